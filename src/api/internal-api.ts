@@ -1,0 +1,75 @@
+/** Nexus's internal API: sleds register here. Compatible with the published one; our fields are optional. */
+import { z } from 'zod';
+import { Generation, IncarnationId, SledId } from '../core/ids.ts';
+import { type Api, defineRoute } from './route.ts';
+import { DatasetHealth } from './sled-agent-api.ts';
+import { ByteCount } from './wire.ts';
+
+export const Baseboard = z
+  .object({
+    serial: z.string().max(256),
+    part: z.string().max(256),
+    revision: z.number().int().min(0).max(0xffff_ffff),
+  })
+  .meta({ id: 'Baseboard' });
+
+export const Port = z.number().int().min(1).max(65_535);
+
+export const SledAgentInfo = z
+  .object({
+    /** The agent API's address, `ip:port` or `[ip6]:port`. */
+    sa_address: z.string().max(256),
+    repo_depot_port: Port,
+    role: z.enum(['gimlet', 'scrimlet']),
+    baseboard: Baseboard,
+    usable_hardware_threads: z.number().int().min(0),
+    usable_physical_ram: ByteCount,
+    reservoir_size: ByteCount,
+    cpu_family: z.enum(['unknown', 'amd_milan', 'amd_turin', 'amd_turin_dense']),
+    /** Of the registration, not of the artifact config: an older one than recorded is ignored (S14). */
+    generation: Generation,
+    decommissioned: z.boolean(),
+    // Extra to the published shape.
+    incarnation_id: IncarnationId.optional(),
+    datasets: z.array(DatasetHealth).max(64).optional(),
+  })
+  .meta({ id: 'SledAgentInfo' });
+export type SledAgentInfo = z.infer<typeof SledAgentInfo>;
+
+/**
+ * The header of the answer that carries the artifact config generation read from the database during that
+ * request: the floor of P5. A header, since the published answer is a 204 and has no body.
+ */
+export const GENERATION_FLOOR_HEADER = 'artifact-generation-floor';
+
+export const internalApi = {
+  title: 'Internal API, sled registration',
+  version: '1.0.0',
+  description: 'Sled agents tell Nexus that they are there.',
+  routes: {
+    sledAgentGet: defineRoute({
+      operationId: 'sled_agent_get',
+      method: 'GET',
+      path: '/sled-agents/{sled_id}',
+      summary: 'What is known of a sled agent.',
+      params: z.object({ sled_id: SledId }),
+      status: 200,
+      response: { kind: 'json', schema: SledAgentInfo },
+      errors: ['NOT_FOUND'],
+    }),
+    sledAgentPut: defineRoute({
+      operationId: 'sled_agent_put',
+      method: 'POST',
+      path: '/sled-agents/{sled_id}',
+      summary: 'Report that a sled agent has come online, or has changed.',
+      params: z.object({ sled_id: SledId }),
+      body: { kind: 'json', schema: SledAgentInfo },
+      status: 204,
+      response: { kind: 'empty' },
+      responseHeaders: {
+        [GENERATION_FLOOR_HEADER]: 'the artifact config generation of the database, read in this request',
+      },
+      errors: ['SLED_DECOMMISSIONED'],
+    }),
+  },
+} as const satisfies Api;

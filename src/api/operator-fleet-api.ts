@@ -1,0 +1,298 @@
+/** The operator's API for the fleet and for what replication is doing: ours, beside the published endpoints. */
+import { z } from 'zod';
+import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
+import { type Api, defineRoute } from './route.ts';
+import { ArtifactDeletion, CopyFailure, CopyInFlight, DatasetHealth } from './sled-agent-api.ts';
+import { ByteCount, PageQuery, resultsPage, Timestamp } from './wire.ts';
+
+/** Why something does not progress, or is not as it should be: a stable code and a plain sentence. */
+export const Reason = z
+  .object({
+    code: z.string(),
+    message: z.string(),
+    sled_id: SledId.optional(),
+    sha256: ArtifactHash.optional(),
+    system_version: z.string().optional(),
+    time_since: Timestamp.optional(),
+  })
+  .meta({ id: 'Reason' });
+export type Reason = z.infer<typeof Reason>;
+
+export const Verdict = z.enum(['ok', 'converging', 'degraded', 'failed']);
+export type Verdict = z.infer<typeof Verdict>;
+
+export const SledReplication = z.object({
+  sled_id: SledId,
+  serial: z.string(),
+  /** What the sled answered last time. */
+  state: z.enum(['ok', 'unreachable', 'busy', 'diverged', 'bad_answer', 'refused', 'not_yet_asked']),
+  artifacts_wanted: z.number().int().min(0),
+  /** On at least one dataset. */
+  artifacts_held: z.number().int().min(0),
+  /** On every usable dataset. */
+  artifacts_held_fully: z.number().int().min(0),
+  bytes_wanted: ByteCount,
+  bytes_held: ByteCount,
+});
+export type SledReplication = z.infer<typeof SledReplication>;
+
+/** How far one release is. `safe`: enough sleds hold all of it; `complete`: every in-service sled does (S24). */
+export const ReleaseReplication = z
+  .object({
+    system_version: z.string(),
+    state: z.enum(['replicating', 'safe', 'complete', 'blocked', 'failed']),
+    safe: z.boolean(),
+    complete: z.boolean(),
+    min_sled_replication: z.number().int().min(1),
+    sleds_in_service: z.number().int().min(0),
+    sleds_holding_all: z.number().int().min(0),
+    artifacts: z.number().int().min(0),
+    /** Summed over sleds: artifacts × in-service sleds when complete. */
+    copies_wanted: z.number().int().min(0),
+    copies_held: z.number().int().min(0),
+    bytes_wanted: ByteCount,
+    bytes_held: ByteCount,
+    sleds: z.array(SledReplication),
+    reasons: z.array(Reason),
+    /** When the sleds were asked; absent before the first activation of this Nexus. */
+    time_observed: Timestamp.optional(),
+  })
+  .meta({ id: 'ReleaseReplication' });
+export type ReleaseReplication = z.infer<typeof ReleaseReplication>;
+
+export const SledPolicy = z.enum(['in_service', 'expunged']);
+export type SledPolicy = z.infer<typeof SledPolicy>;
+
+export const SledView = z
+  .object({
+    id: SledId,
+    serial: z.string(),
+    part: z.string(),
+    address: z.string(),
+    repo_depot_port: z.number().int(),
+    policy: SledPolicy,
+    /** Observed, never a cause of a policy change (S23). */
+    liveness: z.enum(['alive', 'silent', 'unknown']),
+    time_registered: Timestamp,
+    time_last_registered: Timestamp,
+    generation: Generation.nullable(),
+    datasets: z.array(DatasetHealth),
+    replication: SledReplication.nullable(),
+    copies_in_flight: z.array(CopyInFlight),
+    copies_failed: z.array(CopyFailure),
+    deletions_total: z.number().int().min(0),
+    deletions: z.array(ArtifactDeletion),
+    reasons: z.array(Reason),
+  })
+  .meta({ id: 'SledView' });
+export type SledView = z.infer<typeof SledView>;
+
+export const NexusView = z
+  .object({
+    id: NexusId,
+    policy: z.enum(['in_service', 'expunged']),
+    /** By the database's clock: `silent` after three missed heartbeats. */
+    liveness: z.enum(['alive', 'silent']),
+    is_self: z.boolean(),
+    operator_address: z.string(),
+    time_started: Timestamp,
+    time_heartbeat: Timestamp,
+    local_repos: z.number().int().min(0),
+  })
+  .meta({ id: 'NexusView' });
+export type NexusView = z.infer<typeof NexusView>;
+
+export const RequestOperation = z.enum(['put_config', 'list', 'put', 'copy']);
+export const RequestRecord = z
+  .object({
+    time: Timestamp,
+    target_sled: SledId,
+    operation: RequestOperation,
+    generation: Generation.optional(),
+    hash: ArtifactHash.optional(),
+    source_sled: SledId.optional(),
+    elapsed_ms: z.number().min(0),
+    error: z.string().optional(),
+    error_code: z.string().optional(),
+  })
+  .meta({ id: 'RequestRecord' });
+export type RequestRecord = z.infer<typeof RequestRecord>;
+
+export const ArtifactSummary = z
+  .object({
+    sha256: ArtifactHash,
+    size_bytes: ByteCount,
+    releases: z.array(z.string()),
+    sleds_holding: z.number().int().min(0),
+    sleds_in_service: z.number().int().min(0),
+  })
+  .meta({ id: 'ArtifactSummary' });
+export type ArtifactSummary = z.infer<typeof ArtifactSummary>;
+
+export const ArtifactView = z
+  .object({
+    sha256: ArtifactHash,
+    size_bytes: ByteCount,
+    /** Whether a present release lists it: if not, sleds let go of it. */
+    wanted: z.boolean(),
+    roles: z.array(
+      z.object({
+        system_version: z.string(),
+        release_present: z.boolean(),
+        target_name: z.string(),
+        version: z.string(),
+        tags: z.record(z.string(), z.string()),
+      }),
+    ),
+    sleds: z.array(
+      z.object({
+        sled_id: SledId,
+        serial: z.string(),
+        copies: z.number().int().min(0),
+        datasets: z.number().int().min(0),
+        copy_in_flight: CopyInFlight.optional(),
+        copy_failed: CopyFailure.optional(),
+        deletion: ArtifactDeletion.optional(),
+      }),
+    ),
+    local_repos: z.array(z.object({ nexus_id: NexusId, system_version: z.string() })),
+    /** What this Nexus asked of sleds for this artifact, newest first, as far as it remembers. */
+    requests: z.array(RequestRecord),
+    reasons: z.array(Reason),
+  })
+  .meta({ id: 'ArtifactView' });
+export type ArtifactView = z.infer<typeof ArtifactView>;
+
+export const FleetStatus = z
+  .object({
+    verdict: Verdict,
+    reasons: z.array(Reason),
+    nexus_id: NexusId,
+    generation: Generation,
+    min_sled_replication: z.number().int().min(1),
+    sleds: z.object({
+      in_service: z.number().int(),
+      answering: z.number().int(),
+      expunged: z.number().int(),
+    }),
+    nexuses: z.object({ alive: z.number().int(), silent: z.number().int() }),
+    releases: z.array(ReleaseReplication.omit({ sleds: true })),
+    /** Archives that this Nexus still holds, and how many of them are not yet safe on sleds. */
+    local_repos: z.number().int().min(0),
+    local_repos_not_safe: z.number().int().min(0),
+    uploads_in_progress: z.number().int().min(0),
+    requests_deferred: z.number().int().min(0),
+    time_observed: Timestamp.optional(),
+  })
+  .meta({ id: 'FleetStatus' });
+export type FleetStatus = z.infer<typeof FleetStatus>;
+
+const SledParam = z.object({ sled_id: SledId });
+const VersionParam = z.object({ system_version: z.string().max(64).regex(SYSTEM_VERSION_PATTERN) });
+const TAGS = ['fleet'] as const;
+
+export const operatorFleetApi = {
+  title: 'Operator API, fleet endpoints',
+  version: '1.0.0',
+  description: 'Sleds, Nexus instances, artifacts, and what replication is doing.',
+  routes: {
+    fleetStatus: defineRoute({
+      operationId: 'fleet_status',
+      method: 'GET',
+      path: '/v1/system/fleet/status',
+      summary: 'One verdict, and a plain reason for everything that is not as it should be',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: FleetStatus },
+      errors: [],
+    }),
+    releaseReplication: defineRoute({
+      operationId: 'release_replication',
+      method: 'GET',
+      path: '/v1/system/update/repositories/{system_version}/replication',
+      summary: 'How far the replication of a release is, sled by sled',
+      tags: TAGS,
+      params: VersionParam,
+      status: 200,
+      response: { kind: 'json', schema: ReleaseReplication },
+      errors: ['NOT_FOUND'],
+    }),
+    sledList: defineRoute({
+      operationId: 'sled_list',
+      method: 'GET',
+      path: '/v1/system/fleet/sleds',
+      summary: 'All sleds, by id',
+      tags: TAGS,
+      query: PageQuery,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(SledView, 'SledResultsPage') },
+      errors: [],
+    }),
+    sledView: defineRoute({
+      operationId: 'sled_view',
+      method: 'GET',
+      path: '/v1/system/fleet/sleds/{sled_id}',
+      summary: 'One sled',
+      tags: TAGS,
+      params: SledParam,
+      status: 200,
+      response: { kind: 'json', schema: SledView },
+      errors: ['NOT_FOUND'],
+    }),
+    sledSetPolicy: defineRoute({
+      operationId: 'sled_set_policy',
+      method: 'PUT',
+      path: '/v1/system/fleet/sleds/{sled_id}/policy',
+      summary: 'Put a sled in service, or expunge it: an expunged sled is left out of every sum',
+      tags: TAGS,
+      params: SledParam,
+      body: { kind: 'json', schema: z.object({ policy: SledPolicy }).meta({ id: 'SetSledPolicy' }) },
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND'],
+    }),
+    nexusList: defineRoute({
+      operationId: 'nexus_list',
+      method: 'GET',
+      path: '/v1/system/fleet/nexuses',
+      summary: 'All Nexus instances',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(NexusView, 'NexusResultsPage') },
+      errors: [],
+    }),
+    nexusExpunge: defineRoute({
+      operationId: 'nexus_expunge',
+      method: 'POST',
+      path: '/v1/system/fleet/nexuses/{nexus_id}/expunge',
+      summary: 'Give up a Nexus: its local repos no longer count as copies. It must not be running',
+      tags: TAGS,
+      params: z.object({ nexus_id: NexusId }),
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND', 'NEXUS_ALIVE'],
+    }),
+    artifactList: defineRoute({
+      operationId: 'artifact_list_fleet',
+      method: 'GET',
+      path: '/v1/system/fleet/artifacts',
+      summary: 'The wanted artifacts, by hash, with how many sleds hold each',
+      tags: TAGS,
+      query: PageQuery,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(ArtifactSummary, 'ArtifactSummaryResultsPage') },
+      errors: [],
+    }),
+    artifactView: defineRoute({
+      operationId: 'artifact_view_fleet',
+      method: 'GET',
+      path: '/v1/system/fleet/artifacts/{sha256}',
+      summary: 'One artifact: who wants it, who holds it, what was asked for it',
+      tags: TAGS,
+      params: z.object({ sha256: ArtifactHash }),
+      status: 200,
+      response: { kind: 'json', schema: ArtifactView },
+      errors: ['NOT_FOUND'],
+    }),
+  },
+} as const satisfies Api;

@@ -1,0 +1,234 @@
+/** The operator's API for releases: compatible with the published update endpoints, and what we add beside them. */
+import { z } from 'zod';
+import { ArtifactHash, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
+import { type Api, defineRoute } from './route.ts';
+import { ByteCount, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
+
+const Version = z.string().max(64).regex(SYSTEM_VERSION_PATTERN, 'must be a semantic version such as 1.2.3');
+const VersionParam = z.object({ system_version: Version });
+
+export const TufRepo = z
+  .object({
+    /** SHA-256 of the archive; of the signed targets metadata where there is no archive (S18). */
+    hash: z.string(),
+    system_version: Version,
+    file_name: z.string(),
+    time_created: Timestamp,
+    // Extra to the published shape.
+    hash_kind: z.enum(['archive', 'targets']).optional(),
+    artifact_count: z.number().int().min(0).optional(),
+    total_size_bytes: ByteCount.optional(),
+  })
+  .meta({ id: 'TufRepo' });
+export type TufRepo = z.infer<typeof TufRepo>;
+
+export const TufRepoUploadStatus = z.enum(['already_exists', 'inserted']).meta({ id: 'TufRepoUploadStatus' });
+
+export const TufRepoUpload = z
+  .object({
+    repo: TufRepo,
+    status: TufRepoUploadStatus,
+    /** Extra: the checks that passed, in order, and what was accepted only because it was overridden. */
+    report: z.array(z.string()).optional(),
+    overrides: z.array(z.string()).optional(),
+  })
+  .meta({ id: 'TufRepoUpload' });
+export type TufRepoUpload = z.infer<typeof TufRepoUpload>;
+
+export const VersionSortMode = z
+  .enum(['version_ascending', 'version_descending'])
+  .meta({ id: 'VersionSortMode' });
+export const IdSortMode = z.enum(['id_ascending']).meta({ id: 'IdSortMode' });
+
+export const UpdatesTrustRoot = z
+  .object({ id: TrustRootId, time_created: Timestamp, root_role: z.unknown() })
+  .meta({ id: 'UpdatesTrustRoot' });
+export type UpdatesTrustRoot = z.infer<typeof UpdatesTrustRoot>;
+
+export const SetTargetReleaseParams = z
+  .object({ system_version: Version })
+  .meta({ id: 'SetTargetReleaseParams' });
+export const TargetRelease = z
+  .object({ time_requested: Timestamp, version: Version })
+  .meta({ id: 'TargetRelease' });
+
+export const UpdateStatus = z
+  .object({
+    target_release: TargetRelease.nullable(),
+    /** Sleds by the newest release that they hold whole; `unknown` for those that hold none or do not answer. */
+    components_by_release_version: z.record(z.string(), z.number().int().min(0)),
+    /** The last activation of the replication task that planned work. */
+    time_last_step_planned: Timestamp,
+    suspended: z.boolean(),
+    contact_support: z.boolean(),
+  })
+  .meta({ id: 'UpdateStatus' });
+export type UpdateStatus = z.infer<typeof UpdateStatus>;
+
+export const ReleaseArtifactView = z.object({
+  sha256: ArtifactHash,
+  size_bytes: ByteCount,
+  target_name: z.string(),
+  version: z.string(),
+  tags: z.record(z.string(), z.string()),
+});
+export type ReleaseArtifactView = z.infer<typeof ReleaseArtifactView>;
+
+const TAGS = ['system/update'] as const;
+
+export const operatorUpdateApi = {
+  title: 'Operator API, update endpoints',
+  version: '2026081901.0.0',
+  description: 'Upload, list, view and delete releases; trust roots; the target release.',
+  routes: {
+    repositoryUpload: defineRoute({
+      operationId: 'system_update_repository_upload',
+      method: 'PUT',
+      path: '/v1/system/update/repositories',
+      summary: 'Upload system release repository',
+      tags: TAGS,
+      query: z.object({
+        file_name: z.string().min(1).max(255),
+        /** Accept metadata that has expired; recorded. */
+        allow_expired: QueryFlag,
+        /** Accept metadata older than what was accepted before; recorded. */
+        allow_rollback: QueryFlag,
+      }),
+      body: { kind: 'stream' },
+      status: 200,
+      response: { kind: 'json', schema: TufRepoUpload },
+      errors: [
+        'BODY_TOO_LARGE',
+        'NO_SPACE',
+        'NO_TRUST_ROOT',
+        'UNTRUSTED_SIGNATURES',
+        'METADATA_EXPIRED',
+        'METADATA_ROLLBACK',
+        'RELEASE_CONFLICT',
+        'ARTIFACT_CONFLICT',
+      ],
+    }),
+    repositoryList: defineRoute({
+      operationId: 'system_update_repository_list',
+      method: 'GET',
+      path: '/v1/system/update/repositories',
+      summary: 'List all TUF repositories, newest version first by default',
+      tags: TAGS,
+      query: PageQuery.extend({ sort_by: VersionSortMode.optional() }),
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(TufRepo, 'TufRepoResultsPage') },
+      errors: [],
+    }),
+    repositoryView: defineRoute({
+      operationId: 'system_update_repository_view',
+      method: 'GET',
+      path: '/v1/system/update/repositories/{system_version}',
+      summary: 'Fetch system release repository by version',
+      tags: TAGS,
+      params: VersionParam,
+      status: 200,
+      response: { kind: 'json', schema: TufRepo },
+      errors: ['NOT_FOUND'],
+    }),
+    repositoryDelete: defineRoute({
+      operationId: 'system_update_repository_delete',
+      method: 'DELETE',
+      path: '/v1/system/update/repositories/{system_version}',
+      summary: 'Delete a release: sleds let go of the artifacts that no other release lists',
+      tags: TAGS,
+      params: VersionParam,
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND', 'RELEASE_IN_USE'],
+    }),
+    repositoryArtifacts: defineRoute({
+      operationId: 'system_update_repository_artifacts',
+      method: 'GET',
+      path: '/v1/system/update/repositories/{system_version}/artifacts',
+      summary: 'The artifacts of a release, by hash',
+      tags: TAGS,
+      params: VersionParam,
+      query: PageQuery,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(ReleaseArtifactView, 'ReleaseArtifactResultsPage') },
+      errors: ['NOT_FOUND'],
+    }),
+    trustRootList: defineRoute({
+      operationId: 'system_update_trust_root_list',
+      method: 'GET',
+      path: '/v1/system/update/trust-roots',
+      summary: 'List root roles in the updates trust store',
+      tags: TAGS,
+      query: PageQuery.extend({ sort_by: IdSortMode.optional() }),
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(UpdatesTrustRoot, 'UpdatesTrustRootResultsPage') },
+      errors: [],
+    }),
+    trustRootCreate: defineRoute({
+      operationId: 'system_update_trust_root_create',
+      method: 'POST',
+      path: '/v1/system/update/trust-roots',
+      summary: 'Add trusted root role to updates trust store',
+      tags: TAGS,
+      body: { kind: 'json', schema: z.unknown() },
+      status: 201,
+      response: { kind: 'json', schema: UpdatesTrustRoot },
+      errors: ['METADATA_INVALID'],
+    }),
+    trustRootView: defineRoute({
+      operationId: 'system_update_trust_root_view',
+      method: 'GET',
+      path: '/v1/system/update/trust-roots/{trust_root_id}',
+      summary: 'Fetch trusted root role',
+      tags: TAGS,
+      params: z.object({ trust_root_id: TrustRootId }),
+      status: 200,
+      response: { kind: 'json', schema: UpdatesTrustRoot },
+      errors: ['NOT_FOUND'],
+    }),
+    trustRootDelete: defineRoute({
+      operationId: 'system_update_trust_root_delete',
+      method: 'DELETE',
+      path: '/v1/system/update/trust-roots/{trust_root_id}',
+      summary: 'Delete trusted root role; releases already recorded are not affected',
+      tags: TAGS,
+      params: z.object({ trust_root_id: TrustRootId }),
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND'],
+    }),
+    targetReleaseUpdate: defineRoute({
+      operationId: 'target_release_update',
+      method: 'PUT',
+      path: '/v1/system/update/target-release',
+      summary: 'Set target release; it has to be complete on every reachable sled unless forced',
+      tags: TAGS,
+      query: z.object({ force: QueryFlag }),
+      body: { kind: 'json', schema: SetTargetReleaseParams },
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND', 'TARGET_RELEASE_REFUSED', 'RELEASE_NOT_COMPLETE'],
+    }),
+    recoveryFinish: defineRoute({
+      operationId: 'system_update_recovery_finish',
+      method: 'PUT',
+      path: '/v1/system/update/recovery-finish',
+      summary: 'Clear system recovery status',
+      tags: TAGS,
+      body: { kind: 'json', schema: SetTargetReleaseParams },
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['RECOVERY_NOT_NEEDED'],
+    }),
+    updateStatus: defineRoute({
+      operationId: 'system_update_status',
+      method: 'GET',
+      path: '/v1/system/update/status',
+      summary: 'Fetch system update status',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: UpdateStatus },
+      errors: [],
+    }),
+  },
+} as const satisfies Api;

@@ -1,0 +1,44 @@
+/**
+ * A route as data: the one source of the server's handler type, the client's function and the OpenAPI document.
+ */
+import type { z } from 'zod';
+import type { ErrorCode } from '../lib/error-codes.ts';
+
+export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE';
+
+/**
+ * How a body travels. `stream`: raw bytes, never held in memory, handled by the raw-body functions of `http/`.
+ */
+export type RequestBody = { readonly kind: 'json'; readonly schema: z.ZodType } | { readonly kind: 'stream' };
+export type ResponseBody =
+  | { readonly kind: 'json'; readonly schema: z.ZodType }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'stream' };
+
+export type Route = {
+  readonly operationId: string;
+  readonly method: HttpMethod;
+  /** With `{name}` parameters, as in OpenAPI. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tags?: readonly string[];
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: RequestBody;
+  readonly status: 200 | 201 | 202 | 204;
+  readonly response: ResponseBody;
+  /** Headers of a successful answer that callers rely on, name (lower case) to what it says. */
+  readonly responseHeaders?: Readonly<Record<string, string>>;
+  /** The codes that a caller should be ready for, beyond those that any server answers. */
+  readonly errors: readonly ErrorCode[];
+};
+
+/** Keeps the literal types of a route, so that the client and the handler are typed by it. */
+export const defineRoute = <const R extends Route>(route: R): R => route;
+
+export type Api = {
+  readonly title: string;
+  readonly version: string;
+  readonly description: string;
+  readonly routes: Readonly<Record<string, Route>>;
+};

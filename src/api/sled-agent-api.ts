@@ -1,0 +1,176 @@
+/** The artifact API of a sled agent: compatible with the published one; what we add is optional in answers. */
+import { z } from 'zod';
+import { ArtifactHash, DatasetId, Generation, IncarnationId } from '../core/ids.ts';
+import { type Api, defineRoute } from './route.ts';
+import { ByteCount, Timestamp } from './wire.ts';
+
+/** No release has more artifacts than this; bounds the config and the list. */
+export const MAX_CONFIG_ARTIFACTS = 100_000;
+
+export const ArtifactConfigBody = z
+  .object({
+    generation: Generation,
+    artifacts: z
+      .array(ArtifactHash)
+      .max(MAX_CONFIG_ARTIFACTS)
+      .refine(hashes => new Set(hashes).size === hashes.length, 'lists a hash twice'),
+    /** Hash to length in bytes; outside of the equality of configs (P10). */
+    sizes: z.record(ArtifactHash, ByteCount).optional(),
+  })
+  .meta({ id: 'ArtifactConfig' });
+export type ArtifactConfigBody = z.infer<typeof ArtifactConfigBody>;
+
+export const CopyInFlight = z.object({
+  sha256: ArtifactHash,
+  depot_base_url: z.string(),
+  received_bytes: ByteCount,
+  size_bytes: ByteCount.optional(),
+  time_started: Timestamp,
+});
+export const CopyFailure = z.object({
+  sha256: ArtifactHash,
+  depot_base_url: z.string(),
+  error_code: z.string(),
+  message: z.string(),
+  time: Timestamp,
+});
+export const ArtifactDeletion = z.object({
+  sha256: ArtifactHash,
+  generation: Generation,
+  reason: z.string(),
+  time: Timestamp,
+});
+export const DeferredDeletion = z.object({ sha256: ArtifactHash, reason: z.string() });
+export const QuarantinedFile = z.object({
+  sha256: ArtifactHash,
+  dataset_id: DatasetId,
+  reason: z.string(),
+  time: Timestamp,
+});
+export const DatasetHealth = z.object({
+  id: DatasetId.nullable(),
+  /** The directory, as configured. */
+  path: z.string(),
+  state: z.enum(['ok', 'full', 'read_only', 'missing', 'failed']),
+  message: z.string().optional(),
+  used_bytes: ByteCount.optional(),
+  quota_bytes: ByteCount.optional(),
+  free_bytes: ByteCount.optional(),
+});
+export type DatasetHealth = z.infer<typeof DatasetHealth>;
+
+/** Bounds of the extras in a list, so that an answer stays small whatever happens on the sled. */
+export const MAX_LISTED_EVENTS = 256;
+
+export const ArtifactListResponse = z
+  .object({
+    generation: Generation,
+    /** Only what the config lists, with the number of datasets that hold it at the right length. */
+    list: z.record(z.string(), z.number().int().min(0)),
+    // Extra to the published shape; absent when the sled agent is not ours.
+    /** SHA-256 of the wanted set of this generation (P7). */
+    config_digest: z.string().optional(),
+    incarnation_id: IncarnationId.optional(),
+    /** How many datasets are usable now: what "fully replicated on this sled" means (B9). */
+    datasets: z.number().int().min(0).optional(),
+    dataset_health: z.array(DatasetHealth).optional(),
+    copies_in_flight: z.array(CopyInFlight).optional(),
+    copies_completed_total: z.number().int().min(0).optional(),
+    copies_failed_total: z.number().int().min(0).optional(),
+    copies_failed: z.array(CopyFailure).max(MAX_LISTED_EVENTS).optional(),
+    deletions_total: z.number().int().min(0).optional(),
+    deletions: z.array(ArtifactDeletion).max(MAX_LISTED_EVENTS).optional(),
+    deletions_deferred: z.array(DeferredDeletion).max(MAX_LISTED_EVENTS).optional(),
+    quarantined: z.array(QuarantinedFile).max(MAX_LISTED_EVENTS).optional(),
+  })
+  .meta({ id: 'ArtifactListResponse' });
+export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;
+
+export const ArtifactPutResponse = z
+  .object({ datasets: z.number().int().min(0), successful_writes: z.number().int().min(0) })
+  .meta({ id: 'ArtifactPutResponse' });
+export type ArtifactPutResponse = z.infer<typeof ArtifactPutResponse>;
+
+const HashParam = z.object({ sha256: ArtifactHash });
+const GenerationQuery = z.object({ generation: z.coerce.number().pipe(Generation) });
+
+export const sledAgentApi = {
+  title: 'Sled Agent API, artifact endpoints',
+  version: '48.0.0',
+  description: 'What Nexus asks of a sled: adopt a config, list, store and copy artifacts.',
+  routes: {
+    artifactConfigGet: defineRoute({
+      operationId: 'artifact_config_get',
+      method: 'GET',
+      path: '/artifacts-config',
+      summary: 'The artifact config that this sled holds.',
+      status: 200,
+      response: { kind: 'json', schema: ArtifactConfigBody },
+      errors: ['NO_ARTIFACT_CONFIG'],
+    }),
+    artifactConfigPut: defineRoute({
+      operationId: 'artifact_config_put',
+      method: 'PUT',
+      path: '/artifacts-config',
+      summary:
+        'Adopt an artifact config, unless it is older than the one held or differs from it at the same generation.',
+      body: { kind: 'json', schema: ArtifactConfigBody },
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['CONFIG_GENERATION', 'AWAITING_FLOOR', 'NO_USABLE_DATASET'],
+    }),
+    artifactList: defineRoute({
+      operationId: 'artifact_list',
+      method: 'GET',
+      path: '/artifacts',
+      summary: 'Which artifacts of the config this sled holds, and on how many datasets.',
+      status: 200,
+      response: { kind: 'json', schema: ArtifactListResponse },
+      errors: ['NO_ARTIFACT_CONFIG'],
+    }),
+    artifactPut: defineRoute({
+      operationId: 'artifact_put',
+      method: 'PUT',
+      path: '/artifacts/{sha256}',
+      summary: 'Store one artifact of the current config, streamed and verified.',
+      params: HashParam,
+      query: GenerationQuery,
+      body: { kind: 'stream' },
+      status: 200,
+      response: { kind: 'json', schema: ArtifactPutResponse },
+      errors: [
+        'ARTIFACT_HASH_MISMATCH',
+        'ARTIFACT_NOT_IN_CONFIG',
+        'ARTIFACT_GENERATION',
+        'SLED_BUSY',
+        'NO_USABLE_DATASET',
+        'NO_SPACE',
+      ],
+    }),
+    artifactCopyFromDepot: defineRoute({
+      operationId: 'artifact_copy_from_depot',
+      method: 'POST',
+      path: '/artifacts/{sha256}/copy-from-depot',
+      summary:
+        "Fetch one artifact from another sled's Repo Depot; the answer comes when the source has begun to send.",
+      params: HashParam,
+      query: GenerationQuery,
+      body: {
+        kind: 'json',
+        schema: z
+          .object({ depot_base_url: z.url({ protocol: /^http$/ }) })
+          .meta({ id: 'ArtifactCopyFromDepotBody' }),
+      },
+      status: 202,
+      response: { kind: 'json', schema: z.object({}).meta({ id: 'ArtifactCopyFromDepotResponse' }) },
+      errors: [
+        'ARTIFACT_NOT_IN_CONFIG',
+        'ARTIFACT_GENERATION',
+        'SLED_BUSY',
+        'COPY_SOURCE',
+        'NO_USABLE_DATASET',
+        'NO_SPACE',
+      ],
+    }),
+  },
+} as const satisfies Api;

@@ -1,0 +1,41 @@
+/** Shapes that every API shares: the error body and pages. */
+import { z } from 'zod';
+
+/** The body of every 4xx and 5xx answer. */
+export const ErrorBody = z
+  .object({
+    request_id: z.string(),
+    error_code: z.string().optional(),
+    message: z.string(),
+    /** Extra to the published shape: facts of the error as values. */
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+  })
+  .meta({ id: 'Error' });
+export type ErrorBody = z.infer<typeof ErrorBody>;
+
+export const DEFAULT_PAGE_LIMIT = 100;
+/** A larger `limit` is cut to this, as pages are held in memory. */
+export const MAX_PAGE_LIMIT = 1000;
+
+export const PageQuery = z.object({
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .transform(limit => Math.min(limit ?? DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT)),
+  page_token: z.string().max(512).optional(),
+});
+export type PageQuery = z.infer<typeof PageQuery>;
+
+export const resultsPage = <T extends z.ZodType>(item: T, id: string) =>
+  z.object({ items: z.array(item), next_page: z.string().nullish() }).meta({ id });
+
+/** A query flag: absent, `true` or `false`; anything else is an error. */
+export const QueryFlag = z.enum(['true', 'false']).optional();
+export const isSet = (flag: 'true' | 'false' | undefined): boolean => flag === 'true';
+
+export const Timestamp = z.iso.datetime({ offset: true });
+
+/** Reserved for what the server decides itself: never read from the request. */
+export const ByteCount = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);

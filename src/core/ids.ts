@@ -1,0 +1,53 @@
+/** The branded identifiers of the system, parsed once at the edge. */
+import { z } from 'zod';
+
+const HASH_PATTERN = /^[0-9a-f]{64}$/;
+
+/** SHA-256 in lower-case hex: what an artifact is known by. */
+export const ArtifactHash = z
+  .string()
+  .regex(HASH_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits')
+  .brand<'ArtifactHash'>();
+export type ArtifactHash = z.infer<typeof ArtifactHash>;
+export const isArtifactHash = (text: string): text is ArtifactHash => HASH_PATTERN.test(text);
+
+/**
+ * Rises whenever the wanted set changes. The wire type is an unsigned 64-bit integer; above 2^53 - 1 a value
+ * is not believable (P7) and is refused, never rounded: JSON.parse maps every larger integer to at least 2^53.
+ */
+export const Generation = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).brand<'Generation'>();
+export type Generation = z.infer<typeof Generation>;
+export const asGeneration = (value: number): Generation => Generation.parse(value);
+/** The generation of a database in which nothing was ever wanted. */
+export const FIRST_GENERATION = asGeneration(1);
+
+const uuid = <B extends string>() => z.guid().toLowerCase().brand<B>();
+
+export const SledId = uuid<'SledId'>();
+export type SledId = z.infer<typeof SledId>;
+export const NexusId = uuid<'NexusId'>();
+export type NexusId = z.infer<typeof NexusId>;
+export const RepoId = uuid<'RepoId'>();
+export type RepoId = z.infer<typeof RepoId>;
+/** Made anew for each upload, so that two uploads of one archive are two local repos (P1). */
+export const UploadId = uuid<'UploadId'>();
+export type UploadId = z.infer<typeof UploadId>;
+export const ArtifactId = uuid<'ArtifactId'>();
+export type ArtifactId = z.infer<typeof ArtifactId>;
+export const TrustRootId = uuid<'TrustRootId'>();
+export type TrustRootId = z.infer<typeof TrustRootId>;
+export const DatasetId = uuid<'DatasetId'>();
+export type DatasetId = z.infer<typeof DatasetId>;
+/** A sled's life between two wipes: a sled that lost all its datasets comes back with another one (P5). */
+export const IncarnationId = uuid<'IncarnationId'>();
+export type IncarnationId = z.infer<typeof IncarnationId>;
+
+/** Semantic version 2.0.0, as in the published contract. */
+export const SYSTEM_VERSION_PATTERN =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$/;
+export const SystemVersion = z
+  .string()
+  .max(64)
+  .regex(SYSTEM_VERSION_PATTERN, 'must be a semantic version such as 1.2.3 or 2.0.0-rc.1')
+  .brand<'SystemVersion'>();
+export type SystemVersion = z.infer<typeof SystemVersion>;

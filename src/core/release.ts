@@ -1,0 +1,24 @@
+/** A release as the signed metadata describes it, whatever format or source it came in. */
+import type { ArtifactHash, SystemVersion } from './ids.ts';
+
+/** How the artifacts of a repository are named: an artifact document (v2 or v1), or the targets themselves. */
+export type ReleaseFormat = 'v2' | 'v1' | 'plain';
+
+export type ReleaseArtifact = {
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number;
+  /** The name in the signed targets; for people. */
+  readonly targetName: string;
+  /** 1 to 63 characters of [a-zA-Z0-9._+-]. */
+  readonly version: string;
+  /** What the artifact is, e.g. `{ kind: 'zone', zone_name: 'nexus' }`; unknown kinds are kept as they are. */
+  readonly tags: Readonly<Record<string, string>>;
+};
+
+export type ReleaseDescription = {
+  readonly systemVersion: SystemVersion;
+  readonly format: ReleaseFormat;
+  /** In the order of the document; two artifacts may share one hash (one file, two roles). */
+  readonly artifacts: readonly ReleaseArtifact[];
+  readonly metadata: Readonly<Record<string, string>>;
+};

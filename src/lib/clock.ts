@@ -1,0 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Time, passed in wherever it matters, so that tests and the simulator decide what it is. */
+export type Clock = {
+  /** Wall-clock time in milliseconds since the epoch: for people and records, may jump. */
+  readonly nowMs: () => number;
+  /** Milliseconds since an arbitrary start; never jumps: for deadlines and durations. */
+  readonly monotonicMs: () => number;
+  /** Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts. */
+  readonly sleep: (ms: number, options: { signal: AbortSignal }) => Promise<void>;
+};
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: (ms, { signal }) => delay(ms, undefined, { signal }),
+};
+
+/** ISO 8601 in UTC, as the APIs carry it. */
+export const isoTime = (ms: number): string => new Date(ms).toISOString();

@@ -1,0 +1,66 @@
+/**
+ * Every error that a person or a program can meet, by code: its HTTP status and when trying again helps.
+ *
+ * `docs/errors.md` explains each code and its remedy; `errors.test.ts` compares the two in both directions.
+ *
+ * - `never`: the same request gets the same answer; something in it has to change first.
+ * - `refresh`: the caller's view is out of date; read it again, then decide.
+ * - `backoff`: nothing is wrong with the request; wait, then send it again.
+ */
+export type RetryAdvice = 'never' | 'refresh' | 'backoff';
+
+export type ErrorCodeEntry = { readonly status: number; readonly retry: RetryAdvice };
+
+export const errorCodes = {
+  // Any server or command.
+  INTERNAL: { status: 500, retry: 'backoff' },
+  INVALID_REQUEST: { status: 400, retry: 'never' },
+  UNAUTHORIZED: { status: 401, retry: 'never' },
+  NOT_FOUND: { status: 404, retry: 'never' },
+  BODY_TOO_LARGE: { status: 413, retry: 'never' },
+  BODY_INCOMPLETE: { status: 400, retry: 'backoff' },
+  BODY_STALLED: { status: 408, retry: 'backoff' },
+  SHUTTING_DOWN: { status: 503, retry: 'backoff' },
+  CONFIG_INVALID: { status: 400, retry: 'never' },
+  USAGE: { status: 400, retry: 'never' },
+  ADDRESS_IN_USE: { status: 500, retry: 'never' },
+  LISTEN_NOT_LOOPBACK: { status: 500, retry: 'never' },
+  IN_USE_BY_PROCESS: { status: 500, retry: 'never' },
+  IO: { status: 500, retry: 'backoff' },
+  NO_SPACE: { status: 507, retry: 'backoff' },
+
+  // Talking to a peer.
+  PEER_UNREACHABLE: { status: 503, retry: 'backoff' },
+  PEER_STALLED: { status: 504, retry: 'backoff' },
+  PEER_BAD_ANSWER: { status: 502, retry: 'backoff' },
+
+  // The sled agent and its Repo Depot.
+  NO_ARTIFACT_CONFIG: { status: 404, retry: 'backoff' },
+  CONFIG_GENERATION: { status: 409, retry: 'refresh' },
+  ARTIFACT_GENERATION: { status: 409, retry: 'refresh' },
+  ARTIFACT_NOT_IN_CONFIG: { status: 400, retry: 'refresh' },
+  ARTIFACT_HASH_MISMATCH: { status: 400, retry: 'never' },
+  ARTIFACT_NOT_HELD: { status: 404, retry: 'refresh' },
+  RANGE_NOT_SATISFIABLE: { status: 416, retry: 'never' },
+  AWAITING_FLOOR: { status: 503, retry: 'backoff' },
+  SLED_BUSY: { status: 429, retry: 'backoff' },
+  COPY_SOURCE: { status: 502, retry: 'refresh' },
+  NO_USABLE_DATASET: { status: 503, retry: 'backoff' },
+
+  // Nexus: releases and the fleet.
+  NO_TRUST_ROOT: { status: 400, retry: 'never' },
+  UNTRUSTED_SIGNATURES: { status: 400, retry: 'never' },
+  METADATA_INVALID: { status: 400, retry: 'never' },
+  METADATA_EXPIRED: { status: 400, retry: 'never' },
+  METADATA_ROLLBACK: { status: 400, retry: 'never' },
+  RELEASE_CONFLICT: { status: 409, retry: 'never' },
+  ARTIFACT_CONFLICT: { status: 409, retry: 'never' },
+  RELEASE_IN_USE: { status: 409, retry: 'never' },
+  RELEASE_NOT_COMPLETE: { status: 400, retry: 'backoff' },
+  TARGET_RELEASE_REFUSED: { status: 400, retry: 'never' },
+  RECOVERY_NOT_NEEDED: { status: 400, retry: 'never' },
+  SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
+  NEXUS_ALIVE: { status: 409, retry: 'never' },
+} as const satisfies Record<string, ErrorCodeEntry>;
+
+export type ErrorCode = keyof typeof errorCodes;

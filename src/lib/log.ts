@@ -1,0 +1,34 @@
+import { type Logger as PinoLogger, pino, stdSerializers } from 'pino';
+import { errorCodeOf, messageChain } from './errors.ts';
+
+/** One logger per component; values first, a plain sentence second: `log.info({ sha256 }, 'artifact stored')`. */
+export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error'> & {
+  readonly child: (bindings: Record<string, unknown>) => Logger;
+};
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const serializeError = (error: unknown): unknown =>
+  error instanceof Error
+    ? { code: errorCodeOf(error), message: messageChain(error), stack: stdSerializers.err(error).stack }
+    : error;
+
+/** JSON lines on standard error, or on `destination` (a file descriptor): standard output is for data. */
+export const createLogger = (options: {
+  name: string;
+  level: LogLevel;
+  destination?: number | undefined;
+}): Logger =>
+  pino(
+    {
+      name: options.name,
+      level: options.level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: serializeError },
+    },
+    pino.destination({ fd: options.destination ?? 2, sync: true }),
+  );
+
+/** For tests and tools that have nobody to tell. */
+export const silentLogger: Logger = pino({ level: 'silent' });

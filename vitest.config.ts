@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// Two workers: the tests start real processes of their own, and a developer's machine has other work.
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});
