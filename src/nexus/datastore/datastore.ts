@@ -1,0 +1,227 @@
+/**
+ * What Nexus asks of its database. Several Nexus instances use one database without conferring, so each of
+ * these is one SERIALIZABLE transaction, retried as a whole where the database aborts it (40001).
+ *
+ * DS1. The generation rises in the transaction that changes the wanted set, exactly when it changes (S8, B4);
+ *      a digest of the set stands beside it and is compared in that transaction.
+ * DS2. Ids are made by Nexus, so that a statement whose commit is uncertain can be repeated until it is
+ *      certain (P4): every insert here is idempotent for the same ids and content.
+ * DS3. Nothing is deleted that the history needs: repositories are pruned (`time_pruned`), trust roots and
+ *      sleds keep their rows.
+ */
+import type { SledAgentInfo } from '../../api/internal-api.ts';
+import type { DatasetHealth } from '../../api/sled-agent-api.ts';
+import type {
+  ArtifactHash,
+  Generation,
+  IncarnationId,
+  NexusId,
+  RepoId,
+  SledId,
+  SystemVersion,
+  TrustRootId,
+  UploadId,
+} from '../../core/ids.ts';
+import type { ReleaseArtifact, ReleaseDescription } from '../../core/release.ts';
+
+export type Page = { readonly limit: number; readonly pageToken?: string | undefined };
+export type Paged<T> = { readonly items: readonly T[]; readonly nextPage?: string | undefined };
+type Wait = { readonly signal: AbortSignal };
+
+export type RepoRecord = {
+  readonly id: RepoId;
+  readonly systemVersion: SystemVersion;
+  readonly hash: string;
+  readonly hashKind: 'archive' | 'targets';
+  readonly fileName: string;
+  readonly timeCreatedMs: number;
+  readonly timePrunedMs: number | null;
+  readonly artifactCount: number;
+  readonly totalSizeBytes: number;
+};
+
+/** Role versions accepted last from one trust root: what a rollback is measured against (B3). */
+export type TrustedVersions = {
+  readonly root: number;
+  readonly timestamp: number;
+  readonly snapshot: number;
+  readonly targets: number;
+};
+
+export type TrustRootRecord = {
+  readonly id: TrustRootId;
+  readonly timeCreatedMs: number;
+  /** The signed root, byte for byte. */
+  readonly rootBytes: Uint8Array;
+  /** Absent until a release was accepted from it. */
+  readonly trustedVersions: TrustedVersions | null;
+};
+
+export type NewRelease = {
+  readonly repoId: RepoId;
+  readonly uploadId: UploadId;
+  readonly nexusId: NexusId;
+  readonly hash: string;
+  readonly hashKind: 'archive' | 'targets';
+  readonly fileName: string;
+  readonly description: ReleaseDescription;
+  readonly trustRootId: TrustRootId;
+  /** Remembered for this trust root; null when this archive was recorded before (P3) and moves nothing. */
+  readonly trustedVersions: TrustedVersions | null;
+  /** What was accepted only because the operator said so, one sentence each; kept in the audit. */
+  readonly overrides: readonly string[];
+};
+
+export type InsertOutcome = {
+  readonly status: 'inserted' | 'already_exists';
+  /** The recorded repository: on `already_exists` its id is the earlier one. */
+  readonly repo: RepoRecord;
+  readonly generation: Generation;
+};
+
+/** The wanted set, read consistently: generation, digest and content belong together. */
+export type WantedSet = {
+  readonly generation: Generation;
+  readonly digest: string;
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+  readonly releases: readonly {
+    readonly repoId: RepoId;
+    readonly systemVersion: SystemVersion;
+    readonly timeCreatedMs: number;
+    readonly artifacts: ReadonlySet<ArtifactHash>;
+  }[];
+};
+
+/** An archive that a Nexus still holds. */
+export type LocalRepoRecord = {
+  readonly uploadId: UploadId;
+  readonly nexusId: NexusId;
+  readonly repoId: RepoId;
+  readonly timeCreatedMs: number;
+};
+
+export type SledRecord = {
+  readonly id: SledId;
+  readonly info: SledAgentInfo;
+  readonly incarnationId: IncarnationId | null;
+  readonly datasets: readonly DatasetHealth[];
+  readonly policy: 'in_service' | 'expunged';
+  readonly timeRegisteredMs: number;
+  readonly timeLastRegisteredMs: number;
+};
+
+export type NexusRecord = {
+  readonly id: NexusId;
+  readonly policy: 'in_service' | 'expunged';
+  readonly operatorAddress: string;
+  readonly timeStartedMs: number;
+  readonly timeHeartbeatMs: number;
+  /** By the database's clock only (P8). */
+  readonly heartbeatAgeMs: number;
+  readonly localRepos: number;
+};
+
+export type TargetReleaseRecord = {
+  readonly generation: number;
+  readonly timeRequestedMs: number;
+  /** Null for the first row, before any target was set. */
+  readonly repo: RepoRecord | null;
+};
+
+export type Datastore = {
+  readonly trustRootInsert: (
+    root: { id: TrustRootId; rootBytes: Uint8Array },
+    wait: Wait,
+  ) => Promise<TrustRootRecord>;
+  readonly trustRootGet: (id: TrustRootId, wait: Wait) => Promise<TrustRootRecord | undefined>;
+  readonly trustRootList: (page: Page, wait: Wait) => Promise<Paged<TrustRootRecord>>;
+  /** False when there is none. */
+  readonly trustRootDelete: (id: TrustRootId, wait: Wait) => Promise<boolean>;
+
+  /**
+   * Records a verified release and that this Nexus holds it as a local repo, in one transaction.
+   * Conflicts are `RELEASE_CONFLICT` (same version with other artifacts, metadata or archive; same archive
+   * under another version) and `ARTIFACT_CONFLICT` (same hash with another length or version), naming both sides.
+   * A pruned release that is uploaded again comes back under its old id.
+   */
+  readonly releaseInsert: (release: NewRelease, wait: Wait) => Promise<InsertOutcome>;
+  readonly repoList: (
+    page: Page & { readonly sortBy: 'version_ascending' | 'version_descending' },
+    wait: Wait,
+  ) => Promise<Paged<RepoRecord>>;
+  /** Present releases only, unless `includePruned`. */
+  readonly repoGetByVersion: (
+    version: SystemVersion,
+    options: Wait & { readonly includePruned?: boolean },
+  ) => Promise<RepoRecord | undefined>;
+  /** Whatever its state: an archive recorded once, pruned or not, is exempt from expiry and rollback (P3). */
+  readonly repoGetByHash: (hash: string, wait: Wait) => Promise<RepoRecord | undefined>;
+  readonly repoArtifacts: (repoId: RepoId, page: Page, wait: Wait) => Promise<Paged<ReleaseArtifact>>;
+  /**
+   * Prunes a present release. `RELEASE_IN_USE` while it is the target release; `NOT_FOUND` when absent.
+   * Local repos of it keep their rows until their Nexus drops them.
+   */
+  readonly repoPrune: (version: SystemVersion, wait: Wait) => Promise<{ readonly generation: Generation }>;
+
+  readonly wantedSet: (wait: Wait) => Promise<WantedSet>;
+  /** Generation and digest alone, for floors and divergence checks (P5, P7). */
+  readonly currentGeneration: (
+    wait: Wait,
+  ) => Promise<{ readonly generation: Generation; readonly digest: string }>;
+  /** Every release, present or pruned, that lists a hash. */
+  readonly artifactRoles: (
+    sha256: ArtifactHash,
+    wait: Wait,
+  ) => Promise<readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[]>;
+
+  /** Of all Nexus instances, or of one. */
+  readonly localRepoList: (
+    options: Wait & { readonly nexusId?: NexusId },
+  ) => Promise<readonly LocalRepoRecord[]>;
+  /**
+   * Removes the row of one upload if the release is still present and the generation is the planned one, or
+   * if the release is pruned. Anything else changes nothing and says why: the caller keeps the file (P1).
+   */
+  readonly localRepoDrop: (
+    drop: { readonly uploadId: UploadId; readonly nexusId: NexusId; readonly plannedGeneration: Generation },
+    wait: Wait,
+  ) => Promise<{ readonly kind: 'dropped' | 'absent' } | { readonly kind: 'kept'; readonly reason: string }>;
+  /** Removes a row whose archive is gone (P4, at start). */
+  readonly localRepoForget: (uploadId: UploadId, nexusId: NexusId, wait: Wait) => Promise<void>;
+
+  /**
+   * Records a registration. One with an older `generation` than recorded is ignored (`stale`); an expunged
+   * sled is `SLED_DECOMMISSIONED`. `changed` is true for a new sled and for any change that replication should see.
+   * The generation of the wanted set is read in the same transaction (P5).
+   */
+  readonly sledUpsert: (
+    id: SledId,
+    info: SledAgentInfo,
+    wait: Wait,
+  ) => Promise<{ readonly changed: boolean; readonly stale: boolean; readonly floor: Generation }>;
+  readonly sledGet: (id: SledId, wait: Wait) => Promise<SledRecord | undefined>;
+  readonly sledList: (
+    page: Page & { readonly policy?: 'in_service' },
+    wait: Wait,
+  ) => Promise<Paged<SledRecord>>;
+  /** False when there is no such sled. */
+  readonly sledSetPolicy: (id: SledId, policy: 'in_service' | 'expunged', wait: Wait) => Promise<boolean>;
+
+  /** Inserts or refreshes the row of this Nexus. `changedPolicy` tells it that it has been expunged. */
+  readonly nexusHeartbeat: (
+    nexus: { readonly id: NexusId; readonly operatorAddress: string; readonly timeStartedMs: number },
+    wait: Wait,
+  ) => Promise<{ readonly policy: 'in_service' | 'expunged' }>;
+  readonly nexusList: (wait: Wait) => Promise<readonly NexusRecord[]>;
+  /** `NEXUS_ALIVE` while its heartbeat is younger than `aliveMs`; `NOT_FOUND` when absent. */
+  readonly nexusExpunge: (id: NexusId, aliveMs: number, wait: Wait) => Promise<void>;
+
+  readonly targetReleaseGet: (wait: Wait) => Promise<TargetReleaseRecord>;
+  /** Optimistic: fails with `TARGET_RELEASE_REFUSED` when another set it since `expectedGeneration`, or the release was pruned. */
+  readonly targetReleaseSet: (
+    set: { readonly repoId: RepoId; readonly expectedGeneration: number },
+    wait: Wait,
+  ) => Promise<TargetReleaseRecord>;
+
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
