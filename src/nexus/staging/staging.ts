@@ -1,0 +1,32 @@
+/** Archives that this Nexus holds: the seam between uploads and the replication task. */
+import type { ArtifactHash, Generation, RepoId, UploadId } from '../../core/ids.ts';
+
+/** A local repo: one upload's archive, recorded in the database, still held here. */
+export type LocalRepo = {
+  readonly uploadId: UploadId;
+  readonly repoId: RepoId;
+  /** Hash to length in bytes. */
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+};
+
+/** An artifact inside an archive, opened for one reader. */
+export type OpenedArtifact = {
+  readonly sizeBytes: number;
+  /** A chunk is valid until the next one is pulled. */
+  readonly chunks: (options: { signal: AbortSignal }) => AsyncIterable<Uint8Array>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export type Staging = {
+  /** Local repos that the database knows; read before the config (P1). */
+  readonly held: () => readonly LocalRepo[];
+  /** `NOT_FOUND` when the upload was dropped meanwhile, or does not list the hash. */
+  readonly openArtifact: (uploadId: UploadId, sha256: ArtifactHash) => Promise<OpenedArtifact>;
+  /** Drops a local repo as P1 and P4 say: sidecar marked, transaction, then the file. */
+  readonly drop: (
+    uploadId: UploadId,
+    options: { plannedGeneration: Generation; signal: AbortSignal },
+  ) => Promise<{ readonly kind: 'dropped' } | { readonly kind: 'kept'; readonly reason: string }>;
+  /** Uploads being received or verified now. */
+  readonly uploadsInProgress: () => number;
+};
