@@ -1,0 +1,57 @@
+/**
+ * One owner for a directory (P12).
+ *
+ * The lock is the kernel's: flock(2) on a file in the directory. It ends with the process, however that ends,
+ * so there is no stale lock to break and no process id to guess at. Node has no call for it; flock(1) takes the
+ * lock on a descriptor that it inherits, and the lock belongs to the open file, which stays open here.
+ * The file's content, the owner's process id, is for the message only.
+ */
+import { spawnSync } from 'node:child_process';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DepotError } from './errors.ts';
+
+export const LOCK_FILE = 'lock';
+
+export type ExclusiveLock = { readonly [Symbol.asyncDispose]: () => Promise<void> };
+
+/**
+ * Takes the lock of an existing directory, or fails at once.
+ *
+ * @throws `IN_USE_BY_PROCESS` naming the owner's process id (`detail.pid`) while another holds it, this process included
+ */
+export const acquireExclusiveLock = async (directory: string): Promise<ExclusiveLock> => {
+  const path = join(directory, LOCK_FILE);
+  const handle = await open(path, 'a');
+  try {
+    if (!lockOpenFile(handle, path)) throw await inUse(directory, path);
+    await handle.truncate(0);
+    await handle.appendFile(`${process.pid}\n`);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: () => handle.close() };
+};
+
+/** flock(1) answers 1 when another has the lock. Short options, as busybox has no others. */
+const lockOpenFile = (handle: FileHandle, path: string): boolean => {
+  const { status, error, stderr } = spawnSync('flock', ['-x', '-n', '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', handle.fd],
+    encoding: 'utf8',
+  });
+  if (status === 0 || status === 1) return status === 0;
+  const why = error?.message ?? stderr.trim();
+  throw new DepotError('IO', `cannot lock ${path} with flock(1) of util-linux or busybox: ${why}`);
+};
+
+const inUse = async (directory: string, path: string): Promise<DepotError> => {
+  const pid = Number((await readFile(path, 'utf8')).trim());
+  // Between taking the lock and writing the process id the file says nothing yet.
+  const owner = Number.isInteger(pid) && pid > 0 ? `process ${pid}` : 'another process';
+  return new DepotError(
+    'IN_USE_BY_PROCESS',
+    `${directory} is in use by ${owner}; stop it, or configure another directory`,
+    { detail: { directory, pid: Number.isInteger(pid) && pid > 0 ? pid : null } },
+  );
+};
