@@ -61,6 +61,20 @@ export const errorCodes = {
   RECOVERY_NOT_NEEDED: { status: 400, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
   NEXUS_ALIVE: { status: 409, retry: 'never' },
+
+  // Archives and the verification of releases.
+  ARCHIVE_INVALID: { status: 400, retry: 'never' },
+  ARCHIVE_LIMIT: { status: 413, retry: 'never' },
+  ARCHIVE_DAMAGED: { status: 400, retry: 'never' },
+  VERIFIER_DIED: { status: 500, retry: 'backoff' },
+
+  // Repository metadata and releases.
+  METADATA_MISSING: { status: 400, retry: 'never' },
+  METADATA_MISMATCH: { status: 400, retry: 'never' },
+  ROOT_CHAIN_BROKEN: { status: 400, retry: 'never' },
+  DELEGATION_UNSUPPORTED: { status: 400, retry: 'never' },
+  RELEASE_DOCUMENT_INVALID: { status: 400, retry: 'never' },
+  SIGNING_KEY_INVALID: { status: 400, retry: 'never' },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

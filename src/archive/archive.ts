@@ -1,0 +1,127 @@
+/**
+ * A strict reader of ZIP archives, in place: nothing is unpacked, bytes are read where they lie.
+ *
+ *     end records ─▶ central directory ─▶ names and limits ─▶ local headers ─▶ entries ─▶ content, on demand
+ *
+ * An archive that this reader opens reads the same in every other one: it refuses whatever readers disagree
+ * about, instead of choosing an interpretation.
+ *
+ * A1. Opening checks every record of the file and reads no content (end-records E1-E2, central-directory D1-D2,
+ *     names N1-N2, layout L1-L2); after it the entries cover the file without gap or overlap.
+ * A2. What entries may cost is known, and bounded, before the first of them is read.
+ * A3. Content is checked while it is read (content C1-C2).
+ */
+import { type CentralHeader, readCentralHeaders } from './central-directory.ts';
+import { type ArchiveEntry, readContent, readContentRange } from './content.ts';
+import { findDirectory } from './end-records.ts';
+import { type Inflate, inflateOnThreadPool } from './inflate.ts';
+import { locateData } from './layout.ts';
+import { ARCHIVE_LIMITS, type ArchiveLimits } from './limits.ts';
+import { createNameRegister } from './names.ts';
+import type { RandomAccessFile } from './random-access.ts';
+import { overLimit, quoted } from './refusal.ts';
+
+type ReadOptions = { readonly signal?: AbortSignal | undefined };
+
+export type Archive = {
+  /** Of the file. */
+  readonly sizeBytes: number;
+  /** By name, in the order of the central directory; folders are checked but not listed. */
+  readonly entries: ReadonlyMap<string, ArchiveEntry>;
+  /**
+   * The content of an entry. A chunk is valid only until the next pull. Throws `ARCHIVE_DAMAGED`, at the latest in
+   * the pull after the last chunk; rejects with the signal's reason when it aborts.
+   */
+  readonly read: (entry: ArchiveEntry, options?: ReadOptions) => AsyncGenerator<Uint8Array, void, void>;
+  /**
+   * `lengthBytes` of the content from `offset`, as {@link read} yields it. Of a stored entry only these bytes are
+   * read, so their CRC-32 cannot be checked; of a deflated one all before them are inflated.
+   */
+  readonly readRange: (
+    entry: ArchiveEntry,
+    offset: number,
+    lengthBytes: number,
+    options?: ReadOptions,
+  ) => AsyncGenerator<Uint8Array, void, void>;
+  /** A small entry whole. Throws `ARCHIVE_LIMIT` before reading when it has more than `maxBytes`. */
+  readonly readWhole: (entry: ArchiveEntry, maxBytes: number, options?: ReadOptions) => Promise<Uint8Array>;
+};
+
+/**
+ * Checks the structure of an archive and lists its entries.
+ *
+ * The file must not change while the archive is in use, and stays the caller's to close.
+ * Throws `ARCHIVE_INVALID`, or `ARCHIVE_LIMIT` when it asks for more than `limits` allow.
+ */
+export const openArchive = async (
+  file: RandomAccessFile,
+  options: { readonly limits?: Partial<ArchiveLimits>; readonly inflate?: Inflate } = {},
+): Promise<Archive> => {
+  const limits = { ...ARCHIVE_LIMITS, ...options.limits };
+  const inflate = options.inflate ?? inflateOnThreadPool;
+  const entries = await readEntries(file, limits);
+
+  const read: Archive['read'] = (entry, { signal } = {}) => readContent(file, entry, { inflate, signal });
+  return {
+    sizeBytes: file.sizeBytes,
+    entries,
+    read,
+    readRange(entry, offset, lengthBytes, { signal } = {}) {
+      if (offset < 0 || lengthBytes < 0 || offset + lengthBytes > entry.sizeBytes) {
+        throw new RangeError(
+          `${quoted(entry.name)} has ${entry.sizeBytes} bytes, not ${offset} + ${lengthBytes}`,
+        );
+      }
+      return readContentRange(file, entry, { start: offset, end: offset + lengthBytes }, { inflate, signal });
+    },
+    async readWhole(entry, maxBytes, readOptions) {
+      if (entry.sizeBytes > maxBytes) {
+        throw overLimit(`the size of ${quoted(entry.name)} in bytes`, entry.sizeBytes, maxBytes);
+      }
+      const whole = new Uint8Array(entry.sizeBytes);
+      let filled = 0;
+      for await (const chunk of read(entry, readOptions)) {
+        whole.set(chunk, filled);
+        filled += chunk.length;
+      }
+      return whole;
+    },
+  };
+};
+
+const readEntries = async (
+  file: RandomAccessFile,
+  limits: ArchiveLimits,
+): Promise<ReadonlyMap<string, ArchiveEntry>> => {
+  const directory = await findDirectory(file, limits);
+  const names = createNameRegister();
+  const headers: CentralHeader[] = [];
+  let totalBytes = 0;
+  for await (const header of readCentralHeaders(file, directory, limits)) {
+    names.add(header.name);
+    totalBytes += header.sizeBytes;
+    checkCost(header, totalBytes, limits);
+    headers.push(header);
+  }
+  const dataOffsets = await locateData(file, headers, directory.start, limits);
+  const entries = new Map<string, ArchiveEntry>();
+  for (const header of headers) {
+    if (header.isFolder) continue;
+    const { name, method, sizeBytes, compressedBytes, crc32 } = header;
+    const dataOffset = dataOffsets.get(header)!;
+    entries.set(name, { name, method, sizeBytes, compressedBytes, crc32, dataOffset });
+  }
+  return entries;
+};
+
+const checkCost = (header: CentralHeader, totalBytes: number, limits: ArchiveLimits): void => {
+  const size = `the size of ${quoted(header.name)} in bytes`;
+  if (header.sizeBytes > limits.maxEntryBytes) throw overLimit(size, header.sizeBytes, limits.maxEntryBytes);
+  if (totalBytes > limits.maxTotalBytes) {
+    throw overLimit('the size of all entries in bytes', totalBytes, limits.maxTotalBytes);
+  }
+  const mostBytes = Math.max(limits.ratioFreeBytes, header.compressedBytes * limits.maxInflateRatio);
+  if (header.sizeBytes > mostBytes) {
+    throw overLimit(`${size}, inflated from ${header.compressedBytes},`, header.sizeBytes, mostBytes);
+  }
+};

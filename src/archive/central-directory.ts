@@ -1,0 +1,175 @@
+/**
+ * The central directory (APPNOTE 4.3.12), parsed as it is read: a window at a time, so that neither memory nor a
+ * turn of the event loop grows with the number of entries.
+ *
+ * D1. Every header is checked on its own here: what it is, what it is called, what it may cost.
+ * D2. The headers fill the directory exactly, and are as many as the end record says.
+ */
+import type { DirectorySpan } from './end-records.ts';
+import { resolveZip64, zip64FieldOf } from './extra-fields.ts';
+import {
+  FLAG,
+  LENGTH,
+  METHOD,
+  type Method,
+  SENTINEL_16,
+  SIGNATURE,
+  UNIX_DIRECTORY,
+  UNIX_REGULAR,
+  UNIX_TYPE_MASK,
+  VERSION_ZIP64,
+  viewOf,
+} from './format.ts';
+import type { ArchiveLimits } from './limits.ts';
+import type { RandomAccessFile } from './random-access.ts';
+import { invalid, overLimit, quoted } from './refusal.ts';
+import { readExactly } from './spans.ts';
+
+export type CentralHeader = {
+  readonly name: string;
+  /** As written, for the comparison with the local header. */
+  readonly nameBytes: Uint8Array;
+  readonly isFolder: boolean;
+  readonly flags: number;
+  readonly method: Method;
+  readonly crc32: number;
+  readonly compressedBytes: number;
+  readonly sizeBytes: number;
+  /** Where the local header is. */
+  readonly headerOffset: number;
+};
+
+/** Some hundred headers, parsed in one turn of the event loop. */
+const WINDOW_BYTES = 64 * 1024;
+
+const KNOWN_FLAGS = FLAG.deflateEffort | FLAG.dataDescriptor | FLAG.utf8;
+
+/** MS-DOS attributes, in the lower half of the external ones. */
+const DOS_VOLUME_LABEL = 0x08;
+const DOS_DIRECTORY = 0x10;
+
+/** All headers, in the order of the directory. Throws `ARCHIVE_INVALID` or `ARCHIVE_LIMIT`. */
+export async function* readCentralHeaders(
+  file: RandomAccessFile,
+  span: DirectorySpan,
+  limits: ArchiveLimits,
+): AsyncGenerator<CentralHeader, void, void> {
+  const longestHeader = LENGTH.centralHeader + limits.maxNameBytes + limits.maxExtraFieldBytes;
+  const windowBytes = Math.max(WINDOW_BYTES, longestHeader);
+  let count = 0;
+  for (let position = span.start; position < span.end; ) {
+    const window = await readExactly(
+      file,
+      new Uint8Array(Math.min(windowBytes, span.end - position)),
+      position,
+    );
+    let parsed = 0;
+    while (parsed < window.length) {
+      const lengths = headerLengths(window.subarray(parsed), limits);
+      if (lengths === undefined || parsed + lengths.whole > window.length) break;
+      yield parseHeader(window.subarray(parsed, parsed + lengths.whole), lengths);
+      parsed += lengths.whole;
+      count += 1;
+    }
+    // A window always holds one header, unless the directory ends inside of it.
+    if (parsed === 0) throw invalid('the central directory ends in the middle of a header');
+    position += parsed;
+  }
+  if (count !== span.entryCount) {
+    throw invalid(`the end record announces ${span.entryCount} entries, the central directory has ${count}`);
+  }
+}
+
+type HeaderLengths = { readonly name: number; readonly extra: number; readonly whole: number };
+
+/** Undefined when not even the fixed part is there. */
+const headerLengths = (bytes: Uint8Array, limits: ArchiveLimits): HeaderLengths | undefined => {
+  if (bytes.length < LENGTH.centralHeader) return undefined;
+  const view = viewOf(bytes);
+  if (view.getUint32(0, true) !== SIGNATURE.centralHeader) {
+    throw invalid('the central directory has something else where a header should be');
+  }
+  const name = view.getUint16(28, true);
+  const extra = view.getUint16(30, true);
+  if (name > limits.maxNameBytes)
+    throw overLimit('the length of an entry name in bytes', name, limits.maxNameBytes);
+  if (extra > limits.maxExtraFieldBytes) {
+    throw overLimit('the length of an extra field in bytes', extra, limits.maxExtraFieldBytes);
+  }
+  if (view.getUint16(32, true) !== 0) throw invalid('an entry of the central directory has a comment');
+  return { name, extra, whole: LENGTH.centralHeader + name + extra };
+};
+
+const parseHeader = (bytes: Uint8Array, lengths: HeaderLengths): CentralHeader => {
+  const view = viewOf(bytes);
+  const flags = view.getUint16(8, true);
+  const nameBytes = bytes.slice(LENGTH.centralHeader, LENGTH.centralHeader + lengths.name);
+  const name = decodeName(nameBytes, flags);
+  const owner = `the entry ${quoted(name)}`;
+  if ((view.getUint16(6, true) & 0xff) > VERSION_ZIP64)
+    throw invalid(`${owner} needs a newer version of the ZIP format`);
+  if ((flags & ~KNOWN_FLAGS) !== 0) throw invalid(`${owner} is encrypted, patched or otherwise not plain`);
+
+  const disk = view.getUint16(34, true);
+  if (disk !== 0) {
+    throw invalid(
+      `${owner} is on another disk${disk === SENTINEL_16 ? ', which a ZIP64 field should name' : ''}`,
+    );
+  }
+  const zip64 = zip64FieldOf(bytes.subarray(LENGTH.centralHeader + lengths.name), owner);
+  const [sizeBytes, compressedBytes, headerOffset] = resolveZip64(
+    [view.getUint32(24, true), view.getUint32(20, true), view.getUint32(42, true)],
+    zip64,
+    owner,
+  );
+  const header: CentralHeader = {
+    name,
+    nameBytes,
+    isFolder: name.endsWith('/'),
+    flags,
+    method: methodOf(view.getUint16(10, true), owner),
+    crc32: view.getUint32(16, true),
+    compressedBytes,
+    sizeBytes,
+    headerOffset,
+  };
+  checkKind(header, view.getUint32(38, true), owner);
+  return header;
+};
+
+/** Without the UTF-8 flag a name is in code page 437, which agrees with UTF-8 in ASCII only. */
+const decodeName = (bytes: Uint8Array, flags: number): string => {
+  if ((flags & FLAG.utf8) === 0 && bytes.some(byte => byte > 0x7f)) {
+    throw invalid('an entry name has characters beyond ASCII and is not marked as UTF-8');
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalid('an entry name is not UTF-8');
+  }
+};
+
+const methodOf = (code: number, owner: string): Method => {
+  if (code === METHOD.stored) return 'stored';
+  if (code === METHOD.deflate) return 'deflate';
+  throw invalid(`${owner} is compressed by method ${code}; only stored (0) and deflate (8) are read`);
+};
+
+/** Plain files, and folders that hold nothing themselves. */
+const checkKind = (header: CentralHeader, externalAttributes: number, owner: string): void => {
+  const type = (externalAttributes >>> 16) & UNIX_TYPE_MASK;
+  const dosFolder = (externalAttributes & DOS_DIRECTORY) !== 0;
+  const expected = header.isFolder ? UNIX_DIRECTORY : UNIX_REGULAR;
+  if ((type !== 0 && type !== expected) || (dosFolder && !header.isFolder)) {
+    throw invalid(`${owner} is not a plain file: links, devices and folders in disguise are refused`);
+  }
+  if ((externalAttributes & DOS_VOLUME_LABEL) !== 0) throw invalid(`${owner} is a volume label`);
+  if (header.isFolder && (header.sizeBytes !== 0 || header.compressedBytes !== 0 || header.crc32 !== 0)) {
+    throw invalid(`${owner} is a folder with data`);
+  }
+  if (header.method === 'stored' && header.sizeBytes !== header.compressedBytes) {
+    throw invalid(
+      `${owner} is stored with two different sizes, ${header.compressedBytes} and ${header.sizeBytes}`,
+    );
+  }
+};

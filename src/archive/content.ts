@@ -1,0 +1,93 @@
+/**
+ * The content of one entry, checked while it is read.
+ *
+ *     file ─▶ read-ahead ─▶ [inflate] ─▶ size and CRC-32 ─▶ consumer
+ *
+ * C1. Never more bytes than the directory promised reach the consumer, whatever the compressed data says.
+ * C2. The generator ends normally only after the promised number of bytes with the promised CRC-32: a consumer
+ *     keeps nothing that it did not read to the end.
+ */
+import { crc32 } from 'node:zlib';
+import { errorCodeOf } from '../lib/errors.ts';
+import type { Inflate } from './inflate.ts';
+import type { RandomAccessFile } from './random-access.ts';
+import { damaged, quoted } from './refusal.ts';
+import { readAhead } from './spans.ts';
+
+export type ArchiveEntry = {
+  readonly name: string;
+  readonly method: 'stored' | 'deflate';
+  /** Uncompressed. */
+  readonly sizeBytes: number;
+  readonly compressedBytes: number;
+  readonly crc32: number;
+  /** Where the (compressed) data begins in the file: a stored entry is this span of it. */
+  readonly dataOffset: number;
+};
+
+export type ContentOptions = { readonly inflate: Inflate; readonly signal: AbortSignal | undefined };
+
+/** The bytes of an entry as they lie in the file, inflated but unchecked. */
+const rawContent = (file: RandomAccessFile, entry: ArchiveEntry, { inflate, signal }: ContentOptions) => {
+  const stored = readAhead(
+    file,
+    { start: entry.dataOffset, end: entry.dataOffset + entry.compressedBytes },
+    { signal },
+  );
+  return entry.method === 'stored' ? stored : inflate(stored, entry);
+};
+
+export async function* readContent(
+  file: RandomAccessFile,
+  entry: ArchiveEntry,
+  options: ContentOptions,
+): AsyncGenerator<Uint8Array, void, void> {
+  let sizeBytes = 0;
+  let checksum = 0;
+  try {
+    for await (const chunk of rawContent(file, entry, options)) {
+      options.signal?.throwIfAborted();
+      sizeBytes += chunk.length;
+      if (sizeBytes > entry.sizeBytes)
+        throw damaged(`it inflates to more than the promised ${entry.sizeBytes} bytes`);
+      checksum = crc32(chunk, checksum);
+      yield chunk;
+    }
+    if (sizeBytes !== entry.sizeBytes)
+      throw damaged(`it has ${sizeBytes} bytes instead of ${entry.sizeBytes}`);
+    if (checksum !== entry.crc32)
+      throw damaged(`its CRC-32 is ${hex(checksum)} instead of ${hex(entry.crc32)}`);
+  } catch (error) {
+    if (errorCodeOf(error) !== 'ARCHIVE_DAMAGED') throw error;
+    throw damaged(`cannot read the entry ${quoted(entry.name)}`, {
+      cause: error,
+      detail: { entry: entry.name },
+    });
+  }
+}
+
+/** The bytes from `start` to `end` of an entry's content. What is skipped of a deflated entry is inflated. */
+export async function* readContentRange(
+  file: RandomAccessFile,
+  entry: ArchiveEntry,
+  range: { readonly start: number; readonly end: number },
+  options: ContentOptions,
+): AsyncGenerator<Uint8Array, void, void> {
+  if (entry.method === 'stored') {
+    yield* readAhead(
+      file,
+      { start: entry.dataOffset + range.start, end: entry.dataOffset + range.end },
+      options,
+    );
+    return;
+  }
+  let position = 0;
+  for await (const chunk of readContent(file, entry, options)) {
+    const part = chunk.subarray(Math.max(0, range.start - position), Math.max(0, range.end - position));
+    position += chunk.length;
+    if (part.length > 0) yield part;
+    if (position >= range.end) return;
+  }
+}
+
+const hex = (checksum: number): string => checksum.toString(16).padStart(8, '0');

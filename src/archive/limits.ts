@@ -1,0 +1,31 @@
+/** What an archive may ask of its reader. Each is far above a real release and far below what would hurt. */
+export type ArchiveLimits = {
+  /** A release has hundreds of targets; parsing and sorting this many stays within one turn of the event loop. */
+  readonly maxEntries: number;
+  readonly maxNameBytes: number;
+  /** Of one entry: writers align data by padding an extra field, at most to a page. */
+  readonly maxExtraFieldBytes: number;
+  readonly maxDirectoryBytes: number;
+  /** Uncompressed size of one entry. */
+  readonly maxEntryBytes: number;
+  /** Uncompressed size of all entries together. */
+  readonly maxTotalBytes: number;
+  /** Uncompressed to compressed, for entries above {@link ratioFreeBytes}. */
+  readonly maxInflateRatio: number;
+  /** Small entries compress as well as they like: a page of zeros is no bomb. */
+  readonly ratioFreeBytes: number;
+};
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+export const ARCHIVE_LIMITS: ArchiveLimits = {
+  maxEntries: 32_768,
+  maxNameBytes: 1_024,
+  maxExtraFieldBytes: 8_192,
+  maxDirectoryBytes: 16 * MIB,
+  maxEntryBytes: 2 * GIB,
+  maxTotalBytes: 8 * GIB,
+  maxInflateRatio: 200,
+  ratioFreeBytes: 16 * MIB,
+};

@@ -1,0 +1,20 @@
+/** The three ways in which an archive is refused. */
+import { DepotError, type ErrorDetail } from '../lib/errors.ts';
+
+/** The structure is not that of a plain, unambiguous ZIP archive. */
+export const invalid = (message: string, detail?: ErrorDetail): DepotError =>
+  new DepotError('ARCHIVE_INVALID', message, detail === undefined ? {} : { detail });
+
+/** The structure is sound, but the bytes of an entry are not those that the archive promises. */
+export const damaged = (
+  message: string,
+  options: { detail?: ErrorDetail; cause?: unknown } = {},
+): DepotError => new DepotError('ARCHIVE_DAMAGED', message, options);
+
+export const overLimit = (what: string, actual: number, limit: number): DepotError =>
+  new DepotError('ARCHIVE_LIMIT', `${what} is ${actual}, the limit is ${limit}`, {
+    detail: { actual, limit },
+  });
+
+/** A name as it may be printed: control characters escaped, so that a hostile one cannot rewrite a terminal. */
+export const quoted = (name: string): string => JSON.stringify(name);

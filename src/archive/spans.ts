@@ -1,0 +1,64 @@
+/** Positioned reads of a known span of a file. */
+import type { RandomAccessFile } from './random-access.ts';
+import { damaged, invalid } from './refusal.ts';
+
+/** Large enough that the cost of a read vanishes, small enough that two of them stay near the processor. */
+export const READ_AHEAD_BYTES = 1024 * 1024;
+
+/** Fills `target` from `position`. A span outside of the file is the archive's fault, a short read the file's. */
+export const readExactly = async <T extends Uint8Array>(
+  file: RandomAccessFile,
+  target: T,
+  position: number,
+): Promise<T> => {
+  const end = position + target.length;
+  if (position < 0 || end > file.sizeBytes) {
+    throw invalid(
+      `the archive ends at byte ${file.sizeBytes}, but something is said to be at ${position} to ${end}`,
+    );
+  }
+  const filled = await file.read(target, position);
+  if (filled !== target.length) {
+    throw damaged(
+      `the archive became shorter while it was read: only ${filled} of ${target.length} bytes at ${position}`,
+    );
+  }
+  return target;
+};
+
+/**
+ * The bytes from `start` to `end`, in chunks: while the consumer works on one, the next is being read.
+ *
+ * A chunk is valid only until the next pull. When the generator is done, however it ends, no read is under way.
+ */
+export async function* readAhead(
+  file: RandomAccessFile,
+  span: { readonly start: number; readonly end: number },
+  options: { readonly signal: AbortSignal | undefined },
+): AsyncGenerator<Uint8Array, void, void> {
+  const { start, end } = span;
+  const chunkBytes = Math.min(READ_AHEAD_BYTES, end - start);
+  const fill = (target: Uint8Array | undefined, position: number): Promise<Uint8Array> => {
+    const buffer = target ?? new Uint8Array(chunkBytes);
+    const filling = readExactly(file, buffer.subarray(0, Math.min(chunkBytes, end - position)), position);
+    // It may fail while nobody waits for it; whoever pulls next gets the failure.
+    filling.catch(() => undefined);
+    return filling;
+  };
+
+  let position = start;
+  let pending = fill(undefined, start);
+  let idle: Uint8Array | undefined;
+  try {
+    while (position < end) {
+      const chunk = await pending;
+      options.signal?.throwIfAborted();
+      position += chunk.length;
+      if (position < end) pending = fill(idle, position);
+      yield chunk;
+      idle = new Uint8Array(chunk.buffer);
+    }
+  } finally {
+    await pending.catch(() => undefined);
+  }
+}

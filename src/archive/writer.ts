@@ -1,0 +1,178 @@
+/**
+ * Writes ZIP archives front to back, for a sink that is passed in: nothing written is ever gone back to.
+ *
+ * W1. The same entries in the same order give the same bytes: no clock, no owner, no machine in them.
+ * W2. What the writer wrote, the reader opens: names are checked by the same rules, and content that is not what
+ *     its header announced is an error before the archive is finished.
+ */
+import { crc32, createDeflateRaw, deflateRawSync } from 'node:zlib';
+import {
+  encodeCentralHeader,
+  encodeDescriptor,
+  encodeEndRecords,
+  encodeLocalHeader,
+  type WrittenEntry,
+} from './encode.ts';
+import { FLAG, SENTINEL_32 } from './format.ts';
+import { createNameRegister } from './names.ts';
+import { damaged, quoted } from './refusal.ts';
+
+/** Where the archive goes. A chunk is the writer's again once the promise resolves. */
+export type ArchiveSink = { readonly write: (bytes: Uint8Array) => Promise<void> };
+
+/** One pull of content at a time: a chunk is done with when the next one is pulled. */
+export type EntryContent = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export type NewEntry =
+  | {
+      readonly method: 'stored';
+      readonly name: string;
+      readonly sizeBytes: number;
+      /** Known beforehand, so that the header in front of the data can say it. */
+      readonly crc32: number;
+      readonly content: EntryContent;
+    }
+  | {
+      readonly method: 'deflate';
+      readonly name: string;
+      readonly sizeBytes: number;
+      readonly content: EntryContent;
+    };
+
+export type ArchiveWriter = {
+  /** Appends an entry. Throws `ARCHIVE_DAMAGED` when the content is not as announced; the archive is then lost. */
+  readonly add: (entry: NewEntry) => Promise<void>;
+  /** Appends a small entry that is in memory, deflated. */
+  readonly addBytes: (name: string, bytes: Uint8Array) => Promise<void>;
+  /** Writes the central directory; returns the size of the archive in bytes. The sink stays the caller's. */
+  readonly finish: () => Promise<number>;
+};
+
+/** Deflate never adds more than this to what it cannot compress: five bytes a block of 16 KiB, rounded up. */
+const DEFLATE_OVERHEAD = 1.001;
+const DEFLATE_OVERHEAD_BYTES = 64;
+
+export const createArchiveWriter = (sink: ArchiveSink): ArchiveWriter => {
+  const names = createNameRegister();
+  const entries: WrittenEntry[] = [];
+  let position = 0;
+
+  const write = async (bytes: Uint8Array) => {
+    await sink.write(bytes);
+    position += bytes.length;
+  };
+
+  const begin = (name: string) => {
+    names.add(name);
+    const nameBytes = new TextEncoder().encode(name);
+    return { nameBytes, headerOffset: position, utf8: nameBytes.length === name.length ? 0 : FLAG.utf8 };
+  };
+
+  const addStored = async (entry: NewEntry & { method: 'stored' }) => {
+    const { utf8, ...place } = begin(entry.name);
+    const { method, sizeBytes } = entry;
+    const wide = sizeBytes >= SENTINEL_32;
+    const written = {
+      ...place,
+      method,
+      flags: utf8,
+      crc32: entry.crc32,
+      compressedBytes: sizeBytes,
+      sizeBytes,
+      wide,
+    };
+    await write(encodeLocalHeader(written, { known: true }));
+    const tally = createTally(entry);
+    for await (const chunk of tally.counted) await write(chunk);
+    if (tally.crc32() !== entry.crc32)
+      throw damaged(`the content of ${quoted(entry.name)} changed: another CRC-32`);
+    entries.push(written);
+  };
+
+  const addDeflated = async (entry: NewEntry & { method: 'deflate' }) => {
+    const { utf8, ...place } = begin(entry.name);
+    const { method, sizeBytes } = entry;
+    const wide = sizeBytes * DEFLATE_OVERHEAD + DEFLATE_OVERHEAD_BYTES >= SENTINEL_32;
+    const announced = {
+      ...place,
+      method,
+      flags: utf8 | FLAG.dataDescriptor,
+      crc32: 0,
+      compressedBytes: 0,
+      sizeBytes,
+      wide,
+    };
+    await write(encodeLocalHeader(announced, { known: false }));
+    const dataStart = position;
+    const tally = createTally(entry);
+    for await (const chunk of deflate(tally.counted)) await write(chunk);
+    const written = { ...announced, crc32: tally.crc32(), compressedBytes: position - dataStart };
+    await write(encodeDescriptor(written, { signed: true, wide }));
+    entries.push(written);
+  };
+
+  return {
+    add: entry => (entry.method === 'stored' ? addStored(entry) : addDeflated(entry)),
+    async addBytes(name, bytes) {
+      const { utf8, ...place } = begin(name);
+      const compressed = deflateRawSync(bytes);
+      const sizes = { compressedBytes: compressed.length, sizeBytes: bytes.length };
+      const written = {
+        ...place,
+        ...sizes,
+        method: 'deflate',
+        flags: utf8,
+        crc32: crc32(bytes),
+        wide: false,
+      } as const;
+      await write(encodeLocalHeader(written, { known: true }));
+      await write(compressed);
+      entries.push(written);
+    },
+    async finish() {
+      const offset = position;
+      for (const entry of entries) await write(encodeCentralHeader(entry));
+      await write(encodeEndRecords({ entryCount: entries.length, offset, sizeBytes: position - offset }));
+      return position;
+    },
+  };
+};
+
+/** Counts and sums up content as it passes; fails when it is not as long as announced. */
+const createTally = (entry: NewEntry) => {
+  let sizeBytes = 0;
+  let checksum = 0;
+  const wrongLength = (actual: string) =>
+    damaged(`the content of ${quoted(entry.name)} has ${actual} bytes, ${entry.sizeBytes} were announced`);
+  const counted = async function* counted() {
+    for await (const chunk of entry.content) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > entry.sizeBytes) throw wrongLength(`${sizeBytes} or more`);
+      checksum = crc32(chunk, checksum);
+      yield chunk;
+    }
+    if (sizeBytes !== entry.sizeBytes) throw wrongLength(`${sizeBytes}`);
+  };
+  return { counted: counted(), crc32: () => checksum };
+};
+
+async function* deflate(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  const engine = createDeflateRaw();
+  const feed = async () => {
+    for await (const chunk of content) {
+      await new Promise<void>((resolve, reject) =>
+        engine.write(chunk, error => (error ? reject(error) : resolve())),
+      );
+    }
+    engine.end();
+  };
+  const feeding = feed().catch((error: unknown) => {
+    engine.destroy(error instanceof Error ? error : new Error(String(error)));
+  });
+  try {
+    for await (const chunk of engine) yield chunk as Uint8Array;
+  } finally {
+    engine.destroy();
+    await feeding;
+  }
+}
