@@ -66,6 +66,9 @@ export const errorCodes = {
   ARCHIVE_INVALID: { status: 400, retry: 'never' },
   ARCHIVE_LIMIT: { status: 413, retry: 'never' },
   ARCHIVE_DAMAGED: { status: 400, retry: 'never' },
+  TARGET_MISSING: { status: 400, retry: 'never' },
+  TARGET_LENGTH_MISMATCH: { status: 400, retry: 'never' },
+  TARGET_HASH_MISMATCH: { status: 400, retry: 'never' },
   VERIFIER_DIED: { status: 500, retry: 'backoff' },
 
   // Repository metadata and releases.
