@@ -1,0 +1,86 @@
+/**
+ * The disk as the store sees it: few operations, each of which may fail or be the last before a crash. It is
+ * passed in, so that tests and the simulator decide what a disk does.
+ *
+ * Errors are those of the operating system, with its `code` (`ENOSPC`, `EIO`, `ENOENT`, …).
+ */
+import { constants, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
+import { syncDirectory } from '../../lib/durable-file.ts';
+
+export type Disk = {
+  /** A new file; fails with EEXIST when the name is taken. */
+  readonly createFile: (path: string) => Promise<DiskFile>;
+  readonly openFile: (path: string) => Promise<DiskFile>;
+  /** The names in a directory, in no order. */
+  readonly readDirectory: (path: string) => Promise<string[]>;
+  readonly makeDirectory: (path: string) => Promise<void>;
+  /** The length of a regular file; undefined when there is none of that name. */
+  readonly sizeOf: (path: string) => Promise<number | undefined>;
+  readonly rename: (from: string, to: string) => Promise<void>;
+  readonly unlink: (path: string) => Promise<void>;
+  /** Makes the names in a directory durable. */
+  readonly syncDirectory: (path: string) => Promise<void>;
+  readonly freeBytes: (path: string) => Promise<number>;
+};
+
+export type DiskFile = {
+  /** Writes the whole chunk. */
+  readonly write: (chunk: Uint8Array, position: number) => Promise<void>;
+  /** Fills as much of `target` as there is from `position`; returns the number of bytes. */
+  readonly read: (target: Uint8Array, position: number) => Promise<number>;
+  readonly sizeBytes: () => Promise<number>;
+  /** Makes the content durable. After a failure the file must be given up: a second try may lie. */
+  readonly sync: () => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+export const systemErrorIs = (error: unknown, ...codes: string[]): boolean =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
+
+const realFile = (handle: Awaited<ReturnType<typeof open>>): DiskFile => ({
+  async write(chunk, position) {
+    // A write may be cut short (a full disk, a signal); the next call then says why.
+    for (let written = 0; written < chunk.length; ) {
+      const { bytesWritten } = await handle.write(chunk, written, chunk.length - written, position + written);
+      written += bytesWritten;
+    }
+  },
+  async read(target, position) {
+    let filled = 0;
+    while (filled < target.length) {
+      const { bytesRead } = await handle.read(target, filled, target.length - filled, position + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled;
+  },
+  sizeBytes: async () => (await handle.stat()).size,
+  sync: () => handle.datasync(),
+  close: () => handle.close(),
+});
+
+export const realDisk: Disk = {
+  createFile: async path => realFile(await open(path, 'wx', 0o644)),
+  // Without O_NOFOLLOW a link in a dataset could make the store serve any file of the machine.
+  openFile: async path => realFile(await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)),
+  readDirectory: path => readdir(path),
+  makeDirectory: async path => {
+    await mkdir(path);
+  },
+  async sizeOf(path) {
+    try {
+      const found = await lstat(path);
+      return found.isFile() ? found.size : undefined;
+    } catch (error) {
+      if (systemErrorIs(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  },
+  rename: (from, to) => rename(from, to),
+  unlink: path => unlink(path),
+  syncDirectory,
+  async freeBytes(path) {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  },
+};

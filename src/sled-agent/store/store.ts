@@ -1,0 +1,169 @@
+/**
+ * The store of one sled: artifacts by hash, over one directory ("dataset") per disk. This file is the seam
+ * that servers, copies and tests build on; `open-store.ts` makes one.
+ *
+ *     config ─▶ ledger on every dataset ─▶ adopted ─▶ deletion pass ─▶ unlink what no config wants
+ *     bytes  ─▶ temporary file on every dataset, hashed once ─▶ fsync ─▶ config asked again ─▶ rename ─▶ fsync the directory
+ *
+ * ST1. Under an artifact's final name is a whole file that had that hash when it was written, or nothing (G5).
+ * ST2. What was acknowledged (a put, a config) is there after a crash or a power cut (G4).
+ * ST3. The generation never falls within one incarnation, with any dataset missing for a while (G6, P5).
+ * ST4. A wanted artifact is never unlinked, in any interleaving of put, config and deletion pass (G2, P2).
+ * ST5. A dataset that is full, read-only, failing or absent costs its own copies only (G8, S16).
+ */
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
+import type { ArtifactHash, DatasetId, Generation, IncarnationId } from '../../core/ids.ts';
+
+export type ArtifactStore = AsyncDisposable & {
+  /** Changes while the store is open only when a returning dataset brings a newer ledger of another incarnation. */
+  readonly incarnationId: () => IncarnationId;
+  readonly state: () => StoreState;
+  /** What this sled should hold; absent until a first config was adopted. */
+  readonly config: () => ArtifactConfig | undefined;
+  /**
+   * Adopts a config, or finds that it is the one held. Returns when the ledger is durable and no unlink decided
+   * by an older config is under way.
+   *
+   * @throws `CONFIG_GENERATION` for a lower generation, one below the floor, or an equal one with other artifacts
+   * @throws `AWAITING_FLOOR` until {@link acceptFloor}
+   * @throws `NO_USABLE_DATASET` when no dataset took the ledger
+   */
+  readonly offerConfig: (
+    config: ArtifactConfig,
+    options: { signal: AbortSignal },
+  ) => Promise<'adopted' | 'same'>;
+  /** The lowest generation to adopt, from the answer to a registration (P5). Of no effect when it is not awaited. */
+  readonly acceptFloor: (generation: Generation) => Promise<void>;
+  /**
+   * Begins to store one artifact on every usable dataset. Commit or abort it.
+   *
+   * @param options.expectedSizeBytes the length that the sender announced, if it did
+   * @throws `AWAITING_FLOOR`, `NO_ARTIFACT_CONFIG`, `ARTIFACT_GENERATION`, `ARTIFACT_NOT_IN_CONFIG`,
+   *   `BODY_TOO_LARGE`, `ARTIFACT_HASH_MISMATCH` (a length that cannot be right), `NO_USABLE_DATASET`, `NO_SPACE`
+   */
+  readonly beginWrite: (
+    sha256: ArtifactHash,
+    generation: Generation,
+    options?: { expectedSizeBytes?: number | undefined },
+  ) => Promise<ArtifactWriter>;
+  /**
+   * Opens the first copy of the right length, or that of one dataset.
+   *
+   * @throws `ARTIFACT_NOT_HELD` when there is none
+   */
+  readonly open: (
+    sha256: ArtifactHash,
+    options?: { datasetId?: DatasetId | undefined },
+  ) => Promise<StoredArtifact>;
+  readonly list: () => Promise<StoreListing>;
+  /**
+   * Looks at every dataset again (returned? ledger whole?) and removes what the config does not list. The store
+   * runs it by itself at the start and after each new config; call it now and then for what those left (B10).
+   *
+   * @param reason goes into the log and the listing
+   * @returns how many artifacts were removed
+   */
+  readonly reconcile: (reason: string, options: { signal: AbortSignal }) => Promise<number>;
+  /** Sets a copy aside: kept as evidence, no longer held. Returns false when it is not there any more. */
+  readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
+};
+
+/**
+ * `awaiting_floor`: a ledger may be missing, so a floor must come first. `awaiting_config`: the floor is known,
+ * and the config held is below it. Both refuse puts and delete nothing (P5).
+ */
+export type StoreState =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'awaiting_floor'; readonly reason: string }
+  | { readonly kind: 'awaiting_config'; readonly floor: Generation; readonly reason: string };
+
+export type ArtifactWriter = AsyncDisposable & {
+  /**
+   * Appends a chunk; resolves when its memory may be used again. Chunks land in the order of the calls, so
+   * several may be outstanding. Rejects when the artifact is too long or no dataset is left; then abort.
+   */
+  readonly write: (chunk: Uint8Array) => Promise<void>;
+  /**
+   * Checks, makes durable and names the file. Nothing of it is left when this rejects.
+   *
+   * @throws `ARTIFACT_HASH_MISMATCH`, `ARTIFACT_NOT_IN_CONFIG` (pruned meanwhile), `NO_SPACE`, `IO`
+   */
+  readonly commit: () => Promise<WriteResult>;
+  /** Leaves nothing behind; of no effect after {@link commit}. */
+  readonly abort: () => Promise<void>;
+};
+
+/** As on the wire: the usable datasets when the write began, and how many of them hold the artifact now. */
+export type WriteResult = { readonly datasets: number; readonly successful_writes: number };
+
+export type StoredArtifact = AsyncDisposable & {
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number;
+  readonly datasetId: DatasetId;
+  /** Fills as much of `target` as there is from `position`; fewer bytes only at the end of the file. */
+  readonly read: (target: Uint8Array, position: number) => Promise<number>;
+};
+
+export type StoreListing = {
+  readonly incarnationId: IncarnationId;
+  /** Absent, like the digest, until a first config was adopted. */
+  readonly generation: Generation | undefined;
+  /** SHA-256 of the wanted set, in hex. */
+  readonly configDigest: string | undefined;
+  /** What of the config is held at its right length, and on how many datasets; never zero. */
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+  /** How many datasets can take an artifact now (B9). */
+  readonly datasets: number;
+  readonly datasetHealth: readonly DatasetHealth[];
+  readonly deletionsTotal: number;
+  /** The last ones, oldest first, at most {@link MAX_EVENTS}. */
+  readonly deletions: readonly Deletion[];
+  /** Unwanted but in use; at most {@link MAX_EVENTS}. */
+  readonly deletionsDeferred: readonly { readonly sha256: ArtifactHash; readonly reason: string }[];
+  readonly quarantined: readonly QuarantinedFile[];
+};
+
+/** How many recent deletions, deferred ones and quarantined files are kept for the listing. */
+export const MAX_EVENTS = 256;
+
+export type DatasetHealth = {
+  /** Absent while the dataset cannot be read. */
+  readonly id: DatasetId | undefined;
+  readonly path: string;
+  readonly state: 'ok' | 'full' | 'read_only' | 'missing' | 'failed';
+  readonly message: string | undefined;
+  readonly usedBytes: number | undefined;
+  readonly quotaBytes: number;
+  readonly freeBytes: number | undefined;
+  /** Files that are not ours: left alone, and named so that somebody can look; at most {@link MAX_EVENTS}. */
+  readonly unknownFiles: readonly string[];
+};
+
+export type Deletion = {
+  readonly sha256: ArtifactHash;
+  readonly generation: Generation;
+  readonly reason: string;
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
+};
+
+export type QuarantinedFile = {
+  readonly sha256: ArtifactHash;
+  readonly datasetId: DatasetId;
+  readonly reason: string;
+  readonly timeMs: number;
+};
+
+/** The leases of this sled (B6, P11): why an artifact is in use, or undefined when it is not. */
+export type InUse = (sha256: ArtifactHash) => string | undefined;
+
+export type StoreSettings = {
+  /** One directory per disk. Each must exist: a missing one may be an unmounted disk, and is never created. */
+  readonly directories: readonly string[];
+  /** What the files of one dataset may take together. */
+  readonly quotaBytes: number;
+  /** What stays free on a dataset's file system, so that ledgers can always be written. */
+  readonly minFreeBytes: number;
+  /** The longest artifact. */
+  readonly maxArtifactBytes: number;
+};
