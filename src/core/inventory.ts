@@ -1,0 +1,78 @@
+/** What the sleds answered in one round, as data for the planner and for the status. */
+import type {
+  ArtifactHash,
+  Generation,
+  IncarnationId,
+  RepoId,
+  SledId,
+  SystemVersion,
+  UploadId,
+} from './ids.ts';
+
+/** What the fleet should hold: the planner's view of the database. */
+export type Wanted = {
+  readonly generation: Generation;
+  /** Hash to length in bytes. */
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+  readonly releases: readonly WantedRelease[];
+};
+
+export type WantedRelease = {
+  readonly repoId: RepoId;
+  readonly systemVersion: SystemVersion;
+  readonly artifacts: ReadonlySet<ArtifactHash>;
+};
+
+/** A sled that took our config and listed what it holds, at the generation of that config. */
+export type SledListing = {
+  readonly kind: 'ok';
+  /** Hash to the number of datasets that hold it; only wanted hashes, only counts above 0. */
+  readonly held: ReadonlyMap<ArtifactHash, number>;
+  /** Usable datasets: a hash on fewer of them is copied again (B9). */
+  readonly datasets: number;
+  /** Copies that the sled is making now: never asked for twice (B7). */
+  readonly copiesInFlight: ReadonlySet<ArtifactHash>;
+  /** A life of the sled between two wipes; absent from sled agents that do not tell. */
+  readonly incarnationId: IncarnationId | undefined;
+};
+
+/** Why a sled takes no part in this round. It costs that sled its own copies, and nobody else's (G8). */
+export type SledSilence = {
+  readonly kind: /** Did not answer, or not in time. */
+    | 'unreachable'
+    /** Answered something that makes no sense. */
+    | 'bad_answer'
+    /** Answered an error to our config or list: waiting for its floor, no usable dataset, … */
+    | 'refused'
+    /** Knows a newer generation than the config that we read: our view is old, the next round has a newer one. */
+    | 'ahead'
+    /** Is at odds with a read of the database that began after its answer (P7). */
+    | 'diverged';
+  readonly message: string;
+  readonly code: string;
+  readonly sinceMs: number;
+};
+
+export type InventorySled = {
+  readonly id: SledId;
+  readonly serial: string;
+  readonly answer: SledListing | SledSilence;
+  /** Nothing is put on or copied to this sled before then: it is full, or busy (B8, B14). */
+  readonly writesPausedUntilMs?: number;
+  readonly writesPausedBecause?: string;
+};
+
+/** The archive of one upload, still held by this Nexus. */
+export type LocalArchive = {
+  readonly uploadId: UploadId;
+  readonly repoId: RepoId;
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+};
+
+export const isListing = (answer: SledListing | SledSilence): answer is SledListing => answer.kind === 'ok';
+
+/** The sleds that take part in this round. */
+export const answeringSleds = (
+  sleds: readonly InventorySled[],
+): readonly (InventorySled & { readonly answer: SledListing })[] =>
+  sleds.filter((sled): sled is InventorySled & { answer: SledListing } => isListing(sled.answer));

@@ -1,0 +1,24 @@
+/** What a plan is made from. */
+import type { ArtifactHash, SledId } from '../ids.ts';
+import type { InventorySled, LocalArchive, SledListing, Wanted } from '../inventory.ts';
+import type { RequestLimits } from './quota.ts';
+
+export type Pair = { readonly sledId: SledId; readonly sha256: ArtifactHash };
+export const pairKey = (sledId: SledId, sha256: ArtifactHash): string => `${sledId}/${sha256}`;
+
+export type PlanInput = {
+  readonly wanted: Wanted;
+  /** In-service sleds only; expunged ones are in no sum (S23). */
+  readonly sleds: readonly InventorySled[];
+  /** Read before `wanted` was (P1). */
+  readonly local: readonly LocalArchive[];
+  readonly policy: { readonly minSledReplication: number; readonly limits: RequestLimits };
+  /** Puts of an earlier round that are still being sent. */
+  readonly putsInFlight: readonly Pair[];
+  /** {@link pairKey} to the time before which this artifact is not sent to this sled again, and why. */
+  readonly backoff: ReadonlyMap<string, { readonly untilMs: number; readonly because: string }>;
+  readonly nowMs: number;
+};
+
+/** A sled that takes part in the round. */
+export type PlanSled = InventorySled & { readonly answer: SledListing };

@@ -1,0 +1,194 @@
+/** The plan for one artifact: who is sent it, who copies it from whom, and why the others have to wait. */
+import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
+import type { LocalArchive } from '../inventory.ts';
+import { type Rng, shuffled } from '../rng.ts';
+import { type PlanInput, type PlanSled, pairKey } from './input.ts';
+import type { Quota } from './quota.ts';
+
+export type PutRequest = {
+  readonly kind: 'put';
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number;
+  readonly target: SledId;
+  readonly uploadId: UploadId;
+};
+
+export type CopyRequest = {
+  readonly kind: 'copy';
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number;
+  readonly target: SledId;
+  /** A sled that confirmed the artifact; `after_put`: the first of this plan's puts of it that succeeds. */
+  readonly source: { readonly kind: 'sled'; readonly sledId: SledId } | { readonly kind: 'after_put' };
+  /** The target holds it on fewer datasets than it has. */
+  readonly recopy: boolean;
+};
+
+/** Something wanted that cannot be requested in this round. */
+export type Blocked = {
+  readonly sha256: ArtifactHash;
+  readonly code: /** No sled that answers holds it, and this Nexus has no archive of it; a sled that is silent may have it. */
+    | 'NO_KNOWN_COPY_SLEDS_SILENT'
+    /** As above, but every sled answers: another Nexus may hold the archive, or the bytes are gone. */
+    | 'NO_KNOWN_COPY'
+    /** Waits for the back-off after a failed put or copy. */
+    | 'TRANSFER_FAILED'
+    /** The sled takes no writes now: full, or busy. */
+    | 'SLED_WRITES_PAUSED';
+  readonly sledId: SledId | undefined;
+  readonly message: string;
+};
+
+type ArtifactContext = {
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number;
+  readonly answering: readonly PlanSled[];
+  readonly silentSleds: number;
+  readonly archives: readonly LocalArchive[];
+  readonly sending: ReadonlySet<SledId>;
+  readonly input: PlanInput;
+  readonly quota: Quota;
+  readonly rng: Rng;
+};
+
+type ArtifactPlan = {
+  readonly puts: PutRequest[];
+  readonly copies: CopyRequest[];
+  readonly blocked: Blocked[];
+  deferred: number;
+  nextAttemptMs: number | undefined;
+};
+
+export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
+  const { sha256, answering, sending, input } = context;
+  const plan: ArtifactPlan = { puts: [], copies: [], blocked: [], deferred: 0, nextAttemptMs: undefined };
+
+  const holders = answering.filter(sled => copiesOn(sled, sha256) > 0);
+  const coming = answering.filter(sled => copiesOn(sled, sha256) === 0 && isComing(sled, context));
+  const short = answering.filter(
+    sled => copiesOn(sled, sha256) < sled.answer.datasets && !isComing(sled, context),
+  );
+  const ready = shuffled(short, context.rng).filter(sled => mayWrite(sled, context, plan));
+  const missing = ready.filter(sled => copiesOn(sled, sha256) === 0);
+
+  const targets = planPuts(
+    missing,
+    input.policy.minSledReplication - holders.length - coming.length,
+    context,
+    plan,
+  );
+  for (const sled of ready) {
+    if (targets.has(sled.id)) continue;
+    planCopy(sled, holders, targets.size > 0, context, plan);
+  }
+  const nobodyHasIt = holders.length === 0 && targets.size === 0 && sending.size === 0 && coming.length === 0;
+  if (nobodyHasIt && missing.length > 0 && context.archives.length === 0)
+    plan.blocked.push(noKnownCopy(context));
+  return plan;
+};
+
+const copiesOn = (sled: PlanSled, sha256: ArtifactHash): number => sled.answer.held.get(sha256) ?? 0;
+
+const isComing = (sled: PlanSled, { sha256, sending }: ArtifactContext): boolean =>
+  sled.answer.copiesInFlight.has(sha256) || sending.has(sled.id);
+
+/** PL3: false, with the reason and the time in the plan, while a back-off lasts. */
+const mayWrite = (sled: PlanSled, { sha256, input }: ArtifactContext, plan: ArtifactPlan): boolean => {
+  const pair = input.backoff.get(pairKey(sled.id, sha256));
+  const pauses = [
+    {
+      untilMs: sled.writesPausedUntilMs,
+      because: sled.writesPausedBecause,
+      code: 'SLED_WRITES_PAUSED' as const,
+    },
+    { untilMs: pair?.untilMs, because: pair?.because, code: 'TRANSFER_FAILED' as const },
+  ];
+  for (const { untilMs, because, code } of pauses) {
+    if (untilMs === undefined || untilMs <= input.nowMs) continue;
+    plan.blocked.push({
+      sha256,
+      code,
+      sledId: sled.id,
+      message: because ?? 'waiting before the next attempt',
+    });
+    plan.nextAttemptMs = Math.min(plan.nextAttemptMs ?? Number.POSITIVE_INFINITY, untilMs);
+    return false;
+  }
+  return true;
+};
+
+/** PL1: at most `wanted` puts, to the sleds with the least to do; returns their targets. */
+const planPuts = (
+  missing: readonly PlanSled[],
+  wanted: number,
+  { sha256, sizeBytes, archives, quota }: ArtifactContext,
+  plan: ArtifactPlan,
+): Set<SledId> => {
+  const targets = new Set<SledId>();
+  const archive = archives[0];
+  if (archive === undefined || wanted <= 0) return targets;
+  const byLoad = missing.toSorted((a, b) => quota.incoming(a.id) - quota.incoming(b.id));
+  for (const sled of byLoad.slice(0, wanted)) {
+    if (!quota.take(sled.id)) break;
+    targets.add(sled.id);
+    plan.puts.push({ kind: 'put', sha256, sizeBytes, target: sled.id, uploadId: archive.uploadId });
+  }
+  return targets;
+};
+
+/** PL2: from the holder with the least to serve, or after a put of this plan. */
+const planCopy = (
+  sled: PlanSled,
+  holders: readonly PlanSled[],
+  putsPlanned: boolean,
+  { sha256, sizeBytes, quota, archives }: ArtifactContext,
+  plan: ArtifactPlan,
+): void => {
+  const recopy = copiesOn(sled, sha256) > 0;
+  const others = holders.filter(holder => holder.id !== sled.id);
+  // A sled that alone holds it fetches from its own depot: the good dataset feeds the other one.
+  const sources = others.length > 0 ? others : holders;
+  const source = sources.reduce<PlanSled | undefined>(
+    (best, candidate) =>
+      best === undefined || quota.outgoing(candidate.id) < quota.outgoing(best.id) ? candidate : best,
+    undefined,
+  );
+  if (source !== undefined) {
+    if (quota.take(sled.id, source.id)) {
+      plan.copies.push({
+        kind: 'copy',
+        sha256,
+        sizeBytes,
+        target: sled.id,
+        source: { kind: 'sled', sledId: source.id },
+        recopy,
+      });
+    } else plan.deferred += 1;
+  } else if (putsPlanned) {
+    if (quota.take(sled.id)) {
+      plan.copies.push({
+        kind: 'copy',
+        sha256,
+        sizeBytes,
+        target: sled.id,
+        source: { kind: 'after_put' },
+        recopy,
+      });
+    } else plan.deferred += 1;
+  } else if (archives.length > 0) plan.deferred += 1;
+};
+
+const noKnownCopy = ({ sha256, silentSleds }: ArtifactContext): Blocked => ({
+  sha256,
+  sledId: undefined,
+  ...(silentSleds > 0
+    ? {
+        code: 'NO_KNOWN_COPY_SLEDS_SILENT',
+        message: `no sled that answers holds it; ${silentSleds} sled(s) that do not answer may`,
+      }
+    : {
+        code: 'NO_KNOWN_COPY',
+        message:
+          'no sled holds it and this Nexus has no archive of it; another Nexus may, or upload the archive again',
+      }),
+});

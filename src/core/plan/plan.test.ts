@@ -1,0 +1,281 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { ArtifactHash } from '../ids.ts';
+import { answeringSleds } from '../inventory.ts';
+import { seededRng } from '../rng.ts';
+import {
+  arbFleet,
+  archiveOf,
+  hash,
+  listing,
+  obey,
+  planInput,
+  silentSled,
+  sled,
+  sledId,
+  wantedOf,
+} from './fleet.fixture.ts';
+import { type PlanInput, pairKey } from './input.ts';
+import { type Plan, planReplication } from './plan.ts';
+
+const requests = (plan: Plan) => [...plan.puts, ...plan.copies];
+
+/** Rounds of plan and obedience, copies in flight landing between them, until a round asks for nothing. */
+const converge = (input: PlanInput, seed: number): { fleet: PlanInput; rounds: number } => {
+  const rng = seededRng(seed);
+  let fleet: PlanInput = {
+    ...input,
+    sleds: input.sleds.map(s =>
+      s.answer.kind === 'ok'
+        ? { id: s.id, serial: s.serial, answer: { ...s.answer, copiesInFlight: new Set<ArtifactHash>() } }
+        : s,
+    ),
+  };
+  for (let rounds = 0; rounds < 1000; rounds += 1) {
+    const plan = planReplication(fleet, rng);
+    if (requests(plan).length === 0) {
+      expect(plan.deferred, 'nothing requested although something is deferred').toBe(0);
+      return { fleet, rounds };
+    }
+    fleet = obey(fleet, plan);
+  }
+  throw new Error('the fleet does not converge');
+};
+
+const existsSomewhere = (input: PlanInput, sha256: ArtifactHash): boolean =>
+  input.local.some(archive => archive.artifacts.has(sha256)) ||
+  answeringSleds(input.sleds).some(s => (s.answer.held.get(sha256) ?? 0) > 0);
+
+describe('properties', () => {
+  test('G1: a fleet that obeys the plan comes to hold every artifact that exists, on every dataset', () => {
+    fc.assert(
+      fc.property(arbFleet, fc.nat(), (input, seed) => {
+        const { fleet } = converge(input, seed);
+        for (const s of answeringSleds(fleet.sleds)) {
+          for (const sha256 of input.wanted.artifacts.keys()) {
+            if (existsSomewhere(input, sha256)) expect(s.answer.held.get(sha256)).toBe(s.answer.datasets);
+          }
+        }
+      }),
+    );
+  });
+
+  test('B8: no copy names a source that did not confirm the artifact, and none waits for a put that is not planned', () => {
+    fc.assert(
+      fc.property(arbFleet, fc.nat(), (input, seed) => {
+        obey(input, planReplication(input, seededRng(seed))); // throws on an impossible request
+      }),
+    );
+  });
+
+  test('S6, B14: requests stay within the limits, in all, to each sled and from each source', () => {
+    fc.assert(
+      fc.property(arbFleet, fc.nat(), (input, seed) => {
+        const plan = planReplication(input, seededRng(seed));
+        const { limits } = input.policy;
+        expect(requests(plan).length).toBeLessThanOrEqual(limits.maxRequestsPerActivation);
+        for (const s of answeringSleds(input.sleds)) {
+          const incoming = requests(plan).filter(r => r.target === s.id).length;
+          if (incoming > 0) {
+            expect(incoming + s.answer.copiesInFlight.size).toBeLessThanOrEqual(limits.maxTransfersToSled);
+          }
+          const outgoing = plan.copies.filter(
+            c => c.source.kind === 'sled' && c.source.sledId === s.id,
+          ).length;
+          expect(outgoing).toBeLessThanOrEqual(limits.maxCopiesFromSource);
+        }
+      }),
+    );
+  });
+
+  test('B7, G8: nothing is asked of a silent or paused sled, nor for a copy in flight, nor twice', () => {
+    fc.assert(
+      fc.property(arbFleet, fc.nat(), (input, seed) => {
+        const plan = planReplication(input, seededRng(seed));
+        const asked = new Set<string>();
+        for (const request of requests(plan)) {
+          const target = answeringSleds(input.sleds).find(s => s.id === request.target);
+          expect(target, 'the target answers').toBeDefined();
+          expect(target!.writesPausedUntilMs).toBeUndefined();
+          expect(target!.answer.copiesInFlight.has(request.sha256)).toBe(false);
+          expect(target!.answer.held.get(request.sha256) ?? 0).toBeLessThan(target!.answer.datasets);
+          expect(asked.has(pairKey(request.target, request.sha256))).toBe(false);
+          asked.add(pairKey(request.target, request.sha256));
+        }
+      }),
+    );
+  });
+
+  test('S12: what a sled lacks is requested, in flight, deferred, or blocked with a reason', () => {
+    fc.assert(
+      fc.property(arbFleet, fc.nat(), (input, seed) => {
+        const plan = planReplication(input, seededRng(seed));
+        const asked = new Set(requests(plan).map(r => pairKey(r.target, r.sha256)));
+        let unexplained = 0;
+        for (const s of answeringSleds(input.sleds)) {
+          for (const sha256 of input.wanted.artifacts.keys()) {
+            if ((s.answer.held.get(sha256) ?? 0) >= s.answer.datasets) continue;
+            if (asked.has(pairKey(s.id, sha256)) || s.answer.copiesInFlight.has(sha256)) continue;
+            const reasons = plan.blocked.filter(
+              b => b.sha256 === sha256 && (b.sledId === undefined || b.sledId === s.id),
+            );
+            const comesElsewhere = answeringSleds(input.sleds).some(o => o.answer.copiesInFlight.has(sha256));
+            if (reasons.length === 0 && !comesElsewhere) unexplained += 1;
+            for (const reason of reasons) expect(reason.message).not.toBe('');
+          }
+        }
+        expect(unexplained).toBeLessThanOrEqual(plan.deferred);
+      }),
+    );
+  });
+
+  test('P1, G4: a local repo is let go only if its release is in this config and enough sleds hold all of it', () => {
+    fc.assert(
+      fc.property(arbFleet, fc.nat(), (input, seed) => {
+        const { fleet } = converge(input, seed);
+        for (const state of [input, fleet]) {
+          for (const verdict of planReplication(state, seededRng(seed)).localRepos) {
+            const archive = state.local.find(local => local.uploadId === verdict.uploadId)!;
+            const holders = answeringSleds(state.sleds).filter(s =>
+              [...archive.artifacts.keys()].every(h => (s.answer.held.get(h) ?? 0) > 0),
+            );
+            expect(verdict.kind).toBe(
+              holders.length >= state.policy.minSledReplication ? 'replicated' : 'not_safe',
+            );
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('single rules', () => {
+  test('P1: a local repo whose release is not in the config is never counted as replicated', () => {
+    const wanted = wantedOf([[1]]);
+    const archive = archiveOf(wanted, 0);
+    const plan = planReplication(
+      planInput({ wanted: wantedOf([]), sleds: [sled(1), sled(2), sled(3)], local: [archive] }),
+      seededRng(1),
+    );
+    expect(plan.localRepos).toEqual([{ kind: 'unlisted', uploadId: archive.uploadId }]);
+  });
+
+  test('S7: the minimum is not lowered because few sleds answer', () => {
+    const wanted = wantedOf([[1]]);
+    const plan = planReplication(
+      planInput({
+        wanted,
+        sleds: [sled(1, listing([[hash(1), 2]])), silentSled(2), silentSled(3)],
+        local: [archiveOf(wanted, 0)],
+      }),
+      seededRng(1),
+    );
+    expect(plan.localRepos).toEqual([
+      { kind: 'not_safe', uploadId: archiveOf(wanted, 0).uploadId, holders: 1 },
+    ]);
+  });
+
+  test('B9: a sled with one dataset is not told to copy again', () => {
+    const wanted = wantedOf([[1]]);
+    const plan = planReplication(
+      planInput({ wanted, sleds: [1, 2].map(n => sled(n, listing([[hash(1), 1]], 1))) }),
+      seededRng(1),
+    );
+    expect(requests(plan)).toEqual([]);
+  });
+
+  test('P6: a failed transfer waits for its back-off, and the plan says until when', () => {
+    const wanted = wantedOf([[1]]);
+    const backoff = new Map([
+      [pairKey(sledId(2), hash(1)), { untilMs: 5000, because: 'source closed the connection' }],
+    ]);
+    const sleds = [sled(1, listing([[hash(1), 2]])), sled(2)];
+    const waiting = planReplication(planInput({ wanted, sleds, backoff, nowMs: 4999 }), seededRng(1));
+    expect(requests(waiting)).toEqual([]);
+    expect(waiting.nextAttemptMs).toBe(5000);
+    expect(waiting.blocked).toMatchObject([
+      { code: 'TRANSFER_FAILED', message: 'source closed the connection' },
+    ]);
+    expect(
+      requests(planReplication(planInput({ wanted, sleds, backoff, nowMs: 5000 }), seededRng(1))),
+    ).toHaveLength(1);
+  });
+
+  test('an artifact that nobody has is blocked, and the reason tells silent sleds from missing ones', () => {
+    const wanted = wantedOf([[1]]);
+    const code = (sleds: PlanInput['sleds']) =>
+      planReplication(planInput({ wanted, sleds }), seededRng(1)).blocked[0]?.code;
+    expect(code([sled(1), sled(2)])).toBe('NO_KNOWN_COPY');
+    expect(code([sled(1), silentSled(2)])).toBe('NO_KNOWN_COPY_SLEDS_SILENT');
+  });
+
+  test('every artifact is put once before any is put twice', () => {
+    const wanted = wantedOf([[1, 2, 3, 4]]);
+    const sleds = [1, 2, 3, 4].map(n => sled(n));
+    const plan = planReplication(planInput({ wanted, sleds, local: [archiveOf(wanted, 0)] }), seededRng(7));
+    expect(new Set(plan.puts.slice(0, 4).map(put => put.sha256)).size).toBe(4);
+  });
+});
+
+describe('expected plans', () => {
+  const describePlan = (input: PlanInput, plan: Plan): string => {
+    const name = new Map(input.sleds.map(s => [s.id, s.serial]));
+    const short = (h: string) => `artifact ${Number.parseInt(h, 16)}`;
+    const from = (c: Plan['copies'][number]) =>
+      c.source.kind === 'sled' ? name.get(c.source.sledId) : 'the first put that succeeds';
+    return [
+      ...plan.puts.map(p => `put  ${short(p.sha256)} to ${name.get(p.target)}`),
+      ...plan.copies.map(
+        c => `${c.recopy ? 're' : ''}copy ${short(c.sha256)} to ${name.get(c.target)} from ${from(c)}`,
+      ),
+      ...plan.blocked.map(b => `blocked ${b.code} ${short(b.sha256)}: ${b.message}`),
+      ...plan.localRepos.map(l => `local repo ${l.kind}`),
+      `deferred ${plan.deferred}`,
+      '',
+    ].join('\n');
+  };
+
+  const cases: Record<string, PlanInput> = {};
+  const two = wantedOf([[1, 2]]);
+  const all: [ArtifactHash, number][] = [...two.artifacts.keys()].map(h => [h, 2]);
+  const range = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
+  cases['simple-replicate'] = planInput({
+    wanted: two,
+    sleds: range(16).map(n => sled(n)),
+    local: [archiveOf(two, 0)],
+  });
+  cases['new-sled'] = planInput({
+    wanted: two,
+    sleds: [...range(15).map(n => sled(n, listing(all))), sled(16)],
+  });
+  cases.recopy = planInput({
+    wanted: two,
+    sleds: [...range(3).map(n => sled(n, listing(all))), sled(4, listing(all.map(([h]) => [h, 1])))],
+  });
+  cases.nothing = planInput({
+    wanted: two,
+    sleds: range(4).map(n => sled(n, listing(all))),
+    local: [archiveOf(two, 0)],
+  });
+  cases.limits = planInput({
+    wanted: two,
+    sleds: range(8).map(n => sled(n)),
+    local: [archiveOf(two, 0)],
+    policy: {
+      minSledReplication: 3,
+      limits: { maxRequestsPerActivation: 9, maxTransfersToSled: 1, maxCopiesFromSource: 1 },
+    },
+  });
+
+  test.each(Object.entries(cases))('%s', async (title, input) => {
+    const plan = planReplication(input, seededRng(42));
+    obey(input, plan);
+    await expect(describePlan(input, plan)).toMatchFileSnapshot(`expected/${title}.txt`);
+  });
+
+  test('16 sleds and 2 artifacts from nothing: 3 puts of each, and a copy for every other sled', () => {
+    const plan = planReplication(cases['simple-replicate']!, seededRng(42));
+    expect(plan.puts).toHaveLength(6);
+    expect(plan.copies).toHaveLength(26);
+  });
+});

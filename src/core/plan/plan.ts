@@ -1,0 +1,126 @@
+/**
+ * The plan of one round: a pure function from what is wanted and what the sleds listed to requests and reasons.
+ *
+ *     wanted, sleds, local archives ─▶ shortfalls (per artifact) ─▶ puts, copies, re-copies ─▶ within limits
+ *                                   └▶ local repos that are replicated             └▶ the rest: deferred, blocked
+ *
+ * PL1. A put goes to a sled that lacks the artifact, from an archive that this Nexus holds, while fewer than
+ *      `minSledReplication` sleds hold it or are being sent it (S5, S7).
+ * PL2. A copy names a source that confirmed the artifact in this round; without one it waits for a put of this
+ *      same plan and takes a target whose put succeeded (B8).
+ * PL3. Nothing is requested that is in flight already (B7), nor before a back-off has passed (P6).
+ * PL4. What is not requested has a reason: deferred by a limit, or blocked by something named (S12).
+ * PL5. The number of requests is bounded: in all, to each sled and from each source (S6, B14).
+ * PL6. A local repo counts as replicated only if its release is in this very config and
+ *      `minSledReplication` answering sleds hold all of it (P1, G4).
+ */
+import type { ArtifactHash, SledId } from '../ids.ts';
+import { answeringSleds, isListing, type LocalArchive, type Wanted } from '../inventory.ts';
+import { type Rng, shuffled } from '../rng.ts';
+import type { Pair, PlanInput, PlanSled } from './input.ts';
+import { type LocalRepoVerdict, localRepoVerdicts } from './local-repos.ts';
+import { type Blocked, type CopyRequest, type PutRequest, planArtifact } from './plan-artifact.ts';
+import { createQuota } from './quota.ts';
+
+export type Plan = {
+  readonly puts: readonly PutRequest[];
+  /** From a confirmed source, or after a put of this plan. */
+  readonly copies: readonly CopyRequest[];
+  /** Requests that would be useful now but exceed a limit. */
+  readonly deferred: number;
+  /** When the earliest back-off that holds up a wanted request ends. */
+  readonly nextAttemptMs: number | undefined;
+  readonly blocked: readonly Blocked[];
+  readonly localRepos: readonly LocalRepoVerdict[];
+};
+
+export const planReplication = (input: PlanInput, rng: Rng): Plan => {
+  const quota = createQuota(input.policy.limits, input.sleds);
+  const answering = answeringSleds(input.sleds);
+  const silent = input.sleds.filter(sled => !isListing(sled.answer));
+  const archives = archivesByHash(input.local);
+  const sending = sendingByHash(input.putsInFlight);
+
+  const puts: PutRequest[] = [];
+  const copies: CopyRequest[] = [];
+  const blocked: Blocked[] = [];
+  let deferred = 0;
+  let nextAttemptMs: number | undefined;
+
+  for (const [sha256, sizeBytes] of rarestFirst(input.wanted, answering, rng)) {
+    const outcome = planArtifact({
+      sha256,
+      sizeBytes,
+      answering,
+      silentSleds: silent.length,
+      archives: archives.get(sha256) ?? [],
+      sending: sending.get(sha256) ?? NOBODY,
+      input,
+      quota,
+      rng,
+    });
+    puts.push(...outcome.puts);
+    copies.push(...outcome.copies);
+    blocked.push(...outcome.blocked);
+    deferred += outcome.deferred;
+    if (outcome.nextAttemptMs !== undefined) {
+      nextAttemptMs = Math.min(nextAttemptMs ?? Number.POSITIVE_INFINITY, outcome.nextAttemptMs);
+    }
+  }
+  return {
+    puts: firstPutsFirst(puts),
+    copies,
+    deferred,
+    nextAttemptMs,
+    blocked,
+    localRepos: localRepoVerdicts(input.wanted, input.sleds, input.local, input.policy.minSledReplication),
+  };
+};
+
+const NOBODY: ReadonlySet<SledId> = new Set();
+
+/** The artifacts with the fewest copies first, larger ones before smaller: the tail of a fleet's copy time. */
+const rarestFirst = (wanted: Wanted, answering: readonly PlanSled[], rng: Rng): [ArtifactHash, number][] => {
+  const holders = new Map<ArtifactHash, number>();
+  for (const sled of answering) {
+    for (const hash of sled.answer.held.keys()) holders.set(hash, (holders.get(hash) ?? 0) + 1);
+  }
+  return shuffled(wanted.artifacts, rng).sort(
+    ([a, aSize], [b, bSize]) => (holders.get(a) ?? 0) - (holders.get(b) ?? 0) || bSize - aSize,
+  );
+};
+
+/** Every artifact leaves this Nexus once before any leaves it twice: peers can copy from then on. */
+const firstPutsFirst = (puts: readonly PutRequest[]): PutRequest[] => {
+  const nth = new Map<ArtifactHash, number>();
+  return puts
+    .map(put => {
+      const order = nth.get(put.sha256) ?? 0;
+      nth.set(put.sha256, order + 1);
+      return { put, order };
+    })
+    .sort((a, b) => a.order - b.order)
+    .map(({ put }) => put);
+};
+
+const archivesByHash = (local: readonly LocalArchive[]): Map<ArtifactHash, LocalArchive[]> => {
+  const result = new Map<ArtifactHash, LocalArchive[]>();
+  for (const archive of local) {
+    for (const hash of archive.artifacts.keys()) {
+      const known = result.get(hash);
+      if (known === undefined) result.set(hash, [archive]);
+      else known.push(archive);
+    }
+  }
+  return result;
+};
+
+const sendingByHash = (pairs: readonly Pair[]): Map<ArtifactHash, Set<SledId>> => {
+  const result = new Map<ArtifactHash, Set<SledId>>();
+  for (const { sledId, sha256 } of pairs) {
+    const sleds = result.get(sha256);
+    if (sleds === undefined) result.set(sha256, new Set([sledId]));
+    else sleds.add(sledId);
+  }
+  return result;
+};
