@@ -82,7 +82,7 @@ export const obey = (input: PlanInput, plan: Plan): PlanInput => {
     const hasSource =
       copy.source.kind === 'sled'
         ? (before.get(copy.source.sledId)?.get(copy.sha256) ?? 0) > 0
-        : plan.puts.some(put => put.sha256 === copy.sha256);
+        : plan.puts.some(put => put.sha256 === copy.sha256 && put.target === copy.source.sledId);
     if (!hasSource) throw new Error(`copy of ${copy.sha256} to ${copy.target} from a sled that lacks it`);
     held.get(copy.target)!.set(copy.sha256, datasets.get(copy.target)!);
   }

@@ -18,8 +18,8 @@ export type CopyRequest = {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
   readonly target: SledId;
-  /** A sled that confirmed the artifact; `after_put`: the first of this plan's puts of it that succeeds. */
-  readonly source: { readonly kind: 'sled'; readonly sledId: SledId } | { readonly kind: 'after_put' };
+  /** A sled that confirmed the artifact; `after_put`: one that this plan puts it on, or another such if that put fails. */
+  readonly source: { readonly kind: 'sled' | 'after_put'; readonly sledId: SledId };
   /** The target holds it on fewer datasets than it has. */
   readonly recopy: boolean;
 };
@@ -79,7 +79,7 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   );
   for (const sled of ready) {
     if (targets.has(sled.id)) continue;
-    planCopy(sled, holders, targets.size > 0, context, plan);
+    planCopy(sled, holders, targets, context, plan);
   }
   const nobodyHasIt = holders.length === 0 && targets.size === 0 && sending.size === 0 && coming.length === 0;
   if (nobodyHasIt && missing.length > 0 && context.archives.length === 0)
@@ -140,42 +140,33 @@ const planPuts = (
 const planCopy = (
   sled: PlanSled,
   holders: readonly PlanSled[],
-  putsPlanned: boolean,
+  putTargets: ReadonlySet<SledId>,
   { sha256, sizeBytes, quota, archives }: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
-  const recopy = copiesOn(sled, sha256) > 0;
-  const others = holders.filter(holder => holder.id !== sled.id);
+  const confirmed = holders.map(holder => holder.id);
+  const others = confirmed.filter(id => id !== sled.id);
   // A sled that alone holds it fetches from its own depot: the good dataset feeds the other one.
-  const sources = others.length > 0 ? others : holders;
-  const source = sources.reduce<PlanSled | undefined>(
-    (best, candidate) =>
-      best === undefined || quota.outgoing(candidate.id) < quota.outgoing(best.id) ? candidate : best,
-    undefined,
-  );
-  if (source !== undefined) {
-    if (quota.take(sled.id, source.id)) {
-      plan.copies.push({
-        kind: 'copy',
-        sha256,
-        sizeBytes,
-        target: sled.id,
-        source: { kind: 'sled', sledId: source.id },
-        recopy,
-      });
-    } else plan.deferred += 1;
-  } else if (putsPlanned) {
-    if (quota.take(sled.id)) {
-      plan.copies.push({
-        kind: 'copy',
-        sha256,
-        sizeBytes,
-        target: sled.id,
-        source: { kind: 'after_put' },
-        recopy,
-      });
-    } else plan.deferred += 1;
-  } else if (archives.length > 0) plan.deferred += 1;
+  const sources = others.length > 0 ? others : confirmed;
+  const kind = sources.length > 0 ? 'sled' : 'after_put';
+  const source = leastLoaded(sources.length > 0 ? sources : putTargets, quota);
+  if (source !== undefined && quota.take(sled.id, source)) {
+    const recopy = copiesOn(sled, sha256) > 0;
+    plan.copies.push({
+      kind: 'copy',
+      sha256,
+      sizeBytes,
+      target: sled.id,
+      source: { kind, sledId: source },
+      recopy,
+    });
+  } else if (source !== undefined || archives.length > 0) plan.deferred += 1;
+};
+
+const leastLoaded = (sources: Iterable<SledId>, quota: Quota): SledId | undefined => {
+  let best: SledId | undefined;
+  for (const id of sources) if (best === undefined || quota.outgoing(id) < quota.outgoing(best)) best = id;
+  return best;
 };
 
 const noKnownCopy = ({ sha256, silentSleds }: ArtifactContext): Blocked => ({

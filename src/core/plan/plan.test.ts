@@ -222,7 +222,7 @@ describe('expected plans', () => {
     const name = new Map(input.sleds.map(s => [s.id, s.serial]));
     const short = (h: string) => `artifact ${Number.parseInt(h, 16)}`;
     const from = (c: Plan['copies'][number]) =>
-      c.source.kind === 'sled' ? name.get(c.source.sledId) : 'the first put that succeeds';
+      `${name.get(c.source.sledId)}${c.source.kind === 'after_put' ? ' after its put' : ''}`;
     return [
       ...plan.puts.map(p => `put  ${short(p.sha256)} to ${name.get(p.target)}`),
       ...plan.copies.map(
