@@ -17,6 +17,7 @@ export const errorCodes = {
   INVALID_REQUEST: { status: 400, retry: 'never' },
   UNAUTHORIZED: { status: 401, retry: 'never' },
   NOT_FOUND: { status: 404, retry: 'never' },
+  METHOD_NOT_ALLOWED: { status: 405, retry: 'never' },
   BODY_TOO_LARGE: { status: 413, retry: 'never' },
   BODY_INCOMPLETE: { status: 400, retry: 'backoff' },
   BODY_STALLED: { status: 408, retry: 'backoff' },
@@ -61,6 +62,9 @@ export const errorCodes = {
   RECOVERY_NOT_NEEDED: { status: 400, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
   NEXUS_ALIVE: { status: 409, retry: 'never' },
+  TOO_MANY_UPLOADS: { status: 429, retry: 'backoff' },
+  FLEET_SPACE: { status: 507, retry: 'backoff' },
+  STAGING_DAMAGED: { status: 500, retry: 'never' },
 
   // Archives and the verification of releases.
   ARCHIVE_INVALID: { status: 400, retry: 'never' },
@@ -78,6 +82,15 @@ export const errorCodes = {
   DELEGATION_UNSUPPORTED: { status: 400, retry: 'never' },
   RELEASE_DOCUMENT_INVALID: { status: 400, retry: 'never' },
   SIGNING_KEY_INVALID: { status: 400, retry: 'never' },
+
+  // The database.
+  DATABASE_UNAVAILABLE: { status: 503, retry: 'backoff' },
+  DATABASE_CONTENTION: { status: 503, retry: 'backoff' },
+  COMMIT_UNCERTAIN: { status: 503, retry: 'backoff' },
+  DATABASE_CONTENT: { status: 500, retry: 'never' },
+  WANTED_SET_DIGEST: { status: 500, retry: 'never' },
+  SCHEMA_VERSION: { status: 500, retry: 'never' },
+  EMBEDDED_POSTGRES: { status: 500, retry: 'never' },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

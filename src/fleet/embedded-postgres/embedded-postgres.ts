@@ -1,0 +1,267 @@
+/**
+ * A real PostgreSQL in a directory, for those who run no database of their own.
+ *
+ *     lock ─▶ adopt the server that a killed owner left behind ──────────────▶ connection URL
+ *          └▶ account ─▶ home ─▶ initdb (once) ─▶ postgres ─▶ ready ──────────┘
+ *
+ * E1. One owner per directory (P12); a server that outlived its owner is adopted, never started twice.
+ * E2. The server listens on a Unix socket in a directory of mode 0700, and nowhere else.
+ * E3. It has a process group of its own: Ctrl-C reaches its clients first, and they can finish.
+ * E4. Its output goes to a file, not to a pipe that would break with its owner.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { syncDirectory } from '../../lib/durable-file.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { acquireExclusiveLock } from '../../lib/exclusive-lock.ts';
+import type { Logger } from '../../lib/log.ts';
+import { type Account, chooseAccount, commandAs } from './account.ts';
+import { findPostgresBinaries, linkLibraries } from './binaries.ts';
+import { type Home, PUBLIC_DIRECTORY, prepareHome } from './home.ts';
+import { findPostmaster, type Postmaster, poll, stopPostmaster } from './postmaster.ts';
+import { SOCKET_PORT } from './socket-directory.ts';
+
+export type EmbeddedPostgres = {
+  /** A URL for `createPgDatastore` and any PostgreSQL client; there is no password, the directory is the door. */
+  readonly connection: string;
+  readonly pid: number;
+  /** Whether it was found running, left behind by an owner that was killed. */
+  readonly adopted: boolean;
+  /** Stops the server and releases the directory. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export const EMBEDDED_USER = 'tuf_depot';
+const EMBEDDED_DATABASE = 'postgres';
+
+/** Recovery after a crash replays the log, which `max_wal_size` bounds to seconds. */
+const START_TIMEOUT_MS = 60_000;
+const INITDB_TIMEOUT_MS = 120_000;
+/** For the Nexus instances of one machine, each with its pool, and the tests that run at once. */
+const MAX_CONNECTIONS = 100;
+/** A larger log is renamed at the next start; one old one is kept. */
+const MAX_LOG_BYTES = 8 * 1024 * 1024;
+/** How much of PostgreSQL's own words goes into an error. */
+const MAX_QUOTED_CHARACTERS = 2_000;
+
+export type EmbeddedPostgresOptions = {
+  /** Absolute; made if absent. */
+  readonly dataDirectory: string;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** False only for tests: a power cut may then lose everything. */
+  readonly fsync?: boolean;
+  /** For tests: instead of what {@link chooseAccount} finds. */
+  readonly account?: Account;
+  readonly publicDirectory?: string;
+};
+
+/**
+ * Starts the server, or adopts it, and waits until it accepts connections.
+ *
+ * @throws `IN_USE_BY_PROCESS` while another process owns the directory; `EMBEDDED_POSTGRES`, with PostgreSQL's own
+ *   words in the cause, when it does not start
+ */
+export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> => {
+  await mkdir(options.dataDirectory, { recursive: true, mode: 0o700 });
+  const dataDirectory = await realpath(options.dataDirectory);
+  await using undo = new AsyncDisposableStack();
+  undo.use(await acquireExclusiveLock(dataDirectory));
+
+  const orphan = await adoptable(join(dataDirectory, 'data'), options.signal);
+  const server = orphan ?? (await startServer({ ...options, dataDirectory }));
+  undo.defer(() => stopPostmaster(join(dataDirectory, 'data'), server.pid));
+  options.signal.throwIfAborted();
+
+  const adopted = orphan !== undefined;
+  options.log.info(
+    { postgres_pid: server.pid, data_directory: dataDirectory },
+    adopted ? 'embedded postgresql adopted' : 'embedded postgresql started',
+  );
+  const owned = undo.move();
+  return {
+    connection: connectionUrl(server.socketDirectory),
+    pid: server.pid,
+    adopted,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+const connectionUrl = (socketDirectory: string): string =>
+  `postgresql:///${EMBEDDED_DATABASE}?host=${encodeURIComponent(socketDirectory)}&port=${SOCKET_PORT}&user=${EMBEDDED_USER}`;
+
+/** A server that runs but is on its way down is waited for, then started anew. */
+const adoptable = async (dataPath: string, signal: AbortSignal): Promise<Postmaster | undefined> => {
+  const settled = await poll(
+    async () => {
+      const found = await findPostmaster(dataPath);
+      return found === undefined || found.ready ? { found } : undefined;
+    },
+    { timeoutMs: START_TIMEOUT_MS, signal },
+  );
+  if (settled !== undefined) return settled.found;
+  throw new DepotError(
+    'EMBEDDED_POSTGRES',
+    `a PostgreSQL runs in ${dataPath} but accepts no connections; stop it, then start again`,
+  );
+};
+
+const startServer = async (options: EmbeddedPostgresOptions): Promise<Postmaster> => {
+  const { dataDirectory, signal, log } = options;
+  const home = await prepareHome({
+    dataDirectory,
+    binaries: await findPostgresBinaries(),
+    account: options.account ?? (await chooseAccount()),
+    publicDirectory: options.publicDirectory ?? PUBLIC_DIRECTORY,
+  });
+  const environment = {
+    PATH: process.env.PATH ?? '/usr/bin:/bin',
+    LD_LIBRARY_PATH: await linkLibraries(home.nativeDirectory, home.libraryLinks),
+    LC_ALL: 'C',
+    TZ: 'UTC',
+  };
+  const fsync = options.fsync ?? true;
+  if (!(await stat(join(home.dataPath, 'PG_VERSION')).catch(() => undefined))) {
+    log.info({ data_directory: dataDirectory }, 'making a new database');
+    await initializeDatabase(home, { environment, fsync, signal });
+  }
+  const logPath = join(dataDirectory, 'postgres.log');
+  const output = await openLog(logPath);
+  const { size: logStart } = await output.stat();
+  let child: ChildProcess;
+  try {
+    const command = commandAs(
+      home.account,
+      join(home.nativeDirectory, 'bin/postgres'),
+      serverArguments(home, fsync),
+    );
+    child = spawn(command.file, command.args, {
+      ...command.identity,
+      cwd: '/',
+      env: environment,
+      detached: true,
+      stdio: ['ignore', output.fd, output.fd],
+    });
+  } finally {
+    await output.close();
+  }
+  child.unref();
+  return await waitUntilReady(child, home, { signal, ownWords: () => tailOf(logPath, logStart) });
+};
+
+const serverArguments = (home: Home, fsync: boolean): string[] => {
+  const settings = {
+    listen_addresses: '',
+    unix_socket_directories: home.socketDirectory,
+    unix_socket_permissions: '0700',
+    port: SOCKET_PORT,
+    max_connections: MAX_CONNECTIONS,
+    shared_buffers: '64MB',
+    max_wal_size: '512MB',
+    timezone: 'UTC',
+    // Serialization failures are retried and conflicts are answers; neither belongs in the log as an error.
+    log_min_messages: 'warning',
+    log_min_error_statement: 'panic',
+    fsync: fsync ? 'on' : 'off',
+    ...(fsync ? {} : { full_page_writes: 'off', synchronous_commit: 'off' }),
+  };
+  return [
+    '-D',
+    home.dataPath,
+    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ];
+};
+
+const waitUntilReady = async (
+  child: ChildProcess,
+  home: Home,
+  { signal, ownWords }: { signal: AbortSignal; ownWords: () => Promise<string> },
+): Promise<Postmaster> => {
+  let failure: string | undefined;
+  child.once('error', error => {
+    failure = error.message;
+  });
+  child.once('exit', (code, signalName) => {
+    failure ??= `it ended with ${signalName ?? `status ${code}`}`;
+  });
+  try {
+    const ready = await poll(
+      async () => {
+        if (failure !== undefined) return 'ended' as const;
+        const found = await findPostmaster(home.dataPath);
+        return found?.ready && found.pid === child.pid ? found : undefined;
+      },
+      { timeoutMs: START_TIMEOUT_MS, signal },
+    );
+    if (ready !== undefined && ready !== 'ended') return ready;
+    throw new DepotError(
+      'EMBEDDED_POSTGRES',
+      `PostgreSQL in ${home.dataPath} did not start: ${failure ?? `not ready after ${START_TIMEOUT_MS / 1000} s`}`,
+      { cause: new Error(await ownWords()) },
+    );
+  } catch (error) {
+    if (failure === undefined) {
+      const ended = once(child, 'exit');
+      child.kill('SIGQUIT');
+      await ended;
+    }
+    throw error;
+  }
+};
+
+/** H1: under another name first, so that an interrupted one is never taken for a database. */
+const initializeDatabase = async (
+  home: Home,
+  options: { environment: NodeJS.ProcessEnv; fsync: boolean; signal: AbortSignal },
+): Promise<void> => {
+  const unfinished = join(home.dataParent, 'data.unfinished');
+  await rm(unfinished, { recursive: true, force: true });
+  // The C locale orders text by its bytes, as CockroachDB does. Nobody but the owner reaches the socket: trust.
+  const command = commandAs(home.account, join(home.nativeDirectory, 'bin/initdb'), [
+    ...['-D', unfinished, '-U', EMBEDDED_USER, '--encoding=UTF8', '--no-locale', '--no-instructions'],
+    ...['--auth-local=trust', '--auth-host=reject'],
+    ...(options.fsync ? [] : ['--no-sync']),
+  ]);
+  const child = spawn(command.file, command.args, {
+    ...command.identity,
+    cwd: '/',
+    env: options.environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: INITDB_TIMEOUT_MS,
+    signal: options.signal,
+  });
+  let words = '';
+  const collect = (chunk: Buffer) => {
+    words = (words + chunk.toString()).slice(-MAX_QUOTED_CHARACTERS);
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  const outcome = await new Promise<string>((resolve, reject) => {
+    child.once('error', error =>
+      options.signal.aborted ? reject(options.signal.reason) : resolve(error.message),
+    );
+    child.once('close', (code, signalName) => resolve(signalName ?? `status ${code}`));
+  });
+  if (outcome !== 'status 0') {
+    throw new DepotError(
+      'EMBEDDED_POSTGRES',
+      `initdb could not make a database in ${home.dataParent}: ${outcome}`,
+      {
+        cause: new Error(words.trim()),
+      },
+    );
+  }
+  await rename(unfinished, home.dataPath);
+  await syncDirectory(home.dataParent);
+};
+
+const openLog = async (path: string) => {
+  const found = await stat(path).catch(() => undefined);
+  if (found !== undefined && found.size > MAX_LOG_BYTES) await rename(path, `${path}.old`);
+  return await open(path, 'a', 0o600);
+};
+
+const tailOf = async (path: string, from: number): Promise<string> =>
+  (await readFile(path)).subarray(from).toString().trim().slice(-MAX_QUOTED_CHARACTERS);
