@@ -1,0 +1,154 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { Clock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { createDriver } from './driver.ts';
+import type { Activation, BackgroundTask, TaskResult } from './task.ts';
+
+/** Timers fire only when the test advances the clock. */
+const manualClock = () => {
+  let nowMs = 0;
+  const sleepers = new Set<{ atMs: number; resolve: () => void }>();
+  const clock: Clock = {
+    nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
+    sleep: (ms, { signal }) =>
+      new Promise((resolve, reject) => {
+        const sleeper = { atMs: nowMs + ms, resolve };
+        sleepers.add(sleeper);
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      }),
+  };
+  const advance = async (ms: number) => {
+    nowMs += ms;
+    for (const sleeper of sleepers) {
+      if (sleeper.atMs > nowMs) continue;
+      sleepers.delete(sleeper);
+      sleeper.resolve();
+    }
+    await delay(0);
+  };
+  return { clock, advance };
+};
+
+const DONE: TaskResult = { summary: {} };
+
+const recordingTask = (
+  options: Partial<BackgroundTask> = {},
+  run: () => Promise<TaskResult> = async () => DONE,
+) => {
+  const reasons: string[] = [];
+  const task: BackgroundTask = {
+    name: 'recorder',
+    description: 'records its activations',
+    periodMs: 1000,
+    activate: async ({ reason }: Activation) => {
+      reasons.push(reason);
+      return run();
+    },
+    ...options,
+  };
+  return { task, reasons };
+};
+
+test('BD4: a task runs at once, then after each period, and says why', async () => {
+  const { clock, advance } = manualClock();
+  const { task, reasons } = recordingTask();
+  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await driver.idle();
+  await advance(999);
+  expect(reasons).toEqual(['timeout']);
+  await advance(1);
+  await driver.idle();
+  driver.activate('recorder');
+  await driver.idle();
+  expect(reasons).toEqual(['timeout', 'timeout', 'signaled']);
+  expect(driver.status('recorder').last).toMatchObject({ iteration: 3, reason: 'signaled' });
+});
+
+test('BD1, BD2: many signals while a task runs are one more activation after it', async () => {
+  const { clock } = manualClock();
+  const gates: PromiseWithResolvers<void>[] = [];
+  const { task, reasons } = recordingTask({}, async () => {
+    const gate = Promise.withResolvers<void>();
+    gates.push(gate);
+    await gate.promise;
+    return DONE;
+  });
+  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await delay(0);
+  expect(driver.status('recorder').current).toMatchObject({ iteration: 1 });
+  for (let i = 0; i < 5; i += 1) driver.activate('recorder');
+  await delay(0);
+  expect(gates).toHaveLength(1);
+  gates[0]!.resolve();
+  await delay(0);
+  expect(gates).toHaveLength(2);
+  gates[1]!.resolve();
+  await driver.idle();
+  expect(reasons).toEqual(['timeout', 'signaled']);
+});
+
+test('BD3, S15: an activation that fails is a status with the chain of causes, and the task goes on', async () => {
+  const { clock } = manualClock();
+  let failing = true;
+  const { task } = recordingTask({}, async () => {
+    if (failing) throw new Error('reading the config', { cause: new Error('connection refused') });
+    return DONE;
+  });
+  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await driver.idle();
+  expect(driver.status('recorder').last?.summary).toEqual({
+    error: 'reading the config: connection refused',
+  });
+  failing = false;
+  driver.activate('recorder');
+  await driver.idle();
+  expect(driver.status('recorder').last?.summary).toEqual({});
+});
+
+test('P6: a task may ask to be looked at again before its period', async () => {
+  const { clock, advance } = manualClock();
+  const { task, reasons } = recordingTask({}, async () => ({ summary: {}, againInMs: 10 }));
+  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await driver.idle();
+  await advance(10);
+  await driver.idle();
+  expect(reasons).toEqual(['timeout', 'timeout']);
+});
+
+test('S9: disable turns timers off and leaves signals on', async () => {
+  const { clock, advance } = manualClock();
+  const { task, reasons } = recordingTask({ disable: true }, async () => ({ summary: {}, againInMs: 1 }));
+  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await advance(100_000);
+  expect(reasons).toEqual([]);
+  driver.activate('recorder');
+  await driver.idle();
+  await advance(100_000);
+  expect(reasons).toEqual(['signaled']);
+});
+
+test('S9: a change of one task activates those that depend on it; no change does not', async () => {
+  const { clock } = manualClock();
+  let changed = true;
+  const { task: source } = recordingTask({ name: 'source' }, async () => ({ summary: {}, changed }));
+  const { task: dependent, reasons } = recordingTask({
+    name: 'dependent',
+    dependsOn: ['source'],
+    disable: true,
+  });
+  await using driver = createDriver({ tasks: [source, dependent], clock, log: silentLogger });
+  await driver.idle();
+  expect(reasons).toEqual(['dependency']);
+  changed = false;
+  driver.activate('source');
+  await driver.idle();
+  expect(reasons).toEqual(['dependency']);
+});
+
+test('an unknown task is refused with the names of those there are', async () => {
+  const { clock } = manualClock();
+  await using driver = createDriver({ tasks: [recordingTask().task], clock, log: silentLogger });
+  expect(() => driver.activate('recoder')).toThrow('background tasks: recorder');
+});

@@ -1,0 +1,199 @@
+/**
+ * The driver: activates background tasks, by timer, by signal and after each other.
+ *
+ *     start ─▶ timer ──┐
+ *     signal ──────────┼─▶ activate ─▶ result ─▶ dependents, next timer
+ *     dependency ──────┘
+ *
+ * BD1. One task never runs twice at once in one Nexus.
+ * BD2. Any number of signals during an activation is one more activation after it; none is lost.
+ * BD3. An activation that fails is a status, not the end of the task (S15).
+ * BD4. The first activation comes at once: after a restart nothing waits for a period.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError, isAbort, messageChain } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { ActivationReason, BackgroundTask, TaskResult } from './task.ts';
+
+export type RunningActivation = {
+  readonly iteration: number;
+  readonly reason: ActivationReason;
+  readonly startMs: number;
+};
+
+export type TaskStatus = {
+  readonly name: string;
+  readonly description: string;
+  readonly periodMs: number;
+  readonly periodic: boolean;
+  readonly current: RunningActivation | undefined;
+  readonly last:
+    | (RunningActivation & {
+        readonly elapsedMs: number;
+        /** `{ error }` where the activation failed. */
+        readonly summary: Readonly<Record<string, unknown>>;
+        readonly details: () => Readonly<Record<string, unknown>>;
+      })
+    | undefined;
+};
+
+export type Driver = {
+  /** Signals a task; `NOT_FOUND` names the tasks there are. */
+  readonly activate: (name: string) => void;
+  readonly status: (name: string) => TaskStatus;
+  readonly list: () => readonly TaskStatus[];
+  /** Resolves when no activation is running or pending a signal; timers do not count. */
+  readonly idle: () => Promise<void>;
+  /** Aborts what runs and waits for it. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+type Slot = {
+  readonly task: BackgroundTask;
+  readonly log: Logger;
+  pending: ActivationReason | undefined;
+  wake: () => void;
+  /** Ends the timer that the last activation set; the next activation sets another. */
+  timer: AbortController;
+  current: TaskStatus['current'];
+  last: TaskStatus['last'];
+  iteration: number;
+};
+
+export const createDriver = (deps: {
+  tasks: readonly BackgroundTask[];
+  clock: Clock;
+  log: Logger;
+}): Driver => {
+  const stop = new AbortController();
+  const slots = new Map<string, Slot>();
+  const idleWaiters = new Set<() => void>();
+  for (const task of deps.tasks) {
+    slots.set(task.name, {
+      task,
+      log: deps.log.child({ task: task.name }),
+      pending: task.disable === true ? undefined : 'timeout',
+      wake: () => undefined,
+      timer: new AbortController(),
+      current: undefined,
+      last: undefined,
+      iteration: 0,
+    });
+  }
+
+  const slotOf = (name: string): Slot => {
+    const slot = slots.get(name);
+    if (slot === undefined) {
+      const known = [...slots.keys()].sort().join(', ');
+      throw new DepotError('NOT_FOUND', `there is no background task "${name}"; background tasks: ${known}`);
+    }
+    return slot;
+  };
+
+  const trigger = (slot: Slot, reason: ActivationReason) => {
+    // A timer says least about why; whatever else came first is kept.
+    if (slot.pending === undefined || slot.pending === 'timeout') slot.pending = reason;
+    slot.wake();
+  };
+
+  const triggerDependents = (name: string) => {
+    for (const slot of slots.values()) if (slot.task.dependsOn?.includes(name)) trigger(slot, 'dependency');
+  };
+
+  const settleIdle = () => {
+    if ([...slots.values()].some(slot => slot.current !== undefined || slot.pending !== undefined)) return;
+    for (const resolve of idleWaiters) resolve();
+    idleWaiters.clear();
+  };
+
+  const loops = [...slots.values()].map(async slot => {
+    for (;;) {
+      const running = await nextActivation(slot, deps.clock, stop.signal);
+      if (running === undefined) return;
+      const result = await runOnce(slot, running, deps.clock, stop.signal);
+      slot.current = undefined;
+      scheduleNext(slot, result, deps.clock, () => trigger(slot, 'timeout'));
+      if (result?.changed === true) triggerDependents(slot.task.name);
+      settleIdle();
+    }
+  });
+
+  return {
+    activate: name => trigger(slotOf(name), 'signaled'),
+    status: name => statusOf(slotOf(name)),
+    list: () => [...slots.values()].map(statusOf),
+    idle: () =>
+      new Promise(resolve => {
+        idleWaiters.add(resolve);
+        settleIdle();
+      }),
+    async [Symbol.asyncDispose]() {
+      stop.abort(new DepotError('SHUTTING_DOWN', 'the background tasks are being stopped'));
+      for (const slot of slots.values()) {
+        slot.timer.abort();
+        slot.wake();
+      }
+      await Promise.all(loops);
+    },
+  };
+};
+
+/** Waits until something is pending and makes it the running activation; undefined once the driver stops. */
+const nextActivation = async (
+  slot: Slot,
+  clock: Clock,
+  stop: AbortSignal,
+): Promise<RunningActivation | undefined> => {
+  while (slot.pending === undefined && !stop.aborted) {
+    await new Promise<void>(resolve => {
+      slot.wake = resolve;
+    });
+  }
+  if (stop.aborted || slot.pending === undefined) return undefined;
+  slot.timer.abort();
+  slot.timer = new AbortController();
+  // In one step, so that the slot is never seen as idle in between.
+  slot.iteration += 1;
+  slot.current = { iteration: slot.iteration, reason: slot.pending, startMs: clock.nowMs() };
+  slot.pending = undefined;
+  return slot.current;
+};
+
+/** BD3: resolves whatever the task does. */
+const runOnce = async (
+  slot: Slot,
+  { iteration, reason, startMs }: RunningActivation,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<TaskResult | undefined> => {
+  const began = clock.monotonicMs();
+  let result: TaskResult | undefined;
+  let summary: Readonly<Record<string, unknown>>;
+  try {
+    result = await slot.task.activate({ reason, log: slot.log, signal });
+    summary = result.summary;
+    slot.log.debug({ iteration, reason, ...summary }, 'activation complete');
+  } catch (error) {
+    summary = { error: messageChain(error) };
+    if (!(signal.aborted && isAbort(error)))
+      slot.log.error({ iteration, reason, err: error }, 'activation failed');
+  }
+  const elapsedMs = clock.monotonicMs() - began;
+  slot.last = { iteration, reason, startMs, elapsedMs, summary, details: result?.details ?? (() => summary) };
+  return result;
+};
+
+const scheduleNext = (slot: Slot, result: TaskResult | undefined, clock: Clock, fire: () => void): void => {
+  if (slot.task.disable === true || slot.timer.signal.aborted) return;
+  const waitMs = Math.min(slot.task.periodMs, result?.againInMs ?? Number.POSITIVE_INFINITY);
+  clock.sleep(waitMs, { signal: slot.timer.signal }).then(fire, () => undefined);
+};
+
+const statusOf = ({ task, current, last }: Slot): TaskStatus => ({
+  name: task.name,
+  description: task.description,
+  periodMs: task.periodMs,
+  periodic: task.disable !== true,
+  current,
+  last,
+});

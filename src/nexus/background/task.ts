@@ -1,0 +1,34 @@
+/** A background task: what the driver activates. */
+import type { Logger } from '../../lib/log.ts';
+
+/** Why an activation happened; for status and logs, no plan depends on it (S9). */
+export type ActivationReason = 'signaled' | 'timeout' | 'dependency';
+
+export type Activation = {
+  readonly reason: ActivationReason;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+};
+
+export type TaskResult = {
+  /** Small: goes into logs and into the list of tasks. */
+  readonly summary: Readonly<Record<string, unknown>>;
+  /** Everything, made when somebody asks; the summary where absent. */
+  readonly details?: () => Readonly<Record<string, unknown>>;
+  /** Look again after this many milliseconds, sooner than the period (P6). */
+  readonly againInMs?: number | undefined;
+  /** Whether tasks that depend on this one have something new to see. */
+  readonly changed?: boolean;
+};
+
+export type BackgroundTask = {
+  readonly name: string;
+  readonly description: string;
+  readonly periodMs: number;
+  /** Turns timers off; signals, dependencies and manual activations still count (S9). */
+  readonly disable?: boolean;
+  /** Names of the tasks after whose changes this one is activated. */
+  readonly dependsOn?: readonly string[];
+  /** No input that a plan depends on: a restart and a peer take the same path. Rejections become the status. */
+  readonly activate: (activation: Activation) => Promise<TaskResult>;
+};
