@@ -1,0 +1,113 @@
+/**
+ * Answers to requests, errors included: every error body has the one shape of the contracts.
+ *
+ * A1. An error that is not a {@link DepotError} is a fault of this program: it is logged with its stack and the
+ *     client learns only the request id.
+ * A2. An answer that comes before the whole request did (a refused upload) still reaches the client: the rest
+ *     is read for a moment, since closing at once would reset the connection and lose the answer.
+ */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ErrorBody } from '../api/wire.ts';
+import { type DepotError, findDepotError, messageChain } from '../lib/errors.ts';
+import { expectsContinue } from './raw-body.ts';
+
+/** In {@link DepotError.detail}: after how many seconds to come again; becomes `Retry-After`, and comes from it. */
+export const RETRY_AFTER_DETAIL = 'retry_after_s';
+/** Where the error does not say. */
+const DEFAULT_RETRY_AFTER_S = 2;
+
+/** How long, and how much of, an unwanted body is still read after the answer (A2). */
+const LINGER_MS = 2_000;
+const LINGER_BYTES = 8 * 1024 * 1024;
+
+export type ErrorAnswer = {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: ErrorBody;
+  /** Not foreseen (A1): to be logged as an error. */
+  readonly isFault: boolean;
+};
+
+export const errorAnswer = (error: unknown, requestId: string): ErrorAnswer => {
+  const known = findDepotError(error);
+  if (known === undefined) {
+    const message = `internal error; the log of this process says more under request id ${requestId}`;
+    const body = { request_id: requestId, error_code: 'INTERNAL', message };
+    return { status: 500, headers: {}, body, isFault: true };
+  }
+  const { status, code, detail } = known;
+  const retryAfterS = detail[RETRY_AFTER_DETAIL];
+  const headers: OutgoingHttpHeaders = {};
+  if (status === 429 || status === 503)
+    headers['retry-after'] = String(
+      typeof retryAfterS === 'number' ? Math.ceil(retryAfterS) : DEFAULT_RETRY_AFTER_S,
+    );
+  if (status === 401) headers['www-authenticate'] = 'Bearer';
+  const body = {
+    request_id: requestId,
+    error_code: code,
+    message: messageChain(known),
+    ...(Object.keys(detail).length > 0 && { detail }),
+  };
+  return { status, headers, body, isFault: code === 'INTERNAL' };
+};
+
+export const sendJson = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: { status: number; headers?: OutgoingHttpHeaders; value: unknown },
+): Promise<void> =>
+  sendBytes(request, response, {
+    status: answer.status,
+    headers: { 'content-type': 'application/json', ...answer.headers },
+    bytes: Buffer.from(JSON.stringify(answer.value)),
+  });
+
+/** Ends the response; resolves when the client has it, or is gone. */
+export const sendBytes = async (
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: { status: number; headers: OutgoingHttpHeaders; bytes: Uint8Array | undefined },
+): Promise<void> => {
+  if (response.destroyed || response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const isWhole = request.complete;
+  if (!isWhole) response.setHeader('connection', 'close');
+  const length =
+    answer.status === 204 || answer.status === 304 ? {} : { 'content-length': answer.bytes?.byteLength ?? 0 };
+  response.writeHead(answer.status, { ...answer.headers, ...length });
+  if (answer.bytes !== undefined && answer.bytes.byteLength > 0) response.write(answer.bytes);
+  else response.flushHeaders();
+  if (!isWhole && !expectsContinue(request)) await drainBriefly(request);
+  await new Promise<void>(resolve => {
+    response.once('close', resolve);
+    response.end(resolve);
+  });
+};
+
+const drainBriefly = (request: IncomingMessage): Promise<void> =>
+  new Promise(resolve => {
+    let drained = 0;
+    const timer = setTimeout(resolve, LINGER_MS);
+    const finish = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    request.on('data', (chunk: Buffer) => {
+      drained += chunk.byteLength;
+      if (drained > LINGER_BYTES) finish();
+    });
+    request.once('end', finish).once('close', finish).once('error', finish);
+  });
+
+/** For a request that node could not even parse: there is only the socket to write to. */
+export const rawErrorAnswer = (error: DepotError, requestId: string): string => {
+  const { status, body } = errorAnswer(error, requestId);
+  const text = JSON.stringify(body);
+  return (
+    `HTTP/1.1 ${status} Error\r\ncontent-type: application/json\r\nconnection: close\r\n` +
+    `content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
+  );
+};

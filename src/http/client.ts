@@ -1,0 +1,228 @@
+/**
+ * Contract → client: one typed function per route.
+ *
+ *     input ─▶ URL, JSON or streamed body ─▶ undici ─▶ answer, bounded ─▶ parsed by the route's schema
+ *
+ * K1. Whatever the peer does, the caller gets a parsed answer or a DepotError: the peer's own code where it is
+ *     one of ours, else PEER_UNREACHABLE, PEER_STALLED or PEER_BAD_ANSWER.
+ * K2. Nothing waits for ever: connecting, answering, and each interval of an upload have deadlines.
+ * K3. Nothing is retried here (P6).
+ */
+import type { Readable } from 'node:stream';
+import { Agent, type Dispatcher, request as undiciRequest } from 'undici';
+import type { z } from 'zod';
+import type { Api, Route } from '../api/route.ts';
+import { DepotError, messageChain } from '../lib/errors.ts';
+import { parseAnswer, peerError, peerName } from './peer-answer.ts';
+import { DEFAULT_PROGRESS, type ProgressDeadline, stallText } from './progress.ts';
+import { startUpload, type UploadBody } from './upload-body.ts';
+
+/** The list of a sled with 100,000 artifacts is 8 MiB; the largest page of an operator's list is smaller. */
+export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+export type ClientTimeouts = {
+  readonly connectTimeoutMs: number;
+  /** From the end of the request to the end of the answer. */
+  readonly answerTimeoutMs: number;
+  /** While a body is uploaded (B13). */
+  readonly progress: ProgressDeadline;
+};
+
+export const DEFAULT_CLIENT_TIMEOUTS: ClientTimeouts = {
+  connectTimeoutMs: 5_000,
+  answerTimeoutMs: 60_000,
+  progress: DEFAULT_PROGRESS,
+};
+
+export type ClientOptions = {
+  /** `http://host:port`; an IPv6 host in brackets. */
+  readonly baseUrl: string;
+  readonly token?: string | undefined;
+  readonly timeouts?: Partial<ClientTimeouts>;
+  /** Connections shared with other clients; without it the client has its own, closed when it is disposed. */
+  readonly dispatcher?: Dispatcher;
+};
+
+/** Values of a query as the schema understands them; coerced ones (`unknown` on input) by what they become. */
+type QueryInput<Q extends z.ZodType> = {
+  readonly [K in keyof z.input<Q>]: unknown extends z.input<Q>[K]
+    ? K extends keyof z.output<Q>
+      ? z.output<Q>[K]
+      : never
+    : z.input<Q>[K];
+};
+
+export type ClientInput<R extends Route> = (R extends { params: infer P extends z.ZodObject }
+  ? { readonly params: z.input<P> }
+  : unknown) &
+  (R extends { query: infer Q extends z.ZodObject } ? { readonly query: QueryInput<Q> } : unknown) &
+  (R extends { body: { kind: 'json'; schema: infer S extends z.ZodType } }
+    ? { readonly body: z.input<S> }
+    : R extends { body: { kind: 'stream' } }
+      ? { readonly body: UploadBody }
+      : unknown);
+
+type AnswerBody<R extends Route> = R extends { response: { kind: 'json'; schema: infer S extends z.ZodType } }
+  ? z.output<S>
+  : undefined;
+
+/** The parsed body; with the headers beside it where the route names some. */
+export type ClientAnswer<R extends Route> = R extends {
+  responseHeaders: infer H extends Readonly<Record<string, string>>;
+}
+  ? { readonly body: AnswerBody<R>; readonly headers: { readonly [K in keyof H]: string | undefined } }
+  : AnswerBody<R>;
+
+export type ApiClient<A extends Api> = {
+  /** Without the routes that answer with a stream: raw-get.ts fetches those. */
+  readonly [K in keyof A['routes'] as A['routes'][K] extends { response: { kind: 'stream' } } ? never : K]: (
+    input: ClientInput<A['routes'][K]>,
+    options: { signal: AbortSignal },
+  ) => Promise<ClientAnswer<A['routes'][K]>>;
+} & AsyncDisposable;
+
+/** Connections to any number of peers, for several clients; close it when the last one is done. */
+export const createDispatcher = (
+  timeouts: Pick<ClientTimeouts, 'connectTimeoutMs'> = DEFAULT_CLIENT_TIMEOUTS,
+): Dispatcher =>
+  // The deadlines of this file replace undici's own, which do not tell this side's delay from the peer's.
+  new Agent({ connect: { timeout: timeouts.connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0 });
+
+export const createApiClient = <A extends Api>(api: A, options: ClientOptions): ApiClient<A> => {
+  const timeouts = { ...DEFAULT_CLIENT_TIMEOUTS, ...options.timeouts };
+  const dispatcher = options.dispatcher ?? createDispatcher(timeouts);
+  const call =
+    (route: Route) =>
+    (input: ErasedInput, { signal }: { signal: AbortSignal }) =>
+      callRoute(route, input, { ...options, timeouts, dispatcher, signal });
+  return {
+    ...Object.fromEntries(Object.entries(api.routes).map(([name, route]) => [name, call(route)])),
+    async [Symbol.asyncDispose]() {
+      if (options.dispatcher === undefined) await dispatcher.close();
+    },
+  } as never;
+};
+
+type ErasedInput = {
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: unknown;
+};
+
+type Call = {
+  readonly baseUrl: string;
+  readonly token?: string | undefined;
+  readonly timeouts: ClientTimeouts;
+  readonly dispatcher: Dispatcher;
+  readonly signal: AbortSignal;
+};
+
+const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<unknown> => {
+  const { timeouts, signal } = call;
+  signal.throwIfAborted();
+  const peer = peerName(call.baseUrl);
+  const deadline = new AbortController();
+  const stalled = (what: string): void => deadline.abort(new DepotError('PEER_STALLED', `${peer} ${what}`));
+  const timer = { current: undefined as NodeJS.Timeout | undefined };
+  const startAnswerTimer = (): void => {
+    const text = `did not answer ${route.operationId} within ${timeouts.answerTimeoutMs / 1000} s`;
+    timer.current = setTimeout(() => stalled(text), timeouts.answerTimeoutMs);
+  };
+  const body = route.body?.kind === 'stream' ? (input.body as UploadBody) : undefined;
+  const upload =
+    body &&
+    startUpload(body, timeouts.progress, {
+      onStall: () => stalled(`took ${stallText(timeouts.progress)} of the request body`),
+      onSent: startAnswerTimer,
+    });
+  if (upload === undefined) startAnswerTimer();
+  try {
+    const response = await undiciRequest(routeUrl(call.baseUrl, route, input), {
+      method: route.method,
+      dispatcher: call.dispatcher,
+      signal: AbortSignal.any([signal, deadline.signal]),
+      headers: requestHeaders(route, call.token, body),
+      // undici takes any async iterable; its types name only Readable.
+      body: (upload?.chunks as Readable | undefined) ?? jsonText(input.body) ?? null,
+    });
+    const text = await boundedText(response.body, peer);
+    return readAnswer(route, peer, response, text);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (deadline.signal.aborted) throw deadline.signal.reason;
+    throw upload?.sourceFailure() ?? peerFault(error, peer);
+  } finally {
+    clearTimeout(timer.current);
+  }
+};
+
+const jsonText = (value: unknown): string | undefined =>
+  value === undefined ? undefined : JSON.stringify(value);
+
+const requestHeaders = (route: Route, token: string | undefined, upload: UploadBody | undefined) => ({
+  accept: 'application/json',
+  ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  ...(route.body?.kind === 'json' && { 'content-type': 'application/json' }),
+  ...(upload !== undefined && {
+    'content-type': 'application/octet-stream',
+    'content-length': String(upload.sizeBytes),
+  }),
+});
+
+/** The path's parameters and the query, escaped. */
+const routeUrl = (baseUrl: string, route: Route, { params = {}, query = {} }: ErasedInput): string => {
+  const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String(params[name])),
+  );
+  const set = Object.entries(query).filter(([, value]) => value !== undefined);
+  const search = new URLSearchParams(
+    set.map(([name, value]): [string, string] => [name, String(value)]),
+  ).toString();
+  return `${baseUrl.replace(/\/+$/, '')}${path}${search === '' ? '' : `?${search}`}`;
+};
+
+const boundedText = async (body: AsyncIterable<Uint8Array>, peer: string): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > MAX_ANSWER_BYTES)
+      throw new DepotError('PEER_BAD_ANSWER', `${peer} answered more than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+};
+
+const headerText = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value[0] : value;
+
+const readAnswer = (route: Route, peer: string, response: Dispatcher.ResponseData, text: string): unknown => {
+  const { statusCode: status, headers } = response;
+  if (status !== route.status)
+    throw peerError(peer, { status, text, retryAfter: headerText(headers['retry-after']) });
+  const body = route.response.kind === 'json' ? parseAnswer(peer, route.response.schema, text) : undefined;
+  if (route.responseHeaders === undefined) return body;
+  const named = Object.keys(route.responseHeaders).map(name => [name, headerText(headers[name])]);
+  return { body, headers: Object.fromEntries(named) };
+};
+
+const UNREACHABLE =
+  /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT|UND_ERR_SOCKET)/;
+
+const peerFault = (error: unknown, peer: string): unknown => {
+  if (error instanceof DepotError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (UNREACHABLE.test(code))
+    return new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached`, {
+      cause: error,
+      detail: { peer },
+    });
+  return new DepotError(
+    'PEER_BAD_ANSWER',
+    `${peer} did not answer in HTTP as expected (${messageChain(error)})`,
+    {
+      cause: error,
+      detail: { peer },
+    },
+  );
+};

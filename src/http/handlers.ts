@@ -1,0 +1,70 @@
+/** What a server is made of: handlers whose types follow from the contract's routes. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { z } from 'zod';
+import type { Api, Route } from '../api/route.ts';
+import type { Logger } from '../lib/log.ts';
+import type { FileAnswer } from './file-body.ts';
+import type { RawBody } from './raw-body.ts';
+
+type Nothing = Readonly<Record<never, never>>;
+
+export type ParamsOf<R extends Route> = R extends { params: infer P extends z.ZodObject }
+  ? z.output<P>
+  : Nothing;
+export type QueryOf<R extends Route> = R extends { query: infer Q extends z.ZodObject }
+  ? z.output<Q>
+  : Nothing;
+export type BodyOf<R extends Route> = R extends { body: { kind: 'json'; schema: infer S extends z.ZodType } }
+  ? z.output<S>
+  : R extends { body: { kind: 'stream' } }
+    ? RawBody
+    : undefined;
+
+/** What the handler of a route answers with: JSON, nothing, or a file. */
+export type AnswerOf<R extends Route> = R extends {
+  response: { kind: 'json'; schema: infer S extends z.ZodType };
+}
+  ? Promise<z.input<S>>
+  : R extends { response: { kind: 'stream' } }
+    ? Promise<FileAnswer>
+    : Promise<void>;
+
+export type AnswerHeaderOf<R extends Route> = R extends { responseHeaders: infer H }
+  ? keyof H & string
+  : never;
+
+export type HandlerRequest<R extends Route> = {
+  readonly params: ParamsOf<R>;
+  readonly query: QueryOf<R>;
+  readonly body: BodyOf<R>;
+  readonly requestId: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly log: Logger;
+  /** Aborts when the client goes away, and when the process has waited long enough to stop. */
+  readonly signal: AbortSignal;
+  /** Sets one of the headers that the route names. */
+  readonly setHeader: (name: AnswerHeaderOf<R>, value: string) => void;
+};
+
+export type Handler<R extends Route> = (request: HandlerRequest<R>) => AnswerOf<R>;
+export type Handlers<A extends Api> = { readonly [K in keyof A['routes']]: Handler<A['routes'][K]> };
+
+/** A route with its handler, the types erased: the server parses by the route before it calls. */
+export type BoundRoute = { readonly route: Route; readonly handle: (request: never) => Promise<unknown> };
+
+/** Joins a contract and its handlers; complete by type. */
+export const bindApi = <A extends Api>(api: A, handlers: Handlers<A>): readonly BoundRoute[] =>
+  Object.entries(api.routes).map(([name, route]) => ({
+    route,
+    handle: handlers[name as keyof A['routes']] as (request: never) => Promise<unknown>,
+  }));
+
+/** Something that is not part of an API: the console's page, the metrics. GET and HEAD only. */
+export type Page = {
+  readonly path: string;
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Served without a token, because it says nothing that needs one. */
+  readonly isPublic?: boolean;
+  readonly content: (options: { signal: AbortSignal }) => Promise<string | Uint8Array>;
+};

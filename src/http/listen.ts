@@ -1,0 +1,68 @@
+/** Where a server listens, and who may speak to it. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { BlockList, isIP } from 'node:net';
+import { DepotError, systemErrorCode } from '../lib/errors.ts';
+
+export type ListenAddress = { readonly host: string; readonly port: number };
+
+/** `host:port`, an IPv6 address in brackets. */
+export const formatAddress = ({ host, port }: ListenAddress): string =>
+  isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** `host:port` or `[ip6]:port`. @throws DepotError `CONFIG_INVALID` naming `what` */
+export const parseAddress = (text: string, what: string): ListenAddress => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535 || (match?.[1] !== undefined && isIP(host) !== 6))
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${what}: "${text}" is not an address such as 127.0.0.1:12345 or [::1]:12345`,
+    );
+  return { host, port };
+};
+
+export const isLoopback = (host: string): boolean => {
+  const loopback = new BlockList();
+  loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+  loopback.addAddress('::1', 'ipv6');
+  const family = isIP(host);
+  if (family === 0) return host === 'localhost';
+  return loopback.check(host, family === 4 ? 'ipv4' : 'ipv6');
+};
+
+/** The loopback rule: without transport security nobody else may be able to connect, unless told so. */
+export const requireLoopback = (listen: ListenAddress, insecureListen: boolean): void => {
+  if (insecureListen || isLoopback(listen.host)) return;
+  throw new DepotError(
+    'LISTEN_NOT_LOOPBACK',
+    `refuses to listen on ${formatAddress(listen)}: requests are neither encrypted nor, without a token, ` +
+      'authenticated; listen on a loopback address, or set insecure_listen = true where the network itself is trusted',
+  );
+};
+
+export const listenError = (cause: unknown, listen: ListenAddress): DepotError => {
+  const address = formatAddress(listen);
+  if (systemErrorCode(cause) !== 'EADDRINUSE')
+    return new DepotError('IO', `cannot listen on ${address}`, { cause });
+  return new DepotError(
+    'ADDRESS_IN_USE',
+    `cannot listen on ${address}: another process does; stop it (ss -ltnp names it) or configure another port, 0 for any`,
+    { cause, detail: { address } },
+  );
+};
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Compares in constant time; the digests make both sides equally long. @throws DepotError `UNAUTHORIZED` */
+export const requireBearer = (headers: IncomingHttpHeaders, token: string): void => {
+  const sent = /^Bearer +(\S+)\s*$/i.exec(headers.authorization ?? '')?.[1];
+  if (sent !== undefined && timingSafeEqual(digest(sent), digest(token))) return;
+  throw new DepotError(
+    'UNAUTHORIZED',
+    sent === undefined
+      ? 'this server wants a token: send the header "Authorization: Bearer TOKEN"'
+      : 'the token is not the one that this server was configured with',
+  );
+};

@@ -1,0 +1,71 @@
+/**
+ * What a peer's answer means. Peers are other machines: an answer may be an error of theirs, rubbish of a proxy
+ * between, or a lie, and none of these may look like a fault of this process.
+ */
+import type { z } from 'zod';
+import { ErrorBody } from '../api/wire.ts';
+import { type ErrorCode, errorCodes } from '../lib/error-codes.ts';
+import { DepotError } from '../lib/errors.ts';
+import { RETRY_AFTER_DETAIL } from './answers.ts';
+
+/** How much of a rubbish answer is quoted. */
+const MAX_QUOTED_CHARS = 120;
+
+const isErrorCode = (code: string | undefined): code is ErrorCode => code !== undefined && code in errorCodes;
+
+/** `host:port` of a URL, for messages. */
+export const peerName = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
+
+/**
+ * The error that an answer with an unexpected status stands for: the peer's own code where it is one of ours,
+ * otherwise `PEER_BAD_ANSWER`. `detail` has `status`, and `retry_after_s` where the peer said when to come again.
+ */
+export const peerError = (
+  peer: string,
+  answer: { status: number; text: string; retryAfter: string | undefined },
+): DepotError => {
+  const body = ErrorBody.safeParse(parsedOrUndefined(answer.text)).data;
+  const retryAfterS = Number(answer.retryAfter);
+  const detail = {
+    ...body?.detail,
+    status: answer.status,
+    peer,
+    ...(answer.retryAfter !== undefined && retryAfterS >= 0 && { [RETRY_AFTER_DETAIL]: retryAfterS }),
+    ...(body !== undefined && { peer_request_id: body.request_id }),
+  };
+  if (body !== undefined && answer.status >= 400) {
+    const code = isErrorCode(body.error_code) ? body.error_code : 'PEER_BAD_ANSWER';
+    return new DepotError(code, `${peer} answered ${answer.status}: ${body.message}`, { detail });
+  }
+  const quoted = JSON.stringify(answer.text.slice(0, MAX_QUOTED_CHARS));
+  return new DepotError('PEER_BAD_ANSWER', `${peer} answered ${answer.status} with ${quoted}`, { detail });
+};
+
+/** @throws DepotError `PEER_BAD_ANSWER` */
+export const parseAnswer = <S extends z.ZodType>(peer: string, schema: S, text: string): z.output<S> => {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const quoted = JSON.stringify(text.slice(0, MAX_QUOTED_CHARS));
+    throw new DepotError('PEER_BAD_ANSWER', `${peer} answered something that is not JSON: ${quoted}`, {
+      cause,
+    });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new DepotError(
+    'PEER_BAD_ANSWER',
+    `${peer} answered something else than its contract says: ${issue?.path.join('.')}: ${issue?.message}`,
+    { detail: { peer } },
+  );
+};
+
+const parsedOrUndefined = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

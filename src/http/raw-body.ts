@@ -1,0 +1,133 @@
+/**
+ * The body of a request, straight from node's socket: streamed, counted, and under a deadline on progress.
+ *
+ * R1. A body that is longer than allowed is refused from its Content-Length, before a byte of it is asked for.
+ * R2. A client that sent `Expect: 100-continue` is told to go on only when the handler starts to read, so that
+ *     a refusal costs it nothing.
+ * R3. A body ends well or throws: cut (`BODY_INCOMPLETE`), slow (`BODY_STALLED`), long (`BODY_TOO_LARGE`).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { DepotError } from '../lib/errors.ts';
+import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
+
+export type RawBody = {
+  /** Bytes, as announced; undefined when the client sends chunks of unannounced number. */
+  readonly contentLength: number | undefined;
+  /** To be iterated once. A chunk is the reader's own. Throws DepotError, see R3, or the signal's reason. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+};
+
+export type BodyLimits = { readonly maxBytes: number; readonly progress: ProgressDeadline };
+
+const tooLarge = (maxBytes: number, announced: number | undefined): DepotError =>
+  new DepotError(
+    'BODY_TOO_LARGE',
+    announced === undefined
+      ? `the request body is longer than the ${maxBytes} bytes allowed here`
+      : `the request body has ${announced} bytes, ${maxBytes} are allowed here`,
+    { detail: { max_bytes: maxBytes } },
+  );
+
+const incomplete = (received: number, contentLength: number | undefined): DepotError =>
+  new DepotError(
+    'BODY_INCOMPLETE',
+    `the client went away after ${received} of ${contentLength ?? 'an unknown number of'} bytes; send the request again`,
+    { detail: { received_bytes: received } },
+  );
+
+/** @throws DepotError `BODY_TOO_LARGE` (R1) */
+export const rawBody = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: BodyLimits,
+  { signal }: { signal: AbortSignal },
+): RawBody => {
+  const announced = request.headers['content-length'];
+  const contentLength = announced === undefined ? undefined : Number(announced);
+  if (contentLength !== undefined && contentLength > limits.maxBytes)
+    throw tooLarge(limits.maxBytes, contentLength);
+  return { contentLength, chunks: readChunks(request, response, contentLength, limits, signal) };
+};
+
+async function* readChunks(
+  request: IncomingMessage,
+  response: ServerResponse,
+  contentLength: number | undefined,
+  limits: BodyLimits,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let failure: unknown;
+  let ended = request.readableEnded;
+  let wake: (() => void) | undefined;
+  const fail = (error: unknown): void => {
+    failure ??= error;
+    wake?.();
+  };
+  let received = 0;
+  const onReadable = (): void => wake?.();
+  const onEnd = (): void => {
+    ended = true;
+    wake?.();
+  };
+  const onClose = (): void => {
+    if (!ended && !request.complete) fail(incomplete(received, contentLength));
+    wake?.();
+  };
+  const onAbort = (): void => fail(signal.reason);
+
+  using watch = watchProgress(limits.progress, () =>
+    fail(
+      new DepotError('BODY_STALLED', `the client sent ${stallText(limits.progress)}; send the request again`),
+    ),
+  );
+  request.on('readable', onReadable).on('end', onEnd).on('error', onClose).on('close', onClose);
+  signal.addEventListener('abort', onAbort);
+  try {
+    if (signal.aborted) throw signal.reason;
+    if (expectsContinue(request) && !response.headersSent) response.writeContinue();
+    if (request.destroyed && !request.complete) throw incomplete(received, contentLength);
+    for (;;) {
+      if (failure !== undefined) throw failure;
+      const chunk: Buffer | null = request.read();
+      if (chunk !== null) {
+        received += chunk.byteLength;
+        watch.moved(chunk.byteLength);
+        if (received > limits.maxBytes) throw tooLarge(limits.maxBytes, undefined);
+        yield chunk;
+      } else if (ended || request.readableEnded) {
+        return;
+      } else {
+        watch.waiting();
+        await new Promise<void>(resolve => {
+          wake = resolve;
+        });
+        wake = undefined;
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    request.off('readable', onReadable).off('end', onEnd).off('error', onClose).off('close', onClose);
+  }
+}
+
+/** The client waits for a `100 Continue` before it sends the body. */
+export const expectsContinue = (request: IncomingMessage): boolean =>
+  request.headers.expect?.toLowerCase() === '100-continue';
+
+/** Reads a whole JSON body. @throws DepotError `INVALID_REQUEST`, and as {@link RawBody.chunks} */
+export const readJsonBody = async (request: IncomingMessage, body: RawBody): Promise<unknown> => {
+  const contentType = request.headers['content-type'] ?? '';
+  // Also keeps out cross-site form posts of a browser, which cannot set this type without asking first.
+  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType))
+    throw new DepotError(
+      'INVALID_REQUEST',
+      'the request body has to be JSON: send Content-Type: application/json',
+    );
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body.chunks) chunks.push(chunk);
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (cause) {
+    throw new DepotError('INVALID_REQUEST', 'the request body is not valid JSON', { cause });
+  }
+};

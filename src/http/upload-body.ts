@@ -1,0 +1,46 @@
+/** The body of an upload: from the caller's source to the socket, under a deadline on progress (B13). */
+import { DepotError } from '../lib/errors.ts';
+import { type ProgressDeadline, watchProgress } from './progress.ts';
+
+export type UploadBody = {
+  /** As announced; the source has to give exactly so many. */
+  readonly sizeBytes: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Called as the peer takes bytes, with the sum so far. */
+  readonly onProgress?: (sentBytes: number) => void;
+};
+
+export type Upload = {
+  /** For undici, which pulls the next chunk when the socket has room. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** What the source threw, which is nobody else's fault. */
+  readonly sourceFailure: () => unknown;
+};
+
+export const startUpload = (
+  body: UploadBody,
+  progress: ProgressDeadline,
+  { onStall, onSent }: { onStall: () => void; onSent: () => void },
+): Upload => {
+  let failure: unknown;
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    using watch = watchProgress(progress, onStall);
+    let sentBytes = 0;
+    try {
+      for await (const chunk of body.chunks) {
+        watch.waiting();
+        yield chunk;
+        watch.moved(chunk.byteLength);
+        sentBytes += chunk.byteLength;
+        body.onProgress?.(sentBytes);
+      }
+      if (sentBytes !== body.sizeBytes)
+        throw new DepotError('IO', `the source of the upload has ${sentBytes} bytes, not ${body.sizeBytes}`);
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+    onSent();
+  }
+  return { chunks: chunks(), sourceFailure: () => failure };
+};
