@@ -91,6 +91,10 @@ export const errorCodes = {
   WANTED_SET_DIGEST: { status: 500, retry: 'never' },
   SCHEMA_VERSION: { status: 500, retry: 'never' },
   EMBEDDED_POSTGRES: { status: 500, retry: 'never' },
+
+  // The fleet on this machine, and the demo.
+  CHILD_FAILED: { status: 500, retry: 'never' },
+  DEMO_FAILED: { status: 500, retry: 'never' },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -1,0 +1,135 @@
+/**
+ * What a starting Nexus does with what it finds in its staging directory, and with what the database says that it
+ * holds (P4):
+ *
+ *     archives and sidecars ─┐
+ *     local repo rows       ─┴─▶ decideAdoption() for each upload ─▶ take up | remove | record again | forget | keep
+ *
+ * AD1. An archive whose row exists is taken up, acknowledged or not: nothing that the database lists is lost (B1).
+ * AD2. An archive without a row is removed only when it was being dropped, or when no client and no database ever
+ *      had it confirmed. Otherwise the database went back: the archive is recorded again or, where that fails,
+ *      kept and reported.
+ */
+import type { RepoId, UploadId } from '../../core/ids.ts';
+import { DepotError, messageChain } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
+import type { StagingDirectory } from './directory.ts';
+import { readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
+
+export type Adoption =
+  | { readonly kind: 'take_up' | 'record_again'; readonly archive: StagedArchive }
+  | { readonly kind: 'remove' | 'forget_row' | 'keep'; readonly reason: string };
+
+/** An archive that is kept although this Nexus cannot serve it, and why. */
+export type StagingProblem = { readonly uploadId: UploadId; readonly message: string };
+
+export type FoundUpload = {
+  readonly hasArchive: boolean;
+  readonly sidecar: StagedArchive | 'absent' | 'unreadable';
+  readonly row: Pick<LocalRepoRecord, 'repoId'> | undefined;
+};
+
+export const decideAdoption = ({ hasArchive, sidecar, row }: FoundUpload): Adoption => {
+  if (!hasArchive && row !== undefined) return { kind: 'forget_row', reason: 'its archive is gone' };
+  if (!hasArchive) return { kind: 'remove', reason: 'it is a sidecar without an archive' };
+  if (sidecar === 'unreadable') return { kind: 'keep', reason: 'its sidecar cannot be read' };
+  if (sidecar === 'absent')
+    return row === undefined
+      ? { kind: 'remove', reason: 'it was never recorded' }
+      : { kind: 'keep', reason: 'its sidecar is gone' };
+  // Listed by the database it is as good as acknowledged: an operator can have seen it.
+  if (row !== undefined)
+    return {
+      kind: 'take_up',
+      archive: { ...sidecar, repoId: row.repoId, acknowledged: true, dropping: false },
+    };
+  if (sidecar.dropping) return { kind: 'remove', reason: 'it was being dropped' };
+  if (!sidecar.acknowledged) return { kind: 'remove', reason: 'it was never recorded' };
+  return { kind: 'record_again', archive: sidecar };
+};
+
+type Deps = {
+  readonly directory: StagingDirectory;
+  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget'>;
+  /** Verifies and records an archive that the database forgot; the id under which it is recorded now. */
+  readonly recordAgain: (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
+  readonly log: Logger;
+};
+
+/**
+ * Brings the directory and the rows of this Nexus into agreement. Before it has returned, no upload may begin.
+ * It can be repeated after a failure of the database, which it passes on.
+ */
+export const adoptStaging = async (
+  { directory, datastore, recordAgain, log }: Deps,
+  { signal }: { signal: AbortSignal },
+): Promise<{ readonly adopted: readonly StagedArchive[]; readonly problems: readonly StagingProblem[] }> => {
+  const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
+  const rowOf = new Map(rows.map(row => [row.uploadId, row]));
+  const files = await directory.list();
+  const adopted: StagedArchive[] = [];
+  const problems: StagingProblem[] = [];
+
+  for (const uploadId of new Set([...files.keys(), ...rowOf.keys()])) {
+    const found = await look(directory, uploadId, files.get(uploadId)?.archive ?? false, rowOf.get(uploadId));
+    const adoption = decideAdoption(found);
+    const { sidecar: sidecarPath, archive: archivePath } = directory.filesOf(uploadId);
+    switch (adoption.kind) {
+      case 'take_up':
+        await writeSidecar(sidecarPath, adoption.archive);
+        adopted.push(adoption.archive);
+        break;
+      case 'record_again':
+        try {
+          const archive = { ...adoption.archive, repoId: await recordAgain(adoption.archive, { signal }) };
+          await writeSidecar(sidecarPath, archive);
+          adopted.push(archive);
+          log.warn({ upload_id: uploadId }, 'the database had lost a local repo: recorded it again');
+        } catch (error) {
+          if (isPassing(error)) throw error;
+          problems.push({ uploadId, message: cannotRecordAgain(archivePath, error) });
+        }
+        break;
+      case 'forget_row':
+        log.error({ upload_id: uploadId, reason: adoption.reason }, 'local repo lost: its row is removed');
+        await datastore.localRepoForget(uploadId, directory.nexusId, { signal });
+        await directory.remove(uploadId);
+        break;
+      case 'remove':
+        log.info({ upload_id: uploadId, reason: adoption.reason }, 'leftover of an upload removed');
+        await directory.remove(uploadId);
+        break;
+      case 'keep':
+        problems.push({ uploadId, message: `${archivePath} is kept but not served: ${adoption.reason}` });
+        break;
+      default:
+        adoption satisfies never;
+    }
+  }
+  for (const { uploadId, message } of problems) log.error({ upload_id: uploadId }, message);
+  return { adopted, problems };
+};
+
+const look = async (
+  directory: StagingDirectory,
+  uploadId: UploadId,
+  hasArchive: boolean,
+  row: LocalRepoRecord | undefined,
+): Promise<FoundUpload> => {
+  try {
+    const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar)) ?? 'absent';
+    return { hasArchive, sidecar, row };
+  } catch (error) {
+    if (error instanceof DepotError && error.code === 'STAGING_DAMAGED')
+      return { hasArchive, sidecar: 'unreadable', row };
+    throw error;
+  }
+};
+
+/** Worth another attempt at the whole, as nothing is wrong with the archive. */
+const isPassing = (error: unknown): boolean => !(error instanceof DepotError) || error.retry === 'backoff';
+
+const cannotRecordAgain = (path: string, error: unknown): string =>
+  `${path} was recorded once, the database has lost it, and it cannot be recorded again (${messageChain(error)}); ` +
+  'the archive is kept: mend the cause and start this Nexus again, or upload the file anew and remove it';

@@ -1,0 +1,101 @@
+/**
+ * The staging directory of one Nexus, and the names in it:
+ *
+ *     nexus-id                who this Nexus is: its identity is its staging directory's (P8)
+ *     lock                    held while a process uses the directory (P12)
+ *     <upload id>.zip.part    being received and verified; worth nothing after a crash
+ *     <upload id>.zip         verified and durable
+ *     <upload id>.json        what the archive is: staged-archive.ts
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NexusId, UploadId } from '../../core/ids.ts';
+import { removeTemporaryFiles, unlinkDurably, writeFileDurably } from '../../lib/durable-file.ts';
+import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import { acquireExclusiveLock } from '../../lib/exclusive-lock.ts';
+
+const ID_FILE = 'nexus-id';
+const UPLOAD_FILE = /^([0-9a-f-]{36})\.(zip\.part|zip|json)$/;
+
+export type UploadFiles = { readonly part: string; readonly archive: string; readonly sidecar: string };
+
+export type StagingDirectory = AsyncDisposable & {
+  readonly path: string;
+  readonly nexusId: NexusId;
+  readonly filesOf: (uploadId: UploadId) => UploadFiles;
+  /** Every upload of which there is an archive or a sidecar. */
+  readonly list: () => Promise<
+    ReadonlyMap<UploadId, { readonly archive: boolean; readonly sidecar: boolean }>
+  >;
+  /** Archive first: an archive without a sidecar is nothing that a start would take up. */
+  readonly remove: (uploadId: UploadId) => Promise<void>;
+};
+
+/**
+ * Creates the directory where it is absent, takes its lock, and clears away what interrupted writes left.
+ *
+ * @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`
+ */
+export const openStagingDirectory = async (path: string): Promise<StagingDirectory> => {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const lock = await acquireExclusiveLock(path);
+  try {
+    await removeTemporaryFiles(path);
+    await removeUnfinishedUploads(path);
+    const nexusId = await readOrMakeId(path);
+    return { ...stagingFiles(path), nexusId, [Symbol.asyncDispose]: lock[Symbol.asyncDispose] };
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+};
+
+const stagingFiles = (path: string) => {
+  const filesOf = (uploadId: UploadId): UploadFiles => ({
+    part: join(path, `${uploadId}.zip.part`),
+    archive: join(path, `${uploadId}.zip`),
+    sidecar: join(path, `${uploadId}.json`),
+  });
+  return {
+    path,
+    filesOf,
+    async list() {
+      const uploads = new Map<UploadId, { archive: boolean; sidecar: boolean }>();
+      for (const name of await readdir(path)) {
+        const [, id, kind] = UPLOAD_FILE.exec(name) ?? [];
+        if (id === undefined || kind === 'zip.part') continue;
+        const uploadId = UploadId.parse(id);
+        const found = uploads.get(uploadId) ?? { archive: false, sidecar: false };
+        uploads.set(uploadId, { ...found, [kind === 'zip' ? 'archive' : 'sidecar']: true });
+      }
+      return uploads;
+    },
+    async remove(uploadId: UploadId) {
+      const { archive, sidecar } = filesOf(uploadId);
+      await unlinkDurably(archive);
+      await unlinkDurably(sidecar);
+    },
+  };
+};
+
+const removeUnfinishedUploads = async (path: string): Promise<void> => {
+  const parts = (await readdir(path)).filter(name => UPLOAD_FILE.exec(name)?.[2] === 'zip.part');
+  for (const name of parts) await unlinkDurably(join(path, name));
+};
+
+const readOrMakeId = async (path: string): Promise<NexusId> => {
+  const file = join(path, ID_FILE);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    const made = NexusId.parse(randomUUID());
+    await writeFileDurably(file, `${made}\n`);
+    return made;
+  }
+  const id = NexusId.safeParse(text.trim());
+  if (!id.success) throw new DepotError('STAGING_DAMAGED', `${file} does not hold the id of a Nexus`);
+  return id.data;
+};

@@ -1,0 +1,116 @@
+/**
+ * An upload on its way into the staging directory:
+ *
+ *     write ... ─▶ seal ─▶ (verified by the caller) ─▶ keep
+ *
+ * I1. Until it is kept it is a `.part` file: worth nothing to anybody, gone after {@link Incoming.discard},
+ *     a crash, or leaving the scope.
+ * I2. When `keep` returns, archive and sidecar survive a power cut (B1).
+ */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import type { UploadId } from '../../core/ids.ts';
+import { commitFile } from '../../lib/durable-file.ts';
+import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import type { StagingDirectory } from './directory.ts';
+import type { StagingSpace } from './space.ts';
+import { type StagedArchive, writeSidecar } from './staged-archive.ts';
+
+/** Promised at a time where the client does not announce a length. */
+const UNANNOUNCED_STEP_BYTES = 64 * 1024 * 1024;
+
+export type Incoming = AsyncDisposable & {
+  /** To be read from after {@link Incoming.seal}. */
+  readonly path: string;
+  /** Waits for the disk; the chunk is free for reuse afterwards. Throws `NO_SPACE`, `IO`. */
+  readonly write: (chunk: Uint8Array, options: { signal: AbortSignal }) => Promise<void>;
+  /** No more bytes come. */
+  readonly seal: () => { readonly archiveHash: string; readonly sizeBytes: number };
+  /** Makes it durable under its final name. */
+  readonly keep: (archive: StagedArchive) => Promise<void>;
+  /** As if it had never been; after {@link Incoming.keep} too. */
+  readonly discard: () => Promise<void>;
+};
+
+/** @throws `NO_SPACE` from the announced length, before a byte is received */
+export const openIncoming = async (
+  { directory, space }: { directory: StagingDirectory; space: StagingSpace },
+  { uploadId, announcedBytes }: { uploadId: UploadId; announcedBytes: number | undefined },
+  { signal }: { signal: AbortSignal },
+): Promise<Incoming> => {
+  const { part, archive: final, sidecar } = directory.filesOf(uploadId);
+  const reservation = space.open();
+  let handle: FileHandle | undefined;
+  try {
+    await reservation.grow(announcedBytes ?? UNANNOUNCED_STEP_BYTES, { signal });
+    handle = await open(part, 'wx', 0o600);
+  } catch (error) {
+    reservation.release();
+    throw error;
+  }
+
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  let state: 'open' | 'kept' | 'gone' = 'open';
+
+  const discard = async () => {
+    if (state === 'gone') return;
+    const kept = state === 'kept';
+    state = 'gone';
+    reservation.release();
+    if (!kept) await handle.close().catch(() => undefined);
+    // A part file needs no durable removal: a start clears it away.
+    await unlink(part).catch(ignoreAbsence);
+    await directory.remove(uploadId);
+  };
+
+  return {
+    path: part,
+    async write(chunk, options) {
+      if (reservation.leftBytes() < chunk.length)
+        await reservation.grow(Math.max(chunk.length, UNANNOUNCED_STEP_BYTES), options);
+      // The disk and the hash work at the same time on one chunk.
+      const writing = writeAll(handle, chunk, sizeBytes);
+      hash.update(chunk);
+      await writing;
+      sizeBytes += chunk.length;
+      reservation.wrote(chunk.length);
+    },
+    seal() {
+      reservation.release();
+      return { archiveHash: hash.digest('hex'), sizeBytes };
+    },
+    async keep(archive) {
+      await writeSidecar(sidecar, archive);
+      await commitFile(handle, part, final);
+      state = 'kept';
+    },
+    discard,
+    async [Symbol.asyncDispose]() {
+      if (state === 'open') await discard();
+    },
+  };
+};
+
+const ignoreAbsence = (error: unknown): void => {
+  if (systemErrorCode(error) !== 'ENOENT') throw error;
+};
+
+const writeAll = async (handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> => {
+  let written = 0;
+  try {
+    while (written < chunk.length) {
+      const { bytesWritten } = await handle.write(chunk, written, chunk.length - written, position + written);
+      written += bytesWritten;
+    }
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOSPC')
+      throw new DepotError('IO', 'cannot write to the staging directory', { cause: error });
+    const detail = { received_bytes: position + written };
+    throw new DepotError(
+      'NO_SPACE',
+      `the staging directory became full after ${position + written} bytes of the upload`,
+      { cause: error, detail },
+    );
+  }
+};

@@ -1,0 +1,101 @@
+/**
+ * The local repos of this Nexus, in memory, as the staging directory and the database have them.
+ *
+ * LR1. A local repo is held here only after the database recorded it (P1): {@link LocalRepos.hold} comes last.
+ * LR2. A drop marks the sidecar, then asks the database, then removes the file (P4). Whatever interrupts it, a
+ *      start finds either the row, and takes the archive up again, or the mark, and removes the archive.
+ * LR3. A reader keeps the bytes it opened although the upload is dropped meanwhile: the file is unlinked, not
+ *      overwritten.
+ */
+import type { UploadId } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import type { StagingDirectory } from './directory.ts';
+import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
+import { type StagedArchive, writeSidecar } from './staged-archive.ts';
+import type { LocalRepo, OpenedArtifact, Staging } from './staging.ts';
+
+export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
+  readonly hold: (archive: StagedArchive) => void;
+};
+
+type Deps = {
+  readonly directory: StagingDirectory;
+  readonly datastore: Pick<Datastore, 'localRepoDrop'>;
+  readonly log: Logger;
+};
+
+type Held = { readonly archive: StagedArchive; readonly localRepo: LocalRepo; readonly file: SharedArchive };
+
+export const createLocalRepos = ({ directory, datastore, log }: Deps): LocalRepos => {
+  const repos = new Map<UploadId, Held>();
+
+  return {
+    held: () => Array.from(repos.values(), ({ localRepo }) => localRepo),
+
+    hold(archive) {
+      const file = createSharedArchive(directory.filesOf(archive.uploadId).archive);
+      repos.set(archive.uploadId, { archive, localRepo: toLocalRepo(archive), file });
+      log.info(nameOf(archive), 'local repo created');
+    },
+
+    async openArtifact(uploadId, sha256) {
+      const repo = repos.get(uploadId);
+      const artifact = repo?.archive.artifacts.get(sha256);
+      if (repo === undefined || artifact === undefined)
+        throw new DepotError(
+          'NOT_FOUND',
+          `the local repo ${uploadId} was dropped, or does not list ${sha256}`,
+        );
+      return openEntry(repo.file, artifact.entryName);
+    },
+
+    async drop(uploadId, { plannedGeneration, signal }) {
+      const repo = repos.get(uploadId);
+      if (repo === undefined) return { kind: 'dropped' };
+      const { sidecar } = directory.filesOf(uploadId);
+      await writeSidecar(sidecar, { ...repo.archive, dropping: true });
+      const drop = { uploadId, nexusId: directory.nexusId, plannedGeneration };
+      const outcome = await datastore.localRepoDrop(drop, { signal });
+      if (outcome.kind === 'kept') {
+        await writeSidecar(sidecar, repo.archive);
+        return outcome;
+      }
+      repos.delete(uploadId);
+      await repo.file.retire();
+      await directory.remove(uploadId);
+      log.info(nameOf(repo.archive), 'local repo dropped');
+      return { kind: 'dropped' };
+    },
+  };
+};
+
+const nameOf = ({ uploadId, repoId, systemVersion }: StagedArchive) => ({
+  upload_id: uploadId,
+  repo_id: repoId,
+  system_version: systemVersion,
+});
+
+const toLocalRepo = ({ uploadId, repoId, artifacts }: StagedArchive): LocalRepo => ({
+  uploadId,
+  repoId,
+  artifacts: new Map(Array.from(artifacts, ([sha256, { sizeBytes }]) => [sha256, sizeBytes])),
+});
+
+const openEntry = async (file: SharedArchive, entryName: string): Promise<OpenedArtifact> => {
+  const reader = await file.open();
+  const entry = reader.archive.entries.get(entryName);
+  if (entry === undefined) {
+    await reader[Symbol.asyncDispose]();
+    throw new DepotError(
+      'STAGING_DAMAGED',
+      `an archive in staging has no entry ${JSON.stringify(entryName)} any more`,
+    );
+  }
+  return {
+    sizeBytes: entry.sizeBytes,
+    chunks: ({ signal }) => reader.archive.read(entry, { signal }),
+    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+  };
+};

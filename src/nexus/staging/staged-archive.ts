@@ -1,0 +1,102 @@
+/**
+ * An archive in the staging directory, and the sidecar beside it that says what it is (P4).
+ *
+ * SA1. The sidecar is durable before the database can know of the upload, so whatever the database lists of this
+ *      Nexus can be served again after a restart without verifying the archive again.
+ * SA2. `acknowledged`: the database held the upload. An archive that the database does not know then means that
+ *      the database went back, and the bytes may be the only ones.
+ * SA3. `dropping`: set before the transaction that removes the row, so that an archive without a row is known to
+ *      have been dropped and is not recorded again.
+ */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { ArtifactHash, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import { writeFileDurably } from '../../lib/durable-file.ts';
+import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+
+/** Where an artifact is inside the archive. */
+export type StagedArtifact = { readonly sizeBytes: number; readonly entryName: string };
+
+export type StagedArchive = {
+  readonly uploadId: UploadId;
+  readonly repoId: RepoId;
+  readonly systemVersion: SystemVersion;
+  readonly fileName: string;
+  /** SHA-256 of the archive, in hex. */
+  readonly archiveHash: string;
+  /** What was accepted only because the operator said so. */
+  readonly overrides: readonly string[];
+  readonly artifacts: ReadonlyMap<ArtifactHash, StagedArtifact>;
+  readonly acknowledged: boolean;
+  readonly dropping: boolean;
+};
+
+const Sidecar = z.object({
+  format: z.literal(1),
+  upload_id: UploadId,
+  repo_id: RepoId,
+  system_version: SystemVersion,
+  file_name: z.string(),
+  archive_sha256: ArtifactHash,
+  overrides: z.array(z.string()),
+  acknowledged: z.boolean(),
+  dropping: z.boolean(),
+  artifacts: z.record(ArtifactHash, z.object({ size_bytes: z.number().int().min(0), entry: z.string() })),
+});
+
+export const writeSidecar = (path: string, archive: StagedArchive): Promise<void> => {
+  const sidecar = {
+    format: 1,
+    upload_id: archive.uploadId,
+    repo_id: archive.repoId,
+    system_version: archive.systemVersion,
+    file_name: archive.fileName,
+    archive_sha256: archive.archiveHash,
+    overrides: archive.overrides,
+    acknowledged: archive.acknowledged,
+    dropping: archive.dropping,
+    artifacts: Object.fromEntries(
+      Array.from(archive.artifacts, ([sha256, { sizeBytes, entryName }]) => [
+        sha256,
+        { size_bytes: sizeBytes, entry: entryName },
+      ]),
+    ),
+  };
+  return writeFileDurably(path, `${JSON.stringify(sidecar, undefined, 1)}\n`);
+};
+
+/** Undefined when there is none. Throws `STAGING_DAMAGED` when it says nothing that this version understands. */
+export const readSidecar = async (path: string): Promise<StagedArchive | undefined> => {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const sidecar = parseSidecar(text, path);
+  return {
+    uploadId: sidecar.upload_id,
+    repoId: sidecar.repo_id,
+    systemVersion: sidecar.system_version,
+    fileName: sidecar.file_name,
+    archiveHash: sidecar.archive_sha256,
+    overrides: sidecar.overrides,
+    acknowledged: sidecar.acknowledged,
+    dropping: sidecar.dropping,
+    artifacts: new Map(
+      Object.entries(sidecar.artifacts).map(([sha256, { size_bytes, entry }]) => [
+        sha256 as ArtifactHash,
+        { sizeBytes: size_bytes, entryName: entry },
+      ]),
+    ),
+  };
+};
+
+const parseSidecar = (text: string, path: string): z.infer<typeof Sidecar> => {
+  try {
+    return Sidecar.parse(JSON.parse(text));
+  } catch (error) {
+    throw new DepotError('STAGING_DAMAGED', `cannot make sense of ${path}`, { cause: error });
+  }
+};

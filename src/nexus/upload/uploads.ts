@@ -1,0 +1,235 @@
+/**
+ * The upload path: from a request body to a release that the database knows and replication spreads.
+ *
+ *     body ─▶ receive ─▶ check ─▶ make durable ─▶ record ─▶ acknowledge ─▶ hold ─▶ activate replication
+ *             (part)     (every byte)  (archive, sidecar)  (one transaction)
+ *
+ * U1. Verify first, then record, then hand over (S3). What is refused leaves nothing: no file, no row.
+ * U2. The database never knows of bytes that a crash could take: they are durable before it is asked (B1).
+ * U3. Until the database has answered, staging keeps the archive (P4). A stop in between leaves it to the next
+ *     start, which asks the database what became of it.
+ * U4. A client that goes away ends its upload until the archive is durable; after that the upload goes on, since
+ *     its outcome is the same whether or not anybody hears of it.
+ * U5. `already_exists` hands the bytes over like any other: they may be the only copy left (S3).
+ */
+import { randomUUID } from 'node:crypto';
+import { type ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Datastore, InsertOutcome, RepoRecord } from '../datastore/datastore.ts';
+import type { StagingDirectory } from '../staging/directory.ts';
+import { type Incoming, openIncoming } from '../staging/incoming.ts';
+import type { LocalRepos } from '../staging/local-repos.ts';
+import type { StagingSpace } from '../staging/space.ts';
+import { type StagedArchive, writeSidecar } from '../staging/staged-archive.ts';
+import type { ArchiveToCheck, CheckedArchive } from './check-archive.ts';
+import type { FleetCapacity } from './fleet-capacity.ts';
+
+export type UploadRequest = {
+  readonly fileName: string;
+  readonly allowExpired: boolean;
+  readonly allowRollback: boolean;
+  /** As announced; undefined when the client did not say. */
+  readonly contentLength: number | undefined;
+  readonly chunks: AsyncIterable<Uint8Array>;
+};
+
+export type UploadOutcome = {
+  readonly status: InsertOutcome['status'];
+  readonly repo: RepoRecord;
+  readonly report: readonly string[];
+  readonly overrides: readonly string[];
+};
+
+export type UploadLimits = { readonly repositoryBytes: number; readonly uploadsAtOnce: number };
+
+export type Uploads = {
+  readonly upload: (request: UploadRequest, options: { signal: AbortSignal }) => Promise<UploadOutcome>;
+  /** For an archive in staging that the database forgot: its id there now. */
+  readonly recordAgain: (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
+  readonly inProgress: () => number;
+};
+
+type Deps = {
+  readonly datastore: Pick<Datastore, 'releaseInsert' | 'repoGetByHash'>;
+  readonly directory: StagingDirectory;
+  readonly space: StagingSpace;
+  readonly localRepos: Pick<LocalRepos, 'hold'>;
+  readonly capacity: FleetCapacity;
+  readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
+  readonly activateReplication: () => void;
+  readonly limits: UploadLimits;
+  readonly log: Logger;
+  /** Aborts when the process stops; recording ends only with it (U4). */
+  readonly stopping: AbortSignal;
+};
+
+export const createUploads = (deps: Deps): Uploads => {
+  const { limits } = deps;
+  let inProgress = 0;
+
+  return {
+    async upload(request, { signal }) {
+      if (inProgress >= limits.uploadsAtOnce) throw tooManyUploads(limits.uploadsAtOnce);
+      inProgress += 1;
+      try {
+        return await runUpload(deps, request, signal);
+      } finally {
+        inProgress -= 1;
+      }
+    },
+    recordAgain: (archive, { signal }) => recordAgain(deps, archive, signal),
+    inProgress: () => inProgress,
+  };
+};
+
+const runUpload = async (deps: Deps, request: UploadRequest, signal: AbortSignal): Promise<UploadOutcome> => {
+  const { directory, localRepos, capacity } = deps;
+  const uploadId = UploadId.parse(randomUUID());
+  const log = deps.log.child({ upload_id: uploadId });
+
+  requireSize(request.contentLength ?? 0, deps.limits);
+  if (request.contentLength !== undefined) await capacity.checkAnnounced(request.contentLength, { signal });
+  await using incoming = await openIncoming(
+    deps,
+    { uploadId, announcedBytes: request.contentLength },
+    { signal },
+  );
+  const { archiveHash, sizeBytes } = await receive(incoming, request, deps.limits, signal);
+  log.info(
+    { file_name: request.fileName, size_bytes: sizeBytes, archive_hash: archiveHash },
+    'upload received',
+  );
+
+  const { allowExpired, allowRollback } = request;
+  const checked = await deps.check(
+    { path: incoming.path, archiveHash, allowExpired, allowRollback },
+    { signal },
+  );
+  await capacity.checkRelease(artifactSizes(checked), { signal });
+
+  const staged = describeStaged(checked, { uploadId, fileName: request.fileName, archiveHash });
+  signal.throwIfAborted();
+  await incoming.keep(staged);
+  const { status, repo } = await record(deps, incoming, staged, checked);
+
+  const acknowledged = { ...staged, repoId: repo.id, acknowledged: true };
+  // Recorded is recorded: without the mark the worst is that a database that goes back takes this upload along.
+  await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged).catch((err: unknown) =>
+    log.error({ err }, 'sidecar not updated'),
+  );
+  localRepos.hold(acknowledged);
+  deps.activateReplication();
+  const { systemVersion, id: repoId } = repo;
+  const { report, overrides } = checked;
+  log.info({ system_version: systemVersion, repo_id: repoId, status, overrides }, 'release recorded');
+  return { status, repo, report, overrides };
+};
+
+const receive = async (
+  incoming: Incoming,
+  { chunks, contentLength }: UploadRequest,
+  limits: UploadLimits,
+  signal: AbortSignal,
+): Promise<ReturnType<Incoming['seal']>> => {
+  let receivedBytes = 0;
+  for await (const chunk of chunks) {
+    receivedBytes += chunk.length;
+    requireSize(receivedBytes, limits);
+    await incoming.write(chunk, { signal });
+  }
+  if (contentLength !== undefined && receivedBytes !== contentLength)
+    throw new DepotError(
+      'BODY_INCOMPLETE',
+      `${contentLength} bytes were announced and ${receivedBytes} came; send the archive again`,
+      { detail: { announced_bytes: contentLength, received_bytes: receivedBytes } },
+    );
+  return incoming.seal();
+};
+
+const requireSize = (bytes: number, { repositoryBytes }: UploadLimits): void => {
+  if (bytes <= repositoryBytes) return;
+  throw new DepotError(
+    'BODY_TOO_LARGE',
+    `a repository may have ${repositoryBytes} bytes (limits.repository_bytes); this one has ${bytes} or more`,
+    { detail: { limit_bytes: repositoryBytes } },
+  );
+};
+
+const describeStaged = (
+  { release, overrides }: CheckedArchive,
+  upload: Pick<StagedArchive, 'uploadId' | 'fileName' | 'archiveHash'>,
+): StagedArchive => ({
+  ...upload,
+  repoId: RepoId.parse(randomUUID()),
+  systemVersion: release.description.systemVersion,
+  overrides,
+  artifacts: release.entries,
+  acknowledged: false,
+  dropping: false,
+});
+
+const artifactSizes = ({ release }: CheckedArchive): ReadonlyMap<ArtifactHash, number> =>
+  new Map(Array.from(release.entries, ([sha256, { sizeBytes }]) => [sha256, sizeBytes]));
+
+/** A refusal takes the archive away; a stop leaves it, as nobody knows what the database did (U3). */
+const record = async (
+  deps: Deps,
+  incoming: Incoming,
+  staged: StagedArchive,
+  checked: CheckedArchive,
+): Promise<InsertOutcome> => {
+  try {
+    return await insertRelease(deps, staged, checked, deps.stopping);
+  } catch (error) {
+    if (!deps.stopping.aborted) await incoming.discard();
+    throw error;
+  }
+};
+
+const insertRelease = (
+  { datastore, directory }: Deps,
+  { uploadId, repoId, archiveHash, fileName, overrides }: StagedArchive,
+  { release, trustRootId, trustedVersions }: CheckedArchive,
+  signal: AbortSignal,
+): Promise<InsertOutcome> =>
+  datastore.releaseInsert(
+    {
+      repoId,
+      uploadId,
+      nexusId: directory.nexusId,
+      hash: archiveHash,
+      hashKind: 'archive',
+      fileName,
+      description: release.description,
+      trustRootId,
+      trustedVersions,
+      overrides,
+    },
+    { signal },
+  );
+
+const recordAgain = async (deps: Deps, archive: StagedArchive, signal: AbortSignal): Promise<RepoId> => {
+  const { uploadId, archiveHash } = archive;
+  const known = await deps.datastore.repoGetByHash(archiveHash, { signal });
+  if (known !== undefined && known.timePrunedMs !== null)
+    throw new DepotError(
+      'RELEASE_CONFLICT',
+      `release ${known.systemVersion} is deleted in the database; if it should come back, upload it`,
+    );
+  const { archive: path } = deps.directory.filesOf(uploadId);
+  const checked = await deps.check(
+    { path, archiveHash, allowExpired: true, allowRollback: true, recordedBefore: true },
+    { signal },
+  );
+  const { repo } = await insertRelease(deps, archive, checked, signal);
+  return repo.id;
+};
+
+const tooManyUploads = (limit: number): DepotError =>
+  new DepotError(
+    'TOO_MANY_UPLOADS',
+    `${limit} uploads are under way, the most that this Nexus takes at once (limits.uploads_at_once); ` +
+      'send this one when one of them is over, or to another Nexus',
+    { detail: { limit, retry_after_s: 10 } },
+  );
