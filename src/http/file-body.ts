@@ -8,18 +8,17 @@
  * F3. A file is never sent shorter than announced: on a read error the connection is cut, so that the client
  *     sees an incomplete answer rather than a wrong one.
  */
-import type { FileHandle } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DepotError } from '../lib/errors.ts';
 import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 
-/** What a handler of a `stream` response answers with. It is closed when the answer is over. */
-export type FileAnswer = {
-  readonly handle: Pick<FileHandle, 'read'>;
+/** What a handler of a `stream` response answers with. It is disposed when the answer is over. */
+export type FileAnswer = AsyncDisposable & {
   readonly sizeBytes: number;
   /** Without quotes; the content's identity, so that it never changes under this name. */
   readonly etag: string;
-  readonly close: () => Promise<void>;
+  /** Fills as much of `target` as there is from `position`; resolves with the number of bytes. */
+  readonly read: (target: Uint8Array, position: number) => Promise<number>;
 };
 
 /** Measured best between 256 KiB and 1 MiB: smaller ones cost calls, larger ones leave the CPU's cache. */
@@ -61,7 +60,7 @@ export const sendFile = async (
     'content-type': 'application/octet-stream',
     'content-length': last - first + 1,
   });
-  if (request.method !== 'HEAD') await pump(file.handle, response, { first, last }, { progress, signal });
+  if (request.method !== 'HEAD') await pump(file, response, { first, last }, { progress, signal });
   await new Promise<void>(resolve => {
     response.once('close', resolve);
     response.end(resolve);
@@ -69,7 +68,7 @@ export const sendFile = async (
 };
 
 const pump = async (
-  handle: FileAnswer['handle'],
+  file: FileAnswer,
   response: ServerResponse,
   { first, last }: Range,
   { progress, signal }: { progress: ProgressDeadline; signal: AbortSignal },
@@ -91,7 +90,7 @@ const pump = async (
       await taken[turn];
       signal.throwIfAborted();
       const length = Math.min(buffers[turn]!.byteLength, last - offset + 1);
-      const { bytesRead } = await handle.read(buffers[turn]!, 0, length, offset);
+      const bytesRead = await file.read(buffers[turn]!.subarray(0, length), offset);
       if (bytesRead === 0)
         throw new DepotError('IO', `the file ends at byte ${offset}, before its recorded size`);
       offset += bytesRead;

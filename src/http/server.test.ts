@@ -1,7 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Api, defineRoute } from '../api/route.ts';
-import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { createApiClient } from './client.ts';
 import { bindApi, type Handlers } from './handlers.ts';

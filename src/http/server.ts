@@ -270,12 +270,8 @@ const answerRoute = async (
     case 'empty':
       return sendBytes(request, response, { status, headers: {}, bytes: undefined });
     case 'stream': {
-      const file = result as FileAnswer;
-      try {
-        return await sendFile(request, response, file, { progress: limits.progress, signal });
-      } finally {
-        await file.close();
-      }
+      await using file = result as FileAnswer;
+      return await sendFile(request, response, file, { progress: limits.progress, signal });
     }
     default:
       route.response satisfies never;

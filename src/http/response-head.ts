@@ -1,0 +1,79 @@
+/**
+ * The head of an HTTP/1.1 response, for a client that fetches artifacts: strict and small. What it does not
+ * accept (chunks, encodings, folded lines, two lengths) no Repo Depot sends.
+ */
+import { DepotError } from '../lib/errors.ts';
+
+/** Bounds memory and patience with a peer that never ends its head. */
+export const MAX_HEAD_BYTES = 16 * 1024;
+
+export type ResponseHead = {
+  readonly status: number;
+  /** Names in lower case; a name that came twice is joined by commas. */
+  readonly headers: ReadonlyMap<string, string>;
+};
+
+const STATUS_LINE = /^HTTP\/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?$/;
+const HEADER_LINE = /^([\w!#$%&'*+.^`|~-]+):[ \t]*(.*?)[ \t]*$/;
+
+const badHead = (peer: string, what: string): DepotError =>
+  new DepotError('PEER_BAD_ANSWER', `${peer} does not answer as a Repo Depot: ${what}`, { detail: { peer } });
+
+/** Where the body begins in `bytes`; undefined while the head is not complete. @throws `PEER_BAD_ANSWER` */
+export const bodyStart = (bytes: Buffer, peer: string): number | undefined => {
+  const end = bytes.subarray(0, MAX_HEAD_BYTES).indexOf('\r\n\r\n');
+  if (end !== -1) return end + 4;
+  if (bytes.byteLength >= MAX_HEAD_BYTES)
+    throw badHead(peer, `the head of its answer has more than ${MAX_HEAD_BYTES} bytes`);
+  return undefined;
+};
+
+/** @param bytes the head, with its empty line. @throws `PEER_BAD_ANSWER` */
+export const parseResponseHead = (bytes: Buffer, peer: string): ResponseHead => {
+  const [statusLine = '', ...lines] = bytes.toString('latin1').slice(0, -4).split('\r\n');
+  const status = STATUS_LINE.exec(statusLine)?.[1];
+  if (status === undefined)
+    throw badHead(peer, `its status line is ${JSON.stringify(statusLine.slice(0, 80))}`);
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const [, name, value] = HEADER_LINE.exec(line) ?? [];
+    if (name === undefined || value === undefined)
+      throw badHead(peer, `a header line is ${JSON.stringify(line.slice(0, 80))}`);
+    const key = name.toLowerCase();
+    const before = headers.get(key);
+    headers.set(key, before === undefined ? value : `${before}, ${value}`);
+  }
+  return { status: Number(status), headers };
+};
+
+/** The number of bytes that follow the head. @throws `PEER_BAD_ANSWER` */
+export const bodyLength = ({ headers }: ResponseHead, peer: string): number => {
+  if (headers.has('transfer-encoding')) throw badHead(peer, 'it sends chunks, without a Content-Length');
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  if (encoding !== 'identity')
+    throw badHead(peer, `its Content-Encoding is ${JSON.stringify(encoding.slice(0, 80))}`);
+  const length = headers.get('content-length') ?? 'absent';
+  if (!/^\d{1,15}$/.test(length))
+    throw badHead(peer, `its Content-Length is ${JSON.stringify(length.slice(0, 80))}`);
+  return Number(length);
+};
+
+export type ByteRange = { readonly first: number; readonly last?: number | undefined };
+
+/**
+ * The size of the whole file, from a 200 or a 206. A 206 has to be the very range that was asked for.
+ *
+ * @throws `PEER_BAD_ANSWER`
+ */
+export const totalSize = (head: ResponseHead, range: ByteRange | undefined, peer: string): number => {
+  const length = bodyLength(head, peer);
+  if ((head.status === 206) !== (range !== undefined))
+    throw badHead(peer, range === undefined ? 'it sends a range unasked' : 'it sends all instead of a range');
+  if (range === undefined) return length;
+  const contentRange = head.headers.get('content-range') ?? 'absent';
+  const [, first, last, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(contentRange) ?? [];
+  const lastWanted = Math.min(range.last ?? Number.MAX_SAFE_INTEGER, Number(total) - 1);
+  if (Number(first) !== range.first || Number(last) !== lastWanted || length !== lastWanted - range.first + 1)
+    throw badHead(peer, `its Content-Range is ${JSON.stringify(contentRange.slice(0, 80))}`);
+  return Number(total);
+};
