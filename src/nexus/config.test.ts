@@ -1,0 +1,54 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readNexusConfig } from './config.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'nexus-config-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const LEAST = 'staging_directory = "staging"\n[database]\nurl = "postgresql:///depot?host=/run/pg"\n';
+
+const read = async (text: string) => {
+  const path = join(directory, 'nexus.toml');
+  await writeFile(path, text);
+  return readNexusConfig(path);
+};
+
+test('what a file has to say is where staging and the database are', async () => {
+  expect(await read(LEAST)).toMatchObject({
+    stagingDirectory: join(directory, 'staging'),
+    tokenFile: join(directory, 'nexus-token'),
+    operatorListen: { host: '127.0.0.1', port: 12220 },
+    insecureListen: false,
+    limits: { repositoryBytes: 4 * 1024 ** 3, artifactBytes: 2 * 1024 ** 3 },
+    replication: { periodMs: 60_000, minSledReplication: 3, disable: false },
+  });
+});
+
+test('an unknown key is an error that names the file, the key and the known keys', async () => {
+  await expect(read(`${LEAST}[tuf_artifact_replication]\nmin_sleds = 1\n`)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(
+      /nexus\.toml: unknown key tuf_artifact_replication\.min_sleds; known here: .*min_sled_replication/,
+    ),
+  });
+});
+
+test('values that cannot be meant are refused by key', async () => {
+  await expect(read(LEAST.replace('postgresql', 'mysql'))).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('database.url: must be a URL such as postgresql://'),
+  });
+  await expect(read(`${LEAST}[tuf_artifact_replication]\nmin_sled_replication = 0\n`)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('tuf_artifact_replication.min_sled_replication'),
+  });
+  await expect(read(`operator_listen = "localhost"\n${LEAST}`)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('operator_listen'),
+  });
+});

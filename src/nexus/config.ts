@@ -1,0 +1,147 @@
+/**
+ * Configuration of Nexus, in two typed steps:
+ *
+ *     nexus.toml ─▶ NexusConfigFile (as written: snake_case, relative paths, seconds) ─▶ NexusConfig (as used)
+ */
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import type { RequestLimits } from '../core/plan/quota.ts';
+import { type ListenAddress, parseAddress } from '../http/listen.ts';
+import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
+import { readTomlConfig } from '../lib/toml-config.ts';
+
+const GIB = 1024 ** 3;
+const count = (least: number, most: number) => z.int().min(least).max(most);
+const seconds = () => count(1, 86_400);
+
+const ReplicationSection = z.strictObject({
+  /**
+   * A fleet at rest costs one small request to each sled a minute, and a sled that came back by itself is looked
+   * at within that minute. What Nexus changes itself does not wait for the period.
+   */
+  period_secs: seconds().default(60),
+  /** How many sleds must hold all of a release before the archive that brought it is let go (S7). */
+  min_sled_replication: count(1, 1000).default(3),
+  /** Requests under way at once; each put reads the archive, so that more would compete for one disk. */
+  request_concurrency: count(1, 256).default(16),
+  requests_per_activation: count(1, 100_000).default(2048),
+  /** Transfers that one sled receives at a time, and that one sled serves to others. */
+  transfers_to_sled: count(1, 64).default(2),
+  copies_from_source: count(1, 64).default(2),
+  /** Turns timers off; signals and manual activations still count. */
+  disable: z.boolean().default(false),
+});
+
+const PrunerSection = z.strictObject({
+  period_secs: seconds().default(300),
+  /** Kept beyond the two most recent target releases, and beyond the one most recent upload. */
+  nkeep_extra_target_releases: count(0, 100).default(1),
+  nkeep_extra_newly_uploaded: count(0, 100).default(1),
+  disable: z.boolean().default(false),
+});
+
+const LimitsSection = z.strictObject({
+  /** As the published API has it. */
+  repository_bytes: count(1, 2 ** 42).default(4 * GIB),
+  artifact_bytes: count(1, 2 ** 42).default(2 * GIB),
+  /** Each needs room for an archive in the staging directory, and a thread that verifies it. */
+  uploads_at_once: count(1, 64).default(4),
+});
+
+export const NexusConfigFile = z.strictObject({
+  /** Holds the archives that too few sleds have, and this Nexus's identity. */
+  staging_directory: z.string().min(1),
+  operator_listen: z.string().default('127.0.0.1:12220'),
+  internal_listen: z.string().default('127.0.0.1:12221'),
+  /** The operator's bearer token; made at the first start. By default beside the configuration file. */
+  token_file: z.string().min(1).default('nexus-token'),
+  /** Written when Nexus serves: its addresses as bound, for whoever started it. */
+  ready_file: z.string().min(1).optional(),
+  insecure_listen: z.boolean().default(false),
+  log_level: z.enum(LOG_LEVELS).default('info'),
+  database: z.strictObject({
+    /** `postgresql://user:password@host:port/database`, or with `?host=/directory` for a Unix socket. */
+    url: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must be a URL such as postgresql://user@localhost:5432/tuf_depot'),
+  }),
+  limits: LimitsSection.prefault({}),
+  tuf_artifact_replication: ReplicationSection.prefault({}),
+  tuf_repo_pruner: PrunerSection.prefault({}),
+});
+export type NexusConfigFile = z.input<typeof NexusConfigFile>;
+
+export type ReplicationConfig = {
+  readonly periodMs: number;
+  readonly disable: boolean;
+  readonly minSledReplication: number;
+  readonly requestConcurrency: number;
+  readonly limits: RequestLimits;
+};
+
+export type PrunerConfig = {
+  readonly periodMs: number;
+  readonly disable: boolean;
+  readonly keepExtraTargetReleases: number;
+  readonly keepExtraUploads: number;
+};
+
+export type NexusConfig = {
+  readonly stagingDirectory: string;
+  readonly operatorListen: ListenAddress;
+  readonly internalListen: ListenAddress;
+  readonly tokenFile: string;
+  readonly readyFile: string | undefined;
+  readonly insecureListen: boolean;
+  readonly logLevel: LogLevel;
+  readonly databaseUrl: string;
+  readonly limits: {
+    readonly repositoryBytes: number;
+    readonly artifactBytes: number;
+    readonly uploadsAtOnce: number;
+  };
+  readonly replication: ReplicationConfig;
+  readonly pruner: PrunerConfig;
+};
+
+/** @throws `CONFIG_INVALID` naming the file and each faulty key */
+export const readNexusConfig = async (path: string): Promise<NexusConfig> =>
+  nexusConfig(await readTomlConfig(path, NexusConfigFile), path);
+
+/** Relative paths are relative to the file. */
+const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): NexusConfig => {
+  const absolute = (relative: string) => resolve(dirname(path), relative);
+  const { limits, tuf_artifact_replication: replication, tuf_repo_pruner: pruner } = file;
+  return {
+    stagingDirectory: absolute(file.staging_directory),
+    operatorListen: parseAddress(file.operator_listen, `${path}: operator_listen`),
+    internalListen: parseAddress(file.internal_listen, `${path}: internal_listen`),
+    tokenFile: absolute(file.token_file),
+    readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
+    insecureListen: file.insecure_listen,
+    logLevel: file.log_level,
+    databaseUrl: file.database.url,
+    limits: {
+      repositoryBytes: limits.repository_bytes,
+      artifactBytes: limits.artifact_bytes,
+      uploadsAtOnce: limits.uploads_at_once,
+    },
+    replication: {
+      periodMs: replication.period_secs * 1000,
+      disable: replication.disable,
+      minSledReplication: replication.min_sled_replication,
+      requestConcurrency: replication.request_concurrency,
+      limits: {
+        maxRequestsPerActivation: replication.requests_per_activation,
+        maxTransfersToSled: replication.transfers_to_sled,
+        maxCopiesFromSource: replication.copies_from_source,
+      },
+    },
+    pruner: {
+      periodMs: pruner.period_secs * 1000,
+      disable: pruner.disable,
+      keepExtraTargetReleases: pruner.nkeep_extra_target_releases,
+      keepExtraUploads: pruner.nkeep_extra_newly_uploaded,
+    },
+  };
+};
