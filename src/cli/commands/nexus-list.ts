@@ -1,0 +1,44 @@
+import type { Command } from 'commander';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { formatAge } from '../output/quantities.ts';
+import { stateStyle, words } from '../output/state.ts';
+import { tableLines } from '../output/table.ts';
+import { present, type Session } from '../session.ts';
+
+export const addNexusList = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent.command('list').description('all Nexus instances, and how many archives each still holds'),
+    'tuf-depot nexus list',
+  ).action(async (options: RemoteOptions) => {
+    const { items } = await withDepot(session, options, depot => depot.fleet.nexusList());
+    const nowMs = session.clock.nowMs();
+    const { outStyle: style, outColumns } = session.terminal;
+    present(session, options, items, () =>
+      tableLines(
+        items,
+        [
+          { title: 'ID', cell: nexus => nexus.id, paint: style.bold },
+          {
+            title: 'POLICY',
+            cell: nexus => words(nexus.policy),
+            paint: (text, nexus) => stateStyle(style, nexus.policy)(text),
+          },
+          {
+            title: 'LIVENESS',
+            cell: nexus => nexus.liveness,
+            paint: (text, nexus) => stateStyle(style, nexus.liveness)(text),
+          },
+          { title: 'LOCAL REPOS', cell: nexus => String(nexus.local_repos), align: 'right' },
+          { title: 'HEARTBEAT', cell: nexus => formatAge(Date.parse(nexus.time_heartbeat), nowMs) },
+          { title: 'STARTED', cell: nexus => formatAge(Date.parse(nexus.time_started), nowMs) },
+          {
+            title: 'ADDRESS',
+            cell: nexus => `${nexus.operator_address}${nexus.is_self ? ' (answered)' : ''}`,
+          },
+        ],
+        { style, width: outColumns() },
+      ),
+    );
+  });
+};

@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { present, type Session } from '../session.ts';
+import { parseVersion } from '../versions.ts';
+
+export const addRepoDelete = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('delete')
+      .description('delete a release; sleds let go of the artifacts that no other release lists')
+      .argument('<version>', 'system version of the release'),
+    'tuf-depot repo delete 1.1.0',
+  ).action(async (version: string, options: RemoteOptions) => {
+    const params = { system_version: parseVersion(version) };
+    await withDepot(session, options, depot => depot.updates.repositoryDelete({ params }));
+    present(session, options, { deleted: params.system_version }, () => [
+      `Deleted ${params.system_version}. Sleds remove what no other release lists: tuf-depot sled list`,
+    ]);
+  });
+};

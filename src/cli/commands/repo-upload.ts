@@ -1,0 +1,87 @@
+import { basename, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { SystemVersion } from '../../core/ids.ts';
+import { DepotError, errorCodeOf } from '../../lib/errors.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { count, formatBytes, formatDuration, formatRate } from '../output/quantities.ts';
+import { printable, type Style } from '../output/style.ts';
+import { present, type Session } from '../session.ts';
+import { type UploadResult, uploadArchive } from '../upload.ts';
+import { openUploadFile, standardInput } from '../upload-source.ts';
+import { parseVersion } from '../versions.ts';
+import { reportWait, waitForRelease } from './repo-wait.ts';
+
+const STANDARD_INPUT = '-';
+const DEFAULT_STDIN_NAME = 'stdin.zip';
+
+type UploadOptions = RemoteOptions & {
+  readonly allowExpired?: true;
+  readonly allowRollback?: true;
+  readonly fileName?: string;
+  readonly wait?: true;
+};
+
+export const addRepoUpload = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('upload')
+      .description('upload a release archive; every signature and byte is verified before it is recorded')
+      .argument('<file>', 'the archive; - reads standard input')
+      .option('--allow-expired', 'accept metadata that has expired; recorded')
+      .option('--allow-rollback', 'accept metadata older than what was accepted before; recorded')
+      .option('--file-name <name>', 'the name to record, otherwise that of the file')
+      .option('--wait', 'then wait until every in-service sled has it'),
+    'tuf-depot repo upload release-1.2.0.zip --wait',
+  ).action(async (file: string, options: UploadOptions) => {
+    const fromStdin = file === STANDARD_INPUT;
+    await using source = fromStdin
+      ? standardInput(session.stdin)
+      : await openUploadFile(resolve(session.directory, file));
+    const fileName = options.fileName ?? (fromStdin ? DEFAULT_STDIN_NAME : basename(file));
+    await withDepot(session, options, async depot => {
+      const result = await uploadArchive(session, depot, {
+        fileName,
+        source,
+        allowExpired: options.allowExpired === true,
+        allowRollback: options.allowRollback === true,
+      }).catch((error: unknown) => {
+        throw uploadError(error, file);
+      });
+      const report = uploadLines(result, session.terminal.outStyle);
+      if (options.wait !== true) return present(session, options, result.answer, () => report);
+      for (const line of report) session.terminal.note(line);
+      const version: SystemVersion = parseVersion(result.answer.repo.system_version);
+      const outcome = await waitForRelease(session, depot, {
+        version,
+        goal: 'complete',
+        timeoutMs: undefined,
+      });
+      reportWait(session, options, outcome, 'complete', { upload: result.answer });
+    });
+  });
+};
+
+/** The server's own words follow; what is refused for its trust gets the command that would change that. */
+const uploadError = (error: unknown, file: string): unknown => {
+  const code = errorCodeOf(error);
+  if (file === STANDARD_INPUT || (code !== 'NO_TRUST_ROOT' && code !== 'UNTRUSTED_SIGNATURES')) return error;
+  return new DepotError(code, `${file} was refused`, {
+    cause: error,
+    detail: { remedy: `if you trust who signed it: tuf-depot trust-root add ${file}` },
+  });
+};
+
+const uploadLines = ({ answer, sentBytes, sendMs, verifyMs }: UploadResult, style: Style): string[] => {
+  const { repo, status, report = [], overrides = [] } = answer;
+  const size = repo.total_size_bytes === undefined ? '' : `, ${formatBytes(repo.total_size_bytes)}`;
+  const artifacts =
+    repo.artifact_count === undefined ? '' : `: ${count(repo.artifact_count, 'artifact')}${size}`;
+  const rate = sendMs > 0 ? ` (${formatRate((sentBytes * 1000) / sendMs)})` : '';
+  return [
+    `${style.bold(repo.system_version)} ${status === 'inserted' ? 'uploaded' : 'was there already'}${artifacts}; ` +
+      `sent in ${formatDuration(sendMs)}${rate}, verified in ${formatDuration(verifyMs)}`,
+    ...report.map(line => `  ${style.good('✓')} ${printable(line)}`),
+    ...overrides.map(line => `  ${style.warn('!')} ${printable(line)}`),
+  ];
+};

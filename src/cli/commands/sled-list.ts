@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import type { SledView } from '../../api/operator-fleet-api.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { formatAge, formatPercent } from '../output/quantities.ts';
+import { stateStyle, words } from '../output/state.ts';
+import { tableLines } from '../output/table.ts';
+import { present, type Session } from '../session.ts';
+
+export const addSledList = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent.command('list').description('all sleds: policy, liveness, generation, what they hold'),
+    'tuf-depot sled list',
+  ).action(async (options: RemoteOptions) => {
+    const sleds = await withDepot(session, options, depot => depot.allSleds());
+    const { outStyle: style, outColumns } = session.terminal;
+    present(session, options, sleds, () =>
+      sleds.length === 0
+        ? ['No sled has registered.']
+        : tableLines(
+            sleds.toSorted((a, b) => a.serial.localeCompare(b.serial)),
+            [
+              { title: 'SERIAL', cell: sled => sled.serial, paint: style.bold },
+              { title: 'ID', cell: sled => sled.id },
+              {
+                title: 'POLICY',
+                cell: sled => words(sled.policy),
+                paint: (text, sled) => stateStyle(style, sled.policy)(text),
+              },
+              {
+                title: 'LIVENESS',
+                cell: sled => sled.liveness,
+                paint: (text, sled) => stateStyle(style, sled.liveness)(text),
+              },
+              { title: 'GEN', cell: sled => String(sled.generation ?? '-'), align: 'right' },
+              { title: 'HELD', cell: heldText, align: 'right' },
+              { title: 'DATASETS', cell: datasetText },
+              { title: 'DELETED', cell: sled => String(sled.deletions_total), align: 'right' },
+              {
+                title: 'REGISTERED',
+                cell: sled => formatAge(Date.parse(sled.time_last_registered), session.clock.nowMs()),
+              },
+              { title: 'ADDRESS', cell: sled => sled.address },
+            ],
+            { style, width: outColumns() },
+          ),
+    );
+  });
+};
+
+const heldText = ({ replication }: SledView): string =>
+  replication === null
+    ? '-'
+    : `${replication.artifacts_held_fully}/${replication.artifacts_wanted} ${formatPercent(replication.bytes_held, replication.bytes_wanted)}`;
+
+const datasetText = ({ datasets }: SledView): string => {
+  const usable = datasets.filter(dataset => dataset.state === 'ok').length;
+  return usable === datasets.length ? `${usable} ok` : `${usable} of ${datasets.length} ok`;
+};

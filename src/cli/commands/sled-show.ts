@@ -1,0 +1,115 @@
+import type { Command } from 'commander';
+import type { SledView } from '../../api/operator-fleet-api.ts';
+import { SledId } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { type Depot, withDepot } from '../depot-client.ts';
+import { formatAge, formatBytes } from '../output/quantities.ts';
+import { reasonLines } from '../output/reasons.ts';
+import { sledProgressLines } from '../output/replication.ts';
+import { stateStyle, words } from '../output/state.ts';
+import { printable } from '../output/style.ts';
+import { factLines, tableLines } from '../output/table.ts';
+import { present, type Session } from '../session.ts';
+
+/** Deletions shown to people; all that the sled reports are in the JSON. */
+const MAX_DELETIONS_SHOWN = 10;
+
+export const addSledShow = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('show')
+      .description('one sled: datasets, copies under way and failed, deletions')
+      .argument('<sled>', 'id or serial number'),
+    'tuf-depot sled show BRM42220031',
+  ).action(async (name: string, options: RemoteOptions) => {
+    const sled = await withDepot(session, options, depot => findSled(depot, name));
+    present(session, options, sled, () => sledLines(session, sled));
+  });
+};
+
+/** By id, or by serial number where that names one sled. */
+export const findSled = async (depot: Depot, name: string): Promise<SledView> => {
+  const id = SledId.safeParse(name);
+  if (id.success) return depot.fleet.sledView({ params: { sled_id: id.data } });
+  const named = (await depot.allSleds()).filter(sled => sled.serial === name);
+  if (named.length === 1) return named[0]!;
+  const problem = named.length === 0 ? 'there is no sled with' : `${named.length} sleds have`;
+  throw new DepotError('NOT_FOUND', `${problem} the id or serial number ${name}`, {
+    detail: { remedy: 'tuf-depot sled list shows the ids' },
+  });
+};
+
+const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
+  const style = terminal.outStyle;
+  const nowMs = clock.nowMs();
+  const ago = (time: string) => formatAge(Date.parse(time), nowMs);
+  const facts = factLines(
+    [
+      ['sled', style.bold(printable(sled.serial))],
+      ['id', sled.id],
+      ['address', `${printable(sled.address)}, depot port ${sled.repo_depot_port}`],
+      ['policy', stateStyle(style, sled.policy)(words(sled.policy))],
+      ['liveness', stateStyle(style, sled.liveness)(sled.liveness)],
+      ['registered', `${ago(sled.time_registered)}, last ${ago(sled.time_last_registered)}`],
+      ['generation', String(sled.generation ?? 'not yet known')],
+      ['deletions', String(sled.deletions_total)],
+    ],
+    style,
+  );
+  const datasets = tableLines(
+    sled.datasets,
+    [
+      { title: 'DATASET', cell: dataset => dataset.path, paint: style.bold },
+      {
+        title: 'STATE',
+        cell: dataset => words(dataset.state),
+        paint: (text, dataset) => stateStyle(style, dataset.state)(text),
+      },
+      { title: 'USED', cell: dataset => bytesText(dataset.used_bytes), align: 'right' },
+      { title: 'QUOTA', cell: dataset => bytesText(dataset.quota_bytes), align: 'right' },
+      { title: 'FREE', cell: dataset => bytesText(dataset.free_bytes), align: 'right' },
+      { title: '', cell: dataset => dataset.message ?? '' },
+    ],
+    { style, width: terminal.outColumns() },
+  );
+  const section = (title: string, lines: readonly string[]) =>
+    lines.length === 0 ? [] : ['', style.dim(title), ...lines];
+  return [
+    ...facts,
+    ...reasonLines(sled.reasons, style, nowMs),
+    '',
+    ...datasets,
+    ...section('replication', sled.replication === null ? [] : sledProgressLines([sled.replication], style)),
+    ...section(
+      'copies in flight',
+      sled.copies_in_flight.map(
+        copy =>
+          `  ${copy.sha256.slice(0, 16)} ${formatBytes(copy.received_bytes)} of ${bytesText(copy.size_bytes)} ` +
+          `from ${printable(copy.depot_base_url)}, since ${ago(copy.time_started)}`,
+      ),
+    ),
+    ...section(
+      'copies failed',
+      sled.copies_failed.map(
+        copy =>
+          `  ${copy.sha256.slice(0, 16)} from ${printable(copy.depot_base_url)} ${ago(copy.time)}: ` +
+          `${printable(copy.message)} [${printable(copy.error_code)}]`,
+      ),
+    ),
+    ...section(
+      'latest deletions',
+      sled.deletions
+        .toSorted((a, b) => b.time.localeCompare(a.time))
+        .slice(0, MAX_DELETIONS_SHOWN)
+        .map(
+          deletion =>
+            `  ${deletion.sha256.slice(0, 16)} ${ago(deletion.time)} at generation ${deletion.generation}: ` +
+            printable(deletion.reason),
+        ),
+    ),
+  ];
+};
+
+const bytesText = (sizeBytes: number | undefined): string =>
+  sizeBytes === undefined ? '?' : formatBytes(sizeBytes);

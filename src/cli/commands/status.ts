@@ -1,0 +1,95 @@
+import type { Command } from 'commander';
+import type { FleetStatus, Verdict } from '../../api/operator-fleet-api.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { type ExitCode, exitCodes } from '../exit-code.ts';
+import { count, formatAge, formatBytes, formatPercent } from '../output/quantities.ts';
+import { reasonLines } from '../output/reasons.ts';
+import { stateStyle } from '../output/state.ts';
+import { factLines, tableLines } from '../output/table.ts';
+import { present, type Session } from '../session.ts';
+import { newestFirst } from '../versions.ts';
+
+/** So that a monitor needs no parsing. */
+export const verdictExitCodes: Record<Verdict, ExitCode> = {
+  ok: exitCodes.ok,
+  failed: exitCodes.failed,
+  converging: exitCodes.converging,
+  degraded: exitCodes.degraded,
+};
+
+export const addStatus = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('status')
+      .description(
+        'one verdict on the fleet, with a plain reason for everything that is not as it should be; ' +
+          'exits 0 ok, 4 converging, 5 degraded, 1 failed or no answer',
+      ),
+    'tuf-depot status',
+  ).action(async (options: RemoteOptions) => {
+    const status = await withDepot(session, options, depot => depot.fleet.fleetStatus());
+    present(session, options, status, () => statusLines(session, status));
+    session.exit(verdictExitCodes[status.verdict]);
+  });
+};
+
+const statusLines = ({ terminal, clock }: Session, status: FleetStatus): string[] => {
+  const style = terminal.outStyle;
+  const nowMs = clock.nowMs();
+  const { sleds, nexuses } = status;
+  const facts = factLines(
+    [
+      ['verdict', style.bold(stateStyle(style, status.verdict)(status.verdict))],
+      [
+        'sleds',
+        `${sleds.answering} of ${sleds.in_service} in service answer` +
+          (sleds.expunged === 0 ? '' : `, ${sleds.expunged} expunged`),
+      ],
+      ['nexuses', `${nexuses.alive} alive${nexuses.silent === 0 ? '' : `, ${nexuses.silent} silent`}`],
+      ['generation', String(status.generation)],
+      ['safe from', count(status.min_sled_replication, 'sled')],
+      [
+        'local repos',
+        `${status.local_repos}${status.local_repos_not_safe === 0 ? '' : `, ${status.local_repos_not_safe} not yet safe on sleds`}`,
+      ],
+      ['uploads', status.uploads_in_progress === 0 ? undefined : `${status.uploads_in_progress} in progress`],
+      ['deferred', status.requests_deferred === 0 ? undefined : count(status.requests_deferred, 'request')],
+      [
+        'observed',
+        status.time_observed === undefined ? 'not yet' : formatAge(Date.parse(status.time_observed), nowMs),
+      ],
+    ],
+    style,
+  );
+  const releases = tableLines(
+    newestFirst(status.releases, release => release.system_version),
+    [
+      { title: 'RELEASE', cell: release => release.system_version, paint: style.bold },
+      {
+        title: 'STATE',
+        cell: release => release.state,
+        paint: (text, release) => stateStyle(style, release.state)(text),
+      },
+      {
+        title: 'WHOLE ON',
+        cell: release => `${release.sleds_holding_all}/${release.sleds_in_service} sleds`,
+      },
+      { title: 'COPIES', cell: release => `${release.copies_held}/${release.copies_wanted}`, align: 'right' },
+      {
+        title: 'BYTES',
+        cell: release =>
+          `${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)} ` +
+          `(${formatPercent(release.bytes_held, release.bytes_wanted)})`,
+        align: 'right',
+      },
+    ],
+    { style, width: terminal.outColumns() },
+  );
+  return [
+    ...facts,
+    ...reasonLines(status.reasons, style, nowMs),
+    ...(status.releases.length === 0 ? ['', 'No releases.'] : ['', ...releases]),
+    ...status.releases.flatMap(release => reasonLines(release.reasons, style, nowMs)),
+  ];
+};

@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { present, type Session } from '../session.ts';
+import { parseVersion } from '../versions.ts';
+
+type SetOptions = RemoteOptions & { readonly force?: true };
+
+export const addTargetReleaseSet = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('set')
+      .description('set the release that the fleet should run; it has to be complete on every reachable sled')
+      .argument('<version>', 'system version of the release')
+      .option('--force', 'set it although it is not complete'),
+    'tuf-depot target-release set 1.2.0',
+  ).action(async (version: string, options: SetOptions) => {
+    const body = { system_version: parseVersion(version) };
+    const query = options.force === true ? { force: 'true' as const } : {};
+    await withDepot(session, options, depot => depot.updates.targetReleaseUpdate({ query, body }));
+    present(session, options, { target_release: body.system_version }, () => [
+      `The target release is ${body.system_version}.`,
+    ]);
+  });
+};

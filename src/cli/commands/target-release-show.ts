@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { count, formatAge } from '../output/quantities.ts';
+import { factLines } from '../output/table.ts';
+import { present, type Session } from '../session.ts';
+import { compareVersions } from '../versions.ts';
+
+export const addTargetReleaseShow = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent.command('show').description('the release that the fleet should run, and what sleds hold'),
+    'tuf-depot target-release show',
+  ).action(async (options: RemoteOptions) => {
+    const status = await withDepot(session, options, depot => depot.updates.updateStatus());
+    const style = session.terminal.outStyle;
+    const nowMs = session.clock.nowMs();
+    const target = status.target_release;
+    const byVersion = Object.entries(status.components_by_release_version).toSorted(([a], [b]) =>
+      a === 'unknown' ? 1 : b === 'unknown' ? -1 : compareVersions(b, a),
+    );
+    present(session, options, status, () => [
+      ...factLines(
+        [
+          ['target release', target === null ? 'none was set' : style.bold(target.version)],
+          ['set', target === null ? undefined : formatAge(Date.parse(target.time_requested), nowMs)],
+          ['last step planned', formatAge(Date.parse(status.time_last_step_planned), nowMs)],
+          ['suspended', status.suspended ? style.warn('yes') : 'no'],
+          ['contact support', status.contact_support ? style.bad('yes') : 'no'],
+        ],
+        style,
+      ),
+      ...byVersion.map(([version, sleds]) => `  ${version} whole on ${count(sleds, 'sled')}`),
+    ]);
+  });
+};

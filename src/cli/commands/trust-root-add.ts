@@ -1,0 +1,39 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { printable } from '../output/style.ts';
+import { factLines } from '../output/table.ts';
+import { describeRoot, rootLines } from '../root-description.ts';
+import { readRootFile } from '../root-file.ts';
+import { present, type Session } from '../session.ts';
+
+export const addTrustRootAdd = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('add')
+      .description(
+        'trust a root: a root.json, or the newest root in a release archive; says which keys it trusts',
+      )
+      .argument('<file>', 'root.json or archive'),
+    'tuf-depot trust-root add release-1.2.0.zip',
+  ).action(async (file: string, options: RemoteOptions) => {
+    const root = await readRootFile(resolve(session.directory, file), 'newest', session);
+    const body: unknown = JSON.parse(new TextDecoder().decode(root.bytes));
+    const added = await withDepot(session, options, depot => depot.updates.trustRootCreate({ body }));
+    const style = session.terminal.outStyle;
+    present(session, options, { ...added, sha256: root.sha256 }, () => [
+      ...factLines(
+        [
+          ['trusted from now on', printable(root.source)],
+          ['trust root', style.bold(added.id)],
+          ['root SHA-256', root.sha256],
+        ],
+        style,
+      ),
+      ...rootLines(describeRoot(body), style),
+      'Releases signed by these keys will be accepted. Compare them with what the signer publishes;',
+      `to undo: tuf-depot trust-root delete ${added.id}`,
+    ]);
+  });
+};

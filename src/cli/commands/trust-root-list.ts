@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { formatAge } from '../output/quantities.ts';
+import { tableLines } from '../output/table.ts';
+import { describeRoot } from '../root-description.ts';
+import { present, type Session } from '../session.ts';
+
+export const addTrustRootList = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent.command('list').description('the roots that releases may be signed under'),
+    'tuf-depot trust-root list',
+  ).action(async (options: RemoteOptions) => {
+    const roots = await withDepot(session, options, depot => depot.allTrustRoots());
+    const rows = roots.map(root => ({ ...root, ...describeRoot(root.root_role) }));
+    const { outStyle: style, outColumns } = session.terminal;
+    present(session, options, roots, () =>
+      rows.length === 0
+        ? ['No trust roots. Add one: tuf-depot trust-root add FILE']
+        : tableLines(
+            rows,
+            [
+              { title: 'ID', cell: root => root.id, paint: style.bold },
+              { title: 'ROOT VERSION', cell: root => root.version, align: 'right' },
+              { title: 'EXPIRES', cell: root => root.expires },
+              {
+                title: 'ADDED',
+                cell: root => formatAge(Date.parse(root.time_created), session.clock.nowMs()),
+              },
+              { title: 'ROOT KEYS', cell: root => root.keyText },
+            ],
+            { style, width: outColumns() },
+          ),
+    );
+  });
+};

@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { TrustRootId } from '../../core/ids.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { usageError } from '../output/failure.ts';
+import { factLines } from '../output/table.ts';
+import { describeRoot, rootLines } from '../root-description.ts';
+import { present, type Session } from '../session.ts';
+
+export const parseTrustRootId = (text: string): TrustRootId => {
+  const parsed = TrustRootId.safeParse(text);
+  if (!parsed.success)
+    throw usageError(`${text} is not the id of a trust root`, 'tuf-depot trust-root list shows the ids');
+  return parsed.data;
+};
+
+export const addTrustRootShow = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent.command('show').description('one trust root: its keys and thresholds').argument('<id>'),
+    'tuf-depot trust-root show 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7',
+  ).action(async (id: string, options: RemoteOptions) => {
+    const params = { trust_root_id: parseTrustRootId(id) };
+    const root = await withDepot(session, options, depot => depot.updates.trustRootView({ params }));
+    const style = session.terminal.outStyle;
+    present(session, options, root, () => [
+      ...factLines(
+        [
+          ['trust root', style.bold(root.id)],
+          ['added', root.time_created],
+        ],
+        style,
+      ),
+      ...rootLines(describeRoot(root.root_role), style),
+    ]);
+  });
+};

@@ -1,0 +1,88 @@
+/**
+ * Which Nexus a command talks to, and with which token.
+ *
+ *     --url ─▶ TUF_DEPOT_URL ─▶ the fleet that runs in the data directory ─▶ http://127.0.0.1:12220
+ *     --token-file ─▶ TUF_DEPOT_TOKEN ─▶ TUF_DEPOT_TOKEN_FILE ─▶ that fleet's token, for that fleet's addresses
+ *
+ * N1. A token found in a data directory is sent to the addresses found beside it, and to no other.
+ */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../fleet/fleet-record.ts';
+import { DepotError } from '../lib/errors.ts';
+import { usageError } from './output/failure.ts';
+import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
+
+export const DEFAULT_URL = 'http://127.0.0.1:12220';
+
+export type RemoteOptions = CommonOptions & {
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly data?: string;
+};
+
+export type Connection = { readonly url: string; readonly token: string | undefined };
+
+/** A command that talks to a Nexus. */
+export const withRemoteOptions = (command: Command, example: string): Command =>
+  withCommonOptions(
+    command
+      .option(
+        '--url <url>',
+        `Nexus to talk to (TUF_DEPOT_URL; otherwise the fleet in --data, or ${DEFAULT_URL})`,
+      )
+      .option('--token-file <file>', 'file with the operator token (TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE)')
+      .option('--data <directory>', `data directory of a started fleet (${DEFAULT_DATA_DIRECTORY})`),
+    example,
+  );
+
+export const resolveConnection = async (
+  options: RemoteOptions,
+  { environment, directory }: Pick<Session, 'environment' | 'directory'>,
+): Promise<Connection> => {
+  const fleet = await readRunningFleet(resolve(directory, options.data ?? DEFAULT_DATA_DIRECTORY));
+  if (options.data !== undefined && options.url === undefined && fleet === undefined) {
+    throw new DepotError('NOT_FOUND', `no fleet runs in ${options.data}`, {
+      detail: { remedy: `start it: tuf-depot start --data ${options.data}` },
+    });
+  }
+  const chosen =
+    options.url ??
+    (options.data === undefined ? nonEmpty(environment.TUF_DEPOT_URL) : undefined) ??
+    fleet?.operatorUrls[0] ??
+    DEFAULT_URL;
+  const url = parseUrl(chosen);
+  const tokenFile =
+    options.tokenFile ??
+    (nonEmpty(environment.TUF_DEPOT_TOKEN) === undefined
+      ? nonEmpty(environment.TUF_DEPOT_TOKEN_FILE)
+      : undefined);
+  if (tokenFile !== undefined) return { url, token: await readToken(resolve(directory, tokenFile)) };
+  const given = nonEmpty(environment.TUF_DEPOT_TOKEN);
+  if (given !== undefined) return { url, token: given.trim() };
+  if (fleet?.tokenFile === undefined || !fleet.operatorUrls.some(each => parseUrl(each) === url)) {
+    return { url, token: undefined };
+  }
+  return { url, token: await readToken(fleet.tokenFile) };
+};
+
+const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
+
+/** Normalised, without a final slash. */
+const parseUrl = (text: string): string => {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw usageError(`${text} is not an HTTP address`, `write it like ${DEFAULT_URL}`);
+  }
+  return url.href.replace(/\/+$/, '');
+};
+
+const readToken = async (file: string): Promise<string> => {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new DepotError('UNAUTHORIZED', `cannot read the token file ${file}`, { cause });
+  });
+  const token = text.trim();
+  if (token === '') throw new DepotError('UNAUTHORIZED', `the token file ${file} is empty`);
+  return token;
+};

@@ -1,0 +1,116 @@
+/** A Nexus as commands see it: the operator's and the debug API, with the command's own signal. */
+import { debugApi } from '../api/debug-api.ts';
+import type { ArtifactSummary, SledView } from '../api/operator-fleet-api.ts';
+import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import {
+  operatorUpdateApi,
+  type ReleaseArtifactView,
+  type TufRepo,
+  type UpdatesTrustRoot,
+} from '../api/operator-update-api.ts';
+import { MAX_PAGE_LIMIT } from '../api/wire.ts';
+import { type ApiClient, createApiClient } from '../http/client.ts';
+import { DepotError } from '../lib/errors.ts';
+import { type Connection, type RemoteOptions, resolveConnection } from './connection.ts';
+import type { Session } from './session.ts';
+
+/** An upload is answered when every byte of it is verified; this is the time for 4 GiB on a slow disk. */
+const UPLOAD_ANSWER_TIMEOUT_MS = 30 * 60_000;
+const ANSWER_TIMEOUT_MS = 60_000;
+/** No list is longer than this many pages of the largest size: a server that never ends one is refused. */
+const MAX_PAGES = 1_000;
+
+type AnyCall = (input: never, options: { signal: AbortSignal }) => Promise<unknown>;
+
+/** A client whose calls carry the signal already. */
+type Bound<C> = {
+  readonly [K in keyof C as C[K] extends AnyCall ? K : never]: C[K] extends (
+    input: infer I,
+    options: never,
+  ) => infer R
+    ? unknown extends I
+      ? () => R
+      : (input: I) => R
+    : never;
+};
+
+export type Depot = {
+  readonly url: string;
+  readonly updates: Bound<ApiClient<typeof operatorUpdateApi>>;
+  readonly fleet: Bound<ApiClient<typeof operatorFleetApi>>;
+  readonly debug: Bound<ApiClient<typeof debugApi>>;
+  // Lists, whole.
+  readonly allRepositories: () => Promise<TufRepo[]>;
+  readonly releaseArtifacts: (version: string) => Promise<ReleaseArtifactView[]>;
+  readonly allTrustRoots: () => Promise<UpdatesTrustRoot[]>;
+  readonly allSleds: () => Promise<SledView[]>;
+  readonly allArtifacts: () => Promise<ArtifactSummary[]>;
+};
+
+/** Runs `work` with a client of the Nexus that the options name, and closes its connections. */
+export const withDepot = async <T>(
+  session: Session,
+  options: RemoteOptions,
+  work: (depot: Depot) => Promise<T>,
+): Promise<T> => {
+  const connection = await resolveConnection(options, session);
+  await using depot = openDepot(connection, { signal: session.signal });
+  return await work(depot);
+};
+
+export const openDepot = (
+  { url, token }: Connection,
+  { signal }: { signal: AbortSignal },
+): Depot & AsyncDisposable => {
+  const client = <A extends Parameters<typeof createApiClient>[0]>(api: A, answerTimeoutMs: number) =>
+    createApiClient(api, { baseUrl: url, token, timeouts: { answerTimeoutMs } });
+  const clients = {
+    updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
+    fleet: client(operatorFleetApi, ANSWER_TIMEOUT_MS),
+    debug: client(debugApi, ANSWER_TIMEOUT_MS),
+  };
+  const updates = bind(clients.updates, signal);
+  const fleet = bind(clients.fleet, signal);
+  return {
+    url,
+    updates,
+    fleet,
+    debug: bind(clients.debug, signal),
+    allRepositories: () => allPages(query => updates.repositoryList({ query })),
+    releaseArtifacts: version =>
+      allPages(query => updates.repositoryArtifacts({ params: { system_version: version }, query })),
+    allTrustRoots: () => allPages(query => updates.trustRootList({ query })),
+    allSleds: () => allPages(query => fleet.sledList({ query })),
+    allArtifacts: () => allPages(query => fleet.artifactList({ query })),
+    async [Symbol.asyncDispose]() {
+      for (const each of Object.values(clients)) await each[Symbol.asyncDispose]();
+    },
+  };
+};
+
+const bind = <C extends AsyncDisposable>(client: C, signal: AbortSignal): Bound<C> =>
+  Object.fromEntries(
+    Object.entries(client as unknown as Record<string, AnyCall>).map(([name, call]) => [
+      name,
+      (input: unknown = {}) => call(input as never, { signal }),
+    ]),
+  ) as Bound<C>;
+
+type Page<T> = { readonly items: readonly T[]; readonly next_page?: string | null | undefined };
+
+const allPages = async <T>(
+  fetchPage: (query: { limit: number; page_token?: string }) => Promise<Page<T>>,
+): Promise<T[]> => {
+  const items: T[] = [];
+  let token: string | undefined;
+  for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+    const page = await fetchPage({
+      limit: MAX_PAGE_LIMIT,
+      ...(token !== undefined && { page_token: token }),
+    });
+    items.push(...page.items);
+    if (page.next_page === undefined || page.next_page === null) return items;
+    token = page.next_page;
+  }
+  throw new DepotError('PEER_BAD_ANSWER', `a list has not ended after ${MAX_PAGES} pages`);
+};

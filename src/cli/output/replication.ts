@@ -1,0 +1,50 @@
+/** How far sleds are with a release, as a table with bars. */
+import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
+import { bar } from './bar.ts';
+import { formatBytes, formatPercent } from './quantities.ts';
+import { stateStyle, words } from './state.ts';
+import type { Style } from './style.ts';
+import { tableLines } from './table.ts';
+
+const BAR_CELLS = 24;
+
+export const sledProgressLines = (sleds: readonly SledReplication[], style: Style): string[] =>
+  tableLines(
+    sleds,
+    [
+      { title: 'SLED', cell: sled => sled.serial, paint: style.bold },
+      {
+        title: 'HELD',
+        cell: sled => bar(sled.bytes_held, sled.bytes_wanted, BAR_CELLS),
+        paint: (text, sled) => (isWhole(sled) ? style.good(text) : style.accent(text)),
+      },
+      { title: '', cell: sled => formatPercent(sled.bytes_held, sled.bytes_wanted), align: 'right' },
+      { title: 'ARTIFACTS', cell: sled => `${sled.artifacts_held}/${sled.artifacts_wanted}`, align: 'right' },
+      {
+        title: 'ON ALL DATASETS',
+        cell: sled => `${sled.artifacts_held_fully}/${sled.artifacts_wanted}`,
+        align: 'right',
+      },
+      {
+        title: 'BYTES',
+        cell: sled => `${formatBytes(sled.bytes_held)} of ${formatBytes(sled.bytes_wanted)}`,
+        align: 'right',
+      },
+      {
+        title: 'STATE',
+        cell: sled => words(sled.state),
+        paint: (text, sled) => stateStyle(style, sled.state)(text),
+      },
+    ],
+    { style },
+  );
+
+/** Every artifact on every usable dataset. */
+export const isWhole = (sled: SledReplication): boolean =>
+  sled.artifacts_held_fully === sled.artifacts_wanted;
+
+/** One line for where nothing can be redrawn. */
+export const replicationLine = (release: Omit<ReleaseReplication, 'sleds'>): string =>
+  `${release.system_version} ${release.state}: ${release.copies_held} of ${release.copies_wanted} copies, ` +
+  `${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)}, ` +
+  `whole on ${release.sleds_holding_all} of ${release.sleds_in_service} sleds`;

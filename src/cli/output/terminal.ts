@@ -1,0 +1,56 @@
+/**
+ * Where the CLI writes: data to standard output, everything else to standard error.
+ *
+ * T1. Standard output carries only what was asked for: a script can take it whole.
+ * T2. Escape codes are written to a terminal only: colours unless NO_COLOR says otherwise, redrawing (`draw`)
+ *     only where `live` is true.
+ */
+import { createStyle, type Style } from './style.ts';
+
+export type Terminal = {
+  /** Data, with a newline added. */
+  readonly print: (text: string) => void;
+  /** A line of progress, advice or error, with a newline added. */
+  readonly note: (line: string) => void;
+  /** Raw text for standard error; only where `live`. */
+  readonly draw: (text: string) => void;
+  /** Whether standard error is a terminal that can be redrawn. */
+  readonly live: boolean;
+  readonly columns: () => number;
+  readonly rows: () => number;
+  /** Undefined where standard output is not a terminal: nothing is cut for a file or a pipe. */
+  readonly outColumns: () => number | undefined;
+  readonly outStyle: Style;
+  readonly noteStyle: Style;
+};
+
+export type OutputStream = {
+  readonly write: (text: string) => unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+};
+
+const DEFAULT_COLUMNS = 80;
+const DEFAULT_ROWS = 24;
+
+export const createTerminal = (
+  out: OutputStream,
+  err: OutputStream,
+  environment: Readonly<Record<string, string | undefined>>,
+): Terminal => {
+  const dumb = environment.TERM === 'dumb';
+  // https://no-color.org: set and not empty.
+  const colors = !dumb && (environment.NO_COLOR ?? '') === '';
+  return {
+    print: text => void out.write(`${text}\n`),
+    note: line => void err.write(`${line}\n`),
+    draw: text => void err.write(text),
+    live: err.isTTY === true && !dumb,
+    columns: () => err.columns ?? DEFAULT_COLUMNS,
+    rows: () => err.rows ?? DEFAULT_ROWS,
+    outColumns: () => (out.isTTY === true ? (out.columns ?? DEFAULT_COLUMNS) : undefined),
+    outStyle: createStyle(colors && out.isTTY === true),
+    noteStyle: createStyle(colors && err.isTTY === true),
+  };
+};

@@ -1,0 +1,78 @@
+/** The tree of commands. What each does is in its own file. */
+import { Command } from 'commander';
+import { addArtifactList } from './commands/artifact-list.ts';
+import { addArtifactShow } from './commands/artifact-show.ts';
+import { addNexusExpunge } from './commands/nexus-expunge.ts';
+import { addNexusList } from './commands/nexus-list.ts';
+import { addRepoDelete } from './commands/repo-delete.ts';
+import { addRepoList } from './commands/repo-list.ts';
+import { addRepoShow } from './commands/repo-show.ts';
+import { addRepoUpload } from './commands/repo-upload.ts';
+import { addRepoVerify } from './commands/repo-verify.ts';
+import { addRepoWait } from './commands/repo-wait.ts';
+import { addSledList } from './commands/sled-list.ts';
+import { addSledSetPolicy } from './commands/sled-set-policy.ts';
+import { addSledShow } from './commands/sled-show.ts';
+import { addStatus } from './commands/status.ts';
+import { addTargetReleaseSet } from './commands/target-release-set.ts';
+import { addTargetReleaseShow } from './commands/target-release-show.ts';
+import { addTaskActivate } from './commands/task-activate.ts';
+import { addTaskList } from './commands/task-list.ts';
+import { addTaskShow } from './commands/task-show.ts';
+import { addTrustRootAdd } from './commands/trust-root-add.ts';
+import { addTrustRootDelete } from './commands/trust-root-delete.ts';
+import { addTrustRootList } from './commands/trust-root-list.ts';
+import { addTrustRootShow } from './commands/trust-root-show.ts';
+import type { Session } from './session.ts';
+
+const EXIT_CODE_HELP = `
+Exit codes: 0 ok, 1 failed or refused, 2 wrong usage, 3 timed out, 130 interrupted;
+status: 0 ok, 4 converging, 5 degraded, 1 failed.
+
+First steps:
+  $ tuf-depot demo           a fleet on this machine, from upload to clean-up, in a minute
+  $ tuf-depot start          a fleet on this machine, to keep`;
+
+type AddCommand = (parent: Command, session: Session) => void;
+
+const groups: readonly (readonly [name: string, description: string, commands: readonly AddCommand[]])[] = [
+  [
+    'repo',
+    'releases: assemble, verify, upload, follow, delete',
+    [addRepoVerify, addRepoUpload, addRepoList, addRepoShow, addRepoWait, addRepoDelete],
+  ],
+  [
+    'trust-root',
+    'the roots that releases may be signed under',
+    [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootDelete],
+  ],
+  ['sled', 'the machines of the fleet', [addSledList, addSledShow, addSledSetPolicy]],
+  ['artifact', 'the files of the present releases', [addArtifactList, addArtifactShow]],
+  ['target-release', 'the release that the fleet should run', [addTargetReleaseShow, addTargetReleaseSet]],
+  ['task', 'background tasks of a Nexus', [addTaskList, addTaskShow, addTaskActivate]],
+  ['nexus', 'run one Nexus (--config), or manage the instances', [addNexusList, addNexusExpunge]],
+];
+
+/** Throws CommanderError instead of ending the process. */
+export const createProgram = (session: Session): Command => {
+  const program = new Command('tuf-depot')
+    .description(
+      'Brings every artifact of a signed TUF release to every machine of a fleet, verified, and keeps it there.',
+    )
+    .addHelpText('after', EXIT_CODE_HELP)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .enablePositionalOptions()
+    .configureOutput({
+      writeOut: text => session.terminal.print(text.replace(/\n$/, '')),
+      writeErr: text => session.terminal.note(text.replace(/\n$/, '')),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  for (const [name, description, commands] of groups) {
+    const group = program.command(name).description(description);
+    for (const add of commands) add(group, session);
+  }
+  addStatus(program, session);
+  return program;
+};

@@ -1,0 +1,64 @@
+/** A TUF root as an operator judges it: version, expiry, and the keys and thresholds of each role. */
+import { z } from 'zod';
+import { printable, type Style } from './output/style.ts';
+import { factLines } from './output/table.ts';
+
+/** As far as it is shown; the rest was checked when the root was added. */
+const RootShape = z.object({
+  signed: z.object({
+    version: z.number(),
+    expires: z.string(),
+    keys: z.record(z.string(), z.object({ keytype: z.string(), scheme: z.string() })),
+    roles: z.record(z.string(), z.object({ keyids: z.array(z.string()), threshold: z.number() })),
+  }),
+});
+
+export type RootDescription = {
+  readonly version: string;
+  readonly expires: string;
+  /** The root role's key ids, shortened, and how many of them have to sign. */
+  readonly keyText: string;
+  readonly roles: readonly {
+    readonly role: string;
+    readonly threshold: number;
+    readonly keys: readonly { readonly keyId: string; readonly scheme: string }[];
+  }[];
+};
+
+const UNREADABLE: RootDescription = { version: '?', expires: '?', keyText: '?', roles: [] };
+
+export const describeRoot = (rootRole: unknown): RootDescription => {
+  const parsed = RootShape.safeParse(rootRole);
+  if (!parsed.success) return UNREADABLE;
+  const { version, expires, keys, roles } = parsed.data.signed;
+  const described = Object.entries(roles).map(([role, { keyids, threshold }]) => ({
+    role,
+    threshold,
+    keys: keyids.map(keyId => ({ keyId, scheme: keys[keyId]?.scheme ?? '?' })),
+  }));
+  const root = described.find(({ role }) => role === 'root');
+  return {
+    version: String(version),
+    expires,
+    keyText:
+      root === undefined
+        ? '?'
+        : `${root.keys.map(({ keyId }) => keyId.slice(0, 12)).join(', ')} (${root.threshold} of ${root.keys.length})`,
+    roles: described,
+  };
+};
+
+/** Every key id in full: this is what is compared with what the signer publishes. */
+export const rootLines = (root: RootDescription, style: Style): string[] => [
+  ...factLines(
+    [
+      ['root version', root.version],
+      ['expires', root.expires],
+    ],
+    style,
+  ),
+  ...root.roles.flatMap(({ role, threshold, keys }) => [
+    `${style.bold(printable(role))}: ${threshold} of ${keys.length} must sign`,
+    ...keys.map(({ keyId, scheme }) => `  ${printable(keyId)} ${style.dim(printable(scheme))}`),
+  ]),
+];

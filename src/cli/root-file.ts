@@ -1,0 +1,85 @@
+/**
+ * The root that a file offers for trust: a root.json, or the newest root in an archive.
+ *
+ * Nothing is asked and nothing is decided here: the caller says what it trusts, by key ids and by the root's
+ * own SHA-256, and whoever runs the command compares them with what the signer publishes.
+ */
+import { createHash } from 'node:crypto';
+import { openArchive } from '../archive/archive.ts';
+import { DepotError } from '../lib/errors.ts';
+import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../lib/random-access-file.ts';
+import { MAX_METADATA_BYTES } from '../tuf/metadata.ts';
+import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
+import { rootVersions } from '../tuf/workflow.ts';
+
+const METADATA_FOLDER = 'repo/metadata/';
+/** Every ZIP archive with an entry starts so. */
+const ZIP_MAGIC = Buffer.from('PK\x03\x04', 'latin1');
+
+export type RootFile = {
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+  readonly version: number;
+  /** For people: where it was found. */
+  readonly source: string;
+};
+
+/** Which root of an archive: the oldest is what a client that never updated trusts, the newest is in force. */
+export type RootChoice = 'oldest' | 'newest';
+
+/** @throws `METADATA_MISSING` for an archive without a root, `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` for a bad one */
+export const readRootFile = async (
+  path: string,
+  choice: RootChoice,
+  { signal }: { signal: AbortSignal },
+): Promise<RootFile> => {
+  await using file = await openRandomAccessFile(path);
+  const magic = Buffer.alloc(ZIP_MAGIC.length);
+  await file.read(magic, 0);
+  const { bytes, source } = magic.equals(ZIP_MAGIC)
+    ? await rootOfArchive(file, path, choice, signal)
+    : { bytes: await wholeFile(file), source: path };
+  const root = parseSelfSignedRoot(bytes);
+  return {
+    bytes,
+    source,
+    version: root.signed.version,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+};
+
+const rootOfArchive = async (
+  file: RandomAccessFileOnDisk,
+  path: string,
+  choice: RootChoice,
+  signal: AbortSignal,
+): Promise<Pick<RootFile, 'bytes' | 'source'>> => {
+  const archive = await openArchive(file);
+  const names = [...archive.entries.keys()]
+    .filter(name => name.startsWith(METADATA_FOLDER))
+    .map(name => name.slice(METADATA_FOLDER.length));
+  const version = rootVersions({ read: async () => undefined, list: () => names }).at(
+    choice === 'newest' ? -1 : 0,
+  );
+  if (version === undefined) {
+    throw new DepotError(
+      'METADATA_MISSING',
+      `${path} has no root: nothing like ${METADATA_FOLDER}1.root.json is in it`,
+    );
+  }
+  const name = `${METADATA_FOLDER}${version}.root.json`;
+  const bytes = await archive.readWhole(archive.entries.get(name)!, MAX_METADATA_BYTES.root, { signal });
+  return { bytes, source: `${name} in ${path}` };
+};
+
+const wholeFile = async (file: RandomAccessFileOnDisk): Promise<Uint8Array> => {
+  if (file.sizeBytes > MAX_METADATA_BYTES.root) {
+    throw new DepotError(
+      'METADATA_INVALID',
+      `${file.path} has ${file.sizeBytes} bytes and is not an archive; a root has at most ${MAX_METADATA_BYTES.root}`,
+    );
+  }
+  const bytes = new Uint8Array(file.sizeBytes);
+  await file.read(bytes, 0);
+  return bytes;
+};

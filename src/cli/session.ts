@@ -1,0 +1,38 @@
+/** What every command is given: where to write, what was asked for, and how to be stopped. */
+import type { Readable } from 'node:stream';
+import type { Command } from 'commander';
+import type { Clock } from '../lib/clock.ts';
+import type { ExitCode } from './exit-code.ts';
+import type { Terminal } from './output/terminal.ts';
+
+export type Session = {
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What relative paths are relative to. */
+  readonly directory: string;
+  readonly stdin: Readable;
+  /** Aborts on SIGINT and SIGTERM; its reason is an Interruption. */
+  readonly signal: AbortSignal;
+  /** The exit code of the process, where it is not 0. */
+  readonly exit: (code: ExitCode) => void;
+};
+
+/** Options of every command. */
+export type CommonOptions = { readonly json?: true; readonly debug?: true };
+
+export const withCommonOptions = (command: Command, example: string): Command =>
+  command
+    .option('--json', 'print the data as JSON')
+    .option('--debug', 'show stack traces of errors')
+    .addHelpText('after', `\nExample:\n${example.replace(/^/gm, '  $ ')}`);
+
+/** Prints the data of a command: one JSON document for programs, or lines for people. */
+export const present = (
+  { terminal }: Pick<Session, 'terminal'>,
+  options: CommonOptions,
+  data: unknown,
+  lines: () => readonly string[],
+): void => {
+  terminal.print(options.json === true ? JSON.stringify(data, undefined, 2) : lines().join('\n'));
+};
