@@ -96,6 +96,15 @@ const openEntry = async (file: SharedArchive, entryName: string): Promise<Opened
   return {
     sizeBytes: entry.sizeBytes,
     chunks: ({ signal }) => reader.archive.read(entry, { signal }),
+    async readRange(offset, length) {
+      const bytes = new Uint8Array(length);
+      let filled = 0;
+      for await (const chunk of reader.archive.readRange(entry, offset, length)) {
+        bytes.set(chunk, filled);
+        filled += chunk.length;
+      }
+      return bytes;
+    },
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   };
 };

@@ -14,6 +14,8 @@ export type OpenedArtifact = {
   readonly sizeBytes: number;
   /** A chunk is valid until the next one is pulled. */
   readonly chunks: (options: { signal: AbortSignal }) => AsyncIterable<Uint8Array>;
+  /** Bytes `offset` to `offset + length - 1`; within the artifact, and small: they are held in memory (P9). */
+  readonly readRange: (offset: number, length: number) => Promise<Uint8Array>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 

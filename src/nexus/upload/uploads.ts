@@ -14,7 +14,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
-import { DepotError } from '../../lib/errors.ts';
+import { DepotError, findDepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, InsertOutcome, RepoRecord } from '../datastore/datastore.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
@@ -172,7 +172,7 @@ const describeStaged = (
 const artifactSizes = ({ release }: CheckedArchive): ReadonlyMap<ArtifactHash, number> =>
   new Map(Array.from(release.entries, ([sha256, { sizeBytes }]) => [sha256, sizeBytes]));
 
-/** A refusal takes the archive away; a stop leaves it, as nobody knows what the database did (U3). */
+/** What was certainly not recorded is taken away; the rest is for the next start to decide (U3). */
 const record = async (
   deps: Deps,
   incoming: Incoming,
@@ -182,9 +182,15 @@ const record = async (
   try {
     return await insertRelease(deps, staged, checked, deps.stopping);
   } catch (error) {
-    if (!deps.stopping.aborted) await incoming.discard();
+    if (isCertain(error)) await incoming.discard();
+    else deps.log.error({ err: error, upload_id: staged.uploadId }, 'upload left to the next start');
     throw error;
   }
+};
+
+const isCertain = (error: unknown): boolean => {
+  const known = findDepotError(error);
+  return known !== undefined && known.code !== 'COMMIT_UNCERTAIN';
 };
 
 const insertRelease = (
