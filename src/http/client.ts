@@ -165,7 +165,7 @@ const requestHeaders = (route: Route, token: string | undefined, upload: UploadB
   ...(route.body?.kind === 'json' && { 'content-type': 'application/json' }),
   ...(upload !== undefined && {
     'content-type': 'application/octet-stream',
-    'content-length': String(upload.sizeBytes),
+    ...(upload.sizeBytes !== undefined && { 'content-length': String(upload.sizeBytes) }),
   }),
 });
 

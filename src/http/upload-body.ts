@@ -3,8 +3,8 @@ import { DepotError } from '../lib/errors.ts';
 import { type ProgressDeadline, watchProgress } from './progress.ts';
 
 export type UploadBody = {
-  /** As announced; the source has to give exactly so many. */
-  readonly sizeBytes: number;
+  /** As announced; the source has to give exactly so many. Undefined where nobody knows: it is sent in chunks. */
+  readonly sizeBytes: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Called as the peer takes bytes, with the sum so far. */
   readonly onProgress?: (sentBytes: number) => void;
@@ -34,7 +34,7 @@ export const startUpload = (
         sentBytes += chunk.byteLength;
         body.onProgress?.(sentBytes);
       }
-      if (sentBytes !== body.sizeBytes)
+      if (body.sizeBytes !== undefined && sentBytes !== body.sizeBytes)
         throw new DepotError('IO', `the source of the upload has ${sentBytes} bytes, not ${body.sizeBytes}`);
     } catch (error) {
       failure = error;
