@@ -1,0 +1,64 @@
+/** What a verification found, as sentences in the order of the checks. */
+import type { Archive } from '../archive/archive.ts';
+import { isoTime } from '../lib/clock.ts';
+import { TOP_LEVEL_ROLES } from '../tuf/metadata.ts';
+import type { Override } from '../tuf/trusted-set.ts';
+import type { PassedCheck, VerifiedRelease } from './verified-release.ts';
+
+type Findings = Omit<VerifiedRelease, 'report'> & {
+  readonly archive: Archive;
+  readonly targetCount: number;
+  readonly totalBytes: number;
+};
+
+/** Names are for people; a thousand of them are not. */
+const MAX_NAMES_SHOWN = 5;
+
+export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
+  const { archive, description, roles, targetCount, totalBytes, trustRootId, unsignedFiles } = findings;
+  const { artifacts, format, systemVersion } = description;
+  return [
+    {
+      check: 'archive',
+      text: `a plain ZIP archive: ${archive.entries.size} entries in ${archive.sizeBytes} bytes, without gap or overlap`,
+    },
+    ...TOP_LEVEL_ROLES.map(role => {
+      const by = role === 'root' ? `trust root ${trustRootId}` : `root version ${roles.root.version}`;
+      const { version, expiresMs } = roles[role];
+      return {
+        check: role,
+        text: `${role} version ${version} is vouched for by ${by}, until ${isoTime(expiresMs)}`,
+      };
+    }),
+    ...findings.overrides.map(override => ({ check: 'override' as const, text: overrideText(override) })),
+    { check: 'sizes', text: `each of the ${targetCount} signed targets is there, with its signed length` },
+    {
+      check: 'document',
+      text: `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`,
+    },
+    { check: 'content', text: `all ${totalBytes} bytes of the targets have their signed hashes` },
+    ...(unsignedFiles.length === 0
+      ? []
+      : [{ check: 'unsigned' as const, text: unsignedText(unsignedFiles) }]),
+  ];
+};
+
+const overrideText = (override: Override): string => {
+  switch (override.kind) {
+    case 'expired':
+      return `let pass by override: ${override.role} expired at ${isoTime(override.expiresMs)}`;
+    case 'rollback':
+      return (
+        `let pass by override: ${override.role} has version ${override.version}, ` +
+        `after version ${override.trustedVersion} was trusted`
+      );
+    default:
+      return override satisfies never;
+  }
+};
+
+const unsignedText = (names: readonly string[]): string => {
+  const shown = names.slice(0, MAX_NAMES_SHOWN).join(', ');
+  const more = names.length > MAX_NAMES_SHOWN ? `, and ${names.length - MAX_NAMES_SHOWN} more` : '';
+  return `ignored, since nobody signed them: ${shown}${more}`;
+};

@@ -1,0 +1,110 @@
+/**
+ * The bytes of a release's targets, against what was signed.
+ *
+ *     signed targets ─▶ locateTargets() ─▶ every entry, size checked ─▶ hashTargets() ─▶ every byte, once
+ *
+ * T1. Every signed target has an entry of its signed length, before the first byte of any is read.
+ * T2. Every byte of every target is read and hashed once (B2), in the order of the file.
+ */
+import { createHash } from 'node:crypto';
+import type { Archive } from '../archive/archive.ts';
+import type { ArchiveEntry } from '../archive/content.ts';
+import { DepotError, errorCodeOf } from '../lib/errors.ts';
+import { type Target, targetFileNames } from '../tuf/targets.ts';
+import type { VerifyOptions } from './verified-release.ts';
+
+export const TARGETS_FOLDER = 'repo/targets/';
+
+export type LocatedTarget = { readonly name: string; readonly target: Target; readonly entry: ArchiveEntry };
+
+/** In the order of the file. Throws `TARGET_MISSING` or `TARGET_LENGTH_MISMATCH`. */
+export const locateTargets = (
+  archive: Archive,
+  targets: ReadonlyMap<string, Target>,
+  consistentSnapshot: boolean,
+): readonly LocatedTarget[] =>
+  Array.from(targets, ([name, target]) => {
+    const fileNames = targetFileNames(name, target.hashes, consistentSnapshot);
+    const entryNames = fileNames.map(fileName => `${TARGETS_FOLDER}${fileName}`);
+    const entry = entryNames
+      .map(entryName => archive.entries.get(entryName))
+      .find(found => found !== undefined);
+    if (entry === undefined) {
+      throw new DepotError(
+        'TARGET_MISSING',
+        `the target ${name} is signed, but the archive has no ${entryNames[0]}`,
+        {
+          detail: { target: name },
+        },
+      );
+    }
+    if (entry.sizeBytes !== target.lengthBytes) {
+      throw new DepotError(
+        'TARGET_LENGTH_MISMATCH',
+        `the target ${name} has ${entry.sizeBytes} bytes in the archive, but ${target.lengthBytes} were signed`,
+        { detail: { target: name, expected: target.lengthBytes, actual: entry.sizeBytes } },
+      );
+    }
+    return { name, target, entry };
+  }).sort((a, b) => a.entry.dataOffset - b.entry.dataOffset);
+
+/** Progress is told in steps of this share of the whole, or of {@link MIN_STEP_BYTES}, whichever is more. */
+const STEPS = 200;
+const MIN_STEP_BYTES = 1024 * 1024;
+
+/**
+ * Reads and hashes all targets.
+ *
+ * @returns how many bytes that was
+ * @throws DepotError `TARGET_HASH_MISMATCH` or `ARCHIVE_DAMAGED`, naming the target; the signal's reason
+ */
+export const hashTargets = async (
+  archive: Archive,
+  located: readonly LocatedTarget[],
+  { signal, onProgress }: VerifyOptions,
+): Promise<number> => {
+  const totalBytes = located.reduce((sum, { entry }) => sum + entry.sizeBytes, 0);
+  const stepBytes = Math.max(MIN_STEP_BYTES, totalBytes / STEPS);
+  let doneBytes = 0;
+  let toldBytes = 0;
+  const advance = (bytes: number) => {
+    doneBytes += bytes;
+    if (doneBytes - toldBytes < stepBytes) return;
+    toldBytes = doneBytes;
+    onProgress?.({ doneBytes, totalBytes });
+  };
+  for (const target of located) await hashTarget(archive, target, { signal, advance });
+  onProgress?.({ doneBytes, totalBytes });
+  return totalBytes;
+};
+
+const hashTarget = async (
+  archive: Archive,
+  { name, target, entry }: LocatedTarget,
+  { signal, advance }: { signal: AbortSignal; advance: (bytes: number) => void },
+): Promise<void> => {
+  const signed = (['sha256', 'sha512'] as const).filter(algorithm => target.hashes[algorithm] !== undefined);
+  const hashes = signed.map(algorithm => createHash(algorithm));
+  try {
+    for await (const chunk of archive.read(entry, { signal })) {
+      for (const hash of hashes) hash.update(chunk);
+      advance(chunk.length);
+    }
+  } catch (error) {
+    if (errorCodeOf(error) !== 'ARCHIVE_DAMAGED') throw error;
+    throw new DepotError('ARCHIVE_DAMAGED', `the target ${name} is damaged`, {
+      cause: error,
+      detail: { target: name },
+    });
+  }
+  for (const [index, algorithm] of signed.entries()) {
+    const expected = target.hashes[algorithm]!;
+    const actual = hashes[index]!.digest('hex');
+    if (actual === expected) continue;
+    throw new DepotError(
+      'TARGET_HASH_MISMATCH',
+      `the target ${name} has the ${algorithm} ${actual} in the archive, but ${expected} was signed`,
+      { detail: { target: name, expected, actual } },
+    );
+  }
+};

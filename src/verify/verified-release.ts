@@ -1,0 +1,58 @@
+/** What a verification is asked and what it answers. Everything here is plain and crosses threads as it is. */
+import type { ArchiveLimits } from '../archive/limits.ts';
+import type { ArtifactHash } from '../core/ids.ts';
+import type { ReleaseDescription } from '../core/release.ts';
+import type { TopLevelRole } from '../tuf/metadata.ts';
+import type { Override, TrustedVersions } from '../tuf/trusted-set.ts';
+import type { TrustRoot } from '../tuf/workflow.ts';
+
+export type VerifyRequest = {
+  /** Tried in turn. */
+  readonly trustRoots: readonly TrustRoot[];
+  /** The time of this verification, in milliseconds since the epoch. */
+  readonly nowMs: number;
+  readonly allowExpired?: boolean;
+  readonly allowRollback?: boolean;
+  /** What each trust root led to before, by its id; none for one that never led anywhere. */
+  readonly trustedVersions?: ReadonlyMap<string, TrustedVersions>;
+  readonly limits?: Partial<ArchiveLimits>;
+};
+
+/** Of the bytes of all targets. */
+export type VerifyProgress = { readonly doneBytes: number; readonly totalBytes: number };
+
+export type VerifyOptions = {
+  readonly signal: AbortSignal;
+  /** At most some 200 times, the last time with everything done. */
+  readonly onProgress?: (progress: VerifyProgress) => void;
+};
+
+/** Where an artifact's bytes are in the archive. */
+export type ArtifactSource = { readonly entryName: string; readonly sizeBytes: number };
+
+/** A check that was passed, in the order of the checks. */
+export type PassedCheck = {
+  readonly check: 'archive' | TopLevelRole | 'override' | 'sizes' | 'document' | 'content' | 'unsigned';
+  /** One sentence for people. */
+  readonly text: string;
+};
+
+export type RoleFacts = { readonly version: number; readonly expiresMs: number };
+
+export type VerifiedRelease = {
+  readonly description: ReleaseDescription;
+  /** Of the signed targets.json as it is in the archive: names the release where there is no archive (S18). */
+  readonly targetsSha256: ArtifactHash;
+  /** The trust root that vouches for it. */
+  readonly trustRootId: string;
+  /** To remember for that trust root. */
+  readonly versions: TrustedVersions;
+  readonly roles: Readonly<Record<TopLevelRole, RoleFacts>>;
+  /** Expired roles and rollbacks that were let pass because the request allowed them. */
+  readonly overrides: readonly Override[];
+  /** Of the release's artifacts; other targets are verified but not replicated. */
+  readonly entries: ReadonlyMap<ArtifactHash, ArtifactSource>;
+  /** Files of the archive that no signed metadata names; nothing reads them. */
+  readonly unsignedFiles: readonly string[];
+  readonly report: readonly PassedCheck[];
+};

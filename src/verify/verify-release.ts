@@ -1,0 +1,76 @@
+/**
+ * Verifies a release archive in a thread of its own: parsing large metadata and hashing gigabytes never hold up the
+ * event loop of the caller.
+ *
+ *     caller ─▶ { path, request } ─▶ worker ─▶ progress* ─▶ verdict ─▶ caller
+ *
+ * W1. When the promise settles, however it does, the thread has ended and the file is closed: the caller may
+ *     rename or unlink it.
+ * W2. A thread that ends without a verdict is an error, never a release.
+ */
+import { Worker } from 'node:worker_threads';
+import { DepotError } from '../lib/errors.ts';
+import type { VerifiedRelease, VerifyOptions, VerifyProgress, VerifyRequest } from './verified-release.ts';
+import { decodeError, type WireError } from './wire-error.ts';
+
+export type WorkerInput = { readonly path: string; readonly request: VerifyRequest };
+
+export type WorkerMessage =
+  | { readonly kind: 'progress'; readonly progress: VerifyProgress }
+  | { readonly kind: 'verified'; readonly release: VerifiedRelease }
+  | { readonly kind: 'refused'; readonly error: WireError };
+
+/** For metadata of the largest size that is read; a thread that needs more dies alone. */
+const MAX_HEAP_MIB = 1024;
+
+/** The worker runs from source as from the compiled package. */
+const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/**
+ * Verifies the archive at `path`; see `verifyArchive` for what is checked and thrown. Also throws `IO` when the file
+ * cannot be read, and `VERIFIER_DIED`; rejects with the signal's reason when it aborts.
+ */
+export const verifyRelease = async (
+  path: string,
+  request: VerifyRequest,
+  { signal, onProgress }: VerifyOptions,
+): Promise<VerifiedRelease> => {
+  signal.throwIfAborted();
+  const input: WorkerInput = { path, request };
+  const worker = new Worker(workerUrl, {
+    workerData: input,
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<VerifiedRelease>();
+  const abort = () => reject(signal.reason);
+  const died = (cause?: unknown) =>
+    reject(
+      new DepotError('VERIFIER_DIED', `the thread that verified ${path} ended without a verdict`, { cause }),
+    );
+
+  worker.on('message', (message: WorkerMessage) => {
+    switch (message.kind) {
+      case 'progress':
+        onProgress?.(message.progress);
+        break;
+      case 'verified':
+        resolve(message.release);
+        break;
+      case 'refused':
+        reject(decodeError(message.error));
+        break;
+      default:
+        message satisfies never;
+    }
+  });
+  worker.on('error', died);
+  worker.on('messageerror', died);
+  worker.on('exit', () => died());
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await worker.terminate();
+  }
+};

@@ -1,0 +1,44 @@
+/** Errors between threads: the structured clone of an error forgets its class, its code and its detail. */
+import type { ErrorCode } from '../lib/error-codes.ts';
+import { DepotError, type ErrorDetail } from '../lib/errors.ts';
+
+export type WireError = {
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly cause: WireError | undefined;
+} & (
+  | { readonly kind: 'depot'; readonly code: ErrorCode; readonly detail: ErrorDetail }
+  /** `code` is the operating system's, where it is a failed call. */
+  | { readonly kind: 'other'; readonly name: string; readonly code: string | undefined }
+);
+
+/** A chain that is longer, or goes round in circles, is cut. */
+const MAX_CHAIN = 16;
+
+export const encodeError = (error: unknown, depth = 1): WireError => {
+  const { message, stack, cause } = error instanceof Error ? error : new Error(String(error));
+  const common = {
+    message,
+    stack,
+    cause:
+      cause === undefined || cause === null || depth >= MAX_CHAIN ? undefined : encodeError(cause, depth + 1),
+  };
+  if (error instanceof DepotError)
+    return { ...common, kind: 'depot', code: error.code, detail: error.detail };
+  const name = error instanceof Error ? error.name : 'Error';
+  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  return { ...common, kind: 'other', name, code };
+};
+
+export const decodeError = (wire: WireError): Error => {
+  const options = wire.cause === undefined ? {} : { cause: decodeError(wire.cause) };
+  const error =
+    wire.kind === 'depot'
+      ? new DepotError(wire.code, wire.message, { ...options, detail: wire.detail })
+      : Object.assign(new Error(wire.message, options), {
+          name: wire.name,
+          ...(wire.code && { code: wire.code }),
+        });
+  if (wire.stack !== undefined) error.stack = wire.stack;
+  return error;
+};
