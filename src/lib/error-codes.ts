@@ -62,6 +62,7 @@ export const errorCodes = {
   RECOVERY_NOT_NEEDED: { status: 400, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
   NEXUS_ALIVE: { status: 409, retry: 'never' },
+  SLED_BYTES_DIFFER: { status: 502, retry: 'never' },
   TOO_MANY_UPLOADS: { status: 429, retry: 'backoff' },
   FLEET_SPACE: { status: 507, retry: 'backoff' },
   STAGING_DAMAGED: { status: 500, retry: 'never' },
@@ -89,6 +90,7 @@ export const errorCodes = {
   COMMIT_UNCERTAIN: { status: 503, retry: 'backoff' },
   DATABASE_CONTENT: { status: 500, retry: 'never' },
   WANTED_SET_DIGEST: { status: 500, retry: 'never' },
+  WANTED_SET_TOO_LARGE: { status: 409, retry: 'never' },
   SCHEMA_VERSION: { status: 500, retry: 'never' },
   EMBEDDED_POSTGRES: { status: 500, retry: 'never' },
 

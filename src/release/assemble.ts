@@ -1,0 +1,139 @@
+/**
+ * Assembles and signs a release, and writes it as one archive that tuf-depot takes.
+ *
+ *     artifacts ─▶ measure ─▶ build and sign ─▶ verify, as a reader would ─▶ write ─▶ fsync, rename
+ *
+ * A1. The same input gives the same archive, byte for byte (with ed25519 keys: other signatures are random).
+ * A2. What would not verify is not written; only expiry is the caller's affair.
+ * A3. An artifact is read twice and never held in memory. One that changes in between fails the assembly.
+ * A4. Under its final name the archive is complete, or it is not there.
+ */
+import { createHash } from 'node:crypto';
+import { open, unlink } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { createArchiveWriter } from '../archive/writer.ts';
+import type { ReleaseDescription, ReleaseFormat } from '../core/release.ts';
+import { commitFile, temporaryPathFor } from '../lib/durable-file.ts';
+import { DepotError } from '../lib/errors.ts';
+import { readRelease } from '../tuf/release-description.ts';
+import { verifyRepository } from '../tuf/workflow.ts';
+import { type Content, measure, openContent } from './measure.ts';
+import { buildRepository, type MeasuredArtifact, type RepositoryFiles } from './repository-files.ts';
+import { createRoot, type RepositoryKeys, signMetadata } from './sign-metadata.ts';
+
+export type ArtifactInput = Content & {
+  readonly targetName: string;
+  readonly version: string;
+  readonly tags: Readonly<Record<string, string>>;
+};
+
+export type AssembleOptions = {
+  readonly systemVersion: string;
+  readonly format: ReleaseFormat;
+  readonly artifacts: readonly ArtifactInput[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly keys: RepositoryKeys;
+  /** When all roles expire, in milliseconds since the epoch; a root of `rootChain` has its own time. */
+  readonly expiresMs: number;
+  /** Of the roles; a repository that is published again needs higher ones. */
+  readonly versions: { readonly timestamp: number; readonly snapshot: number; readonly targets: number };
+  /** Every root from the first that clients may trust; without it a root of version 1 is made. */
+  readonly rootChain?: readonly Uint8Array[];
+  /** For the root that is made: whether file names carry versions and hashes. By default as the format has it. */
+  readonly consistentSnapshot?: boolean;
+  readonly outputPath: string;
+};
+
+export type AssembledRelease = {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Of the archive. */
+  readonly sha256: string;
+  /** The oldest root in the archive: what a verifier should trust. */
+  readonly trustRoot: Uint8Array;
+  readonly release: ReleaseDescription;
+};
+
+/**
+ * @throws DepotError as {@link verifyRepository} and {@link readRelease} do for a release that would be refused;
+ *   `IO` for an artifact that cannot be read, `ARCHIVE_DAMAGED` for one that changed meanwhile
+ */
+export const assembleRelease = async (options: AssembleOptions): Promise<AssembledRelease> => {
+  const { systemVersion, format, metadata = {}, keys, expiresMs, versions, outputPath } = options;
+  const { consistentSnapshot = format !== 'v2' } = options;
+  const rootChain = options.rootChain ?? [createRoot({ keys, version: 1, expiresMs, consistentSnapshot })];
+  const files = await buildRepository({
+    systemVersion,
+    format,
+    artifacts: await measureAll(options.artifacts),
+    metadata,
+    rootChain,
+    versions,
+    expiresMs: { timestamp: expiresMs, snapshot: expiresMs, targets: expiresMs },
+    sign: (role, signed) => signMetadata(signed, keys[role].keys),
+  });
+  const { trustRoot, release } = await readBack(files, rootChain);
+  return { path: outputPath, ...(await writeRepositoryArchive(files, outputPath)), trustRoot, release };
+};
+
+export const measureAll = async (artifacts: readonly ArtifactInput[]): Promise<MeasuredArtifact[]> => {
+  const measured: MeasuredArtifact[] = [];
+  for (const { targetName, version, tags, ...content } of artifacts) {
+    measured.push({ targetName, version, tags, content, measured: await measure(content) });
+  }
+  return measured;
+};
+
+/** A2. Trusts the first root of the chain, as a client does that never updated. */
+const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8Array[]) => {
+  const [trustRoot] = rootChain;
+  if (trustRoot === undefined)
+    throw new DepotError('METADATA_INVALID', 'a repository needs at least one root');
+  const source = {
+    read: async (name: string) => files.metadata.get(name),
+    list: () => [...files.metadata.keys()],
+  };
+  const trustRoots = [{ id: 'its own', bytes: trustRoot }];
+  const repository = await verifyRepository(source, { trustRoots, nowMs: 0, allowExpired: true });
+  const release = await readRelease(repository, async name => {
+    const content = files.targets.get(name)?.content;
+    return content !== undefined && 'bytes' in content ? content.bytes : undefined;
+  });
+  return { trustRoot, release };
+};
+
+const ARCHIVE_MODE = 0o644;
+
+/** Writes `repo/metadata/…` and `repo/targets/…`, all stored: artifacts are served from the archive in place. */
+export const writeRepositoryArchive = async (
+  files: RepositoryFiles,
+  outputPath: string,
+): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
+  const temporaryPath = temporaryPathFor(outputPath);
+  const handle = await open(temporaryPath, 'wx', ARCHIVE_MODE);
+  try {
+    const hash = createHash('sha256');
+    const writer = createArchiveWriter({
+      async write(bytes) {
+        hash.update(bytes);
+        await handle.writeFile(bytes);
+      },
+    });
+    for (const [name, bytes] of files.metadata) {
+      const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
+      await writer.add({ method: 'stored', name: `repo/metadata/${name}`, ...content });
+    }
+    for (const [name, { content, measured }] of files.targets) {
+      const { sizeBytes, crc32: checksum } = measured;
+      const entry = { sizeBytes, crc32: checksum, content: openContent(content) };
+      await writer.add({ method: 'stored', name: `repo/targets/${name}`, ...entry });
+    }
+    const sizeBytes = await writer.finish();
+    await commitFile(handle, temporaryPath, outputPath);
+    return { sizeBytes, sha256: hash.digest('hex') };
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await unlink(temporaryPath).catch(() => undefined);
+    throw error;
+  }
+};

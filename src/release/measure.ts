@@ -1,0 +1,43 @@
+/** The first pass over an artifact: everything that must be known before its first byte is written. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import type { ArtifactHash } from '../core/ids.ts';
+import { DepotError } from '../lib/errors.ts';
+
+/** A file on disk, or content in memory (documents and tests). */
+export type Content = { readonly path: string } | { readonly bytes: Uint8Array };
+
+export type Measured = {
+  readonly sizeBytes: number;
+  readonly sha256: ArtifactHash;
+  readonly crc32: number;
+};
+
+/** A target of 2 GiB is the largest that a sled takes by default; a fourfold limit catches the wrong file. */
+const MAX_CONTENT_BYTES = 8 * 1024 ** 3;
+const CHUNK_BYTES = 1024 * 1024;
+
+export const openContent = (content: Content): Iterable<Uint8Array> | AsyncIterable<Uint8Array> =>
+  'bytes' in content ? [content.bytes] : createReadStream(content.path, { highWaterMark: CHUNK_BYTES });
+
+/** @throws DepotError `IO` if the file cannot be read, `BODY_TOO_LARGE` beyond 8 GiB */
+export const measure = async (content: Content): Promise<Measured> => {
+  const hash = createHash('sha256');
+  let checksum = 0;
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of openContent(content)) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > MAX_CONTENT_BYTES) {
+        throw new DepotError('BODY_TOO_LARGE', `the artifact exceeds ${MAX_CONTENT_BYTES} bytes`);
+      }
+      checksum = crc32(chunk, checksum);
+      hash.update(chunk);
+    }
+  } catch (cause) {
+    const name = 'path' in content ? content.path : 'the content in memory';
+    throw new DepotError(cause instanceof DepotError ? cause.code : 'IO', `cannot read ${name}`, { cause });
+  }
+  return { sizeBytes, sha256: hash.digest('hex') as ArtifactHash, crc32: checksum };
+};

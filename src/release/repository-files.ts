@@ -1,0 +1,131 @@
+/**
+ * The files of a repository, from its artifacts and whoever signs: metadata as bytes, targets as references to
+ * content that was measured before.
+ */
+import { createHash } from 'node:crypto';
+import type { ReleaseFormat } from '../core/release.ts';
+import { DepotError } from '../lib/errors.ts';
+import { parseMetadata, type TopLevelRole } from '../tuf/metadata.ts';
+import { DOCUMENT_NAMES, EXTENSION } from '../tuf/release-document.ts';
+import { targetFileNames } from '../tuf/targets.ts';
+import { type Content, type Measured, measure } from './measure.ts';
+import { type SignedObject, signedObject } from './sign-metadata.ts';
+
+export type MeasuredContent = { readonly content: Content; readonly measured: Measured };
+
+/** An artifact whose content is known; see {@link ArtifactInput}. */
+export type MeasuredArtifact = MeasuredContent & {
+  readonly targetName: string;
+  readonly version: string;
+  readonly tags: Readonly<Record<string, string>>;
+};
+
+export type RepositoryOptions = {
+  readonly systemVersion: string;
+  readonly format: ReleaseFormat;
+  readonly artifacts: readonly MeasuredArtifact[];
+  /** Free text that the release carries along. A v1 document has no place for it. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Every root.json from the first that clients may trust to the newest. */
+  readonly rootChain: readonly Uint8Array[];
+  readonly versions: Readonly<Record<Exclude<TopLevelRole, 'root'>, number>>;
+  readonly expiresMs: Readonly<Record<Exclude<TopLevelRole, 'root'>, number>>;
+  /** Makes a metadata file of a `signed` part. */
+  readonly sign: (role: TopLevelRole, signed: SignedObject) => Uint8Array;
+};
+
+export type RepositoryFiles = {
+  /** By name below `metadata/`. */
+  readonly metadata: ReadonlyMap<string, Uint8Array>;
+  /** By name below `targets/`. */
+  readonly targets: ReadonlyMap<string, MeasuredContent>;
+};
+
+export const buildRepository = async (options: RepositoryOptions): Promise<RepositoryFiles> => {
+  const roots = options.rootChain.map(bytes => ({ bytes, root: parseMetadata('root', bytes).signed }));
+  const newest = roots.at(-1);
+  if (newest === undefined) throw new DepotError('METADATA_INVALID', 'a repository needs at least one root');
+  const { consistentSnapshot } = newest.root;
+  const { format, artifacts, versions, sign } = options;
+
+  const document = format === 'plain' ? undefined : await documentTarget(format, options);
+  const listed = [...artifacts, ...(document === undefined ? [] : [document])];
+  const targets = sign('targets', targetsObject(options, listed));
+  const snapshot = sign('snapshot', listingObject('snapshot', 'targets', targets, options));
+  const timestamp = sign('timestamp', listingObject('timestamp', 'snapshot', snapshot, options));
+
+  const versioned = (role: 'snapshot' | 'targets'): string =>
+    consistentSnapshot ? `${versions[role]}.${role}.json` : `${role}.json`;
+  return {
+    metadata: new Map([
+      ...roots.map(({ bytes, root }) => [`${root.version}.root.json`, bytes] as const),
+      ['timestamp.json', timestamp],
+      [versioned('snapshot'), snapshot],
+      [versioned('targets'), targets],
+    ]),
+    targets: new Map(listed.map(target => [fileName(target, consistentSnapshot), target] as const)),
+  };
+};
+
+type ListedTarget = MeasuredContent & { readonly targetName: string };
+
+const isArtifact = (target: ListedTarget): target is MeasuredArtifact => 'tags' in target;
+
+const fileName = ({ targetName, measured }: ListedTarget, consistentSnapshot: boolean): string => {
+  const hashes = { sha256: measured.sha256, sha512: undefined };
+  return targetFileNames(targetName, hashes, consistentSnapshot)[0] ?? targetName;
+};
+
+const documentTarget = async (format: 'v2' | 'v1', options: RepositoryOptions): Promise<ListedTarget> => {
+  const artifacts = options.artifacts.map(({ targetName, version, tags }) => {
+    if (format === 'v2') return { target_name: targetName, version, tags };
+    const { kind, name } = tags;
+    if (kind !== undefined && name !== undefined) return { name, version, kind, target: targetName };
+    throw new DepotError(
+      'RELEASE_DOCUMENT_INVALID',
+      `in format v1 the artifact ${targetName} needs the tags kind and name`,
+    );
+  });
+  const head = { system_version: options.systemVersion, artifacts };
+  const document = format === 'v2' ? { ...head, metadata: options.metadata } : head;
+  const bytes = Buffer.from(`${JSON.stringify(document, undefined, 2)}\n`);
+  return { targetName: DOCUMENT_NAMES[format], content: { bytes }, measured: await measure({ bytes }) };
+};
+
+const targetsObject = (options: RepositoryOptions, listed: readonly ListedTarget[]): SignedObject => {
+  const { format, systemVersion, metadata } = options;
+  const isPlain = format === 'plain';
+  const byName = new Map<string, object>();
+  for (const target of listed) {
+    const { targetName, measured } = target;
+    if (byName.has(targetName)) {
+      throw new DepotError('RELEASE_DOCUMENT_INVALID', `two artifacts have the target name ${targetName}`);
+    }
+    const described = isPlain && isArtifact(target) ? target : undefined;
+    byName.set(targetName, {
+      length: measured.sizeBytes,
+      hashes: { sha256: measured.sha256 },
+      ...(described && { custom: { [EXTENSION]: { version: described.version, tags: described.tags } } }),
+    });
+  }
+  return {
+    ...signedObject('targets', { version: options.versions.targets, expiresMs: options.expiresMs.targets }),
+    targets: Object.fromEntries(byName),
+    ...(isPlain && { [EXTENSION]: { system_version: systemVersion, metadata } }),
+  };
+};
+
+const listingObject = (
+  role: 'snapshot' | 'timestamp',
+  listed: 'targets' | 'snapshot',
+  bytes: Uint8Array,
+  options: RepositoryOptions,
+): SignedObject => {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return {
+    ...signedObject(role, { version: options.versions[role], expiresMs: options.expiresMs[role] }),
+    meta: {
+      [`${listed}.json`]: { version: options.versions[listed], length: bytes.length, hashes: { sha256 } },
+    },
+  };
+};

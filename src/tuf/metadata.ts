@@ -1,0 +1,179 @@
+/**
+ * The four top-level roles as their metadata files describe them, parsed whole before anything is believed.
+ *
+ *     bytes ─▶ strict JSON ─▶ { signatures, signed } ─▶ Metadata<Role>
+ *
+ * M1. Parsing checks form only; whether a file is to be trusted is the trusted set's business.
+ * M2. The bytes are kept as they came; signatures are checked over the canonical form of what they say.
+ */
+import { DepotError } from '../lib/errors.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { type Fields, fieldsOf } from './fields.ts';
+import { type PublicKey, parsePublicKey } from './keys.ts';
+import { type JsonObject, parseStrictJson } from './strict-json.ts';
+import { type Hashes, parseHashes, parseTargets, type Target } from './targets.ts';
+
+export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
+export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** Bytes read of a role's file when nothing signed says how long it is, and the most that may be signed. */
+export const MAX_METADATA_BYTES = {
+  root: MIB,
+  timestamp: MIB,
+  snapshot: MIB,
+  targets: 32 * MIB,
+} as const satisfies Record<TopLevelRole, number>;
+
+/** More than any threshold needs; bounds the work that a hostile file asks for. */
+const MAX_SIGNATURES = 1024;
+const MAX_KEYS = 1024;
+
+export type RoleKeys = { readonly keyIds: readonly string[]; readonly threshold: number };
+
+/** What a role says of a file that it lists. */
+export type FileMeta = {
+  readonly version: number;
+  readonly lengthBytes: number | undefined;
+  readonly hashes: Hashes | undefined;
+};
+
+type Common = {
+  /** A positive safe integer; repositories count, or use the time of signing in seconds. */
+  readonly version: number;
+  readonly expiresMs: number;
+};
+export type Root = Common & {
+  readonly consistentSnapshot: boolean;
+  /** By key id; a key that this client cannot use is undefined. */
+  readonly keys: ReadonlyMap<string, PublicKey | undefined>;
+  readonly roles: Readonly<Record<TopLevelRole, RoleKeys>>;
+};
+export type Timestamp = Common & { readonly snapshot: FileMeta };
+export type Snapshot = Common & { readonly targets: FileMeta };
+export type Targets = Common & {
+  readonly targets: ReadonlyMap<string, Target>;
+  /** Names of delegated roles; this version does not follow them. */
+  readonly delegatedRoles: readonly string[];
+  /** Every member of the signed object, also those that TUF does not define. */
+  readonly object: JsonObject;
+};
+export type RoleContent = { root: Root; timestamp: Timestamp; snapshot: Snapshot; targets: Targets };
+
+export type Metadata<R extends TopLevelRole = TopLevelRole> = {
+  readonly role: R;
+  readonly signed: RoleContent[R];
+  /** Signature in hex by key id; a key id occurs once in the file (5.3.4 and others). */
+  readonly signatures: ReadonlyMap<string, string>;
+  /** What the signatures cover. */
+  readonly signedBytes: Uint8Array;
+  /** The file. */
+  readonly bytes: Uint8Array;
+};
+
+/**
+ * Parses a metadata file of a role.
+ *
+ * @throws DepotError `METADATA_INVALID`, naming role and field
+ */
+export const parseMetadata = <R extends TopLevelRole>(role: R, bytes: Uint8Array): Metadata<R> => {
+  const what = `the ${role} metadata`;
+  if (bytes.length > MAX_METADATA_BYTES[role]) {
+    throw invalid(`${what} has ${bytes.length} bytes; the limit is ${MAX_METADATA_BYTES[role]}`);
+  }
+  const envelope = fieldsOf(parseStrictJson(bytes, what), { what, code: 'METADATA_INVALID' });
+  const signed = envelope.fields('signed');
+  if (signed.string('_type') !== role) signed.fail('_type', `must be "${role}"`);
+  if (!/^1\.\d+(\.\d+)?$/.test(signed.string('spec_version'))) {
+    signed.fail('spec_version', 'must be version 1 of the TUF specification');
+  }
+  const content: Common = { version: signed.integer('version', 1), expiresMs: parseTime(signed, 'expires') };
+  return {
+    role,
+    signed: { ...content, ...contentParsers[role](signed) } as RoleContent[R],
+    signatures: parseSignatures(envelope),
+    signedBytes: canonicalJson(signed.object, what),
+    bytes,
+  };
+};
+
+const invalid = (message: string): DepotError => new DepotError('METADATA_INVALID', message);
+
+const parseSignatures = (envelope: Fields): ReadonlyMap<string, string> => {
+  const signatures = new Map<string, string>();
+  for (const signature of envelope.items('signatures')) {
+    const keyId = signature.string('keyid');
+    if (signatures.has(keyId)) signature.fail('keyid', `repeats the key id ${keyId}; a key may sign once`);
+    if (signatures.size >= MAX_SIGNATURES) envelope.fail('signatures', `must not exceed ${MAX_SIGNATURES}`);
+    signatures.set(keyId, signature.string('sig'));
+  }
+  return signatures;
+};
+
+const RFC3339_UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
+
+/** Milliseconds since the epoch. Only UTC with a `Z`, and only days that exist. */
+const parseTime = (fields: Fields, name: string): number => {
+  const text = fields.string(name);
+  const ms = RFC3339_UTC.test(text) ? Date.parse(text) : Number.NaN;
+  const exists = !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text.slice(0, 19));
+  return exists ? ms : fields.fail(name, 'must be a time in UTC such as 2030-01-31T00:00:00Z');
+};
+
+type Parsed<R extends TopLevelRole> = Omit<RoleContent[R], keyof Common>;
+
+const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields) => Parsed<R> } = {
+  root(signed) {
+    const keys = new Map<string, PublicKey | undefined>();
+    for (const [keyId, fields] of signed.entries('keys')) {
+      if (keys.size >= MAX_KEYS) signed.fail('keys', `must not exceed ${MAX_KEYS}`);
+      keys.set(keyId, parsePublicKey(fields));
+    }
+    const roles = signed.fields('roles');
+    const roleKeys = (role: TopLevelRole): RoleKeys => parseRoleKeys(roles.fields(role), keys);
+    return {
+      // 1.0 lets the field be absent, and then it is false.
+      consistentSnapshot: signed.has('consistent_snapshot') && signed.boolean('consistent_snapshot'),
+      keys,
+      roles: {
+        root: roleKeys('root'),
+        timestamp: roleKeys('timestamp'),
+        snapshot: roleKeys('snapshot'),
+        targets: roleKeys('targets'),
+      },
+    };
+  },
+  timestamp: signed => ({ snapshot: parseFileMeta(signed, 'snapshot.json', MAX_METADATA_BYTES.snapshot) }),
+  snapshot: signed => ({ targets: parseFileMeta(signed, 'targets.json', MAX_METADATA_BYTES.targets) }),
+  targets: signed => ({
+    targets: parseTargets(signed),
+    delegatedRoles: signed.has('delegations') ? delegatedRoleNames(signed.fields('delegations')) : [],
+    object: signed.object,
+  }),
+};
+
+const parseRoleKeys = (role: Fields, keys: ReadonlyMap<string, unknown>): RoleKeys => {
+  const keyIds = role.strings('keyids');
+  if (new Set(keyIds).size !== keyIds.length) role.fail('keyids', 'must not repeat a key id');
+  const unknown = keyIds.find(keyId => !keys.has(keyId));
+  if (unknown !== undefined) role.fail('keyids', `names the key ${unknown}, which "keys" does not have`);
+  return { keyIds, threshold: role.integer('threshold', 1) };
+};
+
+const parseFileMeta = (signed: Fields, fileName: string, maxBytes: number): FileMeta => {
+  const meta = signed.fields('meta').fields(fileName);
+  const lengthBytes = meta.has('length') ? meta.integer('length', 0) : undefined;
+  if (lengthBytes !== undefined && lengthBytes > maxBytes) meta.fail('length', `must not exceed ${maxBytes}`);
+  const hashes = meta.has('hashes') ? parseHashes(meta) : undefined;
+  return { version: meta.integer('version', 1), lengthBytes, hashes };
+};
+
+const delegatedRoleNames = (delegations: Fields): readonly string[] => {
+  const named = delegations.has('roles')
+    ? [...delegations.items('roles')].map(role => role.string('name'))
+    : [];
+  return delegations.has('succinct_roles')
+    ? [...named, delegations.fields('succinct_roles').string('name_prefix')]
+    : named;
+};

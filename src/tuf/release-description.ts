@@ -1,0 +1,174 @@
+/**
+ * From verified metadata to the release it describes.
+ *
+ * R1. Every artifact is a signed target with a SHA-256; hash and length come from the signed metadata, never from
+ *     the document.
+ * R2. One hash has one length and one version in a release: they are facts about the bytes.
+ * R3. Tags tell artifacts apart: no two have the same set, except measurement corpora, of which a release may
+ *     have several.
+ */
+import { SystemVersion } from '../core/ids.ts';
+import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Targets } from './metadata.ts';
+import {
+  type DocumentedArtifact,
+  documentOfPlainTargets,
+  documentTarget,
+  MAX_DOCUMENT_BYTES,
+  parseReleaseDocument,
+  type ReleaseDocument,
+} from './release-document.ts';
+import { hashMismatch, type Target, targetFileNames } from './targets.ts';
+import type { TrustedMetadata } from './trusted-set.ts';
+
+/** Reads a file of the repository's targets, as {@link MetadataSource} reads metadata. */
+export type ReadTarget = (fileName: string, maxBytes: number) => Promise<Uint8Array | undefined>;
+
+const MAX_ARTIFACTS = 50_000;
+const MAX_TAGS = 64;
+const MAX_TAG_LENGTH = 256;
+const ARTIFACT_VERSION = /^[a-zA-Z0-9._+-]{1,63}$/;
+/** Several of these may look alike to the control plane (R3). */
+const REPEATABLE_KIND = 'measurement_corpus';
+
+/**
+ * Finds the repository's artifact document, checks it against the signed targets, and describes the release.
+ *
+ * @throws DepotError `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH` for the document itself, `RELEASE_DOCUMENT_INVALID`,
+ *   `DELEGATION_UNSUPPORTED`
+ */
+export const readRelease = async (
+  {
+    consistentSnapshot,
+    targets: { signed: targets },
+  }: Pick<TrustedMetadata, 'consistentSnapshot' | 'targets'>,
+  readTarget: ReadTarget,
+): Promise<ReleaseDescription> => {
+  const document = documentTarget(targets);
+  if (document === undefined) {
+    requireNoDelegations(targets, 'a repository without an artifact document releases all of its targets');
+    return { format: 'plain', ...describeRelease(documentOfPlainTargets(targets), targets) };
+  }
+  const { format, name, target } = document;
+  const bytes = await readDocument(name, target, consistentSnapshot, readTarget);
+  return { format, ...describeRelease(parseReleaseDocument(format, bytes), targets) };
+};
+
+/** Checks a document against the signed targets (R1 to R3). */
+export const describeRelease = (
+  document: ReleaseDocument,
+  targets: Targets,
+): Omit<ReleaseDescription, 'format'> => {
+  const systemVersion = SystemVersion.safeParse(document.systemVersion);
+  if (!systemVersion.success) {
+    throw invalid(`field "system_version" of ${document.what} must be a semantic version such as 1.2.3`);
+  }
+  if (document.artifacts.length > MAX_ARTIFACTS) {
+    throw invalid(
+      `${document.what} lists ${document.artifacts.length} artifacts; the limit is ${MAX_ARTIFACTS}`,
+    );
+  }
+  const artifacts = document.artifacts.map(artifact => describeArtifact(artifact, targets, document.what));
+  requireOneVersionPerHash(artifacts);
+  requireDistinctTags(artifacts);
+  return { systemVersion: systemVersion.data, artifacts, metadata: document.metadata };
+};
+
+const describeArtifact = (
+  { targetName, version, tags, fields }: DocumentedArtifact,
+  targets: Targets,
+  what: string,
+): ReleaseArtifact => {
+  if (!ARTIFACT_VERSION.test(version)) {
+    fields.fail(
+      'version',
+      `of ${targetName} must be 1 to 63 letters, digits, dots, underscores, plus or minus signs`,
+    );
+  }
+  const pairs = Object.entries(tags);
+  if (pairs.length > MAX_TAGS || pairs.some(([key, value]) => key.length + value.length > MAX_TAG_LENGTH)) {
+    fields.fail('tags', `of ${targetName} must not exceed ${MAX_TAGS} tags of ${MAX_TAG_LENGTH} characters`);
+  }
+  const target = targets.targets.get(targetName);
+  if (target === undefined) {
+    requireNoDelegations(
+      targets,
+      `${what} lists ${targetName}, which the top-level targets metadata does not`,
+    );
+    throw invalid(`${what} lists ${targetName}, which is not a signed target of the repository`);
+  }
+  const { sha256 } = target.hashes;
+  if (sha256 === undefined) throw invalid(`the artifact ${targetName} has no sha256 in the targets metadata`);
+  return { sha256, sizeBytes: target.lengthBytes, targetName, version, tags };
+};
+
+const requireOneVersionPerHash = (artifacts: readonly ReleaseArtifact[]): void => {
+  const byHash = new Map<string, ReleaseArtifact>();
+  for (const artifact of artifacts) {
+    const other = byHash.get(artifact.sha256) ?? artifact;
+    byHash.set(artifact.sha256, other);
+    const subject = `${other.targetName} and ${artifact.targetName} have the same sha256 ${artifact.sha256}`;
+    if (other.sizeBytes !== artifact.sizeBytes) {
+      throw invalid(`${subject}, but the lengths ${other.sizeBytes} and ${artifact.sizeBytes}`);
+    }
+    if (other.version !== artifact.version) {
+      throw invalid(`${subject}, but the versions ${other.version} and ${artifact.version}`);
+    }
+  }
+};
+
+const requireDistinctTags = (artifacts: readonly ReleaseArtifact[]): void => {
+  const byTags = new Map<string, ReleaseArtifact>();
+  for (const artifact of artifacts) {
+    if (artifact.tags.kind === REPEATABLE_KIND) continue;
+    const key = JSON.stringify(Object.entries(artifact.tags).sort(([a], [b]) => (a < b ? -1 : 1)));
+    const other = byTags.get(key);
+    if (other !== undefined) {
+      throw invalid(`${other.targetName} and ${artifact.targetName} have the same tags ${key}`);
+    }
+    byTags.set(key, artifact);
+  }
+};
+
+const readDocument = async (
+  name: string,
+  target: Target,
+  consistentSnapshot: boolean,
+  readTarget: ReadTarget,
+): Promise<Uint8Array> => {
+  if (target.lengthBytes > MAX_DOCUMENT_BYTES) {
+    throw invalid(`${name} has ${target.lengthBytes} bytes; the limit is ${MAX_DOCUMENT_BYTES}`);
+  }
+  for (const fileName of targetFileNames(name, target.hashes, consistentSnapshot)) {
+    const bytes = await readTarget(fileName, target.lengthBytes);
+    if (bytes === undefined) continue;
+    requireTargetBytes(name, target, bytes);
+    return bytes;
+  }
+  throw new DepotError('TARGET_MISSING', `the repository has no file for its target ${name}`, {
+    detail: { target: name },
+  });
+};
+
+const requireTargetBytes = (name: string, { lengthBytes, hashes }: Target, bytes: Uint8Array): void => {
+  const detail = { target: name };
+  if (bytes.length !== lengthBytes) {
+    const problem = `the target ${name} has ${bytes.length} bytes, but ${lengthBytes} were signed`;
+    throw new DepotError('TARGET_LENGTH_MISMATCH', problem, { detail });
+  }
+  const wrong = hashMismatch(bytes, hashes);
+  if (wrong !== undefined)
+    throw new DepotError('TARGET_HASH_MISMATCH', `the target ${name} ${wrong}`, { detail });
+};
+
+const requireNoDelegations = ({ delegatedRoles }: Targets, reason: string): void => {
+  if (delegatedRoles.length === 0) return;
+  throw new DepotError(
+    'DELEGATION_UNSUPPORTED',
+    `${reason}, and targets of delegated roles (${delegatedRoles.slice(0, 4).join(', ')}) are not read; ` +
+      'sign all artifacts with the top-level targets role',
+  );
+};
+
+const invalid = (message: string): DepotError => new DepotError('RELEASE_DOCUMENT_INVALID', message);

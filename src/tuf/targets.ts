@@ -1,0 +1,94 @@
+/**
+ * The files that a targets role lists, and the names under which a repository keeps them.
+ *
+ * N1. A target name is a relative path that means the same everywhere: no `..`, no empty segment, no
+ *     backslash, no control character. One bad name refuses the whole file.
+ * N2. Every target has a SHA-256 or a SHA-512; anything else proves nothing.
+ */
+import { createHash } from 'node:crypto';
+import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
+import type { Fields } from './fields.ts';
+
+export type Hashes = { readonly sha256: ArtifactHash | undefined; readonly sha512: string | undefined };
+
+export type Target = {
+  readonly lengthBytes: number;
+  readonly hashes: Hashes;
+  /** The signed `custom` object, if there is one. */
+  readonly custom: Fields | undefined;
+};
+
+/** A release has hundreds of targets; 32 MiB of metadata could list more than this. */
+const MAX_TARGETS = 100_000;
+const MAX_NAME_LENGTH = 512;
+
+const SHA512 = /^[0-9a-f]{128}$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const FORBIDDEN_IN_NAME = /[\\\x00-\x1f\x7f]/;
+
+export const parseTargets = (signed: Fields): ReadonlyMap<string, Target> => {
+  const targets = new Map<string, Target>();
+  for (const [name, target] of signed.entries('targets')) {
+    const problem = targetNameProblem(name);
+    if (problem !== undefined) target.fail('', `has a name that ${problem}`);
+    if (targets.size >= MAX_TARGETS) signed.fail('targets', `must not exceed ${MAX_TARGETS}`);
+    targets.set(name, {
+      lengthBytes: target.integer('length', 0),
+      hashes: parseHashes(target),
+      custom: target.has('custom') ? target.fields('custom') : undefined,
+    });
+  }
+  return targets;
+};
+
+/** Why a name may not be a target's, as the end of a sentence; undefined for a good name (N1). */
+export const targetNameProblem = (name: string): string | undefined => {
+  if (name.length > MAX_NAME_LENGTH) return `is longer than ${MAX_NAME_LENGTH} characters`;
+  if (FORBIDDEN_IN_NAME.test(name)) return 'holds a backslash or a control character';
+  if (name !== name.normalize('NFC')) return 'is not in Unicode normal form C';
+  const segments = name.split('/');
+  const isPath = segments.every(segment => segment !== '' && segment !== '.' && segment !== '..');
+  return isPath ? undefined : 'is empty, absolute, or has a segment that is empty, "." or ".."';
+};
+
+/** The `hashes` of a target or a metadata file. Unknown algorithms are ignored as long as a known one is there. */
+export const parseHashes = (fields: Fields): Hashes => {
+  const hashes = fields.fields('hashes');
+  const sha256 = hashes.has('sha256') ? hashes.string('sha256') : undefined;
+  const sha512 = hashes.has('sha512') ? hashes.string('sha512') : undefined;
+  if (sha256 === undefined && sha512 === undefined) fields.fail('hashes', 'must hold a sha256 or a sha512');
+  if (sha512 !== undefined && !SHA512.test(sha512))
+    hashes.fail('sha512', 'must be 128 lower-case hex digits');
+  if (sha256 === undefined || isArtifactHash(sha256)) return { sha256, sha512 };
+  return hashes.fail('sha256', 'must be 64 lower-case hex digits');
+};
+
+/**
+ * Where a target's bytes may lie below `targets/`, most likely first.
+ *
+ * With consistent snapshots the hash is part of the name: before the last segment in the specification (5.7.3),
+ * before the whole path as tough and tufaceous write it. The two differ only for names with a `/`.
+ */
+export const targetFileNames = (
+  name: string,
+  hashes: Hashes,
+  consistentSnapshot: boolean,
+): readonly string[] => {
+  if (!consistentSnapshot) return [name];
+  const lastSlash = name.lastIndexOf('/') + 1;
+  return [hashes.sha256, hashes.sha512]
+    .filter(hash => hash !== undefined)
+    .flatMap(hash => [`${name.slice(0, lastSlash)}${hash}.${name.slice(lastSlash)}`, `${hash}.${name}`])
+    .filter((fileName, index, all) => all.indexOf(fileName) === index);
+};
+
+/** How bytes differ from the signed hashes, as the end of a sentence; undefined if every one of them is right. */
+export const hashMismatch = (bytes: Uint8Array, hashes: Hashes): string | undefined => {
+  for (const algorithm of ['sha256', 'sha512'] as const) {
+    const signed = hashes[algorithm];
+    if (signed === undefined) continue;
+    const actual = createHash(algorithm).update(bytes).digest('hex');
+    if (actual !== signed) return `has the ${algorithm} ${actual}, but ${signed} was signed`;
+  }
+  return undefined;
+};
