@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import { decideAdoption, type FoundUpload } from './adopt.ts';
+import type { StagedArchive } from './staged-archive.ts';
+
+const row = { repoId: RepoId.parse(randomUUID()) };
+const sidecar = (marks: Partial<StagedArchive> = {}): StagedArchive => ({
+  uploadId: UploadId.parse(randomUUID()),
+  repoId: RepoId.parse(randomUUID()),
+  systemVersion: SystemVersion.parse('1.0.0'),
+  fileName: 'a.zip',
+  archiveHash: 'f'.repeat(64),
+  overrides: [],
+  artifacts: new Map(),
+  acknowledged: false,
+  dropping: false,
+  ...marks,
+});
+const decide = (found: Partial<FoundUpload>) =>
+  decideAdoption({ hasArchive: true, sidecar: 'absent', row: undefined, ...found });
+
+test('B1, P4: an archive whose row exists is taken up, whatever its marks say', () => {
+  for (const acknowledged of [false, true])
+    for (const dropping of [false, true])
+      expect(decide({ sidecar: sidecar({ acknowledged, dropping }), row })).toMatchObject({
+        kind: 'take_up',
+        archive: { repoId: row.repoId, acknowledged: true, dropping: false },
+      });
+});
+
+test('P4: an archive without a row is removed if it was being dropped or never acknowledged', () => {
+  expect(decide({ sidecar: sidecar({ acknowledged: true, dropping: true }) })).toMatchObject({
+    kind: 'remove',
+    reason: 'it was being dropped',
+  });
+  expect(decide({ sidecar: sidecar() })).toMatchObject({ kind: 'remove', reason: 'it was never recorded' });
+  expect(decide({ sidecar: 'absent' })).toMatchObject({ kind: 'remove' });
+});
+
+test('P4: an acknowledged archive without a row means that the database went back: it is recorded again', () => {
+  expect(decide({ sidecar: sidecar({ acknowledged: true }) })).toMatchObject({ kind: 'record_again' });
+});
+
+test('P4: a row without an archive is removed', () => {
+  for (const found of ['absent', 'unreadable', sidecar({ acknowledged: true })] as const)
+    expect(decide({ hasArchive: false, sidecar: found, row })).toMatchObject({ kind: 'forget_row' });
+});
+
+test('an archive that may matter and cannot be understood is kept, never removed', () => {
+  expect(decide({ sidecar: 'unreadable' })).toMatchObject({ kind: 'keep' });
+  expect(decide({ sidecar: 'unreadable', row })).toMatchObject({ kind: 'keep' });
+  expect(decide({ sidecar: 'absent', row })).toMatchObject({ kind: 'keep' });
+});
+
+test('a sidecar without archive and row is a leftover', () => {
+  expect(decide({ hasArchive: false, sidecar: sidecar({ acknowledged: true }) })).toMatchObject({
+    kind: 'remove',
+  });
+});
