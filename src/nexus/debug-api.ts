@@ -1,21 +1,18 @@
 /** Handlers of the debug API: the driver's status in the published shape. */
-import type { BackgroundTaskView } from '../api/debug-api.ts';
+import type { BackgroundTaskView, debugApi } from '../api/debug-api.ts';
+import type { Handlers } from '../http/handlers.ts';
 import { isoTime } from '../lib/clock.ts';
 import type { Driver, TaskStatus } from './background/driver.ts';
 
-export const createDebugApi = ({ driver }: { driver: Driver }) => ({
-  bgtaskList: async () => ({
-    // Summaries only: the ring of requests is in the view of one task.
-    body: Object.fromEntries(driver.list().map(status => [status.name, taskView(status, 'summary')])),
-  }),
-  bgtaskView: async ({ params }: { params: { bgtask_name: string } }) => ({
-    body: taskView(driver.status(params.bgtask_name), 'details'),
-  }),
-  bgtaskActivate: async ({ body }: { body: { bgtask_names: string[] } }) => {
+export const createDebugApi = ({ driver }: { driver: Driver }): Handlers<typeof debugApi> => ({
+  // Summaries only: the ring of requests is in the view of one task.
+  bgtaskList: async () =>
+    Object.fromEntries(driver.list().map(status => [status.name, taskView(status, 'summary')])),
+  bgtaskView: async ({ params }) => taskView(driver.status(params.bgtask_name), 'details'),
+  bgtaskActivate: async ({ body }) => {
     // Every name is looked up before any task is activated: all of them, or none.
     for (const name of body.bgtask_names) driver.status(name);
     for (const name of body.bgtask_names) driver.activate(name);
-    return {};
   },
 });
 

@@ -1,0 +1,43 @@
+/**
+ * When to look again (P6): the only retry there is.
+ *
+ * Progress means that the sleds hold more than the last time. While there is some, what the limits deferred goes
+ * on at once; while something is under way without it, the wait doubles; with nothing to wait for, the period does.
+ */
+export const LOOK_AGAIN_FIRST_MS = 1_000;
+export const LOOK_AGAIN_MAX_MS = 15_000;
+/** At once, but not in a loop that starves everything else. */
+export const LOOK_AGAIN_AT_ONCE_MS = 20;
+
+export type RoundOutcome = {
+  readonly nowMs: number;
+  /** The sleds hold more than in the round before, or confirmed writes in this one. */
+  readonly progress: boolean;
+  /** Requests that a limit left over. */
+  readonly deferred: number;
+  /** Transfers that go on after the round, and requests whose outcome a later list will tell. */
+  readonly underWay: boolean;
+  /** A sled knows a newer generation than this round's config. */
+  readonly outdated: boolean;
+  /** When the earliest back-off ends, of a transfer or of a silent sled. */
+  readonly nextAttemptMs: number | undefined;
+};
+
+export type LookAgain = { readonly againInMs: number | undefined; readonly waitMs: number };
+
+/** @param waitMs the wait of the round before, from its result; 0 at first */
+export const lookAgain = (outcome: RoundOutcome, waitMs: number): LookAgain => {
+  const doubled =
+    outcome.progress || waitMs === 0 ? LOOK_AGAIN_FIRST_MS : Math.min(waitMs * 2, LOOK_AGAIN_MAX_MS);
+  const waits: number[] = [];
+  if (outcome.outdated || (outcome.deferred > 0 && outcome.progress)) waits.push(LOOK_AGAIN_AT_ONCE_MS);
+  const waiting = outcome.underWay || outcome.deferred > 0;
+  if (waiting) waits.push(doubled);
+  if (outcome.nextAttemptMs !== undefined) {
+    waits.push(Math.max(LOOK_AGAIN_AT_ONCE_MS, outcome.nextAttemptMs - outcome.nowMs));
+  }
+  return {
+    againInMs: waits.length === 0 ? undefined : Math.min(...waits),
+    waitMs: waiting ? doubled : 0,
+  };
+};

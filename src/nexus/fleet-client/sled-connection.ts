@@ -1,0 +1,48 @@
+/** The sleds as Nexus sees them: what can be asked of one, whatever carries the question. */
+import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
+import type { ArtifactHash, Generation, SledId } from '../../core/ids.ts';
+
+export type SledTarget = {
+  readonly id: SledId;
+  readonly serial: string;
+  readonly agentBaseUrl: string;
+  readonly depotBaseUrl: string;
+};
+
+type Wait = { readonly signal: AbortSignal };
+
+/**
+ * Every failure is a `DepotError`: with the sled's own code where it answered one (and `retry_after_s` in the
+ * detail where it said so), `PEER_UNREACHABLE`, `PEER_STALLED` or `PEER_BAD_ANSWER` otherwise.
+ */
+export type SledConnection = {
+  readonly putConfig: (
+    sled: SledTarget,
+    config: { readonly generation: Generation; readonly artifacts: ReadonlyMap<ArtifactHash, number> },
+    wait: Wait,
+  ) => Promise<void>;
+  readonly list: (sled: SledTarget, wait: Wait) => Promise<ArtifactListResponse>;
+  /** Resolves when the sled has stored the artifact; the deadline is on progress, not on the whole (B13). */
+  readonly put: (
+    sled: SledTarget,
+    artifact: {
+      readonly sha256: ArtifactHash;
+      readonly generation: Generation;
+      readonly sizeBytes: number;
+      readonly chunks: AsyncIterable<Uint8Array>;
+    },
+    wait: Wait,
+  ) => Promise<{ readonly datasets: number; readonly successfulWrites: number }>;
+  /** Resolves when the sled has begun to copy; the outcome comes in a later list (B7). */
+  readonly copy: (
+    sled: SledTarget,
+    artifact: { readonly sha256: ArtifactHash; readonly generation: Generation; readonly source: SledTarget },
+    wait: Wait,
+  ) => Promise<void>;
+  /** Bytes of a stored artifact, from the sled's Repo Depot (P9). */
+  readonly readRange: (
+    sled: SledTarget,
+    range: { readonly sha256: ArtifactHash; readonly offset: number; readonly length: number },
+    wait: Wait,
+  ) => Promise<Uint8Array>;
+};

@@ -1,0 +1,146 @@
+/**
+ * What one Nexus remembers of the sleds between activations: back-offs, pauses and what it has been told already.
+ * Losing it costs a few early requests, never a guarantee.
+ *
+ * M1. A sled that fails waits longer each time, on its own clock (B8); any answer ends the wait.
+ * M2. A failed transfer waits per sled and artifact (P6); the artifact's arrival ends the wait.
+ * M3. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
+ */
+import type { ArtifactHash, SledId } from '../../core/ids.ts';
+import { pairKey } from '../../core/plan/input.ts';
+import type { Rng } from '../../core/rng.ts';
+import { RETRY_AFTER_DETAIL } from '../../http/answers.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { errorCodeOf, findDepotError, messageChain } from '../../lib/errors.ts';
+
+const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
+const TRANSFER_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
+/** How long a full sled is left alone before it is tried again. */
+const FULL_PAUSE_MS = 60_000;
+/** A busy sled that does not say for how long. */
+const DEFAULT_BUSY_PAUSE_MS = 1_000;
+/** No pause is longer than this, whatever a sled asks for. */
+const MAX_PAUSE_MS = 300_000;
+
+type Failure = { failures: number; sinceMs: number; untilMs: number; code: string; because: string };
+type Pause = { untilMs: number; code: string; because: string; sinceMs: number };
+
+export type SledMemory = {
+  /** Set while the sled does not answer as it should. */
+  silence: Failure | undefined;
+  /** Set while the sled takes no writes: full or busy. */
+  pause: Pause | undefined;
+  /** Set while its bytes differ from what it lists (P9). */
+  distrust: { sinceMs: number; message: string } | undefined;
+  /** Totals of its last list, so that a later one tells what is new. */
+  seen:
+    | { incarnation: string | undefined; copiesDone: number; copiesFailed: number; deletions: number }
+    | undefined;
+};
+
+export type FleetMemory = {
+  readonly sled: (id: SledId) => SledMemory;
+  readonly sledFailed: (id: SledId, error: unknown) => void;
+  readonly sledAnswered: (id: SledId) => void;
+  /** Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone. */
+  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown) => void;
+  readonly transferDone: (id: SledId, sha256: ArtifactHash) => void;
+  readonly backoff: () => ReadonlyMap<string, Failure>;
+  /** The earliest time at which a silent sled is to be asked again. */
+  readonly nextSledAttemptMs: () => number | undefined;
+  readonly retain: (sleds: ReadonlySet<SledId>, artifacts: ReadonlyMap<ArtifactHash, unknown>) => void;
+};
+
+export const createFleetMemory = (deps: { clock: Clock; rng: Rng }): FleetMemory => {
+  const sleds = new Map<SledId, SledMemory>();
+  const transfers = new Map<string, Failure & { readonly sledId: SledId; readonly sha256: ArtifactHash }>();
+
+  const sled = (id: SledId): SledMemory => {
+    let memory = sleds.get(id);
+    if (memory === undefined) {
+      memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
+      sleds.set(id, memory);
+    }
+    return memory;
+  };
+
+  const failAgain = (before: Failure | undefined, error: unknown, limits: typeof SLED_BACKOFF): Failure => {
+    const nowMs = deps.clock.nowMs();
+    const failures = (before?.failures ?? 0) + 1;
+    return {
+      failures,
+      sinceMs: before?.sinceMs ?? nowMs,
+      untilMs: nowMs + backoffMs(failures, limits, deps.rng.next()),
+      code: errorCodeOf(error),
+      because: messageChain(error),
+    };
+  };
+
+  const pause = (id: SledId, error: unknown, durationMs: number) => {
+    const nowMs = deps.clock.nowMs();
+    const memory = sled(id);
+    memory.pause = {
+      untilMs: nowMs + Math.min(durationMs, MAX_PAUSE_MS),
+      code: errorCodeOf(error),
+      because: messageChain(error),
+      sinceMs: memory.pause?.sinceMs ?? nowMs,
+    };
+  };
+
+  const sledFailed = (id: SledId, error: unknown) => {
+    const memory = sled(id);
+    memory.silence = failAgain(memory.silence, error, SLED_BACKOFF);
+  };
+
+  return {
+    sled,
+    sledFailed,
+    sledAnswered(id) {
+      const memory = sled(id);
+      memory.silence = undefined;
+      if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.nowMs()) memory.pause = undefined;
+    },
+    transferFailed(id, sha256, error) {
+      const key = pairKey(id, sha256);
+      switch (errorCodeOf(error)) {
+        case 'SLED_BUSY':
+          return pause(id, error, retryAfterMs(error) ?? DEFAULT_BUSY_PAUSE_MS);
+        case 'NO_SPACE':
+        case 'NO_USABLE_DATASET':
+          return pause(id, error, retryAfterMs(error) ?? FULL_PAUSE_MS);
+        case 'PEER_UNREACHABLE':
+        case 'PEER_STALLED':
+          return sledFailed(id, error);
+        case 'ARTIFACT_GENERATION':
+        case 'ARTIFACT_NOT_IN_CONFIG':
+          return; // Another Nexus moved the sled on; the next round reads the newer config.
+        default:
+          transfers.set(key, {
+            ...failAgain(transfers.get(key), error, TRANSFER_BACKOFF),
+            sledId: id,
+            sha256,
+          });
+      }
+    },
+    transferDone: (id, sha256) => void transfers.delete(pairKey(id, sha256)),
+    backoff: () => transfers,
+    nextSledAttemptMs() {
+      const waits = [...sleds.values()].flatMap(memory =>
+        memory.silence === undefined ? [] : [memory.silence.untilMs],
+      );
+      return waits.length === 0 ? undefined : Math.min(...waits);
+    },
+    retain(keep, artifacts) {
+      for (const id of sleds.keys()) if (!keep.has(id)) sleds.delete(id);
+      for (const [key, { sledId, sha256 }] of transfers) {
+        if (!keep.has(sledId) || !artifacts.has(sha256)) transfers.delete(key);
+      }
+    },
+  };
+};
+
+const retryAfterMs = (error: unknown): number | undefined => {
+  const told = findDepotError(error)?.detail[RETRY_AFTER_DETAIL];
+  return typeof told === 'number' ? told * 1000 : undefined;
+};

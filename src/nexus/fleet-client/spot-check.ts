@@ -1,0 +1,101 @@
+/**
+ * Trust, but look (P9): before a local repo goes, one random range of each of its artifacts is read back from
+ * sleds that list them, and compared with the archive.
+ *
+ * SC1. Only sleds whose every range was right are counted; `minSledReplication` of them are enough.
+ * SC2. A sled whose bytes differ is told apart from one that did not answer: the first is an error with its name.
+ */
+import type { ArtifactHash, UploadId } from '../../core/ids.ts';
+import { type Rng, shuffled } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError, errorCodeOf } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Staging } from '../staging/staging.ts';
+import type { SledConnection, SledTarget } from './sled-connection.ts';
+import type { FleetMemory } from './sled-memory.ts';
+
+/** Long enough that a sled cannot have it by luck, short enough for thousands of them. */
+export const SPOT_CHECK_BYTES = 16 * 1024;
+/** For one range of one artifact. */
+const RANGE_TIMEOUT_MS = 15_000;
+
+type Deps = {
+  readonly connection: SledConnection;
+  readonly staging: Pick<Staging, 'openArtifact'>;
+  readonly memory: FleetMemory;
+  readonly rng: Rng;
+  readonly clock: Clock;
+};
+
+/** True when enough of the holders proved to have the bytes of every artifact. */
+export const spotCheck = async (
+  deps: Deps,
+  repo: {
+    readonly uploadId: UploadId;
+    readonly holders: readonly SledTarget[];
+    readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+    readonly enough: number;
+  },
+  options: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<boolean> => {
+  let proven = 0;
+  for (const sled of shuffled(repo.holders, deps.rng)) {
+    if (repo.holders.length < repo.enough) return false;
+    if (await checkSled(deps, sled, repo, options)) proven += 1;
+    if (proven >= repo.enough) return true;
+  }
+  return false;
+};
+
+const checkSled = async (
+  deps: Deps,
+  sled: SledTarget,
+  repo: { readonly uploadId: UploadId; readonly artifacts: ReadonlyMap<ArtifactHash, number> },
+  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<boolean> => {
+  const memory = deps.memory.sled(sled.id);
+  for (const [sha256, sizeBytes] of repo.artifacts) {
+    try {
+      await checkRange(deps, sled, { uploadId: repo.uploadId, sha256, sizeBytes }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (errorCodeOf(error) === 'SLED_BYTES_DIFFER') {
+        memory.distrust = {
+          sinceMs: memory.distrust?.sinceMs ?? deps.clock.nowMs(),
+          message: (error as Error).message,
+        };
+        log.error({ sled_id: sled.id, sha256, err: error }, 'sled does not have the bytes that it lists');
+      } else
+        log.warn(
+          { sled_id: sled.id, sha256, err: error },
+          'sled could not be checked before a local repo is dropped',
+        );
+      return false;
+    }
+  }
+  memory.distrust = undefined;
+  return true;
+};
+
+const checkRange = async (
+  deps: Deps,
+  sled: SledTarget,
+  artifact: { readonly uploadId: UploadId; readonly sha256: ArtifactHash; readonly sizeBytes: number },
+  signal: AbortSignal,
+): Promise<void> => {
+  const { sha256, sizeBytes } = artifact;
+  const length = Math.min(SPOT_CHECK_BYTES, sizeBytes);
+  if (length === 0) return;
+  if (length === 0) return; // an empty artifact has no byte to look at
+  const offset = deps.rng.below(sizeBytes - length + 1);
+  await using local = await deps.staging.openArtifact(artifact.uploadId, sha256);
+  const expected = await local.readRange(offset, length);
+  const wait = { signal: AbortSignal.any([signal, AbortSignal.timeout(RANGE_TIMEOUT_MS)]) };
+  const actual = await deps.connection.readRange(sled, { sha256, offset, length }, wait);
+  if (Buffer.compare(expected, actual) !== 0) {
+    throw new DepotError(
+      'SLED_BYTES_DIFFER',
+      `sled ${sled.id} lists ${sha256}, but its bytes ${offset} to ${offset + length - 1} are not those of the archive`,
+    );
+  }
+};

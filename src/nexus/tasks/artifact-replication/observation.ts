@@ -1,0 +1,118 @@
+/** What the last round of replication saw: the one thing that every status is folded from. */
+
+import {
+  type ElsewhereHeld,
+  fleetReasons,
+  type HealthReason,
+  type ReleaseState,
+  releaseState,
+  sledReasons,
+} from '../../../core/health.ts';
+import type { ArtifactHash, Generation, UploadId } from '../../../core/ids.ts';
+import type { Plan } from '../../../core/plan/plan.ts';
+import { type ReleaseProgress, releaseProgress } from '../../../core/progress.ts';
+import type { WantedSet } from '../../datastore/datastore.ts';
+import type { CollectedSled } from '../../fleet-client/collect.ts';
+
+export type ObservedRelease = {
+  readonly progress: ReleaseProgress;
+  readonly state: ReleaseState;
+  readonly reasons: readonly HealthReason[];
+  readonly artifacts: ReadonlySet<ArtifactHash>;
+};
+
+export type Observation = {
+  readonly timeMs: number;
+  readonly generation: Generation;
+  readonly wanted: WantedSet;
+  readonly minSledReplication: number;
+  readonly sleds: readonly CollectedSled[];
+  readonly plan: Plan;
+  /** Requests that a limit left over in this round. */
+  readonly deferred: number;
+  readonly releases: readonly ObservedRelease[];
+  /** Of the sleds and the fleet; those of a release are with it. */
+  readonly reasons: readonly HealthReason[];
+  /** Held by this Nexus after the round, and how many of them are not yet safe on sleds. */
+  readonly localRepos: { readonly held: number; readonly notSafe: number };
+};
+
+export const foldObservation = (seen: {
+  readonly timeMs: number;
+  readonly wanted: WantedSet;
+  readonly sleds: readonly CollectedSled[];
+  readonly plan: Plan;
+  readonly deferred: number;
+  readonly minSledReplication: number;
+  readonly elsewhere: ElsewhereHeld;
+  readonly dropped: ReadonlySet<UploadId>;
+  readonly distrusted: readonly HealthReason[];
+}): Observation => {
+  const { wanted, sleds, plan, minSledReplication } = seen;
+  const releases = wanted.releases.map(release => {
+    const progress = releaseProgress(release, wanted, sleds, minSledReplication);
+    const { state, reasons } = releaseState(progress, release.artifacts, plan.blocked, seen.elsewhere);
+    return { progress, state, reasons, artifacts: release.artifacts };
+  });
+  const kept = plan.localRepos.filter(verdict => !seen.dropped.has(verdict.uploadId));
+  return {
+    timeMs: seen.timeMs,
+    generation: wanted.generation,
+    wanted,
+    minSledReplication,
+    sleds,
+    plan,
+    deferred: seen.deferred,
+    releases,
+    reasons: [
+      ...fleetReasons(wanted, sleds, minSledReplication),
+      ...sledReasons(sleds, plan.blocked, seen.timeMs),
+      ...seen.distrusted,
+      ...sleds.flatMap(datasetReasons),
+    ],
+    localRepos: { held: kept.length, notSafe: kept.filter(verdict => verdict.kind === 'not_safe').length },
+  };
+};
+
+const datasetReasons = (sled: CollectedSled): HealthReason[] =>
+  (sled.list?.dataset_health ?? [])
+    .filter(dataset => dataset.state !== 'ok')
+    .map(dataset => ({
+      code: 'DATASET_FAULT' as const,
+      message: `sled ${sled.serial}: dataset ${dataset.path} is ${dataset.state.replace('_', ' ')}${dataset.message === undefined ? '' : `: ${dataset.message}`}`,
+      sledId: sled.id,
+    }));
+
+export type ReplicationObserver = {
+  /** Undefined until the first round is over. */
+  readonly latest: () => Observation | undefined;
+  readonly record: (observation: Observation) => void;
+  /** Of this process: releases that became complete, and that were found to have failed (S10). */
+  readonly totals: () => { readonly replicated: number; readonly failed: number };
+  /** The last round that requested something; the process's start before that. */
+  readonly timeLastPlannedMs: () => number | undefined;
+};
+
+export const createObserver = (): ReplicationObserver => {
+  let latest: Observation | undefined;
+  let timeLastPlannedMs: number | undefined;
+  const totals = { replicated: 0, failed: 0 };
+  return {
+    latest: () => latest,
+    record(observation) {
+      const before = new Map(
+        latest?.releases.map(release => [release.progress.systemVersion, release.state]),
+      );
+      for (const { progress, state } of observation.releases) {
+        if (before.get(progress.systemVersion) === state) continue;
+        if (state === 'complete') totals.replicated += 1;
+        if (state === 'failed') totals.failed += 1;
+      }
+      if (observation.plan.puts.length + observation.plan.copies.length > 0)
+        timeLastPlannedMs = observation.timeMs;
+      latest = observation;
+    },
+    totals: () => ({ ...totals }),
+    timeLastPlannedMs: () => timeLastPlannedMs,
+  };
+};

@@ -1,0 +1,246 @@
+/**
+ * Replication: every sled comes to hold every artifact of every present release.
+ *
+ *     database ─▶ wanted set ─▶ collect (sleds) ─▶ planReplication() ─▶ execute (sleds) ─▶ local repos ─▶ observation
+ *
+ * R1. A sled refuses writes at any generation but its own; a refusal costs that sled, never the others (G8).
+ * R2. A local repo is dropped only after `minSledReplication` sleds list all of it at this round's generation,
+ *     proved to have a random range of each artifact (P9), and the database agrees in a transaction (P1, G4).
+ * R3. Local repos are read before the wanted set (P1).
+ * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
+ */
+import type { ElsewhereHeld } from '../../../core/health.ts';
+import type { ArtifactHash, UploadId } from '../../../core/ids.ts';
+import { lookAgain } from '../../../core/look-again.ts';
+import { type Plan, planReplication } from '../../../core/plan/plan.ts';
+import type { RequestLimits } from '../../../core/plan/quota.ts';
+import { copiesHeld } from '../../../core/progress.ts';
+import type { Rng } from '../../../core/rng.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Activation, BackgroundTask, TaskResult } from '../../background/task.ts';
+import type { Datastore, WantedSet } from '../../datastore/datastore.ts';
+import { type CollectedSled, type CollectLimits, collect } from '../../fleet-client/collect.ts';
+import { createExecutor, type ExecuteLimits, type Executor } from '../../fleet-client/execute.ts';
+import { sledTarget } from '../../fleet-client/http-connection.ts';
+import type { SledConnection, SledTarget } from '../../fleet-client/sled-connection.ts';
+import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-memory.ts';
+import type { RequestLog } from '../../request-log.ts';
+import type { Staging } from '../../staging/staging.ts';
+import { dropReplicated } from './local-repos.ts';
+import {
+  createObserver,
+  foldObservation,
+  type Observation,
+  type ReplicationObserver,
+} from './observation.ts';
+import { replicationReport } from './report.ts';
+import { noteReports } from './reports.ts';
+
+export const REPLICATION_TASK = 'tuf_artifact_replication';
+/** Three missed heartbeats (P8). */
+export const NEXUS_SILENT_AFTER_MS = 45_000;
+/** In-service sleds are read in pages of this size. */
+const SLED_PAGE = 500;
+
+export type ReplicationPolicy = {
+  readonly periodMs: number;
+  /** Turns timers off (S9). */
+  readonly disable: boolean;
+  readonly minSledReplication: number;
+  readonly requestLimits: RequestLimits;
+  readonly collectLimits: CollectLimits;
+  readonly executeLimits: ExecuteLimits;
+};
+
+export type ReplicationDeps = {
+  readonly datastore: Pick<
+    Datastore,
+    'wantedSet' | 'currentGeneration' | 'sledList' | 'localRepoList' | 'nexusList'
+  >;
+  readonly connection: SledConnection;
+  readonly staging: Staging;
+  readonly requests: RequestLog;
+  readonly policy: ReplicationPolicy;
+  readonly clock: Clock;
+  readonly rng: Rng;
+};
+
+export type Replication = {
+  readonly task: BackgroundTask;
+  readonly observer: ReplicationObserver;
+  /** Aborts the puts in flight and waits for them. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export const createReplication = (deps: ReplicationDeps): Replication => {
+  const memory = createFleetMemory(deps);
+  const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
+  const observer = createObserver();
+  const held = { copies: 0, waitMs: 0 };
+  return {
+    task: {
+      name: REPLICATION_TASK,
+      description: 'replicate update repo artifacts across sleds',
+      periodMs: deps.policy.periodMs,
+      disable: deps.policy.disable,
+      dependsOn: ['sled_liveness'],
+      activate: activation => activate(deps, { memory, executor, observer, held }, activation),
+    },
+    observer,
+    [Symbol.asyncDispose]: () => executor[Symbol.asyncDispose](),
+  };
+};
+
+type State = {
+  readonly memory: FleetMemory;
+  readonly executor: Executor;
+  readonly observer: ReplicationObserver;
+  /** Copies held in the round before, and its wait (P6). */
+  readonly held: { copies: number; waitMs: number };
+};
+
+const activate = async (
+  deps: ReplicationDeps,
+  state: State,
+  { log, signal }: Activation,
+): Promise<TaskResult> => {
+  const { memory, executor, held } = state;
+  const local = deps.staging.held(); // R3
+  const wanted = await deps.datastore.wantedSet({ signal });
+  const targets = await inServiceSleds(deps, signal);
+  memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
+  log.info(
+    { generation: wanted.generation, releases: wanted.releases.map(r => r.systemVersion) },
+    'releases present',
+  );
+
+  const sleds = await collect(
+    {
+      ...deps,
+      memory,
+      limits: deps.policy.collectLimits,
+      currentGeneration: deps.datastore.currentGeneration,
+    },
+    { wanted, digest: wanted.digest, sleds: targets },
+    { log, signal },
+  );
+  noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
+  const plan = planReplication(
+    {
+      wanted,
+      sleds,
+      local,
+      policy: { minSledReplication: deps.policy.minSledReplication, limits: deps.policy.requestLimits },
+      putsInFlight: executor.putsInFlight(),
+      backoff: new Map(
+        [...memory.backoff()].map(([key, { untilMs, because }]) => [key, { untilMs, because }]),
+      ),
+      nowMs: deps.clock.nowMs(),
+    },
+    deps.rng,
+  );
+  const byId = new Map(targets.map(target => [target.id, target]));
+  const outcome = await executor.execute(plan, { generation: wanted.generation, sleds: byId }, { signal });
+  const dropped = await dropReplicated({ ...deps, memory, policy: deps.policy }, plan, wanted, byId, {
+    log,
+    signal,
+  });
+
+  const copies = copiesHeld(wanted, sleds);
+  const next = lookAgain(
+    {
+      nowMs: deps.clock.nowMs(),
+      progress: copies > held.copies || outcome.written > 0,
+      deferred: plan.deferred + outcome.notStarted,
+      underWay: outcome.sent > 0 || executor.putsInFlight().length > 0 || anythingInFlight(sleds),
+      outdated: sleds.some(sled => sled.answer.kind === 'ahead'),
+      nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
+    },
+    held.waitMs,
+  );
+  held.copies = copies;
+  held.waitMs = next.waitMs;
+
+  const observation = await observe(
+    deps,
+    memory,
+    { wanted, sleds, plan, dropped },
+    outcome.notStarted,
+    signal,
+  );
+  state.observer.record(observation);
+  return replicationReport({
+    observation,
+    observer: state.observer,
+    requests: deps.requests,
+    againInMs: next.againInMs,
+  });
+};
+
+const inServiceSleds = async (deps: ReplicationDeps, signal: AbortSignal): Promise<SledTarget[]> => {
+  const targets: SledTarget[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await deps.datastore.sledList(
+      { limit: SLED_PAGE, pageToken, policy: 'in_service' },
+      { signal },
+    );
+    targets.push(...page.items.map(sledTarget));
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return targets;
+};
+
+const anythingInFlight = (sleds: readonly CollectedSled[]): boolean =>
+  sleds.some(sled => sled.answer.kind === 'ok' && sled.answer.copiesInFlight.size > 0);
+
+const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? b : b === undefined ? a : Math.min(a, b);
+
+/** Which other Nexus instances hold which artifacts, for telling a lost release from one that waits (P8). */
+const heldElsewhere = async (
+  deps: ReplicationDeps,
+  wanted: WantedSet,
+  signal: AbortSignal,
+): Promise<ElsewhereHeld> => {
+  const nexuses = new Map((await deps.datastore.nexusList({ signal })).map(nexus => [nexus.id, nexus]));
+  const held = new Map<ArtifactHash, 'alive' | 'silent'>();
+  for (const repo of await deps.datastore.localRepoList({ signal })) {
+    const nexus = nexuses.get(repo.nexusId);
+    if (nexus === undefined || nexus.policy === 'expunged') continue;
+    const state = nexus.heartbeatAgeMs < NEXUS_SILENT_AFTER_MS ? 'alive' : 'silent';
+    const release = wanted.releases.find(candidate => candidate.repoId === repo.repoId);
+    for (const sha256 of release?.artifacts ?? []) if (held.get(sha256) !== 'alive') held.set(sha256, state);
+  }
+  return held;
+};
+
+const observe = async (
+  deps: ReplicationDeps,
+  memory: FleetMemory,
+  seen: { wanted: WantedSet; sleds: readonly CollectedSled[]; plan: Plan; dropped: ReadonlySet<UploadId> },
+  notStarted: number,
+  signal: AbortSignal,
+): Promise<Observation> => {
+  const needsToKnow = seen.plan.blocked.some(blocked => blocked.code === 'NO_KNOWN_COPY');
+  return foldObservation({
+    ...seen,
+    timeMs: deps.clock.nowMs(),
+    deferred: seen.plan.deferred + notStarted,
+    minSledReplication: deps.policy.minSledReplication,
+    elsewhere: needsToKnow ? await heldElsewhere(deps, seen.wanted, signal) : new Map(),
+    distrusted: seen.sleds.flatMap(sled => {
+      const { distrust } = memory.sled(sled.id);
+      return distrust === undefined
+        ? []
+        : [
+            {
+              code: 'SLED_BYTES_DIFFER' as const,
+              sledId: sled.id,
+              sinceMs: distrust.sinceMs,
+              message: distrust.message,
+            },
+          ];
+    }),
+  });
+};
