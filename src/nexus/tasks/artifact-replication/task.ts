@@ -10,8 +10,9 @@
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, UploadId } from '../../../core/ids.ts';
+import type { ArtifactHash, SledId, UploadId } from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
+import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
 import type { RequestLimits } from '../../../core/plan/quota.ts';
 import { copiesHeld } from '../../../core/progress.ts';
@@ -20,12 +21,18 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../../background/task.ts';
 import type { Datastore, WantedSet } from '../../datastore/datastore.ts';
 import { type CollectedSled, type CollectLimits, collect } from '../../fleet-client/collect.ts';
-import { createExecutor, type ExecuteLimits, type Executor } from '../../fleet-client/execute.ts';
-import { sledTarget } from '../../fleet-client/http-connection.ts';
-import type { SledConnection, SledTarget } from '../../fleet-client/sled-connection.ts';
+import {
+  createExecutor,
+  type ExecuteLimits,
+  type ExecuteOutcome,
+  type Executor,
+} from '../../fleet-client/execute.ts';
+import { inServiceSleds } from '../../fleet-client/in-service.ts';
+import type { SledConnection } from '../../fleet-client/sled-connection.ts';
 import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-memory.ts';
 import type { RequestLog } from '../../request-log.ts';
-import type { Staging } from '../../staging/staging.ts';
+import type { LocalRepo, Staging } from '../../staging/staging.ts';
+import { LIVENESS_TASK } from '../sled-liveness.ts';
 import { dropReplicated } from './local-repos.ts';
 import {
   createObserver,
@@ -39,8 +46,6 @@ import { noteReports } from './reports.ts';
 export const REPLICATION_TASK = 'tuf_artifact_replication';
 /** Three missed heartbeats (P8). */
 export const NEXUS_SILENT_AFTER_MS = 45_000;
-/** In-service sleds are read in pages of this size. */
-const SLED_PAGE = 500;
 
 export type ReplicationPolicy = {
   readonly periodMs: number;
@@ -68,6 +73,8 @@ export type ReplicationDeps = {
 export type Replication = {
   readonly task: BackgroundTask;
   readonly observer: ReplicationObserver;
+  /** Ends a sled's back-off: it has been seen alive. */
+  readonly sledReturned: (id: SledId) => void;
   /** Aborts the puts in flight and waits for them. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -83,10 +90,11 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       description: 'replicate update repo artifacts across sleds',
       periodMs: deps.policy.periodMs,
       disable: deps.policy.disable,
-      dependsOn: ['sled_liveness'],
+      dependsOn: [LIVENESS_TASK],
       activate: activation => activate(deps, { memory, executor, observer, held }, activation),
     },
     observer,
+    sledReturned: memory.sledAnswered,
     [Symbol.asyncDispose]: () => executor[Symbol.asyncDispose](),
   };
 };
@@ -107,49 +115,63 @@ const activate = async (
   const { memory, executor, held } = state;
   const local = deps.staging.held(); // R3
   const wanted = await deps.datastore.wantedSet({ signal });
-  const targets = await inServiceSleds(deps, signal);
+  const targets = await inServiceSleds(deps.datastore, signal);
   memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
   log.info(
     { generation: wanted.generation, releases: wanted.releases.map(r => r.systemVersion) },
     'releases present',
   );
 
+  const { currentGeneration } = deps.datastore;
   const sleds = await collect(
-    {
-      ...deps,
-      memory,
-      limits: deps.policy.collectLimits,
-      currentGeneration: deps.datastore.currentGeneration,
-    },
+    { ...deps, memory, limits: deps.policy.collectLimits, currentGeneration },
     { wanted, digest: wanted.digest, sleds: targets },
     { log, signal },
   );
   noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
-  const plan = planReplication(
-    {
-      wanted,
-      sleds,
-      local,
-      policy: { minSledReplication: deps.policy.minSledReplication, limits: deps.policy.requestLimits },
-      putsInFlight: executor.putsInFlight(),
-      backoff: new Map(
-        [...memory.backoff()].map(([key, { untilMs, because }]) => [key, { untilMs, because }]),
-      ),
-      nowMs: deps.clock.nowMs(),
-    },
-    deps.rng,
-  );
+  const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
   const byId = new Map(targets.map(target => [target.id, target]));
   const outcome = await executor.execute(plan, { generation: wanted.generation, sleds: byId }, { signal });
-  const dropped = await dropReplicated({ ...deps, memory, policy: deps.policy }, plan, wanted, byId, {
-    log,
-    signal,
-  });
+  const dropped = await dropReplicated({ ...deps, memory }, plan, wanted, byId, { log, signal });
+  const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome });
+  const seen = { wanted, sleds, plan, dropped, deferred: plan.deferred + outcome.notStarted };
+  const observation = await observe(deps, memory, seen, signal);
+  state.observer.record(observation);
+  return replicationReport({ observation, observer: state.observer, requests: deps.requests, againInMs });
+};
 
-  const copies = copiesHeld(wanted, sleds);
+const planInput = (
+  { policy, clock }: ReplicationDeps,
+  { memory, executor }: State,
+  seen: {
+    readonly wanted: WantedSet;
+    readonly sleds: readonly CollectedSled[];
+    readonly local: readonly LocalRepo[];
+  },
+): PlanInput => ({
+  ...seen,
+  policy: { minSledReplication: policy.minSledReplication, limits: policy.requestLimits },
+  putsInFlight: executor.putsInFlight(),
+  backoff: memory.backoff(),
+  nowMs: clock.nowMs(),
+});
+
+/** P6, and what the next round compares with. */
+const whenAgain = (
+  { clock }: ReplicationDeps,
+  { memory, executor, held }: State,
+  round: {
+    readonly wanted: WantedSet;
+    readonly sleds: readonly CollectedSled[];
+    readonly plan: Plan;
+    readonly outcome: ExecuteOutcome;
+  },
+): number | undefined => {
+  const { sleds, plan, outcome } = round;
+  const copies = copiesHeld(round.wanted, sleds);
   const next = lookAgain(
     {
-      nowMs: deps.clock.nowMs(),
+      nowMs: clock.nowMs(),
       progress: copies > held.copies || outcome.written > 0,
       deferred: plan.deferred + outcome.notStarted,
       underWay: outcome.sent > 0 || executor.putsInFlight().length > 0 || anythingInFlight(sleds),
@@ -160,35 +182,7 @@ const activate = async (
   );
   held.copies = copies;
   held.waitMs = next.waitMs;
-
-  const observation = await observe(
-    deps,
-    memory,
-    { wanted, sleds, plan, dropped },
-    outcome.notStarted,
-    signal,
-  );
-  state.observer.record(observation);
-  return replicationReport({
-    observation,
-    observer: state.observer,
-    requests: deps.requests,
-    againInMs: next.againInMs,
-  });
-};
-
-const inServiceSleds = async (deps: ReplicationDeps, signal: AbortSignal): Promise<SledTarget[]> => {
-  const targets: SledTarget[] = [];
-  let pageToken: string | undefined;
-  do {
-    const page = await deps.datastore.sledList(
-      { limit: SLED_PAGE, pageToken, policy: 'in_service' },
-      { signal },
-    );
-    targets.push(...page.items.map(sledTarget));
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return targets;
+  return next.againInMs;
 };
 
 const anythingInFlight = (sleds: readonly CollectedSled[]): boolean =>
@@ -218,15 +212,13 @@ const heldElsewhere = async (
 const observe = async (
   deps: ReplicationDeps,
   memory: FleetMemory,
-  seen: { wanted: WantedSet; sleds: readonly CollectedSled[]; plan: Plan; dropped: ReadonlySet<UploadId> },
-  notStarted: number,
+  seen: Pick<Parameters<typeof foldObservation>[0], 'wanted' | 'sleds' | 'plan' | 'dropped' | 'deferred'>,
   signal: AbortSignal,
 ): Promise<Observation> => {
   const needsToKnow = seen.plan.blocked.some(blocked => blocked.code === 'NO_KNOWN_COPY');
   return foldObservation({
     ...seen,
     timeMs: deps.clock.nowMs(),
-    deferred: seen.plan.deferred + notStarted,
     minSledReplication: deps.policy.minSledReplication,
     elsewhere: needsToKnow ? await heldElsewhere(deps, seen.wanted, signal) : new Map(),
     distrusted: seen.sleds.flatMap(sled => {

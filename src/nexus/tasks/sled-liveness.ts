@@ -1,0 +1,84 @@
+/**
+ * Liveness: asks every in-service sled whether it is there, and tells replication when one has come back.
+ *
+ * L1. Liveness is observed and never changes policy (S23): a silent sled stays in every sum.
+ * L2. Any answer is a sign of life, an error too: what is asked is whether the sled is there, not what it holds.
+ */
+import type { SledId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { errorCodeOf } from '../../lib/errors.ts';
+import { createLimiter } from '../../lib/limiter.ts';
+import type { BackgroundTask } from '../background/task.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { inServiceSleds } from '../fleet-client/in-service.ts';
+import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
+
+export const LIVENESS_TASK = 'sled_liveness';
+const PERIOD_MS = 15_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+const CONCURRENCY = 64;
+
+export type Liveness = { readonly alive: boolean; readonly sinceMs: number };
+
+export type SledLiveness = {
+  readonly task: BackgroundTask;
+  /** Undefined until the sled has been asked. */
+  readonly of: (id: SledId) => Liveness | undefined;
+};
+
+type Deps = {
+  readonly datastore: Pick<Datastore, 'sledList'>;
+  readonly connection: Pick<SledConnection, 'list'>;
+  readonly clock: Clock;
+  /** Ends the back-off of a sled that has come back. */
+  readonly onReturn: (id: SledId) => void;
+};
+
+export const createSledLiveness = (deps: Deps): SledLiveness => {
+  const known = new Map<SledId, Liveness>();
+  return {
+    of: id => known.get(id),
+    task: {
+      name: LIVENESS_TASK,
+      description: 'observe which sleds answer',
+      periodMs: PERIOD_MS,
+      async activate({ log, signal }) {
+        const sleds = await inServiceSleds(deps.datastore, signal);
+        const limiter = createLimiter(CONCURRENCY);
+        const answers = await Promise.all(
+          sleds.map(sled =>
+            limiter.run(async () => ({ sled, alive: await isThere(deps, sled, signal) }), { signal }),
+          ),
+        );
+        const returned: SledId[] = [];
+        for (const { sled, alive } of answers) {
+          const before = known.get(sled.id);
+          if (before?.alive === alive) continue;
+          known.set(sled.id, { alive, sinceMs: deps.clock.nowMs() });
+          if (before === undefined) continue;
+          log.info({ sled_id: sled.id, alive }, alive ? 'sled has come back' : 'sled has fallen silent');
+          if (alive) returned.push(sled.id);
+        }
+        const present = new Set(sleds.map(sled => sled.id));
+        for (const id of known.keys()) if (!present.has(id)) known.delete(id);
+        returned.forEach(deps.onReturn);
+        const silent = answers.filter(answer => !answer.alive).map(answer => answer.sled.id);
+        return { summary: { alive: answers.length - silent.length, silent }, changed: returned.length > 0 };
+      },
+    },
+  };
+};
+
+const isThere = async (deps: Deps, sled: SledTarget, signal: AbortSignal): Promise<boolean> => {
+  try {
+    await deps.connection.list(sled, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+    });
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    const code = errorCodeOf(error);
+    // A wait that this side ended has the code of no peer.
+    return code !== 'PEER_UNREACHABLE' && code !== 'PEER_STALLED' && code !== 'INTERNAL';
+  }
+};
