@@ -11,7 +11,8 @@ import { RETRY_AFTER_DETAIL } from './answers.ts';
 /** How much of a rubbish answer is quoted. */
 const MAX_QUOTED_CHARS = 120;
 
-const isErrorCode = (code: string | undefined): code is ErrorCode => code !== undefined && Object.hasOwn(errorCodes, code);
+const isErrorCode = (code: string | undefined): code is ErrorCode =>
+  code !== undefined && Object.hasOwn(errorCodes, code);
 
 /** `host:port` of a URL, for messages. */
 export const peerName = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);

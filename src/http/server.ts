@@ -9,19 +9,29 @@
  *     running ones may finish until the drain deadline, then their signal aborts.
  */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { z } from 'zod';
-import type { Route } from '../api/route.ts';
+import {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  type RouteHandlerMethod,
+} from 'fastify';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { errorAnswer, rawErrorAnswer, sendBytes, sendJson } from './answers.ts';
-import { type FileAnswer, sendFile } from './file-body.ts';
+import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
+import {
+  answerPage,
+  answerRoute,
+  type BodyLimitsByKind,
+  type Exchange,
+  refuseMethod,
+  refusePath,
+  runExchange,
+} from './exchange.ts';
 import type { BoundRoute, Page } from './handlers.ts';
 import { formatAddress, type ListenAddress, listenError, requireBearer, requireLoopback } from './listen.ts';
-import { DEFAULT_PROGRESS, type ProgressDeadline } from './progress.ts';
-import { rawBody, readJsonBody } from './raw-body.ts';
+import { DEFAULT_PROGRESS } from './progress.ts';
 
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
 export const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;
@@ -34,14 +44,7 @@ const MAX_PARAM_LENGTH = 256;
 const KEEP_ALIVE_TIMEOUT_MS = 30_000;
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const;
 
-export type ServerLimits = {
-  readonly jsonBodyBytes: number;
-  /** Of a `stream` body: 2 GiB for an artifact, 4 GiB for a repository, unless configured. */
-  readonly streamBodyBytes: number;
-  /** Of bodies in both directions (B13). */
-  readonly progress: ProgressDeadline;
-  readonly drainTimeoutMs: number;
-};
+export type ServerLimits = BodyLimitsByKind & { readonly drainTimeoutMs: number };
 
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   jsonBodyBytes: MAX_JSON_BODY_BYTES,
@@ -63,7 +66,7 @@ export type ServerOptions = {
   readonly limits?: Partial<ServerLimits>;
   readonly log: Logger;
   /** Stops the server as disposing it does. */
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
 };
 
 export type ApiServer = {
@@ -75,15 +78,6 @@ export type ApiServer = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-/** One request under way. */
-type Exchange = {
-  readonly requestId: string;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly log: Logger;
-  readonly signal: AbortSignal;
-};
-
 /** @throws DepotError `LISTEN_NOT_LOOPBACK`, `ADDRESS_IN_USE`, `IO` */
 export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const { listen, log } = options;
@@ -92,62 +86,23 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const running = new Map<AbortController, Promise<void>>();
   let stopping = false;
 
-  const exchange = (
-    { raw: request, id: requestId }: FastifyRequest,
-    reply: FastifyReply,
-    work: (exchange: Exchange) => Promise<void>,
-    { isPublic }: { isPublic: boolean },
-  ): void => {
+  const run: RunWork = ({ raw: request, id: requestId }, reply, work, { isPublic }) => {
     reply.hijack();
-    const response = reply.raw;
     const controller = new AbortController();
-    const whole = runExchange(
-      { requestId, request, response, log, signal: controller.signal },
+    const exchange = { requestId, request, response: reply.raw, log, signal: controller.signal };
+    const whole = runExchange(exchange, controller, () => {
+      if (stopping) throw shuttingDown();
+      if (options.token !== undefined && !isPublic) requireBearer(request.headers, options.token);
+      return work(exchange);
+    });
+    running.set(
       controller,
-      () => {
-        if (stopping) throw shuttingDown();
-        if (options.token !== undefined && !isPublic) requireBearer(request.headers, options.token);
-        return work({ requestId, request, response, log, signal: controller.signal });
-      },
-    ).finally(() => running.delete(controller));
-    running.set(controller, whole);
+      whole.finally(() => running.delete(controller)),
+    );
   };
-
   const app = createRouter(log);
-  const routes = options.apis.flat();
-  for (const { route, handle } of routes)
-    addRoute(app, [...verbs(route.method)], route.path, (request, reply) =>
-      exchange(request, reply, each => answerRoute(each, request, { route, handle }, limits), {
-        isPublic: false,
-      }),
-    );
-  for (const page of options.pages ?? [])
-    addRoute(app, [...verbs('GET')], page.path, (request, reply) =>
-      exchange(request, reply, each => answerPage(each, page), { isPublic: page.isPublic ?? false }),
-    );
-  const taken = [
-    ...routes.map(({ route }) => route),
-    ...(options.pages ?? []).map(({ path }) => ({ method: 'GET', path })),
-  ];
-  for (const path of new Set(taken.map(each => each.path))) {
-    const allowed = taken.filter(each => each.path === path).flatMap(each => verbs(each.method));
-    const others = METHODS.filter(method => !allowed.includes(method));
-    addRoute(app, others, path, (request, reply) =>
-      exchange(request, reply, each => refuseMethod(each, allowed), { isPublic: true }),
-    );
-  }
-  app.setNotFoundHandler((request, reply) => exchange(request, reply, refusePath, { isPublic: true }));
-
-  // A request that expects `100 Continue` is handled as any other; raw-body.ts says when to go on.
-  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
-  app.server.maxConnections = MAX_CONNECTIONS;
-  try {
-    await app.listen({ host: listen.host, port: listen.port });
-  } catch (cause) {
-    await app.close();
-    throw listenError(cause, listen);
-  }
-  const bound = app.server.address() as AddressInfo;
+  addRoutes(app, { routes: options.apis.flat(), pages: options.pages ?? [], limits, run });
+  const bound = await startListening(app, listen);
 
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
@@ -158,17 +113,71 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const stopOnAbort = (): void => {
     stop().catch(err => log.error({ err }, 'server did not stop cleanly'));
   };
-  options.signal.addEventListener('abort', stopOnAbort, { once: true });
-  if (options.signal.aborted) stopOnAbort();
+  options.signal?.addEventListener('abort', stopOnAbort, { once: true });
+  if (options.signal?.aborted) stopOnAbort();
   return {
-    address: formatAddress({ host: bound.address, port: bound.port }),
-    host: bound.address,
-    port: bound.port,
+    address: formatAddress(bound),
+    ...bound,
     async [Symbol.asyncDispose]() {
-      options.signal.removeEventListener('abort', stopOnAbort);
+      options.signal?.removeEventListener('abort', stopOnAbort);
       await stop();
     },
   };
+};
+
+/** Takes a request over from Fastify and runs the work for it. */
+type RunWork = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  work: (exchange: Exchange) => Promise<void>,
+  options: { isPublic: boolean },
+) => void;
+
+type Routing = {
+  readonly routes: readonly BoundRoute[];
+  readonly pages: readonly Page[];
+  readonly limits: ServerLimits;
+  readonly run: RunWork;
+};
+
+const addRoutes = (app: FastifyInstance, { routes, pages, limits, run }: Routing): void => {
+  const allowed = new Map<string, string[]>();
+  const add = (methods: readonly string[], path: string, handler: RouteHandlerMethod): void => {
+    allowed.set(path, [...(allowed.get(path) ?? []), ...methods]);
+    app.route({ method: [...methods], url: path.replaceAll(/\{(\w+)\}/g, ':$1'), handler });
+  };
+  for (const bound of routes)
+    add(verbs(bound.route.method), bound.route.path, (request, reply) =>
+      run(request, reply, each => answerRoute(each, request, bound, limits), { isPublic: false }),
+    );
+  for (const page of pages)
+    add(verbs('GET'), page.path, (request, reply) =>
+      run(request, reply, each => answerPage(each, page), { isPublic: page.isPublic ?? false }),
+    );
+  for (const [path, methods] of [...allowed]) {
+    const others = METHODS.filter(method => !methods.includes(method));
+    add(others, path, (request, reply) =>
+      run(request, reply, each => refuseMethod(each, methods), { isPublic: true }),
+    );
+  }
+  app.setNotFoundHandler((request, reply) => run(request, reply, refusePath, { isPublic: true }));
+};
+
+/** A GET route answers HEAD as well. */
+const verbs = (method: string): readonly string[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]);
+
+const startListening = async (app: FastifyInstance, listen: ListenAddress): Promise<ListenAddress> => {
+  // A request that expects `100 Continue` is handled as any other; raw-body.ts says when to go on.
+  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
+  app.server.maxConnections = MAX_CONNECTIONS;
+  try {
+    await app.listen({ host: listen.host, port: listen.port });
+  } catch (cause) {
+    await app.close();
+    throw listenError(cause, listen);
+  }
+  const { address, port } = app.server.address() as AddressInfo;
+  return { host: address, port };
 };
 
 const shuttingDown = (): DepotError =>
@@ -206,120 +215,6 @@ const createRouter = (log: Logger): FastifyInstance => {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   return app;
-};
-
-const verbs = (method: string): readonly string[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]);
-
-const addRoute = (
-  app: FastifyInstance,
-  method: string[],
-  path: string,
-  handler: (request: FastifyRequest, reply: FastifyReply) => void,
-): void => {
-  app.route({ method, url: path.replaceAll(/\{(\w+)\}/g, ':$1'), handler });
-};
-
-/** Runs the work of one request; whatever it throws becomes the answer. Never rejects. */
-const runExchange = async (
-  { requestId, request, response, log }: Exchange,
-  controller: AbortController,
-  work: () => Promise<void>,
-): Promise<void> => {
-  const { method, url } = request;
-  const clientGone = (): void => {
-    if (!response.writableFinished)
-      controller.abort(new DepotError('BODY_INCOMPLETE', 'the client went away'));
-  };
-  request.socket.once('close', clientGone);
-  response.on('error', () => undefined); // seen through the write callbacks
-  response.setHeader('x-request-id', requestId);
-  try {
-    await work();
-    log.debug({ request_id: requestId, method, url, status: response.statusCode }, 'request answered');
-  } catch (error) {
-    const { status, headers, body, isFault } = errorAnswer(error, requestId);
-    const facts = { request_id: requestId, method, url, status, err: error };
-    if (isFault) log.error(facts, 'request failed');
-    else log.debug(facts, 'request refused');
-    await sendJson(request, response, { status, headers, value: body });
-  } finally {
-    request.socket.off('close', clientGone);
-  }
-};
-
-const answerRoute = async (
-  { requestId, request, response, log, signal }: Exchange,
-  { params, query }: FastifyRequest,
-  { route, handle }: BoundRoute,
-  limits: ServerLimits,
-): Promise<void> => {
-  const result = await handle({
-    params: parsePart('path parameter', route.params, params),
-    query: parsePart('query parameter', route.query, query),
-    body: await readBody(request, response, route, limits, signal),
-    requestId,
-    headers: request.headers,
-    log,
-    signal,
-    setHeader: (name: string, value: string) => response.setHeader(name, value),
-  } as never);
-  const { status } = route;
-  switch (route.response.kind) {
-    case 'json':
-      return sendJson(request, response, { status, value: result });
-    case 'empty':
-      return sendBytes(request, response, { status, headers: {}, bytes: undefined });
-    case 'stream': {
-      await using file = result as FileAnswer;
-      return await sendFile(request, response, file, { progress: limits.progress, signal });
-    }
-    default:
-      route.response satisfies never;
-  }
-};
-
-const readBody = async (
-  request: IncomingMessage,
-  response: ServerResponse,
-  { body }: Route,
-  { jsonBodyBytes, streamBodyBytes, progress }: ServerLimits,
-  signal: AbortSignal,
-): Promise<unknown> => {
-  if (body === undefined) return undefined;
-  const maxBytes = body.kind === 'json' ? jsonBodyBytes : streamBodyBytes;
-  const raw = rawBody(request, response, { maxBytes, progress }, { signal });
-  return body.kind === 'json' ? parsePart('body', body.schema, await readJsonBody(request, raw)) : raw;
-};
-
-/** More than a few at once help nobody. */
-const MAX_ISSUES_NAMED = 5;
-
-const parsePart = (part: string, schema: z.ZodType | undefined, value: unknown): unknown => {
-  if (schema === undefined) return {};
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues
-    .slice(0, MAX_ISSUES_NAMED)
-    .map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message));
-  throw new DepotError('INVALID_REQUEST', `${part} ${issues.join('; ')}`);
-};
-
-const answerPage = async ({ request, response, signal }: Exchange, page: Page): Promise<void> => {
-  const content = await page.content({ signal });
-  const headers = { 'content-type': page.contentType, ...page.headers };
-  await sendBytes(request, response, { status: 200, headers, bytes: Buffer.from(content) });
-};
-
-const refusePath = ({ request }: Exchange): Promise<void> => {
-  throw new DepotError('NOT_FOUND', `there is nothing at ${request.url?.split('?')[0]}`);
-};
-
-const refuseMethod = ({ request, response }: Exchange, allowed: readonly string[]): Promise<void> => {
-  response.setHeader('allow', allowed.join(', '));
-  throw new DepotError(
-    'METHOD_NOT_ALLOWED',
-    `${request.method} is not possible here, only ${allowed.join(', ')}`,
-  );
 };
 
 const drain = async (

@@ -1,0 +1,131 @@
+/** One request: parsed by its route, handled, and answered, whatever happens on the way. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { z } from 'zod';
+import type { Route } from '../api/route.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { errorAnswer, sendBytes, sendJson } from './answers.ts';
+import { type FileAnswer, sendFile } from './file-body.ts';
+import type { BoundRoute, Page } from './handlers.ts';
+import type { ProgressDeadline } from './progress.ts';
+import { rawBody, readJsonBody } from './raw-body.ts';
+
+export type BodyLimitsByKind = {
+  readonly jsonBodyBytes: number;
+  /** Of a `stream` body: 2 GiB for an artifact, 4 GiB for a repository, unless configured. */
+  readonly streamBodyBytes: number;
+  /** Of bodies in both directions (B13). */
+  readonly progress: ProgressDeadline;
+};
+
+/** One request under way. */
+export type Exchange = {
+  readonly requestId: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+};
+
+/** Runs the work of one request; whatever it throws becomes the answer. Never rejects. */
+export const runExchange = async (
+  { requestId, request, response, log }: Exchange,
+  controller: AbortController,
+  work: () => Promise<void>,
+): Promise<void> => {
+  const { method, url } = request;
+  const clientGone = (): void => {
+    if (!response.writableFinished)
+      controller.abort(new DepotError('BODY_INCOMPLETE', 'the client went away'));
+  };
+  request.socket.once('close', clientGone);
+  response.on('error', () => undefined); // seen through the write callbacks
+  response.setHeader('x-request-id', requestId);
+  try {
+    await work();
+    log.debug({ request_id: requestId, method, url, status: response.statusCode }, 'request answered');
+  } catch (error) {
+    const { status, headers, body, isFault } = errorAnswer(error, requestId);
+    const facts = { request_id: requestId, method, url, status, err: error };
+    if (isFault) log.error(facts, 'request failed');
+    else log.debug(facts, 'request refused');
+    await sendJson(request, response, { status, headers, value: body });
+  } finally {
+    request.socket.off('close', clientGone);
+  }
+};
+
+export const answerRoute = async (
+  { requestId, request, response, log, signal }: Exchange,
+  { params, query }: { params: unknown; query: unknown },
+  { route, handle }: BoundRoute,
+  limits: BodyLimitsByKind,
+): Promise<void> => {
+  const result = await handle({
+    params: parsePart('path parameter', route.params, params),
+    query: parsePart('query parameter', route.query, query),
+    body: await readBody(request, response, route, limits, signal),
+    requestId,
+    headers: request.headers,
+    log,
+    signal,
+    setHeader: (name: string, value: string) => response.setHeader(name, value),
+  } as never);
+  const { status } = route;
+  switch (route.response.kind) {
+    case 'json':
+      return sendJson(request, response, { status, value: result });
+    case 'empty':
+      return sendBytes(request, response, { status, headers: {}, bytes: undefined });
+    case 'stream': {
+      await using file = result as FileAnswer;
+      return await sendFile(request, response, file, { progress: limits.progress, signal });
+    }
+    default:
+      route.response satisfies never;
+  }
+};
+
+const readBody = async (
+  request: IncomingMessage,
+  response: ServerResponse,
+  { body }: Route,
+  { jsonBodyBytes, streamBodyBytes, progress }: BodyLimitsByKind,
+  signal: AbortSignal,
+): Promise<unknown> => {
+  if (body === undefined) return undefined;
+  const maxBytes = body.kind === 'json' ? jsonBodyBytes : streamBodyBytes;
+  const raw = rawBody(request, response, { maxBytes, progress }, { signal });
+  return body.kind === 'json' ? parsePart('body', body.schema, await readJsonBody(request, raw)) : raw;
+};
+
+/** More than a few at once help nobody. */
+const MAX_ISSUES_NAMED = 5;
+
+const parsePart = (part: string, schema: z.ZodType | undefined, value: unknown): unknown => {
+  if (schema === undefined) return {};
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues
+    .slice(0, MAX_ISSUES_NAMED)
+    .map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message));
+  throw new DepotError('INVALID_REQUEST', `${part} ${issues.join('; ')}`);
+};
+
+export const answerPage = async ({ request, response, signal }: Exchange, page: Page): Promise<void> => {
+  const content = await page.content({ signal });
+  const headers = { 'content-type': page.contentType, ...page.headers };
+  await sendBytes(request, response, { status: 200, headers, bytes: Buffer.from(content) });
+};
+
+export const refusePath = ({ request }: Exchange): Promise<void> => {
+  throw new DepotError('NOT_FOUND', `there is nothing at ${request.url?.split('?')[0]}`);
+};
+
+export const refuseMethod = ({ request, response }: Exchange, allowed: readonly string[]): Promise<void> => {
+  response.setHeader('allow', allowed.join(', '));
+  throw new DepotError(
+    'METHOD_NOT_ALLOWED',
+    `${request.method} is not possible here, only ${allowed.join(', ')}`,
+  );
+};

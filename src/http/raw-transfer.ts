@@ -1,0 +1,201 @@
+/**
+ * One connection of a raw download: first the head, then a pause until somebody wants the body, then the body.
+ *
+ * G1. The page that the socket reads into belongs to the socket alone; a chunk's page is reused only when the
+ *     promise of its `onChunk` has resolved.
+ * G2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
+ * G3. A body ends well only at exactly its announced length.
+ */
+import { connect } from 'node:net';
+import { DepotError } from '../lib/errors.ts';
+import type { PagePool } from './page-pool.ts';
+import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
+import { bodyStart, parseResponseHead, type ResponseHead } from './response-head.ts';
+
+export type Target = {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  /** `host:port`, for messages. */
+  readonly peer: string;
+};
+
+export type OnChunk = (chunk: Uint8Array) => Promise<void>;
+
+export type Transfer = {
+  readonly head: Promise<ResponseHead>;
+  /** To be called once, after the head. Resolves when `sizeBytes` have come and every `onChunk` has resolved. */
+  readonly consume: (sizeBytes: number, onChunk: OnChunk) => Promise<void>;
+  readonly fail: (error: unknown) => void;
+  readonly close: () => void;
+};
+
+export const openTransfer = (
+  { host, port, peer }: Target,
+  request: string,
+  { progress, pool }: { progress: ProgressDeadline; pool: PagePool },
+): Transfer => {
+  const head = Promise.withResolvers<ResponseHead>();
+  const headReader = createHeadReader(pool.take(), peer);
+  /** Where the body is read to. */
+  let page: Buffer | undefined;
+  /** What of the body came with the head. */
+  let held: Page | undefined;
+  let body: Body | undefined;
+  let failure: { error: unknown } | undefined;
+
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    end();
+    head.reject(error);
+    body?.fail(error);
+  };
+  const end = (): void => {
+    watch[Symbol.dispose]();
+    socket.destroy();
+  };
+  const watch = watchProgress(progress, () =>
+    fail(
+      new DepotError(
+        'PEER_STALLED',
+        `${peer} sent ${stallText(progress)}, ${body?.progress() ?? 'and no answer'}`,
+      ),
+    ),
+  );
+
+  const receiveHead = (count: number): boolean => {
+    const read = headReader.receive(count);
+    if (read === undefined) return true;
+    held = read.rest;
+    page = pool.take();
+    head.resolve(read.head);
+    return false;
+  };
+  const receiveBody = (count: number, from: Buffer, into: Body): boolean => {
+    page = pool.take();
+    into.deliver({ page: from, chunk: from.subarray(0, count) });
+    if (into.isWhole()) end();
+    else if (pool.hasFree()) watch.waiting();
+    return pool.hasFree() && !into.isWhole();
+  };
+  const receive = (count: number): boolean => {
+    watch.moved(count);
+    try {
+      return page === undefined || body === undefined ? receiveHead(count) : receiveBody(count, page, body);
+    } catch (error) {
+      fail(error);
+      return false;
+    }
+  };
+  const resume = (): void => {
+    if (failure !== undefined || body?.isWhole() || !pool.hasFree()) return;
+    watch.waiting();
+    socket.resume();
+  };
+
+  const buffer = (): Buffer => page ?? headReader.space();
+  const socket = connect({ host, port, noDelay: true, onread: { buffer, callback: receive } });
+  socket.write(request);
+  // Once all bytes are here, how the connection ends is of no interest.
+  socket.on('error', cause => body?.isWhole() || fail(unreachable(peer, cause)));
+  socket.on('close', () => body?.isWhole() || fail(cut(peer, body)));
+
+  return {
+    head: head.promise,
+    consume(sizeBytes, onChunk) {
+      if (failure !== undefined) return Promise.reject(failure.error);
+      body = createBody({ peer, sizeBytes, pool, onChunk, onFree: resume, onFailure: fail });
+      try {
+        if (held !== undefined) body.deliver(held);
+        if (body.isWhole()) end();
+        else resume();
+      } catch (error) {
+        fail(error);
+      }
+      return body.done;
+    },
+    fail,
+    close: () => fail(new DepotError('INTERNAL', 'the answer was closed before it was consumed')),
+  };
+};
+
+/** Bytes that arrived, and the page that they are in. */
+type Page = { readonly page: Buffer; readonly chunk: Buffer };
+
+/** Reads the head into one page, however many pieces it comes in. */
+const createHeadReader = (page: Buffer, peer: string) => {
+  let filled = 0;
+  return {
+    space: (): Buffer => page.subarray(filled),
+    /** Undefined until the head is complete. @throws `PEER_BAD_ANSWER` */
+    receive(count: number): { head: ResponseHead; rest: Page } | undefined {
+      filled += count;
+      const start = bodyStart(page.subarray(0, filled), peer);
+      if (start === undefined) return undefined;
+      return {
+        head: parseResponseHead(page.subarray(0, start), peer),
+        rest: { page, chunk: page.subarray(start, filled) },
+      };
+    },
+  };
+};
+
+type Body = {
+  /** Passes a chunk on; its page returns to the pool by itself. Throws when there are too many bytes. */
+  readonly deliver: (bytes: Page) => void;
+  readonly isWhole: () => boolean;
+  readonly fail: (error: unknown) => void;
+  /** For messages: "after 5 of 10 bytes". */
+  readonly progress: () => string;
+  readonly done: Promise<void>;
+};
+
+type BodyOptions = {
+  readonly peer: string;
+  readonly sizeBytes: number;
+  readonly pool: PagePool;
+  readonly onChunk: OnChunk;
+  readonly onFree: () => void;
+  readonly onFailure: (error: unknown) => void;
+};
+
+const createBody = ({ peer, sizeBytes, pool, onChunk, onFree, onFailure }: BodyOptions): Body => {
+  const done = Promise.withResolvers<void>();
+  let received = 0;
+  let outstanding = 0;
+  const release = (page: Buffer): void => {
+    pool.give(page);
+    if (received === sizeBytes && outstanding === 0) done.resolve();
+    else onFree();
+  };
+  return {
+    deliver({ page, chunk }) {
+      received += chunk.byteLength;
+      if (received > sizeBytes)
+        throw new DepotError(
+          'PEER_BAD_ANSWER',
+          `${peer} sends more than the ${sizeBytes} bytes that it announced`,
+        );
+      if (chunk.byteLength === 0) return release(page);
+      outstanding += 1;
+      onChunk(chunk).then(() => {
+        outstanding -= 1;
+        release(page);
+      }, onFailure);
+    },
+    isWhole: () => received >= sizeBytes,
+    fail: error => done.reject(error),
+    progress: () => `after ${received} of ${sizeBytes} bytes`,
+    done: done.promise,
+  };
+};
+
+const unreachable = (peer: string, cause: Error): DepotError =>
+  new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached`, { cause, detail: { peer } });
+
+const cut = (peer: string, body: Body | undefined): DepotError =>
+  new DepotError(
+    'PEER_UNREACHABLE',
+    `${peer} closed the connection ${body === undefined ? 'before its answer was read' : body.progress()}`,
+    { detail: { peer } },
+  );

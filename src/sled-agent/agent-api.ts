@@ -1,0 +1,141 @@
+/** The artifact API, for Nexus: the store and the copies behind the published contract. */
+import type { z } from 'zod';
+import type {
+  ArtifactConfigBody,
+  ArtifactListResponse,
+  sledAgentApi,
+  DatasetHealth as WireDatasetHealth,
+} from '../api/sled-agent-api.ts';
+import type { ArtifactConfig } from '../core/artifact-config.ts';
+import type { Handlers } from '../http/handlers.ts';
+import { isoTime } from '../lib/clock.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Copies, CopyReport } from './copy.ts';
+import type { Slots } from './slots.ts';
+import type { ArtifactStore, ArtifactWriter, DatasetHealth, StoreListing } from './store/store.ts';
+
+export type AgentDependencies = {
+  readonly store: ArtifactStore;
+  readonly copies: Copies;
+  /** How many puts may be under way. */
+  readonly puts: Slots;
+};
+
+export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
+  async artifactConfigGet() {
+    const config = store.config();
+    if (config === undefined) throw noConfig();
+    return configToWire(config);
+  },
+
+  async artifactConfigPut({ body, log, signal }) {
+    const outcome = await store.offerConfig(configFromWire(body), { signal });
+    if (outcome === 'adopted')
+      log.info({ generation: body.generation, artifacts: body.artifacts.length }, 'artifact config adopted');
+  },
+
+  async artifactList() {
+    const listing = await store.list();
+    if (listing.generation === undefined) throw noConfig();
+    return listToWire(listing, listing.generation, copies.report());
+  },
+
+  async artifactPut({ params: { sha256 }, query: { generation }, body, log }) {
+    using _slot = puts.take();
+    await using writer = await store.beginWrite(sha256, generation, {
+      expectedSizeBytes: body.contentLength,
+    });
+    const sizeBytes = await writeAll(writer, body.chunks);
+    const result = await writer.commit();
+    log.info({ sha256, generation, size_bytes: sizeBytes, ...result }, 'artifact stored');
+    return result;
+  },
+
+  async artifactCopyFromDepot({ params: { sha256 }, query: { generation }, body: { depot_base_url } }) {
+    await copies.start({ sha256, generation, depotBaseUrl: depot_base_url });
+    return {};
+  },
+});
+
+/** While one chunk is on its way to the disks the next one is received. Resolves with the number of bytes. */
+const writeAll = async (writer: ArtifactWriter, chunks: AsyncIterable<Uint8Array>): Promise<number> => {
+  let sizeBytes = 0;
+  let before: Promise<void> = Promise.resolve();
+  for await (const chunk of chunks) {
+    await before;
+    sizeBytes += chunk.byteLength;
+    before = writer.write(chunk);
+    // Awaited in the next turn; until then its rejection must not count as unhandled.
+    before.catch(() => undefined);
+  }
+  await before;
+  return sizeBytes;
+};
+
+const noConfig = (): DepotError =>
+  new DepotError(
+    'NO_ARTIFACT_CONFIG',
+    'this sled was not told yet what to hold; Nexus does that at its next activation',
+  );
+
+const configFromWire = ({ generation, artifacts, sizes }: ArtifactConfigBody): ArtifactConfig => ({
+  generation,
+  artifacts: new Map(artifacts.map(hash => [hash, sizes?.[hash]])),
+});
+
+const configToWire = ({ generation, artifacts }: ArtifactConfig): ArtifactConfigBody => ({
+  generation,
+  artifacts: [...artifacts.keys()].sort(),
+  sizes: Object.fromEntries(
+    [...artifacts].filter(([, size]) => size !== undefined),
+  ) as ArtifactConfigBody['sizes'],
+});
+
+const listToWire = (
+  listing: StoreListing,
+  generation: NonNullable<StoreListing['generation']>,
+  report: CopyReport,
+): z.input<typeof ArtifactListResponse> => ({
+  generation,
+  list: Object.fromEntries(listing.artifacts),
+  config_digest: listing.configDigest,
+  incarnation_id: listing.incarnationId,
+  datasets: listing.datasets,
+  dataset_health: listing.datasetHealth.map(datasetToWire),
+  copies_in_flight: report.inFlight.map(copy => ({
+    sha256: copy.sha256,
+    depot_base_url: copy.depotBaseUrl,
+    received_bytes: copy.receivedBytes,
+    size_bytes: copy.sizeBytes,
+    time_started: isoTime(copy.timeMs),
+  })),
+  copies_completed_total: report.completedTotal,
+  copies_failed_total: report.failedTotal,
+  copies_failed: report.failed.map(copy => ({
+    sha256: copy.sha256,
+    depot_base_url: copy.depotBaseUrl,
+    error_code: copy.errorCode,
+    message: copy.message,
+    time: isoTime(copy.timeMs),
+  })),
+  deletions_total: listing.deletionsTotal,
+  deletions: listing.deletions.map(({ timeMs, ...deletion }) => ({ ...deletion, time: isoTime(timeMs) })),
+  deletions_deferred: [...listing.deletionsDeferred],
+  quarantined: listing.quarantined.map(({ sha256, datasetId, reason, timeMs }) => ({
+    sha256,
+    dataset_id: datasetId,
+    reason,
+    time: isoTime(timeMs),
+  })),
+});
+
+/** What is not known is left out. */
+export const datasetToWire = (health: DatasetHealth): WireDatasetHealth => ({
+  id: health.id ?? null,
+  path: health.path,
+  state: health.state,
+  quota_bytes: health.quotaBytes,
+  ...(health.message !== undefined && { message: health.message }),
+  ...(health.usedBytes !== undefined && { used_bytes: health.usedBytes }),
+  ...(health.freeBytes !== undefined && { free_bytes: health.freeBytes }),
+});

@@ -1,0 +1,127 @@
+/**
+ * The configuration of a sled agent, in two steps: the file as written ({@link SledAgentFile}), then what the
+ * agent works with ({@link SledAgentConfig}), in which nothing is optional that the agent needs.
+ */
+import { createHash } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
+import { SledId } from '../core/ids.ts';
+import { formatAddress, type ListenAddress, parseAddress } from '../http/listen.ts';
+import { DepotError } from '../lib/errors.ts';
+import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
+import { readTomlConfig } from '../lib/toml-config.ts';
+import { DEFAULT_MAX_ARTIFACT_BYTES, DEFAULT_MIN_FREE_BYTES, DEFAULT_QUOTA_BYTES } from './store/space.ts';
+import type { StoreSettings } from './store/store.ts';
+
+/** The published port of a sled agent's own API. */
+export const SLED_AGENT_PORT = 12345;
+
+const Bytes = z.int().min(1);
+const Count = z.int().min(1).max(1_024);
+
+export const SledAgentFile = z.strictObject({
+  /** Who this sled is for ever. Absent: made of `part` and `serial`, so that a wiped sled is the same sled. */
+  sled_id: SledId.optional(),
+  serial: z.string().min(1).max(256),
+  part: z.string().min(1).max(256).default('generic'),
+  revision: z.int().min(0).default(0),
+  /** The artifact API, for Nexus. */
+  listen: z.string().default(`127.0.0.1:${SLED_AGENT_PORT}`),
+  /** The Repo Depot, for other sleds. */
+  depot_listen: z.string().default(`127.0.0.1:${REPO_DEPOT_PORT}`),
+  /** The loopback rule does not apply: the network itself is trusted. */
+  insecure_listen: z.boolean().default(false),
+  /** Internal addresses of Nexus instances, tried in turn. */
+  nexus: z.array(z.string()).min(1).max(64),
+  /** One directory per disk; each has to exist. */
+  datasets: z.array(z.string().min(1)).min(1).max(64),
+  log_level: z.enum(LOG_LEVELS).default('info'),
+  /** Where the bound addresses are written once both servers listen, for whoever started this process. */
+  ready_file: z.string().min(1).optional(),
+  limits: z
+    .strictObject({
+      /** At once; more are told to come later (429). */
+      puts: Count.default(4),
+      copies: Count.default(4),
+      depot_reads: Count.default(32),
+      artifact_bytes: Bytes.default(DEFAULT_MAX_ARTIFACT_BYTES),
+      /** Of one dataset. */
+      quota_bytes: Bytes.default(DEFAULT_QUOTA_BYTES),
+      min_free_bytes: z.int().min(0).default(DEFAULT_MIN_FREE_BYTES),
+    })
+    .prefault({}),
+  intervals: z
+    .strictObject({
+      /** How often a sled that is registered says so again: a Nexus database may have been restored. */
+      registration_s: z.number().min(0.05).default(60),
+      /** How often datasets are looked at, and what a crash left behind is removed (B10). */
+      reconcile_s: z.number().min(0.05).default(300),
+      /** How long a body may make (almost) no progress (B13). */
+      stall_s: z.number().min(0.05).default(10),
+    })
+    .prefault({}),
+});
+
+export type SledAgentConfig = {
+  readonly sledId: SledId;
+  readonly baseboard: { readonly serial: string; readonly part: string; readonly revision: number };
+  readonly listen: ListenAddress;
+  readonly depotListen: ListenAddress;
+  readonly insecureListen: boolean;
+  /** Base URLs. */
+  readonly nexusUrls: readonly string[];
+  readonly store: StoreSettings;
+  readonly limits: { readonly puts: number; readonly copies: number; readonly depotReads: number };
+  readonly registrationPeriodMs: number;
+  readonly reconcilePeriodMs: number;
+  readonly stallTimeoutMs: number;
+  readonly logLevel: LogLevel;
+  readonly readyFile: string | undefined;
+};
+
+/** Relative paths are relative to the file. @throws `CONFIG_INVALID` naming the file and the key */
+export const readSledAgentConfig = async (path: string): Promise<SledAgentConfig> =>
+  resolveConfig(await readTomlConfig(path, SledAgentFile), path);
+
+export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string): SledAgentConfig => {
+  const { serial, part, revision, limits, intervals } = file;
+  const absolute = (relative: string): string => resolve(dirname(path), relative);
+  const address = (key: string, text: string): ListenAddress => parseAddress(text, `${path}: ${key}`);
+  const directories = file.datasets.map(absolute);
+  const twice = directories.find((directory, at) => directories.indexOf(directory) !== at);
+  if (twice !== undefined)
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${path}: datasets: ${twice} is listed twice, and two copies on one disk are one copy`,
+    );
+  return {
+    sledId: file.sled_id ?? derivedSledId(part, serial),
+    baseboard: { serial, part, revision },
+    listen: address('listen', file.listen),
+    depotListen: address('depot_listen', file.depot_listen),
+    insecureListen: file.insecure_listen,
+    nexusUrls: file.nexus.map((text, at) => `http://${formatAddress(address(`nexus.${at}`, text))}`),
+    store: {
+      directories,
+      quotaBytes: limits.quota_bytes,
+      minFreeBytes: limits.min_free_bytes,
+      maxArtifactBytes: limits.artifact_bytes,
+    },
+    limits: { puts: limits.puts, copies: limits.copies, depotReads: limits.depot_reads },
+    registrationPeriodMs: intervals.registration_s * 1_000,
+    reconcilePeriodMs: intervals.reconcile_s * 1_000,
+    stallTimeoutMs: intervals.stall_s * 1_000,
+    logLevel: file.log_level,
+    readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
+  };
+};
+
+/** A UUID of version 8 (RFC 9562, 5.8: made by a rule of one's own) from what is printed on the machine. */
+export const derivedSledId = (part: string, serial: string): SledId => {
+  const hex = createHash('sha256').update(`tuf-depot sled\n${part}\n${serial}\n`).digest('hex');
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return SledId.parse(
+    `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`,
+  );
+};

@@ -1,0 +1,184 @@
+/**
+ * Copies: one artifact from another sled's Repo Depot into the store, in the background.
+ *
+ *     request ─▶ writer ─▶ source begins to answer ─▶ 202 … chunks ─▶ commit ─▶ counted, or recorded as failed
+ *
+ * C1. The answer comes when the source has begun to send a file of the right length (P10), so that a dead
+ *     source is the requester's to replace; what happens later is in the list (B7).
+ * C2. At most one copy of a hash is under way; a second request joins the first.
+ * C3. A copy ends: its source has a deadline on progress (B13), and it is not retried here (P6).
+ * C4. The store checks the hash (G5): a source is believed nothing.
+ */
+import { depotArtifactUrl } from '../api/depot-api.ts';
+import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
+import type { ArtifactHash, Generation } from '../core/ids.ts';
+import type { ProgressDeadline } from '../http/progress.ts';
+import { type RawAnswer, rawGet } from '../http/raw-get.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { createSlots } from './slots.ts';
+import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
+
+export type CopyRequest = {
+  readonly sha256: ArtifactHash;
+  readonly generation: Generation;
+  readonly depotBaseUrl: string;
+};
+
+type Started = CopyRequest & { readonly timeMs: number };
+export type CopyProgress = Started & {
+  readonly receivedBytes: number;
+  readonly sizeBytes: number | undefined;
+};
+export type FailedCopy = CopyRequest & {
+  readonly timeMs: number;
+  readonly errorCode: string;
+  readonly message: string;
+};
+
+export type CopyReport = {
+  readonly inFlight: readonly CopyProgress[];
+  readonly completedTotal: number;
+  readonly failedTotal: number;
+  /** The last ones, oldest first, at most {@link MAX_LISTED_EVENTS}. */
+  readonly failed: readonly FailedCopy[];
+};
+
+/** Disposing aborts what is under way and waits for it. */
+export type Copies = AsyncDisposable & {
+  /** Resolves as C1 says. @throws `SLED_BUSY`, `COPY_SOURCE`, and what the store's `beginWrite` throws */
+  readonly start: (request: CopyRequest) => Promise<void>;
+  readonly report: () => CopyReport;
+};
+
+export type CopyDependencies = {
+  readonly store: Pick<ArtifactStore, 'beginWrite' | 'config'>;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly log: Logger;
+  /** How many at once. */
+  readonly limit: number;
+  readonly progress: ProgressDeadline;
+};
+
+type Copy = {
+  readonly request: Started;
+  receivedBytes: number;
+  sizeBytes: number | undefined;
+  readonly begun: Promise<void>;
+  readonly over: Promise<void>;
+};
+
+export const createCopies = ({ store, clock, log, limit, progress }: CopyDependencies): Copies => {
+  const stop = new AbortController();
+  const slots = createSlots(limit, 'copies');
+  const inFlight = new Map<ArtifactHash, Copy>();
+  const failed: FailedCopy[] = [];
+  let completedTotal = 0;
+  let failedTotal = 0;
+
+  const recordFailure = (request: CopyRequest, error: unknown): void => {
+    failedTotal += 1;
+    failed.push({
+      ...request,
+      timeMs: clock.nowMs(),
+      errorCode: errorCodeOf(error),
+      message: messageChain(error),
+    });
+    if (failed.length > MAX_LISTED_EVENTS) failed.shift();
+  };
+
+  /** From the writer to the commit; `begun` is resolved on the way. */
+  const run = async (copy: Copy, begun: PromiseWithResolvers<void>): Promise<void> => {
+    const { sha256, depotBaseUrl: source } = copy.request;
+    const startedMs = clock.nowMs();
+    try {
+      const expectedSizeBytes = store.config()?.artifacts.get(sha256);
+      await using writer = await store.beginWrite(sha256, copy.request.generation, { expectedSizeBytes });
+      using answer = await openSource(copy.request, expectedSizeBytes, { progress, signal: stop.signal });
+      copy.sizeBytes = answer.sizeBytes;
+      begun.resolve();
+      const { successful_writes } = await transfer(answer, writer, copy);
+      completedTotal += 1;
+      const elapsed_ms = clock.nowMs() - startedMs;
+      log.info(
+        { sha256, source, size_bytes: answer.sizeBytes, successful_writes, elapsed_ms },
+        'artifact copied',
+      );
+    } catch (error) {
+      recordFailure(copy.request, error);
+      log.warn({ sha256, source, received_bytes: copy.receivedBytes, err: error }, 'copy failed');
+      begun.reject(error);
+    }
+  };
+
+  return {
+    async start(request) {
+      const present = inFlight.get(request.sha256);
+      if (present !== undefined) return present.begun;
+      if (stop.signal.aborted) throw stop.signal.reason;
+      const slot = slots.take();
+      const begun = Promise.withResolvers<void>();
+      const over = Promise.withResolvers<void>();
+      const copy: Copy = {
+        request: { ...request, timeMs: clock.nowMs() },
+        receivedBytes: 0,
+        sizeBytes: undefined,
+        begun: begun.promise,
+        over: over.promise,
+      };
+      inFlight.set(request.sha256, copy);
+      run(copy, begun).finally(() => {
+        inFlight.delete(request.sha256);
+        slot[Symbol.dispose]();
+        over.resolve();
+      });
+      return begun.promise;
+    },
+    report: () => ({
+      inFlight: [...inFlight.values()].map(({ request, receivedBytes, sizeBytes }) => ({
+        ...request,
+        receivedBytes,
+        sizeBytes,
+      })),
+      completedTotal,
+      failedTotal,
+      failed,
+    }),
+    async [Symbol.asyncDispose]() {
+      stop.abort(new DepotError('SHUTTING_DOWN', 'this sled agent is stopping'));
+      await Promise.all([...inFlight.values()].map(({ over }) => over));
+    },
+  };
+};
+
+/** @throws `COPY_SOURCE` with the cause */
+const openSource = async (
+  { sha256, depotBaseUrl }: CopyRequest,
+  expectedSizeBytes: number | undefined,
+  options: { progress: ProgressDeadline; signal: AbortSignal },
+): Promise<RawAnswer> => {
+  const detail = { depot_base_url: depotBaseUrl };
+  let answer: RawAnswer;
+  try {
+    answer = await rawGet(depotArtifactUrl(depotBaseUrl, sha256), options);
+  } catch (cause) {
+    if (options.signal.aborted) throw cause;
+    throw new DepotError('COPY_SOURCE', `cannot copy ${sha256} from ${depotBaseUrl}`, { cause, detail });
+  }
+  if (expectedSizeBytes === undefined || answer.sizeBytes === expectedSizeBytes) return answer;
+  answer[Symbol.dispose]();
+  throw new DepotError(
+    'COPY_SOURCE',
+    `${depotBaseUrl} has ${answer.sizeBytes} bytes for ${sha256}, which has ${expectedSizeBytes}`,
+    { detail },
+  );
+};
+
+const transfer = async (answer: RawAnswer, writer: ArtifactWriter, copy: Copy) => {
+  await answer.consume(async chunk => {
+    copy.receivedBytes += chunk.byteLength;
+    await writer.write(chunk);
+  });
+  return writer.commit();
+};

@@ -1,0 +1,48 @@
+/** The process of a sled agent: configuration, log, start, and a clean end when the signal aborts. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { seededRng } from '../core/rng.ts';
+import { systemClock } from '../lib/clock.ts';
+import { unlinkDurably, writeFileDurably } from '../lib/durable-file.ts';
+import { createLogger } from '../lib/log.ts';
+import { startSledAgent } from './app.ts';
+import { readSledAgentConfig } from './config.ts';
+
+/** What the file named by `ready_file` says, as JSON. */
+export type SledAgentReady = {
+  readonly pid: number;
+  readonly sled_id: string;
+  readonly agent_address: string;
+  readonly depot_address: string;
+};
+
+/** Resolves when the signal has aborted and everything has ended. @throws `CONFIG_INVALID`, and as `startSledAgent` */
+export const runSledAgent = async ({
+  configPath,
+  signal,
+}: {
+  configPath: string;
+  signal: AbortSignal;
+}): Promise<void> => {
+  const config = await readSledAgentConfig(configPath);
+  const log = createLogger({ name: 'sled-agent', level: config.logLevel }).child({ sled_id: config.sledId });
+  const rng = seededRng(randomBytes(4).readUInt32LE());
+  const { readyFile } = config;
+  // What a process that was killed left behind must not be taken for this one's.
+  if (readyFile !== undefined) await unlinkDurably(readyFile);
+  {
+    await using agent = await startSledAgent(config, { clock: systemClock, rng, log });
+    const ready: SledAgentReady = {
+      pid: process.pid,
+      sled_id: config.sledId,
+      agent_address: agent.agentAddress,
+      depot_address: agent.depotAddress,
+    };
+    log.info(ready, 'sled agent listens');
+    if (readyFile !== undefined) await writeFileDurably(readyFile, `${JSON.stringify(ready)}\n`);
+    if (!signal.aborted) await once(signal, 'abort');
+    log.info('sled agent stops');
+  }
+  if (readyFile !== undefined) await unlinkDurably(readyFile);
+  log.info('sled agent stopped');
+};

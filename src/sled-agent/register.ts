@@ -1,0 +1,131 @@
+/**
+ * Registration: the sled tells a Nexus that it is there, and is told the floor below which it adopts no config.
+ *
+ *     start, change, period ─▶ Nexus addresses in turn ─▶ 204 + floor header ─▶ store.acceptFloor (P5)
+ *                                        └─ none answers ─▶ back-off
+ *
+ * N1. The registration's generation is the wall clock in milliseconds at the start of the process, and at
+ *     least one above what Nexus has on record: it rises from start to start without a file of its own, and a
+ *     clock that was set back cannot make a sled's new port be ignored for ever (S14).
+ * N2. A sled without a floor is one that deletes nothing and takes nothing; so a store that begins to wait
+ *     for one is a change, and registers at once.
+ */
+import { GENERATION_FLOOR_HEADER, type internalApi, type SledAgentInfo } from '../api/internal-api.ts';
+import { asGeneration, Generation, type SledId } from '../core/ids.ts';
+import type { Rng } from '../core/rng.ts';
+import type { ApiClient } from '../http/client.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DepotError, findDepotError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+
+export type NexusPeer = {
+  readonly url: string;
+  readonly client: Pick<ApiClient<typeof internalApi>, 'sledAgentGet' | 'sledAgentPut'>;
+};
+
+export type RegistrationDependencies = {
+  readonly sledId: SledId;
+  readonly peers: readonly NexusPeer[];
+  /** What there is to say now. */
+  readonly info: () => Omit<SledAgentInfo, 'generation'>;
+  readonly acceptFloor: (generation: Generation) => Promise<void>;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** Between registrations that went well. */
+  readonly periodMs: number;
+};
+
+export type Registration = {
+  /** Registers again and again; resolves when the signal aborts. */
+  readonly run: (options: { signal: AbortSignal }) => Promise<void>;
+  /** What is registered has changed: say so now. */
+  readonly changed: () => void;
+};
+
+const BACKOFF = { firstMs: 250, maxMs: 30_000 };
+
+export const createRegistration = (dependencies: RegistrationDependencies): Registration => {
+  const { peers, clock, rng, log, periodMs } = dependencies;
+  let generation: number | undefined;
+  let failures = 0;
+  let first = 0;
+  let isChanged = false;
+  let wake = new AbortController();
+
+  /** Asks one Nexus; see N1 for what is asked first. */
+  const registerWith = async ({ url, client }: NexusPeer, signal: AbortSignal): Promise<void> => {
+    generation ??= await firstGeneration(client, dependencies, signal);
+    const info = { ...dependencies.info(), generation: asGeneration(generation) };
+    const { headers } = await client.sledAgentPut(
+      { params: { sled_id: dependencies.sledId }, body: info },
+      { signal },
+    );
+    const floor = readFloor(headers[GENERATION_FLOOR_HEADER], url);
+    if (floor !== undefined) await dependencies.acceptFloor(floor);
+    log.info({ nexus: url, generation, floor }, 'registered with Nexus');
+  };
+
+  const registerAnywhere = async (signal: AbortSignal): Promise<boolean> => {
+    for (let turn = 0; turn < peers.length; turn += 1) {
+      const at = (first + turn) % peers.length;
+      try {
+        await registerWith(peers[at]!, signal);
+        first = at;
+        return true;
+      } catch (error) {
+        if (signal.aborted) return false;
+        log.warn({ nexus: peers[at]!.url, err: error }, 'Nexus did not take the registration');
+      }
+    }
+    return false;
+  };
+
+  const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
+    if (isChanged || signal.aborted) return;
+    wake = new AbortController();
+    await clock.sleep(ms, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined);
+  };
+
+  return {
+    async run({ signal }) {
+      while (!signal.aborted) {
+        if (isChanged && generation !== undefined) generation += 1;
+        isChanged = false;
+        const isRegistered = await registerAnywhere(signal);
+        failures = isRegistered ? 0 : failures + 1;
+        await pause(isRegistered ? periodMs : backoffMs(failures, BACKOFF, rng.next()), signal);
+      }
+    },
+    changed() {
+      isChanged = true;
+      wake.abort();
+    },
+  };
+};
+
+const firstGeneration = async (
+  client: NexusPeer['client'],
+  { sledId, clock }: RegistrationDependencies,
+  signal: AbortSignal,
+): Promise<number> => {
+  try {
+    const recorded = await client.sledAgentGet({ params: { sled_id: sledId } }, { signal });
+    return Math.max(clock.nowMs(), recorded.generation + 1);
+  } catch (error) {
+    if (findDepotError(error)?.code === 'NOT_FOUND') return clock.nowMs();
+    throw error;
+  }
+};
+
+/** A Nexus that is not ours sends no floor; nonsense in its place is an error. */
+const readFloor = (header: string | undefined, url: string): Generation | undefined => {
+  if (header === undefined) return undefined;
+  const parsed = Generation.safeParse(/^\d{1,16}$/.test(header) ? Number(header) : undefined);
+  if (parsed.success) return parsed.data;
+  throw new DepotError(
+    'PEER_BAD_ANSWER',
+    `${url} sent the generation floor ${JSON.stringify(header.slice(0, 40))}`,
+  );
+};
