@@ -11,7 +11,7 @@ import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseFormat } from '../core/release.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/metadata.ts';
 import { measureAll, writeRepositoryArchive } from './assemble.ts';
-import { measure } from './measure.ts';
+import { type Content, measure } from './measure.ts';
 import { buildRepository, type MeasuredContent } from './repository-files.ts';
 import {
   keysForAllRoles,
@@ -60,18 +60,21 @@ export type TestReleaseOptions = {
   readonly fileName?: string;
 };
 
-export type TestRelease = {
-  readonly path: string;
-  readonly sizeBytes: number;
-  /** Of the archive. */
-  readonly sha256: string;
-  /** The oldest root in the archive. */
+export type TestRepository = {
+  /** The oldest root in the repository, untampered. */
   readonly trustRoot: Uint8Array;
   readonly keys: RepositoryKeys;
   readonly systemVersion: string;
   readonly artifacts: readonly MadeArtifact[];
-  /** The archive's files after tampering, by entry name. */
+  /** Everything, after tampering, by the names that archive entries have. */
   readonly files: ReadonlyMap<string, Uint8Array>;
+};
+
+export type TestRelease = TestRepository & {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Of the archive. */
+  readonly sha256: string;
 };
 
 export type MadeArtifact = {
@@ -94,6 +97,13 @@ export const makeTestRelease = async (
   directory: string,
   options: TestReleaseOptions = {},
 ): Promise<TestRelease> => {
+  const repository = await makeTestRepository(options);
+  const path = join(directory, options.fileName ?? `release-${repository.systemVersion}.zip`);
+  return { ...repository, path, ...(await writeFiles(repository.files, path)) };
+};
+
+/** The same in memory, without an archive around it. */
+export const makeTestRepository = async (options: TestReleaseOptions = {}): Promise<TestRepository> => {
   const { systemVersion = '1.0.0', keys = keysForAllRoles([generateSigningKey()]) } = options;
   const inputs = (options.artifacts ?? DEFAULT_SIZES).map((artifact, index) =>
     makeArtifact(typeof artifact === 'number' ? { sizeBytes: artifact } : artifact, index, options),
@@ -112,22 +122,22 @@ export const makeTestRelease = async (
   });
   const files = new Map<string, Uint8Array>();
   for (const [name, bytes] of metadata) files.set(`${METADATA}${name}`, bytes);
-  for (const [name, { content }] of targets) {
-    assert('bytes' in content, 'test content is in memory');
-    files.set(`${TARGETS}${name}`, content.bytes);
-  }
+  for (const [name, { content }] of targets) files.set(`${TARGETS}${name}`, inMemory(content));
   options.tamper?.(files);
 
-  const path = join(directory, options.fileName ?? `release-${systemVersion}.zip`);
-  const made = artifacts.map(({ content: _, measured: { sha256, sizeBytes }, ...artifact }, index) => {
-    const bytes = inputs[index]?.bytes;
-    assert(bytes !== undefined);
-    return { ...artifact, sha256, sizeBytes, bytes };
-  });
   const [trustRoot] = rootChain;
   assert(trustRoot !== undefined, 'a root chain has a first root');
-  return { path, ...(await writeFiles(files, path)), trustRoot, keys, systemVersion, artifacts: made, files };
+  const made = artifacts.map(({ content, measured: { sha256, sizeBytes }, ...artifact }) => ({
+    ...artifact,
+    sha256,
+    sizeBytes,
+    bytes: inMemory(content),
+  }));
+  return { trustRoot, keys, systemVersion, artifacts: made, files };
 };
+
+const inMemory = (content: Content): Uint8Array =>
+  'bytes' in content ? content.bytes : assert.fail('test content is in memory');
 
 /** For `tamper`: turns one bit of a file over. */
 export const flipBit = (files: Map<string, Uint8Array>, name: string, bit = 0): void => {

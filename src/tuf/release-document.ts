@@ -8,14 +8,15 @@
  * A v1 artifact gets the tags `kind` and `name`, and composite artifacts stay whole: what a machine does with
  * one is its own affair. A repository without a document says in its signed targets metadata, in the member
  * `x-tuf-depot: { system_version, metadata? }`, which release it is; one that does not is `0.0.0-targets.N`
- * with the version of its targets metadata. There an artifact's version is that version too, unless its
- * `custom` field holds `x-tuf-depot: { version?, tags? }`.
+ * with the version of its targets metadata. Version and tags of an artifact may stand in its `custom` field, as
+ * `x-tuf-depot: { version?, tags? }`. Without, its version is the beginning of its hash: a version is a fact about
+ * the bytes, and an artifact that two releases share has one.
  */
 import type { ReleaseFormat } from '../core/release.ts';
 import { type Fields, fieldsOf } from './fields.ts';
 import type { Targets } from './metadata.ts';
 import { parseStrictJson } from './strict-json.ts';
-import type { Target } from './targets.ts';
+import type { Hashes, Target } from './targets.ts';
 
 /** What a document lists, before it is compared with the signed targets. */
 export type DocumentedArtifact = {
@@ -91,11 +92,11 @@ export const documentOfPlainTargets = (targets: Targets): ReleaseDocument => {
   return {
     what,
     systemVersion: extension?.string('system_version') ?? `0.0.0-targets.${targets.version}`,
-    artifacts: Array.from(targets.targets, ([targetName, { custom }]) => {
+    artifacts: Array.from(targets.targets, ([targetName, { custom, hashes }]) => {
       const own = custom?.has(EXTENSION) ? custom.fields(EXTENSION) : undefined;
       return {
         targetName,
-        version: own?.has('version') ? own.string('version') : String(targets.version),
+        version: own?.has('version') ? own.string('version') : versionOf(hashes),
         tags: own?.has('tags') ? own.stringRecord('tags') : { kind: 'target', name: targetName },
         fields: own ?? signed,
       };
@@ -103,3 +104,8 @@ export const documentOfPlainTargets = (targets: Targets): ReleaseDocument => {
     metadata: extension?.has('metadata') ? extension.stringRecord('metadata') : {},
   };
 };
+
+const VERSION_DIGITS = 16;
+
+/** A target without a SHA-256 is no artifact, and is refused when the document is compared with the targets. */
+const versionOf = ({ sha256, sha512 }: Hashes): string => (sha256 ?? sha512 ?? '').slice(0, VERSION_DIGITS);

@@ -10,7 +10,7 @@
  *     against an old root as if the newer ones did not exist.
  * W3. Everything read is bounded: bytes a file, and roots a chain.
  */
-import { DepotError } from '../lib/errors.ts';
+import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type FileMeta, MAX_METADATA_BYTES, type TopLevelRole } from './metadata.ts';
 import {
   createTrustedSet,
@@ -59,7 +59,8 @@ export const verifyRepository = async <Id extends string>(
   for (const { id, bytes } of trustRoots) {
     const policy = { nowMs, allowExpired, allowRollback, trustedVersions: rollback?.(id) };
     try {
-      return { ...(await verifyAgainst(source, bytes, policy)), trustRootId: id };
+      const set = startFrom(id, bytes, policy);
+      return { ...(await updateFrom(source, set)), trustRootId: id };
     } catch (error) {
       if (!isRefusalByRoot(error)) throw error;
       refusals.push({ id, error });
@@ -68,12 +69,16 @@ export const verifyRepository = async <Id extends string>(
   throw nobodyVouches(refusals);
 };
 
-const verifyAgainst = async (
-  source: MetadataSource,
-  trustRoot: Uint8Array,
-  policy: TrustPolicy,
-): Promise<TrustedMetadata> => {
-  const set = createTrustedSet(trustRoot, policy);
+const startFrom = (id: string, trustRoot: Uint8Array, policy: TrustPolicy): TrustedSet => {
+  try {
+    return createTrustedSet(trustRoot, policy);
+  } catch (cause) {
+    if (isRefusalByRoot(cause)) throw cause;
+    throw new DepotError(errorCodeOf(cause), `the trust root ${id} cannot be used; delete it`, { cause });
+  }
+};
+
+const updateFrom = async (source: MetadataSource, set: TrustedSet): Promise<TrustedMetadata> => {
   await walkRoots(set, source);
   const { consistentSnapshot } = set.root();
   const listed = (role: TopLevelRole, { version, lengthBytes }: FileMeta): Promise<Uint8Array> =>
@@ -91,12 +96,12 @@ const verifyAgainst = async (
 
 const walkRoots = async (set: TrustedSet, source: MetadataSource): Promise<void> => {
   const first = set.root().version;
-  const newest = Math.max(0, ...rootVersions(source));
+  const newest = rootVersions(source).at(-1) ?? 0;
   for (;;) {
     const version = set.root().version + 1;
     const bytes = await source.read(`${version}.root.json`, MAX_METADATA_BYTES.root);
     if (bytes === undefined) break;
-    if (version - first >= MAX_ROOTS) {
+    if (version - first > MAX_ROOTS) {
       throw new DepotError('METADATA_INVALID', `the chain of roots goes on after ${MAX_ROOTS}, the limit`);
     }
     set.updateRoot(bytes);
