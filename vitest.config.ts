@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Two workers: the tests start real processes of their own, and a developer's machine has other work.
 export default defineConfig({
   test: {
+    globalSetup: ['test/postgres-for-tests.ts'],
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,

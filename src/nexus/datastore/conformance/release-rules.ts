@@ -1,0 +1,446 @@
+/** What every datastore keeps for releases and the wanted set. */
+import { describe, expect, test } from 'vitest';
+import { FIRST_GENERATION, NexusId, RepoId } from '../../../core/ids.ts';
+import { wantedSetDigest } from '../wanted-set.ts';
+import {
+  artifact,
+  hashOf,
+  insertTrustRoot,
+  newId,
+  type OpenDatastore,
+  uploadOf,
+  version,
+  wait,
+} from './fixtures.ts';
+
+export const releaseRules = (open: OpenDatastore): void => {
+  describe('recording a release', () => {
+    test('S3: inserts it with its artifacts and this upload as a local repo', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const release = uploadOf(root, '1.0.0', ['a', 'bb'], { metadata: { channel: 'stable' } });
+      const outcome = await datastore.releaseInsert(release, wait);
+      expect(outcome).toMatchObject({ status: 'inserted', generation: 2 });
+      expect(outcome.repo).toEqual({
+        id: release.repoId,
+        systemVersion: '1.0.0',
+        hash: release.hash,
+        hashKind: 'archive',
+        fileName: 'repo-1.0.0.zip',
+        timeCreatedMs: expect.any(Number),
+        timePrunedMs: null,
+        artifactCount: 2,
+        totalSizeBytes: 3,
+      });
+      const { items } = await datastore.repoArtifacts(release.repoId, { limit: 10 }, wait);
+      expect(items).toEqual(release.description.artifacts);
+      expect(await datastore.localRepoList(wait)).toMatchObject([
+        { uploadId: release.uploadId, nexusId: release.nexusId, repoId: release.repoId },
+      ]);
+      expect(await datastore.repoGetByHash(release.hash, wait)).toEqual(outcome.repo);
+      expect(await datastore.repoGetByVersion(version('1.0.0'), wait)).toEqual(outcome.repo);
+    });
+
+    test('S3: one that is recorded already exists, keeps its id, and is a local repo of this upload too', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const first = uploadOf(root, '1.0.0', ['a']);
+      const again = uploadOf(root, '1.0.0', ['a']);
+      await datastore.releaseInsert(first, wait);
+      const outcome = await datastore.releaseInsert(again, wait);
+      expect(outcome).toMatchObject({ status: 'already_exists', generation: 2, repo: { id: first.repoId } });
+      const local = await datastore.localRepoList(wait);
+      expect(new Set(local.map(({ uploadId }) => uploadId))).toEqual(
+        new Set([first.uploadId, again.uploadId]),
+      );
+      expect(await datastore.localRepoList({ ...wait, nexusId: again.nexusId })).toMatchObject([
+        { uploadId: again.uploadId, repoId: first.repoId },
+      ]);
+    });
+
+    test('P4: the same insert again, ids and all, answers as the first time and changes nothing', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a'], { overrides: ['expired'] });
+      const first = await datastore.releaseInsert(release, wait);
+      expect(await datastore.releaseInsert(release, wait)).toEqual(first);
+      expect(await datastore.localRepoList(wait)).toHaveLength(1);
+    });
+
+    test('P4: the same insert again after a deletion does not bring the release back', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      await datastore.releaseInsert(release, wait);
+      await datastore.repoPrune(version('1.0.0'), wait);
+      await datastore.releaseInsert(release, wait);
+      expect(await datastore.repoGetByVersion(version('1.0.0'), wait)).toBeUndefined();
+    });
+
+    test('one file in two roles is two artifacts and one wanted hash', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const roles = [
+        artifact('x', { tags: { kind: 'host' } }),
+        artifact('x', { tags: { kind: 'trampoline' } }),
+        artifact('x', { tags: {}, targetName: 'copy-of-x.tar' }),
+      ];
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', roles);
+      const { repo } = await datastore.releaseInsert(release, wait);
+      expect(repo).toMatchObject({ artifactCount: 3, totalSizeBytes: 1 });
+      expect((await datastore.repoArtifacts(repo.id, { limit: 10 }, wait)).items).toEqual(roles);
+      expect([...(await datastore.wantedSet(wait)).artifacts]).toEqual([[hashOf('x'), 1]]);
+      expect((await datastore.artifactRoles(hashOf('x'), wait)).map(role => role.artifact)).toEqual(roles);
+    });
+
+    test('a release without artifacts is recorded and wants nothing', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', []);
+      expect(await datastore.releaseInsert(release, wait)).toMatchObject({
+        status: 'inserted',
+        generation: FIRST_GENERATION,
+      });
+    });
+
+    test('a trust root that was deleted during the verification records nothing', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      await datastore.trustRootDelete(root, wait);
+      await expect(datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait)).rejects.toMatchObject({
+        code: 'NO_TRUST_ROOT',
+      });
+      expect(await datastore.repoGetByVersion(version('1.0.0'), wait)).toBeUndefined();
+    });
+
+    test('B3: accepted versions are remembered and never fall, whatever order uploads commit in', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      expect((await datastore.trustRootGet(root, wait))?.trustedVersions).toBeNull();
+      const newer = { root: 1, timestamp: 9, snapshot: 4, targets: 4 };
+      const older = { root: 2, timestamp: 3, snapshot: 3, targets: 3 };
+      await datastore.releaseInsert(uploadOf(root, '2.0.0', ['b'], { trustedVersions: newer }), wait);
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a'], { trustedVersions: older }), wait);
+      expect((await datastore.trustRootGet(root, wait))?.trustedVersions).toEqual({ ...newer, root: 2 });
+    });
+  });
+
+  describe('conflicts change nothing and name both sides:', () => {
+    const conflict = async (
+      first: Parameters<typeof uploadOf> extends [unknown, ...infer Rest] ? Rest : never,
+      second: Parameters<typeof uploadOf> extends [unknown, ...infer Rest] ? Rest : never,
+    ) => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      await datastore.releaseInsert(uploadOf(root, ...first), wait);
+      const before = await datastore.wantedSet(wait);
+      const error = await datastore.releaseInsert(uploadOf(root, ...second), wait).then(
+        () => undefined,
+        (reason: Error & { code: string }) => reason,
+      );
+      expect(await datastore.wantedSet(wait)).toEqual(before);
+      expect(await datastore.localRepoList(wait)).toHaveLength(1);
+      return error;
+    };
+
+    test('a version with other artifacts', async () => {
+      const error = await conflict(['1.0.0', ['a', 'b']], ['1.0.0', ['a', 'c']]);
+      expect(error).toMatchObject({ code: 'RELEASE_CONFLICT' });
+      expect(error?.message).toContain(`only in the upload (such as c.tar, ${hashOf('c')})`);
+      expect(error?.message).toContain(`only in the recorded one (such as b.tar, ${hashOf('b')})`);
+    });
+
+    test('a version with other metadata', async () => {
+      const error = await conflict(
+        ['1.0.0', ['a'], { metadata: { channel: 'beta' } }],
+        ['1.0.0', ['a'], { metadata: { channel: 'stable' } }],
+      );
+      expect(error).toMatchObject({ code: 'RELEASE_CONFLICT' });
+      expect(error?.message).toContain('channel=beta');
+      expect(error?.message).toContain('stable');
+    });
+
+    test('a version with another archive', async () => {
+      const error = await conflict(['1.0.0', ['a']], ['1.0.0', ['a'], { hash: hashOf('zipped again') }]);
+      expect(error).toMatchObject({ code: 'RELEASE_CONFLICT' });
+      expect(error?.message).toContain(hashOf('zipped again'));
+    });
+
+    test('an archive under another version', async () => {
+      const error = await conflict(
+        ['1.0.0', ['a'], { hash: hashOf('zip') }],
+        ['2.0.0', ['a'], { hash: hashOf('zip') }],
+      );
+      expect(error).toMatchObject({ code: 'RELEASE_CONFLICT' });
+      expect(error?.message).toContain('1.0.0');
+      expect(error?.message).toContain('2.0.0');
+    });
+
+    test('a hash with another version, in an earlier release or in the same', async () => {
+      const [one, two] = [artifact('a', { version: '1.0' }), artifact('a', { version: '2.0', tags: {} })];
+      for (const error of [
+        await conflict(['1.0.0', [one]], ['2.0.0', [two]]),
+        await conflict(['1.0.0', []], ['2.0.0', [one, two]]),
+      ]) {
+        expect(error).toMatchObject({ code: 'ARTIFACT_CONFLICT' });
+        expect(error?.message).toContain(`artifact ${hashOf('a')} has version 2.0`);
+        expect(error?.message).toContain('version 1.0');
+      }
+    });
+
+    test('a hash with another length', async () => {
+      const error = await conflict(['1.0.0', [artifact('a')]], ['2.0.0', [artifact('a', { sizeBytes: 7 })]]);
+      expect(error).toMatchObject({ code: 'ARTIFACT_CONFLICT' });
+      expect(error?.message).toContain('7 bytes');
+    });
+
+    test('S18: a repository that came over HTTP and then as an archive is one release', async () => {
+      const error = await conflict(
+        ['1.0.0', ['a'], { hash: hashOf('targets.json'), hashKind: 'targets' }],
+        ['3.0.0', ['a'], { hash: hashOf('targets.json'), hashKind: 'targets' }],
+      );
+      expect(error).toMatchObject({ code: 'RELEASE_CONFLICT' });
+      await using opened = await open();
+      const root = await insertTrustRoot(opened.datastore);
+      const fetched = uploadOf(root, '1.0.0', ['a'], { hash: hashOf('targets.json'), hashKind: 'targets' });
+      await opened.datastore.releaseInsert(fetched, wait);
+      const outcome = await opened.datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait);
+      expect(outcome).toMatchObject({ status: 'already_exists', repo: { hashKind: 'targets' } });
+    });
+
+    test('K1: a deleted release keeps its version to itself', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait);
+      await datastore.repoPrune(version('1.0.0'), wait);
+      await expect(datastore.releaseInsert(uploadOf(root, '1.0.0', ['b']), wait)).rejects.toMatchObject({
+        code: 'RELEASE_CONFLICT',
+      });
+    });
+  });
+
+  describe('the generation', () => {
+    test('B4: rises exactly when the wanted set changes', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const insert = async (...release: [string, string[]]) =>
+        (await datastore.releaseInsert(uploadOf(root, ...release), wait)).generation;
+      const prune = async (text: string) => (await datastore.repoPrune(version(text), wait)).generation;
+      expect((await datastore.currentGeneration(wait)).generation).toBe(1);
+      expect(await insert('1.0.0', ['a', 'b'])).toBe(2);
+      expect(await insert('1.0.0', ['a', 'b'])).toBe(2); // already exists
+      expect(await insert('2.0.0', ['a'])).toBe(2); // nothing that is not wanted yet
+      expect(await insert('3.0.0', ['c'])).toBe(3);
+      expect(await prune('2.0.0')).toBe(3); // 1.0.0 still lists a
+      expect(await prune('1.0.0')).toBe(4);
+      expect(await insert('4.0.0', ['a', 'b'])).toBe(5); // known, but from a deleted release only
+      expect(await prune('4.0.0')).toBe(6);
+      expect(await insert('1.0.0', ['a', 'b'])).toBe(7); // deleted, and back
+    });
+
+    test('S8: stands beside the digest of the set that is read with it', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const first = uploadOf(root, '2.0.0', ['a', 'b']);
+      const second = uploadOf(root, '10.0.0-rc.1', ['b', 'ccc']);
+      for (const release of [second, first]) await datastore.releaseInsert(release, wait);
+      const wanted = await datastore.wantedSet(wait);
+      expect(wanted.generation).toBe(3);
+      expect(wanted.digest).toBe(wantedSetDigest(['a', 'b', 'ccc'].map(hashOf)));
+      expect(wanted.artifacts).toEqual(
+        new Map([
+          [hashOf('a'), 1],
+          [hashOf('b'), 1],
+          [hashOf('ccc'), 3],
+        ]),
+      );
+      expect(wanted.releases).toEqual([
+        {
+          repoId: first.repoId,
+          systemVersion: '2.0.0',
+          timeCreatedMs: expect.any(Number),
+          artifacts: new Set(['a', 'b'].map(hashOf)),
+        },
+        {
+          repoId: second.repoId,
+          systemVersion: '10.0.0-rc.1',
+          timeCreatedMs: expect.any(Number),
+          artifacts: new Set(['b', 'ccc'].map(hashOf)),
+        },
+      ]);
+      const { generation, digest } = wanted;
+      expect(await datastore.currentGeneration(wait)).toEqual({ generation, digest });
+    });
+  });
+
+  describe('deleting a release', () => {
+    test('S21: takes it out of the wanted set and of lists, and keeps its history', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      await datastore.releaseInsert(release, wait);
+      expect(await datastore.repoPrune(version('1.0.0'), wait)).toEqual({ generation: 3 });
+      expect((await datastore.wantedSet(wait)).artifacts.size).toBe(0);
+      expect((await datastore.repoList({ limit: 10, sortBy: 'version_ascending' }, wait)).items).toEqual([]);
+      const pruned = await datastore.repoGetByVersion(version('1.0.0'), { ...wait, includePruned: true });
+      expect(pruned?.timePrunedMs).toEqual(expect.any(Number));
+      expect(await datastore.repoGetByHash(release.hash, wait)).toEqual(pruned);
+      expect(await datastore.artifactRoles(hashOf('a'), wait)).toMatchObject([{ repo: pruned }]);
+      expect(await datastore.localRepoList(wait)).toHaveLength(1);
+    });
+
+    test('one that is absent or deleted already is NOT_FOUND', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const prune = () => datastore.repoPrune(version('1.0.0'), wait);
+      await expect(prune()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      await datastore.releaseInsert(uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']), wait);
+      await prune();
+      await expect(prune()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    });
+
+    test('P3: uploaded again it comes back under its old id', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const first = uploadOf(root, '1.0.0', ['a']);
+      await datastore.releaseInsert(first, wait);
+      await datastore.repoPrune(version('1.0.0'), wait);
+      const outcome = await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait);
+      expect(outcome).toMatchObject({
+        status: 'already_exists',
+        generation: 4,
+        repo: { id: first.repoId, timePrunedMs: null },
+      });
+      expect((await datastore.wantedSet(wait)).artifacts.has(hashOf('a'))).toBe(true);
+    });
+  });
+
+  describe('dropping a local repo', () => {
+    test('P1: drops at the planned generation, and then it is absent', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const { uploadId, nexusId, ...release } = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      const { generation } = await datastore.releaseInsert({ uploadId, nexusId, ...release }, wait);
+      const drop = { uploadId, nexusId, plannedGeneration: generation };
+      expect(await datastore.localRepoDrop({ ...drop, nexusId: newId(NexusId) }, wait)).toEqual({
+        kind: 'absent',
+      });
+      expect(await datastore.localRepoDrop(drop, wait)).toEqual({ kind: 'dropped' });
+      expect(await datastore.localRepoDrop(drop, wait)).toEqual({ kind: 'absent' });
+      expect(await datastore.localRepoList(wait)).toEqual([]);
+    });
+
+    test('P1: keeps it when the generation is another than planned, and says why', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const release = uploadOf(root, '1.0.0', ['a']);
+      const { generation } = await datastore.releaseInsert(release, wait);
+      await datastore.releaseInsert(uploadOf(root, '2.0.0', ['b']), wait);
+      const { uploadId, nexusId } = release;
+      const outcome = await datastore.localRepoDrop(
+        { uploadId, nexusId, plannedGeneration: generation },
+        wait,
+      );
+      expect(outcome).toEqual({
+        kind: 'kept',
+        reason: 'release 1.0.0 was counted at generation 2, and the generation is 3 now',
+      });
+      expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
+    });
+
+    test('P1: drops one whose release was deleted, at whatever generation', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      const { generation } = await datastore.releaseInsert(release, wait);
+      await datastore.repoPrune(version('1.0.0'), wait);
+      const { uploadId, nexusId } = release;
+      const drop = { uploadId, nexusId, plannedGeneration: generation };
+      expect(await datastore.localRepoDrop(drop, wait)).toEqual({ kind: 'dropped' });
+    });
+
+    test('P4: a row without an archive is forgotten, by its own Nexus only', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      await datastore.releaseInsert(release, wait);
+      await datastore.localRepoForget(release.uploadId, newId(NexusId), wait);
+      expect(await datastore.localRepoList(wait)).toHaveLength(1);
+      await datastore.localRepoForget(release.uploadId, release.nexusId, wait);
+      expect(await datastore.localRepoList(wait)).toEqual([]);
+    });
+  });
+
+  describe('pages', () => {
+    test('releases sort as semantic versions do, both ways, page by page', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const ordered = [
+        '1.0.0-alpha',
+        '1.0.0-rc.2',
+        '1.0.0-rc.10',
+        '1.0.0',
+        '1.2.0',
+        '1.10.0',
+        '10.0.0',
+        '10.0.0+b',
+      ];
+      for (const text of [...ordered].sort()) {
+        await datastore.releaseInsert(uploadOf(root, text, [text]), wait);
+      }
+      for (const [sortBy, expected] of [
+        ['version_ascending', ordered],
+        ['version_descending', ordered.toReversed()],
+      ] as const) {
+        const seen: string[] = [];
+        let pageToken: string | undefined;
+        do {
+          const page = await datastore.repoList({ limit: 3, sortBy, pageToken }, wait);
+          seen.push(...page.items.map(({ systemVersion }) => systemVersion));
+          pageToken = page.nextPage;
+        } while (pageToken !== undefined);
+        expect(seen).toEqual(expected);
+      }
+    });
+
+    test('S14: artifacts of one hash are not lost at the edge of a page', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const roles = Array.from({ length: 5 }, (_, index) => artifact('x', { tags: { role: String(index) } }));
+      const { repo } = await datastore.releaseInsert(
+        uploadOf(await insertTrustRoot(datastore), '1.0.0', roles),
+        wait,
+      );
+      const first = await datastore.repoArtifacts(repo.id, { limit: 2 }, wait);
+      const second = await datastore.repoArtifacts(repo.id, { limit: 2, pageToken: first.nextPage }, wait);
+      const third = await datastore.repoArtifacts(repo.id, { limit: 2, pageToken: second.nextPage }, wait);
+      expect([...first.items, ...second.items, ...third.items]).toEqual(roles);
+      expect(third.nextPage).toBeUndefined();
+      expect((await datastore.repoArtifacts(newId(RepoId), { limit: 2 }, wait)).items).toEqual([]);
+    });
+
+    test('a page token that no page gave is refused', async () => {
+      await using opened = await open();
+      const page = { limit: 1, pageToken: 'nonsense' };
+      for (const call of [
+        opened.datastore.repoList({ ...page, sortBy: 'version_ascending' }, wait),
+        opened.datastore.trustRootList(page, wait),
+        opened.datastore.sledList(page, wait),
+        opened.datastore.repoArtifacts(newId(RepoId), page, wait),
+      ]) {
+        await expect(call).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+      }
+    });
+  });
+};

@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { migrateDatabase, readMigrations } from './migrate.ts';
+import { SCHEMA_VERSION } from './schema-version.ts';
+import { createTestDatabase, type TestDatabase } from './test-database.ts';
+
+const { signal } = new AbortController();
+const schemaFile = new URL('../../../schema/schema.sql', import.meta.url);
+
+const migrate = (database: TestDatabase) =>
+  migrateDatabase({ connection: database.connection, log: silentLogger, signal });
+
+/** Everything that makes a schema: columns, constraints and indexes, and the rows that it starts with. */
+const describeSchema = async (database: TestDatabase) => ({
+  columns: await database.query(`
+    SELECT table_name, column_name, data_type, is_nullable, column_default
+    FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2`),
+  constraints: await database.query(`
+    SELECT conrelid::regclass::text AS table_name, conname, pg_get_constraintdef(oid) AS definition
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2`),
+  indexes: await database.query(
+    `SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2`,
+  ),
+  generation: await database.query('SELECT * FROM tuf_generation'),
+  version: await database.query('SELECT singleton, version FROM schema_version'),
+  targets: await database.query('SELECT generation, tuf_repo_id FROM target_release'),
+});
+
+describe('migrations', () => {
+  let migrated: TestDatabase;
+  beforeAll(async () => {
+    migrated = await createTestDatabase();
+  });
+  afterAll(() => migrated[Symbol.asyncDispose]());
+
+  test('S14: all migrations together make the schema of schema.sql', async () => {
+    await using whole = await createTestDatabase({ migrated: false });
+    await whole.query(await readFile(schemaFile, 'utf8'));
+    expect(await describeSchema(migrated)).toEqual(await describeSchema(whole));
+  });
+
+  test('are numbered from 1 without a gap, up to the version that Nexus needs', async () => {
+    const migrations = await readMigrations();
+    expect(migrations.map(({ version }) => version)).toEqual(migrations.map((_, index) => index + 1));
+    expect(migrations.at(-1)?.version).toBe(SCHEMA_VERSION);
+  });
+
+  test('are one statement each, which may run again and then changes nothing', async () => {
+    await using twice = await createTestDatabase({ migrated: false });
+    for (const { statement } of await readMigrations()) {
+      const [, ...more] = statement
+        .replaceAll(/^--.*$/gm, '')
+        .trim()
+        .split(';')
+        .slice(0, -1);
+      expect(more).toEqual([]);
+      await twice.query(statement);
+      await twice.query(statement);
+    }
+    await twice.query('UPDATE schema_version SET version = $1', [SCHEMA_VERSION]);
+    expect(await describeSchema(twice)).toEqual(await describeSchema(migrated));
+  });
+
+  test('run again after a crash between a statement and the writing of its number', async () => {
+    await using database = await createTestDatabase();
+    await database.query('UPDATE schema_version SET version = version - 3');
+    expect(await migrate(database)).toEqual({ from: SCHEMA_VERSION - 3, to: SCHEMA_VERSION });
+    expect(await describeSchema(database)).toEqual(await describeSchema(migrated));
+  });
+
+  test('take turns when several run at once', async () => {
+    await using database = await createTestDatabase({ migrated: false });
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => migrate(database)));
+    expect(outcomes.map(({ to }) => to)).toEqual(Array(5).fill(SCHEMA_VERSION));
+    expect(await describeSchema(database)).toEqual(await describeSchema(migrated));
+  });
+
+  test('S14: give sleds from before the port the only one that they can listen on', async () => {
+    await using database = await createTestDatabase({ migrated: false });
+    for (const { version, statement } of await readMigrations()) {
+      if (version === 17) {
+        await database.query(`INSERT INTO sled (id, sled_agent_address, role, serial, part, revision,
+          usable_hardware_threads, usable_physical_ram_bytes, reservoir_size_bytes, cpu_family,
+          registration_generation, decommissioned) VALUES ('11111111-1111-4111-8111-111111111111',
+          '127.0.0.1:12345', 'gimlet', 's', 'p', 1, 1, 1, 1, 'unknown', 1, false)`);
+      }
+      await database.query(statement);
+    }
+    expect(await database.query('SELECT repo_depot_port FROM sled')).toEqual([{ repo_depot_port: 12348 }]);
+    for (const port of [0, 65_536]) {
+      await expect(database.query('UPDATE sled SET repo_depot_port = $1', [port])).rejects.toThrow(
+        'sled_repo_depot_port_valid',
+      );
+    }
+  });
+});
+
+describe('a schema of another version', () => {
+  test('S14: an older one is refused, naming both versions and the command', async () => {
+    await using database = await createTestDatabase();
+    await database.query('UPDATE schema_version SET version = 7');
+    await expect(database.openDatastore()).rejects.toMatchObject({
+      code: 'SCHEMA_VERSION',
+      message: `the database has schema version 7, this tuf-depot needs ${SCHEMA_VERSION}: run tuf-depot db migrate`,
+    });
+  });
+
+  test('S14: an empty database is refused, and not migrated by the way', async () => {
+    await using database = await createTestDatabase({ migrated: false });
+    await expect(database.openDatastore()).rejects.toMatchObject({
+      code: 'SCHEMA_VERSION',
+      detail: { found: 0, needed: SCHEMA_VERSION },
+    });
+    expect(await database.query("SELECT 1 FROM pg_tables WHERE schemaname = 'public'")).toEqual([]);
+  });
+
+  test('S14: a newer one is refused by Nexus and by db migrate alike', async () => {
+    await using database = await createTestDatabase();
+    await database.query('UPDATE schema_version SET version = 999');
+    await expect(database.openDatastore()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
+    await expect(migrate(database)).rejects.toMatchObject({
+      code: 'SCHEMA_VERSION',
+      message: expect.stringContaining('newer tuf-depot'),
+    });
+  });
+});

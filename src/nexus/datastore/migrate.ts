@@ -1,0 +1,124 @@
+/**
+ * Brings a database to this schema version: `tuf-depot db migrate`, and nothing else, runs it.
+ *
+ *     lock the row of schema_version ─▶ run the next file on a second connection ─▶ write its number ─▶ unlock
+ *
+ * V1. A file is one statement that may run again: a crash before its number is written repeats it. It is not in
+ *     one transaction with that number, since CockroachDB takes no schema and data changes together.
+ * V2. The row lock makes concurrent runs take turns, one file at a time, whatever the engine.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import type pg from 'pg';
+import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { createMigrationClient } from './connection.ts';
+import { readSchemaVersion, requireSchemaVersion, SCHEMA_VERSION } from './schema-version.ts';
+import { classifySqlError, refused, sqlState, unavailable } from './sql-errors.ts';
+
+const MIGRATIONS_DIRECTORY = new URL('../../../schema/migrations/', import.meta.url);
+const FILE_NAME = /^(\d{3})-[a-z0-9-]+\.sql$/;
+/** The table and the row that the lock is on; they have to be there before it can be taken. */
+const UNLOCKED_MIGRATIONS = 2;
+/** Two runs may make the first table at the same moment; the loser looks again. */
+const CREATED_MEANWHILE_STATES = ['23505', '42P07', '40001'];
+const MAX_BOOTSTRAP_ATTEMPTS = 10;
+const MAX_STEP_CONFLICTS = 100;
+
+export type Migration = { readonly version: number; readonly name: string; readonly statement: string };
+
+export const readMigrations = async (): Promise<Migration[]> => {
+  const names = (await readdir(MIGRATIONS_DIRECTORY)).filter(name => FILE_NAME.test(name)).sort();
+  return await Promise.all(
+    names.map(async name => ({
+      version: Number(name.slice(0, 3)),
+      name,
+      statement: await readFile(new URL(name, MIGRATIONS_DIRECTORY), 'utf8'),
+    })),
+  );
+};
+
+/**
+ * Runs what the database has not had yet. Safe to run at once from several places, and again after a crash.
+ *
+ * @returns the schema versions before and after; 0 stands for an empty database
+ * @throws `SCHEMA_VERSION` when a newer tuf-depot migrated it; `DATABASE_UNAVAILABLE`
+ */
+export const migrateDatabase = async (options: {
+  connection: string;
+  log: Logger;
+  signal: AbortSignal;
+}): Promise<{ from: number; to: number }> => {
+  const { connection, log, signal } = options;
+  const migrations = await readMigrations();
+  await using stack = new AsyncDisposableStack();
+  const open = async (): Promise<pg.Client> => {
+    const client = createMigrationClient(connection);
+    client.on('error', err => log.debug({ err }, 'database connection closed'));
+    const cancel = () => void client.end();
+    signal.addEventListener('abort', cancel, { once: true });
+    stack.defer(() => {
+      signal.removeEventListener('abort', cancel);
+      return client.end();
+    });
+    await client.connect();
+    return client;
+  };
+  try {
+    signal.throwIfAborted();
+    const locker = await open();
+    const worker = await open();
+    const from = await readSchemaVersion(locker);
+    if (from > SCHEMA_VERSION) requireSchemaVersion(from);
+    if (from < UNLOCKED_MIGRATIONS) await bootstrap(worker, migrations.slice(0, UNLOCKED_MIGRATIONS));
+    while (await migrateOneStep({ locker, worker, migrations, log }));
+    return { from, to: SCHEMA_VERSION };
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof DepotError) throw error;
+    throw classifySqlError(error) === 'unavailable'
+      ? unavailable('db migrate', error)
+      : refused('db migrate', error);
+  }
+};
+
+const bootstrap = async (worker: pg.Client, migrations: readonly Migration[]): Promise<void> => {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      for (const { statement } of migrations) await worker.query(statement);
+      return;
+    } catch (error) {
+      const meanwhile = CREATED_MEANWHILE_STATES.includes(sqlState(error) ?? '');
+      if (!meanwhile || attempt === MAX_BOOTSTRAP_ATTEMPTS) throw error;
+    }
+  }
+};
+
+type Step = {
+  readonly locker: pg.Client;
+  readonly worker: pg.Client;
+  readonly migrations: readonly Migration[];
+  readonly log: Logger;
+};
+
+/** @returns false when there was nothing left to do */
+const migrateOneStep = async ({ locker, worker, migrations, log }: Step): Promise<boolean> => {
+  for (let conflicts = 0; ; conflicts += 1) {
+    try {
+      await locker.query('BEGIN');
+      const { rows } = await locker.query<{ version: number }>(
+        'SELECT version FROM schema_version FOR UPDATE',
+      );
+      const next = migrations.find(({ version }) => version > (rows[0]?.version ?? 0));
+      if (next !== undefined) {
+        await worker.query(next.statement);
+        await locker.query('UPDATE schema_version SET version = $1, time_modified = now()', [next.version]);
+        log.info({ migration: next.name }, 'database migrated');
+      }
+      await locker.query('COMMIT');
+      return next !== undefined;
+    } catch (error) {
+      if (classifySqlError(error) !== 'conflict' || conflicts === MAX_STEP_CONFLICTS) throw error;
+      await locker.query('ROLLBACK');
+    }
+  }
+};

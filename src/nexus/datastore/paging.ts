@@ -1,0 +1,40 @@
+/** Pages by key: the token is the last key of the page before, so that what is inserted meanwhile moves nothing. */
+import type { z } from 'zod';
+import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Page, Paged } from './datastore.ts';
+
+/** Rows that one statement answers or inserts at most: bounds memory here and work there. */
+export const READ_BATCH_ROWS = 5_000;
+export const INSERT_BATCH_ROWS = 1_000;
+
+/** How many rows to ask for: one more than the page holds tells whether there is another page. */
+export const rowsFor = (page: Page): number => pageLimit(page) + 1;
+
+const pageLimit = ({ limit }: Page): number => Math.max(1, Math.min(limit, MAX_PAGE_LIMIT));
+
+export const pageOf = <Row, Item>(
+  rows: readonly Row[],
+  page: Page,
+  toItem: (row: Row) => Item,
+  tokenOf: (row: Row) => string,
+): Paged<Item> => {
+  const shown = rows.slice(0, pageLimit(page));
+  const last = shown.at(-1);
+  const items = shown.map(toItem);
+  return rows.length > shown.length && last !== undefined ? { items, nextPage: tokenOf(last) } : { items };
+};
+
+/** @throws `INVALID_REQUEST` for a token that no page had */
+export const parseToken = <S extends z.ZodType>(page: Page, schema: S): z.output<S> | undefined => {
+  if (page.pageToken === undefined) return undefined;
+  const parsed = schema.safeParse(page.pageToken);
+  if (parsed.success) return parsed.data;
+  throw new DepotError('INVALID_REQUEST', 'page_token is not one that a page before this one gave');
+};
+
+export const batchesOf = <T>(items: readonly T[], size: number): T[][] => {
+  const batches: T[][] = [];
+  for (let start = 0; start < items.length; start += size) batches.push(items.slice(start, start + size));
+  return batches;
+};

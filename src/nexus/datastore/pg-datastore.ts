@@ -1,0 +1,101 @@
+/**
+ * The datastore over PostgreSQL or CockroachDB. What each verb promises stands in datastore.ts; each is one
+ * transaction (transactions.ts) in a file of its own.
+ */
+import type { Rng } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import { createPool } from './connection.ts';
+import type { Datastore } from './datastore.ts';
+import { readSchemaVersion, requireSchemaVersion } from './schema-version.ts';
+import { classifySqlError, refused, unavailable } from './sql-errors.ts';
+import { createTransactions } from './transactions.ts';
+import { artifactRoles } from './verbs/artifact-roles.ts';
+import { currentGeneration } from './verbs/current-generation.ts';
+import { generationRaise } from './verbs/generation-raise.ts';
+import { localRepoDrop } from './verbs/local-repo-drop.ts';
+import { localRepoForget } from './verbs/local-repo-forget.ts';
+import { localRepoList } from './verbs/local-repo-list.ts';
+import { nexusExpunge } from './verbs/nexus-expunge.ts';
+import { nexusHeartbeat } from './verbs/nexus-heartbeat.ts';
+import { nexusList } from './verbs/nexus-list.ts';
+import { releaseInsert } from './verbs/release-insert.ts';
+import { repoArtifacts } from './verbs/repo-artifacts.ts';
+import { repoGetByHash } from './verbs/repo-get-by-hash.ts';
+import { repoGetByVersion } from './verbs/repo-get-by-version.ts';
+import { repoList } from './verbs/repo-list.ts';
+import { repoPrune } from './verbs/repo-prune.ts';
+import { sledGet } from './verbs/sled-get.ts';
+import { sledList } from './verbs/sled-list.ts';
+import { sledSetPolicy } from './verbs/sled-set-policy.ts';
+import { sledUpsert } from './verbs/sled-upsert.ts';
+import { targetReleaseGet } from './verbs/target-release-get.ts';
+import { targetReleaseRecent } from './verbs/target-release-recent.ts';
+import { targetReleaseSet } from './verbs/target-release-set.ts';
+import { trustRootDelete } from './verbs/trust-root-delete.ts';
+import { trustRootGet } from './verbs/trust-root-get.ts';
+import { trustRootInsert } from './verbs/trust-root-insert.ts';
+import { trustRootList } from './verbs/trust-root-list.ts';
+import { wantedSet } from './verbs/wanted-set.ts';
+
+export type PgDatastoreOptions = {
+  /** A PostgreSQL URL: of a server, or of a socket as `startEmbeddedPostgres` gives it. */
+  readonly connection: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  /** Of the opening only. */
+  readonly signal: AbortSignal;
+};
+
+/**
+ * Opens the datastore. The pool is its own and ends with it.
+ *
+ * @throws `SCHEMA_VERSION` when the database was not migrated to this version; `DATABASE_UNAVAILABLE`
+ */
+export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Datastore> => {
+  const { log, clock, rng, signal } = options;
+  await using opening = new AsyncDisposableStack();
+  const pool = createPool(options.connection);
+  opening.defer(() => pool.end());
+  pool.on('error', err => log.warn({ err }, 'idle database connection closed'));
+  const transactions = createTransactions({ pool, log, clock, rng });
+  signal.throwIfAborted();
+  try {
+    requireSchemaVersion(await readSchemaVersion(pool));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw classifySqlError(error) === 'refused' ? refused('open', error) : unavailable('open', error);
+  }
+  const owned = opening.move();
+  return {
+    trustRootInsert: trustRootInsert(transactions),
+    trustRootGet: trustRootGet(transactions),
+    trustRootList: trustRootList(transactions),
+    trustRootDelete: trustRootDelete(transactions),
+    releaseInsert: releaseInsert(transactions),
+    repoList: repoList(transactions),
+    repoGetByVersion: repoGetByVersion(transactions),
+    repoGetByHash: repoGetByHash(transactions),
+    repoArtifacts: repoArtifacts(transactions),
+    repoPrune: repoPrune(transactions),
+    wantedSet: wantedSet(transactions),
+    currentGeneration: currentGeneration(transactions),
+    generationRaise: generationRaise(transactions),
+    artifactRoles: artifactRoles(transactions),
+    localRepoList: localRepoList(transactions),
+    localRepoDrop: localRepoDrop(transactions),
+    localRepoForget: localRepoForget(transactions),
+    sledUpsert: sledUpsert(transactions),
+    sledGet: sledGet(transactions),
+    sledList: sledList(transactions),
+    sledSetPolicy: sledSetPolicy(transactions),
+    nexusHeartbeat: nexusHeartbeat(transactions),
+    nexusList: nexusList(transactions),
+    nexusExpunge: nexusExpunge(transactions),
+    targetReleaseGet: targetReleaseGet(transactions),
+    targetReleaseSet: targetReleaseSet(transactions),
+    targetReleaseRecent: targetReleaseRecent(transactions),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};

@@ -1,0 +1,79 @@
+/** Rows become the records of the interface. */
+import type { Selectable } from 'kysely';
+import { z } from 'zod';
+import { SledAgentInfo } from '../../api/internal-api.ts';
+import { DatasetHealth } from '../../api/sled-agent-api.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { LocalRepoRecord, RepoRecord, SledRecord, TrustRootRecord } from './datastore.ts';
+import type { Tables } from './tables.ts';
+
+type Row<T extends keyof Tables> = Selectable<Tables[T]>;
+
+export const toRepoRecord = (row: Row<'tuf_repo'>): RepoRecord => ({
+  id: row.id,
+  systemVersion: row.system_version,
+  hash: row.hash,
+  hashKind: row.hash_kind,
+  fileName: row.file_name,
+  timeCreatedMs: row.time_created,
+  timePrunedMs: row.time_pruned,
+  artifactCount: row.artifact_count,
+  totalSizeBytes: row.total_size_bytes,
+});
+
+export const toTrustRootRecord = (row: Row<'tuf_trust_root'>): TrustRootRecord => {
+  const {
+    accepted_root_version: root,
+    accepted_timestamp_version: timestamp,
+    accepted_snapshot_version: snapshot,
+    accepted_targets_version: targets,
+  } = row;
+  const accepted = root !== null && timestamp !== null && snapshot !== null && targets !== null;
+  return {
+    id: row.id,
+    timeCreatedMs: row.time_created,
+    rootBytes: row.root_bytes,
+    trustedVersions: accepted ? { root, timestamp, snapshot, targets } : null,
+  };
+};
+
+export const toLocalRepoRecord = (row: Row<'local_repo'>): LocalRepoRecord => ({
+  uploadId: row.upload_id,
+  nexusId: row.nexus_id,
+  repoId: row.tuf_repo_id,
+  timeCreatedMs: row.time_created,
+});
+
+const Datasets = z.array(DatasetHealth).nullable();
+
+/** @throws `DATABASE_CONTENT` for a row that no registration could have written */
+export const toSledRecord = (row: Row<'sled'>): SledRecord => {
+  try {
+    const datasets = Datasets.parse(row.datasets);
+    const info = SledAgentInfo.parse({
+      sa_address: row.sled_agent_address,
+      repo_depot_port: row.repo_depot_port,
+      role: row.role,
+      baseboard: { serial: row.serial, part: row.part, revision: row.revision },
+      usable_hardware_threads: row.usable_hardware_threads,
+      usable_physical_ram: row.usable_physical_ram_bytes,
+      reservoir_size: row.reservoir_size_bytes,
+      cpu_family: row.cpu_family,
+      generation: row.registration_generation,
+      decommissioned: row.decommissioned,
+      ...(row.incarnation_id === null ? {} : { incarnation_id: row.incarnation_id }),
+      ...(datasets === null ? {} : { datasets }),
+    });
+    return {
+      id: row.id,
+      info,
+      incarnationId: row.incarnation_id,
+      datasets: datasets ?? [],
+      policy: row.policy,
+      timeRegisteredMs: row.time_registered,
+      timeLastRegisteredMs: row.time_last_registered,
+    };
+  } catch (cause) {
+    throw new DepotError('DATABASE_CONTENT', `the row of sled ${row.id} is not a registration`, { cause });
+  }
+};

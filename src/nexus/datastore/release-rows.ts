@@ -1,0 +1,102 @@
+/** Writes the rows of a new release, in batches. What other releases have written already is left as it is. */
+import { createHash } from 'node:crypto';
+import { ArtifactId } from '../../core/ids.ts';
+import type { ReleaseArtifact } from '../../core/release.ts';
+import type { Database } from './attempt.ts';
+import type { NewRelease, RepoRecord } from './datastore.ts';
+import { batchesOf, INSERT_BATCH_ROWS } from './paging.ts';
+import { toRepoRecord } from './records.ts';
+import { versionOrder } from './version-order.ts';
+
+/**
+ * The id of an artifact, derived from what makes it one: its hash and its tags. So every Nexus gives the same
+ * artifact the same id, without looking for it first.
+ */
+export const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>): ArtifactId => {
+  const bytes = createHash('sha256')
+    .update(JSON.stringify([sha256, Object.entries(tags).sort()]))
+    .digest();
+  // UUID version 8 (RFC 9562, section 5.8): bits of our own, then version and variant.
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return ArtifactId.parse(
+    [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-'),
+  );
+};
+
+export const insertReleaseRows = async (db: Database, release: NewRelease): Promise<RepoRecord> => {
+  const { description, repoId } = release;
+  const { artifacts } = description;
+  const sizes = new Map(artifacts.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
+  const repo = await db
+    .insertInto('tuf_repo')
+    .values({
+      id: repoId,
+      system_version: description.systemVersion,
+      version_order: versionOrder(description.systemVersion),
+      hash: release.hash,
+      hash_kind: release.hashKind,
+      file_name: release.fileName,
+      format: description.format,
+      trust_root_id: release.trustRootId,
+      artifact_count: artifacts.length,
+      total_size_bytes: [...sizes.values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await inBatches(Object.entries(description.metadata), rows =>
+    db
+      .insertInto('tuf_repo_metadata')
+      .values(rows.map(([key, value]) => ({ tuf_repo_id: repoId, key, value })))
+      .execute(),
+  );
+  await insertArtifacts(db, artifacts);
+  await inBatches([...artifacts.entries()], rows =>
+    db
+      .insertInto('tuf_repo_artifact')
+      .values(
+        rows.map(([position, artifact]) => ({
+          tuf_repo_id: repoId,
+          position,
+          tuf_artifact_id: artifactId(artifact),
+          target_name: artifact.targetName,
+        })),
+      )
+      .execute(),
+  );
+  return toRepoRecord(repo);
+};
+
+const insertArtifacts = async (db: Database, artifacts: readonly ReleaseArtifact[]): Promise<void> => {
+  const files = new Map(artifacts.map(artifact => [artifact.sha256, artifact]));
+  const roles = new Map(artifacts.map(artifact => [artifactId(artifact), artifact]));
+  await inBatches([...files.values()], rows =>
+    db
+      .insertInto('tuf_artifact_file')
+      .values(rows.map(({ sha256, sizeBytes, version }) => ({ sha256, size_bytes: sizeBytes, version })))
+      .onConflict(conflict => conflict.column('sha256').doNothing())
+      .execute(),
+  );
+  await inBatches([...roles], rows =>
+    db
+      .insertInto('tuf_artifact')
+      .values(rows.map(([id, { sha256 }]) => ({ id, sha256 })))
+      .onConflict(conflict => conflict.column('id').doNothing())
+      .execute(),
+  );
+  const tags = [...roles].flatMap(([id, artifact]) =>
+    Object.entries(artifact.tags).map(([key, value]) => ({ tuf_artifact_id: id, key, value })),
+  );
+  await inBatches(tags, rows =>
+    db
+      .insertInto('tuf_artifact_tag')
+      .values(rows)
+      .onConflict(conflict => conflict.columns(['tuf_artifact_id', 'key']).doNothing())
+      .execute(),
+  );
+};
+
+const inBatches = async <T>(items: readonly T[], insert: (rows: T[]) => Promise<unknown>): Promise<void> => {
+  for (const batch of batchesOf(items, INSERT_BATCH_ROWS)) await insert(batch);
+};

@@ -1,0 +1,102 @@
+/** The tables of `schema/schema.sql` as Kysely sees them: int8 as number, times as milliseconds (connection.ts). */
+import type { ColumnType, Generated } from 'kysely';
+import type {
+  ArtifactHash,
+  ArtifactId,
+  IncarnationId,
+  NexusId,
+  RepoId,
+  SledId,
+  SystemVersion,
+  TrustRootId,
+  UploadId,
+} from '../../core/ids.ts';
+import type { ReleaseFormat } from '../../core/release.ts';
+
+type Policy = 'in_service' | 'expunged';
+/** Read as milliseconds, written as a date or by the database's clock. */
+type Time = ColumnType<number, Date, Date>;
+type TimeByDefault = ColumnType<number, Date | undefined, Date>;
+type OptionalTime = ColumnType<number | null, Date | null | undefined, Date | null>;
+
+export type Tables = {
+  schema_version: { singleton: boolean; version: number; time_modified: Time };
+  tuf_trust_root: {
+    id: TrustRootId;
+    time_created: TimeByDefault;
+    time_deleted: OptionalTime;
+    root_bytes: Buffer;
+    accepted_root_version: number | null;
+    accepted_timestamp_version: number | null;
+    accepted_snapshot_version: number | null;
+    accepted_targets_version: number | null;
+  };
+  tuf_repo: {
+    id: RepoId;
+    time_created: TimeByDefault;
+    time_pruned: OptionalTime;
+    system_version: SystemVersion;
+    version_order: Buffer;
+    hash: string;
+    hash_kind: 'archive' | 'targets';
+    file_name: string;
+    format: ReleaseFormat;
+    trust_root_id: TrustRootId;
+    artifact_count: number;
+    total_size_bytes: number;
+  };
+  tuf_repo_metadata: { tuf_repo_id: RepoId; key: string; value: string };
+  tuf_artifact_file: { sha256: ArtifactHash; size_bytes: number; version: string };
+  tuf_artifact: { id: ArtifactId; time_created: TimeByDefault; sha256: ArtifactHash };
+  tuf_artifact_tag: { tuf_artifact_id: ArtifactId; key: string; value: string };
+  tuf_repo_artifact: {
+    tuf_repo_id: RepoId;
+    position: number;
+    tuf_artifact_id: ArtifactId;
+    target_name: string;
+  };
+  tuf_generation: { singleton: boolean; generation: number; digest: string };
+  target_release: { generation: number; time_requested: TimeByDefault; tuf_repo_id: RepoId | null };
+  sled: {
+    id: SledId;
+    policy: Generated<Policy>;
+    time_registered: TimeByDefault;
+    time_last_registered: TimeByDefault;
+    sled_agent_address: string;
+    repo_depot_port: number;
+    role: string;
+    serial: string;
+    part: string;
+    revision: number;
+    usable_hardware_threads: number;
+    usable_physical_ram_bytes: number;
+    reservoir_size_bytes: number;
+    cpu_family: string;
+    registration_generation: number;
+    decommissioned: boolean;
+    incarnation_id: IncarnationId | null;
+    /** JSON text in, parsed out. */
+    datasets: ColumnType<unknown, string | null, string | null>;
+  };
+  nexus: {
+    id: NexusId;
+    policy: Generated<Policy>;
+    operator_address: string;
+    time_started: Time;
+    time_heartbeat: TimeByDefault;
+  };
+  local_repo: {
+    upload_id: UploadId;
+    nexus_id: NexusId;
+    tuf_repo_id: RepoId;
+    time_created: TimeByDefault;
+  };
+  override_audit: {
+    upload_id: UploadId;
+    position: number;
+    nexus_id: NexusId;
+    tuf_repo_id: RepoId;
+    time_created: TimeByDefault;
+    sentence: string;
+  };
+};

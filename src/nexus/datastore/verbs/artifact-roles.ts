@@ -1,0 +1,39 @@
+import type { Datastore } from '../datastore.ts';
+import { toRepoRecord } from '../records.ts';
+import { readTags } from '../repo-artifacts.ts';
+import type { Transactions } from '../transactions.ts';
+
+export const artifactRoles =
+  (transactions: Transactions): Datastore['artifactRoles'] =>
+  (sha256, wait) =>
+    transactions.read(
+      'artifact_roles',
+      async db => {
+        const rows = await db
+          .selectFrom('tuf_artifact as artifact')
+          .innerJoin('tuf_artifact_file as file', 'file.sha256', 'artifact.sha256')
+          .innerJoin('tuf_repo_artifact as listed', 'listed.tuf_artifact_id', 'artifact.id')
+          .innerJoin('tuf_repo as repo', 'repo.id', 'listed.tuf_repo_id')
+          .selectAll('repo')
+          .select(['artifact.id as artifact_id', 'listed.target_name', 'file.size_bytes', 'file.version'])
+          .where('artifact.sha256', '=', sha256)
+          .orderBy('repo.version_order')
+          .orderBy('listed.position')
+          .execute();
+        const tags = await readTags(
+          db,
+          rows.map(row => row.artifact_id),
+        );
+        return rows.map(row => ({
+          repo: toRepoRecord(row),
+          artifact: {
+            sha256,
+            sizeBytes: row.size_bytes,
+            targetName: row.target_name,
+            version: row.version,
+            tags: tags.get(row.artifact_id) ?? {},
+          },
+        }));
+      },
+      wait,
+    );

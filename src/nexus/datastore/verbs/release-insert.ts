@@ -1,0 +1,133 @@
+/**
+ * Records a verified release.
+ *
+ *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the old row back ─▶ local repo,
+ *     audit ─▶ generation
+ *
+ * I1. The local-repo row of this upload stands for the whole transaction: where it is found, an earlier attempt was
+ *     committed, and nothing is done again. In particular a release deleted in between stays deleted.
+ * I2. A release recorded before moves no rollback state (P3).
+ */
+import { sql } from 'kysely';
+import { DepotError } from '../../../lib/errors.ts';
+import type { Database } from '../attempt.ts';
+import type { Datastore, InsertOutcome, NewRelease, RepoRecord } from '../datastore.ts';
+import { toRepoRecord } from '../records.ts';
+import { findRecordedRelease, requireConsistentFiles } from '../release-conflicts.ts';
+import { insertReleaseRows } from '../release-rows.ts';
+import type { Transactions } from '../transactions.ts';
+import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
+
+export const releaseInsert =
+  (transactions: Transactions): Datastore['releaseInsert'] =>
+  (release, wait) =>
+    transactions.write('release_insert', db => insertOnce(db, release), wait);
+
+const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutcome> => {
+  await lockGeneration(db);
+  const before = await readWantedSet(db);
+  const done = await findOwnUpload(db, release);
+  if (done !== undefined) return outcomeOf(release, done, before.generation);
+
+  await requireTrustRoot(db, release);
+  const recorded = await findRecordedRelease(db, release);
+  await requireConsistentFiles(db, release.description.artifacts);
+  const repo =
+    recorded === undefined ? await insertReleaseRows(db, release) : await presentAgain(db, recorded);
+  if (recorded === undefined) await moveTrustedVersions(db, release);
+  await insertLocalRepo(db, release, repo);
+  await insertOverrides(db, release, repo);
+
+  const hashes = release.description.artifacts.map(({ sha256 }) => sha256);
+  const after = new Set([...before.artifacts.keys(), ...hashes]);
+  return outcomeOf(release, repo, await recordWantedSet(db, before, after));
+};
+
+const outcomeOf = (
+  release: NewRelease,
+  repo: RepoRecord,
+  generation: InsertOutcome['generation'],
+): InsertOutcome => ({
+  status: repo.id === release.repoId ? 'inserted' : 'already_exists',
+  repo,
+  generation,
+});
+
+/** I1. */
+const findOwnUpload = async (db: Database, release: NewRelease): Promise<RepoRecord | undefined> => {
+  const row = await db
+    .selectFrom('local_repo')
+    .innerJoin('tuf_repo', 'tuf_repo.id', 'local_repo.tuf_repo_id')
+    .selectAll('tuf_repo')
+    .where('local_repo.upload_id', '=', release.uploadId)
+    .executeTakeFirst();
+  return row && toRepoRecord(row);
+};
+
+/** It may have been deleted while the release was verified against it. */
+const requireTrustRoot = async (db: Database, { trustRootId }: NewRelease): Promise<void> => {
+  const row = await db
+    .selectFrom('tuf_trust_root')
+    .select('id')
+    .where('id', '=', trustRootId)
+    .where('time_deleted', 'is', null)
+    .executeTakeFirst();
+  if (row !== undefined) return;
+  throw new DepotError(
+    'NO_TRUST_ROOT',
+    `trust root ${trustRootId}, which verified this release, has been deleted: create it again, or upload a release signed under another`,
+  );
+};
+
+/** The old id and rows; the time of the latest upload is what retention goes by. */
+const presentAgain = async (db: Database, recorded: RepoRecord): Promise<RepoRecord> => {
+  const row = await db
+    .updateTable('tuf_repo')
+    .set({ time_created: sql<Date>`now()`, time_pruned: null })
+    .where('id', '=', recorded.id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toRepoRecord(row);
+};
+
+/** They never fall, whatever order two uploads commit in, nor where a rollback was allowed explicitly. */
+const moveTrustedVersions = async (db: Database, release: NewRelease): Promise<void> => {
+  const { trustedVersions: versions, trustRootId } = release;
+  if (versions === null) return;
+  const highest = (column: string, version: number) =>
+    sql<number>`greatest(coalesce(${sql.ref(column)}, 0), CAST(${version} AS INT8))`;
+  await db
+    .updateTable('tuf_trust_root')
+    .set({
+      accepted_root_version: highest('accepted_root_version', versions.root),
+      accepted_timestamp_version: highest('accepted_timestamp_version', versions.timestamp),
+      accepted_snapshot_version: highest('accepted_snapshot_version', versions.snapshot),
+      accepted_targets_version: highest('accepted_targets_version', versions.targets),
+    })
+    .where('id', '=', trustRootId)
+    .execute();
+};
+
+const insertLocalRepo = async (db: Database, release: NewRelease, repo: RepoRecord): Promise<void> => {
+  await db
+    .insertInto('local_repo')
+    .values({ upload_id: release.uploadId, nexus_id: release.nexusId, tuf_repo_id: repo.id })
+    .execute();
+};
+
+const insertOverrides = async (db: Database, release: NewRelease, repo: RepoRecord): Promise<void> => {
+  if (release.overrides.length === 0) return;
+  await db
+    .insertInto('override_audit')
+    .values(
+      release.overrides.map((sentence, position) => ({
+        upload_id: release.uploadId,
+        position,
+        nexus_id: release.nexusId,
+        tuf_repo_id: repo.id,
+        sentence,
+      })),
+    )
+    .onConflict(conflict => conflict.columns(['upload_id', 'position']).doNothing())
+    .execute();
+};

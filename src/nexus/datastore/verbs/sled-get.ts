@@ -1,0 +1,15 @@
+import type { Datastore } from '../datastore.ts';
+import { toSledRecord } from '../records.ts';
+import type { Transactions } from '../transactions.ts';
+
+export const sledGet =
+  (transactions: Transactions): Datastore['sledGet'] =>
+  (id, wait) =>
+    transactions.read(
+      'sled_get',
+      async db => {
+        const row = await db.selectFrom('sled').selectAll().where('id', '=', id).executeTakeFirst();
+        return row && toSledRecord(row);
+      },
+      wait,
+    );

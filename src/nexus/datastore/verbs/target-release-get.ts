@@ -1,0 +1,8 @@
+import type { Datastore } from '../datastore.ts';
+import { currentTarget, toTargetRecord } from '../target-release.ts';
+import type { Transactions } from '../transactions.ts';
+
+export const targetReleaseGet =
+  (transactions: Transactions): Datastore['targetReleaseGet'] =>
+  wait =>
+    transactions.read('target_release_get', async db => toTargetRecord(db, await currentTarget(db)), wait);

@@ -1,0 +1,33 @@
+import type { Datastore, TargetReleaseRecord } from '../datastore.ts';
+import { READ_BATCH_ROWS } from '../paging.ts';
+import { toTargetRecord } from '../target-release.ts';
+import type { Transactions } from '../transactions.ts';
+
+export const targetReleaseRecent =
+  (transactions: Transactions): Datastore['targetReleaseRecent'] =>
+  (count, wait) =>
+    transactions.read(
+      'target_release_recent',
+      async db => {
+        // For each release the last time that it was made the target.
+        const rows = await db
+          .selectFrom('target_release')
+          .select(['tuf_repo_id', target => target.fn.max('generation').as('generation')])
+          .where('tuf_repo_id', 'is not', null)
+          .groupBy('tuf_repo_id')
+          .orderBy('generation', 'desc')
+          .limit(Math.min(count, READ_BATCH_ROWS))
+          .execute();
+        const recent: TargetReleaseRecord[] = [];
+        for (const { generation } of rows) {
+          const row = await db
+            .selectFrom('target_release')
+            .selectAll()
+            .where('generation', '=', generation)
+            .executeTakeFirstOrThrow();
+          recent.push(await toTargetRecord(db, row));
+        }
+        return recent;
+      },
+      wait,
+    );

@@ -1,0 +1,20 @@
+import type { Datastore } from '../datastore.ts';
+import { toTrustRootRecord } from '../records.ts';
+import type { Transactions } from '../transactions.ts';
+
+export const trustRootGet =
+  (transactions: Transactions): Datastore['trustRootGet'] =>
+  (id, wait) =>
+    transactions.read(
+      'trust_root_get',
+      async db => {
+        const row = await db
+          .selectFrom('tuf_trust_root')
+          .selectAll()
+          .where('id', '=', id)
+          .where('time_deleted', 'is', null)
+          .executeTakeFirst();
+        return row && toTrustRootRecord(row);
+      },
+      wait,
+    );

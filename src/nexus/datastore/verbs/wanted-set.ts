@@ -1,0 +1,8 @@
+import type { Datastore } from '../datastore.ts';
+import type { Transactions } from '../transactions.ts';
+import { readWantedSet } from '../wanted-set.ts';
+
+export const wantedSet =
+  (transactions: Transactions): Datastore['wantedSet'] =>
+  wait =>
+    transactions.read('wanted_set', readWantedSet, wait);
