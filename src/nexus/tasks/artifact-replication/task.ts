@@ -10,7 +10,7 @@
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, SledId, UploadId } from '../../../core/ids.ts';
+import type { ArtifactHash, SledId } from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
 import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
@@ -30,6 +30,7 @@ import {
 import { inServiceSleds } from '../../fleet-client/in-service.ts';
 import type { SledConnection } from '../../fleet-client/sled-connection.ts';
 import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-memory.ts';
+import { NEXUS_SILENT_AFTER_MS } from '../../heartbeat.ts';
 import type { RequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
 import { LIVENESS_TASK } from '../sled-liveness.ts';
@@ -44,8 +45,6 @@ import { replicationReport } from './report.ts';
 import { noteReports } from './reports.ts';
 
 export const REPLICATION_TASK = 'tuf_artifact_replication';
-/** Three missed heartbeats (P8). */
-export const NEXUS_SILENT_AFTER_MS = 45_000;
 
 export type ReplicationPolicy = {
   readonly periodMs: number;
@@ -112,7 +111,7 @@ const activate = async (
   state: State,
   { log, signal }: Activation,
 ): Promise<TaskResult> => {
-  const { memory, executor, held } = state;
+  const { memory, executor } = state;
   const local = deps.staging.held(); // R3
   const wanted = await deps.datastore.wantedSet({ signal });
   const targets = await inServiceSleds(deps.datastore, signal);

@@ -1,0 +1,161 @@
+/** Handlers of the operator's API for the fleet: everything here is folded from records and the last observation. */
+import type { NexusView, operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { HealthReason } from '../core/health.ts';
+import { type NexusId, SystemVersion } from '../core/ids.ts';
+import type { Handlers } from '../http/handlers.ts';
+import { isoTime } from '../lib/clock.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Driver } from './background/driver.ts';
+import type { Datastore, NexusRecord } from './datastore/datastore.ts';
+import { NEXUS_SILENT_AFTER_MS } from './heartbeat.ts';
+import type { RequestLog } from './request-log.ts';
+import type { Staging } from './staging/staging.ts';
+import { artifactSummaries, artifactView } from './status/artifact-view.ts';
+import { fleetStatus, isSilent } from './status/fleet-status.ts';
+import { releaseView, unseenReleaseView } from './status/release-view.ts';
+import { sledView } from './status/sled-view.ts';
+import type { ReplicationObserver } from './tasks/artifact-replication/observation.ts';
+import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
+import type { SledLiveness } from './tasks/sled-liveness.ts';
+
+type Deps = {
+  readonly nexusId: NexusId;
+  readonly datastore: Datastore;
+  readonly staging: Pick<Staging, 'held' | 'uploadsInProgress'>;
+  readonly observer: ReplicationObserver;
+  readonly liveness: Pick<SledLiveness, 'of'>;
+  readonly requests: RequestLog;
+  readonly driver: Driver;
+  readonly minSledReplication: number;
+  readonly insecureListen: boolean;
+  readonly notices: () => readonly HealthReason[];
+};
+
+type FleetHandlers = Handlers<typeof operatorFleetApi>;
+
+export const createOperatorFleetApi = (deps: Deps): FleetHandlers => ({
+  ...statusHandlers(deps),
+  ...sledHandlers(deps),
+  ...nexusHandlers(deps),
+  ...artifactHandlers(deps),
+});
+
+const statusHandlers = (deps: Deps) =>
+  ({
+    async fleetStatus({ signal }) {
+      const [{ generation }, nexuses, sledsExpunged] = await Promise.all([
+        deps.datastore.currentGeneration({ signal }),
+        deps.datastore.nexusList({ signal }),
+        countExpunged(deps.datastore, signal),
+      ]);
+      const replication = deps.driver.status(REPLICATION_TASK);
+      const error = replication.last?.summary.error;
+      return fleetStatus({
+        ...deps,
+        generation,
+        nexuses,
+        sledsExpunged,
+        observation: deps.observer.latest(),
+        replicationError: typeof error === 'string' ? error : undefined,
+        replicationPaused: !replication.periodic,
+        uploadsInProgress: deps.staging.uploadsInProgress(),
+        localRepos: deps.staging.held().length,
+        notices: deps.notices(),
+      });
+    },
+
+    async releaseReplication({ params, signal }) {
+      const version = SystemVersion.parse(params.system_version);
+      const repo = await deps.datastore.repoGetByVersion(version, { signal });
+      if (repo === undefined) throw new DepotError('NOT_FOUND', `there is no release ${version}`);
+      const observation = deps.observer.latest();
+      const seen = observation?.releases.find(release => release.progress.systemVersion === version);
+      if (observation === undefined || seen === undefined) {
+        return unseenReleaseView(version, repo.artifactCount, repo.totalSizeBytes, deps.minSledReplication);
+      }
+      return releaseView(observation, seen);
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+const sledHandlers = ({ datastore, observer, liveness, driver }: Deps) =>
+  ({
+    async sledList({ query, signal }) {
+      const page = await datastore.sledList({ limit: query.limit, pageToken: query.page_token }, { signal });
+      const items = page.items.map(sled => sledView(sled, observer.latest(), liveness.of(sled.id)));
+      return { items, next_page: page.nextPage ?? null };
+    },
+
+    async sledView({ params, signal }) {
+      const sled = await datastore.sledGet(params.sled_id, { signal });
+      if (sled === undefined) throw new DepotError('NOT_FOUND', `there is no sled ${params.sled_id}`);
+      return sledView(sled, observer.latest(), liveness.of(sled.id));
+    },
+
+    async sledSetPolicy({ params, body, signal, log }) {
+      const known = await datastore.sledSetPolicy(params.sled_id, body.policy, { signal });
+      if (!known) throw new DepotError('NOT_FOUND', `there is no sled ${params.sled_id}`);
+      log.info({ sled_id: params.sled_id, policy: body.policy }, 'policy of a sled set by an operator');
+      driver.activate(REPLICATION_TASK); // B16
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+const nexusHandlers = ({ nexusId, datastore, driver }: Deps) =>
+  ({
+    async nexusList({ signal }) {
+      const nexuses = await datastore.nexusList({ signal });
+      return { items: nexuses.map(nexus => nexusView(nexus, nexusId)), next_page: null };
+    },
+
+    async nexusExpunge({ params, signal, log }) {
+      await datastore.nexusExpunge(params.nexus_id, NEXUS_SILENT_AFTER_MS, { signal });
+      log.info({ nexus_id: params.nexus_id }, 'Nexus expunged by an operator');
+      driver.activate(REPLICATION_TASK);
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+const artifactHandlers = ({ datastore, observer, requests }: Deps) =>
+  ({
+    async artifactList({ query }) {
+      const observation = observer.latest();
+      const all = observation === undefined ? [] : artifactSummaries(observation);
+      const after = query.page_token ?? '';
+      const items = all.filter(artifact => artifact.sha256 > after).slice(0, query.limit);
+      const last = items.at(-1)?.sha256;
+      return { items, next_page: last !== undefined && last !== all.at(-1)?.sha256 ? last : null };
+    },
+
+    async artifactView({ params, signal }) {
+      const roles = await datastore.artifactRoles(params.sha256, { signal });
+      if (roles.length === 0)
+        throw new DepotError('NOT_FOUND', `no release ever listed an artifact ${params.sha256}`);
+      return artifactView({
+        sha256: params.sha256,
+        roles,
+        localRepos: await datastore.localRepoList({ signal }),
+        observation: observer.latest(),
+        requests: requests.recent(),
+      });
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+const nexusView = (nexus: NexusRecord, self: NexusId): NexusView => ({
+  id: nexus.id,
+  policy: nexus.policy,
+  liveness: isSilent(nexus) ? 'silent' : 'alive',
+  is_self: nexus.id === self,
+  operator_address: nexus.operatorAddress,
+  time_started: isoTime(nexus.timeStartedMs),
+  time_heartbeat: isoTime(nexus.timeHeartbeatMs),
+  local_repos: nexus.localRepos,
+});
+
+const countExpunged = async (datastore: Datastore, signal: AbortSignal): Promise<number> => {
+  let count = 0;
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.sledList({ limit: 500, pageToken }, { signal });
+    count += page.items.filter(sled => sled.policy === 'expunged').length;
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return count;
+};

@@ -1,0 +1,81 @@
+/** One artifact, on the wire: everything that is known of where it is and why (S12). */
+import type { ArtifactSummary, ArtifactView, RequestRecord } from '../../api/operator-fleet-api.ts';
+import type { ArtifactHash } from '../../core/ids.ts';
+import { isListing } from '../../core/inventory.ts';
+import type { ReleaseArtifact } from '../../core/release.ts';
+import type { LocalRepoRecord, RepoRecord } from '../datastore/datastore.ts';
+import type { CollectedSled } from '../fleet-client/collect.ts';
+import type { Observation } from '../tasks/artifact-replication/observation.ts';
+
+/** The newest requests are enough to see what was tried; the ring holds all of them. */
+const MAX_REQUESTS = 200;
+
+export type ArtifactFacts = {
+  readonly sha256: ArtifactHash;
+  readonly roles: readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[];
+  readonly localRepos: readonly LocalRepoRecord[];
+  readonly observation: Observation | undefined;
+  /** Oldest first. */
+  readonly requests: readonly RequestRecord[];
+};
+
+export const artifactView = (facts: ArtifactFacts): ArtifactView => {
+  const { sha256, roles, observation } = facts;
+  const versions = new Map(roles.map(({ repo }) => [repo.id, repo.systemVersion]));
+  const blocked = observation?.plan.blocked.filter(b => b.sha256 === sha256) ?? [];
+  return {
+    sha256,
+    size_bytes: roles[0]?.artifact.sizeBytes ?? 0,
+    wanted: roles.some(({ repo }) => repo.timePrunedMs === null),
+    roles: roles.map(({ repo, artifact }) => ({
+      system_version: repo.systemVersion,
+      release_present: repo.timePrunedMs === null,
+      target_name: artifact.targetName,
+      version: artifact.version,
+      tags: { ...artifact.tags },
+    })),
+    sleds: (observation?.sleds ?? []).map(sled => onSled(sled, sha256)),
+    local_repos: facts.localRepos.flatMap(({ nexusId, repoId }) => {
+      const version = versions.get(repoId);
+      return version === undefined ? [] : [{ nexus_id: nexusId, system_version: version }];
+    }),
+    requests: facts.requests
+      .filter(request => request.hash === sha256)
+      .slice(-MAX_REQUESTS)
+      .reverse(),
+    reasons: blocked.map(({ code, message, sledId }) => ({
+      code,
+      message,
+      sha256,
+      ...(sledId === undefined ? {} : { sled_id: sledId }),
+    })),
+  };
+};
+
+const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'][number] => {
+  const inFlight = sled.list?.copies_in_flight?.find(copy => copy.sha256 === sha256);
+  const failed = sled.list?.copies_failed?.findLast(copy => copy.sha256 === sha256);
+  const deletion = sled.list?.deletions?.findLast(event => event.sha256 === sha256);
+  return {
+    sled_id: sled.id,
+    serial: sled.serial,
+    copies: isListing(sled.answer) ? (sled.answer.held.get(sha256) ?? 0) : 0,
+    datasets: isListing(sled.answer) ? sled.answer.datasets : 0,
+    ...(inFlight === undefined ? {} : { copy_in_flight: inFlight }),
+    ...(failed === undefined ? {} : { copy_failed: failed }),
+    ...(deletion === undefined ? {} : { deletion }),
+  };
+};
+
+export const artifactSummaries = (observation: Observation): ArtifactSummary[] =>
+  [...observation.wanted.artifacts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([sha256, size]) => ({
+      sha256,
+      size_bytes: size,
+      releases: observation.wanted.releases.filter(r => r.artifacts.has(sha256)).map(r => r.systemVersion),
+      sleds_holding: observation.sleds.filter(
+        s => isListing(s.answer) && (s.answer.held.get(sha256) ?? 0) > 0,
+      ).length,
+      sleds_in_service: observation.sleds.length,
+    }));

@@ -1,0 +1,99 @@
+/** The verdict of one Nexus over the fleet: its last observation, and what is wrong beside it. */
+import type { FleetStatus } from '../../api/operator-fleet-api.ts';
+import { type HealthReason, worst } from '../../core/health.ts';
+import type { Generation, NexusId } from '../../core/ids.ts';
+import { isoTime } from '../../lib/clock.ts';
+import type { NexusRecord } from '../datastore/datastore.ts';
+import { NEXUS_SILENT_AFTER_MS } from '../heartbeat.ts';
+import type { Observation } from '../tasks/artifact-replication/observation.ts';
+import { reasonView } from './reasons.ts';
+import { releaseView } from './release-view.ts';
+
+export type StatusFacts = {
+  readonly nexusId: NexusId;
+  readonly generation: Generation;
+  readonly minSledReplication: number;
+  readonly observation: Observation | undefined;
+  /** The error of the last activation of replication, if it failed. */
+  readonly replicationError: string | undefined;
+  readonly replicationPaused: boolean;
+  readonly insecureListen: boolean;
+  readonly nexuses: readonly NexusRecord[];
+  readonly sledsExpunged: number;
+  readonly uploadsInProgress: number;
+  readonly localRepos: number;
+  /** What the start-up found and repaired, or wants a person to know (P4). */
+  readonly notices: readonly HealthReason[];
+};
+
+export const isSilent = (nexus: NexusRecord): boolean => nexus.heartbeatAgeMs >= NEXUS_SILENT_AFTER_MS;
+
+export const fleetStatus = (facts: StatusFacts): FleetStatus => {
+  const { observation } = facts;
+  const inService = facts.nexuses.filter(nexus => nexus.policy === 'in_service');
+  const silent = inService.filter(isSilent);
+  const reasons: HealthReason[] = [
+    ...ownReasons(facts),
+    ...silent.map(nexusSilent),
+    ...(observation?.reasons ?? []),
+    ...(observation?.releases.flatMap(release => release.reasons) ?? []),
+  ];
+  return {
+    verdict: worst(reasons),
+    reasons: reasons.map(reasonView),
+    nexus_id: facts.nexusId,
+    generation: facts.generation,
+    min_sled_replication: facts.minSledReplication,
+    sleds: {
+      in_service: observation?.sleds.length ?? 0,
+      answering: observation?.sleds.filter(sled => sled.answer.kind === 'ok').length ?? 0,
+      expunged: facts.sledsExpunged,
+    },
+    nexuses: { alive: inService.length - silent.length, silent: silent.length },
+    releases: observation?.releases.map(release => releaseView(observation, release)) ?? [],
+    local_repos: facts.localRepos,
+    local_repos_not_safe: observation?.localRepos.notSafe ?? facts.localRepos,
+    uploads_in_progress: facts.uploadsInProgress,
+    requests_deferred: observation?.deferred ?? 0,
+    ...(observation === undefined ? {} : { time_observed: isoTime(observation.timeMs) }),
+  };
+};
+
+const ownReasons = (facts: StatusFacts): HealthReason[] => {
+  const reasons: HealthReason[] = [...facts.notices];
+  if (facts.replicationError !== undefined) {
+    const message = `the last activation of replication failed: ${facts.replicationError}`;
+    reasons.push({ code: 'REPLICATION_ERROR', message });
+  }
+  if (facts.replicationPaused) {
+    const message =
+      'replication runs only when it is activated by hand: tuf_artifact_replication.disable is set';
+    reasons.push({ code: 'REPLICATION_PAUSED', message });
+  }
+  if (facts.insecureListen) {
+    const message =
+      'insecure_listen is set: this Nexus can be reached from other machines without transport security';
+    reasons.push({ code: 'INSECURE_LISTEN', message });
+  }
+  const { observation } = facts;
+  if (observation === undefined) {
+    reasons.push({
+      code: 'NOT_YET_LOOKED',
+      message: 'this Nexus has just started and has not asked the sleds yet',
+    });
+  } else if (observation.generation < facts.generation) {
+    const message = `the database is at generation ${facts.generation}, the sleds were last asked at ${observation.generation}`;
+    reasons.push({ code: 'NOT_YET_LOOKED', message });
+  }
+  return reasons;
+};
+
+const nexusSilent = (nexus: NexusRecord): HealthReason => {
+  const ago = Math.round(nexus.heartbeatAgeMs / 1000);
+  const holds = nexus.localRepos === 0 ? '' : ` and holds ${nexus.localRepos} local repo(s)`;
+  return {
+    code: 'NEXUS_SILENT',
+    message: `Nexus ${nexus.id} was last heard of ${ago} s ago${holds}; start it, or expunge it if it is gone for good`,
+    sinceMs: nexus.timeHeartbeatMs,
+  };
+};

@@ -1,0 +1,86 @@
+/** How far a release is, on the wire: folded from the last observation (architecture, ⑦). */
+import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
+import type { SledProgress } from '../../core/progress.ts';
+import { isoTime } from '../../lib/clock.ts';
+import type { CollectedSled } from '../fleet-client/collect.ts';
+import type { Observation, ObservedRelease } from '../tasks/artifact-replication/observation.ts';
+import { reasonView } from './reasons.ts';
+
+export const releaseView = (observation: Observation, release: ObservedRelease): ReleaseReplication => {
+  const { progress, state, reasons } = release;
+  const sleds = new Map(observation.sleds.map(sled => [sled.id, sled]));
+  return {
+    system_version: progress.systemVersion,
+    state,
+    safe: progress.safe,
+    complete: progress.complete,
+    min_sled_replication: observation.minSledReplication,
+    sleds_in_service: progress.sleds.length,
+    sleds_holding_all: progress.sledsHoldingAll,
+    artifacts: progress.artifacts,
+    copies_wanted: progress.copiesWanted,
+    copies_held: progress.copiesHeld,
+    bytes_wanted: progress.bytesWanted,
+    bytes_held: progress.bytesHeld,
+    sleds: progress.sleds.map(sled => sledReplicationView(sled, sleds.get(sled.sledId))),
+    // What holds a release up is often a sled: its reasons are the release's as long as it is not complete.
+    reasons: [...reasons, ...(progress.complete ? [] : observation.reasons)].map(reasonView),
+    time_observed: isoTime(observation.timeMs),
+  };
+};
+
+/** A release that is recorded, but that no round of this Nexus has seen yet. */
+export const unseenReleaseView = (
+  systemVersion: string,
+  artifacts: number,
+  totalSizeBytes: number,
+  minSledReplication: number,
+): ReleaseReplication => ({
+  system_version: systemVersion,
+  state: 'replicating',
+  safe: false,
+  complete: false,
+  min_sled_replication: minSledReplication,
+  sleds_in_service: 0,
+  sleds_holding_all: 0,
+  artifacts,
+  copies_wanted: 0,
+  copies_held: 0,
+  bytes_wanted: totalSizeBytes,
+  bytes_held: 0,
+  sleds: [],
+  reasons: [
+    { code: 'NOT_YET_LOOKED', message: 'this Nexus has not asked the sleds since the release was recorded' },
+  ],
+});
+
+export const sledReplicationView = (
+  progress: SledProgress,
+  sled: CollectedSled | undefined,
+): SledReplication => ({
+  sled_id: progress.sledId,
+  serial: sled?.serial ?? '',
+  state: stateOf(sled),
+  artifacts_wanted: progress.artifactsWanted,
+  artifacts_held: progress.artifactsHeld,
+  artifacts_held_fully: progress.artifactsHeldFully,
+  bytes_wanted: progress.bytesWanted,
+  bytes_held: progress.bytesHeld,
+});
+
+const stateOf = (sled: CollectedSled | undefined): SledReplication['state'] => {
+  if (sled === undefined) return 'not_yet_asked';
+  switch (sled.answer.kind) {
+    case 'ok':
+      return sled.writesPausedUntilMs === undefined ? 'ok' : 'busy';
+    case 'ahead':
+    case 'refused':
+      return 'refused';
+    case 'unreachable':
+    case 'bad_answer':
+    case 'diverged':
+      return sled.answer.kind;
+    default:
+      return sled.answer satisfies never;
+  }
+};

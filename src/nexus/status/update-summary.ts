@@ -1,0 +1,58 @@
+/** What the update endpoints say of replication. */
+import { compare } from 'semver';
+import { worst } from '../../core/health.ts';
+import type { SystemVersion } from '../../core/ids.ts';
+import { isListing } from '../../core/inventory.ts';
+import type { ReplicationSummary } from '../operator-update-api.ts';
+import type { ReleaseProgress } from '../target-release.ts';
+import type { Observation } from '../tasks/artifact-replication/observation.ts';
+
+/** How many silent sleds a message names. */
+const MAX_NAMED = 10;
+
+/** B17: complete on every sled that answers; the others are named. */
+export const targetProgress = (
+  observation: Observation | undefined,
+  version: SystemVersion,
+): ReleaseProgress | undefined => {
+  const release = observation?.releases.find(candidate => candidate.progress.systemVersion === version);
+  if (observation === undefined || release === undefined) return undefined;
+  const { progress } = release;
+  const answering = progress.sleds.filter(sled => sled.answered);
+  const silent = observation.sleds.filter(sled => !isListing(sled.answer)).map(sled => sled.serial);
+  const named = silent.slice(0, MAX_NAMED).join(', ') + (silent.length > MAX_NAMED ? ', …' : '');
+  const others = silent.length === 0 ? '' : `; ${silent.length} do not answer: ${named}`;
+  const whole = answering.filter(sled => sled.artifactsHeldFully === sled.artifactsWanted).length;
+  return {
+    complete: answering.length > 0 && whole === answering.length,
+    message: `${whole} of ${answering.length} sleds that answer hold all of it, ${progress.copiesHeld} of ${progress.copiesWanted} copies${others}`,
+  };
+};
+
+export const replicationSummary = (
+  observation: Observation | undefined,
+  facts: { readonly timeLastPlannedMs: number; readonly suspended: boolean },
+): ReplicationSummary => {
+  const components: Record<string, number> = {};
+  for (const sled of observation?.sleds ?? []) {
+    const version = observation === undefined ? undefined : newestWhole(observation, sled.id);
+    components[version ?? 'unknown'] = (components[version ?? 'unknown'] ?? 0) + 1;
+  }
+  const reasons = observation?.releases.flatMap(release => release.reasons) ?? [];
+  return {
+    componentsByReleaseVersion: components,
+    timeLastStepPlannedMs: facts.timeLastPlannedMs,
+    suspended: facts.suspended,
+    contactSupport: worst(reasons) === 'failed',
+  };
+};
+
+const newestWhole = (observation: Observation, sledId: string): SystemVersion | undefined =>
+  observation.releases
+    .filter(({ progress }) => {
+      const sled = progress.sleds.find(candidate => candidate.sledId === sledId);
+      return sled?.answered === true && sled.artifactsHeld === sled.artifactsWanted;
+    })
+    .map(({ progress }) => progress.systemVersion)
+    .sort(compare)
+    .at(-1);
