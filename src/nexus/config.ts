@@ -9,6 +9,7 @@ import type { RequestLimits } from '../core/plan/quota.ts';
 import { type ListenAddress, parseAddress } from '../http/listen.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
+import { DEFAULT_EXECUTE_LIMITS } from './fleet-client/execute.ts';
 
 const GIB = 1024 ** 3;
 const count = (least: number, most: number) => z.int().min(least).max(most);
@@ -22,8 +23,10 @@ const ReplicationSection = z.strictObject({
   period_secs: seconds().default(60),
   /** How many sleds must hold all of a release before the archive that brought it is let go (S7). */
   min_sled_replication: count(1, 1000).default(3),
-  /** Requests under way at once; each put reads the archive, so that more would compete for one disk. */
-  request_concurrency: count(1, 256).default(16),
+  /** Puts under way at once: all of them read the staging directory's disk and share Nexus's uplink. */
+  put_concurrency: count(1, 256).default(DEFAULT_EXECUTE_LIMITS.putConcurrency),
+  /** Copy requests under way at once; the bytes go from sled to sled. */
+  copy_concurrency: count(1, 1024).default(DEFAULT_EXECUTE_LIMITS.copyConcurrency),
   requests_per_activation: count(1, 100_000).default(2048),
   /** Transfers that one sled receives at a time, and that one sled serves to others. */
   transfers_to_sled: count(1, 64).default(2),
@@ -75,8 +78,9 @@ export type ReplicationConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
   readonly minSledReplication: number;
-  readonly requestConcurrency: number;
-  readonly limits: RequestLimits;
+  readonly putConcurrency: number;
+  readonly copyConcurrency: number;
+  readonly requestLimits: RequestLimits;
 };
 
 export type PrunerConfig = {
@@ -130,8 +134,9 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
       periodMs: replication.period_secs * 1000,
       disable: replication.disable,
       minSledReplication: replication.min_sled_replication,
-      requestConcurrency: replication.request_concurrency,
-      limits: {
+      putConcurrency: replication.put_concurrency,
+      copyConcurrency: replication.copy_concurrency,
+      requestLimits: {
         maxRequestsPerActivation: replication.requests_per_activation,
         maxTransfersToSled: replication.transfers_to_sled,
         maxCopiesFromSource: replication.copies_from_source,

@@ -3,9 +3,8 @@ import type { NexusId } from '../../core/ids.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 
-const HEARTBEAT_PERIOD_MS = 10_000;
-/** Three missed heartbeats: one can be lost to a slow transaction, and a restart takes two. */
-export const NEXUS_ALIVE_MS = 3 * HEARTBEAT_PERIOD_MS;
+/** A third of the time after which a Nexus counts as silent: one heartbeat can be lost, and a restart takes two. */
+const HEARTBEAT_PERIOD_MS = 15_000;
 
 type Deps = {
   readonly datastore: Pick<Datastore, 'nexusHeartbeat'>;

@@ -48,6 +48,8 @@ export type Uploads = {
   /** For an archive in staging that the database forgot: its id there now. */
   readonly recordAgain: (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
   readonly inProgress: () => number;
+  /** Gives up on answers of the database that do not come, and waits for what is under way. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
 type Deps = {
@@ -60,30 +62,43 @@ type Deps = {
   readonly activateReplication: () => void;
   readonly limits: UploadLimits;
   readonly log: Logger;
-  /** Aborts when the process stops; recording ends only with it (U4). */
-  readonly stopping: AbortSignal;
 };
+
+/** With what recording ends, and nothing else (U4): the end of the process. */
+type Stopping = { readonly stopping: AbortSignal };
 
 export const createUploads = (deps: Deps): Uploads => {
   const { limits } = deps;
-  let inProgress = 0;
+  const stop = new AbortController();
+  const running = new Set<Promise<UploadOutcome>>();
 
   return {
     async upload(request, { signal }) {
-      if (inProgress >= limits.uploadsAtOnce) throw tooManyUploads(limits.uploadsAtOnce);
-      inProgress += 1;
+      stop.signal.throwIfAborted();
+      if (running.size >= limits.uploadsAtOnce) throw tooManyUploads(limits.uploadsAtOnce);
+      const upload = runUpload({ ...deps, stopping: stop.signal }, request, signal);
+      running.add(upload);
       try {
-        return await runUpload(deps, request, signal);
+        return await upload;
       } finally {
-        inProgress -= 1;
+        running.delete(upload);
       }
     },
     recordAgain: (archive, { signal }) => recordAgain(deps, archive, signal),
-    inProgress: () => inProgress,
+    inProgress: () => running.size,
+    async [Symbol.asyncDispose]() {
+      stop.abort(new DepotError('SHUTTING_DOWN', 'this Nexus is stopping; send the archive again'));
+      await Promise.allSettled(running);
+    },
   };
 };
 
-const runUpload = async (deps: Deps, request: UploadRequest, signal: AbortSignal): Promise<UploadOutcome> => {
+const runUpload = async (
+  deps: Deps & Stopping,
+  request: UploadRequest,
+  requestSignal: AbortSignal,
+): Promise<UploadOutcome> => {
+  const signal = AbortSignal.any([requestSignal, deps.stopping]);
   const { directory, localRepos, capacity } = deps;
   const uploadId = UploadId.parse(randomUUID());
   const log = deps.log.child({ upload_id: uploadId });
@@ -174,7 +189,7 @@ const artifactSizes = ({ release }: CheckedArchive): ReadonlyMap<ArtifactHash, n
 
 /** What was certainly not recorded is taken away; the rest is for the next start to decide (U3). */
 const record = async (
-  deps: Deps,
+  deps: Deps & Stopping,
   incoming: Incoming,
   staged: StagedArchive,
   checked: CheckedArchive,

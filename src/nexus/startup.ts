@@ -1,0 +1,73 @@
+/**
+ * The time between listening and serving: the database may be down, and what lies in staging is not yet taken up.
+ *
+ * ST1. Until everything is there each request is answered with the reason why not, and nothing is run for it.
+ * ST2. A database that does not answer is waited for; any other error ends the start (S14: another schema version).
+ */
+import type { Api } from '../api/route.ts';
+import type { Rng } from '../core/rng.ts';
+import type { BoundRoute, Handlers } from '../http/handlers.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+
+/** Short, so that a fleet that starts as a whole is up as soon as its database is. */
+const RETRY = { firstMs: 250, maxMs: 10_000 };
+
+const WAITED_FOR = new Set(['DATABASE_UNAVAILABLE', 'DATABASE_CONTENTION', 'COMMIT_UNCERTAIN']);
+
+/** Something that handlers need and that is there only after the start. */
+export type Late<T> = {
+  /** Throws `DATABASE_UNAVAILABLE` with the reason until it is there. */
+  readonly get: () => T;
+  readonly peek: () => T | undefined;
+  readonly set: (value: T) => void;
+  readonly waitsFor: (reason: string) => void;
+};
+
+export const createLate = <T>(): Late<T> => {
+  let value: T | undefined;
+  let reason = 'it has not asked the database yet';
+  return {
+    get() {
+      if (value !== undefined) return value;
+      throw new DepotError('DATABASE_UNAVAILABLE', `this Nexus is starting: ${reason}`);
+    },
+    peek: () => value,
+    set(given) {
+      value = given;
+    },
+    waitsFor(given) {
+      reason = given;
+    },
+  };
+};
+
+/** As `bindApi`, for handlers that are there only after the start. */
+export const bindLate = <A extends Api>(api: A, handlers: () => Handlers<A>): readonly BoundRoute[] =>
+  Object.entries(api.routes).map(([name, route]) => ({
+    route,
+    handle: async (request: never) => {
+      const handle = handlers()[name as keyof A['routes']] as (request: never) => Promise<unknown>;
+      return handle(request);
+    },
+  }));
+
+/** Repeats `attempt` until it does not fail for want of the database (ST2). */
+export const waitForDatabase = async <T>(
+  attempt: () => Promise<T>,
+  { clock, rng, log, waitsFor }: { clock: Clock; rng: Rng; log: Logger; waitsFor: (reason: string) => void },
+  { signal }: { signal: AbortSignal },
+): Promise<T> => {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (signal.aborted || !WAITED_FOR.has(errorCodeOf(error))) throw error;
+      waitsFor(messageChain(error));
+      log.warn({ err: error, failures }, 'waiting for the database');
+    }
+    await clock.sleep(backoffMs(failures, RETRY, rng.next()), { signal });
+  }
+};
