@@ -2,17 +2,22 @@
 import { Command } from 'commander';
 import { addArtifactList } from './commands/artifact-list.ts';
 import { addArtifactShow } from './commands/artifact-show.ts';
+import { addDbMigrate } from './commands/db-migrate.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
 import { addNexusList } from './commands/nexus-list.ts';
+import { makeNexusRunnable } from './commands/nexus-run.ts';
+import { addRepoAssemble } from './commands/repo-assemble.ts';
 import { addRepoDelete } from './commands/repo-delete.ts';
 import { addRepoList } from './commands/repo-list.ts';
 import { addRepoShow } from './commands/repo-show.ts';
 import { addRepoUpload } from './commands/repo-upload.ts';
 import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
+import { addSledAgentRun } from './commands/sled-agent-run.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
+import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
 import { addTargetReleaseSet } from './commands/target-release-set.ts';
 import { addTargetReleaseShow } from './commands/target-release-show.ts';
@@ -39,7 +44,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   [
     'repo',
     'releases: assemble, verify, upload, follow, delete',
-    [addRepoVerify, addRepoUpload, addRepoList, addRepoShow, addRepoWait, addRepoDelete],
+    [addRepoAssemble, addRepoVerify, addRepoUpload, addRepoList, addRepoShow, addRepoWait, addRepoDelete],
   ],
   [
     'trust-root',
@@ -50,7 +55,12 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   ['artifact', 'the files of the present releases', [addArtifactList, addArtifactShow]],
   ['target-release', 'the release that the fleet should run', [addTargetReleaseShow, addTargetReleaseSet]],
   ['task', 'background tasks of a Nexus', [addTaskList, addTaskShow, addTaskActivate]],
-  ['nexus', 'run one Nexus (--config), or manage the instances', [addNexusList, addNexusExpunge]],
+  [
+    'nexus',
+    'run one Nexus (--config), or manage the instances',
+    [makeNexusRunnable, addNexusList, addNexusExpunge],
+  ],
+  ['db', 'the database of Nexus', [addDbMigrate]],
 ];
 
 /** Throws CommanderError instead of ending the process. */
@@ -74,5 +84,7 @@ export const createProgram = (session: Session): Command => {
     for (const add of commands) add(group, session);
   }
   addStatus(program, session);
+  addStart(program, session);
+  addSledAgentRun(program, session);
   return program;
 };

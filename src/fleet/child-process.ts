@@ -68,7 +68,9 @@ export const startChild = async (
   }
 };
 
-const spawnLogged = async (spec: ChildSpec): Promise<{ process: ChildProcess; exited: Promise<Exit> }> => {
+const spawnLogged = async (
+  spec: Omit<ChildSpec, 'readyFile'>,
+): Promise<{ process: ChildProcess; exited: Promise<Exit> }> => {
   const log = await open(spec.logFile, 'a', 0o600);
   try {
     const process = spawn(spec.command, spec.args, { detached: true, stdio: ['pipe', log.fd, log.fd] });
@@ -88,6 +90,22 @@ const spawnLogged = async (spec: ChildSpec): Promise<{ process: ChildProcess; ex
   } finally {
     await log.close();
   }
+};
+
+/** Runs a process that ends by itself, such as a migration. @throws `CHILD_FAILED` unless it ends with exit code 0 */
+export const runChild = async (
+  spec: Omit<ChildSpec, 'readyFile'>,
+  { signal, clock = systemClock }: { signal: AbortSignal; clock?: Clock },
+): Promise<void> => {
+  signal.throwIfAborted();
+  const { process, exited } = await spawnLogged(spec);
+  const interrupt = () => void stop(process, exited, clock);
+  signal.addEventListener('abort', interrupt, { once: true });
+  const exit = await exited;
+  signal.removeEventListener('abort', interrupt);
+  process.stdin?.destroy();
+  signal.throwIfAborted();
+  if (exit.code !== 0) throw await exitError(spec, exit);
 };
 
 const waitUntilReady = async (

@@ -25,12 +25,7 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
   ).action(async (file: string, options: VerifyOptions) => {
     const path = resolve(session.directory, file);
     const rootPath = options.trustRoot === undefined ? path : resolve(session.directory, options.trustRoot);
-    const root = await readRootFile(rootPath, options.trustRoot === undefined ? 'oldest' : 'newest', session);
-    const release = await verifyWithProgress(session, path, {
-      trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.sha256})`, bytes: root.bytes }],
-      nowMs: session.clock.nowMs(),
-      allowExpired: options.allowExpired === true,
-    }).catch((cause: unknown) => {
+    const { root, release } = await verify(session, path, rootPath, options).catch((cause: unknown) => {
       if (!(cause instanceof DepotError)) throw cause;
       throw new DepotError(cause.code, `${file} does not verify`, { cause, detail: cause.detail });
     });
@@ -51,6 +46,16 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
       );
     }
   });
+};
+
+const verify = async (session: Session, path: string, rootPath: string, options: VerifyOptions) => {
+  const root = await readRootFile(rootPath, options.trustRoot === undefined ? 'oldest' : 'newest', session);
+  const release = await verifyWithProgress(session, path, {
+    trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.sha256})`, bytes: root.bytes }],
+    nowMs: session.clock.nowMs(),
+    allowExpired: options.allowExpired === true,
+  });
+  return { root, release };
 };
 
 const verifyWithProgress = async (

@@ -28,8 +28,10 @@ export type LiveRegion = {
 
 export const createLiveRegion = (terminal: Terminal, clock: Pick<Clock, 'monotonicMs'>): LiveRegion => {
   let height = 0;
-  let shownAtMs = Number.NEGATIVE_INFINITY;
   let lastPlain = '';
+  // What is over at once is drawn, but not worth a line of a log.
+  const neverShown = (): number => (terminal.live ? Number.NEGATIVE_INFINITY : clock.monotonicMs());
+  let shownAtMs = neverShown();
 
   const erase = (): string => (height === 0 ? '' : `\x1b[${height}A\r\x1b[J`);
 
@@ -56,13 +58,13 @@ export const createLiveRegion = (terminal: Terminal, clock: Pick<Clock, 'monoton
     say(line) {
       if (terminal.live) terminal.draw(erase());
       height = 0;
-      shownAtMs = Number.NEGATIVE_INFINITY;
+      shownAtMs = neverShown();
       terminal.note(line);
     },
     close() {
       if (terminal.live && height > 0) terminal.draw(erase());
       height = 0;
-      shownAtMs = Number.NEGATIVE_INFINITY;
+      shownAtMs = neverShown();
     },
   };
 };

@@ -1,0 +1,30 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { createLogger } from '../../lib/log.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+
+type MigrateOptions = CommonOptions & { readonly config: string };
+
+export const addDbMigrate = (parent: Command, session: Session): void => {
+  withCommonOptions(
+    parent
+      .command('migrate')
+      .description('bring the database to the schema version of this tuf-depot; safe to repeat')
+      .requiredOption('--config <file>', 'nexus.toml, for its database'),
+    'tuf-depot db migrate --config /etc/tuf-depot/nexus.toml',
+  ).action(async (options: MigrateOptions) => {
+    const { readNexusConfig } = await import('../../nexus/config.ts');
+    const { migrateDatabase } = await import('../../nexus/datastore/migrate.ts');
+    const config = await readNexusConfig(resolve(session.directory, options.config));
+    const outcome = await migrateDatabase({
+      connection: config.databaseUrl,
+      log: createLogger({ name: 'migrate', level: config.logLevel }),
+      signal: session.signal,
+    });
+    present(session, options, outcome, () => [
+      outcome.from === outcome.to
+        ? `The database has schema version ${outcome.to}; there is nothing to do.`
+        : `The database went from schema version ${outcome.from} to ${outcome.to}.`,
+    ]);
+  });
+};

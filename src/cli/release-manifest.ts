@@ -1,0 +1,74 @@
+/**
+ * What a release is made of, as `repo assemble` is told: a TOML manifest, or files on the command line.
+ *
+ *     system_version = "1.2.0"
+ *     [[artifact]]
+ *     path = "build/os.img"                      # relative to the manifest
+ *     name = "os.img"                            # by default the file's name
+ *     version = "1.2.0"                          # by default the system version
+ *     tags = { kind = "host_os", board = "g1" }  # by default kind = "file" and the name
+ */
+import { basename, dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { SystemVersion } from '../core/ids.ts';
+import { readTomlConfig } from '../lib/toml-config.ts';
+import type { ArtifactInput } from '../release/assemble.ts';
+
+const Text = z.string().min(1).max(512);
+const Tags = z.record(z.string().min(1).max(64), Text);
+
+const Manifest = z.strictObject({
+  system_version: SystemVersion,
+  metadata: Tags.optional(),
+  artifact: z
+    .array(
+      z.strictObject({ path: Text, name: Text.optional(), version: Text.optional(), tags: Tags.optional() }),
+    )
+    .min(1),
+});
+
+export type ReleaseInput = {
+  readonly systemVersion: string;
+  readonly artifacts: readonly ArtifactInput[];
+  readonly metadata: Readonly<Record<string, string>>;
+};
+
+/** @throws `CONFIG_INVALID` naming the file and each faulty key */
+export const readManifest = async (path: string): Promise<ReleaseInput> => {
+  const manifest = await readTomlConfig(path, Manifest);
+  return {
+    systemVersion: manifest.system_version,
+    metadata: manifest.metadata ?? {},
+    artifacts: manifest.artifact.map(({ path: artifactPath, name, version, tags }) =>
+      artifact(resolve(dirname(path), artifactPath), {
+        name,
+        version: version ?? manifest.system_version,
+        tags,
+      }),
+    ),
+  };
+};
+
+/** Files as they are, each an artifact of the system version. */
+export const filesRelease = (
+  systemVersion: string,
+  paths: readonly string[],
+  directory: string,
+): ReleaseInput => ({
+  systemVersion,
+  metadata: {},
+  artifacts: paths.map(path => artifact(resolve(directory, path), { version: systemVersion })),
+});
+
+const artifact = (
+  path: string,
+  options: { name?: string | undefined; version: string; tags?: Record<string, string> | undefined },
+): ArtifactInput => {
+  const targetName = options.name ?? basename(path);
+  return {
+    path,
+    targetName,
+    version: options.version,
+    tags: options.tags ?? { kind: 'file', name: targetName },
+  };
+};

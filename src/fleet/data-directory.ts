@@ -1,0 +1,91 @@
+/**
+ * The data directory of a fleet on this machine: everything it is, so that a copy of it, made while the fleet is
+ * stopped, is a backup, and removing it removes the fleet.
+ *
+ *     DIR/
+ *       lock               held while the fleet runs (P12)
+ *       fleet.json         where it runs and as which process, while it runs
+ *       ports.json         the ports of the last time, taken again where they are free
+ *       operator-token     the bearer token of the operator API; mode 0600
+ *       postgres/          the embedded PostgreSQL, with its log
+ *       nexus-1/ …         nexus.toml, staging/ (archives that too few sleds hold)
+ *       sled-1/ …          sled-agent.toml, m2-a/ and m2-b/ (its two datasets)
+ *       logs/              nexus-1.log, sled-1.log, …
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export type NexusPaths = {
+  readonly name: string;
+  readonly home: string;
+  readonly config: string;
+  readonly staging: string;
+  readonly readyFile: string;
+  readonly log: string;
+};
+
+export type SledPaths = {
+  /** Also the sled's serial number, from which its id follows: it is the same sled each time. */
+  readonly name: string;
+  readonly home: string;
+  readonly config: string;
+  readonly datasets: readonly [string, string];
+  readonly readyFile: string;
+  readonly log: string;
+};
+
+export type FleetPaths = {
+  readonly root: string;
+  readonly ports: string;
+  readonly tokenFile: string;
+  readonly postgres: string;
+  readonly logs: string;
+  readonly migrationLog: string;
+  /** From 1. */
+  readonly nexus: (number: number) => NexusPaths;
+  readonly sled: (number: number) => SledPaths;
+};
+
+export const fleetPaths = (root: string): FleetPaths => {
+  const logs = join(root, 'logs');
+  return {
+    root,
+    ports: join(root, 'ports.json'),
+    tokenFile: join(root, 'operator-token'),
+    postgres: join(root, 'postgres'),
+    logs,
+    migrationLog: join(logs, 'migrate.log'),
+    nexus(number) {
+      const name = `nexus-${number}`;
+      const home = join(root, name);
+      return {
+        name,
+        home,
+        config: join(home, 'nexus.toml'),
+        staging: join(home, 'staging'),
+        readyFile: join(home, 'ready.json'),
+        log: join(logs, `${name}.log`),
+      };
+    },
+    sled(number) {
+      const name = `sled-${number}`;
+      const home = join(root, name);
+      return {
+        name,
+        home,
+        config: join(home, 'sled-agent.toml'),
+        datasets: [join(home, 'm2-a'), join(home, 'm2-b')],
+        readyFile: join(home, 'ready.json'),
+        log: join(logs, `${name}.log`),
+      };
+    },
+  };
+};
+
+/** How many Nexuses and sleds a data directory has seen: a fleet that starts again is not smaller. */
+export const fleetSizeOf = async (root: string): Promise<{ nexuses: number; sleds: number }> => {
+  const names = await readdir(root).catch(() => []);
+  const highest = (prefix: string) =>
+    Math.max(0, ...names.map(name => Number(new RegExp(`^${prefix}-(\\d{1,4})$`).exec(name)?.[1] ?? 0)));
+  return { nexuses: highest('nexus'), sleds: highest('sled') };
+};

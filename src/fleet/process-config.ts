@@ -1,0 +1,48 @@
+/** The configuration files of the fleet's processes, written anew at each start: addresses may have changed. */
+import { stringify } from 'smol-toml';
+import { writeFileDurably } from '../lib/durable-file.ts';
+import type { FleetPaths, NexusPaths, SledPaths } from './data-directory.ts';
+
+/** The file names the database, and with it perhaps a password. */
+const MODE = 0o600;
+
+export type Addresses = readonly [first: string, second: string];
+
+export const writeNexusConfig = (
+  paths: NexusPaths,
+  fleet: FleetPaths,
+  options: {
+    readonly listen: Addresses;
+    readonly databaseUrl: string;
+    readonly minSledReplication: number;
+  },
+): Promise<void> =>
+  writeToml(paths.config, {
+    staging_directory: paths.staging,
+    operator_listen: options.listen[0],
+    internal_listen: options.listen[1],
+    token_file: fleet.tokenFile,
+    ready_file: paths.readyFile,
+    database: { url: options.databaseUrl },
+    tuf_artifact_replication: { min_sled_replication: options.minSledReplication },
+  });
+
+export const writeSledConfig = (
+  paths: SledPaths,
+  options: { readonly listen: Addresses; readonly nexusAddresses: readonly string[] },
+): Promise<void> =>
+  writeToml(paths.config, {
+    serial: paths.name,
+    listen: options.listen[0],
+    depot_listen: options.listen[1],
+    nexus: [...options.nexusAddresses],
+    datasets: [...paths.datasets],
+    ready_file: paths.readyFile,
+  });
+
+const writeToml = (path: string, content: Record<string, unknown>): Promise<void> =>
+  writeFileDurably(
+    path,
+    `# Written by tuf-depot at each start of this fleet; changes are lost.\n${stringify(content)}\n`,
+    { mode: MODE },
+  );
