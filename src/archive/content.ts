@@ -9,7 +9,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { errorCodeOf } from '../lib/errors.ts';
-import type { Inflate } from './inflate.ts';
+import { type Inflate, tooLong } from './inflate.ts';
 import type { RandomAccessFile } from './random-access.ts';
 import { damaged, quoted } from './refusal.ts';
 import { readAhead } from './spans.ts';
@@ -48,8 +48,7 @@ export async function* readContent(
     for await (const chunk of rawContent(file, entry, options)) {
       options.signal?.throwIfAborted();
       sizeBytes += chunk.length;
-      if (sizeBytes > entry.sizeBytes)
-        throw damaged(`it inflates to more than the promised ${entry.sizeBytes} bytes`);
+      if (sizeBytes > entry.sizeBytes) throw tooLong(entry.sizeBytes);
       checksum = crc32(chunk, checksum);
       yield chunk;
     }

@@ -1,5 +1,6 @@
 /** Decompression, as a function that is passed in: on the thread pool for real files, at once for the simulator. */
 import { createInflateRaw, inflateRawSync } from 'node:zlib';
+import type { DepotError } from '../lib/errors.ts';
 import { damaged } from './refusal.ts';
 
 /**
@@ -15,14 +16,15 @@ export type Inflate = (
 
 const OUTPUT_CHUNK_BYTES = 256 * 1024;
 
-const isZlibError = (error: unknown): boolean =>
-  error instanceof Error &&
-  'code' in error &&
-  typeof error.code === 'string' &&
-  /^(Z_|ERR_BUFFER_TOO)/.test(error.code);
+/** What zlib says of bad data becomes the archive's fault; anything else passes as it is. */
+const broken = (cause: unknown, sizeBytes: number): unknown => {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (code === 'ERR_BUFFER_TOO_LARGE') return tooLong(sizeBytes);
+  return code.startsWith('Z_') ? damaged('the deflate stream is broken', { cause }) : cause;
+};
 
-const broken = (cause: unknown): unknown =>
-  isZlibError(cause) ? damaged('the deflate stream is broken', { cause }) : cause;
+export const tooLong = (sizeBytes: number): DepotError =>
+  damaged(`it inflates to more than the promised ${sizeBytes} bytes`);
 
 const trailing = (consumed: number, compressedBytes: number) =>
   damaged(`the deflate stream ends after ${consumed} of its ${compressedBytes} bytes`);
@@ -30,7 +32,7 @@ const trailing = (consumed: number, compressedBytes: number) =>
 /** Inflates on zlib's threads while the consumer works on what came before. */
 export const inflateOnThreadPool: Inflate = async function* inflateOnThreadPool(
   compressed,
-  { compressedBytes },
+  { compressedBytes, sizeBytes },
 ) {
   const engine = createInflateRaw({ chunkSize: OUTPUT_CHUNK_BYTES });
   const closed = new Promise<void>(resolve => engine.once('close', resolve));
@@ -51,7 +53,7 @@ export const inflateOnThreadPool: Inflate = async function* inflateOnThreadPool(
     for await (const chunk of engine) yield chunk as Uint8Array;
     if (engine.bytesWritten !== compressedBytes) throw trailing(engine.bytesWritten, compressedBytes);
   } catch (error) {
-    throw broken(error);
+    throw broken(error, sizeBytes);
   } finally {
     engine.destroy();
     await feeding;
@@ -74,17 +76,15 @@ export const inflateAtOnce: Inflate = async function* inflateAtOnce(
 
 const inflateWhole = (input: Uint8Array, sizeBytes: number): Uint8Array => {
   try {
-    // One byte more than promised: too long an entry shows as such, and zero is no valid maximum.
-    const { buffer, engine } = inflateRawSync(input, {
-      info: true,
-      maxOutputLength: sizeBytes + 1,
-    }) as unknown as {
+    // With `info` the result is not what the types say; zero is no valid maximum.
+    const options = { info: true, maxOutputLength: Math.max(1, sizeBytes) };
+    const { buffer, engine } = inflateRawSync(input, options) as unknown as {
       buffer: Uint8Array;
       engine: { bytesWritten: number };
     };
     if (engine.bytesWritten !== input.length) throw trailing(engine.bytesWritten, input.length);
     return buffer;
   } catch (error) {
-    throw broken(error);
+    throw broken(error, sizeBytes);
   }
 };

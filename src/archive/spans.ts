@@ -5,6 +5,9 @@ import { damaged, invalid } from './refusal.ts';
 /** Large enough that the cost of a read vanishes, small enough that two of them stay near the processor. */
 export const READ_AHEAD_BYTES = 1024 * 1024;
 
+/** What is yielded at a time: small enough that a CRC and a hash, one after the other, find it in the cache. */
+const PIECE_BYTES = 256 * 1024;
+
 /** Fills `target` from `position`. A span outside of the file is the archive's fault, a short read the file's. */
 export const readExactly = async <T extends Uint8Array>(
   file: RandomAccessFile,
@@ -27,14 +30,14 @@ export const readExactly = async <T extends Uint8Array>(
 };
 
 /**
- * The bytes from `start` to `end`, in chunks: while the consumer works on one, the next is being read.
+ * The bytes from `start` to `end`, in pieces: while the consumer works on one chunk, the next is being read.
  *
- * A chunk is valid only until the next pull. When the generator is done, however it ends, no read is under way.
+ * A piece is valid only until the next pull. When the generator is done, however it ends, no read is under way.
  */
 export async function* readAhead(
   file: RandomAccessFile,
   span: { readonly start: number; readonly end: number },
-  options: { readonly signal: AbortSignal | undefined },
+  { signal }: { readonly signal: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array, void, void> {
   const { start, end } = span;
   const chunkBytes = Math.min(READ_AHEAD_BYTES, end - start);
@@ -52,10 +55,12 @@ export async function* readAhead(
   try {
     while (position < end) {
       const chunk = await pending;
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       position += chunk.length;
       if (position < end) pending = fill(idle, position);
-      yield chunk;
+      for (let piece = 0; piece < chunk.length; piece += PIECE_BYTES) {
+        yield chunk.subarray(piece, piece + PIECE_BYTES);
+      }
       idle = new Uint8Array(chunk.buffer);
     }
   } finally {
