@@ -1,0 +1,169 @@
+/** A fleet in memory for the tests of collect, execute and the task: sleds that obey, and ways for them not to. */
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
+import { type ArtifactConfig, adoption, digestInput } from '../../core/artifact-config.ts';
+import { type ArtifactHash, asGeneration, type Generation, IncarnationId, SledId } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { SledConnection, SledTarget } from './sled-connection.ts';
+
+export const digestOf = (hashes: Iterable<ArtifactHash>): string =>
+  createHash('sha256').update(digestInput(hashes)).digest('hex');
+
+/** The bytes of a test artifact: its own number, over and over. */
+export const contentOf = (n: number, sizeBytes = 1000): Uint8Array => new Uint8Array(sizeBytes).fill(n);
+export const hashOf = (n: number, sizeBytes = 1000): ArtifactHash =>
+  createHash('sha256').update(contentOf(n, sizeBytes)).digest('hex') as ArtifactHash;
+
+export type FakeSled = {
+  readonly target: SledTarget;
+  config: ArtifactConfig | undefined;
+  readonly files: Map<ArtifactHash, Uint8Array>;
+  datasets: number;
+  copiesInFlight: Set<ArtifactHash>;
+  copiesFailed: { sha256: ArtifactHash; message: string; time: string }[];
+  copiesDone: number;
+  incarnation: IncarnationId;
+  /** Replaces the answer of one operation: throw, wait, or answer something else. */
+  fault: Partial<{
+    putConfig: () => Promise<void>;
+    list: (honest: ArtifactListResponse) => Promise<ArtifactListResponse>;
+    put: () => Promise<void>;
+    /** True: accept, and never finish. */
+    copy: () => Promise<boolean>;
+    readRange: () => Promise<Uint8Array>;
+  }>;
+};
+
+const uuid = (n: number) => `00000001-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
+
+export const fakeSled = (n: number, datasets = 2): FakeSled => ({
+  target: {
+    id: SledId.parse(uuid(n)),
+    serial: `sled-${n}`,
+    agentBaseUrl: `http://sled-${n}`,
+    depotBaseUrl: `http://depot-${n}`,
+  },
+  config: undefined,
+  files: new Map(),
+  datasets,
+  copiesInFlight: new Set(),
+  copiesFailed: [],
+  copiesDone: 0,
+  incarnation: IncarnationId.parse(uuid(1000 + n)),
+  fault: {},
+});
+
+export const unreachable = async (): Promise<never> => {
+  throw new DepotError('PEER_UNREACHABLE', 'connection refused');
+};
+export const never = (): Promise<never> => new Promise(() => undefined);
+
+const listOf = (sled: FakeSled): ArtifactListResponse => {
+  const { config } = sled;
+  if (config === undefined) throw new DepotError('NO_ARTIFACT_CONFIG', 'no config yet');
+  const held = [...sled.files.keys()].filter(hash => config.artifacts.has(hash));
+  return {
+    generation: config.generation,
+    list: Object.fromEntries(held.map(hash => [hash, sled.datasets])),
+    config_digest: digestOf(config.artifacts.keys()),
+    incarnation_id: sled.incarnation,
+    datasets: sled.datasets,
+    copies_in_flight: [...sled.copiesInFlight].map(sha256 => ({
+      sha256,
+      depot_base_url: 'http://depot',
+      received_bytes: 0,
+      time_started: new Date(0).toISOString(),
+    })),
+    copies_completed_total: sled.copiesDone,
+    copies_failed_total: sled.copiesFailed.length,
+    copies_failed: sled.copiesFailed.map(failure => ({
+      ...failure,
+      depot_base_url: 'http://depot',
+      error_code: 'COPY_SOURCE',
+    })),
+  };
+};
+
+const requireGeneration = (sled: FakeSled, generation: Generation): void => {
+  if (sled.config?.generation !== generation) {
+    throw new DepotError(
+      'ARTIFACT_GENERATION',
+      `at generation ${sled.config?.generation}, not ${generation}`,
+    );
+  }
+};
+
+/** Races a request with its signal, as a transport does. */
+const within = <T>(signal: AbortSignal, work: Promise<T>): Promise<T> =>
+  Promise.race([
+    work,
+    new Promise<never>((_, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+    ),
+  ]);
+
+export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { readonly log: string[] } => {
+  const byId = new Map(sleds.map(sled => [sled.target.id, sled]));
+  const of = (target: SledTarget) => byId.get(target.id)!;
+  const log: string[] = [];
+  return {
+    log,
+    async putConfig(target, offered, { signal }) {
+      const sled = of(target);
+      log.push(`put_config ${target.serial}`);
+      if (sled.fault.putConfig !== undefined) return within(signal, sled.fault.putConfig());
+      const outcome = adoption(sled.config, offered, undefined);
+      if (outcome.kind === 'refuse') {
+        throw new DepotError(
+          'CONFIG_GENERATION',
+          `at generation ${sled.config?.generation}: ${outcome.reason}`,
+        );
+      }
+      if (outcome.kind === 'adopt') sled.config = offered;
+      for (const hash of sled.files.keys()) if (!sled.config!.artifacts.has(hash)) sled.files.delete(hash);
+    },
+    async list(target, { signal }) {
+      const sled = of(target);
+      log.push(`list ${target.serial}`);
+      if (sled.fault.putConfig === unreachable) return unreachable();
+      const honest = listOf(sled);
+      return sled.fault.list === undefined ? honest : within(signal, sled.fault.list(honest));
+    },
+    async put(target, { sha256, generation, chunks }, { signal }) {
+      const sled = of(target);
+      log.push(`put ${sha256.slice(0, 4)} ${target.serial}`);
+      if (sled.fault.put !== undefined) await within(signal, sled.fault.put());
+      requireGeneration(sled, generation);
+      const parts: Uint8Array[] = [];
+      for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
+      sled.files.set(sha256, Buffer.concat(parts));
+      return { datasets: sled.datasets, successfulWrites: sled.datasets };
+    },
+    async copy(target, { sha256, generation, source }) {
+      const sled = of(target);
+      log.push(`copy ${sha256.slice(0, 4)} ${target.serial} from ${source.serial}`);
+      requireGeneration(sled, generation);
+      const bytes = of(source).files.get(sha256);
+      if (bytes === undefined) throw new DepotError('COPY_SOURCE', `${source.serial} lacks ${sha256}`);
+      if (sled.fault.copy !== undefined && (await sled.fault.copy()))
+        return void sled.copiesInFlight.add(sha256);
+      sled.copiesInFlight.add(sha256);
+      void delay(1).then(() => {
+        sled.copiesInFlight.delete(sha256);
+        sled.files.set(sha256, bytes);
+        sled.copiesDone += 1;
+      });
+    },
+    async readRange(target, { sha256, offset, length }) {
+      const sled = of(target);
+      log.push(`read ${sha256.slice(0, 4)} ${target.serial}`);
+      if (sled.fault.readRange !== undefined) return sled.fault.readRange();
+      const bytes = sled.files.get(sha256);
+      if (bytes === undefined) throw new DepotError('ARTIFACT_NOT_HELD', `${target.serial} lacks ${sha256}`);
+      return bytes.subarray(offset, offset + length);
+    },
+  };
+};
+
+export const generation = (n: number): Generation => asGeneration(n);

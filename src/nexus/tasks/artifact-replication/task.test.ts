@@ -1,0 +1,327 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { type ArtifactHash, type Generation, RepoId, SystemVersion, UploadId } from '../../../core/ids.ts';
+import { seededRng } from '../../../core/rng.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import { silentLogger } from '../../../lib/log.ts';
+import type { SledRecord, WantedSet } from '../../datastore/datastore.ts';
+import { DEFAULT_COLLECT_LIMITS } from '../../fleet-client/collect.ts';
+import { DEFAULT_EXECUTE_LIMITS } from '../../fleet-client/execute.ts';
+import {
+  contentOf,
+  digestOf,
+  type FakeSled,
+  fakeConnection,
+  fakeSled,
+  generation,
+  hashOf,
+  never,
+  unreachable,
+} from '../../fleet-client/fleet.fixture.ts';
+import { createRequestLog } from '../../request-log.ts';
+import type { LocalRepo, Staging } from '../../staging/staging.ts';
+import { createReplication, type ReplicationPolicy } from './task.ts';
+
+const uuid = (kind: number, n: number) => `0000000${kind}-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
+const repoId = (n: number) => RepoId.parse(uuid(2, n));
+const uploadId = (n: number) => UploadId.parse(uuid(3, n));
+
+const record = ({ target }: FakeSled): SledRecord => ({
+  id: target.id,
+  info: {
+    sa_address: new URL(target.agentBaseUrl).host.concat(':80'),
+    repo_depot_port: 80,
+    baseboard: { serial: target.serial, part: 'test', revision: 0 },
+  } as SledRecord['info'],
+  incarnationId: null,
+  datasets: [],
+  policy: 'in_service',
+  timeRegisteredMs: 0,
+  timeLastRegisteredMs: 0,
+});
+
+const POLICY: ReplicationPolicy = {
+  periodMs: 60_000,
+  disable: false,
+  minSledReplication: 3,
+  requestLimits: { maxRequestsPerActivation: 1000, maxTransfersToSled: 1000, maxCopiesFromSource: 1000 },
+  collectLimits: DEFAULT_COLLECT_LIMITS,
+  executeLimits: DEFAULT_EXECUTE_LIMITS,
+};
+
+/** Releases are lists of artifact numbers; the archives in `local` are held by this Nexus. */
+const world = (options: {
+  sleds: FakeSled[];
+  releases: number[][];
+  local?: number[];
+  policy?: Partial<ReplicationPolicy>;
+}) => {
+  const { sleds } = options;
+  const connection = fakeConnection(sleds);
+  const state = {
+    generation: generation(2),
+    releases: options.releases,
+    database: undefined as undefined | { generation: Generation; digest: string },
+  };
+  const archives = new Map<UploadId, LocalRepo>();
+  for (const n of options.local ?? []) {
+    const artifacts = new Map(options.releases[n]!.map(a => [hashOf(a), 1000]));
+    archives.set(uploadId(n), { uploadId: uploadId(n), repoId: repoId(n), artifacts });
+  }
+  const dropped: UploadId[] = [];
+  const numbers = new Map(options.releases.flat().map(n => [hashOf(n), n]));
+  const staging: Staging = {
+    held: () => [...archives.values()],
+    async openArtifact(_upload, sha256) {
+      const bytes = contentOf(numbers.get(sha256)!);
+      return {
+        sizeBytes: bytes.length,
+        chunks: async function* () {
+          yield bytes;
+        },
+        readRange: async (offset, length) => bytes.subarray(offset, offset + length),
+        [Symbol.asyncDispose]: async () => undefined,
+      };
+    },
+    async drop(id) {
+      archives.delete(id);
+      dropped.push(id);
+      return { kind: 'dropped' };
+    },
+    uploadsInProgress: () => 0,
+  };
+  const wantedSet = async (): Promise<WantedSet> => {
+    const artifacts = new Map<ArtifactHash, number>(state.releases.flat().map(n => [hashOf(n), 1000]));
+    return {
+      generation: state.generation,
+      digest: digestOf(artifacts.keys()),
+      artifacts,
+      releases: state.releases.map((release, n) => ({
+        repoId: repoId(n),
+        systemVersion: SystemVersion.parse(`${n + 1}.0.0`),
+        timeCreatedMs: 0,
+        artifacts: new Set(release.map(a => hashOf(a))),
+      })),
+    };
+  };
+  const requests = createRequestLog({ clock: systemClock, log: silentLogger });
+  const replication = createReplication({
+    datastore: {
+      wantedSet,
+      currentGeneration: async () => state.database ?? wantedSet(),
+      sledList: async () => ({ items: sleds.map(record) }),
+      localRepoList: async () => [],
+      nexusList: async () => [],
+    },
+    connection,
+    staging,
+    requests,
+    policy: { ...POLICY, ...options.policy },
+    clock: systemClock,
+    rng: seededRng(1),
+  });
+  const activate = async () => {
+    const result = await replication.task.activate({
+      reason: 'signaled',
+      log: silentLogger,
+      signal: new AbortController().signal,
+    });
+    await delay(5); // the copies of well-behaved sleds end
+    return result;
+  };
+  return { sleds, connection, state, dropped, requests, replication, activate };
+};
+
+const holds = (sled: FakeSled) => [...sled.files.keys()].length;
+const fleetOf = (n: number) => Array.from({ length: n }, (_, i) => fakeSled(i + 1));
+
+test('S20: 4 sleds, minimum 3: 3 puts and 1 copy of each artifact, then only config and list, and no local repo', async () => {
+  const w = world({ sleds: fleetOf(4), releases: [[1, 2, 3]], local: [0] });
+  const first = await w.activate();
+  expect(first.summary).toMatchObject({
+    last_run_counters: { put_config_ok: 4, list_ok: 4, put_ok: 9, copy_ok: 3 },
+  });
+  expect(w.dropped).toEqual([]);
+  const second = await w.activate();
+  expect(w.sleds.map(holds)).toEqual([3, 3, 3, 3]);
+  expect(second.summary).toMatchObject({
+    last_run_counters: { put_config_ok: 4, list_ok: 4, put_ok: 0, copy_ok: 0, copy_done: 3 },
+    local_repos: 0,
+    releases: [{ state: 'complete' }],
+  });
+  expect(w.dropped).toEqual([uploadId(0)]);
+  expect((await w.activate()).againInMs, 'nothing to wait for').toBeUndefined();
+});
+
+test('G8: a sled that is dead, one that answers rubbish and one that never answers cost only their own copies', async () => {
+  const sleds = fleetOf(7);
+  sleds[0]!.fault.putConfig = unreachable;
+  sleds[1]!.fault.list = async () => {
+    throw new DepotError('PEER_BAD_ANSWER', 'answered HTML');
+  };
+  sleds[2]!.fault.putConfig = never;
+  const collectLimits = { answerTimeoutMs: 60_000, stragglerGraceMs: 20 };
+  const w = world({ sleds, releases: [[1, 2]], local: [0], policy: { collectLimits } });
+  await w.activate();
+  const { summary } = await w.activate();
+  expect(w.sleds.slice(3).map(holds)).toEqual([2, 2, 2, 2]);
+  expect(w.sleds.slice(0, 3).map(holds)).toEqual([0, 0, 0]);
+  expect(w.dropped, 'three healthy sleds are enough').toEqual([uploadId(0)]);
+  const codes = (summary.reasons as { code: string }[]).map(reason => reason.code);
+  expect(codes).toEqual(
+    expect.arrayContaining(['SLED_UNREACHABLE', 'SLED_BAD_ANSWER', 'RELEASE_REPLICATING']),
+  );
+});
+
+test('B8: a sled that does not answer is left alone until its back-off ends', async () => {
+  const sleds = fleetOf(2);
+  sleds[0]!.fault.putConfig = unreachable;
+  const w = world({ sleds, releases: [[1]], local: [0] });
+  await w.activate();
+  await w.activate();
+  expect(w.connection.log.filter(line => line.endsWith('sled-1'))).toEqual(['put_config sled-1']);
+  w.replication.sledReturned(sleds[0]!.target.id);
+  sleds[0]!.fault = {};
+  await w.activate();
+  expect(holds(sleds[0]!)).toBe(1);
+});
+
+test('B8: a sled whose put failed is no source; the copies after it take one whose put succeeded', async () => {
+  const sleds = fleetOf(6);
+  sleds[1]!.fault.put = async () => {
+    throw new DepotError('IO', 'disk error');
+  };
+  const w = world({ sleds, releases: [[1, 2, 3, 4]], local: [0] });
+  await w.activate();
+  expect(w.connection.log.filter(line => line.includes('from sled-2'))).toEqual([]);
+  expect(w.requests.lifetime().copy_err).toBe(0);
+  expect(w.requests.lifetime().put_err).toBeGreaterThan(0);
+});
+
+test('B7: a copy in flight is not asked for again, and its failure reaches the status and waits for a back-off', async () => {
+  const sleds = fleetOf(4);
+  const last = sleds[3]!;
+  for (const sled of sleds.slice(0, 3)) sled.files.set(hashOf(1), contentOf(1));
+  last.fault.copy = async () => true;
+  const w = world({ sleds, releases: [[1]] });
+  await w.activate();
+  await w.activate();
+  expect(w.requests.lifetime().copy_ok).toBe(1);
+  last.copiesInFlight.clear();
+  last.copiesFailed.push({
+    sha256: hashOf(1),
+    message: 'the source closed the connection',
+    time: new Date().toISOString(),
+  });
+  const { summary, againInMs } = await w.activate();
+  expect(w.requests.lifetime()).toMatchObject({ copy_ok: 1, copy_failed: 1 });
+  expect(JSON.stringify(summary.reasons)).toContain('the source closed the connection');
+  expect(againInMs, 'the back-off is waited for').toBeLessThanOrEqual(2_000);
+});
+
+test('B14: a busy sled is paused for as long as it asked, which is no error', async () => {
+  const sleds = fleetOf(1);
+  sleds[0]!.fault.put = async () => {
+    throw new DepotError('SLED_BUSY', '4 transfers are running', { detail: { retry_after_s: 7 } });
+  };
+  const w = world({ sleds, releases: [[1]], local: [0], policy: { minSledReplication: 1 } });
+  await w.activate();
+  const { summary, againInMs } = await w.activate();
+  expect(w.requests.lifetime()).toMatchObject({ put_busy: 1, put_err: 0 });
+  expect(againInMs).toBeGreaterThan(5_000);
+  expect(JSON.stringify(summary.reasons)).toContain('SLED_WRITES_PAUSED');
+});
+
+test('P7: a sled ahead of the config is only outdated if a later read of the database agrees with it', async () => {
+  const sleds = fleetOf(4);
+  sleds[0]!.config = { generation: generation(3), artifacts: new Map([[hashOf(9), 1000]]) };
+  const w = world({ sleds, releases: [[1]], local: [0] });
+  w.state.database = { generation: generation(3), digest: digestOf([hashOf(9)]) };
+  const outdated = await w.activate();
+  expect(JSON.stringify(outdated.summary.reasons)).toContain('SLED_AHEAD');
+  expect(outdated.againInMs, 'a newer view is read at once').toBeLessThan(100);
+  w.state.database = undefined;
+  const diverged = await w.activate();
+  expect(JSON.stringify(diverged.summary.reasons)).toContain('SLED_DIVERGED');
+  expect(w.sleds.slice(1).map(holds), 'the others go on').toEqual([1, 1, 1]);
+});
+
+test('P7: an equal generation with another set of artifacts is diverged', async () => {
+  const sleds = fleetOf(1);
+  sleds[0]!.config = { generation: generation(2), artifacts: new Map([[hashOf(9), 1000]]) };
+  const w = world({ sleds, releases: [[1]], local: [0] });
+  expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('SLED_DIVERGED');
+});
+
+test('P9: a local repo stays while fewer sleds than the minimum prove to have the bytes that they list', async () => {
+  const sleds = fleetOf(3);
+  for (const sled of sleds) sled.files.set(hashOf(1), contentOf(1));
+  sleds[2]!.fault.readRange = async () => contentOf(7);
+  const w = world({ sleds, releases: [[1]], local: [0] });
+  await w.activate();
+  expect(w.dropped).toEqual([]);
+  expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('SLED_BYTES_DIFFER');
+  sleds[2]!.fault = {};
+  await w.activate();
+  expect(w.dropped).toEqual([uploadId(0)]);
+});
+
+test('S11: a bogus hash in a list is skipped and harms nothing', async () => {
+  const sleds = fleetOf(1);
+  sleds[0]!.fault.list = async honest => ({ ...honest, list: { ...honest.list, 'not a hash': 2 } });
+  const w = world({ sleds, releases: [[1]], local: [0], policy: { minSledReplication: 1 } });
+  await w.activate();
+  await w.activate();
+  expect(w.dropped).toEqual([uploadId(0)]);
+});
+
+test('S6: what the limits leave over is counted as deferred and goes on at once while there is progress', async () => {
+  const requestLimits = { maxRequestsPerActivation: 4, maxTransfersToSled: 4, maxCopiesFromSource: 4 };
+  const w = world({ sleds: fleetOf(4), releases: [[1, 2, 3, 4, 5]], local: [0], policy: { requestLimits } });
+  const first = await w.activate();
+  expect(first.summary).toMatchObject({ requests_deferred: 16 });
+  expect(first.againInMs).toBeLessThan(100);
+  for (let round = 0; round < 10; round += 1) await w.activate();
+  expect(w.sleds.map(holds)).toEqual([5, 5, 5, 5]);
+  expect(w.dropped).toEqual([uploadId(0)]);
+});
+
+test('E2: a put that outlasts the budget goes on, is not sent twice, and is counted when it ends', async () => {
+  const sleds = fleetOf(1);
+  const gate = Promise.withResolvers<void>();
+  sleds[0]!.fault.put = () => gate.promise;
+  const executeLimits = { ...DEFAULT_EXECUTE_LIMITS, budgetMs: 10 };
+  const w = world({ sleds, releases: [[1]], local: [0], policy: { minSledReplication: 1, executeLimits } });
+  await w.activate();
+  await w.activate();
+  expect(w.connection.log.filter(line => line.startsWith('put '))).toHaveLength(1);
+  expect(w.requests.lifetime().put_ok).toBe(0);
+  gate.resolve();
+  await delay(10);
+  expect(w.requests.lifetime().put_ok).toBe(1);
+  expect(holds(sleds[0]!)).toBe(1);
+});
+
+test('S10: the summary never carries the ring of requests; the details do', async () => {
+  const w = world({ sleds: fleetOf(1), releases: [[1]], local: [0] });
+  const result = await w.activate();
+  expect(result.summary).not.toHaveProperty('request_debug_ringbuf');
+  expect(result.details?.().request_debug_ringbuf).toMatchObject([
+    { operation: 'put_config' },
+    { operation: 'list' },
+    { operation: 'put' },
+  ]);
+});
+
+test('P8: a release with no copy anywhere is failed with its remedy; with a silent sled it is blocked', async () => {
+  const sleds = fleetOf(2);
+  const w = world({ sleds, releases: [[1]] });
+  expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('upload the same archive again');
+  expect((await w.activate()).summary).toMatchObject({
+    releases: [{ state: 'failed' }],
+    releases_failed_total: 1,
+  });
+  sleds[1]!.fault.putConfig = unreachable;
+  expect((await w.activate()).summary).toMatchObject({ releases: [{ state: 'blocked' }] });
+});
