@@ -35,6 +35,7 @@ export const reasonCodes = {
   TRANSFER_FAILED: 'degraded',
   NEXUS_SILENT: 'degraded',
   ARCHIVE_RECORDED_AGAIN: 'degraded',
+  ARCHIVE_NOT_SERVED: 'degraded',
   INSECURE_LISTEN: 'ok',
 } as const satisfies Record<string, Verdict>;
 export type ReasonCode = keyof typeof reasonCodes;

@@ -10,6 +10,7 @@
  *      had it confirmed. Otherwise the database went back: the archive is recorded again or, where that fails,
  *      kept and reported.
  */
+import type { HealthReason } from '../../core/health.ts';
 import type { RepoId, UploadId } from '../../core/ids.ts';
 import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -20,9 +21,6 @@ import { readSidecar, type StagedArchive, writeSidecar } from './staged-archive.
 export type Adoption =
   | { readonly kind: 'take_up' | 'record_again'; readonly archive: StagedArchive }
   | { readonly kind: 'remove' | 'forget_row' | 'keep'; readonly reason: string };
-
-/** An archive that is kept although this Nexus cannot serve it, and why. */
-export type StagingProblem = { readonly uploadId: UploadId; readonly message: string };
 
 export type FoundUpload = {
   readonly hasArchive: boolean;
@@ -57,38 +55,48 @@ type Deps = {
   readonly log: Logger;
 };
 
+export type AdoptedStaging = {
+  /** To be held. */
+  readonly adopted: readonly StagedArchive[];
+  /** What an operator should know: archives that the database had lost, and archives kept but not served. */
+  readonly notices: readonly HealthReason[];
+};
+
 /**
  * Brings the directory and the rows of this Nexus into agreement. Before it has returned, no upload may begin.
  * It can be repeated after a failure of the database, which it passes on.
  */
 export const adoptStaging = async (
-  { directory, datastore, recordAgain, log }: Deps,
+  deps: Deps,
   { signal }: { signal: AbortSignal },
-): Promise<{ readonly adopted: readonly StagedArchive[]; readonly problems: readonly StagingProblem[] }> => {
+): Promise<AdoptedStaging> => {
+  const { directory, datastore, log } = deps;
   const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
   const rowOf = new Map(rows.map(row => [row.uploadId, row]));
   const files = await directory.list();
   const adopted: StagedArchive[] = [];
-  const problems: StagingProblem[] = [];
+  const notices: HealthReason[] = [];
+  const keep = (uploadId: UploadId, message: string) => {
+    log.error({ upload_id: uploadId }, message);
+    notices.push({ code: 'ARCHIVE_NOT_SERVED', message });
+  };
 
   for (const uploadId of new Set([...files.keys(), ...rowOf.keys()])) {
-    const found = await look(directory, uploadId, files.get(uploadId)?.archive ?? false, rowOf.get(uploadId));
-    const adoption = decideAdoption(found);
-    const { sidecar: sidecarPath, archive: archivePath } = directory.filesOf(uploadId);
+    const hasArchive = files.get(uploadId)?.archive ?? false;
+    const adoption = decideAdoption(await look(directory, uploadId, hasArchive, rowOf.get(uploadId)));
+    const { archive: path, sidecar } = directory.filesOf(uploadId);
     switch (adoption.kind) {
       case 'take_up':
-        await writeSidecar(sidecarPath, adoption.archive);
+        await writeSidecar(sidecar, adoption.archive);
         adopted.push(adoption.archive);
         break;
       case 'record_again':
         try {
-          const archive = { ...adoption.archive, repoId: await recordAgain(adoption.archive, { signal }) };
-          await writeSidecar(sidecarPath, archive);
-          adopted.push(archive);
-          log.warn({ upload_id: uploadId }, 'the database had lost a local repo: recorded it again');
+          adopted.push(await recordLostArchive(deps, adoption.archive, signal));
+          notices.push(recordedAgain(adoption.archive));
         } catch (error) {
           if (isPassing(error)) throw error;
-          problems.push({ uploadId, message: cannotRecordAgain(archivePath, error) });
+          keep(uploadId, cannotRecordAgain(path, error));
         }
         break;
       case 'forget_row':
@@ -101,15 +109,33 @@ export const adoptStaging = async (
         await directory.remove(uploadId);
         break;
       case 'keep':
-        problems.push({ uploadId, message: `${archivePath} is kept but not served: ${adoption.reason}` });
+        keep(uploadId, `${path} is kept but not served: ${adoption.reason}`);
         break;
       default:
         adoption satisfies never;
     }
   }
-  for (const { uploadId, message } of problems) log.error({ upload_id: uploadId }, message);
-  return { adopted, problems };
+  return { adopted, notices };
 };
+
+const recordLostArchive = async (
+  { directory, recordAgain, log }: Deps,
+  archive: StagedArchive,
+  signal: AbortSignal,
+): Promise<StagedArchive> => {
+  const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
+  await writeSidecar(directory.filesOf(archive.uploadId).sidecar, recorded);
+  log.warn({ upload_id: archive.uploadId }, 'the database had lost a local repo: recorded it again');
+  return recorded;
+};
+
+const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
+  code: 'ARCHIVE_RECORDED_AGAIN',
+  systemVersion,
+  message:
+    `release ${systemVersion} was recorded once and the database had lost it, so this Nexus recorded its archive again; ` +
+    'was a backup restored? Then other releases may be missing',
+});
 
 const look = async (
   directory: StagingDirectory,

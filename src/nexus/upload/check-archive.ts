@@ -43,10 +43,11 @@ type Deps = {
   readonly datastore: Pick<Datastore, 'repoGetByHash' | 'trustRootList'>;
   readonly verifyRelease: VerifyRelease;
   readonly clock: Clock;
+  readonly limits: NonNullable<VerifyRequest['limits']>;
 };
 
 export const checkArchive = async (
-  { datastore, verifyRelease, clock }: Deps,
+  { datastore, verifyRelease, clock, limits }: Deps,
   archive: ArchiveToCheck,
   { signal }: { signal: AbortSignal },
 ): Promise<CheckedArchive> => {
@@ -59,6 +60,7 @@ export const checkArchive = async (
     {
       trustRoots: roots.map(({ id, rootBytes }) => ({ id, bytes: rootBytes })),
       nowMs: clock.nowMs(),
+      limits,
       allowExpired: isExempt || archive.allowExpired,
       allowRollback: isExempt || archive.allowRollback,
       trustedVersions: new Map(

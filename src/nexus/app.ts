@@ -1,0 +1,128 @@
+/**
+ * A Nexus: two servers, and behind them what services.ts starts.
+ *
+ *     operators ─▶ operator API ─┐                    ┌─▶ database
+ *                                ├─▶ handlers ─▶ services ─▶ sleds
+ *     sleds ────▶ internal API ──┘                    └─▶ staging directory
+ *
+ * N1. The servers listen first: a port in use, or a directory in use, is known before the database is waited for,
+ *     and who asks meanwhile is told what the start waits for.
+ * N2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
+ *     the lock of the staging directory.
+ */
+import { debugApi } from '../api/debug-api.ts';
+import { internalApi } from '../api/internal-api.ts';
+import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorUpdateApi } from '../api/operator-update-api.ts';
+import type { NexusId } from '../core/ids.ts';
+import type { Rng } from '../core/rng.ts';
+import { serveApi } from '../http/server.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { verifyRelease } from '../verify/verify-release.ts';
+import type { NexusConfig } from './config.ts';
+import { createPgDatastore } from './datastore/pg-datastore.ts';
+import { createHttpConnection } from './fleet-client/http-connection.ts';
+import { type ServiceDeps, type Services, startServices } from './services.ts';
+import { openStagingDirectory } from './staging/directory.ts';
+import { freeBytesOf } from './staging/space.ts';
+import { bindLate, createLate } from './startup.ts';
+import { readOrMakeToken } from './token-file.ts';
+
+export type NexusDeps = {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** Instead of the real ones, for tests. */
+  readonly replace?: Partial<
+    Pick<ServiceDeps, 'openDatastore' | 'connectSleds' | 'verifyRelease' | 'freeBytes'>
+  >;
+};
+
+export type Nexus = {
+  readonly id: NexusId;
+  /** `host:port` as bound. */
+  readonly operatorAddress: string;
+  readonly internalAddress: string;
+  /** Resolves when requests are served; rejects when the start failed for good, or was ended by disposing. */
+  readonly started: Promise<Services>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+/** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
+export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise<Nexus> => {
+  const { clock, rng, log } = deps;
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(await openStagingDirectory(config.stagingDirectory));
+  const token = await readOrMakeToken(config.tokenFile);
+  const services = createLate<Services>();
+  stack.defer(async () => services.peek()?.[Symbol.asyncDispose]());
+
+  const stop = new AbortController();
+  const { insecureListen } = config;
+  const operator = stack.use(
+    await serveApi({
+      insecureListen,
+      apis: [
+        bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
+        bindLate(operatorFleetApi, () => services.get().operatorFleet),
+        bindLate(debugApi, () => services.get().debug),
+      ],
+      listen: config.operatorListen,
+      token,
+      limits: { streamBodyBytes: config.limits.repositoryBytes },
+      log: log.child({ component: 'operator-api' }),
+    }),
+  );
+  const internal = stack.use(
+    await serveApi({
+      insecureListen,
+      apis: [bindLate(internalApi, () => services.get().internal)],
+      listen: config.internalListen,
+      log: log.child({ component: 'internal-api' }),
+    }),
+  );
+  const started = startServices(
+    {
+      config,
+      directory,
+      operatorAddress: operator.address,
+      openDatastore: ({ signal }) =>
+        createPgDatastore({
+          connection: config.databaseUrl,
+          log: log.child({ component: 'datastore' }),
+          clock,
+          rng,
+          signal,
+        }),
+      connectSleds: createHttpConnection,
+      verifyRelease,
+      freeBytes: freeBytesOf,
+      ...deps.replace,
+      clock,
+      rng,
+      log,
+      waitsFor: services.waitsFor,
+    },
+    { signal: stop.signal },
+  ).then(running => {
+    services.set(running);
+    return running;
+  });
+  // Whoever holds the Nexus looks at `started`; ending it before that is no fault.
+  started.catch(() => undefined);
+  stack.defer(async () => {
+    stop.abort(new DepotError('SHUTTING_DOWN', 'this Nexus is stopping'));
+    await started.catch(() => undefined);
+  });
+
+  const owned = stack.move();
+  return {
+    id: directory.nexusId,
+    operatorAddress: operator.address,
+    internalAddress: internal.address,
+    started,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};

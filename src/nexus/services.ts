@@ -1,0 +1,218 @@
+/**
+ * What stands behind the handlers of a Nexus, started in the order in which each needs the other:
+ *
+ *     datastore ─▶ heartbeat ─▶ staging taken up (P4) ─▶ uploads, replication ─▶ driver ─▶ handlers
+ *
+ * and ended in the reverse: uploads settle, tasks stop, and at last the database's connections close.
+ */
+import type { debugApi } from '../api/debug-api.ts';
+import type { internalApi } from '../api/internal-api.ts';
+import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { operatorUpdateApi } from '../api/operator-update-api.ts';
+import type { HealthReason } from '../core/health.ts';
+import type { Rng } from '../core/rng.ts';
+import type { Handlers } from '../http/handlers.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { createDriver, type Driver } from './background/driver.ts';
+import type { NexusConfig } from './config.ts';
+import type { Datastore } from './datastore/datastore.ts';
+import { createDebugApi } from './debug-api.ts';
+import { DEFAULT_COLLECT_LIMITS } from './fleet-client/collect.ts';
+import { DEFAULT_EXECUTE_LIMITS } from './fleet-client/execute.ts';
+import type { SledConnection } from './fleet-client/sled-connection.ts';
+import { heartbeatTask } from './heartbeat.ts';
+import { createInternalApi } from './internal-api.ts';
+import { createOperatorFleetApi } from './operator-fleet-api.ts';
+import { createOperatorUpdateApi } from './operator-update-api.ts';
+import { createRequestLog } from './request-log.ts';
+import { adoptStaging } from './staging/adopt.ts';
+import type { StagingDirectory } from './staging/directory.ts';
+import { createLocalRepos } from './staging/local-repos.ts';
+import { createStagingSpace } from './staging/space.ts';
+import type { Staging } from './staging/staging.ts';
+import { waitForDatabase } from './startup.ts';
+import { replicationSummary, targetProgress } from './status/update-summary.ts';
+import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
+import { createSledLiveness } from './tasks/sled-liveness.ts';
+import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
+import { createFleetCapacity } from './upload/fleet-capacity.ts';
+import { createUploads, type Uploads } from './upload/uploads.ts';
+
+export type Services = {
+  readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
+  readonly operatorFleet: Handlers<typeof operatorFleetApi>;
+  readonly debug: Handlers<typeof debugApi>;
+  readonly internal: Handlers<typeof internalApi>;
+  readonly driver: Driver;
+  readonly staging: Staging;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export type ServiceDeps = {
+  readonly config: NexusConfig;
+  readonly directory: StagingDirectory;
+  readonly operatorAddress: string;
+  readonly openDatastore: (options: { signal: AbortSignal }) => Promise<Datastore>;
+  readonly connectSleds: () => SledConnection & AsyncDisposable;
+  readonly verifyRelease: VerifyRelease;
+  readonly freeBytes: (path: string) => Promise<number>;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** Told why the start takes its time. */
+  readonly waitsFor: (reason: string) => void;
+};
+
+/** @throws `SCHEMA_VERSION`; a database that does not answer is waited for */
+export const startServices = async (
+  deps: ServiceDeps,
+  { signal }: { signal: AbortSignal },
+): Promise<Services> => {
+  const { config, directory, clock } = deps;
+  await using stack = new AsyncDisposableStack();
+  const patiently = <T>(attempt: () => Promise<T>) => waitForDatabase(attempt, deps, { signal });
+
+  const datastore = stack.use(await patiently(() => deps.openDatastore({ signal })));
+  const timeStartedMs = clock.nowMs();
+  const nexus = { id: directory.nexusId, operatorAddress: deps.operatorAddress, timeStartedMs };
+  await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
+
+  const notices: HealthReason[] = [];
+  const trigger = createReplicationTrigger(deps.log, notices);
+  const { staging, uploads, adopted } = await startStaging(
+    deps,
+    datastore,
+    trigger.activate,
+    patiently,
+    signal,
+  );
+  notices.push(...adopted);
+
+  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
+  const connection = stack.use(deps.connectSleds());
+  const replication = stack.use(
+    createReplication({
+      ...deps,
+      datastore,
+      connection,
+      staging,
+      requests,
+      policy: replicationPolicy(config),
+    }),
+  );
+  const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
+  const driver = stack.use(
+    createDriver({
+      tasks: [replication.task, liveness.task, heartbeatTask({ datastore, nexus })],
+      clock,
+      log: deps.log.child({ component: 'tasks' }),
+    }),
+  );
+  trigger.connect(driver);
+  stack.use(uploads);
+
+  const owned = stack.move();
+  const { observer } = replication;
+  const activateReplication = trigger.activate;
+  return {
+    operatorUpdate: createOperatorUpdateApi({
+      datastore,
+      uploads,
+      activateReplication,
+      releaseProgress: version => targetProgress(observer.latest(), version),
+      replicationSummary: () => summaryOf(replication, driver, timeStartedMs),
+    }),
+    operatorFleet: createOperatorFleetApi({
+      nexusId: nexus.id,
+      datastore,
+      staging,
+      observer,
+      liveness,
+      requests,
+      driver,
+      minSledReplication: config.replication.minSledReplication,
+      insecureListen: config.insecureListen,
+      notices: () => notices,
+    }),
+    debug: createDebugApi({ driver }),
+    internal: createInternalApi({ datastore, activateReplication }),
+    driver,
+    staging,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+/**
+ * The channel from whoever changes the wanted set to the task. Losing it is an error that shows in the status and
+ * never fails what was recorded already: the task's period brings what the signal did not (S15).
+ */
+const createReplicationTrigger = (log: Logger, notices: HealthReason[]) => {
+  let driver: Driver | undefined;
+  return {
+    connect(to: Driver) {
+      driver = to;
+    },
+    activate() {
+      try {
+        driver?.activate(REPLICATION_TASK);
+      } catch (err) {
+        log.error({ err }, 'replication cannot be activated');
+        const message = 'replication cannot be activated by a signal; it still runs each period';
+        if (!notices.some(notice => notice.message === message))
+          notices.push({ code: 'REPLICATION_ERROR', message });
+      }
+    },
+  };
+};
+
+/** Takes up what lies in staging (P4) before any upload can begin. */
+const startStaging = async (
+  deps: ServiceDeps,
+  datastore: Datastore,
+  activateReplication: () => void,
+  patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
+  signal: AbortSignal,
+): Promise<{ staging: Staging; uploads: Uploads; adopted: readonly HealthReason[] }> => {
+  const { config, directory, verifyRelease, clock } = deps;
+  const log = deps.log.child({ component: 'uploads' });
+  const localRepos = createLocalRepos({ directory, datastore, log });
+  const limits = { maxEntryBytes: config.limits.artifactBytes };
+  const uploads = createUploads({
+    datastore,
+    directory,
+    space: createStagingSpace(directory.path, deps.freeBytes),
+    localRepos,
+    capacity: createFleetCapacity({ datastore, minSledReplication: config.replication.minSledReplication }),
+    check: (archive, options) => checkArchive({ datastore, verifyRelease, clock, limits }, archive, options),
+    activateReplication,
+    limits: config.limits,
+    log,
+  });
+  const { recordAgain } = uploads;
+  const { adopted, notices } = await patiently(() =>
+    adoptStaging({ directory, datastore, recordAgain, log }, { signal }),
+  );
+  for (const archive of adopted) localRepos.hold(archive);
+  const staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
+  return { staging, uploads, adopted: notices };
+};
+
+const replicationPolicy = ({ replication }: NexusConfig) => ({
+  periodMs: replication.periodMs,
+  disable: replication.disable,
+  minSledReplication: replication.minSledReplication,
+  requestLimits: replication.requestLimits,
+  collectLimits: DEFAULT_COLLECT_LIMITS,
+  executeLimits: {
+    ...DEFAULT_EXECUTE_LIMITS,
+    putConcurrency: replication.putConcurrency,
+    copyConcurrency: replication.copyConcurrency,
+  },
+});
+
+const summaryOf = ({ observer }: Replication, driver: Driver, timeStartedMs: number) =>
+  replicationSummary(observer.latest(), {
+    timeLastPlannedMs: observer.timeLastPlannedMs() ?? timeStartedMs,
+    suspended: !driver.status(REPLICATION_TASK).periodic,
+  });
