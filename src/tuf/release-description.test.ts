@@ -1,0 +1,261 @@
+/** From signed targets and documents to releases. */
+import { expect, test } from 'vitest';
+import type { ReleaseDescription } from '../core/release.ts';
+import type { SignedObject } from '../release/sign-metadata.ts';
+import { makeTestRepository, seededBytes, type TestReleaseOptions } from '../release/test-release.ts';
+import { readRelease } from './release-description.ts';
+import { targetFileNames, targetNameProblem } from './targets.ts';
+import { verifyRepository } from './workflow.ts';
+
+const describeRelease = async (options: TestReleaseOptions): Promise<ReleaseDescription> => {
+  const { files, trustRoot } = await makeTestRepository(options);
+  const read = (folder: string) => async (name: string) => files.get(`repo/${folder}/${name}`);
+  const trustRoots = [{ id: 'pinned', bytes: trustRoot }];
+  const repository = await verifyRepository({ read: read('metadata') }, { trustRoots, nowMs: 0 });
+  return readRelease(repository, read('targets'));
+};
+
+/** A v2 repository whose document is written by hand. */
+const documented = (document: unknown, options: TestReleaseOptions = {}) => {
+  const bytes = Buffer.from(JSON.stringify(document));
+  return describeRelease({
+    format: 'plain',
+    consistentSnapshot: false,
+    artifacts: [{ targetName: 'artifacts-v2.json', bytes }, 100, 200],
+    ...options,
+  });
+};
+const artifact = (index: number, more: object = {}) => ({
+  target_name: `artifact-${index}.bin`,
+  version: '1.0.0',
+  tags: { kind: 'zone', zone_name: `zone-${index}` },
+  ...more,
+});
+const release = (...artifacts: object[]) => ({ system_version: '1.2.3', artifacts, metadata: {} });
+
+const editTargets = (change: (targets: Record<string, SignedObject>) => void) => ({
+  edit: { targets: (signed: SignedObject) => change(signed.targets as Record<string, SignedObject>) },
+});
+
+test.each([true, false])(
+  'a v2 document becomes a release, consistent snapshot %s',
+  async consistentSnapshot => {
+    const metadata = { note: 'of the builder' };
+    const described = await describeRelease({
+      systemVersion: '2.0.0-rc.1',
+      consistentSnapshot,
+      metadata,
+      artifacts: [10],
+    });
+    const content = await makeTestRepository({ systemVersion: '2.0.0-rc.1', artifacts: [10] });
+    expect(described).toEqual({
+      format: 'v2',
+      systemVersion: '2.0.0-rc.1',
+      metadata,
+      artifacts: [
+        {
+          targetName: 'artifact-0.bin',
+          version: '2.0.0-rc.1',
+          tags: { kind: 'zone', name: 'test-0' },
+          sizeBytes: 10,
+          sha256: content.artifacts[0]?.sha256,
+        },
+      ],
+    });
+  },
+);
+
+test('a v1 document becomes a release whose tags are kind and name', async () => {
+  const described = await describeRelease({
+    format: 'v1',
+    artifacts: [{ tags: { kind: 'a_new_kind', name: 'x' } }],
+  });
+  expect(described).toMatchObject({ format: 'v1', artifacts: [{ tags: { kind: 'a_new_kind', name: 'x' } }] });
+});
+
+test('where both documents are, the newer format counts', async () => {
+  const v1 = { targetName: 'artifacts.json', bytes: Buffer.from('not even JSON') };
+  expect((await describeRelease({ artifacts: [v1, 10] })).format).toBe('v2');
+});
+
+test('without a document the targets are the artifacts, as their signed extension describes them', async () => {
+  const described = await describeRelease({
+    format: 'plain',
+    artifacts: [{ version: '7', tags: { kind: 'os' } }],
+  });
+  expect(described).toMatchObject({
+    format: 'plain',
+    systemVersion: '1.0.0',
+    artifacts: [{ version: '7', tags: { kind: 'os' } }],
+  });
+});
+
+test('a repository that knows nothing of us is a release of its own, and shared bytes keep their version', async () => {
+  const strip = (signed: SignedObject) => {
+    delete signed['x-tuf-depot'];
+    for (const target of Object.values(signed.targets as Record<string, SignedObject>)) delete target.custom;
+  };
+  const make = (targets: number) =>
+    describeRelease({
+      format: 'plain',
+      versions: { targets },
+      artifacts: [{ seed: 'shared', targetName: 'dir/constructor' }],
+      edit: { targets: strip },
+    });
+  const [first, second] = [await make(41), await make(42)];
+  expect(first.systemVersion).toBe('0.0.0-targets.41');
+  expect(second.systemVersion).toBe('0.0.0-targets.42');
+  const [shared] = first.artifacts;
+  expect(shared).toMatchObject({
+    targetName: 'dir/constructor',
+    tags: { kind: 'target', name: 'dir/constructor' },
+  });
+  expect(shared?.version).toBe(shared?.sha256.slice(0, 16));
+  expect(second.artifacts).toEqual(first.artifacts);
+});
+
+test('R3: measurement corpora may look alike, others may not, and unknown kinds are kept', async () => {
+  const corpus = { tags: { kind: 'measurement_corpus' } };
+  expect((await documented(release(artifact(1, corpus), artifact(2, corpus)))).artifacts).toHaveLength(2);
+  const same = { tags: { kind: 'sled_of_the_future', b: '2', a: '1' } };
+  const reordered = { tags: { a: '1', b: '2', kind: 'sled_of_the_future' } };
+  await expect(documented(release(artifact(1, same), artifact(2, reordered)))).rejects.toThrow(
+    /the same tags/,
+  );
+});
+
+test('R2: one hash has one length and one version', async () => {
+  const twins = [1, 2].map(() => ({ bytes: seededBytes('twin', 50) }));
+  const withTwins = (document: unknown) =>
+    documented(document, {
+      artifacts: [
+        { targetName: 'artifacts-v2.json', bytes: Buffer.from(JSON.stringify(document)) },
+        ...twins,
+      ],
+    });
+  expect((await withTwins(release(artifact(1), artifact(2)))).artifacts).toHaveLength(2);
+  await expect(withTwins(release(artifact(1), artifact(2, { version: '2' })))).rejects.toThrow(
+    /same sha256 .* versions 1\.0\.0 and 2/,
+  );
+  const wrongLength = editTargets(targets => {
+    (targets['artifact-2.bin'] as SignedObject).length = 51;
+  });
+  const document = release(artifact(1), artifact(2));
+  const bytes = Buffer.from(JSON.stringify(document));
+  const artifacts = [{ targetName: 'artifacts-v2.json', bytes }, ...twins];
+  await expect(documented(document, { artifacts, ...wrongLength })).rejects.toThrow(/the lengths 50 and 51/);
+});
+
+test.each<[string, unknown, RegExp]>([
+  [
+    'a target that is not signed',
+    release(artifact(9)),
+    /lists artifact-9\.bin, which is not a signed target/,
+  ],
+  [
+    'a target called constructor that is not signed',
+    release(artifact(1, { target_name: 'constructor' })),
+    /not a signed/,
+  ],
+  [
+    'a version with a blank',
+    release(artifact(1, { version: '1 0' })),
+    /field "artifacts\[0\]\.version".*artifact-1\.bin/,
+  ],
+  ['an empty version', release(artifact(1, { version: '' })), /version/],
+  ['a version of 64 characters', release(artifact(1, { version: 'a'.repeat(64) })), /version/],
+  ['a tag that is no string', release(artifact(1, { tags: { kind: 1 } })), /artifacts\[0\]\.tags\.kind/],
+  ['no tags', release(artifact(1, { tags: undefined })), /tags/],
+  [
+    'a system version that is not semantic',
+    { ...release(), system_version: '1.2' },
+    /system_version.*semantic/,
+  ],
+  ['no artifacts', { system_version: '1.2.3', metadata: {} }, /"artifacts"/],
+])('a document with %s is refused', async (_, document, message) => {
+  await expect(documented(document)).rejects.toMatchObject({
+    code: 'RELEASE_DOCUMENT_INVALID',
+    message: expect.stringMatching(message),
+  });
+});
+
+test('B2: a document that is not as signed, or missing, is refused', async () => {
+  const name = 'repo/targets/artifacts-v2.json';
+  const tampered = (change: (bytes: Uint8Array) => Uint8Array) =>
+    describeRelease({ tamper: files => files.set(name, change(files.get(name) as Uint8Array)) });
+  await expect(tampered(bytes => bytes.slice(1))).rejects.toMatchObject({ code: 'TARGET_LENGTH_MISMATCH' });
+  await expect(tampered(bytes => bytes.slice().reverse())).rejects.toMatchObject({
+    code: 'TARGET_HASH_MISMATCH',
+  });
+  const missing = describeRelease({ tamper: files => files.delete(name) });
+  await expect(missing).rejects.toMatchObject({ code: 'TARGET_MISSING' });
+});
+
+test.each<[string, object, RegExp | undefined]>([
+  ['md5 only', { md5: '0'.repeat(32) }, /must hold a sha256 or a sha512/],
+  ['none', {}, /must hold a sha256 or a sha512/],
+  ['sha512 only', { sha512: '0'.repeat(128) }, /artifact-1\.bin has no sha256/],
+  ['a short sha256', { sha256: '00' }, /64 lower-case hex digits/],
+  ['a sha256 in upper case', { sha256: 'A'.repeat(64) }, /64 lower-case hex digits/],
+])('an artifact whose hashes are %s is refused', async (_, hashes, message) => {
+  const edit = editTargets(targets => {
+    (targets['artifact-1.bin'] as SignedObject).hashes = hashes;
+  });
+  await expect(documented(release(artifact(1)), edit)).rejects.toThrow(message);
+});
+
+test.each([
+  '../up',
+  'a/../b',
+  '/absolute',
+  '',
+  'a//b',
+  'a/',
+  './a',
+  'a\\b',
+  'a\0b',
+  'a\nb',
+  'e\u0301',
+  'x'.repeat(513),
+])('CVE-2026-24686, CVE-2026-6968: the target name %j refuses the whole repository', async name => {
+  expect(targetNameProblem(name)).toBeDefined();
+  const edit = editTargets(targets => {
+    targets[name] = targets['artifact-0.bin'] as SignedObject;
+  });
+  await expect(describeRelease(edit)).rejects.toMatchObject({ code: 'METADATA_INVALID' });
+});
+
+test.each(['constructor', '__proto__', 'a b', 'a?b#c', 'dir/..name', 'é'])(
+  'the target name %j is a name',
+  async name => {
+    expect(targetNameProblem(name)).toBeUndefined();
+    const [made] = (await describeRelease({ format: 'plain', artifacts: [{ targetName: name }] })).artifacts;
+    expect(made?.targetName).toBe(name);
+  },
+);
+
+test('delegated roles are refused where an artifact needs them, and only there', async () => {
+  const delegations = {
+    keys: {},
+    roles: [{ name: 'team-a', keyids: [], threshold: 1, terminating: false, paths: ['*'] }],
+  };
+  const edit = { targets: (signed: SignedObject) => Object.assign(signed, { delegations }) };
+  expect((await documented(release(artifact(1)), { edit })).artifacts).toHaveLength(1);
+  for (const needing of [
+    documented(release(artifact(9)), { edit }),
+    describeRelease({ format: 'plain', edit }),
+  ]) {
+    await expect(needing).rejects.toMatchObject({
+      code: 'DELEGATION_UNSUPPORTED',
+      message: expect.stringContaining('team-a'),
+    });
+  }
+});
+
+test('a consistent target lies under its hash, in either place that writers put it', () => {
+  const sha256 = 'a'.repeat(64) as Parameters<typeof targetFileNames>[1]['sha256'];
+  const hashes = { sha256, sha512: undefined };
+  expect(targetFileNames('dir/name', hashes, false)).toEqual(['dir/name']);
+  expect(targetFileNames('name', hashes, true)).toEqual([`${sha256}.name`]);
+  expect(targetFileNames('dir/name', hashes, true)).toEqual([`dir/${sha256}.name`, `${sha256}.dir/name`]);
+});
