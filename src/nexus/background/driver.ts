@@ -68,18 +68,7 @@ export const createDriver = (deps: {
   const stop = new AbortController();
   const slots = new Map<string, Slot>();
   const idleWaiters = new Set<() => void>();
-  for (const task of deps.tasks) {
-    slots.set(task.name, {
-      task,
-      log: deps.log.child({ task: task.name }),
-      pending: task.disable === true ? undefined : 'timeout',
-      wake: () => undefined,
-      timer: new AbortController(),
-      current: undefined,
-      last: undefined,
-      iteration: 0,
-    });
-  }
+  for (const task of deps.tasks) slots.set(task.name, newSlot(task, deps.log));
 
   const slotOf = (name: string): Slot => {
     const slot = slots.get(name);
@@ -137,6 +126,17 @@ export const createDriver = (deps: {
     },
   };
 };
+
+const newSlot = (task: BackgroundTask, log: Logger): Slot => ({
+  task,
+  log: log.child({ task: task.name }),
+  pending: task.disable === true ? undefined : 'timeout',
+  wake: () => undefined,
+  timer: new AbortController(),
+  current: undefined,
+  last: undefined,
+  iteration: 0,
+});
 
 /** Waits until something is pending and makes it the running activation; undefined once the driver stops. */
 const nextActivation = async (

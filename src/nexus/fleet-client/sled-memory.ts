@@ -52,83 +52,52 @@ export type FleetMemory = {
   readonly retain: (sleds: ReadonlySet<SledId>, artifacts: ReadonlyMap<ArtifactHash, unknown>) => void;
 };
 
-export const createFleetMemory = (deps: { clock: Clock; rng: Rng }): FleetMemory => {
+type Deps = { readonly clock: Clock; readonly rng: Rng };
+
+export const createFleetMemory = (deps: Deps): FleetMemory => {
   const sleds = new Map<SledId, SledMemory>();
   const transfers = new Map<string, Failure & { readonly sledId: SledId; readonly sha256: ArtifactHash }>();
 
   const sled = (id: SledId): SledMemory => {
-    let memory = sleds.get(id);
-    if (memory === undefined) {
-      memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
-      sleds.set(id, memory);
-    }
+    const known = sleds.get(id);
+    if (known !== undefined) return known;
+    const memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
+    sleds.set(id, memory);
     return memory;
-  };
-
-  const failAgain = (before: Failure | undefined, error: unknown, limits: typeof SLED_BACKOFF): Failure => {
-    const nowMs = deps.clock.nowMs();
-    const failures = (before?.failures ?? 0) + 1;
-    return {
-      failures,
-      sinceMs: before?.sinceMs ?? nowMs,
-      untilMs: nowMs + backoffMs(failures, limits, deps.rng.next()),
-      code: errorCodeOf(error),
-      because: messageChain(error),
-    };
-  };
-
-  const pause = (id: SledId, error: unknown, durationMs: number) => {
-    const nowMs = deps.clock.nowMs();
-    const memory = sled(id);
-    memory.pause = {
-      untilMs: nowMs + Math.min(durationMs, MAX_PAUSE_MS),
-      code: errorCodeOf(error),
-      because: messageChain(error),
-      sinceMs: memory.pause?.sinceMs ?? nowMs,
-    };
-  };
-
-  const sledFailed = (id: SledId, error: unknown) => {
-    const memory = sled(id);
-    memory.silence = failAgain(memory.silence, error, SLED_BACKOFF);
   };
 
   return {
     sled,
-    sledFailed,
+    sledFailed: (id, error) => silence(deps, sled(id), error),
     sledAnswered(id) {
       const memory = sled(id);
       memory.silence = undefined;
       if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.nowMs()) memory.pause = undefined;
     },
     transferFailed(id, sha256, error) {
-      const key = pairKey(id, sha256);
-      switch (errorCodeOf(error)) {
-        case 'SLED_BUSY':
-          return pause(id, error, retryAfterMs(error) ?? DEFAULT_BUSY_PAUSE_MS);
-        case 'NO_SPACE':
-        case 'NO_USABLE_DATASET':
-          return pause(id, error, retryAfterMs(error) ?? FULL_PAUSE_MS);
-        case 'PEER_UNREACHABLE':
-        case 'PEER_STALLED':
-          return sledFailed(id, error);
-        case 'ARTIFACT_GENERATION':
-        case 'ARTIFACT_NOT_IN_CONFIG':
-          return; // Another Nexus moved the sled on; the next round reads the newer config.
-        default:
+      switch (blameFor(error)) {
+        case 'busy':
+          return pause(deps, sled(id), error, DEFAULT_BUSY_PAUSE_MS);
+        case 'full':
+          return pause(deps, sled(id), error, FULL_PAUSE_MS);
+        case 'sled':
+          return silence(deps, sled(id), error);
+        case 'nobody':
+          return;
+        case 'transfer': {
+          const key = pairKey(id, sha256);
           transfers.set(key, {
-            ...failAgain(transfers.get(key), error, TRANSFER_BACKOFF),
+            ...failAgain(deps, transfers.get(key), error, TRANSFER_BACKOFF),
             sledId: id,
             sha256,
           });
+        }
       }
     },
     transferDone: (id, sha256) => void transfers.delete(pairKey(id, sha256)),
     backoff: () => transfers,
     nextSledAttemptMs() {
-      const waits = [...sleds.values()].flatMap(memory =>
-        memory.silence === undefined ? [] : [memory.silence.untilMs],
-      );
+      const waits = [...sleds.values()].flatMap(memory => memory.silence?.untilMs ?? []);
       return waits.length === 0 ? undefined : Math.min(...waits);
     },
     retain(keep, artifacts) {
@@ -137,6 +106,58 @@ export const createFleetMemory = (deps: { clock: Clock; rng: Rng }): FleetMemory
         if (!keep.has(sledId) || !artifacts.has(sha256)) transfers.delete(key);
       }
     },
+  };
+};
+
+/** Whom a failed transfer speaks of. */
+const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobody' => {
+  switch (errorCodeOf(error)) {
+    case 'SLED_BUSY':
+      return 'busy';
+    case 'NO_SPACE':
+    case 'NO_USABLE_DATASET':
+      return 'full';
+    case 'PEER_UNREACHABLE':
+    case 'PEER_STALLED':
+      return 'sled';
+    case 'ARTIFACT_GENERATION':
+    case 'ARTIFACT_NOT_IN_CONFIG':
+      // Another Nexus moved the sled on; the next round reads the newer config.
+      return 'nobody';
+    default:
+      return 'transfer';
+  }
+};
+
+const failAgain = (
+  { clock, rng }: Deps,
+  before: Failure | undefined,
+  error: unknown,
+  limits: typeof SLED_BACKOFF,
+): Failure => {
+  const nowMs = clock.nowMs();
+  const failures = (before?.failures ?? 0) + 1;
+  return {
+    failures,
+    sinceMs: before?.sinceMs ?? nowMs,
+    untilMs: nowMs + backoffMs(failures, limits, rng.next()),
+    code: errorCodeOf(error),
+    because: messageChain(error),
+  };
+};
+
+const silence = (deps: Deps, memory: SledMemory, error: unknown): void => {
+  memory.silence = failAgain(deps, memory.silence, error, SLED_BACKOFF);
+};
+
+/** For as long as the sled asked, or the default. */
+const pause = ({ clock }: Deps, memory: SledMemory, error: unknown, defaultMs: number): void => {
+  const nowMs = clock.nowMs();
+  memory.pause = {
+    untilMs: nowMs + Math.min(retryAfterMs(error) ?? defaultMs, MAX_PAUSE_MS),
+    code: errorCodeOf(error),
+    because: messageChain(error),
+    sinceMs: memory.pause?.sinceMs ?? nowMs,
   };
 };
 
