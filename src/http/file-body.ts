@@ -34,11 +34,13 @@ export const sendFile = async (
   { progress, signal }: { progress: ProgressDeadline; signal: AbortSignal },
 ): Promise<void> => {
   const etag = `"${file.etag}"`;
-  response.setHeader('etag', etag);
-  response.setHeader('accept-ranges', 'bytes');
-  response.setHeader('cache-control', 'public, max-age=31536000, immutable');
+  const identity = {
+    etag,
+    'accept-ranges': 'bytes',
+    'cache-control': 'public, max-age=31536000, immutable',
+  };
   if (listsEtag(request.headers['if-none-match'], etag)) {
-    response.writeHead(304).end();
+    response.writeHead(304, identity).end();
     return;
   }
   const ifRange = request.headers['if-range'];
@@ -55,8 +57,9 @@ export const sendFile = async (
     );
   }
   const { first, last } = range ?? { first: 0, last: file.sizeBytes - 1 };
-  if (range !== undefined) response.setHeader('content-range', `bytes ${first}-${last}/${file.sizeBytes}`);
   response.writeHead(range === undefined ? 200 : 206, {
+    ...identity,
+    ...(range !== undefined && { 'content-range': `bytes ${first}-${last}/${file.sizeBytes}` }),
     'content-type': 'application/octet-stream',
     'content-length': last - first + 1,
   });

@@ -1,100 +1,252 @@
-import { afterEach, expect, test } from 'vitest';
-import { z } from 'zod';
-import { type Api, defineRoute } from '../api/route.ts';
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
-import { createApiClient } from './client.ts';
-import { bindApi, type Handlers } from './handlers.ts';
-import { type ServerOptions, serveApi } from './server.ts';
+import { serveTestApi } from './test-api.ts';
 
-const api = {
-  title: 'Test',
-  version: '1.0.0',
-  description: '',
-  routes: {
-    greet: defineRoute({
-      operationId: 'greet',
-      method: 'GET',
-      path: '/greet/{name}',
-      summary: '',
-      params: z.object({ name: z.string().max(5) }),
-      query: z.object({ times: z.coerce.number().int(), loud: z.string().optional() }),
-      status: 200,
-      response: { kind: 'json', schema: z.object({ text: z.string() }) },
-      errors: [],
-    }),
-    note: defineRoute({
-      operationId: 'note',
-      method: 'POST',
-      path: '/note',
-      summary: '',
-      body: { kind: 'json', schema: z.object({ text: z.string() }) },
-      status: 204,
-      response: { kind: 'empty' },
-      responseHeaders: { 'x-floor': 'a number' },
-      errors: [],
-    }),
-    put: defineRoute({
-      operationId: 'put',
-      method: 'PUT',
-      path: '/blob',
-      summary: '',
-      body: { kind: 'stream' },
-      status: 200,
-      response: { kind: 'json', schema: z.object({ bytes: z.number(), announced: z.number().optional() }) },
-      errors: [],
-    }),
-  },
-} as const satisfies Api;
+const quick = { minBytes: 1, intervalMs: 60 };
 
-const handlers: Handlers<typeof api> = {
-  async greet({ params, query }) {
-    return { text: `${query.times} ${params.name} ${query.loud}` };
-  },
-  async note({ setHeader }) {
-    setHeader('x-floor', '7');
-  },
-  async put({ body }) {
-    let bytes = 0;
-    for await (const chunk of body.chunks) bytes += chunk.byteLength;
-    return { bytes, announced: body.contentLength };
-  },
+/** Sends raw text and resolves with everything that came back. */
+const exchange = async (port: number, text: string): Promise<string> => {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(text);
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  return answer;
 };
 
-const stack: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const each of stack.splice(0).reverse()) await each[Symbol.asyncDispose]();
+test('every refusal has the one shape, with a request id that is also a header', async () => {
+  await using server = await serveTestApi();
+  const base = `http://${server.address}`;
+  const json = { 'content-type': 'application/json' };
+  const cases: [string, RequestInit, number, string, RegExp][] = [
+    ['/nothing', {}, 404, 'NOT_FOUND', /nothing at \/nothing/],
+    ['/note', { method: 'DELETE' }, 405, 'METHOD_NOT_ALLOWED', /only POST/],
+    ['/greet/ab', {}, 400, 'INVALID_REQUEST', /query parameter times: /],
+    ['/greet/abcdef?times=1', {}, 400, 'INVALID_REQUEST', /path parameter name: /],
+    ['/greet/%zz?times=1', {}, 400, 'INVALID_REQUEST', /%zz/],
+    ['/note', { method: 'POST', body: '{', headers: json }, 400, 'INVALID_REQUEST', /not valid JSON/],
+    ['/note', { method: 'POST', body: '{}', headers: json }, 400, 'INVALID_REQUEST', /body text: /],
+    ['/note', { method: 'POST', body: 'x' }, 400, 'INVALID_REQUEST', /Content-Type/],
+  ];
+  for (const [path, init, status, code, message] of cases) {
+    const answer = await fetch(`${base}${path}`, init);
+    const body = (await answer.json()) as { error_code: string; message: string; request_id: string };
+    expect([path, answer.status, body.error_code]).toEqual([path, status, code]);
+    expect(body.message).toMatch(message);
+    if (path !== '/greet/%zz?times=1') expect(answer.headers.get('x-request-id')).toBe(body.request_id);
+    if (status === 405) expect(answer.headers.get('allow')).toBe('POST');
+  }
 });
-const never = new AbortController().signal;
 
-const start = async (options: Partial<ServerOptions> = {}, own: Partial<typeof handlers> = {}) => {
-  const server = await serveApi({
-    apis: [bindApi(api, { ...handlers, ...own })],
-    listen: { host: '127.0.0.1', port: 0 },
-    log: silentLogger,
-    signal: never,
-    ...options,
-  });
-  stack.push(server);
-  const baseUrl = `http://${server.address}`;
-  const client = createApiClient(api, { baseUrl });
-  stack.push(client);
-  return { server, baseUrl, client };
-};
+test('what is not HTTP is refused in the same shape', async () => {
+  await using server = await serveTestApi();
+  const answer = await exchange(server.port, 'nonsense\r\n\r\n');
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(JSON.parse(answer.slice(answer.indexOf('{')))).toMatchObject({ error_code: 'INVALID_REQUEST' });
+});
 
-test('a client calls a server through the contract', async () => {
-  const { client } = await start();
-  expect(await client.greet({ params: { name: 'a/b' }, query: { times: 3 } }, { signal: never })).toEqual({
-    text: '3 a/b undefined',
+test('an unforeseen error is logged, and says nothing of itself to the client', async () => {
+  const logged: unknown[] = [];
+  const log = { ...silentLogger, debug: () => undefined, error: (facts: unknown) => logged.push(facts) };
+  const secret = new Error('the password is 1234');
+  await using server = await serveTestApi({ greet: () => Promise.reject(secret) }, { log: log as never });
+  const answer = await fetch(`http://${server.address}/greet/a?times=1`);
+  const text = await answer.text();
+  expect(answer.status).toBe(500);
+  expect(text).toContain('INTERNAL');
+  expect(text).not.toContain('1234');
+  expect(logged).toEqual([expect.objectContaining({ err: secret, request_id: JSON.parse(text).request_id })]);
+});
+
+test('an error of ours carries its chain, its facts and when to come again', async () => {
+  const cause = new DepotError('IO', 'the disk said no');
+  const busy = new DepotError('SLED_BUSY', 'busy', { cause, detail: { limit: 4, retry_after_s: 3 } });
+  await using server = await serveTestApi({ greet: () => Promise.reject(busy) });
+  const answer = await fetch(`http://${server.address}/greet/a?times=1`);
+  expect(answer.headers.get('retry-after')).toBe('3');
+  expect(await answer.json()).toEqual({
+    request_id: expect.any(String),
+    error_code: 'SLED_BUSY',
+    message: 'busy: the disk said no',
+    detail: { limit: 4, retry_after_s: 3 },
   });
-  expect(await client.note({ body: { text: 'x' } }, { signal: never })).toEqual({
-    body: undefined,
-    headers: { 'x-floor': '7' },
+});
+
+test('a token is wanted on every route but public pages, and an unknown API version is not minded', async () => {
+  const page = { contentType: 'text/plain', content: async () => 'hello' };
+  const pages = [
+    { ...page, path: '/open', isPublic: true },
+    { ...page, path: '/closed' },
+  ];
+  await using server = await serveTestApi({}, { token: 'secret', pages });
+  const get = (path: string, authorization?: string) =>
+    fetch(`http://${server.address}${path}`, {
+      headers: { 'api-version': '99.0.0', ...(authorization && { authorization }) },
+    });
+  expect((await get('/greet/a?times=1')).status).toBe(401);
+  const wrong = await get('/greet/a?times=1', 'Bearer secre');
+  expect([wrong.status, wrong.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+  expect((await get('/greet/a?times=1', 'Bearer secret')).status).toBe(200);
+  expect((await get('/closed')).status).toBe(401);
+  const open = await get('/open');
+  expect([await open.text(), open.headers.get('content-type')]).toEqual(['hello', 'text/plain']);
+});
+
+test('a server refuses to listen where others could connect, unless told so', async () => {
+  for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org'])
+    await expect(serveTestApi({}, { listen: { host, port: 0 } })).rejects.toMatchObject({
+      code: 'LISTEN_NOT_LOOPBACK',
+      message: expect.stringContaining('insecure_listen = true'),
+    });
+  for (const host of ['127.0.0.2', '::1', 'localhost']) {
+    await using server = await serveTestApi({}, { listen: { host, port: 0 } });
+    expect((await fetch(`http://${server.address}/greet/a?times=1`)).status).toBe(200);
+  }
+  await using open = await serveTestApi({}, { listen: { host: '0.0.0.0', port: 0 }, insecureListen: true });
+  expect(open.port).toBeGreaterThan(0);
+});
+
+test('a port that is taken is named, with what to do', async () => {
+  await using server = await serveTestApi();
+  const listen = { host: '127.0.0.1', port: server.port };
+  await expect(serveTestApi({}, { listen })).rejects.toMatchObject({
+    code: 'ADDRESS_IN_USE',
+    message: expect.stringContaining(`127.0.0.1:${server.port}`),
   });
-  const chunks = (async function* () {
-    for (let i = 0; i < 40; i += 1) yield new Uint8Array(100_000);
-  })();
-  let sent = 0;
-  const body = { sizeBytes: 4_000_000, chunks, onProgress: (bytes: number) => (sent = bytes) };
-  expect(await client.put({ body }, { signal: never })).toEqual({ bytes: 4_000_000, announced: 4_000_000 });
-  expect(sent).toBe(4_000_000);
+});
+
+test('a body that is announced too long is refused before the client sends a byte of it', async () => {
+  await using server = await serveTestApi({}, { limits: { streamBodyBytes: 10 } });
+  const request = httpRequest({
+    port: server.port,
+    path: '/blob',
+    method: 'PUT',
+    headers: { 'content-length': 11, expect: '100-continue' },
+  });
+  let wasToldToContinue = false;
+  request.on('continue', () => (wasToldToContinue = true));
+  request.flushHeaders();
+  const [answer] = await once(request, 'response');
+  expect([answer.statusCode, wasToldToContinue]).toEqual([413, false]);
+  request.destroy();
+});
+
+test('a client that waits for 100 Continue is told so when its body is wanted', async () => {
+  await using server = await serveTestApi();
+  const headers = { 'content-length': 3, expect: '100-continue' };
+  const request = httpRequest({ port: server.port, path: '/blob', method: 'PUT', headers });
+  request.on('continue', () => request.end('abc'));
+  request.flushHeaders();
+  const [answer] = await once(request, 'response');
+  expect(JSON.parse(String((await answer.toArray()).join('')))).toEqual({ bytes: 3, announced: 3 });
+});
+
+test('a body of unannounced length is refused as soon as it is too long', async () => {
+  await using server = await serveTestApi({}, { limits: { streamBodyBytes: 10, jsonBodyBytes: 10 } });
+  const chunked =
+    'Host: a\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nb\r\n12345678901\r\n';
+  expect(await exchange(server.port, `PUT /blob HTTP/1.1\r\n${chunked}`)).toMatch(/ 413 .*BODY_TOO_LARGE/s);
+  expect(await exchange(server.port, `POST /note HTTP/1.1\r\n${chunked}`)).toMatch(/ 413 .*BODY_TOO_LARGE/s);
+});
+
+test('an early refusal reaches a client that is still sending', async () => {
+  const busy = new DepotError('SLED_BUSY', 'busy');
+  await using server = await serveTestApi({ put: () => Promise.reject(busy) });
+  const socket = connect(server.port, '127.0.0.1');
+  const sizeBytes = 6_000_000;
+  socket.write(`PUT /blob HTTP/1.1\r\nHost: a\r\nContent-Length: ${sizeBytes}\r\n\r\n`);
+  const answered = once(socket, 'data');
+  socket.write(Buffer.alloc(sizeBytes - 1));
+  const [answer] = await answered;
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 429 .*connection: close.*SLED_BUSY/is);
+  socket.destroy();
+});
+
+test('B13: a client that stops sending is told that it stalled, and a cut body is an error of the reader', async () => {
+  const seen: unknown[] = [];
+  const put = async ({ body }: { body: { chunks: AsyncIterable<Uint8Array> } }) => {
+    try {
+      for await (const _ of body.chunks);
+    } catch (error) {
+      seen.push((error as DepotError).code);
+      throw error;
+    }
+    return { bytes: 0 };
+  };
+  await using server = await serveTestApi({ put }, { limits: { progress: quick } });
+  const part = 'PUT /blob HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345';
+  expect(await exchange(server.port, part)).toMatch(/^HTTP\/1\.1 408 .*BODY_STALLED/s);
+  const cutting = connect(server.port, '127.0.0.1');
+  cutting.end(part);
+  await expect.poll(() => seen).toEqual(['BODY_STALLED', 'BODY_INCOMPLETE']);
+});
+
+test('B13: a handler that is slow itself does not make its client stalled', async () => {
+  const put = async ({ body }: { body: { chunks: AsyncIterable<Uint8Array> } }) => {
+    let bytes = 0;
+    for await (const chunk of body.chunks) {
+      bytes += chunk.byteLength;
+      if (bytes === chunk.byteLength) await delay(300);
+    }
+    return { bytes };
+  };
+  await using server = await serveTestApi({ put }, { limits: { progress: quick } });
+  const answer = await fetch(`http://${server.address}/blob`, {
+    method: 'PUT',
+    body: new Uint8Array(2_000_000),
+  });
+  expect(await answer.json()).toEqual({ bytes: 2_000_000 });
+});
+
+test("a handler's signal aborts when its client goes away", async () => {
+  const started = Promise.withResolvers<AbortSignal>();
+  const greet = ({ signal }: { signal: AbortSignal }) => {
+    started.resolve(signal);
+    return once(signal, 'abort').then(() => ({ text: '' }));
+  };
+  await using server = await serveTestApi({ greet });
+  const controller = new AbortController();
+  const answer = fetch(`http://${server.address}/greet/a?times=1`, { signal: controller.signal });
+  const signal = await started.promise;
+  controller.abort();
+  await expect(answer).rejects.toThrow();
+  await expect.poll(() => signal.aborted).toBe(true);
+});
+
+test('S15: stopping lets running requests finish, refuses new ones, and frees the port', async () => {
+  const [started, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const greet = async ({ query }: { query: { times: number } }) => {
+    started.resolve();
+    await release.promise;
+    return { text: `${query.times}` };
+  };
+  const stop = new AbortController();
+  const server = await serveTestApi({ greet }, { signal: stop.signal });
+  const text = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: a\r\n\r\n';
+  const answer = exchange(server.port, text + text.replace('=1', '=2'));
+  await started.promise;
+  stop.abort();
+  await expect(fetch(`http://${server.address}/greet/a?times=3`)).rejects.toThrow();
+  release.resolve();
+  await server[Symbol.asyncDispose]();
+  expect(await answer).toMatch(/200 OK.*"text":"1"/s);
+  await using _again = await serveTestApi({}, { listen: { host: '127.0.0.1', port: server.port } });
+});
+
+test('S15: a request that does not finish by itself is aborted at the drain deadline', async () => {
+  const started = Promise.withResolvers<void>();
+  const greet = async ({ signal }: { signal: AbortSignal }): Promise<never> => {
+    started.resolve();
+    await once(signal, 'abort');
+    throw signal.reason;
+  };
+  const server = await serveTestApi({ greet }, { limits: { drainTimeoutMs: 30 } });
+  const answer = fetch(`http://${server.address}/greet/a?times=1`);
+  await started.promise;
+  await server[Symbol.asyncDispose]();
+  expect(await (await answer).json()).toMatchObject({ error_code: 'SHUTTING_DOWN' });
 });

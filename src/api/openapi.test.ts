@@ -1,0 +1,73 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { debugApi } from './debug-api.ts';
+import { internalApi } from './internal-api.ts';
+import { openApiDocument, openApiDocuments } from './openapi.ts';
+import { sledAgentApi } from './sled-agent-api.ts';
+
+const directory = join(import.meta.dirname, '../../openapi');
+
+test('S1, S2: openapi/ is what the contracts say (npm run openapi writes it)', async () => {
+  expect((await readdir(directory)).sort()).toEqual(Object.keys(openApiDocuments).sort());
+  for (const [name, apis] of Object.entries(openApiDocuments))
+    expect(JSON.parse(await readFile(join(directory, name), 'utf8')), name).toEqual(openApiDocument(apis));
+});
+
+const endpoints = (document: Record<string, unknown>): string[] =>
+  Object.entries(
+    document.paths as Record<string, Record<string, { operationId: string; responses: object }>>,
+  ).flatMap(([path, verbs]) =>
+    Object.entries(verbs).map(
+      ([verb, { operationId, responses }]) => `${verb} ${path} ${operationId} ${Object.keys(responses)[0]}`,
+    ),
+  );
+
+test('S1: the published operator endpoints are all there, with their success codes', () => {
+  expect(endpoints(openApiDocument(openApiDocuments['operator.json']!))).toEqual(
+    expect.arrayContaining([
+      'put /v1/system/update/recovery-finish system_update_recovery_finish 204',
+      'get /v1/system/update/repositories system_update_repository_list 200',
+      'put /v1/system/update/repositories system_update_repository_upload 200',
+      'get /v1/system/update/repositories/{system_version} system_update_repository_view 200',
+      'get /v1/system/update/status system_update_status 200',
+      'put /v1/system/update/target-release target_release_update 204',
+      'get /v1/system/update/trust-roots system_update_trust_root_list 200',
+      'post /v1/system/update/trust-roots system_update_trust_root_create 201',
+      'get /v1/system/update/trust-roots/{trust_root_id} system_update_trust_root_view 200',
+      'delete /v1/system/update/trust-roots/{trust_root_id} system_update_trust_root_delete 204',
+    ]),
+  );
+});
+
+test('S2: the published endpoints of sleds, depots, registration and tasks are all there', () => {
+  expect(endpoints(openApiDocument([sledAgentApi]))).toEqual([
+    'get /artifacts artifact_list 200',
+    'get /artifacts-config artifact_config_get 200',
+    'put /artifacts-config artifact_config_put 204',
+    'put /artifacts/{sha256} artifact_put 200',
+    'post /artifacts/{sha256}/copy-from-depot artifact_copy_from_depot 202',
+  ]);
+  expect(endpoints(openApiDocument(openApiDocuments['repo-depot.json']!))).toEqual([
+    'get /artifact/sha256/{sha256} artifact_get_by_sha256 200',
+  ]);
+  expect(endpoints(openApiDocument([internalApi]))).toEqual([
+    'get /sled-agents/{sled_id} sled_agent_get 200',
+    'post /sled-agents/{sled_id} sled_agent_put 204',
+  ]);
+  expect(endpoints(openApiDocument([debugApi]))).toEqual([
+    'get /bgtasks bgtask_list 200',
+    'post /bgtasks/activate bgtask_activate 204',
+    'get /bgtasks/view/{bgtask_name} bgtask_view 200',
+  ]);
+});
+
+test('a document is self-contained: every reference resolves', () => {
+  for (const apis of Object.values(openApiDocuments)) {
+    const document = openApiDocument(apis);
+    const { components } = document as { components: Record<string, Record<string, unknown>> };
+    const references = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/(\w+)\/([^"]+)"/g);
+    for (const [text, section, id] of references) expect(components[section!]?.[id!], text).toBeDefined();
+    expect(JSON.stringify(document)).not.toContain('#/definitions');
+  }
+});

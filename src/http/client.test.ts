@@ -1,0 +1,162 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { DepotError } from '../lib/errors.ts';
+import { createApiClient } from './client.ts';
+import { neverAborts, serveTestApi, testApi } from './test-api.ts';
+
+const servers: Server[] = [];
+const sockets = new Set<Socket>();
+afterEach(() => {
+  for (const socket of sockets) socket.destroy();
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** A peer that sends `answer` to whoever asks, and reads on only where told to. */
+const peer = async (answer: string | undefined, { reads = true } = {}): Promise<string> => {
+  const server = createServer(socket => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    if (!reads) return void socket.pause();
+    socket.once('data', () => answer !== undefined && socket.end(answer));
+  });
+  servers.push(server);
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+};
+
+const signal = neverAborts();
+const greet = (baseUrl: string, timeouts = {}) =>
+  createApiClient(testApi, { baseUrl, timeouts }).greet(
+    { params: { name: 'a' }, query: { times: 1 } },
+    { signal },
+  );
+const chunksOf = async function* (sizeBytes: number) {
+  for (let left = sizeBytes; left > 0; left -= 100_000) yield new Uint8Array(Math.min(left, 100_000));
+};
+
+test('a client calls a server through the contract', async () => {
+  await using server = await serveTestApi({}, { token: 't' });
+  await using client = createApiClient(testApi, { baseUrl: `http://${server.address}/`, token: 't' });
+  expect(await client.greet({ params: { name: 'a/b ä' }, query: { times: 3 } }, { signal })).toEqual({
+    text: '3 a/b ä undefined',
+  });
+  expect(await client.note({ body: { text: 'x' } }, { signal })).toEqual({
+    body: undefined,
+    headers: { 'x-floor': '7' },
+  });
+});
+
+test('an upload streams, and says how far it is', async () => {
+  await using server = await serveTestApi();
+  await using client = createApiClient(testApi, { baseUrl: `http://${server.address}` });
+  const sums: number[] = [];
+  const body = {
+    sizeBytes: 4_000_000,
+    chunks: chunksOf(4_000_000),
+    onProgress: (sent: number) => sums.push(sent),
+  };
+  expect(await client.put({ body }, { signal })).toEqual({ bytes: 4_000_000, announced: 4_000_000 });
+  expect([sums.length, sums.at(-1)]).toEqual([40, 4_000_000]);
+});
+
+test("a peer's error keeps its code, status, words, facts and when to come again", async () => {
+  const refusal = new DepotError('NO_SPACE', 'full', { detail: { free_bytes: 3 } });
+  await using server = await serveTestApi({
+    greet: () => Promise.reject(refusal),
+    put: () => Promise.reject(new DepotError('SLED_BUSY', 'busy', { detail: { retry_after_s: 4 } })),
+  });
+  const baseUrl = `http://${server.address}`;
+  await expect(greet(baseUrl)).rejects.toMatchObject({
+    code: 'NO_SPACE',
+    message: `${server.address} answered 507: full`,
+    detail: { status: 507, free_bytes: 3, peer: server.address },
+  });
+  // Refused while the body is still on its way.
+  const body = { sizeBytes: 6_000_000, chunks: chunksOf(6_000_000) };
+  await expect(createApiClient(testApi, { baseUrl }).put({ body }, { signal })).rejects.toMatchObject({
+    code: 'SLED_BUSY',
+    detail: { status: 429, retry_after_s: 4 },
+  });
+});
+
+const http = (text: string, status = '200 OK') =>
+  `HTTP/1.1 ${status}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
+
+test.each([
+  ['HTML', http('<html>'), /not JSON: "<html>"/],
+  ['JSON of another shape', http('{"text":3}'), /contract says: text: /],
+  ['another status', http('{"text":"a"}', '201 Created'), /answered 201/],
+  ['a redirect', http('', '302 Found'), /answered 302/],
+  ['an error page', http('<html>', '502 Bad Gateway'), /answered 502 with "<html>"/],
+  [
+    'an error code that is not ours',
+    http('{"request_id":"r","error_code":"X","message":"m"}', '500 X'),
+    /500: m/,
+  ],
+  ['no HTTP', 'SSH-2.0-x\r\n\r\n', /did not answer in HTTP/],
+])('a peer that answers with %s is a bad answer', async (_, answer, message) => {
+  await expect(greet(await peer(answer))).rejects.toMatchObject({
+    code: 'PEER_BAD_ANSWER',
+    message: expect.stringMatching(message),
+  });
+});
+
+test('a peer that is not there, or hangs up, is unreachable', async () => {
+  await expect(greet('http://127.0.0.1:1')).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
+  await expect(greet(await peer(''))).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
+  await expect(greet('http://no-such-host.invalid')).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
+});
+
+test('a peer that does not answer, or does not go on, is stalled', async () => {
+  const timeouts = { answerTimeoutMs: 50 };
+  await expect(greet(await peer(undefined), timeouts)).rejects.toMatchObject({
+    code: 'PEER_STALLED',
+    message: expect.stringContaining('greet'),
+  });
+  const server = await peer('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{');
+  await expect(greet(server, timeouts)).rejects.toMatchObject({
+    code: expect.stringMatching(/STALLED|UNREACHABLE/),
+  });
+});
+
+test('B13: a peer that does not take an upload is stalled, however long the whole may take', async () => {
+  const baseUrl = await peer(undefined, { reads: false });
+  const client = createApiClient(testApi, {
+    baseUrl,
+    timeouts: { progress: { minBytes: 1, intervalMs: 80 } },
+  });
+  const body = { sizeBytes: 50_000_000, chunks: chunksOf(50_000_000) };
+  await expect(client.put({ body }, { signal })).rejects.toMatchObject({ code: 'PEER_STALLED' });
+});
+
+test("a fault of the upload's source is passed on, and its generator is closed", async () => {
+  await using server = await serveTestApi();
+  const client = createApiClient(testApi, { baseUrl: `http://${server.address}` });
+  let isClosed = false;
+  const failing = async function* () {
+    try {
+      yield new Uint8Array(10);
+      throw new Error('the disk is gone');
+    } finally {
+      isClosed = true;
+    }
+  };
+  await expect(client.put({ body: { sizeBytes: 20, chunks: failing() } }, { signal })).rejects.toThrow(
+    'the disk is gone',
+  );
+  expect(isClosed).toBe(true);
+  await expect(
+    client.put({ body: { sizeBytes: 20, chunks: chunksOf(10) } }, { signal }),
+  ).rejects.toMatchObject({
+    code: 'IO',
+    message: expect.stringContaining('10 bytes, not 20'),
+  });
+});
+
+test('an abort ends a call with its reason', async () => {
+  const controller = new AbortController();
+  const client = createApiClient(testApi, { baseUrl: await peer(undefined) });
+  const call = client.note({ body: { text: '' } }, { signal: controller.signal });
+  setTimeout(() => controller.abort(new Error('enough')), 20);
+  await expect(call).rejects.toThrow('enough');
+});

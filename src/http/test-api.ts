@@ -1,0 +1,85 @@
+/** A small API and its server, for the tests of this folder: real sockets on loopback. */
+import { z } from 'zod';
+import { type Api, defineRoute } from '../api/route.ts';
+import { silentLogger } from '../lib/log.ts';
+import { bindApi, type Handlers } from './handlers.ts';
+import { type ApiServer, type ServerOptions, serveApi } from './server.ts';
+
+export const testApi = {
+  title: 'Test',
+  version: '1.0.0',
+  description: '',
+  routes: {
+    greet: defineRoute({
+      operationId: 'greet',
+      method: 'GET',
+      path: '/greet/{name}',
+      summary: '',
+      params: z.object({ name: z.string().max(5) }),
+      query: z.object({ times: z.coerce.number().int(), loud: z.string().optional() }),
+      status: 200,
+      response: { kind: 'json', schema: z.object({ text: z.string() }) },
+      errors: [],
+    }),
+    note: defineRoute({
+      operationId: 'note',
+      method: 'POST',
+      path: '/note',
+      summary: '',
+      body: { kind: 'json', schema: z.object({ text: z.string() }) },
+      status: 204,
+      response: { kind: 'empty' },
+      responseHeaders: { 'x-floor': 'a number' },
+      errors: [],
+    }),
+    put: defineRoute({
+      operationId: 'put',
+      method: 'PUT',
+      path: '/blob',
+      summary: '',
+      body: { kind: 'stream' },
+      status: 200,
+      response: { kind: 'json', schema: z.object({ bytes: z.number(), announced: z.number().optional() }) },
+      errors: [],
+    }),
+    get: defineRoute({
+      operationId: 'get',
+      method: 'GET',
+      path: '/blob',
+      summary: '',
+      status: 200,
+      response: { kind: 'stream' },
+      errors: [],
+    }),
+  },
+} as const satisfies Api;
+
+const handlers: Handlers<typeof testApi> = {
+  async greet({ params, query }) {
+    return { text: `${query.times} ${params.name} ${query.loud}` };
+  },
+  async note({ setHeader }) {
+    setHeader('x-floor', '7');
+  },
+  async put({ body }) {
+    let bytes = 0;
+    for await (const chunk of body.chunks) bytes += chunk.byteLength;
+    return { bytes, announced: body.contentLength };
+  },
+  async get() {
+    throw new Error('this test serves no file');
+  },
+};
+
+export const serveTestApi = (
+  own: Partial<Handlers<typeof testApi>> = {},
+  options: Partial<ServerOptions> = {},
+): Promise<ApiServer> =>
+  serveApi({
+    apis: [bindApi(testApi, { ...handlers, ...own })],
+    listen: { host: '127.0.0.1', port: 0 },
+    log: silentLogger,
+    ...options,
+  });
+
+export const neverAborts = (): AbortSignal => new AbortController().signal;
