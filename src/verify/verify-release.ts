@@ -33,14 +33,20 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './w
 export const verifyRelease = async (
   path: string,
   request: VerifyRequest,
+  options: VerifyOptions,
+): Promise<VerifiedRelease> => {
+  options.signal.throwIfAborted();
+  const workerData: WorkerInput = { path, request };
+  const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP_MIB };
+  return verdictOf(new Worker(workerUrl, { workerData, resourceLimits }), path, options);
+};
+
+/** Waits for the verdict of a worker on the archive at `path`, and ends the worker. */
+export const verdictOf = async (
+  worker: Worker,
+  path: string,
   { signal, onProgress }: VerifyOptions,
 ): Promise<VerifiedRelease> => {
-  signal.throwIfAborted();
-  const input: WorkerInput = { path, request };
-  const worker = new Worker(workerUrl, {
-    workerData: input,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
-  });
   const { promise, resolve, reject } = Promise.withResolvers<VerifiedRelease>();
   const abort = () => reject(signal.reason);
   const died = (cause?: unknown) =>
@@ -51,7 +57,7 @@ export const verifyRelease = async (
   worker.on('message', (message: WorkerMessage) => {
     switch (message.kind) {
       case 'progress':
-        onProgress?.(message.progress);
+        if (!signal.aborted) onProgress?.(message.progress);
         break;
       case 'verified':
         resolve(message.release);
