@@ -1,0 +1,108 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { expect, onTestFinished, test } from 'vitest';
+import { writeFleetRecord } from '../fleet/fleet-record.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createProgram } from './program.ts';
+import { serveTestNexus, TEST_TOKEN } from './test-nexus.ts';
+import { runTestCli } from './test-run.ts';
+
+const temporaryDirectory = async (): Promise<string> => {
+  const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-cli-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+};
+
+test('wrong usage exits with 2 and says it on standard error', async () => {
+  for (const args of [
+    ['repo'],
+    ['nothing'],
+    ['repo', 'show'],
+    ['repo', 'show', 'v1'],
+    ['repo', 'wait', '1.0.0', '--for', 'ever'],
+    ['repo', 'wait', '1.0.0', '--timeout', 'soon'],
+    ['sled', 'set-policy', 'sled-1', 'gone'],
+    ['nexus'],
+    ['start', '--sleds', '0'],
+    ['status', '--url', 'ftp://x'],
+  ]) {
+    const run = await runTestCli(args);
+    expect(run, args.join(' ')).toMatchObject({ exitCode: 2, out: '' });
+    expect(run.err).not.toBe('');
+  }
+});
+
+test('every command has a description and an example in its help, and takes --json', () => {
+  const session = { terminal: {}, clock: systemClock } as never;
+  const leaves: Command[] = [];
+  const visit = (command: Command): void => {
+    if (command.commands.length === 0) leaves.push(command);
+    for (const child of command.commands) visit(child);
+  };
+  visit(createProgram(session));
+  expect(leaves.length).toBeGreaterThan(25);
+  for (const command of leaves) {
+    let help = '';
+    command.configureOutput({
+      writeOut: text => {
+        help += text;
+      },
+    });
+    command.outputHelp();
+    expect(command.description(), command.name()).not.toBe('');
+    expect(help, command.name()).toContain('Example:\n  $ tuf-depot ');
+    expect(help, command.name()).toContain('--json');
+  }
+});
+
+test('help goes to standard output and exits with 0', async () => {
+  const run = await runTestCli(['repo', 'upload', '--help']);
+  expect(run).toMatchObject({ exitCode: 0, err: '' });
+  expect(run.out).toContain('$ tuf-depot repo upload');
+});
+
+test('a Nexus that is not there is named, with what to check; no stack trace unless asked for', async () => {
+  const args = ['status', '--url', 'http://127.0.0.1:9'];
+  const run = await runTestCli(args);
+  expect(run).toMatchObject({ exitCode: 1, out: '' });
+  expect(run.err).toMatch(/^error: 127\.0\.0\.1:9 cannot be reached: .* \[PEER_UNREACHABLE\]\nfix: .*\n$/);
+  expect((await runTestCli([...args, '--debug'])).err).toMatch(/\n {4}at /);
+});
+
+test('the token comes from --token-file before TUF_DEPOT_TOKEN before TUF_DEPOT_TOKEN_FILE', async () => {
+  await using nexus = await serveTestNexus();
+  const directory = await temporaryDirectory();
+  await writeFile(join(directory, 'good'), `${TEST_TOKEN}\n`);
+  await writeFile(join(directory, 'bad'), 'wrong\n');
+  const exitCode = async (args: string[], environment: Record<string, string>) =>
+    (await runTestCli(['status', '--url', nexus.url, ...args], { environment, directory })).exitCode;
+  expect(await exitCode([], { TUF_DEPOT_TOKEN: TEST_TOKEN })).toBe(0);
+  expect(await exitCode([], { TUF_DEPOT_TOKEN_FILE: 'good' })).toBe(0);
+  expect(await exitCode([], { TUF_DEPOT_TOKEN: TEST_TOKEN, TUF_DEPOT_TOKEN_FILE: 'bad' })).toBe(0);
+  expect(await exitCode(['--token-file', 'bad'], { TUF_DEPOT_TOKEN: TEST_TOKEN })).toBe(1);
+  expect(await exitCode([], {})).toBe(1);
+});
+
+test('the fleet in the data directory is found by itself, and its token goes to no other address', async () => {
+  await using nexus = await serveTestNexus();
+  const directory = await temporaryDirectory();
+  const data = join(directory, '.tuf-depot');
+  await mkdir(data);
+  const tokenFile = join(data, 'operator-token');
+  await writeFile(tokenFile, TEST_TOKEN);
+  const record = { operatorUrls: [nexus.url], tokenFile, minSledReplication: 3 };
+  await writeFleetRecord(data, { ...record, pid: process.pid });
+  expect((await runTestCli(['status'], { directory })).exitCode).toBe(0);
+  expect((await runTestCli(['status', '--url', nexus.url], { directory })).exitCode).toBe(0);
+
+  await using other = await serveTestNexus();
+  const elsewhere = await runTestCli(['status', '--url', other.url], { directory });
+  expect(elsewhere.err).toContain('[UNAUTHORIZED]');
+
+  // Beyond what Linux gives out: a process that is not there.
+  await writeFleetRecord(data, { ...record, pid: 2 ** 22 + 1 });
+  const stopped = await runTestCli(['status', '--data', '.tuf-depot'], { directory });
+  expect(stopped.err).toContain('no fleet runs in .tuf-depot');
+});

@@ -1,0 +1,186 @@
+/** A Nexus of contracts only, for tests of commands: real HTTP, answers as the test has them. */
+import { createHash } from 'node:crypto';
+import { debugApi } from '../api/debug-api.ts';
+import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
+import { operatorUpdateApi } from '../api/operator-update-api.ts';
+import { asGeneration, NexusId, SledId } from '../core/ids.ts';
+import { bindApi, type Handlers } from '../http/handlers.ts';
+import { type ApiServer, serveApi } from '../http/server.ts';
+import { DepotError } from '../lib/errors.ts';
+import { silentLogger } from '../lib/log.ts';
+
+export const TEST_TOKEN = 'a-token-for-tests';
+export const TIME = '2026-01-02T03:04:05.000Z';
+const NEXUS = NexusId.parse('00000000-0000-4000-8000-0000000000aa');
+export const SLED = SledId.parse('00000000-0000-4000-8000-000000000001');
+
+export const testRepo = (version: string) => ({
+  hash: 'ab'.repeat(32),
+  system_version: version,
+  file_name: `release-${version}.zip`,
+  time_created: TIME,
+  artifact_count: 3,
+  total_size_bytes: 214 * 1024 ** 2,
+});
+
+export const testReplication = (
+  version: string,
+  more: Partial<ReleaseReplication> = {},
+): ReleaseReplication => ({
+  system_version: version,
+  state: 'replicating',
+  safe: false,
+  complete: false,
+  min_sled_replication: 3,
+  sleds_in_service: 4,
+  sleds_holding_all: 1,
+  artifacts: 3,
+  copies_wanted: 12,
+  copies_held: 5,
+  bytes_wanted: 1000,
+  bytes_held: 400,
+  sleds: [
+    {
+      sled_id: SLED,
+      serial: 'sled-1',
+      state: 'ok',
+      artifacts_wanted: 3,
+      artifacts_held: 2,
+      artifacts_held_fully: 1,
+      bytes_wanted: 250,
+      bytes_held: 100,
+    },
+  ],
+  reasons: [],
+  time_observed: TIME,
+  ...more,
+});
+
+export const testSled = (): SledView => ({
+  id: SLED,
+  serial: 'sled-1',
+  part: 'generic',
+  address: '127.0.0.1:12345',
+  repo_depot_port: 12348,
+  policy: 'in_service',
+  liveness: 'alive',
+  time_registered: TIME,
+  time_last_registered: TIME,
+  generation: asGeneration(7),
+  datasets: [{ id: null, path: '/data/m2-a', state: 'ok', used_bytes: 1024 ** 2 }],
+  replication: null,
+  copies_in_flight: [],
+  copies_failed: [],
+  deletions_total: 0,
+  deletions: [],
+  reasons: [],
+});
+
+const refused = async (): Promise<never> => {
+  throw new DepotError('NOT_FOUND', 'this test has no such thing');
+};
+const none = async () => ({ items: [] });
+
+/** What it received, for the test to look at. */
+export type Received = {
+  uploads: { fileName: string; contentLength: number | undefined; sha256: string; query: object }[];
+  calls: unknown[];
+};
+
+export type TestHandlers = {
+  readonly updates?: Partial<Handlers<typeof operatorUpdateApi>>;
+  readonly fleet?: Partial<Handlers<typeof operatorFleetApi>>;
+  readonly debug?: Partial<Handlers<typeof debugApi>>;
+};
+
+const updateHandlers = (received: Received): Handlers<typeof operatorUpdateApi> => ({
+  async repositoryUpload({ body, query }) {
+    const hash = createHash('sha256');
+    for await (const chunk of body.chunks) hash.update(chunk);
+    const { file_name: fileName } = query;
+    received.uploads.push({ fileName, contentLength: body.contentLength, sha256: hash.digest('hex'), query });
+    return {
+      repo: testRepo('1.2.0'),
+      status: 'inserted',
+      report: ['all signatures are good'],
+      overrides: [],
+    };
+  },
+  repositoryList: async () => ({ items: [testRepo('1.2.0'), testRepo('1.10.0'), testRepo('1.2.0-rc.1')] }),
+  repositoryView: async ({ params }) => testRepo(params.system_version),
+  async repositoryDelete({ params }) {
+    received.calls.push(params);
+  },
+  repositoryArtifacts: none,
+  trustRootList: none,
+  async trustRootCreate({ body }) {
+    received.calls.push(body);
+    return { id: SLED as never, time_created: TIME, root_role: body };
+  },
+  trustRootView: refused,
+  trustRootDelete: refused,
+  async targetReleaseUpdate({ query, body }) {
+    received.calls.push({ ...query, ...body });
+  },
+  recoveryFinish: refused,
+  updateStatus: refused,
+});
+
+const fleetHandlers = (received: Received): Handlers<typeof operatorFleetApi> => ({
+  fleetStatus: async () => ({
+    verdict: 'ok',
+    reasons: [],
+    nexus_id: NEXUS,
+    generation: asGeneration(7),
+    min_sled_replication: 3,
+    sleds: { in_service: 4, answering: 4, expunged: 0 },
+    nexuses: { alive: 1, silent: 0 },
+    releases: [testReplication('1.10.0', { state: 'complete', sleds_holding_all: 4 })],
+    local_repos: 0,
+    local_repos_not_safe: 0,
+    uploads_in_progress: 0,
+    requests_deferred: 0,
+    time_observed: TIME,
+  }),
+  releaseReplication: async ({ params }) => testReplication(params.system_version),
+  sledList: async () => ({ items: [testSled()] }),
+  sledView: async () => testSled(),
+  async sledSetPolicy({ params, body }) {
+    received.calls.push({ ...params, ...body });
+  },
+  nexusList: none,
+  nexusExpunge: refused,
+  artifactList: none,
+  artifactView: refused,
+});
+
+const debugHandlers = (received: Received): Handlers<typeof debugApi> => ({
+  bgtaskList: async () => ({}),
+  bgtaskView: refused,
+  async bgtaskActivate({ body }) {
+    received.calls.push(body);
+  },
+});
+
+/** Serves on any port of the loopback; wants {@link TEST_TOKEN}. */
+export const serveTestNexus = async (
+  handlers: TestHandlers = {},
+): Promise<{ readonly url: string; readonly received: Received } & AsyncDisposable> => {
+  const received: Received = { uploads: [], calls: [] };
+  const server: ApiServer = await serveApi({
+    apis: [
+      bindApi(operatorUpdateApi, { ...updateHandlers(received), ...handlers.updates }),
+      bindApi(operatorFleetApi, { ...fleetHandlers(received), ...handlers.fleet }),
+      bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
+    ],
+    listen: { host: '127.0.0.1', port: 0 },
+    token: TEST_TOKEN,
+    log: silentLogger,
+    signal: new AbortController().signal,
+  });
+  return {
+    url: `http://${server.address}`,
+    received,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+};
