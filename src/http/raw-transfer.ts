@@ -37,9 +37,8 @@ export const openTransfer = (
 ): Transfer => {
   const head = Promise.withResolvers<ResponseHead>();
   const headReader = createHeadReader(pool.take(), peer);
-  /** Where the body is read to. */
+  /** Where the body is read to, and what of it came with the head. */
   let page: Buffer | undefined;
-  /** What of the body came with the head. */
   let held: Page | undefined;
   let body: Body | undefined;
   let failure: { error: unknown } | undefined;
@@ -54,14 +53,7 @@ export const openTransfer = (
     watch[Symbol.dispose]();
     socket.destroy();
   };
-  const watch = watchProgress(progress, () =>
-    fail(
-      new DepotError(
-        'PEER_STALLED',
-        `${peer} sent ${stallText(progress)}, ${body?.progress() ?? 'and no answer'}`,
-      ),
-    ),
-  );
+  const watch = watchProgress(progress, () => fail(stalled(peer, progress, body)));
 
   const receiveHead = (count: number): boolean => {
     const read = headReader.receive(count);
@@ -78,15 +70,10 @@ export const openTransfer = (
     else if (pool.hasFree()) watch.waiting();
     return pool.hasFree() && !into.isWhole();
   };
-  const receive = (count: number): boolean => {
+  const receive = guarded(fail, (count: number): boolean => {
     watch.moved(count);
-    try {
-      return page === undefined || body === undefined ? receiveHead(count) : receiveBody(count, page, body);
-    } catch (error) {
-      fail(error);
-      return false;
-    }
-  };
+    return page === undefined || body === undefined ? receiveHead(count) : receiveBody(count, page, body);
+  });
   const resume = (): void => {
     if (failure !== undefined || body?.isWhole() || !pool.hasFree()) return;
     watch.waiting();
@@ -100,24 +87,33 @@ export const openTransfer = (
   socket.on('error', cause => body?.isWhole() || fail(unreachable(peer, cause)));
   socket.on('close', () => body?.isWhole() || fail(cut(peer, body)));
 
-  return {
-    head: head.promise,
-    consume(sizeBytes, onChunk) {
-      if (failure !== undefined) return Promise.reject(failure.error);
-      body = createBody({ peer, sizeBytes, pool, onChunk, onFree: resume, onFailure: fail });
-      try {
-        if (held !== undefined) body.deliver(held);
-        if (body.isWhole()) end();
-        else resume();
-      } catch (error) {
-        fail(error);
-      }
-      return body.done;
-    },
-    fail,
-    close: () => fail(new DepotError('INTERNAL', 'the answer was closed before it was consumed')),
+  const begin = guarded(fail, (sizeBytes: number, onChunk: OnChunk): boolean => {
+    body = createBody({ peer, sizeBytes, pool, onChunk, onFree: resume, onFailure: fail });
+    if (held !== undefined) body.deliver(held);
+    if (body.isWhole()) end();
+    else resume();
+    return true;
+  });
+  const consume = async (sizeBytes: number, onChunk: OnChunk): Promise<void> => {
+    if (failure !== undefined) throw failure.error;
+    begin(sizeBytes, onChunk);
+    await body?.done;
   };
+  const close = (): void => fail(new DepotError('INTERNAL', 'the answer was closed before it was consumed'));
+  return { head: head.promise, consume, fail, close };
 };
+
+/** What `work` throws fails the transfer, and pauses the socket. */
+const guarded =
+  <A extends readonly unknown[]>(fail: (error: unknown) => void, work: (...args: A) => boolean) =>
+  (...args: A): boolean => {
+    try {
+      return work(...args);
+    } catch (error) {
+      fail(error);
+      return false;
+    }
+  };
 
 /** Bytes that arrived, and the page that they are in. */
 type Page = { readonly page: Buffer; readonly chunk: Buffer };
@@ -192,6 +188,12 @@ const createBody = ({ peer, sizeBytes, pool, onChunk, onFree, onFailure }: BodyO
 
 const unreachable = (peer: string, cause: Error): DepotError =>
   new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached`, { cause, detail: { peer } });
+
+const stalled = (peer: string, progress: ProgressDeadline, body: Body | undefined): DepotError =>
+  new DepotError(
+    'PEER_STALLED',
+    `${peer} sent ${stallText(progress)}, ${body?.progress() ?? 'and no answer'}`,
+  );
 
 const cut = (peer: string, body: Body | undefined): DepotError =>
   new DepotError(

@@ -61,12 +61,15 @@ export type CopyDependencies = {
   readonly progress: ProgressDeadline;
 };
 
+/** One copy under way. */
 type Copy = {
   readonly request: Started;
   receivedBytes: number;
   sizeBytes: number | undefined;
-  readonly begun: Promise<void>;
-  readonly over: Promise<void>;
+  /** Resolves, or rejects, with the answer to the request (C1). */
+  readonly begun: PromiseWithResolvers<void>;
+  /** Never rejects. */
+  over: Promise<void>;
 };
 
 export const createCopies = ({ store, clock, log, limit, progress }: CopyDependencies): Copies => {
@@ -74,66 +77,52 @@ export const createCopies = ({ store, clock, log, limit, progress }: CopyDepende
   const slots = createSlots(limit, 'copies');
   const inFlight = new Map<ArtifactHash, Copy>();
   const failed: FailedCopy[] = [];
-  let completedTotal = 0;
-  let failedTotal = 0;
+  const totals = { completed: 0, failed: 0 };
 
-  const recordFailure = (request: CopyRequest, error: unknown): void => {
-    failedTotal += 1;
-    failed.push({
-      ...request,
-      timeMs: clock.nowMs(),
-      errorCode: errorCodeOf(error),
-      message: messageChain(error),
-    });
-    if (failed.length > MAX_LISTED_EVENTS) failed.shift();
-  };
-
-  /** From the writer to the commit; `begun` is resolved on the way. */
-  const run = async (copy: Copy, begun: PromiseWithResolvers<void>): Promise<void> => {
-    const { sha256, depotBaseUrl: source } = copy.request;
-    const startedMs = clock.nowMs();
+  /** From the writer to the commit; the request is answered on the way. */
+  const run = async (copy: Copy): Promise<void> => {
+    const { sha256, generation, depotBaseUrl: source, timeMs } = copy.request;
     try {
       const expectedSizeBytes = store.config()?.artifacts.get(sha256);
-      await using writer = await store.beginWrite(sha256, copy.request.generation, { expectedSizeBytes });
+      await using writer = await store.beginWrite(sha256, generation, { expectedSizeBytes });
       using answer = await openSource(copy.request, expectedSizeBytes, { progress, signal: stop.signal });
       copy.sizeBytes = answer.sizeBytes;
-      begun.resolve();
+      copy.begun.resolve();
       const { successful_writes } = await transfer(answer, writer, copy);
-      completedTotal += 1;
-      const elapsed_ms = clock.nowMs() - startedMs;
+      totals.completed += 1;
+      const elapsed_ms = clock.nowMs() - timeMs;
       log.info(
         { sha256, source, size_bytes: answer.sizeBytes, successful_writes, elapsed_ms },
         'artifact copied',
       );
     } catch (error) {
-      recordFailure(copy.request, error);
+      totals.failed += 1;
+      failed.push(failedCopy(copy.request, clock.nowMs(), error));
+      if (failed.length > MAX_LISTED_EVENTS) failed.shift();
       log.warn({ sha256, source, received_bytes: copy.receivedBytes, err: error }, 'copy failed');
-      begun.reject(error);
+      copy.begun.reject(error);
     }
   };
 
   return {
     async start(request) {
       const present = inFlight.get(request.sha256);
-      if (present !== undefined) return present.begun;
-      if (stop.signal.aborted) throw stop.signal.reason;
+      if (present !== undefined) return present.begun.promise;
+      stop.signal.throwIfAborted();
       const slot = slots.take();
-      const begun = Promise.withResolvers<void>();
-      const over = Promise.withResolvers<void>();
       const copy: Copy = {
         request: { ...request, timeMs: clock.nowMs() },
         receivedBytes: 0,
         sizeBytes: undefined,
-        begun: begun.promise,
-        over: over.promise,
+        begun: Promise.withResolvers<void>(),
+        over: Promise.resolve(),
       };
       inFlight.set(request.sha256, copy);
-      run(copy, begun).finally(() => {
+      copy.over = run(copy).finally(() => {
         inFlight.delete(request.sha256);
         slot[Symbol.dispose]();
-        over.resolve();
       });
-      return begun.promise;
+      return copy.begun.promise;
     },
     report: () => ({
       inFlight: [...inFlight.values()].map(({ request, receivedBytes, sizeBytes }) => ({
@@ -141,8 +130,8 @@ export const createCopies = ({ store, clock, log, limit, progress }: CopyDepende
         receivedBytes,
         sizeBytes,
       })),
-      completedTotal,
-      failedTotal,
+      completedTotal: totals.completed,
+      failedTotal: totals.failed,
       failed,
     }),
     async [Symbol.asyncDispose]() {
@@ -151,6 +140,13 @@ export const createCopies = ({ store, clock, log, limit, progress }: CopyDepende
     },
   };
 };
+
+const failedCopy = (request: CopyRequest, timeMs: number, error: unknown): FailedCopy => ({
+  ...request,
+  timeMs,
+  errorCode: errorCodeOf(error),
+  message: messageChain(error),
+});
 
 /** @throws `COPY_SOURCE` with the cause */
 const openSource = async (

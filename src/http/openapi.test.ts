@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { debugApi } from './debug-api.ts';
-import { internalApi } from './internal-api.ts';
+import { debugApi } from '../api/debug-api.ts';
+import { internalApi } from '../api/internal-api.ts';
+import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { openApiDocument, openApiDocuments } from './openapi.ts';
-import { sledAgentApi } from './sled-agent-api.ts';
 
 const directory = join(import.meta.dirname, '../../openapi');
 

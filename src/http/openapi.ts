@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { debugApi } from './debug-api.ts';
-import { depotApi } from './depot-api.ts';
-import { internalApi } from './internal-api.ts';
-import { operatorFleetApi } from './operator-fleet-api.ts';
-import { operatorUpdateApi } from './operator-update-api.ts';
-import type { Api, Route } from './route.ts';
-import { sledAgentApi } from './sled-agent-api.ts';
-import { ErrorBody } from './wire.ts';
+import { debugApi } from '../api/debug-api.ts';
+import { depotApi } from '../api/depot-api.ts';
+import { internalApi } from '../api/internal-api.ts';
+import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorUpdateApi } from '../api/operator-update-api.ts';
+import type { Api, Route } from '../api/route.ts';
+import { sledAgentApi } from '../api/sled-agent-api.ts';
+import { ErrorBody } from '../api/wire.ts';
 
 /** Documents by file name; the operator's API is published as one. */
 export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>> = {
