@@ -20,7 +20,7 @@ const FILE_NAME = /^(\d{3})-[a-z0-9-]+\.sql$/;
 /** The table and the row that the lock is on; they have to be there before it can be taken. */
 const UNLOCKED_MIGRATIONS = 2;
 /** Two runs may make the first table at the same moment; the loser looks again. */
-const CREATED_MEANWHILE_STATES = ['23505', '42P07', '40001'];
+const CREATED_MEANWHILE_STATES = ['23505', '42710', '42P07', '40001'];
 const MAX_BOOTSTRAP_ATTEMPTS = 10;
 const MAX_STEP_CONFLICTS = 100;
 

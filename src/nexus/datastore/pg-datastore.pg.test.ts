@@ -1,4 +1,11 @@
 /** The PostgreSQL datastore keeps the rules of every datastore. */
+import {
+  nexusRules,
+  recoveryRules,
+  sledRules,
+  targetReleaseRules,
+  trustRootRules,
+} from './conformance/fleet-rules.ts';
 import { releaseRules } from './conformance/release-rules.ts';
 import { createTestDatabase } from './test-database.ts';
 
@@ -8,4 +15,13 @@ const open = async () => {
   return { datastore, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
 };
 
-releaseRules(open);
+for (const rules of [
+  releaseRules,
+  trustRootRules,
+  sledRules,
+  nexusRules,
+  targetReleaseRules,
+  recoveryRules,
+]) {
+  rules(open);
+}

@@ -9,12 +9,11 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import pg from 'pg';
 import { inject } from 'vitest';
-import type { PostgresAnswer } from '../../../test/postgres-for-tests.ts';
+import { databaseUrl, MIGRATED_TEMPLATE, type PostgresAnswer } from '../../../test/postgres-for-tests.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { Datastore } from './datastore.ts';
-import { migrateDatabase } from './migrate.ts';
 import { createPgDatastore } from './pg-datastore.ts';
 
 export type TestDatabase = {
@@ -32,14 +31,14 @@ export type TestDatabase = {
 export const createTestDatabase = async (options: { migrated?: boolean } = {}): Promise<TestDatabase> => {
   const server = await serverConnection();
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await queryOnce(server, `CREATE DATABASE ${name}`);
+  const template = options.migrated === false ? 'template0' : MIGRATED_TEMPLATE;
+  await queryOnce(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => {
     await queryOnce(server, `DROP DATABASE ${name} WITH (FORCE)`);
   });
-  const connection = withDatabase(server, name);
+  const connection = databaseUrl(server, name);
   const signal = new AbortController().signal;
-  if (options.migrated !== false) await migrateDatabase({ connection, log: silentLogger, signal });
   const owned = stack.move();
   let opened = 0;
   return {
@@ -63,9 +62,6 @@ export const serverConnection = async (): Promise<string> => {
   if ('error' in answer) throw new Error(answer.error);
   return answer.connection;
 };
-
-const withDatabase = (connection: string, name: string): string =>
-  connection.replace('/postgres?', `/${name}?`);
 
 const queryOnce = async <Row>(
   connection: string,

@@ -113,6 +113,12 @@ export const recordWantedSet = async (
       { detail: { artifacts: hashes.size, max: MAX_CONFIG_ARTIFACTS } },
     );
   }
+  if (before.generation === Number.MAX_SAFE_INTEGER) {
+    throw new DepotError(
+      'DATABASE_CONTENT',
+      `the generation is ${before.generation}, the last there is, and the wanted set cannot change any more`,
+    );
+  }
   return await writeGeneration(db, before, { generation: asGeneration(before.generation + 1), digest });
 };
 

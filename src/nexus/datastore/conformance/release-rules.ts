@@ -434,12 +434,12 @@ export const releaseRules = (open: OpenDatastore): void => {
       await using opened = await open();
       const page = { limit: 1, pageToken: 'nonsense' };
       for (const call of [
-        opened.datastore.repoList({ ...page, sortBy: 'version_ascending' }, wait),
-        opened.datastore.trustRootList(page, wait),
-        opened.datastore.sledList(page, wait),
-        opened.datastore.repoArtifacts(newId(RepoId), page, wait),
+        () => opened.datastore.repoList({ ...page, sortBy: 'version_ascending' }, wait),
+        () => opened.datastore.trustRootList(page, wait),
+        () => opened.datastore.sledList(page, wait),
+        () => opened.datastore.repoArtifacts(newId(RepoId), page, wait),
       ]) {
-        await expect(call).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+        await expect(call()).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
       }
     });
   });

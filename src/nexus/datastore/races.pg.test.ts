@@ -1,0 +1,200 @@
+/** Several Nexus instances at one database: whatever they do at once has an order in which it could have been done. */
+import { describe, expect, test } from 'vitest';
+import { SledId } from '../../core/ids.ts';
+import { insertTrustRoot, newId, registration, uploadOf, version, wait } from './conformance/fixtures.ts';
+import { createTestDatabase } from './test-database.ts';
+
+/** Each round is another chance for an interleaving that breaks a rule. */
+const ROUNDS = 8;
+
+const openTwo = async () => {
+  const database = await createTestDatabase();
+  const one = await database.openDatastore();
+  const two = await database.openDatastore();
+  const trustRoot = await insertTrustRoot(one);
+  return { one, two, trustRoot, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
+};
+
+const codeOf = (outcome: PromiseSettledResult<unknown>): unknown =>
+  outcome.status === 'rejected' ? (outcome.reason as { code?: unknown }).code : 'ok';
+
+describe('two at once', () => {
+  test('S3: the same new release: one inserts it, both hold it as a local repo', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const text = `${round}.0.0`;
+      const outcomes = await Promise.all(
+        [one, two].map(nexus => nexus.releaseInsert(uploadOf(trustRoot, text, [text]), wait)),
+      );
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['already_exists', 'inserted']);
+      expect(new Set(outcomes.map(({ repo }) => repo.id)).size).toBe(1);
+      expect(outcomes.map(({ generation }) => generation)).toEqual([round + 1, round + 1]);
+      expect(await one.localRepoList(wait)).toHaveLength(2 * round);
+    }
+  });
+
+  test('K1: two archives of one version: one is recorded, the other is a conflict', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const text = `${round}.0.0`;
+      const outcomes = await Promise.allSettled([
+        one.releaseInsert(uploadOf(trustRoot, text, [`${text} of one`]), wait),
+        two.releaseInsert(uploadOf(trustRoot, text, [`${text} of two`]), wait),
+      ]);
+      expect(outcomes.map(codeOf).sort()).toEqual(['RELEASE_CONFLICT', 'ok']);
+    }
+  });
+
+  test('S21: making a release the target and deleting it never both succeed', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const text = `${round}.0.0`;
+      const { repo } = await one.releaseInsert(uploadOf(trustRoot, text, [text]), wait);
+      const { generation } = await one.targetReleaseGet(wait);
+      const outcomes = await Promise.allSettled([
+        one.targetReleaseSet({ repoId: repo.id, expectedGeneration: generation }, wait),
+        two.repoPrune(version(text), wait),
+      ]);
+      expect([
+        ['ok', 'RELEASE_IN_USE'],
+        ['TARGET_RELEASE_REFUSED', 'ok'],
+      ]).toContainEqual(outcomes.map(codeOf));
+    }
+  });
+
+  test('the target release: one sets it, the other is refused', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    const first = await one.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
+    const second = await one.releaseInsert(uploadOf(trustRoot, '2.0.0', ['b']), wait);
+    for (let generation = 1; generation <= ROUNDS; generation += 1) {
+      const outcomes = await Promise.allSettled([
+        one.targetReleaseSet({ repoId: first.repo.id, expectedGeneration: generation }, wait),
+        two.targetReleaseSet({ repoId: second.repo.id, expectedGeneration: generation }, wait),
+      ]);
+      expect(outcomes.map(codeOf).sort()).toEqual(['TARGET_RELEASE_REFUSED', 'ok']);
+    }
+  });
+
+  test('S14: registrations of one sled: the newest generation stays', async () => {
+    await using opened = await openTwo();
+    const { one, two } = opened;
+    const id = newId(SledId);
+    const generations = Array.from({ length: 12 }, (_, index) => index + 1);
+    await Promise.all(
+      generations.map((generation, index) =>
+        [one, two][index % 2]!.sledUpsert(
+          id,
+          registration({ generation: generation as never, repo_depot_port: generation }),
+          wait,
+        ),
+      ),
+    );
+    expect((await one.sledGet(id, wait))?.info).toMatchObject({ generation: 12, repo_depot_port: 12 });
+  });
+});
+
+describe('many at once', () => {
+  test('B4: the generation counts the changes of the wanted set, no more and no fewer', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    const count = 24;
+    // Every third one lists only what all list: at most the first of all changes the set by that.
+    const outcomes = await Promise.all(
+      Array.from({ length: count }, (_, index) => {
+        const own = index % 3 === 0 ? [] : [`own ${index}`];
+        const release = uploadOf(trustRoot, `1.0.${index}`, ['shared', ...own]);
+        return [one, two][index % 2]!.releaseInsert(release, wait);
+      }),
+    );
+    const { generation, artifacts, releases } = await two.wantedSet(wait);
+    expect(releases).toHaveLength(count);
+    expect(artifacts.size).toBe(1 + (count * 2) / 3);
+    // Each change has a generation of its own, and the outcomes leave no gap.
+    const told = new Set(outcomes.map(outcome => outcome.generation));
+    expect([...told].sort((a, b) => a - b)).toEqual(
+      Array.from({ length: generation - 1 }, (_, index) => index + 2),
+    );
+    const changes = (count * 2) / 3;
+    expect([changes, changes + 1]).toContain(generation - 1);
+  });
+
+  test('B4: insertions and deletions in any order leave generation, digest and set in agreement', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    const versions = ['1.0.0', '2.0.0', '3.0.0'];
+    const contents = [['a', 'b'], ['b', 'c'], ['c']];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const before = await one.currentGeneration(wait);
+      const outcomes = await Promise.allSettled(
+        versions.flatMap((text, index) => [
+          one.releaseInsert(uploadOf(trustRoot, text, contents[index]!), wait),
+          two.repoPrune(version(text), wait),
+        ]),
+      );
+      for (const outcome of outcomes) expect(['ok', 'NOT_FOUND']).toContain(codeOf(outcome));
+      // wantedSet compares the digest itself.
+      const after = await two.wantedSet(wait);
+      expect(after.generation).toBeGreaterThanOrEqual(before.generation);
+      expect(after.generation - before.generation).toBeLessThanOrEqual(outcomes.length);
+      if (after.generation === before.generation) expect(after.digest).toBe(before.digest);
+    }
+  });
+});
+
+describe('P1: dropping a local repo', () => {
+  test('while another release is recorded: dropped before it, or kept after it', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const release = uploadOf(trustRoot, `1.0.${round}`, [`held ${round}`]);
+      const { generation } = await one.releaseInsert(release, wait);
+      const { uploadId, nexusId } = release;
+      const [drop, insert] = await Promise.all([
+        one.localRepoDrop({ uploadId, nexusId, plannedGeneration: generation }, wait),
+        two.releaseInsert(uploadOf(trustRoot, `2.0.${round}`, [`other ${round}`]), wait),
+      ]);
+      expect(insert.generation).toBe(generation + 1);
+      const rows = await one.localRepoList({ ...wait, nexusId });
+      expect(rows).toHaveLength(drop.kind === 'kept' ? 1 : 0);
+    }
+  });
+
+  test('while its release is deleted and uploaded again: the new upload is never dropped with it', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const text = `1.0.${round}`;
+      const first = uploadOf(trustRoot, text, [text]);
+      const again = uploadOf(trustRoot, text, [text], { nexusId: first.nexusId });
+      const { generation, repo } = await one.releaseInsert(first, wait);
+      const { uploadId, nexusId } = first;
+      await Promise.all([
+        one.localRepoDrop({ uploadId, nexusId, plannedGeneration: generation }, wait),
+        two.repoPrune(version(text), wait).then(() => two.releaseInsert(again, wait)),
+      ]);
+      const rows = await one.localRepoList({ ...wait, nexusId });
+      expect(rows).toContainEqual(expect.objectContaining({ uploadId: again.uploadId, repoId: repo.id }));
+      expect(await one.repoGetByVersion(version(text), wait)).toMatchObject({ id: repo.id });
+    }
+  });
+
+  test('while its release is deleted: dropped, in whichever order', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const text = `1.0.${round}`;
+      const release = uploadOf(trustRoot, text, [text]);
+      const { generation } = await one.releaseInsert(release, wait);
+      const { uploadId, nexusId } = release;
+      const [drop] = await Promise.all([
+        one.localRepoDrop({ uploadId, nexusId, plannedGeneration: generation }, wait),
+        two.repoPrune(version(text), wait),
+      ]);
+      expect(drop).toEqual({ kind: 'dropped' });
+    }
+  });
+});

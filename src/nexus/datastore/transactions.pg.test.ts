@@ -1,0 +1,264 @@
+/** What a transaction makes of a database that aborts it, goes away, or does not say whether it committed. */
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asGeneration, NexusId, SledId, TrustRootId } from '../../core/ids.ts';
+import { seededRng } from '../../core/rng.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
+import {
+  hashOf,
+  insertTrustRoot,
+  newId,
+  registration,
+  uploadOf,
+  version,
+  wait,
+} from './conformance/fixtures.ts';
+import { type Cut, createCuttingProxy } from './cutting-proxy.ts';
+import type { Datastore } from './datastore.ts';
+import { createPgDatastore } from './pg-datastore.ts';
+import { createTestDatabase, type TestDatabase } from './test-database.ts';
+
+const openThroughProxy = async (database: TestDatabase) => {
+  await using stack = new AsyncDisposableStack();
+  const proxy = stack.use(await createCuttingProxy(database.connection));
+  const datastore = stack.use(
+    await createPgDatastore({
+      connection: proxy.connection,
+      log: silentLogger,
+      clock: systemClock,
+      rng: seededRng(7),
+      ...wait,
+    }),
+  );
+  const owned = stack.move();
+  return { proxy, datastore, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+};
+
+describe('P4: a connection lost at COMMIT', () => {
+  let database: TestDatabase;
+  let direct: Datastore;
+  let trustRoot: TrustRootId;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    direct = await database.openDatastore();
+    trustRoot = await insertTrustRoot(direct);
+  });
+  afterAll(() => database[Symbol.asyncDispose]());
+
+  /** Runs a verb whose commit is cut as told; its outcome is that of an undisturbed one. */
+  const cutDuring = async <T>(
+    cuts: readonly Cut[],
+    verb: (datastore: Datastore) => Promise<T>,
+  ): Promise<T> => {
+    await using opened = await openThroughProxy(database);
+    opened.proxy.cutAtCommit(...cuts);
+    const outcome = await verb(opened.datastore);
+    expect(opened.proxy.cutCount()).toBe(cuts.length);
+    return outcome;
+  };
+
+  const cases: readonly (readonly [string, readonly Cut[]])[] = [
+    ['after the server committed', ['committed']],
+    ['before the server heard of it', ['not_committed']],
+    ['again and again', ['not_committed', 'committed', 'committed']],
+  ];
+  describe.for(cases)('%s', ([name, cuts]) => {
+    const text = (major: number) => version(`${major}.0.${cases.findIndex(([other]) => other === name)}`);
+
+    test('records a release once, and says that it was inserted', async () => {
+      const before = await direct.currentGeneration(wait);
+      const release = uploadOf(trustRoot, text(1), [text(1)]);
+      const outcome = await cutDuring(cuts, datastore => datastore.releaseInsert(release, wait));
+      expect(outcome).toMatchObject({
+        status: 'inserted',
+        repo: { id: release.repoId },
+        generation: before.generation + 1,
+      });
+      expect(await direct.localRepoList({ ...wait, nexusId: release.nexusId })).toHaveLength(1);
+      expect((await direct.wantedSet(wait)).generation).toBe(before.generation + 1);
+    });
+
+    test('deletes a release, and does not say that there is none', async () => {
+      const { generation } = await direct.releaseInsert(uploadOf(trustRoot, text(2), [text(2)]), wait);
+      const outcome = await cutDuring(cuts, datastore => datastore.repoPrune(text(2), wait));
+      expect(outcome).toEqual({ generation: generation + 1 });
+      expect(await direct.repoGetByVersion(text(2), wait)).toBeUndefined();
+    });
+
+    test('drops a local repo, and does not say that it was absent', async () => {
+      const release = uploadOf(trustRoot, text(3), [text(3)]);
+      const { generation } = await direct.releaseInsert(release, wait);
+      const { uploadId, nexusId } = release;
+      const drop = { uploadId, nexusId, plannedGeneration: generation };
+      expect(await cutDuring(cuts, datastore => datastore.localRepoDrop(drop, wait))).toEqual({
+        kind: 'dropped',
+      });
+      expect(await direct.localRepoList({ ...wait, nexusId })).toEqual([]);
+    });
+
+    test('sets the target release, and is not refused by its own row', async () => {
+      const { repo } = await direct.releaseInsert(uploadOf(trustRoot, text(4), [text(4)]), wait);
+      const { generation } = await direct.targetReleaseGet(wait);
+      const set = { repoId: repo.id, expectedGeneration: generation };
+      const outcome = await cutDuring(cuts, datastore => datastore.targetReleaseSet(set, wait));
+      expect(outcome).toMatchObject({ generation: generation + 1, repo: { id: repo.id } });
+      expect(await direct.targetReleaseGet(wait)).toEqual(outcome);
+    });
+
+    test('inserts and deletes a trust root', async () => {
+      const root = { id: newId(TrustRootId), rootBytes: Buffer.from('{}') };
+      expect(await cutDuring(cuts, datastore => datastore.trustRootInsert(root, wait))).toMatchObject({
+        id: root.id,
+      });
+      expect(await cutDuring(cuts, datastore => datastore.trustRootDelete(root.id, wait))).toBe(true);
+      expect(await direct.trustRootGet(root.id, wait)).toBeUndefined();
+    });
+
+    test('registers a sled, and says that it is new', async () => {
+      const id = newId(SledId);
+      const outcome = await cutDuring(cuts, datastore => datastore.sledUpsert(id, registration(), wait));
+      expect(outcome).toMatchObject({ changed: true, stale: false });
+    });
+
+    test('raises the generation', async () => {
+      const { generation } = await direct.currentGeneration(wait);
+      const to = asGeneration(generation + 10);
+      const outcome = await cutDuring(cuts, datastore => datastore.generationRaise(to, wait));
+      expect(outcome.generation).toBe(to);
+    });
+  });
+
+  test('is COMMIT_UNCERTAIN when the caller leaves before the database is back', async () => {
+    await using opened = await openThroughProxy(database);
+    const aborter = new AbortController();
+    const release = uploadOf(trustRoot, '9.0.0', ['nine']);
+    opened.proxy.cutAtCommit('committed_and_gone');
+    const outcome = opened.datastore.releaseInsert(release, aborter);
+    while (!opened.proxy.isRefusing()) await systemClock.sleep(1, wait);
+    aborter.abort();
+    await expect(outcome).rejects.toMatchObject({ code: 'COMMIT_UNCERTAIN' });
+    expect(await direct.repoGetByVersion(version('9.0.0'), wait)).toMatchObject({ id: release.repoId });
+  });
+});
+
+describe('a database that is down', () => {
+  test('is DATABASE_UNAVAILABLE with its cause, and is used again when it is back', async () => {
+    await using database = await createTestDatabase();
+    await using opened = await openThroughProxy(database);
+    const { proxy, datastore } = opened;
+    await datastore.currentGeneration(wait);
+    proxy.setRefusing(true);
+    for (const call of [
+      () => datastore.currentGeneration(wait),
+      () => datastore.nexusHeartbeat({ id: newId(NexusId), operatorAddress: 'a', timeStartedMs: 0 }, wait),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'DATABASE_UNAVAILABLE',
+        status: 503,
+        retry: 'backoff',
+        cause: expect.any(Error),
+      });
+    }
+    proxy.setRefusing(false);
+    expect((await datastore.currentGeneration(wait)).generation).toBe(1);
+  });
+
+  test('connections that died in the pool are replaced without an error', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    await Promise.all(Array.from({ length: 5 }, () => datastore.currentGeneration(wait)));
+    await database.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
+    const answers = await Promise.all(Array.from({ length: 5 }, () => datastore.currentGeneration(wait)));
+    expect(answers).toHaveLength(5);
+  });
+
+  test('cannot be opened, and says so', async () => {
+    const connection = 'postgresql:///none?host=/nonexistent&user=nobody';
+    const open = createPgDatastore({
+      connection,
+      log: silentLogger,
+      clock: systemClock,
+      rng: seededRng(1),
+      ...wait,
+    });
+    await expect(open).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+  });
+});
+
+describe('a call that is cancelled', () => {
+  test('leaves a statement that waits for a lock, changes nothing, and spoils no connection', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    const trustRoot = await insertTrustRoot(datastore);
+    const locker = new pg.Client({ connectionString: database.connection });
+    await locker.connect();
+    await locker.query('BEGIN; SELECT generation FROM tuf_generation FOR UPDATE');
+    const aborter = new AbortController();
+    const outcome = datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), aborter);
+    const waiting = async () =>
+      (await database.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).length > 0;
+    while (!(await waiting())) await systemClock.sleep(5, wait);
+    aborter.abort();
+    await expect(outcome).rejects.toBe(aborter.signal.reason);
+    await locker.end();
+    expect(await datastore.repoGetByVersion(version('1.0.0'), wait)).toBeUndefined();
+    await datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
+  });
+
+  test('does not begin when it was cancelled before', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    const signal = AbortSignal.abort(new Error('not any more'));
+    await expect(datastore.currentGeneration({ signal })).rejects.toThrow('not any more');
+  });
+});
+
+describe('what the database holds', () => {
+  test('P7: an integer beyond 2^53 - 1 is an error that shows it, never a rounded number', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    const setGeneration = (text: string) =>
+      database.query('UPDATE tuf_generation SET generation = $1', [text]);
+    await setGeneration('9007199254740991');
+    expect((await datastore.currentGeneration(wait)).generation).toBe(Number.MAX_SAFE_INTEGER);
+    const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+    await expect(datastore.releaseInsert(release, wait)).rejects.toMatchObject({ code: 'DATABASE_CONTENT' });
+    await setGeneration('9007199254740993');
+    await expect(datastore.currentGeneration(wait)).rejects.toMatchObject({
+      code: 'DATABASE_CONTENT',
+      message: expect.stringContaining('9007199254740993'),
+    });
+  });
+
+  test('B4: tables changed by something else are an error until a recovery accepts them', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    const trustRoot = await insertTrustRoot(datastore);
+    await datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
+    await database.query('UPDATE tuf_repo SET time_pruned = now()');
+    for (const call of [
+      () => datastore.wantedSet(wait),
+      () => datastore.releaseInsert(uploadOf(trustRoot, '2.0.0', ['b']), wait),
+      () => datastore.repoPrune(version('1.0.0'), wait),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'WANTED_SET_DIGEST', detail: { generation: 2 } });
+    }
+    await datastore.generationRaise(asGeneration(3), wait);
+    expect((await datastore.wantedSet(wait)).artifacts.has(hashOf('a'))).toBe(false);
+  });
+
+  test('overrides are kept in the audit, a sentence each', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    const overrides = ['timestamp.json expired', 'targets.json is older'];
+    const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a'], { overrides });
+    await datastore.releaseInsert(release, wait);
+    await datastore.releaseInsert(release, wait);
+    const rows = await database.query<{ sentence: string }>('SELECT * FROM override_audit ORDER BY position');
+    expect(rows.map(({ sentence }) => sentence)).toEqual(overrides);
+    expect(rows[0]).toMatchObject({ upload_id: release.uploadId, tuf_repo_id: release.repoId });
+  });
+});
