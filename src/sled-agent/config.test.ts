@@ -1,0 +1,68 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { derivedSledId, readSledAgentConfig } from './config.ts';
+
+const read = async (text: string) => {
+  const directory = await mkdtemp(join(tmpdir(), 'sled-config-'));
+  try {
+    const path = join(directory, 'sled.toml');
+    await writeFile(path, text);
+    return { directory, config: await readSledAgentConfig(path) };
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+};
+
+const MINIMAL = 'serial = "S1"\nnexus = ["127.0.0.1:12221"]\ndatasets = ["m2-a", "/mnt/m2-b"]\n';
+
+test('a file that says little is enough; relative paths are relative to it', async () => {
+  const { directory, config } = await read(MINIMAL);
+  expect(config).toMatchObject({
+    sledId: derivedSledId('generic', 'S1'),
+    baseboard: { serial: 'S1', part: 'generic', revision: 0 },
+    listen: { host: '127.0.0.1', port: 12_345 },
+    depotListen: { host: '127.0.0.1', port: 12_348 },
+    insecureListen: false,
+    nexusUrls: ['http://127.0.0.1:12221'],
+    store: { directories: [join(directory, 'm2-a'), '/mnt/m2-b'] },
+    limits: { puts: 4, copies: 4 },
+    readyFile: undefined,
+  });
+});
+
+test('IPv6 addresses are written in brackets', async () => {
+  const { config } = await read(
+    `${MINIMAL.replace('127.0.0.1:12221', '[fd00::1]:12221')}listen = "[::1]:0"\n`,
+  );
+  expect(config).toMatchObject({ nexusUrls: ['http://[fd00::1]:12221'], listen: { host: '::1', port: 0 } });
+});
+
+test('a sled id made of part and serial is the same after every wipe, and another one for another machine', () => {
+  const id = derivedSledId('913-0000019', 'BRM42220014');
+  expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(derivedSledId('913-0000019', 'BRM42220014')).toBe(id);
+  expect(derivedSledId('913-0000019', 'BRM42220015')).not.toBe(id);
+});
+
+test.each([
+  ['a misspelt key', `${MINIMAL}lisen = "x"`, /sled\.toml: unknown key lisen; known here: .*listen/],
+  ['a misspelt limit', `${MINIMAL}[limits]\nput = 1`, /unknown key limits\.put; known here: .*puts/],
+  ['no Nexus', 'serial = "a"\ndatasets = ["x"]', /nexus: /],
+  ['no dataset', 'serial = "a"\nnexus = ["127.0.0.1:1"]\ndatasets = []', /datasets: /],
+  ['one dataset twice', MINIMAL.replace('/mnt/m2-b', './m2-a'), /datasets: .*m2-a is listed twice/],
+  [
+    'an address without a port',
+    `${MINIMAL}listen = "127.0.0.1"`,
+    /sled\.toml: listen: "127\.0\.0\.1" is not an address/,
+  ],
+  ['a port too high', MINIMAL.replace('12221', '99999'), /nexus\.0: .*99999/],
+  ['an IPv6 address without brackets', `${MINIMAL}listen = "::1:80"`, /listen: "::1:80" is not an address/],
+  ['a sled id that is none', `${MINIMAL}sled_id = "x"`, /sled_id: /],
+])('%s is an error that names the file and the key', async (_, text, message) => {
+  await expect(read(text)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(message),
+  });
+});

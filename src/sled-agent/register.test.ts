@@ -1,0 +1,164 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { GENERATION_FLOOR_HEADER, internalApi, type SledAgentInfo } from '../api/internal-api.ts';
+import { SledId } from '../core/ids.ts';
+import { seededRng } from '../core/rng.ts';
+import { createApiClient } from '../http/client.ts';
+import { bindApi } from '../http/handlers.ts';
+import { type ApiServer, serveApi } from '../http/server.ts';
+import { systemClock } from '../lib/clock.ts';
+import { DepotError } from '../lib/errors.ts';
+import { silentLogger } from '../lib/log.ts';
+import { createRegistration, type RegistrationDependencies } from './register.ts';
+
+const sledId = SledId.parse('00000000-0000-4000-8000-000000000001');
+const nothing: Omit<SledAgentInfo, 'generation'> = {
+  sa_address: '127.0.0.1:1',
+  repo_depot_port: 2,
+  role: 'gimlet',
+  baseboard: { serial: 's', part: 'p', revision: 0 },
+  usable_hardware_threads: 1,
+  usable_physical_ram: 1,
+  reservoir_size: 0,
+  cpu_family: 'unknown',
+  decommissioned: false,
+};
+
+const servers: ApiServer[] = [];
+const stops: AbortController[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) stop.abort();
+  for (const server of servers.splice(0)) await server[Symbol.asyncDispose]();
+});
+
+/** A Nexus that keeps the last registration; `faults` are thrown first, one a registration. */
+const startNexus = async ({ floor = '7' as string | null, faults = [] as DepotError[] } = {}) => {
+  const seen: SledAgentInfo[] = [];
+  const server = await serveApi({
+    apis: [
+      bindApi(internalApi, {
+        async sledAgentGet() {
+          const last = seen.at(-1);
+          if (last === undefined) throw new DepotError('NOT_FOUND', 'no such sled');
+          return last;
+        },
+        async sledAgentPut({ body, setHeader }) {
+          const fault = faults.shift();
+          if (fault !== undefined) throw fault;
+          seen.push(body);
+          if (floor !== null) setHeader(GENERATION_FLOOR_HEADER, floor);
+        },
+      }),
+    ],
+    listen: { host: '127.0.0.1', port: 0 },
+    log: silentLogger,
+  });
+  servers.push(server);
+  return { seen, url: `http://${server.address}` };
+};
+
+const register = (urls: readonly string[], own: Partial<RegistrationDependencies> = {}) => {
+  const floors: number[] = [];
+  const registration = createRegistration({
+    sledId,
+    peers: urls.map(url => ({ url, client: createApiClient(internalApi, { baseUrl: url }) })),
+    info: () => nothing,
+    acceptFloor: async floor => {
+      floors.push(floor);
+    },
+    // Waits are a thousandth of what they say.
+    clock: { ...systemClock, sleep: (ms, { signal }) => delay(ms / 1_000, undefined, { signal }) },
+    rng: seededRng(1),
+    log: silentLogger,
+    periodMs: 1e9,
+    ...own,
+  });
+  const stop = new AbortController();
+  stops.push(stop);
+  const ended = registration.run({ signal: stop.signal });
+  return { registration, floors, stop, ended };
+};
+
+test('P5: a registration brings the floor from the database to the store', async () => {
+  const nexus = await startNexus({ floor: '41' });
+  const { floors, stop, ended } = register([nexus.url]);
+  await expect.poll(() => floors).toEqual([41]);
+  expect(nexus.seen).toEqual([{ ...nothing, generation: expect.any(Number) }]);
+  stop.abort();
+  await ended;
+});
+
+test('the Nexus instances are tried in turn, and the one that answered is asked first the next time', async () => {
+  const nexus = await startNexus();
+  const asked: string[] = [];
+  const log = { ...silentLogger, warn: ({ nexus: url }: { nexus: string }) => asked.push(url) };
+  const { registration } = register(['http://127.0.0.1:1', nexus.url], { log: log as never });
+  await expect.poll(() => nexus.seen.length).toBe(1);
+  registration.changed();
+  await expect.poll(() => nexus.seen.length).toBe(2);
+  expect(asked).toEqual(['http://127.0.0.1:1']);
+});
+
+test('B16: a change registers at once, with a higher generation', async () => {
+  const nexus = await startNexus();
+  let threads = 1;
+  const { registration } = register([nexus.url], {
+    info: () => ({ ...nothing, usable_hardware_threads: threads }),
+  });
+  await expect.poll(() => nexus.seen.length).toBe(1);
+  threads = 2;
+  registration.changed();
+  await expect.poll(() => nexus.seen.map(info => info.usable_hardware_threads)).toEqual([1, 2]);
+  expect(nexus.seen[1]!.generation).toBe(nexus.seen[0]!.generation + 1);
+});
+
+test('it says so again each period', async () => {
+  const nexus = await startNexus();
+  register([nexus.url], { periodMs: 1_000 });
+  await expect.poll(() => nexus.seen.length).toBeGreaterThan(3);
+  expect(new Set(nexus.seen.map(info => info.generation)).size).toBe(1);
+});
+
+test('a Nexus that fails is asked again after a back-off that grows', async () => {
+  const faults = [1, 2, 3, 4].map(() => new DepotError('DATABASE_UNAVAILABLE', 'no database'));
+  const nexus = await startNexus({ faults });
+  const waits: number[] = [];
+  const sleep = (ms: number, { signal }: { signal: AbortSignal }) => {
+    waits.push(ms);
+    return delay(1, undefined, { signal });
+  };
+  const { floors } = register([nexus.url], { clock: { ...systemClock, sleep } });
+  await expect.poll(() => floors[0]).toBe(7);
+  expect(waits[3]!).toBeGreaterThan(2 * waits[0]!);
+});
+
+test('S14: a restart with a clock that was set back still registers with a higher generation', async () => {
+  const nexus = await startNexus();
+  const first = register([nexus.url]);
+  await expect.poll(() => nexus.seen.length).toBe(1);
+  first.stop.abort();
+  await first.ended;
+  register([nexus.url], { clock: { ...systemClock, nowMs: () => 1_000 } });
+  await expect.poll(() => nexus.seen.length).toBe(2);
+  expect(nexus.seen[1]!.generation).toBeGreaterThan(nexus.seen[0]!.generation);
+});
+
+test('a floor that is no number is not believed, and another Nexus is asked', async () => {
+  const [lying, silent, honest] = [
+    await startNexus({ floor: '1e99' }),
+    await startNexus({ floor: null }),
+    await startNexus(),
+  ];
+  const { floors } = register([lying.url, honest.url]);
+  await expect.poll(() => floors).toEqual([7]);
+  const other = register([silent.url]);
+  await expect.poll(() => silent.seen.length).toBe(1);
+  expect(other.floors).toEqual([]);
+});
+
+test('S15: it ends when its signal aborts, wherever it waits', async () => {
+  const { stop, ended } = register(['http://127.0.0.1:1']);
+  await delay(20);
+  stop.abort();
+  await ended;
+});
