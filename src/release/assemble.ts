@@ -58,14 +58,17 @@ export type AssembledRelease = {
  * @throws DepotError as {@link verifyRepository} and {@link readRelease} do for a release that would be refused;
  *   `IO` for an artifact that cannot be read, `ARCHIVE_DAMAGED` for one that changed meanwhile
  */
-export const assembleRelease = async (options: AssembleOptions): Promise<AssembledRelease> => {
+export const assembleRelease = async (
+  options: AssembleOptions,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<AssembledRelease> => {
   const { systemVersion, format, metadata = {}, keys, expiresMs, versions, outputPath } = options;
   const { consistentSnapshot = format !== 'v2' } = options;
   const rootChain = options.rootChain ?? [createRoot({ keys, version: 1, expiresMs, consistentSnapshot })];
   const files = await buildRepository({
     systemVersion,
     format,
-    artifacts: await measureAll(options.artifacts),
+    artifacts: await measureAll(options.artifacts, { signal }),
     metadata,
     rootChain,
     versions,
@@ -73,13 +76,17 @@ export const assembleRelease = async (options: AssembleOptions): Promise<Assembl
     sign: (role, signed) => signMetadata(signed, keys[role].keys),
   });
   const { trustRoot, release } = await readBack(files, rootChain);
-  return { path: outputPath, ...(await writeRepositoryArchive(files, outputPath)), trustRoot, release };
+  const written = await writeRepositoryArchive(files, outputPath, { signal });
+  return { path: outputPath, ...written, trustRoot, release };
 };
 
-export const measureAll = async (artifacts: readonly ArtifactInput[]): Promise<MeasuredArtifact[]> => {
+export const measureAll = async (
+  artifacts: readonly ArtifactInput[],
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<MeasuredArtifact[]> => {
   const measured: MeasuredArtifact[] = [];
   for (const { targetName, version, tags, ...content } of artifacts) {
-    measured.push({ targetName, version, tags, content, measured: await measure(content) });
+    measured.push({ targetName, version, tags, content, measured: await measure(content, options) });
   }
   return measured;
 };
@@ -108,6 +115,7 @@ const ARCHIVE_MODE = 0o644;
 export const writeRepositoryArchive = async (
   files: RepositoryFiles,
   outputPath: string,
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
   const temporaryPath = temporaryPathFor(outputPath);
   const handle = await open(temporaryPath, 'wx', ARCHIVE_MODE);
@@ -115,6 +123,7 @@ export const writeRepositoryArchive = async (
     const hash = createHash('sha256');
     const writer = createArchiveWriter({
       async write(bytes) {
+        signal?.throwIfAborted();
         hash.update(bytes);
         await handle.writeFile(bytes);
       },

@@ -22,12 +22,16 @@ export const openContent = (content: Content): Iterable<Uint8Array> | AsyncItera
   'bytes' in content ? [content.bytes] : createReadStream(content.path, { highWaterMark: CHUNK_BYTES });
 
 /** @throws DepotError `IO` if the file cannot be read, `BODY_TOO_LARGE` beyond 8 GiB */
-export const measure = async (content: Content): Promise<Measured> => {
+export const measure = async (
+  content: Content,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<Measured> => {
   const hash = createHash('sha256');
   let checksum = 0;
   let sizeBytes = 0;
   try {
     for await (const chunk of openContent(content)) {
+      signal?.throwIfAborted();
       sizeBytes += chunk.length;
       if (sizeBytes > MAX_CONTENT_BYTES) {
         throw new DepotError('BODY_TOO_LARGE', `the artifact exceeds ${MAX_CONTENT_BYTES} bytes`);
@@ -36,6 +40,7 @@ export const measure = async (content: Content): Promise<Measured> => {
       hash.update(chunk);
     }
   } catch (cause) {
+    signal?.throwIfAborted();
     const name = 'path' in content ? content.path : 'the content in memory';
     throw new DepotError(cause instanceof DepotError ? cause.code : 'IO', `cannot read ${name}`, { cause });
   }

@@ -16,14 +16,7 @@
  */
 import assert from 'node:assert/strict';
 import { DepotError } from '../lib/errors.ts';
-import {
-  type FileMeta,
-  type Metadata,
-  parseMetadata,
-  type Root,
-  TOP_LEVEL_ROLES,
-  type TopLevelRole,
-} from './metadata.ts';
+import { type FileMeta, type Metadata, parseMetadata, type Root, type TopLevelRole } from './metadata.ts';
 import { requireThreshold } from './signatures.ts';
 import { hashMismatch } from './targets.ts';
 
@@ -83,23 +76,8 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
 
   const root = (): Root => (roots.at(-1) as Metadata<'root'>).signed;
 
-  /** The versions to compare with: those of root always, the others until a rotation forgets them (T5). */
-  const floor = (role: TopLevelRole): number => {
-    const { trustedVersions } = policy;
-    if (trustedVersions === undefined) return 0;
-    const forgotten = role !== 'root' && onlineKeysRotated(roots, trustedVersions.root);
-    return forgotten ? 0 : trustedVersions[role];
-  };
-
-  const requireCurrent = ({ role, signed }: Metadata<TopLevelRole>): void => {
-    const found: Override[] = [];
-    const trustedVersion = floor(role);
-    if (signed.version < trustedVersion) {
-      found.push({ kind: 'rollback', role, trustedVersion, version: signed.version });
-    }
-    if (signed.expiresMs <= policy.nowMs) found.push({ kind: 'expired', role, expiresMs: signed.expiresMs });
-    for (const override of found) refuseUnlessAllowed(override, policy);
-    overrides.push(...found);
+  const requireCurrent = (metadata: Metadata<TopLevelRole>): void => {
+    overrides.push(...requireCurrentOrOverride(metadata, floor(metadata.role, roots, policy), policy));
   };
 
   return {
@@ -141,24 +119,12 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
       requireThreshold(root(), targets);
       requireVersion(targets, snapshot.signed.targets.version, 'the snapshot metadata');
       requireCurrent(targets);
-      const current = {
-        root: root(),
-        timestamp: timestamp.signed,
-        snapshot: snapshot.signed,
-        targets: targets.signed,
-      };
+      const current = [roots.at(-1) as Metadata<'root'>, timestamp, snapshot, targets];
       const versions = Object.fromEntries(
-        TOP_LEVEL_ROLES.map(role => [role, Math.max(floor(role), current[role].version)]),
+        current.map(({ role, signed }) => [role, Math.max(floor(role, roots, policy), signed.version)]),
       ) as Record<TopLevelRole, number>;
-      return {
-        roots,
-        consistentSnapshot: root().consistentSnapshot,
-        timestamp,
-        snapshot,
-        targets,
-        versions,
-        overrides,
-      };
+      const { consistentSnapshot } = root();
+      return { roots, consistentSnapshot, timestamp, snapshot, targets, versions, overrides };
     },
   };
 };
@@ -168,6 +134,17 @@ export const parseSelfSignedRoot = (bytes: Uint8Array): Metadata<'root'> => {
   const root = parseMetadata('root', bytes);
   requireThreshold(root.signed, root);
   return root;
+};
+
+/** The version that a role must have at least: of root the remembered one, of the others until a rotation (T5). */
+const floor = (
+  role: TopLevelRole,
+  roots: readonly Metadata<'root'>[],
+  { trustedVersions }: TrustPolicy,
+): number => {
+  if (trustedVersions === undefined) return 0;
+  const forgotten = role !== 'root' && onlineKeysRotated(roots, trustedVersions.root);
+  return forgotten ? 0 : trustedVersions[role];
 };
 
 /**
@@ -182,6 +159,19 @@ const onlineKeysRotated = (roots: readonly Metadata<'root'>[], rememberedRootVer
   return (['timestamp', 'snapshot'] as const).some(
     role => !identities(since?.signed, role).isSubsetOf(identities(newest, role)),
   );
+};
+
+/** T5 and T1: throws, or returns what the policy let pass. */
+const requireCurrentOrOverride = (
+  { role, signed: { version, expiresMs } }: Metadata<TopLevelRole>,
+  trustedVersion: number,
+  policy: TrustPolicy,
+): readonly Override[] => {
+  const found: Override[] = [];
+  if (version < trustedVersion) found.push({ kind: 'rollback', role, trustedVersion, version });
+  if (expiresMs <= policy.nowMs) found.push({ kind: 'expired', role, expiresMs });
+  for (const override of found) refuseUnlessAllowed(override, policy);
+  return found;
 };
 
 const refuseUnlessAllowed = (override: Override, policy: TrustPolicy): void => {
