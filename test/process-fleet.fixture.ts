@@ -1,0 +1,288 @@
+/**
+ * A fleet of real processes for the end-to-end tests: Nexus instances and sled agents on one test database.
+ *
+ * What the tests look at is what an operator has: the APIs, and the files on the sleds' disks.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { stringify } from 'smol-toml';
+import { debugApi } from '../src/api/debug-api.ts';
+import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
+import { operatorUpdateApi } from '../src/api/operator-update-api.ts';
+import { type Child, startChild } from '../src/fleet/child-process.ts';
+import { createApiClient } from '../src/http/client.ts';
+import { createTestDatabase } from '../src/nexus/datastore/test-database.ts';
+import type { TestRelease } from '../src/release/test-release.ts';
+
+const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
+/** Far above what anything here takes; a test that waits longer has failed. */
+const PATIENCE_MS = 90_000;
+const signal = AbortSignal.timeout(30 * 60_000);
+export const wait = { signal };
+
+type Toml = Record<string, unknown>;
+
+export type TestProcess = {
+  /** Starts it, or starts it again with the same directories. */
+  readonly start: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+  /** SIGKILL, waited for. */
+  readonly kill: () => Promise<void>;
+  readonly isRunning: () => boolean;
+  readonly log: () => Promise<string>;
+};
+
+export type TestNexus = TestProcess & {
+  readonly stagingDirectory: string;
+  readonly update: ReturnType<typeof updateClient>;
+  readonly fleet: ReturnType<typeof fleetClient>;
+  readonly debug: ReturnType<typeof debugClient>;
+  readonly upload: (release: TestRelease) => ReturnType<ReturnType<typeof updateClient>['repositoryUpload']>;
+  readonly trust: (release: TestRelease) => Promise<void>;
+};
+
+export type TestSled = TestProcess & { readonly serial: string; readonly datasets: readonly string[] };
+
+export type TestFleet = {
+  readonly directory: string;
+  readonly nexuses: readonly TestNexus[];
+  readonly sleds: readonly TestSled[];
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+const operator = (url: string) => ({ baseUrl: url, token: 'test-token-of-an-operator-0123456789' });
+const updateClient = (url: string) => createApiClient(operatorUpdateApi, operator(url));
+const fleetClient = (url: string) => createApiClient(operatorFleetApi, operator(url));
+const debugClient = (url: string) => createApiClient(debugApi, operator(url));
+
+export const startTestFleet = async (options: {
+  readonly nexuses?: number;
+  readonly sleds: number;
+  readonly minSledReplication: number;
+  readonly nexusConfig?: Toml;
+  /** Of `tuf_artifact_replication`. */
+  readonly replication?: Toml;
+}): Promise<TestFleet> => {
+  await using undo = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
+  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  const database = undo.use(await createTestDatabase());
+  await writeFile(join(directory, 'token'), `${operator('').token}\n`, { mode: 0o600 });
+
+  const nexuses: ReturnType<typeof makeNexus>[] = [];
+  for (let n = 1; n <= (options.nexuses ?? 1); n += 1) {
+    const nexus = makeNexus(directory, n, database.connection, options);
+    undo.defer(nexus.stop);
+    await nexus.start();
+    nexuses.push(nexus);
+  }
+  const internal = nexuses.map(nexus => nexus.internalAddress());
+  const sleds = Array.from({ length: options.sleds }, (_, n) => makeSled(directory, n + 1, internal));
+  for (const sled of sleds) undo.defer(sled.stop);
+  await Promise.all(sleds.map(sled => sled.start()));
+  const owned = undo.move();
+  const fleet = { directory, nexuses, sleds, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  await until(
+    async () => (await nexuses[0]!.fleet.sledList({ query: {} }, wait)).items.length === sleds.length,
+  );
+  return fleet;
+};
+
+const makeProcess = (
+  directory: string,
+  name: string,
+  args: string[],
+  config: () => Toml,
+  onReady: (ready: string) => void,
+) => {
+  let child: Child | undefined;
+  const home = join(directory, name);
+  const logFile = join(home, 'log');
+  const readyFile = join(home, 'ready.json');
+  return {
+    async start() {
+      await mkdir(home, { recursive: true });
+      await writeFile(join(home, 'config.toml'), stringify({ ...config(), ready_file: readyFile }));
+      const command = [PROGRAM, ...args, '--config', join(home, 'config.toml'), '--stop-with-stdin'];
+      child = await startChild({ name, command: process.execPath, args: command, logFile, readyFile }, wait);
+      onReady(child.ready);
+    },
+    async stop() {
+      await child?.stop();
+      child = undefined;
+    },
+    async kill() {
+      process.kill(child!.pid, 'SIGKILL');
+      await child!.exited;
+      child = undefined;
+    },
+    isRunning: () => child !== undefined,
+    log: () => readFile(logFile, 'utf8'),
+  };
+};
+
+const makeNexus = (
+  directory: string,
+  n: number,
+  databaseUrl: string,
+  options: Parameters<typeof startTestFleet>[0],
+): TestNexus & { readonly internalAddress: () => string } => {
+  const stagingDirectory = join(directory, `nexus-${n}`, 'staging');
+  // The port of the first start is kept: sled agents know it.
+  let addresses = { operator: '127.0.0.1:0', internal: '127.0.0.1:0' };
+  const config = () => ({
+    staging_directory: stagingDirectory,
+    operator_listen: addresses.operator,
+    internal_listen: addresses.internal,
+    token_file: join(directory, 'token'),
+    database: { url: databaseUrl },
+    ...options.nexusConfig,
+    tuf_artifact_replication: { min_sled_replication: options.minSledReplication, ...options.replication },
+  });
+  const nexus = makeProcess(directory, `nexus-${n}`, ['nexus'], config, ready => {
+    const { operator_address, internal_address } = JSON.parse(ready);
+    addresses = { operator: operator_address, internal: internal_address };
+  });
+  const start = async () => {
+    await mkdir(stagingDirectory, { recursive: true });
+    await nexus.start();
+  };
+  const url = () => `http://${addresses.operator}`;
+  return {
+    ...nexus,
+    start,
+    stagingDirectory,
+    internalAddress: () => addresses.internal,
+    get update() {
+      return updateClient(url());
+    },
+    get fleet() {
+      return fleetClient(url());
+    },
+    get debug() {
+      return debugClient(url());
+    },
+    upload: release =>
+      updateClient(url()).repositoryUpload(
+        {
+          query: { file_name: `${release.systemVersion}.zip` },
+          body: { sizeBytes: release.sizeBytes, chunks: createReadStream(release.path) },
+        },
+        wait,
+      ),
+    async trust(release) {
+      await updateClient(url()).trustRootCreate(
+        { body: JSON.parse(Buffer.from(release.trustRoot).toString()) },
+        wait,
+      );
+    },
+  };
+};
+
+const makeSled = (directory: string, n: number, nexus: readonly string[]): TestSled => {
+  const serial = `sled-${n}`;
+  const datasets = ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
+  const config = () => ({
+    serial,
+    listen: '127.0.0.1:0',
+    depot_listen: '127.0.0.1:0',
+    nexus: [...nexus],
+    datasets: [...datasets],
+    intervals: { registration_s: 1 },
+  });
+  const sled = makeProcess(directory, serial, ['sled-agent'], config, () => undefined);
+  const start = async () => {
+    for (const dataset of datasets) await mkdir(dataset, { recursive: true });
+    await sled.start();
+  };
+  return { ...sled, start, serial, datasets };
+};
+
+/** Polls until something holds; the last error, or what it was waiting for, is the failure. */
+export const until = async (
+  condition: () => Promise<boolean>,
+  what = condition.toString(),
+): Promise<void> => {
+  const deadline = Date.now() + PATIENCE_MS;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    try {
+      if (await condition()) return;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    await delay(100);
+  }
+  throw new Error(`did not come about: ${what}`, { cause: last });
+};
+
+export type ReplicationCounters = Record<string, number>;
+
+/** The task's details as the debug API tells them. */
+export const replicationDetails = async (nexus: TestNexus) => {
+  const task = await nexus.debug.bgtaskView({ params: { bgtask_name: 'tuf_artifact_replication' } }, wait);
+  if (task.last.last_result !== 'completed') throw new Error('replication has not run yet');
+  return task.last.details.details as {
+    generation: number;
+    last_run_counters: ReplicationCounters;
+    lifetime_counters: ReplicationCounters;
+    local_repos: number;
+    requests_deferred: number;
+    again_in_ms: number | null;
+    error?: string;
+  };
+};
+
+/** Activates replication once and waits for an activation that began after this call. */
+export const activateReplication = async (nexus: TestNexus): Promise<void> => {
+  const name = 'tuf_artifact_replication';
+  const view = () => nexus.debug.bgtaskView({ params: { bgtask_name: name } }, wait);
+  const iteration = (task: Awaited<ReturnType<typeof view>>) =>
+    task.current.current_status === 'running'
+      ? task.current.details.iteration
+      : task.last.last_result === 'completed'
+        ? task.last.details.iteration
+        : 0;
+  const before = iteration(await view());
+  await nexus.debug.bgtaskActivate({ body: { bgtask_names: [name] } }, wait);
+  await until(async () => {
+    const task = await view();
+    return task.last.last_result === 'completed' && task.last.details.iteration > before;
+  }, 'an activation of replication');
+};
+
+export const waitComplete = (nexus: TestNexus, version: string): Promise<void> =>
+  until(async () => {
+    const release = await nexus.fleet.releaseReplication({ params: { system_version: version } }, wait);
+    if (!release.complete)
+      throw new Error(`${release.state}: ${release.reasons.map(r => r.message).join('; ')}`);
+    return true;
+  }, `release ${version} complete`);
+
+const HASH = /^[0-9a-f]{64}$/;
+
+/** The artifacts in a dataset, by what their bytes hash to; a file whose name is not its hash fails the test. */
+export const artifactsOnDisk = async (dataset: string): Promise<string[]> => {
+  const names = (await readdir(dataset)).filter(name => HASH.test(name)).sort();
+  for (const name of names) {
+    const digest = createHash('sha256');
+    for await (const chunk of createReadStream(join(dataset, name))) digest.update(chunk);
+    const actual = digest.digest('hex');
+    if (actual !== name) throw new Error(`${join(dataset, name)} hashes to ${actual}`);
+  }
+  return names;
+};
+
+export const hashesOf = (...releases: readonly TestRelease[]): string[] =>
+  [...new Set(releases.flatMap(release => release.artifacts.map(artifact => artifact.sha256)))].sort();
+
+export const fileExists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
