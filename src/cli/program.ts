@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addArtifactList } from './commands/artifact-list.ts';
 import { addArtifactShow } from './commands/artifact-show.ts';
 import { addDbMigrate } from './commands/db-migrate.ts';
+import { addDemo } from './commands/demo.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
 import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
@@ -85,6 +86,7 @@ export const createProgram = (session: Session): Command => {
   }
   addStatus(program, session);
   addStart(program, session);
+  addDemo(program, session);
   addSledAgentRun(program, session);
   return program;
 };

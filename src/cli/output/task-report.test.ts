@@ -56,6 +56,7 @@ test('a replication task has the layout that operators know, and what we add bel
       ],
       local_repos: 0,
       requests_deferred: 2,
+      releases: [{ system_version: '1.2.0', state: 'replicating', copies_held: 5, copies_wanted: 12 }],
       blocked: [{ code: 'sled_unreachable', message: 'sled-3 does not answer' }],
     }),
     plainStyle,
@@ -94,6 +95,8 @@ test('a replication task has the layout that operators know, and what we add bel
     requests deferred: 2
     lifetime, also:
       copy done:       12
+    releases:
+      1.2.0 replicating: 5 of 12 copies
     reasons:
       - sled-3 does not answer [sled_unreachable]`);
 });

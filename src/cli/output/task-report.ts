@@ -4,13 +4,19 @@
  */
 import { z } from 'zod';
 import type { ActivationReason, BackgroundTaskView } from '../../api/debug-api.ts';
-import { Reason, ReleaseReplication, RequestRecord } from '../../api/operator-fleet-api.ts';
+import { Reason, RequestRecord } from '../../api/operator-fleet-api.ts';
 import { formatAge } from './quantities.ts';
 import { reasonLines } from './reasons.ts';
-import { replicationLine } from './replication.ts';
 import { printable, type Style } from './style.ts';
 
 const Counters = z.record(z.string(), z.number());
+
+const ReleaseSummary = z.object({
+  system_version: z.string(),
+  state: z.string(),
+  copies_held: z.number(),
+  copies_wanted: z.number(),
+});
 
 /** What a replication task reports; the published part first. Everything is optional: another version may differ. */
 const ReplicationDetails = z.object({
@@ -23,10 +29,7 @@ const ReplicationDetails = z.object({
   requests_deferred: z.number().optional(),
   blocked: z.array(Reason).optional().catch(undefined),
   reasons: z.array(Reason).optional().catch(undefined),
-  releases: z
-    .array(ReleaseReplication.omit({ sleds: true }))
-    .optional()
-    .catch(undefined),
+  releases: z.array(ReleaseSummary).optional().catch(undefined),
 });
 type ReplicationDetails = z.infer<typeof ReplicationDetails>;
 
@@ -146,6 +149,14 @@ const counterLine = (name: string, value: number): string =>
 const counterLines = (counters: Readonly<Record<string, number>>): string[] =>
   PUBLISHED_COUNTERS.map(name => counterLine(name, counters[name] ?? 0));
 
+const releaseLine = ({
+  system_version,
+  state,
+  copies_held,
+  copies_wanted,
+}: z.infer<typeof ReleaseSummary>): string =>
+  `      ${printable(system_version)} ${printable(state)}: ${copies_held} of ${copies_wanted} copies`;
+
 /** What the original does not print. */
 const moreLines = (details: ReplicationDetails, style: Style, nowMs: number): string[] => {
   const published: readonly string[] = PUBLISHED_COUNTERS;
@@ -166,7 +177,7 @@ const moreLines = (details: ReplicationDetails, style: Style, nowMs: number): st
       : ['    lifetime, also:', ...extraCounters.map(([name, value]) => counterLine(name, value))]),
     ...(details.releases === undefined || details.releases.length === 0
       ? []
-      : ['    releases:', ...details.releases.map(release => `      ${replicationLine(release)}`)]),
+      : ['    releases:', ...details.releases.map(releaseLine)]),
     ...(reasons.length === 0
       ? []
       : ['    reasons:', ...reasonLines(reasons, style, nowMs).map(line => `    ${line}`)]),

@@ -1,0 +1,235 @@
+/**
+ * The demo: the whole life of a release on a fleet of real processes, and a check of the disks that takes
+ * nobody's word for it.
+ *
+ *     fleet ─▶ two releases ─▶ upload ─▶ replicate ─▶ audit ─▶ second upload ─▶ delete the first ─▶ audit ─▶ stop
+ *
+ * DM1. It succeeds only if all of it held, on every dataset of every sled.
+ * DM2. However it ends, it leaves no process and no file behind.
+ */
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { SystemVersion } from '../../core/ids.ts';
+import { makeDemoDirectory } from '../../fleet/demo-directory.ts';
+import { type DemoArtifact, type DemoRelease, unshared } from '../../fleet/demo-releases.ts';
+import { hashesOnDisk } from '../../fleet/disk-audit.ts';
+import { type Fleet, startFleet } from '../../fleet/launcher.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { waitForRelease } from '../commands/repo-wait.ts';
+import { type Depot, openDepot } from '../depot-client.ts';
+import { count, formatBytes, formatDuration, formatPercent, formatRate } from '../output/quantities.ts';
+import { programCommand } from '../program-path.ts';
+import { describeRoot } from '../root-description.ts';
+import { readRootFile } from '../root-file.ts';
+import type { Session } from '../session.ts';
+import { uploadArchive } from '../upload.ts';
+import { openUploadFile } from '../upload-source.ts';
+import { auditStep, type Expected } from './audit-step.ts';
+import type { Narrator } from './narrator.ts';
+import { type DemoReleases, makeReleases, neededBytes } from './releases.ts';
+import { countTransfers, type Transfers } from './transfers.ts';
+
+export const DEMO_STEPS = 7;
+/** A fleet on one machine that has not replicated a release by then does not do it. */
+const COMPLETE_TIMEOUT_MS = 10 * 60_000;
+const REMOVED_TIMEOUT_MS = 2 * 60_000;
+const POLL_MS = 200;
+
+export type DemoOptions = {
+  readonly nexuses: number;
+  readonly sleds: number;
+  /** The user's own archive. */
+  readonly userFile: string | undefined;
+};
+
+export type DemoOutcome = {
+  readonly fleet: Fleet;
+  readonly releases: DemoReleases;
+  readonly transfers: Transfers;
+  readonly removed: number;
+  readonly hashedBytes: number;
+};
+
+/**
+ * Runs the demo; `afterwards` runs while the fleet still does.
+ *
+ * @throws `DEMO_FAILED`, `CHILD_FAILED`, and whatever a command may; the signal's reason
+ */
+export const runDemo = async (
+  outer: Session,
+  narrator: Narrator,
+  options: DemoOptions,
+  afterwards: (outcome: DemoOutcome, session: Session) => Promise<void>,
+): Promise<void> => {
+  const userFile = options.userFile === undefined ? undefined : resolve(outer.directory, options.userFile);
+  const needed = await neededBytes(userFile, options.sleds);
+  await using directory = await makeDemoDirectory(needed, outer.directory);
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(
+    await narrator.step('start', `Start a fleet: PostgreSQL, ${fleetText(options)}`, () =>
+      startDemoFleet(outer, narrator, join(directory.path, 'fleet'), options),
+    ),
+  );
+  // A process that ends by itself ends the demo, with its log, instead of a wait for what will not come.
+  const failure = new AbortController();
+  fleet.failed.catch((error: unknown) => failure.abort(error));
+  const session = { ...outer, signal: AbortSignal.any([outer.signal, failure.signal]) };
+  const token = (await readFile(fleet.paths.tokenFile, 'utf8')).trim();
+  const depots = fleet.nexuses.map(({ operatorUrl }) =>
+    stack.use(openDepot({ url: operatorUrl, token }, session)),
+  );
+  const outcome = await tellStory({ session, narrator, fleet, depots, directory: directory.path, userFile });
+  await afterwards(outcome, session);
+};
+
+const fleetText = ({ nexuses, sleds }: DemoOptions): string =>
+  `${nexuses === 1 ? 'one Nexus' : `${nexuses} Nexuses`}, ${count(sleds, 'sled agent')} with two datasets each`;
+
+const startDemoFleet = async (
+  { terminal, signal }: Session,
+  narrator: Narrator,
+  directory: string,
+  { nexuses, sleds }: DemoOptions,
+): Promise<Fleet> => {
+  const fleet = await startFleet({
+    directory,
+    nexuses,
+    sleds,
+    program: programCommand(),
+    stablePorts: false,
+    onStep: step => terminal.note(terminal.noteStyle.dim(`   ${step} …`)),
+    signal,
+  });
+  for (const { name, operatorUrl, pid } of fleet.nexuses) narrator.say(`${name}  ${operatorUrl}  pid ${pid}`);
+  for (const { name, depotUrl, pid } of fleet.sleds) narrator.say(`${name}   ${depotUrl}  pid ${pid}`);
+  const { minSledReplication: minimum } = fleet;
+  narrator.say(`a release is safe when ${count(minimum, 'sled')} hold${minimum === 1 ? 's' : ''} all of it`);
+  return fleet;
+};
+
+type Story = {
+  readonly session: Session;
+  readonly narrator: Narrator;
+  readonly fleet: Fleet;
+  readonly depots: readonly Depot[];
+  readonly directory: string;
+  readonly userFile: string | undefined;
+};
+
+const tellStory = async (story: Story): Promise<DemoOutcome> => {
+  const { session, narrator, fleet, depots, directory, userFile } = story;
+  const [depot] = depots;
+  if (depot === undefined) throw new DepotError('INTERNAL', 'a fleet has at least one Nexus');
+  const { step } = narrator;
+  const title =
+    userFile === undefined
+      ? 'Assemble and sign two releases from real files'
+      : 'Take your release, and make a next one';
+  const releases = await step('assemble', title, () =>
+    makeReleases(session, narrator, { userFile, directory }),
+  );
+  const { first, second } = releases;
+
+  await step('upload', `Trust its signer and upload ${first.version}`, async () => {
+    await trust(story, depot, first);
+    await upload(story, depot, first);
+  });
+  const transfers = await step('replicate', 'Every sled comes to hold every artifact, on both datasets', () =>
+    replicate(story, depot, first),
+  );
+  const before = await step('audit', 'Look at the disks, without asking the fleet', () =>
+    auditStep(session, narrator, fleet.sleds, expectedOf([first])),
+  );
+  await step('second', `Upload ${second.version}, which shares artifacts, and let it replicate`, async () => {
+    const other = depots.at(-1)!;
+    if (userFile !== undefined) await trust(story, other, second);
+    await upload(story, other, second);
+    await replicate(story, other, second);
+    await auditStep(session, narrator, fleet.sleds, expectedOf([first, second]));
+  });
+  const removed = unshared(first, second);
+  const after = await step(
+    'delete',
+    `Delete ${first.version}: what ${second.version} does not list goes away`,
+    async () => {
+      await depot.updates.repositoryDelete({
+        params: { system_version: SystemVersion.parse(first.version) },
+      });
+      await waitUntilRemoved(story, removed);
+      const audit = await auditStep(session, narrator, fleet.sleds, expectedOf([second]));
+      const kept = first.artifacts.size - removed.size;
+      narrator.say(
+        `exactly the ${count(removed.size, 'unshared artifact')} went away; the ${kept} shared ones stayed`,
+      );
+      return audit;
+    },
+  );
+  return {
+    fleet,
+    releases,
+    transfers,
+    removed: removed.size,
+    hashedBytes: before.hashedBytes + after.hashedBytes,
+  };
+};
+
+const expectedOf = (releases: readonly DemoRelease[]): Expected => {
+  const artifacts = new Map<string, DemoArtifact>(releases.flatMap(release => [...release.artifacts]));
+  const bytes = [...artifacts.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return { hashes: new Set([...artifacts.values()].map(({ sha256 }) => sha256)), bytes };
+};
+
+const trust = async ({ session, narrator }: Story, depot: Depot, release: DemoRelease): Promise<void> => {
+  const root = await readRootFile(release.path, 'newest', session);
+  const body: unknown = JSON.parse(new TextDecoder().decode(root.bytes));
+  await depot.updates.trustRootCreate({ body });
+  narrator.say(`trusts root version ${root.version}, keys ${describeRoot(body).keyText}`);
+};
+
+const upload = async ({ session, narrator }: Story, depot: Depot, release: DemoRelease): Promise<void> => {
+  await using source = await openUploadFile(release.path);
+  const fileName = release.path.split('/').at(-1)!;
+  const { sentBytes, sendMs, verifyMs } = await uploadArchive(session, depot, { fileName, source });
+  narrator.say(
+    `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))}), ` +
+      `every signature and byte verified in ${formatDuration(verifyMs)} more`,
+  );
+};
+
+const replicate = async (
+  { session, narrator, depots, fleet }: Story,
+  depot: Depot,
+  release: DemoRelease,
+): Promise<Transfers> => {
+  const version = SystemVersion.parse(release.version);
+  const outcome = await waitForRelease(session, depot, {
+    version,
+    goal: 'complete',
+    timeoutMs: COMPLETE_TIMEOUT_MS,
+  });
+  if (outcome.kind !== 'reached') {
+    const why = outcome.release.reasons.map(reason => reason.message).join('; ');
+    throw new DepotError(
+      'DEMO_FAILED',
+      `${version} is not complete: ${outcome.release.state}${why === '' ? '' : ` (${why})`}`,
+    );
+  }
+  const transfers = await countTransfers(depots, release, fleet.sleds.length);
+  const total = transfers.byNexusBytes + transfers.byPeersBytes;
+  narrator.say(
+    `complete on ${count(outcome.release.sleds_holding_all, 'sled')} after ${formatDuration(outcome.elapsedMs)}: ` +
+      `${formatBytes(transfers.byNexusBytes)} from Nexus, ${formatBytes(transfers.byPeersBytes)} from other sleds ` +
+      `(${formatPercent(transfers.byPeersBytes, total)})`,
+  );
+  return transfers;
+};
+
+/** Sleds delete on their own time; what they have not deleted by then is a failure that the audit will name. */
+const waitUntilRemoved = async ({ session, fleet }: Story, removed: ReadonlySet<string>): Promise<void> => {
+  const deadlineMs = session.clock.monotonicMs() + REMOVED_TIMEOUT_MS;
+  while (session.clock.monotonicMs() < deadlineMs) {
+    const onDisk = await hashesOnDisk(fleet.sleds);
+    if ([...removed].every(sha256 => !onDisk.has(sha256 as never))) return;
+    await session.clock.sleep(POLL_MS, session);
+  }
+};

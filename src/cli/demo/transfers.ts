@@ -1,0 +1,39 @@
+/** Who moved the bytes: Nexus, which has the archive, or the sleds among themselves. */
+import { z } from 'zod';
+import { RequestRecord } from '../../api/operator-fleet-api.ts';
+import type { DemoRelease } from '../../fleet/demo-releases.ts';
+import type { Depot } from '../depot-client.ts';
+
+const TASK = 'tuf_artifact_replication';
+const Details = z.object({ request_debug_ringbuf: z.array(RequestRecord) });
+
+export type Transfers = { readonly byNexusBytes: number; readonly byPeersBytes: number };
+
+/**
+ * Counted from the requests that the Nexuses remember: what they put themselves is theirs, and the rest of what
+ * the sleds hold came from other sleds. A sled receives an artifact once and writes it to both datasets.
+ */
+export const countTransfers = async (
+  depots: readonly Depot[],
+  release: DemoRelease,
+  sleds: number,
+): Promise<Transfers> => {
+  const puts = new Set<string>();
+  let byNexusBytes = 0;
+  for (const depot of depots) {
+    for (const { operation, error, hash, target_sled } of await requestsOf(depot)) {
+      if (operation !== 'put' || error !== undefined || hash === undefined) continue;
+      const key = `${target_sled}/${hash}`;
+      if (!puts.has(key)) byNexusBytes += release.artifacts.get(hash)?.sizeBytes ?? 0;
+      puts.add(key);
+    }
+  }
+  const bytes = [...release.artifacts.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return { byNexusBytes, byPeersBytes: bytes * sleds - byNexusBytes };
+};
+
+const requestsOf = async (depot: Depot): Promise<readonly RequestRecord[]> => {
+  const { last } = await depot.debug.bgtaskView({ params: { bgtask_name: TASK } });
+  if (last.last_result === 'never_completed') return [];
+  return Details.safeParse(last.details.details).data?.request_debug_ringbuf ?? [];
+};

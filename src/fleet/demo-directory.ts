@@ -1,0 +1,33 @@
+/** A temporary directory for the demo, where there is room for it; it is gone afterwards. */
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DepotError } from '../lib/errors.ts';
+
+const PREFIX = 'tuf-depot-demo-';
+/** For the database and the sleds' own reserve of free space. */
+const RESERVE_BYTES = 2 * 1024 ** 3;
+
+export type DemoDirectory = AsyncDisposable & { readonly path: string };
+
+/**
+ * In the system's temporary directory, or in `fallback` where that has no room.
+ *
+ * @throws `NO_SPACE` with the numbers
+ */
+export const makeDemoDirectory = async (neededBytes: number, fallback: string): Promise<DemoDirectory> => {
+  const looked: string[] = [];
+  for (const parent of [tmpdir(), fallback]) {
+    const { bavail, bsize } = await statfs(parent);
+    if (bavail * bsize >= neededBytes + RESERVE_BYTES) {
+      const path = await mkdtemp(join(parent, PREFIX));
+      return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+    }
+    looked.push(`${parent} has ${bavail * bsize}`);
+  }
+  throw new DepotError(
+    'NO_SPACE',
+    `the demo needs ${neededBytes + RESERVE_BYTES} bytes of free disk space: ${looked.join(', ')}`,
+    { detail: { remedy: 'set TMPDIR to a directory with more room, or start fewer sleds: --sleds 2' } },
+  );
+};
