@@ -115,8 +115,10 @@ test('A2: what would not verify is not written', async () => {
     [{ artifacts: [{ ...one, targetName: '../up' }] }, 'METADATA_INVALID'],
     [{ artifacts: [{ ...one, version: '' }] }, 'RELEASE_DOCUMENT_INVALID'],
     [{ format: 'v1', artifacts: [{ ...one, tags: { kind: 'zone' } }] }, 'RELEASE_DOCUMENT_INVALID'],
+    [{ format: 'v1', metadata: { note: 'lost' } }, 'RELEASE_DOCUMENT_INVALID'],
     [{ keys: strangers, rootChain: [trustRoot] }, 'UNTRUSTED_SIGNATURES'],
     [{ rootChain: [] }, 'METADATA_INVALID'],
+    [{ outputPath: join(directory, 'absent', 'release.zip') }, 'IO'],
     [{ versions: { timestamp: 0, snapshot: 1, targets: 1 } }, 'METADATA_INVALID'],
     [{ artifacts: [{ ...artifact(0), path: join(directory, 'absent') }] }, 'IO'],
   ] as [Partial<AssembleOptions>, string][]) {

@@ -56,7 +56,8 @@ export type AssembledRelease = {
 
 /**
  * @throws DepotError as {@link verifyRepository} and {@link readRelease} do for a release that would be refused;
- *   `IO` for an artifact that cannot be read, `ARCHIVE_DAMAGED` for one that changed meanwhile
+ *   `IO` for an artifact that cannot be read or an archive that cannot be written, `ARCHIVE_DAMAGED` for an
+ *   artifact that changed meanwhile; the signal's reason
  */
 export const assembleRelease = async (
   options: AssembleOptions,
@@ -118,7 +119,13 @@ export const writeRepositoryArchive = async (
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
   const temporaryPath = temporaryPathFor(outputPath);
-  const handle = await open(temporaryPath, 'wx', ARCHIVE_MODE);
+  const failure = (cause: unknown): unknown =>
+    cause instanceof DepotError || signal?.aborted
+      ? cause
+      : new DepotError('IO', `cannot write ${outputPath}`, { cause });
+  const handle = await open(temporaryPath, 'wx', ARCHIVE_MODE).catch((error: unknown) => {
+    throw failure(error);
+  });
   try {
     const hash = createHash('sha256');
     const writer = createArchiveWriter({
@@ -143,6 +150,6 @@ export const writeRepositoryArchive = async (
   } catch (error) {
     await handle.close().catch(() => undefined);
     await unlink(temporaryPath).catch(() => undefined);
-    throw error;
+    throw failure(error);
   }
 };

@@ -19,7 +19,12 @@ const MAX_CONTENT_BYTES = 8 * 1024 ** 3;
 const CHUNK_BYTES = 1024 * 1024;
 
 export const openContent = (content: Content): Iterable<Uint8Array> | AsyncIterable<Uint8Array> =>
-  'bytes' in content ? [content.bytes] : createReadStream(content.path, { highWaterMark: CHUNK_BYTES });
+  'bytes' in content ? [content.bytes] : readChunks(content.path);
+
+/** Opens the file with the first chunk that is asked for, and closes it with the last. */
+async function* readChunks(path: string): AsyncGenerator<Uint8Array, void, void> {
+  yield* createReadStream(path, { highWaterMark: CHUNK_BYTES });
+}
 
 /** @throws DepotError `IO` if the file cannot be read, `BODY_TOO_LARGE` beyond 8 GiB */
 export const measure = async (

@@ -86,6 +86,9 @@ const documentTarget = async (format: 'v2' | 'v1', options: RepositoryOptions): 
       `in format v1 the artifact ${targetName} needs the tags kind and name`,
     );
   });
+  if (format === 'v1' && Object.keys(options.metadata).length > 0) {
+    throw new DepotError('RELEASE_DOCUMENT_INVALID', 'a release in format v1 has no metadata; use v2');
+  }
   const head = { system_version: options.systemVersion, artifacts };
   const document = format === 'v2' ? { ...head, metadata: options.metadata } : head;
   const bytes = Buffer.from(`${JSON.stringify(document, undefined, 2)}\n`);

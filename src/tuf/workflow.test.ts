@@ -9,7 +9,7 @@ import {
   type TestReleaseOptions,
   type TestRepository,
 } from '../release/test-release.ts';
-import type { TopLevelRole } from './metadata.ts';
+import { parseMetadata, type TopLevelRole } from './metadata.ts';
 import {
   type MetadataSource,
   type VerifiedRepository,
@@ -188,6 +188,7 @@ describe('5.3: the chain of roots', () => {
       { trustRoots: [{ id: 'pinned', bytes: trustRoot }], nowMs: NOW_MS },
     );
     expect((await refusalOf(endless)).message).toContain('goes on after 1024');
+    expect(parseMetadata('root', root).signed.version).toBe(1 + 1024 + 1);
   });
 });
 
