@@ -13,7 +13,11 @@ export type Clock = {
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep: (ms, { signal }) => delay(ms, undefined, { signal }),
+  // Node rejects with an error of its own around the reason.
+  sleep: (ms, { signal }) =>
+    delay(ms, undefined, { signal }).catch(() => {
+      throw signal.reason;
+    }),
 };
 
 /** ISO 8601 in UTC, as the APIs carry it. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { DEFAULT_FLEET_SIZE, MAX_NEXUSES, MAX_SLEDS } from '../../fleet/fleet-size.ts';
+import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import { parseAmount } from '../amount.ts';
 import type { DemoOutcome } from '../demo/demo.ts';
 import { createNarrator, type Narrator } from '../demo/narrator.ts';
@@ -43,6 +44,8 @@ export const addDemo = (parent: Command, session: Session): void => {
     await runDemo(session, narrator, demoOptions, async (outcome, running) => {
       told = outcome;
       if (options.keep === true) await keepRunning(running, narrator, outcome);
+    }).catch((error: unknown) => {
+      throw withoutLogFile(error);
     });
     if (told === undefined) return;
     const elapsedMs = Math.round(clock.monotonicMs() - startMs);
@@ -51,6 +54,15 @@ export const addDemo = (parent: Command, session: Session): void => {
     else tellOutcome(told, narrator, elapsedMs);
   });
 };
+
+/** The log that the error names is gone with the demo's directory; its end is in the message. */
+const withoutLogFile = (error: unknown): unknown =>
+  errorCodeOf(error) === 'CHILD_FAILED'
+    ? new DepotError('CHILD_FAILED', 'the demo cannot go on', {
+        cause: error,
+        detail: { remedy: 'run a fleet that keeps its logs: tuf-depot start --data DIRECTORY' },
+      })
+    : error;
 
 const keepRunning = async (session: Session, narrator: Narrator, { fleet }: DemoOutcome): Promise<void> => {
   narrator.say('');
