@@ -11,15 +11,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, realpath, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '../../lib/durable-file.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { acquireExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type Account, chooseAccount, commandAs } from './account.ts';
 import { findPostgresBinaries, linkLibraries } from './binaries.ts';
 import { type Home, PUBLIC_DIRECTORY, prepareHome } from './home.ts';
+import { EMBEDDED_USER, initializeDatabase } from './initialize-database.ts';
 import { findPostmaster, type Postmaster, poll, stopPostmaster } from './postmaster.ts';
 import { SOCKET_PORT } from './socket-directory.ts';
 
@@ -33,12 +33,10 @@ export type EmbeddedPostgres = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-export const EMBEDDED_USER = 'tuf_depot';
 const EMBEDDED_DATABASE = 'postgres';
 
 /** Recovery after a crash replays the log, which `max_wal_size` bounds to seconds. */
 const START_TIMEOUT_MS = 60_000;
-const INITDB_TIMEOUT_MS = 120_000;
 /** For the Nexus instances of one machine, each with its pool, and the tests that run at once. */
 const MAX_CONNECTIONS = 100;
 /** A larger log is renamed at the next start; one old one is kept. */
@@ -72,7 +70,11 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
 
   const orphan = await adoptable(join(dataDirectory, 'data'), options.signal);
   const server = orphan ?? (await startServer({ ...options, dataDirectory }));
-  undo.defer(() => stopPostmaster(join(dataDirectory, 'data'), server.pid));
+  undo.defer(async () => {
+    await stopPostmaster(join(dataDirectory, 'data'), server.pid);
+    // Outside of the data directory it would stay behind for ever.
+    await rmdir(server.socketDirectory).catch(() => undefined);
+  });
   options.signal.throwIfAborted();
 
   const adopted = orphan !== undefined;
@@ -209,52 +211,6 @@ const waitUntilReady = async (
     }
     throw error;
   }
-};
-
-/** H1: under another name first, so that an interrupted one is never taken for a database. */
-const initializeDatabase = async (
-  home: Home,
-  options: { environment: NodeJS.ProcessEnv; fsync: boolean; signal: AbortSignal },
-): Promise<void> => {
-  const unfinished = join(home.dataParent, 'data.unfinished');
-  await rm(unfinished, { recursive: true, force: true });
-  // The C locale orders text by its bytes, as CockroachDB does. Nobody but the owner reaches the socket: trust.
-  const command = commandAs(home.account, join(home.nativeDirectory, 'bin/initdb'), [
-    ...['-D', unfinished, '-U', EMBEDDED_USER, '--encoding=UTF8', '--no-locale', '--no-instructions'],
-    ...['--auth-local=trust', '--auth-host=reject'],
-    ...(options.fsync ? [] : ['--no-sync']),
-  ]);
-  const child = spawn(command.file, command.args, {
-    ...command.identity,
-    cwd: '/',
-    env: options.environment,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: INITDB_TIMEOUT_MS,
-    signal: options.signal,
-  });
-  let words = '';
-  const collect = (chunk: Buffer) => {
-    words = (words + chunk.toString()).slice(-MAX_QUOTED_CHARACTERS);
-  };
-  child.stdout.on('data', collect);
-  child.stderr.on('data', collect);
-  const outcome = await new Promise<string>((resolve, reject) => {
-    child.once('error', error =>
-      options.signal.aborted ? reject(options.signal.reason) : resolve(error.message),
-    );
-    child.once('close', (code, signalName) => resolve(signalName ?? `status ${code}`));
-  });
-  if (outcome !== 'status 0') {
-    throw new DepotError(
-      'EMBEDDED_POSTGRES',
-      `initdb could not make a database in ${home.dataParent}: ${outcome}`,
-      {
-        cause: new Error(words.trim()),
-      },
-    );
-  }
-  await rename(unfinished, home.dataPath);
-  await syncDirectory(home.dataParent);
 };
 
 const openLog = async (path: string) => {
