@@ -16,7 +16,7 @@ import { operatorFleetApi } from '../api/operator-fleet-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
-import { serveApi } from '../http/server.ts';
+import { DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../http/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -34,6 +34,8 @@ export type NexusDeps = {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  /** What running requests get to end by themselves when the Nexus stops. */
+  readonly drainTimeoutMs?: number;
   /** Instead of the real ones, for tests. */
   readonly replace?: Partial<
     Pick<ServiceDeps, 'openDatastore' | 'connectSleds' | 'verifyRelease' | 'freeBytes'>
@@ -61,6 +63,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
 
   const stop = new AbortController();
   const { insecureListen } = config;
+  const { drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = deps;
   const operator = stack.use(
     await serveApi({
       insecureListen,
@@ -71,7 +74,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       ],
       listen: config.operatorListen,
       token,
-      limits: { streamBodyBytes: config.limits.repositoryBytes },
+      limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
       log: log.child({ component: 'operator-api' }),
     }),
   );
@@ -80,6 +83,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       insecureListen,
       apis: [bindLate(internalApi, () => services.get().internal)],
       listen: config.internalListen,
+      limits: { drainTimeoutMs },
       log: log.child({ component: 'internal-api' }),
     }),
   );

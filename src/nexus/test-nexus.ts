@@ -24,6 +24,9 @@ import { type NexusConfigFile, readNexusConfig } from './config.ts';
 import { createTestDatabase, type TestDatabase } from './datastore/test-database.ts';
 import type { Services } from './services.ts';
 
+/** Requests that a stop cuts off are cut off soon. */
+const DRAIN_TIMEOUT_MS = 200;
+
 const { signal } = new AbortController();
 const wait = { signal };
 
@@ -104,6 +107,7 @@ export const createTestWorld = async (): Promise<TestWorld> => {
           clock: systemClock,
           rng: seededRng(1),
           log: silentLogger,
+          drainTimeoutMs: DRAIN_TIMEOUT_MS,
           ...(options.replace !== undefined && { replace: options.replace }),
         }),
       );
@@ -155,8 +159,9 @@ const testNexus = async (
       return (await readdir(config.stagingDirectory)).filter(name => name !== 'lock' && name !== 'nexus-id');
     },
     async [Symbol.asyncDispose]() {
-      for (const client of [operator, fleet, internal]) await client[Symbol.asyncDispose]();
+      // First the server: a client waits for its requests.
       await nexus[Symbol.asyncDispose]();
+      for (const client of [operator, fleet, internal]) await client[Symbol.asyncDispose]();
     },
   };
 };
