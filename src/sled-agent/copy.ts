@@ -157,7 +157,8 @@ const openSource = async (
   const detail = { depot_base_url: depotBaseUrl };
   let answer: RawAnswer;
   try {
-    answer = await rawGet(depotArtifactUrl(depotBaseUrl, sha256), options);
+    const answerTimeoutMs = options.progress.intervalMs;
+    answer = await rawGet(depotArtifactUrl(depotBaseUrl, sha256), { ...options, answerTimeoutMs });
   } catch (cause) {
     if (options.signal.aborted) throw cause;
     throw new DepotError('COPY_SOURCE', `cannot copy ${sha256} from ${depotBaseUrl}`, { cause, detail });

@@ -1,0 +1,153 @@
+import { connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { asGeneration } from '../core/ids.ts';
+import { hashOf, neverAborts, startTestSled } from './test-sled.ts';
+
+const signal = neverAborts();
+
+test('S2: a put is stored on every dataset and listed, in the published shapes', async () => {
+  await using sled = await startTestSled();
+  const generation = await sled.want('abc', 'def');
+  expect(await sled.put('abc', generation)).toEqual({ datasets: 2, successful_writes: 2 });
+  const answer = await fetch(`http://${sled.agent.agentAddress}/artifacts`, {
+    headers: { 'api-version': '48.0.0' },
+  });
+  expect(await answer.json()).toEqual({
+    generation,
+    list: { [hashOf('abc')]: 2 },
+    config_digest: hashOf(
+      [hashOf('abc'), hashOf('def')]
+        .sort()
+        .map(hash => `${hash}\n`)
+        .join(''),
+    ),
+    incarnation_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    datasets: 2,
+    dataset_health: sled.datasets.map(path => expect.objectContaining({ path, state: 'ok' })),
+    copies_in_flight: [],
+    copies_completed_total: 0,
+    copies_failed_total: 0,
+    copies_failed: [],
+    deletions_total: 0,
+    deletions: [],
+    deletions_deferred: [],
+    quarantined: [],
+  });
+  expect(await sled.client.artifactConfigGet({}, { signal })).toEqual({
+    generation,
+    artifacts: [hashOf('abc'), hashOf('def')].sort(),
+    sizes: { [hashOf('abc')]: 3, [hashOf('def')]: 3 },
+  });
+});
+
+test('a sled that was never told what to hold says so', async () => {
+  await using sled = await startTestSled();
+  await expect(sled.client.artifactList({}, { signal })).rejects.toMatchObject({
+    code: 'NO_ARTIFACT_CONFIG',
+  });
+  await expect(sled.client.artifactConfigGet({}, { signal })).rejects.toMatchObject({
+    code: 'NO_ARTIFACT_CONFIG',
+    detail: { status: 404 },
+  });
+});
+
+test('S8: an older config and another one of the same generation are refused, the same one is not', async () => {
+  await using sled = await startTestSled();
+  const put = (generation: number, ...artifacts: string[]) =>
+    sled.client.artifactConfigPut({ body: { generation, artifacts: artifacts.map(hashOf) } }, { signal });
+  await put(5, 'a', 'b');
+  await put(5, 'b', 'a');
+  for (const refused of [put(4, 'a', 'b'), put(5, 'a')])
+    await expect(refused).rejects.toMatchObject({ code: 'CONFIG_GENERATION', detail: { status: 409 } });
+});
+
+test('P2: a put at another generation, of an unwanted artifact, or of other bytes is refused', async () => {
+  await using sled = await startTestSled();
+  const generation = await sled.want('abc');
+  const other = asGeneration(generation + 1);
+  await expect(sled.put('abc', other)).rejects.toMatchObject({
+    code: 'ARTIFACT_GENERATION',
+    detail: { status: 409 },
+  });
+  await expect(sled.put('xyz', generation)).rejects.toMatchObject({
+    code: 'ARTIFACT_NOT_IN_CONFIG',
+    detail: { status: 400 },
+  });
+  const putAs = (body: string) =>
+    fetch(`http://${sled.agent.agentAddress}/artifacts/${hashOf('abc')}?generation=${generation}`, {
+      method: 'PUT',
+      body,
+    });
+  for (const wrong of ['abd', 'ab', 'abcd']) {
+    const answer = await putAs(wrong);
+    expect([answer.status, ((await answer.json()) as { error_code: string }).error_code]).toEqual([
+      400,
+      'ARTIFACT_HASH_MISMATCH',
+    ]);
+  }
+  expect((await sled.client.artifactList({}, { signal })).list).toEqual({});
+  expect((await putAs('abc')).status).toBe(200);
+});
+
+test('an artifact larger than the limit is refused before its bytes', async () => {
+  await using sled = await startTestSled({ limits: { artifact_bytes: 10 } });
+  const generation = await sled.want('abc');
+  await expect(sled.put('01234567890', generation)).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
+});
+
+test('a put that is cut leaves nothing, and the same put works afterwards', async () => {
+  await using sled = await startTestSled();
+  const generation = await sled.want('0123456789');
+  const socket = connect(Number(sled.agent.agentAddress.split(':')[1]), '127.0.0.1');
+  const path = `/artifacts/${hashOf('0123456789')}?generation=${generation}`;
+  socket.end(`PUT ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234`);
+  socket.resume();
+  await new Promise(resolve => socket.once('close', resolve));
+  expect((await sled.client.artifactList({}, { signal })).list).toEqual({});
+  expect(await sled.put('0123456789', generation)).toEqual({ datasets: 2, successful_writes: 2 });
+});
+
+test('B14: with every slot taken a put is told to come later, and that is no error of the sled', async () => {
+  await using sled = await startTestSled({ limits: { puts: 1 } });
+  const generation = await sled.want('abc', 'slow');
+  const [started, finish] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const chunks = (async function* () {
+    yield Buffer.from('sl');
+    started.resolve();
+    await finish.promise;
+    yield Buffer.from('ow');
+  })();
+  const slow = sled.client.artifactPut(
+    { params: { sha256: hashOf('slow') }, query: { generation }, body: { sizeBytes: 4, chunks } },
+    { signal },
+  );
+  await started.promise;
+  await expect
+    .poll(() => sled.put('abc', generation).catch(error => error))
+    .toMatchObject({ code: 'SLED_BUSY', detail: { status: 429, retry_after_s: 1 } });
+  finish.resolve();
+  expect(await slow).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await sled.put('abc', generation)).toEqual({ datasets: 2, successful_writes: 2 });
+});
+
+test('S2: the depot serves what is held: whole, in part, and by its hash as ETag', async () => {
+  await using sled = await startTestSled();
+  const generation = await sled.want('0123456789');
+  await sled.put('0123456789', generation);
+  const url = `${sled.depotUrl}/artifact/sha256/${hashOf('0123456789')}`;
+  const whole = await fetch(url);
+  expect([whole.headers.get('content-length'), whole.headers.get('etag'), await whole.text()]).toEqual([
+    '10',
+    `"${hashOf('0123456789')}"`,
+    '0123456789',
+  ]);
+  expect(await (await fetch(url, { headers: { range: 'bytes=2-4' } })).text()).toBe('234');
+  expect((await fetch(url, { method: 'HEAD' })).headers.get('content-length')).toBe('10');
+  expect((await fetch(url, { headers: { range: 'bytes=10-' } })).status).toBe(416);
+  const absent = await fetch(url.replace(/.{64}$/, hashOf('x')));
+  expect([absent.status, await absent.json()]).toEqual([
+    404,
+    expect.objectContaining({ error_code: 'ARTIFACT_NOT_HELD' }),
+  ]);
+  expect((await fetch(`${sled.depotUrl}/artifact/sha256/nonsense`)).status).toBe(400);
+});

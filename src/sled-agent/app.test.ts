@@ -1,0 +1,95 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { runSledAgent, type SledAgentReady } from './main.ts';
+import { neverAborts, startTestNexus, startTestSled, type TestNexus } from './test-sled.ts';
+
+const signal = neverAborts();
+let folder: string;
+let nexus: TestNexus;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sled-app-'));
+  nexus = await startTestNexus();
+});
+afterEach(async () => {
+  await nexus[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
+});
+
+const writeConfig = async (more: string): Promise<string> => {
+  const path = join(folder, 'sled.toml');
+  const common = `serial = "S1"\nlog_level = "silent"\nnexus = ["${nexus.address}"]\ndatasets = ["a", "b"]\n`;
+  await writeFile(path, `${common}listen = "127.0.0.1:0"\ndepot_listen = "127.0.0.1:0"\n${more}`);
+  return path;
+};
+
+test('S15: a sled agent says where it listens, registers, and stops cleanly', async () => {
+  await mkdir(join(folder, 'a'));
+  await mkdir(join(folder, 'b'));
+  const stop = new AbortController();
+  const configPath = await writeConfig('ready_file = "ready.json"');
+  const ended = runSledAgent({ configPath, signal: stop.signal });
+  const readReady = async (): Promise<SledAgentReady> =>
+    JSON.parse(await readFile(join(folder, 'ready.json'), 'utf8'));
+  await expect.poll(() => readReady().catch(() => undefined)).toBeDefined();
+  const ready = await readReady();
+  expect(ready).toEqual({
+    pid: process.pid,
+    sled_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    agent_address: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    depot_address: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+  });
+  await expect.poll(() => nexus.seen.length).toBe(1);
+  expect(nexus.seen[0]).toMatchObject({
+    sa_address: ready.agent_address,
+    repo_depot_port: Number(ready.depot_address.split(':')[1]),
+    baseboard: { serial: 'S1', part: 'generic', revision: 0 },
+    datasets: [{ state: 'ok' }, { state: 'ok' }],
+  });
+  expect((await fetch(`http://${ready.agent_address}/artifacts`)).status).toBe(404);
+  stop.abort();
+  await ended;
+  await expect(fetch(`http://${ready.agent_address}/artifacts`)).rejects.toThrow();
+  await expect(readReady()).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('G8: a sled with one of its datasets missing starts, says so, and takes artifacts on the other', async () => {
+  await mkdir(join(folder, 'a'));
+  await using sled = await startTestSled({ datasets: [join(folder, 'a'), join(folder, 'b')] });
+  await expect
+    .poll(() => sled.nexus.seen[0]?.datasets?.map(dataset => dataset.state))
+    .toEqual(['ok', 'missing']);
+  const generation = await sled.want('abc');
+  expect(await sled.put('abc', generation)).toEqual({ datasets: 1, successful_writes: 1 });
+  expect(await sled.client.artifactList({}, { signal })).toMatchObject({ datasets: 1 });
+});
+
+test('B16: a dataset that comes back is noticed, and registered', async () => {
+  await mkdir(join(folder, 'a'));
+  const datasets = [join(folder, 'a'), join(folder, 'b')];
+  await using sled = await startTestSled({ datasets, intervals: { reconcile_s: 0.1 } });
+  await mkdir(join(folder, 'b'));
+  await expect
+    .poll(() => sled.nexus.seen.at(-1)?.datasets?.map(dataset => dataset.state))
+    .toEqual(['ok', 'ok']);
+});
+
+test('a sled without any dataset refuses to start, and names each', async () => {
+  await writeFile(join(folder, 'a'), 'a file');
+  const configPath = await writeConfig('');
+  await expect(runSledAgent({ configPath, signal })).rejects.toMatchObject({
+    code: 'NO_USABLE_DATASET',
+    message: expect.stringMatching(/\/a is not a directory; .*\/b/),
+  });
+});
+
+test('P12: a second sled agent on the same datasets is refused, and the port that is taken is named', async () => {
+  await using sled = await startTestSled();
+  await expect(startTestSled({ datasets: [...sled.datasets] })).rejects.toMatchObject({
+    code: 'IN_USE_BY_PROCESS',
+  });
+  await expect(startTestSled({ listen: sled.agent.agentAddress })).rejects.toMatchObject({
+    code: 'ADDRESS_IN_USE',
+  });
+});
