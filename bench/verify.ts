@@ -5,14 +5,17 @@
  *     bin/node24 bench/verify.ts [rounds] [entryMiB] [entries]
  *
  * Both contenders alternate, with a page cache that is warm for both, and the median of the ratios of the rounds
- * counts: absolute figures follow the load of the machine, ratios of neighbours do so less.
+ * counts: absolute figures follow the load of the machine, ratios of neighbours do so less. The longest time for
+ * which the caller's event loop stood still meanwhile is measured beside it.
  */
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { promisify } from 'node:util';
 import { openArchive } from '../src/archive/archive.ts';
 import { createArchiveWriter } from '../src/archive/writer.ts';
 import { openRandomAccessFile } from '../src/lib/random-access-file.ts';
@@ -35,11 +38,11 @@ const writeNoise = async (path: string, sizeBytes: number, seed: number): Promis
   }
 };
 
-const makeRelease = async (folder: string) => {
+const makeRelease = async (folder: string, sizesBytes: readonly number[]) => {
   const artifacts = [];
-  for (let index = 0; index < entryCount; index += 1) {
+  for (const [index, sizeBytes] of sizesBytes.entries()) {
     const path = join(folder, `artifact-${index}`);
-    await writeNoise(path, entryMib * MIB, index);
+    await writeNoise(path, sizeBytes, index);
     const tags = { kind: 'zone', zone_name: `bench-${index}` };
     artifacts.push({ path, targetName: `artifact-${index}`, version: '1.0.0', tags });
   }
@@ -50,7 +53,7 @@ const makeRelease = async (folder: string) => {
     keys: keysForAllRoles([generateSigningKey()]),
     expiresMs: Date.now() + 86_400_000,
     versions: { timestamp: 1, snapshot: 1, targets: 1 },
-    outputPath: join(folder, 'release.zip'),
+    outputPath: join(folder, `release-of-${sizesBytes.length}.zip`),
   });
   for (const { path } of artifacts) await rm(path);
   return release;
@@ -103,25 +106,47 @@ const rate = (bytes: number, seconds: number): string =>
 
 const folder = await mkdtemp(join(tmpdir(), 'tuf-depot-bench-'));
 try {
-  const { path, trustRoot } = await makeRelease(folder);
+  const { path, trustRoot } = await makeRelease(folder, Array<number>(entryCount).fill(entryMib * MIB));
   const { size } = await stat(path);
-  const request = { trustRoots: [{ id: 'bench', bytes: trustRoot }], nowMs: Date.now() };
+  const verify = (release: { path: string; trustRoot: Uint8Array }) =>
+    verifyRelease(
+      release.path,
+      { trustRoots: [{ id: 'bench', bytes: release.trustRoot }], nowMs: Date.now() },
+      { signal },
+    );
   const contenders = {
-    openssl: () => execFileSync('openssl', ['dgst', '-sha256', path]),
-    verify: () => verifyRelease(path, request, { signal }),
+    openssl: () => promisify(execFile)('openssl', ['dgst', '-sha256', path]),
+    verify: () => verify({ path, trustRoot }),
   };
   console.log(`${entryCount} stored entries of ${entryMib} MiB, Node ${process.version}, ${rounds} rounds`);
   await contenders.openssl();
   const ratios: number[] = [];
+  const delaysMs: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const order = round % 2 === 0 ? (['openssl', 'verify'] as const) : (['verify', 'openssl'] as const);
     const seconds = { openssl: 0, verify: 0 };
-    for (const name of order) seconds[name] = await secondsOf(contenders[name]);
+    for (const name of order) {
+      const delay = monitorEventLoopDelay({ resolution: 1 });
+      delay.enable();
+      seconds[name] = await secondsOf(contenders[name]);
+      if (name === 'verify') delaysMs.push(delay.max / 1e6);
+      delay.disable();
+    }
     ratios.push(seconds.openssl / seconds.verify);
     const speeds = `openssl ${rate(size, seconds.openssl)}   verify ${rate(size, seconds.verify)}`;
     console.log(`round ${round + 1}: ${speeds}   ratio ${(seconds.openssl / seconds.verify).toFixed(2)}`);
   }
   console.log(`verify / openssl, median of ${rounds}: ${median(ratios).toFixed(2)}`);
+
+  const tiny = await makeRelease(folder, [1]);
+  const startSeconds: number[] = [];
+  for (let round = 0; round < rounds; round += 1) startSeconds.push(await secondsOf(() => verify(tiny)));
+  console.log(
+    `of which, as for a release of one byte: ${Math.round(median(startSeconds) * 1000)} ms, median of ${rounds}`,
+  );
+  console.log(
+    `longest delay of the caller's event loop, median of ${rounds}: ${median(delaysMs).toFixed(1)} ms`,
+  );
 
   const deflated = await makeDeflated(folder);
   for (const [what, archivePath] of [

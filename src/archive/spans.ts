@@ -1,25 +1,22 @@
 /** Positioned reads of a known span of a file. */
+import assert from 'node:assert/strict';
 import type { RandomAccessFile } from './random-access.ts';
-import { damaged, invalid } from './refusal.ts';
+import { damaged } from './refusal.ts';
 
 /** Large enough that the cost of a read vanishes, small enough that two of them stay near the processor. */
-export const READ_AHEAD_BYTES = 1024 * 1024;
+const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** What is yielded at a time: small enough that a CRC and a hash, one after the other, find it in the cache. */
 const PIECE_BYTES = 256 * 1024;
 
-/** Fills `target` from `position`. A span outside of the file is the archive's fault, a short read the file's. */
+/** Fills `target` from `position`; throws `ARCHIVE_DAMAGED` when the file has become shorter than it was. */
 export const readExactly = async <T extends Uint8Array>(
   file: RandomAccessFile,
   target: T,
   position: number,
 ): Promise<T> => {
-  const end = position + target.length;
-  if (position < 0 || end > file.sizeBytes) {
-    throw invalid(
-      `the archive ends at byte ${file.sizeBytes}, but something is said to be at ${position} to ${end}`,
-    );
-  }
+  // Whatever a header says is compared with the size of the file before it is followed.
+  assert(position >= 0 && position + target.length <= file.sizeBytes, 'reads only what the file has');
   const filled = await file.read(target, position);
   if (filled !== target.length) {
     throw damaged(

@@ -53,89 +53,96 @@ const DEFLATE_OVERHEAD = 1.001;
 const DEFLATE_OVERHEAD_BYTES = 64;
 
 export const createArchiveWriter = (sink: ArchiveSink): ArchiveWriter => {
+  const output = createOutput(sink);
   const names = createNameRegister();
   const entries: WrittenEntry[] = [];
-  let position = 0;
 
-  const write = async (bytes: Uint8Array) => {
-    await sink.write(bytes);
-    position += bytes.length;
-  };
-
-  const begin = (name: string) => {
+  const begin = (name: string): Place => {
     names.add(name);
     const nameBytes = new TextEncoder().encode(name);
-    return { nameBytes, headerOffset: position, utf8: nameBytes.length === name.length ? 0 : FLAG.utf8 };
-  };
-
-  const addStored = async (entry: NewEntry & { method: 'stored' }) => {
-    const { utf8, ...place } = begin(entry.name);
-    const { method, sizeBytes } = entry;
-    const wide = sizeBytes >= SENTINEL_32;
-    const written = {
-      ...place,
-      method,
-      flags: utf8,
-      crc32: entry.crc32,
-      compressedBytes: sizeBytes,
-      sizeBytes,
-      wide,
-    };
-    await write(encodeLocalHeader(written, { known: true }));
-    const tally = createTally(entry);
-    for await (const chunk of tally.counted) await write(chunk);
-    if (tally.crc32() !== entry.crc32)
-      throw damaged(`the content of ${quoted(entry.name)} changed: another CRC-32`);
-    entries.push(written);
-  };
-
-  const addDeflated = async (entry: NewEntry & { method: 'deflate' }) => {
-    const { utf8, ...place } = begin(entry.name);
-    const { method, sizeBytes } = entry;
-    const wide = sizeBytes * DEFLATE_OVERHEAD + DEFLATE_OVERHEAD_BYTES >= SENTINEL_32;
-    const announced = {
-      ...place,
-      method,
-      flags: utf8 | FLAG.dataDescriptor,
-      crc32: 0,
-      compressedBytes: 0,
-      sizeBytes,
-      wide,
-    };
-    await write(encodeLocalHeader(announced, { known: false }));
-    const dataStart = position;
-    const tally = createTally(entry);
-    for await (const chunk of deflate(tally.counted)) await write(chunk);
-    const written = { ...announced, crc32: tally.crc32(), compressedBytes: position - dataStart };
-    await write(encodeDescriptor(written, { signed: true, wide }));
-    entries.push(written);
+    const isAscii = nameBytes.length === name.length;
+    return { nameBytes, headerOffset: output.position(), flags: isAscii ? 0 : FLAG.utf8 };
   };
 
   return {
-    add: entry => (entry.method === 'stored' ? addStored(entry) : addDeflated(entry)),
+    async add(entry) {
+      const place = begin(entry.name);
+      const write =
+        entry.method === 'stored' ? writeStored(output, place, entry) : writeDeflated(output, place, entry);
+      entries.push(await write);
+    },
     async addBytes(name, bytes) {
-      const { utf8, ...place } = begin(name);
-      const compressed = deflateRawSync(bytes);
-      const sizes = { compressedBytes: compressed.length, sizeBytes: bytes.length };
-      const written = {
-        ...place,
-        ...sizes,
-        method: 'deflate',
-        flags: utf8,
-        crc32: crc32(bytes),
-        wide: false,
-      } as const;
-      await write(encodeLocalHeader(written, { known: true }));
-      await write(compressed);
-      entries.push(written);
+      entries.push(await writeBytes(output, begin(name), bytes));
     },
     async finish() {
-      const offset = position;
-      for (const entry of entries) await write(encodeCentralHeader(entry));
-      await write(encodeEndRecords({ entryCount: entries.length, offset, sizeBytes: position - offset }));
-      return position;
+      const offset = output.position();
+      for (const entry of entries) await output.write(encodeCentralHeader(entry));
+      const sizeBytes = output.position() - offset;
+      await output.write(encodeEndRecords({ entryCount: entries.length, offset, sizeBytes }));
+      return output.position();
     },
   };
+};
+
+type Output = ReturnType<typeof createOutput>;
+
+/** A sink that knows how much went into it. */
+const createOutput = (sink: ArchiveSink) => {
+  let position = 0;
+  return {
+    position: () => position,
+    async write(bytes: Uint8Array): Promise<void> {
+      await sink.write(bytes);
+      position += bytes.length;
+    },
+  };
+};
+
+/** What an entry has before its content is looked at. */
+type Place = Pick<WrittenEntry, 'nameBytes' | 'headerOffset' | 'flags'>;
+
+const writeStored = async (
+  output: Output,
+  place: Place,
+  entry: NewEntry & { method: 'stored' },
+): Promise<WrittenEntry> => {
+  const { method, sizeBytes } = entry;
+  const wide = sizeBytes >= SENTINEL_32;
+  const written = { ...place, method, crc32: entry.crc32, compressedBytes: sizeBytes, sizeBytes, wide };
+  await output.write(encodeLocalHeader(written, { known: true }));
+  const tally = createTally(entry);
+  for await (const chunk of tally.counted) await output.write(chunk);
+  if (tally.crc32() !== entry.crc32) {
+    throw damaged(`the content of ${quoted(entry.name)} has another CRC-32 than was announced`);
+  }
+  return written;
+};
+
+const writeDeflated = async (
+  output: Output,
+  place: Place,
+  entry: NewEntry & { method: 'deflate' },
+): Promise<WrittenEntry> => {
+  const { method, sizeBytes } = entry;
+  const wide = sizeBytes * DEFLATE_OVERHEAD + DEFLATE_OVERHEAD_BYTES >= SENTINEL_32;
+  const flags = place.flags | FLAG.dataDescriptor;
+  const announced = { ...place, method, flags, crc32: 0, compressedBytes: 0, sizeBytes, wide };
+  await output.write(encodeLocalHeader(announced, { known: false }));
+  const dataStart = output.position();
+  const tally = createTally(entry);
+  for await (const chunk of deflate(tally.counted)) await output.write(chunk);
+  const written = { ...announced, crc32: tally.crc32(), compressedBytes: output.position() - dataStart };
+  await output.write(encodeDescriptor(written, { signed: true, wide }));
+  return written;
+};
+
+const writeBytes = async (output: Output, place: Place, bytes: Uint8Array): Promise<WrittenEntry> => {
+  const compressed = deflateRawSync(bytes);
+  const numbers = { crc32: crc32(bytes), compressedBytes: compressed.length, sizeBytes: bytes.length };
+  const written: WrittenEntry = { ...place, ...numbers, method: 'deflate', wide: false };
+  await output.write(encodeLocalHeader(written, { known: true }));
+  await output.write(compressed);
+  return written;
 };
 
 /** Counts and sums up content as it passes; fails when it is not as long as announced. */
