@@ -35,7 +35,7 @@ const signal = new AbortController().signal;
 test('a child is ready when it says so, and is stopped by SIGTERM', async () => {
   const child = await startChild(
     await spec(
-      `process.on('SIGTERM', () => { console.error('bye'); process.exit(0) }); setInterval(() => {}, 1e6); ready('here I am')`,
+      `const timer = setInterval(() => {}, 1e6); process.on('SIGTERM', () => { console.error('bye'); clearInterval(timer) }); ready('here I am')`,
     ),
     { signal },
   );
@@ -47,7 +47,7 @@ test('a child is ready when it says so, and is stopped by SIGTERM', async () => 
 
 test('a child that ends before it is ready is explained by the end of its log', async () => {
   const failing = await spec(
-    `console.error(JSON.stringify({ msg: 'cannot listen', err: { message: 'port in use' } })); process.exit(7)`,
+    `console.error(JSON.stringify({ msg: 'cannot listen', err: { message: 'port in use' } })); process.exitCode = 7`,
   );
   const error = await startChild(failing, { signal }).catch((thrown: unknown) => thrown);
   expect(messageChain(error)).toBe(
@@ -77,7 +77,7 @@ test('an abort while a child starts leaves no process', async () => {
 test('a child has a process group of its own, and a standard input that ends with its parent', async () => {
   // The middle process is killed outright; the child sees the end of its input.
   const child = await spec(
-    `process.stdin.on('end', () => { ready('orphaned'); process.exit(0) }).resume(); console.error(process.pid)`,
+    `process.stdin.on('end', () => ready('orphaned')).resume(); console.error(process.pid)`,
   );
   const launcher = new URL('./child-process.ts', import.meta.url).href;
   const middle = await spec(`
@@ -100,7 +100,7 @@ test('a child has a process group of its own, and a standard input that ends wit
 
 test('a process that should end by itself fails unless it ends well', async () => {
   await runChild(await spec(''), { signal });
-  await expect(runChild(await spec('process.exit(3)'), { signal })).rejects.toThrow('exit code 3');
+  await expect(runChild(await spec('process.exitCode = 3'), { signal })).rejects.toThrow('exit code 3');
 });
 
 test('an exit by a signal is said as that', async () => {

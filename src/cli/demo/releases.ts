@@ -2,17 +2,17 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { chooseDemoFiles, type DemoFiles } from '../../fleet/demo-files.ts';
+import { verifyRelease } from '../../verify/verify-release.ts';
+import { count, formatBytes } from '../output/quantities.ts';
+import { readRootFile } from '../root-file.ts';
+import type { Session } from '../session.ts';
 import {
   artifactMap,
   assembleDemoReleases,
   assembleSuccessor,
   type DemoRelease,
   unshared,
-} from '../../fleet/demo-releases.ts';
-import { verifyRelease } from '../../verify/verify-release.ts';
-import { count, formatBytes } from '../output/quantities.ts';
-import { readRootFile } from '../root-file.ts';
-import type { Session } from '../session.ts';
+} from './demo-releases.ts';
 import type { Narrator } from './narrator.ts';
 
 export type DemoReleases = { readonly first: DemoRelease; readonly second: DemoRelease };

@@ -1,8 +1,8 @@
 /** Who moved the bytes: Nexus, which has the archive, or the sleds among themselves. */
 import { z } from 'zod';
 import { RequestRecord } from '../../api/operator-fleet-api.ts';
-import type { DemoRelease } from '../../fleet/demo-releases.ts';
 import type { Depot } from '../depot-client.ts';
+import type { DemoRelease } from './demo-releases.ts';
 
 const TASK = 'tuf_artifact_replication';
 const Details = z.object({ request_debug_ringbuf: z.array(RequestRecord) });

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openRandomAccessFile } from '../lib/random-access-file.ts';
-import { makeTestRelease } from '../release/test-release.ts';
-import { verifyArchive } from '../verify/verify-archive.ts';
-import { chooseDemoFiles, MIN_RELEASE_BYTES, totalBytes } from './demo-files.ts';
+import { chooseDemoFiles, MIN_RELEASE_BYTES, totalBytes } from '../../fleet/demo-files.ts';
+import { openRandomAccessFile } from '../../lib/random-access-file.ts';
+import { makeTestRelease } from '../../release/test-release.ts';
+import { verifyArchive } from '../../verify/verify-archive.ts';
 import { assembleDemoReleases, assembleSuccessor, unshared } from './demo-releases.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1);
