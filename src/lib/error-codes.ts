@@ -47,6 +47,7 @@ export const errorCodes = {
   SLED_BUSY: { status: 429, retry: 'backoff' },
   COPY_SOURCE: { status: 502, retry: 'refresh' },
   NO_USABLE_DATASET: { status: 503, retry: 'backoff' },
+  DATASET_VERSION: { status: 500, retry: 'never' },
 
   // Nexus: releases and the fleet.
   NO_TRUST_ROOT: { status: 400, retry: 'never' },

@@ -1,0 +1,127 @@
+/**
+ * The deletion pass: unlinks what the config does not list and nobody uses.
+ *
+ *     scan ─▶ for each unwanted hash, under its lock and the shared lock: config and leases asked again ─▶ unlink
+ *
+ * DL1. Config and leases are asked under the same locks as the unlink, so neither can change in between (P2).
+ * DL2. Names that are not hashes are never touched.
+ * DL3. Every deletion is logged, counted and, for a while, listed (S11).
+ */
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
+import type { ArtifactHash } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Dataset } from './dataset.ts';
+import { type Disk, systemErrorIs } from './disk.ts';
+import type { KeyedLock, SharedLock } from './locks.ts';
+import { type Deletion, type InUse, MAX_EVENTS } from './store.ts';
+
+export type Deleter = {
+  /** Returns how many artifacts went. */
+  readonly pass: (reason: string, options: { signal: AbortSignal }) => Promise<number>;
+  readonly total: () => number;
+  readonly recent: () => readonly Deletion[];
+  readonly deferred: () => readonly { readonly sha256: ArtifactHash; readonly reason: string }[];
+};
+
+export type DeleterDependencies = {
+  readonly disk: Disk;
+  readonly datasets: readonly Dataset[];
+  /** Undefined while nothing may be deleted (P5). */
+  readonly config: () => ArtifactConfig | undefined;
+  readonly inUse: InUse;
+  readonly byHash: KeyedLock;
+  readonly unlinks: SharedLock;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+export const createDeleter = (deps: DeleterDependencies): Deleter => {
+  const { disk, datasets, config, byHash, unlinks, clock, log } = deps;
+  const recent: Deletion[] = [];
+  let total = 0;
+  let deferred = new Map<ArtifactHash, string>();
+
+  /** Returns whether a copy went. */
+  const unlinkCopy = async (dataset: Dataset, sha256: ArtifactHash): Promise<boolean> => {
+    if (!dataset.isWritable()) return false;
+    try {
+      const path = dataset.pathOf(sha256);
+      const sizeBytes = await disk.sizeOf(path);
+      await disk.unlink(path);
+      dataset.space.change(-(sizeBytes ?? 0));
+      return true;
+    } catch (error) {
+      if (!systemErrorIs(error, 'ENOENT')) dataset.reportFailure(error, `delete ${sha256}`);
+      return false;
+    }
+  };
+
+  const remove = (sha256: ArtifactHash, holders: readonly Dataset[], cause: string): Promise<boolean> =>
+    byHash(sha256, () =>
+      unlinks.shared(async () => {
+        const current = config();
+        if (current === undefined || current.artifacts.has(sha256)) return false;
+        const use = deps.inUse(sha256);
+        if (use !== undefined) {
+          deferred.set(sha256, use);
+          return false;
+        }
+        const gone = await Promise.all(holders.map(dataset => unlinkCopy(dataset, sha256)));
+        const copies = gone.filter(Boolean).length;
+        if (copies === 0) return false;
+        const { generation } = current;
+        const reason = `generation ${generation} does not list it (${cause})`;
+        log.info({ sha256, generation, reason, copies }, 'artifact deleted');
+        total += 1;
+        recent.push({ sha256, generation, reason, timeMs: clock.nowMs() });
+        if (recent.length > MAX_EVENTS) recent.shift();
+        return true;
+      }),
+    );
+
+  return {
+    async pass(reason, { signal }) {
+      deferred = new Map();
+      const unwanted = await findUnwanted(datasets, config);
+      let removed = 0;
+      for (const [sha256, holders] of unwanted) {
+        signal.throwIfAborted();
+        if (await remove(sha256, holders, reason)) removed += 1;
+      }
+      if (removed > 0) await Promise.all(datasets.map(dataset => syncNames(disk, dataset)));
+      return removed;
+    },
+    total: () => total,
+    recent: () => recent,
+    deferred: () => [...deferred].slice(0, MAX_EVENTS).map(([sha256, reason]) => ({ sha256, reason })),
+  };
+};
+
+const findUnwanted = async (
+  datasets: readonly Dataset[],
+  config: () => ArtifactConfig | undefined,
+): Promise<Map<ArtifactHash, Dataset[]>> => {
+  const holders = new Map<ArtifactHash, Dataset[]>();
+  for (const dataset of datasets) {
+    if (!dataset.isWritable()) continue;
+    try {
+      const { artifacts } = await dataset.scan();
+      const wanted = config()?.artifacts;
+      if (wanted === undefined) return new Map();
+      for (const sha256 of artifacts.keys()) {
+        if (!wanted.has(sha256)) holders.set(sha256, [...(holders.get(sha256) ?? []), dataset]);
+      }
+    } catch (error) {
+      dataset.reportFailure(error, 'read its directory');
+    }
+  }
+  return holders;
+};
+
+const syncNames = async (disk: Disk, dataset: Dataset): Promise<void> => {
+  if (!dataset.isWritable()) return;
+  await disk
+    .syncDirectory(dataset.path)
+    .catch((error: unknown) => dataset.reportFailure(error, 'make deletions durable'));
+};

@@ -1,0 +1,87 @@
+/** What a sled holds, told from its disks each time: nothing here is remembered. */
+import { createHash } from 'node:crypto';
+import { type ArtifactConfig, digestInput } from '../../core/artifact-config.ts';
+import type { ArtifactHash } from '../../core/ids.ts';
+import type { Dataset, DatasetFiles } from './dataset.ts';
+import type { Disk } from './disk.ts';
+import { isArtifactAside, listAside } from './quarantine.ts';
+import { type DatasetHealth, MAX_EVENTS, type QuarantinedFile, type StoreListing } from './store.ts';
+
+type HeldFacts = Pick<
+  StoreListing,
+  'generation' | 'configDigest' | 'artifacts' | 'datasets' | 'datasetHealth' | 'quarantined'
+>;
+
+export const listHeld = async (
+  disk: Disk,
+  datasets: readonly Dataset[],
+  config: ArtifactConfig | undefined,
+  quotaBytes: number,
+): Promise<HeldFacts> => {
+  const artifacts = new Map<ArtifactHash, number>();
+  const datasetHealth: DatasetHealth[] = [];
+  const quarantined: QuarantinedFile[] = [];
+  for (const dataset of datasets) {
+    const files = await lookAt(disk, dataset);
+    for (const [sha256, sizeBytes] of files?.artifacts ?? []) {
+      if (config !== undefined && isHeld(config, sha256, sizeBytes))
+        artifacts.set(sha256, (artifacts.get(sha256) ?? 0) + 1);
+    }
+    quarantined.push(...(files?.quarantined ?? []));
+    datasetHealth.push(await healthOf(dataset, files?.unknown ?? [], quotaBytes));
+  }
+  return {
+    generation: config?.generation,
+    configDigest: config && createHash('sha256').update(digestInput(config.artifacts.keys())).digest('hex'),
+    artifacts,
+    datasets: datasetHealth.filter(({ state }) => state === 'ok').length,
+    datasetHealth,
+    quarantined: quarantined.slice(-MAX_EVENTS),
+  };
+};
+
+/** A copy of another length than the config tells is rotten, and not held (P10, B11). */
+const isHeld = (config: ArtifactConfig, sha256: ArtifactHash, sizeBytes: number): boolean =>
+  config.artifacts.has(sha256) && (config.artifacts.get(sha256) ?? sizeBytes) === sizeBytes;
+
+const lookAt = async (
+  disk: Disk,
+  dataset: Dataset,
+): Promise<(DatasetFiles & { quarantined: QuarantinedFile[] }) | undefined> => {
+  if (!dataset.isReadable()) return undefined;
+  try {
+    const files = await dataset.scan();
+    const aside = (await listAside(disk, dataset.path)).filter(isArtifactAside);
+    const quarantined = aside.map(({ name, reason, timeMs }) => ({
+      sha256: name,
+      datasetId: dataset.id()!,
+      reason,
+      timeMs,
+    }));
+    // A dataset that failed during the look is not believed: what it showed may not be durable.
+    return dataset.isReadable() ? { ...files, quarantined } : undefined;
+  } catch (error) {
+    dataset.reportFailure(error, 'read its directory');
+    return undefined;
+  }
+};
+
+const healthOf = async (
+  dataset: Dataset,
+  unknown: readonly string[],
+  quotaBytes: number,
+): Promise<DatasetHealth> => {
+  const space = dataset.isReadable() ? await dataset.space.look(1).catch(() => undefined) : undefined;
+  const condition = dataset.condition();
+  const isFull = condition.kind === 'ok' && space?.refusal !== undefined;
+  return {
+    id: dataset.id(),
+    path: dataset.path,
+    state: isFull ? 'full' : condition.kind,
+    message: condition.kind === 'ok' ? space?.refusal?.message : condition.message,
+    usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
+    quotaBytes,
+    freeBytes: space?.freeBytes,
+    unknownFiles: unknown.slice(0, MAX_EVENTS),
+  };
+};
