@@ -28,7 +28,7 @@ import { createOperatorUpdateApi } from './operator-update-api.ts';
 import { createRequestLog } from './request-log.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
-import { createLocalRepos } from './staging/local-repos.ts';
+import { createLocalRepos, type LocalRepos } from './staging/local-repos.ts';
 import { createStagingSpace } from './staging/space.ts';
 import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
@@ -80,13 +80,15 @@ export const startServices = async (
 
   const notices: HealthReason[] = [];
   const trigger = createReplicationTrigger(deps.log, notices);
-  const { staging, uploads, adopted } = await startStaging(
+  const { localRepos, uploads, adopted } = await startStaging(
     deps,
     datastore,
     trigger.activate,
     patiently,
     signal,
   );
+  stack.use(localRepos);
+  const staging: Staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
   notices.push(...adopted);
 
   const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
@@ -173,7 +175,7 @@ const startStaging = async (
   activateReplication: () => void,
   patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
   signal: AbortSignal,
-): Promise<{ staging: Staging; uploads: Uploads; adopted: readonly HealthReason[] }> => {
+): Promise<{ localRepos: LocalRepos; uploads: Uploads; adopted: readonly HealthReason[] }> => {
   const { config, directory, verifyRelease, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
@@ -194,8 +196,7 @@ const startStaging = async (
     adoptStaging({ directory, datastore, recordAgain, log }, { signal }),
   );
   for (const archive of adopted) localRepos.hold(archive);
-  const staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
-  return { staging, uploads, adopted: notices };
+  return { localRepos, uploads, adopted: notices };
 };
 
 const replicationPolicy = ({ replication }: NexusConfig) => ({

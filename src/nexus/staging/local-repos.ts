@@ -18,6 +18,8 @@ import type { LocalRepo, OpenedArtifact, Staging } from './staging.ts';
 
 export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
   readonly hold: (archive: StagedArchive) => void;
+  /** Closes the archives; readers keep theirs open until they are done. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
 type Deps = {
@@ -67,6 +69,10 @@ export const createLocalRepos = ({ directory, datastore, log }: Deps): LocalRepo
       await directory.remove(uploadId);
       log.info(nameOf(repo.archive), 'local repo dropped');
       return { kind: 'dropped' };
+    },
+
+    async [Symbol.asyncDispose]() {
+      await Promise.all(repos.values().map(({ file }) => file.retire()));
     },
   };
 };

@@ -1,0 +1,76 @@
+/** Dropping a local repo: what the database agrees to, and nothing else (P1). */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { asGeneration, type UploadId } from '../../core/ids.ts';
+import type { TestRelease } from '../../release/test-release.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+
+const wait = { signal: new AbortController().signal };
+
+let world: TestWorld;
+let nexus: TestNexus;
+let release: TestRelease;
+let uploadId: UploadId;
+beforeEach(async () => {
+  world = await createTestWorld();
+  nexus = await world.startNexus();
+  release = await world.release();
+  await nexus.trust(release);
+  await nexus.upload(release);
+  uploadId = nexus.services.staging.held()[0]!.uploadId;
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+const drop = (generation: number) =>
+  nexus.services.staging.drop(uploadId, { plannedGeneration: asGeneration(generation), ...wait });
+const rows = () => world.database.query('SELECT upload_id FROM local_repo');
+const sidecar = async () =>
+  JSON.parse(await readFile(join(nexus.stagingDirectory, `${uploadId}.json`), 'utf8'));
+
+test('P1: at the planned generation the row goes, then the file; a reader keeps what it opened', async () => {
+  const [artifact] = release.artifacts;
+  await using opened = await nexus.services.staging.openArtifact(uploadId, artifact!.sha256);
+  expect(await drop(2)).toEqual({ kind: 'dropped' });
+  expect(await rows()).toEqual([]);
+  expect(await nexus.staged()).toEqual([]);
+  expect(nexus.services.staging.held()).toEqual([]);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of opened.chunks(wait)) chunks.push(Uint8Array.from(chunk));
+  expect(Buffer.concat(chunks).equals(artifact!.bytes)).toBe(true);
+  await expect(nexus.services.staging.openArtifact(uploadId, artifact!.sha256)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+  expect(await drop(2)).toEqual({ kind: 'dropped' });
+});
+
+test('P1: at another generation than the planned one the archive is kept, with the reason, and unmarked', async () => {
+  expect(await drop(1)).toEqual({ kind: 'kept', reason: expect.stringMatching(/generation/) });
+  expect(await rows()).toHaveLength(1);
+  expect(nexus.services.staging.held()).toHaveLength(1);
+  expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
+});
+
+test('P1: the archive of a deleted release can go at any generation', async () => {
+  await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
+  expect(await drop(2)).toEqual({ kind: 'dropped' });
+  expect(await nexus.staged()).toEqual([]);
+});
+
+test('P1: of two uploads of one archive each is dropped by itself', async () => {
+  await nexus.upload(release);
+  expect(await drop(2)).toEqual({ kind: 'dropped' });
+  expect(nexus.services.staging.held()).toHaveLength(1);
+  expect(await nexus.staged()).toHaveLength(2);
+  expect(await rows()).toHaveLength(1);
+});
+
+test('P4: a drop that the database does not answer keeps the archive, and can be repeated', async () => {
+  const aborted = AbortSignal.abort(new Error('stopped'));
+  const options = { plannedGeneration: asGeneration(2), signal: aborted };
+  await expect(nexus.services.staging.drop(uploadId, options)).rejects.toThrow('stopped');
+  expect(nexus.services.staging.held()).toHaveLength(1);
+  expect(await nexus.staged()).toHaveLength(2);
+  expect(await sidecar()).toMatchObject({ dropping: true });
+  expect(await drop(2)).toEqual({ kind: 'dropped' });
+});
