@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { expect, onTestFinished, test } from 'vitest';
-import { fleetPaths, fleetSizeOf } from './data-directory.ts';
+import { fleetPaths, fleetSizeOf, removeFleet } from './data-directory.ts';
 import { makeDemoDirectory } from './demo-directory.ts';
 import { minSledReplication } from './fleet-size.ts';
 import { freeAddress, readPorts, writePorts } from './ports.ts';
@@ -27,6 +27,16 @@ test('a data directory remembers how large its fleet was', async () => {
   for (const name of ['nexus-1', 'sled-1', 'sled-2', 'sled-10', 'logs', 'sled-x'])
     await mkdir(join(root, name));
   expect(await fleetSizeOf(root)).toEqual({ nexuses: 1, sleds: 10 });
+});
+
+test('a removed fleet takes its database along, also where that lies elsewhere', async () => {
+  const [root, elsewhere] = [await temporaryDirectory(), await temporaryDirectory()];
+  const { postgres } = fleetPaths(join(root, 'fleet'));
+  await mkdir(postgres, { recursive: true });
+  await mkdir(join(elsewhere, 'database-1', 'data'), { recursive: true });
+  await symlink(join(elsewhere, 'database-1', 'data'), join(postgres, 'data'));
+  await removeFleet(join(root, 'fleet'));
+  expect([...(await readdir(root)), ...(await readdir(elsewhere))]).toEqual([]);
 });
 
 test('ports of the last time are taken again where they are free', async () => {

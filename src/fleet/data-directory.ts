@@ -12,8 +12,8 @@
  *       sled-1/ …          sled-agent.toml, m2-a/ and m2-b/ (its two datasets)
  *       logs/              nexus-1.log, sled-1.log, …
  */
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, realpath, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 export type NexusPaths = {
   readonly name: string;
@@ -88,4 +88,18 @@ export const fleetSizeOf = async (root: string): Promise<{ nexuses: number; sled
   const highest = (prefix: string) =>
     Math.max(0, ...names.map(name => Number(new RegExp(`^${prefix}-(\\d{1,4})$`).exec(name)?.[1] ?? 0)));
   return { nexuses: highest('nexus'), sleds: highest('sled') };
+};
+
+/**
+ * Removes a stopped fleet. Where PostgreSQL needs an account of its own its database lies where that account can
+ * reach it, behind a link, and goes too.
+ */
+export const removeFleet = async (root: string): Promise<void> => {
+  const { postgres } = fleetPaths(root);
+  const own = await realpath(postgres).catch(() => undefined);
+  const database = await realpath(join(postgres, 'data')).catch(() => undefined);
+  if (own !== undefined && database !== undefined && dirname(database) !== own) {
+    await rm(dirname(database), { recursive: true, force: true });
+  }
+  await rm(root, { recursive: true, force: true });
 };

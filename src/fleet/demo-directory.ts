@@ -3,12 +3,18 @@ import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DepotError } from '../lib/errors.ts';
+import { removeFleet } from './data-directory.ts';
 
 const PREFIX = 'tuf-depot-demo-';
 /** For the database and the sleds' own reserve of free space. */
 const RESERVE_BYTES = 2 * 1024 ** 3;
 
-export type DemoDirectory = AsyncDisposable & { readonly path: string };
+export type DemoDirectory = AsyncDisposable & {
+  /** For the releases. */
+  readonly path: string;
+  /** For the fleet. */
+  readonly fleet: string;
+};
 
 /**
  * In the system's temporary directory, or in `fallback` where that has no room.
@@ -21,7 +27,15 @@ export const makeDemoDirectory = async (neededBytes: number, fallback: string): 
     const { bavail, bsize } = await statfs(parent);
     if (bavail * bsize >= neededBytes + RESERVE_BYTES) {
       const path = await mkdtemp(join(parent, PREFIX));
-      return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+      const fleet = join(path, 'fleet');
+      return {
+        path,
+        fleet,
+        async [Symbol.asyncDispose]() {
+          await removeFleet(fleet);
+          await rm(path, { recursive: true, force: true });
+        },
+      };
     }
     looked.push(`${parent} has ${bavail * bsize}`);
   }

@@ -8,7 +8,7 @@
  * DM2. However it ends, it leaves no process and no file behind.
  */
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { SystemVersion } from '../../core/ids.ts';
 import { makeDemoDirectory } from '../../fleet/demo-directory.ts';
 import { hashesOnDisk } from '../../fleet/disk-audit.ts';
@@ -67,7 +67,7 @@ export const runDemo = async (
   await using stack = new AsyncDisposableStack();
   const fleet = stack.use(
     await narrator.step('start', `Start a fleet: PostgreSQL, ${fleetText(options)}`, () =>
-      startDemoFleet(outer, narrator, join(directory.path, 'fleet'), options),
+      startDemoFleet(outer, narrator, directory.fleet, options),
     ),
   );
   // A process that ends by itself ends the demo, with its log, instead of a wait for what will not come.
