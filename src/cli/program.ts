@@ -1,4 +1,5 @@
 /** The tree of commands. What each does is in its own file. */
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addArtifactList } from './commands/artifact-list.ts';
 import { addArtifactShow } from './commands/artifact-show.ts';
@@ -64,12 +65,19 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   ['db', 'the database of Nexus', [addDbMigrate]],
 ];
 
+/** The same distance from src/ and from dist/. */
+const packageVersion = (): string => {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+};
+
 /** Throws CommanderError instead of ending the process. */
 export const createProgram = (session: Session): Command => {
   const program = new Command('tuf-depot')
     .description(
       'Brings every artifact of a signed TUF release to every machine of a fleet, verified, and keeps it there.',
     )
+    .version(packageVersion(), '--version', 'print the version')
     .addHelpText('after', EXIT_CODE_HELP)
     .exitOverride()
     .showSuggestionAfterError()
