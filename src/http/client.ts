@@ -20,6 +20,9 @@ import { startUpload, type UploadBody } from './upload-body.ts';
 /** The list of a sled with 100,000 artifacts is 8 MiB; the largest page of an operator's list is smaller. */
 export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
+/** Further calls wait for one of these: callers bound their concurrency themselves, this is the backstop. */
+const MAX_CONNECTIONS_PER_PEER = 64;
+
 export type ClientTimeouts = {
   readonly connectTimeoutMs: number;
   /** From the end of the request to the end of the answer. */
@@ -86,7 +89,12 @@ export const createDispatcher = (
   timeouts: Pick<ClientTimeouts, 'connectTimeoutMs'> = DEFAULT_CLIENT_TIMEOUTS,
 ): Dispatcher =>
   // The deadlines of this file replace undici's own, which do not tell this side's delay from the peer's.
-  new Agent({ connect: { timeout: timeouts.connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0 });
+  new Agent({
+    connect: { timeout: timeouts.connectTimeoutMs },
+    connections: MAX_CONNECTIONS_PER_PEER,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
 
 export const createApiClient = <A extends Api>(api: A, options: ClientOptions): ApiClient<A> => {
   const timeouts = { ...DEFAULT_CLIENT_TIMEOUTS, ...options.timeouts };

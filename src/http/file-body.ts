@@ -10,6 +10,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DepotError } from '../lib/errors.ts';
+import { endResponse } from './answers.ts';
 import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 
 /** What a handler of a `stream` response answers with. It is disposed when the answer is over. */
@@ -40,8 +41,8 @@ export const sendFile = async (
     'cache-control': 'public, max-age=31536000, immutable',
   };
   if (listsEtag(request.headers['if-none-match'], etag)) {
-    response.writeHead(304, identity).end();
-    return;
+    response.writeHead(304, identity);
+    return endResponse(request, response);
   }
   const ifRange = request.headers['if-range'];
   const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
@@ -64,10 +65,7 @@ export const sendFile = async (
     'content-length': last - first + 1,
   });
   if (request.method !== 'HEAD') await pump(file, response, { first, last }, { progress, signal });
-  await new Promise<void>(resolve => {
-    response.once('close', resolve);
-    response.end(resolve);
-  });
+  await endResponse(request, response);
 };
 
 const pump = async (

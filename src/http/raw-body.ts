@@ -73,7 +73,9 @@ async function* readChunks(
     if (!ended && !request.complete) fail(incomplete(received, contentLength));
     wake?.();
   };
-  const onAbort = (): void => fail(signal.reason);
+  // Of a client that went away the signal may tell first, but says less.
+  const onAbort = (): void =>
+    fail(request.socket.destroyed ? incomplete(received, contentLength) : signal.reason);
 
   using watch = watchProgress(limits.progress, () =>
     fail(

@@ -17,6 +17,7 @@ import { sledAgentApi } from '../api/sled-agent-api.ts';
 import type { Rng } from '../core/rng.ts';
 import { createApiClient, createDispatcher } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
+import { formatAddress } from '../http/listen.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { serveApi } from '../http/server.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -84,7 +85,8 @@ export const startSledAgent = async (
       log: log.child({ component: 'agent' }),
     }),
   );
-  const addresses = { agent: agent.address, depotPort: depot.port };
+  const host = config.advertiseHost ?? agent.host;
+  const addresses = { agent: formatAddress({ host, port: agent.port }), depotPort: depot.port };
   started.use(await startUpkeep(config, { store, addresses, clock, rng, log }));
   const owned = started.move();
   return {

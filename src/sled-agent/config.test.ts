@@ -34,7 +34,7 @@ test('a file that says little is enough; relative paths are relative to it', asy
 
 test('IPv6 addresses are written in brackets', async () => {
   const { config } = await read(
-    `${MINIMAL.replace('127.0.0.1:12221', '[fd00::1]:12221')}listen = "[::1]:0"\n`,
+    `${MINIMAL.replace('127.0.0.1:12221', '[fd00::1]:12221')}listen = "[::1]:0"\ndepot_listen = "[::1]:0"\n`,
   );
   expect(config).toMatchObject({ nexusUrls: ['http://[fd00::1]:12221'], listen: { host: '::1', port: 0 } });
 });
@@ -59,6 +59,16 @@ test.each([
   ],
   ['a port too high', MINIMAL.replace('12221', '99999'), /nexus\.0: .*99999/],
   ['an IPv6 address without brackets', `${MINIMAL}listen = "::1:80"`, /listen: "::1:80" is not an address/],
+  [
+    'listening everywhere under no name',
+    `${MINIMAL}listen = "0.0.0.0:1"\ndepot_listen = "0.0.0.0:2"`,
+    /advertise_host: /,
+  ],
+  [
+    'two hosts under no name',
+    `${MINIMAL}listen = "127.0.0.2:1"`,
+    /advertise_host: .*127\.0\.0\.2.*127\.0\.0\.1/,
+  ],
   ['a sled id that is none', `${MINIMAL}sled_id = "x"`, /sled_id: /],
 ])('%s is an error that names the file and the key', async (_, text, message) => {
   await expect(read(text)).rejects.toMatchObject({

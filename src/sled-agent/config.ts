@@ -30,6 +30,8 @@ export const SledAgentFile = z.strictObject({
   listen: z.string().default(`127.0.0.1:${SLED_AGENT_PORT}`),
   /** The Repo Depot, for other sleds. */
   depot_listen: z.string().default(`127.0.0.1:${REPO_DEPOT_PORT}`),
+  /** The host under which others reach both servers; needed where they listen on every address. */
+  advertise_host: z.string().min(1).max(253).optional(),
   /** The loopback rule does not apply: the network itself is trusted. */
   insecure_listen: z.boolean().default(false),
   /** Internal addresses of Nexus instances, tried in turn. */
@@ -68,6 +70,8 @@ export type SledAgentConfig = {
   readonly baseboard: { readonly serial: string; readonly part: string; readonly revision: number };
   readonly listen: ListenAddress;
   readonly depotListen: ListenAddress;
+  /** Absent: the one listened on. */
+  readonly advertiseHost: string | undefined;
   readonly insecureListen: boolean;
   /** Base URLs. */
   readonly nexusUrls: readonly string[];
@@ -88,6 +92,8 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
   const { serial, part, revision, limits, intervals } = file;
   const absolute = (relative: string): string => resolve(dirname(path), relative);
   const address = (key: string, text: string): ListenAddress => parseAddress(text, `${path}: ${key}`);
+  const [listen, depotListen] = [address('listen', file.listen), address('depot_listen', file.depot_listen)];
+  requireReachable(path, file.advertise_host, listen, depotListen);
   const directories = file.datasets.map(absolute);
   const twice = directories.find((directory, at) => directories.indexOf(directory) !== at);
   if (twice !== undefined)
@@ -98,8 +104,9 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
   return {
     sledId: file.sled_id ?? derivedSledId(part, serial),
     baseboard: { serial, part, revision },
-    listen: address('listen', file.listen),
-    depotListen: address('depot_listen', file.depot_listen),
+    listen,
+    depotListen,
+    advertiseHost: file.advertise_host,
     insecureListen: file.insecure_listen,
     nexusUrls: file.nexus.map((text, at) => `http://${formatAddress(address(`nexus.${at}`, text))}`),
     store: {
@@ -115,6 +122,22 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     logLevel: file.log_level,
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
   };
+};
+
+/** Nexus is told one host for both servers, so it has to be one that leads to both. */
+const requireReachable = (
+  path: string,
+  advertised: string | undefined,
+  listen: ListenAddress,
+  depotListen: ListenAddress,
+): void => {
+  if (advertised !== undefined) return;
+  const isEvery = ({ host }: ListenAddress): boolean => host === '0.0.0.0' || host === '::';
+  if (listen.host === depotListen.host && !isEvery(listen)) return;
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${path}: advertise_host: needed, since listen (${listen.host}) and depot_listen (${depotListen.host}) do not name one host that others can reach`,
+  );
 };
 
 /** A UUID of version 8 (RFC 9562, 5.8: made by a rule of one's own) from what is printed on the machine. */
