@@ -4,9 +4,12 @@ import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Page, Paged } from './datastore.ts';
 
-/** Rows that one statement answers or inserts at most: bounds memory here and work there. */
-export const READ_BATCH_ROWS = 5_000;
-export const INSERT_BATCH_ROWS = 1_000;
+/**
+ * Rows that one statement answers or inserts at most: bounds memory here, work there, and how long building and
+ * parsing one keeps the event loop.
+ */
+export const READ_BATCH_ROWS = 1_000;
+export const INSERT_BATCH_ROWS = 500;
 
 /** How many rows to ask for: one more than the page holds tells whether there is another page. */
 export const rowsFor = (page: Page): number => pageLimit(page) + 1;
@@ -37,4 +40,25 @@ export const batchesOf = <T>(items: readonly T[], size: number): T[][] => {
   const batches: T[][] = [];
   for (let start = 0; start < items.length; start += size) batches.push(items.slice(start, start + size));
   return batches;
+};
+
+/** All rows of a query, batch by batch, by its key: an answer is never larger than a batch, whatever the table holds. */
+export async function* readInBatches<Row, Key>(
+  read: (after: Key | undefined, limit: number) => Promise<Row[]>,
+  keyOf: (row: Row) => Key,
+): AsyncGenerator<Row, void, undefined> {
+  let after: Key | undefined;
+  for (;;) {
+    const rows = await read(after, READ_BATCH_ROWS);
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < READ_BATCH_ROWS) return;
+    after = keyOf(last);
+  }
+}
+
+export const collect = async <T>(rows: AsyncIterable<T>): Promise<T[]> => {
+  const all: T[] = [];
+  for await (const row of rows) all.push(row);
+  return all;
 };

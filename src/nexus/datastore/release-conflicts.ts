@@ -47,7 +47,9 @@ const requireSameRelease = async (db: Database, release: NewRelease, recorded: R
   const { description } = release;
   const subject = `release ${description.systemVersion}`;
   const uploaded = new Set(description.artifacts.map(artifactKey));
-  const known = new Set((await readAllRepoArtifacts(db, recorded.id)).map(artifactKey));
+  const known = new Set(
+    (await readAllRepoArtifacts(db, recorded.id)).map(({ artifact }) => artifactKey(artifact)),
+  );
   const [added, missing] = [uploaded.difference(known), known.difference(uploaded)];
   if (added.size + missing.size > 0) {
     throw releaseConflict(

@@ -1,6 +1,6 @@
 /** Writes the rows of a new release, in batches. What other releases have written already is left as it is. */
 import { createHash } from 'node:crypto';
-import { ArtifactId } from '../../core/ids.ts';
+import { ArtifactId, type RepoId } from '../../core/ids.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
 import type { Database } from './attempt.ts';
 import type { NewRelease, RepoRecord } from './datastore.ts';
@@ -45,58 +45,58 @@ export const insertReleaseRows = async (db: Database, release: NewRelease): Prom
     })
     .returningAll()
     .executeTakeFirstOrThrow();
-  await inBatches(Object.entries(description.metadata), rows =>
-    db
+  for (const batch of batchesOf(Object.entries(description.metadata), INSERT_BATCH_ROWS)) {
+    await db
       .insertInto('tuf_repo_metadata')
-      .values(rows.map(([key, value]) => ({ tuf_repo_id: repoId, key, value })))
-      .execute(),
-  );
-  await insertArtifacts(db, artifacts);
-  await inBatches([...artifacts.entries()], rows =>
-    db
-      .insertInto('tuf_repo_artifact')
-      .values(
-        rows.map(([position, artifact]) => ({
-          tuf_repo_id: repoId,
-          position,
-          tuf_artifact_id: artifactId(artifact),
-          target_name: artifact.targetName,
-        })),
-      )
-      .execute(),
-  );
+      .values(batch.map(([key, value]) => ({ tuf_repo_id: repoId, key, value })))
+      .execute();
+  }
+  const listed = artifacts.map((artifact, position) => ({ artifact, position }));
+  for (const batch of batchesOf(listed, INSERT_BATCH_ROWS)) await insertListed(db, repoId, batch);
   return toRepoRecord(repo);
 };
 
-const insertArtifacts = async (db: Database, artifacts: readonly ReleaseArtifact[]): Promise<void> => {
-  const files = new Map(artifacts.map(artifact => [artifact.sha256, artifact]));
-  const roles = new Map(artifacts.map(artifact => [artifactId(artifact), artifact]));
-  await inBatches([...files.values()], rows =>
-    db
-      .insertInto('tuf_artifact_file')
-      .values(rows.map(({ sha256, sizeBytes, version }) => ({ sha256, size_bytes: sizeBytes, version })))
-      .onConflict(conflict => conflict.column('sha256').doNothing())
-      .execute(),
+type Listed = { readonly artifact: ReleaseArtifact; readonly position: number };
+
+/** Files before the artifacts that refer to them, artifacts before their tags and before what lists them. */
+const insertListed = async (db: Database, repoId: RepoId, listed: readonly Listed[]): Promise<void> => {
+  const withIds = listed.map(({ artifact, position }) => ({ artifact, position, id: artifactId(artifact) }));
+  const files = new Map(
+    listed.map(({ artifact: { sha256, sizeBytes, version } }) => [
+      sha256,
+      { sha256, size_bytes: sizeBytes, version },
+    ]),
   );
-  await inBatches([...roles], rows =>
-    db
-      .insertInto('tuf_artifact')
-      .values(rows.map(([id, { sha256 }]) => ({ id, sha256 })))
-      .onConflict(conflict => conflict.column('id').doNothing())
-      .execute(),
-  );
+  await db
+    .insertInto('tuf_artifact_file')
+    .values([...files.values()])
+    .onConflict(conflict => conflict.column('sha256').doNothing())
+    .execute();
+  const roles = new Map(withIds.map(({ id, artifact }) => [id, artifact]));
+  await db
+    .insertInto('tuf_artifact')
+    .values([...roles].map(([id, { sha256 }]) => ({ id, sha256 })))
+    .onConflict(conflict => conflict.column('id').doNothing())
+    .execute();
   const tags = [...roles].flatMap(([id, artifact]) =>
     Object.entries(artifact.tags).map(([key, value]) => ({ tuf_artifact_id: id, key, value })),
   );
-  await inBatches(tags, rows =>
-    db
+  for (const batch of batchesOf(tags, INSERT_BATCH_ROWS)) {
+    await db
       .insertInto('tuf_artifact_tag')
-      .values(rows)
+      .values(batch)
       .onConflict(conflict => conflict.columns(['tuf_artifact_id', 'key']).doNothing())
-      .execute(),
-  );
-};
-
-const inBatches = async <T>(items: readonly T[], insert: (rows: T[]) => Promise<unknown>): Promise<void> => {
-  for (const batch of batchesOf(items, INSERT_BATCH_ROWS)) await insert(batch);
+      .execute();
+  }
+  await db
+    .insertInto('tuf_repo_artifact')
+    .values(
+      withIds.map(({ id, artifact, position }) => ({
+        tuf_repo_id: repoId,
+        position,
+        tuf_artifact_id: id,
+        target_name: artifact.targetName,
+      })),
+    )
+    .execute();
 };

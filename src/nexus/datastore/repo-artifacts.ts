@@ -2,7 +2,7 @@
 import type { ArtifactId, RepoId } from '../../core/ids.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
 import type { Database } from './attempt.ts';
-import { batchesOf, READ_BATCH_ROWS } from './paging.ts';
+import { batchesOf, collect, READ_BATCH_ROWS, readInBatches } from './paging.ts';
 
 export type ListedArtifact = { readonly position: number; readonly artifact: ReleaseArtifact };
 
@@ -39,17 +39,13 @@ export const readRepoArtifacts = async (
   }));
 };
 
-export const readAllRepoArtifacts = async (db: Database, repoId: RepoId): Promise<ReleaseArtifact[]> => {
-  const all: ReleaseArtifact[] = [];
-  let after = -1;
-  for (;;) {
-    const batch = await readRepoArtifacts(db, repoId, { after, limit: READ_BATCH_ROWS });
-    all.push(...batch.map(({ artifact }) => artifact));
-    const last = batch.at(-1);
-    if (last === undefined || batch.length < READ_BATCH_ROWS) return all;
-    after = last.position;
-  }
-};
+export const readAllRepoArtifacts = (db: Database, repoId: RepoId): Promise<ListedArtifact[]> =>
+  collect(
+    readInBatches(
+      (after: number | undefined, limit) => readRepoArtifacts(db, repoId, { after: after ?? -1, limit }),
+      ({ position }) => position,
+    ),
+  );
 
 export const readTags = async (
   db: Database,

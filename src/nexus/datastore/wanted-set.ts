@@ -8,14 +8,13 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
 import { MAX_CONFIG_ARTIFACTS } from '../../api/sled-agent-api.ts';
 import { digestInput } from '../../core/artifact-config.ts';
 import { type ArtifactHash, asGeneration, type Generation, type RepoId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Database } from './attempt.ts';
 import type { WantedSet } from './datastore.ts';
-import { READ_BATCH_ROWS } from './paging.ts';
+import { readInBatches } from './paging.ts';
 
 export const wantedSetDigest = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
@@ -49,50 +48,54 @@ export const readWantedSet = async (db: Database): Promise<WantedSet> => {
 export const readPresentReleases = async (
   db: Database,
 ): Promise<Pick<WantedSet, 'artifacts' | 'releases'>> => {
-  const present = await db
-    .selectFrom('tuf_repo')
-    .select(['id', 'system_version', 'time_created'])
-    .where('time_pruned', 'is', null)
-    .orderBy('version_order')
-    .execute();
-  const hashesOf = new Map<RepoId, Set<ArtifactHash>>(present.map(({ id }) => [id, new Set()]));
   const artifacts = new Map<ArtifactHash, number>();
-  for await (const row of presentArtifacts(db)) {
-    hashesOf.get(row.tuf_repo_id)?.add(row.sha256);
-    artifacts.set(row.sha256, row.size_bytes);
+  const releases: WantedSet['releases'][number][] = [];
+  for await (const { id, system_version, time_created } of presentReleases(db)) {
+    const hashes = new Set<ArtifactHash>();
+    for await (const { sha256, size_bytes } of listedFiles(db, id)) {
+      hashes.add(sha256);
+      artifacts.set(sha256, size_bytes);
+    }
+    releases.push({
+      repoId: id,
+      systemVersion: system_version,
+      timeCreatedMs: time_created,
+      artifacts: hashes,
+    });
   }
-  const releases = present.map(({ id, system_version, time_created }) => ({
-    repoId: id,
-    systemVersion: system_version,
-    timeCreatedMs: time_created,
-    artifacts: hashesOf.get(id) ?? new Set<ArtifactHash>(),
-  }));
   return { artifacts, releases };
 };
 
-const BEFORE_ALL = { tuf_repo_id: '00000000-0000-0000-0000-000000000000', position: -1 };
+const presentReleases = (db: Database) =>
+  readInBatches(
+    (after: Buffer | undefined, limit) =>
+      db
+        .selectFrom('tuf_repo')
+        .select(['id', 'system_version', 'time_created', 'version_order'])
+        .where('time_pruned', 'is', null)
+        .$if(after !== undefined, query => query.where('version_order', '>', after!))
+        .orderBy('version_order')
+        .limit(limit)
+        .execute(),
+    row => row.version_order,
+  );
 
-async function* presentArtifacts(db: Database) {
-  let after: { tuf_repo_id: string; position: number } = BEFORE_ALL;
-  for (;;) {
-    const rows = await db
-      .selectFrom('tuf_repo_artifact as listed')
-      .innerJoin('tuf_repo as repo', 'repo.id', 'listed.tuf_repo_id')
-      .innerJoin('tuf_artifact as artifact', 'artifact.id', 'listed.tuf_artifact_id')
-      .innerJoin('tuf_artifact_file as file', 'file.sha256', 'artifact.sha256')
-      .select(['listed.tuf_repo_id', 'listed.position', 'artifact.sha256', 'file.size_bytes'])
-      .where('repo.time_pruned', 'is', null)
-      .where(sql<boolean>`(listed.tuf_repo_id, listed.position) > (${after.tuf_repo_id}, ${after.position})`)
-      .orderBy('listed.tuf_repo_id')
-      .orderBy('listed.position')
-      .limit(READ_BATCH_ROWS)
-      .execute();
-    yield* rows;
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < READ_BATCH_ROWS) return;
-    after = last;
-  }
-}
+/** Release by release, so that each batch is a range of one primary key. */
+const listedFiles = (db: Database, repoId: RepoId) =>
+  readInBatches(
+    (after: number | undefined, limit) =>
+      db
+        .selectFrom('tuf_repo_artifact as listed')
+        .innerJoin('tuf_artifact as artifact', 'artifact.id', 'listed.tuf_artifact_id')
+        .innerJoin('tuf_artifact_file as file', 'file.sha256', 'artifact.sha256')
+        .select(['listed.position', 'artifact.sha256', 'file.size_bytes'])
+        .where('listed.tuf_repo_id', '=', repoId)
+        .where('listed.position', '>', after ?? -1)
+        .orderBy('listed.position')
+        .limit(limit)
+        .execute(),
+    row => row.position,
+  );
 
 /**
  * W2, for a transaction that holds {@link lockGeneration} and read `before` in it.

@@ -1,4 +1,8 @@
+import { sql } from 'kysely';
+import type { ArtifactHash } from '../../../core/ids.ts';
+import type { Database } from '../attempt.ts';
 import type { Datastore } from '../datastore.ts';
+import { collect, readInBatches } from '../paging.ts';
 import { toRepoRecord } from '../records.ts';
 import { readTags } from '../repo-artifacts.ts';
 import type { Transactions } from '../transactions.ts';
@@ -9,17 +13,7 @@ export const artifactRoles =
     transactions.read(
       'artifact_roles',
       async db => {
-        const rows = await db
-          .selectFrom('tuf_artifact as artifact')
-          .innerJoin('tuf_artifact_file as file', 'file.sha256', 'artifact.sha256')
-          .innerJoin('tuf_repo_artifact as listed', 'listed.tuf_artifact_id', 'artifact.id')
-          .innerJoin('tuf_repo as repo', 'repo.id', 'listed.tuf_repo_id')
-          .selectAll('repo')
-          .select(['artifact.id as artifact_id', 'listed.target_name', 'file.size_bytes', 'file.version'])
-          .where('artifact.sha256', '=', sha256)
-          .orderBy('repo.version_order')
-          .orderBy('listed.position')
-          .execute();
+        const rows = await collect(readRoles(db, sha256));
         const tags = await readTags(
           db,
           rows.map(row => row.artifact_id),
@@ -37,3 +31,27 @@ export const artifactRoles =
       },
       wait,
     );
+
+const readRoles = (db: Database, sha256: ArtifactHash) =>
+  readInBatches(
+    (after: { version_order: Buffer; position: number } | undefined, limit) =>
+      db
+        .selectFrom('tuf_artifact as artifact')
+        .innerJoin('tuf_artifact_file as file', 'file.sha256', 'artifact.sha256')
+        .innerJoin('tuf_repo_artifact as listed', 'listed.tuf_artifact_id', 'artifact.id')
+        .innerJoin('tuf_repo as repo', 'repo.id', 'listed.tuf_repo_id')
+        .selectAll('repo')
+        .select(['artifact.id as artifact_id', 'listed.position', 'listed.target_name'])
+        .select(['file.size_bytes', 'file.version'])
+        .where('artifact.sha256', '=', sha256)
+        .$if(after !== undefined, query =>
+          query.where(
+            sql<boolean>`(repo.version_order, listed.position) > (${after!.version_order}, ${after!.position})`,
+          ),
+        )
+        .orderBy('repo.version_order')
+        .orderBy('listed.position')
+        .limit(limit)
+        .execute(),
+    ({ version_order, position }) => ({ version_order, position }),
+  );

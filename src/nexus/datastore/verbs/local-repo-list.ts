@@ -1,4 +1,6 @@
+import type { UploadId } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';
+import { collect, readInBatches } from '../paging.ts';
 import { toLocalRepoRecord } from '../records.ts';
 import type { Transactions } from '../transactions.ts';
 
@@ -8,13 +10,19 @@ export const localRepoList =
     transactions.read(
       'local_repo_list',
       async db => {
-        const rows = await db
-          .selectFrom('local_repo')
-          .selectAll()
-          .$if(nexusId !== undefined, query => query.where('nexus_id', '=', nexusId!))
-          .orderBy('upload_id')
-          .execute();
-        return rows.map(toLocalRepoRecord);
+        const rows = readInBatches(
+          (after: UploadId | undefined, limit) =>
+            db
+              .selectFrom('local_repo')
+              .selectAll()
+              .$if(nexusId !== undefined, query => query.where('nexus_id', '=', nexusId!))
+              .$if(after !== undefined, query => query.where('upload_id', '>', after!))
+              .orderBy('upload_id')
+              .limit(limit)
+              .execute(),
+          row => row.upload_id,
+        );
+        return (await collect(rows)).map(toLocalRepoRecord);
       },
       wait,
     );

@@ -1,35 +1,44 @@
-import type { Datastore } from '../datastore.ts';
+import type { NexusId } from '../../../core/ids.ts';
+import type { Database } from '../attempt.ts';
+import type { Datastore, NexusRecord } from '../datastore.ts';
 import { heartbeatAgeMs } from '../heartbeat.ts';
+import { collect, readInBatches } from '../paging.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const nexusList =
   (transactions: Transactions): Datastore['nexusList'] =>
   wait =>
-    transactions.read(
-      'nexus_list',
-      async db => {
-        const rows = await db
-          .selectFrom('nexus')
-          .selectAll()
-          .select(heartbeatAgeMs.as('age_ms'))
-          .select(nexus =>
-            nexus
-              .selectFrom('local_repo')
-              .whereRef('local_repo.nexus_id', '=', 'nexus.id')
-              .select(count => count.fn.countAll<number>().as('local_repos'))
-              .as('local_repos'),
-          )
-          .orderBy('id')
-          .execute();
-        return rows.map(row => ({
-          id: row.id,
-          policy: row.policy,
-          operatorAddress: row.operator_address,
-          timeStartedMs: row.time_started,
-          timeHeartbeatMs: row.time_heartbeat,
-          heartbeatAgeMs: row.age_ms,
-          localRepos: row.local_repos ?? 0,
-        }));
-      },
-      wait,
-    );
+    transactions.read('nexus_list', async db => (await collect(readNexuses(db))).map(toNexusRecord), wait);
+
+const readNexuses = (db: Database) =>
+  readInBatches(
+    (after: NexusId | undefined, limit) =>
+      db
+        .selectFrom('nexus')
+        .selectAll()
+        .select(heartbeatAgeMs.as('age_ms'))
+        .select(nexus =>
+          nexus
+            .selectFrom('local_repo')
+            .whereRef('local_repo.nexus_id', '=', 'nexus.id')
+            .select(count => count.fn.countAll<number>().as('local_repos'))
+            .as('local_repos'),
+        )
+        .$if(after !== undefined, query => query.where('id', '>', after!))
+        .orderBy('id')
+        .limit(limit)
+        .execute(),
+    row => row.id,
+  );
+
+type Row = ReturnType<typeof readNexuses> extends AsyncGenerator<infer R> ? R : never;
+
+const toNexusRecord = (row: Row): NexusRecord => ({
+  id: row.id,
+  policy: row.policy,
+  operatorAddress: row.operator_address,
+  timeStartedMs: row.time_started,
+  timeHeartbeatMs: row.time_heartbeat,
+  heartbeatAgeMs: row.age_ms,
+  localRepos: row.local_repos ?? 0,
+});
