@@ -25,6 +25,7 @@ import { heartbeatTask } from './heartbeat.ts';
 import { createInternalApi } from './internal-api.ts';
 import { createOperatorFleetApi } from './operator-fleet-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
+import { createReplicationTrigger } from './replication-trigger.ts';
 import { createRequestLog } from './request-log.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
@@ -78,8 +79,7 @@ export const startServices = async (
   const nexus = { id: directory.nexusId, operatorAddress: deps.operatorAddress, timeStartedMs };
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
 
-  const notices: HealthReason[] = [];
-  const trigger = createReplicationTrigger(deps.log, notices);
+  const trigger = createReplicationTrigger(deps);
   const { localRepos, uploads, adopted } = await startStaging(
     deps,
     datastore,
@@ -89,7 +89,6 @@ export const startServices = async (
   );
   stack.use(localRepos);
   const staging: Staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
-  notices.push(...adopted);
 
   const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
   const connection = stack.use(deps.connectSleds());
@@ -135,36 +134,13 @@ export const startServices = async (
       driver,
       minSledReplication: config.replication.minSledReplication,
       insecureListen: config.insecureListen,
-      notices: () => notices,
+      notices: () => [...adopted, ...trigger.notices()],
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ datastore, activateReplication }),
     driver,
     staging,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-};
-
-/**
- * The channel from whoever changes the wanted set to the task. Losing it is an error that shows in the status and
- * never fails what was recorded already: the task's period brings what the signal did not (S15).
- */
-const createReplicationTrigger = (log: Logger, notices: HealthReason[]) => {
-  let driver: Driver | undefined;
-  return {
-    connect(to: Driver) {
-      driver = to;
-    },
-    activate() {
-      try {
-        driver?.activate(REPLICATION_TASK);
-      } catch (err) {
-        log.error({ err }, 'replication cannot be activated');
-        const message = 'replication cannot be activated by a signal; it still runs each period';
-        if (!notices.some(notice => notice.message === message))
-          notices.push({ code: 'REPLICATION_ERROR', message });
-      }
-    },
   };
 };
 
