@@ -1,6 +1,8 @@
+import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../core/ids.ts';
+import { TEMPORARY_PREFIX } from '../lib/durable-file.ts';
 import { hashOf, neverAborts, startTestSled } from './test-sled.ts';
 
 const signal = neverAborts();
@@ -110,10 +112,9 @@ test('a put that is cut leaves nothing, and the same put works afterwards', asyn
 test('B14: with every slot taken a put is told to come later, and that is no error of the sled', async () => {
   await using sled = await startTestSled({ limits: { puts: 1 } });
   const generation = await sled.want('abc', 'slow');
-  const [started, finish] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const finish = Promise.withResolvers<void>();
   const chunks = (async function* () {
     yield Buffer.from('sl');
-    started.resolve();
     await finish.promise;
     yield Buffer.from('ow');
   })();
@@ -121,10 +122,12 @@ test('B14: with every slot taken a put is told to come later, and that is no err
     { params: { sha256: hashOf('slow') }, query: { generation }, body: { sizeBytes: 4, chunks } },
     { signal },
   );
-  await started.promise;
-  await expect
-    .poll(() => sled.put('abc', generation).catch(error => error))
-    .toMatchObject({ code: 'SLED_BUSY', detail: { status: 429, retry_after_s: 1 } });
+  const names = () => readdir(sled.datasets[0]!);
+  await expect.poll(async () => (await names()).some(name => name.startsWith(TEMPORARY_PREFIX))).toBe(true);
+  await expect(sled.put('abc', generation)).rejects.toMatchObject({
+    code: 'SLED_BUSY',
+    detail: { status: 429, retry_after_s: 1 },
+  });
   finish.resolve();
   expect(await slow).toEqual({ datasets: 2, successful_writes: 2 });
   expect(await sled.put('abc', generation)).toEqual({ datasets: 2, successful_writes: 2 });

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -65,14 +65,16 @@ test('G8: a sled with one of its datasets missing starts, says so, and takes art
   expect(await sled.client.artifactList({}, { signal })).toMatchObject({ datasets: 1 });
 });
 
-test('B16: a dataset that comes back is noticed, and registered', async () => {
-  await mkdir(join(folder, 'a'));
+test('P5, B16: a dataset that comes back is noticed, and registered', async () => {
   const datasets = [join(folder, 'a'), join(folder, 'b')];
+  for (const dataset of datasets) await mkdir(dataset);
+  await (await startTestSled({ datasets }))[Symbol.asyncDispose]();
+  await rename(join(folder, 'b'), join(folder, 'away'));
   await using sled = await startTestSled({ datasets, intervals: { reconcile_s: 0.1 } });
-  await mkdir(join(folder, 'b'));
-  await expect
-    .poll(() => sled.nexus.seen.at(-1)?.datasets?.map(dataset => dataset.state))
-    .toEqual(['ok', 'ok']);
+  const registered = () => sled.nexus.seen.at(-1)?.datasets?.map(dataset => dataset.state);
+  await expect.poll(registered).toEqual(['ok', 'missing']);
+  await rename(join(folder, 'away'), join(folder, 'b'));
+  await expect.poll(registered).toEqual(['ok', 'ok']);
 });
 
 test('a sled without any dataset refuses to start, and names each', async () => {
