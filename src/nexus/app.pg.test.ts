@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { createApiClient } from '../http/client.ts';
-import { createCuttingProxy } from './datastore/cutting-proxy.ts';
+import { createCuttingProxy } from './datastore/cutting-proxy.fixture.ts';
 import { createTestDatabase } from './datastore/test-database.ts';
 import { createTestWorld, type TestWorld } from './test-nexus.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GENERATION_FLOOR_HEADER } from '../api/internal-api.ts';
 import { asGeneration, SledId, TrustRootId } from '../core/ids.ts';
-import { newId, registration } from './datastore/conformance/fixtures.ts';
+import { newId, registration } from './datastore/conformance/records.fixture.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
 import { createTestWorld, type StartOptions, type TestNexus, type TestWorld } from './test-nexus.ts';

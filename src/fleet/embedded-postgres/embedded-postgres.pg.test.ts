@@ -81,7 +81,7 @@ describe('an embedded PostgreSQL', () => {
 
   test('is adopted when its owner was killed, and stops with its new owner', async () => {
     await using directory = await makeDirectory();
-    const script = new URL('./owner-for-tests.ts', import.meta.url).pathname;
+    const script = new URL('./owner.fixture.ts', import.meta.url).pathname;
     const owner = spawn(process.execPath, [script, directory.path], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = (await once(owner.stdout, 'data')) as [Buffer];
     const { pid } = JSON.parse(line.toString()) as { pid: number };

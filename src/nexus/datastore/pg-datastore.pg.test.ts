@@ -5,8 +5,8 @@ import {
   sledRules,
   targetReleaseRules,
   trustRootRules,
-} from './conformance/fleet-rules.ts';
-import { releaseRules } from './conformance/release-rules.ts';
+} from './conformance/fleet-rules.fixture.ts';
+import { releaseRules } from './conformance/release-rules.fixture.ts';
 import { createTestDatabase } from './test-database.ts';
 
 const open = async () => {

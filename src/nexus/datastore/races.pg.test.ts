@@ -1,7 +1,14 @@
 /** Several Nexus instances at one database: whatever they do at once has an order in which it could have been done. */
 import { describe, expect, test } from 'vitest';
 import { SledId } from '../../core/ids.ts';
-import { insertTrustRoot, newId, registration, uploadOf, version, wait } from './conformance/fixtures.ts';
+import {
+  insertTrustRoot,
+  newId,
+  registration,
+  uploadOf,
+  version,
+  wait,
+} from './conformance/records.fixture.ts';
 import { createTestDatabase } from './test-database.ts';
 
 /** Each round is another chance for an interleaving that breaks a rule. */

@@ -13,8 +13,8 @@ import {
   uploadOf,
   version,
   wait,
-} from './conformance/fixtures.ts';
-import { type Cut, createCuttingProxy } from './cutting-proxy.ts';
+} from './conformance/records.fixture.ts';
+import { type Cut, createCuttingProxy } from './cutting-proxy.fixture.ts';
 import type { Datastore } from './datastore.ts';
 import { createPgDatastore } from './pg-datastore.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
@@ -206,6 +206,20 @@ describe('a call that is cancelled', () => {
     await locker.end();
     expect(await datastore.repoGetByVersion(version('1.0.0'), wait)).toBeUndefined();
     await datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
+  });
+
+  test('T2: waits for a COMMIT that was sent, and answers what came of it', async () => {
+    await using database = await createTestDatabase();
+    await using opened = await openThroughProxy(database);
+    const { proxy, datastore } = opened;
+    const aborter = new AbortController();
+    const root = { id: newId(TrustRootId), rootBytes: Buffer.from('{}') };
+    proxy.cutAtCommit('held');
+    const outcome = datastore.trustRootInsert(root, aborter);
+    while (proxy.cutCount() === 0) await systemClock.sleep(1, wait);
+    aborter.abort();
+    proxy.releaseHeld();
+    await expect(outcome).resolves.toMatchObject({ id: root.id });
   });
 
   test('does not begin when it was cancelled before', async () => {

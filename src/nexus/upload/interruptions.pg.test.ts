@@ -10,7 +10,7 @@ import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { TestRelease } from '../../release/test-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
-import { createCuttingProxy } from '../datastore/cutting-proxy.ts';
+import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
 import { createPgDatastore } from '../datastore/pg-datastore.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
 

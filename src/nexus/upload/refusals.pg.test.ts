@@ -6,7 +6,7 @@ import { asGeneration, SledId } from '../../core/ids.ts';
 import { keysForAllRoles } from '../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../release/signing-keys.ts';
 import { flipBit, type TestRelease, type TestReleaseOptions } from '../../release/test-release.ts';
-import { newId, registration } from '../datastore/conformance/fixtures.ts';
+import { newId, registration } from '../datastore/conformance/records.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
 
 const wait = { signal: new AbortController().signal };

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 
 /**
  * `committed`: the server commits, and nobody hears of it; `committed_and_gone`: and then refuses.
- * `not_committed`: COMMIT is lost on its way.
+ * `not_committed`: COMMIT is lost on its way. `held`: nothing is cut, the answer waits for `releaseHeld`.
  */
-export type Cut = 'committed' | 'committed_and_gone' | 'not_committed';
+export type Cut = 'committed' | 'committed_and_gone' | 'not_committed' | 'held';
 
 export type CuttingProxy = {
   /** The URL of the same database through the proxy. */
@@ -23,6 +23,7 @@ export type CuttingProxy = {
   /** Cuts everything and refuses, until told otherwise. */
   readonly setRefusing: (refusing: boolean) => void;
   readonly isRefusing: () => boolean;
+  readonly releaseHeld: () => void;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -39,6 +40,7 @@ export const createCuttingProxy = async (connection: string): Promise<CuttingPro
   const pending: Cut[] = [];
   let cuts = 0;
   let refusing = false;
+  const held = Promise.withResolvers<void>();
 
   const server = createServer(client => {
     const upstream = connect(socketPath);
@@ -67,6 +69,7 @@ export const createCuttingProxy = async (connection: string): Promise<CuttingPro
     upstream.on('data', chunk => {
       // The answer to COMMIT: it is done, and the client never hears of it.
       if (cutting === undefined) return void client.write(chunk);
+      if (cutting === 'held') return void held.promise.then(() => client.write(chunk));
       refusing ||= cutting === 'committed_and_gone';
       end();
     });
@@ -86,6 +89,7 @@ export const createCuttingProxy = async (connection: string): Promise<CuttingPro
       if (refusing) cutAll();
     },
     isRefusing: () => refusing,
+    releaseHeld: held.resolve,
     async [Symbol.asyncDispose]() {
       server.close();
       cutAll();

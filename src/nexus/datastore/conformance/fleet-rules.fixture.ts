@@ -18,7 +18,7 @@ import {
   uploadOf,
   version,
   wait,
-} from './fixtures.ts';
+} from './records.fixture.ts';
 
 export const trustRootRules = (open: OpenDatastore): void => {
   describe('trust roots', () => {

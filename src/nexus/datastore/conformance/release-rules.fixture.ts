@@ -1,6 +1,6 @@
 /** What every datastore keeps for releases and the wanted set. */
 import { describe, expect, test } from 'vitest';
-import { FIRST_GENERATION, NexusId, RepoId } from '../../../core/ids.ts';
+import { FIRST_GENERATION, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
 import { wantedSetDigest } from '../wanted-set.ts';
 import {
   artifact,
@@ -11,7 +11,7 @@ import {
   uploadOf,
   version,
   wait,
-} from './fixtures.ts';
+} from './records.fixture.ts';
 
 export const releaseRules = (open: OpenDatastore): void => {
   describe('recording a release', () => {
@@ -93,6 +93,21 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect((await datastore.repoArtifacts(repo.id, { limit: 10 }, wait)).items).toEqual(roles);
       expect([...(await datastore.wantedSet(wait)).artifacts]).toEqual([[hashOf('x'), 1]]);
       expect((await datastore.artifactRoles(hashOf('x'), wait)).map(role => role.artifact)).toEqual(roles);
+    });
+
+    test('a release of more artifacts than a batch is read back whole', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const contents = Array.from({ length: 2_345 }, (_, index) => `content ${index}`);
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', contents);
+      await datastore.releaseInsert(release, wait);
+      const { artifacts, releases } = await datastore.wantedSet(wait);
+      expect(new Set(artifacts.keys())).toEqual(new Set(contents.map(hashOf)));
+      expect(releases[0]?.artifacts).toEqual(new Set(artifacts.keys()));
+      expect(await datastore.releaseInsert({ ...release, uploadId: newId(UploadId) }, wait)).toMatchObject({
+        repo: { artifactCount: contents.length },
+        generation: 2,
+      });
     });
 
     test('a release without artifacts is recorded and wants nothing', async () => {

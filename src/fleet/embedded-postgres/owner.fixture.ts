@@ -3,7 +3,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 
 const dataDirectory = process.argv[2];
-if (dataDirectory === undefined) throw new Error('usage: owner-for-tests.ts DIRECTORY');
+if (dataDirectory === undefined) throw new Error('usage: owner.fixture.ts DIRECTORY');
 const { signal } = new AbortController();
 const { pid } = await startEmbeddedPostgres({ dataDirectory, log: silentLogger, signal, fsync: false });
 process.stdout.write(`${JSON.stringify({ pid })}\n`);
