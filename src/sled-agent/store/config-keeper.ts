@@ -5,7 +5,7 @@
  *                                                └─yes─▶ a floor ─▶ a config at or above it ─▶ ready
  *
  * K1. A ledger is trusted when every dataset that could hold a newer one was read: those that any ledger names
- *     and those that are configured, none of them new beside an existing ledger (P5).
+ *     and those that are configured, none of them new beside an existing config (P5).
  * K2. While there is doubt no ledger with a config is written: a crash must not turn doubt into trust.
  * K3. A config is durable before it is published, and is published while no unlink is under way (P2).
  */
@@ -14,7 +14,8 @@ import { type DatasetId, type Generation, IncarnationId } from '../../core/ids.t
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset, Inspection } from './dataset.ts';
-import { encodeLedger, LEDGER_FILE, type Ledger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import { presentIds, repairLedgers, writeLedgers } from './ledger-copies.ts';
 import { createKeyedLock, type SharedLock } from './locks.ts';
 import type { StoreState } from './store.ts';
 
@@ -22,11 +23,11 @@ export type ConfigKeeper = {
   readonly incarnationId: () => IncarnationId;
   readonly config: () => ArtifactConfig | undefined;
   readonly state: () => StoreState;
-  /** Takes in a dataset with its ledger, at the start or when it returns. */
+  /** Takes in datasets with their ledgers, at the start or when they return. */
   readonly join: (joining: readonly Joining[]) => Promise<void>;
   readonly offer: (config: ArtifactConfig, options: { signal: AbortSignal }) => Promise<'adopted' | 'same'>;
   readonly acceptFloor: (generation: Generation) => Promise<void>;
-  /** Writes the ledger where it is damaged or behind. */
+  /** Writes the ledger where it is damaged or behind (B15). */
   readonly repair: () => Promise<void>;
 };
 
@@ -42,164 +43,146 @@ export type ConfigKeeperDependencies = {
   readonly onChange: (reason: string) => void;
 };
 
+/** What the datasets and the floor say; replaced as a whole, so that no reader sees half a change. */
+type Knowledge = {
+  readonly ledger: Ledger;
+  /** Every dataset that some ledger names. */
+  readonly named: ReadonlySet<DatasetId>;
+  /** Those that were made by this start. */
+  readonly newcomers: ReadonlySet<DatasetId>;
+  readonly doubt: string | undefined;
+  readonly floor: Generation | undefined;
+};
+
 export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper => {
   const { datasets, unlinks, log, onChange } = deps;
   const queue = createKeyedLock();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue('ledger', work);
-  /** Every dataset that some ledger names. */
-  const named = new Set<DatasetId>();
-  const newcomers = new Set<DatasetId>();
-  let ledger: Ledger = { incarnationId: IncarnationId.parse(deps.newId()), datasets: [], config: undefined };
-  let doubt: string | undefined = 'its datasets have not been read yet';
-  let floor: Generation | undefined;
-
-  const merge = (found: Ledger): void => {
-    for (const id of found.datasets) named.add(id);
-    const ours = ledger.config?.generation ?? -1;
-    // A ledger without a config says only which incarnation this is; the first one found decides.
-    const isNewer = (found.config?.generation ?? -1) > ours || (ours === -1 && ledger.datasets.length === 0);
-    if (isNewer) ledger = found;
-    else if (found.config !== undefined && ledger.config !== undefined) {
-      if (
-        adoption(ledger.config, found.config, undefined).kind === 'refuse' &&
-        found.config.generation === ours
-      )
-        log.error({ generation: ours }, 'two ledgers of one generation list different artifacts');
-    }
+  let known: Knowledge = {
+    ledger: { incarnationId: IncarnationId.parse(deps.newId()), datasets: [], config: undefined },
+    named: new Set(),
+    newcomers: new Set(),
+    doubt: 'its datasets have not been read yet',
+    floor: undefined,
   };
 
-  const findDoubt = (): string | undefined => {
-    if (ledger.config === undefined) return 'no config was adopted yet';
-    const present = new Set(datasets.filter(each => each.isReadable()).map(each => each.id()));
-    const absent = datasets.find(each => !each.isReadable());
-    if (absent !== undefined) return `dataset ${absent.path} is not there, and may hold a newer ledger`;
-    const unknown = [...named].find(id => !present.has(id));
-    if (unknown !== undefined) return `dataset ${unknown} is not there, and may hold a newer ledger`;
-    const newcomer = datasets.find(each => newcomers.has(each.id()!));
-    if (newcomer !== undefined)
-      return `dataset ${newcomer.path} is new, and may stand for one with a newer ledger`;
-    return undefined;
-  };
-
-  /** To every dataset that takes writes; one is enough (ST5). */
-  const persist = async (config: ArtifactConfig | undefined): Promise<Ledger> => {
-    const next = {
-      ...ledger,
-      config,
-      datasets: datasets.flatMap(each => (each.isReadable() ? each.id()! : [])),
-    };
-    const targets = datasets.filter(each => each.isWritable());
-    const errors: unknown[] = [];
-    await Promise.all(
-      targets.map(target =>
-        target.writeLedger(next).catch((error: unknown) => {
-          errors.push(error);
-          target.reportFailure(error, 'write its ledger');
-        }),
-      ),
-    );
-    if (errors.length === targets.length) {
-      throw new DepotError('NO_USABLE_DATASET', `no dataset took the config (${targets.length} tried)`, {
-        cause: errors[0],
-      });
-    }
-    return next;
-  };
-
-  const settle = (next: Ledger, reason: string): void => {
-    ledger = next;
-    named.clear();
-    for (const id of next.datasets) named.add(id);
-    newcomers.clear();
-    doubt = undefined;
-    floor = undefined;
-    onChange(reason);
-  };
+  const publish = (config: ArtifactConfig, reason: string): Promise<void> =>
+    unlinks.exclusive(async () => {
+      const ids = presentIds(datasets);
+      const ledger = { ...known.ledger, config, datasets: ids };
+      await writeLedgers(datasets, ledger);
+      known = { ledger, named: new Set(ids), newcomers: new Set(), doubt: undefined, floor: undefined };
+      onChange(reason);
+    });
 
   const repair = async (): Promise<void> => {
-    if (doubt !== undefined && ledger.config !== undefined) return; // K2
-    const present = datasets.flatMap(each => (each.isReadable() ? each.id()! : []));
-    // A dataset that is away for a while stays named: it may come back with this ledger.
-    const next = { ...ledger, datasets: [...new Set([...ledger.datasets, ...present])] };
-    for (const dataset of datasets) {
-      if (!dataset.isWritable()) continue;
-      try {
-        const read = await dataset.readLedger();
-        if (read.kind === 'whole' && encodeLedger(read.ledger) === encodeLedger(next)) continue;
-        if (read.kind === 'damaged') {
-          log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged; writing it again');
-          await dataset.setAside(LEDGER_FILE, read.reason);
-        }
-        await dataset.writeLedger(next);
-      } catch (error) {
-        dataset.reportFailure(error, 'repair its ledger');
-      }
-    }
-    ledger = next;
+    if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K2
+    // A dataset that is away stays named: it has this config, and may come back alone.
+    const ids = new Set([...known.ledger.datasets, ...presentIds(datasets)]);
+    known = { ...known, ledger: { ...known.ledger, datasets: [...ids] } };
+    await repairLedgers(datasets, known.ledger, log);
   };
 
   return {
-    incarnationId: () => ledger.incarnationId,
-    config: () => ledger.config,
-    state() {
-      if (doubt === undefined) return { kind: 'ready' };
-      if (floor === undefined) return { kind: 'awaiting_floor', reason: doubt };
-      const held =
-        ledger.config === undefined ? 'none is held' : `generation ${ledger.config.generation} is held`;
-      return { kind: 'awaiting_config', floor, reason: `a config of generation ${floor} or later; ${held}` };
-    },
+    incarnationId: () => known.ledger.incarnationId,
+    config: () => known.ledger.config,
+    state: () => stateOf(known),
+    repair: () => inTurn(repair),
     join: joining =>
       inTurn(() =>
         unlinks.exclusive(async () => {
-          const before = ledger.config?.generation;
-          const wasInDoubt = doubt !== undefined;
-          for (const { dataset, inspection } of joining) {
-            if (inspection.ledger.kind === 'whole') merge(inspection.ledger.ledger);
-            if (inspection.ledger.kind === 'damaged')
-              log.error({ dataset: dataset.path, reason: inspection.ledger.reason }, 'ledger cannot be read');
-          }
-          for (const { dataset, inspection } of joining) {
-            if (inspection.isNew) newcomers.add(inspection.id);
-            await dataset.admit(inspection);
-          }
-          if (wasInDoubt) doubt = findDoubt();
+          const before = known;
+          known = joining.reduce((knowledge, each) => learn(knowledge, each, log), known);
+          for (const { dataset, inspection } of joining) await dataset.admit(inspection);
+          if (before.doubt !== undefined) known = reconsider(known, datasets);
           await repair();
-          if (doubt === undefined && (wasInDoubt || ledger.config?.generation !== before))
-            onChange('the ledgers were read');
+          const isNews = before.doubt !== undefined || known.ledger.config !== before.ledger.config;
+          if (known.doubt === undefined && isNews) onChange('the ledgers were read');
         }),
       ),
     offer: (offered, { signal }) =>
       inTurn(async () => {
         signal.throwIfAborted();
+        const { ledger, doubt, floor } = known;
         if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
         const verdict = adoption(ledger.config, offered, floor);
-        if (verdict.kind === 'refuse') throw refusal(verdict.reason, offered, ledger.config, floor);
-        if (floor !== undefined && offered.generation < floor)
-          throw refusal('below_floor', offered, ledger.config, floor);
-        const config = verdict.kind === 'same' ? withKnownSizes(ledger.config!, offered) : offered;
+        if (verdict.kind === 'refuse') throw refusal(verdict.reason, offered, known);
+        if (offered.generation < (floor ?? 0)) throw refusal('below_floor', offered, known);
+        const config = verdict.kind === 'same' ? withMoreSizes(ledger.config!, offered) : offered;
         if (config === ledger.config && doubt === undefined) return 'same';
-        await unlinks.exclusive(async () => {
-          settle(await persist(config), `config of generation ${config.generation}`);
-        });
+        await publish(config, `config of generation ${config.generation}`);
         return verdict.kind === 'same' ? 'same' : 'adopted';
       }),
     acceptFloor: generation =>
       inTurn(async () => {
+        const { ledger, doubt, floor } = known;
         if (doubt === undefined) return;
-        if (floor === undefined || generation > floor) floor = generation;
-        const { config } = ledger;
-        log.info({ floor, generation: config?.generation, reason: doubt }, 'floor accepted');
-        if (config === undefined || config.generation < floor) return;
-        await unlinks.exclusive(async () =>
-          settle(await persist(config), 'the ledger is at or above the floor'),
-        );
+        const higher = floor === undefined || generation > floor ? generation : floor;
+        known = { ...known, floor: higher };
+        log.info({ floor: higher, generation: ledger.config?.generation, doubt }, 'floor accepted');
+        if (ledger.config !== undefined && ledger.config.generation >= higher)
+          await publish(ledger.config, 'the ledger is at or above the floor');
       }),
-    repair: () => inTurn(repair),
   };
 };
 
-/** The same config, with the lengths that the offer adds (P10); the same object when it adds none. */
-const withKnownSizes = (held: ArtifactConfig, offered: ArtifactConfig): ArtifactConfig => {
+const stateOf = ({ doubt, floor, ledger: { config } }: Knowledge): StoreState => {
+  if (doubt === undefined) return { kind: 'ready' };
+  if (floor === undefined) return { kind: 'awaiting_floor', reason: doubt };
+  const held = config === undefined ? 'none is held' : `generation ${config.generation} is held`;
+  return {
+    kind: 'awaiting_config',
+    floor,
+    reason: `a config of generation ${floor} or later is needed, and ${held}`,
+  };
+};
+
+/** Adds what one dataset says: the newest ledger wins. */
+const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger): Knowledge => {
+  const { ledger: read, isNew, id } = inspection;
+  const newcomers = isNew ? new Set([...known.newcomers, id]) : known.newcomers;
+  if (read.kind === 'none') return { ...known, newcomers };
+  if (read.kind === 'damaged') {
+    log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged');
+    return { ...known, newcomers };
+  }
+  const found = read.ledger;
+  const named = new Set([...known.named, ...found.datasets]);
+  const { ledger } = known;
+  if (ledger.config !== undefined && found.config?.generation === ledger.config.generation) {
+    if (adoption(ledger.config, found.config, undefined).kind === 'refuse')
+      log.error({ generation: found.config.generation }, 'two ledgers of one generation differ');
+  }
+  // A ledger without a config only says which incarnation this is: it replaces the one made up for this start.
+  const isNewer =
+    (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
+  return { ...known, ledger: isNewer ? found : ledger, named, newcomers };
+};
+
+/** A floor is only for as long as there is doubt. */
+const reconsider = (known: Knowledge, datasets: readonly Dataset[]): Knowledge => {
+  const doubt = findDoubt(known, datasets);
+  return { ...known, doubt, floor: doubt === undefined ? undefined : known.floor };
+};
+
+/** Why a newer ledger than the one held may exist; undefined when none can (K1). */
+const findDoubt = (
+  { ledger, named, newcomers }: Knowledge,
+  datasets: readonly Dataset[],
+): string | undefined => {
+  if (ledger.config === undefined) return 'no config was adopted yet';
+  const absent = datasets.find(each => !each.isReadable());
+  if (absent !== undefined) return `dataset ${absent.path} cannot be read, and may hold a newer ledger`;
+  const present = new Set(presentIds(datasets));
+  const gone = [...named].find(id => !present.has(id));
+  if (gone !== undefined) return `dataset ${gone} is not there, and may hold a newer ledger`;
+  const newcomer = datasets.find(each => newcomers.has(each.id()!));
+  if (newcomer !== undefined) return `dataset ${newcomer.path} is new, and may stand for a lost one`;
+  return undefined;
+};
+
+/** The same config with the lengths that the offer adds (P10); the same object when it adds none. */
+const withMoreSizes = (held: ArtifactConfig, offered: ArtifactConfig): ArtifactConfig => {
   const adds = [...held.artifacts].some(
     ([sha256, size]) => size === undefined && offered.artifacts.get(sha256) !== undefined,
   );
@@ -211,26 +194,20 @@ const withKnownSizes = (held: ArtifactConfig, offered: ArtifactConfig): Artifact
 };
 
 export const awaitingFloor = (reason: string): DepotError =>
-  new DepotError('AWAITING_FLOOR', `this sled waits for its registration with a Nexus: ${reason}`);
+  new DepotError('AWAITING_FLOOR', `this sled waits for a Nexus: ${reason}`);
 
 const refusal = (
   reason: 'older' | 'differs' | 'below_floor',
   offered: ArtifactConfig,
-  held: ArtifactConfig | undefined,
-  floor: Generation | undefined,
+  { ledger, floor }: Knowledge,
 ): DepotError => {
-  const detail = {
-    reason,
-    offered: offered.generation,
-    held: held?.generation ?? null,
-    floor: floor ?? null,
-  };
+  const held = ledger.config?.generation ?? null;
   const words = {
-    older: `it is older than generation ${detail.held}, which this sled holds`,
+    older: `it is older than generation ${held}, which this sled holds`,
     differs: 'this sled holds other artifacts at the same generation',
-    below_floor: `this sled takes none below ${detail.floor}`,
+    below_floor: `this sled takes none below ${floor}`,
   };
   return new DepotError('CONFIG_GENERATION', `config of generation ${offered.generation}: ${words[reason]}`, {
-    detail,
+    detail: { reason, offered: offered.generation, held, floor: floor ?? null },
   });
 };

@@ -17,31 +17,19 @@
  * DS3. After a failed sync nothing is believed of the dataset until it has been inspected again.
  */
 import { join } from 'node:path';
-import { z } from 'zod';
-import { type ArtifactHash, DatasetId, isArtifactHash } from '../../core/ids.ts';
-import { type Clock, isoTime } from '../../lib/clock.ts';
-import { TEMPORARY_PREFIX } from '../../lib/durable-file.ts';
-import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
-import { type ExclusiveLock, LOCK_FILE } from '../../lib/exclusive-lock.ts';
+import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { errorCodeOf, messageChain } from '../../lib/errors.ts';
+import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-files.ts';
+import { readOrCreateIdentity } from './dataset-identity.ts';
 import { type Disk, systemErrorIs } from './disk.ts';
-import { LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
-import { QUARANTINE_DIRECTORY, setAside } from './quarantine.ts';
+import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
+import { setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';
 import type { StoreSettings } from './store.ts';
-import { readWhole, writeWhole } from './whole-file.ts';
-
-export const IDENTITY_FILE = 'dataset.json';
-
-/** What other programs put into any directory that is the root of a file system. */
-const FOREIGN_NAMES = new Set(['lost+found']);
-const OWN_NAMES = new Set([IDENTITY_FILE, LEDGER_FILE, LOCK_FILE, QUARANTINE_DIRECTORY]);
-
-const MAX_IDENTITY_BYTES = 4096;
-/** How many files are looked at together while a dataset is scanned. */
-const SCAN_BATCH = 64;
-
-const Identity = z.object({ version: z.literal(1), dataset_id: DatasetId, time_created: z.string() });
+import { isFull } from './write-refusals.ts';
 
 export type Condition =
   | { readonly kind: 'ok' }
@@ -53,12 +41,6 @@ export type Inspection = {
   readonly isNew: boolean;
   readonly readOnly: boolean;
   readonly ledger: LedgerRead;
-};
-
-export type DatasetFiles = {
-  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
-  /** Names that are not the store's. */
-  readonly unknown: readonly string[];
 };
 
 export type Dataset = AsyncDisposable & {
@@ -111,19 +93,6 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     log.error({ err: error, dataset: path, dataset_id: id }, `dataset is ${next.kind.replace('_', '-')}`);
   };
 
-  const takeLock = async (): Promise<{ readOnly: boolean }> => {
-    await lock?.[Symbol.asyncDispose]();
-    lock = undefined;
-    try {
-      lock = await deps.lockDirectory(path);
-      return { readOnly: false };
-    } catch (error) {
-      // Nobody can write where we cannot, so a read-only dataset needs no lock.
-      if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return { readOnly: true };
-      throw error;
-    }
-  };
-
   return {
     path,
     id: () => id,
@@ -135,13 +104,14 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     pathOf,
     async inspect({ mayCreate }) {
       try {
-        const { readOnly } = await takeLock();
+        await lock?.[Symbol.asyncDispose]();
+        lock = undefined;
+        lock = await lockUnlessReadOnly(deps.lockDirectory, path);
         const identity = await readOrCreateIdentity(path, { ...deps, mayCreate });
         id = identity.id;
-        return { ...identity, readOnly, ledger: await readLedger(disk, path) };
+        return { ...identity, readOnly: lock === undefined, ledger: await readLedger(disk, path) };
       } catch (error) {
-        if (errorCodeOf(error) === 'IN_USE_BY_PROCESS' || errorCodeOf(error) === 'DATASET_VERSION')
-          throw error;
+        if (isForPeople(error)) throw error;
         reportFailure(error, 'open it');
         return undefined;
       }
@@ -151,11 +121,8 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
         if (!readOnly) await removeLeftovers(disk, path);
         // A rename that a killed process did not live to sync is visible, but not yet durable.
         if (!readOnly) await disk.syncDirectory(path);
-        const { usedBytes } = await scanDirectory(disk, path);
-        space.recount(usedBytes);
-        condition = readOnly
-          ? { kind: 'read_only', message: 'its file system or directory cannot be written' }
-          : { kind: 'ok' };
+        space.recount((await scanDirectory(disk, path)).usedBytes);
+        condition = readOnly ? { kind: 'read_only', message: 'it cannot be written' } : { kind: 'ok' };
         session += 1;
         admitted = true;
       } catch (error) {
@@ -163,8 +130,8 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       }
     },
     async scan() {
-      const { usedBytes, ...files } = await scanDirectory(disk, path);
-      space.recount(usedBytes);
+      const files = await scanDirectory(disk, path);
+      space.recount(files.usedBytes);
       return files;
     },
     readLedger: () => readLedger(disk, path),
@@ -179,89 +146,27 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
   };
 };
 
+/** Nobody can write where we cannot, so a read-only dataset needs no lock: undefined. */
+const lockUnlessReadOnly = async (
+  lockDirectory: DatasetDependencies['lockDirectory'],
+  path: string,
+): Promise<ExclusiveLock | undefined> => {
+  try {
+    return await lockDirectory(path);
+  } catch (error) {
+    if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return undefined;
+    throw error;
+  }
+};
+
+/** Faults of how the sled agent was started, not of the disk. */
+const isForPeople = (error: unknown): boolean =>
+  ['IN_USE_BY_PROCESS', 'DATASET_VERSION'].includes(errorCodeOf(error));
+
 const conditionAfter = (error: unknown, during: string): Condition | undefined => {
-  if (systemErrorIs(error, 'ENOSPC', 'EDQUOT') || errorCodeOf(error) === 'NO_SPACE') return undefined;
+  if (isFull(error)) return undefined;
   const message = `cannot ${during}: ${messageChain(error)}`;
   if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return { kind: 'read_only', message };
   if (systemErrorIs(error, 'ENOENT', 'ENOTDIR', 'ENXIO')) return { kind: 'missing', message };
   return { kind: 'failed', message };
-};
-
-const readOrCreateIdentity = async (
-  path: string,
-  { disk, clock, newId, mayCreate }: DatasetDependencies & { mayCreate: boolean },
-): Promise<{ id: DatasetId; isNew: boolean }> => {
-  const identityPath = join(path, IDENTITY_FILE);
-  const text = await readWhole(disk, identityPath, MAX_IDENTITY_BYTES);
-  if (text !== undefined) {
-    try {
-      return { id: Identity.parse(JSON.parse(text)).dataset_id, isNew: false };
-    } catch (cause) {
-      throw new DepotError('IO', `${identityPath} cannot be understood; restore it, or empty the directory`, {
-        cause,
-      });
-    }
-  }
-  const others = (await disk.readDirectory(path)).filter(
-    name => name !== LOCK_FILE && !name.startsWith(TEMPORARY_PREFIX) && !FOREIGN_NAMES.has(name),
-  );
-  if (others.length > 0) {
-    throw new DepotError(
-      'IO',
-      `${path} is not a dataset: it has files (such as ${others[0]}) but no ${IDENTITY_FILE}; configure an empty directory`,
-    );
-  }
-  if (!mayCreate) throw diskIsGone(path);
-  const id = DatasetId.parse(newId());
-  const identity: z.input<typeof Identity> = {
-    version: 1,
-    dataset_id: id,
-    time_created: isoTime(clock.nowMs()),
-  };
-  await writeWhole(disk, identityPath, `${JSON.stringify(identity)}\n`);
-  return { id, isNew: true };
-};
-
-/** The directory is there and answers, but it is not the dataset: to be treated like an absent directory. */
-const diskIsGone = (path: string): Error =>
-  Object.assign(new Error(`${path} has no ${IDENTITY_FILE}: its disk is gone or not mounted`), {
-    code: 'ENOENT',
-  });
-
-const removeLeftovers = async (disk: Disk, path: string): Promise<void> => {
-  for (const name of await disk.readDirectory(path)) {
-    if (name.startsWith(TEMPORARY_PREFIX)) await disk.unlink(join(path, name));
-  }
-};
-
-const scanDirectory = async (disk: Disk, path: string): Promise<DatasetFiles & { usedBytes: number }> => {
-  const names = await disk.readDirectory(path);
-  if (!names.includes(IDENTITY_FILE)) throw diskIsGone(path);
-  const artifacts = new Map<ArtifactHash, number>();
-  const unknown: string[] = [];
-  let usedBytes = 0;
-  for (let start = 0; start < names.length; start += SCAN_BATCH) {
-    const batch = names.slice(start, start + SCAN_BATCH).filter(name => !OWN_NAMES.has(name));
-    const sizes = await Promise.all(batch.map(name => disk.sizeOf(join(path, name))));
-    for (const [index, name] of batch.entries()) {
-      const sizeBytes = sizes[index];
-      if (isArtifactHash(name) && sizeBytes !== undefined) {
-        artifacts.set(name, sizeBytes);
-        usedBytes += sizeBytes;
-      } else if (!name.startsWith(TEMPORARY_PREFIX) && !FOREIGN_NAMES.has(name)) {
-        unknown.push(name);
-      }
-    }
-  }
-  return { artifacts, unknown: unknown.sort(), usedBytes: usedBytes + (await quarantinedBytes(disk, path)) };
-};
-
-const quarantinedBytes = async (disk: Disk, path: string): Promise<number> => {
-  const directory = join(path, QUARANTINE_DIRECTORY);
-  const names = await disk.readDirectory(directory).catch((error: unknown) => {
-    if (systemErrorIs(error, 'ENOENT')) return [];
-    throw error;
-  });
-  const sizes = await Promise.all(names.map(name => disk.sizeOf(join(directory, name))));
-  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 };

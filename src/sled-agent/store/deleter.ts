@@ -10,15 +10,18 @@
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset } from './dataset.ts';
 import { type Disk, systemErrorIs } from './disk.ts';
-import type { KeyedLock, SharedLock } from './locks.ts';
+import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
 import { type Deletion, type InUse, MAX_EVENTS } from './store.ts';
 
-export type Deleter = {
-  /** Returns how many artifacts went. */
+export type Deleter = AsyncDisposable & {
+  /** One pass at a time. Returns how many artifacts went. */
   readonly pass: (reason: string, options: { signal: AbortSignal }) => Promise<number>;
+  /** For whoever cannot wait: a failure is logged, and the next pass looks again. */
+  readonly passInBackground: (reason: string) => void;
   readonly total: () => number;
   readonly recent: () => readonly Deletion[];
   readonly deferred: () => readonly { readonly sha256: ArtifactHash; readonly reason: string }[];
@@ -38,24 +41,11 @@ export type DeleterDependencies = {
 
 export const createDeleter = (deps: DeleterDependencies): Deleter => {
   const { disk, datasets, config, byHash, unlinks, clock, log } = deps;
+  const passes = createKeyedLock();
+  const stop = new AbortController();
   const recent: Deletion[] = [];
   let total = 0;
   let deferred = new Map<ArtifactHash, string>();
-
-  /** Returns whether a copy went. */
-  const unlinkCopy = async (dataset: Dataset, sha256: ArtifactHash): Promise<boolean> => {
-    if (!dataset.isWritable()) return false;
-    try {
-      const path = dataset.pathOf(sha256);
-      const sizeBytes = await disk.sizeOf(path);
-      await disk.unlink(path);
-      dataset.space.change(-(sizeBytes ?? 0));
-      return true;
-    } catch (error) {
-      if (!systemErrorIs(error, 'ENOENT')) dataset.reportFailure(error, `delete ${sha256}`);
-      return false;
-    }
-  };
 
   const remove = (sha256: ArtifactHash, holders: readonly Dataset[], cause: string): Promise<boolean> =>
     byHash(sha256, () =>
@@ -67,7 +57,7 @@ export const createDeleter = (deps: DeleterDependencies): Deleter => {
           deferred.set(sha256, use);
           return false;
         }
-        const gone = await Promise.all(holders.map(dataset => unlinkCopy(dataset, sha256)));
+        const gone = await Promise.all(holders.map(dataset => unlinkCopy(disk, dataset, sha256)));
         const copies = gone.filter(Boolean).length;
         if (copies === 0) return false;
         const { generation } = current;
@@ -80,22 +70,49 @@ export const createDeleter = (deps: DeleterDependencies): Deleter => {
       }),
     );
 
+  const pass = async (reason: string, signal: AbortSignal): Promise<number> => {
+    deferred = new Map();
+    let removed = 0;
+    for (const [sha256, holders] of await findUnwanted(datasets, config)) {
+      signal.throwIfAborted();
+      if (await remove(sha256, holders, reason)) removed += 1;
+    }
+    if (removed > 0) await Promise.all(datasets.map(dataset => syncNames(disk, dataset)));
+    return removed;
+  };
+  const queue = (reason: string, signal: AbortSignal): Promise<number> =>
+    passes('pass', () => pass(reason, signal));
+
   return {
-    async pass(reason, { signal }) {
-      deferred = new Map();
-      const unwanted = await findUnwanted(datasets, config);
-      let removed = 0;
-      for (const [sha256, holders] of unwanted) {
-        signal.throwIfAborted();
-        if (await remove(sha256, holders, reason)) removed += 1;
-      }
-      if (removed > 0) await Promise.all(datasets.map(dataset => syncNames(disk, dataset)));
-      return removed;
+    pass: (reason, { signal }) => queue(reason, AbortSignal.any([signal, stop.signal])),
+    passInBackground(reason) {
+      queue(reason, stop.signal).catch((error: unknown) => {
+        if (!stop.signal.aborted) log.error({ err: error, reason }, 'deletion pass failed');
+      });
     },
     total: () => total,
-    recent: () => recent,
+    recent: () => [...recent],
     deferred: () => [...deferred].slice(0, MAX_EVENTS).map(([sha256, reason]) => ({ sha256, reason })),
+    async [Symbol.asyncDispose]() {
+      stop.abort(new DepotError('SHUTTING_DOWN', 'the store is closing'));
+      await passes('pass', async () => undefined);
+    },
   };
+};
+
+/** Returns whether a copy went. */
+const unlinkCopy = async (disk: Disk, dataset: Dataset, sha256: ArtifactHash): Promise<boolean> => {
+  if (!dataset.isWritable()) return false;
+  try {
+    const path = dataset.pathOf(sha256);
+    const sizeBytes = await disk.sizeOf(path);
+    await disk.unlink(path);
+    dataset.space.change(-(sizeBytes ?? 0));
+    return true;
+  } catch (error) {
+    if (!systemErrorIs(error, 'ENOENT')) dataset.reportFailure(error, `delete ${sha256}`);
+    return false;
+  }
 };
 
 const findUnwanted = async (

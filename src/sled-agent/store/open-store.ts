@@ -6,19 +6,18 @@
  *                                                    └▶ readers, listing
  */
 import { randomUUID } from 'node:crypto';
-import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { DepotError } from '../../lib/errors.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
-import { createConfigKeeper, type Joining } from './config-keeper.ts';
+import { type ConfigKeeper, createConfigKeeper, type Joining } from './config-keeper.ts';
+import { openArtifact, quarantineCopy } from './copies.ts';
 import { createDataset, type Dataset } from './dataset.ts';
 import { createDeleter } from './deleter.ts';
-import { type Disk, realDisk, systemErrorIs } from './disk.ts';
+import { type Disk, realDisk } from './disk.ts';
 import { listHeld } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
-import type { ArtifactStore, ArtifactWriter, InUse, StoredArtifact, StoreSettings } from './store.ts';
-import { beginWrite } from './writer.ts';
+import type { ArtifactStore, InUse, StoreSettings } from './store.ts';
+import { createWriters } from './writer.ts';
 
 export type StoreDependencies = {
   readonly clock: Clock;
@@ -48,91 +47,60 @@ export const openStore = async (
   );
   const byHash = createKeyedLock();
   const unlinks = createSharedLock();
-  const stop = new AbortController();
-  const passes = createKeyedLock();
   const keeper = createConfigKeeper({
     datasets,
     unlinks,
     newId,
     log,
-    onChange: reason => void passInBackground(reason),
+    onChange: reason => deleter.passInBackground(reason),
   });
-  const deletable = () => (keeper.state().kind === 'ready' ? keeper.config() : undefined);
-  const deleter = createDeleter({
-    disk,
-    datasets,
-    config: deletable,
-    inUse,
-    byHash,
-    unlinks,
-    clock,
-    log,
-  });
-
-  const pass = (reason: string, options: { signal: AbortSignal }): Promise<number> =>
-    passes('pass', () => deleter.pass(reason, options));
-  const passInBackground = (reason: string): Promise<void> =>
-    pass(reason, { signal: stop.signal }).then(
-      () => undefined,
-      error => {
-        if (!stop.signal.aborted) log.error({ err: error, reason }, 'deletion pass failed');
-      },
-    );
+  const { state, config } = keeper;
+  const deletable = () => (state().kind === 'ready' ? config() : undefined);
+  const shared = { disk, datasets, byHash, clock, log };
+  const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, unlinks }));
+  const writers = opened.use(
+    createWriters({ ...shared, state, config, maxArtifactBytes: settings.maxArtifactBytes }),
+  );
 
   await keeper.join(await inspectAll(datasets, { mayCreate: true }));
   for (const dataset of datasets) logDataset(log, dataset);
-  log.info({ state: keeper.state(), generation: keeper.config()?.generation }, 'store opened');
+  log.info({ state: state(), generation: config()?.generation }, 'store opened');
 
-  const writers = new Set<ArtifactWriter>();
-  const { maxArtifactBytes } = settings;
-  const writing = {
-    disk,
-    datasets,
-    state: keeper.state,
-    config: keeper.config,
-    byHash,
-    maxArtifactBytes,
-    open: writers,
-    log,
-  };
+  const revisits = createKeyedLock();
   const owned = opened.move();
   return {
     incarnationId: keeper.incarnationId,
-    state: keeper.state,
-    config: keeper.config,
+    state,
+    config,
     offerConfig: keeper.offer,
     acceptFloor: keeper.acceptFloor,
-    async beginWrite(sha256, generation, options) {
-      stop.signal.throwIfAborted();
-      return beginWrite(writing, sha256, generation, options);
-    },
-    open: (sha256, options) =>
-      openArtifact({ disk, datasets, sizeBytes: keeper.config()?.artifacts.get(sha256) }, sha256, options),
+    beginWrite: writers.begin,
+    open: (sha256, options) => openArtifact({ ...shared, config: config() }, sha256, options),
     async list() {
+      const held = await listHeld(disk, datasets, config(), settings.quotaBytes);
+      const deletions = { deletions: deleter.recent(), deletionsDeferred: deleter.deferred() };
       return {
         incarnationId: keeper.incarnationId(),
-        ...(await listHeld(disk, datasets, keeper.config(), settings.quotaBytes)),
+        ...held,
         deletionsTotal: deleter.total(),
-        deletions: [...deleter.recent()],
-        deletionsDeferred: deleter.deferred(),
+        ...deletions,
       };
     },
-    async reconcile(reason, { signal }) {
-      const absent = datasets.filter(each => !each.isWritable());
-      const returned = await inspectReturned(absent);
-      if (returned.length > 0) await keeper.join(returned);
-      await keeper.repair();
-      return pass(reason, { signal: AbortSignal.any([signal, stop.signal]) });
+    async reconcile(reason, options) {
+      await revisits('datasets', () => revisit(datasets, keeper));
+      return deleter.pass(reason, options);
     },
     quarantine: (sha256, datasetId, reason) =>
       byHash(sha256, () => quarantineCopy(datasets, sha256, datasetId, { reason, log })),
-    async [Symbol.asyncDispose]() {
-      stop.abort(new DepotError('SHUTTING_DOWN', 'the store is closing'));
-      await Promise.all([...writers].map(writer => writer.abort()));
-      await passes('pass', async () => undefined);
-      await owned.disposeAsync();
-    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+/** Takes back what returned, and puts right what a dataset's ledger lost. */
+const revisit = async (datasets: readonly Dataset[], keeper: ConfigKeeper): Promise<void> => {
+  const returned = await inspectReturned(datasets.filter(each => !each.isWritable()));
+  if (returned.length > 0) await keeper.join(returned);
+  await keeper.repair();
 };
 
 const inspectAll = async (
@@ -163,39 +131,4 @@ const inspectReturned = async (datasets: readonly Dataset[]): Promise<Joining[]>
 const logDataset = (log: Logger, dataset: Dataset): void => {
   const condition = dataset.condition();
   log.info({ dataset: dataset.path, dataset_id: dataset.id(), ...condition }, 'dataset opened');
-};
-
-const openArtifact = async (
-  store: { disk: Disk; datasets: readonly Dataset[]; sizeBytes: number | undefined },
-  sha256: ArtifactHash,
-  { datasetId }: { datasetId?: DatasetId | undefined } = {},
-): Promise<StoredArtifact> => {
-  for (const dataset of store.datasets) {
-    const id = dataset.id();
-    if (!dataset.isReadable() || id === undefined || (datasetId !== undefined && id !== datasetId)) continue;
-    try {
-      const file = await store.disk.openFile(dataset.pathOf(sha256));
-      const sizeBytes = await file.sizeBytes();
-      if (sizeBytes === (store.sizeBytes ?? sizeBytes))
-        return { sha256, sizeBytes, datasetId: id, read: file.read, [Symbol.asyncDispose]: file.close };
-      await file.close();
-    } catch (error) {
-      if (!systemErrorIs(error, 'ENOENT')) dataset.reportFailure(error, `open ${sha256}`);
-    }
-  }
-  throw new DepotError('ARTIFACT_NOT_HELD', `this sled has no whole copy of ${sha256}`, {
-    detail: { sha256 },
-  });
-};
-
-const quarantineCopy = async (
-  datasets: readonly Dataset[],
-  sha256: ArtifactHash,
-  datasetId: DatasetId,
-  { reason, log }: { reason: string; log: Logger },
-): Promise<boolean> => {
-  const dataset = datasets.find(each => each.id() === datasetId && each.isWritable());
-  if (dataset === undefined || !(await dataset.setAside(sha256, reason))) return false;
-  log.error({ sha256, dataset: dataset.path, dataset_id: datasetId, reason }, 'copy quarantined');
-  return true;
 };

@@ -59,6 +59,15 @@ export const listAside = async (disk: Disk, directory: string): Promise<AsideFil
 export const isArtifactAside = (file: AsideFile): file is AsideFile & { name: ArtifactHash } =>
   isArtifactHash(file.name);
 
+export const quarantinedBytes = async (disk: Disk, path: string): Promise<number> => {
+  const sizes = await Promise.all(
+    (await listAside(disk, path)).map(({ fileName }) =>
+      disk.sizeOf(join(path, QUARANTINE_DIRECTORY, fileName)),
+    ),
+  );
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+};
+
 /** A cut in the middle of an escape leaves a name that does not decode. */
 const decode = (text: string): string => {
   try {
