@@ -1,7 +1,7 @@
 /** nginx as the yardstick: one worker per core, sendfile, everything else as small as it goes; on loopback. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,6 @@ export const startNginx = async (folder: string): Promise<Nginx | undefined> => 
   const port = await freePort();
   const config = join(own, 'nginx.conf');
   await writeFile(config, configuration({ own, folder, port }));
-  for (const path of [own, folder]) await chmod(path, 0o755);
   const child = spawn(binary, ['-c', config, '-p', own, '-e', join(own, 'error.log'), '-g', 'daemon off;'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -45,6 +44,7 @@ export const startNginx = async (folder: string): Promise<Nginx | undefined> => 
 };
 
 const configuration = ({ own, folder, port }: { own: string; folder: string; port: number }): string => `
+${process.getuid?.() === 0 ? 'user root;' : ''}
 pid ${own}/nginx.pid;
 worker_processes auto;
 events { worker_connections 64; }

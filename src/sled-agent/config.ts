@@ -19,6 +19,7 @@ export const SLED_AGENT_PORT = 12345;
 
 const Bytes = z.int().min(1);
 const Count = z.int().min(1).max(1_024);
+const Seconds = z.number().min(0.05).max(86_400);
 
 export const SledAgentFile = z.strictObject({
   /** Who this sled is for ever. Absent: made of `part` and `serial`, so that a wiped sled is the same sled. */
@@ -56,11 +57,11 @@ export const SledAgentFile = z.strictObject({
   intervals: z
     .strictObject({
       /** How often a sled that is registered says so again: a Nexus database may have been restored. */
-      registration_s: z.number().min(0.05).default(60),
+      registration_s: Seconds.default(60),
       /** How often datasets are looked at, and what a crash left behind is removed (B10). */
-      reconcile_s: z.number().min(0.05).default(300),
+      reconcile_s: Seconds.default(300),
       /** How long a body may make (almost) no progress (B13). */
-      stall_s: z.number().min(0.05).default(10),
+      stall_s: Seconds.default(10),
     })
     .prefault({}),
 });
