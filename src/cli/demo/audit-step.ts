@@ -34,7 +34,7 @@ export const auditStep = async (
       const line = (barCells: number) =>
         `hashing  ${transferLine({ bytes: hashedBytes, totalBytes, rate: meter.rate(nowMs) }, barCells)}`;
       region.show(
-        () => [`   ${line(BAR_CELLS)}`],
+        () => [line(BAR_CELLS)],
         () => line(0),
       );
     },

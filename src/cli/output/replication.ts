@@ -10,7 +10,7 @@ const BAR_CELLS = 24;
 
 export const sledProgressLines = (sleds: readonly SledReplication[], style: Style): string[] =>
   tableLines(
-    sleds,
+    bySerial(sleds),
     [
       { title: 'SLED', cell: sled => sled.serial, paint: style.bold },
       {
@@ -39,12 +39,18 @@ export const sledProgressLines = (sleds: readonly SledReplication[], style: Styl
     { style },
   );
 
+/** `sled-2` before `sled-10`. */
+export const bySerial = <T extends { readonly serial: string }>(sleds: readonly T[]): T[] =>
+  sleds.toSorted((a, b) => a.serial.localeCompare(b.serial, 'en', { numeric: true }));
+
 /** Every artifact on every usable dataset. */
 export const isWhole = (sled: SledReplication): boolean =>
   sled.artifacts_held_fully === sled.artifacts_wanted;
 
 /** One line for where nothing can be redrawn. */
 export const replicationLine = (release: Omit<ReleaseReplication, 'sleds'>): string =>
-  `${release.system_version} ${release.state}: ${release.copies_held} of ${release.copies_wanted} copies, ` +
-  `${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)}, ` +
-  `whole on ${release.sleds_holding_all} of ${release.sleds_in_service} sleds`;
+  release.sleds_in_service === 0
+    ? `${release.system_version} ${release.state}: no sled was asked yet`
+    : `${release.system_version} ${release.state}: ${release.copies_held} of ${release.copies_wanted} copies, ` +
+      `${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)}, ` +
+      `whole on ${release.sleds_holding_all} of ${release.sleds_in_service} sleds`;
