@@ -10,6 +10,7 @@ import type { internalApi } from '../api/internal-api.ts';
 import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { HealthReason } from '../core/health.ts';
+import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -25,8 +26,8 @@ import { heartbeatTask } from './heartbeat.ts';
 import { createInternalApi } from './internal-api.ts';
 import { createOperatorFleetApi } from './operator-fleet-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
-import { createReplicationTrigger } from './replication-trigger.ts';
-import { createRequestLog } from './request-log.ts';
+import { createReplicationTrigger, type ReplicationTrigger } from './replication-trigger.ts';
+import { createRequestLog, type RequestLog } from './request-log.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
 import { createLocalRepos, type LocalRepos } from './staging/local-repos.ts';
@@ -35,7 +36,7 @@ import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
-import { createSledLiveness } from './tasks/sled-liveness.ts';
+import { createSledLiveness, type SledLiveness } from './tasks/sled-liveness.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
 import { createFleetCapacity } from './upload/fleet-capacity.ts';
 import { createUploads, type Uploads } from './upload/uploads.ts';
@@ -81,26 +82,17 @@ export const startServices = async (
 
   const trigger = createReplicationTrigger(deps);
   const { localRepos, uploads, adopted } = await startStaging(
-    deps,
-    datastore,
-    trigger.activate,
-    patiently,
-    signal,
+    { ...deps, datastore, activateReplication: trigger.activate },
+    adopt => patiently(() => adopt({ signal })),
   );
   stack.use(localRepos);
   const staging: Staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
 
-  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
   const connection = stack.use(deps.connectSleds());
+  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
+  const policy = replicationPolicy(config);
   const replication = stack.use(
-    createReplication({
-      ...deps,
-      datastore,
-      connection,
-      staging,
-      requests,
-      policy: replicationPolicy(config),
-    }),
+    createReplication({ ...deps, datastore, connection, staging, requests, policy }),
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
   const driver = stack.use(
@@ -114,45 +106,76 @@ export const startServices = async (
   stack.use(uploads);
 
   const owned = stack.move();
-  const { observer } = replication;
-  const activateReplication = trigger.activate;
+  const notices = () => [...adopted, ...trigger.notices()];
   return {
-    operatorUpdate: createOperatorUpdateApi({
+    ...handlers({
+      config,
       datastore,
-      uploads,
-      activateReplication,
-      releaseProgress: version => targetProgress(observer.latest(), version),
-      replicationSummary: () => summaryOf(replication, driver, timeStartedMs),
-    }),
-    operatorFleet: createOperatorFleetApi({
-      nexusId: nexus.id,
-      datastore,
+      nexus,
       staging,
-      observer,
-      liveness,
+      uploads,
+      trigger,
+      notices,
       requests,
+      replication,
+      liveness,
       driver,
-      minSledReplication: config.replication.minSledReplication,
-      insecureListen: config.insecureListen,
-      notices: () => [...adopted, ...trigger.notices()],
     }),
-    debug: createDebugApi({ driver }),
-    internal: createInternalApi({ datastore, activateReplication }),
     driver,
     staging,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
 
+type Parts = {
+  readonly config: NexusConfig;
+  readonly datastore: Datastore;
+  readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
+  readonly staging: Staging;
+  readonly uploads: Uploads;
+  readonly trigger: ReplicationTrigger;
+  readonly notices: () => readonly HealthReason[];
+  readonly requests: RequestLog;
+  readonly replication: Replication;
+  readonly liveness: SledLiveness;
+  readonly driver: Driver;
+};
+
+const handlers = (
+  parts: Parts,
+): Pick<Services, 'operatorUpdate' | 'operatorFleet' | 'debug' | 'internal'> => {
+  const { config, datastore, nexus, driver } = parts;
+  const { observer } = parts.replication;
+  const activateReplication = parts.trigger.activate;
+  return {
+    operatorUpdate: createOperatorUpdateApi({
+      ...parts,
+      activateReplication,
+      releaseProgress: version => targetProgress(observer.latest(), version),
+      replicationSummary: () =>
+        replicationSummary(observer.latest(), {
+          timeLastPlannedMs: observer.timeLastPlannedMs() ?? nexus.timeStartedMs,
+          suspended: !driver.status(REPLICATION_TASK).periodic,
+        }),
+    }),
+    operatorFleet: createOperatorFleetApi({
+      ...parts,
+      nexusId: nexus.id,
+      observer,
+      minSledReplication: config.replication.minSledReplication,
+      insecureListen: config.insecureListen,
+    }),
+    debug: createDebugApi({ driver }),
+    internal: createInternalApi({ datastore, activateReplication }),
+  };
+};
+
 /** Takes up what lies in staging (P4) before any upload can begin. */
 const startStaging = async (
-  deps: ServiceDeps,
-  datastore: Datastore,
-  activateReplication: () => void,
-  patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
-  signal: AbortSignal,
+  deps: ServiceDeps & { readonly datastore: Datastore; readonly activateReplication: () => void },
+  patiently: <T>(attempt: (options: { signal: AbortSignal }) => Promise<T>) => Promise<T>,
 ): Promise<{ localRepos: LocalRepos; uploads: Uploads; adopted: readonly HealthReason[] }> => {
-  const { config, directory, verifyRelease, clock } = deps;
+  const { config, directory, datastore, activateReplication, verifyRelease, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
   const limits = { maxEntryBytes: config.limits.artifactBytes };
@@ -168,8 +191,8 @@ const startStaging = async (
     log,
   });
   const { recordAgain } = uploads;
-  const { adopted, notices } = await patiently(() =>
-    adoptStaging({ directory, datastore, recordAgain, log }, { signal }),
+  const { adopted, notices } = await patiently(options =>
+    adoptStaging({ directory, datastore, recordAgain, log }, options),
   );
   for (const archive of adopted) localRepos.hold(archive);
   return { localRepos, uploads, adopted: notices };
@@ -187,9 +210,3 @@ const replicationPolicy = ({ replication }: NexusConfig) => ({
     copyConcurrency: replication.copyConcurrency,
   },
 });
-
-const summaryOf = ({ observer }: Replication, driver: Driver, timeStartedMs: number) =>
-  replicationSummary(observer.latest(), {
-    timeLastPlannedMs: observer.timeLastPlannedMs() ?? timeStartedMs,
-    suspended: !driver.status(REPLICATION_TASK).periodic,
-  });

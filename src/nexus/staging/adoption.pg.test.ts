@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { UploadId } from '../../core/ids.ts';
 import type { TestRelease, TestReleaseOptions } from '../../release/test-release.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 

@@ -7,7 +7,7 @@ import { keysForAllRoles } from '../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../release/signing-keys.ts';
 import { flipBit, type TestRelease, type TestReleaseOptions } from '../../release/test-release.ts';
 import { newId, registration } from '../datastore/conformance/records.fixture.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 

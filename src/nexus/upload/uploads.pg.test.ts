@@ -3,8 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type RepoId, SystemVersion } from '../../core/ids.ts';
 import type { TestReleaseOptions } from '../../release/test-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 import { REPLICATION_TASK } from '../tasks/artifact-replication/task.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
 
 const wait = { signal: new AbortController().signal };
 
