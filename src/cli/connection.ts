@@ -1,7 +1,7 @@
 /**
  * Which Nexus a command talks to, and with which token.
  *
- *     --url ─▶ TUF_DEPOT_URL ─▶ the fleet that runs in the data directory ─▶ http://127.0.0.1:12220
+ *     --url ─▶ the fleet in --data ─▶ TUF_DEPOT_URL ─▶ the fleet in ./.tuf-depot ─▶ http://127.0.0.1:12220
  *     --token-file ─▶ TUF_DEPOT_TOKEN ─▶ TUF_DEPOT_TOKEN_FILE ─▶ that fleet's token, for that fleet's addresses
  *
  * N1. A token found in a data directory is sent to the addresses found beside it, and to no other.
