@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * The command line's process: arguments, streams and signals go in, an exit code comes out.
  *
