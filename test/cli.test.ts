@@ -35,8 +35,9 @@ const run = (directory: string, ...args: string[]): Running => {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: directory,
     env: { ...environment, TMPDIR: directory },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.on('error', () => undefined);
   onTestFinished(() => void child.kill('SIGKILL'));
   const [out, err]: [string[], string[]] = [[], []];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk.toString()));
@@ -88,6 +89,8 @@ test('start runs a fleet that other commands find, once per directory, and that 
     data: [{ system_version: '1.0.0', state: 'complete', sleds_holding_all: 2 }],
   });
 
+  await expectInterruptedUploadToLeaveNothing(directory);
+
   first.process.kill('SIGINT');
   expect(await first.exit).toBe(0);
   expect(pidsOf(fleet).filter(isAlive)).toEqual([]);
@@ -111,6 +114,20 @@ test('start runs a fleet that other commands find, once per directory, and that 
   adopted.process.kill('SIGTERM');
   expect(await adopted.exit).toBe(0);
 }, 180_000);
+
+const expectInterruptedUploadToLeaveNothing = async (directory: string): Promise<void> => {
+  const staging = join(directory, '.tuf-depot', 'nexus-1', 'staging');
+  const before = await readdir(staging, { recursive: true });
+  const uploadsInProgress = async () => (await json(directory, 'status')).data.uploads_in_progress;
+  const upload = run(directory, 'repo', 'upload', '-');
+  upload.process.stdin?.write(Buffer.alloc(1024 * 1024));
+  await expect.poll(uploadsInProgress, { timeout: 30_000 }).toBe(1);
+  upload.process.kill('SIGINT');
+  expect(await upload.exit).toBe(130);
+  expect(upload.err()).toBe('interrupted by SIGINT\n');
+  await expect.poll(uploadsInProgress, { timeout: 30_000 }).toBe(0);
+  expect(await readdir(staging, { recursive: true })).toEqual(before);
+};
 
 test('a process of the fleet that ends by itself ends the fleet, with its name and the end of its log', async () => {
   const directory = await privateDirectory();
