@@ -160,6 +160,20 @@ test.for([
   },
 );
 
+test('DM2: a demo that fails says why, and leaves no process and no file', async () => {
+  const directory = await privateDirectory();
+  const running = run(directory, 'demo', '--sleds', '2');
+  await expect.poll(running.out, { timeout: 120_000 }).toContain('3/7');
+  const pid = Number(/^ {3}sled-2 .* pid (\d+)$/m.exec(running.out())?.[1]);
+  process.kill(pid, 'SIGKILL');
+  expect(await running.exit).toBe(1);
+  expect(running.err()).toMatch(
+    /error: the demo cannot go on: sled-2 ended unexpectedly by SIGKILL.* \[CHILD_FAILED\]\nfix: /,
+  );
+  expect(await readdir(directory)).toEqual([]);
+  expect(await processesIn(directory)).toEqual([]);
+}, 180_000);
+
 /** The command lines of processes that have to do with a directory. */
 const processesIn = async (directory: string): Promise<string[]> => {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
