@@ -89,6 +89,35 @@ test('P5: a sled with a dataset missing deletes nothing and takes nothing until 
   expect((await store.list()).deletions).toMatchObject([{ sha256: b.sha256, generation: 7 }]);
 });
 
+test('P5: a configured dataset that cannot be read may hold a newer ledger, whether or not one names it', async () => {
+  const machine = createMachine();
+  let store = await machine.start({ absent: [M1] });
+  await store.acceptFloor(asGeneration(1));
+  await offer(store, 5, [a]);
+  store = await restart(machine, store, [M1]);
+  await expectWaiting(store);
+});
+
+test('P5: a dataset that a ledger names may hold a newer one, whether or not it is configured', async () => {
+  const machine = createMachine();
+  await (await settled(machine))[Symbol.asyncDispose]();
+  await expectWaiting(await machine.start({ configured: [M0] }));
+});
+
+test('P5: a new dataset beside a ledger may stand for a lost one, also after a restart without an answer', async () => {
+  const machine = createMachine();
+  let store = await machine.start({ configured: [M0] });
+  await store.acceptFloor(asGeneration(1));
+  await offer(store, 5, [a]);
+  store = await restart(machine, store);
+  await expectWaiting(store);
+  store = await restart(machine, store);
+  await expectWaiting(store);
+  await store.acceptFloor(asGeneration(5));
+  store = await restart(machine, store);
+  expect(store.state()).toEqual({ kind: 'ready' });
+});
+
 test('P5: a floor at or below the ledger ends the wait at once, and the next start needs none', async () => {
   const machine = createMachine();
   let store = await settled(machine);

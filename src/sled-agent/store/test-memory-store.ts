@@ -12,10 +12,14 @@ const SETTINGS = { quotaBytes: 2 ** 20, minFreeBytes: 0, maxArtifactBytes: 2 ** 
 
 export type Machine = {
   readonly memory: MemoryDisk;
-  /** Starts the process. `before` is asked ahead of each disk operation; absent disks have no directory. */
+  /**
+   * Starts the process. `before` is asked ahead of each disk operation; absent disks have no directory;
+   * `configured` are the directories that it is told of, by default all.
+   */
   readonly start: (options?: {
     before?: (operation: Operation) => void | Promise<void>;
     absent?: readonly string[];
+    configured?: readonly string[];
   }) => Promise<ArtifactStore>;
   /** Ends the process without a word: none of its operations reaches the disk any more. */
   readonly kill: () => void;
@@ -30,7 +34,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
   };
   return {
     memory,
-    start({ before = () => undefined, absent = [] } = {}) {
+    start({ before = () => undefined, absent = [], configured = directories } = {}) {
       kill();
       const own = { isDead: false };
       process = own;
@@ -41,7 +45,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
         if (own.isDead) throw new Error('the process is dead');
       };
       return openStore(
-        { ...SETTINGS, directories },
+        { ...SETTINGS, directories: configured },
         {
           clock: systemClock,
           log: silentLogger,
