@@ -48,6 +48,7 @@ test('P1: at another generation than the planned one the archive is kept, with t
   expect(await drop(1)).toEqual({ kind: 'kept', reason: expect.stringMatching(/generation/) });
   expect(await rows()).toHaveLength(1);
   expect(nexus.services.staging.held()).toHaveLength(1);
+  expect(await nexus.staged()).toHaveLength(2);
   expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
 });
 
