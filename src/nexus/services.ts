@@ -36,6 +36,7 @@ import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
+import { repoPruner } from './tasks/repo-pruner.ts';
 import { createSledLiveness, type SledLiveness } from './tasks/sled-liveness.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
 import { createFleetCapacity } from './upload/fleet-capacity.ts';
@@ -97,7 +98,12 @@ export const startServices = async (
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
   const driver = stack.use(
     createDriver({
-      tasks: [replication.task, liveness.task, heartbeatTask({ datastore, nexus })],
+      tasks: [
+        replication.task,
+        liveness.task,
+        heartbeatTask({ datastore, nexus }),
+        repoPruner({ datastore, ...config.pruner }),
+      ],
       clock,
       log: deps.log.child({ component: 'tasks' }),
     }),
@@ -178,7 +184,9 @@ const startStaging = async (
   const { config, directory, datastore, activateReplication, verifyRelease, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
-  const limits = { maxEntryBytes: config.limits.artifactBytes };
+  const { artifactBytes, repositoryBytes } = config.limits;
+  // As for the defaults, what inflates to more than twice the largest archive is no release.
+  const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
   const uploads = createUploads({
     datastore,
     directory,

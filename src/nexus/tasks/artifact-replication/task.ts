@@ -33,6 +33,7 @@ import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-mem
 import { NEXUS_SILENT_AFTER_MS } from '../../heartbeat.ts';
 import type { RequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
+import { PRUNER_TASK } from '../repo-pruner.ts';
 import { LIVENESS_TASK } from '../sled-liveness.ts';
 import { dropReplicated } from './local-repos.ts';
 import {
@@ -89,7 +90,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       description: 'replicate update repo artifacts across sleds',
       periodMs: deps.policy.periodMs,
       disable: deps.policy.disable,
-      dependsOn: [LIVENESS_TASK],
+      dependsOn: [LIVENESS_TASK, PRUNER_TASK], // B16
       activate: activation => activate(deps, { memory, executor, observer, held }, activation),
     },
     observer,
