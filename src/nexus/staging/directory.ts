@@ -28,7 +28,7 @@ export type StagingDirectory = AsyncDisposable & {
   readonly list: () => Promise<
     ReadonlyMap<UploadId, { readonly archive: boolean; readonly sidecar: boolean }>
   >;
-  /** Archive first: an archive without a sidecar is nothing that a start would take up. */
+  /** The archive first, so that its marks outlive it: interrupted, a start still knows what the archive was. */
   readonly remove: (uploadId: UploadId) => Promise<void>;
 };
 

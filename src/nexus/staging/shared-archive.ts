@@ -19,6 +19,15 @@ export type SharedArchive = {
   readonly retire: () => Promise<void>;
 };
 
+/** What an archive may ask for was decided when it was uploaded; a limit that changed since must not lock it away. */
+const ALREADY_ACCEPTED = {
+  maxEntries: Number.POSITIVE_INFINITY,
+  maxDirectoryBytes: Number.POSITIVE_INFINITY,
+  maxEntryBytes: Number.POSITIVE_INFINITY,
+  maxTotalBytes: Number.POSITIVE_INFINITY,
+  maxInflateRatio: Number.POSITIVE_INFINITY,
+};
+
 export const createSharedArchive = (path: string): SharedArchive => {
   let opened: Promise<{ archive: Archive; file: RandomAccessFileOnDisk }> | undefined;
   let readers = 0;
@@ -27,7 +36,7 @@ export const createSharedArchive = (path: string): SharedArchive => {
   const openOnce = async () => {
     const file = await openRandomAccessFile(path);
     try {
-      return { file, archive: await openArchive(file) };
+      return { file, archive: await openArchive(file, { limits: ALREADY_ACCEPTED }) };
     } catch (error) {
       await file[Symbol.asyncDispose]();
       throw error;

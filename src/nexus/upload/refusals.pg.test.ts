@@ -203,6 +203,12 @@ test('S16, S17: an archive above the configured limit, announced or not', async 
   expect(await small.staged()).toEqual([]);
 });
 
+test('S17: an artifact above the configured limit', async () => {
+  const release = await trusted();
+  const small = await world.startNexus({ name: 'small', config: { limits: { artifact_bytes: 19_999 } } });
+  await expectRefused(release, { code: 'ARCHIVE_LIMIT', message: /artifact-2\.bin.*20000.*19999/ }, small);
+});
+
 test('S16: a release for which too few sleds have room', async () => {
   const release = await trusted();
   for (const free_bytes of [10_000_000, 10_000_000, 1000]) {
