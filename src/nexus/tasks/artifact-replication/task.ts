@@ -10,7 +10,7 @@
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, SledId } from '../../../core/ids.ts';
+import type { ArtifactHash, Generation, SledId } from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
 import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
@@ -83,7 +83,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
   const memory = createFleetMemory(deps);
   const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
   const observer = createObserver();
-  const held = { copies: 0, waitMs: 0 };
+  const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
   return {
     task: {
       name: REPLICATION_TASK,
@@ -103,8 +103,8 @@ type State = {
   readonly memory: FleetMemory;
   readonly executor: Executor;
   readonly observer: ReplicationObserver;
-  /** Copies held in the round before, and its wait (P6). */
-  readonly held: { copies: number; waitMs: number };
+  /** Of the round before: copies held, its wait (P6), its generation. */
+  readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
 };
 
 const activate = async (
@@ -174,7 +174,12 @@ const whenAgain = (
       nowMs: clock.nowMs(),
       progress: copies > held.copies || outcome.written > 0,
       deferred: plan.deferred + outcome.notStarted,
-      underWay: outcome.sent > 0 || executor.putsInFlight().length > 0 || anythingInFlight(sleds),
+      underWay:
+        outcome.sent > 0 ||
+        executor.putsInFlight().length > 0 ||
+        anythingInFlight(sleds) ||
+        // A new config makes sleds delete; what they report of it is in their next list (S11).
+        held.generation !== round.wanted.generation,
       outdated: sleds.some(sled => sled.answer.kind === 'ahead'),
       nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
     },
@@ -182,6 +187,7 @@ const whenAgain = (
   );
   held.copies = copies;
   held.waitMs = next.waitMs;
+  held.generation = round.wanted.generation;
   return next.againInMs;
 };
 
