@@ -106,7 +106,10 @@ export const createMemoryDisk = (directories: readonly string[]): MemoryDisk => 
       names.set(path, file);
       return handle(file);
     },
-    openFile: async path => handle(find(path)),
+    async openFile(path) {
+      if (names.get(path)?.kind !== 'file') throw systemError('ENOENT');
+      return handle(find(path));
+    },
     async readDirectory(path) {
       needDirectory(path);
       return [...names.keys()]
