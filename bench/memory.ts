@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { operatorUpdateApi } from '../src/api/operator-update-api.ts';
+import { programCommand } from '../src/cli/program-path.ts';
 import { startFleet } from '../src/fleet/launcher.ts';
 import { createApiClient } from '../src/http/client.ts';
 import { assembleRelease } from '../src/release/assemble.ts';
@@ -67,7 +68,7 @@ try {
     directory: join(directory, 'fleet'),
     nexuses: 1,
     sleds: 4,
-    program: [process.execPath, join(import.meta.dirname, '../src/cli/main.ts')],
+    program: programCommand(),
     stablePorts: false,
     onStep: () => undefined,
     signal,
