@@ -1,5 +1,6 @@
 /**
- * Keeps the README's transcript true: the output of a real demo, line by line, but for what differs each time.
+ * Keeps the README's transcript true: what a real demo writes to standard output, line by line, but for what
+ * differs each time. Progress goes to standard error and is not part of it.
  *
  *     npm run --silent demo | tee demo.log
  *     bin/node24 test/readme-transcript.ts check demo.log    # exits 1 and shows the first line that differs
@@ -10,14 +11,7 @@ import { join } from 'node:path';
 
 const README = join(import.meta.dirname, '../README.md');
 const BLOCK = /(<!-- transcript:[^\n]*-->\n```text\n)([\s\S]*?)(```\n<!-- \/transcript -->)/;
-/** How often the demo looks, and so how often it tells, depends on the machine. */
-const PROGRESS = /^ {3}(hashing |\S+ replicating: |sent \S+ \S+; |\d+ % )/;
-
-const lines = (text: string): string[] =>
-  text
-    .split('\n')
-    .map(line => line.trimEnd())
-    .filter(line => !PROGRESS.test(line));
+const lines = (text: string): string[] => text.split('\n').map(line => line.trimEnd());
 
 /** Numbers, identifiers and the padding that follows from their width, masked. */
 const masked = (line: string): string =>
