@@ -19,7 +19,7 @@ const masked = (line: string): string =>
     .replace(/\b[0-9a-f]{12}\b/g, 'KEY')
     .replace(/\d+(\.\d+)*/g, 'N')
     .replace(/\bN (KiB|MiB|GiB|B)\b/g, 'N bytes')
-    .replace(/\bN (ms|s|min)\b/g, 'N time')
+    .replace(/\bN (ms|s|min|h)( N (s|min))?\b/g, 'N time')
     .replace(/ {2,}/g, ' ');
 
 const [mode, logFile] = process.argv.slice(2);
