@@ -124,11 +124,9 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     },
     retain(keep, artifacts) {
       for (const id of sleds.keys()) if (!keep.has(id)) sleds.delete(id);
-      for (const [key, { sledId, sha256 }] of transfers) {
-        if (!keep.has(sledId) || !artifacts.has(sha256)) transfers.delete(key);
-      }
-      for (const [key, { sledId, sha256 }] of recopies) {
-        if (!keep.has(sledId) || !artifacts.has(sha256)) recopies.delete(key);
+      const isKept = ({ sledId, sha256 }: Pair) => keep.has(sledId) && artifacts.has(sha256);
+      for (const pairs of [transfers, recopies]) {
+        for (const [key, pair] of pairs) if (!isKept(pair)) pairs.delete(key);
       }
     },
   };
