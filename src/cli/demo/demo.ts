@@ -198,9 +198,9 @@ const upload = async ({ session, narrator }: Story, depot: Depot, release: DemoR
   const fileName = release.path.split('/').at(-1)!;
   const { sentBytes, sendMs, verifyMs } = await uploadArchive(session, depot, { fileName, source });
   narrator.say(
-    `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))}), ` +
-      `every signature and byte verified in ${formatDuration(verifyMs)} more`,
+    `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))})`,
   );
+  narrator.say(`every signature and byte verified in ${formatDuration(verifyMs)} more`);
 };
 
 const replicate = async (
@@ -226,8 +226,10 @@ const replicate = async (
   const transfers = await countTransfers(depots, added, fleet.sleds.length);
   const total = transfers.byNexusBytes + transfers.byPeersBytes;
   narrator.say(
-    `complete on ${count(outcome.release.sleds_holding_all, 'sled')} after ${formatDuration(outcome.elapsedMs)}: ` +
-      `${formatBytes(transfers.byNexusBytes)} from Nexus, ${formatBytes(transfers.byPeersBytes)} from sled to sled ` +
+    `complete on ${count(outcome.release.sleds_holding_all, 'sled')} after ${formatDuration(outcome.elapsedMs)}`,
+  );
+  narrator.say(
+    `${formatBytes(transfers.byNexusBytes)} came from Nexus, ${formatBytes(transfers.byPeersBytes)} from sled to sled ` +
       `(${formatPercent(transfers.byPeersBytes, total)})`,
   );
   return transfers;

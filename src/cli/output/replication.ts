@@ -6,9 +6,14 @@ import { stateStyle, words } from './state.ts';
 import type { Style } from './style.ts';
 import { tableLines } from './table.ts';
 
-const BAR_CELLS = 24;
+/** With everything beside it the table fits 80 columns. */
+const BAR_CELLS = 12;
 
+/** None while no sled was asked: a head without a table says nothing. */
 export const sledProgressLines = (sleds: readonly SledReplication[], style: Style): string[] =>
+  sleds.length === 0 ? [] : sledTable(sleds, style);
+
+const sledTable = (sleds: readonly SledReplication[], style: Style): string[] =>
   tableLines(
     bySerial(sleds),
     [
@@ -21,13 +26,13 @@ export const sledProgressLines = (sleds: readonly SledReplication[], style: Styl
       { title: '', cell: sled => formatPercent(sled.bytes_held, sled.bytes_wanted), align: 'right' },
       { title: 'ARTIFACTS', cell: sled => `${sled.artifacts_held}/${sled.artifacts_wanted}`, align: 'right' },
       {
-        title: 'ON ALL DATASETS',
+        title: 'ALL DATASETS',
         cell: sled => `${sled.artifacts_held_fully}/${sled.artifacts_wanted}`,
         align: 'right',
       },
       {
         title: 'BYTES',
-        cell: sled => `${formatBytes(sled.bytes_held)} of ${formatBytes(sled.bytes_wanted)}`,
+        cell: sled => formatBytes(sled.bytes_held),
         align: 'right',
       },
       {
