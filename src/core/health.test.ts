@@ -45,6 +45,21 @@ test('S13: a release with an artifact that nobody has is failed, with the remedy
   expect(stateOf(gone, new Map(), [archiveOf(wanted, 0)]).state).toBe('replicating');
 });
 
+test('S12: a release that every sled holds, but not on every dataset, says so', () => {
+  const all = listing([
+    [hash(1), 2],
+    [hash(2), 2],
+  ]);
+  const short = listing([
+    [hash(1), 2],
+    [hash(2), 1],
+  ]);
+  expect(stateOf([sled(1, all), sled(2, all), sled(3, short)])).toMatchObject({
+    state: 'safe',
+    message: expect.stringContaining('3 of 3 sleds hold all of it, 2 of these on every dataset'),
+  });
+});
+
 test('P8: while a silent sled or another Nexus may have the bytes it is blocked, and says who', () => {
   expect(stateOf([sled(1, half), silentSled(2)])).toMatchObject({
     state: 'blocked',
