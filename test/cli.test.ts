@@ -141,6 +141,22 @@ test('a process of the fleet that ends by itself ends the fleet, with its name a
   expect(pidsOf(fleet).filter(isAlive)).toEqual([]);
 }, 120_000);
 
+test('without its PostgreSQL the fleet ends too, and the next one finds the data', async () => {
+  const directory = await privateDirectory();
+  const running = run(directory, 'start', '--sleds', '1', '--json');
+  await started(running);
+  const pidFile = join(directory, '.tuf-depot', 'postgres', 'data', 'postmaster.pid');
+  process.kill(Number((await readFile(pidFile, 'utf8')).split('\n')[0]), 'SIGKILL');
+  expect(await running.exit).toBe(1);
+  expect(running.err()).toMatch(
+    /error: PostgreSQL ended unexpectedly: .* \[CHILD_FAILED\]\nfix: .*postgres\.log\n/,
+  );
+  const again = run(directory, 'start', '--json');
+  expect((await started(again)).sleds).toHaveLength(1);
+  again.process.kill('SIGTERM');
+  expect(await again.exit).toBe(0);
+}, 120_000);
+
 test.for([
   ['while the fleet starts', /starting sled agents/],
   ['in the middle of an upload', /3\/7/],
