@@ -60,6 +60,8 @@ export type InventorySled = {
   /** Nothing is put on or copied to this sled before then: it is full, or busy (B8, B14). */
   readonly writesPausedUntilMs?: number;
   readonly writesPausedBecause?: string;
+  /** Was caught with other bytes than it lists (P9): others copy from it only if nobody else has the artifact. */
+  readonly isDistrusted?: boolean;
 };
 
 /** The archive of one upload, still held by this Nexus. */

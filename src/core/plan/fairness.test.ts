@@ -66,3 +66,26 @@ test('B7, S5: a copy in flight from a sled that has it counts toward the minimum
   );
   expect([...plan.puts, ...plan.copies]).toEqual([]);
 });
+
+test('G8: a source that fails is not the first choice of every round, whatever its place in the list', () => {
+  const wanted = wantedOf([[1]]);
+  const whole = listing([[hash(1), 2]]);
+  const sleds = [sled(1, whole), sled(2, whole), sled(3)];
+  const sources = Array.from({ length: 20 }, (_, seed) => {
+    const { copies } = planReplication(planInput({ wanted, sleds }), seededRng(seed));
+    return copies[0]?.source.sledId;
+  });
+  expect(new Set(sources)).toEqual(new Set([sledId(1), sledId(2)]));
+});
+
+test('P9, G8: a sled that was caught with other bytes is a source only where nobody else has the artifact', () => {
+  const wanted = wantedOf([[1, 2]]);
+  const caught = { ...sled(1, listing([1, 2].map(n => [hash(n), 2]))), isDistrusted: true };
+  const sleds = [caught, sled(2, listing([[hash(1), 2]])), sled(3)];
+  for (let seed = 0; seed < 20; seed += 1) {
+    const { copies } = planReplication(planInput({ wanted, sleds }), seededRng(seed));
+    const sourceOf = (n: number) => copies.find(c => c.sha256 === hash(n) && c.target === sledId(3))?.source;
+    expect(sourceOf(1)).toEqual({ kind: 'sled', sledId: sledId(2) });
+    expect(sourceOf(2)).toEqual({ kind: 'sled', sledId: sledId(1) });
+  }
+});

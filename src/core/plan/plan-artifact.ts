@@ -63,7 +63,11 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   const { sha256, answering, sending, input } = context;
   const plan: ArtifactPlan = { puts: [], copies: [], blocked: [], deferred: 0, nextAttemptMs: undefined };
 
-  const holders = answering.filter(sled => copiesOn(sled, sha256) > 0);
+  // In another order each time, or a source that fails would be the first choice of every later round too.
+  const holders = shuffled(
+    answering.filter(sled => copiesOn(sled, sha256) > 0),
+    context.rng,
+  );
   const coming = answering.filter(sled => copiesOn(sled, sha256) === 0 && isComing(sled, context));
   const short = answering.filter(
     sled => copiesOn(sled, sha256) < sled.answer.datasets && !isComing(sled, context),
@@ -139,7 +143,7 @@ const planPuts = (
   return targets;
 };
 
-/** PL2: from the holder with the least to serve, or after a put of this plan. */
+/** PL2: from one of the holders with the least to serve, or after a put of this plan. */
 const planCopy = (
   sled: PlanSled,
   holders: readonly PlanSled[],
@@ -147,10 +151,11 @@ const planCopy = (
   { sha256, sizeBytes, quota, archives }: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
-  const confirmed = holders.map(holder => holder.id);
-  const others = confirmed.filter(id => id !== sled.id);
+  const others = holders.filter(holder => holder.id !== sled.id);
+  const trusted = others.filter(holder => holder.isDistrusted !== true);
   // A sled that alone holds it fetches from its own depot: the good dataset feeds the other one.
-  const sources = others.length > 0 ? others : confirmed;
+  const confirmed = [trusted, others, holders].find(candidates => candidates.length > 0) ?? [];
+  const sources = confirmed.map(source => source.id);
   const kind = sources.length > 0 ? 'sled' : 'after_put';
   const source = leastLoaded(sources.length > 0 ? sources : putTargets, quota);
   if (source !== undefined && quota.take(sled.id, source)) {

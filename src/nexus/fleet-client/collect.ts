@@ -220,7 +220,7 @@ const listed = (
 };
 
 const withoutAnswer = (deps: CollectDeps, target: SledTarget) => {
-  const { pause } = deps.memory.sled(target.id);
+  const { pause, distrust } = deps.memory.sled(target.id);
   return {
     id: target.id,
     serial: target.serial,
@@ -228,6 +228,7 @@ const withoutAnswer = (deps: CollectDeps, target: SledTarget) => {
     ...(pause === undefined
       ? {}
       : { writesPausedUntilMs: pause.untilMs, writesPausedBecause: pause.because }),
+    ...(distrust === undefined ? {} : { isDistrusted: true }),
   };
 };
 

@@ -63,6 +63,8 @@ const world = (options: {
     generation: generation(2),
     releases: options.releases,
     database: undefined as undefined | { generation: Generation; digest: string },
+    /** What happens elsewhere in this Nexus while the wanted set is read. */
+    whileReading: (): void => undefined,
   };
   const archives = new Map<UploadId, LocalRepo>();
   for (const n of options.local ?? []) {
@@ -92,6 +94,7 @@ const world = (options: {
     uploadsInProgress: () => 0,
   };
   const wantedSet = async (): Promise<WantedSet> => {
+    state.whileReading();
     const artifacts = new Map<ArtifactHash, number>(state.releases.flat().map(n => [hashOf(n), 1000]));
     return {
       generation: state.generation,
@@ -130,7 +133,7 @@ const world = (options: {
     await delay(5); // the copies of well-behaved sleds end
     return result;
   };
-  return { sleds, connection, state, dropped, requests, replication, activate };
+  return { sleds, connection, state, archives, dropped, requests, replication, activate };
 };
 
 const holds = (sled: FakeSled) => [...sled.files.keys()].length;
@@ -265,6 +268,16 @@ test('P9: a local repo stays while fewer sleds than the minimum prove to have th
   sleds[2]!.fault = {};
   await w.activate();
   expect(w.dropped).toEqual([uploadId(0)]);
+});
+
+test('P1: an upload that is recorded while the wanted set is read is not judged by that set', async () => {
+  const w = world({ sleds: fleetOf(3), releases: [] });
+  w.state.whileReading = () => {
+    const artifacts = new Map([[hashOf(1), 1000]]);
+    w.archives.set(uploadId(9), { uploadId: uploadId(9), repoId: repoId(9), artifacts });
+  };
+  await w.activate();
+  expect(w.dropped).toEqual([]);
 });
 
 test('S11: a bogus hash in a list is skipped and harms nothing', async () => {
