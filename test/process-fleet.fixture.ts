@@ -38,6 +38,8 @@ export type TestProcess = {
 
 export type TestNexus = TestProcess & {
   readonly stagingDirectory: string;
+  /** Where sleds register. */
+  readonly internalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
   readonly fleet: ReturnType<typeof fleetClient>;
   readonly debug: ReturnType<typeof debugClient>;
@@ -130,7 +132,7 @@ const makeNexus = (
   n: number,
   databaseUrl: string,
   options: Parameters<typeof startTestFleet>[0],
-): TestNexus & { readonly internalAddress: () => string } => {
+): TestNexus => {
   const stagingDirectory = join(directory, `nexus-${n}`, 'staging');
   // The port of the first start is kept: sled agents know it.
   let addresses = { operator: '127.0.0.1:0', internal: '127.0.0.1:0' };
