@@ -4,7 +4,7 @@ import type { Wanted } from '../../core/inventory.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { type Logger, silentLogger } from '../../lib/log.ts';
 import { createRequestLog } from '../request-log.ts';
 import { collect, DEFAULT_COLLECT_LIMITS } from './collect.ts';
 import {
@@ -37,15 +37,17 @@ const fleetOf = (
   const limits = { ...DEFAULT_COLLECT_LIMITS, stragglerGraceMs: 20 };
   const deps = { connection: fakeConnection(sleds), memory, requests, clock, limits };
   const stop = new AbortController();
+  const errors: object[] = [];
+  const log = { ...silentLogger, error: (fields: object) => void errors.push(fields) } as Logger;
   const answers = async () => {
     const collected = await collect(
       { ...deps, currentGeneration: async () => database },
       { wanted, digest, sleds: sleds.map(sled => sled.target) },
-      { log: silentLogger, signal: stop.signal },
+      { log, signal: stop.signal },
     );
     return collected.map(({ answer }) => answer);
   };
-  return { answers, memory, requests, stop };
+  return { answers, memory, requests, errors, stop };
 };
 
 const answering = async (fault: FakeSled['fault'], database?: { generation: Generation; digest: string }) => {
@@ -66,11 +68,12 @@ test('an honest sled is listed with what it holds of the wanted set', async () =
   expect(answer).toMatchObject({ kind: 'ok', datasets: 2, held: new Map([[hashOf(1), 2]]) });
 });
 
-test('G8: more copies than a sled has datasets, and hashes that nobody wants, are not counted', async () => {
-  const { answer } = await answering({
+test('G8, S11: more copies than datasets and unwanted hashes are not counted, a bogus hash is skipped with an error log', async () => {
+  const { answer, errors, sled } = await answering({
     list: async honest => ({ ...honest, list: { [hashOf(1)]: 1_000_000, [hashOf(7)]: 2, nonsense: 1 } }),
   });
   expect(answer).toMatchObject({ held: new Map([[hashOf(1), 2]]) });
+  expect(errors).toEqual([{ sled_id: sled.target.id, hash: 'nonsense' }]);
 });
 
 test('G8: a sled that lists an older generation than it was just given answers nonsense', async () => {

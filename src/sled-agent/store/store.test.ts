@@ -9,6 +9,7 @@ import { asGeneration } from '../../core/ids.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore } from './open-store.ts';
+import { MAX_EVENTS } from './store.ts';
 import {
   bytesOf,
   copies,
@@ -169,7 +170,8 @@ test('B10: what a crash left behind is removed at the start; names that are not 
   await writeFile(join(first!, 'notes.txt'), 'x');
   await writeFile(join(first!, a.sha256.toUpperCase()), 'x');
   const store = await sled.reopen();
-  await reconcile(store); // the start's own pass comes first
+  // Nobody asks for a pass: the start makes its own.
+  await expect.poll(async () => (await store.list()).deletionsTotal).toBe(1);
   const listing = await store.list();
   expect(listing.deletions).toMatchObject([{ sha256: b.sha256, generation: 1 }]);
   expect(listing.deletions[0]!.reason).toContain('generation 1 does not list it');
@@ -184,6 +186,19 @@ test('B10: a file that appears while the store runs is found by the next reconci
   await reconcile(sled.store());
   await writeFile(join(sled.directories[1]!, b.sha256), b.bytes);
   expect(await reconcile(sled.store())).toBe(1);
+});
+
+test('B12, S11: however many artifacts are deleted, the list of deletions stays bounded and the total does not', async () => {
+  await using sled = await createTestStore({ datasets: 1 });
+  const store = sled.store();
+  await offer(store, 1, [a]);
+  await reconcile(store);
+  const count = MAX_EVENTS + 10;
+  for (let n = 0; n < count; n += 1)
+    await writeFile(join(sled.directories[0]!, n.toString(16).padStart(64, '0')), '');
+  expect(await reconcile(store)).toBe(count);
+  const { deletions, deletionsTotal } = await store.list();
+  expect({ listed: deletions.length, total: deletionsTotal }).toEqual({ listed: MAX_EVENTS, total: count });
 });
 
 test('P10: a truncated file is neither listed nor served; a put keeps it as evidence and replaces it', async () => {

@@ -5,6 +5,7 @@ import { seededRng } from '../../../core/rng.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { silentLogger } from '../../../lib/log.ts';
+import { createDriver } from '../../background/driver.ts';
 import type { SledRecord, WantedSet } from '../../datastore/datastore.ts';
 import { DEFAULT_COLLECT_LIMITS } from '../../fleet-client/collect.ts';
 import { DEFAULT_EXECUTE_LIMITS } from '../../fleet-client/execute.ts';
@@ -21,6 +22,8 @@ import {
 } from '../../fleet-client/fleet.fixture.ts';
 import { createRequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
+import { PRUNER_TASK } from '../repo-pruner.ts';
+import { LIVENESS_TASK } from '../sled-liveness.ts';
 import { createReplication, type ReplicationPolicy } from './task.ts';
 
 const uuid = (kind: number, n: number) => `0000000${kind}-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
@@ -152,9 +155,12 @@ test('S20: 4 sleds, minimum 3: 3 puts and 1 copy of each artifact, then only con
     last_run_counters: { put_config_ok: 4, list_ok: 4, put_ok: 0, copy_ok: 0, copy_done: 3 },
     local_repos: 0,
     releases: [{ state: 'complete' }],
+    releases_replicated_total: 1,
   });
   expect(w.dropped).toEqual([uploadId(0)]);
-  expect((await w.activate()).againInMs, 'nothing to wait for').toBeUndefined();
+  const third = await w.activate();
+  expect(third.againInMs, 'nothing to wait for').toBeUndefined();
+  expect(third.summary, 'S10: once').toMatchObject({ releases_replicated_total: 1 });
 });
 
 test('G8: a sled that is dead, one that answers rubbish and one that never answers cost only their own copies', async () => {
@@ -278,6 +284,31 @@ test('P1: an upload that is recorded while the wanted set is read is not judged 
   };
   await w.activate();
   expect(w.dropped).toEqual([]);
+});
+
+test('B16: a sled that came back and a release that was pruned activate replication', async () => {
+  const { task } = world({ sleds: [], releases: [] }).replication;
+  const activated: string[] = [];
+  const changing = (name: string) => ({
+    name,
+    description: 'has changed something',
+    periodMs: 60_000,
+    activate: async () => ({ summary: {}, changed: true }),
+  });
+  const watched = {
+    ...task,
+    disable: true,
+    activate: async ({ reason }: { reason: string }) => {
+      activated.push(reason);
+      return { summary: {} };
+    },
+  };
+  for (const other of [LIVENESS_TASK, PRUNER_TASK]) {
+    const tasks = [watched, changing(other)];
+    await using driver = createDriver({ tasks, clock: systemClock, log: silentLogger });
+    await driver.idle();
+  }
+  expect(activated).toEqual(['dependency', 'dependency']);
 });
 
 test('S11: a bogus hash in a list is skipped and harms nothing', async () => {
