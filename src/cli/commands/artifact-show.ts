@@ -93,8 +93,10 @@ const sledLines = (artifact: ArtifactView, style: Session['terminal']['outStyle'
       { title: 'SLED', cell: sled => sled.serial, paint: style.bold },
       {
         title: 'DATASETS',
-        cell: sled => `${sled.copies}/${sled.datasets}`,
-        paint: (text, sled) => (sled.copies >= sled.datasets ? style.good(text) : style.warn(text)),
+        // One that does not answer has none that can be used.
+        cell: sled => (sled.datasets === 0 ? 'unknown' : `${sled.copies}/${sled.datasets}`),
+        paint: (text, sled) =>
+          sled.copies >= sled.datasets && sled.datasets > 0 ? style.good(text) : style.warn(text),
       },
       { title: '', cell: sledRemark },
     ],

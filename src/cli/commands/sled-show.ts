@@ -79,6 +79,8 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ...facts,
     ...reasonLines(sled.reasons, style, nowMs),
     '',
+    // Without an answer they are as the sled told them when it registered.
+    ...(sled.generation === null ? [style.dim(`as it registered ${ago(sled.time_last_registered)}`)] : []),
     ...datasets,
     ...section('replication', sled.replication === null ? [] : sledProgressLines([sled.replication], style)),
     ...section(

@@ -19,7 +19,8 @@ import { DepotError, errorCodeOf, findDepotError, messageChain } from '../../lib
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
 const TRANSFER_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
-const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datasets than the sled can use';
+const STILL_SHORT =
+  'a copy has ended, and the artifact is still on fewer datasets than the sled has: one of them lacks the room for it (sled show has the numbers)';
 /** How long a full sled is left alone before it is tried again. */
 const FULL_PAUSE_MS = 60_000;
 /** A busy sled that does not say for how long. */

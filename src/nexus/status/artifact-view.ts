@@ -6,6 +6,7 @@ import type { ReleaseArtifact } from '../../core/release.ts';
 import type { LocalRepoRecord, RepoRecord } from '../datastore/datastore.ts';
 import type { CollectedSled } from '../fleet-client/collect.ts';
 import type { Observation } from '../tasks/artifact-replication/observation.ts';
+import { reasonView } from './reasons.ts';
 
 /** The newest requests are enough to see what was tried; the ring holds all of them. */
 const MAX_REQUESTS = 200;
@@ -43,13 +44,33 @@ export const artifactView = (facts: ArtifactFacts): ArtifactView => {
       .filter(request => request.hash === sha256)
       .slice(-MAX_REQUESTS)
       .reverse(),
-    reasons: blocked.map(({ code, message, sledId }) => ({
-      code,
-      message,
-      sha256,
-      ...(sledId === undefined ? {} : { sled_id: sledId }),
-    })),
+    reasons: [
+      ...blocked.map(({ code, message, sledId }) => ({
+        code,
+        message,
+        sha256,
+        ...(sledId === undefined ? {} : { sled_id: sledId }),
+      })),
+      ...reasonsOfSledsWithout(sha256, observation),
+    ],
   };
+};
+
+/** What is wrong with a sled is why it lacks the artifact. */
+const reasonsOfSledsWithout = (
+  sha256: ArtifactHash,
+  observation: Observation | undefined,
+): ArtifactView['reasons'] => {
+  if (observation === undefined || !observation.wanted.artifacts.has(sha256)) return [];
+  const without = observation.sleds.filter(
+    ({ answer }) => !isListing(answer) || (answer.held.get(sha256) ?? 0) < answer.datasets,
+  );
+  const ids = new Set(without.map(sled => sled.id));
+  return observation.reasons
+    .filter(
+      reason => reason.sledId !== undefined && ids.has(reason.sledId) && reason.code !== 'TRANSFER_FAILED',
+    )
+    .map(reasonView);
 };
 
 const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'][number] => {

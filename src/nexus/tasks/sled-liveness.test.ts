@@ -34,12 +34,12 @@ const watching = () => {
   return { sleds, fleet, liveness, look };
 };
 
-test('S23, B16: a sled that comes back is told to replication, which is activated by it; falling silent changes nothing', async () => {
+test('S23, B16: a sled that comes back is told to replication, which is activated by it, and by one that falls silent', async () => {
   const { sleds, fleet, liveness, look } = watching();
   expect(await look()).toMatchObject({ summary: { alive: 2, silent: [] }, changed: false });
   const [first] = sleds;
   first!.fault.putConfig = unreachable;
-  expect(await look()).toMatchObject({ summary: { alive: 1, silent: [first!.target.id] }, changed: false });
+  expect(await look()).toMatchObject({ summary: { alive: 1, silent: [first!.target.id] }, changed: true });
   expect(liveness.of(first!.target.id)).toMatchObject({ alive: false });
   first!.fault = {};
   expect(await look()).toMatchObject({ summary: { alive: 2 }, changed: true });

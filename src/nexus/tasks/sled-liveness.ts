@@ -1,8 +1,9 @@
 /**
- * Liveness: asks every in-service sled whether it is there, and tells replication when one has come back.
+ * Liveness: asks every in-service sled whether it is there, and has replication look when that has changed.
  *
  * L1. Liveness is observed and never changes policy (S23): a silent sled stays in every sum.
  * L2. Any answer is a sign of life, an error too: what is asked is whether the sled is there, not what it holds.
+ * L3. A sled that falls silent is worth a look too: the status names it then, not a period later.
  */
 import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -51,19 +52,21 @@ export const createSledLiveness = (deps: Deps): SledLiveness => {
           ),
         );
         const returned: SledId[] = [];
+        let changed = false;
         for (const { sled, alive } of answers) {
           const before = known.get(sled.id);
           if (before?.alive === alive) continue;
           known.set(sled.id, { alive, sinceMs: deps.clock.nowMs() });
           if (before === undefined) continue;
           log.info({ sled_id: sled.id, alive }, alive ? 'sled has come back' : 'sled has fallen silent');
+          changed = true;
           if (alive) returned.push(sled.id);
         }
         const present = new Set(sleds.map(sled => sled.id));
         for (const id of known.keys()) if (!present.has(id)) known.delete(id);
         returned.forEach(deps.onReturn);
         const silent = answers.filter(answer => !answer.alive).map(answer => answer.sled.id);
-        return { summary: { alive: answers.length - silent.length, silent }, changed: returned.length > 0 };
+        return { summary: { alive: answers.length - silent.length, silent }, changed };
       },
     },
   };
