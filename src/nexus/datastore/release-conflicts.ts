@@ -45,7 +45,7 @@ export const findRecordedRelease = async (
 
 const requireSameRelease = async (db: Database, release: NewRelease, recorded: RepoRecord): Promise<void> => {
   const { description } = release;
-  const subject = `release ${description.systemVersion}`;
+  const subject = `release ${stateOf(recorded)}`;
   const uploaded = new Set(description.artifacts.map(artifactKey));
   const known = new Set(
     (await readAllRepoArtifacts(db, recorded.id)).map(({ artifact }) => artifactKey(artifact)),
