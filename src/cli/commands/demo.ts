@@ -68,9 +68,9 @@ const keepRunning = async (session: Session, narrator: Narrator, { fleet }: Demo
   narrator.say('');
   narrator.say(narrator.style.bold('The fleet keeps running until Ctrl-C. From this folder:'));
   narrator.say(`./tuf-depot status --data ${fleet.paths.root}`);
-  for (const { operatorUrl } of fleet.nexuses)
-    narrator.say(`${operatorUrl}/  token in ${fleet.paths.tokenFile}`);
-  for (const { name, datasets } of fleet.sleds) narrator.say(`${name}  ${datasets.join('  ')}`);
+  narrator.say(`token  ${fleet.paths.tokenFile}`);
+  for (const { name, operatorUrl } of fleet.nexuses) narrator.say(`${name}  ${operatorUrl}/`);
+  for (const { datasets } of fleet.sleds) for (const dataset of datasets) narrator.say(dataset);
   await aborted(session.signal);
   // Ctrl-C ends it well; a process that died does not.
   if (!(session.signal.reason instanceof Error) || session.signal.reason.name !== 'AbortError')
