@@ -57,22 +57,6 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ],
     style,
   );
-  const datasets = tableLines(
-    sled.datasets,
-    [
-      { title: 'DATASET', cell: dataset => dataset.path, paint: style.bold },
-      {
-        title: 'STATE',
-        cell: dataset => words(dataset.state),
-        paint: (text, dataset) => stateStyle(style, dataset.state)(text),
-      },
-      { title: 'USED', cell: dataset => bytesText(dataset.used_bytes), align: 'right' },
-      { title: 'QUOTA', cell: dataset => bytesText(dataset.quota_bytes), align: 'right' },
-      { title: 'FREE', cell: dataset => bytesText(dataset.free_bytes), align: 'right' },
-      { title: '', cell: dataset => dataset.message ?? '' },
-    ],
-    { style, width: terminal.outColumns() },
-  );
   const section = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? [] : ['', style.dim(title), ...lines];
   return [
@@ -81,7 +65,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     '',
     // Without an answer they are as the sled told them when it registered.
     ...(sled.generation === null ? [style.dim(`as it registered ${ago(sled.time_last_registered)}`)] : []),
-    ...datasets,
+    ...datasetLines(sled, terminal),
     ...section('replication', sled.replication === null ? [] : sledProgressLines([sled.replication], style)),
     ...section(
       'copies in flight',
@@ -112,6 +96,24 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ),
   ];
 };
+
+const datasetLines = ({ datasets }: SledView, { outStyle, outColumns }: Session['terminal']): string[] =>
+  tableLines(
+    datasets,
+    [
+      { title: 'DATASET', cell: dataset => dataset.path, paint: outStyle.bold },
+      {
+        title: 'STATE',
+        cell: dataset => words(dataset.state),
+        paint: (text, dataset) => stateStyle(outStyle, dataset.state)(text),
+      },
+      { title: 'USED', cell: dataset => bytesText(dataset.used_bytes), align: 'right' },
+      { title: 'QUOTA', cell: dataset => bytesText(dataset.quota_bytes), align: 'right' },
+      { title: 'FREE', cell: dataset => bytesText(dataset.free_bytes), align: 'right' },
+      { title: '', cell: dataset => dataset.message ?? '' },
+    ],
+    { style: outStyle, width: outColumns() },
+  );
 
 const bytesText = (sizeBytes: number | undefined): string =>
   sizeBytes === undefined ? '?' : formatBytes(sizeBytes);
