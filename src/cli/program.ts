@@ -81,6 +81,7 @@ export const createProgram = (session: Session): Command => {
     .addHelpText('after', EXIT_CODE_HELP)
     .exitOverride()
     .showSuggestionAfterError()
+    .showHelpAfterError('fix: --help shows how it is called')
     .enablePositionalOptions()
     .configureOutput({
       writeOut: text => session.terminal.print(text.replace(/\n$/, '')),
