@@ -45,6 +45,32 @@ const written = async (bytes: Uint8Array): Promise<{ path: string }> => {
   return { path };
 };
 
+/** Announces the whole release, and sends one byte of it. */
+const announceOnly = async ({ sizeBytes }: TestRelease, on: TestNexus): Promise<unknown> => {
+  const never = Promise.withResolvers<void>();
+  const body = {
+    sizeBytes,
+    chunks: (async function* () {
+      yield new Uint8Array(1);
+      await never.promise;
+    })(),
+  };
+  const answer = on.operator.repositoryUpload({ query: { file_name: 'a.zip' }, body }, wait);
+  return answer.finally(never.resolve);
+};
+
+/** Sends all of it without saying how much that is. */
+const uploadUnannounced = async (release: TestRelease, on: TestNexus): Promise<unknown> => {
+  const bytes = await readFile(release.path);
+  const body = {
+    sizeBytes: undefined,
+    chunks: (async function* () {
+      yield bytes;
+    })(),
+  };
+  return on.operator.repositoryUpload({ query: { file_name: 'a.zip' }, body }, wait);
+};
+
 test('a file that is not a ZIP archive', async () => {
   await trusted();
   await expectRefused(await written(Buffer.from('%PDF-1.7 and so on'.repeat(99))), {
@@ -174,7 +200,7 @@ test('S16: an archive for which the staging directory has no room, refused befor
   await crowded.upload(release);
   const full = await world.startNexus({ name: 'full', replace: { freeBytes: async () => 60_000_000 } });
   const before = await world.recorded();
-  await expect(full.upload(release)).rejects.toMatchObject({
+  await expect(announceOnly(release, full)).rejects.toMatchObject({
     code: 'NO_SPACE',
     message: expect.stringMatching(new RegExp(`${release.sizeBytes} bytes.*60000000 free`)),
     detail: expect.objectContaining({ needed_bytes: release.sizeBytes, free_bytes: 60_000_000 }),
@@ -189,16 +215,12 @@ test('S16, S17: an archive above the configured limit, announced or not', async 
   await expectRefused(release, { code: 'BODY_TOO_LARGE', message: /9000/ }, small);
 
   const before = await world.recorded();
-  const bytes = await readFile(release.path);
-  const unannounced = {
-    sizeBytes: undefined,
-    chunks: (async function* () {
-      yield bytes;
-    })(),
-  };
-  await expect(
-    small.operator.repositoryUpload({ query: { file_name: 'a.zip' }, body: unannounced }, wait),
-  ).rejects.toMatchObject({ code: 'BODY_TOO_LARGE', message: expect.stringMatching(/9000/) });
+  for (const attempt of [announceOnly, uploadUnannounced]) {
+    await expect(attempt(release, small)).rejects.toMatchObject({
+      code: 'BODY_TOO_LARGE',
+      message: expect.stringMatching(/9000/),
+    });
+  }
   expect(await world.recorded()).toEqual(before);
   expect(await small.staged()).toEqual([]);
 });
@@ -209,12 +231,20 @@ test('S17: an artifact above the configured limit', async () => {
   await expectRefused(release, { code: 'ARCHIVE_LIMIT', message: /artifact-2\.bin.*20000.*19999/ }, small);
 });
 
-test('S16: a release for which too few sleds have room', async () => {
+test('S16: a release for which too few sleds have room, before its bytes where its length is announced', async () => {
   const release = await trusted();
   for (const free_bytes of [10_000_000, 10_000_000, 1000]) {
     const datasets = [{ id: null, path: '/m2', state: 'ok' as const, free_bytes }];
     const body = registration({ datasets, generation: asGeneration(1) });
     await nexus.internal.sledAgentPut({ params: { sled_id: newId(SledId) }, body }, wait);
   }
-  await expectRefused(release, { code: 'FLEET_SPACE', message: /2 of 3 sleds have room, 3 are required/ });
+  const before = await world.recorded();
+  for (const attempt of [announceOnly, uploadUnannounced]) {
+    await expect(attempt(release, nexus)).rejects.toMatchObject({
+      code: 'FLEET_SPACE',
+      message: expect.stringMatching(/2 of 3 sleds have room, 3 are required/),
+    });
+  }
+  expect(await world.recorded()).toEqual(before);
+  expect(await nexus.staged()).toEqual([]);
 });

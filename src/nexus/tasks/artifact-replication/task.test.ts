@@ -1,12 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type ArtifactHash, type Generation, RepoId, SystemVersion, UploadId } from '../../../core/ids.ts';
+import {
+  type ArtifactHash,
+  type Generation,
+  NexusId,
+  RepoId,
+  SystemVersion,
+  UploadId,
+} from '../../../core/ids.ts';
 import { seededRng } from '../../../core/rng.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { createDriver } from '../../background/driver.ts';
-import type { SledRecord, WantedSet } from '../../datastore/datastore.ts';
+import type { LocalRepoRecord, NexusRecord, SledRecord, WantedSet } from '../../datastore/datastore.ts';
 import { DEFAULT_COLLECT_LIMITS } from '../../fleet-client/collect.ts';
 import { DEFAULT_EXECUTE_LIMITS } from '../../fleet-client/execute.ts';
 import {
@@ -58,6 +65,8 @@ const world = (options: {
   sleds: FakeSled[];
   releases: number[][];
   local?: number[];
+  /** Other Nexus instances, and what they hold. */
+  elsewhere?: { nexuses: NexusRecord[]; localRepos: LocalRepoRecord[] };
   policy?: Partial<ReplicationPolicy>;
 }) => {
   const { sleds } = options;
@@ -117,8 +126,8 @@ const world = (options: {
       wantedSet,
       currentGeneration: async () => state.database ?? wantedSet(),
       sledList: async () => ({ items: sleds.map(record) }),
-      localRepoList: async () => [],
-      nexusList: async () => [],
+      localRepoList: async () => options.elsewhere?.localRepos ?? [],
+      nexusList: async () => options.elsewhere?.nexuses ?? [],
     },
     connection,
     staging,
@@ -369,3 +378,29 @@ test('P8: a release with no copy anywhere is failed with its remedy; with a sile
   sleds[1]!.fault.putConfig = unreachable;
   expect((await w.activate()).summary).toMatchObject({ releases: [{ state: 'blocked' }] });
 });
+
+test.each([
+  ['blocked', 'in_service', 1_000, 'another Nexus holds the archive'],
+  ['blocked', 'in_service', 3_600_000, 'a Nexus that is silent holds the archive'],
+  ['failed', 'expunged', 1_000, 'upload the same archive again'],
+] as const)(
+  'P8, S23: a release whose archive another Nexus holds is %s when that one is %s, heard of %i ms ago',
+  async (state, policy, heartbeatAgeMs, words) => {
+    const nexusId = NexusId.parse(uuid(4, 1));
+    const nexus: NexusRecord = {
+      id: nexusId,
+      policy,
+      operatorAddress: '127.0.0.1:1',
+      timeStartedMs: 0,
+      timeHeartbeatMs: 0,
+      heartbeatAgeMs,
+      localRepos: 1,
+    };
+    const localRepo = { uploadId: uploadId(7), nexusId, repoId: repoId(0), timeCreatedMs: 0 };
+    const elsewhere = { nexuses: [nexus], localRepos: [localRepo] };
+    const w = world({ sleds: fleetOf(2), releases: [[1]], elsewhere });
+    const { summary } = await w.activate();
+    expect(summary).toMatchObject({ releases: [{ state }] });
+    expect(JSON.stringify(summary.reasons)).toContain(words);
+  },
+);
