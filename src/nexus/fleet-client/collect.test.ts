@@ -6,7 +6,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import { createRequestLog } from '../request-log.ts';
-import { collect, DEFAULT_COLLECT_LIMITS } from './collect.ts';
+import { collect } from './collect.ts';
 import {
   contentOf,
   digestOf,
@@ -34,7 +34,7 @@ const fleetOf = (
   const clock = systemClock;
   const memory = createFleetMemory({ clock, rng: seededRng(1) });
   const requests = createRequestLog({ clock, log: silentLogger });
-  const limits = { ...DEFAULT_COLLECT_LIMITS, stragglerGraceMs: 20 };
+  const limits = { answerTimeoutMs: 600_000, stragglerGraceMs: 20 };
   const deps = { connection: fakeConnection(sleds), memory, requests, clock, limits };
   const stop = new AbortController();
   const errors: object[] = [];
