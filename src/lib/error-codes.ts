@@ -75,6 +75,7 @@ export const errorCodes = {
   TARGET_MISSING: { status: 400, retry: 'never' },
   TARGET_LENGTH_MISMATCH: { status: 400, retry: 'never' },
   TARGET_HASH_MISMATCH: { status: 400, retry: 'never' },
+  COMPOSITE_INVALID: { status: 400, retry: 'never' },
   VERIFIER_DIED: { status: 500, retry: 'backoff' },
 
   // Repository metadata and releases.
@@ -84,6 +85,10 @@ export const errorCodes = {
   DELEGATION_UNSUPPORTED: { status: 400, retry: 'never' },
   RELEASE_DOCUMENT_INVALID: { status: 400, retry: 'never' },
   SIGNING_KEY_INVALID: { status: 400, retry: 'never' },
+
+  // Repositories that are fetched.
+  SOURCE_REDIRECT: { status: 502, retry: 'never' },
+  SOURCE_TOO_LARGE: { status: 502, retry: 'never' },
 
   // The database.
   DATABASE_UNAVAILABLE: { status: 503, retry: 'backoff' },
