@@ -70,8 +70,7 @@ export const describeRelease = (
     );
   }
   const artifacts = document.artifacts.map(artifact => describeArtifact(artifact, targets, document.what));
-  requireOneVersionPerHash(artifacts);
-  requireDistinctTags(artifacts);
+  requireConsistentArtifacts(artifacts);
   return { systemVersion: systemVersion.data, artifacts, metadata: document.metadata };
 };
 
@@ -101,6 +100,12 @@ const describeArtifact = (
   const { sha256 } = target.hashes;
   if (sha256 === undefined) throw invalid(`the artifact ${targetName} has no sha256 in the targets metadata`);
   return { sha256, sizeBytes: target.lengthBytes, targetName, version, tags };
+};
+
+/** R2 and R3. Throws `RELEASE_DOCUMENT_INVALID`. */
+export const requireConsistentArtifacts = (artifacts: readonly ReleaseArtifact[]): void => {
+  requireOneVersionPerHash(artifacts);
+  requireDistinctTags(artifacts);
 };
 
 const requireOneVersionPerHash = (artifacts: readonly ReleaseArtifact[]): void => {

@@ -1,14 +1,16 @@
 /** What a verification found, as sentences in the order of the checks. */
 import type { Archive } from '../archive/archive.ts';
+import type { ReleaseArtifact } from '../core/release.ts';
 import { isoTime } from '../lib/clock.ts';
 import { TOP_LEVEL_ROLES } from '../tuf/metadata.ts';
 import type { Override } from '../tuf/trusted-set.ts';
-import type { PassedCheck, VerifiedRelease } from './verified-release.ts';
+import type { PassedCheck, VerifiedComposite, VerifiedRelease } from './verified-release.ts';
 
 type Findings = Omit<VerifiedRelease, 'report'> & {
   readonly archive: Archive;
   readonly targetCount: number;
   readonly totalBytes: number;
+  readonly unknownKinds: readonly ReleaseArtifact[];
 };
 
 /** Names are for people; a thousand of them are not. */
@@ -37,6 +39,10 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
       text: `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`,
     },
     { check: 'content', text: `all ${totalBytes} bytes of the targets have their signed hashes` },
+    ...findings.composites.map(composite => ({ check: 'parts' as const, text: splitText(composite) })),
+    ...(findings.unknownKinds.length === 0
+      ? []
+      : [{ check: 'parts' as const, text: keptWholeText(findings.unknownKinds) }]),
     ...(unsignedFiles.length === 0
       ? []
       : [{ check: 'unsigned' as const, text: unsignedText(unsignedFiles) }]),
@@ -57,8 +63,21 @@ const overrideText = (override: Override): string => {
   }
 };
 
-const unsignedText = (names: readonly string[]): string => {
-  const shown = names.slice(0, MAX_NAMES_SHOWN).join(', ');
+const unsignedText = (names: readonly string[]): string =>
+  `ignored, since nobody signed them: ${shown(names)}`;
+
+const splitText = ({ artifact, parts, ignored }: VerifiedComposite): string => {
+  const names = parts.map(({ targetName }) => targetName.slice(artifact.targetName.length + 1));
+  const rest = ignored.length === 0 ? '' : `; ignored, since they are no parts: ${shown(ignored)}`;
+  return `${artifact.targetName} (${artifact.tags.kind}) is split into ${parts.length} artifacts: ${shown(names)}${rest}`;
+};
+
+const keptWholeText = (artifacts: readonly ReleaseArtifact[]): string => {
+  const names = artifacts.map(({ targetName, tags }) => `${targetName} (${tags.kind})`);
+  return `kept whole, since this version does not know the kind: ${shown(names)}`;
+};
+
+const shown = (names: readonly string[]): string => {
   const more = names.length > MAX_NAMES_SHOWN ? `, and ${names.length - MAX_NAMES_SHOWN} more` : '';
-  return `ignored, since nobody signed them: ${shown}${more}`;
+  return `${names.slice(0, MAX_NAMES_SHOWN).join(', ')}${more}`;
 };

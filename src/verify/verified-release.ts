@@ -1,7 +1,7 @@
 /** What a verification is asked and what it answers. Everything here is plain and crosses threads as it is. */
 import type { ArchiveLimits } from '../archive/limits.ts';
 import type { ArtifactHash } from '../core/ids.ts';
-import type { ReleaseDescription } from '../core/release.ts';
+import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import type { TopLevelRole } from '../tuf/metadata.ts';
 import type { Override, TrustedVersions } from '../tuf/trusted-set.ts';
 import type { TrustRoot } from '../tuf/workflow.ts';
@@ -30,9 +30,26 @@ export type VerifyOptions = {
 /** Where an artifact's bytes are in the archive. */
 export type ArtifactSource = { readonly entryName: string; readonly sizeBytes: number };
 
+/** A composite artifact, which the description has replaced by its parts. */
+export type VerifiedComposite = {
+  readonly artifact: ReleaseArtifact;
+  readonly entryName: string;
+  readonly parts: readonly ReleaseArtifact[];
+  /** Files in it that are no parts of its kind. */
+  readonly ignored: readonly string[];
+};
+
 /** A check that was passed, in the order of the checks. */
 export type PassedCheck = {
-  readonly check: 'archive' | TopLevelRole | 'override' | 'sizes' | 'document' | 'content' | 'unsigned';
+  readonly check:
+    | 'archive'
+    | TopLevelRole
+    | 'override'
+    | 'sizes'
+    | 'document'
+    | 'content'
+    | 'parts'
+    | 'unsigned';
   /** One sentence for people. */
   readonly text: string;
 };
@@ -50,8 +67,10 @@ export type VerifiedRelease = {
   readonly roles: Readonly<Record<TopLevelRole, RoleFacts>>;
   /** Expired roles and rollbacks that were let pass because the request allowed them. */
   readonly overrides: readonly Override[];
-  /** Of the release's artifacts; other targets are verified but not replicated. */
+  /** Of the release's artifacts that are whole targets; other targets are verified but not replicated. */
   readonly entries: ReadonlyMap<ArtifactHash, ArtifactSource>;
+  /** Where the other artifacts come from. */
+  readonly composites: readonly VerifiedComposite[];
   /** Files of the archive that no signed metadata names; nothing reads them. */
   readonly unsignedFiles: readonly string[];
   readonly report: readonly PassedCheck[];

@@ -1,7 +1,7 @@
 /**
  * Verifies a release archive whole, in the calling thread.
  *
- *     file ─▶ archive ─▶ TUF metadata ─▶ sizes of all targets ─▶ artifact document ─▶ bytes of all targets ─▶ release
+ *     file ─▶ archive ─▶ TUF metadata ─▶ sizes of all targets ─▶ artifact document ─▶ bytes of all targets ─▶ parts ─▶ release
  *
  * V1. What is returned was checked to the last byte: signatures up to a trust root, and length, hashes and CRC-32
  *     of every target, replicated or not (B2).
@@ -10,7 +10,9 @@
  */
 import { createHash } from 'node:crypto';
 import { type Archive, openArchive } from '../archive/archive.ts';
+import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
+import { isComposite } from '../composite/split.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -22,6 +24,7 @@ import {
   type VerifiedRepository,
   verifyRepository,
 } from '../tuf/workflow.ts';
+import { splitComposites } from './composites.ts';
 import { passedChecks } from './report.ts';
 import { hashTargets, type LocatedTarget, locateTargets, TARGETS_FOLDER } from './targets.ts';
 import type {
@@ -36,7 +39,7 @@ const METADATA_FOLDER = 'repo/metadata/';
 
 /**
  * Throws the `ARCHIVE_…` errors of the reader, the `METADATA_…` and trust errors of the TUF workflow,
- * `RELEASE_DOCUMENT_INVALID`, and `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH`, which name
+ * `RELEASE_DOCUMENT_INVALID`, `COMPOSITE_INVALID`, and `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH`, which name
  * the target; rejects with the signal's reason when it aborts. The file stays the caller's to close.
  */
 export const verifyArchive = async (
@@ -57,21 +60,31 @@ export const verifyArchive = async (
   });
   const located = locateTargets(archive, repository.targets.signed.targets, repository.consistentSnapshot);
   const { read: readTarget } = folderSource(archive, TARGETS_FOLDER, signal);
-  const description = await readRelease(repository, readTarget);
+  const document = await readRelease(repository, readTarget);
   const totalBytes = await hashTargets(archive, located, options);
+  const entryOf = new Map(located.map(({ name, entry }) => [name, entry]));
+  const { unknownKinds, ...split } = await splitComposites(
+    document,
+    targetName => {
+      const entry = entryOf.get(targetName)!;
+      return { entryName: entry.name, content: () => archive.read(entry, { signal }) };
+    },
+    request,
+  );
 
   const unsignedFiles = unsigned(archive, metadata, located);
   const facts = {
-    description,
+    ...split,
     targetsSha256: createHash('sha256').update(repository.targets.bytes).digest('hex') as ArtifactHash,
     trustRootId: repository.trustRootId,
     versions: repository.versions,
     roles: roleFacts(repository),
     overrides: repository.overrides,
-    entries: artifactSources(description, located),
+    entries: artifactSources(document, entryOf),
     unsignedFiles,
   };
-  return { ...facts, report: passedChecks({ ...facts, archive, targetCount: located.length, totalBytes }) };
+  const targetCount = located.length;
+  return { ...facts, report: passedChecks({ ...facts, archive, targetCount, totalBytes, unknownKinds }) };
 };
 
 const newestRoot = ({ roots }: VerifiedRepository) => roots.at(-1)!.signed;
@@ -139,14 +152,14 @@ const roleFacts = (repository: VerifiedRepository): Readonly<Record<TopLevelRole
 };
 
 const artifactSources = (
-  { artifacts }: ReleaseDescription,
-  located: readonly LocatedTarget[],
-): ReadonlyMap<ArtifactHash, ArtifactSource> => {
-  const entries = new Map(located.map(({ name, entry }) => [name, entry]));
-  return new Map(
-    artifacts.map(({ sha256, targetName }) => {
-      const { name, sizeBytes } = entries.get(targetName)!;
-      return [sha256, { entryName: name, sizeBytes }];
-    }),
+  { format, artifacts }: ReleaseDescription,
+  entryOf: ReadonlyMap<string, ArchiveEntry>,
+): ReadonlyMap<ArtifactHash, ArtifactSource> =>
+  new Map(
+    artifacts
+      .filter(({ tags }) => format !== 'v1' || !isComposite(tags))
+      .map(({ sha256, targetName }) => {
+        const { name, sizeBytes } = entryOf.get(targetName)!;
+        return [sha256, { entryName: name, sizeBytes }];
+      }),
   );
-};
