@@ -2,7 +2,7 @@
  * The upload path: from a request body to a release that the database knows and replication spreads.
  *
  *     body ─▶ receive ─▶ check ─▶ make durable ─▶ record ─▶ acknowledge ─▶ hold ─▶ activate replication
- *             (part)     (every byte)  (archive, sidecar)  (one transaction)
+ *             (part)     (every byte)  (archive, parts, sidecar)  (one transaction)
  *
  * U1. Verify first, then record, then hand over (S3). What is refused leaves nothing: no file, no row.
  * U2. The database never knows of bytes that a crash could take: they are durable before it is asked (B1).
@@ -21,7 +21,7 @@ import type { StagingDirectory } from '../staging/directory.ts';
 import { type Incoming, openIncoming } from '../staging/incoming.ts';
 import type { LocalRepos } from '../staging/local-repos.ts';
 import type { StagingSpace } from '../staging/space.ts';
-import { type StagedArchive, writeSidecar } from '../staging/staged-archive.ts';
+import { type StagedArchive, type StagedArtifact, writeSidecar } from '../staging/staged-archive.ts';
 import type { ArchiveToCheck, CheckedArchive } from './check-archive.ts';
 import type { FleetCapacity } from './fleet-capacity.ts';
 
@@ -41,7 +41,11 @@ export type UploadOutcome = {
   readonly overrides: readonly string[];
 };
 
-export type UploadLimits = { readonly repositoryBytes: number; readonly uploadsAtOnce: number };
+export type UploadLimits = {
+  readonly repositoryBytes: number;
+  readonly artifactBytes: number;
+  readonly uploadsAtOnce: number;
+};
 
 export type Uploads = {
   readonly upload: (request: UploadRequest, options: { signal: AbortSignal }) => Promise<UploadOutcome>;
@@ -123,7 +127,11 @@ const runUpload = async (
   );
   await capacity.checkRelease(artifactSizes(checked), { signal });
 
-  const staged = describeStaged(checked, { uploadId, fileName: request.fileName, archiveHash });
+  const parts = await incoming.extractParts(checked.release.composites, {
+    limits: { maxEntryBytes: deps.limits.artifactBytes },
+    signal,
+  });
+  const staged = describeStaged(checked, parts, { uploadId, fileName: request.fileName, archiveHash });
   signal.throwIfAborted();
   await incoming.keep(staged);
   const { status, repo } = await record(deps, incoming, staged, checked);
@@ -173,19 +181,21 @@ const requireSize = (bytes: number, { repositoryBytes }: UploadLimits): void => 
 
 const describeStaged = (
   { release, overrides }: CheckedArchive,
+  parts: StagedArchive['artifacts'],
   upload: Pick<StagedArchive, 'uploadId' | 'fileName' | 'archiveHash'>,
 ): StagedArchive => ({
   ...upload,
   repoId: RepoId.parse(randomUUID()),
   systemVersion: release.description.systemVersion,
   overrides,
-  artifacts: release.entries,
+  // An entry of the archive wins over an equal part: it has a checksum of its own.
+  artifacts: new Map<ArtifactHash, StagedArtifact>([...parts, ...release.entries]),
   acknowledged: false,
   dropping: false,
 });
 
 const artifactSizes = ({ release }: CheckedArchive): ReadonlyMap<ArtifactHash, number> =>
-  new Map(Array.from(release.entries, ([sha256, { sizeBytes }]) => [sha256, sizeBytes]));
+  new Map(release.description.artifacts.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
 
 /** What was certainly not recorded is taken away; the rest is for the next start to decide (U3). */
 const record = async (
