@@ -21,7 +21,11 @@ export const toRepoRecord = (row: Row<'tuf_repo'>): RepoRecord => ({
   totalSizeBytes: row.total_size_bytes,
 });
 
-export const toTrustRootRecord = (row: Row<'tuf_trust_root'>): TrustRootRecord => {
+/** @param newest the last of its chain, where one followed the root that was added */
+export const toTrustRootRecord = (
+  row: Row<'tuf_trust_root'>,
+  newest: Buffer | undefined,
+): TrustRootRecord => {
   const {
     accepted_root_version: root,
     accepted_timestamp_version: timestamp,
@@ -32,7 +36,7 @@ export const toTrustRootRecord = (row: Row<'tuf_trust_root'>): TrustRootRecord =
   return {
     id: row.id,
     timeCreatedMs: row.time_created,
-    rootBytes: row.root_bytes,
+    rootBytes: newest ?? row.root_bytes,
     trustedVersions: accepted ? { root, timestamp, snapshot, targets } : null,
   };
 };

@@ -45,6 +45,18 @@ export const insertReleaseRows = async (db: Database, release: NewRelease): Prom
     })
     .returningAll()
     .executeTakeFirstOrThrow();
+  if (release.roles.length > 0)
+    await db
+      .insertInto('tuf_repo_role')
+      .values(
+        release.roles.map(({ role, version, expiresMs }) => ({
+          tuf_repo_id: repoId,
+          role,
+          version,
+          expires: new Date(expiresMs),
+        })),
+      )
+      .execute();
   for (const batch of batchesOf(Object.entries(description.metadata), INSERT_BATCH_ROWS)) {
     await db
       .insertInto('tuf_repo_metadata')
