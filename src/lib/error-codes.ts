@@ -82,7 +82,6 @@ export const errorCodes = {
   METADATA_MISSING: { status: 400, retry: 'never' },
   METADATA_MISMATCH: { status: 400, retry: 'never' },
   ROOT_CHAIN_BROKEN: { status: 400, retry: 'never' },
-  DELEGATION_UNSUPPORTED: { status: 400, retry: 'never' },
   RELEASE_DOCUMENT_INVALID: { status: 400, retry: 'never' },
   SIGNING_KEY_INVALID: { status: 400, retry: 'never' },
 

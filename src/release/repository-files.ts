@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import type { ReleaseFormat } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
-import { parseMetadata, type TopLevelRole } from '../tuf/metadata.ts';
+import { parseMetadata } from '../tuf/metadata.ts';
 import { DOCUMENT_NAMES, EXTENSION } from '../tuf/release-document.ts';
+import type { TopLevelRole } from '../tuf/role-names.ts';
 import { targetFileNames } from '../tuf/targets.ts';
 import { type Content, type Measured, measure } from './measure.ts';
 import { type SignedObject, signedObject } from './sign-metadata.ts';

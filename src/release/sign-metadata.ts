@@ -1,6 +1,7 @@
 /** Signed metadata files, and the roots that say whose signatures count. */
 import { canonicalJson } from '../tuf/canonical-json.ts';
-import { parseMetadata, TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/metadata.ts';
+import { parseMetadata } from '../tuf/metadata.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { parseStrictJson } from '../tuf/strict-json.ts';
 import type { SigningKey } from './signing-keys.ts';
 

@@ -1,8 +1,8 @@
 /**
  * A repository on an HTTP server: `<base>/metadata/…` and `<base>/targets/…`, or two addresses of one's own.
  *
- * HS1. A name is data: each segment of it is percent-encoded, so that no name leaves its folder, asks a query, or
- *      is cut at a `#`.
+ * HS1. A target's name is data: each segment of it is percent-encoded, so that no name leaves its folder, asks a
+ *      query, or is cut at a `#`. Names of metadata files come percent-encoded.
  * HS2. 404, 403 and 410 mean that there is no such file; every other failure is an error, never an absence, since
  *      absence ends the chain of roots.
  */
@@ -54,7 +54,8 @@ export const createHttpSource = (options: HttpSourceOptions): HttpSource => {
     name: metadataUrl,
     metadata: {
       async read(fileName, maxBytes) {
-        const url = fileUrl(metadataUrl, [fileName]);
+        // A URL segment already: the contract of MetadataSource.
+        const url = `${metadataUrl.replace(/\/+$/, '')}/${fileName}`;
         const found = await downloader.get(url, { maxBytes, signal: options.signal });
         if (found === undefined) return undefined;
         await using download = found;

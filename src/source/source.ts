@@ -3,7 +3,7 @@
  *
  * A source hands out bytes and judges none of them: signatures, lengths and hashes are checked by who reads.
  */
-import type { MetadataSource } from '../tuf/workflow.ts';
+import type { MetadataSource } from '../tuf/repository.ts';
 
 export type TargetReader = AsyncDisposable & {
   /** Chunks are the reader's own. */

@@ -17,8 +17,8 @@ import {
   type TestReleaseOptions,
   type TestRepository,
 } from '../release/test-release.ts';
-import { TOP_LEVEL_ROLES, type TopLevelRole } from './metadata.ts';
-import type { TrustedVersions } from './trusted-set.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from './role-names.ts';
+import type { TrustedVersions } from './rollback.ts';
 import { verifyRepository } from './workflow.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1);

@@ -5,25 +5,32 @@
  * role lists it. Signatures by other keys, and invalid ones beside enough valid ones, change nothing.
  */
 import { DepotError } from '../lib/errors.ts';
-import type { Metadata, Root, TopLevelRole } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
+import type { Keys, RoleKeys } from './role-keys.ts';
+
+/** Who says whose signatures count: a root of the top-level roles, a targets role of those it delegates to. */
+export type Signers = RoleKeys & {
+  readonly keys: Keys;
+  /** The file that says so, for errors: `root version 3`. */
+  readonly saidBy: string;
+};
 
 /** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the key ids that were asked for */
-export const requireThreshold = (root: Root, metadata: Metadata<TopLevelRole>): void => {
-  const { keyIds, threshold } = root.roles[metadata.role];
-  const signers = new Set<string>();
+export const requireThreshold = ({ keys, keyIds, threshold, saidBy }: Signers, metadata: Metadata): void => {
+  const valid = new Set<string>();
   for (const keyId of keyIds) {
-    const key = root.keys.get(keyId);
+    const key = keys.get(keyId);
     const signature = metadata.signatures.get(keyId);
-    if (key === undefined || signature === undefined || signers.has(key.identity)) continue;
-    if (key.verify(metadata.signedBytes, signature)) signers.add(key.identity);
+    if (key === undefined || signature === undefined || valid.has(key.identity)) continue;
+    if (key.verify(metadata.signedBytes, signature)) valid.add(key.identity);
   }
-  if (signers.size >= threshold) return;
-  const signed = [...metadata.signatures.keys()];
+  if (valid.size >= threshold) return;
+  const { name, signed, signatures } = metadata;
   throw new DepotError(
     'UNTRUSTED_SIGNATURES',
-    `the ${metadata.role} metadata (version ${metadata.signed.version}) has valid signatures by ${signers.size} of the ` +
-      `${threshold} keys required by root version ${root.version}; expected ${listIds(keyIds)}, signed by ${listIds(signed)}`,
-    { detail: { role: metadata.role, threshold, valid: signers.size } },
+    `the ${name} metadata (version ${signed.version}) has valid signatures by ${valid.size} of the ` +
+      `${threshold} keys required by ${saidBy}; expected ${listIds(keyIds)}, signed by ${listIds([...signatures.keys()])}`,
+    { detail: { role: name, threshold, valid: valid.size } },
   );
 };
 

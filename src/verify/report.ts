@@ -2,8 +2,8 @@
 import type { Archive } from '../archive/archive.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { isoTime } from '../lib/clock.ts';
-import { TOP_LEVEL_ROLES } from '../tuf/metadata.ts';
-import type { Override } from '../tuf/trusted-set.ts';
+import { TOP_LEVEL_ROLES } from '../tuf/role-names.ts';
+import type { Override } from '../tuf/trust-policy.ts';
 import type { PassedCheck, VerifiedComposite, VerifiedRelease } from './verified-release.ts';
 
 type Findings = Omit<VerifiedRelease, 'report'> & {

@@ -2,8 +2,9 @@
 import type { ArchiveLimits } from '../archive/limits.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
-import type { TopLevelRole } from '../tuf/metadata.ts';
-import type { Override, TrustedVersions } from '../tuf/trusted-set.ts';
+import type { TopLevelRole } from '../tuf/role-names.ts';
+import type { TrustedVersions } from '../tuf/rollback.ts';
+import type { Override } from '../tuf/trust-policy.ts';
 import type { TrustRoot } from '../tuf/workflow.ts';
 
 export type VerifyRequest = {

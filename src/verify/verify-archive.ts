@@ -16,14 +16,10 @@ import { isComposite } from '../composite/split.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
-import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/metadata.ts';
 import { readRelease } from '../tuf/release-description.ts';
-import {
-  type MetadataSource,
-  rootVersions,
-  type VerifiedRepository,
-  verifyRepository,
-} from '../tuf/workflow.ts';
+import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
+import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import { splitComposites } from './composites.ts';
 import { passedChecks } from './report.ts';
 import { hashTargets, type LocatedTarget, locateTargets, TARGETS_FOLDER } from './targets.ts';
@@ -58,7 +54,7 @@ export const verifyArchive = async (
     allowRollback: request.allowRollback ?? false,
     rollback: id => request.trustedVersions?.get(id),
   });
-  const located = locateTargets(archive, repository.targets.signed.targets, repository.consistentSnapshot);
+  const located = locateTargets(archive, repository.allTargets, repository.consistentSnapshot);
   const { read: readTarget } = folderSource(archive, TARGETS_FOLDER, signal);
   const document = await readRelease(repository, readTarget);
   const totalBytes = await hashTargets(archive, located, options);
