@@ -81,6 +81,7 @@ export const errorCodes = {
   // Repository metadata and releases.
   METADATA_MISSING: { status: 400, retry: 'never' },
   METADATA_MISMATCH: { status: 400, retry: 'never' },
+  ROOTS_ONLY: { status: 400, retry: 'never' },
   ROOT_CHAIN_BROKEN: { status: 400, retry: 'never' },
   RELEASE_DOCUMENT_INVALID: { status: 400, retry: 'never' },
   SIGNING_KEY_INVALID: { status: 400, retry: 'never' },

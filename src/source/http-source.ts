@@ -48,7 +48,7 @@ export const createHttpSource = (options: HttpSourceOptions): HttpSource => {
   const targetsUrl = baseUrl(options.targetsUrl);
   const downloader: Downloader = createDownloader(options);
   const downloadTarget: HttpSource['downloadTarget'] = (fileName, wanted) =>
-    downloader.get(fileUrl(targetsUrl, fileName.split('/')), wanted);
+    downloader.get(fileUrl(targetsUrl, fileName.split('/').map(encodeURIComponent)), wanted);
   return {
     kind: 'http',
     name: metadataUrl,
@@ -79,12 +79,14 @@ const baseUrl = (text: string): string => {
   );
 };
 
+/** What `encodeURIComponent` leaves, and what it makes. */
+const URL_SEGMENT = /^(?!\.{1,2}$)[\w.!~*'()%-]+$/;
+
 /** HS1. */
 const fileUrl = (base: string, segments: readonly string[]): string => {
-  const isPath = segments.every(segment => segment !== '' && segment !== '.' && segment !== '..');
-  if (!isPath)
-    throw new DepotError('INVALID_REQUEST', `"${segments.join('/')}" does not name a file of a repository`);
-  return `${base.replace(/\/+$/, '')}/${segments.map(encodeURIComponent).join('/')}`;
+  if (segments.every(segment => URL_SEGMENT.test(segment)))
+    return `${base.replace(/\/+$/, '')}/${segments.join('/')}`;
+  throw new DepotError('INVALID_REQUEST', `"${segments.join('/')}" does not name a file of a repository`);
 };
 
 const collect = async ({ chunks }: Download): Promise<Uint8Array> => {

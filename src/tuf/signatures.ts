@@ -15,22 +15,32 @@ export type Signers = RoleKeys & {
   readonly saidBy: string;
 };
 
-/** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the key ids that were asked for */
-export const requireThreshold = ({ keys, keyIds, threshold, saidBy }: Signers, metadata: Metadata): void => {
-  const valid = new Set<string>();
+/** The ids of the keys whose signatures count, one for each key (K1). */
+export const validKeyIds = (
+  { keys, keyIds }: Pick<Signers, 'keys' | 'keyIds'>,
+  metadata: Metadata,
+): readonly string[] => {
+  const valid = new Map<string, string>();
   for (const keyId of keyIds) {
     const key = keys.get(keyId);
     const signature = metadata.signatures.get(keyId);
     if (key === undefined || signature === undefined || valid.has(key.identity)) continue;
-    if (key.verify(metadata.signedBytes, signature)) valid.add(key.identity);
+    if (key.verify(metadata.signedBytes, signature)) valid.set(key.identity, keyId);
   }
-  if (valid.size >= threshold) return;
+  return [...valid.values()];
+};
+
+/** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the key ids that were asked for */
+export const requireThreshold = (signers: Signers, metadata: Metadata): void => {
+  const { keyIds, threshold, saidBy } = signers;
+  const valid = validKeyIds(signers, metadata);
+  if (valid.length >= threshold) return;
   const { name, signed, signatures } = metadata;
   throw new DepotError(
     'UNTRUSTED_SIGNATURES',
-    `the ${name} metadata (version ${signed.version}) has valid signatures by ${valid.size} of the ` +
+    `the ${name} metadata (version ${signed.version}) has valid signatures by ${valid.length} of the ` +
       `${threshold} keys required by ${saidBy}; expected ${listIds(keyIds)}, signed by ${listIds([...signatures.keys()])}`,
-    { detail: { role: name, threshold, valid: valid.size } },
+    { detail: { role: name, threshold, valid: valid.length } },
   );
 };
 

@@ -205,13 +205,13 @@ export const parseSelfSignedRoot = (bytes: Uint8Array): Metadata<'root'> => {
   return root;
 };
 
-const signersOf = (root: Root, role: TopLevelRole): Signers => ({
+export const signersOf = (root: Root, role: TopLevelRole): Signers => ({
   ...root.roles[role],
   keys: root.keys,
   saidBy: `root version ${root.version}`,
 });
 
-const delegatedSigners = ({ role, delegator }: ReachedRole): Signers => {
+export const delegatedSigners = ({ role, delegator }: ReachedRole): Signers => {
   const { delegations, version } = delegator.signed;
   assert(delegations !== undefined, 'a delegator has delegations');
   return { ...role, keys: delegations.keys, saidBy: `the ${delegator.name} metadata version ${version}` };

@@ -24,6 +24,8 @@ export type VerifyOptions<Id extends string = string> = {
   /** The versions remembered for a trust root; undefined for one that never led anywhere. */
   readonly rollback?: (id: Id) => TrustedVersions | undefined;
   readonly allowRollback?: boolean;
+  /** Looks over the shoulder of each attempt: what it returns is used instead of the set. */
+  readonly watch?: (set: TrustedSet, id: Id) => TrustedSet;
 };
 
 export type VerifiedRepository<Id extends string = string> = TrustedMetadata & {
@@ -51,11 +53,12 @@ const openByTrustRoot = async <Id extends string>(
   options: VerifyOptions<Id>,
 ): Promise<{ readonly trustRootId: Id; readonly repository: Repository }> => {
   const { trustRoots, nowMs, allowExpired = false, rollback, allowRollback = false } = options;
+  const { watch = set => set } = options;
   const refusals: Refusal[] = [];
   for (const { id, bytes } of trustRoots) {
     const policy = { nowMs, allowExpired, allowRollback, trustedVersions: rollback?.(id) };
     try {
-      const set = startFrom(id, bytes, policy);
+      const set = watch(startFrom(id, bytes, policy), id);
       return { trustRootId: id, repository: await openRepository(source, set) };
     } catch (error) {
       if (!isRefusalByRoot(error)) throw error;

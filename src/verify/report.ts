@@ -6,7 +6,7 @@ import { TOP_LEVEL_ROLES } from '../tuf/role-names.ts';
 import type { Override } from '../tuf/trust-policy.ts';
 import type { PassedCheck, VerifiedComposite, VerifiedRelease } from './verified-release.ts';
 
-type Findings = Omit<VerifiedRelease, 'report'> & {
+type Findings = Omit<VerifiedRelease, 'report' | 'checks'> & {
   readonly archive: Archive;
   readonly targetCount: number;
   readonly totalBytes: number;
@@ -49,7 +49,7 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
   ];
 };
 
-const overrideText = (override: Override): string => {
+export const overrideText = (override: Override): string => {
   switch (override.kind) {
     case 'expired':
       return `let pass by override: ${override.role} expired at ${isoTime(override.expiresMs)}`;
@@ -63,7 +63,7 @@ const overrideText = (override: Override): string => {
   }
 };
 
-const unsignedText = (names: readonly string[]): string =>
+export const unsignedText = (names: readonly string[]): string =>
   `ignored, since nobody signed them: ${shown(names)}`;
 
 const splitText = ({ artifact, parts, ignored }: VerifiedComposite): string => {

@@ -2,6 +2,7 @@
 import type { ArchiveLimits } from '../archive/limits.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
+import type { ReportedCheck } from '../lib/check-report.ts';
 import type { TopLevelRole } from '../tuf/role-names.ts';
 import type { TrustedVersions } from '../tuf/rollback.ts';
 import type { Override } from '../tuf/trust-policy.ts';
@@ -18,6 +19,9 @@ export type VerifyRequest = {
   readonly trustedVersions?: ReadonlyMap<string, TrustedVersions>;
   readonly limits?: Partial<ArchiveLimits>;
 };
+
+/** A root that follows a trust root. */
+export type SuccessorRoot = { readonly version: number; readonly rootBytes: Uint8Array };
 
 /** Of the bytes of all targets. */
 export type VerifyProgress = { readonly doneBytes: number; readonly totalBytes: number };
@@ -63,6 +67,8 @@ export type VerifiedRelease = {
   readonly targetsSha256: ArtifactHash;
   /** The trust root that vouches for it. */
   readonly trustRootId: string;
+  /** Those beyond the trust root, oldest first. */
+  readonly roots: readonly SuccessorRoot[];
   /** To remember for that trust root. */
   readonly versions: TrustedVersions;
   readonly roles: Readonly<Record<TopLevelRole, RoleFacts>>;
@@ -74,5 +80,8 @@ export type VerifiedRelease = {
   readonly composites: readonly VerifiedComposite[];
   /** Files of the archive that no signed metadata names; nothing reads them. */
   readonly unsignedFiles: readonly string[];
+  /** In short. */
   readonly report: readonly PassedCheck[];
+  /** Every check, in order, with its clause. */
+  readonly checks: readonly ReportedCheck[];
 };

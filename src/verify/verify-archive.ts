@@ -9,20 +9,20 @@
  * V3. Nothing is written, and no time but the request's is looked at: the same file and request, the same verdict.
  */
 import { createHash } from 'node:crypto';
-import { type Archive, openArchive } from '../archive/archive.ts';
+import { openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { isComposite } from '../composite/split.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
-import { DepotError } from '../lib/errors.ts';
 import { readRelease } from '../tuf/release-description.ts';
-import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import { splitComposites } from './composites.ts';
-import { passedChecks } from './report.ts';
-import { hashTargets, type LocatedTarget, locateTargets, TARGETS_FOLDER } from './targets.ts';
+import { folderSource, METADATA_FOLDER, recording, unsignedEntries } from './folder-source.ts';
+import { type CheckRecorder, createCheckRecorder } from './recorder.ts';
+import { passedChecks, unsignedText } from './report.ts';
+import { hashTargets, locateTargets, TARGETS_FOLDER } from './targets.ts';
 import type {
   ArtifactSource,
   RoleFacts,
@@ -30,8 +30,7 @@ import type {
   VerifyOptions,
   VerifyRequest,
 } from './verified-release.ts';
-
-const METADATA_FOLDER = 'repo/metadata/';
+import { requireRelease } from './verify-roots.ts';
 
 /**
  * Throws the `ARCHIVE_…` errors of the reader, the `METADATA_…` and trust errors of the TUF workflow,
@@ -43,21 +42,43 @@ export const verifyArchive = async (
   request: VerifyRequest,
   options: VerifyOptions,
 ): Promise<VerifiedRelease> => {
+  const recorder = createCheckRecorder(request.nowMs);
+  try {
+    return await verifyRecorded(file, request, options, recorder);
+  } catch (error) {
+    if (options.signal.aborted) throw error;
+    throw recorder.withReport(error);
+  }
+};
+
+const verifyRecorded = async (
+  file: RandomAccessFile,
+  request: VerifyRequest,
+  options: VerifyOptions,
+  recorder: CheckRecorder,
+): Promise<VerifiedRelease> => {
   const { signal } = options;
   const archive = await openArchive(file, request.limits === undefined ? {} : { limits: request.limits });
   signal.throwIfAborted();
+  requireRelease(archive);
   const metadata = recording(folderSource(archive, METADATA_FOLDER, signal));
   const repository = await verifyRepository(metadata.source, {
-    trustRoots: request.trustRoots,
-    nowMs: request.nowMs,
-    allowExpired: request.allowExpired ?? false,
-    allowRollback: request.allowRollback ?? false,
-    rollback: id => request.trustedVersions?.get(id),
+    ...trustOptions(request),
+    watch: recorder.watch,
   });
-  const located = locateTargets(archive, repository.allTargets, repository.consistentSnapshot);
+  recorder.overridden(repository.overrides);
   const { read: readTarget } = folderSource(archive, TARGETS_FOLDER, signal);
-  const document = await readRelease(repository, readTarget);
-  const totalBytes = await hashTargets(archive, located, options);
+  const located = await recorder.step(
+    async () => locateTargets(archive, repository.allTargets, repository.consistentSnapshot),
+    targets => `each of the ${targets.length} signed targets is there, with its signed length`,
+    '5.7',
+  );
+  const document = await recorder.step(() => readRelease(repository, readTarget), documentText);
+  const totalBytes = await recorder.step(
+    () => hashTargets(archive, located, options),
+    bytes => `all ${bytes} bytes of the targets have their signed hashes`,
+    '5.7.3',
+  );
   const entryOf = new Map(located.map(({ name, entry }) => [name, entry]));
   const { unknownKinds, ...split } = await splitComposites(
     document,
@@ -68,69 +89,44 @@ export const verifyArchive = async (
     request,
   );
 
-  const unsignedFiles = unsigned(archive, metadata, located);
+  const unsignedFiles = unsignedEntries(archive, metadata, located);
+  if (unsignedFiles.length > 0) recorder.note(unsignedText(unsignedFiles));
   const facts = {
     ...split,
-    targetsSha256: createHash('sha256').update(repository.targets.bytes).digest('hex') as ArtifactHash,
-    trustRootId: repository.trustRootId,
-    versions: repository.versions,
-    roles: roleFacts(repository),
-    overrides: repository.overrides,
+    ...repositoryFacts(repository),
     entries: artifactSources(document, entryOf),
     unsignedFiles,
   };
   const targetCount = located.length;
-  return { ...facts, report: passedChecks({ ...facts, archive, targetCount, totalBytes, unknownKinds }) };
+  const report = passedChecks({ ...facts, archive, targetCount, totalBytes, unknownKinds });
+  return { ...facts, report, checks: recorder.checks() };
 };
+
+/** What a request asks of the metadata. */
+export const trustOptions = (request: VerifyRequest) => ({
+  trustRoots: request.trustRoots,
+  nowMs: request.nowMs,
+  allowExpired: request.allowExpired ?? false,
+  allowRollback: request.allowRollback ?? false,
+  rollback: (id: string) => request.trustedVersions?.get(id),
+});
+
+export const documentText = ({ systemVersion, artifacts, format }: ReleaseDescription): string =>
+  `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`;
+
+/** What is told of verified metadata, wherever it came from. */
+export const repositoryFacts = (repository: VerifiedRepository) => ({
+  targetsSha256: createHash('sha256').update(repository.targets.bytes).digest('hex') as ArtifactHash,
+  trustRootId: repository.trustRootId,
+  roots: repository.roots
+    .slice(1)
+    .map(({ signed, bytes }) => ({ version: signed.version, rootBytes: bytes })),
+  versions: repository.versions,
+  roles: roleFacts(repository),
+  overrides: repository.overrides,
+});
 
 const newestRoot = ({ roots }: VerifiedRepository) => roots.at(-1)!.signed;
-
-/** A folder of the archive as a source of small files. */
-const folderSource = (archive: Archive, folder: string, signal: AbortSignal) =>
-  ({
-    async read(fileName, maxBytes) {
-      const entry = archive.entries.get(`${folder}${fileName}`);
-      return entry === undefined ? undefined : archive.readWhole(entry, maxBytes, { signal });
-    },
-    list: () =>
-      [...archive.entries.keys()]
-        .filter(name => name.startsWith(folder))
-        .map(name => name.slice(folder.length)),
-  }) satisfies MetadataSource;
-
-/** Remembers what was asked for, so that the rest can be told apart. */
-const recording = (inner: MetadataSource & { readonly list: () => readonly string[] }) => {
-  const readNames = new Set<string>();
-  const list = inner.list();
-  if (list.length === 0) {
-    throw new DepotError(
-      'METADATA_MISSING',
-      `the archive holds no TUF repository: it has nothing below ${METADATA_FOLDER}`,
-    );
-  }
-  const source: MetadataSource = {
-    read(fileName, maxBytes) {
-      readNames.add(fileName);
-      return inner.read(fileName, maxBytes);
-    },
-    list: () => list,
-  };
-  return { source, readNames };
-};
-
-/** Older roots count as signed: a client that trusts an older one needs them, whichever this one started from. */
-const unsigned = (
-  archive: Archive,
-  { source, readNames }: ReturnType<typeof recording>,
-  located: readonly LocatedTarget[],
-): readonly string[] => {
-  const metadataNames = [...readNames, ...rootVersions(source).map(version => `${version}.root.json`)];
-  const known = new Set([
-    ...metadataNames.map(name => `${METADATA_FOLDER}${name}`),
-    ...located.map(({ entry }) => entry.name),
-  ]);
-  return [...archive.entries.keys()].filter(name => !known.has(name));
-};
 
 const roleFacts = (repository: VerifiedRepository): Readonly<Record<TopLevelRole, RoleFacts>> => {
   const { timestamp, snapshot, targets } = repository;
