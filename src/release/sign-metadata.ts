@@ -35,7 +35,7 @@ export const signedObject = (
 export const signMetadata = (signed: SignedObject, keys: readonly SigningKey[]): Uint8Array => {
   const what = 'the metadata to sign';
   const message = canonicalJson(parseStrictJson(Buffer.from(JSON.stringify(signed)), what), what);
-  const signatures = distinct(keys).map(({ keyId, sign }) => ({ keyid: keyId, sig: sign(message) }));
+  const signatures = distinctKeys(keys).map(({ keyId, sign }) => ({ keyid: keyId, sig: sign(message) }));
   return Buffer.from(`${JSON.stringify({ signatures, signed }, undefined, 2)}\n`);
 };
 
@@ -47,10 +47,10 @@ export type RootOptions = {
 };
 
 export const rootObject = (options: RootOptions): SignedObject => {
-  const listed = distinct(TOP_LEVEL_ROLES.flatMap(role => options.keys[role].keys));
+  const listed = distinctKeys(TOP_LEVEL_ROLES.flatMap(role => options.keys[role].keys));
   const roles = TOP_LEVEL_ROLES.map(role => {
     const { keys, threshold } = options.keys[role];
-    return [role, { keyids: distinct(keys).map(({ keyId }) => keyId), threshold }];
+    return [role, { keyids: distinctKeys(keys).map(({ keyId }) => keyId), threshold }];
   });
   return {
     ...signedObject('root', options),
@@ -77,6 +77,7 @@ export const rotateRoot = (
   return signMetadata(rootObject({ ...next, version }), [...previous.keys, ...next.keys.root.keys]);
 };
 
-const distinct = (keys: readonly SigningKey[]): SigningKey[] => [
+/** One of each key id, in the order of the first. */
+export const distinctKeys = (keys: readonly SigningKey[]): SigningKey[] => [
   ...new Map(keys.map(key => [key.keyId, key])).values(),
 ];
