@@ -30,6 +30,7 @@ import { addTrustRootAdd } from './commands/trust-root-add.ts';
 import { addTrustRootDelete } from './commands/trust-root-delete.ts';
 import { addTrustRootList } from './commands/trust-root-list.ts';
 import { addTrustRootShow } from './commands/trust-root-show.ts';
+import { addTuf } from './commands/tuf.ts';
 import type { Session } from './session.ts';
 
 const EXIT_CODE_HELP = `
@@ -96,5 +97,6 @@ export const createProgram = (session: Session): Command => {
   addStart(program, session);
   addDemo(program, session);
   addSledAgentRun(program, session);
+  addTuf(program, session);
   return program;
 };
