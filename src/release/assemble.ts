@@ -118,9 +118,12 @@ export const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8
   };
   const trustRoots = [{ id: 'its own', bytes: trustRoot }];
   const repository = await verifyRepository(source, { trustRoots, nowMs: 0, allowExpired: true });
-  const release = await readRelease(repository, async name => {
-    const content = files.targets.get(name)?.content;
-    return content !== undefined && 'bytes' in content ? content.bytes : undefined;
+  const release = await readRelease(repository, async (name, maxBytes) => {
+    const target = files.targets.get(name);
+    if (target === undefined || target.measured.sizeBytes > maxBytes) return undefined;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of openContent(target.content)) pieces.push(Uint8Array.from(piece));
+    return Buffer.concat(pieces);
   });
   return { trustRoot, release };
 };

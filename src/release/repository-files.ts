@@ -89,16 +89,22 @@ const fileName = ({ targetName, measured }: ListedTarget, consistentSnapshot: bo
   return targetFileNames(targetName, hashes, consistentSnapshot)[0] ?? targetName;
 };
 
+/** An artifact as the document lists it. */
+export const documentEntry = (
+  format: 'v2' | 'v1',
+  { targetName, version, tags }: Pick<MeasuredArtifact, 'targetName' | 'version' | 'tags'>,
+): SignedObject => {
+  if (format === 'v2') return { target_name: targetName, version, tags };
+  const { kind, name } = tags;
+  if (kind !== undefined && name !== undefined) return { name, version, kind, target: targetName };
+  throw new DepotError(
+    'RELEASE_DOCUMENT_INVALID',
+    `in format v1 the artifact ${targetName} needs the tags kind and name`,
+  );
+};
+
 const documentTarget = async (format: 'v2' | 'v1', options: RepositoryOptions): Promise<ListedTarget> => {
-  const artifacts = options.artifacts.map(({ targetName, version, tags }) => {
-    if (format === 'v2') return { target_name: targetName, version, tags };
-    const { kind, name } = tags;
-    if (kind !== undefined && name !== undefined) return { name, version, kind, target: targetName };
-    throw new DepotError(
-      'RELEASE_DOCUMENT_INVALID',
-      `in format v1 the artifact ${targetName} needs the tags kind and name`,
-    );
-  });
+  const artifacts = options.artifacts.map(artifact => documentEntry(format, artifact));
   if (format === 'v1' && Object.keys(options.metadata).length > 0) {
     throw new DepotError('RELEASE_DOCUMENT_INVALID', 'a release in format v1 has no metadata; use v2');
   }

@@ -27,9 +27,11 @@ export const signedObject = (
   _type: role,
   spec_version: SPEC_VERSION,
   version,
-  // Whole seconds: the specification's form.
-  expires: new Date(expiresMs).toISOString().replace(/\.\d+Z$/, 'Z'),
+  expires: tufTime(expiresMs),
 });
+
+/** Whole seconds: the specification's form. */
+export const tufTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** A metadata file: what is signed is what a reader of these very bytes will see. */
 export const signMetadata = (signed: SignedObject, keys: readonly SigningKey[]): Uint8Array => {
