@@ -10,10 +10,11 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 24, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 25, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
+-- accepted_delegated: of delegated roles, by name.
 CREATE TABLE tuf_trust_root (
   id UUID NOT NULL,
   time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -23,6 +24,7 @@ CREATE TABLE tuf_trust_root (
   accepted_timestamp_version INT8,
   accepted_snapshot_version INT8,
   accepted_targets_version INT8,
+  accepted_delegated JSONB,
   CONSTRAINT tuf_trust_root_pkey PRIMARY KEY (id),
   CONSTRAINT tuf_trust_root_accepted_all_or_none CHECK (
     (accepted_root_version IS NULL) = (accepted_timestamp_version IS NULL)

@@ -20,7 +20,7 @@ import { DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../http/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { verifyRelease } from '../verify/verify-release.ts';
+import { verifyRelease, verifyRootArchive } from '../verify/verify-release.ts';
 import type { NexusConfig } from './config.ts';
 import { createPgDatastore } from './datastore/pg-datastore.ts';
 import { createHttpConnection } from './fleet-client/http-connection.ts';
@@ -102,6 +102,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
         }),
       connectSleds: createHttpConnection,
       verifyRelease,
+      verifyRoots: verifyRootArchive,
       freeBytes: freeBytesOf,
       ...deps.replace,
       clock,

@@ -38,6 +38,7 @@ import { createReplication, REPLICATION_TASK, type Replication } from './tasks/a
 import { createSledLiveness } from './tasks/sled-liveness.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
 import { createFleetCapacity } from './upload/fleet-capacity.ts';
+import { takeRoots, type VerifyRoots } from './upload/root-upload.ts';
 import { createUploads, type Uploads } from './upload/uploads.ts';
 
 export type Services = {
@@ -57,6 +58,7 @@ export type ServiceDeps = {
   readonly openDatastore: (options: { signal: AbortSignal }) => Promise<Datastore>;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
+  readonly verifyRoots: VerifyRoots;
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -152,7 +154,7 @@ const startStaging = async (
   patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
   signal: AbortSignal,
 ): Promise<{ localRepos: LocalRepos; uploads: Uploads; adopted: readonly HealthReason[] }> => {
-  const { config, directory, verifyRelease, clock } = deps;
+  const { config, directory, verifyRelease, verifyRoots, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
   const limits = { maxEntryBytes: config.limits.artifactBytes };
@@ -163,6 +165,7 @@ const startStaging = async (
     localRepos,
     capacity: createFleetCapacity({ datastore, minSledReplication: config.replication.minSledReplication }),
     check: (archive, options) => checkArchive({ datastore, verifyRelease, clock, limits }, archive, options),
+    takeRoots: (path, options) => takeRoots({ datastore, verifyRoots, clock, log }, path, options),
     activateReplication,
     limits: config.limits,
     log,

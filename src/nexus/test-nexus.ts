@@ -5,13 +5,19 @@
  *     const nexus = await world.startNexus();          // as many as the test needs
  *     await nexus.upload(await world.release());
  */
+import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
-import { operatorUpdateApi, type TufRepoUpload, type UpdatesTrustRoot } from '../api/operator-update-api.ts';
+import {
+  isReleaseUpload,
+  operatorUpdateApi,
+  type TufRepoUpload,
+  type UpdatesTrustRoot,
+} from '../api/operator-update-api.ts';
 import { seededRng } from '../core/rng.ts';
 import { type ApiClient, createApiClient } from '../http/client.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -153,7 +159,10 @@ const testNexus = async (
     async upload({ path }, flags = {}) {
       const bytes = await readFile(path);
       const body = { sizeBytes: bytes.length, chunks: chunksOf(bytes) };
-      return operator.repositoryUpload({ query: { file_name: 'release.zip', ...flags }, body }, wait);
+      const query = { file_name: 'release.zip', ...flags };
+      const answer = await operator.repositoryUpload({ query, body }, wait);
+      assert(isReleaseUpload(answer), 'the archive holds a release');
+      return answer;
     },
     async staged() {
       return (await readdir(config.stagingDirectory)).filter(name => name !== 'lock' && name !== 'nexus-id');

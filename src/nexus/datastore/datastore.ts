@@ -23,6 +23,9 @@ import type {
   UploadId,
 } from '../../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription, RoleExpiry } from '../../core/release.ts';
+import type { TrustedVersions } from '../../tuf/rollback.ts';
+
+export type { TrustedVersions };
 
 export type Page = { readonly limit: number; readonly pageToken?: string | undefined };
 export type Paged<T> = { readonly items: readonly T[]; readonly nextPage?: string | undefined };
@@ -40,20 +43,12 @@ export type RepoRecord = {
   readonly totalSizeBytes: number;
 };
 
-/** Role versions accepted last from one trust root: what a rollback is measured against (B3). */
-export type TrustedVersions = {
-  readonly root: number;
-  readonly timestamp: number;
-  readonly snapshot: number;
-  readonly targets: number;
-};
-
 export type TrustRootRecord = {
   readonly id: TrustRootId;
   readonly timeCreatedMs: number;
   /** The signed root that is trusted now, the last of its chain, byte for byte. */
   readonly rootBytes: Uint8Array;
-  /** Absent until a release was accepted from it. */
+  /** What a rollback is measured against (B3); absent until a release was accepted from it. */
   readonly trustedVersions: TrustedVersions | null;
 };
 
@@ -161,7 +156,14 @@ export type Datastore = {
    * Moves a trust root forward without a release. `NO_TRUST_ROOT` when it was deleted; `ROOT_CHAIN_BROKEN` when
    * another root of the same version was recorded meanwhile, or one before it is missing.
    */
-  readonly trustRootAdvance: (id: TrustRootId, move: TrustMove, wait: Wait) => Promise<TrustRootRecord>;
+  readonly trustRootAdvance: (
+    id: TrustRootId,
+    move: TrustMove,
+    /** `resigned`: a recorded release that came again under newer metadata. */
+    options: Wait & {
+      readonly resigned?: { readonly repoId: RepoId; readonly roles: readonly RoleExpiry[] };
+    },
+  ) => Promise<TrustRootRecord>;
   /** False when there is none. */
   readonly trustRootDelete: (id: TrustRootId, wait: Wait) => Promise<boolean>;
 

@@ -30,6 +30,8 @@ export type Tables = {
     accepted_timestamp_version: number | null;
     accepted_snapshot_version: number | null;
     accepted_targets_version: number | null;
+    /** JSON text in, parsed out. */
+    accepted_delegated: ColumnType<unknown, string | null, string | null>;
   };
   tuf_trust_root_chain: {
     trust_root_id: TrustRootId;

@@ -6,12 +6,11 @@
  * TM2. Versions never fall, whatever order two uploads commit in, nor where a rollback was allowed explicitly; but
  *      keys that a newer root rotated away take the versions that they signed with them (TUF 5.3.11).
  */
-import { type ExpressionBuilder, sql } from 'kysely';
 import type { TrustRootId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Database } from './attempt.ts';
-import type { NewRoot, TrustMove } from './datastore.ts';
-import type { Tables } from './tables.ts';
+import type { NewRoot, TrustedVersions, TrustMove } from './datastore.ts';
+import { toTrustedVersions } from './records.ts';
 
 /** It may have been deleted while a release was verified against it. @throws `NO_TRUST_ROOT` */
 export const requireTrustRoot = async (db: Database, id: TrustRootId): Promise<void> => {
@@ -55,29 +54,43 @@ const addRoot = async (db: Database, id: TrustRootId, { version, rootBytes }: Ne
   );
 };
 
-const moveVersions = async (
-  db: Database,
-  id: TrustRootId,
-  { trustedVersions: versions, forgetsVersions }: TrustMove,
-): Promise<void> => {
-  if (versions === null) return;
-  const column = (role: keyof typeof versions) => `accepted_${role}_version` as const;
-  const highest = (role: keyof typeof versions) => (db: Columns) =>
-    sql<number>`greatest(coalesce(${db.ref(column(role))}, 0), CAST(${versions[role]} AS INT8))`;
-  const forgets = (role: keyof typeof versions) => (db: Columns) =>
-    sql<number>`CASE WHEN coalesce(${db.ref('accepted_root_version')}, 0) < CAST(${versions.root} AS INT8)
-      THEN CAST(${versions[role]} AS INT8) ELSE ${highest(role)(db)} END`;
-  const moved = forgetsVersions ? forgets : highest;
+const moveVersions = async (db: Database, id: TrustRootId, move: TrustMove): Promise<void> => {
+  if (move.trustedVersions === null) return;
+  const row = await db
+    .selectFrom('tuf_trust_root')
+    .selectAll()
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  const moved = movedVersions(toTrustedVersions(row), move.trustedVersions, move.forgetsVersions);
+  const { delegated } = moved;
   await db
     .updateTable('tuf_trust_root')
     .set({
-      accepted_root_version: highest('root'),
-      accepted_timestamp_version: moved('timestamp'),
-      accepted_snapshot_version: moved('snapshot'),
-      accepted_targets_version: moved('targets'),
+      accepted_root_version: moved.root,
+      accepted_timestamp_version: moved.timestamp,
+      accepted_snapshot_version: moved.snapshot,
+      accepted_targets_version: moved.targets,
+      accepted_delegated: delegated === undefined ? null : JSON.stringify(Object.fromEntries(delegated)),
     })
     .where('id', '=', id)
     .execute();
 };
 
-type Columns = ExpressionBuilder<Tables, 'tuf_trust_root'>;
+/** TM2. */
+const movedVersions = (
+  recorded: TrustedVersions | null,
+  verified: TrustedVersions,
+  forgets: boolean,
+): TrustedVersions => {
+  if (recorded === null || (forgets && recorded.root < verified.root)) return verified;
+  const delegated = new Map(recorded.delegated);
+  for (const [name, version] of verified.delegated ?? [])
+    delegated.set(name, Math.max(version, delegated.get(name) ?? 0));
+  return {
+    root: Math.max(recorded.root, verified.root),
+    timestamp: Math.max(recorded.timestamp, verified.timestamp),
+    snapshot: Math.max(recorded.snapshot, verified.snapshot),
+    targets: Math.max(recorded.targets, verified.targets),
+    ...(delegated.size > 0 && { delegated }),
+  };
+};

@@ -11,6 +11,7 @@ const sidecar = (marks: Partial<StagedArchive> = {}): StagedArchive => ({
   systemVersion: SystemVersion.parse('1.0.0'),
   fileName: 'a.zip',
   archiveHash: 'f'.repeat(64),
+  hashKind: 'archive',
   overrides: [],
   artifacts: new Map(),
   acknowledged: false,

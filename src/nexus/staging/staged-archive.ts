@@ -29,6 +29,8 @@ export type StagedArchive = {
   readonly fileName: string;
   /** SHA-256 of the archive, in hex. */
   readonly archiveHash: string;
+  /** By what the release is known: the archive, or the signed targets where it was fetched (S18). */
+  readonly hashKind: 'archive' | 'targets';
   /** What was accepted only because the operator said so. */
   readonly overrides: readonly string[];
   readonly artifacts: ReadonlyMap<ArtifactHash, StagedArtifact>;
@@ -45,6 +47,7 @@ const Sidecar = z.object({
   system_version: SystemVersion,
   file_name: z.string(),
   archive_sha256: ArtifactHash,
+  hash_kind: z.enum(['archive', 'targets']).default('archive'),
   overrides: z.array(z.string()),
   acknowledged: z.boolean(),
   dropping: z.boolean(),
@@ -65,6 +68,7 @@ export const writeSidecar = (path: string, archive: StagedArchive): Promise<void
     system_version: archive.systemVersion,
     file_name: archive.fileName,
     archive_sha256: archive.archiveHash,
+    hash_kind: archive.hashKind,
     overrides: archive.overrides,
     acknowledged: archive.acknowledged,
     dropping: archive.dropping,
@@ -97,6 +101,7 @@ export const readSidecar = async (path: string): Promise<StagedArchive | undefin
     systemVersion: sidecar.system_version,
     fileName: sidecar.file_name,
     archiveHash: sidecar.archive_sha256,
+    hashKind: sidecar.hash_kind,
     overrides: sidecar.overrides,
     acknowledged: sidecar.acknowledged,
     dropping: sidecar.dropping,

@@ -80,6 +80,21 @@ export const trustMoveRules = (open: OpenDatastore): void => {
     });
   });
 
+  test('versions of delegated roles are remembered too, and never fall', async () => {
+    await using opened = await open();
+    const { datastore } = opened;
+    const id = await insertTrustRoot(datastore);
+    const versions = (delegated: Record<string, number>) => ({
+      ...{ root: 1, timestamp: 1, snapshot: 1, targets: 1 },
+      delegated: new Map(Object.entries(delegated)),
+    });
+    await datastore.trustRootAdvance(id, move({ trustedVersions: versions({ a: 3, constructor: 1 }) }), wait);
+    await datastore.trustRootAdvance(id, move({ trustedVersions: versions({ a: 2, b: 1 }) }), wait);
+    expect((await datastore.trustRootGet(id, wait))?.trustedVersions).toEqual(
+      versions({ a: 3, constructor: 1, b: 1 }),
+    );
+  });
+
   test('the expiry of each role of a present release is known, and of no other', async () => {
     await using opened = await open();
     const { datastore } = opened;

@@ -13,7 +13,7 @@ import type { Database } from '../attempt.ts';
 import type { Datastore, InsertOutcome, NewRelease, RepoRecord } from '../datastore.ts';
 import { toRepoRecord } from '../records.ts';
 import { findRecordedRelease, requireConsistentFiles } from '../release-conflicts.ts';
-import { insertReleaseRows } from '../release-rows.ts';
+import { insertReleaseRows, recordRoles } from '../release-rows.ts';
 import type { Transactions } from '../transactions.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
 import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
@@ -35,6 +35,7 @@ const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutc
   const repo =
     recorded === undefined ? await insertReleaseRows(db, release) : await presentAgain(db, recorded);
   await moveTrustRoot(db, release.trustRootId, release);
+  await recordRoles(db, repo.id, release.roles);
   await insertLocalRepo(db, release, repo);
   await insertOverrides(db, release, repo);
 

@@ -1,5 +1,6 @@
 import type { Datastore } from '../datastore.ts';
 import { toTrustRootRecord } from '../records.ts';
+import { recordRoles } from '../release-rows.ts';
 import { newestRoots } from '../root-chains.ts';
 import type { Transactions } from '../transactions.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
@@ -12,6 +13,7 @@ export const trustRootAdvance =
       async db => {
         await requireTrustRoot(db, id);
         await moveTrustRoot(db, id, move);
+        if (wait.resigned !== undefined) await recordRoles(db, wait.resigned.repoId, wait.resigned.roles);
         const row = await db
           .selectFrom('tuf_trust_root')
           .selectAll()
