@@ -10,8 +10,10 @@ import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
 import { addRepoAssemble } from './commands/repo-assemble.ts';
 import { addRepoDelete } from './commands/repo-delete.ts';
+import { addRepoEdit } from './commands/repo-edit.ts';
 import { addRepoList } from './commands/repo-list.ts';
 import { addRepoShow } from './commands/repo-show.ts';
+import { addRepoSign } from './commands/repo-sign.ts';
 import { addRepoUpload } from './commands/repo-upload.ts';
 import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
@@ -46,8 +48,18 @@ type AddCommand = (parent: Command, session: Session) => void;
 const groups: readonly (readonly [name: string, description: string, commands: readonly AddCommand[]])[] = [
   [
     'repo',
-    'releases: assemble, verify, upload, follow, delete',
-    [addRepoAssemble, addRepoVerify, addRepoUpload, addRepoList, addRepoShow, addRepoWait, addRepoDelete],
+    'releases: assemble, edit, sign, verify, upload, follow, delete',
+    [
+      addRepoAssemble,
+      addRepoEdit,
+      addRepoSign,
+      addRepoVerify,
+      addRepoUpload,
+      addRepoList,
+      addRepoShow,
+      addRepoWait,
+      addRepoDelete,
+    ],
   ],
   [
     'trust-root',

@@ -7,12 +7,15 @@
  *     name = "os.img"                            # by default the file's name
  *     version = "1.2.0"                          # by default the system version
  *     tags = { kind = "host_os", board = "g1" }  # by default kind = "file" and the name
+ *
+ * Delegations may follow: manifest-delegations.ts.
  */
 import { basename, dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { SystemVersion } from '../core/ids.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
 import type { ArtifactInput } from '../release/assemble.ts';
+import { Delegation, HashBins, type ManifestDelegations } from './manifest-delegations.ts';
 
 const Text = z.string().min(1).max(512);
 const Tags = z.record(z.string().min(1).max(64), Text);
@@ -25,12 +28,15 @@ const Manifest = z.strictObject({
       z.strictObject({ path: Text, name: Text.optional(), version: Text.optional(), tags: Tags.optional() }),
     )
     .min(1),
+  delegation: z.array(Delegation).default([]),
+  hash_bins: HashBins.optional(),
 });
 
 export type ReleaseInput = {
   readonly systemVersion: string;
   readonly artifacts: readonly ArtifactInput[];
   readonly metadata: Readonly<Record<string, string>>;
+  readonly delegations?: ManifestDelegations;
 };
 
 /** @throws `CONFIG_INVALID` naming the file and each faulty key */
@@ -39,8 +45,11 @@ export const readManifest = async (path: string): Promise<ReleaseInput> => {
   return {
     systemVersion: manifest.system_version,
     metadata: manifest.metadata ?? {},
+    ...((manifest.delegation.length > 0 || manifest.hash_bins !== undefined) && {
+      delegations: { roles: manifest.delegation, hashBins: manifest.hash_bins, manifestPath: path },
+    }),
     artifacts: manifest.artifact.map(({ path: artifactPath, name, version, tags }) =>
-      artifact(resolve(dirname(path), artifactPath), {
+      artifactOf(resolve(dirname(path), artifactPath), {
         name,
         version: version ?? manifest.system_version,
         tags,
@@ -57,10 +66,11 @@ export const filesRelease = (
 ): ReleaseInput => ({
   systemVersion,
   metadata: {},
-  artifacts: paths.map(path => artifact(resolve(directory, path), { version: systemVersion })),
+  artifacts: paths.map(path => artifactOf(resolve(directory, path), { version: systemVersion })),
 });
 
-const artifact = (
+/** By default named after its file, and tagged as one. */
+export const artifactOf = (
   path: string,
   options: { name?: string | undefined; version: string; tags?: Record<string, string> | undefined },
 ): ArtifactInput => {
