@@ -43,6 +43,8 @@ export type RoleSpec = {
 export type RepositorySpec = {
   /** Of all top-level roles. */
   readonly key?: SigningKey;
+  /** Instead of `key`. */
+  readonly signers?: { readonly timestamp?: SigningKey; readonly snapshot?: SigningKey };
   readonly targets: RoleSpec;
   readonly roles?: Readonly<Record<string, RoleSpec>>;
   readonly consistentSnapshot?: boolean;
@@ -116,7 +118,7 @@ export const makeRepository = (spec: RepositorySpec): MadeRepository => {
   const above = (role: 'snapshot' | 'timestamp', listed: object): Uint8Array => {
     const signed = { ...signedObject(role, { version: versions[role], expiresMs: LATER_MS }), meta: listed };
     if (role === 'snapshot') spec.editSnapshot?.(signed);
-    return signMetadata(signed, [key]);
+    return signMetadata(signed, [spec.signers?.[role] ?? key]);
   };
   const snapshot = above('snapshot', Object.fromEntries(meta));
   metadata.set(metadataFileName('snapshot', consistentSnapshot ? versions.snapshot : undefined), snapshot);
