@@ -17,7 +17,7 @@ const rules: Record<string, readonly string[]> = {
   composite: ['core', 'archive', 'lib', 'node:zlib', 'node:crypto', 'zod'],
   verify: ['core', 'tuf', 'archive', 'composite', 'lib', 'node:', 'zod'],
   'tuf-client': ['tuf', 'source', 'lib', 'node:'],
-  source: ['core', 'tuf', 'archive', 'http', 'lib', 'node:', 'zod'],
+  source: ['core', 'tuf', 'archive', 'verify', 'http', 'lib', 'node:', 'zod'],
   release: ['core', 'tuf', 'archive', 'lib', 'node:', 'zod'],
   api: ['core/ids', 'lib/error-codes', 'lib/errors', 'zod'],
   http: ['api', 'lib', 'core/ids', 'node:', 'npm'],

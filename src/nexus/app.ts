@@ -13,6 +13,7 @@
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
@@ -20,6 +21,7 @@ import { DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../http/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { fetchRelease } from '../source/fetch-release.ts';
 import { verifyRelease, verifyRootArchive } from '../verify/verify-release.ts';
 import type { NexusConfig } from './config.ts';
 import { createPgDatastore } from './datastore/pg-datastore.ts';
@@ -70,6 +72,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       apis: [
         bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
         bindLate(operatorFleetApi, () => services.get().operatorFleet),
+        bindLate(operatorSourceApi, () => services.get().operatorSource),
         bindLate(debugApi, () => services.get().debug),
       ],
       listen: config.operatorListen,
@@ -103,6 +106,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       connectSleds: createHttpConnection,
       verifyRelease,
       verifyRoots: verifyRootArchive,
+      fetchRelease,
       freeBytes: freeBytesOf,
       ...deps.replace,
       clock,

@@ -8,12 +8,14 @@
 import type { debugApi } from '../api/debug-api.ts';
 import type { internalApi } from '../api/internal-api.ts';
 import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { operatorSourceApi } from '../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { HealthReason } from '../core/health.ts';
 import type { Rng } from '../core/rng.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import type { FetchRelease } from '../source/fetch-release.ts';
 import { createDriver, type Driver } from './background/driver.ts';
 import type { NexusConfig } from './config.ts';
 import type { Datastore } from './datastore/datastore.ts';
@@ -24,26 +26,30 @@ import type { SledConnection } from './fleet-client/sled-connection.ts';
 import { heartbeatTask } from './heartbeat.ts';
 import { createInternalApi } from './internal-api.ts';
 import { createOperatorFleetApi } from './operator-fleet-api.ts';
+import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
 import { createReplicationTrigger } from './replication-trigger.ts';
 import { createRequestLog } from './request-log.ts';
+import { createSources } from './source/sources.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
 import { createLocalRepos, type LocalRepos } from './staging/local-repos.ts';
-import { createStagingSpace } from './staging/space.ts';
+import { createStagingSpace, type StagingSpace } from './staging/space.ts';
 import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
 import { createSledLiveness } from './tasks/sled-liveness.ts';
+import { createSourceSync, SOURCE_SYNC_TASK } from './tasks/source-sync.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
-import { createFleetCapacity } from './upload/fleet-capacity.ts';
+import { createFleetCapacity, type FleetCapacity } from './upload/fleet-capacity.ts';
 import { takeRoots, type VerifyRoots } from './upload/root-upload.ts';
 import { createUploads, type Uploads } from './upload/uploads.ts';
 
 export type Services = {
   readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
   readonly operatorFleet: Handlers<typeof operatorFleetApi>;
+  readonly operatorSource: Handlers<typeof operatorSourceApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
   readonly driver: Driver;
@@ -59,6 +65,7 @@ export type ServiceDeps = {
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;
+  readonly fetchRelease: FetchRelease;
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -82,7 +89,7 @@ export const startServices = async (
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
 
   const trigger = createReplicationTrigger(deps);
-  const { localRepos, uploads, adopted } = await startStaging(
+  const { localRepos, uploads, space, capacity, adopted } = await startStaging(
     deps,
     datastore,
     trigger.activate,
@@ -105,9 +112,15 @@ export const startServices = async (
     }),
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
+  const sources = createSources(config.sources);
   const driver = stack.use(
     createDriver({
-      tasks: [replication.task, liveness.task, heartbeatTask({ datastore, nexus })],
+      tasks: [
+        replication.task,
+        liveness.task,
+        createSourceSync({ ...deps, datastore, space, capacity, uploads, sources }),
+        heartbeatTask({ datastore, nexus }),
+      ],
       clock,
       log: deps.log.child({ component: 'tasks' }),
     }),
@@ -136,7 +149,13 @@ export const startServices = async (
       driver,
       minSledReplication: config.replication.minSledReplication,
       insecureListen: config.insecureListen,
-      notices: () => [...adopted, ...trigger.notices()],
+      notices: () => [...adopted, ...trigger.notices(), ...sources.reasons()],
+    }),
+    operatorSource: createOperatorSourceApi({
+      datastore,
+      sources,
+      activateSync: () => driver.activate(SOURCE_SYNC_TASK),
+      maxBytes: config.limits.repositoryBytes,
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ datastore, activateReplication }),
@@ -146,6 +165,14 @@ export const startServices = async (
   };
 };
 
+type StartedStaging = {
+  readonly localRepos: LocalRepos;
+  readonly uploads: Uploads;
+  readonly space: StagingSpace;
+  readonly capacity: FleetCapacity;
+  readonly adopted: readonly HealthReason[];
+};
+
 /** Takes up what lies in staging (P4) before any upload can begin. */
 const startStaging = async (
   deps: ServiceDeps,
@@ -153,17 +180,20 @@ const startStaging = async (
   activateReplication: () => void,
   patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
   signal: AbortSignal,
-): Promise<{ localRepos: LocalRepos; uploads: Uploads; adopted: readonly HealthReason[] }> => {
+): Promise<StartedStaging> => {
   const { config, directory, verifyRelease, verifyRoots, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
   const limits = { maxEntryBytes: config.limits.artifactBytes };
+  const space = createStagingSpace(directory.path, deps.freeBytes);
+  const { minSledReplication } = config.replication;
+  const capacity = createFleetCapacity({ datastore, minSledReplication });
   const uploads = createUploads({
     datastore,
     directory,
-    space: createStagingSpace(directory.path, deps.freeBytes),
+    space,
     localRepos,
-    capacity: createFleetCapacity({ datastore, minSledReplication: config.replication.minSledReplication }),
+    capacity,
     check: (archive, options) => checkArchive({ datastore, verifyRelease, clock, limits }, archive, options),
     takeRoots: (path, options) => takeRoots({ datastore, verifyRoots, clock, log }, path, options),
     activateReplication,
@@ -175,7 +205,7 @@ const startStaging = async (
     adoptStaging({ directory, datastore, recordAgain, log }, { signal }),
   );
   for (const archive of adopted) localRepos.hold(archive);
-  return { localRepos, uploads, adopted: notices };
+  return { localRepos, uploads, space, capacity, adopted: notices };
 };
 
 const replicationPolicy = ({ replication }: NexusConfig) => ({

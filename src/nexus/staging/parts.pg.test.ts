@@ -165,7 +165,7 @@ test('P4: a database that went back gets the parts again, not the composite', as
   const wanted = () => world.database.query('SELECT sha256 FROM tuf_artifact_file ORDER BY 1');
   const before = await wanted();
   await nexus[Symbol.asyncDispose]();
-  for (const table of ['local_repo', 'tuf_repo_artifact', 'tuf_repo_metadata', 'tuf_repo'])
+  for (const table of ['local_repo', 'tuf_repo_artifact', 'tuf_repo_role', 'tuf_repo_metadata', 'tuf_repo'])
     await world.database.query(`DELETE FROM ${table}`);
   for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_file'])
     await world.database.query(`DELETE FROM ${table}`);
