@@ -3,7 +3,7 @@
  *
  *     host, trampoline              image/gimlet.rom, image/cosmo.rom (once: image/rom), image/zfs.img
  *     gimlet_rot, psc_rot, …        archive-a.zip, archive-b.zip
- *     control_plane                 zones/NAME.tar.gz, one or more
+ *     control_plane                 zones/NAME.tar.gz, one or more; whatever is in that folder is a zone
  *
  * Each part gets the tags that a v2 release gives it, and in `v1_kind` the kind that v1 readers derive. The file
  * `oxide.json` in each says which type of archive it is.
@@ -73,8 +73,9 @@ const rotImage = (v1Kind: string): CompositeKind => ({
 const controlPlane: CompositeKind = {
   archiveType: 'control_plane',
   tagsOf(partName) {
-    if (!partName.startsWith(ZONE_FOLDER) || !partName.endsWith(ZONE_SUFFIX)) return undefined;
-    const zoneName = partName.slice(ZONE_FOLDER.length, -ZONE_SUFFIX.length);
+    if (!partName.startsWith(ZONE_FOLDER)) return undefined;
+    const fileName = partName.slice(ZONE_FOLDER.length);
+    const zoneName = fileName.endsWith(ZONE_SUFFIX) ? fileName.slice(0, -ZONE_SUFFIX.length) : fileName;
     return { kind: 'zone', v1_kind: 'zone', zone_name: zoneName };
   },
   missing: partNames => (partNames.length === 0 ? `${ZONE_FOLDER}NAME${ZONE_SUFFIX}` : undefined),

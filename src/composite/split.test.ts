@@ -97,6 +97,21 @@ test('the control plane is its zones, each with the version that it says itself'
   ]);
 });
 
+test('whatever lies in the folder of zones is one', async () => {
+  const files = [
+    { name: 'zones/odd.zip', data: '1' },
+    { name: 'README', data: '2' },
+  ];
+  const { parts, ignored } = await split(
+    'control_plane',
+    handMadeTarGz([description('control_plane'), ...files]),
+  );
+  expect(parts.map(({ tags }) => tags.zone_name)).toEqual(['odd.zip']);
+  expect(ignored).toEqual(['README']);
+  const long = handMadeTarGz([{ name: 'x'.repeat(90), prefix: `zones${'/y'.repeat(40)}`, data: '1' }]);
+  await expect(split('control_plane', long)).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT' });
+});
+
 test('two zones with equal bytes are two artifacts of one hash', async () => {
   const same = zone('same', '1.0.0');
   const { parts } = await split('control_plane', controlPlane({ one: same, two: same }));

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import { gunzip } from '../archive/gunzip.ts';
 import type { ArchiveLimits } from '../archive/limits.ts';
+import { overLimit } from '../archive/refusal.ts';
 import { readTar, type TarEntry } from '../archive/tar.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
@@ -75,6 +76,8 @@ const split = async (
   let archiveType: string | undefined;
   const inflated = gunzip(content, { compressedBytes: composite.sizeBytes, limits });
   for await (const entry of readTar(inflated, limits)) {
+    if (entry.name.length > MAX_NAME_LENGTH)
+      throw overLimit('the length of the name of a part', entry.name.length, MAX_NAME_LENGTH);
     const tags = kind.tagsOf(entry.name, { name: composite.tags.name ?? '' });
     if (tags !== undefined) parts.set(entry.name, await readPart(composite, entry, tags, sink));
     else if (entry.name === ARCHIVE_DESCRIPTION) archiveType = await archiveTypeOf(entry);
@@ -100,6 +103,9 @@ const requireWhole = (
   const missing = kind.missing(partNames);
   if (missing !== undefined) throw new DepotError('COMPOSITE_INVALID', `it lacks ${missing}`);
 };
+
+/** Names become tags, which a release bounds. */
+const MAX_NAME_LENGTH = 128;
 
 /** Hash digits that stand for a version where nobody gave the bytes one. */
 const VERSION_DIGITS = 16;
