@@ -22,6 +22,9 @@ export type SplitRelease = {
   readonly unknownKinds: readonly ReleaseArtifact[];
 };
 
+export const hasComposites = ({ format, artifacts }: ReleaseDescription): boolean =>
+  format === 'v1' && artifacts.some(({ tags }) => isComposite(tags));
+
 /**
  * @param locate where the bytes of a target are
  * @throws DepotError as `splitComposite` does; `RELEASE_DOCUMENT_INVALID` if two parts cannot be told apart

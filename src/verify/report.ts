@@ -19,6 +19,7 @@ const MAX_NAMES_SHOWN = 5;
 export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
   const { archive, description, roles, targetCount, totalBytes, trustRootId, unsignedFiles } = findings;
   const { artifacts, format, systemVersion } = description;
+  const orPart = findings.composites.length === 0 ? '' : ' or a part of one';
   return [
     {
       check: 'archive',
@@ -36,7 +37,7 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
     { check: 'sizes', text: `each of the ${targetCount} signed targets is there, with its signed length` },
     {
       check: 'document',
-      text: `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`,
+      text: `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target${orPart}`,
     },
     { check: 'content', text: `all ${totalBytes} bytes of the targets have their signed hashes` },
     ...findings.composites.map(composite => ({ check: 'parts' as const, text: splitText(composite) })),
@@ -66,13 +67,13 @@ export const overrideText = (override: Override): string => {
 export const unsignedText = (names: readonly string[]): string =>
   `ignored, since nobody signed them: ${shown(names)}`;
 
-const splitText = ({ artifact, parts, ignored }: VerifiedComposite): string => {
+export const splitText = ({ artifact, parts, ignored }: VerifiedComposite): string => {
   const names = parts.map(({ targetName }) => targetName.slice(artifact.targetName.length + 1));
   const rest = ignored.length === 0 ? '' : `; ignored, since they are no parts: ${shown(ignored)}`;
   return `${artifact.targetName} (${artifact.tags.kind}) is split into ${parts.length} artifacts: ${shown(names)}${rest}`;
 };
 
-const keptWholeText = (artifacts: readonly ReleaseArtifact[]): string => {
+export const keptWholeText = (artifacts: readonly ReleaseArtifact[]): string => {
   const names = artifacts.map(({ targetName, tags }) => `${targetName} (${tags.kind})`);
   return `kept whole, since this version does not know the kind: ${shown(names)}`;
 };

@@ -18,10 +18,10 @@ import type { ReleaseDescription } from '../core/release.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
-import { splitComposites } from './composites.ts';
+import { hasComposites, splitComposites } from './composites.ts';
 import { folderSource, METADATA_FOLDER, recording, unsignedEntries } from './folder-source.ts';
 import { type CheckRecorder, createCheckRecorder } from './recorder.ts';
-import { passedChecks, unsignedText } from './report.ts';
+import { keptWholeText, passedChecks, splitText, unsignedText } from './report.ts';
 import { hashTargets, locateTargets, TARGETS_FOLDER } from './targets.ts';
 import type {
   ArtifactSource,
@@ -80,14 +80,19 @@ const verifyRecorded = async (
     '5.7.3',
   );
   const entryOf = new Map(located.map(({ name, entry }) => [name, entry]));
-  const { unknownKinds, ...split } = await splitComposites(
-    document,
-    targetName => {
-      const entry = entryOf.get(targetName)!;
-      return { entryName: entry.name, content: () => archive.read(entry, { signal }) };
-    },
-    request,
-  );
+  const splitRelease = () =>
+    splitComposites(
+      document,
+      targetName => {
+        const entry = entryOf.get(targetName)!;
+        return { entryName: entry.name, content: () => archive.read(entry, { signal }) };
+      },
+      request,
+    );
+  const { unknownKinds, ...split } = await (hasComposites(document)
+    ? recorder.step(splitRelease, ({ composites }) => composites.map(splitText).join('; '))
+    : splitRelease());
+  if (unknownKinds.length > 0) recorder.note(keptWholeText(unknownKinds));
 
   const unsignedFiles = unsignedEntries(archive, metadata, located);
   if (unsignedFiles.length > 0) recorder.note(unsignedText(unsignedFiles));
