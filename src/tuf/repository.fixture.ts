@@ -48,6 +48,8 @@ export type RepositorySpec = {
   readonly targets: RoleSpec;
   readonly roles?: Readonly<Record<string, RoleSpec>>;
   readonly consistentSnapshot?: boolean;
+  /** Lists versions only, without lengths and hashes. */
+  readonly unmeasured?: boolean;
   readonly versions?: { readonly timestamp: number; readonly snapshot: number };
   /** Files that take the place of those that were listed, by role. */
   readonly replaced?: Readonly<Record<string, Uint8Array>>;
@@ -111,7 +113,7 @@ export const makeRepository = (spec: RepositorySpec): MadeRepository => {
     role.edit?.(signed);
     const bytes = signMetadata(signed, role.signers ?? []);
     const version = role.version ?? 1;
-    meta.push([`${name}.json`, listing(bytes, version)]);
+    meta.push([`${name}.json`, listing(bytes, version, spec.unmeasured)]);
     const fileName = metadataFileName(name, consistentSnapshot ? version : undefined);
     metadata.set(fileName, spec.replaced?.[name] ?? bytes);
   }
@@ -122,15 +124,19 @@ export const makeRepository = (spec: RepositorySpec): MadeRepository => {
   };
   const snapshot = above('snapshot', Object.fromEntries(meta));
   metadata.set(metadataFileName('snapshot', consistentSnapshot ? versions.snapshot : undefined), snapshot);
-  const timestamp = above('timestamp', { 'snapshot.json': listing(snapshot, versions.snapshot) });
+  const timestamp = above('timestamp', {
+    'snapshot.json': listing(snapshot, versions.snapshot, spec.unmeasured),
+  });
   metadata.set('timestamp.json', timestamp);
   return { root, metadata };
 };
 
-const listing = (bytes: Uint8Array, version: number): object => ({
+const listing = (bytes: Uint8Array, version: number, unmeasured = false): object => ({
   version,
-  length: bytes.length,
-  hashes: { sha256: createHash('sha256').update(bytes).digest('hex') },
+  ...(!unmeasured && {
+    length: bytes.length,
+    hashes: { sha256: createHash('sha256').update(bytes).digest('hex') },
+  }),
 });
 
 /** Remembers what was asked for. */

@@ -230,3 +230,32 @@ test('a snapshot lists files that end in .json', async () => {
   const made = at(1, { editSnapshot });
   expect((await refusalOf(refresh(made, memoryStore(made.root)))).message).toContain('must end in .json');
 });
+
+test.each([true, false])(
+  '5.3.3, 5.4.1, 5.5.1, 5.6.1: what is read is bounded, lengths signed: %s',
+  async measured => {
+    const made = at(1, {
+      targets: { delegations: [{ to: 'A', keys: [key] }] },
+      roles: { A: { signers: [key], targets: [['file', 'content']] } },
+      unmeasured: !measured,
+    });
+    const asked = new Map<string, number>();
+    const source = {
+      ...sourceOf(made),
+      async read(fileName: string, maxBytes: number) {
+        asked.set(fileName, maxBytes);
+        return made.metadata.get(fileName);
+      },
+    };
+    await (await refresh(made, memoryStore(made.root), source)).findTarget('file');
+    const MIB = 1024 * 1024;
+    const signed = (name: string, limit: number) => (measured ? made.metadata.get(name)?.length : limit);
+    expect(Object.fromEntries(asked)).toEqual({
+      '2.root.json': MIB,
+      'timestamp.json': MIB,
+      '1.snapshot.json': signed('1.snapshot.json', 4 * MIB),
+      '1.targets.json': signed('1.targets.json', 32 * MIB),
+      '1.A.json': signed('1.A.json', 32 * MIB),
+    });
+  },
+);
