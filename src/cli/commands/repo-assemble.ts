@@ -77,7 +77,7 @@ const assemble = async (
   options: AssembleOptions,
   session: Session,
 ): Promise<void> => {
-  const { directory, clock, terminal } = session;
+  const { directory, clock, signal, terminal } = session;
   const { delegations, ...input } = await readInput(files, options, directory);
   const format = parseFormat(options.format);
   const expiresMs = roleExpiry(options.expiresInDays, clock.nowMs());
@@ -95,16 +95,19 @@ const assemble = async (
 
   // Versions in seconds: higher each time, and no file to remember the last one.
   const version = Math.floor(clock.nowMs() / 1000);
-  const assembled = await assembleRelease({
-    ...input,
-    format,
-    keys,
-    delegations: plan,
-    expiresMs,
-    versions: { timestamp: version, snapshot: version, targets: version },
-    rootChain: chain.roots,
-    outputPath: resolve(directory, options.out),
-  });
+  const assembled = await assembleRelease(
+    {
+      ...input,
+      format,
+      keys,
+      delegations: plan,
+      expiresMs,
+      versions: { timestamp: version, snapshot: version, targets: version },
+      rootChain: chain.roots,
+      outputPath: resolve(directory, options.out),
+    },
+    { signal },
+  );
   const used = distinctKeys([
     ...TOP_LEVEL_ROLES.flatMap(role => keys[role].keys),
     ...(plan === undefined
