@@ -85,6 +85,24 @@ describe('a search', () => {
     expect(await find(graph(true), 'deep-file')).toBe('C');
   });
 
+  test('CVE-2025-2886: also where the terminating delegation is deeper than what is left to search', async () => {
+    const spec = (terminating: boolean): RepositorySpec => ({
+      targets: {
+        delegations: [
+          { to: 'A', keys: [a] },
+          { to: 'B', keys: [b] },
+        ],
+      },
+      roles: {
+        A: { signers: [a], delegations: [{ to: 'C', keys: [c], terminating }] },
+        B: { signers: [b], targets: [['file', 'of B']] },
+        C: { signers: [c] },
+      },
+    });
+    expect(await find(spec(false), 'file')).toBe('B');
+    expect(await find(spec(true), 'file')).toBeUndefined();
+  });
+
   test('S3: a cycle ends', async () => {
     const spec: RepositorySpec = {
       targets: { delegations: [{ to: 'A', keys: [a] }] },
