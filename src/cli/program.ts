@@ -14,6 +14,7 @@ import { addRepoEdit } from './commands/repo-edit.ts';
 import { addRepoList } from './commands/repo-list.ts';
 import { addRepoShow } from './commands/repo-show.ts';
 import { addRepoSign } from './commands/repo-sign.ts';
+import { addRepoSync } from './commands/repo-sync.ts';
 import { addRepoUpload } from './commands/repo-upload.ts';
 import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
@@ -21,6 +22,8 @@ import { addSledAgentRun } from './commands/sled-agent-run.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
+import { addSourceList } from './commands/source-list.ts';
+import { addSourceShow } from './commands/source-show.ts';
 import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
 import { addTargetReleaseSet } from './commands/target-release-set.ts';
@@ -30,6 +33,7 @@ import { addTaskList } from './commands/task-list.ts';
 import { addTaskShow } from './commands/task-show.ts';
 import { addTrustRootAdd } from './commands/trust-root-add.ts';
 import { addTrustRootDelete } from './commands/trust-root-delete.ts';
+import { addTrustRootExport } from './commands/trust-root-export.ts';
 import { addTrustRootList } from './commands/trust-root-list.ts';
 import { addTrustRootShow } from './commands/trust-root-show.ts';
 import { addTuf } from './commands/tuf.ts';
@@ -55,6 +59,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
       addRepoSign,
       addRepoVerify,
       addRepoUpload,
+      addRepoSync,
       addRepoList,
       addRepoShow,
       addRepoWait,
@@ -64,8 +69,9 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   [
     'trust-root',
     'the roots that releases may be signed under',
-    [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootDelete],
+    [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootExport, addTrustRootDelete],
   ],
+  ['source', 'upstream repositories that Nexus follows', [addSourceList, addSourceShow]],
   ['sled', 'the machines of the fleet', [addSledList, addSledShow, addSledSetPolicy]],
   ['artifact', 'the files of the present releases', [addArtifactList, addArtifactShow]],
   ['target-release', 'the release that the fleet should run', [addTargetReleaseShow, addTargetReleaseSet]],

@@ -26,6 +26,7 @@ import { verifyRelease, verifyRootArchive } from '../verify/verify-release.ts';
 import type { NexusConfig } from './config.ts';
 import { createPgDatastore } from './datastore/pg-datastore.ts';
 import { createHttpConnection } from './fleet-client/http-connection.ts';
+import { metricsPage } from './metrics.ts';
 import { type ServiceDeps, type Services, startServices } from './services.ts';
 import { openStagingDirectory } from './staging/directory.ts';
 import { freeBytesOf } from './staging/space.ts';
@@ -75,6 +76,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
         bindLate(operatorSourceApi, () => services.get().operatorSource),
         bindLate(debugApi, () => services.get().debug),
       ],
+      pages: [metricsPage(options => services.get().metrics(options))],
       listen: config.operatorListen,
       token,
       limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },

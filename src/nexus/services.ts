@@ -25,7 +25,8 @@ import { DEFAULT_EXECUTE_LIMITS } from './fleet-client/execute.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import { heartbeatTask } from './heartbeat.ts';
 import { createInternalApi } from './internal-api.ts';
-import { createOperatorFleetApi } from './operator-fleet-api.ts';
+import type { MetricFacts } from './metrics.ts';
+import { createOperatorFleetApi, readFleetStatus } from './operator-fleet-api.ts';
 import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
 import { createReplicationTrigger } from './replication-trigger.ts';
@@ -37,6 +38,7 @@ import { createLocalRepos, type LocalRepos } from './staging/local-repos.ts';
 import { createStagingSpace, type StagingSpace } from './staging/space.ts';
 import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
+import { readExpiries } from './status/expiry.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
 import { createSledLiveness } from './tasks/sled-liveness.ts';
@@ -52,6 +54,7 @@ export type Services = {
   readonly operatorSource: Handlers<typeof operatorSourceApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
+  readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
   readonly driver: Driver;
   readonly staging: Staging;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -131,6 +134,19 @@ export const startServices = async (
   const owned = stack.move();
   const { observer } = replication;
   const activateReplication = trigger.activate;
+  const fleetDeps = {
+    nexusId: nexus.id,
+    datastore,
+    staging,
+    observer,
+    liveness,
+    requests,
+    driver,
+    clock,
+    minSledReplication: config.replication.minSledReplication,
+    insecureListen: config.insecureListen,
+    notices: () => [...adopted, ...trigger.notices(), ...sources.reasons()],
+  };
   return {
     operatorUpdate: createOperatorUpdateApi({
       datastore,
@@ -139,23 +155,17 @@ export const startServices = async (
       releaseProgress: version => targetProgress(observer.latest(), version),
       replicationSummary: () => summaryOf(replication, driver, timeStartedMs),
     }),
-    operatorFleet: createOperatorFleetApi({
-      nexusId: nexus.id,
-      datastore,
-      staging,
-      observer,
-      liveness,
-      requests,
-      driver,
-      minSledReplication: config.replication.minSledReplication,
-      insecureListen: config.insecureListen,
-      notices: () => [...adopted, ...trigger.notices(), ...sources.reasons()],
-    }),
+    operatorFleet: createOperatorFleetApi(fleetDeps),
     operatorSource: createOperatorSourceApi({
       datastore,
       sources,
       activateSync: () => driver.activate(SOURCE_SYNC_TASK),
       maxBytes: config.limits.repositoryBytes,
+    }),
+    metrics: async options => ({
+      status: await readFleetStatus(fleetDeps, options),
+      expiries: await readExpiries(datastore, options),
+      sources: sources.list(),
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ datastore, activateReplication }),

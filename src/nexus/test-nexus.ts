@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorSourceApi } from '../api/operator-source-api.ts';
 import {
   isReleaseUpload,
   operatorUpdateApi,
@@ -44,8 +45,9 @@ export type TestNexus = Nexus & {
   readonly stagingDirectory: string;
   readonly operator: ApiClient<typeof operatorUpdateApi>;
   readonly fleet: ApiClient<typeof operatorFleetApi>;
+  readonly sources: ApiClient<typeof operatorSourceApi>;
   readonly internal: ApiClient<typeof internalApi>;
-  readonly trust: (release: TestRelease) => Promise<UpdatesTrustRoot>;
+  readonly trust: (release: { readonly trustRoot: Uint8Array }) => Promise<UpdatesTrustRoot>;
   /** The archive at a path, as it is. */
   readonly upload: (release: { readonly path: string }, flags?: UploadFlags) => Promise<TufRepoUpload>;
   /** Files of uploads, whole or not. */
@@ -145,6 +147,7 @@ const testNexus = async (
   const baseUrl = `http://${nexus.operatorAddress}`;
   const operator = createApiClient(operatorUpdateApi, { baseUrl, token });
   const fleet = createApiClient(operatorFleetApi, { baseUrl, token });
+  const sources = createApiClient(operatorSourceApi, { baseUrl, token });
   const internal = createApiClient(internalApi, { baseUrl: `http://${nexus.internalAddress}` });
   return {
     ...nexus,
@@ -153,6 +156,7 @@ const testNexus = async (
     stagingDirectory: config.stagingDirectory,
     operator,
     fleet,
+    sources,
     internal,
     trust: release =>
       operator.trustRootCreate({ body: JSON.parse(Buffer.from(release.trustRoot).toString()) }, wait),
@@ -170,7 +174,7 @@ const testNexus = async (
     async [Symbol.asyncDispose]() {
       // First the server: a client waits for its requests.
       await nexus[Symbol.asyncDispose]();
-      for (const client of [operator, fleet, internal]) await client[Symbol.asyncDispose]();
+      for (const client of [operator, fleet, sources, internal]) await client[Symbol.asyncDispose]();
     },
   };
 };

@@ -47,7 +47,7 @@ export const createHttpSource = (options: HttpSourceOptions): HttpSource => {
   const metadataUrl = baseUrl(options.metadataUrl);
   const targetsUrl = baseUrl(options.targetsUrl);
   const downloader: Downloader = createDownloader(options);
-  const downloadTarget: HttpSource['downloadTarget'] = (fileName, wanted) =>
+  const downloadTarget: HttpSource['downloadTarget'] = async (fileName, wanted) =>
     downloader.get(fileUrl(targetsUrl, fileName.split('/').map(encodeURIComponent)), wanted);
   return {
     kind: 'http',
@@ -55,7 +55,7 @@ export const createHttpSource = (options: HttpSourceOptions): HttpSource => {
     metadata: {
       async read(fileName, maxBytes) {
         // A URL segment already: the contract of MetadataSource.
-        const url = `${metadataUrl.replace(/\/+$/, '')}/${fileName}`;
+        const url = fileUrl(metadataUrl, [fileName]);
         const found = await downloader.get(url, { maxBytes, signal: options.signal });
         if (found === undefined) return undefined;
         await using download = found;
