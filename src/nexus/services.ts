@@ -11,6 +11,7 @@ import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
 import type { operatorSourceApi } from '../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { HealthReason } from '../core/health.ts';
+import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -28,9 +29,9 @@ import { createInternalApi } from './internal-api.ts';
 import { createOperatorFleetApi } from './operator-fleet-api.ts';
 import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
-import { createReplicationTrigger } from './replication-trigger.ts';
-import { createRequestLog } from './request-log.ts';
-import { createSources } from './source/sources.ts';
+import { createReplicationTrigger, type ReplicationTrigger } from './replication-trigger.ts';
+import { createRequestLog, type RequestLog } from './request-log.ts';
+import { createSources, type Sources } from './source/sources.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
 import { createLocalRepos, type LocalRepos } from './staging/local-repos.ts';
@@ -39,7 +40,8 @@ import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
-import { createSledLiveness } from './tasks/sled-liveness.ts';
+import { repoPruner } from './tasks/repo-pruner.ts';
+import { createSledLiveness, type SledLiveness } from './tasks/sled-liveness.ts';
 import { createSourceSync, SOURCE_SYNC_TASK } from './tasks/source-sync.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
 import { createFleetCapacity, type FleetCapacity } from './upload/fleet-capacity.ts';
@@ -90,26 +92,17 @@ export const startServices = async (
 
   const trigger = createReplicationTrigger(deps);
   const { localRepos, uploads, space, capacity, adopted } = await startStaging(
-    deps,
-    datastore,
-    trigger.activate,
-    patiently,
-    signal,
+    { ...deps, datastore, activateReplication: trigger.activate },
+    adopt => patiently(() => adopt({ signal })),
   );
   stack.use(localRepos);
   const staging: Staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
 
-  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
   const connection = stack.use(deps.connectSleds());
+  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
+  const policy = replicationPolicy(config);
   const replication = stack.use(
-    createReplication({
-      ...deps,
-      datastore,
-      connection,
-      staging,
-      requests,
-      policy: replicationPolicy(config),
-    }),
+    createReplication({ ...deps, datastore, connection, staging, requests, policy }),
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
   const sources = createSources(config.sources);
@@ -120,6 +113,7 @@ export const startServices = async (
         liveness.task,
         createSourceSync({ ...deps, datastore, space, capacity, uploads, sources }),
         heartbeatTask({ datastore, nexus }),
+        repoPruner({ datastore, ...config.pruner }),
       ],
       clock,
       log: deps.log.child({ component: 'tasks' }),
@@ -129,27 +123,66 @@ export const startServices = async (
   stack.use(uploads);
 
   const owned = stack.move();
-  const { observer } = replication;
-  const activateReplication = trigger.activate;
+  const notices = () => [...adopted, ...trigger.notices(), ...sources.reasons()];
+  return {
+    ...handlers({
+      config,
+      datastore,
+      nexus,
+      staging,
+      uploads,
+      trigger,
+      notices,
+      requests,
+      replication,
+      liveness,
+      driver,
+      sources,
+    }),
+    driver,
+    staging,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+type Parts = {
+  readonly config: NexusConfig;
+  readonly datastore: Datastore;
+  readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
+  readonly staging: Staging;
+  readonly uploads: Uploads;
+  readonly trigger: ReplicationTrigger;
+  readonly notices: () => readonly HealthReason[];
+  readonly requests: RequestLog;
+  readonly replication: Replication;
+  readonly liveness: SledLiveness;
+  readonly driver: Driver;
+  readonly sources: Sources;
+};
+
+const handlers = (
+  parts: Parts,
+): Pick<Services, 'operatorUpdate' | 'operatorFleet' | 'operatorSource' | 'debug' | 'internal'> => {
+  const { config, datastore, nexus, driver, sources } = parts;
+  const { observer } = parts.replication;
+  const activateReplication = parts.trigger.activate;
   return {
     operatorUpdate: createOperatorUpdateApi({
-      datastore,
-      uploads,
+      ...parts,
       activateReplication,
       releaseProgress: version => targetProgress(observer.latest(), version),
-      replicationSummary: () => summaryOf(replication, driver, timeStartedMs),
+      replicationSummary: () =>
+        replicationSummary(observer.latest(), {
+          timeLastPlannedMs: observer.timeLastPlannedMs() ?? nexus.timeStartedMs,
+          suspended: !driver.status(REPLICATION_TASK).periodic,
+        }),
     }),
     operatorFleet: createOperatorFleetApi({
+      ...parts,
       nexusId: nexus.id,
-      datastore,
-      staging,
       observer,
-      liveness,
-      requests,
-      driver,
       minSledReplication: config.replication.minSledReplication,
       insecureListen: config.insecureListen,
-      notices: () => [...adopted, ...trigger.notices(), ...sources.reasons()],
     }),
     operatorSource: createOperatorSourceApi({
       datastore,
@@ -159,9 +192,6 @@ export const startServices = async (
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ datastore, activateReplication }),
-    driver,
-    staging,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
 
@@ -175,16 +205,15 @@ type StartedStaging = {
 
 /** Takes up what lies in staging (P4) before any upload can begin. */
 const startStaging = async (
-  deps: ServiceDeps,
-  datastore: Datastore,
-  activateReplication: () => void,
-  patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
-  signal: AbortSignal,
+  deps: ServiceDeps & { readonly datastore: Datastore; readonly activateReplication: () => void },
+  patiently: <T>(attempt: (options: { signal: AbortSignal }) => Promise<T>) => Promise<T>,
 ): Promise<StartedStaging> => {
-  const { config, directory, verifyRelease, verifyRoots, clock } = deps;
+  const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
-  const limits = { maxEntryBytes: config.limits.artifactBytes };
+  const { artifactBytes, repositoryBytes } = config.limits;
+  // As for the defaults, what inflates to more than twice the largest archive is no release.
+  const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
   const space = createStagingSpace(directory.path, deps.freeBytes);
   const { minSledReplication } = config.replication;
   const capacity = createFleetCapacity({ datastore, minSledReplication });
@@ -201,8 +230,8 @@ const startStaging = async (
     log,
   });
   const { recordAgain } = uploads;
-  const { adopted, notices } = await patiently(() =>
-    adoptStaging({ directory, datastore, recordAgain, log }, { signal }),
+  const { adopted, notices } = await patiently(options =>
+    adoptStaging({ directory, datastore, recordAgain, log }, options),
   );
   for (const archive of adopted) localRepos.hold(archive);
   return { localRepos, uploads, space, capacity, adopted: notices };
@@ -220,9 +249,3 @@ const replicationPolicy = ({ replication }: NexusConfig) => ({
     copyConcurrency: replication.copyConcurrency,
   },
 });
-
-const summaryOf = ({ observer }: Replication, driver: Driver, timeStartedMs: number) =>
-  replicationSummary(observer.latest(), {
-    timeLastPlannedMs: observer.timeLastPlannedMs() ?? timeStartedMs,
-    suspended: !driver.status(REPLICATION_TASK).periodic,
-  });
