@@ -1,7 +1,7 @@
 /**
  * Which Nexus a command talks to, and with which token.
  *
- *     --url ─▶ TUF_DEPOT_URL ─▶ the fleet that runs in the data directory ─▶ http://127.0.0.1:12220
+ *     --url ─▶ the fleet in --data ─▶ TUF_DEPOT_URL ─▶ the fleet in ./.tuf-depot ─▶ http://127.0.0.1:12220
  *     --token-file ─▶ TUF_DEPOT_TOKEN ─▶ TUF_DEPOT_TOKEN_FILE ─▶ that fleet's token, for that fleet's addresses
  *
  * N1. A token found in a data directory is sent to the addresses found beside it, and to no other.
@@ -41,30 +41,37 @@ export const resolveConnection = async (
   options: RemoteOptions,
   { environment, directory }: Pick<Session, 'environment' | 'directory'>,
 ): Promise<Connection> => {
+  const givenUrl =
+    options.url ?? (options.data === undefined ? nonEmpty(environment.TUF_DEPOT_URL) : undefined);
+  const givenToken = await readGivenToken(options, { environment, directory });
+  // Where all is said, nobody has to be able to read a data directory.
+  if (givenUrl !== undefined && givenToken !== undefined)
+    return { url: parseUrl(givenUrl), token: givenToken };
+
   const fleet = await readRunningFleet(resolve(directory, options.data ?? DEFAULT_DATA_DIRECTORY));
-  if (options.data !== undefined && options.url === undefined && fleet === undefined) {
+  if (givenUrl === undefined && fleet === undefined && options.data !== undefined) {
     throw new DepotError('NOT_FOUND', `no fleet runs in ${options.data}`, {
       detail: { remedy: `start it: tuf-depot start --data ${options.data}` },
     });
   }
-  const chosen =
-    options.url ??
-    (options.data === undefined ? nonEmpty(environment.TUF_DEPOT_URL) : undefined) ??
-    fleet?.operatorUrls[0] ??
-    DEFAULT_URL;
-  const url = parseUrl(chosen);
-  const tokenFile =
-    options.tokenFile ??
-    (nonEmpty(environment.TUF_DEPOT_TOKEN) === undefined
-      ? nonEmpty(environment.TUF_DEPOT_TOKEN_FILE)
-      : undefined);
-  if (tokenFile !== undefined) return { url, token: await readToken(resolve(directory, tokenFile)) };
-  const given = nonEmpty(environment.TUF_DEPOT_TOKEN);
-  if (given !== undefined) return { url, token: given.trim() };
-  if (fleet?.tokenFile === undefined || !fleet.operatorUrls.some(each => parseUrl(each) === url)) {
-    return { url, token: undefined };
-  }
-  return { url, token: await readToken(fleet.tokenFile) };
+  const url = parseUrl(givenUrl ?? fleet?.operatorUrls[0] ?? DEFAULT_URL);
+  if (givenToken !== undefined) return { url, token: givenToken };
+  const isOwn = fleet?.operatorUrls.some(each => parseUrl(each) === url) === true;
+  return {
+    url,
+    token: isOwn && fleet.tokenFile !== undefined ? await readToken(fleet.tokenFile) : undefined,
+  };
+};
+
+const readGivenToken = async (
+  { tokenFile }: RemoteOptions,
+  { environment, directory }: Pick<Session, 'environment' | 'directory'>,
+): Promise<string | undefined> => {
+  if (tokenFile !== undefined) return readToken(resolve(directory, tokenFile));
+  const token = nonEmpty(environment.TUF_DEPOT_TOKEN);
+  if (token !== undefined) return token.trim();
+  const file = nonEmpty(environment.TUF_DEPOT_TOKEN_FILE);
+  return file === undefined ? undefined : readToken(resolve(directory, file));
 };
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text);

@@ -12,7 +12,9 @@ export const exitCodes = {
   converging: 4,
   /** `status`: works, but something needs looking at. */
   degraded: 5,
-  /** 128 + SIGINT, as a shell reports it. */
+  /** 128 + SIGHUP, as a shell reports it: the terminal is gone. */
+  hungUp: 129,
+  /** 128 + SIGINT. */
   interrupted: 130,
   /** 128 + SIGTERM. */
   terminated: 143,
@@ -20,13 +22,23 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
+/** Signals that ask the process to stop; each is obeyed by stopping cleanly. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+const stopExitCodes: Record<StopSignal, ExitCode> = {
+  SIGINT: exitCodes.interrupted,
+  SIGTERM: exitCodes.terminated,
+  SIGHUP: exitCodes.hungUp,
+};
+
 /** Why the process was asked to stop: the reason of its AbortSignal. */
 export class Interruption extends Error {
   readonly exitCode: ExitCode;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM') {
+  constructor(signal: StopSignal) {
     super(`interrupted by ${signal}`);
     this.name = 'AbortError';
-    this.exitCode = signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated;
+    this.exitCode = stopExitCodes[signal];
   }
 }

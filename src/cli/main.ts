@@ -1,3 +1,4 @@
+#!/usr/bin/env -S node --max-semi-space-size=2
 /**
  * The command line's process: arguments, streams and signals go in, an exit code comes out.
  *
@@ -5,18 +6,21 @@
  */
 import process from 'node:process';
 import { systemClock } from '../lib/clock.ts';
-import { Interruption } from './exit-code.ts';
+import { Interruption, STOP_SIGNALS } from './exit-code.ts';
 import { createTerminal } from './output/terminal.ts';
 import { runCli } from './run.ts';
 
 const controller = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of STOP_SIGNALS) {
   process.once(signal, () => controller.abort(new Interruption(signal)));
 }
-// A reader that has seen enough, such as head(1), is no failure; there is nobody left to write to.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+// A reader that has seen enough, such as head(1), or a terminal that is gone, is no failure: there is nobody left
+// to write to, and what is under way still has to end well.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+}
 
 process.exitCode = await runCli(process.argv.slice(2), {
   terminal: createTerminal(process.stdout, process.stderr, process.env),

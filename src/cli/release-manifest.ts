@@ -15,9 +15,13 @@ import { z } from 'zod';
 import { SystemVersion } from '../core/ids.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
 import type { ArtifactInput } from '../release/assemble.ts';
+import { type Measured, measure } from '../release/measure.ts';
 import { Delegation, HashBins, type ManifestDelegations } from './manifest-delegations.ts';
 
 const Text = z.string().min(1).max(512);
+/** Of the hash, in the version of a file that has none of its own. */
+const VERSION_DIGITS = 16;
+
 const Tags = z.record(z.string().min(1).max(64), Text);
 
 const Manifest = z.strictObject({
@@ -58,16 +62,27 @@ export const readManifest = async (path: string): Promise<ReleaseInput> => {
   };
 };
 
-/** Files as they are, each an artifact of the system version. */
-export const filesRelease = (
+/**
+ * Files as they are. A hash has one version in all releases, and a plain file has none of its own: it gets one that
+ * follows from its bytes, so that releases can share it.
+ *
+ * @throws `IO` for a file that cannot be read
+ */
+export const filesRelease = async (
   systemVersion: string,
   paths: readonly string[],
   directory: string,
-): ReleaseInput => ({
-  systemVersion,
-  metadata: {},
-  artifacts: paths.map(path => artifactOf(resolve(directory, path), { version: systemVersion })),
-});
+): Promise<ReleaseInput> => {
+  const artifacts: ArtifactInput[] = [];
+  for (const each of paths) {
+    const path = resolve(directory, each);
+    artifacts.push(artifactOf(path, { version: contentVersion(await measure({ path })) }));
+  }
+  return { systemVersion, metadata: {}, artifacts };
+};
+
+/** Semantic, as v1 documents may want it, and without a number that could look like the file's age. */
+const contentVersion = ({ sha256 }: Measured): string => `0.0.0-sha256-${sha256.slice(0, VERSION_DIGITS)}`;
 
 /** By default named after its file, and tagged as one. */
 export const artifactOf = (

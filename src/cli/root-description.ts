@@ -48,15 +48,13 @@ export const describeRoot = (rootRole: unknown): RootDescription => {
   };
 };
 
-/** Every key id in full: this is what is compared with what the signer publishes. */
-export const rootLines = (root: RootDescription, style: Style): string[] => [
-  ...factLines(
-    [
-      ['root version', root.version],
-      ['expires', root.expires],
-    ],
-    style,
-  ),
+/** Every key id in full: this is what is compared with what the signer publishes. `facts` come first, in one column. */
+export const rootLines = (
+  root: RootDescription,
+  style: Style,
+  facts: Parameters<typeof factLines>[0] = [],
+): string[] => [
+  ...factLines([...facts, ['root version', root.version], ['expires', root.expires]], style),
   ...root.roles.flatMap(({ role, threshold, keys }) => [
     `${style.bold(printable(role))}: ${threshold} of ${keys.length} must sign`,
     ...keys.map(({ keyId, scheme }) => `  ${printable(keyId)} ${style.dim(printable(scheme))}`),

@@ -12,7 +12,7 @@ export type Session = {
   /** What relative paths are relative to. */
   readonly directory: string;
   readonly stdin: Readable;
-  /** Aborts on SIGINT and SIGTERM; its reason is an Interruption. */
+  /** Aborts on SIGINT, SIGTERM and SIGHUP; its reason is an Interruption. */
   readonly signal: AbortSignal;
   /** The exit code of the process, where it is not 0. */
   readonly exit: (code: ExitCode) => void;

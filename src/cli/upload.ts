@@ -9,11 +9,10 @@ import type { Depot } from './depot-client.ts';
 import { createLiveRegion } from './output/live-region.ts';
 import { formatBytes, formatDuration } from './output/quantities.ts';
 import { printable } from './output/style.ts';
-import { createTransferMeter, transferLine } from './output/transfer.ts';
+import { createTransferMeter, transferBarCells, transferLine } from './output/transfer.ts';
 import type { Session } from './session.ts';
 import type { UploadSource } from './upload-source.ts';
 
-const BAR_CELLS = 28;
 /** Between two looks at the clock while nothing is sent: the seconds of the verification go on. */
 const TICK_MS = 200;
 
@@ -43,7 +42,7 @@ export const uploadArchive = async (
   const region = createLiveRegion(terminal, clock);
   let sentAtMs: number | undefined;
 
-  const line = (barCells: number): string => {
+  const line = (what: string, barCells: number): string => {
     if (sentAtMs !== undefined) {
       const waited = formatDuration(clock.monotonicMs() - sentAtMs);
       return `sent ${formatBytes(meter.bytes())}; Nexus verifies signatures and every byte: ${waited}`;
@@ -52,12 +51,12 @@ export const uploadArchive = async (
       { bytes: meter.bytes(), totalBytes: source.sizeBytes, rate: meter.rate(clock.monotonicMs()) },
       barCells,
     );
-    return `uploading ${printable(fileName)}  ${progress}`;
+    return `${what}  ${progress}`;
   };
   const refresh = (): void =>
     region.show(
-      () => [line(BAR_CELLS)],
-      () => line(0),
+      () => [line('uploading', transferBarCells(terminal.columns()))],
+      () => line(`uploading ${printable(fileName)}`, 0),
     );
   async function* counted(): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const chunk of source.chunks) {

@@ -93,9 +93,15 @@ export const releaseState = (
       reasons: [{ code: 'RELEASE_BLOCKED', message, systemVersion, sha256: first?.sha256 }],
     };
   }
-  const message = `release ${systemVersion}: ${progress.copiesHeld} of ${progress.copiesWanted} copies are held, ${progress.sledsHoldingAll} of ${progress.sleds.length} sleds hold all of it`;
+  const message = `release ${systemVersion}: ${progress.copiesHeld} of ${progress.copiesWanted} copies are held, ${progress.sledsHoldingAll} of ${progress.sleds.length} sleds hold all of it${onFewerDatasets(progress)}`;
   const state = progress.safe ? 'safe' : 'replicating';
   return { state, reasons: [{ code: 'RELEASE_REPLICATING', message, systemVersion }] };
+};
+
+/** What keeps a release from complete although every sled holds it. */
+const onFewerDatasets = ({ sleds, sledsHoldingAll }: ReleaseProgress): string => {
+  const onEvery = sleds.filter(sled => sled.answered && sled.artifactsHeldFully === sled.artifactsWanted);
+  return onEvery.length < sledsHoldingAll ? `, ${onEvery.length} of these on every dataset` : '';
 };
 
 const whoMayHaveIt = (lost: readonly Blocked[], elsewhere: ElsewhereHeld): string => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,7 +78,7 @@ test('an abort while a child starts leaves no process', async () => {
 test('a child has a process group of its own, and a standard input that ends with its parent', async () => {
   // The middle process is killed outright; the child sees the end of its input.
   const child = await spec(
-    `process.stdin.on('end', () => ready('orphaned')).resume(); console.error(process.pid)`,
+    `process.stdin.on('end', () => ready('orphaned')).resume(); setTimeout(() => console.error(process.pid), 200)`,
   );
   const launcher = new URL('./child-process.ts', import.meta.url).href;
   const middle = await spec(`
@@ -91,6 +92,7 @@ test('a child has a process group of its own, and a standard input that ends wit
   const pid = Number(await readFile(child.logFile, 'utf8'));
   const group = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')[2];
   expect(Number(group)).toBe(pid);
+  expect(existsSync(child.readyFile)).toBe(false);
   process.kill(parent.pid, 'SIGKILL');
   await expect
     .poll(() => readFile(child.readyFile, 'utf8').catch(() => ''), { timeout: 10_000 })

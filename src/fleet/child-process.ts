@@ -131,13 +131,13 @@ const waitUntilReady = async (
   }
 };
 
-/** The error for a process that ended although nobody asked it to. */
+/** The error for a process that ended although nobody asked it to; of another's child nothing more is known. */
 export const exitError = async (
   { name, logFile }: Pick<ChildSpec, 'name' | 'logFile'>,
   { code, signal }: Exit,
 ): Promise<DepotError> => {
-  const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-  return new DepotError('CHILD_FAILED', `${name} ended unexpectedly ${how}`, {
+  const how = signal !== null ? ` by ${signal}` : code !== null ? ` with exit code ${code}` : '';
+  return new DepotError('CHILD_FAILED', `${name} ended unexpectedly${how}`, {
     cause: new Error(await logTail(logFile)),
     detail: { log_file: logFile, remedy: `read its log: ${logFile}` },
   });

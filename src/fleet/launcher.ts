@@ -19,7 +19,7 @@ import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { createLogger } from '../lib/log.ts';
 import { type Child, exitError, runChild, startChild } from './child-process.ts';
 import { type FleetPaths, fleetPaths, fleetSizeOf, type SledPaths } from './data-directory.ts';
-import { startEmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
 import { removeFleetRecord, writeFleetRecord } from './fleet-record.ts';
 import { DEFAULT_FLEET_SIZE, minSledReplication } from './fleet-size.ts';
 import { freeAddress, type RememberedPorts, readPorts, writePorts } from './ports.ts';
@@ -110,7 +110,7 @@ export const startFleet = async (options: FleetOptions): Promise<Fleet> => {
   undo.defer(() => removeFleetRecord(directory));
 
   const owned = undo.move();
-  const watch = watchChildren(children);
+  const watch = watchProcesses(children, postgres);
   return {
     paths,
     minSledReplication: minimum,
@@ -272,23 +272,26 @@ const stopAll = async (children: readonly Child[]): Promise<void> => {
   await Promise.all(children.filter(child => !isNexus(child)).map(child => child.stop()));
 };
 
-const watchChildren = (
+const watchProcesses = (
   children: readonly Child[],
+  postgres: EmbeddedPostgres,
 ): { readonly failed: Promise<never>; readonly stopping: () => void } => {
-  let expected = false;
+  const expected = new AbortController();
   const failed = new Promise<never>((_, reject) => {
     for (const child of children) {
       void child.exited.then(async exit => {
-        if (!expected) reject(await exitError(child, exit));
+        if (!expected.signal.aborted) reject(await exitError(child, exit));
       });
     }
+    postgres.gone(expected).then(
+      async () => reject(await exitError({ name: 'PostgreSQL', ...postgres }, { code: null, signal: null })),
+      () => undefined,
+    );
   });
   // Whoever does not wait for it learns of it from what fails next.
   failed.catch(() => undefined);
   return {
     failed,
-    stopping() {
-      expected = true;
-    },
+    stopping: () => expected.abort(),
   };
 };

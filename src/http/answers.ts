@@ -83,24 +83,15 @@ export const sendBytes = async (
   if (answer.bytes !== undefined && answer.bytes.byteLength > 0) response.write(answer.bytes);
   else response.flushHeaders();
   if (!isWhole && !expectsContinue(request)) await drainBriefly(request);
-  await endResponse(request, response);
+  await endResponse(response);
 };
 
-/**
- * Ends the response; resolves when the socket has it, or is closed. The response itself says nothing of a closed
- * socket while an earlier, pipelined request still has it.
- */
-export const endResponse = (request: IncomingMessage, response: ServerResponse): Promise<void> =>
+/** Ends the response; resolves when the socket has it, or is gone: then no callback would come any more. */
+export const endResponse = (response: ServerResponse): Promise<void> =>
   new Promise(resolve => {
-    const finish = (): void => {
-      request.socket.off('close', finish);
-      response.off('close', finish);
-      resolve();
-    };
-    request.socket.once('close', finish);
-    response.once('close', finish);
-    if (request.socket.destroyed) finish();
-    else response.end(finish);
+    if (response.destroyed) return resolve();
+    response.once('close', resolve);
+    response.end(resolve);
   });
 
 const drainBriefly = (request: IncomingMessage): Promise<void> =>

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
 import { createApiClient } from './client.ts';
@@ -57,6 +58,26 @@ test('an upload streams, and says how far it is', async () => {
   };
   expect(await client.put({ body }, { signal })).toEqual({ bytes: 4_000_000, announced: 4_000_000 });
   expect([sums.length, sums.at(-1)]).toEqual([40, 4_000_000]);
+});
+
+test('a source may use the memory of a chunk again as soon as the next one is pulled', async () => {
+  const CHUNKS = 20_000; // more than the queues of both ends hold
+  const received: Uint8Array[] = [];
+  await using server = await serveTestApi({
+    put: async ({ body }) => {
+      await delay(50); // so that what the source sends stands in queues for a while
+      for await (const chunk of body.chunks) received.push(Uint8Array.from(chunk));
+      return { bytes: 0, announced: 0 };
+    },
+  });
+  await using client = createApiClient(testApi, { baseUrl: `http://${server.address}` });
+  const memory = new Uint8Array(1_000);
+  const chunks = async function* () {
+    for (let n = 0; n < CHUNKS; n += 1) yield memory.fill(n % 251);
+  };
+  await client.put({ body: { sizeBytes: CHUNKS * 1_000, chunks: chunks() } }, { signal });
+  const expected = Buffer.concat(Array.from({ length: CHUNKS }, (_, n) => Buffer.alloc(1_000, n % 251)));
+  expect(Buffer.concat(received).equals(expected)).toBe(true);
 });
 
 test("a peer's error keeps its code, status, words, facts and when to come again", async () => {

@@ -147,7 +147,8 @@ test('files are closed when clients go away, those of pipelined requests too', a
   const socket = connect(served.server.port, '127.0.0.1');
   socket.on('error', () => undefined);
   socket.write('GET /blob HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3));
-  await expect.poll(() => served.files.opened).toBe(3);
+  socket.write('HEAD /blob HTTP/1.1\r\nHost: a\r\n\r\n');
+  await expect.poll(() => served.files.opened).toBe(4);
   socket.destroy();
   await expect.poll(() => served.files.open).toBe(0);
 });

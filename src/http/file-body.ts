@@ -42,7 +42,7 @@ export const sendFile = async (
   };
   if (listsEtag(request.headers['if-none-match'], etag)) {
     response.writeHead(304, identity);
-    return endResponse(request, response);
+    return endResponse(response);
   }
   const ifRange = request.headers['if-range'];
   const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
@@ -65,7 +65,7 @@ export const sendFile = async (
     'content-length': last - first + 1,
   });
   if (request.method !== 'HEAD') await pump(file, response, { first, last }, { progress, signal });
-  await endResponse(request, response);
+  await endResponse(response);
 };
 
 const pump = async (

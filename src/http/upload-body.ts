@@ -2,6 +2,12 @@
 import { DepotError } from '../lib/errors.ts';
 import { type ProgressDeadline, watchProgress } from './progress.ts';
 
+/**
+ * A chunk is its source's again when the next one is pulled. The socket makes the puller wait for a chunk that
+ * fills its queue; a smaller one may still stand in it by then, and is copied.
+ */
+const QUEUED_BYTES = 128 * 1024;
+
 export type UploadBody = {
   /** As announced; the source has to give exactly so many. Undefined where nobody knows: it is sent in chunks. */
   readonly sizeBytes: number | undefined;
@@ -29,7 +35,7 @@ export const startUpload = (
     try {
       for await (const chunk of body.chunks) {
         watch.waiting();
-        yield chunk;
+        yield chunk.byteLength < QUEUED_BYTES ? Uint8Array.from(chunk) : chunk;
         watch.moved(chunk.byteLength);
         sentBytes += chunk.byteLength;
         body.onProgress?.(sentBytes);

@@ -82,7 +82,3 @@ export const systemErrorCode = (error: unknown): string | undefined => {
   }
   return undefined;
 };
-
-/** For a promise that the caller's own signal ended: not a fault of anybody. */
-export const isAbort = (error: unknown): boolean =>
-  error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');

@@ -9,7 +9,7 @@ import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { createApiClient } from '../http/client.ts';
 import { createCuttingProxy } from './datastore/cutting-proxy.fixture.ts';
 import { createTestDatabase } from './datastore/test-database.ts';
-import { createTestWorld, type TestWorld } from './test-nexus.ts';
+import { createTestWorld, type TestWorld } from './nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 const query = { limit: 10 };

@@ -17,7 +17,7 @@ import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
-import { DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../http/server.ts';
+import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../http/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -30,7 +30,7 @@ import { metricsPage } from './metrics.ts';
 import { type ServiceDeps, type Services, startServices } from './services.ts';
 import { openStagingDirectory } from './staging/directory.ts';
 import { freeBytesOf } from './staging/space.ts';
-import { bindLate, createLate } from './startup.ts';
+import { bindLate, createLate, type Late } from './startup.ts';
 import { readOrMakeToken } from './token-file.ts';
 
 export type NexusDeps = {
@@ -41,7 +41,10 @@ export type NexusDeps = {
   readonly drainTimeoutMs?: number;
   /** Instead of the real ones, for tests. */
   readonly replace?: Partial<
-    Pick<ServiceDeps, 'openDatastore' | 'connectSleds' | 'verifyRelease' | 'freeBytes'>
+    Pick<
+      ServiceDeps,
+      'openDatastore' | 'connectSleds' | 'verifyRelease' | 'verifyRoots' | 'fetchRelease' | 'freeBytes'
+    >
   >;
 };
 
@@ -57,63 +60,24 @@ export type Nexus = {
 
 /** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
 export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise<Nexus> => {
-  const { clock, rng, log } = deps;
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await openStagingDirectory(config.stagingDirectory));
   const token = await readOrMakeToken(config.tokenFile);
   const services = createLate<Services>();
   stack.defer(async () => services.peek()?.[Symbol.asyncDispose]());
 
+  const operator = stack.use(await serveOperators(config, deps, services, token));
+  const internal = stack.use(await serveSleds(config, deps, services));
+
   const stop = new AbortController();
-  const { insecureListen } = config;
-  const { drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = deps;
-  const operator = stack.use(
-    await serveApi({
-      insecureListen,
-      apis: [
-        bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
-        bindLate(operatorFleetApi, () => services.get().operatorFleet),
-        bindLate(operatorSourceApi, () => services.get().operatorSource),
-        bindLate(debugApi, () => services.get().debug),
-      ],
-      pages: [metricsPage(options => services.get().metrics(options))],
-      listen: config.operatorListen,
-      token,
-      limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
-      log: log.child({ component: 'operator-api' }),
-    }),
-  );
-  const internal = stack.use(
-    await serveApi({
-      insecureListen,
-      apis: [bindLate(internalApi, () => services.get().internal)],
-      listen: config.internalListen,
-      limits: { drainTimeoutMs },
-      log: log.child({ component: 'internal-api' }),
-    }),
-  );
   const started = startServices(
     {
+      ...realServices(config, deps),
+      ...deps.replace,
+      ...deps,
       config,
       directory,
       operatorAddress: operator.address,
-      openDatastore: ({ signal }) =>
-        createPgDatastore({
-          connection: config.databaseUrl,
-          log: log.child({ component: 'datastore' }),
-          clock,
-          rng,
-          signal,
-        }),
-      connectSleds: createHttpConnection,
-      verifyRelease,
-      verifyRoots: verifyRootArchive,
-      fetchRelease,
-      freeBytes: freeBytesOf,
-      ...deps.replace,
-      clock,
-      rng,
-      log,
       waitsFor: services.waitsFor,
     },
     { signal: stop.signal },
@@ -137,3 +101,56 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
+
+const serveOperators = (
+  config: NexusConfig,
+  { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS }: NexusDeps,
+  services: Late<Services>,
+  token: string,
+): Promise<ApiServer> =>
+  serveApi({
+    apis: [
+      bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
+      bindLate(operatorFleetApi, () => services.get().operatorFleet),
+      bindLate(operatorSourceApi, () => services.get().operatorSource),
+      bindLate(debugApi, () => services.get().debug),
+    ],
+    pages: [metricsPage(options => services.get().metrics(options))],
+    listen: config.operatorListen,
+    insecureListen: config.insecureListen,
+    token,
+    limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
+    log: log.child({ component: 'operator-api' }),
+  });
+
+const serveSleds = (
+  config: NexusConfig,
+  { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS }: NexusDeps,
+  services: Late<Services>,
+): Promise<ApiServer> =>
+  serveApi({
+    apis: [bindLate(internalApi, () => services.get().internal)],
+    listen: config.internalListen,
+    insecureListen: config.insecureListen,
+    limits: { drainTimeoutMs },
+    log: log.child({ component: 'internal-api' }),
+  });
+
+const realServices = (
+  { databaseUrl }: NexusConfig,
+  { log, clock, rng }: NexusDeps,
+): Required<NonNullable<NexusDeps['replace']>> => ({
+  openDatastore: ({ signal }) =>
+    createPgDatastore({
+      connection: databaseUrl,
+      log: log.child({ component: 'datastore' }),
+      clock,
+      rng,
+      signal,
+    }),
+  connectSleds: createHttpConnection,
+  verifyRelease,
+  verifyRoots: verifyRootArchive,
+  fetchRelease,
+  freeBytes: freeBytesOf,
+});

@@ -6,6 +6,7 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { RequestLimits } from '../core/plan/quota.ts';
+import type { RetentionPolicy } from '../core/retention.ts';
 import { type ListenAddress, parseAddress } from '../http/listen.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
@@ -36,6 +37,10 @@ const ReplicationSection = z.strictObject({
   /** Turns timers off; signals and manual activations still count. */
   disable: z.boolean().default(false),
 });
+
+/** The target release and the one before it, to go back to; and the last upload, which nobody has targeted yet. */
+const TARGETS_ALWAYS_KEPT = 2;
+const UPLOADS_ALWAYS_KEPT = 1;
 
 const PrunerSection = z.strictObject({
   period_secs: seconds().default(300),
@@ -110,8 +115,7 @@ export type ReplicationConfig = {
 export type PrunerConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
-  readonly keepExtraTargetReleases: number;
-  readonly keepExtraUploads: number;
+  readonly policy: RetentionPolicy;
 };
 
 export type NexusConfig = {
@@ -171,8 +175,10 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     pruner: {
       periodMs: pruner.period_secs * 1000,
       disable: pruner.disable,
-      keepExtraTargetReleases: pruner.nkeep_extra_target_releases,
-      keepExtraUploads: pruner.nkeep_extra_newly_uploaded,
+      policy: {
+        keepTargetReleases: TARGETS_ALWAYS_KEPT + pruner.nkeep_extra_target_releases,
+        keepUploads: UPLOADS_ALWAYS_KEPT + pruner.nkeep_extra_newly_uploaded,
+      },
     },
   };
 };

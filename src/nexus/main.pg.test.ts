@@ -10,7 +10,7 @@ import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { createApiClient } from '../http/client.ts';
 import type { TestRelease } from '../release/test-release.ts';
 import type { NexusReady } from './main.ts';
-import { chunksOf, createTestWorld, type TestWorld } from './test-nexus.ts';
+import { chunksOf, createTestWorld, type TestWorld } from './nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 

@@ -3,8 +3,8 @@ import { GENERATION_FLOOR_HEADER } from '../api/internal-api.ts';
 import { asGeneration, SledId, TrustRootId } from '../core/ids.ts';
 import { newId, registration } from './datastore/conformance/records.fixture.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
+import { createTestWorld, type StartOptions, type TestNexus, type TestWorld } from './nexus.fixture.ts';
 import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
-import { createTestWorld, type StartOptions, type TestNexus, type TestWorld } from './test-nexus.ts';
 
 const wait = { signal: new AbortController().signal };
 

@@ -11,6 +11,7 @@ import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
 import type { operatorSourceApi } from '../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { HealthReason } from '../core/health.ts';
+import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -29,9 +30,9 @@ import type { MetricFacts } from './metrics.ts';
 import { createOperatorFleetApi, readFleetStatus } from './operator-fleet-api.ts';
 import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
-import { createReplicationTrigger } from './replication-trigger.ts';
-import { createRequestLog } from './request-log.ts';
-import { createSources } from './source/sources.ts';
+import { createReplicationTrigger, type ReplicationTrigger } from './replication-trigger.ts';
+import { createRequestLog, type RequestLog } from './request-log.ts';
+import { createSources, type Sources } from './source/sources.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
 import { createLocalRepos, type LocalRepos } from './staging/local-repos.ts';
@@ -41,7 +42,8 @@ import { waitForDatabase } from './startup.ts';
 import { readExpiries } from './status/expiry.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
-import { createSledLiveness } from './tasks/sled-liveness.ts';
+import { repoPruner } from './tasks/repo-pruner.ts';
+import { createSledLiveness, type SledLiveness } from './tasks/sled-liveness.ts';
 import { createSourceSync, SOURCE_SYNC_TASK } from './tasks/source-sync.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
 import { createFleetCapacity, type FleetCapacity } from './upload/fleet-capacity.ts';
@@ -93,26 +95,17 @@ export const startServices = async (
 
   const trigger = createReplicationTrigger(deps);
   const { localRepos, uploads, space, capacity, adopted } = await startStaging(
-    deps,
-    datastore,
-    trigger.activate,
-    patiently,
-    signal,
+    { ...deps, datastore, activateReplication: trigger.activate },
+    adopt => patiently(() => adopt({ signal })),
   );
   stack.use(localRepos);
   const staging: Staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
 
-  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
   const connection = stack.use(deps.connectSleds());
+  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
+  const policy = replicationPolicy(config);
   const replication = stack.use(
-    createReplication({
-      ...deps,
-      datastore,
-      connection,
-      staging,
-      requests,
-      policy: replicationPolicy(config),
-    }),
+    createReplication({ ...deps, datastore, connection, staging, requests, policy }),
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
   const sources = createSources(config.sources);
@@ -123,6 +116,7 @@ export const startServices = async (
         liveness.task,
         createSourceSync({ ...deps, datastore, space, capacity, uploads, sources }),
         heartbeatTask({ datastore, nexus }),
+        repoPruner({ datastore, ...config.pruner }),
       ],
       clock,
       log: deps.log.child({ component: 'tasks' }),
@@ -132,30 +126,68 @@ export const startServices = async (
   stack.use(uploads);
 
   const owned = stack.move();
-  const { observer } = replication;
-  const activateReplication = trigger.activate;
-  const fleetDeps = {
-    nexusId: nexus.id,
-    datastore,
-    staging,
-    observer,
-    liveness,
-    requests,
+  const notices = () => [...adopted, ...trigger.notices(), ...sources.reasons()];
+  return {
+    ...handlers({
+      config,
+      clock,
+      datastore,
+      nexus,
+      staging,
+      uploads,
+      trigger,
+      notices,
+      requests,
+      replication,
+      liveness,
+      driver,
+      sources,
+    }),
     driver,
-    clock,
+    staging,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+type Parts = {
+  readonly config: NexusConfig;
+  readonly clock: Clock;
+  readonly datastore: Datastore;
+  readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
+  readonly staging: Staging;
+  readonly uploads: Uploads;
+  readonly trigger: ReplicationTrigger;
+  readonly notices: () => readonly HealthReason[];
+  readonly requests: RequestLog;
+  readonly replication: Replication;
+  readonly liveness: SledLiveness;
+  readonly driver: Driver;
+  readonly sources: Sources;
+};
+
+const handlers = (parts: Parts): Omit<Services, 'driver' | 'staging' | typeof Symbol.asyncDispose> => {
+  const { config, datastore, nexus, driver, sources } = parts;
+  const { observer } = parts.replication;
+  const activateReplication = parts.trigger.activate;
+  const fleetParts = {
+    ...parts,
+    nexusId: nexus.id,
+    observer,
     minSledReplication: config.replication.minSledReplication,
     insecureListen: config.insecureListen,
-    notices: () => [...adopted, ...trigger.notices(), ...sources.reasons()],
   };
   return {
     operatorUpdate: createOperatorUpdateApi({
-      datastore,
-      uploads,
+      ...parts,
       activateReplication,
       releaseProgress: version => targetProgress(observer.latest(), version),
-      replicationSummary: () => summaryOf(replication, driver, timeStartedMs),
+      replicationSummary: () =>
+        replicationSummary(observer.latest(), {
+          timeLastPlannedMs: observer.timeLastPlannedMs() ?? nexus.timeStartedMs,
+          suspended: !driver.status(REPLICATION_TASK).periodic,
+        }),
     }),
-    operatorFleet: createOperatorFleetApi(fleetDeps),
+    operatorFleet: createOperatorFleetApi(fleetParts),
     operatorSource: createOperatorSourceApi({
       datastore,
       sources,
@@ -163,15 +195,12 @@ export const startServices = async (
       maxBytes: config.limits.repositoryBytes,
     }),
     metrics: async options => ({
-      status: await readFleetStatus(fleetDeps, options),
+      status: await readFleetStatus(fleetParts, options),
       expiries: await readExpiries(datastore, options),
       sources: sources.list(),
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ datastore, activateReplication }),
-    driver,
-    staging,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
 
@@ -185,16 +214,15 @@ type StartedStaging = {
 
 /** Takes up what lies in staging (P4) before any upload can begin. */
 const startStaging = async (
-  deps: ServiceDeps,
-  datastore: Datastore,
-  activateReplication: () => void,
-  patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
-  signal: AbortSignal,
+  deps: ServiceDeps & { readonly datastore: Datastore; readonly activateReplication: () => void },
+  patiently: <T>(attempt: (options: { signal: AbortSignal }) => Promise<T>) => Promise<T>,
 ): Promise<StartedStaging> => {
-  const { config, directory, verifyRelease, verifyRoots, clock } = deps;
+  const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
-  const limits = { maxEntryBytes: config.limits.artifactBytes };
+  const { artifactBytes, repositoryBytes } = config.limits;
+  // As for the defaults, what inflates to more than twice the largest archive is no release.
+  const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
   const space = createStagingSpace(directory.path, deps.freeBytes);
   const { minSledReplication } = config.replication;
   const capacity = createFleetCapacity({ datastore, minSledReplication });
@@ -211,8 +239,8 @@ const startStaging = async (
     log,
   });
   const { recordAgain } = uploads;
-  const { adopted, notices } = await patiently(() =>
-    adoptStaging({ directory, datastore, recordAgain, log }, { signal }),
+  const { adopted, notices } = await patiently(options =>
+    adoptStaging({ directory, datastore, recordAgain, log }, options),
   );
   for (const archive of adopted) localRepos.hold(archive);
   return { localRepos, uploads, space, capacity, adopted: notices };
@@ -230,9 +258,3 @@ const replicationPolicy = ({ replication }: NexusConfig) => ({
     copyConcurrency: replication.copyConcurrency,
   },
 });
-
-const summaryOf = ({ observer }: Replication, driver: Driver, timeStartedMs: number) =>
-  replicationSummary(observer.latest(), {
-    timeLastPlannedMs: observer.timeLastPlannedMs() ?? timeStartedMs,
-    suspended: !driver.status(REPLICATION_TASK).periodic,
-  });

@@ -38,7 +38,8 @@ export const runSledAgent = async ({
       agent_address: agent.agentAddress,
       depot_address: agent.depotAddress,
     };
-    log.info(ready, 'sled agent listens');
+    const { agent_address, depot_address } = ready;
+    log.info({ agent_address, depot_address }, 'sled agent listens');
     if (readyFile !== undefined) await writeFileDurably(readyFile, `${JSON.stringify(ready)}\n`);
     if (!signal.aborted) await once(signal, 'abort');
     log.info('sled agent stops');

@@ -37,7 +37,7 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
     { check: 'sizes', text: `each of the ${targetCount} signed targets is there, with its signed length` },
     {
       check: 'document',
-      text: `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target${orPart}`,
+      text: `release ${systemVersion} has ${artifacts.length} ${artifacts.length === 1 ? 'artifact' : 'artifacts'} (format ${format}), each of them a signed target${orPart}`,
     },
     { check: 'content', text: `all ${totalBytes} bytes of the targets have their signed hashes` },
     ...findings.composites.map(composite => ({ check: 'parts' as const, text: splitText(composite) })),

@@ -7,6 +7,7 @@ import { type Depot, withDepot } from '../depot-client.ts';
 import { usageError } from '../output/failure.ts';
 import { formatAge, formatBytes, formatDuration } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
+import { bySerial } from '../output/replication.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
 import { present, type Session } from '../session.ts';
@@ -87,7 +88,7 @@ const artifactLines = ({ terminal, clock }: Session, artifact: ArtifactView): st
 
 const sledLines = (artifact: ArtifactView, style: Session['terminal']['outStyle']): string[] =>
   tableLines(
-    artifact.sleds,
+    bySerial(artifact.sleds),
     [
       { title: 'SLED', cell: sled => sled.serial, paint: style.bold },
       {

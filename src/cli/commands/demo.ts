@@ -67,7 +67,7 @@ const withoutLogFile = (error: unknown): unknown =>
 const keepRunning = async (session: Session, narrator: Narrator, { fleet }: DemoOutcome): Promise<void> => {
   narrator.say('');
   narrator.say(narrator.style.bold('The fleet keeps running until Ctrl-C. From this folder:'));
-  narrator.say(`tuf-depot status --data ${fleet.paths.root}`);
+  narrator.say(`./tuf-depot status --data ${fleet.paths.root}`);
   for (const { operatorUrl } of fleet.nexuses)
     narrator.say(`${operatorUrl}/  token in ${fleet.paths.tokenFile}`);
   for (const { name, datasets } of fleet.sleds) narrator.say(`${name}  ${datasets.join('  ')}`);
@@ -86,9 +86,9 @@ const tellOutcome = (
   const total = transfers.byNexusBytes + transfers.byPeersBytes;
   say('');
   say(
-    `${style.good(style.bold('All of it held.'))} ${formatPercent(transfers.byPeersBytes, total)} of the bytes came from other sleds, ` +
-      `${formatBytes(hashedBytes)} were hashed on disk, ${removed} artifacts were removed.`,
+    `${style.good(style.bold('All of it held.'))} ${formatPercent(transfers.byPeersBytes, total)} of the bytes came from other sleds,`,
   );
+  say(`${formatBytes(hashedBytes)} were hashed on disk, ${removed} artifacts were removed.`);
   say(style.dim(`Everything is stopped and cleaned up after ${formatDuration(elapsedMs)}.`));
 };
 

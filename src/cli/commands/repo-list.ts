@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { withDepot } from '../depot-client.ts';
-import { count, formatAge, formatBytes } from '../output/quantities.ts';
+import { formatAge, formatBytes } from '../output/quantities.ts';
 import { stateStyle } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
 import { present, type Session } from '../session.ts';
@@ -56,7 +56,5 @@ export const addRepoList = (parent: Command, session: Session): void => {
             { style, width: outColumns() },
           ),
     );
-    if (options.json !== true && releases.length > 1)
-      session.terminal.note(count(releases.length, 'release'));
   });
 };

@@ -2,7 +2,7 @@ import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isReleaseUpload, type TrustRootUpload, type TufRepoUpload } from '../../api/operator-update-api.ts';
 import type { SystemVersion } from '../../core/ids.ts';
-import { DepotError, errorCodeOf, reportOf } from '../../lib/errors.ts';
+import { DepotError, findDepotError, reportOf } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { withDepot } from '../depot-client.ts';
 import { count, formatBytes, formatDuration, formatRate } from '../output/quantities.ts';
@@ -67,12 +67,19 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
 
 /** The server's own words follow; what is refused for its trust gets the command that would change that. */
 const uploadError = (error: unknown, file: string): unknown => {
-  const code = errorCodeOf(error);
-  if (file === STANDARD_INPUT || (code !== 'NO_TRUST_ROOT' && code !== 'UNTRUSTED_SIGNATURES')) return error;
-  return new DepotError(code, `${file} was refused`, {
+  const refusal = findDepotError(error);
+  if (refusal === undefined) return error;
+  const { code, detail } = refusal;
+  const isDistrusted = code === 'NO_TRUST_ROOT' || code === 'UNTRUSTED_SIGNATURES';
+  const remedy =
+    isDistrusted && file !== STANDARD_INPUT
+      ? { remedy: `if you trust who signed it: tuf-depot trust-root add ${file}` }
+      : {};
+  const name = file === STANDARD_INPUT ? 'the archive on standard input' : file;
+  return new DepotError(code, `cannot upload ${name}`, {
     cause: error,
     report: reportOf(error),
-    detail: { remedy: `if you trust who signed it: tuf-depot trust-root add ${file}` },
+    detail: { ...detail, ...remedy },
   });
 };
 

@@ -3,6 +3,7 @@ import type { SledView } from '../../api/operator-fleet-api.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { withDepot } from '../depot-client.ts';
 import { formatAge, formatPercent } from '../output/quantities.ts';
+import { bySerial } from '../output/replication.ts';
 import { stateStyle, words } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
 import { present, type Session } from '../session.ts';
@@ -18,7 +19,7 @@ export const addSledList = (parent: Command, session: Session): void => {
       sleds.length === 0
         ? ['No sled has registered.']
         : tableLines(
-            sleds.toSorted((a, b) => a.serial.localeCompare(b.serial)),
+            bySerial(sleds),
             [
               { title: 'SERIAL', cell: sled => sled.serial, paint: style.bold },
               { title: 'ID', cell: sled => sled.id },

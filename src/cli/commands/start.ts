@@ -89,7 +89,7 @@ const fleetLines = (fleet: Fleet, { terminal }: Session, data: string): string[]
     ...factLines(
       [
         ...fleet.nexuses.map(nexus => [nexus.name, `${style.bold(nexus.operatorUrl)}/`] as const),
-        ['sleds', `${count(fleet.sleds.length, 'sled')}, two datasets each`],
+        ['sleds', `${fleet.sleds.length}, with two datasets each`],
         ['token', fleet.paths.tokenFile],
         ['data', fleet.paths.root],
         ['logs', fleet.paths.logs],
@@ -99,9 +99,9 @@ const fleetLines = (fleet: Fleet, { terminal }: Session, data: string): string[]
     ),
     '',
     'In another terminal, from this folder:',
-    `  tuf-depot repo assemble --release 1.0.0 --key signing.pem --out release.zip FILE…`,
-    `  tuf-depot trust-root add release.zip${option}`,
-    `  tuf-depot repo upload release.zip --wait${option}`,
-    `  tuf-depot status${option}`,
+    '  ./tuf-depot repo assemble --release 1.0.0 --key me.pem --out release.zip FILE…',
+    `  ./tuf-depot trust-root add release.zip${option}`,
+    `  ./tuf-depot repo upload release.zip --wait${option}`,
+    `  ./tuf-depot status${option}`,
   ];
 };

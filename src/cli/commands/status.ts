@@ -90,6 +90,5 @@ const statusLines = ({ terminal, clock }: Session, status: FleetStatus): string[
     ...facts,
     ...reasonLines(status.reasons, style, nowMs),
     ...(status.releases.length === 0 ? ['', 'No releases.'] : ['', ...releases]),
-    ...status.releases.flatMap(release => reasonLines(release.reasons, style, nowMs)),
   ];
 };

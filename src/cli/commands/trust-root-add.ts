@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { withDepot } from '../depot-client.ts';
 import { printable } from '../output/style.ts';
-import { factLines } from '../output/table.ts';
 import { describeRoot, rootLines } from '../root-description.ts';
 import { readRootFile } from '../root-file.ts';
 import { present, type Session } from '../session.ts';
@@ -23,17 +22,14 @@ export const addTrustRootAdd = (parent: Command, session: Session): void => {
     const added = await withDepot(session, options, depot => depot.updates.trustRootCreate({ body }));
     const style = session.terminal.outStyle;
     present(session, options, { ...added, sha256: root.sha256 }, () => [
-      ...factLines(
-        [
-          ['trusted from now on', printable(root.source)],
-          ['trust root', style.bold(added.id)],
-          ['root SHA-256', root.sha256],
-        ],
-        style,
-      ),
-      ...rootLines(describeRoot(body), style),
-      'Releases signed by these keys will be accepted. Compare them with what the signer publishes;',
-      `to undo: tuf-depot trust-root delete ${added.id}`,
+      `From now on trusted: ${printable(root.source)}`,
+      ...rootLines(describeRoot(body), style, [
+        ['trust root', style.bold(added.id)],
+        ['root SHA-256', root.sha256],
+      ]),
+      'Releases signed by these keys will be accepted.',
+      'Compare the keys with what the signer publishes.',
+      `To undo: tuf-depot trust-root delete ${added.id}`,
     ]);
   });
 };

@@ -5,11 +5,10 @@ import { DepotError } from '../../lib/errors.ts';
 import { createLiveRegion } from '../output/live-region.ts';
 import { count, formatBytes, formatRate } from '../output/quantities.ts';
 import { tableLines } from '../output/table.ts';
-import { createTransferMeter, transferLine } from '../output/transfer.ts';
+import { createTransferMeter, transferBarCells, transferLine } from '../output/transfer.ts';
 import type { Session } from '../session.ts';
 import type { Narrator } from './narrator.ts';
 
-const BAR_CELLS = 28;
 /** Hashes that an error quotes. */
 const MAX_QUOTED = 3;
 
@@ -34,7 +33,7 @@ export const auditStep = async (
       const line = (barCells: number) =>
         `hashing  ${transferLine({ bytes: hashedBytes, totalBytes, rate: meter.rate(nowMs) }, barCells)}`;
       region.show(
-        () => [`   ${line(BAR_CELLS)}`],
+        () => [line(transferBarCells(terminal.columns()))],
         () => line(0),
       );
     },

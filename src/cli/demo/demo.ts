@@ -9,7 +9,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { SystemVersion } from '../../core/ids.ts';
+import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import { makeDemoDirectory } from '../../fleet/demo-directory.ts';
 import { hashesOnDisk } from '../../fleet/disk-audit.ts';
 import { type Fleet, startFleet } from '../../fleet/launcher.ts';
@@ -25,7 +25,7 @@ import { uploadArchive } from '../upload.ts';
 import { openUploadFile } from '../upload-source.ts';
 import { auditStep, type Expected } from './audit-step.ts';
 import { type DemoArtifact, type DemoRelease, unshared } from './demo-releases.ts';
-import type { Narrator } from './narrator.ts';
+import { INDENT, type Narrator } from './narrator.ts';
 import { type DemoReleases, makeReleases, neededBytes } from './releases.ts';
 import { countTransfers, type Transfers } from './transfers.ts';
 
@@ -73,7 +73,11 @@ export const runDemo = async (
   // A process that ends by itself ends the demo, with its log, instead of a wait for what will not come.
   const failure = new AbortController();
   fleet.failed.catch((error: unknown) => failure.abort(error));
-  const session = { ...outer, signal: AbortSignal.any([outer.signal, failure.signal]) };
+  const session = {
+    ...outer,
+    terminal: { ...outer.terminal, indent: INDENT },
+    signal: AbortSignal.any([outer.signal, failure.signal]),
+  };
   const token = (await readFile(fleet.paths.tokenFile, 'utf8')).trim();
   const depots = fleet.nexuses.map(({ operatorUrl }) =>
     stack.use(openDepot({ url: operatorUrl, token }, session)),
@@ -135,7 +139,7 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
     await upload(story, depot, first);
   });
   const transfers = await step('replicate', 'Every sled comes to hold every artifact, on both datasets', () =>
-    replicate(story, depot, first),
+    replicate(story, depot, first, [...first.artifacts.values()]),
   );
   const before = await step('audit', 'Look at the disks, without asking the fleet', () =>
     auditStep(session, narrator, fleet.sleds, expectedOf([first])),
@@ -144,8 +148,11 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
     const other = depots.at(-1)!;
     if (userFile !== undefined) await trust(story, other, second);
     await upload(story, other, second);
-    await replicate(story, other, second);
-    await auditStep(session, narrator, fleet.sleds, expectedOf([first, second]));
+    const fresh = unshared(second, first);
+    const added = [...second.artifacts.values()].filter(({ sha256 }) => fresh.has(sha256));
+    await replicate(story, other, second, added);
+    await requireOnDisk(fleet.sleds, expectedOf([first, second]).hashes);
+    narrator.say(`${first.version} and ${second.version} are both there, shared artifacts once`);
   });
   const removed = unshared(first, second);
   const after = await step(
@@ -174,9 +181,9 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
 };
 
 const expectedOf = (releases: readonly DemoRelease[]): Expected => {
-  const artifacts = new Map<string, DemoArtifact>(releases.flatMap(release => [...release.artifacts]));
+  const artifacts = new Map<ArtifactHash, DemoArtifact>(releases.flatMap(release => [...release.artifacts]));
   const bytes = [...artifacts.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  return { hashes: new Set([...artifacts.values()].map(({ sha256 }) => sha256)), bytes };
+  return { hashes: new Set(artifacts.keys()), bytes };
 };
 
 const trust = async ({ session, narrator }: Story, depot: Depot, release: DemoRelease): Promise<void> => {
@@ -191,15 +198,17 @@ const upload = async ({ session, narrator }: Story, depot: Depot, release: DemoR
   const fileName = release.path.split('/').at(-1)!;
   const { sentBytes, sendMs, verifyMs } = await uploadArchive(session, depot, { fileName, source });
   narrator.say(
-    `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))}), ` +
-      `every signature and byte verified in ${formatDuration(verifyMs)} more`,
+    `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))})`,
   );
+  narrator.say(`every signature and byte verified in ${formatDuration(verifyMs)} more`);
 };
 
 const replicate = async (
   { session, narrator, depots, fleet }: Story,
   depot: Depot,
   release: DemoRelease,
+  /** What no sled held before. */
+  added: readonly DemoArtifact[],
 ): Promise<Transfers> => {
   const version = SystemVersion.parse(release.version);
   const outcome = await waitForRelease(session, depot, {
@@ -214,22 +223,41 @@ const replicate = async (
       `${version} is not complete: ${outcome.release.state}${why === '' ? '' : ` (${why})`}`,
     );
   }
-  const transfers = await countTransfers(depots, release, fleet.sleds.length);
+  const transfers = await countTransfers(depots, added, fleet.sleds.length);
   const total = transfers.byNexusBytes + transfers.byPeersBytes;
   narrator.say(
-    `complete on ${count(outcome.release.sleds_holding_all, 'sled')} after ${formatDuration(outcome.elapsedMs)}: ` +
-      `${formatBytes(transfers.byNexusBytes)} from Nexus, ${formatBytes(transfers.byPeersBytes)} from other sleds ` +
+    `complete on ${count(outcome.release.sleds_holding_all, 'sled')} after ${formatDuration(outcome.elapsedMs)}`,
+  );
+  narrator.say(
+    `${formatBytes(transfers.byNexusBytes)} came from Nexus, ${formatBytes(transfers.byPeersBytes)} from sled to sled ` +
       `(${formatPercent(transfers.byPeersBytes, total)})`,
   );
   return transfers;
 };
 
+/** By name alone: the bytes are hashed before and after. @throws `DEMO_FAILED` */
+const requireOnDisk = async (sleds: Fleet['sleds'], expected: ReadonlySet<ArtifactHash>): Promise<void> => {
+  for (const sled of sleds) {
+    for (const directory of sled.datasets) {
+      const found = await hashesOnDisk([{ name: sled.name, datasets: [directory] }]);
+      if (found.size === expected.size && expected.isSubsetOf(found)) continue;
+      throw new DepotError(
+        'DEMO_FAILED',
+        `${directory} has ${found.size} artifacts; ${expected.size} others should be there`,
+      );
+    }
+  }
+};
+
 /** Sleds delete on their own time; what they have not deleted by then is a failure that the audit will name. */
-const waitUntilRemoved = async ({ session, fleet }: Story, removed: ReadonlySet<string>): Promise<void> => {
+const waitUntilRemoved = async (
+  { session, fleet }: Story,
+  removed: ReadonlySet<ArtifactHash>,
+): Promise<void> => {
   const deadlineMs = session.clock.monotonicMs() + REMOVED_TIMEOUT_MS;
   while (session.clock.monotonicMs() < deadlineMs) {
     const onDisk = await hashesOnDisk(fleet.sleds);
-    if ([...removed].every(sha256 => !onDisk.has(sha256 as never))) return;
+    if ([...removed].every(sha256 => !onDisk.has(sha256))) return;
     await session.clock.sleep(POLL_MS, session);
   }
 };

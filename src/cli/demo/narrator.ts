@@ -3,6 +3,9 @@ import { formatDuration } from '../output/quantities.ts';
 import type { Style } from '../output/style.ts';
 import type { Session } from '../session.ts';
 
+/** Of what is said below a step. */
+export const INDENT = '   ';
+
 export type Narrator = {
   readonly style: Style;
   /** Runs one step under its title; its duration is kept under `key`. */
@@ -24,7 +27,7 @@ export const createNarrator = (
   let number = 0;
   return {
     style,
-    say: line => write(`   ${line}`.trimEnd()),
+    say: line => write(`${INDENT}${line}`.trimEnd()),
     timings: () => ({ ...timings }),
     async step(key, title, work) {
       number += 1;
@@ -32,7 +35,7 @@ export const createNarrator = (
       const startMs = clock.monotonicMs();
       const result = await work();
       timings[key] = Math.round(clock.monotonicMs() - startMs);
-      write(`   ${style.good('✓')} ${style.dim(formatDuration(timings[key]))}`);
+      write(`${INDENT}${style.good('✓')} ${style.dim(formatDuration(timings[key]))}`);
       return result;
     },
   };

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { chooseDemoFiles, type DemoFiles } from '../../fleet/demo-files.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
 import { count, formatBytes } from '../output/quantities.ts';
 import { readRootFile } from '../root-file.ts';
@@ -62,7 +63,7 @@ const followUserRelease = async (
   const first: DemoRelease = {
     path,
     version: verified.description.systemVersion,
-    sizeBytes: (await stat(path)).size,
+    sizeBytes: await sizeOf(path),
     artifacts: artifactMap(verified.description.artifacts),
   };
   const newFiles = files.secondOnly.filter(file => file.sizeBytes <= MAX_SUCCESSOR_FILE_BYTES);
@@ -70,10 +71,17 @@ const followUserRelease = async (
   return { first, second: await assembleSuccessor({ path, verified }, newFiles, directory, options) };
 };
 
+const sizeOf = async (path: string): Promise<number> => {
+  const { size } = await stat(path).catch((cause: unknown) => {
+    throw new DepotError('IO', `cannot read ${path}`, { cause });
+  });
+  return size;
+};
+
 /** What all of it takes on disk: archives twice (here and in staging), artifacts on both datasets of each sled. */
 export const neededBytes = async (userFile: string | undefined, sleds: number): Promise<number> => {
   // The Node binary is about half of the demo's own releases.
   const ownBytes = (await stat(process.execPath)).size * 3;
-  const releaseBytes = userFile === undefined ? ownBytes : (await stat(userFile)).size + ownBytes;
+  const releaseBytes = userFile === undefined ? ownBytes : (await sizeOf(userFile)) + ownBytes;
   return releaseBytes * (4 + 2 * sleds);
 };

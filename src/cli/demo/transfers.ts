@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { RequestRecord } from '../../api/operator-fleet-api.ts';
 import type { Depot } from '../depot-client.ts';
-import type { DemoRelease } from './demo-releases.ts';
+import type { DemoArtifact } from './demo-releases.ts';
 
 const TASK = 'tuf_artifact_replication';
 const Details = z.object({ request_debug_ringbuf: z.array(RequestRecord) });
@@ -10,25 +10,26 @@ const Details = z.object({ request_debug_ringbuf: z.array(RequestRecord) });
 export type Transfers = { readonly byNexusBytes: number; readonly byPeersBytes: number };
 
 /**
- * Counted from the requests that the Nexuses remember: what they put themselves is theirs, and the rest of what
+ * For artifacts that no sled held before, counted from the requests that the Nexuses remember: what they put themselves is theirs, and the rest of what
  * the sleds hold came from other sleds. A sled receives an artifact once and writes it to both datasets.
  */
 export const countTransfers = async (
   depots: readonly Depot[],
-  release: DemoRelease,
+  artifacts: readonly DemoArtifact[],
   sleds: number,
 ): Promise<Transfers> => {
+  const sizes = new Map<string, number>(artifacts.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
   const puts = new Set<string>();
   let byNexusBytes = 0;
   for (const depot of depots) {
     for (const { operation, error, hash, target_sled } of await requestsOf(depot)) {
       if (operation !== 'put' || error !== undefined || hash === undefined) continue;
       const key = `${target_sled}/${hash}`;
-      if (!puts.has(key)) byNexusBytes += release.artifacts.get(hash)?.sizeBytes ?? 0;
+      if (!puts.has(key)) byNexusBytes += sizes.get(hash) ?? 0;
       puts.add(key);
     }
   }
-  const bytes = [...release.artifacts.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const bytes = artifacts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return { byNexusBytes, byPeersBytes: bytes * sleds - byNexusBytes };
 };
 

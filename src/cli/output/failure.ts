@@ -13,7 +13,8 @@ import { printable, type Style } from './style.ts';
 
 /** What to do, by code: only where it is the same whatever the circumstances. */
 const remedies: Partial<Record<ErrorCode, string>> = {
-  UNAUTHORIZED: 'give the token with --token-file FILE, TUF_DEPOT_TOKEN or TUF_DEPOT_TOKEN_FILE',
+  UNAUTHORIZED:
+    'give the token with --token-file FILE, TUF_DEPOT_TOKEN or TUF_DEPOT_TOKEN_FILE; or --data DIRECTORY for a fleet of tuf-depot start',
   PEER_UNREACHABLE: 'check that Nexus runs (tuf-depot start) and that --url or TUF_DEPOT_URL is its address',
   NO_TRUST_ROOT: 'add the root that signed the release: tuf-depot trust-root add FILE',
   UNTRUSTED_SIGNATURES:
@@ -21,9 +22,12 @@ const remedies: Partial<Record<ErrorCode, string>> = {
   METADATA_EXPIRED: 'have the release signed again, or accept it knowingly: --allow-expired',
   METADATA_ROLLBACK: 'upload the newer release, or accept the older one knowingly: --allow-rollback',
   RELEASE_CONFLICT: 'a version names one set of bytes for ever: give the new release a new version',
+  ARTIFACT_CONFLICT: 'give the file the same version in both releases (repo assemble --manifest)',
   RELEASE_IN_USE: 'set another target release first: tuf-depot target-release set VERSION',
   RELEASE_NOT_COMPLETE: 'wait for it: tuf-depot repo wait VERSION; or set it knowingly: --force',
-  NO_SPACE: 'delete a release that is no longer needed: tuf-depot repo list, tuf-depot repo delete VERSION',
+  NO_SPACE: 'make room on that disk, or wait until what is under way is done: tuf-depot status',
+  FLEET_SPACE:
+    'delete a release that is no longer needed: tuf-depot repo list, tuf-depot repo delete VERSION; or raise the quota of the sleds',
   NEXUS_ALIVE: 'stop that Nexus first; only one that is gone for good is expunged',
   SHUTTING_DOWN: 'send the request to another Nexus, or again when this one is back',
 };

@@ -41,14 +41,14 @@ export const createLiveRegion = (terminal: Terminal, clock: Pick<Clock, 'monoton
     shownAtMs = nowMs;
     if (!terminal.live) {
       const line = plain();
-      if (line !== lastPlain) terminal.note(line);
+      if (line !== lastPlain) terminal.note(`${terminal.indent}${line}`);
       lastPlain = line;
       return;
     }
     // A region taller than the window could not be erased again.
     const drawn = lines()
       .slice(0, Math.max(1, terminal.rows() - 1))
-      .map(line => truncate(line, terminal.columns() - 1));
+      .map(line => truncate(`${terminal.indent}${line}`, terminal.columns() - 1));
     terminal.draw(`${erase()}${drawn.map(line => `${line}\n`).join('')}`);
     height = drawn.length;
   };

@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { SledId } from '../../core/ids.ts';
 import { bar } from './bar.ts';
 import { createLiveRegion } from './live-region.ts';
 import { formatAge, formatBytes, formatDuration, formatPercent } from './quantities.ts';
+import { sledProgressLines } from './replication.ts';
 import { createStyle, printable, truncate, visibleWidth } from './style.ts';
 import { factLines, tableLines } from './table.ts';
 import { createTerminal } from './terminal.ts';
-import { createTransferMeter, remainingMs, transferLine } from './transfer.ts';
+import { createTransferMeter, remainingMs, transferBarCells, transferLine } from './transfer.ts';
 
 const MIB = 1024 ** 2;
 
@@ -86,6 +88,28 @@ test('what is left of a transfer is said only where it is known', () => {
     '████░░░░   50 %  50.0 MiB of 100 MiB  10.0 MiB/s  5.0 s left',
   );
   expect(transferLine({ bytes: 50 * MIB, totalBytes: undefined, rate: undefined }, 8)).toBe('50.0 MiB');
+});
+
+/** Below a step of the demo, with the last column left free. */
+const DEMO_COLUMNS = 80 - 3 - 1;
+
+test('what is redrawn fits 80 columns below a step of the demo, whatever the numbers', () => {
+  const transfer = { bytes: 999 * MIB, totalBytes: 999.5 * MIB, rate: 0.105 * MIB };
+  const line = `uploading  ${transferLine(transfer, transferBarCells(80))}`;
+  expect(visibleWidth(line)).toBeLessThanOrEqual(DEMO_COLUMNS);
+  const sled = {
+    sled_id: '5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7' as SledId,
+    serial: 'sled-16',
+    state: 'unreachable',
+    artifacts_wanted: 1024,
+    artifacts_held: 1000,
+    artifacts_held_fully: 1000,
+    bytes_wanted: 999.5 * MIB,
+    bytes_held: 999 * MIB,
+  } as const;
+  for (const row of sledProgressLines([sled], createStyle(true)))
+    expect(visibleWidth(row)).toBeLessThanOrEqual(DEMO_COLUMNS);
+  expect(sledProgressLines([], createStyle(true))).toEqual([]);
 });
 
 test('columns of a table are aligned although cells are coloured, and long last cells are cut to the terminal', () => {

@@ -6,11 +6,16 @@ import { stateStyle, words } from './state.ts';
 import type { Style } from './style.ts';
 import { tableLines } from './table.ts';
 
-const BAR_CELLS = 24;
+/** With everything beside it the table fits 80 columns. */
+const BAR_CELLS = 12;
 
+/** None while no sled was asked: a head without a table says nothing. */
 export const sledProgressLines = (sleds: readonly SledReplication[], style: Style): string[] =>
+  sleds.length === 0 ? [] : sledTable(sleds, style);
+
+const sledTable = (sleds: readonly SledReplication[], style: Style): string[] =>
   tableLines(
-    sleds,
+    bySerial(sleds),
     [
       { title: 'SLED', cell: sled => sled.serial, paint: style.bold },
       {
@@ -21,13 +26,13 @@ export const sledProgressLines = (sleds: readonly SledReplication[], style: Styl
       { title: '', cell: sled => formatPercent(sled.bytes_held, sled.bytes_wanted), align: 'right' },
       { title: 'ARTIFACTS', cell: sled => `${sled.artifacts_held}/${sled.artifacts_wanted}`, align: 'right' },
       {
-        title: 'ON ALL DATASETS',
+        title: 'ALL DATASETS',
         cell: sled => `${sled.artifacts_held_fully}/${sled.artifacts_wanted}`,
         align: 'right',
       },
       {
         title: 'BYTES',
-        cell: sled => `${formatBytes(sled.bytes_held)} of ${formatBytes(sled.bytes_wanted)}`,
+        cell: sled => formatBytes(sled.bytes_held),
         align: 'right',
       },
       {
@@ -39,12 +44,18 @@ export const sledProgressLines = (sleds: readonly SledReplication[], style: Styl
     { style },
   );
 
+/** `sled-2` before `sled-10`. */
+export const bySerial = <T extends { readonly serial: string }>(sleds: readonly T[]): T[] =>
+  sleds.toSorted((a, b) => a.serial.localeCompare(b.serial, 'en', { numeric: true }));
+
 /** Every artifact on every usable dataset. */
 export const isWhole = (sled: SledReplication): boolean =>
   sled.artifacts_held_fully === sled.artifacts_wanted;
 
 /** One line for where nothing can be redrawn. */
 export const replicationLine = (release: Omit<ReleaseReplication, 'sleds'>): string =>
-  `${release.system_version} ${release.state}: ${release.copies_held} of ${release.copies_wanted} copies, ` +
-  `${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)}, ` +
-  `whole on ${release.sleds_holding_all} of ${release.sleds_in_service} sleds`;
+  release.sleds_in_service === 0
+    ? `${release.system_version} ${release.state}: no sled was asked yet`
+    : `${release.system_version} ${release.state}: ${release.copies_held} of ${release.copies_wanted} copies, ` +
+      `${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)}, ` +
+      `whole on ${release.sleds_holding_all} of ${release.sleds_in_service} sleds`;

@@ -16,6 +16,8 @@ export type Terminal = {
   readonly draw: (text: string) => void;
   /** Whether standard error is a terminal that can be redrawn. */
   readonly live: boolean;
+  /** Before each line of a live region. */
+  readonly indent: string;
   readonly columns: () => number;
   readonly rows: () => number;
   /** Undefined where standard output is not a terminal: nothing is cut for a file or a pipe. */
@@ -31,6 +33,7 @@ export type OutputStream = {
   readonly rows?: number;
 };
 
+/** Also where a terminal says 0, as some pseudo-terminals do. */
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
@@ -47,9 +50,10 @@ export const createTerminal = (
     note: line => void err.write(`${line}\n`),
     draw: text => void err.write(text),
     live: err.isTTY === true && !dumb,
-    columns: () => err.columns ?? DEFAULT_COLUMNS,
-    rows: () => err.rows ?? DEFAULT_ROWS,
-    outColumns: () => (out.isTTY === true ? (out.columns ?? DEFAULT_COLUMNS) : undefined),
+    indent: '',
+    columns: () => err.columns || DEFAULT_COLUMNS,
+    rows: () => err.rows || DEFAULT_ROWS,
+    outColumns: () => (out.isTTY === true ? out.columns || DEFAULT_COLUMNS : undefined),
     outStyle: createStyle(colors && out.isTTY === true),
     noteStyle: createStyle(colors && err.isTTY === true),
   };

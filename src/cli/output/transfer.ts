@@ -50,6 +50,15 @@ export const remainingMs = (
     ? undefined
     : (Math.max(0, totalBytes - bytes) / rate) * 1000;
 
+/** What stands beside the bar, at its longest: a word, percent, bytes, rate and time left. */
+const BESIDE_BAR_COLUMNS = 68;
+const MIN_BAR_CELLS = 8;
+const MAX_BAR_CELLS = 28;
+
+/** How long a bar may be for its line to fit the terminal, whatever numbers come: it does not change meanwhile. */
+export const transferBarCells = (columns: number): number =>
+  Math.max(MIN_BAR_CELLS, Math.min(MAX_BAR_CELLS, columns - BESIDE_BAR_COLUMNS));
+
 /** `████▌░░░  45 %  96.2 MiB of 214 MiB  82.4 MiB/s  1.4 s left`, or without the total where none is known. */
 export const transferLine = (
   transfer: {

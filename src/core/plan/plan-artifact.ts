@@ -71,9 +71,12 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   const ready = shuffled(short, context.rng).filter(sled => mayWrite(sled, context, plan));
   const missing = ready.filter(sled => copiesOn(sled, sha256) === 0);
 
+  // A copy in flight counts while somebody that answers can be its source: what one sled says of itself must
+  // not keep the artifact from all the others (G8).
+  const expected = holders.length > 0 ? coming.length : coming.filter(sled => sending.has(sled.id)).length;
   const targets = planPuts(
     missing,
-    input.policy.minSledReplication - holders.length - coming.length,
+    input.policy.minSledReplication - holders.length - expected,
     context,
     plan,
   );

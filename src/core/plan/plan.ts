@@ -35,7 +35,7 @@ export type Plan = {
 };
 
 export const planReplication = (input: PlanInput, rng: Rng): Plan => {
-  const quota = createQuota(input.policy.limits, input.sleds);
+  const quota = createQuota(input.policy.limits, input.sleds, input.putsInFlight);
   const answering = answeringSleds(input.sleds);
   const silent = input.sleds.filter(sled => !isListing(sled.answer));
   const archives = archivesByHash(input.local);

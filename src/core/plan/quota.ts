@@ -5,6 +5,7 @@
  */
 import type { SledId } from '../ids.ts';
 import { type InventorySled, isListing } from '../inventory.ts';
+import type { Pair } from './input.ts';
 
 export type RequestLimits = {
   /** Puts and copies of one round. */
@@ -24,12 +25,18 @@ export type Quota = {
   readonly outgoing: (sled: SledId) => number;
 };
 
-export const createQuota = (limits: RequestLimits, sleds: readonly InventorySled[]): Quota => {
+export const createQuota = (
+  limits: RequestLimits,
+  sleds: readonly InventorySled[],
+  putsInFlight: readonly Pair[],
+): Quota => {
   let requests = 0;
   const outgoing = new Map<SledId, number>();
   const incoming = new Map<SledId, number>();
   for (const sled of sleds)
     if (isListing(sled.answer)) incoming.set(sled.id, sled.answer.copiesInFlight.size);
+  // Or a slow sled would be given more puts each round, until none are left for the others (G8).
+  for (const { sledId } of putsInFlight) incoming.set(sledId, (incoming.get(sledId) ?? 0) + 1);
 
   return {
     take(target, source) {

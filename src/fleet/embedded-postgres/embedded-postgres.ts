@@ -20,7 +20,7 @@ import { type Account, chooseAccount, commandAs } from './account.ts';
 import { findPostgresBinaries, linkLibraries } from './binaries.ts';
 import { type Home, PUBLIC_DIRECTORY, prepareHome } from './home.ts';
 import { EMBEDDED_USER, initializeDatabase } from './initialize-database.ts';
-import { findPostmaster, type Postmaster, poll, stopPostmaster } from './postmaster.ts';
+import { findPostmaster, type Postmaster, poll, stopPostmaster, whenGone } from './postmaster.ts';
 import { SOCKET_PORT } from './socket-directory.ts';
 
 export type EmbeddedPostgres = {
@@ -29,11 +29,15 @@ export type EmbeddedPostgres = {
   readonly pid: number;
   /** Whether it was found running, left behind by an owner that was killed. */
   readonly adopted: boolean;
+  readonly logFile: string;
+  /** Resolves when the server is gone. @throws the signal's reason */
+  readonly gone: (options: { signal: AbortSignal }) => Promise<void>;
   /** Stops the server and releases the directory. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
 const EMBEDDED_DATABASE = 'postgres';
+const LOG_FILE = 'postgres.log';
 
 /** Recovery after a crash replays the log, which `max_wal_size` bounds to seconds. */
 const START_TIMEOUT_MS = 60_000;
@@ -87,6 +91,8 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
     connection: connectionUrl(server.socketDirectory),
     pid: server.pid,
     adopted,
+    logFile: join(dataDirectory, LOG_FILE),
+    gone: ({ signal }) => whenGone(join(dataDirectory, 'data'), server.pid, { signal }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
@@ -129,7 +135,7 @@ const startServer = async (options: EmbeddedPostgresOptions): Promise<Postmaster
     log.info({ data_directory: dataDirectory }, 'making a new database');
     await initializeDatabase(home, { environment, fsync, signal });
   }
-  const logPath = join(dataDirectory, 'postgres.log');
+  const logPath = join(dataDirectory, LOG_FILE);
   const output = await openLog(logPath);
   const { size: logStart } = await output.stat();
   let child: ChildProcess;

@@ -17,6 +17,8 @@ export type Postmaster = {
 };
 
 const POLL_INTERVAL_MS = 20;
+/** Between two looks at a server that should be running. */
+const WATCH_INTERVAL_MS = 500;
 /** A fast shutdown writes a checkpoint; beyond this it is cut short, which the next start repairs from the log. */
 const FAST_SHUTDOWN_TIMEOUT_MS = 30_000;
 const IMMEDIATE_SHUTDOWN_TIMEOUT_MS = 10_000;
@@ -38,6 +40,16 @@ const isServerOf = async (dataPath: string, pid: number): Promise<boolean> => {
     realpath(dataPath).catch(() => undefined),
   ]);
   return workingDirectory !== undefined && workingDirectory === expected;
+};
+
+/** Resolves when the server is gone, whoever started it. @throws the signal's reason */
+export const whenGone = async (
+  dataPath: string,
+  pid: number,
+  { signal }: { signal: AbortSignal },
+): Promise<void> => {
+  while (await isServerOf(dataPath, pid)) await delay(WATCH_INTERVAL_MS, undefined, { signal });
+  signal.throwIfAborted();
 };
 
 /** Polls until `probe` answers something; undefined when `timeoutMs` have passed. */

@@ -152,3 +152,24 @@ test('an unknown task is refused with the names of those there are', async () =>
   await using driver = createDriver({ tasks: [recordingTask().task], clock, log: silentLogger });
   expect(() => driver.activate('recoder')).toThrow('background tasks: recorder');
 });
+
+test('S15: what a stop cuts off is no failure, and is not logged as one', async () => {
+  const { clock } = manualClock();
+  const errors: unknown[] = [];
+  const log = {
+    ...silentLogger,
+    child: () => log,
+    error: (fields: unknown) => void errors.push(fields),
+  } as never;
+  const { task } = recordingTask({
+    activate: ({ signal }: Activation) =>
+      new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+      ),
+  });
+  const driver = createDriver({ tasks: [task], clock, log });
+  await delay(0);
+  expect(driver.status('recorder').current).toBeDefined();
+  await driver[Symbol.asyncDispose]();
+  expect(errors).toEqual([]);
+});

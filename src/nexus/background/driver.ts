@@ -11,7 +11,7 @@
  * BD4. The first activation comes at once: after a restart nothing waits for a period.
  */
 import type { Clock } from '../../lib/clock.ts';
-import { DepotError, isAbort, messageChain } from '../../lib/errors.ts';
+import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ActivationReason, BackgroundTask, TaskResult } from './task.ts';
 
@@ -175,8 +175,9 @@ const runOnce = async (
     slot.log.debug({ iteration, reason, ...summary }, 'activation complete');
   } catch (error) {
     summary = { error: messageChain(error) };
-    if (!(signal.aborted && isAbort(error)))
-      slot.log.error({ iteration, reason, err: error }, 'activation failed');
+    // What fails while the driver stops was cut off by it.
+    if (signal.aborted) slot.log.debug({ iteration, reason, err: error }, 'activation cut off');
+    else slot.log.error({ iteration, reason, err: error }, 'activation failed');
   }
   const elapsedMs = clock.monotonicMs() - began;
   slot.last = { iteration, reason, startMs, elapsedMs, summary, details: result?.details ?? (() => summary) };

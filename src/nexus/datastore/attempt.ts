@@ -54,6 +54,7 @@ export const attemptTransaction = async <T>(
     } finally {
       signal.removeEventListener('abort', cancel);
     }
+    if (signal.aborted) return { kind: 'lost', error: signal.reason };
     try {
       const { command } = await client.query('COMMIT');
       assert.equal(command, 'COMMIT', 'work swallowed the error of a statement');

@@ -189,10 +189,14 @@ export type Datastore = {
   readonly releaseRoles: (wait: Wait) => Promise<readonly ReleaseRoles[]>;
   readonly repoArtifacts: (repoId: RepoId, page: Page, wait: Wait) => Promise<Paged<ReleaseArtifact>>;
   /**
-   * Prunes a present release. `RELEASE_IN_USE` while it is the target release; `NOT_FOUND` when absent.
+   * Prunes a present release. `RELEASE_IN_USE` while it is the target release, or when it was uploaded
+   * at another time than `uploadedAtMs`; `NOT_FOUND` when absent.
    * Local repos of it keep their rows until their Nexus drops them.
    */
-  readonly repoPrune: (version: SystemVersion, wait: Wait) => Promise<{ readonly generation: Generation }>;
+  readonly repoPrune: (
+    version: SystemVersion,
+    options: Wait & { readonly uploadedAtMs?: number },
+  ) => Promise<{ readonly generation: Generation }>;
 
   readonly wantedSet: (wait: Wait) => Promise<WantedSet>;
   /** Generation and digest alone, for floors and divergence checks (P5, P7). */

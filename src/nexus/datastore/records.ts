@@ -67,7 +67,8 @@ export const toLocalRepoRecord = (row: Row<'local_repo'>): LocalRepoRecord => ({
   timeCreatedMs: row.time_created,
 });
 
-const Datasets = z.array(DatasetHealth).nullable();
+/** What another version wrote and this one cannot read is absent until the sled registers again: it stops nobody (G8). */
+const Datasets = z.array(DatasetHealth).nullable().catch(null);
 
 /** @throws `DATABASE_CONTENT` for a row that no registration could have written */
 export const toSledRecord = (row: Row<'sled'>): SledRecord => {

@@ -264,6 +264,17 @@ describe('what the database holds', () => {
     expect((await datastore.wantedSet(wait)).artifacts.has(hashOf('a'))).toBe(false);
   });
 
+  test('G8: datasets that another version wrote are absent until the sled registers again', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    const id = newId(SledId);
+    await datastore.sledUpsert(id, registration(), wait);
+    await database.query(`UPDATE sled SET datasets = '[{"shape": "of another version"}]'`);
+    const { items } = await datastore.sledList({ limit: 10 }, wait);
+    expect(items).toMatchObject([{ id, datasets: [] }]);
+    expect(await datastore.sledUpsert(id, registration(), wait)).toMatchObject({ stale: false });
+  });
+
   test('overrides are kept in the audit, a sentence each', async () => {
     await using database = await createTestDatabase();
     const datastore = await database.openDatastore();

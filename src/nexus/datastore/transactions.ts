@@ -21,8 +21,6 @@ import type { Logger } from '../../lib/log.ts';
 import { type AccessMode, attemptTransaction, type Database } from './attempt.ts';
 import { contention, refused, unavailable } from './sql-errors.ts';
 
-export type { Database };
-
 export type Attempt = {
   /** An earlier attempt may have been committed: its effect may be there already. */
   readonly repeated: boolean;
@@ -62,7 +60,7 @@ export const createTransactions = ({ pool, log, clock, rng }: Deps): Transaction
 
     for (;;) {
       if (signal.aborted)
-        throw uncertain === undefined ? signal.reason : cancelledAtCommit(verb, uncertain.error);
+        throw uncertain === undefined ? signal.reason : commitUncertain(verb, uncertain.error);
       const repeated = uncertain !== undefined;
       const outcome = await attemptTransaction(pool, mode, db => work(db, { repeated }), signal);
       switch (outcome.kind) {
@@ -70,10 +68,15 @@ export const createTransactions = ({ pool, log, clock, rng }: Deps): Transaction
           return outcome.value;
         case 'failed':
           if (signal.aborted) continue;
+          // The work's own verdict comes from having looked; anything else leaves open what an earlier COMMIT did.
+          if (uncertain !== undefined && !(outcome.error instanceof DepotError)) {
+            throw commitUncertain(verb, outcome.error);
+          }
           throw refused(verb, outcome.error);
         case 'conflict':
           failures.conflicts += 1;
-          if (failures.conflicts > MAX_CONFLICTS) throw contention(verb, outcome.error);
+          if (uncertain === undefined && failures.conflicts > MAX_CONFLICTS)
+            throw contention(verb, outcome.error);
           await pause(failures.conflicts, CONFLICT_BACKOFF);
           continue;
         case 'uncertain':
@@ -104,7 +107,7 @@ export const createTransactions = ({ pool, log, clock, rng }: Deps): Transaction
   };
 };
 
-const cancelledAtCommit = (verb: string, cause: unknown): DepotError =>
-  new DepotError('COMMIT_UNCERTAIN', `${verb}: cancelled before the database said whether it was committed`, {
+const commitUncertain = (verb: string, cause: unknown): DepotError =>
+  new DepotError('COMMIT_UNCERTAIN', `${verb}: given up before the database said whether it was committed`, {
     cause,
   });

@@ -10,7 +10,7 @@
  * CO4. A listing counts at the generation of this round's config alone (R1, G4).
  */
 import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
-import { type Generation, isArtifactHash, type SledId } from '../../core/ids.ts';
+import { type ArtifactHash, type Generation, isArtifactHash, type SledId } from '../../core/ids.ts';
 import type { InventorySled, SledListing, SledSilence, Wanted } from '../../core/inventory.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
@@ -39,6 +39,9 @@ export type CollectLimits = {
 };
 
 export const DEFAULT_COLLECT_LIMITS: CollectLimits = { answerTimeoutMs: 15_000, stragglerGraceMs: 5_000 };
+
+/** The digest of a set that a sled does not tell: equal to no other. */
+const UNTOLD_DIGEST = 'untold';
 
 /** What a sled said, before it is judged. */
 type Claim = { readonly generation: Generation; readonly digest: string | undefined };
@@ -114,7 +117,16 @@ const askSled = async (
     const list = await timed(deps, { operation: 'list', sledId: target.id }, () =>
       deps.connection.list(target, options),
     );
-    const claim = { generation: list.generation, digest: list.config_digest };
+    // Whoever refuses our config at its own generation claims another content, whether or not it says which.
+    const isAtOdds = refusal !== undefined && list.generation === wanted.generation;
+    if (isAtOdds && list.config_digest === round.digest) {
+      const words = `refuses the config of generation ${list.generation} that it lists`;
+      return failed(deps, target, new DepotError('PEER_BAD_ANSWER', words, { cause: refusal }));
+    }
+    const claim = {
+      generation: list.generation,
+      digest: list.config_digest ?? (isAtOdds ? UNTOLD_DIGEST : undefined),
+    };
     if (refusal === undefined && list.generation === wanted.generation) {
       const agrees = claim.digest === undefined || claim.digest === round.digest;
       if (agrees) return listed(deps, target, wanted, list, options.log);
@@ -186,17 +198,17 @@ const listed = (
   log: Logger,
 ): Draft => {
   deps.memory.sledAnswered(target.id);
-  const held = new Map<SledListing['held'] extends ReadonlyMap<infer H, number> ? H : never, number>();
+  const held = new Map<ArtifactHash, number>();
   for (const [hash, copies] of Object.entries(list.list)) {
     if (!isArtifactHash(hash)) log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
-    else if (wanted.artifacts.has(hash) && copies > 0) held.set(hash, copies);
+    else if (wanted.artifacts.has(hash) && copies > 0)
+      held.set(hash, Math.min(copies, list.datasets ?? copies));
   }
   // A sled agent that does not tell has as many datasets as the artifact it holds most often.
   const datasets = list.datasets ?? Math.max(1, ...held.values());
   const copiesInFlight = new Set((list.copies_in_flight ?? []).map(copy => copy.sha256));
-  for (const hash of held.keys()) {
-    if ((held.get(hash) ?? 0) >= datasets) deps.memory.transferDone(target.id, hash);
-  }
+  for (const [hash, copies] of held) if (copies >= datasets) deps.memory.transferDone(target.id, hash);
+  deps.memory.recopiesEnded(target.id, hash => copiesInFlight.has(hash));
   const answer: SledListing = {
     kind: 'ok',
     held,

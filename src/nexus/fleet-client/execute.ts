@@ -54,7 +54,7 @@ export type Executor = {
     options: { readonly signal: AbortSignal },
   ) => Promise<ExecuteOutcome>;
   readonly putsInFlight: () => readonly Pair[];
-  /** Aborts the puts in flight and waits for them. */
+  /** Aborts the requests under way and waits for them. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -75,11 +75,14 @@ type Round = {
   readonly count: { written: number; sent: number };
 };
 
+type PutAttempt = { readonly target: SledId; readonly stored: Promise<boolean> };
+
 export const createExecutor = (deps: Deps): Executor => {
   const stop = new AbortController();
   const puts = createLimiter(deps.limits.putConcurrency);
   const copies = createLimiter(deps.limits.copyConcurrency);
   const inFlight = new Map<string, { readonly pair: Pair; readonly done: Promise<unknown> }>();
+  const copying = new Set<Promise<void>>();
 
   /** True when the sled stored it. Never rejects. */
   const track = (put: PutRequest, round: Round): Promise<boolean> => {
@@ -96,6 +99,13 @@ export const createExecutor = (deps: Deps): Executor => {
     return done.then(stored => stored === true);
   };
 
+  /** Never rejects. */
+  const trackCopy = (copy: CopyRequest, puts: readonly PutAttempt[], round: Round): Promise<void> => {
+    const done = requestCopy(deps, { copies, stop: stop.signal }, copy, puts, round);
+    copying.add(done);
+    return done.finally(() => copying.delete(done));
+  };
+
   return {
     async execute(plan, { generation, sleds }, { signal }) {
       const budget = new AbortController();
@@ -105,14 +115,14 @@ export const createExecutor = (deps: Deps): Executor => {
         start: AbortSignal.any([signal, budget.signal]),
         count: { written: 0, sent: 0 },
       };
-      const sent = new Map<ArtifactHash, { target: SledId; stored: Promise<boolean> }[]>();
+      const sent = new Map<ArtifactHash, PutAttempt[]>();
       for (const put of plan.puts) {
         const attempt = { target: put.target, stored: track(put, round) };
         sent.set(put.sha256, [...(sent.get(put.sha256) ?? []), attempt]);
       }
       const everything = Promise.all([
         ...[...sent.values()].flat().map(attempt => attempt.stored),
-        ...plan.copies.map(copy => requestCopy(deps, copies, copy, sent.get(copy.sha256) ?? [], round)),
+        ...plan.copies.map(copy => trackCopy(copy, sent.get(copy.sha256) ?? [], round)),
       ]);
       await Promise.race([
         everything,
@@ -126,7 +136,7 @@ export const createExecutor = (deps: Deps): Executor => {
     putsInFlight: () => [...inFlight.values()].map(({ pair }) => pair),
     async [Symbol.asyncDispose]() {
       stop.abort(new DepotError('SHUTTING_DOWN', 'this Nexus is stopping'));
-      await Promise.all([...inFlight.values()].map(({ done }) => done));
+      await Promise.all([...copying, ...[...inFlight.values()].map(({ done }) => done)]);
     },
   };
 };
@@ -178,15 +188,15 @@ const sendPut = async (deps: Deps, put: PutRequest, round: Round, stop: AbortSig
 
 const requestCopy = async (
   deps: Deps,
-  limiter: Limiter,
+  { copies, stop }: { readonly copies: Limiter; readonly stop: AbortSignal },
   copy: CopyRequest,
-  puts: readonly { readonly target: SledId; readonly stored: Promise<boolean> }[],
+  puts: readonly PutAttempt[],
   round: Round,
 ): Promise<void> => {
   const sourceId =
     copy.source.kind === 'sled' ? copy.source.sledId : await firstStored(copy.source.sledId, puts, round);
   if (sourceId === undefined) return;
-  await started(limiter, round.start, async () => {
+  await started(copies, round.start, async () => {
     const facts = {
       operation: 'copy',
       sledId: copy.target,
@@ -196,24 +206,31 @@ const requestCopy = async (
     } as const;
     const startedMs = deps.clock.nowMs();
     round.count.sent += 1;
+    const timeout = AbortSignal.timeout(deps.limits.copyAnswerTimeoutMs);
     try {
       await deps.connection.copy(
         round.sleds.get(copy.target)!,
         { sha256: copy.sha256, generation: round.generation, source: round.sleds.get(sourceId)! },
-        { signal: AbortSignal.timeout(deps.limits.copyAnswerTimeoutMs) },
+        { signal: AbortSignal.any([stop, timeout]) },
       );
+      if (copy.recopy) deps.memory.recopyAccepted(copy.target, copy.sha256);
       deps.requests.record({ ...facts, startedMs });
-    } catch (error) {
+    } catch (cause) {
+      const error = timeout.aborted ? unanswered(deps.limits.copyAnswerTimeoutMs, cause) : cause;
       deps.memory.transferFailed(copy.target, copy.sha256, error);
       deps.requests.record({ ...facts, startedMs, error });
     }
   });
 };
 
+/** The fault may be the source's as well as the sled's, so it costs this copy alone. */
+const unanswered = (timeoutMs: number, cause: unknown): DepotError =>
+  new DepotError('COPY_SOURCE', `no source had begun to send within ${timeoutMs / 1000} s`, { cause });
+
 /** E3: the preferred target if its put succeeded, else another whose did. */
 const firstStored = async (
   preferred: SledId,
-  puts: readonly { readonly target: SledId; readonly stored: Promise<boolean> }[],
+  puts: readonly PutAttempt[],
   round: Round,
 ): Promise<SledId | undefined> => {
   const ordered = puts.toSorted((a, b) => Number(b.target === preferred) - Number(a.target === preferred));

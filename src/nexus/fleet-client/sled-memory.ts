@@ -3,19 +3,23 @@
  * Losing it costs a few early requests, never a guarantee.
  *
  * M1. A sled that fails waits longer each time, on its own clock (B8); any answer ends the wait.
- * M2. A failed transfer waits per sled and artifact (P6); the artifact's arrival ends the wait.
- * M3. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
+ * M2. A failed transfer waits per sled and artifact (P6), longer each time; the artifact's arrival ends the wait.
+ * M3. What fails together fails once: requests that were under way when a wait began do not make it longer.
+ * M4. A re-copy that ended and left the artifact on too few datasets is a failed transfer: one of them has no
+ *     room for it, and the bytes are not sent over and over (B9).
+ * M5. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
  */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
-import { pairKey } from '../../core/plan/input.ts';
+import { type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Rng } from '../../core/rng.ts';
 import { RETRY_AFTER_DETAIL } from '../../http/answers.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { errorCodeOf, findDepotError, messageChain } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf, findDepotError, messageChain } from '../../lib/errors.ts';
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
 const TRANSFER_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
+const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datasets than the sled can use';
 /** How long a full sled is left alone before it is tried again. */
 const FULL_PAUSE_MS = 60_000;
 /** A busy sled that does not say for how long. */
@@ -46,6 +50,9 @@ export type FleetMemory = {
   /** Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone. */
   readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown) => void;
   readonly transferDone: (id: SledId, sha256: ArtifactHash) => void;
+  readonly recopyAccepted: (id: SledId, sha256: ArtifactHash) => void;
+  /** M4, for the re-copies of one sled that are no longer in flight. */
+  readonly recopiesEnded: (id: SledId, isInFlight: (sha256: ArtifactHash) => boolean) => void;
   readonly backoff: () => ReadonlyMap<string, Failure>;
   /** The earliest time at which a silent sled is to be asked again. */
   readonly nextSledAttemptMs: () => number | undefined;
@@ -57,6 +64,14 @@ type Deps = { readonly clock: Clock; readonly rng: Rng };
 export const createFleetMemory = (deps: Deps): FleetMemory => {
   const sleds = new Map<SledId, SledMemory>();
   const transfers = new Map<string, Failure & { readonly sledId: SledId; readonly sha256: ArtifactHash }>();
+
+  const recopies = new Map<string, Pair>();
+
+  const backOff = (id: SledId, sha256: ArtifactHash, error: unknown): void => {
+    const key = pairKey(id, sha256);
+    const failure = failAgain(deps, transfers.get(key), error, TRANSFER_BACKOFF);
+    transfers.set(key, { ...failure, sledId: id, sha256 });
+  };
 
   const sled = (id: SledId): SledMemory => {
     const known = sleds.get(id);
@@ -81,20 +96,27 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
         case 'full':
           return pause(deps, sled(id), error, FULL_PAUSE_MS);
         case 'sled':
-          return silence(deps, sled(id), error);
+          silence(deps, sled(id), error);
+          // A sled that answers everything but this transfer ends its silence each time, not this wait.
+          return backOff(id, sha256, error);
         case 'nobody':
           return;
-        case 'transfer': {
-          const key = pairKey(id, sha256);
-          transfers.set(key, {
-            ...failAgain(deps, transfers.get(key), error, TRANSFER_BACKOFF),
-            sledId: id,
-            sha256,
-          });
-        }
+        case 'transfer':
+          return backOff(id, sha256, error);
       }
     },
-    transferDone: (id, sha256) => void transfers.delete(pairKey(id, sha256)),
+    transferDone(id, sha256) {
+      transfers.delete(pairKey(id, sha256));
+      recopies.delete(pairKey(id, sha256));
+    },
+    recopyAccepted: (id, sha256) => void recopies.set(pairKey(id, sha256), { sledId: id, sha256 }),
+    recopiesEnded(id, isInFlight) {
+      for (const [key, { sledId, sha256 }] of recopies) {
+        if (sledId !== id || isInFlight(sha256)) continue;
+        recopies.delete(key);
+        backOff(id, sha256, new DepotError('NO_USABLE_DATASET', STILL_SHORT));
+      }
+    },
     backoff: () => transfers,
     nextSledAttemptMs() {
       const waits = [...sleds.values()].flatMap(memory => memory.silence?.untilMs ?? []);
@@ -102,8 +124,9 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     },
     retain(keep, artifacts) {
       for (const id of sleds.keys()) if (!keep.has(id)) sleds.delete(id);
-      for (const [key, { sledId, sha256 }] of transfers) {
-        if (!keep.has(sledId) || !artifacts.has(sha256)) transfers.delete(key);
+      const isKept = ({ sledId, sha256 }: Pair) => keep.has(sledId) && artifacts.has(sha256);
+      for (const pairs of [transfers, recopies]) {
+        for (const [key, pair] of pairs) if (!isKept(pair)) pairs.delete(key);
       }
     },
   };
@@ -136,13 +159,14 @@ const failAgain = (
   limits: typeof SLED_BACKOFF,
 ): Failure => {
   const nowMs = clock.nowMs();
+  const told = { code: errorCodeOf(error), because: messageChain(error) };
+  if (before !== undefined && before.untilMs > nowMs) return { ...before, ...told };
   const failures = (before?.failures ?? 0) + 1;
   return {
     failures,
     sinceMs: before?.sinceMs ?? nowMs,
     untilMs: nowMs + backoffMs(failures, limits, rng.next()),
-    code: errorCodeOf(error),
-    because: messageChain(error),
+    ...told,
   };
 };
 

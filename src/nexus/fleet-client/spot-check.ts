@@ -4,6 +4,8 @@
  *
  * SC1. Only sleds whose every range was right are counted; `minSledReplication` of them are enough.
  * SC2. A sled whose bytes differ is told apart from one that did not answer: the first is an error with its name.
+ * SC3. A slow sled does not hold up the round: sleds are asked side by side, and after the budget the archive is
+ *      kept for another round (G8).
  */
 import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { type Rng, shuffled } from '../../core/rng.ts';
@@ -17,7 +19,9 @@ import type { FleetMemory } from './sled-memory.ts';
 /** Long enough that a sled cannot have it by luck, short enough for thousands of them. */
 export const SPOT_CHECK_BYTES = 16 * 1024;
 /** For one range of one artifact. */
-const RANGE_TIMEOUT_MS = 15_000;
+const RANGE_TIMEOUT_MS = 10_000;
+/** For one archive: ten thousand artifacts on three sleds take about half of it. */
+export const SPOT_CHECK_BUDGET_MS = 30_000;
 
 type Deps = {
   readonly connection: SledConnection;
@@ -38,13 +42,34 @@ export const spotCheck = async (
   },
   options: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<boolean> => {
+  if (repo.holders.length < repo.enough) return false;
+  const over = new AbortController();
+  const signal = AbortSignal.any([options.signal, over.signal, AbortSignal.timeout(SPOT_CHECK_BUDGET_MS)]);
+  const waiting = distrustedFirst(shuffled(repo.holders, deps.rng), deps.memory);
   let proven = 0;
-  for (const sled of shuffled(repo.holders, deps.rng)) {
-    if (repo.holders.length < repo.enough) return false;
-    if (await checkSled(deps, sled, repo, options)) proven += 1;
-    if (proven >= repo.enough) return true;
+  // SC3: as many at once as are enough, and for each that fails the next one.
+  const lane = async (): Promise<void> => {
+    for (;;) {
+      const sled = waiting.shift();
+      if (sled === undefined || signal.aborted) return;
+      if (!(await checkSled(deps, sled, repo, { log: options.log, signal }))) continue;
+      proven += 1;
+      return;
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: repo.enough }, lane));
+  } finally {
+    over.abort();
   }
-  return false;
+  options.signal.throwIfAborted();
+  return proven >= repo.enough;
+};
+
+/** A sled that was caught once is looked at again whenever there is an archive to compare it with. */
+const distrustedFirst = (sleds: readonly SledTarget[], memory: FleetMemory): SledTarget[] => {
+  const isDistrusted = (sled: SledTarget) => memory.sled(sled.id).distrust !== undefined;
+  return [...sleds.filter(isDistrusted), ...sleds.filter(sled => !isDistrusted(sled))];
 };
 
 const checkSled = async (
@@ -58,18 +83,12 @@ const checkSled = async (
     try {
       await checkRange(deps, sled, { uploadId: repo.uploadId, sha256, sizeBytes }, signal);
     } catch (error) {
-      signal.throwIfAborted();
+      const fields = { sled_id: sled.id, sha256, err: error };
       if (errorCodeOf(error) === 'SLED_BYTES_DIFFER') {
-        memory.distrust = {
-          sinceMs: memory.distrust?.sinceMs ?? deps.clock.nowMs(),
-          message: (error as Error).message,
-        };
-        log.error({ sled_id: sled.id, sha256, err: error }, 'sled does not have the bytes that it lists');
-      } else
-        log.warn(
-          { sled_id: sled.id, sha256, err: error },
-          'sled could not be checked before a local repo is dropped',
-        );
+        const sinceMs = memory.distrust?.sinceMs ?? deps.clock.nowMs();
+        memory.distrust = { sinceMs, message: (error as Error).message };
+        log.error(fields, 'sled does not have the bytes that it lists');
+      } else log.warn(fields, 'sled could not be checked before a local repo is dropped');
       return false;
     }
   }
@@ -85,7 +104,6 @@ const checkRange = async (
 ): Promise<void> => {
   const { sha256, sizeBytes } = artifact;
   const length = Math.min(SPOT_CHECK_BYTES, sizeBytes);
-  if (length === 0) return;
   if (length === 0) return; // an empty artifact has no byte to look at
   const offset = deps.rng.below(sizeBytes - length + 1);
   await using local = await deps.staging.openArtifact(artifact.uploadId, sha256);

@@ -9,7 +9,7 @@ import { keysForAllRoles } from '../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../release/signing-keys.ts';
 import { makeTestRepository, type TestReleaseOptions } from '../../release/test-release.ts';
 import { type RepositoryServer, serveRepository } from '../../source/repository-server.fixture.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 const { signal } = new AbortController();
 const wait = { signal };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { UploadId } from '../../core/ids.ts';
 import type { TestRelease, TestReleaseOptions } from '../../release/test-release.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 
@@ -14,13 +14,14 @@ beforeEach(async () => {
 });
 afterEach(() => world[Symbol.asyncDispose]());
 
-/** A Nexus that took one upload and has stopped. */
-const stoppedAfterUpload = async (options: TestReleaseOptions = {}) => {
+/** A Nexus that took one upload, perhaps deleted the release again, and has stopped. */
+const stoppedAfterUpload = async (options: TestReleaseOptions = {}, { deleted = false } = {}) => {
   const nexus = await world.startNexus();
   const release = await world.release(options);
   await nexus.trust(release);
   await nexus.upload(release, { allow_expired: 'true' });
   const { uploadId } = nexus.services.staging.held()[0]!;
+  if (deleted) await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
   await nexus[Symbol.asyncDispose]();
   const file = (ending: string) => join(nexus.stagingDirectory, `${uploadId}.${ending}`);
   return { release, uploadId, file, staged: nexus.staged };
@@ -106,10 +107,9 @@ test('P4: crashed while receiving: the part is removed', async () => {
 });
 
 test('P4: crashed between the drop’s transaction and its unlink: removed, and the release is not brought back', async () => {
-  const { file, staged } = await stoppedAfterUpload();
+  const { file, staged } = await stoppedAfterUpload({}, { deleted: true });
   await markSidecar(file('json'), { dropping: true });
   await deleteRow();
-  await world.database.query('UPDATE tuf_repo SET time_pruned = now()');
   const before = await world.recorded();
   const nexus = await world.startNexus();
   expect(await staged()).toEqual([]);
@@ -160,9 +160,8 @@ test('P4: an acknowledged archive that cannot be recorded again is kept and repo
 });
 
 test('P4: an acknowledged archive of a release that the database has as deleted is kept, and not brought back', async () => {
-  const { staged } = await stoppedAfterUpload();
+  const { staged } = await stoppedAfterUpload({}, { deleted: true });
   await deleteRow();
-  await world.database.query('UPDATE tuf_repo SET time_pruned = now()');
   const before = await world.recorded();
   const nexus = await world.startNexus();
   expect(await staged()).toHaveLength(2);

@@ -38,7 +38,7 @@ export type StagingDirectory = AsyncDisposable & {
   readonly filesOf: (uploadId: UploadId) => UploadFiles;
   /** Every upload of which there is a finished file. */
   readonly list: () => Promise<ReadonlyMap<UploadId, UploadPresence>>;
-  /** Archive first: an archive without a sidecar is nothing that a start would take up. */
+  /** The archive first, so that its marks outlive it: interrupted, a start still knows what the archive was. */
   readonly remove: (uploadId: UploadId) => Promise<void>;
 };
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { asGeneration, type UploadId } from '../../core/ids.ts';
 import type { TestRelease } from '../../release/test-release.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 
@@ -48,6 +48,7 @@ test('P1: at another generation than the planned one the archive is kept, with t
   expect(await drop(1)).toEqual({ kind: 'kept', reason: expect.stringMatching(/generation/) });
   expect(await rows()).toHaveLength(1);
   expect(nexus.services.staging.held()).toHaveLength(1);
+  expect(await nexus.staged()).toHaveLength(2);
   expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
 });
 

@@ -12,7 +12,7 @@ import {
   zone,
 } from '../../composite/composites.fixture.ts';
 import { asGeneration, type UploadId } from '../../core/ids.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 import { freeBytesOf, SPACE_MARGIN_BYTES } from './space.ts';
 
 const wait = { signal: new AbortController().signal };

@@ -22,6 +22,15 @@ export type SharedArchive = {
   readonly retire: () => Promise<void>;
 };
 
+/** What an archive may ask for was decided when it was uploaded; a limit that changed since must not lock it away. */
+const ALREADY_ACCEPTED = {
+  maxEntries: Number.POSITIVE_INFINITY,
+  maxDirectoryBytes: Number.POSITIVE_INFINITY,
+  maxEntryBytes: Number.POSITIVE_INFINITY,
+  maxTotalBytes: Number.POSITIVE_INFINITY,
+  maxInflateRatio: Number.POSITIVE_INFINITY,
+};
+
 type Opened = Pick<ArchiveReader, 'archive' | 'parts'> & { readonly files: AsyncDisposableStack };
 
 /** @param partsPath undefined for an archive without composite artifacts */
@@ -32,7 +41,9 @@ export const createSharedArchive = (path: string, partsPath?: string): SharedArc
 
   const openOnce = async (): Promise<Opened> => {
     await using stack = new AsyncDisposableStack();
-    const archive = await openArchive(stack.use(await openRandomAccessFile(path)));
+    const archive = await openArchive(stack.use(await openRandomAccessFile(path)), {
+      limits: ALREADY_ACCEPTED,
+    });
     const parts = partsPath === undefined ? undefined : stack.use(await openRandomAccessFile(partsPath));
     return { archive, parts, files: stack.move() };
   };

@@ -12,7 +12,7 @@ import type { TestRelease } from '../../release/test-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
 import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
 import { createPgDatastore } from '../datastore/pg-datastore.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 let world: TestWorld;
 let release: TestRelease;

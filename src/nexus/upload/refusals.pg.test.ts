@@ -7,7 +7,7 @@ import { keysForAllRoles } from '../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../release/signing-keys.ts';
 import { flipBit, type TestRelease, type TestReleaseOptions } from '../../release/test-release.ts';
 import { newId, registration } from '../datastore/conformance/records.fixture.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 
@@ -201,6 +201,12 @@ test('S16, S17: an archive above the configured limit, announced or not', async 
   ).rejects.toMatchObject({ code: 'BODY_TOO_LARGE', message: expect.stringMatching(/9000/) });
   expect(await world.recorded()).toEqual(before);
   expect(await small.staged()).toEqual([]);
+});
+
+test('S17: an artifact above the configured limit', async () => {
+  const release = await trusted();
+  const small = await world.startNexus({ name: 'small', config: { limits: { artifact_bytes: 19_999 } } });
+  await expectRefused(release, { code: 'ARCHIVE_LIMIT', message: /artifact-2\.bin.*20000.*19999/ }, small);
 });
 
 test('S16: a release for which too few sleds have room', async () => {

@@ -9,7 +9,7 @@ import { writeRepositoryArchive } from '../../release/assemble.ts';
 import { createRoot, keysForAllRoles, type RepositoryKeys, rotateRoot } from '../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../release/signing-keys.ts';
 import { makeTestRelease, type TestReleaseOptions } from '../../release/test-release.ts';
-import { chunksOf, createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
+import { chunksOf, createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 
 const YEAR_2100 = Date.UTC(2100, 0, 1);
 const { signal } = new AbortController();

@@ -1,10 +1,12 @@
 /** Uploads that are accepted: what is recorded, what is handed over, and what a second upload makes of it. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type RepoId, SystemVersion } from '../../core/ids.ts';
 import type { TestReleaseOptions } from '../../release/test-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 import { REPLICATION_TASK } from '../tasks/artifact-replication/task.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../test-nexus.ts';
 
 const wait = { signal: new AbortController().signal };
 
@@ -75,6 +77,34 @@ test('S3: a release is verified, recorded, held, and replication is activated', 
   await nexus.services.driver.idle();
   expect(nexus.services.driver.status(REPLICATION_TASK).last).toMatchObject({ reason: 'signaled' });
   expect(nexus.services.driver.status(REPLICATION_TASK).last!.iteration).toBeGreaterThan(runs);
+});
+
+test('B1, P1: archive and sidecar are in place before the database is asked, and held only after it answered', async () => {
+  const seen: unknown[] = [];
+  const datastore = await world.database.openDatastore();
+  const watched: TestNexus = await world.startNexus({
+    name: 'watched',
+    replace: {
+      openDatastore: async () => ({
+        ...datastore,
+        async releaseInsert(release, options) {
+          const sidecar = join(watched.stagingDirectory, `${release.uploadId}.json`);
+          seen.push(
+            (await watched.staged()).toSorted(),
+            JSON.parse(await readFile(sidecar, 'utf8')).acknowledged,
+            watched.services.staging.held().length,
+          );
+          return datastore.releaseInsert(release, options);
+        },
+      }),
+    },
+  });
+  await watched.upload(await trusted());
+  const [held] = watched.services.staging.held();
+  const { uploadId } = held!;
+  expect(seen).toEqual([[`${uploadId}.json`, `${uploadId}.zip`], false, 0]);
+  const sidecar = await readFile(join(watched.stagingDirectory, `${uploadId}.json`), 'utf8');
+  expect(JSON.parse(sidecar)).toMatchObject({ acknowledged: true, file_name: 'release.zip' });
 });
 
 test('B3: what is accepted only because the operator said so is in the answer and in the audit', async () => {

@@ -48,7 +48,7 @@ type Knowledge = {
   readonly ledger: Ledger;
   /** Every dataset that some ledger names. */
   readonly named: ReadonlySet<DatasetId>;
-  /** Those that were made by this start. */
+  /** Those that came without a ledger. */
   readonly newcomers: ReadonlySet<DatasetId>;
   readonly doubt: string | undefined;
   readonly floor: Generation | undefined;
@@ -139,12 +139,11 @@ const stateOf = ({ doubt, floor, ledger: { config } }: Knowledge): StoreState =>
 
 /** Adds what one dataset says: the newest ledger wins. */
 const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger): Knowledge => {
-  const { ledger: read, isNew, id } = inspection;
-  const newcomers = isNew ? new Set([...known.newcomers, id]) : known.newcomers;
-  if (read.kind === 'none') return { ...known, newcomers };
+  const { ledger: read, id } = inspection;
+  if (read.kind === 'none') return { ...known, newcomers: new Set([...known.newcomers, id]) };
   if (read.kind === 'damaged') {
     log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged');
-    return { ...known, newcomers };
+    return known;
   }
   const found = read.ledger;
   const named = new Set([...known.named, ...found.datasets]);
@@ -156,7 +155,7 @@ const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger):
   // A ledger without a config only says which incarnation this is: it replaces the one made up for this start.
   const isNewer =
     (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
-  return { ...known, ledger: isNewer ? found : ledger, named, newcomers };
+  return { ...known, ledger: isNewer ? found : ledger, named };
 };
 
 /** A floor is only for as long as there is doubt. */

@@ -29,12 +29,12 @@ export type IdentityDependencies = {
 export const readOrCreateIdentity = async (
   path: string,
   { disk, clock, newId, mayCreate }: IdentityDependencies,
-): Promise<{ id: DatasetId; isNew: boolean }> => {
+): Promise<DatasetId> => {
   const identityPath = join(path, IDENTITY_FILE);
   const text = await readWhole(disk, identityPath, MAX_IDENTITY_BYTES);
   if (text !== undefined) {
     try {
-      return { id: Identity.parse(JSON.parse(text)).dataset_id, isNew: false };
+      return Identity.parse(JSON.parse(text)).dataset_id;
     } catch (cause) {
       throw new DepotError('IO', `${identityPath} cannot be understood; restore it, or empty the directory`, {
         cause,
@@ -58,7 +58,7 @@ export const readOrCreateIdentity = async (
     time_created: isoTime(clock.nowMs()),
   };
   await writeWhole(disk, identityPath, `${JSON.stringify(identity)}\n`);
-  return { id, isNew: true };
+  return id;
 };
 
 /** The directory is there and answers, but it is not the dataset: to be treated like an absent directory. */

@@ -37,8 +37,6 @@ export type Condition =
 
 export type Inspection = {
   readonly id: DatasetId;
-  /** It was made by this inspection. */
-  readonly isNew: boolean;
   readonly readOnly: boolean;
   readonly ledger: LedgerRead;
 };
@@ -107,9 +105,8 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
         await lock?.[Symbol.asyncDispose]();
         lock = undefined;
         lock = await lockUnlessReadOnly(deps.lockDirectory, path);
-        const identity = await readOrCreateIdentity(path, { ...deps, mayCreate });
-        id = identity.id;
-        return { ...identity, readOnly: lock === undefined, ledger: await readLedger(disk, path) };
+        id = await readOrCreateIdentity(path, { ...deps, mayCreate });
+        return { id, readOnly: lock === undefined, ledger: await readLedger(disk, path) };
       } catch (error) {
         if (isForPeople(error)) throw error;
         reportFailure(error, 'open it');

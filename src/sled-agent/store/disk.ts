@@ -4,12 +4,23 @@
  *
  * Errors are those of the operating system, with its `code` (`ENOSPC`, `EIO`, `ENOENT`, …).
  */
-import { constants, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
+import {
+  constants,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  statfs,
+  unlink,
+} from 'node:fs/promises';
 import { syncDirectory } from '../../lib/durable-file.ts';
 
 export type Disk = {
   /** A new file; fails with EEXIST when the name is taken. */
   readonly createFile: (path: string) => Promise<DiskFile>;
+  /** A regular file, to read; fails with ENOENT when there is none of that name. */
   readonly openFile: (path: string) => Promise<DiskFile>;
   /** The names in a directory, in no order. */
   readonly readDirectory: (path: string) => Promise<string[]>;
@@ -37,7 +48,7 @@ export type DiskFile = {
 export const systemErrorIs = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 
-const realFile = (handle: Awaited<ReturnType<typeof open>>): DiskFile => ({
+const realFile = (handle: FileHandle): DiskFile => ({
   async write(chunk, position) {
     // A write may be cut short (a full disk, a signal); the next call then says why.
     for (let written = 0; written < chunk.length; ) {
@@ -59,10 +70,25 @@ const realFile = (handle: Awaited<ReturnType<typeof open>>): DiskFile => ({
   close: () => handle.close(),
 });
 
+/**
+ * What is not a regular file counts as absent: a link could make the store serve any file of the machine, and
+ * a pipe could hold the reader for ever.
+ */
+const openRegularFile = async (path: string): Promise<FileHandle> => {
+  const absent = () => Object.assign(new Error(`${path} is not a regular file`), { code: 'ENOENT' });
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: unknown) => {
+      throw systemErrorIs(error, 'ELOOP') ? absent() : error;
+    },
+  );
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw absent();
+};
+
 export const realDisk: Disk = {
   createFile: async path => realFile(await open(path, 'wx', 0o644)),
-  // Without O_NOFOLLOW a link in a dataset could make the store serve any file of the machine.
-  openFile: async path => realFile(await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)),
+  openFile: async path => realFile(await openRegularFile(path)),
   readDirectory: path => readdir(path),
   makeDirectory: async path => {
     await mkdir(path);

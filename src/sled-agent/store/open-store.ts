@@ -96,8 +96,12 @@ export const openStore = async (
   };
 };
 
-/** Takes back what returned, and puts right what a dataset's ledger lost. */
+/** Notices what is gone, takes back what returned, and puts right what a ledger lost. */
 const revisit = async (datasets: readonly Dataset[], keeper: ConfigKeeper): Promise<void> => {
+  for (const dataset of datasets) {
+    // Ahead of the repair: a ledger has no place in the mount point of an absent disk.
+    if (dataset.isReadable()) await dataset.scan().catch(error => dataset.reportFailure(error, 'look at it'));
+  }
   const returned = await inspectReturned(datasets.filter(each => !each.isWritable()));
   if (returned.length > 0) await keeper.join(returned);
   await keeper.repair();

@@ -16,7 +16,7 @@ import { findRecordedRelease, requireConsistentFiles } from '../release-conflict
 import { insertReleaseRows, recordRoles } from '../release-rows.ts';
 import type { Transactions } from '../transactions.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
-import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
+import { lockGeneration, readGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
 
 export const releaseInsert =
   (transactions: Transactions): Datastore['releaseInsert'] =>
@@ -25,10 +25,10 @@ export const releaseInsert =
 
 const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutcome> => {
   await lockGeneration(db);
-  const before = await readWantedSet(db);
   const done = await findOwnUpload(db, release);
-  if (done !== undefined) return outcomeOf(release, done, before.generation);
+  if (done !== undefined) return outcomeOf(release, done, (await readGeneration(db)).generation);
 
+  const before = await readWantedSet(db);
   await requireTrustRoot(db, release.trustRootId);
   const recorded = await findRecordedRelease(db, release);
   await requireConsistentFiles(db, release.description.artifacts);

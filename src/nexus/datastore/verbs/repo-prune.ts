@@ -7,7 +7,7 @@ import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts
 
 export const repoPrune =
   (transactions: Transactions): Datastore['repoPrune'] =>
-  (version, wait) =>
+  (version, { uploadedAtMs, ...wait }) =>
     transactions.write(
       'repo_prune',
       async (db, { repeated }) => {
@@ -18,6 +18,9 @@ export const repoPrune =
           // The earlier attempt was committed, if there was one.
           if (repeated) return { generation: before.generation };
           throw new DepotError('NOT_FOUND', `there is no release ${version}`);
+        }
+        if (uploadedAtMs !== undefined && release.timeCreatedMs !== uploadedAtMs) {
+          throw new DepotError('RELEASE_IN_USE', `release ${version} was uploaded again meanwhile`);
         }
         const target = await currentTarget(db);
         if (target.tuf_repo_id === release.repoId) {

@@ -10,7 +10,7 @@
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, SledId } from '../../../core/ids.ts';
+import type { ArtifactHash, Generation, SledId } from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
 import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
@@ -33,6 +33,7 @@ import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-mem
 import { NEXUS_SILENT_AFTER_MS } from '../../heartbeat.ts';
 import type { RequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
+import { PRUNER_TASK } from '../repo-pruner.ts';
 import { LIVENESS_TASK } from '../sled-liveness.ts';
 import { dropReplicated } from './local-repos.ts';
 import {
@@ -82,14 +83,14 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
   const memory = createFleetMemory(deps);
   const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
   const observer = createObserver();
-  const held = { copies: 0, waitMs: 0 };
+  const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
   return {
     task: {
       name: REPLICATION_TASK,
       description: 'replicate update repo artifacts across sleds',
       periodMs: deps.policy.periodMs,
       disable: deps.policy.disable,
-      dependsOn: [LIVENESS_TASK],
+      dependsOn: [LIVENESS_TASK, PRUNER_TASK], // B16
       activate: activation => activate(deps, { memory, executor, observer, held }, activation),
     },
     observer,
@@ -102,8 +103,8 @@ type State = {
   readonly memory: FleetMemory;
   readonly executor: Executor;
   readonly observer: ReplicationObserver;
-  /** Copies held in the round before, and its wait (P6). */
-  readonly held: { copies: number; waitMs: number };
+  /** Of the round before: copies held, its wait (P6), its generation. */
+  readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
 };
 
 const activate = async (
@@ -173,7 +174,12 @@ const whenAgain = (
       nowMs: clock.nowMs(),
       progress: copies > held.copies || outcome.written > 0,
       deferred: plan.deferred + outcome.notStarted,
-      underWay: outcome.sent > 0 || executor.putsInFlight().length > 0 || anythingInFlight(sleds),
+      underWay:
+        outcome.sent > 0 ||
+        executor.putsInFlight().length > 0 ||
+        anythingInFlight(sleds) ||
+        // A new config makes sleds delete; what they report of it is in their next list (S11).
+        held.generation !== round.wanted.generation,
       outdated: sleds.some(sled => sled.answer.kind === 'ahead'),
       nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
     },
@@ -181,6 +187,7 @@ const whenAgain = (
   );
   held.copies = copies;
   held.waitMs = next.waitMs;
+  held.generation = round.wanted.generation;
   return next.againInMs;
 };
 

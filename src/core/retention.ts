@@ -1,0 +1,47 @@
+/**
+ * Retention: which present releases are kept, and which one may go (S21).
+ *
+ * RT1. The most recent target releases are kept, and the most recent uploads that are not among them.
+ * RT2. Of the others the oldest upload goes, one at a time: whoever watches can stop it after the first.
+ * RT3. Every release is in exactly one list of the decision, so the decision explains itself.
+ */
+import type { RepoId, SystemVersion } from './ids.ts';
+
+export type RetainedRelease = {
+  readonly repoId: RepoId;
+  readonly systemVersion: SystemVersion;
+  readonly timeCreatedMs: number;
+};
+
+export type RetentionPolicy = {
+  readonly keepTargetReleases: number;
+  readonly keepUploads: number;
+};
+
+export type RetentionDecision = {
+  readonly keptAsTargets: readonly RetainedRelease[];
+  readonly keptAsUploads: readonly RetainedRelease[];
+  readonly prune: RetainedRelease | undefined;
+  /** Would go too, in later rounds. */
+  readonly eligible: readonly RetainedRelease[];
+};
+
+/** @param recentTargets the releases that were made the target last, each once, the latest first */
+export const decideRetention = (
+  releases: readonly RetainedRelease[],
+  recentTargets: readonly RepoId[],
+  policy: RetentionPolicy,
+): RetentionDecision => {
+  const targets = new Set(recentTargets.slice(0, policy.keepTargetReleases));
+  const keptAsTargets = releases.filter(release => targets.has(release.repoId));
+  const others = releases
+    .filter(release => !targets.has(release.repoId))
+    .toSorted((a, b) => b.timeCreatedMs - a.timeCreatedMs || (a.repoId < b.repoId ? -1 : 1));
+  const surplus = others.slice(policy.keepUploads);
+  return {
+    keptAsTargets,
+    keptAsUploads: others.slice(0, policy.keepUploads),
+    prune: surplus.at(-1),
+    eligible: surplus.slice(0, -1),
+  };
+};

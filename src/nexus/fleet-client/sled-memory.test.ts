@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest';
+import { type ArtifactHash, SledId } from '../../core/ids.ts';
+import { pairKey } from '../../core/plan/input.ts';
+import { seededRng } from '../../core/rng.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { hashOf } from './fleet.fixture.ts';
+import { createFleetMemory } from './sled-memory.ts';
+
+const sled = SledId.parse('00000001-0000-4000-8000-000000000001');
+const other = SledId.parse('00000001-0000-4000-8000-000000000002');
+const hash = hashOf(1);
+const unreachable = () => new DepotError('PEER_UNREACHABLE', 'connection refused');
+const stalled = () => new DepotError('PEER_STALLED', 'took nothing for 30 s');
+
+const memoryAt = () => {
+  const time = { nowMs: 1_000_000 };
+  const memory = createFleetMemory({
+    clock: { ...systemClock, nowMs: () => time.nowMs },
+    rng: seededRng(1),
+  });
+  return { memory, time, pair: (sha256: ArtifactHash = hash) => memory.backoff().get(pairKey(sled, sha256)) };
+};
+
+test('M1, B8: a sled that keeps failing waits longer each time, up to two minutes, and any answer ends the wait', () => {
+  const { memory, time } = memoryAt();
+  const waits: number[] = [];
+  for (let n = 0; n < 12; n += 1) {
+    memory.sledFailed(sled, unreachable());
+    waits.push(memory.sled(sled).silence!.untilMs - time.nowMs);
+    time.nowMs = memory.sled(sled).silence!.untilMs;
+  }
+  expect(waits[0]).toBeLessThanOrEqual(2_000);
+  expect(waits[4]).toBeGreaterThan(waits[0]!);
+  expect(Math.max(...waits)).toBeLessThanOrEqual(120_000);
+  expect(waits.at(-1)).toBeGreaterThanOrEqual(60_000);
+  memory.sledAnswered(sled);
+  expect(memory.sled(sled).silence).toBeUndefined();
+  expect(memory.nextSledAttemptMs()).toBeUndefined();
+});
+
+test('M3: eight puts that one restart of a sled cuts off are one failure', () => {
+  const { memory, time } = memoryAt();
+  for (let n = 0; n < 8; n += 1) memory.transferFailed(sled, hashOf(n), unreachable());
+  expect(memory.sled(sled).silence).toMatchObject({ failures: 1, because: 'connection refused' });
+  expect(memory.sled(sled).silence!.untilMs - time.nowMs).toBeLessThanOrEqual(2_000);
+});
+
+test('M2, P6: a sled that answers everything but its puts is not sent them every round', () => {
+  const { memory, time, pair } = memoryAt();
+  const waits: number[] = [];
+  for (let n = 0; n < 6; n += 1) {
+    memory.transferFailed(sled, hash, stalled());
+    waits.push(pair()!.untilMs - time.nowMs);
+    time.nowMs = pair()!.untilMs;
+    memory.sledAnswered(sled);
+  }
+  expect(waits.at(-1)).toBeGreaterThan(10 * waits[0]!);
+  expect(pair()).toMatchObject({ failures: 6, because: 'took nothing for 30 s' });
+  memory.transferDone(sled, hash);
+  expect(pair()).toBeUndefined();
+});
+
+test('M4, B9: a re-copy that changed nothing waits for a back-off that grows; one in flight is not judged', () => {
+  const { memory, time, pair } = memoryAt();
+  memory.recopyAccepted(sled, hash);
+  memory.recopyAccepted(other, hash);
+  memory.recopiesEnded(sled, () => true);
+  expect(pair()).toBeUndefined();
+  memory.recopiesEnded(sled, () => false);
+  expect(pair()).toMatchObject({ failures: 1, because: expect.stringContaining('fewer datasets') });
+  memory.recopiesEnded(sled, () => false);
+  time.nowMs = pair()!.untilMs;
+  memory.recopiesEnded(sled, () => false);
+  expect(pair()?.failures, 'judged once').toBe(1);
+  memory.recopyAccepted(sled, hash);
+  memory.recopiesEnded(sled, () => false);
+  expect(pair()?.failures).toBe(2);
+  expect(memory.backoff().has(pairKey(other, hash))).toBe(false);
+  memory.recopyAccepted(sled, hash);
+  memory.transferDone(sled, hash);
+  memory.recopiesEnded(sled, () => false);
+  expect(pair(), 'it arrived').toBeUndefined();
+});
+
+test('S16, B14: a full sled is left alone for a minute, a busy one as long as it asks, none longer than five minutes', () => {
+  const { memory, time } = memoryAt();
+  memory.transferFailed(sled, hash, new DepotError('NO_SPACE', 'full'));
+  expect(memory.sled(sled).pause).toMatchObject({ untilMs: time.nowMs + 60_000, because: 'full' });
+  const busy = new DepotError('SLED_BUSY', 'busy', { detail: { retry_after_s: 86_400 } });
+  memory.transferFailed(other, hash, busy);
+  expect(memory.sled(other).pause!.untilMs).toBe(time.nowMs + 300_000);
+  memory.sledAnswered(sled);
+  expect(memory.sled(sled).pause, 'an answer is no room').toBeDefined();
+  time.nowMs += 60_000;
+  memory.sledAnswered(sled);
+  expect(memory.sled(sled).pause, 'a pause that is over is forgotten').toBeUndefined();
+});
+
+test('M5: what is in neither the fleet nor the wanted set any more is forgotten', () => {
+  const { memory } = memoryAt();
+  memory.transferFailed(sled, hash, new DepotError('IO', 'disk'));
+  memory.transferFailed(sled, hashOf(2), new DepotError('IO', 'disk'));
+  memory.transferFailed(other, hash, new DepotError('IO', 'disk'));
+  memory.sledFailed(other, unreachable());
+  memory.retain(new Set([sled]), new Map([[hash, 1]]));
+  expect([...memory.backoff().keys()]).toEqual([pairKey(sled, hash)]);
+  expect(memory.nextSledAttemptMs()).toBeUndefined();
+});

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { insertTrustRoot, uploadOf, version, wait } from '../datastore/conformance/records.fixture.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { createTestDatabase } from '../datastore/test-database.ts';
+import { repoPruner } from './repo-pruner.ts';
+
+const POLICY = { keepTargetReleases: 2, keepUploads: 2 };
+
+/** Runs the pruner once, over what `tamper` makes of the datastore between decision and pruning. */
+const prune = (datastore: Datastore, tamper: Partial<Datastore> = {}) =>
+  repoPruner({
+    datastore: { ...datastore, ...tamper },
+    policy: POLICY,
+    periodMs: 1000,
+    disable: false,
+  }).activate({
+    reason: 'timeout',
+    log: silentLogger,
+    signal: wait.signal,
+  });
+
+const present = async (datastore: Datastore) => {
+  const { items } = await datastore.repoList({ limit: 100, sortBy: 'version_ascending' }, wait);
+  return items.map(repo => repo.systemVersion);
+};
+
+test('S21: of four releases the oldest goes, one each time, and the target is kept however old it is', async () => {
+  await using database = await createTestDatabase();
+  const datastore = await database.openDatastore();
+  const root = await insertTrustRoot(datastore);
+  for (const n of [1, 2, 3, 4, 5]) await datastore.releaseInsert(uploadOf(root, `${n}.0.0`, [`a${n}`]), wait);
+  const target = await datastore.repoGetByVersion(version('1.0.0'), wait);
+  const { generation } = await datastore.targetReleaseGet(wait);
+  await datastore.targetReleaseSet({ repoId: target!.id, expectedGeneration: generation }, wait);
+
+  const first = await prune(datastore);
+  expect(first).toMatchObject({
+    changed: true,
+    summary: {
+      kept_as_recent_targets: [{ system_version: '1.0.0' }],
+      kept_as_recent_uploads: [{ system_version: '5.0.0' }, { system_version: '4.0.0' }],
+      pruned: { system_version: '2.0.0' },
+      eligible: [{ system_version: '3.0.0' }],
+    },
+  });
+  expect(await present(datastore)).toEqual(['1.0.0', '3.0.0', '4.0.0', '5.0.0']);
+  await prune(datastore);
+  expect(await prune(datastore)).toMatchObject({ changed: false, summary: { pruned: null, eligible: [] } });
+  expect(await present(datastore)).toEqual(['1.0.0', '4.0.0', '5.0.0']);
+});
+
+test('PN1, PN2: one that became the target or was uploaded again since the decision is not pruned, and that is said', async () => {
+  await using database = await createTestDatabase();
+  const datastore = await database.openDatastore();
+  const root = await insertTrustRoot(datastore);
+  for (const n of [1, 2, 3]) await datastore.releaseInsert(uploadOf(root, `${n}.0.0`, [`a${n}`]), wait);
+  const oldest = await datastore.repoGetByVersion(version('1.0.0'), wait);
+  const seen = await datastore.wantedSet(wait);
+
+  await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a1']), wait);
+  const again = await prune(datastore, { wantedSet: async () => seen });
+  expect(again.summary).toMatchObject({
+    pruned: null,
+    not_pruned_because: expect.stringContaining('uploaded again'),
+  });
+
+  const { generation } = await datastore.targetReleaseGet(wait);
+  await datastore.targetReleaseSet({ repoId: oldest!.id, expectedGeneration: generation }, wait);
+  // As if the decision had been made just before: the others look younger, and nothing was the target.
+  const current = await datastore.wantedSet(wait);
+  const releases = current.releases.map(release =>
+    release.repoId === oldest!.id ? release : { ...release, timeCreatedMs: Number.MAX_SAFE_INTEGER },
+  );
+  const target = await prune(datastore, {
+    wantedSet: async () => ({ ...current, releases }),
+    targetReleaseRecent: async () => [],
+  });
+  expect(target.summary).toMatchObject({
+    pruned: null,
+    not_pruned_because: expect.stringContaining('target release'),
+  });
+  expect(await present(datastore)).toEqual(['1.0.0', '2.0.0', '3.0.0']);
+});

@@ -1,0 +1,71 @@
+/**
+ * The pruner: lets go of old releases, one each time, and explains every decision (S21).
+ *
+ *     present releases, recent targets ─▶ decideRetention() ─▶ prune one ─▶ replication
+ *
+ * PN1. The target release is never pruned: the transaction looks again.
+ * PN2. A release that was uploaded again since the decision is not pruned: somebody wants it.
+ */
+import { decideRetention, type RetainedRelease, type RetentionPolicy } from '../../core/retention.ts';
+import { errorCodeOf, messageChain } from '../../lib/errors.ts';
+import type { BackgroundTask } from '../background/task.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+
+export const PRUNER_TASK = 'tuf_repo_pruner';
+
+export const repoPruner = (deps: {
+  readonly datastore: Pick<Datastore, 'wantedSet' | 'targetReleaseRecent' | 'repoPrune'>;
+  readonly policy: RetentionPolicy;
+  readonly periodMs: number;
+  readonly disable: boolean;
+}): BackgroundTask => ({
+  name: PRUNER_TASK,
+  description: 'let go of the releases that retention does not keep',
+  periodMs: deps.periodMs,
+  disable: deps.disable,
+  async activate({ log, signal }) {
+    const { datastore, policy } = deps;
+    const targets = await datastore.targetReleaseRecent(policy.keepTargetReleases, { signal });
+    const { releases } = await datastore.wantedSet({ signal });
+    const recent = targets.flatMap(target => target.repo?.id ?? []);
+    const decision = decideRetention(releases, recent, policy);
+    const outcome = await prune(datastore, decision.prune, signal);
+    if (decision.prune !== undefined) {
+      log.info({ ...nameOf(decision.prune), outcome: outcome ?? 'pruned' }, 'release chosen by retention');
+    }
+    return {
+      summary: {
+        keep_target_releases: policy.keepTargetReleases,
+        keep_uploads: policy.keepUploads,
+        kept_as_recent_targets: decision.keptAsTargets.map(nameOf),
+        kept_as_recent_uploads: decision.keptAsUploads.map(nameOf),
+        pruned: decision.prune !== undefined && outcome === undefined ? nameOf(decision.prune) : null,
+        not_pruned_because: outcome ?? null,
+        eligible: decision.eligible.map(nameOf),
+      },
+      changed: decision.prune !== undefined && outcome === undefined,
+    };
+  },
+});
+
+/** Why it was not pruned after all; undefined when it was, or when there was nothing to prune. */
+const prune = async (
+  datastore: Pick<Datastore, 'repoPrune'>,
+  release: RetainedRelease | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> => {
+  if (release === undefined) return undefined;
+  try {
+    await datastore.repoPrune(release.systemVersion, { signal, uploadedAtMs: release.timeCreatedMs });
+    return undefined;
+  } catch (error) {
+    const code = errorCodeOf(error);
+    if (code !== 'RELEASE_IN_USE' && code !== 'NOT_FOUND') throw error;
+    return messageChain(error);
+  }
+};
+
+const nameOf = (release: RetainedRelease) => ({
+  system_version: release.systemVersion,
+  repo_id: release.repoId,
+});

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import type { SledId } from '../../core/ids.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { SledRecord } from '../datastore/datastore.ts';
+import { fakeConnection, fakeSled, unreachable } from '../fleet-client/fleet.fixture.ts';
+import { createSledLiveness } from './sled-liveness.ts';
+
+const watching = () => {
+  const sleds = [fakeSled(1), fakeSled(2)];
+  const fleet = {
+    inService: sleds,
+    returned: [] as SledId[],
+  };
+  const liveness = createSledLiveness({
+    datastore: {
+      sledList: async ({ policy }) => {
+        expect(policy, 'S23: expunged sleds are not asked').toBe('in_service');
+        return {
+          items: fleet.inService.map(({ target }) => ({
+            id: target.id,
+            info: { sa_address: '127.0.0.1:1', repo_depot_port: 1, baseboard: { serial: target.serial } },
+          })) as unknown as SledRecord[],
+        };
+      },
+    },
+    connection: fakeConnection(sleds),
+    clock: systemClock,
+    onReturn: id => fleet.returned.push(id),
+  });
+  const look = () =>
+    liveness.task.activate({ reason: 'timeout', log: silentLogger, signal: new AbortController().signal });
+  return { sleds, fleet, liveness, look };
+};
+
+test('S23, B16: a sled that comes back is told to replication, which is activated by it; falling silent changes nothing', async () => {
+  const { sleds, fleet, liveness, look } = watching();
+  expect(await look()).toMatchObject({ summary: { alive: 2, silent: [] }, changed: false });
+  const [first] = sleds;
+  first!.fault.putConfig = unreachable;
+  expect(await look()).toMatchObject({ summary: { alive: 1, silent: [first!.target.id] }, changed: false });
+  expect(liveness.of(first!.target.id)).toMatchObject({ alive: false });
+  first!.fault = {};
+  expect(await look()).toMatchObject({ summary: { alive: 2 }, changed: true });
+  expect(fleet.returned).toEqual([first!.target.id]);
+  expect(await look(), 'once').toMatchObject({ changed: false });
+});
+
+test('L2: an error is an answer, a broken wait is none', async () => {
+  const { sleds, look } = watching();
+  const fail = (code: 'IO' | 'PEER_STALLED') => async () => {
+    throw new DepotError(code, 'as told');
+  };
+  for (const sled of sleds) sled.config = { generation: 1 as never, artifacts: new Map() };
+  sleds[0]!.fault.list = fail('IO');
+  sleds[1]!.fault.list = fail('PEER_STALLED');
+  expect((await look()).summary).toEqual({ alive: 1, silent: [sleds[1]!.target.id] });
+});
+
+test('a sled that left the fleet is forgotten, and is no return when it comes back later', async () => {
+  const { sleds, fleet, liveness, look } = watching();
+  sleds[0]!.fault.putConfig = unreachable;
+  await look();
+  fleet.inService = sleds.slice(1);
+  await look();
+  expect(liveness.of(sleds[0]!.target.id)).toBeUndefined();
+  fleet.inService = sleds;
+  sleds[0]!.fault = {};
+  expect(await look()).toMatchObject({ changed: false });
+});

@@ -1,0 +1,93 @@
+/** The store is killed, or loses its power, before every single disk operation of a short life. */
+import { basename } from 'node:path';
+import { expect, test } from 'vitest';
+import { asGeneration, isArtifactHash } from '../../core/ids.ts';
+import type { ArtifactStore } from './store.ts';
+import { bytesOf, hashOf, offer, put, reconcile, type TestArtifact, testArtifact } from './test-artifact.ts';
+import { createMachine, type Machine } from './test-memory-store.ts';
+
+const [a, b, c] = [testArtifact(1), testArtifact(2), testArtifact(3)];
+
+type Acknowledged = { generation: number; puts: TestArtifact[] };
+
+/** Everything that writes: a first start, configs, puts, a deletion, a second start. */
+const live = async (start: () => Promise<ArtifactStore>, acknowledged: Acknowledged): Promise<void> => {
+  let store = await start();
+  await store.acceptFloor(asGeneration(1));
+  await offer(store, 1, [a, b]);
+  acknowledged.generation = 1;
+  await put(store, a);
+  acknowledged.puts.push(a);
+  await put(store, b);
+  await offer(store, 2, [a, c]);
+  acknowledged.generation = 2;
+  await reconcile(store);
+  await put(store, c);
+  acknowledged.puts.push(c);
+  await store[Symbol.asyncDispose]();
+  store = await start();
+  await put(store, a); // a good copy is replaced by another one
+  await store[Symbol.asyncDispose]();
+};
+
+/** Runs the life and ends it before operation `at`. Returns what was acknowledged, and whether it got so far. */
+const liveUntil = async (machine: Machine, at: number, end: () => void) => {
+  const acknowledged: Acknowledged = { generation: 0, puts: [] };
+  let operations = 0;
+  const before = () => {
+    if (operations === at) end();
+    operations += 1;
+  };
+  // With the process dead all of its operations fail, so the life ends by itself.
+  await live(() => machine.start({ before }), acknowledged).catch(() => undefined);
+  machine.kill();
+  return { acknowledged, ended: operations > at };
+};
+
+const check = async (machine: Machine, { generation, puts }: Acknowledged): Promise<void> => {
+  const store = await machine.start();
+  for (const [path, bytes] of machine.memory.files()) {
+    const name = basename(path);
+    if (isArtifactHash(name)) expect(hashOf(bytes), `${path} is whole`).toBe(name);
+    expect(name.startsWith('.tmp-'), `${path} is a leftover`).toBe(false);
+  }
+  if (store.state().kind === 'ready') expect(store.config()!.generation).toBeGreaterThanOrEqual(generation);
+  else expect(generation, 'once a config was acknowledged, a start with all disks is ready').toBe(0);
+  for (const artifact of puts) {
+    expect(await bytesOf(await store.open(artifact.sha256))).toEqual(artifact.bytes);
+    expect((await store.list()).artifacts.get(artifact.sha256)).toBe(2);
+  }
+  await store[Symbol.asyncDispose]();
+};
+
+const forEveryPoint = async (end: (machine: Machine, at: number) => void): Promise<number> => {
+  for (let at = 0; ; at += 1) {
+    const machine = createMachine();
+    const { acknowledged, ended } = await liveUntil(machine, at, () => end(machine, at));
+    if (!ended) return at;
+    await check(machine, acknowledged);
+  }
+};
+
+test('G4: killed before any operation, the store has what it acknowledged, and only whole files', async () => {
+  expect(await forEveryPoint(machine => machine.kill())).toBeGreaterThan(100);
+});
+
+test.each([1, 2, 3, 4, 5, 6])(
+  'G4: with the power cut before any operation, what was acknowledged is durable, and only whole files have names (%i)',
+  async seed => {
+    expect(await forEveryPoint((machine, at) => machine.powerCut(seed * 10_000 + at))).toBeGreaterThan(100);
+  },
+);
+
+test('G4: a kill, a restart and then a power cut lose nothing that the restarted store lists', async () => {
+  for (let at = 0; ; at += 1) {
+    const machine = createMachine();
+    const { ended } = await liveUntil(machine, at, () => machine.kill());
+    if (!ended) break;
+    const listed = [...(await (await machine.start()).list()).artifacts.keys()];
+    machine.powerCut(at);
+    const { artifacts } = await (await machine.start()).list();
+    for (const sha256 of listed) expect(artifacts.get(sha256), `${sha256} at ${at}`).toBeGreaterThan(0);
+  }
+});

@@ -1,0 +1,225 @@
+/** ST5: disks that are full, read-only or failing, one of them at a time and all together. */
+import { expect, test } from 'vitest';
+import { asGeneration } from '../../core/ids.ts';
+import { seededRng } from '../../core/rng.ts';
+import { realDisk } from './disk.ts';
+import type { ArtifactStore } from './store.ts';
+import { bytesOf, copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
+import { interposed, type Operation, systemError } from './test-disk.ts';
+import { createTestStore, type TestStore, type TestStoreOptions } from './test-store.ts';
+
+const [a, b] = [testArtifact(1, 200_000), testArtifact(2, 50_000)];
+const GENERATION_1 = asGeneration(1);
+
+type Fault = (operation: Operation) => string | undefined;
+
+/** A store over real directories whose disk fails as told. */
+const faultyStore = async (
+  options: TestStoreOptions = {},
+): Promise<TestStore & { fail: (fault: Fault) => void }> => {
+  let fault: Fault = () => undefined;
+  const disk = interposed(realDisk, operation => {
+    const code = fault(operation);
+    if (code !== undefined) throw systemError(code);
+  });
+  const sled = await createTestStore({ ...options, dependencies: { disk } });
+  await offer(sled.store(), 1, [a, b]);
+  return Object.assign(sled, {
+    fail: (next: Fault) => {
+      fault = next;
+    },
+  });
+};
+
+const states = async (store: ArtifactStore) => (await store.list()).datasetHealth.map(({ state }) => state);
+
+const WRITING: readonly string[] = [
+  'createFile',
+  'write',
+  'sync',
+  'rename',
+  'unlink',
+  'syncDirectory',
+  'makeDirectory',
+];
+
+test('S16: a disk that fills up in the middle of a write is dropped from it, and nothing else', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  const [full] = sled.directories;
+  await using writer = await store.beginWrite(a.sha256, GENERATION_1);
+  await writer.write(a.bytes.subarray(0, 1000));
+  sled.fail(({ name, path }) => (name === 'write' && path.startsWith(full!) ? 'ENOSPC' : undefined));
+  await writer.write(a.bytes.subarray(1000));
+  expect(await writer.commit()).toEqual({ datasets: 2, successful_writes: 1 });
+  sled.fail(() => undefined);
+  expect(await states(store), 'being full once is no fault of the disk').toEqual(['ok', 'ok']);
+  expect(await copies(store, a)).toBe(1);
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
+});
+
+test('S16: with every disk full the write is refused with NO_SPACE, and leaves nothing', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  await using writer = await store.beginWrite(a.sha256, GENERATION_1);
+  sled.fail(({ name }) => (name === 'write' ? 'ENOSPC' : undefined));
+  await expect(writer.write(a.bytes)).rejects.toMatchObject({ code: 'NO_SPACE', status: 507 });
+  await expect(writer.commit()).rejects.toMatchObject({ code: 'NO_SPACE' });
+  sled.fail(() => undefined);
+  expect((await store.list()).artifacts.size).toBe(0);
+  expect(await put(store, a)).toMatchObject({ successful_writes: 2 });
+});
+
+test('a dataset that fails in the middle of a write is not listed until it was looked at again', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  await put(store, b);
+  const [bad] = sled.directories;
+  sled.fail(({ name, path }) => (name === 'sync' && path.startsWith(bad!) ? 'EIO' : undefined));
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await states(store)).toEqual(['failed', 'ok']);
+  expect((await store.list()).artifacts).toEqual(
+    new Map([
+      [a.sha256, 1],
+      [b.sha256, 1],
+    ]),
+  );
+  expect(await bytesOf(await store.open(b.sha256))).toEqual(b.bytes);
+  sled.fail(() => undefined);
+  await reconcile(store);
+  expect(await states(store)).toEqual(['ok', 'ok']);
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
+});
+
+test('G4: a copy whose directory could not be synced does not count', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  const [bad] = sled.directories;
+  sled.fail(({ name, path }) => (name === 'syncDirectory' && path.startsWith(bad!) ? 'EIO' : undefined));
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await copies(store, a)).toBe(1);
+});
+
+test('a write that began before its dataset failed and came back does not end on it', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  const [bad] = sled.directories;
+  await using writer = await store.beginWrite(a.sha256, GENERATION_1);
+  await writer.write(a.bytes);
+  sled.fail(({ name, path }) => (name === 'readDirectory' && path.startsWith(bad!) ? 'EIO' : undefined));
+  await store.list();
+  sled.fail(() => undefined);
+  await reconcile(store);
+  expect(await writer.commit()).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await states(store)).toEqual(['ok', 'ok']);
+});
+
+test('a read-only dataset serves what it has, and writes and deletions go to the other one', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  await put(store, b);
+  const [readOnly] = sled.directories;
+  sled.fail(({ name, path }) => (WRITING.includes(name) && path.startsWith(readOnly!) ? 'EROFS' : undefined));
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 1, successful_writes: 1 });
+  const listing = await store.list();
+  expect(listing.datasets).toBe(1);
+  expect(listing.datasetHealth[0]).toMatchObject({ state: 'read_only' });
+  expect(listing.artifacts.get(b.sha256)).toBe(2);
+  expect(await offer(store, 2, [a])).toBe('adopted');
+  await reconcile(store);
+  expect((await store.list()).artifacts).toEqual(new Map([[a.sha256, 1]]));
+  sled.fail(() => undefined);
+  await reconcile(store);
+  expect(await states(store)).toEqual(['ok', 'ok']);
+  expect((await store.list()).deletionsTotal, 'one on each dataset, when it could be').toBe(2);
+});
+
+test('a store can start on a read-only dataset, whose lock nobody can take', async () => {
+  await using sled = await faultyStore();
+  await put(sled.store(), a);
+  const [readOnly] = sled.directories;
+  const disk = interposed(realDisk, ({ name, path }) => {
+    if (WRITING.includes(name) && path.startsWith(readOnly!)) throw systemError('EROFS');
+  });
+  const lockDirectory = async (path: string) => {
+    if (path === readOnly) throw systemError('EROFS');
+    return { [Symbol.asyncDispose]: async () => undefined };
+  };
+  const store = await sled.reopen({ disk, lockDirectory });
+  expect(store.state()).toEqual({ kind: 'ready' });
+  expect(await states(store)).toEqual(['read_only', 'ok']);
+  expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
+  expect(await put(store, b)).toEqual({ datasets: 1, successful_writes: 1 });
+});
+
+test('with no usable dataset a write is refused as such', async () => {
+  await using sled = await faultyStore();
+  sled.fail(({ name }) => (name === 'createFile' ? 'EIO' : undefined));
+  await expect(put(sled.store(), a)).rejects.toMatchObject({ code: 'NO_USABLE_DATASET', status: 503 });
+  await expect(put(sled.store(), a)).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+});
+
+test('S16: the quota counts what is stored, what is in flight and what is quarantined', async () => {
+  await using sled = await faultyStore({ settings: { quotaBytes: 260_000 } });
+  const store = sled.store();
+  await using writer = await store.beginWrite(a.sha256, GENERATION_1);
+  await using other = await store.beginWrite(b.sha256, GENERATION_1);
+  await expect(store.beginWrite(b.sha256, GENERATION_1)).rejects.toMatchObject({
+    code: 'NO_SPACE',
+    message: expect.stringContaining('10000 of its quota of 260000 are left'),
+  });
+  await other.abort();
+  await writer.write(a.bytes);
+  await writer.commit();
+  expect(await put(store, b)).toMatchObject({ successful_writes: 2 });
+  await expect(put(store, b)).rejects.toMatchObject({ code: 'NO_SPACE' });
+  const [{ id } = { id: undefined }] = (await store.list()).datasetHealth;
+  await store.quarantine(b.sha256, id!, 'test');
+  expect((await store.list()).datasetHealth.map(({ usedBytes }) => usedBytes)).toEqual([250_000, 250_000]);
+});
+
+test('S16: one full dataset does not refuse for all, and does not count as one that could take more', async () => {
+  const disk = { ...realDisk, freeBytes: async (path: string) => (path.endsWith('m2-0') ? 0 : 2 ** 40) };
+  await using sled = await createTestStore({ dependencies: { disk } });
+  const store = sled.store();
+  await offer(store, 1, [a]);
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  const listing = await store.list();
+  expect(listing.datasets).toBe(1);
+  expect(listing.datasetHealth[0]).toMatchObject({ state: 'full', freeBytes: 0 });
+});
+
+test('S16: space stays free on the file system, also under writes of unknown length', async () => {
+  let freeBytes = 1_000_000;
+  const disk = { ...realDisk, freeBytes: async () => freeBytes };
+  await using sled = await createTestStore({ dependencies: { disk }, settings: { minFreeBytes: 900_000 } });
+  const store = sled.store();
+  const artifacts = new Map([[a.sha256, undefined]]);
+  await store.offerConfig({ generation: GENERATION_1, artifacts }, { signal: new AbortController().signal });
+  await using writer = await store.beginWrite(a.sha256, GENERATION_1);
+  await expect(writer.write(a.bytes)).rejects.toMatchObject({ code: 'NO_SPACE' });
+  await writer.abort();
+  freeBytes = 2 ** 40;
+  expect(await put(store, a), 'nothing stays reserved').toMatchObject({ successful_writes: 2 });
+});
+
+test('ST1, ST2: whatever fails at random, a name means the right bytes, and success means at least one copy', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  for (let seed = 0; seed < 60; seed += 1) {
+    const rng = seededRng(seed);
+    const [target] = sled.directories;
+    sled.fail(({ name, path }) =>
+      path.startsWith(target!) && WRITING.includes(name) && rng.below(6) === 0
+        ? ['ENOSPC', 'EIO', 'EROFS'][rng.below(3)]
+        : undefined,
+    );
+    const outcome = await put(store, a);
+    expect(outcome.successful_writes, `seed ${seed}`).toBeGreaterThan(0);
+    expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
+    sled.fail(() => undefined);
+    await reconcile(store);
+    expect(await states(store)).toEqual(['ok', 'ok']);
+  }
+});

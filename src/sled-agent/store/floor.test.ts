@@ -1,0 +1,306 @@
+/** Which ledger a sled may trust: datasets that are gone, new, swapped, torn or behind. */
+import { expect, test } from 'vitest';
+import { asGeneration } from '../../core/ids.ts';
+import type { ArtifactStore } from './store.ts';
+import { copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
+import { systemError } from './test-disk.ts';
+import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
+
+const [a, b] = [testArtifact(1), testArtifact(2)];
+const [M0, M1] = DIRECTORIES;
+
+const settled = async (machine: Machine): Promise<ArtifactStore> => {
+  const store = await machine.start();
+  await store.acceptFloor(asGeneration(1));
+  await offer(store, 5, [a]);
+  await put(store, a);
+  return store;
+};
+
+const restart = async (
+  machine: Machine,
+  store: ArtifactStore,
+  absent: readonly string[] = [],
+): Promise<ArtifactStore> => {
+  await store[Symbol.asyncDispose]();
+  return machine.start({ absent });
+};
+
+const wipe = async (machine: Machine, directory: string): Promise<void> => {
+  for (const path of machine.memory.files().keys()) {
+    if (path.startsWith(directory)) await machine.memory.disk.unlink(path);
+  }
+};
+
+const overwrite = async (machine: Machine, path: string, text: string): Promise<void> => {
+  await machine.memory.disk.unlink(path).catch(() => undefined);
+  const file = await machine.memory.disk.createFile(path);
+  await file.write(new TextEncoder().encode(text), 0);
+  await file.sync();
+};
+
+const expectWaiting = async (store: ArtifactStore): Promise<void> => {
+  expect(store.state().kind).toBe('awaiting_floor');
+  await expect(offer(store, 9, [a])).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
+  await expect(store.beginWrite(a.sha256, asGeneration(5))).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
+};
+
+test('P5: a new sled takes nothing before a floor, and nothing below it after', async () => {
+  const store = await createMachine().start();
+  expect(store.config()).toBeUndefined();
+  await expectWaiting(store);
+  await store.acceptFloor(asGeneration(4));
+  expect(store.state()).toMatchObject({ kind: 'awaiting_config', floor: 4 });
+  await expect(store.beginWrite(a.sha256, asGeneration(4))).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
+  await expect(offer(store, 3, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  expect(await offer(store, 4, [a])).toBe('adopted');
+  expect(store.state()).toEqual({ kind: 'ready' });
+});
+
+test('P5: a sled with all its datasets needs no floor after a restart, and stays the same incarnation', async () => {
+  const machine = createMachine();
+  const before = await settled(machine);
+  const after = await restart(machine, before);
+  expect(after.state()).toEqual({ kind: 'ready' });
+  expect(after.incarnationId()).toBe(before.incarnationId());
+  expect(after.config()).toEqual(before.config());
+});
+
+test('P5: the incarnation of a sled that never got a config outlives a restart', async () => {
+  const machine = createMachine();
+  const before = await machine.start();
+  const after = await restart(machine, before);
+  expect(after.incarnationId()).toBe(before.incarnationId());
+  expect(after.state().kind).toBe('awaiting_floor');
+});
+
+test('P5: a sled with a dataset missing deletes nothing and takes nothing until a floor, then only at or above it', async () => {
+  const machine = createMachine();
+  const store = await restart(machine, await settled(machine), [M1]);
+  await expectWaiting(store);
+  await overwrite(machine, `${M0}/${b.sha256}`, 'an artifact that this ledger does not know');
+  expect(await reconcile(store)).toBe(0);
+  await store.acceptFloor(asGeneration(7));
+  expect(await reconcile(store), 'the config is below the floor: it may not say what to delete').toBe(0);
+  await expect(offer(store, 6, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  await expect(offer(store, 5, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  expect(await offer(store, 7, [a])).toBe('adopted');
+  await reconcile(store);
+  expect((await store.list()).deletions).toMatchObject([{ sha256: b.sha256, generation: 7 }]);
+});
+
+test('P5: a configured dataset that cannot be read may hold a newer ledger, whether or not one names it', async () => {
+  const machine = createMachine();
+  let store = await machine.start({ absent: [M1] });
+  await store.acceptFloor(asGeneration(1));
+  await offer(store, 5, [a]);
+  store = await restart(machine, store, [M1]);
+  await expectWaiting(store);
+});
+
+test('P5: a dataset that a ledger names may hold a newer one, whether or not it is configured', async () => {
+  const machine = createMachine();
+  await (await settled(machine))[Symbol.asyncDispose]();
+  await expectWaiting(await machine.start({ configured: [M0] }));
+});
+
+test('P5: a new dataset beside a ledger may stand for a lost one, also after a restart without an answer', async () => {
+  const machine = createMachine();
+  let store = await machine.start({ configured: [M0] });
+  await store.acceptFloor(asGeneration(1));
+  await offer(store, 5, [a]);
+  store = await restart(machine, store);
+  await expectWaiting(store);
+  store = await restart(machine, store);
+  await expectWaiting(store);
+  await store.acceptFloor(asGeneration(5));
+  store = await restart(machine, store);
+  expect(store.state()).toEqual({ kind: 'ready' });
+});
+
+test('P5: a floor at or below the ledger ends the wait at once, and the next start needs none', async () => {
+  const machine = createMachine();
+  let store = await settled(machine);
+  await store[Symbol.asyncDispose]();
+  await wipe(machine, M1); // the disk was replaced
+  store = await machine.start();
+  await expectWaiting(store);
+  await store.acceptFloor(asGeneration(5));
+  expect(store.state()).toEqual({ kind: 'ready' });
+  store = await restart(machine, store);
+  expect(store.state()).toEqual({ kind: 'ready' });
+  expect(await copies(store, a)).toBe(1);
+});
+
+test('P5: a floor that was accepted before a crash is asked for again after it', async () => {
+  const machine = createMachine();
+  let store = await restart(machine, await settled(machine), [M1]);
+  await store.acceptFloor(asGeneration(7));
+  store = await restart(machine, store, [M1]);
+  await expectWaiting(store);
+});
+
+test('P5: the highest of several floors counts, and one that is not awaited changes nothing', async () => {
+  const machine = createMachine();
+  const store = await machine.start();
+  await store.acceptFloor(asGeneration(8));
+  await store.acceptFloor(asGeneration(3));
+  await expect(offer(store, 7, [])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  await offer(store, 8, []);
+  await store.acceptFloor(asGeneration(20));
+  expect(store.state()).toEqual({ kind: 'ready' });
+  expect(await offer(store, 9, [])).toBe('adopted');
+});
+
+test('P5: wiped of all datasets, the sled is a new incarnation', async () => {
+  const machine = createMachine();
+  const before = await settled(machine);
+  await before[Symbol.asyncDispose]();
+  for (const directory of DIRECTORIES) await wipe(machine, directory);
+  const after = await machine.start();
+  expect(after.incarnationId()).not.toBe(before.incarnationId());
+  await expectWaiting(after);
+});
+
+test('G6: the generation does not fall when the dataset with the newer ledger goes and the stale one returns', async () => {
+  const machine = createMachine();
+  let store = await restart(machine, await settled(machine), [M1]);
+  await store.acceptFloor(asGeneration(5));
+  await offer(store, 6, [a, b]); // M1 still says 5
+  await put(store, b);
+  store = await restart(machine, store, [M0]);
+  await expectWaiting(store);
+  store = await restart(machine, store);
+  expect(store.state()).toEqual({ kind: 'ready' });
+  expect(store.config()!.generation).toBe(6);
+  await reconcile(store);
+  expect(await copies(store, b), 'the stale ledger of M1 was not asked').toBe(1);
+  store = await restart(machine, store);
+  expect(store.config()!.generation).toBe(6);
+});
+
+test('P5: a dataset that returns to a running store has its ledger merged before its files are touched', async () => {
+  const machine = createMachine();
+  let store = await settled(machine);
+  await store[Symbol.asyncDispose]();
+  let absent: readonly string[] = [M1];
+  const before = ({ path }: { path: string }) => {
+    if (absent.some(directory => path.startsWith(directory))) throw systemError('ENOENT');
+  };
+  store = await machine.start({ before });
+  await store.acceptFloor(asGeneration(5));
+  await offer(store, 6, [b]);
+  expect((await store.list()).datasets).toBe(1);
+  absent = [];
+  expect(await reconcile(store), 'the copy on the dataset that returned').toBe(1);
+  expect((await store.list()).datasets).toBe(2);
+  store = await restart(machine, store, []);
+  expect(store.state()).toEqual({ kind: 'ready' });
+  expect(store.config()!.generation).toBe(6);
+});
+
+test('P5: a missing dataset that returns while a floor is awaited ends the wait', async () => {
+  const machine = createMachine();
+  const old = await settled(machine);
+  await old[Symbol.asyncDispose]();
+  let absent: readonly string[] = [M0];
+  const before = ({ path }: { path: string }) => {
+    if (absent.some(directory => path.startsWith(directory))) throw systemError('ENOENT');
+  };
+  const store = await machine.start({ before });
+  await expectWaiting(store);
+  absent = [];
+  await reconcile(store);
+  expect(store.state()).toEqual({ kind: 'ready' });
+});
+
+test('P5: a directory that is empty where a dataset was is a disk that is gone, not a new dataset', async () => {
+  const machine = createMachine();
+  const store = await settled(machine);
+  await wipe(machine, M1);
+  await reconcile(store); // finds it empty
+  await reconcile(store); // and does not make a dataset of it
+  expect((await store.list()).datasetHealth[1]).toMatchObject({ state: 'missing' });
+  expect([...machine.memory.files().keys()].filter(path => path.startsWith(M1))).toEqual([]);
+});
+
+test.each([
+  ['cut short', (text: string) => text.slice(0, text.length / 2)],
+  ['empty', () => ''],
+  ['changed', (text: string) => text.replace('"generation":5', '"generation":4')],
+])(
+  'B15: a ledger that is %s on one dataset is reported, set aside and written again from the other',
+  async (_, tear) => {
+    const machine = createMachine();
+    let store = await settled(machine);
+    const whole = new TextDecoder().decode(machine.memory.files().get(`${M0}/artifact-config.json`));
+    await store[Symbol.asyncDispose]();
+    await overwrite(machine, `${M0}/artifact-config.json`, tear(whole));
+    store = await machine.start();
+    expect(store.state()).toEqual({ kind: 'ready' });
+    expect(store.config()!.generation).toBe(5);
+    const files = machine.memory.files();
+    expect(new TextDecoder().decode(files.get(`${M0}/artifact-config.json`))).toBe(whole);
+    expect([...files.keys()].some(path => path.startsWith(`${M0}/quarantine/artifact-config.json~`))).toBe(
+      true,
+    );
+  },
+);
+
+test('B15: with every ledger damaged the sled does not take it for "no config": it waits, and deletes nothing', async () => {
+  const machine = createMachine();
+  const before = await settled(machine);
+  await before[Symbol.asyncDispose]();
+  for (const directory of DIRECTORIES) await overwrite(machine, `${directory}/artifact-config.json`, '{');
+  const store = await machine.start();
+  expect(store.incarnationId()).not.toBe(before.incarnationId());
+  await expectWaiting(store);
+  expect(await reconcile(store)).toBe(0);
+  await store.acceptFloor(asGeneration(5));
+  await offer(store, 5, [a]);
+  expect(await copies(store, a)).toBe(2);
+});
+
+test('a ledger of a later format stops the start, and is left as it is', async () => {
+  const machine = createMachine();
+  const store = await settled(machine);
+  await store[Symbol.asyncDispose]();
+  const later = JSON.stringify({ version: 2, checksum: '', body: {} });
+  await overwrite(machine, `${M0}/artifact-config.json`, later);
+  await expect(machine.start()).rejects.toMatchObject({ code: 'DATASET_VERSION' });
+  expect(new TextDecoder().decode(machine.memory.files().get(`${M0}/artifact-config.json`))).toBe(later);
+});
+
+test('S8: a lower generation is refused, an equal one must be equal in content, and sizes are outside of that', async () => {
+  const machine = createMachine();
+  const store = await settled(machine);
+  await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  await expect(offer(store, 5, [b])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  expect(await offer(store, 5, [a])).toBe('same');
+  const bare = { generation: asGeneration(6), artifacts: new Map([[a.sha256, undefined]]) };
+  const { signal } = new AbortController();
+  expect(await store.offerConfig(bare, { signal })).toBe('adopted');
+  expect(await offer(store, 6, [a])).toBe('same');
+  expect(store.config()!.artifacts.get(a.sha256), 'a length that was learnt later').toBe(a.bytes.length);
+});
+
+test('ST5: a config is adopted while one dataset takes no ledger, and refused when none does', async () => {
+  const machine = createMachine();
+  let broken: readonly string[] = [];
+  const store = await machine.start({
+    before({ name, path }) {
+      if (name === 'rename' && broken.some(directory => path.startsWith(directory))) throw systemError('EIO');
+    },
+  });
+  await store.acceptFloor(asGeneration(1));
+  broken = [M0];
+  expect(await offer(store, 1, [a])).toBe('adopted');
+  expect((await store.list()).datasetHealth.map(({ state }) => state)).toEqual(['failed', 'ok']);
+  broken = [M0, M1];
+  await expect(offer(store, 2, [a])).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  expect(store.config()!.generation).toBe(1);
+  broken = [];
+  await reconcile(store);
+  expect(await offer(store, 2, [a])).toBe('adopted');
+  expect((await store.list()).datasets).toBe(2);
+});

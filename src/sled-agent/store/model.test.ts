@@ -1,0 +1,143 @@
+/** Random lives of a sled, with kills, power cuts and absent disks, against a model of what it promised. */
+import { basename } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { asGeneration, isArtifactHash } from '../../core/ids.ts';
+import type { ArtifactStore } from './store.ts';
+import { hashOf, offer, put, reconcile, type TestArtifact, testArtifact } from './test-artifact.ts';
+import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
+
+const ARTIFACTS = [1, 2, 3, 4].map(seed => testArtifact(seed, 400));
+
+type Step =
+  | { readonly kind: 'config'; readonly wanted: readonly number[] }
+  | { readonly kind: 'put'; readonly artifact: number }
+  | { readonly kind: 'reconcile' }
+  | {
+      readonly kind: 'restart';
+      readonly how: 'close' | 'kill' | 'power cut';
+      readonly absent: number | undefined;
+    };
+
+/** `interruptedAfter`: the process dies so many disk operations into the step. */
+type Life = readonly { readonly step: Step; readonly interruptedAfter: number | undefined }[];
+
+const arbStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('config'), wanted: fc.subarray([0, 1, 2, 3]) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('put'), artifact: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reconcile') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('restart'),
+      how: fc.constantFrom('close', 'kill', 'power cut'),
+      absent: fc.option(fc.nat(1), { nil: undefined, freq: 2 }),
+    }),
+  },
+);
+
+const arbLife: fc.Arbitrary<Life> = fc.array(
+  fc.record({ step: arbStep, interruptedAfter: fc.option(fc.nat(40), { nil: undefined, freq: 4 }) }),
+  { minLength: 3, maxLength: 25 },
+);
+
+/** What a Nexus knows: the database's generation, and what the sled acknowledged. */
+const createModel = () => ({
+  generation: 1,
+  acknowledgedGeneration: 0,
+  wanted: new Set<TestArtifact>(),
+  /** Acknowledged, and wanted by every config since. */
+  stored: new Set<TestArtifact>(),
+});
+type Model = ReturnType<typeof createModel>;
+
+const runLife = async (life: Life, seed: number): Promise<void> => {
+  const machine = createMachine();
+  const model = createModel();
+  let left = Number.POSITIVE_INFINITY;
+  const before = () => {
+    if (left === 0) machine.kill();
+    left -= 1;
+  };
+  let store = await machine.start({ before });
+  for (const [index, { step, interruptedAfter }] of life.entries()) {
+    left = interruptedAfter ?? Number.POSITIVE_INFINITY;
+    if (step.kind === 'restart') {
+      left = Number.POSITIVE_INFINITY;
+      if (step.how === 'close') await store[Symbol.asyncDispose]();
+      if (step.how === 'power cut') machine.powerCut(seed + index);
+      const absent = step.absent === undefined ? [] : [DIRECTORIES[step.absent]!];
+      store = await machine.start({ before, absent });
+    } else {
+      await takeStep(store, model, step).catch(() => undefined);
+      if (left < 0) store = await machine.start({ before });
+    }
+    left = Number.POSITIVE_INFINITY;
+    checkNames(machine);
+    checkGeneration(store, model);
+  }
+  await checkPromises(await machine.start(), model);
+};
+
+const takeStep = async (store: ArtifactStore, model: Model, step: Step): Promise<void> => {
+  await store.acceptFloor(asGeneration(model.generation));
+  switch (step.kind) {
+    case 'config':
+      model.generation += 1;
+      model.wanted = new Set(step.wanted.map(index => ARTIFACTS[index]!));
+      for (const artifact of model.stored) if (!model.wanted.has(artifact)) model.stored.delete(artifact);
+      await offer(store, model.generation, [...model.wanted]);
+      model.acknowledgedGeneration = model.generation;
+      return;
+    case 'put': {
+      const artifact = ARTIFACTS[step.artifact]!;
+      await put(store, artifact, model.generation);
+      model.stored.add(artifact);
+      return;
+    }
+    case 'reconcile':
+      await reconcile(store);
+      return;
+    case 'restart':
+      return;
+    default:
+      step satisfies never;
+  }
+};
+
+/** Whatever is absent: a store that trusts its ledger is not behind what it acknowledged. */
+const checkGeneration = (store: ArtifactStore, model: Model): void => {
+  if (store.state().kind === 'ready')
+    expect(store.config()!.generation).toBeGreaterThanOrEqual(model.acknowledgedGeneration);
+};
+
+const checkNames = (machine: Machine): void => {
+  for (const [path, bytes] of machine.memory.files()) {
+    const name = basename(path);
+    if (isArtifactHash(name)) expect(hashOf(bytes), path).toBe(name);
+  }
+};
+
+/** With every disk back and the database's config adopted: nothing promised is missing, and no rubbish is left. */
+const checkPromises = async (store: ArtifactStore, model: Model): Promise<void> => {
+  checkGeneration(store, model);
+  if (store.state().kind !== 'ready')
+    expect(model.acknowledgedGeneration, 'with all disks there is no doubt').toBe(0);
+  await store.acceptFloor(asGeneration(model.generation));
+  await offer(store, model.generation, [...model.wanted]);
+  await reconcile(store);
+  const held = (await store.list()).artifacts;
+  for (const { sha256 } of model.stored) expect(held.get(sha256), sha256).toBeGreaterThan(0);
+  expect((await store.list()).datasets).toBe(2);
+  for (const { sha256 } of ARTIFACTS) {
+    const isWanted = [...model.wanted].some(each => each.sha256 === sha256);
+    if (!isWanted) await expect(store.open(sha256)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
+  }
+};
+
+test('G2, G3, G4, G5, G6: in any life of a sled, what it acknowledged holds, and names mean the right bytes', async () => {
+  await fc.assert(
+    fc.asyncProperty(arbLife, fc.nat(), (life, seed) => runLife(life, seed)),
+    { numRuns: 300 },
+  );
+});

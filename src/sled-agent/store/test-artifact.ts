@@ -1,0 +1,53 @@
+/** Artifacts and the short ways of tests to write, read and list them. */
+import { createHash } from 'node:crypto';
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
+import { ArtifactHash, asGeneration } from '../../core/ids.ts';
+import { seededRng } from '../../core/rng.ts';
+import type { ArtifactStore, StoredArtifact, WriteResult } from './store.ts';
+
+export type TestArtifact = { readonly sha256: ArtifactHash; readonly bytes: Uint8Array };
+
+/** The same seed gives the same bytes. */
+export const testArtifact = (seed: number, sizeBytes = 5000): TestArtifact => {
+  const rng = seededRng(seed);
+  const bytes = Uint8Array.from({ length: sizeBytes }, () => rng.below(256));
+  return { bytes, sha256: hashOf(bytes) };
+};
+
+export const hashOf = (bytes: Uint8Array): ArtifactHash =>
+  ArtifactHash.parse(createHash('sha256').update(bytes).digest('hex'));
+
+export const configOf = (generation: number, artifacts: readonly TestArtifact[]): ArtifactConfig => ({
+  generation: asGeneration(generation),
+  artifacts: new Map(artifacts.map(({ sha256, bytes }) => [sha256, bytes.length])),
+});
+
+export const neverAborted = new AbortController().signal;
+
+export const offer = (store: ArtifactStore, generation: number, artifacts: readonly TestArtifact[]) =>
+  store.offerConfig(configOf(generation, artifacts), { signal: neverAborted });
+
+/** Puts at the store's own generation, in two chunks. */
+export const put = async (
+  store: ArtifactStore,
+  { sha256, bytes }: TestArtifact,
+  generation: number = store.config()?.generation ?? 1,
+): Promise<WriteResult> => {
+  await using writer = await store.beginWrite(sha256, asGeneration(generation));
+  const half = Math.floor(bytes.length / 2);
+  await Promise.all([writer.write(bytes.subarray(0, half)), writer.write(bytes.subarray(half))]);
+  return writer.commit();
+};
+
+export const bytesOf = async (artifact: StoredArtifact): Promise<Uint8Array> => {
+  await using open = artifact;
+  const bytes = new Uint8Array(open.sizeBytes);
+  await open.read(bytes, 0);
+  return bytes;
+};
+
+export const reconcile = (store: ArtifactStore) => store.reconcile('test', { signal: neverAborted });
+
+/** How many datasets hold it, as the listing tells. */
+export const copies = async (store: ArtifactStore, { sha256 }: TestArtifact): Promise<number> =>
+  (await store.list()).artifacts.get(sha256) ?? 0;
