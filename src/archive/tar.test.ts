@@ -157,6 +157,12 @@ test.each<[string, Uint8Array, string]>([
   await expect(unzip(bytes)).rejects.toMatchObject({ code });
 });
 
+test('GZ1: a stream that is longer than announced is refused', async () => {
+  const stream = inPieces(Buffer.concat([zipped, Buffer.from('x')]));
+  const reading = gunzip(stream, { compressedBytes: zipped.length, limits: ARCHIVE_LIMITS });
+  await expect(Array.fromAsync(reading)).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' });
+});
+
 test('GZ2: a bomb is stopped at the ratio, however small it is', async () => {
   const bomb = gzipSync(Buffer.alloc(40 * 1024 * 1024));
   await expect(unzip(bomb)).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT' });
