@@ -19,6 +19,7 @@ import assert from 'node:assert/strict';
 import { DepotError } from '../lib/errors.ts';
 import type { DelegatedRole } from './delegations.ts';
 import { type FileMeta, type Metadata, parseMetadata, type Root } from './metadata.ts';
+import { type Checked, checkSnapshot, checkTargets, checkTimestamp, requireVersion } from './role-checks.ts';
 import type { TopLevelRole } from './role-names.ts';
 import {
   type Floors,
@@ -29,7 +30,6 @@ import {
   type TrustedVersions,
 } from './rollback.ts';
 import { requireThreshold, type Signers } from './signatures.ts';
-import { hashMismatch } from './targets.ts';
 import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
 
 /** A delegated role, and the targets role through which a search or a walk came to it. */
@@ -88,112 +88,63 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
   let snapshot: Metadata<'snapshot'> | undefined;
   let targets: Metadata<'targets'> | undefined;
 
-  const newestRoot = () => roots.at(-1) as Metadata<'root'>;
-  const root = (): Root => newestRoot().signed;
-  const signers = (role: TopLevelRole) => signersOf(root(), role);
-
+  const root = (): Root => (roots.at(-1) as Metadata<'root'>).signed;
+  const checkedBy = (signers: Signers) => ({ signers, policy });
+  const measured = (role: TopLevelRole) => {
+    assert(floors !== undefined, 'roots come before anything else');
+    return { ...checkedBy(signersOf(root(), role)), floors };
+  };
   const listed = (role: string): FileMeta => {
     assert(timestamp !== undefined, 'the timestamp comes first');
     if (role === 'snapshot') return timestamp.signed.snapshot;
     assert(snapshot !== undefined, 'the snapshot comes before what it lists');
     return snapshot.signed.meta.get(role) ?? unlisted(role);
   };
-
-  /** T1, T3 and T4 of a file that the snapshot lists. */
-  const parseTargetsRole = (name: string, bytes: Uint8Array, by: Signers): Metadata<'targets'> => {
-    const meta = listed(name);
-    requireListedBytes(name, bytes, meta);
-    const next = parseMetadata('targets', bytes, name);
-    requireThreshold(by, next);
-    requireVersion(next, meta.version, 'the snapshot metadata');
-    overrides.push(...requireUnexpired(next, policy));
-    return next;
+  const accept = <R extends TopLevelRole>(checked: Checked<R>): Metadata<R> => {
+    overrides.push(...checked.overrides);
+    return checked.metadata;
   };
 
   return {
     root,
     listed,
-
     updateRoot(bytes) {
       assert(floors === undefined, 'roots come before anything else');
-      const next = parseMetadata('root', bytes);
-      requireThreshold(signers('root'), next);
-      requireThreshold(signersOf(next.signed, 'root'), next);
-      requireVersion(next, root().version + 1, 'the root before it');
-      roots.push(next);
+      roots.push(parseNextRoot(root(), bytes));
     },
-
     closeRoots(files = {}) {
-      const found = [
-        ...requireNoRollback('root', root().version, policy.trustedVersions?.root ?? 0, policy),
-        ...requireUnexpired(newestRoot(), policy),
-      ];
-      before = {
-        timestamp: stillTrusted('timestamp', files.timestamp, signers('timestamp')),
-        snapshot: stillTrusted('snapshot', files.snapshot, signers('snapshot')),
-      };
+      overrides.push(...requireCurrentRoot(roots.at(-1) as Metadata<'root'>, policy));
+      before = stillTrustedFiles(root(), files);
       floors = mergeFloors(floorsFromVersions(policy.trustedVersions, roots), floorsFromFiles(before));
-      overrides.push(...found);
     },
-
     updateTimestamp(bytes) {
-      assert(floors !== undefined, 'roots come before the timestamp');
-      const next = parseMetadata('timestamp', bytes);
-      requireThreshold(signers('timestamp'), next);
-      const isKnown = next.signed.version === before.timestamp?.signed.version;
-      const current = isKnown && before.timestamp !== undefined ? before.timestamp : next;
-      overrides.push(
-        ...requireNoRollback('timestamp', current.signed.version, floors.timestamp, policy),
-        ...requireNoRollback('snapshot', current.signed.snapshot.version, floors.snapshot, policy),
-        ...requireUnexpired(current, policy),
-      );
-      timestamp = current;
-      return !isKnown;
+      timestamp = accept(checkTimestamp(bytes, before.timestamp, measured('timestamp')));
+      return timestamp !== before.timestamp;
     },
-
     updateSnapshot(bytes) {
-      assert(floors !== undefined, 'the timestamp comes before the snapshot');
-      const meta = listed('snapshot');
-      requireListedBytes('snapshot', bytes, meta);
-      const next = parseMetadata('snapshot', bytes);
-      requireThreshold(signers('snapshot'), next);
-      requireVersion(next, meta.version, 'the timestamp metadata');
-      overrides.push(
-        ...[...floors.roles].flatMap(([name, floor]) =>
-          requireNoRollback(name, next.signed.meta.get(name)?.version ?? 0, floor, policy),
-        ),
-        ...requireUnexpired(next, policy),
-      );
-      snapshot = next;
+      snapshot = accept(checkSnapshot(bytes, listed('snapshot'), measured('snapshot')));
     },
-
     updateTargets(bytes) {
-      targets = parseTargetsRole('targets', bytes, signers('targets'));
+      targets = accept(checkTargets('targets', bytes, listed('targets'), measured('targets')));
       return targets;
     },
-
     delegated(reached) {
       const known = delegated.get(reached.role.name);
       if (known !== undefined) requireThreshold(delegatedSigners(reached), known);
       return known;
     },
-
     updateDelegated(reached, bytes) {
       const { name } = reached.role;
-      const next = parseTargetsRole(name, bytes, delegatedSigners(reached));
+      const next = accept(checkTargets(name, bytes, listed(name), checkedBy(delegatedSigners(reached))));
       delegated.set(name, next);
       return next;
     },
-
     trusted() {
-      assert(floors !== undefined && timestamp !== undefined && snapshot !== undefined);
-      assert(targets !== undefined, 'nothing is trusted before targets is');
+      assert(floors && timestamp && snapshot && targets, 'nothing is trusted before targets is');
       const { consistentSnapshot } = root();
-      const versions = trustedVersions([newestRoot(), timestamp, snapshot], floors, policy);
-      const roles = [...delegated.values()];
-      return {
-        ...{ roots, consistentSnapshot, timestamp, snapshot, targets, delegated: roles, versions, overrides },
-      };
+      const versions = trustedVersions({ root: root(), timestamp, snapshot }, floors, policy);
+      const all = { roots, timestamp, snapshot, targets, delegated: [...delegated.values()] };
+      return { ...all, consistentSnapshot, versions, overrides };
     },
   };
 };
@@ -204,6 +155,20 @@ export const parseSelfSignedRoot = (bytes: Uint8Array): Metadata<'root'> => {
   requireThreshold(signersOf(root.signed, 'root'), root);
   return root;
 };
+
+/** T2. */
+const parseNextRoot = (current: Root, bytes: Uint8Array): Metadata<'root'> => {
+  const next = parseMetadata('root', bytes);
+  requireThreshold(signersOf(current, 'root'), next);
+  requireThreshold(signersOf(next.signed, 'root'), next);
+  requireVersion(next, current.version + 1, 'the root before it');
+  return next;
+};
+
+const requireCurrentRoot = (root: Metadata<'root'>, policy: TrustPolicy): readonly Override[] => [
+  ...requireNoRollback('root', root.signed.version, policy.trustedVersions?.root ?? 0, policy),
+  ...requireUnexpired(root, policy),
+];
 
 export const signersOf = (root: Root, role: TopLevelRole): Signers => ({
   ...root.roles[role],
@@ -217,16 +182,24 @@ export const delegatedSigners = ({ role, delegator }: ReachedRole): Signers => {
   return { ...role, keys: delegations.keys, saidBy: `the ${delegator.name} metadata version ${version}` };
 };
 
+const stillTrustedFiles = (
+  root: Root,
+  { timestamp, snapshot }: NonNullable<Parameters<TrustedSet['closeRoots']>[0]>,
+): TrustedFiles => ({
+  timestamp: stillTrusted('timestamp', timestamp, root),
+  snapshot: stillTrusted('snapshot', snapshot, root),
+});
+
 /** What does not parse, or was signed by keys that are not trusted any more, is as if it were not there. */
 const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
   role: R,
   bytes: Uint8Array | undefined,
-  signers: Signers,
+  root: Root,
 ): Metadata<R> | undefined => {
   if (bytes === undefined) return undefined;
   try {
     const metadata = parseMetadata(role, bytes);
-    requireThreshold(signers, metadata);
+    requireThreshold(signersOf(root, role), metadata);
     return metadata;
   } catch (error) {
     if (error instanceof DepotError) return undefined;
@@ -236,7 +209,7 @@ const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
 
 /** The highest so far: of this time, and what may not be fallen below. */
 const trustedVersions = (
-  [root, timestamp, snapshot]: readonly [Metadata<'root'>, Metadata<'timestamp'>, Metadata<'snapshot'>],
+  { root, timestamp, snapshot }: Pick<TrustedMetadata, 'timestamp' | 'snapshot'> & { readonly root: Root },
   floors: Floors,
   policy: TrustPolicy,
 ): TrustedVersions => {
@@ -246,35 +219,13 @@ const trustedVersions = (
   );
   const delegated = new Map(roles.filter(([name]) => name !== 'targets'));
   return {
-    root: Math.max(root.signed.version, policy.trustedVersions?.root ?? 0),
+    root: Math.max(root.version, policy.trustedVersions?.root ?? 0),
     timestamp: Math.max(timestamp.signed.version, floors.timestamp),
     snapshot: Math.max(snapshot.signed.version, floors.snapshot),
     targets: roles.find(([name]) => name === 'targets')?.[1] ?? 0,
     ...(delegated.size > 0 && { delegated }),
   };
 };
-
-const requireVersion = ({ name, signed }: Metadata, version: number, source: string): void => {
-  if (signed.version === version) return;
-  throw mismatch(name, `has version ${signed.version}, but ${source} asks for version ${version}`);
-};
-
-const requireListedBytes = (name: string, bytes: Uint8Array, { lengthBytes, hashes }: FileMeta): void => {
-  if (lengthBytes !== undefined && bytes.length !== lengthBytes) {
-    throw mismatch(name, `has ${bytes.length} bytes, but ${lengthBytes} were signed`);
-  }
-  const wrong = hashes === undefined ? undefined : hashMismatch(bytes, hashes);
-  if (wrong !== undefined) throw mismatch(name, wrong);
-};
-
-const mismatch = (role: string, problem: string): DepotError =>
-  new DepotError(
-    'METADATA_MISMATCH',
-    `the ${role} metadata ${problem}; the repository's files are of different ages`,
-    {
-      detail: { role },
-    },
-  );
 
 const unlisted = (role: string): never => {
   throw new DepotError(
