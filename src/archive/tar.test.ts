@@ -159,8 +159,11 @@ test.each<[string, Uint8Array, string]>([
 
 test('GZ1: a stream that is longer than announced is refused', async () => {
   const stream = inPieces(Buffer.concat([zipped, Buffer.from('x')]));
-  const reading = gunzip(stream, { compressedBytes: zipped.length, limits: ARCHIVE_LIMITS });
-  await expect(Array.fromAsync(reading)).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' });
+  const reading = async () => {
+    for await (const _ of gunzip(stream, { compressedBytes: zipped.length, limits: ARCHIVE_LIMITS }));
+  };
+  await expect(reading()).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' });
+});
 });
 
 test('GZ2: a bomb is stopped at the ratio, however small it is', async () => {

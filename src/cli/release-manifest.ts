@@ -74,18 +74,19 @@ export const filesRelease = async (
   directory: string,
 ): Promise<ReleaseInput> => {
   const artifacts: ArtifactInput[] = [];
-  for (const each of paths) {
-    const path = resolve(directory, each);
-    artifacts.push(artifactOf(path, { version: contentVersion(await measure({ path })) }));
-  }
+  for (const path of paths) artifacts.push(await fileArtifact(resolve(directory, path)));
   return { systemVersion, metadata: {}, artifacts };
 };
+
+/** @throws `IO` for a file that cannot be read */
+export const fileArtifact = async (path: string, name?: string): Promise<ArtifactInput> =>
+  artifactOf(path, { name, version: contentVersion(await measure({ path })) });
 
 /** Semantic, as v1 documents may want it, and without a number that could look like the file's age. */
 const contentVersion = ({ sha256 }: Measured): string => `0.0.0-sha256-${sha256.slice(0, VERSION_DIGITS)}`;
 
 /** By default named after its file, and tagged as one. */
-export const artifactOf = (
+const artifactOf = (
   path: string,
   options: { name?: string | undefined; version: string; tags?: Record<string, string> | undefined },
 ): ArtifactInput => {

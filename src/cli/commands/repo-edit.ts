@@ -5,7 +5,7 @@ import { editRelease } from '../../release/edit.ts';
 import { assembledData, assembledLines } from '../assembled-data.ts';
 import { createKeyFiles } from '../key-files.ts';
 import { usageError } from '../output/failure.ts';
-import { artifactOf, readManifest } from '../release-manifest.ts';
+import { fileArtifact, readManifest } from '../release-manifest.ts';
 import { collected, roleExpiry } from '../role-options.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
 import { parseVersion } from '../versions.ts';
@@ -73,13 +73,13 @@ const readChange = async (
       'nothing to change',
       'give --add FILE or --remove NAME; repo sign signs the same release anew',
     );
-  const version = parseVersion(release);
-  return { systemVersion: version, add: add.map(text => addedArtifact(text, version, directory)) };
+  const artifacts: ArtifactInput[] = [];
+  for (const text of add) artifacts.push(await addedArtifact(text, directory));
+  return { systemVersion: parseVersion(release), add: artifacts };
 };
 
-const addedArtifact = (text: string, version: string, directory: string): ArtifactInput => {
+const addedArtifact = (text: string, directory: string): Promise<ArtifactInput> => {
   const equals = text.indexOf('=');
   const path = text.slice(equals + 1);
-  const name = equals < 0 ? basename(path) : text.slice(0, equals);
-  return artifactOf(resolve(directory, path), { name, version });
+  return fileArtifact(resolve(directory, path), equals < 0 ? basename(path) : text.slice(0, equals));
 };
