@@ -164,7 +164,6 @@ test('GZ1: a stream that is longer than announced is refused', async () => {
   };
   await expect(reading()).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' });
 });
-});
 
 test('GZ2: a bomb is stopped at the ratio, however small it is', async () => {
   const bomb = gzipSync(Buffer.alloc(40 * 1024 * 1024));
