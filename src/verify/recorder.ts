@@ -39,96 +39,91 @@ type Line = ReportedCheck & { readonly kind?: Override['kind'] | undefined };
 const DAY_MS = 86_400_000;
 
 export const createCheckRecorder = (nowMs: number): CheckRecorder => {
-  const refusals: Line[] = [];
-  let attempt: { readonly trustRootId: string; readonly lines: Line[] } | undefined;
-  let lines: Line[] = [];
+  const record = createRecord();
+  const { add } = record;
+  return {
+    watch(set, trustRootId) {
+      record.begin(trustRootId);
+      const { version } = set.root();
+      const text = `trust root ${trustRootId} signs itself`;
+      add({ clause: '5.2', outcome: 'passed', text, role: 'root', version });
+      return watched(set, updateRecorder(add, nowMs));
+    },
+    overridden: record.overridden,
+    async step(work, passed, clause = null) {
+      try {
+        const result = await work();
+        add({ clause, outcome: 'passed', text: passed(result) });
+        return result;
+      } catch (error) {
+        add(failedLine(error, clause, undefined, nowMs));
+        throw error;
+      }
+    },
+    note: text => add({ clause: null, outcome: 'noted', text }),
+    checks: record.checks,
+    withReport(error) {
+      const known = findDepotError(error);
+      if (known === undefined) return error;
+      const checks = record.checks();
+      const isTold = checks.some(({ outcome }) => outcome === 'failed');
+      const untold: ReportedCheck = { clause: null, outcome: 'failed', text: messageChain(known) };
+      const { code, message, cause, detail } = known;
+      return new DepotError(code, message, { cause, detail, report: isTold ? checks : [...checks, untold] });
+    },
+  };
+};
 
-  const update = <T>(
-    clauses: readonly Clause[],
-    facts: (result: T | undefined) => Facts,
-    run: () => T,
-  ): T => {
-    const passed = (shown: Facts | undefined, some: readonly Clause[]): void => {
-      lines.push(...some.map(clause => passedLine(clause, shown, nowMs)));
-    };
+/** The lines so far: those of this attempt, and one for each trust root that was tried before (RC2). */
+const createRecord = () => {
+  const refusals: Line[] = [];
+  let trustRootId: string | undefined;
+  let lines: Line[] = [];
+  return {
+    add: (...more: readonly Line[]): void => void lines.push(...more),
+    begin(id: string): void {
+      const failed = lines.findLast(({ outcome }) => outcome === 'failed');
+      if (failed !== undefined)
+        refusals.push({ ...failed, outcome: 'noted', text: `trust root ${trustRootId}: ${failed.text}` });
+      lines = [];
+      trustRootId = id;
+    },
+    overridden(overrides: readonly Override[]): void {
+      for (const { kind, role } of overrides) {
+        const at = lines.findIndex(line => line.kind === kind && line.role === role);
+        const line = lines[at];
+        if (line === undefined) continue;
+        const was = kind === 'expired' ? 'has expired' : 'is older than what was trusted before';
+        const text = `${role} ${was}; accepted because that was asked for`;
+        lines[at] = { ...line, outcome: 'overridden', text };
+      }
+    },
+    checks: (): readonly ReportedCheck[] => [...refusals, ...lines].map(({ kind: _, ...check }) => check),
+  };
+};
+
+/** Runs one update of the set and leaves its checks, up to the one that failed (RC1). */
+const updateRecorder =
+  (add: (...lines: readonly Line[]) => void, nowMs: number): Update =>
+  (clauses, facts, run) => {
+    const passed = (shown: Facts | undefined, some: readonly Clause[]): void =>
+      add(...some.map(clause => passedLine(clause, shown, nowMs)));
     try {
       const result = run();
       passed(facts(result), clauses);
       return result;
     } catch (error) {
+      const code = errorCodeOf(error);
       const at = Math.max(
         0,
-        clauses.findIndex(({ codes }) => codes.includes(errorCodeOf(error))),
+        clauses.findIndex(({ codes }) => codes.includes(code)),
       );
       const shown = unlessItThrows(() => facts(undefined));
       passed(shown, clauses.slice(0, at));
-      lines.push(failedLine(error, clauses[at]?.clause ?? null, shown, nowMs));
+      add(failedLine(error, clauses[at]?.clause ?? null, shown, nowMs));
       throw error;
     }
   };
-
-  const beginAttempt = (trustRootId: string): void => {
-    const failed = attempt?.lines.findLast(({ outcome }) => outcome === 'failed');
-    if (attempt !== undefined && failed !== undefined)
-      refusals.push({
-        ...failed,
-        outcome: 'noted',
-        text: `trust root ${attempt.trustRootId}: ${failed.text}`,
-      });
-    lines = [];
-    attempt = { trustRootId, lines };
-  };
-
-  return {
-    watch(set, trustRootId) {
-      beginAttempt(trustRootId);
-      const version = set.root().version;
-      lines.push({
-        clause: '5.2',
-        outcome: 'passed',
-        text: `trust root ${trustRootId} signs itself`,
-        role: 'root',
-        version,
-      });
-      return watched(set, update);
-    },
-    overridden(overrides) {
-      for (const { kind, role } of overrides) {
-        const at = lines.findIndex(line => line.kind === kind && line.role === role);
-        const line = lines[at];
-        if (line !== undefined)
-          lines[at] = {
-            ...line,
-            outcome: 'overridden',
-            text: `${line.role} ${kind === 'expired' ? 'has expired' : 'is older than what was trusted before'}; accepted because that was asked for`,
-          };
-      }
-    },
-    async step(work, passed, clause = null) {
-      try {
-        const result = await work();
-        lines.push({ clause, outcome: 'passed', text: passed(result) });
-        return result;
-      } catch (error) {
-        lines.push(failedLine(error, clause, undefined, nowMs));
-        throw error;
-      }
-    },
-    note: text => void lines.push({ clause: null, outcome: 'noted', text }),
-    checks: () => [...refusals, ...lines].map(({ kind: _, ...check }) => check),
-    withReport(error) {
-      const known = findDepotError(error);
-      if (known === undefined) return error;
-      const all = [...refusals, ...lines].map(({ kind: _, ...check }) => check);
-      const isTold = all.some(({ outcome }) => outcome === 'failed');
-      const report: readonly ReportedCheck[] = isTold
-        ? all
-        : [...all, { clause: null, outcome: 'failed', text: messageChain(known) }];
-      const { code, message, cause, detail } = known;
-      return new DepotError(code, message, { cause, detail, report });
-    },
-  };
-};
 
 type Update = <T>(clauses: readonly Clause[], facts: (result: T | undefined) => Facts, run: () => T) => T;
 
