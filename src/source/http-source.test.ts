@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ArtifactHash } from '../core/ids.ts';
+import { TEST_CERTIFICATE, TEST_CERTIFICATE_KEY } from './certificate.fixture.ts';
 import { fetchTarget, type TargetToFetch } from './fetch-target.ts';
 import { createHttpSource, type HttpSource, type HttpSourceOptions, repositoryUrls } from './http-source.ts';
 import { etagOf, type RepositoryServer, sendFile, serveRepository } from './repository-server.fixture.ts';
@@ -212,4 +214,20 @@ test('a proxy is asked where one is configured', async () => {
   expect(asked).toEqual([`${server.url}/metadata/root.json`]);
   proxy.closeAllConnections();
   proxy.close();
+});
+
+test('a private CA is trusted where it is configured, and only there', async () => {
+  const secure = createSecureServer(
+    { key: TEST_CERTIFICATE_KEY, cert: TEST_CERTIFICATE },
+    (request, response) => sendFile(request, response, content),
+  );
+  await new Promise<void>(resolve => secure.listen(0, '127.0.0.1', resolve));
+  const urls = repositoryUrls(`https://127.0.0.1:${(secure.address() as AddressInfo).port}`);
+  await expect(open(urls).metadata.read('root.json', content.length)).rejects.toMatchObject({
+    code: /^PEER_/,
+  });
+  const trusting = open({ ...urls, caPem: TEST_CERTIFICATE });
+  expect(await trusting.metadata.read('root.json', content.length)).toHaveLength(content.length);
+  secure.closeAllConnections();
+  secure.close();
 });
