@@ -26,10 +26,15 @@ type TufOptions = CommonOptions & {
   readonly targetDir?: string;
 };
 
-const EXAMPLE = `tuf-depot tuf --metadata-dir trusted init root.json
-tuf-depot tuf --metadata-dir trusted --metadata-url https://example.com/metadata refresh
-tuf-depot tuf --metadata-dir trusted --metadata-url https://example.com/metadata \\
-    --target-name file.txt --target-base-url https://example.com/targets --target-dir . download`;
+const EXAMPLES = {
+  init: 'tuf-depot tuf --metadata-dir trusted init root.json',
+  refresh: 'tuf-depot tuf --metadata-dir trusted --metadata-url https://example.com/metadata refresh',
+  download: `tuf-depot tuf --metadata-dir trusted --metadata-url https://example.com/metadata \\
+    --target-name file.txt --target-base-url https://example.com/targets --target-dir . download`,
+};
+
+const verbHelp = (verb: keyof typeof EXAMPLES): string =>
+  `\nOptions stand before the verb, --json among them: tuf-depot tuf --help.\n\nExample:\n  $ ${EXAMPLES[verb]}`;
 
 export const addTuf = (parent: Command, session: Session): void => {
   const tuf = withCommonOptions(
@@ -41,21 +46,24 @@ export const addTuf = (parent: Command, session: Session): void => {
       .option('--target-name <name>', 'a target to download; may be repeated', collect, [])
       .option('--target-base-url <url>', 'the address of the targets of the repository')
       .option('--target-dir <dir>', 'where targets are put'),
-    EXAMPLE,
+    Object.values(EXAMPLES).join('\n'),
   );
   const options = (): TufOptions => tuf.opts<TufOptions>();
   tuf
     .command('init')
     .description('begin to trust a root.json; asks no server')
     .argument('<root>', 'the root.json to trust')
+    .addHelpText('after', verbHelp('init'))
     .action((root: string) => runInit(session, options(), root));
   tuf
     .command('refresh')
     .description('bring the trusted metadata up to date')
+    .addHelpText('after', verbHelp('refresh'))
     .action(() => runRefresh(session, options()));
   tuf
     .command('download')
     .description('refresh, then download the named targets in order')
+    .addHelpText('after', verbHelp('download'))
     .action(() => runDownload(session, options()));
 };
 
