@@ -154,13 +154,15 @@ test('SY3: a sync that is killed again and again goes on where it was, and ends 
   let nexus = await startNexus();
   await nexus.trust(release);
   const failed = { state: 'failed', error: { code: expect.stringMatching(/^PEER_/) } };
-  expect(await look(nexus)).toMatchObject(failed);
-  await nexus[Symbol.asyncDispose]();
-  nexus = await startNexus();
-  expect(await settled(nexus, 'vendor')).toMatchObject(failed);
-  await nexus[Symbol.asyncDispose]();
-  nexus = await startNexus();
-  expect(await settled(nexus, 'vendor')).toMatchObject({ state: 'current', system_version: '1.0.0' });
+  let seen = await look(nexus);
+  // A Nexus may look once more by itself before it is killed: how many lives it takes is up to the machine.
+  for (let lives = 1; seen.state !== 'current' && lives <= 3; lives += 1) {
+    expect(seen).toMatchObject(failed);
+    await nexus[Symbol.asyncDispose]();
+    nexus = await startNexus();
+    seen = await settled(nexus, 'vendor');
+  }
+  expect(seen).toMatchObject({ state: 'current', system_version: '1.0.0' });
   expect(cut.cuts()).toBe(3);
   const ranges = server.requests.filter(request => request.includes('bytes='));
   expect(ranges.map(request => request.split(' ').at(-1))).toEqual(['bytes=150000-', 'bytes=300000-']);
