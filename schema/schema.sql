@@ -10,10 +10,11 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 22, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 25, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
+-- accepted_delegated: of delegated roles, by name.
 CREATE TABLE tuf_trust_root (
   id UUID NOT NULL,
   time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -23,12 +24,25 @@ CREATE TABLE tuf_trust_root (
   accepted_timestamp_version INT8,
   accepted_snapshot_version INT8,
   accepted_targets_version INT8,
+  accepted_delegated JSONB,
   CONSTRAINT tuf_trust_root_pkey PRIMARY KEY (id),
   CONSTRAINT tuf_trust_root_accepted_all_or_none CHECK (
     (accepted_root_version IS NULL) = (accepted_timestamp_version IS NULL)
     AND (accepted_root_version IS NULL) = (accepted_snapshot_version IS NULL)
     AND (accepted_root_version IS NULL) = (accepted_targets_version IS NULL)
   )
+);
+
+-- The roots that followed a trust root, each signed by the one before it and by itself; the highest is trusted now.
+-- The first of the chain is root_bytes of the trust root. Kept whole: whoever trusts an older one needs them all.
+CREATE TABLE tuf_trust_root_chain (
+  trust_root_id UUID NOT NULL,
+  version INT8 NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  root_bytes BYTEA NOT NULL,
+  CONSTRAINT tuf_trust_root_chain_pkey PRIMARY KEY (trust_root_id, version),
+  CONSTRAINT tuf_trust_root_chain_trust_root_fkey FOREIGN KEY (trust_root_id) REFERENCES tuf_trust_root (id),
+  CONSTRAINT tuf_trust_root_chain_version_valid CHECK (version >= 2)
 );
 
 -- A release. Pruned ones keep their rows, so that a version means the same bytes for ever.
@@ -56,6 +70,17 @@ CREATE TABLE tuf_repo (
   CONSTRAINT tuf_repo_hash_kind_valid CHECK (hash_kind IN ('archive', 'targets')),
   CONSTRAINT tuf_repo_format_valid CHECK (format IN ('v2', 'v1', 'plain')),
   CONSTRAINT tuf_repo_trust_root_fkey FOREIGN KEY (trust_root_id) REFERENCES tuf_trust_root (id)
+);
+
+-- The metadata that a release was recorded with, role by role: what a warning before its expiry goes by.
+-- A release that was recorded before this table existed has no rows, and is not warned of.
+CREATE TABLE tuf_repo_role (
+  tuf_repo_id UUID NOT NULL,
+  role TEXT NOT NULL,
+  version INT8 NOT NULL,
+  expires TIMESTAMPTZ NOT NULL,
+  CONSTRAINT tuf_repo_role_pkey PRIMARY KEY (tuf_repo_id, role),
+  CONSTRAINT tuf_repo_role_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
 );
 
 CREATE TABLE tuf_repo_metadata (

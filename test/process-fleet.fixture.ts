@@ -3,6 +3,7 @@
  *
  * What the tests look at is what an operator has: the APIs, and the files on the sleds' disks.
  */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -12,7 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'smol-toml';
 import { debugApi } from '../src/api/debug-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
-import { operatorUpdateApi } from '../src/api/operator-update-api.ts';
+import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type Child, startChild } from '../src/fleet/child-process.ts';
 import { createApiClient } from '../src/http/client.ts';
 import { createTestDatabase } from '../src/nexus/datastore/test-database.ts';
@@ -43,7 +44,7 @@ export type TestNexus = TestProcess & {
   readonly update: ReturnType<typeof updateClient>;
   readonly fleet: ReturnType<typeof fleetClient>;
   readonly debug: ReturnType<typeof debugClient>;
-  readonly upload: (release: TestRelease) => ReturnType<ReturnType<typeof updateClient>['repositoryUpload']>;
+  readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
   readonly trust: (release: TestRelease) => Promise<void>;
 };
 
@@ -168,14 +169,17 @@ const makeNexus = (
     get debug() {
       return debugClient(url());
     },
-    upload: release =>
-      updateClient(url()).repositoryUpload(
+    async upload(release) {
+      const answer = await updateClient(url()).repositoryUpload(
         {
           query: { file_name: `${release.systemVersion}.zip` },
           body: { sizeBytes: release.sizeBytes, chunks: createReadStream(release.path) },
         },
         wait,
-      ),
+      );
+      assert(isReleaseUpload(answer), 'the archive holds a release');
+      return answer;
+    },
     async trust(release) {
       await updateClient(url()).trustRootCreate(
         { body: JSON.parse(Buffer.from(release.trustRoot).toString()) },

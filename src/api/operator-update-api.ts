@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ArtifactHash, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
-import { ByteCount, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
+import { ByteCount, CheckView, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
 const Version = z.string().max(64).regex(SYSTEM_VERSION_PATTERN, 'must be a semantic version such as 1.2.3');
 const VersionParam = z.object({ system_version: Version });
@@ -31,9 +31,25 @@ export const TufRepoUpload = z
     /** Extra: the checks that passed, in order, and what was accepted only because it was overridden. */
     report: z.array(z.string()).optional(),
     overrides: z.array(z.string()).optional(),
+    /** Extra: every check, in order, with its clause. */
+    checks: z.array(CheckView).optional(),
   })
   .meta({ id: 'TufRepoUpload' });
 export type TufRepoUpload = z.infer<typeof TufRepoUpload>;
+
+/** Extra: the answer to an archive that holds roots and no release. */
+export const TrustRootUpload = z
+  .object({
+    status: z.enum(['root_advanced', 'root_known']),
+    trust_roots: z.array(z.object({ id: TrustRootId, root_version: z.number().int().min(1) })),
+    checks: z.array(CheckView),
+  })
+  .meta({ id: 'TrustRootUpload' });
+export type TrustRootUpload = z.infer<typeof TrustRootUpload>;
+
+/** What an upload turned out to be. */
+export const isReleaseUpload = (answer: TufRepoUpload | TrustRootUpload): answer is TufRepoUpload =>
+  'repo' in answer;
 
 export const VersionSortMode = z
   .enum(['version_ascending', 'version_descending'])
@@ -41,7 +57,15 @@ export const VersionSortMode = z
 export const IdSortMode = z.enum(['id_ascending']).meta({ id: 'IdSortMode' });
 
 export const UpdatesTrustRoot = z
-  .object({ id: TrustRootId, time_created: Timestamp, root_role: z.unknown() })
+  .object({
+    id: TrustRootId,
+    time_created: Timestamp,
+    /** The root that is trusted now: the last of the chain that began with the one that was added. */
+    root_role: z.unknown(),
+    // Extra to the published shape.
+    root_version: z.number().int().min(1).optional(),
+    root_expires: Timestamp.optional(),
+  })
   .meta({ id: 'UpdatesTrustRoot' });
 export type UpdatesTrustRoot = z.infer<typeof UpdatesTrustRoot>;
 
@@ -96,7 +120,7 @@ export const operatorUpdateApi = {
       }),
       body: { kind: 'stream' },
       status: 200,
-      response: { kind: 'json', schema: TufRepoUpload },
+      response: { kind: 'json', schema: z.union([TufRepoUpload, TrustRootUpload]) },
       errors: [
         'BODY_TOO_LARGE',
         'NO_SPACE',
@@ -104,6 +128,7 @@ export const operatorUpdateApi = {
         'UNTRUSTED_SIGNATURES',
         'METADATA_EXPIRED',
         'METADATA_ROLLBACK',
+        'ROOT_CHAIN_BROKEN',
         'RELEASE_CONFLICT',
         'ARTIFACT_CONFLICT',
       ],

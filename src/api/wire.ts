@@ -1,6 +1,21 @@
 /** Shapes that every API shares: the error body and pages. */
 import { z } from 'zod';
 
+/** One check of a verification, in the order of the client workflow. */
+export const CheckView = z
+  .object({
+    /** Of the TUF specification; null for a check of ours. */
+    clause: z.string().nullable(),
+    outcome: z.enum(['passed', 'failed', 'overridden', 'noted']),
+    text: z.string(),
+    role: z.string().optional(),
+    version: z.number().int().optional(),
+    expires: z.string().optional(),
+    expires_in_days: z.number().int().optional(),
+    key_ids: z.array(z.string()).readonly().optional(),
+  })
+  .meta({ id: 'Check' });
+
 /** The body of every 4xx and 5xx answer. */
 export const ErrorBody = z
   .object({
@@ -9,6 +24,8 @@ export const ErrorBody = z
     message: z.string(),
     /** Extra to the published shape: facts of the error as values. */
     detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+    /** Extra: of a release that does not verify, the checks that led to it, the failed one last. */
+    report: z.array(CheckView).optional(),
   })
   .meta({ id: 'Error' });
 export type ErrorBody = z.infer<typeof ErrorBody>;

@@ -2,6 +2,7 @@
 import { debugApi } from '../api/debug-api.ts';
 import type { ArtifactSummary, SledView } from '../api/operator-fleet-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorSourceApi } from '../api/operator-source-api.ts';
 import {
   operatorUpdateApi,
   type ReleaseArtifactView,
@@ -38,6 +39,7 @@ export type Depot = {
   readonly url: string;
   readonly updates: Bound<ApiClient<typeof operatorUpdateApi>>;
   readonly fleet: Bound<ApiClient<typeof operatorFleetApi>>;
+  readonly sources: Bound<ApiClient<typeof operatorSourceApi>>;
   readonly debug: Bound<ApiClient<typeof debugApi>>;
   // Lists, whole.
   readonly allRepositories: () => Promise<TufRepo[]>;
@@ -67,6 +69,7 @@ export const openDepot = (
   const clients = {
     updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
     fleet: client(operatorFleetApi, ANSWER_TIMEOUT_MS),
+    sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
     debug: client(debugApi, ANSWER_TIMEOUT_MS),
   };
   const updates = bind(clients.updates, signal);
@@ -75,6 +78,7 @@ export const openDepot = (
     url,
     updates,
     fleet,
+    sources: bind(clients.sources, signal),
     debug: bind(clients.debug, signal),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),
     releaseArtifacts: version =>

@@ -14,7 +14,8 @@ const keysOf = (schema: z.ZodObject): Map<string, string> => {
   const properties = z.toJSONSchema(schema, { io: 'input' }).properties ?? {};
   const keys = Object.entries(properties).flatMap(([key, value]) => {
     if (typeof value !== 'object') return [];
-    const inner = value.properties;
+    const { items } = value;
+    const inner = value.properties ?? (Array.isArray(items) ? undefined : Object(items).properties);
     return inner === undefined
       ? [[key, value.default] as const]
       : Object.entries(inner).map(([name, field]) => [`${key}.${name}`, Object(field).default] as const);

@@ -10,8 +10,11 @@ import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
 import { addRepoAssemble } from './commands/repo-assemble.ts';
 import { addRepoDelete } from './commands/repo-delete.ts';
+import { addRepoEdit } from './commands/repo-edit.ts';
 import { addRepoList } from './commands/repo-list.ts';
 import { addRepoShow } from './commands/repo-show.ts';
+import { addRepoSign } from './commands/repo-sign.ts';
+import { addRepoSync } from './commands/repo-sync.ts';
 import { addRepoUpload } from './commands/repo-upload.ts';
 import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
@@ -19,6 +22,8 @@ import { addSledAgentRun } from './commands/sled-agent-run.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
+import { addSourceList } from './commands/source-list.ts';
+import { addSourceShow } from './commands/source-show.ts';
 import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
 import { addTargetReleaseSet } from './commands/target-release-set.ts';
@@ -28,8 +33,10 @@ import { addTaskList } from './commands/task-list.ts';
 import { addTaskShow } from './commands/task-show.ts';
 import { addTrustRootAdd } from './commands/trust-root-add.ts';
 import { addTrustRootDelete } from './commands/trust-root-delete.ts';
+import { addTrustRootExport } from './commands/trust-root-export.ts';
 import { addTrustRootList } from './commands/trust-root-list.ts';
 import { addTrustRootShow } from './commands/trust-root-show.ts';
+import { addTuf } from './commands/tuf.ts';
 import type { Session } from './session.ts';
 
 const EXIT_CODE_HELP = `
@@ -45,14 +52,26 @@ type AddCommand = (parent: Command, session: Session) => void;
 const groups: readonly (readonly [name: string, description: string, commands: readonly AddCommand[]])[] = [
   [
     'repo',
-    'releases: assemble, verify, upload, follow, delete',
-    [addRepoAssemble, addRepoVerify, addRepoUpload, addRepoList, addRepoShow, addRepoWait, addRepoDelete],
+    'releases: assemble, edit, sign, verify, upload, follow, delete',
+    [
+      addRepoAssemble,
+      addRepoEdit,
+      addRepoSign,
+      addRepoVerify,
+      addRepoUpload,
+      addRepoSync,
+      addRepoList,
+      addRepoShow,
+      addRepoWait,
+      addRepoDelete,
+    ],
   ],
   [
     'trust-root',
     'the roots that releases may be signed under',
-    [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootDelete],
+    [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootExport, addTrustRootDelete],
   ],
+  ['source', 'upstream repositories that Nexus follows', [addSourceList, addSourceShow]],
   ['sled', 'the machines of the fleet', [addSledList, addSledShow, addSledSetPolicy]],
   ['artifact', 'the files of the present releases', [addArtifactList, addArtifactShow]],
   ['target-release', 'the release that the fleet should run', [addTargetReleaseShow, addTargetReleaseSet]],
@@ -97,5 +116,6 @@ export const createProgram = (session: Session): Command => {
   addStart(program, session);
   addDemo(program, session);
   addSledAgentRun(program, session);
+  addTuf(program, session);
   return program;
 };

@@ -7,6 +7,8 @@
  *     name = "os.img"                            # by default the file's name
  *     version = "1.2.0"                          # by default the system version
  *     tags = { kind = "host_os", board = "g1" }  # by default kind = "file" and the name
+ *
+ * Delegations may follow: manifest-delegations.ts.
  */
 import { basename, dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -14,6 +16,7 @@ import { SystemVersion } from '../core/ids.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
 import type { ArtifactInput } from '../release/assemble.ts';
 import { type Measured, measure } from '../release/measure.ts';
+import { Delegation, HashBins, type ManifestDelegations } from './manifest-delegations.ts';
 
 const Text = z.string().min(1).max(512);
 /** Of the hash, in the version of a file that has none of its own. */
@@ -29,12 +32,15 @@ const Manifest = z.strictObject({
       z.strictObject({ path: Text, name: Text.optional(), version: Text.optional(), tags: Tags.optional() }),
     )
     .min(1),
+  delegation: z.array(Delegation).default([]),
+  hash_bins: HashBins.optional(),
 });
 
 export type ReleaseInput = {
   readonly systemVersion: string;
   readonly artifacts: readonly ArtifactInput[];
   readonly metadata: Readonly<Record<string, string>>;
+  readonly delegations?: ManifestDelegations;
 };
 
 /** @throws `CONFIG_INVALID` naming the file and each faulty key */
@@ -43,8 +49,11 @@ export const readManifest = async (path: string): Promise<ReleaseInput> => {
   return {
     systemVersion: manifest.system_version,
     metadata: manifest.metadata ?? {},
+    ...((manifest.delegation.length > 0 || manifest.hash_bins !== undefined) && {
+      delegations: { roles: manifest.delegation, hashBins: manifest.hash_bins, manifestPath: path },
+    }),
     artifacts: manifest.artifact.map(({ path: artifactPath, name, version, tags }) =>
-      artifact(resolve(dirname(path), artifactPath), {
+      artifactOf(resolve(dirname(path), artifactPath), {
         name,
         version: version ?? manifest.system_version,
         tags,
@@ -65,17 +74,19 @@ export const filesRelease = async (
   directory: string,
 ): Promise<ReleaseInput> => {
   const artifacts: ArtifactInput[] = [];
-  for (const each of paths) {
-    const path = resolve(directory, each);
-    artifacts.push(artifact(path, { version: contentVersion(await measure({ path })) }));
-  }
+  for (const path of paths) artifacts.push(await fileArtifact(resolve(directory, path)));
   return { systemVersion, metadata: {}, artifacts };
 };
+
+/** @throws `IO` for a file that cannot be read */
+export const fileArtifact = async (path: string, name?: string): Promise<ArtifactInput> =>
+  artifactOf(path, { name, version: contentVersion(await measure({ path })) });
 
 /** Semantic, as v1 documents may want it, and without a number that could look like the file's age. */
 const contentVersion = ({ sha256 }: Measured): string => `0.0.0-sha256-${sha256.slice(0, VERSION_DIGITS)}`;
 
-const artifact = (
+/** By default named after its file, and tagged as one. */
+const artifactOf = (
   path: string,
   options: { name?: string | undefined; version: string; tags?: Record<string, string> | undefined },
 ): ArtifactInput => {

@@ -9,8 +9,8 @@ import { openArchive } from '../archive/archive.ts';
 import { DepotError } from '../lib/errors.ts';
 import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../lib/random-access-file.ts';
 import { MAX_METADATA_BYTES } from '../tuf/metadata.ts';
+import { rootVersions } from '../tuf/repository.ts';
 import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
-import { rootVersions } from '../tuf/workflow.ts';
 
 const METADATA_FOLDER = 'repo/metadata/';
 /** Every ZIP archive with an entry starts so. */

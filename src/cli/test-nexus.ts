@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
+import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
 import { bindApi, type Handlers } from '../http/handlers.ts';
@@ -90,6 +91,7 @@ export type Received = {
 export type TestHandlers = {
   readonly updates?: Partial<Handlers<typeof operatorUpdateApi>>;
   readonly fleet?: Partial<Handlers<typeof operatorFleetApi>>;
+  readonly sources?: Partial<Handlers<typeof operatorSourceApi>>;
   readonly debug?: Partial<Handlers<typeof debugApi>>;
 };
 
@@ -154,6 +156,13 @@ const fleetHandlers = (received: Received): Handlers<typeof operatorFleetApi> =>
   artifactView: refused,
 });
 
+const sourceHandlers: Handlers<typeof operatorSourceApi> = {
+  sourceList: none,
+  sourceView: refused,
+  sourceSync: refused,
+  trustRootChain: refused,
+};
+
 const debugHandlers = (received: Received): Handlers<typeof debugApi> => ({
   bgtaskList: async () => ({}),
   bgtaskView: refused,
@@ -171,6 +180,7 @@ export const serveTestNexus = async (
     apis: [
       bindApi(operatorUpdateApi, { ...updateHandlers(received), ...handlers.updates }),
       bindApi(operatorFleetApi, { ...fleetHandlers(received), ...handlers.fleet }),
+      bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],
     listen: { host: '127.0.0.1', port: 0 },

@@ -4,7 +4,7 @@
  * U1. When the session is interrupted the request is cut, and Nexus forgets what it had received: nothing is
  *     recorded before the last byte is there and verified.
  */
-import type { TufRepoUpload } from '../api/operator-update-api.ts';
+import type { TrustRootUpload, TufRepoUpload } from '../api/operator-update-api.ts';
 import type { Depot } from './depot-client.ts';
 import { createLiveRegion } from './output/live-region.ts';
 import { formatBytes, formatDuration } from './output/quantities.ts';
@@ -24,7 +24,7 @@ export type UploadRequest = {
 };
 
 export type UploadResult = {
-  readonly answer: TufRepoUpload;
+  readonly answer: TufRepoUpload | TrustRootUpload;
   readonly sentBytes: number;
   /** Until the last byte was sent. */
   readonly sendMs: number;

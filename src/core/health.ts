@@ -36,6 +36,13 @@ export const reasonCodes = {
   NEXUS_SILENT: 'degraded',
   ARCHIVE_RECORDED_AGAIN: 'degraded',
   ARCHIVE_NOT_SERVED: 'degraded',
+  SOURCE_REFUSED: 'degraded',
+  SOURCE_FAILED: 'degraded',
+  METADATA_EXPIRING: 'ok',
+  METADATA_EXPIRED: 'ok',
+  ROOT_EXPIRING: 'ok',
+  ROOT_EXPIRES_SOON: 'degraded',
+  ROOT_EXPIRED: 'degraded',
   INSECURE_LISTEN: 'ok',
 } as const satisfies Record<string, Verdict>;
 export type ReasonCode = keyof typeof reasonCodes;

@@ -22,3 +22,13 @@ export type ReleaseDescription = {
   readonly artifacts: readonly ReleaseArtifact[];
   readonly metadata: Readonly<Record<string, string>>;
 };
+
+export const RELEASE_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
+export type ReleaseRole = (typeof RELEASE_ROLES)[number];
+
+/** The metadata of one role that a release was recorded with. */
+export type RoleExpiry = {
+  readonly role: ReleaseRole;
+  readonly version: number;
+  readonly expiresMs: number;
+};

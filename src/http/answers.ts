@@ -8,7 +8,7 @@
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { ErrorBody } from '../api/wire.ts';
-import { type DepotError, findDepotError, messageChain } from '../lib/errors.ts';
+import { type DepotError, findDepotError, messageChain, reportOf } from '../lib/errors.ts';
 import { expectsContinue } from './raw-body.ts';
 
 /** In {@link DepotError.detail}: after how many seconds to come again; becomes `Retry-After`, and comes from it. */
@@ -36,6 +36,7 @@ export const errorAnswer = (error: unknown, requestId: string): ErrorAnswer => {
     return { status: 500, headers: {}, body, isFault: true };
   }
   const { status, code, detail } = known;
+  const report = reportOf(error);
   const retryAfterS = detail[RETRY_AFTER_DETAIL];
   const headers: OutgoingHttpHeaders = {};
   if (status === 429 || status === 503)
@@ -48,6 +49,7 @@ export const errorAnswer = (error: unknown, requestId: string): ErrorAnswer => {
     error_code: code,
     message: messageChain(known),
     ...(Object.keys(detail).length > 0 && { detail }),
+    ...(report.length > 0 && { report: [...report] }),
   };
   return { status, headers, body, isFault: code === 'INTERNAL' };
 };

@@ -12,8 +12,9 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as undiciRequest } from 'undici';
 import type { z } from 'zod';
 import type { Api, Route } from '../api/route.ts';
-import { DepotError, messageChain } from '../lib/errors.ts';
+import { DepotError } from '../lib/errors.ts';
 import { parseAnswer, peerError, peerName } from './peer-answer.ts';
+import { peerFault } from './peer-fault.ts';
 import { DEFAULT_PROGRESS, type ProgressDeadline, stallText } from './progress.ts';
 import { startUpload, type UploadBody } from './upload-body.ts';
 
@@ -212,25 +213,4 @@ const readAnswer = (route: Route, peer: string, response: Dispatcher.ResponseDat
   if (route.responseHeaders === undefined) return body;
   const named = Object.keys(route.responseHeaders).map(name => [name, headerText(headers[name])]);
   return { body, headers: Object.fromEntries(named) };
-};
-
-const UNREACHABLE =
-  /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT|UND_ERR_SOCKET)/;
-
-const peerFault = (error: unknown, peer: string): unknown => {
-  if (error instanceof DepotError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (UNREACHABLE.test(code))
-    return new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached`, {
-      cause: error,
-      detail: { peer },
-    });
-  return new DepotError(
-    'PEER_BAD_ANSWER',
-    `${peer} did not answer in HTTP as expected (${messageChain(error)})`,
-    {
-      cause: error,
-      detail: { peer },
-    },
-  );
 };

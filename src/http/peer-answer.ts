@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { ErrorBody } from '../api/wire.ts';
+import type { ReportedCheck } from '../lib/check-report.ts';
 import { type ErrorCode, errorCodes } from '../lib/error-codes.ts';
 import { DepotError } from '../lib/errors.ts';
 import { RETRY_AFTER_DETAIL } from './answers.ts';
@@ -36,7 +37,10 @@ export const peerError = (
   };
   if (body !== undefined && answer.status >= 400) {
     const code = isErrorCode(body.error_code) ? body.error_code : 'PEER_BAD_ANSWER';
-    return new DepotError(code, `${peer} answered ${answer.status}: ${body.message}`, { detail });
+    return new DepotError(code, `${peer} answered ${answer.status}: ${body.message}`, {
+      detail,
+      report: (body.report ?? []) as readonly ReportedCheck[],
+    });
   }
   const quoted = JSON.stringify(answer.text.slice(0, MAX_QUOTED_CHARS));
   return new DepotError('PEER_BAD_ANSWER', `${peer} answered ${answer.status} with ${quoted}`, { detail });

@@ -75,15 +75,20 @@ export const errorCodes = {
   TARGET_MISSING: { status: 400, retry: 'never' },
   TARGET_LENGTH_MISMATCH: { status: 400, retry: 'never' },
   TARGET_HASH_MISMATCH: { status: 400, retry: 'never' },
+  COMPOSITE_INVALID: { status: 400, retry: 'never' },
   VERIFIER_DIED: { status: 500, retry: 'backoff' },
 
   // Repository metadata and releases.
   METADATA_MISSING: { status: 400, retry: 'never' },
   METADATA_MISMATCH: { status: 400, retry: 'never' },
+  ROOTS_ONLY: { status: 400, retry: 'never' },
   ROOT_CHAIN_BROKEN: { status: 400, retry: 'never' },
-  DELEGATION_UNSUPPORTED: { status: 400, retry: 'never' },
   RELEASE_DOCUMENT_INVALID: { status: 400, retry: 'never' },
   SIGNING_KEY_INVALID: { status: 400, retry: 'never' },
+
+  // Repositories that are fetched.
+  SOURCE_REDIRECT: { status: 502, retry: 'never' },
+  SOURCE_TOO_LARGE: { status: 502, retry: 'never' },
 
   // The database.
   DATABASE_UNAVAILABLE: { status: 503, retry: 'backoff' },

@@ -1,3 +1,4 @@
+import { MAX_REPORTED_CHECKS, type ReportedCheck } from './check-report.ts';
 import { type ErrorCode, errorCodes, type RetryAdvice } from './error-codes.ts';
 
 /** Facts about an error that a program may want, beside the words for people. Values are small and printable. */
@@ -10,12 +11,19 @@ export type ErrorDetail = Readonly<Record<string, string | number | boolean | nu
 export class DepotError extends Error {
   readonly code: ErrorCode;
   readonly detail: ErrorDetail;
+  /** The checks that led to it, the failed one last; empty where none did. */
+  readonly report: readonly ReportedCheck[];
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; detail?: ErrorDetail } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; detail?: ErrorDetail; report?: readonly ReportedCheck[] } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'DepotError';
     this.code = code;
     this.detail = options.detail ?? {};
+    this.report = (options.report ?? []).slice(-MAX_REPORTED_CHECKS);
   }
 
   get status(): number {
@@ -52,6 +60,16 @@ export const findDepotError = (error: unknown): DepotError | undefined => {
     layer = layer.cause;
   }
   return undefined;
+};
+
+/** The report of the outermost layer that has one; empty when none does. */
+export const reportOf = (error: unknown): readonly ReportedCheck[] => {
+  let layer = error;
+  for (let depth = 0; layer instanceof Error && depth < MAX_CHAIN; depth += 1) {
+    if (layer instanceof DepotError && layer.report.length > 0) return layer.report;
+    layer = layer.cause;
+  }
+  return [];
 };
 
 /** The operating system's code (`ENOSPC`, `EADDRINUSE`, …) of the first layer that has one. */

@@ -13,6 +13,7 @@
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
@@ -20,10 +21,12 @@ import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../http/serv
 import type { Clock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { verifyRelease } from '../verify/verify-release.ts';
+import { fetchRelease } from '../source/fetch-release.ts';
+import { verifyRelease, verifyRootArchive } from '../verify/verify-release.ts';
 import type { NexusConfig } from './config.ts';
 import { createPgDatastore } from './datastore/pg-datastore.ts';
 import { createHttpConnection } from './fleet-client/http-connection.ts';
+import { metricsPage } from './metrics.ts';
 import { type ServiceDeps, type Services, startServices } from './services.ts';
 import { openStagingDirectory } from './staging/directory.ts';
 import { freeBytesOf } from './staging/space.ts';
@@ -38,7 +41,10 @@ export type NexusDeps = {
   readonly drainTimeoutMs?: number;
   /** Instead of the real ones, for tests. */
   readonly replace?: Partial<
-    Pick<ServiceDeps, 'openDatastore' | 'connectSleds' | 'verifyRelease' | 'freeBytes'>
+    Pick<
+      ServiceDeps,
+      'openDatastore' | 'connectSleds' | 'verifyRelease' | 'verifyRoots' | 'fetchRelease' | 'freeBytes'
+    >
   >;
 };
 
@@ -106,8 +112,10 @@ const serveOperators = (
     apis: [
       bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
       bindLate(operatorFleetApi, () => services.get().operatorFleet),
+      bindLate(operatorSourceApi, () => services.get().operatorSource),
       bindLate(debugApi, () => services.get().debug),
     ],
+    pages: [metricsPage(options => services.get().metrics(options))],
     listen: config.operatorListen,
     insecureListen: config.insecureListen,
     token,
@@ -142,5 +150,7 @@ const realServices = (
     }),
   connectSleds: createHttpConnection,
   verifyRelease,
+  verifyRoots: verifyRootArchive,
+  fetchRelease,
   freeBytes: freeBytesOf,
 });

@@ -10,7 +10,9 @@ import type { RetentionPolicy } from '../core/retention.ts';
 import { type ListenAddress, parseAddress } from '../http/listen.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
+import { repositoryUrls } from '../source/http-source.ts';
 import { DEFAULT_EXECUTE_LIMITS } from './fleet-client/execute.ts';
+import type { SourceConfig } from './source/source-config.ts';
 
 const GIB = 1024 ** 3;
 const count = (least: number, most: number) => z.int().min(least).max(most);
@@ -56,6 +58,22 @@ const LimitsSection = z.strictObject({
   uploads_at_once: count(1, 64).default(4),
 });
 
+const SourceSection = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,47}$/, 'must be a short name such as vendor'),
+  /** Below it are `metadata/` and `targets/`. */
+  url: z.url({ protocol: /^https?$/ }),
+  /** Where they are not below `url`. */
+  metadata_url: z.url({ protocol: /^https?$/ }).optional(),
+  targets_url: z.url({ protocol: /^https?$/ }).optional(),
+  period_secs: count(1, 30 * 86_400).default(3600),
+  proxy: z.url({ protocol: /^https?$/ }).optional(),
+  ca_file: z.string().min(1).optional(),
+  max_bytes: count(1, 2 ** 42).default(4 * GIB),
+  max_bytes_per_sec: count(1024, 2 ** 42).optional(),
+});
+
+const MAX_SOURCES = 16;
+
 export const NexusConfigFile = z.strictObject({
   /** Holds the archives that too few sleds have, and this Nexus's identity. */
   staging_directory: z.string().min(1),
@@ -73,6 +91,12 @@ export const NexusConfigFile = z.strictObject({
       .string()
       .regex(/^postgres(ql)?:\/\//, 'must be a URL such as postgresql://user@localhost:5432/tuf_depot'),
   }),
+  /** Upstream repositories that this Nexus follows. */
+  source: z
+    .array(SourceSection)
+    .max(MAX_SOURCES)
+    .refine(all => new Set(all.map(({ name }) => name)).size === all.length, 'two sources have one name')
+    .default([]),
   limits: LimitsSection.prefault({}),
   tuf_artifact_replication: ReplicationSection.prefault({}),
   tuf_repo_pruner: PrunerSection.prefault({}),
@@ -108,6 +132,7 @@ export type NexusConfig = {
     readonly artifactBytes: number;
     readonly uploadsAtOnce: number;
   };
+  readonly sources: readonly SourceConfig[];
   readonly replication: ReplicationConfig;
   readonly pruner: PrunerConfig;
 };
@@ -134,6 +159,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
       artifactBytes: limits.artifact_bytes,
       uploadsAtOnce: limits.uploads_at_once,
     },
+    sources: file.source.map(source => sourceConfig(source, absolute)),
     replication: {
       periodMs: replication.period_secs * 1000,
       disable: replication.disable,
@@ -154,5 +180,22 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
         keepUploads: UPLOADS_ALWAYS_KEPT + pruner.nkeep_extra_newly_uploaded,
       },
     },
+  };
+};
+
+const sourceConfig = (
+  source: z.output<typeof SourceSection>,
+  absolute: (relative: string) => string,
+): SourceConfig => {
+  const urls = repositoryUrls(source.url);
+  return {
+    name: source.name,
+    metadataUrl: source.metadata_url ?? urls.metadataUrl,
+    targetsUrl: source.targets_url ?? urls.targetsUrl,
+    periodMs: source.period_secs * 1000,
+    proxy: source.proxy,
+    caFile: source.ca_file === undefined ? undefined : absolute(source.ca_file),
+    maxBytes: source.max_bytes,
+    maxBytesPerSecond: source.max_bytes_per_sec,
   };
 };

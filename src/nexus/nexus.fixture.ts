@@ -5,13 +5,20 @@
  *     const nexus = await world.startNexus();          // as many as the test needs
  *     await nexus.upload(await world.release());
  */
+import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
-import { operatorUpdateApi, type TufRepoUpload, type UpdatesTrustRoot } from '../api/operator-update-api.ts';
+import { operatorSourceApi } from '../api/operator-source-api.ts';
+import {
+  isReleaseUpload,
+  operatorUpdateApi,
+  type TufRepoUpload,
+  type UpdatesTrustRoot,
+} from '../api/operator-update-api.ts';
 import { seededRng } from '../core/rng.ts';
 import { type ApiClient, createApiClient } from '../http/client.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -38,8 +45,9 @@ export type TestNexus = Nexus & {
   readonly stagingDirectory: string;
   readonly operator: ApiClient<typeof operatorUpdateApi>;
   readonly fleet: ApiClient<typeof operatorFleetApi>;
+  readonly sources: ApiClient<typeof operatorSourceApi>;
   readonly internal: ApiClient<typeof internalApi>;
-  readonly trust: (release: TestRelease) => Promise<UpdatesTrustRoot>;
+  readonly trust: (release: { readonly trustRoot: Uint8Array }) => Promise<UpdatesTrustRoot>;
   /** The archive at a path, as it is. */
   readonly upload: (release: { readonly path: string }, flags?: UploadFlags) => Promise<TufRepoUpload>;
   /** Files of uploads, whole or not. */
@@ -139,6 +147,7 @@ const testNexus = async (
   const baseUrl = `http://${nexus.operatorAddress}`;
   const operator = createApiClient(operatorUpdateApi, { baseUrl, token });
   const fleet = createApiClient(operatorFleetApi, { baseUrl, token });
+  const sources = createApiClient(operatorSourceApi, { baseUrl, token });
   const internal = createApiClient(internalApi, { baseUrl: `http://${nexus.internalAddress}` });
   return {
     ...nexus,
@@ -147,13 +156,17 @@ const testNexus = async (
     stagingDirectory: config.stagingDirectory,
     operator,
     fleet,
+    sources,
     internal,
     trust: release =>
       operator.trustRootCreate({ body: JSON.parse(Buffer.from(release.trustRoot).toString()) }, wait),
     async upload({ path }, flags = {}) {
       const bytes = await readFile(path);
       const body = { sizeBytes: bytes.length, chunks: chunksOf(bytes) };
-      return operator.repositoryUpload({ query: { file_name: 'release.zip', ...flags }, body }, wait);
+      const query = { file_name: 'release.zip', ...flags };
+      const answer = await operator.repositoryUpload({ query, body }, wait);
+      assert(isReleaseUpload(answer), 'the archive holds a release');
+      return answer;
     },
     async staged() {
       return (await readdir(config.stagingDirectory)).filter(name => name !== 'lock' && name !== 'nexus-id');
@@ -161,7 +174,7 @@ const testNexus = async (
     async [Symbol.asyncDispose]() {
       // First the server: a client waits for its requests.
       await nexus[Symbol.asyncDispose]();
-      for (const client of [operator, fleet, internal]) await client[Symbol.asyncDispose]();
+      for (const client of [operator, fleet, sources, internal]) await client[Symbol.asyncDispose]();
     },
   };
 };

@@ -1,9 +1,9 @@
 /** Handlers of the operator's API for the fleet: everything here is folded from records and the last observation. */
-import type { NexusView, operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { FleetStatus, NexusView, operatorFleetApi } from '../api/operator-fleet-api.ts';
 import type { HealthReason } from '../core/health.ts';
 import { type NexusId, SystemVersion } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
-import { isoTime } from '../lib/clock.ts';
+import { type Clock, isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Driver } from './background/driver.ts';
 import type { Datastore, NexusRecord } from './datastore/datastore.ts';
@@ -11,6 +11,7 @@ import { NEXUS_SILENT_AFTER_MS } from './heartbeat.ts';
 import type { RequestLog } from './request-log.ts';
 import type { Staging } from './staging/staging.ts';
 import { artifactSummaries, artifactView } from './status/artifact-view.ts';
+import { readExpiryReasons } from './status/expiry.ts';
 import { fleetStatus, isSilent } from './status/fleet-status.ts';
 import { releaseView, unseenReleaseView } from './status/release-view.ts';
 import { sledView } from './status/sled-view.ts';
@@ -28,6 +29,7 @@ type Deps = {
   readonly driver: Driver;
   readonly minSledReplication: number;
   readonly insecureListen: boolean;
+  readonly clock: Clock;
   readonly notices: () => readonly HealthReason[];
 };
 
@@ -40,29 +42,35 @@ export const createOperatorFleetApi = (deps: Deps): FleetHandlers => ({
   ...artifactHandlers(deps),
 });
 
+export const readFleetStatus = async (
+  deps: Deps,
+  { signal }: { signal: AbortSignal },
+): Promise<FleetStatus> => {
+  const [{ generation }, nexuses, sledsExpunged, expiring] = await Promise.all([
+    deps.datastore.currentGeneration({ signal }),
+    deps.datastore.nexusList({ signal }),
+    countExpunged(deps.datastore, signal),
+    readExpiryReasons(deps.datastore, deps.clock, { signal }),
+  ]);
+  const replication = deps.driver.status(REPLICATION_TASK);
+  const error = replication.last?.summary.error;
+  return fleetStatus({
+    ...deps,
+    generation,
+    nexuses,
+    sledsExpunged,
+    observation: deps.observer.latest(),
+    replicationError: typeof error === 'string' ? error : undefined,
+    replicationPaused: !replication.periodic,
+    uploadsInProgress: deps.staging.uploadsInProgress(),
+    localRepos: deps.staging.held().length,
+    notices: [...deps.notices(), ...expiring],
+  });
+};
+
 const statusHandlers = (deps: Deps) =>
   ({
-    async fleetStatus({ signal }) {
-      const [{ generation }, nexuses, sledsExpunged] = await Promise.all([
-        deps.datastore.currentGeneration({ signal }),
-        deps.datastore.nexusList({ signal }),
-        countExpunged(deps.datastore, signal),
-      ]);
-      const replication = deps.driver.status(REPLICATION_TASK);
-      const error = replication.last?.summary.error;
-      return fleetStatus({
-        ...deps,
-        generation,
-        nexuses,
-        sledsExpunged,
-        observation: deps.observer.latest(),
-        replicationError: typeof error === 'string' ? error : undefined,
-        replicationPaused: !replication.periodic,
-        uploadsInProgress: deps.staging.uploadsInProgress(),
-        localRepos: deps.staging.held().length,
-        notices: deps.notices(),
-      });
-    },
+    fleetStatus: ({ signal }) => readFleetStatus(deps, { signal }),
 
     async releaseReplication({ params, signal }) {
       const version = SystemVersion.parse(params.system_version);

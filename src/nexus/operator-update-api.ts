@@ -1,15 +1,23 @@
 /** Handlers of the operator's API for releases, trust roots and the target release. */
 import { randomUUID } from 'node:crypto';
-import type { operatorUpdateApi, TufRepo, UpdatesTrustRoot } from '../api/operator-update-api.ts';
+import type {
+  operatorUpdateApi,
+  TrustRootUpload,
+  TufRepo,
+  TufRepoUpload,
+  UpdatesTrustRoot,
+} from '../api/operator-update-api.ts';
 import { isSet } from '../api/wire.ts';
 import { SystemVersion, TrustRootId } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
+import type { ReportedCheck } from '../lib/check-report.ts';
 import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
+import { parseMetadata } from '../tuf/metadata.ts';
 import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
 import type { Datastore, RepoRecord, TrustRootRecord } from './datastore/datastore.ts';
 import { type ReleaseProgress, requireAllowedTarget, requireComplete } from './target-release.ts';
-import type { Uploads } from './upload/uploads.ts';
+import type { UploadOutcome, Uploads } from './upload/uploads.ts';
 
 /** What the update status says about replication. */
 export type ReplicationSummary = {
@@ -40,7 +48,7 @@ export const createOperatorUpdateApi = (deps: Deps): Handlers<typeof operatorUpd
 const repositoryHandlers = ({ datastore, uploads, activateReplication }: Deps) =>
   ({
     async repositoryUpload({ query, body, signal }) {
-      const { status, repo, report, overrides } = await uploads.upload(
+      const outcome = await uploads.upload(
         {
           fileName: query.file_name,
           allowExpired: isSet(query.allow_expired),
@@ -50,7 +58,7 @@ const repositoryHandlers = ({ datastore, uploads, activateReplication }: Deps) =
         },
         { signal },
       );
-      return { status, repo: repoView(repo), report: [...report], overrides: [...overrides] };
+      return uploadView(outcome);
     },
 
     async repositoryList({ query, signal }) {
@@ -180,6 +188,21 @@ const pageOf = ({ limit, page_token }: { limit: number; page_token?: string | un
   pageToken: page_token,
 });
 
+const uploadView = (outcome: UploadOutcome): TufRepoUpload | TrustRootUpload => {
+  const checks = outcome.checks.map(checkView);
+  if (!('repo' in outcome)) {
+    const trustRoots = outcome.trustRoots.map(({ id, rootVersion }) => ({ id, root_version: rootVersion }));
+    return { status: outcome.status, trust_roots: trustRoots, checks };
+  }
+  const { status, repo, report, overrides } = outcome;
+  return { status, repo: repoView(repo), report: [...report], overrides: [...overrides], checks };
+};
+
+const checkView = (check: ReportedCheck) => ({
+  ...check,
+  ...(check.key_ids !== undefined && { key_ids: [...check.key_ids] }),
+});
+
 const repoView = (repo: RepoRecord): TufRepo => ({
   hash: repo.hash,
   hash_kind: repo.hashKind,
@@ -190,8 +213,13 @@ const repoView = (repo: RepoRecord): TufRepo => ({
   total_size_bytes: repo.totalSizeBytes,
 });
 
-const trustRootView = ({ id, timeCreatedMs, rootBytes }: TrustRootRecord): UpdatesTrustRoot => ({
-  id,
-  time_created: isoTime(timeCreatedMs),
-  root_role: JSON.parse(Buffer.from(rootBytes).toString('utf8')),
-});
+const trustRootView = ({ id, timeCreatedMs, rootBytes }: TrustRootRecord): UpdatesTrustRoot => {
+  const { version, expiresMs } = parseMetadata('root', rootBytes).signed;
+  return {
+    id,
+    time_created: isoTime(timeCreatedMs),
+    root_role: JSON.parse(Buffer.from(rootBytes).toString('utf8')),
+    root_version: version,
+    root_expires: isoTime(expiresMs),
+  };
+};

@@ -8,6 +8,7 @@
 import type { debugApi } from '../api/debug-api.ts';
 import type { internalApi } from '../api/internal-api.ts';
 import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { operatorSourceApi } from '../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { HealthReason } from '../core/health.ts';
 import type { NexusId } from '../core/ids.ts';
@@ -15,6 +16,7 @@ import type { Rng } from '../core/rng.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import type { FetchRelease } from '../source/fetch-release.ts';
 import { createDriver, type Driver } from './background/driver.ts';
 import type { NexusConfig } from './config.ts';
 import type { Datastore } from './datastore/datastore.ts';
@@ -24,29 +26,37 @@ import { DEFAULT_EXECUTE_LIMITS } from './fleet-client/execute.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import { heartbeatTask } from './heartbeat.ts';
 import { createInternalApi } from './internal-api.ts';
-import { createOperatorFleetApi } from './operator-fleet-api.ts';
+import type { MetricFacts } from './metrics.ts';
+import { createOperatorFleetApi, readFleetStatus } from './operator-fleet-api.ts';
+import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
 import { createReplicationTrigger, type ReplicationTrigger } from './replication-trigger.ts';
 import { createRequestLog, type RequestLog } from './request-log.ts';
+import { createSources, type Sources } from './source/sources.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
 import { createLocalRepos, type LocalRepos } from './staging/local-repos.ts';
-import { createStagingSpace } from './staging/space.ts';
+import { createStagingSpace, type StagingSpace } from './staging/space.ts';
 import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
+import { readExpiries } from './status/expiry.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
 import { repoPruner } from './tasks/repo-pruner.ts';
 import { createSledLiveness, type SledLiveness } from './tasks/sled-liveness.ts';
+import { createSourceSync, SOURCE_SYNC_TASK } from './tasks/source-sync.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
-import { createFleetCapacity } from './upload/fleet-capacity.ts';
+import { createFleetCapacity, type FleetCapacity } from './upload/fleet-capacity.ts';
+import { takeRoots, type VerifyRoots } from './upload/root-upload.ts';
 import { createUploads, type Uploads } from './upload/uploads.ts';
 
 export type Services = {
   readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
   readonly operatorFleet: Handlers<typeof operatorFleetApi>;
+  readonly operatorSource: Handlers<typeof operatorSourceApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
+  readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
   readonly driver: Driver;
   readonly staging: Staging;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -59,6 +69,8 @@ export type ServiceDeps = {
   readonly openDatastore: (options: { signal: AbortSignal }) => Promise<Datastore>;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
+  readonly verifyRoots: VerifyRoots;
+  readonly fetchRelease: FetchRelease;
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -82,7 +94,7 @@ export const startServices = async (
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
 
   const trigger = createReplicationTrigger(deps);
-  const { localRepos, uploads, adopted } = await startStaging(
+  const { localRepos, uploads, space, capacity, adopted } = await startStaging(
     { ...deps, datastore, activateReplication: trigger.activate },
     adopt => patiently(() => adopt({ signal })),
   );
@@ -96,11 +108,13 @@ export const startServices = async (
     createReplication({ ...deps, datastore, connection, staging, requests, policy }),
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
+  const sources = createSources(config.sources);
   const driver = stack.use(
     createDriver({
       tasks: [
         replication.task,
         liveness.task,
+        createSourceSync({ ...deps, datastore, space, capacity, uploads, sources }),
         heartbeatTask({ datastore, nexus }),
         repoPruner({ datastore, ...config.pruner }),
       ],
@@ -112,10 +126,11 @@ export const startServices = async (
   stack.use(uploads);
 
   const owned = stack.move();
-  const notices = () => [...adopted, ...trigger.notices()];
+  const notices = () => [...adopted, ...trigger.notices(), ...sources.reasons()];
   return {
     ...handlers({
       config,
+      clock,
       datastore,
       nexus,
       staging,
@@ -126,6 +141,7 @@ export const startServices = async (
       replication,
       liveness,
       driver,
+      sources,
     }),
     driver,
     staging,
@@ -135,6 +151,7 @@ export const startServices = async (
 
 type Parts = {
   readonly config: NexusConfig;
+  readonly clock: Clock;
   readonly datastore: Datastore;
   readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
   readonly staging: Staging;
@@ -145,14 +162,20 @@ type Parts = {
   readonly replication: Replication;
   readonly liveness: SledLiveness;
   readonly driver: Driver;
+  readonly sources: Sources;
 };
 
-const handlers = (
-  parts: Parts,
-): Pick<Services, 'operatorUpdate' | 'operatorFleet' | 'debug' | 'internal'> => {
-  const { config, datastore, nexus, driver } = parts;
+const handlers = (parts: Parts): Omit<Services, 'driver' | 'staging' | typeof Symbol.asyncDispose> => {
+  const { config, datastore, nexus, driver, sources } = parts;
   const { observer } = parts.replication;
   const activateReplication = parts.trigger.activate;
+  const fleetParts = {
+    ...parts,
+    nexusId: nexus.id,
+    observer,
+    minSledReplication: config.replication.minSledReplication,
+    insecureListen: config.insecureListen,
+  };
   return {
     operatorUpdate: createOperatorUpdateApi({
       ...parts,
@@ -164,36 +187,53 @@ const handlers = (
           suspended: !driver.status(REPLICATION_TASK).periodic,
         }),
     }),
-    operatorFleet: createOperatorFleetApi({
-      ...parts,
-      nexusId: nexus.id,
-      observer,
-      minSledReplication: config.replication.minSledReplication,
-      insecureListen: config.insecureListen,
+    operatorFleet: createOperatorFleetApi(fleetParts),
+    operatorSource: createOperatorSourceApi({
+      datastore,
+      sources,
+      activateSync: () => driver.activate(SOURCE_SYNC_TASK),
+      maxBytes: config.limits.repositoryBytes,
+    }),
+    metrics: async options => ({
+      status: await readFleetStatus(fleetParts, options),
+      expiries: await readExpiries(datastore, options),
+      sources: sources.list(),
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ datastore, activateReplication }),
   };
 };
 
+type StartedStaging = {
+  readonly localRepos: LocalRepos;
+  readonly uploads: Uploads;
+  readonly space: StagingSpace;
+  readonly capacity: FleetCapacity;
+  readonly adopted: readonly HealthReason[];
+};
+
 /** Takes up what lies in staging (P4) before any upload can begin. */
 const startStaging = async (
   deps: ServiceDeps & { readonly datastore: Datastore; readonly activateReplication: () => void },
   patiently: <T>(attempt: (options: { signal: AbortSignal }) => Promise<T>) => Promise<T>,
-): Promise<{ localRepos: LocalRepos; uploads: Uploads; adopted: readonly HealthReason[] }> => {
-  const { config, directory, datastore, activateReplication, verifyRelease, clock } = deps;
+): Promise<StartedStaging> => {
+  const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
   const { artifactBytes, repositoryBytes } = config.limits;
   // As for the defaults, what inflates to more than twice the largest archive is no release.
   const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
+  const space = createStagingSpace(directory.path, deps.freeBytes);
+  const { minSledReplication } = config.replication;
+  const capacity = createFleetCapacity({ datastore, minSledReplication });
   const uploads = createUploads({
     datastore,
     directory,
-    space: createStagingSpace(directory.path, deps.freeBytes),
+    space,
     localRepos,
-    capacity: createFleetCapacity({ datastore, minSledReplication: config.replication.minSledReplication }),
+    capacity,
     check: (archive, options) => checkArchive({ datastore, verifyRelease, clock, limits }, archive, options),
+    takeRoots: (path, options) => takeRoots({ datastore, verifyRoots, clock, log }, path, options),
     activateReplication,
     limits: config.limits,
     log,
@@ -203,7 +243,7 @@ const startStaging = async (
     adoptStaging({ directory, datastore, recordAgain, log }, options),
   );
   for (const archive of adopted) localRepos.hold(archive);
-  return { localRepos, uploads, adopted: notices };
+  return { localRepos, uploads, space, capacity, adopted: notices };
 };
 
 const replicationPolicy = ({ replication }: NexusConfig) => ({

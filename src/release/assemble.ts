@@ -16,7 +16,9 @@ import type { ReleaseDescription, ReleaseFormat } from '../core/release.ts';
 import { commitFile, temporaryPathFor } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { readRelease } from '../tuf/release-description.ts';
+import type { TopLevelRole } from '../tuf/role-names.ts';
 import { verifyRepository } from '../tuf/workflow.ts';
+import type { DelegationPlan } from './delegations.ts';
 import { type Content, measure, openContent } from './measure.ts';
 import { buildRepository, type MeasuredArtifact, type RepositoryFiles } from './repository-files.ts';
 import { createRoot, type RepositoryKeys, signMetadata } from './sign-metadata.ts';
@@ -33,8 +35,12 @@ export type AssembleOptions = {
   readonly artifacts: readonly ArtifactInput[];
   readonly metadata?: Readonly<Record<string, string>>;
   readonly keys: RepositoryKeys;
-  /** When all roles expire, in milliseconds since the epoch; a root of `rootChain` has its own time. */
-  readonly expiresMs: number;
+  readonly delegations?: DelegationPlan | undefined;
+  /**
+   * When roles expire, in milliseconds since the epoch: one time, or one for each role. Delegated roles expire with
+   * targets; a root of `rootChain` has its own time.
+   */
+  readonly expiresMs: number | Readonly<Record<TopLevelRole, number>>;
   /** Of the roles; a repository that is published again needs higher ones. */
   readonly versions: { readonly timestamp: number; readonly snapshot: number; readonly targets: number };
   /** Every root from the first that clients may trust; without it a root of version 1 is made. */
@@ -63,9 +69,12 @@ export const assembleRelease = async (
   options: AssembleOptions,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<AssembledRelease> => {
-  const { systemVersion, format, metadata = {}, keys, expiresMs, versions, outputPath } = options;
-  const { consistentSnapshot = format !== 'v2' } = options;
-  const rootChain = options.rootChain ?? [createRoot({ keys, version: 1, expiresMs, consistentSnapshot })];
+  const { systemVersion, format, metadata = {}, keys, versions, outputPath } = options;
+  const { consistentSnapshot = format !== 'v2', delegations } = options;
+  const expiresMs = expiryOfRoles(options.expiresMs);
+  const rootChain = options.rootChain ?? [
+    createRoot({ keys, version: 1, expiresMs: expiresMs.root, consistentSnapshot }),
+  ];
   const files = await buildRepository({
     systemVersion,
     format,
@@ -73,13 +82,19 @@ export const assembleRelease = async (
     metadata,
     rootChain,
     versions,
-    expiresMs: { timestamp: expiresMs, snapshot: expiresMs, targets: expiresMs },
+    expiresMs,
+    delegations,
     sign: (role, signed) => signMetadata(signed, keys[role].keys),
   });
   const { trustRoot, release } = await readBack(files, rootChain);
   const written = await writeRepositoryArchive(files, outputPath, { signal });
   return { path: outputPath, ...written, trustRoot, release };
 };
+
+const expiryOfRoles = (expiresMs: AssembleOptions['expiresMs']): Readonly<Record<TopLevelRole, number>> =>
+  typeof expiresMs === 'number'
+    ? { root: expiresMs, timestamp: expiresMs, snapshot: expiresMs, targets: expiresMs }
+    : expiresMs;
 
 export const measureAll = async (
   artifacts: readonly ArtifactInput[],
@@ -92,8 +107,8 @@ export const measureAll = async (
   return measured;
 };
 
-/** A2. Trusts the first root of the chain, as a client does that never updated. */
-const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8Array[]) => {
+/** A2. Reads the files as a client does that trusts the first root and never updated. */
+export const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8Array[]) => {
   const [trustRoot] = rootChain;
   if (trustRoot === undefined)
     throw new DepotError('METADATA_INVALID', 'a repository needs at least one root');
@@ -103,9 +118,12 @@ const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8Array[]
   };
   const trustRoots = [{ id: 'its own', bytes: trustRoot }];
   const repository = await verifyRepository(source, { trustRoots, nowMs: 0, allowExpired: true });
-  const release = await readRelease(repository, async name => {
-    const content = files.targets.get(name)?.content;
-    return content !== undefined && 'bytes' in content ? content.bytes : undefined;
+  const release = await readRelease(repository, async (name, maxBytes) => {
+    const target = files.targets.get(name);
+    if (target === undefined || target.measured.sizeBytes > maxBytes) return undefined;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of openContent(target.content)) pieces.push(Uint8Array.from(piece));
+    return Buffer.concat(pieces);
   });
   return { trustRoot, release };
 };

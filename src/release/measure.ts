@@ -5,8 +5,11 @@ import { crc32 } from 'node:zlib';
 import type { ArtifactHash } from '../core/ids.ts';
 import { DepotError } from '../lib/errors.ts';
 
-/** A file on disk, or content in memory (documents and tests). */
-export type Content = { readonly path: string } | { readonly bytes: Uint8Array };
+/** A file on disk, content in memory (documents and tests), or whatever can be opened again, with a name for people. */
+export type Content =
+  | { readonly path: string }
+  | { readonly bytes: Uint8Array }
+  | { readonly label: string; readonly open: () => AsyncIterable<Uint8Array> };
 
 export type Measured = {
   readonly sizeBytes: number;
@@ -18,8 +21,15 @@ export type Measured = {
 const MAX_CONTENT_BYTES = 8 * 1024 ** 3;
 const CHUNK_BYTES = 1024 * 1024;
 
-export const openContent = (content: Content): Iterable<Uint8Array> | AsyncIterable<Uint8Array> =>
-  'bytes' in content ? [content.bytes] : readChunks(content.path);
+export const openContent = (content: Content): Iterable<Uint8Array> | AsyncIterable<Uint8Array> => {
+  if ('bytes' in content) return [content.bytes];
+  return 'path' in content ? readChunks(content.path) : content.open();
+};
+
+const nameOf = (content: Content): string => {
+  if ('bytes' in content) return 'the content in memory';
+  return 'path' in content ? content.path : content.label;
+};
 
 /** Opens the file with the first chunk that is asked for, and closes it with the last. */
 async function* readChunks(path: string): AsyncGenerator<Uint8Array, void, void> {
@@ -46,8 +56,8 @@ export const measure = async (
     }
   } catch (cause) {
     signal?.throwIfAborted();
-    const name = 'path' in content ? content.path : 'the content in memory';
-    throw new DepotError(cause instanceof DepotError ? cause.code : 'IO', `cannot read ${name}`, { cause });
+    const code = cause instanceof DepotError ? cause.code : 'IO';
+    throw new DepotError(code, `cannot read ${nameOf(content)}`, { cause });
   }
   return { sizeBytes, sha256: hash.digest('hex') as ArtifactHash, crc32: checksum };
 };

@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto';
 import type { ReleaseFormat } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
-import { parseMetadata, type TopLevelRole } from '../tuf/metadata.ts';
+import { parseMetadata } from '../tuf/metadata.ts';
 import { DOCUMENT_NAMES, EXTENSION } from '../tuf/release-document.ts';
+import { metadataFileName, type TopLevelRole } from '../tuf/role-names.ts';
 import { targetFileNames } from '../tuf/targets.ts';
+import { type DelegationPlan, planDelegations } from './delegations.ts';
 import { type Content, type Measured, measure } from './measure.ts';
-import { type SignedObject, signedObject } from './sign-metadata.ts';
+import { type SignedObject, signedObject, signMetadata } from './sign-metadata.ts';
 
 export type MeasuredContent = { readonly content: Content; readonly measured: Measured };
 
@@ -30,7 +32,8 @@ export type RepositoryOptions = {
   readonly rootChain: readonly Uint8Array[];
   readonly versions: Readonly<Record<Exclude<TopLevelRole, 'root'>, number>>;
   readonly expiresMs: Readonly<Record<Exclude<TopLevelRole, 'root'>, number>>;
-  /** Makes a metadata file of a `signed` part. */
+  readonly delegations?: DelegationPlan | undefined;
+  /** Makes a metadata file of a `signed` part. Delegated roles are signed by the keys of their plan. */
   readonly sign: (role: TopLevelRole, signed: SignedObject) => Uint8Array;
 };
 
@@ -50,21 +53,31 @@ export const buildRepository = async (options: RepositoryOptions): Promise<Repos
 
   const document = format === 'plain' ? undefined : await documentTarget(format, options);
   const listed = [...artifacts, ...(document === undefined ? [] : [document])];
-  const targets = sign('targets', targetsObject(options, listed));
-  const snapshot = sign('snapshot', listingObject('snapshot', 'targets', targets, options));
-  const timestamp = sign('timestamp', listingObject('timestamp', 'snapshot', snapshot, options));
+  requireDistinctNames(listed);
+  const targetsFiles = signTargets(options, listed);
+  const snapshot = sign('snapshot', listingObject('snapshot', targetsFiles, options));
+  const timestamp = sign('timestamp', listingObject('timestamp', new Map([['snapshot', snapshot]]), options));
 
-  const versioned = (role: 'snapshot' | 'targets'): string =>
-    consistentSnapshot ? `${versions[role]}.${role}.json` : `${role}.json`;
+  const versioned = (role: string, version: number): string =>
+    metadataFileName(role, consistentSnapshot ? version : undefined);
   return {
     metadata: new Map([
       ...roots.map(({ bytes, root }) => [`${root.version}.root.json`, bytes] as const),
       ['timestamp.json', timestamp],
-      [versioned('snapshot'), snapshot],
-      [versioned('targets'), targets],
+      [versioned('snapshot', versions.snapshot), snapshot],
+      ...Array.from(targetsFiles, ([name, bytes]) => [versioned(name, versions.targets), bytes] as const),
     ]),
     targets: new Map(listed.map(target => [fileName(target, consistentSnapshot), target] as const)),
   };
+};
+
+const requireDistinctNames = (listed: readonly ListedTarget[]): void => {
+  const names = new Set<string>();
+  for (const { targetName } of listed) {
+    if (names.has(targetName))
+      throw new DepotError('RELEASE_DOCUMENT_INVALID', `two artifacts have the target name ${targetName}`);
+    names.add(targetName);
+  }
 };
 
 type ListedTarget = MeasuredContent & { readonly targetName: string };
@@ -76,16 +89,22 @@ const fileName = ({ targetName, measured }: ListedTarget, consistentSnapshot: bo
   return targetFileNames(targetName, hashes, consistentSnapshot)[0] ?? targetName;
 };
 
+/** An artifact as the document lists it. */
+export const documentEntry = (
+  format: 'v2' | 'v1',
+  { targetName, version, tags }: Pick<MeasuredArtifact, 'targetName' | 'version' | 'tags'>,
+): SignedObject => {
+  if (format === 'v2') return { target_name: targetName, version, tags };
+  const { kind, name } = tags;
+  if (kind !== undefined && name !== undefined) return { name, version, kind, target: targetName };
+  throw new DepotError(
+    'RELEASE_DOCUMENT_INVALID',
+    `in format v1 the artifact ${targetName} needs the tags kind and name`,
+  );
+};
+
 const documentTarget = async (format: 'v2' | 'v1', options: RepositoryOptions): Promise<ListedTarget> => {
-  const artifacts = options.artifacts.map(({ targetName, version, tags }) => {
-    if (format === 'v2') return { target_name: targetName, version, tags };
-    const { kind, name } = tags;
-    if (kind !== undefined && name !== undefined) return { name, version, kind, target: targetName };
-    throw new DepotError(
-      'RELEASE_DOCUMENT_INVALID',
-      `in format v1 the artifact ${targetName} needs the tags kind and name`,
-    );
-  });
+  const artifacts = options.artifacts.map(artifact => documentEntry(format, artifact));
   if (format === 'v1' && Object.keys(options.metadata).length > 0) {
     throw new DepotError('RELEASE_DOCUMENT_INVALID', 'a release in format v1 has no metadata; use v2');
   }
@@ -95,15 +114,36 @@ const documentTarget = async (format: 'v2' | 'v1', options: RepositoryOptions): 
   return { targetName: DOCUMENT_NAMES[format], content: { bytes }, measured: await measure({ bytes }) };
 };
 
+/** The files of the targets role and of the roles that it delegates to, by role name. */
+const signTargets = (
+  options: RepositoryOptions,
+  listed: readonly ListedTarget[],
+): ReadonlyMap<string, Uint8Array> => {
+  const { delegations: plan, format, systemVersion, metadata } = options;
+  const planned = plan === undefined ? undefined : planDelegations(plan);
+  // The document is what the release is: its own signer vouches for it.
+  const roleOf = (target: ListedTarget): string =>
+    isArtifact(target) ? (planned?.roleOf(target.targetName) ?? 'targets') : 'targets';
+  const byRole = Map.groupBy(listed, roleOf);
+  const top = {
+    ...targetsObject(options, byRole.get('targets') ?? []),
+    ...(planned && { delegations: planned.object }),
+    ...(format === 'plain' && { [EXTENSION]: { system_version: systemVersion, metadata } }),
+  };
+  return new Map([
+    ['targets', options.sign('targets', top)],
+    ...(planned?.roles ?? []).map(({ name, signers }) => {
+      const signed = targetsObject(options, byRole.get(name) ?? []);
+      return [name, signMetadata(signed, signers.keys)] as const;
+    }),
+  ]);
+};
+
 const targetsObject = (options: RepositoryOptions, listed: readonly ListedTarget[]): SignedObject => {
-  const { format, systemVersion, metadata } = options;
-  const isPlain = format === 'plain';
+  const isPlain = options.format === 'plain';
   const byName = new Map<string, object>();
   for (const target of listed) {
     const { targetName, measured } = target;
-    if (byName.has(targetName)) {
-      throw new DepotError('RELEASE_DOCUMENT_INVALID', `two artifacts have the target name ${targetName}`);
-    }
     const described = isPlain && isArtifact(target) ? target : undefined;
     byName.set(targetName, {
       length: measured.sizeBytes,
@@ -114,21 +154,25 @@ const targetsObject = (options: RepositoryOptions, listed: readonly ListedTarget
   return {
     ...signedObject('targets', { version: options.versions.targets, expiresMs: options.expiresMs.targets }),
     targets: Object.fromEntries(byName),
-    ...(isPlain && { [EXTENSION]: { system_version: systemVersion, metadata } }),
   };
 };
 
 const listingObject = (
   role: 'snapshot' | 'timestamp',
-  listed: 'targets' | 'snapshot',
-  bytes: Uint8Array,
-  options: RepositoryOptions,
+  listed: ReadonlyMap<string, Uint8Array>,
+  { versions, expiresMs }: RepositoryOptions,
 ): SignedObject => {
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const version = role === 'timestamp' ? versions.snapshot : versions.targets;
+  const meta = Array.from(listed, ([name, bytes]) => [`${name}.json`, fileMeta(bytes, version)]);
   return {
-    ...signedObject(role, { version: options.versions[role], expiresMs: options.expiresMs[role] }),
-    meta: {
-      [`${listed}.json`]: { version: options.versions[listed], length: bytes.length, hashes: { sha256 } },
-    },
+    ...signedObject(role, { version: versions[role], expiresMs: expiresMs[role] }),
+    meta: Object.fromEntries(meta),
   };
 };
+
+/** What a role says of a metadata file that it lists. */
+export const fileMeta = (bytes: Uint8Array, version: number) => ({
+  version,
+  length: bytes.length,
+  hashes: { sha256: createHash('sha256').update(bytes).digest('hex') },
+});

@@ -1,6 +1,7 @@
 /** Signed metadata files, and the roots that say whose signatures count. */
 import { canonicalJson } from '../tuf/canonical-json.ts';
-import { parseMetadata, TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/metadata.ts';
+import { parseMetadata } from '../tuf/metadata.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { parseStrictJson } from '../tuf/strict-json.ts';
 import type { SigningKey } from './signing-keys.ts';
 
@@ -26,15 +27,17 @@ export const signedObject = (
   _type: role,
   spec_version: SPEC_VERSION,
   version,
-  // Whole seconds: the specification's form.
-  expires: new Date(expiresMs).toISOString().replace(/\.\d+Z$/, 'Z'),
+  expires: tufTime(expiresMs),
 });
+
+/** Whole seconds: the specification's form. */
+export const tufTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** A metadata file: what is signed is what a reader of these very bytes will see. */
 export const signMetadata = (signed: SignedObject, keys: readonly SigningKey[]): Uint8Array => {
   const what = 'the metadata to sign';
   const message = canonicalJson(parseStrictJson(Buffer.from(JSON.stringify(signed)), what), what);
-  const signatures = distinct(keys).map(({ keyId, sign }) => ({ keyid: keyId, sig: sign(message) }));
+  const signatures = distinctKeys(keys).map(({ keyId, sign }) => ({ keyid: keyId, sig: sign(message) }));
   return Buffer.from(`${JSON.stringify({ signatures, signed }, undefined, 2)}\n`);
 };
 
@@ -46,10 +49,10 @@ export type RootOptions = {
 };
 
 export const rootObject = (options: RootOptions): SignedObject => {
-  const listed = distinct(TOP_LEVEL_ROLES.flatMap(role => options.keys[role].keys));
+  const listed = distinctKeys(TOP_LEVEL_ROLES.flatMap(role => options.keys[role].keys));
   const roles = TOP_LEVEL_ROLES.map(role => {
     const { keys, threshold } = options.keys[role];
-    return [role, { keyids: distinct(keys).map(({ keyId }) => keyId), threshold }];
+    return [role, { keyids: distinctKeys(keys).map(({ keyId }) => keyId), threshold }];
   });
   return {
     ...signedObject('root', options),
@@ -76,6 +79,7 @@ export const rotateRoot = (
   return signMetadata(rootObject({ ...next, version }), [...previous.keys, ...next.keys.root.keys]);
 };
 
-const distinct = (keys: readonly SigningKey[]): SigningKey[] => [
+/** One of each key id, in the order of the first. */
+export const distinctKeys = (keys: readonly SigningKey[]): SigningKey[] => [
   ...new Map(keys.map(key => [key.keyId, key])).values(),
 ];

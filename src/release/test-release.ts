@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseFormat } from '../core/release.ts';
-import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/metadata.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { measureAll, writeRepositoryArchive } from './assemble.ts';
 import { type Content, measure } from './measure.ts';
 import { buildRepository, type MeasuredContent } from './repository-files.ts';

@@ -17,8 +17,8 @@ import {
   type TestReleaseOptions,
   type TestRepository,
 } from '../release/test-release.ts';
-import { TOP_LEVEL_ROLES, type TopLevelRole } from './metadata.ts';
-import type { TrustedVersions } from './trusted-set.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from './role-names.ts';
+import type { TrustedVersions } from './rollback.ts';
 import { verifyRepository } from './workflow.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1);
@@ -109,6 +109,31 @@ const rewriting = (role: TopLevelRole, rewrite: (text: string) => string): TestR
     files.set(name, Buffer.from(rewrite(Buffer.from(files.get(name) ?? []).toString())));
   },
 });
+const delegating = (role: object): TestReleaseOptions =>
+  editing('targets', {
+    delegations: {
+      keys: {},
+      roles: [{ name: 'A', keyids: [], threshold: 1, terminating: false, ...role }],
+    },
+  });
+/** Signs what this project's own signer refuses to sign. */
+const loosely = (change: object): TestReleaseOptions => ({
+  keys,
+  tamper(files) {
+    const name = `${FOLDER}timestamp.json`;
+    const { signed } = JSON.parse(Buffer.from(files.get(name) ?? []).toString());
+    Object.assign(signed, change);
+    const [{ keyId, sign }] = keys.timestamp.keys as [SigningKey];
+    const signatures = [{ keyid: keyId, sig: sign(Buffer.from(sortedJson(signed))) }];
+    files.set(name, Buffer.from(JSON.stringify({ signatures, signed })));
+  },
+});
+const sortedJson = (value: unknown): string =>
+  JSON.stringify(value, (_, member) =>
+    Object.getPrototypeOf(Object(member)) === Object.prototype
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
 /** With nothing about the child but its version, so that changing the child's bytes is not already a mismatch. */
 const looseTimestamp = {
   edit: { timestamp: (signed: SignedObject) => Object.assign(signed, loose('snapshot')) },
@@ -192,6 +217,7 @@ const mutated: readonly Case[] = [
     'targets of another hash',
     editing('snapshot', { meta: { 'targets.json': { version: 1, hashes: { sha256: '0'.repeat(64) } } } }),
   ],
+  ['a timestamp of version 1.5', loosely({ version: 1.5 })],
   ['a duplicate signature', { keys, signers: {}, tamper: duplicateSignatures }],
 ];
 
@@ -205,6 +231,13 @@ function duplicateSignatures(files: Map<string, Uint8Array>) {
 const stricter: readonly Difference[] = [
   ['its models take any number', 'version 0', editing('timestamp', { version: 0 })],
   ['its models take any number', 'version -1', editing('timestamp', { version: -1 })],
+  ['it rounds as a double does', 'version 2^60', loosely({ version: 2 ** 60 })],
+  ['it reads patterns as minimatch does', 'a set in a pattern', delegating({ paths: ['[ab]*'] })],
+  ['it reads patterns as minimatch does', 'braces in a pattern', delegating({ paths: ['{a,b}'] })],
+  ['it takes that for none', 'neither paths nor prefixes', delegating({})],
+  ['it takes that for all', 'an empty hash prefix', delegating({ path_hash_prefixes: [''] })],
+  ['it looks for keys later', 'a key id without a key', delegating({ paths: ['*'], keyids: ['none'] })],
+  ['some signers normalise, others do not', 'text that is not in normal form', loosely({ x: 'e\u0301' })],
   [
     'the last of two equal keys counts',
     'a duplicate key',

@@ -1,5 +1,6 @@
 /**
- * The four top-level roles as their metadata files describe them, parsed whole before anything is believed.
+ * Roles as their metadata files describe them, parsed whole before anything is believed. A delegated role has the
+ * form of the targets role and a name of its own.
  *
  *     bytes ─▶ strict JSON ─▶ { signatures, signed } ─▶ Metadata<Role>
  *
@@ -8,29 +9,28 @@
  */
 import { DepotError } from '../lib/errors.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { type Delegations, parseDelegations } from './delegations.ts';
 import { type Fields, fieldsOf } from './fields.ts';
-import { type PublicKey, parsePublicKey } from './keys.ts';
+import { type Keys, parseKeys, parseRoleKeys, type RoleKeys } from './role-keys.ts';
+import type { TopLevelRole } from './role-names.ts';
 import { type JsonObject, parseStrictJson } from './strict-json.ts';
 import { type Hashes, parseHashes, parseTargets, type Target } from './targets.ts';
 
-export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
-export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
-
 const KIB = 1024;
 const MIB = 1024 * KIB;
-/** Bytes read of a role's file when nothing signed says how long it is, and the most that may be signed. */
+/**
+ * Bytes read of a role's file when nothing signed says how long it is, and the most that may be signed. Delegated
+ * roles have the limit of targets; a snapshot has room for the names and hashes of 16,384 of them.
+ */
 export const MAX_METADATA_BYTES = {
   root: MIB,
   timestamp: MIB,
-  snapshot: MIB,
+  snapshot: 4 * MIB,
   targets: 32 * MIB,
 } as const satisfies Record<TopLevelRole, number>;
 
 /** More than any threshold needs; bounds the work that a hostile file asks for. */
 const MAX_SIGNATURES = 1024;
-const MAX_KEYS = 1024;
-
-export type RoleKeys = { readonly keyIds: readonly string[]; readonly threshold: number };
 
 /** What a role says of a file that it lists. */
 export type FileMeta = {
@@ -46,23 +46,25 @@ type Common = {
 };
 export type Root = Common & {
   readonly consistentSnapshot: boolean;
-  /** By key id; a key that this client cannot use is undefined. */
-  readonly keys: ReadonlyMap<string, PublicKey | undefined>;
+  readonly keys: Keys;
   readonly roles: Readonly<Record<TopLevelRole, RoleKeys>>;
 };
 export type Timestamp = Common & { readonly snapshot: FileMeta };
-export type Snapshot = Common & { readonly targets: FileMeta };
+/** By role name; `targets` is always there. */
+export type Snapshot = Common & { readonly meta: ReadonlyMap<string, FileMeta> };
 export type Targets = Common & {
   readonly targets: ReadonlyMap<string, Target>;
-  /** Names of delegated roles; this version does not follow them. */
-  readonly delegatedRoles: readonly string[];
+  readonly delegations: Delegations | undefined;
   /** Every member of the signed object, also those that TUF does not define. */
   readonly object: JsonObject;
 };
 export type RoleContent = { root: Root; timestamp: Timestamp; snapshot: Snapshot; targets: Targets };
 
 export type Metadata<R extends TopLevelRole = TopLevelRole> = {
+  /** The form of the file. */
   readonly role: R;
+  /** The same as `role`, but for delegated roles. */
+  readonly name: string;
   readonly signed: RoleContent[R];
   /** Signature in hex by key id; a key id occurs once in the file (5.3.4 and others). */
   readonly signatures: ReadonlyMap<string, string>;
@@ -75,10 +77,15 @@ export type Metadata<R extends TopLevelRole = TopLevelRole> = {
 /**
  * Parses a metadata file of a role.
  *
+ * @param name of a delegated role
  * @throws DepotError `METADATA_INVALID`, naming role and field
  */
-export const parseMetadata = <R extends TopLevelRole>(role: R, bytes: Uint8Array): Metadata<R> => {
-  const what = `the ${role} metadata`;
+export const parseMetadata = <R extends TopLevelRole>(
+  role: R,
+  bytes: Uint8Array,
+  name: string = role,
+): Metadata<R> => {
+  const what = `the ${name} metadata`;
   if (bytes.length > MAX_METADATA_BYTES[role]) {
     throw invalid(`${what} has ${bytes.length} bytes; the limit is ${MAX_METADATA_BYTES[role]}`);
   }
@@ -91,6 +98,7 @@ export const parseMetadata = <R extends TopLevelRole>(role: R, bytes: Uint8Array
   const content: Common = { version: signed.integer('version', 1), expiresMs: parseTime(signed, 'expires') };
   return {
     role,
+    name,
     signed: { ...content, ...contentParsers[role](signed) } as RoleContent[R],
     signatures: parseSignatures(envelope),
     signedBytes: canonicalJson(signed.object, what),
@@ -125,11 +133,7 @@ type Parsed<R extends TopLevelRole> = Omit<RoleContent[R], keyof Common>;
 
 const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields) => Parsed<R> } = {
   root(signed) {
-    const keys = new Map<string, PublicKey | undefined>();
-    for (const [keyId, fields] of signed.entries('keys')) {
-      if (keys.size >= MAX_KEYS) signed.fail('keys', `must not exceed ${MAX_KEYS}`);
-      keys.set(keyId, parsePublicKey(fields));
-    }
+    const keys = parseKeys(signed);
     const roles = signed.fields('roles');
     const roleKeys = (role: TopLevelRole): RoleKeys => parseRoleKeys(roles.fields(role), keys);
     return {
@@ -144,36 +148,31 @@ const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields) => Parsed
       },
     };
   },
-  timestamp: signed => ({ snapshot: parseFileMeta(signed, 'snapshot.json', MAX_METADATA_BYTES.snapshot) }),
-  snapshot: signed => ({ targets: parseFileMeta(signed, 'targets.json', MAX_METADATA_BYTES.targets) }),
+  timestamp: signed => ({ snapshot: parseFileMeta(signed.fields('meta'), 'snapshot.json') }),
+  snapshot(signed) {
+    const meta = new Map<string, FileMeta>();
+    const listed = signed.fields('meta');
+    for (const fileName of listed.object.keys()) {
+      if (!fileName.endsWith(ENDING)) listed.fail(fileName, `must end in ${ENDING}`);
+      meta.set(fileName.slice(0, -ENDING.length), parseFileMeta(listed, fileName));
+    }
+    if (!meta.has('targets')) listed.fail('targets.json', 'must be there');
+    return { meta };
+  },
   targets: signed => ({
     targets: parseTargets(signed),
-    delegatedRoles: signed.has('delegations') ? delegatedRoleNames(signed.fields('delegations')) : [],
+    delegations: signed.has('delegations') ? parseDelegations(signed.fields('delegations')) : undefined,
     object: signed.object,
   }),
 };
 
-const parseRoleKeys = (role: Fields, keys: ReadonlyMap<string, unknown>): RoleKeys => {
-  const keyIds = role.strings('keyids');
-  if (new Set(keyIds).size !== keyIds.length) role.fail('keyids', 'must not repeat a key id');
-  const unknown = keyIds.find(keyId => !keys.has(keyId));
-  if (unknown !== undefined) role.fail('keyids', `names the key ${unknown}, which "keys" does not have`);
-  return { keyIds, threshold: role.integer('threshold', 1) };
-};
+const ENDING = '.json';
 
-const parseFileMeta = (signed: Fields, fileName: string, maxBytes: number): FileMeta => {
-  const meta = signed.fields('meta').fields(fileName);
+const parseFileMeta = (listed: Fields, fileName: string): FileMeta => {
+  const meta = listed.fields(fileName);
+  const maxBytes = MAX_METADATA_BYTES[fileName === 'snapshot.json' ? 'snapshot' : 'targets'];
   const lengthBytes = meta.has('length') ? meta.integer('length', 0) : undefined;
   if (lengthBytes !== undefined && lengthBytes > maxBytes) meta.fail('length', `must not exceed ${maxBytes}`);
   const hashes = meta.has('hashes') ? parseHashes(meta) : undefined;
   return { version: meta.integer('version', 1), lengthBytes, hashes };
-};
-
-const delegatedRoleNames = (delegations: Fields): readonly string[] => {
-  const named = delegations.has('roles')
-    ? [...delegations.items('roles')].map(role => role.string('name'))
-    : [];
-  return delegations.has('succinct_roles')
-    ? [...named, delegations.fields('succinct_roles').string('name_prefix')]
-    : named;
 };

@@ -234,24 +234,6 @@ test.each(['constructor', '__proto__', 'a b', 'a?b#c', 'dir/..name', 'é'])(
   },
 );
 
-test('delegated roles are refused where an artifact needs them, and only there', async () => {
-  const delegations = {
-    keys: {},
-    roles: [{ name: 'team-a', keyids: [], threshold: 1, terminating: false, paths: ['*'] }],
-  };
-  const edit = { targets: (signed: SignedObject) => Object.assign(signed, { delegations }) };
-  expect((await documented(release(artifact(1)), { edit })).artifacts).toHaveLength(1);
-  for (const needing of [
-    documented(release(artifact(9)), { edit }),
-    describeRelease({ format: 'plain', edit }),
-  ]) {
-    await expect(needing).rejects.toMatchObject({
-      code: 'DELEGATION_UNSUPPORTED',
-      message: expect.stringContaining('team-a'),
-    });
-  }
-});
-
 test('a consistent target lies under its hash, in either place that writers put it', () => {
   const sha256 = 'a'.repeat(64) as Parameters<typeof targetFileNames>[1]['sha256'];
   const hashes = { sha256, sha512: undefined };

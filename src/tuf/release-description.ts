@@ -10,7 +10,6 @@
 import { SystemVersion } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
-import type { Targets } from './metadata.ts';
 import {
   type DocumentedArtifact,
   documentOfPlainTargets,
@@ -20,7 +19,7 @@ import {
   type ReleaseDocument,
 } from './release-document.ts';
 import { hashMismatch, type Target, targetFileNames } from './targets.ts';
-import type { TrustedMetadata } from './trusted-set.ts';
+import type { VerifiedRepository } from './workflow.ts';
 
 /** Reads a file of the repository's targets, as {@link MetadataSource} reads metadata. */
 export type ReadTarget = (fileName: string, maxBytes: number) => Promise<Uint8Array | undefined>;
@@ -35,30 +34,30 @@ const REPEATABLE_KIND = 'measurement_corpus';
 /**
  * Finds the repository's artifact document, checks it against the signed targets, and describes the release.
  *
- * @throws DepotError `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH` for the document itself, `RELEASE_DOCUMENT_INVALID`,
- *   `DELEGATION_UNSUPPORTED`
+ * @throws DepotError `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH` for the document itself, `RELEASE_DOCUMENT_INVALID`
  */
 export const readRelease = async (
   {
     consistentSnapshot,
-    targets: { signed: targets },
-  }: Pick<TrustedMetadata, 'consistentSnapshot' | 'targets'>,
+    targets: top,
+    allTargets,
+  }: Pick<VerifiedRepository, 'consistentSnapshot' | 'targets' | 'allTargets'>,
   readTarget: ReadTarget,
 ): Promise<ReleaseDescription> => {
-  const document = documentTarget(targets);
+  const document = documentTarget(allTargets);
   if (document === undefined) {
-    requireNoDelegations(targets, 'a repository without an artifact document releases all of its targets');
-    return { format: 'plain', ...describeRelease(documentOfPlainTargets(targets), targets) };
+    const plain = documentOfPlainTargets(top.signed, allTargets);
+    return { format: 'plain', ...describeRelease(plain, allTargets) };
   }
   const { format, name, target } = document;
   const bytes = await readDocument(name, target, consistentSnapshot, readTarget);
-  return { format, ...describeRelease(parseReleaseDocument(format, bytes), targets) };
+  return { format, ...describeRelease(parseReleaseDocument(format, bytes), allTargets) };
 };
 
 /** Checks a document against the signed targets (R1 to R3). */
 export const describeRelease = (
   document: ReleaseDocument,
-  targets: Targets,
+  targets: ReadonlyMap<string, Target>,
 ): Omit<ReleaseDescription, 'format'> => {
   const systemVersion = SystemVersion.safeParse(document.systemVersion);
   if (!systemVersion.success) {
@@ -70,14 +69,13 @@ export const describeRelease = (
     );
   }
   const artifacts = document.artifacts.map(artifact => describeArtifact(artifact, targets, document.what));
-  requireOneVersionPerHash(artifacts);
-  requireDistinctTags(artifacts);
+  requireConsistentArtifacts(artifacts);
   return { systemVersion: systemVersion.data, artifacts, metadata: document.metadata };
 };
 
 const describeArtifact = (
   { targetName, version, tags, fields }: DocumentedArtifact,
-  targets: Targets,
+  targets: ReadonlyMap<string, Target>,
   what: string,
 ): ReleaseArtifact => {
   if (!ARTIFACT_VERSION.test(version)) {
@@ -90,17 +88,19 @@ const describeArtifact = (
   if (pairs.length > MAX_TAGS || pairs.some(([key, value]) => key.length + value.length > MAX_TAG_LENGTH)) {
     fields.fail('tags', `of ${targetName} must not exceed ${MAX_TAGS} tags of ${MAX_TAG_LENGTH} characters`);
   }
-  const target = targets.targets.get(targetName);
+  const target = targets.get(targetName);
   if (target === undefined) {
-    requireNoDelegations(
-      targets,
-      `${what} lists ${targetName}, which the top-level targets metadata does not`,
-    );
     throw invalid(`${what} lists ${targetName}, which is not a signed target of the repository`);
   }
   const { sha256 } = target.hashes;
   if (sha256 === undefined) throw invalid(`the artifact ${targetName} has no sha256 in the targets metadata`);
   return { sha256, sizeBytes: target.lengthBytes, targetName, version, tags };
+};
+
+/** R2 and R3. Throws `RELEASE_DOCUMENT_INVALID`. */
+export const requireConsistentArtifacts = (artifacts: readonly ReleaseArtifact[]): void => {
+  requireOneVersionPerHash(artifacts);
+  requireDistinctTags(artifacts);
 };
 
 const requireOneVersionPerHash = (artifacts: readonly ReleaseArtifact[]): void => {
@@ -160,15 +160,6 @@ const requireTargetBytes = (name: string, { lengthBytes, hashes }: Target, bytes
   const wrong = hashMismatch(bytes, hashes);
   if (wrong !== undefined)
     throw new DepotError('TARGET_HASH_MISMATCH', `the target ${name} ${wrong}`, { detail });
-};
-
-const requireNoDelegations = ({ delegatedRoles }: Targets, reason: string): void => {
-  if (delegatedRoles.length === 0) return;
-  throw new DepotError(
-    'DELEGATION_UNSUPPORTED',
-    `${reason}, and targets of delegated roles (${delegatedRoles.slice(0, 4).join(', ')}) are not read; ` +
-      'sign all artifacts with the top-level targets role',
-  );
 };
 
 const invalid = (message: string): DepotError => new DepotError('RELEASE_DOCUMENT_INVALID', message);

@@ -47,11 +47,11 @@ const CODE = 'RELEASE_DOCUMENT_INVALID';
 
 /** The document of a repository, if it has one. */
 export const documentTarget = (
-  targets: Targets,
+  targets: ReadonlyMap<string, Target>,
 ): { readonly format: 'v2' | 'v1'; readonly name: string; readonly target: Target } | undefined => {
   for (const format of ['v2', 'v1'] as const) {
     const name = DOCUMENT_NAMES[format];
-    const target = targets.targets.get(name);
+    const target = targets.get(name);
     if (target !== undefined) return { format, name, target };
   }
   return undefined;
@@ -84,15 +84,18 @@ const parseArtifactV1 = (fields: Fields): DocumentedArtifact => ({
   fields,
 });
 
-/** The document that a repository without one stands for. */
-export const documentOfPlainTargets = (targets: Targets): ReleaseDocument => {
+/** The document that a repository without one stands for. What the release is called says the top-level role. */
+export const documentOfPlainTargets = (
+  { object, version }: Targets,
+  targets: ReadonlyMap<string, Target>,
+): ReleaseDocument => {
   const what = 'the targets metadata';
-  const signed = fieldsOf(targets.object, { what, code: CODE });
+  const signed = fieldsOf(object, { what, code: CODE });
   const extension = signed.has(EXTENSION) ? signed.fields(EXTENSION) : undefined;
   return {
     what,
-    systemVersion: extension?.string('system_version') ?? `0.0.0-targets.${targets.version}`,
-    artifacts: Array.from(targets.targets, ([targetName, { custom, hashes }]) => {
+    systemVersion: extension?.string('system_version') ?? `0.0.0-targets.${version}`,
+    artifacts: Array.from(targets, ([targetName, { custom, hashes }]) => {
       const own = custom?.has(EXTENSION) ? custom.fields(EXTENSION) : undefined;
       return {
         targetName,

@@ -5,25 +5,42 @@
  * role lists it. Signatures by other keys, and invalid ones beside enough valid ones, change nothing.
  */
 import { DepotError } from '../lib/errors.ts';
-import type { Metadata, Root, TopLevelRole } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
+import type { Keys, RoleKeys } from './role-keys.ts';
+
+/** Who says whose signatures count: a root of the top-level roles, a targets role of those it delegates to. */
+export type Signers = RoleKeys & {
+  readonly keys: Keys;
+  /** The file that says so, for errors: `root version 3`. */
+  readonly saidBy: string;
+};
+
+/** The ids of the keys whose signatures count, one for each key (K1). */
+export const validKeyIds = (
+  { keys, keyIds }: Pick<Signers, 'keys' | 'keyIds'>,
+  metadata: Metadata,
+): readonly string[] => {
+  const valid = new Map<string, string>();
+  for (const keyId of keyIds) {
+    const key = keys.get(keyId);
+    const signature = metadata.signatures.get(keyId);
+    if (key === undefined || signature === undefined || valid.has(key.identity)) continue;
+    if (key.verify(metadata.signedBytes, signature)) valid.set(key.identity, keyId);
+  }
+  return [...valid.values()];
+};
 
 /** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the key ids that were asked for */
-export const requireThreshold = (root: Root, metadata: Metadata<TopLevelRole>): void => {
-  const { keyIds, threshold } = root.roles[metadata.role];
-  const signers = new Set<string>();
-  for (const keyId of keyIds) {
-    const key = root.keys.get(keyId);
-    const signature = metadata.signatures.get(keyId);
-    if (key === undefined || signature === undefined || signers.has(key.identity)) continue;
-    if (key.verify(metadata.signedBytes, signature)) signers.add(key.identity);
-  }
-  if (signers.size >= threshold) return;
-  const signed = [...metadata.signatures.keys()];
+export const requireThreshold = (signers: Signers, metadata: Metadata): void => {
+  const { keyIds, threshold, saidBy } = signers;
+  const valid = validKeyIds(signers, metadata);
+  if (valid.length >= threshold) return;
+  const { name, signed, signatures } = metadata;
   throw new DepotError(
     'UNTRUSTED_SIGNATURES',
-    `the ${metadata.role} metadata (version ${metadata.signed.version}) has valid signatures by ${signers.size} of the ` +
-      `${threshold} keys required by root version ${root.version}; expected ${listIds(keyIds)}, signed by ${listIds(signed)}`,
-    { detail: { role: metadata.role, threshold, valid: signers.size } },
+    `the ${name} metadata (version ${signed.version}) has valid signatures by ${valid.length} of the ` +
+      `${threshold} keys required by ${saidBy}; expected ${listIds(keyIds)}, signed by ${listIds([...signatures.keys()])}`,
+    { detail: { role: name, threshold, valid: valid.length } },
   );
 };
 

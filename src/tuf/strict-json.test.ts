@@ -55,6 +55,11 @@ test('J4: an integer that a double would round is refused', () => {
   expect(() => parse('1e999')).toThrow(/too large to be exact/);
 });
 
+test('J5: objects and arrays are counted, wherever they are', () => {
+  expect(() => parse(`[${'{},'.repeat(1_000_000)}{}]`)).toThrow(/more than 1000000 objects and arrays/);
+  expect(() => parse(`[${'[],'.repeat(500_000)}{}]`)).not.toThrow();
+});
+
 test('J5: nesting is bounded', () => {
   expect(() => parse('['.repeat(100_000))).toThrow(/nesting deeper than 64/);
   expect(() => parse('{"a":'.repeat(100_000))).toThrow(/nesting deeper than 64/);

@@ -8,7 +8,8 @@
  * J2. Objects are Maps, so `__proto__` and `constructor` are keys like any other.
  * J3. Text is well-formed UTF-8 and in Unicode normal form C: some signers normalise before they sign.
  * J4. An integer is exact; one that a double would round is refused.
- * J5. Depth is bounded, and so is size, by whoever read the bytes.
+ * J5. Depth is bounded, and so are objects and arrays, which take a hundred times the memory of their text; size is
+ *     bounded by whoever read the bytes.
  */
 import { DepotError } from '../lib/errors.ts';
 
@@ -17,6 +18,8 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 
 /** TUF metadata nests about 8 deep; a `custom` field may go further. */
 const MAX_DEPTH = 64;
+/** 100,000 targets have some 300,000. */
+const MAX_CONTAINERS = 1_000_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -37,14 +40,14 @@ const NOT_ASCII = /[^\0-\x7f]/;
  * @throws DepotError `METADATA_INVALID`, with the offset in characters
  */
 export const parseStrictJson = (bytes: Uint8Array, what: string): JsonValue => {
-  const cursor: Cursor = { text: decodeUtf8(bytes, what), what, at: 0 };
+  const cursor: Cursor = { text: decodeUtf8(bytes, what), what, at: 0, containers: 0 };
   const value = parseValue(cursor, 0);
   skipSpace(cursor);
   if (cursor.at !== cursor.text.length) fail(cursor, 'something after the end of the value');
   return value;
 };
 
-type Cursor = { readonly text: string; readonly what: string; at: number };
+type Cursor = { readonly text: string; readonly what: string; at: number; containers: number };
 
 const fail = ({ what, at }: Cursor, problem: string): never => {
   throw new DepotError('METADATA_INVALID', `${what} is not acceptable JSON: ${problem} at offset ${at}`);
@@ -78,7 +81,13 @@ const parseValue = (cursor: Cursor, depth: number): JsonValue => {
   return parseNumber(cursor);
 };
 
+const countContainer = (cursor: Cursor): void => {
+  cursor.containers += 1;
+  if (cursor.containers > MAX_CONTAINERS) fail(cursor, `more than ${MAX_CONTAINERS} objects and arrays`);
+};
+
 const parseObject = (cursor: Cursor, depth: number): JsonObject => {
+  countContainer(cursor);
   const members = new Map<string, JsonValue>();
   if (take(cursor, '}')) return members;
   do {
@@ -93,6 +102,7 @@ const parseObject = (cursor: Cursor, depth: number): JsonObject => {
 };
 
 const parseArray = (cursor: Cursor, depth: number): JsonValue[] => {
+  countContainer(cursor);
   const items: JsonValue[] = [];
   if (take(cursor, ']')) return items;
   do items.push(parseValue(cursor, depth));

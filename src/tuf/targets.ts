@@ -19,7 +19,7 @@ export type Target = {
 };
 
 /** A release has hundreds of targets; 32 MiB of metadata could list more than this. */
-const MAX_TARGETS = 100_000;
+export const MAX_TARGETS = 100_000;
 const MAX_NAME_LENGTH = 512;
 
 const SHA512 = /^[0-9a-f]{128}$/;

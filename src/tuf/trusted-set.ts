@@ -2,45 +2,38 @@
  * What is trusted so far, and the only way to trust more: the client workflow of the TUF specification 1.0.34
  * without its input and output. The caller says where bytes come from; each update checks them and keeps them.
  *
- *     trusted root ─▶ updateRoot()* ─▶ updateTimestamp() ─▶ updateSnapshot() ─▶ updateTargets() ─▶ trusted()
+ *     trusted root ─▶ updateRoot()* ─▶ closeRoots() ─▶ updateTimestamp() ─▶ updateSnapshot() ─▶ updateTargets()
+ *                                                                                        ─▶ updateDelegated()*
  *
  * T1. One fixed time decides about expiry in all roles (5.1); of the roots only the last one's expiry counts (5.3.10).
  * T2. Root N+1 is signed by the keys of root N and by its own, and its version is exactly N+1 (5.3.4, 5.3.5).
- * T3. Each other role is signed to its threshold by the keys of the last root.
- * T4. Length, hashes and version of a file are those that the role above it signed (5.5.2, 5.5.4, 5.6.2, 5.6.4).
- * T5. No version is lower than the one remembered for this trust root (5.4.3, 5.5.5). Rotating a key of
- *     timestamp or snapshot away forgets the versions of all three roles, so that a stolen key which signed
- *     an enormous version does not lock the repository out (5.3.11).
- * T6. A failed update changes nothing, and nothing is trusted before targets is (CVE-2025-2888).
+ * T3. Each other role is signed to its threshold by the keys that its delegator names: the last root for the
+ *     top-level roles, for a delegated one the targets role through which it was reached, each time (5.6.7).
+ * T4. Length, hashes and version of a file are those that the role above it signed (5.5.2, 5.5.4, 5.6.2, 5.6.4);
+ *     for a delegated role that is the snapshot.
+ * T5. No version is lower than the one trusted before (F1, F2).
+ * T6. A failed update changes nothing. What was trusted before it is still a state to go on from (CVE-2025-2888).
  * T7. Expiry and rollback, and only these, can be overridden; each override that was needed is recorded.
  */
 import assert from 'node:assert/strict';
 import { DepotError } from '../lib/errors.ts';
-import { type FileMeta, type Metadata, parseMetadata, type Root, type TopLevelRole } from './metadata.ts';
-import { requireThreshold } from './signatures.ts';
-import { hashMismatch } from './targets.ts';
+import type { DelegatedRole } from './delegations.ts';
+import { type FileMeta, type Metadata, parseMetadata, type Root } from './metadata.ts';
+import { type Checked, checkSnapshot, checkTargets, checkTimestamp, requireVersion } from './role-checks.ts';
+import type { TopLevelRole } from './role-names.ts';
+import {
+  type Floors,
+  floorsFromFiles,
+  floorsFromVersions,
+  mergeFloors,
+  type TrustedFiles,
+  type TrustedVersions,
+} from './rollback.ts';
+import { requireThreshold, type Signers } from './signatures.ts';
+import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
 
-/** The version of each role that was trusted last. */
-export type TrustedVersions = Readonly<Record<TopLevelRole, number>>;
-
-/** A check that failed and was let pass because the caller allowed it. */
-export type Override =
-  | { readonly kind: 'expired'; readonly role: TopLevelRole; readonly expiresMs: number }
-  | {
-      readonly kind: 'rollback';
-      readonly role: TopLevelRole;
-      readonly trustedVersion: number;
-      readonly version: number;
-    };
-
-export type TrustPolicy = {
-  /** The time of this verification, in milliseconds since the epoch. */
-  readonly nowMs: number;
-  readonly allowExpired: boolean;
-  /** What this trust root led to before; undefined if never. */
-  readonly trustedVersions: TrustedVersions | undefined;
-  readonly allowRollback: boolean;
-};
+/** A delegated role, and the targets role through which a search or a walk came to it. */
+export type ReachedRole = { readonly role: DelegatedRole; readonly delegator: Metadata<'targets'> };
 
 export type TrustedMetadata = {
   /** From the trust root to the newest. */
@@ -50,6 +43,8 @@ export type TrustedMetadata = {
   readonly timestamp: Metadata<'timestamp'>;
   readonly snapshot: Metadata<'snapshot'>;
   readonly targets: Metadata<'targets'>;
+  /** Those that were reached, in the order in which they were. */
+  readonly delegated: readonly Metadata<'targets'>[];
   /** To remember for the next time (T5). Under an overridden rollback they do not fall. */
   readonly versions: TrustedVersions;
   readonly overrides: readonly Override[];
@@ -58,9 +53,24 @@ export type TrustedMetadata = {
 export type TrustedSet = {
   readonly root: () => Root;
   readonly updateRoot: (bytes: Uint8Array) => void;
-  readonly updateTimestamp: (bytes: Uint8Array) => FileMeta;
-  readonly updateSnapshot: (bytes: Uint8Array) => FileMeta;
-  readonly updateTargets: (bytes: Uint8Array) => TrustedMetadata;
+  /**
+   * Ends the chain of roots, and takes the files that were trusted before. They count for T5 as far as the last
+   * root's keys still vouch for them; whether they have expired does not matter.
+   */
+  readonly closeRoots: (before?: {
+    readonly timestamp?: Uint8Array | undefined;
+    readonly snapshot?: Uint8Array | undefined;
+  }) => void;
+  /** False if the timestamp that was trusted before has the same version, and stays (5.4.3.1). */
+  readonly updateTimestamp: (bytes: Uint8Array) => boolean;
+  /** What the snapshot, or of the snapshot the timestamp, says of a role's file. */
+  readonly listed: (role: string) => FileMeta;
+  readonly updateSnapshot: (bytes: Uint8Array) => void;
+  readonly updateTargets: (bytes: Uint8Array) => Metadata<'targets'>;
+  /** A delegated role that is here already, once this delegator vouches for it too (T3). */
+  readonly delegated: (reached: ReachedRole) => Metadata<'targets'> | undefined;
+  readonly updateDelegated: (reached: ReachedRole, bytes: Uint8Array) => Metadata<'targets'>;
+  readonly trusted: () => TrustedMetadata;
 };
 
 /**
@@ -71,60 +81,70 @@ export type TrustedSet = {
 export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): TrustedSet => {
   const roots = [parseSelfSignedRoot(trustRoot)];
   const overrides: Override[] = [];
+  const delegated = new Map<string, Metadata<'targets'>>();
+  let floors: Floors | undefined;
+  let before: TrustedFiles = {};
   let timestamp: Metadata<'timestamp'> | undefined;
   let snapshot: Metadata<'snapshot'> | undefined;
+  let targets: Metadata<'targets'> | undefined;
 
   const root = (): Root => (roots.at(-1) as Metadata<'root'>).signed;
-
-  const requireCurrent = (metadata: Metadata<TopLevelRole>): void => {
-    overrides.push(...requireCurrentOrOverride(metadata, floor(metadata.role, roots, policy), policy));
+  const checkedBy = (signers: Signers) => ({ signers, policy });
+  const measured = (role: TopLevelRole) => {
+    assert(floors !== undefined, 'roots come before anything else');
+    return { ...checkedBy(signersOf(root(), role)), floors };
+  };
+  const listed = (role: string): FileMeta => {
+    assert(timestamp !== undefined, 'the timestamp comes first');
+    if (role === 'snapshot') return timestamp.signed.snapshot;
+    assert(snapshot !== undefined, 'the snapshot comes before what it lists');
+    return snapshot.signed.meta.get(role) ?? unlisted(role);
+  };
+  const accept = <R extends TopLevelRole>(checked: Checked<R>): Metadata<R> => {
+    overrides.push(...checked.overrides);
+    return checked.metadata;
   };
 
   return {
     root,
-
+    listed,
     updateRoot(bytes) {
-      assert(timestamp === undefined, 'roots come before the timestamp');
-      const next = parseMetadata('root', bytes);
-      requireThreshold(root(), next);
-      requireThreshold(next.signed, next);
-      requireVersion(next, root().version + 1, 'the root before it');
-      roots.push(next);
+      assert(floors === undefined, 'roots come before anything else');
+      roots.push(parseNextRoot(root(), bytes));
     },
-
+    closeRoots(files = {}) {
+      overrides.push(...requireCurrentRoot(roots.at(-1) as Metadata<'root'>, policy));
+      before = stillTrustedFiles(root(), files);
+      floors = mergeFloors(floorsFromVersions(policy.trustedVersions, roots), floorsFromFiles(before));
+    },
     updateTimestamp(bytes) {
-      requireCurrent(roots.at(-1) as Metadata<'root'>);
-      const next = parseMetadata('timestamp', bytes);
-      requireThreshold(root(), next);
-      requireCurrent(next);
-      timestamp = next;
-      return next.signed.snapshot;
+      timestamp = accept(checkTimestamp(bytes, before.timestamp, measured('timestamp')));
+      return timestamp !== before.timestamp;
     },
-
     updateSnapshot(bytes) {
-      assert(timestamp !== undefined, 'the timestamp comes before the snapshot');
-      requireListed('snapshot', bytes, timestamp.signed.snapshot);
-      const next = parseMetadata('snapshot', bytes);
-      requireThreshold(root(), next);
-      requireVersion(next, timestamp.signed.snapshot.version, 'the timestamp metadata');
-      requireCurrent(next);
-      snapshot = next;
-      return next.signed.targets;
+      snapshot = accept(checkSnapshot(bytes, listed('snapshot'), measured('snapshot')));
     },
-
     updateTargets(bytes) {
-      assert(timestamp !== undefined && snapshot !== undefined, 'the snapshot comes before the targets');
-      requireListed('targets', bytes, snapshot.signed.targets);
-      const targets = parseMetadata('targets', bytes);
-      requireThreshold(root(), targets);
-      requireVersion(targets, snapshot.signed.targets.version, 'the snapshot metadata');
-      requireCurrent(targets);
-      const current = [roots.at(-1) as Metadata<'root'>, timestamp, snapshot, targets];
-      const versions = Object.fromEntries(
-        current.map(({ role, signed }) => [role, Math.max(floor(role, roots, policy), signed.version)]),
-      ) as Record<TopLevelRole, number>;
+      targets = accept(checkTargets('targets', bytes, listed('targets'), measured('targets')));
+      return targets;
+    },
+    delegated(reached) {
+      const known = delegated.get(reached.role.name);
+      if (known !== undefined) requireThreshold(delegatedSigners(reached), known);
+      return known;
+    },
+    updateDelegated(reached, bytes) {
+      const { name } = reached.role;
+      const next = accept(checkTargets(name, bytes, listed(name), checkedBy(delegatedSigners(reached))));
+      delegated.set(name, next);
+      return next;
+    },
+    trusted() {
+      assert(floors && timestamp && snapshot && targets, 'nothing is trusted before targets is');
       const { consistentSnapshot } = root();
-      return { roots, consistentSnapshot, timestamp, snapshot, targets, versions, overrides };
+      const versions = trustedVersions({ root: root(), timestamp, snapshot }, floors, policy);
+      const all = { roots, timestamp, snapshot, targets, delegated: [...delegated.values()] };
+      return { ...all, consistentSnapshot, versions, overrides };
     },
   };
 };
@@ -132,95 +152,85 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
 /** @throws DepotError `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` */
 export const parseSelfSignedRoot = (bytes: Uint8Array): Metadata<'root'> => {
   const root = parseMetadata('root', bytes);
-  requireThreshold(root.signed, root);
+  requireThreshold(signersOf(root.signed, 'root'), root);
   return root;
 };
 
-/** The version that a role must have at least: of root the remembered one, of the others until a rotation (T5). */
-const floor = (
-  role: TopLevelRole,
-  roots: readonly Metadata<'root'>[],
-  { trustedVersions }: TrustPolicy,
-): number => {
-  if (trustedVersions === undefined) return 0;
-  const forgotten = role !== 'root' && onlineKeysRotated(roots, trustedVersions.root);
-  return forgotten ? 0 : trustedVersions[role];
+/** T2. */
+const parseNextRoot = (current: Root, bytes: Uint8Array): Metadata<'root'> => {
+  const next = parseMetadata('root', bytes);
+  requireThreshold(signersOf(current, 'root'), next);
+  requireThreshold(signersOf(next.signed, 'root'), next);
+  requireVersion(next, current.version + 1, 'the root before it');
+  return next;
 };
 
-/**
- * Whether a key that timestamp or snapshot had in the remembered root is missing from the newest one. Rotations
- * up to the remembered root took effect when it was trusted; counting them again would forget for ever.
- */
-const onlineKeysRotated = (roots: readonly Metadata<'root'>[], rememberedRootVersion: number): boolean => {
-  const since = roots.findLast(({ signed }) => signed.version <= rememberedRootVersion) ?? roots[0];
-  const identities = (root: Root | undefined, role: TopLevelRole): Set<string> =>
-    new Set(root?.roles[role].keyIds.map(keyId => root.keys.get(keyId)?.identity ?? `unusable ${keyId}`));
-  const newest = roots.at(-1)?.signed;
-  return (['timestamp', 'snapshot'] as const).some(
-    role => !identities(since?.signed, role).isSubsetOf(identities(newest, role)),
-  );
+const requireCurrentRoot = (root: Metadata<'root'>, policy: TrustPolicy): readonly Override[] => [
+  ...requireNoRollback('root', root.signed.version, policy.trustedVersions?.root ?? 0, policy),
+  ...requireUnexpired(root, policy),
+];
+
+export const signersOf = (root: Root, role: TopLevelRole): Signers => ({
+  ...root.roles[role],
+  keys: root.keys,
+  saidBy: `root version ${root.version}`,
+});
+
+export const delegatedSigners = ({ role, delegator }: ReachedRole): Signers => {
+  const { delegations, version } = delegator.signed;
+  assert(delegations !== undefined, 'a delegator has delegations');
+  return { ...role, keys: delegations.keys, saidBy: `the ${delegator.name} metadata version ${version}` };
 };
 
-/** T5 and T1: throws, or returns what the policy let pass. */
-const requireCurrentOrOverride = (
-  { role, signed: { version, expiresMs } }: Metadata<TopLevelRole>,
-  trustedVersion: number,
+const stillTrustedFiles = (
+  root: Root,
+  { timestamp, snapshot }: NonNullable<Parameters<TrustedSet['closeRoots']>[0]>,
+): TrustedFiles => ({
+  timestamp: stillTrusted('timestamp', timestamp, root),
+  snapshot: stillTrusted('snapshot', snapshot, root),
+});
+
+/** What does not parse, or was signed by keys that are not trusted any more, is as if it were not there. */
+const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
+  role: R,
+  bytes: Uint8Array | undefined,
+  root: Root,
+): Metadata<R> | undefined => {
+  if (bytes === undefined) return undefined;
+  try {
+    const metadata = parseMetadata(role, bytes);
+    requireThreshold(signersOf(root, role), metadata);
+    return metadata;
+  } catch (error) {
+    if (error instanceof DepotError) return undefined;
+    throw error;
+  }
+};
+
+/** The highest so far: of this time, and what may not be fallen below. */
+const trustedVersions = (
+  { root, timestamp, snapshot }: Pick<TrustedMetadata, 'timestamp' | 'snapshot'> & { readonly root: Root },
+  floors: Floors,
   policy: TrustPolicy,
-): readonly Override[] => {
-  const found: Override[] = [];
-  if (version < trustedVersion) found.push({ kind: 'rollback', role, trustedVersion, version });
-  if (expiresMs <= policy.nowMs) found.push({ kind: 'expired', role, expiresMs });
-  for (const override of found) refuseUnlessAllowed(override, policy);
-  return found;
-};
-
-const refuseUnlessAllowed = (override: Override, policy: TrustPolicy): void => {
-  switch (override.kind) {
-    case 'expired': {
-      if (policy.allowExpired) return;
-      const expired = new Date(override.expiresMs).toISOString();
-      throw new DepotError(
-        'METADATA_EXPIRED',
-        `the ${override.role} metadata expired at ${expired}; have the repository signed anew, or allow expired metadata`,
-        { detail: { role: override.role, expired } },
-      );
-    }
-    case 'rollback': {
-      if (policy.allowRollback) return;
-      const { role, version, trustedVersion } = override;
-      throw new DepotError(
-        'METADATA_ROLLBACK',
-        `the ${role} metadata has version ${version}, but version ${trustedVersion} was trusted before; ` +
-          'use the newer repository, or allow the rollback',
-        { detail: { role, version, trusted_version: trustedVersion } },
-      );
-    }
-    default:
-      override satisfies never;
-  }
-};
-
-const requireVersion = (metadata: Metadata<TopLevelRole>, version: number, source: string): void => {
-  if (metadata.signed.version === version) return;
-  throw mismatch(
-    metadata.role,
-    `has version ${metadata.signed.version}, but ${source} asks for version ${version}`,
+): TrustedVersions => {
+  const roles = Array.from(
+    snapshot.signed.meta,
+    ([name, { version }]) => [name, Math.max(version, floors.roles.get(name) ?? 0)] as const,
   );
+  const delegated = new Map(roles.filter(([name]) => name !== 'targets'));
+  return {
+    root: Math.max(root.version, policy.trustedVersions?.root ?? 0),
+    timestamp: Math.max(timestamp.signed.version, floors.timestamp),
+    snapshot: Math.max(snapshot.signed.version, floors.snapshot),
+    targets: roles.find(([name]) => name === 'targets')?.[1] ?? 0,
+    ...(delegated.size > 0 && { delegated }),
+  };
 };
 
-const requireListed = (role: TopLevelRole, bytes: Uint8Array, { lengthBytes, hashes }: FileMeta): void => {
-  if (lengthBytes !== undefined && bytes.length !== lengthBytes) {
-    throw mismatch(role, `has ${bytes.length} bytes, but ${lengthBytes} were signed`);
-  }
-  const wrong = hashes === undefined ? undefined : hashMismatch(bytes, hashes);
-  if (wrong !== undefined) throw mismatch(role, wrong);
-};
-
-const mismatch = (role: TopLevelRole, problem: string): DepotError =>
-  new DepotError(
+const unlisted = (role: string): never => {
+  throw new DepotError(
     'METADATA_MISMATCH',
-    `the ${role} metadata ${problem}; the repository's files are of different ages`,
-    {
-      detail: { role },
-    },
+    `the role ${role} is delegated to, but the snapshot metadata does not list it; sign the snapshot anew`,
+    { detail: { role } },
   );
+};

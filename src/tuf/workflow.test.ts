@@ -9,13 +9,10 @@ import {
   type TestReleaseOptions,
   type TestRepository,
 } from '../release/test-release.ts';
-import { parseMetadata, type TopLevelRole } from './metadata.ts';
-import {
-  type MetadataSource,
-  type VerifiedRepository,
-  type VerifyOptions,
-  verifyRepository,
-} from './workflow.ts';
+import { parseMetadata } from './metadata.ts';
+import type { MetadataSource } from './repository.ts';
+import type { TopLevelRole } from './role-names.ts';
+import { type VerifiedRepository, type VerifyOptions, verifyRepository } from './workflow.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const LATER_MS = Date.UTC(2100, 0, 1);

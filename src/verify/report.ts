@@ -1,14 +1,16 @@
 /** What a verification found, as sentences in the order of the checks. */
 import type { Archive } from '../archive/archive.ts';
+import type { ReleaseArtifact } from '../core/release.ts';
 import { isoTime } from '../lib/clock.ts';
-import { TOP_LEVEL_ROLES } from '../tuf/metadata.ts';
-import type { Override } from '../tuf/trusted-set.ts';
-import type { PassedCheck, VerifiedRelease } from './verified-release.ts';
+import { TOP_LEVEL_ROLES } from '../tuf/role-names.ts';
+import type { Override } from '../tuf/trust-policy.ts';
+import type { PassedCheck, VerifiedComposite, VerifiedRelease } from './verified-release.ts';
 
-type Findings = Omit<VerifiedRelease, 'report'> & {
+type Findings = Omit<VerifiedRelease, 'report' | 'checks'> & {
   readonly archive: Archive;
   readonly targetCount: number;
   readonly totalBytes: number;
+  readonly unknownKinds: readonly ReleaseArtifact[];
 };
 
 /** Names are for people; a thousand of them are not. */
@@ -17,6 +19,7 @@ const MAX_NAMES_SHOWN = 5;
 export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
   const { archive, description, roles, targetCount, totalBytes, trustRootId, unsignedFiles } = findings;
   const { artifacts, format, systemVersion } = description;
+  const orPart = findings.composites.length === 0 ? '' : ' or a part of one';
   return [
     {
       check: 'archive',
@@ -34,16 +37,20 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
     { check: 'sizes', text: `each of the ${targetCount} signed targets is there, with its signed length` },
     {
       check: 'document',
-      text: `release ${systemVersion} has ${artifacts.length} ${artifacts.length === 1 ? 'artifact' : 'artifacts'} (format ${format}), each of them a signed target`,
+      text: `release ${systemVersion} has ${artifacts.length} ${artifacts.length === 1 ? 'artifact' : 'artifacts'} (format ${format}), each of them a signed target${orPart}`,
     },
     { check: 'content', text: `all ${totalBytes} bytes of the targets have their signed hashes` },
+    ...findings.composites.map(composite => ({ check: 'parts' as const, text: splitText(composite) })),
+    ...(findings.unknownKinds.length === 0
+      ? []
+      : [{ check: 'parts' as const, text: keptWholeText(findings.unknownKinds) }]),
     ...(unsignedFiles.length === 0
       ? []
       : [{ check: 'unsigned' as const, text: unsignedText(unsignedFiles) }]),
   ];
 };
 
-const overrideText = (override: Override): string => {
+export const overrideText = (override: Override): string => {
   switch (override.kind) {
     case 'expired':
       return `let pass by override: ${override.role} expired at ${isoTime(override.expiresMs)}`;
@@ -57,8 +64,21 @@ const overrideText = (override: Override): string => {
   }
 };
 
-const unsignedText = (names: readonly string[]): string => {
-  const shown = names.slice(0, MAX_NAMES_SHOWN).join(', ');
+export const unsignedText = (names: readonly string[]): string =>
+  `ignored, since nobody signed them: ${shown(names)}`;
+
+export const splitText = ({ artifact, parts, ignored }: VerifiedComposite): string => {
+  const names = parts.map(({ targetName }) => targetName.slice(artifact.targetName.length + 1));
+  const rest = ignored.length === 0 ? '' : `; ignored, since they are no parts: ${shown(ignored)}`;
+  return `${artifact.targetName} (${artifact.tags.kind}) is split into ${parts.length} artifacts: ${shown(names)}${rest}`;
+};
+
+export const keptWholeText = (artifacts: readonly ReleaseArtifact[]): string => {
+  const names = artifacts.map(({ targetName, tags }) => `${targetName} (${tags.kind})`);
+  return `kept whole, since this version does not know the kind: ${shown(names)}`;
+};
+
+const shown = (names: readonly string[]): string => {
   const more = names.length > MAX_NAMES_SHOWN ? `, and ${names.length - MAX_NAMES_SHOWN} more` : '';
-  return `ignored, since nobody signed them: ${shown}${more}`;
+  return `${names.slice(0, MAX_NAMES_SHOWN).join(', ')}${more}`;
 };

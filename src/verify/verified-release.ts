@@ -1,9 +1,11 @@
 /** What a verification is asked and what it answers. Everything here is plain and crosses threads as it is. */
 import type { ArchiveLimits } from '../archive/limits.ts';
 import type { ArtifactHash } from '../core/ids.ts';
-import type { ReleaseDescription } from '../core/release.ts';
-import type { TopLevelRole } from '../tuf/metadata.ts';
-import type { Override, TrustedVersions } from '../tuf/trusted-set.ts';
+import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
+import type { ReportedCheck } from '../lib/check-report.ts';
+import type { TopLevelRole } from '../tuf/role-names.ts';
+import type { TrustedVersions } from '../tuf/rollback.ts';
+import type { Override } from '../tuf/trust-policy.ts';
 import type { TrustRoot } from '../tuf/workflow.ts';
 
 export type VerifyRequest = {
@@ -18,6 +20,9 @@ export type VerifyRequest = {
   readonly limits?: Partial<ArchiveLimits>;
 };
 
+/** A root that follows a trust root. */
+export type SuccessorRoot = { readonly version: number; readonly rootBytes: Uint8Array };
+
 /** Of the bytes of all targets. */
 export type VerifyProgress = { readonly doneBytes: number; readonly totalBytes: number };
 
@@ -30,9 +35,26 @@ export type VerifyOptions = {
 /** Where an artifact's bytes are in the archive. */
 export type ArtifactSource = { readonly entryName: string; readonly sizeBytes: number };
 
+/** A composite artifact, which the description has replaced by its parts. */
+export type VerifiedComposite = {
+  readonly artifact: ReleaseArtifact;
+  readonly entryName: string;
+  readonly parts: readonly ReleaseArtifact[];
+  /** Files in it that are no parts of its kind. */
+  readonly ignored: readonly string[];
+};
+
 /** A check that was passed, in the order of the checks. */
 export type PassedCheck = {
-  readonly check: 'archive' | TopLevelRole | 'override' | 'sizes' | 'document' | 'content' | 'unsigned';
+  readonly check:
+    | 'archive'
+    | TopLevelRole
+    | 'override'
+    | 'sizes'
+    | 'document'
+    | 'content'
+    | 'parts'
+    | 'unsigned';
   /** One sentence for people. */
   readonly text: string;
 };
@@ -45,14 +67,21 @@ export type VerifiedRelease = {
   readonly targetsSha256: ArtifactHash;
   /** The trust root that vouches for it. */
   readonly trustRootId: string;
+  /** Those beyond the trust root, oldest first. */
+  readonly roots: readonly SuccessorRoot[];
   /** To remember for that trust root. */
   readonly versions: TrustedVersions;
   readonly roles: Readonly<Record<TopLevelRole, RoleFacts>>;
   /** Expired roles and rollbacks that were let pass because the request allowed them. */
   readonly overrides: readonly Override[];
-  /** Of the release's artifacts; other targets are verified but not replicated. */
+  /** Of the release's artifacts that are whole targets; other targets are verified but not replicated. */
   readonly entries: ReadonlyMap<ArtifactHash, ArtifactSource>;
+  /** Where the other artifacts come from. */
+  readonly composites: readonly VerifiedComposite[];
   /** Files of the archive that no signed metadata names; nothing reads them. */
   readonly unsignedFiles: readonly string[];
+  /** In short. */
   readonly report: readonly PassedCheck[];
+  /** Every check, in order, with its clause. */
+  readonly checks: readonly ReportedCheck[];
 };

@@ -1,7 +1,7 @@
 /**
  * Verifies a release archive whole, in the calling thread.
  *
- *     file ─▶ archive ─▶ TUF metadata ─▶ sizes of all targets ─▶ artifact document ─▶ bytes of all targets ─▶ release
+ *     file ─▶ archive ─▶ TUF metadata ─▶ sizes of all targets ─▶ artifact document ─▶ bytes of all targets ─▶ parts ─▶ release
  *
  * V1. What is returned was checked to the last byte: signatures up to a trust root, and length, hashes and CRC-32
  *     of every target, replicated or not (B2).
@@ -9,21 +9,20 @@
  * V3. Nothing is written, and no time but the request's is looked at: the same file and request, the same verdict.
  */
 import { createHash } from 'node:crypto';
-import { type Archive, openArchive } from '../archive/archive.ts';
+import { openArchive } from '../archive/archive.ts';
+import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
+import { isComposite } from '../composite/split.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
-import { DepotError } from '../lib/errors.ts';
-import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/metadata.ts';
 import { readRelease } from '../tuf/release-description.ts';
-import {
-  type MetadataSource,
-  rootVersions,
-  type VerifiedRepository,
-  verifyRepository,
-} from '../tuf/workflow.ts';
-import { passedChecks } from './report.ts';
-import { hashTargets, type LocatedTarget, locateTargets, TARGETS_FOLDER } from './targets.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
+import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
+import { hasComposites, splitComposites } from './composites.ts';
+import { folderSource, METADATA_FOLDER, recording, unsignedEntries } from './folder-source.ts';
+import { type CheckRecorder, createCheckRecorder } from './recorder.ts';
+import { keptWholeText, passedChecks, splitText, unsignedText } from './report.ts';
+import { hashTargets, locateTargets, TARGETS_FOLDER } from './targets.ts';
 import type {
   ArtifactSource,
   RoleFacts,
@@ -31,12 +30,11 @@ import type {
   VerifyOptions,
   VerifyRequest,
 } from './verified-release.ts';
-
-const METADATA_FOLDER = 'repo/metadata/';
+import { requireRelease } from './verify-roots.ts';
 
 /**
  * Throws the `ARCHIVE_…` errors of the reader, the `METADATA_…` and trust errors of the TUF workflow,
- * `RELEASE_DOCUMENT_INVALID`, and `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH`, which name
+ * `RELEASE_DOCUMENT_INVALID`, `COMPOSITE_INVALID`, and `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH`, which name
  * the target; rejects with the signal's reason when it aborts. The file stays the caller's to close.
  */
 export const verifyArchive = async (
@@ -44,84 +42,96 @@ export const verifyArchive = async (
   request: VerifyRequest,
   options: VerifyOptions,
 ): Promise<VerifiedRelease> => {
+  const recorder = createCheckRecorder(request.nowMs);
+  try {
+    return await verifyRecorded(file, request, options, recorder);
+  } catch (error) {
+    if (options.signal.aborted) throw error;
+    throw recorder.withReport(error);
+  }
+};
+
+const verifyRecorded = async (
+  file: RandomAccessFile,
+  request: VerifyRequest,
+  options: VerifyOptions,
+  recorder: CheckRecorder,
+): Promise<VerifiedRelease> => {
   const { signal } = options;
   const archive = await openArchive(file, request.limits === undefined ? {} : { limits: request.limits });
   signal.throwIfAborted();
+  requireRelease(archive);
   const metadata = recording(folderSource(archive, METADATA_FOLDER, signal));
   const repository = await verifyRepository(metadata.source, {
-    trustRoots: request.trustRoots,
-    nowMs: request.nowMs,
-    allowExpired: request.allowExpired ?? false,
-    allowRollback: request.allowRollback ?? false,
-    rollback: id => request.trustedVersions?.get(id),
+    ...trustOptions(request),
+    watch: recorder.watch,
   });
-  const located = locateTargets(archive, repository.targets.signed.targets, repository.consistentSnapshot);
+  recorder.overridden(repository.overrides);
   const { read: readTarget } = folderSource(archive, TARGETS_FOLDER, signal);
-  const description = await readRelease(repository, readTarget);
-  const totalBytes = await hashTargets(archive, located, options);
+  const located = await recorder.step(
+    async () => locateTargets(archive, repository.allTargets, repository.consistentSnapshot),
+    targets => `each of the ${targets.length} signed targets is there, with its signed length`,
+    '5.7',
+  );
+  const document = await recorder.step(() => readRelease(repository, readTarget), documentText);
+  const totalBytes = await recorder.step(
+    () => hashTargets(archive, located, options),
+    bytes => `all ${bytes} bytes of the targets have their signed hashes`,
+    '5.7.3',
+  );
+  const entryOf = new Map(located.map(({ name, entry }) => [name, entry]));
+  const splitRelease = () =>
+    splitComposites(
+      document,
+      targetName => {
+        const entry = entryOf.get(targetName)!;
+        return { entryName: entry.name, content: () => archive.read(entry, { signal }) };
+      },
+      request,
+    );
+  const { unknownKinds, ...split } = await (hasComposites(document)
+    ? recorder.step(splitRelease, ({ composites }) => composites.map(splitText).join('; '))
+    : splitRelease());
+  if (unknownKinds.length > 0) recorder.note(keptWholeText(unknownKinds));
 
-  const unsignedFiles = unsigned(archive, metadata, located);
+  const unsignedFiles = unsignedEntries(archive, metadata, located);
+  if (unsignedFiles.length > 0) recorder.note(unsignedText(unsignedFiles));
   const facts = {
-    description,
-    targetsSha256: createHash('sha256').update(repository.targets.bytes).digest('hex') as ArtifactHash,
-    trustRootId: repository.trustRootId,
-    versions: repository.versions,
-    roles: roleFacts(repository),
-    overrides: repository.overrides,
-    entries: artifactSources(description, located),
+    ...split,
+    ...repositoryFacts(repository),
+    entries: artifactSources(document, entryOf),
     unsignedFiles,
   };
-  return { ...facts, report: passedChecks({ ...facts, archive, targetCount: located.length, totalBytes }) };
+  const targetCount = located.length;
+  const report = passedChecks({ ...facts, archive, targetCount, totalBytes, unknownKinds });
+  return { ...facts, report, checks: recorder.checks() };
 };
+
+/** What a request asks of the metadata. */
+export const trustOptions = (request: VerifyRequest) => ({
+  trustRoots: request.trustRoots,
+  nowMs: request.nowMs,
+  allowExpired: request.allowExpired ?? false,
+  allowRollback: request.allowRollback ?? false,
+  rollback: (id: string) => request.trustedVersions?.get(id),
+});
+
+export const documentText = ({ systemVersion, artifacts, format }: ReleaseDescription): string =>
+  `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`;
+
+/** What is told of verified metadata, wherever it came from. */
+export const repositoryFacts = (repository: VerifiedRepository) => ({
+  targetsSha256: createHash('sha256').update(repository.targets.bytes).digest('hex') as ArtifactHash,
+  trustRootId: repository.trustRootId,
+  roots: repository.roots
+    .slice(1)
+    .map(({ signed, bytes }) => ({ version: signed.version, rootBytes: bytes })),
+  versions: repository.versions,
+  roles: roleFacts(repository),
+  overrides: repository.overrides,
+});
 
 const newestRoot = ({ roots }: VerifiedRepository) => roots.at(-1)!.signed;
-
-/** A folder of the archive as a source of small files. */
-const folderSource = (archive: Archive, folder: string, signal: AbortSignal) =>
-  ({
-    async read(fileName, maxBytes) {
-      const entry = archive.entries.get(`${folder}${fileName}`);
-      return entry === undefined ? undefined : archive.readWhole(entry, maxBytes, { signal });
-    },
-    list: () =>
-      [...archive.entries.keys()]
-        .filter(name => name.startsWith(folder))
-        .map(name => name.slice(folder.length)),
-  }) satisfies MetadataSource;
-
-/** Remembers what was asked for, so that the rest can be told apart. */
-const recording = (inner: MetadataSource & { readonly list: () => readonly string[] }) => {
-  const readNames = new Set<string>();
-  const list = inner.list();
-  if (list.length === 0) {
-    throw new DepotError(
-      'METADATA_MISSING',
-      `the archive holds no TUF repository: it has nothing below ${METADATA_FOLDER}`,
-    );
-  }
-  const source: MetadataSource = {
-    read(fileName, maxBytes) {
-      readNames.add(fileName);
-      return inner.read(fileName, maxBytes);
-    },
-    list: () => list,
-  };
-  return { source, readNames };
-};
-
-/** Older roots count as signed: a client that trusts an older one needs them, whichever this one started from. */
-const unsigned = (
-  archive: Archive,
-  { source, readNames }: ReturnType<typeof recording>,
-  located: readonly LocatedTarget[],
-): readonly string[] => {
-  const metadataNames = [...readNames, ...rootVersions(source).map(version => `${version}.root.json`)];
-  const known = new Set([
-    ...metadataNames.map(name => `${METADATA_FOLDER}${name}`),
-    ...located.map(({ entry }) => entry.name),
-  ]);
-  return [...archive.entries.keys()].filter(name => !known.has(name));
-};
 
 const roleFacts = (repository: VerifiedRepository): Readonly<Record<TopLevelRole, RoleFacts>> => {
   const { timestamp, snapshot, targets } = repository;
@@ -139,14 +149,14 @@ const roleFacts = (repository: VerifiedRepository): Readonly<Record<TopLevelRole
 };
 
 const artifactSources = (
-  { artifacts }: ReleaseDescription,
-  located: readonly LocatedTarget[],
-): ReadonlyMap<ArtifactHash, ArtifactSource> => {
-  const entries = new Map(located.map(({ name, entry }) => [name, entry]));
-  return new Map(
-    artifacts.map(({ sha256, targetName }) => {
-      const { name, sizeBytes } = entries.get(targetName)!;
-      return [sha256, { entryName: name, sizeBytes }];
-    }),
+  { format, artifacts }: ReleaseDescription,
+  entryOf: ReadonlyMap<string, ArchiveEntry>,
+): ReadonlyMap<ArtifactHash, ArtifactSource> =>
+  new Map(
+    artifacts
+      .filter(({ tags }) => format !== 'v1' || !isComposite(tags))
+      .map(({ sha256, targetName }) => {
+        const { name, sizeBytes } = entryOf.get(targetName)!;
+        return [sha256, { entryName: name, sizeBytes }];
+      }),
   );
-};

@@ -5,11 +5,11 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { memoryFile } from '../archive/hand-made-zip.ts';
 import { DepotError, messageChain, systemErrorCode } from '../lib/errors.ts';
+import { decodeError, encodeError } from '../lib/wire-error.ts';
 import { flipBit, makeTestRelease } from '../release/test-release.ts';
 import type { VerifyProgress, VerifyRequest } from './verified-release.ts';
 import { verifyArchive } from './verify-archive.ts';
 import { verdictOf, verifyRelease } from './verify-release.ts';
-import { decodeError, encodeError } from './wire-error.ts';
 
 let directory: string;
 beforeAll(async () => {

@@ -10,14 +10,19 @@
  */
 import { Worker } from 'node:worker_threads';
 import { DepotError } from '../lib/errors.ts';
+import { decodeError, type WireError } from '../lib/wire-error.ts';
 import type { VerifiedRelease, VerifyOptions, VerifyProgress, VerifyRequest } from './verified-release.ts';
-import { decodeError, type WireError } from './wire-error.ts';
+import type { VerifiedRoots } from './verify-roots.ts';
 
-export type WorkerInput = { readonly path: string; readonly request: VerifyRequest };
+export type WorkerInput = {
+  readonly task: 'release' | 'roots';
+  readonly path: string;
+  readonly request: VerifyRequest;
+};
 
-export type WorkerMessage =
+export type WorkerMessage<T> =
   | { readonly kind: 'progress'; readonly progress: VerifyProgress }
-  | { readonly kind: 'verified'; readonly release: VerifiedRelease }
+  | { readonly kind: 'verified'; readonly result: T }
   | { readonly kind: 'refused'; readonly error: WireError };
 
 /** For metadata of the largest size that is read; a thread that needs more dies alone. */
@@ -30,37 +35,45 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './w
  * Verifies the archive at `path`; see `verifyArchive` for what is checked and thrown. Also throws `IO` when the file
  * cannot be read, and `VERIFIER_DIED`; rejects with the signal's reason when it aborts.
  */
-export const verifyRelease = async (
+export const verifyRelease = (
   path: string,
   request: VerifyRequest,
   options: VerifyOptions,
-): Promise<VerifiedRelease> => {
+): Promise<VerifiedRelease> => inThread({ task: 'release', path, request }, options);
+
+/** The same for an archive that holds roots alone; see `verifyRoots`. */
+export const verifyRootArchive = (
+  path: string,
+  request: VerifyRequest,
+  options: VerifyOptions,
+): Promise<VerifiedRoots> => inThread({ task: 'roots', path, request }, options);
+
+const inThread = async <T>(workerData: WorkerInput, options: VerifyOptions): Promise<T> => {
   options.signal.throwIfAborted();
-  const workerData: WorkerInput = { path, request };
   const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP_MIB };
-  return verdictOf(new Worker(workerUrl, { workerData, resourceLimits }), path, options);
+  return verdictOf<T>(new Worker(workerUrl, { workerData, resourceLimits }), workerData.path, options);
 };
 
 /** Waits for the verdict of a worker on the archive at `path`, and ends the worker. */
-export const verdictOf = async (
+export const verdictOf = async <T = VerifiedRelease>(
   worker: Worker,
   path: string,
   { signal, onProgress }: VerifyOptions,
-): Promise<VerifiedRelease> => {
-  const { promise, resolve, reject } = Promise.withResolvers<VerifiedRelease>();
+): Promise<T> => {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   const abort = () => reject(signal.reason);
   const died = (cause?: unknown) =>
     reject(
       new DepotError('VERIFIER_DIED', `the thread that verified ${path} ended without a verdict`, { cause }),
     );
 
-  worker.on('message', (message: WorkerMessage) => {
+  worker.on('message', (message: WorkerMessage<T>) => {
     switch (message.kind) {
       case 'progress':
         if (!signal.aborted) onProgress?.(message.progress);
         break;
       case 'verified':
-        resolve(message.release);
+        resolve(message.result);
         break;
       case 'refused':
         reject(decodeError(message.error));

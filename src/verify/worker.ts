@@ -2,22 +2,24 @@
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openRandomAccessFile } from '../lib/random-access-file.ts';
+import { encodeError } from '../lib/wire-error.ts';
 import { verifyArchive } from './verify-archive.ts';
 import type { WorkerInput, WorkerMessage } from './verify-release.ts';
-import { encodeError } from './wire-error.ts';
+import { verifyRoots } from './verify-roots.ts';
 
 assert(parentPort, 'runs as a worker thread only');
 const port = parentPort;
-const tell = (message: WorkerMessage) => port.postMessage(message);
+const tell = (message: WorkerMessage<unknown>) => port.postMessage(message);
 
-const verdict = async ({ path, request }: WorkerInput): Promise<WorkerMessage> => {
+const verdict = async ({ task, path, request }: WorkerInput): Promise<WorkerMessage<unknown>> => {
+  const verify = task === 'release' ? verifyArchive : verifyRoots;
   try {
     await using file = await openRandomAccessFile(path);
-    const release = await verifyArchive(file, request, {
+    const result = await verify(file, request, {
       signal: new AbortController().signal,
       onProgress: progress => tell({ kind: 'progress', progress }),
     });
-    return { kind: 'verified', release };
+    return { kind: 'verified', result };
   } catch (error) {
     return { kind: 'refused', error: encodeError(error) };
   }

@@ -1,35 +1,40 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ReleaseFormat } from '../../core/release.ts';
-import { writeFileDurably } from '../../lib/durable-file.ts';
-import { type AssembledRelease, assembleRelease } from '../../release/assemble.ts';
-import { keysForAllRoles } from '../../release/sign-metadata.ts';
-import {
-  generateSigningKey,
-  readSigningKey,
-  type SigningKey,
-  writeSigningKey,
-} from '../../release/signing-keys.ts';
+import { assembleRelease } from '../../release/assemble.ts';
+import { distinctKeys, type RepositoryKeys } from '../../release/sign-metadata.ts';
+import { TOP_LEVEL_ROLES } from '../../tuf/role-names.ts';
+import { assembledData, assembledLines } from '../assembled-data.ts';
+import { createKeyFiles, type KeyFiles, parseKeyType } from '../key-files.ts';
+import { planManifestDelegations } from '../manifest-delegations.ts';
 import { usageError } from '../output/failure.ts';
-import { count, formatBytes } from '../output/quantities.ts';
 import { filesRelease, type ReleaseInput, readManifest } from '../release-manifest.ts';
+import { byRole, collected, roleExpiry, roleThresholds, roleValues } from '../role-options.ts';
+import { extendRootChain, keysOfRoot, type RootChain, readRootChain, startRootChain } from '../root-chain.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
 import { parseVersion } from '../versions.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 const FORMATS = ['v2', 'v1', 'plain'] as const satisfies readonly ReleaseFormat[];
 
 type AssembleOptions = CommonOptions & {
   readonly out: string;
-  readonly key: string;
+  readonly key: readonly string[];
+  readonly keyType: string;
+  readonly threshold: readonly string[];
   readonly root?: string;
+  readonly rotateRoot?: true;
+  readonly oldKey: readonly string[];
   readonly release?: string;
   readonly manifest?: string;
   readonly format: string;
-  readonly expiresInDays: string;
+  readonly expiresInDays: readonly string[];
 };
+
+const EXAMPLES = `tuf-depot repo assemble --release 1.2.0 --key signing.pem --out release-1.2.0.zip build/*.img
+tuf-depot repo assemble --manifest release.toml --root roots --key root=a.pem --key root=b.pem \\
+    --threshold root=2 --key online.pem --out release.zip
+tuf-depot repo assemble --manifest release.toml --root roots --rotate-root --old-key a.pem \\
+    --key root=c.pem --key online.pem --out release.zip`;
 
 export const addRepoAssemble = (parent: Command, session: Session): void => {
   withCommonOptions(
@@ -38,50 +43,81 @@ export const addRepoAssemble = (parent: Command, session: Session): void => {
       .description('assemble and sign a release archive from files; for tests, demos and small teams')
       .argument('[files...]', 'files to be artifacts, with --release')
       .requiredOption('--out <file>', 'the archive to write')
-      .requiredOption('--key <file>', 'PEM key that signs all roles; made if it is not there')
-      .option(
-        '--root <file>',
-        'root.json of earlier releases; made if it is not there (the key file + .root.json)',
+      .requiredOption(
+        '--key <[role=]file>',
+        'PEM key that signs all roles, or one; may be repeated; made if it is not there',
+        collected,
       )
+      .option('--key-type <type>', 'of keys that are made: ed25519, ecdsa-p256 or rsa-pss', 'ed25519')
+      .option('--threshold <[role=]number>', 'how many of the keys must sign', collected, [])
+      .option(
+        '--root <path>',
+        'root.json of earlier releases, or a folder of N.root.json; made if it is not there (by default the key file + .root.json)',
+      )
+      .option('--rotate-root', 'make the next root, with these keys and thresholds, in the folder --root')
+      .option('--old-key <file>', 'with --rotate-root: a root key of before; may be repeated', collected, [])
       .option('--release <version>', 'system version of the release')
       .option(
         '--manifest <file>',
         'TOML manifest with system_version and [[artifact]] tables, instead of files',
       )
       .option('--format <format>', 'v2, v1 or plain', 'v2')
-      .option('--expires-in-days <days>', 'until the signatures expire', '365'),
-    'tuf-depot repo assemble --release 1.2.0 --key signing.pem --out release-1.2.0.zip build/*.img',
-  ).action(async (files: string[], options: AssembleOptions) => {
-    const input = await readInput(files, options, session.directory);
-    const format = parseFormat(options.format);
-    const expiresMs = session.clock.nowMs() + parseDays(options.expiresInDays) * DAY_MS;
-    const keyPath = resolve(session.directory, options.key);
-    const rootPath = resolve(session.directory, options.root ?? `${options.key}.root.json`);
-    const { key, made } = await readOrMakeKey(keyPath);
-    const knownRoot = existsSync(rootPath) ? await readFile(rootPath) : undefined;
-    // Versions in seconds: higher each time, and no file to remember the last one.
-    const version = Math.floor(session.clock.nowMs() / 1000);
-    const assembled = await assembleRelease({
+      .option(
+        '--expires-in-days <[role=]days>',
+        'until the signatures expire; 365 by default',
+        collected,
+        [],
+      ),
+    EXAMPLES,
+  ).action((files: string[], options: AssembleOptions) => assemble(files, options, session));
+};
+
+const assemble = async (
+  files: readonly string[],
+  options: AssembleOptions,
+  session: Session,
+): Promise<void> => {
+  const { directory, clock, signal, terminal } = session;
+  const { delegations, ...input } = await readInput(files, options, directory);
+  const format = parseFormat(options.format);
+  const expiresMs = roleExpiry(options.expiresInDays, clock.nowMs());
+  const keyFiles = createKeyFiles(directory, parseKeyType(options.keyType));
+  const rootPath = resolve(directory, options.root ?? `${firstKeyFile(options)}.root.json`);
+  const { chain, keys } = await prepareKeys(options, keyFiles, rootPath, {
+    expiresMs: expiresMs.root,
+    consistentSnapshot: format !== 'v2',
+  });
+  const plan = await planManifestDelegations(delegations, keyFiles, keys.targets);
+  if (chain.written !== undefined)
+    terminal.note(`wrote its root to ${chain.written}; whoever takes the release has to trust it`);
+  for (const made of keyFiles.made())
+    terminal.note(`made the signing key ${made}; keep it secret, and keep it`);
+
+  // Versions in seconds: higher each time, and no file to remember the last one.
+  const version = Math.floor(clock.nowMs() / 1000);
+  const assembled = await assembleRelease(
+    {
       ...input,
       format,
-      keys: keysForAllRoles([key]),
+      keys,
+      delegations: plan,
       expiresMs,
       versions: { timestamp: version, snapshot: version, targets: version },
-      ...(knownRoot !== undefined && { rootChain: [knownRoot] }),
-      outputPath: resolve(session.directory, options.out),
-    });
-    if (knownRoot === undefined) await writeFileDurably(rootPath, assembled.trustRoot);
-    const { terminal } = session;
-    if (made) terminal.note(`made the signing key ${options.key}; keep it secret, and keep it`);
-    if (knownRoot === undefined)
-      terminal.note(`wrote its root to ${rootPath}; whoever takes the release has to trust it`);
-    present(session, options, assembledData(assembled, key, rootPath), () => [
-      `${options.out}: release ${assembled.release.systemVersion}, ` +
-        `${count(assembled.release.artifacts.length, 'artifact')}, ${formatBytes(assembled.sizeBytes)}`,
-      `SHA-256 ${assembled.sha256}`,
-      `signed by key ${key.keyId}`,
-    ]);
-  });
+      rootChain: chain.roots,
+      outputPath: resolve(directory, options.out),
+    },
+    { signal },
+  );
+  const used = distinctKeys([
+    ...TOP_LEVEL_ROLES.flatMap(role => keys[role].keys),
+    ...(plan === undefined
+      ? []
+      : plan.kind === 'roles'
+        ? plan.roles.flatMap(role => role.signers.keys)
+        : plan.signers.keys),
+  ]);
+  const data = { ...assembledData(assembled, used), root_file: chain.written ?? rootPath };
+  present(session, options, data, () => assembledLines(options.out, assembled, used));
 };
 
 const readInput = async (
@@ -101,45 +137,57 @@ const readInput = async (
   return filesRelease(parseVersion(release), files, directory);
 };
 
-const readOrMakeKey = async (path: string): Promise<{ key: SigningKey; made: boolean }> => {
-  if (existsSync(path)) return { key: await readSigningKey(path), made: false };
-  const key = generateSigningKey();
-  await writeSigningKey(path, key);
-  return { key, made: true };
+const firstKeyFile = ({ key }: AssembleOptions): string => roleValues(key).root[0] ?? key[0]!;
+
+/** The keys of each role: as given for a new root, as the root has it for an old one. */
+const prepareKeys = async (
+  options: AssembleOptions,
+  keyFiles: KeyFiles,
+  rootPath: string,
+  root: { readonly expiresMs: number; readonly consistentSnapshot: boolean },
+): Promise<{ chain: RootChain; keys: RepositoryKeys }> => {
+  const roots = await readRootChain(rootPath);
+  const files = roleValues(options.key);
+  if (roots.length > 0 && options.rotateRoot !== true) {
+    if (options.threshold.length > 0)
+      throw usageError(`${rootPath} has thresholds of its own`, '--rotate-root makes a root with others');
+    const ring = await keyFiles.readAll(Object.values(files).flat());
+    return { chain: { roots, written: undefined }, keys: keysOfRoot(roots.at(-1)!, ring) };
+  }
+  const keys = await chosenKeys(files, roleThresholds(options.threshold), keyFiles);
+  if (roots.length === 0) {
+    if (options.rotateRoot === true)
+      throw usageError(
+        `there is no root in ${rootPath} to follow`,
+        'leave out --rotate-root for the first one',
+      );
+    return { chain: await startRootChain(rootPath, { ...root, keys }), keys };
+  }
+  const ring = [...keys.root.keys, ...(await keyFiles.readExisting(options.oldKey))];
+  return { chain: await extendRootChain(rootPath, roots, { ...root, keys }, ring), keys };
 };
 
-const assembledData = (
-  { path, sizeBytes, sha256, release }: AssembledRelease,
-  key: SigningKey,
-  rootPath: string,
-) => ({
-  path,
-  size_bytes: sizeBytes,
-  sha256,
-  system_version: release.systemVersion,
-  format: release.format,
-  artifacts: release.artifacts.map(artifact => ({
-    sha256: artifact.sha256,
-    size_bytes: artifact.sizeBytes,
-    target_name: artifact.targetName,
-    version: artifact.version,
-    tags: artifact.tags,
-  })),
-  key_id: key.keyId,
-  root_file: rootPath,
-});
+const chosenKeys = async (
+  files: ReturnType<typeof roleValues>,
+  thresholds: ReturnType<typeof roleThresholds>,
+  keyFiles: KeyFiles,
+): Promise<RepositoryKeys> => {
+  const keys = byRole(() => [] as Awaited<ReturnType<KeyFiles['readAll']>>);
+  for (const role of TOP_LEVEL_ROLES) {
+    if (files[role].length === 0)
+      throw usageError(`there is no key for ${role}`, `give --key FILE for all roles, or --key ${role}=FILE`);
+    keys[role] = distinctKeys(await keyFiles.readAll(files[role]));
+    if (keys[role].length < thresholds[role])
+      throw usageError(
+        `${thresholds[role]} keys must sign ${role}, but it has ${keys[role].length}`,
+        `repeat --key, or lower --threshold ${role}=`,
+      );
+  }
+  return byRole(role => ({ keys: keys[role], threshold: thresholds[role] }));
+};
 
 const parseFormat = (text: string): ReleaseFormat => {
   const format = FORMATS.find(each => each === text);
   if (format === undefined) throw usageError(`${text} is not a format`, `use ${FORMATS.join(', ')}`);
   return format;
-};
-
-/** A century is as good as for ever. */
-const MAX_DAYS = 36_500;
-
-const parseDays = (text: string): number => {
-  const days = Number(text);
-  if (Number.isFinite(days) && days > 0 && days <= MAX_DAYS) return days;
-  throw usageError(`--expires-in-days ${text} is not a number of days`, `use 1 to ${MAX_DAYS}`);
 };

@@ -1,7 +1,8 @@
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { isReleaseUpload, type TrustRootUpload, type TufRepoUpload } from '../../api/operator-update-api.ts';
 import type { SystemVersion } from '../../core/ids.ts';
-import { DepotError, findDepotError } from '../../lib/errors.ts';
+import { DepotError, findDepotError, reportOf } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { withDepot } from '../depot-client.ts';
 import { count, formatBytes, formatDuration, formatRate } from '../output/quantities.ts';
@@ -48,16 +49,18 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
       }).catch((error: unknown) => {
         throw uploadError(error, file);
       });
-      const report = uploadLines(result, session.terminal.outStyle);
-      if (options.wait !== true) return present(session, options, result.answer, () => report);
+      const { answer } = result;
+      if (!isReleaseUpload(answer)) return present(session, options, answer, () => rootLines(answer));
+      const report = uploadLines(answer, result, session.terminal.outStyle);
+      if (options.wait !== true) return present(session, options, answer, () => report);
       for (const line of report) session.terminal.note(line);
-      const version: SystemVersion = parseVersion(result.answer.repo.system_version);
+      const version: SystemVersion = parseVersion(answer.repo.system_version);
       const outcome = await waitForRelease(session, depot, {
         version,
         goal: 'complete',
         timeoutMs: undefined,
       });
-      reportWait(session, options, outcome, 'complete', { upload: result.answer });
+      reportWait(session, options, outcome, 'complete', { upload: answer });
     });
   });
 };
@@ -73,10 +76,25 @@ const uploadError = (error: unknown, file: string): unknown => {
       ? { remedy: `if you trust who signed it: tuf-depot trust-root add ${file}` }
       : {};
   const name = file === STANDARD_INPUT ? 'the archive on standard input' : file;
-  return new DepotError(code, `cannot upload ${name}`, { cause: error, detail: { ...detail, ...remedy } });
+  return new DepotError(code, `cannot upload ${name}`, {
+    cause: error,
+    report: reportOf(error),
+    detail: { ...detail, ...remedy },
+  });
 };
 
-const uploadLines = ({ answer, sentBytes, sendMs, verifyMs }: UploadResult, style: Style): string[] => {
+const rootLines = ({ status, trust_roots }: TrustRootUpload): string[] =>
+  trust_roots.map(({ id, root_version }) =>
+    status === 'root_advanced'
+      ? `trust root ${id} is now root version ${root_version}`
+      : `trust root ${id} has root version ${root_version} already`,
+  );
+
+const uploadLines = (
+  answer: TufRepoUpload,
+  { sentBytes, sendMs, verifyMs }: UploadResult,
+  style: Style,
+): string[] => {
   const { repo, status, report = [], overrides = [] } = answer;
   const size = repo.total_size_bytes === undefined ? '' : `, ${formatBytes(repo.total_size_bytes)}`;
   const artifacts =

@@ -1,44 +1,55 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { DepotError } from '../../lib/errors.ts';
-import type { VerifiedRelease } from '../../verify/verified-release.ts';
+import { createDirectorySource } from '../../source/directory-source.ts';
+import { createHttpSource, repositoryUrls } from '../../source/http-source.ts';
+import type { RepositorySource } from '../../source/source.ts';
+import { type VerifiedSource, verifySource } from '../../source/verify-source.ts';
+import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
+import type { VerifiedRelease, VerifyProgress, VerifyRequest } from '../../verify/verified-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
+import { checkLines, expiryLines } from '../output/check-lines.ts';
 import { createLiveRegion } from '../output/live-region.ts';
-import { printable } from '../output/style.ts';
 import { createTransferMeter, transferLine } from '../output/transfer.ts';
-import { readRootFile } from '../root-file.ts';
+import { type RootFile, readRootFile } from '../root-file.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
 
 const BAR_CELLS = 28;
 
-type VerifyOptions = CommonOptions & { readonly trustRoot?: string; readonly allowExpired?: true };
+type VerifyOptions = CommonOptions & {
+  readonly trustRoot?: string;
+  readonly allowExpired?: true;
+  readonly proxy?: string;
+  readonly caFile?: string;
+};
 
 export const addRepoVerify = (parent: Command, session: Session): void => {
   withCommonOptions(
     parent
       .command('verify')
-      .description('verify a release archive whole, here: signatures, and length and hash of every artifact')
-      .argument('<file>', 'the archive')
+      .description('verify a repository whole, here: an archive, a directory, or one on a server')
+      .argument('<repository>', 'an archive, a directory with metadata/ and targets/, or their address')
       .option('--trust-root <file>', 'the root.json (or archive with it) that has to vouch for the release')
-      .option('--allow-expired', 'accept metadata that has expired'),
-    'tuf-depot repo verify release-1.2.0.zip --trust-root root.json',
-  ).action(async (file: string, options: VerifyOptions) => {
-    const path = resolve(session.directory, file);
-    const rootPath = options.trustRoot === undefined ? path : resolve(session.directory, options.trustRoot);
-    const { root, release } = await verify(session, path, rootPath, options).catch((cause: unknown) => {
-      if (!(cause instanceof DepotError)) throw cause;
-      throw new DepotError(cause.code, `${file} does not verify`, { cause, detail: cause.detail });
+      .option('--allow-expired', 'accept metadata that has expired')
+      .option('--proxy <url>', 'for an address; otherwise what HTTP_PROXY and HTTPS_PROXY say')
+      .option('--ca-file <file>', 'certificates in PEM that are trusted beside the usual ones'),
+    'tuf-depot repo verify release-1.2.0.zip --trust-root root.json\n' +
+      'tuf-depot repo verify https://example.com/repo --trust-root root.json',
+  ).action(async (place: string, options: VerifyOptions) => {
+    const { root, release } = await verify(session, place, options).catch((cause: unknown) => {
+      throw doesNotVerify(session, place, options, cause);
     });
-    present(
-      session,
-      options,
-      releaseData(release, { own: options.trustRoot === undefined, sha256: root.sha256 }),
-      () => [
-        ...release.report.map(({ text }) => `${session.terminal.outStyle.good('✓')} ${printable(text)}`),
-        `${file}: release ${release.description.systemVersion} verifies`,
-      ],
-    );
-    if (options.trustRoot === undefined) {
+    const isOwn = options.trustRoot === undefined;
+    const style = session.terminal.outStyle;
+    present(session, options, releaseData(release, { own: isOwn, sha256: root.sha256 }), () => [
+      ...checkLines(release.checks, style),
+      '',
+      ...expiryLines(release.checks, style),
+      `${place}: release ${release.description.systemVersion} verifies`,
+    ]);
+    if (isOwn) {
       const { noteStyle } = session.terminal;
       session.terminal.note(
         `${noteStyle.warn('note:')} checked against its own root, which shows that it is whole, not who made it; ` +
@@ -48,37 +59,95 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
   });
 };
 
-const verify = async (session: Session, path: string, rootPath: string, options: VerifyOptions) => {
-  const root = await readRootFile(rootPath, options.trustRoot === undefined ? 'oldest' : 'newest', session);
-  const release = await verifyWithProgress(session, path, {
-    trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.sha256})`, bytes: root.bytes }],
-    nowMs: session.clock.nowMs(),
-    allowExpired: options.allowExpired === true,
-  });
-  return { root, release };
+/** The report goes to standard output, as it does for a release that verifies; the error follows as any does. */
+const doesNotVerify = (session: Session, place: string, options: VerifyOptions, cause: unknown): unknown => {
+  if (!(cause instanceof DepotError)) return cause;
+  const { code, detail, report } = cause;
+  if (report.length > 0)
+    present(session, options, { verified: false, error_code: code, checks: report }, () =>
+      checkLines(report, session.terminal.outStyle),
+    );
+  return new DepotError(code, `${place} does not verify`, { cause, detail });
 };
 
-const verifyWithProgress = async (
+type Verified = VerifiedSource & Partial<Pick<VerifiedRelease, 'unsignedFiles' | 'report'>>;
+type Root = Pick<RootFile, 'bytes' | 'sha256' | 'version'>;
+
+const verify = async (
+  session: Session,
+  place: string,
+  options: VerifyOptions,
+): Promise<{ readonly root: Root; readonly release: Verified }> => {
+  const path = resolve(session.directory, place);
+  const isAddress = /^https?:\/\//i.test(place);
+  const isDirectory = !isAddress && (await stat(path).catch(() => undefined))?.isDirectory() === true;
+  if (!isAddress && !isDirectory) {
+    const root = await rootFor(session, options, () => readRootFile(path, 'oldest', session));
+    return { root, release: await verifyWithProgress(session, path, requestFor(session, root, options)) };
+  }
+  await using source = isAddress
+    ? createHttpSource({
+        ...repositoryUrls(place),
+        ...(await connectionOf(session, options)),
+        signal: session.signal,
+      })
+    : await createDirectorySource(path);
+  const root = await rootFor(session, options, () => firstRootOf(source));
+  return {
+    root,
+    release: await withMeter(session, onProgress =>
+      verifySource(source, requestFor(session, root, options), { signal: session.signal, onProgress }),
+    ),
+  };
+};
+
+const connectionOf = async (session: Session, { proxy, caFile }: VerifyOptions) => ({
+  proxy,
+  caPem: caFile === undefined ? undefined : await readFile(resolve(session.directory, caFile), 'utf8'),
+});
+
+const rootFor = (session: Session, { trustRoot }: VerifyOptions, own: () => Promise<Root>): Promise<Root> =>
+  trustRoot === undefined ? own() : readRootFile(resolve(session.directory, trustRoot), 'newest', session);
+
+const firstRootOf = async (source: RepositorySource): Promise<Root> => {
+  const bytes = await source.metadata.read('1.root.json', MAX_METADATA_BYTES.root);
+  if (bytes === undefined)
+    throw new DepotError(
+      'METADATA_MISSING',
+      `${source.name} has no 1.root.json; give a root with --trust-root`,
+    );
+  return { bytes, version: 1, sha256: createHash('sha256').update(bytes).digest('hex') };
+};
+
+const requestFor = (session: Session, root: Root, { allowExpired }: VerifyOptions): VerifyRequest => ({
+  trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.sha256})`, bytes: root.bytes }],
+  nowMs: session.clock.nowMs(),
+  allowExpired: allowExpired === true,
+});
+
+const verifyWithProgress = (
   session: Session,
   path: string,
-  request: Parameters<typeof verifyRelease>[1],
-): Promise<VerifiedRelease> => {
-  const { clock, terminal, signal } = session;
+  request: VerifyRequest,
+): Promise<VerifiedRelease> =>
+  withMeter(session, onProgress => verifyRelease(path, request, { signal: session.signal, onProgress }));
+
+const withMeter = async <T>(
+  { clock, terminal }: Session,
+  work: (onProgress: (progress: VerifyProgress) => void) => Promise<T>,
+): Promise<T> => {
   const meter = createTransferMeter(clock.monotonicMs());
   const region = createLiveRegion(terminal, clock);
   try {
-    return await verifyRelease(path, request, {
-      signal,
-      onProgress({ doneBytes, totalBytes }) {
-        const nowMs = clock.monotonicMs();
-        meter.record(doneBytes - meter.bytes(), nowMs);
-        const line = (barCells: number) =>
-          `verifying  ${transferLine({ bytes: doneBytes, totalBytes, rate: meter.rate(nowMs) }, barCells)}`;
-        region.show(
-          () => [line(BAR_CELLS)],
-          () => line(0),
-        );
-      },
+    return await work(({ doneBytes, totalBytes }) => {
+      const nowMs = clock.monotonicMs();
+      meter.record(doneBytes - meter.bytes(), nowMs);
+      const line = (barCells: number) =>
+        `verifying  ${transferLine({ bytes: doneBytes, totalBytes, rate: meter.rate(nowMs) }, barCells)}`;
+      region.show(
+        () => [line(BAR_CELLS)],
+        () => line(0),
+      );
     });
   } finally {
     region.close();
@@ -86,7 +155,8 @@ const verifyWithProgress = async (
 };
 
 /** In the wire's names: stable for scripts. */
-const releaseData = (release: VerifiedRelease, root: { own: boolean; sha256: string }) => ({
+const releaseData = (release: Verified, root: { own: boolean; sha256: string }) => ({
+  verified: true,
   system_version: release.description.systemVersion,
   format: release.description.format,
   trust_root: { own: root.own, sha256: root.sha256 },
@@ -100,6 +170,7 @@ const releaseData = (release: VerifiedRelease, root: { own: boolean; sha256: str
     tags: artifact.tags,
   })),
   overrides: release.overrides,
-  unsigned_files: release.unsignedFiles,
-  report: release.report.map(({ text }) => text),
+  unsigned_files: release.unsignedFiles ?? [],
+  report: release.report?.map(({ text }) => text) ?? release.checks.map(({ text }) => text),
+  checks: release.checks,
 });

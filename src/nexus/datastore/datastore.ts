@@ -22,7 +22,10 @@ import type {
   TrustRootId,
   UploadId,
 } from '../../core/ids.ts';
-import type { ReleaseArtifact, ReleaseDescription } from '../../core/release.ts';
+import type { ReleaseArtifact, ReleaseDescription, RoleExpiry } from '../../core/release.ts';
+import type { TrustedVersions } from '../../tuf/rollback.ts';
+
+export type { TrustedVersions };
 
 export type Page = { readonly limit: number; readonly pageToken?: string | undefined };
 export type Paged<T> = { readonly items: readonly T[]; readonly nextPage?: string | undefined };
@@ -40,24 +43,32 @@ export type RepoRecord = {
   readonly totalSizeBytes: number;
 };
 
-/** Role versions accepted last from one trust root: what a rollback is measured against (B3). */
-export type TrustedVersions = {
-  readonly root: number;
-  readonly timestamp: number;
-  readonly snapshot: number;
-  readonly targets: number;
-};
-
 export type TrustRootRecord = {
   readonly id: TrustRootId;
   readonly timeCreatedMs: number;
-  /** The signed root, byte for byte. */
+  /** The signed root that is trusted now, the last of its chain, byte for byte. */
   readonly rootBytes: Uint8Array;
-  /** Absent until a release was accepted from it. */
+  /** What a rollback is measured against (B3); absent until a release was accepted from it. */
   readonly trustedVersions: TrustedVersions | null;
 };
 
-export type NewRelease = {
+/** A root that follows the newest of a trust root: version N+1, signed by root N and by itself. */
+export type NewRoot = { readonly version: number; readonly rootBytes: Uint8Array };
+
+/** What a verified repository makes of the trust root that vouches for it. */
+export type TrustMove = {
+  /** The roots beyond the newest that was trusted, oldest first. */
+  readonly roots: readonly NewRoot[];
+  /** Remembered for this trust root; null where nothing but roots came, or for an archive recorded before (P3). */
+  readonly trustedVersions: TrustedVersions | null;
+  /**
+   * A key of timestamp or snapshot was rotated away: the versions remembered under older roots no longer count,
+   * and are replaced where they would otherwise only rise (TUF 5.3.11).
+   */
+  readonly forgetsVersions: boolean;
+};
+
+export type NewRelease = TrustMove & {
   readonly repoId: RepoId;
   readonly uploadId: UploadId;
   readonly nexusId: NexusId;
@@ -66,10 +77,14 @@ export type NewRelease = {
   readonly fileName: string;
   readonly description: ReleaseDescription;
   readonly trustRootId: TrustRootId;
-  /** Remembered for this trust root; null when this archive was recorded before (P3) and moves nothing. */
-  readonly trustedVersions: TrustedVersions | null;
+  readonly roles: readonly RoleExpiry[];
   /** What was accepted only because the operator said so, one sentence each; kept in the audit. */
   readonly overrides: readonly string[];
+};
+
+export type ReleaseRoles = {
+  readonly systemVersion: SystemVersion;
+  readonly roles: readonly RoleExpiry[];
 };
 
 export type InsertOutcome = {
@@ -135,6 +150,20 @@ export type Datastore = {
   ) => Promise<TrustRootRecord>;
   readonly trustRootGet: (id: TrustRootId, wait: Wait) => Promise<TrustRootRecord | undefined>;
   readonly trustRootList: (page: Page, wait: Wait) => Promise<Paged<TrustRootRecord>>;
+  /** Every root of the chain, the oldest first; undefined when there is no such trust root. */
+  readonly trustRootChain: (id: TrustRootId, wait: Wait) => Promise<readonly Uint8Array[] | undefined>;
+  /**
+   * Moves a trust root forward without a release. `NO_TRUST_ROOT` when it was deleted; `ROOT_CHAIN_BROKEN` when
+   * another root of the same version was recorded meanwhile, or one before it is missing.
+   */
+  readonly trustRootAdvance: (
+    id: TrustRootId,
+    move: TrustMove,
+    /** `resigned`: a recorded release that came again under newer metadata. */
+    options: Wait & {
+      readonly resigned?: { readonly repoId: RepoId; readonly roles: readonly RoleExpiry[] };
+    },
+  ) => Promise<TrustRootRecord>;
   /** False when there is none. */
   readonly trustRootDelete: (id: TrustRootId, wait: Wait) => Promise<boolean>;
 
@@ -156,6 +185,8 @@ export type Datastore = {
   ) => Promise<RepoRecord | undefined>;
   /** Whatever its state: an archive recorded once, pruned or not, is exempt from expiry and rollback (P3). */
   readonly repoGetByHash: (hash: string, wait: Wait) => Promise<RepoRecord | undefined>;
+  /** When the metadata of each present release expires. */
+  readonly releaseRoles: (wait: Wait) => Promise<readonly ReleaseRoles[]>;
   readonly repoArtifacts: (repoId: RepoId, page: Page, wait: Wait) => Promise<Paged<ReleaseArtifact>>;
   /**
    * Prunes a present release. `RELEASE_IN_USE` while it is the target release, or when it was uploaded

@@ -7,6 +7,7 @@ import {
   trustRootRules,
 } from './conformance/fleet-rules.fixture.ts';
 import { releaseRules } from './conformance/release-rules.fixture.ts';
+import { trustMoveRules } from './conformance/trust-rules.fixture.ts';
 import { createTestDatabase } from './test-database.ts';
 
 const open = async () => {
@@ -18,6 +19,7 @@ const open = async () => {
 for (const rules of [
   releaseRules,
   trustRootRules,
+  trustMoveRules,
   sledRules,
   nexusRules,
   targetReleaseRules,

@@ -20,6 +20,7 @@ import { nexusExpunge } from './verbs/nexus-expunge.ts';
 import { nexusHeartbeat } from './verbs/nexus-heartbeat.ts';
 import { nexusList } from './verbs/nexus-list.ts';
 import { releaseInsert } from './verbs/release-insert.ts';
+import { releaseRoles } from './verbs/release-roles.ts';
 import { repoArtifacts } from './verbs/repo-artifacts.ts';
 import { repoGetByHash } from './verbs/repo-get-by-hash.ts';
 import { repoGetByVersion } from './verbs/repo-get-by-version.ts';
@@ -32,6 +33,8 @@ import { sledUpsert } from './verbs/sled-upsert.ts';
 import { targetReleaseGet } from './verbs/target-release-get.ts';
 import { targetReleaseRecent } from './verbs/target-release-recent.ts';
 import { targetReleaseSet } from './verbs/target-release-set.ts';
+import { trustRootAdvance } from './verbs/trust-root-advance.ts';
+import { trustRootChain } from './verbs/trust-root-chain.ts';
 import { trustRootDelete } from './verbs/trust-root-delete.ts';
 import { trustRootGet } from './verbs/trust-root-get.ts';
 import { trustRootInsert } from './verbs/trust-root-insert.ts';
@@ -72,11 +75,14 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     trustRootInsert: trustRootInsert(transactions),
     trustRootGet: trustRootGet(transactions),
     trustRootList: trustRootList(transactions),
+    trustRootChain: trustRootChain(transactions),
+    trustRootAdvance: trustRootAdvance(transactions),
     trustRootDelete: trustRootDelete(transactions),
     releaseInsert: releaseInsert(transactions),
     repoList: repoList(transactions),
     repoGetByVersion: repoGetByVersion(transactions),
     repoGetByHash: repoGetByHash(transactions),
+    releaseRoles: releaseRoles(transactions),
     repoArtifacts: repoArtifacts(transactions),
     repoPrune: repoPrune(transactions),
     wantedSet: wantedSet(transactions),

@@ -4,7 +4,13 @@ import { z } from 'zod';
 import { SledAgentInfo } from '../../api/internal-api.ts';
 import { DatasetHealth } from '../../api/sled-agent-api.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { LocalRepoRecord, RepoRecord, SledRecord, TrustRootRecord } from './datastore.ts';
+import type {
+  LocalRepoRecord,
+  RepoRecord,
+  SledRecord,
+  TrustedVersions,
+  TrustRootRecord,
+} from './datastore.ts';
 import type { Tables } from './tables.ts';
 
 type Row<T extends keyof Tables> = Selectable<Tables[T]>;
@@ -21,21 +27,38 @@ export const toRepoRecord = (row: Row<'tuf_repo'>): RepoRecord => ({
   totalSizeBytes: row.total_size_bytes,
 });
 
-export const toTrustRootRecord = (row: Row<'tuf_trust_root'>): TrustRootRecord => {
+const Delegated = z.record(z.string(), z.int().min(1)).nullable();
+
+/** @throws `DATABASE_CONTENT` */
+export const toTrustedVersions = (row: Row<'tuf_trust_root'>): TrustedVersions | null => {
   const {
     accepted_root_version: root,
     accepted_timestamp_version: timestamp,
     accepted_snapshot_version: snapshot,
     accepted_targets_version: targets,
   } = row;
-  const accepted = root !== null && timestamp !== null && snapshot !== null && targets !== null;
+  if (root === null || timestamp === null || snapshot === null || targets === null) return null;
+  const delegated = Delegated.safeParse(row.accepted_delegated);
+  if (!delegated.success)
+    throw new DepotError('DATABASE_CONTENT', `trust root ${row.id} has no versions of roles`, {
+      cause: delegated.error,
+    });
   return {
-    id: row.id,
-    timeCreatedMs: row.time_created,
-    rootBytes: row.root_bytes,
-    trustedVersions: accepted ? { root, timestamp, snapshot, targets } : null,
+    ...{ root, timestamp, snapshot, targets },
+    ...(delegated.data !== null && { delegated: new Map(Object.entries(delegated.data)) }),
   };
 };
+
+/** @param newest the last of its chain, where one followed the root that was added */
+export const toTrustRootRecord = (
+  row: Row<'tuf_trust_root'>,
+  newest: Buffer | undefined,
+): TrustRootRecord => ({
+  id: row.id,
+  timeCreatedMs: row.time_created,
+  rootBytes: newest ?? row.root_bytes,
+  trustedVersions: toTrustedVersions(row),
+});
 
 export const toLocalRepoRecord = (row: Row<'local_repo'>): LocalRepoRecord => ({
   uploadId: row.upload_id,

@@ -69,8 +69,10 @@ const requireSameRelease = async (db: Database, release: NewRelease, recorded: R
       recorded,
     );
   }
-  // One release may be fetched over HTTP and uploaded as an archive: hashes of two kinds do not contradict.
-  if (release.hashKind === recorded.hashKind && release.hash !== recorded.hash) {
+  // One release may be fetched over HTTP, there signed anew before its metadata expires, and uploaded as an archive:
+  // only two archives contradict each other.
+  const bothArchives = release.hashKind === 'archive' && recorded.hashKind === 'archive';
+  if (bothArchives && release.hash !== recorded.hash) {
     throw releaseConflict(
       `${subject} is recorded with ${recorded.hashKind} ${recorded.hash}, the upload is ${release.hash}`,
       release,

@@ -11,7 +11,7 @@ import type {
   TrustRootId,
   UploadId,
 } from '../../core/ids.ts';
-import type { ReleaseFormat } from '../../core/release.ts';
+import type { ReleaseFormat, ReleaseRole } from '../../core/release.ts';
 
 type Policy = 'in_service' | 'expunged';
 /** Read as milliseconds, written as a date or by the database's clock. */
@@ -30,6 +30,14 @@ export type Tables = {
     accepted_timestamp_version: number | null;
     accepted_snapshot_version: number | null;
     accepted_targets_version: number | null;
+    /** JSON text in, parsed out. */
+    accepted_delegated: ColumnType<unknown, string | null, string | null>;
+  };
+  tuf_trust_root_chain: {
+    trust_root_id: TrustRootId;
+    version: number;
+    time_created: TimeByDefault;
+    root_bytes: Buffer;
   };
   tuf_repo: {
     id: RepoId;
@@ -45,6 +53,7 @@ export type Tables = {
     artifact_count: number;
     total_size_bytes: number;
   };
+  tuf_repo_role: { tuf_repo_id: RepoId; role: ReleaseRole; version: number; expires: Time };
   tuf_repo_metadata: { tuf_repo_id: RepoId; key: string; value: string };
   tuf_artifact_file: { sha256: ArtifactHash; size_bytes: number; version: string };
   tuf_artifact: { id: ArtifactId; time_created: TimeByDefault; sha256: ArtifactHash };

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import { ArtifactHash, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
 import { decideAdoption, type FoundUpload } from './adopt.ts';
 import type { StagedArchive } from './staged-archive.ts';
 
@@ -11,6 +11,7 @@ const sidecar = (marks: Partial<StagedArchive> = {}): StagedArchive => ({
   systemVersion: SystemVersion.parse('1.0.0'),
   fileName: 'a.zip',
   archiveHash: 'f'.repeat(64),
+  hashKind: 'archive',
   overrides: [],
   artifacts: new Map(),
   acknowledged: false,
@@ -18,7 +19,7 @@ const sidecar = (marks: Partial<StagedArchive> = {}): StagedArchive => ({
   ...marks,
 });
 const decide = (found: Partial<FoundUpload>) =>
-  decideAdoption({ hasArchive: true, sidecar: 'absent', row: undefined, ...found });
+  decideAdoption({ hasArchive: true, hasParts: false, sidecar: 'absent', row: undefined, ...found });
 
 test('B1, P4: an archive whose row exists is taken up, whatever its marks say', () => {
   for (const acknowledged of [false, true])
@@ -57,4 +58,14 @@ test('a sidecar without archive and row is a leftover', () => {
   expect(decide({ hasArchive: false, sidecar: sidecar({ acknowledged: true }) })).toMatchObject({
     kind: 'remove',
   });
+});
+
+test('an archive whose parts are gone is kept, not served; if nobody could know of it, it is removed', () => {
+  const artifacts = new Map([[ArtifactHash.parse('a'.repeat(64)), { sizeBytes: 1, partOffset: 0 }]]);
+  expect(decide({ sidecar: sidecar({ artifacts }), row })).toMatchObject({ kind: 'keep' });
+  expect(decide({ sidecar: sidecar({ artifacts, acknowledged: true }) })).toMatchObject({ kind: 'keep' });
+  expect(decide({ sidecar: sidecar({ artifacts }) })).toMatchObject({ kind: 'remove' });
+  const dropped = sidecar({ artifacts, acknowledged: true, dropping: true });
+  expect(decide({ sidecar: dropped })).toMatchObject({ kind: 'remove' });
+  expect(decide({ sidecar: sidecar({ artifacts }), row, hasParts: true })).toMatchObject({ kind: 'take_up' });
 });

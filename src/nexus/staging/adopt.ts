@@ -16,7 +16,7 @@ import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import type { StagingDirectory } from './directory.ts';
-import { readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
+import { hasParts as listsParts, readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
 
 export type Adoption =
   | { readonly kind: 'take_up' | 'record_again'; readonly archive: StagedArchive }
@@ -24,18 +24,21 @@ export type Adoption =
 
 export type FoundUpload = {
   readonly hasArchive: boolean;
+  readonly hasParts: boolean;
   readonly sidecar: StagedArchive | 'absent' | 'unreadable';
   readonly row: Pick<LocalRepoRecord, 'repoId'> | undefined;
 };
 
-export const decideAdoption = ({ hasArchive, sidecar, row }: FoundUpload): Adoption => {
+export const decideAdoption = ({ hasArchive, hasParts, sidecar, row }: FoundUpload): Adoption => {
   if (!hasArchive && row !== undefined) return { kind: 'forget_row', reason: 'its archive is gone' };
-  if (!hasArchive) return { kind: 'remove', reason: 'it is a sidecar without an archive' };
+  if (!hasArchive) return { kind: 'remove', reason: 'it is what an upload left without its archive' };
   if (sidecar === 'unreadable') return { kind: 'keep', reason: 'its sidecar cannot be read' };
   if (sidecar === 'absent')
     return row === undefined
       ? { kind: 'remove', reason: 'it was never recorded' }
       : { kind: 'keep', reason: 'its sidecar is gone' };
+  if (listsParts(sidecar) && !hasParts && (row !== undefined || isAcknowledged(sidecar)))
+    return { kind: 'keep', reason: 'the parts of its composite artifacts are gone' };
   // Listed by the database it is as good as acknowledged: an operator can have seen it.
   if (row !== undefined)
     return {
@@ -46,6 +49,8 @@ export const decideAdoption = ({ hasArchive, sidecar, row }: FoundUpload): Adopt
   if (!sidecar.acknowledged) return { kind: 'remove', reason: 'it was never recorded' };
   return { kind: 'record_again', archive: sidecar };
 };
+
+const isAcknowledged = ({ acknowledged, dropping }: StagedArchive) => acknowledged && !dropping;
 
 type Deps = {
   readonly directory: StagingDirectory;
@@ -82,8 +87,11 @@ export const adoptStaging = async (
   };
 
   for (const uploadId of new Set([...files.keys(), ...rowOf.keys()])) {
-    const hasArchive = files.get(uploadId)?.archive ?? false;
-    const adoption = decideAdoption(await look(directory, uploadId, hasArchive, rowOf.get(uploadId)));
+    const found = {
+      hasArchive: files.get(uploadId)?.archive ?? false,
+      hasParts: files.get(uploadId)?.parts ?? false,
+    };
+    const adoption = decideAdoption({ ...found, ...(await look(directory, uploadId, rowOf.get(uploadId))) });
     const { archive: path, sidecar } = directory.filesOf(uploadId);
     switch (adoption.kind) {
       case 'take_up':
@@ -140,15 +148,14 @@ const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
 const look = async (
   directory: StagingDirectory,
   uploadId: UploadId,
-  hasArchive: boolean,
   row: LocalRepoRecord | undefined,
-): Promise<FoundUpload> => {
+): Promise<Pick<FoundUpload, 'sidecar' | 'row'>> => {
   try {
     const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar)) ?? 'absent';
-    return { hasArchive, sidecar, row };
+    return { sidecar, row };
   } catch (error) {
     if (error instanceof DepotError && error.code === 'STAGING_DAMAGED')
-      return { hasArchive, sidecar: 'unreadable', row };
+      return { sidecar: 'unreadable', row };
     throw error;
   }
 };

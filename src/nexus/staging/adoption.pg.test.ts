@@ -35,7 +35,14 @@ const deleteRow = () => world.database.query('DELETE FROM local_repo');
 
 /** As a backup from before the upload would leave it. */
 const restoreBackup = async () => {
-  for (const table of ['override_audit', 'local_repo', 'tuf_repo_artifact', 'tuf_repo_metadata', 'tuf_repo'])
+  for (const table of [
+    'override_audit',
+    'local_repo',
+    'tuf_repo_artifact',
+    'tuf_repo_role',
+    'tuf_repo_metadata',
+    'tuf_repo',
+  ])
     await world.database.query(`DELETE FROM ${table}`);
   for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_file'])
     await world.database.query(`DELETE FROM ${table}`);

@@ -34,15 +34,15 @@ test('a start clears away unfinished uploads and writes, and lists what is whole
   const id = UploadId.parse(randomUUID());
   {
     await using directory = await openStagingDirectory(path);
-    const { part, archive, sidecar } = directory.filesOf(id);
-    for (const file of [part, archive, sidecar, join(path, '.tmp-x'), join(path, 'README')])
+    const { part, archive, parts, sidecar } = directory.filesOf(id);
+    for (const file of [part, archive, parts, sidecar, join(path, '.tmp-x'), join(path, 'README')])
       await writeFile(file, 'x');
   }
   await using directory = await openStagingDirectory(path);
   expect((await readdir(path)).sort()).toEqual(
-    [`${id}.json`, `${id}.zip`, 'README', 'lock', 'nexus-id'].sort(),
+    [`${id}.json`, `${id}.parts`, `${id}.zip`, 'README', 'lock', 'nexus-id'].sort(),
   );
-  expect([...(await directory.list())]).toEqual([[id, { archive: true, sidecar: true }]]);
+  expect([...(await directory.list())]).toEqual([[id, { archive: true, parts: true, sidecar: true }]]);
   await directory.remove(id);
   expect((await directory.list()).size).toBe(0);
 });

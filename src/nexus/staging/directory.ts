@@ -5,6 +5,7 @@
  *     lock                    held while a process uses the directory (P12)
  *     <upload id>.zip.part    being received and verified; worth nothing after a crash
  *     <upload id>.zip         verified and durable
+ *     <upload id>.parts       the parts of its composite artifacts, if it has any: parts-file.ts
  *     <upload id>.json        what the archive is: staged-archive.ts
  */
 import { randomUUID } from 'node:crypto';
@@ -16,18 +17,27 @@ import { DepotError, systemErrorCode } from '../../lib/errors.ts';
 import { acquireExclusiveLock } from '../../lib/exclusive-lock.ts';
 
 const ID_FILE = 'nexus-id';
-const UPLOAD_FILE = /^([0-9a-f-]{36})\.(zip\.part|zip|json)$/;
+const UPLOAD_FILE = /^([0-9a-f-]{36})\.(zip\.part|zip|parts|json)$/;
 
-export type UploadFiles = { readonly part: string; readonly archive: string; readonly sidecar: string };
+export type UploadFiles = {
+  readonly part: string;
+  readonly archive: string;
+  readonly parts: string;
+  readonly sidecar: string;
+};
+
+export type UploadPresence = {
+  readonly archive: boolean;
+  readonly parts: boolean;
+  readonly sidecar: boolean;
+};
 
 export type StagingDirectory = AsyncDisposable & {
   readonly path: string;
   readonly nexusId: NexusId;
   readonly filesOf: (uploadId: UploadId) => UploadFiles;
-  /** Every upload of which there is an archive or a sidecar. */
-  readonly list: () => Promise<
-    ReadonlyMap<UploadId, { readonly archive: boolean; readonly sidecar: boolean }>
-  >;
+  /** Every upload of which there is a finished file. */
+  readonly list: () => Promise<ReadonlyMap<UploadId, UploadPresence>>;
   /** The archive first, so that its marks outlive it: interrupted, a start still knows what the archive was. */
   readonly remove: (uploadId: UploadId) => Promise<void>;
 };
@@ -55,25 +65,31 @@ const stagingFiles = (path: string) => {
   const filesOf = (uploadId: UploadId): UploadFiles => ({
     part: join(path, `${uploadId}.zip.part`),
     archive: join(path, `${uploadId}.zip`),
+    parts: join(path, `${uploadId}.parts`),
     sidecar: join(path, `${uploadId}.json`),
   });
   return {
     path,
     filesOf,
     async list() {
-      const uploads = new Map<UploadId, { archive: boolean; sidecar: boolean }>();
+      const uploads = new Map<UploadId, UploadPresence>();
       for (const name of await readdir(path)) {
         const [, id, kind] = UPLOAD_FILE.exec(name) ?? [];
         if (id === undefined || kind === 'zip.part') continue;
         const uploadId = UploadId.parse(id);
-        const found = uploads.get(uploadId) ?? { archive: false, sidecar: false };
-        uploads.set(uploadId, { ...found, [kind === 'zip' ? 'archive' : 'sidecar']: true });
+        const found = uploads.get(uploadId) ?? { archive: false, parts: false, sidecar: false };
+        uploads.set(uploadId, {
+          archive: found.archive || kind === 'zip',
+          parts: found.parts || kind === 'parts',
+          sidecar: found.sidecar || kind === 'json',
+        });
       }
       return uploads;
     },
     async remove(uploadId: UploadId) {
-      const { archive, sidecar } = filesOf(uploadId);
+      const { archive, parts, sidecar } = filesOf(uploadId);
       await unlinkDurably(archive);
+      await unlinkDurably(parts);
       await unlinkDurably(sidecar);
     },
   };

@@ -1,20 +1,23 @@
 /**
  * An upload on its way into the staging directory:
  *
- *     write ... ─▶ seal ─▶ (verified by the caller) ─▶ keep
+ *     write ... ─▶ seal ─▶ (verified by the caller) ─▶ [extract parts] ─▶ keep
  *
  * I1. Until it is kept it is a `.part` file: worth nothing to anybody, gone after {@link Incoming.discard},
  *     a crash, or leaving the scope.
- * I2. When `keep` returns, archive and sidecar survive a power cut (B1).
+ * I2. When `keep` returns, archive, parts and sidecar survive a power cut (B1).
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
-import type { UploadId } from '../../core/ids.ts';
+import type { ArchiveLimits } from '../../archive/limits.ts';
+import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { commitFile } from '../../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import type { VerifiedComposite } from '../../verify/verified-release.ts';
 import type { StagingDirectory } from './directory.ts';
+import { partsBytes, writeParts } from './parts-file.ts';
 import type { StagingSpace } from './space.ts';
-import { type StagedArchive, writeSidecar } from './staged-archive.ts';
+import { type StagedArchive, type StagedArtifact, writeSidecar } from './staged-archive.ts';
 
 /** Promised at a time where the client does not announce a length. */
 const UNANNOUNCED_STEP_BYTES = 64 * 1024 * 1024;
@@ -26,6 +29,11 @@ export type Incoming = AsyncDisposable & {
   readonly write: (chunk: Uint8Array, options: { signal: AbortSignal }) => Promise<void>;
   /** No more bytes come. */
   readonly seal: () => { readonly archiveHash: string; readonly sizeBytes: number };
+  /** Makes the parts of its composite artifacts durable. Throws `NO_SPACE` before it writes, `ARCHIVE_DAMAGED`, `IO`. */
+  readonly extractParts: (
+    composites: readonly VerifiedComposite[],
+    options: { readonly limits: Partial<ArchiveLimits>; readonly signal: AbortSignal },
+  ) => Promise<ReadonlyMap<ArtifactHash, StagedArtifact>>;
   /** Makes it durable under its final name. */
   readonly keep: (archive: StagedArchive) => Promise<void>;
   /** As if it had never been; after {@link Incoming.keep} too. */
@@ -38,7 +46,7 @@ export const openIncoming = async (
   { uploadId, announcedBytes }: { uploadId: UploadId; announcedBytes: number | undefined },
   { signal }: { signal: AbortSignal },
 ): Promise<Incoming> => {
-  const { part, archive: final, sidecar } = directory.filesOf(uploadId);
+  const { part, archive: final, parts, sidecar } = directory.filesOf(uploadId);
   const reservation = space.open();
   let handle: FileHandle | undefined;
   try {
@@ -79,6 +87,16 @@ export const openIncoming = async (
     seal() {
       reservation.release();
       return { archiveHash: hash.digest('hex'), sizeBytes };
+    },
+    async extractParts(composites, { limits, signal }) {
+      if (composites.length === 0) return new Map();
+      await reservation.grow(partsBytes(composites), { signal });
+      try {
+        const request = { archivePath: part, partsPath: parts, composites, limits };
+        return await writeParts(request, { signal, wrote: reservation.wrote });
+      } finally {
+        reservation.release();
+      }
     },
     async keep(archive) {
       await writeSidecar(sidecar, archive);

@@ -12,9 +12,10 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { StagingDirectory } from './directory.ts';
+import { openStaged } from './opened-artifact.ts';
 import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
-import { type StagedArchive, writeSidecar } from './staged-archive.ts';
-import type { LocalRepo, OpenedArtifact, Staging } from './staging.ts';
+import { hasParts, type StagedArchive, writeSidecar } from './staged-archive.ts';
+import type { LocalRepo, Staging } from './staging.ts';
 
 export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
   readonly hold: (archive: StagedArchive) => void;
@@ -37,7 +38,8 @@ export const createLocalRepos = ({ directory, datastore, log }: Deps): LocalRepo
     held: () => Array.from(repos.values(), ({ localRepo }) => localRepo),
 
     hold(archive) {
-      const file = createSharedArchive(directory.filesOf(archive.uploadId).archive);
+      const paths = directory.filesOf(archive.uploadId);
+      const file = createSharedArchive(paths.archive, hasParts(archive) ? paths.parts : undefined);
       repos.set(archive.uploadId, { archive, localRepo: toLocalRepo(archive), file });
       log.info(nameOf(archive), 'local repo created');
     },
@@ -50,7 +52,7 @@ export const createLocalRepos = ({ directory, datastore, log }: Deps): LocalRepo
           'NOT_FOUND',
           `the local repo ${uploadId} was dropped, or does not list ${sha256}`,
         );
-      return openEntry(repo.file, artifact.entryName);
+      return openStaged(repo.file, artifact);
     },
 
     async drop(uploadId, { plannedGeneration, signal }) {
@@ -88,29 +90,3 @@ const toLocalRepo = ({ uploadId, repoId, artifacts }: StagedArchive): LocalRepo 
   repoId,
   artifacts: new Map(Array.from(artifacts, ([sha256, { sizeBytes }]) => [sha256, sizeBytes])),
 });
-
-const openEntry = async (file: SharedArchive, entryName: string): Promise<OpenedArtifact> => {
-  const reader = await file.open();
-  const entry = reader.archive.entries.get(entryName);
-  if (entry === undefined) {
-    await reader[Symbol.asyncDispose]();
-    throw new DepotError(
-      'STAGING_DAMAGED',
-      `an archive in staging has no entry ${JSON.stringify(entryName)} any more`,
-    );
-  }
-  return {
-    sizeBytes: entry.sizeBytes,
-    chunks: ({ signal }) => reader.archive.read(entry, { signal }),
-    async readRange(offset, length) {
-      const bytes = new Uint8Array(length);
-      let filled = 0;
-      for await (const chunk of reader.archive.readRange(entry, offset, length)) {
-        bytes.set(chunk, filled);
-        filled += chunk.length;
-      }
-      return bytes;
-    },
-    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
-  };
-};

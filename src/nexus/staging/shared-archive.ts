@@ -1,13 +1,16 @@
 /**
- * An archive on disk that many readers share: opened, and its index read, by the first of them.
+ * An archive on disk that many readers share, with the file of its parts if it has one: opened, and its index read,
+ * by the first of them.
  *
- * Retiring it leaves present readers alone; the file is closed after the last of them.
+ * Retiring it leaves present readers alone; the files are closed after the last of them.
  */
 import { type Archive, openArchive } from '../../archive/archive.ts';
-import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../../lib/random-access-file.ts';
+import type { RandomAccessFile } from '../../archive/random-access.ts';
+import { openRandomAccessFile } from '../../lib/random-access-file.ts';
 
 export type ArchiveReader = {
   readonly archive: Archive;
+  readonly parts: RandomAccessFile | undefined;
   /** Once. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -15,7 +18,7 @@ export type ArchiveReader = {
 export type SharedArchive = {
   /** Throws `IO`, `ARCHIVE_INVALID`. */
   readonly open: () => Promise<ArchiveReader>;
-  /** Lets go of the file as soon as nobody reads. */
+  /** Lets go of the files as soon as nobody reads. */
   readonly retire: () => Promise<void>;
 };
 
@@ -28,26 +31,28 @@ const ALREADY_ACCEPTED = {
   maxInflateRatio: Number.POSITIVE_INFINITY,
 };
 
-export const createSharedArchive = (path: string): SharedArchive => {
-  let opened: Promise<{ archive: Archive; file: RandomAccessFileOnDisk }> | undefined;
+type Opened = Pick<ArchiveReader, 'archive' | 'parts'> & { readonly files: AsyncDisposableStack };
+
+/** @param partsPath undefined for an archive without composite artifacts */
+export const createSharedArchive = (path: string, partsPath?: string): SharedArchive => {
+  let opened: Promise<Opened> | undefined;
   let readers = 0;
   let retired = false;
 
-  const openOnce = async () => {
-    const file = await openRandomAccessFile(path);
-    try {
-      return { file, archive: await openArchive(file, { limits: ALREADY_ACCEPTED }) };
-    } catch (error) {
-      await file[Symbol.asyncDispose]();
-      throw error;
-    }
+  const openOnce = async (): Promise<Opened> => {
+    await using stack = new AsyncDisposableStack();
+    const archive = await openArchive(stack.use(await openRandomAccessFile(path)), {
+      limits: ALREADY_ACCEPTED,
+    });
+    const parts = partsPath === undefined ? undefined : stack.use(await openRandomAccessFile(partsPath));
+    return { archive, parts, files: stack.move() };
   };
 
   const closeIfUnused = async () => {
     if (!retired || readers > 0 || opened === undefined) return;
     const closing = opened;
     opened = undefined;
-    await (await closing).file[Symbol.asyncDispose]();
+    await (await closing).files.disposeAsync();
   };
 
   return {
@@ -55,9 +60,10 @@ export const createSharedArchive = (path: string): SharedArchive => {
       readers += 1;
       try {
         opened ??= openOnce();
-        const { archive } = await opened;
+        const { archive, parts } = await opened;
         return {
           archive,
+          parts,
           async [Symbol.asyncDispose]() {
             readers -= 1;
             await closeIfUnused();

@@ -14,8 +14,13 @@ import { ArtifactHash, RepoId, SystemVersion, UploadId } from '../../core/ids.ts
 import { writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
 
-/** Where an artifact is inside the archive. */
-export type StagedArtifact = { readonly sizeBytes: number; readonly entryName: string };
+/** Where an artifact is: an entry of the archive, or a part of a composite one, beside it. */
+export type StagedArtifact =
+  | { readonly sizeBytes: number; readonly entryName: string }
+  | { readonly sizeBytes: number; readonly partOffset: number };
+
+export const hasParts = ({ artifacts }: Pick<StagedArchive, 'artifacts'>): boolean =>
+  artifacts.values().some(artifact => 'partOffset' in artifact);
 
 export type StagedArchive = {
   readonly uploadId: UploadId;
@@ -24,12 +29,16 @@ export type StagedArchive = {
   readonly fileName: string;
   /** SHA-256 of the archive, in hex. */
   readonly archiveHash: string;
+  /** By what the release is known: the archive, or the signed targets where it was fetched (S18). */
+  readonly hashKind: 'archive' | 'targets';
   /** What was accepted only because the operator said so. */
   readonly overrides: readonly string[];
   readonly artifacts: ReadonlyMap<ArtifactHash, StagedArtifact>;
   readonly acknowledged: boolean;
   readonly dropping: boolean;
 };
+
+const ByteCount = z.number().int().min(0);
 
 const Sidecar = z.object({
   format: z.literal(1),
@@ -38,10 +47,17 @@ const Sidecar = z.object({
   system_version: SystemVersion,
   file_name: z.string(),
   archive_sha256: ArtifactHash,
+  hash_kind: z.enum(['archive', 'targets']).default('archive'),
   overrides: z.array(z.string()),
   acknowledged: z.boolean(),
   dropping: z.boolean(),
-  artifacts: z.record(ArtifactHash, z.object({ size_bytes: z.number().int().min(0), entry: z.string() })),
+  artifacts: z.record(
+    ArtifactHash,
+    z.union([
+      z.object({ size_bytes: ByteCount, entry: z.string() }),
+      z.object({ size_bytes: ByteCount, part_offset: ByteCount }),
+    ]),
+  ),
 });
 
 export const writeSidecar = (path: string, archive: StagedArchive): Promise<void> => {
@@ -52,13 +68,17 @@ export const writeSidecar = (path: string, archive: StagedArchive): Promise<void
     system_version: archive.systemVersion,
     file_name: archive.fileName,
     archive_sha256: archive.archiveHash,
+    hash_kind: archive.hashKind,
     overrides: archive.overrides,
     acknowledged: archive.acknowledged,
     dropping: archive.dropping,
     artifacts: Object.fromEntries(
-      Array.from(archive.artifacts, ([sha256, { sizeBytes, entryName }]) => [
+      Array.from(archive.artifacts, ([sha256, artifact]) => [
         sha256,
-        { size_bytes: sizeBytes, entry: entryName },
+        {
+          size_bytes: artifact.sizeBytes,
+          ...('entryName' in artifact ? { entry: artifact.entryName } : { part_offset: artifact.partOffset }),
+        },
       ]),
     ),
   };
@@ -81,13 +101,17 @@ export const readSidecar = async (path: string): Promise<StagedArchive | undefin
     systemVersion: sidecar.system_version,
     fileName: sidecar.file_name,
     archiveHash: sidecar.archive_sha256,
+    hashKind: sidecar.hash_kind,
     overrides: sidecar.overrides,
     acknowledged: sidecar.acknowledged,
     dropping: sidecar.dropping,
     artifacts: new Map(
-      Object.entries(sidecar.artifacts).map(([sha256, { size_bytes, entry }]) => [
+      Object.entries(sidecar.artifacts).map(([sha256, artifact]) => [
         sha256 as ArtifactHash,
-        { sizeBytes: size_bytes, entryName: entry },
+        {
+          sizeBytes: artifact.size_bytes,
+          ...('entry' in artifact ? { entryName: artifact.entry } : { partOffset: artifact.part_offset }),
+        },
       ]),
     ),
   };

@@ -2,7 +2,7 @@
  * The upload path: from a request body to a release that the database knows and replication spreads.
  *
  *     body ─▶ receive ─▶ check ─▶ make durable ─▶ record ─▶ acknowledge ─▶ hold ─▶ activate replication
- *             (part)     (every byte)  (archive, sidecar)  (one transaction)
+ *             (part)     (every byte)  (archive, parts, sidecar)  (one transaction)
  *
  * U1. Verify first, then record, then hand over (S3). What is refused leaves nothing: no file, no row.
  * U2. The database never knows of bytes that a crash could take: they are durable before it is asked (B1).
@@ -10,23 +10,29 @@
  *     start, which asks the database what became of it.
  * U4. A client that goes away ends its upload until the archive is durable; after that the upload goes on, since
  *     its outcome is the same whether or not anybody hears of it.
- * U5. `already_exists` hands the bytes over like any other: they may be the only copy left (S3).
+ * U5. Roots without a release move trust roots forward, and leave nothing in staging.
+ * U6. `already_exists` hands the bytes over like any other: they may be the only copy left (S3).
  */
 import { randomUUID } from 'node:crypto';
 import { type ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
-import { DepotError, findDepotError } from '../../lib/errors.ts';
+import { RELEASE_ROLES } from '../../core/release.ts';
+import type { ReportedCheck } from '../../lib/check-report.ts';
+import { DepotError, errorCodeOf, findDepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, InsertOutcome, RepoRecord } from '../datastore/datastore.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import { type Incoming, openIncoming } from '../staging/incoming.ts';
 import type { LocalRepos } from '../staging/local-repos.ts';
 import type { StagingSpace } from '../staging/space.ts';
-import { type StagedArchive, writeSidecar } from '../staging/staged-archive.ts';
+import { type StagedArchive, type StagedArtifact, writeSidecar } from '../staging/staged-archive.ts';
 import type { ArchiveToCheck, CheckedArchive } from './check-archive.ts';
 import type { FleetCapacity } from './fleet-capacity.ts';
+import type { RootOutcome } from './root-upload.ts';
 
 export type UploadRequest = {
   readonly fileName: string;
+  /** By what the release is known: the archive, or the signed targets where this Nexus fetched it (S18). */
+  readonly hashKind?: 'archive' | 'targets';
   readonly allowExpired: boolean;
   readonly allowRollback: boolean;
   /** As announced; undefined when the client did not say. */
@@ -34,14 +40,22 @@ export type UploadRequest = {
   readonly chunks: AsyncIterable<Uint8Array>;
 };
 
-export type UploadOutcome = {
+export type ReleaseOutcome = {
   readonly status: InsertOutcome['status'];
   readonly repo: RepoRecord;
   readonly report: readonly string[];
   readonly overrides: readonly string[];
+  /** Every check, in order. */
+  readonly checks: readonly ReportedCheck[];
 };
 
-export type UploadLimits = { readonly repositoryBytes: number; readonly uploadsAtOnce: number };
+export type UploadOutcome = ReleaseOutcome | RootOutcome;
+
+export type UploadLimits = {
+  readonly repositoryBytes: number;
+  readonly artifactBytes: number;
+  readonly uploadsAtOnce: number;
+};
 
 export type Uploads = {
   readonly upload: (request: UploadRequest, options: { signal: AbortSignal }) => Promise<UploadOutcome>;
@@ -59,6 +73,8 @@ type Deps = {
   readonly localRepos: Pick<LocalRepos, 'hold'>;
   readonly capacity: FleetCapacity;
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
+  /** For an archive of roots alone, which `check` refuses as `ROOTS_ONLY`. */
+  readonly takeRoots: (path: string, options: { signal: AbortSignal }) => Promise<RootOutcome>;
   readonly activateReplication: () => void;
   readonly limits: UploadLimits;
   readonly log: Logger;
@@ -116,14 +132,22 @@ const runUpload = async (
     'upload received',
   );
 
-  const { allowExpired, allowRollback } = request;
-  const checked = await deps.check(
-    { path: incoming.path, archiveHash, allowExpired, allowRollback },
-    { signal },
-  );
+  const { allowExpired, allowRollback, fileName, hashKind = 'archive' } = request;
+  const { path } = incoming;
+  const checked = await deps
+    .check({ path, archiveHash, allowExpired, allowRollback }, { signal })
+    .catch((error: unknown) => {
+      if (errorCodeOf(error) === 'ROOTS_ONLY') return undefined;
+      throw error;
+    });
+  if (checked === undefined) return await deps.takeRoots(path, { signal });
   await capacity.checkRelease(artifactSizes(checked), { signal });
 
-  const staged = describeStaged(checked, { uploadId, fileName: request.fileName, archiveHash });
+  const parts = await incoming.extractParts(checked.release.composites, {
+    limits: { maxEntryBytes: deps.limits.artifactBytes },
+    signal,
+  });
+  const staged = describeStaged(checked, parts, { uploadId, fileName, archiveHash, hashKind });
   signal.throwIfAborted();
   await incoming.keep(staged);
   const { status, repo } = await record(deps, incoming, staged, checked);
@@ -136,9 +160,9 @@ const runUpload = async (
   localRepos.hold(acknowledged);
   deps.activateReplication();
   const { systemVersion, id: repoId } = repo;
-  const { report, overrides } = checked;
+  const { report, overrides, release } = checked;
   log.info({ system_version: systemVersion, repo_id: repoId, status, overrides }, 'release recorded');
-  return { status, repo, report, overrides };
+  return { status, repo, report, overrides, checks: release.checks };
 };
 
 const receive = async (
@@ -173,19 +197,21 @@ const requireSize = (bytes: number, { repositoryBytes }: UploadLimits): void => 
 
 const describeStaged = (
   { release, overrides }: CheckedArchive,
-  upload: Pick<StagedArchive, 'uploadId' | 'fileName' | 'archiveHash'>,
+  parts: StagedArchive['artifacts'],
+  upload: Pick<StagedArchive, 'uploadId' | 'fileName' | 'archiveHash' | 'hashKind'>,
 ): StagedArchive => ({
   ...upload,
   repoId: RepoId.parse(randomUUID()),
   systemVersion: release.description.systemVersion,
   overrides,
-  artifacts: release.entries,
+  // An entry of the archive wins over an equal part: it has a checksum of its own.
+  artifacts: new Map<ArtifactHash, StagedArtifact>([...parts, ...release.entries]),
   acknowledged: false,
   dropping: false,
 });
 
 const artifactSizes = ({ release }: CheckedArchive): ReadonlyMap<ArtifactHash, number> =>
-  new Map(Array.from(release.entries, ([sha256, { sizeBytes }]) => [sha256, sizeBytes]));
+  new Map(release.description.artifacts.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
 
 /** What was certainly not recorded is taken away; the rest is for the next start to decide (U3). */
 const record = async (
@@ -210,8 +236,8 @@ const isCertain = (error: unknown): boolean => {
 
 const insertRelease = (
   { datastore, directory }: Deps,
-  { uploadId, repoId, archiveHash, fileName, overrides }: StagedArchive,
-  { release, trustRootId, trustedVersions }: CheckedArchive,
+  { uploadId, repoId, archiveHash, hashKind, fileName, overrides }: StagedArchive,
+  { release, trustRootId, move }: CheckedArchive,
   signal: AbortSignal,
 ): Promise<InsertOutcome> =>
   datastore.releaseInsert(
@@ -219,12 +245,13 @@ const insertRelease = (
       repoId,
       uploadId,
       nexusId: directory.nexusId,
-      hash: archiveHash,
-      hashKind: 'archive',
+      hash: hashKind === 'archive' ? archiveHash : release.targetsSha256,
+      hashKind,
       fileName,
       description: release.description,
       trustRootId,
-      trustedVersions,
+      roles: RELEASE_ROLES.map(role => ({ role, ...release.roles[role] })),
+      ...move,
       overrides,
     },
     { signal },

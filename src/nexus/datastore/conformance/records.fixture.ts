@@ -61,7 +61,10 @@ export const uploadOf = (
     fileName: `repo-${systemVersion}.zip`,
     description: { systemVersion: version(systemVersion), format: 'v2', artifacts: described, metadata },
     trustRootId,
+    roles: [],
+    roots: [],
     trustedVersions: null,
+    forgetsVersions: false,
     overrides: [],
     ...rest,
   };

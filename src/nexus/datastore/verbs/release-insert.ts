@@ -6,16 +6,16 @@
  *
  * I1. The local-repo row of this upload stands for the whole transaction: where it is found, an earlier attempt was
  *     committed, and nothing is done again. In particular a release deleted in between stays deleted.
- * I2. A release recorded before moves no rollback state (P3).
+ * I2. The trust root moves in the same transaction: a release is never recorded under roots that are not.
  */
 import { sql } from 'kysely';
-import { DepotError } from '../../../lib/errors.ts';
 import type { Database } from '../attempt.ts';
 import type { Datastore, InsertOutcome, NewRelease, RepoRecord } from '../datastore.ts';
 import { toRepoRecord } from '../records.ts';
 import { findRecordedRelease, requireConsistentFiles } from '../release-conflicts.ts';
-import { insertReleaseRows } from '../release-rows.ts';
+import { insertReleaseRows, recordRoles } from '../release-rows.ts';
 import type { Transactions } from '../transactions.ts';
+import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
 import { lockGeneration, readGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
 
 export const releaseInsert =
@@ -29,12 +29,13 @@ const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutc
   if (done !== undefined) return outcomeOf(release, done, (await readGeneration(db)).generation);
 
   const before = await readWantedSet(db);
-  await requireTrustRoot(db, release);
+  await requireTrustRoot(db, release.trustRootId);
   const recorded = await findRecordedRelease(db, release);
   await requireConsistentFiles(db, release.description.artifacts);
   const repo =
     recorded === undefined ? await insertReleaseRows(db, release) : await presentAgain(db, recorded);
-  if (recorded === undefined) await moveTrustedVersions(db, release);
+  await moveTrustRoot(db, release.trustRootId, release);
+  await recordRoles(db, repo.id, release.roles);
   await insertLocalRepo(db, release, repo);
   await insertOverrides(db, release, repo);
 
@@ -64,21 +65,6 @@ const findOwnUpload = async (db: Database, release: NewRelease): Promise<RepoRec
   return row && toRepoRecord(row);
 };
 
-/** It may have been deleted while the release was verified against it. */
-const requireTrustRoot = async (db: Database, { trustRootId }: NewRelease): Promise<void> => {
-  const row = await db
-    .selectFrom('tuf_trust_root')
-    .select('id')
-    .where('id', '=', trustRootId)
-    .where('time_deleted', 'is', null)
-    .executeTakeFirst();
-  if (row !== undefined) return;
-  throw new DepotError(
-    'NO_TRUST_ROOT',
-    `trust root ${trustRootId}, which verified this release, has been deleted: create it again, or upload a release signed under another`,
-  );
-};
-
 /** The old id and rows; the time of the latest upload is what retention goes by. */
 const presentAgain = async (db: Database, recorded: RepoRecord): Promise<RepoRecord> => {
   const row = await db
@@ -88,24 +74,6 @@ const presentAgain = async (db: Database, recorded: RepoRecord): Promise<RepoRec
     .returningAll()
     .executeTakeFirstOrThrow();
   return toRepoRecord(row);
-};
-
-/** They never fall, whatever order two uploads commit in, nor where a rollback was allowed explicitly. */
-const moveTrustedVersions = async (db: Database, release: NewRelease): Promise<void> => {
-  const { trustedVersions: versions, trustRootId } = release;
-  if (versions === null) return;
-  const highest = (column: string, version: number) =>
-    sql<number>`greatest(coalesce(${sql.ref(column)}, 0), CAST(${version} AS INT8))`;
-  await db
-    .updateTable('tuf_trust_root')
-    .set({
-      accepted_root_version: highest('accepted_root_version', versions.root),
-      accepted_timestamp_version: highest('accepted_timestamp_version', versions.timestamp),
-      accepted_snapshot_version: highest('accepted_snapshot_version', versions.snapshot),
-      accepted_targets_version: highest('accepted_targets_version', versions.targets),
-    })
-    .where('id', '=', trustRootId)
-    .execute();
 };
 
 const insertLocalRepo = async (db: Database, release: NewRelease, repo: RepoRecord): Promise<void> => {

@@ -1,5 +1,6 @@
 import type { Datastore } from '../datastore.ts';
 import { toTrustRootRecord } from '../records.ts';
+import { newestRoots } from '../root-chains.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootGet =
@@ -14,7 +15,7 @@ export const trustRootGet =
           .where('id', '=', id)
           .where('time_deleted', 'is', null)
           .executeTakeFirst();
-        return row && toTrustRootRecord(row);
+        return row && toTrustRootRecord(row, (await newestRoots(db, [id])).get(id));
       },
       wait,
     );

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Datastore } from '../datastore.ts';
 import { toTrustRootRecord } from '../records.ts';
+import { newestRoots } from '../root-chains.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootInsert =
@@ -20,7 +21,7 @@ export const trustRootInsert =
           .where('id', '=', root.id)
           .executeTakeFirstOrThrow();
         assert(row.root_bytes.equals(root.rootBytes), `trust root ${root.id} was inserted with other bytes`);
-        return toTrustRootRecord(row);
+        return toTrustRootRecord(row, (await newestRoots(db, [root.id])).get(root.id));
       },
       wait,
     );

@@ -2,24 +2,33 @@ import { TrustRootId } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';
 import { pageOf, parseToken, rowsFor } from '../paging.ts';
 import { toTrustRootRecord } from '../records.ts';
+import { newestRoots } from '../root-chains.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootList =
   (transactions: Transactions): Datastore['trustRootList'] =>
   async (page, wait) => {
     const after = parseToken(page, TrustRootId);
-    const rows = await transactions.read(
+    const { rows, newest } = await transactions.read(
       'trust_root_list',
-      db =>
-        db
+      async db => {
+        const rows = await db
           .selectFrom('tuf_trust_root')
           .selectAll()
           .where('time_deleted', 'is', null)
           .$if(after !== undefined, query => query.where('id', '>', after!))
           .orderBy('id')
           .limit(rowsFor(page))
-          .execute(),
+          .execute();
+        const ids = rows.map(({ id }) => id);
+        return { rows, newest: await newestRoots(db, ids) };
+      },
       wait,
     );
-    return pageOf(rows, page, toTrustRootRecord, ({ id }) => id);
+    return pageOf(
+      rows,
+      page,
+      row => toTrustRootRecord(row, newest.get(row.id)),
+      ({ id }) => id,
+    );
   };

@@ -1,0 +1,41 @@
+/** A release archive that was written, in the wire's names: stable for scripts. */
+import type { AssembledRelease } from '../release/assemble.ts';
+import type { SigningKey } from '../release/signing-keys.ts';
+import { count, formatBytes } from './output/quantities.ts';
+
+export const assembledData = (
+  { path, sizeBytes, sha256, release }: AssembledRelease,
+  keys: readonly SigningKey[],
+) => ({
+  path,
+  size_bytes: sizeBytes,
+  sha256,
+  system_version: release.systemVersion,
+  format: release.format,
+  artifacts: release.artifacts.map(artifact => ({
+    sha256: artifact.sha256,
+    size_bytes: artifact.sizeBytes,
+    target_name: artifact.targetName,
+    version: artifact.version,
+    tags: artifact.tags,
+  })),
+  keys: keys.map(({ keyId, type }) => ({ key_id: keyId, type })),
+  reproducible: isReproducible(keys),
+});
+
+export const assembledLines = (
+  name: string,
+  { sizeBytes, sha256, release }: AssembledRelease,
+  keys: readonly SigningKey[],
+): readonly string[] => [
+  `${name}: release ${release.systemVersion}, ` +
+    `${count(release.artifacts.length, 'artifact')}, ${formatBytes(sizeBytes)}`,
+  `SHA-256 ${sha256}`,
+  ...keys.map(({ keyId, type }) => `signed by key ${keyId} (${type})`),
+  ...(isReproducible(keys)
+    ? []
+    : ['ECDSA and RSA signatures are random: the same input gives other bytes next time']),
+];
+
+/** Signatures of the other schemes hold random numbers. */
+const isReproducible = (keys: readonly SigningKey[]): boolean => keys.every(({ type }) => type === 'ed25519');

@@ -1,0 +1,85 @@
+import { basename, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { ArtifactInput } from '../../release/assemble.ts';
+import { editRelease } from '../../release/edit.ts';
+import { assembledData, assembledLines } from '../assembled-data.ts';
+import { createKeyFiles } from '../key-files.ts';
+import { usageError } from '../output/failure.ts';
+import { fileArtifact, readManifest } from '../release-manifest.ts';
+import { collected, roleExpiry } from '../role-options.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { parseVersion } from '../versions.ts';
+
+type EditOptions = CommonOptions & {
+  readonly out: string;
+  readonly key: readonly string[];
+  readonly release?: string;
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
+  readonly manifest?: string;
+  readonly expiresInDays: string;
+};
+
+export const addRepoEdit = (parent: Command, session: Session): void => {
+  withCommonOptions(
+    parent
+      .command('edit')
+      .description('make a new release archive of an old one: add artifacts, remove artifacts')
+      .argument('<archive>', 'the old one; it is not changed')
+      .requiredOption('--out <file>', 'the archive to write')
+      .requiredOption('--key <file>', 'PEM key of roles that change; may be repeated', collected)
+      .option('--release <version>', 'system version of the new release')
+      .option('--add <[name=]file>', 'file to be an artifact; may be repeated', collected, [])
+      .option('--remove <name>', 'target name of an artifact; may be repeated', collected, [])
+      .option('--manifest <file>', 'TOML manifest with system_version and [[artifact]] tables to add')
+      .option('--expires-in-days <days>', 'until the new signatures expire', '365'),
+    'tuf-depot repo edit release-1.2.0.zip --release 1.2.1 --remove os.img --add os.img=build/os.img \\\n' +
+      '    --key signing.pem --out release-1.2.1.zip',
+  ).action(async (archive: string, options: EditOptions) => {
+    const { directory, clock, signal } = session;
+    const keys = await createKeyFiles(directory).readAll(options.key);
+    const nowMs = clock.nowMs();
+    const edited = await editRelease(
+      resolve(directory, archive),
+      {
+        ...(await readChange(options, directory)),
+        remove: options.remove,
+        keys,
+        nowMs,
+        expiresMs: roleExpiry([options.expiresInDays], nowMs).targets,
+        outputPath: resolve(directory, options.out),
+      },
+      { signal },
+    );
+    present(session, options, assembledData(edited, keys), () => assembledLines(options.out, edited, keys));
+  });
+};
+
+const readChange = async (
+  { add, remove, manifest, release }: EditOptions,
+  directory: string,
+): Promise<{ systemVersion: string; add: readonly ArtifactInput[] }> => {
+  if (manifest !== undefined) {
+    if (release !== undefined || add.length > 0)
+      throw usageError('--manifest says what to add', 'leave out --release and --add');
+    const { systemVersion, artifacts, delegations } = await readManifest(resolve(directory, manifest));
+    if (delegations !== undefined)
+      throw usageError(`${manifest} has delegations, which are made with a repository`, 'use repo assemble');
+    return { systemVersion, add: artifacts };
+  }
+  if (release === undefined) throw usageError('the new release needs a version', 'give --release VERSION');
+  if (add.length + remove.length === 0)
+    throw usageError(
+      'nothing to change',
+      'give --add FILE or --remove NAME; repo sign signs the same release anew',
+    );
+  const artifacts: ArtifactInput[] = [];
+  for (const text of add) artifacts.push(await addedArtifact(text, directory));
+  return { systemVersion: parseVersion(release), add: artifacts };
+};
+
+const addedArtifact = (text: string, directory: string): Promise<ArtifactInput> => {
+  const equals = text.indexOf('=');
+  const path = text.slice(equals + 1);
+  return fileArtifact(resolve(directory, path), equals < 0 ? basename(path) : text.slice(0, equals));
+};

@@ -1,0 +1,47 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { openRelease } from '../../release/opened-release.ts';
+import { republish } from '../../release/republish.ts';
+import { assembledData, assembledLines } from '../assembled-data.ts';
+import { createKeyFiles } from '../key-files.ts';
+import { collected, roleExpiry } from '../role-options.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+
+type SignOptions = CommonOptions & {
+  readonly out: string;
+  readonly key: readonly string[];
+  readonly role: readonly string[];
+  readonly expiresInDays: string;
+};
+
+export const addRepoSign = (parent: Command, session: Session): void => {
+  withCommonOptions(
+    parent
+      .command('sign')
+      .description(
+        'sign the metadata of a release archive anew, before it expires; its artifacts stay as they are',
+      )
+      .argument('<archive>', 'the archive; it is not changed')
+      .requiredOption('--out <file>', 'the archive to write')
+      .requiredOption('--key <file>', 'PEM key of roles that are signed; may be repeated', collected)
+      .option(
+        '--role <role>',
+        'only this role and those that list it; may be repeated; by default all but root',
+        collected,
+        [],
+      )
+      .option('--expires-in-days <days>', 'until the new signatures expire', '365'),
+    'tuf-depot repo sign release-1.2.0.zip --role timestamp --key online.pem --expires-in-days 30 --out renewed.zip',
+  ).action(async (archive: string, options: SignOptions) => {
+    const { directory, clock, signal } = session;
+    const keys = await createKeyFiles(directory).readAll(options.key);
+    const nowMs = clock.nowMs();
+    await using opened = await openRelease(resolve(directory, archive), { signal });
+    const roles = options.role.length > 0 ? options.role : ['timestamp', 'snapshot', ...opened.roles.keys()];
+    const expiresMs = roleExpiry([options.expiresInDays], nowMs).targets;
+    const request = { keys, nowMs, expiresMs, outputPath: resolve(directory, options.out) };
+    const signed = await republish(opened, { sign: new Set(roles) }, request, { signal });
+    const data = { ...assembledData(signed, keys), signed_roles: roles };
+    present(session, options, data, () => assembledLines(options.out, signed, keys));
+  });
+};

@@ -1,0 +1,52 @@
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { createArchiveWriter } from '../../archive/writer.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { present, type Session } from '../session.ts';
+import { parseTrustRootId } from './trust-root-show.ts';
+
+type ExportOptions = RemoteOptions & { readonly output?: string };
+
+export const addTrustRootExport = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('export')
+      .description('write every root of a trust root into an archive, for a site that is behind')
+      .argument('<id>')
+      .option('--output <file>', 'the archive; it must not exist', 'roots.zip'),
+    'tuf-depot trust-root export 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7 --output roots.zip\n' +
+      'tuf-depot repo upload roots.zip',
+  ).action(async (id: string, options: ExportOptions) => {
+    const params = { trust_root_id: parseTrustRootId(id) };
+    const { roots } = await withDepot(session, options, depot => depot.sources.trustRootChain({ params }));
+    const output = options.output ?? 'roots.zip';
+    await writeRoots(
+      resolve(session.directory, output),
+      roots.map(({ version, root }) => ({ version, bytes: Buffer.from(root) })),
+    );
+    const versions = roots.map(({ version, expires }) => ({ version, expires }));
+    present(session, options, { output, roots: versions }, () => [
+      `${output}: root ${versions[0]?.version} to ${versions.at(-1)?.version}; the last expires ${versions.at(-1)?.expires}`,
+    ]);
+  });
+};
+
+const writeRoots = async (
+  path: string,
+  roots: readonly { readonly version: number; readonly bytes: Uint8Array }[],
+): Promise<void> => {
+  const handle = await open(path, 'wx').catch((cause: unknown) => {
+    throw new DepotError('IO', `cannot write ${path}`, { cause });
+  });
+  try {
+    const writer = createArchiveWriter({ write: bytes => handle.writeFile(bytes) });
+    for (const { version, bytes } of roots)
+      await writer.addBytes(`repo/metadata/${version}.root.json`, bytes);
+    await writer.finish();
+  } finally {
+    await handle.close();
+  }
+};

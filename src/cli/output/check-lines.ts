@@ -1,0 +1,36 @@
+/** The report of a verification: each check in order, with its clause, and until when each role holds. */
+import type { ReportedCheck } from '../../lib/check-report.ts';
+import { printable, type Style } from './style.ts';
+
+const marks: Record<ReportedCheck['outcome'], string> = {
+  passed: '✓',
+  failed: '✗',
+  overridden: '!',
+  noted: '·',
+};
+
+const CLAUSE_WIDTH = 12;
+
+export const checkLines = (checks: readonly ReportedCheck[], style: Style): string[] => {
+  const paint: Record<ReportedCheck['outcome'], (text: string) => string> = {
+    passed: style.good,
+    failed: style.bad,
+    overridden: style.warn,
+    noted: style.dim,
+  };
+  return checks.map(
+    ({ outcome, clause, text }) =>
+      `${paint[outcome](marks[outcome])} ${style.dim((clause ?? '').padEnd(CLAUSE_WIDTH))} ${printable(text)}`,
+  );
+};
+
+/** One line a role: its version, and the days that it has left. */
+export const expiryLines = (checks: readonly ReportedCheck[], style: Style): string[] => {
+  const roles = new Map<string, ReportedCheck>();
+  for (const check of checks)
+    if (check.role !== undefined && check.expires !== undefined) roles.set(check.role, check);
+  return Array.from(roles, ([role, { version, expires, expires_in_days: days = 0 }]) => {
+    const left = days < 0 ? style.bad(`expired ${-days} days ago`) : `${days} days left`;
+    return `${printable(role)} version ${version} expires ${expires} (${days >= 0 && days < 30 ? style.warn(left) : left})`;
+  });
+};

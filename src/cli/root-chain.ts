@@ -1,0 +1,97 @@
+/**
+ * The roots that a signer keeps: one root.json, or a folder with every `N.root.json` from the first to the newest.
+ *
+ * RC1. A root is durable in its file before anything is signed under it: two roots of one version, of which clients
+ *      may have seen either, would split them for ever.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileDurably } from '../lib/durable-file.ts';
+import { DepotError } from '../lib/errors.ts';
+import { createRoot, type RepositoryKeys, rotateRoot } from '../release/sign-metadata.ts';
+import { signersOf } from '../release/signers.ts';
+import type { SigningKey } from '../release/signing-keys.ts';
+import { parseMetadata } from '../tuf/metadata.ts';
+import { rootVersions } from '../tuf/repository.ts';
+import { usageError } from './output/failure.ts';
+import { byRole } from './role-options.ts';
+
+export type RootChain = {
+  /** Oldest first. */
+  readonly roots: readonly Uint8Array[];
+  /** The file that was written, if the chain became longer. */
+  readonly written: string | undefined;
+};
+
+export type NewRoot = {
+  readonly keys: RepositoryKeys;
+  readonly expiresMs: number;
+  readonly consistentSnapshot: boolean;
+};
+
+/** A path that ends in `.json` is one root's; any other is a folder. */
+const isFolder = async (path: string): Promise<boolean> =>
+  existsSync(path) ? (await stat(path)).isDirectory() : !path.endsWith('.json');
+
+/** Empty where nothing is kept yet. @throws `ROOT_CHAIN_BROKEN` for a folder with a gap */
+export const readRootChain = async (path: string): Promise<readonly Uint8Array[]> => {
+  if (!existsSync(path)) return [];
+  if (!(await isFolder(path))) return [await readFile(path)];
+  const names = await readdir(path);
+  const versions = rootVersions({ read: async () => undefined, list: () => names });
+  const gap = versions.find((version, index) => index > 0 && version !== versions[index - 1]! + 1);
+  if (gap !== undefined)
+    throw new DepotError('ROOT_CHAIN_BROKEN', `${path} has ${gap}.root.json, but not the root before it`);
+  return Promise.all(versions.map(version => readFile(join(path, `${version}.root.json`))));
+};
+
+/** Makes the first root of a chain. */
+export const startRootChain = async (path: string, root: NewRoot): Promise<RootChain> => {
+  const bytes = createRoot({ ...root, version: 1 });
+  return { roots: [bytes], written: await writeRoot(path, bytes, 1) };
+};
+
+/**
+ * Makes the root that follows the newest, signed by keys of both.
+ *
+ * @param ring keys at hand, of which enough have to be the newest root's
+ * @throws `SIGNING_KEY_INVALID` if they are not
+ */
+export const extendRootChain = async (
+  path: string,
+  roots: readonly Uint8Array[],
+  root: NewRoot,
+  ring: readonly SigningKey[],
+): Promise<RootChain> => {
+  if (!(await isFolder(path)))
+    throw usageError(
+      `${path} is one root, and clients need every root of a chain`,
+      'keep the roots in a folder (--root FOLDER), the first one in it as 1.root.json',
+    );
+  const previous = parseMetadata('root', roots.at(-1)!).signed;
+  const signers = signersOf('root', previous.roles.root, previous.keys, ring);
+  const bytes = rotateRoot({ bytes: roots.at(-1)!, keys: signers }, root);
+  return { roots: [...roots, bytes], written: await writeRoot(path, bytes, previous.version + 1) };
+};
+
+const writeRoot = async (path: string, bytes: Uint8Array, version: number): Promise<string> => {
+  if (!(await isFolder(path))) {
+    await writeFileDurably(path, bytes);
+    return path;
+  }
+  await mkdir(path, { recursive: true });
+  const file = join(path, `${version}.root.json`);
+  await writeFileDurably(file, bytes);
+  return file;
+};
+
+/** Who signs what, as the newest root has it. @throws `SIGNING_KEY_INVALID` if too few of the keys are at hand */
+export const keysOfRoot = (root: Uint8Array, ring: readonly SigningKey[]): RepositoryKeys => {
+  const { roles, keys } = parseMetadata('root', root).signed;
+  return byRole(role => ({
+    // The root is signed already.
+    keys: role === 'root' ? [] : signersOf(role, roles[role], keys, ring),
+    threshold: roles[role].threshold,
+  }));
+};

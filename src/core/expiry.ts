@@ -1,0 +1,81 @@
+/**
+ * Expiry: what is warned of, and how soon.
+ *
+ * EX1. A warning comes at 30, 14, 7 and 1 days before, and says which of these was passed last; then once it is over.
+ * EX2. A release stays deployable after its metadata has expired (it was current when it was accepted), so that is
+ *      told and degrades nothing. An expired root is an outage: no repository can be verified under it.
+ */
+import type { HealthReason } from './health.ts';
+import type { RoleExpiry } from './release.ts';
+
+export const WARNING_DAYS = [30, 14, 7, 1] as const;
+/** From here on a root that expires degrades the verdict. */
+const SOON_DAYS = 7;
+const DAY_MS = 86_400_000;
+
+export type ExpiryWarning =
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'expiring'; readonly withinDays: (typeof WARNING_DAYS)[number] };
+
+/** Undefined while there are more than 30 days left. */
+export const expiryWarning = (expiresMs: number, nowMs: number): ExpiryWarning | undefined => {
+  if (expiresMs <= nowMs) return { kind: 'expired' };
+  const withinDays = WARNING_DAYS.findLast(days => expiresMs - nowMs <= days * DAY_MS);
+  return withinDays === undefined ? undefined : { kind: 'expiring', withinDays };
+};
+
+export type ExpiringRelease = { readonly systemVersion: string; readonly roles: readonly RoleExpiry[] };
+export type ExpiringRoot = { readonly id: string; readonly version: number; readonly expiresMs: number };
+
+/** One reason for each release and for each root, however many of its roles expire (HE2). */
+export const expiryReasons = (
+  releases: readonly ExpiringRelease[],
+  roots: readonly ExpiringRoot[],
+  nowMs: number,
+): readonly HealthReason[] => [
+  ...roots.flatMap(root => rootReason(root, nowMs)),
+  ...releases.flatMap(release => releaseReason(release, nowMs)),
+];
+
+const rootReason = ({ id, version, expiresMs }: ExpiringRoot, nowMs: number): readonly HealthReason[] => {
+  const warning = expiryWarning(expiresMs, nowMs);
+  if (warning === undefined) return [];
+  const subject = `trust root ${id} (root version ${version})`;
+  const remedy = 'have its signers sign a newer root, and upload it or a release with it';
+  if (warning.kind === 'expired')
+    return [
+      {
+        code: 'ROOT_EXPIRED',
+        message: `${subject} has expired: nothing new can be verified under it; ${remedy}`,
+        sinceMs: expiresMs,
+      },
+    ];
+  const { withinDays } = warning;
+  const code = withinDays <= SOON_DAYS ? 'ROOT_EXPIRES_SOON' : 'ROOT_EXPIRING';
+  return [{ code, message: `${subject} expires within ${dayText(withinDays)}; ${remedy}` }];
+};
+
+const releaseReason = ({ systemVersion, roles }: ExpiringRelease, nowMs: number): readonly HealthReason[] => {
+  const soonest = roles
+    .filter(({ role }) => role !== 'root')
+    .reduce<RoleExpiry | undefined>(
+      (first, role) => (first === undefined || role.expiresMs < first.expiresMs ? role : first),
+      undefined,
+    );
+  const warning = soonest && expiryWarning(soonest.expiresMs, nowMs);
+  if (soonest === undefined || warning === undefined) return [];
+  const subject = `release ${systemVersion}: its ${soonest.role} metadata`;
+  if (warning.kind === 'expired')
+    return [
+      {
+        code: 'METADATA_EXPIRED',
+        message: `${subject} has expired; the release stays deployable`,
+        systemVersion,
+        sinceMs: soonest.expiresMs,
+      },
+    ];
+  const message = `${subject} expires within ${dayText(warning.withinDays)}`;
+  return [{ code: 'METADATA_EXPIRING', message, systemVersion }];
+};
+
+const dayText = (days: number): string => (days === 1 ? '1 day' : `${days} days`);

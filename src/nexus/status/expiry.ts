@@ -1,0 +1,38 @@
+/** When what this fleet trusts and holds expires: read from the database, judged by `core/expiry.ts`. */
+import { type ExpiringRelease, type ExpiringRoot, expiryReasons } from '../../core/expiry.ts';
+import type { HealthReason } from '../../core/health.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { parseMetadata } from '../../tuf/metadata.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { allTrustRoots } from '../upload/check-archive.ts';
+
+export type Expiries = {
+  readonly releases: readonly ExpiringRelease[];
+  readonly roots: readonly ExpiringRoot[];
+};
+
+export const readExpiries = async (
+  datastore: Pick<Datastore, 'trustRootList' | 'releaseRoles'>,
+  { signal }: { signal: AbortSignal },
+): Promise<Expiries> => {
+  const [roots, releases] = await Promise.all([
+    allTrustRoots(datastore, signal),
+    datastore.releaseRoles({ signal }),
+  ]);
+  return {
+    releases,
+    roots: roots.map(({ id, rootBytes }) => {
+      const { version, expiresMs } = parseMetadata('root', rootBytes).signed;
+      return { id, version, expiresMs };
+    }),
+  };
+};
+
+export const readExpiryReasons = async (
+  datastore: Pick<Datastore, 'trustRootList' | 'releaseRoles'>,
+  clock: Clock,
+  options: { signal: AbortSignal },
+): Promise<readonly HealthReason[]> => {
+  const { releases, roots } = await readExpiries(datastore, options);
+  return expiryReasons(releases, roots, clock.nowMs());
+};

@@ -1,0 +1,160 @@
+/**
+ * A release archive, opened to be changed: what it says, who signs what, and where its bytes are.
+ *
+ * O1. It was verified against its own oldest root, expiry aside: what is changed is what a client would accept.
+ * O2. Bytes of targets are checked against their signed hashes while they are read, so that nothing damaged is
+ *     signed anew.
+ */
+import { createHash } from 'node:crypto';
+import { type Archive, openArchive } from '../archive/archive.ts';
+import type { ArchiveEntry } from '../archive/content.ts';
+import type { ReleaseDescription } from '../core/release.ts';
+import { DepotError } from '../lib/errors.ts';
+import { openRandomAccessFile } from '../lib/random-access-file.ts';
+import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
+import { readRelease } from '../tuf/release-description.ts';
+import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
+import type { Keys, RoleKeys } from '../tuf/role-keys.ts';
+import { metadataFileName } from '../tuf/role-names.ts';
+import { type Target, targetFileNames } from '../tuf/targets.ts';
+import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
+import type { MeasuredContent } from './repository-files.ts';
+import type { SignedObject } from './sign-metadata.ts';
+
+const METADATA_FOLDER = 'repo/metadata/';
+const TARGETS_FOLDER = 'repo/targets/';
+
+/** The targets role, or a role that signs for some of its targets. */
+export type OpenedRole = {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly signed: SignedObject;
+  readonly version: number;
+  readonly targets: ReadonlyMap<string, Target>;
+  /** Who signs it, as its delegator says. */
+  readonly roleKeys: RoleKeys;
+  readonly keys: Keys;
+};
+
+export type OpenedRelease = AsyncDisposable & {
+  /** Oldest first. */
+  readonly rootChain: readonly Uint8Array[];
+  readonly repository: VerifiedRepository;
+  readonly release: ReleaseDescription;
+  /** By name, delegators before those they delegate to. */
+  readonly roles: ReadonlyMap<string, OpenedRole>;
+  /** A target's file; undefined if the archive has none. */
+  readonly contentOf: (name: string, target: Target) => MeasuredContent | undefined;
+};
+
+/** @throws DepotError as the archive reader and the verification do */
+export const openRelease = async (
+  path: string,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<OpenedRelease> => {
+  await using stack = new AsyncDisposableStack();
+  const archive = await openArchive(stack.use(await openRandomAccessFile(path)));
+  const { read, list } = folderOf(archive, METADATA_FOLDER, signal);
+  const rootChain: Uint8Array[] = [];
+  for (const version of rootVersions({ read, list })) {
+    rootChain.push((await read(metadataFileName('root', version), MAX_METADATA_BYTES.root))!);
+  }
+  if (rootChain[0] === undefined)
+    throw new DepotError('METADATA_MISSING', `${path} has no root: nothing like 1.root.json is in it`);
+  const trustRoots = [{ id: 'its own', bytes: rootChain[0] }];
+  const repository = await verifyRepository({ read, list }, { trustRoots, nowMs: 0, allowExpired: true });
+  const release = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, signal).read);
+  const roles = await openRoles(repository, read);
+  const owned = stack.move();
+  return {
+    rootChain,
+    repository,
+    release,
+    roles,
+    contentOf: (name, target) => contentOf(archive, name, target, repository.consistentSnapshot, signal),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+const folderOf = (archive: Archive, folder: string, signal: AbortSignal | undefined) =>
+  ({
+    async read(fileName, maxBytes) {
+      const entry = archive.entries.get(`${folder}${fileName}`);
+      return entry === undefined ? undefined : archive.readWhole(entry, maxBytes, { signal });
+    },
+    list: () =>
+      [...archive.entries.keys()]
+        .filter(name => name.startsWith(folder))
+        .map(name => name.slice(folder.length)),
+  }) satisfies MetadataSource;
+
+export const plainSigned = (bytes: Uint8Array): SignedObject =>
+  (JSON.parse(Buffer.from(bytes).toString('utf8')) as { signed: SignedObject }).signed;
+
+/** All of them were verified before; here they are only found again. */
+const openRoles = async (
+  repository: VerifiedRepository,
+  read: MetadataSource['read'],
+): Promise<ReadonlyMap<string, OpenedRole>> => {
+  const root = repository.roots.at(-1)!.signed;
+  const opened = new Map<string, OpenedRole>();
+  const open = async (name: string, bytes: Uint8Array, roleKeys: RoleKeys, keys: Keys): Promise<void> => {
+    if (opened.has(name)) return;
+    const { version, targets, delegations } = parseMetadata('targets', bytes, name).signed;
+    opened.set(name, { name, bytes, signed: plainSigned(bytes), version, targets, roleKeys, keys });
+    for (const role of delegations?.all() ?? []) {
+      const { version: listed } = repository.snapshot.signed.meta.get(role.name)!;
+      const fileName = metadataFileName(role.name, repository.consistentSnapshot ? listed : undefined);
+      const file = await read(fileName, MAX_METADATA_BYTES.targets);
+      await open(role.name, file!, role, delegations!.keys);
+    }
+  };
+  await open('targets', repository.targets.bytes, root.roles.targets, root.keys);
+  return opened;
+};
+
+const contentOf = (
+  archive: Archive,
+  name: string,
+  target: Target,
+  consistentSnapshot: boolean,
+  signal: AbortSignal | undefined,
+): MeasuredContent | undefined => {
+  const entry = targetFileNames(name, target.hashes, consistentSnapshot)
+    .map(fileName => archive.entries.get(`${TARGETS_FOLDER}${fileName}`))
+    .find(found => found !== undefined);
+  const { sha256 } = target.hashes;
+  if (entry === undefined) return undefined;
+  if (sha256 === undefined)
+    throw new DepotError(
+      'RELEASE_DOCUMENT_INVALID',
+      `the target ${name} has no sha256 in the targets metadata`,
+    );
+  const content = {
+    label: `${name} in the archive`,
+    open: () => checked(archive, entry, name, sha256, signal),
+  };
+  return { content, measured: { sizeBytes: entry.sizeBytes, sha256, crc32: entry.crc32 } };
+};
+
+/** O2. */
+async function* checked(
+  archive: Archive,
+  entry: ArchiveEntry,
+  name: string,
+  expected: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
+  const hash = createHash('sha256');
+  for await (const chunk of archive.read(entry, { signal })) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  const actual = hash.digest('hex');
+  if (actual !== expected)
+    throw new DepotError(
+      'TARGET_HASH_MISMATCH',
+      `the target ${name} has the sha256 ${actual} in the archive, but ${expected} was signed`,
+      { detail: { target: name, expected, actual } },
+    );
+}

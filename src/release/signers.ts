@@ -1,0 +1,36 @@
+/**
+ * Which of the keys at hand sign for a role, by what the repository says of it.
+ *
+ * A key is found by what it signs, not by its id: ids are labels, and other tools make them differently.
+ */
+import { DepotError } from '../lib/errors.ts';
+import type { Keys, RoleKeys } from '../tuf/role-keys.ts';
+import type { SigningKey } from './signing-keys.ts';
+
+const PROBE = Buffer.from('which key is this?');
+
+/**
+ * The keys of the ring that count for a role, under the ids that the role lists them by.
+ *
+ * @throws DepotError `SIGNING_KEY_INVALID` if they are fewer than its threshold
+ */
+export const signersOf = (
+  role: string,
+  { keyIds, threshold }: RoleKeys,
+  keys: Keys,
+  ring: readonly SigningKey[],
+): readonly SigningKey[] => {
+  const signers = keyIds.flatMap(keyId => {
+    const listed = keys.get(keyId);
+    const own = listed && ring.find(key => listed.verify(PROBE, key.sign(PROBE)));
+    return own === undefined ? [] : [{ ...own, keyId }];
+  });
+  const distinct = new Set(signers.map(({ privatePem }) => privatePem)).size;
+  if (distinct >= threshold) return signers;
+  throw new DepotError(
+    'SIGNING_KEY_INVALID',
+    `the role ${role} needs signatures by ${threshold} of its keys ${keyIds.join(', ')}; ` +
+      `of the ${ring.length} given ones ${distinct} ${distinct === 1 ? 'is' : 'are'} among them`,
+    { detail: { role, threshold, given: distinct } },
+  );
+};

@@ -1,0 +1,84 @@
+/**
+ * Fetches a repository in a thread of its own: parsing metadata and hashing gigabytes never hold up the event loop
+ * of the caller.
+ *
+ *     caller ─▶ request ─▶ worker ─▶ found ─▶ caller decides ─▶ progress* ─▶ fetched | unwanted | failed
+ *
+ * When the promise settles, however it does, the thread has ended and nobody writes to the directory any more.
+ */
+import { Worker } from 'node:worker_threads';
+import { DepotError } from '../lib/errors.ts';
+import { decodeError, type WireError } from '../lib/wire-error.ts';
+import type { FetchedRelease, FetchOptions, FetchRequest, FoundRelease } from './fetch-repository.ts';
+
+export type FetchMessage =
+  | { readonly kind: 'found'; readonly found: FoundRelease }
+  | { readonly kind: 'progress'; readonly doneBytes: number }
+  | { readonly kind: 'fetched'; readonly fetched: FetchedRelease }
+  | { readonly kind: 'unwanted' }
+  | { readonly kind: 'failed'; readonly error: WireError };
+
+export type FetchAnswer = { readonly wanted: boolean };
+
+export type FetchRelease = (
+  request: FetchRequest,
+  options: FetchOptions,
+) => Promise<FetchedRelease | undefined>;
+
+const MAX_HEAP_MIB = 1024;
+
+/** The worker runs from source as from the compiled package. */
+const workerUrl = new URL(
+  import.meta.url.endsWith('.ts') ? './fetch-worker.ts' : './fetch-worker.js',
+  import.meta.url,
+);
+
+/** As `fetchRepository`; also throws `VERIFIER_DIED`, what `decide` throws, and the signal's reason. */
+export const fetchRelease: FetchRelease = async (request, { signal, decide, onProgress }) => {
+  signal.throwIfAborted();
+  const worker = new Worker(workerUrl, {
+    workerData: request,
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<FetchedRelease | undefined>();
+  const abort = () => reject(signal.reason);
+  const died = (cause?: unknown) =>
+    reject(
+      new DepotError('VERIFIER_DIED', `the thread that fetched ${request.source.metadataUrl} ended`, {
+        cause,
+      }),
+    );
+  worker.on('message', (message: FetchMessage) => {
+    switch (message.kind) {
+      case 'found':
+        decide(message.found).then(
+          wanted => worker.postMessage({ wanted } satisfies FetchAnswer),
+          (error: unknown) => reject(error),
+        );
+        break;
+      case 'progress':
+        onProgress(message.doneBytes);
+        break;
+      case 'fetched':
+        resolve(message.fetched);
+        break;
+      case 'unwanted':
+        resolve(undefined);
+        break;
+      case 'failed':
+        reject(decodeError(message.error));
+        break;
+      default:
+        message satisfies never;
+    }
+  });
+  worker.on('error', died).on('messageerror', died);
+  worker.on('exit', () => died());
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await worker.terminate();
+  }
+};

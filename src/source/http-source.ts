@@ -1,0 +1,96 @@
+/**
+ * A repository on an HTTP server: `<base>/metadata/…` and `<base>/targets/…`, or two addresses of one's own.
+ *
+ * HS1. A target's name is data: each segment of it is percent-encoded, so that no name leaves its folder, asks a
+ *      query, or is cut at a `#`. Names of metadata files come percent-encoded.
+ * HS2. 404, 403 and 410 mean that there is no such file; every other failure is an error, never an absence, since
+ *      absence ends the chain of roots.
+ */
+import {
+  createDownloader,
+  type Download,
+  type Downloader,
+  type DownloaderOptions,
+  type Resume,
+} from '../http/download.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { RepositorySource } from './source.ts';
+
+export type HttpSourceOptions = DownloaderOptions & {
+  readonly metadataUrl: string;
+  readonly targetsUrl: string;
+  /** Ends what is under way. */
+  readonly signal: AbortSignal;
+};
+
+export type HttpSource = RepositorySource & {
+  /** As `openTarget`, continuing what is there already. Dispose the download. */
+  readonly downloadTarget: (
+    fileName: string,
+    options: {
+      readonly maxBytes: number;
+      readonly resume?: Resume | undefined;
+      readonly signal: AbortSignal;
+    },
+  ) => Promise<Download | undefined>;
+};
+
+/** `<base>/metadata` and `<base>/targets`. @throws `INVALID_REQUEST` for what is not an http or https address */
+export const repositoryUrls = (
+  base: string,
+): { readonly metadataUrl: string; readonly targetsUrl: string } => {
+  const trimmed = baseUrl(base).replace(/\/+$/, '');
+  return { metadataUrl: `${trimmed}/metadata`, targetsUrl: `${trimmed}/targets` };
+};
+
+export const createHttpSource = (options: HttpSourceOptions): HttpSource => {
+  const metadataUrl = baseUrl(options.metadataUrl);
+  const targetsUrl = baseUrl(options.targetsUrl);
+  const downloader: Downloader = createDownloader(options);
+  const downloadTarget: HttpSource['downloadTarget'] = async (fileName, wanted) =>
+    downloader.get(fileUrl(targetsUrl, fileName.split('/').map(encodeURIComponent)), wanted);
+  return {
+    kind: 'http',
+    name: metadataUrl,
+    metadata: {
+      async read(fileName, maxBytes) {
+        // A URL segment already: the contract of MetadataSource.
+        const url = fileUrl(metadataUrl, [fileName]);
+        const found = await downloader.get(url, { maxBytes, signal: options.signal });
+        if (found === undefined) return undefined;
+        await using download = found;
+        return await collect(download);
+      },
+    },
+    openTarget: downloadTarget,
+    downloadTarget,
+    [Symbol.asyncDispose]: () => downloader[Symbol.asyncDispose](),
+  };
+};
+
+const baseUrl = (text: string): string => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isBase =
+    (url?.protocol === 'http:' || url?.protocol === 'https:') && url.search === '' && url.hash === '';
+  if (isBase && url.username === '') return url.href;
+  throw new DepotError(
+    'INVALID_REQUEST',
+    `"${text}" is not the address of a repository, such as https://example.com/repo`,
+  );
+};
+
+/** What `encodeURIComponent` leaves, and what it makes. */
+const URL_SEGMENT = /^(?!\.{1,2}$)[\w.!~*'()%-]+$/;
+
+/** HS1. */
+const fileUrl = (base: string, segments: readonly string[]): string => {
+  if (segments.every(segment => URL_SEGMENT.test(segment)))
+    return `${base.replace(/\/+$/, '')}/${segments.join('/')}`;
+  throw new DepotError('INVALID_REQUEST', `"${segments.join('/')}" does not name a file of a repository`);
+};
+
+const collect = async ({ chunks }: Download): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return new Uint8Array(Buffer.concat(parts));
+};

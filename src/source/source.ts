@@ -1,0 +1,26 @@
+/**
+ * Where a repository comes from: an archive, a directory, an HTTP server.
+ *
+ * A source hands out bytes and judges none of them: signatures, lengths and hashes are checked by who reads.
+ */
+import type { MetadataSource } from '../tuf/repository.ts';
+
+export type TargetReader = AsyncDisposable & {
+  /** Chunks are the reader's own. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+};
+
+export type RepositorySource = AsyncDisposable & {
+  readonly kind: 'archive' | 'directory' | 'http';
+  /** For people. */
+  readonly name: string;
+  readonly metadata: MetadataSource;
+  /**
+   * A file of `targets/` whole, by its name there; undefined if there is none. Chunks end or throw after
+   * `maxBytes`.
+   */
+  readonly openTarget: (
+    fileName: string,
+    options: { readonly maxBytes: number; readonly signal: AbortSignal },
+  ) => Promise<TargetReader | undefined>;
+};

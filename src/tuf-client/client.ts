@@ -1,0 +1,117 @@
+/**
+ * A TUF client: follows one repository from a root that a person trusts, and fetches targets from it.
+ *
+ *     init ─▶ root.json ─▶ refresh: source ─▶ trusted metadata, stored ─▶ download: search ─▶ verified file
+ *
+ * C1. Only what was trusted is stored, as soon as it is; a failure at any step leaves a state to go on from.
+ * C2. One time, that of the refresh, decides about expiry for as long as the client is open (5.1).
+ * C3. A target that is there already, as signed, is not downloaded again.
+ */
+import { DepotError } from '../lib/errors.ts';
+import type { RepositorySource } from '../source/source.ts';
+import { type MetadataStore, openRepository, type Repository } from '../tuf/repository.ts';
+import { type Target, targetFileNames } from '../tuf/targets.ts';
+import { createTrustedSet, parseSelfSignedRoot, type TrustedMetadata } from '../tuf/trusted-set.ts';
+import { isTargetAt, saveTarget, targetPath } from './target-directory.ts';
+
+/**
+ * Begins to trust a root. Asks nobody but the root itself.
+ *
+ * @returns its version
+ * @throws DepotError `METADATA_INVALID`, `UNTRUSTED_SIGNATURES`, or `INVALID_REQUEST` where another root is trusted
+ */
+export const initialize = async (store: MetadataStore, root: Uint8Array): Promise<number> => {
+  const { signed } = parseSelfSignedRoot(root);
+  const present = await store.read('root');
+  if (present !== undefined && Buffer.compare(present, root) !== 0) {
+    throw new DepotError(
+      'INVALID_REQUEST',
+      'a root is trusted here already; to begin anew, remove the metadata directory or use another',
+    );
+  }
+  if (present === undefined) await store.write('root', root);
+  return signed.version;
+};
+
+export type ClientOptions = {
+  readonly store: MetadataStore;
+  readonly source: RepositorySource;
+  /** The time of the refresh, in milliseconds since the epoch. */
+  readonly nowMs: number;
+};
+
+export type DownloadedTarget = {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly wasThere: boolean;
+};
+
+export type TufClient = {
+  readonly trusted: () => TrustedMetadata;
+  /**
+   * Brings one target into a directory.
+   *
+   * @throws DepotError `TARGET_MISSING` for one that nobody signed, or that the source does not have;
+   *   `TARGET_LENGTH_MISMATCH`, `TARGET_HASH_MISMATCH`; what the source throws
+   */
+  readonly download: (
+    name: string,
+    directory: string,
+    options: { readonly signal: AbortSignal },
+  ) => Promise<DownloadedTarget>;
+};
+
+/**
+ * Refreshes the trusted metadata, and then answers from it.
+ *
+ * @throws DepotError `NO_TRUST_ROOT`, and what `openRepository` throws
+ */
+export const refreshClient = async ({ store, source, nowMs }: ClientOptions): Promise<TufClient> => {
+  const root = await store.read('root');
+  if (root === undefined) {
+    throw new DepotError('NO_TRUST_ROOT', 'no root is trusted here yet; begin with: init ROOT.JSON');
+  }
+  const policy = { nowMs, allowExpired: false, allowRollback: false, trustedVersions: undefined };
+  const repository = await openRepository(source.metadata, createTrustedSet(root, policy), store);
+  return {
+    trusted: repository.trusted,
+    async download(name, directory, { signal }) {
+      const path = targetPath(directory, name);
+      const target = await requireTarget(repository, name);
+      const wasThere = await isTargetAt(path, target);
+      if (!wasThere) await fetchTarget({ source, repository, name, target, path, signal });
+      return { path, sizeBytes: target.lengthBytes, wasThere };
+    },
+  };
+};
+
+const requireTarget = async (repository: Repository, name: string): Promise<Target> => {
+  const found = await repository.findTarget(name);
+  if (found !== undefined) return found.target;
+  throw new DepotError('TARGET_MISSING', `no role that may lists the target ${name}`, {
+    detail: { target: name },
+  });
+};
+
+type Fetch = {
+  readonly source: RepositorySource;
+  readonly repository: Repository;
+  readonly name: string;
+  readonly target: Target;
+  readonly path: string;
+  readonly signal: AbortSignal;
+};
+
+const fetchTarget = async ({ source, repository, name, target, path, signal }: Fetch): Promise<void> => {
+  const { consistentSnapshot } = repository.trusted();
+  for (const fileName of targetFileNames(name, target.hashes, consistentSnapshot)) {
+    const opened = await source.openTarget(fileName, { maxBytes: target.lengthBytes, signal });
+    if (opened === undefined) continue;
+    await using reader = opened;
+    await saveTarget(name, target, reader.chunks, path);
+    return;
+  }
+  throw new DepotError('TARGET_MISSING', `the repository has no file for its target ${name}`, {
+    detail: { target: name },
+  });
+};

@@ -1,0 +1,91 @@
+/**
+ * Every target of a repository, as clients would find them one by one.
+ *
+ *     targets ─▶ all delegations, each verified ─▶ all names that any role lists ─▶ a search for each
+ *
+ * A1. Each delegation is followed once, also where it leads to a role that another one led to: a role is vouched for
+ *     by every delegator that names it, or the repository is refused whole.
+ * A2. A target that no search finds, or finds in another role, is not this role's to give, and is left out.
+ * A3. Roles, targets, bytes and comparisons are counted against limits over the whole repository.
+ */
+import { DepotError } from '../lib/errors.ts';
+import type { Metadata } from './metadata.ts';
+import { searchTarget } from './search.ts';
+import { MAX_TARGETS, type Target } from './targets.ts';
+import type { ReachedRole } from './trusted-set.ts';
+
+const MAX_DELEGATIONS = 20_000;
+const MAX_BYTES = 64 * 1024 * 1024;
+/** Of target names with path patterns and hash prefixes; some seconds of work. */
+const MAX_COMPARISONS = 50_000_000;
+
+type TargetsRole = Metadata<'targets'>;
+
+/**
+ * @param load reads and verifies a role
+ * @throws DepotError `METADATA_INVALID` beyond a limit, and what `load` throws
+ */
+export const resolveAllTargets = async (
+  top: TargetsRole,
+  load: (reached: ReachedRole) => Promise<TargetsRole>,
+): Promise<ReadonlyMap<string, Target>> => {
+  if (top.signed.delegations === undefined) return top.signed.targets;
+  const roles = await loadAll(top, load);
+  const names = new Set([top, ...roles.values()].flatMap(({ signed }) => [...signed.targets.keys()]));
+  if (names.size > MAX_TARGETS) throw tooMuch(`lists ${names.size} targets; the limit is ${MAX_TARGETS}`);
+  const comparisons = [top, ...roles.values()].reduce(
+    (sum, { signed }) => sum + names.size * (signed.delegations?.comparisons ?? 0),
+    0,
+  );
+  if (comparisons > MAX_COMPARISONS) {
+    throw tooMuch(`has too many delegation paths for its ${names.size} targets; use succinct hash bins`);
+  }
+  const targets = new Map<string, Target>();
+  for (const name of names) {
+    const target = searchLoaded(name, top, roles);
+    if (target !== undefined) targets.set(name, target);
+  }
+  return targets;
+};
+
+const loadAll = async (
+  top: TargetsRole,
+  load: (reached: ReachedRole) => Promise<TargetsRole>,
+): Promise<ReadonlyMap<string, TargetsRole>> => {
+  const roles = new Map<string, TargetsRole>();
+  const pending = [top];
+  let delegationCount = 0;
+  let bytes = 0;
+  for (let delegator = pending.pop(); delegator !== undefined; delegator = pending.pop()) {
+    const { delegations } = delegator.signed;
+    delegationCount += delegations?.count ?? 0;
+    if (delegationCount > MAX_DELEGATIONS) {
+      throw tooMuch(`has more than ${MAX_DELEGATIONS} delegations, the limit`);
+    }
+    for (const role of delegations?.all() ?? []) {
+      const isNew = !roles.has(role.name);
+      const loaded = await load({ role, delegator });
+      if (!isNew) continue;
+      roles.set(role.name, loaded);
+      pending.push(loaded);
+      bytes += loaded.bytes.length;
+      if (bytes > MAX_BYTES)
+        throw tooMuch(`has more than ${MAX_BYTES} bytes of delegated metadata, the limit`);
+    }
+  }
+  return roles;
+};
+
+const searchLoaded = (
+  name: string,
+  top: TargetsRole,
+  roles: ReadonlyMap<string, TargetsRole>,
+): Target | undefined => {
+  const search = searchTarget(name, top);
+  let step = search.next();
+  while (!step.done) step = search.next(roles.get(step.value.role.name) as TargetsRole);
+  return step.value?.target;
+};
+
+const tooMuch = (problem: string): DepotError =>
+  new DepotError('METADATA_INVALID', `the repository ${problem}`);

@@ -1,0 +1,91 @@
+/**
+ * The checks of one file, in the order of the specification: listed bytes, form, signatures, version, rollback, expiry.
+ * Each returns the metadata with the overrides that it needed, or throws and leaves nothing behind (T6).
+ */
+import { DepotError } from '../lib/errors.ts';
+import { type FileMeta, type Metadata, parseMetadata } from './metadata.ts';
+import type { TopLevelRole } from './role-names.ts';
+import type { Floors } from './rollback.ts';
+import { requireThreshold, type Signers } from './signatures.ts';
+import { hashMismatch } from './targets.ts';
+import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
+
+export type Checked<R extends TopLevelRole> = {
+  readonly metadata: Metadata<R>;
+  readonly overrides: readonly Override[];
+};
+
+type Expectations = {
+  readonly signers: Signers;
+  readonly policy: TrustPolicy;
+};
+
+/** 5.4. `before` is what comes out if it has the same version. */
+export const checkTimestamp = (
+  bytes: Uint8Array,
+  before: Metadata<'timestamp'> | undefined,
+  { floors, signers, policy }: Expectations & { readonly floors: Floors },
+): Checked<'timestamp'> => {
+  const next = parseMetadata('timestamp', bytes);
+  requireThreshold(signers, next);
+  const metadata = before?.signed.version === next.signed.version ? before : next;
+  const { version, snapshot } = metadata.signed;
+  const overrides = [
+    ...requireNoRollback('timestamp', version, floors.timestamp, policy),
+    ...requireNoRollback('snapshot', snapshot.version, floors.snapshot, policy),
+    ...requireUnexpired(metadata, policy),
+  ];
+  return { metadata, overrides };
+};
+
+/** 5.5 */
+export const checkSnapshot = (
+  bytes: Uint8Array,
+  listed: FileMeta,
+  { floors, signers, policy }: Expectations & { readonly floors: Floors },
+): Checked<'snapshot'> => {
+  requireListedBytes('snapshot', bytes, listed);
+  const metadata = parseMetadata('snapshot', bytes);
+  requireThreshold(signers, metadata);
+  requireVersion(metadata, listed.version, 'the timestamp metadata');
+  const { meta } = metadata.signed;
+  const rollbacks = [...floors.roles].flatMap(([name, floor]) =>
+    requireNoRollback(name, meta.get(name)?.version ?? 0, floor, policy),
+  );
+  return { metadata, overrides: [...rollbacks, ...requireUnexpired(metadata, policy)] };
+};
+
+/** 5.6, of the top-level role as of a delegated one. */
+export const checkTargets = (
+  name: string,
+  bytes: Uint8Array,
+  listed: FileMeta,
+  { signers, policy }: Expectations,
+): Checked<'targets'> => {
+  requireListedBytes(name, bytes, listed);
+  const metadata = parseMetadata('targets', bytes, name);
+  requireThreshold(signers, metadata);
+  requireVersion(metadata, listed.version, 'the snapshot metadata');
+  return { metadata, overrides: requireUnexpired(metadata, policy) };
+};
+
+/** @param source who asks for this version, for the message */
+export const requireVersion = ({ name, signed }: Metadata, version: number, source: string): void => {
+  if (signed.version === version) return;
+  throw mismatch(name, `has version ${signed.version}, but ${source} asks for version ${version}`);
+};
+
+const requireListedBytes = (name: string, bytes: Uint8Array, { lengthBytes, hashes }: FileMeta): void => {
+  if (lengthBytes !== undefined && bytes.length !== lengthBytes) {
+    throw mismatch(name, `has ${bytes.length} bytes, but ${lengthBytes} were signed`);
+  }
+  const wrong = hashes === undefined ? undefined : hashMismatch(bytes, hashes);
+  if (wrong !== undefined) throw mismatch(name, wrong);
+};
+
+const mismatch = (role: string, problem: string): DepotError =>
+  new DepotError(
+    'METADATA_MISMATCH',
+    `the ${role} metadata ${problem}; the repository's files are of different ages`,
+    { detail: { role } },
+  );

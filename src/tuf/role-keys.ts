@@ -1,0 +1,30 @@
+/** Whose signatures a role needs, as a root says it of the top-level roles and a targets role of its delegations. */
+import type { Fields } from './fields.ts';
+import { type PublicKey, parsePublicKey } from './keys.ts';
+
+/** By key id; a key that this client cannot use is undefined. */
+export type Keys = ReadonlyMap<string, PublicKey | undefined>;
+
+export type RoleKeys = { readonly keyIds: readonly string[]; readonly threshold: number };
+
+/** More than any threshold needs; bounds the work that a hostile file asks for. */
+const MAX_KEYS = 1024;
+
+/** The member `keys` of a root or of delegations. */
+export const parseKeys = (fields: Fields): Keys => {
+  const keys = new Map<string, PublicKey | undefined>();
+  for (const [keyId, key] of fields.entries('keys')) {
+    if (keys.size >= MAX_KEYS) fields.fail('keys', `must not exceed ${MAX_KEYS}`);
+    keys.set(keyId, parsePublicKey(key));
+  }
+  return keys;
+};
+
+/** The members `keyids` and `threshold` of a role. */
+export const parseRoleKeys = (role: Fields, keys: Keys): RoleKeys => {
+  const keyIds = role.strings('keyids');
+  if (new Set(keyIds).size !== keyIds.length) role.fail('keyids', 'must not repeat a key id');
+  const unknown = keyIds.find(keyId => !keys.has(keyId));
+  if (unknown !== undefined) role.fail('keyids', `names the key ${unknown}, which "keys" does not have`);
+  return { keyIds, threshold: role.integer('threshold', 1) };
+};

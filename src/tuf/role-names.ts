@@ -1,0 +1,33 @@
+/**
+ * Names of roles, and of their metadata files.
+ *
+ * A delegated role may be called anything. Its file name is a URL segment: whatever would mean something else in a
+ * URL or a path is percent-encoded, so that `../root` names the file `..%2Froot.json` and no other.
+ */
+export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
+export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
+
+export const isTopLevelRole = (name: string): name is TopLevelRole =>
+  (TOP_LEVEL_ROLES as readonly string[]).includes(name);
+
+/** Encoded, and with room for a version, an ending and what a temporary file adds: 255 is what file systems take. */
+const MAX_ENCODED_LENGTH = 180;
+
+/** Why a delegated role may not have this name, as the end of a sentence; undefined for a good name. */
+export const delegatedNameProblem = (name: string): string | undefined => {
+  if (name === '') return 'must not be empty';
+  if (isTopLevelRole(name)) return `must not be "${name}", which is a top-level role`;
+  if (!name.isWellFormed()) return 'must be well-formed text';
+  if (encodeRoleName(name).length > MAX_ENCODED_LENGTH) {
+    return `must not be longer than ${MAX_ENCODED_LENGTH} characters, percent-encoded`;
+  }
+  return undefined;
+};
+
+/** Everything but letters, digits, `_`, `.`, `-` and `~`. */
+export const encodeRoleName = (name: string): string =>
+  encodeURIComponent(name).replace(/[!'()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** @param version where the repository has consistent snapshots, and for roots */
+export const metadataFileName = (role: string, version?: number): string =>
+  `${version === undefined ? '' : `${version}.`}${encodeRoleName(role)}.json`;

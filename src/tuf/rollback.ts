@@ -1,0 +1,76 @@
+/**
+ * What versions may not fall below, and when that is forgotten.
+ *
+ * F1. Of the timestamp, the snapshot and every role that the snapshot lists no version falls, and no role that was
+ *     listed vanishes (5.4.3, 5.5.5). Which of this was trusted before is remembered as numbers, or as the files.
+ * F2. Taking a key away from timestamp or snapshot forgets all of that, so that a stolen key which signed an
+ *     enormous version does not lock the repository out (5.3.11). The version of root is never forgotten.
+ */
+import type { Metadata, Root } from './metadata.ts';
+import type { TopLevelRole } from './role-names.ts';
+
+/** The version of each role that was trusted last. */
+export type TrustedVersions = Readonly<Record<TopLevelRole, number>> & {
+  /** Of delegated roles, by name; absent where there were none. */
+  readonly delegated?: ReadonlyMap<string, number>;
+};
+
+/** The files that were trusted last; absent where there were none, or where their keys are no longer trusted. */
+export type TrustedFiles = {
+  readonly timestamp?: Metadata<'timestamp'> | undefined;
+  readonly snapshot?: Metadata<'snapshot'> | undefined;
+};
+
+export type Floors = {
+  readonly timestamp: number;
+  readonly snapshot: number;
+  /** Of targets and delegated roles, as a snapshot lists them. */
+  readonly roles: ReadonlyMap<string, number>;
+};
+
+const NO_FLOORS: Floors = { timestamp: 0, snapshot: 0, roles: new Map() };
+
+/** @param roots from the trusted one to the newest */
+export const floorsFromVersions = (
+  versions: TrustedVersions | undefined,
+  roots: readonly Metadata<'root'>[],
+): Floors => {
+  if (versions === undefined || wereForgotten(versions.root, roots)) return NO_FLOORS;
+  const { timestamp, snapshot, targets, delegated = [] } = versions;
+  return { timestamp, snapshot, roles: new Map([['targets', targets], ...delegated]) };
+};
+
+export const floorsFromFiles = ({ timestamp, snapshot }: TrustedFiles): Floors => ({
+  timestamp: timestamp?.signed.version ?? 0,
+  snapshot: Math.max(timestamp?.signed.snapshot.version ?? 0, snapshot?.signed.version ?? 0),
+  roles: new Map(Array.from(snapshot?.signed.meta ?? [], ([name, { version }]) => [name, version])),
+});
+
+/** The higher of the two everywhere. */
+export const mergeFloors = (a: Floors, b: Floors): Floors => {
+  const roles = new Map(a.roles);
+  for (const [name, version] of b.roles) roles.set(name, Math.max(version, roles.get(name) ?? 0));
+  return {
+    timestamp: Math.max(a.timestamp, b.timestamp),
+    snapshot: Math.max(a.snapshot, b.snapshot),
+    roles,
+  };
+};
+
+/** F2, of one step in the chain of roots. */
+export const dropsOnlineKeys = (before: Root, after: Root): boolean => {
+  const identities = (root: Root, role: TopLevelRole): Set<string> =>
+    new Set(root.roles[role].keyIds.map(keyId => root.keys.get(keyId)?.identity ?? `unusable ${keyId}`));
+  return (['timestamp', 'snapshot'] as const).some(
+    role => !identities(before, role).isSubsetOf(identities(after, role)),
+  );
+};
+
+/**
+ * Steps up to the remembered root took effect when it was trusted; counting them again would forget for ever.
+ */
+const wereForgotten = (rememberedRootVersion: number, roots: readonly Metadata<'root'>[]): boolean =>
+  roots.some(({ signed }, index) => {
+    const before = roots[index - 1]?.signed;
+    return before !== undefined && signed.version > rememberedRootVersion && dropsOnlineKeys(before, signed);
+  });
