@@ -7,8 +7,9 @@ import { checkArchive } from './check-archive.ts';
 
 const rootId = TrustRootId.parse('00000001-0000-4000-8000-000000000001');
 const remembered: TrustedVersions = { root: 1, timestamp: 7, snapshot: 7, targets: 7 };
-const root = { id: rootId, rootBytes: new Uint8Array(), trustedVersions: remembered };
-const found = { root: 1, timestamp: 3, snapshot: 3, targets: 3 };
+const root = { id: rootId, rootBytes: new Uint8Array([2]), trustedVersions: remembered };
+const [oldRoot, newRoot] = [new Uint8Array([1]), new Uint8Array([2])];
+const found = { root: 1, timestamp: 9, snapshot: 9, targets: 9 };
 
 /** What the verification is asked, and what is made of its answer. */
 const check = async (archive: { isRecorded?: boolean; recordedBefore?: boolean; allowExpired?: boolean }) => {
@@ -18,6 +19,7 @@ const check = async (archive: { isRecorded?: boolean; recordedBefore?: boolean; 
       datastore: {
         repoGetByHash: async () => (archive.isRecorded ? ({} as RepoRecord) : undefined),
         trustRootList: async () => ({ items: [root as unknown as TrustRootRecord] }),
+        trustRootChain: async () => [oldRoot, newRoot],
       },
       verifyRelease: async (_path, request) => {
         asked.push(request);
@@ -25,7 +27,7 @@ const check = async (archive: { isRecorded?: boolean; recordedBefore?: boolean; 
           { check: 'targets', text: 'targets verified' },
           { check: 'override', text: 'timestamp expired in 2001' },
         ];
-        return { trustRootId: rootId, versions: found, report } as unknown as VerifiedRelease;
+        return { trustRootId: rootId, roots: [], versions: found, report } as unknown as VerifiedRelease;
       },
       clock: systemClock,
       limits: {},
@@ -46,7 +48,8 @@ test('B3: a new archive is held to expiry and to the versions remembered for eac
   const { request, checked } = await check({});
   expect(request).toMatchObject({ allowExpired: false, allowRollback: false });
   expect(request.trustedVersions).toEqual(new Map([[rootId, remembered]]));
-  expect(checked.trustedVersions).toEqual(found);
+  expect(request.trustRoots).toEqual([{ id: rootId, bytes: newRoot }]);
+  expect(checked.move).toEqual({ roots: [], trustedVersions: found, forgetsVersions: false });
 });
 
 test('B3: what an operator allowed is an override, told apart from what was checked', async () => {
@@ -63,7 +66,11 @@ test.each([{ isRecorded: true }, { recordedBefore: true }])(
   async archive => {
     const { request, checked } = await check(archive);
     expect(request).toMatchObject({ allowExpired: true, allowRollback: true });
-    expect(checked.trustedVersions).toBeNull();
+    expect(request.trustRoots, 'any root of the chain may vouch for it').toEqual([
+      { id: rootId, bytes: newRoot },
+      { id: rootId, bytes: oldRoot },
+    ]);
+    expect(checked.move).toEqual({ roots: [], trustedVersions: null, forgetsVersions: false });
     expect(checked.overrides, 'nobody overrode anything').toEqual([]);
   },
 );
