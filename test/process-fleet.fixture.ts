@@ -69,6 +69,8 @@ export const startTestFleet = async (options: {
   readonly nexusConfig?: Toml;
   /** Of `tuf_artifact_replication`. */
   readonly replication?: Toml;
+  /** Of each sled agent's `limits`. */
+  readonly sledLimits?: Toml;
 }): Promise<TestFleet> => {
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
@@ -84,7 +86,9 @@ export const startTestFleet = async (options: {
     nexuses.push(nexus);
   }
   const internal = nexuses.map(nexus => nexus.internalAddress());
-  const sleds = Array.from({ length: options.sleds }, (_, n) => makeSled(directory, n + 1, internal));
+  const sleds = Array.from({ length: options.sleds }, (_, n) =>
+    makeSled(directory, n + 1, internal, options.sledLimits ?? {}),
+  );
   for (const sled of sleds) undo.defer(sled.stop);
   await Promise.all(sleds.map(sled => sled.start()));
   const owned = undo.move();
@@ -189,7 +193,7 @@ const makeNexus = (
   };
 };
 
-const makeSled = (directory: string, n: number, nexus: readonly string[]): TestSled => {
+const makeSled = (directory: string, n: number, nexus: readonly string[], limits: Toml): TestSled => {
   const serial = `sled-${n}`;
   const datasets = ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
   const config = () => ({
@@ -198,6 +202,7 @@ const makeSled = (directory: string, n: number, nexus: readonly string[]): TestS
     depot_listen: '127.0.0.1:0',
     nexus: [...nexus],
     datasets: [...datasets],
+    limits,
     intervals: { registration_s: 1 },
   });
   const sled = makeProcess(directory, serial, ['sled-agent'], config, () => undefined);
