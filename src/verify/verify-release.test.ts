@@ -42,6 +42,16 @@ test('the thread comes to the same verdict as the function in it', async () => {
   expect(told.length).toBeGreaterThan(2);
 });
 
+test('a release of more artifacts than one message carries comes over whole and in order', async () => {
+  const artifacts = Array.from({ length: 2_100 }, (_, n) => 100 + n);
+  const release = await makeTestRelease(directory, { fileName: 'many.zip', artifacts });
+  const verified = await verifyRelease(release.path, requestFor(release), { signal });
+  const file = memoryFile(await readFile(release.path));
+  const inThisThread = await verifyArchive(file, requestFor(release), { signal });
+  expect(verified.description.artifacts).toEqual(inThisThread.description.artifacts);
+  expect([...verified.entries]).toEqual([...inThisThread.entries]);
+});
+
 test('a refusal crosses the thread with class, code, detail and the chain of its causes', async () => {
   const release = await makeTestRelease(directory, {
     fileName: 'bad.zip',

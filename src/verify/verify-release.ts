@@ -11,6 +11,7 @@
 import { Worker } from 'node:worker_threads';
 import { DepotError } from '../lib/errors.ts';
 import { decodeError, type WireError } from '../lib/wire-error.ts';
+import { joinVerdict, type VerdictPart } from './verdict-parts.ts';
 import type { VerifiedRelease, VerifyOptions, VerifyProgress, VerifyRequest } from './verified-release.ts';
 import type { VerifiedRoots } from './verify-roots.ts';
 
@@ -22,6 +23,8 @@ export type WorkerInput = {
 
 export type WorkerMessage<T> =
   | { readonly kind: 'progress'; readonly progress: VerifyProgress }
+  /** Of a release, before its verdict; the next one comes when the caller has sent a message. */
+  | { readonly kind: 'part'; readonly part: VerdictPart }
   | { readonly kind: 'verified'; readonly result: T }
   | { readonly kind: 'refused'; readonly error: WireError };
 
@@ -35,11 +38,16 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './w
  * Verifies the archive at `path`; see `verifyArchive` for what is checked and thrown. Also throws `IO` when the file
  * cannot be read, and `VERIFIER_DIED`; rejects with the signal's reason when it aborts.
  */
-export const verifyRelease = (
+export const verifyRelease = async (
   path: string,
   request: VerifyRequest,
   options: VerifyOptions,
-): Promise<VerifiedRelease> => inThread({ task: 'release', path, request }, options);
+): Promise<VerifiedRelease> => {
+  const parts: VerdictPart[] = [];
+  const onPart = (part: VerdictPart) => parts.push(part);
+  const head = await inThread<VerifiedRelease>({ task: 'release', path, request }, { ...options, onPart });
+  return joinVerdict(head, parts);
+};
 
 /** The same for an archive that holds roots alone; see `verifyRoots`. */
 export const verifyRootArchive = (
@@ -48,7 +56,9 @@ export const verifyRootArchive = (
   options: VerifyOptions,
 ): Promise<VerifiedRoots> => inThread({ task: 'roots', path, request }, options);
 
-const inThread = async <T>(workerData: WorkerInput, options: VerifyOptions): Promise<T> => {
+type ThreadOptions = VerifyOptions & { readonly onPart?: (part: VerdictPart) => void };
+
+const inThread = async <T>(workerData: WorkerInput, options: ThreadOptions): Promise<T> => {
   options.signal.throwIfAborted();
   const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP_MIB };
   return verdictOf<T>(new Worker(workerUrl, { workerData, resourceLimits }), workerData.path, options);
@@ -58,7 +68,7 @@ const inThread = async <T>(workerData: WorkerInput, options: VerifyOptions): Pro
 export const verdictOf = async <T = VerifiedRelease>(
   worker: Worker,
   path: string,
-  { signal, onProgress }: VerifyOptions,
+  { signal, onProgress, onPart }: ThreadOptions,
 ): Promise<T> => {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const abort = () => reject(signal.reason);
@@ -71,6 +81,10 @@ export const verdictOf = async <T = VerifiedRelease>(
     switch (message.kind) {
       case 'progress':
         if (!signal.aborted) onProgress?.(message.progress);
+        break;
+      case 'part':
+        onPart?.(message.part);
+        worker.postMessage('next');
         break;
       case 'verified':
         resolve(message.result);

@@ -1,0 +1,33 @@
+/**
+ * A verified release in parts, each small enough that taking it over from the thread is one short turn of the
+ * caller's event loop; the parts are asked for one at a time, as a port would deliver many in one turn.
+ */
+import type { ArtifactHash } from '../core/ids.ts';
+import type { ReleaseArtifact } from '../core/release.ts';
+import type { ArtifactSource, VerifiedRelease } from './verified-release.ts';
+
+/** A few milliseconds' worth. */
+const ARTIFACTS_PER_PART = 1_000;
+
+export type VerdictPart = {
+  readonly artifacts: readonly ReleaseArtifact[];
+  readonly entries: readonly (readonly [ArtifactHash, ArtifactSource])[];
+};
+
+export const splitVerdict = (release: VerifiedRelease): { head: VerifiedRelease; parts: VerdictPart[] } => {
+  const { artifacts } = release.description;
+  const entries = [...release.entries];
+  const parts: VerdictPart[] = [];
+  for (let from = 0; from < Math.max(artifacts.length, entries.length); from += ARTIFACTS_PER_PART) {
+    const until = from + ARTIFACTS_PER_PART;
+    parts.push({ artifacts: artifacts.slice(from, until), entries: entries.slice(from, until) });
+  }
+  const head = { ...release, description: { ...release.description, artifacts: [] }, entries: new Map() };
+  return { head, parts };
+};
+
+export const joinVerdict = (head: VerifiedRelease, parts: readonly VerdictPart[]): VerifiedRelease => ({
+  ...head,
+  description: { ...head.description, artifacts: parts.flatMap(part => part.artifacts) },
+  entries: new Map(parts.flatMap(part => part.entries)),
+});
