@@ -340,6 +340,17 @@ test('S6: what the limits leave over is counted as deferred and goes on at once 
   expect(w.dropped).toEqual([uploadId(0)]);
 });
 
+test('S11: after a new config it looks once more, for what the sleds report to have deleted, and then rests', async () => {
+  const w = world({ sleds: fleetOf(3), releases: [[1]], local: [0] });
+  for (let round = 0; round < 3; round += 1) await w.activate();
+  expect((await w.activate()).againInMs).toBeUndefined();
+  w.state.generation = generation(3);
+  w.state.releases = [];
+  expect((await w.activate()).againInMs).toBe(1_000);
+  expect(w.sleds.map(holds)).toEqual([0, 0, 0]);
+  expect((await w.activate()).againInMs).toBeUndefined();
+});
+
 test('E2: a put that outlasts the budget goes on, is not sent twice, and is counted when it ends', async () => {
   const sleds = fleetOf(1);
   const gate = Promise.withResolvers<void>();
