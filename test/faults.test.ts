@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ArtifactHash } from '../src/core/ids.ts';
 import { makeTestRelease, type TestRelease } from '../src/release/test-release.ts';
 import {
   activateReplication,
@@ -87,6 +88,10 @@ test('G8: a sled that is dead throughout is named, and the others converge witho
   );
   const release = await nexus.fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);
   expect(release).toMatchObject({ safe: true, complete: false, sleds_holding_all: 3, sleds_in_service: 4 });
+
+  const [lacking] = hashesOf(one);
+  const artifact = await nexus.fleet.artifactView({ params: { sha256: lacking as ArtifactHash } }, wait);
+  expect(artifact.reasons, 'why that sled lacks it').toMatchObject([{ code: 'SLED_UNREACHABLE' }]);
 
   await dead!.start();
   await waitComplete(nexus, '1.0.0');

@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { type ElsewhereHeld, fleetReasons, releaseState, sledReasons, worst } from './health.ts';
+import { type ElsewhereHeld, fleetReasons, reasonCodes, releaseState, sledReasons, worst } from './health.ts';
 import {
   archiveOf,
   hash,
@@ -140,4 +141,11 @@ test('the verdict is the worst of the reasons', () => {
       { code: 'SLED_UNREACHABLE', message: '' },
     ]),
   ).toBe('failed');
+});
+
+test('docs/operations.md explains every reason code once, with the verdict that it means, and no other', async () => {
+  const text = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const documented = [...text.matchAll(/^\| `([A-Z_]+)` \| (ok|converging|degraded|failed) \| \S/gm)];
+  const expected = Object.entries(reasonCodes);
+  expect(documented.map(([, code, verdict]) => [code, verdict]).sort()).toEqual(expected.sort());
 });
