@@ -278,6 +278,9 @@ test('P9: a local repo stays while fewer sleds than the minimum prove to have th
   sleds[2]!.fault.readRange = async () => contentOf(7);
   const w = world({ sleds, releases: [[1]], local: [0] });
   await w.activate();
+  expect((await w.activate()).againInMs, 'the drop is tried again before the period').toBeLessThanOrEqual(
+    15_000,
+  );
   expect(w.dropped).toEqual([]);
   expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('SLED_BYTES_DIFFER');
   sleds[2]!.fault = {};

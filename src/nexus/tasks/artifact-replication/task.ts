@@ -10,7 +10,7 @@
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, Generation, SledId } from '../../../core/ids.ts';
+import type { ArtifactHash, Generation, SledId, UploadId } from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
 import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
@@ -133,7 +133,7 @@ const activate = async (
   const byId = new Map(targets.map(target => [target.id, target]));
   const outcome = await executor.execute(plan, { generation: wanted.generation, sleds: byId }, { signal });
   const dropped = await dropReplicated({ ...deps, memory }, plan, wanted, byId, { log, signal });
-  const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome });
+  const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped });
   const seen = { wanted, sleds, plan, dropped, deferred: plan.deferred + outcome.notStarted };
   const observation = await observe(deps, memory, seen, signal);
   state.observer.record(observation);
@@ -165,6 +165,7 @@ const whenAgain = (
     readonly sleds: readonly CollectedSled[];
     readonly plan: Plan;
     readonly outcome: ExecuteOutcome;
+    readonly dropped: ReadonlySet<UploadId>;
   },
 ): number | undefined => {
   const { sleds, plan, outcome } = round;
@@ -178,6 +179,8 @@ const whenAgain = (
         outcome.sent > 0 ||
         executor.putsInFlight().length > 0 ||
         anythingInFlight(sleds) ||
+        // A drop that came to nothing, as the wanted set has moved on or a sled was not proven, is tried again.
+        plan.localRepos.some(({ kind, uploadId }) => kind !== 'not_safe' && !round.dropped.has(uploadId)) ||
         // A new config makes sleds delete; what they report of it is in their next list (S11).
         held.generation !== round.wanted.generation,
       outdated: sleds.some(sled => sled.answer.kind === 'ahead'),
