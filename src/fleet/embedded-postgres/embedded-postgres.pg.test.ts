@@ -203,6 +203,7 @@ test('libraries are found where the package made no links, and nothing is writte
   const libraries = await linkLibraries(copy, join(directory.path, 'links'));
   expect(version({ LD_LIBRARY_PATH: libraries }).stdout).toContain('PostgreSQL');
   await linkLibraries(copy, join(directory.path, 'links'));
+  await chmod(join(copy, 'lib'), 0o755); // or only root could remove it
 });
 
 /** Field 5 of /proc/PID/stat; the name before it may hold spaces, and ends with the last parenthesis. */
