@@ -9,24 +9,15 @@
  * D3. What a crash leaves behind carries {@link TEMPORARY_PREFIX} and can be removed by whoever owns the directory.
  */
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { createRealDisk, type Disk, realDisk, syncDirectory, systemErrorIs } from './disk.ts';
 
 /** Names that start so are unfinished writes; nothing else may use it. */
 export const TEMPORARY_PREFIX = '.tmp-';
 
 export const temporaryPathFor = (finalPath: string): string =>
   join(dirname(finalPath), `${TEMPORARY_PREFIX}${basename(finalPath)}-${randomUUID()}`);
-
-/** Makes the names in a directory durable: creations, renames and unlinks that came before. */
-export const syncDirectory = async (path: string): Promise<void> => {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-};
 
 /** fsync, close, rename, fsync the directory. The handle is closed whatever happens. */
 export const commitFile = async (
@@ -43,42 +34,70 @@ export const commitFile = async (
   await syncDirectory(dirname(finalPath));
 };
 
-/** Writes a small file whole (a ledger, a sidecar, a token). On failure the old content stands untouched. */
+/**
+ * Writes a small file whole (a ledger, a sidecar, a token). After a failure the old content stands, or the new one:
+ * never a mixture.
+ *
+ * @param options.mode of the file on the real disk
+ */
 export const writeFileDurably = async (
   finalPath: string,
   content: string | Uint8Array,
-  options: { mode?: number } = {},
+  options: { readonly disk?: Disk; readonly mode?: number } = {},
 ): Promise<void> => {
+  const { mode, disk = mode === undefined ? realDisk : createRealDisk({ fileMode: mode }) } = options;
   const temporaryPath = temporaryPathFor(finalPath);
-  const handle = await open(temporaryPath, 'wx', options.mode ?? 0o644);
+  const file = await disk.createFile(temporaryPath);
   try {
     try {
-      await handle.writeFile(content);
-    } catch (error) {
-      await handle.close();
-      throw error;
+      await file.write(typeof content === 'string' ? new TextEncoder().encode(content) : content, 0);
+      await file.sync();
+    } finally {
+      await file.close();
     }
-    await commitFile(handle, temporaryPath, finalPath);
+    await disk.rename(temporaryPath, finalPath);
   } catch (error) {
-    await unlink(temporaryPath).catch(() => undefined);
+    await disk.unlink(temporaryPath).catch(() => undefined);
     throw error;
+  }
+  await disk.syncDirectory(dirname(finalPath));
+};
+
+/** The text of a small file; undefined when there is none. A longer one than `maxBytes` is an error. */
+export const readFileWhole = async (
+  path: string,
+  { disk, maxBytes }: { readonly disk: Disk; readonly maxBytes: number },
+): Promise<string | undefined> => {
+  const file = await disk.openFile(path).catch((error: unknown) => {
+    if (systemErrorIs(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
+  try {
+    const sizeBytes = await file.sizeBytes();
+    if (sizeBytes > maxBytes) throw new Error(`${path} has ${sizeBytes} bytes, more than ${maxBytes}`);
+    const content = new Uint8Array(sizeBytes);
+    const filled = await file.read(content, 0);
+    return new TextDecoder().decode(content.subarray(0, filled));
+  } finally {
+    await file.close();
   }
 };
 
 /** Unlinks a file and makes that durable. Absent already is success. */
-export const unlinkDurably = async (path: string): Promise<void> => {
+export const unlinkDurably = async (path: string, { disk = realDisk } = {}): Promise<void> => {
   try {
-    await unlink(path);
+    await disk.unlink(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!systemErrorIs(error, 'ENOENT')) throw error;
   }
-  await syncDirectory(dirname(path));
+  await disk.syncDirectory(dirname(path));
 };
 
 /** Removes what interrupted writes left in a directory; returns how many. Only for the directory's owner. */
-export const removeTemporaryFiles = async (directory: string): Promise<number> => {
-  const leftovers = (await readdir(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
-  for (const name of leftovers) await unlink(join(directory, name));
-  if (leftovers.length > 0) await syncDirectory(directory);
+export const removeTemporaryFiles = async (directory: string, { disk = realDisk } = {}): Promise<number> => {
+  const leftovers = (await disk.readDirectory(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
+  for (const name of leftovers) await disk.unlink(join(directory, name));
+  if (leftovers.length > 0) await disk.syncDirectory(directory);
   return leftovers.length;
 };

@@ -14,7 +14,7 @@ import { openArchive } from '../../archive/archive.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../../archive/limits.ts';
 import { splitComposite } from '../../composite/split.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import { syncDirectory } from '../../lib/disk.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
 import type { VerifiedComposite } from '../../verify/verified-release.ts';
