@@ -128,7 +128,7 @@ export const startServices = async (
   stack.use(uploads);
 
   const owned = stack.move();
-  const notices = () => [...adopted, ...trigger.notices(), ...sources.reasons()];
+  const notices = () => [...adopted, ...localRepos.notices(), ...trigger.notices(), ...sources.reasons()];
   return {
     ...handlers({
       config,
@@ -222,7 +222,12 @@ const startStaging = async (
   const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock, newId } =
     deps;
   const log = deps.log.child({ component: 'uploads' });
-  const localRepos = createLocalRepos({ directory, datastore, log });
+  const localRepos = createLocalRepos({
+    directory,
+    datastore,
+    recordAgain: (archive, options) => uploads.recordAgain(archive, options),
+    log,
+  });
   const { artifactBytes, repositoryBytes } = config.limits;
   // As for the defaults, what inflates to more than twice the largest archive is no release.
   const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };

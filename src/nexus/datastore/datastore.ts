@@ -222,8 +222,8 @@ export type Datastore = {
     options: Wait & { readonly nexusId?: NexusId },
   ) => Promise<readonly LocalRepoRecord[]>;
   /**
-   * Removes the row of one upload if the release is still present and the generation is the planned one, or
-   * if the release is pruned. Anything else changes nothing and says why: the caller keeps the file (P1).
+   * Removes the row of one upload if the generation is the planned one, whether the release is present or pruned.
+   * Anything else changes nothing and says why: the caller keeps the file (P1).
    */
   readonly localRepoDrop: (
     drop: { readonly uploadId: UploadId; readonly nexusId: NexusId; readonly plannedGeneration: Generation },
