@@ -65,7 +65,7 @@ export const collect = async (
       const signal = AbortSignal.any([
         options.signal,
         stragglers.signal,
-        AbortSignal.timeout(deps.limits.answerTimeoutMs),
+        deps.clock.timeout(deps.limits.answerTimeoutMs),
       ]);
       const draft = await askSled(deps, round, target, { log: options.log, signal });
       answered += 1;
