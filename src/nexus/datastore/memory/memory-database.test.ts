@@ -6,6 +6,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import {
   insertTrustRoot,
+  neverAborted,
   newId,
   registration,
   uploadOf,
@@ -28,6 +29,7 @@ const manualClock = () => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
         sleepers.push({ at: now + ms, wake: resolve });
       }),
+    timeout: () => neverAborted,
   };
   const settled = () => new Promise(resolve => setImmediate(resolve));
   return {
@@ -46,6 +48,7 @@ const instantClock: Clock = {
   nowMs: () => 0,
   monotonicMs: () => 0,
   sleep: async (_ms, { signal }) => signal.throwIfAborted(),
+  timeout: () => neverAborted,
 };
 
 /** A database with a trust root, a datastore that is never disturbed, and how to open one that is. */
