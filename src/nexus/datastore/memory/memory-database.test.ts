@@ -144,8 +144,12 @@ describe('attempts that fail', () => {
 
   test('a transaction that only reads leaves nothing uncertain', async () => {
     const { openFailing } = await openDatabase();
-    const { datastore } = openFailing(['uncertain_committed', 'uncertain_lost']);
-    expect((await datastore.currentGeneration(wait)).generation).toBe(1);
+    const some = openFailing(['uncertain_committed', 'uncertain_lost']);
+    expect((await some.datastore.currentGeneration(wait)).generation).toBe(1);
+    const more = openFailing(['uncertain_committed', 'uncertain_lost', 'uncertain_committed']);
+    await expect(more.datastore.currentGeneration(wait)).rejects.toMatchObject({
+      code: 'DATABASE_UNAVAILABLE',
+    });
   });
 
   test('a verdict of the work is final, whatever would have become of its commit', async () => {
@@ -199,15 +203,19 @@ describe('a slow database', () => {
     await expect(outcome).resolves.toMatchObject({ status: 'inserted' });
   });
 
-  test('P4: a caller who leaves while its commit is uncertain is told so', async () => {
+  test.for([
+    ['uncertain_committed', 2],
+    ['uncertain_lost', 1],
+  ] as const)('P4: a caller who leaves after %s is told that nobody knows', async ([fate, generation]) => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
-    const { datastore } = opened.openFailing(['uncertain_committed']);
+    const { datastore } = opened.openFailing([fate]);
     const aborter = new AbortController();
     const outcome = datastore.releaseInsert(uploadOf(opened.trustRoot, '1.0.0', ['a']), aborter);
     await time.advance(0);
     aborter.abort();
     await expect(outcome).rejects.toMatchObject({ code: 'COMMIT_UNCERTAIN' });
+    expect((await opened.direct.currentGeneration(wait)).generation).toBe(generation);
   });
 
   test('P8: heartbeats are timed by the clock of the database, and never come from the future', async () => {
