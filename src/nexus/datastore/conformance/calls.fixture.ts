@@ -134,8 +134,16 @@ const arbRest = [
     sled: name(2),
     policy: fc.constantFrom('in_service', 'expunged'),
   }),
-  fc.record({ verb: fc.constant('nexusHeartbeat'), nexus: name(1), address: fc.constantFrom('a', 'b') }),
-  fc.record({ verb: fc.constant('nexusExpunge'), nexus: name(2), aliveMs: fc.constantFrom(0, 3_600_000) }),
+  fc.record({
+    verb: fc.constant('nexusHeartbeat'),
+    nexus: fc.constantFrom(0, 0, 1),
+    address: fc.constantFrom('a', 'b'),
+  }),
+  fc.record({
+    verb: fc.constant('nexusExpunge'),
+    nexus: fc.constantFrom(0, 0, 1, 2),
+    aliveMs: fc.constantFrom(0, 0, 3_600_000),
+  }),
   fc.record({
     verb: fc.constant('targetReleaseSet'),
     text: fc.oneof(
@@ -146,10 +154,10 @@ const arbRest = [
   }),
   fc.record({ verb: fc.constant('generationRaise'), by: fc.constantFrom(-1, 0, 1, 10) }),
   fc.record({ verb: fc.constant('trustRootInsert'), root: name(1) }),
-  fc.record({ verb: fc.constant('trustRootDelete'), root: name(2) }),
+  fc.record({ verb: fc.constant('trustRootDelete'), root: fc.constantFrom(0, 1, 1, 2, 2) }),
   fc.record({
     verb: fc.constant('trustRootAdvance'),
-    root: name(2),
+    root: fc.constantFrom(0, 0, 0, 1, 2),
     move: arbMove,
     resigned: fc.option(fc.record({ text: fc.constantFrom(...VERSIONS), roles: arbRoles })),
   }),
