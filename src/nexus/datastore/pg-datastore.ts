@@ -11,6 +11,7 @@ import { readSchemaVersion, requireSchemaVersion } from './schema-version.ts';
 import { classifySqlError, refused, unavailable } from './sql-errors.ts';
 import { createTransactions } from './transactions.ts';
 import { artifactRoles } from './verbs/artifact-roles.ts';
+import { artifactsKnown } from './verbs/artifacts-known.ts';
 import { currentGeneration } from './verbs/current-generation.ts';
 import { generationRaise } from './verbs/generation-raise.ts';
 import { localRepoDrop } from './verbs/local-repo-drop.ts';
@@ -89,6 +90,7 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     currentGeneration: currentGeneration(transactions),
     generationRaise: generationRaise(transactions),
     artifactRoles: artifactRoles(transactions),
+    artifactsKnown: artifactsKnown(transactions),
     localRepoList: localRepoList(transactions),
     localRepoDrop: localRepoDrop(transactions),
     localRepoForget: localRepoForget(transactions),
