@@ -112,6 +112,19 @@ test('P7, RH2: after a recovery replication brings the sleds back; a second one,
   expect(await generationNow()).toBe(8);
 });
 
+test('P7: a sled that is told of a new generation while the others are asked has not diverged', async () => {
+  sleds[0]!.fault.list = async honest => {
+    const release = { system_version: '1.0.0' };
+    await nexus.operator.repositoryDelete({ params: release }, wait).catch(() => undefined);
+    return { ...honest, generation: at(3), list: {}, config_digest: digestOf([]) };
+  };
+  expect(await look()).toMatchObject({
+    state: 'not_needed',
+    generation: 3,
+    sleds: Array(3).fill({ state: 'agrees' }),
+  });
+});
+
 test('P7: an equal generation with another set is recovered the same way', async () => {
   holds(sleds[2]!, 2, present.slice(1));
   expect(await look()).toMatchObject({ state: 'needed', generation: 2, to: 3 });
