@@ -77,6 +77,8 @@ export type ServiceDeps = {
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
+  /** Makes the ids of uploads and releases. */
+  readonly newId: () => string;
   readonly log: Logger;
   /** Told why the start takes its time. */
   readonly waitsFor: (reason: string) => void;
@@ -223,7 +225,8 @@ const startStaging = async (
   deps: ServiceDeps & { readonly datastore: Datastore; readonly activateReplication: () => void },
   patiently: <T>(attempt: (options: { signal: AbortSignal }) => Promise<T>) => Promise<T>,
 ): Promise<StartedStaging> => {
-  const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock } = deps;
+  const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock, newId } =
+    deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, log });
   const { artifactBytes, repositoryBytes } = config.limits;
@@ -242,6 +245,7 @@ const startStaging = async (
     takeRoots: (path, options) => takeRoots({ datastore, verifyRoots, clock, log }, path, options),
     activateReplication,
     limits: config.limits,
+    newId,
     log,
   });
   const { recordAgain } = uploads;
