@@ -218,7 +218,7 @@ export type Datastore = {
   ) => Promise<readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[]>;
   /** Of these hashes those that any release lists: a present one, or only deleted ones (P7). */
   readonly artifactsKnown: (
-    hashes: Iterable<ArtifactHash>,
+    hashes: ReadonlySet<ArtifactHash>,
     wait: Wait,
   ) => Promise<ReadonlyMap<ArtifactHash, 'present' | 'deleted'>>;
 

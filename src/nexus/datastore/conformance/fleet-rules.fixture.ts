@@ -315,7 +315,7 @@ export const recoveryRules = (open: OpenDatastore): void => {
       await datastore.releaseInsert(uploadOf(root, '2.0.0', ['here', 'both']), wait);
       await datastore.repoPrune(version('1.0.0'), wait);
       const strangers = Array.from({ length: 2_500 }, (_, n) => hashOf(`stranger ${n}`));
-      const asked = [hashOf('gone'), ...strangers, hashOf('both'), hashOf('here')];
+      const asked = new Set([hashOf('gone'), ...strangers, hashOf('both'), hashOf('here')]);
       expect(await datastore.artifactsKnown(asked, wait)).toEqual(
         new Map([
           [hashOf('gone'), 'deleted'],
@@ -323,7 +323,7 @@ export const recoveryRules = (open: OpenDatastore): void => {
           [hashOf('here'), 'present'],
         ]),
       );
-      expect(await datastore.artifactsKnown([], wait)).toEqual(new Map());
+      expect(await datastore.artifactsKnown(new Set(), wait)).toEqual(new Map());
     });
   });
 };
