@@ -216,6 +216,11 @@ export type Datastore = {
     sha256: ArtifactHash,
     wait: Wait,
   ) => Promise<readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[]>;
+  /** Of these hashes those that any release lists: a present one, or only deleted ones (P7). */
+  readonly artifactsKnown: (
+    hashes: ReadonlySet<ArtifactHash>,
+    wait: Wait,
+  ) => Promise<ReadonlyMap<ArtifactHash, 'present' | 'deleted'>>;
 
   /** Of all Nexus instances, or of one. */
   readonly localRepoList: (
