@@ -70,6 +70,8 @@ export const HistoryQuery = PageQuery.extend({
   until: Timestamp.optional(),
 });
 
+export type HistoryQuery = z.infer<typeof HistoryQuery>;
+
 export const operatorHistoryApi = {
   title: 'Operator API, history',
   version: '1.0.0',

@@ -2,6 +2,7 @@
 import { debugApi } from '../api/debug-api.ts';
 import type { ArtifactSummary, SledView } from '../api/operator-fleet-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import {
   operatorUpdateApi,
@@ -40,6 +41,7 @@ export type Depot = {
   readonly updates: Bound<ApiClient<typeof operatorUpdateApi>>;
   readonly fleet: Bound<ApiClient<typeof operatorFleetApi>>;
   readonly sources: Bound<ApiClient<typeof operatorSourceApi>>;
+  readonly history: Bound<ApiClient<typeof operatorHistoryApi>>;
   readonly debug: Bound<ApiClient<typeof debugApi>>;
   // Lists, whole.
   readonly allRepositories: () => Promise<TufRepo[]>;
@@ -70,6 +72,7 @@ export const openDepot = (
     updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
     fleet: client(operatorFleetApi, ANSWER_TIMEOUT_MS),
     sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
+    history: client(operatorHistoryApi, ANSWER_TIMEOUT_MS),
     debug: client(debugApi, ANSWER_TIMEOUT_MS),
   };
   const updates = bind(clients.updates, signal);
@@ -79,6 +82,7 @@ export const openDepot = (
     updates,
     fleet,
     sources: bind(clients.sources, signal),
+    history: bind(clients.history, signal),
     debug: bind(clients.debug, signal),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),
     releaseArtifacts: version =>

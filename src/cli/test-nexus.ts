@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
@@ -92,6 +93,7 @@ export type TestHandlers = {
   readonly updates?: Partial<Handlers<typeof operatorUpdateApi>>;
   readonly fleet?: Partial<Handlers<typeof operatorFleetApi>>;
   readonly sources?: Partial<Handlers<typeof operatorSourceApi>>;
+  readonly history?: Partial<Handlers<typeof operatorHistoryApi>>;
   readonly debug?: Partial<Handlers<typeof debugApi>>;
 };
 
@@ -181,6 +183,7 @@ export const serveTestNexus = async (
       bindApi(operatorUpdateApi, { ...updateHandlers(received), ...handlers.updates }),
       bindApi(operatorFleetApi, { ...fleetHandlers(received), ...handlers.fleet }),
       bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),
+      bindApi(operatorHistoryApi, { fleetHistory: none, ...handlers.history }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],
     listen: { host: '127.0.0.1', port: 0 },

@@ -13,6 +13,7 @@
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { NexusId } from '../core/ids.ts';
@@ -113,6 +114,7 @@ const serveOperators = (
       bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
       bindLate(operatorFleetApi, () => services.get().operatorFleet),
       bindLate(operatorSourceApi, () => services.get().operatorSource),
+      bindLate(operatorHistoryApi, () => services.get().operatorHistory),
       bindLate(debugApi, () => services.get().debug),
     ],
     pages: [metricsPage(options => services.get().metrics(options))],

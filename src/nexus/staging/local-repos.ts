@@ -11,6 +11,7 @@ import type { UploadId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { Note } from '../history/history.ts';
 import type { StagingDirectory } from './directory.ts';
 import { openStaged } from './opened-artifact.ts';
 import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
@@ -18,7 +19,8 @@ import { hasParts, type StagedArchive, writeSidecar } from './staged-archive.ts'
 import type { LocalRepo, Staging } from './staging.ts';
 
 export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
-  readonly hold: (archive: StagedArchive) => void;
+  /** `how`: by an upload, or taken up at the start. */
+  readonly hold: (archive: StagedArchive, how?: 'uploaded' | 'adopted') => void;
   /** Closes the archives; readers keep theirs open until they are done. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -26,22 +28,25 @@ export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
 type Deps = {
   readonly directory: StagingDirectory;
   readonly datastore: Pick<Datastore, 'localRepoDrop'>;
+  readonly note: Note;
   readonly log: Logger;
 };
 
 type Held = { readonly archive: StagedArchive; readonly localRepo: LocalRepo; readonly file: SharedArchive };
 
-export const createLocalRepos = ({ directory, datastore, log }: Deps): LocalRepos => {
+export const createLocalRepos = ({ directory, datastore, note, log }: Deps): LocalRepos => {
   const repos = new Map<UploadId, Held>();
 
   return {
     held: () => Array.from(repos.values(), ({ localRepo }) => localRepo),
 
-    hold(archive) {
+    hold(archive, how = 'uploaded') {
       const paths = directory.filesOf(archive.uploadId);
       const file = createSharedArchive(paths.archive, hasParts(archive) ? paths.parts : undefined);
       repos.set(archive.uploadId, { archive, localRepo: toLocalRepo(archive), file });
       log.info(nameOf(archive), 'local repo created');
+      const message = `upload ${archive.uploadId}, ${how === 'uploaded' ? 'just received' : 'found at the start'}`;
+      note({ kind: 'local_repo_held', systemVersion: archive.systemVersion, message });
     },
 
     async openArtifact(uploadId, sha256) {
@@ -70,6 +75,9 @@ export const createLocalRepos = ({ directory, datastore, log }: Deps): LocalRepo
       await repo.file.retire();
       await directory.remove(uploadId);
       log.info(nameOf(repo.archive), 'local repo dropped');
+      const { systemVersion } = repo.archive;
+      const message = `upload ${uploadId}: enough sleds hold all of it, or the release is deleted`;
+      note({ kind: 'local_repo_dropped', systemVersion, generation: plannedGeneration, message });
       return { kind: 'dropped' };
     },
 
