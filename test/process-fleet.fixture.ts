@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'smol-toml';
 import { debugApi } from '../src/api/debug-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type Child, startChild } from '../src/fleet/child-process.ts';
 import { createApiClient } from '../src/http/client.ts';
@@ -43,6 +44,7 @@ export type TestNexus = TestProcess & {
   readonly internalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
   readonly fleet: ReturnType<typeof fleetClient>;
+  readonly history: ReturnType<typeof historyClient>;
   readonly debug: ReturnType<typeof debugClient>;
   readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
   readonly trust: (release: TestRelease) => Promise<void>;
@@ -60,6 +62,7 @@ export type TestFleet = {
 const operator = (url: string) => ({ baseUrl: url, token: 'test-token-of-an-operator-0123456789' });
 const updateClient = (url: string) => createApiClient(operatorUpdateApi, operator(url));
 const fleetClient = (url: string) => createApiClient(operatorFleetApi, operator(url));
+const historyClient = (url: string) => createApiClient(operatorHistoryApi, operator(url));
 const debugClient = (url: string) => createApiClient(debugApi, operator(url));
 
 export const startTestFleet = async (options: {
@@ -169,6 +172,9 @@ const makeNexus = (
     },
     get fleet() {
       return fleetClient(url());
+    },
+    get history() {
+      return historyClient(url());
     },
     get debug() {
       return debugClient(url());

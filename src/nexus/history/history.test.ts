@@ -69,6 +69,17 @@ test('what is noted is written in order, in batches, with the id, time and Nexus
   expect(history.queued()).toBe(0);
 });
 
+test('events of one millisecond keep their order, and no time is made up for more than a second of them', async () => {
+  const { history, note, rows } = writing();
+  for (let n = 0; n < 1_500; n += 1) note(n);
+  history.note({ kind: 'put', timeMs: 7 });
+  await history.flush(wait);
+  const times = [...rows.values()].map(({ timeMs }) => timeMs);
+  expect(times.slice(0, 3)).toEqual([1_000, 1_001, 1_002]);
+  expect(Math.max(...times)).toBeLessThanOrEqual(2_000);
+  expect(times.at(-1), 'what has a time of its own keeps it').toBe(7);
+});
+
 test('HI1: noting neither waits nor fails, whatever the database does', async () => {
   const { history, database, note } = writing();
   database.fault = away;

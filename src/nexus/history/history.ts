@@ -25,6 +25,8 @@ export const HISTORY_BATCH_EVENTS = 500;
 /** Chains of causes quote peers; beyond this nobody reads. */
 const MAX_MESSAGE_CHARS = 1_000;
 const MAX_CODE_CHARS = 64;
+/** How far the time of an event may be ahead of the clock. */
+const MAX_AHEAD_MS = 1_000;
 /** What a stop waits for the database at most. */
 const STOP_TIMEOUT_MS = 5_000;
 
@@ -65,6 +67,7 @@ export type HistoryDeps = {
 export const createHistory = (deps: HistoryDeps): History => {
   const queue = createEventQueue(deps.capacity ?? HISTORY_QUEUE_CAPACITY);
   let recordedTotal = 0;
+  const nextMs = createEventTimes(deps.clock);
   let wake = (): void => undefined;
 
   const insert = async (events: readonly FleetEvent[], signal: AbortSignal): Promise<number> => {
@@ -106,7 +109,7 @@ export const createHistory = (deps: HistoryDeps): History => {
   return {
     note(event) {
       const wasEmpty = queue.size() === 0;
-      queue.push(toEvent(deps, event));
+      queue.push(toEvent(deps, { timeMs: nextMs(), ...event }));
       if (wasEmpty) wake();
     },
     flush,
@@ -123,6 +126,17 @@ export const createHistory = (deps: HistoryDeps): History => {
         deps.log.warn({ err, events: queue.size() }, 'the end of the history is not recorded'),
       );
     },
+  };
+};
+
+/** Events of one millisecond keep their order, as far as that does not make time up. */
+const createEventTimes = (clock: Clock): (() => number) => {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = clock.nowMs();
+    const isTogether = nowMs <= lastMs && lastMs - nowMs < MAX_AHEAD_MS;
+    lastMs = isTogether ? lastMs + 1 : nowMs;
+    return lastMs;
   };
 };
 

@@ -153,19 +153,19 @@ const runUpload = async (
   signal.throwIfAborted();
   await incoming.keep(staged);
   const { status, repo, generation } = await record(deps, incoming, staged, checked);
+  const { systemVersion, id: repoId } = repo;
+  const { report, overrides, release } = checked;
+  const message = [status.replace('_', ' '), `upload ${uploadId}`, ...overrides].join('; ');
+  deps.note({ kind: 'release_recorded', systemVersion, generation, message });
 
-  const acknowledged = { ...staged, repoId: repo.id, acknowledged: true };
+  const acknowledged = { ...staged, repoId, acknowledged: true };
   // Recorded is recorded: without the mark the worst is that a database that goes back takes this upload along.
   await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged).catch((err: unknown) =>
     log.error({ err }, 'sidecar not updated'),
   );
   localRepos.hold(acknowledged);
   deps.activateReplication();
-  const { systemVersion, id: repoId } = repo;
-  const { report, overrides, release } = checked;
   log.info({ system_version: systemVersion, repo_id: repoId, status, overrides }, 'release recorded');
-  const message = [status.replace('_', ' '), `upload ${uploadId}`, ...overrides].join('; ');
-  deps.note({ kind: 'release_recorded', systemVersion, generation, message });
   return { status, repo, report, overrides, checks: release.checks };
 };
 
