@@ -10,6 +10,7 @@
  * N2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
  *     the lock of the staging directory.
  */
+import { randomUUID } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
@@ -74,6 +75,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   const started = startServices(
     {
       ...realServices(config, deps),
+      newId: randomUUID,
       ...deps.replace,
       ...deps,
       config,

@@ -6,7 +6,6 @@
  * and ended in the reverse: uploads settle, tasks stop, the history is written to its end, and at last the database's
  * connections close.
  */
-import { randomUUID } from 'node:crypto';
 import type { debugApi } from '../api/debug-api.ts';
 import type { internalApi } from '../api/internal-api.ts';
 import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
@@ -82,8 +81,8 @@ export type ServiceDeps = {
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Of events of the history; random UUIDs where absent. */
-  readonly newId?: () => string;
+  /** Makes the ids of uploads, releases and events of the history. */
+  readonly newId: () => string;
   readonly log: Logger;
   /** Told why the start takes its time. */
   readonly waitsFor: (reason: string) => void;
@@ -168,7 +167,7 @@ export const startServices = async (
 /** Begins with the start, and ends, written, after everything that notes something has ended. */
 const beginHistory = (
   stack: AsyncDisposableStack,
-  { directory, clock, newId = randomUUID, log, operatorAddress }: ServiceDeps,
+  { directory, clock, newId, log, operatorAddress }: ServiceDeps,
   datastore: Datastore,
 ): History => {
   const { nexusId } = directory;
@@ -254,7 +253,17 @@ const startStaging = async (
   },
   patiently: <T>(attempt: (options: { signal: AbortSignal }) => Promise<T>) => Promise<T>,
 ): Promise<StartedStaging> => {
-  const { config, directory, datastore, note, activateReplication, verifyRelease, verifyRoots, clock } = deps;
+  const {
+    config,
+    directory,
+    datastore,
+    note,
+    activateReplication,
+    verifyRelease,
+    verifyRoots,
+    clock,
+    newId,
+  } = deps;
   const log = deps.log.child({ component: 'uploads' });
   const localRepos = createLocalRepos({ directory, datastore, note, log });
   const { artifactBytes, repositoryBytes } = config.limits;
@@ -274,6 +283,7 @@ const startStaging = async (
     note,
     activateReplication,
     limits: config.limits,
+    newId,
     log,
   });
   const { recordAgain } = uploads;

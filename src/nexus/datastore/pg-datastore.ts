@@ -5,10 +5,12 @@
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { sqlEngine } from './attempt.ts';
 import { createPool } from './connection.ts';
 import type { Datastore } from './datastore.ts';
 import { readSchemaVersion, requireSchemaVersion } from './schema-version.ts';
-import { classifySqlError, refused, unavailable } from './sql-errors.ts';
+import { classifySqlError, refused } from './sql-errors.ts';
+import { unavailable } from './transaction-errors.ts';
 import { createTransactions } from './transactions.ts';
 import { artifactRoles } from './verbs/artifact-roles.ts';
 import { currentGeneration } from './verbs/current-generation.ts';
@@ -66,7 +68,7 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
   const pool = createPool(options.connection);
   opening.defer(() => pool.end());
   pool.on('error', err => log.warn({ err }, 'idle database connection closed'));
-  const transactions = createTransactions({ pool, log, clock, rng });
+  const transactions = createTransactions({ engine: sqlEngine(pool), log, clock, rng });
   signal.throwIfAborted();
   try {
     requireSchemaVersion(await readSchemaVersion(pool));

@@ -16,7 +16,7 @@ export type EventQueue = {
   readonly lose: (count: number) => void;
   /** What is to be said of lost events, made by `make` where it is not on its way yet. */
   readonly notice: (make: (lost: number) => FleetEvent) => FleetEvent | undefined;
-  readonly noticeWritten: (written: FleetEvent) => void;
+  readonly noticeWritten: () => void;
   readonly lostTotal: () => number;
 };
 
@@ -51,8 +51,8 @@ export const createEventQueue = (capacity: number): EventQueue => {
       }
       return notice;
     },
-    noticeWritten(written) {
-      if (notice === written) notice = undefined;
+    noticeWritten() {
+      notice = undefined;
     },
     lostTotal: () => lostTotal,
   };

@@ -4,7 +4,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { FleetEvent } from '../datastore/datastore.ts';
-import { createHistory, HISTORY_BATCH_EVENTS } from './history.ts';
+import { HISTORY_BATCH_EVENTS } from './event-writer.ts';
+import { createHistory } from './history.ts';
 
 const wait = { signal: new AbortController().signal };
 const nexusId = NexusId.parse('00000000-0000-4000-8000-0000000000aa');
@@ -143,6 +144,19 @@ test('HI4, P4: a batch whose commit is uncertain is written again under the same
   expect([...rows.keys()], 'made when they were noted').toEqual(
     [1, 2, 3].map(n => `00000000-0000-4000-8000-00000000000${n}`),
   );
+});
+
+test('who flushes while another does waits until all that was noted before is written', async () => {
+  const { history, database, note, messages } = writing();
+  const answer = Promise.withResolvers<void>();
+  note(1);
+  database.fault = () => answer.promise;
+  const first = history.flush(wait);
+  const second = history.flush(wait).then(messages);
+  await new Promise(resolve => setImmediate(resolve));
+  answer.resolve();
+  expect(await second).toEqual(['event 1']);
+  await first;
 });
 
 test('HI5: a batch that the database refuses is dropped and counted, and does not stop those behind it', async () => {

@@ -13,15 +13,13 @@
  */
 import { EventId, type NexusId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, FleetEvent } from '../datastore/datastore.ts';
 import { createEventQueue } from './event-queue.ts';
+import { createEventWriter, type Flush } from './event-writer.ts';
 
 /** The whole history of three releases at 32 sleds, twice 2,048 events each, and as much again; at most 20 MB. */
 export const HISTORY_QUEUE_CAPACITY = 20_000;
-/** One statement (INSERT_BATCH_ROWS): a transaction of some milliseconds. */
-export const HISTORY_BATCH_EVENTS = 500;
 /** Chains of causes quote peers; beyond this nobody reads. */
 const MAX_MESSAGE_CHARS = 1_000;
 const MAX_CODE_CHARS = 64;
@@ -29,9 +27,6 @@ const MAX_CODE_CHARS = 64;
 const MAX_AHEAD_MS = 1_000;
 /** What a stop waits for the database at most. */
 const STOP_TIMEOUT_MS = 5_000;
-
-/** Errors of the database's state, not of the batch. */
-const PASSING = new Set(['DATABASE_UNAVAILABLE', 'DATABASE_CONTENTION', 'COMMIT_UNCERTAIN', 'SHUTTING_DOWN']);
 
 /** What is noted; `id` where the same event may be noted again, by this Nexus or another. */
 export type NewEvent = Omit<FleetEvent, 'id' | 'nexusId' | 'timeMs'> & {
@@ -44,8 +39,8 @@ export type Note = (event: NewEvent) => void;
 
 export type History = {
   readonly note: Note;
-  /** Writes all that is queued; how many events. Rejects when the database does not take them now. */
-  readonly flush: (options: { readonly signal: AbortSignal }) => Promise<number>;
+  /** Writes all that was noted before; how many events. Rejects when the database does not take them now. */
+  readonly flush: Flush;
   readonly queued: () => number;
   /** Of this process. */
   readonly totals: () => { readonly recorded: number; readonly lost: number };
@@ -66,55 +61,23 @@ export type HistoryDeps = {
 
 export const createHistory = (deps: HistoryDeps): History => {
   const queue = createEventQueue(deps.capacity ?? HISTORY_QUEUE_CAPACITY);
-  let recordedTotal = 0;
   const nextMs = createEventTimes(deps.clock);
   let wake = (): void => undefined;
-
-  const insert = async (events: readonly FleetEvent[], signal: AbortSignal): Promise<number> => {
-    await deps.datastore.fleetEventInsert(events, { signal });
-    recordedTotal += events.length;
-    return events.length;
-  };
-
-  const writeBatch = async (signal: AbortSignal): Promise<number> => {
-    const batch = queue.take(HISTORY_BATCH_EVENTS);
-    try {
-      return await insert(batch, signal);
-    } catch (error) {
-      if (signal.aborted || PASSING.has(errorCodeOf(error))) {
-        queue.putBack(batch);
-        wake();
-        throw error;
-      }
-      queue.lose(batch.length);
-      deps.log.error({ err: error, events: batch.length }, 'events of the history refused, dropped');
-      return 0;
-    }
-  };
-
-  const writeNotice = async (signal: AbortSignal): Promise<number> => {
-    const notice = queue.notice(lost => toEvent(deps, lossOf(lost)));
-    if (notice === undefined) return 0;
-    const written = await insert([notice], signal);
-    queue.noticeWritten(notice);
-    return written;
-  };
-
-  const flush: History['flush'] = async ({ signal }) => {
-    let written = 0;
-    while (queue.size() > 0) written += await writeBatch(signal);
-    return written + (await writeNotice(signal));
-  };
-
+  const writer = createEventWriter({
+    ...deps,
+    queue,
+    lossOf: lost => toEvent(deps, lossOf(lost)),
+    onKept: () => wake(),
+  });
   return {
     note(event) {
       const wasEmpty = queue.size() === 0;
       queue.push(toEvent(deps, { timeMs: nextMs(), ...event }));
       if (wasEmpty) wake();
     },
-    flush,
+    flush: writer.flush,
     queued: queue.size,
-    totals: () => ({ recorded: recordedTotal, lost: queue.lostTotal() }),
+    totals: () => ({ recorded: writer.recordedTotal(), lost: queue.lostTotal() }),
     onPending(given) {
       wake = given;
       if (queue.size() > 0) wake();
@@ -122,9 +85,11 @@ export const createHistory = (deps: HistoryDeps): History => {
     async [Symbol.asyncDispose]() {
       wake = () => undefined;
       const left = deps.clock.timeout(STOP_TIMEOUT_MS);
-      await flush({ signal: left }).catch((err: unknown) =>
-        deps.log.warn({ err, events: queue.size() }, 'the end of the history is not recorded'),
-      );
+      await writer
+        .flush({ signal: left })
+        .catch((err: unknown) =>
+          deps.log.warn({ err, events: queue.size() }, 'the end of the history is not recorded'),
+        );
     },
   };
 };

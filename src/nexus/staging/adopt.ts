@@ -95,7 +95,7 @@ export const adoptStaging = async (
     const { archive: path, sidecar } = directory.filesOf(uploadId);
     switch (adoption.kind) {
       case 'take_up':
-        await writeSidecar(sidecar, adoption.archive);
+        await writeSidecar(sidecar, adoption.archive, directory);
         adopted.push(adoption.archive);
         break;
       case 'record_again':
@@ -132,7 +132,7 @@ const recordLostArchive = async (
   signal: AbortSignal,
 ): Promise<StagedArchive> => {
   const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
-  await writeSidecar(directory.filesOf(archive.uploadId).sidecar, recorded);
+  await writeSidecar(directory.filesOf(archive.uploadId).sidecar, recorded, directory);
   log.warn({ upload_id: archive.uploadId }, 'the database had lost a local repo: recorded it again');
   return recorded;
 };
@@ -151,7 +151,7 @@ const look = async (
   row: LocalRepoRecord | undefined,
 ): Promise<Pick<FoundUpload, 'sidecar' | 'row'>> => {
   try {
-    const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar)) ?? 'absent';
+    const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar, directory)) ?? 'absent';
     return { sidecar, row };
   } catch (error) {
     if (error instanceof DepotError && error.code === 'STAGING_DAMAGED')

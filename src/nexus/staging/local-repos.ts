@@ -42,7 +42,11 @@ export const createLocalRepos = ({ directory, datastore, note, log }: Deps): Loc
 
     hold(archive, how = 'uploaded') {
       const paths = directory.filesOf(archive.uploadId);
-      const file = createSharedArchive(paths.archive, hasParts(archive) ? paths.parts : undefined);
+      const file = createSharedArchive(
+        directory.disk,
+        paths.archive,
+        hasParts(archive) ? paths.parts : undefined,
+      );
       repos.set(archive.uploadId, { archive, localRepo: toLocalRepo(archive), file });
       log.info(nameOf(archive), 'local repo created');
       const message = `upload ${archive.uploadId}, ${how === 'uploaded' ? 'just received' : 'found at the start'}`;
@@ -64,11 +68,11 @@ export const createLocalRepos = ({ directory, datastore, note, log }: Deps): Loc
       const repo = repos.get(uploadId);
       if (repo === undefined) return { kind: 'dropped' };
       const { sidecar } = directory.filesOf(uploadId);
-      await writeSidecar(sidecar, { ...repo.archive, dropping: true });
+      await writeSidecar(sidecar, { ...repo.archive, dropping: true }, directory);
       const drop = { uploadId, nexusId: directory.nexusId, plannedGeneration };
       const outcome = await datastore.localRepoDrop(drop, { signal });
       if (outcome.kind === 'kept') {
-        await writeSidecar(sidecar, repo.archive);
+        await writeSidecar(sidecar, repo.archive, directory);
         return outcome;
       }
       repos.delete(uploadId);

@@ -13,7 +13,6 @@
  * U5. Roots without a release move trust roots forward, and leave nothing in staging.
  * U6. `already_exists` hands the bytes over like any other: they may be the only copy left (S3).
  */
-import { randomUUID } from 'node:crypto';
 import { type ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
 import { RELEASE_ROLES } from '../../core/release.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
@@ -79,6 +78,7 @@ type Deps = {
   readonly note: Note;
   readonly activateReplication: () => void;
   readonly limits: UploadLimits;
+  readonly newId: () => string;
   readonly log: Logger;
 };
 
@@ -118,7 +118,7 @@ const runUpload = async (
 ): Promise<UploadOutcome> => {
   const signal = AbortSignal.any([requestSignal, deps.stopping]);
   const { directory, localRepos, capacity } = deps;
-  const uploadId = UploadId.parse(randomUUID());
+  const uploadId = UploadId.parse(deps.newId());
   const log = deps.log.child({ upload_id: uploadId });
 
   requireSize(request.contentLength ?? 0, deps.limits);
@@ -149,7 +149,10 @@ const runUpload = async (
     limits: { maxEntryBytes: deps.limits.artifactBytes },
     signal,
   });
-  const staged = describeStaged(checked, parts, { uploadId, fileName, archiveHash, hashKind });
+  const staged = describeStaged(checked, parts, {
+    ...{ uploadId, fileName, archiveHash, hashKind },
+    repoId: RepoId.parse(deps.newId()),
+  });
   signal.throwIfAborted();
   await incoming.keep(staged);
   const { status, repo, generation } = await record(deps, incoming, staged, checked);
@@ -160,7 +163,7 @@ const runUpload = async (
 
   const acknowledged = { ...staged, repoId, acknowledged: true };
   // Recorded is recorded: without the mark the worst is that a database that goes back takes this upload along.
-  await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged).catch((err: unknown) =>
+  await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged, directory).catch((err: unknown) =>
     log.error({ err }, 'sidecar not updated'),
   );
   localRepos.hold(acknowledged);
@@ -202,10 +205,9 @@ const requireSize = (bytes: number, { repositoryBytes }: UploadLimits): void => 
 const describeStaged = (
   { release, overrides }: CheckedArchive,
   parts: StagedArchive['artifacts'],
-  upload: Pick<StagedArchive, 'uploadId' | 'fileName' | 'archiveHash' | 'hashKind'>,
+  upload: Pick<StagedArchive, 'uploadId' | 'repoId' | 'fileName' | 'archiveHash' | 'hashKind'>,
 ): StagedArchive => ({
   ...upload,
-  repoId: RepoId.parse(randomUUID()),
   systemVersion: release.description.systemVersion,
   overrides,
   // An entry of the archive wins over an equal part: it has a checksum of its own.

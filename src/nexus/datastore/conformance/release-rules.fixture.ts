@@ -1,7 +1,7 @@
 /** What every datastore keeps for releases and the wanted set. */
 import { describe, expect, test } from 'vitest';
 import { FIRST_GENERATION, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
-import { wantedSetDigest } from '../wanted-set.ts';
+import { wantedSetDigest } from '../decisions/generation.ts';
 import {
   artifact,
   hashOf,

@@ -1,24 +1,17 @@
 import { sql } from 'kysely';
-import { z } from 'zod';
-import { EventId, type SystemVersion } from '../../../core/ids.ts';
+import type { SystemVersion } from '../../../core/ids.ts';
 import type { Database } from '../attempt.ts';
 import type { Datastore } from '../datastore.ts';
+import { EventToken, eventToken } from '../event-token.ts';
 import { pageOf, parseToken, rowsFor } from '../paging.ts';
 import { toFleetEvent } from '../records.ts';
 import { timeValue } from '../time-value.ts';
 import type { Transactions } from '../transactions.ts';
 
-/** The key of the last event of a page. */
-const Token = z
-  .string()
-  .regex(/^\d{1,15}_/)
-  .transform(text => ({ timeMs: Number.parseInt(text, 10), id: text.slice(text.indexOf('_') + 1) }))
-  .pipe(z.object({ timeMs: z.int().max(8.64e15), id: EventId }));
-
 export const fleetEventList =
   (transactions: Transactions): Datastore['fleetEventList'] =>
   async (filter, wait) => {
-    const after = parseToken(filter, Token);
+    const after = parseToken(filter, EventToken);
     const { sledId, sha256, systemVersion, kind, sinceMs, untilMs } = filter;
     const rows = await transactions.read(
       'fleet_event_list',
@@ -51,7 +44,7 @@ export const fleetEventList =
           .execute(),
       wait,
     );
-    return pageOf(rows, filter, toFleetEvent, ({ time, id }) => `${time}_${id}`);
+    return pageOf(rows, filter, toFleetEvent, ({ time, id }) => eventToken(time, id));
   };
 
 const artifactsOf = (db: Database, version: SystemVersion) =>

@@ -1,4 +1,5 @@
 import type { Datastore } from '../datastore.ts';
+import { decideDrop } from '../decisions/local-repo-drop.ts';
 import type { Transactions } from '../transactions.ts';
 import { readGeneration } from '../wanted-set.ts';
 
@@ -15,14 +16,12 @@ export const localRepoDrop =
           .where('local_repo.upload_id', '=', uploadId)
           .where('local_repo.nexus_id', '=', nexusId)
           .executeTakeFirst();
-        if (local === undefined) return { kind: repeated ? 'dropped' : 'absent' };
+        const held = local && { systemVersion: local.system_version, timePrunedMs: local.time_pruned };
         const { generation } = await readGeneration(db);
-        if (local.time_pruned === null && generation !== plannedGeneration) {
-          const reason = `release ${local.system_version} was counted at generation ${plannedGeneration}, and the generation is ${generation} now`;
-          return { kind: 'kept', reason };
-        }
-        await db.deleteFrom('local_repo').where('upload_id', '=', uploadId).execute();
-        return { kind: 'dropped' };
+        const outcome = decideDrop(held, generation, plannedGeneration, { repeated });
+        if (outcome.kind === 'dropped' && held !== undefined)
+          await db.deleteFrom('local_repo').where('upload_id', '=', uploadId).execute();
+        return outcome;
       },
       wait,
     );
