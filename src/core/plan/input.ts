@@ -17,6 +17,7 @@ export type PlanInput = {
   readonly putsInFlight: readonly Pair[];
   /** {@link pairKey} to the time before which this artifact is not sent to this sled again, and why. */
   readonly backoff: ReadonlyMap<string, { readonly untilMs: number; readonly because: string }>;
+  /** On the clock of the waits, which never jumps. */
   readonly nowMs: number;
 };
 

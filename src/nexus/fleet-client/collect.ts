@@ -100,7 +100,7 @@ const askSled = async (
 ): Promise<Draft> => {
   const { wanted } = round;
   const waiting = deps.memory.sled(target.id).silence;
-  if (waiting !== undefined && waiting.untilMs > deps.clock.nowMs()) {
+  if (waiting !== undefined && waiting.untilMs > deps.clock.monotonicMs()) {
     return silent(deps, target, kindOfSilence(waiting.code), waiting);
   }
   let refusal: unknown;

@@ -14,9 +14,9 @@ const unreachable = () => new DepotError('PEER_UNREACHABLE', 'connection refused
 const stalled = () => new DepotError('PEER_STALLED', 'took nothing for 30 s');
 
 const memoryAt = () => {
-  const time = { nowMs: 1_000_000 };
+  const time = { nowMs: 1_000_000, wallMs: 5_000_000 };
   const memory = createFleetMemory({
-    clock: { ...systemClock, nowMs: () => time.nowMs },
+    clock: { ...systemClock, nowMs: () => time.wallMs, monotonicMs: () => time.nowMs },
     rng: seededRng(1),
   });
   return { memory, time, pair: (sha256: ArtifactHash = hash) => memory.backoff().get(pairKey(sled, sha256)) };
@@ -37,6 +37,14 @@ test('M1, B8: a sled that keeps failing waits longer each time, up to two minute
   memory.sledAnswered(sled);
   expect(memory.sled(sled).silence).toBeUndefined();
   expect(memory.nextSledAttemptMs()).toBeUndefined();
+});
+
+test('M5: a wall clock that is set back makes no wait longer', () => {
+  const { memory, time } = memoryAt();
+  time.wallMs += 86_400_000;
+  memory.sledFailed(sled, unreachable());
+  time.wallMs -= 86_400_000;
+  expect(memory.nextSledAttemptMs()! - time.nowMs).toBeLessThanOrEqual(2_000);
 });
 
 test('M3: eight puts that one restart of a sled cuts off are one failure', () => {

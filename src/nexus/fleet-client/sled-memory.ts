@@ -7,7 +7,8 @@
  * M3. What fails together fails once: requests that were under way when a wait began do not make it longer.
  * M4. A re-copy that ended and left the artifact on too few datasets is a failed transfer: one of them has no
  *     room for it, and the bytes are not sent over and over (B9).
- * M5. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
+ * M5. Waits are on the monotonic clock: a wall clock that is set back must not make one last for hours.
+ * M6. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
  */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
@@ -28,6 +29,7 @@ const DEFAULT_BUSY_PAUSE_MS = 1_000;
 /** No pause is longer than this, whatever a sled asks for. */
 const MAX_PAUSE_MS = 300_000;
 
+/** `sinceMs` by the wall clock, for people; `untilMs` by the monotonic one (M5). */
 type Failure = { failures: number; sinceMs: number; untilMs: number; code: string; because: string };
 type Pause = { untilMs: number; code: string; because: string; sinceMs: number };
 
@@ -88,7 +90,8 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     sledAnswered(id) {
       const memory = sled(id);
       memory.silence = undefined;
-      if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.nowMs()) memory.pause = undefined;
+      if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.monotonicMs())
+        memory.pause = undefined;
     },
     transferFailed(id, sha256, error) {
       switch (blameFor(error)) {
@@ -159,13 +162,13 @@ const failAgain = (
   error: unknown,
   limits: typeof SLED_BACKOFF,
 ): Failure => {
-  const nowMs = clock.nowMs();
+  const nowMs = clock.monotonicMs();
   const told = { code: errorCodeOf(error), because: messageChain(error) };
   if (before !== undefined && before.untilMs > nowMs) return { ...before, ...told };
   const failures = (before?.failures ?? 0) + 1;
   return {
     failures,
-    sinceMs: before?.sinceMs ?? nowMs,
+    sinceMs: before?.sinceMs ?? clock.nowMs(),
     untilMs: nowMs + backoffMs(failures, limits, rng.next()),
     ...told,
   };
@@ -177,12 +180,11 @@ const silence = (deps: Deps, memory: SledMemory, error: unknown): void => {
 
 /** For as long as the sled asked, or the default. */
 const pause = ({ clock }: Deps, memory: SledMemory, error: unknown, defaultMs: number): void => {
-  const nowMs = clock.nowMs();
   memory.pause = {
-    untilMs: nowMs + Math.min(retryAfterMs(error) ?? defaultMs, MAX_PAUSE_MS),
+    untilMs: clock.monotonicMs() + Math.min(retryAfterMs(error) ?? defaultMs, MAX_PAUSE_MS),
     code: errorCodeOf(error),
     because: messageChain(error),
-    sinceMs: memory.pause?.sinceMs ?? nowMs,
+    sinceMs: memory.pause?.sinceMs ?? clock.nowMs(),
   };
 };
 
