@@ -166,6 +166,6 @@ test('B9: a re-copy that a sled accepts is remembered, so that one without effec
   b.files.set(hashOf(1), contentOf(1));
   b.files.set(hashOf(2), contentOf(2));
   await execute({ copies: [copy(1, a, b, { recopy: true }), copy(2, a, b)] });
-  memory.recopiesEnded(a.target.id, () => false);
+  memory.recopiesEnded(a.target.id, () => false, []);
   expect([...memory.backoff().keys()]).toEqual([pairKey(a.target.id, hashOf(1))]);
 });

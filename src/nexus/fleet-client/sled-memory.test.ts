@@ -65,21 +65,24 @@ test('M4, B9: a re-copy that changed nothing waits for a back-off that grows; on
   const { memory, time, pair } = memoryAt();
   memory.recopyAccepted(sled, hash);
   memory.recopyAccepted(other, hash);
-  memory.recopiesEnded(sled, () => true);
+  memory.recopiesEnded(sled, () => true, []);
   expect(pair()).toBeUndefined();
-  memory.recopiesEnded(sled, () => false);
-  expect(pair()).toMatchObject({ failures: 1, because: expect.stringContaining('fewer datasets') });
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, ['dataset /m2-a cannot take 9 more bytes: 1 are left']);
+  expect(pair()).toMatchObject({
+    failures: 1,
+    because: expect.stringMatching(/fewer datasets .*: dataset \/m2-a cannot take 9 more bytes/),
+  });
+  memory.recopiesEnded(sled, () => false, []);
   time.nowMs = pair()!.untilMs;
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, []);
   expect(pair()?.failures, 'judged once').toBe(1);
   memory.recopyAccepted(sled, hash);
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, []);
   expect(pair()?.failures).toBe(2);
   expect(memory.backoff().has(pairKey(other, hash))).toBe(false);
   memory.recopyAccepted(sled, hash);
   memory.transferDone(sled, hash);
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, []);
   expect(pair(), 'it arrived').toBeUndefined();
 });
 

@@ -19,8 +19,7 @@ import { DepotError, errorCodeOf, findDepotError, messageChain } from '../../lib
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
 const TRANSFER_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
-const STILL_SHORT =
-  'a copy has ended, and the artifact is still on fewer datasets than the sled has: one of them lacks the room for it (sled show has the numbers)';
+const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datasets than the sled has';
 /** How long a full sled is left alone before it is tried again. */
 const FULL_PAUSE_MS = 60_000;
 /** A busy sled that does not say for how long. */
@@ -52,8 +51,12 @@ export type FleetMemory = {
   readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown) => void;
   readonly transferDone: (id: SledId, sha256: ArtifactHash) => void;
   readonly recopyAccepted: (id: SledId, sha256: ArtifactHash) => void;
-  /** M4, for the re-copies of one sled that are no longer in flight. */
-  readonly recopiesEnded: (id: SledId, isInFlight: (sha256: ArtifactHash) => boolean) => void;
+  /** M4, for the re-copies of one sled that are no longer in flight; `faults` is what its datasets say of themselves. */
+  readonly recopiesEnded: (
+    id: SledId,
+    isInFlight: (sha256: ArtifactHash) => boolean,
+    faults: readonly string[],
+  ) => void;
   readonly backoff: () => ReadonlyMap<string, Failure>;
   /** The earliest time at which a silent sled is to be asked again. */
   readonly nextSledAttemptMs: () => number | undefined;
@@ -111,11 +114,12 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
       recopies.delete(pairKey(id, sha256));
     },
     recopyAccepted: (id, sha256) => void recopies.set(pairKey(id, sha256), { sledId: id, sha256 }),
-    recopiesEnded(id, isInFlight) {
+    recopiesEnded(id, isInFlight, faults) {
       for (const [key, { sledId, sha256 }] of recopies) {
         if (sledId !== id || isInFlight(sha256)) continue;
         recopies.delete(key);
-        backOff(id, sha256, new DepotError('NO_USABLE_DATASET', STILL_SHORT));
+        const words = [STILL_SHORT, ...faults].join(': ');
+        backOff(id, sha256, new DepotError('NO_USABLE_DATASET', words));
       }
     },
     backoff: () => transfers,

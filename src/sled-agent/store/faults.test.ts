@@ -190,6 +190,25 @@ test('S16: one full dataset does not refuse for all, and does not count as one t
   expect(listing.datasetHealth[0]).toMatchObject({ state: 'full', freeBytes: 0 });
 });
 
+test('S16: a dataset that had no room for an artifact says so with the numbers, until there is room for it', async () => {
+  let freeBytes = 1;
+  const disk = {
+    ...realDisk,
+    freeBytes: async (path: string) => (path.endsWith('m2-0') ? freeBytes : 2 ** 40),
+  };
+  await using sled = await createTestStore({ dependencies: { disk } });
+  const store = sled.store();
+  await offer(store, 1, [a]);
+  const messages = async () => (await store.list()).datasetHealth.map(({ message }) => message);
+  expect(await messages()).toEqual([undefined, undefined]);
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await states(store), 'another artifact may fit').toEqual(['ok', 'ok']);
+  const numbers = `cannot take ${a.bytes.length} more bytes: 1 are left on the file system`;
+  expect(await messages()).toEqual([expect.stringContaining(numbers), undefined]);
+  freeBytes = 2 ** 40;
+  expect(await messages()).toEqual([undefined, undefined]);
+});
+
 test('S16: space stays free on the file system, also under writes of unknown length', async () => {
   let freeBytes = 1_000_000;
   const disk = { ...realDisk, freeBytes: async () => freeBytes };
