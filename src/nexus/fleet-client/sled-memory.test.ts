@@ -100,7 +100,22 @@ test('S16, B14: a full sled is left alone for a minute, a busy one as long as it
   expect(memory.sled(sled).pause, 'a pause that is over is forgotten').toBeUndefined();
 });
 
-test('M5: what is in neither the fleet nor the wanted set any more is forgotten', () => {
+test('M5, S16: a sled that has deleted something is tried again at once; one that is busy stays left alone', () => {
+  const { memory, pair } = memoryAt();
+  memory.transferFailed(sled, hash, new DepotError('NO_SPACE', 'full'));
+  memory.transferFailed(other, hash, new DepotError('SLED_BUSY', 'busy'));
+  memory.recopyAccepted(sled, hash);
+  memory.recopiesEnded(sled, () => false, []);
+  memory.transferFailed(sled, hashOf(2), new DepotError('IO', 'disk'));
+  memory.roomMade(sled);
+  memory.roomMade(other);
+  expect(memory.sled(sled).pause).toBeUndefined();
+  expect(memory.sled(other).pause).toBeDefined();
+  expect(pair()).toBeUndefined();
+  expect(pair(hashOf(2)), 'room is no remedy for this').toBeDefined();
+});
+
+test('M6: what is in neither the fleet nor the wanted set any more is forgotten', () => {
   const { memory } = memoryAt();
   memory.transferFailed(sled, hash, new DepotError('IO', 'disk'));
   memory.transferFailed(sled, hashOf(2), new DepotError('IO', 'disk'));

@@ -7,7 +7,8 @@
  * M3. What fails together fails once: requests that were under way when a wait began do not make it longer.
  * M4. A re-copy that ended and left the artifact on too few datasets is a failed transfer: one of them has no
  *     room for it, and the bytes are not sent over and over (B9).
- * M5. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
+ * M5. A sled that has deleted something has room again: what waits for room ends its wait.
+ * M6. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
  */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
@@ -57,6 +58,8 @@ export type FleetMemory = {
     isInFlight: (sha256: ArtifactHash) => boolean,
     faults: readonly string[],
   ) => void;
+  /** M5 */
+  readonly roomMade: (id: SledId) => void;
   readonly backoff: () => ReadonlyMap<string, Failure>;
   /** The earliest time at which a silent sled is to be asked again. */
   readonly nextSledAttemptMs: () => number | undefined;
@@ -77,13 +80,7 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     transfers.set(key, { ...failure, sledId: id, sha256 });
   };
 
-  const sled = (id: SledId): SledMemory => {
-    const known = sleds.get(id);
-    if (known !== undefined) return known;
-    const memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
-    sleds.set(id, memory);
-    return memory;
-  };
+  const sled = (id: SledId): SledMemory => memoryOf(sleds, id);
 
   return {
     sled,
@@ -122,6 +119,11 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
         backOff(id, sha256, new DepotError('NO_USABLE_DATASET', words));
       }
     },
+    roomMade(id) {
+      endPauseForRoom(sled(id));
+      for (const [key, { sledId, code }] of transfers)
+        if (sledId === id && isForRoom(code)) transfers.delete(key);
+    },
     backoff: () => transfers,
     nextSledAttemptMs() {
       const waits = [...sleds.values()].flatMap(memory => memory.silence?.untilMs ?? []);
@@ -135,6 +137,20 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
       }
     },
   };
+};
+
+const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
+  const known = sleds.get(id);
+  if (known !== undefined) return known;
+  const memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
+  sleds.set(id, memory);
+  return memory;
+};
+
+const isForRoom = (code: string): boolean => code === 'NO_SPACE' || code === 'NO_USABLE_DATASET';
+
+const endPauseForRoom = (memory: SledMemory): void => {
+  if (memory.pause !== undefined && isForRoom(memory.pause.code)) memory.pause = undefined;
 };
 
 /** Whom a failed transfer speaks of. */

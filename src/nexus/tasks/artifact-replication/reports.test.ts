@@ -4,6 +4,7 @@ import { IncarnationId } from '../../../core/ids.ts';
 import { pairKey } from '../../../core/plan/input.ts';
 import { seededRng } from '../../../core/rng.ts';
 import { isoTime, systemClock } from '../../../lib/clock.ts';
+import { DepotError } from '../../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../../lib/log.ts';
 import type { CollectedSled } from '../../fleet-client/collect.ts';
 import { fakeSled, generation, hashOf } from '../../fleet-client/fleet.fixture.ts';
@@ -57,6 +58,16 @@ test('S10, S11: deletions that a sled reports since its last list are counted an
   expect(report(later).deletions).toBe(2);
   expect(lines).toMatchObject([{ reason: 'deleted 2' }, { reason: 'deleted 3' }]);
   expect(report(later).deletions).toBe(0);
+});
+
+test('S16: a full sled that reports a deletion has room again', () => {
+  const { report, memory, target } = listening();
+  report({ deletions_total: 1 });
+  memory.transferFailed(target.id, hashOf(1), new DepotError('NO_SPACE', 'full'));
+  report({ deletions_total: 1 });
+  expect(memory.sled(target.id).pause, 'nothing was deleted since').toBeDefined();
+  report({ deletions_total: 2, deletions: [deletion(1)] });
+  expect(memory.sled(target.id).pause).toBeUndefined();
 });
 
 test('B7, S10: copies that ended are counted, and a failed one waits before it is asked for again', () => {

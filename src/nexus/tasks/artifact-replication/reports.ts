@@ -36,6 +36,7 @@ const noteOne = (deps: Deps, sled: CollectedSled, list: ArtifactListResponse, lo
   }
   const deletions = grown(now.deletions, before.deletions);
   deps.requests.count('deletions', deletions);
+  if (deletions > 0) deps.memory.roomMade(sled.id);
   for (const deletion of newest(list.deletions ?? [], deletions)) {
     log.info({ sled_id: sled.id, ...deletion }, 'sled deleted an artifact');
   }
