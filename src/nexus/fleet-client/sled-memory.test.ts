@@ -61,6 +61,22 @@ test('M2, P6: a sled that answers everything but its puts is not sent them every
   expect(pair()).toBeUndefined();
 });
 
+test('M2: how often each source has failed is remembered until the artifact arrives', () => {
+  const { memory, pair } = memoryAt();
+  const third = SledId.parse('00000001-0000-4000-8000-000000000003');
+  const cut = new DepotError('COPY_SOURCE', 'the source closed the connection');
+  for (const source of [other, third, other]) memory.transferFailed(sled, hash, cut, source);
+  memory.transferFailed(sled, hash, unreachable(), third);
+  expect(pair()?.failedSources, 'a sled that cannot be asked says nothing of the source').toEqual(
+    new Map([
+      [other, 2],
+      [third, 1],
+    ]),
+  );
+  memory.transferDone(sled, hash);
+  expect(pair()).toBeUndefined();
+});
+
 test('M4, B9: a re-copy that changed nothing waits for a back-off that grows; one in flight is not judged', () => {
   const { memory, time, pair } = memoryAt();
   memory.recopyAccepted(sled, hash);

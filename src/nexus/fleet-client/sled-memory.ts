@@ -4,6 +4,7 @@
  *
  * M1. A sled that fails waits longer each time, on its own clock (B8); any answer ends the wait.
  * M2. A failed transfer waits per sled and artifact (P6), longer each time; the artifact's arrival ends the wait.
+ *     Which sources failed it is remembered with it, so that the next one is another.
  * M3. What fails together fails once: requests that were under way when a wait began do not make it longer.
  * M4. A re-copy that ended and left the artifact on too few datasets is a failed transfer: one of them has no
  *     room for it, and the bytes are not sent over and over (B9).
@@ -11,7 +12,7 @@
  * M6. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
  */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
-import { type Pair, pairKey } from '../../core/plan/input.ts';
+import { type Backoff, type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Rng } from '../../core/rng.ts';
 import { RETRY_AFTER_DETAIL } from '../../http/answers.ts';
 import { backoffMs } from '../../lib/backoff.ts';
@@ -29,6 +30,7 @@ const DEFAULT_BUSY_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 300_000;
 
 type Failure = { failures: number; sinceMs: number; untilMs: number; code: string; because: string };
+type FailedTransfer = Failure & Pair & Backoff;
 type Pause = { untilMs: number; code: string; because: string; sinceMs: number };
 
 export type SledMemory = {
@@ -48,8 +50,11 @@ export type FleetMemory = {
   readonly sled: (id: SledId) => SledMemory;
   readonly sledFailed: (id: SledId, error: unknown) => void;
   readonly sledAnswered: (id: SledId) => void;
-  /** Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone. */
-  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown) => void;
+  /**
+   * Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone; `source` is
+   * the one that a copy named.
+   */
+  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => void;
   readonly transferDone: (id: SledId, sha256: ArtifactHash) => void;
   readonly recopyAccepted: (id: SledId, sha256: ArtifactHash) => void;
   /** M4, for the re-copies of one sled that are no longer in flight; `faults` is what its datasets say of themselves. */
@@ -60,7 +65,7 @@ export type FleetMemory = {
   ) => void;
   /** M5 */
   readonly roomMade: (id: SledId) => void;
-  readonly backoff: () => ReadonlyMap<string, Failure>;
+  readonly backoff: () => ReadonlyMap<string, FailedTransfer>;
   /** The earliest time at which a silent sled is to be asked again. */
   readonly nextSledAttemptMs: () => number | undefined;
   readonly retain: (sleds: ReadonlySet<SledId>, artifacts: ReadonlyMap<ArtifactHash, unknown>) => void;
@@ -70,14 +75,15 @@ type Deps = { readonly clock: Clock; readonly rng: Rng };
 
 export const createFleetMemory = (deps: Deps): FleetMemory => {
   const sleds = new Map<SledId, SledMemory>();
-  const transfers = new Map<string, Failure & { readonly sledId: SledId; readonly sha256: ArtifactHash }>();
-
+  const transfers = new Map<string, FailedTransfer>();
   const recopies = new Map<string, Pair>();
 
-  const backOff = (id: SledId, sha256: ArtifactHash, error: unknown): void => {
+  const backOff = (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId): void => {
     const key = pairKey(id, sha256);
-    const failure = failAgain(deps, transfers.get(key), error, TRANSFER_BACKOFF);
-    transfers.set(key, { ...failure, sledId: id, sha256 });
+    const before = transfers.get(key);
+    const failure = failAgain(deps, before, error, TRANSFER_BACKOFF);
+    const failedSources = countOnce(before?.failedSources, source);
+    transfers.set(key, { ...failure, sledId: id, sha256, failedSources });
   };
 
   const sled = (id: SledId): SledMemory => memoryOf(sleds, id);
@@ -90,7 +96,7 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
       memory.silence = undefined;
       if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.nowMs()) memory.pause = undefined;
     },
-    transferFailed(id, sha256, error) {
+    transferFailed(id, sha256, error, source) {
       switch (blameFor(error)) {
         case 'busy':
           return pause(deps, sled(id), error, DEFAULT_BUSY_PAUSE_MS);
@@ -103,7 +109,7 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
         case 'nobody':
           return;
         case 'transfer':
-          return backOff(id, sha256, error);
+          return backOff(id, sha256, error, source);
       }
     },
     transferDone(id, sha256) {
@@ -146,6 +152,12 @@ const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
   sleds.set(id, memory);
   return memory;
 };
+
+const countOnce = (
+  counts: ReadonlyMap<SledId, number> = new Map(),
+  id: SledId | undefined,
+): ReadonlyMap<SledId, number> =>
+  id === undefined ? counts : new Map(counts).set(id, (counts.get(id) ?? 0) + 1);
 
 const isForRoom = (code: string): boolean => code === 'NO_SPACE' || code === 'NO_USABLE_DATASET';
 

@@ -77,10 +77,11 @@ test('B7, S10: copies that ended are counted, and a failed one waits before it i
   const counters = report({
     copies_completed_total: 6,
     copies_failed_total: 2,
-    copies_failed: [failure(1), failure(2)],
+    copies_failed: [failure(1), { ...failure(2), depot_base_url: target.depotBaseUrl }],
   });
   expect(counters).toMatchObject({ copy_done: 2, copy_failed: 1 });
   expect([...memory.backoff()]).toMatchObject([[pairKey(target.id, hashOf(2)), { because: 'failed 2' }]]);
+  expect([...memory.backoff().values()][0]?.failedSources).toEqual(new Map([[target.id, 1]]));
 });
 
 test('totals that fell are those of a restarted agent; another incarnation starts anew', () => {
