@@ -1,8 +1,8 @@
 /**
  * Copy sources that fail in the middle of a body, as servers of this test beside real sled agents and a real Nexus.
  *
- * The source lists everything before anybody else has it. So two sleds are sent each artifact, and the third one
- * is told to copy it from there.
+ * The source lists everything before anybody else has it. So one sled is sent the artifact, and the other one is
+ * told to copy it from there.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { RequestListener, ServerResponse } from 'node:http';
@@ -93,8 +93,8 @@ describe.concurrent('sources', () => {
     'G5, B13, P6: a copy source that $what in the middle of a body is named, costs that copy alone, and is replaced',
     async ({ rest, told }) => {
       await using fleet = await startTestFleet({
-        sleds: 3,
-        minSledReplication: 3,
+        sleds: 2,
+        minSledReplication: 2,
         sled: () => ({ config: { intervals: { registration_s: 1, stall_s: 2 } } }),
       });
       const nexus = fleet.nexuses[0]!;

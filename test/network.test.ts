@@ -31,6 +31,8 @@ import {
   waitComplete,
 } from './process-fleet.fixture.ts';
 
+/** The last one is the affected one. */
+const SLEDS = 3;
 const AGENT_PORT = 12345;
 const DEPOT_PORT = 12348;
 /** Several waits of the product one after another: for an answer, a back-off, a registration. */
@@ -68,7 +70,7 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 const startFleetIn = (network: TestNetwork): Promise<TestFleet> =>
   startTestFleet({
     sleds: network.peers.length,
-    minSledReplication: 3,
+    minSledReplication: SLEDS - 1,
     nexusConfig: { internal_listen: `${network.address}:0`, insecure_listen: true },
     sled(n) {
       const { address, within } = network.peers[n - 1]!;
@@ -84,13 +86,13 @@ const isFilled = async (sled: TestSled): Promise<boolean> => {
   return true;
 };
 
-/** The others converge, and three of them are enough to let go of the archive. */
+/** The others converge, and they are enough to let go of the archive. */
 const othersConverge = async (fleet: TestFleet, affected: TestSled): Promise<void> => {
   for (const sled of fleet.sleds)
     if (sled !== affected) await until(() => isFilled(sled), `${sled.serial} is filled`);
   await until(
     async () => (await replicationDetails(fleet.nexuses[0]!)).local_repos === 0,
-    'three sleds are enough to be safe',
+    'the others are enough to be safe',
   );
 };
 
@@ -143,17 +145,17 @@ describe.concurrent('networks', () => {
   test.skipIf(noNetworks)(
     'G8: a sled whose cable is pulled is named, the others converge, and it catches up when plugged in again',
     async () => {
-      await using network = await createTestNetwork(4);
+      await using network = await createTestNetwork(SLEDS);
       await using fleet = await startFleetIn(network);
       const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[3]!;
+      const affected = fleet.sleds[SLEDS - 1]!;
       await nexus.trust(release);
-      await network.peers[3]!.unplug();
+      await network.peers[SLEDS - 1]!.unplug();
       await nexus.upload(release);
       await othersConverge(fleet, affected);
       await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /cannot reach|did not answer/);
       expect(await artifactsOnDisk(affected.datasets[0]!)).toEqual([]);
-      await network.peers[3]!.plugIn();
+      await network.peers[SLEDS - 1]!.plugIn();
       await catchesUp(fleet, affected);
     },
     TIMEOUT_MS,
@@ -162,16 +164,16 @@ describe.concurrent('networks', () => {
   test.skipIf(noNetworks)(
     'G8: a sled that hears Nexus and whose answers are lost is named, the others converge, and it catches up',
     async () => {
-      await using network = await createTestNetwork(4);
+      await using network = await createTestNetwork(SLEDS);
       await using fleet = await startFleetIn(network);
       const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[3]!;
+      const affected = fleet.sleds[SLEDS - 1]!;
       await nexus.trust(release);
-      await network.peers[3]!.loseWhatItSendsTo(network.address);
+      await network.peers[SLEDS - 1]!.loseWhatItSendsTo(network.address);
       await nexus.upload(release);
       await othersConverge(fleet, affected);
       await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /cannot reach|did not answer/);
-      await network.peers[3]!.sendAgainTo(network.address);
+      await network.peers[SLEDS - 1]!.sendAgainTo(network.address);
       await catchesUp(fleet, affected);
     },
     TIMEOUT_MS,
@@ -180,13 +182,13 @@ describe.concurrent('networks', () => {
   test.skipIf(noNetworks)(
     'G8: something that accepts connections in place of a sled and never answers is named; the sled that returns catches up',
     async () => {
-      await using network = await createTestNetwork(4);
+      await using network = await createTestNetwork(SLEDS);
       await using fleet = await startFleetIn(network);
       const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[3]!;
+      const affected = fleet.sleds[SLEDS - 1]!;
       await affected.kill();
       {
-        await using mute = await listenAndNeverAnswer(network.peers[3]!);
+        await using mute = await listenAndNeverAnswer(network.peers[SLEDS - 1]!);
         await nexus.trust(release);
         await nexus.upload(release);
         await othersConverge(fleet, affected);
@@ -202,16 +204,16 @@ describe.concurrent('networks', () => {
   test.skipIf(noNetworks)(
     'B13, P6: copy sources that a sled cannot hear, while Nexus hears all, are named; the ones that it hears again replace the other',
     async () => {
-      await using network = await createTestNetwork(4);
+      await using network = await createTestNetwork(SLEDS);
       await using fleet = await startFleetIn(network);
       const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[3]!;
+      const affected = fleet.sleds[SLEDS - 1]!;
       await affected.stop();
       await nexus.trust(release);
       await nexus.upload(release);
       await othersConverge(fleet, affected);
-      const { address } = network.peers[3]!;
-      const sources = network.peers.slice(0, 3);
+      const { address } = network.peers[SLEDS - 1]!;
+      const sources = network.peers.slice(0, SLEDS - 1);
       for (const source of sources) await source.loseWhatItSendsTo(address);
       await affected.start();
       const hosts = sources.map(source => source.address.replaceAll('.', '\\.')).join('|');
@@ -231,12 +233,12 @@ describe.concurrent('networks', () => {
   test.skipIf(noQueues)(
     'B13, G8: a sled that is all but cut off is named and nobody waits for it; where it is merely slow, and packets are dropped, every byte arrives',
     async () => {
-      await using network = await createTestNetwork(4);
+      await using network = await createTestNetwork(SLEDS);
       await using fleet = await startFleetIn(network);
       const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[3]!;
+      const affected = fleet.sleds[SLEDS - 1]!;
       await nexus.trust(release);
-      await network.peers[3]!.shape(tooSlow);
+      await network.peers[SLEDS - 1]!.shape(tooSlow);
       await nexus.upload(release);
       await othersConverge(fleet, affected);
       // A put that stalls speaks of the sled, a copy that does of the transfer.
@@ -247,7 +249,7 @@ describe.concurrent('networks', () => {
         /less than 65536 bytes in \d+ s/,
       );
       expect(await isFilled(affected)).toBe(false);
-      const dropped = await network.peers[3]!.shape(slow);
+      const dropped = await network.peers[SLEDS - 1]!.shape(slow);
       await catchesUp(fleet, affected);
       expect(await dropped(), 'packets that the cable lost').toBeGreaterThan(0);
     },
@@ -257,15 +259,15 @@ describe.concurrent('networks', () => {
   test.skipIf(noLoss)(
     'B13: a network that loses every tenth packet and delays the others delivers every byte',
     async () => {
-      await using network = await createTestNetwork(4);
+      await using network = await createTestNetwork(SLEDS);
       await using fleet = await startFleetIn(network);
       const nexus = fleet.nexuses[0]!;
       await nexus.trust(release);
-      const dropped = await network.peers[3]!.shape(lossy);
+      const dropped = await network.peers[SLEDS - 1]!.shape(lossy);
       await nexus.upload(release);
-      await othersConverge(fleet, fleet.sleds[3]!);
+      await othersConverge(fleet, fleet.sleds[SLEDS - 1]!);
       await waitComplete(nexus, release.systemVersion);
-      expect(await isFilled(fleet.sleds[3]!)).toBe(true);
+      expect(await isFilled(fleet.sleds[SLEDS - 1]!)).toBe(true);
       expect(await dropped(), 'packets that the cable lost').toBeGreaterThan(0);
     },
     TIMEOUT_MS,
