@@ -2,6 +2,7 @@
 import { debugApi } from '../api/debug-api.ts';
 import type { ArtifactSummary, SledView } from '../api/operator-fleet-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import {
   operatorUpdateApi,
@@ -39,6 +40,7 @@ export type Depot = {
   readonly url: string;
   readonly updates: Bound<ApiClient<typeof operatorUpdateApi>>;
   readonly fleet: Bound<ApiClient<typeof operatorFleetApi>>;
+  readonly recovery: Bound<ApiClient<typeof operatorRecoveryApi>>;
   readonly sources: Bound<ApiClient<typeof operatorSourceApi>>;
   readonly debug: Bound<ApiClient<typeof debugApi>>;
   // Lists, whole.
@@ -69,6 +71,7 @@ export const openDepot = (
   const clients = {
     updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
     fleet: client(operatorFleetApi, ANSWER_TIMEOUT_MS),
+    recovery: client(operatorRecoveryApi, ANSWER_TIMEOUT_MS),
     sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
     debug: client(debugApi, ANSWER_TIMEOUT_MS),
   };
@@ -78,6 +81,7 @@ export const openDepot = (
     url,
     updates,
     fleet,
+    recovery: bind(clients.recovery, signal),
     sources: bind(clients.sources, signal),
     debug: bind(clients.debug, signal),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),

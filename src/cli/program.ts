@@ -8,6 +8,7 @@ import { addDemo } from './commands/demo.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
 import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
+import { addRecoverGeneration } from './commands/recover-generation.ts';
 import { addRepoAssemble } from './commands/repo-assemble.ts';
 import { addRepoDelete } from './commands/repo-delete.ts';
 import { addRepoEdit } from './commands/repo-edit.ts';
@@ -82,6 +83,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     [makeNexusRunnable, addNexusList, addNexusExpunge],
   ],
   ['db', 'the database of Nexus', [addDbMigrate]],
+  ['recover', 'what to do when sleds and database are at odds', [addRecoverGeneration]],
 ];
 
 /** The same distance from src/ and from dist/. */

@@ -14,6 +14,7 @@ import { randomUUID } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { NexusId } from '../core/ids.ts';
@@ -114,6 +115,7 @@ const serveOperators = (
     apis: [
       bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
       bindLate(operatorFleetApi, () => services.get().operatorFleet),
+      bindLate(operatorRecoveryApi, () => services.get().operatorRecovery),
       bindLate(operatorSourceApi, () => services.get().operatorSource),
       bindLate(debugApi, () => services.get().debug),
     ],

@@ -8,6 +8,7 @@
 import type { debugApi } from '../api/debug-api.ts';
 import type { internalApi } from '../api/internal-api.ts';
 import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import type { operatorSourceApi } from '../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { HealthReason } from '../core/health.ts';
@@ -28,6 +29,7 @@ import { heartbeatTask } from './heartbeat.ts';
 import { createInternalApi } from './internal-api.ts';
 import type { MetricFacts } from './metrics.ts';
 import { createOperatorFleetApi, readFleetStatus } from './operator-fleet-api.ts';
+import { createOperatorRecoveryApi } from './operator-recovery-api.ts';
 import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
 import { createReplicationTrigger, type ReplicationTrigger } from './replication-trigger.ts';
@@ -53,6 +55,7 @@ import { createUploads, type Uploads } from './upload/uploads.ts';
 export type Services = {
   readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
   readonly operatorFleet: Handlers<typeof operatorFleetApi>;
+  readonly operatorRecovery: Handlers<typeof operatorRecoveryApi>;
   readonly operatorSource: Handlers<typeof operatorSourceApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
@@ -128,12 +131,13 @@ export const startServices = async (
   stack.use(uploads);
 
   const owned = stack.move();
-  const notices = () => [...adopted, ...trigger.notices(), ...sources.reasons()];
+  const notices = () => [...adopted, ...localRepos.notices(), ...trigger.notices(), ...sources.reasons()];
   return {
     ...handlers({
       config,
       clock,
       datastore,
+      connection,
       nexus,
       staging,
       uploads,
@@ -155,6 +159,7 @@ type Parts = {
   readonly config: NexusConfig;
   readonly clock: Clock;
   readonly datastore: Datastore;
+  readonly connection: SledConnection;
   readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
   readonly staging: Staging;
   readonly uploads: Uploads;
@@ -190,6 +195,7 @@ const handlers = (parts: Parts): Omit<Services, 'driver' | 'staging' | typeof Sy
         }),
     }),
     operatorFleet: createOperatorFleetApi(fleetParts),
+    operatorRecovery: createOperatorRecoveryApi({ ...parts, activateReplication }),
     operatorSource: createOperatorSourceApi({
       datastore,
       sources,
@@ -222,7 +228,12 @@ const startStaging = async (
   const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock, newId } =
     deps;
   const log = deps.log.child({ component: 'uploads' });
-  const localRepos = createLocalRepos({ directory, datastore, log });
+  const localRepos = createLocalRepos({
+    directory,
+    datastore,
+    recordAgain: (archive, options) => uploads.recordAgain(archive, options),
+    log,
+  });
   const { artifactBytes, repositoryBytes } = config.limits;
   // As for the defaults, what inflates to more than twice the largest archive is no release.
   const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };

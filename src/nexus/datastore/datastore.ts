@@ -216,14 +216,19 @@ export type Datastore = {
     sha256: ArtifactHash,
     wait: Wait,
   ) => Promise<readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[]>;
+  /** Of these hashes those that any release lists: a present one, or only deleted ones (P7). */
+  readonly artifactsKnown: (
+    hashes: ReadonlySet<ArtifactHash>,
+    wait: Wait,
+  ) => Promise<ReadonlyMap<ArtifactHash, 'present' | 'deleted'>>;
 
   /** Of all Nexus instances, or of one. */
   readonly localRepoList: (
     options: Wait & { readonly nexusId?: NexusId },
   ) => Promise<readonly LocalRepoRecord[]>;
   /**
-   * Removes the row of one upload if the release is still present and the generation is the planned one, or
-   * if the release is pruned. Anything else changes nothing and says why: the caller keeps the file (P1).
+   * Removes the row of one upload if the generation is the planned one, whether the release is present or pruned.
+   * Anything else changes nothing and says why: the caller keeps the file (P1).
    */
   readonly localRepoDrop: (
     drop: { readonly uploadId: UploadId; readonly nexusId: NexusId; readonly plannedGeneration: Generation },

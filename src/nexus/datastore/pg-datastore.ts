@@ -13,6 +13,7 @@ import { classifySqlError, refused } from './sql-errors.ts';
 import { unavailable } from './transaction-errors.ts';
 import { createTransactions } from './transactions.ts';
 import { artifactRoles } from './verbs/artifact-roles.ts';
+import { artifactsKnown } from './verbs/artifacts-known.ts';
 import { currentGeneration } from './verbs/current-generation.ts';
 import { generationRaise } from './verbs/generation-raise.ts';
 import { localRepoDrop } from './verbs/local-repo-drop.ts';
@@ -91,6 +92,7 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     currentGeneration: currentGeneration(transactions),
     generationRaise: generationRaise(transactions),
     artifactRoles: artifactRoles(transactions),
+    artifactsKnown: artifactsKnown(transactions),
     localRepoList: localRepoList(transactions),
     localRepoDrop: localRepoDrop(transactions),
     localRepoForget: localRepoForget(transactions),

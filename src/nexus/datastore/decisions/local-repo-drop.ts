@@ -5,7 +5,7 @@ import type { Datastore } from '../datastore.ts';
 export type DropOutcome = Awaited<ReturnType<Datastore['localRepoDrop']>>;
 
 /** The release of the local repo, as this transaction sees it. */
-export type HeldRelease = { readonly systemVersion: SystemVersion; readonly timePrunedMs: number | null };
+export type HeldRelease = { readonly systemVersion: SystemVersion };
 
 /**
  * `dropped` asks for the row to be removed, if it is there.
@@ -21,7 +21,8 @@ export const decideDrop = (
   { repeated }: { readonly repeated: boolean },
 ): DropOutcome => {
   if (held === undefined) return { kind: repeated ? 'dropped' : 'absent' };
-  if (held.timePrunedMs === null && generation !== planned) {
+  // Of a deleted release too: what others list of it was counted against the wanted set of the plan.
+  if (generation !== planned) {
     const reason = `release ${held.systemVersion} was counted at generation ${planned}, and the generation is ${generation} now`;
     return { kind: 'kept', reason };
   }

@@ -74,8 +74,8 @@ const run = async <T>(
   mode: AccessMode,
   work: (transaction: MemoryTransaction) => Promise<T>,
 ): Promise<AttemptOutcome<T>> => {
-  const error = new Error(`the database was told to fail: ${result}`);
-  if (result === 'conflict' || result === 'lost' || result === 'unreachable') return { kind: result, error };
+  if (result === 'conflict' || result === 'lost' || result === 'unreachable')
+    return { kind: result, error: toldToFail(result) };
   let value: T;
   try {
     value = await work(transactionOn(cell, mode, result !== 'uncertain_lost'));
@@ -83,8 +83,10 @@ const run = async <T>(
     return { kind: 'failed', error: failure };
   }
   if (result === 'done') return { kind: 'done', value };
-  return { kind: mode === 'READ ONLY' ? 'lost' : 'uncertain', error };
+  return { kind: mode === 'READ ONLY' ? 'lost' : 'uncertain', error: toldToFail(result) };
 };
+
+const toldToFail = (result: AttemptResult): Error => new Error(`the database was told to fail: ${result}`);
 
 /** Work applies one step, synchronously: nobody else's comes between its reading and its writing. */
 const transactionOn = (cell: StateCell, mode: AccessMode, commits: boolean): MemoryTransaction => ({

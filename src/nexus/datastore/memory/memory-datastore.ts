@@ -10,6 +10,7 @@ import { releaseInsert } from './verbs/release-insert.ts';
 import { releaseRoles } from './verbs/release-roles.ts';
 import {
   artifactRoles,
+  artifactsKnown,
   repoArtifacts,
   repoGetByHash,
   repoGetByVersion,
@@ -56,6 +57,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     currentGeneration: wait => read('current_generation', currentGeneration, wait),
     generationRaise: (to, wait) => write('generation_raise', generationRaise(to), wait),
     artifactRoles: (sha256, wait) => read('artifact_roles', artifactRoles(sha256), wait),
+    artifactsKnown: (hashes, wait) => read('artifacts_known', artifactsKnown(hashes), wait),
     localRepoList: ({ nexusId, ...wait }) => read('local_repo_list', localRepoList(nexusId), wait),
     localRepoDrop: (drop, wait) => write('local_repo_drop', localRepoDrop(drop), wait),
     localRepoForget: (uploadId, nexusId, wait) =>

@@ -12,11 +12,11 @@ export const localRepoDrop =
         const local = await db
           .selectFrom('local_repo')
           .innerJoin('tuf_repo', 'tuf_repo.id', 'local_repo.tuf_repo_id')
-          .select(['tuf_repo.system_version', 'tuf_repo.time_pruned'])
+          .select('tuf_repo.system_version')
           .where('local_repo.upload_id', '=', uploadId)
           .where('local_repo.nexus_id', '=', nexusId)
           .executeTakeFirst();
-        const held = local && { systemVersion: local.system_version, timePrunedMs: local.time_pruned };
+        const held = local && { systemVersion: local.system_version };
         const { generation } = await readGeneration(db);
         const outcome = decideDrop(held, generation, plannedGeneration, { repeated });
         if (outcome.kind === 'dropped' && held !== undefined)

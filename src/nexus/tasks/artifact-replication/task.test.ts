@@ -128,6 +128,7 @@ const world = (options: {
       sledList: async () => ({ items: sleds.map(record) }),
       localRepoList: async () => options.elsewhere?.localRepos ?? [],
       nexusList: async () => options.elsewhere?.nexuses ?? [],
+      repoArtifacts: async () => ({ items: [] }),
     },
     connection,
     staging,

@@ -10,7 +10,7 @@
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, Generation, SledId, UploadId } from '../../../core/ids.ts';
+import type { ArtifactHash, Generation, RepoId, SledId, UploadId } from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
 import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
@@ -47,6 +47,8 @@ import { noteReports } from './reports.ts';
 
 export const REPLICATION_TASK = 'tuf_artifact_replication';
 
+const ARTIFACT_PAGE = 1000;
+
 export type ReplicationPolicy = {
   readonly periodMs: number;
   /** Turns timers off (S9). */
@@ -60,7 +62,7 @@ export type ReplicationPolicy = {
 export type ReplicationDeps = {
   readonly datastore: Pick<
     Datastore,
-    'wantedSet' | 'currentGeneration' | 'sledList' | 'localRepoList' | 'nexusList'
+    'wantedSet' | 'currentGeneration' | 'sledList' | 'localRepoList' | 'nexusList' | 'repoArtifacts'
   >;
   readonly connection: SledConnection;
   readonly staging: Staging;
@@ -212,10 +214,29 @@ const heldElsewhere = async (
     const nexus = nexuses.get(repo.nexusId);
     if (nexus === undefined || nexus.policy === 'expunged') continue;
     const state = nexus.heartbeatAgeMs < NEXUS_SILENT_AFTER_MS ? 'alive' : 'silent';
-    const release = wanted.releases.find(candidate => candidate.repoId === repo.repoId);
-    for (const sha256 of release?.artifacts ?? []) if (held.get(sha256) !== 'alive') held.set(sha256, state);
+    for (const sha256 of await artifactsOf(deps, repo.repoId, wanted, signal))
+      if (held.get(sha256) !== 'alive') held.set(sha256, state);
   }
   return held;
+};
+
+/** Of a release that was deleted too: its archive may have what another one shares with it. */
+const artifactsOf = async (
+  { datastore }: ReplicationDeps,
+  repoId: RepoId,
+  { releases }: WantedSet,
+  signal: AbortSignal,
+): Promise<Iterable<ArtifactHash>> => {
+  const present = releases.find(release => release.repoId === repoId);
+  if (present !== undefined) return present.artifacts;
+  const hashes = new Set<ArtifactHash>();
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.repoArtifacts(repoId, { limit: ARTIFACT_PAGE, pageToken }, { signal });
+    for (const { sha256 } of page.items) hashes.add(sha256);
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return hashes;
 };
 
 const observe = async (

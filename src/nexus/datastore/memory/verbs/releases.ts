@@ -67,6 +67,19 @@ export const artifactRoles =
           .map(artifact => ({ repo, artifact })),
       );
 
+export const artifactsKnown =
+  (hashes: ReadonlySet<ArtifactHash>): Query<Awaited<ReturnType<Datastore['artifactsKnown']>>> =>
+  ({ releases }) => {
+    const known = new Map<ArtifactHash, 'present' | 'deleted'>();
+    for (const { repo, hashes: listed } of releases.values()) {
+      const isPresent = repo.timePrunedMs === null;
+      for (const hash of hashes)
+        if (listed.has(hash) && (isPresent || !known.has(hash)))
+          known.set(hash, isPresent ? 'present' : 'deleted');
+    }
+    return known;
+  };
+
 export const repoPrune =
   (
     version: SystemVersion,
