@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'smol-toml';
 import { debugApi } from '../src/api/debug-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type Child, startChild } from '../src/fleet/child-process.ts';
@@ -45,6 +46,7 @@ export type TestNexus = TestProcess & {
   readonly update: ReturnType<typeof updateClient>;
   readonly fleet: ReturnType<typeof fleetClient>;
   readonly recovery: ReturnType<typeof recoveryClient>;
+  readonly history: ReturnType<typeof historyClient>;
   readonly debug: ReturnType<typeof debugClient>;
   readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
   readonly trust: (release: TestRelease) => Promise<void>;
@@ -74,6 +76,7 @@ const operator = (url: string) => ({ baseUrl: url, token: 'test-token-of-an-oper
 const updateClient = (url: string) => createApiClient(operatorUpdateApi, operator(url));
 const fleetClient = (url: string) => createApiClient(operatorFleetApi, operator(url));
 const recoveryClient = (url: string) => createApiClient(operatorRecoveryApi, operator(url));
+const historyClient = (url: string) => createApiClient(operatorHistoryApi, operator(url));
 const debugClient = (url: string) => createApiClient(debugApi, operator(url));
 
 export const startTestFleet = async (options: {
@@ -190,6 +193,9 @@ const makeNexus = (
     },
     get recovery() {
       return recoveryClient(url());
+    },
+    get history() {
+      return historyClient(url());
     },
     get debug() {
       return debugClient(url());

@@ -5,6 +5,7 @@ import { addArtifactList } from './commands/artifact-list.ts';
 import { addArtifactShow } from './commands/artifact-show.ts';
 import { addDbMigrate } from './commands/db-migrate.ts';
 import { addDemo } from './commands/demo.ts';
+import { addHistory } from './commands/history.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
 import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
@@ -115,6 +116,7 @@ export const createProgram = (session: Session): Command => {
     for (const add of commands) add(group, session);
   }
   addStatus(program, session);
+  addHistory(program, session);
   addStart(program, session);
   addDemo(program, session);
   addSledAgentRun(program, session);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { type GenerationRecovery, operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
@@ -94,6 +95,7 @@ export type TestHandlers = {
   readonly fleet?: Partial<Handlers<typeof operatorFleetApi>>;
   readonly recovery?: Partial<Handlers<typeof operatorRecoveryApi>>;
   readonly sources?: Partial<Handlers<typeof operatorSourceApi>>;
+  readonly history?: Partial<Handlers<typeof operatorHistoryApi>>;
   readonly debug?: Partial<Handlers<typeof debugApi>>;
 };
 
@@ -205,6 +207,7 @@ export const serveTestNexus = async (
       bindApi(operatorFleetApi, { ...fleetHandlers(received), ...handlers.fleet }),
       bindApi(operatorRecoveryApi, { ...recoveryHandlers(received), ...handlers.recovery }),
       bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),
+      bindApi(operatorHistoryApi, { fleetHistory: none, ...handlers.history }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],
     listen: { host: '127.0.0.1', port: 0 },

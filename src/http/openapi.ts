@@ -6,6 +6,7 @@ import { debugApi } from '../api/debug-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
@@ -24,6 +25,7 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
     operatorFleetApi,
     operatorRecoveryApi,
     operatorSourceApi,
+    operatorHistoryApi,
   ],
   'internal.json': [internalApi],
   'debug.json': [debugApi],

@@ -14,6 +14,7 @@ import { randomUUID } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
@@ -117,6 +118,7 @@ const serveOperators = (
       bindLate(operatorFleetApi, () => services.get().operatorFleet),
       bindLate(operatorRecoveryApi, () => services.get().operatorRecovery),
       bindLate(operatorSourceApi, () => services.get().operatorSource),
+      bindLate(operatorHistoryApi, () => services.get().operatorHistory),
       bindLate(debugApi, () => services.get().debug),
     ],
     pages: [metricsPage(options => services.get().metrics(options))],

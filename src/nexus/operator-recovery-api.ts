@@ -28,6 +28,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Datastore } from './datastore/datastore.ts';
 import { inServiceSleds } from './fleet-client/in-service.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
+import type { Note } from './history/history.ts';
 import { askSleds } from './recovery/ask-sleds.ts';
 
 type Deps = {
@@ -37,6 +38,7 @@ type Deps = {
   >;
   readonly connection: Pick<SledConnection, 'list'>;
   readonly clock: Clock;
+  readonly note: Note;
   readonly activateReplication: () => void;
 };
 
@@ -66,6 +68,8 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
       { ...facts, to, excluded: body.exclude_sleds, unknown: unknown.length, deleted: deleted.length, sleds },
       'generation recovered by an operator',
     );
+    const message = `raised by an operator from ${plan.generation}; ${unknown.length} unknown artifacts were let go of`;
+    deps.note({ kind: 'generation_recovered', generation: to!, message });
     deps.activateReplication();
     return { ...recoveryView(plan, []), state: 'done' };
   },

@@ -15,6 +15,10 @@ import { createTransactions } from './transactions.ts';
 import { artifactRoles } from './verbs/artifact-roles.ts';
 import { artifactsKnown } from './verbs/artifacts-known.ts';
 import { currentGeneration } from './verbs/current-generation.ts';
+import { fleetEventBounds } from './verbs/fleet-event-bounds.ts';
+import { fleetEventInsert } from './verbs/fleet-event-insert.ts';
+import { fleetEventList } from './verbs/fleet-event-list.ts';
+import { fleetEventTrim } from './verbs/fleet-event-trim.ts';
 import { generationRaise } from './verbs/generation-raise.ts';
 import { localRepoDrop } from './verbs/local-repo-drop.ts';
 import { localRepoForget } from './verbs/local-repo-forget.ts';
@@ -106,6 +110,10 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     targetReleaseGet: targetReleaseGet(transactions),
     targetReleaseSet: targetReleaseSet(transactions),
     targetReleaseRecent: targetReleaseRecent(transactions),
+    fleetEventInsert: fleetEventInsert(transactions),
+    fleetEventList: fleetEventList(transactions),
+    fleetEventBounds: fleetEventBounds(transactions),
+    fleetEventTrim: fleetEventTrim(transactions),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };

@@ -14,6 +14,7 @@ import type { UploadId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { Note } from '../history/history.ts';
 import type { StagingDirectory } from './directory.ts';
 import {
   cannotRecordAgain,
@@ -27,10 +28,18 @@ import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
 import { hasParts, type StagedArchive, writeSidecar } from './staged-archive.ts';
 import type { LocalRepo, Staging } from './staging.ts';
 
+/** By an upload, taken up at the start, or recorded again after the database had lost it. */
+type HowHeld = keyof typeof HOW_HELD;
+const HOW_HELD = {
+  uploaded: 'just received',
+  adopted: 'found at the start',
+  recorded_again: 'recorded again, as the database had lost it',
+} as const;
+
 type DropOutcome = Awaited<ReturnType<Staging['drop']>>;
 
 export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
-  readonly hold: (archive: StagedArchive) => void;
+  readonly hold: (archive: StagedArchive, how?: HowHeld) => void;
   /** Archives that the database had lost while this process ran (LR3). */
   readonly notices: () => readonly HealthReason[];
   /** Closes the archives; readers keep theirs open until they are done. */
@@ -41,6 +50,7 @@ type Deps = {
   readonly directory: StagingDirectory;
   readonly datastore: Pick<Datastore, 'localRepoDrop' | 'localRepoList'>;
   readonly recordAgain: RecordAgain;
+  readonly note: Note;
   readonly log: Logger;
 };
 
@@ -57,7 +67,7 @@ type Held = {
 type Wait = { readonly signal: AbortSignal };
 
 export const createLocalRepos = (deps: Deps): LocalRepos => {
-  const { directory, datastore, log } = deps;
+  const { directory, datastore, note, log } = deps;
   const repos = new Map<UploadId, Held>();
   const notices: HealthReason[] = [];
 
@@ -73,7 +83,7 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
     return { kind: 'kept', reason };
   };
 
-  const hold = (archive: StagedArchive): void => {
+  const hold: LocalRepos['hold'] = (archive, how = 'uploaded') => {
     const paths = directory.filesOf(archive.uploadId);
     const file = createSharedArchive(
       directory.disk,
@@ -83,6 +93,8 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
     const localRepo = toLocalRepo(archive);
     repos.set(archive.uploadId, { archive, localRepo, file, mayBeDropped: false, unrecordable: undefined });
     log.info(nameOf(archive), 'local repo created');
+    const message = `upload ${archive.uploadId}, ${HOW_HELD[how]}`;
+    note({ kind: 'local_repo_held', systemVersion: archive.systemVersion, message });
   };
 
   return {
@@ -119,6 +131,9 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
       await repo.file.retire();
       await directory.remove(uploadId);
       log.info(nameOf(repo.archive), 'local repo dropped');
+      const { systemVersion } = repo.archive;
+      const message = `upload ${uploadId}: enough sleds hold all of it, or the release is deleted`;
+      note({ kind: 'local_repo_dropped', systemVersion, generation: plannedGeneration, message });
       return { kind: 'dropped' };
     },
 
@@ -135,7 +150,10 @@ const recordLost = async (
   context: Wait & { readonly hold: LocalRepos['hold']; readonly notices: HealthReason[] },
 ): Promise<string | undefined> => {
   try {
-    context.hold(await recordLostArchive({ directory, recordAgain, log }, archive, context));
+    context.hold(
+      await recordLostArchive({ directory, recordAgain, log }, archive, context),
+      'recorded_again',
+    );
     context.notices.push(recordedAgain(archive));
     return undefined;
   } catch (error) {

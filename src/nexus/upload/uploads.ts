@@ -19,6 +19,7 @@ import type { ReportedCheck } from '../../lib/check-report.ts';
 import { DepotError, errorCodeOf, findDepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, InsertOutcome, RepoRecord } from '../datastore/datastore.ts';
+import type { Note } from '../history/history.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import { type Incoming, openIncoming } from '../staging/incoming.ts';
 import type { LocalRepos } from '../staging/local-repos.ts';
@@ -74,6 +75,7 @@ type Deps = {
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
   /** For an archive of roots alone, which `check` refuses as `ROOTS_ONLY`. */
   readonly takeRoots: (path: string, options: { signal: AbortSignal }) => Promise<RootOutcome>;
+  readonly note: Note;
   readonly activateReplication: () => void;
   readonly limits: UploadLimits;
   readonly newId: () => string;
@@ -153,17 +155,19 @@ const runUpload = async (
   });
   signal.throwIfAborted();
   await incoming.keep(staged);
-  const { status, repo } = await record(deps, incoming, staged, checked);
+  const { status, repo, generation } = await record(deps, incoming, staged, checked);
+  const { systemVersion, id: repoId } = repo;
+  const { report, overrides, release } = checked;
+  const message = [status.replace('_', ' '), `upload ${uploadId}`, ...overrides].join('; ');
+  deps.note({ kind: 'release_recorded', systemVersion, generation, message });
 
-  const acknowledged = { ...staged, repoId: repo.id, acknowledged: true };
+  const acknowledged = { ...staged, repoId, acknowledged: true };
   // Recorded is recorded: without the mark the worst is that a database that goes back takes this upload along.
   await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged, directory).catch((err: unknown) =>
     log.error({ err }, 'sidecar not updated'),
   );
   localRepos.hold(acknowledged);
   deps.activateReplication();
-  const { systemVersion, id: repoId } = repo;
-  const { report, overrides, release } = checked;
   log.info({ system_version: systemVersion, repo_id: repoId, status, overrides }, 'release recorded');
   return { status, repo, report, overrides, checks: release.checks };
 };

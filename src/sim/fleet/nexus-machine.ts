@@ -31,6 +31,7 @@ export const nexusConfig = (name: string, { minSledReplication }: NexusPlan): Ne
   databaseUrl: '',
   limits: { repositoryBytes: 64 * MIB, artifactBytes: MIB, uploadsAtOnce: 4 },
   sources: [],
+  history: { retentionMs: 30 * 86_400_000, maxEvents: 10_000 },
   replication: {
     periodMs: 60_000,
     disable: false,

@@ -9,6 +9,7 @@ import {
   targetReleaseRules,
   trustRootRules,
 } from '../conformance/fleet-rules.fixture.ts';
+import { historyRules } from '../conformance/history-rules.fixture.ts';
 import { releaseRules } from '../conformance/release-rules.fixture.ts';
 import { trustMoveRules } from '../conformance/trust-rules.fixture.ts';
 import { createMemoryDatabase } from './memory-database.ts';
@@ -27,6 +28,7 @@ for (const rules of [
   nexusRules,
   targetReleaseRules,
   recoveryRules,
+  historyRules,
 ]) {
   rules(open);
 }

@@ -3,6 +3,7 @@ import type { Datastore } from '../datastore.ts';
 import type { Transactions } from '../transactions.ts';
 import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
+import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/fleet-events.ts';
 import { currentGeneration, generationRaise } from './verbs/generation.ts';
 import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repos.ts';
 import { nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexuses.ts';
@@ -72,6 +73,10 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     targetReleaseGet: wait => read('target_release_get', targetReleaseGet, wait),
     targetReleaseSet: (set, wait) => write('target_release_set', targetReleaseSet(set), wait),
     targetReleaseRecent: (count, wait) => read('target_release_recent', targetReleaseRecent(count), wait),
+    fleetEventInsert: (events, wait) => write('fleet_event_insert', fleetEventInsert(events), wait),
+    fleetEventList: async (filter, wait) => read('fleet_event_list', fleetEventList(filter), wait),
+    fleetEventBounds: (keepCount, wait) => read('fleet_event_bounds', fleetEventBounds(keepCount), wait),
+    fleetEventTrim: (trim, wait) => write('fleet_event_trim', fleetEventTrim(trim), wait),
     [Symbol.asyncDispose]: async () => undefined,
   };
 };

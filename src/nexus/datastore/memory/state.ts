@@ -6,10 +6,25 @@
  * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again: what is derived
  *      from it (wanted.ts) is kept by its identity.
  */
-import type { ArtifactHash, NexusId, RepoId, SledId, TrustRootId, UploadId } from '../../../core/ids.ts';
+import type {
+  ArtifactHash,
+  EventId,
+  NexusId,
+  RepoId,
+  SledId,
+  TrustRootId,
+  UploadId,
+} from '../../../core/ids.ts';
 import { FIRST_GENERATION } from '../../../core/ids.ts';
 import type { ReleaseDescription, RoleExpiry } from '../../../core/release.ts';
-import type { LocalRepoRecord, NexusRecord, RepoRecord, SledRecord, TrustRootRecord } from '../datastore.ts';
+import type {
+  FleetEvent,
+  LocalRepoRecord,
+  NexusRecord,
+  RepoRecord,
+  SledRecord,
+  TrustRootRecord,
+} from '../datastore.ts';
 import { type StoredGeneration, wantedSetDigest } from '../decisions/generation.ts';
 import type { FileFacts } from '../decisions/release-conflicts.ts';
 
@@ -61,6 +76,7 @@ export type MemoryState = {
   readonly nexuses: ReadonlyMap<NexusId, StoredNexus>;
   readonly localRepos: ReadonlyMap<UploadId, LocalRepoRecord>;
   readonly overrides: ReadonlyMap<UploadId, StoredOverrides>;
+  readonly events: ReadonlyMap<EventId, FleetEvent>;
 };
 
 /** As the migrations leave it. */
@@ -75,6 +91,7 @@ export const emptyState = (nowMs: number): MemoryState => ({
   nexuses: new Map(),
   localRepos: new Map(),
   overrides: new Map(),
+  events: new Map(),
 });
 
 /** What one verb does to the database: a pure function, and so the whole of a transaction. */

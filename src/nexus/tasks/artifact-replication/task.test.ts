@@ -133,6 +133,7 @@ const world = (options: {
     connection,
     staging,
     requests,
+    history: { listed: () => undefined, observed: () => undefined },
     policy: { ...POLICY, ...options.policy },
     clock: systemClock,
     rng: seededRng(1),

@@ -31,6 +31,7 @@ import { inServiceSleds } from '../../fleet-client/in-service.ts';
 import type { SledConnection } from '../../fleet-client/sled-connection.ts';
 import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-memory.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../../heartbeat.ts';
+import type { ReplicationEvents } from '../../history/replication-events.ts';
 import type { RequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
 import { PRUNER_TASK } from '../repo-pruner.ts';
@@ -67,6 +68,7 @@ export type ReplicationDeps = {
   readonly connection: SledConnection;
   readonly staging: Staging;
   readonly requests: RequestLog;
+  readonly history: Pick<ReplicationEvents, 'listed' | 'observed'>;
   readonly policy: ReplicationPolicy;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -131,6 +133,7 @@ const activate = async (
     { log, signal },
   );
   noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
+  deps.history.listed(sleds);
   const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
   const byId = new Map(targets.map(target => [target.id, target]));
   const outcome = await executor.execute(plan, { generation: wanted.generation, sleds: byId }, { signal });
@@ -139,6 +142,7 @@ const activate = async (
   const seen = { wanted, sleds, plan, dropped, deferred: plan.deferred + outcome.notStarted };
   const observation = await observe(deps, memory, seen, signal);
   state.observer.record(observation);
+  deps.history.observed(observation);
   return replicationReport({ observation, observer: state.observer, requests: deps.requests, againInMs });
 };
 
