@@ -100,7 +100,8 @@ export const missingForDisks = async (): Promise<string | undefined> => {
     await disk.makeReadOnly();
     return undefined;
   } catch (error) {
-    const why = (error as Error).message.trim().split('\n').at(-1);
+    const lines = (error as Error).message.trim().split('\n');
+    const why = lines.find(line => line.startsWith('mount:')) ?? lines[0];
     return `file systems cannot be mounted (that needs root, or \`unshare -Urm\`): ${why}`;
   }
 };
