@@ -37,7 +37,7 @@ export type SledServices = AsyncDisposable & {
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
 
-export type SledServicesDependencies = Omit<StoreDependencies, 'inUse'> & {
+export type SledServicesDependencies = StoreDependencies & {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;

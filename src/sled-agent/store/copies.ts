@@ -35,6 +35,25 @@ export const openArtifact = async (
   });
 };
 
+/** Whether some dataset has a file of the right length, whatever the config lists. */
+export const holdsArtifact = async (
+  disk: Disk,
+  datasets: readonly Dataset[],
+  config: ArtifactConfig | undefined,
+  sha256: ArtifactHash,
+): Promise<boolean> => {
+  for (const dataset of datasets) {
+    if (!dataset.isReadable()) continue;
+    try {
+      const sizeBytes = await disk.sizeOf(dataset.pathOf(sha256));
+      if (sizeBytes !== undefined && sizeBytes === (config?.artifacts.get(sha256) ?? sizeBytes)) return true;
+    } catch (error) {
+      dataset.reportFailure(error, `look for ${sha256}`);
+    }
+  }
+  return false;
+};
+
 /** As `ArtifactStore.quarantine`; to be called under the lock of the hash. */
 export const quarantineCopy = async (
   datasets: readonly Dataset[],

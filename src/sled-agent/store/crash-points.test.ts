@@ -1,16 +1,23 @@
 /** The store is killed, or loses its power, before every single disk operation of a short life. */
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
-import { asGeneration, isArtifactHash } from '../../core/ids.ts';
+import { asGeneration, isArtifactHash, LeaseId } from '../../core/ids.ts';
 import type { ArtifactStore } from './store.ts';
 import { bytesOf, hashOf, offer, put, reconcile, type TestArtifact, testArtifact } from './test-artifact.ts';
 import { createMachine, type Machine } from './test-memory-store.ts';
 
 const [a, b, c] = [testArtifact(1), testArtifact(2), testArtifact(3)];
 
-type Acknowledged = { generation: number; puts: TestArtifact[] };
+type Acknowledged = { generation: number; puts: TestArtifact[]; leased: boolean };
 
-/** Everything that writes: a first start, configs, puts, a deletion, a second start. */
+const lease = {
+  sha256: b.sha256,
+  id: LeaseId.parse('00000000-0000-4000-8000-000000000001'),
+  holder: undefined,
+  termMs: 3_600_000,
+};
+
+/** Everything that writes: a first start, configs, puts, a lease and its return, a deletion, a second start. */
 const live = async (start: () => Promise<ArtifactStore>, acknowledged: Acknowledged): Promise<void> => {
   let store = await start();
   await store.acceptFloor(asGeneration(1));
@@ -19,6 +26,8 @@ const live = async (start: () => Promise<ArtifactStore>, acknowledged: Acknowled
   await put(store, a);
   acknowledged.puts.push(a);
   await put(store, b);
+  await store.takeLease(lease);
+  acknowledged.leased = true;
   await offer(store, 2, [a, c]);
   acknowledged.generation = 2;
   await reconcile(store);
@@ -26,13 +35,16 @@ const live = async (start: () => Promise<ArtifactStore>, acknowledged: Acknowled
   acknowledged.puts.push(c);
   await store[Symbol.asyncDispose]();
   store = await start();
+  acknowledged.leased = false; // from here on it may be returned or not
+  await store.returnLease(lease.sha256, lease.id);
+  await reconcile(store);
   await put(store, a); // a good copy is replaced by another one
   await store[Symbol.asyncDispose]();
 };
 
 /** Runs the life and ends it before operation `at`. Returns what was acknowledged, and whether it got so far. */
 const liveUntil = async (machine: Machine, at: number, end: () => void) => {
-  const acknowledged: Acknowledged = { generation: 0, puts: [] };
+  const acknowledged: Acknowledged = { generation: 0, puts: [], leased: false };
   let operations = 0;
   const before = () => {
     if (operations === at) end();
@@ -44,7 +56,7 @@ const liveUntil = async (machine: Machine, at: number, end: () => void) => {
   return { acknowledged, ended: operations > at };
 };
 
-const check = async (machine: Machine, { generation, puts }: Acknowledged): Promise<void> => {
+const check = async (machine: Machine, { generation, puts, leased }: Acknowledged): Promise<void> => {
   const store = await machine.start();
   for (const [path, bytes] of machine.memory.files()) {
     const name = basename(path);
@@ -57,7 +69,17 @@ const check = async (machine: Machine, { generation, puts }: Acknowledged): Prom
     expect(await bytesOf(await store.open(artifact.sha256))).toEqual(artifact.bytes);
     expect((await store.list()).artifacts.get(artifact.sha256)).toBe(2);
   }
+  if (leased) await expectLeased(store);
   await store[Symbol.asyncDispose]();
+};
+
+/** P11: what was acknowledged protects, from a config that came before the end or after it. */
+const expectLeased = async (store: ArtifactStore): Promise<void> => {
+  await store.acceptFloor(asGeneration(3));
+  await offer(store, 3, []);
+  await reconcile(store);
+  expect(await bytesOf(await store.open(lease.sha256)), 'the leased artifact').toEqual(b.bytes);
+  await expect(store.open(a.sha256), 'the others are gone').rejects.toThrow();
 };
 
 const forEveryPoint = async (end: (machine: Machine, at: number) => void): Promise<number> => {
@@ -69,12 +91,12 @@ const forEveryPoint = async (end: (machine: Machine, at: number) => void): Promi
   }
 };
 
-test('G4: killed before any operation, the store has what it acknowledged, and only whole files', async () => {
+test('G4, P11: killed before any operation, the store has what it acknowledged, and only whole files', async () => {
   expect(await forEveryPoint(machine => machine.kill())).toBeGreaterThan(100);
 });
 
 test.each([1, 2, 3, 4, 5, 6])(
-  'G4: with the power cut before any operation, what was acknowledged is durable, and only whole files have names (%i)',
+  'G4, P11: with the power cut before any operation, what was acknowledged is durable, and only whole files have names (%i)',
   async seed => {
     expect(await forEveryPoint((machine, at) => machine.powerCut(seed * 10_000 + at))).toBeGreaterThan(100);
   },

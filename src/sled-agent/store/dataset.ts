@@ -3,6 +3,7 @@
  *
  *     dataset.json            who it is: a UUID that stays with the disk
  *     artifact-config.json    the ledger
+ *     leases.json             what is in use, where anything is
  *     lock                    held while a process has it (P12)
  *     quarantine/             copies found bad, as evidence
  *     <sha256>                an artifact
@@ -25,6 +26,7 @@ import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-files.ts';
 import { readOrCreateIdentity } from './dataset-identity.ts';
+import { type LeasesRead, readLeases } from './leases-file.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
 import { setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';
@@ -39,6 +41,7 @@ export type Inspection = {
   readonly id: DatasetId;
   readonly readOnly: boolean;
   readonly ledger: LedgerRead;
+  readonly leases: LeasesRead;
 };
 
 export type Dataset = AsyncDisposable & {
@@ -106,7 +109,8 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
         lock = undefined;
         lock = await lockUnlessReadOnly(deps.lockDirectory, path);
         id = await readOrCreateIdentity(path, { ...deps, mayCreate });
-        return { id, readOnly: lock === undefined, ledger: await readLedger(disk, path) };
+        const ledger = await readLedger(disk, path);
+        return { id, readOnly: lock === undefined, ledger, leases: await readLeases(disk, path) };
       } catch (error) {
         if (isForPeople(error)) throw error;
         reportFailure(error, 'open it');

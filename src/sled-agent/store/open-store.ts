@@ -1,9 +1,9 @@
 /**
  * Makes the store of a sled over its datasets; `store.ts` says what it promises.
  *
- *     datasets ─▶ locks ─▶ ledgers ─▶ config keeper ─┬▶ deleter (start, config, period)
- *                                                    ├▶ writers
- *                                                    └▶ readers, listing
+ *     datasets ─▶ locks ─▶ leases, ledgers ─▶ config keeper ─┬▶ deleter (start, config, period, end of a lease)
+ *                                                            ├▶ writers
+ *                                                            └▶ readers, listing
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
@@ -11,12 +11,13 @@ import { type Disk, realDisk } from '../../lib/disk.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type ConfigKeeper, createConfigKeeper, type Joining } from './config-keeper.ts';
-import { openArtifact, quarantineCopy } from './copies.ts';
+import { holdsArtifact, openArtifact, quarantineCopy } from './copies.ts';
 import { createDataset, type Dataset } from './dataset.ts';
 import { createDeleter } from './deleter.ts';
+import { createLeases, type Leases } from './leases.ts';
 import { listHeld } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
-import type { ArtifactStore, InUse, StoreSettings } from './store.ts';
+import type { ArtifactStore, StoreSettings } from './store.ts';
 import { createWriters } from './writer.ts';
 
 export type StoreDependencies = {
@@ -26,7 +27,6 @@ export type StoreDependencies = {
   /** Makes the ids of datasets and incarnations. */
   readonly newId?: () => string;
   readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
-  readonly inUse?: InUse;
 };
 
 /**
@@ -40,7 +40,7 @@ export const openStore = async (
   settings: StoreSettings,
   { clock, log, disk = realDisk, newId = randomUUID, ...rest }: StoreDependencies,
 ): Promise<ArtifactStore> => {
-  const { lockDirectory = acquireExclusiveLock, inUse = () => undefined } = rest;
+  const { lockDirectory = acquireExclusiveLock } = rest;
   await using opened = new AsyncDisposableStack();
   const datasets = settings.directories.map(path =>
     opened.use(createDataset(path, { disk, clock, log, newId, lockDirectory, settings })),
@@ -57,12 +57,20 @@ export const openStore = async (
   const { state, config } = keeper;
   const deletable = () => (state().kind === 'ready' ? config() : undefined);
   const shared = { disk, datasets, byHash, clock, log };
+  const leases = opened.use(
+    createLeases({
+      ...shared,
+      isHeld: sha256 => holdsArtifact(disk, datasets, config(), sha256),
+      onEnd: reason => deleter.passInBackground(reason),
+    }),
+  );
+  const { inUse } = leases;
   const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, unlinks }));
   const writers = opened.use(
     createWriters({ ...shared, state, config, maxArtifactBytes: settings.maxArtifactBytes }),
   );
 
-  await keeper.join(await inspectAll(datasets, { mayCreate: true }));
+  await takeIn({ keeper, leases }, await inspectAll(datasets, { mayCreate: true }));
   for (const dataset of datasets) logDataset(log, dataset);
   log.info({ state: state(), generation: config()?.generation }, 'store opened');
 
@@ -83,13 +91,17 @@ export const openStore = async (
         incarnationId: keeper.incarnationId(),
         ...held,
         deletionsTotal: deleter.total(),
+        leasesTotal: leases.total(),
         ...deletions,
       };
     },
     async reconcile(reason, options) {
-      await revisits('datasets', () => revisit(datasets, keeper));
+      await revisits('datasets', () => revisit(datasets, { keeper, leases }));
       return deleter.pass(reason, options);
     },
+    takeLease: leases.take,
+    returnLease: leases.giveBack,
+    leases: leases.of,
     quarantine: (sha256, datasetId, reason) =>
       byHash(sha256, () => quarantineCopy(datasets, sha256, datasetId, { reason, log })),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -97,14 +109,24 @@ export const openStore = async (
 };
 
 /** Notices what is gone, takes back what returned, and puts right what a ledger lost. */
-const revisit = async (datasets: readonly Dataset[], keeper: ConfigKeeper): Promise<void> => {
+const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> => {
   for (const dataset of datasets) {
     // Ahead of the repair: a ledger has no place in the mount point of an absent disk.
     if (dataset.isReadable()) await dataset.scan().catch(error => dataset.reportFailure(error, 'look at it'));
   }
   const returned = await inspectReturned(datasets.filter(each => !each.isWritable()));
-  if (returned.length > 0) await keeper.join(returned);
-  await keeper.repair();
+  if (returned.length > 0) await takeIn(kept, returned);
+  await kept.keeper.repair();
+  await kept.leases.repair();
+};
+
+type Kept = { readonly keeper: ConfigKeeper; readonly leases: Leases };
+
+/** Leases first: once the ledgers agree a deletion pass may begin (LE4). */
+const takeIn = async ({ keeper, leases }: Kept, joining: readonly Joining[]): Promise<void> => {
+  leases.learn(joining);
+  await keeper.join(joining);
+  await leases.repair();
 };
 
 const inspectAll = async (

@@ -235,23 +235,6 @@ test('G5: a quarantined copy is no longer held or served, and stays reported aft
   ]);
 });
 
-test('B6: what is in use is kept although no config lists it, and goes when its lease ends', async () => {
-  const leases = new Map([[a.sha256, 'lease of the installer']]);
-  await using sled = await createTestStore({ dependencies: { inUse: sha256 => leases.get(sha256) } });
-  const store = sled.store();
-  await offer(store, 1, [a]);
-  await put(store, a);
-  expect(await offer(store, 2, [])).toBe('adopted');
-  expect(await reconcile(store)).toBe(0);
-  expect((await store.list()).deletionsDeferred).toEqual([
-    { sha256: a.sha256, reason: 'lease of the installer' },
-  ]);
-  expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
-  leases.clear();
-  expect(await reconcile(store)).toBe(1);
-  expect((await store.list()).deletionsDeferred).toEqual([]);
-});
-
 test('a link in a dataset is no artifact: it is not listed, and nothing is served through it', async () => {
   await using sled = await createTestStore({ datasets: 1 });
   const outside = join(sled.directories[0]!, '..', 'secret');

@@ -10,9 +10,10 @@
  * ST3. The generation never falls within one incarnation, with any dataset missing for a while (G6, P5).
  * ST4. A wanted artifact is never unlinked, in any interleaving of put, config and deletion pass (G2, P2).
  * ST5. A dataset that is full, read-only, failing or absent costs its own copies only (G8, S16).
+ * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
-import type { ArtifactHash, DatasetId, Generation, IncarnationId } from '../../core/ids.ts';
+import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId } from '../../core/ids.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only when a returning dataset brings a newer ledger of another incarnation. */
@@ -64,6 +65,16 @@ export type ArtifactStore = AsyncDisposable & {
    * @returns how many artifacts were removed
    */
   readonly reconcile: (reason: string, options: { signal: AbortSignal }) => Promise<number>;
+  /**
+   * Takes a lease on an artifact that is held, or renews it; resolves when it is durable.
+   *
+   * @throws `ARTIFACT_NOT_HELD`, `TOO_MANY_LEASES`, `NO_USABLE_DATASET` when no dataset took it
+   */
+  readonly takeLease: (lease: Lease) => Promise<LeaseInForce>;
+  /** Returns a lease; one that is not there is returned already. @throws `NO_USABLE_DATASET` */
+  readonly returnLease: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
+  /** Those in force, the longest first. */
+  readonly leases: (sha256: ArtifactHash) => readonly LeaseInForce[];
   /** Sets a copy aside: kept as evidence, no longer held. Returns false when it is not there any more. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
 };
@@ -119,7 +130,9 @@ export type StoreListing = {
   /** The last ones, oldest first, at most {@link MAX_EVENTS}. */
   readonly deletions: readonly Deletion[];
   /** Unwanted but in use; at most {@link MAX_EVENTS}. */
-  readonly deletionsDeferred: readonly { readonly sha256: ArtifactHash; readonly reason: string }[];
+  readonly deletionsDeferred: readonly DeferredDeletion[];
+  /** In force, of whatever artifact. */
+  readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
 };
 
@@ -154,8 +167,26 @@ export type QuarantinedFile = {
   readonly timeMs: number;
 };
 
-/** The leases of this sled (B6, P11): why an artifact is in use, or undefined when it is not. */
-export type InUse = (sha256: ArtifactHash) => string | undefined;
+/** A file is kept past the config that drops it, until the lease is returned or expires (B6, P11). */
+export type Lease = {
+  readonly sha256: ArtifactHash;
+  readonly id: LeaseId;
+  /** For people. */
+  readonly holder: string | undefined;
+  readonly termMs: number;
+};
+
+export type LeaseInForce = Lease & {
+  readonly remainingMs: number;
+  /** By the wall clock, for people. */
+  readonly timeExpiresMs: number;
+};
+
+/** Why an artifact may not be deleted now. */
+export type Use = { readonly reason: string; readonly leases: readonly LeaseInForce[] };
+export type InUse = (sha256: ArtifactHash) => Use | undefined;
+
+export type DeferredDeletion = Use & { readonly sha256: ArtifactHash };
 
 export type StoreSettings = {
   /** One directory per disk. Each must exist: a missing one may be an unmounted disk, and is never created. */

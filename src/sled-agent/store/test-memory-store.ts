@@ -1,6 +1,6 @@
 /** A store over a memory disk, for tests that cut its power, kill it at any operation, or take its disks away. */
 import { seededRng } from '../../core/rng.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import {
   createMemoryDisk,
@@ -26,6 +26,7 @@ export type Machine = {
     before?: (operation: Operation) => void | Promise<void>;
     absent?: readonly string[];
     configured?: readonly string[];
+    clock?: Clock;
   }) => Promise<ArtifactStore>;
   /** Ends the process without a word: none of its operations reaches the disk any more. */
   readonly kill: () => void;
@@ -40,7 +41,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
   };
   return {
     memory,
-    start({ before = () => undefined, absent = [], configured = directories } = {}) {
+    start({ before = () => undefined, absent = [], configured = directories, clock = systemClock } = {}) {
       kill();
       const own = { isDead: false };
       process = own;
@@ -53,7 +54,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
       return openStore(
         { ...SETTINGS, directories: configured },
         {
-          clock: systemClock,
+          clock,
           log: silentLogger,
           disk: interposed(memory.disk, ask),
           lockDirectory: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
