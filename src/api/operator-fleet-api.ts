@@ -2,7 +2,13 @@
 import { z } from 'zod';
 import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
-import { ArtifactDeletion, CopyFailure, CopyInFlight, DatasetHealth } from './sled-agent-api.ts';
+import {
+  ArtifactDeletion,
+  CopyFailure,
+  CopyInFlight,
+  DatasetHealth,
+  DeferredDeletion,
+} from './sled-agent-api.ts';
 import { ByteCount, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
 /** Why something does not progress, or is not as it should be: a stable code and a plain sentence. */
@@ -82,6 +88,8 @@ export const SledView = z
     copies_failed: z.array(CopyFailure),
     deletions_total: z.number().int().min(0),
     deletions: z.array(ArtifactDeletion),
+    /** No release lists them, and they are in use on the sled. */
+    deletions_deferred: z.array(DeferredDeletion),
     reasons: z.array(Reason),
   })
   .meta({ id: 'SledView' });
@@ -153,6 +161,7 @@ export const ArtifactView = z
         copy_in_flight: CopyInFlight.optional(),
         copy_failed: CopyFailure.optional(),
         deletion: ArtifactDeletion.optional(),
+        deletion_deferred: DeferredDeletion.optional(),
       }),
     ),
     local_repos: z.array(z.object({ nexus_id: NexusId, system_version: z.string() })),

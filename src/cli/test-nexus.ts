@@ -74,6 +74,7 @@ export const testSled = (): SledView => ({
   copies_failed: [],
   deletions_total: 0,
   deletions: [],
+  deletions_deferred: [],
   reasons: [],
 });
 

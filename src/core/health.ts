@@ -33,6 +33,7 @@ export const reasonCodes = {
   SLED_WRITES_PAUSED: 'degraded',
   DATASET_FAULT: 'degraded',
   TRANSFER_FAILED: 'degraded',
+  DELETION_DEFERRED: 'ok',
   NEXUS_SILENT: 'degraded',
   ARCHIVE_RECORDED_AGAIN: 'degraded',
   ARCHIVE_NOT_SERVED: 'degraded',

@@ -84,6 +84,12 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       ),
     ),
     ...section(
+      'kept though no release lists it',
+      sled.deletions_deferred.map(
+        deferred => `  ${deferred.sha256.slice(0, 16)} ${printable(deferred.reason)}`,
+      ),
+    ),
+    ...section(
       'latest deletions',
       sled.deletions
         .toSorted((a, b) => b.time.localeCompare(a.time))

@@ -68,7 +68,7 @@ export const foldObservation = (seen: {
       ...fleetReasons(wanted, sleds, minSledReplication),
       ...sledReasons(sleds, plan.blocked, seen.timeMs),
       ...seen.distrusted,
-      ...sleds.flatMap(datasetReasons),
+      ...sleds.flatMap(sled => [...datasetReasons(sled), ...deferredReasons(sled)]),
     ],
     localRepos: { held: kept.length, notSafe: kept.filter(verdict => verdict.kind === 'not_safe').length },
   };
@@ -82,6 +82,22 @@ const datasetReasons = (sled: CollectedSled): HealthReason[] =>
       message: `sled ${sled.serial}: dataset ${dataset.path} is ${dataset.state.replace('_', ' ')}${dataset.message === undefined ? '' : `: ${dataset.message}`}`,
       sledId: sled.id,
     }));
+
+/** B6: nothing is wrong, but somebody who looks for the room wants to know. */
+const deferredReasons = (sled: CollectedSled): HealthReason[] => {
+  const deferred = sled.list?.deletions_deferred ?? [];
+  const [first] = deferred;
+  if (first === undefined) return [];
+  const one = deferred.length === 1 ? '' : 'one of them ';
+  return [
+    {
+      code: 'DELETION_DEFERRED',
+      message: `sled ${sled.serial} keeps ${deferred.length} artifact(s) that no release lists, ${one}${first.reason}`,
+      sledId: sled.id,
+      sha256: first.sha256,
+    },
+  ];
+};
 
 export type ReplicationObserver = {
   /** Undefined until the first round is over. */
