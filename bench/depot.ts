@@ -42,7 +42,10 @@ try {
       [Symbol.asyncDispose]: () => handle.close(),
     };
   };
-  const handlers = depotHandlers({ store: { open: openArtifact }, reads: createSlots(4, 'reads') });
+  const handlers = depotHandlers({
+    store: { open: openArtifact, suspect: () => undefined },
+    reads: createSlots(4, 'reads'),
+  });
   await using depot = await serveApi({
     apis: [bindApi(depotApi, handlers)],
     listen: { host: '127.0.0.1', port: 0 },

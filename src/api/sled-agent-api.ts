@@ -82,6 +82,7 @@ export const QuarantinedFile = z.object({
   reason: z.string(),
   time: Timestamp,
 });
+export type QuarantinedFile = z.infer<typeof QuarantinedFile>;
 export const DatasetHealth = z.object({
   id: DatasetId.nullable(),
   /** The directory, as configured. */
@@ -91,8 +92,25 @@ export const DatasetHealth = z.object({
   used_bytes: ByteCount.optional(),
   quota_bytes: ByteCount.optional(),
   free_bytes: ByteCount.optional(),
+  /** Copies found bad and kept as evidence: how many, and when the last one was found. */
+  quarantined: z.number().int().min(0).optional(),
+  time_last_quarantined: Timestamp.optional(),
 });
 export type DatasetHealth = z.infer<typeof DatasetHealth>;
+
+/** How far the sled is in hashing every stored file again (G5). */
+export const ScrubProgress = z
+  .object({
+    cycle_started: Timestamp,
+    cycles_completed: z.number().int().min(0),
+    files_done: z.number().int().min(0),
+    files_total: z.number().int().min(0),
+    bytes_done: ByteCount,
+    last_completed: Timestamp.optional(),
+    last_bad: z.object({ sha256: ArtifactHash, reason: z.string(), time: Timestamp }).optional(),
+  })
+  .meta({ id: 'ScrubProgress' });
+export type ScrubProgress = z.infer<typeof ScrubProgress>;
 
 /** Bounds of the extras in a list, so that an answer stays small whatever happens on the sled. */
 export const MAX_LISTED_EVENTS = 256;
@@ -119,6 +137,7 @@ export const ArtifactListResponse = z
     /** In force, of whatever artifact. */
     leases_total: z.number().int().min(0).optional(),
     quarantined: z.array(QuarantinedFile).max(MAX_LISTED_EVENTS).optional(),
+    scrub: ScrubProgress.optional(),
   })
   .meta({ id: 'ArtifactListResponse' });
 export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;

@@ -35,6 +35,7 @@ test('S2: a put is stored on every dataset and listed, in the published shapes',
     deletions_deferred: [],
     leases_total: 0,
     quarantined: [],
+    scrub: expect.objectContaining({ cycles_completed: 1, files_total: 0 }),
   });
   expect(await sled.client.artifactConfigGet({}, { signal })).toEqual({
     generation,

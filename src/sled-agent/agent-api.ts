@@ -7,6 +7,7 @@ import {
   MAX_LISTED_LEASES,
   type sledAgentApi,
   type DatasetHealth as WireDatasetHealth,
+  type ScrubProgress as WireScrubProgress,
 } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import type { Handlers } from '../http/handlers.ts';
@@ -19,6 +20,7 @@ import type {
   ArtifactWriter,
   DatasetHealth,
   LeaseInForce,
+  ScrubProgress,
   StoreListing,
 } from './store/store.ts';
 
@@ -164,6 +166,23 @@ const listToWire = (
     reason,
     time: isoTime(timeMs),
   })),
+  ...(listing.scrub !== undefined && { scrub: scrubToWire(listing.scrub) }),
+});
+
+const scrubToWire = (scrub: ScrubProgress): WireScrubProgress => ({
+  cycle_started: isoTime(scrub.cycleStartedMs),
+  cycles_completed: scrub.cyclesCompleted,
+  files_done: scrub.filesDone,
+  files_total: scrub.filesTotal,
+  bytes_done: scrub.bytesDone,
+  ...(scrub.lastCompletedMs !== undefined && { last_completed: isoTime(scrub.lastCompletedMs) }),
+  ...(scrub.lastBad !== undefined && {
+    last_bad: {
+      sha256: scrub.lastBad.sha256,
+      reason: scrub.lastBad.reason,
+      time: isoTime(scrub.lastBad.timeMs),
+    },
+  }),
 });
 
 /** What is not known is left out. */
@@ -175,4 +194,8 @@ export const datasetToWire = (health: DatasetHealth): WireDatasetHealth => ({
   ...(health.message !== undefined && { message: health.message }),
   ...(health.usedBytes !== undefined && { used_bytes: health.usedBytes }),
   ...(health.freeBytes !== undefined && { free_bytes: health.freeBytes }),
+  ...(health.timeLastQuarantinedMs !== undefined && {
+    quarantined: health.quarantined,
+    time_last_quarantined: isoTime(health.timeLastQuarantinedMs),
+  }),
 });

@@ -5,6 +5,7 @@
  *     artifact-config.json    the ledger
  *     leases.json             what is in use, where anything is
  *     lock                    held while a process has it (P12)
+ *     scrub.json              how far the scrub is
  *     quarantine/             copies found bad, as evidence
  *     <sha256>                an artifact
  *     .tmp-…                  a write in flight, or what a crash left of one
@@ -54,6 +55,8 @@ export type Dataset = AsyncDisposable & {
   /** Rises with each admission: a write that began before the last one is void. */
   readonly session: () => number;
   readonly space: Space;
+  /** Found bad while it could not be set aside: not used, until it is written anew or goes. */
+  readonly condemned: Map<ArtifactHash, { readonly reason: string; readonly timeMs: number }>;
   readonly pathOf: (name: string) => string;
   /** Undefined when it cannot be had; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
   readonly inspect: (options: { mayCreate: boolean }) => Promise<Inspection | undefined>;
@@ -102,6 +105,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     isWritable: () => admitted && condition.kind === 'ok',
     session: () => session,
     space,
+    condemned: new Map(),
     pathOf,
     async inspect({ mayCreate }) {
       try {

@@ -116,6 +116,7 @@ const unlinkCopy = async (disk: Disk, dataset: Dataset, sha256: ArtifactHash): P
     const path = dataset.pathOf(sha256);
     const sizeBytes = await disk.sizeOf(path);
     await disk.unlink(path);
+    dataset.condemned.delete(sha256);
     dataset.space.change(-(sizeBytes ?? 0));
     return true;
   } catch (error) {

@@ -135,6 +135,7 @@ const nameLane = async (disk: Disk, lane: Lane, sha256: ArtifactHash, sizeBytes:
   if (isRotten) await dataset.setAside(sha256, `has ${formerBytes} bytes instead of ${sizeBytes}`);
   await disk.rename(temporaryPath, finalPath);
   lane.isNamed = true;
+  dataset.condemned.delete(sha256);
   dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
   await disk.syncDirectory(dataset.path);
 };

@@ -25,11 +25,11 @@ export const listHeld = async (
   for (const dataset of datasets) {
     const files = await lookAt(disk, dataset);
     for (const [sha256, sizeBytes] of files?.artifacts ?? []) {
-      if (config !== undefined && isHeld(config, sha256, sizeBytes))
+      if (config !== undefined && isHeld(config, sha256, sizeBytes) && !dataset.condemned.has(sha256))
         artifacts.set(sha256, (artifacts.get(sha256) ?? 0) + 1);
     }
     quarantined.push(...(files?.quarantined ?? []));
-    datasetHealth.push(await healthOf(dataset, files?.unknown ?? [], quotaBytes));
+    datasetHealth.push(await healthOf(dataset, files, quotaBytes));
   }
   return {
     generation: config?.generation,
@@ -45,15 +45,15 @@ export const listHeld = async (
 const isHeld = (config: ArtifactConfig, sha256: ArtifactHash, sizeBytes: number): boolean =>
   config.artifacts.has(sha256) && (config.artifacts.get(sha256) ?? sizeBytes) === sizeBytes;
 
-const lookAt = async (
-  disk: Disk,
-  dataset: Dataset,
-): Promise<(DatasetFiles & { quarantined: QuarantinedFile[] }) | undefined> => {
+type Looked = DatasetFiles & { readonly quarantined: readonly QuarantinedFile[] };
+
+const lookAt = async (disk: Disk, dataset: Dataset): Promise<Looked | undefined> => {
   if (!dataset.isReadable()) return undefined;
   try {
     const files = await dataset.scan();
     const aside = (await listAside(disk, dataset.path)).filter(isArtifactAside);
-    const quarantined = aside.map(({ name, reason, timeMs }) => ({
+    const marked = [...dataset.condemned].map(([name, facts]) => ({ name, ...facts }));
+    const quarantined = [...aside, ...marked].map(({ name, reason, timeMs }) => ({
       sha256: name,
       datasetId: dataset.id()!,
       reason,
@@ -69,7 +69,7 @@ const lookAt = async (
 
 const healthOf = async (
   dataset: Dataset,
-  unknown: readonly string[],
+  files: Looked | undefined,
   quotaBytes: number,
 ): Promise<DatasetHealth> => {
   const space = dataset.isReadable() ? await dataset.space.look(1).catch(() => undefined) : undefined;
@@ -83,6 +83,12 @@ const healthOf = async (
     usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
     quotaBytes,
     freeBytes: space?.freeBytes,
-    unknownFiles: unknown.slice(0, MAX_EVENTS),
+    quarantined: files?.quarantined.length ?? 0,
+    timeLastQuarantinedMs: files?.quarantined
+      .map(({ timeMs }) => timeMs)
+      .reduce<number | undefined>(later, undefined),
+    unknownFiles: (files?.unknown ?? []).slice(0, MAX_EVENTS),
   };
 };
+
+const later = (a: number | undefined, b: number): number => (a === undefined || b > a ? b : a);

@@ -3,25 +3,31 @@
  *
  *     datasets ─▶ locks ─▶ leases, ledgers ─▶ config keeper ─┬▶ deleter (start, config, period, end of a lease)
  *                                                            ├▶ writers
+ *                                                            ├▶ scrub ─▶ examiner ◀─ reads that failed
  *                                                            └▶ readers, listing
  */
 import { randomUUID } from 'node:crypto';
+import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Disk, realDisk } from '../../lib/disk.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type ConfigKeeper, createConfigKeeper, type Joining } from './config-keeper.ts';
-import { holdsArtifact, openArtifact, quarantineCopy } from './copies.ts';
+import { holdsArtifact, openArtifact } from './copies.ts';
 import { createDataset, type Dataset } from './dataset.ts';
 import { createDeleter } from './deleter.ts';
+import { createExaminer } from './examiner.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { listHeld } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
+import { createScrubber } from './scrub.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
 import { createWriters } from './writer.ts';
 
 export type StoreDependencies = {
   readonly clock: Clock;
+  /** Of the order in which the scrub looks at files. */
+  readonly rng: Rng;
   readonly log: Logger;
   readonly disk?: Disk;
   /** Makes the ids of datasets and incarnations. */
@@ -38,7 +44,7 @@ export type StoreDependencies = {
  */
 export const openStore = async (
   settings: StoreSettings,
-  { clock, log, disk = realDisk, newId = randomUUID, ...rest }: StoreDependencies,
+  { clock, rng, log, disk = realDisk, newId = randomUUID, ...rest }: StoreDependencies,
 ): Promise<ArtifactStore> => {
   const { lockDirectory = acquireExclusiveLock } = rest;
   await using opened = new AsyncDisposableStack();
@@ -65,6 +71,8 @@ export const openStore = async (
     }),
   );
   const { inUse } = leases;
+  const examiner = opened.use(createExaminer(shared));
+  const scrubber = createScrubber({ ...shared, examiner, rng, settings });
   const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, unlinks }));
   const writers = opened.use(
     createWriters({ ...shared, state, config, maxArtifactBytes: settings.maxArtifactBytes }),
@@ -83,7 +91,7 @@ export const openStore = async (
     offerConfig: keeper.offer,
     acceptFloor: keeper.acceptFloor,
     beginWrite: writers.begin,
-    open: (sha256, options) => openArtifact({ ...shared, config: config() }, sha256, options),
+    open: (sha256, options) => openArtifact({ ...shared, ...examiner, config: config() }, sha256, options),
     async list() {
       const held = await listHeld(disk, datasets, config(), settings.quotaBytes);
       const deletions = { deletions: deleter.recent(), deletionsDeferred: deleter.deferred() };
@@ -92,6 +100,7 @@ export const openStore = async (
         ...held,
         deletionsTotal: deleter.total(),
         leasesTotal: leases.total(),
+        scrub: scrubber.progress(),
         ...deletions,
       };
     },
@@ -102,8 +111,10 @@ export const openStore = async (
     takeLease: leases.take,
     returnLease: leases.giveBack,
     leases: leases.of,
-    quarantine: (sha256, datasetId, reason) =>
-      byHash(sha256, () => quarantineCopy(datasets, sha256, datasetId, { reason, log })),
+    quarantine: examiner.quarantine,
+    suspect: examiner.suspect,
+    onCondemned: examiner.onCondemned,
+    scrub: scrubber,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };

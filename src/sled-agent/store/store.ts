@@ -14,6 +14,7 @@
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId } from '../../core/ids.ts';
+import type { Scrubber } from './scrub.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only when a returning dataset brings a newer ledger of another incarnation. */
@@ -77,6 +78,11 @@ export type ArtifactStore = AsyncDisposable & {
   readonly leases: (sha256: ArtifactHash) => readonly LeaseInForce[];
   /** Sets a copy aside: kept as evidence, no longer held. Returns false when it is not there any more. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
+  /** For whoever read a copy and found it wrong: it is looked at at once, in the background. */
+  readonly suspect: (sha256: ArtifactHash, datasetId: DatasetId, because: string) => void;
+  /** Calls after each copy that was found bad, until disposed. */
+  readonly onCondemned: (listener: () => void) => Disposable;
+  readonly scrub: Pick<Scrubber, 'run' | 'cycle'>;
 };
 
 /**
@@ -134,6 +140,8 @@ export type StoreListing = {
   /** In force, of whatever artifact. */
   readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
+  /** Absent before the first cycle. */
+  readonly scrub: ScrubProgress | undefined;
 };
 
 /** How many recent deletions, deferred ones and quarantined files are kept for the listing. */
@@ -148,6 +156,9 @@ export type DatasetHealth = {
   readonly usedBytes: number | undefined;
   readonly quotaBytes: number;
   readonly freeBytes: number | undefined;
+  /** Copies found bad and kept as evidence: how many, and when the last one was found. */
+  readonly quarantined: number;
+  readonly timeLastQuarantinedMs: number | undefined;
   /** Files that are not ours: left alone, and named so that somebody can look; at most {@link MAX_EVENTS}. */
   readonly unknownFiles: readonly string[];
 };
@@ -158,6 +169,19 @@ export type Deletion = {
   readonly reason: string;
   /** Milliseconds since the epoch. */
   readonly timeMs: number;
+};
+
+/** How far the scrub is (G5). Times in milliseconds since the epoch. */
+export type ScrubProgress = {
+  readonly cycleStartedMs: number;
+  readonly cyclesCompleted: number;
+  readonly filesDone: number;
+  readonly filesTotal: number;
+  readonly bytesDone: number;
+  readonly lastCompletedMs: number | undefined;
+  readonly lastBad:
+    | { readonly sha256: ArtifactHash; readonly reason: string; readonly timeMs: number }
+    | undefined;
 };
 
 export type QuarantinedFile = {
@@ -197,4 +221,10 @@ export type StoreSettings = {
   readonly minFreeBytes: number;
   /** The longest artifact. */
   readonly maxArtifactBytes: number;
+  readonly scrub: {
+    /** Within which every stored file is read again and hashed. */
+    readonly periodMs: number;
+    /** Of all datasets together; comes before the period. */
+    readonly bytesPerSecond: number;
+  };
 };

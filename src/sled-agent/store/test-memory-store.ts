@@ -10,11 +10,16 @@ import {
   systemError,
 } from '../../lib/test-disk.ts';
 import { openStore } from './open-store.ts';
-import type { ArtifactStore } from './store.ts';
+import type { ArtifactStore, StoreSettings } from './store.ts';
 
 export const DIRECTORIES = ['/m2-0', '/m2-1'] as const;
 
-const SETTINGS = { quotaBytes: 2 ** 20, minFreeBytes: 0, maxArtifactBytes: 2 ** 16 };
+const SETTINGS = {
+  quotaBytes: 2 ** 20,
+  minFreeBytes: 0,
+  maxArtifactBytes: 2 ** 16,
+  scrub: { periodMs: 1_000_000, bytesPerSecond: 2 ** 30 },
+};
 
 export type Machine = {
   readonly memory: MemoryDisk;
@@ -27,6 +32,7 @@ export type Machine = {
     absent?: readonly string[];
     configured?: readonly string[];
     clock?: Clock;
+    scrub?: StoreSettings['scrub'];
   }) => Promise<ArtifactStore>;
   /** Ends the process without a word: none of its operations reaches the disk any more. */
   readonly kill: () => void;
@@ -41,7 +47,13 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
   };
   return {
     memory,
-    start({ before = () => undefined, absent = [], configured = directories, clock = systemClock } = {}) {
+    start({
+      before = () => undefined,
+      absent = [],
+      configured = directories,
+      clock = systemClock,
+      scrub,
+    } = {}) {
       kill();
       const own = { isDead: false };
       process = own;
@@ -52,9 +64,10 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
         if (own.isDead) throw new Error('the process is dead');
       };
       return openStore(
-        { ...SETTINGS, directories: configured },
+        { ...SETTINGS, directories: configured, ...(scrub && { scrub }) },
         {
           clock,
+          rng: seededRng(1),
           log: silentLogger,
           disk: interposed(memory.disk, ask),
           lockDirectory: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
