@@ -1,8 +1,8 @@
 /**
  * The Repo Depot: what this sled holds, for other sleds and for any HTTP client.
  *
- * DA1. A file that is sent whole is hashed on the way: if its bytes are not those of its name the answer is cut before
- *      its last bytes, so that nobody gets a complete wrong file (G5).
+ * DA1. A file that is sent whole, and whose bytes nobody has hashed for a while, is hashed on the way: if they are not
+ *      those of its name the answer is cut before its last bytes, so that nobody gets a complete wrong file (G5).
  * DA2. A copy that cannot be read to its end, or whose bytes are wrong, is looked at and set aside at once.
  */
 import { createHash } from 'node:crypto';
@@ -42,7 +42,7 @@ export const depotHandlers = ({ store, reads }: DepotDependencies): Handlers<typ
 
 /** Reads one piece after the other from the beginning are hashed; a range from elsewhere is not. */
 const watchedRead = (
-  { sha256, sizeBytes, read }: StoredArtifact,
+  { sha256, sizeBytes, isFresh, foundRight, read }: StoredArtifact,
   suspect: (because: string) => void,
 ): FileAnswer['read'] => {
   const hash = createHash('sha256');
@@ -57,10 +57,14 @@ const watchedRead = (
     }
     if (count < target.byteLength && position + count < sizeBytes)
       suspect(`it ends at byte ${position + count} of ${sizeBytes}`);
-    if (position !== hashedBytes || position === sizeBytes) return count;
+    if (isFresh || position !== hashedBytes || position === sizeBytes) return count;
     hash.update(target.subarray(0, count));
     hashedBytes += count;
-    if (hashedBytes < sizeBytes || hash.digest('hex') === sha256) return count;
+    if (hashedBytes < sizeBytes) return count;
+    if (hash.digest('hex') === sha256) {
+      foundRight();
+      return count;
+    }
     suspect('its bytes have another hash');
     throw new DepotError('IO', `the copy of ${sha256} on this sled has other bytes`);
   };

@@ -1,8 +1,10 @@
 /** The copies of one artifact on the datasets: opened to be read, or looked for. */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { isFresh, markRight } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 import type { ArtifactStore, StoredArtifact } from './store.ts';
 
@@ -12,11 +14,13 @@ export const openArtifact = async (
     disk,
     datasets,
     config,
+    clock,
     suspect,
   }: {
     disk: Disk;
     datasets: readonly Dataset[];
     config: ArtifactConfig | undefined;
+    clock: Clock;
     suspect: ArtifactStore['suspect'];
   },
   sha256: ArtifactHash,
@@ -25,12 +29,20 @@ export const openArtifact = async (
   for (const dataset of datasets) {
     const id = dataset.id();
     if (!dataset.isReadable() || id === undefined || (datasetId !== undefined && id !== datasetId)) continue;
-    if (dataset.condemned.has(sha256)) continue;
+    if (dataset.marks.condemned.has(sha256)) continue;
     try {
       const file = await disk.openFile(dataset.pathOf(sha256));
       const sizeBytes = await file.sizeBytes();
       if (sizeBytes === (config?.artifacts.get(sha256) ?? sizeBytes))
-        return { sha256, sizeBytes, datasetId: id, read: file.read, [Symbol.asyncDispose]: file.close };
+        return {
+          sha256,
+          sizeBytes,
+          datasetId: id,
+          isFresh: isFresh(dataset, sha256, clock),
+          foundRight: () => markRight(dataset, sha256, clock),
+          read: file.read,
+          [Symbol.asyncDispose]: file.close,
+        };
       await file.close();
       suspect(sha256, id, `it has ${sizeBytes} bytes`);
     } catch (error) {
@@ -51,7 +63,7 @@ export const holdsArtifact = async (
   sha256: ArtifactHash,
 ): Promise<boolean> => {
   for (const dataset of datasets) {
-    if (!dataset.isReadable() || dataset.condemned.has(sha256)) continue;
+    if (!dataset.isReadable() || dataset.marks.condemned.has(sha256)) continue;
     try {
       const sizeBytes = await disk.sizeOf(dataset.pathOf(sha256));
       if (sizeBytes !== undefined && sizeBytes === (config?.artifacts.get(sha256) ?? sizeBytes)) return true;

@@ -25,6 +25,7 @@ import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { type CopyMarks, createMarks } from './copy-marks.ts';
 import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-files.ts';
 import { readOrCreateIdentity } from './dataset-identity.ts';
 import { type LeasesRead, readLeases } from './leases-file.ts';
@@ -55,8 +56,7 @@ export type Dataset = AsyncDisposable & {
   /** Rises with each admission: a write that began before the last one is void. */
   readonly session: () => number;
   readonly space: Space;
-  /** Found bad while it could not be set aside: not used, until it is written anew or goes. */
-  readonly condemned: Map<ArtifactHash, { readonly reason: string; readonly timeMs: number }>;
+  readonly marks: CopyMarks;
   readonly pathOf: (name: string) => string;
   /** Undefined when it cannot be had; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
   readonly inspect: (options: { mayCreate: boolean }) => Promise<Inspection | undefined>;
@@ -105,7 +105,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     isWritable: () => admitted && condition.kind === 'ok',
     session: () => session,
     space,
-    condemned: new Map(),
+    marks: createMarks(),
     pathOf,
     async inspect({ mayCreate }) {
       try {

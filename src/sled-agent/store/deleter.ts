@@ -13,6 +13,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { forgetMarks } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
 import { type DeferredDeletion, type Deletion, type InUse, MAX_EVENTS } from './store.ts';
@@ -116,7 +117,7 @@ const unlinkCopy = async (disk: Disk, dataset: Dataset, sha256: ArtifactHash): P
     const path = dataset.pathOf(sha256);
     const sizeBytes = await disk.sizeOf(path);
     await disk.unlink(path);
-    dataset.condemned.delete(sha256);
+    forgetMarks(dataset, sha256);
     dataset.space.change(-(sizeBytes ?? 0));
     return true;
   } catch (error) {

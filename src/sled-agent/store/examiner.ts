@@ -15,6 +15,7 @@ import type { Disk } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { lookAtCopy } from './copy-look.ts';
+import { forgetMarks, markRight } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 import type { KeyedLock } from './locks.ts';
 import type { Pacer } from './pacer.ts';
@@ -72,6 +73,7 @@ export const createExaminer = (deps: ExaminerDependencies): Examiner => {
   return {
     async examine(dataset, sha256, { pacer, signal }) {
       const look = await lookAtCopy(disk, dataset, sha256, { pacer, signal });
+      if (look.kind === 'good') markRight(dataset, sha256, deps.clock);
       return look.kind === 'bad' ? lookAgain(dataset, sha256, signal) : look;
     },
     suspect(sha256, datasetId, because) {
@@ -114,6 +116,7 @@ const setAsideOrMark = async (
   reason: string,
 ): Promise<boolean> => {
   const facts = { sha256, dataset: dataset.path, dataset_id: dataset.id(), reason };
+  forgetMarks(dataset, sha256);
   try {
     if (dataset.isWritable()) {
       if (!(await dataset.setAside(sha256, reason))) return false;
@@ -124,7 +127,7 @@ const setAsideOrMark = async (
   } catch (error) {
     dataset.reportFailure(error, `set ${sha256} aside`);
   }
-  dataset.condemned.set(sha256, { reason, timeMs: clock.nowMs() });
+  dataset.marks.condemned.set(sha256, { reason, timeMs: clock.nowMs() });
   log.error(facts, 'copy is bad, and cannot be set aside: it is not used any more');
   return true;
 };

@@ -18,7 +18,7 @@ import { createDataset, type Dataset } from './dataset.ts';
 import { createDeleter } from './deleter.ts';
 import { createExaminer } from './examiner.ts';
 import { createLeases, type Leases } from './leases.ts';
-import { listHeld } from './listing.ts';
+import { listStore } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
 import { createScrubber } from './scrub.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
@@ -92,18 +92,7 @@ export const openStore = async (
     acceptFloor: keeper.acceptFloor,
     beginWrite: writers.begin,
     open: (sha256, options) => openArtifact({ ...shared, ...examiner, config: config() }, sha256, options),
-    async list() {
-      const held = await listHeld(disk, datasets, config(), settings.quotaBytes);
-      const deletions = { deletions: deleter.recent(), deletionsDeferred: deleter.deferred() };
-      return {
-        incarnationId: keeper.incarnationId(),
-        ...held,
-        deletionsTotal: deleter.total(),
-        leasesTotal: leases.total(),
-        scrub: scrubber.progress(),
-        ...deletions,
-      };
-    },
+    list: () => listStore({ ...shared, settings, keeper, deleter, leases, scrubber }),
     async reconcile(reason, options) {
       await revisits('datasets', () => revisit(datasets, { keeper, leases }));
       return deleter.pass(reason, options);

@@ -181,7 +181,7 @@ const lookAt = async (
   { dataset, sha256 }: Target,
   options: { readonly pacer: ReturnType<typeof createPacer>; readonly signal: AbortSignal },
 ): Promise<number> => {
-  if (!dataset.isReadable() || dataset.condemned.has(sha256)) return 0;
+  if (!dataset.isReadable() || dataset.marks.condemned.has(sha256)) return 0;
   try {
     const verdict = await examiner.examine(dataset, sha256, options);
     if (verdict.kind === 'good') return verdict.sizeBytes;

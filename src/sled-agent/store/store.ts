@@ -117,6 +117,10 @@ export type StoredArtifact = AsyncDisposable & {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
   readonly datasetId: DatasetId;
+  /** Its bytes were seen to be right not long ago, when they were written or read. */
+  readonly isFresh: boolean;
+  /** To be called by whoever has read and hashed all of it, and found it right. */
+  readonly foundRight: () => void;
   /** Fills as much of `target` as there is from `position`; fewer bytes only at the end of the file. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
 };
