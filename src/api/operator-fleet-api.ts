@@ -8,6 +8,8 @@ import {
   CopyInFlight,
   DatasetHealth,
   DeferredDeletion,
+  QuarantinedFile,
+  ScrubProgress,
 } from './sled-agent-api.ts';
 import { ByteCount, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
@@ -90,6 +92,9 @@ export const SledView = z
     deletions: z.array(ArtifactDeletion),
     /** No release lists them, and they are in use on the sled. */
     deletions_deferred: z.array(DeferredDeletion),
+    /** Copies found bad and kept as evidence. */
+    quarantined: z.array(QuarantinedFile),
+    scrub: ScrubProgress.optional(),
     reasons: z.array(Reason),
   })
   .meta({ id: 'SledView' });
@@ -162,6 +167,8 @@ export const ArtifactView = z
         copy_failed: CopyFailure.optional(),
         deletion: ArtifactDeletion.optional(),
         deletion_deferred: DeferredDeletion.optional(),
+        /** The last of its copies on this sled that was found bad. */
+        quarantined: QuarantinedFile.optional(),
       }),
     ),
     local_repos: z.array(z.object({ nexus_id: NexusId, system_version: z.string() })),

@@ -75,6 +75,7 @@ export const testSled = (): SledView => ({
   deletions_total: 0,
   deletions: [],
   deletions_deferred: [],
+  quarantined: [],
   reasons: [],
 });
 

@@ -34,6 +34,8 @@ export const reasonCodes = {
   DATASET_FAULT: 'degraded',
   TRANSFER_FAILED: 'degraded',
   DELETION_DEFERRED: 'ok',
+  COPY_QUARANTINED: 'degraded',
+  COPY_REPLACED: 'ok',
   NEXUS_SILENT: 'degraded',
   ARCHIVE_RECORDED_AGAIN: 'degraded',
   ARCHIVE_NOT_SERVED: 'degraded',

@@ -89,6 +89,7 @@ const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'
   const inFlight = sled.list?.copies_in_flight?.find(copy => copy.sha256 === sha256);
   const failed = sled.list?.copies_failed?.findLast(copy => copy.sha256 === sha256);
   const deletion = sled.list?.deletions?.findLast(event => event.sha256 === sha256);
+  const quarantined = sled.list?.quarantined?.findLast(event => event.sha256 === sha256);
   const deferred = sled.list?.deletions_deferred?.find(event => event.sha256 === sha256);
   return {
     sled_id: sled.id,
@@ -98,6 +99,7 @@ const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'
     ...(inFlight === undefined ? {} : { copy_in_flight: inFlight }),
     ...(failed === undefined ? {} : { copy_failed: failed }),
     ...(deletion === undefined ? {} : { deletion }),
+    ...(quarantined === undefined ? {} : { quarantined }),
     ...(deferred === undefined ? {} : { deletion_deferred: deferred }),
   };
 };

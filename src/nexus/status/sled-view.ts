@@ -37,6 +37,8 @@ export const sledView = (
     deletions_total: list?.deletions_total ?? 0,
     deletions: list?.deletions ?? [],
     deletions_deferred: list?.deletions_deferred ?? [],
+    quarantined: list?.quarantined ?? [],
+    ...(list?.scrub === undefined ? {} : { scrub: list.scrub }),
     reasons: (observation?.reasons ?? []).filter(reason => reason.sledId === record.id).map(reasonView),
   };
 };

@@ -60,7 +60,7 @@ const columnsOf = (info: SledAgentInfo): Omit<Insertable<Tables['sled']>, 'id'> 
   datasets: info.datasets === undefined ? null : JSON.stringify(info.datasets),
 });
 
-/** What replication sees of a sled: where it is, which life it is in, and which of its datasets are usable. */
+/** What replication sees of a sled: where it is, its life, which datasets are usable, and which copies went bad. */
 const hasMoved = (row: SledRow, info: SledAgentInfo): boolean => {
   const before = toSledRecord(row);
   return (
@@ -73,4 +73,13 @@ const hasMoved = (row: SledRow, info: SledAgentInfo): boolean => {
 };
 
 const datasetStates = (datasets: SledRecord['datasets']): string =>
-  JSON.stringify(datasets.map(({ id, path, state, quota_bytes }) => [id, path, state, quota_bytes ?? null]));
+  JSON.stringify(
+    datasets.map(({ id, path, state, quota_bytes, quarantined, time_last_quarantined }) => [
+      id,
+      path,
+      state,
+      quota_bytes ?? null,
+      quarantined ?? 0,
+      time_last_quarantined ?? null,
+    ]),
+  );

@@ -13,6 +13,7 @@ import type { Plan } from '../../../core/plan/plan.ts';
 import { type ReleaseProgress, releaseProgress } from '../../../core/progress.ts';
 import type { WantedSet } from '../../datastore/datastore.ts';
 import type { CollectedSled } from '../../fleet-client/collect.ts';
+import { listReasons } from './list-reasons.ts';
 
 export type ObservedRelease = {
   readonly progress: ReleaseProgress;
@@ -68,35 +69,10 @@ export const foldObservation = (seen: {
       ...fleetReasons(wanted, sleds, minSledReplication),
       ...sledReasons(sleds, plan.blocked, seen.timeMs),
       ...seen.distrusted,
-      ...sleds.flatMap(sled => [...datasetReasons(sled), ...deferredReasons(sled)]),
+      ...sleds.flatMap(sled => listReasons(sled, wanted.artifacts)),
     ],
     localRepos: { held: kept.length, notSafe: kept.filter(verdict => verdict.kind === 'not_safe').length },
   };
-};
-
-const datasetReasons = (sled: CollectedSled): HealthReason[] =>
-  (sled.list?.dataset_health ?? [])
-    .filter(dataset => dataset.state !== 'ok')
-    .map(dataset => ({
-      code: 'DATASET_FAULT' as const,
-      message: `sled ${sled.serial}: dataset ${dataset.path} is ${dataset.state.replace('_', ' ')}${dataset.message === undefined ? '' : `: ${dataset.message}`}`,
-      sledId: sled.id,
-    }));
-
-/** B6: nothing is wrong, but somebody who looks for the room wants to know. */
-const deferredReasons = (sled: CollectedSled): HealthReason[] => {
-  const deferred = sled.list?.deletions_deferred ?? [];
-  const [first] = deferred;
-  if (first === undefined) return [];
-  const one = deferred.length === 1 ? '' : 'one of them ';
-  return [
-    {
-      code: 'DELETION_DEFERRED',
-      message: `sled ${sled.serial} keeps ${deferred.length} artifact(s) that no release lists, ${one}${first.reason}`,
-      sledId: sled.id,
-      sha256: first.sha256,
-    },
-  ];
 };
 
 export type ReplicationObserver = {
