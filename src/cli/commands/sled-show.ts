@@ -86,16 +86,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
           `${printable(copy.message)} [${printable(copy.error_code)}]`,
       ),
     ),
-    ...section(
-      'bad copies, kept as evidence',
-      sled.quarantined
-        .toSorted((a, b) => b.time.localeCompare(a.time))
-        .slice(0, MAX_QUARANTINED_SHOWN)
-        .map(
-          file =>
-            `  ${file.sha256.slice(0, 16)} ${ago(file.time)} on dataset ${file.dataset_id}: ${printable(file.reason)}`,
-        ),
-    ),
+    ...section('bad copies, kept as evidence', quarantineLines(sled, nowMs)),
     ...section(
       'kept though no release lists it',
       sled.deletions_deferred.map(
@@ -115,6 +106,15 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ),
   ];
 };
+
+const quarantineLines = ({ quarantined }: SledView, nowMs: number): string[] =>
+  quarantined
+    .toSorted((a, b) => b.time.localeCompare(a.time))
+    .slice(0, MAX_QUARANTINED_SHOWN)
+    .map(
+      ({ sha256, time, dataset_id, reason }) =>
+        `  ${sha256.slice(0, 16)} ${formatAge(Date.parse(time), nowMs)} on dataset ${dataset_id}: ${printable(reason)}`,
+    );
 
 const scrubText = (scrub: ScrubProgress, nowMs: number): string => {
   const ago = (time: string) => formatAge(Date.parse(time), nowMs);
