@@ -13,10 +13,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'smol-toml';
 import { debugApi } from '../src/api/debug-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
+import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type Child, startChild } from '../src/fleet/child-process.ts';
 import { createApiClient } from '../src/http/client.ts';
-import { createTestDatabase } from '../src/nexus/datastore/test-database.ts';
+import { createTestDatabase, type TestDatabase } from '../src/nexus/datastore/test-database.ts';
 import type { TestRelease } from '../src/release/test-release.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
@@ -43,6 +45,8 @@ export type TestNexus = TestProcess & {
   readonly internalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
   readonly fleet: ReturnType<typeof fleetClient>;
+  readonly recovery: ReturnType<typeof recoveryClient>;
+  readonly history: ReturnType<typeof historyClient>;
   readonly debug: ReturnType<typeof debugClient>;
   readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
   readonly trust: (release: TestRelease) => Promise<void>;
@@ -52,6 +56,7 @@ export type TestSled = TestProcess & { readonly serial: string; readonly dataset
 
 export type TestFleet = {
   readonly directory: string;
+  readonly database: Pick<TestDatabase, 'query'>;
   readonly nexuses: readonly TestNexus[];
   readonly sleds: readonly TestSled[];
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -60,6 +65,8 @@ export type TestFleet = {
 const operator = (url: string) => ({ baseUrl: url, token: 'test-token-of-an-operator-0123456789' });
 const updateClient = (url: string) => createApiClient(operatorUpdateApi, operator(url));
 const fleetClient = (url: string) => createApiClient(operatorFleetApi, operator(url));
+const recoveryClient = (url: string) => createApiClient(operatorRecoveryApi, operator(url));
+const historyClient = (url: string) => createApiClient(operatorHistoryApi, operator(url));
 const debugClient = (url: string) => createApiClient(debugApi, operator(url));
 
 export const startTestFleet = async (options: {
@@ -92,7 +99,7 @@ export const startTestFleet = async (options: {
   for (const sled of sleds) undo.defer(sled.stop);
   await Promise.all(sleds.map(sled => sled.start()));
   const owned = undo.move();
-  const fleet = { directory, nexuses, sleds, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const fleet = { directory, database, nexuses, sleds, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   await until(
     async () => (await nexuses[0]!.fleet.sledList({ query: {} }, wait)).items.length === sleds.length,
   );
@@ -169,6 +176,12 @@ const makeNexus = (
     },
     get fleet() {
       return fleetClient(url());
+    },
+    get recovery() {
+      return recoveryClient(url());
+    },
+    get history() {
+      return historyClient(url());
     },
     get debug() {
       return debugClient(url());

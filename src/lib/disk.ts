@@ -15,6 +15,7 @@ import {
   statfs,
   unlink,
 } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 export type Disk = {
   /** A new file; fails with EEXIST when the name is taken. */
@@ -88,6 +89,28 @@ const openRegularFile = async (path: string): Promise<FileHandle> => {
   throw absent();
 };
 
+type DiskModes = { readonly fileMode: number; readonly directoryMode?: number };
+
+/** A regular file that a person names: links are followed. */
+export const openNamedFile = async (path: string): Promise<DiskFile> => {
+  const handle = await open(path, 'r');
+  if ((await handle.stat()).isFile()) return realFile(handle);
+  await handle.close();
+  throw new Error('it is not a regular file');
+};
+
+/** Makes a directory, and those above it, where they are absent. */
+export const ensureDirectory = async (disk: Disk, path: string): Promise<void> => {
+  try {
+    await disk.makeDirectory(path);
+  } catch (error) {
+    if (systemErrorIs(error, 'EEXIST')) return;
+    if (!systemErrorIs(error, 'ENOENT') || dirname(path) === path) throw error;
+    await ensureDirectory(disk, dirname(path));
+    await disk.makeDirectory(path);
+  }
+};
+
 /** Makes the names in a directory durable: creations, renames and unlinks that came before. */
 export const syncDirectory = async (path: string): Promise<void> => {
   const handle = await open(path, 'r');
@@ -98,13 +121,13 @@ export const syncDirectory = async (path: string): Promise<void> => {
   }
 };
 
-/** @param options.fileMode of the files that it creates */
-export const createRealDisk = ({ fileMode }: { readonly fileMode: number }): Disk => ({
+/** @param modes of what it creates */
+export const createRealDisk = ({ fileMode, directoryMode = 0o777 }: DiskModes): Disk => ({
   createFile: async path => realFile(await open(path, 'wx', fileMode)),
   openFile: async path => realFile(await openRegularFile(path)),
   readDirectory: path => readdir(path),
   makeDirectory: async path => {
-    await mkdir(path);
+    await mkdir(path, { mode: directoryMode });
   },
   async sizeOf(path) {
     try {
@@ -125,3 +148,6 @@ export const createRealDisk = ({ fileMode }: { readonly fileMode: number }): Dis
 });
 
 export const realDisk: Disk = createRealDisk({ fileMode: 0o644 });
+
+/** For what nobody else on the machine may read. */
+export const privateDisk: Disk = createRealDisk({ fileMode: 0o600, directoryMode: 0o700 });

@@ -9,9 +9,8 @@
  * D3. What a crash leaves behind carries {@link TEMPORARY_PREFIX} and can be removed by whoever owns the directory.
  */
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { createRealDisk, type Disk, realDisk, syncDirectory, systemErrorIs } from './disk.ts';
+import { createRealDisk, type Disk, type DiskFile, realDisk, systemErrorIs } from './disk.ts';
 
 /** Names that start so are unfinished writes; nothing else may use it. */
 export const TEMPORARY_PREFIX = '.tmp-';
@@ -19,19 +18,20 @@ export const TEMPORARY_PREFIX = '.tmp-';
 export const temporaryPathFor = (finalPath: string): string =>
   join(dirname(finalPath), `${TEMPORARY_PREFIX}${basename(finalPath)}-${randomUUID()}`);
 
-/** fsync, close, rename, fsync the directory. The handle is closed whatever happens. */
+/** fsync, close, rename, fsync the directory. The file is closed whatever happens. */
 export const commitFile = async (
-  handle: FileHandle,
+  file: Pick<DiskFile, 'sync' | 'close'>,
   temporaryPath: string,
   finalPath: string,
+  { disk = realDisk } = {},
 ): Promise<void> => {
   try {
-    await handle.sync();
+    await file.sync();
   } finally {
-    await handle.close();
+    await file.close();
   }
-  await rename(temporaryPath, finalPath);
-  await syncDirectory(dirname(finalPath));
+  await disk.rename(temporaryPath, finalPath);
+  await disk.syncDirectory(dirname(finalPath));
 };
 
 /**
@@ -51,16 +51,15 @@ export const writeFileDurably = async (
   try {
     try {
       await file.write(typeof content === 'string' ? new TextEncoder().encode(content) : content, 0);
-      await file.sync();
-    } finally {
+    } catch (error) {
       await file.close();
+      throw error;
     }
-    await disk.rename(temporaryPath, finalPath);
+    await commitFile(file, temporaryPath, finalPath, { disk });
   } catch (error) {
     await disk.unlink(temporaryPath).catch(() => undefined);
     throw error;
   }
-  await disk.syncDirectory(dirname(finalPath));
 };
 
 /** The text of a small file; undefined when there is none. A longer one than `maxBytes` is an error. */

@@ -27,7 +27,7 @@ const arbStep: fc.Arbitrary<Step> = fc.record({
   floor: fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
   configured: fc.subarray(ALL, { minLength: 1 }),
   how: fc.constantFrom('close', 'kill', 'power cut'),
-  failing: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.subarray(ALL) }),
+  failing: fc.oneof(fc.constant<string[]>([]), fc.subarray(ALL)),
   interruptedAfter: fc.option(fc.nat(30), { nil: undefined, freq: 10 }),
 });
 
@@ -82,7 +82,7 @@ test('G6: whichever datasets a sled is started with, it is not ready with less t
   await fc.assert(
     fc.asyncProperty(arbFirst, fc.array(arbStep, { minLength: 3, maxLength: 30 }), fc.nat(), runLife),
     {
-      numRuns: Number(process.env.GENERATION_RUNS ?? 500),
+      numRuns: Number(process.env.GENERATION_RUNS ?? 800),
     },
   );
 }, 600_000);
