@@ -54,6 +54,16 @@ export type TestNexus = TestProcess & {
 
 export type TestSled = TestProcess & { readonly serial: string; readonly datasets: readonly string[] };
 
+/** What one sled has of its own. */
+export type SledOptions = {
+  /** A command that runs the agent's own, such as `ip netns exec NAME`. */
+  readonly within?: readonly string[];
+  /** Directories that are there; by default two below the fleet's. */
+  readonly datasets?: readonly string[];
+  /** Keys of its configuration. */
+  readonly config?: Toml;
+};
+
 export type TestFleet = {
   readonly directory: string;
   readonly database: Pick<TestDatabase, 'query'>;
@@ -78,6 +88,8 @@ export const startTestFleet = async (options: {
   readonly replication?: Toml;
   /** Of each sled agent's `limits`. */
   readonly sledLimits?: Toml;
+  /** By number, from 1 on. */
+  readonly sled?: (n: number) => SledOptions;
 }): Promise<TestFleet> => {
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
@@ -94,7 +106,7 @@ export const startTestFleet = async (options: {
   }
   const internal = nexuses.map(nexus => nexus.internalAddress());
   const sleds = Array.from({ length: options.sleds }, (_, n) =>
-    makeSled(directory, n + 1, internal, options.sledLimits ?? {}),
+    makeSled(directory, n + 1, internal, options.sledLimits ?? {}, options.sled?.(n + 1) ?? {}),
   );
   for (const sled of sleds) undo.defer(sled.stop);
   await Promise.all(sleds.map(sled => sled.start()));
@@ -112,6 +124,7 @@ const makeProcess = (
   args: string[],
   config: () => Toml,
   onReady: (ready: string) => void,
+  within: readonly string[] = [],
 ) => {
   let child: Child | undefined;
   const home = join(directory, name);
@@ -121,8 +134,9 @@ const makeProcess = (
     async start() {
       await mkdir(home, { recursive: true });
       await writeFile(join(home, 'config.toml'), stringify({ ...config(), ready_file: readyFile }));
-      const command = [PROGRAM, ...args, '--config', join(home, 'config.toml'), '--stop-with-stdin'];
-      child = await startChild({ name, command: process.execPath, args: command, logFile, readyFile }, wait);
+      const program = [PROGRAM, ...args, '--config', join(home, 'config.toml'), '--stop-with-stdin'];
+      const [command, ...rest] = [...within, process.execPath, ...program];
+      child = await startChild({ name, command: command!, args: rest, logFile, readyFile }, wait);
       onReady(child.ready);
     },
     async stop() {
@@ -206,9 +220,15 @@ const makeNexus = (
   };
 };
 
-const makeSled = (directory: string, n: number, nexus: readonly string[], limits: Toml): TestSled => {
+const makeSled = (
+  directory: string,
+  n: number,
+  nexus: readonly string[],
+  limits: Toml,
+  own: SledOptions,
+): TestSled => {
   const serial = `sled-${n}`;
-  const datasets = ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
+  const datasets = own.datasets ?? ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
   const config = () => ({
     serial,
     listen: '127.0.0.1:0',
@@ -217,8 +237,9 @@ const makeSled = (directory: string, n: number, nexus: readonly string[], limits
     datasets: [...datasets],
     limits,
     intervals: { registration_s: 1 },
+    ...own.config,
   });
-  const sled = makeProcess(directory, serial, ['sled-agent'], config, () => undefined);
+  const sled = makeProcess(directory, serial, ['sled-agent'], config, () => undefined, own.within);
   const start = async () => {
     for (const dataset of datasets) await mkdir(dataset, { recursive: true });
     await sled.start();

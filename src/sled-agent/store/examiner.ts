@@ -73,7 +73,10 @@ export const createExaminer = (deps: ExaminerDependencies): Examiner => {
   return {
     async examine(dataset, sha256, { pacer, signal }) {
       const look = await lookAtCopy(disk, dataset, sha256, { pacer, signal });
-      if (look.kind === 'good') markRight(dataset, sha256, deps.clock);
+      if (look.kind === 'good') {
+        forgetMarks(dataset, sha256);
+        markRight(dataset, sha256, deps.clock);
+      }
       return look.kind === 'bad' ? lookAgain(dataset, sha256, signal) : look;
     },
     suspect(sha256, datasetId, because) {
@@ -118,6 +121,7 @@ const setAsideOrMark = async (
   const facts = { sha256, dataset: dataset.path, dataset_id: dataset.id(), reason };
   forgetMarks(dataset, sha256);
   try {
+    await dataset.requirePresent(); // DS3
     if (dataset.isWritable()) {
       if (!(await dataset.setAside(sha256, reason))) return false;
       log.error(facts, 'copy quarantined');

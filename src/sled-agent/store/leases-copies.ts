@@ -15,7 +15,7 @@ export const writeLeasesFiles = async (
   const errors: unknown[] = [];
   await Promise.all(
     targets.map(target =>
-      writeLeases(disk, target.path, content).catch((error: unknown) => {
+      writeOne(disk, target, content).catch((error: unknown) => {
         errors.push(error);
         target.reportFailure(error, 'write its leases');
       }),
@@ -46,9 +46,15 @@ export const repairLeasesFiles = async (
           { dataset: dataset.path, reason: read.reason },
           'leases are damaged; they are written again',
         );
-      await writeLeases(disk, dataset.path, content);
+      await writeOne(disk, dataset, content);
     } catch (error) {
       dataset.reportFailure(error, 'repair its leases');
     }
   }
+};
+
+/** DS3 */
+const writeOne = async (disk: Disk, dataset: Dataset, content: LeasesContent): Promise<void> => {
+  await dataset.requirePresent();
+  await writeLeases(disk, dataset.path, content);
 };

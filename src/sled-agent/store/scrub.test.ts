@@ -145,6 +145,25 @@ test.each([
   },
 );
 
+test('G5: what could not be set aside is set aside by a later cycle, when its dataset can be written again', async () => {
+  let isBroken = true;
+  const { machine, store } = await settled({
+    before({ name, path }) {
+      if (isBroken && name === 'rename' && path.startsWith(`${M0}/quarantine`)) throw systemError('EROFS');
+    },
+  });
+  await rot(machine, M0, a);
+  await cycle(store);
+  isBroken = false;
+  await store.reconcile('test', { signal: neverAborted });
+  expect(await copies(store, a), 'still not used').toBe(1);
+  await cycle(store);
+  expect(machine.memory.files().has(`${M0}/${a.sha256}`)).toBe(false);
+  expect((await store.list()).quarantined).toHaveLength(1);
+  await put(store, a);
+  expect(await copies(store, a)).toBe(2);
+});
+
 test('P2: an artifact that is written anew while a stale read condemns it is looked at again, and stays', async () => {
   const read = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();

@@ -181,7 +181,9 @@ const lookAt = async (
   { dataset, sha256 }: Target,
   options: { readonly pacer: ReturnType<typeof createPacer>; readonly signal: AbortSignal },
 ): Promise<number> => {
-  if (!dataset.isReadable() || dataset.marks.condemned.has(sha256)) return 0;
+  if (!dataset.isReadable()) return 0;
+  // Where it cannot be set aside now either, nothing would come of another look.
+  if (dataset.marks.condemned.has(sha256) && !dataset.isWritable()) return 0;
   try {
     const verdict = await examiner.examine(dataset, sha256, options);
     if (verdict.kind === 'good') return verdict.sizeBytes;
@@ -231,9 +233,12 @@ const save = async ({ disk, datasets, clock }: ScrubberDependencies, state: Stat
   for (const dataset of datasets) {
     if (!dataset.isWritable()) continue;
     const record = { ...state.record!, position: state.positions.get(dataset) ?? '' };
-    await writeScrubRecord(disk, dataset.path, record).catch((error: unknown) =>
-      dataset.reportFailure(error, 'write the progress of its scrub'),
-    );
+    try {
+      await dataset.requirePresent(); // DS3
+      await writeScrubRecord(disk, dataset.path, record);
+    } catch (error) {
+      dataset.reportFailure(error, 'write the progress of its scrub');
+    }
   }
 };
 
