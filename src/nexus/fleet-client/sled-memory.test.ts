@@ -139,7 +139,7 @@ test('M5, S16: a sled that has deleted something is tried again at once; one tha
   expect(pair(hashOf(2)), 'room is no remedy for this').toBeDefined();
 });
 
-test('M6: what is in neither the fleet nor the wanted set any more is forgotten', () => {
+test('M7: what is in neither the fleet nor the wanted set any more is forgotten', () => {
   const { memory } = memoryAt();
   memory.transferFailed(sled, hash, new DepotError('IO', 'disk'));
   memory.transferFailed(sled, hashOf(2), new DepotError('IO', 'disk'));

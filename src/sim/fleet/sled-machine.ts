@@ -45,7 +45,8 @@ export const sledConfig = ({ id, serial, datasets, quotaBytes }: SledPlan): Sled
   },
   limits: { puts: 4, copies: 4, depotReads: 32 },
   registrationPeriodMs: 60_000,
-  reconcilePeriodMs: 300_000,
+  // Oftener than on real machines, so that a run need not last for hours of virtual time.
+  reconcilePeriodMs: 60_000,
   stallTimeoutMs: DEFAULT_PROGRESS.intervalMs,
   logLevel: 'info',
   readyFile: undefined,
