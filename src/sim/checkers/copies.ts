@@ -51,10 +51,12 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
       if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
     },
     onCommit(before, after) {
-      for (const [uploadId, { repoId }] of before.localRepos) {
+      for (const [uploadId, { repoId, nexusId }] of before.localRepos) {
         if (after.localRepos.has(uploadId)) continue;
         const release = after.releases.get(repoId);
         if (release === undefined || release.repo.timePrunedMs !== null) continue;
+        // A row without an archive says nothing: it came back with the database, and goes again.
+        if (![...release.hashes].every(sha256 => holdings.isStagedIn(nexusId, sha256))) continue;
         world.trace.reached('a local repo was dropped');
         requireHolders(release.repo.systemVersion, [...release.hashes]);
       }

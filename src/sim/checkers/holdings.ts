@@ -2,7 +2,7 @@
  * What is on the disks of a simulated fleet, read from the media: whatever a process believes, or a volume's state
  * hides, is not asked.
  */
-import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import { type ArtifactHash, isArtifactHash, type NexusId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import { sha256Of } from '../fleet/releases.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
@@ -15,6 +15,8 @@ export type Holdings = {
   readonly copiesOn: (sled: SimSled, sha256: ArtifactHash) => number;
   /** Whether an archive in staging, durable, has the artifact. */
   readonly isStaged: (nexus: SimNexus, sha256: ArtifactHash) => boolean;
+  /** The same of the Nexus with this id. */
+  readonly isStagedIn: (nexusId: NexusId, sha256: ArtifactHash) => boolean;
   /** Whether a copy could be had from the disks that count. */
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
@@ -65,6 +67,10 @@ export const createHoldings = (world: World): Holdings => {
     hashOf,
     copiesOn,
     isStaged,
+    isStagedIn: (nexusId, sha256) =>
+      world.nexuses.some(
+        nexus => nexusIdOn(nexus.machine.volumes.get(STAGING)!) === nexusId && isStaged(nexus, sha256),
+      ),
     isRecoverable: sha256 =>
       world.sleds.some(sled => sled.standing === 'in_service' && copiesOn(sled, sha256) > 0) ||
       world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256)),

@@ -41,7 +41,7 @@ export const sledConfig = ({ id, serial, datasets, quotaBytes }: SledPlan): Sled
     quotaBytes,
     minFreeBytes: 0,
     maxArtifactBytes: 2 ** 20,
-    scrub: { periodMs: 86_400_000, bytesPerSecond: 2 ** 20 },
+    scrub: { periodMs: 120_000, bytesPerSecond: 2 ** 20 },
   },
   limits: { puts: 4, copies: 4, depotReads: 32 },
   registrationPeriodMs: 60_000,

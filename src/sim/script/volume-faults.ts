@@ -60,7 +60,7 @@ const fill = (scene: Scene, volume: Volume, forMs: number): void => {
 const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void => {
   if (volume.state !== 'ok') return;
   const image = volume.medium.image();
-  scene.world.scheduler.after(step.forMs, () => {
+  forAWhile(scene, step.forMs, () => {
     if (sled.standing !== 'in_service' || volume.state !== 'ok') return;
     // With the newest ledger on no other disk nothing could tell, on no machine.
     const newest = scene.witness.removals.highest(sled)?.generation;
