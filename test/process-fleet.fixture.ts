@@ -14,15 +14,15 @@ import { stringify } from 'smol-toml';
 import { debugApi } from '../src/api/debug-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
-import { type Child, startChild } from '../src/fleet/child-process.ts';
+import { type Child, type Exit, startChild } from '../src/fleet/child-process.ts';
 import { createApiClient } from '../src/http/client.ts';
-import { createTestDatabase } from '../src/nexus/datastore/test-database.ts';
 import type { TestRelease } from '../src/release/test-release.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
 /** Far above what anything here takes; a test that waits longer has failed. */
 const PATIENCE_MS = 90_000;
-const signal = AbortSignal.timeout(30 * 60_000);
+/** A soak may take a night. */
+const signal = AbortSignal.timeout(24 * 60 * 60_000);
 export const wait = { signal };
 
 type Toml = Record<string, unknown>;
@@ -34,6 +34,10 @@ export type TestProcess = {
   /** SIGKILL, waited for. */
   readonly kill: () => Promise<void>;
   readonly isRunning: () => boolean;
+  /** Of a running one. */
+  readonly pid: () => number;
+  /** Resolves when a process that ends by itself has ended. */
+  readonly ended: () => Promise<Exit>;
   readonly log: () => Promise<string>;
 };
 
@@ -48,7 +52,12 @@ export type TestNexus = TestProcess & {
   readonly trust: (release: TestRelease) => Promise<void>;
 };
 
-export type TestSled = TestProcess & { readonly serial: string; readonly datasets: readonly string[] };
+export type TestSled = TestProcess & {
+  readonly serial: string;
+  readonly datasets: readonly string[];
+  readonly agentAddress: () => string;
+  readonly depotAddress: () => string;
+};
 
 export type TestFleet = {
   readonly directory: string;
@@ -71,23 +80,27 @@ export const startTestFleet = async (options: {
   readonly replication?: Toml;
   /** Of each sled agent's `limits`. */
   readonly sledLimits?: Toml;
+  /** By default a database of its own, in the run's server. */
+  readonly databaseUrl?: string;
+  /** For Node, before the program: of each process by its name, `nexus-1` or `sled-1`. */
+  readonly nodeArguments?: (name: string) => readonly string[];
 }): Promise<TestFleet> => {
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  const database = undo.use(await createTestDatabase());
+  const databaseUrl = options.databaseUrl ?? undo.use(await createDatabase()).connection;
   await writeFile(join(directory, 'token'), `${operator('').token}\n`, { mode: 0o600 });
 
   const nexuses: ReturnType<typeof makeNexus>[] = [];
   for (let n = 1; n <= (options.nexuses ?? 1); n += 1) {
-    const nexus = makeNexus(directory, n, database.connection, options);
+    const nexus = makeNexus(directory, n, databaseUrl, options);
     undo.defer(nexus.stop);
     await nexus.start();
     nexuses.push(nexus);
   }
   const internal = nexuses.map(nexus => nexus.internalAddress());
   const sleds = Array.from({ length: options.sleds }, (_, n) =>
-    makeSled(directory, n + 1, internal, options.sledLimits ?? {}),
+    makeSled(directory, n + 1, internal, options),
   );
   for (const sled of sleds) undo.defer(sled.stop);
   await Promise.all(sleds.map(sled => sled.start()));
@@ -99,13 +112,18 @@ export const startTestFleet = async (options: {
   return fleet;
 };
 
+/** Only where it is needed: it is vitest's, and the soak runs without. */
+const createDatabase = async () =>
+  (await import('../src/nexus/datastore/test-database.ts')).createTestDatabase();
+
 const makeProcess = (
   directory: string,
   name: string,
-  args: string[],
+  args: readonly string[],
   config: () => Toml,
   onReady: (ready: string) => void,
-) => {
+  nodeArguments: readonly string[] = [],
+): TestProcess => {
   let child: Child | undefined;
   const home = join(directory, name);
   const logFile = join(home, 'log');
@@ -114,7 +132,14 @@ const makeProcess = (
     async start() {
       await mkdir(home, { recursive: true });
       await writeFile(join(home, 'config.toml'), stringify({ ...config(), ready_file: readyFile }));
-      const command = [PROGRAM, ...args, '--config', join(home, 'config.toml'), '--stop-with-stdin'];
+      const command = [
+        ...nodeArguments,
+        PROGRAM,
+        ...args,
+        '--config',
+        join(home, 'config.toml'),
+        '--stop-with-stdin',
+      ];
       child = await startChild({ name, command: process.execPath, args: command, logFile, readyFile }, wait);
       onReady(child.ready);
     },
@@ -128,6 +153,12 @@ const makeProcess = (
       child = undefined;
     },
     isRunning: () => child !== undefined,
+    pid: () => child!.pid,
+    async ended() {
+      const exit = await child!.exited;
+      child = undefined;
+      return exit;
+    },
     log: () => readFile(logFile, 'utf8'),
   };
 };
@@ -150,10 +181,17 @@ const makeNexus = (
     ...options.nexusConfig,
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication, ...options.replication },
   });
-  const nexus = makeProcess(directory, `nexus-${n}`, ['nexus'], config, ready => {
-    const { operator_address, internal_address } = JSON.parse(ready);
-    addresses = { operator: operator_address, internal: internal_address };
-  });
+  const nexus = makeProcess(
+    directory,
+    `nexus-${n}`,
+    ['nexus'],
+    config,
+    ready => {
+      const { operator_address, internal_address } = JSON.parse(ready);
+      addresses = { operator: operator_address, internal: internal_address };
+    },
+    options.nodeArguments?.(`nexus-${n}`),
+  );
   const start = async () => {
     await mkdir(stagingDirectory, { recursive: true });
     await nexus.start();
@@ -193,7 +231,12 @@ const makeNexus = (
   };
 };
 
-const makeSled = (directory: string, n: number, nexus: readonly string[], limits: Toml): TestSled => {
+export const makeSled = (
+  directory: string,
+  n: number,
+  nexus: readonly string[],
+  options: Pick<Parameters<typeof startTestFleet>[0], 'sledLimits' | 'nodeArguments'> = {},
+): TestSled => {
   const serial = `sled-${n}`;
   const datasets = ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
   const config = () => ({
@@ -202,15 +245,32 @@ const makeSled = (directory: string, n: number, nexus: readonly string[], limits
     depot_listen: '127.0.0.1:0',
     nexus: [...nexus],
     datasets: [...datasets],
-    limits,
+    limits: options.sledLimits ?? {},
     intervals: { registration_s: 1 },
   });
-  const sled = makeProcess(directory, serial, ['sled-agent'], config, () => undefined);
+  let addresses = { agent_address: '', depot_address: '' };
+  const sled = makeProcess(
+    directory,
+    serial,
+    ['sled-agent'],
+    config,
+    ready => {
+      addresses = JSON.parse(ready);
+    },
+    options.nodeArguments?.(serial),
+  );
   const start = async () => {
     for (const dataset of datasets) await mkdir(dataset, { recursive: true });
     await sled.start();
   };
-  return { ...sled, start, serial, datasets };
+  return {
+    ...sled,
+    start,
+    serial,
+    datasets,
+    agentAddress: () => addresses.agent_address,
+    depotAddress: () => addresses.depot_address,
+  };
 };
 
 /** Polls until something holds; the last error, or what it was waiting for, is the failure. */
@@ -277,16 +337,32 @@ export const waitComplete = (nexus: TestNexus, version: string): Promise<void> =
 
 const HASH = /^[0-9a-f]{64}$/;
 
-/** The artifacts in a dataset, by what their bytes hash to; a file whose name is not its hash fails the test. */
+/**
+ * The artifacts in a dataset, by what their bytes hash to; a file whose name is not its hash fails the test. One that
+ * is deleted while it is looked at is not there.
+ */
 export const artifactsOnDisk = async (dataset: string): Promise<string[]> => {
   const names = (await readdir(dataset)).filter(name => HASH.test(name)).sort();
+  const found: string[] = [];
   for (const name of names) {
-    const digest = createHash('sha256');
-    for await (const chunk of createReadStream(join(dataset, name))) digest.update(chunk);
-    const actual = digest.digest('hex');
+    const actual = await hashOfFile(join(dataset, name));
+    if (actual === undefined) continue;
     if (actual !== name) throw new Error(`${join(dataset, name)} hashes to ${actual}`);
+    found.push(name);
   }
-  return names;
+  return found;
+};
+
+/** Undefined when there is no such file. */
+export const hashOfFile = async (path: string): Promise<string | undefined> => {
+  const digest = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) digest.update(chunk);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return digest.digest('hex');
 };
 
 export const hashesOf = (...releases: readonly TestRelease[]): string[] =>
