@@ -17,6 +17,8 @@ const SECONDS = Number(process.env.RACE_SECONDS ?? 20);
 const CLIENTS = 6;
 const RELEASES = 5;
 
+const text = (counts: ReadonlyMap<string, number>) => JSON.stringify(Object.fromEntries(counts));
+
 /** How often each verb met another transaction and was run again, from the logs. */
 const conflictsByVerb = async (fleet: TestFleet): Promise<Map<string, number>> => {
   const counts = new Map<string, number>();
@@ -79,9 +81,8 @@ test(
 
     const conflicts = await conflictsByVerb(fleet);
     const total = [...conflicts.values()].reduce((sum, count) => sum + count, 0);
-    const done = workload.acts.filter(({ outcome }) => outcome === 'done').length;
     process.stdout.write(
-      `races: ${SECONDS} s, ${done} of ${workload.acts.length} acts done, generation ${wanted.generation}, ${total} transactions run again: ${JSON.stringify(Object.fromEntries(conflicts))}\n`,
+      `races: ${SECONDS} s, answers ${text(workload.answers)}, generation ${wanted.generation}, ${total} transactions run again: ${text(conflicts)}\n`,
     );
     expect(total, 'transactions met: without that nothing was shown').toBeGreaterThan(0);
   },

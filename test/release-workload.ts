@@ -26,6 +26,8 @@ const PAUSE_MS = 100;
 export type Workload = {
   readonly releases: readonly TestRelease[];
   readonly acts: readonly ReleaseAct[];
+  /** How often each answer came, by `done` or its error code. */
+  readonly answers: ReadonlyMap<string, number>;
   /** Answers that no client should ever get. */
   readonly unexpected: readonly string[];
   /** One client, until the signal aborts; it ends its last act. */
@@ -63,6 +65,8 @@ export const makeReleases = async (
 export const createWorkload = (fleet: TestFleet, releases: readonly TestRelease[]): Workload => {
   const acts: ReleaseAct[] = [];
   const unexpected: string[] = [];
+  const answers = new Map<string, number>();
+  const count = (answer: string) => answers.set(answer, (answers.get(answer) ?? 0) + 1);
 
   const act: Workload['act'] = async (nexus, release, kind) => {
     const { systemVersion: version } = release;
@@ -73,8 +77,10 @@ export const createWorkload = (fleet: TestFleet, releases: readonly TestRelease[
       if (kind === 'upload') await nexus.upload(release);
       else await nexus.update.repositoryDelete({ params: { system_version: version } }, wait);
       made.outcome = 'done';
+      count('done');
     } catch (error) {
       const code = errorCodeOf(error);
+      count(code);
       if (REFUSED.includes(code)) made.outcome = 'refused';
       else if (!UNCERTAIN.includes(code))
         unexpected.push(`${kind} of ${version}: ${code}: ${messageChain(error)}`);
@@ -87,6 +93,7 @@ export const createWorkload = (fleet: TestFleet, releases: readonly TestRelease[
   return {
     releases,
     acts,
+    answers,
     unexpected,
     act,
     async client(rng, until) {
