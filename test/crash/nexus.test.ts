@@ -8,7 +8,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/test-database.ts';
 import { makeTestRelease, type TestRelease } from '../../src/release/test-release.ts';
 import {
@@ -93,6 +93,11 @@ beforeAll(async () => {
   await nexus().trust(first);
   await nexus().upload(first);
   await until(() => isSettled(first), 'the first release is on the sleds');
+});
+// Each test begins with a fleet that runs, whatever became of the one before.
+beforeEach(async () => {
+  await killer.disarm();
+  for (const process of [nexus(), ...fleet.sleds]) if (!process.isRunning()) await process.start();
 });
 afterAll(async () => {
   await fleet?.[Symbol.asyncDispose]();

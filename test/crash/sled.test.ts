@@ -8,7 +8,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { GENERATION_FLOOR_HEADER, internalApi } from '../../src/api/internal-api.ts';
 import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import { ArtifactHash, asGeneration } from '../../src/core/ids.ts';
@@ -157,6 +157,11 @@ beforeAll(async () => {
   source = makeSled(directory, 2, [registrar.address], { sledLimits: { min_free_bytes: 0 } });
   await source.start();
 });
+// Each test begins with a sled that runs, whatever became of the one before.
+beforeEach(async () => {
+  await killer.disarm();
+  if (!sled.isRunning()) await sled.start();
+});
 afterAll(async () => {
   await sled?.stop();
   await source?.stop();
@@ -168,6 +173,8 @@ test('a first start, killed at each step: the next start makes a sled that takes
   const home = join(directory, 'sled-1');
   // Up to the ready file: when that is there the start is over.
   const match = /^(?!answer|request|sync sled-1$)(?!.*ready)/;
+  await sled.kill();
+  await rm(home, { recursive: true });
   await killer.armStart({ match, at: null });
   await sled.start();
   const steps = await killer.steps();
