@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { asGeneration } from '../src/core/ids.ts';
 import { DEFAULT_PROGRESS } from '../src/http/progress.ts';
+import { rawGet } from '../src/http/raw-get.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import { createCopies } from '../src/sled-agent/copy.ts';
@@ -48,7 +49,7 @@ async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof write
   await store.acceptFloor(generation);
   await store.offerConfig({ generation, artifacts: new Map([[sha256, sizeBytes]]) }, { signal });
   const dependencies = { store, clock: systemClock, log: silentLogger, limit: 1, progress: DEFAULT_PROGRESS };
-  await using copies = createCopies(dependencies);
+  await using copies = createCopies({ ...dependencies, fetchArtifact: rawGet });
 
   const copy = async (): Promise<void> => {
     const { completedTotal } = copies.report();

@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 25, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 29, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -221,3 +221,26 @@ CREATE TABLE override_audit (
   CONSTRAINT override_audit_pkey PRIMARY KEY (upload_id, position),
   CONSTRAINT override_audit_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
 );
+
+-- The history: what was asked of sleds, what came of it, and what changed. For people; nothing is decided by it.
+-- time: by the clock of the Nexus that wrote the row. id: made by Nexus, so that a batch may be written again.
+-- No reference to other tables: an event outlives what it speaks of, and is removed by age and count alone.
+CREATE TABLE fleet_event (
+  id UUID NOT NULL,
+  time TIMESTAMPTZ NOT NULL,
+  nexus_id UUID NOT NULL,
+  kind TEXT NOT NULL,
+  sled_id UUID,
+  sha256 TEXT,
+  generation INT8,
+  system_version TEXT,
+  source_sled_id UUID,
+  elapsed_ms INT8,
+  error_code TEXT,
+  message TEXT,
+  CONSTRAINT fleet_event_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX fleet_event_by_time ON fleet_event (time, id);
+CREATE INDEX fleet_event_by_artifact ON fleet_event (sha256, time, id);
+CREATE INDEX fleet_event_by_sled ON fleet_event (sled_id, time, id);

@@ -6,7 +6,6 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
 import { sledAgentApi } from '../src/api/sled-agent-api.ts';
 import { createApiClient } from '../src/http/client.ts';
 import { artifactsOnDisk, replicationDetails, type TestFleet, wait } from './process-fleet.fixture.ts';
@@ -27,27 +26,19 @@ const PRESENT = `
   WHERE repo.time_pruned IS NULL`;
 
 /** From the tables alone. */
-export const readWanted = async (databaseUrl: string): Promise<Wanted> => {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ system_version: string; sha256: string }>(PRESENT);
-    const { rows: generations } = await client.query<{ generation: string }>(
-      'SELECT generation FROM tuf_generation',
-    );
-    return {
-      generation: Number(generations[0]!.generation),
-      versions: [...new Set(rows.map(row => row.system_version))].sort(),
-      hashes: [...new Set(rows.map(row => row.sha256))].sort(),
-    };
-  } finally {
-    await client.end();
-  }
+export const readWanted = async ({ database }: TestFleet): Promise<Wanted> => {
+  const rows = await database.query<{ system_version: string; sha256: string }>(PRESENT);
+  const [current] = await database.query<{ generation: string }>('SELECT generation FROM tuf_generation');
+  return {
+    generation: Number(current!.generation),
+    versions: [...new Set(rows.map(row => row.system_version))].sort(),
+    hashes: [...new Set(rows.map(row => row.sha256))].sort(),
+  };
 };
 
 /** Everything that is not as it should be, one line each; a fleet that has converged gives none. */
-export const auditFleet = async (fleet: TestFleet, databaseUrl: string): Promise<string[]> => {
-  const wanted = await readWanted(databaseUrl);
+export const auditFleet = async (fleet: TestFleet): Promise<string[]> => {
+  const wanted = await readWanted(fleet);
   const lines = [
     ...(await Promise.all(fleet.sleds.map(sled => auditSled(sled, wanted)))),
     ...(await Promise.all(fleet.nexuses.map(nexus => auditNexus(nexus, wanted)))),

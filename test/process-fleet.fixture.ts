@@ -13,9 +13,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'smol-toml';
 import { debugApi } from '../src/api/debug-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
+import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type Child, type Exit, startChild } from '../src/fleet/child-process.ts';
 import { createApiClient } from '../src/http/client.ts';
+import type { TestDatabase } from '../src/nexus/datastore/test-database.ts';
 import type { TestRelease } from '../src/release/test-release.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
@@ -47,6 +50,8 @@ export type TestNexus = TestProcess & {
   readonly internalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
   readonly fleet: ReturnType<typeof fleetClient>;
+  readonly recovery: ReturnType<typeof recoveryClient>;
+  readonly history: ReturnType<typeof historyClient>;
   readonly debug: ReturnType<typeof debugClient>;
   readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
   readonly trust: (release: TestRelease) => Promise<void>;
@@ -61,6 +66,7 @@ export type TestSled = TestProcess & {
 
 export type TestFleet = {
   readonly directory: string;
+  readonly database: Pick<TestDatabase, 'query'>;
   readonly nexuses: readonly TestNexus[];
   readonly sleds: readonly TestSled[];
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -69,6 +75,8 @@ export type TestFleet = {
 const operator = (url: string) => ({ baseUrl: url, token: 'test-token-of-an-operator-0123456789' });
 const updateClient = (url: string) => createApiClient(operatorUpdateApi, operator(url));
 const fleetClient = (url: string) => createApiClient(operatorFleetApi, operator(url));
+const recoveryClient = (url: string) => createApiClient(operatorRecoveryApi, operator(url));
+const historyClient = (url: string) => createApiClient(operatorHistoryApi, operator(url));
 const debugClient = (url: string) => createApiClient(debugApi, operator(url));
 
 export const startTestFleet = async (options: {
@@ -80,20 +88,20 @@ export const startTestFleet = async (options: {
   readonly replication?: Toml;
   /** Of each sled agent's `limits`. */
   readonly sledLimits?: Toml;
-  /** By default a database of its own, in the run's server. */
-  readonly databaseUrl?: string;
+  /** By default one of its own, in the run's server. */
+  readonly database?: Pick<TestDatabase, 'connection' | 'query'>;
   /** For Node, before the program: of each process by its name, `nexus-1` or `sled-1`. */
   readonly nodeArguments?: (name: string) => readonly string[];
 }): Promise<TestFleet> => {
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  const databaseUrl = options.databaseUrl ?? undo.use(await createDatabase()).connection;
+  const database = options.database ?? undo.use(await createDatabase());
   await writeFile(join(directory, 'token'), `${operator('').token}\n`, { mode: 0o600 });
 
   const nexuses: ReturnType<typeof makeNexus>[] = [];
   for (let n = 1; n <= (options.nexuses ?? 1); n += 1) {
-    const nexus = makeNexus(directory, n, databaseUrl, options);
+    const nexus = makeNexus(directory, n, database.connection, options);
     undo.defer(nexus.stop);
     await nexus.start();
     nexuses.push(nexus);
@@ -105,7 +113,7 @@ export const startTestFleet = async (options: {
   for (const sled of sleds) undo.defer(sled.stop);
   await Promise.all(sleds.map(sled => sled.start()));
   const owned = undo.move();
-  const fleet = { directory, nexuses, sleds, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const fleet = { directory, database, nexuses, sleds, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   await until(
     async () => (await nexuses[0]!.fleet.sledList({ query: {} }, wait)).items.length === sleds.length,
   );
@@ -207,6 +215,12 @@ const makeNexus = (
     },
     get fleet() {
       return fleetClient(url());
+    },
+    get recovery() {
+      return recoveryClient(url());
+    },
+    get history() {
+      return historyClient(url());
     },
     get debug() {
       return debugClient(url());

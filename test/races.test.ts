@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRng } from '../src/core/rng.ts';
-import { createTestDatabase } from '../src/nexus/datastore/test-database.ts';
 import { auditFleet, readWanted } from './fleet-audit.ts';
 import { startTestFleet, type TestFleet, until } from './process-fleet.fixture.ts';
 import { createWorkload, makeReleases } from './release-workload.ts';
@@ -38,14 +37,12 @@ test(
     const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-races-'));
     await using undo = new AsyncDisposableStack();
     undo.defer(() => rm(directory, { recursive: true, force: true }));
-    const database = undo.use(await createTestDatabase());
     const releases = await makeReleases(directory, RELEASES, 5_000);
     const fleet = undo.use(
       await startTestFleet({
         nexuses: 3,
         sleds: 3,
         minSledReplication: 2,
-        databaseUrl: database.connection,
         nexusConfig: { log_level: 'debug', tuf_repo_pruner: { disable: true } },
         // Each Nexus looks for itself at what the others did.
         replication: { period_secs: 1 },
@@ -61,12 +58,12 @@ test(
     await Promise.all(clients);
 
     const isRight = async () => {
-      const wrong = await auditFleet(fleet, database.connection);
+      const wrong = await auditFleet(fleet);
       if (wrong.length > 0) throw new Error(wrong.join('\n'));
       return true;
     };
     await until(isRight, 'the fleet has converged');
-    const wanted = await readWanted(database.connection);
+    const wanted = await readWanted(fleet);
     expect(workload.unexpected).toEqual([]);
     expect(workload.contradictions(wanted.versions)).toEqual([]);
 
@@ -77,7 +74,7 @@ test(
       expect((await workload.act(nexus, release, kind)).outcome).toBe('done');
     }
     await until(isRight, 'the fleet has converged again');
-    expect((await readWanted(database.connection)).generation).toBe(wanted.generation + 3);
+    expect((await readWanted(fleet)).generation).toBe(wanted.generation + 3);
 
     const conflicts = await conflictsByVerb(fleet);
     const total = [...conflicts.values()].reduce((sum, count) => sum + count, 0);

@@ -1,6 +1,7 @@
 /** The operator's API for the fleet and for what replication is doing: ours, beside the published endpoints. */
 import { z } from 'zod';
 import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
+import { FleetEventView } from './operator-history-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { ArtifactDeletion, CopyFailure, CopyInFlight, DatasetHealth } from './sled-agent-api.ts';
 import { ByteCount, PageQuery, resultsPage, Timestamp } from './wire.ts';
@@ -156,8 +157,8 @@ export const ArtifactView = z
       }),
     ),
     local_repos: z.array(z.object({ nexus_id: NexusId, system_version: z.string() })),
-    /** What this Nexus asked of sleds for this artifact, newest first, as far as it remembers. */
-    requests: z.array(RequestRecord),
+    /** What was asked of sleds for this artifact and what came of it, the newest first, as the history has it. */
+    history: z.array(FleetEventView),
     reasons: z.array(Reason),
   })
   .meta({ id: 'ArtifactView' });

@@ -2,6 +2,8 @@
 import { debugApi } from '../api/debug-api.ts';
 import type { ArtifactSummary, SledView } from '../api/operator-fleet-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
+import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import {
   operatorUpdateApi,
@@ -39,7 +41,9 @@ export type Depot = {
   readonly url: string;
   readonly updates: Bound<ApiClient<typeof operatorUpdateApi>>;
   readonly fleet: Bound<ApiClient<typeof operatorFleetApi>>;
+  readonly recovery: Bound<ApiClient<typeof operatorRecoveryApi>>;
   readonly sources: Bound<ApiClient<typeof operatorSourceApi>>;
+  readonly history: Bound<ApiClient<typeof operatorHistoryApi>>;
   readonly debug: Bound<ApiClient<typeof debugApi>>;
   // Lists, whole.
   readonly allRepositories: () => Promise<TufRepo[]>;
@@ -69,7 +73,9 @@ export const openDepot = (
   const clients = {
     updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
     fleet: client(operatorFleetApi, ANSWER_TIMEOUT_MS),
+    recovery: client(operatorRecoveryApi, ANSWER_TIMEOUT_MS),
     sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
+    history: client(operatorHistoryApi, ANSWER_TIMEOUT_MS),
     debug: client(debugApi, ANSWER_TIMEOUT_MS),
   };
   const updates = bind(clients.updates, signal);
@@ -78,7 +84,9 @@ export const openDepot = (
     url,
     updates,
     fleet,
+    recovery: bind(clients.recovery, signal),
     sources: bind(clients.sources, signal),
+    history: bind(clients.history, signal),
     debug: bind(clients.debug, signal),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),
     releaseArtifacts: version =>

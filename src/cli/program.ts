@@ -5,9 +5,11 @@ import { addArtifactList } from './commands/artifact-list.ts';
 import { addArtifactShow } from './commands/artifact-show.ts';
 import { addDbMigrate } from './commands/db-migrate.ts';
 import { addDemo } from './commands/demo.ts';
+import { addHistory } from './commands/history.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
 import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
+import { addRecoverGeneration } from './commands/recover-generation.ts';
 import { addRepoAssemble } from './commands/repo-assemble.ts';
 import { addRepoDelete } from './commands/repo-delete.ts';
 import { addRepoEdit } from './commands/repo-edit.ts';
@@ -82,6 +84,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     [makeNexusRunnable, addNexusList, addNexusExpunge],
   ],
   ['db', 'the database of Nexus', [addDbMigrate]],
+  ['recover', 'what to do when sleds and database are at odds', [addRecoverGeneration]],
 ];
 
 /** The same distance from src/ and from dist/. */
@@ -113,6 +116,7 @@ export const createProgram = (session: Session): Command => {
     for (const add of commands) add(group, session);
   }
   addStatus(program, session);
+  addHistory(program, session);
   addStart(program, session);
   addDemo(program, session);
   addSledAgentRun(program, session);

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
+import { type GenerationRecovery, operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
@@ -91,7 +93,9 @@ export type Received = {
 export type TestHandlers = {
   readonly updates?: Partial<Handlers<typeof operatorUpdateApi>>;
   readonly fleet?: Partial<Handlers<typeof operatorFleetApi>>;
+  readonly recovery?: Partial<Handlers<typeof operatorRecoveryApi>>;
   readonly sources?: Partial<Handlers<typeof operatorSourceApi>>;
+  readonly history?: Partial<Handlers<typeof operatorHistoryApi>>;
   readonly debug?: Partial<Handlers<typeof debugApi>>;
 };
 
@@ -156,6 +160,27 @@ const fleetHandlers = (received: Received): Handlers<typeof operatorFleetApi> =>
   artifactView: refused,
 });
 
+export const testRecovery = (more: Partial<GenerationRecovery> = {}): GenerationRecovery => ({
+  state: 'not_needed',
+  generation: asGeneration(7),
+  to: null,
+  sleds: [],
+  unknown_artifacts_total: 0,
+  unknown_artifacts: [],
+  deleted_artifacts_total: 0,
+  deleted_artifacts: [],
+  obstacles: [],
+  ...more,
+});
+
+const recoveryHandlers = (received: Received): Handlers<typeof operatorRecoveryApi> => ({
+  generationRecoveryView: async () => testRecovery(),
+  async generationRecover({ body }) {
+    received.calls.push(body);
+    return testRecovery({ state: 'done', to: body.to });
+  },
+});
+
 const sourceHandlers: Handlers<typeof operatorSourceApi> = {
   sourceList: none,
   sourceView: refused,
@@ -180,7 +205,9 @@ export const serveTestNexus = async (
     apis: [
       bindApi(operatorUpdateApi, { ...updateHandlers(received), ...handlers.updates }),
       bindApi(operatorFleetApi, { ...fleetHandlers(received), ...handlers.fleet }),
+      bindApi(operatorRecoveryApi, { ...recoveryHandlers(received), ...handlers.recovery }),
       bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),
+      bindApi(operatorHistoryApi, { fleetHistory: none, ...handlers.history }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],
     listen: { host: '127.0.0.1', port: 0 },

@@ -38,6 +38,9 @@ export const TrustRootId = uuid<'TrustRootId'>();
 export type TrustRootId = z.infer<typeof TrustRootId>;
 export const DatasetId = uuid<'DatasetId'>();
 export type DatasetId = z.infer<typeof DatasetId>;
+/** Of one event of the history: made by Nexus, or from what a sled reported, so that it is recorded once. */
+export const EventId = uuid<'EventId'>();
+export type EventId = z.infer<typeof EventId>;
 /** A sled's life between two wipes: a sled that lost all its datasets comes back with another one (P5). */
 export const IncarnationId = uuid<'IncarnationId'>();
 export type IncarnationId = z.infer<typeof IncarnationId>;

@@ -6,6 +6,8 @@ import { debugApi } from '../api/debug-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
+import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { Api, Route } from '../api/route.ts';
@@ -21,7 +23,9 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
       description: 'Releases, trust roots, and the fleet that holds them.',
     },
     operatorFleetApi,
+    operatorRecoveryApi,
     operatorSourceApi,
+    operatorHistoryApi,
   ],
   'internal.json': [internalApi],
   'debug.json': [debugApi],

@@ -8,6 +8,8 @@ export type Clock = {
   readonly monotonicMs: () => number;
   /** Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts. */
   readonly sleep: (ms: number, options: { signal: AbortSignal }) => Promise<void>;
+  /** Aborts after `ms` on the monotonic clock. */
+  readonly timeout: (ms: number) => AbortSignal;
 };
 
 export const systemClock: Clock = {
@@ -18,6 +20,7 @@ export const systemClock: Clock = {
     delay(ms, undefined, { signal }).catch(() => {
       throw signal.reason;
     }),
+  timeout: ms => AbortSignal.timeout(ms),
 };
 
 /** ISO 8601 in UTC, as the APIs carry it. */

@@ -9,8 +9,8 @@
  * D3. What a crash leaves behind carries {@link TEMPORARY_PREFIX} and can be removed by whoever owns the directory.
  */
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { createRealDisk, type Disk, type DiskFile, realDisk, systemErrorIs } from './disk.ts';
 
 /** Names that start so are unfinished writes; nothing else may use it. */
 export const TEMPORARY_PREFIX = '.tmp-';
@@ -18,67 +18,85 @@ export const TEMPORARY_PREFIX = '.tmp-';
 export const temporaryPathFor = (finalPath: string): string =>
   join(dirname(finalPath), `${TEMPORARY_PREFIX}${basename(finalPath)}-${randomUUID()}`);
 
-/** Makes the names in a directory durable: creations, renames and unlinks that came before. */
-export const syncDirectory = async (path: string): Promise<void> => {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-};
-
-/** fsync, close, rename, fsync the directory. The handle is closed whatever happens. */
+/** fsync, close, rename, fsync the directory. The file is closed whatever happens. */
 export const commitFile = async (
-  handle: FileHandle,
+  file: Pick<DiskFile, 'sync' | 'close'>,
   temporaryPath: string,
   finalPath: string,
+  { disk = realDisk } = {},
 ): Promise<void> => {
   try {
-    await handle.sync();
+    await file.sync();
   } finally {
-    await handle.close();
+    await file.close();
   }
-  await rename(temporaryPath, finalPath);
-  await syncDirectory(dirname(finalPath));
+  await disk.rename(temporaryPath, finalPath);
+  await disk.syncDirectory(dirname(finalPath));
 };
 
-/** Writes a small file whole (a ledger, a sidecar, a token). On failure the old content stands untouched. */
+/**
+ * Writes a small file whole (a ledger, a sidecar, a token). After a failure the old content stands, or the new one:
+ * never a mixture.
+ *
+ * @param options.mode of the file on the real disk
+ */
 export const writeFileDurably = async (
   finalPath: string,
   content: string | Uint8Array,
-  options: { mode?: number } = {},
+  options: { readonly disk?: Disk; readonly mode?: number } = {},
 ): Promise<void> => {
+  const { mode, disk = mode === undefined ? realDisk : createRealDisk({ fileMode: mode }) } = options;
   const temporaryPath = temporaryPathFor(finalPath);
-  const handle = await open(temporaryPath, 'wx', options.mode ?? 0o644);
+  const file = await disk.createFile(temporaryPath);
   try {
     try {
-      await handle.writeFile(content);
+      await file.write(typeof content === 'string' ? new TextEncoder().encode(content) : content, 0);
     } catch (error) {
-      await handle.close();
+      await file.close();
       throw error;
     }
-    await commitFile(handle, temporaryPath, finalPath);
+    await commitFile(file, temporaryPath, finalPath, { disk });
   } catch (error) {
-    await unlink(temporaryPath).catch(() => undefined);
+    await disk.unlink(temporaryPath).catch(() => undefined);
     throw error;
   }
 };
 
-/** Unlinks a file and makes that durable. Absent already is success. */
-export const unlinkDurably = async (path: string): Promise<void> => {
+/** The text of a small file; undefined when there is none. A longer one than `maxBytes` is an error. */
+export const readFileWhole = async (
+  path: string,
+  { disk, maxBytes }: { readonly disk: Disk; readonly maxBytes: number },
+): Promise<string | undefined> => {
+  const file = await disk.openFile(path).catch((error: unknown) => {
+    if (systemErrorIs(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
   try {
-    await unlink(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const sizeBytes = await file.sizeBytes();
+    if (sizeBytes > maxBytes) throw new Error(`${path} has ${sizeBytes} bytes, more than ${maxBytes}`);
+    const content = new Uint8Array(sizeBytes);
+    const filled = await file.read(content, 0);
+    return new TextDecoder().decode(content.subarray(0, filled));
+  } finally {
+    await file.close();
   }
-  await syncDirectory(dirname(path));
+};
+
+/** Unlinks a file and makes that durable. Absent already is success. */
+export const unlinkDurably = async (path: string, { disk = realDisk } = {}): Promise<void> => {
+  try {
+    await disk.unlink(path);
+  } catch (error) {
+    if (!systemErrorIs(error, 'ENOENT')) throw error;
+  }
+  await disk.syncDirectory(dirname(path));
 };
 
 /** Removes what interrupted writes left in a directory; returns how many. Only for the directory's owner. */
-export const removeTemporaryFiles = async (directory: string): Promise<number> => {
-  const leftovers = (await readdir(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
-  for (const name of leftovers) await unlink(join(directory, name));
-  if (leftovers.length > 0) await syncDirectory(directory);
+export const removeTemporaryFiles = async (directory: string, { disk = realDisk } = {}): Promise<number> => {
+  const leftovers = (await disk.readDirectory(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
+  for (const name of leftovers) await disk.unlink(join(directory, name));
+  if (leftovers.length > 0) await disk.syncDirectory(directory);
   return leftovers.length;
 };

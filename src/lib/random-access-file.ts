@@ -1,5 +1,5 @@
 /** A file on disk that is read by position, for the archive reader. */
-import { open } from 'node:fs/promises';
+import { type Disk, type DiskFile, openNamedFile } from './disk.ts';
 import { DepotError } from './errors.ts';
 
 export type RandomAccessFileOnDisk = AsyncDisposable & {
@@ -13,43 +13,35 @@ export type RandomAccessFileOnDisk = AsyncDisposable & {
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
 };
 
-/** Opens a regular file for reading. Throws `IO`. */
-export const openRandomAccessFile = async (path: string): Promise<RandomAccessFileOnDisk> => {
+/**
+ * Opens a regular file for reading. Throws `IO`.
+ *
+ * @param options.disk where it is; absent for a file that a person names, which may be a link to one
+ */
+export const openRandomAccessFile = async (
+  path: string,
+  { disk }: { readonly disk?: Disk } = {},
+): Promise<RandomAccessFileOnDisk> => {
   const failure = (cause: unknown, position?: number) =>
     new DepotError('IO', `cannot read ${path}${position === undefined ? '' : ` at byte ${position}`}`, {
       cause,
     });
-  const handle = await open(path, 'r').catch((error: unknown) => {
+  const opening: Promise<DiskFile> = disk === undefined ? openNamedFile(path) : disk.openFile(path);
+  const file = await opening.catch((error: unknown) => {
     throw failure(error);
   });
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw new Error('it is not a regular file');
     return {
       path,
-      sizeBytes: stat.size,
-      async read(target, position) {
-        let filled = 0;
-        try {
-          while (filled < target.length) {
-            const { bytesRead } = await handle.read(
-              target,
-              filled,
-              target.length - filled,
-              position + filled,
-            );
-            if (bytesRead === 0) break;
-            filled += bytesRead;
-          }
-        } catch (error) {
-          throw failure(error, position + filled);
-        }
-        return filled;
-      },
-      [Symbol.asyncDispose]: () => handle.close(),
+      sizeBytes: await file.sizeBytes(),
+      read: (target, position) =>
+        file.read(target, position).catch((error: unknown) => {
+          throw failure(error, position);
+        }),
+      [Symbol.asyncDispose]: file.close,
     };
   } catch (error) {
-    await handle.close();
+    await file.close();
     throw failure(error);
   }
 };

@@ -10,9 +10,12 @@
  * N2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
  *     the lock of the staging directory.
  */
+import { randomUUID } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../api/operator-history-api.ts';
+import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { NexusId } from '../core/ids.ts';
@@ -73,6 +76,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   const started = startServices(
     {
       ...realServices(config, deps),
+      newId: randomUUID,
       ...deps.replace,
       ...deps,
       config,
@@ -112,7 +116,9 @@ const serveOperators = (
     apis: [
       bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
       bindLate(operatorFleetApi, () => services.get().operatorFleet),
+      bindLate(operatorRecoveryApi, () => services.get().operatorRecovery),
       bindLate(operatorSourceApi, () => services.get().operatorSource),
+      bindLate(operatorHistoryApi, () => services.get().operatorHistory),
       bindLate(debugApi, () => services.get().debug),
     ],
     pages: [metricsPage(options => services.get().metrics(options))],

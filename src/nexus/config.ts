@@ -50,6 +50,16 @@ const PrunerSection = z.strictObject({
   disable: z.boolean().default(false),
 });
 
+const HistorySection = z.strictObject({
+  /** Long enough for what is noticed a month later. */
+  retention_days: count(1, 3650).default(30),
+  /**
+   * A release to 32 sleds is about 4,000 events: a request and an outcome for each of its 64 artifacts on each sled.
+   * This holds more of them than a month has days, in about 100 MB of database.
+   */
+  max_events: count(1000, 10_000_000).default(200_000),
+});
+
 const LimitsSection = z.strictObject({
   /** As the published API has it. */
   repository_bytes: count(1, 2 ** 42).default(4 * GIB),
@@ -100,6 +110,7 @@ export const NexusConfigFile = z.strictObject({
   limits: LimitsSection.prefault({}),
   tuf_artifact_replication: ReplicationSection.prefault({}),
   tuf_repo_pruner: PrunerSection.prefault({}),
+  fleet_history: HistorySection.prefault({}),
 });
 export type NexusConfigFile = z.input<typeof NexusConfigFile>;
 
@@ -116,6 +127,11 @@ export type PrunerConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
   readonly policy: RetentionPolicy;
+};
+
+export type HistoryConfig = {
+  readonly retentionMs: number;
+  readonly maxEvents: number;
 };
 
 export type NexusConfig = {
@@ -135,6 +151,7 @@ export type NexusConfig = {
   readonly sources: readonly SourceConfig[];
   readonly replication: ReplicationConfig;
   readonly pruner: PrunerConfig;
+  readonly history: HistoryConfig;
 };
 
 /** @throws `CONFIG_INVALID` naming the file and each faulty key */
@@ -144,7 +161,12 @@ export const readNexusConfig = async (path: string): Promise<NexusConfig> =>
 /** Relative paths are relative to the file. */
 const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): NexusConfig => {
   const absolute = (relative: string) => resolve(dirname(path), relative);
-  const { limits, tuf_artifact_replication: replication, tuf_repo_pruner: pruner } = file;
+  const {
+    limits,
+    tuf_artifact_replication: replication,
+    tuf_repo_pruner: pruner,
+    fleet_history: history,
+  } = file;
   return {
     stagingDirectory: absolute(file.staging_directory),
     operatorListen: parseAddress(file.operator_listen, `${path}: operator_listen`),
@@ -180,6 +202,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
         keepUploads: UPLOADS_ALWAYS_KEPT + pruner.nkeep_extra_newly_uploaded,
       },
     },
+    history: { retentionMs: history.retention_days * 86_400_000, maxEvents: history.max_events },
   };
 };
 

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { internalApi } from '../api/internal-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import {
   isReleaseUpload,
@@ -45,6 +46,7 @@ export type TestNexus = Nexus & {
   readonly stagingDirectory: string;
   readonly operator: ApiClient<typeof operatorUpdateApi>;
   readonly fleet: ApiClient<typeof operatorFleetApi>;
+  readonly recovery: ApiClient<typeof operatorRecoveryApi>;
   readonly sources: ApiClient<typeof operatorSourceApi>;
   readonly internal: ApiClient<typeof internalApi>;
   readonly trust: (release: { readonly trustRoot: Uint8Array }) => Promise<UpdatesTrustRoot>;
@@ -147,6 +149,7 @@ const testNexus = async (
   const baseUrl = `http://${nexus.operatorAddress}`;
   const operator = createApiClient(operatorUpdateApi, { baseUrl, token });
   const fleet = createApiClient(operatorFleetApi, { baseUrl, token });
+  const recovery = createApiClient(operatorRecoveryApi, { baseUrl, token });
   const sources = createApiClient(operatorSourceApi, { baseUrl, token });
   const internal = createApiClient(internalApi, { baseUrl: `http://${nexus.internalAddress}` });
   return {
@@ -156,6 +159,7 @@ const testNexus = async (
     stagingDirectory: config.stagingDirectory,
     operator,
     fleet,
+    recovery,
     sources,
     internal,
     trust: release =>
@@ -174,7 +178,8 @@ const testNexus = async (
     async [Symbol.asyncDispose]() {
       // First the server: a client waits for its requests.
       await nexus[Symbol.asyncDispose]();
-      for (const client of [operator, fleet, sources, internal]) await client[Symbol.asyncDispose]();
+      for (const client of [operator, fleet, recovery, sources, internal])
+        await client[Symbol.asyncDispose]();
     },
   };
 };

@@ -8,7 +8,8 @@ import { DepotError } from '../lib/errors.ts';
 import type { Driver } from './background/driver.ts';
 import type { Datastore, NexusRecord } from './datastore/datastore.ts';
 import { NEXUS_SILENT_AFTER_MS } from './heartbeat.ts';
-import type { RequestLog } from './request-log.ts';
+import type { History } from './history/history.ts';
+import { recentEvents } from './operator-history-api.ts';
 import type { Staging } from './staging/staging.ts';
 import { artifactSummaries, artifactView } from './status/artifact-view.ts';
 import { readExpiryReasons } from './status/expiry.ts';
@@ -25,7 +26,7 @@ type Deps = {
   readonly staging: Pick<Staging, 'held' | 'uploadsInProgress'>;
   readonly observer: ReplicationObserver;
   readonly liveness: Pick<SledLiveness, 'of'>;
-  readonly requests: RequestLog;
+  readonly history: Pick<History, 'note' | 'flush'>;
   readonly driver: Driver;
   readonly minSledReplication: number;
   readonly insecureListen: boolean;
@@ -85,7 +86,7 @@ const statusHandlers = (deps: Deps) =>
     },
   }) satisfies Partial<FleetHandlers>;
 
-const sledHandlers = ({ datastore, observer, liveness, driver }: Deps) =>
+const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) =>
   ({
     async sledList({ query, signal }) {
       const page = await datastore.sledList({ limit: query.limit, pageToken: query.page_token }, { signal });
@@ -103,11 +104,16 @@ const sledHandlers = ({ datastore, observer, liveness, driver }: Deps) =>
       const known = await datastore.sledSetPolicy(params.sled_id, body.policy, { signal });
       if (!known) throw new DepotError('NOT_FOUND', `there is no sled ${params.sled_id}`);
       log.info({ sled_id: params.sled_id, policy: body.policy }, 'policy of a sled set by an operator');
+      history.note({
+        kind: 'sled_policy',
+        sledId: params.sled_id,
+        message: `${body.policy}, by an operator`,
+      });
       driver.activate(REPLICATION_TASK); // B16
     },
   }) satisfies Partial<FleetHandlers>;
 
-const nexusHandlers = ({ nexusId, datastore, driver }: Deps) =>
+const nexusHandlers = ({ nexusId, datastore, driver, history }: Deps) =>
   ({
     async nexusList({ signal }) {
       const nexuses = await datastore.nexusList({ signal });
@@ -117,11 +123,12 @@ const nexusHandlers = ({ nexusId, datastore, driver }: Deps) =>
     async nexusExpunge({ params, signal, log }) {
       await datastore.nexusExpunge(params.nexus_id, NEXUS_SILENT_AFTER_MS, { signal });
       log.info({ nexus_id: params.nexus_id }, 'Nexus expunged by an operator');
+      history.note({ kind: 'nexus_expunged', message: `Nexus ${params.nexus_id}, by an operator` });
       driver.activate(REPLICATION_TASK);
     },
   }) satisfies Partial<FleetHandlers>;
 
-const artifactHandlers = ({ datastore, observer, requests }: Deps) =>
+const artifactHandlers = ({ datastore, observer, history }: Deps) =>
   ({
     async artifactList({ query }) {
       const observation = observer.latest();
@@ -141,7 +148,7 @@ const artifactHandlers = ({ datastore, observer, requests }: Deps) =>
         roles,
         localRepos: await datastore.localRepoList({ signal }),
         observation: observer.latest(),
-        requests: requests.recent(),
+        events: await recentEvents({ datastore, history }, params.sha256, { signal }),
       });
     },
   }) satisfies Partial<FleetHandlers>;

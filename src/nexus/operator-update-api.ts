@@ -16,6 +16,7 @@ import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
 import type { Datastore, RepoRecord, TrustRootRecord } from './datastore/datastore.ts';
+import type { Note } from './history/history.ts';
 import { type ReleaseProgress, requireAllowedTarget, requireComplete } from './target-release.ts';
 import type { UploadOutcome, Uploads } from './upload/uploads.ts';
 
@@ -32,6 +33,7 @@ export type ReplicationSummary = {
 type Deps = {
   readonly datastore: Datastore;
   readonly uploads: Pick<Uploads, 'upload'>;
+  readonly note: Note;
   /** Undefined before this Nexus has asked the sleds, or when it does not know the release yet. */
   readonly releaseProgress: (version: SystemVersion) => ReleaseProgress | undefined;
   readonly replicationSummary: () => ReplicationSummary;
@@ -45,7 +47,7 @@ export const createOperatorUpdateApi = (deps: Deps): Handlers<typeof operatorUpd
   ...targetReleaseHandlers(deps),
 });
 
-const repositoryHandlers = ({ datastore, uploads, activateReplication }: Deps) =>
+const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: Deps) =>
   ({
     async repositoryUpload({ query, body, signal }) {
       const outcome = await uploads.upload(
@@ -74,9 +76,9 @@ const repositoryHandlers = ({ datastore, uploads, activateReplication }: Deps) =
     },
 
     async repositoryDelete({ params, signal, log }) {
-      const { generation } = await datastore.repoPrune(SystemVersion.parse(params.system_version), {
-        signal,
-      });
+      const systemVersion = SystemVersion.parse(params.system_version);
+      const { generation } = await datastore.repoPrune(systemVersion, { signal });
+      note({ kind: 'release_deleted', systemVersion, generation, message: 'by an operator' });
       log.info({ system_version: params.system_version, generation }, 'release deleted by an operator');
       activateReplication();
     },
@@ -129,7 +131,7 @@ const trustRootHandlers = ({ datastore }: Deps) =>
     },
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
 
-const targetReleaseHandlers = ({ datastore, releaseProgress, replicationSummary }: Deps) =>
+const targetReleaseHandlers = ({ datastore, note, releaseProgress, replicationSummary }: Deps) =>
   ({
     async targetReleaseUpdate({ body, query, signal, log }) {
       const repo = await presentRepo(datastore, body.system_version, signal);
@@ -142,6 +144,11 @@ const targetReleaseHandlers = ({ datastore, releaseProgress, replicationSummary 
         { repoId: repo.id, expectedGeneration: current.generation },
         { signal },
       );
+      note({
+        kind: 'target_release',
+        systemVersion: repo.systemVersion,
+        message: `was ${current.repo?.systemVersion ?? 'not set'}${forced ? '; forced' : ''}`,
+      });
       log.info(
         { system_version: repo.systemVersion, forced, progress: progress?.message },
         'target release set',

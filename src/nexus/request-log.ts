@@ -65,7 +65,13 @@ export type RequestLog = {
   readonly recent: () => readonly RequestRecord[];
 };
 
-export const createRequestLog = (deps: { clock: Clock; log: Logger; capacity?: number }): RequestLog => {
+export const createRequestLog = (deps: {
+  clock: Clock;
+  log: Logger;
+  /** Is shown each request, for what outlives this process. */
+  onRequest?: (request: RequestRecord) => void;
+  capacity?: number;
+}): RequestLog => {
   const capacity = deps.capacity ?? REQUEST_RING_CAPACITY;
   const ring: RequestRecord[] = [];
   let next = 0;
@@ -85,6 +91,7 @@ export const createRequestLog = (deps: { clock: Clock; log: Logger; capacity?: n
       next = (next + 1) % capacity;
       add(counterOf(request), 1);
       tell(deps.log, entry, request.error);
+      deps.onRequest?.(entry);
     },
     count: add,
     takeRun() {

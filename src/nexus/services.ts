@@ -3,11 +3,14 @@
  *
  *     datastore ─▶ heartbeat ─▶ staging taken up (P4) ─▶ uploads, replication ─▶ driver ─▶ handlers
  *
- * and ended in the reverse: uploads settle, tasks stop, and at last the database's connections close.
+ * and ended in the reverse: uploads settle, tasks stop, the history is written to its end, and at last the database's
+ * connections close.
  */
 import type { debugApi } from '../api/debug-api.ts';
 import type { internalApi } from '../api/internal-api.ts';
 import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { operatorHistoryApi } from '../api/operator-history-api.ts';
+import type { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import type { operatorSourceApi } from '../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
 import type { HealthReason } from '../core/health.ts';
@@ -25,13 +28,17 @@ import { DEFAULT_COLLECT_LIMITS } from './fleet-client/collect.ts';
 import { DEFAULT_EXECUTE_LIMITS } from './fleet-client/execute.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import { heartbeatTask } from './heartbeat.ts';
+import { createHistory, type History, type Note } from './history/history.ts';
+import { createReplicationEvents } from './history/replication-events.ts';
 import { createInternalApi } from './internal-api.ts';
 import type { MetricFacts } from './metrics.ts';
 import { createOperatorFleetApi, readFleetStatus } from './operator-fleet-api.ts';
+import { createOperatorHistoryApi } from './operator-history-api.ts';
+import { createOperatorRecoveryApi } from './operator-recovery-api.ts';
 import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
 import { createReplicationTrigger, type ReplicationTrigger } from './replication-trigger.ts';
-import { createRequestLog, type RequestLog } from './request-log.ts';
+import { createRequestLog } from './request-log.ts';
 import { createSources, type Sources } from './source/sources.ts';
 import { adoptStaging } from './staging/adopt.ts';
 import type { StagingDirectory } from './staging/directory.ts';
@@ -42,6 +49,7 @@ import { waitForDatabase } from './startup.ts';
 import { readExpiries } from './status/expiry.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { createReplication, REPLICATION_TASK, type Replication } from './tasks/artifact-replication/task.ts';
+import { fleetHistory, followHistory, HISTORY_TASK } from './tasks/fleet-history.ts';
 import { repoPruner } from './tasks/repo-pruner.ts';
 import { createSledLiveness, type SledLiveness } from './tasks/sled-liveness.ts';
 import { createSourceSync, SOURCE_SYNC_TASK } from './tasks/source-sync.ts';
@@ -53,7 +61,9 @@ import { createUploads, type Uploads } from './upload/uploads.ts';
 export type Services = {
   readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
   readonly operatorFleet: Handlers<typeof operatorFleetApi>;
+  readonly operatorRecovery: Handlers<typeof operatorRecoveryApi>;
   readonly operatorSource: Handlers<typeof operatorSourceApi>;
+  readonly operatorHistory: Handlers<typeof operatorHistoryApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
   readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
@@ -74,6 +84,8 @@ export type ServiceDeps = {
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
+  /** Makes the ids of uploads, releases and events of the history. */
+  readonly newId: () => string;
   readonly log: Logger;
   /** Told why the start takes its time. */
   readonly waitsFor: (reason: string) => void;
@@ -92,20 +104,24 @@ export const startServices = async (
   const timeStartedMs = clock.nowMs();
   const nexus = { id: directory.nexusId, operatorAddress: deps.operatorAddress, timeStartedMs };
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
+  const history = beginHistory(stack, deps, datastore);
+  const { note } = history;
+  const events = createReplicationEvents({ note, clock });
 
   const trigger = createReplicationTrigger(deps);
   const { localRepos, uploads, space, capacity, adopted } = await startStaging(
-    { ...deps, datastore, activateReplication: trigger.activate },
+    { ...deps, datastore, note, activateReplication: trigger.activate },
     adopt => patiently(() => adopt({ signal })),
   );
   stack.use(localRepos);
   const staging: Staging = { ...localRepos, uploadsInProgress: uploads.inProgress };
 
   const connection = stack.use(deps.connectSleds());
-  const requests = createRequestLog({ clock, log: deps.log.child({ component: 'requests' }) });
+  const requestLog = deps.log.child({ component: 'requests' });
+  const requests = createRequestLog({ clock, log: requestLog, onRequest: events.requested });
   const policy = replicationPolicy(config);
   const replication = stack.use(
-    createReplication({ ...deps, datastore, connection, staging, requests, policy }),
+    createReplication({ ...deps, datastore, connection, staging, requests, history: events, policy }),
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
   const sources = createSources(config.sources);
@@ -116,28 +132,31 @@ export const startServices = async (
         liveness.task,
         createSourceSync({ ...deps, datastore, space, capacity, uploads, sources }),
         heartbeatTask({ datastore, nexus }),
-        repoPruner({ datastore, ...config.pruner }),
+        repoPruner({ datastore, note, ...config.pruner }),
+        fleetHistory({ history, datastore, clock, config: config.history }),
       ],
       clock,
       log: deps.log.child({ component: 'tasks' }),
     }),
   );
   trigger.connect(driver);
+  stack.use(followHistory({ history, activate: () => driver.activate(HISTORY_TASK), clock }));
   stack.use(uploads);
 
   const owned = stack.move();
-  const notices = () => [...adopted, ...trigger.notices(), ...sources.reasons()];
+  const notices = () => [...adopted, ...localRepos.notices(), ...trigger.notices(), ...sources.reasons()];
   return {
     ...handlers({
       config,
       clock,
       datastore,
+      connection,
       nexus,
       staging,
       uploads,
       trigger,
       notices,
-      requests,
+      history,
       replication,
       liveness,
       driver,
@@ -149,16 +168,32 @@ export const startServices = async (
   };
 };
 
+/** Begins with the start, and ends, written, after everything that notes something has ended. */
+const beginHistory = (
+  stack: AsyncDisposableStack,
+  { directory, clock, newId, log, operatorAddress }: ServiceDeps,
+  datastore: Datastore,
+): History => {
+  const { nexusId } = directory;
+  const history = stack.use(
+    createHistory({ datastore, nexusId, clock, newId, log: log.child({ component: 'history' }) }),
+  );
+  history.note({ kind: 'nexus_started', message: `serves operators at ${operatorAddress}` });
+  stack.defer(() => history.note({ kind: 'nexus_stopped', message: 'cleanly' }));
+  return history;
+};
+
 type Parts = {
   readonly config: NexusConfig;
   readonly clock: Clock;
   readonly datastore: Datastore;
+  readonly connection: SledConnection;
   readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
   readonly staging: Staging;
   readonly uploads: Uploads;
   readonly trigger: ReplicationTrigger;
   readonly notices: () => readonly HealthReason[];
-  readonly requests: RequestLog;
+  readonly history: History;
   readonly replication: Replication;
   readonly liveness: SledLiveness;
   readonly driver: Driver;
@@ -166,7 +201,7 @@ type Parts = {
 };
 
 const handlers = (parts: Parts): Omit<Services, 'driver' | 'staging' | typeof Symbol.asyncDispose> => {
-  const { config, datastore, nexus, driver, sources } = parts;
+  const { config, datastore, history, nexus, driver, sources } = parts;
   const { observer } = parts.replication;
   const activateReplication = parts.trigger.activate;
   const fleetParts = {
@@ -179,6 +214,7 @@ const handlers = (parts: Parts): Omit<Services, 'driver' | 'staging' | typeof Sy
   return {
     operatorUpdate: createOperatorUpdateApi({
       ...parts,
+      note: history.note,
       activateReplication,
       releaseProgress: version => targetProgress(observer.latest(), version),
       replicationSummary: () =>
@@ -188,19 +224,21 @@ const handlers = (parts: Parts): Omit<Services, 'driver' | 'staging' | typeof Sy
         }),
     }),
     operatorFleet: createOperatorFleetApi(fleetParts),
+    operatorRecovery: createOperatorRecoveryApi({ ...parts, note: history.note, activateReplication }),
     operatorSource: createOperatorSourceApi({
       datastore,
       sources,
       activateSync: () => driver.activate(SOURCE_SYNC_TASK),
       maxBytes: config.limits.repositoryBytes,
     }),
+    operatorHistory: createOperatorHistoryApi({ datastore, history }),
     metrics: async options => ({
       status: await readFleetStatus(fleetParts, options),
       expiries: await readExpiries(datastore, options),
       sources: sources.list(),
     }),
     debug: createDebugApi({ driver }),
-    internal: createInternalApi({ datastore, activateReplication }),
+    internal: createInternalApi({ datastore, note: history.note, activateReplication }),
   };
 };
 
@@ -214,12 +252,32 @@ type StartedStaging = {
 
 /** Takes up what lies in staging (P4) before any upload can begin. */
 const startStaging = async (
-  deps: ServiceDeps & { readonly datastore: Datastore; readonly activateReplication: () => void },
+  deps: ServiceDeps & {
+    readonly datastore: Datastore;
+    readonly note: Note;
+    readonly activateReplication: () => void;
+  },
   patiently: <T>(attempt: (options: { signal: AbortSignal }) => Promise<T>) => Promise<T>,
 ): Promise<StartedStaging> => {
-  const { config, directory, datastore, activateReplication, verifyRelease, verifyRoots, clock } = deps;
+  const {
+    config,
+    directory,
+    datastore,
+    note,
+    activateReplication,
+    verifyRelease,
+    verifyRoots,
+    clock,
+    newId,
+  } = deps;
   const log = deps.log.child({ component: 'uploads' });
-  const localRepos = createLocalRepos({ directory, datastore, log });
+  const localRepos = createLocalRepos({
+    directory,
+    datastore,
+    recordAgain: (archive, options) => uploads.recordAgain(archive, options),
+    note,
+    log,
+  });
   const { artifactBytes, repositoryBytes } = config.limits;
   // As for the defaults, what inflates to more than twice the largest archive is no release.
   const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
@@ -234,15 +292,17 @@ const startStaging = async (
     capacity,
     check: (archive, options) => checkArchive({ datastore, verifyRelease, clock, limits }, archive, options),
     takeRoots: (path, options) => takeRoots({ datastore, verifyRoots, clock, log }, path, options),
+    note,
     activateReplication,
     limits: config.limits,
+    newId,
     log,
   });
   const { recordAgain } = uploads;
   const { adopted, notices } = await patiently(options =>
     adoptStaging({ directory, datastore, recordAgain, log }, options),
   );
-  for (const archive of adopted) localRepos.hold(archive);
+  for (const archive of adopted) localRepos.hold(archive, 'adopted');
   return { localRepos, uploads, space, capacity, adopted: notices };
 };
 

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { link, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncDirectory, temporaryPathFor, writeFileDurably } from '../lib/durable-file.ts';
+import { syncDirectory } from '../lib/disk.ts';
+import { temporaryPathFor, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 
 /** 256 bits: nobody guesses them, and they fit in a line. */

@@ -15,7 +15,7 @@ import {
 } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncDirectory } from '../lib/durable-file.ts';
+import { syncDirectory } from '../lib/disk.ts';
 import { DepotError } from '../lib/errors.ts';
 import { canonicalJson } from '../tuf/canonical-json.ts';
 import { parseStrictJson } from '../tuf/strict-json.ts';

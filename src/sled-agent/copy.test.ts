@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
 import { asGeneration } from '../core/ids.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
+import { rawGet } from '../http/raw-get.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
@@ -210,7 +211,7 @@ test('B12: however many copies fail, the list of failures stays bounded and the 
     beginWrite: () => Promise.reject(new DepotError('NO_SPACE', 'full')),
   };
   const dependencies = { clock: systemClock, log: silentLogger, limit: 4, progress: DEFAULT_PROGRESS };
-  await using copies = createCopies({ ...dependencies, store: refuse });
+  await using copies = createCopies({ ...dependencies, fetchArtifact: rawGet, store: refuse });
   for (let at = 0; at < MAX_LISTED_EVENTS + 10; at += 1) {
     const request = {
       sha256: hashOf(String(at)),

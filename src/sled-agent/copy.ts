@@ -13,7 +13,7 @@ import { depotArtifactUrl } from '../api/depot-api.ts';
 import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
 import type { ArtifactHash, Generation } from '../core/ids.ts';
 import type { ProgressDeadline } from '../http/progress.ts';
-import { type RawAnswer, rawGet } from '../http/raw-get.ts';
+import type { RawAnswer } from '../http/raw-get.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -52,7 +52,18 @@ export type Copies = AsyncDisposable & {
   readonly report: () => CopyReport;
 };
 
+/** GET from another sled's depot: `rawGet`, or what stands for it in the simulator. */
+export type FetchArtifact = (
+  url: string,
+  options: {
+    readonly progress: ProgressDeadline;
+    readonly answerTimeoutMs: number;
+    readonly signal: AbortSignal;
+  },
+) => Promise<Pick<RawAnswer, 'sizeBytes' | 'consume' | typeof Symbol.dispose>>;
+
 export type CopyDependencies = {
+  readonly fetchArtifact: FetchArtifact;
   readonly store: Pick<ArtifactStore, 'beginWrite' | 'config'>;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly log: Logger;
@@ -72,7 +83,8 @@ type Copy = {
   over: Promise<void>;
 };
 
-export const createCopies = ({ store, clock, log, limit, progress }: CopyDependencies): Copies => {
+export const createCopies = (deps: CopyDependencies): Copies => {
+  const { store, clock, log, limit } = deps;
   const stop = new AbortController();
   const slots = createSlots(limit, 'copies');
   const inFlight = new Map<ArtifactHash, Copy>();
@@ -85,7 +97,7 @@ export const createCopies = ({ store, clock, log, limit, progress }: CopyDepende
     try {
       const expectedSizeBytes = store.config()?.artifacts.get(sha256);
       await using writer = await store.beginWrite(sha256, generation, { expectedSizeBytes });
-      using answer = await openSource(copy.request, expectedSizeBytes, { progress, signal: stop.signal });
+      using answer = await openSource(deps, copy.request, expectedSizeBytes, stop.signal);
       copy.sizeBytes = answer.sizeBytes;
       copy.begun.resolve();
       const { successful_writes } = await transfer(answer, writer, copy);
@@ -148,19 +160,22 @@ const failedCopy = (request: CopyRequest, timeMs: number, error: unknown): Faile
   message: messageChain(error),
 });
 
+type SourceAnswer = Awaited<ReturnType<FetchArtifact>>;
+
 /** @throws `COPY_SOURCE` with the cause */
 const openSource = async (
+  { fetchArtifact, progress }: CopyDependencies,
   { sha256, depotBaseUrl }: CopyRequest,
   expectedSizeBytes: number | undefined,
-  options: { progress: ProgressDeadline; signal: AbortSignal },
-): Promise<RawAnswer> => {
+  signal: AbortSignal,
+): Promise<SourceAnswer> => {
   const detail = { depot_base_url: depotBaseUrl };
-  let answer: RawAnswer;
+  let answer: SourceAnswer;
   try {
-    const answerTimeoutMs = options.progress.intervalMs;
-    answer = await rawGet(depotArtifactUrl(depotBaseUrl, sha256), { ...options, answerTimeoutMs });
+    const options = { progress, answerTimeoutMs: progress.intervalMs, signal };
+    answer = await fetchArtifact(depotArtifactUrl(depotBaseUrl, sha256), options);
   } catch (cause) {
-    if (options.signal.aborted) throw cause;
+    if (signal.aborted) throw cause;
     throw new DepotError('COPY_SOURCE', `cannot copy ${sha256} from ${depotBaseUrl}`, { cause, detail });
   }
   if (expectedSizeBytes === undefined || answer.sizeBytes === expectedSizeBytes) return answer;
@@ -172,7 +187,7 @@ const openSource = async (
   );
 };
 
-const transfer = async (answer: RawAnswer, writer: ArtifactWriter, copy: Copy) => {
+const transfer = async (answer: SourceAnswer, writer: ArtifactWriter, copy: Copy) => {
   await answer.consume(async chunk => {
     copy.receivedBytes += chunk.byteLength;
     await writer.write(chunk);

@@ -84,7 +84,7 @@ beforeAll(async () => {
   fleet = await startTestFleet({
     sleds: SLEDS,
     minSledReplication: SLEDS,
-    databaseUrl: database.connection,
+    database,
     nexusConfig: { tuf_repo_pruner: { disable: true } },
     sledLimits: { min_free_bytes: 0 },
     nodeArguments: name => (name === 'nexus-1' ? killer.nodeArguments : []),

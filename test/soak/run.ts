@@ -142,13 +142,13 @@ const judgeGrowth = (samples: Samples): string[] => {
   return wrong;
 };
 
-const judge = async (fleet: TestFleet, database: SoakDatabase, workload: Workload): Promise<string[]> => {
+const judge = async (fleet: TestFleet, workload: Workload): Promise<string[]> => {
   let wrong: string[] = [];
   await until(async () => {
-    wrong = await auditFleet(fleet, database.url);
+    wrong = await auditFleet(fleet);
     return wrong.length === 0;
   }, 'the fleet has converged').catch(() => undefined);
-  const { versions, generation } = await readWanted(database.url);
+  const { versions, generation } = await readWanted(fleet);
   const answers = [...workload.answers].map(([answer, count]) => `${answer} ${count}`).join(', ');
   print(`answers: ${answers}`);
   print(`generation ${generation}, ${versions.length} releases present`);
@@ -166,7 +166,7 @@ const run = async (): Promise<string[]> => {
       nexuses: NEXUSES,
       sleds: SLEDS,
       minSledReplication: 3,
-      databaseUrl: database.url,
+      database,
       nexusConfig: { log_level: 'warn', tuf_repo_pruner: { disable: true } },
       replication: { period_secs: 5 },
       sledLimits: { min_free_bytes: 0 },
@@ -176,7 +176,7 @@ const run = async (): Promise<string[]> => {
   const workload = createWorkload(fleet, releases);
   const samples = await soak(fleet, database, workload);
   print('everything runs and is left alone');
-  return [...(await judge(fleet, database, workload)), ...judgeGrowth(samples)];
+  return [...(await judge(fleet, workload)), ...judgeGrowth(samples)];
 };
 
 const wrong = await run().catch((error: unknown) => [messageChain(error)]);

@@ -1,21 +1,18 @@
 import type { Command } from 'commander';
-import type { ArtifactView, RequestRecord } from '../../api/operator-fleet-api.ts';
-import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
-import { DepotError } from '../../lib/errors.ts';
+import type { ArtifactView } from '../../api/operator-fleet-api.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { type Depot, withDepot } from '../depot-client.ts';
-import { usageError } from '../output/failure.ts';
-import { formatAge, formatBytes, formatDuration } from '../output/quantities.ts';
+import { withDepot } from '../depot-client.ts';
+import { findArtifact } from '../find-artifact.ts';
+import { eventLines } from '../output/events.ts';
+import { formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { bySerial } from '../output/replication.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
 import { present, type Session } from '../session.ts';
 
-/** Requests shown to people; all that Nexus remembers are in the JSON. */
-const MAX_REQUESTS_SHOWN = 10;
-/** A shorter prefix says too little about what is meant. */
-const MIN_PREFIX_CHARS = 6;
+/** Events shown to people; more are in the JSON, and all of them in `tuf-depot history --artifact`. */
+const MAX_EVENTS_SHOWN = 20;
 
 export const addArtifactShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
@@ -28,27 +25,10 @@ export const addArtifactShow = (parent: Command, session: Session): void => {
     'tuf-depot artifact show 9f86d081884c7d65',
   ).action(async (text: string, options: RemoteOptions) => {
     const artifact = await withDepot(session, options, async depot =>
-      depot.fleet.artifactView({ params: { sha256: await findHash(depot, text) } }),
+      depot.fleet.artifactView({ params: { sha256: await findArtifact(depot, text) } }),
     );
     present(session, options, artifact, () => artifactLines(session, artifact));
   });
-};
-
-const findHash = async (depot: Depot, text: string): Promise<ArtifactHash> => {
-  const prefix = text.toLowerCase();
-  if (isArtifactHash(prefix)) return prefix;
-  if (!/^[0-9a-f]+$/.test(prefix) || prefix.length < MIN_PREFIX_CHARS) {
-    throw usageError(`${text} is not a SHA-256`, `give at least ${MIN_PREFIX_CHARS} of its hex digits`);
-  }
-  const found = (await depot.allArtifacts()).filter(artifact => artifact.sha256.startsWith(prefix));
-  if (found.length === 1) return found[0]!.sha256;
-  throw new DepotError(
-    'NOT_FOUND',
-    `${found.length === 0 ? 'no wanted artifact has' : `${found.length} artifacts have`} a SHA-256 that starts with ${prefix}`,
-    {
-      detail: { remedy: 'tuf-depot artifact list shows them; one that no release wants needs all 64 digits' },
-    },
-  );
 };
 
 const artifactLines = ({ terminal, clock }: Session, artifact: ArtifactView): string[] => {
@@ -79,10 +59,7 @@ const artifactLines = ({ terminal, clock }: Session, artifact: ArtifactView): st
       artifact.local_repos.map(repo => `  ${repo.system_version} on Nexus ${repo.nexus_id}`),
     ),
     ...section('held by', sledLines(artifact, style)),
-    ...section(
-      'latest requests',
-      artifact.requests.slice(0, MAX_REQUESTS_SHOWN).map(request => requestLine(request, artifact, nowMs)),
-    ),
+    ...section('what happened last', historyLines(artifact, terminal)),
   ];
 };
 
@@ -110,13 +87,15 @@ const sledRemark = (sled: ArtifactView['sleds'][number]): string => {
   return '';
 };
 
-const requestLine = (request: RequestRecord, artifact: ArtifactView, nowMs: number): string => {
-  const serial = (id: string | undefined) =>
-    printable(artifact.sleds.find(sled => sled.sled_id === id)?.serial ?? id ?? '?');
-  const from = request.source_sled === undefined ? '' : ` from ${serial(request.source_sled)}`;
-  const outcome = request.error === undefined ? 'ok' : printable(request.error);
-  return (
-    `  ${formatAge(Date.parse(request.time), nowMs)}: ${request.operation} to ${serial(request.target_sled)}${from}, ` +
-    `${formatDuration(request.elapsed_ms)}: ${outcome}`
-  );
-};
+/** The sleds that are gone have no serial number here, and are named by their id. */
+const historyLines = (artifact: ArtifactView, { outStyle, outColumns }: Session['terminal']): string[] =>
+  artifact.history.length === 0
+    ? []
+    : eventLines(
+        artifact.history.slice(0, MAX_EVENTS_SHOWN),
+        {
+          serials: new Map(artifact.sleds.map(({ sled_id, serial }) => [sled_id, serial])),
+          withoutHash: true,
+        },
+        { style: outStyle, width: outColumns() },
+      );

@@ -160,6 +160,23 @@ describe('single rules', () => {
     expect(plan.localRepos).toEqual([{ kind: 'unlisted', uploadId: archive.uploadId }]);
   });
 
+  test('G4: the archive of a deleted release is kept while it has what another release lists and too few sleds hold', () => {
+    const both = wantedOf([[1], [1, 2]]);
+    const deleted = archiveOf(both, 0);
+    const wanted = { ...both, releases: both.releases.slice(1) };
+    const verdictWith = (holders: number) =>
+      planReplication(
+        planInput({
+          wanted,
+          sleds: [1, 2, 3].map(n => sled(n, listing(n <= holders ? [[hash(1), 2]] : []))),
+          local: [deleted],
+        }),
+        seededRng(1),
+      ).localRepos[0];
+    expect(verdictWith(2)).toEqual({ kind: 'not_safe', uploadId: deleted.uploadId, holders: 2 });
+    expect(verdictWith(3)).toMatchObject({ kind: 'replicated', artifacts: deleted.artifacts });
+  });
+
   test('S7: the minimum is not lowered because few sleds answer', () => {
     const wanted = wantedOf([[1]]);
     const plan = planReplication(

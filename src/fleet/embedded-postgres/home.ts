@@ -14,7 +14,7 @@
 import { createHash } from 'node:crypto';
 import { chown, cp, lchown, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import { syncDirectory } from '../../lib/disk.ts';
 import { type Account, readUnprivilegedAccount } from './account.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import { prepareSocketDirectory } from './socket-directory.ts';

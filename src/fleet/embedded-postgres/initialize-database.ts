@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import { syncDirectory } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { commandAs } from './account.ts';
 import type { Home } from './home.ts';

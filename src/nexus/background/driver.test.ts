@@ -18,6 +18,7 @@ const manualClock = () => {
         sleepers.add(sleeper);
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       }),
+    timeout: () => new AbortController().signal,
   };
   const advance = async (ms: number) => {
     nowMs += ms;

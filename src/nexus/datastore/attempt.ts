@@ -1,29 +1,20 @@
-/** One try of one transaction: what came of it, as far as it can be known. */
+/** One try of one transaction over a pool of connections. */
 import assert from 'node:assert/strict';
 import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
-import { classifySqlError, isCommitUncertain } from './sql-errors.ts';
+import { classifySqlError, isCommitUncertain, refused } from './sql-errors.ts';
 import type { Tables } from './tables.ts';
+import type { AccessMode, AttemptOutcome, Engine } from './transactions.ts';
 
 export type Database = Kysely<Tables>;
 
-export type AttemptOutcome<T> =
-  | { readonly kind: 'done'; readonly value: T }
-  /** Nothing was changed, for the sake of another transaction. */
-  | { readonly kind: 'conflict'; readonly error: unknown }
-  /** Nothing was changed: there was no connection. */
-  | { readonly kind: 'unreachable'; readonly error: unknown }
-  /** Nothing was changed: the connection broke, or the answer took too long. */
-  | { readonly kind: 'lost'; readonly error: unknown }
-  /** COMMIT was sent and not answered. */
-  | { readonly kind: 'uncertain'; readonly error: unknown }
-  /** Nothing was changed: the work's own verdict, a refused statement, or a bug. */
-  | { readonly kind: 'failed'; readonly error: unknown };
-
-export type AccessMode = 'READ ONLY' | 'READ WRITE';
+export const sqlEngine = (pool: pg.Pool): Engine<Database> => ({
+  attempt: (mode, work, { signal }) => attemptTransaction(pool, mode, work, signal),
+  refused,
+});
 
 /** Cancelling ends the connection, and with it the transaction, until COMMIT is sent (T2). */
-export const attemptTransaction = async <T>(
+const attemptTransaction = async <T>(
   pool: pg.Pool,
   mode: AccessMode,
   work: (db: Database) => Promise<T>,

@@ -10,9 +10,11 @@
  *      sleds keep their rows.
  */
 import type { SledAgentInfo } from '../../api/internal-api.ts';
+import type { FleetEventKind } from '../../api/operator-history-api.ts';
 import type { DatasetHealth } from '../../api/sled-agent-api.ts';
 import type {
   ArtifactHash,
+  EventId,
   Generation,
   IncarnationId,
   NexusId,
@@ -143,6 +145,34 @@ export type TargetReleaseRecord = {
   readonly repo: RepoRecord | null;
 };
 
+/** One event of the history. Texts are bounded by whoever makes it, and hold no NUL character. */
+export type FleetEvent = {
+  readonly id: EventId;
+  /** By the clock of the Nexus that made it: for people. */
+  readonly timeMs: number;
+  readonly nexusId: NexusId;
+  readonly kind: FleetEventKind;
+  readonly sledId?: SledId | undefined;
+  readonly sha256?: ArtifactHash | undefined;
+  readonly generation?: Generation | undefined;
+  readonly systemVersion?: string | undefined;
+  readonly sourceSledId?: SledId | undefined;
+  readonly elapsedMs?: number | undefined;
+  readonly errorCode?: string | undefined;
+  readonly message?: string | undefined;
+};
+
+export type FleetEventFilter = {
+  readonly sledId?: SledId | undefined;
+  readonly sha256?: ArtifactHash | undefined;
+  /** What names the release, and everything about the artifacts that it lists. */
+  readonly systemVersion?: SystemVersion | undefined;
+  readonly kind?: FleetEventKind | undefined;
+  readonly sinceMs?: number | undefined;
+  /** Exclusive. */
+  readonly untilMs?: number | undefined;
+};
+
 export type Datastore = {
   readonly trustRootInsert: (
     root: { id: TrustRootId; rootBytes: Uint8Array },
@@ -216,14 +246,19 @@ export type Datastore = {
     sha256: ArtifactHash,
     wait: Wait,
   ) => Promise<readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[]>;
+  /** Of these hashes those that any release lists: a present one, or only deleted ones (P7). */
+  readonly artifactsKnown: (
+    hashes: ReadonlySet<ArtifactHash>,
+    wait: Wait,
+  ) => Promise<ReadonlyMap<ArtifactHash, 'present' | 'deleted'>>;
 
   /** Of all Nexus instances, or of one. */
   readonly localRepoList: (
     options: Wait & { readonly nexusId?: NexusId },
   ) => Promise<readonly LocalRepoRecord[]>;
   /**
-   * Removes the row of one upload if the release is still present and the generation is the planned one, or
-   * if the release is pruned. Anything else changes nothing and says why: the caller keeps the file (P1).
+   * Removes the row of one upload if the generation is the planned one, whether the release is present or pruned.
+   * Anything else changes nothing and says why: the caller keeps the file (P1).
    */
   readonly localRepoDrop: (
     drop: { readonly uploadId: UploadId; readonly nexusId: NexusId; readonly plannedGeneration: Generation },
@@ -268,6 +303,21 @@ export type Datastore = {
 
   /** The releases that were made the target last, each once, the latest first: what retention keeps (S21). */
   readonly targetReleaseRecent: (count: number, wait: Wait) => Promise<readonly TargetReleaseRecord[]>;
+
+  /** Adds to the history. An id that is there already is left as it is, whatever the rest says. */
+  readonly fleetEventInsert: (events: readonly FleetEvent[], wait: Wait) => Promise<void>;
+  /** The newest first, by time and then by id. */
+  readonly fleetEventList: (filter: FleetEventFilter & Page, wait: Wait) => Promise<Paged<FleetEvent>>;
+  /** The database's clock, and the time of the newest event beyond the `keepCount` newest; null without one. */
+  readonly fleetEventBounds: (
+    keepCount: number,
+    wait: Wait,
+  ) => Promise<{ readonly databaseMs: number; readonly beyondMs: number | null }>;
+  /** Removes events of `untilMs` and before, the oldest first, `limit` at most; how many. */
+  readonly fleetEventTrim: (
+    trim: { readonly untilMs: number; readonly limit: number },
+    wait: Wait,
+  ) => Promise<number>;
 
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };

@@ -13,7 +13,8 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createMigrationClient } from './connection.ts';
 import { readSchemaVersion, requireSchemaVersion, SCHEMA_VERSION } from './schema-version.ts';
-import { classifySqlError, refused, sqlState, unavailable } from './sql-errors.ts';
+import { classifySqlError, refused, sqlState } from './sql-errors.ts';
+import { unavailable } from './transaction-errors.ts';
 
 const MIGRATIONS_DIRECTORY = new URL('../../../schema/migrations/', import.meta.url);
 const FILE_NAME = /^(\d{3})-[a-z0-9-]+\.sql$/;

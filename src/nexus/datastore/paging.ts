@@ -1,5 +1,5 @@
 /** Pages by key: the token is the last key of the page before, so that what is inserted meanwhile moves nothing. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Page, Paged } from './datastore.ts';
@@ -35,6 +35,9 @@ export const parseToken = <S extends z.ZodType>(page: Page, schema: S): z.output
   if (parsed.success) return parsed.data;
   throw new DepotError('INVALID_REQUEST', 'page_token is not one that a page before this one gave');
 };
+
+/** The token of a page of a list that is ordered by number. */
+export const PositionToken = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 export const batchesOf = <T>(items: readonly T[], size: number): T[][] => {
   const batches: T[][] = [];

@@ -6,6 +6,7 @@ import {
   targetReleaseRules,
   trustRootRules,
 } from './conformance/fleet-rules.fixture.ts';
+import { historyRules } from './conformance/history-rules.fixture.ts';
 import { releaseRules } from './conformance/release-rules.fixture.ts';
 import { trustMoveRules } from './conformance/trust-rules.fixture.ts';
 import { createTestDatabase } from './test-database.ts';
@@ -24,6 +25,7 @@ for (const rules of [
   nexusRules,
   targetReleaseRules,
   recoveryRules,
+  historyRules,
 ]) {
   rules(open);
 }

@@ -5,13 +5,20 @@
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { sqlEngine } from './attempt.ts';
 import { createPool } from './connection.ts';
 import type { Datastore } from './datastore.ts';
 import { readSchemaVersion, requireSchemaVersion } from './schema-version.ts';
-import { classifySqlError, refused, unavailable } from './sql-errors.ts';
+import { classifySqlError, refused } from './sql-errors.ts';
+import { unavailable } from './transaction-errors.ts';
 import { createTransactions } from './transactions.ts';
 import { artifactRoles } from './verbs/artifact-roles.ts';
+import { artifactsKnown } from './verbs/artifacts-known.ts';
 import { currentGeneration } from './verbs/current-generation.ts';
+import { fleetEventBounds } from './verbs/fleet-event-bounds.ts';
+import { fleetEventInsert } from './verbs/fleet-event-insert.ts';
+import { fleetEventList } from './verbs/fleet-event-list.ts';
+import { fleetEventTrim } from './verbs/fleet-event-trim.ts';
 import { generationRaise } from './verbs/generation-raise.ts';
 import { localRepoDrop } from './verbs/local-repo-drop.ts';
 import { localRepoForget } from './verbs/local-repo-forget.ts';
@@ -62,7 +69,7 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
   const pool = createPool(options.connection);
   opening.defer(() => pool.end());
   pool.on('error', err => log.warn({ err }, 'idle database connection closed'));
-  const transactions = createTransactions({ pool, log, clock, rng });
+  const transactions = createTransactions({ engine: sqlEngine(pool), log, clock, rng });
   signal.throwIfAborted();
   try {
     requireSchemaVersion(await readSchemaVersion(pool));
@@ -89,6 +96,7 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     currentGeneration: currentGeneration(transactions),
     generationRaise: generationRaise(transactions),
     artifactRoles: artifactRoles(transactions),
+    artifactsKnown: artifactsKnown(transactions),
     localRepoList: localRepoList(transactions),
     localRepoDrop: localRepoDrop(transactions),
     localRepoForget: localRepoForget(transactions),
@@ -102,6 +110,10 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     targetReleaseGet: targetReleaseGet(transactions),
     targetReleaseSet: targetReleaseSet(transactions),
     targetReleaseRecent: targetReleaseRecent(transactions),
+    fleetEventInsert: fleetEventInsert(transactions),
+    fleetEventList: fleetEventList(transactions),
+    fleetEventBounds: fleetEventBounds(transactions),
+    fleetEventTrim: fleetEventTrim(transactions),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };

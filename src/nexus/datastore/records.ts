@@ -5,6 +5,7 @@ import { SledAgentInfo } from '../../api/internal-api.ts';
 import { DatasetHealth } from '../../api/sled-agent-api.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type {
+  FleetEvent,
   LocalRepoRecord,
   RepoRecord,
   SledRecord,
@@ -65,6 +66,21 @@ export const toLocalRepoRecord = (row: Row<'local_repo'>): LocalRepoRecord => ({
   nexusId: row.nexus_id,
   repoId: row.tuf_repo_id,
   timeCreatedMs: row.time_created,
+});
+
+export const toFleetEvent = (row: Row<'fleet_event'>): FleetEvent => ({
+  id: row.id,
+  timeMs: row.time,
+  nexusId: row.nexus_id,
+  kind: row.kind,
+  ...(row.sled_id !== null && { sledId: row.sled_id }),
+  ...(row.sha256 !== null && { sha256: row.sha256 }),
+  ...(row.generation !== null && { generation: row.generation }),
+  ...(row.system_version !== null && { systemVersion: row.system_version }),
+  ...(row.source_sled_id !== null && { sourceSledId: row.source_sled_id }),
+  ...(row.elapsed_ms !== null && { elapsedMs: row.elapsed_ms }),
+  ...(row.error_code !== null && { errorCode: row.error_code }),
+  ...(row.message !== null && { message: row.message }),
 });
 
 /** What another version wrote and this one cannot read is absent until the sled registers again: it stops nobody (G8). */

@@ -4,6 +4,7 @@ import { ArtifactId, type RepoId } from '../../core/ids.ts';
 import type { ReleaseArtifact, RoleExpiry } from '../../core/release.ts';
 import type { Database } from './attempt.ts';
 import type { NewRelease, RepoRecord } from './datastore.ts';
+import { totalsOf } from './decisions/release-insert.ts';
 import { batchesOf, INSERT_BATCH_ROWS } from './paging.ts';
 import { toRepoRecord } from './records.ts';
 import { versionOrder } from './version-order.ts';
@@ -28,7 +29,7 @@ export const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 't
 export const insertReleaseRows = async (db: Database, release: NewRelease): Promise<RepoRecord> => {
   const { description, repoId } = release;
   const { artifacts } = description;
-  const sizes = new Map(artifacts.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
+  const { artifactCount, totalSizeBytes } = totalsOf(artifacts);
   const repo = await db
     .insertInto('tuf_repo')
     .values({
@@ -40,8 +41,8 @@ export const insertReleaseRows = async (db: Database, release: NewRelease): Prom
       file_name: release.fileName,
       format: description.format,
       trust_root_id: release.trustRootId,
-      artifact_count: artifacts.length,
-      total_size_bytes: [...sizes.values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0),
+      artifact_count: artifactCount,
+      total_size_bytes: totalSizeBytes,
     })
     .returningAll()
     .executeTakeFirstOrThrow();

@@ -1,6 +1,7 @@
 /** What an error of the database means for the transaction that met it. */
 import pg from 'pg';
 import { DepotError } from '../../lib/errors.ts';
+import { unstorableText } from './transaction-errors.ts';
 
 /**
  * - `conflict`: the database aborted the transaction for the sake of another; run it again.
@@ -45,16 +46,6 @@ export const isCommitUncertain = (error: unknown): boolean => {
   return state === undefined || !(CONFLICT_STATES.has(state) || state.startsWith('23'));
 };
 
-export const contention = (verb: string, cause: unknown): DepotError =>
-  new DepotError(
-    'DATABASE_CONTENTION',
-    `${verb}: the database aborted the transaction each time, as others changed the same rows`,
-    { cause },
-  );
-
-export const unavailable = (verb: string, cause: unknown): DepotError =>
-  new DepotError('DATABASE_UNAVAILABLE', `${verb}: the database does not answer`, { cause });
-
 /** A text that holds a NUL character, or is no Unicode. */
 const UNSTORABLE_TEXT_STATES = ['22021', '22P05'];
 
@@ -63,8 +54,6 @@ export const refused = (verb: string, cause: unknown): unknown => {
   const state = sqlState(cause);
   if (state === undefined) return cause;
   return UNSTORABLE_TEXT_STATES.includes(state)
-    ? new DepotError('INVALID_REQUEST', `${verb}: a text holds a NUL character, which no database stores`, {
-        cause,
-      })
+    ? unstorableText(verb, cause)
     : new DepotError('INTERNAL', `${verb}: the database refused a statement (SQLSTATE ${state})`, { cause });
 };

@@ -1,8 +1,11 @@
 /** The tables of `schema/schema.sql` as Kysely sees them: int8 as number, times as milliseconds (connection.ts). */
 import type { ColumnType, Generated } from 'kysely';
+import type { FleetEventKind } from '../../api/operator-history-api.ts';
 import type {
   ArtifactHash,
   ArtifactId,
+  EventId,
+  Generation,
   IncarnationId,
   NexusId,
   RepoId,
@@ -107,5 +110,19 @@ export type Tables = {
     tuf_repo_id: RepoId;
     time_created: TimeByDefault;
     sentence: string;
+  };
+  fleet_event: {
+    id: EventId;
+    time: Time;
+    nexus_id: NexusId;
+    kind: FleetEventKind;
+    sled_id: SledId | null;
+    sha256: ArtifactHash | null;
+    generation: Generation | null;
+    system_version: string | null;
+    source_sled_id: SledId | null;
+    elapsed_ms: number | null;
+    error_code: string | null;
+    message: string | null;
   };
 };

@@ -1,5 +1,6 @@
 /**
- * One SERIALIZABLE transaction, repeated as a whole until its outcome is known.
+ * One SERIALIZABLE transaction, repeated as a whole until its outcome is known, over whichever engine runs it
+ * (attempt.ts for SQL, memory/attempt.ts).
  *
  *     connect ─▶ BEGIN ─▶ work ─▶ COMMIT ─▶ done
  *        │          └─ conflict: again, after a back-off, a bounded number of times
@@ -12,14 +13,41 @@
  *     uncertain what is about to be certain.
  * T3. A connection on which anything broke is closed, never returned to the pool.
  */
-import type pg from 'pg';
 import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { type AccessMode, attemptTransaction, type Database } from './attempt.ts';
-import { contention, refused, unavailable } from './sql-errors.ts';
+import type { Database } from './attempt.ts';
+import { commitUncertain, contention, unavailable } from './transaction-errors.ts';
+
+export type AccessMode = 'READ ONLY' | 'READ WRITE';
+
+/** What came of one try of one transaction, as far as it can be known. */
+export type AttemptOutcome<T> =
+  | { readonly kind: 'done'; readonly value: T }
+  /** Nothing was changed, for the sake of another transaction. */
+  | { readonly kind: 'conflict'; readonly error: unknown }
+  /** Nothing was changed: there was no connection. */
+  | { readonly kind: 'unreachable'; readonly error: unknown }
+  /** Nothing was changed: the connection broke, or the answer took too long. */
+  | { readonly kind: 'lost'; readonly error: unknown }
+  /** COMMIT was sent and not answered. */
+  | { readonly kind: 'uncertain'; readonly error: unknown }
+  /** Nothing was changed: the work's own verdict, a refused statement, or a bug. */
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** A database, as far as the loop knows it. */
+export type Engine<Db> = {
+  /** Runs work in one transaction, once. Never rejects but for a bug. */
+  readonly attempt: <T>(
+    mode: AccessMode,
+    work: (db: Db) => Promise<T>,
+    options: Call & { readonly verb: string },
+  ) => Promise<AttemptOutcome<T>>;
+  /** What the caller of a verb is told of an attempt that `failed`. */
+  readonly refused: (verb: string, error: unknown) => unknown;
+};
 
 export type Attempt = {
   /** An earlier attempt may have been committed: its effect may be there already. */
@@ -28,13 +56,10 @@ export type Attempt = {
 
 type Call = { readonly signal: AbortSignal };
 
-export type Transactions = {
-  readonly read: <T>(verb: string, work: (db: Database) => Promise<T>, call: Call) => Promise<T>;
-  readonly write: <T>(
-    verb: string,
-    work: (db: Database, attempt: Attempt) => Promise<T>,
-    call: Call,
-  ) => Promise<T>;
+/** @template Db what work reads and writes through: the verbs of SQL unless it is said */
+export type Transactions<Db = Database> = {
+  readonly read: <T>(verb: string, work: (db: Db) => Promise<T>, call: Call) => Promise<T>;
+  readonly write: <T>(verb: string, work: (db: Db, attempt: Attempt) => Promise<T>, call: Call) => Promise<T>;
 };
 
 /** Of all transactions that meet, one commits, so each round has one fewer: enough for as many writers. */
@@ -44,13 +69,18 @@ const CONFLICT_BACKOFF = { firstMs: 4, maxMs: 500 };
 const MAX_LOST_CONNECTIONS = 2;
 const UNCERTAIN_BACKOFF = { firstMs: 50, maxMs: 5_000 };
 
-type Deps = { readonly pool: pg.Pool; readonly log: Logger; readonly clock: Clock; readonly rng: Rng };
+type Deps<Db> = {
+  readonly engine: Engine<Db>;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly rng: Rng;
+};
 
-export const createTransactions = ({ pool, log, clock, rng }: Deps): Transactions => {
+export const createTransactions = <Db>({ engine, log, clock, rng }: Deps<Db>): Transactions<Db> => {
   const run = async <T>(
     mode: AccessMode,
     verb: string,
-    work: (db: Database, attempt: Attempt) => Promise<T>,
+    work: (db: Db, attempt: Attempt) => Promise<T>,
     { signal }: Call,
   ): Promise<T> => {
     const failures = { conflicts: 0, lost: 0 };
@@ -62,7 +92,7 @@ export const createTransactions = ({ pool, log, clock, rng }: Deps): Transaction
       if (signal.aborted)
         throw uncertain === undefined ? signal.reason : commitUncertain(verb, uncertain.error);
       const repeated = uncertain !== undefined;
-      const outcome = await attemptTransaction(pool, mode, db => work(db, { repeated }), signal);
+      const outcome = await engine.attempt(mode, db => work(db, { repeated }), { verb, signal });
       switch (outcome.kind) {
         case 'done':
           return outcome.value;
@@ -72,7 +102,7 @@ export const createTransactions = ({ pool, log, clock, rng }: Deps): Transaction
           if (uncertain !== undefined && !(outcome.error instanceof DepotError)) {
             throw commitUncertain(verb, outcome.error);
           }
-          throw refused(verb, outcome.error);
+          throw engine.refused(verb, outcome.error);
         case 'conflict':
           failures.conflicts += 1;
           if (uncertain === undefined && failures.conflicts > MAX_CONFLICTS)
@@ -107,8 +137,3 @@ export const createTransactions = ({ pool, log, clock, rng }: Deps): Transaction
     write: (verb, work, call) => run('READ WRITE', verb, work, call),
   };
 };
-
-const commitUncertain = (verb: string, cause: unknown): DepotError =>
-  new DepotError('COMMIT_UNCERTAIN', `${verb}: given up before the database said whether it was committed`, {
-    cause,
-  });

@@ -1,15 +1,8 @@
-/**
- * A trust root moves forward: by the roots that a repository brought, and by the versions accepted under them.
- *
- * TM1. A chain has no gap and no second root of one version: what was verified against an older state of it fits
- *      what is there now, or is refused.
- * TM2. Versions never fall, whatever order two uploads commit in, nor where a rollback was allowed explicitly; but
- *      keys that a newer root rotated away take the versions that they signed with them (TUF 5.3.11).
- */
+/** Reads and writes the rows of a trust root that moves; the rules stand in decisions/trust-move.ts (TM1, TM2). */
 import type { TrustRootId } from '../../core/ids.ts';
-import { DepotError } from '../../lib/errors.ts';
 import type { Database } from './attempt.ts';
-import type { NewRoot, TrustedVersions, TrustMove } from './datastore.ts';
+import type { NewRoot, TrustMove } from './datastore.ts';
+import { movedVersions, requirePresent, requireSameRoot } from './decisions/trust-move.ts';
 import { toTrustedVersions } from './records.ts';
 
 /** It may have been deleted while a release was verified against it. @throws `NO_TRUST_ROOT` */
@@ -20,11 +13,7 @@ export const requireTrustRoot = async (db: Database, id: TrustRootId): Promise<v
     .where('id', '=', id)
     .where('time_deleted', 'is', null)
     .executeTakeFirst();
-  if (row !== undefined) return;
-  throw new DepotError(
-    'NO_TRUST_ROOT',
-    `trust root ${id}, which verified this release, has been deleted: create it again, or upload a release signed under another`,
-  );
+  requirePresent(id, row !== undefined);
 };
 
 /** @throws `ROOT_CHAIN_BROKEN` (TM1) */
@@ -33,8 +22,9 @@ export const moveTrustRoot = async (db: Database, id: TrustRootId, move: TrustMo
   await moveVersions(db, id, move);
 };
 
-const addRoot = async (db: Database, id: TrustRootId, { version, rootBytes }: NewRoot): Promise<void> => {
-  const bytes = Buffer.from(rootBytes);
+const addRoot = async (db: Database, id: TrustRootId, root: NewRoot): Promise<void> => {
+  const { version } = root;
+  const bytes = Buffer.from(root.rootBytes);
   await db
     .insertInto('tuf_trust_root_chain')
     .values({ trust_root_id: id, version, root_bytes: bytes })
@@ -46,12 +36,7 @@ const addRoot = async (db: Database, id: TrustRootId, { version, rootBytes }: Ne
     .where('trust_root_id', '=', id)
     .where('version', '=', version)
     .executeTakeFirstOrThrow();
-  if (recorded.root_bytes.equals(bytes)) return;
-  throw new DepotError(
-    'ROOT_CHAIN_BROKEN',
-    `root ${version} of trust root ${id} was recorded with other bytes a moment ago: its signers made two roots of one version`,
-    { detail: { trust_root: id, version } },
-  );
+  requireSameRoot(id, root, recorded.root_bytes);
 };
 
 const moveVersions = async (db: Database, id: TrustRootId, move: TrustMove): Promise<void> => {
@@ -61,7 +46,9 @@ const moveVersions = async (db: Database, id: TrustRootId, move: TrustMove): Pro
     .selectAll()
     .where('id', '=', id)
     .executeTakeFirstOrThrow();
-  const moved = movedVersions(toTrustedVersions(row), move.trustedVersions, move.forgetsVersions);
+  const moved = movedVersions(toTrustedVersions(row), move.trustedVersions, {
+    forgets: move.forgetsVersions,
+  });
   const { delegated } = moved;
   await db
     .updateTable('tuf_trust_root')
@@ -74,23 +61,4 @@ const moveVersions = async (db: Database, id: TrustRootId, move: TrustMove): Pro
     })
     .where('id', '=', id)
     .execute();
-};
-
-/** TM2. */
-const movedVersions = (
-  recorded: TrustedVersions | null,
-  verified: TrustedVersions,
-  forgets: boolean,
-): TrustedVersions => {
-  if (recorded === null || (forgets && recorded.root < verified.root)) return verified;
-  const delegated = new Map(recorded.delegated);
-  for (const [name, version] of verified.delegated ?? [])
-    delegated.set(name, Math.max(version, delegated.get(name) ?? 0));
-  return {
-    root: Math.max(recorded.root, verified.root),
-    timestamp: Math.max(recorded.timestamp, verified.timestamp),
-    snapshot: Math.max(recorded.snapshot, verified.snapshot),
-    targets: Math.max(recorded.targets, verified.targets),
-    ...(delegated.size > 0 && { delegated }),
-  };
 };

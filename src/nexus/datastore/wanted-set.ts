@@ -1,25 +1,18 @@
 /**
  * The wanted set: the distinct hashes that present releases list. It is derived, and only its digest and number
- * are stored.
- *
- * W1. What is read is compared with the stored digest in the same transaction, so that tables changed behind our
- *     back are an error and not a config that fights an earlier one (DS1).
- * W2. The generation rises by one when the set of hashes is another than before, and only then (B4).
+ * are stored; what these have to be stands in decisions/generation.ts (W1, W2).
  */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { MAX_CONFIG_ARTIFACTS } from '../../api/sled-agent-api.ts';
-import { digestInput } from '../../core/artifact-config.ts';
 import { type ArtifactHash, asGeneration, type Generation, type RepoId } from '../../core/ids.ts';
-import { DepotError } from '../../lib/errors.ts';
 import type { Database } from './attempt.ts';
 import type { WantedSet } from './datastore.ts';
+import {
+  nextGeneration,
+  requireRecordedDigest,
+  type StoredGeneration,
+  wantedSetDigest,
+} from './decisions/generation.ts';
 import { readInBatches } from './paging.ts';
-
-export const wantedSetDigest = (hashes: Iterable<ArtifactHash>): string =>
-  createHash('sha256').update(digestInput(hashes)).digest('hex');
-
-export type StoredGeneration = { readonly generation: Generation; readonly digest: string };
 
 export const readGeneration = async (db: Database): Promise<StoredGeneration> => {
   const { generation, digest } = await db.selectFrom('tuf_generation').selectAll().executeTakeFirstOrThrow();
@@ -35,13 +28,8 @@ export const lockGeneration = async (db: Database): Promise<void> => {
 export const readWantedSet = async (db: Database): Promise<WantedSet> => {
   const stored = await readGeneration(db);
   const wanted = await readPresentReleases(db);
-  const digest = wantedSetDigest(wanted.artifacts.keys());
-  if (digest === stored.digest) return { ...stored, ...wanted };
-  throw new DepotError(
-    'WANTED_SET_DIGEST',
-    `at generation ${stored.generation} the database wants artifacts of digest ${digest}, but recorded ${stored.digest}: its tables were changed by something else`,
-    { detail: { generation: stored.generation, digest, recorded_digest: stored.digest } },
-  );
+  requireRecordedDigest(stored, wantedSetDigest(wanted.artifacts.keys()));
+  return { ...stored, ...wanted };
 };
 
 /** The same without a look at the digest: for recovery. */
@@ -107,34 +95,20 @@ export const recordWantedSet = async (
   before: StoredGeneration,
   hashes: ReadonlySet<ArtifactHash>,
 ): Promise<Generation> => {
-  const digest = wantedSetDigest(hashes);
-  if (digest === before.digest) return before.generation;
-  if (hashes.size > MAX_CONFIG_ARTIFACTS) {
-    throw new DepotError(
-      'WANTED_SET_TOO_LARGE',
-      `with this release ${hashes.size} artifacts would be wanted, more than the ${MAX_CONFIG_ARTIFACTS} of a config: delete a release first`,
-      { detail: { artifacts: hashes.size, max: MAX_CONFIG_ARTIFACTS } },
-    );
-  }
-  if (before.generation === Number.MAX_SAFE_INTEGER) {
-    throw new DepotError(
-      'DATABASE_CONTENT',
-      `the generation is ${before.generation}, the last there is, and the wanted set cannot change any more`,
-    );
-  }
-  return await writeGeneration(db, before, { generation: asGeneration(before.generation + 1), digest });
+  const after = nextGeneration(before, hashes);
+  if (after.digest !== before.digest) await writeGeneration(db, before, after);
+  return after.generation;
 };
 
 export const writeGeneration = async (
   db: Database,
   before: StoredGeneration,
   after: StoredGeneration,
-): Promise<Generation> => {
+): Promise<void> => {
   const { numUpdatedRows } = await db
     .updateTable('tuf_generation')
     .set({ generation: after.generation, digest: after.digest })
     .where('generation', '=', before.generation)
     .executeTakeFirstOrThrow();
   assert.equal(numUpdatedRows, 1n, 'the generation changed in the transaction that holds its row');
-  return after.generation;
 };

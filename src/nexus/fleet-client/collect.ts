@@ -65,7 +65,7 @@ export const collect = async (
       const signal = AbortSignal.any([
         options.signal,
         stragglers.signal,
-        AbortSignal.timeout(deps.limits.answerTimeoutMs),
+        deps.clock.timeout(deps.limits.answerTimeoutMs),
       ]);
       const draft = await askSled(deps, round, target, { log: options.log, signal });
       answered += 1;
@@ -180,8 +180,8 @@ const judgeClaims = async (
       claim.generation === now.generation && claim.digest !== undefined && claim.digest !== now.digest;
     if (!isAhead && !differs) return collected;
     const message = isAhead
-      ? `holds generation ${claim.generation}, the database is at ${now.generation}: the database went back, or the sled is from another fleet`
-      : `holds another set of artifacts than the database at the same generation ${now.generation}`;
+      ? `holds generation ${claim.generation}, the database is at ${now.generation}: the database went back, or the sled is from another fleet; tuf-depot recover generation says what to do`
+      : `holds another set of artifacts than the database at the same generation ${now.generation}; tuf-depot recover generation says what to do`;
     log.error({ sled_id: collected.id, claim, database: now }, 'sled has diverged from the database');
     return {
       ...collected,

@@ -206,7 +206,7 @@ const requestCopy = async (
     } as const;
     const startedMs = deps.clock.nowMs();
     round.count.sent += 1;
-    const timeout = AbortSignal.timeout(deps.limits.copyAnswerTimeoutMs);
+    const timeout = deps.clock.timeout(deps.limits.copyAnswerTimeoutMs);
     try {
       await deps.connection.copy(
         round.sleds.get(copy.target)!,

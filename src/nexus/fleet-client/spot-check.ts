@@ -44,7 +44,7 @@ export const spotCheck = async (
 ): Promise<boolean> => {
   if (repo.holders.length < repo.enough) return false;
   const over = new AbortController();
-  const signal = AbortSignal.any([options.signal, over.signal, AbortSignal.timeout(SPOT_CHECK_BUDGET_MS)]);
+  const signal = AbortSignal.any([options.signal, over.signal, deps.clock.timeout(SPOT_CHECK_BUDGET_MS)]);
   const waiting = distrustedFirst(shuffled(repo.holders, deps.rng), deps.memory);
   let proven = 0;
   // SC3: as many at once as are enough, and for each that fails the next one.
@@ -108,7 +108,7 @@ const checkRange = async (
   const offset = deps.rng.below(sizeBytes - length + 1);
   await using local = await deps.staging.openArtifact(artifact.uploadId, sha256);
   const expected = await local.readRange(offset, length);
-  const wait = { signal: AbortSignal.any([signal, AbortSignal.timeout(RANGE_TIMEOUT_MS)]) };
+  const wait = { signal: AbortSignal.any([signal, deps.clock.timeout(RANGE_TIMEOUT_MS)]) };
   const actual = await deps.connection.readRange(sled, { sha256, offset, length }, wait);
   if (Buffer.compare(expected, actual) !== 0) {
     throw new DepotError(

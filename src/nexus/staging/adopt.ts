@@ -11,11 +11,18 @@
  *      kept and reported.
  */
 import type { HealthReason } from '../../core/health.ts';
-import type { RepoId, UploadId } from '../../core/ids.ts';
-import { DepotError, messageChain } from '../../lib/errors.ts';
+import type { UploadId } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import type { StagingDirectory } from './directory.ts';
+import {
+  cannotRecordAgain,
+  isPassing,
+  type RecordAgain,
+  recordedAgain,
+  recordLostArchive,
+} from './lost-archive.ts';
 import { hasParts as listsParts, readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
 
 export type Adoption =
@@ -55,8 +62,7 @@ const isAcknowledged = ({ acknowledged, dropping }: StagedArchive) => acknowledg
 type Deps = {
   readonly directory: StagingDirectory;
   readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget'>;
-  /** Verifies and records an archive that the database forgot; the id under which it is recorded now. */
-  readonly recordAgain: (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
+  readonly recordAgain: RecordAgain;
   readonly log: Logger;
 };
 
@@ -95,12 +101,12 @@ export const adoptStaging = async (
     const { archive: path, sidecar } = directory.filesOf(uploadId);
     switch (adoption.kind) {
       case 'take_up':
-        await writeSidecar(sidecar, adoption.archive);
+        await writeSidecar(sidecar, adoption.archive, directory);
         adopted.push(adoption.archive);
         break;
       case 'record_again':
         try {
-          adopted.push(await recordLostArchive(deps, adoption.archive, signal));
+          adopted.push(await recordLostArchive(deps, adoption.archive, { signal }));
           notices.push(recordedAgain(adoption.archive));
         } catch (error) {
           if (isPassing(error)) throw error;
@@ -126,32 +132,13 @@ export const adoptStaging = async (
   return { adopted, notices };
 };
 
-const recordLostArchive = async (
-  { directory, recordAgain, log }: Deps,
-  archive: StagedArchive,
-  signal: AbortSignal,
-): Promise<StagedArchive> => {
-  const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
-  await writeSidecar(directory.filesOf(archive.uploadId).sidecar, recorded);
-  log.warn({ upload_id: archive.uploadId }, 'the database had lost a local repo: recorded it again');
-  return recorded;
-};
-
-const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
-  code: 'ARCHIVE_RECORDED_AGAIN',
-  systemVersion,
-  message:
-    `release ${systemVersion} was recorded once and the database had lost it, so this Nexus recorded its archive again; ` +
-    'was a backup restored? Then other releases may be missing',
-});
-
 const look = async (
   directory: StagingDirectory,
   uploadId: UploadId,
   row: LocalRepoRecord | undefined,
 ): Promise<Pick<FoundUpload, 'sidecar' | 'row'>> => {
   try {
-    const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar)) ?? 'absent';
+    const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar, directory)) ?? 'absent';
     return { sidecar, row };
   } catch (error) {
     if (error instanceof DepotError && error.code === 'STAGING_DAMAGED')
@@ -159,10 +146,3 @@ const look = async (
     throw error;
   }
 };
-
-/** Worth another attempt at the whole, as nothing is wrong with the archive. */
-const isPassing = (error: unknown): boolean => !(error instanceof DepotError) || error.retry === 'backoff';
-
-const cannotRecordAgain = (path: string, error: unknown): string =>
-  `${path} was recorded once, the database has lost it, and it cannot be recorded again (${messageChain(error)}); ` +
-  'the archive is kept: mend the cause and start this Nexus again, or upload the file anew and remove it';

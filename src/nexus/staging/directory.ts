@@ -9,14 +9,20 @@
  *     <upload id>.json        what the archive is: staged-archive.ts
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NexusId, UploadId } from '../../core/ids.ts';
-import { removeTemporaryFiles, unlinkDurably, writeFileDurably } from '../../lib/durable-file.ts';
-import { DepotError, systemErrorCode } from '../../lib/errors.ts';
-import { acquireExclusiveLock } from '../../lib/exclusive-lock.ts';
+import { type Disk, ensureDirectory, privateDisk } from '../../lib/disk.ts';
+import {
+  readFileWhole,
+  removeTemporaryFiles,
+  unlinkDurably,
+  writeFileDurably,
+} from '../../lib/durable-file.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 
 const ID_FILE = 'nexus-id';
+const MAX_ID_BYTES = 256;
 const UPLOAD_FILE = /^([0-9a-f-]{36})\.(zip\.part|zip|parts|json)$/;
 
 export type UploadFiles = {
@@ -33,6 +39,7 @@ export type UploadPresence = {
 };
 
 export type StagingDirectory = AsyncDisposable & {
+  readonly disk: Disk;
   readonly path: string;
   readonly nexusId: NexusId;
   readonly filesOf: (uploadId: UploadId) => UploadFiles;
@@ -42,26 +49,35 @@ export type StagingDirectory = AsyncDisposable & {
   readonly remove: (uploadId: UploadId) => Promise<void>;
 };
 
+type Place = {
+  readonly disk?: Disk;
+  readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
+  readonly newId?: () => string;
+};
+
 /**
  * Creates the directory where it is absent, takes its lock, and clears away what interrupted writes left.
  *
  * @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`
  */
-export const openStagingDirectory = async (path: string): Promise<StagingDirectory> => {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  const lock = await acquireExclusiveLock(path);
+export const openStagingDirectory = async (
+  path: string,
+  { disk = privateDisk, lockDirectory = acquireExclusiveLock, newId = randomUUID }: Place = {},
+): Promise<StagingDirectory> => {
+  await ensureDirectory(disk, path);
+  const lock = await lockDirectory(path);
   try {
-    await removeTemporaryFiles(path);
-    await removeUnfinishedUploads(path);
-    const nexusId = await readOrMakeId(path);
-    return { ...stagingFiles(path), nexusId, [Symbol.asyncDispose]: lock[Symbol.asyncDispose] };
+    await removeTemporaryFiles(path, { disk });
+    await removeUnfinishedUploads(disk, path);
+    const nexusId = await readOrMakeId(disk, path, newId);
+    return { ...stagingFiles(disk, path), nexusId, [Symbol.asyncDispose]: lock[Symbol.asyncDispose] };
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
   }
 };
 
-const stagingFiles = (path: string) => {
+const stagingFiles = (disk: Disk, path: string) => {
   const filesOf = (uploadId: UploadId): UploadFiles => ({
     part: join(path, `${uploadId}.zip.part`),
     archive: join(path, `${uploadId}.zip`),
@@ -69,11 +85,12 @@ const stagingFiles = (path: string) => {
     sidecar: join(path, `${uploadId}.json`),
   });
   return {
+    disk,
     path,
     filesOf,
     async list() {
       const uploads = new Map<UploadId, UploadPresence>();
-      for (const name of await readdir(path)) {
+      for (const name of await disk.readDirectory(path)) {
         const [, id, kind] = UPLOAD_FILE.exec(name) ?? [];
         if (id === undefined || kind === 'zip.part') continue;
         const uploadId = UploadId.parse(id);
@@ -88,27 +105,24 @@ const stagingFiles = (path: string) => {
     },
     async remove(uploadId: UploadId) {
       const { archive, parts, sidecar } = filesOf(uploadId);
-      await unlinkDurably(archive);
-      await unlinkDurably(parts);
-      await unlinkDurably(sidecar);
+      await unlinkDurably(archive, { disk });
+      await unlinkDurably(parts, { disk });
+      await unlinkDurably(sidecar, { disk });
     },
   };
 };
 
-const removeUnfinishedUploads = async (path: string): Promise<void> => {
-  const parts = (await readdir(path)).filter(name => UPLOAD_FILE.exec(name)?.[2] === 'zip.part');
-  for (const name of parts) await unlinkDurably(join(path, name));
+const removeUnfinishedUploads = async (disk: Disk, path: string): Promise<void> => {
+  const parts = (await disk.readDirectory(path)).filter(name => UPLOAD_FILE.exec(name)?.[2] === 'zip.part');
+  for (const name of parts) await unlinkDurably(join(path, name), { disk });
 };
 
-const readOrMakeId = async (path: string): Promise<NexusId> => {
+const readOrMakeId = async (disk: Disk, path: string, newId: () => string): Promise<NexusId> => {
   const file = join(path, ID_FILE);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
-    const made = NexusId.parse(randomUUID());
-    await writeFileDurably(file, `${made}\n`);
+  const text = await readFileWhole(file, { disk, maxBytes: MAX_ID_BYTES });
+  if (text === undefined) {
+    const made = NexusId.parse(newId());
+    await writeFileDurably(file, `${made}\n`, { disk });
     return made;
   }
   const id = NexusId.safeParse(text.trim());

@@ -52,9 +52,10 @@ test('P1: at another generation than the planned one the archive is kept, with t
   expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
 });
 
-test('P1: the archive of a deleted release can go at any generation', async () => {
+test('P1: the archive of a deleted release goes at the generation that has seen it go', async () => {
   await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
-  expect(await drop(2)).toEqual({ kind: 'dropped' });
+  expect(await drop(2)).toMatchObject({ kind: 'kept' });
+  expect(await drop(3)).toEqual({ kind: 'dropped' });
   expect(await nexus.staged()).toEqual([]);
 });
 
@@ -72,6 +73,15 @@ test('P4: a drop that the database does not answer keeps the archive, and can be
   await expect(nexus.services.staging.drop(uploadId, options)).rejects.toThrow('stopped');
   expect(nexus.services.staging.held()).toHaveLength(1);
   expect(await nexus.staged()).toHaveLength(2);
-  expect(await sidecar()).toMatchObject({ dropping: true });
+  expect(await drop(2)).toEqual({ kind: 'dropped' });
+});
+
+test('P4: an archive whose row the database has lost is recorded again, not dropped, and that is told', async () => {
+  await world.database.query('DELETE FROM local_repo');
+  expect(await drop(2)).toMatchObject({ kind: 'kept', reason: expect.stringContaining('recorded again') });
+  expect(await rows()).toEqual([{ upload_id: uploadId }]);
+  expect(await nexus.staged()).toHaveLength(2);
+  const { reasons } = await nexus.fleet.fleetStatus({}, wait);
+  expect(reasons.map(({ code }) => code)).toContain('ARCHIVE_RECORDED_AGAIN');
   expect(await drop(2)).toEqual({ kind: 'dropped' });
 });

@@ -8,9 +8,9 @@
  * I2. When `keep` returns, archive, parts and sidecar survive a power cut (B1).
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
 import type { ArchiveLimits } from '../../archive/limits.ts';
 import type { ArtifactHash, UploadId } from '../../core/ids.ts';
+import type { DiskFile } from '../../lib/disk.ts';
 import { commitFile } from '../../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
 import type { VerifiedComposite } from '../../verify/verified-release.ts';
@@ -48,10 +48,11 @@ export const openIncoming = async (
 ): Promise<Incoming> => {
   const { part, archive: final, parts, sidecar } = directory.filesOf(uploadId);
   const reservation = space.open();
-  let handle: FileHandle | undefined;
+  const { disk } = directory;
+  let file: DiskFile;
   try {
     await reservation.grow(announcedBytes ?? UNANNOUNCED_STEP_BYTES, { signal });
-    handle = await open(part, 'wx', 0o600);
+    file = await disk.createFile(part);
   } catch (error) {
     reservation.release();
     throw error;
@@ -66,9 +67,9 @@ export const openIncoming = async (
     const kept = state === 'kept';
     state = 'gone';
     reservation.release();
-    if (!kept) await handle.close().catch(() => undefined);
+    if (!kept) await file.close().catch(() => undefined);
     // A part file needs no durable removal: a start clears it away.
-    await unlink(part).catch(ignoreAbsence);
+    await disk.unlink(part).catch(ignoreAbsence);
     await directory.remove(uploadId);
   };
 
@@ -78,7 +79,7 @@ export const openIncoming = async (
       if (reservation.leftBytes() < chunk.length)
         await reservation.grow(Math.max(chunk.length, UNANNOUNCED_STEP_BYTES), options);
       // The disk and the hash work at the same time on one chunk.
-      const writing = writeAll(handle, chunk, sizeBytes);
+      const writing = writeChunk(file, chunk, sizeBytes);
       hash.update(chunk);
       await writing;
       sizeBytes += chunk.length;
@@ -92,15 +93,15 @@ export const openIncoming = async (
       if (composites.length === 0) return new Map();
       await reservation.grow(partsBytes(composites), { signal });
       try {
-        const request = { archivePath: part, partsPath: parts, composites, limits };
+        const request = { disk, archivePath: part, partsPath: parts, composites, limits };
         return await writeParts(request, { signal, wrote: reservation.wrote });
       } finally {
         reservation.release();
       }
     },
     async keep(archive) {
-      await writeSidecar(sidecar, archive);
-      await commitFile(handle, part, final);
+      await writeSidecar(sidecar, archive, directory);
+      await commitFile(file, part, final, directory);
       state = 'kept';
     },
     discard,
@@ -114,20 +115,16 @@ const ignoreAbsence = (error: unknown): void => {
   if (systemErrorCode(error) !== 'ENOENT') throw error;
 };
 
-const writeAll = async (handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> => {
-  let written = 0;
+const writeChunk = async (file: DiskFile, chunk: Uint8Array, position: number): Promise<void> => {
   try {
-    while (written < chunk.length) {
-      const { bytesWritten } = await handle.write(chunk, written, chunk.length - written, position + written);
-      written += bytesWritten;
-    }
+    await file.write(chunk, position);
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOSPC')
       throw new DepotError('IO', 'cannot write to the staging directory', { cause: error });
-    const detail = { received_bytes: position + written };
+    const detail = { received_bytes: position };
     throw new DepotError(
       'NO_SPACE',
-      `the staging directory became full after ${position + written} bytes of the upload`,
+      `the staging directory became full after ${position} bytes of the upload`,
       { cause: error, detail },
     );
   }

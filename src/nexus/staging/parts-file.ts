@@ -8,19 +8,19 @@
  *      lists it, so a start that finds it without an archive knows it for the rest of an unfinished upload.
  * PF3. The same archive gives the same file.
  */
-import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { openArchive } from '../../archive/archive.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../../archive/limits.ts';
 import { splitComposite } from '../../composite/split.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import type { Disk, DiskFile } from '../../lib/disk.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
 import type { VerifiedComposite } from '../../verify/verified-release.ts';
 import type { StagedArtifact } from './staged-archive.ts';
 
 export type PartsRequest = {
+  readonly disk: Disk;
   readonly archivePath: string;
   readonly partsPath: string;
   readonly composites: readonly VerifiedComposite[];
@@ -40,14 +40,14 @@ export const partsBytes = (composites: readonly VerifiedComposite[]): number =>
  *   is left.
  */
 export const writeParts = async (
-  { archivePath, partsPath, composites, limits }: PartsRequest,
+  { disk, archivePath, partsPath, composites, limits }: PartsRequest,
   { signal, wrote }: { readonly signal: AbortSignal; readonly wrote: (bytes: number) => void },
 ): Promise<ReadonlyMap<ArtifactHash, StagedArtifact>> => {
-  await using source = await openRandomAccessFile(archivePath);
+  await using source = await openRandomAccessFile(archivePath, { disk });
   const archive = await openArchive(source, limits === undefined ? {} : { limits });
-  const handle = await open(partsPath, 'wx', 0o600);
+  const file = await disk.createFile(partsPath);
   try {
-    const sink = createPartsSink(handle, wrote);
+    const sink = createPartsSink(file, wrote);
     for (const { artifact, entryName, parts } of composites) {
       const content = archive.read(archive.entries.get(entryName)!, { signal });
       const split = await splitComposite(artifact, content, {
@@ -61,14 +61,14 @@ export const writeParts = async (
           `the artifact ${artifact.targetName} changed after it was verified`,
         );
     }
-    await handle.truncate(sink.endBytes());
-    await handle.sync();
-    await handle.close();
-    await syncDirectory(dirname(partsPath));
+    await file.truncate(sink.endBytes());
+    await file.sync();
+    await file.close();
+    await disk.syncDirectory(dirname(partsPath));
     return sink.spans;
   } catch (error) {
-    await handle.close().catch(() => undefined);
-    await unlink(partsPath).catch(() => undefined);
+    await file.close().catch(() => undefined);
+    await disk.unlink(partsPath).catch(() => undefined);
     throw systemErrorCode(error) === 'ENOSPC'
       ? new DepotError(
           'NO_SPACE',
@@ -82,7 +82,7 @@ export const writeParts = async (
 };
 
 /** A part that is there already is written over by the next one. */
-const createPartsSink = (handle: FileHandle, wrote: (bytes: number) => void) => {
+const createPartsSink = (file: DiskFile, wrote: (bytes: number) => void) => {
   const spans = new Map<ArtifactHash, StagedArtifact>();
   let end = 0;
   let position = 0;
@@ -90,15 +90,7 @@ const createPartsSink = (handle: FileHandle, wrote: (bytes: number) => void) => 
     spans,
     endBytes: () => end,
     async write(chunk: Uint8Array): Promise<void> {
-      for (let written = 0; written < chunk.length; ) {
-        const { bytesWritten } = await handle.write(
-          chunk,
-          written,
-          chunk.length - written,
-          position + written,
-        );
-        written += bytesWritten;
-      }
+      await file.write(chunk, position);
       position += chunk.length;
       wrote(chunk.length);
     },

@@ -6,6 +6,7 @@
  */
 import { type Archive, openArchive } from '../../archive/archive.ts';
 import type { RandomAccessFile } from '../../archive/random-access.ts';
+import type { Disk } from '../../lib/disk.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
 
 export type ArchiveReader = {
@@ -34,17 +35,18 @@ const ALREADY_ACCEPTED = {
 type Opened = Pick<ArchiveReader, 'archive' | 'parts'> & { readonly files: AsyncDisposableStack };
 
 /** @param partsPath undefined for an archive without composite artifacts */
-export const createSharedArchive = (path: string, partsPath?: string): SharedArchive => {
+export const createSharedArchive = (disk: Disk, path: string, partsPath?: string): SharedArchive => {
   let opened: Promise<Opened> | undefined;
   let readers = 0;
   let retired = false;
 
   const openOnce = async (): Promise<Opened> => {
     await using stack = new AsyncDisposableStack();
-    const archive = await openArchive(stack.use(await openRandomAccessFile(path)), {
+    const archive = await openArchive(stack.use(await openRandomAccessFile(path, { disk })), {
       limits: ALREADY_ACCEPTED,
     });
-    const parts = partsPath === undefined ? undefined : stack.use(await openRandomAccessFile(partsPath));
+    const parts =
+      partsPath === undefined ? undefined : stack.use(await openRandomAccessFile(partsPath, { disk }));
     return { archive, parts, files: stack.move() };
   };
 

@@ -8,11 +8,11 @@
  * SA3. `dropping`: set before the transaction that removes the row, so that an archive without a row is known to
  *      have been dropped and is not recorded again.
  */
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ArtifactHash, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
-import { writeFileDurably } from '../../lib/durable-file.ts';
-import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import type { Disk } from '../../lib/disk.ts';
+import { readFileWhole, writeFileDurably } from '../../lib/durable-file.ts';
+import { DepotError } from '../../lib/errors.ts';
 
 /** Where an artifact is: an entry of the archive, or a part of a composite one, beside it. */
 export type StagedArtifact =
@@ -60,7 +60,12 @@ const Sidecar = z.object({
   ),
 });
 
-export const writeSidecar = (path: string, archive: StagedArchive): Promise<void> => {
+/** Twice that of a release of 100,000 artifacts, the most that a config lists. */
+const MAX_SIDECAR_BYTES = 64 * 2 ** 20;
+
+type On = { readonly disk: Disk };
+
+export const writeSidecar = (path: string, archive: StagedArchive, { disk }: On): Promise<void> => {
   const sidecar = {
     format: 1,
     upload_id: archive.uploadId,
@@ -82,18 +87,13 @@ export const writeSidecar = (path: string, archive: StagedArchive): Promise<void
       ]),
     ),
   };
-  return writeFileDurably(path, `${JSON.stringify(sidecar, undefined, 1)}\n`);
+  return writeFileDurably(path, `${JSON.stringify(sidecar, undefined, 1)}\n`, { disk });
 };
 
 /** Undefined when there is none. Throws `STAGING_DAMAGED` when it says nothing that this version understands. */
-export const readSidecar = async (path: string): Promise<StagedArchive | undefined> => {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+export const readSidecar = async (path: string, { disk }: On): Promise<StagedArchive | undefined> => {
+  const text = await readFileWhole(path, { disk, maxBytes: MAX_SIDECAR_BYTES });
+  if (text === undefined) return undefined;
   const sidecar = parseSidecar(text, path);
   return {
     uploadId: sidecar.upload_id,

@@ -1,5 +1,6 @@
 /** One artifact, on the wire: everything that is known of where it is and why (S12). */
-import type { ArtifactSummary, ArtifactView, RequestRecord } from '../../api/operator-fleet-api.ts';
+import type { ArtifactSummary, ArtifactView } from '../../api/operator-fleet-api.ts';
+import type { FleetEventView } from '../../api/operator-history-api.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
@@ -8,16 +9,13 @@ import type { CollectedSled } from '../fleet-client/collect.ts';
 import type { Observation } from '../tasks/artifact-replication/observation.ts';
 import { reasonView } from './reasons.ts';
 
-/** The newest requests are enough to see what was tried; the ring holds all of them. */
-const MAX_REQUESTS = 200;
-
 export type ArtifactFacts = {
   readonly sha256: ArtifactHash;
   readonly roles: readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[];
   readonly localRepos: readonly LocalRepoRecord[];
   readonly observation: Observation | undefined;
-  /** Oldest first. */
-  readonly requests: readonly RequestRecord[];
+  /** The newest first. */
+  readonly events: readonly FleetEventView[];
 };
 
 export const artifactView = (facts: ArtifactFacts): ArtifactView => {
@@ -40,10 +38,7 @@ export const artifactView = (facts: ArtifactFacts): ArtifactView => {
       const version = versions.get(repoId);
       return version === undefined ? [] : [{ nexus_id: nexusId, system_version: version }];
     }),
-    requests: facts.requests
-      .filter(request => request.hash === sha256)
-      .slice(-MAX_REQUESTS)
-      .reverse(),
+    history: [...facts.events],
     reasons: [
       ...blocked.map(({ code, message, sledId }) => ({
         code,

@@ -3,14 +3,16 @@ import { silentLogger } from '../../lib/log.ts';
 import { insertTrustRoot, uploadOf, version, wait } from '../datastore/conformance/records.fixture.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import { createTestDatabase } from '../datastore/test-database.ts';
+import type { Note } from '../history/history.ts';
 import { repoPruner } from './repo-pruner.ts';
 
 const POLICY = { keepTargetReleases: 2, keepUploads: 2 };
 
 /** Runs the pruner once, over what `tamper` makes of the datastore between decision and pruning. */
-const prune = (datastore: Datastore, tamper: Partial<Datastore> = {}) =>
+const prune = (datastore: Datastore, tamper: Partial<Datastore> = {}, note: Note = () => undefined) =>
   repoPruner({
     datastore: { ...datastore, ...tamper },
+    note,
     policy: POLICY,
     periodMs: 1000,
     disable: false,

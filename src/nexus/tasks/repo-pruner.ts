@@ -10,11 +10,13 @@ import { decideRetention, type RetainedRelease, type RetentionPolicy } from '../
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { Note } from '../history/history.ts';
 
 export const PRUNER_TASK = 'tuf_repo_pruner';
 
 export const repoPruner = (deps: {
   readonly datastore: Pick<Datastore, 'wantedSet' | 'targetReleaseRecent' | 'repoPrune'>;
+  readonly note: Note;
   readonly policy: RetentionPolicy;
   readonly periodMs: number;
   readonly disable: boolean;
@@ -24,12 +26,12 @@ export const repoPruner = (deps: {
   periodMs: deps.periodMs,
   disable: deps.disable,
   async activate({ log, signal }) {
-    const { datastore, policy } = deps;
+    const { datastore, note, policy } = deps;
     const targets = await datastore.targetReleaseRecent(policy.keepTargetReleases, { signal });
     const { releases } = await datastore.wantedSet({ signal });
     const recent = targets.flatMap(target => target.repo?.id ?? []);
     const decision = decideRetention(releases, recent, policy);
-    const outcome = await prune(datastore, decision.prune, signal);
+    const outcome = await prune(datastore, note, decision.prune, signal);
     if (decision.prune !== undefined) {
       log.info({ ...nameOf(decision.prune), outcome: outcome ?? 'pruned' }, 'release chosen by retention');
     }
@@ -51,12 +53,15 @@ export const repoPruner = (deps: {
 /** Why it was not pruned after all; undefined when it was, or when there was nothing to prune. */
 const prune = async (
   datastore: Pick<Datastore, 'repoPrune'>,
+  note: Note,
   release: RetainedRelease | undefined,
   signal: AbortSignal,
 ): Promise<string | undefined> => {
   if (release === undefined) return undefined;
   try {
-    await datastore.repoPrune(release.systemVersion, { signal, uploadedAtMs: release.timeCreatedMs });
+    const { systemVersion, timeCreatedMs: uploadedAtMs } = release;
+    const { generation } = await datastore.repoPrune(systemVersion, { signal, uploadedAtMs });
+    note({ kind: 'release_deleted', systemVersion, generation, message: 'by retention' });
     return undefined;
   } catch (error) {
     const code = errorCodeOf(error);

@@ -75,7 +75,7 @@ export const createSledLiveness = (deps: Deps): SledLiveness => {
 const isThere = async (deps: Deps, sled: SledTarget, signal: AbortSignal): Promise<boolean> => {
   try {
     await deps.connection.list(sled, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+      signal: AbortSignal.any([signal, deps.clock.timeout(ANSWER_TIMEOUT_MS)]),
     });
     return true;
   } catch (error) {

@@ -13,13 +13,13 @@
  * U5. Roots without a release move trust roots forward, and leave nothing in staging.
  * U6. `already_exists` hands the bytes over like any other: they may be the only copy left (S3).
  */
-import { randomUUID } from 'node:crypto';
 import { type ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
 import { RELEASE_ROLES } from '../../core/release.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
 import { DepotError, errorCodeOf, findDepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, InsertOutcome, RepoRecord } from '../datastore/datastore.ts';
+import type { Note } from '../history/history.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import { type Incoming, openIncoming } from '../staging/incoming.ts';
 import type { LocalRepos } from '../staging/local-repos.ts';
@@ -75,8 +75,10 @@ type Deps = {
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
   /** For an archive of roots alone, which `check` refuses as `ROOTS_ONLY`. */
   readonly takeRoots: (path: string, options: { signal: AbortSignal }) => Promise<RootOutcome>;
+  readonly note: Note;
   readonly activateReplication: () => void;
   readonly limits: UploadLimits;
+  readonly newId: () => string;
   readonly log: Logger;
 };
 
@@ -116,7 +118,7 @@ const runUpload = async (
 ): Promise<UploadOutcome> => {
   const signal = AbortSignal.any([requestSignal, deps.stopping]);
   const { directory, localRepos, capacity } = deps;
-  const uploadId = UploadId.parse(randomUUID());
+  const uploadId = UploadId.parse(deps.newId());
   const log = deps.log.child({ upload_id: uploadId });
 
   requireSize(request.contentLength ?? 0, deps.limits);
@@ -147,20 +149,25 @@ const runUpload = async (
     limits: { maxEntryBytes: deps.limits.artifactBytes },
     signal,
   });
-  const staged = describeStaged(checked, parts, { uploadId, fileName, archiveHash, hashKind });
+  const staged = describeStaged(checked, parts, {
+    ...{ uploadId, fileName, archiveHash, hashKind },
+    repoId: RepoId.parse(deps.newId()),
+  });
   signal.throwIfAborted();
   await incoming.keep(staged);
-  const { status, repo } = await record(deps, incoming, staged, checked);
+  const { status, repo, generation } = await record(deps, incoming, staged, checked);
+  const { systemVersion, id: repoId } = repo;
+  const { report, overrides, release } = checked;
+  const message = [status.replace('_', ' '), `upload ${uploadId}`, ...overrides].join('; ');
+  deps.note({ kind: 'release_recorded', systemVersion, generation, message });
 
-  const acknowledged = { ...staged, repoId: repo.id, acknowledged: true };
+  const acknowledged = { ...staged, repoId, acknowledged: true };
   // Recorded is recorded: without the mark the worst is that a database that goes back takes this upload along.
-  await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged).catch((err: unknown) =>
+  await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged, directory).catch((err: unknown) =>
     log.error({ err }, 'sidecar not updated'),
   );
   localRepos.hold(acknowledged);
   deps.activateReplication();
-  const { systemVersion, id: repoId } = repo;
-  const { report, overrides, release } = checked;
   log.info({ system_version: systemVersion, repo_id: repoId, status, overrides }, 'release recorded');
   return { status, repo, report, overrides, checks: release.checks };
 };
@@ -198,10 +205,9 @@ const requireSize = (bytes: number, { repositoryBytes }: UploadLimits): void => 
 const describeStaged = (
   { release, overrides }: CheckedArchive,
   parts: StagedArchive['artifacts'],
-  upload: Pick<StagedArchive, 'uploadId' | 'fileName' | 'archiveHash' | 'hashKind'>,
+  upload: Pick<StagedArchive, 'uploadId' | 'repoId' | 'fileName' | 'archiveHash' | 'hashKind'>,
 ): StagedArchive => ({
   ...upload,
-  repoId: RepoId.parse(randomUUID()),
   systemVersion: release.description.systemVersion,
   overrides,
   // An entry of the archive wins over an equal part: it has a checksum of its own.

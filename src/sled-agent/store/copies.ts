@@ -1,10 +1,10 @@
 /** The copies of one artifact on the datasets: opened to be read, or set aside. */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
+import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset } from './dataset.ts';
-import { type Disk, systemErrorIs } from './disk.ts';
 import type { StoredArtifact } from './store.ts';
 
 /** As `ArtifactStore.open`. */

@@ -1,10 +1,10 @@
 /** What is in the directory of a dataset, told from its names. */
 import { join } from 'node:path';
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import type { Disk } from '../../lib/disk.ts';
 import { TEMPORARY_PREFIX } from '../../lib/durable-file.ts';
 import { LOCK_FILE } from '../../lib/exclusive-lock.ts';
 import { diskIsGone, FOREIGN_NAMES, IDENTITY_FILE } from './dataset-identity.ts';
-import type { Disk } from './disk.ts';
 import { LEDGER_FILE } from './ledger.ts';
 import { QUARANTINE_DIRECTORY, quarantinedBytes } from './quarantine.ts';
 

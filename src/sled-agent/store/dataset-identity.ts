@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { DatasetId } from '../../core/ids.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
-import { TEMPORARY_PREFIX } from '../../lib/durable-file.ts';
+import type { Disk } from '../../lib/disk.ts';
+import { readFileWhole, TEMPORARY_PREFIX, writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { LOCK_FILE } from '../../lib/exclusive-lock.ts';
-import type { Disk } from './disk.ts';
-import { readWhole, writeWhole } from './whole-file.ts';
 
 export const IDENTITY_FILE = 'dataset.json';
 
@@ -31,7 +30,7 @@ export const readOrCreateIdentity = async (
   { disk, clock, newId, mayCreate }: IdentityDependencies,
 ): Promise<DatasetId> => {
   const identityPath = join(path, IDENTITY_FILE);
-  const text = await readWhole(disk, identityPath, MAX_IDENTITY_BYTES);
+  const text = await readFileWhole(identityPath, { disk, maxBytes: MAX_IDENTITY_BYTES });
   if (text !== undefined) {
     try {
       return Identity.parse(JSON.parse(text)).dataset_id;
@@ -57,7 +56,7 @@ export const readOrCreateIdentity = async (
     dataset_id: id,
     time_created: isoTime(clock.nowMs()),
   };
-  await writeWhole(disk, identityPath, `${JSON.stringify(identity)}\n`);
+  await writeFileDurably(identityPath, `${JSON.stringify(identity)}\n`, { disk });
   return id;
 };
 

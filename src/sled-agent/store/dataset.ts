@@ -19,12 +19,12 @@
 import { join } from 'node:path';
 import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-files.ts';
 import { readOrCreateIdentity } from './dataset-identity.ts';
-import { type Disk, systemErrorIs } from './disk.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
 import { setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';

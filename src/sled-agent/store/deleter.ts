@@ -10,10 +10,10 @@
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset } from './dataset.ts';
-import { type Disk, systemErrorIs } from './disk.ts';
 import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
 import { type Deletion, type InUse, MAX_EVENTS } from './store.ts';
 

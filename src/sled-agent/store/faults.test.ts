@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
-import { realDisk } from './disk.ts';
+import { realDisk } from '../../lib/disk.ts';
+import { interposed, type Operation, systemError } from '../../lib/test-disk.ts';
 import type { ArtifactStore } from './store.ts';
 import { bytesOf, copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
-import { interposed, type Operation, systemError } from './test-disk.ts';
 import { createTestStore, type TestStore, type TestStoreOptions } from './test-store.ts';
 
 const [a, b] = [testArtifact(1, 200_000), testArtifact(2, 50_000)];

@@ -1,9 +1,9 @@
 /** Which ledger a sled may trust: datasets that are gone, new, swapped, torn or behind. */
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
+import { systemError } from '../../lib/test-disk.ts';
 import type { ArtifactStore } from './store.ts';
 import { copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
-import { systemError } from './test-disk.ts';
 import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];

@@ -3,9 +3,9 @@ import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
+import type { Operation } from '../../lib/test-disk.ts';
 import type { ArtifactStore } from './store.ts';
 import { bytesOf, copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
-import type { Operation } from './test-disk.ts';
 import { createMachine, type Machine } from './test-memory-store.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];

@@ -6,10 +6,10 @@
  * LA3. A lane whose dataset left since it was opened is void, also when the dataset came back (DS1).
  */
 import type { ArtifactHash } from '../../core/ids.ts';
+import type { Disk, DiskFile } from '../../lib/disk.ts';
 import { temporaryPathFor } from '../../lib/durable-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset } from './dataset.ts';
-import type { Disk, DiskFile } from './disk.ts';
 import { RESERVATION_STEP_BYTES, type Reservation } from './space.ts';
 import { nothingTookIt } from './write-refusals.ts';
 

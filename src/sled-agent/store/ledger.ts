@@ -13,9 +13,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import { ArtifactHash, DatasetId, Generation, IncarnationId } from '../../core/ids.ts';
+import type { Disk } from '../../lib/disk.ts';
+import { readFileWhole, writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError, messageChain } from '../../lib/errors.ts';
-import type { Disk } from './disk.ts';
-import { readWhole, writeWhole } from './whole-file.ts';
 
 export const LEDGER_FILE = 'artifact-config.json';
 
@@ -96,7 +96,7 @@ export const decodeLedger = (text: string): Ledger => {
 
 /** Errors of the disk are thrown; what the file says wrongly is `damaged`. */
 export const readLedger = async (disk: Disk, directory: string): Promise<LedgerRead> => {
-  const text = await readWhole(disk, join(directory, LEDGER_FILE), MAX_LEDGER_BYTES);
+  const text = await readFileWhole(join(directory, LEDGER_FILE), { disk, maxBytes: MAX_LEDGER_BYTES });
   if (text === undefined) return { kind: 'none' };
   try {
     return { kind: 'whole', ledger: decodeLedger(text) };
@@ -107,4 +107,4 @@ export const readLedger = async (disk: Disk, directory: string): Promise<LedgerR
 };
 
 export const writeLedger = (disk: Disk, directory: string, ledger: Ledger): Promise<void> =>
-  writeWhole(disk, join(directory, LEDGER_FILE), encodeLedger(ledger));
+  writeFileDurably(join(directory, LEDGER_FILE), encodeLedger(ledger), { disk });

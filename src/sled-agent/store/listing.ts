@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { type ArtifactConfig, digestInput } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
+import type { Disk } from '../../lib/disk.ts';
 import type { Dataset } from './dataset.ts';
 import type { DatasetFiles } from './dataset-files.ts';
-import type { Disk } from './disk.ts';
 import { isArtifactAside, listAside } from './quarantine.ts';
 import { type DatasetHealth, MAX_EVENTS, type QuarantinedFile, type StoreListing } from './store.ts';
 

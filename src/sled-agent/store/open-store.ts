@@ -7,13 +7,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
+import { type Disk, realDisk } from '../../lib/disk.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type ConfigKeeper, createConfigKeeper, type Joining } from './config-keeper.ts';
 import { openArtifact, quarantineCopy } from './copies.ts';
 import { createDataset, type Dataset } from './dataset.ts';
 import { createDeleter } from './deleter.ts';
-import { type Disk, realDisk } from './disk.ts';
 import { listHeld } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
 import type { ArtifactStore, InUse, StoreSettings } from './store.ts';

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
-import { type Disk, systemErrorIs } from './disk.ts';
+import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 
 export const QUARANTINE_DIRECTORY = 'quarantine';
 

@@ -5,8 +5,9 @@
  *     quota:       files + reservations                     <= quotaBytes
  *     file system: reservations not yet written + minFree   <= free
  */
+
+import type { Disk } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { Disk } from './disk.ts';
 
 const GIB = 2 ** 30;
 

@@ -2,9 +2,15 @@
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
+import {
+  createMemoryDisk,
+  interposed,
+  type MemoryDisk,
+  type Operation,
+  systemError,
+} from '../../lib/test-disk.ts';
 import { openStore } from './open-store.ts';
 import type { ArtifactStore } from './store.ts';
-import { createMemoryDisk, interposed, type MemoryDisk, type Operation, systemError } from './test-disk.ts';
 
 export const DIRECTORIES = ['/m2-0', '/m2-1'] as const;
 

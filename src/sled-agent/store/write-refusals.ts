@@ -1,7 +1,7 @@
 /** Why a write is refused, in words and numbers. */
 import type { ArtifactHash, Generation } from '../../core/ids.ts';
+import { systemErrorIs } from '../../lib/disk.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
-import { systemErrorIs } from './disk.ts';
 
 export const isFull = (error: unknown): boolean =>
   errorCodeOf(error) === 'NO_SPACE' || systemErrorIs(error, 'ENOSPC', 'EDQUOT');

@@ -12,11 +12,11 @@
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, Generation } from '../../core/ids.ts';
+import type { Disk } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { awaitingFloor } from './config-keeper.ts';
 import type { Dataset } from './dataset.ts';
-import type { Disk } from './disk.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import type { KeyedLock } from './locks.ts';
 import type { ArtifactStore, ArtifactWriter, StoreState, WriteResult } from './store.ts';

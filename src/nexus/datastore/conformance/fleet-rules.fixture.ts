@@ -11,6 +11,7 @@ import {
 } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';
 import {
+  hashOf,
   insertTrustRoot,
   newId,
   type OpenDatastore,
@@ -304,6 +305,25 @@ export const recoveryRules = (open: OpenDatastore): void => {
           code: 'INVALID_REQUEST',
         });
       }
+    });
+
+    test('P7: tells which hashes it knows, and whether a present release lists them, whatever their number', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['gone', 'both']), wait);
+      await datastore.releaseInsert(uploadOf(root, '2.0.0', ['here', 'both']), wait);
+      await datastore.repoPrune(version('1.0.0'), wait);
+      const strangers = Array.from({ length: 2_500 }, (_, n) => hashOf(`stranger ${n}`));
+      const asked = new Set([hashOf('gone'), ...strangers, hashOf('both'), hashOf('here')]);
+      expect(await datastore.artifactsKnown(asked, wait)).toEqual(
+        new Map([
+          [hashOf('gone'), 'deleted'],
+          [hashOf('both'), 'present'],
+          [hashOf('here'), 'present'],
+        ]),
+      );
+      expect(await datastore.artifactsKnown(new Set(), wait)).toEqual(new Map());
     });
   });
 };

@@ -1,7 +1,7 @@
 /** What every datastore keeps for releases and the wanted set. */
 import { describe, expect, test } from 'vitest';
-import { FIRST_GENERATION, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
-import { wantedSetDigest } from '../wanted-set.ts';
+import { FIRST_GENERATION, type Generation, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
+import { wantedSetDigest } from '../decisions/generation.ts';
 import {
   artifact,
   hashOf,
@@ -373,15 +373,17 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
     });
 
-    test('P1: drops one whose release was deleted, at whatever generation', async () => {
+    test('P1: drops one whose release was deleted, at the generation that has seen it go', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      const { generation } = await datastore.releaseInsert(release, wait);
-      await datastore.repoPrune(version('1.0.0'), wait);
+      const recorded = await datastore.releaseInsert(release, wait);
+      const pruned = await datastore.repoPrune(version('1.0.0'), wait);
       const { uploadId, nexusId } = release;
-      const drop = { uploadId, nexusId, plannedGeneration: generation };
-      expect(await datastore.localRepoDrop(drop, wait)).toEqual({ kind: 'dropped' });
+      const dropAt = (plannedGeneration: Generation) =>
+        datastore.localRepoDrop({ uploadId, nexusId, plannedGeneration }, wait);
+      expect(await dropAt(recorded.generation)).toMatchObject({ kind: 'kept' });
+      expect(await dropAt(pruned.generation)).toEqual({ kind: 'dropped' });
     });
 
     test('P4: a row without an archive is forgotten, by its own Nexus only', async () => {

@@ -1,13 +1,7 @@
-import { DepotError } from '../../../lib/errors.ts';
 import type { Datastore } from '../datastore.ts';
+import { admitRaise, wantedSetDigest } from '../decisions/generation.ts';
 import type { Transactions } from '../transactions.ts';
-import {
-  lockGeneration,
-  readGeneration,
-  readPresentReleases,
-  wantedSetDigest,
-  writeGeneration,
-} from '../wanted-set.ts';
+import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } from '../wanted-set.ts';
 
 /** The one write that does not ask if the stored digest is right: it makes it right. */
 export const generationRaise =
@@ -18,13 +12,7 @@ export const generationRaise =
       async (db, { repeated }) => {
         await lockGeneration(db);
         const before = await readGeneration(db);
-        if (repeated && before.generation === to) return before;
-        if (to <= before.generation) {
-          throw new DepotError(
-            'INVALID_REQUEST',
-            `the generation is ${before.generation} and never falls: it cannot become ${to}`,
-          );
-        }
+        if (admitRaise(before.generation, to, { repeated }) === 'raised') return before;
         const { artifacts } = await readPresentReleases(db);
         const after = { generation: to, digest: wantedSetDigest(artifacts.keys()) };
         await writeGeneration(db, before, after);

@@ -1,4 +1,5 @@
 import type { Datastore } from '../datastore.ts';
+import { decideDrop } from '../decisions/local-repo-drop.ts';
 import type { Transactions } from '../transactions.ts';
 import { readGeneration } from '../wanted-set.ts';
 
@@ -11,18 +12,16 @@ export const localRepoDrop =
         const local = await db
           .selectFrom('local_repo')
           .innerJoin('tuf_repo', 'tuf_repo.id', 'local_repo.tuf_repo_id')
-          .select(['tuf_repo.system_version', 'tuf_repo.time_pruned'])
+          .select('tuf_repo.system_version')
           .where('local_repo.upload_id', '=', uploadId)
           .where('local_repo.nexus_id', '=', nexusId)
           .executeTakeFirst();
-        if (local === undefined) return { kind: repeated ? 'dropped' : 'absent' };
+        const held = local && { systemVersion: local.system_version };
         const { generation } = await readGeneration(db);
-        if (local.time_pruned === null && generation !== plannedGeneration) {
-          const reason = `release ${local.system_version} was counted at generation ${plannedGeneration}, and the generation is ${generation} now`;
-          return { kind: 'kept', reason };
-        }
-        await db.deleteFrom('local_repo').where('upload_id', '=', uploadId).execute();
-        return { kind: 'dropped' };
+        const outcome = decideDrop(held, generation, plannedGeneration, { repeated });
+        if (outcome.kind === 'dropped' && held !== undefined)
+          await db.deleteFrom('local_repo').where('upload_id', '=', uploadId).execute();
+        return outcome;
       },
       wait,
     );

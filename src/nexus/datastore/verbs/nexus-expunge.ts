@@ -1,6 +1,6 @@
-import { DepotError } from '../../../lib/errors.ts';
+import { databaseNow } from '../database-time.ts';
 import type { Datastore } from '../datastore.ts';
-import { heartbeatAgeMs } from '../heartbeat.ts';
+import { decideExpunge, heartbeatAgeMs } from '../decisions/nexus-life.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const nexusExpunge =
@@ -11,18 +11,14 @@ export const nexusExpunge =
       async db => {
         const row = await db
           .selectFrom('nexus')
-          .select(['policy', heartbeatAgeMs.as('age_ms')])
+          .select(['policy', 'time_heartbeat', databaseNow.as('now_ms')])
           .where('id', '=', id)
           .executeTakeFirst();
-        if (row === undefined) throw new DepotError('NOT_FOUND', `there is no Nexus ${id}`);
-        if (row.policy === 'expunged') return;
-        if (row.age_ms < aliveMs) {
-          throw new DepotError(
-            'NEXUS_ALIVE',
-            `Nexus ${id} was alive ${row.age_ms} ms ago: stop it first, and wait ${aliveMs} ms`,
-            { detail: { heartbeat_age_ms: row.age_ms, alive_ms: aliveMs } },
-          );
-        }
+        const nexus = row && {
+          policy: row.policy,
+          heartbeatAgeMs: heartbeatAgeMs(row.now_ms, row.time_heartbeat),
+        };
+        if (decideExpunge(id, nexus, aliveMs) === 'expunged') return;
         await db.updateTable('nexus').set({ policy: 'expunged' }).where('id', '=', id).execute();
       },
       wait,

@@ -1,7 +1,8 @@
 import type { NexusId } from '../../../core/ids.ts';
 import type { Database } from '../attempt.ts';
+import { databaseNow } from '../database-time.ts';
 import type { Datastore, NexusRecord } from '../datastore.ts';
-import { heartbeatAgeMs } from '../heartbeat.ts';
+import { heartbeatAgeMs } from '../decisions/nexus-life.ts';
 import { collect, readInBatches } from '../paging.ts';
 import type { Transactions } from '../transactions.ts';
 
@@ -16,7 +17,7 @@ const readNexuses = (db: Database) =>
       db
         .selectFrom('nexus')
         .selectAll()
-        .select(heartbeatAgeMs.as('age_ms'))
+        .select(databaseNow.as('now_ms'))
         .select(nexus =>
           nexus
             .selectFrom('local_repo')
@@ -39,6 +40,6 @@ const toNexusRecord = (row: Row): NexusRecord => ({
   operatorAddress: row.operator_address,
   timeStartedMs: row.time_started,
   timeHeartbeatMs: row.time_heartbeat,
-  heartbeatAgeMs: row.age_ms,
+  heartbeatAgeMs: heartbeatAgeMs(row.now_ms, row.time_heartbeat),
   localRepos: row.local_repos ?? 0,
 });

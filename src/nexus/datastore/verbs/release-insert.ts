@@ -11,8 +11,9 @@
 import { sql } from 'kysely';
 import type { Database } from '../attempt.ts';
 import type { Datastore, InsertOutcome, NewRelease, RepoRecord } from '../datastore.ts';
+import { insertOutcome, wantedWith } from '../decisions/release-insert.ts';
+import { findRecordedRelease, requireConsistentFiles } from '../recorded-releases.ts';
 import { toRepoRecord } from '../records.ts';
-import { findRecordedRelease, requireConsistentFiles } from '../release-conflicts.ts';
 import { insertReleaseRows, recordRoles } from '../release-rows.ts';
 import type { Transactions } from '../transactions.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
@@ -26,7 +27,7 @@ export const releaseInsert =
 const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutcome> => {
   await lockGeneration(db);
   const done = await findOwnUpload(db, release);
-  if (done !== undefined) return outcomeOf(release, done, (await readGeneration(db)).generation);
+  if (done !== undefined) return insertOutcome(release, done, (await readGeneration(db)).generation);
 
   const before = await readWantedSet(db);
   await requireTrustRoot(db, release.trustRootId);
@@ -39,20 +40,9 @@ const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutc
   await insertLocalRepo(db, release, repo);
   await insertOverrides(db, release, repo);
 
-  const hashes = release.description.artifacts.map(({ sha256 }) => sha256);
-  const after = new Set([...before.artifacts.keys(), ...hashes]);
-  return outcomeOf(release, repo, await recordWantedSet(db, before, after));
+  const after = wantedWith(before, release.description.artifacts);
+  return insertOutcome(release, repo, await recordWantedSet(db, before, after));
 };
-
-const outcomeOf = (
-  release: NewRelease,
-  repo: RepoRecord,
-  generation: InsertOutcome['generation'],
-): InsertOutcome => ({
-  status: repo.id === release.repoId ? 'inserted' : 'already_exists',
-  repo,
-  generation,
-});
 
 /** I1. */
 const findOwnUpload = async (db: Database, release: NewRelease): Promise<RepoRecord | undefined> => {

@@ -1,13 +1,11 @@
-import { type Insertable, type Selectable, sql } from 'kysely';
+import { type Insertable, sql } from 'kysely';
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
-import { DepotError } from '../../../lib/errors.ts';
-import type { Datastore, SledRecord } from '../datastore.ts';
+import type { Datastore } from '../datastore.ts';
+import { admitRegistration, isChange } from '../decisions/registration.ts';
 import { toSledRecord } from '../records.ts';
 import type { Tables } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 import { readGeneration } from '../wanted-set.ts';
-
-type SledRow = Selectable<Tables['sled']>;
 
 export const sledUpsert =
   (transactions: Transactions): Datastore['sledUpsert'] =>
@@ -17,15 +15,8 @@ export const sledUpsert =
       async (db, { repeated }) => {
         const { generation: floor } = await readGeneration(db);
         const row = await db.selectFrom('sled').selectAll().where('id', '=', id).executeTakeFirst();
-        if (row?.policy === 'expunged') {
-          throw new DepotError(
-            'SLED_DECOMMISSIONED',
-            `sled ${id} is expunged: set its policy to in_service before it registers again`,
-          );
-        }
-        if (row !== undefined && info.generation < row.registration_generation) {
-          return { changed: false, stale: true, floor };
-        }
+        const known = row && { policy: row.policy, generation: row.registration_generation };
+        if (admitRegistration(id, known, info) === 'stale') return { changed: false, stale: true, floor };
         await (row === undefined
           ? db
               .insertInto('sled')
@@ -36,9 +27,7 @@ export const sledUpsert =
               .set({ ...columnsOf(info), time_last_registered: sql<Date>`now()` })
               .where('id', '=', id)
               .execute());
-        // After an uncertain commit the row says nothing of what it was before: one activation too many is harmless.
-        const changed = repeated || row === undefined || hasMoved(row, info);
-        return { changed, stale: false, floor };
+        return { changed: isChange(row && toSledRecord(row), info, { repeated }), stale: false, floor };
       },
       wait,
     );
@@ -59,18 +48,3 @@ const columnsOf = (info: SledAgentInfo): Omit<Insertable<Tables['sled']>, 'id'> 
   incarnation_id: info.incarnation_id ?? null,
   datasets: info.datasets === undefined ? null : JSON.stringify(info.datasets),
 });
-
-/** What replication sees of a sled: where it is, which life it is in, and which of its datasets are usable. */
-const hasMoved = (row: SledRow, info: SledAgentInfo): boolean => {
-  const before = toSledRecord(row);
-  return (
-    before.info.sa_address !== info.sa_address ||
-    before.info.repo_depot_port !== info.repo_depot_port ||
-    before.incarnationId !== (info.incarnation_id ?? null) ||
-    before.info.decommissioned !== info.decommissioned ||
-    datasetStates(before.datasets) !== datasetStates(info.datasets ?? [])
-  );
-};
-
-const datasetStates = (datasets: SledRecord['datasets']): string =>
-  JSON.stringify(datasets.map(({ id, path, state, quota_bytes }) => [id, path, state, quota_bytes ?? null]));

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Datastore } from '../datastore.ts';
+import { decideDelete } from '../decisions/trust-move.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootDelete =
@@ -9,9 +10,8 @@ export const trustRootDelete =
       'trust_root_delete',
       async (db, { repeated }) => {
         const row = await db.selectFrom('tuf_trust_root').selectAll().where('id', '=', id).executeTakeFirst();
-        if (row === undefined) return false;
-        // Deleted by the earlier attempt, or by somebody else: the caller gets what it asked for either way.
-        if (row.time_deleted !== null) return repeated;
+        const decision = decideDelete(row && { deleted: row.time_deleted !== null }, { repeated });
+        if (decision !== 'delete') return decision === 'deleted';
         await db
           .updateTable('tuf_trust_root')
           .set({ time_deleted: sql<Date>`now()` })

@@ -10,7 +10,7 @@
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, Generation, SledId, UploadId } from '../../../core/ids.ts';
+import type { ArtifactHash, Generation, RepoId, SledId, UploadId } from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
 import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
@@ -31,6 +31,7 @@ import { inServiceSleds } from '../../fleet-client/in-service.ts';
 import type { SledConnection } from '../../fleet-client/sled-connection.ts';
 import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-memory.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../../heartbeat.ts';
+import type { ReplicationEvents } from '../../history/replication-events.ts';
 import type { RequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
 import { PRUNER_TASK } from '../repo-pruner.ts';
@@ -47,6 +48,8 @@ import { noteReports } from './reports.ts';
 
 export const REPLICATION_TASK = 'tuf_artifact_replication';
 
+const ARTIFACT_PAGE = 1000;
+
 export type ReplicationPolicy = {
   readonly periodMs: number;
   /** Turns timers off (S9). */
@@ -60,11 +63,12 @@ export type ReplicationPolicy = {
 export type ReplicationDeps = {
   readonly datastore: Pick<
     Datastore,
-    'wantedSet' | 'currentGeneration' | 'sledList' | 'localRepoList' | 'nexusList'
+    'wantedSet' | 'currentGeneration' | 'sledList' | 'localRepoList' | 'nexusList' | 'repoArtifacts'
   >;
   readonly connection: SledConnection;
   readonly staging: Staging;
   readonly requests: RequestLog;
+  readonly history: Pick<ReplicationEvents, 'listed' | 'observed'>;
   readonly policy: ReplicationPolicy;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -129,6 +133,7 @@ const activate = async (
     { log, signal },
   );
   noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
+  deps.history.listed(sleds);
   const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
   const byId = new Map(targets.map(target => [target.id, target]));
   const outcome = await executor.execute(plan, { generation: wanted.generation, sleds: byId }, { signal });
@@ -137,6 +142,7 @@ const activate = async (
   const seen = { wanted, sleds, plan, dropped, deferred: plan.deferred + outcome.notStarted };
   const observation = await observe(deps, memory, seen, signal);
   state.observer.record(observation);
+  deps.history.observed(observation);
   return replicationReport({ observation, observer: state.observer, requests: deps.requests, againInMs });
 };
 
@@ -212,10 +218,29 @@ const heldElsewhere = async (
     const nexus = nexuses.get(repo.nexusId);
     if (nexus === undefined || nexus.policy === 'expunged') continue;
     const state = nexus.heartbeatAgeMs < NEXUS_SILENT_AFTER_MS ? 'alive' : 'silent';
-    const release = wanted.releases.find(candidate => candidate.repoId === repo.repoId);
-    for (const sha256 of release?.artifacts ?? []) if (held.get(sha256) !== 'alive') held.set(sha256, state);
+    for (const sha256 of await artifactsOf(deps, repo.repoId, wanted, signal))
+      if (held.get(sha256) !== 'alive') held.set(sha256, state);
   }
   return held;
+};
+
+/** Of a release that was deleted too: its archive may have what another one shares with it. */
+const artifactsOf = async (
+  { datastore }: ReplicationDeps,
+  repoId: RepoId,
+  { releases }: WantedSet,
+  signal: AbortSignal,
+): Promise<Iterable<ArtifactHash>> => {
+  const present = releases.find(release => release.repoId === repoId);
+  if (present !== undefined) return present.artifacts;
+  const hashes = new Set<ArtifactHash>();
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.repoArtifacts(repoId, { limit: ARTIFACT_PAGE, pageToken }, { signal });
+    for (const { sha256 } of page.items) hashes.add(sha256);
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return hashes;
 };
 
 const observe = async (

@@ -5,31 +5,19 @@
  * K2. An archive has one version.
  * K3. A hash has one length and one version, in all releases.
  */
-import type { RepoId } from '../../core/ids.ts';
-import type { ReleaseArtifact } from '../../core/release.ts';
-import { DepotError } from '../../lib/errors.ts';
-import type { Database } from './attempt.ts';
-import type { NewRelease, RepoRecord } from './datastore.ts';
-import { batchesOf, READ_BATCH_ROWS } from './paging.ts';
-import { toRepoRecord } from './records.ts';
-import { readAllRepoArtifacts } from './repo-artifacts.ts';
+import type { ArtifactHash } from '../../../core/ids.ts';
+import type { ReleaseArtifact } from '../../../core/release.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { NewRelease, RepoRecord } from '../datastore.ts';
 
 /**
  * The release recorded for this version, or undefined when it is new.
  *
- * @throws `RELEASE_CONFLICT` (K1, K2), naming both sides
+ * @param recorded whatever was recorded with this version or with this archive
+ * @throws `RELEASE_CONFLICT` (K2), naming both sides
  */
-export const findRecordedRelease = async (
-  db: Database,
-  release: NewRelease,
-): Promise<RepoRecord | undefined> => {
+export const recordedAs = (recorded: readonly RepoRecord[], release: NewRelease): RepoRecord | undefined => {
   const { systemVersion } = release.description;
-  const rows = await db
-    .selectFrom('tuf_repo')
-    .selectAll()
-    .where(where => where.or([where('hash', '=', release.hash), where('system_version', '=', systemVersion)]))
-    .execute();
-  const recorded = rows.map(toRepoRecord);
   const other = recorded.find(repo => repo.hash === release.hash && repo.systemVersion !== systemVersion);
   if (other !== undefined) {
     throw releaseConflict(
@@ -38,18 +26,25 @@ export const findRecordedRelease = async (
       other,
     );
   }
-  const same = recorded.find(repo => repo.systemVersion === systemVersion);
-  if (same !== undefined) await requireSameRelease(db, release, same);
-  return same;
+  return recorded.find(repo => repo.systemVersion === systemVersion);
 };
 
-const requireSameRelease = async (db: Database, release: NewRelease, recorded: RepoRecord): Promise<void> => {
+/** What a release lists and says of itself, as it was recorded. */
+export type ReleaseContent = {
+  readonly artifacts: readonly ReleaseArtifact[];
+  readonly metadata: Readonly<Record<string, string>>;
+};
+
+/** @throws `RELEASE_CONFLICT` (K1), naming both sides */
+export const requireSameRelease = (
+  release: NewRelease,
+  recorded: RepoRecord,
+  { artifacts, metadata }: ReleaseContent,
+): void => {
   const { description } = release;
   const subject = `release ${stateOf(recorded)}`;
   const uploaded = new Set(description.artifacts.map(artifactKey));
-  const known = new Set(
-    (await readAllRepoArtifacts(db, recorded.id)).map(({ artifact }) => artifactKey(artifact)),
-  );
+  const known = new Set(artifacts.map(artifactKey));
   const [added, missing] = [uploaded.difference(known), known.difference(uploaded)];
   if (added.size + missing.size > 0) {
     throw releaseConflict(
@@ -58,7 +53,6 @@ const requireSameRelease = async (db: Database, release: NewRelease, recorded: R
       recorded,
     );
   }
-  const metadata = await readMetadata(db, recorded.id);
   const differing = Object.keys({ ...metadata, ...description.metadata }).find(
     key => metadata[key] !== description.metadata[key],
   );
@@ -81,42 +75,45 @@ const requireSameRelease = async (db: Database, release: NewRelease, recorded: R
   }
 };
 
-const readMetadata = async (db: Database, repoId: RepoId): Promise<Record<string, string>> => {
-  const rows = await db
-    .selectFrom('tuf_repo_metadata')
-    .selectAll()
-    .where('tuf_repo_id', '=', repoId)
-    .execute();
-  return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
-};
+/** What follows from a hash (K3). */
+export type FileFacts = { readonly sizeBytes: number; readonly version: string };
+/** With where it was said; for people. */
+type SaidFile = FileFacts & { readonly where: string };
 
-/** @throws `ARTIFACT_CONFLICT` (K3), naming both sides */
-export const requireConsistentFiles = async (
-  db: Database,
-  artifacts: readonly ReleaseArtifact[],
-): Promise<void> => {
-  const files = new Map<string, { sizeBytes: number; version: string; where: string }>();
+/**
+ * The files of a release by hash.
+ *
+ * @throws `ARTIFACT_CONFLICT` (K3) when it contradicts itself
+ */
+export const filesOf = (artifacts: readonly ReleaseArtifact[]): ReadonlyMap<ArtifactHash, SaidFile> => {
+  const files = new Map<ArtifactHash, SaidFile>();
   for (const { sha256, sizeBytes, version, targetName } of artifacts) {
+    const file = { sizeBytes, version, where: `target ${targetName}` };
     const known = files.get(sha256);
-    if (known === undefined) files.set(sha256, { sizeBytes, version, where: `target ${targetName}` });
-    else requireSameFile(sha256, known, { sizeBytes, version, where: `target ${targetName}` });
+    if (known === undefined) files.set(sha256, file);
+    else requireSameFile(sha256, known, file);
   }
-  for (const batch of batchesOf([...new Set(artifacts.map(({ sha256 }) => sha256))], READ_BATCH_ROWS)) {
-    const rows = await db.selectFrom('tuf_artifact_file').selectAll().where('sha256', 'in', batch).execute();
-    for (const { sha256, size_bytes, version } of rows) {
-      const uploaded = files.get(sha256);
-      if (uploaded !== undefined) {
-        requireSameFile(sha256, { sizeBytes: size_bytes, version, where: 'an earlier release' }, uploaded);
-      }
-    }
-  }
+  return files;
 };
 
-type FileFacts = { readonly sizeBytes: number; readonly version: string; readonly where: string };
+/**
+ * @param files of the release that is uploaded
+ * @param known of other releases: one file
+ * @throws `ARTIFACT_CONFLICT` (K3), naming both sides
+ */
+export const requireKnownFile = (
+  files: ReadonlyMap<ArtifactHash, SaidFile>,
+  sha256: ArtifactHash,
+  { sizeBytes, version }: FileFacts,
+): void => {
+  const uploaded = files.get(sha256);
+  if (uploaded !== undefined)
+    requireSameFile(sha256, { sizeBytes, version, where: 'an earlier release' }, uploaded);
+};
 
-const requireSameFile = (sha256: string, known: FileFacts, uploaded: FileFacts): void => {
+const requireSameFile = (sha256: ArtifactHash, known: SaidFile, uploaded: SaidFile): void => {
   if (known.sizeBytes === uploaded.sizeBytes && known.version === uploaded.version) return;
-  const say = (file: FileFacts) => `version ${file.version} and ${file.sizeBytes} bytes in ${file.where}`;
+  const say = (file: SaidFile) => `version ${file.version} and ${file.sizeBytes} bytes in ${file.where}`;
   throw new DepotError(
     'ARTIFACT_CONFLICT',
     `artifact ${sha256} has ${say(uploaded)}, but ${say(known)}: one hash has one version and one length`,

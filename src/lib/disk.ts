@@ -1,5 +1,5 @@
 /**
- * The disk as the store sees it: few operations, each of which may fail or be the last before a crash. It is
+ * The disk as stores and staging see it: few operations, each of which may fail or be the last before a crash. It is
  * passed in, so that tests and the simulator decide what a disk does.
  *
  * Errors are those of the operating system, with its `code` (`ENOSPC`, `EIO`, `ENOENT`, …).
@@ -15,7 +15,7 @@ import {
   statfs,
   unlink,
 } from 'node:fs/promises';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import { dirname } from 'node:path';
 
 export type Disk = {
   /** A new file; fails with EEXIST when the name is taken. */
@@ -40,6 +40,8 @@ export type DiskFile = {
   /** Fills as much of `target` as there is from `position`; returns the number of bytes. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
   readonly sizeBytes: () => Promise<number>;
+  /** Cuts the file to this length. */
+  readonly truncate: (sizeBytes: number) => Promise<void>;
   /** Makes the content durable. After a failure the file must be given up: a second try may lie. */
   readonly sync: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -66,6 +68,7 @@ const realFile = (handle: FileHandle): DiskFile => ({
     return filled;
   },
   sizeBytes: async () => (await handle.stat()).size,
+  truncate: sizeBytes => handle.truncate(sizeBytes),
   sync: () => handle.datasync(),
   close: () => handle.close(),
 });
@@ -86,12 +89,45 @@ const openRegularFile = async (path: string): Promise<FileHandle> => {
   throw absent();
 };
 
-export const realDisk: Disk = {
-  createFile: async path => realFile(await open(path, 'wx', 0o644)),
+type DiskModes = { readonly fileMode: number; readonly directoryMode?: number };
+
+/** A regular file that a person names: links are followed. */
+export const openNamedFile = async (path: string): Promise<DiskFile> => {
+  const handle = await open(path, 'r');
+  if ((await handle.stat()).isFile()) return realFile(handle);
+  await handle.close();
+  throw new Error('it is not a regular file');
+};
+
+/** Makes a directory, and those above it, where they are absent. */
+export const ensureDirectory = async (disk: Disk, path: string): Promise<void> => {
+  try {
+    await disk.makeDirectory(path);
+  } catch (error) {
+    if (systemErrorIs(error, 'EEXIST')) return;
+    if (!systemErrorIs(error, 'ENOENT') || dirname(path) === path) throw error;
+    await ensureDirectory(disk, dirname(path));
+    await disk.makeDirectory(path);
+  }
+};
+
+/** Makes the names in a directory durable: creations, renames and unlinks that came before. */
+export const syncDirectory = async (path: string): Promise<void> => {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+};
+
+/** @param modes of what it creates */
+export const createRealDisk = ({ fileMode, directoryMode = 0o777 }: DiskModes): Disk => ({
+  createFile: async path => realFile(await open(path, 'wx', fileMode)),
   openFile: async path => realFile(await openRegularFile(path)),
   readDirectory: path => readdir(path),
   makeDirectory: async path => {
-    await mkdir(path);
+    await mkdir(path, { mode: directoryMode });
   },
   async sizeOf(path) {
     try {
@@ -109,4 +145,9 @@ export const realDisk: Disk = {
     const { bavail, bsize } = await statfs(path);
     return bavail * bsize;
   },
-};
+});
+
+export const realDisk: Disk = createRealDisk({ fileMode: 0o644 });
+
+/** For what nobody else on the machine may read. */
+export const privateDisk: Disk = createRealDisk({ fileMode: 0o600, directoryMode: 0o700 });

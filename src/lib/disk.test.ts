@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { seededRng } from '../../core/rng.ts';
+import { seededRng } from '../core/rng.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { createMemoryDisk } from './test-disk.ts';
 

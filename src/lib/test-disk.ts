@@ -5,7 +5,7 @@
  * synced, names when their directory is. A power cut takes each of the rest or leaves it, by chance.
  */
 import { dirname } from 'node:path';
-import type { Rng } from '../../core/rng.ts';
+import type { Rng } from '../core/rng.ts';
 import type { Disk, DiskFile } from './disk.ts';
 
 export type Operation = { readonly name: keyof Disk | keyof DiskFile; readonly path: string };
@@ -22,6 +22,10 @@ export const interposed = (disk: Disk, before: (operation: Operation) => void | 
       return inner.read(target, position);
     },
     sizeBytes: () => inner.sizeBytes(),
+    truncate: async sizeBytes => {
+      await before({ name: 'truncate', path });
+      return inner.truncate(sizeBytes);
+    },
     sync: async () => {
       await before({ name: 'sync', path });
       return inner.sync();
@@ -92,6 +96,11 @@ export const createMemoryDisk = (directories: readonly string[]): MemoryDisk => 
       return piece.length;
     },
     sizeBytes: async () => file.content.length,
+    async truncate(sizeBytes) {
+      const cut = new Uint8Array(sizeBytes);
+      cut.set(file.content.subarray(0, sizeBytes));
+      file.content = cut;
+    },
     async sync() {
       file.durable = file.content;
     },

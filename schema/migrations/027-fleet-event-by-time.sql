@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS fleet_event_by_time ON fleet_event (time, id);

@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest';
+import type { ArtifactView } from '../../api/operator-fleet-api.ts';
+import type { FleetEventView, HistoryQuery } from '../../api/operator-history-api.ts';
+import { asGeneration, EventId, NexusId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { SLED, serveTestNexus, TEST_TOKEN, type TestHandlers, testSled } from '../test-nexus.ts';
+import { runTestCli, type TestRun } from '../test-run.ts';
+
+const NEXUS = NexusId.parse('00000000-0000-4000-8000-0000000000aa');
+const HASH = '9f86d081884c7d65'.repeat(4) as FleetEventView['sha256'] & string;
+const clock = { nowMs: () => Date.parse('2026-01-02T12:00:00Z') } as Clock;
+
+const event = (n: number, differing: Partial<FleetEventView> = {}): FleetEventView => ({
+  id: EventId.parse(`00000000-0000-4000-8000-${String(n).padStart(12, '0')}`),
+  time: `2026-01-02T11:00:${String(n).padStart(2, '0')}.500Z`,
+  nexus_id: NEXUS,
+  kind: 'put',
+  sled_id: SLED,
+  ...differing,
+});
+
+const EVENTS: readonly FleetEventView[] = [
+  event(3, {
+    kind: 'deletion',
+    sha256: HASH,
+    generation: asGeneration(9),
+    message: 'no release\u001b[2J lists it',
+  }),
+  event(2, {
+    kind: 'copy',
+    sha256: HASH,
+    source_sled_id: SLED,
+    elapsed_ms: 7_200,
+    error_code: 'COPY_SOURCE',
+    message: 'cut off',
+  }),
+  event(1, { kind: 'release_recorded', sled_id: undefined, system_version: '1.2.0', message: 'inserted' }),
+];
+
+const against = async (handlers: TestHandlers, ...args: string[]): Promise<TestRun> => {
+  await using nexus = await serveTestNexus(handlers);
+  return await runTestCli(args, {
+    environment: { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN },
+    clock,
+  });
+};
+
+const answering = (asked: HistoryQuery[] = []): TestHandlers => ({
+  history: {
+    async fleetHistory({ query }) {
+      asked.push(query);
+      return { items: [...EVENTS] };
+    },
+  },
+});
+
+test('S12: history is a line an event, the newest last, with sleds by serial number; JSON is as the API answers', async () => {
+  const { out, exitCode } = await against(answering(), 'history');
+  expect(exitCode).toBe(0);
+  expect(out.trimEnd().split('\n')).toEqual([
+    'TIME (UTC)           EVENT             SLED    WHAT',
+    '2026-01-02 11:00:01  release recorded  -       1.2.0: inserted',
+    '2026-01-02 11:00:02  copy              sled-1  9f86d081884c7d65, from sled-1, 7.2 s: cut off [COPY_SOURCE]',
+    '2026-01-02 11:00:03  deletion          sled-1  9f86d081884c7d65, generation 9: no release lists it',
+  ]);
+  const json = JSON.parse((await against(answering(), 'history', '--json')).out);
+  expect(json.map(({ id }: FleetEventView) => id)).toEqual(EVENTS.map(({ id }) => id));
+});
+
+test('S12: what is asked for is what Nexus is asked: sled, artifact, release, kind and time', async () => {
+  const asked: HistoryQuery[] = [];
+  const options = ['--sled', 'sled-1', '--artifact', HASH, '--release', '1.2.0', '--kind', 'copy-failed'];
+  const { exitCode } = await against(
+    answering(asked),
+    'history',
+    ...options,
+    ...['--since', '2h', '--until', '2026-01-02T11:30:00Z', '--limit', '7'],
+  );
+  expect(exitCode).toBe(0);
+  expect(asked).toEqual([
+    {
+      limit: 7,
+      sled_id: SLED,
+      sha256: HASH,
+      system_version: '1.2.0',
+      kind: 'copy_failed',
+      since: '2026-01-02T10:00:00.000Z',
+      until: '2026-01-02T11:30:00.000Z',
+    },
+  ]);
+});
+
+test('pages are followed up to the limit, and no further', async () => {
+  const asked: HistoryQuery[] = [];
+  const { out } = await against(
+    {
+      history: {
+        async fleetHistory({ query }) {
+          asked.push(query);
+          const items = Array.from({ length: Math.min(2, query.limit) }, (_, n) => event(n));
+          return { items, next_page: `page-${asked.length}` };
+        },
+      },
+    },
+    ...['history', '--limit', '3', '--json'],
+  );
+  expect(JSON.parse(out)).toHaveLength(3);
+  expect(asked.map(({ limit, page_token }) => [limit, page_token])).toEqual([
+    [3, undefined],
+    [1, 'page-1'],
+  ]);
+});
+
+test('a kind or a time that is none is a wrong call, which names those that there are', async () => {
+  const kind = await against({}, 'history', '--kind', 'nonsense');
+  expect(kind).toMatchObject({
+    exitCode: 2,
+    err: expect.stringMatching(/fix: use one of put_config, list, put/),
+  });
+  const since = await against({}, 'history', '--since', 'yesterday');
+  expect(since).toMatchObject({
+    exitCode: 2,
+    err: expect.stringContaining('--since yesterday is not a time'),
+  });
+});
+
+test('nothing recorded is said so', async () => {
+  expect((await against({}, 'history')).out).toBe('Nothing of this kind is recorded.\n');
+});
+
+test('S12: artifact show tells what happened to the artifact, as the history has it', async () => {
+  const artifact: ArtifactView = {
+    sha256: HASH,
+    size_bytes: 5,
+    wanted: false,
+    roles: [],
+    sleds: [{ sled_id: SLED, serial: testSled().serial, copies: 0, datasets: 2 }],
+    local_repos: [],
+    history: EVENTS.slice(0, 2),
+    reasons: [],
+  };
+  const { out } = await against({ fleet: { artifactView: async () => artifact } }, 'artifact', 'show', HASH);
+  expect(out.split('what happened last\n')[1]!.trimEnd().split('\n')).toEqual([
+    'TIME (UTC)           EVENT     SLED    WHAT',
+    '2026-01-02 11:00:02  copy      sled-1  from sled-1, 7.2 s: cut off [COPY_SOURCE]',
+    '2026-01-02 11:00:03  deletion  sled-1  generation 9: no release lists it',
+  ]);
+});

@@ -1,0 +1,119 @@
+import type { Command } from 'commander';
+import {
+  FLEET_EVENT_KINDS,
+  FleetEventKind,
+  type FleetEventView,
+  type HistoryQuery,
+} from '../../api/operator-history-api.ts';
+import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
+import { isoTime } from '../../lib/clock.ts';
+import { parseAmount } from '../amount.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { type Depot, withDepot } from '../depot-client.ts';
+import { findArtifact } from '../find-artifact.ts';
+import { eventLines } from '../output/events.ts';
+import { usageError } from '../output/failure.ts';
+import { present, type Session } from '../session.ts';
+import { parseVersion } from '../versions.ts';
+import { findSled } from './sled-show.ts';
+
+const DEFAULT_EVENTS = 100;
+const MAX_EVENTS = 100_000;
+
+type HistoryOptions = RemoteOptions & {
+  readonly sled?: string;
+  readonly artifact?: string;
+  readonly release?: string;
+  readonly kind?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly limit?: string;
+};
+
+export const addHistory = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('history')
+      .description(
+        'what happened: requests to sleds, their outcomes, and what changed; the newest last, JSON the newest first',
+      )
+      .option('--sled <sled>', 'of one sled, by id or serial number')
+      .option('--artifact <sha256>', 'of one artifact, or the first digits of a wanted one')
+      .option('--release <version>', 'what names a release, and everything about its artifacts')
+      .option('--kind <kind>', 'events of one kind, such as deletion or copy-failed')
+      .option('--since <time>', 'since then: 90s, 15m, 2h, 7d, or a time such as 2026-01-02T03:04:05Z')
+      .option('--until <time>', 'before then')
+      .option('--limit <number>', `how many of the newest (${DEFAULT_EVENTS})`),
+    'tuf-depot history --release 1.2.0 --since 2h\ntuf-depot history --sled BRM42220031 --kind deletion',
+  ).action(async (options: HistoryOptions) => {
+    const limit = parseAmount(options.limit, '--limit', MAX_EVENTS) ?? DEFAULT_EVENTS;
+    const nowMs = session.clock.nowMs();
+    const bounds = {
+      ...(options.kind !== undefined && { kind: parseKind(options.kind) }),
+      ...(options.release !== undefined && { system_version: parseVersion(options.release) }),
+      ...(options.since !== undefined && { since: parseTime(options.since, '--since', nowMs) }),
+      ...(options.until !== undefined && { until: parseTime(options.until, '--until', nowMs) }),
+    };
+    const { events, serials } = await withDepot(session, options, async depot => {
+      const filter = {
+        ...bounds,
+        ...(options.sled !== undefined && { sled_id: (await findSled(depot, options.sled)).id }),
+        ...(options.artifact !== undefined && { sha256: await findArtifact(depot, options.artifact) }),
+      };
+      const sleds = options.json === true ? [] : await depot.allSleds();
+      return {
+        events: await newestEvents(depot, filter, limit),
+        serials: new Map(sleds.map(({ id, serial }) => [id, serial])),
+      };
+    });
+    const { outStyle: style, outColumns } = session.terminal;
+    present(session, options, events, () =>
+      events.length === 0
+        ? ['Nothing of this kind is recorded.']
+        : eventLines(
+            events,
+            { serials, withoutHash: options.artifact !== undefined },
+            { style, width: outColumns() },
+          ),
+    );
+  });
+};
+
+type Filter = Omit<HistoryQuery, 'limit' | 'page_token'>;
+
+const newestEvents = async (depot: Depot, filter: Filter, limit: number): Promise<FleetEventView[]> => {
+  const events: FleetEventView[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await depot.history.fleetHistory({
+      query: {
+        ...filter,
+        limit: Math.min(MAX_PAGE_LIMIT, limit - events.length),
+        ...(pageToken !== undefined && { page_token: pageToken }),
+      },
+    });
+    events.push(...page.items);
+    pageToken = page.items.length === 0 ? undefined : (page.next_page ?? undefined);
+  } while (pageToken !== undefined && events.length < limit);
+  return events;
+};
+
+const parseKind = (text: string): FleetEventKind => {
+  const kind = FleetEventKind.safeParse(text.replaceAll('-', '_'));
+  if (kind.success) return kind.data;
+  throw usageError(`${text} is not a kind of event`, `use one of ${FLEET_EVENT_KINDS.join(', ')}`);
+};
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A time, or how long ago. */
+const parseTime = (text: string, option: string, nowMs: number): string => {
+  const [, amount, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const timeMs =
+    amount === undefined ? Date.parse(text) : Math.max(0, nowMs - Number(amount) * UNIT_MS[unit!]!);
+  if (Number.isFinite(timeMs)) return isoTime(timeMs);
+  throw usageError(
+    `${option} ${text} is not a time`,
+    'say how long ago: 90s, 15m, 2h, 7d; or 2026-01-02T03:04:05Z',
+  );
+};

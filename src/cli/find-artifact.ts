@@ -1,0 +1,26 @@
+/** An artifact as people name it: by its SHA-256, or by the first digits of it. */
+import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Depot } from './depot-client.ts';
+import { usageError } from './output/failure.ts';
+
+/** A shorter prefix says too little about what is meant. */
+const MIN_PREFIX_CHARS = 6;
+
+/** @throws `USAGE` for what is no hash; `NOT_FOUND` unless exactly one wanted artifact begins with it */
+export const findArtifact = async (depot: Depot, text: string): Promise<ArtifactHash> => {
+  const prefix = text.toLowerCase();
+  if (isArtifactHash(prefix)) return prefix;
+  if (!/^[0-9a-f]+$/.test(prefix) || prefix.length < MIN_PREFIX_CHARS) {
+    throw usageError(`${text} is not a SHA-256`, `give at least ${MIN_PREFIX_CHARS} of its hex digits`);
+  }
+  const found = (await depot.allArtifacts()).filter(artifact => artifact.sha256.startsWith(prefix));
+  if (found.length === 1) return found[0]!.sha256;
+  throw new DepotError(
+    'NOT_FOUND',
+    `${found.length === 0 ? 'no wanted artifact has' : `${found.length} artifacts have`} a SHA-256 that starts with ${prefix}`,
+    {
+      detail: { remedy: 'tuf-depot artifact list shows them; one that no release wants needs all 64 digits' },
+    },
+  );
+};

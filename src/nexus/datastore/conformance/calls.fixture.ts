@@ -1,0 +1,300 @@
+/**
+ * Calls of the verbs of a datastore, drawn at random over few ids, so that they meet: the same call does the same
+ * to every datastore, since what it refers to by name is looked up in the one that it runs against.
+ */
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import type { z } from 'zod';
+import {
+  asGeneration,
+  DatasetId,
+  IncarnationId,
+  NexusId,
+  RepoId,
+  SledId,
+  TrustRootId,
+  UploadId,
+} from '../../../core/ids.ts';
+import type { ReleaseArtifact } from '../../../core/release.ts';
+import type { Datastore, NewRelease, TrustMove } from '../datastore.ts';
+import { artifact, hashOf, registration, uploadOf, version, wait } from './records.fixture.ts';
+
+/** The same id for the same words, in every datastore. */
+const idOf = <S extends z.ZodType>(schema: S, ...words: readonly (string | number)[]): z.output<S> => {
+  const hex = createHash('sha256').update(words.join(' ')).digest('hex');
+  return schema.parse(hex.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'));
+};
+const sledId = (name: number) => idOf(SledId, 'sled', name);
+const nexusId = (name: number) => idOf(NexusId, 'nexus', name);
+const uploadId = (name: number) => idOf(UploadId, 'upload', name);
+const trustRootId = (name: number) => idOf(TrustRootId, 'trust root', name);
+
+const VERSIONS = ['1.0.0', '2.0.0', '10.0.0-rc.1', '3.0.0'] as const;
+/** Never there. */
+const UNKNOWN_VERSION = '9.9.9';
+
+type Variant = Partial<NewRelease> & {
+  readonly artifacts?: readonly (string | ReleaseArtifact)[];
+  readonly metadata?: Record<string, string>;
+};
+
+const own = (text: string): readonly string[] => ['shared', 'by all', `only of ${text}`];
+
+/** As it is signed, as it may come again, and as it must not. */
+const VARIANTS: Record<string, (text: string) => Variant> = {
+  same: () => ({}),
+  'the same again': () => ({}),
+  'known artifacts only': () => ({ artifacts: ['shared', 'by all'] }),
+  'no artifacts': () => ({ artifacts: [] }),
+  'one file in two roles': () => ({
+    artifacts: [artifact('shared', { tags: { kind: 'a' } }), artifact('shared', { tags: { kind: 'b' } })],
+  }),
+  'other metadata': () => ({ metadata: { channel: 'beta' } }),
+  'another archive': text => ({ hash: hashOf(`${text} zipped again`) }),
+  'an archive of another version': () => ({ hash: hashOf('an archive of many versions') }),
+  'fetched, without an archive': text => ({ hashKind: 'targets', hash: hashOf(`targets of ${text}`) }),
+  'another length': text => ({ artifacts: [...own(text), artifact('long', { sizeBytes: text.length })] }),
+  'another version of a file': text => ({ artifacts: [artifact('by all', { version: text })] }),
+  'a contradiction in itself': () => ({
+    artifacts: [artifact('twice'), artifact('twice', { sizeBytes: 1, tags: {} })],
+  }),
+};
+
+const arbMove: fc.Arbitrary<TrustMove> = fc.record({
+  roots: fc.array(
+    fc
+      .record({ version: fc.constantFrom(2, 3), text: fc.constantFrom('a', 'a', 'a', 'b') })
+      .map(root => ({ version: root.version, rootBytes: Buffer.from(`root ${root.version}${root.text}`) })),
+    { maxLength: 2 },
+  ),
+  trustedVersions: fc.option(
+    fc.record({
+      root: fc.nat(3),
+      timestamp: fc.nat(9),
+      snapshot: fc.nat(9),
+      targets: fc.nat(9),
+      delegated: fc
+        .array(fc.tuple(fc.constantFrom('x', 'constructor'), fc.integer({ min: 1, max: 5 })), {
+          minLength: 1,
+          maxLength: 2,
+        })
+        .map(entries => new Map(entries)),
+    }),
+  ),
+  forgetsVersions: fc.boolean(),
+});
+
+const arbRoles = fc.subarray([
+  { role: 'root', version: 1, expiresMs: Date.UTC(2030, 0, 1) },
+  { role: 'targets', version: 2, expiresMs: Date.UTC(2031, 0, 1) },
+] as const);
+
+/** Most calls meet at the first two. */
+const arbVersion = fc.constantFrom(...VERSIONS, VERSIONS[0], VERSIONS[0], VERSIONS[1]);
+const name = (max: number) => fc.nat(max);
+const arbUpload = fc.record({
+  verb: fc.constant('releaseInsert'),
+  text: arbVersion,
+  variant: fc.oneof(
+    { weight: 3, arbitrary: fc.constant('same') },
+    { weight: 1, arbitrary: fc.constantFrom(...Object.keys(VARIANTS)) },
+  ),
+  upload: name(7),
+  nexus: name(1),
+  root: fc.constantFrom(0, 0, 0, 1),
+  move: fc.oneof(
+    { weight: 3, arbitrary: fc.constant({ roots: [], trustedVersions: null, forgetsVersions: false }) },
+    { weight: 1, arbitrary: arbMove },
+  ),
+  roles: arbRoles,
+});
+const arbPrune = fc.record({
+  verb: fc.constant('repoPrune'),
+  text: arbVersion,
+  uploadedAt: fc.constantFrom('whenever', 'seen', 'another time'),
+});
+const arbDrop = fc.record({
+  verb: fc.constant('localRepoDrop'),
+  upload: name(7),
+  nexus: name(1),
+  behind: fc.constantFrom(0, 0, 0, 1, -1),
+});
+const arbRest = [
+  fc.record({ verb: fc.constant('localRepoForget'), upload: name(7), nexus: name(1) }),
+  fc.record({
+    verb: fc.constant('sledUpsert'),
+    sled: name(1),
+    generation: fc.constantFrom(1, 2, 3),
+    address: fc.constantFrom('[::1]:1', '[::1]:2'),
+    life: fc.constantFrom(null, 0, 1),
+    state: fc.constantFrom(null, 'ok', 'failed'),
+  }),
+  fc.record({
+    verb: fc.constant('sledSetPolicy'),
+    sled: name(2),
+    policy: fc.constantFrom('in_service', 'expunged'),
+  }),
+  fc.record({
+    verb: fc.constant('nexusHeartbeat'),
+    nexus: fc.constantFrom(0, 0, 1),
+    address: fc.constantFrom('a', 'b'),
+  }),
+  fc.record({
+    verb: fc.constant('nexusExpunge'),
+    nexus: fc.constantFrom(0, 0, 1, 2),
+    aliveMs: fc.constantFrom(0, 0, 3_600_000),
+  }),
+  fc.record({
+    verb: fc.constant('targetReleaseSet'),
+    text: fc.oneof(
+      { weight: 9, arbitrary: arbVersion },
+      { weight: 1, arbitrary: fc.constant(UNKNOWN_VERSION) },
+    ),
+    ahead: fc.constantFrom(0, 0, 0, 0, 1, -1),
+  }),
+  fc.record({ verb: fc.constant('generationRaise'), by: fc.constantFrom(-1, 0, 1, 10) }),
+  fc.record({ verb: fc.constant('trustRootInsert'), root: name(1) }),
+  fc.record({ verb: fc.constant('trustRootDelete'), root: fc.constantFrom(0, 1, 1, 2, 2) }),
+  fc.record({
+    verb: fc.constant('trustRootAdvance'),
+    root: fc.constantFrom(0, 0, 0, 1, 2),
+    move: arbMove,
+    resigned: fc.option(fc.record({ text: fc.constantFrom(...VERSIONS), roles: arbRoles })),
+  }),
+] as const;
+
+export const arbCall = fc.oneof(
+  { weight: 6, arbitrary: arbUpload },
+  { weight: 2, arbitrary: arbPrune },
+  { weight: 2, arbitrary: arbDrop },
+  ...arbRest.map(arbitrary => ({ weight: 1, arbitrary })),
+);
+export type Call = typeof arbCall extends fc.Arbitrary<infer C> ? C : never;
+
+const releaseOf = (call: Extract<Call, { verb: 'releaseInsert' }>): NewRelease => {
+  const { artifacts = own(call.text), ...differing } = VARIANTS[call.variant]!(call.text);
+  return {
+    ...uploadOf(trustRootId(call.root), call.text, artifacts, differing),
+    ...call.move,
+    repoId: idOf(RepoId, 'repo', call.text, call.upload),
+    uploadId: uploadId(call.upload),
+    nexusId: nexusId(call.nexus),
+    roles: call.roles,
+  };
+};
+
+const repoOf = (datastore: Datastore, text: string) =>
+  datastore.repoGetByVersion(version(text), { ...wait, includePruned: true });
+
+export const perform = async (datastore: Datastore, call: Call): Promise<unknown> => {
+  switch (call.verb) {
+    case 'releaseInsert':
+      return await datastore.releaseInsert(releaseOf(call), wait);
+    case 'repoPrune': {
+      const seenMs = (await repoOf(datastore, call.text))?.timeCreatedMs ?? 1;
+      const uploadedAtMs = { whenever: undefined, seen: seenMs, 'another time': seenMs - 1 }[
+        call.uploadedAt as 'whenever' | 'seen' | 'another time'
+      ];
+      return await datastore.repoPrune(version(call.text), {
+        ...wait,
+        ...(uploadedAtMs !== undefined && { uploadedAtMs }),
+      });
+    }
+    case 'localRepoDrop': {
+      const { generation } = await datastore.currentGeneration(wait);
+      const plannedGeneration = asGeneration(generation - call.behind);
+      const drop = { uploadId: uploadId(call.upload), nexusId: nexusId(call.nexus), plannedGeneration };
+      return await datastore.localRepoDrop(drop, wait);
+    }
+    case 'localRepoForget':
+      return await datastore.localRepoForget(uploadId(call.upload), nexusId(call.nexus), wait);
+    case 'targetReleaseSet': {
+      const repoId = (await repoOf(datastore, call.text))?.id ?? idOf(RepoId, 'unknown');
+      const { generation } = await datastore.targetReleaseGet(wait);
+      return await datastore.targetReleaseSet({ repoId, expectedGeneration: generation + call.ahead }, wait);
+    }
+    case 'generationRaise': {
+      const { generation } = await datastore.currentGeneration(wait);
+      return await datastore.generationRaise(asGeneration(generation + call.by), wait);
+    }
+    default:
+      return await performOnFleet(datastore, call);
+  }
+};
+
+type FleetVerb = `sled${string}` | `nexus${string}` | `trustRoot${string}`;
+
+const performOnFleet = async (
+  datastore: Datastore,
+  call: Extract<Call, { verb: FleetVerb }>,
+): Promise<unknown> => {
+  switch (call.verb) {
+    case 'sledUpsert': {
+      const info = registration({
+        generation: asGeneration(call.generation),
+        sa_address: call.address,
+        ...(call.life !== null && { incarnation_id: idOf(IncarnationId, 'life', call.life) }),
+        ...(call.state !== null && {
+          datasets: [{ id: idOf(DatasetId, 'dataset'), path: '/m2/0', state: call.state, quota_bytes: 9 }],
+        }),
+      });
+      return await datastore.sledUpsert(sledId(call.sled), info, wait);
+    }
+    case 'sledSetPolicy':
+      return await datastore.sledSetPolicy(sledId(call.sled), call.policy, wait);
+    case 'nexusHeartbeat':
+      return await datastore.nexusHeartbeat(
+        { id: nexusId(call.nexus), operatorAddress: call.address, timeStartedMs: 1 },
+        wait,
+      );
+    case 'nexusExpunge':
+      return await datastore.nexusExpunge(nexusId(call.nexus), call.aliveMs, wait);
+    case 'trustRootInsert': {
+      const id = trustRootId(call.root);
+      return await datastore.trustRootInsert({ id, rootBytes: Buffer.from(`root ${id}`) }, wait);
+    }
+    case 'trustRootDelete':
+      return await datastore.trustRootDelete(trustRootId(call.root), wait);
+    case 'trustRootAdvance': {
+      const { resigned } = call;
+      const repo = resigned && (await repoOf(datastore, resigned.text));
+      return await datastore.trustRootAdvance(trustRootId(call.root), call.move, {
+        ...wait,
+        ...(repo && resigned && { resigned: { repoId: repo.id, roles: resigned.roles } }),
+      });
+    }
+  }
+};
+
+/** Everything that the verbs that only read tell. */
+export const readAll = async (datastore: Datastore): Promise<Record<string, unknown>> => {
+  const page = { limit: 100 };
+  const repos = await Promise.all([...VERSIONS, UNKNOWN_VERSION].map(text => repoOf(datastore, text)));
+  const roots = [0, 1, 2].map(trustRootId);
+  return {
+    repos,
+    present: await Promise.all(VERSIONS.map(text => datastore.repoGetByVersion(version(text), wait))),
+    ascending: await datastore.repoList({ ...page, sortBy: 'version_ascending' }, wait),
+    firstDescending: await datastore.repoList({ limit: 1, sortBy: 'version_descending' }, wait),
+    byHash: await Promise.all(repos.map(repo => repo && datastore.repoGetByHash(repo.hash, wait))),
+    artifacts: await Promise.all(repos.map(repo => repo && datastore.repoArtifacts(repo.id, page, wait))),
+    roles: (await datastore.releaseRoles(wait)).map(({ systemVersion, roles }) => [
+      systemVersion,
+      new Set(roles),
+    ]),
+    artifactRoles: await datastore.artifactRoles(hashOf('shared'), wait),
+    current: await datastore.currentGeneration(wait),
+    local: await datastore.localRepoList(wait),
+    localOfOne: await datastore.localRepoList({ ...wait, nexusId: nexusId(0) }),
+    sleds: await datastore.sledList(page, wait),
+    inService: await datastore.sledList({ ...page, policy: 'in_service' }, wait),
+    sled: await datastore.sledGet(sledId(0), wait),
+    nexuses: await datastore.nexusList(wait),
+    target: await datastore.targetReleaseGet(wait),
+    recentTargets: await datastore.targetReleaseRecent(2, wait),
+    trustRoots: await datastore.trustRootList(page, wait),
+    trustRootPage: await datastore.trustRootList({ limit: 1 }, wait),
+    trustRootEach: await Promise.all(roots.map(id => datastore.trustRootGet(id, wait))),
+    chains: await Promise.all(roots.map(id => datastore.trustRootChain(id, wait))),
+  };
+};

@@ -1,0 +1,79 @@
+/**
+ * The number and the digest of the wanted set, as they stand in the database and as they come next.
+ *
+ * W1. What is read is compared with the stored digest in the same transaction, so that tables changed behind our
+ *     back are an error and not a config that fights an earlier one (DS1).
+ * W2. The generation rises by one when the set of hashes is another than before, and only then (B4).
+ */
+import { createHash } from 'node:crypto';
+import { MAX_CONFIG_ARTIFACTS } from '../../../api/sled-agent-api.ts';
+import { digestInput } from '../../../core/artifact-config.ts';
+import { type ArtifactHash, asGeneration, type Generation } from '../../../core/ids.ts';
+import { DepotError } from '../../../lib/errors.ts';
+
+export type StoredGeneration = { readonly generation: Generation; readonly digest: string };
+
+export const wantedSetDigest = (hashes: Iterable<ArtifactHash>): string =>
+  createHash('sha256').update(digestInput(hashes)).digest('hex');
+
+/**
+ * W1.
+ *
+ * @param digest of what the present releases list
+ * @throws `WANTED_SET_DIGEST`
+ */
+export const requireRecordedDigest = (stored: StoredGeneration, digest: string): void => {
+  if (digest === stored.digest) return;
+  throw new DepotError(
+    'WANTED_SET_DIGEST',
+    `at generation ${stored.generation} the database wants artifacts of digest ${digest}, but recorded ${stored.digest}: its tables were changed by something else`,
+    { detail: { generation: stored.generation, digest, recorded_digest: stored.digest } },
+  );
+};
+
+/**
+ * W2: what stands beside this set, given what stood beside the one before.
+ *
+ * @throws `WANTED_SET_TOO_LARGE` when no sled would take the config
+ */
+export const nextGeneration = (
+  { generation, digest: before }: StoredGeneration,
+  hashes: ReadonlySet<ArtifactHash>,
+): StoredGeneration => {
+  const digest = wantedSetDigest(hashes);
+  if (digest === before) return { generation, digest };
+  if (hashes.size > MAX_CONFIG_ARTIFACTS) {
+    throw new DepotError(
+      'WANTED_SET_TOO_LARGE',
+      `with this release ${hashes.size} artifacts would be wanted, more than the ${MAX_CONFIG_ARTIFACTS} of a config: delete a release first`,
+      { detail: { artifacts: hashes.size, max: MAX_CONFIG_ARTIFACTS } },
+    );
+  }
+  if (generation === Number.MAX_SAFE_INTEGER) {
+    throw new DepotError(
+      'DATABASE_CONTENT',
+      `the generation is ${generation}, the last there is, and the wanted set cannot change any more`,
+    );
+  }
+  return { generation: asGeneration(generation + 1), digest };
+};
+
+/**
+ * Whether a recovery may set the generation (P7).
+ *
+ * @param repeated an earlier attempt of the same raise may have been committed
+ * @returns `raised` when it was
+ * @throws `INVALID_REQUEST` for anything but a rise
+ */
+export const admitRaise = (
+  before: Generation,
+  to: Generation,
+  { repeated }: { readonly repeated: boolean },
+): 'raise' | 'raised' => {
+  if (repeated && before === to) return 'raised';
+  if (to > before) return 'raise';
+  throw new DepotError(
+    'INVALID_REQUEST',
+    `the generation is ${before} and never falls: it cannot become ${to}`,
+  );
+};

@@ -1,0 +1,27 @@
+/** Which Nexus instances are alive, as heartbeats tell, and which may be expunged (P8, S23). */
+import type { NexusId } from '../../../core/ids.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { NexusRecord } from '../datastore.ts';
+
+/** Both times by the database's clock (P8), which may have been set back in between: never negative. */
+export const heartbeatAgeMs = (nowMs: number, heartbeatMs: number): number =>
+  Math.max(0, nowMs - heartbeatMs);
+
+/**
+ * @returns `expunged` when it is already
+ * @throws `NOT_FOUND`, `NEXUS_ALIVE`
+ */
+export const decideExpunge = (
+  id: NexusId,
+  nexus: Pick<NexusRecord, 'policy' | 'heartbeatAgeMs'> | undefined,
+  aliveMs: number,
+): 'expunge' | 'expunged' => {
+  if (nexus === undefined) throw new DepotError('NOT_FOUND', `there is no Nexus ${id}`);
+  if (nexus.policy === 'expunged') return 'expunged';
+  if (nexus.heartbeatAgeMs >= aliveMs) return 'expunge';
+  throw new DepotError(
+    'NEXUS_ALIVE',
+    `Nexus ${id} was alive ${nexus.heartbeatAgeMs} ms ago: stop it first, and wait ${aliveMs} ms`,
+    { detail: { heartbeat_age_ms: nexus.heartbeatAgeMs, alive_ms: aliveMs } },
+  );
+};

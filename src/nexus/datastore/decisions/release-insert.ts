@@ -1,0 +1,32 @@
+/** What recording a release makes of it; what keeps it from being recorded stands in release-conflicts.ts. */
+import type { ArtifactHash, Generation } from '../../../core/ids.ts';
+import type { ReleaseArtifact } from '../../../core/release.ts';
+import type { InsertOutcome, NewRelease, RepoRecord, WantedSet } from '../datastore.ts';
+
+/** A release that was recorded before comes back under its old id, pruned or not. */
+export const insertOutcome = (
+  release: NewRelease,
+  repo: RepoRecord,
+  generation: Generation,
+): InsertOutcome => ({
+  status: repo.id === release.repoId ? 'inserted' : 'already_exists',
+  repo,
+  generation,
+});
+
+/** One file in two roles is two artifacts, but its bytes count once. */
+export const totalsOf = (
+  artifacts: readonly ReleaseArtifact[],
+): Pick<RepoRecord, 'artifactCount' | 'totalSizeBytes'> => {
+  const sizes = new Map(artifacts.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
+  return {
+    artifactCount: artifacts.length,
+    totalSizeBytes: [...sizes.values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0),
+  };
+};
+
+export const wantedWith = (
+  wanted: Pick<WantedSet, 'artifacts'>,
+  artifacts: readonly ReleaseArtifact[],
+): ReadonlySet<ArtifactHash> =>
+  new Set([...wanted.artifacts.keys(), ...artifacts.map(({ sha256 }) => sha256)]);

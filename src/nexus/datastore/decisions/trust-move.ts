@@ -1,0 +1,78 @@
+/**
+ * A trust root moves forward: by the roots that a repository brought, and by the versions accepted under them.
+ *
+ * TM1. A chain has no gap and no second root of one version: what was verified against an older state of it fits
+ *      what is there now, or is refused.
+ * TM2. Versions never fall, whatever order two uploads commit in, nor where a rollback was allowed explicitly; but
+ *      keys that a newer root rotated away take the versions that they signed with them (TUF 5.3.11).
+ */
+import type { TrustRootId } from '../../../core/ids.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { NewRoot, TrustedVersions } from '../datastore.ts';
+
+/**
+ * It may have been deleted while a release was verified against it.
+ *
+ * @param present whether it is there, and not deleted
+ * @throws `NO_TRUST_ROOT`
+ */
+export const requirePresent = (id: TrustRootId, present: boolean): void => {
+  if (present) return;
+  throw new DepotError(
+    'NO_TRUST_ROOT',
+    `trust root ${id}, which verified this release, has been deleted: create it again, or upload a release signed under another`,
+  );
+};
+
+/**
+ * TM1.
+ *
+ * @param recorded the root of that version in the chain, which is the new one where there was none
+ * @throws `ROOT_CHAIN_BROKEN`
+ */
+export const requireSameRoot = (
+  id: TrustRootId,
+  { version, rootBytes }: NewRoot,
+  recorded: Uint8Array,
+): void => {
+  if (Buffer.compare(recorded, rootBytes) === 0) return;
+  throw new DepotError(
+    'ROOT_CHAIN_BROKEN',
+    `root ${version} of trust root ${id} was recorded with other bytes a moment ago: its signers made two roots of one version`,
+    { detail: { trust_root: id, version } },
+  );
+};
+
+/** TM2. */
+export const movedVersions = (
+  recorded: TrustedVersions | null,
+  verified: TrustedVersions,
+  { forgets }: { readonly forgets: boolean },
+): TrustedVersions => {
+  if (recorded === null || (forgets && recorded.root < verified.root)) return verified;
+  const delegated = new Map(recorded.delegated);
+  for (const [name, version] of verified.delegated ?? [])
+    delegated.set(name, Math.max(version, delegated.get(name) ?? 0));
+  return {
+    root: Math.max(recorded.root, verified.root),
+    timestamp: Math.max(recorded.timestamp, verified.timestamp),
+    snapshot: Math.max(recorded.snapshot, verified.snapshot),
+    targets: Math.max(recorded.targets, verified.targets),
+    ...(delegated.size > 0 && { delegated }),
+  };
+};
+
+/**
+ * What a deletion answers: true for a caller who gets what it asked for, by this attempt or by an earlier one.
+ *
+ * @param root undefined when there never was one
+ * @param repeated an earlier attempt of the same deletion may have been committed
+ */
+export const decideDelete = (
+  root: { readonly deleted: boolean } | undefined,
+  { repeated }: { readonly repeated: boolean },
+): 'delete' | 'deleted' | 'absent' => {
+  if (root === undefined) return 'absent';
+  if (!root.deleted) return 'delete';
+  return repeated ? 'deleted' : 'absent';
+};

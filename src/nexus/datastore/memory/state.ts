@@ -1,0 +1,120 @@
+/**
+ * The whole database as one immutable value. Every write makes another one that shares what it did not change, so
+ * that a snapshot is a reference, and a database of yesterday is put back by putting the reference back.
+ *
+ * MS1. Nothing that is reachable from a state ever changes.
+ * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again: what is derived
+ *      from it (wanted.ts) is kept by its identity.
+ */
+import type {
+  ArtifactHash,
+  EventId,
+  NexusId,
+  RepoId,
+  SledId,
+  TrustRootId,
+  UploadId,
+} from '../../../core/ids.ts';
+import { FIRST_GENERATION } from '../../../core/ids.ts';
+import type { ReleaseDescription, RoleExpiry } from '../../../core/release.ts';
+import type {
+  FleetEvent,
+  LocalRepoRecord,
+  NexusRecord,
+  RepoRecord,
+  SledRecord,
+  TrustRootRecord,
+} from '../datastore.ts';
+import { type StoredGeneration, wantedSetDigest } from '../decisions/generation.ts';
+import type { FileFacts } from '../decisions/release-conflicts.ts';
+
+/** A release, present or pruned, with all that it lists. */
+export type StoredRelease = {
+  readonly repo: RepoRecord;
+  /** Sorts as semantic versions do. */
+  readonly order: string;
+  readonly description: ReleaseDescription;
+  readonly hashes: ReadonlySet<ArtifactHash>;
+  readonly trustRootId: TrustRootId;
+};
+
+export type StoredTrustRoot = {
+  /** As it was added; the last of `chain` is the one that is trusted now. */
+  readonly first: TrustRootRecord;
+  readonly timeDeletedMs: number | null;
+  /** The roots that followed, by version. */
+  readonly chain: ReadonlyMap<number, Uint8Array>;
+};
+
+export type StoredNexus = Omit<NexusRecord, 'heartbeatAgeMs' | 'localRepos'>;
+
+export type StoredTarget = {
+  readonly generation: number;
+  readonly timeRequestedMs: number;
+  readonly repoId: RepoId | null;
+};
+
+/** What one upload was accepted with only because the operator said so. */
+export type StoredOverrides = {
+  readonly nexusId: NexusId;
+  readonly repoId: RepoId;
+  readonly timeCreatedMs: number;
+  readonly sentences: readonly string[];
+};
+
+export type MemoryState = {
+  readonly trustRoots: ReadonlyMap<TrustRootId, StoredTrustRoot>;
+  readonly releases: ReadonlyMap<RepoId, StoredRelease>;
+  /** The metadata that each release has now, by role. */
+  readonly roles: ReadonlyMap<RepoId, ReadonlyMap<RoleExpiry['role'], RoleExpiry>>;
+  /** Of all releases there ever were. */
+  readonly files: ReadonlyMap<ArtifactHash, FileFacts>;
+  readonly stored: StoredGeneration;
+  /** The latest last. */
+  readonly targets: readonly [StoredTarget, ...StoredTarget[]];
+  readonly sleds: ReadonlyMap<SledId, SledRecord>;
+  readonly nexuses: ReadonlyMap<NexusId, StoredNexus>;
+  readonly localRepos: ReadonlyMap<UploadId, LocalRepoRecord>;
+  readonly overrides: ReadonlyMap<UploadId, StoredOverrides>;
+  readonly events: ReadonlyMap<EventId, FleetEvent>;
+};
+
+/** As the migrations leave it. */
+export const emptyState = (nowMs: number): MemoryState => ({
+  trustRoots: new Map(),
+  releases: new Map(),
+  roles: new Map(),
+  files: new Map(),
+  stored: { generation: FIRST_GENERATION, digest: wantedSetDigest([]) },
+  targets: [{ generation: 1, timeRequestedMs: nowMs, repoId: null }],
+  sleds: new Map(),
+  nexuses: new Map(),
+  localRepos: new Map(),
+  overrides: new Map(),
+  events: new Map(),
+});
+
+/** What one verb does to the database: a pure function, and so the whole of a transaction. */
+export type Step<T> = (state: MemoryState, moment: Moment) => Written<T>;
+export type Written<T> = { readonly state: MemoryState; readonly answer: T };
+export type Query<T> = (state: MemoryState, moment: Moment) => T;
+
+export type Moment = {
+  /** By the database's clock. */
+  readonly nowMs: number;
+  /** An earlier attempt of the same step may have been committed. */
+  readonly repeated: boolean;
+};
+
+export const withEntry = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> =>
+  new Map(map).set(key, value);
+
+export const withoutKey = <K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> => {
+  const copy = new Map(map);
+  copy.delete(key);
+  return copy;
+};
+
+/** The entries in the order of their keys, as tables are listed. */
+export const sortedByKey = <K extends string, V>(map: ReadonlyMap<K, V>): V[] =>
+  [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);

@@ -1,0 +1,39 @@
+import type { NexusId } from '../../../../core/ids.ts';
+import type { Datastore, NexusRecord } from '../../datastore.ts';
+import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
+import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
+import { requireStorableTexts } from '../storable-text.ts';
+
+export const nexusHeartbeat =
+  (nexus: Parameters<Datastore['nexusHeartbeat']>[0]): Step<Pick<NexusRecord, 'policy'>> =>
+  (state, { nowMs }) => {
+    requireStorableTexts('nexus_heartbeat', nexus);
+    const { id, operatorAddress, timeStartedMs } = nexus;
+    const policy = state.nexuses.get(id)?.policy ?? 'in_service';
+    const row: StoredNexus = { id, policy, operatorAddress, timeStartedMs, timeHeartbeatMs: nowMs };
+    return { state: { ...state, nexuses: withEntry(state.nexuses, id, row) }, answer: { policy } };
+  };
+
+export const nexusList: Query<readonly NexusRecord[]> = ({ nexuses, localRepos }, { nowMs }) => {
+  const held = new Map<NexusId, number>();
+  for (const { nexusId } of localRepos.values()) held.set(nexusId, (held.get(nexusId) ?? 0) + 1);
+  return sortedByKey(nexuses).map(nexus => ({
+    ...nexus,
+    heartbeatAgeMs: heartbeatAgeMs(nowMs, nexus.timeHeartbeatMs),
+    localRepos: held.get(nexus.id) ?? 0,
+  }));
+};
+
+export const nexusExpunge =
+  (id: NexusId, aliveMs: number): Step<void> =>
+  (state, { nowMs }) => {
+    const nexus = state.nexuses.get(id);
+    const seen = nexus && {
+      policy: nexus.policy,
+      heartbeatAgeMs: heartbeatAgeMs(nowMs, nexus.timeHeartbeatMs),
+    };
+    if (decideExpunge(id, seen, aliveMs) === 'expunged' || nexus === undefined)
+      return { state, answer: undefined };
+    const expunged: StoredNexus = { ...nexus, policy: 'expunged' };
+    return { state: { ...state, nexuses: withEntry(state.nexuses, id, expunged) }, answer: undefined };
+  };

@@ -1,0 +1,23 @@
+/** What a caller is told when it was the database, and not the work, that kept a transaction from ending well. */
+import { DepotError } from '../../lib/errors.ts';
+
+export const contention = (verb: string, cause: unknown): DepotError =>
+  new DepotError(
+    'DATABASE_CONTENTION',
+    `${verb}: the database aborted the transaction each time, as others changed the same rows`,
+    { cause },
+  );
+
+export const unavailable = (verb: string, cause: unknown): DepotError =>
+  new DepotError('DATABASE_UNAVAILABLE', `${verb}: the database does not answer`, { cause });
+
+export const commitUncertain = (verb: string, cause: unknown): DepotError =>
+  new DepotError('COMMIT_UNCERTAIN', `${verb}: given up before the database said whether it was committed`, {
+    cause,
+  });
+
+/** A text that no database stores, with the database's word where there is one. */
+export const unstorableText = (verb: string, cause?: unknown): DepotError =>
+  new DepotError('INVALID_REQUEST', `${verb}: a text holds a NUL character, which no database stores`, {
+    cause,
+  });

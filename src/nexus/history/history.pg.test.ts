@@ -1,0 +1,75 @@
+/** The history of a Nexus over its APIs and its database. */
+import { expect, test } from 'vitest';
+import type { FleetEventView, HistoryQuery } from '../../api/operator-history-api.ts';
+import { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import { SledId } from '../../core/ids.ts';
+import { createApiClient } from '../../http/client.ts';
+import { newId, registration, version, wait } from '../datastore/conformance/records.fixture.ts';
+import { createTestWorld, type TestNexus } from '../nexus.fixture.ts';
+
+const historyOf = async (nexus: TestNexus, query: Partial<HistoryQuery> = {}): Promise<FleetEventView[]> => {
+  await using client = createApiClient(operatorHistoryApi, {
+    baseUrl: `http://${nexus.operatorAddress}`,
+    token: nexus.token,
+  });
+  return [...(await client.fleetHistory({ query }, wait)).items];
+};
+
+/** What replication saw, which may have had a round or not. */
+const SEEN = new Set(['generation', 'release_state', 'sled_state', 'put_config', 'list']);
+
+const told = (events: readonly FleetEventView[]) => events.map(({ kind }) => kind).toReversed();
+
+test('S12, B5: what operators and sleds do to a Nexus is recorded, and is there at once and after a restart', async () => {
+  await using world = await createTestWorld();
+  const nexus = await world.startNexus();
+  const release = await world.release({ systemVersion: '1.0.0' });
+  await nexus.trust(release);
+  await nexus.upload(release);
+  await nexus.upload(release);
+  const sledId = newId(SledId);
+  const put = (info: ReturnType<typeof registration>) =>
+    nexus.internal.sledAgentPut({ params: { sled_id: sledId }, body: info }, wait);
+  await put(registration());
+  await put(registration());
+  await nexus.fleet.sledSetPolicy({ params: { sled_id: sledId }, body: { policy: 'expunged' } }, wait);
+  await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
+
+  const acts = (events: readonly FleetEventView[]) => events.filter(({ kind }) => !SEEN.has(kind));
+  const before = acts(await historyOf(nexus));
+  expect(told(before)).toEqual([
+    'nexus_started',
+    'release_recorded',
+    'local_repo_held',
+    'release_recorded',
+    'local_repo_held',
+    'sled_registered',
+    'sled_policy',
+    'release_deleted',
+  ]);
+  const [deleted, policy, registered, , again, , recorded] = before;
+  expect(deleted).toMatchObject({ system_version: '1.0.0', generation: 3, message: 'by an operator' });
+  expect(policy).toMatchObject({ sled_id: sledId, message: 'expunged, by an operator' });
+  expect(registered).toMatchObject({ sled_id: sledId, message: expect.stringContaining('BRM42 at [::1]') });
+  expect(again).toMatchObject({ message: expect.stringMatching(/^already exists; upload /) });
+  expect(recorded).toMatchObject({ system_version: '1.0.0', generation: 2 });
+
+  await nexus[Symbol.asyncDispose]();
+  const restarted = await world.startNexus();
+  const after = acts(await historyOf(restarted, { limit: 1000 }));
+  expect(told(after).slice(0, before.length + 2)).toEqual([
+    ...told(before),
+    'nexus_stopped',
+    'nexus_started',
+  ]);
+  expect(acts(await historyOf(restarted, { sled_id: sledId })), 'filtered').toEqual([policy, registered]);
+  expect(acts(await historyOf(restarted, { system_version: version('1.0.0'), limit: 1 }))).toHaveLength(1);
+});
+
+test('a query that makes no sense is refused', async () => {
+  await using world = await createTestWorld();
+  const nexus = await world.startNexus();
+  for (const query of [{ kind: 'nonsense' }, { since: 'yesterday' }, { sha256: 'x' }, { page_token: 'x' }]) {
+    await expect(historyOf(nexus, query as never)).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+  }
+});

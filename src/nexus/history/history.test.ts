@@ -1,0 +1,234 @@
+import { expect, test } from 'vitest';
+import { EventId, NexusId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { FleetEvent } from '../datastore/datastore.ts';
+import { HISTORY_BATCH_EVENTS } from './event-writer.ts';
+import { createHistory } from './history.ts';
+
+const wait = { signal: new AbortController().signal };
+const nexusId = NexusId.parse('00000000-0000-4000-8000-0000000000aa');
+
+/** A clock that stands still until `ring`, when every timeout is over. */
+const standingClock = () => {
+  const over = new AbortController();
+  const clock = { nowMs: () => 1_000, timeout: () => over.signal } as unknown as Clock;
+  return { clock, ring: () => over.abort(new DOMException('the time is up', 'TimeoutError')) };
+};
+
+const writing = (capacity?: number) => {
+  const { clock, ring } = standingClock();
+  const rows = new Map<string, FleetEvent>();
+  const database = {
+    /** Undefined while it takes what it is given. */
+    fault: undefined as undefined | ((signal: AbortSignal) => Promise<void>),
+    batches: [] as number[],
+  };
+  const ids = Array.from(
+    { length: 2_000 },
+    (_, n) => `00000000-0000-4000-8000-${String(n + 1).padStart(12, '0')}`,
+  );
+  const unused = ids.values();
+  const history = createHistory({
+    datastore: {
+      async fleetEventInsert(events, { signal }) {
+        await database.fault?.(signal);
+        database.batches.push(events.length);
+        for (const event of events) if (!rows.has(event.id)) rows.set(event.id, event);
+      },
+    },
+    nexusId,
+    clock,
+    newId: () => unused.next().value!,
+    log: silentLogger,
+    ...(capacity !== undefined && { capacity }),
+  });
+  const note = (n: number) => history.note({ kind: 'put', message: `event ${n}` });
+  const messages = () => [...rows.values()].map(({ message }) => message);
+  return { history, database, note, messages, rows, ring };
+};
+
+const away = async () => {
+  throw new DepotError('DATABASE_UNAVAILABLE', 'away');
+};
+
+test('what is noted is written in order, in batches, with the id, time and Nexus of its noting', async () => {
+  const { history, database, note, rows, messages } = writing();
+  for (let n = 1; n <= HISTORY_BATCH_EVENTS + 1; n += 1) note(n);
+  expect(history.queued()).toBe(HISTORY_BATCH_EVENTS + 1);
+  expect(await history.flush(wait)).toBe(HISTORY_BATCH_EVENTS + 1);
+  expect(database.batches).toEqual([HISTORY_BATCH_EVENTS, 1]);
+  expect(messages().slice(0, 2)).toEqual(['event 1', 'event 2']);
+  expect([...rows.values()][0]).toStrictEqual({
+    id: '00000000-0000-4000-8000-000000000001',
+    nexusId,
+    timeMs: 1_000,
+    kind: 'put',
+    message: 'event 1',
+  });
+  expect(history.queued()).toBe(0);
+});
+
+test('events of one millisecond keep their order, and no time is made up for more than a second of them', async () => {
+  const { history, note, rows } = writing();
+  for (let n = 0; n < 1_500; n += 1) note(n);
+  history.note({ kind: 'put', timeMs: 7 });
+  await history.flush(wait);
+  const times = [...rows.values()].map(({ timeMs }) => timeMs);
+  expect(times.slice(0, 3)).toEqual([1_000, 1_001, 1_002]);
+  expect(Math.max(...times)).toBeLessThanOrEqual(2_000);
+  expect(times.at(-1), 'what has a time of its own keeps it').toBe(7);
+});
+
+test('HI1: noting neither waits nor fails, whatever the database does', async () => {
+  const { history, database, note } = writing();
+  database.fault = away;
+  note(1);
+  await expect(history.flush(wait)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+  note(2);
+  expect(history.queued()).toBe(2);
+});
+
+test('HI2, HI3: a full queue drops its oldest events, and says how many once it can write again', async () => {
+  const { history, database, note, messages } = writing(100);
+  database.fault = away;
+  for (let n = 1; n <= 250; n += 1) {
+    note(n);
+    if (n % 60 === 0) await history.flush(wait).catch(() => undefined);
+    expect(history.queued()).toBeLessThanOrEqual(100);
+  }
+  const kept = history.queued();
+  database.fault = undefined;
+  await history.flush(wait);
+  expect(messages()).toEqual([
+    ...Array.from({ length: kept }, (_, n) => `event ${250 - kept + 1 + n}`),
+    `${250 - kept} event(s) before this one were not recorded: the database did not take them in time`,
+  ]);
+  expect(history.totals()).toEqual({ recorded: kept + 1, lost: 250 - kept });
+  await history.flush(wait);
+  expect(messages(), 'it is said once').toHaveLength(kept + 1);
+});
+
+test('HI3: that events were lost is not lost itself, however long the database stays away', async () => {
+  const { history, database, note, messages } = writing(100);
+  database.fault = away;
+  for (let n = 1; n <= 101; n += 1) note(n);
+  database.fault = async () => {
+    if (database.batches.length > 0) await away();
+  };
+  await expect(history.flush(wait)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+  for (let n = 1; n <= 500; n += 1) note(n);
+  database.fault = undefined;
+  await history.flush(wait);
+  await history.flush(wait);
+  const lost = messages()
+    .map(message => Number(/^(\d+) event\(s\) before/.exec(message!)?.[1] ?? 0))
+    .reduce((sum, count) => sum + count);
+  expect(lost).toBe(history.totals().lost);
+  expect(lost + messages().filter(message => message!.startsWith('event')).length).toBe(601);
+});
+
+test('HI4, P4: a batch whose commit is uncertain is written again under the same ids', async () => {
+  const { history, database, note, rows, messages } = writing();
+  note(1);
+  note(2);
+  database.fault = async () => {
+    database.fault = undefined;
+    throw new DepotError('COMMIT_UNCERTAIN', 'the answer was lost');
+  };
+  await expect(history.flush(wait)).rejects.toMatchObject({ code: 'COMMIT_UNCERTAIN' });
+  note(3);
+  await history.flush(wait);
+  expect(messages()).toEqual(['event 1', 'event 2', 'event 3']);
+  expect([...rows.keys()], 'made when they were noted').toEqual(
+    [1, 2, 3].map(n => `00000000-0000-4000-8000-00000000000${n}`),
+  );
+});
+
+test('who flushes while another does waits until all that was noted before is written', async () => {
+  const { history, database, note, messages } = writing();
+  const answer = Promise.withResolvers<void>();
+  note(1);
+  database.fault = () => answer.promise;
+  const first = history.flush(wait);
+  const second = history.flush(wait).then(messages);
+  await new Promise(resolve => setImmediate(resolve));
+  answer.resolve();
+  expect(await second).toEqual(['event 1']);
+  await first;
+});
+
+test('HI5: a batch that the database refuses is dropped and counted, and does not stop those behind it', async () => {
+  const { history, database, note, messages } = writing();
+  note(1);
+  database.fault = async () => {
+    database.fault = undefined;
+    throw new DepotError('INTERNAL', 'the database refused a statement');
+  };
+  await history.flush(wait);
+  note(2);
+  await history.flush(wait);
+  expect(messages()).toEqual([expect.stringMatching(/^1 event\(s\) before this one/), 'event 2']);
+  expect(history.totals()).toEqual({ recorded: 2, lost: 1 });
+});
+
+test('a text of any length, with anything in it, becomes one that a database stores', async () => {
+  const { history, rows } = writing();
+  history.note({ kind: 'put', errorCode: 'X'.repeat(500), message: `a\u0000b\ud800${'🚀'.repeat(2_000)}` });
+  await history.flush(wait);
+  const [event] = [...rows.values()];
+  expect(event!.message).toHaveLength(1_000);
+  expect(event!.message).toMatch(/^a b\ufffd🚀.*…$/u);
+  expect(event!.message!.isWellFormed()).toBe(true);
+  expect(event!.errorCode).toHaveLength(64);
+});
+
+test('an event with an id of its own keeps it', async () => {
+  const { history, rows } = writing();
+  const id = EventId.parse('11111111-1111-8111-8111-111111111111');
+  history.note({ kind: 'deletion', id });
+  history.note({ kind: 'deletion', id });
+  await history.flush(wait);
+  expect([...rows.keys()]).toEqual([id]);
+});
+
+test('somebody is told when there is something to write, also when it was noted before or could not be written', async () => {
+  const { history, database, note } = writing();
+  let told = 0;
+  note(1);
+  history.onPending(() => (told += 1));
+  expect(told).toBe(1);
+  note(2);
+  expect(told, 'not for each event').toBe(1);
+  database.fault = away;
+  await history.flush(wait).catch(() => undefined);
+  expect(told).toBe(2);
+  database.fault = undefined;
+  await history.flush(wait);
+  note(3);
+  expect(told).toBe(3);
+});
+
+test('S15: a clean stop writes what is queued', async () => {
+  const { history, note, messages } = writing();
+  note(1);
+  await history[Symbol.asyncDispose]();
+  expect(messages()).toEqual(['event 1']);
+});
+
+test('S15: a stop does not wait for ever for a database that does not answer', async () => {
+  const { history, database, note, ring } = writing();
+  note(1);
+  const asked = Promise.withResolvers<void>();
+  database.fault = signal =>
+    new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      asked.resolve();
+    });
+  const stopped = history[Symbol.asyncDispose]();
+  await asked.promise;
+  ring();
+  await stopped;
+  expect(history.queued()).toBe(1);
+});

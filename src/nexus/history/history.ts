@@ -1,0 +1,130 @@
+/**
+ * The history: what a Nexus asked of sleds, what came of it and what changed, on its way to the database.
+ *
+ *     note() ─▶ queue (bounded) ─▶ flush(): one batch, one transaction ─▶ fleet_event
+ *                  │                          by the task fleet_history, by whoever reads, and at a clean stop
+ *                  └─ full: the oldest go, and are counted; the count is an event of its own
+ *
+ * HI1. {@link History.note} never waits and never throws: what happens does not depend on its being recorded.
+ * HI2. Memory is bounded, however long the database is away: `capacity` events, each of bounded length.
+ * HI3. What was dropped is said in the history itself, once it can be written again.
+ * HI4. A batch whose commit is uncertain is written again under the same ids, and is there once (P4).
+ * HI5. A batch that the database refuses is dropped and counted: it never stops those behind it.
+ */
+import { EventId, type NexusId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Datastore, FleetEvent } from '../datastore/datastore.ts';
+import { createEventQueue } from './event-queue.ts';
+import { createEventWriter, type Flush } from './event-writer.ts';
+
+/** The whole history of three releases at 32 sleds, twice 2,048 events each, and as much again; at most 20 MB. */
+export const HISTORY_QUEUE_CAPACITY = 20_000;
+/** Chains of causes quote peers; beyond this nobody reads. */
+const MAX_MESSAGE_CHARS = 1_000;
+const MAX_CODE_CHARS = 64;
+/** How far the time of an event may be ahead of the clock. */
+const MAX_AHEAD_MS = 1_000;
+/** What a stop waits for the database at most. */
+const STOP_TIMEOUT_MS = 5_000;
+
+/** What is noted; `id` where the same event may be noted again, by this Nexus or another. */
+export type NewEvent = Omit<FleetEvent, 'id' | 'nexusId' | 'timeMs'> & {
+  readonly id?: EventId | undefined;
+  /** Of when it happened; now, where absent. */
+  readonly timeMs?: number | undefined;
+};
+
+export type Note = (event: NewEvent) => void;
+
+export type History = {
+  readonly note: Note;
+  /** Writes all that was noted before; how many events. Rejects when the database does not take them now. */
+  readonly flush: Flush;
+  readonly queued: () => number;
+  /** Of this process. */
+  readonly totals: () => { readonly recorded: number; readonly lost: number };
+  /** Called when there is something to write that nobody has been told of, or that could not be written. */
+  readonly onPending: (wake: () => void) => void;
+  /** Writes what is queued, if the database takes it in time. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export type HistoryDeps = {
+  readonly datastore: Pick<Datastore, 'fleetEventInsert'>;
+  readonly nexusId: NexusId;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly log: Logger;
+  readonly capacity?: number;
+};
+
+export const createHistory = (deps: HistoryDeps): History => {
+  const queue = createEventQueue(deps.capacity ?? HISTORY_QUEUE_CAPACITY);
+  const nextMs = createEventTimes(deps.clock);
+  let wake = (): void => undefined;
+  const writer = createEventWriter({
+    ...deps,
+    queue,
+    lossOf: lost => toEvent(deps, lossOf(lost)),
+    onKept: () => wake(),
+  });
+  return {
+    note(event) {
+      const wasEmpty = queue.size() === 0;
+      queue.push(toEvent(deps, { timeMs: nextMs(), ...event }));
+      if (wasEmpty) wake();
+    },
+    flush: writer.flush,
+    queued: queue.size,
+    totals: () => ({ recorded: writer.recordedTotal(), lost: queue.lostTotal() }),
+    onPending(given) {
+      wake = given;
+      if (queue.size() > 0) wake();
+    },
+    async [Symbol.asyncDispose]() {
+      wake = () => undefined;
+      const left = deps.clock.timeout(STOP_TIMEOUT_MS);
+      await writer
+        .flush({ signal: left })
+        .catch((err: unknown) =>
+          deps.log.warn({ err, events: queue.size() }, 'the end of the history is not recorded'),
+        );
+    },
+  };
+};
+
+/** Events of one millisecond keep their order, as far as that does not make time up. */
+const createEventTimes = (clock: Clock): (() => number) => {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = clock.nowMs();
+    const isTogether = nowMs <= lastMs && lastMs - nowMs < MAX_AHEAD_MS;
+    lastMs = isTogether ? lastMs + 1 : nowMs;
+    return lastMs;
+  };
+};
+
+const toEvent = (
+  { newId, clock, nexusId }: HistoryDeps,
+  { id, timeMs, message, errorCode, elapsedMs, ...event }: NewEvent,
+): FleetEvent => ({
+  ...event,
+  id: id ?? EventId.parse(newId()),
+  timeMs: timeMs ?? clock.nowMs(),
+  nexusId,
+  ...(elapsedMs !== undefined && { elapsedMs: Math.max(0, Math.round(elapsedMs)) }),
+  ...(errorCode !== undefined && { errorCode: bounded(errorCode, MAX_CODE_CHARS) }),
+  ...(message !== undefined && { message: bounded(message, MAX_MESSAGE_CHARS) }),
+});
+
+const lossOf = (lost: number): NewEvent => ({
+  kind: 'history_lost',
+  message: `${lost} event(s) before this one were not recorded: the database did not take them in time`,
+});
+
+/** Of a length that the table is meant for, and without what no database stores. */
+const bounded = (text: string, chars: number): string => {
+  const clean = text.replaceAll('\u0000', ' ').toWellFormed();
+  return clean.length <= chars ? clean : `${clean.slice(0, chars - 1).toWellFormed()}…`;
+};

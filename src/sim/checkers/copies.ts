@@ -1,0 +1,77 @@
+/**
+ * G4 at each moment at which a copy goes: no artifact of a present release is without one that could be recovered,
+ * unless the run destroyed every holder; and a local repo goes only when enough sleds hold all of it.
+ */
+import type { ArtifactHash } from '../../core/ids.ts';
+import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
+import type { World } from '../fleet/world.ts';
+import type { Holdings } from './holdings.ts';
+import type { Fail } from './violation.ts';
+
+/** How long before a drop a sled may have listed what it lost since: a round, its looks at the bytes, a long pause. */
+const HARM_EXCUSE_MS = 15 * 60_000;
+
+export type CopyChecker = {
+  /** After copies of an artifact went by the product's own doing. */
+  readonly onCopyGone: (sha256: ArtifactHash, how: string) => void;
+  readonly onCommit: (before: MemoryState, after: MemoryState) => void;
+  /** After the run itself destroyed copies, or brought wishes back that were let go of. */
+  readonly onHarm: () => void;
+  /** Artifacts whose every copy the run destroyed, and that did not come back. */
+  readonly destroyed: () => ReadonlySet<ArtifactHash>;
+};
+
+export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail): CopyChecker => {
+  const destroyed = new Set<ArtifactHash>();
+
+  const requireCopies = (hashes: Iterable<ArtifactHash>, how: string): void => {
+    for (const sha256 of hashes) {
+      if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
+      else if (!destroyed.has(sha256)) fail('G4', `the last copy of ${sha256} is gone: ${how}`);
+    }
+  };
+
+  const requireHolders = (version: string, hashes: readonly ArtifactHash[]): void => {
+    const holders = world.sleds.filter(
+      sled =>
+        sled.standing !== 'gone' &&
+        (sled.isLying ||
+          world.scheduler.nowMs() - sled.harmedAtMs < HARM_EXCUSE_MS ||
+          hashes.every(sha256 => holdings.copiesOn(sled, sha256) > 0)),
+    );
+    if (holders.length < world.minSledReplication)
+      fail(
+        'G4',
+        `a local repo of ${version} was dropped while ${holders.length} sleds hold all of it durably, not ${world.minSledReplication}`,
+      );
+  };
+
+  return {
+    onCopyGone(sha256, how) {
+      if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
+    },
+    onCommit(before, after) {
+      for (const [uploadId, { repoId }] of before.localRepos) {
+        if (after.localRepos.has(uploadId)) continue;
+        const release = after.releases.get(repoId);
+        if (release === undefined || release.repo.timePrunedMs !== null) continue;
+        world.trace.reached('a local repo was dropped');
+        requireHolders(release.repo.systemVersion, [...release.hashes]);
+      }
+      if (after.releases === before.releases) return;
+      for (const [repoId, { repo, hashes }] of after.releases) {
+        const was = before.releases.get(repoId)?.repo;
+        if (repo.timePrunedMs === null && (was === undefined || was.timePrunedMs !== null))
+          requireCopies(hashes, `release ${repo.systemVersion} was recorded without durable bytes`);
+      }
+    },
+    onHarm() {
+      for (const sha256 of holdings.wanted().keys())
+        if (!holdings.isRecoverable(sha256)) destroyed.add(sha256);
+    },
+    destroyed() {
+      for (const sha256 of destroyed) if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
+      return destroyed;
+    },
+  };
+};

@@ -1,0 +1,88 @@
+/**
+ * What has to hold once everything is mended: the fleet comes to rest where it should, within a bounded time, and
+ * stays there.
+ *
+ * - G1, G7: every sled that works holds every artifact of every present release, on every dataset, with right bytes.
+ * - G3: nothing else, and no archive is kept that is safe on sleds.
+ * - G8: what stays broken costs the others nothing, and is named.
+ */
+import type { ArtifactHash } from '../../core/ids.ts';
+import { STAGING } from '../fleet/nexus-machine.ts';
+import type { SimSled, World } from '../fleet/world.ts';
+import { type Holdings, nexusIdOn } from './holdings.ts';
+import type { Guarantee } from './violation.ts';
+
+export type Shortfall = { readonly guarantee: Guarantee; readonly message: string };
+
+type Facts = {
+  readonly world: World;
+  readonly holdings: Holdings;
+  /** Sleds that stay broken: nothing is expected of them. */
+  readonly broken: ReadonlySet<SimSled>;
+};
+
+/** What is not yet as it should be; undefined at rest. */
+export const findShortfall = (facts: Facts): Shortfall | undefined => {
+  const wanted = facts.holdings.wanted();
+  for (const sled of workingSleds(facts)) {
+    const shortfall = missingOn(facts, sled, wanted) ?? leftOn(facts, sled, wanted);
+    if (shortfall !== undefined) return shortfall;
+  }
+  return keptArchives(facts);
+};
+
+export const workingSleds = ({ world, broken }: Pick<Facts, 'world' | 'broken'>): readonly SimSled[] =>
+  world.sleds.filter(sled => sled.standing === 'in_service' && !broken.has(sled));
+
+const missingOn = (
+  { holdings }: Facts,
+  sled: SimSled,
+  wanted: ReadonlyMap<ArtifactHash, number>,
+): Shortfall | undefined => {
+  const volumes = sled.machine.volumes.size;
+  for (const sha256 of wanted.keys()) {
+    const copies = holdings.copiesOn(sled, sha256);
+    if (copies < volumes)
+      return {
+        guarantee: 'G1',
+        message: `${sled.plan.serial} has ${sha256} on ${copies} of its ${volumes} datasets`,
+      };
+  }
+  return undefined;
+};
+
+const leftOn = (
+  { holdings }: Facts,
+  sled: SimSled,
+  wanted: ReadonlyMap<ArtifactHash, number>,
+): Shortfall | undefined => {
+  for (const volume of sled.machine.volumes.values())
+    for (const [sha256, content] of holdings.filesOn(volume)) {
+      if (!wanted.has(sha256))
+        return { guarantee: 'G3', message: `${sled.plan.serial} still has ${sha256} on ${volume.path}` };
+      if (holdings.hashOf(content) !== sha256)
+        return {
+          guarantee: 'G5',
+          message: `${sled.plan.serial} still has other bytes under ${sha256} on ${volume.path}`,
+        };
+    }
+  return undefined;
+};
+
+/** Where enough sleds work, every release is safe once they hold it. */
+const keptArchives = (facts: Facts): Shortfall | undefined => {
+  const { world } = facts;
+  if (workingSleds(facts).length < world.minSledReplication) return undefined;
+  for (const { machine, standing } of world.nexuses) {
+    if (standing !== 'in_service') continue;
+    for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys())
+      if (/\.(zip|json|parts|part)$/.test(name))
+        return { guarantee: 'G3', message: `${machine.name} still keeps ${name}` };
+    const id = nexusIdOn(machine.volumes.get(STAGING)!);
+    // Rows of a Nexus that lost its disk stand until an operator expunges it.
+    for (const repo of world.database.snapshot().localRepos.values())
+      if (repo.nexusId === id)
+        return { guarantee: 'G3', message: `the database lists a local repo that ${machine.name} has not` };
+  }
+  return undefined;
+};

@@ -1,0 +1,86 @@
+/**
+ * What is on the disks of a simulated fleet, read from the media: whatever a process believes, or a volume's state
+ * hides, is not asked.
+ */
+import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import { STAGING } from '../fleet/nexus-machine.ts';
+import { sha256Of } from '../fleet/releases.ts';
+import type { SimNexus, SimSled, World } from '../fleet/world.ts';
+import type { DirectoryNode } from '../machine/medium.ts';
+import type { Volume } from '../machine/volume.ts';
+
+export type Holdings = {
+  readonly hashOf: (content: Uint8Array) => string;
+  /** On how many of its volumes a sled has the artifact whole, durably. */
+  readonly copiesOn: (sled: SimSled, sha256: ArtifactHash) => number;
+  /** Whether an archive in staging, durable, has the artifact. */
+  readonly isStaged: (nexus: SimNexus, sha256: ArtifactHash) => boolean;
+  /** Whether a copy could be had from the disks that count. */
+  readonly isRecoverable: (sha256: ArtifactHash) => boolean;
+  /** Artifacts by name on one volume, as a process sees them. */
+  readonly filesOn: (volume: Volume) => ReadonlyMap<ArtifactHash, Uint8Array>;
+  /** What the present releases list. */
+  readonly wanted: () => ReadonlyMap<ArtifactHash, number>;
+};
+
+/** Who a Nexus is, by its staging directory. */
+export const nexusIdOn = ({ medium }: Volume): string | undefined => {
+  const node = medium.top.durable.get('nexus-id');
+  return node?.kind === 'file' ? Buffer.from(node.durable).toString('utf8').trim() : undefined;
+};
+
+export const createHoldings = (world: World): Holdings => {
+  const hashes = new WeakMap<Uint8Array, string>();
+  const hashOf = (content: Uint8Array): string => {
+    const known = hashes.get(content) ?? sha256Of(content);
+    hashes.set(content, known);
+    return known;
+  };
+  /** As it is seen and as it survives; a file that is only one of these does not count. */
+  const isGood = ({ now, durable }: DirectoryNode, name: string, sha256: string): boolean => {
+    const seen = now.get(name);
+    const kept = durable.get(name);
+    return (
+      seen?.kind === 'file' &&
+      kept?.kind === 'file' &&
+      hashOf(seen.content) === sha256 &&
+      hashOf(kept.durable) === sha256
+    );
+  };
+  const copiesOn = ({ machine }: SimSled, sha256: ArtifactHash): number => {
+    let copies = 0;
+    for (const { medium } of machine.volumes.values()) if (isGood(medium.top, sha256, sha256)) copies += 1;
+    return copies;
+  };
+  const isStaged = ({ machine }: SimNexus, sha256: ArtifactHash): boolean => {
+    const { now, durable } = machine.volumes.get(STAGING)!.medium.top;
+    for (const [name, node] of durable) {
+      if (node.kind !== 'file' || !name.endsWith('.zip') || now.get(name) !== node) continue;
+      const release = world.shelf.byHash(hashOf(node.durable));
+      if (release?.artifacts.has(sha256) === true) return true;
+    }
+    return false;
+  };
+  return {
+    hashOf,
+    copiesOn,
+    isStaged,
+    isRecoverable: sha256 =>
+      world.sleds.some(sled => sled.standing === 'in_service' && copiesOn(sled, sha256) > 0) ||
+      world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256)),
+    filesOn: ({ medium }) =>
+      new Map(
+        [...medium.top.now].flatMap(([name, node]) =>
+          isArtifactHash(name) && node.kind === 'file' ? [[name, node.content] as const] : [],
+        ),
+      ),
+    wanted() {
+      const artifacts = new Map<ArtifactHash, number>();
+      for (const { repo, description } of world.database.snapshot().releases.values()) {
+        if (repo.timePrunedMs !== null) continue;
+        for (const { sha256, sizeBytes } of description.artifacts) artifacts.set(sha256, sizeBytes);
+      }
+      return artifacts;
+    },
+  };
+};

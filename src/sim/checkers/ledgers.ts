@@ -1,0 +1,35 @@
+/** The ledgers of a simulated sled, read from its media by code of their own: the checkers do not trust the store's. */
+import type { SimSled } from '../fleet/world.ts';
+
+const LEDGER_FILE = 'artifact-config.json';
+
+export type SeenLedger = {
+  readonly incarnation: string;
+  readonly generation: number;
+  readonly artifacts: ReadonlySet<string>;
+};
+
+export const isLedgerPath = (path: string): boolean =>
+  path.split('/').length === 3 && path.endsWith(`/${LEDGER_FILE}`);
+
+/** Undefined for a ledger without a config, and for what is not one. */
+export const readLedger = (content: Uint8Array): SeenLedger | undefined => {
+  try {
+    const { body } = JSON.parse(Buffer.from(content).toString('utf8'));
+    if (body.config === undefined) return undefined;
+    return {
+      incarnation: body.incarnation_id,
+      generation: body.config.generation,
+      artifacts: new Set(body.config.artifacts.map(({ sha256 }: { sha256: string }) => sha256)),
+    };
+  } catch {
+    return undefined;
+  }
+};
+
+/** Of all volumes of a sled, whatever their state. */
+export const ledgersOf = ({ machine }: SimSled): SeenLedger[] =>
+  [...machine.volumes.values()].flatMap(({ medium }) => {
+    const node = medium.top.now.get(LEDGER_FILE);
+    return (node?.kind === 'file' ? readLedger(node.content) : undefined) ?? [];
+  });

@@ -1,0 +1,73 @@
+/**
+ * G2 and G6, at each change of a sled's names: what is unlinked, and what a ledger says.
+ *
+ * - G2: a sled unlinks only what the newest config that it ever held does not list.
+ * - G6: within one incarnation the generation of its ledgers never falls, and one generation has one content.
+ */
+import { isArtifactHash } from '../../core/ids.ts';
+import type { SimSled } from '../fleet/world.ts';
+import { readLedger, type SeenLedger } from './ledgers.ts';
+import type { Fail } from './violation.ts';
+
+export type Reported = { readonly incarnation: string | undefined; readonly generation: number };
+
+export type RemovalChecker = {
+  readonly onUnlink: (sled: SimSled, name: string) => void;
+  readonly onLedger: (sled: SimSled, content: Uint8Array) => void;
+  /** What a sled reports of itself: nothing older than what it had reported when it was asked. */
+  readonly onListed: (sled: SimSled, asked: Reported | undefined, answer: Reported) => void;
+  readonly reported: (sled: SimSled) => Reported | undefined;
+  /** The database went back: a sled that has to trust it may fall to there. */
+  readonly onDatabaseRestored: (generation: number) => void;
+  readonly highest: (sled: SimSled) => SeenLedger | undefined;
+};
+
+export const createRemovalChecker = (fail: Fail): RemovalChecker => {
+  const highest = new WeakMap<SimSled, SeenLedger>();
+  const reported = new WeakMap<SimSled, Reported>();
+  let restoredTo = Number.POSITIVE_INFINITY;
+
+  return {
+    highest: sled => highest.get(sled),
+    onDatabaseRestored(generation) {
+      restoredTo = Math.min(restoredTo, generation);
+    },
+    onUnlink(sled, name) {
+      if (!isArtifactHash(name)) return;
+      const newest = highest.get(sled);
+      if (newest === undefined) fail('G2', `${sled.plan.serial} unlinked ${name} and never held a config`);
+      else if (newest.artifacts.has(name))
+        fail(
+          'G2',
+          `${sled.plan.serial} unlinked ${name}, which its config of generation ${newest.generation} lists`,
+        );
+    },
+    onLedger(sled, content) {
+      const ledger = readLedger(content);
+      if (ledger === undefined) return;
+      const before = highest.get(sled);
+      if (before?.incarnation === ledger.incarnation) {
+        const isBack = ledger.generation < before.generation;
+        if (isBack && ledger.generation < restoredTo)
+          fail(
+            'G6',
+            `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
+          );
+        const differs = [...ledger.artifacts].some(hash => !before.artifacts.has(hash));
+        const isSameSize = ledger.artifacts.size === before.artifacts.size;
+        if (ledger.generation === before.generation && (differs || !isSameSize))
+          fail('G6', `${sled.plan.serial} wrote another config of generation ${ledger.generation}`);
+      }
+      highest.set(sled, ledger);
+    },
+    reported: sled => reported.get(sled),
+    onListed(sled, asked, answer) {
+      const isSame = asked !== undefined && asked.incarnation === answer.incarnation;
+      if (isSame && answer.generation < Math.min(asked.generation, restoredTo))
+        fail('G6', `${sled.plan.serial} lists generation ${answer.generation} after ${asked.generation}`);
+      const last = reported.get(sled);
+      const isNews = last === undefined || last.incarnation !== answer.incarnation;
+      if (isNews || answer.generation > last.generation) reported.set(sled, answer);
+    },
+  };
+};

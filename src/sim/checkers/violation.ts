@@ -1,0 +1,21 @@
+/** A guarantee that did not hold in a run. */
+
+export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7' | 'G8' | 'reasons' | 'bounds' | 'bug';
+
+export const GUARANTEES: Readonly<Record<Guarantee, string>> = {
+  G1: 'converge',
+  G2: 'never backwards',
+  G3: 'clean up',
+  G4: 'never lose the last copy',
+  G5: 'right bytes',
+  G6: 'monotone',
+  G7: 'any mix is fine',
+  G8: 'one sled never stops the others',
+  reasons: 'whatever does not progress has a reason',
+  bounds: 'memory and queues are bounded',
+  bug: 'no fault of the program itself',
+};
+
+export type Violation = { readonly guarantee: Guarantee; readonly message: string; readonly atMs: number };
+
+export type Fail = (guarantee: Guarantee, message: string) => void;

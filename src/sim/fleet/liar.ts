@@ -1,0 +1,40 @@
+/** A sled that lies about what it holds (P9): it takes whatever it is sent, lists everything, and serves other bytes. */
+import type { RunningSled } from './sled-machine.ts';
+import type { SimSled } from './world.ts';
+
+export const createLiar = (sled: SimSled, running: RunningSled): RunningSled => ({
+  ...running,
+  agent: {
+    ...running.agent,
+    async artifactPut(request) {
+      if (!sled.isLying) return running.agent.artifactPut(request);
+      for await (const _chunk of request.body.chunks);
+      const datasets = sled.plan.datasets.length;
+      return { datasets, successful_writes: datasets };
+    },
+    async artifactCopyFromDepot(request) {
+      return sled.isLying ? {} : running.agent.artifactCopyFromDepot(request);
+    },
+    async artifactList(request) {
+      const answer = await running.agent.artifactList(request);
+      if (!sled.isLying) return answer;
+      const datasets = sled.plan.datasets.length;
+      const wanted = running.store.config()?.artifacts.keys() ?? [];
+      return { ...answer, datasets, list: Object.fromEntries([...wanted].map(sha256 => [sha256, datasets])) };
+    },
+  },
+  depot: {
+    async artifactGetBySha256(request) {
+      if (!sled.isLying) return running.depot.artifactGetBySha256(request);
+      const { sha256 } = request.params;
+      const sizeBytes = running.store.config()?.artifacts.get(sha256) ?? 0;
+      return {
+        sizeBytes,
+        etag: sha256,
+        read: async (target, position) =>
+          target.fill(0x5a).subarray(0, Math.max(0, sizeBytes - position)).length,
+        [Symbol.asyncDispose]: async () => undefined,
+      };
+    },
+  },
+});

@@ -1,0 +1,97 @@
+/** A Nexus: the product's services without their servers, over a simulated disk, clock, network and database. */
+import type { Rng } from '../../core/rng.ts';
+import type { Disk } from '../../lib/disk.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { NexusConfig } from '../../nexus/config.ts';
+import type { DecideAttempt } from '../../nexus/datastore/memory/attempt.ts';
+import type { MemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
+import { type Services, startServices } from '../../nexus/services.ts';
+import { openStagingDirectory } from '../../nexus/staging/directory.ts';
+import type { Network } from '../network/network.ts';
+import { createSledLink, type FindSled } from '../network/sled-link.ts';
+import { idFrom } from '../time/streams.ts';
+import type { Host } from './machine.ts';
+import { type ReleaseShelf, verifyFromShelf } from './releases.ts';
+
+export const STAGING = '/staging';
+
+export type NexusPlan = { readonly minSledReplication: number };
+
+const MIB = 2 ** 20;
+
+export const nexusConfig = (name: string, { minSledReplication }: NexusPlan): NexusConfig => ({
+  stagingDirectory: STAGING,
+  operatorListen: { host: name, port: 12_220 },
+  internalListen: { host: name, port: 12_221 },
+  tokenFile: '',
+  readyFile: undefined,
+  insecureListen: false,
+  logLevel: 'info',
+  databaseUrl: '',
+  limits: { repositoryBytes: 64 * MIB, artifactBytes: MIB, uploadsAtOnce: 4 },
+  sources: [],
+  history: { retentionMs: 30 * 86_400_000, maxEvents: 10_000 },
+  replication: {
+    periodMs: 60_000,
+    disable: false,
+    minSledReplication,
+    putConcurrency: 8,
+    copyConcurrency: 32,
+    requestLimits: { maxRequestsPerActivation: 2048, maxTransfersToSled: 2, maxCopiesFromSource: 2 },
+  },
+  pruner: { periodMs: 300_000, disable: true, policy: { keepTargetReleases: 3, keepUploads: 2 } },
+});
+
+type Deps = {
+  readonly plan: NexusPlan;
+  readonly database: MemoryDatabase;
+  readonly attempts: DecideAttempt;
+  readonly network: Network;
+  readonly findSled: FindSled;
+  readonly shelf: ReleaseShelf;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly onRequest: (kind: 'put' | 'copy') => void;
+};
+
+const unsupported = async (): Promise<never> => {
+  throw new DepotError('INTERNAL', 'simulated Nexuses have no sources and no archives of roots');
+};
+
+export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
+  const { rng, log } = deps;
+  const { disk, process } = host;
+  const { clock } = process;
+  const newId = () => idFrom(rng);
+  const { signal } = new AbortController();
+  const directory = await openStagingDirectory(STAGING, { disk, lockDirectory: host.lockDirectory, newId });
+  return startServices(
+    {
+      config: nexusConfig(host.name, deps.plan),
+      directory,
+      operatorAddress: `${host.name}:12220`,
+      openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
+      connectSleds: () =>
+        createSledLink(deps.network, { machine: host.name, process }, deps.findSled, deps.onRequest),
+      verifyRelease: verifyFromShelf(deps.shelf, path => readFile(disk, path)),
+      verifyRoots: unsupported,
+      fetchRelease: unsupported,
+      freeBytes: disk.freeBytes,
+      clock,
+      rng,
+      newId,
+      log,
+      waitsFor: () => undefined,
+    },
+    { signal },
+  );
+};
+
+const readFile = async (disk: Disk, path: string): Promise<Uint8Array> => {
+  const file = await disk.openFile(path);
+  const bytes = new Uint8Array(await file.sizeBytes());
+  await file.read(bytes, 0);
+  await file.close();
+  return bytes;
+};

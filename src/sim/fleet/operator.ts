@@ -1,0 +1,104 @@
+/** The operator of a simulated fleet: uploads, deletes, adds, removes, and tries again when nobody answered. */
+import { SystemVersion } from '../../core/ids.ts';
+import type { Rng } from '../../core/rng.ts';
+import { errorCodeOf, messageChain } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { Services } from '../../nexus/services.ts';
+import { chunksOf, receive } from '../network/body.ts';
+import { call, type Incoming } from '../network/call.ts';
+import { requestContext } from '../network/sled-link.ts';
+import { createProcess, type SimProcess } from '../time/process.ts';
+import { pick } from '../time/streams.ts';
+import type { SimRelease } from './releases.ts';
+import type { SimNexus, World } from './world.ts';
+
+const MOST_TRIES = 3;
+const RETRY_MS = 20_000;
+/** Nobody waits longer for an answer. */
+const PATIENCE_MS = 120_000;
+
+export type Operator = {
+  readonly process: SimProcess;
+  readonly upload: (release: SimRelease, nexus: SimNexus) => void;
+  readonly remove: (release: SimRelease, nexus: SimNexus) => void;
+  /** Anything else that is asked of a Nexus; resolves with undefined when it failed. */
+  readonly ask: <T>(
+    nexus: SimNexus,
+    work: (services: Services, incoming: Incoming<Services>) => Promise<T>,
+  ) => Promise<T | undefined>;
+};
+
+export const createOperator = (world: World, rng: Rng): Operator => {
+  const process = createProcess('operator', world.scheduler);
+  const caller = { machine: 'operator', process };
+  const ask = <T>(
+    nexus: SimNexus,
+    work: (services: Services, incoming: Incoming<Services>) => Promise<T>,
+  ): Promise<T> =>
+    call(
+      world.network,
+      caller,
+      nexus.machine,
+      { signal: process.clock.timeout(PATIENCE_MS), isOnce: true },
+      incoming => work(incoming.endpoint, incoming),
+    );
+
+  const sendRelease = (release: SimRelease, nexus: SimNexus) => {
+    const chunks = chunksOf(release.bytes);
+    return ask(nexus, (services, incoming) =>
+      services.operatorUpdate.repositoryUpload({
+        ...requestContext(incoming),
+        params: {},
+        query: { file_name: `${release.systemVersion}.zip` },
+        body: {
+          contentLength: release.bytes.length,
+          chunks: receive(world.network, chunks, incoming),
+        },
+      }),
+    );
+  };
+
+  const upload = async (release: SimRelease, first: SimNexus): Promise<void> => {
+    let nexus = first;
+    for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
+      world.trace.say('operator', `uploads ${release.systemVersion} to ${nexus.machine.name}`);
+      try {
+        const answer = await sendRelease(release, nexus);
+        world.trace.reached('an upload was acknowledged');
+        if (answer.status === 'already_exists') world.trace.reached('a release was uploaded again');
+        world.trace.say('operator', `${release.systemVersion} is ${answer.status}`);
+        return;
+      } catch (error) {
+        const wasRecorded = [...world.database.snapshot().releases.values()].some(
+          ({ repo }) => repo.hash === release.sha256,
+        );
+        if (wasRecorded) world.trace.reached('an upload was recorded and its client was not told');
+        world.trace.say('operator', `upload of ${release.systemVersion} failed: ${messageChain(error)}`);
+        if (['RELEASE_CONFLICT', 'FLEET_SPACE'].includes(errorCodeOf(error))) return;
+      }
+      await process.clock.sleep(RETRY_MS, { signal: new AbortController().signal });
+      nexus = pick(rng, world.nexuses);
+    }
+  };
+
+  return {
+    process,
+    upload: (release, nexus) => void upload(release, nexus),
+    remove(release, nexus) {
+      world.trace.say('operator', `deletes ${release.systemVersion}`);
+      ask(nexus, (services, incoming) =>
+        services.operatorUpdate.repositoryDelete({
+          ...requestContext(incoming),
+          log: silentLogger,
+          params: { system_version: SystemVersion.parse(release.systemVersion) },
+          query: {},
+          body: undefined,
+        } as never),
+      ).then(
+        () => world.trace.say('operator', `${release.systemVersion} is deleted`),
+        error => world.trace.say('operator', `${release.systemVersion} not deleted: ${messageChain(error)}`),
+      );
+    },
+    ask: (nexus, work) => ask(nexus, work).catch(() => undefined),
+  };
+};

@@ -1,0 +1,164 @@
+/**
+ * The witness of a run: what happens on disks and in the database goes to the checkers while it happens.
+ *
+ *     name changes ─┐
+ *     commits ──────┼─▶ checkers ─▶ the first violation ends the run
+ *     answers ──────┘
+ */
+import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
+import { createHoldings, type Holdings } from '../checkers/holdings.ts';
+import { isLedgerPath } from '../checkers/ledgers.ts';
+import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
+import type { Fail, Violation } from '../checkers/violation.ts';
+import type { DiskWatcher } from '../machine/disk.ts';
+import type { Volume } from '../machine/volume.ts';
+import { createLiar } from './liar.ts';
+import type { Machine } from './machine.ts';
+import type { LogWatch } from './process-log.ts';
+import type { RunningSled } from './sled-machine.ts';
+import type { SimSled, World } from './world.ts';
+
+export type Witness = {
+  readonly logWatch: LogWatch;
+  readonly violation: () => Violation | undefined;
+  readonly fail: Fail;
+  readonly holdings: Holdings;
+  readonly copies: CopyChecker;
+  readonly removals: RemovalChecker;
+  readonly onNameChange: (
+    machine: Machine<unknown>,
+    ...change: Parameters<DiskWatcher['onNameChange']>
+  ) => void;
+  /** What a sled answers is seen here, and lied about where the run says so. */
+  readonly watchSled: (sled: SimSled, running: RunningSled) => RunningSled;
+  /** After each event. */
+  readonly look: () => void;
+  readonly onPowerCut: (sled: SimSled) => void;
+  readonly onDatabaseRestored: () => void;
+  /** Content that the run damaged: wrong bytes under a name are its own doing. */
+  readonly damaged: WeakSet<Uint8Array>;
+};
+
+export const createWitness = (world: World): Witness => {
+  let violation: Violation | undefined;
+  const fail: Fail = (guarantee, message) => {
+    violation ??= { guarantee, message, atMs: world.scheduler.nowMs() };
+  };
+  const holdings = createHoldings(world);
+  const copies = createCopyChecker(world, holdings, fail);
+  const removals = createRemovalChecker(fail);
+  const damaged = new WeakSet<Uint8Array>();
+  let committed = world.database.snapshot();
+
+  const requireRightBytes = (sled: SimSled, volume: Volume, name: ArtifactHash, how: string): void => {
+    const node = volume.medium.top.now.get(name);
+    if (node?.kind !== 'file' || damaged.has(node.content)) return;
+    if (holdings.hashOf(node.content) !== name)
+      fail('G5', `${sled.plan.serial} has other bytes under ${name} on ${volume.path}: ${how}`);
+  };
+
+  const onSledNames: Witness['onNameChange'] = (machine, change, { volume, path, from }) => {
+    const sled = world.sleds.find(each => each.machine === machine)!;
+    const [, , name, below] = path.split('/');
+    if (change === 'unlink' && below === undefined) {
+      removals.onUnlink(sled, name!);
+      if (isArtifactHash(name!)) copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
+      return;
+    }
+    if (change !== 'rename') return;
+    const aside = from!.split('/')[2]!;
+    if (isArtifactHash(aside)) {
+      world.trace.reached('a rotten copy was quarantined');
+      copies.onCopyGone(aside, `${sled.plan.serial} set it aside`);
+    } else if (isLedgerPath(path)) {
+      const node = volume.medium.top.now.get(name!);
+      if (node?.kind === 'file') removals.onLedger(sled, node.content);
+    } else if (below === undefined && isArtifactHash(name!)) requireRightBytes(sled, volume, name, 'renamed');
+  };
+
+  const witness: Witness = {
+    logWatch: {
+      trace: world.trace,
+      onBug: (actor, message) => fail('bug', `${actor}: ${message}`),
+      onLine: (_actor, words) => noteLine(world, words),
+    },
+    violation: () => violation,
+    fail,
+    holdings,
+    copies,
+    removals,
+    damaged,
+    onNameChange(machine, change, place) {
+      if (place.volume.state === 'unmounted') return;
+      if (world.sleds.some(each => each.machine === machine)) onSledNames(machine, change, place);
+      else if (change === 'unlink' && place.path.endsWith('.zip'))
+        for (const sha256 of holdings.wanted().keys())
+          copies.onCopyGone(sha256, `${machine.name} removed ${place.path}`);
+    },
+    watchSled: (sled, running) => createLiar(sled, watchAnswers(witness, sled, running)),
+    look() {
+      const now = world.database.snapshot();
+      if (now === committed) return;
+      copies.onCommit(committed, now);
+      committed = now;
+    },
+    onDatabaseRestored() {
+      committed = world.database.snapshot();
+      removals.onDatabaseRestored(committed.stored.generation);
+      copies.onHarm();
+    },
+    onPowerCut(sled) {
+      for (const volume of sled.machine.volumes.values())
+        for (const name of holdings.filesOn(volume).keys())
+          requireRightBytes(sled, volume, name, 'after a power cut');
+    },
+  };
+  return witness;
+};
+
+/** An acknowledged put is durable (G4); the generation of a list never falls (G6). */
+const watchAnswers = (witness: Witness, sled: SimSled, running: RunningSled): RunningSled => ({
+  ...running,
+  agent: {
+    ...running.agent,
+    async artifactPut(request) {
+      const answer = await running.agent.artifactPut(request);
+      const { sha256 } = request.params;
+      const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
+      if (isWanted && witness.holdings.copiesOn(sled, sha256) < answer.successful_writes)
+        witness.fail(
+          'G4',
+          `${sled.plan.serial} acknowledged a put of ${sha256} on ${answer.successful_writes} datasets, and has it durably on ${witness.holdings.copiesOn(sled, sha256)}`,
+        );
+      return answer;
+    },
+    async artifactList(request) {
+      const asked = witness.removals.reported(sled);
+      const answer = await running.agent.artifactList(request);
+      const { incarnation_id: incarnation, generation } = answer;
+      witness.removals.onListed(sled, asked, { incarnation, generation });
+      return answer;
+    },
+  },
+});
+
+/** What is told by the log alone. */
+const noteLine = ({ trace }: World, words: string): void => {
+  switch (words) {
+    case 'artifact copied':
+      return trace.reached('a copy was made between sleds');
+    case 'copy failed':
+      return trace.reached('a copy was cut');
+    case 'local repo kept':
+      return trace.reached('a drop was refused by its transaction');
+    case 'the database had lost a local repo: recorded it again':
+      return trace.reached('an archive that the database had lost was recorded again');
+    case 'sled has diverged from the database':
+      return trace.reached('a sled was proven to have diverged');
+    case 'sled does not have the bytes that it lists':
+      return trace.reached('a lying sled was caught');
+    case 'floor accepted':
+      return trace.reached('a sled waited for a floor');
+  }
+};

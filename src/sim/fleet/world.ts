@@ -1,0 +1,167 @@
+/**
+ * A simulated fleet: machines, network, database and operator of one run, with everything that may be wrong with them.
+ *
+ *     Nexuses ─▶ database        sleds ─▶ disks        operator ─▶ Nexuses        witness ◀─ disks, database
+ *
+ * WO1. All randomness comes from the streams of the run's seed, all time from its scheduler.
+ * WO2. The witness looks at disks and database, not at what the product reports of them.
+ */
+import type { SledId } from '../../core/ids.ts';
+import { SledId as SledIdSchema } from '../../core/ids.ts';
+import type { MemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
+import { createMemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
+import type { Services } from '../../nexus/services.ts';
+import { createVolume } from '../machine/volume.ts';
+import { createNetwork, type Network } from '../network/network.ts';
+import { EPOCH_MS } from '../time/process.ts';
+import { createScheduler, type Scheduler } from '../time/scheduler.ts';
+import { createStreams, idFrom, type Streams } from '../time/streams.ts';
+import type { Trace } from '../trace.ts';
+import { type DatabaseWeather, databaseFate, FAIR_DATABASE } from './database-weather.ts';
+import { type DiskWeather, diskWatcher, FAIR_DISKS } from './disk-weather.ts';
+import { createMachine, type Machine } from './machine.ts';
+import { bootNexus, STAGING } from './nexus-machine.ts';
+import { createProcessLog } from './process-log.ts';
+import type { ReleaseShelf } from './releases.ts';
+import { bootSled, type RunningSled, type SledPlan } from './sled-machine.ts';
+import type { Witness } from './witness.ts';
+
+export type SimSled = {
+  readonly plan: SledPlan;
+  readonly machine: Machine<RunningSled>;
+  /** As the operator set it; a sled that was replaced by another machine is gone. */
+  standing: 'in_service' | 'expunged' | 'gone';
+  isLying: boolean;
+  /** When something last took copies from its disks, or made it lie. */
+  harmedAtMs: number;
+};
+
+export type SimNexus = {
+  readonly machine: Machine<Services>;
+  standing: 'in_service' | 'expunged';
+};
+
+export type World = {
+  readonly streams: Streams;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly database: MemoryDatabase;
+  readonly databaseWeather: DatabaseWeather;
+  readonly diskWeather: DiskWeather;
+  readonly shelf: ReleaseShelf;
+  readonly trace: Trace;
+  readonly minSledReplication: number;
+  readonly sleds: SimSled[];
+  readonly nexuses: SimNexus[];
+  /** Requests that move an artifact, so far. */
+  readonly transfers: { count: number; lastAtMs: number };
+  readonly addSled: (plan: { datasets: number; quotaBytes: number; id?: SledId }) => SimSled;
+  readonly addNexus: () => SimNexus;
+};
+
+export type WorldOptions = {
+  readonly seed: number;
+  readonly trace: (nowMs: () => number) => Trace;
+  readonly shelf: ReleaseShelf;
+  readonly minSledReplication: number;
+  readonly witness: (world: World) => Witness;
+};
+
+export const createWorld = (options: WorldOptions): World => {
+  const streams = createStreams(options.seed);
+  const scheduler = createScheduler();
+  const trace = options.trace(scheduler.nowMs);
+  const network = createNetwork(scheduler, streams('network'));
+  const database = createMemoryDatabase({ nowMs: () => Math.floor(EPOCH_MS + scheduler.nowMs()) });
+  const ids = streams('ids');
+  const sleds: SimSled[] = [];
+  const nexuses: SimNexus[] = [];
+  const transfers = { count: 0, lastAtMs: 0 };
+  const diskRng = streams('disks');
+  const findSled = (host: string) => sleds.find(sled => sled.machine.name === host)?.machine;
+  const world: World = {
+    streams,
+    scheduler,
+    network,
+    database,
+    databaseWeather: { ...FAIR_DATABASE },
+    diskWeather: { ...FAIR_DISKS },
+    shelf: options.shelf,
+    trace,
+    minSledReplication: options.minSledReplication,
+    sleds,
+    nexuses,
+    transfers,
+    addSled({ datasets, quotaBytes, id }) {
+      const serial = `sled-${sleds.length + 1}`;
+      const directories = Array.from({ length: datasets }, (_, at) => `/m2-${at}`);
+      const plan: SledPlan = {
+        id: id ?? SledIdSchema.parse(idFrom(ids)),
+        serial,
+        datasets: directories,
+        quotaBytes,
+      };
+      const rng = streams(serial);
+      const log = createProcessLog(serial, witness.logWatch);
+      const machine: Machine<RunningSled> = createMachine({
+        name: serial,
+        scheduler,
+        volumes: directories.map(createVolume),
+        watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+        boot: host =>
+          bootSled(
+            plan,
+            { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine), rng, log },
+            host,
+          ).then(running => witness.watchSled(sled, running)),
+        onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
+      });
+      const sled: SimSled = {
+        plan,
+        machine,
+        standing: 'in_service',
+        isLying: false,
+        harmedAtMs: Number.NEGATIVE_INFINITY,
+      };
+      sleds.push(sled);
+      machine.start();
+      return sled;
+    },
+    addNexus() {
+      const name = `nexus-${nexuses.length + 1}`;
+      const rng = streams(name);
+      const log = createProcessLog(name, witness.logWatch);
+      const machine: Machine<Services> = createMachine({
+        name,
+        scheduler,
+        volumes: [createVolume(STAGING)],
+        watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+        boot: host =>
+          bootNexus(
+            {
+              plan: world,
+              database,
+              attempts: databaseFate(world.databaseWeather, streams(`${name} database`), trace),
+              network,
+              findSled,
+              shelf: options.shelf,
+              rng,
+              log,
+              onRequest: () => {
+                transfers.count += 1;
+                transfers.lastAtMs = scheduler.nowMs();
+              },
+            },
+            host,
+          ),
+        onBootFailure: error => log.error({ err: error }, 'Nexus did not start'),
+      });
+      const nexus: SimNexus = { machine, standing: 'in_service' };
+      nexuses.push(nexus);
+      machine.start();
+      return nexus;
+    },
+  };
+  const witness = options.witness(world);
+  return world;
+};

@@ -1,0 +1,44 @@
+/** The way of a registration: from a sled to a Nexus, over the simulated network. */
+import { GENERATION_FLOOR_HEADER, type internalApi } from '../../api/internal-api.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import type { NexusPeer } from '../../sled-agent/register.ts';
+import { type Callee, type Caller, call } from './call.ts';
+import type { Network } from './network.ts';
+import { requestContext } from './sled-link.ts';
+
+/** What a Nexus serves to sleds. */
+export type InternalEndpoint = { readonly internal: Handlers<typeof internalApi> };
+
+export const createNexusPeer = (
+  network: Network,
+  from: Caller,
+  nexus: Callee<InternalEndpoint>,
+): NexusPeer => ({
+  url: `http://${nexus.name}`,
+  client: {
+    sledAgentGet: ({ params }, wait) =>
+      call(network, from, nexus, wait, incoming =>
+        incoming.endpoint.internal.sledAgentGet({
+          ...requestContext(incoming),
+          params: params as never,
+          query: {},
+          body: undefined,
+        }),
+      ) as never,
+    async sledAgentPut({ params, body }, wait) {
+      const headers: Record<string, string> = {};
+      await call(network, from, nexus, wait, incoming =>
+        incoming.endpoint.internal.sledAgentPut({
+          ...requestContext(incoming),
+          setHeader: (name, value) => {
+            headers[name] = value;
+          },
+          params: params as never,
+          query: {},
+          body: body as never,
+        }),
+      );
+      return { body: undefined, headers: { [GENERATION_FLOOR_HEADER]: headers[GENERATION_FLOOR_HEADER] } };
+    },
+  },
+});

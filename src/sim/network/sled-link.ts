@@ -1,0 +1,119 @@
+/** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
+import type { depotApi } from '../../api/depot-api.ts';
+import type { ArtifactListResponse, sledAgentApi } from '../../api/sled-agent-api.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { SledConnection, SledTarget } from '../../nexus/fleet-client/sled-connection.ts';
+import { chunksOf, collect, receive } from './body.ts';
+import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
+import type { Network } from './network.ts';
+
+/** What a sled serves. */
+export type SledEndpoint = {
+  readonly agent: Handlers<typeof sledAgentApi>;
+  readonly depot: Handlers<typeof depotApi>;
+};
+
+export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
+
+/** What handlers get beside their parameters. */
+export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) => ({
+  requestId: 'simulated',
+  headers: {},
+  log: silentLogger,
+  setHeader: () => undefined,
+  signal,
+});
+
+const hostOf = (url: string): string => new URL(url).hostname;
+
+/** @param onRequest told of every request that moves an artifact */
+export const createSledLink = (
+  network: Network,
+  from: Caller,
+  findSled: FindSled,
+  onRequest: (kind: 'put' | 'copy') => void,
+): SledConnection & AsyncDisposable => {
+  const ask = <T>(
+    { agentBaseUrl }: SledTarget,
+    wait: { readonly signal: AbortSignal },
+    handle: (incoming: Incoming<SledEndpoint>) => Promise<T>,
+  ): Promise<T> => {
+    const host = hostOf(agentBaseUrl);
+    const sled = findSled(host);
+    return sled === undefined
+      ? Promise.reject(unreachable(host, 'no such host'))
+      : call(network, from, sled, wait, handle);
+  };
+  return {
+    async putConfig(target, { generation, artifacts }, wait) {
+      const body = {
+        generation,
+        artifacts: [...artifacts.keys()],
+        sizes: Object.fromEntries(artifacts),
+      };
+      await ask(target, wait, incoming =>
+        incoming.endpoint.agent.artifactConfigPut({
+          ...requestContext(incoming),
+          params: {},
+          query: {},
+          body,
+        }),
+      );
+    },
+    list: (target, wait) =>
+      ask(
+        target,
+        wait,
+        incoming =>
+          incoming.endpoint.agent.artifactList({
+            ...requestContext(incoming),
+            params: {},
+            query: {},
+            body: undefined,
+          }) as Promise<ArtifactListResponse>,
+      ),
+    async put(target, { sha256, generation, sizeBytes, chunks }, wait) {
+      onRequest('put');
+      const sent = chunksOf(await collect(chunks));
+      const answer = await ask(target, wait, incoming =>
+        incoming.endpoint.agent.artifactPut({
+          ...requestContext(incoming),
+          params: { sha256 },
+          query: { generation },
+          body: { contentLength: sizeBytes, chunks: receive(network, sent, incoming) },
+        }),
+      );
+      return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
+    },
+    async copy(target, { sha256, generation, source }, wait) {
+      onRequest('copy');
+      await ask(target, wait, incoming =>
+        incoming.endpoint.agent.artifactCopyFromDepot({
+          ...requestContext(incoming),
+          params: { sha256 },
+          query: { generation },
+          body: { depot_base_url: source.depotBaseUrl },
+        }),
+      );
+    },
+    async readRange(target, { sha256, offset, length }, wait) {
+      const bytes = await ask(target, wait, async incoming => {
+        await using file = await incoming.endpoint.depot.artifactGetBySha256({
+          ...requestContext(incoming),
+          params: { sha256 },
+          query: {},
+          body: undefined,
+        });
+        if (offset + length > file.sizeBytes)
+          throw new DepotError('RANGE_NOT_SATISFIABLE', `there are ${file.sizeBytes} bytes`);
+        const range = new Uint8Array(length);
+        const filled = await file.read(range, offset);
+        return range.subarray(0, filled);
+      });
+      return network.carry(bytes);
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+};

@@ -1,0 +1,196 @@
+/**
+ * One run: a fleet of a seed, a phase with faults, and one in which it has to come to rest.
+ *
+ *     seed ─▶ swarm, script ─▶ faults … ─▶ everything is mended but what stays broken ─▶ at rest, in time ─▶ quiet
+ *
+ * RU1. A seed, and the steps that are left in, give one run, to the last message.
+ * RU2. The first violation ends it.
+ */
+import { findShortfall } from './checkers/final.ts';
+import type { Violation } from './checkers/violation.ts';
+import { createOperator } from './fleet/operator.ts';
+import type { ReleaseShelf } from './fleet/releases.ts';
+import { createWitness, type Witness } from './fleet/witness.ts';
+import { createWorld, type World } from './fleet/world.ts';
+import { createRecovery } from './script/recovery.ts';
+import { perform } from './script/perform.ts';
+import type { Scene } from './script/scene.ts';
+import { drawScript } from './script/script.ts';
+import type { Step } from './script/step.ts';
+import { drawSwarm, type FleetSize, type Swarm } from './script/swarm.ts';
+import { createStreams } from './time/streams.ts';
+import { createTrace, type Sometimes } from './trace.ts';
+
+export type RunOptions = {
+  readonly seed: number;
+  readonly size: FleetSize;
+  readonly shelf: ReleaseShelf;
+  /** Gets a line for each event; absent where nobody reads. */
+  readonly write?: ((line: string) => void) | undefined;
+  /** Numbers of the steps that are left in; all where absent. */
+  readonly only?: ReadonlySet<number> | undefined;
+};
+
+export type RunResult = {
+  readonly seed: number;
+  readonly violation: Violation | undefined;
+  readonly steps: readonly Step[];
+  readonly reached: ReadonlySet<Sometimes>;
+  readonly virtualMs: number;
+  readonly events: number;
+};
+
+const MINUTE_MS = 60_000;
+/** From the end of the faults to rest: the longest back-off (5 min), a reconcile (5 min), and rounds between them. */
+export const REST_WITHIN_MS = 40 * MINUTE_MS;
+/** After it nothing moves any more. */
+const QUIET_MS = 7 * MINUTE_MS;
+const LOOK_EVERY_MS = 5_000;
+const BACKUP_EVERY_MS = 60_000;
+const MOST_BACKUPS = 4;
+const MOST_RELEASES = 12;
+
+export const runSeed = async (options: RunOptions): Promise<RunResult> => {
+  const streams = createStreams(options.seed);
+  const swarm = drawSwarm(streams('swarm'), options.size);
+  const script = drawScript(swarm, streams('script'));
+  const steps = options.only === undefined ? script : script.filter(step => options.only!.has(step.number));
+  const scene = await setUp(options, swarm);
+  const { world, witness } = scene;
+  describe(world, swarm);
+  for (const step of steps) world.scheduler.after(step.atMs, () => perform(scene, step));
+  const isOver = () => {
+    witness.look();
+    return witness.violation() !== undefined;
+  };
+  await world.scheduler.runUntil(swarm.durationMs, isOver);
+  if (!isOver()) await comeToRest(scene, isOver);
+  return {
+    seed: options.seed,
+    violation: witness.violation(),
+    steps,
+    reached: world.trace.reachedNames(),
+    virtualMs: world.scheduler.nowMs(),
+    events: world.scheduler.events(),
+  };
+};
+
+const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
+  const { seed, shelf } = options;
+  let witness: Witness | undefined;
+  const world = createWorld({
+    seed,
+    shelf,
+    minSledReplication: swarm.minSledReplication,
+    trace: nowMs => createTrace(nowMs, options.write),
+    witness: made => {
+      witness = createWitness(made);
+      return witness;
+    },
+  });
+  const first = world.streams('releases').below(MOST_RELEASES);
+  const releases = [];
+  for (let at = 0; at < MOST_RELEASES; at += 1)
+    releases.push(await shelf.release((first + at) % (2 * MOST_RELEASES)));
+  const scene: Scene = {
+    world,
+    witness: witness!,
+    operator: createOperator(world, world.streams('operator')),
+    swarm,
+    releases,
+    taken: 0,
+    backups: [],
+    undo: new Set(),
+  };
+  trustReleases(world);
+  for (let at = 0; at < swarm.nexuses; at += 1) world.addNexus();
+  for (const datasets of swarm.sleds) world.addSled({ datasets, quotaBytes: swarm.quotaBytes });
+  setWeather(scene);
+  keepBackups(scene);
+  return scene;
+};
+
+/** The trust root is there before the run. */
+const trustReleases = ({ database, shelf }: World): void => {
+  const state = database.snapshot();
+  const id = '00000000-0000-4000-8000-000000000001' as never;
+  const record = { id, timeCreatedMs: 0, rootBytes: shelf.trustRoot, trustedVersions: null };
+  const trustRoot = { first: record, timeDeletedMs: null, chain: new Map() };
+  database.restore({ ...state, trustRoots: new Map([[id, trustRoot]]) });
+};
+
+const setWeather = ({ world, swarm }: Scene): void => {
+  Object.assign(world.network.weather, {
+    lossProbability: swarm.lossProbability,
+    duplicateProbability: swarm.duplicateProbability,
+    flipProbability: swarm.flipProbability,
+    mostMs: swarm.mostDelayMs,
+  });
+  Object.assign(world.databaseWeather, {
+    conflictProbability: swarm.conflictProbability,
+    lostProbability: swarm.lostProbability,
+    uncertainProbability: swarm.uncertainProbability,
+    mostMs: swarm.databaseMostMs,
+  });
+  Object.assign(world.diskWeather, {
+    mostMs: swarm.diskMostMs,
+    errorProbability: swarm.diskErrorProbability,
+  });
+};
+
+const keepBackups = ({ world, backups }: Scene): void => {
+  const keep = () => {
+    backups.push(world.database.snapshot());
+    if (backups.length > MOST_BACKUPS) backups.shift();
+    world.scheduler.after(BACKUP_EVERY_MS, keep);
+  };
+  keep();
+};
+
+const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> => {
+  const { world, witness } = scene;
+  const { scheduler, trace } = world;
+  trace.say('#', 'everything is mended but what stays broken');
+  const recovery = createRecovery(scene);
+  recovery.mend();
+  const facts = { world, holdings: witness.holdings, broken: recovery.broken };
+  const until = scheduler.nowMs() + REST_WITHIN_MS;
+  let shortfall = findShortfall(facts);
+  while (shortfall !== undefined && scheduler.nowMs() < until) {
+    recovery.help();
+    await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
+    if (witness.violation() !== undefined) return;
+    shortfall = findShortfall(facts);
+  }
+  if (shortfall !== undefined) {
+    witness.fail(shortfall.guarantee, `not at rest ${REST_WITHIN_MS / MINUTE_MS} minutes after the last fault: ${shortfall.message}`);
+    return;
+  }
+  trace.say('#', 'at rest');
+  await stayQuiet(scene, isOver, () => findShortfall(facts));
+};
+
+const stayQuiet = async (
+  { world, witness }: Scene,
+  isOver: () => boolean,
+  look: () => ReturnType<typeof findShortfall>,
+): Promise<void> => {
+  const { scheduler, transfers } = world;
+  // What was asked for while it came to rest may still end.
+  await scheduler.runUntil(scheduler.nowMs() + MINUTE_MS, isOver);
+  const before = transfers.count;
+  await scheduler.runUntil(scheduler.nowMs() + QUIET_MS, isOver);
+  if (witness.violation() !== undefined) return;
+  if (transfers.count > before)
+    witness.fail('G3', `${transfers.count - before} artifacts were sent or copied in a fleet at rest`);
+  const shortfall = look();
+  if (shortfall !== undefined) witness.fail(shortfall.guarantee, `no longer at rest: ${shortfall.message}`);
+};
+
+const describe = ({ trace }: World, swarm: Swarm): void => {
+  if (!trace.isOn) return;
+  const { everyMs, sleds, nexuses, minSledReplication, ...rates } = swarm;
+  trace.say('#', `${nexuses} Nexus, sleds with ${sleds.join(', ')} datasets, minimum ${minSledReplication}`);
+  trace.say('#', [...everyMs.keys()].join(', '));
+  trace.say('#', JSON.stringify(rates, (_, value) => (typeof value === 'number' ? Math.round(value * 1e4) / 1e4 : value)));
+};

@@ -1,0 +1,206 @@
+/** What goes wrong with machines, network, clocks and database. */
+import type { Machine } from '../fleet/machine.ts';
+import type { SimNexus, SimSled } from '../fleet/world.ts';
+import { chosen } from './perform.ts';
+import { forAWhile, inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+import type { Step } from './step.ts';
+
+const HOUR_MS = 3_600_000;
+
+export const breakFleet = (scene: Scene, step: Step): void => {
+  const sled = chosen(inServiceSleds(scene), step.choice[0]);
+  const nexus = chosen(inServiceNexuses(scene), step.choice[0]);
+  switch (step.kind) {
+    case 'kill a sled':
+      return sled && stopFor(scene, sled.machine, step.forMs, () => sled.machine.kill());
+    case 'cut the power of a sled':
+      return sled && stopFor(scene, sled.machine, step.forMs, () => cutPower(scene, sled));
+    case 'kill a sled in an operation':
+      return (
+        sled &&
+        dieInOperation(scene, sled.machine, step, () =>
+          step.choice[1] % 2 === 0 ? sled.machine.kill() : cutPower(scene, sled),
+        )
+      );
+    case 'kill a Nexus':
+      return nexus && stopFor(scene, nexus.machine, step.forMs, () => nexus.machine.kill());
+    case 'cut the power of a Nexus':
+      return nexus && stopFor(scene, nexus.machine, step.forMs, () => cutNexusPower(scene, nexus));
+    case 'kill a Nexus in an operation':
+      return (
+        nexus &&
+        dieInOperation(scene, nexus.machine, step, () =>
+          step.choice[1] % 2 === 0 ? nexus.machine.kill() : cutNexusPower(scene, nexus),
+        )
+      );
+    case 'pause a Nexus':
+      return nexus && pauseFor(scene, nexus.machine, step.forMs);
+    case 'pause a sled':
+      return sled && pauseFor(scene, sled.machine, step.forMs);
+    case 'part the network':
+    case 'part it one way':
+      return partNetwork(scene, step);
+    case 'hold up links':
+      return holdUpLinks(scene, step);
+    case 'clock jumps': {
+      const machine = chosen<Machine<unknown>>(
+        [...inServiceSleds(scene), ...inServiceNexuses(scene)].map(each => each.machine),
+        step.choice[0],
+      );
+      if (machine !== undefined) machine.wallOffsetMs += ((step.choice[1] % 2001) / 1000 - 1) * 24 * HOUR_MS;
+      return;
+    }
+    case 'database away':
+      scene.world.databaseWeather.isAway = true;
+      return forAWhile(scene, Math.min(step.forMs, 120_000), () => {
+        scene.world.databaseWeather.isAway = false;
+      });
+    case 'database restored':
+      return restoreDatabase(scene, step);
+    case 'sled lies':
+      return sled && lieFor(scene, sled, step.forMs);
+    case 'wipe a sled':
+      return sled && wipeSled(scene, sled);
+    case 'destroy a Nexus':
+      return nexus && destroyStaging(scene, nexus);
+    default:
+      throw new Error(`${step.kind} is no fault of the fleet`);
+  }
+};
+
+const stopFor = (scene: Scene, machine: Machine<unknown>, forMs: number, stop: () => void): void => {
+  stop();
+  forAWhile(scene, forMs, machine.start);
+};
+
+const cutPower = ({ world, witness }: Scene, sled: SimSled): void => {
+  world.trace.say(sled.plan.serial, 'power cut');
+  sled.machine.powerCut(world.streams(`power ${sled.plan.serial} ${world.scheduler.nowMs()}`));
+  world.trace.reached('a power cut lost unsynced data');
+  witness.onPowerCut(sled);
+};
+
+const cutNexusPower = ({ world }: Scene, { machine }: SimNexus): void => {
+  world.trace.say(machine.name, 'power cut');
+  machine.powerCut(world.streams(`power ${machine.name} ${world.scheduler.nowMs()}`));
+};
+
+/** Ahead of one of its next disk operations: every step of a put, a config or an upload is met in time. */
+const dieInOperation = (scene: Scene, machine: Machine<unknown>, step: Step, die: () => void): void => {
+  machine.operationsLeft = 1 + (step.choice[2] % 60);
+  machine.onLastOperation = () => {
+    scene.world.trace.say(machine.name, 'dies in a disk operation');
+    scene.world.trace.reached('a process was killed in a disk operation');
+    die();
+    forAWhile(scene, Math.min(step.forMs, 20_000), machine.start);
+  };
+};
+
+const pauseFor = (scene: Scene, machine: Machine<unknown>, forMs: number): void => {
+  const process = machine.process();
+  if (process === undefined) return;
+  process.pause();
+  scene.world.trace.say(machine.name, 'is paused');
+  forAWhile(scene, forMs, () => {
+    process.resume();
+    scene.world.trace.say(machine.name, 'goes on');
+    if (machine.name.startsWith('nexus') && forMs > 60_000)
+      scene.world.trace.reached('a Nexus went on after a long pause');
+  });
+};
+
+const everyone = ({ world }: Scene): string[] => [
+  'operator',
+  ...world.sleds.map(({ machine }) => machine.name),
+  ...world.nexuses.map(({ machine }) => machine.name),
+];
+
+const partNetwork = (scene: Scene, step: Step): void => {
+  const { network } = scene.world;
+  const names = everyone(scene);
+  const inside = new Set(names.filter((_, at) => ((step.choice[1] >> (at % 24)) & 1) === 1));
+  const links = names.flatMap(a =>
+    names
+      .filter(b => inside.has(a) && !inside.has(b))
+      .flatMap(b =>
+        step.kind === 'part it one way'
+          ? [[a, b]]
+          : [
+              [a, b],
+              [b, a],
+            ],
+      ),
+  ) as [string, string][];
+  for (const [from, to] of links) network.block(from, to);
+  forAWhile(scene, step.forMs, () => {
+    for (const [from, to] of links) network.unblock(from, to);
+  });
+};
+
+/** Links of a part of the machines stop one by one, and go on in another order. */
+const holdUpLinks = (scene: Scene, step: Step): void => {
+  const { network, scheduler, streams, trace } = scene.world;
+  const rng = streams(`hold up ${step.number}`);
+  const names = everyone(scene);
+  const links = names.flatMap(a =>
+    names.filter(b => a !== b && rng.below(3) === 0).map(b => [a, b] as const),
+  );
+  const released = new Set<string>();
+  for (const [from, to] of links) {
+    scheduler.after(rng.next() * step.forMs * 0.3, () => {
+      if (!released.has(`${from}>${to}`)) network.hold(from, to);
+    });
+    forAWhile(scene, step.forMs * (0.4 + 0.6 * rng.next()), () => {
+      released.add(`${from}>${to}`);
+      network.release(from, to);
+      trace.reached('a link was held up and released');
+    });
+  }
+};
+
+const restoreDatabase = ({ world, backups, witness }: Scene, step: Step): void => {
+  const backup = chosen(backups, step.choice[0]);
+  if (backup === undefined) return;
+  world.trace.say('database', `is restored to generation ${backup.stored.generation}`);
+  world.database.restore(backup);
+  witness.onDatabaseRestored();
+};
+
+/** Fewer than the minimum lie at a time: more could take the last copy with them. */
+const lieFor = (scene: Scene, sled: SimSled, forMs: number): void => {
+  const { world } = scene;
+  const liars = world.sleds.filter(({ isLying }) => isLying).length;
+  if (liars + 1 >= world.minSledReplication || sled.isLying) return;
+  sled.isLying = true;
+  sled.harmedAtMs = world.scheduler.nowMs();
+  world.trace.say(sled.plan.serial, 'begins to lie');
+  forAWhile(scene, forMs, () => {
+    sled.isLying = false;
+    sled.harmedAtMs = world.scheduler.nowMs();
+    world.trace.say(sled.plan.serial, 'lies no more');
+  });
+};
+
+const wipeSled = (scene: Scene, sled: SimSled): void => {
+  const { world, witness } = scene;
+  world.trace.say(sled.plan.serial, 'is wiped');
+  sled.machine.kill();
+  for (const volume of sled.machine.volumes.values()) {
+    volume.session += 1;
+    volume.medium.restore(new Map());
+  }
+  sled.harmedAtMs = world.scheduler.nowMs();
+  witness.copies.onHarm();
+  forAWhile(scene, 5_000, sled.machine.start);
+};
+
+const destroyStaging = (scene: Scene, { machine }: SimNexus): void => {
+  scene.world.trace.say(machine.name, 'loses its disk');
+  machine.kill();
+  for (const volume of machine.volumes.values()) {
+    volume.session += 1;
+    volume.medium.restore(new Map());
+  }
+  scene.witness.copies.onHarm();
+  forAWhile(scene, 10_000, machine.start);
+};

@@ -1,0 +1,119 @@
+/** What operators do, by what is there to do it with. */
+import { nexusIdOn } from '../checkers/holdings.ts';
+import { STAGING } from '../fleet/nexus-machine.ts';
+import type { SimRelease } from '../fleet/releases.ts';
+import type { SimNexus, SimSled } from '../fleet/world.ts';
+import { requestContext } from '../network/sled-link.ts';
+import { chosen } from './perform.ts';
+import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+import type { OperatorAct, Step } from './step.ts';
+
+/** Enough for every kind of run. */
+const MOST_MACHINES = 48;
+
+export const performOperation = (scene: Scene, step: Step, act: OperatorAct): void => {
+  const [first, second, third] = step.choice;
+  const nexus = chosen(inServiceNexuses(scene), first);
+  if (nexus === undefined) return;
+  switch (act) {
+    case 'upload': {
+      const release = scene.releases[scene.taken];
+      if (release === undefined) return;
+      scene.taken += 1;
+      return scene.operator.upload(release, nexus);
+    }
+    case 'upload again': {
+      const release = chosen(scene.releases.slice(0, scene.taken), second);
+      return release === undefined ? undefined : scene.operator.upload(release, nexus);
+    }
+    case 'delete': {
+      const release = chosen(presentReleases(scene), second);
+      return release === undefined ? undefined : scene.operator.remove(release, nexus);
+    }
+    case 'add a sled':
+      if (scene.world.sleds.length < MOST_MACHINES)
+        scene.world.addSled({ datasets: 1 + (second % 3), quotaBytes: scene.swarm.quotaBytes });
+      return;
+    case 'expunge a sled': {
+      const sled = chosen(inServiceSleds(scene), second);
+      if (sled !== undefined) expungeSled(scene, nexus, sled);
+      return;
+    }
+    case 'replace a sled': {
+      const sled = chosen(inServiceSleds(scene), second);
+      if (sled !== undefined && scene.world.sleds.length < MOST_MACHINES) replaceSled(scene, sled, third);
+      return;
+    }
+    case 'add a Nexus':
+      if (scene.world.nexuses.length < 5) scene.world.addNexus();
+      return;
+    case 'expunge a Nexus': {
+      const dead = inServiceNexuses(scene).find(each => !each.machine.isUp());
+      if (dead !== undefined && dead !== nexus) expungeNexus(scene, nexus, dead);
+      return;
+    }
+    default:
+      act satisfies never;
+  }
+};
+
+const presentReleases = ({ world, releases }: Scene): readonly SimRelease[] => {
+  const present = new Set<string>();
+  for (const { repo } of world.database.snapshot().releases.values())
+    if (repo.timePrunedMs === null) present.add(repo.systemVersion);
+  return releases.filter(({ systemVersion }) => present.has(systemVersion));
+};
+
+/** The operator gives up a sled: what it holds does not count any more. */
+const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
+  const { world, operator, witness } = scene;
+  world.trace.say('operator', `expunges ${sled.plan.serial}`);
+  void operator
+    .ask(nexus, (services, incoming) =>
+      services.operatorFleet.sledSetPolicy({
+        ...requestContext(incoming),
+        params: { sled_id: sled.plan.id },
+        query: {},
+        body: { policy: 'expunged' },
+      }),
+    )
+    .then(() => {
+      // Whatever the answer was, the database says what became of it.
+      if (world.database.snapshot().sleds.get(sled.plan.id)?.policy !== 'expunged') return;
+      sled.standing = 'expunged';
+      sled.harmedAtMs = world.scheduler.nowMs();
+      witness.copies.onHarm();
+    });
+};
+
+/** Another machine with empty disks takes the place and the id of one that is gone for good. */
+const replaceSled = ({ world, swarm, witness }: Scene, sled: SimSled, choice: number): void => {
+  world.trace.say('operator', `replaces ${sled.plan.serial}`);
+  sled.standing = 'gone';
+  sled.machine.retire();
+  const { id } = sled.plan;
+  const fresh = world.addSled({ datasets: 1 + (choice % 3), quotaBytes: swarm.quotaBytes, id });
+  fresh.harmedAtMs = world.scheduler.nowMs();
+  witness.copies.onHarm();
+};
+
+const expungeNexus = ({ world, operator, witness }: Scene, nexus: SimNexus, dead: SimNexus): void => {
+  const id = nexusIdOn(dead.machine.volumes.get(STAGING)!);
+  if (id === undefined) return;
+  void operator
+    .ask(nexus, (services, incoming) =>
+      services.operatorFleet.nexusExpunge({
+        ...requestContext(incoming),
+        params: { nexus_id: id as never },
+        query: {},
+        body: undefined,
+      }),
+    )
+    .then(() => {
+      if (world.database.snapshot().nexuses.get(id as never)?.policy !== 'expunged') return;
+      world.trace.say('operator', `${dead.machine.name} is expunged`);
+      dead.standing = 'expunged';
+      dead.machine.retire();
+      witness.copies.onHarm();
+    });
+};

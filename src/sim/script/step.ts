@@ -1,0 +1,56 @@
+/** What may happen to a simulated fleet: what operators do, and what goes wrong. */
+
+export const OPERATIONS = [
+  'upload',
+  'upload again',
+  'delete',
+  'add a sled',
+  'expunge a sled',
+  'replace a sled',
+  'add a Nexus',
+  'expunge a Nexus',
+] as const;
+export type OperatorAct = (typeof OPERATIONS)[number];
+
+export const FAULTS = [
+  'kill a sled',
+  'cut the power of a sled',
+  'kill a sled in an operation',
+  'kill a Nexus',
+  'cut the power of a Nexus',
+  'kill a Nexus in an operation',
+  'pause a Nexus',
+  'pause a sled',
+  'part the network',
+  'part it one way',
+  'hold up links',
+  'dataset absent',
+  'dataset unmounted',
+  'dataset read-only',
+  'dataset failing',
+  'dataset full',
+  'dataset with old content',
+  'dataset replaced',
+  'flip a bit',
+  'clock jumps',
+  'database away',
+  'database restored',
+  'sled lies',
+  'wipe a sled',
+  'destroy a Nexus',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** One of them at its time. Numbers choose among what there is at that time. */
+export type Step = {
+  /** Its number in the script: what a replay of a part of it names. */
+  readonly number: number;
+  readonly atMs: number;
+  readonly kind: Fault | OperatorAct;
+  readonly choice: readonly [number, number, number];
+  /** How long it lasts, where it does. */
+  readonly forMs: number;
+};
+
+export const describeStep = ({ number, kind, forMs }: Step): string =>
+  `step ${number}: ${kind} (${Math.round(forMs / 1000)} s)`;

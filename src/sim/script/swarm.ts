@@ -1,0 +1,72 @@
+/**
+ * What kind of run a seed gives: the size of the fleet, which faults there are at all, and how often each.
+ *
+ * SW1. Each kind of fault is drawn to be there or not, and then how often: a run with a few kinds of faults reaches
+ *      states that one with all of them at once never does.
+ */
+import type { Rng } from '../../core/rng.ts';
+import { chance, spread } from '../time/streams.ts';
+import { FAULTS, type Fault, OPERATIONS, type OperatorAct } from './step.ts';
+
+export type Swarm = {
+  readonly nexuses: number;
+  /** Datasets of each sled. */
+  readonly sleds: readonly number[];
+  readonly minSledReplication: number;
+  readonly quotaBytes: number;
+  /** Of the phase with faults. */
+  readonly durationMs: number;
+  /** Mean time between two of a kind; only the kinds that this run has. */
+  readonly everyMs: ReadonlyMap<Fault | OperatorAct, number>;
+  readonly lossProbability: number;
+  readonly duplicateProbability: number;
+  readonly flipProbability: number;
+  readonly mostDelayMs: number;
+  readonly conflictProbability: number;
+  readonly lostProbability: number;
+  readonly uncertainProbability: number;
+  readonly databaseMostMs: number;
+  readonly diskMostMs: number;
+  readonly diskErrorProbability: number;
+  /** How many sleds stay broken when everything else is mended. */
+  readonly brokenForEver: number;
+};
+
+export type FleetSize = 'small' | 'any';
+
+const MINUTE_MS = 60_000;
+
+export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
+  const isLarge = size === 'any' && chance(rng, 0.02);
+  const sledCount = isLarge ? 8 + rng.below(33) : 1 + rng.below(5);
+  const often = (least: number, most: number, share: number) =>
+    chance(rng, share) ? spread(rng, least, most) : 0;
+  const minSledReplication = Math.min(1 + rng.below(3), sledCount + (chance(rng, 0.05) ? 1 : 0));
+  const durationMs = spread(rng, 2, isLarge ? 6 : 10) * MINUTE_MS;
+  const everyMs = new Map<Fault | OperatorAct, number>();
+  for (const act of OPERATIONS) {
+    const share = act === 'upload' ? 1 : act === 'delete' ? 0.8 : 0.25;
+    if (chance(rng, share)) everyMs.set(act, durationMs / spread(rng, 1, act === 'upload' ? 8 : 4));
+  }
+  for (const fault of FAULTS)
+    if (chance(rng, 0.22)) everyMs.set(fault, durationMs / spread(rng, 0.7, isLarge ? 10 : 6));
+  return {
+    nexuses: chance(rng, 0.5) ? 1 : 2 + (isLarge ? rng.below(4) : rng.below(2)),
+    sleds: Array.from({ length: sledCount }, () => 1 + rng.below(3)),
+    minSledReplication,
+    quotaBytes: chance(rng, 0.1) ? 8_000 + rng.below(12_000) : 2 ** 24,
+    durationMs,
+    everyMs,
+    lossProbability: often(0.001, 0.1, 0.3),
+    duplicateProbability: often(0.001, 0.2, 0.3),
+    flipProbability: often(0.001, 0.05, 0.15),
+    mostDelayMs: spread(rng, 5, chance(rng, 0.2) ? 5_000 : 100),
+    conflictProbability: often(0.01, 0.3, 0.3),
+    lostProbability: often(0.001, 0.05, 0.2),
+    uncertainProbability: often(0.01, 0.3, 0.4),
+    databaseMostMs: spread(rng, 2, chance(rng, 0.1) ? 3_000 : 100),
+    diskMostMs: spread(rng, 1, chance(rng, 0.2) ? 2_000 : 50),
+    diskErrorProbability: often(0.0005, 0.01, 0.1),
+    brokenForEver: chance(rng, 0.25) ? rng.below(Math.max(1, sledCount - minSledReplication + 1)) : 0,
+  };
+};

@@ -1,0 +1,108 @@
+/** What goes wrong with single disks of sleds. */
+import type { SimSled } from '../fleet/world.ts';
+import type { Volume, VolumeState } from '../machine/volume.ts';
+import { ROOMY_BYTES, usedBytes } from '../machine/volume.ts';
+import { chosen } from './perform.ts';
+import { forAWhile, inServiceSleds, type Scene } from './scene.ts';
+import type { Step } from './step.ts';
+
+const STATES: Partial<Record<Step['kind'], VolumeState>> = {
+  'dataset absent': 'absent',
+  'dataset unmounted': 'unmounted',
+  'dataset read-only': 'read_only',
+  'dataset failing': 'failing',
+};
+
+export const breakVolume = (scene: Scene, step: Step): void => {
+  const sled = chosen(inServiceSleds(scene), step.choice[0]);
+  const volume = sled && chosen([...sled.machine.volumes.values()], step.choice[1]);
+  if (sled === undefined || volume === undefined) return;
+  scene.world.trace.say(sled.plan.serial, `${volume.path}: ${step.kind}`);
+  const state = STATES[step.kind];
+  if (state !== undefined) return changeState(scene, volume, state, step.forMs);
+  switch (step.kind) {
+    case 'dataset full':
+      return fill(scene, volume, step.forMs);
+    case 'dataset with old content':
+      return returnOldContent(scene, sled, volume, step);
+    case 'dataset replaced':
+      return replace(scene, sled, volume);
+    case 'flip a bit':
+      return flip(scene, sled, volume, step);
+    default:
+      throw new Error(`${step.kind} is no fault of a volume`);
+  }
+};
+
+const changeState = (scene: Scene, volume: Volume, state: VolumeState, forMs: number): void => {
+  if (volume.state !== 'ok') return;
+  volume.state = state;
+  if (state === 'absent' || state === 'unmounted') {
+    volume.session += 1;
+    scene.world.trace.reached('a dataset was gone');
+  }
+  forAWhile(scene, forMs, () => {
+    volume.state = 'ok';
+    volume.session += 1;
+  });
+};
+
+const fill = (scene: Scene, volume: Volume, forMs: number): void => {
+  volume.capacityBytes = usedBytes(volume.top());
+  scene.world.trace.reached('a sled was full');
+  forAWhile(scene, forMs, () => {
+    volume.capacityBytes = ROOMY_BYTES;
+  });
+};
+
+/**
+ * The disk goes, and comes back as it was when it went: whatever was written elsewhere meanwhile, it has not. With
+ * no other disk beside it nothing could tell, so a sled has to have one.
+ */
+const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void => {
+  const others = [...sled.machine.volumes.values()].filter(each => each !== volume && each.state === 'ok');
+  if (others.length === 0 || volume.state !== 'ok') return;
+  const image = volume.medium.image();
+  scene.world.scheduler.after(step.forMs, () => {
+    if (sled.standing !== 'in_service' || volume.state !== 'ok') return;
+    const isAlone = ![...sled.machine.volumes.values()].some(each => each !== volume && each.state === 'ok');
+    if (isAlone) return;
+    volume.session += 1;
+    volume.medium.restore(image);
+    harm(scene, sled);
+    scene.world.trace.say(sled.plan.serial, `${volume.path} has its old content`);
+    scene.world.trace.reached('a dataset returned with an older ledger');
+    // A running store has it open; it is met by the next start, as after the disk was taken out and put back.
+    sled.machine.kill();
+    forAWhile(scene, 1_000, sled.machine.start);
+  });
+};
+
+const replace = (scene: Scene, sled: SimSled, volume: Volume): void => {
+  if (volume.state !== 'ok') return;
+  volume.session += 1;
+  volume.medium.restore(new Map());
+  harm(scene, sled);
+  sled.machine.kill();
+  forAWhile(scene, 1_000, sled.machine.start);
+};
+
+const flip = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void => {
+  const files = [...scene.witness.holdings.filesOn(volume)].filter(([, content]) => content.length > 0);
+  const [name, content] = chosen(files, step.choice[2]) ?? [];
+  if (name === undefined || content === undefined) return;
+  const node = volume.medium.top.now.get(name);
+  if (node?.kind !== 'file') return;
+  const rotten = Uint8Array.from(content);
+  const bit = step.choice[0] % (rotten.length * 8);
+  rotten[bit >> 3]! ^= 1 << (bit & 7);
+  node.content = rotten;
+  node.durable = rotten;
+  scene.witness.damaged.add(rotten);
+  harm(scene, sled);
+};
+
+const harm = ({ world, witness }: Scene, sled: SimSled): void => {
+  sled.harmedAtMs = world.scheduler.nowMs();
+  witness.copies.onHarm();
+};

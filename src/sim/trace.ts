@@ -1,0 +1,67 @@
+/**
+ * What happened in a run, one line an event, and what was reached in it.
+ *
+ *     00:01:02.345  sled-2    power cut
+ */
+
+export type Trace = {
+  /** False where nobody reads: then words need not be made. */
+  readonly isOn: boolean;
+  readonly say: (actor: string, words: string) => void;
+  /** Something that seeds should reach now and then, by a name of {@link SOMETIMES}. */
+  readonly reached: (name: Sometimes) => void;
+  readonly reachedNames: () => ReadonlySet<Sometimes>;
+};
+
+/** What shows that the runs of a search are not too tame: the search says which of these no run reached. */
+export const SOMETIMES = [
+  'an upload was acknowledged',
+  'an upload was recorded and its client was not told',
+  'a release was uploaded again',
+  'a deleted release came back',
+  'an artifact was shared by two releases',
+  'a local repo was dropped',
+  'a drop was refused by its transaction',
+  'an archive was adopted after a restart',
+  'an archive that the database had lost was recorded again',
+  'a commit was uncertain',
+  'a copy was made between sleds',
+  'a copy was cut',
+  'a deletion ran while its artifact was wanted again',
+  'a deletion was deferred by a lease',
+  'a sled waited for a floor',
+  'a sled refused an older config',
+  'a sled was proven to have diverged',
+  'the generation was recovered',
+  'a sled was full',
+  'a dataset was gone',
+  'a dataset returned with an older ledger',
+  'a power cut lost unsynced data',
+  'a process was killed in a disk operation',
+  'a rotten copy was quarantined',
+  'a rotten copy was replaced from another sled',
+  'a lying sled was caught',
+  'a release was failed',
+  'a failed release recovered',
+  'two Nexuses put the same artifact',
+  'a Nexus went on after a long pause',
+  'a message was doubled',
+  'a link was held up and released',
+] as const;
+export type Sometimes = (typeof SOMETIMES)[number];
+
+/** @param write gets each line; absent where nobody reads */
+export const createTrace = (nowMs: () => number, write?: (line: string) => void): Trace => {
+  const reached = new Set<Sometimes>();
+  return {
+    isOn: write !== undefined,
+    say(actor, words) {
+      write?.(`${clockTime(nowMs())}  ${actor.padEnd(9)} ${words}`);
+    },
+    reached: name => void reached.add(name),
+    reachedNames: () => reached,
+  };
+};
+
+/** Hours, minutes, seconds and milliseconds of virtual time. */
+export const clockTime = (ms: number): string => new Date(Math.round(ms)).toISOString().slice(11, 23);

@@ -1,0 +1,151 @@
+/**
+ * What a sled agent is behind its servers: one store, and what runs beside it.
+ *
+ *     Nexus ─▶ artifact API ─▶ store ◀─ Repo Depot ◀─ other sleds
+ *                  └─▶ copies ─▶ ┘ └─ reconcile, now and then (B10)
+ *     registration ─▶ Nexus
+ *
+ * SS1. It ends in the reverse order: registration and reconciling, copies, and at last the store, so that nothing
+ *      uses what is gone (S15).
+ */
+import { availableParallelism, totalmem } from 'node:os';
+import type { depotApi } from '../api/depot-api.ts';
+import type { SledAgentInfo } from '../api/internal-api.ts';
+import type { sledAgentApi } from '../api/sled-agent-api.ts';
+import type { Rng } from '../core/rng.ts';
+import type { Handlers } from '../http/handlers.ts';
+import { DEFAULT_PROGRESS } from '../http/progress.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { agentHandlers, datasetToWire } from './agent-api.ts';
+import type { SledAgentConfig } from './config.ts';
+import { createCopies, type FetchArtifact } from './copy.ts';
+import { depotHandlers } from './depot-api.ts';
+import { createRegistration, type NexusPeer } from './register.ts';
+import { createSlots } from './slots.ts';
+import { openStore, type StoreDependencies } from './store/open-store.ts';
+import type { ArtifactStore, DatasetHealth } from './store/store.ts';
+
+/** How others reach this sled. */
+export type SledAddresses = { readonly agent: string; readonly depotPort: number };
+
+export type SledServices = AsyncDisposable & {
+  readonly store: ArtifactStore;
+  readonly agent: Handlers<typeof sledAgentApi>;
+  readonly depot: Handlers<typeof depotApi>;
+  /** Registers, and looks at the datasets now and then, until disposed; to be called when both servers listen. */
+  readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
+};
+
+export type SledServicesDependencies = Omit<StoreDependencies, 'inUse'> & {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly fetchArtifact: FetchArtifact;
+  readonly peers: readonly NexusPeer[];
+};
+
+export const startSledServices = async (
+  config: SledAgentConfig,
+  deps: SledServicesDependencies,
+): Promise<SledServices> => {
+  const { clock, log, fetchArtifact } = deps;
+  await using started = new AsyncDisposableStack();
+  const store = started.use(
+    await openStore(config.store, { ...deps, log: log.child({ component: 'store' }) }),
+  );
+  const copies = started.use(
+    createCopies({
+      store,
+      clock,
+      fetchArtifact,
+      log: log.child({ component: 'copies' }),
+      limit: config.limits.copies,
+      progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
+    }),
+  );
+  const puts = createSlots(config.limits.puts, 'puts');
+  const reads = createSlots(config.limits.depotReads, 'reads');
+  const owned = started.move();
+  return {
+    store,
+    agent: agentHandlers({ store, copies, puts }),
+    depot: depotHandlers({ store, reads }),
+    startUpkeep: addresses => startUpkeep(config, deps, store, addresses),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+const startUpkeep = async (
+  config: SledAgentConfig,
+  { clock, rng, log, peers }: SledServicesDependencies,
+  store: ArtifactStore,
+  addresses: SledAddresses,
+): Promise<AsyncDisposable> => {
+  const stop = new AbortController();
+  const { signal } = stop;
+  let health = (await store.list()).datasetHealth;
+  const registration = createRegistration({
+    sledId: config.sledId,
+    peers,
+    info: () => sledInfo(config, addresses, store, health),
+    acceptFloor: store.acceptFloor,
+    clock,
+    rng,
+    log: log.child({ component: 'registration' }),
+    periodMs: config.registrationPeriodMs,
+  });
+  const reconcile = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(config.reconcilePeriodMs, { signal });
+      const before = situation(store, health);
+      try {
+        await store.reconcile('periodic', { signal });
+        health = (await store.list()).datasetHealth;
+      } catch (error) {
+        signal.throwIfAborted();
+        log.error({ err: error }, 'reconciling failed; it is tried again at the next period');
+      }
+      if (situation(store, health) !== before) registration.changed();
+    }
+  };
+  const running = [registration.run({ signal }), reconcile()];
+  for (const each of running)
+    each.catch(error => {
+      if (!signal.aborted) log.error({ err: error }, 'upkeep ended');
+    });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await Promise.allSettled(running);
+    },
+  };
+};
+
+/** What makes a registration out of date when it changes. */
+const situation = (store: ArtifactStore, health: readonly DatasetHealth[]): string =>
+  JSON.stringify([
+    store.incarnationId(),
+    store.state().kind,
+    health.map(({ id, path, state }) => [id, path, state]),
+  ]);
+
+/** What a machine of any make has to say. */
+const sledInfo = (
+  { baseboard }: SledAgentConfig,
+  { agent, depotPort }: SledAddresses,
+  store: ArtifactStore,
+  health: readonly DatasetHealth[],
+): Omit<SledAgentInfo, 'generation'> => ({
+  sa_address: agent,
+  repo_depot_port: depotPort,
+  role: 'gimlet',
+  baseboard,
+  usable_hardware_threads: availableParallelism(),
+  usable_physical_ram: totalmem(),
+  reservoir_size: 0,
+  cpu_family: 'unknown',
+  decommissioned: false,
+  incarnation_id: store.incarnationId(),
+  datasets: health.map(datasetToWire),
+});

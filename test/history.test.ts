@@ -1,0 +1,96 @@
+/** S12: what happened before a restart can be read after it, over real processes. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ArtifactHash, SystemVersion } from '../src/core/ids.ts';
+import { makeTestRelease, type TestRelease } from '../src/release/test-release.ts';
+import {
+  artifactsOnDisk,
+  hashesOf,
+  replicationDetails,
+  startTestFleet,
+  type TestNexus,
+  until,
+  wait,
+  waitComplete,
+} from './process-fleet.fixture.ts';
+
+let directory: string;
+let release: TestRelease;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'tuf-depot-releases-'));
+  release = await makeTestRelease(directory, { systemVersion: '1.0.0', artifacts: [200_000, 30_000] });
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const history = async (
+  nexus: TestNexus,
+  query: Parameters<TestNexus['history']['fleetHistory']>[0]['query'],
+) => (await nexus.history.fleetHistory({ query: { limit: 1000, ...query } }, wait)).items;
+
+test('S11, S12: why an artifact came to a sled, and why it was deleted, is told by a Nexus that was killed meanwhile', async () => {
+  await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 2 });
+  const nexus = fleet.nexuses[0]!;
+  const [sha256] = hashesOf(release) as ArtifactHash[];
+  await nexus.trust(release);
+  await nexus.upload(release);
+  await waitComplete(nexus, '1.0.0');
+  await until(async () => (await replicationDetails(nexus)).local_repos === 0, 'the local repo is dropped');
+  await until(
+    async () => (await history(nexus, { sha256: sha256!, kind: 'copy_done' })).length > 0,
+    'the copy is told',
+  );
+  await nexus.update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
+  for (const sled of fleet.sleds) {
+    for (const dataset of sled.datasets) {
+      await until(async () => (await artifactsOnDisk(dataset)).length === 0, `${dataset} is empty`);
+    }
+  }
+  await until(
+    async () => (await history(nexus, { sha256: sha256!, kind: 'deletion' })).length === 3,
+    'each sled has told its deletion',
+  );
+
+  const before = await history(nexus, {});
+  await nexus.kill();
+  await nexus.start();
+  await until(async () => (await history(nexus, { kind: 'nexus_started' })).length === 2, 'it is back');
+  const after = await history(nexus, {});
+  expect(after.slice(-before.length), 'nothing of what was written is lost').toEqual(before);
+  expect(
+    after.filter(({ kind }) => kind === 'nexus_stopped'),
+    'it was killed',
+  ).toEqual([]);
+
+  const { history: ofArtifact } = await nexus.fleet.artifactView({ params: { sha256: sha256! } }, wait);
+  const kinds = ofArtifact.map(({ kind }) => kind);
+  expect(kinds.filter(kind => kind === 'put')).toHaveLength(2);
+  expect(kinds.filter(kind => kind === 'copy')).toHaveLength(1);
+  expect(kinds.filter(kind => kind === 'copy_done')).toHaveLength(1);
+  expect(kinds.filter(kind => kind === 'deletion')).toHaveLength(3);
+  expect(ofArtifact.every(event => event.sled_id !== undefined && event.generation !== undefined)).toBe(true);
+
+  const ofRelease = await history(nexus, { system_version: '1.0.0' as SystemVersion });
+  expect(ofRelease).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ kind: 'release_recorded', generation: 2 }),
+      expect.objectContaining({
+        kind: 'release_state',
+        message: expect.stringMatching(/^is complete; was /),
+      }),
+      expect.objectContaining({ kind: 'local_repo_dropped' }),
+      expect.objectContaining({ kind: 'release_deleted', generation: 3, message: 'by an operator' }),
+      ...ofArtifact,
+    ]),
+  );
+
+  // A fleet at rest: a round of config and list to every sled, and nothing is added.
+  const rounds = async () => (await replicationDetails(nexus)).lifetime_counters.list_ok!;
+  const began = await rounds();
+  const recorded = (await history(nexus, {})).length;
+  await nexus.debug.bgtaskActivate({ body: { bgtask_names: ['tuf_artifact_replication'] } }, wait);
+  await until(async () => (await rounds()) >= began + 3, 'another round');
+  expect(await history(nexus, {})).toHaveLength(recorded);
+});
