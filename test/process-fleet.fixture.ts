@@ -34,8 +34,9 @@ export type TestProcess = {
   /** Starts it, or starts it again with the same directories. */
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
-  /** SIGKILL, waited for. */
+  /** SIGKILL, waited for; nothing when it ended before. */
   readonly kill: () => Promise<void>;
+  /** Until it ends, by whatever. */
   readonly isRunning: () => boolean;
   /** Of a running one. */
   readonly pid: () => number;
@@ -148,25 +149,29 @@ const makeProcess = (
         join(home, 'config.toml'),
         '--stop-with-stdin',
       ];
-      child = await startChild({ name, command: process.execPath, args: command, logFile, readyFile }, wait);
-      onReady(child.ready);
+      const started = await startChild(
+        { name, command: process.execPath, args: command, logFile, readyFile },
+        wait,
+      );
+      child = started;
+      void started.exited.then(() => {
+        if (child === started) child = undefined;
+      });
+      onReady(started.ready);
     },
     async stop() {
       await child?.stop();
       child = undefined;
     },
     async kill() {
-      process.kill(child!.pid, 'SIGKILL');
-      await child!.exited;
-      child = undefined;
+      if (child === undefined) return;
+      const { pid, exited } = child;
+      process.kill(pid, 'SIGKILL');
+      await exited;
     },
     isRunning: () => child !== undefined,
     pid: () => child!.pid,
-    async ended() {
-      const exit = await child!.exited;
-      child = undefined;
-      return exit;
-    },
+    ended: () => child!.exited,
     log: () => readFile(logFile, 'utf8'),
   };
 };

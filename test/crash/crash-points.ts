@@ -76,10 +76,15 @@ export const report = (what: string, steps: readonly string[], points: readonly 
 /** How long a step may be late after an act that came to its end: with other work about, steps are not always as many. */
 const LATE_MS = 2_000;
 
-/** Acts, and waits for the kill; whether the act was answered before it. */
-export const actUntilKilled = async (target: TestProcess, act: () => Promise<void>): Promise<boolean> => {
+/** Arms, acts, and waits for the kill, which may come before the act; whether the act was answered. */
+export const actUntilKilled = async (
+  target: TestProcess,
+  arm: () => Promise<void>,
+  act: () => Promise<void>,
+): Promise<boolean> => {
   const pid = target.pid();
   const ended = target.ended();
+  await arm();
   const answered = await act().then(
     () => true,
     () => false,

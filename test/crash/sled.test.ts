@@ -137,8 +137,11 @@ const killAtEachStep = async <T>(
   const points = choosePoints(steps.length, options.most);
   for (const at of points) {
     const on = await prepare();
-    await killer.arm(sled, { match, at });
-    const answered = await actUntilKilled(sled, () => act(on));
+    const answered = await actUntilKilled(
+      sled,
+      () => killer.arm(sled, { match, at }),
+      () => act(on),
+    );
     await checkDisks();
     await killer.disarm();
     await sled.start();

@@ -41,6 +41,7 @@ export const createChaos = (
   };
 
   const disturb = async ({ name, process }: Victim, absenceMs: number) => {
+    if (!process.isRunning()) throw new Error(`${name} ended although nobody killed it`);
     kills.set(name, (kills.get(name) ?? 0) + 1);
     await process.kill();
     say(`${name} killed`);

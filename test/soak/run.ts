@@ -176,7 +176,9 @@ const run = async (): Promise<string[]> => {
   const workload = createWorkload(fleet, releases);
   const samples = await soak(fleet, database, workload);
   print('everything runs and is left alone');
-  return [...(await judge(fleet, workload)), ...judgeGrowth(samples)];
+  const gone = processesOf(fleet).filter(({ process }) => !process.isRunning());
+  const ended = gone.map(({ name }) => `${name} ended although nobody killed it`);
+  return [...ended, ...(await judge(fleet, workload)), ...judgeGrowth(samples)];
 };
 
 const wrong = await run().catch((error: unknown) => [messageChain(error)]);
