@@ -1,22 +1,17 @@
 /** Sleds that answer rubbish or lie, as servers of this test beside real sled agents and a real Nexus process. */
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { internalApi } from '../src/api/internal-api.ts';
-import { createApiClient } from '../src/http/client.ts';
 import { makeTestRelease, type TestRelease } from '../src/release/test-release.ts';
+import { obedient, registerSled } from './fake-sled.fixture.ts';
 import {
   activateReplication,
   artifactsOnDisk,
   hashesOf,
   replicationDetails,
   startTestFleet,
-  type TestNexus,
   until,
   wait,
 } from './process-fleet.fixture.ts';
@@ -26,58 +21,15 @@ const TIMEOUT_MS = 180_000;
 
 let directory: string;
 let release: TestRelease;
-let servers: Server[];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tuf-depot-lying-'));
   release = await makeTestRelease(directory, { systemVersion: '1.0.0', artifacts: [300_000, 20_000, 1] });
-  servers = [];
 });
 
 afterEach(async () => {
-  for (const server of servers) {
-    server.closeAllConnections();
-    server.close();
-  }
   await rm(directory, { recursive: true, force: true });
 });
-
-/** Starts a server that behaves as told, and registers it as a sled agent and depot. */
-const registerSled = async (nexus: TestNexus, serial: string, behave: RequestListener): Promise<void> => {
-  const server = createServer(behave).listen(0, '127.0.0.1');
-  servers.push(server);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await using client = createApiClient(internalApi, { baseUrl: `http://${nexus.internalAddress()}` });
-  const body = {
-    sa_address: `127.0.0.1:${port}`,
-    repo_depot_port: port,
-    role: 'gimlet' as const,
-    baseboard: { serial, part: 'rubbish', revision: 0 },
-    usable_hardware_threads: 1,
-    usable_physical_ram: 0,
-    reservoir_size: 0,
-    cpu_family: 'unknown' as const,
-    generation: 1,
-    decommissioned: false,
-  };
-  await client.sledAgentPut({ params: { sled_id: crypto.randomUUID() }, body }, wait);
-};
-
-type Config = { generation: number; artifacts: string[]; sizes: Record<string, number> };
-
-/** Takes every config, and lists what `list` makes of it. */
-const obedient = (list: (config: Config) => object, otherwise: RequestListener): RequestListener => {
-  let config: Config = { generation: 1, artifacts: [], sizes: {} };
-  return async (request, response) => {
-    if (request.method === 'PUT' && request.url === '/artifacts-config') {
-      config = JSON.parse(await text(request)) as Config;
-      response.writeHead(204).end();
-    } else if (request.url === '/artifacts') {
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(list(config)));
-    } else otherwise(request, response);
-  };
-};
 
 const RUBBISH: Record<string, RequestListener> = {
   'sled-html': (request, response) => {
@@ -101,7 +53,9 @@ test(
   async () => {
     await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3 });
     const nexus = fleet.nexuses[0]!;
-    for (const [serial, behave] of Object.entries(RUBBISH)) await registerSled(nexus, serial, behave);
+    await using fakes = new AsyncDisposableStack();
+    for (const [serial, behave] of Object.entries(RUBBISH))
+      fakes.use(await registerSled(nexus, serial, behave));
     await nexus.trust(release);
     await nexus.upload(release);
     for (const dataset of fleet.sleds.flatMap(sled => sled.datasets)) {
@@ -156,7 +110,7 @@ test(
           .end(Buffer.alloc(length));
       },
     );
-    await registerSled(nexus, 'sled-liar', liar);
+    await using _ = await registerSled(nexus, 'sled-liar', liar);
     await nexus.trust(release);
     await nexus.upload(release);
     const codes = async () => (await nexus.fleet.fleetStatus({}, wait)).reasons.map(reason => reason.code);

@@ -65,6 +65,16 @@ export type TestSled = TestProcess & {
   readonly depotAddress: () => string;
 };
 
+/** What one sled has of its own. */
+export type SledOptions = {
+  /** A command that runs the agent's own, such as `ip netns exec NAME`. */
+  readonly within?: readonly string[];
+  /** Directories that are there; by default two below the fleet's. */
+  readonly datasets?: readonly string[];
+  /** Keys of its configuration. */
+  readonly config?: Toml;
+};
+
 export type TestFleet = {
   readonly directory: string;
   readonly database: Pick<TestDatabase, 'query'>;
@@ -89,6 +99,8 @@ export const startTestFleet = async (options: {
   readonly replication?: Toml;
   /** Of each sled agent's `limits`. */
   readonly sledLimits?: Toml;
+  /** By number, from 1 on. */
+  readonly sled?: (n: number) => SledOptions;
   /** By default one of its own, in the run's server. */
   readonly database?: Pick<TestDatabase, 'connection' | 'query'>;
   /** For Node, before the program: of each process by its name, `nexus-1` or `sled-1`. */
@@ -131,7 +143,7 @@ const makeProcess = (
   args: readonly string[],
   config: () => Toml,
   onReady: (ready: string) => void,
-  nodeArguments: readonly string[] = [],
+  how: Pick<SledOptions, 'within'> & { readonly nodeArguments?: readonly string[] | undefined } = {},
 ): TestProcess => {
   let child: Child | undefined;
   const home = join(directory, name);
@@ -141,18 +153,10 @@ const makeProcess = (
     async start() {
       await mkdir(home, { recursive: true });
       await writeFile(join(home, 'config.toml'), stringify({ ...config(), ready_file: readyFile }));
-      const command = [
-        ...nodeArguments,
-        PROGRAM,
-        ...args,
-        '--config',
-        join(home, 'config.toml'),
-        '--stop-with-stdin',
-      ];
-      const started = await startChild(
-        { name, command: process.execPath, args: command, logFile, readyFile },
-        wait,
-      );
+      const program = [PROGRAM, ...args, '--config', join(home, 'config.toml'), '--stop-with-stdin'];
+      const node = [process.execPath, ...(how.nodeArguments ?? []), ...program];
+      const [command, ...rest] = [...(how.within ?? []), ...node];
+      const started = await startChild({ name, command: command!, args: rest, logFile, readyFile }, wait);
       child = started;
       void started.exited.then(() => {
         if (child === started) child = undefined;
@@ -203,7 +207,7 @@ const makeNexus = (
       const { operator_address, internal_address } = JSON.parse(ready);
       addresses = { operator: operator_address, internal: internal_address };
     },
-    options.nodeArguments?.(`nexus-${n}`),
+    { nodeArguments: options.nodeArguments?.(`nexus-${n}`) },
   );
   const start = async () => {
     await mkdir(stagingDirectory, { recursive: true });
@@ -254,10 +258,11 @@ export const makeSled = (
   directory: string,
   n: number,
   nexus: readonly string[],
-  options: Pick<Parameters<typeof startTestFleet>[0], 'sledLimits' | 'nodeArguments'> = {},
+  options: Pick<Parameters<typeof startTestFleet>[0], 'sledLimits' | 'sled' | 'nodeArguments'> = {},
 ): TestSled => {
+  const own = options.sled?.(n) ?? {};
   const serial = `sled-${n}`;
-  const datasets = ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
+  const datasets = own.datasets ?? ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
   const config = () => ({
     serial,
     listen: '127.0.0.1:0',
@@ -266,6 +271,7 @@ export const makeSled = (
     datasets: [...datasets],
     limits: options.sledLimits ?? {},
     intervals: { registration_s: 1 },
+    ...own.config,
   });
   let addresses = { agent_address: '', depot_address: '' };
   const sled = makeProcess(
@@ -276,7 +282,7 @@ export const makeSled = (
     ready => {
       addresses = JSON.parse(ready);
     },
-    options.nodeArguments?.(serial),
+    { ...own, nodeArguments: options.nodeArguments?.(serial) },
   );
   const start = async () => {
     for (const dataset of datasets) await mkdir(dataset, { recursive: true });

@@ -57,7 +57,7 @@ export type InventorySled = {
   readonly id: SledId;
   readonly serial: string;
   readonly answer: SledListing | SledSilence;
-  /** Nothing is put on or copied to this sled before then: it is full, or busy (B8, B14). */
+  /** Nothing is put on or copied to this sled before then, on a clock that never jumps: it is full, or busy (B8, B14). */
   readonly writesPausedUntilMs?: number;
   readonly writesPausedBecause?: string;
   /** Was caught with other bytes than it lists (P9): others copy from it only if nobody else has the artifact. */

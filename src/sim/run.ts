@@ -8,12 +8,12 @@
  */
 import { findShortfall } from './checkers/final.ts';
 import type { Violation } from './checkers/violation.ts';
-import { createOperator } from './fleet/operator.ts';
+import { createOperator, readStatus } from './fleet/operator.ts';
 import type { ReleaseShelf } from './fleet/releases.ts';
 import { createWitness, type Witness } from './fleet/witness.ts';
 import { createWorld, type World } from './fleet/world.ts';
-import { createRecovery } from './script/recovery.ts';
 import { perform } from './script/perform.ts';
+import { createRecovery } from './script/recovery.ts';
 import type { Scene } from './script/scene.ts';
 import { drawScript } from './script/script.ts';
 import type { Step } from './script/step.ts';
@@ -44,7 +44,7 @@ const MINUTE_MS = 60_000;
 /** From the end of the faults to rest: the longest back-off (5 min), a reconcile (5 min), and rounds between them. */
 export const REST_WITHIN_MS = 40 * MINUTE_MS;
 /** After it nothing moves any more. */
-const QUIET_MS = 7 * MINUTE_MS;
+const QUIET_MS = 2.5 * MINUTE_MS;
 const LOOK_EVERY_MS = 5_000;
 const BACKUP_EVERY_MS = 60_000;
 const MOST_BACKUPS = 4;
@@ -163,11 +163,25 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     shortfall = findShortfall(facts);
   }
   if (shortfall !== undefined) {
-    witness.fail(shortfall.guarantee, `not at rest ${REST_WITHIN_MS / MINUTE_MS} minutes after the last fault: ${shortfall.message}`);
+    await tellReasons(scene);
+    witness.fail(
+      shortfall.guarantee,
+      `not at rest ${REST_WITHIN_MS / MINUTE_MS} minutes after the last fault: ${shortfall.message}`,
+    );
     return;
   }
   trace.say('#', 'at rest');
   await stayQuiet(scene, isOver, () => findShortfall(facts));
+};
+
+/** What every Nexus says of itself, for whoever reads the trace. */
+const tellReasons = async ({ world }: Scene): Promise<void> => {
+  for (const { machine } of world.nexuses) {
+    const status = readStatus(machine.serving());
+    await world.scheduler.runUntil(world.scheduler.nowMs() + MINUTE_MS);
+    for (const { code, message } of (await status)?.reasons ?? [])
+      world.trace.say(machine.name, `status: ${code} ${message}`);
+  }
 };
 
 const stayQuiet = async (
@@ -192,5 +206,8 @@ const describe = ({ trace }: World, swarm: Swarm): void => {
   const { everyMs, sleds, nexuses, minSledReplication, ...rates } = swarm;
   trace.say('#', `${nexuses} Nexus, sleds with ${sleds.join(', ')} datasets, minimum ${minSledReplication}`);
   trace.say('#', [...everyMs.keys()].join(', '));
-  trace.say('#', JSON.stringify(rates, (_, value) => (typeof value === 'number' ? Math.round(value * 1e4) / 1e4 : value)));
+  trace.say(
+    '#',
+    JSON.stringify(rates, (_, value) => (typeof value === 'number' ? Math.round(value * 1e4) / 1e4 : value)),
+  );
 };

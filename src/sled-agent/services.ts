@@ -130,6 +130,12 @@ const situation = (store: ArtifactStore, health: readonly DatasetHealth[]): stri
     health.map(({ id, path, state }) => [id, path, state]),
   ]);
 
+/** Does not change while a process runs. */
+const HARDWARE = {
+  usable_hardware_threads: availableParallelism(),
+  usable_physical_ram: totalmem(),
+};
+
 /** What a machine of any make has to say. */
 const sledInfo = (
   { baseboard }: SledAgentConfig,
@@ -141,8 +147,7 @@ const sledInfo = (
   repo_depot_port: depotPort,
   role: 'gimlet',
   baseboard,
-  usable_hardware_threads: availableParallelism(),
-  usable_physical_ram: totalmem(),
+  ...HARDWARE,
   reservoir_size: 0,
   cpu_family: 'unknown',
   decommissioned: false,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { seededRng } from '../rng.ts';
 import { archiveOf, hash, listing, planInput, ROOMY, sled, sledId, wantedOf } from './fleet.fixture.ts';
+import { pairKey } from './input.ts';
 import { planReplication } from './plan.ts';
 
 const limits = { ...ROOMY, maxTransfersToSled: 2 };
@@ -76,6 +77,24 @@ test('G8: a source that fails is not the first choice of every round, whatever i
     return copies[0]?.source.sledId;
   });
   expect(new Set(sources)).toEqual(new Set([sledId(1), sledId(2)]));
+});
+
+test('P6, G8: a source that failed for a sled is named to it again only when every other one has failed as often', () => {
+  const wanted = wantedOf([[1]]);
+  const whole = listing([[hash(1), 2]]);
+  const sleds = [sled(1, whole), sled(2, whole), sled(3, whole), sled(4)];
+  const sourcesAfter = (...failures: number[]) => {
+    const failedSources = new Map(failures.map((count, at) => [sledId(at + 1), count]));
+    const backoff = new Map([[pairKey(sledId(4), hash(1)), { untilMs: 0, because: 'cut', failedSources }]]);
+    const named = Array.from({ length: 30 }, (_, seed) => {
+      const { copies } = planReplication(planInput({ wanted, sleds, backoff, nowMs: 1 }), seededRng(seed));
+      return copies[0]!.source.sledId;
+    });
+    return new Set(named);
+  };
+  expect(sourcesAfter(1)).toEqual(new Set([sledId(2), sledId(3)]));
+  expect(sourcesAfter(3, 1, 2)).toEqual(new Set([sledId(2)]));
+  expect(sourcesAfter(1, 1, 1).size).toBe(3);
 });
 
 test('P9, G8: a sled that was caught with other bytes is a source only where nobody else has the artifact', () => {

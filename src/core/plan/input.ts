@@ -6,6 +6,13 @@ import type { RequestLimits } from './quota.ts';
 export type Pair = { readonly sledId: SledId; readonly sha256: ArtifactHash };
 export const pairKey = (sledId: SledId, sha256: ArtifactHash): string => `${sledId}/${sha256}`;
 
+export type Backoff = {
+  readonly untilMs: number;
+  readonly because: string;
+  /** How often copies of this artifact to this sled have failed, by the source that they named. */
+  readonly failedSources?: ReadonlyMap<SledId, number>;
+};
+
 export type PlanInput = {
   readonly wanted: Wanted;
   /** In-service sleds only; expunged ones are in no sum (S23). */
@@ -16,7 +23,8 @@ export type PlanInput = {
   /** Puts of an earlier round that are still being sent. */
   readonly putsInFlight: readonly Pair[];
   /** {@link pairKey} to the time before which this artifact is not sent to this sled again, and why. */
-  readonly backoff: ReadonlyMap<string, { readonly untilMs: number; readonly because: string }>;
+  readonly backoff: ReadonlyMap<string, Backoff>;
+  /** On the clock of the waits, which never jumps. */
   readonly nowMs: number;
 };
 

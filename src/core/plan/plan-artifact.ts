@@ -148,14 +148,18 @@ const planCopy = (
   sled: PlanSled,
   holders: readonly PlanSled[],
   putTargets: ReadonlySet<SledId>,
-  { sha256, sizeBytes, quota, archives }: ArtifactContext,
+  { sha256, sizeBytes, quota, archives, input }: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
   const others = holders.filter(holder => holder.id !== sled.id);
   const trusted = others.filter(holder => holder.isDistrusted !== true);
   // A sled that alone holds it fetches from its own depot: the good dataset feeds the other one.
   const confirmed = [trusted, others, holders].find(candidates => candidates.length > 0) ?? [];
-  const sources = confirmed.map(source => source.id);
+  const { failedSources } = input.backoff.get(pairKey(sled.id, sha256)) ?? {};
+  const sources = leastFailed(
+    confirmed.map(source => source.id),
+    failedSources,
+  );
   const kind = sources.length > 0 ? 'sled' : 'after_put';
   const source = leastLoaded(sources.length > 0 ? sources : putTargets, quota);
   if (source !== undefined && quota.take(sled.id, source)) {
@@ -169,6 +173,15 @@ const planCopy = (
       recopy,
     });
   } else if (source !== undefined || archives.length > 0) plan.deferred += 1;
+};
+
+/** What one sled cannot get from one source it may get from another: each is tried before any is tried again. */
+const leastFailed = (
+  sources: readonly SledId[],
+  failed: ReadonlyMap<SledId, number> = new Map(),
+): readonly SledId[] => {
+  const least = Math.min(...sources.map(id => failed.get(id) ?? 0));
+  return sources.filter(id => (failed.get(id) ?? 0) === least);
 };
 
 const leastLoaded = (sources: Iterable<SledId>, quota: Quota): SledId | undefined => {

@@ -7,7 +7,7 @@
  * PL1. A put goes to a sled that lacks the artifact, from an archive that this Nexus holds, while fewer than
  *      `minSledReplication` sleds hold it or are being sent it (S5, S7).
  * PL2. A copy names a source that confirmed the artifact in this round; without one it waits for a put of this
- *      same plan and takes a target whose put succeeded (B8).
+ *      same plan and takes a target whose put succeeded (B8). A source that failed is the last to be named again.
  * PL3. Nothing is requested that is in flight already (B7), nor before a back-off has passed (P6).
  * PL4. What is not requested has a reason: deferred by a limit, or blocked by something named (S12).
  * PL5. The number of requests is bounded: in all, to each sled and from each source (S6, B14).

@@ -100,7 +100,7 @@ const askSled = async (
 ): Promise<Draft> => {
   const { wanted } = round;
   const waiting = deps.memory.sled(target.id).silence;
-  if (waiting !== undefined && waiting.untilMs > deps.clock.nowMs()) {
+  if (waiting !== undefined && waiting.untilMs > deps.clock.monotonicMs()) {
     return silent(deps, target, kindOfSilence(waiting.code), waiting);
   }
   let refusal: unknown;
@@ -208,7 +208,8 @@ const listed = (
   const datasets = list.datasets ?? Math.max(1, ...held.values());
   const copiesInFlight = new Set((list.copies_in_flight ?? []).map(copy => copy.sha256));
   for (const [hash, copies] of held) if (copies >= datasets) deps.memory.transferDone(target.id, hash);
-  deps.memory.recopiesEnded(target.id, hash => copiesInFlight.has(hash));
+  const faults = (list.dataset_health ?? []).flatMap(({ message }) => message ?? []);
+  deps.memory.recopiesEnded(target.id, hash => copiesInFlight.has(hash), faults);
   const answer: SledListing = {
     kind: 'ok',
     held,

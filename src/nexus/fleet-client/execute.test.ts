@@ -157,7 +157,10 @@ test('G8: a copy request that is not answered ends at its deadline, with a reaso
   await execute({ copies: [copy(1, a, b)] });
   expect(requests.recent()).toMatchObject([{ error_code: 'COPY_SOURCE' }]);
   expect(memory.sled(a.target.id).silence).toBeUndefined();
-  expect(memory.backoff().get(pairKey(a.target.id, hashOf(1)))?.because).toContain('within 0.01 s');
+  expect(memory.backoff().get(pairKey(a.target.id, hashOf(1)))).toMatchObject({
+    because: expect.stringContaining('within 0.01 s'),
+    failedSources: new Map([[b.target.id, 1]]),
+  });
 });
 
 test('B9: a re-copy that a sled accepts is remembered, so that one without effect is not sent over and over', async () => {
@@ -166,6 +169,6 @@ test('B9: a re-copy that a sled accepts is remembered, so that one without effec
   b.files.set(hashOf(1), contentOf(1));
   b.files.set(hashOf(2), contentOf(2));
   await execute({ copies: [copy(1, a, b, { recopy: true }), copy(2, a, b)] });
-  memory.recopiesEnded(a.target.id, () => false);
+  memory.recopiesEnded(a.target.id, () => false, []);
   expect([...memory.backoff().keys()]).toEqual([pairKey(a.target.id, hashOf(1))]);
 });

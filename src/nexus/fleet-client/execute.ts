@@ -217,7 +217,7 @@ const requestCopy = async (
       deps.requests.record({ ...facts, startedMs });
     } catch (cause) {
       const error = timeout.aborted ? unanswered(deps.limits.copyAnswerTimeoutMs, cause) : cause;
-      deps.memory.transferFailed(copy.target, copy.sha256, error);
+      deps.memory.transferFailed(copy.target, copy.sha256, error, sourceId);
       deps.requests.record({ ...facts, startedMs, error });
     }
   });

@@ -14,9 +14,9 @@ const unreachable = () => new DepotError('PEER_UNREACHABLE', 'connection refused
 const stalled = () => new DepotError('PEER_STALLED', 'took nothing for 30 s');
 
 const memoryAt = () => {
-  const time = { nowMs: 1_000_000 };
+  const time = { nowMs: 1_000_000, wallMs: 5_000_000 };
   const memory = createFleetMemory({
-    clock: { ...systemClock, nowMs: () => time.nowMs },
+    clock: { ...systemClock, nowMs: () => time.wallMs, monotonicMs: () => time.nowMs },
     rng: seededRng(1),
   });
   return { memory, time, pair: (sha256: ArtifactHash = hash) => memory.backoff().get(pairKey(sled, sha256)) };
@@ -37,6 +37,14 @@ test('M1, B8: a sled that keeps failing waits longer each time, up to two minute
   memory.sledAnswered(sled);
   expect(memory.sled(sled).silence).toBeUndefined();
   expect(memory.nextSledAttemptMs()).toBeUndefined();
+});
+
+test('M6: a wall clock that is set back makes no wait longer', () => {
+  const { memory, time } = memoryAt();
+  time.wallMs += 86_400_000;
+  memory.sledFailed(sled, unreachable());
+  time.wallMs -= 86_400_000;
+  expect(memory.nextSledAttemptMs()! - time.nowMs).toBeLessThanOrEqual(2_000);
 });
 
 test('M3: eight puts that one restart of a sled cuts off are one failure', () => {
@@ -61,25 +69,44 @@ test('M2, P6: a sled that answers everything but its puts is not sent them every
   expect(pair()).toBeUndefined();
 });
 
+test('M2: how often each source has failed is remembered until the artifact arrives', () => {
+  const { memory, pair } = memoryAt();
+  const third = SledId.parse('00000001-0000-4000-8000-000000000003');
+  const cut = new DepotError('COPY_SOURCE', 'the source closed the connection');
+  for (const source of [other, third, other]) memory.transferFailed(sled, hash, cut, source);
+  memory.transferFailed(sled, hash, unreachable(), third);
+  expect(pair()?.failedSources, 'a sled that cannot be asked says nothing of the source').toEqual(
+    new Map([
+      [other, 2],
+      [third, 1],
+    ]),
+  );
+  memory.transferDone(sled, hash);
+  expect(pair()).toBeUndefined();
+});
+
 test('M4, B9: a re-copy that changed nothing waits for a back-off that grows; one in flight is not judged', () => {
   const { memory, time, pair } = memoryAt();
   memory.recopyAccepted(sled, hash);
   memory.recopyAccepted(other, hash);
-  memory.recopiesEnded(sled, () => true);
+  memory.recopiesEnded(sled, () => true, []);
   expect(pair()).toBeUndefined();
-  memory.recopiesEnded(sled, () => false);
-  expect(pair()).toMatchObject({ failures: 1, because: expect.stringContaining('fewer datasets') });
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, ['dataset /m2-a cannot take 9 more bytes: 1 are left']);
+  expect(pair()).toMatchObject({
+    failures: 1,
+    because: expect.stringMatching(/fewer datasets .*: dataset \/m2-a cannot take 9 more bytes/),
+  });
+  memory.recopiesEnded(sled, () => false, []);
   time.nowMs = pair()!.untilMs;
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, []);
   expect(pair()?.failures, 'judged once').toBe(1);
   memory.recopyAccepted(sled, hash);
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, []);
   expect(pair()?.failures).toBe(2);
   expect(memory.backoff().has(pairKey(other, hash))).toBe(false);
   memory.recopyAccepted(sled, hash);
   memory.transferDone(sled, hash);
-  memory.recopiesEnded(sled, () => false);
+  memory.recopiesEnded(sled, () => false, []);
   expect(pair(), 'it arrived').toBeUndefined();
 });
 
@@ -97,7 +124,22 @@ test('S16, B14: a full sled is left alone for a minute, a busy one as long as it
   expect(memory.sled(sled).pause, 'a pause that is over is forgotten').toBeUndefined();
 });
 
-test('M5: what is in neither the fleet nor the wanted set any more is forgotten', () => {
+test('M5, S16: a sled that has deleted something is tried again at once; one that is busy stays left alone', () => {
+  const { memory, pair } = memoryAt();
+  memory.transferFailed(sled, hash, new DepotError('NO_SPACE', 'full'));
+  memory.transferFailed(other, hash, new DepotError('SLED_BUSY', 'busy'));
+  memory.recopyAccepted(sled, hash);
+  memory.recopiesEnded(sled, () => false, []);
+  memory.transferFailed(sled, hashOf(2), new DepotError('IO', 'disk'));
+  memory.roomMade(sled);
+  memory.roomMade(other);
+  expect(memory.sled(sled).pause).toBeUndefined();
+  expect(memory.sled(other).pause).toBeDefined();
+  expect(pair()).toBeUndefined();
+  expect(pair(hashOf(2)), 'room is no remedy for this').toBeDefined();
+});
+
+test('M7: what is in neither the fleet nor the wanted set any more is forgotten', () => {
   const { memory } = memoryAt();
   memory.transferFailed(sled, hash, new DepotError('IO', 'disk'));
   memory.transferFailed(sled, hashOf(2), new DepotError('IO', 'disk'));

@@ -4,13 +4,16 @@
  *
  * M1. A sled that fails waits longer each time, on its own clock (B8); any answer ends the wait.
  * M2. A failed transfer waits per sled and artifact (P6), longer each time; the artifact's arrival ends the wait.
+ *     Which sources failed it is remembered with it, so that the next one is another.
  * M3. What fails together fails once: requests that were under way when a wait began do not make it longer.
  * M4. A re-copy that ended and left the artifact on too few datasets is a failed transfer: one of them has no
  *     room for it, and the bytes are not sent over and over (B9).
- * M5. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
+ * M5. A sled that has deleted something has room again: what waits for room ends its wait.
+ * M6. Waits are on the monotonic clock: a wall clock that is set back must not make one last for hours.
+ * M7. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
  */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
-import { type Pair, pairKey } from '../../core/plan/input.ts';
+import { type Backoff, type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Rng } from '../../core/rng.ts';
 import { RETRY_AFTER_DETAIL } from '../../http/answers.ts';
 import { backoffMs } from '../../lib/backoff.ts';
@@ -19,8 +22,7 @@ import { DepotError, errorCodeOf, findDepotError, messageChain } from '../../lib
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
 const TRANSFER_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
-const STILL_SHORT =
-  'a copy has ended, and the artifact is still on fewer datasets than the sled has: one of them lacks the room for it (sled show has the numbers)';
+const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datasets than the sled has';
 /** How long a full sled is left alone before it is tried again. */
 const FULL_PAUSE_MS = 60_000;
 /** A busy sled that does not say for how long. */
@@ -28,7 +30,9 @@ const DEFAULT_BUSY_PAUSE_MS = 1_000;
 /** No pause is longer than this, whatever a sled asks for. */
 const MAX_PAUSE_MS = 300_000;
 
+/** `sinceMs` by the wall clock, for people; `untilMs` by the monotonic one (M6). */
 type Failure = { failures: number; sinceMs: number; untilMs: number; code: string; because: string };
+type FailedTransfer = Failure & Pair & Backoff;
 type Pause = { untilMs: number; code: string; because: string; sinceMs: number };
 
 export type SledMemory = {
@@ -48,13 +52,22 @@ export type FleetMemory = {
   readonly sled: (id: SledId) => SledMemory;
   readonly sledFailed: (id: SledId, error: unknown) => void;
   readonly sledAnswered: (id: SledId) => void;
-  /** Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone. */
-  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown) => void;
+  /**
+   * Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone; `source` is
+   * the one that a copy named.
+   */
+  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => void;
   readonly transferDone: (id: SledId, sha256: ArtifactHash) => void;
   readonly recopyAccepted: (id: SledId, sha256: ArtifactHash) => void;
-  /** M4, for the re-copies of one sled that are no longer in flight. */
-  readonly recopiesEnded: (id: SledId, isInFlight: (sha256: ArtifactHash) => boolean) => void;
-  readonly backoff: () => ReadonlyMap<string, Failure>;
+  /** M4, for the re-copies of one sled that are no longer in flight; `faults` is what its datasets say of themselves. */
+  readonly recopiesEnded: (
+    id: SledId,
+    isInFlight: (sha256: ArtifactHash) => boolean,
+    faults: readonly string[],
+  ) => void;
+  /** M5 */
+  readonly roomMade: (id: SledId) => void;
+  readonly backoff: () => ReadonlyMap<string, FailedTransfer>;
   /** The earliest time at which a silent sled is to be asked again. */
   readonly nextSledAttemptMs: () => number | undefined;
   readonly retain: (sleds: ReadonlySet<SledId>, artifacts: ReadonlyMap<ArtifactHash, unknown>) => void;
@@ -64,23 +77,18 @@ type Deps = { readonly clock: Clock; readonly rng: Rng };
 
 export const createFleetMemory = (deps: Deps): FleetMemory => {
   const sleds = new Map<SledId, SledMemory>();
-  const transfers = new Map<string, Failure & { readonly sledId: SledId; readonly sha256: ArtifactHash }>();
-
+  const transfers = new Map<string, FailedTransfer>();
   const recopies = new Map<string, Pair>();
 
-  const backOff = (id: SledId, sha256: ArtifactHash, error: unknown): void => {
+  const backOff = (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId): void => {
     const key = pairKey(id, sha256);
-    const failure = failAgain(deps, transfers.get(key), error, TRANSFER_BACKOFF);
-    transfers.set(key, { ...failure, sledId: id, sha256 });
+    const before = transfers.get(key);
+    const failure = failAgain(deps, before, error, TRANSFER_BACKOFF);
+    const failedSources = countOnce(before?.failedSources, source);
+    transfers.set(key, { ...failure, sledId: id, sha256, failedSources });
   };
 
-  const sled = (id: SledId): SledMemory => {
-    const known = sleds.get(id);
-    if (known !== undefined) return known;
-    const memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
-    sleds.set(id, memory);
-    return memory;
-  };
+  const sled = (id: SledId): SledMemory => memoryOf(sleds, id);
 
   return {
     sled,
@@ -88,9 +96,10 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     sledAnswered(id) {
       const memory = sled(id);
       memory.silence = undefined;
-      if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.nowMs()) memory.pause = undefined;
+      if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.monotonicMs())
+        memory.pause = undefined;
     },
-    transferFailed(id, sha256, error) {
+    transferFailed(id, sha256, error, source) {
       switch (blameFor(error)) {
         case 'busy':
           return pause(deps, sled(id), error, DEFAULT_BUSY_PAUSE_MS);
@@ -103,7 +112,7 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
         case 'nobody':
           return;
         case 'transfer':
-          return backOff(id, sha256, error);
+          return backOff(id, sha256, error, source);
       }
     },
     transferDone(id, sha256) {
@@ -111,12 +120,18 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
       recopies.delete(pairKey(id, sha256));
     },
     recopyAccepted: (id, sha256) => void recopies.set(pairKey(id, sha256), { sledId: id, sha256 }),
-    recopiesEnded(id, isInFlight) {
+    recopiesEnded(id, isInFlight, faults) {
       for (const [key, { sledId, sha256 }] of recopies) {
         if (sledId !== id || isInFlight(sha256)) continue;
         recopies.delete(key);
-        backOff(id, sha256, new DepotError('NO_USABLE_DATASET', STILL_SHORT));
+        const words = [STILL_SHORT, ...faults].join(': ');
+        backOff(id, sha256, new DepotError('NO_USABLE_DATASET', words));
       }
+    },
+    roomMade(id) {
+      endPauseForRoom(sled(id));
+      for (const [key, { sledId, code }] of transfers)
+        if (sledId === id && isForRoom(code)) transfers.delete(key);
     },
     backoff: () => transfers,
     nextSledAttemptMs() {
@@ -131,6 +146,26 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
       }
     },
   };
+};
+
+const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
+  const known = sleds.get(id);
+  if (known !== undefined) return known;
+  const memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
+  sleds.set(id, memory);
+  return memory;
+};
+
+const countOnce = (
+  counts: ReadonlyMap<SledId, number> = new Map(),
+  id: SledId | undefined,
+): ReadonlyMap<SledId, number> =>
+  id === undefined ? counts : new Map(counts).set(id, (counts.get(id) ?? 0) + 1);
+
+const isForRoom = (code: string): boolean => code === 'NO_SPACE' || code === 'NO_USABLE_DATASET';
+
+const endPauseForRoom = (memory: SledMemory): void => {
+  if (memory.pause !== undefined && isForRoom(memory.pause.code)) memory.pause = undefined;
 };
 
 /** Whom a failed transfer speaks of. */
@@ -159,13 +194,13 @@ const failAgain = (
   error: unknown,
   limits: typeof SLED_BACKOFF,
 ): Failure => {
-  const nowMs = clock.nowMs();
+  const nowMs = clock.monotonicMs();
   const told = { code: errorCodeOf(error), because: messageChain(error) };
   if (before !== undefined && before.untilMs > nowMs) return { ...before, ...told };
   const failures = (before?.failures ?? 0) + 1;
   return {
     failures,
-    sinceMs: before?.sinceMs ?? nowMs,
+    sinceMs: before?.sinceMs ?? clock.nowMs(),
     untilMs: nowMs + backoffMs(failures, limits, rng.next()),
     ...told,
   };
@@ -177,12 +212,11 @@ const silence = (deps: Deps, memory: SledMemory, error: unknown): void => {
 
 /** For as long as the sled asked, or the default. */
 const pause = ({ clock }: Deps, memory: SledMemory, error: unknown, defaultMs: number): void => {
-  const nowMs = clock.nowMs();
   memory.pause = {
-    untilMs: nowMs + Math.min(retryAfterMs(error) ?? defaultMs, MAX_PAUSE_MS),
+    untilMs: clock.monotonicMs() + Math.min(retryAfterMs(error) ?? defaultMs, MAX_PAUSE_MS),
     code: errorCodeOf(error),
     because: messageChain(error),
-    sinceMs: memory.pause?.sinceMs ?? nowMs,
+    sinceMs: memory.pause?.sinceMs ?? clock.nowMs(),
   };
 };
 

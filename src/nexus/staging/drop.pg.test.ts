@@ -76,9 +76,23 @@ test('P4: a drop that the database does not answer keeps the archive, and can be
   expect(await drop(2)).toEqual({ kind: 'dropped' });
 });
 
+test('P4: a row whose archive is gone is removed while the Nexus runs, too', async () => {
+  const [row] = await world.database.query('SELECT * FROM local_repo');
+  await drop(2);
+  const { nexus_id, tuf_repo_id } = row as { nexus_id: string; tuf_repo_id: string };
+  await world.database.query(
+    'INSERT INTO local_repo (upload_id, nexus_id, tuf_repo_id) VALUES ($1, $2, $3)',
+    [uploadId, nexus_id, tuf_repo_id],
+  );
+  await nexus.services.staging.reconcile(wait);
+  expect(await rows()).toEqual([]);
+});
+
 test('P4: an archive whose row the database has lost is recorded again, not dropped, and that is told', async () => {
   await world.database.query('DELETE FROM local_repo');
-  expect(await drop(2)).toMatchObject({ kind: 'kept', reason: expect.stringContaining('recorded again') });
+  expect(await drop(2)).toMatchObject({ kind: 'kept' });
+  expect(await sidecar()).toMatchObject({ dropping: false });
+  await nexus.services.staging.reconcile(wait);
   expect(await rows()).toEqual([{ upload_id: uploadId }]);
   expect(await nexus.staged()).toHaveLength(2);
   const { reasons } = await nexus.fleet.fleetStatus({}, wait);

@@ -4,16 +4,18 @@
  * LR1. A local repo is held here only after the database recorded it (P1): {@link LocalRepos.hold} comes last.
  * LR2. A drop marks the sidecar, then asks the database, then removes the file (P4). Whatever interrupts it, a
  *      start finds either the row, and takes the archive up again, or the mark, and removes the archive.
- * LR3. An archive whose row is gone although no drop removed it was lost by the database, which went back: it is
- *      recorded again, or kept and reported, as a start does (P4).
- * LR4. A reader keeps the bytes it opened although the upload is dropped meanwhile: the file is unlinked, not
+ * LR3. While this process runs the database may go back, as it may between two starts: an archive whose row is gone
+ *      although no drop removed it is recorded again, or kept and reported; a row whose archive is gone is removed.
+ * LR4. A drop ends with the files gone; until then it is in the way of nothing, and is gone on with.
+ * LR5. A reader keeps the bytes it opened although the upload is dropped meanwhile: the file is unlinked, not
  *      overwritten.
  */
 import type { HealthReason } from '../../core/health.ts';
 import type { UploadId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { createLimiter } from '../../lib/limiter.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import type { Note } from '../history/history.ts';
 import type { StagingDirectory } from './directory.ts';
 import {
@@ -36,9 +38,7 @@ const HOW_HELD = {
   recorded_again: 'recorded again, as the database had lost it',
 } as const;
 
-type DropOutcome = Awaited<ReturnType<Staging['drop']>>;
-
-export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
+export type LocalRepos = Pick<Staging, 'held' | 'reconcile' | 'openArtifact' | 'drop'> & {
   readonly hold: (archive: StagedArchive, how?: HowHeld) => void;
   /** Archives that the database had lost while this process ran (LR3). */
   readonly notices: () => readonly HealthReason[];
@@ -48,7 +48,7 @@ export type LocalRepos = Pick<Staging, 'held' | 'openArtifact' | 'drop'> & {
 
 type Deps = {
   readonly directory: StagingDirectory;
-  readonly datastore: Pick<Datastore, 'localRepoDrop' | 'localRepoList'>;
+  readonly datastore: Pick<Datastore, 'localRepoDrop' | 'localRepoForget' | 'localRepoList'>;
   readonly recordAgain: RecordAgain;
   readonly note: Note;
   readonly log: Logger;
@@ -58,8 +58,8 @@ type Held = {
   readonly archive: StagedArchive;
   readonly localRepo: LocalRepo;
   readonly file: SharedArchive;
-  /** A drop was begun and its outcome is not known: its row may be gone by it. */
-  mayBeDropped: boolean;
+  /** A drop was begun and is not over: its row may be gone by it. */
+  isDropping: boolean;
   /** Why it cannot be recorded again; the next start tries once more. */
   unrecordable: string | undefined;
 };
@@ -70,17 +70,19 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
   const { directory, datastore, note, log } = deps;
   const repos = new Map<UploadId, Held>();
   const notices: HealthReason[] = [];
-
-  const hasRow = async (uploadId: UploadId, { signal }: Wait): Promise<boolean> => {
-    const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
-    return rows.some(row => row.uploadId === uploadId);
-  };
+  // A drop and a look at the rows would each take the other's half-done work for a fault.
+  const turns = createLimiter(1);
 
   /** LR3. */
-  const recordAgain = async (repo: Held, wait: Wait): Promise<DropOutcome> => {
+  const recordAgain = async (repo: Held, wait: Wait): Promise<void> => {
     repo.unrecordable ??= await recordLost(deps, repo.archive, { ...wait, hold, notices });
-    const reason = repo.unrecordable ?? 'the database had lost it, and it is recorded again';
-    return { kind: 'kept', reason };
+  };
+
+  const remove = async ({ archive, file }: Held): Promise<void> => {
+    await file.retire();
+    await directory.remove(archive.uploadId);
+    repos.delete(archive.uploadId);
+    log.info(nameOf(archive), 'local repo dropped');
   };
 
   const hold: LocalRepos['hold'] = (archive, how = 'uploaded') => {
@@ -91,10 +93,49 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
       hasParts(archive) ? paths.parts : undefined,
     );
     const localRepo = toLocalRepo(archive);
-    repos.set(archive.uploadId, { archive, localRepo, file, mayBeDropped: false, unrecordable: undefined });
+    repos.set(archive.uploadId, { archive, localRepo, file, isDropping: false, unrecordable: undefined });
     log.info(nameOf(archive), 'local repo created');
     const message = `upload ${archive.uploadId}, ${HOW_HELD[how]}`;
     note({ kind: 'local_repo_held', systemVersion: archive.systemVersion, message });
+  };
+
+  const drop: LocalRepos['drop'] = async (uploadId, { plannedGeneration, signal }) => {
+    const repo = repos.get(uploadId);
+    if (repo === undefined) return { kind: 'dropped' };
+    const { sidecar } = directory.filesOf(uploadId);
+    const wasDropping = repo.isDropping;
+    repo.isDropping = true;
+    await writeSidecar(sidecar, { ...repo.archive, dropping: true }, directory);
+    const drop = { uploadId, nexusId: directory.nexusId, plannedGeneration };
+    const outcome = await datastore.localRepoDrop(drop, { signal });
+    // The row went with the database, not by a drop: the next look records it again.
+    const isLost = outcome.kind === 'absent' && !wasDropping;
+    if (outcome.kind === 'kept' || isLost) {
+      await writeSidecar(sidecar, repo.archive, directory);
+      repo.isDropping = false;
+      return outcome.kind === 'kept' ? outcome : { kind: 'kept', reason: 'the database has lost its row' };
+    }
+    await remove(repo);
+    const { systemVersion } = repo.archive;
+    const message = `upload ${uploadId}: enough sleds hold all of it, or the release is deleted`;
+    note({ kind: 'local_repo_dropped', systemVersion, generation: plannedGeneration, message });
+    return { kind: 'dropped' };
+  };
+
+  const reconcile: LocalRepos['reconcile'] = async ({ signal }) => {
+    const before = [...repos.values()]; // ahead of the rows: an upload that is recorded meanwhile is not lost
+    const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
+    const listed = new Set(rows.map(row => row.uploadId));
+    for (const repo of before) {
+      if (listed.has(repo.archive.uploadId)) continue;
+      if (repo.isDropping) await remove(repo);
+      else await recordAgain(repo, { signal });
+    }
+    await forgetRows(
+      deps,
+      rows.filter(({ uploadId }) => !repos.has(uploadId)),
+      signal,
+    );
   };
 
   return {
@@ -113,34 +154,28 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
       return openStaged(repo.file, artifact);
     },
 
-    async drop(uploadId, { plannedGeneration, signal }) {
-      const repo = repos.get(uploadId);
-      if (repo === undefined) return { kind: 'dropped' };
-      if (!repo.mayBeDropped && !(await hasRow(uploadId, { signal }))) return recordAgain(repo, { signal });
-      const { sidecar } = directory.filesOf(uploadId);
-      repo.mayBeDropped = true;
-      await writeSidecar(sidecar, { ...repo.archive, dropping: true }, directory);
-      const drop = { uploadId, nexusId: directory.nexusId, plannedGeneration };
-      const outcome = await datastore.localRepoDrop(drop, { signal });
-      if (outcome.kind === 'kept') {
-        await writeSidecar(sidecar, repo.archive, directory);
-        repo.mayBeDropped = false;
-        return outcome;
-      }
-      repos.delete(uploadId);
-      await repo.file.retire();
-      await directory.remove(uploadId);
-      log.info(nameOf(repo.archive), 'local repo dropped');
-      const { systemVersion } = repo.archive;
-      const message = `upload ${uploadId}: enough sleds hold all of it, or the release is deleted`;
-      note({ kind: 'local_repo_dropped', systemVersion, generation: plannedGeneration, message });
-      return { kind: 'dropped' };
-    },
+    drop: (uploadId, options) => turns.run(() => drop(uploadId, options), options),
+    reconcile: options => turns.run(() => reconcile(options), options),
 
     async [Symbol.asyncDispose]() {
       await Promise.all(repos.values().map(({ file }) => file.retire()));
     },
   };
+};
+
+/** Rows of archives that are not there: they were dropped, and the database went back to before that. */
+const forgetRows = async (
+  { directory, datastore, log }: Deps,
+  rows: readonly LocalRepoRecord[],
+  signal: AbortSignal,
+): Promise<void> => {
+  if (rows.length === 0) return;
+  const files = await directory.list(); // after the rows: an archive is there before its row, and after it
+  for (const { uploadId } of rows) {
+    if (files.get(uploadId)?.archive === true) continue;
+    log.error({ upload_id: uploadId }, 'local repo listed without an archive: its row is removed');
+    await datastore.localRepoForget(uploadId, directory.nexusId, { signal });
+  }
 };
 
 /** What is in the way, if it cannot be recorded; a database that does not answer is no obstacle but an error. */

@@ -22,6 +22,8 @@ export type OpenedArtifact = {
 export type Staging = {
   /** Local repos that the database knows; read before the config (P1). */
   readonly held: () => readonly LocalRepo[];
+  /** Brings archives and rows of this Nexus into agreement, as its start does (P4): the database may have gone back. */
+  readonly reconcile: (options: { signal: AbortSignal }) => Promise<void>;
   /** `NOT_FOUND` when the upload was dropped meanwhile, or does not list the hash. */
   readonly openArtifact: (uploadId: UploadId, sha256: ArtifactHash) => Promise<OpenedArtifact>;
   /** Drops a local repo as P1 and P4 say: sidecar marked, transaction, then the file. */

@@ -40,14 +40,16 @@ export const createSourceSync = (deps: Deps): BackgroundTask => ({
 
 /** SS2. Infinite for a source that is looked at only when somebody asks. */
 const dueAtMs = (
-  { rng }: Pick<Deps, 'rng'>,
+  { rng, clock }: Pick<Deps, 'rng' | 'clock'>,
   { config: { periodMs }, timeAttemptMs, failure, failures }: SourceState,
 ): number => {
   if (periodMs === undefined) return Number.POSITIVE_INFINITY;
   if (timeAttemptMs === undefined) return 0;
   const bounds = { firstMs: Math.min(FIRST_RETRY_MS, periodMs), maxMs: periodMs };
   const isRetried = failure !== undefined && !failure.isRefusal;
-  return timeAttemptMs + (isRetried ? backoffMs(failures, bounds, rng.next()) : periodMs);
+  const waitMs = isRetried ? backoffMs(failures, bounds, rng.next()) : periodMs;
+  // A clock that was set back makes an attempt of the future: it was just made, as far as anybody can tell.
+  return Math.min(timeAttemptMs, clock.nowMs()) + waitMs;
 };
 
 const lookAt = async (deps: Deps, state: SourceState, log: Logger, signal: AbortSignal): Promise<void> => {

@@ -39,7 +39,8 @@ export const sledConfig = ({ id, serial, datasets, quotaBytes }: SledPlan): Sled
   store: { directories: datasets, quotaBytes, minFreeBytes: 0, maxArtifactBytes: 2 ** 20 },
   limits: { puts: 4, copies: 4, depotReads: 32 },
   registrationPeriodMs: 60_000,
-  reconcilePeriodMs: 300_000,
+  // Oftener than on real machines, so that a run need not last for hours of virtual time.
+  reconcilePeriodMs: 60_000,
   stallTimeoutMs: DEFAULT_PROGRESS.intervalMs,
   logLevel: 'info',
   readyFile: undefined,

@@ -63,7 +63,13 @@ export const createWitness = (world: World): Witness => {
     const [, , name, below] = path.split('/');
     if (change === 'unlink' && below === undefined) {
       removals.onUnlink(sled, name!);
-      if (isArtifactHash(name!)) copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
+      if (isArtifactHash(name!)) {
+        // A sled ahead of a database that went back does what it was told before.
+        const isAhead =
+          (removals.highest(sled)?.generation ?? 0) > world.database.snapshot().stored.generation;
+        if (isAhead) copies.onHarm();
+        else copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
+      }
       return;
     }
     if (change !== 'rename') return;

@@ -15,11 +15,16 @@ export const chunksOf = (bytes: Uint8Array): Uint8Array[] => {
   return chunks;
 };
 
-/** The body of a request, as its server receives it. */
+/**
+ * The body of a request, as its server receives it.
+ *
+ * @param carry what becomes of each chunk on its way
+ */
 export async function* receive(
   network: Network,
   chunks: readonly Uint8Array[],
   { process, isConnected, signal }: Incoming<unknown>,
+  carry: (chunk: Uint8Array) => Uint8Array = network.carry,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for (const chunk of chunks) {
     await process.clock.sleep(network.delayMs(), { signal });
@@ -27,7 +32,7 @@ export async function* receive(
       await process.clock.sleep(STALL_MS, { signal });
       throw new DepotError('BODY_STALLED', `the client sent nothing for ${STALL_MS / 1000} s`);
     }
-    yield network.carry(chunk);
+    yield carry(chunk);
   }
 }
 

@@ -163,6 +163,12 @@ const restoreDatabase = ({ world, backups, witness }: Scene, step: Step): void =
   if (backup === undefined) return;
   world.trace.say('database', `is restored to generation ${backup.stored.generation}`);
   world.database.restore(backup);
+  // What an operator had decided since is not decided any more.
+  for (const sled of world.sleds) {
+    if (sled.standing === 'gone') continue;
+    const isExpunged = backup.sleds.get(sled.plan.id)?.policy === 'expunged';
+    sled.standing = isExpunged ? 'expunged' : 'in_service';
+  }
   witness.onDatabaseRestored();
 };
 

@@ -1,8 +1,10 @@
 /** The end of the faults: everything is mended but what stays broken, and operators do what the documents tell them. */
-import type { SimSled } from '../fleet/world.ts';
+import { asGeneration, SledId } from '../../core/ids.ts';
 import { FAIR_DATABASE } from '../fleet/database-weather.ts';
 import { FAIR_DISKS } from '../fleet/disk-weather.ts';
+import type { SimSled } from '../fleet/world.ts';
 import { ROOMY_BYTES } from '../machine/volume.ts';
+import { requestContext } from '../network/sled-link.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 
 const HELP_EVERY_MS = 60_000;
@@ -34,7 +36,10 @@ export const createRecovery = (scene: Scene): Recovery => {
         }
       }
       const candidates = inServiceSleds(scene);
-      for (const sled of candidates.slice(0, Math.min(swarm.brokenForEver, candidates.length - world.minSledReplication))) {
+      for (const sled of candidates.slice(
+        0,
+        Math.min(swarm.brokenForEver, candidates.length - world.minSledReplication),
+      )) {
         world.trace.say(sled.plan.serial, 'stays down');
         broken.add(sled);
         sled.machine.kill();
@@ -44,8 +49,48 @@ export const createRecovery = (scene: Scene): Recovery => {
       if (world.scheduler.nowMs() - helpedAtMs < HELP_EVERY_MS) return;
       helpedAtMs = world.scheduler.nowMs();
       uploadWhatIsLost(scene);
+      void recoverGeneration(scene);
     },
   };
+};
+
+/** The remedy of sleds that have diverged: the generation is raised above what they claim. */
+const recoverGeneration = async (scene: Scene): Promise<void> => {
+  const { world, operator } = scene;
+  const [nexus] = inServiceNexuses(scene);
+  if (nexus === undefined) return;
+  const look = (exclude: string | undefined) =>
+    operator.ask(nexus, (services, incoming) =>
+      services.operatorRecovery.generationRecoveryView({
+        ...requestContext(incoming),
+        params: {},
+        query: { exclude_sleds: exclude },
+        body: undefined,
+      }),
+    );
+  const seen = await look(undefined);
+  if (seen === undefined || seen.state === 'not_needed') return;
+  // Who does not answer is looked after later.
+  const silent = seen.sleds.filter(({ state }) => state === 'silent').map(({ sled_id }) => sled_id);
+  const plan = silent.length === 0 ? seen : await look(silent.join(','));
+  if (plan === undefined || plan.to === null) return;
+  const { generation, to } = plan;
+  const done = await operator.ask(nexus, (services, incoming) =>
+    services.operatorRecovery.generationRecover({
+      ...requestContext(incoming),
+      params: {},
+      query: {},
+      body: {
+        expected_generation: asGeneration(generation),
+        to: asGeneration(to),
+        exclude_sleds: silent.map(id => SledId.parse(id)),
+        confirm_unknown_artifacts: true,
+      },
+    }),
+  );
+  if (done?.state !== 'done') return;
+  world.trace.say('operator', `recovered the generation, from ${generation} to ${to}`);
+  world.trace.reached('the generation was recovered');
 };
 
 /** The remedy of a failed or blocked release: the same archive again. */
@@ -56,11 +101,7 @@ const uploadWhatIsLost = (scene: Scene): void => {
   void operator
     .ask(nexus, async (services, incoming) =>
       services.operatorFleet.fleetStatus({
-        requestId: '',
-        headers: {},
-        log: undefined as never,
-        setHeader: () => undefined,
-        signal: incoming.signal,
+        ...requestContext(incoming),
         params: {},
         query: {},
         body: undefined,

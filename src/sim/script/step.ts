@@ -31,7 +31,7 @@ export const FAULTS = [
   'dataset full',
   'dataset with old content',
   'dataset replaced',
-  'flip a bit',
+  // 'flip a bit',
   'clock jumps',
   'database away',
   'database restored',

@@ -42,7 +42,7 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
   const often = (least: number, most: number, share: number) =>
     chance(rng, share) ? spread(rng, least, most) : 0;
   const minSledReplication = Math.min(1 + rng.below(3), sledCount + (chance(rng, 0.05) ? 1 : 0));
-  const durationMs = spread(rng, 2, isLarge ? 6 : 10) * MINUTE_MS;
+  const durationMs = spread(rng, 0.7, isLarge ? 3 : 6) * MINUTE_MS;
   const everyMs = new Map<Fault | OperatorAct, number>();
   for (const act of OPERATIONS) {
     const share = act === 'upload' ? 1 : act === 'delete' ? 0.8 : 0.25;

@@ -65,3 +65,8 @@ export const diskIsGone = (path: string): Error =>
   Object.assign(new Error(`${path} has no ${IDENTITY_FILE}: its disk is gone or not mounted`), {
     code: 'ENOENT',
   });
+
+/** @throws {@link diskIsGone} */
+export const requireIdentity = async (disk: Disk, path: string): Promise<void> => {
+  if ((await disk.sizeOf(join(path, IDENTITY_FILE))) === undefined) throw diskIsGone(path);
+};

@@ -14,7 +14,9 @@
  *      lock and, in an empty directory, its identity are written.
  * DS2. A directory becomes a dataset only while the store opens, and only when it is empty: an empty one found
  *      later is the mount point of an absent disk.
- * DS3. After a failed sync nothing is believed of the dataset until it has been inspected again.
+ * DS3. Nothing is put into a directory without an identity: that is the mount point of a disk that went unnoticed,
+ *      and what is in there is out of sight once the disk is back.
+ * DS4. After a failed sync nothing is believed of the dataset until it has been inspected again.
  */
 import { join } from 'node:path';
 import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
@@ -24,7 +26,7 @@ import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-files.ts';
-import { readOrCreateIdentity } from './dataset-identity.ts';
+import { readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
 import { setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';
@@ -52,6 +54,8 @@ export type Dataset = AsyncDisposable & {
   readonly session: () => number;
   readonly space: Space;
   readonly pathOf: (name: string) => string;
+  /** DS3: throws like for an absent directory when the disk is not there. */
+  readonly requirePresent: () => Promise<void>;
   /** Undefined when it cannot be had; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
   readonly inspect: (options: { mayCreate: boolean }) => Promise<Inspection | undefined>;
   readonly admit: (inspection: Inspection) => Promise<void>;
@@ -100,6 +104,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     session: () => session,
     space,
     pathOf,
+    requirePresent: () => requireIdentity(disk, path),
     async inspect({ mayCreate }) {
       try {
         await lock?.[Symbol.asyncDispose]();
@@ -132,7 +137,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       return files;
     },
     readLedger: () => readLedger(disk, path),
-    writeLedger: ledger => writeLedger(disk, path, ledger),
+    writeLedger: ledger => requireIdentity(disk, path).then(() => writeLedger(disk, path, ledger)),
     setAside: (name, reason) => setAside(disk, path, name, { reason, timeMs: deps.clock.nowMs() }),
     reportFailure,
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,5 @@
 /** ST5: disks that are full, read-only or failing, one of them at a time and all together. */
+import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
@@ -190,6 +191,25 @@ test('S16: one full dataset does not refuse for all, and does not count as one t
   expect(listing.datasetHealth[0]).toMatchObject({ state: 'full', freeBytes: 0 });
 });
 
+test('S16: a dataset that had no room for an artifact says so with the numbers, until there is room for it', async () => {
+  let freeBytes = 1;
+  const disk = {
+    ...realDisk,
+    freeBytes: async (path: string) => (path.endsWith('m2-0') ? freeBytes : 2 ** 40),
+  };
+  await using sled = await createTestStore({ dependencies: { disk } });
+  const store = sled.store();
+  await offer(store, 1, [a]);
+  const messages = async () => (await store.list()).datasetHealth.map(({ message }) => message);
+  expect(await messages()).toEqual([undefined, undefined]);
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await states(store), 'another artifact may fit').toEqual(['ok', 'ok']);
+  const numbers = `cannot take ${a.bytes.length} more bytes: 1 are left on the file system`;
+  expect(await messages()).toEqual([expect.stringContaining(numbers), undefined]);
+  freeBytes = 2 ** 40;
+  expect(await messages()).toEqual([undefined, undefined]);
+});
+
 test('S16: space stays free on the file system, also under writes of unknown length', async () => {
   let freeBytes = 1_000_000;
   const disk = { ...realDisk, freeBytes: async () => freeBytes };
@@ -202,6 +222,28 @@ test('S16: space stays free on the file system, also under writes of unknown len
   await writer.abort();
   freeBytes = 2 ** 40;
   expect(await put(store, a), 'nothing stays reserved').toMatchObject({ successful_writes: 2 });
+});
+
+test('DS3: nothing is written into the mount point of a disk that is gone, before anybody has looked', async () => {
+  await using sled = await createTestStore();
+  const store = sled.store();
+  await offer(store, 1, [a]);
+  const [mountPoint] = sled.directories;
+  const disk = `${mountPoint}-disk`;
+  await rename(mountPoint!, disk);
+  await mkdir(mountPoint!);
+  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await readdir(mountPoint!)).toEqual([]);
+  expect(await states(store)).toEqual(['missing', 'ok']);
+
+  await rmdir(mountPoint!);
+  await rename(disk, mountPoint!);
+  await reconcile(store);
+  await rename(mountPoint!, disk);
+  await mkdir(mountPoint!);
+  await offer(store, 2, [a, b]);
+  expect(await readdir(mountPoint!), 'nor a ledger').toEqual([]);
+  expect(await states(store)).toEqual(['missing', 'ok']);
 });
 
 test('ST1, ST2: whatever fails at random, a name means the right bytes, and success means at least one copy', async () => {

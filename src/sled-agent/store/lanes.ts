@@ -112,6 +112,7 @@ const openLane = async (
   sizeBytes: number | undefined,
 ): Promise<Lane> => {
   const session = dataset.session();
+  await dataset.requirePresent();
   const reservation = await dataset.space.reserve(sizeBytes ?? 0);
   const temporaryPath = temporaryPathFor(dataset.pathOf(sha256));
   try {

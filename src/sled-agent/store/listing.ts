@@ -79,7 +79,7 @@ const healthOf = async (
     id: dataset.id(),
     path: dataset.path,
     state: isFull ? 'full' : condition.kind,
-    message: condition.kind === 'ok' ? space?.refusal?.message : condition.message,
+    message: condition.kind === 'ok' ? (space?.refusal ?? space?.lastRefusal)?.message : condition.message,
     usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
     quotaBytes,
     freeBytes: space?.freeBytes,

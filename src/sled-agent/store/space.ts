@@ -34,8 +34,12 @@ export type Space = {
   readonly change: (bytes: number) => void;
   /** Throws `NO_SPACE` with the numbers. */
   readonly reserve: (bytes: number) => Promise<Reservation>;
-  /** Whether `bytes` would be granted now; and what is free. */
-  readonly look: (bytes: number) => Promise<{ freeBytes: number; refusal: DepotError | undefined }>;
+  /** Whether `bytes` would be granted now; what is free; and the last refusal, unless there is room for that by now. */
+  readonly look: (bytes: number) => Promise<{
+    freeBytes: number;
+    refusal: DepotError | undefined;
+    lastRefusal: DepotError | undefined;
+  }>;
 };
 
 export type Reservation = {
@@ -55,6 +59,7 @@ export const createSpace = (
   let usedBytes = 0;
   let reservedBytes = 0;
   let writtenBytes = 0;
+  let lastRefusedBytes = 0;
 
   const refusal = (bytes: number, freeBytes: number): DepotError | undefined => {
     const quotaLeftBytes = quotaBytes - usedBytes - reservedBytes;
@@ -72,7 +77,10 @@ export const createSpace = (
   const take = async (bytes: number): Promise<void> => {
     const freeBytes = await disk.freeBytes(path);
     const refused = refusal(bytes, freeBytes); // no await from here to the sum: two takers cannot both pass
-    if (refused !== undefined) throw refused;
+    if (refused !== undefined) {
+      lastRefusedBytes = bytes;
+      throw refused;
+    }
     reservedBytes += bytes;
   };
 
@@ -110,7 +118,9 @@ export const createSpace = (
     },
     async look(bytes) {
       const freeBytes = await disk.freeBytes(path);
-      return { freeBytes, refusal: refusal(bytes, freeBytes) };
+      const lastRefusal = refusal(lastRefusedBytes, freeBytes);
+      if (lastRefusal === undefined) lastRefusedBytes = 0;
+      return { freeBytes, refusal: refusal(bytes, freeBytes), lastRefusal };
     },
   };
 };

@@ -39,6 +39,8 @@ export type Observation = {
 
 export const foldObservation = (seen: {
   readonly timeMs: number;
+  /** What pauses are measured by. */
+  readonly monotonicMs: number;
   readonly wanted: WantedSet;
   readonly sleds: readonly CollectedSled[];
   readonly plan: Plan;
@@ -66,7 +68,7 @@ export const foldObservation = (seen: {
     releases,
     reasons: [
       ...fleetReasons(wanted, sleds, minSledReplication),
-      ...sledReasons(sleds, plan.blocked, seen.timeMs),
+      ...sledReasons(sleds, plan.blocked, seen.monotonicMs),
       ...seen.distrusted,
       ...sleds.flatMap(datasetReasons),
     ],

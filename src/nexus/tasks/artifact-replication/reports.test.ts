@@ -4,6 +4,7 @@ import { IncarnationId } from '../../../core/ids.ts';
 import { pairKey } from '../../../core/plan/input.ts';
 import { seededRng } from '../../../core/rng.ts';
 import { isoTime, systemClock } from '../../../lib/clock.ts';
+import { DepotError } from '../../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../../lib/log.ts';
 import type { CollectedSled } from '../../fleet-client/collect.ts';
 import { fakeSled, generation, hashOf } from '../../fleet-client/fleet.fixture.ts';
@@ -59,6 +60,16 @@ test('S10, S11: deletions that a sled reports since its last list are counted an
   expect(report(later).deletions).toBe(0);
 });
 
+test('S16: a full sled that reports a deletion has room again', () => {
+  const { report, memory, target } = listening();
+  report({ deletions_total: 1 });
+  memory.transferFailed(target.id, hashOf(1), new DepotError('NO_SPACE', 'full'));
+  report({ deletions_total: 1 });
+  expect(memory.sled(target.id).pause, 'nothing was deleted since').toBeDefined();
+  report({ deletions_total: 2, deletions: [deletion(1)] });
+  expect(memory.sled(target.id).pause).toBeUndefined();
+});
+
 test('B7, S10: copies that ended are counted, and a failed one waits before it is asked for again', () => {
   const { report, memory, target } = listening();
   report({ copies_completed_total: 4, copies_failed_total: 1, copies_failed: [failure(1)] });
@@ -66,10 +77,11 @@ test('B7, S10: copies that ended are counted, and a failed one waits before it i
   const counters = report({
     copies_completed_total: 6,
     copies_failed_total: 2,
-    copies_failed: [failure(1), failure(2)],
+    copies_failed: [failure(1), { ...failure(2), depot_base_url: target.depotBaseUrl }],
   });
   expect(counters).toMatchObject({ copy_done: 2, copy_failed: 1 });
   expect([...memory.backoff()]).toMatchObject([[pairKey(target.id, hashOf(2)), { because: 'failed 2' }]]);
+  expect([...memory.backoff().values()][0]?.failedSources).toEqual(new Map([[target.id, 1]]));
 });
 
 test('totals that fell are those of a restarted agent; another incarnation starts anew', () => {

@@ -1,5 +1,6 @@
 /** What sleds report of themselves since their last list: copies that ended (B7), artifacts they deleted (S11). */
 import type { ArtifactListResponse } from '../../../api/sled-agent-api.ts';
+import type { SledId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -10,10 +11,17 @@ import type { RequestLog } from '../../request-log.ts';
 type Deps = { readonly memory: FleetMemory; readonly requests: RequestLog; readonly clock: Clock };
 
 export const noteReports = (deps: Deps, sleds: readonly CollectedSled[], log: Logger): void => {
-  for (const sled of sleds) if (sled.list !== undefined) noteOne(deps, sled, sled.list, log);
+  const sources = new Map(sleds.map(({ id, target }) => [target.depotBaseUrl, id]));
+  for (const sled of sleds) if (sled.list !== undefined) noteOne(deps, sled, sled.list, sources, log);
 };
 
-const noteOne = (deps: Deps, sled: CollectedSled, list: ArtifactListResponse, log: Logger): void => {
+const noteOne = (
+  deps: Deps,
+  sled: CollectedSled,
+  list: ArtifactListResponse,
+  sources: ReadonlyMap<string, SledId>,
+  log: Logger,
+): void => {
   const memory = deps.memory.sled(sled.id);
   const now = {
     incarnation: list.incarnation_id,
@@ -31,11 +39,13 @@ const noteOne = (deps: Deps, sled: CollectedSled, list: ArtifactListResponse, lo
   const failures = newest(list.copies_failed ?? [], grown(now.copiesFailed, before.copiesFailed));
   deps.requests.count('copy_failed', grown(now.copiesFailed, before.copiesFailed));
   for (const failure of failures) {
-    deps.memory.transferFailed(sled.id, failure.sha256, new DepotError('COPY_SOURCE', failure.message));
+    const error = new DepotError('COPY_SOURCE', failure.message);
+    deps.memory.transferFailed(sled.id, failure.sha256, error, sources.get(failure.depot_base_url));
     log.warn({ sled_id: sled.id, ...failure }, 'copy failed on sled');
   }
   const deletions = grown(now.deletions, before.deletions);
   deps.requests.count('deletions', deletions);
+  if (deletions > 0) deps.memory.roomMade(sled.id);
   for (const deletion of newest(list.deletions ?? [], deletions)) {
     log.info({ sled_id: sled.id, ...deletion }, 'sled deleted an artifact');
   }

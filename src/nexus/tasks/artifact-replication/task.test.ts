@@ -104,6 +104,7 @@ const world = (options: {
       return { kind: 'dropped' };
     },
     uploadsInProgress: () => 0,
+    reconcile: async () => undefined,
   };
   const wantedSet = async (): Promise<WantedSet> => {
     state.whileReading();

@@ -117,6 +117,7 @@ const activate = async (
   { log, signal }: Activation,
 ): Promise<TaskResult> => {
   const { memory, executor } = state;
+  await deps.staging.reconcile({ signal });
   const local = deps.staging.held(); // R3
   const wanted = await deps.datastore.wantedSet({ signal });
   const targets = await inServiceSleds(deps.datastore, signal);
@@ -159,7 +160,7 @@ const planInput = (
   policy: { minSledReplication: policy.minSledReplication, limits: policy.requestLimits },
   putsInFlight: executor.putsInFlight(),
   backoff: memory.backoff(),
-  nowMs: clock.nowMs(),
+  nowMs: clock.monotonicMs(),
 });
 
 /** P6, and what the next round compares with. */
@@ -178,7 +179,7 @@ const whenAgain = (
   const copies = copiesHeld(round.wanted, sleds);
   const next = lookAgain(
     {
-      nowMs: clock.nowMs(),
+      nowMs: clock.monotonicMs(),
       progress: copies > held.copies || outcome.written > 0,
       deferred: plan.deferred + outcome.notStarted,
       underWay:
@@ -253,6 +254,7 @@ const observe = async (
   return foldObservation({
     ...seen,
     timeMs: deps.clock.nowMs(),
+    monotonicMs: deps.clock.monotonicMs(),
     minSledReplication: deps.policy.minSledReplication,
     elsewhere: needsToKnow ? await heldElsewhere(deps, seen.wanted, signal) : new Map(),
     distrusted: seen.sleds.flatMap(sled => {

@@ -1,0 +1,212 @@
+/**
+ * Real disks of sleds, and what may happen to them: full, read-only, gone and back.
+ *
+ * Where file systems cannot be mounted the tests are skipped, and a line says so.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeTestRelease, type TestRelease } from '../src/release/test-release.ts';
+import { createTestDisk, missingForDisks } from './disks.fixture.ts';
+import {
+  artifactsOnDisk,
+  hashesOf,
+  replicationDetails,
+  startTestFleet,
+  type TestFleet,
+  type TestNexus,
+  type TestSled,
+  until,
+  wait,
+  waitComplete,
+} from './process-fleet.fixture.ts';
+
+const TIMEOUT_MS = 240_000;
+const MIB = 1024 ** 2;
+
+const missing = await missingForDisks();
+if (missing !== undefined)
+  process.stderr.write(`skipped: tests of real disks (test/disks.test.ts): ${missing}\n`);
+
+let directory: string;
+let one: TestRelease;
+let two: TestRelease;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'tuf-depot-disks-'));
+  const artifacts = [400_000, 400_000, 400_000];
+  one = await makeTestRelease(directory, { systemVersion: '1.0.0', artifacts });
+  two = await makeTestRelease(directory, { systemVersion: '2.0.0', artifacts, keys: one.keys });
+});
+
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+/** Three sleds; the first has these datasets, and looks at them every second. */
+const startFleetWith = (datasets: readonly string[]): Promise<TestFleet> =>
+  startTestFleet({
+    sleds: 3,
+    minSledReplication: 2,
+    sledLimits: { min_free_bytes: 0 },
+    sled: n => (n === 1 ? { datasets, config: { intervals: { registration_s: 1, reconcile_s: 1 } } } : {}),
+  });
+
+const holds = async (dataset: string, ...releases: TestRelease[]): Promise<boolean> => {
+  const names = await artifactsOnDisk(dataset);
+  return JSON.stringify(names) === JSON.stringify(hashesOf(...releases));
+};
+
+const othersHold = async ({ sleds }: TestFleet, ...releases: TestRelease[]): Promise<void> => {
+  for (const dataset of sleds.slice(1).flatMap(sled => sled.datasets))
+    await until(() => holds(dataset, ...releases), `${dataset} is filled`);
+};
+
+/** Waits until the status names the sled with a code and words. */
+const isNamed = (nexus: TestNexus, sled: TestSled, code: string, words: RegExp): Promise<void> =>
+  until(async () => {
+    const { reasons } = await nexus.fleet.fleetStatus({}, wait);
+    const told = reasons.filter(reason => reason.message.startsWith(`sled ${sled.serial}`));
+    if (told.some(reason => reason.code === code && words.test(reason.message))) return true;
+    throw new Error(`what is said: ${JSON.stringify(reasons)}`);
+  }, `${sled.serial} is named with ${code} and ${words}`);
+
+const nothingIsSaidOf = (nexus: TestNexus, sled: TestSled): Promise<void> =>
+  until(async () => {
+    const { reasons } = await nexus.fleet.fleetStatus({}, wait);
+    return reasons.every(({ message }) => !message.includes(`sled ${sled.serial}`));
+  }, `nothing is said of ${sled.serial} any more`);
+
+const sledView = async (nexus: TestNexus, sled: TestSled) => {
+  const { items } = await nexus.fleet.sledList({ query: {} }, wait);
+  const { id } = items.find(({ serial }) => serial === sled.serial)!;
+  return nexus.fleet.sledView({ params: { sled_id: id } }, wait);
+};
+
+describe.skipIf(missing !== undefined).concurrent('disks', () => {
+  test(
+    'S16, G8: a sled whose disks are full answers 507 with numbers and is named, the others go on; deleting a release gives it room',
+    async () => {
+      await using a = await createTestDisk(2 * MIB);
+      await using b = await createTestDisk(2 * MIB);
+      await using fleet = await startFleetWith([a.dataset, b.dataset]);
+      const nexus = fleet.nexuses[0]!;
+      const [full] = fleet.sleds as [TestSled];
+      await nexus.trust(one);
+      await nexus.upload(one);
+      await waitComplete(nexus, '1.0.0');
+      await nexus.upload(two);
+      await othersHold(fleet, one, two);
+      await until(async () => (await replicationDetails(nexus)).local_repos === 0, 'two sleds are enough');
+      const numbers =
+        /cannot take 400000 more bytes: \d+ are left on the file system above the 0 to keep free/;
+      await isNamed(nexus, full, 'SLED_WRITES_PAUSED', numbers);
+
+      const { address, generation } = await sledView(nexus, full);
+      const held = await artifactsOnDisk(a.dataset);
+      const lacking = two.artifacts.find(({ sha256 }) => !held.includes(sha256))!;
+      const url = `http://${address}/artifacts/${lacking.sha256}?generation=${generation}`;
+      const answer = await fetch(url, { method: 'PUT', body: Buffer.from(lacking.bytes) });
+      expect(answer.status).toBe(507);
+      const body = (await answer.json()) as { error_code: string; message: string };
+      expect(body).toMatchObject({ error_code: 'NO_SPACE', message: expect.stringMatching(numbers) });
+
+      await nexus.update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
+      await waitComplete(nexus, '2.0.0');
+      for (const dataset of full.datasets) await until(() => holds(dataset, two), `${dataset} is whole`);
+      await nothingIsSaidOf(nexus, full);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'G8, B9: one full dataset beside a good one is named with its numbers; every artifact is on the good one',
+    async () => {
+      await using small = await createTestDisk(1 * MIB);
+      await using large = await createTestDisk(8 * MIB);
+      await using fleet = await startFleetWith([small.dataset, large.dataset]);
+      const nexus = fleet.nexuses[0]!;
+      const [short] = fleet.sleds as [TestSled];
+      await nexus.trust(one);
+      await nexus.upload(one);
+      await othersHold(fleet, one);
+      await until(() => holds(large.dataset, one), 'the good dataset has all');
+      await isNamed(
+        nexus,
+        short,
+        'TRANSFER_FAILED',
+        new RegExp(`${small.dataset} cannot take 400000 more bytes: \\d+ are left`),
+      );
+      const { datasets } = await sledView(nexus, short);
+      expect(datasets.find(({ path }) => path === small.dataset)?.message).toMatch(
+        /cannot take 400000 more bytes/,
+      );
+      expect(datasets.find(({ path }) => path === large.dataset)?.message).toBeUndefined();
+      const release = await nexus.fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);
+      expect(release).toMatchObject({ safe: true, complete: false, sleds_holding_all: 3 });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'G8, S12: a dataset that becomes read-only is named and still serves; the other takes what is new; writable again it catches up',
+    async () => {
+      await using a = await createTestDisk(8 * MIB);
+      await using b = await createTestDisk(8 * MIB);
+      await using fleet = await startFleetWith([a.dataset, b.dataset]);
+      const nexus = fleet.nexuses[0]!;
+      const [affected] = fleet.sleds as [TestSled];
+      await nexus.trust(one);
+      await nexus.upload(one);
+      await waitComplete(nexus, '1.0.0');
+      await a.makeReadOnly();
+      await nexus.upload(two);
+      await othersHold(fleet, one, two);
+      await until(() => holds(b.dataset, one, two), 'the other dataset has all');
+      await isNamed(
+        nexus,
+        affected,
+        'DATASET_FAULT',
+        new RegExp(`dataset ${a.dataset} is read only: .*EROFS`),
+      );
+      expect(await holds(a.dataset, one)).toBe(true);
+      expect(affected.isRunning()).toBe(true);
+      await a.makeWritable();
+      await until(() => holds(a.dataset, one, two), 'it has caught up');
+      await nothingIsSaidOf(nexus, affected);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'G6, P5: a dataset that vanishes is named; it returns with its old content, which is brought up to date and never believed',
+    async () => {
+      await using a = await createTestDisk(8 * MIB);
+      await using b = await createTestDisk(8 * MIB);
+      await using fleet = await startFleetWith([a.dataset, b.dataset]);
+      const nexus = fleet.nexuses[0]!;
+      const [affected] = fleet.sleds as [TestSled];
+      await nexus.trust(one);
+      await nexus.upload(one);
+      await waitComplete(nexus, '1.0.0');
+      await a.remove();
+      await nexus.upload(two);
+      await othersHold(fleet, one, two);
+      await until(() => holds(b.dataset, one, two), 'the other dataset has all');
+      await isNamed(nexus, affected, 'DATASET_FAULT', new RegExp(`dataset ${a.dataset} is missing`));
+      await nexus.update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
+      await othersHold(fleet, two);
+      await until(() => holds(b.dataset, two), 'the other dataset lets go too');
+      const below = (await a.namesInMountPoint()).filter(name => name !== 'lock');
+      expect(below, 'nothing is put into the mount point').toEqual([]);
+      const before = (await sledView(nexus, affected)).generation!;
+
+      await a.insert();
+      expect(await holds(a.dataset, one), 'its old content').toBe(true);
+      await until(() => holds(a.dataset, two), 'it has let go of what was deleted, and has what is new');
+      await waitComplete(nexus, '2.0.0');
+      await nothingIsSaidOf(nexus, affected);
+      expect((await sledView(nexus, affected)).generation).toBeGreaterThanOrEqual(before);
+    },
+    TIMEOUT_MS,
+  );
+});

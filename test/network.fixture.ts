@@ -1,0 +1,163 @@
+/**
+ * A network of its own for a test: a bridge, and one network namespace per sled, joined by virtual cables.
+ *
+ *     this test, Nexus ── cable ──┐
+ *     sled namespace 1 ── cable ──┤ bridge, in a namespace of its own
+ *     sled namespace 2 ── cable ──┘
+ *
+ * NF1. Every name carries the process id of the test. Disposing removes all of them; what a killed test left
+ *      behind is removed by the next one, as its process is gone.
+ * NF2. The addresses are of 198.18.0.0/15 (RFC 2544: for tests of networks), in a /24 that no route has.
+ */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const PREFIX = 'tufdepot';
+const SUBNETS = 512;
+let networks = 0;
+
+/** Runs `ip` or `tc`; its standard output. */
+const command = async (name: 'ip' | 'tc', args: string): Promise<string> =>
+  (await run(name, args.split(' '))).stdout;
+const ip = (args: string) => command('ip', args);
+
+export type NetworkPeer = {
+  readonly address: string;
+  /** Goes before a command that is to run there. */
+  readonly within: readonly string[];
+  /** Pulls its cable, and plugs it in again. */
+  readonly unplug: () => Promise<void>;
+  readonly plugIn: () => Promise<void>;
+  /** Queues both directions of its cable as told, in the words of tc; returns how many packets were dropped so far. */
+  readonly shape: (qdisc: string) => Promise<() => Promise<number>>;
+  /** What it sends to an address is lost, also the answers; what comes from there arrives. */
+  readonly loseWhatItSendsTo: (address: string) => Promise<void>;
+  readonly sendAgainTo: (address: string) => Promise<void>;
+};
+
+export type TestNetwork = AsyncDisposable & {
+  /** Of this process, for Nexus. */
+  readonly address: string;
+  readonly peers: readonly NetworkPeer[];
+};
+
+export const createTestNetwork = async (amount: number): Promise<TestNetwork> => {
+  await removeLeftovers();
+  await using undo = new AsyncDisposableStack();
+  const number = networks++;
+  const subnet = await freeSubnet(number);
+  const name = `${PREFIX}-${process.pid}-${number}`;
+  const hub = await addNamespace(`${name}-hub`, undo);
+  await ip(`-n ${hub} link add hub type bridge`);
+  await ip(`-n ${hub} link set hub up`);
+
+  // An interface's name has at most 15 characters.
+  const own = `td${process.pid}n${number}`;
+  await ip(`link add ${own} type veth peer name root netns ${hub}`);
+  undo.defer(async () => void (await ip(`link delete ${own}`)));
+  await ip(`addr add ${subnet}.1/24 dev ${own}`);
+  await ip(`link set ${own} up`);
+  await ip(`-n ${hub} link set root master hub up`);
+
+  const peers: NetworkPeer[] = [];
+  for (let n = 1; n <= amount; n += 1) {
+    const namespace = await addNamespace(`${name}-sled-${n}`, undo);
+    const address = `${subnet}.${n + 1}`;
+    await ip(`-n ${namespace} link add eth0 type veth peer name sled${n} netns ${hub}`);
+    await ip(`-n ${namespace} addr add ${address}/24 dev eth0`);
+    await ip(`-n ${namespace} link set eth0 up`);
+    await ip(`-n ${hub} link set sled${n} master hub up`);
+    peers.push(peer(namespace, address, { hub, port: `sled${n}` }));
+  }
+  const owned = undo.move();
+  return { address: `${subnet}.1`, peers, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+};
+
+const addNamespace = async (name: string, undo: AsyncDisposableStack): Promise<string> => {
+  await ip(`netns add ${name}`);
+  undo.defer(async () => void (await ip(`netns delete ${name}`)));
+  await ip(`-n ${name} link set lo up`);
+  return name;
+};
+
+const peer = (namespace: string, address: string, bridge: { hub: string; port: string }): NetworkPeer => {
+  const { hub, port } = bridge;
+  const ends = [`-n ${namespace} qdisc`, `-n ${hub} qdisc`] as const;
+  const devices = ['eth0', port] as const;
+  return {
+    address,
+    within: ['ip', 'netns', 'exec', namespace],
+    unplug: async () => void (await ip(`-n ${hub} link set ${port} down`)),
+    plugIn: async () => void (await ip(`-n ${hub} link set ${port} up`)),
+    async shape(qdisc) {
+      for (const [at, end] of ends.entries())
+        await command('tc', `${end} replace dev ${devices[at]} root ${qdisc}`);
+      return async () => {
+        const told = await Promise.all(
+          ends.map((end, at) => command('tc', `-s ${end} show dev ${devices[at]}`)),
+        );
+        return told.reduce((sum, text) => sum + Number(/dropped (\d+)/.exec(text)?.[1] ?? 0), 0);
+      };
+    },
+    loseWhatItSendsTo: async to => void (await ip(`-n ${namespace} route add blackhole ${to}/32`)),
+    sendAgainTo: async to => void (await ip(`-n ${namespace} route delete blackhole ${to}/32`)),
+  };
+};
+
+/** Networks that are made at the same time begin at different places. */
+const freeSubnet = async (number: number): Promise<string> => {
+  const routes = await ip('route show table all');
+  const start = (process.pid * 7 + number) % SUBNETS;
+  for (let turn = 0; turn < SUBNETS; turn += 1) {
+    const at = (start + turn) % SUBNETS;
+    const subnet = `198.${18 + (at >> 8)}.${at & 0xff}`;
+    if (!routes.includes(`${subnet}.`)) return subnet;
+  }
+  throw new Error('every network of 198.18.0.0/15 has a route on this machine');
+};
+
+/** NF1: of tests whose process is gone. */
+const removeLeftovers = async (): Promise<void> => {
+  const names = (await ip('netns list')).split('\n').map(line => line.split(' ')[0] ?? '');
+  for (const name of names) {
+    const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await ip(`netns delete ${name}`).catch(() => undefined);
+  }
+};
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+/** Why no network can be made here, found out by making one; undefined where it can. */
+export const missingForNetworks = async (): Promise<string | undefined> => {
+  if (process.getuid?.() !== 0) return 'network namespaces need root';
+  try {
+    await ip('-V');
+  } catch {
+    return 'iproute2 is not installed (apt-get install iproute2)';
+  }
+  try {
+    await using _ = await createTestNetwork(1);
+    return undefined;
+  } catch (error) {
+    return `this kernel or container refuses a network of one's own: ${(error as Error).message.trim()}`;
+  }
+};
+
+/** Why a queueing discipline cannot be had; undefined where it can. To be asked where networks can be made. */
+export const missingForShaping = async (qdisc: string): Promise<string | undefined> => {
+  try {
+    await using network = await createTestNetwork(1);
+    await network.peers[0]!.shape(qdisc);
+    return undefined;
+  } catch (error) {
+    return `tc cannot do "${qdisc}": ${(error as Error).message.trim().split('\n').at(-1)}`;
+  }
+};
