@@ -17,7 +17,7 @@ import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type Child, type Exit, startChild } from '../src/fleet/child-process.ts';
-import { createApiClient } from '../src/http/client.ts';
+import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
 import type { TestDatabase } from '../src/nexus/datastore/test-database.ts';
 import type { TestRelease } from '../src/release/test-release.ts';
 
@@ -83,12 +83,12 @@ export type TestFleet = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-const operator = (url: string) => ({ baseUrl: url, token: 'test-token-of-an-operator-0123456789' });
-const updateClient = (url: string) => createApiClient(operatorUpdateApi, operator(url));
-const fleetClient = (url: string) => createApiClient(operatorFleetApi, operator(url));
-const recoveryClient = (url: string) => createApiClient(operatorRecoveryApi, operator(url));
-const historyClient = (url: string) => createApiClient(operatorHistoryApi, operator(url));
-const debugClient = (url: string) => createApiClient(debugApi, operator(url));
+const TOKEN = 'test-token-of-an-operator-0123456789';
+const updateClient = (at: ClientOptions) => createApiClient(operatorUpdateApi, at);
+const fleetClient = (at: ClientOptions) => createApiClient(operatorFleetApi, at);
+const recoveryClient = (at: ClientOptions) => createApiClient(operatorRecoveryApi, at);
+const historyClient = (at: ClientOptions) => createApiClient(operatorHistoryApi, at);
+const debugClient = (at: ClientOptions) => createApiClient(debugApi, at);
 
 export const startTestFleet = async (options: {
   readonly nexuses?: number;
@@ -110,7 +110,7 @@ export const startTestFleet = async (options: {
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   const database = options.database ?? undo.use(await createDatabase());
-  await writeFile(join(directory, 'token'), `${operator('').token}\n`, { mode: 0o600 });
+  await writeFile(join(directory, 'token'), `${TOKEN}\n`, { mode: 0o600 });
 
   const nexuses: ReturnType<typeof makeNexus>[] = [];
   for (let n = 1; n <= (options.nexuses ?? 1); n += 1) {
@@ -213,29 +213,31 @@ const makeNexus = (
     await mkdir(stagingDirectory, { recursive: true });
     await nexus.start();
   };
-  const url = () => `http://${addresses.operator}`;
+  // Shared by all calls: a connection for each would be what is seen of the server's handles.
+  const dispatcher = createDispatcher();
+  const at = () => ({ baseUrl: `http://${addresses.operator}`, token: TOKEN, dispatcher });
   return {
     ...nexus,
     start,
     stagingDirectory,
     internalAddress: () => addresses.internal,
     get update() {
-      return updateClient(url());
+      return updateClient(at());
     },
     get fleet() {
-      return fleetClient(url());
+      return fleetClient(at());
     },
     get recovery() {
-      return recoveryClient(url());
+      return recoveryClient(at());
     },
     get history() {
-      return historyClient(url());
+      return historyClient(at());
     },
     get debug() {
-      return debugClient(url());
+      return debugClient(at());
     },
     async upload(release) {
-      const answer = await updateClient(url()).repositoryUpload(
+      const answer = await updateClient(at()).repositoryUpload(
         {
           query: { file_name: `${release.systemVersion}.zip` },
           body: { sizeBytes: release.sizeBytes, chunks: createReadStream(release.path) },
@@ -246,7 +248,7 @@ const makeNexus = (
       return answer;
     },
     async trust(release) {
-      await updateClient(url()).trustRootCreate(
+      await updateClient(at()).trustRootCreate(
         { body: JSON.parse(Buffer.from(release.trustRoot).toString()) },
         wait,
       );
