@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { asGeneration } from '../src/core/ids.ts';
+import { seededRng } from '../src/core/rng.ts';
 import { DEFAULT_PROGRESS } from '../src/http/progress.ts';
 import { rawGet } from '../src/http/raw-get.ts';
 import { systemClock } from '../src/lib/clock.ts';
@@ -42,8 +43,14 @@ async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof write
   const directories = [join(folder, 'm2-a'), join(folder, 'm2-b')];
   for (const directory of directories) await mkdir(directory);
   await using store = await openStore(
-    { directories, quotaBytes: 64 * sizeBytes, minFreeBytes: 0, maxArtifactBytes: sizeBytes },
-    { clock: systemClock, log: silentLogger },
+    {
+      directories,
+      quotaBytes: 64 * sizeBytes,
+      minFreeBytes: 0,
+      maxArtifactBytes: sizeBytes,
+      scrub: { periodMs: 86_400_000, bytesPerSecond: sizeBytes },
+    },
+    { clock: systemClock, rng: seededRng(1), log: silentLogger },
   );
   let generation = asGeneration(1);
   await store.acceptFloor(generation);

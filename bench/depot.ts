@@ -38,11 +38,17 @@ try {
       sha256,
       sizeBytes,
       datasetId,
+      // Hashed on the way once an hour; the other answers are what is measured.
+      isFresh: true,
+      foundRight: () => undefined,
       read: async (target, position) => (await handle.read(target, 0, target.byteLength, position)).bytesRead,
       [Symbol.asyncDispose]: () => handle.close(),
     };
   };
-  const handlers = depotHandlers({ store: { open: openArtifact }, reads: createSlots(4, 'reads') });
+  const handlers = depotHandlers({
+    store: { open: openArtifact, suspect: () => undefined },
+    reads: createSlots(4, 'reads'),
+  });
   await using depot = await serveApi({
     apis: [bindApi(depotApi, handlers)],
     listen: { host: '127.0.0.1', port: 0 },

@@ -3,7 +3,15 @@ import { z } from 'zod';
 import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
 import { FleetEventView } from './operator-history-api.ts';
 import { type Api, defineRoute } from './route.ts';
-import { ArtifactDeletion, CopyFailure, CopyInFlight, DatasetHealth } from './sled-agent-api.ts';
+import {
+  ArtifactDeletion,
+  CopyFailure,
+  CopyInFlight,
+  DatasetHealth,
+  DeferredDeletion,
+  QuarantinedFile,
+  ScrubProgress,
+} from './sled-agent-api.ts';
 import { ByteCount, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
 /** Why something does not progress, or is not as it should be: a stable code and a plain sentence. */
@@ -83,6 +91,11 @@ export const SledView = z
     copies_failed: z.array(CopyFailure),
     deletions_total: z.number().int().min(0),
     deletions: z.array(ArtifactDeletion),
+    /** No release lists them, and they are in use on the sled. */
+    deletions_deferred: z.array(DeferredDeletion),
+    /** Copies found bad and kept as evidence. */
+    quarantined: z.array(QuarantinedFile),
+    scrub: ScrubProgress.optional(),
     reasons: z.array(Reason),
   })
   .meta({ id: 'SledView' });
@@ -154,6 +167,9 @@ export const ArtifactView = z
         copy_in_flight: CopyInFlight.optional(),
         copy_failed: CopyFailure.optional(),
         deletion: ArtifactDeletion.optional(),
+        deletion_deferred: DeferredDeletion.optional(),
+        /** The last of its copies on this sled that was found bad. */
+        quarantined: QuarantinedFile.optional(),
       }),
     ),
     local_repos: z.array(z.object({ nexus_id: NexusId, system_version: z.string() })),

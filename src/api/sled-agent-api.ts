@@ -1,6 +1,6 @@
 /** The artifact API of a sled agent: compatible with the published one; what we add is optional in answers. */
 import { z } from 'zod';
-import { ArtifactHash, DatasetId, Generation, IncarnationId } from '../core/ids.ts';
+import { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { ByteCount, Timestamp } from './wire.ts';
 
@@ -40,13 +40,49 @@ export const ArtifactDeletion = z.object({
   reason: z.string(),
   time: Timestamp,
 });
-export const DeferredDeletion = z.object({ sha256: ArtifactHash, reason: z.string() });
+
+/** Of a lease whose holder does not say: an installation takes minutes. */
+export const DEFAULT_LEASE_TERM_S = 3_600;
+/** A holder that died keeps a file no longer than this; one that lives renews. */
+export const MAX_LEASE_TERM_S = 86_400;
+/** A deferred deletion names so many of its leases, those that last longest. */
+export const MAX_LISTED_LEASES = 8;
+
+export const ArtifactLease = z
+  .object({
+    sha256: ArtifactHash,
+    id: LeaseId,
+    holder: z.string().optional(),
+    term_s: z.number().int().min(1),
+    /** By the sled's wall clock, for people; it is `remaining_s` that counts. */
+    time_expires: Timestamp,
+    remaining_s: z.number().min(0),
+  })
+  .meta({ id: 'ArtifactLease' });
+export type ArtifactLease = z.infer<typeof ArtifactLease>;
+
+export const ArtifactLeaseParams = z
+  .object({
+    term_s: z.number().int().min(1).max(MAX_LEASE_TERM_S).default(DEFAULT_LEASE_TERM_S),
+    /** Who it is, for people: shown where a deletion is deferred. */
+    holder: z.string().min(1).max(128).optional(),
+  })
+  .meta({ id: 'ArtifactLeaseParams' });
+
+/** No config lists it, and it is kept since it is in use (B6). */
+export const DeferredDeletion = z.object({
+  sha256: ArtifactHash,
+  reason: z.string(),
+  leases: z.array(ArtifactLease).max(MAX_LISTED_LEASES).optional(),
+});
+export type DeferredDeletion = z.infer<typeof DeferredDeletion>;
 export const QuarantinedFile = z.object({
   sha256: ArtifactHash,
   dataset_id: DatasetId,
   reason: z.string(),
   time: Timestamp,
 });
+export type QuarantinedFile = z.infer<typeof QuarantinedFile>;
 export const DatasetHealth = z.object({
   id: DatasetId.nullable(),
   /** The directory, as configured. */
@@ -56,8 +92,25 @@ export const DatasetHealth = z.object({
   used_bytes: ByteCount.optional(),
   quota_bytes: ByteCount.optional(),
   free_bytes: ByteCount.optional(),
+  /** Copies found bad and kept as evidence: how many, and when the last one was found. */
+  quarantined: z.number().int().min(0).optional(),
+  time_last_quarantined: Timestamp.optional(),
 });
 export type DatasetHealth = z.infer<typeof DatasetHealth>;
+
+/** How far the sled is in hashing every stored file again (G5). */
+export const ScrubProgress = z
+  .object({
+    cycle_started: Timestamp,
+    cycles_completed: z.number().int().min(0),
+    files_done: z.number().int().min(0),
+    files_total: z.number().int().min(0),
+    bytes_done: ByteCount,
+    last_completed: Timestamp.optional(),
+    last_bad: z.object({ sha256: ArtifactHash, reason: z.string(), time: Timestamp }).optional(),
+  })
+  .meta({ id: 'ScrubProgress' });
+export type ScrubProgress = z.infer<typeof ScrubProgress>;
 
 /** Bounds of the extras in a list, so that an answer stays small whatever happens on the sled. */
 export const MAX_LISTED_EVENTS = 256;
@@ -81,7 +134,10 @@ export const ArtifactListResponse = z
     deletions_total: z.number().int().min(0).optional(),
     deletions: z.array(ArtifactDeletion).max(MAX_LISTED_EVENTS).optional(),
     deletions_deferred: z.array(DeferredDeletion).max(MAX_LISTED_EVENTS).optional(),
+    /** In force, of whatever artifact. */
+    leases_total: z.number().int().min(0).optional(),
     quarantined: z.array(QuarantinedFile).max(MAX_LISTED_EVENTS).optional(),
+    scrub: ScrubProgress.optional(),
   })
   .meta({ id: 'ArtifactListResponse' });
 export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;
@@ -92,6 +148,7 @@ export const ArtifactPutResponse = z
 export type ArtifactPutResponse = z.infer<typeof ArtifactPutResponse>;
 
 const HashParam = z.object({ sha256: ArtifactHash });
+const LeaseParams = z.object({ sha256: ArtifactHash, id: LeaseId });
 const GenerationQuery = z.object({ generation: z.coerce.number().pipe(Generation) });
 
 export const sledAgentApi = {
@@ -171,6 +228,41 @@ export const sledAgentApi = {
         'NO_USABLE_DATASET',
         'NO_SPACE',
       ],
+    }),
+    artifactLeaseList: defineRoute({
+      operationId: 'artifact_lease_list',
+      method: 'GET',
+      path: '/artifacts/{sha256}/leases',
+      summary: 'The leases of one artifact that are in force, those that last longest first.',
+      params: HashParam,
+      status: 200,
+      response: {
+        kind: 'json',
+        schema: z.object({ leases: z.array(ArtifactLease) }).meta({ id: 'ArtifactLeaseList' }),
+      },
+      errors: [],
+    }),
+    artifactLeasePut: defineRoute({
+      operationId: 'artifact_lease_put',
+      method: 'PUT',
+      path: '/artifacts/{sha256}/leases/{id}',
+      summary:
+        'Take a lease on an artifact that this sled holds, or renew it: the file is kept until it is returned or expires, whatever the config lists.',
+      params: LeaseParams,
+      body: { kind: 'json', schema: ArtifactLeaseParams },
+      status: 200,
+      response: { kind: 'json', schema: ArtifactLease },
+      errors: ['ARTIFACT_NOT_HELD', 'TOO_MANY_LEASES', 'NO_USABLE_DATASET'],
+    }),
+    artifactLeaseDelete: defineRoute({
+      operationId: 'artifact_lease_delete',
+      method: 'DELETE',
+      path: '/artifacts/{sha256}/leases/{id}',
+      summary: 'Return a lease. One that is not there any more is returned already.',
+      params: LeaseParams,
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NO_USABLE_DATASET'],
     }),
   },
 } as const satisfies Api;

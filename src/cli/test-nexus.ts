@@ -76,6 +76,8 @@ export const testSled = (): SledView => ({
   copies_failed: [],
   deletions_total: 0,
   deletions: [],
+  deletions_deferred: [],
+  quarantined: [],
   reasons: [],
 });
 

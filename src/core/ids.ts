@@ -44,6 +44,9 @@ export type EventId = z.infer<typeof EventId>;
 /** A sled's life between two wipes: a sled that lost all its datasets comes back with another one (P5). */
 export const IncarnationId = uuid<'IncarnationId'>();
 export type IncarnationId = z.infer<typeof IncarnationId>;
+/** Chosen by whoever takes the lease, so that a repeated request renews it (P11). */
+export const LeaseId = uuid<'LeaseId'>();
+export type LeaseId = z.infer<typeof LeaseId>;
 
 /** Semantic version 2.0.0, as in the published contract. */
 export const SYSTEM_VERSION_PATTERN =

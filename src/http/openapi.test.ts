@@ -47,6 +47,9 @@ test('S2: the published endpoints of sleds, depots, registration and tasks are a
     'put /artifacts-config artifact_config_put 204',
     'put /artifacts/{sha256} artifact_put 200',
     'post /artifacts/{sha256}/copy-from-depot artifact_copy_from_depot 202',
+    'get /artifacts/{sha256}/leases artifact_lease_list 200',
+    'put /artifacts/{sha256}/leases/{id} artifact_lease_put 200',
+    'delete /artifacts/{sha256}/leases/{id} artifact_lease_delete 204',
   ]);
   expect(endpoints(openApiDocument(openApiDocuments['repo-depot.json']!))).toEqual([
     'get /artifact/sha256/{sha256} artifact_get_by_sha256 200',

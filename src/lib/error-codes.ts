@@ -45,6 +45,7 @@ export const errorCodes = {
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'never' },
   AWAITING_FLOOR: { status: 503, retry: 'backoff' },
   SLED_BUSY: { status: 429, retry: 'backoff' },
+  TOO_MANY_LEASES: { status: 429, retry: 'backoff' },
   COPY_SOURCE: { status: 502, retry: 'refresh' },
   NO_USABLE_DATASET: { status: 503, retry: 'backoff' },
   DATASET_VERSION: { status: 500, retry: 'never' },

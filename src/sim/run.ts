@@ -153,10 +153,13 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
   trace.say('#', 'everything is mended but what stays broken');
   const recovery = createRecovery(scene);
   recovery.mend();
-  const facts = { world, holdings: witness.holdings, broken: recovery.broken };
+  const { holdings, keptForPeople } = witness;
+  const { quotaBytes } = scene.swarm;
+  const facts = { world, holdings, keptForPeople, quotaBytes, broken: recovery.broken };
+  const isBusy = () => scene.operator.uploading() > 0;
   const until = scheduler.nowMs() + REST_WITHIN_MS;
   let shortfall = findShortfall(facts);
-  while (shortfall !== undefined && scheduler.nowMs() < until) {
+  while ((shortfall !== undefined || isBusy()) && scheduler.nowMs() < until) {
     recovery.help();
     await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
     if (witness.violation() !== undefined) return;
@@ -195,7 +198,7 @@ const stayQuiet = async (
   const before = transfers.count;
   await scheduler.runUntil(scheduler.nowMs() + QUIET_MS, isOver);
   if (witness.violation() !== undefined) return;
-  if (transfers.count > before)
+  if (transfers.count > before && look() === undefined)
     witness.fail('G3', `${transfers.count - before} artifacts were sent or copied in a fleet at rest`);
   const shortfall = look();
   if (shortfall !== undefined) witness.fail(shortfall.guarantee, `no longer at rest: ${shortfall.message}`);

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { asGeneration } from '../core/ids.ts';
+import { asGeneration, LeaseId } from '../core/ids.ts';
 import { TEMPORARY_PREFIX } from '../lib/durable-file.ts';
 import { hashOf, neverAborts, startTestSled } from './test-sled.ts';
 
@@ -33,7 +33,9 @@ test('S2: a put is stored on every dataset and listed, in the published shapes',
     deletions_total: 0,
     deletions: [],
     deletions_deferred: [],
+    leases_total: 0,
     quarantined: [],
+    scrub: expect.objectContaining({ cycles_completed: 1, files_total: 0 }),
   });
   expect(await sled.client.artifactConfigGet({}, { signal })).toEqual({
     generation,
@@ -131,6 +133,37 @@ test('B14: with every slot taken a put is told to come later, and that is no err
   finish.resolve();
   expect(await slow).toEqual({ datasets: 2, successful_writes: 2 });
   expect(await sled.put('abc', generation)).toEqual({ datasets: 2, successful_writes: 2 });
+});
+
+test('B6, P11: a lease is taken, renewed, listed and returned over HTTP, and its file stays served', async () => {
+  await using sled = await startTestSled();
+  await sled.put('abc', await sled.want('abc'));
+  const params = { sha256: hashOf('abc'), id: LeaseId.parse('0f0e0d0c-0b0a-4908-8706-050403020100') };
+  const take = (body: object) => sled.client.artifactLeasePut({ params, body }, { signal });
+  expect(await take({})).toMatchObject({ ...params, term_s: 3_600 });
+  const taken = await take({ term_s: 60, holder: 'installer' });
+  expect(taken).toMatchObject({ term_s: 60, holder: 'installer', time_expires: expect.any(String) });
+  expect(taken.remaining_s).toBeGreaterThan(0);
+  for (const term_s of [0, 86_401, 1.5]) await expect(take({ term_s })).rejects.toThrow();
+  const list = () => sled.client.artifactLeaseList({ params: { sha256: params.sha256 } }, { signal });
+  expect((await list()).leases).toMatchObject([{ id: params.id, term_s: 60 }]);
+
+  await sled.want('def');
+  await sled.agent.store.reconcile('test', { signal });
+  const listed = await sled.client.artifactList({}, { signal });
+  expect(listed).toMatchObject({
+    list: {},
+    leases_total: 1,
+    deletions_deferred: [{ sha256: params.sha256, leases: [{ holder: 'installer' }] }],
+  });
+  const url = `${sled.depotUrl}/artifact/sha256/${params.sha256}`;
+  expect(await (await fetch(url)).text()).toBe('abc');
+  for (let turn = 0; turn < 2; turn += 1) await sled.client.artifactLeaseDelete({ params }, { signal });
+  await expect.poll(async () => (await fetch(url)).status).toBe(404);
+  const other = { ...params, sha256: hashOf('def') };
+  await expect(sled.client.artifactLeasePut({ params: other, body: {} }, { signal })).rejects.toMatchObject({
+    code: 'ARTIFACT_NOT_HELD',
+  });
 });
 
 test('S2: the depot serves what is held: whole, in part, and by its hash as ETag', async () => {

@@ -1,10 +1,13 @@
 /** The artifact API, for Nexus: the store and the copies behind the published contract. */
 import type { z } from 'zod';
-import type {
-  ArtifactConfigBody,
-  ArtifactListResponse,
-  sledAgentApi,
-  DatasetHealth as WireDatasetHealth,
+import {
+  type ArtifactConfigBody,
+  type ArtifactLease,
+  type ArtifactListResponse,
+  MAX_LISTED_LEASES,
+  type sledAgentApi,
+  type DatasetHealth as WireDatasetHealth,
+  type ScrubProgress as WireScrubProgress,
 } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import type { Handlers } from '../http/handlers.ts';
@@ -12,7 +15,14 @@ import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Copies, CopyReport } from './copy.ts';
 import type { Slots } from './slots.ts';
-import type { ArtifactStore, ArtifactWriter, DatasetHealth, StoreListing } from './store/store.ts';
+import type {
+  ArtifactStore,
+  ArtifactWriter,
+  DatasetHealth,
+  LeaseInForce,
+  ScrubProgress,
+  StoreListing,
+} from './store/store.ts';
 
 export type AgentDependencies = {
   readonly store: ArtifactStore;
@@ -55,6 +65,30 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     await copies.start({ sha256, generation, depotBaseUrl: depot_base_url });
     return {};
   },
+
+  async artifactLeaseList({ params: { sha256 } }) {
+    return { leases: store.leases(sha256).map(leaseToWire) };
+  },
+
+  async artifactLeasePut({ params: { sha256, id }, body: { term_s, holder }, log }) {
+    const lease = await store.takeLease({ sha256, id, holder, termMs: term_s * 1_000 });
+    log.info({ sha256, lease_id: id, holder, term_s }, 'lease taken');
+    return leaseToWire(lease);
+  },
+
+  async artifactLeaseDelete({ params: { sha256, id }, log }) {
+    await store.returnLease(sha256, id);
+    log.info({ sha256, lease_id: id }, 'lease returned');
+  },
+});
+
+const leaseToWire = ({ sha256, id, holder, termMs, ...lease }: LeaseInForce): ArtifactLease => ({
+  sha256,
+  id,
+  ...(holder !== undefined && { holder }),
+  term_s: Math.ceil(termMs / 1_000),
+  time_expires: isoTime(lease.timeExpiresMs),
+  remaining_s: lease.remainingMs / 1_000,
 });
 
 /** While one chunk is on its way to the disks the next one is received. Resolves with the number of bytes. */
@@ -120,13 +154,35 @@ const listToWire = (
   })),
   deletions_total: listing.deletionsTotal,
   deletions: listing.deletions.map(({ timeMs, ...deletion }) => ({ ...deletion, time: isoTime(timeMs) })),
-  deletions_deferred: [...listing.deletionsDeferred],
+  deletions_deferred: listing.deletionsDeferred.map(({ sha256, reason, leases }) => ({
+    sha256,
+    reason,
+    leases: leases.slice(0, MAX_LISTED_LEASES).map(leaseToWire),
+  })),
+  leases_total: listing.leasesTotal,
   quarantined: listing.quarantined.map(({ sha256, datasetId, reason, timeMs }) => ({
     sha256,
     dataset_id: datasetId,
     reason,
     time: isoTime(timeMs),
   })),
+  ...(listing.scrub !== undefined && { scrub: scrubToWire(listing.scrub) }),
+});
+
+const scrubToWire = (scrub: ScrubProgress): WireScrubProgress => ({
+  cycle_started: isoTime(scrub.cycleStartedMs),
+  cycles_completed: scrub.cyclesCompleted,
+  files_done: scrub.filesDone,
+  files_total: scrub.filesTotal,
+  bytes_done: scrub.bytesDone,
+  ...(scrub.lastCompletedMs !== undefined && { last_completed: isoTime(scrub.lastCompletedMs) }),
+  ...(scrub.lastBad !== undefined && {
+    last_bad: {
+      sha256: scrub.lastBad.sha256,
+      reason: scrub.lastBad.reason,
+      time: isoTime(scrub.lastBad.timeMs),
+    },
+  }),
 });
 
 /** What is not known is left out. */
@@ -138,4 +194,8 @@ export const datasetToWire = (health: DatasetHealth): WireDatasetHealth => ({
   ...(health.message !== undefined && { message: health.message }),
   ...(health.usedBytes !== undefined && { used_bytes: health.usedBytes }),
   ...(health.freeBytes !== undefined && { free_bytes: health.freeBytes }),
+  ...(health.timeLastQuarantinedMs !== undefined && {
+    quarantined: health.quarantined,
+    time_last_quarantined: isoTime(health.timeLastQuarantinedMs),
+  }),
 });

@@ -11,7 +11,12 @@ import { formatAddress, type ListenAddress, parseAddress } from '../http/listen.
 import { DepotError } from '../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
-import { DEFAULT_MAX_ARTIFACT_BYTES, DEFAULT_MIN_FREE_BYTES, DEFAULT_QUOTA_BYTES } from './store/space.ts';
+import {
+  DEFAULT_MAX_ARTIFACT_BYTES,
+  DEFAULT_MIN_FREE_BYTES,
+  DEFAULT_QUOTA_BYTES,
+  DEFAULT_SCRUB_BYTES_PER_SECOND,
+} from './store/space.ts';
 import type { StoreSettings } from './store/store.ts';
 
 /** The published port of a sled agent's own API. */
@@ -20,6 +25,7 @@ export const SLED_AGENT_PORT = 12345;
 const Bytes = z.int().min(1);
 const Count = z.int().min(1).max(1_024);
 const Seconds = z.number().min(0.05).max(86_400);
+const DAY_S = 86_400;
 
 export const SledAgentFile = z.strictObject({
   /** Who this sled is for ever. Absent: made of `part` and `serial`, so that a wiped sled is the same sled. */
@@ -52,6 +58,8 @@ export const SledAgentFile = z.strictObject({
       /** Of one dataset. */
       quota_bytes: Bytes.default(DEFAULT_QUOTA_BYTES),
       min_free_bytes: z.int().min(0).default(DEFAULT_MIN_FREE_BYTES),
+      /** What the scrub reads of all datasets together. */
+      scrub_bytes_per_s: Bytes.default(DEFAULT_SCRUB_BYTES_PER_SECOND),
     })
     .prefault({}),
   intervals: z
@@ -62,6 +70,12 @@ export const SledAgentFile = z.strictObject({
       reconcile_s: Seconds.default(300),
       /** How long a body may make (almost) no progress (B13). */
       stall_s: Seconds.default(10),
+      /** Within which every stored file is hashed again (G5). */
+      scrub_s: z
+        .number()
+        .min(0.05)
+        .max(90 * DAY_S)
+        .default(DAY_S),
     })
     .prefault({}),
 });
@@ -115,6 +129,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
       quotaBytes: limits.quota_bytes,
       minFreeBytes: limits.min_free_bytes,
       maxArtifactBytes: limits.artifact_bytes,
+      scrub: { periodMs: intervals.scrub_s * 1_000, bytesPerSecond: limits.scrub_bytes_per_s },
     },
     limits: { puts: limits.puts, copies: limits.copies, depotReads: limits.depot_reads },
     registrationPeriodMs: intervals.registration_s * 1_000,

@@ -1,12 +1,20 @@
-/** The Repo Depot: what this sled holds, for other sleds and for any HTTP client. */
+/**
+ * The Repo Depot: what this sled holds, for other sleds and for any HTTP client.
+ *
+ * DA1. A file that is sent whole, and whose bytes nobody has hashed for a while, is hashed on the way: if they are not
+ *      those of its name the answer is cut before its last bytes, so that nobody gets a complete wrong file (G5).
+ * DA2. A copy that cannot be read to its end, or whose bytes are wrong, is looked at and set aside at once.
+ */
+import { createHash } from 'node:crypto';
 import type { depotApi } from '../api/depot-api.ts';
 import type { FileAnswer } from '../http/file-body.ts';
 import type { Handlers } from '../http/handlers.ts';
+import { DepotError, messageChain } from '../lib/errors.ts';
 import type { Slots } from './slots.ts';
-import type { ArtifactStore } from './store/store.ts';
+import type { ArtifactStore, StoredArtifact } from './store/store.ts';
 
 export type DepotDependencies = {
-  readonly store: Pick<ArtifactStore, 'open'>;
+  readonly store: Pick<ArtifactStore, 'open' | 'suspect'>;
   /** How many answers may be under way. */
   readonly reads: Slots;
 };
@@ -19,7 +27,7 @@ export const depotHandlers = ({ store, reads }: DepotDependencies): Handlers<typ
       return {
         sizeBytes: artifact.sizeBytes,
         etag: sha256,
-        read: artifact.read,
+        read: watchedRead(artifact, because => store.suspect(sha256, artifact.datasetId, because)),
         async [Symbol.asyncDispose]() {
           slot[Symbol.dispose]();
           await artifact[Symbol.asyncDispose]();
@@ -31,3 +39,33 @@ export const depotHandlers = ({ store, reads }: DepotDependencies): Handlers<typ
     }
   },
 });
+
+/** Reads one piece after the other from the beginning are hashed; a range from elsewhere is not. */
+const watchedRead = (
+  { sha256, sizeBytes, isFresh, foundRight, read }: StoredArtifact,
+  suspect: (because: string) => void,
+): FileAnswer['read'] => {
+  const hash = createHash('sha256');
+  let hashedBytes = 0;
+  return async (target, position) => {
+    let count: number;
+    try {
+      count = await read(target, position);
+    } catch (error) {
+      suspect(`it cannot be read at byte ${position}: ${messageChain(error)}`);
+      throw error;
+    }
+    if (count < target.byteLength && position + count < sizeBytes)
+      suspect(`it ends at byte ${position + count} of ${sizeBytes}`);
+    if (isFresh || position !== hashedBytes || position === sizeBytes) return count;
+    hash.update(target.subarray(0, count));
+    hashedBytes += count;
+    if (hashedBytes < sizeBytes) return count;
+    if (hash.digest('hex') === sha256) {
+      foundRight();
+      return count;
+    }
+    suspect('its bytes have another hash');
+    throw new DepotError('IO', `the copy of ${sha256} on this sled has other bytes`);
+  };
+};

@@ -2,10 +2,11 @@
  * What a sled agent is behind its servers: one store, and what runs beside it.
  *
  *     Nexus ─▶ artifact API ─▶ store ◀─ Repo Depot ◀─ other sleds
- *                  └─▶ copies ─▶ ┘ └─ reconcile, now and then (B10)
+ *                  └─▶ copies ─▶ ┘ ├─ reconcile, now and then (B10)
+ *                                  └─ scrub (G5) ─ a bad copy ─▶ registration
  *     registration ─▶ Nexus
  *
- * SS1. It ends in the reverse order: registration and reconciling, copies, and at last the store, so that nothing
+ * SS1. It ends in the reverse order: registration, reconciling and scrub, copies, and at last the store, so that nothing
  *      uses what is gone (S15).
  */
 import { availableParallelism, totalmem } from 'node:os';
@@ -37,7 +38,7 @@ export type SledServices = AsyncDisposable & {
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
 
-export type SledServicesDependencies = Omit<StoreDependencies, 'inUse'> & {
+export type SledServicesDependencies = StoreDependencies & {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -109,13 +110,22 @@ const startUpkeep = async (
       if (situation(store, health) !== before) registration.changed();
     }
   };
-  const running = [registration.run({ signal }), reconcile()];
+  const onCondemned = async (): Promise<void> => {
+    // Nexus asks what is held when it learns that this is another sled than it was: the copy is replaced at once.
+    health = (await store.list()).datasetHealth;
+    registration.changed();
+  };
+  const watch = store.onCondemned(() => {
+    onCondemned().catch(error => log.error({ err: error }, 'a bad copy is registered at the next period'));
+  });
+  const running = [registration.run({ signal }), reconcile(), store.scrub.run({ signal })];
   for (const each of running)
     each.catch(error => {
       if (!signal.aborted) log.error({ err: error }, 'upkeep ended');
     });
   return {
     async [Symbol.asyncDispose]() {
+      watch[Symbol.dispose]();
       stop.abort();
       await Promise.allSettled(running);
     },
@@ -127,7 +137,13 @@ const situation = (store: ArtifactStore, health: readonly DatasetHealth[]): stri
   JSON.stringify([
     store.incarnationId(),
     store.state().kind,
-    health.map(({ id, path, state }) => [id, path, state]),
+    health.map(({ id, path, state, quarantined, timeLastQuarantinedMs }) => [
+      id,
+      path,
+      state,
+      quarantined,
+      timeLastQuarantinedMs,
+    ]),
   ]);
 
 /** Does not change while a process runs. */

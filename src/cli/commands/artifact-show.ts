@@ -82,7 +82,10 @@ const sledLines = (artifact: ArtifactView, style: Session['terminal']['outStyle'
 
 const sledRemark = (sled: ArtifactView['sleds'][number]): string => {
   if (sled.copy_in_flight !== undefined) return `copying from ${sled.copy_in_flight.depot_base_url}`;
+  if (sled.quarantined !== undefined && sled.copies < sled.datasets)
+    return `a copy went bad: ${sled.quarantined.reason}`;
   if (sled.copy_failed !== undefined) return `copy failed: ${sled.copy_failed.message}`;
+  if (sled.deletion_deferred !== undefined) return `kept: ${sled.deletion_deferred.reason}`;
   if (sled.deletion !== undefined) return `deleted: ${sled.deletion.reason}`;
   return '';
 };

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
+import type { ScrubProgress } from '../../api/sled-agent-api.ts';
 import { SledId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
@@ -14,6 +15,7 @@ import { present, type Session } from '../session.ts';
 
 /** Deletions shown to people; all that the sled reports are in the JSON. */
 const MAX_DELETIONS_SHOWN = 10;
+const MAX_QUARANTINED_SHOWN = 10;
 
 export const addSledShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
@@ -54,6 +56,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       ['registered', `${ago(sled.time_registered)}, last ${ago(sled.time_last_registered)}`],
       ['generation', String(sled.generation ?? 'not yet known')],
       ['deletions', String(sled.deletions_total)],
+      ['scrub', sled.scrub && scrubText(sled.scrub, nowMs)],
     ],
     style,
   );
@@ -83,6 +86,13 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
           `${printable(copy.message)} [${printable(copy.error_code)}]`,
       ),
     ),
+    ...section('bad copies, kept as evidence', quarantineLines(sled, nowMs)),
+    ...section(
+      'kept though no release lists it',
+      sled.deletions_deferred.map(
+        deferred => `  ${deferred.sha256.slice(0, 16)} ${printable(deferred.reason)}`,
+      ),
+    ),
     ...section(
       'latest deletions',
       sled.deletions
@@ -95,6 +105,25 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
         ),
     ),
   ];
+};
+
+const quarantineLines = ({ quarantined }: SledView, nowMs: number): string[] =>
+  quarantined
+    .toSorted((a, b) => b.time.localeCompare(a.time))
+    .slice(0, MAX_QUARANTINED_SHOWN)
+    .map(
+      ({ sha256, time, dataset_id, reason }) =>
+        `  ${sha256.slice(0, 16)} ${formatAge(Date.parse(time), nowMs)} on dataset ${dataset_id}: ${printable(reason)}`,
+    );
+
+const scrubText = (scrub: ScrubProgress, nowMs: number): string => {
+  const ago = (time: string) => formatAge(Date.parse(time), nowMs);
+  const last = scrub.last_completed === undefined ? '' : `, last completed ${ago(scrub.last_completed)}`;
+  const bad = scrub.last_bad === undefined ? '' : `, last bad copy ${ago(scrub.last_bad.time)}`;
+  return (
+    `${scrub.files_done} of ${scrub.files_total} files, ${formatBytes(scrub.bytes_done)}, ` +
+    `since ${ago(scrub.cycle_started)}${last}${bad}`
+  );
 };
 
 const datasetLines = ({ datasets }: SledView, { outStyle, outColumns }: Session['terminal']): string[] =>

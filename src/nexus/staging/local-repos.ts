@@ -60,8 +60,6 @@ type Held = {
   readonly file: SharedArchive;
   /** A drop was begun and is not over: its row may be gone by it. */
   isDropping: boolean;
-  /** Why it cannot be recorded again; the next start tries once more. */
-  unrecordable: string | undefined;
 };
 
 type Wait = { readonly signal: AbortSignal };
@@ -73,9 +71,11 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
   // A drop and a look at the rows would each take the other's half-done work for a fault.
   const turns = createLimiter(1);
 
-  /** LR3. */
-  const recordAgain = async (repo: Held, wait: Wait): Promise<void> => {
-    repo.unrecordable ??= await recordLost(deps, repo.archive, { ...wait, hold, notices });
+  /** LR3. What cannot be recorded is kept for a person to look at, and is not held any more; the next start tries again. */
+  const recordAgain = async ({ archive, file }: Held, wait: Wait): Promise<void> => {
+    if (await recordLost(deps, archive, { ...wait, hold, notices })) return;
+    repos.delete(archive.uploadId);
+    await file.retire();
   };
 
   const remove = async ({ archive, file }: Held): Promise<void> => {
@@ -93,7 +93,7 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
       hasParts(archive) ? paths.parts : undefined,
     );
     const localRepo = toLocalRepo(archive);
-    repos.set(archive.uploadId, { archive, localRepo, file, isDropping: false, unrecordable: undefined });
+    repos.set(archive.uploadId, { archive, localRepo, file, isDropping: false });
     log.info(nameOf(archive), 'local repo created');
     const message = `upload ${archive.uploadId}, ${HOW_HELD[how]}`;
     note({ kind: 'local_repo_held', systemVersion: archive.systemVersion, message });
@@ -178,25 +178,25 @@ const forgetRows = async (
   }
 };
 
-/** What is in the way, if it cannot be recorded; a database that does not answer is no obstacle but an error. */
+/** False when it cannot be recorded, which is told; a database that does not answer is an error. */
 const recordLost = async (
   { directory, recordAgain, log }: Deps,
   archive: StagedArchive,
   context: Wait & { readonly hold: LocalRepos['hold']; readonly notices: HealthReason[] },
-): Promise<string | undefined> => {
+): Promise<boolean> => {
   try {
     context.hold(
       await recordLostArchive({ directory, recordAgain, log }, archive, context),
       'recorded_again',
     );
     context.notices.push(recordedAgain(archive));
-    return undefined;
+    return true;
   } catch (error) {
     if (context.signal.aborted || isPassing(error)) throw error;
     const message = cannotRecordAgain(directory.filesOf(archive.uploadId).archive, error);
     log.error({ ...nameOf(archive), err: error }, 'local repo lost by the database cannot be recorded again');
     context.notices.push({ code: 'ARCHIVE_NOT_SERVED', message });
-    return message;
+    return false;
   }
 };
 

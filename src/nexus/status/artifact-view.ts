@@ -47,6 +47,7 @@ export const artifactView = (facts: ArtifactFacts): ArtifactView => {
         ...(sledId === undefined ? {} : { sled_id: sledId }),
       })),
       ...reasonsOfSledsWithout(sha256, observation),
+      ...(observation?.sleds ?? []).flatMap(sled => whyStillThere(sled, sha256)),
     ],
   };
 };
@@ -68,10 +69,23 @@ const reasonsOfSledsWithout = (
     .map(reasonView);
 };
 
+/** Why a sled has not let go of it although no release lists it (B6). */
+const whyStillThere = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['reasons'] =>
+  (sled.list?.deletions_deferred ?? [])
+    .filter(deferred => deferred.sha256 === sha256)
+    .map(({ reason }) => ({
+      code: 'DELETION_DEFERRED',
+      message: `sled ${sled.serial} keeps it: ${reason}`,
+      sled_id: sled.id,
+      sha256,
+    }));
+
 const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'][number] => {
   const inFlight = sled.list?.copies_in_flight?.find(copy => copy.sha256 === sha256);
   const failed = sled.list?.copies_failed?.findLast(copy => copy.sha256 === sha256);
   const deletion = sled.list?.deletions?.findLast(event => event.sha256 === sha256);
+  const quarantined = sled.list?.quarantined?.findLast(event => event.sha256 === sha256);
+  const deferred = sled.list?.deletions_deferred?.find(event => event.sha256 === sha256);
   return {
     sled_id: sled.id,
     serial: sled.serial,
@@ -80,6 +94,8 @@ const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'
     ...(inFlight === undefined ? {} : { copy_in_flight: inFlight }),
     ...(failed === undefined ? {} : { copy_failed: failed }),
     ...(deletion === undefined ? {} : { deletion }),
+    ...(quarantined === undefined ? {} : { quarantined }),
+    ...(deferred === undefined ? {} : { deletion_deferred: deferred }),
   };
 };
 

@@ -36,6 +36,9 @@ export const sledView = (
     copies_failed: list?.copies_failed ?? [],
     deletions_total: list?.deletions_total ?? 0,
     deletions: list?.deletions ?? [],
+    deletions_deferred: list?.deletions_deferred ?? [],
+    quarantined: list?.quarantined ?? [],
+    ...(list?.scrub === undefined ? {} : { scrub: list.scrub }),
     reasons: (observation?.reasons ?? []).filter(reason => reason.sledId === record.id).map(reasonView),
   };
 };

@@ -19,16 +19,23 @@ type Facts = {
   readonly holdings: Holdings;
   /** Sleds that stay broken: nothing is expected of them. */
   readonly broken: ReadonlySet<SimSled>;
+  /** Archives that a Nexus keeps for people. */
+  readonly keptForPeople: ReadonlySet<string>;
+  /** Of one dataset. */
+  readonly quotaBytes: number;
 };
 
 /** What is not yet as it should be; undefined at rest. */
 export const findShortfall = (facts: Facts): Shortfall | undefined => {
   const wanted = facts.holdings.wanted();
+  const wantedBytes = [...wanted.values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0);
+  // What the sleds have no room for is nobody's fault but the operator's.
+  const hasRoom = wantedBytes <= facts.quotaBytes;
   for (const sled of workingSleds(facts)) {
-    const shortfall = missingOn(facts, sled, wanted) ?? leftOn(facts, sled, wanted);
+    const shortfall = (hasRoom ? missingOn(facts, sled, wanted) : undefined) ?? leftOn(facts, sled, wanted);
     if (shortfall !== undefined) return shortfall;
   }
-  return keptArchives(facts);
+  return hasRoom ? keptArchives(facts) : undefined;
 };
 
 export const workingSleds = ({ world, broken }: Pick<Facts, 'world' | 'broken'>): readonly SimSled[] =>
@@ -76,7 +83,7 @@ const keptArchives = (facts: Facts): Shortfall | undefined => {
   for (const { machine, standing } of world.nexuses) {
     if (standing !== 'in_service') continue;
     for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys())
-      if (/\.(zip|json|parts|part)$/.test(name))
+      if (/\.(zip|json|parts|part)$/.test(name) && !facts.keptForPeople.has(name.slice(0, 36)))
         return { guarantee: 'G3', message: `${machine.name} still keeps ${name}` };
     const id = nexusIdOn(machine.volumes.get(STAGING)!);
     // Rows of a Nexus that lost its disk stand until an operator expunges it.

@@ -1,5 +1,5 @@
 /** The ledgers of a simulated sled, read from its media by code of their own: the checkers do not trust the store's. */
-import type { SimSled } from '../fleet/world.ts';
+import type { Volume } from '../machine/volume.ts';
 
 const LEDGER_FILE = 'artifact-config.json';
 
@@ -27,9 +27,8 @@ export const readLedger = (content: Uint8Array): SeenLedger | undefined => {
   }
 };
 
-/** Of all volumes of a sled, whatever their state. */
-export const ledgersOf = ({ machine }: SimSled): SeenLedger[] =>
-  [...machine.volumes.values()].flatMap(({ medium }) => {
-    const node = medium.top.now.get(LEDGER_FILE);
-    return (node?.kind === 'file' ? readLedger(node.content) : undefined) ?? [];
-  });
+/** What a volume says, whatever its state. */
+export const ledgerOn = ({ medium }: Volume): SeenLedger | undefined => {
+  const node = medium.top.durable.get(LEDGER_FILE);
+  return node?.kind === 'file' ? readLedger(node.durable) : undefined;
+};

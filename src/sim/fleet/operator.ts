@@ -20,6 +20,8 @@ const PATIENCE_MS = 120_000;
 
 export type Operator = {
   readonly process: SimProcess;
+  /** Uploads that it is at. */
+  readonly uploading: () => number;
   readonly upload: (release: SimRelease, nexus: SimNexus) => void;
   readonly remove: (release: SimRelease, nexus: SimNexus) => void;
   /** Anything else that is asked of a Nexus; resolves with undefined when it failed. */
@@ -32,6 +34,7 @@ export type Operator = {
 export const createOperator = (world: World, rng: Rng): Operator => {
   const process = createProcess('operator', world.scheduler);
   const caller = { machine: 'operator', process };
+  let uploading = 0;
   const ask = <T>(
     nexus: SimNexus,
     work: (services: Services, incoming: Incoming<Services>) => Promise<T>,
@@ -85,7 +88,13 @@ export const createOperator = (world: World, rng: Rng): Operator => {
 
   return {
     process,
-    upload: (release, nexus) => void upload(release, nexus),
+    uploading: () => uploading,
+    upload(release, nexus) {
+      uploading += 1;
+      void upload(release, nexus).finally(() => {
+        uploading -= 1;
+      });
+    },
     remove(release, nexus) {
       world.trace.say('operator', `deletes ${release.systemVersion}`);
       ask(nexus, (services, incoming) =>

@@ -36,7 +36,13 @@ export const sledConfig = ({ id, serial, datasets, quotaBytes }: SledPlan): Sled
   advertiseHost: undefined,
   insecureListen: false,
   nexusUrls: [],
-  store: { directories: datasets, quotaBytes, minFreeBytes: 0, maxArtifactBytes: 2 ** 20 },
+  store: {
+    directories: datasets,
+    quotaBytes,
+    minFreeBytes: 0,
+    maxArtifactBytes: 2 ** 20,
+    scrub: { periodMs: 86_400_000, bytesPerSecond: 2 ** 20 },
+  },
   limits: { puts: 4, copies: 4, depotReads: 32 },
   registrationPeriodMs: 60_000,
   // Oftener than on real machines, so that a run need not last for hours of virtual time.

@@ -38,6 +38,8 @@ export type Witness = {
   readonly onDatabaseRestored: () => void;
   /** Content that the run damaged: wrong bytes under a name are its own doing. */
   readonly damaged: WeakSet<Uint8Array>;
+  /** Uploads whose archives a Nexus keeps for a person to look at, as it said. */
+  readonly keptForPeople: ReadonlySet<string>;
 };
 
 export const createWitness = (world: World): Witness => {
@@ -49,6 +51,7 @@ export const createWitness = (world: World): Witness => {
   const copies = createCopyChecker(world, holdings, fail);
   const removals = createRemovalChecker(fail);
   const damaged = new WeakSet<Uint8Array>();
+  const keptForPeople = new Set<string>();
   let committed = world.database.snapshot();
 
   const requireRightBytes = (sled: SimSled, volume: Volume, name: ArtifactHash, how: string): void => {
@@ -87,7 +90,10 @@ export const createWitness = (world: World): Witness => {
     logWatch: {
       trace: world.trace,
       onBug: (actor, message) => fail('bug', `${actor}: ${message}`),
-      onLine: (_actor, words) => noteLine(world, words),
+      onLine: (_actor, words, fields) => {
+        noteLine(world, words);
+        if (isKeptForPeople(words)) keptForPeople.add(String(fields.upload_id));
+      },
     },
     violation: () => violation,
     fail,
@@ -95,6 +101,7 @@ export const createWitness = (world: World): Witness => {
     copies,
     removals,
     damaged,
+    keptForPeople,
     onNameChange(machine, change, place) {
       if (place.volume.state === 'unmounted') return;
       if (world.sleds.some(each => each.machine === machine)) onSledNames(machine, change, place);
@@ -132,7 +139,9 @@ const watchAnswers = (witness: Witness, sled: SimSled, running: RunningSled): Ru
       const answer = await running.agent.artifactPut(request);
       const { sha256 } = request.params;
       const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
-      if (isWanted && witness.holdings.copiesOn(sled, sha256) < answer.successful_writes)
+      // What was written into the mount point of a disk that is away is durable where nobody looks here.
+      const isWatched = [...sled.machine.volumes.values()].every(({ state }) => state !== 'unmounted');
+      if (isWanted && isWatched && witness.holdings.copiesOn(sled, sha256) < answer.successful_writes)
         witness.fail(
           'G4',
           `${sled.plan.serial} acknowledged a put of ${sha256} on ${answer.successful_writes} datasets, and has it durably on ${witness.holdings.copiesOn(sled, sha256)}`,
@@ -148,6 +157,11 @@ const watchAnswers = (witness: Witness, sled: SimSled, running: RunningSled): Ru
     },
   },
 });
+
+const isKeptForPeople = (words: string): boolean =>
+  words.endsWith('cannot be recorded again') ||
+  words.includes('is kept but not served') ||
+  words.includes('the archive is kept');
 
 /** What is told by the log alone. */
 const noteLine = ({ trace }: World, words: string): void => {

@@ -1,4 +1,5 @@
 /** What goes wrong with single disks of sleds. */
+import { ledgerOn } from '../checkers/ledgers.ts';
 import type { SimSled } from '../fleet/world.ts';
 import type { Volume, VolumeState } from '../machine/volume.ts';
 import { ROOMY_BYTES, usedBytes } from '../machine/volume.ts';
@@ -55,18 +56,18 @@ const fill = (scene: Scene, volume: Volume, forMs: number): void => {
   });
 };
 
-/**
- * The disk goes, and comes back as it was when it went: whatever was written elsewhere meanwhile, it has not. With
- * no other disk beside it nothing could tell, so a sled has to have one.
- */
+/** The disk goes, and comes back as it was when it went: whatever was written elsewhere meanwhile, it has not. */
 const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void => {
-  const others = [...sled.machine.volumes.values()].filter(each => each !== volume && each.state === 'ok');
-  if (others.length === 0 || volume.state !== 'ok') return;
+  if (volume.state !== 'ok') return;
   const image = volume.medium.image();
   scene.world.scheduler.after(step.forMs, () => {
     if (sled.standing !== 'in_service' || volume.state !== 'ok') return;
-    const isAlone = ![...sled.machine.volumes.values()].some(each => each !== volume && each.state === 'ok');
-    if (isAlone) return;
+    // With the newest ledger on no other disk nothing could tell, on no machine.
+    const newest = scene.witness.removals.highest(sled)?.generation;
+    const isKnownElsewhere = [...sled.machine.volumes.values()].some(
+      each => each !== volume && each.state === 'ok' && ledgerOn(each)?.generation === newest,
+    );
+    if (!isKnownElsewhere) return;
     volume.session += 1;
     volume.medium.restore(image);
     harm(scene, sled);

@@ -8,6 +8,8 @@
  *     and those that are configured, none of them new beside an existing config (P5).
  * K2. While there is doubt no ledger with a config is written: a crash must not turn doubt into trust.
  * K3. A config is durable before it is published, and is published while no unlink is under way (P2).
+ * K4. A dataset that was named once stays named. One that is gone may have gone on alone elsewhere, with a newer
+ *     ledger than this: a sled that lost a disk asks for a floor at each start, which costs one registration.
  */
 import { type ArtifactConfig, adoption } from '../../core/artifact-config.ts';
 import { type DatasetId, type Generation, IncarnationId } from '../../core/ids.ts';
@@ -68,19 +70,17 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
 
   const publish = (config: ArtifactConfig, reason: string): Promise<void> =>
     unlinks.exclusive(async () => {
-      const ids = presentIds(datasets);
-      const ledger = { ...known.ledger, config, datasets: ids };
-      await writeLedgers(datasets, ledger);
-      known = { ledger, named: new Set(ids), newcomers: new Set(), doubt: undefined, floor: undefined };
+      const { named, ...next } = withPresent(known, datasets); // K4
+      const ledger = { ...next.ledger, config };
+      await writeLedgers(datasets, known.ledger, ledger);
+      known = { ledger, named, newcomers: new Set(), doubt: undefined, floor: undefined };
       onChange(reason);
     });
 
   const repair = async (): Promise<void> => {
     if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K2
-    // A dataset that is away stays named: it has this config, and may come back alone.
-    const ids = new Set([...known.ledger.datasets, ...presentIds(datasets)]);
-    known = { ...known, ledger: { ...known.ledger, datasets: [...ids] } };
-    await repairLedgers(datasets, known.ledger, log);
+    const next = withPresent(known, datasets); // K4
+    if (await repairLedgers(datasets, known.ledger, next.ledger, log)) known = { ...known, ...next };
   };
 
   return {
@@ -120,11 +120,23 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
         const higher = floor === undefined || generation > floor ? generation : floor;
         known = { ...known, floor: higher };
         log.info({ floor: higher, generation: ledger.config?.generation, doubt }, 'floor accepted');
-        if (ledger.config !== undefined && ledger.config.generation >= higher)
-          await publish(ledger.config, 'the ledger is at or above the floor');
+        if (ledger.config === undefined || ledger.config.generation < higher) return;
+        await publish(ledger.config, 'the ledger is at or above the floor').catch(stayInDoubt(log));
       }),
   };
 };
+
+/** K4 */
+const withPresent = (known: Knowledge, datasets: readonly Dataset[]): Pick<Knowledge, 'ledger' | 'named'> => {
+  const named = new Set([...known.ledger.datasets, ...known.named, ...presentIds(datasets)]);
+  return { named, ledger: { ...known.ledger, datasets: [...named] } };
+};
+
+/** What no dataset takes now is offered again by Nexus, and refused with the reason. */
+const stayInDoubt =
+  (log: Logger) =>
+  (error: unknown): void =>
+    log.error({ err: error }, 'the ledger cannot be written, so the doubt stays');
 
 const stateOf = ({ doubt, floor, ledger: { config } }: Knowledge): StoreState => {
   if (doubt === undefined) return { kind: 'ready' };

@@ -5,10 +5,19 @@ import type { Disk } from '../../lib/disk.ts';
 import { TEMPORARY_PREFIX } from '../../lib/durable-file.ts';
 import { LOCK_FILE } from '../../lib/exclusive-lock.ts';
 import { diskIsGone, FOREIGN_NAMES, IDENTITY_FILE } from './dataset-identity.ts';
+import { LEASES_FILE } from './leases-file.ts';
 import { LEDGER_FILE } from './ledger.ts';
 import { QUARANTINE_DIRECTORY, quarantinedBytes } from './quarantine.ts';
+import { SCRUB_FILE } from './scrub-progress.ts';
 
-const OWN_NAMES = new Set([IDENTITY_FILE, LEDGER_FILE, LOCK_FILE, QUARANTINE_DIRECTORY]);
+const OWN_NAMES = new Set([
+  IDENTITY_FILE,
+  LEDGER_FILE,
+  LEASES_FILE,
+  SCRUB_FILE,
+  LOCK_FILE,
+  QUARANTINE_DIRECTORY,
+]);
 
 /** How many files are looked at together. */
 const SCAN_BATCH = 64;

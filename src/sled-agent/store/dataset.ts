@@ -3,7 +3,9 @@
  *
  *     dataset.json            who it is: a UUID that stays with the disk
  *     artifact-config.json    the ledger
+ *     leases.json             what is in use, where anything is
  *     lock                    held while a process has it (P12)
+ *     scrub.json              how far the scrub is
  *     quarantine/             copies found bad, as evidence
  *     <sha256>                an artifact
  *     .tmp-…                  a write in flight, or what a crash left of one
@@ -25,8 +27,10 @@ import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { type CopyMarks, createMarks } from './copy-marks.ts';
 import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-files.ts';
 import { readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
+import { type LeasesRead, readLeases } from './leases-file.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
 import { setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';
@@ -41,6 +45,7 @@ export type Inspection = {
   readonly id: DatasetId;
   readonly readOnly: boolean;
   readonly ledger: LedgerRead;
+  readonly leases: LeasesRead;
 };
 
 export type Dataset = AsyncDisposable & {
@@ -53,6 +58,7 @@ export type Dataset = AsyncDisposable & {
   /** Rises with each admission: a write that began before the last one is void. */
   readonly session: () => number;
   readonly space: Space;
+  readonly marks: CopyMarks;
   readonly pathOf: (name: string) => string;
   /** DS3: throws like for an absent directory when the disk is not there. */
   readonly requirePresent: () => Promise<void>;
@@ -103,6 +109,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     isWritable: () => admitted && condition.kind === 'ok',
     session: () => session,
     space,
+    marks: createMarks(),
     pathOf,
     requirePresent: () => requireIdentity(disk, path),
     async inspect({ mayCreate }) {
@@ -111,7 +118,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
         lock = undefined;
         lock = await lockUnlessReadOnly(deps.lockDirectory, path);
         id = await readOrCreateIdentity(path, { ...deps, mayCreate });
-        return { id, readOnly: lock === undefined, ledger: await readLedger(disk, path) };
+        return { id, readOnly: lock === undefined, ...(await readKept(disk, path)) };
       } catch (error) {
         if (isForPeople(error)) throw error;
         reportFailure(error, 'open it');
@@ -147,6 +154,11 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     },
   };
 };
+
+const readKept = async (disk: Disk, path: string): Promise<Pick<Inspection, 'ledger' | 'leases'>> => ({
+  ledger: await readLedger(disk, path),
+  leases: await readLeases(disk, path),
+});
 
 /** Nobody can write where we cannot, so a read-only dataset needs no lock: undefined. */
 const lockUnlessReadOnly = async (

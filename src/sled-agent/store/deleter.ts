@@ -13,9 +13,10 @@ import type { Clock } from '../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { forgetMarks } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
-import { type Deletion, type InUse, MAX_EVENTS } from './store.ts';
+import { type DeferredDeletion, type Deletion, type InUse, MAX_EVENTS } from './store.ts';
 
 export type Deleter = AsyncDisposable & {
   /** One pass at a time. Returns how many artifacts went. */
@@ -24,7 +25,8 @@ export type Deleter = AsyncDisposable & {
   readonly passInBackground: (reason: string) => void;
   readonly total: () => number;
   readonly recent: () => readonly Deletion[];
-  readonly deferred: () => readonly { readonly sha256: ArtifactHash; readonly reason: string }[];
+  /** What the last pass found unwanted, as far as it is still so and in use. */
+  readonly deferred: () => readonly DeferredDeletion[];
 };
 
 export type DeleterDependencies = {
@@ -45,16 +47,15 @@ export const createDeleter = (deps: DeleterDependencies): Deleter => {
   const stop = new AbortController();
   const recent: Deletion[] = [];
   let total = 0;
-  let deferred = new Map<ArtifactHash, string>();
+  let deferred = new Set<ArtifactHash>();
 
   const remove = (sha256: ArtifactHash, holders: readonly Dataset[], cause: string): Promise<boolean> =>
     byHash(sha256, () =>
       unlinks.shared(async () => {
         const current = config();
         if (current === undefined || current.artifacts.has(sha256)) return false;
-        const use = deps.inUse(sha256);
-        if (use !== undefined) {
-          deferred.set(sha256, use);
+        if (deps.inUse(sha256) !== undefined) {
+          deferred.add(sha256);
           return false;
         }
         const gone = await Promise.all(holders.map(dataset => unlinkCopy(disk, dataset, sha256)));
@@ -71,7 +72,7 @@ export const createDeleter = (deps: DeleterDependencies): Deleter => {
     );
 
   const pass = async (reason: string, signal: AbortSignal): Promise<number> => {
-    deferred = new Map();
+    deferred = new Set();
     let removed = 0;
     for (const [sha256, holders] of await findUnwanted(datasets, config)) {
       signal.throwIfAborted();
@@ -92,13 +93,22 @@ export const createDeleter = (deps: DeleterDependencies): Deleter => {
     },
     total: () => total,
     recent: () => [...recent],
-    deferred: () => [...deferred].slice(0, MAX_EVENTS).map(([sha256, reason]) => ({ sha256, reason })),
+    deferred: () => stillDeferred(deferred, deps).slice(0, MAX_EVENTS),
     async [Symbol.asyncDispose]() {
       stop.abort(new DepotError('SHUTTING_DOWN', 'the store is closing'));
       await passes('pass', async () => undefined);
     },
   };
 };
+
+const stillDeferred = (
+  found: ReadonlySet<ArtifactHash>,
+  { config, inUse }: DeleterDependencies,
+): DeferredDeletion[] =>
+  [...found].flatMap(sha256 => {
+    const use = config()?.artifacts.has(sha256) === true ? undefined : inUse(sha256);
+    return use === undefined ? [] : [{ sha256, ...use }];
+  });
 
 /** Returns whether a copy went. */
 const unlinkCopy = async (disk: Disk, dataset: Dataset, sha256: ArtifactHash): Promise<boolean> => {
@@ -107,6 +117,7 @@ const unlinkCopy = async (disk: Disk, dataset: Dataset, sha256: ArtifactHash): P
     const path = dataset.pathOf(sha256);
     const sizeBytes = await disk.sizeOf(path);
     await disk.unlink(path);
+    forgetMarks(dataset, sha256);
     dataset.space.change(-(sizeBytes ?? 0));
     return true;
   } catch (error) {

@@ -118,7 +118,7 @@ test('P5: a new dataset beside a ledger may stand for a lost one, also after a r
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('P5: a floor at or below the ledger ends the wait at once, and the next start needs none', async () => {
+test('P5: a floor at or below the ledger ends the wait at once; the next start asks again, since the lost disk may be elsewhere', async () => {
   const machine = createMachine();
   let store = await settled(machine);
   await store[Symbol.asyncDispose]();
@@ -128,6 +128,8 @@ test('P5: a floor at or below the ledger ends the wait at once, and the next sta
   await store.acceptFloor(asGeneration(5));
   expect(store.state()).toEqual({ kind: 'ready' });
   store = await restart(machine, store);
+  await expectWaiting(store);
+  await store.acceptFloor(asGeneration(5));
   expect(store.state()).toEqual({ kind: 'ready' });
   expect(await copies(store, a)).toBe(1);
 });
@@ -303,4 +305,76 @@ test('ST5: a config is adopted while one dataset takes no ledger, and refused wh
   await reconcile(store);
   expect(await offer(store, 2, [a])).toBe('adopted');
   expect((await store.list()).datasets).toBe(2);
+});
+
+/** M0 is as `settled` left it alone, M1 is new, and M0 takes no ledger any more. */
+const joinedWhileOldFails = async (machine: Machine) => {
+  const old = await machine.start({ configured: [M0] });
+  await old.acceptFloor(asGeneration(1));
+  await offer(old, 5, [a]);
+  await old[Symbol.asyncDispose]();
+  let isBroken = true;
+  const store = await machine.start({
+    before({ name, path }) {
+      if (isBroken && name === 'rename' && path.startsWith(M0)) throw systemError('EIO');
+    },
+  });
+  return {
+    store,
+    mend: () => {
+      isBroken = false;
+    },
+  };
+};
+
+test('G6: a newcomer is not the only holder of a config that the old dataset could not be told of', async () => {
+  const machine = createMachine();
+  const { store, mend } = await joinedWhileOldFails(machine);
+  await expect(store.acceptFloor(asGeneration(5)).then(() => offer(store, 6, [a, b]))).rejects.toMatchObject({
+    code: 'NO_USABLE_DATASET',
+  });
+  expect(machine.memory.files().has(`${M1}/artifact-config.json`)).toBe(false);
+  const acknowledged = store.config()!.generation;
+  await store[Symbol.asyncDispose]();
+  const alone = await machine.start({ configured: [M0] });
+  expect(alone.state()).toEqual({ kind: 'ready' });
+  expect(alone.config()!.generation).toBeGreaterThanOrEqual(acknowledged);
+  mend();
+});
+
+test('G6: once the old dataset names the newcomer that one may go on alone, and the old one alone is in doubt', async () => {
+  const machine = createMachine();
+  const { store, mend } = await joinedWhileOldFails(machine);
+  await store.acceptFloor(asGeneration(5)).catch(() => undefined);
+  mend();
+  await reconcile(store); // M0 is taken back
+  await store.acceptFloor(asGeneration(5));
+  await offer(store, 6, [a, b]);
+  let later = await restart(machine, store, [M0]);
+  await later.acceptFloor(asGeneration(6));
+  await offer(later, 7, [b]);
+  await later[Symbol.asyncDispose]();
+  later = await machine.start({ configured: [M0] });
+  await expectWaiting(later);
+});
+
+test('G6: two datasets that each went on alone are both in doubt alone, whichever was last', async () => {
+  const machine = createMachine();
+  await (await settled(machine))[Symbol.asyncDispose]();
+  for (const [generation, configured] of [
+    [6, [M0]],
+    [7, [M1]],
+  ] as const) {
+    const store = await machine.start({ configured });
+    await expectWaiting(store);
+    await store.acceptFloor(asGeneration(generation));
+    await offer(store, generation, [a]);
+    await store[Symbol.asyncDispose]();
+  }
+  const first = await machine.start({ configured: [M0] });
+  await expectWaiting(first); // and does not take its 6 for the newest
+  await first[Symbol.asyncDispose]();
+  const both = await machine.start();
+  expect(both.state()).toEqual({ kind: 'ready' });
+  expect(both.config()!.generation).toBe(7);
 });

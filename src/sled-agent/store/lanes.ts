@@ -6,9 +6,11 @@
  * LA3. A lane whose dataset left since it was opened is void, also when the dataset came back (DS1).
  */
 import type { ArtifactHash } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Disk, DiskFile } from '../../lib/disk.ts';
 import { temporaryPathFor } from '../../lib/durable-file.ts';
 import type { Logger } from '../../lib/log.ts';
+import { forgetMarks, markRight } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 import { RESERVATION_STEP_BYTES, type Reservation } from './space.ts';
 import { nothingTookIt } from './write-refusals.ts';
@@ -41,6 +43,7 @@ type Lane = {
 export type LanesDependencies = {
   readonly disk: Disk;
   readonly datasets: readonly Dataset[];
+  readonly clock: Clock;
   readonly log: Logger;
   /** How long the artifact can get at most. */
   readonly limitBytes: number;
@@ -48,7 +51,7 @@ export type LanesDependencies = {
 
 /** Opens a lane on each of the datasets that can take one. */
 export const openLanes = async (
-  { disk, datasets, log, limitBytes }: LanesDependencies,
+  { disk, datasets, clock, log, limitBytes }: LanesDependencies,
   sha256: ArtifactHash,
   sizeBytes: number | undefined,
 ): Promise<Lanes> => {
@@ -96,7 +99,7 @@ export const openLanes = async (
         lane.isOpen = false;
         await lane.file.close();
       }),
-    name: length => onEach(`name ${sha256}`, lane => nameLane(disk, lane, sha256, length)),
+    name: length => onEach(`name ${sha256}`, lane => nameLane({ disk, clock }, lane, sha256, length)),
     discard: async () => {
       await Promise.all(lanes.map(lane => discardLane(disk, lane)));
     },
@@ -125,7 +128,12 @@ const openLane = async (
   }
 };
 
-const nameLane = async (disk: Disk, lane: Lane, sha256: ArtifactHash, sizeBytes: number): Promise<void> => {
+const nameLane = async (
+  { disk, clock }: Pick<LanesDependencies, 'disk' | 'clock'>,
+  lane: Lane,
+  sha256: ArtifactHash,
+  sizeBytes: number,
+): Promise<void> => {
   const { dataset, temporaryPath } = lane;
   if (!dataset.isWritable() || isVoid(lane))
     throw new Error(`dataset ${dataset.path} went away during the write`);
@@ -136,6 +144,8 @@ const nameLane = async (disk: Disk, lane: Lane, sha256: ArtifactHash, sizeBytes:
   if (isRotten) await dataset.setAside(sha256, `has ${formerBytes} bytes instead of ${sizeBytes}`);
   await disk.rename(temporaryPath, finalPath);
   lane.isNamed = true;
+  forgetMarks(dataset, sha256);
+  markRight(dataset, sha256, clock);
   dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
   await disk.syncDirectory(dataset.path);
 };

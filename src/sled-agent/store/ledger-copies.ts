@@ -1,4 +1,10 @@
-/** The ledger on all datasets together: written everywhere, repaired where it is damaged or behind. */
+/**
+ * The ledger on all datasets together: written everywhere, repaired where it is damaged or behind.
+ *
+ * LC1. A ledger that names a newcomer is durable on a dataset that the ledgers so far name before the newcomer gets it.
+ *      So each dataset with a ledger leads, from name to name, to every other one, and whoever is started without
+ *      the newest ledger misses a dataset that some ledger names: it knows that it does not know (G6, P5).
+ */
 import type { DatasetId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -8,13 +14,36 @@ import { encodeLedger, LEDGER_FILE, type Ledger } from './ledger.ts';
 export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
   datasets.flatMap(each => (each.isReadable() ? each.id()! : []));
 
+/** LC1: who is first. Where no ledger names anybody yet, all of them are. */
+const inTurn = (datasets: readonly Dataset[], { datasets: members }: Ledger): [Dataset[], Dataset[]] => {
+  const writable = datasets.filter(each => each.isWritable());
+  const isMember = (each: Dataset): boolean => members.length === 0 || members.includes(each.id()!);
+  return [writable.filter(isMember), writable.filter(each => !isMember(each))];
+};
+
 /**
- * Writes the ledger to every dataset that takes writes. One is enough (ST5): the others are reported as failed.
+ * Writes the ledger to every dataset that takes writes. One is enough (ST5), of those that `before` names: the others
+ * are reported as failed.
  *
  * @throws `NO_USABLE_DATASET` when none took it
  */
-export const writeLedgers = async (datasets: readonly Dataset[], ledger: Ledger): Promise<void> => {
-  const targets = datasets.filter(each => each.isWritable());
+export const writeLedgers = async (
+  datasets: readonly Dataset[],
+  before: Ledger,
+  ledger: Ledger,
+): Promise<void> => {
+  const [first, newcomers] = inTurn(datasets, before);
+  const errors = await writeTo(first, ledger);
+  if (errors.length < first.length) {
+    await writeTo(newcomers, ledger);
+    return;
+  }
+  const tried =
+    newcomers.length === 0 ? `${first.length} tried` : `${first.length} of those it had before tried`;
+  throw new DepotError('NO_USABLE_DATASET', `no dataset took the config (${tried})`, { cause: errors[0] });
+};
+
+const writeTo = async (targets: readonly Dataset[], ledger: Ledger): Promise<unknown[]> => {
   const errors: unknown[] = [];
   await Promise.all(
     targets.map(target =>
@@ -24,29 +53,37 @@ export const writeLedgers = async (datasets: readonly Dataset[], ledger: Ledger)
       }),
     ),
   );
-  if (errors.length < targets.length) return;
-  throw new DepotError('NO_USABLE_DATASET', `no dataset took the config (${targets.length} tried)`, {
-    cause: errors[0],
-  });
+  return errors;
 };
 
+/** Returns false when no dataset that `before` names has the ledger: then no other one got it either. */
 export const repairLedgers = async (
   datasets: readonly Dataset[],
+  before: Ledger,
   ledger: Ledger,
   log: Logger,
-): Promise<void> => {
-  for (const dataset of datasets) {
-    if (!dataset.isWritable()) continue;
-    try {
-      const read = await dataset.readLedger();
-      if (read.kind === 'whole' && encodeLedger(read.ledger) === encodeLedger(ledger)) continue;
-      if (read.kind === 'damaged') {
-        log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged; it is written again');
-        await dataset.setAside(LEDGER_FILE, read.reason);
-      }
-      await dataset.writeLedger(ledger);
-    } catch (error) {
-      dataset.reportFailure(error, 'repair its ledger');
+): Promise<boolean> => {
+  const [first, newcomers] = inTurn(datasets, before);
+  let isNamed = false;
+  for (const dataset of first) if (await repairOne(dataset, ledger, log)) isNamed = true;
+  if (!isNamed) return false;
+  for (const dataset of newcomers) await repairOne(dataset, ledger, log);
+  return true;
+};
+
+/** Returns whether it has the ledger now. */
+const repairOne = async (dataset: Dataset, ledger: Ledger, log: Logger): Promise<boolean> => {
+  try {
+    const read = await dataset.readLedger();
+    if (read.kind === 'whole' && encodeLedger(read.ledger) === encodeLedger(ledger)) return true;
+    if (read.kind === 'damaged') {
+      log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged; it is written again');
+      await dataset.setAside(LEDGER_FILE, read.reason);
     }
+    await dataset.writeLedger(ledger);
+    return true;
+  } catch (error) {
+    dataset.reportFailure(error, 'repair its ledger');
+    return false;
   }
 };

@@ -1,19 +1,51 @@
-/** What a sled holds, told from its disks each time: nothing here is remembered. */
+/** What a sled holds, told from its disks each time; what it remembers stands beside it. */
 import { createHash } from 'node:crypto';
 import { type ArtifactConfig, digestInput } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Disk } from '../../lib/disk.ts';
+import type { ConfigKeeper } from './config-keeper.ts';
 import type { Dataset } from './dataset.ts';
 import type { DatasetFiles } from './dataset-files.ts';
+import type { Deleter } from './deleter.ts';
+import type { Leases } from './leases.ts';
 import { isArtifactAside, listAside } from './quarantine.ts';
-import { type DatasetHealth, MAX_EVENTS, type QuarantinedFile, type StoreListing } from './store.ts';
+import type { Scrubber } from './scrub.ts';
+import {
+  type DatasetHealth,
+  MAX_EVENTS,
+  type QuarantinedFile,
+  type StoreListing,
+  type StoreSettings,
+} from './store.ts';
+
+export const listStore = async (store: {
+  readonly disk: Disk;
+  readonly datasets: readonly Dataset[];
+  readonly settings: StoreSettings;
+  readonly keeper: Pick<ConfigKeeper, 'config' | 'incarnationId'>;
+  readonly deleter: Pick<Deleter, 'recent' | 'deferred' | 'total'>;
+  readonly leases: Pick<Leases, 'total'>;
+  readonly scrubber: Pick<Scrubber, 'progress'>;
+}): Promise<StoreListing> => {
+  const { keeper, deleter, settings } = store;
+  const held = await listHeld(store.disk, store.datasets, keeper.config(), settings.quotaBytes);
+  return {
+    incarnationId: keeper.incarnationId(),
+    ...held,
+    deletionsTotal: deleter.total(),
+    deletions: deleter.recent(),
+    deletionsDeferred: deleter.deferred(),
+    leasesTotal: store.leases.total(),
+    scrub: store.scrubber.progress(),
+  };
+};
 
 type HeldFacts = Pick<
   StoreListing,
   'generation' | 'configDigest' | 'artifacts' | 'datasets' | 'datasetHealth' | 'quarantined'
 >;
 
-export const listHeld = async (
+const listHeld = async (
   disk: Disk,
   datasets: readonly Dataset[],
   config: ArtifactConfig | undefined,
@@ -25,11 +57,11 @@ export const listHeld = async (
   for (const dataset of datasets) {
     const files = await lookAt(disk, dataset);
     for (const [sha256, sizeBytes] of files?.artifacts ?? []) {
-      if (config !== undefined && isHeld(config, sha256, sizeBytes))
+      if (config !== undefined && isHeld(config, sha256, sizeBytes) && !dataset.marks.condemned.has(sha256))
         artifacts.set(sha256, (artifacts.get(sha256) ?? 0) + 1);
     }
     quarantined.push(...(files?.quarantined ?? []));
-    datasetHealth.push(await healthOf(dataset, files?.unknown ?? [], quotaBytes));
+    datasetHealth.push(await healthOf(dataset, files, quotaBytes));
   }
   return {
     generation: config?.generation,
@@ -45,15 +77,15 @@ export const listHeld = async (
 const isHeld = (config: ArtifactConfig, sha256: ArtifactHash, sizeBytes: number): boolean =>
   config.artifacts.has(sha256) && (config.artifacts.get(sha256) ?? sizeBytes) === sizeBytes;
 
-const lookAt = async (
-  disk: Disk,
-  dataset: Dataset,
-): Promise<(DatasetFiles & { quarantined: QuarantinedFile[] }) | undefined> => {
+type Looked = DatasetFiles & { readonly quarantined: readonly QuarantinedFile[] };
+
+const lookAt = async (disk: Disk, dataset: Dataset): Promise<Looked | undefined> => {
   if (!dataset.isReadable()) return undefined;
   try {
     const files = await dataset.scan();
     const aside = (await listAside(disk, dataset.path)).filter(isArtifactAside);
-    const quarantined = aside.map(({ name, reason, timeMs }) => ({
+    const marked = [...dataset.marks.condemned].map(([name, facts]) => ({ name, ...facts }));
+    const quarantined = [...aside, ...marked].map(({ name, reason, timeMs }) => ({
       sha256: name,
       datasetId: dataset.id()!,
       reason,
@@ -69,7 +101,7 @@ const lookAt = async (
 
 const healthOf = async (
   dataset: Dataset,
-  unknown: readonly string[],
+  files: Looked | undefined,
   quotaBytes: number,
 ): Promise<DatasetHealth> => {
   const space = dataset.isReadable() ? await dataset.space.look(1).catch(() => undefined) : undefined;
@@ -83,6 +115,12 @@ const healthOf = async (
     usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
     quotaBytes,
     freeBytes: space?.freeBytes,
-    unknownFiles: unknown.slice(0, MAX_EVENTS),
+    quarantined: files?.quarantined.length ?? 0,
+    timeLastQuarantinedMs: files?.quarantined
+      .map(({ timeMs }) => timeMs)
+      .reduce<number | undefined>(later, undefined),
+    unknownFiles: (files?.unknown ?? []).slice(0, MAX_EVENTS),
   };
 };
+
+const later = (a: number | undefined, b: number): number => (a === undefined || b > a ? b : a);

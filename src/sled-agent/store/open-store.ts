@@ -1,32 +1,38 @@
 /**
  * Makes the store of a sled over its datasets; `store.ts` says what it promises.
  *
- *     datasets ─▶ locks ─▶ ledgers ─▶ config keeper ─┬▶ deleter (start, config, period)
- *                                                    ├▶ writers
- *                                                    └▶ readers, listing
+ *     datasets ─▶ locks ─▶ leases, ledgers ─▶ config keeper ─┬▶ deleter (start, config, period, end of a lease)
+ *                                                            ├▶ writers
+ *                                                            ├▶ scrub ─▶ examiner ◀─ reads that failed
+ *                                                            └▶ readers, listing
  */
 import { randomUUID } from 'node:crypto';
+import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Disk, realDisk } from '../../lib/disk.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type ConfigKeeper, createConfigKeeper, type Joining } from './config-keeper.ts';
-import { openArtifact, quarantineCopy } from './copies.ts';
+import { holdsArtifact, openArtifact } from './copies.ts';
 import { createDataset, type Dataset } from './dataset.ts';
 import { createDeleter } from './deleter.ts';
-import { listHeld } from './listing.ts';
+import { createExaminer } from './examiner.ts';
+import { createLeases, type Leases } from './leases.ts';
+import { listStore } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
-import type { ArtifactStore, InUse, StoreSettings } from './store.ts';
+import { createScrubber } from './scrub.ts';
+import type { ArtifactStore, StoreSettings } from './store.ts';
 import { createWriters } from './writer.ts';
 
 export type StoreDependencies = {
   readonly clock: Clock;
+  /** Of the order in which the scrub looks at files. */
+  readonly rng: Rng;
   readonly log: Logger;
   readonly disk?: Disk;
   /** Makes the ids of datasets and incarnations. */
   readonly newId?: () => string;
   readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
-  readonly inUse?: InUse;
 };
 
 /**
@@ -38,9 +44,9 @@ export type StoreDependencies = {
  */
 export const openStore = async (
   settings: StoreSettings,
-  { clock, log, disk = realDisk, newId = randomUUID, ...rest }: StoreDependencies,
+  { clock, rng, log, disk = realDisk, newId = randomUUID, ...rest }: StoreDependencies,
 ): Promise<ArtifactStore> => {
-  const { lockDirectory = acquireExclusiveLock, inUse = () => undefined } = rest;
+  const { lockDirectory = acquireExclusiveLock } = rest;
   await using opened = new AsyncDisposableStack();
   const datasets = settings.directories.map(path =>
     opened.use(createDataset(path, { disk, clock, log, newId, lockDirectory, settings })),
@@ -57,12 +63,22 @@ export const openStore = async (
   const { state, config } = keeper;
   const deletable = () => (state().kind === 'ready' ? config() : undefined);
   const shared = { disk, datasets, byHash, clock, log };
+  const leases = opened.use(
+    createLeases({
+      ...shared,
+      isHeld: sha256 => holdsArtifact(disk, datasets, config(), sha256),
+      onEnd: reason => deleter.passInBackground(reason),
+    }),
+  );
+  const { inUse } = leases;
+  const examiner = opened.use(createExaminer(shared));
+  const scrubber = createScrubber({ ...shared, examiner, rng, settings });
   const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, unlinks }));
   const writers = opened.use(
     createWriters({ ...shared, state, config, maxArtifactBytes: settings.maxArtifactBytes }),
   );
 
-  await keeper.join(await inspectAll(datasets, { mayCreate: true }));
+  await takeIn({ keeper, leases }, await inspectAll(datasets, { mayCreate: true }));
   for (const dataset of datasets) logDataset(log, dataset);
   log.info({ state: state(), generation: config()?.generation }, 'store opened');
 
@@ -75,36 +91,42 @@ export const openStore = async (
     offerConfig: keeper.offer,
     acceptFloor: keeper.acceptFloor,
     beginWrite: writers.begin,
-    open: (sha256, options) => openArtifact({ ...shared, config: config() }, sha256, options),
-    async list() {
-      const held = await listHeld(disk, datasets, config(), settings.quotaBytes);
-      const deletions = { deletions: deleter.recent(), deletionsDeferred: deleter.deferred() };
-      return {
-        incarnationId: keeper.incarnationId(),
-        ...held,
-        deletionsTotal: deleter.total(),
-        ...deletions,
-      };
-    },
+    open: (sha256, options) => openArtifact({ ...shared, ...examiner, config: config() }, sha256, options),
+    list: () => listStore({ ...shared, settings, keeper, deleter, leases, scrubber }),
     async reconcile(reason, options) {
-      await revisits('datasets', () => revisit(datasets, keeper));
+      await revisits('datasets', () => revisit(datasets, { keeper, leases }));
       return deleter.pass(reason, options);
     },
-    quarantine: (sha256, datasetId, reason) =>
-      byHash(sha256, () => quarantineCopy(datasets, sha256, datasetId, { reason, log })),
+    takeLease: leases.take,
+    returnLease: leases.giveBack,
+    leases: leases.of,
+    quarantine: examiner.quarantine,
+    suspect: examiner.suspect,
+    onCondemned: examiner.onCondemned,
+    scrub: scrubber,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
 
 /** Notices what is gone, takes back what returned, and puts right what a ledger lost. */
-const revisit = async (datasets: readonly Dataset[], keeper: ConfigKeeper): Promise<void> => {
+const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> => {
   for (const dataset of datasets) {
     // Ahead of the repair: a ledger has no place in the mount point of an absent disk.
     if (dataset.isReadable()) await dataset.scan().catch(error => dataset.reportFailure(error, 'look at it'));
   }
   const returned = await inspectReturned(datasets.filter(each => !each.isWritable()));
-  if (returned.length > 0) await keeper.join(returned);
-  await keeper.repair();
+  if (returned.length > 0) await takeIn(kept, returned);
+  await kept.keeper.repair();
+  await kept.leases.repair();
+};
+
+type Kept = { readonly keeper: ConfigKeeper; readonly leases: Leases };
+
+/** Leases first: once the ledgers agree a deletion pass may begin (LE4). */
+const takeIn = async ({ keeper, leases }: Kept, joining: readonly Joining[]): Promise<void> => {
+  leases.learn(joining);
+  await keeper.join(joining);
+  await leases.repair();
 };
 
 const inspectAll = async (

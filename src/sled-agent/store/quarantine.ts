@@ -21,9 +21,13 @@ export const setAside = async (
   { reason, timeMs }: { reason: string; timeMs: number },
 ): Promise<boolean> => {
   const quarantine = join(directory, QUARANTINE_DIRECTORY);
-  await disk.makeDirectory(quarantine).catch((error: unknown) => {
-    if (!systemErrorIs(error, 'EEXIST')) throw error;
-  });
+  await disk.makeDirectory(quarantine).then(
+    // Durable before anything is in it: a power cut must not take the folder with what was moved there.
+    () => disk.syncDirectory(directory),
+    (error: unknown) => {
+      if (!systemErrorIs(error, 'EEXIST')) throw error;
+    },
+  );
   const encodedReason = encodeURIComponent(reason.slice(0, MAX_REASON_CHARS).toWellFormed()).slice(0, 120);
   try {
     await disk.rename(join(directory, name), join(quarantine, `${name}~${timeMs}~${encodedReason}`));

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
+import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore } from './open-store.ts';
@@ -23,6 +24,7 @@ import {
 import { createTestStore } from './test-store.ts';
 
 const [a, b] = [testArtifact(1, 300_000), testArtifact(2, 100)];
+const SCRUB = { periodMs: 1e9, bytesPerSecond: 1e9 };
 const GENERATION_1 = asGeneration(1);
 
 const temporaryFiles = async (directories: readonly string[]): Promise<string[]> =>
@@ -217,7 +219,7 @@ test('P10: a truncated file is neither listed nor served; a put keeps it as evid
   const listing = await store.list();
   expect(listing.artifacts.get(a.sha256)).toBe(2);
   expect(listing.quarantined).toMatchObject([
-    { sha256: a.sha256, datasetId: id, reason: `has 1000 bytes instead of ${a.bytes.length}` },
+    { sha256: a.sha256, datasetId: id, reason: expect.stringContaining('1000 bytes') },
   ]);
 });
 
@@ -233,23 +235,6 @@ test('G5: a quarantined copy is no longer held or served, and stays reported aft
   expect((await store.list()).quarantined).toMatchObject([
     { sha256: a.sha256, datasetId: ids[0], reason: 'hash differs: 50 % rot / 1' },
   ]);
-});
-
-test('B6: what is in use is kept although no config lists it, and goes when its lease ends', async () => {
-  const leases = new Map([[a.sha256, 'lease of the installer']]);
-  await using sled = await createTestStore({ dependencies: { inUse: sha256 => leases.get(sha256) } });
-  const store = sled.store();
-  await offer(store, 1, [a]);
-  await put(store, a);
-  expect(await offer(store, 2, [])).toBe('adopted');
-  expect(await reconcile(store)).toBe(0);
-  expect((await store.list()).deletionsDeferred).toEqual([
-    { sha256: a.sha256, reason: 'lease of the installer' },
-  ]);
-  expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
-  leases.clear();
-  expect(await reconcile(store)).toBe(1);
-  expect((await store.list()).deletionsDeferred).toEqual([]);
 });
 
 test('a link in a dataset is no artifact: it is not listed, and nothing is served through it', async () => {
@@ -268,8 +253,12 @@ test('a directory with files of somebody else is not made a dataset', async () =
   try {
     await writeFile(join(other, 'thesis.txt'), 'x');
     const directories = [other];
-    const settings = { directories, quotaBytes: 1e9, minFreeBytes: 0, maxArtifactBytes: 1e9 };
-    await using store = await openStore(settings, { clock: systemClock, log: silentLogger });
+    const settings = { directories, quotaBytes: 1e9, minFreeBytes: 0, maxArtifactBytes: 1e9, scrub: SCRUB };
+    await using store = await openStore(settings, {
+      clock: systemClock,
+      rng: seededRng(1),
+      log: silentLogger,
+    });
     const [health] = (await store.list()).datasetHealth;
     expect(health).toMatchObject({ state: 'failed' });
     expect(health!.message).toContain('thesis.txt');
@@ -294,8 +283,14 @@ test('a directory that does not exist is missing, is never created, and does not
 
 test('P12: a second process is refused with the process id of the first, and a killed one leaves no lock', async () => {
   await using sled = await createTestStore();
-  const settings = { directories: sled.directories, quotaBytes: 1e9, minFreeBytes: 0, maxArtifactBytes: 1e9 };
-  const second = openStore(settings, { clock: systemClock, log: silentLogger });
+  const settings = {
+    directories: sled.directories,
+    quotaBytes: 1e9,
+    minFreeBytes: 0,
+    maxArtifactBytes: 1e9,
+    scrub: SCRUB,
+  };
+  const second = openStore(settings, { clock: systemClock, rng: seededRng(1), log: silentLogger });
   await expect(second).rejects.toMatchObject({ code: 'IN_USE_BY_PROCESS', detail: { pid: process.pid } });
 
   await sled.store()[Symbol.asyncDispose]();

@@ -10,9 +10,11 @@
  * ST3. The generation never falls within one incarnation, with any dataset missing for a while (G6, P5).
  * ST4. A wanted artifact is never unlinked, in any interleaving of put, config and deletion pass (G2, P2).
  * ST5. A dataset that is full, read-only, failing or absent costs its own copies only (G8, S16).
+ * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
-import type { ArtifactHash, DatasetId, Generation, IncarnationId } from '../../core/ids.ts';
+import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId } from '../../core/ids.ts';
+import type { Scrubber } from './scrub.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only when a returning dataset brings a newer ledger of another incarnation. */
@@ -64,8 +66,23 @@ export type ArtifactStore = AsyncDisposable & {
    * @returns how many artifacts were removed
    */
   readonly reconcile: (reason: string, options: { signal: AbortSignal }) => Promise<number>;
+  /**
+   * Takes a lease on an artifact that is held, or renews it; resolves when it is durable.
+   *
+   * @throws `ARTIFACT_NOT_HELD`, `TOO_MANY_LEASES`, `NO_USABLE_DATASET` when no dataset took it
+   */
+  readonly takeLease: (lease: Lease) => Promise<LeaseInForce>;
+  /** Returns a lease; one that is not there is returned already. @throws `NO_USABLE_DATASET` */
+  readonly returnLease: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
+  /** Those in force, the longest first. */
+  readonly leases: (sha256: ArtifactHash) => readonly LeaseInForce[];
   /** Sets a copy aside: kept as evidence, no longer held. Returns false when it is not there any more. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
+  /** For whoever read a copy and found it wrong: it is looked at at once, in the background. */
+  readonly suspect: (sha256: ArtifactHash, datasetId: DatasetId, because: string) => void;
+  /** Calls after each copy that was found bad, until disposed. */
+  readonly onCondemned: (listener: () => void) => Disposable;
+  readonly scrub: Pick<Scrubber, 'run' | 'cycle'>;
 };
 
 /**
@@ -100,6 +117,10 @@ export type StoredArtifact = AsyncDisposable & {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
   readonly datasetId: DatasetId;
+  /** Its bytes were seen to be right not long ago, when they were written or read. */
+  readonly isFresh: boolean;
+  /** To be called by whoever has read and hashed all of it, and found it right. */
+  readonly foundRight: () => void;
   /** Fills as much of `target` as there is from `position`; fewer bytes only at the end of the file. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
 };
@@ -119,8 +140,12 @@ export type StoreListing = {
   /** The last ones, oldest first, at most {@link MAX_EVENTS}. */
   readonly deletions: readonly Deletion[];
   /** Unwanted but in use; at most {@link MAX_EVENTS}. */
-  readonly deletionsDeferred: readonly { readonly sha256: ArtifactHash; readonly reason: string }[];
+  readonly deletionsDeferred: readonly DeferredDeletion[];
+  /** In force, of whatever artifact. */
+  readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
+  /** Absent before the first cycle. */
+  readonly scrub: ScrubProgress | undefined;
 };
 
 /** How many recent deletions, deferred ones and quarantined files are kept for the listing. */
@@ -135,6 +160,9 @@ export type DatasetHealth = {
   readonly usedBytes: number | undefined;
   readonly quotaBytes: number;
   readonly freeBytes: number | undefined;
+  /** Copies found bad and kept as evidence: how many, and when the last one was found. */
+  readonly quarantined: number;
+  readonly timeLastQuarantinedMs: number | undefined;
   /** Files that are not ours: left alone, and named so that somebody can look; at most {@link MAX_EVENTS}. */
   readonly unknownFiles: readonly string[];
 };
@@ -147,6 +175,19 @@ export type Deletion = {
   readonly timeMs: number;
 };
 
+/** How far the scrub is (G5). Times in milliseconds since the epoch. */
+export type ScrubProgress = {
+  readonly cycleStartedMs: number;
+  readonly cyclesCompleted: number;
+  readonly filesDone: number;
+  readonly filesTotal: number;
+  readonly bytesDone: number;
+  readonly lastCompletedMs: number | undefined;
+  readonly lastBad:
+    | { readonly sha256: ArtifactHash; readonly reason: string; readonly timeMs: number }
+    | undefined;
+};
+
 export type QuarantinedFile = {
   readonly sha256: ArtifactHash;
   readonly datasetId: DatasetId;
@@ -154,8 +195,26 @@ export type QuarantinedFile = {
   readonly timeMs: number;
 };
 
-/** The leases of this sled (B6, P11): why an artifact is in use, or undefined when it is not. */
-export type InUse = (sha256: ArtifactHash) => string | undefined;
+/** A file is kept past the config that drops it, until the lease is returned or expires (B6, P11). */
+export type Lease = {
+  readonly sha256: ArtifactHash;
+  readonly id: LeaseId;
+  /** For people. */
+  readonly holder: string | undefined;
+  readonly termMs: number;
+};
+
+export type LeaseInForce = Lease & {
+  readonly remainingMs: number;
+  /** By the wall clock, for people. */
+  readonly timeExpiresMs: number;
+};
+
+/** Why an artifact may not be deleted now. */
+export type Use = { readonly reason: string; readonly leases: readonly LeaseInForce[] };
+export type InUse = (sha256: ArtifactHash) => Use | undefined;
+
+export type DeferredDeletion = Use & { readonly sha256: ArtifactHash };
 
 export type StoreSettings = {
   /** One directory per disk. Each must exist: a missing one may be an unmounted disk, and is never created. */
@@ -166,4 +225,10 @@ export type StoreSettings = {
   readonly minFreeBytes: number;
   /** The longest artifact. */
   readonly maxArtifactBytes: number;
+  readonly scrub: {
+    /** Within which every stored file is read again and hashed. */
+    readonly periodMs: number;
+    /** Of all datasets together; comes before the period. */
+    readonly bytesPerSecond: number;
+  };
 };

@@ -1,6 +1,6 @@
 /** A store over a memory disk, for tests that cut its power, kill it at any operation, or take its disks away. */
 import { seededRng } from '../../core/rng.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import {
   createMemoryDisk,
@@ -10,11 +10,16 @@ import {
   systemError,
 } from '../../lib/test-disk.ts';
 import { openStore } from './open-store.ts';
-import type { ArtifactStore } from './store.ts';
+import type { ArtifactStore, StoreSettings } from './store.ts';
 
 export const DIRECTORIES = ['/m2-0', '/m2-1'] as const;
 
-const SETTINGS = { quotaBytes: 2 ** 20, minFreeBytes: 0, maxArtifactBytes: 2 ** 16 };
+const SETTINGS = {
+  quotaBytes: 2 ** 20,
+  minFreeBytes: 0,
+  maxArtifactBytes: 2 ** 16,
+  scrub: { periodMs: 1_000_000, bytesPerSecond: 2 ** 30 },
+};
 
 export type Machine = {
   readonly memory: MemoryDisk;
@@ -26,6 +31,8 @@ export type Machine = {
     before?: (operation: Operation) => void | Promise<void>;
     absent?: readonly string[];
     configured?: readonly string[];
+    clock?: Clock;
+    scrub?: StoreSettings['scrub'];
   }) => Promise<ArtifactStore>;
   /** Ends the process without a word: none of its operations reaches the disk any more. */
   readonly kill: () => void;
@@ -40,7 +47,13 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
   };
   return {
     memory,
-    start({ before = () => undefined, absent = [], configured = directories } = {}) {
+    start({
+      before = () => undefined,
+      absent = [],
+      configured = directories,
+      clock = systemClock,
+      scrub,
+    } = {}) {
       kill();
       const own = { isDead: false };
       process = own;
@@ -51,9 +64,10 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
         if (own.isDead) throw new Error('the process is dead');
       };
       return openStore(
-        { ...SETTINGS, directories: configured },
+        { ...SETTINGS, directories: configured, ...(scrub && { scrub }) },
         {
-          clock: systemClock,
+          clock,
+          rng: seededRng(1),
           log: silentLogger,
           disk: interposed(memory.disk, ask),
           lockDirectory: async () => ({ [Symbol.asyncDispose]: async () => undefined }),

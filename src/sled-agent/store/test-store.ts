@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asGeneration } from '../../core/ids.ts';
+import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore, type StoreDependencies } from './open-store.ts';
@@ -27,7 +28,12 @@ export type TestStoreOptions = {
 const MIB = 2 ** 20;
 
 /** Small limits, so that tests can reach them. */
-const SETTINGS = { quotaBytes: 256 * MIB, minFreeBytes: 0, maxArtifactBytes: 64 * MIB };
+const SETTINGS = {
+  quotaBytes: 256 * MIB,
+  minFreeBytes: 0,
+  maxArtifactBytes: 64 * MIB,
+  scrub: { periodMs: 1_000_000, bytesPerSecond: 2 ** 30 },
+};
 
 export const createTestStore = async ({
   datasets = 2,
@@ -41,7 +47,7 @@ export const createTestStore = async ({
   const open = (others: Partial<StoreDependencies> = {}): Promise<ArtifactStore> =>
     openStore(
       { ...SETTINGS, ...settings, directories },
-      { clock: systemClock, log: silentLogger, ...dependencies, ...others },
+      { clock: systemClock, rng: seededRng(1), log: silentLogger, ...dependencies, ...others },
     );
   let current = await open();
   if (floor !== null) await current.acceptFloor(asGeneration(floor));

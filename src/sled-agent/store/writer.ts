@@ -12,6 +12,7 @@
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, Generation } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Disk } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -36,6 +37,7 @@ export type WriterDependencies = {
   readonly config: () => ArtifactConfig | undefined;
   readonly byHash: KeyedLock;
   readonly maxArtifactBytes: number;
+  readonly clock: Clock;
   readonly log: Logger;
 };
 

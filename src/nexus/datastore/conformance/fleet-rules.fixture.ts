@@ -108,7 +108,7 @@ export const sledRules = (open: OpenDatastore): void => {
       expect((await datastore.sledGet(id, wait))?.info.repo_depot_port).toBe(4_000);
     });
 
-    test('B16: a new life, another address or a dataset that failed is a change; bytes used are not', async () => {
+    test('B16: a new life, another address or a dataset that failed and a copy that went bad are changes; bytes used are not', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const id = newId(SledId);
@@ -119,6 +119,11 @@ export const sledRules = (open: OpenDatastore): void => {
       expect(await changed({ incarnation_id: life, datasets: [dataset] })).toBe(true);
       expect(await changed({ incarnation_id: life, datasets: [{ ...dataset, used_bytes: 2 }] })).toBe(false);
       expect(await changed({ incarnation_id: life, datasets: [{ ...dataset, state: 'failed' }] })).toBe(true);
+      const bad = { ...dataset, quarantined: 16, time_last_quarantined: '2026-01-01T00:00:00.000Z' };
+      expect(await changed({ incarnation_id: life, datasets: [bad] })).toBe(true);
+      expect(await changed({ incarnation_id: life, datasets: [bad] })).toBe(false);
+      const worse = { ...bad, time_last_quarantined: '2026-01-01T00:00:01.000Z' };
+      expect(await changed({ incarnation_id: life, datasets: [worse] }), 'of as many as are kept').toBe(true);
       expect(await changed({ incarnation_id: newId(IncarnationId), datasets: [] })).toBe(true);
       expect(await changed({ sa_address: '127.0.0.1:1' })).toBe(true);
     });

@@ -37,7 +37,7 @@ export const isChange = (
   { repeated }: { readonly repeated: boolean },
 ): boolean => repeated || before === undefined || hasMoved(before, info);
 
-/** What replication sees of a sled: where it is, which life it is in, and which of its datasets are usable. */
+/** What replication sees of a sled: where it is, its life, which datasets are usable, and which copies went bad. */
 const hasMoved = (before: SledRecord, info: SledAgentInfo): boolean =>
   before.info.sa_address !== info.sa_address ||
   before.info.repo_depot_port !== info.repo_depot_port ||
@@ -46,4 +46,13 @@ const hasMoved = (before: SledRecord, info: SledAgentInfo): boolean =>
   datasetStates(before.datasets) !== datasetStates(info.datasets ?? []);
 
 const datasetStates = (datasets: SledRecord['datasets']): string =>
-  JSON.stringify(datasets.map(({ id, path, state, quota_bytes }) => [id, path, state, quota_bytes ?? null]));
+  JSON.stringify(
+    datasets.map(({ id, path, state, quota_bytes, quarantined, time_last_quarantined }) => [
+      id,
+      path,
+      state,
+      quota_bytes ?? null,
+      quarantined ?? 0,
+      time_last_quarantined ?? null,
+    ]),
+  );

@@ -13,6 +13,7 @@ import type { Plan } from '../../../core/plan/plan.ts';
 import { type ReleaseProgress, releaseProgress } from '../../../core/progress.ts';
 import type { WantedSet } from '../../datastore/datastore.ts';
 import type { CollectedSled } from '../../fleet-client/collect.ts';
+import { listReasons } from './list-reasons.ts';
 
 export type ObservedRelease = {
   readonly progress: ReleaseProgress;
@@ -70,20 +71,11 @@ export const foldObservation = (seen: {
       ...fleetReasons(wanted, sleds, minSledReplication),
       ...sledReasons(sleds, plan.blocked, seen.monotonicMs),
       ...seen.distrusted,
-      ...sleds.flatMap(datasetReasons),
+      ...sleds.flatMap(sled => listReasons(sled, wanted.artifacts)),
     ],
     localRepos: { held: kept.length, notSafe: kept.filter(verdict => verdict.kind === 'not_safe').length },
   };
 };
-
-const datasetReasons = (sled: CollectedSled): HealthReason[] =>
-  (sled.list?.dataset_health ?? [])
-    .filter(dataset => dataset.state !== 'ok')
-    .map(dataset => ({
-      code: 'DATASET_FAULT' as const,
-      message: `sled ${sled.serial}: dataset ${dataset.path} is ${dataset.state.replace('_', ' ')}${dataset.message === undefined ? '' : `: ${dataset.message}`}`,
-      sledId: sled.id,
-    }));
 
 export type ReplicationObserver = {
   /** Undefined until the first round is over. */
