@@ -16,15 +16,16 @@ import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
-import { type Child, startChild } from '../src/fleet/child-process.ts';
-import { createApiClient } from '../src/http/client.ts';
-import { createTestDatabase, type TestDatabase } from '../src/nexus/datastore/test-database.ts';
+import { type Child, type Exit, startChild } from '../src/fleet/child-process.ts';
+import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
+import type { TestDatabase } from '../src/nexus/datastore/test-database.ts';
 import type { TestRelease } from '../src/release/test-release.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
 /** Far above what anything here takes; a test that waits longer has failed. */
 const PATIENCE_MS = 90_000;
-const signal = AbortSignal.timeout(30 * 60_000);
+/** A soak may take a night. */
+const signal = AbortSignal.timeout(24 * 60 * 60_000);
 export const wait = { signal };
 
 type Toml = Record<string, unknown>;
@@ -33,9 +34,14 @@ export type TestProcess = {
   /** Starts it, or starts it again with the same directories. */
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
-  /** SIGKILL, waited for. */
+  /** SIGKILL, waited for; nothing when it ended before. */
   readonly kill: () => Promise<void>;
+  /** Until it ends, by whatever. */
   readonly isRunning: () => boolean;
+  /** Of a running one. */
+  readonly pid: () => number;
+  /** Resolves when a process that ends by itself has ended. */
+  readonly ended: () => Promise<Exit>;
   readonly log: () => Promise<string>;
 };
 
@@ -52,7 +58,12 @@ export type TestNexus = TestProcess & {
   readonly trust: (release: TestRelease) => Promise<void>;
 };
 
-export type TestSled = TestProcess & { readonly serial: string; readonly datasets: readonly string[] };
+export type TestSled = TestProcess & {
+  readonly serial: string;
+  readonly datasets: readonly string[];
+  readonly agentAddress: () => string;
+  readonly depotAddress: () => string;
+};
 
 /** What one sled has of its own. */
 export type SledOptions = {
@@ -72,12 +83,12 @@ export type TestFleet = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-const operator = (url: string) => ({ baseUrl: url, token: 'test-token-of-an-operator-0123456789' });
-const updateClient = (url: string) => createApiClient(operatorUpdateApi, operator(url));
-const fleetClient = (url: string) => createApiClient(operatorFleetApi, operator(url));
-const recoveryClient = (url: string) => createApiClient(operatorRecoveryApi, operator(url));
-const historyClient = (url: string) => createApiClient(operatorHistoryApi, operator(url));
-const debugClient = (url: string) => createApiClient(debugApi, operator(url));
+const TOKEN = 'test-token-of-an-operator-0123456789';
+const updateClient = (at: ClientOptions) => createApiClient(operatorUpdateApi, at);
+const fleetClient = (at: ClientOptions) => createApiClient(operatorFleetApi, at);
+const recoveryClient = (at: ClientOptions) => createApiClient(operatorRecoveryApi, at);
+const historyClient = (at: ClientOptions) => createApiClient(operatorHistoryApi, at);
+const debugClient = (at: ClientOptions) => createApiClient(debugApi, at);
 
 export const startTestFleet = async (options: {
   readonly nexuses?: number;
@@ -90,12 +101,16 @@ export const startTestFleet = async (options: {
   readonly sledLimits?: Toml;
   /** By number, from 1 on. */
   readonly sled?: (n: number) => SledOptions;
+  /** By default one of its own, in the run's server. */
+  readonly database?: Pick<TestDatabase, 'connection' | 'query'>;
+  /** For Node, before the program: of each process by its name, `nexus-1` or `sled-1`. */
+  readonly nodeArguments?: (name: string) => readonly string[];
 }): Promise<TestFleet> => {
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  const database = undo.use(await createTestDatabase());
-  await writeFile(join(directory, 'token'), `${operator('').token}\n`, { mode: 0o600 });
+  const database = options.database ?? undo.use(await createDatabase());
+  await writeFile(join(directory, 'token'), `${TOKEN}\n`, { mode: 0o600 });
 
   const nexuses: ReturnType<typeof makeNexus>[] = [];
   for (let n = 1; n <= (options.nexuses ?? 1); n += 1) {
@@ -106,7 +121,7 @@ export const startTestFleet = async (options: {
   }
   const internal = nexuses.map(nexus => nexus.internalAddress());
   const sleds = Array.from({ length: options.sleds }, (_, n) =>
-    makeSled(directory, n + 1, internal, options.sledLimits ?? {}, options.sled?.(n + 1) ?? {}),
+    makeSled(directory, n + 1, internal, options),
   );
   for (const sled of sleds) undo.defer(sled.stop);
   await Promise.all(sleds.map(sled => sled.start()));
@@ -118,14 +133,18 @@ export const startTestFleet = async (options: {
   return fleet;
 };
 
+/** Only where it is needed: it is vitest's, and the soak runs without. */
+const createDatabase = async () =>
+  (await import('../src/nexus/datastore/test-database.ts')).createTestDatabase();
+
 const makeProcess = (
   directory: string,
   name: string,
-  args: string[],
+  args: readonly string[],
   config: () => Toml,
   onReady: (ready: string) => void,
-  within: readonly string[] = [],
-) => {
+  how: Pick<SledOptions, 'within'> & { readonly nodeArguments?: readonly string[] | undefined } = {},
+): TestProcess => {
   let child: Child | undefined;
   const home = join(directory, name);
   const logFile = join(home, 'log');
@@ -135,20 +154,28 @@ const makeProcess = (
       await mkdir(home, { recursive: true });
       await writeFile(join(home, 'config.toml'), stringify({ ...config(), ready_file: readyFile }));
       const program = [PROGRAM, ...args, '--config', join(home, 'config.toml'), '--stop-with-stdin'];
-      const [command, ...rest] = [...within, process.execPath, ...program];
-      child = await startChild({ name, command: command!, args: rest, logFile, readyFile }, wait);
-      onReady(child.ready);
+      const node = [process.execPath, ...(how.nodeArguments ?? []), ...program];
+      const [command, ...rest] = [...(how.within ?? []), ...node];
+      const started = await startChild({ name, command: command!, args: rest, logFile, readyFile }, wait);
+      child = started;
+      void started.exited.then(() => {
+        if (child === started) child = undefined;
+      });
+      onReady(started.ready);
     },
     async stop() {
       await child?.stop();
       child = undefined;
     },
     async kill() {
-      process.kill(child!.pid, 'SIGKILL');
-      await child!.exited;
-      child = undefined;
+      if (child === undefined) return;
+      const { pid, exited } = child;
+      process.kill(pid, 'SIGKILL');
+      await exited;
     },
     isRunning: () => child !== undefined,
+    pid: () => child!.pid,
+    ended: () => child!.exited,
     log: () => readFile(logFile, 'utf8'),
   };
 };
@@ -171,37 +198,46 @@ const makeNexus = (
     ...options.nexusConfig,
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication, ...options.replication },
   });
-  const nexus = makeProcess(directory, `nexus-${n}`, ['nexus'], config, ready => {
-    const { operator_address, internal_address } = JSON.parse(ready);
-    addresses = { operator: operator_address, internal: internal_address };
-  });
+  const nexus = makeProcess(
+    directory,
+    `nexus-${n}`,
+    ['nexus'],
+    config,
+    ready => {
+      const { operator_address, internal_address } = JSON.parse(ready);
+      addresses = { operator: operator_address, internal: internal_address };
+    },
+    { nodeArguments: options.nodeArguments?.(`nexus-${n}`) },
+  );
   const start = async () => {
     await mkdir(stagingDirectory, { recursive: true });
     await nexus.start();
   };
-  const url = () => `http://${addresses.operator}`;
+  // Shared by all calls: a connection for each would be what is seen of the server's handles.
+  const dispatcher = createDispatcher();
+  const at = () => ({ baseUrl: `http://${addresses.operator}`, token: TOKEN, dispatcher });
   return {
     ...nexus,
     start,
     stagingDirectory,
     internalAddress: () => addresses.internal,
     get update() {
-      return updateClient(url());
+      return updateClient(at());
     },
     get fleet() {
-      return fleetClient(url());
+      return fleetClient(at());
     },
     get recovery() {
-      return recoveryClient(url());
+      return recoveryClient(at());
     },
     get history() {
-      return historyClient(url());
+      return historyClient(at());
     },
     get debug() {
-      return debugClient(url());
+      return debugClient(at());
     },
     async upload(release) {
-      const answer = await updateClient(url()).repositoryUpload(
+      const answer = await updateClient(at()).repositoryUpload(
         {
           query: { file_name: `${release.systemVersion}.zip` },
           body: { sizeBytes: release.sizeBytes, chunks: createReadStream(release.path) },
@@ -212,7 +248,7 @@ const makeNexus = (
       return answer;
     },
     async trust(release) {
-      await updateClient(url()).trustRootCreate(
+      await updateClient(at()).trustRootCreate(
         { body: JSON.parse(Buffer.from(release.trustRoot).toString()) },
         wait,
       );
@@ -220,13 +256,13 @@ const makeNexus = (
   };
 };
 
-const makeSled = (
+export const makeSled = (
   directory: string,
   n: number,
   nexus: readonly string[],
-  limits: Toml,
-  own: SledOptions,
+  options: Pick<Parameters<typeof startTestFleet>[0], 'sledLimits' | 'sled' | 'nodeArguments'> = {},
 ): TestSled => {
+  const own = options.sled?.(n) ?? {};
   const serial = `sled-${n}`;
   const datasets = own.datasets ?? ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
   const config = () => ({
@@ -235,16 +271,33 @@ const makeSled = (
     depot_listen: '127.0.0.1:0',
     nexus: [...nexus],
     datasets: [...datasets],
-    limits,
+    limits: options.sledLimits ?? {},
     intervals: { registration_s: 1 },
     ...own.config,
   });
-  const sled = makeProcess(directory, serial, ['sled-agent'], config, () => undefined, own.within);
+  let addresses = { agent_address: '', depot_address: '' };
+  const sled = makeProcess(
+    directory,
+    serial,
+    ['sled-agent'],
+    config,
+    ready => {
+      addresses = JSON.parse(ready);
+    },
+    { ...own, nodeArguments: options.nodeArguments?.(serial) },
+  );
   const start = async () => {
     for (const dataset of datasets) await mkdir(dataset, { recursive: true });
     await sled.start();
   };
-  return { ...sled, start, serial, datasets };
+  return {
+    ...sled,
+    start,
+    serial,
+    datasets,
+    agentAddress: () => addresses.agent_address,
+    depotAddress: () => addresses.depot_address,
+  };
 };
 
 /** Polls until something holds; the last error, or what it was waiting for, is the failure. */
@@ -311,16 +364,32 @@ export const waitComplete = (nexus: TestNexus, version: string): Promise<void> =
 
 const HASH = /^[0-9a-f]{64}$/;
 
-/** The artifacts in a dataset, by what their bytes hash to; a file whose name is not its hash fails the test. */
+/**
+ * The artifacts in a dataset, by what their bytes hash to; a file whose name is not its hash fails the test. One that
+ * is deleted while it is looked at is not there.
+ */
 export const artifactsOnDisk = async (dataset: string): Promise<string[]> => {
   const names = (await readdir(dataset)).filter(name => HASH.test(name)).sort();
+  const found: string[] = [];
   for (const name of names) {
-    const digest = createHash('sha256');
-    for await (const chunk of createReadStream(join(dataset, name))) digest.update(chunk);
-    const actual = digest.digest('hex');
+    const actual = await hashOfFile(join(dataset, name));
+    if (actual === undefined) continue;
     if (actual !== name) throw new Error(`${join(dataset, name)} hashes to ${actual}`);
+    found.push(name);
   }
-  return names;
+  return found;
+};
+
+/** Undefined when there is no such file. */
+export const hashOfFile = async (path: string): Promise<string | undefined> => {
+  const digest = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) digest.update(chunk);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return digest.digest('hex');
 };
 
 export const hashesOf = (...releases: readonly TestRelease[]): string[] =>

@@ -107,6 +107,7 @@ export const createTransactions = <Db>({ engine, log, clock, rng }: Deps<Db>): T
           failures.conflicts += 1;
           if (uncertain === undefined && failures.conflicts > MAX_CONFLICTS)
             throw contention(verb, outcome.error);
+          log.debug({ verb, conflicts: failures.conflicts }, 'transaction conflicts with another, again');
           await pause(failures.conflicts, CONFLICT_BACKOFF);
           continue;
         case 'uncertain':

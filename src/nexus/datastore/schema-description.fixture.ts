@@ -1,0 +1,17 @@
+import type { TestDatabase } from './test-database.ts';
+
+/** Everything that makes a schema: columns, constraints and indexes, and the rows that it starts with. */
+export const describeSchema = async (database: TestDatabase) => ({
+  columns: await database.query(`
+    SELECT table_name, column_name, data_type, is_nullable, column_default
+    FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2`),
+  constraints: await database.query(`
+    SELECT conrelid::regclass::text AS table_name, conname, pg_get_constraintdef(oid) AS definition
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2`),
+  indexes: await database.query(
+    `SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2`,
+  ),
+  generation: await database.query('SELECT * FROM tuf_generation'),
+  version: await database.query('SELECT singleton, version FROM schema_version'),
+  targets: await database.query('SELECT generation, tuf_repo_id FROM target_release'),
+});
