@@ -19,6 +19,9 @@ export type Scheduler = {
   readonly events: () => number;
 };
 
+/** No timer is finer, and a wait that is lost in the sum with the time would be none. */
+const LEAST_WAIT_MS = 0.001;
+
 type Event = { readonly atMs: number; readonly order: number; run: (() => void) | undefined };
 
 export const createScheduler = (): Scheduler => {
@@ -31,7 +34,7 @@ export const createScheduler = (): Scheduler => {
     events: () => events,
     after(ms, run) {
       order += 1;
-      const event: Event = { atMs: nowMs + Math.max(0, ms), order, run };
+      const event: Event = { atMs: nowMs + (ms > 0 ? Math.max(LEAST_WAIT_MS, ms) : 0), order, run };
       queue.push(event);
       return () => {
         event.run = undefined;

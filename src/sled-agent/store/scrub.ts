@@ -69,6 +69,9 @@ export const createScrubber = (deps: ScrubberDependencies): Scrubber => {
     savedMonotonicMs: 0,
   };
 
+  /** One sum for waiting and for asking: by another one the last digit could say that it is not due after the wait. */
+  const untilDueMs = (): number => state.startedMonotonicMs + halfPeriodMs - clock.monotonicMs();
+
   const goOn = async (signal: AbortSignal): Promise<void> => {
     await runCycle(deps, state, signal);
     const tookMs = clock.monotonicMs() - state.startedMonotonicMs;
@@ -83,14 +86,12 @@ export const createScrubber = (deps: ScrubberDependencies): Scrubber => {
     async run({ signal }) {
       await inTurn(() => load(deps, state));
       while (!signal.aborted) {
-        const waitMs =
-          state.record === undefined ? 0 : state.startedMonotonicMs + halfPeriodMs - clock.monotonicMs();
+        const waitMs = state.record === undefined ? 0 : untilDueMs();
         const isUnderWay = state.record?.is_done === false;
         if (!isUnderWay && waitMs > 0) await clock.sleep(waitMs, { signal }).catch(() => undefined);
         if (signal.aborted) return;
         await inTurn(async () => {
-          const isDue = clock.monotonicMs() - state.startedMonotonicMs >= halfPeriodMs;
-          if (state.record === undefined || (state.record.is_done && isDue)) begin(deps, state);
+          if (state.record === undefined || (state.record.is_done && untilDueMs() <= 0)) begin(deps, state);
           if (!state.record!.is_done) await goOn(signal);
         });
       }
