@@ -6,7 +6,7 @@
  * RU1. A seed, and the steps that are left in, give one run, to the last message.
  * RU2. The first violation ends it.
  */
-import { findShortfall } from './checkers/final.ts';
+import { findShortfall, fitsOnSleds } from './checkers/final.ts';
 import type { Violation } from './checkers/violation.ts';
 import { createOperator, readStatus } from './fleet/operator.ts';
 import type { ReleaseShelf } from './fleet/releases.ts';
@@ -188,7 +188,7 @@ const tellReasons = async ({ world }: Scene): Promise<void> => {
 };
 
 const stayQuiet = async (
-  { world, witness }: Scene,
+  { world, witness, swarm }: Scene,
   isOver: () => boolean,
   look: () => ReturnType<typeof findShortfall>,
 ): Promise<void> => {
@@ -198,7 +198,7 @@ const stayQuiet = async (
   const before = transfers.count;
   await scheduler.runUntil(scheduler.nowMs() + QUIET_MS, isOver);
   if (witness.violation() !== undefined) return;
-  if (transfers.count > before && look() === undefined)
+  if (transfers.count > before && fitsOnSleds({ holdings: witness.holdings, quotaBytes: swarm.quotaBytes }))
     witness.fail('G3', `${transfers.count - before} artifacts were sent or copied in a fleet at rest`);
   const shortfall = look();
   if (shortfall !== undefined) witness.fail(shortfall.guarantee, `no longer at rest: ${shortfall.message}`);
