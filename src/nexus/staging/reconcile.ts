@@ -12,14 +12,8 @@
 import type { HealthReason } from '../../core/health.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import { type DropDeps, finishDrop } from './drop.ts';
-import { type HeldRepo, namesOf } from './held-repos.ts';
-import {
-  cannotRecordAgain,
-  isPassing,
-  type RecordAgain,
-  recordedAgain,
-  recordLostArchive,
-} from './lost-archive.ts';
+import type { HeldRepo } from './held-repos.ts';
+import { type RecordAgain, recordLostArchive } from './lost-archive.ts';
 
 export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
   readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget'>;
@@ -49,24 +43,15 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
 };
 
 const recordLost = async (
-  { directory, repos, recordAgain, log, onNotice }: ReconcileDeps,
+  deps: ReconcileDeps,
   { archive, file }: HeldRepo,
   { signal }: Wait,
 ): Promise<void> => {
-  try {
-    const recorded = await recordLostArchive({ directory, recordAgain, log }, archive, { signal });
-    repos.hold(recorded, 'recorded_again');
-    onNotice(recordedAgain(archive));
-  } catch (error) {
-    if (signal.aborted || isPassing(error)) throw error;
-    const message = cannotRecordAgain(directory.filesOf(archive.uploadId).archive, error);
-    log.error(
-      { ...namesOf(archive), err: error },
-      'local repo lost by the database cannot be recorded again',
-    );
-    onNotice({ code: 'ARCHIVE_NOT_SERVED', message });
-    repos.forget(archive.uploadId); // RC3
-  }
+  const { repos, onNotice } = deps;
+  const { recorded, notice } = await recordLostArchive(deps, archive, { signal });
+  if (recorded !== undefined) repos.hold(recorded, 'recorded_again');
+  else repos.forget(archive.uploadId); // RC3
+  onNotice(notice);
   await file.retire();
 };
 
