@@ -43,7 +43,8 @@ export type Condition =
 
 export type Inspection = {
   readonly id: DatasetId;
-  readonly readOnly: boolean;
+  /** Why it can only be read; undefined for one that is ours to write. */
+  readonly readOnlyBecause: string | undefined;
   readonly ledger: LedgerRead;
   readonly leases: LeasesRead;
 };
@@ -118,22 +119,24 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       try {
         await lock?.[Symbol.asyncDispose]();
         lock = undefined;
-        lock = await lockUnlessReadOnly(deps.lockDirectory, path);
+        const taken = await lockUnlessReadOnly(deps.lockDirectory, path);
+        if ('lock' in taken) lock = taken.lock;
+        const readOnlyBecause = 'lock' in taken ? undefined : taken.because;
         id = await readOrCreateIdentity(path, { ...deps, mayCreate });
-        return { id, readOnly: lock === undefined, ...(await readKept(disk, path)) };
+        return { id, readOnlyBecause, ...(await readKept(disk, path)) };
       } catch (error) {
         if (isForPeople(error)) throw error;
         reportFailure(error, 'open it');
         return undefined;
       }
     },
-    async admit({ readOnly }) {
+    async admit({ readOnlyBecause: because }) {
       try {
-        if (!readOnly) await removeLeftovers(disk, path);
+        if (because === undefined) await removeLeftovers(disk, path);
         // A rename that a killed process did not live to sync is visible, but not yet durable.
-        if (!readOnly) await disk.syncDirectory(path);
+        if (because === undefined) await disk.syncDirectory(path);
         space.recount((await scanDirectory(disk, path)).usedBytes);
-        condition = readOnly ? { kind: 'read_only', message: 'it cannot be written' } : { kind: 'ok' };
+        condition = because === undefined ? { kind: 'ok' } : { kind: 'read_only', message: because };
         session += 1;
         admitted = true;
       } catch (error) {
@@ -171,15 +174,16 @@ const readKept = async (disk: Disk, path: string): Promise<Pick<Inspection, 'led
   leases: await readLeases(disk, path),
 });
 
-/** Nobody can write where we cannot, so a read-only dataset needs no lock: undefined. */
+/** Nobody can write where we cannot, so a read-only dataset needs no lock. */
 const lockUnlessReadOnly = async (
   lockDirectory: DatasetDependencies['lockDirectory'],
   path: string,
-): Promise<ExclusiveLock | undefined> => {
+): Promise<{ readonly lock: ExclusiveLock } | { readonly because: string }> => {
   try {
-    return await lockDirectory(path);
+    return { lock: await lockDirectory(path) };
   } catch (error) {
-    if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return undefined;
+    if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM'))
+      return { because: `it cannot be written: ${messageChain(error)}` };
     throw error;
   }
 };
