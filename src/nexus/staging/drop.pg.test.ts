@@ -19,6 +19,8 @@ beforeEach(async () => {
   await nexus.trust(release);
   await nexus.upload(release);
   uploadId = nexus.services.staging.held()[0]!.uploadId;
+  // The round that the upload asked for brings rows and archives into agreement, too.
+  await nexus.services.driver.idle();
 });
 afterEach(() => world[Symbol.asyncDispose]());
 

@@ -120,10 +120,9 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
         await lock?.[Symbol.asyncDispose]();
         lock = undefined;
         const taken = await lockUnlessReadOnly(deps.lockDirectory, path);
-        if ('lock' in taken) lock = taken.lock;
-        const readOnlyBecause = 'lock' in taken ? undefined : taken.because;
+        lock = taken.lock;
         id = await readOrCreateIdentity(path, { ...deps, mayCreate });
-        return { id, readOnlyBecause, ...(await readKept(disk, path)) };
+        return { id, readOnlyBecause: taken.because, ...(await readKept(disk, path)) };
       } catch (error) {
         if (isForPeople(error)) throw error;
         reportFailure(error, 'open it');
@@ -132,9 +131,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     },
     async admit({ readOnlyBecause: because }) {
       try {
-        if (because === undefined) await removeLeftovers(disk, path);
-        // A rename that a killed process did not live to sync is visible, but not yet durable.
-        if (because === undefined) await disk.syncDirectory(path);
+        if (because === undefined) await clearUp(disk, path);
         space.recount((await scanDirectory(disk, path)).usedBytes);
         condition = because === undefined ? { kind: 'ok' } : { kind: 'read_only', message: because };
         session += 1;
@@ -151,15 +148,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     readLedger: () => readLedger(disk, path),
     writeLedger: ledger => requireIdentity(disk, path).then(() => writeLedger(disk, path, ledger)),
     setAside: (name, reason) => setAside(disk, path, name, { reason, timeMs: deps.clock.nowMs() }),
-    async letEvidenceGo(bytes) {
-      const evidence = await quarantinedBytes(disk, path);
-      if (evidence === 0 || (await space.look(bytes - evidence)).refusal !== undefined) return false;
-      const gone = await letOldestGo(disk, path);
-      if (gone === undefined) return false;
-      space.change(-gone);
-      log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its room is needed');
-      return true;
-    },
+    letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
     reportFailure,
     async [Symbol.asyncDispose]() {
       admitted = false;
@@ -167,6 +156,26 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       lock = undefined;
     },
   };
+};
+
+/** What a killed process left: unfinished files, and a rename that it did not live to sync: visible, not yet durable. */
+const clearUp = async (disk: Disk, path: string): Promise<void> => {
+  await removeLeftovers(disk, path);
+  await disk.syncDirectory(path);
+};
+
+const letEvidenceGo = async (
+  { disk, log, space }: Pick<DatasetDependencies, 'disk' | 'log'> & { readonly space: Space },
+  path: string,
+  bytes: number,
+): Promise<boolean> => {
+  const evidence = await quarantinedBytes(disk, path);
+  if (evidence === 0 || (await space.look(bytes - evidence)).refusal !== undefined) return false;
+  const gone = await letOldestGo(disk, path);
+  if (gone === undefined) return false;
+  space.change(-gone);
+  log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its room is needed');
+  return true;
 };
 
 const readKept = async (disk: Disk, path: string): Promise<Pick<Inspection, 'ledger' | 'leases'>> => ({
@@ -178,7 +187,7 @@ const readKept = async (disk: Disk, path: string): Promise<Pick<Inspection, 'led
 const lockUnlessReadOnly = async (
   lockDirectory: DatasetDependencies['lockDirectory'],
   path: string,
-): Promise<{ readonly lock: ExclusiveLock } | { readonly because: string }> => {
+): Promise<{ readonly lock?: ExclusiveLock; readonly because?: string }> => {
   try {
     return { lock: await lockDirectory(path) };
   } catch (error) {
