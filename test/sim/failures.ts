@@ -1,0 +1,113 @@
+/**
+ * What is said of a seed that failed: at once that it did, then what is left of it after steps were left out.
+ *
+ *     a failure ─▶ its line ─▶ (new among the failures?) ─▶ minimised in a thread ─▶ replayed here, cut, with its command
+ *
+ * FA1. Failures that only differ in numbers and names are one; a few different ones are minimised, one at a time, while
+ *      the search goes on.
+ */
+import type { Violation } from '../../src/sim/checkers/violation.ts';
+import type { FleetSize } from '../../src/sim/script/swarm.ts';
+import { stepsOf } from './outcome.ts';
+import type { Output } from './output.ts';
+import { HANG_MS, type PooledResult, startThread } from './pool.ts';
+import { replay, replayCommand, sayTraceLine, sayVerdict, violationText } from './replay.ts';
+import { kindText } from './tally.ts';
+import type { Answer, Task } from './worker.ts';
+
+const MOST_MINIMISED = 5;
+const MINIMISE_MS = 60_000;
+/** For the try under way when the time is up. */
+const GRACE_MS = 10_000;
+const LAST_LINES = 200;
+
+export type Failures = {
+  readonly add: (result: PooledResult) => void;
+  /** Resolves when everything was told. */
+  readonly told: () => Promise<void>;
+};
+
+export const createFailures = (output: Output, size: FleetSize): Failures => {
+  const seen = new Set<string>();
+  let told: Promise<void> = Promise.resolve();
+  return {
+    add({ seed, violation, isHang }) {
+      if (violation === undefined && !isHang) return;
+      const again = replayCommand({ seed, size, only: undefined });
+      if (violation === undefined) {
+        const text = `seed ${seed}: ${kindText('hang')}, not within ${HANG_MS / 1000} s\n  again: ${again}`;
+        output.say(text, { kind: 'failure', seed, guarantee: 'hang', again });
+        return;
+      }
+      output.say(`seed ${seed}: ${violationText(violation)}\n  again: ${again}`, {
+        kind: 'failure',
+        seed,
+        ...violation,
+        again,
+      });
+      const kind = kindOf(violation);
+      if (seen.has(kind) || seen.size >= MOST_MINIMISED) return;
+      seen.add(kind);
+      told = told.then(() => explain(output, seed, size, violation));
+    },
+    told: () => told,
+  };
+};
+
+/** Without what differs between two failures of one cause. */
+export const kindOf = ({ guarantee, message }: Violation): string =>
+  `${guarantee} ${message.replaceAll(/[0-9a-f]{8,}|\d+/g, '#')}`;
+
+const explain = async (
+  output: Output,
+  seed: number,
+  size: FleetSize,
+  { guarantee }: Violation,
+): Promise<void> => {
+  const all = stepsOf({ seed, size }).map(({ number }) => number);
+  const left = await minimiseInThread(
+    { kind: 'minimise', seed, size, guarantee, withinMs: MINIMISE_MS },
+    all,
+  );
+  const which = { seed, size, only: new Set(left) };
+  const lines: string[] = [];
+  const result = await replay(which, line => void lines.push(line));
+  output.say(`== seed ${seed}, with ${left.length} of ${all.length} steps`, {
+    kind: 'minimised',
+    seed,
+    guarantee,
+    steps: left,
+    steps_before: all.length,
+  });
+  for (const line of cutTrace(lines, LAST_LINES)) sayTraceLine(output, line);
+  sayVerdict(output, which, result);
+};
+
+const minimiseInThread = async (task: Task, all: readonly number[]): Promise<readonly number[]> => {
+  const worker = startThread();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let smallest = all;
+  worker
+    .on('message', (answer: Answer) => {
+      if (answer.kind === 'smaller') smallest = answer.steps;
+      else resolve();
+    })
+    // A try that kills its thread is no smaller failure of the same kind.
+    .on('error', () => resolve())
+    .on('exit', () => resolve());
+  const timer = setTimeout(resolve, MINIMISE_MS + GRACE_MS);
+  worker.postMessage(task);
+  await promise;
+  clearTimeout(timer);
+  await worker.terminate();
+  return smallest;
+};
+
+/** The last lines, and before them what the run itself did. */
+export const cutTrace = (lines: readonly string[], last: number): readonly string[] => {
+  const tail = lines.slice(-last);
+  const before = lines.slice(0, -last);
+  const kept = before.filter(line => /^\S+\s+#\s/.test(line));
+  const left = before.length - kept.length;
+  return left === 0 ? lines : [...kept, `${'…'.padEnd(12)}  #         ${left} lines left out`, ...tail];
+};
