@@ -19,7 +19,12 @@ const MOST_MINIMISED = 5;
 const MINIMISE_MS = 60_000;
 /** For the try under way when the time is up. */
 const GRACE_MS = 10_000;
-const LAST_LINES = 200;
+const MOST_LINES = 200;
+/** Of lines that only differ in numbers and ids. */
+const FIRST_OF_A_SHAPE = 2;
+const END_LINES = 20;
+/** Where the actor begins in a line of the trace. */
+const TIME_COLUMNS = '00:00:00.000  '.length;
 
 export type Failures = {
   readonly add: (result: PooledResult) => void;
@@ -79,7 +84,7 @@ const explain = async (
     steps: left,
     steps_before: all.length,
   });
-  for (const line of cutTrace(lines, LAST_LINES)) sayTraceLine(output, line);
+  for (const line of cutTrace(lines, MOST_LINES)) sayTraceLine(output, line);
   sayVerdict(output, which, result);
 };
 
@@ -103,11 +108,23 @@ const minimiseInThread = async (task: Task, all: readonly number[]): Promise<rea
   return smallest;
 };
 
-/** The last lines, and before them what the run itself did. */
-export const cutTrace = (lines: readonly string[], last: number): readonly string[] => {
-  const tail = lines.slice(-last);
-  const before = lines.slice(0, -last);
-  const kept = before.filter(line => /^\S+\s+#\s/.test(line));
-  const left = before.length - kept.length;
-  return left === 0 ? lines : [...kept, `${'…'.padEnd(12)}  #         ${left} lines left out`, ...tail];
+/**
+ * What matters of a trace: what the run did, the first lines of each shape, and the end. A fleet that waits says the
+ * same things every minute.
+ */
+export const cutTrace = (lines: readonly string[], most: number): readonly string[] => {
+  const seen = new Map<string, number>();
+  const isNews = lines.map(line => {
+    const shape = line.slice(TIME_COLUMNS).replaceAll(/[0-9a-f-]{8,}|\d+/g, '#');
+    seen.set(shape, (seen.get(shape) ?? 0) + 1);
+    return seen.get(shape)! <= FIRST_OF_A_SHAPE;
+  });
+  const news = lines.flatMap((_, at) => (isNews[at] ? [at] : [])).slice(-most);
+  const kept = new Set(news);
+  lines.forEach((line, at) => {
+    if (at >= lines.length - END_LINES || line.startsWith('#', TIME_COLUMNS)) kept.add(at);
+  });
+  const left = lines.length - kept.size;
+  const cut = lines.filter((_, at) => kept.has(at));
+  return left === 0 ? lines : [...cut, `${'…'.padEnd(TIME_COLUMNS)}#         ${left} lines left out above`];
 };

@@ -17,7 +17,7 @@ export const judgeSeed = async (options: RunOptions, run = runSeed): Promise<Run
   const note = (error: unknown): void => {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     // The run does not say what time it is; the trace does, by the lines around this one.
-    options.write?.(`${'#'.padStart(15)}         nobody caught: ${message}`);
+    options.write?.(`${'#'.padStart(15).padEnd(24)} nobody caught: ${message}`);
     bug ??= { guarantee: 'bug', message: `nobody caught: ${message}`, atMs: 0 };
   };
   process.on('unhandledRejection', note);
