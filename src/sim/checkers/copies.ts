@@ -31,14 +31,13 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     }
   };
 
+  /** A sled that lies counts by its disk, as any other: the looks at the bytes are there to find it out (P9). */
   const requireHolders = (version: string, hashes: readonly ArtifactHash[]): void => {
-    const holders = world.sleds.filter(
-      sled =>
-        sled.standing !== 'gone' &&
-        (sled.isLying ||
-          world.scheduler.nowMs() - sled.harmedAtMs < HARM_EXCUSE_MS ||
-          hashes.every(sha256 => holdings.copiesOn(sled, sha256) > 0)),
-    );
+    const holders = world.sleds.filter(sled => {
+      const isExcused = world.scheduler.nowMs() - sled.harmedAtMs < HARM_EXCUSE_MS;
+      const counts = sled.standing === 'in_service' || (sled.standing === 'expunged' && isExcused);
+      return counts && (isExcused || hashes.every(sha256 => holdings.has(sled, sha256)));
+    });
     if (holders.length < world.minSledReplication)
       fail(
         'G4',
@@ -58,7 +57,11 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
         // A row without an archive says nothing: it came back with the database, and goes again.
         if (![...release.hashes].every(sha256 => holdings.isStagedIn(nexusId, sha256))) continue;
         world.trace.reached('a local repo was dropped');
-        requireHolders(release.repo.systemVersion, [...release.hashes]);
+        const looked = release.description.artifacts.filter(({ sizeBytes }) => sizeBytes > 0);
+        requireHolders(
+          release.repo.systemVersion,
+          looked.map(({ sha256 }) => sha256),
+        );
       }
       if (after.releases === before.releases) return;
       for (const [repoId, { repo, hashes }] of after.releases) {

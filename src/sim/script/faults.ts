@@ -178,11 +178,9 @@ const lieFor = (scene: Scene, sled: SimSled, forMs: number): void => {
   const liars = world.sleds.filter(({ isLying }) => isLying).length;
   if (liars + 1 >= world.minSledReplication || sled.isLying) return;
   sled.isLying = true;
-  sled.harmedAtMs = world.scheduler.nowMs();
   world.trace.say(sled.plan.serial, 'begins to lie');
   forAWhile(scene, forMs, () => {
     sled.isLying = false;
-    sled.harmedAtMs = world.scheduler.nowMs();
     world.trace.say(sled.plan.serial, 'lies no more');
   });
 };
@@ -194,6 +192,8 @@ const wipeSled = (scene: Scene, sled: SimSled): void => {
   for (const volume of sled.machine.volumes.values()) {
     volume.session += 1;
     volume.medium.restore(new Map());
+    volume.medium.mountPoint.now.clear();
+    volume.medium.mountPoint.durable.clear();
   }
   sled.harmedAtMs = world.scheduler.nowMs();
   witness.copies.onHarm();

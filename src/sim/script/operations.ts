@@ -31,8 +31,7 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
       return release === undefined ? undefined : scene.operator.remove(release, nexus);
     }
     case 'add a sled':
-      if (scene.world.sleds.length < MOST_MACHINES)
-        scene.world.addSled({ datasets: 1 + (second % 3), quotaBytes: scene.swarm.quotaBytes });
+      if (scene.world.sleds.length < MOST_MACHINES) scene.world.addSled({ datasets: 1 + (second % 3) });
       return;
     case 'expunge a sled': {
       const sled = chosen(inServiceSleds(scene), second);
@@ -87,12 +86,12 @@ const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
 };
 
 /** Another machine with empty disks takes the place and the id of one that is gone for good. */
-const replaceSled = ({ world, swarm, witness }: Scene, sled: SimSled, choice: number): void => {
+const replaceSled = ({ world, witness }: Scene, sled: SimSled, choice: number): void => {
   world.trace.say('operator', `replaces ${sled.plan.serial}`);
   sled.standing = 'gone';
   sled.machine.retire();
   const { id } = sled.plan;
-  const fresh = world.addSled({ datasets: 1 + (choice % 3), quotaBytes: swarm.quotaBytes, id });
+  const fresh = world.addSled({ datasets: 1 + (choice % 3), id });
   fresh.harmedAtMs = world.scheduler.nowMs();
   witness.copies.onHarm();
 };
