@@ -89,13 +89,13 @@ const explain = async (
 };
 
 const minimiseInThread = async (task: Task, all: readonly number[]): Promise<readonly number[]> => {
-  const worker = startThread();
+  const worker = await startThread();
   const { promise, resolve } = Promise.withResolvers<void>();
   let smallest = all;
   worker
     .on('message', (answer: Answer) => {
       if (answer.kind === 'smaller') smallest = answer.steps;
-      else resolve();
+      else if (answer.kind === 'minimised') resolve();
     })
     // A try that kills its thread is no smaller failure of the same kind.
     .on('error', () => resolve())

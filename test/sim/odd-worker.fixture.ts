@@ -18,3 +18,4 @@ parentPort!.on('message', async ({ seed, size }: Task) => {
   const result = { seed, violation, reached: [], virtualMs, events };
   parentPort!.postMessage({ kind: 'result', result } satisfies Answer);
 });
+parentPort!.postMessage({ kind: 'ready' } satisfies Answer);

@@ -33,10 +33,30 @@ export type PoolOptions = {
   readonly entry?: URL;
 };
 
+/** For the modules of the product. */
+const START_MS = 60_000;
 const ENTRY = new URL('./worker.ts', import.meta.url);
 
-export const startThread = (entry = ENTRY): Worker =>
-  new Worker(entry, { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB } });
+/**
+ * A thread that has loaded everything and waits for its first task.
+ *
+ * @throws when it does not get there: then no other would
+ */
+export const startThread = (entry = ENTRY): Promise<Worker> => {
+  const worker = new Worker(entry, { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB } });
+  const { promise, resolve, reject } = Promise.withResolvers<Worker>();
+  const ended = (code: number) => reject(new Error(`a thread ended with ${code} while it started`));
+  const timer = setTimeout(() => {
+    void worker.terminate();
+    reject(new Error(`a thread did not start within ${START_MS / 1000} s`));
+  }, START_MS);
+  worker.once('message', () => resolve(worker)).once('error', reject);
+  worker.once('exit', ended);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    worker.off('error', reject).off('exit', ended);
+  });
+};
 
 /** Resolves when there are no seeds left, or soon after the signal; runs under way are given up then. */
 export const runPool = async (options: PoolOptions): Promise<void> => {
@@ -45,7 +65,8 @@ export const runPool = async (options: PoolOptions): Promise<void> => {
 
 const runThread = async (options: PoolOptions): Promise<void> => {
   const { seeds, signal, onResult, entry } = options;
-  let worker = startThread(entry);
+  if (signal.aborted) return;
+  let worker = await startThread(entry);
   try {
     while (!signal.aborted) {
       const next = seeds.next();
@@ -55,7 +76,7 @@ const runThread = async (options: PoolOptions): Promise<void> => {
       onResult(result);
       if (result.isAlive) continue;
       await worker.terminate();
-      worker = startThread(entry);
+      worker = await startThread(entry);
     }
   } finally {
     await worker.terminate();

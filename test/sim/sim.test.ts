@@ -9,7 +9,7 @@ import { cutTrace, kindOf } from './failures.ts';
 import { seedOfCommit } from './first-seed.ts';
 import { minimise } from './minimise.ts';
 import { judgeSeed, stepsOf } from './outcome.ts';
-import { type PooledResult, runPool } from './pool.ts';
+import { type PooledResult, runPool, startThread } from './pool.ts';
 import { replayCommand } from './replay.ts';
 import { searchSeeds, seedsFrom } from './search.ts';
 
@@ -204,24 +204,27 @@ describe('what nobody in a run caught is a violation of "bug" of its seed', () =
 });
 
 describe('a pool of threads', () => {
-  /** Answers each seed but 2, at which it hangs, and 4, at which it dies, and 6, with a rejection that nobody handles. */
+  /** Hangs at seed 2, dies at 4, and has a rejection at 6 that nobody handles. */
   const entry = new URL('./odd-worker.fixture.ts', import.meta.url);
-  const runAll = async (signal = new AbortController().signal) => {
+  const runAll = async (seeds: number, onResult?: () => void, signal = new AbortController().signal) => {
     const results: PooledResult[] = [];
     await runPool({
       threads: 2,
-      seeds: seedsFrom(1, 6),
+      seeds: seedsFrom(1, seeds),
       size: 'small',
       signal,
       entry,
-      hangMs: 5_000,
-      onResult: result => void results.push(result),
+      hangMs: 10_000,
+      onResult(result) {
+        results.push(result);
+        onResult?.();
+      },
     });
     return results.sort((a, b) => a.seed - b.seed);
   };
 
   test('tells of a seed that hangs or takes its thread along, and goes on with the others', async () => {
-    const results = await runAll();
+    const results = await runAll(6);
     expect(results.map(({ seed }) => seed)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(results.filter(({ isHang }) => isHang).map(({ seed }) => seed)).toEqual([2]);
     expect(results[3]!.violation).toMatchObject({ guarantee: 'bug', message: expect.stringMatching(/died/) });
@@ -231,8 +234,16 @@ describe('a pool of threads', () => {
     });
   });
 
-  test('ends at its signal', async () => {
-    expect(await runAll(AbortSignal.abort())).toEqual([]);
+  test('whose threads cannot start rejects', async () => {
+    const broken = new URL('data:text/javascript,throw new Error("no such module")');
+    await expect(startThread(broken)).rejects.toThrow(/no such module/);
+    await expect(startThread(new URL('data:text/javascript,'))).rejects.toThrow(/ended with 0/);
+  });
+
+  test('gives up what is under way at its signal', async () => {
+    const stop = new AbortController();
+    const results = await runAll(Number.POSITIVE_INFINITY, () => stop.abort(), stop.signal);
+    expect(results.map(({ isHang }) => isHang)).toEqual([false]);
   });
 });
 

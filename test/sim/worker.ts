@@ -1,7 +1,7 @@
 /**
  * A thread that runs seeds for whoever started it, and may hang or die without taking the search along.
  *
- *     task ─▶ answer          seed ─▶ its result          a failure ─▶ each smaller one, then the end
+ *     ready ─▶ task ─▶ answer          seed ─▶ its result          a failure ─▶ each smaller one, then the end
  */
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
@@ -22,6 +22,8 @@ export type Task =
     };
 
 export type Answer =
+  /** Once, before the first task. */
+  | { readonly kind: 'ready' }
   | { readonly kind: 'result'; readonly result: SeedResult }
   | { readonly kind: 'smaller'; readonly steps: readonly number[] }
   | { readonly kind: 'minimised' };
@@ -54,3 +56,4 @@ const work = async (task: Task): Promise<void> => {
 };
 
 port.on('message', (task: Task) => void work(task));
+answer({ kind: 'ready' });
