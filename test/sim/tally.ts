@@ -48,7 +48,9 @@ export const createTally = (): Tally => {
         `${seeds} seeds from ${first} in ${seconds} s: ${perMinute(tookMs)} a minute, ${(virtualMs / DAY_MS).toFixed(1)} days of virtual time`,
         `reached in so many runs: ${[...runs].flatMap(([name, count]) => (count > 0 ? [`${name} ${count}`] : [])).join(', ')}`,
         `never reached: ${never.join(', ') || 'nothing, all of it was'}`,
-        ...[...failures].map(([kind, each]) => `${kindText(kind)}: ${each.length} seeds, ${named(each)}`),
+        ...[...failures].map(
+          ([kind, each]) => `violated: ${kindText(kind)} ${each.length} times, by ${named(each)}`,
+        ),
         failures.size === 0 ? 'every one holds' : `${failed()} of ${seeds} seeds failed`,
       ];
       output.say(lines.join('\n'), {
