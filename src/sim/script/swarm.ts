@@ -59,7 +59,8 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     sleds: Array.from({ length: sledCount }, () => 1 + Math.min(rng.below(3), rng.below(3))),
     minSledReplication,
     // Where no bit flips a scrub finds nothing, and only takes its time.
-    scrubPeriodMs: everyMs.has('flip a bit') ? 2 * MINUTE_MS : 24 * 60 * MINUTE_MS,
+    scrubPeriodMs:
+      everyMs.has('flip a bit') || everyMs.has('cut a file short') ? 2 * MINUTE_MS : 24 * 60 * MINUTE_MS,
     quotaBytes: chance(rng, 0.1) ? 8_000 + rng.below(12_000) : 2 ** 24,
     durationMs,
     everyMs,
