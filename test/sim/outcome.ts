@@ -3,6 +3,8 @@
  *
  * OU1. An exception that leaves the run, and a rejection that nobody handles, are violations of `bug`, by the seed
  *      that ran. One run at a time in a thread: otherwise nobody could say whose they are.
+ * OU2. What is told of a run follows from its seed. Names of temporary files end in an id that is random in the
+ *      product too; nothing depends on it, and it is left out.
  */
 import type { Violation } from '../../src/sim/checkers/violation.ts';
 import { type RunOptions, type RunResult, runSeed } from '../../src/sim/run.ts';
@@ -13,6 +15,18 @@ import { createStreams } from '../../src/sim/time/streams.ts';
 
 /** @param run the run itself; given by tests alone */
 export const judgeSeed = async (options: RunOptions, run = runSeed): Promise<RunResult> => {
+  const { write } = options;
+  const told = write && ((line: string) => write(withoutTemporaryIds(line)));
+  const result = await judge({ ...options, write: told }, run);
+  const { violation } = result;
+  if (violation === undefined) return result;
+  return { ...result, violation: { ...violation, message: withoutTemporaryIds(violation.message) } };
+};
+
+const withoutTemporaryIds = (text: string): string =>
+  text.replaceAll(/(\/\.tmp-[\w.-]+?)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '$1-…');
+
+const judge = async (options: RunOptions, run: typeof runSeed): Promise<RunResult> => {
   let bug: Violation | undefined;
   const note = (error: unknown): void => {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -27,12 +27,12 @@ const WITHIN_MS = 15_000;
 
 test('every guarantee holds in runs of some seeds (G1 to G8)', { timeout: 120_000 }, async () => {
   const started = performance.now();
-  for await (const { seed, violation, virtualMs } of searchSeeds({
+  for await (const { seed, violation, reached } of searchSeeds({
     seeds: seedsFrom(1, SEEDS),
     size: 'small',
   })) {
     expect(violation, `npm run sim -- --size small --seed ${seed}`).toBeUndefined();
-    expect(virtualMs).toBeGreaterThan(40_000);
+    expect(reached, `seed ${seed}`).toContain('a sled waited for a floor');
     if (performance.now() - started > WITHIN_MS) break;
   }
 });
@@ -59,6 +59,20 @@ describe('a replay', () => {
     const first = await traceOf(5);
     await traceOf(6);
     expect(await traceOf(5)).toEqual(first);
+  });
+
+  test('leaves out ids of temporary files, which are random', async () => {
+    const name = (id: string) => `EROFS: /m2-0/.tmp-${'5a'.repeat(32)}-${id} is not writable`;
+    const lines: string[] = [];
+    const result = await judgeSeed(
+      { seed: 1, size: 'small', shelf: createReleaseShelf(), write: line => void lines.push(line) },
+      async ({ write }) => {
+        write!(name('ef072240-9aa9-47d6-8707-e972e0a8df65'));
+        throw new Error(name('468d2ebf-1292-4cb3-a073-30e083f2570c'));
+      },
+    );
+    expect(lines[0]).toBe(name('…'));
+    expect(result.violation!.message).toContain(name('…'));
   });
 
   test('leaves in only the steps that it is told, and --quiet says only the verdict', {
