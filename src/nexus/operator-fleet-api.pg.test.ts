@@ -34,3 +34,18 @@ test('S13: whoever has uploaded a failed release again and waits for it is not t
   expect(await nexus.upload(release)).toMatchObject({ status: 'already_exists' });
   expect(await view()).toMatchObject({ state: 'replicating', reasons: [{ code: 'NOT_YET_LOOKED' }] });
 });
+
+test('S23, S12: a Nexus that was expunged and runs all the same says so in its own status, and another one does not', async () => {
+  await using world = await createTestWorld();
+  const expunged = await world.startNexus({ name: 'expunged' });
+  const other = await world.startNexus({ name: 'other' });
+  const { nexus_id } = await expunged.fleet.fleetStatus({}, wait);
+  await world.database.query(`UPDATE nexus SET time_heartbeat = now() - interval '1 minute' WHERE id = $1`, [
+    nexus_id,
+  ]);
+  await other.fleet.nexusExpunge({ params: { nexus_id } }, wait);
+  const codesOf = async ({ fleet }: typeof other) =>
+    (await fleet.fleetStatus({}, wait)).reasons.map(({ code }) => code);
+  expect(await codesOf(expunged)).toContain('NEXUS_EXPUNGED');
+  expect(await codesOf(other)).not.toContain('NEXUS_EXPUNGED');
+});
