@@ -6,7 +6,7 @@
  * RU1. A seed, and the steps that are left in, give one run, to the last message.
  * RU2. The first violation ends it.
  */
-import { findShortfall } from './checkers/final.ts';
+import { findShortfall, fitsOnSleds } from './checkers/final.ts';
 import type { Violation } from './checkers/violation.ts';
 import { createOperator, readStatus } from './fleet/operator.ts';
 import type { ReleaseShelf } from './fleet/releases.ts';
@@ -81,7 +81,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
   const world = createWorld({
     seed,
     shelf,
-    minSledReplication: swarm.minSledReplication,
+    ...swarm,
     trace: nowMs => createTrace(nowMs, options.write),
     witness: made => {
       witness = createWitness(made);
@@ -104,7 +104,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
   };
   trustReleases(world);
   for (let at = 0; at < swarm.nexuses; at += 1) world.addNexus();
-  for (const datasets of swarm.sleds) world.addSled({ datasets, quotaBytes: swarm.quotaBytes });
+  for (const datasets of swarm.sleds) world.addSled({ datasets });
   setWeather(scene);
   keepBackups(scene);
   return scene;
@@ -174,7 +174,7 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     return;
   }
   trace.say('#', 'at rest');
-  await stayQuiet(scene, isOver, () => findShortfall(facts));
+  if (scene.swarm.staysQuiet) await stayQuiet(scene, isOver, () => findShortfall(facts));
 };
 
 /** What every Nexus says of itself, for whoever reads the trace. */
@@ -188,7 +188,7 @@ const tellReasons = async ({ world }: Scene): Promise<void> => {
 };
 
 const stayQuiet = async (
-  { world, witness }: Scene,
+  { world, witness, swarm }: Scene,
   isOver: () => boolean,
   look: () => ReturnType<typeof findShortfall>,
 ): Promise<void> => {
@@ -198,7 +198,7 @@ const stayQuiet = async (
   const before = transfers.count;
   await scheduler.runUntil(scheduler.nowMs() + QUIET_MS, isOver);
   if (witness.violation() !== undefined) return;
-  if (transfers.count > before && look() === undefined)
+  if (transfers.count > before && fitsOnSleds({ holdings: witness.holdings, quotaBytes: swarm.quotaBytes }))
     witness.fail('G3', `${transfers.count - before} artifacts were sent or copied in a fleet at rest`);
   const shortfall = look();
   if (shortfall !== undefined) witness.fail(shortfall.guarantee, `no longer at rest: ${shortfall.message}`);

@@ -28,15 +28,17 @@ type Facts = {
 /** What is not yet as it should be; undefined at rest. */
 export const findShortfall = (facts: Facts): Shortfall | undefined => {
   const wanted = facts.holdings.wanted();
-  const wantedBytes = [...wanted.values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0);
-  // What the sleds have no room for is nobody's fault but the operator's.
-  const hasRoom = wantedBytes <= facts.quotaBytes;
+  const hasRoom = fitsOnSleds(facts);
   for (const sled of workingSleds(facts)) {
     const shortfall = (hasRoom ? missingOn(facts, sled, wanted) : undefined) ?? leftOn(facts, sled, wanted);
     if (shortfall !== undefined) return shortfall;
   }
   return hasRoom ? keptArchives(facts) : undefined;
 };
+
+/** What the sleds have no room for is nobody's fault but the operator's. */
+export const fitsOnSleds = ({ holdings, quotaBytes }: Pick<Facts, 'holdings' | 'quotaBytes'>): boolean =>
+  [...holdings.wanted().values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0) <= quotaBytes;
 
 export const workingSleds = ({ world, broken }: Pick<Facts, 'world' | 'broken'>): readonly SimSled[] =>
   world.sleds.filter(sled => sled.standing === 'in_service' && !broken.has(sled));

@@ -93,6 +93,21 @@ const recoverGeneration = async (scene: Scene): Promise<void> => {
   world.trace.reached('the generation was recovered');
 };
 
+/** A disk that is new, and was not there when its sled agent started, is taken in by the next start. */
+const restartForDisks = (
+  { world }: Scene,
+  reasons: readonly { readonly code: string; readonly sled_id?: string | undefined }[],
+): void => {
+  for (const { code, sled_id } of reasons) {
+    if (code !== 'DATASET_FAULT' && code !== 'SLED_REFUSES') continue;
+    const sled = world.sleds.find(({ plan, standing }) => plan.id === sled_id && standing === 'in_service');
+    if (sled === undefined || !sled.machine.isUp()) continue;
+    world.trace.say('operator', `restarts ${sled.plan.serial}`);
+    sled.machine.kill();
+    sled.machine.start();
+  }
+};
+
 /** The remedy of a failed or blocked release: the same archive again. */
 const uploadWhatIsLost = (scene: Scene): void => {
   const { world, operator, witness } = scene;
@@ -108,6 +123,7 @@ const uploadWhatIsLost = (scene: Scene): void => {
       }),
     )
     .then(status => {
+      restartForDisks(scene, status?.reasons ?? []);
       for (const { system_version, state } of status?.releases ?? []) {
         if (state !== 'failed' && state !== 'blocked') continue;
         const release = scene.releases.find(({ systemVersion }) => systemVersion === system_version);

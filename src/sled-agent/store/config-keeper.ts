@@ -115,12 +115,12 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
       }),
     acceptFloor: generation =>
       inTurn(async () => {
-        const { ledger, doubt, floor } = known;
+        const { ledger, doubt } = known;
         if (doubt === undefined) return;
-        const higher = floor === undefined || generation > floor ? generation : floor;
-        known = { ...known, floor: higher };
-        log.info({ floor: higher, generation: ledger.config?.generation, doubt }, 'floor accepted');
-        if (ledger.config === undefined || ledger.config.generation < higher) return;
+        // The latest counts: each was read after the doubt began, and an earlier one may be of a database that went back.
+        known = { ...known, floor: generation };
+        log.info({ floor: generation, generation: ledger.config?.generation, doubt }, 'floor accepted');
+        if (ledger.config === undefined || ledger.config.generation < generation) return;
         await publish(ledger.config, 'the ledger is at or above the floor').catch(stayInDoubt(log));
       }),
   };

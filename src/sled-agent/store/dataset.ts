@@ -32,7 +32,7 @@ import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-fil
 import { readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
 import { type LeasesRead, readLeases } from './leases-file.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
-import { setAside } from './quarantine.ts';
+import { letOldestGo, quarantinedBytes, setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';
 import type { StoreSettings } from './store.ts';
 import { isFull } from './write-refusals.ts';
@@ -70,6 +70,8 @@ export type Dataset = AsyncDisposable & {
   readonly writeLedger: (ledger: Ledger) => Promise<void>;
   /** Sets an artifact or the ledger aside. Returns false when it is not there. */
   readonly setAside: (name: ArtifactHash | typeof LEDGER_FILE, reason: string) => Promise<boolean>;
+  /** Lets the oldest evidence of bad copies go, if that makes room for so many bytes; false when it does not. */
+  readonly letEvidenceGo: (bytes: number) => Promise<boolean>;
   /** Takes an error of its disk for what it says about the dataset; one full disk is no fault. */
   readonly reportFailure: (error: unknown, during: string) => void;
 };
@@ -146,6 +148,15 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     readLedger: () => readLedger(disk, path),
     writeLedger: ledger => requireIdentity(disk, path).then(() => writeLedger(disk, path, ledger)),
     setAside: (name, reason) => setAside(disk, path, name, { reason, timeMs: deps.clock.nowMs() }),
+    async letEvidenceGo(bytes) {
+      const evidence = await quarantinedBytes(disk, path);
+      if (evidence === 0 || (await space.look(bytes - evidence)).refusal !== undefined) return false;
+      const gone = await letOldestGo(disk, path);
+      if (gone === undefined) return false;
+      space.change(-gone);
+      log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its room is needed');
+      return true;
+    },
     reportFailure,
     async [Symbol.asyncDispose]() {
       admitted = false;

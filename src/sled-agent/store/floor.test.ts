@@ -57,6 +57,14 @@ test('P5: a new sled takes nothing before a floor, and nothing below it after', 
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
+test('P5: a floor of a database that went back gives way to the next one', async () => {
+  const store = await createMachine().start();
+  await store.acceptFloor(asGeneration(9));
+  await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  await store.acceptFloor(asGeneration(4));
+  expect(await offer(store, 4, [a])).toBe('adopted');
+});
+
 test('P5: a sled with all its datasets needs no floor after a restart, and stays the same incarnation', async () => {
   const machine = createMachine();
   const before = await settled(machine);
@@ -142,11 +150,11 @@ test('P5: a floor that was accepted before a crash is asked for again after it',
   await expectWaiting(store);
 });
 
-test('P5: the highest of several floors counts, and one that is not awaited changes nothing', async () => {
+test('P5: the latest of several floors counts, and one that is not awaited changes nothing', async () => {
   const machine = createMachine();
   const store = await machine.start();
-  await store.acceptFloor(asGeneration(8));
   await store.acceptFloor(asGeneration(3));
+  await store.acceptFloor(asGeneration(8));
   await expect(offer(store, 7, [])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
   await offer(store, 8, []);
   await store.acceptFloor(asGeneration(20));

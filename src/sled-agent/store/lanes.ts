@@ -13,7 +13,7 @@ import type { Logger } from '../../lib/log.ts';
 import { forgetMarks, markRight } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 import { RESERVATION_STEP_BYTES, type Reservation } from './space.ts';
-import { nothingTookIt } from './write-refusals.ts';
+import { isFull, nothingTookIt } from './write-refusals.ts';
 
 export type Lanes = {
   /** How many go on. */
@@ -116,7 +116,7 @@ const openLane = async (
 ): Promise<Lane> => {
   const session = dataset.session();
   await dataset.requirePresent();
-  const reservation = await dataset.space.reserve(sizeBytes ?? 0);
+  const reservation = await reserve(dataset, sizeBytes ?? 0);
   const temporaryPath = temporaryPathFor(dataset.pathOf(sha256));
   try {
     const file = await disk.createFile(temporaryPath);
@@ -125,6 +125,17 @@ const openLane = async (
   } catch (error) {
     reservation.release();
     throw error;
+  }
+};
+
+/** What is wanted comes before what is kept to be looked at. */
+const reserve = async (dataset: Dataset, bytes: number): Promise<Reservation> => {
+  for (;;) {
+    try {
+      return await dataset.space.reserve(bytes);
+    } catch (error) {
+      if (!isFull(error) || !(await dataset.letEvidenceGo(bytes))) throw error;
+    }
   }
 };
 

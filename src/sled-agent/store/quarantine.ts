@@ -60,6 +60,16 @@ export const listAside = async (disk: Disk, directory: string): Promise<AsideFil
     .sort((a, b) => a.timeMs - b.timeMs);
 };
 
+/** Removes the oldest evidence. Returns its length; undefined where there is none. */
+export const letOldestGo = async (disk: Disk, directory: string): Promise<number | undefined> => {
+  const [oldest] = await listAside(disk, directory);
+  if (oldest === undefined) return undefined;
+  const path = join(directory, QUARANTINE_DIRECTORY, oldest.fileName);
+  const sizeBytes = await disk.sizeOf(path);
+  await disk.unlink(path);
+  return sizeBytes ?? 0;
+};
+
 export const isArtifactAside = (file: AsideFile): file is AsideFile & { name: ArtifactHash } =>
   isArtifactHash(file.name);
 

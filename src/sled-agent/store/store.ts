@@ -34,7 +34,7 @@ export type ArtifactStore = AsyncDisposable & {
     config: ArtifactConfig,
     options: { signal: AbortSignal },
   ) => Promise<'adopted' | 'same'>;
-  /** The lowest generation to adopt, from the answer to a registration (P5). Of no effect when it is not awaited. */
+  /** The lowest generation to adopt, from the latest answer to a registration (P5). Of no effect when there is no doubt. */
   readonly acceptFloor: (generation: Generation) => Promise<void>;
   /**
    * Begins to store one artifact on every usable dataset. Commit or abort it.
