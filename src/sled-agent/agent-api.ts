@@ -15,6 +15,7 @@ import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Copies, CopyReport } from './copy.ts';
 import type { Slots } from './slots.ts';
+import { awaitingFloor } from './store/config-keeper.ts';
 import type {
   ArtifactStore,
   ArtifactWriter,
@@ -35,6 +36,7 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
   async artifactConfigGet() {
     const config = store.config();
     if (config === undefined) throw noConfig();
+    requireCertainty(store);
     return configToWire(config);
   },
 
@@ -47,6 +49,7 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
   async artifactList() {
     const listing = await store.list();
     if (listing.generation === undefined) throw noConfig();
+    requireCertainty(store);
     return listToWire(listing, listing.generation, copies.report());
   },
 
@@ -104,6 +107,12 @@ const writeAll = async (writer: ArtifactWriter, chunks: AsyncIterable<Uint8Array
   }
   await before;
   return sizeBytes;
+};
+
+/** G6: what it holds may be older than what it said before. It says nothing until it knows. */
+const requireCertainty = (store: Pick<ArtifactStore, 'state'>): void => {
+  const now = store.state();
+  if (now.kind !== 'ready') throw awaitingFloor(now.reason);
 };
 
 const noConfig = (): DepotError =>

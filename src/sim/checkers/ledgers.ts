@@ -34,6 +34,12 @@ export const ledgerOn = ({ medium }: Volume): SeenLedger | undefined => {
   return node?.kind === 'file' ? readLedger(node.durable) : undefined;
 };
 
-/** The newest generation that any of its disks has, durably; 0 for none. */
-export const newestOn = ({ machine }: SimSled): number =>
-  Math.max(0, ...[...machine.volumes.values()].map(volume => ledgerOn(volume)?.generation ?? 0));
+/** The newest that any of its disks has, durably. */
+export const newestLedgerOn = ({ machine }: SimSled): SeenLedger | undefined =>
+  [...machine.volumes.values()]
+    .map(ledgerOn)
+    .filter(ledger => ledger !== undefined)
+    .sort((a, b) => b.generation - a.generation)[0];
+
+/** 0 for none. */
+export const newestOn = (sled: SimSled): number => newestLedgerOn(sled)?.generation ?? 0;

@@ -6,7 +6,7 @@
  */
 import { isArtifactHash } from '../../core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
-import { newestOn, readLedger, type SeenLedger } from './ledgers.ts';
+import { newestLedgerOn, newestOn, readLedger, type SeenLedger } from './ledgers.ts';
 import type { Fail } from './violation.ts';
 
 export type Reported = { readonly incarnation: string | undefined; readonly generation: number };
@@ -20,6 +20,8 @@ export type RemovalChecker = {
   /** The database went back: a sled that has to trust it may fall to there. */
   readonly onDatabaseRestored: (generation: number) => void;
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
+  /** What was written and not made durable is gone, and was told to nobody. */
+  readonly onPowerCut: (sled: SimSled) => void;
 };
 
 export const createRemovalChecker = (fail: Fail): RemovalChecker => {
@@ -29,6 +31,12 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
 
   return {
     highest: sled => highest.get(sled),
+    onPowerCut(sled) {
+      const kept = newestLedgerOn(sled);
+      const seen = highest.get(sled);
+      if (kept !== undefined && seen !== undefined && kept.generation < seen.generation)
+        highest.set(sled, kept);
+    },
     onDatabaseRestored(generation) {
       restoredTo = Math.min(restoredTo, generation);
     },

@@ -12,7 +12,7 @@ export const GUARANTEES: Readonly<Record<Guarantee, string>> = {
   G7: 'any mix is fine',
   G8: 'one sled never stops the others',
   reasons: 'whatever does not progress has a reason',
-  bounds: 'memory and queues are bounded',
+  bounds: 'what is under way at once is bounded',
   bug: 'no fault of the program itself',
 };
 

@@ -8,11 +8,13 @@ import type { DecideAttempt } from '../../nexus/datastore/memory/attempt.ts';
 import type { MemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
 import { type Services, startServices } from '../../nexus/services.ts';
 import { openStagingDirectory } from '../../nexus/staging/directory.ts';
+import type { Fail } from '../checkers/violation.ts';
 import type { Network } from '../network/network.ts';
 import { createSledLink, type FindSled } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
 import type { Host } from './machine.ts';
 import { type ReleaseShelf, verifyFromShelf } from './releases.ts';
+import { watchTransfers } from './watched-transfers.ts';
 
 export const STAGING = '/staging';
 
@@ -52,7 +54,9 @@ type Deps = {
   readonly shelf: ReleaseShelf;
   readonly rng: Rng;
   readonly log: Logger;
-  readonly onRequest: (kind: 'put' | 'copy') => void;
+  /** Told of every request that moves an artifact. */
+  readonly onTransfer: () => void;
+  readonly fail: Fail;
 };
 
 const unsupported = async (): Promise<never> => {
@@ -65,15 +69,21 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
   const { clock } = process;
   const newId = () => idFrom(rng);
   const { signal } = new AbortController();
+  const config = nexusConfig(host.name, deps.plan);
   const directory = await openStagingDirectory(STAGING, { disk, lockDirectory: host.lockDirectory, newId });
   return startServices(
     {
-      config: nexusConfig(host.name, deps.plan),
+      config,
       directory,
       operatorAddress: `${host.name}:12220`,
       openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
       connectSleds: () =>
-        createSledLink(deps.network, { machine: host.name, process }, deps.findSled, deps.onRequest),
+        watchTransfers(createSledLink(deps.network, { machine: host.name, process }, deps.findSled), {
+          nexus: host.name,
+          mostToSled: config.replication.requestLimits.maxTransfersToSled,
+          onTransfer: deps.onTransfer,
+          fail: deps.fail,
+        }),
       verifyRelease: verifyFromShelf(deps.shelf, path => readFile(disk, path)),
       verifyRoots: unsupported,
       fetchRelease: unsupported,

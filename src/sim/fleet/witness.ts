@@ -120,6 +120,7 @@ export const createWitness = (world: World): Witness => {
       watch.copies.onHarm();
     },
     onPowerCut(sled) {
+      watch.removals.onPowerCut(sled);
       for (const volume of sled.machine.volumes.values())
         for (const name of holdings.filesOn(volume).keys())
           requireRightBytes(watch, sled, volume, name, 'after a power cut');

@@ -151,7 +151,7 @@ const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus 
   const rng = streams(name);
   const log = createProcessLog(name, witness.logWatch);
   const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
-  const onRequest = () => {
+  const onTransfer = () => {
     transfers.count += 1;
     transfers.lastAtMs = scheduler.nowMs();
   };
@@ -163,7 +163,18 @@ const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus 
     boot: host => {
       const attempts = databaseFate(databaseWeather, streams(`${name} database`), trace);
       return bootNexus(
-        { plan: world, database, attempts, network, findSled, shelf, rng, log, onRequest },
+        {
+          plan: world,
+          database,
+          attempts,
+          network,
+          findSled,
+          shelf,
+          rng,
+          log,
+          onTransfer,
+          fail: witness.fail,
+        },
         host,
       );
     },

@@ -34,14 +34,10 @@ type Ask = <T>(
   handle: (incoming: Incoming<SledEndpoint>) => Promise<T>,
 ) => Promise<T>;
 
-/** Told of every request that moves an artifact. */
-type OnRequest = (kind: 'put' | 'copy') => void;
-
 export const createSledLink = (
   network: Network,
   from: Caller,
   findSled: FindSled,
-  onRequest: OnRequest,
 ): SledConnection & AsyncDisposable => {
   const ask: Ask = ({ agentBaseUrl }, wait, handle) => {
     const host = hostOf(agentBaseUrl);
@@ -52,7 +48,7 @@ export const createSledLink = (
   };
   return {
     ...configRequests(ask),
-    ...artifactMoves(network, ask, onRequest),
+    ...artifactMoves(network, ask),
     ...depotReads(network, ask),
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -90,13 +86,8 @@ const configRequests = (ask: Ask): Pick<SledConnection, 'putConfig' | 'list'> =>
 });
 
 /** Artifacts come to a sled from the Nexus or from another sled. */
-const artifactMoves = (
-  network: Network,
-  ask: Ask,
-  onRequest: OnRequest,
-): Pick<SledConnection, 'put' | 'copy'> => ({
+const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy'> => ({
   async put(target, { sha256, generation, sizeBytes, chunks }, wait) {
-    onRequest('put');
     const sent = chunksOf(await collect(chunks));
     const answer = await ask(target, wait, incoming =>
       incoming.endpoint.agent.artifactPut({
@@ -109,7 +100,6 @@ const artifactMoves = (
     return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
   },
   async copy(target, { sha256, generation, source }, wait) {
-    onRequest('copy');
     await ask(target, wait, incoming =>
       incoming.endpoint.agent.artifactCopyFromDepot({
         ...requestContext(incoming),

@@ -50,7 +50,7 @@ export const createRecovery = (scene: Scene): Recovery => {
       )) {
         world.trace.say(sled.plan.serial, 'stays down');
         broken.add(sled);
-        sled.machine.kill();
+        sled.machine.retire();
       }
     },
     help() {

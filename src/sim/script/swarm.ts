@@ -61,7 +61,8 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     // Where no bit flips a scrub finds nothing, and only takes its time.
     scrubPeriodMs:
       everyMs.has('flip a bit') || everyMs.has('cut a file short') ? 2 * MINUTE_MS : 24 * 60 * MINUTE_MS,
-    quotaBytes: chance(rng, 0.1) ? 8_000 + rng.below(12_000) : 2 ** 24,
+    // An archive alone has up to 14 kB, and is refused where it would not fit.
+    quotaBytes: chance(rng, 0.1) ? 15_000 + rng.below(10_000) : 2 ** 24,
     durationMs,
     everyMs,
     lossProbability: often(0.001, 0.1, 0.3),
