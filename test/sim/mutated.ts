@@ -39,14 +39,21 @@ registerHooks({
 
 const { createReleaseShelf } = await import('../../src/sim/fleet/releases.ts');
 const { runSeed } = await import('../../src/sim/run.ts');
+const { drawSwarm } = await import('../../src/sim/script/swarm.ts');
+const { createStreams } = await import('../../src/sim/time/streams.ts');
 if (waiting.size > 0) throw new Error(`the simulator does not load ${[...waiting].join(', ')}`);
 // Nobody reads where an error was made, and finding that out takes longer than the runs.
 Error.stackTraceLimit = 0;
+
+/** MU2 */
+const isWorthARun = (seed: number): boolean =>
+  mutation?.needs?.(drawSwarm(createStreams(seed)('swarm'), 'small')) ?? true;
 
 const search = async (): Promise<MutatedRun> => {
   const shelf = createReleaseShelf();
   for (let run = 1; run <= Number(seeds); run += 1) {
     const seed = Number(first) + run - 1;
+    if (!isWorthARun(seed)) continue;
     const { violation } = await runSeed({ seed, size: 'small', shelf });
     if (violation === undefined) continue;
     const { guarantee, message } = violation;
