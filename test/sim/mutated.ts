@@ -8,6 +8,8 @@ import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Violation } from '../../src/sim/checkers/violation.ts';
+import type { ReleaseShelf } from '../../src/sim/fleet/releases.ts';
 import { applyEdit, editsOf } from './mutations/mutation.ts';
 import { mutationNamed } from './mutations.ts';
 
@@ -49,12 +51,28 @@ Error.stackTraceLimit = 0;
 const isWorthARun = (seed: number): boolean =>
   mutation?.needs?.(drawSwarm(createStreams(seed)('swarm'), 'small')) ?? true;
 
+/** What nobody handles would end a process of the product. */
+let unhandled: unknown;
+process.on('unhandledRejection', error => {
+  unhandled = error;
+});
+
+const judge = async (
+  seed: number,
+  shelf: ReleaseShelf,
+): Promise<Pick<Violation, 'guarantee' | 'message'> | undefined> => {
+  unhandled = undefined;
+  const { violation } = await runSeed({ seed, size: 'small', shelf });
+  if (violation !== undefined || unhandled === undefined) return violation;
+  return { guarantee: 'bug', message: `a rejection that nobody handles: ${unhandled}` };
+};
+
 const search = async (): Promise<MutatedRun> => {
   const shelf = createReleaseShelf();
   for (let run = 1; run <= Number(seeds); run += 1) {
     const seed = Number(first) + run - 1;
     if (!isWorthARun(seed)) continue;
-    const { violation } = await runSeed({ seed, size: 'small', shelf });
+    const violation = await judge(seed, shelf);
     if (violation === undefined) continue;
     const { guarantee, message } = violation;
     if (mutation === undefined || mutation.breaks.includes(guarantee))
