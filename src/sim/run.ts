@@ -81,7 +81,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
   const world = createWorld({
     seed,
     shelf,
-    minSledReplication: swarm.minSledReplication,
+    ...swarm,
     trace: nowMs => createTrace(nowMs, options.write),
     witness: made => {
       witness = createWitness(made);
@@ -104,7 +104,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
   };
   trustReleases(world);
   for (let at = 0; at < swarm.nexuses; at += 1) world.addNexus();
-  for (const datasets of swarm.sleds) world.addSled({ datasets, quotaBytes: swarm.quotaBytes });
+  for (const datasets of swarm.sleds) world.addSled({ datasets });
   setWeather(scene);
   keepBackups(scene);
   return scene;
@@ -174,7 +174,7 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     return;
   }
   trace.say('#', 'at rest');
-  await stayQuiet(scene, isOver, () => findShortfall(facts));
+  if (scene.swarm.staysQuiet) await stayQuiet(scene, isOver, () => findShortfall(facts));
 };
 
 /** What every Nexus says of itself, for whoever reads the trace. */

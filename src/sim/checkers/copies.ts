@@ -15,30 +15,34 @@ export type CopyChecker = {
   /** After copies of an artifact went by the product's own doing. */
   readonly onCopyGone: (sha256: ArtifactHash, how: string) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
-  /** After the run itself destroyed copies, or brought wishes back that were let go of. */
-  readonly onHarm: () => void;
+  /** After the run itself destroyed copies of these, or brought wishes back that were let go of. */
+  readonly onHarm: (hashes?: Iterable<ArtifactHash>) => void;
   /** Artifacts whose every copy the run destroyed, and that did not come back. */
   readonly destroyed: () => ReadonlySet<ArtifactHash>;
 };
 
 export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail): CopyChecker => {
   const destroyed = new Set<ArtifactHash>();
+  const lastHarmMs = new Map<ArtifactHash, number>();
+  /** A copy that a drop counted, and that was destroyed before the drop was over, could not be seen by anybody. */
+  const wasJustDestroyed = (sha256: ArtifactHash): boolean =>
+    world.scheduler.nowMs() - (lastHarmMs.get(sha256) ?? Number.NEGATIVE_INFINITY) < HARM_EXCUSE_MS;
 
   const requireCopies = (hashes: Iterable<ArtifactHash>, how: string): void => {
     for (const sha256 of hashes) {
       if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
+      else if (wasJustDestroyed(sha256)) destroyed.add(sha256);
       else if (!destroyed.has(sha256)) fail('G4', `the last copy of ${sha256} is gone: ${how}`);
     }
   };
 
+  /** A sled that lies counts by its disk, as any other: the looks at the bytes are there to find it out (P9). */
   const requireHolders = (version: string, hashes: readonly ArtifactHash[]): void => {
-    const holders = world.sleds.filter(
-      sled =>
-        sled.standing !== 'gone' &&
-        (sled.isLying ||
-          world.scheduler.nowMs() - sled.harmedAtMs < HARM_EXCUSE_MS ||
-          hashes.every(sha256 => holdings.copiesOn(sled, sha256) > 0)),
-    );
+    const holders = world.sleds.filter(sled => {
+      const isExcused = world.scheduler.nowMs() - sled.harmedAtMs < HARM_EXCUSE_MS;
+      const counts = sled.standing === 'in_service' || (sled.standing === 'expunged' && isExcused);
+      return counts && (isExcused || hashes.every(sha256 => holdings.has(sled, sha256)));
+    });
     if (holders.length < world.minSledReplication)
       fail(
         'G4',
@@ -58,7 +62,11 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
         // A row without an archive says nothing: it came back with the database, and goes again.
         if (![...release.hashes].every(sha256 => holdings.isStagedIn(nexusId, sha256))) continue;
         world.trace.reached('a local repo was dropped');
-        requireHolders(release.repo.systemVersion, [...release.hashes]);
+        const looked = release.description.artifacts.filter(({ sizeBytes }) => sizeBytes > 0);
+        requireHolders(
+          release.repo.systemVersion,
+          looked.map(({ sha256 }) => sha256),
+        );
       }
       if (after.releases === before.releases) return;
       for (const [repoId, { repo, hashes }] of after.releases) {
@@ -67,7 +75,8 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
           requireCopies(hashes, `release ${repo.systemVersion} was recorded without durable bytes`);
       }
     },
-    onHarm() {
+    onHarm(hashes = []) {
+      for (const sha256 of hashes) lastHarmMs.set(sha256, world.scheduler.nowMs());
       for (const sha256 of holdings.wanted().keys())
         if (!holdings.isRecoverable(sha256)) destroyed.add(sha256);
     },

@@ -13,6 +13,8 @@ export type Holdings = {
   readonly hashOf: (content: Uint8Array) => string;
   /** On how many of its volumes a sled has the artifact whole, durably. */
   readonly copiesOn: (sled: SimSled, sha256: ArtifactHash) => number;
+  /** Whether it is on one of them, or in the mount point of one: there it is hidden, and can be had. */
+  readonly has: (sled: SimSled, sha256: ArtifactHash) => boolean;
   /** Whether an archive in staging, durable, has the artifact. */
   readonly isStaged: (nexus: SimNexus, sha256: ArtifactHash) => boolean;
   /** The same of the Nexus with this id. */
@@ -54,6 +56,9 @@ export const createHoldings = (world: World): Holdings => {
     for (const { medium } of machine.volumes.values()) if (isGood(medium.top, sha256, sha256)) copies += 1;
     return copies;
   };
+  const has = (sled: SimSled, sha256: ArtifactHash): boolean =>
+    copiesOn(sled, sha256) > 0 ||
+    [...sled.machine.volumes.values()].some(({ medium }) => isGood(medium.mountPoint, sha256, sha256));
   const isStaged = ({ machine }: SimNexus, sha256: ArtifactHash): boolean => {
     const { now, durable } = machine.volumes.get(STAGING)!.medium.top;
     for (const [name, node] of durable) {
@@ -66,13 +71,14 @@ export const createHoldings = (world: World): Holdings => {
   return {
     hashOf,
     copiesOn,
+    has,
     isStaged,
     isStagedIn: (nexusId, sha256) =>
       world.nexuses.some(
         nexus => nexusIdOn(nexus.machine.volumes.get(STAGING)!) === nexusId && isStaged(nexus, sha256),
       ),
     isRecoverable: sha256 =>
-      world.sleds.some(sled => sled.standing === 'in_service' && copiesOn(sled, sha256) > 0) ||
+      world.sleds.some(sled => sled.standing === 'in_service' && has(sled, sha256)) ||
       world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256)),
     filesOn: ({ medium }) =>
       new Map(

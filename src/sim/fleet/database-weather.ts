@@ -25,9 +25,10 @@ export const FAIR_DATABASE: Readonly<DatabaseWeather> = {
 export const databaseFate =
   (weather: DatabaseWeather, rng: Rng, trace: Trace): DecideAttempt =>
   ({ mode }) => {
+    // Mostly the way there alone takes time: it is what other transactions come between.
     const delays = {
       delayBeforeMs: spread(rng, weather.leastMs, weather.mostMs),
-      delayAfterMs: spread(rng, weather.leastMs, weather.mostMs),
+      delayAfterMs: chance(rng, 0.2) ? spread(rng, weather.leastMs, weather.mostMs) : 0,
     };
     if (weather.isAway) return { result: 'unreachable', ...delays };
     if (chance(rng, weather.conflictProbability)) return { result: 'conflict', ...delays };

@@ -26,9 +26,16 @@ export type SledPlan = {
   readonly serial: string;
   readonly datasets: readonly string[];
   readonly quotaBytes: number;
+  readonly scrubPeriodMs: number;
 };
 
-export const sledConfig = ({ id, serial, datasets, quotaBytes }: SledPlan): SledAgentConfig => ({
+export const sledConfig = ({
+  id,
+  serial,
+  datasets,
+  quotaBytes,
+  scrubPeriodMs,
+}: SledPlan): SledAgentConfig => ({
   sledId: id,
   baseboard: { serial, part: 'simulated', revision: 0 },
   listen: { host: serial, port: AGENT_PORT },
@@ -41,7 +48,7 @@ export const sledConfig = ({ id, serial, datasets, quotaBytes }: SledPlan): Sled
     quotaBytes,
     minFreeBytes: 0,
     maxArtifactBytes: 2 ** 20,
-    scrub: { periodMs: 120_000, bytesPerSecond: 2 ** 20 },
+    scrub: { periodMs: scrubPeriodMs, bytesPerSecond: 2 ** 20 },
   },
   limits: { puts: 4, copies: 4, depotReads: 32 },
   registrationPeriodMs: 60_000,

@@ -8,6 +8,7 @@
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { createHoldings, type Holdings } from '../checkers/holdings.ts';
+import { createLeaseChecker, type LeaseChecker } from '../checkers/leases.ts';
 import { isLedgerPath } from '../checkers/ledgers.ts';
 import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
 import type { Fail, Violation } from '../checkers/violation.ts';
@@ -26,6 +27,7 @@ export type Witness = {
   readonly holdings: Holdings;
   readonly copies: CopyChecker;
   readonly removals: RemovalChecker;
+  readonly leases: LeaseChecker;
   readonly onNameChange: (
     machine: Machine<unknown>,
     ...change: Parameters<DiskWatcher['onNameChange']>
@@ -50,6 +52,7 @@ export const createWitness = (world: World): Witness => {
   const holdings = createHoldings(world);
   const copies = createCopyChecker(world, holdings, fail);
   const removals = createRemovalChecker(fail);
+  const leases = createLeaseChecker(world.scheduler.nowMs, fail);
   const damaged = new WeakSet<Uint8Array>();
   const keptForPeople = new Set<string>();
   let committed = world.database.snapshot();
@@ -66,6 +69,7 @@ export const createWitness = (world: World): Witness => {
     const [, , name, below] = path.split('/');
     if (change === 'unlink' && below === undefined) {
       removals.onUnlink(sled, name!);
+      leases.onUnlink(sled, name!);
       if (isArtifactHash(name!)) {
         // A sled ahead of a database that went back does what it was told before.
         const isAhead =
@@ -100,6 +104,7 @@ export const createWitness = (world: World): Witness => {
     holdings,
     copies,
     removals,
+    leases,
     damaged,
     keptForPeople,
     onNameChange(machine, change, place) {
@@ -109,7 +114,7 @@ export const createWitness = (world: World): Witness => {
         for (const sha256 of holdings.wanted().keys())
           copies.onCopyGone(sha256, `${machine.name} removed ${place.path}`);
     },
-    watchSled: (sled, running) => createLiar(sled, watchAnswers(witness, sled, running)),
+    watchSled: (sled, running) => createLiar(sled, watchAnswers(witness, world, sled, running)),
     look() {
       const now = world.database.snapshot();
       if (now === committed) return;
@@ -131,7 +136,12 @@ export const createWitness = (world: World): Witness => {
 };
 
 /** An acknowledged put is durable (G4); the generation of a list never falls (G6). */
-const watchAnswers = (witness: Witness, sled: SimSled, running: RunningSled): RunningSled => ({
+const watchAnswers = (
+  witness: Witness,
+  { trace }: World,
+  sled: SimSled,
+  running: RunningSled,
+): RunningSled => ({
   ...running,
   agent: {
     ...running.agent,
@@ -153,10 +163,36 @@ const watchAnswers = (witness: Witness, sled: SimSled, running: RunningSled): Ru
       const answer = await running.agent.artifactList(request);
       const { incarnation_id: incarnation, generation } = answer;
       witness.removals.onListed(sled, asked, { incarnation, generation });
+      if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
+      requireRightLengths(witness, sled, answer.list);
       return answer;
     },
   },
 });
+
+/** A file that was cut short is not held, whatever its name says (P10). */
+const requireRightLengths = (
+  witness: Witness,
+  sled: SimSled,
+  list: Readonly<Record<string, number>>,
+): void => {
+  const wanted = witness.holdings.wanted();
+  const volumes = [...sled.machine.volumes.values()];
+  for (const [name, copies] of Object.entries(list)) {
+    const lengths = volumes.map(volume => lengthOn(volume, name)).filter(length => length !== undefined);
+    const right = lengths.filter(length => length === wanted.get(name as ArtifactHash)).length;
+    if (wanted.has(name as ArtifactHash) && right < lengths.length && copies > right)
+      witness.fail(
+        'G5',
+        `${sled.plan.serial} lists ${copies} copies of ${name}, and ${right} have its length`,
+      );
+  }
+};
+
+const lengthOn = (volume: Volume, name: string): number | undefined => {
+  const node = volume.top().now.get(name);
+  return node?.kind === 'file' ? node.content.length : undefined;
+};
 
 const isKeptForPeople = (words: string): boolean =>
   words.endsWith('cannot be recorded again') ||

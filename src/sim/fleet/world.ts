@@ -55,7 +55,7 @@ export type World = {
   readonly nexuses: SimNexus[];
   /** Requests that move an artifact, so far. */
   readonly transfers: { count: number; lastAtMs: number };
-  readonly addSled: (plan: { datasets: number; quotaBytes: number; id?: SledId }) => SimSled;
+  readonly addSled: (plan: { datasets: number; id?: SledId }) => SimSled;
   readonly addNexus: () => SimNexus;
 };
 
@@ -64,6 +64,9 @@ export type WorldOptions = {
   readonly trace: (nowMs: () => number) => Trace;
   readonly shelf: ReleaseShelf;
   readonly minSledReplication: number;
+  /** Of one dataset. */
+  readonly quotaBytes: number;
+  readonly scrubPeriodMs: number;
   readonly witness: (world: World) => Witness;
 };
 
@@ -92,14 +95,15 @@ export const createWorld = (options: WorldOptions): World => {
     sleds,
     nexuses,
     transfers,
-    addSled({ datasets, quotaBytes, id }) {
+    addSled({ datasets, id }) {
       const serial = `sled-${sleds.length + 1}`;
       const directories = Array.from({ length: datasets }, (_, at) => `/m2-${at}`);
       const plan: SledPlan = {
         id: id ?? SledIdSchema.parse(idFrom(ids)),
         serial,
         datasets: directories,
-        quotaBytes,
+        quotaBytes: options.quotaBytes,
+        scrubPeriodMs: options.scrubPeriodMs,
       };
       const rng = streams(serial);
       const log = createProcessLog(serial, witness.logWatch);

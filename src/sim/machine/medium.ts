@@ -31,6 +31,8 @@ type PendingChange = { readonly directories: readonly DirectoryNode[]; readonly 
 
 export type Medium = {
   readonly top: DirectoryNode;
+  /** The directory of the machine's own disk on which this one is mounted. */
+  readonly mountPoint: DirectoryNode;
   readonly link: (directory: DirectoryNode, name: string, node: Node) => void;
   readonly unlink: (directory: DirectoryNode, name: string) => void;
   readonly rename: (from: DirectoryNode, fromName: string, to: DirectoryNode, toName: string) => void;
@@ -47,6 +49,7 @@ export type Image = ReadonlyMap<string, Uint8Array | undefined>;
 
 export const createMedium = (): Medium => {
   const top = newDirectory();
+  const mountPoint = newDirectory();
   let pending: PendingChange[] = [];
 
   const change = (directories: readonly DirectoryNode[], makeDurable: () => void): void => {
@@ -55,6 +58,7 @@ export const createMedium = (): Medium => {
 
   return {
     top,
+    mountPoint,
     link(directory, name, node) {
       directory.now.set(name, node);
       change([directory], () => directory.durable.set(name, node));
@@ -91,6 +95,7 @@ export const createMedium = (): Medium => {
       });
       pending = [];
       settle(top, rng);
+      settle(mountPoint, rng);
     },
     image: () => imageOf(top),
     restore(image) {

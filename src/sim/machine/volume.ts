@@ -4,11 +4,11 @@
  * VO1. What is wrong with a volume is told by the errors of an operating system, with its codes, as the product
  *      meets them on a real machine.
  */
-import { createMedium, type DirectoryNode, type Medium, type Node, newDirectory } from './medium.ts';
+import { createMedium, type DirectoryNode, type Medium, type Node } from './medium.ts';
 
 /**
  * - `absent`: there is no directory of that name.
- * - `unmounted`: the mount point is there, empty, and can be written.
+ * - `unmounted`: the mount point is there, with what was written into it when it was bare before, and can be written.
  * - `failing`: every operation ends with EIO.
  */
 export type VolumeState = 'ok' | 'absent' | 'unmounted' | 'read_only' | 'failing';
@@ -28,21 +28,13 @@ export const ROOMY_BYTES = 2 ** 40;
 
 export const createVolume = (path: string): Volume => {
   const medium = createMedium();
-  let mountPoint: DirectoryNode | undefined;
   const volume: Volume = {
     path,
     medium,
     state: 'ok',
     capacityBytes: ROOMY_BYTES,
     session: 0,
-    top() {
-      if (volume.state !== 'unmounted') {
-        mountPoint = undefined;
-        return medium.top;
-      }
-      mountPoint ??= newDirectory();
-      return mountPoint;
-    },
+    top: () => (volume.state === 'unmounted' ? medium.mountPoint : medium.top),
   };
   return volume;
 };

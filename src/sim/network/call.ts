@@ -72,17 +72,15 @@ export const call = <E, T>(
       }),
     );
     let hasArrived = false;
-    leave.push(
-      from.process.after(CONNECT_TIMEOUT_MS, () => {
-        if (!hasArrived) finish(() => reject(unreachable(to.name, 'the connection timed out')));
-      }),
-    );
-    leave.push(
-      from.process.after(ANSWER_TIMEOUT_MS, () => {
-        finish(() => reject(stalled(to.name)));
-        hangUp();
-      }),
-    );
+    const giveUp = () => {
+      finish(() => reject(stalled(to.name)));
+      hangUp();
+    };
+    let disarm = from.process.after(CONNECT_TIMEOUT_MS, () => {
+      if (hasArrived) disarm = from.process.after(ANSWER_TIMEOUT_MS - CONNECT_TIMEOUT_MS, giveUp);
+      else finish(() => reject(unreachable(to.name, 'the connection timed out')));
+    });
+    leave.push(() => disarm());
 
     const arrive = (isFirst: boolean) => {
       const serving = to.serving();

@@ -37,7 +37,7 @@ export const createDepotLink =
     const forget = from.process.onEnd(answer.close);
 
     const readChunk = (position: number): Promise<Uint8Array> =>
-      call(network, from, sled, within(progress.intervalMs), incoming => {
+      call(network, from, sled, within(progress.intervalMs), async incoming => {
         if (incoming.process !== answer.process) throw unreachable(hostname, 'the connection was cut');
         return answer.read(position);
       }).catch(orStalled);

@@ -1,7 +1,7 @@
 /** What goes wrong with machines, network, clocks and database. */
 import type { Machine } from '../fleet/machine.ts';
 import type { SimNexus, SimSled } from '../fleet/world.ts';
-import { chosen } from './perform.ts';
+import { chosen } from './chosen.ts';
 import { forAWhile, inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 import type { Step } from './step.ts';
 
@@ -178,11 +178,9 @@ const lieFor = (scene: Scene, sled: SimSled, forMs: number): void => {
   const liars = world.sleds.filter(({ isLying }) => isLying).length;
   if (liars + 1 >= world.minSledReplication || sled.isLying) return;
   sled.isLying = true;
-  sled.harmedAtMs = world.scheduler.nowMs();
   world.trace.say(sled.plan.serial, 'begins to lie');
   forAWhile(scene, forMs, () => {
     sled.isLying = false;
-    sled.harmedAtMs = world.scheduler.nowMs();
     world.trace.say(sled.plan.serial, 'lies no more');
   });
 };
@@ -191,12 +189,18 @@ const wipeSled = (scene: Scene, sled: SimSled): void => {
   const { world, witness } = scene;
   world.trace.say(sled.plan.serial, 'is wiped');
   sled.machine.kill();
+  const had = [...sled.machine.volumes.values()].flatMap(volume => [
+    ...witness.holdings.filesOn(volume).keys(),
+  ]);
   for (const volume of sled.machine.volumes.values()) {
     volume.session += 1;
     volume.medium.restore(new Map());
+    volume.medium.mountPoint.now.clear();
+    volume.medium.mountPoint.durable.clear();
   }
   sled.harmedAtMs = world.scheduler.nowMs();
-  witness.copies.onHarm();
+  witness.copies.onHarm(had);
+  witness.leases.forgotten(sled);
   forAWhile(scene, 5_000, sled.machine.start);
 };
 

@@ -4,7 +4,8 @@ import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimRelease } from '../fleet/releases.ts';
 import type { SimNexus, SimSled } from '../fleet/world.ts';
 import { requestContext } from '../network/sled-link.ts';
-import { chosen } from './perform.ts';
+import { chosen } from './chosen.ts';
+import { returnLease, takeLease } from './leases.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 import type { OperatorAct, Step } from './step.ts';
 
@@ -31,8 +32,7 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
       return release === undefined ? undefined : scene.operator.remove(release, nexus);
     }
     case 'add a sled':
-      if (scene.world.sleds.length < MOST_MACHINES)
-        scene.world.addSled({ datasets: 1 + (second % 3), quotaBytes: scene.swarm.quotaBytes });
+      if (scene.world.sleds.length < MOST_MACHINES) scene.world.addSled({ datasets: 1 + (second % 3) });
       return;
     case 'expunge a sled': {
       const sled = chosen(inServiceSleds(scene), second);
@@ -50,6 +50,14 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
     case 'expunge a Nexus': {
       const dead = inServiceNexuses(scene).find(each => !each.machine.isUp());
       if (dead !== undefined && dead !== nexus) expungeNexus(scene, nexus, dead);
+      return;
+    }
+    case 'take a lease':
+    case 'return a lease': {
+      const sled = chosen(inServiceSleds(scene), second);
+      // A program that is refused goes on without.
+      const work = act === 'take a lease' ? takeLease : returnLease;
+      if (sled !== undefined) void work(scene, sled, step).catch(() => undefined);
       return;
     }
     default:
@@ -82,19 +90,23 @@ const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
       if (world.database.snapshot().sleds.get(sled.plan.id)?.policy !== 'expunged') return;
       sled.standing = 'expunged';
       sled.harmedAtMs = world.scheduler.nowMs();
-      witness.copies.onHarm();
+      witness.copies.onHarm(heldBy(witness, sled));
     });
 };
 
+const heldBy = ({ holdings }: Scene['witness'], { machine }: SimSled) =>
+  [...machine.volumes.values()].flatMap(volume => [...holdings.filesOn(volume).keys()]);
+
 /** Another machine with empty disks takes the place and the id of one that is gone for good. */
-const replaceSled = ({ world, swarm, witness }: Scene, sled: SimSled, choice: number): void => {
+const replaceSled = ({ world, witness }: Scene, sled: SimSled, choice: number): void => {
   world.trace.say('operator', `replaces ${sled.plan.serial}`);
+  const had = heldBy(witness, sled);
   sled.standing = 'gone';
   sled.machine.retire();
   const { id } = sled.plan;
-  const fresh = world.addSled({ datasets: 1 + (choice % 3), quotaBytes: swarm.quotaBytes, id });
+  const fresh = world.addSled({ datasets: 1 + (choice % 3), id });
   fresh.harmedAtMs = world.scheduler.nowMs();
-  witness.copies.onHarm();
+  witness.copies.onHarm(had);
 };
 
 const expungeNexus = ({ world, operator, witness }: Scene, nexus: SimNexus, dead: SimNexus): void => {

@@ -99,7 +99,7 @@ const restartForDisks = (
   reasons: readonly { readonly code: string; readonly sled_id?: string | undefined }[],
 ): void => {
   for (const { code, sled_id } of reasons) {
-    if (code !== 'DATASET_FAULT') continue;
+    if (code !== 'DATASET_FAULT' && code !== 'SLED_REFUSES') continue;
     const sled = world.sleds.find(({ plan, standing }) => plan.id === sled_id && standing === 'in_service');
     if (sled === undefined || !sled.machine.isUp()) continue;
     world.trace.say('operator', `restarts ${sled.plan.serial}`);

@@ -9,6 +9,8 @@ export const OPERATIONS = [
   'replace a sled',
   'add a Nexus',
   'expunge a Nexus',
+  'take a lease',
+  'return a lease',
 ] as const;
 export type OperatorAct = (typeof OPERATIONS)[number];
 
@@ -32,6 +34,7 @@ export const FAULTS = [
   'dataset with old content',
   'dataset replaced',
   'flip a bit',
+  'cut a file short',
   'clock jumps',
   'database away',
   'database restored',

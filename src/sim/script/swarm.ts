@@ -14,6 +14,7 @@ export type Swarm = {
   readonly sleds: readonly number[];
   readonly minSledReplication: number;
   readonly quotaBytes: number;
+  readonly scrubPeriodMs: number;
   /** Of the phase with faults. */
   readonly durationMs: number;
   /** Mean time between two of a kind; only the kinds that this run has. */
@@ -28,6 +29,8 @@ export type Swarm = {
   readonly databaseMostMs: number;
   readonly diskMostMs: number;
   readonly diskErrorProbability: number;
+  /** Whether it is watched for a while after it came to rest: that takes as long as all the rest. */
+  readonly staysQuiet: boolean;
   /** How many sleds stay broken when everything else is mended. */
   readonly brokenForEver: number;
 };
@@ -37,12 +40,13 @@ export type FleetSize = 'small' | 'any';
 const MINUTE_MS = 60_000;
 
 export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
-  const isLarge = size === 'any' && chance(rng, 0.02);
-  const sledCount = isLarge ? 8 + rng.below(33) : 1 + rng.below(5);
+  // A run of a large fleet costs as much as thirty others.
+  const isLarge = size === 'any' && chance(rng, 0.004);
+  const sledCount = isLarge ? 8 + rng.below(33) : 1 + Math.min(rng.below(5), rng.below(6));
   const often = (least: number, most: number, share: number) =>
     chance(rng, share) ? spread(rng, least, most) : 0;
   const minSledReplication = Math.min(1 + rng.below(3), sledCount + (chance(rng, 0.05) ? 1 : 0));
-  const durationMs = spread(rng, 0.7, isLarge ? 3 : 6) * MINUTE_MS;
+  const durationMs = spread(rng, 0.4, isLarge ? 2 : 3) * MINUTE_MS;
   const everyMs = new Map<Fault | OperatorAct, number>();
   for (const act of OPERATIONS) {
     const share = act === 'upload' ? 1 : act === 'delete' ? 0.8 : 0.25;
@@ -52,8 +56,11 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     if (chance(rng, 0.22)) everyMs.set(fault, durationMs / spread(rng, 0.7, isLarge ? 10 : 6));
   return {
     nexuses: chance(rng, 0.5) ? 1 : 2 + (isLarge ? rng.below(4) : rng.below(2)),
-    sleds: Array.from({ length: sledCount }, () => 1 + rng.below(3)),
+    sleds: Array.from({ length: sledCount }, () => 1 + Math.min(rng.below(3), rng.below(3))),
     minSledReplication,
+    // Where no bit flips a scrub finds nothing, and only takes its time.
+    scrubPeriodMs:
+      everyMs.has('flip a bit') || everyMs.has('cut a file short') ? 2 * MINUTE_MS : 24 * 60 * MINUTE_MS,
     quotaBytes: chance(rng, 0.1) ? 8_000 + rng.below(12_000) : 2 ** 24,
     durationMs,
     everyMs,
@@ -67,6 +74,7 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     databaseMostMs: spread(rng, 2, chance(rng, 0.1) ? 3_000 : 100),
     diskMostMs: spread(rng, 1, chance(rng, 0.2) ? 2_000 : 50),
     diskErrorProbability: often(0.0005, 0.01, 0.1),
+    staysQuiet: chance(rng, 0.3),
     brokenForEver: chance(rng, 0.25) ? rng.below(Math.max(1, sledCount - minSledReplication + 1)) : 0,
   };
 };

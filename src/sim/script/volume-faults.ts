@@ -1,9 +1,11 @@
 /** What goes wrong with single disks of sleds. */
+
+import type { ArtifactHash } from '../../core/ids.ts';
 import { ledgerOn } from '../checkers/ledgers.ts';
 import type { SimSled } from '../fleet/world.ts';
 import type { Volume, VolumeState } from '../machine/volume.ts';
 import { ROOMY_BYTES, usedBytes } from '../machine/volume.ts';
-import { chosen } from './perform.ts';
+import { chosen } from './chosen.ts';
 import { forAWhile, inServiceSleds, type Scene } from './scene.ts';
 import type { Step } from './step.ts';
 
@@ -29,7 +31,8 @@ export const breakVolume = (scene: Scene, step: Step): void => {
     case 'dataset replaced':
       return replace(scene, sled, volume);
     case 'flip a bit':
-      return flip(scene, sled, volume, step);
+    case 'cut a file short':
+      return damage(scene, sled, volume, step);
     default:
       throw new Error(`${step.kind} is no fault of a volume`);
   }
@@ -69,8 +72,9 @@ const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Ste
     );
     if (!isKnownElsewhere) return;
     volume.session += 1;
+    const had = [...scene.witness.holdings.filesOn(volume).keys()];
     volume.medium.restore(image);
-    harm(scene, sled);
+    harm(scene, sled, had);
     scene.world.trace.say(sled.plan.serial, `${volume.path} has its old content`);
     scene.world.trace.reached('a dataset returned with an older ledger');
     // A running store has it open; it is met by the next start, as after the disk was taken out and put back.
@@ -82,28 +86,39 @@ const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Ste
 const replace = (scene: Scene, sled: SimSled, volume: Volume): void => {
   if (volume.state !== 'ok') return;
   volume.session += 1;
+  const had = [...scene.witness.holdings.filesOn(volume).keys()];
   volume.medium.restore(new Map());
-  harm(scene, sled);
+  harm(scene, sled, had);
   sled.machine.kill();
   forAWhile(scene, 1_000, sled.machine.start);
 };
 
-const flip = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void => {
+const damage = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void => {
   const files = [...scene.witness.holdings.filesOn(volume)].filter(([, content]) => content.length > 0);
   const [name, content] = chosen(files, step.choice[2]) ?? [];
   if (name === undefined || content === undefined) return;
   const node = volume.medium.top.now.get(name);
   if (node?.kind !== 'file') return;
-  const rotten = Uint8Array.from(content);
-  const bit = step.choice[0] % (rotten.length * 8);
-  rotten[bit >> 3]! ^= 1 << (bit & 7);
+  const rotten =
+    step.kind === 'flip a bit' ? flipped(content, step.choice[0]) : cutShort(content, step.choice[0]);
   node.content = rotten;
   node.durable = rotten;
   scene.witness.damaged.add(rotten);
-  harm(scene, sled);
+  harm(scene, sled, [name]);
 };
 
-const harm = ({ world, witness }: Scene, sled: SimSled): void => {
+const flipped = (content: Uint8Array, choice: number): Uint8Array => {
+  const rotten = Uint8Array.from(content);
+  const bit = choice % (rotten.length * 8);
+  rotten[bit >> 3]! ^= 1 << (bit & 7);
+  return rotten;
+};
+
+const cutShort = (content: Uint8Array, choice: number): Uint8Array =>
+  content.slice(0, choice % content.length);
+
+const harm = ({ world, witness }: Scene, sled: SimSled, hashes: readonly ArtifactHash[]): void => {
   sled.harmedAtMs = world.scheduler.nowMs();
-  witness.copies.onHarm();
+  witness.copies.onHarm(hashes);
+  witness.leases.forgotten(sled);
 };

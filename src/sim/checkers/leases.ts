@@ -1,0 +1,33 @@
+/** P11, at each unlink: what a lease holds is not unlinked before the lease was returned or has expired. */
+import type { SimSled } from '../fleet/world.ts';
+import type { Fail } from './violation.ts';
+
+type Taken = { readonly sha256: string; readonly untilMs: number };
+
+export type LeaseChecker = {
+  /** Acknowledged; it lasts until then at least. */
+  readonly taken: (sled: SimSled, id: string, lease: Taken) => void;
+  /** Its holder gives it back, whether or not the sled hears of it. */
+  readonly returned: (sled: SimSled, id: string) => void;
+  /** Disks of the sled were exchanged: what it had promised may be gone with them. */
+  readonly forgotten: (sled: SimSled) => void;
+  readonly of: (sled: SimSled) => readonly (readonly [string, Taken])[];
+  readonly onUnlink: (sled: SimSled, sha256: string) => void;
+};
+
+export const createLeaseChecker = (nowMs: () => number, fail: Fail): LeaseChecker => {
+  const leases = new Map<SimSled, Map<string, Taken>>();
+  return {
+    taken(sled, id, lease) {
+      leases.set(sled, (leases.get(sled) ?? new Map()).set(id, lease));
+    },
+    returned: (sled, id) => void leases.get(sled)?.delete(id),
+    forgotten: sled => void leases.delete(sled),
+    of: sled => [...(leases.get(sled) ?? [])],
+    onUnlink(sled, sha256) {
+      for (const [id, lease] of leases.get(sled) ?? [])
+        if (lease.sha256 === sha256 && nowMs() < lease.untilMs)
+          fail('G2', `${sled.plan.serial} unlinked ${sha256}, on which lease ${id} is in force`);
+    },
+  };
+};
