@@ -1,7 +1,7 @@
 /**
  * Shows that the simulator can fail: every mutation, two at a time, and how many seeds each took.
  *
- *     npm run sim:mutations -- [--only NAME] [--first S] [--times N] [--seeds N]
+ *     npm run sim:mutations -- [--only NAME] [--first S] [--times N] [--seeds N] [--at-once N]
  */
 import { parseArgs } from 'node:util';
 import { judgeMutation, type Verdict } from './judge-mutation.ts';
@@ -14,12 +14,12 @@ const { values } = parseArgs({
     first: { type: 'string', default: '1' },
     /** From so many first seeds each: the median is told. */
     times: { type: 'string', default: '1' },
+    'at-once': { type: 'string', default: '2' },
     /** Instead of the number that each mutation states. */
     seeds: { type: 'string' },
   },
 });
 
-const AT_ONCE = 2;
 /** Between the first seeds of two searches: more than any of them runs. */
 const APART = 100_000;
 
@@ -43,6 +43,9 @@ const judge = async (mutation: Mutation): Promise<void> => {
     `of ${seeds}`.padStart(9),
   ];
   process.stdout.write(`${cells.join(' ')}\n`);
+  if (values.only === undefined) return;
+  for (const { violation } of verdicts)
+    if (violation !== undefined) process.stdout.write(`  seed ${violation.seed}: ${violation.message}\n`);
 };
 
 process.stdout.write(`${'mutation'.padEnd(48)} ${'breaks'.padEnd(12)}  seeds of at most\n`);
@@ -50,7 +53,7 @@ const waiting = [...mutations];
 const lane = async (): Promise<void> => {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await judge(next);
 };
-await Promise.all(Array.from({ length: AT_ONCE }, lane));
+await Promise.all(Array.from({ length: Number(values['at-once']) }, lane));
 process.stdout.write(
   missed.length === 0
     ? `${mutations.length} mutations, each of them caught\n`

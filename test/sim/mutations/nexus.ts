@@ -275,6 +275,9 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     file: 'nexus/fleet-client/collect.ts',
     find: 'if (waiting !== undefined && waiting.untilMs > deps.clock.monotonicMs()) {',
     replace: 'if (waiting !== undefined) {',
+    also: [
+      { file: 'nexus/tasks/sled-liveness.ts', find: '        returned.forEach(deps.onReturn);', replace: '' },
+    ],
     withinSeeds: 50,
     why: 'B8: a sled that failed once is never asked again',
   },
