@@ -233,8 +233,15 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     name: 'floor-not-awaited',
     breaks: ['G6', 'G2', 'G4'],
     file: 'sled-agent/store/config-keeper.ts',
-    find: 'if (gone !== undefined) return',
-    replace: "if (gone === '') return",
+    find: 'if (absent !== undefined) return',
+    replace: 'if (absent === null) return',
+    also: [
+      {
+        file: 'sled-agent/store/config-keeper.ts',
+        find: 'if (gone !== undefined) return',
+        replace: 'if (gone === null) return',
+      },
+    ],
     needs: someOf('dataset with old content', 'dataset absent', 'dataset unmounted', 'dataset failing'),
     withinSeeds: 3000,
     why: 'P5: a dataset with a newer ledger is away, and the older one is acted upon',
