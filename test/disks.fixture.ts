@@ -12,6 +12,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isAlive } from '../src/lib/process-alive.ts';
 
 const run = promisify(execFile);
 const PREFIX = 'tuf-depot-disk-';
@@ -81,15 +82,6 @@ const removeLeftovers = async (): Promise<void> => {
     for (const mounted of await mountPoints())
       if (mounted.startsWith(`${base}/`)) await unmount(mounted).catch(() => undefined);
     await rm(base, { recursive: true, force: true });
-  }
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 };
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeTestRelease, type TestRelease } from '../src/release/test-release.ts';
-import { createTestDisk, missingForDisks } from './disks.fixture.ts';
+import { createTestDisk, missingForDisks, type TestDisk } from './disks.fixture.ts';
 import {
   artifactsOnDisk,
   hashesOf,
@@ -21,6 +21,7 @@ import {
   wait,
   waitComplete,
 } from './process-fleet.fixture.ts';
+import { isNamed, nothingIsSaidOf, sledView } from './sled-status.fixture.ts';
 
 const TIMEOUT_MS = 240_000;
 const MIB = 1024 ** 2;
@@ -61,37 +62,30 @@ const othersHold = async ({ sleds }: TestFleet, ...releases: TestRelease[]): Pro
     await until(() => holds(dataset, ...releases), `${dataset} is filled`);
 };
 
-/** Waits until the status names the sled with a code and words. */
-const isNamed = (nexus: TestNexus, sled: TestSled, code: string, words: RegExp): Promise<void> =>
-  until(async () => {
-    const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-    const told = reasons.filter(reason => reason.message.startsWith(`sled ${sled.serial}`));
-    if (told.some(reason => reason.code === code && words.test(reason.message))) return true;
-    throw new Error(`what is said: ${JSON.stringify(reasons)}`);
-  }, `${sled.serial} is named with ${code} and ${words}`);
-
-const nothingIsSaidOf = (nexus: TestNexus, sled: TestSled): Promise<void> =>
-  until(async () => {
-    const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-    return reasons.every(({ message }) => !message.includes(`sled ${sled.serial}`));
-  }, `nothing is said of ${sled.serial} any more`);
-
-const sledView = async (nexus: TestNexus, sled: TestSled) => {
-  const { items } = await nexus.fleet.sledList({ query: {} }, wait);
-  const { id } = items.find(({ serial }) => serial === sled.serial)!;
-  return nexus.fleet.sledView({ params: { sled_id: id } }, wait);
+type Situation = {
+  readonly nexus: TestNexus;
+  readonly fleet: TestFleet;
+  /** The sled with the disks. */
+  readonly affected: TestSled;
+  readonly a: TestDisk;
+  readonly b: TestDisk;
 };
+
+/** A fleet whose first sled has two disks of these sizes, and trusts who signs. */
+const onDisks =
+  (sizes: readonly [a: number, b: number], body: (situation: Situation) => Promise<void>) => async () => {
+    await using a = await createTestDisk(sizes[0]);
+    await using b = await createTestDisk(sizes[1]);
+    await using fleet = await startFleetWith([a.dataset, b.dataset]);
+    const nexus = fleet.nexuses[0]!;
+    await nexus.trust(one);
+    await body({ nexus, fleet, affected: fleet.sleds[0]!, a, b });
+  };
 
 describe.skipIf(missing !== undefined).concurrent('disks', () => {
   test(
     'S16, G8: a sled whose disks are full answers 507 with numbers and is named, the others go on; deleting a release gives it room',
-    async () => {
-      await using a = await createTestDisk(2 * MIB);
-      await using b = await createTestDisk(2 * MIB);
-      await using fleet = await startFleetWith([a.dataset, b.dataset]);
-      const nexus = fleet.nexuses[0]!;
-      const [full] = fleet.sleds as [TestSled];
-      await nexus.trust(one);
+    onDisks([2 * MIB, 2 * MIB], async ({ nexus, fleet, affected: full, a }) => {
       await nexus.upload(one);
       await waitComplete(nexus, '1.0.0');
       await nexus.upload(two);
@@ -99,7 +93,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await until(async () => (await replicationDetails(nexus)).local_repos === 0, 'two sleds are enough');
       const numbers =
         /cannot take 400000 more bytes: \d+ are left on the file system above the 0 to keep free/;
-      await isNamed(nexus, full, 'SLED_WRITES_PAUSED', numbers);
+      await isNamed(nexus, full, /^SLED_WRITES_PAUSED$/, numbers);
 
       const { address, generation } = await sledView(nexus, full);
       const held = await artifactsOnDisk(a.dataset);
@@ -114,26 +108,20 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await waitComplete(nexus, '2.0.0');
       for (const dataset of full.datasets) await until(() => holds(dataset, two), `${dataset} is whole`);
       await nothingIsSaidOf(nexus, full);
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test(
     'G8, B9: one full dataset beside a good one is named with its numbers; every artifact is on the good one',
-    async () => {
-      await using small = await createTestDisk(1 * MIB);
-      await using large = await createTestDisk(8 * MIB);
-      await using fleet = await startFleetWith([small.dataset, large.dataset]);
-      const nexus = fleet.nexuses[0]!;
-      const [short] = fleet.sleds as [TestSled];
-      await nexus.trust(one);
+    onDisks([1 * MIB, 8 * MIB], async ({ nexus, fleet, affected: short, a: small, b: large }) => {
       await nexus.upload(one);
       await othersHold(fleet, one);
       await until(() => holds(large.dataset, one), 'the good dataset has all');
       await isNamed(
         nexus,
         short,
-        'TRANSFER_FAILED',
+        /^TRANSFER_FAILED$/,
         new RegExp(`${small.dataset} cannot take 400000 more bytes: \\d+ are left`),
       );
       const { datasets } = await sledView(nexus, short);
@@ -143,19 +131,13 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       expect(datasets.find(({ path }) => path === large.dataset)?.message).toBeUndefined();
       const release = await nexus.fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);
       expect(release).toMatchObject({ safe: true, complete: false, sleds_holding_all: 3 });
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test(
     'G8, S12: a dataset that becomes read-only is named and still serves; the other takes what is new; writable again it catches up',
-    async () => {
-      await using a = await createTestDisk(8 * MIB);
-      await using b = await createTestDisk(8 * MIB);
-      await using fleet = await startFleetWith([a.dataset, b.dataset]);
-      const nexus = fleet.nexuses[0]!;
-      const [affected] = fleet.sleds as [TestSled];
-      await nexus.trust(one);
+    onDisks([8 * MIB, 8 * MIB], async ({ nexus, fleet, affected, a, b }) => {
       await nexus.upload(one);
       await waitComplete(nexus, '1.0.0');
       await a.makeReadOnly();
@@ -165,7 +147,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await isNamed(
         nexus,
         affected,
-        'DATASET_FAULT',
+        /^DATASET_FAULT$/,
         new RegExp(`dataset ${a.dataset} is read only: .*EROFS`),
       );
       expect(await holds(a.dataset, one)).toBe(true);
@@ -173,26 +155,20 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await a.makeWritable();
       await until(() => holds(a.dataset, one, two), 'it has caught up');
       await nothingIsSaidOf(nexus, affected);
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test(
     'G6, P5: a dataset that vanishes is named; it returns with its old content, which is brought up to date and never believed',
-    async () => {
-      await using a = await createTestDisk(8 * MIB);
-      await using b = await createTestDisk(8 * MIB);
-      await using fleet = await startFleetWith([a.dataset, b.dataset]);
-      const nexus = fleet.nexuses[0]!;
-      const [affected] = fleet.sleds as [TestSled];
-      await nexus.trust(one);
+    onDisks([8 * MIB, 8 * MIB], async ({ nexus, fleet, affected, a, b }) => {
       await nexus.upload(one);
       await waitComplete(nexus, '1.0.0');
       await a.remove();
       await nexus.upload(two);
       await othersHold(fleet, one, two);
       await until(() => holds(b.dataset, one, two), 'the other dataset has all');
-      await isNamed(nexus, affected, 'DATASET_FAULT', new RegExp(`dataset ${a.dataset} is missing`));
+      await isNamed(nexus, affected, /^DATASET_FAULT$/, new RegExp(`dataset ${a.dataset} is missing`));
       await nexus.update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
       await othersHold(fleet, two);
       await until(() => holds(b.dataset, two), 'the other dataset lets go too');
@@ -206,7 +182,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await waitComplete(nexus, '2.0.0');
       await nothingIsSaidOf(nexus, affected);
       expect((await sledView(nexus, affected)).generation).toBeGreaterThanOrEqual(before);
-    },
+    }),
     TIMEOUT_MS,
   );
 });

@@ -11,6 +11,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { isAlive } from '../src/lib/process-alive.ts';
 
 const run = promisify(execFile);
 const PREFIX = 'tufdepot';
@@ -123,15 +124,6 @@ const removeLeftovers = async (): Promise<void> => {
   for (const name of names) {
     const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) await ip(`netns delete ${name}`).catch(() => undefined);
-  }
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 };
 

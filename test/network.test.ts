@@ -30,6 +30,7 @@ import {
   wait,
   waitComplete,
 } from './process-fleet.fixture.ts';
+import { isNamed, nothingIsSaidOf } from './sled-status.fixture.ts';
 
 /** The last one is the affected one. */
 const SLEDS = 3;
@@ -96,22 +97,28 @@ const othersConverge = async (fleet: TestFleet, affected: TestSled): Promise<voi
   );
 };
 
-/** Waits until the status names the sled with a code and words. */
-const isNamed = (nexus: TestNexus, sled: TestSled, code: RegExp, words: RegExp): Promise<void> =>
-  until(async () => {
-    const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-    const told = reasons.filter(reason => reason.message.includes(`sled ${sled.serial}:`));
-    if (told.some(reason => code.test(reason.code) && words.test(reason.message))) return true;
-    throw new Error(`what is said: ${JSON.stringify(reasons)}`);
-  }, `${sled.serial} is named with ${code} and ${words}`);
-
 const catchesUp = async (fleet: TestFleet, affected: TestSled): Promise<void> => {
   await waitComplete(fleet.nexuses[0]!, release.systemVersion);
   expect(await isFilled(affected)).toBe(true);
-  await until(async () => {
-    const { reasons } = await fleet.nexuses[0]!.fleet.fleetStatus({}, wait);
-    return reasons.every(({ message }) => !message.includes(affected.serial));
-  }, `nothing is said of ${affected.serial} any more`);
+  await nothingIsSaidOf(fleet.nexuses[0]!, affected);
+};
+
+type Situation = {
+  readonly network: TestNetwork;
+  readonly fleet: TestFleet;
+  readonly nexus: TestNexus;
+  readonly affected: TestSled;
+  /** The affected sled's place in the network. */
+  readonly peer: NetworkPeer;
+};
+
+/** A fleet in a network of its own, which trusts who signs. */
+const inNetwork = (body: (situation: Situation) => Promise<void>) => async () => {
+  await using network = await createTestNetwork(SLEDS);
+  await using fleet = await startFleetIn(network);
+  const nexus = fleet.nexuses[0]!;
+  await nexus.trust(release);
+  await body({ network, fleet, nexus, affected: fleet.sleds.at(-1)!, peer: network.peers.at(-1)! });
 };
 
 const MUTE = `
@@ -144,52 +151,37 @@ const listenAndNeverAnswer = async (
 describe.concurrent('networks', () => {
   test.skipIf(noNetworks)(
     'G8: a sled whose cable is pulled is named, the others converge, and it catches up when plugged in again',
-    async () => {
-      await using network = await createTestNetwork(SLEDS);
-      await using fleet = await startFleetIn(network);
-      const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[SLEDS - 1]!;
-      await nexus.trust(release);
-      await network.peers[SLEDS - 1]!.unplug();
+    inNetwork(async ({ fleet, nexus, affected, peer }) => {
+      await peer.unplug();
       await nexus.upload(release);
       await othersConverge(fleet, affected);
       await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /cannot reach|did not answer/);
       expect(await artifactsOnDisk(affected.datasets[0]!)).toEqual([]);
-      await network.peers[SLEDS - 1]!.plugIn();
+      await peer.plugIn();
       await catchesUp(fleet, affected);
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test.skipIf(noNetworks)(
     'G8: a sled that hears Nexus and whose answers are lost is named, the others converge, and it catches up',
-    async () => {
-      await using network = await createTestNetwork(SLEDS);
-      await using fleet = await startFleetIn(network);
-      const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[SLEDS - 1]!;
-      await nexus.trust(release);
-      await network.peers[SLEDS - 1]!.loseWhatItSendsTo(network.address);
+    inNetwork(async ({ network, fleet, nexus, affected, peer }) => {
+      await peer.loseWhatItSendsTo(network.address);
       await nexus.upload(release);
       await othersConverge(fleet, affected);
       await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /cannot reach|did not answer/);
-      await network.peers[SLEDS - 1]!.sendAgainTo(network.address);
+      await peer.sendAgainTo(network.address);
       await catchesUp(fleet, affected);
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test.skipIf(noNetworks)(
     'G8: something that accepts connections in place of a sled and never answers is named; the sled that returns catches up',
-    async () => {
-      await using network = await createTestNetwork(SLEDS);
-      await using fleet = await startFleetIn(network);
-      const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[SLEDS - 1]!;
+    inNetwork(async ({ fleet, nexus, affected, peer }) => {
       await affected.kill();
       {
-        await using mute = await listenAndNeverAnswer(network.peers[SLEDS - 1]!);
-        await nexus.trust(release);
+        await using mute = await listenAndNeverAnswer(peer);
         await nexus.upload(release);
         await othersConverge(fleet, affected);
         await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /did not answer/);
@@ -197,22 +189,17 @@ describe.concurrent('networks', () => {
       }
       await affected.start();
       await catchesUp(fleet, affected);
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test.skipIf(noNetworks)(
     'B13, P6: copy sources that a sled cannot hear, while Nexus hears all, are named; the ones that it hears again replace the other',
-    async () => {
-      await using network = await createTestNetwork(SLEDS);
-      await using fleet = await startFleetIn(network);
-      const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[SLEDS - 1]!;
+    inNetwork(async ({ network, fleet, nexus, affected, peer }) => {
       await affected.stop();
-      await nexus.trust(release);
       await nexus.upload(release);
       await othersConverge(fleet, affected);
-      const { address } = network.peers[SLEDS - 1]!;
+      const { address } = peer;
       const sources = network.peers.slice(0, SLEDS - 1);
       for (const source of sources) await source.loseWhatItSendsTo(address);
       await affected.start();
@@ -226,19 +213,14 @@ describe.concurrent('networks', () => {
       ).not.toContain('SLED_UNREACHABLE');
       for (const source of sources.slice(1)) await source.sendAgainTo(address);
       await catchesUp(fleet, affected);
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test.skipIf(noQueues)(
     'B13, G8: a sled that is all but cut off is named and nobody waits for it; where it is merely slow, and packets are dropped, every byte arrives',
-    async () => {
-      await using network = await createTestNetwork(SLEDS);
-      await using fleet = await startFleetIn(network);
-      const nexus = fleet.nexuses[0]!;
-      const affected = fleet.sleds[SLEDS - 1]!;
-      await nexus.trust(release);
-      await network.peers[SLEDS - 1]!.shape(tooSlow);
+    inNetwork(async ({ fleet, nexus, affected, peer }) => {
+      await peer.shape(tooSlow);
       await nexus.upload(release);
       await othersConverge(fleet, affected);
       // A put that stalls speaks of the sled, a copy that does of the transfer.
@@ -249,27 +231,23 @@ describe.concurrent('networks', () => {
         /less than 65536 bytes in \d+ s/,
       );
       expect(await isFilled(affected)).toBe(false);
-      const dropped = await network.peers[SLEDS - 1]!.shape(slow);
+      const dropped = await peer.shape(slow);
       await catchesUp(fleet, affected);
       expect(await dropped(), 'packets that the cable lost').toBeGreaterThan(0);
-    },
+    }),
     TIMEOUT_MS,
   );
 
   test.skipIf(noLoss)(
     'B13: a network that loses every tenth packet and delays the others delivers every byte',
-    async () => {
-      await using network = await createTestNetwork(SLEDS);
-      await using fleet = await startFleetIn(network);
-      const nexus = fleet.nexuses[0]!;
-      await nexus.trust(release);
-      const dropped = await network.peers[SLEDS - 1]!.shape(lossy);
+    inNetwork(async ({ fleet, nexus, affected, peer }) => {
+      const dropped = await peer.shape(lossy);
       await nexus.upload(release);
-      await othersConverge(fleet, fleet.sleds[SLEDS - 1]!);
+      await othersConverge(fleet, affected);
       await waitComplete(nexus, release.systemVersion);
-      expect(await isFilled(fleet.sleds[SLEDS - 1]!)).toBe(true);
+      expect(await isFilled(affected)).toBe(true);
       expect(await dropped(), 'packets that the cable lost').toBeGreaterThan(0);
-    },
+    }),
     TIMEOUT_MS,
   );
 });

@@ -10,12 +10,12 @@ import {
   artifactsOnDisk,
   hashesOf,
   startTestFleet,
-  type TestNexus,
   type TestSled,
   until,
   wait,
   waitComplete,
 } from './process-fleet.fixture.ts';
+import { isNamed, sledView } from './sled-status.fixture.ts';
 
 const TIMEOUT_MS = 180_000;
 
@@ -37,12 +37,6 @@ const flipBit = async (path: string): Promise<Buffer> => {
   bytes.writeUInt8(bytes.readUInt8(at) ^ 0x10, at);
   await file.write(bytes, at, 1, at);
   return bytes;
-};
-
-const sledView = async (nexus: TestNexus, sled: TestSled) => {
-  const { items } = await nexus.fleet.sledList({ query: {} }, wait);
-  const { id } = items.find(({ serial }) => serial === sled.serial)!;
-  return nexus.fleet.sledView({ params: { sled_id: id } }, wait);
 };
 
 /** What was set aside, by its content. */
@@ -91,12 +85,7 @@ test(
       await until(isWhole, `${dataset} is whole again`);
     }
 
-    await until(async () => {
-      const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-      return reasons.some(
-        reason => reason.code === 'COPY_REPLACED' && reason.message.includes(affected.serial),
-      );
-    }, 'the status tells what happened, and that it is mended');
+    await isNamed(nexus, affected, /^COPY_REPLACED$/, /copies/);
     const { quarantined, scrub } = await sledView(nexus, affected);
     expect(quarantined.map(file => file.sha256)).toEqual([sha256, sha256]);
     expect(scrub).toMatchObject({ last_bad: { sha256 }, files_total: 2 * release.artifacts.length });

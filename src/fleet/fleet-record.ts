@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { unlinkDurably, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
+import { isAlive } from '../lib/process-alive.ts';
 
 /** Relative to the working directory. */
 export const DEFAULT_DATA_DIRECTORY = '.tuf-depot';
@@ -73,15 +74,5 @@ const parseJson = (text: string): unknown => {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Another user's process is alive all the same.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 };

@@ -6,6 +6,7 @@
  * RU1. A seed, and the steps that are left in, give one run, to the last message.
  * RU2. The first violation ends it.
  */
+import type { FleetStatus } from '../api/operator-fleet-api.ts';
 import { findShortfall, fitsOnSleds } from './checkers/final.ts';
 import type { Violation } from './checkers/violation.ts';
 import { createOperator, readStatus } from './fleet/operator.ts';
@@ -166,7 +167,9 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     shortfall = findShortfall(facts);
   }
   if (shortfall !== undefined) {
-    await tellReasons(scene);
+    await askStatus(scene, (nexus, { reasons }) => {
+      for (const { code, message } of reasons) trace.say(nexus, `status: ${code} ${message}`);
+    });
     witness.fail(
       shortfall.guarantee,
       `not at rest ${REST_WITHIN_MS / MINUTE_MS} minutes after the last fault: ${shortfall.message}`,
@@ -174,16 +177,27 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     return;
   }
   trace.say('#', 'at rest');
-  if (scene.swarm.staysQuiet) await stayQuiet(scene, isOver, () => findShortfall(facts));
+  if (!scene.swarm.staysQuiet) return;
+  await stayQuiet(scene, isOver, () => findShortfall(facts));
+  if (witness.violation() === undefined) await askStatus(scene, recovery.reasons.onStatusAtRest);
 };
 
-/** What every Nexus says of itself, for whoever reads the trace. */
-const tellReasons = async ({ world }: Scene): Promise<void> => {
+/** What every Nexus that is up says of the fleet. */
+const askStatus = async (
+  { world }: Scene,
+  use: (nexus: string, status: FleetStatus) => void,
+): Promise<void> => {
   for (const { machine } of world.nexuses) {
-    const status = readStatus(machine.serving());
-    await world.scheduler.runUntil(world.scheduler.nowMs() + MINUTE_MS);
-    for (const { code, message } of (await status)?.reasons ?? [])
-      world.trace.say(machine.name, `status: ${code} ${message}`);
+    let status: FleetStatus | undefined;
+    void readStatus(machine.serving()).then(
+      answer => {
+        status = answer;
+      },
+      // What has no status now has none to check.
+      () => undefined,
+    );
+    await world.scheduler.runUntil(world.scheduler.nowMs() + LOOK_EVERY_MS, () => status !== undefined);
+    if (status !== undefined) use(machine.name, status);
   }
 };
 

@@ -13,16 +13,14 @@
  * M7. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
  */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
-import { type Backoff, type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Rng } from '../../core/rng.ts';
 import { RETRY_AFTER_DETAIL } from '../../http/answers.ts';
-import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { DepotError, errorCodeOf, findDepotError, messageChain } from '../../lib/errors.ts';
+import { errorCodeOf, findDepotError, messageChain } from '../../lib/errors.ts';
+import { type Failure, failAgain, isForRoom } from './failure.ts';
+import { createTransferMemory, type TransferMemory } from './transfer-memory.ts';
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
-const TRANSFER_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
-const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datasets than the sled has';
 /** How long a full sled is left alone before it is tried again. */
 const FULL_PAUSE_MS = 60_000;
 /** A busy sled that does not say for how long. */
@@ -30,9 +28,6 @@ const DEFAULT_BUSY_PAUSE_MS = 1_000;
 /** No pause is longer than this, whatever a sled asks for. */
 const MAX_PAUSE_MS = 300_000;
 
-/** `sinceMs` by the wall clock, for people; `untilMs` by the monotonic one (M6). */
-type Failure = { failures: number; sinceMs: number; untilMs: number; code: string; because: string };
-type FailedTransfer = Failure & Pair & Backoff;
 type Pause = { untilMs: number; code: string; because: string; sinceMs: number };
 
 export type SledMemory = {
@@ -48,7 +43,10 @@ export type SledMemory = {
     | undefined;
 };
 
-export type FleetMemory = {
+export type FleetMemory = Pick<
+  TransferMemory,
+  'recopyAccepted' | 'recopiesEnded' | 'roomMade' | 'backoff'
+> & {
   readonly sled: (id: SledId) => SledMemory;
   readonly sledFailed: (id: SledId, error: unknown) => void;
   readonly sledAnswered: (id: SledId) => void;
@@ -56,18 +54,8 @@ export type FleetMemory = {
    * Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone; `source` is
    * the one that a copy named.
    */
-  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => void;
-  readonly transferDone: (id: SledId, sha256: ArtifactHash) => void;
-  readonly recopyAccepted: (id: SledId, sha256: ArtifactHash) => void;
-  /** M4, for the re-copies of one sled that are no longer in flight; `faults` is what its datasets say of themselves. */
-  readonly recopiesEnded: (
-    id: SledId,
-    isInFlight: (sha256: ArtifactHash) => boolean,
-    faults: readonly string[],
-  ) => void;
-  /** M5 */
-  readonly roomMade: (id: SledId) => void;
-  readonly backoff: () => ReadonlyMap<string, FailedTransfer>;
+  readonly transferFailed: TransferMemory['failed'];
+  readonly transferDone: TransferMemory['done'];
   /** The earliest time at which a silent sled is to be asked again. */
   readonly nextSledAttemptMs: () => number | undefined;
   readonly retain: (sleds: ReadonlySet<SledId>, artifacts: ReadonlyMap<ArtifactHash, unknown>) => void;
@@ -77,17 +65,7 @@ type Deps = { readonly clock: Clock; readonly rng: Rng };
 
 export const createFleetMemory = (deps: Deps): FleetMemory => {
   const sleds = new Map<SledId, SledMemory>();
-  const transfers = new Map<string, FailedTransfer>();
-  const recopies = new Map<string, Pair>();
-
-  const backOff = (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId): void => {
-    const key = pairKey(id, sha256);
-    const before = transfers.get(key);
-    const failure = failAgain(deps, before, error, TRANSFER_BACKOFF);
-    const failedSources = countOnce(before?.failedSources, source);
-    transfers.set(key, { ...failure, sledId: id, sha256, failedSources });
-  };
-
+  const transfers = createTransferMemory(deps);
   const sled = (id: SledId): SledMemory => memoryOf(sleds, id);
 
   return {
@@ -108,42 +86,28 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
         case 'sled':
           silence(deps, sled(id), error);
           // A sled that answers everything but this transfer ends its silence each time, not this wait.
-          return backOff(id, sha256, error);
+          return transfers.failed(id, sha256, error);
         case 'nobody':
           return;
         case 'transfer':
-          return backOff(id, sha256, error, source);
+          return transfers.failed(id, sha256, error, source);
       }
     },
-    transferDone(id, sha256) {
-      transfers.delete(pairKey(id, sha256));
-      recopies.delete(pairKey(id, sha256));
-    },
-    recopyAccepted: (id, sha256) => void recopies.set(pairKey(id, sha256), { sledId: id, sha256 }),
-    recopiesEnded(id, isInFlight, faults) {
-      for (const [key, { sledId, sha256 }] of recopies) {
-        if (sledId !== id || isInFlight(sha256)) continue;
-        recopies.delete(key);
-        const words = [STILL_SHORT, ...faults].join(': ');
-        backOff(id, sha256, new DepotError('NO_USABLE_DATASET', words));
-      }
-    },
+    transferDone: transfers.done,
+    recopyAccepted: transfers.recopyAccepted,
+    recopiesEnded: transfers.recopiesEnded,
     roomMade(id) {
       endPauseForRoom(sled(id));
-      for (const [key, { sledId, code }] of transfers)
-        if (sledId === id && isForRoom(code)) transfers.delete(key);
+      transfers.roomMade(id);
     },
-    backoff: () => transfers,
+    backoff: transfers.backoff,
     nextSledAttemptMs() {
       const waits = [...sleds.values()].flatMap(memory => memory.silence?.untilMs ?? []);
       return waits.length === 0 ? undefined : Math.min(...waits);
     },
     retain(keep, artifacts) {
       for (const id of sleds.keys()) if (!keep.has(id)) sleds.delete(id);
-      const isKept = ({ sledId, sha256 }: Pair) => keep.has(sledId) && artifacts.has(sha256);
-      for (const pairs of [transfers, recopies]) {
-        for (const [key, pair] of pairs) if (!isKept(pair)) pairs.delete(key);
-      }
+      transfers.retain(({ sledId, sha256 }) => keep.has(sledId) && artifacts.has(sha256));
     },
   };
 };
@@ -155,14 +119,6 @@ const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
   sleds.set(id, memory);
   return memory;
 };
-
-const countOnce = (
-  counts: ReadonlyMap<SledId, number> = new Map(),
-  id: SledId | undefined,
-): ReadonlyMap<SledId, number> =>
-  id === undefined ? counts : new Map(counts).set(id, (counts.get(id) ?? 0) + 1);
-
-const isForRoom = (code: string): boolean => code === 'NO_SPACE' || code === 'NO_USABLE_DATASET';
 
 const endPauseForRoom = (memory: SledMemory): void => {
   if (memory.pause !== undefined && isForRoom(memory.pause.code)) memory.pause = undefined;
@@ -186,24 +142,6 @@ const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobo
     default:
       return 'transfer';
   }
-};
-
-const failAgain = (
-  { clock, rng }: Deps,
-  before: Failure | undefined,
-  error: unknown,
-  limits: typeof SLED_BACKOFF,
-): Failure => {
-  const nowMs = clock.monotonicMs();
-  const told = { code: errorCodeOf(error), because: messageChain(error) };
-  if (before !== undefined && before.untilMs > nowMs) return { ...before, ...told };
-  const failures = (before?.failures ?? 0) + 1;
-  return {
-    failures,
-    sinceMs: before?.sinceMs ?? clock.nowMs(),
-    untilMs: nowMs + backoffMs(failures, limits, rng.next()),
-    ...told,
-  };
 };
 
 const silence = (deps: Deps, memory: SledMemory, error: unknown): void => {

@@ -16,13 +16,7 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import type { StagingDirectory } from './directory.ts';
-import {
-  cannotRecordAgain,
-  isPassing,
-  type RecordAgain,
-  recordedAgain,
-  recordLostArchive,
-} from './lost-archive.ts';
+import { type RecordAgain, recordLostArchive } from './lost-archive.ts';
 import { hasParts as listsParts, readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
 
 export type Adoption =
@@ -104,15 +98,12 @@ export const adoptStaging = async (
         await writeSidecar(sidecar, adoption.archive, directory);
         adopted.push(adoption.archive);
         break;
-      case 'record_again':
-        try {
-          adopted.push(await recordLostArchive(deps, adoption.archive, { signal }));
-          notices.push(recordedAgain(adoption.archive));
-        } catch (error) {
-          if (isPassing(error)) throw error;
-          keep(uploadId, cannotRecordAgain(path, error));
-        }
+      case 'record_again': {
+        const { recorded, notice } = await recordLostArchive(deps, adoption.archive, { signal });
+        if (recorded !== undefined) adopted.push(recorded);
+        notices.push(notice);
         break;
+      }
       case 'forget_row':
         log.error({ upload_id: uploadId, reason: adoption.reason }, 'local repo lost: its row is removed');
         await datastore.localRepoForget(uploadId, directory.nexusId, { signal });

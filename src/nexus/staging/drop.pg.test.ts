@@ -1,5 +1,5 @@
 /** Dropping a local repo: what the database agrees to, and nothing else (P1). */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { asGeneration, type UploadId } from '../../core/ids.ts';
@@ -19,6 +19,8 @@ beforeEach(async () => {
   await nexus.trust(release);
   await nexus.upload(release);
   uploadId = nexus.services.staging.held()[0]!.uploadId;
+  // The round that the upload asked for brings rows and archives into agreement, too.
+  await nexus.services.driver.idle();
 });
 afterEach(() => world[Symbol.asyncDispose]());
 
@@ -27,6 +29,12 @@ const drop = (generation: number) =>
 const rows = () => world.database.query('SELECT upload_id FROM local_repo');
 const sidecar = async () =>
   JSON.parse(await readFile(join(nexus.stagingDirectory, `${uploadId}.json`), 'utf8'));
+/** Files of the upload that this process has open. */
+const openFiles = async () => {
+  const handles = await readdir('/proc/self/fd');
+  const paths = await Promise.all(handles.map(handle => readlink(`/proc/self/fd/${handle}`).catch(() => '')));
+  return paths.filter(path => path.includes(uploadId));
+};
 
 test('P1: at the planned generation the row goes, then the file; a reader keeps what it opened', async () => {
   const [artifact] = release.artifacts;
@@ -98,4 +106,16 @@ test('P4: an archive whose row the database has lost is recorded again, not drop
   const { reasons } = await nexus.fleet.fleetStatus({}, wait);
   expect(reasons.map(({ code }) => code)).toContain('ARCHIVE_RECORDED_AGAIN');
   expect(await drop(2)).toEqual({ kind: 'dropped' });
+});
+
+test('an archive that is recorded again is opened anew, and what was open of it is closed', async () => {
+  await (await nexus.services.staging.openArtifact(uploadId, release.artifacts[0]!.sha256))[
+    Symbol.asyncDispose
+  ]();
+  expect(await openFiles()).toHaveLength(1);
+  await world.database.query('DELETE FROM local_repo');
+  await nexus.services.staging.reconcile(wait);
+  expect(await openFiles()).toEqual([]);
+  await using again = await nexus.services.staging.openArtifact(uploadId, release.artifacts[0]!.sha256);
+  expect(again.sizeBytes).toBe(release.artifacts[0]!.bytes.length);
 });

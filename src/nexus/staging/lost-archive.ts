@@ -15,19 +15,35 @@ type Deps = {
   readonly log: Logger;
 };
 
-/** Records it, and says so in its sidecar. */
+export type LostArchive = {
+  /** As it is recorded now, to be held; undefined where it cannot be, and is only kept. */
+  readonly recorded: StagedArchive | undefined;
+  /** For whoever operates this Nexus. */
+  readonly notice: HealthReason;
+};
+
+/** Records it and says so in its sidecar, or keeps it. A failure that may pass is passed on: the whole may be repeated. */
 export const recordLostArchive = async (
   { directory, recordAgain, log }: Deps,
   archive: StagedArchive,
   { signal }: { readonly signal: AbortSignal },
-): Promise<StagedArchive> => {
-  const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
-  await writeSidecar(directory.filesOf(archive.uploadId).sidecar, recorded, directory);
-  log.warn({ upload_id: archive.uploadId }, 'the database had lost a local repo: recorded it again');
-  return recorded;
+): Promise<LostArchive> => {
+  const { uploadId, systemVersion } = archive;
+  const { archive: path, sidecar } = directory.filesOf(uploadId);
+  const fields = { upload_id: uploadId, system_version: systemVersion };
+  try {
+    const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
+    await writeSidecar(sidecar, recorded, directory);
+    log.warn(fields, 'the database had lost a local repo: recorded it again');
+    return { recorded, notice: recordedAgain(archive) };
+  } catch (error) {
+    if (signal.aborted || isPassing(error)) throw error;
+    log.error({ ...fields, err: error }, 'local repo lost by the database cannot be recorded again');
+    return { recorded: undefined, notice: { code: 'ARCHIVE_NOT_SERVED', message: keptOnly(path, error) } };
+  }
 };
 
-export const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
+const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
   code: 'ARCHIVE_RECORDED_AGAIN',
   systemVersion,
   message:
@@ -36,9 +52,8 @@ export const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason =>
 });
 
 /** Worth another attempt at the whole, as nothing is wrong with the archive. */
-export const isPassing = (error: unknown): boolean =>
-  !(error instanceof DepotError) || error.retry === 'backoff';
+const isPassing = (error: unknown): boolean => !(error instanceof DepotError) || error.retry === 'backoff';
 
-export const cannotRecordAgain = (path: string, error: unknown): string =>
+const keptOnly = (path: string, error: unknown): string =>
   `${path} was recorded once, the database has lost it, and it cannot be recorded again (${messageChain(error)}); ` +
   'the archive is kept: mend the cause and start this Nexus again, or upload the file anew and remove it';

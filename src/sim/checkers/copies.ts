@@ -17,6 +17,8 @@ export type CopyChecker = {
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   /** After the run itself destroyed copies of these, or brought wishes back that were let go of. */
   readonly onHarm: (hashes?: Iterable<ArtifactHash>) => void;
+  /** Whether the run took copies of it a moment ago: what was known of it need not hold any more. */
+  readonly wasJustDestroyed: (sha256: ArtifactHash) => boolean;
   /** Artifacts whose every copy the run destroyed, and that did not come back. */
   readonly destroyed: () => ReadonlySet<ArtifactHash>;
 };
@@ -80,6 +82,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
       for (const sha256 of holdings.wanted().keys())
         if (!holdings.isRecoverable(sha256)) destroyed.add(sha256);
     },
+    wasJustDestroyed,
     destroyed() {
       for (const sha256 of destroyed) if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
       return destroyed;

@@ -23,6 +23,8 @@ export type Holdings = {
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
   readonly filesOn: (volume: Volume) => ReadonlyMap<ArtifactHash, Uint8Array>;
+  /** Artifacts by name on any volume of a sled. */
+  readonly heldBy: (sled: SimSled) => readonly ArtifactHash[];
   /** What the present releases list. */
   readonly wanted: () => ReadonlyMap<ArtifactHash, number>;
 };
@@ -68,6 +70,12 @@ export const createHoldings = (world: World): Holdings => {
     }
     return false;
   };
+  const filesOn: Holdings['filesOn'] = ({ medium }) =>
+    new Map(
+      [...medium.top.now].flatMap(([name, node]) =>
+        isArtifactHash(name) && node.kind === 'file' ? [[name, node.content] as const] : [],
+      ),
+    );
   return {
     hashOf,
     copiesOn,
@@ -80,12 +88,8 @@ export const createHoldings = (world: World): Holdings => {
     isRecoverable: sha256 =>
       world.sleds.some(sled => sled.standing === 'in_service' && has(sled, sha256)) ||
       world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256)),
-    filesOn: ({ medium }) =>
-      new Map(
-        [...medium.top.now].flatMap(([name, node]) =>
-          isArtifactHash(name) && node.kind === 'file' ? [[name, node.content] as const] : [],
-        ),
-      ),
+    filesOn,
+    heldBy: ({ machine }) => [...machine.volumes.values()].flatMap(volume => [...filesOn(volume).keys()]),
     wanted() {
       const artifacts = new Map<ArtifactHash, number>();
       for (const { repo, description } of world.database.snapshot().releases.values()) {

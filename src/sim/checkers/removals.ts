@@ -17,6 +17,8 @@ export type RemovalChecker = {
   /** What a sled reports of itself: nothing older than what it had reported when it was asked. */
   readonly onListed: (sled: SimSled, asked: Reported | undefined, answer: Reported) => void;
   readonly reported: (sled: SimSled) => Reported | undefined;
+  /** The only disk that knew is gone. */
+  readonly forgetReported: (sled: SimSled) => void;
   /** The database went back: a sled that has to trust it may fall to there. */
   readonly onDatabaseRestored: (generation: number) => void;
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
@@ -61,6 +63,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
       highest.set(sled, ledger);
     },
     reported: sled => reported.get(sled),
+    forgetReported: sled => void reported.delete(sled),
     onListed(sled, asked, answer) {
       const isSame = asked !== undefined && asked.incarnation === answer.incarnation;
       if (isSame && answer.generation < Math.min(asked.generation, restoredTo))

@@ -6,6 +6,7 @@
  *     answers ──────┘
  */
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import { createArchiveChecker, uploadIdOf } from '../checkers/archives.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { createHoldings, type Holdings } from '../checkers/holdings.ts';
 import { createLeaseChecker, type LeaseChecker } from '../checkers/leases.ts';
@@ -14,10 +15,12 @@ import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.
 import type { Fail, Violation } from '../checkers/violation.ts';
 import type { DiskWatcher } from '../machine/disk.ts';
 import type { Volume } from '../machine/volume.ts';
+import { noteCommit, noteLine } from './landmarks.ts';
 import { createLiar } from './liar.ts';
 import type { Machine } from './machine.ts';
 import type { LogWatch } from './process-log.ts';
 import type { RunningSled } from './sled-machine.ts';
+import { watchAnswers } from './watched-sled.ts';
 import type { SimSled, World } from './world.ts';
 
 export type Witness = {
@@ -40,7 +43,7 @@ export type Witness = {
   readonly onDatabaseRestored: () => void;
   /** Content that the run damaged: wrong bytes under a name are its own doing. */
   readonly damaged: WeakSet<Uint8Array>;
-  /** Uploads whose archives a Nexus keeps for a person to look at, as it said. */
+  /** Uploads whose archives a Nexus keeps for a person to look at, as it said, since the database went back. */
   readonly keptForPeople: ReadonlySet<string>;
 };
 
@@ -53,9 +56,23 @@ export const createWitness = (world: World): Witness => {
   const copies = createCopyChecker(world, holdings, fail);
   const removals = createRemovalChecker(fail);
   const leases = createLeaseChecker(world.scheduler.nowMs, fail);
+  const archives = createArchiveChecker(world, fail);
   const damaged = new WeakSet<Uint8Array>();
   const keptForPeople = new Set<string>();
+  let wasRestored = false;
   let committed = world.database.snapshot();
+  /** Where a sled stands is what the database says, by whomever and whenever it was written there. */
+  const takeStandings = (): void => {
+    for (const sled of world.sleds) {
+      if (sled.standing === 'gone') continue;
+      const isExpunged = committed.sleds.get(sled.plan.id)?.policy === 'expunged';
+      if (isExpunged && sled.standing === 'in_service') {
+        sled.harmedAtMs = world.scheduler.nowMs();
+        copies.onHarm(holdings.heldBy(sled));
+      }
+      sled.standing = isExpunged ? 'expunged' : 'in_service';
+    }
+  };
 
   const requireRightBytes = (sled: SimSled, volume: Volume, name: ArtifactHash, how: string): void => {
     const node = volume.medium.top.now.get(name);
@@ -71,6 +88,8 @@ export const createWitness = (world: World): Witness => {
       removals.onUnlink(sled, name!);
       leases.onUnlink(sled, name!);
       if (isArtifactHash(name!)) {
+        if (holdings.wanted().has(name))
+          world.trace.reached('a deletion ran while its artifact was wanted again');
         // A sled ahead of a database that went back does what it was told before.
         const isAhead =
           (removals.highest(sled)?.generation ?? 0) > world.database.snapshot().stored.generation;
@@ -95,8 +114,8 @@ export const createWitness = (world: World): Witness => {
       trace: world.trace,
       onBug: (actor, message) => fail('bug', `${actor}: ${message}`),
       onLine: (_actor, words, fields) => {
-        noteLine(world, words);
-        if (isKeptForPeople(words)) keptForPeople.add(String(fields.upload_id));
+        noteLine(world.trace, words);
+        if (wasRestored && isKeptForPeople(words)) keptForPeople.add(String(fields.upload_id));
       },
     },
     violation: () => violation,
@@ -110,19 +129,29 @@ export const createWitness = (world: World): Witness => {
     onNameChange(machine, change, place) {
       if (place.volume.state === 'unmounted') return;
       if (world.sleds.some(each => each.machine === machine)) onSledNames(machine, change, place);
-      else if (change === 'unlink' && place.path.endsWith('.zip'))
+      else if (change === 'unlink' && place.path.endsWith('.zip')) {
+        archives.onRemoved(uploadIdOf(place.path), machine.name);
         for (const sha256 of holdings.wanted().keys())
           copies.onCopyGone(sha256, `${machine.name} removed ${place.path}`);
+      }
     },
     watchSled: (sled, running) => createLiar(sled, watchAnswers(witness, world, sled, running)),
     look() {
       const now = world.database.snapshot();
       if (now === committed) return;
-      copies.onCommit(committed, now);
+      const before = committed;
       committed = now;
+      if (now.sleds !== before.sleds) takeStandings();
+      copies.onCommit(before, now);
+      archives.onCommit(now);
+      noteCommit(world.trace, before, now);
     },
     onDatabaseRestored() {
+      const before = committed;
       committed = world.database.snapshot();
+      wasRestored = true;
+      takeStandings();
+      archives.onDatabaseRestored(before, committed);
       removals.onDatabaseRestored(committed.stored.generation);
       copies.onHarm();
     },
@@ -135,86 +164,7 @@ export const createWitness = (world: World): Witness => {
   return witness;
 };
 
-/** An acknowledged put is durable (G4); the generation of a list never falls (G6). */
-const watchAnswers = (
-  witness: Witness,
-  { trace }: World,
-  sled: SimSled,
-  running: RunningSled,
-): RunningSled => ({
-  ...running,
-  agent: {
-    ...running.agent,
-    async artifactPut(request) {
-      const answer = await running.agent.artifactPut(request);
-      const { sha256 } = request.params;
-      const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
-      // What was written into the mount point of a disk that is away is durable where nobody looks here.
-      const isWatched = [...sled.machine.volumes.values()].every(({ state }) => state !== 'unmounted');
-      if (isWanted && isWatched && witness.holdings.copiesOn(sled, sha256) < answer.successful_writes)
-        witness.fail(
-          'G4',
-          `${sled.plan.serial} acknowledged a put of ${sha256} on ${answer.successful_writes} datasets, and has it durably on ${witness.holdings.copiesOn(sled, sha256)}`,
-        );
-      return answer;
-    },
-    async artifactList(request) {
-      const asked = witness.removals.reported(sled);
-      const answer = await running.agent.artifactList(request);
-      const { incarnation_id: incarnation, generation } = answer;
-      witness.removals.onListed(sled, asked, { incarnation, generation });
-      if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
-      requireRightLengths(witness, sled, answer.list);
-      return answer;
-    },
-  },
-});
-
-/** A file that was cut short is not held, whatever its name says (P10). */
-const requireRightLengths = (
-  witness: Witness,
-  sled: SimSled,
-  list: Readonly<Record<string, number>>,
-): void => {
-  const wanted = witness.holdings.wanted();
-  const volumes = [...sled.machine.volumes.values()];
-  for (const [name, copies] of Object.entries(list)) {
-    const lengths = volumes.map(volume => lengthOn(volume, name)).filter(length => length !== undefined);
-    const right = lengths.filter(length => length === wanted.get(name as ArtifactHash)).length;
-    if (wanted.has(name as ArtifactHash) && right < lengths.length && copies > right)
-      witness.fail(
-        'G5',
-        `${sled.plan.serial} lists ${copies} copies of ${name}, and ${right} have its length`,
-      );
-  }
-};
-
-const lengthOn = (volume: Volume, name: string): number | undefined => {
-  const node = volume.top().now.get(name);
-  return node?.kind === 'file' ? node.content.length : undefined;
-};
-
 const isKeptForPeople = (words: string): boolean =>
   words.endsWith('cannot be recorded again') ||
   words.includes('is kept but not served') ||
   words.includes('the archive is kept');
-
-/** What is told by the log alone. */
-const noteLine = ({ trace }: World, words: string): void => {
-  switch (words) {
-    case 'artifact copied':
-      return trace.reached('a copy was made between sleds');
-    case 'copy failed':
-      return trace.reached('a copy was cut');
-    case 'local repo kept':
-      return trace.reached('a drop was refused by its transaction');
-    case 'the database had lost a local repo: recorded it again':
-      return trace.reached('an archive that the database had lost was recorded again');
-    case 'sled has diverged from the database':
-      return trace.reached('a sled was proven to have diverged');
-    case 'sled does not have the bytes that it lists':
-      return trace.reached('a lying sled was caught');
-    case 'floor accepted':
-      return trace.reached('a sled waited for a floor');
-  }
-};

@@ -74,7 +74,7 @@ export const createWorld = (options: WorldOptions): World => {
   const streams = createStreams(options.seed);
   const scheduler = createScheduler();
   const trace = options.trace(scheduler.nowMs);
-  const network = createNetwork(scheduler, streams('network'));
+  const network = createNetwork(scheduler, streams('network'), () => trace.reached('a message was doubled'));
   const database = createMemoryDatabase({ nowMs: () => Math.floor(EPOCH_MS + scheduler.nowMs()) });
   const ids = streams('ids');
   const sleds: SimSled[] = [];

@@ -46,7 +46,8 @@ export type Network = {
   readonly isDoubled: () => boolean;
 };
 
-export const createNetwork = (scheduler: Scheduler, rng: Rng): Network => {
+/** @param onDoubled told of every request that will arrive twice */
+export const createNetwork = (scheduler: Scheduler, rng: Rng, onDoubled: () => void): Network => {
   const weather: Weather = { ...FAIR_WEATHER };
   const blocked = new Set<string>();
   const held = new Map<string, (() => void)[]>();
@@ -60,7 +61,11 @@ export const createNetwork = (scheduler: Scheduler, rng: Rng): Network => {
   return {
     weather,
     delayMs,
-    isDoubled: () => chance(rng, weather.duplicateProbability),
+    isDoubled() {
+      const isDoubled = chance(rng, weather.duplicateProbability);
+      if (isDoubled) onDoubled();
+      return isDoubled;
+    },
     isOpen: (from, to) => !blocked.has(link(from, to)),
     send(from, to, deliver) {
       const key = link(from, to);

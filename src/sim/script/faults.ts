@@ -7,65 +7,60 @@ import type { Step } from './step.ts';
 
 const HOUR_MS = 3_600_000;
 
+/** What a step does to the sled, or to the Nexus, that it draws. */
+const ON_SLED: Partial<Record<Step['kind'], (scene: Scene, sled: SimSled, step: Step) => void>> = {
+  'kill a sled': (scene, { machine }, step) => stopFor(scene, machine, step.forMs, machine.kill),
+  'cut the power of a sled': (scene, sled, step) =>
+    stopFor(scene, sled.machine, step.forMs, () => cutPower(scene, sled)),
+  'kill a sled in an operation': (scene, sled, step) =>
+    dieInOperation(scene, sled.machine, step, () =>
+      step.choice[1] % 2 === 0 ? sled.machine.kill() : cutPower(scene, sled),
+    ),
+  'pause a sled': (scene, { machine }, step) => pauseFor(scene, machine, step.forMs),
+  'sled lies': (scene, sled, step) => lieFor(scene, sled, step.forMs),
+  'wipe a sled': (scene, sled) => wipeSled(scene, sled),
+};
+const ON_NEXUS: Partial<Record<Step['kind'], (scene: Scene, nexus: SimNexus, step: Step) => void>> = {
+  'kill a Nexus': (scene, { machine }, step) => stopFor(scene, machine, step.forMs, machine.kill),
+  'cut the power of a Nexus': (scene, nexus, step) =>
+    stopFor(scene, nexus.machine, step.forMs, () => cutNexusPower(scene, nexus)),
+  'kill a Nexus in an operation': (scene, nexus, step) =>
+    dieInOperation(scene, nexus.machine, step, () =>
+      step.choice[1] % 2 === 0 ? nexus.machine.kill() : cutNexusPower(scene, nexus),
+    ),
+  'pause a Nexus': (scene, { machine }, step) => pauseFor(scene, machine, step.forMs),
+  'destroy a Nexus': (scene, nexus) => destroyStaging(scene, nexus),
+};
+const ON_FLEET: Partial<Record<Step['kind'], (scene: Scene, step: Step) => void>> = {
+  'part the network': (scene, step) => partNetwork(scene, step),
+  'part it one way': (scene, step) => partNetwork(scene, step),
+  'hold up links': (scene, step) => holdUpLinks(scene, step),
+  'clock jumps': (scene, step) => setClock(scene, step),
+  'database away': (scene, step) => takeDatabaseAway(scene, step.forMs),
+  'database restored': (scene, step) => restoreDatabase(scene, step),
+};
+
 export const breakFleet = (scene: Scene, step: Step): void => {
   const sled = chosen(inServiceSleds(scene), step.choice[0]);
   const nexus = chosen(inServiceNexuses(scene), step.choice[0]);
-  switch (step.kind) {
-    case 'kill a sled':
-      return sled && stopFor(scene, sled.machine, step.forMs, () => sled.machine.kill());
-    case 'cut the power of a sled':
-      return sled && stopFor(scene, sled.machine, step.forMs, () => cutPower(scene, sled));
-    case 'kill a sled in an operation':
-      return (
-        sled &&
-        dieInOperation(scene, sled.machine, step, () =>
-          step.choice[1] % 2 === 0 ? sled.machine.kill() : cutPower(scene, sled),
-        )
-      );
-    case 'kill a Nexus':
-      return nexus && stopFor(scene, nexus.machine, step.forMs, () => nexus.machine.kill());
-    case 'cut the power of a Nexus':
-      return nexus && stopFor(scene, nexus.machine, step.forMs, () => cutNexusPower(scene, nexus));
-    case 'kill a Nexus in an operation':
-      return (
-        nexus &&
-        dieInOperation(scene, nexus.machine, step, () =>
-          step.choice[1] % 2 === 0 ? nexus.machine.kill() : cutNexusPower(scene, nexus),
-        )
-      );
-    case 'pause a Nexus':
-      return nexus && pauseFor(scene, nexus.machine, step.forMs);
-    case 'pause a sled':
-      return sled && pauseFor(scene, sled.machine, step.forMs);
-    case 'part the network':
-    case 'part it one way':
-      return partNetwork(scene, step);
-    case 'hold up links':
-      return holdUpLinks(scene, step);
-    case 'clock jumps': {
-      const machine = chosen<Machine<unknown>>(
-        [...inServiceSleds(scene), ...inServiceNexuses(scene)].map(each => each.machine),
-        step.choice[0],
-      );
-      if (machine !== undefined) machine.wallOffsetMs += ((step.choice[1] % 2001) / 1000 - 1) * 24 * HOUR_MS;
-      return;
-    }
-    case 'database away':
-      scene.world.databaseWeather.isAway = true;
-      return forAWhile(scene, Math.min(step.forMs, 120_000), () => {
-        scene.world.databaseWeather.isAway = false;
-      });
-    case 'database restored':
-      return restoreDatabase(scene, step);
-    case 'sled lies':
-      return sled && lieFor(scene, sled, step.forMs);
-    case 'wipe a sled':
-      return sled && wipeSled(scene, sled);
-    case 'destroy a Nexus':
-      return nexus && destroyStaging(scene, nexus);
-    default:
-      throw new Error(`${step.kind} is no fault of the fleet`);
-  }
+  if (sled !== undefined) ON_SLED[step.kind]?.(scene, sled, step);
+  if (nexus !== undefined) ON_NEXUS[step.kind]?.(scene, nexus, step);
+  ON_FLEET[step.kind]?.(scene, step);
+};
+
+const setClock = (scene: Scene, { choice }: Step): void => {
+  const machine = chosen<Machine<unknown>>(
+    [...inServiceSleds(scene), ...inServiceNexuses(scene)].map(each => each.machine),
+    choice[0],
+  );
+  if (machine !== undefined) machine.wallOffsetMs += ((choice[1] % 2001) / 1000 - 1) * 24 * HOUR_MS;
+};
+
+const takeDatabaseAway = (scene: Scene, forMs: number): void => {
+  scene.world.databaseWeather.isAway = true;
+  forAWhile(scene, Math.min(forMs, 120_000), () => {
+    scene.world.databaseWeather.isAway = false;
+  });
 };
 
 const stopFor = (scene: Scene, machine: Machine<unknown>, forMs: number, stop: () => void): void => {
@@ -163,12 +158,6 @@ const restoreDatabase = ({ world, backups, witness }: Scene, step: Step): void =
   if (backup === undefined) return;
   world.trace.say('database', `is restored to generation ${backup.stored.generation}`);
   world.database.restore(backup);
-  // What an operator had decided since is not decided any more.
-  for (const sled of world.sleds) {
-    if (sled.standing === 'gone') continue;
-    const isExpunged = backup.sleds.get(sled.plan.id)?.policy === 'expunged';
-    sled.standing = isExpunged ? 'expunged' : 'in_service';
-  }
   witness.onDatabaseRestored();
 };
 
@@ -189,9 +178,7 @@ const wipeSled = (scene: Scene, sled: SimSled): void => {
   const { world, witness } = scene;
   world.trace.say(sled.plan.serial, 'is wiped');
   sled.machine.kill();
-  const had = [...sled.machine.volumes.values()].flatMap(volume => [
-    ...witness.holdings.filesOn(volume).keys(),
-  ]);
+  const had = witness.holdings.heldBy(sled);
   for (const volume of sled.machine.volumes.values()) {
     volume.session += 1;
     volume.medium.restore(new Map());

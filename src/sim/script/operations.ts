@@ -21,15 +21,18 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
       const release = scene.releases[scene.taken];
       if (release === undefined) return;
       scene.taken += 1;
-      return scene.operator.upload(release, nexus);
+      scene.operator.upload(release, nexus);
+      return;
     }
     case 'upload again': {
       const release = chosen(scene.releases.slice(0, scene.taken), second);
-      return release === undefined ? undefined : scene.operator.upload(release, nexus);
+      if (release !== undefined) scene.operator.upload(release, nexus);
+      return;
     }
     case 'delete': {
       const release = chosen(presentReleases(scene), second);
-      return release === undefined ? undefined : scene.operator.remove(release, nexus);
+      if (release !== undefined) scene.operator.remove(release, nexus);
+      return;
     }
     case 'add a sled':
       if (scene.world.sleds.length < MOST_MACHINES) scene.world.addSled({ datasets: 1 + (second % 3) });
@@ -74,33 +77,21 @@ const presentReleases = ({ world, releases }: Scene): readonly SimRelease[] => {
 
 /** The operator gives up a sled: what it holds does not count any more. */
 const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
-  const { world, operator, witness } = scene;
-  world.trace.say('operator', `expunges ${sled.plan.serial}`);
-  void operator
-    .ask(nexus, (services, incoming) =>
-      services.operatorFleet.sledSetPolicy({
-        ...requestContext(incoming),
-        params: { sled_id: sled.plan.id },
-        query: {},
-        body: { policy: 'expunged' },
-      }),
-    )
-    .then(() => {
-      // Whatever the answer was, the database says what became of it.
-      if (world.database.snapshot().sleds.get(sled.plan.id)?.policy !== 'expunged') return;
-      sled.standing = 'expunged';
-      sled.harmedAtMs = world.scheduler.nowMs();
-      witness.copies.onHarm(heldBy(witness, sled));
-    });
+  scene.world.trace.say('operator', `expunges ${sled.plan.serial}`);
+  void scene.operator.ask(nexus, (services, incoming) =>
+    services.operatorFleet.sledSetPolicy({
+      ...requestContext(incoming),
+      params: { sled_id: sled.plan.id },
+      query: {},
+      body: { policy: 'expunged' },
+    }),
+  );
 };
-
-const heldBy = ({ holdings }: Scene['witness'], { machine }: SimSled) =>
-  [...machine.volumes.values()].flatMap(volume => [...holdings.filesOn(volume).keys()]);
 
 /** Another machine with empty disks takes the place and the id of one that is gone for good. */
 const replaceSled = ({ world, witness }: Scene, sled: SimSled, choice: number): void => {
   world.trace.say('operator', `replaces ${sled.plan.serial}`);
-  const had = heldBy(witness, sled);
+  const had = witness.holdings.heldBy(sled);
   sled.standing = 'gone';
   sled.machine.retire();
   const { id } = sled.plan;

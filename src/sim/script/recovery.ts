@@ -1,5 +1,8 @@
 /** The end of the faults: everything is mended but what stays broken, and operators do what the documents tell them. */
+
+import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import { asGeneration, SledId } from '../../core/ids.ts';
+import { createReasonChecker, type ReasonChecker } from '../checkers/reasons.ts';
 import { FAIR_DATABASE } from '../fleet/database-weather.ts';
 import { FAIR_DISKS } from '../fleet/disk-weather.ts';
 import type { SimSled } from '../fleet/world.ts';
@@ -11,6 +14,7 @@ const HELP_EVERY_MS = 60_000;
 
 export type Recovery = {
   readonly broken: ReadonlySet<SimSled>;
+  readonly reasons: ReasonChecker;
   readonly mend: () => void;
   /** To be called again and again until the fleet is at rest. */
   readonly help: () => void;
@@ -19,9 +23,13 @@ export type Recovery = {
 export const createRecovery = (scene: Scene): Recovery => {
   const { world, swarm } = scene;
   const broken = new Set<SimSled>();
+  const { holdings, fail } = scene.witness;
+  const reasons = createReasonChecker({ world, holdings, releases: scene.releases, broken, fail });
+  const failed = new Set<string>();
   let helpedAtMs = Number.NEGATIVE_INFINITY;
   return {
     broken,
+    reasons,
     mend() {
       for (const undo of [...scene.undo]) undo();
       world.network.heal();
@@ -48,7 +56,11 @@ export const createRecovery = (scene: Scene): Recovery => {
     help() {
       if (world.scheduler.nowMs() - helpedAtMs < HELP_EVERY_MS) return;
       helpedAtMs = world.scheduler.nowMs();
-      uploadWhatIsLost(scene);
+      void lookAtStatus(scene, status => {
+        reasons.onStatus(status);
+        restartForDisks(scene, status.reasons);
+        uploadWhatIsLost(scene, status, failed);
+      });
       void recoverGeneration(scene);
     },
   };
@@ -108,32 +120,37 @@ const restartForDisks = (
   }
 };
 
-/** The remedy of a failed or blocked release: the same archive again. */
-const uploadWhatIsLost = (scene: Scene): void => {
-  const { world, operator, witness } = scene;
+const lookAtStatus = async (scene: Scene, use: (status: FleetStatus) => void): Promise<void> => {
   const [nexus] = inServiceNexuses(scene);
   if (nexus === undefined) return;
-  void operator
-    .ask(nexus, async (services, incoming) =>
-      services.operatorFleet.fleetStatus({
-        ...requestContext(incoming),
-        params: {},
-        query: {},
-        body: undefined,
-      }),
-    )
-    .then(status => {
-      restartForDisks(scene, status?.reasons ?? []);
-      for (const { system_version, state } of status?.releases ?? []) {
-        if (state !== 'failed' && state !== 'blocked') continue;
-        const release = scene.releases.find(({ systemVersion }) => systemVersion === system_version);
-        if (release === undefined) continue;
-        if (state === 'failed') {
-          world.trace.reached('a release was failed');
-          if ([...release.artifacts.keys()].every(sha256 => witness.holdings.isRecoverable(sha256)))
-            world.trace.say('#', `${system_version} is failed, and every artifact of it could be had`);
-        }
-        operator.upload(release, nexus);
-      }
-    });
+  const status = await scene.operator.ask(nexus, (services, incoming) =>
+    services.operatorFleet.fleetStatus({
+      ...requestContext(incoming),
+      params: {},
+      query: {},
+      body: undefined,
+    }),
+  );
+  if (status !== undefined) use(status as FleetStatus);
+};
+
+/**
+ * The remedy of a failed or blocked release: the same archive again.
+ *
+ * @param failed versions that a status has called failed
+ */
+const uploadWhatIsLost = (scene: Scene, { releases }: FleetStatus, failed: Set<string>): void => {
+  const { world, operator } = scene;
+  const [nexus] = inServiceNexuses(scene);
+  for (const { system_version, state } of releases) {
+    if (state === 'complete' && failed.has(system_version))
+      world.trace.reached('a failed release recovered');
+    if (state !== 'failed' && state !== 'blocked') continue;
+    if (state === 'failed') {
+      failed.add(system_version);
+      world.trace.reached('a release was failed');
+    }
+    const release = scene.releases.find(({ systemVersion }) => systemVersion === system_version);
+    if (release !== undefined && nexus !== undefined) operator.upload(release, nexus);
+  }
 };

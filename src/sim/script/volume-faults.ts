@@ -22,20 +22,11 @@ export const breakVolume = (scene: Scene, step: Step): void => {
   if (sled === undefined || volume === undefined) return;
   scene.world.trace.say(sled.plan.serial, `${volume.path}: ${step.kind}`);
   const state = STATES[step.kind];
-  if (state !== undefined) return changeState(scene, volume, state, step.forMs);
-  switch (step.kind) {
-    case 'dataset full':
-      return fill(scene, volume, step.forMs);
-    case 'dataset with old content':
-      return returnOldContent(scene, sled, volume, step);
-    case 'dataset replaced':
-      return replace(scene, sled, volume);
-    case 'flip a bit':
-    case 'cut a file short':
-      return damage(scene, sled, volume, step);
-    default:
-      throw new Error(`${step.kind} is no fault of a volume`);
-  }
+  if (state !== undefined) changeState(scene, volume, state, step.forMs);
+  else if (step.kind === 'dataset full') fill(scene, volume, step.forMs);
+  else if (step.kind === 'dataset with old content') returnOldContent(scene, sled, volume, step);
+  else if (step.kind === 'dataset replaced') replace(scene, sled, volume);
+  else damage(scene, sled, volume, step);
 };
 
 const changeState = (scene: Scene, volume: Volume, state: VolumeState, forMs: number): void => {
@@ -66,11 +57,7 @@ const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Ste
   forAWhile(scene, step.forMs, () => {
     if (sled.standing !== 'in_service' || volume.state !== 'ok') return;
     // With the newest ledger on no other disk nothing could tell, on no machine.
-    const newest = scene.witness.removals.highest(sled)?.generation;
-    const isKnownElsewhere = [...sled.machine.volumes.values()].some(
-      each => each !== volume && each.state === 'ok' && ledgerOn(each)?.generation === newest,
-    );
-    if (!isKnownElsewhere) return;
+    if (!isNewestElsewhere(scene, sled, volume)) return;
     volume.session += 1;
     const had = [...scene.witness.holdings.filesOn(volume).keys()];
     volume.medium.restore(image);
@@ -83,10 +70,19 @@ const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Ste
   });
 };
 
+const isNewestElsewhere = ({ witness }: Scene, sled: SimSled, volume: Volume): boolean => {
+  const newest = witness.removals.highest(sled)?.generation;
+  return [...sled.machine.volumes.values()].some(
+    each => each !== volume && each.state === 'ok' && ledgerOn(each)?.generation === newest,
+  );
+};
+
 const replace = (scene: Scene, sled: SimSled, volume: Volume): void => {
   if (volume.state !== 'ok') return;
   volume.session += 1;
   const had = [...scene.witness.holdings.filesOn(volume).keys()];
+  // A sled whose other disks could not take the newest ledger waits for a floor, with what it has left.
+  if (!isNewestElsewhere(scene, sled, volume)) scene.witness.removals.forgetReported(sled);
   volume.medium.restore(new Map());
   harm(scene, sled, had);
   sled.machine.kill();

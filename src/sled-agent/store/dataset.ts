@@ -43,7 +43,8 @@ export type Condition =
 
 export type Inspection = {
   readonly id: DatasetId;
-  readonly readOnly: boolean;
+  /** Why it can only be read; undefined for one that is ours to write. */
+  readonly readOnlyBecause: string | undefined;
   readonly ledger: LedgerRead;
   readonly leases: LeasesRead;
 };
@@ -118,22 +119,21 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       try {
         await lock?.[Symbol.asyncDispose]();
         lock = undefined;
-        lock = await lockUnlessReadOnly(deps.lockDirectory, path);
+        const taken = await lockUnlessReadOnly(deps.lockDirectory, path);
+        lock = taken.lock;
         id = await readOrCreateIdentity(path, { ...deps, mayCreate });
-        return { id, readOnly: lock === undefined, ...(await readKept(disk, path)) };
+        return { id, readOnlyBecause: taken.because, ...(await readKept(disk, path)) };
       } catch (error) {
         if (isForPeople(error)) throw error;
         reportFailure(error, 'open it');
         return undefined;
       }
     },
-    async admit({ readOnly }) {
+    async admit({ readOnlyBecause: because }) {
       try {
-        if (!readOnly) await removeLeftovers(disk, path);
-        // A rename that a killed process did not live to sync is visible, but not yet durable.
-        if (!readOnly) await disk.syncDirectory(path);
+        if (because === undefined) await clearUp(disk, path);
         space.recount((await scanDirectory(disk, path)).usedBytes);
-        condition = readOnly ? { kind: 'read_only', message: 'it cannot be written' } : { kind: 'ok' };
+        condition = because === undefined ? { kind: 'ok' } : { kind: 'read_only', message: because };
         session += 1;
         admitted = true;
       } catch (error) {
@@ -148,15 +148,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     readLedger: () => readLedger(disk, path),
     writeLedger: ledger => requireIdentity(disk, path).then(() => writeLedger(disk, path, ledger)),
     setAside: (name, reason) => setAside(disk, path, name, { reason, timeMs: deps.clock.nowMs() }),
-    async letEvidenceGo(bytes) {
-      const evidence = await quarantinedBytes(disk, path);
-      if (evidence === 0 || (await space.look(bytes - evidence)).refusal !== undefined) return false;
-      const gone = await letOldestGo(disk, path);
-      if (gone === undefined) return false;
-      space.change(-gone);
-      log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its room is needed');
-      return true;
-    },
+    letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
     reportFailure,
     async [Symbol.asyncDispose]() {
       admitted = false;
@@ -166,20 +158,41 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
   };
 };
 
+/** What a killed process left: unfinished files, and a rename that it did not live to sync: visible, not yet durable. */
+const clearUp = async (disk: Disk, path: string): Promise<void> => {
+  await removeLeftovers(disk, path);
+  await disk.syncDirectory(path);
+};
+
+const letEvidenceGo = async (
+  { disk, log, space }: Pick<DatasetDependencies, 'disk' | 'log'> & { readonly space: Space },
+  path: string,
+  bytes: number,
+): Promise<boolean> => {
+  const evidence = await quarantinedBytes(disk, path);
+  if (evidence === 0 || (await space.look(bytes - evidence)).refusal !== undefined) return false;
+  const gone = await letOldestGo(disk, path);
+  if (gone === undefined) return false;
+  space.change(-gone);
+  log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its room is needed');
+  return true;
+};
+
 const readKept = async (disk: Disk, path: string): Promise<Pick<Inspection, 'ledger' | 'leases'>> => ({
   ledger: await readLedger(disk, path),
   leases: await readLeases(disk, path),
 });
 
-/** Nobody can write where we cannot, so a read-only dataset needs no lock: undefined. */
+/** Nobody can write where we cannot, so a read-only dataset needs no lock. */
 const lockUnlessReadOnly = async (
   lockDirectory: DatasetDependencies['lockDirectory'],
   path: string,
-): Promise<ExclusiveLock | undefined> => {
+): Promise<{ readonly lock?: ExclusiveLock; readonly because?: string }> => {
   try {
-    return await lockDirectory(path);
+    return { lock: await lockDirectory(path) };
   } catch (error) {
-    if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return undefined;
+    if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM'))
+      return { because: `it cannot be written: ${messageChain(error)}` };
     throw error;
   }
 };

@@ -150,6 +150,7 @@ test('a store can start on a read-only dataset, whose lock nobody can take', asy
   const store = await sled.reopen({ disk, lockDirectory });
   expect(store.state()).toEqual({ kind: 'ready' });
   expect(await states(store)).toEqual(['read_only', 'ok']);
+  expect((await store.list()).datasetHealth[0]?.message).toMatch(/EROFS/);
   expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
   expect(await put(store, b)).toEqual({ datasets: 1, successful_writes: 1 });
 });

@@ -2,16 +2,7 @@
 import { seededRng } from '../../../core/rng.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
-import {
-  nexusRules,
-  recoveryRules,
-  sledRules,
-  targetReleaseRules,
-  trustRootRules,
-} from '../conformance/fleet-rules.fixture.ts';
-import { historyRules } from '../conformance/history-rules.fixture.ts';
-import { releaseRules } from '../conformance/release-rules.fixture.ts';
-import { trustMoveRules } from '../conformance/trust-rules.fixture.ts';
+import { everyRule } from '../conformance/every-rule.fixture.ts';
 import { createMemoryDatabase } from './memory-database.ts';
 
 const open = async () => {
@@ -20,15 +11,4 @@ const open = async () => {
   return { datastore, [Symbol.asyncDispose]: datastore[Symbol.asyncDispose] };
 };
 
-for (const rules of [
-  releaseRules,
-  trustRootRules,
-  trustMoveRules,
-  sledRules,
-  nexusRules,
-  targetReleaseRules,
-  recoveryRules,
-  historyRules,
-]) {
-  rules(open);
-}
+everyRule(open);

@@ -1,0 +1,23 @@
+/** All that a datastore keeps, whatever its engine. */
+import {
+  nexusRules,
+  recoveryRules,
+  sledRules,
+  targetReleaseRules,
+  trustRootRules,
+} from './fleet-rules.fixture.ts';
+import { historyRules } from './history-rules.fixture.ts';
+import type { OpenDatastore } from './records.fixture.ts';
+import { releaseRules } from './release-rules.fixture.ts';
+import { trustMoveRules } from './trust-rules.fixture.ts';
+
+export const everyRule = (open: OpenDatastore): void => {
+  releaseRules(open);
+  trustRootRules(open);
+  trustMoveRules(open);
+  sledRules(open);
+  nexusRules(open);
+  targetReleaseRules(open);
+  recoveryRules(open);
+  historyRules(open);
+};

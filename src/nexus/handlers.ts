@@ -1,0 +1,92 @@
+/** What answers the requests of a Nexus: each API with the parts that it needs, and what its page of metrics says. */
+import type { debugApi } from '../api/debug-api.ts';
+import type { internalApi } from '../api/internal-api.ts';
+import type { operatorFleetApi } from '../api/operator-fleet-api.ts';
+import type { operatorHistoryApi } from '../api/operator-history-api.ts';
+import type { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
+import type { operatorSourceApi } from '../api/operator-source-api.ts';
+import type { operatorUpdateApi } from '../api/operator-update-api.ts';
+import type { HealthReason } from '../core/health.ts';
+import type { NexusId } from '../core/ids.ts';
+import type { Handlers } from '../http/handlers.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { NexusConfig } from './config.ts';
+import type { Datastore } from './datastore/datastore.ts';
+import { createDebugApi } from './debug-api.ts';
+import type { History } from './history/history.ts';
+import type { Intake } from './intake.ts';
+import { createInternalApi } from './internal-api.ts';
+import type { MetricFacts } from './metrics.ts';
+import { createOperatorFleetApi, readFleetStatus } from './operator-fleet-api.ts';
+import { createOperatorHistoryApi } from './operator-history-api.ts';
+import { createOperatorRecoveryApi } from './operator-recovery-api.ts';
+import { createOperatorSourceApi } from './operator-source-api.ts';
+import { createOperatorUpdateApi } from './operator-update-api.ts';
+import { readExpiries } from './status/expiry.ts';
+import { replicationSummary, targetProgress } from './status/update-summary.ts';
+import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
+import { SOURCE_SYNC_TASK } from './tasks/source-sync.ts';
+import type { Tasks } from './tasks/start-tasks.ts';
+
+export type NexusHandlers = {
+  readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
+  readonly operatorFleet: Handlers<typeof operatorFleetApi>;
+  readonly operatorRecovery: Handlers<typeof operatorRecoveryApi>;
+  readonly operatorSource: Handlers<typeof operatorSourceApi>;
+  readonly operatorHistory: Handlers<typeof operatorHistoryApi>;
+  readonly debug: Handlers<typeof debugApi>;
+  readonly internal: Handlers<typeof internalApi>;
+  readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
+};
+
+type Parts = Pick<Intake, 'staging' | 'uploads'> &
+  Tasks & {
+    readonly config: NexusConfig;
+    readonly clock: Clock;
+    readonly datastore: Datastore;
+    readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
+    readonly history: History;
+    readonly activateReplication: () => void;
+    readonly notices: () => readonly HealthReason[];
+  };
+
+export const createHandlers = (parts: Parts): NexusHandlers => {
+  const { config, datastore, history, nexus, driver, sources } = parts;
+  const { note } = history;
+  const { observer } = parts.replication;
+  const fleetParts = {
+    ...parts,
+    nexusId: nexus.id,
+    observer,
+    minSledReplication: config.replication.minSledReplication,
+    insecureListen: config.insecureListen,
+  };
+  return {
+    operatorUpdate: createOperatorUpdateApi({
+      ...parts,
+      note,
+      releaseProgress: version => targetProgress(observer.latest(), version),
+      replicationSummary: () =>
+        replicationSummary(observer.latest(), {
+          timeLastPlannedMs: observer.timeLastPlannedMs() ?? nexus.timeStartedMs,
+          suspended: !driver.status(REPLICATION_TASK).periodic,
+        }),
+    }),
+    operatorFleet: createOperatorFleetApi(fleetParts),
+    operatorRecovery: createOperatorRecoveryApi({ ...parts, note }),
+    operatorSource: createOperatorSourceApi({
+      datastore,
+      sources,
+      activateSync: () => driver.activate(SOURCE_SYNC_TASK),
+      maxBytes: config.limits.repositoryBytes,
+    }),
+    operatorHistory: createOperatorHistoryApi({ datastore, history }),
+    metrics: async options => ({
+      status: await readFleetStatus(fleetParts, options),
+      expiries: await readExpiries(datastore, options),
+      sources: sources.list(),
+    }),
+    debug: createDebugApi({ driver }),
+    internal: createInternalApi({ ...parts, note }),
+  };
+};

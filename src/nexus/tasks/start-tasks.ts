@@ -1,0 +1,101 @@
+/**
+ * What a Nexus does by itself: all of its tasks under one driver, with the connection to the sleds that they share.
+ *
+ * They end in the reverse order: no task is activated any more, the puts in flight are aborted, and then connections close.
+ */
+import type { Rng } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { FetchRelease } from '../../source/fetch-release.ts';
+import { createDriver, type Driver } from '../background/driver.ts';
+import type { NexusConfig } from '../config.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { DEFAULT_COLLECT_LIMITS } from '../fleet-client/collect.ts';
+import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
+import type { SledConnection } from '../fleet-client/sled-connection.ts';
+import { heartbeatTask } from '../heartbeat.ts';
+import type { History } from '../history/history.ts';
+import { createReplicationEvents } from '../history/replication-events.ts';
+import type { Intake } from '../intake.ts';
+import { createRequestLog } from '../request-log.ts';
+import { createSources, type Sources } from '../source/sources.ts';
+import type { StagingDirectory } from '../staging/directory.ts';
+import { createReplication, type Replication, type ReplicationPolicy } from './artifact-replication/task.ts';
+import { fleetHistory, followHistory, HISTORY_TASK } from './fleet-history.ts';
+import { repoPruner } from './repo-pruner.ts';
+import { createSledLiveness, type SledLiveness } from './sled-liveness.ts';
+import { createSourceSync } from './source-sync.ts';
+
+export type Tasks = {
+  readonly driver: Driver;
+  readonly replication: Replication;
+  readonly liveness: SledLiveness;
+  readonly sources: Sources;
+  readonly connection: SledConnection;
+};
+
+type Deps = {
+  readonly config: NexusConfig;
+  readonly directory: StagingDirectory;
+  readonly datastore: Datastore;
+  readonly nexus: Parameters<typeof heartbeatTask>[0]['nexus'];
+  readonly history: History;
+  readonly intake: Intake;
+  readonly connectSleds: () => SledConnection & AsyncDisposable;
+  readonly fetchRelease: FetchRelease;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+};
+
+/** Each runs once at the start, and from then on by its period and its signals, until the stack is disposed. */
+export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
+  const { config, datastore, nexus, history, intake, clock, log } = deps;
+  const connection = stack.use(deps.connectSleds());
+  const events = createReplicationEvents({ note: history.note, clock });
+  const replication = stack.use(
+    createReplication({
+      ...deps,
+      connection,
+      staging: intake.staging,
+      requests: createRequestLog({
+        clock,
+        log: log.child({ component: 'requests' }),
+        onRequest: events.requested,
+      }),
+      history: events,
+      policy: replicationPolicy(config),
+    }),
+  );
+  const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
+  const sources = createSources(config.sources);
+  const driver = stack.use(
+    createDriver({
+      tasks: [
+        replication.task,
+        liveness.task,
+        createSourceSync({ ...deps, ...intake, sources }),
+        heartbeatTask({ datastore, nexus }),
+        repoPruner({ datastore, note: history.note, ...config.pruner }),
+        fleetHistory({ history, datastore, clock, config: config.history }),
+      ],
+      clock,
+      log: log.child({ component: 'tasks' }),
+    }),
+  );
+  stack.use(followHistory({ history, activate: () => driver.activate(HISTORY_TASK), clock }));
+  return { driver, replication, liveness, sources, connection };
+};
+
+const replicationPolicy = ({ replication }: NexusConfig): ReplicationPolicy => ({
+  periodMs: replication.periodMs,
+  disable: replication.disable,
+  minSledReplication: replication.minSledReplication,
+  requestLimits: replication.requestLimits,
+  collectLimits: DEFAULT_COLLECT_LIMITS,
+  executeLimits: {
+    ...DEFAULT_EXECUTE_LIMITS,
+    putConcurrency: replication.putConcurrency,
+    copyConcurrency: replication.copyConcurrency,
+  },
+});

@@ -1,0 +1,59 @@
+/**
+ * P4: what was acknowledged outlives the database's memory of it. An archive whose row went with a restored database is
+ * not removed until its release is recorded again, or until somebody else has uploaded it.
+ */
+import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
+import { STAGING } from '../fleet/nexus-machine.ts';
+import type { World } from '../fleet/world.ts';
+import { nexusIdOn } from './holdings.ts';
+import type { Fail } from './violation.ts';
+
+export type ArchiveChecker = {
+  readonly onDatabaseRestored: (before: MemoryState, after: MemoryState) => void;
+  readonly onCommit: (after: MemoryState) => void;
+  readonly onRemoved: (uploadId: string, nexus: string) => void;
+};
+
+export const uploadIdOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1, -'.zip'.length);
+
+export const createArchiveChecker = (world: World, fail: Fail): ArchiveChecker => {
+  /** By upload: the release that the database does not know any more. */
+  const forgotten = new Map<string, { readonly hash: string; readonly version: string }>();
+
+  /** As its Nexus wrote down for itself: told to its client, and not being dropped. */
+  const isPromised = (uploadId: string, nexusId: string): boolean =>
+    world.nexuses.some(({ machine }) => {
+      const volume = machine.volumes.get(STAGING)!;
+      const { now, durable } = volume.medium.top;
+      const sidecar = durable.get(`${uploadId}.json`);
+      if (nexusIdOn(volume) !== nexusId || !now.has(`${uploadId}.zip`) || sidecar?.kind !== 'file')
+        return false;
+      const { acknowledged, dropping } = JSON.parse(Buffer.from(sidecar.durable).toString('utf8'));
+      return acknowledged === true && dropping !== true;
+    });
+
+  return {
+    onDatabaseRestored(before, after) {
+      for (const [uploadId, { repoId, nexusId }] of before.localRepos) {
+        const release = before.releases.get(repoId)?.repo;
+        if (release === undefined || release.timePrunedMs !== null) continue;
+        if (!after.localRepos.has(uploadId) && !after.releases.has(repoId) && isPromised(uploadId, nexusId))
+          forgotten.set(uploadId, { hash: release.hash, version: release.systemVersion });
+      }
+    },
+    onCommit({ releases }) {
+      if (forgotten.size === 0) return;
+      for (const [uploadId, { version }] of forgotten)
+        if ([...releases.values()].some(({ repo }) => repo.systemVersion === version))
+          forgotten.delete(uploadId);
+    },
+    onRemoved(uploadId, nexus) {
+      const release = forgotten.get(uploadId);
+      if (release !== undefined)
+        fail(
+          'G4',
+          `${nexus} removed the archive of ${release.version}, which was acknowledged and which the database has forgotten`,
+        );
+    },
+  };
+};

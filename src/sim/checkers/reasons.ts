@@ -1,0 +1,72 @@
+/**
+ * Whatever does not progress has a reason, and the reason is true.
+ *
+ * - P8: a release is not called failed for long while sleds that are in service have all of it, even sleds that do
+ *   not answer.
+ * - P7: a sled that is ahead of its database does not stay so unnamed.
+ * - G8: a sled that stays down is named; at rest no release is called failed or blocked.
+ */
+import type { FleetStatus } from '../../api/operator-fleet-api.ts';
+import type { SimRelease } from '../fleet/releases.ts';
+import type { SimSled, World } from '../fleet/world.ts';
+import type { Holdings } from './holdings.ts';
+import { ledgerOn } from './ledgers.ts';
+import type { Fail } from './violation.ts';
+
+/** Rounds are a minute apart; a status may be as old as the last but one, and a back-off holds a sled up that long. */
+const KNOWN_WITHIN_MS = 8 * 60_000;
+
+type Deps = {
+  readonly world: World;
+  readonly holdings: Holdings;
+  readonly releases: readonly SimRelease[];
+  readonly broken: ReadonlySet<SimSled>;
+  readonly fail: Fail;
+};
+
+export type ReasonChecker = {
+  /** While the fleet comes to rest. */
+  readonly onStatus: (status: FleetStatus) => void;
+  readonly onStatusAtRest: (nexus: string, status: FleetStatus) => void;
+};
+
+export const createReasonChecker = ({ world, holdings, releases, broken, fail }: Deps): ReasonChecker => {
+  const since = new Map<string, number>();
+  /** Whether this has been so at every status for too long. */
+  const lasts = (what: string, isSo: boolean): boolean => {
+    const nowMs = world.scheduler.nowMs();
+    if (!isSo) since.delete(what);
+    else if (!since.has(what)) since.set(what, nowMs);
+    return isSo && nowMs - since.get(what)! > KNOWN_WITHIN_MS;
+  };
+  const inService = () => world.sleds.filter(({ standing }) => standing === 'in_service');
+  const isOnSleds = (version: string): boolean =>
+    [...(releases.find(({ systemVersion }) => systemVersion === version)?.artifacts.keys() ?? [])].every(
+      sha256 => inService().some(sled => holdings.copiesOn(sled, sha256) > 0),
+    );
+  const isNamed = ({ reasons }: FleetStatus, { plan }: SimSled): boolean =>
+    reasons.some(({ sled_id }) => sled_id === plan.id);
+  const isAhead = ({ machine }: SimSled): boolean =>
+    [...machine.volumes.values()].some(
+      volume => (ledgerOn(volume)?.generation ?? 0) > world.database.snapshot().stored.generation,
+    );
+
+  return {
+    onStatus(status) {
+      for (const { system_version, state } of status.releases)
+        if (lasts(`failed ${system_version}`, state === 'failed' && isOnSleds(system_version)))
+          fail('reasons', `${system_version} is called failed, and sleds in service have all of it`);
+      for (const sled of inService())
+        if (lasts(`ahead ${sled.plan.serial}`, isAhead(sled) && !isNamed(status, sled)))
+          fail('reasons', `${sled.plan.serial} is ahead of the database, and the status does not name it`);
+    },
+    onStatusAtRest(nexus, status) {
+      for (const { system_version, state } of status.releases)
+        if (state === 'failed' || state === 'blocked')
+          fail('reasons', `${nexus} calls ${system_version} ${state} in a fleet at rest`);
+      for (const sled of broken)
+        if (world.database.snapshot().sleds.has(sled.plan.id) && !isNamed(status, sled))
+          fail('G8', `${sled.plan.serial} stays down, and the status of ${nexus} does not name it`);
+    },
+  };
+};

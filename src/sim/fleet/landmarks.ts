@@ -1,0 +1,33 @@
+/** What shows, in logs and commits, that a run came by something worth a seed. */
+import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
+import type { Sometimes, Trace } from '../trace.ts';
+
+/** What is told by the log alone. */
+const BY_LINE: Readonly<Record<string, Sometimes>> = {
+  'artifact copied': 'a copy was made between sleds',
+  'copy failed': 'a copy was cut',
+  'local repo kept': 'a drop was refused by its transaction',
+  'the database had lost a local repo: recorded it again':
+    'an archive that the database had lost was recorded again',
+  'sled has diverged from the database': 'a sled was proven to have diverged',
+  'sled does not have the bytes that it lists': 'a lying sled was caught',
+  'floor accepted': 'a sled waited for a floor',
+};
+
+export const noteLine = (trace: Trace, words: string): void => {
+  const name = BY_LINE[words];
+  if (name !== undefined) trace.reached(name);
+};
+
+export const noteCommit = (trace: Trace, before: MemoryState, after: MemoryState): void => {
+  if (after.releases === before.releases) return;
+  for (const [id, { repo, hashes }] of after.releases) {
+    if (before.releases.has(id)) continue;
+    for (const other of before.releases.values()) {
+      if (other.repo.timePrunedMs !== null) {
+        if (other.repo.systemVersion === repo.systemVersion) trace.reached('a deleted release came back');
+      } else if ([...hashes].some(hash => other.hashes.has(hash)))
+        trace.reached('an artifact was shared by two releases');
+    }
+  }
+};

@@ -1,0 +1,85 @@
+/** A sled whose answers are checked against its disks before anybody gets them. */
+import type { ArtifactHash } from '../../core/ids.ts';
+import { errorCodeOf } from '../../lib/errors.ts';
+import type { Volume } from '../machine/volume.ts';
+import type { RunningSled } from './sled-machine.ts';
+import type { Witness } from './witness.ts';
+import type { SimSled, World } from './world.ts';
+
+/** An acknowledged put is durable (G4); the generation of a list never falls (G6). */
+export const watchAnswers = (
+  witness: Witness,
+  { trace }: World,
+  sled: SimSled,
+  running: RunningSled,
+): RunningSled => {
+  const arriving = new Set<string>();
+  return {
+    ...running,
+    agent: {
+      ...running.agent,
+      async artifactConfigPut(request) {
+        try {
+          return await running.agent.artifactConfigPut(request);
+        } catch (error) {
+          if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');
+          throw error;
+        }
+      },
+      async artifactPut(request) {
+        const { sha256 } = request.params;
+        if (arriving.has(sha256)) trace.reached('an artifact was put twice at once');
+        arriving.add(sha256);
+        const answer = await running.agent.artifactPut(request).finally(() => arriving.delete(sha256));
+        const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
+        // What was written into the mount point of a disk that is away is durable where nobody looks here.
+        const isWatched = [...sled.machine.volumes.values()].every(({ state }) => state !== 'unmounted');
+        const isExcused = witness.copies.wasJustDestroyed(sha256);
+        if (
+          isWanted &&
+          isWatched &&
+          !isExcused &&
+          witness.holdings.copiesOn(sled, sha256) < answer.successful_writes
+        )
+          witness.fail(
+            'G4',
+            `${sled.plan.serial} acknowledged a put of ${sha256} on ${answer.successful_writes} datasets, and has it durably on ${witness.holdings.copiesOn(sled, sha256)}`,
+          );
+        return answer;
+      },
+      async artifactList(request) {
+        const asked = witness.removals.reported(sled);
+        const answer = await running.agent.artifactList(request);
+        const { incarnation_id: incarnation, generation } = answer;
+        witness.removals.onListed(sled, asked, { incarnation, generation });
+        if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
+        requireRightLengths(witness, sled, answer.list);
+        return answer;
+      },
+    },
+  };
+};
+
+/** A file that was cut short is not held, whatever its name says (P10). */
+const requireRightLengths = (
+  witness: Witness,
+  sled: SimSled,
+  list: Readonly<Record<string, number>>,
+): void => {
+  const wanted = witness.holdings.wanted();
+  const volumes = [...sled.machine.volumes.values()];
+  for (const [name, copies] of Object.entries(list)) {
+    const lengths = volumes.map(volume => lengthOn(volume, name)).filter(length => length !== undefined);
+    const right = lengths.filter(length => length === wanted.get(name as ArtifactHash)).length;
+    if (wanted.has(name as ArtifactHash) && right < lengths.length && copies > right)
+      witness.fail(
+        'G5',
+        `${sled.plan.serial} lists ${copies} copies of ${name}, and ${right} have its length`,
+      );
+  }
+};
+
+const lengthOn = (volume: Volume, name: string): number | undefined => {
+  const node = volume.top().now.get(name);
+  return node?.kind === 'file' ? node.content.length : undefined;
+};
