@@ -116,8 +116,8 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
   {
     name: 'staging-not-held-at-start',
     breaks: ['G1', 'G3', 'G4'],
-    file: 'nexus/services.ts',
-    find: "for (const archive of adopted) localRepos.hold(archive, 'adopted');",
+    file: 'nexus/intake.ts',
+    find: "for (const archive of found.adopted) localRepos.hold(archive, 'adopted');",
     replace: '',
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
     withinSeeds: 100,
@@ -139,6 +139,13 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     file: 'nexus/staging/adopt.ts',
     find: "return { kind: 'record_again', archive: sidecar };",
     replace: "return { kind: 'remove', reason: 'it has no row' };",
+    also: [
+      {
+        file: 'nexus/staging/local-repos.ts',
+        find: 'else await recordAgain(repo, { signal });',
+        replace: 'else await remove(repo);',
+      },
+    ],
     needs: someOf('database restored'),
     withinSeeds: 3000,
     why: 'P4, AD2: the database went back, and an upload that was acknowledged is thrown away',
