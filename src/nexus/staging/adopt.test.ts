@@ -19,7 +19,14 @@ const sidecar = (marks: Partial<StagedArchive> = {}): StagedArchive => ({
   ...marks,
 });
 const decide = (found: Partial<FoundUpload>) =>
-  decideAdoption({ hasArchive: true, hasParts: false, sidecar: 'absent', row: undefined, ...found });
+  decideAdoption({
+    hasArchive: true,
+    hasParts: false,
+    sidecar: 'absent',
+    row: undefined,
+    isReleaseKnown: true,
+    ...found,
+  });
 
 test('B1, P4: an archive whose row exists is taken up, whatever its marks say', () => {
   for (const acknowledged of [false, true])
@@ -41,6 +48,11 @@ test('P4: an archive without a row is removed if it was being dropped or never a
 
 test('P4: an acknowledged archive without a row means that the database went back: it is recorded again', () => {
   expect(decide({ sidecar: sidecar({ acknowledged: true }) })).toMatchObject({ kind: 'record_again' });
+});
+
+test('P4: a mark of a drop says nothing of a release that the database does not know: it went back', () => {
+  const found = { sidecar: sidecar({ acknowledged: true, dropping: true }), isReleaseKnown: false };
+  expect(decide(found)).toMatchObject({ kind: 'record_again', archive: { dropping: false } });
 });
 
 test('P4: a row without an archive is removed', () => {

@@ -16,7 +16,7 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import type { StagingDirectory } from './directory.ts';
-import { type RecordAgain, recordLostArchive } from './lost-archive.ts';
+import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive.ts';
 import { hasParts as listsParts, readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
 
 export type Adoption =
@@ -28,9 +28,17 @@ export type FoundUpload = {
   readonly hasParts: boolean;
   readonly sidecar: StagedArchive | 'absent' | 'unreadable';
   readonly row: Pick<LocalRepoRecord, 'repoId'> | undefined;
+  /** Whether the database knows the release of the sidecar, present or deleted; looked up where it matters. */
+  readonly isReleaseKnown: boolean;
 };
 
-export const decideAdoption = ({ hasArchive, hasParts, sidecar, row }: FoundUpload): Adoption => {
+export const decideAdoption = ({
+  hasArchive,
+  hasParts,
+  sidecar,
+  row,
+  isReleaseKnown,
+}: FoundUpload): Adoption => {
   if (!hasArchive && row !== undefined) return { kind: 'forget_row', reason: 'its archive is gone' };
   if (!hasArchive) return { kind: 'remove', reason: 'it is what an upload left without its archive' };
   if (sidecar === 'unreadable') return { kind: 'keep', reason: 'its sidecar cannot be read' };
@@ -38,7 +46,8 @@ export const decideAdoption = ({ hasArchive, hasParts, sidecar, row }: FoundUplo
     return row === undefined
       ? { kind: 'remove', reason: 'it was never recorded' }
       : { kind: 'keep', reason: 'its sidecar is gone' };
-  if (listsParts(sidecar) && !hasParts && (row !== undefined || isAcknowledged(sidecar)))
+  const isWanted = sidecar.acknowledged && !(sidecar.dropping && isReleaseKnown);
+  if (listsParts(sidecar) && !hasParts && (row !== undefined || isWanted))
     return { kind: 'keep', reason: 'the parts of its composite artifacts are gone' };
   // Listed by the database it is as good as acknowledged: an operator can have seen it.
   if (row !== undefined)
@@ -46,16 +55,14 @@ export const decideAdoption = ({ hasArchive, hasParts, sidecar, row }: FoundUplo
       kind: 'take_up',
       archive: { ...sidecar, repoId: row.repoId, acknowledged: true, dropping: false },
     };
-  if (sidecar.dropping) return { kind: 'remove', reason: 'it was being dropped' };
+  if (sidecar.dropping && isReleaseKnown) return { kind: 'remove', reason: 'it was being dropped' };
   if (!sidecar.acknowledged) return { kind: 'remove', reason: 'it was never recorded' };
-  return { kind: 'record_again', archive: sidecar };
+  return { kind: 'record_again', archive: { ...sidecar, dropping: false } };
 };
-
-const isAcknowledged = ({ acknowledged, dropping }: StagedArchive) => acknowledged && !dropping;
 
 type Deps = {
   readonly directory: StagingDirectory;
-  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget'>;
+  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
   readonly log: Logger;
 };
@@ -91,7 +98,8 @@ export const adoptStaging = async (
       hasArchive: files.get(uploadId)?.archive ?? false,
       hasParts: files.get(uploadId)?.parts ?? false,
     };
-    const adoption = decideAdoption({ ...found, ...(await look(directory, uploadId, rowOf.get(uploadId))) });
+    const row = rowOf.get(uploadId);
+    const adoption = decideAdoption({ ...found, ...(await look(deps, uploadId, row, { signal })) });
     const { archive: path, sidecar } = directory.filesOf(uploadId);
     switch (adoption.kind) {
       case 'take_up':
@@ -124,16 +132,19 @@ export const adoptStaging = async (
 };
 
 const look = async (
-  directory: StagingDirectory,
+  { directory, datastore }: Deps,
   uploadId: UploadId,
   row: LocalRepoRecord | undefined,
-): Promise<Pick<FoundUpload, 'sidecar' | 'row'>> => {
+  { signal }: { readonly signal: AbortSignal },
+): Promise<Pick<FoundUpload, 'sidecar' | 'row' | 'isReleaseKnown'>> => {
   try {
     const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar, directory)) ?? 'absent';
-    return { sidecar, row };
+    const isInDoubt = sidecar !== 'absent' && sidecar.dropping && row === undefined;
+    const isReleaseKnown = !isInDoubt || !(await isForgotten(datastore, sidecar, { signal }));
+    return { sidecar, row, isReleaseKnown };
   } catch (error) {
     if (error instanceof DepotError && error.code === 'STAGING_DAMAGED')
-      return { sidecar: 'unreadable', row };
+      return { sidecar: 'unreadable', row, isReleaseKnown: true };
     throw error;
   }
 };

@@ -5,9 +5,10 @@
  *                                                                 └─ no ──▶ mark taken off, archive kept
  *
  * DR1. The mark comes first and the files last (P4). Whatever interrupts a drop, a start finds either the row, and
- *      takes the archive up again, or the mark, and removes the archive.
+ *      takes the archive up again, or the mark and a release that the database knows, and removes the archive.
  * DR2. A drop ends with the files gone; until then it is in the way of nothing, and is gone on with.
- * DR3. A row that is gone although no drop removed it went with the database: the archive is kept.
+ * DR3. A row that is gone although no drop removed it went with the database: the archive is kept. So did one whose
+ *      release is gone, whatever was under way: a drop removes rows of local repos alone.
  */
 import type { UploadId } from '../../core/ids.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -15,13 +16,14 @@ import type { Datastore } from '../datastore/datastore.ts';
 import type { Note } from '../history/history.ts';
 import type { StagingDirectory } from './directory.ts';
 import { type HeldRepo, type HeldRepos, namesOf } from './held-repos.ts';
+import { isForgotten } from './lost-archive.ts';
 import { writeSidecar } from './staged-archive.ts';
 import type { Staging } from './staging.ts';
 
 export type DropDeps = {
   readonly directory: StagingDirectory;
   readonly repos: HeldRepos;
-  readonly datastore: Pick<Datastore, 'localRepoDrop'>;
+  readonly datastore: Pick<Datastore, 'localRepoDrop' | 'repoGetByVersion'>;
   readonly note: Note;
   readonly log: Logger;
 };
@@ -42,7 +44,8 @@ export const dropLocalRepo = async (
   await writeSidecar(sidecar, { ...repo.archive, dropping: true }, directory);
   const drop = { uploadId, nexusId: directory.nexusId, plannedGeneration };
   const outcome = await datastore.localRepoDrop(drop, { signal });
-  const isLost = outcome.kind === 'absent' && !wasDropping; // DR3: the next look records it again
+  const isLost = // DR3: the next look records it again
+    (outcome.kind === 'absent' && !wasDropping) || (await isForgotten(datastore, repo.archive, { signal }));
   if (outcome.kind === 'kept' || isLost) {
     await writeSidecar(sidecar, repo.archive, directory);
     repo.isDropping = false;

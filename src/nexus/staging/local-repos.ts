@@ -31,7 +31,10 @@ export type LocalRepos = Pick<Staging, 'held' | 'reconcile' | 'openArtifact' | '
 
 type Deps = {
   readonly directory: StagingDirectory;
-  readonly datastore: Pick<Datastore, 'localRepoDrop' | 'localRepoForget' | 'localRepoList'>;
+  readonly datastore: Pick<
+    Datastore,
+    'localRepoDrop' | 'localRepoForget' | 'localRepoList' | 'repoGetByVersion'
+  >;
   readonly recordAgain: RecordAgain;
   readonly note: Note;
   readonly log: Logger;

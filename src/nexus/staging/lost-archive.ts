@@ -3,11 +3,20 @@ import type { HealthReason } from '../../core/health.ts';
 import type { RepoId } from '../../core/ids.ts';
 import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { Datastore } from '../datastore/datastore.ts';
 import type { StagingDirectory } from './directory.ts';
 import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 
 /** Verifies and records it; the id under which it is recorded now. */
 export type RecordAgain = (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
+
+/** Whether the database knows nothing of its release, not even that it was deleted: it went back to before the upload. */
+export const isForgotten = async (
+  datastore: Pick<Datastore, 'repoGetByVersion'>,
+  { systemVersion }: StagedArchive,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<boolean> =>
+  (await datastore.repoGetByVersion(systemVersion, { signal, includePruned: true })) === undefined;
 
 type Deps = {
   readonly directory: StagingDirectory;

@@ -13,10 +13,10 @@ import type { HealthReason } from '../../core/health.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import { type DropDeps, finishDrop } from './drop.ts';
 import type { HeldRepo } from './held-repos.ts';
-import { type RecordAgain, recordLostArchive } from './lost-archive.ts';
+import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive.ts';
 
 export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
-  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget'>;
+  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
   /** Told what an operator should know. */
   readonly onNotice: (reason: HealthReason) => void;
@@ -32,7 +32,8 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
   const listed = new Set(rows.map(row => row.uploadId));
   for (const repo of before) {
     if (listed.has(repo.archive.uploadId)) continue;
-    if (repo.isDropping) await finishDrop(deps, repo);
+    const isDropped = repo.isDropping && !(await isForgotten(datastore, repo.archive, { signal })); // DR3
+    if (isDropped) await finishDrop(deps, repo);
     else await recordLost(deps, repo, { signal });
   }
   await forgetRows(

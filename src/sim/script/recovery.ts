@@ -143,8 +143,7 @@ const uploadWhatIsLost = (scene: Scene, { releases }: FleetStatus, failed: Set<s
   const { world, operator } = scene;
   const [nexus] = inServiceNexuses(scene);
   for (const { system_version, state } of releases) {
-    if (state === 'complete' && failed.has(system_version))
-      world.trace.reached('a failed release recovered');
+    if (state === 'complete' && failed.has(system_version)) world.trace.reached('a failed release recovered');
     if (state !== 'failed' && state !== 'blocked') continue;
     if (state === 'failed') {
       failed.add(system_version);

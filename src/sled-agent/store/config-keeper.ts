@@ -157,7 +157,8 @@ const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger):
     log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged');
     return known;
   }
-  const found = read.ledger;
+  // Where a ledger is it was written: a mount that came between leaves one that does not name its own dataset.
+  const found = { ...read.ledger, datasets: [...new Set([...read.ledger.datasets, id])] };
   const named = new Set([...known.named, ...found.datasets]);
   const { ledger } = known;
   if (ledger.config !== undefined && found.config?.generation === ledger.config.generation) {
