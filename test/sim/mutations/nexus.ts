@@ -141,9 +141,9 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     replace: "return { kind: 'remove', reason: 'it has no row' };",
     also: [
       {
-        file: 'nexus/staging/local-repos.ts',
-        find: 'else await recordAgain(repo, { signal });',
-        replace: 'else await remove(repo);',
+        file: 'nexus/staging/reconcile.ts',
+        find: 'else await recordLost(deps, repo, { signal });',
+        replace: 'else await finishDrop(deps, repo);',
       },
     ],
     needs: someOf('database restored'),
@@ -175,7 +175,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     replace: "if (!hasArchive && row !== undefined) return { kind: 'keep', reason: 'its archive is gone' };",
     also: [
       {
-        file: 'nexus/staging/local-repos.ts',
+        file: 'nexus/staging/reconcile.ts',
         find: 'if (rows.length === 0) return;',
         replace: 'if (rows.length >= 0) return;',
       },
@@ -272,6 +272,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     file: 'core/health.ts',
     find: "b.code === 'NO_KNOWN_COPY' && !elsewhere.has(b.sha256)",
     replace: "b.code === 'NO_KNOWN_COPY'",
+    needs: ({ nexuses, everyMs }) => nexuses > 1 || everyMs.has('add a Nexus'),
     withinSeeds: 3000,
     why: 'P8: a release is called failed while another Nexus has its archive',
   },
@@ -309,10 +310,9 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
   {
     name: 'back-off-never-ends',
     breaks: ['G1'],
-    file: 'nexus/fleet-client/sled-memory.ts',
-    find: 'untilMs: nowMs + backoffMs(failures, limits, rng.next()),',
-    replace:
-      'untilMs: limits === TRANSFER_BACKOFF ? Number.MAX_SAFE_INTEGER : nowMs + backoffMs(failures, limits, rng.next()),',
+    file: 'nexus/fleet-client/transfer-memory.ts',
+    find: 'transfers.set(key, { ...failure,',
+    replace: 'transfers.set(key, { ...failure, untilMs: Number.MAX_SAFE_INTEGER,',
     withinSeeds: 100,
     why: 'P6: a transfer that failed once is never tried again',
   },
@@ -329,7 +329,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
   {
     name: 'waits-on-the-wall-clock',
     breaks: ['G1'],
-    file: 'nexus/fleet-client/sled-memory.ts',
+    file: 'nexus/fleet-client/failure.ts',
     find: '  const nowMs = clock.monotonicMs();',
     replace: '  const nowMs = clock.nowMs();',
     also: [
