@@ -47,6 +47,7 @@ export type TestProcess = {
 
 export type TestNexus = TestProcess & {
   readonly stagingDirectory: string;
+  readonly operatorAddress: () => string;
   /** Where sleds register. */
   readonly internalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
@@ -220,6 +221,7 @@ const makeNexus = (
     ...nexus,
     start,
     stagingDirectory,
+    operatorAddress: () => addresses.operator,
     internalAddress: () => addresses.internal,
     get update() {
       return updateClient(at());

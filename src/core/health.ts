@@ -37,6 +37,7 @@ export const reasonCodes = {
   COPY_QUARANTINED: 'degraded',
   COPY_REPLACED: 'ok',
   NEXUS_SILENT: 'degraded',
+  NEXUS_EXPUNGED: 'degraded',
   ARCHIVE_RECORDED_AGAIN: 'degraded',
   ARCHIVE_NOT_SERVED: 'degraded',
   SOURCE_REFUSED: 'degraded',

@@ -1,7 +1,7 @@
 /** Handlers of the operator's API for the fleet: everything here is folded from records and the last observation. */
 import type { FleetStatus, NexusView, operatorFleetApi } from '../api/operator-fleet-api.ts';
 import type { HealthReason } from '../core/health.ts';
-import { type NexusId, SystemVersion } from '../core/ids.ts';
+import { type NexusId, type RepoId, SystemVersion } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { type Clock, isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -14,7 +14,7 @@ import type { Staging } from './staging/staging.ts';
 import { artifactSummaries, artifactView } from './status/artifact-view.ts';
 import { readExpiryReasons } from './status/expiry.ts';
 import { fleetStatus, isSilent } from './status/fleet-status.ts';
-import { releaseView, unseenReleaseView } from './status/release-view.ts';
+import { releaseView, unseenReleaseView, uploadedSince } from './status/release-view.ts';
 import { sledView } from './status/sled-view.ts';
 import type { ReplicationObserver } from './tasks/artifact-replication/observation.ts';
 import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
@@ -82,7 +82,10 @@ const statusHandlers = (deps: Deps) =>
       if (observation === undefined || seen === undefined) {
         return unseenReleaseView(version, repo.artifactCount, repo.totalSizeBytes, deps.minSledReplication);
       }
-      return releaseView(observation, seen);
+      const view = releaseView(observation, seen);
+      return seen.state === 'failed' && (await isHeld(deps.datastore, repo.id, signal))
+        ? uploadedSince(view)
+        : view;
     },
   }) satisfies Partial<FleetHandlers>;
 
@@ -152,6 +155,16 @@ const artifactHandlers = ({ datastore, observer, history }: Deps) =>
       });
     },
   }) satisfies Partial<FleetHandlers>;
+
+/** By any Nexus in service (P8). */
+const isHeld = async (datastore: Datastore, repoId: RepoId, signal: AbortSignal): Promise<boolean> => {
+  const [rows, nexuses] = await Promise.all([
+    datastore.localRepoList({ signal }),
+    datastore.nexusList({ signal }),
+  ]);
+  const inService = new Set(nexuses.filter(({ policy }) => policy === 'in_service').map(({ id }) => id));
+  return rows.some(row => row.repoId === repoId && inService.has(row.nexusId));
+};
 
 const nexusView = (nexus: NexusRecord, self: NexusId): NexusView => ({
   id: nexus.id,

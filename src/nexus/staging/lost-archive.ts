@@ -57,7 +57,7 @@ const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
   systemVersion,
   message:
     `release ${systemVersion} was recorded once and the database had lost it, so this Nexus recorded its archive again; ` +
-    'was a backup restored? Then other releases may be missing',
+    'was a backup restored? Then other releases may be missing. This is said until this Nexus is started again',
 });
 
 /** Worth another attempt at the whole, as nothing is wrong with the archive. */

@@ -75,6 +75,12 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
       'insecure_listen is set: this Nexus can be reached from other machines without transport security';
     reasons.push({ code: 'INSECURE_LISTEN', message });
   }
+  const self = facts.nexuses.find(({ id }) => id === facts.nexusId);
+  if (self?.policy === 'expunged') {
+    const message =
+      'this Nexus is expunged, and what it holds does not count as a copy: stop it, and start it with an empty staging directory';
+    reasons.push({ code: 'NEXUS_EXPUNGED', message });
+  }
   const { observation } = facts;
   if (observation === undefined) {
     reasons.push({

@@ -54,6 +54,22 @@ export const unseenReleaseView = (
   ],
 });
 
+/**
+ * A release that the last round found failed, and that some Nexus has the archive of by now: whoever has followed the
+ * remedy and waits is not told to follow it again.
+ */
+export const uploadedSince = (failed: ReleaseReplication): ReleaseReplication => ({
+  ...failed,
+  state: 'replicating',
+  reasons: [
+    {
+      code: 'NOT_YET_LOOKED',
+      message: `release ${failed.system_version}: its archive was uploaded since this Nexus asked the sleds`,
+      system_version: failed.system_version,
+    },
+  ],
+});
+
 export const sledReplicationView = (
   progress: SledProgress,
   sled: CollectedSled | undefined,

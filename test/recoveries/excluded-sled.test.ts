@@ -1,0 +1,50 @@
+/** Recovering with less than the page shows: a sled whose claim is absurd is excluded, and what was lost is let go of. */
+import { expect, test } from 'vitest';
+import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
+import { runTestCli } from '../../src/cli/test-run.ts';
+import { type ArtifactHash, asGeneration } from '../../src/core/ids.ts';
+import { createApiClient } from '../../src/http/client.ts';
+import { hashesOf, type TestSled, until, wait, waitComplete } from '../process-fleet.fixture.ts';
+import { environmentOf } from './follow.ts';
+import { expectOnDisk, startSituation, untilOnDisk, uploadAndLetGo } from './situation.ts';
+import { keepBackup, restoreBackup } from './yesterday.ts';
+
+test('P7, G3: what the database lost may be let go of knowingly; an excluded sled stays diverged and keeps what it has', async () => {
+  await using situation = await startSituation({ sleds: 3 });
+  const { fleet, nexus, release, makeRelease } = situation;
+  const [first, second, excluded] = fleet.sleds as [TestSled, TestSled, TestSled];
+  const recover = (...args: string[]) =>
+    runTestCli(['recover', 'generation', ...args], { environment: environmentOf(situation) });
+  const untilDiverged = (sleds: number) =>
+    until(async () => {
+      const { reasons } = await nexus.fleet.fleetStatus({}, wait);
+      return reasons.filter(({ code }) => code === 'SLED_DIVERGED').length === sleds;
+    }, `${sleds} sleds are said to have diverged`);
+
+  const lost = await makeRelease('2.0.0');
+  await keepBackup(fleet.database);
+  await uploadAndLetGo(nexus, lost);
+  await nexus.stop();
+  await using agent = createApiClient(sledAgentApi, { baseUrl: `http://${excluded.agentAddress()}` });
+  const artifacts = hashesOf(release, lost) as ArtifactHash[];
+  await agent.artifactConfigPut({ body: { generation: asGeneration(1_000), artifacts } }, wait);
+  await restoreBackup(fleet.database);
+  await nexus.start();
+  await untilDiverged(3);
+
+  expect(JSON.parse((await recover('--json')).out)).toMatchObject({ state: 'blocked', to: 1_001 });
+  const args = ['--exclude', excluded.serial, '--let-go-of-unknown-artifacts', '--apply'];
+  expect(await recover(...args)).toMatchObject({ exitCode: 0, out: expect.stringContaining('and is 4.') });
+  await untilOnDisk([first, second], release);
+  await untilDiverged(1);
+  await expectOnDisk([excluded], release, lost);
+  expect((await recover('--exclude', excluded.serial)).out).toMatch(/^There is nothing to recover/);
+
+  // It is brought back by a recovery of its own, and has its artifacts still.
+  await nexus.upload(lost);
+  expect(await recover('--apply')).toMatchObject({ exitCode: 0, out: expect.stringContaining('is 1001') });
+  await waitComplete(nexus, '2.0.0');
+  await expectOnDisk(fleet.sleds, release, lost);
+  await untilDiverged(0);
+  expect(await agent.artifactList({}, wait)).toMatchObject({ generation: 1_001, deletions_total: 0 });
+}, 240_000);

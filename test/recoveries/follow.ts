@@ -1,0 +1,85 @@
+/**
+ * Follows a page of docs/operations.md on a fleet of real processes: runs its commands as they stand, in order, and
+ * after each one waits for what the page shows.
+ *
+ * FO1. What the page calls `BRM42220031` or `NEXUS-ID` is given a name of this fleet; nothing else of a command is changed.
+ * FO2. A command that looks is run until it shows what the page shows; one that changes something is run once.
+ * FO3. What is done on other machines is told by the test. A step that is not told, or told and not on the page, is a failure.
+ */
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { exitCodes } from '../../src/cli/exit-code.ts';
+import { runTestCli } from '../../src/cli/test-run.ts';
+import { type TestFleet, type TestNexus, until } from '../process-fleet.fixture.ts';
+import { firstMissing, readPages, type Step } from './page.ts';
+
+export type Following = {
+  readonly fleet: TestFleet;
+  /** Whom the operator asks. */
+  readonly nexus: TestNexus;
+  /** With the archives: where the operator works. */
+  readonly directory: string;
+  readonly names?: Readonly<Record<string, string>>;
+  /** What is done elsewhere, by `host$ command`; one that resolves to a text looks, and shows that. */
+  readonly elsewhere?: Readonly<Record<string, () => Promise<unknown>>>;
+};
+
+export const environmentOf = ({ fleet, nexus }: Pick<Following, 'fleet' | 'nexus'>) => ({
+  TUF_DEPOT_URL: `http://${nexus.operatorAddress()}`,
+  TUF_DEPOT_TOKEN_FILE: join(fleet.directory, 'token'),
+});
+
+const LOOKS =
+  /^tuf-depot (status|history|recover generation|(sled|nexus|repo|artifact) (list|show))\b(?!.* --apply)/;
+
+export const follow = async (title: string, following: Following): Promise<void> => {
+  const steps = (await readPages()).get(title);
+  if (steps === undefined) throw new Error(`docs/operations.md has no page "${title}"`);
+  const told = new Set<string>();
+  for (const step of steps) {
+    if (step.host === '') await runOwn(step, following);
+    else told.add(await runElsewhere(step, following));
+  }
+  expect([...told].sort(), 'what is done on other machines').toEqual(
+    Object.keys(following.elsewhere ?? {}).sort(),
+  );
+};
+
+const runOwn = async ({ command, shown }: Step, following: Following): Promise<void> => {
+  const { directory, names = {} } = following;
+  const [program, ...args] = given(command, names).split(/\s+/);
+  expect(program, command).toBe('tuf-depot');
+  const environment = environmentOf(following);
+  const run = () => runTestCli(args, { environment, directory });
+  const first = await run();
+  if (LOOKS.test(command) && first.exitCode !== exitCodes.usage) {
+    return until(async () => {
+      const { out, err } = await run();
+      return requireShown(command, given(shown, names), `${out}${err}`);
+    }, command);
+  }
+  const isRefused = shown.some(line => line.startsWith('error:'));
+  requireShown(command, given(shown, names), `${first.out}${first.err}`);
+  expect(first.exitCode, command).toBe(isRefused ? exitCodes.failed : exitCodes.ok);
+};
+
+const runElsewhere = async (step: Step, { names = {}, elsewhere = {} }: Following): Promise<string> => {
+  const key = `${step.host}$ ${step.command}`;
+  const act = elsewhere[key];
+  if (act === undefined) throw new Error(`the test does not know what to do for: ${key}`);
+  const output = await act();
+  if (typeof output === 'string')
+    await until(async () => requireShown(key, given(step.shown, names), String(await act())), key);
+  return key;
+};
+
+const requireShown = (command: string, shown: readonly string[], output: string): true => {
+  const missing = firstMissing(shown, output);
+  if (missing === undefined) return true;
+  throw new Error(`${command}\nought to show: ${missing}\nand shows:\n${output}`);
+};
+
+const given = <T extends string | readonly string[]>(text: T, names: Readonly<Record<string, string>>): T =>
+  (typeof text === 'string'
+    ? Object.entries(names).reduce((all, [name, own]) => all.replaceAll(name, own), text as string)
+    : text.map(line => given(line, names))) as T;

@@ -1,0 +1,130 @@
+/**
+ * What is said of a seed that failed: at once that it did, then what is left of it after steps were left out.
+ *
+ *     a failure ─▶ its line ─▶ (new among the failures?) ─▶ minimised in a thread ─▶ replayed here, cut, with its command
+ *
+ * FA1. Failures that only differ in numbers and names are one; a few different ones are minimised, one at a time, while
+ *      the search goes on.
+ */
+import type { Violation } from '../../src/sim/checkers/violation.ts';
+import type { FleetSize } from '../../src/sim/script/swarm.ts';
+import { stepsOf } from './outcome.ts';
+import type { Output } from './output.ts';
+import { HANG_MS, type PooledResult, startThread } from './pool.ts';
+import { replay, replayCommand, sayTraceLine, sayVerdict, violationText } from './replay.ts';
+import { kindText } from './tally.ts';
+import type { Answer, Task } from './worker.ts';
+
+const MOST_MINIMISED = 5;
+const MINIMISE_MS = 60_000;
+/** For the try under way when the time is up. */
+const GRACE_MS = 10_000;
+const MOST_LINES = 200;
+/** Of lines that only differ in numbers and ids. */
+const FIRST_OF_A_SHAPE = 2;
+const END_LINES = 20;
+/** Where the actor begins in a line of the trace. */
+const TIME_COLUMNS = '00:00:00.000  '.length;
+
+export type Failures = {
+  readonly add: (result: PooledResult) => void;
+  /** Resolves when everything was told. */
+  readonly told: () => Promise<void>;
+};
+
+export const createFailures = (output: Output, size: FleetSize): Failures => {
+  const seen = new Set<string>();
+  let told: Promise<void> = Promise.resolve();
+  return {
+    add({ seed, violation, isHang }) {
+      if (violation === undefined && !isHang) return;
+      const again = replayCommand({ seed, size, only: undefined });
+      if (violation === undefined) {
+        const text = `seed ${seed}: ${kindText('hang')}, not within ${HANG_MS / 1000} s\n  again: ${again}`;
+        output.say(text, { kind: 'failure', seed, guarantee: 'hang', again });
+        return;
+      }
+      output.say(`seed ${seed}: ${violationText(violation)}\n  again: ${again}`, {
+        kind: 'failure',
+        seed,
+        ...violation,
+        again,
+      });
+      const kind = kindOf(violation);
+      if (seen.has(kind) || seen.size >= MOST_MINIMISED) return;
+      seen.add(kind);
+      told = told.then(() => explain(output, seed, size, violation));
+    },
+    told: () => told,
+  };
+};
+
+/** Without what differs between two failures of one cause. */
+export const kindOf = ({ guarantee, message }: Violation): string =>
+  `${guarantee} ${message.replaceAll(/[0-9a-f]{8,}|\d+/g, '#')}`;
+
+const explain = async (
+  output: Output,
+  seed: number,
+  size: FleetSize,
+  { guarantee }: Violation,
+): Promise<void> => {
+  const all = stepsOf({ seed, size }).map(({ number }) => number);
+  const left = await minimiseInThread(
+    { kind: 'minimise', seed, size, guarantee, withinMs: MINIMISE_MS },
+    all,
+  );
+  const which = { seed, size, only: new Set(left) };
+  const lines: string[] = [];
+  const result = await replay(which, line => void lines.push(line));
+  output.say(`== seed ${seed}, with ${left.length} of ${all.length} steps`, {
+    kind: 'minimised',
+    seed,
+    guarantee,
+    steps: left,
+    steps_before: all.length,
+  });
+  for (const line of cutTrace(lines, MOST_LINES)) sayTraceLine(output, line);
+  sayVerdict(output, which, result);
+};
+
+const minimiseInThread = async (task: Task, all: readonly number[]): Promise<readonly number[]> => {
+  const worker = await startThread();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let smallest = all;
+  worker
+    .on('message', (answer: Answer) => {
+      if (answer.kind === 'smaller') smallest = answer.steps;
+      else if (answer.kind === 'minimised') resolve();
+    })
+    // A try that kills its thread is no smaller failure of the same kind.
+    .on('error', () => resolve())
+    .on('exit', () => resolve());
+  const timer = setTimeout(resolve, MINIMISE_MS + GRACE_MS);
+  worker.postMessage(task);
+  await promise;
+  clearTimeout(timer);
+  await worker.terminate();
+  return smallest;
+};
+
+/**
+ * What matters of a trace: what the run did, the first lines of each shape, and the end. A fleet that waits says the
+ * same things every minute.
+ */
+export const cutTrace = (lines: readonly string[], most: number): readonly string[] => {
+  const seen = new Map<string, number>();
+  const isNews = lines.map(line => {
+    const shape = line.slice(TIME_COLUMNS).replaceAll(/[0-9a-f-]{8,}|\d+/g, '#');
+    seen.set(shape, (seen.get(shape) ?? 0) + 1);
+    return seen.get(shape)! <= FIRST_OF_A_SHAPE;
+  });
+  const news = lines.flatMap((_, at) => (isNews[at] ? [at] : [])).slice(-most);
+  const kept = new Set(news);
+  lines.forEach((line, at) => {
+    if (at >= lines.length - END_LINES || line.startsWith('#', TIME_COLUMNS)) kept.add(at);
+  });
+  const left = lines.length - kept.size;
+  const cut = lines.filter((_, at) => kept.has(at));
+  return left === 0 ? lines : [...cut, `${'…'.padEnd(TIME_COLUMNS)}#         ${left} lines left out above`];
+};

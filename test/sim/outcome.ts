@@ -1,0 +1,69 @@
+/**
+ * One run as the command judges it: what the simulator finds, and what nobody in it caught.
+ *
+ * OU1. An exception that leaves the run, and a rejection that nobody handles, are violations of `bug`, by the seed
+ *      that ran. One run at a time in a thread: otherwise nobody could say whose they are.
+ * OU2. What is told of a run follows from its seed. Names of temporary files end in an id that is random in the
+ *      product too; nothing depends on it, and it is left out.
+ */
+import type { Violation } from '../../src/sim/checkers/violation.ts';
+import { type RunOptions, type RunResult, runSeed } from '../../src/sim/run.ts';
+import { drawScript } from '../../src/sim/script/script.ts';
+import type { Step } from '../../src/sim/script/step.ts';
+import { drawSwarm } from '../../src/sim/script/swarm.ts';
+import { createStreams } from '../../src/sim/time/streams.ts';
+
+/** @param run the run itself; given by tests alone */
+export const judgeSeed = async (options: RunOptions, run = runSeed): Promise<RunResult> => {
+  const { write } = options;
+  const told = write && ((line: string) => write(withoutTemporaryIds(line)));
+  const result = await judge({ ...options, write: told }, run);
+  const { violation } = result;
+  if (violation === undefined) return result;
+  return { ...result, violation: { ...violation, message: withoutTemporaryIds(violation.message) } };
+};
+
+const withoutTemporaryIds = (text: string): string =>
+  text.replaceAll(/(\/\.tmp-[\w.-]+?)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '$1-…');
+
+const judge = async (options: RunOptions, run: typeof runSeed): Promise<RunResult> => {
+  let bug: Violation | undefined;
+  const note = (error: unknown): void => {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    // The run does not say what time it is; the trace does, by the lines around this one.
+    options.write?.(`${'#'.padStart(15).padEnd(24)} nobody caught: ${message}`);
+    bug ??= { guarantee: 'bug', message: `nobody caught: ${message}`, atMs: 0 };
+  };
+  process.on('unhandledRejection', note);
+  process.on('uncaughtException', note);
+  try {
+    const result = await run(options);
+    // Rejections are told after the turn in which they came.
+    await new Promise(resolve => setImmediate(resolve));
+    return bug === undefined ? result : { ...result, violation: { ...bug, atMs: result.virtualMs } };
+  } catch (error) {
+    note(error);
+    return {
+      seed: options.seed,
+      violation: bug,
+      steps: stepsOf(options),
+      reached: new Set(),
+      virtualMs: 0,
+      events: 0,
+    };
+  } finally {
+    process.off('unhandledRejection', note);
+    process.off('uncaughtException', note);
+  }
+};
+
+/** The steps of a seed, of those that are left in. */
+export const stepsOf = ({
+  seed,
+  size,
+  only,
+}: Pick<RunOptions, 'seed' | 'size' | 'only'>): readonly Step[] => {
+  const streams = createStreams(seed);
+  const steps = drawScript(drawSwarm(streams('swarm'), size), streams('script'));
+  return only === undefined ? steps : steps.filter(({ number }) => only.has(number));
+};

@@ -1,0 +1,113 @@
+/**
+ * Threads that run seeds: each is given the next one when it is done with its last.
+ *
+ *     seeds ─▶ a free thread ─▶ its result          too long, or dead ─▶ a finding of that seed, and another thread
+ *
+ * PO1. Every seed that is taken comes to one result, whatever becomes of its thread.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Violation } from '../../src/sim/checkers/violation.ts';
+import type { FleetSize } from '../../src/sim/script/swarm.ts';
+import type { SeedResult } from './search.ts';
+import type { Answer, Task } from './worker.ts';
+
+/** Of the wall clock: a run takes a fraction of a second, a large fleet on a busy machine some seconds. */
+export const HANG_MS = 60_000;
+/** A run of forty sleds needs a tenth of it. */
+const MAX_HEAP_MIB = 1024;
+
+/** What came of a seed in a thread: it may also have never come to an end. */
+export type PooledResult = Omit<SeedResult, 'violation'> & {
+  readonly violation: Violation | undefined;
+  readonly isHang: boolean;
+};
+
+export type PoolOptions = {
+  readonly threads: number;
+  readonly seeds: Iterator<number>;
+  readonly size: FleetSize;
+  readonly signal: AbortSignal;
+  readonly onResult: (result: PooledResult) => void;
+  readonly hangMs?: number;
+  /** The thread's module; another one in tests. */
+  readonly entry?: URL;
+};
+
+/** For the modules of the product. */
+const START_MS = 60_000;
+const ENTRY = new URL('./worker.ts', import.meta.url);
+
+/**
+ * A thread that has loaded everything and waits for its first task.
+ *
+ * @throws when it does not get there: then no other would
+ */
+export const startThread = (entry = ENTRY): Promise<Worker> => {
+  const worker = new Worker(entry, { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB } });
+  const { promise, resolve, reject } = Promise.withResolvers<Worker>();
+  const ended = (code: number) => reject(new Error(`a thread ended with ${code} while it started`));
+  const timer = setTimeout(() => {
+    void worker.terminate();
+    reject(new Error(`a thread did not start within ${START_MS / 1000} s`));
+  }, START_MS);
+  worker.once('message', () => resolve(worker)).once('error', reject);
+  worker.once('exit', ended);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    worker.off('error', reject).off('exit', ended);
+  });
+};
+
+/** Resolves when there are no seeds left, or soon after the signal; runs under way are given up then. */
+export const runPool = async (options: PoolOptions): Promise<void> => {
+  await Promise.all(Array.from({ length: options.threads }, () => runThread(options)));
+};
+
+const runThread = async (options: PoolOptions): Promise<void> => {
+  const { seeds, signal, onResult, entry } = options;
+  if (signal.aborted) return;
+  let worker = await startThread(entry);
+  try {
+    while (!signal.aborted) {
+      const next = seeds.next();
+      if (next.done === true) return;
+      const result = await runOn(worker, next.value, options);
+      if (result === undefined) return;
+      onResult(result);
+      if (result.isAlive) continue;
+      await worker.terminate();
+      worker = await startThread(entry);
+    }
+  } finally {
+    await worker.terminate();
+  }
+};
+
+type ThreadResult = PooledResult & { readonly isAlive: boolean };
+
+/** Undefined when it was given up. */
+const runOn = (worker: Worker, seed: number, options: PoolOptions): Promise<ThreadResult | undefined> => {
+  const { size, signal, hangMs = HANG_MS } = options;
+  const { promise, resolve } = Promise.withResolvers<ThreadResult | undefined>();
+  const lost = { seed, reached: [], virtualMs: 0, events: 0, isAlive: false };
+  const died = (error: unknown) =>
+    resolve({
+      ...lost,
+      isHang: false,
+      violation: { guarantee: 'bug', message: `its thread died: ${error}`, atMs: 0 },
+    });
+  const exited = (code: number) => died(`it ended with ${code}`);
+  const answered = (answer: Answer) => {
+    if (answer.kind === 'result') resolve({ ...answer.result, isHang: false, isAlive: true });
+  };
+  const abandon = () => resolve(undefined);
+  const timer = setTimeout(() => resolve({ ...lost, violation: undefined, isHang: true }), hangMs);
+  worker.on('message', answered).on('error', died).on('exit', exited);
+  signal.addEventListener('abort', abandon, { once: true });
+  worker.postMessage({ kind: 'run', seed, size } satisfies Task);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abandon);
+    worker.off('message', answered).off('error', died).off('exit', exited);
+  });
+};
