@@ -26,6 +26,10 @@ const APART = 100_000;
 const mutations = values.only?.map(mutationNamed) ?? [...MUTATIONS];
 const missed: string[] = [];
 
+/** What the process of the mutation said. */
+const reasonOf = ({ stderr, message }: Error & { readonly stderr?: string }): string =>
+  /^Error: (.*)/m.exec(stderr ?? '')?.[1] ?? message;
+
 const judge = async (mutation: Mutation): Promise<void> => {
   const seeds = Number(values.seeds ?? mutation.withinSeeds);
   const verdicts: Verdict[] = [];
@@ -51,7 +55,13 @@ const judge = async (mutation: Mutation): Promise<void> => {
 process.stdout.write(`${'mutation'.padEnd(48)} ${'breaks'.padEnd(12)}  seeds of at most\n`);
 const waiting = [...mutations];
 const lane = async (): Promise<void> => {
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await judge(next);
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const { name } = next;
+    await judge(next).catch(error => {
+      missed.push(name);
+      process.stdout.write(`${name.padEnd(48)} cannot be run: ${reasonOf(error)}\n`);
+    });
+  }
 };
 await Promise.all(Array.from({ length: Number(values['at-once']) }, lane));
 process.stdout.write(

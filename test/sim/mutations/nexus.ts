@@ -137,7 +137,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     name: 'lost-upload-not-recorded-again',
     breaks: ['G4', 'G1'],
     file: 'nexus/staging/adopt.ts',
-    find: "return { kind: 'record_again', archive: sidecar };",
+    find: "return { kind: 'record_again', archive: { ...sidecar, dropping: false } };",
     replace: "return { kind: 'remove', reason: 'it has no row' };",
     also: [
       {
@@ -154,7 +154,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     name: 'unacknowledged-archive-recorded',
     breaks: ['G3', 'G4'],
     file: 'nexus/staging/adopt.ts',
-    find: "if (sidecar.dropping) return { kind: 'remove', reason: 'it was being dropped' };",
+    find: "if (sidecar.dropping && isReleaseKnown) return { kind: 'remove', reason: 'it was being dropped' };",
     replace: '',
     also: [
       {
