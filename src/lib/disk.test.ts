@@ -1,9 +1,10 @@
-/** The memory disk of the tests answers as the real one does. */
+/** The memory disk of the tests and the simulated one answer as the real one does. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { seededRng } from '../core/rng.ts';
+import { createSimulatedDisk } from '../sim/machine/simulated-disk.fixture.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { createMemoryDisk } from './test-disk.ts';
 
@@ -20,11 +21,18 @@ const inMemory = async (): Promise<Place> => ({
   [Symbol.asyncDispose]: async () => undefined,
 });
 
+const simulated = async (): Promise<Place> => ({
+  disk: createSimulatedDisk(['/root']).disk,
+  root: '/root',
+  [Symbol.asyncDispose]: async () => undefined,
+});
+
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 describe.each([
   ['real', onRealDisk],
   ['memory', inMemory],
+  ['simulated', simulated],
 ])('the %s disk', (_, make) => {
   test('writes by position and reads what there is', async () => {
     await using place = await make();
@@ -59,6 +67,47 @@ describe.each([
     expect(await disk.freeBytes(root)).toBeGreaterThan(0);
   });
 
+  test('a rename takes the content along and the place of what was there; open files stay what they are', async () => {
+    await using place = await make();
+    const { disk, root } = place;
+    for (const name of ['new', 'old']) {
+      const file = await disk.createFile(join(root, name));
+      await file.write(bytes(name), 0);
+      await file.close();
+    }
+    const replaced = await disk.openFile(join(root, 'old'));
+    await disk.rename(join(root, 'new'), join(root, 'old'));
+    expect(await disk.readDirectory(root)).toEqual(['old']);
+    const target = new Uint8Array(3);
+    const renamed = await disk.openFile(join(root, 'old'));
+    await renamed.read(target, 0);
+    expect(new TextDecoder().decode(target)).toBe('new');
+    await disk.unlink(join(root, 'old'));
+    for (const [file, content] of [
+      [renamed, 'new'],
+      [replaced, 'old'],
+    ] as const) {
+      expect(await file.read(target, 0)).toBe(3);
+      expect(new TextDecoder().decode(target)).toBe(content);
+      await file.close();
+    }
+  });
+
+  test('a gap reads as zeros, and so does what a file is made longer by', async () => {
+    await using place = await make();
+    const { disk, root } = place;
+    const file = await disk.createFile(join(root, 'a'));
+    await file.write(bytes('abc'), 2);
+    await file.truncate(4);
+    await file.truncate(6);
+    await file.close();
+    const read = await disk.openFile(join(root, 'a'));
+    const target = new Uint8Array(8).fill(7);
+    expect(await read.read(target, 0)).toBe(6);
+    expect([...target]).toEqual([0, 0, ...bytes('ab'), 0, 0, 7, 7]);
+    await read.close();
+  });
+
   test('fails with the codes of the operating system', async () => {
     await using place = await make();
     const { disk, root } = place;
@@ -70,12 +119,18 @@ describe.each([
     await expect(disk.createFile(join(root, 'none', 'a'))).rejects.toMatchObject(enoent);
     await expect(disk.openFile(join(root, 'none'))).rejects.toMatchObject(enoent);
     await expect(disk.openFile(join(root, 'd')), 'a directory is no file').rejects.toMatchObject(enoent);
+    await expect(disk.makeDirectory(join(root, 'none', 'd'))).rejects.toMatchObject(enoent);
     await expect(disk.unlink(join(root, 'none'))).rejects.toMatchObject(enoent);
+    await expect(disk.unlink(join(root, 'd'))).rejects.toMatchObject({ code: 'EISDIR' });
     await expect(disk.rename(join(root, 'none'), join(root, 'x'))).rejects.toMatchObject(enoent);
+    await expect(disk.rename(join(root, 'a'), join(root, 'none', 'a'))).rejects.toMatchObject(enoent);
+    await expect(disk.rename(join(root, 'a'), join(root, 'd'))).rejects.toMatchObject({ code: 'EISDIR' });
     await expect(disk.readDirectory(join(root, 'none'))).rejects.toMatchObject(enoent);
     await expect(disk.syncDirectory(join(root, 'none'))).rejects.toMatchObject(enoent);
     expect(await disk.sizeOf(join(root, 'none'))).toBeUndefined();
     expect(await disk.sizeOf(join(root, 'd'))).toBeUndefined();
+    expect(await disk.sizeOf(join(root, 'none', 'a')), 'nor in a directory that is missing').toBeUndefined();
+    expect((await disk.readDirectory(root)).sort(), 'a failure changes nothing').toEqual(['a', 'd']);
   });
 });
 

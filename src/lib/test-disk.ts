@@ -131,13 +131,13 @@ export const createMemoryDisk = (directories: readonly string[]): MemoryDisk => 
       names.set(path, { kind: 'directory' });
     },
     async sizeOf(path) {
-      needDirectory(dirname(path));
       const found = names.get(path);
       return found?.kind === 'file' ? found.content.length : undefined;
     },
     async rename(from, to) {
       const file = find(from);
       needDirectory(dirname(to));
+      if (names.get(to)?.kind === 'directory') throw systemError('EISDIR');
       names.delete(from);
       names.set(to, file);
     },

@@ -60,11 +60,16 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
       for (const [uploadId, { repoId, nexusId }] of before.localRepos) {
         if (after.localRepos.has(uploadId)) continue;
         const release = after.releases.get(repoId);
-        if (release === undefined || release.repo.timePrunedMs !== null) continue;
+        if (release === undefined) continue;
         // A row without an archive says nothing: it came back with the database, and goes again.
         if (![...release.hashes].every(sha256 => holdings.isStagedIn(nexusId, sha256))) continue;
         world.trace.reached('a local repo was dropped');
-        const looked = release.description.artifacts.filter(({ sizeBytes }) => sizeBytes > 0);
+        // Of a deleted release what another one lists (LV1).
+        const wanted = holdings.wanted();
+        const looked = release.description.artifacts.filter(
+          ({ sha256, sizeBytes }) => sizeBytes > 0 && wanted.has(sha256),
+        );
+        if (looked.length === 0) continue;
         requireHolders(
           release.repo.systemVersion,
           looked.map(({ sha256 }) => sha256),

@@ -1,4 +1,5 @@
 /** The ledgers of a simulated sled, read from its media by code of their own: the checkers do not trust the store's. */
+import type { SimSled } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
 
 const LEDGER_FILE = 'artifact-config.json';
@@ -32,3 +33,7 @@ export const ledgerOn = ({ medium }: Volume): SeenLedger | undefined => {
   const node = medium.top.durable.get(LEDGER_FILE);
   return node?.kind === 'file' ? readLedger(node.durable) : undefined;
 };
+
+/** The newest generation that any of its disks has, durably; 0 for none. */
+export const newestOn = ({ machine }: SimSled): number =>
+  Math.max(0, ...[...machine.volumes.values()].map(volume => ledgerOn(volume)?.generation ?? 0));

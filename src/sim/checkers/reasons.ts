@@ -1,8 +1,8 @@
 /**
  * Whatever does not progress has a reason, and the reason is true.
  *
- * - P8: a release is not called failed for long while sleds that are in service have all of it, even sleds that do
- *   not answer.
+ * - P8: a release is not called failed for long while sleds that are in service, even silent ones, and archives that
+ *   the database lists have all of it.
  * - P7: a sled that is ahead of its database does not stay so unnamed.
  * - G8: a sled that stays down is named; at rest no release is called failed or blocked.
  */
@@ -40,10 +40,15 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
     return isSo && nowMs - since.get(what)! > KNOWN_WITHIN_MS;
   };
   const inService = () => world.sleds.filter(({ standing }) => standing === 'in_service');
-  const isOnSleds = (version: string): boolean =>
-    [...(releases.find(({ systemVersion }) => systemVersion === version)?.artifacts.keys() ?? [])].every(
-      sha256 => inService().some(sled => holdings.copiesOn(sled, sha256) > 0),
+  const isHeld = (version: string): boolean => {
+    const hashes = releases.find(({ systemVersion }) => systemVersion === version)?.artifacts.keys() ?? [];
+    const rows = [...world.database.snapshot().localRepos.values()];
+    return [...hashes].every(
+      sha256 =>
+        inService().some(sled => holdings.copiesOn(sled, sha256) > 0) ||
+        rows.some(({ nexusId }) => holdings.isStagedIn(nexusId, sha256)),
     );
+  };
   const isNamed = ({ reasons }: FleetStatus, { plan }: SimSled): boolean =>
     reasons.some(({ sled_id }) => sled_id === plan.id);
   const isAhead = ({ machine }: SimSled): boolean =>
@@ -54,8 +59,8 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
   return {
     onStatus(status) {
       for (const { system_version, state } of status.releases)
-        if (lasts(`failed ${system_version}`, state === 'failed' && isOnSleds(system_version)))
-          fail('reasons', `${system_version} is called failed, and sleds in service have all of it`);
+        if (lasts(`failed ${system_version}`, state === 'failed' && isHeld(system_version)))
+          fail('reasons', `${system_version} is called failed, and sleds and Nexuses have all of it`);
       for (const sled of inService())
         if (lasts(`ahead ${sled.plan.serial}`, isAhead(sled) && !isNamed(status, sled)))
           fail('reasons', `${sled.plan.serial} is ahead of the database, and the status does not name it`);

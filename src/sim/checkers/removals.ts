@@ -6,7 +6,7 @@
  */
 import { isArtifactHash } from '../../core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
-import { readLedger, type SeenLedger } from './ledgers.ts';
+import { newestOn, readLedger, type SeenLedger } from './ledgers.ts';
 import type { Fail } from './violation.ts';
 
 export type Reported = { readonly incarnation: string | undefined; readonly generation: number };
@@ -17,8 +17,6 @@ export type RemovalChecker = {
   /** What a sled reports of itself: nothing older than what it had reported when it was asked. */
   readonly onListed: (sled: SimSled, asked: Reported | undefined, answer: Reported) => void;
   readonly reported: (sled: SimSled) => Reported | undefined;
-  /** The only disk that knew is gone. */
-  readonly forgetReported: (sled: SimSled) => void;
   /** The database went back: a sled that has to trust it may fall to there. */
   readonly onDatabaseRestored: (generation: number) => void;
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
@@ -63,10 +61,10 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
       highest.set(sled, ledger);
     },
     reported: sled => reported.get(sled),
-    forgetReported: sled => void reported.delete(sled),
     onListed(sled, asked, answer) {
       const isSame = asked !== undefined && asked.incarnation === answer.incarnation;
-      if (isSame && answer.generation < Math.min(asked.generation, restoredTo))
+      // What no disk has any more, it cannot know.
+      if (isSame && answer.generation < Math.min(asked.generation, restoredTo, newestOn(sled)))
         fail('G6', `${sled.plan.serial} lists generation ${answer.generation} after ${asked.generation}`);
       const last = reported.get(sled);
       const isNews = last === undefined || last.incarnation !== answer.incarnation;

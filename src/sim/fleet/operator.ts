@@ -2,6 +2,7 @@
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import { SystemVersion } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { Services } from '../../nexus/services.ts';
@@ -25,20 +26,17 @@ export type Operator = {
   readonly upload: (release: SimRelease, nexus: SimNexus) => void;
   readonly remove: (release: SimRelease, nexus: SimNexus) => void;
   /** Anything else that is asked of a Nexus; resolves with undefined when it failed. */
-  readonly ask: <T>(
-    nexus: SimNexus,
-    work: (services: Services, incoming: Incoming<Services>) => Promise<T>,
-  ) => Promise<T | undefined>;
+  readonly ask: <T>(nexus: SimNexus, work: Work<T>) => Promise<T | undefined>;
 };
+
+type Work<T> = (services: Services, incoming: Incoming<Services>) => Promise<T>;
+type Ask = <T>(nexus: SimNexus, work: Work<T>) => Promise<T>;
 
 export const createOperator = (world: World, rng: Rng): Operator => {
   const process = createProcess('operator', world.scheduler);
   const caller = { machine: 'operator', process };
   let uploading = 0;
-  const ask = <T>(
-    nexus: SimNexus,
-    work: (services: Services, incoming: Incoming<Services>) => Promise<T>,
-  ): Promise<T> =>
+  const ask: Ask = (nexus, work) =>
     call(
       world.network,
       caller,
@@ -46,45 +44,7 @@ export const createOperator = (world: World, rng: Rng): Operator => {
       { signal: process.clock.timeout(PATIENCE_MS), isOnce: true },
       incoming => work(incoming.endpoint, incoming),
     );
-
-  const sendRelease = (release: SimRelease, nexus: SimNexus) => {
-    const chunks = chunksOf(release.bytes);
-    return ask(nexus, (services, incoming) =>
-      services.operatorUpdate.repositoryUpload({
-        ...requestContext(incoming),
-        params: {},
-        query: { file_name: `${release.systemVersion}.zip` },
-        body: {
-          contentLength: release.bytes.length,
-          // A bit in what no signature covers would make another archive of the same release.
-          chunks: receive(world.network, chunks, incoming, chunk => chunk),
-        },
-      }),
-    );
-  };
-
-  const upload = async (release: SimRelease, first: SimNexus): Promise<void> => {
-    let nexus = first;
-    for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
-      world.trace.say('operator', `uploads ${release.systemVersion} to ${nexus.machine.name}`);
-      try {
-        const answer = await sendRelease(release, nexus);
-        world.trace.reached('an upload was acknowledged');
-        if (answer.status === 'already_exists') world.trace.reached('a release was uploaded again');
-        world.trace.say('operator', `${release.systemVersion} is ${answer.status}`);
-        return;
-      } catch (error) {
-        const wasRecorded = [...world.database.snapshot().releases.values()].some(
-          ({ repo }) => repo.hash === release.sha256,
-        );
-        if (wasRecorded) world.trace.reached('an upload was recorded and its client was not told');
-        world.trace.say('operator', `upload of ${release.systemVersion} failed: ${messageChain(error)}`);
-        if (['RELEASE_CONFLICT', 'FLEET_SPACE'].includes(errorCodeOf(error))) return;
-      }
-      await process.clock.sleep(RETRY_MS, { signal: new AbortController().signal });
-      nexus = pick(rng, world.nexuses);
-    }
-  };
+  const upload = createUpload({ world, rng, clock: process.clock, ask });
 
   return {
     process,
@@ -112,6 +72,61 @@ export const createOperator = (world: World, rng: Rng): Operator => {
     },
     ask: (nexus, work) => ask(nexus, work).catch(() => undefined),
   };
+};
+
+type UploadDeps = {
+  readonly world: World;
+  readonly rng: Rng;
+  readonly clock: Clock;
+  readonly ask: Ask;
+};
+
+/** An upload that is tried again, at any Nexus, until one answers or says that it never will. */
+const createUpload =
+  ({ world, rng, clock, ask }: UploadDeps) =>
+  async (release: SimRelease, first: SimNexus): Promise<void> => {
+    let nexus = first;
+    for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
+      world.trace.say('operator', `uploads ${release.systemVersion} to ${nexus.machine.name}`);
+      try {
+        const answer = await sendRelease(world, ask, release, nexus);
+        world.trace.reached('an upload was acknowledged');
+        if (answer.status === 'already_exists') world.trace.reached('a release was uploaded again');
+        world.trace.say('operator', `${release.systemVersion} is ${answer.status}`);
+        return;
+      } catch (error) {
+        sayFailure(world, release, error);
+        if (['RELEASE_CONFLICT', 'FLEET_SPACE'].includes(errorCodeOf(error))) return;
+      }
+      await clock.sleep(RETRY_MS, { signal: new AbortController().signal });
+      nexus = pick(rng, world.nexuses);
+    }
+  };
+
+const sendRelease = (world: World, ask: Ask, release: SimRelease, nexus: SimNexus) => {
+  const chunks = chunksOf(release.bytes);
+  return ask(nexus, (services, incoming) =>
+    services.operatorUpdate.repositoryUpload({
+      ...requestContext(incoming),
+      params: {},
+      query: { file_name: `${release.systemVersion}.zip` },
+      body: {
+        contentLength: release.bytes.length,
+        // A bit in what no signature covers would make another archive of the same release.
+        chunks: receive(world.network, chunks, incoming, chunk => chunk),
+      },
+    }),
+  );
+};
+
+const sayFailure = (
+  { trace, database }: World,
+  { systemVersion, sha256 }: SimRelease,
+  error: unknown,
+): void => {
+  const wasRecorded = [...database.snapshot().releases.values()].some(({ repo }) => repo.hash === sha256);
+  if (wasRecorded) trace.reached('an upload was recorded and its client was not told');
+  trace.say('operator', `upload of ${systemVersion} failed: ${messageChain(error)}`);
 };
 
 /** The status of a Nexus, without a network between; undefined when nothing answers there. */

@@ -1,12 +1,13 @@
 /** A sled whose answers are checked against its disks before anybody gets them. */
 import type { ArtifactHash } from '../../core/ids.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
+import { newestOn } from '../checkers/ledgers.ts';
 import type { Volume } from '../machine/volume.ts';
 import type { RunningSled } from './sled-machine.ts';
 import type { Witness } from './witness.ts';
 import type { SimSled, World } from './world.ts';
 
-/** An acknowledged put is durable (G4); the generation of a list never falls (G6). */
+/** An acknowledged config is durable on a disk (ST2), an acknowledged put on as many as it says (G4); the generation of a list never falls (G6). */
 export const watchAnswers = (
   witness: Witness,
   { trace }: World,
@@ -19,8 +20,16 @@ export const watchAnswers = (
     agent: {
       ...running.agent,
       async artifactConfigPut(request) {
+        const session = sessionsOf(sled);
         try {
-          return await running.agent.artifactConfigPut(request);
+          const answer = await running.agent.artifactConfigPut(request);
+          const isWatched = sessionsOf(sled) === session && !isUnmounted(sled);
+          if (isWatched && newestOn(sled) < request.body.generation)
+            witness.fail(
+              'G6',
+              `${sled.plan.serial} acknowledged generation ${request.body.generation}, and has ${newestOn(sled)} durably`,
+            );
+          return answer;
         } catch (error) {
           if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');
           throw error;
@@ -32,12 +41,10 @@ export const watchAnswers = (
         arriving.add(sha256);
         const answer = await running.agent.artifactPut(request).finally(() => arriving.delete(sha256));
         const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
-        // What was written into the mount point of a disk that is away is durable where nobody looks here.
-        const isWatched = [...sled.machine.volumes.values()].every(({ state }) => state !== 'unmounted');
         const isExcused = witness.copies.wasJustDestroyed(sha256);
         if (
           isWanted &&
-          isWatched &&
+          !isUnmounted(sled) &&
           !isExcused &&
           witness.holdings.copiesOn(sled, sha256) < answer.successful_writes
         )
@@ -59,6 +66,14 @@ export const watchAnswers = (
     },
   };
 };
+
+/** What is written into the mount point of a disk that is away is durable where nobody looks here. */
+const isUnmounted = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].some(({ state }) => state === 'unmounted');
+
+/** Another number when a disk came, went or was replaced. */
+const sessionsOf = ({ machine }: SimSled): number =>
+  [...machine.volumes.values()].reduce((sum, { session }) => sum + session, 0);
 
 /** A file that was cut short is not held, whatever its name says (P10). */
 const requireRightLengths = (

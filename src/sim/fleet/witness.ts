@@ -8,6 +8,7 @@
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
 import { createArchiveChecker, uploadIdOf } from '../checkers/archives.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
+import { checkGeneration } from '../checkers/generations.ts';
 import { createHoldings, type Holdings } from '../checkers/holdings.ts';
 import { createLeaseChecker, type LeaseChecker } from '../checkers/leases.ts';
 import { isLedgerPath } from '../checkers/ledgers.ts';
@@ -41,6 +42,7 @@ export type Witness = {
   readonly look: () => void;
   readonly onPowerCut: (sled: SimSled) => void;
   readonly onDatabaseRestored: () => void;
+  readonly wasDatabaseRestored: () => boolean;
   /** Content that the run damaged: wrong bytes under a name are its own doing. */
   readonly damaged: WeakSet<Uint8Array>;
   /** Uploads whose archives a Nexus keeps for a person to look at, as it said, since the database went back. */
@@ -119,6 +121,7 @@ export const createWitness = (world: World): Witness => {
       },
     },
     violation: () => violation,
+    wasDatabaseRestored: () => wasRestored,
     fail,
     holdings,
     copies,
@@ -142,6 +145,7 @@ export const createWitness = (world: World): Witness => {
       const before = committed;
       committed = now;
       if (now.sleds !== before.sleds) takeStandings();
+      checkGeneration(before, now, fail);
       copies.onCommit(before, now);
       archives.onCommit(now);
       noteCommit(world.trace, before, now);

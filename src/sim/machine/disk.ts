@@ -7,7 +7,7 @@
  * DI1. An operation of a process that has ended has no effect and no answer.
  * DI2. A process may be killed ahead of any operation, or after its effect and ahead of its answer.
  */
-import type { Disk, DiskFile } from '../../lib/disk.ts';
+import { type Disk, type DiskFile, systemErrorIs } from '../../lib/disk.ts';
 import type { SimProcess } from '../time/process.ts';
 import { type DirectoryNode, type FileNode, newDirectory, newFile } from './medium.ts';
 import { requireUsable, systemError, usedBytes, type Volume } from './volume.ts';
@@ -79,21 +79,33 @@ export const createDisk = (deps: Deps): Disk => {
         if (name === '' || directory.now.has(name)) throw systemError('EEXIST', path);
         volume.medium.link(directory, name, newDirectory());
       }),
-    sizeOf: path =>
-      on('sizeOf', path, ({ directory, name }) => {
-        const node = directory.now.get(name);
-        return node?.kind === 'file' ? node.content.length : undefined;
-      }),
+    async sizeOf(path) {
+      try {
+        return await on('sizeOf', path, ({ directory, name }) => {
+          const node = directory.now.get(name);
+          return node?.kind === 'file' ? node.content.length : undefined;
+        });
+      } catch (error) {
+        // Nor is there a file where its directory is missing, or the whole disk.
+        if (systemErrorIs(error, 'ENOENT')) return undefined;
+        throw error;
+      }
+    },
     rename: (from, to) =>
       on('rename', to, target => {
+        if (rootOf(from) !== target.volume.path) throw systemError('EXDEV', from);
         const source = locate(target.volume, from);
-        if (!source.directory.now.has(source.name)) throw systemError('ENOENT', from);
+        const node = source.directory.now.get(source.name);
+        if (node === undefined) throw systemError('ENOENT', from);
+        if (node.kind === 'file' && isDirectory(target)) throw systemError('EISDIR', to);
         target.volume.medium.rename(source.directory, source.name, target.directory, target.name);
         deps.watcher.onNameChange('rename', { volume: target.volume, path: to, from });
       }),
     unlink: path =>
-      on('unlink', path, ({ directory, name, volume }) => {
-        if (directory.now.get(name)?.kind !== 'file') throw systemError('ENOENT', path);
+      on('unlink', path, place => {
+        const { directory, name, volume } = place;
+        if (isDirectory(place)) throw systemError('EISDIR', path);
+        if (!directory.now.has(name)) throw systemError('ENOENT', path);
         volume.medium.unlink(directory, name);
         deps.watcher.onNameChange('unlink', { volume, path });
       }),
@@ -128,6 +140,9 @@ const locate = (volume: Volume, path: string): Place => {
   }
   return { path, volume, directory, name };
 };
+
+const isDirectory = ({ directory, name }: Place): boolean =>
+  name === '' || directory.now.get(name)?.kind === 'directory';
 
 const directoryAt = ({ directory, name, path }: Place): DirectoryNode => {
   if (name === '') return directory;

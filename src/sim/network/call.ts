@@ -47,73 +47,127 @@ export const call = <E, T>(
       return;
     }
     const gone = new AbortController();
-    let isOver = false;
-    const leave: (() => void)[] = [];
-    const finish = (settle: () => void): void => {
-      if (isOver) return;
-      isOver = true;
-      for (const each of leave) each();
-      settle();
-    };
-    /** For what the caller learns from outside of itself. */
-    const tell = (settle: () => void): void => from.process.deliver(() => finish(settle));
     const hangUp = () => network.send(from.machine, to.name, () => gone.abort(callerGone()));
-
-    const abandon = () => {
-      finish(() => reject(signal.reason));
-      hangUp();
+    const wait = beginWait({ process: from.process, peer: to.name, signal, reject, hangUp });
+    const sendBack = (settle: () => void): void =>
+      network.send(to.name, from.machine, () => wait.tell(settle));
+    const reply: Reply<T> = {
+      accept: wait.accepted,
+      resolve: value => sendBack(() => resolve(value)),
+      reject: error => sendBack(() => reject(error)),
     };
-    signal.addEventListener('abort', abandon, { once: true });
-    leave.push(() => signal.removeEventListener('abort', abandon));
-    leave.push(
-      from.process.onEnd(() => {
-        isOver = true;
-        hangUp();
-      }),
-    );
-    let hasArrived = false;
-    const giveUp = () => {
-      finish(() => reject(stalled(to.name)));
-      hangUp();
+    const connection: Connection = {
+      signal: gone.signal,
+      isConnected: () => !gone.signal.aborted && network.isOpen(from.machine, to.name),
     };
-    let disarm = from.process.after(CONNECT_TIMEOUT_MS, () => {
-      if (hasArrived) disarm = from.process.after(ANSWER_TIMEOUT_MS - CONNECT_TIMEOUT_MS, giveUp);
-      else finish(() => reject(unreachable(to.name, 'the connection timed out')));
-    });
-    leave.push(() => disarm());
-
-    const arrive = (isFirst: boolean) => {
-      const serving = to.serving();
-      if (serving === undefined) {
-        const refuse = () => tell(() => reject(unreachable(to.name, 'connection refused')));
-        if (isFirst) network.send(to.name, from.machine, refuse);
-        return;
-      }
-      if (isFirst) hasArrived = true;
-      serving.process.deliver(() => {
-        const cut = () =>
-          network.send(to.name, from.machine, () =>
-            tell(() => reject(unreachable(to.name, 'the connection was cut'))),
-          );
-        const forget = isFirst ? serving.process.onEnd(cut) : () => undefined;
-        const incoming: Incoming<E> = {
-          ...serving,
-          signal: gone.signal,
-          isConnected: () => !gone.signal.aborted && network.isOpen(from.machine, to.name),
-        };
-        const answer = (settle: () => void) => {
-          forget();
-          if (isFirst) network.send(to.name, from.machine, () => tell(settle));
-        };
-        handle(incoming).then(
-          value => answer(() => resolve(value)),
-          error => answer(() => reject(answered(to.name, error))),
-        );
-      });
-    };
-    network.send(from.machine, to.name, () => arrive(true));
-    if (!isOnce && network.isDoubled()) network.send(from.machine, to.name, () => arrive(false));
+    network.send(from.machine, to.name, () => arrive(to, connection, reply, handle));
+    if (!isOnce && network.isDoubled())
+      network.send(from.machine, to.name, () => arrive(to, connection, TO_NOWHERE, handle));
   });
+
+type Wait = {
+  /** For what the caller learns from outside of itself: the first that it is told ends the wait. */
+  readonly tell: (settle: () => void) => void;
+  /** The other side has taken the request; only its answer is missing. */
+  readonly accepted: () => void;
+};
+
+/** The caller's side: it waits until it is told, has no patience left, goes away or ends. */
+const beginWait = ({
+  process,
+  peer,
+  signal,
+  reject,
+  hangUp,
+}: {
+  readonly process: SimProcess;
+  readonly peer: string;
+  readonly signal: AbortSignal;
+  readonly reject: (error: unknown) => void;
+  /** Lets the other side know that nobody waits any more. */
+  readonly hangUp: () => void;
+}): Wait => {
+  let isOver = false;
+  let isAccepted = false;
+  const leave: (() => void)[] = [];
+  const finish = (settle: () => void): void => {
+    if (isOver) return;
+    isOver = true;
+    for (const each of leave) each();
+    settle();
+  };
+  const abandon = () => {
+    finish(() => reject(signal.reason));
+    hangUp();
+  };
+  signal.addEventListener('abort', abandon, { once: true });
+  leave.push(() => signal.removeEventListener('abort', abandon));
+  leave.push(
+    process.onEnd(() => {
+      isOver = true;
+      hangUp();
+    }),
+  );
+  const giveUp = () => {
+    finish(() => reject(stalled(peer)));
+    hangUp();
+  };
+  let disarm = process.after(CONNECT_TIMEOUT_MS, () => {
+    if (isAccepted) disarm = process.after(ANSWER_TIMEOUT_MS - CONNECT_TIMEOUT_MS, giveUp);
+    else finish(() => reject(unreachable(peer, 'the connection timed out')));
+  });
+  leave.push(() => disarm());
+  return {
+    tell: settle => process.deliver(() => finish(settle)),
+    accepted() {
+      isAccepted = true;
+    },
+  };
+};
+
+/** The way back to the caller. */
+type Reply<T> = {
+  readonly accept: () => void;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/** CA3: of the second of two arrivals. */
+const TO_NOWHERE: Reply<unknown> = {
+  accept: () => undefined,
+  resolve: () => undefined,
+  reject: () => undefined,
+};
+
+type Connection = Omit<Incoming<unknown>, 'endpoint' | 'process'>;
+
+/** The other machine's side: the request is refused, or handled, and how that ended goes back. */
+const arrive = <E, T>(
+  to: Callee<E>,
+  connection: Connection,
+  reply: Reply<T>,
+  handle: (incoming: Incoming<E>) => Promise<T>,
+): void => {
+  const serving = to.serving();
+  if (serving === undefined) {
+    reply.reject(unreachable(to.name, 'connection refused'));
+    return;
+  }
+  reply.accept();
+  serving.process.deliver(() => {
+    const forget = serving.process.onEnd(() => reply.reject(unreachable(to.name, 'the connection was cut')));
+    handle({ ...serving, ...connection }).then(
+      value => {
+        forget();
+        reply.resolve(value);
+      },
+      error => {
+        forget();
+        reply.reject(answered(to.name, error));
+      },
+    );
+  });
+};
 
 const callerGone = (): DepotError => new DepotError('BODY_INCOMPLETE', 'the client went away');
 

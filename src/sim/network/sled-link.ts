@@ -28,18 +28,22 @@ export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) =>
 
 const hostOf = (url: string): string => new URL(url).hostname;
 
-/** @param onRequest told of every request that moves an artifact */
+type Ask = <T>(
+  target: SledTarget,
+  wait: { readonly signal: AbortSignal },
+  handle: (incoming: Incoming<SledEndpoint>) => Promise<T>,
+) => Promise<T>;
+
+/** Told of every request that moves an artifact. */
+type OnRequest = (kind: 'put' | 'copy') => void;
+
 export const createSledLink = (
   network: Network,
   from: Caller,
   findSled: FindSled,
-  onRequest: (kind: 'put' | 'copy') => void,
+  onRequest: OnRequest,
 ): SledConnection & AsyncDisposable => {
-  const ask = <T>(
-    { agentBaseUrl }: SledTarget,
-    wait: { readonly signal: AbortSignal },
-    handle: (incoming: Incoming<SledEndpoint>) => Promise<T>,
-  ): Promise<T> => {
+  const ask: Ask = ({ agentBaseUrl }, wait, handle) => {
     const host = hostOf(agentBaseUrl);
     const sled = findSled(host);
     return sled === undefined
@@ -47,73 +51,92 @@ export const createSledLink = (
       : call(network, from, sled, wait, handle);
   };
   return {
-    async putConfig(target, { generation, artifacts }, wait) {
-      const body = {
-        generation,
-        artifacts: [...artifacts.keys()],
-        sizes: Object.fromEntries(artifacts),
-      };
-      await ask(target, wait, incoming =>
-        incoming.endpoint.agent.artifactConfigPut({
-          ...requestContext(incoming),
-          params: {},
-          query: {},
-          body,
-        }),
-      );
-    },
-    list: (target, wait) =>
-      ask(
-        target,
-        wait,
-        incoming =>
-          incoming.endpoint.agent.artifactList({
-            ...requestContext(incoming),
-            params: {},
-            query: {},
-            body: undefined,
-          }) as Promise<ArtifactListResponse>,
-      ),
-    async put(target, { sha256, generation, sizeBytes, chunks }, wait) {
-      onRequest('put');
-      const sent = chunksOf(await collect(chunks));
-      const answer = await ask(target, wait, incoming =>
-        incoming.endpoint.agent.artifactPut({
-          ...requestContext(incoming),
-          params: { sha256 },
-          query: { generation },
-          body: { contentLength: sizeBytes, chunks: receive(network, sent, incoming) },
-        }),
-      );
-      return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
-    },
-    async copy(target, { sha256, generation, source }, wait) {
-      onRequest('copy');
-      await ask(target, wait, incoming =>
-        incoming.endpoint.agent.artifactCopyFromDepot({
-          ...requestContext(incoming),
-          params: { sha256 },
-          query: { generation },
-          body: { depot_base_url: source.depotBaseUrl },
-        }),
-      );
-    },
-    async readRange(target, { sha256, offset, length }, wait) {
-      const bytes = await ask(target, wait, async incoming => {
-        await using file = await incoming.endpoint.depot.artifactGetBySha256({
-          ...requestContext(incoming),
-          params: { sha256 },
-          query: {},
-          body: undefined,
-        });
-        if (offset + length > file.sizeBytes)
-          throw new DepotError('RANGE_NOT_SATISFIABLE', `there are ${file.sizeBytes} bytes`);
-        const range = new Uint8Array(length);
-        const filled = await file.read(range, offset);
-        return range.subarray(0, filled);
-      });
-      return network.carry(bytes);
-    },
+    ...configRequests(ask),
+    ...artifactMoves(network, ask, onRequest),
+    ...depotReads(network, ask),
     [Symbol.asyncDispose]: async () => undefined,
   };
 };
+
+/** What a sled is to hold, and what it holds. */
+const configRequests = (ask: Ask): Pick<SledConnection, 'putConfig' | 'list'> => ({
+  async putConfig(target, { generation, artifacts }, wait) {
+    const body = {
+      generation,
+      artifacts: [...artifacts.keys()],
+      sizes: Object.fromEntries(artifacts),
+    };
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactConfigPut({
+        ...requestContext(incoming),
+        params: {},
+        query: {},
+        body,
+      }),
+    );
+  },
+  list: (target, wait) =>
+    ask(
+      target,
+      wait,
+      incoming =>
+        incoming.endpoint.agent.artifactList({
+          ...requestContext(incoming),
+          params: {},
+          query: {},
+          body: undefined,
+        }) as Promise<ArtifactListResponse>,
+    ),
+});
+
+/** Artifacts come to a sled from the Nexus or from another sled. */
+const artifactMoves = (
+  network: Network,
+  ask: Ask,
+  onRequest: OnRequest,
+): Pick<SledConnection, 'put' | 'copy'> => ({
+  async put(target, { sha256, generation, sizeBytes, chunks }, wait) {
+    onRequest('put');
+    const sent = chunksOf(await collect(chunks));
+    const answer = await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactPut({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: { generation },
+        body: { contentLength: sizeBytes, chunks: receive(network, sent, incoming) },
+      }),
+    );
+    return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
+  },
+  async copy(target, { sha256, generation, source }, wait) {
+    onRequest('copy');
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactCopyFromDepot({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: { generation },
+        body: { depot_base_url: source.depotBaseUrl },
+      }),
+    );
+  },
+});
+
+/** What the Nexus itself reads of an artifact that only sleds hold. */
+const depotReads = (network: Network, ask: Ask): Pick<SledConnection, 'readRange'> => ({
+  async readRange(target, { sha256, offset, length }, wait) {
+    const bytes = await ask(target, wait, async incoming => {
+      await using file = await incoming.endpoint.depot.artifactGetBySha256({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: {},
+        body: undefined,
+      });
+      if (offset + length > file.sizeBytes)
+        throw new DepotError('RANGE_NOT_SATISFIABLE', `there are ${file.sizeBytes} bytes`);
+      const range = new Uint8Array(length);
+      const filled = await file.read(range, offset);
+      return range.subarray(0, filled);
+    });
+    return network.carry(bytes);
+  },
+});

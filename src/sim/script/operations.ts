@@ -34,6 +34,11 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
       if (release !== undefined) scene.operator.remove(release, nexus);
       return;
     }
+    case 'delete and upload again': {
+      const release = chosen(presentReleases(scene), second);
+      if (release !== undefined) replaceRelease(scene, release, nexus, third);
+      return;
+    }
     case 'add a sled':
       if (scene.world.sleds.length < MOST_MACHINES) scene.world.addSled({ datasets: 1 + (second % 3) });
       return;
@@ -73,6 +78,13 @@ const presentReleases = ({ world, releases }: Scene): readonly SimRelease[] => {
   for (const { repo } of world.database.snapshot().releases.values())
     if (repo.timePrunedMs === null) present.add(repo.systemVersion);
   return releases.filter(({ systemVersion }) => present.has(systemVersion));
+};
+
+/** Sleds are about to unlink what they are then told to hold again. */
+const replaceRelease = (scene: Scene, release: SimRelease, nexus: SimNexus, choice: number): void => {
+  scene.operator.remove(release, nexus);
+  const again = chosen(inServiceNexuses(scene), choice) ?? nexus;
+  scene.world.scheduler.after(choice % 5_000, () => scene.operator.upload(release, again));
 };
 
 /** The operator gives up a sled: what it holds does not count any more. */

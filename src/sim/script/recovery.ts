@@ -82,6 +82,11 @@ const recoverGeneration = async (scene: Scene): Promise<void> => {
     );
   const seen = await look(undefined);
   if (seen === undefined || seen.state === 'not_needed') return;
+  if (seen.state === 'needed' && !scene.witness.wasDatabaseRestored())
+    scene.witness.fail(
+      'reasons',
+      `the generation is to be recovered (${seen.state}), and the database never went back`,
+    );
   // Who does not answer is looked after later.
   const silent = seen.sleds.filter(({ state }) => state === 'silent').map(({ sled_id }) => sled_id);
   const plan = silent.length === 0 ? seen : await look(silent.join(','));

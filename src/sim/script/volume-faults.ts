@@ -26,6 +26,7 @@ export const breakVolume = (scene: Scene, step: Step): void => {
   else if (step.kind === 'dataset full') fill(scene, volume, step.forMs);
   else if (step.kind === 'dataset with old content') returnOldContent(scene, sled, volume, step);
   else if (step.kind === 'dataset replaced') replace(scene, sled, volume);
+  else if (step.kind === 'datasets absent in turn') takeInTurn(scene, sled, volume, step.forMs);
   else damage(scene, sled, volume, step);
 };
 
@@ -39,6 +40,18 @@ const changeState = (scene: Scene, volume: Volume, state: VolumeState, forMs: nu
   forAWhile(scene, forMs, () => {
     volume.state = 'ok';
     volume.session += 1;
+  });
+};
+
+/** What was adopted on one disk alone goes with it, and the other comes back with what it had. */
+const takeInTurn = (scene: Scene, sled: SimSled, first: Volume, forMs: number): void => {
+  const second = [...sled.machine.volumes.values()].find(volume => volume !== first);
+  if (second === undefined || first.state !== 'ok' || second.state !== 'ok') return;
+  changeState(scene, first, 'absent', forMs / 2);
+  forAWhile(scene, forMs / 2, () => {
+    sled.machine.kill();
+    changeState(scene, second, 'absent', forMs / 2);
+    forAWhile(scene, 1_000, sled.machine.start);
   });
 };
 
@@ -81,8 +94,6 @@ const replace = (scene: Scene, sled: SimSled, volume: Volume): void => {
   if (volume.state !== 'ok') return;
   volume.session += 1;
   const had = [...scene.witness.holdings.filesOn(volume).keys()];
-  // A sled whose other disks could not take the newest ledger waits for a floor, with what it has left.
-  if (!isNewestElsewhere(scene, sled, volume)) scene.witness.removals.forgetReported(sled);
   volume.medium.restore(new Map());
   harm(scene, sled, had);
   sled.machine.kill();
