@@ -63,7 +63,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
         replace: '  repo = { ...repo, enough: Math.min(1, repo.enough) };',
       },
     ],
-    withinSeeds: 50,
+    withinSeeds: 200,
     why: 'G4, S7: a local repo goes when one sled holds all of it',
   },
   {
@@ -80,7 +80,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
         replace: '  repo = { ...repo, enough: Math.min(repo.holders.length, repo.enough) };',
       },
     ],
-    withinSeeds: 100,
+    withinSeeds: 200,
     why: 'S7: the minimum is lowered because few sleds answered',
   },
   {
@@ -90,7 +90,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: 'return spotCheck(',
     replace: 'if (holders.length >= deps.policy.minSledReplication) return true;\n      return spotCheck(',
     needs: someOf('sled lies'),
-    withinSeeds: 3000,
+    withinSeeds: 2000,
     why: 'P9: a sled that lists what it does not have is counted',
   },
   {
@@ -110,7 +110,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: ", policy: 'in_service' }",
     replace: ' }',
     needs: someOf('expunge a sled'),
-    withinSeeds: 3000,
+    withinSeeds: 200,
     why: 'S23: a sled that the operator has given up counts as a holder',
   },
   {
@@ -120,7 +120,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: "for (const archive of found.adopted) localRepos.hold(archive, 'adopted');",
     replace: '',
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
-    withinSeeds: 100,
+    withinSeeds: 200,
     why: 'B1: a Nexus that was started again does not serve what it finds',
   },
   {
@@ -130,7 +130,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: '  // Listed by the database it is as good as acknowledged: an operator can have seen it.',
     replace: "  if (row !== undefined) return { kind: 'remove', reason: 'it is of an earlier start' };",
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
-    withinSeeds: 100,
+    withinSeeds: 200,
     why: 'B1, AD1: a start clears away the only copy',
   },
   {
@@ -147,7 +147,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
       },
     ],
     needs: someOf('database restored'),
-    withinSeeds: 3000,
+    withinSeeds: 500,
     why: 'P4, AD2: the database went back, and an upload that was acknowledged is thrown away',
   },
   {
@@ -203,7 +203,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
           break;`,
     replace: '          throw unavailable(verb, outcome.error);',
     needs: ({ uncertainProbability }) => uncertainProbability > 0,
-    withinSeeds: 100,
+    withinSeeds: 300,
     why: 'P4: the archive of a release that was recorded after all is discarded',
   },
   {
@@ -223,7 +223,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: '  localRepos.hold(acknowledged);',
     replace: "  if (status === 'inserted') localRepos.hold(acknowledged);",
     needs: someOf('destroy a Nexus', 'wipe a sled', 'replace a sled', 'upload again'),
-    withinSeeds: 300,
+    withinSeeds: 200,
     why: 'P3, S3: uploading a lost archive again is no remedy',
   },
   {
@@ -234,7 +234,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     replace:
       "  if (isExempt) throw new Error('it is recorded already');\n  const roots = await allTrustRoots(datastore, signal);",
     needs: someOf('destroy a Nexus', 'wipe a sled', 'replace a sled'),
-    withinSeeds: 300,
+    withinSeeds: 200,
     why: 'P3: an archive that is recorded already is refused, and its lost copies do not come back',
   },
   {
@@ -243,7 +243,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     file: 'nexus/datastore/decisions/generation.ts',
     find: 'return { generation: asGeneration(generation + 1), digest };',
     replace: 'return { generation, digest };',
-    withinSeeds: 20,
+    withinSeeds: 3000,
     why: 'B4, W2: two sets under one generation',
   },
   {
@@ -253,7 +253,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: 'wantedAfter: new Set(others.flatMap(({ artifacts }) => [...artifacts])) };',
     replace: 'wantedAfter: new Set(wanted.releases.flatMap(({ artifacts }) => [...artifacts])) };',
     needs: someOf('delete'),
-    withinSeeds: 50,
+    withinSeeds: 20,
     why: 'W1, W2: a deletion changes the set and not what stands beside it',
   },
   {
@@ -292,7 +292,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: 'const isAhead = answer.generation > generation;',
     replace: 'const isAhead = false;',
     needs: someOf('database restored'),
-    withinSeeds: 300,
+    withinSeeds: 500,
     why: 'P7: after a restore the sleds stay ahead of the database, and nothing says how to go on',
   },
   {
@@ -304,7 +304,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     also: [
       { file: 'nexus/tasks/sled-liveness.ts', find: '        returned.forEach(deps.onReturn);', replace: '' },
     ],
-    withinSeeds: 50,
+    withinSeeds: 100,
     why: 'B8: a sled that failed once is never asked again',
   },
   {
@@ -313,7 +313,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     file: 'nexus/fleet-client/transfer-memory.ts',
     find: 'transfers.set(key, { ...failure,',
     replace: 'transfers.set(key, { ...failure, untilMs: Number.MAX_SAFE_INTEGER,',
-    withinSeeds: 100,
+    withinSeeds: 200,
     why: 'P6: a transfer that failed once is never tried again',
   },
   {
@@ -355,7 +355,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: `    if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));`,
     replace: "    if (errorCodeOf(error) !== 'CONFIG_GENERATION') throw error;",
-    withinSeeds: 50,
+    withinSeeds: 300,
     why: 'G8, CO1: a sled that is down stops the others',
   },
   {
@@ -425,7 +425,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     find: 'setHeader(GENERATION_FLOOR_HEADER, String(floor));',
     replace: "setHeader(GENERATION_FLOOR_HEADER, '0');",
     needs: someOf('dataset with old content', 'dataset absent', 'dataset unmounted', 'dataset failing'),
-    withinSeeds: 3000,
+    withinSeeds: 1000,
     why: 'P5: a sled that lost the newest ledger trusts the older one',
   },
 ];

@@ -10,7 +10,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     replace: 'if (receivedBytes < 0) throw',
     needs: ({ flipProbability, everyMs }) =>
       flipProbability > 0 || everyMs.has('sled lies') || everyMs.has('flip a bit'),
-    withinSeeds: 100,
+    withinSeeds: 200,
     why: 'G5: a source is believed, and bits that flip on the way are stored',
   },
   {
@@ -21,7 +21,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     replace: '',
     needs: ({ flipProbability, everyMs }) =>
       flipProbability > 0 || everyMs.has('sled lies') || everyMs.has('flip a bit'),
-    withinSeeds: 100,
+    withinSeeds: 200,
     why: 'G5: neither hash nor length is looked at',
   },
   {
@@ -48,7 +48,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     file: 'lib/durable-file.ts',
     find: 'await file.sync();',
     replace: '',
-    withinSeeds: 1000,
+    withinSeeds: 20,
     why: 'D1: a ledger, a sidecar or an archive is renamed before it is durable',
   },
   {
@@ -58,7 +58,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     find: `  await disk.rename(temporaryPath, finalPath);
   await disk.syncDirectory(dirname(finalPath));`,
     replace: '  await disk.rename(temporaryPath, finalPath);',
-    withinSeeds: 1000,
+    withinSeeds: 20,
     why: 'D1: a ledger, a sidecar or an archive counts as written before its name is durable',
   },
   {
@@ -116,7 +116,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     find: 'if (deps.inUse(sha256) !== undefined) {',
     replace: 'if (deps.inUse(sha256) === null) {',
     needs: allOf('take a lease', 'delete'),
-    withinSeeds: 300,
+    withinSeeds: 500,
     why: 'P11, ST6: what somebody uses is unlinked',
   },
   {
@@ -173,7 +173,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     replace: 'if (current === undefined) return false;',
     needs: allOf('delete', 'upload again'),
     withinSeeds: 3000,
-    why: 'P2: what was unwanted when the directory was read is unlinked by an older generation',
+    why: 'G2, P2: what was unwanted when the directory was read is unlinked by an older generation',
   },
   {
     name: 'older-config-adopted',
@@ -184,7 +184,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     replace: '',
     needs: ({ nexuses, everyMs }) =>
       nexuses > 1 || everyMs.has('add a Nexus') || everyMs.has('database restored'),
-    withinSeeds: 200,
+    withinSeeds: 500,
     why: 'G6, C1: a Nexus with an older view takes the fleet back, and what is wanted is deleted',
   },
   {
@@ -194,7 +194,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     find: `return sameArtifacts(current, offered) ? { kind: 'same' } : { kind: 'refuse', reason: 'differs' };`,
     replace: `return sameArtifacts(current, offered) ? { kind: 'same' } : { kind: 'adopt' };`,
     needs: someOf('database restored'),
-    withinSeeds: 1000,
+    withinSeeds: 300,
     why: 'S8, C2: two configs of one generation, after the database was restored',
   },
   {
@@ -210,7 +210,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
       'dataset read-only',
       'dataset failing',
     ),
-    withinSeeds: 1000,
+    withinSeeds: 200,
     why: 'G6, P5: of two ledgers that differ the older one is believed',
   },
   {
@@ -226,7 +226,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
       'dataset read-only',
       'dataset failing',
     ),
-    withinSeeds: 1000,
+    withinSeeds: 200,
     why: 'G6, P5: of two ledgers that differ the one that is read last is believed',
   },
   {
@@ -253,8 +253,18 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     find: "  if (ledger.config === undefined) return 'no config was adopted yet';",
     replace: "  if (ledger.config !== undefined) return undefined;\n  return 'no config was adopted yet';",
     needs: someOf('dataset with old content', 'dataset absent', 'dataset unmounted', 'dataset failing'),
-    withinSeeds: 3000,
+    withinSeeds: 1000,
     why: 'P5: whatever ledger is found is trusted',
+  },
+  {
+    name: 'deletion-while-in-doubt',
+    breaks: ['G2', 'G4'],
+    file: 'sled-agent/store/open-store.ts',
+    find: "const deletable = () => (state().kind === 'ready' ? config() : undefined);",
+    replace: 'const deletable = config;',
+    needs: someOf('dataset with old content', 'dataset absent', 'dataset unmounted', 'dataset failing'),
+    withinSeeds: 3000,
+    why: 'P5, G2: a sled that may have missed a newer config deletes by the older one',
   },
   {
     name: 'repair-while-in-doubt',
@@ -333,7 +343,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     find: 'config.artifacts.has(sha256) && (config.artifacts.get(sha256) ?? sizeBytes) === sizeBytes;',
     replace: 'config.artifacts.has(sha256);',
     needs: someOf('cut a file short'),
-    withinSeeds: 3000,
+    withinSeeds: 200,
     why: 'P10: a file of another length is listed as held',
   },
   {
@@ -353,7 +363,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     find: 'if ((await disk.sizeOf(join(path, IDENTITY_FILE))) === undefined) throw diskIsGone(path);',
     replace: '',
     needs: someOf('dataset unmounted'),
-    withinSeeds: 3000,
+    withinSeeds: 1000,
     why: 'DS3: what is put into the mount point of an absent disk is out of sight once it is back',
   },
   {
@@ -372,7 +382,7 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     file: 'sled-agent/copy.ts',
     find: 'inFlight.delete(request.sha256);',
     replace: '',
-    withinSeeds: 50,
+    withinSeeds: 20,
     why: 'B7, C2: a copy that ended stays under way, and is not asked for again',
   },
   {
