@@ -155,8 +155,9 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
   const recovery = createRecovery(scene);
   recovery.mend();
   const { holdings, keptForPeople } = witness;
-  const { quotaBytes } = scene.swarm;
-  const facts = { world, holdings, keptForPeople, quotaBytes, broken: recovery.broken };
+  const { quotaBytes, diskErrorProbability } = scene.swarm;
+  const hasDiskErrors = diskErrorProbability > 0;
+  const facts = { world, holdings, keptForPeople, quotaBytes, hasDiskErrors, broken: recovery.broken };
   const isBusy = () => scene.operator.uploading() > 0;
   const until = scheduler.nowMs() + REST_WITHIN_MS;
   let shortfall = findShortfall(facts);

@@ -21,6 +21,8 @@ type Facts = {
   readonly broken: ReadonlySet<SimSled>;
   /** Archives that a Nexus keeps for people. */
   readonly keptForPeople: ReadonlySet<string>;
+  /** Whether a disk may have refused to remove what an upload left: the next start of its Nexus does. */
+  readonly hasDiskErrors: boolean;
   /** Of one dataset. */
   readonly quotaBytes: number;
 };
@@ -85,7 +87,10 @@ const keptArchives = (facts: Facts): Shortfall | undefined => {
   for (const { machine, standing } of world.nexuses) {
     if (standing !== 'in_service') continue;
     for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys())
-      if (/\.(zip|json|parts|part)$/.test(name) && !facts.keptForPeople.has(name.slice(0, 36)))
+      if (
+        (facts.hasDiskErrors ? /\.zip$/ : /\.(zip|json|parts|part)$/).test(name) &&
+        !facts.keptForPeople.has(name.slice(0, 36))
+      )
         return { guarantee: 'G3', message: `${machine.name} still keeps ${name}` };
     const id = nexusIdOn(machine.volumes.get(STAGING)!);
     // Rows of a Nexus that lost its disk stand until an operator expunges it.

@@ -22,12 +22,12 @@ export const noteLine = (trace: Trace, words: string): void => {
 export const noteCommit = (trace: Trace, before: MemoryState, after: MemoryState): void => {
   if (after.releases === before.releases) return;
   for (const [id, { repo, hashes }] of after.releases) {
-    if (before.releases.has(id)) continue;
-    for (const other of before.releases.values()) {
-      if (other.repo.timePrunedMs !== null) {
-        if (other.repo.systemVersion === repo.systemVersion) trace.reached('a deleted release came back');
-      } else if ([...hashes].some(hash => other.hashes.has(hash)))
+    const was = before.releases.get(id)?.repo;
+    if (was !== undefined && was.timePrunedMs !== null && repo.timePrunedMs === null)
+      trace.reached('a deleted release came back');
+    if (was !== undefined) continue;
+    for (const other of before.releases.values())
+      if (other.repo.timePrunedMs === null && [...hashes].some(hash => other.hashes.has(hash)))
         trace.reached('an artifact was shared by two releases');
-    }
   }
 };

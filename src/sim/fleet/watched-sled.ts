@@ -23,7 +23,7 @@ export const watchAnswers = (
         const session = sessionsOf(sled);
         try {
           const answer = await running.agent.artifactConfigPut(request);
-          const isWatched = sessionsOf(sled) === session && !isUnmounted(sled);
+          const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled);
           if (isWatched && newestOn(sled) < request.body.generation)
             witness.fail(
               'G6',
@@ -44,7 +44,7 @@ export const watchAnswers = (
         const isExcused = witness.copies.wasJustDestroyed(sha256);
         if (
           isWanted &&
-          !isUnmounted(sled) &&
+          !wasUnmounted(sled) &&
           !isExcused &&
           witness.holdings.copiesOn(sled, sha256) < answer.successful_writes
         )
@@ -68,8 +68,8 @@ export const watchAnswers = (
 };
 
 /** What is written into the mount point of a disk that is away is durable where nobody looks here. */
-const isUnmounted = ({ machine }: SimSled): boolean =>
-  [...machine.volumes.values()].some(({ state }) => state === 'unmounted');
+const wasUnmounted = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].some(volume => volume.wasUnmounted);
 
 /** Another number when a disk came, went or was replaced. */
 const sessionsOf = ({ machine }: SimSled): number =>

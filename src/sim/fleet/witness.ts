@@ -6,7 +6,8 @@
  *     answers ──────┘
  */
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
-import { createArchiveChecker, uploadIdOf } from '../checkers/archives.ts';
+import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
+import { type ArchiveChecker, createArchiveChecker, uploadIdOf } from '../checkers/archives.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { checkGeneration } from '../checkers/generations.ts';
 import { createHoldings, type Holdings } from '../checkers/holdings.ts';
@@ -49,69 +50,42 @@ export type Witness = {
   readonly keptForPeople: ReadonlySet<string>;
 };
 
+/** What is watched over in a run, and what it has seen so far. */
+type Watch = {
+  readonly world: World;
+  readonly fail: Fail;
+  readonly holdings: Holdings;
+  readonly copies: CopyChecker;
+  readonly removals: RemovalChecker;
+  readonly leases: LeaseChecker;
+  readonly archives: ArchiveChecker;
+  readonly damaged: WeakSet<Uint8Array>;
+  /** Names that were set aside, by volume. */
+  readonly setAside: WeakMap<Volume, Set<string>>;
+};
+
 export const createWitness = (world: World): Witness => {
   let violation: Violation | undefined;
   const fail: Fail = (guarantee, message) => {
     violation ??= { guarantee, message, atMs: world.scheduler.nowMs() };
   };
   const holdings = createHoldings(world);
-  const copies = createCopyChecker(world, holdings, fail);
-  const removals = createRemovalChecker(fail);
-  const leases = createLeaseChecker(world.scheduler.nowMs, fail);
-  const archives = createArchiveChecker(world, fail);
-  const damaged = new WeakSet<Uint8Array>();
+  const watch: Watch = {
+    world,
+    fail,
+    holdings,
+    copies: createCopyChecker(world, holdings, fail),
+    removals: createRemovalChecker(fail),
+    leases: createLeaseChecker(world.scheduler.nowMs, fail),
+    archives: createArchiveChecker(world, fail),
+    damaged: new WeakSet(),
+    setAside: new WeakMap(),
+  };
   const keptForPeople = new Set<string>();
   let wasRestored = false;
   let committed = world.database.snapshot();
-  /** Where a sled stands is what the database says, by whomever and whenever it was written there. */
-  const takeStandings = (): void => {
-    for (const sled of world.sleds) {
-      if (sled.standing === 'gone') continue;
-      const isExpunged = committed.sleds.get(sled.plan.id)?.policy === 'expunged';
-      if (isExpunged && sled.standing === 'in_service') {
-        sled.harmedAtMs = world.scheduler.nowMs();
-        copies.onHarm(holdings.heldBy(sled));
-      }
-      sled.standing = isExpunged ? 'expunged' : 'in_service';
-    }
-  };
-
-  const requireRightBytes = (sled: SimSled, volume: Volume, name: ArtifactHash, how: string): void => {
-    const node = volume.medium.top.now.get(name);
-    if (node?.kind !== 'file' || damaged.has(node.content)) return;
-    if (holdings.hashOf(node.content) !== name)
-      fail('G5', `${sled.plan.serial} has other bytes under ${name} on ${volume.path}: ${how}`);
-  };
-
-  const onSledNames: Witness['onNameChange'] = (machine, change, { volume, path, from }) => {
-    const sled = world.sleds.find(each => each.machine === machine)!;
-    const [, , name, below] = path.split('/');
-    if (change === 'unlink' && below === undefined) {
-      removals.onUnlink(sled, name!);
-      leases.onUnlink(sled, name!);
-      if (isArtifactHash(name!)) {
-        if (holdings.wanted().has(name))
-          world.trace.reached('a deletion ran while its artifact was wanted again');
-        // A sled ahead of a database that went back does what it was told before.
-        const isAhead =
-          (removals.highest(sled)?.generation ?? 0) > world.database.snapshot().stored.generation;
-        if (isAhead) copies.onHarm();
-        else copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
-      }
-      return;
-    }
-    if (change !== 'rename') return;
-    const aside = from!.split('/')[2]!;
-    if (isArtifactHash(aside)) {
-      world.trace.reached('a rotten copy was quarantined');
-      copies.onCopyGone(aside, `${sled.plan.serial} set it aside`);
-    } else if (isLedgerPath(path)) {
-      const node = volume.medium.top.now.get(name!);
-      if (node?.kind === 'file') removals.onLedger(sled, node.content);
-    } else if (below === undefined && isArtifactHash(name!)) requireRightBytes(sled, volume, name, 'renamed');
-  };
-
   const witness: Witness = {
+    ...watch,
     logWatch: {
       trace: world.trace,
       onBug: (actor, message) => fail('bug', `${actor}: ${message}`),
@@ -122,50 +96,116 @@ export const createWitness = (world: World): Witness => {
     },
     violation: () => violation,
     wasDatabaseRestored: () => wasRestored,
-    fail,
-    holdings,
-    copies,
-    removals,
-    leases,
-    damaged,
     keptForPeople,
-    onNameChange(machine, change, place) {
-      if (place.volume.state === 'unmounted') return;
-      if (world.sleds.some(each => each.machine === machine)) onSledNames(machine, change, place);
-      else if (change === 'unlink' && place.path.endsWith('.zip')) {
-        archives.onRemoved(uploadIdOf(place.path), machine.name);
-        for (const sha256 of holdings.wanted().keys())
-          copies.onCopyGone(sha256, `${machine.name} removed ${place.path}`);
-      }
-    },
+    onNameChange: (...change) => onNameChange(watch, ...change),
     watchSled: (sled, running) => createLiar(sled, watchAnswers(witness, world, sled, running)),
     look() {
       const now = world.database.snapshot();
       if (now === committed) return;
       const before = committed;
       committed = now;
-      if (now.sleds !== before.sleds) takeStandings();
+      if (now.sleds !== before.sleds) takeStandings(watch, now);
       checkGeneration(before, now, fail);
-      copies.onCommit(before, now);
-      archives.onCommit(now);
+      watch.copies.onCommit(before, now);
+      watch.archives.onCommit(now);
       noteCommit(world.trace, before, now);
     },
     onDatabaseRestored() {
       const before = committed;
       committed = world.database.snapshot();
       wasRestored = true;
-      takeStandings();
-      archives.onDatabaseRestored(before, committed);
-      removals.onDatabaseRestored(committed.stored.generation);
-      copies.onHarm();
+      takeStandings(watch, committed);
+      watch.archives.onDatabaseRestored(before, committed);
+      watch.removals.onDatabaseRestored(committed.stored.generation);
+      watch.copies.onHarm();
     },
     onPowerCut(sled) {
       for (const volume of sled.machine.volumes.values())
         for (const name of holdings.filesOn(volume).keys())
-          requireRightBytes(sled, volume, name, 'after a power cut');
+          requireRightBytes(watch, sled, volume, name, 'after a power cut');
     },
   };
   return witness;
+};
+
+/** Where a sled stands is what the database says, by whomever and whenever it was written there. */
+const takeStandings = ({ world, holdings, copies }: Watch, { sleds }: MemoryState): void => {
+  for (const sled of world.sleds) {
+    if (sled.standing === 'gone') continue;
+    const isExpunged = sleds.get(sled.plan.id)?.policy === 'expunged';
+    if (isExpunged && sled.standing === 'in_service') {
+      sled.harmedAtMs = world.scheduler.nowMs();
+      copies.onHarm(holdings.heldBy(sled));
+    }
+    sled.standing = isExpunged ? 'expunged' : 'in_service';
+  }
+};
+
+const onNameChange = (
+  watch: Watch,
+  ...[machine, change, place]: Parameters<Witness['onNameChange']>
+): void => {
+  const { world, archives, holdings, copies } = watch;
+  if (place.volume.state === 'unmounted') return;
+  const sled = world.sleds.find(each => each.machine === machine);
+  if (sled === undefined) {
+    if (change !== 'unlink' || !place.path.endsWith('.zip')) return;
+    archives.onRemoved(uploadIdOf(place.path), machine.name);
+    for (const sha256 of holdings.wanted().keys())
+      copies.onCopyGone(sha256, `${machine.name} removed ${place.path}`);
+  } else if (change === 'unlink') onUnlink(watch, sled, place.path);
+  else if (change === 'rename') onRename(watch, sled, place);
+};
+
+const onUnlink = (
+  { world, holdings, copies, removals, leases }: Watch,
+  sled: SimSled,
+  path: string,
+): void => {
+  const [, , name, below] = path.split('/');
+  if (name === undefined || below !== undefined) return;
+  removals.onUnlink(sled, name);
+  leases.onUnlink(sled, name);
+  if (!isArtifactHash(name)) return;
+  if (holdings.wanted().has(name)) world.trace.reached('a deletion ran while its artifact was wanted again');
+  // A sled ahead of a database that went back does what it was told before.
+  const isAhead = (removals.highest(sled)?.generation ?? 0) > world.database.snapshot().stored.generation;
+  if (isAhead) copies.onHarm();
+  else copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
+};
+
+const onRename = (
+  watch: Watch,
+  sled: SimSled,
+  { volume, path, from }: Parameters<DiskWatcher['onNameChange']>[1],
+): void => {
+  const { world, copies, removals, setAside } = watch;
+  const [, , name, below] = path.split('/');
+  const aside = from!.split('/')[2]!;
+  if (isArtifactHash(aside)) {
+    world.trace.reached('a rotten copy was quarantined');
+    setAside.set(volume, new Set([...(setAside.get(volume) ?? []), aside]));
+    copies.onCopyGone(aside, `${sled.plan.serial} set it aside`);
+  } else if (isLedgerPath(path)) {
+    const node = volume.medium.top.now.get(name!);
+    if (node?.kind === 'file') removals.onLedger(sled, node.content);
+  } else if (below === undefined && isArtifactHash(name!)) {
+    if (setAside.get(volume)?.has(name) === true) world.trace.reached('a rotten copy was replaced');
+    requireRightBytes(watch, sled, volume, name, 'renamed');
+  }
+};
+
+const requireRightBytes = (
+  { holdings, damaged, fail }: Watch,
+  sled: SimSled,
+  volume: Volume,
+  name: ArtifactHash,
+  how: string,
+): void => {
+  const node = volume.medium.top.now.get(name);
+  if (node?.kind !== 'file' || damaged.has(node.content)) return;
+  if (holdings.hashOf(node.content) !== name)
+    fail('G5', `${sled.plan.serial} has other bytes under ${name} on ${volume.path}: ${how}`);
 };
 
 const isKeptForPeople = (words: string): boolean =>

@@ -8,6 +8,7 @@
  */
 import type { SledId } from '../../core/ids.ts';
 import { SledId as SledIdSchema } from '../../core/ids.ts';
+import type { Rng } from '../../core/rng.ts';
 import type { MemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
 import { createMemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
 import type { Services } from '../../nexus/services.ts';
@@ -74,19 +75,14 @@ export const createWorld = (options: WorldOptions): World => {
   const streams = createStreams(options.seed);
   const scheduler = createScheduler();
   const trace = options.trace(scheduler.nowMs);
-  const network = createNetwork(scheduler, streams('network'), () => trace.reached('a message was doubled'));
-  const database = createMemoryDatabase({ nowMs: () => Math.floor(EPOCH_MS + scheduler.nowMs()) });
-  const ids = streams('ids');
   const sleds: SimSled[] = [];
   const nexuses: SimNexus[] = [];
-  const transfers = { count: 0, lastAtMs: 0 };
-  const diskRng = streams('disks');
-  const findSled = (host: string) => sleds.find(sled => sled.machine.name === host)?.machine;
+  const ids = streams('ids');
   const world: World = {
     streams,
     scheduler,
-    network,
-    database,
+    network: createNetwork(scheduler, streams('network'), () => trace.reached('a message was doubled')),
+    database: createMemoryDatabase({ nowMs: () => Math.floor(EPOCH_MS + scheduler.nowMs()) }),
     databaseWeather: { ...FAIR_DATABASE },
     diskWeather: { ...FAIR_DISKS },
     shelf: options.shelf,
@@ -94,78 +90,84 @@ export const createWorld = (options: WorldOptions): World => {
     minSledReplication: options.minSledReplication,
     sleds,
     nexuses,
-    transfers,
+    transfers: { count: 0, lastAtMs: 0 },
     addSled({ datasets, id }) {
-      const serial = `sled-${sleds.length + 1}`;
-      const directories = Array.from({ length: datasets }, (_, at) => `/m2-${at}`);
-      const plan: SledPlan = {
+      const sled = createSled(site, {
         id: id ?? SledIdSchema.parse(idFrom(ids)),
-        serial,
-        datasets: directories,
+        serial: `sled-${sleds.length + 1}`,
+        datasets: Array.from({ length: datasets }, (_, at) => `/m2-${at}`),
         quotaBytes: options.quotaBytes,
         scrubPeriodMs: options.scrubPeriodMs,
-      };
-      const rng = streams(serial);
-      const log = createProcessLog(serial, witness.logWatch);
-      const machine: Machine<RunningSled> = createMachine({
-        name: serial,
-        scheduler,
-        volumes: directories.map(createVolume),
-        watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
-        boot: host =>
-          bootSled(
-            plan,
-            { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine), rng, log },
-            host,
-          ).then(running => witness.watchSled(sled, running)),
-        onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
       });
-      const sled: SimSled = {
-        plan,
-        machine,
-        standing: 'in_service',
-        isLying: false,
-        harmedAtMs: Number.NEGATIVE_INFINITY,
-      };
       sleds.push(sled);
-      machine.start();
+      sled.machine.start();
       return sled;
     },
     addNexus() {
-      const name = `nexus-${nexuses.length + 1}`;
-      const rng = streams(name);
-      const log = createProcessLog(name, witness.logWatch);
-      const machine: Machine<Services> = createMachine({
-        name,
-        scheduler,
-        volumes: [createVolume(STAGING)],
-        watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
-        boot: host =>
-          bootNexus(
-            {
-              plan: world,
-              database,
-              attempts: databaseFate(world.databaseWeather, streams(`${name} database`), trace),
-              network,
-              findSled,
-              shelf: options.shelf,
-              rng,
-              log,
-              onRequest: () => {
-                transfers.count += 1;
-                transfers.lastAtMs = scheduler.nowMs();
-              },
-            },
-            host,
-          ),
-        onBootFailure: error => log.error({ err: error }, 'Nexus did not start'),
-      });
-      const nexus: SimNexus = { machine, standing: 'in_service' };
+      const nexus = createNexus(site, `nexus-${nexuses.length + 1}`);
       nexuses.push(nexus);
-      machine.start();
+      nexus.machine.start();
       return nexus;
     },
   };
-  const witness = options.witness(world);
+  const site: Site = { world, witness: options.witness(world), diskRng: streams('disks') };
   return world;
+};
+
+/** What a machine is put into. */
+type Site = { readonly world: World; readonly witness: Witness; readonly diskRng: Rng };
+
+const createSled = ({ world, witness, diskRng }: Site, plan: SledPlan): SimSled => {
+  const { scheduler, network, streams, sleds, nexuses } = world;
+  const { serial } = plan;
+  const rng = streams(serial);
+  const log = createProcessLog(serial, witness.logWatch);
+  const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
+  const machine: Machine<RunningSled> = createMachine({
+    name: serial,
+    scheduler,
+    volumes: plan.datasets.map(createVolume),
+    watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+    boot: host =>
+      bootSled(
+        plan,
+        { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine), rng, log },
+        host,
+      ).then(running => witness.watchSled(sled, running)),
+    onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
+  });
+  const sled: SimSled = {
+    plan,
+    machine,
+    standing: 'in_service',
+    isLying: false,
+    harmedAtMs: Number.NEGATIVE_INFINITY,
+  };
+  return sled;
+};
+
+const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus => {
+  const { scheduler, network, streams, sleds, database, databaseWeather, shelf, trace, transfers } = world;
+  const rng = streams(name);
+  const log = createProcessLog(name, witness.logWatch);
+  const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
+  const onRequest = () => {
+    transfers.count += 1;
+    transfers.lastAtMs = scheduler.nowMs();
+  };
+  const machine: Machine<Services> = createMachine({
+    name,
+    scheduler,
+    volumes: [createVolume(STAGING)],
+    watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+    boot: host => {
+      const attempts = databaseFate(databaseWeather, streams(`${name} database`), trace);
+      return bootNexus(
+        { plan: world, database, attempts, network, findSled, shelf, rng, log, onRequest },
+        host,
+      );
+    },
+    onBootFailure: error => log.error({ err: error }, 'Nexus did not start'),
+  });
+  return { machine, standing: 'in_service' };
 };

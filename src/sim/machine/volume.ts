@@ -19,6 +19,8 @@ export type Volume = {
   /** The names as operations see them now. */
   readonly top: () => DirectoryNode;
   state: VolumeState;
+  /** Whether something may have been written into its mount point, and believed to be on it. */
+  wasUnmounted: boolean;
   capacityBytes: number;
   /** Rises whenever what was opened before is not there any more. */
   session: number;
@@ -32,6 +34,7 @@ export const createVolume = (path: string): Volume => {
     path,
     medium,
     state: 'ok',
+    wasUnmounted: false,
     capacityBytes: ROOMY_BYTES,
     session: 0,
     top: () => (volume.state === 'unmounted' ? medium.mountPoint : medium.top),
