@@ -1,0 +1,85 @@
+/**
+ * Runs seeds over a product with one mistake in it, until a guarantee is broken: a process of its own, as the hooks
+ * have to be there before the product is loaded.
+ *
+ *     bin/node24 test/sim/mutated.ts NAME FIRST SEEDS      NAME may be `none`: the product as it is
+ */
+import { readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Violation } from '../../src/sim/checkers/violation.ts';
+import type { ReleaseShelf } from '../../src/sim/fleet/releases.ts';
+import { applyEdit, editsOf } from './mutations/mutation.ts';
+import { mutationNamed } from './mutations.ts';
+
+/** The one line of output, as JSON. */
+export type MutatedRun = {
+  /** How many seeds were run, the failing one included. */
+  readonly seeds: number;
+  readonly violation?: { readonly seed: number; readonly guarantee: string; readonly message: string };
+};
+
+const [name = '', first = '', seeds = ''] = process.argv.slice(2);
+const mutation = name === 'none' ? undefined : mutationNamed(name);
+
+const sourceOf = new Map<string, string>();
+for (const edit of mutation === undefined ? [] : editsOf(mutation)) {
+  const path = join(resolve(import.meta.dirname, '../../src'), edit.file);
+  const url = pathToFileURL(path).href;
+  sourceOf.set(url, applyEdit(edit, sourceOf.get(url) ?? readFileSync(path, 'utf8')));
+}
+const waiting = new Set(sourceOf.keys());
+registerHooks({
+  load(url, context, nextLoad) {
+    const source = sourceOf.get(url);
+    if (source === undefined) return nextLoad(url, context);
+    waiting.delete(url);
+    return { format: 'module-typescript', source, shortCircuit: true };
+  },
+});
+
+const { createReleaseShelf } = await import('../../src/sim/fleet/releases.ts');
+const { runSeed } = await import('../../src/sim/run.ts');
+const { drawSwarm } = await import('../../src/sim/script/swarm.ts');
+const { createStreams } = await import('../../src/sim/time/streams.ts');
+if (waiting.size > 0) throw new Error(`the simulator does not load ${[...waiting].join(', ')}`);
+// Nobody reads where an error was made, and finding that out takes longer than the runs.
+Error.stackTraceLimit = 0;
+
+/** MU2 */
+const isWorthARun = (seed: number): boolean =>
+  mutation?.needs?.(drawSwarm(createStreams(seed)('swarm'), 'small')) ?? true;
+
+/** What nobody handles would end a process of the product. */
+let unhandled: unknown;
+process.on('unhandledRejection', error => {
+  unhandled = error;
+});
+
+const judge = async (
+  seed: number,
+  shelf: ReleaseShelf,
+): Promise<Pick<Violation, 'guarantee' | 'message'> | undefined> => {
+  unhandled = undefined;
+  const { violation } = await runSeed({ seed, size: 'small', shelf });
+  if (violation !== undefined || unhandled === undefined) return violation;
+  return { guarantee: 'bug', message: `a rejection that nobody handles: ${unhandled}` };
+};
+
+const search = async (): Promise<MutatedRun> => {
+  const shelf = createReleaseShelf();
+  for (let run = 1; run <= Number(seeds); run += 1) {
+    const seed = Number(first) + run - 1;
+    if (!isWorthARun(seed)) continue;
+    const violation = await judge(seed, shelf);
+    if (violation === undefined) continue;
+    const { guarantee, message } = violation;
+    if (mutation === undefined || mutation.breaks.includes(guarantee))
+      return { seeds: run, violation: { seed, guarantee, message } };
+    process.stderr.write(`seed ${seed}: ${guarantee} ${message}\n`);
+  }
+  return { seeds: Number(seeds) };
+};
+
+process.stdout.write(`${JSON.stringify(await search())}\n`);

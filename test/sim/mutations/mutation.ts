@@ -1,0 +1,53 @@
+/**
+ * A mutation: one mistake that somebody could make in the product, which the simulator has to notice.
+ *
+ * MU1. It is a change of the text of source files, made while they are loaded: the product knows nothing of it.
+ * MU2. A run that cannot show it, by what its seed drew, counts as run and is passed over.
+ * MU3. Each text occurs exactly once in its file. Otherwise the product has moved on, and the mutation has to as well.
+ */
+import type { Guarantee } from '../../../src/sim/checkers/violation.ts';
+import type { Fault, OperatorAct } from '../../../src/sim/script/step.ts';
+import type { Swarm } from '../../../src/sim/script/swarm.ts';
+
+export type Edit = {
+  /** Below `src`. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+};
+
+export type Mutation = Edit & {
+  /** In words with hyphens. */
+  readonly name: string;
+  /** What it may break; a violation of anything else does not count. */
+  readonly breaks: readonly Guarantee[];
+  /** For a mistake that another guard would hide: that guard goes too. */
+  readonly also?: readonly Edit[];
+  /** MU2; every run where absent. */
+  readonly needs?: (swarm: Swarm) => boolean;
+  /** How many seeds it may take, from any first one. */
+  readonly withinSeeds: number;
+  /** The rules that it takes away, and what goes wrong without. */
+  readonly why: string;
+};
+
+/** Runs with one of these. */
+export const someOf =
+  (...kinds: readonly (Fault | OperatorAct)[]): NonNullable<Mutation['needs']> =>
+  ({ everyMs }) =>
+    kinds.some(kind => everyMs.has(kind));
+
+/** … with each of these. */
+export const allOf =
+  (...kinds: readonly (Fault | OperatorAct)[]): NonNullable<Mutation['needs']> =>
+  ({ everyMs }) =>
+    kinds.every(kind => everyMs.has(kind));
+
+export const editsOf = (mutation: Mutation): readonly Edit[] => [mutation, ...(mutation.also ?? [])];
+
+/** @throws when the text is not there exactly once */
+export const applyEdit = ({ file, find, replace }: Edit, source: string): string => {
+  const pieces = source.split(find);
+  if (pieces.length === 2) return pieces.join(replace);
+  throw new Error(`src/${file} has ${pieces.length - 1} times what a mutation replaces: ${find}`);
+};

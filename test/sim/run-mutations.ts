@@ -1,0 +1,72 @@
+/**
+ * Shows that the simulator can fail: every mutation, two at a time, and how many seeds each took.
+ *
+ *     npm run sim:mutations -- [--only NAME] [--first S] [--times N] [--seeds N] [--at-once N]
+ */
+import { parseArgs } from 'node:util';
+import { judgeMutation, type Verdict } from './judge-mutation.ts';
+import type { Mutation } from './mutations/mutation.ts';
+import { MUTATIONS, mutationNamed } from './mutations.ts';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    first: { type: 'string', default: '1' },
+    /** From so many first seeds each: the median is told. */
+    times: { type: 'string', default: '1' },
+    'at-once': { type: 'string', default: '2' },
+    /** Instead of the number that each mutation states. */
+    seeds: { type: 'string' },
+  },
+});
+
+/** Between the first seeds of two searches: more than any of them runs. */
+const APART = 100_000;
+
+const mutations = values.only?.map(mutationNamed) ?? [...MUTATIONS];
+const missed: string[] = [];
+
+/** What the process of the mutation said. */
+const reasonOf = ({ stderr, message }: Error & { readonly stderr?: string }): string =>
+  /^Error: (.*)/m.exec(stderr ?? '')?.[1] ?? message;
+
+const judge = async (mutation: Mutation): Promise<void> => {
+  const seeds = Number(values.seeds ?? mutation.withinSeeds);
+  const verdicts: Verdict[] = [];
+  for (let time = 0; time < Number(values.times); time += 1)
+    verdicts.push(await judgeMutation(mutation, { first: Number(values.first) + time * APART, seeds }));
+  const counts = verdicts.map(verdict => verdict.seeds).sort((a, b) => a - b);
+  const broken = new Set(verdicts.flatMap(({ violation }) => violation?.guarantee ?? []));
+  const isCaught = verdicts.every(({ violation }) => violation !== undefined);
+  if (!isCaught) missed.push(mutation.name);
+  const median = counts[Math.floor(counts.length / 2)]!;
+  const cells = [
+    mutation.name.padEnd(48),
+    (isCaught ? [...broken].join(' ') : 'NOT CAUGHT').padEnd(12),
+    `${median}`.padStart(6),
+    `of ${seeds}`.padStart(9),
+  ];
+  process.stdout.write(`${cells.join(' ')}\n`);
+  if (values.only === undefined) return;
+  for (const { violation } of verdicts)
+    if (violation !== undefined) process.stdout.write(`  seed ${violation.seed}: ${violation.message}\n`);
+};
+
+process.stdout.write(`${'mutation'.padEnd(48)} ${'breaks'.padEnd(12)}  seeds of at most\n`);
+const waiting = [...mutations];
+const lane = async (): Promise<void> => {
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const { name } = next;
+    await judge(next).catch(error => {
+      missed.push(name);
+      process.stdout.write(`${name.padEnd(48)} cannot be run: ${reasonOf(error)}\n`);
+    });
+  }
+};
+await Promise.all(Array.from({ length: Number(values['at-once']) }, lane));
+process.stdout.write(
+  missed.length === 0
+    ? `${mutations.length} mutations, each of them caught\n`
+    : `not caught within the seeds stated: ${missed.join(', ')}\n`,
+);
+if (missed.length > 0) process.exitCode = 1;
