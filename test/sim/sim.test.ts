@@ -45,7 +45,7 @@ describe('a replay', () => {
     expect(one.stdout).toBe(two.stdout);
     const lines = one.stdout.trimEnd().split('\n');
     expect(lines[0]).toBe('seed 3');
-    expect(lines.filter(line => /^\d\d:\d\d:\d\d\.\d{3} {2}\S+ +\S/.test(line)).length).toBeGreaterThan(100);
+    expect(lines.filter(line => /^\d\d:\d\d:\d\d\.\d{3} {2}\S+ +\S/.test(line)).length).toBeGreaterThan(50);
     expect(one.stdout).toMatch(/\nseed 3 (holds|violates)/);
   });
 
