@@ -62,7 +62,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
         const release = after.releases.get(repoId);
         if (release === undefined) continue;
         // A row without an archive says nothing: it came back with the database, and goes again.
-        if (![...release.hashes].every(sha256 => holdings.isStagedIn(nexusId, sha256))) continue;
+        if (!holdings.hasArchive(nexusId, uploadId)) continue;
         world.trace.reached('a local repo was dropped');
         // Of a deleted release what another one lists (LV1).
         const wanted = holdings.wanted();

@@ -2,7 +2,7 @@
  * What is on the disks of a simulated fleet, read from the media: whatever a process believes, or a volume's state
  * hides, is not asked.
  */
-import { type ArtifactHash, isArtifactHash, type NexusId } from '../../core/ids.ts';
+import { type ArtifactHash, isArtifactHash, type NexusId, type UploadId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import { sha256Of } from '../fleet/releases.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
@@ -19,6 +19,8 @@ export type Holdings = {
   readonly isStaged: (nexus: SimNexus, sha256: ArtifactHash) => boolean;
   /** The same of the Nexus with this id. */
   readonly isStagedIn: (nexusId: NexusId, sha256: ArtifactHash) => boolean;
+  /** Whether this Nexus has the archive of this upload. */
+  readonly hasArchive: (nexusId: NexusId, uploadId: UploadId) => boolean;
   /** Whether a copy could be had from the disks that count. */
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
@@ -34,6 +36,9 @@ export const nexusIdOn = ({ medium }: Volume): string | undefined => {
   const node = medium.top.durable.get('nexus-id');
   return node?.kind === 'file' ? Buffer.from(node.durable).toString('utf8').trim() : undefined;
 };
+
+/** An artifact of no bytes is never lost: anybody can make it, and no look at bytes can miss it. */
+const EMPTY = sha256Of(new Uint8Array());
 
 export const createHoldings = (world: World): Holdings => {
   const hashes = new WeakMap<Uint8Array, string>();
@@ -85,7 +90,13 @@ export const createHoldings = (world: World): Holdings => {
       world.nexuses.some(
         nexus => nexusIdOn(nexus.machine.volumes.get(STAGING)!) === nexusId && isStaged(nexus, sha256),
       ),
+    hasArchive: (nexusId, uploadId) =>
+      world.nexuses.some(({ machine }) => {
+        const volume = machine.volumes.get(STAGING)!;
+        return nexusIdOn(volume) === nexusId && volume.medium.top.now.has(`${uploadId}.zip`);
+      }),
     isRecoverable: sha256 =>
+      sha256 === EMPTY ||
       world.sleds.some(sled => sled.standing === 'in_service' && has(sled, sha256)) ||
       world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256)),
     filesOn,

@@ -58,7 +58,7 @@ export const watchAnswers = (
         const asked = witness.removals.reported(sled);
         const answer = await running.agent.artifactList(request);
         const { incarnation_id: incarnation, generation } = answer;
-        witness.removals.onListed(sled, asked, { incarnation, generation });
+        if (!wasUnmounted(sled)) witness.removals.onListed(sled, asked, { incarnation, generation });
         if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
         requireRightLengths(witness, sled, answer.list);
         return answer;

@@ -10,6 +10,8 @@
  * K3. A config is durable before it is published, and is published while no unlink is under way (P2).
  * K4. A dataset that was named once stays named. One that is gone may have gone on alone elsewhere, with a newer
  *     ledger than this: a sled that lost a disk asks for a floor at each start, which costs one registration.
+ * K5. Two configs of one generation are of two databases, one of which was put back: the database that gives the floor
+ *     says which of them stands, or gives a newer one. Until then nothing is deleted by either.
  */
 import { type ArtifactConfig, adoption } from '../../core/artifact-config.ts';
 import { type DatasetId, type Generation, IncarnationId } from '../../core/ids.ts';
@@ -52,6 +54,8 @@ type Knowledge = {
   readonly named: ReadonlySet<DatasetId>;
   /** Those that came without a ledger. */
   readonly newcomers: ReadonlySet<DatasetId>;
+  /** Whether two of them differ at the newest generation (K5). */
+  readonly isSplit: boolean;
   readonly doubt: string | undefined;
   readonly floor: Generation | undefined;
 };
@@ -64,6 +68,7 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
     ledger: { incarnationId: IncarnationId.parse(deps.newId()), datasets: [], config: undefined },
     named: new Set(),
     newcomers: new Set(),
+    isSplit: false,
     doubt: 'its datasets have not been read yet',
     floor: undefined,
   };
@@ -73,7 +78,7 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
       const { named, ...next } = withPresent(known, datasets); // K4
       const ledger = { ...next.ledger, config };
       await writeLedgers(datasets, known.ledger, ledger);
-      known = { ledger, named, newcomers: new Set(), doubt: undefined, floor: undefined };
+      known = { ledger, named, newcomers: new Set(), isSplit: false, doubt: undefined, floor: undefined };
       onChange(reason);
     });
 
@@ -103,9 +108,13 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
     offer: (offered, { signal }) =>
       inTurn(async () => {
         signal.throwIfAborted();
-        const { ledger, doubt, floor } = known;
+        const { ledger, doubt, floor, isSplit } = known;
         if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
-        const verdict = adoption(ledger.config, offered, floor);
+        const verdict = adoption(
+          isSplit ? undefined : ledger.config,
+          offered,
+          floor ?? ledger.config?.generation,
+        );
         if (verdict.kind === 'refuse') throw refusal(verdict.reason, offered, known);
         if (offered.generation < (floor ?? 0)) throw refusal('below_floor', offered, known);
         const config = verdict.kind === 'same' ? withMoreSizes(ledger.config!, offered) : offered;
@@ -115,12 +124,12 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
       }),
     acceptFloor: generation =>
       inTurn(async () => {
-        const { ledger, doubt } = known;
+        const { ledger, doubt, isSplit } = known;
         if (doubt === undefined) return;
         // The latest counts: each was read after the doubt began, and an earlier one may be of a database that went back.
         known = { ...known, floor: generation };
         log.info({ floor: generation, generation: ledger.config?.generation, doubt }, 'floor accepted');
-        if (ledger.config === undefined || ledger.config.generation < generation) return;
+        if (ledger.config === undefined || isSplit || ledger.config.generation < generation) return;
         await publish(ledger.config, 'the ledger is at or above the floor').catch(stayInDoubt(log));
       }),
   };
@@ -161,14 +170,20 @@ const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger):
   const found = { ...read.ledger, datasets: [...new Set([...read.ledger.datasets, id])] };
   const named = new Set([...known.named, ...found.datasets]);
   const { ledger } = known;
-  if (ledger.config !== undefined && found.config?.generation === ledger.config.generation) {
-    if (adoption(ledger.config, found.config, undefined).kind === 'refuse')
-      log.error({ generation: found.config.generation }, 'two ledgers of one generation differ');
-  }
+  const differs =
+    ledger.config !== undefined &&
+    found.config?.generation === ledger.config.generation &&
+    adoption(ledger.config, found.config, undefined).kind === 'refuse';
+  if (differs) log.error({ generation: found.config!.generation }, 'two ledgers of one generation differ');
   // A ledger without a config only says which incarnation this is: it replaces the one made up for this start.
   const isNewer =
     (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
-  return { ...known, ledger: isNewer ? found : ledger, named };
+  return {
+    ...known,
+    ledger: isNewer ? found : ledger,
+    named,
+    isSplit: differs || (known.isSplit && !isNewer),
+  };
 };
 
 /** A floor is only for as long as there is doubt. */
@@ -179,10 +194,12 @@ const reconsider = (known: Knowledge, datasets: readonly Dataset[]): Knowledge =
 
 /** Why a newer ledger than the one held may exist; undefined when none can (K1). */
 const findDoubt = (
-  { ledger, named, newcomers }: Knowledge,
+  { ledger, named, newcomers, isSplit }: Knowledge,
   datasets: readonly Dataset[],
 ): string | undefined => {
   if (ledger.config === undefined) return 'no config was adopted yet';
+  if (isSplit)
+    return `its datasets have two configs of generation ${ledger.config.generation}, one of which the database has lost`;
   const absent = datasets.find(each => !each.isReadable());
   if (absent !== undefined) return `dataset ${absent.path} cannot be read, and may hold a newer ledger`;
   const present = new Set(presentIds(datasets));

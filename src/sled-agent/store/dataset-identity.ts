@@ -66,7 +66,16 @@ export const diskIsGone = (path: string): Error =>
     code: 'ENOENT',
   });
 
-/** @throws {@link diskIsGone} */
-export const requireIdentity = async (disk: Disk, path: string): Promise<void> => {
-  if ((await disk.sizeOf(join(path, IDENTITY_FILE))) === undefined) throw diskIsGone(path);
+/**
+ * That the dataset which was opened there is there still.
+ *
+ * @throws {@link diskIsGone}, or the same of another dataset that was mounted in its place
+ */
+export const requireIdentity = async (disk: Disk, path: string, id: DatasetId | undefined): Promise<void> => {
+  const text = await readFileWhole(join(path, IDENTITY_FILE), { disk, maxBytes: MAX_IDENTITY_BYTES });
+  if (text === undefined) throw diskIsGone(path);
+  if (id === undefined || text.includes(id)) return;
+  throw Object.assign(new Error(`${path} is not the dataset ${id} any more: another disk is mounted there`), {
+    code: 'ENOENT',
+  });
 };

@@ -114,7 +114,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     space,
     marks: createMarks(),
     pathOf,
-    requirePresent: () => requireIdentity(disk, path),
+    requirePresent: () => requireIdentity(disk, path, id),
     async inspect({ mayCreate }) {
       try {
         await lock?.[Symbol.asyncDispose]();
@@ -146,7 +146,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       return files;
     },
     readLedger: () => readLedger(disk, path),
-    writeLedger: ledger => requireIdentity(disk, path).then(() => writeLedger(disk, path, ledger)),
+    writeLedger: ledger => requireIdentity(disk, path, id).then(() => writeLedger(disk, path, ledger)),
     setAside: (name, reason) => setAside(disk, path, name, { reason, timeMs: deps.clock.nowMs() }),
     letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
     reportFailure,

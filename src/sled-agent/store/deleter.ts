@@ -114,6 +114,12 @@ const stillDeferred = (
 const unlinkCopy = async (disk: Disk, dataset: Dataset, sha256: ArtifactHash): Promise<boolean> => {
   if (!dataset.isWritable()) return false;
   try {
+    await dataset.requirePresent(); // DS3
+  } catch (error) {
+    dataset.reportFailure(error, `delete ${sha256}`);
+    return false;
+  }
+  try {
     const path = dataset.pathOf(sha256);
     const sizeBytes = await disk.sizeOf(path);
     await disk.unlink(path);

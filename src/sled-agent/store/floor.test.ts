@@ -386,3 +386,31 @@ test('G6: two datasets that each went on alone are both in doubt alone, whicheve
   expect(both.state()).toEqual({ kind: 'ready' });
   expect(both.config()!.generation).toBe(7);
 });
+
+test('K5, B5: two configs of one generation are in doubt until the database says which stands', async () => {
+  const machine = createMachine();
+  await (await settled(machine))[Symbol.asyncDispose]();
+  for (const [configured, artifact] of [
+    [[M0], a],
+    [[M1], b],
+  ] as const) {
+    const store = await machine.start({ configured });
+    await store.acceptFloor(asGeneration(6));
+    await offer(store, 6, [artifact]);
+    await put(store, artifact);
+    await store[Symbol.asyncDispose]();
+  }
+  const both = await machine.start();
+  expect(both.state()).toMatchObject({
+    kind: 'awaiting_floor',
+    reason: expect.stringContaining('two configs'),
+  });
+  await reconcile(both);
+  for (const path of [`${M0}/${a.sha256}`, `${M1}/${b.sha256}`])
+    expect(machine.memory.files().has(path)).toBe(true);
+  await both.acceptFloor(asGeneration(6));
+  expect(both.state().kind).toBe('awaiting_config');
+  await offer(both, 6, [b]);
+  expect(both.state()).toEqual({ kind: 'ready' });
+  expect([...both.config()!.artifacts.keys()]).toEqual([b.sha256]);
+});
