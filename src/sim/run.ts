@@ -180,7 +180,9 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
   trace.say('#', 'at rest');
   if (!scene.swarm.staysQuiet) return;
   await stayQuiet(scene, isOver, () => findShortfall(facts));
-  if (witness.violation() === undefined) await askStatus(scene, recovery.reasons.onStatusAtRest);
+  if (witness.violation() !== undefined) return;
+  const hasRoom = fitsOnSleds(facts);
+  await askStatus(scene, (nexus, status) => recovery.reasons.onStatusAtRest(nexus, status, { hasRoom }));
 };
 
 /** What every Nexus that is up says of the fleet. */

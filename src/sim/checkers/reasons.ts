@@ -27,7 +27,7 @@ type Deps = {
 export type ReasonChecker = {
   /** While the fleet comes to rest. */
   readonly onStatus: (status: FleetStatus) => void;
-  readonly onStatusAtRest: (nexus: string, status: FleetStatus) => void;
+  readonly onStatusAtRest: (nexus: string, status: FleetStatus, fleet: { readonly hasRoom: boolean }) => void;
 };
 
 export const createReasonChecker = ({ world, holdings, releases, broken, fail }: Deps): ReasonChecker => {
@@ -65,8 +65,8 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
         if (lasts(`ahead ${sled.plan.serial}`, isAhead(sled) && !isNamed(status, sled)))
           fail('reasons', `${sled.plan.serial} is ahead of the database, and the status does not name it`);
     },
-    onStatusAtRest(nexus, status) {
-      for (const { system_version, state } of status.releases)
+    onStatusAtRest(nexus, status, { hasRoom }) {
+      for (const { system_version, state } of hasRoom ? status.releases : [])
         if (state === 'failed' || state === 'blocked')
           fail('reasons', `${nexus} calls ${system_version} ${state} in a fleet at rest`);
       for (const sled of broken)

@@ -147,8 +147,12 @@ const onNameChange = (
   ...[machine, change, place]: Parameters<Witness['onNameChange']>
 ): void => {
   const { world, archives, holdings, copies } = watch;
-  if (place.volume.state === 'unmounted') return;
   const sled = world.sleds.find(each => each.machine === machine);
+  if (place.volume.state === 'unmounted') {
+    // What it is told while its disk is away counts when the disk is back.
+    if (sled !== undefined && change === 'rename' && isLedgerPath(place.path)) onRename(watch, sled, place);
+    return;
+  }
   if (sled === undefined) {
     if (change !== 'unlink' || !place.path.endsWith('.zip')) return;
     archives.onRemoved(uploadIdOf(place.path), machine.name);
@@ -188,7 +192,7 @@ const onRename = (
     setAside.set(volume, new Set([...(setAside.get(volume) ?? []), aside]));
     copies.onCopyGone(aside, `${sled.plan.serial} set it aside`);
   } else if (isLedgerPath(path)) {
-    const node = volume.medium.top.now.get(name!);
+    const node = volume.top().now.get(name!);
     if (node?.kind === 'file') removals.onLedger(sled, node.content);
   } else if (below === undefined && isArtifactHash(name!)) {
     if (setAside.get(volume)?.has(name) === true) world.trace.reached('a rotten copy was replaced');

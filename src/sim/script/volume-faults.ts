@@ -33,7 +33,11 @@ export const breakVolume = (scene: Scene, step: Step): void => {
 const changeState = (scene: Scene, volume: Volume, state: VolumeState, forMs: number): void => {
   if (volume.state !== 'ok') return;
   volume.state = state;
-  volume.wasUnmounted ||= state === 'unmounted';
+  if (state === 'unmounted') {
+    volume.wasUnmounted = true;
+    // Whatever unmounts a file system writes it out.
+    volume.medium.syncNames(volume.medium.top);
+  }
   if (state === 'absent' || state === 'unmounted') {
     volume.session += 1;
     scene.world.trace.reached('a dataset was gone');
