@@ -10,7 +10,7 @@
 import { availableParallelism } from 'node:os';
 import { BadArgument, readArguments, type SimCommand, USAGE } from './arguments.ts';
 import { createFailures } from './failures.ts';
-import { readCommit, seedOfCommit } from './first-seed.ts';
+import { readTree, seedOfCommit } from './first-seed.ts';
 import { createOutput, type Output } from './output.ts';
 import { runPool } from './pool.ts';
 import { replay, sayTraceLine, sayVerdict } from './replay.ts';
@@ -35,7 +35,7 @@ const replayOne = async (command: Replay, output: Output): Promise<boolean> => {
 /** @returns whether every seed holds */
 const search = async (command: Search, output: Output): Promise<boolean> => {
   const { size, isOfCommit, seeds, minutes } = command;
-  const commit = isOfCommit ? readCommit(import.meta.dirname) : '';
+  const commit = isOfCommit ? readTree(import.meta.dirname) : '';
   const first = isOfCommit ? seedOfCommit(commit) : (command.first ?? Date.now() % 2 ** 31);
   const threads = Math.min(MOST_THREADS, availableParallelism());
   output.say(

@@ -13,7 +13,7 @@
  * K5. Two configs of one generation are of two databases, one of which was put back: the database that gives the floor
  *     says which of them stands, or gives a newer one. Until then nothing is deleted by either.
  */
-import { type ArtifactConfig, adoption } from '../../core/artifact-config.ts';
+import { type Adoption, type ArtifactConfig, adoption } from '../../core/artifact-config.ts';
 import { type DatasetId, type Generation, IncarnationId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -108,15 +108,10 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
     offer: (offered, { signal }) =>
       inTurn(async () => {
         signal.throwIfAborted();
-        const { ledger, doubt, floor, isSplit } = known;
+        const { ledger, doubt, floor } = known;
         if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
-        const verdict = adoption(
-          isSplit ? undefined : ledger.config,
-          offered,
-          floor ?? ledger.config?.generation,
-        );
+        const verdict = judge(known, offered);
         if (verdict.kind === 'refuse') throw refusal(verdict.reason, offered, known);
-        if (offered.generation < (floor ?? 0)) throw refusal('below_floor', offered, known);
         const config = verdict.kind === 'same' ? withMoreSizes(ledger.config!, offered) : offered;
         if (config === ledger.config && doubt === undefined) return 'same';
         await publish(config, `config of generation ${config.generation}`);
@@ -133,6 +128,14 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
         await publish(ledger.config, 'the ledger is at or above the floor').catch(stayInDoubt(log));
       }),
   };
+};
+
+/** K5: of the generation at which two configs differ the database's is taken. */
+const judge = ({ ledger, doubt, floor, isSplit }: Knowledge, offered: ArtifactConfig): Adoption => {
+  const isOfSplit = isSplit && doubt !== undefined && offered.generation === ledger.config?.generation;
+  const verdict = adoption(isOfSplit ? undefined : ledger.config, offered, floor);
+  const isBelow = verdict.kind !== 'refuse' && offered.generation < (floor ?? 0);
+  return isBelow ? { kind: 'refuse', reason: 'below_floor' } : verdict;
 };
 
 /** K4 */
