@@ -23,7 +23,8 @@ export const watchAnswers = (
         const session = sessionsOf(sled);
         try {
           const answer = await running.agent.artifactConfigPut(request);
-          const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled);
+          // On a disk that takes no writes, what is seen need not be durable, and cannot be made so.
+          const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled) && isSound(sled);
           if (isWatched && newestOn(sled) < request.body.generation)
             witness.fail(
               'G6',
@@ -70,6 +71,9 @@ export const watchAnswers = (
 /** What is written into the mount point of a disk that is away is durable where nobody looks here. */
 const wasUnmounted = ({ machine }: SimSled): boolean =>
   [...machine.volumes.values()].some(volume => volume.wasUnmounted);
+
+const isSound = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].every(({ state }) => state === 'ok');
 
 /** Another number when a disk came, went or was replaced. */
 const sessionsOf = ({ machine }: SimSled): number =>
