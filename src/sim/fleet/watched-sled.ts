@@ -23,8 +23,8 @@ export const watchAnswers = (
         const session = sessionsOf(sled);
         try {
           const answer = await running.agent.artifactConfigPut(request);
-          // On a disk that takes no writes, what is seen need not be durable, and cannot be made so.
-          const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled) && isSound(sled);
+          // A ledger that is read on a disk which takes no writes need not be durable, and cannot be made so.
+          const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled) && !wasReadOnly(sled);
           if (isWatched && newestOn(sled) < request.body.generation)
             witness.fail(
               'G6',
@@ -72,8 +72,8 @@ export const watchAnswers = (
 const wasUnmounted = ({ machine }: SimSled): boolean =>
   [...machine.volumes.values()].some(volume => volume.wasUnmounted);
 
-const isSound = ({ machine }: SimSled): boolean =>
-  [...machine.volumes.values()].every(({ state }) => state === 'ok');
+const wasReadOnly = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].some(volume => volume.wasReadOnly);
 
 /** Another number when a disk came, went or was replaced. */
 const sessionsOf = ({ machine }: SimSled): number =>

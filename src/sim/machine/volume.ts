@@ -21,6 +21,8 @@ export type Volume = {
   state: VolumeState;
   /** Whether something may have been written into its mount point, and believed to be on it. */
   wasUnmounted: boolean;
+  /** Whether something may have been read on it that could not be made durable. */
+  wasReadOnly: boolean;
   capacityBytes: number;
   /** Rises whenever what was opened before is not there any more. */
   session: number;
@@ -35,6 +37,7 @@ export const createVolume = (path: string): Volume => {
     medium,
     state: 'ok',
     wasUnmounted: false,
+    wasReadOnly: false,
     capacityBytes: ROOMY_BYTES,
     session: 0,
     top: () => (volume.state === 'unmounted' ? medium.mountPoint : medium.top),

@@ -33,6 +33,7 @@ export const breakVolume = (scene: Scene, step: Step): void => {
 const changeState = (scene: Scene, volume: Volume, state: VolumeState, forMs: number): void => {
   if (volume.state !== 'ok') return;
   volume.state = state;
+  volume.wasReadOnly ||= state === 'read_only';
   if (state === 'unmounted') {
     volume.wasUnmounted = true;
     // Whatever unmounts a file system writes it out.
