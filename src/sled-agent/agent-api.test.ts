@@ -1,5 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { asGeneration, LeaseId } from '../core/ids.ts';
 import { TEMPORARY_PREFIX } from '../lib/durable-file.ts';
@@ -53,6 +55,29 @@ test('a sled that was never told what to hold says so', async () => {
     code: 'NO_ARTIFACT_CONFIG',
     detail: { status: 404 },
   });
+});
+
+test('G6: a sled that may have said more before says nothing of what it holds until it knows', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sled-'));
+  const datasets = [join(folder, 'm2-a'), join(folder, 'm2-b')];
+  for (const dataset of datasets) await mkdir(dataset);
+  {
+    await using before = await startTestSled({ datasets });
+    await before.want('abc');
+  }
+  // Its other disk is away, and a registration that gives a floor below what it holds would end the doubt at once.
+  await using sled = await startTestSled(
+    { datasets: [datasets[0]!], nexus: ['127.0.0.1:9'] },
+    { floor: false },
+  );
+  for (const ask of [sled.client.artifactList, sled.client.artifactConfigGet])
+    await expect(ask({}, { signal })).rejects.toMatchObject({
+      code: 'AWAITING_FLOOR',
+      detail: { status: 503 },
+    });
+  await sled.agent.store.acceptFloor(asGeneration(1));
+  expect(await sled.client.artifactList({}, { signal })).toMatchObject({ generation: 2 });
+  await rm(folder, { recursive: true });
 });
 
 test('S8: an older config and another one of the same generation are refused, the same one is not', async () => {

@@ -31,6 +31,8 @@ const startSled = async (): Promise<TestSled & { readonly path: string; readonly
   {
     await using before = await startTestSled({ datasets });
     await before.put(BYTES, await before.want(BYTES));
+    // Or the next start begins with a cycle, and reads the copy before or after it rots.
+    await before.agent.store.scrub.cycle({ signal });
   }
   // What was written by this process has just been hashed, and is believed for an hour.
   const sled = await startTestSled({ datasets });
@@ -46,10 +48,7 @@ const startSled = async (): Promise<TestSled & { readonly path: string; readonly
 
 const lastRegistered = (sled: TestSled): SledAgentInfo['datasets'] => sled.nexus.seen.at(-1)?.datasets;
 
-// A look at the copy by the agent itself, just before it rots, has it believed for an hour: then there is nothing to cut.
-test('G5: an answer whose bytes are wrong is cut before its end; the copy is set aside, and Nexus told at once', {
-  retry: 2,
-}, async () => {
+test('G5: an answer whose bytes are wrong is cut before its end; the copy is set aside, and Nexus told at once', async () => {
   await using sled = await startSled();
   await expect.poll(() => lastRegistered(sled)?.map(each => each.quarantined ?? 0)).toEqual([0, 1]);
   await rot(sled.path, BYTES.length - 1);

@@ -59,9 +59,10 @@ export type TestSled = AsyncDisposable & {
 
 export const neverAborts = (): AbortSignal => new AbortController().signal;
 
+/** @param options.floor whether to wait until it has one */
 export const startTestSled = async (
   file: Partial<typeof SledAgentFile._zod.input> = {},
-  { log = silentLogger }: { log?: Logger } = {},
+  { log = silentLogger, floor = true }: { log?: Logger; floor?: boolean } = {},
 ): Promise<TestSled> => {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'test-sled-'));
@@ -84,7 +85,7 @@ export const startTestSled = async (
   const agent = stack.use(await startSledAgent(config, { clock: systemClock, rng: seededRng(1), log }));
   const client = stack.use(createApiClient(sledAgentApi, { baseUrl: `http://${agent.agentAddress}` }));
   const signal = neverAborts();
-  while (agent.store.state().kind === 'awaiting_floor') await systemClock.sleep(5, { signal });
+  while (floor && agent.store.state().kind === 'awaiting_floor') await systemClock.sleep(5, { signal });
   const generationNow = (): Generation => agent.store.config()?.generation ?? asGeneration(1);
   const owned = stack.move();
   return {

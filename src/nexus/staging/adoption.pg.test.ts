@@ -124,6 +124,14 @@ test('P4: crashed between the drop’s mark and its transaction: taken up, witho
   expect(JSON.parse(await readFile(file('json'), 'utf8'))).toMatchObject({ dropping: false });
 });
 
+test('P4: marked as dropping, and the database went back to before the upload: recorded again, not removed', async () => {
+  const { release, uploadId, file } = await stoppedAfterUpload();
+  await markSidecar(file('json'), { dropping: true });
+  await restoreBackup();
+  await expectServed(await world.startNexus(), uploadId, release);
+  expect(await rows()).toEqual([uploadId]);
+});
+
 test('P4: a database that went back gets an acknowledged release again, expired or not, and it is reported', async () => {
   const { release, uploadId } = await stoppedAfterUpload({ expired: ['timestamp'] });
   await restoreBackup();

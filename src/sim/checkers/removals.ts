@@ -19,6 +19,8 @@ export type RemovalChecker = {
   readonly reported: (sled: SimSled) => Reported | undefined;
   /** The database went back: a sled that has to trust it may fall to there. */
   readonly onDatabaseRestored: (generation: number) => void;
+  /** Whether the database may have given this generation before it went back, and another one of that number since. */
+  readonly wasGivenTwice: (generation: number) => boolean;
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
   /** What was written and not made durable is gone, and was told to nobody. */
   readonly onPowerCut: (sled: SimSled) => void;
@@ -30,6 +32,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
   let restoredTo = Number.POSITIVE_INFINITY;
 
   return {
+    wasGivenTwice: generation => generation > restoredTo,
     highest: sled => highest.get(sled),
     onPowerCut(sled) {
       const kept = newestLedgerOn(sled);

@@ -162,21 +162,28 @@ const onNameChange = (
   else if (change === 'rename') onRename(watch, sled, place);
 };
 
-const onUnlink = (
-  { world, holdings, copies, removals, leases }: Watch,
-  sled: SimSled,
-  path: string,
-): void => {
+const onUnlink = (watch: Watch, sled: SimSled, path: string): void => {
+  const { world, holdings, copies, removals, leases } = watch;
   const [, , name, below] = path.split('/');
   if (name === undefined || below !== undefined) return;
   removals.onUnlink(sled, name);
   leases.onUnlink(sled, name);
   if (!isArtifactHash(name)) return;
   if (holdings.wanted().has(name)) world.trace.reached('a deletion ran while its artifact was wanted again');
-  // A sled ahead of a database that went back does what it was told before.
-  const isAhead = (removals.highest(sled)?.generation ?? 0) > world.database.snapshot().stored.generation;
-  if (isAhead) copies.onHarm();
+  if (isOfAnotherHistory(watch, sled)) copies.onHarm();
   else copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
+};
+
+/**
+ * A sled does what a database told it that went back since: it is ahead of it, or its generation means something else
+ * now (P7, until the generation is recovered).
+ */
+const isOfAnotherHistory = ({ world, holdings, removals }: Watch, sled: SimSled): boolean => {
+  const { generation } = world.database.snapshot().stored;
+  const told = removals.highest(sled);
+  if (told === undefined || !removals.wasGivenTwice(told.generation)) return false;
+  if (told.generation !== generation) return told.generation > generation;
+  return [...holdings.wanted().keys()].some(hash => !told.artifacts.has(hash));
 };
 
 const onRename = (

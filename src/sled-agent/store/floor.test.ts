@@ -1,7 +1,9 @@
 /** Which ledger a sled may trust: datasets that are gone, new, swapped, torn or behind. */
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { asGeneration } from '../../core/ids.ts';
+import { asGeneration, DatasetId } from '../../core/ids.ts';
 import { systemError } from '../../lib/test-disk.ts';
+import { readLedger, writeLedger } from './ledger.ts';
 import type { ArtifactStore } from './store.ts';
 import { copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
 import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
@@ -413,4 +415,32 @@ test('K5, B5: two configs of one generation are in doubt until the database says
   await offer(both, 6, [b]);
   expect(both.state()).toEqual({ kind: 'ready' });
   expect([...both.config()!.artifacts.keys()]).toEqual([b.sha256]);
+});
+
+test('P5: a ledger that does not name the dataset it lies on is one of that dataset, and a floor ends the doubt', async () => {
+  const machine = createMachine([M0]);
+  await (await settled(machine))[Symbol.asyncDispose]();
+  const { disk } = machine.memory;
+  const read = await readLedger(disk, M0);
+  if (read.kind !== 'whole') throw new Error('there is no ledger');
+  const elsewhere = DatasetId.parse(randomUUID());
+  await writeLedger(disk, M0, { ...read.ledger, datasets: [elsewhere] });
+  const store = await machine.start();
+  expect(store.state()).toMatchObject({ reason: expect.stringContaining(elsewhere) });
+  await store.acceptFloor(asGeneration(6));
+  expect(await offer(store, 6, [a])).toBe('adopted');
+  expect(store.state()).toEqual({ kind: 'ready' });
+});
+
+test('DS3: on a disk that was mounted in the place of the one that was opened nothing is deleted', async () => {
+  const machine = createMachine([M0]);
+  const store = await settled(machine);
+  await offer(store, 6, [a]);
+  const identity = new TextDecoder().decode(machine.memory.files().get(`${M0}/dataset.json`));
+  const { dataset_id } = JSON.parse(identity);
+  await overwrite(machine, `${M0}/dataset.json`, identity.replace(dataset_id, randomUUID()));
+  await overwrite(machine, `${M0}/${b.sha256}`, 'what the other disk holds, and this config does not list');
+  await reconcile(store);
+  expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(true);
+  expect(machine.memory.files().has(`${M0}/${a.sha256}`)).toBe(true);
 });

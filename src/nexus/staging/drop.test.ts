@@ -1,0 +1,99 @@
+/** DR3: what a drop believes when its row is gone, by whatever the database says of the release. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { asGeneration, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { RepoRecord } from '../datastore/datastore.ts';
+import { openStagingDirectory, type StagingDirectory } from './directory.ts';
+import { dropLocalRepo } from './drop.ts';
+import { createHeldRepos, type HeldRepos } from './held-repos.ts';
+import { reconcileLocalRepos } from './reconcile.ts';
+import { readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
+
+const { signal } = new AbortController();
+const archive: StagedArchive = {
+  uploadId: UploadId.parse(randomUUID()),
+  repoId: RepoId.parse(randomUUID()),
+  systemVersion: SystemVersion.parse('1.0.0'),
+  fileName: 'a.zip',
+  archiveHash: 'f'.repeat(64),
+  hashKind: 'archive',
+  overrides: [],
+  artifacts: new Map(),
+  acknowledged: true,
+  dropping: false,
+};
+const { uploadId } = archive;
+
+let path: string;
+let directory: StagingDirectory;
+let repos: HeldRepos;
+beforeEach(async () => {
+  path = await mkdtemp(join(tmpdir(), 'staging-'));
+  directory = await openStagingDirectory(path);
+  const files = directory.filesOf(uploadId);
+  await writeFile(files.archive, 'PK');
+  await writeSidecar(files.sidecar, archive, directory);
+  repos = createHeldRepos({ directory, note: () => undefined, log: silentLogger });
+  repos.hold(archive);
+});
+afterEach(async () => {
+  await directory[Symbol.asyncDispose]();
+  await rm(path, { recursive: true });
+});
+
+/** No row of the upload any more, and the release there or forgotten. */
+const databaseWith = (release: 'release known' | 'release forgotten') => ({
+  repoGetByVersion: async () => (release === 'release known' ? ({} as RepoRecord) : undefined),
+  localRepoList: async () => [],
+  localRepoForget: async () => undefined,
+});
+const log = silentLogger;
+const drop = (release: 'release known' | 'release forgotten', kind: 'dropped' | 'absent') => {
+  const datastore = { ...databaseWith(release), localRepoDrop: async () => ({ kind }) };
+  const options = { plannedGeneration: asGeneration(2), signal };
+  return dropLocalRepo({ directory, repos, datastore, note: () => undefined, log }, uploadId, options);
+};
+const archives = async () => (await readdir(path)).filter(name => name.endsWith('.zip'));
+
+test('P4: a drop whose commit was in doubt is one when the release is known, present or deleted', async () => {
+  expect(await drop('release known', 'dropped')).toEqual({ kind: 'dropped' });
+  expect(await archives()).toEqual([]);
+});
+
+test('P4: when the database has forgotten the release it went back, and no drop was: the archive is kept, unmarked', async () => {
+  for (const kind of ['dropped', 'absent'] as const) {
+    expect(await drop('release forgotten', kind)).toMatchObject({ kind: 'kept' });
+    expect(await archives()).toEqual([`${uploadId}.zip`]);
+    expect(await readSidecar(directory.filesOf(uploadId).sidecar, directory)).toMatchObject({
+      dropping: false,
+    });
+    expect(repos.get(uploadId)?.isDropping).toBe(false);
+  }
+});
+
+test('P4: a drop that was interrupted is gone on with, or its archive recorded again, by the same rule', async () => {
+  const recorded: UploadId[] = [];
+  const reconcile = (release: 'release known' | 'release forgotten') =>
+    reconcileLocalRepos(
+      {
+        ...{ directory, repos, log, datastore: databaseWith(release), onNotice: () => undefined },
+        async recordAgain(lost) {
+          recorded.push(lost.uploadId);
+          return lost.repoId;
+        },
+      },
+      { signal },
+    );
+  repos.get(uploadId)!.isDropping = true;
+  await reconcile('release forgotten');
+  expect(recorded).toEqual([uploadId]);
+  expect(await archives()).toEqual([`${uploadId}.zip`]);
+  repos.get(uploadId)!.isDropping = true;
+  await reconcile('release known');
+  expect(await archives()).toEqual([]);
+  expect(recorded).toHaveLength(1);
+});
