@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -396,9 +396,3 @@ export const hashOfFile = async (path: string): Promise<string | undefined> => {
 
 export const hashesOf = (...releases: readonly TestRelease[]): string[] =>
   [...new Set(releases.flatMap(release => release.artifacts.map(artifact => artifact.sha256)))].sort();
-
-export const fileExists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

@@ -163,7 +163,7 @@ export const sledAgentApi = {
       summary: 'The artifact config that this sled holds.',
       status: 200,
       response: { kind: 'json', schema: ArtifactConfigBody },
-      errors: ['NO_ARTIFACT_CONFIG'],
+      errors: ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'],
     }),
     artifactConfigPut: defineRoute({
       operationId: 'artifact_config_put',
@@ -183,7 +183,7 @@ export const sledAgentApi = {
       summary: 'Which artifacts of the config this sled holds, and on how many datasets.',
       status: 200,
       response: { kind: 'json', schema: ArtifactListResponse },
-      errors: ['NO_ARTIFACT_CONFIG'],
+      errors: ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'],
     }),
     artifactPut: defineRoute({
       operationId: 'artifact_put',
@@ -199,6 +199,7 @@ export const sledAgentApi = {
         'ARTIFACT_HASH_MISMATCH',
         'ARTIFACT_NOT_IN_CONFIG',
         'ARTIFACT_GENERATION',
+        'AWAITING_FLOOR',
         'SLED_BUSY',
         'NO_USABLE_DATASET',
         'NO_SPACE',
@@ -223,6 +224,7 @@ export const sledAgentApi = {
       errors: [
         'ARTIFACT_NOT_IN_CONFIG',
         'ARTIFACT_GENERATION',
+        'AWAITING_FLOOR',
         'SLED_BUSY',
         'COPY_SOURCE',
         'NO_USABLE_DATASET',

@@ -43,7 +43,7 @@ export type RunResult = {
 
 const MINUTE_MS = 60_000;
 /** From the end of the faults to rest: the longest back-off (5 min), a reconcile (5 min), and rounds between them. */
-export const REST_WITHIN_MS = 40 * MINUTE_MS;
+const REST_WITHIN_MS = 40 * MINUTE_MS;
 /** After it nothing moves any more. */
 const QUIET_MS = 2.5 * MINUTE_MS;
 const LOOK_EVERY_MS = 5_000;

@@ -14,7 +14,7 @@ import { type TestProcess, until } from '../process-fleet.fixture.ts';
 import type { KillPlan } from './kill-at.ts';
 
 /** `CRASH_POINTS=all` takes every step; without it those of {@link choosePoints}. */
-export const everyPoint = process.env.CRASH_POINTS === 'all';
+const everyPoint = process.env.CRASH_POINTS === 'all';
 
 export type KillSwitch = {
   /** For Node, before the program. */
@@ -63,6 +63,7 @@ export const createKillSwitch = (
  * those between; and always all of them where there are no more than that, or with `CRASH_POINTS=all`.
  */
 export const choosePoints = (steps: number, most: number): number[] => {
+  if (steps === 0) throw new Error('no step was counted: nothing could be killed');
   if (everyPoint || steps <= most) return Array.from({ length: steps }, (_, n) => n + 1);
   return Array.from({ length: most }, (_, n) => 1 + Math.round((n * (steps - 1)) / (most - 1)));
 };

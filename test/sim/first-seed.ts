@@ -1,5 +1,5 @@
 /**
- * The first seed of a commit, by the files it has: the same one for everybody who tries them, however they were merged,
+ * The first seed of a commit, by the tree of files it has: the same one for everybody who tries them, however they were merged,
  * and another one after the next change.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 const FIXED_SEED = 1;
 
 /** @param tree the id of the tree of files */
-export const seedOfCommit = (tree: string): number =>
+export const seedOfTree = (tree: string): number =>
   /^[0-9a-f]{12,}$/.test(tree) ? Number.parseInt(tree.slice(0, 8), 16) % 2 ** 31 : FIXED_SEED;
 
 export const readTree = (directory: string): string => {

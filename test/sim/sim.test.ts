@@ -6,7 +6,7 @@ import { createReleaseShelf } from '../../src/sim/fleet/releases.ts';
 import type { RunOptions, RunResult } from '../../src/sim/run.ts';
 import { BadArgument, readArguments } from './arguments.ts';
 import { cutTrace, kindOf } from './failures.ts';
-import { seedOfCommit } from './first-seed.ts';
+import { seedOfTree } from './first-seed.ts';
 import { minimise } from './minimise.ts';
 import { judgeSeed, stepsOf } from './outcome.ts';
 import { type PooledResult, runPool, startThread } from './pool.ts';
@@ -22,19 +22,18 @@ const sim = async (...args: string[]) => {
   return { stdout, stderr, code: await ended };
 };
 
-const SEEDS = 30;
-const WITHIN_MS = 15_000;
+const SEEDS = 20;
 
-test('every guarantee holds in runs of some seeds (G1 to G8)', { timeout: 120_000 }, async () => {
-  const started = performance.now();
+test('every guarantee holds in runs of some seeds (G1 to G8)', { timeout: 240_000 }, async () => {
+  const all = new Set<string>();
   for await (const { seed, violation, reached } of searchSeeds({
     seeds: seedsFrom(1, SEEDS),
     size: 'small',
   })) {
     expect(violation, `npm run sim -- --size small --seed ${seed}`).toBeUndefined();
-    expect(reached, `seed ${seed}`).toContain('a sled waited for a floor');
-    if (performance.now() - started > WITHIN_MS) break;
+    for (const name of reached) all.add(name);
   }
+  expect([...all]).toContain('a local repo was dropped');
 });
 
 describe('a replay', () => {
@@ -49,7 +48,7 @@ describe('a replay', () => {
     expect(one.stdout).toMatch(/\nseed 3 (holds|violates)/);
   });
 
-  test('of a seed is the same after other runs in the same process', { timeout: 120_000 }, async () => {
+  test('of a seed is the same after other runs in the same process', { timeout: 240_000 }, async () => {
     const shelf = createReleaseShelf();
     const traceOf = async (seed: number) => {
       const lines: string[] = [];
@@ -136,11 +135,11 @@ describe('arguments', () => {
   });
 });
 
-test('a commit gives its first seed, and whatever is none a fixed one', () => {
-  expect(seedOfCommit('4d0195af00000000000000000000000000000000')).toBe(0x4d0195af);
-  expect(seedOfCommit('ffffffff00000000000000000000000000000000')).toBe(0x7fffffff);
-  expect(seedOfCommit('')).toBe(1);
-  expect(seedOfCommit('fatal: not a git repository')).toBe(1);
+test('a tree of files gives a first seed, and whatever is none a fixed one', () => {
+  expect(seedOfTree('4d0195af00000000000000000000000000000000')).toBe(0x4d0195af);
+  expect(seedOfTree('ffffffff00000000000000000000000000000000')).toBe(0x7fffffff);
+  expect(seedOfTree('')).toBe(1);
+  expect(seedOfTree('fatal: not a git repository')).toBe(1);
 });
 
 describe('the minimiser', () => {

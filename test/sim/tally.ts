@@ -69,7 +69,7 @@ export const createTally = (): Tally => {
 };
 
 /** The guarantee that a run violates, or `hang`; undefined where it holds. */
-export const failureKind = ({ violation, isHang }: PooledResult): string | undefined =>
+const failureKind = ({ violation, isHang }: PooledResult): string | undefined =>
   isHang ? 'hang' : violation?.guarantee;
 
 export const kindText = (kind: string): string =>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { growthOf, TOLERANCE, type Usage, usageOf } from './measure.ts';
+import { growthOf, type Usage, usageOf } from './measure.ts';
 
 const MIB = 1024 ** 2;
 const samples = (length: number, at: (share: number) => Partial<Usage>): Usage[] =>
@@ -19,7 +19,6 @@ test('handles that grow all the time are not flat, and single peaks are no growt
   expect(growthOf(samples(60, share => (share === 0.5 || share === 1 ? { handles: 500 } : {})))?.isFlat).toBe(
     true,
   );
-  expect(growthOf(samples(60, () => ({})))?.last.handles).toBeLessThan(TOLERANCE.handles + 30);
 });
 
 test('too few samples say nothing', () => {

@@ -4,36 +4,49 @@
  */
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
-import type { World } from '../fleet/world.ts';
+import type { SimSled, World } from '../fleet/world.ts';
 import type { Holdings } from './holdings.ts';
 import type { Fail } from './violation.ts';
 
 /** How long before a drop a sled may have listed what it lost since: a round, its looks at the bytes, a long pause. */
-const HARM_EXCUSE_MS = 15 * 60_000;
+const HARM_EXCUSE_MS = 3 * 60_000;
 
 export type CopyChecker = {
-  /** After copies of an artifact went by the product's own doing. */
+  /** After a sled let go of a copy by the product's own doing. */
   readonly onCopyGone: (sha256: ArtifactHash, how: string) => void;
+  /** After a Nexus let go of an archive. */
+  readonly onArchiveGone: (how: string) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
-  /** After the run itself destroyed copies of these, or brought wishes back that were let go of. */
+  /** After the run itself took these from a sled. */
+  readonly onTaken: (sled: SimSled, hashes: Iterable<ArtifactHash>) => void;
+  /** After the run itself destroyed copies of these, or brought wishes back that were let go of; of anything where absent. */
   readonly onHarm: (hashes?: Iterable<ArtifactHash>) => void;
-  /** Whether the run took copies of it a moment ago: what was known of it need not hold any more. */
-  readonly wasJustDestroyed: (sha256: ArtifactHash) => boolean;
-  /** Artifacts whose every copy the run destroyed, and that did not come back. */
-  readonly destroyed: () => ReadonlySet<ArtifactHash>;
+  /** Whether the run took it from this sled a moment ago: what was known of that need not hold any more. */
+  readonly wasJustTaken: (sled: SimSled, sha256: ArtifactHash) => boolean;
 };
 
 export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail): CopyChecker => {
+  /** Artifacts whose every copy the run destroyed, and that did not come back. */
   const destroyed = new Set<ArtifactHash>();
-  const lastHarmMs = new Map<ArtifactHash, number>();
-  /** A copy that a drop counted, and that was destroyed before the drop was over, could not be seen by anybody. */
-  const wasJustDestroyed = (sha256: ArtifactHash): boolean =>
-    world.scheduler.nowMs() - (lastHarmMs.get(sha256) ?? Number.NEGATIVE_INFINITY) < HARM_EXCUSE_MS;
+  const takenAtMs = new WeakMap<SimSled, Map<ArtifactHash, number>>();
+  const wasJustTaken = (sled: SimSled, sha256: ArtifactHash): boolean => {
+    const atMs = takenAtMs.get(sled)?.get(sha256);
+    return atMs !== undefined && world.scheduler.nowMs() - atMs < HARM_EXCUSE_MS;
+  };
+  const onHarm = (hashes: Iterable<ArtifactHash> = holdings.wanted().keys()): void => {
+    const wanted = holdings.wanted();
+    for (const sha256 of hashes)
+      if (wanted.has(sha256) && !holdings.isRecoverable(sha256)) destroyed.add(sha256);
+  };
 
-  const requireCopies = (hashes: Iterable<ArtifactHash>, how: string): void => {
+  const requireCopies = (
+    hashes: Iterable<ArtifactHash>,
+    how: string,
+    isExcused: (sha256: ArtifactHash) => boolean = () => false,
+  ): void => {
     for (const sha256 of hashes) {
       if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
-      else if (wasJustDestroyed(sha256)) destroyed.add(sha256);
+      else if (isExcused(sha256)) destroyed.add(sha256);
       else if (!destroyed.has(sha256)) fail('G4', `the last copy of ${sha256} is gone: ${how}`);
     }
   };
@@ -41,9 +54,8 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
   /** A sled that lies counts by its disk, as any other: the looks at the bytes are there to find it out (P9). */
   const requireHolders = (version: string, hashes: readonly ArtifactHash[]): void => {
     const holders = world.sleds.filter(sled => {
-      const isExcused = world.scheduler.nowMs() - sled.harmedAtMs < HARM_EXCUSE_MS;
-      const counts = sled.standing === 'in_service' || (sled.standing === 'expunged' && isExcused);
-      return counts && (isExcused || hashes.every(sha256 => holdings.has(sled, sha256)));
+      const has = (sha256: ArtifactHash) => sled.standing === 'in_service' && holdings.has(sled, sha256);
+      return sled.standing !== 'gone' && hashes.every(sha256 => has(sha256) || wasJustTaken(sled, sha256));
     });
     if (holders.length < world.minSledReplication)
       fail(
@@ -56,7 +68,15 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     onCopyGone(sha256, how) {
       if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
     },
+    onArchiveGone(how) {
+      // A copy that its drop counted, and that was destroyed before the drop was over, could not be seen by anybody.
+      const isExcused = (sha256: ArtifactHash) => world.sleds.some(sled => wasJustTaken(sled, sha256));
+      requireCopies(holdings.wanted().keys(), how, isExcused);
+    },
     onCommit(before, after) {
+      // What came back can be lost again.
+      if (after.localRepos !== before.localRepos)
+        for (const sha256 of destroyed) if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
       for (const [uploadId, { repoId, nexusId }] of before.localRepos) {
         if (after.localRepos.has(uploadId)) continue;
         const release = after.releases.get(repoId);
@@ -82,15 +102,13 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
           requireCopies(hashes, `release ${repo.systemVersion} was recorded without durable bytes`);
       }
     },
-    onHarm(hashes = []) {
-      for (const sha256 of hashes) lastHarmMs.set(sha256, world.scheduler.nowMs());
-      for (const sha256 of holdings.wanted().keys())
-        if (!holdings.isRecoverable(sha256)) destroyed.add(sha256);
+    onTaken(sled, hashes) {
+      const taken = takenAtMs.get(sled) ?? new Map<ArtifactHash, number>();
+      takenAtMs.set(sled, taken);
+      for (const sha256 of hashes) taken.set(sha256, world.scheduler.nowMs());
+      onHarm(hashes);
     },
-    wasJustDestroyed,
-    destroyed() {
-      for (const sha256 of destroyed) if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
-      return destroyed;
-    },
+    onHarm,
+    wasJustTaken,
   };
 };

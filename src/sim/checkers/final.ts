@@ -42,7 +42,7 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
 export const fitsOnSleds = ({ holdings, quotaBytes }: Pick<Facts, 'holdings' | 'quotaBytes'>): boolean =>
   [...holdings.wanted().values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0) <= quotaBytes;
 
-export const workingSleds = ({ world, broken }: Pick<Facts, 'world' | 'broken'>): readonly SimSled[] =>
+const workingSleds = ({ world, broken }: Pick<Facts, 'world' | 'broken'>): readonly SimSled[] =>
   world.sleds.filter(sled => sled.standing === 'in_service' && !broken.has(sled));
 
 const missingOn = (

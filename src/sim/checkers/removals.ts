@@ -18,7 +18,7 @@ export type RemovalChecker = {
   readonly onListed: (sled: SimSled, asked: Reported | undefined, answer: Reported) => void;
   readonly reported: (sled: SimSled) => Reported | undefined;
   /** The database went back: a sled that has to trust it may fall to there. */
-  readonly onDatabaseRestored: (generation: number) => void;
+  readonly onDatabaseRestored: (from: number, to: number) => void;
   /** Whether the database may have given this generation before it went back, and another one of that number since. */
   readonly wasGivenTwice: (generation: number) => boolean;
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
@@ -29,10 +29,13 @@ export type RemovalChecker = {
 export const createRemovalChecker = (fail: Fail): RemovalChecker => {
   const highest = new WeakMap<SimSled, SeenLedger>();
   const reported = new WeakMap<SimSled, Reported>();
-  let restoredTo = Number.POSITIVE_INFINITY;
+  /** Generations that the database has given and forgotten, as ends of ranges: above the first, up to the second. */
+  const forgotten: (readonly [number, number])[] = [];
+  const wasGivenTwice = (generation: number): boolean =>
+    forgotten.some(([to, from]) => generation > to && generation <= from);
 
   return {
-    wasGivenTwice: generation => generation > restoredTo,
+    wasGivenTwice,
     highest: sled => highest.get(sled),
     onPowerCut(sled) {
       const kept = newestLedgerOn(sled);
@@ -40,9 +43,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
       if (kept !== undefined && seen !== undefined && kept.generation < seen.generation)
         highest.set(sled, kept);
     },
-    onDatabaseRestored(generation) {
-      restoredTo = Math.min(restoredTo, generation);
-    },
+    onDatabaseRestored: (from, to) => void forgotten.push([to, from]),
     onUnlink(sled, name) {
       if (!isArtifactHash(name)) return;
       const newest = highest.get(sled);
@@ -59,7 +60,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
       const before = highest.get(sled);
       if (before?.incarnation === ledger.incarnation) {
         const isBack = ledger.generation < before.generation;
-        if (isBack && ledger.generation < restoredTo)
+        if (isBack && !wasGivenTwice(before.generation))
           fail(
             'G6',
             `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
@@ -67,7 +68,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
         const differs = [...ledger.artifacts].some(hash => !before.artifacts.has(hash));
         const isSameSize = ledger.artifacts.size === before.artifacts.size;
         // Of what the database has forgotten another generation of that number may come.
-        const isKnown = ledger.generation <= restoredTo;
+        const isKnown = !wasGivenTwice(ledger.generation);
         if (isKnown && ledger.generation === before.generation && (differs || !isSameSize))
           fail('G6', `${sled.plan.serial} wrote another config of generation ${ledger.generation}`);
       }
@@ -77,7 +78,8 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     onListed(sled, asked, answer) {
       const isSame = asked !== undefined && asked.incarnation === answer.incarnation;
       // What no disk has any more, it cannot know.
-      if (isSame && answer.generation < Math.min(asked.generation, restoredTo, newestOn(sled)))
+      const isBack = isSame && answer.generation < Math.min(asked.generation, newestOn(sled));
+      if (isBack && !wasGivenTwice(asked.generation))
         fail('G6', `${sled.plan.serial} lists generation ${answer.generation} after ${asked.generation}`);
       const last = reported.get(sled);
       const isNews = last === undefined || last.incarnation !== answer.incarnation;

@@ -29,13 +29,7 @@ export type SledPlan = {
   readonly scrubPeriodMs: number;
 };
 
-export const sledConfig = ({
-  id,
-  serial,
-  datasets,
-  quotaBytes,
-  scrubPeriodMs,
-}: SledPlan): SledAgentConfig => ({
+const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPlan): SledAgentConfig => ({
   sledId: id,
   baseboard: { serial, part: 'simulated', revision: 0 },
   listen: { host: serial, port: AGENT_PORT },

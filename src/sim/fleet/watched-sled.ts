@@ -42,7 +42,7 @@ export const watchAnswers = (
         arriving.add(sha256);
         const answer = await running.agent.artifactPut(request).finally(() => arriving.delete(sha256));
         const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
-        const isExcused = witness.copies.wasJustDestroyed(sha256);
+        const isExcused = witness.copies.wasJustTaken(sled, sha256);
         if (
           isWanted &&
           !wasUnmounted(sled) &&

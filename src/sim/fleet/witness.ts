@@ -90,7 +90,7 @@ export const createWitness = (world: World): Witness => {
       trace: world.trace,
       onBug: (actor, message) => fail('bug', `${actor}: ${message}`),
       onLine: (_actor, words, fields) => {
-        noteLine(world.trace, words);
+        noteLine(world.trace, words, fields);
         if (wasRestored && isKeptForPeople(words)) keptForPeople.add(String(fields.upload_id));
       },
     },
@@ -116,7 +116,7 @@ export const createWitness = (world: World): Witness => {
       wasRestored = true;
       takeStandings(watch, committed);
       watch.archives.onDatabaseRestored(before, committed);
-      watch.removals.onDatabaseRestored(committed.stored.generation);
+      watch.removals.onDatabaseRestored(before.stored.generation, committed.stored.generation);
       watch.copies.onHarm();
     },
     onPowerCut(sled) {
@@ -135,8 +135,7 @@ const takeStandings = ({ world, holdings, copies }: Watch, { sleds }: MemoryStat
     if (sled.standing === 'gone') continue;
     const isExpunged = sleds.get(sled.plan.id)?.policy === 'expunged';
     if (isExpunged && sled.standing === 'in_service') {
-      sled.harmedAtMs = world.scheduler.nowMs();
-      copies.onHarm(holdings.heldBy(sled));
+      copies.onTaken(sled, holdings.heldBy(sled));
     }
     sled.standing = isExpunged ? 'expunged' : 'in_service';
   }
@@ -146,7 +145,7 @@ const onNameChange = (
   watch: Watch,
   ...[machine, change, place]: Parameters<Witness['onNameChange']>
 ): void => {
-  const { world, archives, holdings, copies } = watch;
+  const { world, archives, copies } = watch;
   const sled = world.sleds.find(each => each.machine === machine);
   if (place.volume.state === 'unmounted') {
     // What it is told while its disk is away counts when the disk is back.
@@ -156,8 +155,7 @@ const onNameChange = (
   if (sled === undefined) {
     if (change !== 'unlink' || !place.path.endsWith('.zip')) return;
     archives.onRemoved(uploadIdOf(place.path), machine.name);
-    for (const sha256 of holdings.wanted().keys())
-      copies.onCopyGone(sha256, `${machine.name} removed ${place.path}`);
+    copies.onArchiveGone(`${machine.name} removed ${place.path}`);
   } else if (change === 'unlink') onUnlink(watch, sled, place.path);
   else if (change === 'rename') onRename(watch, sled, place);
 };
@@ -170,7 +168,7 @@ const onUnlink = (watch: Watch, sled: SimSled, path: string): void => {
   leases.onUnlink(sled, name);
   if (!isArtifactHash(name)) return;
   if (holdings.wanted().has(name)) world.trace.reached('a deletion ran while its artifact was wanted again');
-  if (isOfAnotherHistory(watch, sled)) copies.onHarm();
+  if (isOfAnotherHistory(watch, sled)) copies.onHarm([name]);
   else copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
 };
 

@@ -33,8 +33,6 @@ export type SimSled = {
   /** As the operator set it; a sled that was replaced by another machine is gone. */
   standing: 'in_service' | 'expunged' | 'gone';
   isLying: boolean;
-  /** When something last took copies from its disks, or made it lie. */
-  harmedAtMs: number;
 };
 
 export type SimNexus = {
@@ -55,7 +53,7 @@ export type World = {
   readonly sleds: SimSled[];
   readonly nexuses: SimNexus[];
   /** Requests that move an artifact, so far. */
-  readonly transfers: { count: number; lastAtMs: number };
+  readonly transfers: { count: number };
   readonly addSled: (plan: { datasets: number; id?: SledId }) => SimSled;
   readonly addNexus: () => SimNexus;
 };
@@ -90,7 +88,7 @@ export const createWorld = (options: WorldOptions): World => {
     minSledReplication: options.minSledReplication,
     sleds,
     nexuses,
-    transfers: { count: 0, lastAtMs: 0 },
+    transfers: { count: 0 },
     addSled({ datasets, id }) {
       const sled = createSled(site, {
         id: id ?? SledIdSchema.parse(idFrom(ids)),
@@ -141,7 +139,6 @@ const createSled = ({ world, witness, diskRng }: Site, plan: SledPlan): SimSled 
     machine,
     standing: 'in_service',
     isLying: false,
-    harmedAtMs: Number.NEGATIVE_INFINITY,
   };
   return sled;
 };
@@ -153,7 +150,6 @@ const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus 
   const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
   const onTransfer = () => {
     transfers.count += 1;
-    transfers.lastAtMs = scheduler.nowMs();
   };
   const machine: Machine<Services> = createMachine({
     name,

@@ -21,7 +21,7 @@ export type Weather = {
   mostMs: number;
 };
 
-export const FAIR_WEATHER: Readonly<Weather> = {
+const FAIR_WEATHER: Readonly<Weather> = {
   lossProbability: 0,
   duplicateProbability: 0,
   flipProbability: 0,

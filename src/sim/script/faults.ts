@@ -185,8 +185,7 @@ const wipeSled = (scene: Scene, sled: SimSled): void => {
     volume.medium.mountPoint.now.clear();
     volume.medium.mountPoint.durable.clear();
   }
-  sled.harmedAtMs = world.scheduler.nowMs();
-  witness.copies.onHarm(had);
+  witness.copies.onTaken(sled, had);
   witness.leases.forgotten(sled);
   forAWhile(scene, 5_000, sled.machine.start);
 };

@@ -10,10 +10,7 @@ import type { Step } from './step.ts';
 export const takeLease = async (scene: Scene, sled: SimSled, step: Step): Promise<void> => {
   const { world, witness } = scene;
   const serving = sled.machine.serving();
-  const held = [...sled.machine.volumes.values()].flatMap(volume => [
-    ...witness.holdings.filesOn(volume).keys(),
-  ]);
-  const sha256 = chosen(held, step.choice[1]);
+  const sha256 = chosen(witness.holdings.heldBy(sled), step.choice[1]);
   if (serving === undefined || sha256 === undefined) return;
   const id = LeaseId.parse(idFrom(world.streams(`lease ${step.number}`)));
   const termS = 10 + (step.choice[2] % 110);

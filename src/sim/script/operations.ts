@@ -108,8 +108,7 @@ const replaceSled = ({ world, witness }: Scene, sled: SimSled, choice: number): 
   sled.machine.retire();
   const { id } = sled.plan;
   const fresh = world.addSled({ datasets: 1 + (choice % 3), id });
-  fresh.harmedAtMs = world.scheduler.nowMs();
-  witness.copies.onHarm(had);
+  witness.copies.onTaken(fresh, had);
 };
 
 const expungeNexus = ({ world, operator, witness }: Scene, nexus: SimNexus, dead: SimNexus): void => {

@@ -117,7 +117,7 @@ const damage = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void =
   node.content = rotten;
   node.durable = rotten;
   scene.witness.damaged.add(rotten);
-  harm(scene, sled, [name]);
+  scene.witness.copies.onTaken(sled, [name]);
 };
 
 const flipped = (content: Uint8Array, choice: number): Uint8Array => {
@@ -130,8 +130,8 @@ const flipped = (content: Uint8Array, choice: number): Uint8Array => {
 const cutShort = (content: Uint8Array, choice: number): Uint8Array =>
   content.slice(0, choice % content.length);
 
-const harm = ({ world, witness }: Scene, sled: SimSled, hashes: readonly ArtifactHash[]): void => {
-  sled.harmedAtMs = world.scheduler.nowMs();
-  witness.copies.onHarm(hashes);
-  witness.leases.forgotten(sled);
+/** A disk of it went, or came back as it was: leases are on every disk. */
+const harm = ({ witness }: Scene, sled: SimSled, hashes: readonly ArtifactHash[]): void => {
+  witness.copies.onTaken(sled, hashes);
+  if (sled.machine.volumes.size === 1) witness.leases.forgotten(sled);
 };
