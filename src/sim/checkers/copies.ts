@@ -1,10 +1,11 @@
 /**
  * G4 at each moment at which a copy goes: no artifact of a present release is without one that could be recovered,
- * unless the run destroyed every holder; and a local repo goes only when enough sleds hold all of it.
+ * unless the run destroyed every holder.
  */
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
+import { checkDrops } from './drops.ts';
 import type { Holdings } from './holdings.ts';
 import type { Fail } from './violation.ts';
 
@@ -51,19 +52,6 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     }
   };
 
-  /** A sled that lies counts by its disk, as any other: the looks at the bytes are there to find it out (P9). */
-  const requireHolders = (version: string, hashes: readonly ArtifactHash[]): void => {
-    const holders = world.sleds.filter(sled => {
-      const has = (sha256: ArtifactHash) => sled.standing === 'in_service' && holdings.has(sled, sha256);
-      return sled.standing !== 'gone' && hashes.every(sha256 => has(sha256) || wasJustTaken(sled, sha256));
-    });
-    if (holders.length < world.minSledReplication)
-      fail(
-        'G4',
-        `a local repo of ${version} was dropped while ${holders.length} sleds hold all of it durably, not ${world.minSledReplication}`,
-      );
-  };
-
   return {
     onCopyGone(sha256, how) {
       if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
@@ -77,24 +65,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
       // What came back can be lost again.
       if (after.localRepos !== before.localRepos)
         for (const sha256 of destroyed) if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
-      for (const [uploadId, { repoId, nexusId }] of before.localRepos) {
-        if (after.localRepos.has(uploadId)) continue;
-        const release = after.releases.get(repoId);
-        if (release === undefined) continue;
-        // A row without an archive says nothing: it came back with the database, and goes again.
-        if (!holdings.hasArchive(nexusId, uploadId)) continue;
-        world.trace.reached('a local repo was dropped');
-        // Of a deleted release what another one lists (LV1).
-        const wanted = holdings.wanted();
-        const looked = release.description.artifacts.filter(
-          ({ sha256, sizeBytes }) => sizeBytes > 0 && wanted.has(sha256),
-        );
-        if (looked.length === 0) continue;
-        requireHolders(
-          release.repo.systemVersion,
-          looked.map(({ sha256 }) => sha256),
-        );
-      }
+      checkDrops({ world, holdings, wasJustTaken, fail }, before, after);
       if (after.releases === before.releases) return;
       for (const [repoId, { repo, hashes }] of after.releases) {
         const was = before.releases.get(repoId)?.repo;

@@ -134,10 +134,9 @@ const takeStandings = ({ world, holdings, copies }: Watch, { sleds }: MemoryStat
   for (const sled of world.sleds) {
     if (sled.standing === 'gone') continue;
     const isExpunged = sleds.get(sled.plan.id)?.policy === 'expunged';
-    if (isExpunged && sled.standing === 'in_service') {
-      copies.onTaken(sled, holdings.heldBy(sled));
-    }
+    const isNews = isExpunged && sled.standing === 'in_service';
     sled.standing = isExpunged ? 'expunged' : 'in_service';
+    if (isNews) copies.onTaken(sled, holdings.heldBy(sled));
   }
 };
 

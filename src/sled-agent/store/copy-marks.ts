@@ -6,11 +6,17 @@ import type { Dataset } from './dataset.ts';
 export type CopyMarks = {
   /** Found bad while it could not be set aside: not used, until it is written anew or goes. */
   readonly condemned: Map<ArtifactHash, { readonly reason: string; readonly timeMs: number }>;
+  /** Named, and the name is not durable yet: a power cut may take it, so nobody may count it. */
+  readonly unsynced: Set<ArtifactHash>;
   /** When the bytes were last seen to be right, on the monotonic clock, and in which session of the dataset. */
   readonly hashed: Map<ArtifactHash, { readonly atMs: number; readonly session: number }>;
 };
 
-export const createMarks = (): CopyMarks => ({ condemned: new Map(), hashed: new Map() });
+export const createMarks = (): CopyMarks => ({
+  condemned: new Map(),
+  unsynced: new Set(),
+  hashed: new Map(),
+});
 
 type Marked = Pick<Dataset, 'marks' | 'session'>;
 

@@ -90,6 +90,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
   const { disk, log, settings } = deps;
   const space = createSpace(disk, path, settings);
   const pathOf = (name: string) => join(path, name);
+  const marks = createMarks();
   let id: DatasetId | undefined;
   let admitted = false;
   let session = 0;
@@ -112,7 +113,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     isWritable: () => admitted && condition.kind === 'ok',
     session: () => session,
     space,
-    marks: createMarks(),
+    marks,
     pathOf,
     requirePresent: () => requireIdentity(disk, path, id),
     async inspect({ mayCreate }) {
@@ -131,8 +132,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     },
     async admit({ readOnlyBecause: because }) {
       try {
-        if (because === undefined) await clearUp(disk, path);
-        space.recount((await scanDirectory(disk, path)).usedBytes);
+        space.recount(await prepare(disk, path, because === undefined ? marks : undefined));
         condition = because === undefined ? { kind: 'ok' } : { kind: 'read_only', message: because };
         session += 1;
         admitted = true;
@@ -162,6 +162,15 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
 const clearUp = async (disk: Disk, path: string): Promise<void> => {
   await removeLeftovers(disk, path);
   await disk.syncDirectory(path);
+};
+
+/** @param marks of a dataset that can be written. Returns how many bytes are used. */
+const prepare = async (disk: Disk, path: string, marks: CopyMarks | undefined): Promise<number> => {
+  if (marks !== undefined) {
+    await clearUp(disk, path);
+    marks.unsynced.clear();
+  }
+  return (await scanDirectory(disk, path)).usedBytes;
 };
 
 const letEvidenceGo = async (

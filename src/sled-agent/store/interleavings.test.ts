@@ -182,3 +182,14 @@ test('G2: what is deleted on one dataset while the pass is cut short is finished
   await reconcile(store);
   expect((await store.list()).deletionsTotal).toBe(2);
 });
+
+test('ST2, G4: a copy whose name is not durable yet is not listed: a power cut may take it', async () => {
+  const { store, gate } = await withStore();
+  const held = gate.hold(({ name }) => name === 'syncDirectory');
+  const putting = put(store, a);
+  const release = await held;
+  expect(await copies(store, a)).toBe(0);
+  release();
+  expect(await putting).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await copies(store, a)).toBe(2);
+});

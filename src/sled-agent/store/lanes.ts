@@ -153,12 +153,17 @@ const nameLane = async (
   const isRotten = formerBytes !== undefined && formerBytes !== sizeBytes;
   // Evidence of rot is kept; that a good copy is replaced by another one loses nothing.
   if (isRotten) await dataset.setAside(sha256, `has ${formerBytes} bytes instead of ${sizeBytes}`);
-  await disk.rename(temporaryPath, finalPath);
+  dataset.marks.unsynced.add(sha256);
+  await disk.rename(temporaryPath, finalPath).catch((error: unknown) => {
+    dataset.marks.unsynced.delete(sha256);
+    throw error;
+  });
   lane.isNamed = true;
   forgetMarks(dataset, sha256);
   markRight(dataset, sha256, clock);
   dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
   await disk.syncDirectory(dataset.path);
+  dataset.marks.unsynced.delete(sha256);
 };
 
 const discardLane = async (disk: Disk, lane: Lane): Promise<void> => {

@@ -57,7 +57,9 @@ const listHeld = async (
   for (const dataset of datasets) {
     const files = await lookAt(disk, dataset);
     for (const [sha256, sizeBytes] of files?.artifacts ?? []) {
-      if (config !== undefined && isHeld(config, sha256, sizeBytes) && !dataset.marks.condemned.has(sha256))
+      const { condemned, unsynced } = dataset.marks;
+      if (condemned.has(sha256) || unsynced.has(sha256)) continue;
+      if (config !== undefined && isHeld(config, sha256, sizeBytes))
         artifacts.set(sha256, (artifacts.get(sha256) ?? 0) + 1);
     }
     quarantined.push(...(files?.quarantined ?? []));

@@ -6,7 +6,7 @@
  *     bytes  ─▶ temporary file on every dataset, hashed once ─▶ fsync ─▶ config asked again ─▶ rename ─▶ fsync the directory
  *
  * ST1. Under an artifact's final name is a whole file that had that hash when it was written, or nothing (G5).
- * ST2. What was acknowledged (a put, a config) is there after a crash or a power cut (G4).
+ * ST2. What was acknowledged (a put, a config) or listed is there after a crash or a power cut (G4).
  * ST3. The generation never falls within one incarnation, with any dataset missing for a while (G6, P5).
  * ST4. A wanted artifact is never unlinked, in any interleaving of put, config and deletion pass (G2, P2).
  * ST5. A dataset that is full, read-only, failing or absent costs its own copies only (G8, S16).
