@@ -9,13 +9,12 @@ import type { Rng } from '../core/rng.ts';
 import type { BoundRoute, Handlers } from '../http/handlers.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
+import { DepotError, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { isOfDatabase } from './datastore/transaction-errors.ts';
 
 /** Short, so that a fleet that starts as a whole is up as soon as its database is. */
 const RETRY = { firstMs: 250, maxMs: 10_000 };
-
-const WAITED_FOR = new Set(['DATABASE_UNAVAILABLE', 'DATABASE_CONTENTION', 'COMMIT_UNCERTAIN']);
 
 /** Something that handlers need and that is there only after the start. */
 export type Late<T> = {
@@ -64,7 +63,7 @@ export const waitForDatabase = async <T>(
     try {
       return await attempt();
     } catch (error) {
-      if (signal.aborted || !WAITED_FOR.has(errorCodeOf(error))) throw error;
+      if (signal.aborted || !isOfDatabase(error)) throw error;
       waitsFor(messageChain(error));
       log.warn({ err: error, failures }, 'waiting for the database');
     }

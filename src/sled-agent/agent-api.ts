@@ -47,9 +47,12 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
   },
 
   async artifactList() {
-    const listing = await store.list();
-    if (listing.generation === undefined) throw noConfig();
+    if (store.config() === undefined) throw noConfig();
     requireCertainty(store);
+    const listing = await store.list();
+    // Doubt may have come with a disk meanwhile.
+    requireCertainty(store);
+    if (listing.generation === undefined) throw noConfig();
     return listToWire(listing, listing.generation, copies.report());
   },
 

@@ -2,13 +2,11 @@
 import { errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, FleetEvent } from '../datastore/datastore.ts';
+import { isOfDatabase } from '../datastore/transaction-errors.ts';
 import type { EventQueue } from './event-queue.ts';
 
 /** One statement (INSERT_BATCH_ROWS): a transaction of some milliseconds. */
 export const HISTORY_BATCH_EVENTS = 500;
-
-/** Errors of the database's state, not of the batch. */
-const PASSING = new Set(['DATABASE_UNAVAILABLE', 'DATABASE_CONTENTION', 'COMMIT_UNCERTAIN', 'SHUTTING_DOWN']);
 
 /** How many events it wrote. */
 export type Flush = (options: { readonly signal: AbortSignal }) => Promise<number>;
@@ -38,7 +36,7 @@ export const createEventWriter = ({ datastore, queue, log, lossOf, onKept }: Dep
     try {
       return await insert(batch, signal);
     } catch (error) {
-      if (signal.aborted || PASSING.has(errorCodeOf(error))) {
+      if (signal.aborted || isOfDatabase(error) || errorCodeOf(error) === 'SHUTTING_DOWN') {
         queue.putBack(batch);
         onKept();
         throw error;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { asGeneration, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { RepoRecord } from '../datastore/datastore.ts';
 import { openStagingDirectory, type StagingDirectory } from './directory.ts';
@@ -46,13 +47,16 @@ afterEach(async () => {
 });
 
 /** No row of the upload any more, and the release there or forgotten. */
-const databaseWith = (release: 'release known' | 'release forgotten') => ({
-  repoGetByVersion: async () => (release === 'release known' ? ({} as RepoRecord) : undefined),
+const databaseWith = (release: 'release known' | 'release forgotten' | 'recorded anew') => ({
+  repoGetByVersion: async () =>
+    release === 'release forgotten'
+      ? undefined
+      : ({ id: release === 'release known' ? archive.repoId : RepoId.parse(randomUUID()) } as RepoRecord),
   localRepoList: async () => [],
   localRepoForget: async () => undefined,
 });
 const log = silentLogger;
-const drop = (release: 'release known' | 'release forgotten', kind: 'dropped' | 'absent') => {
+const drop = (release: Parameters<typeof databaseWith>[0], kind: 'dropped' | 'absent') => {
   const datastore = { ...databaseWith(release), localRepoDrop: async () => ({ kind }) };
   const options = { plannedGeneration: asGeneration(2), signal };
   return dropLocalRepo({ directory, repos, datastore, note: () => undefined, log }, uploadId, options);
@@ -65,8 +69,12 @@ test('P4: a drop whose commit was in doubt is one when the release is known, pre
 });
 
 test('P4: when the database has forgotten the release it went back, and no drop was: the archive is kept, unmarked', async () => {
-  for (const kind of ['dropped', 'absent'] as const) {
-    expect(await drop('release forgotten', kind)).toMatchObject({ kind: 'kept' });
+  for (const [release, kind] of [
+    ['release forgotten', 'dropped'],
+    ['release forgotten', 'absent'],
+    ['recorded anew', 'dropped'],
+  ] as const) {
+    expect(await drop(release, kind)).toMatchObject({ kind: 'kept' });
     expect(await archives()).toEqual([`${uploadId}.zip`]);
     expect(await readSidecar(directory.filesOf(uploadId).sidecar, directory)).toMatchObject({
       dropping: false,
@@ -96,4 +104,23 @@ test('P4: a drop that was interrupted is gone on with, or its archive recorded a
   await reconcile('release known');
   expect(await archives()).toEqual([]);
   expect(recorded).toHaveLength(1);
+});
+
+test('G8: an archive that cannot be read costs itself only: it is kept, told and no reason to end a round', async () => {
+  const notices: string[] = [];
+  const reconcile = (error: Error) =>
+    reconcileLocalRepos(
+      {
+        ...{ directory, repos, log, datastore: databaseWith('release known') },
+        onNotice: ({ code }) => void notices.push(code),
+        recordAgain: () => Promise.reject(error),
+      },
+      { signal },
+    );
+  const ofDatabase = new DepotError('DATABASE_UNAVAILABLE', 'it does not answer');
+  await expect(reconcile(ofDatabase)).rejects.toBe(ofDatabase);
+  expect(repos.all()).toHaveLength(1);
+  await reconcile(Object.assign(new Error('EIO: a bad sector'), { code: 'EIO' }));
+  expect(notices).toEqual(['ARCHIVE_NOT_SERVED']);
+  expect(await archives()).toEqual([`${uploadId}.zip`]);
 });

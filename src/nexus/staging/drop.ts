@@ -45,7 +45,8 @@ export const dropLocalRepo = async (
   const drop = { uploadId, nexusId: directory.nexusId, plannedGeneration };
   const outcome = await datastore.localRepoDrop(drop, { signal });
   const isLost = // DR3: the next look records it again
-    (outcome.kind === 'absent' && !wasDropping) || (await isForgotten(datastore, repo.archive, { signal }));
+    outcome.kind !== 'kept' &&
+    ((outcome.kind === 'absent' && !wasDropping) || (await isForgotten(datastore, repo.archive, { signal })));
   if (outcome.kind === 'kept' || isLost) {
     await writeSidecar(sidecar, repo.archive, directory);
     repo.isDropping = false;

@@ -36,8 +36,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
   };
   const onHarm = (hashes: Iterable<ArtifactHash> = holdings.wanted().keys()): void => {
     const wanted = holdings.wanted();
-    for (const sha256 of hashes)
-      if (wanted.has(sha256) && !holdings.isRecoverable(sha256)) destroyed.add(sha256);
+    for (const sha256 of hashes) if (wanted.has(sha256) && !holdings.isKept(sha256)) destroyed.add(sha256);
   };
 
   const requireCopies = (
@@ -64,7 +63,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     onCommit(before, after) {
       // What came back can be lost again.
       if (after.localRepos !== before.localRepos)
-        for (const sha256 of destroyed) if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
+        for (const sha256 of destroyed) if (holdings.isKept(sha256)) destroyed.delete(sha256);
       checkDrops({ world, holdings, wasJustTaken, fail }, before, after);
       if (after.releases === before.releases) return;
       for (const [repoId, { repo, hashes }] of after.releases) {

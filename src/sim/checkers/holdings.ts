@@ -8,6 +8,7 @@ import { sha256Of } from '../fleet/releases.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import type { DirectoryNode } from '../machine/medium.ts';
 import type { Volume } from '../machine/volume.ts';
+import { newestLedgerOn } from './ledgers.ts';
 
 export type Holdings = {
   readonly hashOf: (content: Uint8Array) => string;
@@ -23,6 +24,8 @@ export type Holdings = {
   readonly hasArchive: (nexusId: NexusId, uploadId: UploadId) => boolean;
   /** Whether a copy could be had from the disks that count. */
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
+  /** The same of copies that somebody means to keep: on a sled that is not told to hold it, one is a leftover. */
+  readonly isKept: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
   readonly filesOn: (volume: Volume) => ReadonlyMap<ArtifactHash, Uint8Array>;
   /** Artifacts by name on any volume of a sled. */
@@ -75,12 +78,10 @@ export const createHoldings = (world: World): Holdings => {
     }
     return false;
   };
-  const filesOn: Holdings['filesOn'] = ({ medium }) =>
-    new Map(
-      [...medium.top.now].flatMap(([name, node]) =>
-        isArtifactHash(name) && node.kind === 'file' ? [[name, node.content] as const] : [],
-      ),
-    );
+  const isSomewhere = (sha256: ArtifactHash, counts: (sled: SimSled) => boolean): boolean =>
+    sha256 === EMPTY ||
+    world.sleds.some(sled => sled.standing === 'in_service' && has(sled, sha256) && counts(sled)) ||
+    world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256));
   return {
     hashOf,
     copiesOn,
@@ -95,19 +96,26 @@ export const createHoldings = (world: World): Holdings => {
         const volume = machine.volumes.get(STAGING)!;
         return nexusIdOn(volume) === nexusId && volume.medium.top.now.has(`${uploadId}.zip`);
       }),
-    isRecoverable: sha256 =>
-      sha256 === EMPTY ||
-      world.sleds.some(sled => sled.standing === 'in_service' && has(sled, sha256)) ||
-      world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256)),
+    isRecoverable: sha256 => isSomewhere(sha256, () => true),
+    isKept: sha256 => isSomewhere(sha256, sled => newestLedgerOn(sled)?.artifacts.has(sha256) === true),
     filesOn,
     heldBy: ({ machine }) => [...machine.volumes.values()].flatMap(volume => [...filesOn(volume).keys()]),
-    wanted() {
-      const artifacts = new Map<ArtifactHash, number>();
-      for (const { repo, description } of world.database.snapshot().releases.values()) {
-        if (repo.timePrunedMs !== null) continue;
-        for (const { sha256, sizeBytes } of description.artifacts) artifacts.set(sha256, sizeBytes);
-      }
-      return artifacts;
-    },
+    wanted: () => wantedIn(world),
   };
+};
+
+const filesOn = ({ medium }: Volume): ReadonlyMap<ArtifactHash, Uint8Array> =>
+  new Map(
+    [...medium.top.now].flatMap(([name, node]) =>
+      isArtifactHash(name) && node.kind === 'file' ? [[name, node.content] as const] : [],
+    ),
+  );
+
+const wantedIn = (world: World): ReadonlyMap<ArtifactHash, number> => {
+  const artifacts = new Map<ArtifactHash, number>();
+  for (const { repo, description } of world.database.snapshot().releases.values()) {
+    if (repo.timePrunedMs !== null) continue;
+    for (const { sha256, sizeBytes } of description.artifacts) artifacts.set(sha256, sizeBytes);
+  }
+  return artifacts;
 };

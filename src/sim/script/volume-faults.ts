@@ -57,6 +57,8 @@ const takeInTurn = (scene: Scene, sled: SimSled, first: Volume, forMs: number): 
   forAWhile(scene, forMs / 2, () => {
     sled.machine.kill();
     changeState(scene, second, 'absent', forMs / 2);
+    // So do leases that were taken meanwhile.
+    scene.witness.leases.forgotten(sled);
     forAWhile(scene, 1_000, sled.machine.start);
   });
 };

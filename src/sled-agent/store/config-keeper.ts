@@ -11,9 +11,10 @@
  * K4. A dataset that was named once stays named. One that is gone may have gone on alone elsewhere, with a newer
  *     ledger than this: a sled that lost a disk asks for a floor at each start, which costs one registration.
  * K5. Two configs of one generation are of two databases, one of which was put back: the database that gives the floor
- *     says which of them stands, or gives a newer one. Until then nothing is deleted by either.
+ *     says which of them stands, or gives a newer one. Until then nothing is deleted by either, also when the second
+ *     comes with a disk that returns. What was offered by the database in this process is settled.
  */
-import { type Adoption, type ArtifactConfig, adoption } from '../../core/artifact-config.ts';
+import { type Adoption, type ArtifactConfig, adoption, sameArtifacts } from '../../core/artifact-config.ts';
 import { type DatasetId, type Generation, IncarnationId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -56,6 +57,8 @@ type Knowledge = {
   readonly newcomers: ReadonlySet<DatasetId>;
   /** Whether two of them differ at the newest generation (K5). */
   readonly isSplit: boolean;
+  /** The last config that was taken from an offer, and not from a disk (K5). */
+  readonly settled: Generation | undefined;
   readonly doubt: string | undefined;
   readonly floor: Generation | undefined;
 };
@@ -69,16 +72,18 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
     named: new Set(),
     newcomers: new Set(),
     isSplit: false,
+    settled: undefined,
     doubt: 'its datasets have not been read yet',
     floor: undefined,
   };
 
-  const publish = (config: ArtifactConfig, reason: string): Promise<void> =>
+  const publish = (config: ArtifactConfig, reason: string, settled?: Generation): Promise<void> =>
     unlinks.exclusive(async () => {
       const { named, ...next } = withPresent(known, datasets); // K4
       const ledger = { ...next.ledger, config };
       await writeLedgers(datasets, known.ledger, ledger);
-      known = { ledger, named, newcomers: new Set(), isSplit: false, doubt: undefined, floor: undefined };
+      const certain = { isSplit: false, doubt: undefined, floor: undefined };
+      known = { ledger, named, newcomers: new Set(), settled, ...certain };
       onChange(reason);
     });
 
@@ -99,7 +104,7 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
           const before = known;
           known = joining.reduce((knowledge, each) => learn(knowledge, each, log), known);
           for (const { dataset, inspection } of joining) await dataset.admit(inspection);
-          if (before.doubt !== undefined) known = reconsider(known, datasets);
+          if (before.doubt !== undefined || known.isSplit) known = reconsider(known, datasets);
           await repair();
           const isNews = before.doubt !== undefined || known.ledger.config !== before.ledger.config;
           if (known.doubt === undefined && isNews) onChange('the ledgers were read');
@@ -114,7 +119,7 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
         if (verdict.kind === 'refuse') throw refusal(verdict.reason, offered, known);
         const config = verdict.kind === 'same' ? withMoreSizes(ledger.config!, offered) : offered;
         if (config === ledger.config && doubt === undefined) return 'same';
-        await publish(config, `config of generation ${config.generation}`);
+        await publish(config, `config of generation ${config.generation}`, config.generation);
         return verdict.kind === 'same' ? 'same' : 'adopted';
       }),
     acceptFloor: generation =>
@@ -131,8 +136,8 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
 };
 
 /** K5: of the generation at which two configs differ the database's is taken. */
-const judge = ({ ledger, doubt, floor, isSplit }: Knowledge, offered: ArtifactConfig): Adoption => {
-  const isOfSplit = isSplit && doubt !== undefined && offered.generation === ledger.config?.generation;
+const judge = ({ ledger, floor, isSplit }: Knowledge, offered: ArtifactConfig): Adoption => {
+  const isOfSplit = isSplit && offered.generation === ledger.config?.generation;
   const verdict = adoption(isOfSplit ? undefined : ledger.config, offered, floor);
   const isBelow = verdict.kind !== 'refuse' && offered.generation < (floor ?? 0);
   return isBelow ? { kind: 'refuse', reason: 'below_floor' } : verdict;
@@ -150,14 +155,16 @@ const stayInDoubt =
   (error: unknown): void =>
     log.error({ err: error }, 'the ledger cannot be written, so the doubt stays');
 
-const stateOf = ({ doubt, floor, ledger: { config } }: Knowledge): StoreState => {
+const stateOf = ({ doubt, floor, isSplit, ledger: { config } }: Knowledge): StoreState => {
   if (doubt === undefined) return { kind: 'ready' };
   if (floor === undefined) return { kind: 'awaiting_floor', reason: doubt };
   const held = config === undefined ? 'none is held' : `generation ${config.generation} is held`;
   return {
     kind: 'awaiting_config',
     floor,
-    reason: `a config of generation ${floor} or later is needed, and ${held}`,
+    reason: isSplit
+      ? `${doubt}: a Nexus offers the one that stands`
+      : `a config of generation ${floor} or later is needed, and ${held}`,
   };
 };
 
@@ -176,8 +183,9 @@ const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger):
   const differs =
     ledger.config !== undefined &&
     found.config?.generation === ledger.config.generation &&
-    adoption(ledger.config, found.config, undefined).kind === 'refuse';
-  if (differs) log.error({ generation: found.config!.generation }, 'two ledgers of one generation differ');
+    !sameArtifacts(ledger.config, found.config);
+  const isSplit = differs && found.config!.generation !== known.settled;
+  if (isSplit) log.error({ generation: found.config!.generation }, 'two ledgers of one generation differ');
   // A ledger without a config only says which incarnation this is: it replaces the one made up for this start.
   const isNewer =
     (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
@@ -185,7 +193,7 @@ const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger):
     ...known,
     ledger: isNewer ? found : ledger,
     named,
-    isSplit: differs || (known.isSplit && !isNewer),
+    isSplit: isSplit || (known.isSplit && !isNewer),
   };
 };
 

@@ -417,6 +417,34 @@ test('K5, B5: two configs of one generation are in doubt until the database says
   expect([...both.config()!.artifacts.keys()]).toEqual([b.sha256]);
 });
 
+test('K5, B5: the second of two configs of one generation brings the doubt with it when its disk returns', async () => {
+  const machine = createMachine();
+  await (await settled(machine))[Symbol.asyncDispose]();
+  for (const [configured, artifact] of [
+    [[M1], b],
+    [[M0], a],
+  ] as const) {
+    const store = await machine.start({ configured });
+    await store.acceptFloor(asGeneration(6));
+    await offer(store, 6, [artifact]);
+    await put(store, artifact);
+    await store[Symbol.asyncDispose]();
+  }
+  const away: string[] = [M1];
+  const store = await machine.start({ absent: away });
+  await store.acceptFloor(asGeneration(6));
+  expect(store.state(), 'what the one disk says is believed').toEqual({ kind: 'ready' });
+  away.length = 0;
+  await reconcile(store);
+  expect(store.state().kind).toBe('awaiting_floor');
+  expect(machine.memory.files().has(`${M1}/${b.sha256}`)).toBe(true);
+  await store.acceptFloor(asGeneration(6));
+  await offer(store, 6, [b]);
+  expect(store.state()).toEqual({ kind: 'ready' });
+  await reconcile(store);
+  expect(store.state(), 'and it is settled').toEqual({ kind: 'ready' });
+});
+
 test('P5: a ledger that does not name the dataset it lies on is one of that dataset, and a floor ends the doubt', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine))[Symbol.asyncDispose]();

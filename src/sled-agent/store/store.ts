@@ -87,7 +87,7 @@ export type ArtifactStore = AsyncDisposable & {
 
 /**
  * `awaiting_floor`: a ledger may be missing, so a floor must come first. `awaiting_config`: the floor is known,
- * and the config held is below it. Both refuse puts and delete nothing (P5).
+ * and a config at or above it has to be offered. Both refuse puts and delete nothing (P5).
  */
 export type StoreState =
   | { readonly kind: 'ready' }

@@ -121,9 +121,8 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     name: 'put-skipped-for-a-file-of-that-name',
     breaks: ['G1', 'G2', 'G4', 'G5'],
     file: 'sled-agent/store/lanes.ts',
-    find: '  await disk.rename(temporaryPath, finalPath);\n  lane.isNamed = true;',
-    replace:
-      '  if (formerBytes === sizeBytes) return;\n  await disk.rename(temporaryPath, finalPath);\n  lane.isNamed = true;',
+    find: '  dataset.marks.unsynced.add(sha256);\n  await disk.rename(',
+    replace: '  if (formerBytes === sizeBytes) return;\n  await disk.rename(',
     needs: someOf('flip a bit', 'delete', 'delete and upload again'),
     withinSeeds: 3000,
     why: 'P2, W2: the file that is there may be rotten, or about to be unlinked',
