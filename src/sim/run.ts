@@ -66,9 +66,12 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   };
   await world.scheduler.runUntil(swarm.durationMs, isOver);
   if (!isOver()) await comeToRest(scene, isOver);
+  const violation = witness.violation();
+  // Whoever waits is told, so that nothing of the run is kept.
+  for (const { machine } of [...world.sleds, ...world.nexuses]) machine.retire();
   return {
     seed: options.seed,
-    violation: witness.violation(),
+    violation,
     steps,
     reached: world.trace.reachedNames(),
     virtualMs: world.scheduler.nowMs(),
@@ -135,6 +138,7 @@ const setWeather = ({ world, swarm }: Scene): void => {
   });
   Object.assign(world.diskWeather, {
     mostMs: swarm.diskMostMs,
+    tailProbability: swarm.diskTailProbability,
     errorProbability: swarm.diskErrorProbability,
   });
 };

@@ -1,6 +1,6 @@
 /** DR3: what a drop believes when its row is gone, by whatever the database says of the release. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -123,4 +123,21 @@ test('G8: an archive that cannot be read costs itself only: it is kept, told and
   await reconcile(Object.assign(new Error('EIO: a bad sector'), { code: 'EIO' }));
   expect(notices).toEqual(['ARCHIVE_NOT_SERVED']);
   expect(await archives()).toEqual([`${uploadId}.zip`]);
+});
+
+test('P4: what is recorded again is served, also when its sidecar cannot say so', async () => {
+  const { sidecar } = directory.filesOf(uploadId);
+  const recordAgain = async () => {
+    // A directory of that name: no sidecar can be renamed to it.
+    await rm(sidecar);
+    await mkdir(sidecar);
+    return newRepoId;
+  };
+  const newRepoId = RepoId.parse(randomUUID());
+  const notices: string[] = [];
+  const onNotice = ({ code }: { readonly code: string }) => void notices.push(code);
+  const datastore = databaseWith('release forgotten');
+  await reconcileLocalRepos({ directory, repos, log, datastore, onNotice, recordAgain }, { signal });
+  expect(repos.get(uploadId)?.archive.repoId).toBe(newRepoId);
+  expect(notices).toEqual(['ARCHIVE_RECORDED_AGAIN']);
 });

@@ -48,7 +48,10 @@ export const recordLostArchive = async (
     // It is kept, whatever comes of this: a mark of a drop would say otherwise to the next start.
     await writeSidecar(sidecar, { ...archive, dropping: false }, directory);
     const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
-    await writeSidecar(sidecar, recorded, directory);
+    // Recorded is recorded, and its row names it to the next start: with a row it has to be served.
+    await writeSidecar(sidecar, recorded, directory).catch((err: unknown) =>
+      log.error({ ...fields, err }, 'sidecar not updated'),
+    );
     log.warn(fields, 'the database had lost a local repo: recorded it again');
     return { recorded, notice: recordedAgain(archive) };
   } catch (error) {

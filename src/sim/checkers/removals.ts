@@ -16,6 +16,8 @@ export type RemovalChecker = {
   readonly onLedger: (sled: SimSled, content: Uint8Array) => void;
   /** What a sled reports of itself: nothing older than what it had reported when it was asked. */
   readonly onListed: (sled: SimSled, asked: Reported | undefined, answer: Reported) => void;
+  /** It took a config, and has it durably: from then on it says nothing older. */
+  readonly onAcknowledged: (sled: SimSled) => void;
   readonly reported: (sled: SimSled) => Reported | undefined;
   /** The database went back: a sled that has to trust it may fall to there. */
   readonly onDatabaseRestored: (from: number, to: number) => void;
@@ -33,6 +35,12 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
   const forgotten: (readonly [number, number])[] = [];
   const wasGivenTwice = (generation: number): boolean =>
     forgotten.some(([to, from]) => generation > to && generation <= from);
+
+  const heard = (sled: SimSled, said: Reported): void => {
+    const last = reported.get(sled);
+    const isNews = last === undefined || last.incarnation !== said.incarnation;
+    if (isNews || said.generation > last.generation) reported.set(sled, said);
+  };
 
   return {
     wasGivenTwice,
@@ -81,9 +89,11 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
       const isBack = isSame && answer.generation < Math.min(asked.generation, newestOn(sled));
       if (isBack && !wasGivenTwice(asked.generation))
         fail('G6', `${sled.plan.serial} lists generation ${answer.generation} after ${asked.generation}`);
-      const last = reported.get(sled);
-      const isNews = last === undefined || last.incarnation !== answer.incarnation;
-      if (isNews || answer.generation > last.generation) reported.set(sled, answer);
+      heard(sled, answer);
+    },
+    onAcknowledged(sled) {
+      const ledger = newestLedgerOn(sled);
+      if (ledger !== undefined) heard(sled, ledger);
     },
   };
 };

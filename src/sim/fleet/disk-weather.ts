@@ -9,11 +9,20 @@ import type { World } from './world.ts';
 export type DiskWeather = {
   leastMs: number;
   mostMs: number;
+  /** That one takes up to {@link TAIL_MS}, as on a disk that retries inside. */
+  tailProbability: number;
   /** That an operation that changes something fails with EIO. */
   errorProbability: number;
 };
 
-export const FAIR_DISKS: Readonly<DiskWeather> = { leastMs: 0.05, mostMs: 1, errorProbability: 0 };
+export const FAIR_DISKS: Readonly<DiskWeather> = {
+  leastMs: 0.05,
+  mostMs: 1,
+  tailProbability: 0,
+  errorProbability: 0,
+};
+
+const TAIL_MS = 10_000;
 
 /** Looking takes no time: what is looked at changes only by operations that take some. */
 const INSTANT: ReadonlySet<OperationName> = new Set([
@@ -49,9 +58,10 @@ export const diskWatcher = ({
       }
     }
     if (INSTANT.has(name)) return AT_ONCE;
-    const { leastMs, mostMs, errorProbability } = world.diskWeather;
+    const { leastMs, mostMs, tailProbability, errorProbability } = world.diskWeather;
+    const isSlow = tailProbability > 0 && chance(rng, tailProbability);
     return {
-      latencyMs: spread(rng, leastMs, mostMs),
+      latencyMs: spread(rng, leastMs, isSlow ? TAIL_MS : mostMs),
       isEffectFirst: rng.below(2) === 0,
       error: errorProbability > 0 && chance(rng, errorProbability) ? 'EIO' : undefined,
     };

@@ -41,6 +41,15 @@ export type Machine<E> = Callee<E> & {
   onLastOperation: () => void;
 };
 
+/** What starts with every disk in its place reads them, and makes durable what it reads. */
+const forgetFaults = (volumes: readonly Volume[]): void => {
+  if (volumes.some(({ state }) => state !== 'ok')) return;
+  for (const volume of volumes) {
+    volume.wasUnmounted = false;
+    volume.wasReadOnly = false;
+  }
+};
+
 const RESTART_MS = 2_000;
 
 type Deps<E> = {
@@ -86,6 +95,7 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
     serving: () => (process === undefined || endpoint === undefined ? undefined : { process, endpoint }),
     start() {
       if (process !== undefined || isRetired) return;
+      forgetFaults([...volumes.values()]);
       const own = createProcess(name, scheduler, () => machine.wallOffsetMs);
       process = own;
       const disk = createDisk({ process: own, volumes, watcher: deps.watcher() });

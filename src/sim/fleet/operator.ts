@@ -9,7 +9,7 @@ import type { Services } from '../../nexus/services.ts';
 import { chunksOf, receive } from '../network/body.ts';
 import { call, type Incoming } from '../network/call.ts';
 import { requestContext } from '../network/sled-link.ts';
-import { createProcess, type SimProcess } from '../time/process.ts';
+import { createProcess } from '../time/process.ts';
 import { pick } from '../time/streams.ts';
 import type { SimRelease } from './releases.ts';
 import type { SimNexus, World } from './world.ts';
@@ -20,10 +20,9 @@ const RETRY_MS = 20_000;
 const PATIENCE_MS = 120_000;
 
 export type Operator = {
-  readonly process: SimProcess;
-  /** Uploads that it is at. */
+  /** Uploads that it is at, or is about to begin. */
   readonly uploading: () => number;
-  readonly upload: (release: SimRelease, nexus: SimNexus) => void;
+  readonly upload: (release: SimRelease, nexus: SimNexus, afterMs?: number) => void;
   readonly remove: (release: SimRelease, nexus: SimNexus) => void;
   /** Anything else that is asked of a Nexus; resolves with undefined when it failed. */
   readonly ask: <T>(nexus: SimNexus, work: Work<T>) => Promise<T | undefined>;
@@ -47,13 +46,15 @@ export const createOperator = (world: World, rng: Rng): Operator => {
   const upload = createUpload({ world, rng, clock: process.clock, ask });
 
   return {
-    process,
     uploading: () => uploading,
-    upload(release, nexus) {
+    upload(release, nexus, afterMs = 0) {
       uploading += 1;
-      void upload(release, nexus).finally(() => {
-        uploading -= 1;
-      });
+      const begin = () =>
+        upload(release, nexus).finally(() => {
+          uploading -= 1;
+        });
+      if (afterMs === 0) void begin();
+      else process.after(afterMs, begin);
     },
     remove(release, nexus) {
       world.trace.say('operator', `deletes ${release.systemVersion}`);

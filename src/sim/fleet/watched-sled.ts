@@ -30,6 +30,7 @@ export const watchAnswers = (
               'G6',
               `${sled.plan.serial} acknowledged generation ${request.body.generation}, and has ${newestOn(sled)} durably`,
             );
+          else if (isWatched) witness.removals.onAcknowledged(sled);
           return answer;
         } catch (error) {
           if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');

@@ -50,7 +50,8 @@ const CHANGES: ReadonlySet<OperationName> = new Set([
   'syncDirectory',
 ]);
 
-const never = new Promise<never>(() => undefined);
+/** TP1. A new one each time: what waits for it goes with whoever waits. */
+const never = (): Promise<never> => new Promise(() => undefined);
 
 export const createDisk = (deps: Deps): Disk => {
   const run = operationRunner(deps);
@@ -156,11 +157,11 @@ type Runner = <T>(operation: Operation, effect: () => T) => Promise<T>;
 const operationRunner =
   ({ process, watcher }: Deps): Runner =>
   (operation, effect) => {
-    if (process.state() === 'ended') return never;
+    if (process.state() === 'ended') return never();
     const { name, path, volume } = operation;
     const fate = watcher.decide(operation);
     // The decision may have been to kill the process.
-    if (process.state() === 'ended') return never;
+    if (process.state() === 'ended') return never();
     const act = () => {
       if (fate.error !== undefined) throw systemError(fate.error, path);
       requireUsable(volume, path, CHANGES.has(name));

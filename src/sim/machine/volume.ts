@@ -19,9 +19,9 @@ export type Volume = {
   /** The names as operations see them now. */
   readonly top: () => DirectoryNode;
   state: VolumeState;
-  /** Whether something may have been written into its mount point, and believed to be on it. */
+  /** Since the process started: whether something may have been written into its mount point, and believed to be on it. */
   wasUnmounted: boolean;
-  /** Whether something may have been read on it that could not be made durable. */
+  /** … and whether something may have been read on it that could not be made durable. */
   wasReadOnly: boolean;
   capacityBytes: number;
   /** Rises whenever what was opened before is not there any more. */

@@ -105,6 +105,7 @@ const beginWait = ({
   leave.push(
     process.onEnd(() => {
       isOver = true;
+      signal.removeEventListener('abort', abandon);
       hangUp();
     }),
   );

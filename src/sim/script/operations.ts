@@ -84,7 +84,7 @@ const presentReleases = ({ world, releases }: Scene): readonly SimRelease[] => {
 const replaceRelease = (scene: Scene, release: SimRelease, nexus: SimNexus, choice: number): void => {
   scene.operator.remove(release, nexus);
   const again = chosen(inServiceNexuses(scene), choice) ?? nexus;
-  scene.world.scheduler.after(choice % 5_000, () => scene.operator.upload(release, again));
+  scene.operator.upload(release, again, choice % 5_000);
 };
 
 /** The operator gives up a sled: what it holds does not count any more. */

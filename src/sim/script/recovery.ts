@@ -11,6 +11,7 @@ import { requestContext } from '../network/sled-link.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 
 const HELP_EVERY_MS = 60_000;
+const DATASET_FILE = 'dataset.json';
 
 export type Recovery = {
   readonly broken: ReadonlySet<SimSled>;
@@ -58,7 +59,7 @@ export const createRecovery = (scene: Scene): Recovery => {
       helpedAtMs = world.scheduler.nowMs();
       void lookAtStatus(scene, status => {
         reasons.onStatus(status);
-        restartForDisks(scene, status.reasons);
+        restartForNewDisks(scene, status.reasons);
         uploadWhatIsLost(scene, status, failed);
       });
       void recoverGeneration(scene);
@@ -110,20 +111,26 @@ const recoverGeneration = async (scene: Scene): Promise<void> => {
   world.trace.reached('the generation was recovered');
 };
 
-/** A disk that is new, and was not there when its sled agent started, is taken in by the next start. */
-const restartForDisks = (
+/**
+ * A disk that is new, and could not be used when its sled agent started, is taken in by the next start. One that was
+ * away comes back without.
+ */
+const restartForNewDisks = (
   { world }: Scene,
   reasons: readonly { readonly code: string; readonly sled_id?: string | undefined }[],
 ): void => {
   for (const { code, sled_id } of reasons) {
-    if (code !== 'DATASET_FAULT' && code !== 'SLED_REFUSES') continue;
+    if (code !== 'DATASET_FAULT') continue;
     const sled = world.sleds.find(({ plan, standing }) => plan.id === sled_id && standing === 'in_service');
-    if (sled === undefined || !sled.machine.isUp()) continue;
+    if (sled === undefined || !sled.machine.isUp() || !hasNewDisk(sled)) continue;
     world.trace.say('operator', `restarts ${sled.plan.serial}`);
     sled.machine.kill();
     sled.machine.start();
   }
 };
+
+const hasNewDisk = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].some(({ medium }) => !medium.top.now.has(DATASET_FILE));
 
 const lookAtStatus = async (scene: Scene, use: (status: FleetStatus) => void): Promise<void> => {
   const [nexus] = inServiceNexuses(scene);

@@ -28,6 +28,7 @@ export type Swarm = {
   readonly uncertainProbability: number;
   readonly databaseMostMs: number;
   readonly diskMostMs: number;
+  readonly diskTailProbability: number;
   readonly diskErrorProbability: number;
   /** Whether it is watched for a while after it came to rest: that takes as long as all the rest. */
   readonly staysQuiet: boolean;
@@ -77,5 +78,6 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     diskErrorProbability: often(0.0005, 0.01, 0.1),
     staysQuiet: chance(rng, 0.3),
     brokenForEver: chance(rng, 0.25) ? rng.below(Math.max(1, sledCount - minSledReplication + 1)) : 0,
+    diskTailProbability: often(0.001, 0.1, 0.2),
   };
 };

@@ -37,6 +37,11 @@ export const createProcess = (
   let state: 'running' | 'paused' | 'ended' = 'running';
   let waiting: (() => void)[] = [];
   const listeners = new Set<() => void>();
+  const onEnd: SimProcess['onEnd'] = listener => {
+    if (state === 'ended') listener();
+    else listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
   const deliver = (run: () => void): void => {
     if (state === 'running') run();
     else if (state === 'paused') waiting.push(run);
@@ -45,7 +50,7 @@ export const createProcess = (
   return {
     name,
     state: () => state,
-    clock: processClock(scheduler, after, wallOffsetMs),
+    clock: processClock({ scheduler, after, onEnd, wallOffsetMs }),
     after,
     deliver,
     pause() {
@@ -65,19 +70,19 @@ export const createProcess = (
       for (const listener of listeners) listener();
       listeners.clear();
     },
-    onEnd(listener) {
-      if (state === 'ended') listener();
-      else listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onEnd,
   };
 };
 
-const processClock = (
-  scheduler: Scheduler,
-  after: SimProcess['after'],
-  wallOffsetMs: () => number,
-): Clock => {
+const processClock = ({
+  scheduler,
+  after,
+  onEnd,
+  wallOffsetMs,
+}: Pick<SimProcess, 'after' | 'onEnd'> & {
+  readonly scheduler: Scheduler;
+  readonly wallOffsetMs: () => number;
+}): Clock => {
   const bootMs = scheduler.nowMs();
   return {
     nowMs: () => Math.floor(EPOCH_MS + scheduler.nowMs() + wallOffsetMs()),
@@ -88,14 +93,21 @@ const processClock = (
           reject(signal.reason);
           return;
         }
-        const abandon = () => {
+        const leave = () => {
+          signal.removeEventListener('abort', abandon);
+          forgetEnd();
           cancel();
+        };
+        const abandon = () => {
+          leave();
           reject(signal.reason);
         };
         const cancel = after(ms, () => {
-          signal.removeEventListener('abort', abandon);
+          leave();
           resolve();
         });
+        // Node keeps a signal made of others for as long as somebody listens to it.
+        const forgetEnd = onEnd(leave);
         signal.addEventListener('abort', abandon, { once: true });
       }),
     timeout(ms) {
