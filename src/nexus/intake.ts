@@ -79,14 +79,14 @@ export const startIntake = async (
   });
   const { recordAgain } = uploads;
   const found = await patiently(() => adoptStaging({ directory, datastore, recordAgain, log }, { signal }));
-  for (const archive of found.adopted) localRepos.hold(archive, 'adopted');
+  localRepos.takeUp(found);
   return {
     localRepos,
     uploads,
     staging: { ...localRepos, uploadsInProgress: uploads.inProgress },
     space,
     capacity,
-    notices: () => [...found.notices, ...localRepos.notices()],
+    notices: localRepos.notices,
   };
 };
 

@@ -96,6 +96,9 @@ export type InsertOutcome = {
   readonly generation: Generation;
 };
 
+/** Which wanted set something was planned for. A database that went back gives its generations again, to other sets (B5). */
+export type PlannedSet = Pick<WantedSet, 'generation' | 'digest'>;
+
 /** The wanted set, read consistently: generation, digest and content belong together. */
 export type WantedSet = {
   readonly generation: Generation;
@@ -257,11 +260,11 @@ export type Datastore = {
     options: Wait & { readonly nexusId?: NexusId },
   ) => Promise<readonly LocalRepoRecord[]>;
   /**
-   * Removes the row of one upload if the generation is the planned one, whether the release is present or pruned.
+   * Removes the row of one upload if the wanted set is the planned one, whether the release is present or pruned.
    * Anything else changes nothing and says why: the caller keeps the file (P1).
    */
   readonly localRepoDrop: (
-    drop: { readonly uploadId: UploadId; readonly nexusId: NexusId; readonly plannedGeneration: Generation },
+    drop: { readonly uploadId: UploadId; readonly nexusId: NexusId; readonly planned: PlannedSet },
     wait: Wait,
   ) => Promise<{ readonly kind: 'dropped' | 'absent' } | { readonly kind: 'kept'; readonly reason: string }>;
   /** Removes a row whose archive is gone (P4, at start). */

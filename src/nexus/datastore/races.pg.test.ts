@@ -160,8 +160,9 @@ describe('P1: dropping a local repo', () => {
       const release = uploadOf(trustRoot, `1.0.${round}`, [`held ${round}`]);
       const { generation } = await one.releaseInsert(release, wait);
       const { uploadId, nexusId } = release;
+      const planned = await one.currentGeneration(wait);
       const [drop, insert] = await Promise.all([
-        one.localRepoDrop({ uploadId, nexusId, plannedGeneration: generation }, wait),
+        one.localRepoDrop({ uploadId, nexusId, planned }, wait),
         two.releaseInsert(uploadOf(trustRoot, `2.0.${round}`, [`other ${round}`]), wait),
       ]);
       expect(insert.generation).toBe(generation + 1);
@@ -177,10 +178,11 @@ describe('P1: dropping a local repo', () => {
       const text = `1.0.${round}`;
       const first = uploadOf(trustRoot, text, [text]);
       const again = uploadOf(trustRoot, text, [text], { nexusId: first.nexusId });
-      const { generation, repo } = await one.releaseInsert(first, wait);
+      const { repo } = await one.releaseInsert(first, wait);
       const { uploadId, nexusId } = first;
+      const planned = await one.currentGeneration(wait);
       await Promise.all([
-        one.localRepoDrop({ uploadId, nexusId, plannedGeneration: generation }, wait),
+        one.localRepoDrop({ uploadId, nexusId, planned }, wait),
         two.repoPrune(version(text), wait).then(() => two.releaseInsert(again, wait)),
       ]);
       const rows = await one.localRepoList({ ...wait, nexusId });
@@ -195,15 +197,16 @@ describe('P1: dropping a local repo', () => {
     for (let round = 1; round <= ROUNDS; round += 1) {
       const text = `1.0.${round}`;
       const release = uploadOf(trustRoot, text, [text]);
-      const { generation } = await one.releaseInsert(release, wait);
+      await one.releaseInsert(release, wait);
       const { uploadId, nexusId } = release;
-      const [drop, pruned] = await Promise.all([
-        one.localRepoDrop({ uploadId, nexusId, plannedGeneration: generation }, wait),
+      const planned = await one.currentGeneration(wait);
+      const [drop] = await Promise.all([
+        one.localRepoDrop({ uploadId, nexusId, planned }, wait),
         two.repoPrune(version(text), wait),
       ]);
       if (drop.kind === 'dropped') continue;
       expect(drop.kind).toBe('kept');
-      const later = { uploadId, nexusId, plannedGeneration: pruned.generation };
+      const later = { uploadId, nexusId, planned: await one.currentGeneration(wait) };
       expect(await one.localRepoDrop(later, wait)).toEqual({ kind: 'dropped' });
     }
   });

@@ -88,9 +88,9 @@ describe('P4: a connection lost at COMMIT', () => {
 
     test('drops a local repo, and does not say that it was absent', async () => {
       const release = uploadOf(trustRoot, text(3), [text(3)]);
-      const { generation } = await direct.releaseInsert(release, wait);
+      await direct.releaseInsert(release, wait);
       const { uploadId, nexusId } = release;
-      const drop = { uploadId, nexusId, plannedGeneration: generation };
+      const drop = { uploadId, nexusId, planned: await direct.currentGeneration(wait) };
       expect(await cutDuring(cuts, datastore => datastore.localRepoDrop(drop, wait))).toEqual({
         kind: 'dropped',
       });

@@ -70,8 +70,10 @@ type Deps = {
 export type AdoptedStaging = {
   /** To be held. */
   readonly adopted: readonly StagedArchive[];
+  /** Cannot be recorded again as the database is now; that may change (RC3, reconcile.ts). */
+  readonly kept: readonly StagedArchive[];
   /** What an operator should know: archives that the database had lost, and archives kept but not served. */
-  readonly notices: readonly HealthReason[];
+  readonly notices: ReadonlyMap<UploadId, HealthReason>;
 };
 
 /**
@@ -87,10 +89,11 @@ export const adoptStaging = async (
   const rowOf = new Map(rows.map(row => [row.uploadId, row]));
   const files = await directory.list();
   const adopted: StagedArchive[] = [];
-  const notices: HealthReason[] = [];
+  const kept: StagedArchive[] = [];
+  const notices = new Map<UploadId, HealthReason>();
   const keep = (uploadId: UploadId, message: string) => {
     log.error({ upload_id: uploadId }, message);
-    notices.push({ code: 'ARCHIVE_NOT_SERVED', message });
+    notices.set(uploadId, { code: 'ARCHIVE_NOT_SERVED', message });
   };
 
   for (const uploadId of new Set([...files.keys(), ...rowOf.keys()])) {
@@ -109,7 +112,8 @@ export const adoptStaging = async (
       case 'record_again': {
         const { recorded, notice } = await recordLostArchive(deps, adoption.archive, { signal });
         if (recorded !== undefined) adopted.push(recorded);
-        notices.push(notice);
+        else kept.push(adoption.archive);
+        notices.set(uploadId, notice);
         break;
       }
       case 'forget_row':
@@ -128,7 +132,7 @@ export const adoptStaging = async (
         adoption satisfies never;
     }
   }
-  return { adopted, notices };
+  return { adopted, kept, notices };
 };
 
 const look = async (

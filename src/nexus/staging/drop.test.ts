@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { HealthReason } from '../../core/health.ts';
 import { asGeneration, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -58,7 +59,7 @@ const databaseWith = (release: 'release known' | 'release forgotten' | 'recorded
 const log = silentLogger;
 const drop = (release: Parameters<typeof databaseWith>[0], kind: 'dropped' | 'absent') => {
   const datastore = { ...databaseWith(release), localRepoDrop: async () => ({ kind }) };
-  const options = { plannedGeneration: asGeneration(2), signal };
+  const options = { planned: { generation: asGeneration(2), digest: '' }, signal };
   return dropLocalRepo({ directory, repos, datastore, note: () => undefined, log }, uploadId, options);
 };
 const archives = async () => (await readdir(path)).filter(name => name.endsWith('.zip'));
@@ -107,12 +108,12 @@ test('P4: a drop that was interrupted is gone on with, or its archive recorded a
 });
 
 test('G8: an archive that cannot be read costs itself only: it is kept, told and no reason to end a round', async () => {
-  const notices: string[] = [];
+  const notices: unknown[] = [];
   const reconcile = (error: Error) =>
     reconcileLocalRepos(
       {
         ...{ directory, repos, log, datastore: databaseWith('release known') },
-        onNotice: ({ code }) => void notices.push(code),
+        onNotice: (_, reason) => void notices.push(reason?.code),
         recordAgain: () => Promise.reject(error),
       },
       { signal },
@@ -123,6 +124,27 @@ test('G8: an archive that cannot be read costs itself only: it is kept, told and
   await reconcile(Object.assign(new Error('EIO: a bad sector'), { code: 'EIO' }));
   expect(notices).toEqual(['ARCHIVE_NOT_SERVED']);
   expect(await archives()).toEqual([`${uploadId}.zip`]);
+  expect(repos.all()).toEqual([]);
+});
+
+test('P4: an archive that was kept only is served again when the database lists it again', async () => {
+  const repoId = RepoId.parse(randomUUID());
+  const notices: unknown[] = [];
+  const reconcile = (rows: readonly { uploadId: UploadId; repoId: RepoId }[]) =>
+    reconcileLocalRepos(
+      {
+        ...{ directory, repos, log },
+        datastore: { ...databaseWith('release known'), localRepoList: async () => rows as never },
+        onNotice: (_, reason) => void notices.push(reason?.code),
+        recordAgain: () => Promise.reject(new DepotError('RELEASE_CONFLICT', 'it is deleted')),
+      },
+      { signal },
+    );
+  await reconcile([]);
+  expect(repos.all()).toEqual([]);
+  await reconcile([{ uploadId, repoId }]);
+  expect(repos.get(uploadId)?.archive.repoId).toBe(repoId);
+  expect(notices).toEqual(['ARCHIVE_NOT_SERVED', undefined]);
 });
 
 test('P4: what is recorded again is served, also when its sidecar cannot say so', async () => {
@@ -134,8 +156,8 @@ test('P4: what is recorded again is served, also when its sidecar cannot say so'
     return newRepoId;
   };
   const newRepoId = RepoId.parse(randomUUID());
-  const notices: string[] = [];
-  const onNotice = ({ code }: { readonly code: string }) => void notices.push(code);
+  const notices: unknown[] = [];
+  const onNotice = (_: UploadId, reason: HealthReason | undefined) => void notices.push(reason?.code);
   const datastore = databaseWith('release forgotten');
   await reconcileLocalRepos({ directory, repos, log, datastore, onNotice, recordAgain }, { signal });
   expect(repos.get(uploadId)?.archive.repoId).toBe(newRepoId);

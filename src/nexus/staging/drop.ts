@@ -33,7 +33,7 @@ type Outcome = Awaited<ReturnType<Staging['drop']>>;
 export const dropLocalRepo = async (
   deps: DropDeps,
   uploadId: UploadId,
-  { plannedGeneration, signal }: Parameters<Staging['drop']>[1],
+  { planned, signal }: Parameters<Staging['drop']>[1],
 ): Promise<Outcome> => {
   const { directory, repos, datastore, note } = deps;
   const repo = repos.get(uploadId);
@@ -42,7 +42,7 @@ export const dropLocalRepo = async (
   const wasDropping = repo.isDropping;
   repo.isDropping = true;
   await writeSidecar(sidecar, { ...repo.archive, dropping: true }, directory);
-  const drop = { uploadId, nexusId: directory.nexusId, plannedGeneration };
+  const drop = { uploadId, nexusId: directory.nexusId, planned };
   const outcome = await datastore.localRepoDrop(drop, { signal });
   const isLost = // DR3: the next look records it again
     outcome.kind !== 'kept' &&
@@ -55,7 +55,7 @@ export const dropLocalRepo = async (
   await finishDrop(deps, repo);
   const { systemVersion } = repo.archive;
   const message = `upload ${uploadId}: enough sleds hold all of it, or the release is deleted`;
-  note({ kind: 'local_repo_dropped', systemVersion, generation: plannedGeneration, message });
+  note({ kind: 'local_repo_dropped', systemVersion, generation: planned.generation, message });
   return { kind: 'dropped' };
 };
 

@@ -13,12 +13,13 @@ import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
 import { hasParts, type StagedArchive } from './staged-archive.ts';
 import type { LocalRepo } from './staging.ts';
 
-/** By an upload, taken up at the start, or recorded again after the database had lost it. */
+/** By an upload, taken up at the start, or after the database had lost it: recorded again, or listed again by itself. */
 export type HowHeld = keyof typeof HOW_HELD;
 const HOW_HELD = {
   uploaded: 'just received',
   adopted: 'found at the start',
   recorded_again: 'recorded again, as the database had lost it',
+  listed_again: 'listed again by the database, which had lost it',
 } as const;
 
 export type HeldRepo = {
@@ -36,12 +37,16 @@ export type HeldRepos = {
   readonly hold: (archive: StagedArchive, how?: HowHeld) => void;
   /** The files are no business of this: whoever calls it retires what was opened (HR2). */
   readonly forget: (uploadId: UploadId) => void;
+  /** Its files stay, and nobody is served from them: the database does not take it. Forgets it otherwise. */
+  readonly keepOnly: (archive: StagedArchive) => void;
+  readonly keptOnly: (uploadId: UploadId) => StagedArchive | undefined;
 };
 
 type Deps = { readonly directory: StagingDirectory; readonly note: Note; readonly log: Logger };
 
 export const createHeldRepos = ({ directory, note, log }: Deps): HeldRepos => {
   const repos = new Map<UploadId, HeldRepo>();
+  const kept = new Map<UploadId, StagedArchive>();
   return {
     all: () => [...repos.values()],
     get: uploadId => repos.get(uploadId),
@@ -50,11 +55,17 @@ export const createHeldRepos = ({ directory, note, log }: Deps): HeldRepos => {
       const paths = directory.filesOf(uploadId);
       const parts = hasParts(archive) ? paths.parts : undefined;
       const file = createSharedArchive(directory.disk, paths.archive, parts);
+      kept.delete(uploadId);
       repos.set(uploadId, { archive, localRepo: toLocalRepo(archive), file, isDropping: false });
       log.info(namesOf(archive), 'local repo created');
       note({ kind: 'local_repo_held', systemVersion, message: `upload ${uploadId}, ${HOW_HELD[how]}` });
     },
     forget: uploadId => void repos.delete(uploadId),
+    keepOnly(archive) {
+      repos.delete(archive.uploadId);
+      kept.set(archive.uploadId, archive);
+    },
+    keptOnly: uploadId => kept.get(uploadId),
   };
 };
 

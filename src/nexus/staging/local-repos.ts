@@ -8,11 +8,13 @@
  * LR1. A drop and a look at the rows take turns: each would take the other's half-done work for a fault.
  */
 import type { HealthReason } from '../../core/health.ts';
+import type { UploadId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Note } from '../history/history.ts';
+import type { AdoptedStaging } from './adopt.ts';
 import type { StagingDirectory } from './directory.ts';
 import { dropLocalRepo } from './drop.ts';
 import { createHeldRepos, type HeldRepos } from './held-repos.ts';
@@ -23,7 +25,9 @@ import type { Staging } from './staging.ts';
 
 export type LocalRepos = Pick<Staging, 'held' | 'reconcile' | 'openArtifact' | 'drop'> & {
   readonly hold: HeldRepos['hold'];
-  /** Archives that the database had lost while this process ran. */
+  /** What the start found. */
+  readonly takeUp: (found: AdoptedStaging) => void;
+  /** What an operator should know of archives: those that the database had lost, and those kept but not served. */
   readonly notices: () => readonly HealthReason[];
   /** Closes the archives; readers keep theirs open until they are done. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -42,13 +46,21 @@ type Deps = {
 
 export const createLocalRepos = (deps: Deps): LocalRepos => {
   const repos = createHeldRepos(deps);
-  const notices: HealthReason[] = [];
-  const onNotice = (reason: HealthReason) => void notices.push(reason);
+  const notices = new Map<UploadId, HealthReason>();
+  const onNotice = (uploadId: UploadId, reason: HealthReason | undefined): void => {
+    if (reason === undefined) notices.delete(uploadId);
+    else notices.set(uploadId, reason);
+  };
   const turns = createLimiter(1); // LR1
   return {
     held: () => repos.all().map(({ localRepo }) => localRepo),
     hold: repos.hold,
-    notices: () => notices,
+    takeUp(found) {
+      for (const archive of found.adopted) repos.hold(archive, 'adopted');
+      for (const archive of found.kept) repos.keepOnly(archive);
+      for (const [uploadId, reason] of found.notices) onNotice(uploadId, reason);
+    },
+    notices: () => [...notices.values()],
 
     async openArtifact(uploadId, sha256) {
       const repo = repos.get(uploadId);

@@ -11,7 +11,8 @@ import {
   v1Artifacts,
   zone,
 } from '../../composite/composites.fixture.ts';
-import { asGeneration, type UploadId } from '../../core/ids.ts';
+import type { UploadId } from '../../core/ids.ts';
+import type { PlannedSet } from '../datastore/datastore.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 import { freeBytesOf, SPACE_MARGIN_BYTES } from './space.ts';
 
@@ -154,7 +155,8 @@ test('P1: the parts go with the local repo, and a reader keeps what it opened', 
     [Parameters<typeof nexus.services.staging.openArtifact>[1], number],
   ];
   await using opened = await nexus.services.staging.openArtifact(local.uploadId, hash);
-  const drop = { plannedGeneration: asGeneration(2), ...wait };
+  const [planned] = await world.database.query('SELECT generation::int, digest FROM tuf_generation');
+  const drop = { planned: planned as PlannedSet, ...wait };
   expect(await nexus.services.staging.drop(local.uploadId, drop)).toEqual({ kind: 'dropped' });
   expect(await nexus.staged()).toEqual([]);
   expect(sha256(await opened.readRange(0, opened.sizeBytes))).toBe(hash);

@@ -3,13 +3,15 @@
  * (P4, adopt.ts).
  *
  *     held archives ─▶ rows ─▶ an archive without a row: its drop is finished | it is recorded again | it is kept and told
- *                              a row without an archive: it is removed
+ *                              a row without an archive: it is removed | its archive was kept: it is served again
  *
  * RC1. What is held is read before the rows: an upload that is recorded meanwhile is not taken for a lost one.
  * RC2. Files are listed after the rows: an archive is there before its row, and after it.
- * RC3. What cannot be recorded again is kept for a person to look at, and is not held any more; the next start tries again.
+ * RC3. What cannot be recorded again is kept for a person to look at, and is not held any more; the next start tries
+ *      again. Should its row come back, with another state of the database, it is held again.
  */
 import type { HealthReason } from '../../core/health.ts';
+import type { UploadId } from '../../core/ids.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import { type DropDeps, finishDrop } from './drop.ts';
 import type { HeldRepo } from './held-repos.ts';
@@ -18,8 +20,8 @@ import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive
 export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
   readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
-  /** Told what an operator should know. */
-  readonly onNotice: (reason: HealthReason) => void;
+  /** Told what an operator should know of an archive; undefined where that is over. */
+  readonly onNotice: (uploadId: UploadId, reason: HealthReason | undefined) => void;
 };
 
 type Wait = { readonly signal: AbortSignal };
@@ -36,7 +38,7 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
     if (isDropped) await finishDrop(deps, repo);
     else await recordLost(deps, repo, { signal });
   }
-  await forgetRows(
+  await lookAfterRows(
     deps,
     rows.filter(({ uploadId }) => repos.get(uploadId) === undefined),
     { signal },
@@ -51,21 +53,27 @@ const recordLost = async (
   const { repos, onNotice } = deps;
   const { recorded, notice } = await recordLostArchive(deps, archive, { signal });
   if (recorded !== undefined) repos.hold(recorded, 'recorded_again');
-  else repos.forget(archive.uploadId); // RC3
-  onNotice(notice);
+  else repos.keepOnly(archive); // RC3
+  onNotice(archive.uploadId, notice);
   await file.retire();
 };
 
-/** Rows of archives that are not there: they were dropped, and the database went back to before that. */
-const forgetRows = async (
-  { directory, datastore, log }: ReconcileDeps,
+/** Rows of archives that are not held: they were kept only, or were dropped, and the database went back to before that. */
+const lookAfterRows = async (
+  { directory, datastore, repos, onNotice, log }: ReconcileDeps,
   rows: readonly LocalRepoRecord[],
   { signal }: Wait,
 ): Promise<void> => {
   if (rows.length === 0) return;
   const files = await directory.list(); // RC2
-  for (const { uploadId } of rows) {
-    if (files.get(uploadId)?.archive === true) continue;
+  for (const { uploadId, repoId } of rows) {
+    if (files.get(uploadId)?.archive === true) {
+      const kept = repos.keptOnly(uploadId);
+      if (kept === undefined) continue;
+      repos.hold({ ...kept, repoId }, 'listed_again'); // RC3
+      onNotice(uploadId, undefined);
+      continue;
+    }
     log.error({ upload_id: uploadId }, 'local repo listed without an archive: its row is removed');
     await datastore.localRepoForget(uploadId, directory.nexusId, { signal });
   }

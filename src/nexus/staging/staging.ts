@@ -1,5 +1,6 @@
 /** Archives that this Nexus holds: the seam between uploads and the replication task. */
-import type { ArtifactHash, Generation, RepoId, UploadId } from '../../core/ids.ts';
+import type { ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
+import type { PlannedSet } from '../datastore/datastore.ts';
 
 /** A local repo: one upload's archive, recorded in the database, still held here. */
 export type LocalRepo = {
@@ -29,7 +30,7 @@ export type Staging = {
   /** Drops a local repo as P1 and P4 say: sidecar marked, transaction, then the file. */
   readonly drop: (
     uploadId: UploadId,
-    options: { plannedGeneration: Generation; signal: AbortSignal },
+    options: { planned: PlannedSet; signal: AbortSignal },
   ) => Promise<{ readonly kind: 'dropped' } | { readonly kind: 'kept'; readonly reason: string }>;
   /** Uploads being received or verified now. */
   readonly uploadsInProgress: () => number;

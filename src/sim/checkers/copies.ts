@@ -45,7 +45,8 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     isExcused: (sha256: ArtifactHash) => boolean = () => false,
   ): void => {
     for (const sha256 of hashes) {
-      if (holdings.isRecoverable(sha256)) destroyed.delete(sha256);
+      if (holdings.isKept(sha256)) destroyed.delete(sha256);
+      else if (holdings.isRecoverable(sha256)) continue;
       else if (isExcused(sha256)) destroyed.add(sha256);
       else if (!destroyed.has(sha256)) fail('G4', `the last copy of ${sha256} is gone: ${how}`);
     }

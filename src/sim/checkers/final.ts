@@ -6,7 +6,7 @@
  * - G3: nothing else, and no archive is kept that is safe on sleds.
  * - G8: what stays broken costs the others nothing, and is named.
  */
-import type { ArtifactHash } from '../../core/ids.ts';
+import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimSled, World } from '../fleet/world.ts';
 import { type Holdings, nexusIdOn } from './holdings.ts';
@@ -35,7 +35,7 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
     const shortfall = (hasRoom ? missingOn(facts, sled, wanted) : undefined) ?? leftOn(facts, sled, wanted);
     if (shortfall !== undefined) return shortfall;
   }
-  return hasRoom ? keptArchives(facts) : undefined;
+  return unlistedArchive(facts) ?? (hasRoom ? keptArchive(facts) : undefined);
 };
 
 /** What the sleds have no room for is nobody's fault but the operator's. */
@@ -80,8 +80,21 @@ const leftOn = (
   return undefined;
 };
 
+/** Of what the database lost, and is given again with the next round. */
+const unlistedArchive = ({ world, keptForPeople }: Facts): Shortfall | undefined => {
+  const { localRepos } = world.database.snapshot();
+  for (const { machine, standing } of world.nexuses)
+    for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys()) {
+      const uploadId = name.slice(0, -'.zip'.length) as UploadId;
+      if (standing !== 'in_service' || !name.endsWith('.zip')) continue;
+      if (!localRepos.has(uploadId) && !keptForPeople.has(uploadId))
+        return { guarantee: 'G4', message: `${machine.name} keeps ${name}, which no row names` };
+    }
+  return undefined;
+};
+
 /** Where enough sleds work, every release is safe once they hold it. */
-const keptArchives = (facts: Facts): Shortfall | undefined => {
+const keptArchive = (facts: Facts): Shortfall | undefined => {
   const { world } = facts;
   if (workingSleds(facts).length < world.minSledReplication) return undefined;
   for (const { machine, standing } of world.nexuses) {

@@ -8,7 +8,7 @@ import { sha256Of } from '../fleet/releases.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import type { DirectoryNode } from '../machine/medium.ts';
 import type { Volume } from '../machine/volume.ts';
-import { newestLedgerOn } from './ledgers.ts';
+import { newestLedgerSeenOn } from './ledgers.ts';
 
 export type Holdings = {
   readonly hashOf: (content: Uint8Array) => string;
@@ -97,7 +97,7 @@ export const createHoldings = (world: World): Holdings => {
         return nexusIdOn(volume) === nexusId && volume.medium.top.now.has(`${uploadId}.zip`);
       }),
     isRecoverable: sha256 => isSomewhere(sha256, () => true),
-    isKept: sha256 => isSomewhere(sha256, sled => newestLedgerOn(sled)?.artifacts.has(sha256) === true),
+    isKept: sha256 => isSomewhere(sha256, sled => newestLedgerSeenOn(sled)?.artifacts.has(sha256) === true),
     filesOn,
     heldBy: ({ machine }) => [...machine.volumes.values()].flatMap(volume => [...filesOn(volume).keys()]),
     wanted: () => wantedIn(world),

@@ -1,6 +1,10 @@
 /** P11, at each unlink: what a lease holds is not unlinked before the lease was returned or has expired. */
+
 import type { SimSled } from '../fleet/world.ts';
+import type { Volume } from '../machine/volume.ts';
 import type { Fail } from './violation.ts';
+
+const LEASES_FILE = 'leases.json';
 
 type Taken = { readonly sha256: string; readonly untilMs: number };
 
@@ -9,8 +13,8 @@ export type LeaseChecker = {
   readonly taken: (sled: SimSled, id: string, lease: Taken) => void;
   /** Its holder gives it back, whether or not the sled hears of it. */
   readonly returned: (sled: SimSled, id: string) => void;
-  /** Disks of the sled were exchanged: what it had promised may be gone with them. */
-  readonly forgotten: (sled: SimSled) => void;
+  /** Disks of the sled were exchanged, or are away: it knows the leases that those left tell, durably. */
+  readonly reread: (sled: SimSled, left: Iterable<Volume>) => void;
   readonly of: (sled: SimSled) => readonly (readonly [string, Taken])[];
   readonly onUnlink: (sled: SimSled, sha256: string) => void;
 };
@@ -22,7 +26,13 @@ export const createLeaseChecker = (nowMs: () => number, fail: Fail): LeaseChecke
       leases.set(sled, (leases.get(sled) ?? new Map()).set(id, lease));
     },
     returned: (sled, id) => void leases.get(sled)?.delete(id),
-    forgotten: sled => void leases.delete(sled),
+    reread(sled, left) {
+      const files = [...left].map(({ medium }) => medium.top.durable.get(LEASES_FILE));
+      const text = files
+        .map(node => (node?.kind === 'file' ? Buffer.from(node.durable).toString() : ''))
+        .join();
+      for (const id of leases.get(sled)?.keys() ?? []) if (!text.includes(id)) leases.get(sled)!.delete(id);
+    },
     of: sled => [...(leases.get(sled) ?? [])],
     onUnlink(sled, sha256) {
       for (const [id, lease] of leases.get(sled) ?? [])

@@ -36,10 +36,19 @@ export const ledgerOn = ({ medium }: Volume): SeenLedger | undefined => {
 
 /** The newest that any of its disks has, durably. */
 export const newestLedgerOn = ({ machine }: SimSled): SeenLedger | undefined =>
-  [...machine.volumes.values()]
-    .map(ledgerOn)
-    .filter(ledger => ledger !== undefined)
-    .sort((a, b) => b.generation - a.generation)[0];
+  newestOf([...machine.volumes.values()].map(ledgerOn));
+
+/** The newest that any of its disks shows, durable or not: what it goes by unless a power cut takes it. */
+export const newestLedgerSeenOn = ({ machine }: SimSled): SeenLedger | undefined =>
+  newestOf(
+    [...machine.volumes.values()].map(({ medium }) => {
+      const node = medium.top.now.get(LEDGER_FILE);
+      return node?.kind === 'file' ? readLedger(node.content) : undefined;
+    }),
+  );
+
+const newestOf = (ledgers: readonly (SeenLedger | undefined)[]): SeenLedger | undefined =>
+  ledgers.filter(ledger => ledger !== undefined).sort((a, b) => b.generation - a.generation)[0];
 
 /** 0 for none. */
 export const newestOn = (sled: SimSled): number => newestLedgerOn(sled)?.generation ?? 0;

@@ -60,6 +60,7 @@ export const createRecovery = (scene: Scene): Recovery => {
       void lookAtStatus(scene, status => {
         reasons.onStatus(status);
         restartForNewDisks(scene, status.reasons);
+        emptyDisks(scene);
         uploadWhatIsLost(scene, status, failed);
       });
       void recoverGeneration(scene);
@@ -112,15 +113,15 @@ const recoverGeneration = async (scene: Scene): Promise<void> => {
 };
 
 /**
- * A disk that is new, and could not be used when its sled agent started, is taken in by the next start. One that was
- * away comes back without.
+ * A disk that is new, or was not mounted when its sled agent started, is taken in by the next start. One that was away
+ * comes back without.
  */
 const restartForNewDisks = (
   { world }: Scene,
   reasons: readonly { readonly code: string; readonly sled_id?: string | undefined }[],
 ): void => {
   for (const { code, sled_id } of reasons) {
-    if (code !== 'DATASET_FAULT') continue;
+    if (code !== 'DATASET_FAULT' && code !== 'SLED_REFUSES') continue;
     const sled = world.sleds.find(({ plan, standing }) => plan.id === sled_id && standing === 'in_service');
     if (sled === undefined || !sled.machine.isUp() || !hasNewDisk(sled)) continue;
     world.trace.say('operator', `restarts ${sled.plan.serial}`);
@@ -130,7 +131,22 @@ const restartForNewDisks = (
 };
 
 const hasNewDisk = ({ machine }: SimSled): boolean =>
-  [...machine.volumes.values()].some(({ medium }) => !medium.top.now.has(DATASET_FILE));
+  [...machine.volumes.values()].some(
+    ({ medium, wasUnmounted }) => wasUnmounted || !medium.top.now.has(DATASET_FILE),
+  );
+
+/** A disk with files and without an identity is refused, and keeps its sled agent from starting: it is to be empty. */
+const emptyDisks = ({ world, witness }: Scene): void => {
+  for (const sled of world.sleds)
+    for (const { medium, path } of sled.machine.volumes.values()) {
+      const { now } = medium.top;
+      if (sled.standing !== 'in_service' || now.size === 0 || now.has(DATASET_FILE)) continue;
+      world.trace.say('operator', `empties ${path} of ${sled.plan.serial}`);
+      const had = witness.holdings.heldBy(sled);
+      medium.restore(new Map());
+      witness.copies.onTaken(sled, had);
+    }
+};
 
 const lookAtStatus = async (scene: Scene, use: (status: FleetStatus) => void): Promise<void> => {
   const [nexus] = inServiceNexuses(scene);

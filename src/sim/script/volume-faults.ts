@@ -58,7 +58,7 @@ const takeInTurn = (scene: Scene, sled: SimSled, first: Volume, forMs: number): 
     sled.machine.kill();
     changeState(scene, second, 'absent', forMs / 2);
     // So do leases that were taken meanwhile.
-    scene.witness.leases.forgotten(sled);
+    scene.witness.leases.reread(sled, [first]);
     forAWhile(scene, 1_000, sled.machine.start);
   });
 };
@@ -132,8 +132,8 @@ const flipped = (content: Uint8Array, choice: number): Uint8Array => {
 const cutShort = (content: Uint8Array, choice: number): Uint8Array =>
   content.slice(0, choice % content.length);
 
-/** A disk of it went, or came back as it was: leases are on every disk. */
+/** A disk of it went, or came back as it was. */
 const harm = ({ witness }: Scene, sled: SimSled, hashes: readonly ArtifactHash[]): void => {
   witness.copies.onTaken(sled, hashes);
-  if (sled.machine.volumes.size === 1) witness.leases.forgotten(sled);
+  witness.leases.reread(sled, sled.machine.volumes.values());
 };

@@ -26,8 +26,10 @@ export type DatasetFiles = {
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
   /** Names that are not the store's. */
   readonly unknown: readonly string[];
-  /** Of artifacts and quarantined files. */
+  /** Of artifacts and evidence. */
   readonly usedBytes: number;
+  /** Of quarantined files: they go where room is needed. */
+  readonly evidenceBytes: number;
 };
 
 export const removeLeftovers = async (disk: Disk, path: string): Promise<void> => {
@@ -55,5 +57,6 @@ export const scanDirectory = async (disk: Disk, path: string): Promise<DatasetFi
       }
     }
   }
-  return { artifacts, unknown: unknown.sort(), usedBytes: usedBytes + (await quarantinedBytes(disk, path)) };
+  const evidenceBytes = await quarantinedBytes(disk, path);
+  return { artifacts, unknown: unknown.sort(), usedBytes: usedBytes + evidenceBytes, evidenceBytes };
 };

@@ -181,6 +181,19 @@ test('S16: the quota counts what is stored, what is in flight and what is quaran
   expect((await store.list()).datasetHealth.map(({ usedBytes }) => usedBytes)).toEqual([250_000, 250_000]);
 });
 
+test('S16: a dataset that evidence alone fills is not full: the next write takes the room', async () => {
+  await using sled = await faultyStore({ settings: { quotaBytes: 250_000 } });
+  const store = sled.store();
+  for (const artifact of [a, b]) await put(store, artifact);
+  expect(await states(store)).toEqual(['full', 'full']);
+  const [{ id } = { id: undefined }] = (await store.list()).datasetHealth;
+  await store.quarantine(b.sha256, id!, 'test');
+  expect(await states(store)).toEqual(['ok', 'full']);
+  expect(await put(store, b)).toMatchObject({ datasets: 2, successful_writes: 1 });
+  expect((await store.list()).quarantined).toEqual([]);
+  expect(await copies(store, b)).toBe(2);
+});
+
 test('S16: one full dataset does not refuse for all, and does not count as one that could take more', async () => {
   const disk = { ...realDisk, freeBytes: async (path: string) => (path.endsWith('m2-0') ? 0 : 2 ** 40) };
   await using sled = await createTestStore({ dependencies: { disk } });

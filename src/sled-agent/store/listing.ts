@@ -106,14 +106,19 @@ const healthOf = async (
   files: Looked | undefined,
   quotaBytes: number,
 ): Promise<DatasetHealth> => {
-  const space = dataset.isReadable() ? await dataset.space.look(1).catch(() => undefined) : undefined;
+  const look = (bytes: number) =>
+    dataset.isReadable() ? dataset.space.look(bytes).catch(() => undefined) : undefined;
+  const space = await look(1);
+  // Evidence is let go of by the first write that needs its room.
+  const atMost = space?.refusal === undefined ? space : await look(1 - (files?.evidenceBytes ?? 0));
   const condition = dataset.condition();
-  const isFull = condition.kind === 'ok' && space?.refusal !== undefined;
+  const isFull = condition.kind === 'ok' && atMost?.refusal !== undefined;
   return {
     id: dataset.id(),
     path: dataset.path,
     state: isFull ? 'full' : condition.kind,
-    message: condition.kind === 'ok' ? (space?.refusal ?? space?.lastRefusal)?.message : condition.message,
+    message:
+      condition.kind === 'ok' ? (isFull ? space?.refusal : space?.lastRefusal)?.message : condition.message,
     usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
     quotaBytes,
     freeBytes: space?.freeBytes,

@@ -1,13 +1,20 @@
 /** Mistakes of a Nexus: what it records, keeps, asks of the sleds and lets go of. */
-import { type Mutation, someOf } from './mutation.ts';
+import { type Edit, type Mutation, someOf } from './mutation.ts';
+
+const WITHOUT_DIGEST: Edit = {
+  file: 'nexus/datastore/decisions/local-repo-drop.ts',
+  find: 'if (stored.digest !== planned.digest)',
+  replace: "if (planned.digest === '')",
+};
 
 export const NEXUS_MUTATIONS: readonly Mutation[] = [
   {
     name: 'drop-without-generation',
     breaks: ['G4'],
     file: 'nexus/datastore/decisions/local-repo-drop.ts',
-    find: 'if (generation !== planned) {',
-    replace: 'if (generation < planned) {',
+    find: 'if (stored.generation !== planned.generation)',
+    replace: 'if (stored.generation < planned.generation)',
+    also: [WITHOUT_DIGEST],
     needs: someOf('delete', 'delete and upload again'),
     withinSeeds: 3000,
     why: 'P1, G4: sleds that were counted before a deletion count after the release came back',
@@ -33,9 +40,10 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     also: [
       {
         file: 'nexus/datastore/decisions/local-repo-drop.ts',
-        find: 'if (generation !== planned) {',
-        replace: 'if (generation < planned) {',
+        find: 'if (stored.generation !== planned.generation)',
+        replace: 'if (stored.generation < planned.generation)',
       },
+      WITHOUT_DIGEST,
     ],
     withinSeeds: 3000,
     why: 'P1: an upload between the two looks deleted, and goes at once; the generation that the drop asks for would keep it',

@@ -201,9 +201,9 @@ export const perform = async (datastore: Datastore, call: Call): Promise<unknown
       });
     }
     case 'localRepoDrop': {
-      const { generation } = await datastore.currentGeneration(wait);
-      const plannedGeneration = asGeneration(generation - call.behind);
-      const drop = { uploadId: uploadId(call.upload), nexusId: nexusId(call.nexus), plannedGeneration };
+      const stored = await datastore.currentGeneration(wait);
+      const planned = { ...stored, generation: asGeneration(stored.generation - call.behind) };
+      const drop = { uploadId: uploadId(call.upload), nexusId: nexusId(call.nexus), planned };
       return await datastore.localRepoDrop(drop, wait);
     }
     case 'localRepoForget':

@@ -1,6 +1,7 @@
 /** What every datastore keeps for releases and the wanted set. */
 import { describe, expect, test } from 'vitest';
-import { FIRST_GENERATION, type Generation, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
+import { FIRST_GENERATION, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
+import type { PlannedSet } from '../datastore.ts';
 import { wantedSetDigest } from '../decisions/generation.ts';
 import {
   artifact,
@@ -344,8 +345,8 @@ export const releaseRules = (open: OpenDatastore): void => {
       await using opened = await open();
       const { datastore } = opened;
       const { uploadId, nexusId, ...release } = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      const { generation } = await datastore.releaseInsert({ uploadId, nexusId, ...release }, wait);
-      const drop = { uploadId, nexusId, plannedGeneration: generation };
+      await datastore.releaseInsert({ uploadId, nexusId, ...release }, wait);
+      const drop = { uploadId, nexusId, planned: await datastore.currentGeneration(wait) };
       expect(await datastore.localRepoDrop({ ...drop, nexusId: newId(NexusId) }, wait)).toEqual({
         kind: 'absent',
       });
@@ -359,16 +360,28 @@ export const releaseRules = (open: OpenDatastore): void => {
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
       const release = uploadOf(root, '1.0.0', ['a']);
-      const { generation } = await datastore.releaseInsert(release, wait);
+      await datastore.releaseInsert(release, wait);
+      const planned = await datastore.currentGeneration(wait);
       await datastore.releaseInsert(uploadOf(root, '2.0.0', ['b']), wait);
       const { uploadId, nexusId } = release;
-      const outcome = await datastore.localRepoDrop(
-        { uploadId, nexusId, plannedGeneration: generation },
-        wait,
-      );
-      expect(outcome).toEqual({
+      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
         kind: 'kept',
         reason: 'release 1.0.0 was counted at generation 2, and the generation is 3 now',
+      });
+      expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
+    });
+
+    test('P1, B5: keeps it when the generation is another set’s now, as after the database went back', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      await datastore.releaseInsert(release, wait);
+      const { generation } = await datastore.currentGeneration(wait);
+      const { uploadId, nexusId } = release;
+      const planned = { generation, digest: wantedSetDigest(['b'].map(hashOf)) };
+      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
+        kind: 'kept',
+        reason: 'release 1.0.0 was counted at generation 2, which is another one now: the database went back',
       });
       expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
     });
@@ -377,13 +390,13 @@ export const releaseRules = (open: OpenDatastore): void => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      const recorded = await datastore.releaseInsert(release, wait);
-      const pruned = await datastore.repoPrune(version('1.0.0'), wait);
+      await datastore.releaseInsert(release, wait);
+      const recorded = await datastore.currentGeneration(wait);
+      await datastore.repoPrune(version('1.0.0'), wait);
       const { uploadId, nexusId } = release;
-      const dropAt = (plannedGeneration: Generation) =>
-        datastore.localRepoDrop({ uploadId, nexusId, plannedGeneration }, wait);
-      expect(await dropAt(recorded.generation)).toMatchObject({ kind: 'kept' });
-      expect(await dropAt(pruned.generation)).toEqual({ kind: 'dropped' });
+      const dropAt = (planned: PlannedSet) => datastore.localRepoDrop({ uploadId, nexusId, planned }, wait);
+      expect(await dropAt(recorded)).toMatchObject({ kind: 'kept' });
+      expect(await dropAt(await datastore.currentGeneration(wait))).toEqual({ kind: 'dropped' });
     });
 
     test('P4: a row without an archive is forgotten, by its own Nexus only', async () => {

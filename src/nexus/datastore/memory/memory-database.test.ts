@@ -106,7 +106,7 @@ describe.for(uncertain)('P4: attempts that end in %s, %s, %s, %s, %s', ([...fate
     const failing = () => opened.openFailing(fates).datastore;
     expect(await failing().repoPrune(gone.repo.systemVersion, wait)).toEqual({ generation: 5 });
     const { uploadId, nexusId } = held.release;
-    const drop = { uploadId, nexusId, plannedGeneration: asGeneration(5) };
+    const drop = { uploadId, nexusId, planned: await opened.direct.currentGeneration(wait) };
     expect(await failing().localRepoDrop(drop, wait)).toEqual({ kind: 'dropped' });
     const set = { repoId: target.repo.id, expectedGeneration: 1 };
     expect(await failing().targetReleaseSet(set, wait)).toMatchObject({ generation: 2 });
@@ -166,10 +166,11 @@ describe('a slow database', () => {
   test('MA1, P1: runs the work on the state as it is after the delay', async () => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
-    const { release, generation } = await insert(opened, '1.0.0');
+    const { release } = await insert(opened, '1.0.0');
+    const planned = await opened.direct.currentGeneration(wait);
     const { datastore } = opened.openFailing([slow({ delayBeforeMs: 100 })]);
     const { uploadId, nexusId } = release;
-    const drop = datastore.localRepoDrop({ uploadId, nexusId, plannedGeneration: generation }, wait);
+    const drop = datastore.localRepoDrop({ uploadId, nexusId, planned }, wait);
     await time.advance(99);
     await insert(opened, '2.0.0');
     await time.advance(1);

@@ -5,7 +5,7 @@ import { readGeneration } from '../wanted-set.ts';
 
 export const localRepoDrop =
   (transactions: Transactions): Datastore['localRepoDrop'] =>
-  ({ uploadId, nexusId, plannedGeneration }, wait) =>
+  ({ uploadId, nexusId, planned }, wait) =>
     transactions.write(
       'local_repo_drop',
       async (db, { repeated }) => {
@@ -17,8 +17,7 @@ export const localRepoDrop =
           .where('local_repo.nexus_id', '=', nexusId)
           .executeTakeFirst();
         const held = local && { systemVersion: local.system_version };
-        const { generation } = await readGeneration(db);
-        const outcome = decideDrop(held, generation, plannedGeneration, { repeated });
+        const outcome = decideDrop(held, await readGeneration(db), planned, { repeated });
         if (outcome.kind === 'dropped' && held !== undefined)
           await db.deleteFrom('local_repo').where('upload_id', '=', uploadId).execute();
         return outcome;

@@ -1,10 +1,11 @@
 /** Letting go of archives: the plan's verdict, one more look at the sleds' bytes (P9), the transaction (P1). */
-import type { Generation, SledId, UploadId } from '../../../core/ids.ts';
+import type { SledId, UploadId } from '../../../core/ids.ts';
 import type { LocalRepoVerdict } from '../../../core/plan/local-repos.ts';
 import type { Plan } from '../../../core/plan/plan.ts';
 import type { Rng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
+import type { PlannedSet } from '../../datastore/datastore.ts';
 import type { SledConnection, SledTarget } from '../../fleet-client/sled-connection.ts';
 import type { FleetMemory } from '../../fleet-client/sled-memory.ts';
 import { spotCheck } from '../../fleet-client/spot-check.ts';
@@ -23,17 +24,17 @@ type Deps = {
 export const dropReplicated = async (
   deps: Deps,
   plan: Plan,
-  { generation }: { readonly generation: Generation },
+  planned: PlannedSet,
   sleds: ReadonlyMap<SledId, SledTarget>,
   options: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<ReadonlySet<UploadId>> => {
   const dropped = new Set<UploadId>();
   for (const verdict of plan.localRepos) {
-    const fields = { upload_id: verdict.uploadId, generation };
+    const fields = { upload_id: verdict.uploadId, generation: planned.generation };
     try {
       if (!(await mayGo(deps, verdict, sleds, options))) continue;
       const outcome = await deps.staging.drop(verdict.uploadId, {
-        plannedGeneration: generation,
+        planned,
         signal: options.signal,
       });
       if (outcome.kind === 'dropped') {

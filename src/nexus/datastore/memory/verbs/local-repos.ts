@@ -9,11 +9,11 @@ export const localRepoList =
     sortedByKey(localRepos).filter(local => nexusId === undefined || local.nexusId === nexusId);
 
 export const localRepoDrop =
-  ({ uploadId, nexusId, plannedGeneration }: Parameters<Datastore['localRepoDrop']>[0]): Step<DropOutcome> =>
+  ({ uploadId, nexusId, planned }: Parameters<Datastore['localRepoDrop']>[0]): Step<DropOutcome> =>
   (state, { repeated }) => {
     const local = ownRow(state, uploadId, nexusId);
     const held = local && state.releases.get(local.repoId)!.repo;
-    const answer = decideDrop(held, state.stored.generation, plannedGeneration, { repeated });
+    const answer = decideDrop(held, state.stored, planned, { repeated });
     return { state: answer.kind === 'dropped' ? withoutRow(state, local) : state, answer };
   };
 
