@@ -28,7 +28,7 @@ export type Holdings = {
   readonly isKept: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
   readonly filesOn: (volume: Volume) => ReadonlyMap<ArtifactHash, Uint8Array>;
-  /** Artifacts by name on any volume of a sled. */
+  /** Artifacts by name on any volume of a sled, or below one. */
   readonly heldBy: (sled: SimSled) => readonly ArtifactHash[];
   /** What the present releases list. */
   readonly wanted: () => ReadonlyMap<ArtifactHash, number>;
@@ -99,7 +99,10 @@ export const createHoldings = (world: World): Holdings => {
     isRecoverable: sha256 => isSomewhere(sha256, () => true),
     isKept: sha256 => isSomewhere(sha256, sled => newestLedgerSeenOn(sled)?.artifacts.has(sha256) === true),
     filesOn,
-    heldBy: ({ machine }) => [...machine.volumes.values()].flatMap(volume => [...filesOn(volume).keys()]),
+    heldBy: ({ machine }) =>
+      [...machine.volumes.values()].flatMap(({ medium }) =>
+        [...medium.top.now.keys(), ...medium.mountPoint.now.keys()].filter(isArtifactHash),
+      ),
     wanted: () => wantedIn(world),
   };
 };

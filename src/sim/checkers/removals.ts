@@ -6,7 +6,7 @@
  */
 import { isArtifactHash } from '../../core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
-import { newestLedgerOn, newestOn, readLedger, type SeenLedger } from './ledgers.ts';
+import { newestLedgerOn, newestLedgerSeenOn, newestOn, readLedger, type SeenLedger } from './ledgers.ts';
 import type { Fail } from './violation.ts';
 
 export type Reported = { readonly incarnation: string | undefined; readonly generation: number };
@@ -26,6 +26,8 @@ export type RemovalChecker = {
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
   /** What was written and not made durable is gone, and was told to nobody. */
   readonly onPowerCut: (sled: SimSled) => void;
+  /** It begins anew with what its disks tell; what was written below one of them is out of sight. */
+  readonly onStart: (sled: SimSled) => void;
 };
 
 export const createRemovalChecker = (fail: Fail): RemovalChecker => {
@@ -42,15 +44,17 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     if (isNews || said.generation > last.generation) reported.set(sled, said);
   };
 
+  const fallTo = (sled: SimSled, kept: SeenLedger | undefined): void => {
+    const seen = highest.get(sled);
+    if (kept !== undefined && seen !== undefined && kept.generation < seen.generation)
+      highest.set(sled, kept);
+  };
+
   return {
     wasGivenTwice,
     highest: sled => highest.get(sled),
-    onPowerCut(sled) {
-      const kept = newestLedgerOn(sled);
-      const seen = highest.get(sled);
-      if (kept !== undefined && seen !== undefined && kept.generation < seen.generation)
-        highest.set(sled, kept);
-    },
+    onPowerCut: sled => fallTo(sled, newestLedgerOn(sled)),
+    onStart: sled => fallTo(sled, newestLedgerSeenOn(sled)),
     onDatabaseRestored: (from, to) => void forgotten.push([to, from]),
     onUnlink(sled, name) {
       if (!isArtifactHash(name)) return;

@@ -126,12 +126,11 @@ const createSled = ({ world, witness, diskRng }: Site, plan: SledPlan): SimSled 
     scheduler,
     volumes: plan.datasets.map(createVolume),
     watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
-    boot: host =>
-      bootSled(
-        plan,
-        { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine), rng, log },
-        host,
-      ).then(running => witness.watchSled(sled, running)),
+    boot: host => {
+      witness.removals.onStart(sled);
+      const others = { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine) };
+      return bootSled(plan, { ...others, rng, log }, host).then(running => witness.watchSled(sled, running));
+    },
     onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
   });
   const sled: SimSled = {

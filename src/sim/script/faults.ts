@@ -186,8 +186,6 @@ const wipeSled = (scene: Scene, sled: SimSled): void => {
     volume.medium.mountPoint.durable.clear();
   }
   witness.copies.onTaken(sled, had);
-  // So is what was hidden below its disks.
-  witness.copies.onHarm();
   witness.leases.reread(sled, sled.machine.volumes.values());
   forAWhile(scene, 5_000, sled.machine.start);
 };
