@@ -6,7 +6,7 @@ export type ReleaseAct = {
   readonly version: string;
   readonly kind: 'upload' | 'delete';
   readonly begunMs: number;
-  /** Infinity where no certain answer came: it may have been done, at any time since. */
+  /** Infinity until it is answered. Without a certain answer it is when it can have been done at the latest. */
   endedMs: number;
   /** Refused is done nothing. */
   outcome: 'done' | 'maybe' | 'refused';

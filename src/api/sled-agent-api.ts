@@ -42,7 +42,7 @@ export const ArtifactDeletion = z.object({
 });
 
 /** Of a lease whose holder does not say: an installation takes minutes. */
-export const DEFAULT_LEASE_TERM_S = 3_600;
+const DEFAULT_LEASE_TERM_S = 3_600;
 /** A holder that died keeps a file no longer than this; one that lives renews. */
 export const MAX_LEASE_TERM_S = 86_400;
 /** A deferred deletion names so many of its leases, those that last longest. */

@@ -28,7 +28,7 @@ export type RequestCounters = Record<
   number
 >;
 
-export const noRequests = (): RequestCounters => ({
+const noRequests = (): RequestCounters => ({
   put_config_ok: 0,
   put_config_err: 0,
   list_ok: 0,

@@ -1,15 +1,16 @@
 /**
- * How many seeds it takes to catch a mutation.
+ * Whether a mutation is caught, and what it took:
  *
  *     seeds over the mutated product ─▶ a violation ─▶ the same seed over the product as it is ─holds─▶ caught
  *                     ▲                                              └─ broken too: it says nothing ─┐
  *                     └──────────────────────────────────────────────────────────────────────────────┘
+ *     tests over the mutated product ─▶ some fail ─▶ caught         (`npm test` has them pass without it)
  */
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { MutatedRun } from './mutated.ts';
-import type { Mutation } from './mutations/mutation.ts';
+import type { Mutation, SeenBySeeds, SeenByTests } from './mutations/mutation.ts';
 
 export type Verdict = {
   /** How many were run. */
@@ -18,7 +19,12 @@ export type Verdict = {
   readonly violation: MutatedRun['violation'];
 };
 
+export type TestVerdict = { readonly failed: number; readonly passed: number };
+
+const ROOT = resolve(import.meta.dirname, '../..');
 const WORKER = join(import.meta.dirname, 'mutated.ts');
+const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
+const CONFIG = join(import.meta.dirname, 'mutated.vitest.config.ts');
 
 const run = async (name: string, first: number, seeds: number): Promise<MutatedRun> => {
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -30,8 +36,8 @@ const run = async (name: string, first: number, seeds: number): Promise<MutatedR
   return JSON.parse(stdout);
 };
 
-export const judgeMutation = async (
-  { name }: Mutation,
+export const judgeBySeeds = async (
+  { name }: Mutation & SeenBySeeds,
   { first, seeds }: { readonly first: number; readonly seeds: number },
 ): Promise<Verdict> => {
   for (let done = 0; done < seeds; ) {
@@ -42,4 +48,17 @@ export const judgeMutation = async (
     if (without === undefined) return { seeds: done, violation };
   }
   return { seeds, violation: undefined };
+};
+
+/** @throws when the tests do not run at all */
+export const judgeByTests = async ({ name, tests }: Mutation & SeenByTests): Promise<TestVerdict> => {
+  const args = [VITEST, 'run', join('src', tests), '--config', CONFIG, '--reporter=json'];
+  const options = { cwd: ROOT, env: { ...process.env, MUTATION: name }, maxBuffer: 2 ** 26 };
+  // Failed tests end it with 1, and are what is hoped for.
+  const { stdout } = await promisify(execFile)(process.execPath, args, options).catch(
+    (error: { readonly stdout: string }) => error,
+  );
+  const { numFailedTests, numPassedTests, numTotalTests } = JSON.parse(stdout);
+  if (!(numTotalTests > 0)) throw new Error(`no test of ${tests} was run with ${name}`);
+  return { failed: numFailedTests, passed: numPassedTests };
 };

@@ -8,9 +8,7 @@ import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Violation } from '../../src/sim/checkers/violation.ts';
-import type { ReleaseShelf } from '../../src/sim/fleet/releases.ts';
-import { applyEdit, editsOf } from './mutations/mutation.ts';
+import { applyEdit, editsOf, isSeenBySeeds, type Mutation, type SeenBySeeds } from './mutations/mutation.ts';
 import { mutationNamed } from './mutations.ts';
 
 /** The one line of output, as JSON. */
@@ -21,7 +19,11 @@ export type MutatedRun = {
 };
 
 const [name = '', first = '', seeds = ''] = process.argv.slice(2);
-const mutation = name === 'none' ? undefined : mutationNamed(name);
+const seenBySeeds = (mutation: Mutation): Mutation & SeenBySeeds => {
+  if (!isSeenBySeeds(mutation)) throw new Error(`${mutation.name} is shown by ${mutation.tests}`);
+  return mutation;
+};
+const mutation = name === 'none' ? undefined : seenBySeeds(mutationNamed(name));
 
 const sourceOf = new Map<string, string>();
 for (const edit of mutation === undefined ? [] : editsOf(mutation)) {
@@ -40,9 +42,9 @@ registerHooks({
 });
 
 const { createReleaseShelf } = await import('../../src/sim/fleet/releases.ts');
-const { runSeed } = await import('../../src/sim/run.ts');
 const { drawSwarm } = await import('../../src/sim/script/swarm.ts');
 const { createStreams } = await import('../../src/sim/time/streams.ts');
+const { judgeSeed } = await import('./outcome.ts');
 if (waiting.size > 0) throw new Error(`the simulator does not load ${[...waiting].join(', ')}`);
 // Nobody reads where an error was made, and finding that out takes longer than the runs.
 Error.stackTraceLimit = 0;
@@ -51,28 +53,12 @@ Error.stackTraceLimit = 0;
 const isWorthARun = (seed: number): boolean =>
   mutation?.needs?.(drawSwarm(createStreams(seed)('swarm'), 'small')) ?? true;
 
-/** What nobody handles would end a process of the product. */
-let unhandled: unknown;
-process.on('unhandledRejection', error => {
-  unhandled = error;
-});
-
-const judge = async (
-  seed: number,
-  shelf: ReleaseShelf,
-): Promise<Pick<Violation, 'guarantee' | 'message'> | undefined> => {
-  unhandled = undefined;
-  const { violation } = await runSeed({ seed, size: 'small', shelf });
-  if (violation !== undefined || unhandled === undefined) return violation;
-  return { guarantee: 'bug', message: `a rejection that nobody handles: ${unhandled}` };
-};
-
 const search = async (): Promise<MutatedRun> => {
   const shelf = createReleaseShelf();
   for (let run = 1; run <= Number(seeds); run += 1) {
     const seed = Number(first) + run - 1;
     if (!isWorthARun(seed)) continue;
-    const violation = await judge(seed, shelf);
+    const { violation } = await judgeSeed({ seed, size: 'small', shelf });
     if (violation === undefined) continue;
     const { guarantee, message } = violation;
     if (mutation === undefined || mutation.breaks.includes(guarantee))

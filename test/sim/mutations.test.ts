@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { judgeMutation } from './judge-mutation.ts';
-import { applyEdit, editsOf } from './mutations/mutation.ts';
+import { judgeBySeeds, judgeByTests } from './judge-mutation.ts';
+import { applyEdit, editsOf, isSeenBySeeds, isSeenByTests } from './mutations/mutation.ts';
 import { MUTATIONS } from './mutations.ts';
 
 const source = (file: string): Promise<string> =>
@@ -34,9 +34,15 @@ test('there is a mutation for each guarantee, and for each rule that the simulat
 });
 
 /** Those that a few seeds show; `npm run sim:mutations` runs all. */
-const quick = MUTATIONS.filter(({ withinSeeds }) => withinSeeds <= 20);
+const quick = MUTATIONS.filter(isSeenBySeeds).filter(({ withinSeeds }) => withinSeeds <= 20);
 
 test.each(quick)('the simulator catches $name', { timeout: 300_000 }, async mutation => {
-  const { violation } = await judgeMutation(mutation, { first: 1, seeds: mutation.withinSeeds });
+  const { violation } = await judgeBySeeds(mutation, { first: 1, seeds: mutation.withinSeeds });
   expect(mutation.breaks).toContain(violation?.guarantee);
+});
+
+const byTests = MUTATIONS.filter(isSeenByTests);
+
+test.each(byTests)('$tests fails with $name', { timeout: 300_000 }, async mutation => {
+  expect((await judgeByTests(mutation)).failed).toBeGreaterThan(0);
 });

@@ -1,11 +1,11 @@
 /**
- * Shows that the simulator can fail: every mutation, two at a time, and how many seeds each took.
+ * Shows that the simulator can fail, and the tests beside it: every mutation, two at a time, and what each took.
  *
  *     npm run sim:mutations -- [--only NAME] [--first S] [--times N] [--seeds N] [--at-once N]
  */
 import { parseArgs } from 'node:util';
-import { judgeMutation, type Verdict } from './judge-mutation.ts';
-import type { Mutation } from './mutations/mutation.ts';
+import { judgeBySeeds, judgeByTests, type Verdict } from './judge-mutation.ts';
+import { isSeenBySeeds, type Mutation, type SeenBySeeds, type SeenByTests } from './mutations/mutation.ts';
 import { MUTATIONS, mutationNamed } from './mutations.ts';
 
 const { values } = parseArgs({
@@ -30,11 +30,23 @@ const missed: string[] = [];
 const reasonOf = ({ stderr, message }: Error & { readonly stderr?: string }): string =>
   /^Error: (.*)/m.exec(stderr ?? '')?.[1] ?? message;
 
-const judge = async (mutation: Mutation): Promise<void> => {
+const judge = (mutation: Mutation): Promise<void> =>
+  isSeenBySeeds(mutation) ? runSeeds(mutation) : runTests(mutation);
+
+const runTests = async (mutation: Mutation & SeenByTests): Promise<void> => {
+  const { failed, passed } = await judgeByTests(mutation);
+  if (failed === 0) missed.push(mutation.name);
+  const seen = failed === 0 ? 'NOT CAUGHT' : 'tests';
+  process.stdout.write(
+    `${mutation.name.padEnd(48)} ${seen.padEnd(12)} ${failed} of ${failed + passed} fail in ${mutation.tests}\n`,
+  );
+};
+
+const runSeeds = async (mutation: Mutation & SeenBySeeds): Promise<void> => {
   const seeds = Number(values.seeds ?? mutation.withinSeeds);
   const verdicts: Verdict[] = [];
   for (let time = 0; time < Number(values.times); time += 1)
-    verdicts.push(await judgeMutation(mutation, { first: Number(values.first) + time * APART, seeds }));
+    verdicts.push(await judgeBySeeds(mutation, { first: Number(values.first) + time * APART, seeds }));
   const counts = verdicts.map(verdict => verdict.seeds).sort((a, b) => a - b);
   const broken = new Set(verdicts.flatMap(({ violation }) => violation?.guarantee ?? []));
   const isCaught = verdicts.every(({ violation }) => violation !== undefined);

@@ -45,7 +45,7 @@ export type Failure = {
 };
 
 /** What there is to say about an error. A remedy of the error itself (`detail.remedy`) comes first. */
-export const describeFailure = (error: unknown): Failure => {
+const describeFailure = (error: unknown): Failure => {
   const depotError = findDepotError(error);
   const own = depotError?.detail.remedy;
   const code = depotError?.code ?? 'INTERNAL';

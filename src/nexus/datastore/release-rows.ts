@@ -13,7 +13,7 @@ import { versionOrder } from './version-order.ts';
  * The id of an artifact, derived from what makes it one: its hash and its tags. So every Nexus gives the same
  * artifact the same id, without looking for it first.
  */
-export const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>): ArtifactId => {
+const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>): ArtifactId => {
   const bytes = createHash('sha256')
     .update(JSON.stringify([sha256, Object.entries(tags).sort()]))
     .digest();

@@ -21,7 +21,7 @@ export const SPOT_CHECK_BYTES = 16 * 1024;
 /** For one range of one artifact. */
 const RANGE_TIMEOUT_MS = 10_000;
 /** For one archive: ten thousand artifacts on three sleds take about half of it. */
-export const SPOT_CHECK_BUDGET_MS = 30_000;
+const SPOT_CHECK_BUDGET_MS = 30_000;
 
 type Deps = {
   readonly connection: SledConnection;

@@ -19,7 +19,7 @@ import { createEventQueue } from './event-queue.ts';
 import { createEventWriter, type Flush } from './event-writer.ts';
 
 /** The whole history of three releases at 32 sleds, twice 2,048 events each, and as much again; at most 20 MB. */
-export const HISTORY_QUEUE_CAPACITY = 20_000;
+const HISTORY_QUEUE_CAPACITY = 20_000;
 /** Chains of causes quote peers; beyond this nobody reads. */
 const MAX_MESSAGE_CHARS = 1_000;
 const MAX_CODE_CHARS = 64;

@@ -37,5 +37,5 @@ export const createRequestEvents = (note: Note): ((request: RequestRecord) => vo
 
 const okText = (isChange: boolean): string | undefined => (isChange ? 'it had failed before' : undefined);
 
-export const failureText = (error: string, count: number): string =>
+const failureText = (error: string, count: number): string =>
   count === 1 ? error : `${error} (${count} times in a row)`;

@@ -17,8 +17,8 @@ export type ArchiveChecker = {
 export const uploadIdOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1, -'.zip'.length);
 
 export const createArchiveChecker = (world: World, fail: Fail): ArchiveChecker => {
-  /** By upload: the release that the database does not know any more. */
-  const forgotten = new Map<string, { readonly hash: string; readonly version: string }>();
+  /** By upload: the version of the release that the database does not know any more. */
+  const forgotten = new Map<string, string>();
 
   /** As its Nexus wrote down for itself: told to its client, and not being dropped. */
   const isPromised = (uploadId: string, nexusId: string): boolean =>
@@ -38,21 +38,21 @@ export const createArchiveChecker = (world: World, fail: Fail): ArchiveChecker =
         const release = before.releases.get(repoId)?.repo;
         if (release === undefined || release.timePrunedMs !== null) continue;
         if (!after.localRepos.has(uploadId) && !after.releases.has(repoId) && isPromised(uploadId, nexusId))
-          forgotten.set(uploadId, { hash: release.hash, version: release.systemVersion });
+          forgotten.set(uploadId, release.systemVersion);
       }
     },
     onCommit({ releases }) {
       if (forgotten.size === 0) return;
-      for (const [uploadId, { version }] of forgotten)
+      for (const [uploadId, version] of forgotten)
         if ([...releases.values()].some(({ repo }) => repo.systemVersion === version))
           forgotten.delete(uploadId);
     },
     onRemoved(uploadId, nexus) {
-      const release = forgotten.get(uploadId);
-      if (release !== undefined)
+      const version = forgotten.get(uploadId);
+      if (version !== undefined)
         fail(
           'G4',
-          `${nexus} removed the archive of ${release.version}, which was acknowledged and which the database has forgotten`,
+          `${nexus} removed the archive of ${version}, which was acknowledged and which the database has forgotten`,
         );
     },
   };

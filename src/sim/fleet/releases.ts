@@ -19,7 +19,6 @@ import type { VerifiedRelease } from '../../verify/verified-release.ts';
 import { verifyArchive } from '../../verify/verify-archive.ts';
 
 export type SimRelease = {
-  readonly index: number;
   readonly systemVersion: SystemVersion;
   readonly bytes: Uint8Array;
   readonly sha256: string;
@@ -65,7 +64,6 @@ export const createReleaseShelf = (): ReleaseShelf => {
     const bytes = await archiveOf(files);
     const verified = await verifyInMemory(bytes, trustRoot);
     const release: SimRelease = {
-      index,
       systemVersion: verified.description.systemVersion,
       bytes,
       sha256: sha256Of(bytes),

@@ -9,7 +9,7 @@ import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 export const QUARANTINE_DIRECTORY = 'quarantine';
 
 /** Evidence is worth keeping, a disk full of it is not: the oldest goes first. */
-export const MAX_QUARANTINED_FILES = 16;
+const MAX_QUARANTINED_FILES = 16;
 
 const MAX_REASON_CHARS = 80;
 
