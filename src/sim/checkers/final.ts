@@ -21,7 +21,7 @@ type Facts = {
   readonly broken: ReadonlySet<SimSled>;
   /** Archives that a Nexus keeps for people. */
   readonly keptForPeople: ReadonlySet<string>;
-  /** Whether a disk may have refused to remove what an upload left: the next start of its Nexus does. */
+  /** Whether a disk may have refused to remove what an upload or a copy left: the next start does. */
   readonly hasDiskErrors: boolean;
   /** Of one dataset. */
   readonly quotaBytes: number;
@@ -63,11 +63,14 @@ const missingOn = (
 };
 
 const leftOn = (
-  { holdings }: Facts,
+  { holdings, hasDiskErrors }: Facts,
   sled: SimSled,
   wanted: ReadonlyMap<ArtifactHash, number>,
 ): Shortfall | undefined => {
-  for (const volume of sled.machine.volumes.values())
+  for (const volume of sled.machine.volumes.values()) {
+    const unfinished = [...volume.medium.top.now.keys()].find(name => name.startsWith('.tmp-'));
+    if (unfinished !== undefined && !hasDiskErrors)
+      return { guarantee: 'G3', message: `${sled.plan.serial} still has ${unfinished} on ${volume.path}` };
     for (const [sha256, content] of holdings.filesOn(volume)) {
       if (!wanted.has(sha256))
         return { guarantee: 'G3', message: `${sled.plan.serial} still has ${sha256} on ${volume.path}` };
@@ -77,6 +80,7 @@ const leftOn = (
           message: `${sled.plan.serial} still has other bytes under ${sha256} on ${volume.path}`,
         };
     }
+  }
   return undefined;
 };
 
