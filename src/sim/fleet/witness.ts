@@ -42,6 +42,7 @@ export type Witness = {
   /** After each event. */
   readonly look: () => void;
   readonly onPowerCut: (sled: SimSled) => void;
+  readonly onSledStart: (sled: SimSled) => void;
   readonly onDatabaseRestored: () => void;
   readonly wasDatabaseRestored: () => boolean;
   /** Content that the run damaged: wrong bytes under a name are its own doing. */
@@ -118,6 +119,13 @@ export const createWitness = (world: World): Witness => {
       watch.archives.onDatabaseRestored(before, committed);
       watch.removals.onDatabaseRestored(before.stored.generation, committed.stored.generation);
       watch.copies.onHarm();
+    },
+    onSledStart(sled) {
+      watch.removals.onStart(sled);
+      const volumes = [...sled.machine.volumes.values()];
+      const readable = volumes.filter(({ state }) => state === 'ok' || state === 'read_only');
+      // Leases that only a disk tells which is away are not known.
+      if (readable.length < volumes.length) watch.leases.reread(sled, readable);
     },
     onPowerCut(sled) {
       watch.removals.onPowerCut(sled);

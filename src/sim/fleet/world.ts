@@ -127,7 +127,7 @@ const createSled = ({ world, witness, diskRng }: Site, plan: SledPlan): SimSled 
     volumes: plan.datasets.map(createVolume),
     watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
     boot: host => {
-      witness.removals.onStart(sled);
+      witness.onSledStart(sled);
       const others = { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine) };
       return bootSled(plan, { ...others, rng, log }, host).then(running => witness.watchSled(sled, running));
     },

@@ -57,8 +57,6 @@ const takeInTurn = (scene: Scene, sled: SimSled, first: Volume, forMs: number): 
   forAWhile(scene, forMs / 2, () => {
     sled.machine.kill();
     changeState(scene, second, 'absent', forMs / 2);
-    // So do leases that were taken meanwhile.
-    scene.witness.leases.reread(sled, [first]);
     forAWhile(scene, 1_000, sled.machine.start);
   });
 };

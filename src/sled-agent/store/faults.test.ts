@@ -194,6 +194,22 @@ test('S16: a dataset that evidence alone fills is not full: the next write takes
   expect(await copies(store, b)).toBe(2);
 });
 
+test('G3: an unfinished file that cannot be removed goes when its disk takes writes again, without a restart', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  const [first] = sled.directories;
+  const unfinished = async () => (await readdir(first!)).filter(name => name.startsWith('.tmp-'));
+  await using writer = await store.beginWrite(a.sha256, GENERATION_1);
+  await writer.write(a.bytes.subarray(0, 1000));
+  sled.fail(({ name, path }) => (name === 'unlink' && path.startsWith(first!) ? 'EROFS' : undefined));
+  await writer.abort();
+  expect(await unfinished()).toHaveLength(1);
+  sled.fail(() => undefined);
+  await reconcile(store);
+  expect(await unfinished()).toEqual([]);
+  expect(await states(store)).toEqual(['ok', 'ok']);
+});
+
 test('S16: one full dataset does not refuse for all, and does not count as one that could take more', async () => {
   const disk = { ...realDisk, freeBytes: async (path: string) => (path.endsWith('m2-0') ? 0 : 2 ** 40) };
   await using sled = await createTestStore({ dependencies: { disk } });
