@@ -7,7 +7,7 @@
  */
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type Disk, type DiskFile, systemErrorIs } from '../../lib/disk.ts';
+import type { Disk, DiskFile } from '../../lib/disk.ts';
 import { temporaryPathFor } from '../../lib/durable-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import { forgetMarks, markRight } from './copy-marks.ts';
@@ -172,7 +172,7 @@ const discardLane = async (disk: Disk, lane: Lane): Promise<void> => {
   lane.isOpen = false;
   if (lane.isNamed) return;
   await disk.unlink(lane.temporaryPath).catch((error: unknown) => {
-    // It goes when the dataset is admitted again: until then it would take room that nobody counts.
-    if (!systemErrorIs(error, 'ENOENT')) lane.dataset.reportFailure(error, 'remove an unfinished file');
+    // It goes when the dataset is admitted again, or went with that: left alone it takes room that nobody counts.
+    if (!isVoid(lane)) lane.dataset.reportFailure(error, 'remove an unfinished file');
   });
 };
