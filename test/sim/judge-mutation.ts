@@ -7,6 +7,8 @@
  *     tests over the mutated product ─▶ some fail ─▶ caught         (`npm test` has them pass without it)
  */
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { MutatedRun } from './mutated.ts';
@@ -52,13 +54,16 @@ export const judgeBySeeds = async (
 
 /** @throws when the tests do not run at all */
 export const judgeByTests = async ({ name, tests }: Mutation & SeenByTests): Promise<TestVerdict> => {
-  const args = [VITEST, 'run', join('src', tests), '--config', CONFIG, '--reporter=json'];
+  const directory = await mkdtemp(join(tmpdir(), 'mutation-'));
+  const report = join(directory, 'report.json');
+  const args = ['run', join('src', tests), '--config', CONFIG, '--reporter=json', '--outputFile', report];
   const options = { cwd: ROOT, env: { ...process.env, MUTATION: name }, maxBuffer: 2 ** 26 };
   // Failed tests end it with 1, and are what is hoped for.
-  const { stdout } = await promisify(execFile)(process.execPath, args, options).catch(
-    (error: { readonly stdout: string }) => error,
-  );
-  const { numFailedTests, numPassedTests, numTotalTests } = JSON.parse(stdout);
+  const ended = await promisify(execFile)(process.execPath, [VITEST, ...args], options).catch(error => error);
+  const text = await readFile(report, 'utf8').catch(() => undefined);
+  await rm(directory, { recursive: true });
+  if (text === undefined) throw new Error(`${tests} could not be run with ${name}: ${ended.stderr}`);
+  const { numFailedTests, numPassedTests, numTotalTests } = JSON.parse(text);
   if (!(numTotalTests > 0)) throw new Error(`no test of ${tests} was run with ${name}`);
   return { failed: numFailedTests, passed: numPassedTests };
 };

@@ -1,4 +1,5 @@
 /** ST5: disks that are full, read-only or failing, one of them at a time and all together. */
+import { cpSync, existsSync, renameSync } from 'node:fs';
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
@@ -273,6 +274,28 @@ test('DS3: nothing is written into the mount point of a disk that is gone, befor
   await mkdir(mountPoint!);
   await offer(store, 2, [a, b]);
   expect(await readdir(mountPoint!), 'nor a ledger').toEqual([]);
+  expect(await states(store)).toEqual(['missing', 'ok']);
+});
+
+test('DS3: what one disk was told to delete stays on another one that is mounted in its place', async () => {
+  await using other = await createTestStore({ datasets: 1 });
+  await offer(other.store(), 1, [a]);
+  await put(other.store(), a);
+  const [otherDisk] = other.directories;
+  await using sled = await faultyStore();
+  const store = sled.store();
+  await put(store, a);
+  const [mountPoint] = sled.directories;
+  // Right before the pass reads its directory: the ledger that does not list it was written to the first disk.
+  sled.fail(({ name, path }) => {
+    if (name !== 'readDirectory' || path !== mountPoint || existsSync(`${mountPoint}-disk`)) return undefined;
+    renameSync(mountPoint, `${mountPoint}-disk`);
+    cpSync(otherDisk!, mountPoint, { recursive: true });
+    return undefined;
+  });
+  await offer(store, 2, [b]);
+  await reconcile(store).catch(() => undefined);
+  expect(await readdir(mountPoint!)).toContain(a.sha256);
   expect(await states(store)).toEqual(['missing', 'ok']);
 });
 
