@@ -22,7 +22,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
   {
     name: 'drop-by-the-number-of-a-generation',
     ...WITHOUT_DIGEST,
-    tests: 'nexus/datastore/memory/memory-datastore.test.ts',
+    tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
     why: 'P1, B5: the database went back, and the generation of the plan is that of another set',
   },
   {
@@ -234,7 +234,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     file: 'nexus/datastore/decisions/local-repo-drop.ts',
     find: "return { kind: repeated ? 'dropped' : 'absent' };",
     replace: "return { kind: 'absent' };",
-    tests: 'nexus/datastore/memory/memory-database.test.ts',
+    tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
     why: 'P4: after an uncertain commit a drop does not know its own row gone',
   },
   {
