@@ -68,8 +68,18 @@ export const choosePoints = (steps: number, most: number): number[] => {
   return Array.from({ length: most }, (_, n) => 1 + Math.round((n * (steps - 1)) / (most - 1)));
 };
 
-/** What was met, for whoever reads the output of a run. */
+/** Kills after the last step, since {@link report} was called last. */
+let lateKills = 0;
+
+/**
+ * What was met, for whoever reads the output of a run.
+ *
+ * @throws when every kill came too late: then none was at its step
+ */
 export const report = (what: string, steps: readonly string[], points: readonly number[]): void => {
+  const late = lateKills;
+  lateKills = 0;
+  if (late >= points.length) throw new Error(`crash points of ${what}: all ${late} kills came too late`);
   process.stdout.write(`crash points of ${what}: killed before ${points.length} of ${steps.length} steps\n`);
   if (everyPoint) for (const [at, name] of steps.entries()) process.stdout.write(`  ${at + 1} ${name}\n`);
 };
@@ -92,7 +102,10 @@ export const actUntilKilled = async (
   );
   const late =
     answered && (await Promise.race([ended, delay(LATE_MS, undefined, { ref: false })])) === undefined;
-  if (late) process.kill(pid, 'SIGKILL');
+  if (late) {
+    process.kill(pid, 'SIGKILL');
+    lateKills += 1;
+  }
   expect(await ended, 'it died of the kill and of nothing else').toEqual({ code: null, signal: 'SIGKILL' });
   return answered;
 };
