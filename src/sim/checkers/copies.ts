@@ -20,6 +20,8 @@ export type CopyChecker = {
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   /** After the run itself took these from a sled. */
   readonly onTaken: (sled: SimSled, hashes: Iterable<ArtifactHash>) => void;
+  /** Another machine is there under the id of one that is gone with all that it had. */
+  readonly onReplaced: (sled: SimSled, by: SimSled) => void;
   /** After the run itself destroyed copies of these, or brought wishes back that were let go of; of anything where absent. */
   readonly onHarm: (hashes?: Iterable<ArtifactHash>) => void;
   /** Whether the run took it from this sled a moment ago: what was known of that need not hold any more. */
@@ -52,6 +54,13 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     }
   };
 
+  const onTaken = (sled: SimSled, hashes: Iterable<ArtifactHash>): void => {
+    const taken = takenAtMs.get(sled) ?? new Map<ArtifactHash, number>();
+    takenAtMs.set(sled, taken);
+    for (const sha256 of hashes) taken.set(sha256, world.scheduler.nowMs());
+    onHarm(hashes);
+  };
+
   return {
     onCopyGone(sha256, how) {
       if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
@@ -73,11 +82,11 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
           requireCopies(hashes, `release ${repo.systemVersion} was recorded without durable bytes`);
       }
     },
-    onTaken(sled, hashes) {
-      const taken = takenAtMs.get(sled) ?? new Map<ArtifactHash, number>();
-      takenAtMs.set(sled, taken);
-      for (const sha256 of hashes) taken.set(sha256, world.scheduler.nowMs());
-      onHarm(hashes);
+    onTaken,
+    onReplaced(sled, by) {
+      // It may have taken the place of another one a moment ago.
+      takenAtMs.set(by, new Map(takenAtMs.get(sled)));
+      onTaken(by, holdings.heldBy(sled));
     },
     onHarm,
     wasJustTaken,

@@ -103,12 +103,11 @@ const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
 /** Another machine with empty disks takes the place and the id of one that is gone for good. */
 const replaceSled = ({ world, witness }: Scene, sled: SimSled, choice: number): void => {
   world.trace.say('operator', `replaces ${sled.plan.serial}`);
-  const had = witness.holdings.heldBy(sled);
   sled.standing = 'gone';
   sled.machine.retire();
   const { id } = sled.plan;
   const fresh = world.addSled({ datasets: 1 + (choice % 3), id });
-  witness.copies.onTaken(fresh, had);
+  witness.copies.onReplaced(sled, fresh);
 };
 
 const expungeNexus = ({ world, operator, witness }: Scene, nexus: SimNexus, dead: SimNexus): void => {
