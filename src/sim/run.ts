@@ -44,9 +44,11 @@ export type RunResult = {
 const MINUTE_MS = 60_000;
 /** From the end of the faults to rest: the longest back-off (5 min), a reconcile (5 min), and rounds between them. */
 const REST_WITHIN_MS = 40 * MINUTE_MS;
-/** In one of so many windows nothing moves any more: a sled may not yet know that its disk, or its copy, is good. */
+/** After at most so many windows nothing moves any more. */
 const QUIET_MS = 2.5 * MINUTE_MS;
 const QUIET_WINDOWS = 4;
+/** Longer than the longest back-off. */
+const SILENT_MS = 5.5 * MINUTE_MS;
 const LOOK_EVERY_MS = 5_000;
 const BACKUP_EVERY_MS = 60_000;
 const MOST_BACKUPS = 4;
@@ -217,14 +219,16 @@ const stayQuiet = async (
   const { scheduler, transfers } = world;
   // What was asked for while it came to rest may still end.
   await scheduler.runUntil(scheduler.nowMs() + MINUTE_MS, isOver);
-  let sent = 0;
-  for (let window = 1; window <= QUIET_WINDOWS; window += 1) {
+  const sentIn = async (ms: number): Promise<number> => {
     const before = transfers.count;
-    await scheduler.runUntil(scheduler.nowMs() + QUIET_MS, isOver);
+    await scheduler.runUntil(scheduler.nowMs() + ms, isOver);
+    return transfers.count - before;
+  };
+  // A sled may not yet know that its disk, or its copy, is good.
+  for (let window = 1; window < QUIET_WINDOWS && (await sentIn(QUIET_MS)) > 0; window += 1)
     if (witness.violation() !== undefined) return;
-    sent = transfers.count - before;
-    if (sent === 0) break;
-  }
+  const sent = await sentIn(SILENT_MS);
+  if (witness.violation() !== undefined) return;
   if (sent > 0 && fitsOnSleds({ holdings: witness.holdings, quotaBytes: swarm.quotaBytes }))
     witness.fail('G3', `${sent} artifacts were sent or copied in a fleet at rest`);
   const shortfall = look();

@@ -110,9 +110,9 @@ export const adoptStaging = async (
         adopted.push(adoption.archive);
         break;
       case 'record_again': {
-        const { recorded, notice } = await recordLostArchive(deps, adoption.archive, { signal });
-        if (recorded !== undefined) adopted.push(recorded);
-        else kept.push(adoption.archive);
+        const { kind, archive, notice } = await recordLostArchive(deps, adoption.archive, { signal });
+        // What is delayed is tried again by each round, like what is lost while a Nexus runs.
+        (kind === 'refused' ? kept : adopted).push(archive);
         notices.set(uploadId, notice);
         break;
       }

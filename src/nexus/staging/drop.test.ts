@@ -107,24 +107,60 @@ test('P4: a drop that was interrupted is gone on with, or its archive recorded a
   expect(recorded).toHaveLength(1);
 });
 
-test('G8: an archive that cannot be read costs itself only: it is kept, told and no reason to end a round', async () => {
+test('G8: an archive that cannot be read costs itself only: it is told, and tried again by the next round', async () => {
   const notices: unknown[] = [];
-  const reconcile = (error: Error) =>
+  const reconcile = (outcome: Error | RepoId) =>
     reconcileLocalRepos(
       {
         ...{ directory, repos, log, datastore: databaseWith('release known') },
         onNotice: (_, reason) => void notices.push(reason?.code),
-        recordAgain: () => Promise.reject(error),
+        recordAgain: async () => {
+          if (outcome instanceof Error) throw outcome;
+          return outcome;
+        },
       },
       { signal },
     );
   const ofDatabase = new DepotError('DATABASE_UNAVAILABLE', 'it does not answer');
   await expect(reconcile(ofDatabase)).rejects.toBe(ofDatabase);
-  expect(repos.all()).toHaveLength(1);
+  expect(notices).toEqual([]);
   await reconcile(Object.assign(new Error('EIO: a bad sector'), { code: 'EIO' }));
   expect(notices).toEqual(['ARCHIVE_NOT_SERVED']);
   expect(await archives()).toEqual([`${uploadId}.zip`]);
+  const repoId = RepoId.parse(randomUUID());
+  await reconcile(repoId);
+  expect(repos.get(uploadId)?.archive.repoId).toBe(repoId);
+  expect(notices).toEqual(['ARCHIVE_NOT_SERVED', 'ARCHIVE_RECORDED_AGAIN']);
+});
+
+test('G8: a dropped archive that its disk does not let go of is no reason to end a round', async () => {
+  repos.get(uploadId)!.isDropping = true;
+  const { archive: path } = directory.filesOf(uploadId);
+  await rm(path);
+  await mkdir(path);
+  const options = { datastore: databaseWith('release known'), onNotice: () => undefined };
+  const recordAgain = () => Promise.reject(new Error('nobody asks for that'));
+  const reconcile = () => reconcileLocalRepos({ directory, repos, log, recordAgain, ...options }, { signal });
+  await reconcile();
+  expect(repos.get(uploadId)?.isDropping).toBe(true);
+  await rm(path, { recursive: true });
+  await reconcile();
   expect(repos.all()).toEqual([]);
+});
+
+test('P4: an archive whose row is of another recording of its release is held as its row says', async () => {
+  const repoId = RepoId.parse(randomUUID());
+  const datastore = {
+    ...databaseWith('release known'),
+    localRepoList: async () => [{ uploadId, repoId }] as never,
+  };
+  const recordAgain = () => Promise.reject(new Error('nobody asks for that'));
+  await reconcileLocalRepos(
+    { directory, repos, log, datastore, onNotice: () => undefined, recordAgain },
+    { signal },
+  );
+  expect(repos.get(uploadId)?.archive.repoId).toBe(repoId);
+  expect(await readSidecar(directory.filesOf(uploadId).sidecar, directory)).toMatchObject({ repoId });
 });
 
 test('P4: an archive that was kept only is served again when the database lists it again', async () => {

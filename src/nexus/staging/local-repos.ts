@@ -76,10 +76,24 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
     drop: (uploadId, options) =>
       turns.run(() => dropLocalRepo({ ...deps, repos }, uploadId, options), options),
     reconcile: options =>
-      turns.run(() => reconcileLocalRepos({ ...deps, repos, onNotice }, options), options),
+      turns.run(async () => {
+        await forgetRemoved(deps.directory, notices);
+        await reconcileLocalRepos({ ...deps, repos, onNotice }, options);
+      }, options),
 
     async [Symbol.asyncDispose]() {
       await Promise.all(repos.all().map(({ file }) => file.retire()));
     },
   };
+};
+
+/** Archives that were kept for people, who have removed them. */
+const forgetRemoved = async (
+  directory: StagingDirectory,
+  notices: Map<UploadId, HealthReason>,
+): Promise<void> => {
+  const kept = [...notices].filter(([, { code }]) => code === 'ARCHIVE_NOT_SERVED');
+  if (kept.length === 0) return;
+  const files = await directory.list();
+  for (const [uploadId] of kept) if (files.get(uploadId)?.archive !== true) notices.delete(uploadId);
 };

@@ -1,7 +1,7 @@
 /** An archive that the database had once and has lost, because it went back: recorded again, or kept and told (P4). */
 import type { HealthReason } from '../../core/health.ts';
 import type { RepoId } from '../../core/ids.ts';
-import { messageChain } from '../../lib/errors.ts';
+import { findDepotError, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import { isOfDatabase } from '../datastore/transaction-errors.ts';
@@ -26,15 +26,20 @@ type Deps = {
 };
 
 export type LostArchive = {
-  /** As it is recorded now, to be held; undefined where it cannot be, and is only kept. */
-  readonly recorded: StagedArchive | undefined;
+  /**
+   * - `recorded`: `archive` is as it is recorded now.
+   * - `refused`: the database, or what it now trusts, does not take it. It is kept.
+   * - `delayed`: something was in the way that may pass: it is to be tried again.
+   */
+  readonly kind: 'recorded' | 'refused' | 'delayed';
+  readonly archive: StagedArchive;
   /** For whoever operates this Nexus. */
   readonly notice: HealthReason;
 };
 
 /**
- * Records it and says so in its sidecar, or keeps it. What the database is to blame for is passed on: the whole may be
- * repeated. What the archive or its disk is to blame for costs this archive only (G8).
+ * Records it and says so in its sidecar, or keeps it. A database that does not answer is passed on: the whole may be
+ * repeated. What is in the way of one archive costs this archive only (G8).
  */
 export const recordLostArchive = async (
   { directory, recordAgain, log }: Deps,
@@ -44,21 +49,30 @@ export const recordLostArchive = async (
   const { uploadId, systemVersion } = archive;
   const { archive: path, sidecar } = directory.filesOf(uploadId);
   const fields = { upload_id: uploadId, system_version: systemVersion };
-  try {
-    // It is kept, whatever comes of this: a mark of a drop would say otherwise to the next start.
-    await writeSidecar(sidecar, { ...archive, dropping: false }, directory);
-    const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
-    // Recorded is recorded, and its row names it to the next start: with a row it has to be served.
-    await writeSidecar(sidecar, recorded, directory).catch((err: unknown) =>
+  const update = (content: StagedArchive): Promise<void> =>
+    writeSidecar(sidecar, content, directory).catch((err: unknown) =>
       log.error({ ...fields, err }, 'sidecar not updated'),
     );
+  try {
+    // It is kept, whatever comes of this: a mark of a drop would say otherwise to the next start.
+    await update({ ...archive, dropping: false });
+    const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
+    // Recorded is recorded, and its row names it to the next start: with a row it has to be served.
+    await update(recorded);
     log.warn(fields, 'the database had lost a local repo: recorded it again');
-    return { recorded, notice: recordedAgain(archive) };
+    return { kind: 'recorded', archive: recorded, notice: recordedAgain(archive) };
   } catch (error) {
     if (signal.aborted || isOfDatabase(error)) throw error;
-    log.error({ ...fields, err: error }, 'local repo lost by the database cannot be recorded again');
-    return { recorded: undefined, notice: { code: 'ARCHIVE_NOT_SERVED', message: keptOnly(path, error) } };
+    const kind = isVerdict(error) ? 'refused' : 'delayed';
+    log.error({ ...fields, err: error }, `local repo lost by the database: to record it again is ${kind}`);
+    return { kind, archive, notice: { code: 'ARCHIVE_NOT_SERVED', message: NOT_SERVED[kind](path, error) } };
   }
+};
+
+/** What another try would not change. */
+const isVerdict = (error: unknown): boolean => {
+  const known = findDepotError(error);
+  return known !== undefined && known.retry !== 'backoff';
 };
 
 const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
@@ -69,6 +83,11 @@ const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
     'was a backup restored? Then other releases may be missing. This is said until this Nexus is started again',
 });
 
-const keptOnly = (path: string, error: unknown): string =>
-  `${path} was recorded once, the database has lost it, and it cannot be recorded again (${messageChain(error)}); ` +
-  'the archive is kept: mend the cause and start this Nexus again, or upload the file anew and remove it';
+const NOT_SERVED = {
+  refused: (path: string, error: unknown): string =>
+    `${path} was recorded once, the database has lost it, and it cannot be recorded again (${messageChain(error)}); ` +
+    'the archive is kept: mend the cause and start this Nexus again, or upload the file anew and remove it',
+  delayed: (path: string, error: unknown): string =>
+    `${path} was recorded once, the database has lost it, and it could not be recorded again yet ` +
+    `(${messageChain(error)}); this Nexus tries again by itself`,
+};

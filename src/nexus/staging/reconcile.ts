@@ -7,15 +7,18 @@
  *
  * RC1. What is held is read before the rows: an upload that is recorded meanwhile is not taken for a lost one.
  * RC2. Files are listed after the rows: an archive is there before its row, and after it.
- * RC3. What cannot be recorded again is kept for a person to look at, and is not held any more; the next start tries
- *      again. Should its row come back, with another state of the database, it is held again.
+ * RC3. What is refused is kept for a person to look at, and is not held any more; the next start tries again. Should its
+ *      row come back, with another state of the database, it is held again. What something passing is in the way of
+ *      stays held, which without a row nobody is served from, and is tried again.
+ * RC4. A row tells the release: one that was recorded again and went back with the database has another id.
  */
 import type { HealthReason } from '../../core/health.ts';
 import type { UploadId } from '../../core/ids.ts';
 import type { Datastore, LocalRepoRecord } from '../datastore/datastore.ts';
 import { type DropDeps, finishDrop } from './drop.ts';
-import type { HeldRepo } from './held-repos.ts';
+import { type HeldRepo, namesOf } from './held-repos.ts';
 import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive.ts';
+import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 
 export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
   readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
@@ -31,11 +34,15 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
   const { directory, repos, datastore } = deps;
   const before = repos.all(); // RC1
   const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
-  const listed = new Set(rows.map(row => row.uploadId));
+  const listed = new Map(rows.map(row => [row.uploadId, row]));
   for (const repo of before) {
-    if (listed.has(repo.archive.uploadId)) continue;
+    const row = listed.get(repo.archive.uploadId);
+    if (row !== undefined) {
+      if (row.repoId !== repo.archive.repoId) await holdAsListed(deps, repo.archive, row); // RC4
+      continue;
+    }
     const isDropped = repo.isDropping && !(await isForgotten(datastore, repo.archive, { signal })); // DR3
-    if (isDropped) await finishDrop(deps, repo);
+    if (isDropped) await finishLater(deps, repo);
     else await recordLost(deps, repo, { signal });
   }
   await lookAfterRows(
@@ -45,32 +52,52 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
   );
 };
 
-const recordLost = async (
-  deps: ReconcileDeps,
-  { archive, file }: HeldRepo,
-  { signal }: Wait,
-): Promise<void> => {
+const recordLost = async (deps: ReconcileDeps, repo: HeldRepo, { signal }: Wait): Promise<void> => {
   const { repos, onNotice } = deps;
-  const { recorded, notice } = await recordLostArchive(deps, archive, { signal });
-  if (recorded !== undefined) repos.hold(recorded, 'recorded_again');
-  else repos.keepOnly(archive); // RC3
+  const { kind, archive, notice } = await recordLostArchive(deps, repo.archive, { signal });
   onNotice(archive.uploadId, notice);
-  await file.retire();
+  if (kind === 'delayed') return; // RC3
+  if (kind === 'recorded') repos.hold(archive, 'recorded_again');
+  else repos.keepOnly(archive);
+  await repo.file.retire();
+};
+
+/** G8: a disk that does not let go of one archive is no reason to replicate nothing. */
+const finishLater = (deps: ReconcileDeps, repo: HeldRepo): Promise<void> =>
+  finishDrop(deps, repo).catch((err: unknown) =>
+    deps.log.error({ ...namesOf(repo.archive), err }, 'dropped local repo cannot be removed yet'),
+  );
+
+/** As its row has it; it was held otherwise, or was only kept. */
+const holdAsListed = async (
+  { directory, repos, log }: ReconcileDeps,
+  archive: StagedArchive,
+  { uploadId, repoId }: LocalRepoRecord,
+): Promise<void> => {
+  const listed = { ...archive, repoId, acknowledged: true, dropping: false };
+  const before = repos.get(uploadId);
+  await writeSidecar(directory.filesOf(uploadId).sidecar, listed, directory).catch((err: unknown) =>
+    log.error({ ...namesOf(listed), err }, 'sidecar not updated'),
+  );
+  repos.hold(listed, 'listed_again');
+  await before?.file.retire();
 };
 
 /** Rows of archives that are not held: they were kept only, or were dropped, and the database went back to before that. */
 const lookAfterRows = async (
-  { directory, datastore, repos, onNotice, log }: ReconcileDeps,
+  deps: ReconcileDeps,
   rows: readonly LocalRepoRecord[],
   { signal }: Wait,
 ): Promise<void> => {
   if (rows.length === 0) return;
+  const { directory, datastore, repos, onNotice, log } = deps;
   const files = await directory.list(); // RC2
-  for (const { uploadId, repoId } of rows) {
+  for (const row of rows) {
+    const { uploadId } = row;
     if (files.get(uploadId)?.archive === true) {
       const kept = repos.keptOnly(uploadId);
       if (kept === undefined) continue;
-      repos.hold({ ...kept, repoId }, 'listed_again'); // RC3
+      await holdAsListed(deps, kept, row); // RC3
       onNotice(uploadId, undefined);
       continue;
     }

@@ -17,6 +17,8 @@ export type CopyChecker = {
   readonly onCopyGone: (sha256: ArtifactHash, how: string) => void;
   /** After a Nexus let go of an archive. */
   readonly onArchiveGone: (how: string) => void;
+  /** After a sled was told to hold what it may have as a leftover. */
+  readonly onWanted: () => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   /** After the run itself took these from a sled. */
   readonly onTaken: (sled: SimSled, hashes: Iterable<ArtifactHash>) => void;
@@ -61,7 +63,13 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     onHarm(hashes);
   };
 
+  /** What came back can be lost again. */
+  const takeBack = (): void => {
+    for (const sha256 of destroyed) if (holdings.isKept(sha256)) destroyed.delete(sha256);
+  };
+
   return {
+    onWanted: takeBack,
     onCopyGone(sha256, how) {
       if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
     },
@@ -71,9 +79,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
       requireCopies(holdings.wanted().keys(), how, isExcused);
     },
     onCommit(before, after) {
-      // What came back can be lost again.
-      if (after.localRepos !== before.localRepos)
-        for (const sha256 of destroyed) if (holdings.isKept(sha256)) destroyed.delete(sha256);
+      if (after.localRepos !== before.localRepos) takeBack();
       checkDrops({ world, holdings, wasJustTaken, fail }, before, after);
       if (after.releases === before.releases) return;
       for (const [repoId, { repo, hashes }] of after.releases) {

@@ -1,5 +1,6 @@
 /** The ledgers of a simulated sled, read from its media by code of their own: the checkers do not trust the store's. */
 import type { SimSled } from '../fleet/world.ts';
+import type { DirectoryNode } from '../machine/medium.ts';
 import type { Volume } from '../machine/volume.ts';
 
 const LEDGER_FILE = 'artifact-config.json';
@@ -40,12 +41,13 @@ export const newestLedgerOn = ({ machine }: SimSled): SeenLedger | undefined =>
 
 /** The newest that any of its disks shows, durable or not: what it goes by unless a power cut takes it. */
 export const newestLedgerSeenOn = ({ machine }: SimSled): SeenLedger | undefined =>
-  newestOf(
-    [...machine.volumes.values()].map(({ medium }) => {
-      const node = medium.top.now.get(LEDGER_FILE);
-      return node?.kind === 'file' ? readLedger(node.content) : undefined;
-    }),
-  );
+  newestOf([...machine.volumes.values()].map(({ medium }) => ledgerIn(medium.top)));
+
+/** What a directory shows. */
+export const ledgerIn = ({ now }: DirectoryNode): SeenLedger | undefined => {
+  const node = now.get(LEDGER_FILE);
+  return node?.kind === 'file' ? readLedger(node.content) : undefined;
+};
 
 const newestOf = (ledgers: readonly (SeenLedger | undefined)[]): SeenLedger | undefined =>
   ledgers.filter(ledger => ledger !== undefined).sort((a, b) => b.generation - a.generation)[0];

@@ -6,7 +6,14 @@
  */
 import { isArtifactHash } from '../../core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
-import { newestLedgerOn, newestLedgerSeenOn, newestOn, readLedger, type SeenLedger } from './ledgers.ts';
+import {
+  ledgerIn,
+  newestLedgerOn,
+  newestLedgerSeenOn,
+  newestOn,
+  readLedger,
+  type SeenLedger,
+} from './ledgers.ts';
 import type { Fail } from './violation.ts';
 
 export type Reported = { readonly incarnation: string | undefined; readonly generation: number };
@@ -26,7 +33,7 @@ export type RemovalChecker = {
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
   /** What was written and not made durable is gone, and was told to nobody. */
   readonly onPowerCut: (sled: SimSled) => void;
-  /** It begins anew with what its disks tell; what was written below one of them is out of sight. */
+  /** Where its newest ledger was written below a disk that is mounted now, it begins anew with what its disks tell. */
   readonly onStart: (sled: SimSled) => void;
 };
 
@@ -44,17 +51,13 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     if (isNews || said.generation > last.generation) reported.set(sled, said);
   };
 
-  const fallTo = (sled: SimSled, kept: SeenLedger | undefined): void => {
-    const seen = highest.get(sled);
-    if (kept !== undefined && seen !== undefined && kept.generation < seen.generation)
-      highest.set(sled, kept);
-  };
-
   return {
     wasGivenTwice,
     highest: sled => highest.get(sled),
-    onPowerCut: sled => fallTo(sled, newestLedgerOn(sled)),
-    onStart: sled => fallTo(sled, newestLedgerSeenOn(sled)),
+    onPowerCut: sled => lower(highest, sled, newestLedgerOn(sled)),
+    onStart: sled => {
+      if (isOutOfSight(sled, highest.get(sled))) lower(highest, sled, newestLedgerSeenOn(sled));
+    },
     onDatabaseRestored: (from, to) => void forgotten.push([to, from]),
     onUnlink(sled, name) {
       if (!isArtifactHash(name)) return;
@@ -101,3 +104,20 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     },
   };
 };
+
+const lower = (highest: WeakMap<SimSled, SeenLedger>, sled: SimSled, kept: SeenLedger | undefined): void => {
+  const seen = highest.get(sled);
+  if (kept !== undefined && seen !== undefined && kept.generation < seen.generation) highest.set(sled, kept);
+};
+
+/** Written below a disk that is mounted now. */
+const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boolean => {
+  const volumes = [...machine.volumes.values()];
+  return (
+    volumes.every(({ state }) => state === 'ok') &&
+    volumes.some(({ medium }) => isSame(ledgerIn(medium.mountPoint), ledger))
+  );
+};
+
+const isSame = (one: SeenLedger | undefined, other: SeenLedger | undefined): boolean =>
+  one !== undefined && one.incarnation === other?.incarnation && one.generation === other.generation;

@@ -65,13 +65,9 @@ type Watch = {
   readonly setAside: WeakMap<Volume, Set<string>>;
 };
 
-export const createWitness = (world: World): Witness => {
-  let violation: Violation | undefined;
-  const fail: Fail = (guarantee, message) => {
-    violation ??= { guarantee, message, atMs: world.scheduler.nowMs() };
-  };
+const createWatch = (world: World, fail: Fail): Watch => {
   const holdings = createHoldings(world);
-  const watch: Watch = {
+  return {
     world,
     fail,
     holdings,
@@ -82,6 +78,15 @@ export const createWitness = (world: World): Witness => {
     damaged: new WeakSet(),
     setAside: new WeakMap(),
   };
+};
+
+export const createWitness = (world: World): Witness => {
+  let violation: Violation | undefined;
+  const fail: Fail = (guarantee, message) => {
+    violation ??= { guarantee, message, atMs: world.scheduler.nowMs() };
+  };
+  const watch = createWatch(world, fail);
+  const { holdings } = watch;
   const keptForPeople = new Set<string>();
   let wasRestored = false;
   let committed = world.database.snapshot();
@@ -92,7 +97,9 @@ export const createWitness = (world: World): Witness => {
       onBug: (actor, message) => fail('bug', `${actor}: ${message}`),
       onLine: (_actor, words, fields) => {
         noteLine(world.trace, words, fields);
-        if (wasRestored && isKeptForPeople(words)) keptForPeople.add(String(fields.upload_id));
+        const uploadId = String(fields.upload_id);
+        if (words === 'local repo created') keptForPeople.delete(uploadId);
+        else if (wasRestored && isKeptForPeople(words)) keptForPeople.add(uploadId);
       },
     },
     violation: () => violation,
@@ -206,6 +213,7 @@ const onRename = (
   } else if (isLedgerPath(path)) {
     const node = volume.top().now.get(name!);
     if (node?.kind === 'file') removals.onLedger(sled, node.content);
+    copies.onWanted();
   } else if (below === undefined && isArtifactHash(name!)) {
     if (setAside.get(volume)?.has(name) === true) world.trace.reached('a rotten copy was replaced');
     requireRightBytes(watch, sled, volume, name, 'renamed');
@@ -226,6 +234,6 @@ const requireRightBytes = (
 };
 
 const isKeptForPeople = (words: string): boolean =>
-  words.endsWith('cannot be recorded again') ||
+  words.endsWith('to record it again is refused') ||
   words.includes('is kept but not served') ||
   words.includes('the archive is kept');

@@ -138,11 +138,12 @@ const hasNewDisk = ({ machine }: SimSled): boolean =>
 /** A disk with files and without an identity is refused, and keeps its sled agent from starting: it is to be empty. */
 const emptyDisks = ({ world, witness }: Scene): void => {
   for (const sled of world.sleds)
-    for (const { medium, path } of sled.machine.volumes.values()) {
-      const { now } = medium.top;
-      if (sled.standing !== 'in_service' || now.size === 0 || now.has(DATASET_FILE)) continue;
+    for (const volume of sled.machine.volumes.values()) {
+      const { medium, path } = volume;
+      const names = [...medium.top.now.keys()].filter(name => !name.startsWith('.tmp-'));
+      if (sled.standing !== 'in_service' || names.length === 0 || names.includes(DATASET_FILE)) continue;
       world.trace.say('operator', `empties ${path} of ${sled.plan.serial}`);
-      const had = witness.holdings.heldBy(sled);
+      const had = [...witness.holdings.filesOn(volume).keys()];
       medium.restore(new Map());
       witness.copies.onTaken(sled, had);
     }

@@ -76,7 +76,7 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     databaseMostMs: spread(rng, 2, chance(rng, 0.1) ? 3_000 : 100),
     diskMostMs: spread(rng, 1, chance(rng, 0.2) ? 2_000 : 50),
     diskErrorProbability: often(0.0005, 0.01, 0.1),
-    staysQuiet: chance(rng, 0.3),
+    staysQuiet: chance(rng, 0.2),
     brokenForEver: chance(rng, 0.25) ? rng.below(Math.max(1, sledCount - minSledReplication + 1)) : 0,
     diskTailProbability: often(0.001, 0.1, 0.2),
   };

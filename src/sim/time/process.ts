@@ -93,6 +93,7 @@ const processClock = ({
           reject(signal.reason);
           return;
         }
+        let forgetEnd: Cancel = () => undefined;
         const leave = () => {
           signal.removeEventListener('abort', abandon);
           forgetEnd();
@@ -107,7 +108,7 @@ const processClock = ({
           resolve();
         });
         // Node keeps a signal made of others for as long as somebody listens to it.
-        const forgetEnd = onEnd(leave);
+        forgetEnd = onEnd(leave);
         signal.addEventListener('abort', abandon, { once: true });
       }),
     timeout(ms) {

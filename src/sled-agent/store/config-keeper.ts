@@ -63,6 +63,8 @@ type Knowledge = {
   readonly floor: Generation | undefined;
 };
 
+const CERTAIN = { isSplit: false, doubt: undefined, floor: undefined } as const;
+
 export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper => {
   const { datasets, unlinks, log, onChange } = deps;
   const queue = createKeyedLock();
@@ -82,8 +84,7 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
       const { named, ...next } = withPresent(known, datasets); // K4
       const ledger = { ...next.ledger, config };
       await writeLedgers(datasets, known.ledger, ledger);
-      const certain = { isSplit: false, doubt: undefined, floor: undefined };
-      known = { ledger, named, newcomers: new Set(), settled, ...certain };
+      known = { ledger, named, newcomers: new Set(), settled, ...CERTAIN };
       onChange(reason);
     });
 
@@ -118,8 +119,9 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
         const verdict = judge(known, offered);
         if (verdict.kind === 'refuse') throw refusal(verdict.reason, offered, known);
         const config = verdict.kind === 'same' ? withMoreSizes(ledger.config!, offered) : offered;
-        if (config === ledger.config && doubt === undefined) return 'same';
-        await publish(config, `config of generation ${config.generation}`, config.generation);
+        if (config === ledger.config && doubt === undefined)
+          known = { ...known, settled: config.generation }; // K5
+        else await publish(config, `config of generation ${config.generation}`, config.generation);
         return verdict.kind === 'same' ? 'same' : 'adopted';
       }),
     acceptFloor: generation =>

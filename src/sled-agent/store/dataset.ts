@@ -147,7 +147,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     },
     readLedger: () => readLedger(disk, path),
     writeLedger: ledger => requireIdentity(disk, path, id).then(() => writeLedger(disk, path, ledger)),
-    setAside: (name, reason) => setAside(disk, path, name, { reason, timeMs: deps.clock.nowMs() }),
+    setAside: (name, reason) => moveAside(deps, { path, id }, name, reason),
     letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
     reportFailure,
     async [Symbol.asyncDispose]() {
@@ -156,6 +156,16 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       lock = undefined;
     },
   };
+};
+
+const moveAside = async (
+  { disk, clock }: DatasetDependencies,
+  { path, id }: { readonly path: string; readonly id: DatasetId | undefined },
+  name: string,
+  reason: string,
+): Promise<boolean> => {
+  await requireIdentity(disk, path, id);
+  return setAside(disk, path, name, { reason, timeMs: clock.nowMs() });
 };
 
 /** What a killed process left: unfinished files, and a rename that it did not live to sync: visible, not yet durable. */

@@ -7,7 +7,7 @@
  */
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Disk, DiskFile } from '../../lib/disk.ts';
+import { type Disk, type DiskFile, systemErrorIs } from '../../lib/disk.ts';
 import { temporaryPathFor } from '../../lib/durable-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import { forgetMarks, markRight } from './copy-marks.ts';
@@ -86,10 +86,12 @@ export const openLanes = async (
       if (live().length === 0) throw nothingTookIt(sha256, faults);
     },
     write: (chunk, position) =>
-      onEach(`write ${sha256}`, async ({ file, reservation }) => {
+      onEach(`write ${sha256}`, async ({ dataset, file, reservation }) => {
         const needBytes = position + chunk.length;
-        if (needBytes > reservation.bytes())
-          await reservation.growTo(Math.min(limitBytes, needBytes + RESERVATION_STEP_BYTES));
+        if (needBytes > reservation.bytes()) {
+          const target = Math.min(limitBytes, needBytes + RESERVATION_STEP_BYTES);
+          await withEvidenceGone(dataset, target - reservation.bytes(), () => reservation.growTo(target));
+        }
         await file.write(chunk, position);
         reservation.wrote(chunk.length);
       }),
@@ -116,7 +118,8 @@ const openLane = async (
 ): Promise<Lane> => {
   const session = dataset.session();
   await dataset.requirePresent();
-  const reservation = await reserve(dataset, sizeBytes ?? 0);
+  const bytes = sizeBytes ?? 0;
+  const reservation = await withEvidenceGone(dataset, bytes, () => dataset.space.reserve(bytes));
   const temporaryPath = temporaryPathFor(dataset.pathOf(sha256));
   try {
     const file = await disk.createFile(temporaryPath);
@@ -129,10 +132,10 @@ const openLane = async (
 };
 
 /** What is wanted comes before what is kept to be looked at. */
-const reserve = async (dataset: Dataset, bytes: number): Promise<Reservation> => {
+const withEvidenceGone = async <T>(dataset: Dataset, bytes: number, take: () => Promise<T>): Promise<T> => {
   for (;;) {
     try {
-      return await dataset.space.reserve(bytes);
+      return await take();
     } catch (error) {
       if (!isFull(error) || !(await dataset.letEvidenceGo(bytes))) throw error;
     }
@@ -171,8 +174,24 @@ const discardLane = async (disk: Disk, lane: Lane): Promise<void> => {
   if (lane.isOpen) await lane.file.close().catch(() => undefined);
   lane.isOpen = false;
   if (lane.isNamed) return;
-  await disk.unlink(lane.temporaryPath).catch((error: unknown) => {
+  await removeUnfinished(disk, lane).catch((error: unknown) => {
     // It goes when the dataset is admitted again, or went with that: left alone it takes room that nobody counts.
-    if (!isVoid(lane)) lane.dataset.reportFailure(error, 'remove an unfinished file');
+    if (!isVoid(lane) && lane.dataset.isWritable())
+      lane.dataset.reportFailure(error, 'remove an unfinished file');
   });
+};
+
+const removeUnfinished = async (disk: Disk, { dataset, temporaryPath }: Lane): Promise<void> => {
+  try {
+    await disk.unlink(temporaryPath);
+  } catch (error) {
+    if (!systemErrorIs(error, 'ENOENT')) throw error;
+    // Gone, or out of sight with its disk.
+    await dataset.requirePresent();
+    await disk.unlink(temporaryPath).catch(unlessGone);
+  }
+};
+
+const unlessGone = (error: unknown): void => {
+  if (!systemErrorIs(error, 'ENOENT')) throw error;
 };

@@ -144,7 +144,7 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     name: 'staging-not-held-at-start',
     breaks: ['G1', 'G3', 'G4'],
     file: 'nexus/intake.ts',
-    find: "for (const archive of found.adopted) localRepos.hold(archive, 'adopted');",
+    find: 'localRepos.takeUp(found);',
     replace: '',
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
     withinSeeds: 200,

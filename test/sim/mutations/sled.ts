@@ -129,7 +129,8 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
     name: 'unfinished-file-stays',
     breaks: ['G3'],
     file: 'sled-agent/store/lanes.ts',
-    find: "if (!isVoid(lane)) lane.dataset.reportFailure(error, 'remove an unfinished file');",
+    find: `if (!isVoid(lane) && lane.dataset.isWritable())
+      lane.dataset.reportFailure(error, 'remove an unfinished file');`,
     replace: '',
     needs: someOf('dataset absent', 'dataset unmounted', 'dataset read-only', 'dataset failing'),
     withinSeeds: 3000,
