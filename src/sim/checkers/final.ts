@@ -21,7 +21,7 @@ type Facts = {
   readonly broken: ReadonlySet<SimSled>;
   /** Archives that a Nexus keeps for people. */
   readonly keptForPeople: ReadonlySet<string>;
-  /** Whether a disk may have refused to remove what an upload left: the next start of its Nexus does. */
+  /** Whether a disk may have refused to remove what an upload or a write that failed left: the next start does. */
   readonly hasDiskErrors: boolean;
   /** Of one dataset. */
   readonly quotaBytes: number;
@@ -63,13 +63,13 @@ const missingOn = (
 };
 
 const leftOn = (
-  { holdings }: Facts,
+  { holdings, hasDiskErrors }: Facts,
   sled: SimSled,
   wanted: ReadonlyMap<ArtifactHash, number>,
 ): Shortfall | undefined => {
   for (const volume of sled.machine.volumes.values()) {
     const unfinished = [...volume.medium.top.now.keys()].find(name => name.startsWith('.tmp-'));
-    if (unfinished !== undefined)
+    if (unfinished !== undefined && !hasDiskErrors)
       return { guarantee: 'G3', message: `${sled.plan.serial} still has ${unfinished} on ${volume.path}` };
     for (const [sha256, content] of holdings.filesOn(volume)) {
       if (!wanted.has(sha256))
