@@ -1,8 +1,8 @@
 /**
  * Letting go of a local repo:
  *
- *     sidecar marked ─▶ transaction: row and release as planned? ─┬─ yes ─▶ files removed
- *                                                                 └─ no ──▶ mark taken off, archive kept
+ *     sidecar marked ─▶ transaction: row, and wanted set as planned? ─┬─ yes ─▶ files removed
+ *                                                                     └─ no ──▶ mark taken off, archive kept
  *
  * DR1. The mark comes first and the files last (P4). Whatever interrupts a drop, a start finds either the row, and
  *      takes the archive up again, or the mark and a release that the database knows, and removes the archive.
