@@ -15,8 +15,8 @@ const HARM_EXCUSE_MS = 3 * 60_000;
 export type CopyChecker = {
   /** After a sled let go of a copy by the product's own doing. */
   readonly onCopyGone: (sha256: ArtifactHash, how: string) => void;
-  /** After a Nexus let go of an archive. */
-  readonly onArchiveGone: (how: string) => void;
+  /** After a Nexus let go of an archive; `isSettled` when its drop was committed before the database went back. */
+  readonly onArchiveGone: (how: string, isSettled: boolean) => void;
   /** After a sled was told to hold what it may have as a leftover. */
   readonly onWanted: () => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
@@ -73,9 +73,10 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     onCopyGone(sha256, how) {
       if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
     },
-    onArchiveGone(how) {
+    onArchiveGone(how, isSettled) {
       // A copy that its drop counted, and that was destroyed before the drop was over, could not be seen by anybody.
-      const isExcused = (sha256: ArtifactHash) => world.sleds.some(sled => wasJustTaken(sled, sha256));
+      const isExcused = (sha256: ArtifactHash) =>
+        isSettled || world.sleds.some(sled => wasJustTaken(sled, sha256));
       requireCopies(holdings.wanted().keys(), how, isExcused);
     },
     onCommit(before, after) {

@@ -85,7 +85,9 @@ const leftOn = (
 };
 
 /** Of what the database lost, and is given again with the next round. */
-const unlistedArchive = ({ world, keptForPeople }: Facts): Shortfall | undefined => {
+const unlistedArchive = ({ world, keptForPeople, hasDiskErrors }: Facts): Shortfall | undefined => {
+  // One that was never recorded, and that its disk would not remove, goes at the next start.
+  if (hasDiskErrors) return undefined;
   const { localRepos } = world.database.snapshot();
   for (const { machine, standing } of world.nexuses)
     for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys()) {
@@ -101,17 +103,20 @@ const unlistedArchive = ({ world, keptForPeople }: Facts): Shortfall | undefined
 const keptArchive = (facts: Facts): Shortfall | undefined => {
   const { world } = facts;
   if (workingSleds(facts).length < world.minSledReplication) return undefined;
+  const { localRepos } = world.database.snapshot();
   for (const { machine, standing } of world.nexuses) {
     if (standing !== 'in_service') continue;
     for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys())
       if (
-        (facts.hasDiskErrors ? /\.zip$/ : /\.(zip|json|parts|part)$/).test(name) &&
+        (facts.hasDiskErrors
+          ? localRepos.has(name.slice(0, 36) as UploadId)
+          : /\.(zip|json|parts|part)$/.test(name)) &&
         !facts.keptForPeople.has(name.slice(0, 36))
       )
         return { guarantee: 'G3', message: `${machine.name} still keeps ${name}` };
     const id = nexusIdOn(machine.volumes.get(STAGING)!);
     // Rows of a Nexus that lost its disk stand until an operator expunges it.
-    for (const repo of world.database.snapshot().localRepos.values())
+    for (const repo of localRepos.values())
       if (repo.nexusId === id)
         return { guarantee: 'G3', message: `the database lists a local repo that ${machine.name} has not` };
   }

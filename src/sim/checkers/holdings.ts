@@ -22,6 +22,8 @@ export type Holdings = {
   readonly isStagedIn: (nexusId: NexusId, sha256: ArtifactHash) => boolean;
   /** Whether this Nexus has the archive of this upload. */
   readonly hasArchive: (nexusId: NexusId, uploadId: UploadId) => boolean;
+  /** Of every Nexus, by upload. */
+  readonly archives: () => readonly UploadId[];
   /** Whether a copy could be had from the disks that count. */
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
   /** The same of copies that somebody means to keep: on a sled that is not told to hold it, one is a leftover. */
@@ -96,6 +98,12 @@ export const createHoldings = (world: World): Holdings => {
         const volume = machine.volumes.get(STAGING)!;
         return nexusIdOn(volume) === nexusId && volume.medium.top.now.has(`${uploadId}.zip`);
       }),
+    archives: () =>
+      world.nexuses.flatMap(({ machine }) =>
+        [...machine.volumes.get(STAGING)!.medium.top.now.keys()]
+          .filter(name => name.endsWith('.zip'))
+          .map(name => name.slice(0, -'.zip'.length) as UploadId),
+      ),
     isRecoverable: sha256 => isSomewhere(sha256, () => true),
     isKept: sha256 => isSomewhere(sha256, sled => newestLedgerSeenOn(sled)?.artifacts.has(sha256) === true),
     filesOn,

@@ -8,6 +8,7 @@ import { isArtifactHash } from '../../core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
 import {
   ledgerIn,
+  ledgerOn,
   newestLedgerOn,
   newestLedgerSeenOn,
   newestOn,
@@ -80,11 +81,9 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
             'G6',
             `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
           );
-        const differs = [...ledger.artifacts].some(hash => !before.artifacts.has(hash));
-        const isSameSize = ledger.artifacts.size === before.artifacts.size;
-        // Of what the database has forgotten another generation of that number may come.
-        const isKnown = !wasGivenTwice(ledger.generation);
-        if (isKnown && ledger.generation === before.generation && (differs || !isSameSize))
+        // Of what the database has forgotten another generation of that number may come, to a sled that cannot know.
+        const isExcused = wasGivenTwice(ledger.generation) && !isKnownTo(sled, before);
+        if (!isExcused && ledger.generation === before.generation && !isSameSet(ledger, before))
           fail('G6', `${sled.plan.serial} wrote another config of generation ${ledger.generation}`);
       }
       highest.set(sled, ledger);
@@ -117,6 +116,19 @@ const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boo
     volumes.every(({ state }) => state === 'ok') &&
     volumes.some(({ medium }) => isSame(ledgerIn(medium.mountPoint), ledger))
   );
+};
+
+const isSameSet = ({ artifacts }: SeenLedger, other: SeenLedger): boolean =>
+  artifacts.size === other.artifacts.size && [...artifacts].every(hash => other.artifacts.has(hash));
+
+/** Whether a disk within reach tells it this config, and none tells another one of its generation (K5). */
+const isKnownTo = ({ machine }: SimSled, config: SeenLedger): boolean => {
+  const volumes = [...machine.volumes.values()].filter(
+    ({ state }) => state === 'ok' || state === 'read_only',
+  );
+  // What was just renamed is not durable yet: this is what there was before.
+  const told = volumes.map(ledgerOn).filter(ledger => ledger?.generation === config.generation);
+  return told.length > 0 && told.every(ledger => isSameSet(ledger!, config));
 };
 
 const isSame = (one: SeenLedger | undefined, other: SeenLedger | undefined): boolean =>

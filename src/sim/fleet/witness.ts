@@ -5,7 +5,7 @@
  *     commits ──────┼─▶ checkers ─▶ the first violation ends the run
  *     answers ──────┘
  */
-import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import { type ArtifactHash, isArtifactHash, type UploadId } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import { type ArchiveChecker, createArchiveChecker, uploadIdOf } from '../checkers/archives.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
@@ -63,6 +63,8 @@ type Watch = {
   readonly damaged: WeakSet<Uint8Array>;
   /** Names that were set aside, by volume. */
   readonly setAside: WeakMap<Volume, Set<string>>;
+  /** Uploads whose drops were committed, and not over, when the database went back. */
+  readonly droppedBefore: Set<UploadId>;
 };
 
 const createWatch = (world: World, fail: Fail): Watch => {
@@ -77,6 +79,7 @@ const createWatch = (world: World, fail: Fail): Watch => {
     archives: createArchiveChecker(world, fail),
     damaged: new WeakSet(),
     setAside: new WeakMap(),
+    droppedBefore: new Set(),
   };
 };
 
@@ -113,6 +116,7 @@ export const createWitness = (world: World): Witness => {
       const before = committed;
       committed = now;
       if (now.sleds !== before.sleds) takeStandings(watch, now);
+      for (const id of watch.droppedBefore) if (now.localRepos.has(id)) watch.droppedBefore.delete(id);
       checkGeneration(before, now, fail);
       watch.copies.onCommit(before, now);
       watch.archives.onCommit(now);
@@ -123,6 +127,8 @@ export const createWitness = (world: World): Witness => {
       committed = world.database.snapshot();
       wasRestored = true;
       takeStandings(watch, committed);
+      for (const uploadId of holdings.archives())
+        if (!before.localRepos.has(uploadId)) watch.droppedBefore.add(uploadId);
       watch.archives.onDatabaseRestored(before, committed);
       watch.removals.onDatabaseRestored(before.stored.generation, committed.stored.generation);
       watch.copies.onHarm();
@@ -168,8 +174,9 @@ const onNameChange = (
   }
   if (sled === undefined) {
     if (change !== 'unlink' || !place.path.endsWith('.zip')) return;
-    archives.onRemoved(uploadIdOf(place.path), machine.name);
-    copies.onArchiveGone(`${machine.name} removed ${place.path}`);
+    const uploadId = uploadIdOf(place.path);
+    archives.onRemoved(uploadId, machine.name);
+    copies.onArchiveGone(`${machine.name} removed ${place.path}`, watch.droppedBefore.has(uploadId));
   } else if (change === 'unlink') onUnlink(watch, sled, place.path);
   else if (change === 'rename') onRename(watch, sled, place);
 };

@@ -376,13 +376,12 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'one-failing-put-ends-the-round',
-    breaks: ['G1', 'G3', 'G8', 'bug'],
     file: 'nexus/fleet-client/execute.ts',
     find: `    deps.memory.transferFailed(put.target, sha256, error);
     deps.requests.record({ ...facts, startedMs, error });
     return false;`,
     replace: '    throw error;',
-    withinSeeds: 300,
+    tests: 'nexus/fleet-client/execute.test.ts',
     why: 'G8, E1: a sled that takes nothing stops the puts to the others, and is asked again at once',
   },
   {

@@ -378,12 +378,10 @@ export const SLED_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'write-into-an-absent-disk',
-    breaks: ['G1', 'G3', 'G4', 'G5', 'G6'],
     file: 'sled-agent/store/dataset-identity.ts',
     find: 'if (text === undefined) throw diskIsGone(path);',
     replace: 'if (text === undefined) return;',
-    needs: someOf('dataset unmounted'),
-    withinSeeds: 1000,
+    tests: 'sled-agent/store/faults.test.ts',
     why: 'DS3: what is put into the mount point of an absent disk is out of sight once it is back',
   },
   {
