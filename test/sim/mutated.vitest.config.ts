@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { defineConfig, mergeConfig } from 'vitest/config';
+import { defineConfig } from 'vitest/config';
 import common from '../../vitest.config.ts';
 import { applyEdit, editsOf } from './mutations/mutation.ts';
 import { mutationNamed } from './mutations.ts';
@@ -17,12 +17,14 @@ for (const edit of editsOf(mutationNamed(process.env.MUTATION ?? ''))) {
   sourceOf.set(path, applyEdit(edit, sourceOf.get(path) ?? readFileSync(path, 'utf8')));
 }
 
-export default mergeConfig(
-  common,
-  defineConfig({
-    root,
+export default defineConfig({
+  root,
+  test: {
+    ...common.test,
+    // No database: what needs one takes too long to be asked for each mutation.
+    globalSetup: [],
     // Its keys know nothing of the mutation.
-    test: { fsModuleCache: false },
-    plugins: [{ name: 'mutation', enforce: 'pre', load: id => sourceOf.get(id) }],
-  }),
-);
+    fsModuleCache: false,
+  },
+  plugins: [{ name: 'mutation', enforce: 'pre', load: id => sourceOf.get(id) }],
+});
