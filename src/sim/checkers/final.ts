@@ -8,7 +8,7 @@
  */
 import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
-import type { SimSled, World } from '../fleet/world.ts';
+import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import { type Holdings, nexusIdOn } from './holdings.ts';
 import type { Guarantee } from './violation.ts';
 
@@ -86,17 +86,23 @@ const leftOn = (
 
 /** Of what the database lost, and is given again with the next round. */
 const unlistedArchive = ({ world, keptForPeople, hasDiskErrors }: Facts): Shortfall | undefined => {
-  // One that was never recorded, and that its disk would not remove, goes at the next start.
-  if (hasDiskErrors) return undefined;
   const { localRepos } = world.database.snapshot();
   for (const { machine, standing } of world.nexuses)
     for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys()) {
       const uploadId = name.slice(0, -'.zip'.length) as UploadId;
       if (standing !== 'in_service' || !name.endsWith('.zip')) continue;
-      if (!localRepos.has(uploadId) && !keptForPeople.has(uploadId))
+      if (localRepos.has(uploadId) || keptForPeople.has(uploadId)) continue;
+      // One that was never recorded, and that its disk would not remove, goes at the next start.
+      if (!hasDiskErrors || isAcknowledged(machine, uploadId))
         return { guarantee: 'G4', message: `${machine.name} keeps ${name}, which no row names` };
     }
   return undefined;
+};
+
+const isAcknowledged = ({ volumes }: SimNexus['machine'], uploadId: UploadId): boolean => {
+  const sidecar = volumes.get(STAGING)!.medium.top.now.get(`${uploadId}.json`);
+  if (sidecar?.kind !== 'file') return false;
+  return JSON.parse(Buffer.from(sidecar.content).toString('utf8')).acknowledged === true;
 };
 
 /** Where enough sleds work, every release is safe once they hold it. */

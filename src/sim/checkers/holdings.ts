@@ -26,7 +26,7 @@ export type Holdings = {
   readonly archives: () => readonly UploadId[];
   /** Whether a copy could be had from the disks that count. */
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
-  /** The same of copies that somebody means to keep: on a sled that is not told to hold it, one is a leftover. */
+  /** The same of copies that somebody means to keep: on a sled that is not told so by the present config, one may go. */
   readonly isKept: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
   readonly filesOn: (volume: Volume) => ReadonlyMap<ArtifactHash, Uint8Array>;
@@ -105,7 +105,7 @@ export const createHoldings = (world: World): Holdings => {
           .map(name => name.slice(0, -'.zip'.length) as UploadId),
       ),
     isRecoverable: sha256 => isSomewhere(sha256, () => true),
-    isKept: sha256 => isSomewhere(sha256, sled => newestLedgerSeenOn(sled)?.artifacts.has(sha256) === true),
+    isKept: sha256 => isSomewhere(sha256, sled => isToldToHold(world, sled, sha256)),
     filesOn,
     heldBy: ({ machine }) =>
       [...machine.volumes.values()].flatMap(({ medium }) =>
@@ -113,6 +113,12 @@ export const createHoldings = (world: World): Holdings => {
       ),
     wanted: () => wantedIn(world),
   };
+};
+
+/** One that has an older config may be told by one in between, that is still on its way, to let it go. */
+const isToldToHold = ({ database }: World, sled: SimSled, sha256: ArtifactHash): boolean => {
+  const told = newestLedgerSeenOn(sled);
+  return told?.generation === database.snapshot().stored.generation && told.artifacts.has(sha256);
 };
 
 const filesOn = ({ medium }: Volume): ReadonlyMap<ArtifactHash, Uint8Array> =>
