@@ -6,6 +6,7 @@
  */
 import { isArtifactHash } from '../../core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
+import type { Volume } from '../machine/volume.ts';
 import {
   ledgerIn,
   ledgerOn,
@@ -41,6 +42,8 @@ export type RemovalChecker = {
 export const createRemovalChecker = (fail: Fail): RemovalChecker => {
   const highest = new WeakMap<SimSled, SeenLedger>();
   const reported = new WeakMap<SimSled, Reported>();
+  /** Disks that were not there when its process started: what they tell it may not know yet. */
+  const unread = new WeakMap<SimSled, ReadonlySet<Volume>>();
   /** Generations that the database has given and forgotten, as ends of ranges: above the first, up to the second. */
   const forgotten: (readonly [number, number])[] = [];
   const wasGivenTwice = (generation: number): boolean =>
@@ -57,6 +60,8 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     highest: sled => highest.get(sled),
     onPowerCut: sled => lower(highest, sled, newestLedgerOn(sled)),
     onStart: sled => {
+      const readable = readableOn(sled);
+      unread.set(sled, new Set([...sled.machine.volumes.values()].filter(each => !readable.includes(each))));
       if (isOutOfSight(sled, highest.get(sled))) lower(highest, sled, newestLedgerSeenOn(sled));
     },
     onDatabaseRestored: (from, to) => void forgotten.push([to, from]),
@@ -82,7 +87,8 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
             `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
           );
         // Of what the database has forgotten another generation of that number may come, to a sled that cannot know.
-        const isExcused = wasGivenTwice(ledger.generation) && !isKnownTo(sled, before);
+        const read = readableOn(sled).filter(volume => !unread.get(sled)?.has(volume));
+        const isExcused = wasGivenTwice(ledger.generation) && !isToldBy(read, before);
         if (!isExcused && ledger.generation === before.generation && !isSameSet(ledger, before))
           fail('G6', `${sled.plan.serial} wrote another config of generation ${ledger.generation}`);
       }
@@ -121,11 +127,11 @@ const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boo
 const isSameSet = ({ artifacts }: SeenLedger, other: SeenLedger): boolean =>
   artifacts.size === other.artifacts.size && [...artifacts].every(hash => other.artifacts.has(hash));
 
-/** Whether a disk within reach tells it this config, and none tells another one of its generation (K5). */
-const isKnownTo = ({ machine }: SimSled, config: SeenLedger): boolean => {
-  const volumes = [...machine.volumes.values()].filter(
-    ({ state }) => state === 'ok' || state === 'read_only',
-  );
+const readableOn = ({ machine }: SimSled): readonly Volume[] =>
+  [...machine.volumes.values()].filter(({ state }) => state === 'ok' || state === 'read_only');
+
+/** Whether one of these disks tells this config, and none another one of its generation (K5). */
+const isToldBy = (volumes: readonly Volume[], config: SeenLedger): boolean => {
   // What was just renamed is not durable yet: this is what there was before.
   const told = volumes.map(ledgerOn).filter(ledger => ledger?.generation === config.generation);
   return told.length > 0 && told.every(ledger => isSameSet(ledger!, config));
