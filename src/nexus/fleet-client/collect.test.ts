@@ -76,6 +76,13 @@ test('G8, S11: more copies than datasets and unwanted hashes are not counted, a 
   expect(errors).toEqual([{ sled_id: sled.target.id, hash: 'nonsense' }]);
 });
 
+test('S16, P8: what a sled has whose datasets are all full, or read-only, counts as held', async () => {
+  const { answer } = await answering({
+    list: async honest => ({ ...honest, list: { [hashOf(1)]: 2 }, datasets: 0 }),
+  });
+  expect(answer).toMatchObject({ kind: 'ok', held: new Map([[hashOf(1), 1]]), datasets: 0 });
+});
+
 test('G8: a sled that lists an older generation than it was just given answers nonsense', async () => {
   const { answer } = await answering({ list: async honest => ({ ...honest, generation: generation(3) }) });
   expect(answer).toMatchObject({ kind: 'bad_answer', code: 'PEER_BAD_ANSWER' });

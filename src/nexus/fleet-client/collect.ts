@@ -202,7 +202,8 @@ const listed = (
   for (const [hash, copies] of Object.entries(list.list)) {
     if (!isArtifactHash(hash)) log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
     else if (wanted.artifacts.has(hash) && copies > 0)
-      held.set(hash, Math.min(copies, list.datasets ?? copies));
+      // Datasets that are full or read-only are none that could take more, and have what they have (S16).
+      held.set(hash, Math.min(copies, Math.max(1, list.datasets ?? copies)));
   }
   // A sled agent that does not tell has as many datasets as the artifact it holds most often.
   const datasets = list.datasets ?? Math.max(1, ...held.values());
