@@ -44,6 +44,14 @@ export const NEXUS_MUTATIONS: readonly Mutation[] = [
     why: 'P4: the database lists an archive again that its Nexus has given up',
   },
   {
+    name: 'full-sled-holds-nothing',
+    file: 'nexus/fleet-client/collect.ts',
+    find: 'Math.max(1, list.datasets ?? copies)',
+    replace: 'list.datasets ?? copies',
+    tests: 'nexus/fleet-client/collect.test.ts',
+    why: 'S16, P8: what a full sled has counts for nothing, and a release that it alone has is called failed',
+  },
+  {
     name: 'drop-by-lists-of-any-generation',
     file: 'nexus/fleet-client/collect.ts',
     find: 'if (refusal === undefined && list.generation === wanted.generation) {',
