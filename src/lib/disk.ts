@@ -50,6 +50,12 @@ export type DiskFile = {
 export const systemErrorIs = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 
+/** Absent already is success. */
+export const unlinkIfThere = (disk: Pick<Disk, 'unlink'>, path: string): Promise<void> =>
+  disk.unlink(path).catch((error: unknown) => {
+    if (!systemErrorIs(error, 'ENOENT')) throw error;
+  });
+
 const realFile = (handle: FileHandle): DiskFile => ({
   async write(chunk, position) {
     // A write may be cut short (a full disk, a signal); the next call then says why.

@@ -10,7 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { createRealDisk, type Disk, type DiskFile, realDisk, systemErrorIs } from './disk.ts';
+import { createRealDisk, type Disk, type DiskFile, realDisk, systemErrorIs, unlinkIfThere } from './disk.ts';
 
 /** Names that start so are unfinished writes; nothing else may use it. */
 export const TEMPORARY_PREFIX = '.tmp-';
@@ -85,18 +85,14 @@ export const readFileWhole = async (
 
 /** Unlinks a file and makes that durable. Absent already is success. */
 export const unlinkDurably = async (path: string, { disk = realDisk } = {}): Promise<void> => {
-  try {
-    await disk.unlink(path);
-  } catch (error) {
-    if (!systemErrorIs(error, 'ENOENT')) throw error;
-  }
+  await unlinkIfThere(disk, path);
   await disk.syncDirectory(dirname(path));
 };
 
 /** Removes what interrupted writes left in a directory; returns how many. Only for the directory's owner. */
 export const removeTemporaryFiles = async (directory: string, { disk = realDisk } = {}): Promise<number> => {
   const leftovers = (await disk.readDirectory(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
-  for (const name of leftovers) await disk.unlink(join(directory, name));
+  for (const name of leftovers) await unlinkIfThere(disk, join(directory, name));
   if (leftovers.length > 0) await disk.syncDirectory(directory);
   return leftovers.length;
 };

@@ -1,7 +1,7 @@
 /** What is in the directory of a dataset, told from its names. */
 import { join } from 'node:path';
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
-import { type Disk, systemErrorIs } from '../../lib/disk.ts';
+import type { Disk } from '../../lib/disk.ts';
 import { TEMPORARY_PREFIX } from '../../lib/durable-file.ts';
 import { LOCK_FILE } from '../../lib/exclusive-lock.ts';
 import { diskIsGone, FOREIGN_NAMES, IDENTITY_FILE } from './dataset-identity.ts';
@@ -30,16 +30,6 @@ export type DatasetFiles = {
   readonly usedBytes: number;
   /** Of quarantined files: they go where room is needed. */
   readonly evidenceBytes: number;
-};
-
-export const removeLeftovers = async (disk: Disk, path: string): Promise<void> => {
-  for (const name of await disk.readDirectory(path)) {
-    if (name.startsWith(TEMPORARY_PREFIX)) await disk.unlink(join(path, name)).catch(unlessGone);
-  }
-};
-
-const unlessGone = (error: unknown): void => {
-  if (!systemErrorIs(error, 'ENOENT')) throw error;
 };
 
 export const scanDirectory = async (disk: Disk, path: string): Promise<DatasetFiles> => {

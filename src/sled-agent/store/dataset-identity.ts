@@ -29,17 +29,8 @@ export const readOrCreateIdentity = async (
   path: string,
   { disk, clock, newId, mayCreate }: IdentityDependencies,
 ): Promise<DatasetId> => {
-  const identityPath = join(path, IDENTITY_FILE);
-  const text = await readFileWhole(identityPath, { disk, maxBytes: MAX_IDENTITY_BYTES });
-  if (text !== undefined) {
-    try {
-      return Identity.parse(JSON.parse(text)).dataset_id;
-    } catch (cause) {
-      throw new DepotError('IO', `${identityPath} cannot be understood; restore it, or empty the directory`, {
-        cause,
-      });
-    }
-  }
+  const known = await readIdentity(disk, path);
+  if (known !== undefined) return known;
   const others = (await disk.readDirectory(path)).filter(
     name => name !== LOCK_FILE && !name.startsWith(TEMPORARY_PREFIX) && !FOREIGN_NAMES.has(name),
   );
@@ -56,8 +47,22 @@ export const readOrCreateIdentity = async (
     dataset_id: id,
     time_created: isoTime(clock.nowMs()),
   };
-  await writeFileDurably(identityPath, `${JSON.stringify(identity)}\n`, { disk });
+  await writeFileDurably(join(path, IDENTITY_FILE), `${JSON.stringify(identity)}\n`, { disk });
   return id;
+};
+
+/** Undefined where there is none. Throws `IO` for one that is not one. */
+const readIdentity = async (disk: Disk, path: string): Promise<DatasetId | undefined> => {
+  const identityPath = join(path, IDENTITY_FILE);
+  const text = await readFileWhole(identityPath, { disk, maxBytes: MAX_IDENTITY_BYTES });
+  if (text === undefined) return undefined;
+  try {
+    return Identity.parse(JSON.parse(text)).dataset_id;
+  } catch (cause) {
+    throw new DepotError('IO', `${identityPath} cannot be understood; restore it, or empty the directory`, {
+      cause,
+    });
+  }
 };
 
 /** The directory is there and answers, but it is not the dataset: to be treated like an absent directory. */
@@ -72,9 +77,9 @@ export const diskIsGone = (path: string): Error =>
  * @throws {@link diskIsGone}, or the same of another dataset that was mounted in its place
  */
 export const requireIdentity = async (disk: Disk, path: string, id: DatasetId | undefined): Promise<void> => {
-  const text = await readFileWhole(join(path, IDENTITY_FILE), { disk, maxBytes: MAX_IDENTITY_BYTES });
-  if (text === undefined) throw diskIsGone(path);
-  if (id === undefined || text.includes(id)) return;
+  const found = await readIdentity(disk, path);
+  if (found === undefined) throw diskIsGone(path);
+  if (id === undefined || found === id) return;
   throw Object.assign(new Error(`${path} is not the dataset ${id} any more: another disk is mounted there`), {
     code: 'ENOENT',
   });

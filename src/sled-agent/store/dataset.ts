@@ -24,11 +24,12 @@ import { join } from 'node:path';
 import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../lib/disk.ts';
+import { removeTemporaryFiles } from '../../lib/durable-file.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type CopyMarks, createMarks } from './copy-marks.ts';
-import { type DatasetFiles, removeLeftovers, scanDirectory } from './dataset-files.ts';
+import { type DatasetFiles, scanDirectory } from './dataset-files.ts';
 import { readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
 import { type LeasesRead, readLeases } from './leases-file.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
@@ -170,7 +171,7 @@ const moveAside = async (
 
 /** What a killed process left: unfinished files, and a rename that it did not live to sync: visible, not yet durable. */
 const clearUp = async (disk: Disk, path: string): Promise<void> => {
-  await removeLeftovers(disk, path);
+  await removeTemporaryFiles(path, { disk });
   await disk.syncDirectory(path);
 };
 

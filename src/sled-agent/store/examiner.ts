@@ -121,12 +121,12 @@ const setAsideOrMark = async (
   const facts = { sha256, dataset: dataset.path, dataset_id: dataset.id(), reason };
   forgetMarks(dataset, sha256);
   try {
-    await dataset.requirePresent(); // DS3
     if (dataset.isWritable()) {
       if (!(await dataset.setAside(sha256, reason))) return false;
       log.error(facts, 'copy quarantined');
       return true;
     }
+    await dataset.requirePresent(); // DS3
     if ((await disk.sizeOf(dataset.pathOf(sha256))) === undefined) return false;
   } catch (error) {
     dataset.reportFailure(error, `set ${sha256} aside`);

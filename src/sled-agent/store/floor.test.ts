@@ -389,19 +389,23 @@ test('G6: two datasets that each went on alone are both in doubt alone, whicheve
   expect(both.config()!.generation).toBe(7);
 });
 
+/** With this dataset alone it is given a generation 6 of this artifact. */
+const goOnAlone = async (
+  machine: ReturnType<typeof createMachine>,
+  path: string,
+  artifact: typeof a,
+): Promise<void> => {
+  await using store = await machine.start({ configured: [path] });
+  await store.acceptFloor(asGeneration(6));
+  await offer(store, 6, [artifact]);
+  await put(store, artifact);
+};
+
 test('K5, B5: two configs of one generation are in doubt until the database says which stands', async () => {
   const machine = createMachine();
   await (await settled(machine))[Symbol.asyncDispose]();
-  for (const [configured, artifact] of [
-    [[M0], a],
-    [[M1], b],
-  ] as const) {
-    const store = await machine.start({ configured });
-    await store.acceptFloor(asGeneration(6));
-    await offer(store, 6, [artifact]);
-    await put(store, artifact);
-    await store[Symbol.asyncDispose]();
-  }
+  await goOnAlone(machine, M0, a);
+  await goOnAlone(machine, M1, b);
   const both = await machine.start();
   expect(both.state()).toMatchObject({
     kind: 'awaiting_floor',
@@ -420,16 +424,8 @@ test('K5, B5: two configs of one generation are in doubt until the database says
 test('K5, B5: the second of two configs of one generation brings the doubt with it when its disk returns', async () => {
   const machine = createMachine();
   await (await settled(machine))[Symbol.asyncDispose]();
-  for (const [configured, artifact] of [
-    [[M1], b],
-    [[M0], a],
-  ] as const) {
-    const store = await machine.start({ configured });
-    await store.acceptFloor(asGeneration(6));
-    await offer(store, 6, [artifact]);
-    await put(store, artifact);
-    await store[Symbol.asyncDispose]();
-  }
+  await goOnAlone(machine, M1, b);
+  await goOnAlone(machine, M0, a);
   const away: string[] = [M1];
   const store = await machine.start({ absent: away });
   await store.acceptFloor(asGeneration(6));

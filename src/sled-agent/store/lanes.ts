@@ -7,7 +7,7 @@
  */
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type Disk, type DiskFile, systemErrorIs } from '../../lib/disk.ts';
+import { type Disk, type DiskFile, systemErrorIs, unlinkIfThere } from '../../lib/disk.ts';
 import { temporaryPathFor } from '../../lib/durable-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import { forgetMarks, markRight } from './copy-marks.ts';
@@ -188,10 +188,6 @@ const removeUnfinished = async (disk: Disk, { dataset, temporaryPath }: Lane): P
     if (!systemErrorIs(error, 'ENOENT')) throw error;
     // Gone, or out of sight with its disk.
     await dataset.requirePresent();
-    await disk.unlink(temporaryPath).catch(unlessGone);
+    await unlinkIfThere(disk, temporaryPath);
   }
-};
-
-const unlessGone = (error: unknown): void => {
-  if (!systemErrorIs(error, 'ENOENT')) throw error;
 };
