@@ -1,23 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { ArtifactHash, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import { ArtifactHash, RepoId } from '../../core/ids.ts';
 import { decideAdoption, type FoundUpload } from './adopt.ts';
-import type { StagedArchive } from './staged-archive.ts';
+import { stagedArchive } from './staged-archive.fixture.ts';
 
 const row = { repoId: RepoId.parse(randomUUID()) };
-const sidecar = (marks: Partial<StagedArchive> = {}): StagedArchive => ({
-  uploadId: UploadId.parse(randomUUID()),
-  repoId: RepoId.parse(randomUUID()),
-  systemVersion: SystemVersion.parse('1.0.0'),
-  fileName: 'a.zip',
-  archiveHash: 'f'.repeat(64),
-  hashKind: 'archive',
-  overrides: [],
-  artifacts: new Map(),
-  acknowledged: false,
-  dropping: false,
-  ...marks,
-});
 const decide = (found: Partial<FoundUpload>) =>
   decideAdoption({
     hasArchive: true,
@@ -31,32 +18,35 @@ const decide = (found: Partial<FoundUpload>) =>
 test('B1, P4: an archive whose row exists is taken up, whatever its marks say', () => {
   for (const acknowledged of [false, true])
     for (const dropping of [false, true])
-      expect(decide({ sidecar: sidecar({ acknowledged, dropping }), row })).toMatchObject({
+      expect(decide({ sidecar: stagedArchive({ acknowledged, dropping }), row })).toMatchObject({
         kind: 'take_up',
         archive: { repoId: row.repoId, acknowledged: true, dropping: false },
       });
 });
 
 test('P4: an archive without a row is removed if it was being dropped or never acknowledged', () => {
-  expect(decide({ sidecar: sidecar({ acknowledged: true, dropping: true }) })).toMatchObject({
+  expect(decide({ sidecar: stagedArchive({ acknowledged: true, dropping: true }) })).toMatchObject({
     kind: 'remove',
     reason: 'it was being dropped',
   });
-  expect(decide({ sidecar: sidecar() })).toMatchObject({ kind: 'remove', reason: 'it was never recorded' });
+  expect(decide({ sidecar: stagedArchive() })).toMatchObject({
+    kind: 'remove',
+    reason: 'it was never recorded',
+  });
   expect(decide({ sidecar: 'absent' })).toMatchObject({ kind: 'remove' });
 });
 
 test('P4: an acknowledged archive without a row means that the database went back: it is recorded again', () => {
-  expect(decide({ sidecar: sidecar({ acknowledged: true }) })).toMatchObject({ kind: 'record_again' });
+  expect(decide({ sidecar: stagedArchive({ acknowledged: true }) })).toMatchObject({ kind: 'record_again' });
 });
 
 test('P4: a mark of a drop says nothing of a release that the database does not know: it went back', () => {
-  const found = { sidecar: sidecar({ acknowledged: true, dropping: true }), isReleaseKnown: false };
+  const found = { sidecar: stagedArchive({ acknowledged: true, dropping: true }), isReleaseKnown: false };
   expect(decide(found)).toMatchObject({ kind: 'record_again', archive: { dropping: false } });
 });
 
 test('P4: a row without an archive is removed', () => {
-  for (const found of ['absent', 'unreadable', sidecar({ acknowledged: true })] as const)
+  for (const found of ['absent', 'unreadable', stagedArchive({ acknowledged: true })] as const)
     expect(decide({ hasArchive: false, sidecar: found, row })).toMatchObject({ kind: 'forget_row' });
 });
 
@@ -67,17 +57,21 @@ test('an archive that may matter and cannot be understood is kept, never removed
 });
 
 test('a sidecar without archive and row is a leftover', () => {
-  expect(decide({ hasArchive: false, sidecar: sidecar({ acknowledged: true }) })).toMatchObject({
+  expect(decide({ hasArchive: false, sidecar: stagedArchive({ acknowledged: true }) })).toMatchObject({
     kind: 'remove',
   });
 });
 
 test('an archive whose parts are gone is kept, not served; if nobody could know of it, it is removed', () => {
   const artifacts = new Map([[ArtifactHash.parse('a'.repeat(64)), { sizeBytes: 1, partOffset: 0 }]]);
-  expect(decide({ sidecar: sidecar({ artifacts }), row })).toMatchObject({ kind: 'keep' });
-  expect(decide({ sidecar: sidecar({ artifacts, acknowledged: true }) })).toMatchObject({ kind: 'keep' });
-  expect(decide({ sidecar: sidecar({ artifacts }) })).toMatchObject({ kind: 'remove' });
-  const dropped = sidecar({ artifacts, acknowledged: true, dropping: true });
+  expect(decide({ sidecar: stagedArchive({ artifacts }), row })).toMatchObject({ kind: 'keep' });
+  expect(decide({ sidecar: stagedArchive({ artifacts, acknowledged: true }) })).toMatchObject({
+    kind: 'keep',
+  });
+  expect(decide({ sidecar: stagedArchive({ artifacts }) })).toMatchObject({ kind: 'remove' });
+  const dropped = stagedArchive({ artifacts, acknowledged: true, dropping: true });
   expect(decide({ sidecar: dropped })).toMatchObject({ kind: 'remove' });
-  expect(decide({ sidecar: sidecar({ artifacts }), row, hasParts: true })).toMatchObject({ kind: 'take_up' });
+  expect(decide({ sidecar: stagedArchive({ artifacts }), row, hasParts: true })).toMatchObject({
+    kind: 'take_up',
+  });
 });

@@ -1,33 +1,24 @@
-/** DR3: what a drop believes when its row is gone, by whatever the database says of the release. */
+/** DR3, RC3, RC4: what a drop, and a look at the rows, believe of an archive by whatever the database says of it. */
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { HealthReason } from '../../core/health.ts';
-import { asGeneration, RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import { asGeneration, RepoId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { RepoRecord } from '../datastore/datastore.ts';
+import type { LocalRepoRecord, RepoRecord } from '../datastore/datastore.ts';
 import { openStagingDirectory, type StagingDirectory } from './directory.ts';
 import { dropLocalRepo } from './drop.ts';
 import { createHeldRepos, type HeldRepos } from './held-repos.ts';
-import { reconcileLocalRepos } from './reconcile.ts';
-import { readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
+import { createLocalRepos } from './local-repos.ts';
+import type { RecordAgain } from './lost-archive.ts';
+import { type ReconcileDeps, reconcileLocalRepos } from './reconcile.ts';
+import { stagedArchive } from './staged-archive.fixture.ts';
+import { readSidecar, writeSidecar } from './staged-archive.ts';
 
 const { signal } = new AbortController();
-const archive: StagedArchive = {
-  uploadId: UploadId.parse(randomUUID()),
-  repoId: RepoId.parse(randomUUID()),
-  systemVersion: SystemVersion.parse('1.0.0'),
-  fileName: 'a.zip',
-  archiveHash: 'f'.repeat(64),
-  hashKind: 'archive',
-  overrides: [],
-  artifacts: new Map(),
-  acknowledged: true,
-  dropping: false,
-};
+const archive = stagedArchive({ acknowledged: true });
 const { uploadId } = archive;
 
 let path: string;
@@ -84,53 +75,51 @@ test('P4: when the database has forgotten the release it went back, and no drop 
   }
 });
 
+/** One look at the rows; what it says of the archive goes to `told`. */
+let told: string[];
+beforeEach(() => {
+  told = [];
+});
+const reconcile = (
+  datastore: ReconcileDeps['datastore'],
+  recordAgain: RecordAgain = () => Promise.reject(new Error('nobody asks for that')),
+) =>
+  reconcileLocalRepos(
+    {
+      ...{ directory, repos, log, datastore, recordAgain },
+      onNotice: (_, { code }) => void told.push(code),
+      onServed: () => void told.push('served'),
+    },
+    { signal },
+  );
+const listing = (repoId: RepoId): ReconcileDeps['datastore'] => ({
+  ...databaseWith('release known'),
+  localRepoList: async () => [{ uploadId, repoId } as LocalRepoRecord],
+});
+
 test('P4: a drop that was interrupted is gone on with, or its archive recorded again, by the same rule', async () => {
-  const recorded: UploadId[] = [];
-  const reconcile = (release: 'release known' | 'release forgotten') =>
-    reconcileLocalRepos(
-      {
-        ...{ directory, repos, log, datastore: databaseWith(release), onNotice: () => undefined },
-        async recordAgain(lost) {
-          recorded.push(lost.uploadId);
-          return lost.repoId;
-        },
-      },
-      { signal },
-    );
   repos.get(uploadId)!.isDropping = true;
-  await reconcile('release forgotten');
-  expect(recorded).toEqual([uploadId]);
+  await reconcile(databaseWith('release forgotten'), async lost => lost.repoId);
+  expect(told).toEqual(['ARCHIVE_RECORDED_AGAIN']);
   expect(await archives()).toEqual([`${uploadId}.zip`]);
   repos.get(uploadId)!.isDropping = true;
-  await reconcile('release known');
+  await reconcile(databaseWith('release known'));
   expect(await archives()).toEqual([]);
-  expect(recorded).toHaveLength(1);
 });
 
 test('G8: an archive that cannot be read costs itself only: it is told, and tried again by the next round', async () => {
-  const notices: unknown[] = [];
-  const reconcile = (outcome: Error | RepoId) =>
-    reconcileLocalRepos(
-      {
-        ...{ directory, repos, log, datastore: databaseWith('release known') },
-        onNotice: (_, reason) => void notices.push(reason?.code),
-        recordAgain: async () => {
-          if (outcome instanceof Error) throw outcome;
-          return outcome;
-        },
-      },
-      { signal },
-    );
+  const lost = databaseWith('release known');
   const ofDatabase = new DepotError('DATABASE_UNAVAILABLE', 'it does not answer');
-  await expect(reconcile(ofDatabase)).rejects.toBe(ofDatabase);
-  expect(notices).toEqual([]);
-  await reconcile(Object.assign(new Error('EIO: a bad sector'), { code: 'EIO' }));
-  expect(notices).toEqual(['ARCHIVE_NOT_SERVED']);
+  await expect(reconcile(lost, () => Promise.reject(ofDatabase))).rejects.toBe(ofDatabase);
+  expect(told).toEqual([]);
+  const ofDisk = Object.assign(new Error('EIO: a bad sector'), { code: 'EIO' });
+  await reconcile(lost, () => Promise.reject(ofDisk));
+  expect(told).toEqual(['ARCHIVE_NOT_SERVED']);
   expect(await archives()).toEqual([`${uploadId}.zip`]);
   const repoId = RepoId.parse(randomUUID());
-  await reconcile(repoId);
+  await reconcile(lost, async () => repoId);
   expect(repos.get(uploadId)?.archive.repoId).toBe(repoId);
-  expect(notices).toEqual(['ARCHIVE_NOT_SERVED', 'ARCHIVE_RECORDED_AGAIN']);
+  expect(told).toEqual(['ARCHIVE_NOT_SERVED', 'ARCHIVE_RECORDED_AGAIN']);
 });
 
 test('G8: a dropped archive that its disk does not let go of is no reason to end a round', async () => {
@@ -138,64 +127,71 @@ test('G8: a dropped archive that its disk does not let go of is no reason to end
   const { archive: path } = directory.filesOf(uploadId);
   await rm(path);
   await mkdir(path);
-  const options = { datastore: databaseWith('release known'), onNotice: () => undefined };
-  const recordAgain = () => Promise.reject(new Error('nobody asks for that'));
-  const reconcile = () => reconcileLocalRepos({ directory, repos, log, recordAgain, ...options }, { signal });
-  await reconcile();
+  await reconcile(databaseWith('release known'));
   expect(repos.get(uploadId)?.isDropping).toBe(true);
   await rm(path, { recursive: true });
-  await reconcile();
+  await reconcile(databaseWith('release known'));
   expect(repos.all()).toEqual([]);
 });
 
 test('P4: an archive whose row is of another recording of its release is held as its row says', async () => {
   const repoId = RepoId.parse(randomUUID());
-  const datastore = {
-    ...databaseWith('release known'),
-    localRepoList: async () => [{ uploadId, repoId }] as never,
-  };
-  const recordAgain = () => Promise.reject(new Error('nobody asks for that'));
-  await reconcileLocalRepos(
-    { directory, repos, log, datastore, onNotice: () => undefined, recordAgain },
-    { signal },
-  );
+  await reconcile(listing(repoId));
   expect(repos.get(uploadId)?.archive.repoId).toBe(repoId);
   expect(await readSidecar(directory.filesOf(uploadId).sidecar, directory)).toMatchObject({ repoId });
 });
 
 test('P4: an archive that was kept only is served again when the database lists it again', async () => {
-  const repoId = RepoId.parse(randomUUID());
-  const notices: unknown[] = [];
-  const reconcile = (rows: readonly { uploadId: UploadId; repoId: RepoId }[]) =>
-    reconcileLocalRepos(
-      {
-        ...{ directory, repos, log },
-        datastore: { ...databaseWith('release known'), localRepoList: async () => rows as never },
-        onNotice: (_, reason) => void notices.push(reason?.code),
-        recordAgain: () => Promise.reject(new DepotError('RELEASE_CONFLICT', 'it is deleted')),
-      },
-      { signal },
-    );
-  await reconcile([]);
+  const refuse = () => Promise.reject(new DepotError('RELEASE_CONFLICT', 'it is deleted'));
+  await reconcile(databaseWith('release known'), refuse);
   expect(repos.all()).toEqual([]);
-  await reconcile([{ uploadId, repoId }]);
+  const repoId = RepoId.parse(randomUUID());
+  await reconcile(listing(repoId));
   expect(repos.get(uploadId)?.archive.repoId).toBe(repoId);
-  expect(notices).toEqual(['ARCHIVE_NOT_SERVED', undefined]);
+  expect(told).toEqual(['ARCHIVE_NOT_SERVED', 'served']);
 });
 
 test('P4: what is recorded again is served, also when its sidecar cannot say so', async () => {
   const { sidecar } = directory.filesOf(uploadId);
-  const recordAgain = async () => {
+  const newRepoId = RepoId.parse(randomUUID());
+  await reconcile(databaseWith('release forgotten'), async () => {
     // A directory of that name: no sidecar can be renamed to it.
     await rm(sidecar);
     await mkdir(sidecar);
     return newRepoId;
-  };
-  const newRepoId = RepoId.parse(randomUUID());
-  const notices: unknown[] = [];
-  const onNotice = (_: UploadId, reason: HealthReason | undefined) => void notices.push(reason?.code);
-  const datastore = databaseWith('release forgotten');
-  await reconcileLocalRepos({ directory, repos, log, datastore, onNotice, recordAgain }, { signal });
+  });
   expect(repos.get(uploadId)?.archive.repoId).toBe(newRepoId);
-  expect(notices).toEqual(['ARCHIVE_RECORDED_AGAIN']);
+  expect(told).toEqual(['ARCHIVE_RECORDED_AGAIN']);
+});
+
+test('what is not served is told until it is, or until somebody has removed it; what was recorded again until a restart', async () => {
+  let rows: readonly LocalRepoRecord[] = [];
+  let outcome: RepoId | Error = new Error('EIO: a bad sector');
+  const datastore = { ...databaseWith('release known'), localRepoList: async () => rows };
+  const localRepos = createLocalRepos({
+    ...{ directory, note: () => undefined, log },
+    datastore: { ...datastore, localRepoDrop: async () => ({ kind: 'absent' }) },
+    recordAgain: async () => {
+      if (outcome instanceof Error) throw outcome;
+      return outcome;
+    },
+  });
+  const codes = async () => {
+    await localRepos.reconcile({ signal });
+    return localRepos.notices().map(({ code }) => code);
+  };
+  localRepos.hold(archive);
+  expect(await codes()).toEqual(['ARCHIVE_NOT_SERVED']);
+  rows = [{ uploadId, repoId: archive.repoId } as LocalRepoRecord];
+  expect(await codes()).toEqual([]);
+  rows = [];
+  outcome = archive.repoId;
+  expect(await codes()).toEqual(['ARCHIVE_RECORDED_AGAIN']);
+  rows = [{ uploadId, repoId: archive.repoId } as LocalRepoRecord];
+  expect(await codes()).toEqual(['ARCHIVE_RECORDED_AGAIN']);
+  rows = [];
+  outcome = new DepotError('RELEASE_CONFLICT', 'it is deleted');
+  expect(await codes()).toEqual(['ARCHIVE_NOT_SERVED']);
+  await rm(directory.filesOf(uploadId).archive);
+  expect(await codes()).toEqual([]);
 });

@@ -44,12 +44,14 @@ type Deps = {
   readonly log: Logger;
 };
 
+const NOT_SERVED = 'ARCHIVE_NOT_SERVED' satisfies HealthReason['code'];
+
 export const createLocalRepos = (deps: Deps): LocalRepos => {
   const repos = createHeldRepos(deps);
   const notices = new Map<UploadId, HealthReason>();
-  const onNotice = (uploadId: UploadId, reason: HealthReason | undefined): void => {
-    if (reason === undefined) notices.delete(uploadId);
-    else notices.set(uploadId, reason);
+  const onNotice = (uploadId: UploadId, reason: HealthReason) => void notices.set(uploadId, reason);
+  const onServed = (uploadId: UploadId): void => {
+    if (notices.get(uploadId)?.code === NOT_SERVED) notices.delete(uploadId);
   };
   const turns = createLimiter(1); // LR1
   return {
@@ -78,7 +80,7 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
     reconcile: options =>
       turns.run(async () => {
         await forgetRemoved(deps.directory, notices);
-        await reconcileLocalRepos({ ...deps, repos, onNotice }, options);
+        await reconcileLocalRepos({ ...deps, repos, onNotice, onServed }, options);
       }, options),
 
     async [Symbol.asyncDispose]() {
@@ -92,7 +94,7 @@ const forgetRemoved = async (
   directory: StagingDirectory,
   notices: Map<UploadId, HealthReason>,
 ): Promise<void> => {
-  const kept = [...notices].filter(([, { code }]) => code === 'ARCHIVE_NOT_SERVED');
+  const kept = [...notices].filter(([, { code }]) => code === NOT_SERVED);
   if (kept.length === 0) return;
   const files = await directory.list();
   for (const [uploadId] of kept) if (files.get(uploadId)?.archive !== true) notices.delete(uploadId);

@@ -23,8 +23,10 @@ import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
   readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
-  /** Told what an operator should know of an archive; undefined where that is over. */
-  readonly onNotice: (uploadId: UploadId, reason: HealthReason | undefined) => void;
+  /** Told what an operator should know of an archive. */
+  readonly onNotice: (uploadId: UploadId, reason: HealthReason) => void;
+  /** Of each archive that is held and listed: whatever kept it from being served is over. */
+  readonly onServed: (uploadId: UploadId) => void;
 };
 
 type Wait = { readonly signal: AbortSignal };
@@ -39,6 +41,7 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
     const row = listed.get(repo.archive.uploadId);
     if (row !== undefined) {
       if (row.repoId !== repo.archive.repoId) await holdAsListed(deps, repo.archive, row); // RC4
+      deps.onServed(row.uploadId);
       continue;
     }
     const isDropped = repo.isDropping && !(await isForgotten(datastore, repo.archive, { signal })); // DR3
@@ -90,7 +93,7 @@ const lookAfterRows = async (
   { signal }: Wait,
 ): Promise<void> => {
   if (rows.length === 0) return;
-  const { directory, datastore, repos, onNotice, log } = deps;
+  const { directory, datastore, repos, onServed, log } = deps;
   const files = await directory.list(); // RC2
   for (const row of rows) {
     const { uploadId } = row;
@@ -98,7 +101,7 @@ const lookAfterRows = async (
       const kept = repos.keptOnly(uploadId);
       if (kept === undefined) continue;
       await holdAsListed(deps, kept, row); // RC3
-      onNotice(uploadId, undefined);
+      onServed(uploadId);
       continue;
     }
     log.error({ upload_id: uploadId }, 'local repo listed without an archive: its row is removed');
