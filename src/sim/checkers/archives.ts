@@ -2,7 +2,6 @@
  * P4: what was acknowledged outlives the database's memory of it. An archive whose row went with a restored database is
  * not removed until its release is recorded again, or until somebody else has uploaded it.
  */
-import type { UploadId } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { World } from '../fleet/world.ts';
@@ -14,9 +13,6 @@ export type ArchiveChecker = {
   readonly onCommit: (after: MemoryState) => void;
   readonly onRemoved: (uploadId: string, nexus: string) => void;
 };
-
-export const uploadIdOf = (path: string): UploadId =>
-  path.slice(path.lastIndexOf('/') + 1, -'.zip'.length) as UploadId;
 
 export const createArchiveChecker = (world: World, fail: Fail): ArchiveChecker => {
   /** By upload: the version of the release that the database does not know any more. */

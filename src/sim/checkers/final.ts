@@ -9,7 +9,7 @@
 import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
-import { type Holdings, nexusIdOn } from './holdings.ts';
+import { type Holdings, nexusIdOn, uploadIdOf } from './holdings.ts';
 import type { Guarantee } from './violation.ts';
 
 export type Shortfall = { readonly guarantee: Guarantee; readonly message: string };
@@ -89,7 +89,7 @@ const unlistedArchive = ({ world, keptForPeople, hasDiskErrors }: Facts): Shortf
   const { localRepos } = world.database.snapshot();
   for (const { machine, standing } of world.nexuses)
     for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys()) {
-      const uploadId = name.slice(0, -'.zip'.length) as UploadId;
+      const uploadId = uploadIdOf(name);
       if (standing !== 'in_service' || !name.endsWith('.zip')) continue;
       if (localRepos.has(uploadId) || keptForPeople.has(uploadId)) continue;
       // One that was never recorded, and that its disk would not remove, goes at the next start.
@@ -114,10 +114,8 @@ const keptArchive = (facts: Facts): Shortfall | undefined => {
     if (standing !== 'in_service') continue;
     for (const name of machine.volumes.get(STAGING)!.medium.top.now.keys())
       if (
-        (facts.hasDiskErrors
-          ? localRepos.has(name.slice(0, 36) as UploadId)
-          : /\.(zip|json|parts|part)$/.test(name)) &&
-        !facts.keptForPeople.has(name.slice(0, 36))
+        (facts.hasDiskErrors ? localRepos.has(uploadIdOf(name)) : /\.(zip|json|parts|part)$/.test(name)) &&
+        !facts.keptForPeople.has(uploadIdOf(name))
       )
         return { guarantee: 'G3', message: `${machine.name} still keeps ${name}` };
     const id = nexusIdOn(machine.volumes.get(STAGING)!);

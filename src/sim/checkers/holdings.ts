@@ -42,6 +42,12 @@ export const nexusIdOn = ({ medium }: Volume): string | undefined => {
   return node?.kind === 'file' ? Buffer.from(node.durable).toString('utf8').trim() : undefined;
 };
 
+/** Of a file in staging, with or without its directory: its name begins with it. */
+export const uploadIdOf = (path: string): UploadId => {
+  const start = path.lastIndexOf('/') + 1;
+  return path.slice(start, start + 36) as UploadId;
+};
+
 /** An artifact of no bytes is never lost: anybody can make it, and no look at bytes can miss it. */
 const EMPTY = sha256Of(new Uint8Array());
 
@@ -102,7 +108,7 @@ export const createHoldings = (world: World): Holdings => {
       world.nexuses.flatMap(({ machine }) =>
         [...machine.volumes.get(STAGING)!.medium.top.now.keys()]
           .filter(name => name.endsWith('.zip'))
-          .map(name => name.slice(0, -'.zip'.length) as UploadId),
+          .map(uploadIdOf),
       ),
     isRecoverable: sha256 => isSomewhere(sha256, () => true),
     isKept: sha256 => isSomewhere(sha256, sled => isToldToHold(world, sled, sha256)),

@@ -29,6 +29,10 @@ export const readLedger = (content: Uint8Array): SeenLedger | undefined => {
   }
 };
 
+/** What a process can read now. */
+export const readableOn = ({ machine }: SimSled): readonly Volume[] =>
+  [...machine.volumes.values()].filter(({ state }) => state === 'ok' || state === 'read_only');
+
 /** What a volume says, whatever its state. */
 export const ledgerOn = ({ medium }: Volume): SeenLedger | undefined => {
   const node = medium.top.durable.get(LEDGER_FILE);

@@ -13,6 +13,7 @@ import {
   newestLedgerOn,
   newestLedgerSeenOn,
   newestOn,
+  readableOn,
   readLedger,
   type SeenLedger,
 } from './ledgers.ts';
@@ -126,9 +127,6 @@ const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boo
 
 const isSameSet = ({ artifacts }: SeenLedger, other: SeenLedger): boolean =>
   artifacts.size === other.artifacts.size && [...artifacts].every(hash => other.artifacts.has(hash));
-
-const readableOn = ({ machine }: SimSled): readonly Volume[] =>
-  [...machine.volumes.values()].filter(({ state }) => state === 'ok' || state === 'read_only');
 
 /** Whether one of these disks tells this config, and none another one of its generation (K5). */
 const isToldBy = (volumes: readonly Volume[], config: SeenLedger): boolean => {

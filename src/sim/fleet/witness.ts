@@ -7,12 +7,12 @@
  */
 import { type ArtifactHash, isArtifactHash, type UploadId } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
-import { type ArchiveChecker, createArchiveChecker, uploadIdOf } from '../checkers/archives.ts';
+import { type ArchiveChecker, createArchiveChecker } from '../checkers/archives.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { checkGeneration } from '../checkers/generations.ts';
-import { createHoldings, type Holdings } from '../checkers/holdings.ts';
+import { createHoldings, type Holdings, uploadIdOf } from '../checkers/holdings.ts';
 import { createLeaseChecker, type LeaseChecker } from '../checkers/leases.ts';
-import { isLedgerPath } from '../checkers/ledgers.ts';
+import { isLedgerPath, readableOn } from '../checkers/ledgers.ts';
 import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
 import type { Fail, Violation } from '../checkers/violation.ts';
 import type { DiskWatcher } from '../machine/disk.ts';
@@ -135,10 +135,9 @@ export const createWitness = (world: World): Witness => {
     },
     onSledStart(sled) {
       watch.removals.onStart(sled);
-      const volumes = [...sled.machine.volumes.values()];
-      const readable = volumes.filter(({ state }) => state === 'ok' || state === 'read_only');
       // Leases that only a disk tells which is away are not known.
-      if (readable.length < volumes.length) watch.leases.reread(sled, readable);
+      const readable = readableOn(sled);
+      if (readable.length < sled.machine.volumes.size) watch.leases.reread(sled, readable);
     },
     onPowerCut(sled) {
       watch.removals.onPowerCut(sled);

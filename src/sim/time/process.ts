@@ -107,9 +107,9 @@ const processClock = ({
           leave();
           resolve();
         });
+        signal.addEventListener('abort', abandon, { once: true });
         // Node keeps a signal made of others for as long as somebody listens to it.
         forgetEnd = onEnd(leave);
-        signal.addEventListener('abort', abandon, { once: true });
       }),
     timeout(ms) {
       const controller = new AbortController();
