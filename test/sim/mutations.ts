@@ -1,9 +1,16 @@
-/** The mistakes that the simulator has to catch, at least one for each guarantee and for each rule it can reach. */
+/** The mistakes that have to be caught, at least one for each guarantee and for each rule. */
 import type { Mutation } from './mutations/mutation.ts';
-import { NEXUS_MUTATIONS } from './mutations/nexus.ts';
-import { SLED_MUTATIONS } from './mutations/sled.ts';
+import { ARCHIVE_MUTATIONS } from './mutations/nexus-archives.ts';
+import { ROUND_MUTATIONS } from './mutations/nexus-rounds.ts';
+import { CONFIG_MUTATIONS } from './mutations/sled-config.ts';
+import { COPY_MUTATIONS } from './mutations/sled-copies.ts';
 
-export const MUTATIONS: readonly Mutation[] = [...SLED_MUTATIONS, ...NEXUS_MUTATIONS];
+export const MUTATIONS: readonly Mutation[] = [
+  ...COPY_MUTATIONS,
+  ...CONFIG_MUTATIONS,
+  ...ARCHIVE_MUTATIONS,
+  ...ROUND_MUTATIONS,
+];
 
 export const mutationNamed = (name: string): Mutation => {
   const found = MUTATIONS.find(each => each.name === name);
