@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { DatasetHealth } from '../../api/sled-agent-api.ts';
 import { type ArtifactHash, asGeneration, SledId } from '../../core/ids.ts';
 import type { SledRecord, WantedSet } from '../datastore/datastore.ts';
-import { createFleetCapacity } from './fleet-capacity.ts';
+import { createFleetCapacity, METADATA_ALLOWANCE_BYTES } from './fleet-capacity.ts';
 
 const signal = new AbortController().signal;
 const hash = (digit: string) => digit.repeat(64) as ArtifactHash;
@@ -41,21 +41,23 @@ const capacityOf = (sleds: readonly DatasetHealth[][], present: [ArtifactHash, n
 
 test('S16: with room on fewer than three sleds a release is refused, with the numbers', async () => {
   const capacity = capacityOf([withFree(1000), withFree(10), withFree(20), withFree(2000)]);
-  await expect(capacity.checkAnnounced(500, { signal })).rejects.toMatchObject({
+  await expect(capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal })).rejects.toMatchObject({
     code: 'FLEET_SPACE',
-    message: expect.stringMatching(/needs 500 bytes.*2 of 4 sleds have room, 3 are required.*20 bytes free/),
+    message: expect.stringMatching(
+      /needs 500 bytes.*2 of 4 sleds have room, 3 are required.*room for 20 bytes/,
+    ),
     detail: { needed_bytes: 500, sleds_with_room: 2, sleds_required: 3, largest_free_bytes: 20 },
   });
 });
 
 test('S16, G8: one full sled does not refuse for three that have room', async () => {
   const capacity = capacityOf([withFree(1000), withFree(1000), withFree(1000), withFree(0)]);
-  await capacity.checkAnnounced(500, { signal });
+  await capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
 });
 
 test('S16: sleds that are not there yet are waited for, not counted as full', async () => {
-  await capacityOf([]).checkAnnounced(500, { signal });
-  await capacityOf([withFree(1000)]).checkAnnounced(500, { signal });
+  await capacityOf([]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
+  await capacityOf([withFree(1000)]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
 });
 
 test('S16: artifacts that a present release lists need no further room', async () => {
@@ -74,11 +76,28 @@ test('S16: artifacts that a present release lists need no further room', async (
     { signal },
   );
   // Before the bytes are there, all of it may be shared.
-  await capacity.checkAnnounced(5400, { signal });
-  await expect(capacity.checkAnnounced(5401, { signal })).rejects.toMatchObject({ code: 'FLEET_SPACE' });
+  await capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 5400, { signal });
+  await expect(capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 5401, { signal })).rejects.toMatchObject({
+    code: 'FLEET_SPACE',
+  });
   await expect(capacity.checkRelease(new Map([[hash('c'), 101]]), { signal })).rejects.toMatchObject({
     code: 'FLEET_SPACE',
     detail: { needed_bytes: 101 },
+  });
+});
+
+test('S16, S13: a release that lost its copies is taken again where only its metadata would not fit', async () => {
+  const present: [ArtifactHash, number][] = [[hash('a'), 9900]];
+  const sleds = [1, 2, 3].map(() => withFree(10_000));
+  const capacity = capacityOf(sleds, present);
+  await capacity.checkAnnounced(15_000, { signal });
+  await capacity.checkRelease(new Map(present), { signal });
+});
+
+test('S16: what a quota leaves is told, where it is less than the disk has', async () => {
+  const capacity = capacityOf([withFree(9999), withFree(9999), withFree(9999)], [[hash('a'), 9900]]);
+  await expect(capacity.checkRelease(new Map([[hash('c'), 101]]), { signal })).rejects.toMatchObject({
+    message: expect.stringContaining('room for 100 bytes'),
   });
 });
 
@@ -93,12 +112,14 @@ test('a dataset that cannot be written has no room; a sled that does not report 
   const broken = (['missing', 'failed', 'read_only'] as const).map(state => [
     dataset({ state, free_bytes: 1000 }),
   ]);
-  await expect(capacityOf(broken).checkAnnounced(1, { signal })).rejects.toMatchObject({
+  await expect(
+    capacityOf(broken).checkAnnounced(METADATA_ALLOWANCE_BYTES + 1, { signal }),
+  ).rejects.toMatchObject({
     code: 'FLEET_SPACE',
   });
   await capacityOf([
     [],
     [dataset({})],
     [dataset({ state: 'failed' }), dataset({ free_bytes: 5 })],
-  ]).checkAnnounced(1, { signal });
+  ]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 1, { signal });
 });

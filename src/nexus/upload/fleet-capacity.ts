@@ -4,17 +4,22 @@
  * FC1. A release is refused when fewer than `minSledReplication` sleds could hold it and some sled is short of
  *      room. Sleds that are merely not there yet are no reason: the release waits for them, and its status says so.
  * FC2. One full sled never refuses for all (G8): only the number of sleds with room counts.
- * FC3. Artifacts that present releases list need no room of their own. Before the bytes are there, every byte of
- *      the present releases is assumed to be shared, so that the announced length refuses only what cannot fit.
+ * FC3. Artifacts that present releases list need no room of their own. Before the bytes are there, all of them are
+ *      assumed to be shared, and as much as metadata may have to be no artifact, so that the announced length refuses
+ *      only what cannot fit: a release that lost its copies has to be uploaded again while the sleds are nearly full.
  *
  * A sled that does not report the room of its datasets is taken to have some: its own answer decides later.
  */
 import type { DatasetHealth } from '../../api/sled-agent-api.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { MAX_ALL_METADATA_BYTES } from '../../tuf/all-targets.ts';
 import type { Datastore, SledRecord } from '../datastore/datastore.ts';
 
 const SLED_PAGE = 500;
+
+/** What of an archive's announced length may be metadata, and needs no room on sleds. */
+export const METADATA_ALLOWANCE_BYTES = MAX_ALL_METADATA_BYTES;
 
 export type FleetCapacity = {
   /** From the announced length. Throws `FLEET_SPACE` with the numbers. */
@@ -34,14 +39,17 @@ type Deps = {
 export const createFleetCapacity = ({ datastore, minSledReplication }: Deps): FleetCapacity => {
   const check = async (newBytes: number, presentBytes: number, signal: AbortSignal) => {
     const sleds = await inServiceSleds(datastore, signal);
-    const short = sleds.filter(sled => !hasRoom(sled, newBytes, presentBytes));
+    const short = sleds.filter(
+      ({ datasets }) =>
+        newBytes > 0 && datasets.length > 0 && mostRoomBytes(datasets, presentBytes) < newBytes,
+    );
     const couldHold = sleds.length - short.length;
     if (short.length === 0 || couldHold >= minSledReplication) return;
-    const largestFreeBytes = Math.max(...short.map(sled => Math.max(0, ...sled.datasets.map(freeBytes))));
+    const largestFreeBytes = Math.max(...short.map(({ datasets }) => mostRoomBytes(datasets, presentBytes)));
     throw new DepotError(
       'FLEET_SPACE',
       `the release needs ${newBytes} bytes more on each sled; ${couldHold} of ${sleds.length} sleds have room, ` +
-        `${minSledReplication} are required, and of the others the one with most has ${largestFreeBytes} bytes free; ` +
+        `${minSledReplication} are required, and of the others the one with most has room for ${largestFreeBytes} bytes; ` +
         'delete a release, or raise the quota of the sleds',
       {
         detail: {
@@ -57,7 +65,7 @@ export const createFleetCapacity = ({ datastore, minSledReplication }: Deps): Fl
   return {
     async checkAnnounced(archiveBytes, { signal }) {
       const present = sum((await datastore.wantedSet({ signal })).artifacts.values());
-      await check(Math.max(0, archiveBytes - present), present, signal);
+      await check(Math.max(0, archiveBytes - METADATA_ALLOWANCE_BYTES - present), present, signal);
     },
     async checkRelease(artifacts, { signal }) {
       const present = (await datastore.wantedSet({ signal })).artifacts;
@@ -76,13 +84,12 @@ const sum = (numbers: Iterable<number>): number => {
 };
 
 /** One dataset that can take everything is enough: one dataset written is a copy held. */
-const hasRoom = ({ datasets }: SledRecord, newBytes: number, presentBytes: number): boolean =>
-  newBytes === 0 ||
-  datasets.length === 0 ||
-  datasets.some(
-    dataset =>
-      freeBytes(dataset) >= newBytes &&
-      (dataset.quota_bytes ?? Number.POSITIVE_INFINITY) >= presentBytes + newBytes,
+const mostRoomBytes = (datasets: readonly DatasetHealth[], presentBytes: number): number =>
+  Math.max(
+    0,
+    ...datasets.map(dataset =>
+      Math.min(freeBytes(dataset), (dataset.quota_bytes ?? Number.POSITIVE_INFINITY) - presentBytes),
+    ),
   );
 
 const freeBytes = ({ state, free_bytes }: DatasetHealth): number => {

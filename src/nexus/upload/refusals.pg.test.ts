@@ -8,6 +8,7 @@ import { generateSigningKey } from '../../release/signing-keys.ts';
 import { flipBit, type TestRelease, type TestReleaseOptions } from '../../release/test-release.ts';
 import { newId, registration } from '../datastore/conformance/records.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
+import { METADATA_ALLOWANCE_BYTES } from './fleet-capacity.ts';
 
 const wait = { signal: new AbortController().signal };
 
@@ -239,8 +240,9 @@ test('S16: a release for which too few sleds have room, before its bytes where i
     await nexus.internal.sledAgentPut({ params: { sled_id: newId(SledId) }, body }, wait);
   }
   const before = await world.recorded();
-  for (const attempt of [announceOnly, uploadUnannounced]) {
-    await expect(attempt(release, nexus)).rejects.toMatchObject({
+  const announced = { ...release, sizeBytes: METADATA_ALLOWANCE_BYTES + release.sizeBytes };
+  for (const attempt of [() => announceOnly(announced, nexus), () => uploadUnannounced(release, nexus)]) {
+    await expect(attempt()).rejects.toMatchObject({
       code: 'FLEET_SPACE',
       message: expect.stringMatching(/2 of 3 sleds have room, 3 are required/),
     });
