@@ -13,6 +13,8 @@
  * K5. Two configs of one generation are of two databases, one of which was put back: the database that gives the floor
  *     says which of them stands, or gives a newer one. Until then nothing is deleted by either, also when the second
  *     comes with a disk that returns. What was offered by the database in this process is settled.
+ * K6. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
+ *     know of it. When others come in their place, what they tell counts, as at a start, and is in doubt.
  */
 import { type Adoption, type ArtifactConfig, adoption, sameArtifacts } from '../../core/artifact-config.ts';
 import { type DatasetId, type Generation, IncarnationId } from '../../core/ids.ts';
@@ -63,21 +65,23 @@ type Knowledge = {
   readonly floor: Generation | undefined;
 };
 
+const nothingRead = (newId: () => string): Knowledge => ({
+  ledger: { incarnationId: IncarnationId.parse(newId()), datasets: [], config: undefined },
+  named: new Set(),
+  newcomers: new Set(),
+  isSplit: false,
+  settled: undefined,
+  doubt: 'its datasets have not been read yet',
+  floor: undefined,
+});
+
 const CERTAIN = { isSplit: false, doubt: undefined, floor: undefined } as const;
 
 export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper => {
   const { datasets, unlinks, log, onChange } = deps;
   const queue = createKeyedLock();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue('ledger', work);
-  let known: Knowledge = {
-    ledger: { incarnationId: IncarnationId.parse(deps.newId()), datasets: [], config: undefined },
-    named: new Set(),
-    newcomers: new Set(),
-    isSplit: false,
-    settled: undefined,
-    doubt: 'its datasets have not been read yet',
-    floor: undefined,
-  };
+  let known = nothingRead(deps.newId);
 
   const publish = (config: ArtifactConfig, reason: string, settled?: Generation): Promise<void> =>
     unlinks.exclusive(async () => {
@@ -103,9 +107,10 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
       inTurn(() =>
         unlinks.exclusive(async () => {
           const before = known;
+          if (isOrphaned(known, datasets, joining)) known = orphaned(known, deps); // K6
           known = joining.reduce((knowledge, each) => learn(knowledge, each, log), known);
           for (const { dataset, inspection } of joining) await dataset.admit(inspection);
-          if (before.doubt !== undefined || known.isSplit) known = reconsider(known, datasets);
+          if (known.doubt !== undefined || known.isSplit) known = reconsider(known, datasets);
           await repair();
           const isNews = before.doubt !== undefined || known.ledger.config !== before.ledger.config;
           if (known.doubt === undefined && isNews) onChange('the ledgers were read');
@@ -143,6 +148,26 @@ const judge = ({ ledger, floor, isSplit }: Knowledge, offered: ArtifactConfig): 
   const verdict = adoption(isOfSplit ? undefined : ledger.config, offered, floor);
   const isBelow = verdict.kind !== 'refuse' && offered.generation < (floor ?? 0);
   return isBelow ? { kind: 'refuse', reason: 'below_floor' } : verdict;
+};
+
+/** K6 */
+const isOrphaned = (
+  { ledger }: Knowledge,
+  datasets: readonly Dataset[],
+  joining: readonly Joining[],
+): boolean => {
+  if (ledger.datasets.length === 0) return false;
+  const present = [...presentIds(datasets), ...joining.map(({ inspection }) => inspection.id)];
+  return !present.some(id => ledger.datasets.includes(id));
+};
+
+/** K6: that they were there once stays known (K4). */
+const orphaned = ({ ledger, named }: Knowledge, { newId, log }: ConfigKeeperDependencies): Knowledge => {
+  log.error(
+    { generation: ledger.config?.generation, datasets: ledger.datasets },
+    'the datasets of the ledger are gone, and others are there: what those tell counts',
+  );
+  return { ...nothingRead(newId), named: new Set([...named, ...ledger.datasets]) };
 };
 
 /** K4 */

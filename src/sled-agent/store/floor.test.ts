@@ -34,10 +34,10 @@ const wipe = async (machine: Machine, directory: string): Promise<void> => {
   }
 };
 
-const overwrite = async (machine: Machine, path: string, text: string): Promise<void> => {
+const overwrite = async (machine: Machine, path: string, content: string | Uint8Array): Promise<void> => {
   await machine.memory.disk.unlink(path).catch(() => undefined);
   const file = await machine.memory.disk.createFile(path);
-  await file.write(new TextEncoder().encode(text), 0);
+  await file.write(typeof content === 'string' ? new TextEncoder().encode(content) : content, 0);
   await file.sync();
 };
 
@@ -454,6 +454,48 @@ test('P5: a ledger that does not name the dataset it lies on is one of that data
   await store.acceptFloor(asGeneration(6));
   expect(await offer(store, 6, [a])).toBe('adopted');
   expect(store.state()).toEqual({ kind: 'ready' });
+});
+
+test('K6, P5: when the disk comes back below which a sled went on alone, it waits for a floor, and loses nothing by a restart', async () => {
+  const machine = createMachine([M0]);
+  await (await settled(machine))[Symbol.asyncDispose]();
+  const disk = new Map(machine.memory.files());
+  await wipe(machine, M0);
+  const store = await machine.start();
+  await store.acceptFloor(asGeneration(6));
+  await offer(store, 6, [a, b]);
+  await wipe(machine, M0);
+  for (const [path, bytes] of disk) await overwrite(machine, path, bytes);
+  await expect(put(store, b)).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  await reconcile(store);
+  expect(store.state().kind, 'its ledger cannot be written there').toBe('awaiting_floor');
+  await expect(put(store, b, 6)).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
+  await store.acceptFloor(asGeneration(6));
+  expect(await offer(store, 6, [a, b])).toBe('adopted');
+  await put(store, b);
+  const after = await restart(machine, store);
+  await reconcile(after);
+  expect(after.config()!.generation).toBe(6);
+  expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(true);
+});
+
+test('K6: a write that was under way when a sled fell back to a disk without a config is refused', async () => {
+  const machine = createMachine([M0]);
+  await (await machine.start())[Symbol.asyncDispose]();
+  const disk = new Map(machine.memory.files());
+  await wipe(machine, M0);
+  const store = await machine.start();
+  await store.acceptFloor(asGeneration(6));
+  await offer(store, 6, [a, b]);
+  await using writer = await store.beginWrite(b.sha256, asGeneration(6));
+  await writer.write(b.bytes);
+  await wipe(machine, M0);
+  for (const [path, bytes] of disk) await overwrite(machine, path, bytes);
+  await expect(put(store, a)).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  await reconcile(store);
+  expect(store.state().kind).toBe('awaiting_floor');
+  await expect(writer.commit()).rejects.toMatchObject({ code: expect.stringMatching(/^NO_/) });
+  expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(false);
 });
 
 test('DS3: on a disk that was mounted in the place of the one that was opened nothing is deleted', async () => {

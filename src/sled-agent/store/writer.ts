@@ -82,9 +82,7 @@ const admitWrite = (
 ): number | undefined => {
   const now = state();
   if (now.kind !== 'ready') throw awaitingFloor(now.reason);
-  const current = config();
-  if (current === undefined)
-    throw new DepotError('NO_ARTIFACT_CONFIG', 'this sled was not told yet what to hold');
+  const current = requireConfig(config());
   if (current.generation !== generation) throw otherGeneration(generation, current.generation);
   if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
   const knownBytes = current.artifacts.get(sha256);
@@ -93,6 +91,12 @@ const admitWrite = (
     throw wrongLength(sha256, sizeBytes!, expectedSizeBytes);
   if (sizeBytes !== undefined && sizeBytes > maxArtifactBytes) throw tooLarge(sha256, maxArtifactBytes);
   return sizeBytes;
+};
+
+/** None after a start, and while its disks are others than they were. */
+const requireConfig = (config: ArtifactConfig | undefined): ArtifactConfig => {
+  if (config !== undefined) return config;
+  throw new DepotError('NO_ARTIFACT_CONFIG', 'this sled was not told yet what to hold');
 };
 
 type Write = {
@@ -126,7 +130,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
     verify(write, receivedBytes, hash.digest('hex'));
     await lanes.sync();
     await deps.byHash(sha256, async () => {
-      const current = deps.config()!;
+      const current = requireConfig(deps.config());
       if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
       await lanes.name(receivedBytes);
     });

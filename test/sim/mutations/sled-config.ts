@@ -27,10 +27,18 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'split-that-returns-is-believed',
     file: 'sled-agent/store/config-keeper.ts',
-    find: 'if (before.doubt !== undefined || known.isSplit) known',
-    replace: 'if (before.doubt !== undefined) known',
+    find: 'if (known.doubt !== undefined || known.isSplit) known',
+    replace: 'if (known.doubt !== undefined) known',
     tests: 'sled-agent/store/floor.test.ts',
     why: 'K5, B5: of two configs of one generation the one that was read first is acted upon',
+  },
+  {
+    name: 'ledger-of-disks-that-are-gone-stands',
+    file: 'sled-agent/store/config-keeper.ts',
+    find: 'if (isOrphaned(known, datasets, joining)) known',
+    replace: 'if (known === undefined) known',
+    tests: 'sled-agent/store/floor.test.ts',
+    why: 'K6, P5: a disk that comes back holds copies by a config that it does not tell, and a restart deletes them',
   },
   {
     name: 'older-config-adopted',
