@@ -231,7 +231,11 @@ const stayQuiet = async (
   if (witness.violation() !== undefined) return;
   if (sent > 0 && fitsOnSleds({ holdings: witness.holdings, quotaBytes: swarm.quotaBytes }))
     witness.fail('G3', `${sent} artifacts were sent or copied in a fleet at rest`);
-  const shortfall = look();
+  let shortfall = look();
+  if (shortfall?.isUnfinished) {
+    await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
+    shortfall = [look()].find(again => !again?.isUnfinished || again.message === shortfall!.message);
+  }
   if (shortfall !== undefined) witness.fail(shortfall.guarantee, `no longer at rest: ${shortfall.message}`);
 };
 

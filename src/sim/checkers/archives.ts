@@ -5,7 +5,7 @@
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { World } from '../fleet/world.ts';
-import { nexusIdOn } from './holdings.ts';
+import { isPromised, nexusIdOn } from './holdings.ts';
 import type { Fail } from './violation.ts';
 
 export type ArchiveChecker = {
@@ -18,24 +18,17 @@ export const createArchiveChecker = (world: World, fail: Fail): ArchiveChecker =
   /** By upload: the version of the release that the database does not know any more. */
   const forgotten = new Map<string, string>();
 
-  /** As its Nexus wrote down for itself: told to its client, and not being dropped. */
-  const isPromised = (uploadId: string, nexusId: string): boolean =>
-    world.nexuses.some(({ machine }) => {
-      const volume = machine.volumes.get(STAGING)!;
-      const { now, durable } = volume.medium.top;
-      const sidecar = durable.get(`${uploadId}.json`);
-      if (nexusIdOn(volume) !== nexusId || !now.has(`${uploadId}.zip`) || sidecar?.kind !== 'file')
-        return false;
-      const { acknowledged, dropping } = JSON.parse(Buffer.from(sidecar.durable).toString('utf8'));
-      return acknowledged === true && dropping !== true;
-    });
+  const isPromisedBy = (uploadId: string, nexusId: string): boolean =>
+    world.nexuses
+      .map(({ machine }) => machine.volumes.get(STAGING)!)
+      .some(volume => nexusIdOn(volume) === nexusId && isPromised(volume, uploadId));
 
   return {
     onDatabaseRestored(before, after) {
       for (const [uploadId, { repoId, nexusId }] of before.localRepos) {
         const release = before.releases.get(repoId)?.repo;
         if (release === undefined || release.timePrunedMs !== null) continue;
-        if (!after.localRepos.has(uploadId) && !after.releases.has(repoId) && isPromised(uploadId, nexusId))
+        if (!after.localRepos.has(uploadId) && !after.releases.has(repoId) && isPromisedBy(uploadId, nexusId))
           forgotten.set(uploadId, release.systemVersion);
       }
     },

@@ -12,7 +12,12 @@ import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import { type Holdings, nexusIdOn, uploadIdOf } from './holdings.ts';
 import type { Guarantee } from './violation.ts';
 
-export type Shortfall = { readonly guarantee: Guarantee; readonly message: string };
+export type Shortfall = {
+  readonly guarantee: Guarantee;
+  readonly message: string;
+  /** Of a file that may be in the middle of being written: it is one when it is still there a moment later. */
+  readonly isUnfinished?: true;
+};
 
 type Facts = {
   readonly world: World;
@@ -38,9 +43,12 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
   return unlistedArchive(facts) ?? (hasRoom ? keptArchive(facts) : undefined);
 };
 
-/** What the sleds have no room for is nobody's fault but the operator's. */
+/**
+ * What the sleds have no room for is nobody's fault but the operator's. One that is filled to its last byte is full, and
+ * is sent nothing more, not even an artifact of no bytes.
+ */
 export const fitsOnSleds = ({ holdings, quotaBytes }: Pick<Facts, 'holdings' | 'quotaBytes'>): boolean =>
-  [...holdings.wanted().values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0) <= quotaBytes;
+  [...holdings.wanted().values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0) < quotaBytes;
 
 const workingSleds = ({ world, broken }: Pick<Facts, 'world' | 'broken'>): readonly SimSled[] =>
   world.sleds.filter(sled => sled.standing === 'in_service' && !broken.has(sled));
@@ -70,7 +78,11 @@ const leftOn = (
   for (const volume of sled.machine.volumes.values()) {
     const unfinished = [...volume.medium.top.now.keys()].find(name => name.startsWith('.tmp-'));
     if (unfinished !== undefined && !hasDiskErrors)
-      return { guarantee: 'G3', message: `${sled.plan.serial} still has ${unfinished} on ${volume.path}` };
+      return {
+        guarantee: 'G3',
+        message: `${sled.plan.serial} still has ${unfinished} on ${volume.path}`,
+        isUnfinished: true,
+      };
     for (const [sha256, content] of holdings.filesOn(volume)) {
       if (!wanted.has(sha256))
         return { guarantee: 'G3', message: `${sled.plan.serial} still has ${sha256} on ${volume.path}` };

@@ -26,7 +26,10 @@ export type Holdings = {
   readonly archives: () => readonly UploadId[];
   /** Whether a copy could be had from the disks that count. */
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
-  /** The same of copies that somebody means to keep: on a sled that is not told so by the present config, one may go. */
+  /**
+   * The same of copies that somebody means to keep: on a sled that is not told so by the present config, one may go, and
+   * so may an archive that was neither recorded nor acknowledged.
+   */
   readonly isKept: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
   readonly filesOn: (volume: Volume) => ReadonlyMap<ArtifactHash, Uint8Array>;
@@ -46,6 +49,15 @@ export const nexusIdOn = ({ medium }: Volume): string | undefined => {
 export const uploadIdOf = (path: string): UploadId => {
   const start = path.lastIndexOf('/') + 1;
   return path.slice(start, start + 36) as UploadId;
+};
+
+/** Whether the Nexus of this staging directory wrote down that it told the client, and is not dropping the archive. */
+export const isPromised = ({ medium }: Volume, uploadId: string): boolean => {
+  const { now, durable } = medium.top;
+  const sidecar = durable.get(`${uploadId}.json`);
+  if (!now.has(`${uploadId}.zip`) || sidecar?.kind !== 'file') return false;
+  const { acknowledged, dropping } = JSON.parse(Buffer.from(sidecar.durable).toString('utf8'));
+  return acknowledged === true && dropping !== true;
 };
 
 /** An artifact of no bytes is never lost: anybody can make it, and no look at bytes can miss it. */
@@ -77,19 +89,27 @@ export const createHoldings = (world: World): Holdings => {
   const has = (sled: SimSled, sha256: ArtifactHash): boolean =>
     copiesOn(sled, sha256) > 0 ||
     [...sled.machine.volumes.values()].some(({ medium }) => isGood(medium.mountPoint, sha256, sha256));
-  const isStaged = ({ machine }: SimNexus, sha256: ArtifactHash): boolean => {
-    const { now, durable } = machine.volumes.get(STAGING)!.medium.top;
+  const isStaged = (
+    { machine }: SimNexus,
+    sha256: ArtifactHash,
+    counts: Counts['archive'] = always,
+  ): boolean => {
+    const volume = machine.volumes.get(STAGING)!;
+    const { now, durable } = volume.medium.top;
     for (const [name, node] of durable) {
       if (node.kind !== 'file' || !name.endsWith('.zip') || now.get(name) !== node) continue;
       const release = world.shelf.byHash(hashOf(node.durable));
-      if (release?.artifacts.has(sha256) === true) return true;
+      if (release?.artifacts.has(sha256) === true && counts(volume, uploadIdOf(name))) return true;
     }
     return false;
   };
-  const isSomewhere = (sha256: ArtifactHash, counts: (sled: SimSled) => boolean): boolean =>
+  const isSomewhere = (sha256: ArtifactHash, counts: Counts): boolean =>
     sha256 === EMPTY ||
-    world.sleds.some(sled => sled.standing === 'in_service' && has(sled, sha256) && counts(sled)) ||
-    world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256));
+    world.sleds.some(
+      sled => sled.standing === 'in_service' && has(sled, sha256) && counts.sled(sled, sha256),
+    ) ||
+    world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256, counts.archive));
+  const toKeep = meantToKeep(world);
   return {
     hashOf,
     copiesOn,
@@ -99,19 +119,9 @@ export const createHoldings = (world: World): Holdings => {
       world.nexuses.some(
         nexus => nexusIdOn(nexus.machine.volumes.get(STAGING)!) === nexusId && isStaged(nexus, sha256),
       ),
-    hasArchive: (nexusId, uploadId) =>
-      world.nexuses.some(({ machine }) => {
-        const volume = machine.volumes.get(STAGING)!;
-        return nexusIdOn(volume) === nexusId && volume.medium.top.now.has(`${uploadId}.zip`);
-      }),
-    archives: () =>
-      world.nexuses.flatMap(({ machine }) =>
-        [...machine.volumes.get(STAGING)!.medium.top.now.keys()]
-          .filter(name => name.endsWith('.zip'))
-          .map(uploadIdOf),
-      ),
-    isRecoverable: sha256 => isSomewhere(sha256, () => true),
-    isKept: sha256 => isSomewhere(sha256, sled => isToldToHold(world, sled, sha256)),
+    ...archivesOf(world),
+    isRecoverable: sha256 => isSomewhere(sha256, { sled: always, archive: always }),
+    isKept: sha256 => isSomewhere(sha256, toKeep),
     filesOn,
     heldBy: ({ machine }) =>
       [...machine.volumes.values()].flatMap(({ medium }) =>
@@ -121,11 +131,36 @@ export const createHoldings = (world: World): Holdings => {
   };
 };
 
-/** One that has an older config may be told by one in between, that is still on its way, to let it go. */
-const isToldToHold = ({ database }: World, sled: SimSled, sha256: ArtifactHash): boolean => {
-  const told = newestLedgerSeenOn(sled);
-  return told?.generation === database.snapshot().stored.generation && told.artifacts.has(sha256);
+/** Which copies count. */
+type Counts = {
+  readonly sled: (sled: SimSled, sha256: ArtifactHash) => boolean;
+  readonly archive: (volume: Volume, uploadId: UploadId) => boolean;
 };
+
+const always = () => true;
+
+const meantToKeep = ({ database }: World): Counts => ({
+  /** One that has an older config may be told by one in between, that is still on its way, to let it go. */
+  sled: (sled, sha256) => {
+    const told = newestLedgerSeenOn(sled);
+    return told?.generation === database.snapshot().stored.generation && told.artifacts.has(sha256);
+  },
+  archive: (volume, uploadId) => database.snapshot().localRepos.has(uploadId) || isPromised(volume, uploadId),
+});
+
+const archivesOf = ({ nexuses }: World): Pick<Holdings, 'hasArchive' | 'archives'> => ({
+  hasArchive: (nexusId, uploadId) =>
+    nexuses.some(({ machine }) => {
+      const volume = machine.volumes.get(STAGING)!;
+      return nexusIdOn(volume) === nexusId && volume.medium.top.now.has(`${uploadId}.zip`);
+    }),
+  archives: () =>
+    nexuses.flatMap(({ machine }) =>
+      [...machine.volumes.get(STAGING)!.medium.top.now.keys()]
+        .filter(name => name.endsWith('.zip'))
+        .map(uploadIdOf),
+    ),
+});
 
 const filesOn = ({ medium }: Volume): ReadonlyMap<ArtifactHash, Uint8Array> =>
   new Map(

@@ -82,13 +82,13 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
       const before = highest.get(sled);
       if (before?.incarnation === ledger.incarnation) {
         const isBack = ledger.generation < before.generation;
-        if (isBack && !wasGivenTwice(before.generation))
+        const read = readableOn(sled).filter(volume => !unread.get(sled)?.has(volume));
+        if (isBack && !wasGivenTwice(before.generation) && !isUnfinished(read, before, reported.get(sled)))
           fail(
             'G6',
             `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
           );
         // Of what the database has forgotten another generation of that number may come, to a sled that cannot know.
-        const read = readableOn(sled).filter(volume => !unread.get(sled)?.has(volume));
         const isExcused = wasGivenTwice(ledger.generation) && !isToldBy(read, before);
         if (!isExcused && ledger.generation === before.generation && !isSameSet(ledger, before))
           fail('G6', `${sled.plan.serial} wrote another config of generation ${ledger.generation}`);
@@ -133,6 +133,19 @@ const isToldBy = (volumes: readonly Volume[], config: SeenLedger): boolean => {
   // What was just renamed is not durable yet: this is what there was before.
   const told = volumes.map(ledgerOn).filter(ledger => ledger?.generation === config.generation);
   return told.length > 0 && told.every(ledger => isSameSet(ledger!, config));
+};
+
+/** It went away with the disk that was taking it, before anybody was told: it counts when that disk is back. */
+const isUnfinished = (
+  volumes: readonly Volume[],
+  { incarnation, generation }: SeenLedger,
+  told: Reported | undefined,
+): boolean => {
+  const wasTold = told?.incarnation === incarnation && told.generation >= generation;
+  const shows = (volume: Volume): boolean =>
+    // Of the disk that is written now: what there was before.
+    [ledgerIn(volume.medium.top), ledgerOn(volume)].some(ledger => ledger?.generation === generation);
+  return !wasTold && !volumes.some(shows);
 };
 
 const isSame = (one: SeenLedger | undefined, other: SeenLedger | undefined): boolean =>
