@@ -248,6 +248,14 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     why: 'P3, S3: uploading a lost archive again is no remedy',
   },
   {
+    name: 'metadata-needs-room-on-sleds',
+    file: 'nexus/upload/fleet-capacity.ts',
+    find: 'archiveBytes - METADATA_ALLOWANCE_BYTES - present',
+    replace: 'archiveBytes - present',
+    tests: 'nexus/upload/fleet-capacity.test.ts',
+    why: 'S13, FC3: a release that lost its copies is refused where only its metadata would not fit',
+  },
+  {
     name: 'known-release-not-taken-again',
     breaks: ['G1'],
     file: 'nexus/upload/check-archive.ts',
