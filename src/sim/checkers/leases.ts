@@ -19,6 +19,9 @@ export type LeaseChecker = {
   readonly onUnlink: (sled: SimSled, sha256: string) => void;
 };
 
+/** Whether some were written into the mount point that it is mounted on now. */
+export const hidesLeases = ({ medium }: Volume): boolean => medium.mountPoint.now.has(LEASES_FILE);
+
 export const createLeaseChecker = (nowMs: () => number, fail: Fail): LeaseChecker => {
   const leases = new Map<SimSled, Map<string, Taken>>();
   return {

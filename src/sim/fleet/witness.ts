@@ -11,7 +11,7 @@ import { type ArchiveChecker, createArchiveChecker } from '../checkers/archives.
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { checkGeneration } from '../checkers/generations.ts';
 import { createHoldings, type Holdings, uploadIdOf } from '../checkers/holdings.ts';
-import { createLeaseChecker, type LeaseChecker } from '../checkers/leases.ts';
+import { createLeaseChecker, hidesLeases, type LeaseChecker } from '../checkers/leases.ts';
 import { isLedgerPath, readableOn } from '../checkers/ledgers.ts';
 import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
 import type { Fail, Violation } from '../checkers/violation.ts';
@@ -135,9 +135,10 @@ export const createWitness = (world: World): Witness => {
     },
     onSledStart(sled) {
       watch.removals.onStart(sled);
-      // Leases that only a disk tells which is away are not known.
+      // Leases that only a disk tells which is away, or the mount point below one, are not known.
       const readable = readableOn(sled);
-      if (readable.length < sled.machine.volumes.size) watch.leases.reread(sled, readable);
+      if (readable.some(hidesLeases) || readable.length < sled.machine.volumes.size)
+        watch.leases.reread(sled, readable);
     },
     onPowerCut(sled) {
       watch.removals.onPowerCut(sled);
