@@ -26,6 +26,8 @@ export type DatasetFiles = {
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
   /** Names that are not the store's. */
   readonly unknown: readonly string[];
+  /** Names of writes in flight, or of what is left of them. */
+  readonly unfinished: readonly string[];
   /** Of artifacts and evidence. */
   readonly usedBytes: number;
   /** Of quarantined files: they go where room is needed. */
@@ -46,11 +48,19 @@ export const scanDirectory = async (disk: Disk, path: string): Promise<DatasetFi
       if (isArtifactHash(name) && sizeBytes !== undefined) {
         artifacts.set(name, sizeBytes);
         usedBytes += sizeBytes;
-      } else if (!name.startsWith(TEMPORARY_PREFIX) && !FOREIGN_NAMES.has(name)) {
+      } else if (!isUnfinished(name) && !FOREIGN_NAMES.has(name)) {
         unknown.push(name);
       }
     }
   }
   const evidenceBytes = await quarantinedBytes(disk, path);
-  return { artifacts, unknown: unknown.sort(), usedBytes: usedBytes + evidenceBytes, evidenceBytes };
+  return {
+    artifacts,
+    unknown: unknown.sort(),
+    unfinished: names.filter(isUnfinished),
+    usedBytes: usedBytes + evidenceBytes,
+    evidenceBytes,
+  };
 };
+
+const isUnfinished = (name: string): boolean => name.startsWith(TEMPORARY_PREFIX);

@@ -71,6 +71,12 @@ export const diskIsGone = (path: string): Error =>
     code: 'ENOENT',
   });
 
+/** The directory is the dataset again, and was not for a moment: what was done meanwhile was done elsewhere. */
+export const diskWasAway = (path: string, name: string): Error =>
+  Object.assign(new Error(`${path} still has ${name}: its disk was away while that was removed`), {
+    code: 'ENOENT',
+  });
+
 /**
  * That the dataset which was opened there is there still.
  *

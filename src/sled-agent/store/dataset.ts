@@ -30,7 +30,7 @@ import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type CopyMarks, createMarks } from './copy-marks.ts';
 import { type DatasetFiles, scanDirectory } from './dataset-files.ts';
-import { readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
+import { diskWasAway, readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
 import { type LeasesRead, readLeases } from './leases-file.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
 import { letOldestGo, quarantinedBytes, setAside } from './quarantine.ts';
@@ -175,13 +175,18 @@ const clearUp = async (disk: Disk, path: string): Promise<void> => {
   await disk.syncDirectory(path);
 };
 
-/** @param marks of a dataset that can be written. Returns how many bytes are used. */
+/**
+ * @param marks of a dataset that can be written. Returns how many bytes are used.
+ * @throws like for an absent directory when the disk was away while it was cleared up: what is gone then was looked for
+ *         in its mount point
+ */
 const prepare = async (disk: Disk, path: string, marks: CopyMarks | undefined): Promise<number> => {
-  if (marks !== undefined) {
-    await clearUp(disk, path);
-    marks.unsynced.clear();
-  }
-  return (await scanDirectory(disk, path)).usedBytes;
+  if (marks === undefined) return (await scanDirectory(disk, path)).usedBytes;
+  await clearUp(disk, path);
+  marks.unsynced.clear();
+  const { unfinished, usedBytes } = await scanDirectory(disk, path);
+  if (unfinished.length > 0) throw diskWasAway(path, unfinished[0]!);
+  return usedBytes;
 };
 
 const letEvidenceGo = async (

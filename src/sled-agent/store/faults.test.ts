@@ -1,6 +1,7 @@
 /** ST5: disks that are full, read-only or failing, one of them at a time and all together. */
 import { cpSync, existsSync, renameSync } from 'node:fs';
-import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, rename, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
@@ -209,6 +210,27 @@ test('G3: an unfinished file that cannot be removed goes when its disk takes wri
   await reconcile(store);
   expect(await unfinished()).toEqual([]);
   expect(await states(store)).toEqual(['ok', 'ok']);
+});
+
+test('G3: what an unmounted disk did not lose to the clean-up of its return goes with the next look', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  const [first] = sled.directories;
+  await writeFile(join(first!, '.tmp-left'), 'half of an artifact');
+  sled.fail(({ path }) => (path === join(first!, a.sha256) ? 'EIO' : undefined));
+  await put(store, a);
+  expect((await states(store))[0]).toBe('failed');
+  // As in the mount point of a disk that is back a moment later: the name is not there, and the file stays.
+  sled.fail(({ name, path }) => (name === 'unlink' && path.endsWith('.tmp-left') ? 'ENOENT' : undefined));
+  await reconcile(store);
+  expect((await store.list()).datasetHealth[0]).toMatchObject({
+    state: 'missing',
+    message: expect.stringContaining('still has .tmp-left'),
+  });
+  sled.fail(() => undefined);
+  await reconcile(store);
+  expect(await states(store)).toEqual(['ok', 'ok']);
+  expect(await readdir(first!)).not.toContain('.tmp-left');
 });
 
 test('S16: one full dataset does not refuse for all, and does not count as one that could take more', async () => {

@@ -123,6 +123,14 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     why: 'DS3: what was told by one disk is unlinked on the one that was mounted in its place',
   },
   {
+    name: 'clean-up-of-an-absent-disk-believed',
+    file: 'sled-agent/store/dataset.ts',
+    find: 'if (unfinished.length > 0) throw diskWasAway(path, unfinished[0]!);',
+    replace: '',
+    tests: 'sled-agent/store/faults.test.ts',
+    why: 'G3, DS1: a disk that was away for a moment while its leftovers were removed keeps them',
+  },
+  {
     name: 'evidence-fills-a-dataset',
     file: 'sled-agent/store/listing.ts',
     find: 'await look(1 - (files?.evidenceBytes ?? 0))',
