@@ -15,8 +15,7 @@ import { MAX_TARGETS, type Target } from './targets.ts';
 import type { ReachedRole } from './trusted-set.ts';
 
 const MAX_DELEGATIONS = 20_000;
-/** Of all targets metadata of a repository together. */
-export const MAX_ALL_METADATA_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES = 64 * 1024 * 1024;
 /** Of target names with path patterns and hash prefixes; some seconds of work. */
 const MAX_COMPARISONS = 50_000_000;
 
@@ -70,8 +69,8 @@ const loadAll = async (
       roles.set(role.name, loaded);
       pending.push(loaded);
       bytes += loaded.bytes.length;
-      if (bytes > MAX_ALL_METADATA_BYTES)
-        throw tooMuch(`has more than ${MAX_ALL_METADATA_BYTES} bytes of delegated metadata, the limit`);
+      if (bytes > MAX_BYTES)
+        throw tooMuch(`has more than ${MAX_BYTES} bytes of delegated metadata, the limit`);
     }
   }
   return roles;

@@ -5,21 +5,23 @@
  *      room. Sleds that are merely not there yet are no reason: the release waits for them, and its status says so.
  * FC2. One full sled never refuses for all (G8): only the number of sleds with room counts.
  * FC3. Artifacts that present releases list need no room of their own. Before the bytes are there, all of them are
- *      assumed to be shared, and as much as metadata may have to be no artifact, so that the announced length refuses
- *      only what cannot fit: a release that lost its copies has to be uploaded again while the sleds are nearly full.
+ *      assumed to be shared, and some of the bytes to be metadata: a release that lost its copies has to be uploaded
+ *      again while the sleds are nearly full.
  *
  * A sled that does not report the room of its datasets is taken to have some: its own answer decides later.
  */
 import type { DatasetHealth } from '../../api/sled-agent-api.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { MAX_ALL_METADATA_BYTES } from '../../tuf/all-targets.ts';
 import type { Datastore, SledRecord } from '../datastore/datastore.ts';
 
 const SLED_PAGE = 500;
 
-/** What of an archive's announced length may be metadata, and needs no room on sleds. */
-export const METADATA_ALLOWANCE_BYTES = MAX_ALL_METADATA_BYTES;
+/**
+ * What of an archive's announced length is taken for metadata, which needs no room on sleds. Releases have much less; a
+ * generous allowance costs no more than an upload that {@link FleetCapacity.checkRelease} refuses after its bytes.
+ */
+export const METADATA_ALLOWANCE_BYTES = 64 * 2 ** 20;
 
 export type FleetCapacity = {
   /** From the announced length. Throws `FLEET_SPACE` with the numbers. */
