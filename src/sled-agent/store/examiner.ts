@@ -8,6 +8,8 @@
  * EX2. What is condemned is neither held, counted, served nor leased from then on, also where its dataset cannot
  *      be written and the file stays in place.
  * EX3. Evidence is kept: a bad copy is renamed, never unlinked.
+ * EX4. What could not be set aside is looked at again once its dataset takes writes again: it may have been the disk that
+ *      failed, and a file that stays in place without being used takes the room of the copy that would replace it.
  */
 import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -34,6 +36,8 @@ export type Examiner = AsyncDisposable & {
   ) => Promise<Verdict>;
   /** For whoever met a copy that cannot be right: it is looked at in the background, at once. */
   readonly suspect: (sha256: ArtifactHash, datasetId: DatasetId, because: string) => void;
+  /** EX4, in the background, one copy after the other. */
+  readonly reconsider: (dataset: Dataset) => void;
   /** Sets a copy aside unseen. Returns false when it is not there any more. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
   /** Calls after each copy that was condemned, until disposed. */
@@ -49,52 +53,47 @@ export type ExaminerDependencies = {
 };
 
 export const createExaminer = (deps: ExaminerDependencies): Examiner => {
-  const { disk, datasets, byHash, log } = deps;
-  const stop = new AbortController();
+  const { disk, datasets, byHash } = deps;
   const listeners = new Set<() => void>();
-  const suspects = new Map<string, Promise<void>>();
 
   const condemn = async (dataset: Dataset, sha256: ArtifactHash, reason: string): Promise<boolean> => {
     const isCondemned = await setAsideOrMark(deps, dataset, sha256, reason);
     if (isCondemned) for (const listener of listeners) listener();
     return isCondemned;
   };
+  const foundRight = (dataset: Dataset, sha256: ArtifactHash): void => {
+    forgetMarks(dataset, sha256);
+    markRight(dataset, sha256, deps.clock);
+  };
   /** EX1 */
   const lookAgain = (dataset: Dataset, sha256: ArtifactHash, signal: AbortSignal): Promise<Verdict> =>
     byHash(sha256, async () => {
       const look = await lookAtCopy(disk, dataset, sha256, { signal });
+      if (look.kind === 'good') foundRight(dataset, sha256);
       if (look.kind !== 'bad') return look;
       await condemn(dataset, sha256, look.reason);
       return { kind: 'condemned', reason: look.reason };
     });
+  const suspects = createSuspects(lookAgain, deps);
+  /** EX4 */
+  const reconsider = async (dataset: Dataset): Promise<void> => {
+    for (const sha256 of [...dataset.marks.condemned.keys()])
+      if (dataset.isWritable()) await suspects.lookAt(dataset, sha256, 'its dataset can be written again');
+  };
   const find = (datasetId: DatasetId): Dataset | undefined =>
     datasets.find(each => each.id() === datasetId && each.isReadable());
 
   return {
     async examine(dataset, sha256, { pacer, signal }) {
       const look = await lookAtCopy(disk, dataset, sha256, { pacer, signal });
-      if (look.kind === 'good') {
-        forgetMarks(dataset, sha256);
-        markRight(dataset, sha256, deps.clock);
-      }
+      if (look.kind === 'good') foundRight(dataset, sha256);
       return look.kind === 'bad' ? lookAgain(dataset, sha256, signal) : look;
     },
     suspect(sha256, datasetId, because) {
       const dataset = find(datasetId);
-      const key = `${datasetId}/${sha256}`;
-      if (dataset === undefined || stop.signal.aborted || suspects.has(key)) return;
-      log.warn({ sha256, dataset: dataset.path, because }, 'copy is suspected, and looked at');
-      const looking = lookAgain(dataset, sha256, stop.signal)
-        .then(({ kind }) =>
-          log.info({ sha256, dataset: dataset.path, verdict: kind }, 'suspected copy looked at'),
-        )
-        .catch((error: unknown) => {
-          if (!stop.signal.aborted)
-            log.error({ sha256, err: error }, 'suspected copy could not be looked at');
-        })
-        .finally(() => suspects.delete(key));
-      suspects.set(key, looking);
+      if (dataset !== undefined) void suspects.lookAt(dataset, sha256, because);
     },
+    reconsider: dataset => void reconsider(dataset),
     quarantine: (sha256, datasetId, reason) =>
       byHash(sha256, async () => {
         const dataset = find(datasetId);
@@ -104,9 +103,45 @@ export const createExaminer = (deps: ExaminerDependencies): Examiner => {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
     },
+    [Symbol.asyncDispose]: () => suspects[Symbol.asyncDispose](),
+  };
+};
+
+type Suspects = AsyncDisposable & {
+  /** Resolves once it was looked at, whatever came of it. */
+  readonly lookAt: (dataset: Dataset, sha256: ArtifactHash, because: string) => Promise<void>;
+};
+
+/** Copies that are looked at in the background, each of them once at a time. Disposing ends the looks under way. */
+const createSuspects = (
+  look: (dataset: Dataset, sha256: ArtifactHash, signal: AbortSignal) => Promise<Verdict>,
+  { log }: Pick<ExaminerDependencies, 'log'>,
+): Suspects => {
+  const stop = new AbortController();
+  const underWay = new Map<string, Promise<void>>();
+
+  const lookNow = async (dataset: Dataset, sha256: ArtifactHash, because: string): Promise<void> => {
+    log.warn({ sha256, dataset: dataset.path, because }, 'copy is suspected, and looked at');
+    try {
+      const { kind } = await look(dataset, sha256, stop.signal);
+      log.info({ sha256, dataset: dataset.path, verdict: kind }, 'suspected copy looked at');
+    } catch (error) {
+      if (!stop.signal.aborted) log.error({ sha256, err: error }, 'suspected copy could not be looked at');
+    }
+  };
+
+  return {
+    async lookAt(dataset, sha256, because) {
+      const key = `${dataset.id()}/${sha256}`;
+      if (stop.signal.aborted) return;
+      const looking =
+        underWay.get(key) ?? lookNow(dataset, sha256, because).finally(() => underWay.delete(key));
+      underWay.set(key, looking);
+      await looking;
+    },
     async [Symbol.asyncDispose]() {
       stop.abort(new DepotError('SHUTTING_DOWN', 'the store is closing'));
-      await Promise.all(suspects.values());
+      await Promise.all(underWay.values());
     },
   };
 };

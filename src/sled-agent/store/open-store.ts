@@ -16,7 +16,7 @@ import { type ConfigKeeper, createConfigKeeper, type Joining } from './config-ke
 import { holdsArtifact, openArtifact } from './copies.ts';
 import { createDataset, type Dataset } from './dataset.ts';
 import { createDeleter } from './deleter.ts';
-import { createExaminer } from './examiner.ts';
+import { createExaminer, type Examiner } from './examiner.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { listStore } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
@@ -78,7 +78,7 @@ export const openStore = async (
     createWriters({ ...shared, state, config, maxArtifactBytes: settings.maxArtifactBytes }),
   );
 
-  await takeIn({ keeper, leases }, await inspectAll(datasets, { mayCreate: true }));
+  await takeIn({ keeper, leases, examiner }, await inspectAll(datasets, { mayCreate: true }));
   for (const dataset of datasets) logDataset(log, dataset);
   log.info({ state: state(), generation: config()?.generation }, 'store opened');
 
@@ -94,7 +94,7 @@ export const openStore = async (
     open: (sha256, options) => openArtifact({ ...shared, ...examiner, config: config() }, sha256, options),
     list: () => listStore({ ...shared, settings, keeper, deleter, leases, scrubber }),
     async reconcile(reason, options) {
-      await revisits('datasets', () => revisit(datasets, { keeper, leases }));
+      await revisits('datasets', () => revisit(datasets, { keeper, leases, examiner }));
       return deleter.pass(reason, options);
     },
     takeLease: leases.take,
@@ -120,13 +120,18 @@ const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> 
   await kept.leases.repair();
 };
 
-type Kept = { readonly keeper: ConfigKeeper; readonly leases: Leases };
+type Kept = {
+  readonly keeper: ConfigKeeper;
+  readonly leases: Leases;
+  readonly examiner: Pick<Examiner, 'reconsider'>;
+};
 
 /** Leases first: once the ledgers agree a deletion pass may begin (LE4). */
-const takeIn = async ({ keeper, leases }: Kept, joining: readonly Joining[]): Promise<void> => {
+const takeIn = async ({ keeper, leases, examiner }: Kept, joining: readonly Joining[]): Promise<void> => {
   leases.learn(joining);
   await keeper.join(joining);
   await leases.repair();
+  for (const { dataset } of joining) examiner.reconsider(dataset);
 };
 
 const inspectAll = async (

@@ -145,7 +145,7 @@ test.each([
   },
 );
 
-test('G5: what could not be set aside is set aside by a later cycle, when its dataset can be written again', async () => {
+test('EX4: a bad copy that could not be set aside is, as soon as its dataset can be written again', async () => {
   let isBroken = true;
   const { machine, store } = await settled({
     before({ name, path }) {
@@ -154,14 +154,32 @@ test('G5: what could not be set aside is set aside by a later cycle, when its da
   });
   await rot(machine, M0, a);
   await cycle(store);
+  await store.reconcile('test', { signal: neverAborted });
+  expect(await copies(store, a), 'found bad').toBe(1);
+  expect(machine.memory.files().has(`${M0}/${a.sha256}`), 'and in place').toBe(true);
   isBroken = false;
   await store.reconcile('test', { signal: neverAborted });
-  expect(await copies(store, a), 'still not used').toBe(1);
-  await cycle(store);
-  expect(machine.memory.files().has(`${M0}/${a.sha256}`)).toBe(false);
+  await expect.poll(() => machine.memory.files().has(`${M0}/${a.sha256}`)).toBe(false);
   expect((await store.list()).quarantined).toHaveLength(1);
   await put(store, a);
   expect(await copies(store, a)).toBe(2);
+});
+
+test('EX4: a copy that was condemned for the failure of its whole disk counts again once the disk is back', async () => {
+  let isBroken = false;
+  const { store } = await settled({
+    before({ path }) {
+      if (isBroken && path.startsWith(M0)) throw systemError('EIO');
+    },
+  });
+  const id = (await store.list()).datasetHealth[0]!.id!;
+  isBroken = true;
+  store.suspect(a.sha256, id, 'a test');
+  await expect.poll(async () => (await store.list()).datasetHealth[0]!.state).toBe('failed');
+  isBroken = false;
+  await store.reconcile('test', { signal: neverAborted });
+  await expect.poll(() => copies(store, a)).toBe(2);
+  expect((await store.list()).quarantined).toEqual([]);
 });
 
 test('P2: an artifact that is written anew while a stale read condemns it is looked at again, and stays', async () => {

@@ -131,6 +131,14 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     why: 'G3, DS1: a disk that was away for a moment while its leftovers were removed keeps them',
   },
   {
+    name: 'condemned-with-its-disk-for-good',
+    file: 'sled-agent/store/open-store.ts',
+    find: 'for (const { dataset } of joining) examiner.reconsider(dataset);',
+    replace: '',
+    tests: 'sled-agent/store/scrub.test.ts',
+    why: 'EX4: a copy that was condemned since its disk failed takes the room of its replacement until the next scrub',
+  },
+  {
     name: 'evidence-fills-a-dataset',
     file: 'sled-agent/store/listing.ts',
     find: 'await look(1 - (files?.evidenceBytes ?? 0))',
