@@ -69,7 +69,8 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
       for (const { system_version, state } of hasRoom ? status.releases : [])
         if (state === 'failed' || state === 'blocked')
           fail('reasons', `${nexus} calls ${system_version} ${state} in a fleet at rest`);
-      for (const sled of broken)
+      // One that was just being expunged when it was chosen is no member of the fleet any more.
+      for (const sled of inService().filter(each => broken.has(each)))
         if (world.database.snapshot().sleds.has(sled.plan.id) && !isNamed(status, sled))
           fail('G8', `${sled.plan.serial} stays down, and the status of ${nexus} does not name it`);
     },
