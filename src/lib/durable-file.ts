@@ -57,9 +57,21 @@ export const writeFileDurably = async (
     }
     await commitFile(file, temporaryPath, finalPath, { disk });
   } catch (error) {
-    await disk.unlink(temporaryPath).catch(() => undefined);
-    throw error;
+    throw await afterRemoval(disk, temporaryPath, error);
   }
+};
+
+/**
+ * Removes what a failed write left, and gives what is to be told of it. A disk that was only full, which is no fault, and
+ * then does not let go of the file has one: the owner of the directory has to come back to it (D3).
+ */
+const afterRemoval = async (disk: Disk, temporaryPath: string, error: unknown): Promise<unknown> => {
+  try {
+    await disk.unlink(temporaryPath);
+  } catch (stays) {
+    if (systemErrorIs(error, 'ENOSPC', 'EDQUOT')) return Object.assign(stays as Error, { cause: error });
+  }
+  return error;
 };
 
 /** The text of a small file; undefined when there is none. A longer one than `maxBytes` is an error. */

@@ -212,6 +212,28 @@ test('G3: an unfinished file that cannot be removed goes when its disk takes wri
   expect(await states(store)).toEqual(['ok', 'ok']);
 });
 
+test('G3: what a full disk keeps of a ledger, since it became read-only, goes when it takes writes again', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  const [first] = sled.directories;
+  sled.fail(({ name, path }) => {
+    if (!path.startsWith(`${first!}/.tmp-`)) return undefined;
+    return { write: 'ENOSPC', unlink: 'EROFS' }[name as string];
+  });
+  await offer(store, 2, [a]);
+  const unfinished = async () => (await readdir(first!)).filter(name => name.startsWith('.tmp-'));
+  expect(await unfinished()).toHaveLength(1);
+  expect(await states(store), 'that it does not let go of the file is no lack of room').toEqual([
+    'read_only',
+    'ok',
+  ]);
+  expect((await store.list()).datasetHealth[0]?.message).toMatch(/EROFS.*ENOSPC/);
+  sled.fail(() => undefined);
+  await reconcile(store);
+  expect(await unfinished()).toEqual([]);
+  expect(await states(store)).toEqual(['ok', 'ok']);
+});
+
 test('G3: what an unmounted disk did not lose to the clean-up of its return goes with the next look', async () => {
   await using sled = await faultyStore();
   const store = sled.store();

@@ -139,6 +139,14 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     why: 'EX4: a copy that was condemned since its disk failed takes the room of its replacement until the next scrub',
   },
   {
+    name: 'full-disk-that-keeps-an-unfinished-file',
+    file: 'lib/durable-file.ts',
+    find: "if (systemErrorIs(error, 'ENOSPC', 'EDQUOT')) return Object.assign(stays as Error, { cause: error });",
+    replace: 'void stays;',
+    tests: 'sled-agent/store/faults.test.ts',
+    why: 'G3, D3: a full disk that becomes read-only keeps what was written of a ledger until the sled is restarted',
+  },
+  {
     name: 'evidence-fills-a-dataset',
     file: 'sled-agent/store/listing.ts',
     find: 'await look(1 - (files?.evidenceBytes ?? 0))',
