@@ -24,7 +24,7 @@ export const judgeSeed = async (options: RunOptions, run = runSeed): Promise<Run
 };
 
 const withoutTemporaryIds = (text: string): string =>
-  text.replaceAll(/(\/\.tmp-[\w.-]+?)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '$1-…');
+  text.replaceAll(/(\.tmp-[\w.-]+?)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '$1-…');
 
 const judge = async (options: RunOptions, run: typeof runSeed): Promise<RunResult> => {
   let bug: Violation | undefined;
