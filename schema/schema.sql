@@ -1,5 +1,5 @@
 -- The whole schema, as all migrations together make it: for reading, and for a test that compares the two.
--- CockroachDB and PostgreSQL both take every statement here and in migrations/.
+-- PostgreSQL runs it. It keeps to what CockroachDB documents too, which this project has never run.
 
 -- Which migrations this database has had. One row; locked while a migration runs, so no migration alters this table.
 CREATE TABLE schema_version (
@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 29, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 30, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
-import { migrateDatabase, readMigrations } from './migrate.ts';
+import { type Migration, migrateDatabase, readMigrations, runMigration } from './migrate.ts';
 import { describeSchema } from './schema-description.fixture.ts';
 import { SCHEMA_VERSION } from './schema-version.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
@@ -11,6 +11,8 @@ const schemaFile = new URL('../../../schema/schema.sql', import.meta.url);
 
 const migrate = (database: TestDatabase) =>
   migrateDatabase({ connection: database.connection, log: silentLogger, signal });
+
+const apply = (database: TestDatabase, migration: Migration) => runMigration(database.query, migration);
 
 describe('migrations', () => {
   let migrated: TestDatabase;
@@ -33,15 +35,15 @@ describe('migrations', () => {
 
   test('are one statement each, which may run again and then changes nothing', async () => {
     await using twice = await createTestDatabase({ migrated: false });
-    for (const { statement } of await readMigrations()) {
-      const [, ...more] = statement
+    for (const migration of await readMigrations()) {
+      const [, ...more] = migration.statement
         .replaceAll(/^--.*$/gm, '')
         .trim()
         .split(';')
         .slice(0, -1);
       expect(more).toEqual([]);
-      await twice.query(statement);
-      await twice.query(statement);
+      await apply(twice, migration);
+      await apply(twice, migration);
     }
     await twice.query('UPDATE schema_version SET version = $1', [SCHEMA_VERSION]);
     expect(await describeSchema(twice)).toEqual(await describeSchema(migrated));
@@ -54,6 +56,18 @@ describe('migrations', () => {
     expect(await describeSchema(database)).toEqual(await describeSchema(migrated));
   });
 
+  test('bring a database on from a version that made the constraint of sled ports with its column', async () => {
+    await using database = await createTestDatabase({ migrated: false });
+    for (const migration of (await readMigrations()).slice(0, 29)) {
+      const inOneStep = `ALTER TABLE sled ADD COLUMN IF NOT EXISTS repo_depot_port INT4 NOT NULL DEFAULT 12348
+        CONSTRAINT sled_repo_depot_port_valid CHECK (repo_depot_port BETWEEN 1 AND 65535)`;
+      await database.query(migration.version === 17 ? inOneStep : migration.statement);
+    }
+    await database.query('UPDATE schema_version SET version = 29');
+    expect(await migrate(database)).toEqual({ from: 29, to: SCHEMA_VERSION });
+    expect(await describeSchema(database)).toEqual(await describeSchema(migrated));
+  });
+
   test('take turns when several run at once', async () => {
     await using database = await createTestDatabase({ migrated: false });
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => migrate(database)));
@@ -63,14 +77,14 @@ describe('migrations', () => {
 
   test('S14: give sleds from before the port the only one that they can listen on', async () => {
     await using database = await createTestDatabase({ migrated: false });
-    for (const { version, statement } of await readMigrations()) {
-      if (version === 17) {
+    for (const migration of await readMigrations()) {
+      if (migration.version === 17) {
         await database.query(`INSERT INTO sled (id, sled_agent_address, role, serial, part, revision,
           usable_hardware_threads, usable_physical_ram_bytes, reservoir_size_bytes, cpu_family,
           registration_generation, decommissioned) VALUES ('11111111-1111-4111-8111-111111111111',
           '127.0.0.1:12345', 'gimlet', 's', 'p', 1, 1, 1, 1, 'unknown', 1, false)`);
       }
-      await database.query(statement);
+      await apply(database, migration);
     }
     expect(await database.query('SELECT repo_depot_port FROM sled')).toEqual([{ repo_depot_port: 12348 }]);
     for (const port of [0, 65_536]) {

@@ -6,6 +6,7 @@
  * V1. A file is one statement that may run again: a crash before its number is written repeats it. It is not in
  *     one transaction with that number, since CockroachDB takes no schema and data changes together.
  * V2. The row lock makes concurrent runs take turns, one file at a time, whatever the engine.
+ * V3. SQLSTATE 42710 is success: the object of an `ADD CONSTRAINT`, which has no IF NOT EXISTS, is there already.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type pg from 'pg';
@@ -21,7 +22,8 @@ const FILE_NAME = /^(\d{3})-[a-z0-9-]+\.sql$/;
 /** The table and the row that the lock is on; they have to be there before it can be taken. */
 const UNLOCKED_MIGRATIONS = 2;
 /** Two runs may make the first table at the same moment; the loser looks again. */
-const CREATED_MEANWHILE_STATES = ['23505', '42710', '42P07', '40001'];
+const CREATED_MEANWHILE_STATES = ['23505', '42P07', '40001'];
+const DUPLICATE_OBJECT = '42710';
 const MAX_BOOTSTRAP_ATTEMPTS = 10;
 const MAX_STEP_CONFLICTS = 100;
 
@@ -36,6 +38,18 @@ export const readMigrations = async (): Promise<Migration[]> => {
       statement: await readFile(new URL(name, MIGRATIONS_DIRECTORY), 'utf8'),
     })),
   );
+};
+
+/** Runs one statement outside a transaction. It may have run before (V1, V3). */
+export const runMigration = async (
+  query: (statement: string) => Promise<unknown>,
+  { statement }: Migration,
+): Promise<void> => {
+  try {
+    await query(statement);
+  } catch (error) {
+    if (sqlState(error) !== DUPLICATE_OBJECT) throw error;
+  }
 };
 
 /**
@@ -85,7 +99,7 @@ export const migrateDatabase = async (options: {
 const bootstrap = async (worker: pg.Client, migrations: readonly Migration[]): Promise<void> => {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      for (const { statement } of migrations) await worker.query(statement);
+      for (const migration of migrations) await runMigration(statement => worker.query(statement), migration);
       return;
     } catch (error) {
       const meanwhile = CREATED_MEANWHILE_STATES.includes(sqlState(error) ?? '');
@@ -111,7 +125,7 @@ const migrateOneStep = async ({ locker, worker, migrations, log }: Step): Promis
       );
       const next = migrations.find(({ version }) => version > (rows[0]?.version ?? 0));
       if (next !== undefined) {
-        await worker.query(next.statement);
+        await runMigration(statement => worker.query(statement), next);
         await locker.query('UPDATE schema_version SET version = $1, time_modified = now()', [next.version]);
         log.info({ migration: next.name }, 'database migrated');
       }
