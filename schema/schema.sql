@@ -133,20 +133,42 @@ CREATE TABLE tuf_repo_artifact (
 
 CREATE INDEX tuf_repo_artifact_by_artifact ON tuf_repo_artifact (tuf_artifact_id);
 
--- Rises whenever the set of wanted hashes changes, in the transaction that changes it.
--- digest: SHA-256 of that set (digestInput in src/core/artifact-config.ts).
-CREATE TABLE tuf_generation (
-  singleton BOOL NOT NULL,
+-- Every point that the wanted set ever had in this database, written in the transaction that raises the generation.
+-- Never removed: a sled that was away for a year is told by it whether its point comes from this database.
+-- origin: 'first' for the one that the table began with, 'change' of the wanted set, 'raise' of the generation without
+-- one, 'accepted' for a point of another history that a recovery decided on.
+-- ordered_by: who accepted or raised it, where a person did. sled_id: for which sled a Nexus raised it by itself.
+CREATE TABLE tuf_point (
   generation INT8 NOT NULL,
   digest TEXT NOT NULL,
-  CONSTRAINT tuf_generation_pkey PRIMARY KEY (singleton),
-  CONSTRAINT tuf_generation_singleton CHECK (singleton),
-  CONSTRAINT tuf_generation_valid CHECK (generation >= 1),
-  CONSTRAINT tuf_generation_digest_valid CHECK (digest ~ '^[0-9a-f]{64}$')
+  origin TEXT NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  ordered_by TEXT,
+  sled_id UUID,
+  CONSTRAINT tuf_point_pkey PRIMARY KEY (generation, digest),
+  CONSTRAINT tuf_point_generation_valid CHECK (generation >= 0),
+  CONSTRAINT tuf_point_digest_valid CHECK (digest ~ '^[0-9a-f]{64}$'),
+  CONSTRAINT tuf_point_origin_valid CHECK (origin IN ('first', 'change', 'raise', 'accepted'))
 );
 
 -- Generation 1 wants nothing; the digest is the SHA-256 of no bytes.
-INSERT INTO tuf_generation (singleton, generation, digest)
+INSERT INTO tuf_point (generation, digest, origin)
+VALUES (1, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'first');
+
+-- Where the wanted set is now. The generation rises whenever the set of wanted hashes changes, in the transaction that
+-- changes it; the row is what such transactions take turns by.
+-- digest: SHA-256 of that set (digestInput in src/core/artifact-config.ts).
+CREATE TABLE tuf_current_point (
+  singleton BOOL NOT NULL,
+  generation INT8 NOT NULL,
+  digest TEXT NOT NULL,
+  CONSTRAINT tuf_current_point_pkey PRIMARY KEY (singleton),
+  CONSTRAINT tuf_current_point_singleton CHECK (singleton),
+  CONSTRAINT tuf_current_point_valid CHECK (generation >= 1),
+  CONSTRAINT tuf_current_point_digest_valid CHECK (digest ~ '^[0-9a-f]{64}$')
+);
+
+INSERT INTO tuf_current_point (singleton, generation, digest)
 VALUES (true, 1, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
 
 -- The release that the fleet should run is that of the highest generation; the first row is before any was set.
@@ -163,6 +185,7 @@ INSERT INTO target_release (generation, tuf_repo_id) VALUES (1, NULL);
 
 -- registration_generation: of what the sled says of itself; an older one is ignored.
 -- incarnation_id and datasets are absent for a sled agent that does not tell them.
+-- heads: its points; absent for a sled agent that does not compare points.
 CREATE TABLE sled (
   id UUID NOT NULL,
   policy TEXT NOT NULL DEFAULT 'in_service',
@@ -182,18 +205,21 @@ CREATE TABLE sled (
   decommissioned BOOL NOT NULL,
   incarnation_id UUID,
   datasets JSONB,
+  heads JSONB,
   CONSTRAINT sled_pkey PRIMARY KEY (id),
   CONSTRAINT sled_policy_valid CHECK (policy IN ('in_service', 'expunged')),
   CONSTRAINT sled_repo_depot_port_valid CHECK (repo_depot_port BETWEEN 1 AND 65535)
 );
 
 -- time_heartbeat is set and compared by the database's clock only.
+-- round_nonce: written before sleds are counted, and seen again by the transaction that drops an archive.
 CREATE TABLE nexus (
   id UUID NOT NULL,
   policy TEXT NOT NULL DEFAULT 'in_service',
   operator_address TEXT NOT NULL,
   time_started TIMESTAMPTZ NOT NULL,
   time_heartbeat TIMESTAMPTZ NOT NULL DEFAULT now(),
+  round_nonce UUID,
   CONSTRAINT nexus_pkey PRIMARY KEY (id),
   CONSTRAINT nexus_policy_valid CHECK (policy IN ('in_service', 'expunged'))
 );

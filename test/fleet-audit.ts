@@ -28,7 +28,7 @@ const PRESENT = `
 /** From the tables alone. */
 export const readWanted = async ({ database }: TestFleet): Promise<Wanted> => {
   const rows = await database.query<{ system_version: string; sha256: string }>(PRESENT);
-  const [current] = await database.query<{ generation: string }>('SELECT generation FROM tuf_generation');
+  const [current] = await database.query<{ generation: string }>('SELECT generation FROM tuf_current_point');
   return {
     generation: Number(current!.generation),
     versions: [...new Set(rows.map(row => row.system_version))].sort(),
@@ -59,7 +59,7 @@ const auditSled = async (sled: TestFleet['sleds'][number], wanted: Wanted): Prom
   }
   await using client = createApiClient(sledAgentApi, { baseUrl: `http://${sled.agentAddress()}` });
   try {
-    const { generation } = await client.artifactConfigGet({}, wait);
+    const { generation } = await client.artifactConfigGet({ query: {} }, wait);
     if (generation !== wanted.generation)
       found.push(`${sled.serial} has generation ${generation}, the database ${wanted.generation}`);
   } catch (error) {

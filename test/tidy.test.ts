@@ -60,7 +60,7 @@ const rules: Record<string, readonly string[]> = {
     'semver',
   ],
 };
-/** The only ways into a server for the command line: its entry, its configuration, and the migrations. */
+/** The only ways into a server for the command line: its entry, its configuration, the migrations, and a sled's reset. */
 const cliEntries = [
   'nexus/main',
   'nexus/config',
@@ -68,6 +68,7 @@ const cliEntries = [
   'nexus/datastore/connection',
   'sled-agent/main',
   'sled-agent/config',
+  'sled-agent/reset',
 ];
 /** Entries of processes, and the way to a real database: the simulator has neither. */
 const simMayNotImport = ['nexus/main', 'sled-agent/main', 'nexus/datastore/connection'];

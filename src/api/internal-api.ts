@@ -1,6 +1,6 @@
 /** Nexus's internal API: sleds register here. Compatible with the published one; our fields are optional. */
 import { z } from 'zod';
-import { Generation, IncarnationId, SledId } from '../core/ids.ts';
+import { Generation, IncarnationId, SetDigest, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { DatasetHealth } from './sled-agent-api.ts';
 import { ByteCount } from './wire.ts';
@@ -14,6 +14,22 @@ export const Baseboard = z
   .meta({ id: 'Baseboard' });
 
 export const Port = z.number().int().min(1).max(65_535);
+
+/** Enough for the datasets of a sled and for what it keeps of other histories. */
+export const MAX_HEADS = 96;
+
+/** A point that a sled has on its datasets, or keeps. */
+export const SledHead = z
+  .object({
+    generation: Generation,
+    config_digest: SetDigest,
+    /** The sled has adopted a config that names its predecessor. */
+    lineage: z.boolean(),
+    /** Of another history, and kept until a recovery has decided on it. */
+    kept: z.boolean(),
+  })
+  .meta({ id: 'SledHead' });
+export type SledHead = z.infer<typeof SledHead>;
 
 export const SledAgentInfo = z
   .object({
@@ -32,6 +48,8 @@ export const SledAgentInfo = z
     // Extra to the published shape.
     incarnation_id: IncarnationId.optional(),
     datasets: z.array(DatasetHealth).max(64).optional(),
+    /** Present for a sled agent that compares the points of configs (P13). */
+    heads: z.array(SledHead).max(MAX_HEADS).optional(),
   })
   .meta({ id: 'SledAgentInfo' });
 export type SledAgentInfo = z.infer<typeof SledAgentInfo>;
@@ -41,6 +59,13 @@ export type SledAgentInfo = z.infer<typeof SledAgentInfo>;
  * request: the floor of P5. A header, since the published answer is a 204 and has no body.
  */
 export const GENERATION_FLOOR_HEADER = 'artifact-generation-floor';
+/** The digest of the wanted set at that generation. */
+export const FLOOR_DIGEST_HEADER = 'artifact-digest-floor';
+/**
+ * Which of the heads in the request the database recorded: `GENERATION:DIGEST=known` or `=unknown`, with commas between
+ * them. A head that is not named was not looked up.
+ */
+export const HEADS_HEADER = 'artifact-heads';
 
 export const internalApi = {
   title: 'Internal API, sled registration',
@@ -68,6 +93,8 @@ export const internalApi = {
       response: { kind: 'empty' },
       responseHeaders: {
         [GENERATION_FLOOR_HEADER]: 'the artifact config generation of the database, read in this request',
+        [FLOOR_DIGEST_HEADER]: 'the digest of the wanted set at that generation',
+        [HEADS_HEADER]: 'which of the heads in the request the database recorded',
       },
       errors: ['SLED_DECOMMISSIONED'],
     }),

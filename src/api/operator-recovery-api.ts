@@ -1,6 +1,6 @@
 /** The operator's API for recoveries: a look that explains, and the same path to act. */
 import { z } from 'zod';
-import { ArtifactHash, Generation, SledId } from '../core/ids.ts';
+import { ArtifactHash, Generation, POINT_PATTERN, SetDigest, SledId, SystemVersion } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 
 /** Artifacts listed in an answer; the total says how many there are. */
@@ -8,21 +8,36 @@ export const MAX_LISTED_ARTIFACTS = 1000;
 /** More sleds than a fleet has. */
 export const MAX_EXCLUDED_SLEDS = 256;
 
-const HeldArtifact = z.object({ sha256: ArtifactHash, sleds: z.array(SledId) });
+/** `GENERATION:DIGEST` */
+const PointTextField = z.string().regex(POINT_PATTERN, 'must be GENERATION:DIGEST');
 
 export const RecoverySledView = z.object({
   sled_id: SledId,
   serial: z.string(),
-  /** `comes_back`: takes the database's config at the new generation; `silent`: may have diverged too. */
+  /** `comes_back`: its point becomes known, and it takes the next config; `silent`: may hold an unknown point too. */
   state: z.enum(['agrees', 'comes_back', 'stays_diverged', 'silent', 'unbelievable']),
   excluded: z.boolean(),
   /** What it claims; null where it claims nothing that is believable. */
   generation: Generation.nullable(),
-  /** Held by it, and listed by no release that the database knows. */
-  unknown_artifacts: z.number().int().min(0),
   message: z.string(),
 });
 export type RecoverySledView = z.infer<typeof RecoverySledView>;
+
+/** A point of the wanted set that the database does not know. */
+export const RecoveryPointView = z.object({
+  generation: Generation,
+  config_digest: SetDigest,
+  sleds: z.array(SledId),
+  /** How many artifacts were wanted at it; null when no sled gave the set, and then it stays unknown. */
+  artifacts: z.number().int().min(0).nullable(),
+});
+
+export const UndecidedArtifactView = z.object({
+  sha256: ArtifactHash,
+  /** `deleted`: only releases that were deleted list it. `unknown`: no release in the database does. */
+  state: z.enum(['deleted', 'unknown']),
+  points: z.array(PointTextField),
+});
 
 export const GenerationRecovery = z
   .object({
@@ -30,32 +45,40 @@ export const GenerationRecovery = z
     state: z.enum(['not_needed', 'needed', 'blocked', 'done']),
     /** Of the database, when it was looked at. */
     generation: Generation,
-    /** What it becomes, or has become. */
+    /** What it becomes, or has become; it may stay what it is. Null where there is nothing to do. */
     to: Generation.nullable(),
     sleds: z.array(RecoverySledView),
-    /** What sleds that come back let go of: listed by no release that the database knows. */
-    unknown_artifacts_total: z.number().int().min(0),
-    unknown_artifacts: z.array(HeldArtifact).max(MAX_LISTED_ARTIFACTS),
-    /** What they let go of since only deleted releases list it. */
-    deleted_artifacts_total: z.number().int().min(0),
-    deleted_artifacts: z.array(HeldArtifact).max(MAX_LISTED_ARTIFACTS),
+    points: z.array(RecoveryPointView),
+    /** Artifacts that were wanted at these points, and that no present release lists. */
+    undecided_artifacts_total: z.number().int().min(0),
+    undecided_artifacts: z.array(UndecidedArtifactView).max(MAX_LISTED_ARTIFACTS),
     /** What acting is refused for, with the code of the refusal. */
     obstacles: z.array(z.object({ code: z.string(), message: z.string() })),
   })
   .meta({ id: 'GenerationRecovery' });
 export type GenerationRecovery = z.infer<typeof GenerationRecovery>;
 
+/** More names than a person types; a point or a release stands for all of its artifacts. */
+export const MAX_GIVEN_UP = 10_000;
+
 export const RecoverGeneration = z
   .object({
     /** The database's generation when the recovery was looked at. */
     expected_generation: Generation,
-    /** Above what every sled claims that is not excluded. */
+    /** Above every point that becomes known. */
     to: Generation,
     exclude_sleds: z.array(SledId).max(MAX_EXCLUDED_SLEDS).optional(),
-    /** Artifacts that the database does not know may go. */
-    confirm_unknown_artifacts: z.boolean().optional(),
+    /** What may be deleted although sleds were told to hold it: artifacts, all of a point, all of a deleted release. */
+    give_up: z
+      .object({
+        artifacts: z.array(ArtifactHash).max(MAX_GIVEN_UP).optional(),
+        points: z.array(PointTextField).max(MAX_GIVEN_UP).optional(),
+        releases: z.array(SystemVersion).max(MAX_GIVEN_UP).optional(),
+      })
+      .optional(),
   })
   .meta({ id: 'RecoverGeneration' });
+export type RecoverGeneration = z.infer<typeof RecoverGeneration>;
 
 /** Ids with commas between them. */
 const SledIds = z
@@ -87,18 +110,13 @@ export const operatorRecoveryApi = {
       operationId: 'generation_recover',
       method: 'POST',
       path: PATH,
-      summary: 'Raises the generation above what every sled claims, so that they follow the database again',
+      summary:
+        'Records the points of other histories as known, so that the sleds that hold them follow the database again',
       tags: TAGS,
       body: { kind: 'json', schema: RecoverGeneration },
       status: 200,
       response: { kind: 'json', schema: GenerationRecovery },
-      errors: [
-        'NOT_FOUND',
-        'RECOVERY_CHANGED',
-        'RECOVERY_LOSES_ARTIFACTS',
-        'RECOVERY_SLED_SILENT',
-        'RECOVERY_NO_GENERATION_LEFT',
-      ],
+      errors: ['NOT_FOUND', 'RECOVERY_CHANGED', 'RECOVERY_LOSES_ARTIFACTS', 'RECOVERY_SLED_SILENT'],
     }),
   },
 } as const satisfies Api;

@@ -1,11 +1,21 @@
 /** The artifact API of a sled agent: compatible with the published one; what we add is optional in answers. */
 import { z } from 'zod';
-import { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId } from '../core/ids.ts';
+import {
+  ArtifactHash,
+  DatasetId,
+  Generation,
+  IncarnationId,
+  LeaseId,
+  PointText,
+  SetDigest,
+} from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { ByteCount, Timestamp } from './wire.ts';
 
 /** No release has more artifacts than this; bounds the config and the list. */
 export const MAX_CONFIG_ARTIFACTS = 100_000;
+
+export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
 
 export const ArtifactConfigBody = z
   .object({
@@ -16,6 +26,11 @@ export const ArtifactConfigBody = z
       .refine(hashes => new Set(hashes).size === hashes.length, 'lists a hash twice'),
     /** Hash to length in bytes; outside of the equality of configs (P10). */
     sizes: z.record(ArtifactHash, ByteCount).optional(),
+    /**
+     * Which point this config takes the place of, as the database knows it: the one that this sled holds, or `unknown`
+     * (P13). Absent from a control plane that knows nothing of lineage, which is judged by numbers.
+     */
+    succeeds: z.union([WirePoint, z.literal('unknown')]).optional(),
   })
   .meta({ id: 'ArtifactConfig' });
 export type ArtifactConfigBody = z.infer<typeof ArtifactConfigBody>;
@@ -112,6 +127,9 @@ export const ScrubProgress = z
   .meta({ id: 'ScrubProgress' });
 export type ScrubProgress = z.infer<typeof ScrubProgress>;
 
+/** Points of other histories that a sled keeps at once; each needs a person to decide on it. */
+export const MAX_POINTS_KEPT = 16;
+
 /** Bounds of the extras in a list, so that an answer stays small whatever happens on the sled. */
 export const MAX_LISTED_EVENTS = 256;
 
@@ -123,6 +141,12 @@ export const ArtifactListResponse = z
     // Extra to the published shape; absent when the sled agent is not ours.
     /** SHA-256 of the wanted set of this generation (P7). */
     config_digest: z.string().optional(),
+    /** Whether this sled has adopted a config that named its predecessor; absent where points are not compared (P13). */
+    lineage: z.boolean().optional(),
+    /** Points of other histories whose sets are kept until a recovery has decided on them. */
+    points_kept: z.array(WirePoint).max(MAX_POINTS_KEPT).optional(),
+    /** Nothing is deleted until this sled is offered its own point again, or a successor of it. */
+    deletions_held: z.object({ reason: z.string(), time: Timestamp }).optional(),
     incarnation_id: IncarnationId.optional(),
     /** How many datasets are usable now: what "fully replicated on this sled" means (B9). */
     datasets: z.number().int().min(0).optional(),
@@ -149,7 +173,11 @@ export type ArtifactPutResponse = z.infer<typeof ArtifactPutResponse>;
 
 const HashParam = z.object({ sha256: ArtifactHash });
 const LeaseParams = z.object({ sha256: ArtifactHash, id: LeaseId });
-const GenerationQuery = z.object({ generation: z.coerce.number().pipe(Generation) });
+const GenerationQuery = z.object({
+  generation: z.coerce.number().pipe(Generation),
+  /** Extra to the published shape: the digest of the wanted set at that generation, compared where it is given (P13). */
+  config_digest: SetDigest.optional(),
+});
 
 export const sledAgentApi = {
   title: 'Sled Agent API, artifact endpoints',
@@ -160,17 +188,21 @@ export const sledAgentApi = {
       operationId: 'artifact_config_get',
       method: 'GET',
       path: '/artifacts-config',
-      summary: 'The artifact config that this sled holds.',
+      summary: 'The artifact config that this sled holds, or the one of a point that it has or keeps.',
+      query: z.object({
+        /** `GENERATION:DIGEST`; without it the config in force. */
+        point: PointText.optional(),
+      }),
       status: 200,
       response: { kind: 'json', schema: ArtifactConfigBody },
-      errors: ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'],
+      errors: ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR', 'NOT_FOUND'],
     }),
     artifactConfigPut: defineRoute({
       operationId: 'artifact_config_put',
       method: 'PUT',
       path: '/artifacts-config',
       summary:
-        'Adopt an artifact config, unless it is older than the one held or differs from it at the same generation.',
+        'Adopt an artifact config, unless it is older than the one held, differs from it at the same generation, or lists less and does not succeed it.',
       body: { kind: 'json', schema: ArtifactConfigBody },
       status: 204,
       response: { kind: 'empty' },

@@ -20,7 +20,8 @@ import { addRepoSync } from './commands/repo-sync.ts';
 import { addRepoUpload } from './commands/repo-upload.ts';
 import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
-import { addSledAgentRun } from './commands/sled-agent-run.ts';
+import { addSledAgentReset } from './commands/sled-agent-reset.ts';
+import { makeSledAgentRunnable } from './commands/sled-agent-run.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
@@ -83,6 +84,11 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     'run one Nexus (--config), or manage the instances',
     [makeNexusRunnable, addNexusList, addNexusExpunge],
   ],
+  [
+    'sled-agent',
+    'run the agent of one sled (--config), or reset it',
+    [makeSledAgentRunnable, addSledAgentReset],
+  ],
   ['db', 'the database of Nexus', [addDbMigrate]],
   ['recover', 'what to do when sleds and database are at odds', [addRecoverGeneration]],
 ];
@@ -119,7 +125,6 @@ export const createProgram = (session: Session): Command => {
   addHistory(program, session);
   addStart(program, session);
   addDemo(program, session);
-  addSledAgentRun(program, session);
   addTuf(program, session);
   return program;
 };

@@ -167,10 +167,9 @@ export const testRecovery = (more: Partial<GenerationRecovery> = {}): Generation
   generation: asGeneration(7),
   to: null,
   sleds: [],
-  unknown_artifacts_total: 0,
-  unknown_artifacts: [],
-  deleted_artifacts_total: 0,
-  deleted_artifacts: [],
+  points: [],
+  undecided_artifacts_total: 0,
+  undecided_artifacts: [],
   obstacles: [],
   ...more,
 });

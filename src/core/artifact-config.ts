@@ -1,10 +1,15 @@
 /**
- * The artifact config: what every sled should hold, at which generation.
+ * The artifact config: what every sled should hold, at which point.
  *
  * C1. A sled's generation never falls (G6).
  * C2. Two configs of one generation have one content; anything else is refused, never merged (S8).
+ * C3. A config takes the place of another only where nothing can be lost by it: it lists all that the other one lists,
+ *     or it names the other one as its predecessor (P13).
+ * C4. A sled that has adopted a config with a predecessor refuses configs that name none. Only a sled that never has is
+ *     judged by numbers, for control planes that know nothing of lineage.
  */
-import type { ArtifactHash, Generation } from './ids.ts';
+import type { ArtifactHash, Generation, Point } from './ids.ts';
+import { type Predecessor, samePoint } from './lineage.ts';
 
 export type ArtifactConfig = {
   readonly generation: Generation;
@@ -12,34 +17,71 @@ export type ArtifactConfig = {
   readonly artifacts: ReadonlyMap<ArtifactHash, number | undefined>;
 };
 
+export type OfferedConfig = ArtifactConfig & {
+  /** Absent from a control plane that knows nothing of lineage. */
+  readonly succeeds?: Predecessor | undefined;
+};
+
+export type HeldConfig = {
+  /** Undefined before the first one: a sled without a config holds the empty set. */
+  readonly config: ArtifactConfig | undefined;
+  /** Of that config; only called when there is one. */
+  readonly point: () => Point;
+  /** Whether a config with a predecessor was ever adopted (C4). */
+  readonly hasLineage: boolean;
+};
+
+export type RefusalReason = 'older' | 'differs' | 'not_successor' | 'no_lineage' | 'below_floor';
+
 export type Adoption =
   | { readonly kind: 'adopt' }
   | { readonly kind: 'same' }
-  | { readonly kind: 'refuse'; readonly reason: 'older' | 'differs' | 'below_floor' };
+  | { readonly kind: 'refuse'; readonly reason: RefusalReason };
 
 /**
  * What a sled does with an offered config.
  *
- * @param current the config it holds, if any
  * @param floor the highest generation that the sled must assume it may once have acknowledged (P5)
  */
 export const adoption = (
-  current: ArtifactConfig | undefined,
-  offered: ArtifactConfig,
+  held: HeldConfig,
+  offered: OfferedConfig,
   floor: Generation | undefined,
 ): Adoption => {
-  if (current !== undefined && offered.generation < current.generation)
-    return { kind: 'refuse', reason: 'older' };
-  if (current !== undefined && offered.generation === current.generation) {
-    return sameArtifacts(current, offered) ? { kind: 'same' } : { kind: 'refuse', reason: 'differs' };
-  }
-  if (floor !== undefined && offered.generation < floor) return { kind: 'refuse', reason: 'below_floor' };
-  return { kind: 'adopt' };
+  const verdict = held.config === undefined ? first(held, offered) : next(held, held.config, offered);
+  const isBelow = floor !== undefined && offered.generation < floor;
+  return verdict.kind !== 'refuse' && isBelow ? refuse('below_floor') : verdict;
 };
+
+const first = ({ hasLineage }: HeldConfig, { succeeds }: OfferedConfig): Adoption =>
+  hasLineage && succeeds === undefined ? refuse('no_lineage') : { kind: 'adopt' };
+
+const next = (
+  { point, hasLineage }: HeldConfig,
+  config: ArtifactConfig,
+  offered: OfferedConfig,
+): Adoption => {
+  if (offered.generation === config.generation && sameArtifacts(config, offered)) return { kind: 'same' };
+  if (offered.generation < config.generation) return refuse('older');
+  if (offered.generation === config.generation) return refuse('differs');
+  if (offered.succeeds === undefined) return hasLineage ? refuse('no_lineage') : { kind: 'adopt' }; // C4
+  if (includes(offered, config)) return { kind: 'adopt' };
+  const isSuccessor = offered.succeeds !== 'unknown' && samePoint(offered.succeeds, point());
+  return isSuccessor ? { kind: 'adopt' } : refuse('not_successor');
+};
+
+const refuse = (reason: RefusalReason): Adoption => ({ kind: 'refuse', reason });
 
 /** Equality of the wanted sets; lengths are outside of it (P10). */
 export const sameArtifacts = (a: ArtifactConfig, b: ArtifactConfig): boolean =>
-  a.artifacts.size === b.artifacts.size && [...a.artifacts.keys()].every(hash => b.artifacts.has(hash));
+  a.artifacts.size === b.artifacts.size && includes(a, b);
+
+/** Whether the first one lists all that the second one lists. */
+export const includes = (
+  a: Pick<ArtifactConfig, 'artifacts'>,
+  b: { readonly artifacts: { readonly keys: () => Iterable<ArtifactHash>; readonly size: number } },
+): boolean =>
+  a.artifacts.size >= b.artifacts.size && [...b.artifacts.keys()].every(hash => a.artifacts.has(hash));
 
 /**
  * The text whose SHA-256 is the digest of a wanted set: the hashes in order, one a line. Database, Nexus and

@@ -29,6 +29,7 @@ export const reasonCodes = {
   SLED_REFUSES: 'degraded',
   SLED_AHEAD: 'converging',
   SLED_DIVERGED: 'degraded',
+  SLED_KEEPS_POINTS: 'degraded',
   SLED_BYTES_DIFFER: 'degraded',
   SLED_WRITES_PAUSED: 'degraded',
   DATASET_FAULT: 'degraded',

@@ -21,6 +21,26 @@ export const asGeneration = (value: number): Generation => Generation.parse(valu
 /** The generation of a database in which nothing was ever wanted. */
 export const FIRST_GENERATION = asGeneration(1);
 
+const DIGEST_PATTERN = /^[0-9a-f]{64}$/;
+
+/** SHA-256 of a wanted set, in hex: of `digestInput` in artifact-config.ts. */
+export const SetDigest = z.string().regex(DIGEST_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits');
+
+/** One state of the wanted set; what follows from it stands in lineage.ts (P13). */
+export type Point = { readonly generation: Generation; readonly digest: string };
+
+/** `GENERATION:DIGEST`, as in queries, headers and messages. */
+export const pointText = ({ generation, digest }: Point): string => `${generation}:${digest}`;
+
+export const POINT_PATTERN = /^\d{1,16}:[0-9a-f]{64}$/;
+export const PointText = z
+  .string()
+  .regex(POINT_PATTERN, 'must be GENERATION:DIGEST')
+  .transform((text): Point => {
+    const [generation, digest] = text.split(':') as [string, string];
+    return { generation: Generation.parse(Number(generation)), digest };
+  });
+
 const uuid = <B extends string>() => z.guid().toLowerCase().brand<B>();
 
 export const SledId = uuid<'SledId'>();
@@ -44,6 +64,9 @@ export type EventId = z.infer<typeof EventId>;
 /** A sled's life between two wipes: a sled that lost all its datasets comes back with another one (P5). */
 export const IncarnationId = uuid<'IncarnationId'>();
 export type IncarnationId = z.infer<typeof IncarnationId>;
+/** Made anew for each round of replication (P13). */
+export const RoundNonce = uuid<'RoundNonce'>();
+export type RoundNonce = z.infer<typeof RoundNonce>;
 /** Chosen by whoever takes the lease, so that a repeated request renews it (P11). */
 export const LeaseId = uuid<'LeaseId'>();
 export type LeaseId = z.infer<typeof LeaseId>;

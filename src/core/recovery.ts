@@ -1,56 +1,66 @@
 /**
- * Recovery of the generation: what brings sleds back that are ahead of the database (B5, P7).
+ * Recovery: what a person decides after the database lost commits, in a failover or since the backup that was restored
+ * (B5, P7, P13).
  *
- *     answers of the sleds ─▶ a later read of the database ─▶ planRecovery() ─▶ shown, or acted upon
+ *     answers of the sleds ─▶ a later read of the database ─▶ points that it does not know ─▶ the set of each, from a sled
+ *       ─▶ planRecovery() ─▶ shown, or acted upon: the points become known, the generation rises above them
  *
- * RG1. The new generation is above every claim that counts: one that is believable, of a sled that is not excluded.
- * RG2. Excluding a sled takes its claim out of the count and nothing else: if it is below the new generation it
- *      comes back too, with what that means for what it holds.
- * RG3. Nothing is let go of unseen: what returning sleds hold and the database does not know is listed, and a sled
- *      that does not say what it holds has to be excluded by name.
- * RG4. Where no sled that counts has diverged there is nothing to do, so that acting twice is acting once.
+ * RG1. It decides on the whole set that was wanted at a point, not on what a sled happens to hold: each artifact is listed
+ *      by a present release, or given up by name. Anything else is an obstacle.
+ * RG2. A point becomes known only if a sled that counts gave its set. Every other sled stays diverged, and keeps what it has.
+ * RG3. The new generation is above every point that becomes known and is not below the present one. It stays where it is
+ *      when all of them are below it.
+ * RG4. A claim is believable up to a bound above the database. A sled that claims more is never followed.
+ * RG5. Where no point is unknown there is nothing to do, so that acting twice is acting once.
  */
-import { type ArtifactHash, asGeneration, type Generation, type SledId } from './ids.ts';
+import {
+  type ArtifactHash,
+  asGeneration,
+  type Generation,
+  type Point,
+  pointText,
+  type SledId,
+} from './ids.ts';
+import { isKnownPoint, type PointClaim, type RecordedPoints, shortPoint } from './lineage.ts';
 
-/** A generation that leaves less than this above itself is no place to go to: the wanted set goes on changing. */
-export const ROOM_ABOVE = 2 ** 32;
-
-export type RecoveryClaim = {
-  readonly kind: 'claim';
-  /** As answered: not yet believed. */
-  readonly generation: number;
-  /** Of the sled's wanted set; absent from sled agents that do not tell. */
-  readonly digest: string | undefined;
-  readonly held: readonly ArtifactHash[];
-};
+/** RG4. More changes than a fleet sees in its life, and room above for as many again. */
+export const BELIEVABLE_ABOVE = 2 ** 32;
 
 export type AskedSled = {
   readonly id: SledId;
   readonly serial: string;
   readonly answer:
-    | RecoveryClaim
-    | { readonly kind: 'no_config' }
+    | {
+        readonly kind: 'points';
+        /** Of its config; undefined before it was given one. */
+        readonly own: PointClaim | undefined;
+        /** Of other histories, which it keeps until they are decided on. */
+        readonly kept: readonly PointClaim[];
+      }
     | { readonly kind: 'silent' | 'bad_answer'; readonly message: string };
 };
 
 export type RecoveryInput = {
   /** Of a read that began after the last answer (P7). */
-  readonly database: { readonly generation: Generation; readonly digest: string };
+  readonly database: { readonly current: Point; readonly lineage: RecordedPoints };
   readonly sleds: readonly AskedSled[];
   readonly excluded: ReadonlySet<SledId>;
-  /** Every hash of {@link divergedHashes} that any release lists, and whether a present one does. */
+  /** By {@link pointText}: the sets of {@link unknownPoints} that a sled gave. */
+  readonly sets: ReadonlyMap<string, ReadonlySet<ArtifactHash>>;
+  /** Every hash of these sets that any release lists, and whether a present one does. */
   readonly known: ReadonlyMap<ArtifactHash, 'present' | 'deleted'>;
+  readonly givenUp: ReadonlySet<ArtifactHash>;
   /** The generation that was asked for; otherwise the lowest that will do. */
   readonly to?: number | undefined;
 };
 
 export type SledFate =
-  /** At one with the database, or behind it: needs no recovery. */
+  /** At a point of the database, or without a config: needs no recovery. */
   | 'agrees'
-  /** Diverged, and takes the database's config at the new generation. */
+  /** Its point becomes known, and it takes the next config. */
   | 'comes_back'
   | 'stays_diverged'
-  /** Does not say what it holds: may have diverged too. */
+  /** Does not say what it holds: if its point is unknown, it stays diverged. */
   | 'silent'
   | 'unbelievable';
 
@@ -61,194 +71,181 @@ export type RecoverySled = {
   readonly isExcluded: boolean;
   /** What it claims, where that is believable. */
   readonly generation: Generation | undefined;
-  /** Held by it, and listed by no release that the database knows. */
-  readonly unknownArtifacts: number;
   readonly because: string;
 };
 
-export type HeldArtifact = { readonly sha256: ArtifactHash; readonly sleds: readonly SledId[] };
+export type RecoveryPoint = {
+  readonly point: Point;
+  /** That have it as their config or keep it, and count. */
+  readonly sleds: readonly SledId[];
+  /** How many artifacts were wanted at it; undefined when no sled gave the set. */
+  readonly artifacts: number | undefined;
+};
+
+export type UndecidedArtifact = {
+  readonly sha256: ArtifactHash;
+  /** Listed by releases that were deleted; otherwise the database knows nothing of it. */
+  readonly isDeleted: boolean;
+  readonly points: readonly Point[];
+};
 
 export type RecoveryPlan = {
   readonly generation: Generation;
   readonly outcome:
     | { readonly kind: 'not_needed' }
-    | { readonly kind: 'raise'; readonly to: Generation }
-    /** What was asked for is not above every claim that counts, or leaves no room. */
-    | { readonly kind: 'refused'; readonly lowest: Generation; readonly highest: Generation }
-    /** Above the highest claim that counts there is no room. */
-    | { readonly kind: 'no_room'; readonly claimants: readonly string[] };
+    | { readonly kind: 'recover'; readonly to: Generation }
+    /** What was asked for is not above every point, or leaves no room. */
+    | { readonly kind: 'refused'; readonly lowest: Generation; readonly highest: Generation };
   readonly sleds: readonly RecoverySled[];
-  /** What sleds that come back let go of: of no release that the database knows. */
-  readonly unknown: readonly HeldArtifact[];
-  /** … and of releases that were deleted. */
-  readonly deleted: readonly HeldArtifact[];
+  /** Those that the database does not know; those with a set become known (RG2). */
+  readonly points: readonly RecoveryPoint[];
+  /** RG1. */
+  readonly undecided: readonly UndecidedArtifact[];
 };
 
 export type RecoveryObstacle = {
-  readonly code: 'RECOVERY_LOSES_ARTIFACTS' | 'RECOVERY_SLED_SILENT' | 'RECOVERY_NO_GENERATION_LEFT';
+  readonly code: 'RECOVERY_LOSES_ARTIFACTS' | 'RECOVERY_SLED_SILENT';
   readonly message: string;
 };
 
-/** What has to be looked up in the database before a plan can be made. */
-export const divergedHashes = ({
+type Counted = { readonly point: Point; readonly sleds: SledId[] };
+
+/** The points to decide on, and who has them: their sets have to be read before a plan can be made. */
+export const unknownPoints = ({
   database,
   sleds,
-}: Pick<RecoveryInput, 'database' | 'sleds'>): ReadonlySet<ArtifactHash> =>
-  new Set(sleds.flatMap(({ answer }) => divergedClaim(answer, database)?.held ?? []));
+  excluded,
+}: Pick<RecoveryInput, 'database' | 'sleds' | 'excluded'>): readonly Counted[] => {
+  const found = new Map<string, Counted>();
+  for (const { id, answer } of sleds) {
+    if (answer.kind !== 'points' || excluded.has(id)) continue;
+    for (const claim of [answer.own, ...answer.kept]) {
+      if (claim === undefined || isKnownPoint(claim, database.lineage) || !isBelievable(claim, database))
+        continue;
+      const { generation, digest } = claim;
+      const counted = found.get(pointText(claim)) ?? { point: { generation, digest }, sleds: [] };
+      if (!counted.sleds.includes(id)) counted.sleds.push(id);
+      found.set(pointText(claim), counted);
+    }
+  }
+  return [...found.values()].sort((a, b) => a.point.generation - b.point.generation);
+};
+
+/** RG4 */
+const isBelievable = ({ generation }: Point, { current }: RecoveryInput['database']): boolean =>
+  generation - current.generation <= BELIEVABLE_ABOVE;
 
 export const planRecovery = (input: RecoveryInput): RecoveryPlan => {
-  const outcome = decide(input);
-  const to = outcome.kind === 'raise' ? outcome.to : undefined;
-  const sleds = input.sleds.map(sled => judge(sled, to, input));
-  const isLettingGo = ({ fate, isExcluded, generation }: RecoverySled): boolean =>
-    to === undefined
-      ? fate === 'stays_diverged' && !isExcluded && generation !== undefined
-      : fate === 'comes_back';
-  const returning = new Set(sleds.filter(isLettingGo).map(({ id }) => id));
-  const holders = holdersOf(input.sleds.filter(({ id }) => returning.has(id)));
-  const heldAs = (state: 'deleted' | undefined) =>
-    holders.filter(({ sha256 }) => input.known.get(sha256) === state);
-  return {
-    generation: input.database.generation,
-    outcome,
+  const points = unknownPoints(input).map(({ point, sleds }) => ({
+    point,
     sleds,
-    unknown: heldAs(undefined),
-    deleted: heldAs('deleted'),
+    artifacts: input.sets.get(pointText(point))?.size,
+  }));
+  const outcome = decide(input, points);
+  const accepted = new Set(acceptedOf(points).map(pointText));
+  return {
+    generation: input.database.current.generation,
+    outcome,
+    sleds: input.sleds.map(sled => judge(sled, accepted, input)),
+    points,
+    undecided: undecidedOf(input, points),
   };
 };
 
+/** RG2. */
+export const acceptedOf = (points: readonly RecoveryPoint[]): readonly Point[] =>
+  points.flatMap(({ point, artifacts }) => (artifacts === undefined ? [] : [point]));
+
 /** What stands in the way of acting on a plan, as it is. */
-export const recoveryObstacles = (
-  { outcome, sleds, unknown }: RecoveryPlan,
-  { letsGoOfUnknown }: { readonly letsGoOfUnknown: boolean },
-): readonly RecoveryObstacle[] => {
-  if (outcome.kind === 'no_room') {
-    const message = `${listed(outcome.claimants)} claim${outcome.claimants.length === 1 ? 's' : ''} so high a generation that there is no room above it: exclude`;
-    return [{ code: 'RECOVERY_NO_GENERATION_LEFT', message }];
+export const recoveryObstacles = ({ points, undecided }: RecoveryPlan): readonly RecoveryObstacle[] => {
+  if (points.length > 0 && acceptedOf(points).length === 0) {
+    const names = listed(points.map(({ point }) => shortPoint(point)));
+    const message = `No sled gave the set of ${names}. Start a sled that holds it, or reset the sled on its machine.`;
+    return [{ code: 'RECOVERY_SLED_SILENT', message }];
   }
-  if (outcome.kind !== 'raise') return [];
-  const obstacles: RecoveryObstacle[] = [];
-  const silent = sleds.filter(({ fate, isExcluded }) => fate === 'silent' && !isExcluded);
-  if (silent.length > 0) {
-    const names = listed(silent.map(({ serial }) => serial));
-    const message = `${names} did not say what is held there, and would let go of what the database does not know: start, expunge or exclude`;
-    obstacles.push({ code: 'RECOVERY_SLED_SILENT', message });
-  }
-  if (unknown.length > 0 && !letsGoOfUnknown) {
-    const first = listed(unknown.map(({ sha256 }) => sha256));
-    const message = `sleds would let go of ${unknown.length} artifacts that the database does not know: ${first}; upload the releases that list them first`;
-    obstacles.push({ code: 'RECOVERY_LOSES_ARTIFACTS', message });
-  }
-  return obstacles;
+  if (undecided.length === 0) return [];
+  const names = listed(undecided.map(({ sha256 }) => sha256));
+  const message = `${undecided.length} artifacts that sleds were told to hold are listed by no present release: ${names}. Upload the releases that list them, or give them up by name.`;
+  return [{ code: 'RECOVERY_LOSES_ARTIFACTS', message }];
 };
 
-const isBelievable = (generation: number): boolean => Number.isSafeInteger(generation) && generation >= 0;
-
-/** P7: ahead of the database, or at its generation with another set. */
-const divergedClaim = (
-  answer: AskedSled['answer'],
-  { generation, digest }: RecoveryInput['database'],
-): RecoveryClaim | undefined => {
-  if (answer.kind !== 'claim' || !isBelievable(answer.generation)) return undefined;
-  const isAhead = answer.generation > generation;
-  const isOther = answer.generation === generation && answer.digest !== undefined && answer.digest !== digest;
-  return isAhead || isOther ? answer : undefined;
+const decide = (
+  { database, to }: RecoveryInput,
+  points: readonly RecoveryPoint[],
+): RecoveryPlan['outcome'] => {
+  if (points.length === 0) return { kind: 'not_needed' };
+  const { generation } = database.current;
+  const top = Math.max(...acceptedOf(points).map(point => point.generation));
+  const lowest = asGeneration(top >= generation ? top + 1 : generation);
+  if (to === undefined) return { kind: 'recover', to: lowest };
+  const highest = asGeneration(Math.min(Number.MAX_SAFE_INTEGER, generation + BELIEVABLE_ABOVE + 1));
+  if (Number.isSafeInteger(to) && to >= lowest && to <= highest)
+    return { kind: 'recover', to: asGeneration(to) };
+  return { kind: 'refused', lowest, highest };
 };
 
-const decide = ({ database, sleds, excluded, to }: RecoveryInput): RecoveryPlan['outcome'] => {
-  const counted = sleds.flatMap(({ id, serial, answer }) => {
-    const claim = excluded.has(id) ? undefined : divergedClaim(answer, database);
-    return claim === undefined ? [] : [{ serial, generation: claim.generation }];
-  });
-  if (counted.length === 0) return { kind: 'not_needed' };
-  const lowest = Math.max(...counted.map(({ generation }) => generation)) + 1;
-  // A database that is there already has to get on somehow.
-  const highest = Math.min(
-    Number.MAX_SAFE_INTEGER,
-    Math.max(Number.MAX_SAFE_INTEGER - ROOM_ABOVE, database.generation + 1),
-  );
-  if (lowest > highest) {
-    const claimants = counted.filter(({ generation }) => generation >= highest).map(({ serial }) => serial);
-    return { kind: 'no_room', claimants };
+/** RG1 */
+const undecidedOf = (
+  { sets, known, givenUp }: RecoveryInput,
+  points: readonly RecoveryPoint[],
+): readonly UndecidedArtifact[] => {
+  const undecided = new Map<ArtifactHash, Point[]>();
+  for (const { point } of points) {
+    for (const sha256 of sets.get(pointText(point)) ?? []) {
+      if (known.get(sha256) === 'present' || givenUp.has(sha256)) continue;
+      const at = undecided.get(sha256) ?? [];
+      undecided.set(sha256, at);
+      at.push(point);
+    }
   }
-  if (to === undefined) return { kind: 'raise', to: asGeneration(lowest) };
-  if (isBelievable(to) && to >= lowest && to <= highest) return { kind: 'raise', to: asGeneration(to) };
-  return { kind: 'refused', lowest: asGeneration(lowest), highest: asGeneration(highest) };
+  return [...undecided]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([sha256, at]) => ({ sha256, isDeleted: known.get(sha256) === 'deleted', points: at }));
 };
 
-/** @param to undefined when the generation is not raised */
 const judge = (
   { id, serial, answer }: AskedSled,
-  to: Generation | undefined,
-  { database, excluded, known }: RecoveryInput,
+  accepted: ReadonlySet<string>,
+  { database, excluded }: RecoveryInput,
 ): RecoverySled => {
-  const isExcluded = excluded.has(id);
-  const sled = { id, serial, isExcluded, generation: undefined, unknownArtifacts: 0 };
+  const sled = { id, serial, isExcluded: excluded.has(id), generation: undefined };
   switch (answer.kind) {
-    case 'no_config':
-      return { ...sled, fate: 'agrees', because: 'was not told yet what to hold' };
     case 'silent':
-      return { ...sled, fate: 'silent', because: `${answer.message}: may be ahead of the database too` };
+      return { ...sled, fate: 'silent', because: `${answer.message}: it may hold an unknown point too` };
     case 'bad_answer':
-      return { ...sled, fate: 'unbelievable', because: `answers what makes no sense: ${answer.message}` };
-    case 'claim': {
-      if (!isBelievable(answer.generation)) {
-        const because = `claims generation ${answer.generation}, which is beyond 2^53 - 1 and not believed`;
-        return { ...sled, fate: 'unbelievable', because };
+      return { ...sled, fate: 'unbelievable', because: `its answer makes no sense: ${answer.message}` };
+    case 'points': {
+      const { own } = answer;
+      const keeps = answer.kept.length === 0 ? '' : `; keeps ${answer.kept.length} points of other histories`;
+      if (own === undefined) return { ...sled, fate: 'agrees', because: `has no config yet${keeps}` };
+      const claim = { ...sled, generation: own.generation };
+      if (isKnownPoint(own, database.lineage))
+        return {
+          ...claim,
+          fate: 'agrees',
+          because: `at ${shortPoint(own)}, which the database knows${keeps}`,
+        };
+      if (!isBelievable(own, database)) {
+        const because = `claims generation ${own.generation}, too far above the database to be believed; reset it on its machine`;
+        return { ...claim, generation: undefined, fate: 'unbelievable', because };
       }
-      const claim = { ...sled, generation: asGeneration(answer.generation) };
-      if (divergedClaim(answer, database) === undefined) {
-        const where = answer.generation < database.generation ? 'behind' : 'at one with';
-        const because = `at generation ${answer.generation}, ${where} the database`;
-        return { ...claim, fate: 'agrees', because };
-      }
-      const unknownArtifacts = answer.held.filter(hash => !known.has(hash)).length;
-      return { ...claim, unknownArtifacts, ...fateOfDiverged(answer, isExcluded, to, database) };
+      return { ...claim, ...fateOf(own, sled.isExcluded, accepted.has(pointText(own)), keeps) };
     }
     default:
       return answer satisfies never;
   }
 };
 
-const fateOfDiverged = (
-  { generation, digest }: RecoveryClaim,
+const fateOf = (
+  own: Point,
   isExcluded: boolean,
-  to: Generation | undefined,
-  database: RecoveryInput['database'],
+  isAccepted: boolean,
+  keeps: string,
 ): Pick<RecoverySled, 'fate' | 'because'> => {
-  const claim =
-    generation === database.generation
-      ? `holds another set of artifacts at generation ${generation}, that of the database`
-      : `claims generation ${generation}, and the database is at ${database.generation}`;
-  // At the new generation with the database's own set a sled is at one with it.
-  const comesBack =
-    to !== undefined && (generation < to || (generation === to && digest === database.digest));
-  if (comesBack) {
-    return {
-      fate: 'comes_back',
-      because: isExcluded
-        ? `${claim}; its claim is not counted, but it takes the config of ${to} all the same`
-        : `${claim}; takes the config of ${to}`,
-    };
-  }
-  return {
-    fate: 'stays_diverged',
-    because: isExcluded
-      ? `${claim}; is excluded, and keeps what it has until the database's generation has passed its own`
-      : claim,
-  };
-};
-
-const holdersOf = (sleds: readonly AskedSled[]): readonly HeldArtifact[] => {
-  const holders = new Map<ArtifactHash, SledId[]>();
-  for (const { id, answer } of sleds) {
-    for (const sha256 of answer.kind === 'claim' ? answer.held : []) {
-      const ids = holders.get(sha256) ?? [];
-      holders.set(sha256, ids);
-      ids.push(id);
-    }
-  }
-  return [...holders].sort(([a], [b]) => (a < b ? -1 : 1)).map(([sha256, ids]) => ({ sha256, sleds: ids }));
+  const claim = `holds ${shortPoint(own)}, which the database does not know${keeps}`;
+  if (isAccepted) return { fate: 'comes_back', because: `${claim}; follows once it is decided on` };
+  const why = isExcluded ? 'is excluded' : 'no sled gave the set of that point';
+  return { fate: 'stays_diverged', because: `${claim}; ${why}, and it keeps what it has` };
 };
 
 /** Names in a sentence: the first few, and how many more. */

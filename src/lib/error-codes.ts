@@ -65,7 +65,6 @@ export const errorCodes = {
   RECOVERY_CHANGED: { status: 409, retry: 'refresh' },
   RECOVERY_LOSES_ARTIFACTS: { status: 409, retry: 'never' },
   RECOVERY_SLED_SILENT: { status: 409, retry: 'never' },
-  RECOVERY_NO_GENERATION_LEFT: { status: 409, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
   NEXUS_ALIVE: { status: 409, retry: 'never' },
   SLED_BYTES_DIFFER: { status: 502, retry: 'never' },

@@ -20,6 +20,7 @@ import { createStagingSpace, type StagingSpace } from './staging/space.ts';
 import type { Staging } from './staging/staging.ts';
 import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
 import { createFleetCapacity, type FleetCapacity } from './upload/fleet-capacity.ts';
+import type { LostSets } from './upload/lost-sets.ts';
 import { takeRoots, type VerifyRoots } from './upload/root-upload.ts';
 import { createUploads, type Uploads } from './upload/uploads.ts';
 
@@ -45,6 +46,8 @@ export type IntakeDeps = {
   readonly newId: () => string;
   readonly note: Note;
   readonly activateReplication: () => void;
+  /** What replication finds on sleds that the database has lost. */
+  readonly lost: LostSets;
   readonly log: Logger;
 };
 
@@ -91,12 +94,13 @@ export const startIntake = async (
 };
 
 /** What an archive has to pass: a release, or the roots of a signer. */
-const checks = ({ config, datastore, verifyRelease, verifyRoots, clock }: IntakeDeps, log: Logger) => {
+const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: IntakeDeps, log: Logger) => {
   const { artifactBytes, repositoryBytes } = config.limits;
   // As for the defaults, what inflates to more than twice the largest archive is no release.
   const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
   return {
-    check: (archive, options) => checkArchive({ datastore, verifyRelease, clock, limits }, archive, options),
+    check: (archive, options) =>
+      checkArchive({ datastore, verifyRelease, clock, limits, lost }, archive, options),
     takeRoots: (path, options) => takeRoots({ datastore, verifyRoots, clock, log }, path, options),
   } satisfies Partial<Parameters<typeof createUploads>[0]>;
 };

@@ -1,8 +1,20 @@
-/** Handlers of the internal API: sleds register, and are told the floor of generations (P5). */
-import { GENERATION_FLOOR_HEADER, type internalApi, type SledAgentInfo } from '../api/internal-api.ts';
+/**
+ * Handlers of the internal API: sleds register, and are answered the floor of generations (P5) and which of their points
+ * the database recorded (P13).
+ */
+import {
+  FLOOR_DIGEST_HEADER,
+  GENERATION_FLOOR_HEADER,
+  HEADS_HEADER,
+  type internalApi,
+  type SledAgentInfo,
+} from '../api/internal-api.ts';
+import { pointText } from '../core/ids.ts';
+import { isKnownPoint, type RecordedPoints } from '../core/lineage.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Datastore } from './datastore/datastore.ts';
+import { headsOf } from './datastore/decisions/registration.ts';
 import type { Note } from './history/history.ts';
 
 type Deps = {
@@ -24,8 +36,10 @@ export const createInternalApi = ({
   },
 
   async sledAgentPut({ params, body, setHeader, signal, log }) {
-    const { changed, stale, floor } = await datastore.sledUpsert(params.sled_id, body, { signal });
-    setHeader(GENERATION_FLOOR_HEADER, String(floor));
+    const { changed, stale, floor, lineage } = await datastore.sledUpsert(params.sled_id, body, { signal });
+    setHeader(GENERATION_FLOOR_HEADER, String(floor.generation));
+    setHeader(FLOOR_DIGEST_HEADER, floor.digest);
+    setHeader(HEADS_HEADER, verdictsText(body, lineage));
     const facts = { sled_id: params.sled_id, address: body.sa_address, generation: body.generation };
     if (stale) log.warn(facts, 'registration ignored: a later one is recorded');
     if (!changed) return;
@@ -34,6 +48,12 @@ export const createInternalApi = ({
     activateReplication();
   },
 });
+
+/** Of each head of the request. */
+const verdictsText = (info: SledAgentInfo, lineage: RecordedPoints): string =>
+  (headsOf(info) ?? [])
+    .map(claim => `${pointText(claim)}=${isKnownPoint(claim, lineage) ? 'known' : 'unknown'}`)
+    .join(',');
 
 const registrationText = ({ baseboard, sa_address, datasets, incarnation_id }: SledAgentInfo): string =>
   [

@@ -1,25 +1,26 @@
 /**
  * Handlers of the operator's API for recoveries.
  *
- *     sleds asked now ─▶ a later read of the database (P7) ─▶ plan ─▶ shown
- *                                                              └────▶ refused, or the generation is raised
+ *     sleds asked now ─▶ a later read of the database (P7) ─▶ sets of unknown points ─▶ plan ─▶ shown
+ *                                                                                       └────▶ refused, or acted upon
  *
  * RH1. Acting asks and plans anew: what an operator saw may no longer be so, and then nothing is changed.
- * RH2. Acting twice is acting once: after the first time nothing is diverged, and the answer says so.
+ * RH2. Acting twice is acting once: after the first time no point is unknown, and the answer says so.
  */
 import {
   type GenerationRecovery,
   MAX_LISTED_ARTIFACTS,
   type operatorRecoveryApi,
+  type RecoverGeneration,
 } from '../api/operator-recovery-api.ts';
-import { type Generation, SledId } from '../core/ids.ts';
+import { type ArtifactHash, type Generation, pointText, SledId, type SystemVersion } from '../core/ids.ts';
 import {
-  divergedHashes,
-  type HeldArtifact,
+  acceptedOf,
   planRecovery,
   type RecoveryObstacle,
   type RecoveryPlan,
   recoveryObstacles,
+  unknownPoints,
 } from '../core/recovery.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -27,74 +28,127 @@ import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Datastore } from './datastore/datastore.ts';
 import { inServiceSleds } from './fleet-client/in-service.ts';
+import { readLostPoints } from './fleet-client/lost-points.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import type { Note } from './history/history.ts';
 import { askSleds } from './recovery/ask-sleds.ts';
 
+const ARTIFACT_PAGE = 1000;
+
 type Deps = {
   readonly datastore: Pick<
     Datastore,
-    'sledList' | 'currentGeneration' | 'artifactsKnown' | 'generationRaise'
+    | 'sledList'
+    | 'pointsRecorded'
+    | 'artifactsKnown'
+    | 'generationRaise'
+    | 'repoGetByVersion'
+    | 'repoArtifacts'
   >;
-  readonly connection: Pick<SledConnection, 'list'>;
+  readonly connection: Pick<SledConnection, 'list' | 'config'>;
   readonly clock: Clock;
   readonly note: Note;
   readonly activateReplication: () => void;
 };
 
-type Question = { readonly excluded: readonly SledId[]; readonly to?: Generation };
+type Question = {
+  readonly excluded: readonly SledId[];
+  readonly giveUp?: RecoverGeneration['give_up'];
+  readonly to?: Generation;
+};
 type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 
 export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorRecoveryApi> => ({
   async generationRecoveryView({ query, ...wait }) {
     const ids = query.exclude_sleds?.split(',') ?? [];
     const plan = await makePlan(deps, { excluded: ids.map(id => SledId.parse(id)) }, wait);
-    return recoveryView(plan, recoveryObstacles(plan, { letsGoOfUnknown: false }));
+    return recoveryView(plan, recoveryObstacles(plan));
   },
 
-  async generationRecover({ body, ...wait }) {
-    const plan = await makePlan(deps, { excluded: body.exclude_sleds ?? [], to: body.to }, wait);
+  async generationRecover({ body, requestId, ...wait }) {
+    const { exclude_sleds: excluded = [], give_up: giveUp, to: asked } = body;
+    const plan = await makePlan(deps, { excluded, giveUp, to: asked }, wait);
     if (plan.outcome.kind === 'not_needed') return recoveryView(plan, []);
     const to = requireUnchanged(plan, body.expected_generation);
-    const letsGoOfUnknown = body.confirm_unknown_artifacts === true;
-    const [obstacle] = recoveryObstacles(plan, { letsGoOfUnknown });
+    const [obstacle] = recoveryObstacles(plan);
     if (obstacle !== undefined)
       throw new DepotError(obstacle.code, obstacle.message, {
-        detail: { generation: plan.generation, unknown_artifacts: plan.unknown.length },
+        detail: { generation: plan.generation, undecided_artifacts: plan.undecided.length },
       });
-    await raise(deps.datastore, to!, wait);
-    const { outcome: _, sleds, unknown, deleted, ...facts } = plan;
+    const accepted = acceptedOf(plan.points);
+    await raise(deps.datastore, { to, accepted, orderedBy: `an operator, request ${requestId}` }, wait);
+    const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
     wait.log.warn(
-      { ...facts, to, excluded: body.exclude_sleds, unknown: unknown.length, deleted: deleted.length, sleds },
+      { ...facts, to, excluded, give_up: giveUp, points, sleds },
       'generation recovered by an operator',
     );
-    const message = `raised by an operator from ${plan.generation}; ${unknown.length} unknown artifacts were let go of`;
-    deps.note({ kind: 'generation_recovered', generation: to!, message });
+    const message = `decided by an operator: ${accepted.length} points of other histories became known; the generation was ${plan.generation}`;
+    deps.note({ kind: 'generation_recovered', generation: to, message });
     deps.activateReplication();
     return { ...recoveryView(plan, []), state: 'done' };
   },
 });
 
-/** @throws `NOT_FOUND` for an excluded sled that is not in service */
+/** @throws `NOT_FOUND` for an excluded sled that is not in service, or a release to give up that is not deleted */
 const makePlan = async (
   { datastore, connection, clock }: Deps,
-  { excluded, to }: Question,
+  { excluded, giveUp, to }: Question,
   { log, signal }: Wait,
 ): Promise<RecoveryPlan> => {
   const targets = await inServiceSleds(datastore, signal);
   const stranger = excluded.find(id => !targets.some(target => target.id === id));
   if (stranger !== undefined) throw new DepotError('NOT_FOUND', `there is no sled ${stranger} in service`);
-  const sleds = await askSleds({ connection, clock }, targets, { log, signal });
-  const database = await datastore.currentGeneration({ signal }); // after every answer: P7
-  const known = await datastore.artifactsKnown(divergedHashes({ database, sleds }), { signal });
-  return planRecovery({ database, sleds, excluded: new Set(excluded), known, to });
+  const sleds = await askSleds({ connection, clock }, targets, { signal });
+  const claims = sleds.flatMap(({ answer }) =>
+    answer.kind === 'points' ? [...answer.kept, ...(answer.own === undefined ? [] : [answer.own])] : [],
+  );
+  const database = await datastore.pointsRecorded(claims, { signal }); // after every answer: P7
+  const counted = { database, sleds, excluded: new Set(excluded) };
+  const byId = new Map(targets.map(target => [target.id, target]));
+  const reports = unknownPoints(counted).flatMap(({ point, sleds: holders }) =>
+    holders.map(id => ({ target: byId.get(id)!, claim: { ...point, hasLineage: true } })),
+  );
+  const sets = new Map<string, ReadonlySet<ArtifactHash>>();
+  await readLostPoints({ connection, clock, sets }, reports, { log, signal });
+  const hashes = new Set([...sets.values()].flatMap(set => [...set]));
+  const known = await datastore.artifactsKnown(hashes, { signal });
+  const givenUp = await givenUpBy(datastore, giveUp, sets, signal);
+  return planRecovery({ ...counted, sets, known, givenUp, to });
 };
 
-/** The generation to go to; undefined where there is none, which is an obstacle of the plan. */
-const requireUnchanged = (
-  { generation, outcome }: RecoveryPlan,
-  expected: Generation,
-): Generation | undefined => {
+/** Every artifact that the names stand for. */
+const givenUpBy = async (
+  datastore: Deps['datastore'],
+  { artifacts = [], points = [], releases = [] }: NonNullable<Question['giveUp']> = {},
+  sets: ReadonlyMap<string, ReadonlySet<ArtifactHash>>,
+  signal: AbortSignal,
+): Promise<ReadonlySet<ArtifactHash>> => {
+  const givenUp = new Set(artifacts);
+  for (const text of points) for (const hash of sets.get(text) ?? []) givenUp.add(hash);
+  for (const version of releases)
+    for (const hash of await artifactsOfDeleted(datastore, version, signal)) givenUp.add(hash);
+  return givenUp;
+};
+
+const artifactsOfDeleted = async (
+  datastore: Deps['datastore'],
+  version: SystemVersion,
+  signal: AbortSignal,
+): Promise<readonly ArtifactHash[]> => {
+  const repo = await datastore.repoGetByVersion(version, { includePruned: true, signal });
+  if (repo === undefined || repo.timePrunedMs === null)
+    throw new DepotError('NOT_FOUND', `there is no deleted release ${version} to give up`);
+  const hashes: ArtifactHash[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.repoArtifacts(repo.id, { limit: ARTIFACT_PAGE, pageToken }, { signal });
+    hashes.push(...page.items.map(({ sha256 }) => sha256));
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return hashes;
+};
+
+const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Generation): Generation => {
   if (generation !== expected) {
     throw new DepotError(
       'RECOVERY_CHANGED',
@@ -102,51 +156,56 @@ const requireUnchanged = (
       { detail: { generation, expected } },
     );
   }
-  if (outcome.kind === 'refused') {
-    throw new DepotError(
-      'RECOVERY_CHANGED',
-      `the new generation has to be from ${outcome.lowest} to ${outcome.highest} by what the sleds claim now`,
-      { detail: { generation, lowest: outcome.lowest, highest: outcome.highest } },
-    );
-  }
-  return outcome.kind === 'raise' ? outcome.to : undefined;
+  if (outcome.kind === 'recover') return outcome.to;
+  const { lowest, highest } = outcome as Extract<RecoveryPlan['outcome'], { kind: 'refused' }>;
+  throw new DepotError(
+    'RECOVERY_CHANGED',
+    `the new generation has to be from ${lowest} to ${highest} by what the sleds hold now`,
+    { detail: { generation, lowest, highest } },
+  );
 };
 
 const raise = async (
   datastore: Deps['datastore'],
-  to: Generation,
+  order: Parameters<Datastore['generationRaise']>[0],
   { signal }: { signal: AbortSignal },
 ): Promise<void> => {
   try {
-    await datastore.generationRaise(to, { signal });
+    await datastore.generationRaise(order, { signal });
   } catch (error) {
     if (errorCodeOf(error) !== 'INVALID_REQUEST') throw error;
-    throw new DepotError('RECOVERY_CHANGED', 'somebody else has raised the generation', { cause: error });
+    throw new DepotError('RECOVERY_CHANGED', 'the generation has been raised by another request', {
+      cause: error,
+    });
   }
 };
 
 const recoveryView = (
-  { generation, outcome, sleds, unknown, deleted }: RecoveryPlan,
+  { generation, outcome, sleds, points, undecided }: RecoveryPlan,
   obstacles: readonly RecoveryObstacle[],
 ): GenerationRecovery => ({
   state: outcome.kind === 'not_needed' ? 'not_needed' : obstacles.length === 0 ? 'needed' : 'blocked',
   generation,
-  to: outcome.kind === 'raise' ? outcome.to : null,
+  to: outcome.kind === 'recover' ? outcome.to : null,
   sleds: sleds.map(sled => ({
     sled_id: sled.id,
     serial: sled.serial,
     state: sled.fate,
     excluded: sled.isExcluded,
     generation: sled.generation ?? null,
-    unknown_artifacts: sled.unknownArtifacts,
     message: sled.because,
   })),
-  unknown_artifacts_total: unknown.length,
-  unknown_artifacts: heldView(unknown),
-  deleted_artifacts_total: deleted.length,
-  deleted_artifacts: heldView(deleted),
+  points: points.map(({ point, sleds: holders, artifacts }) => ({
+    generation: point.generation,
+    config_digest: point.digest,
+    sleds: [...holders],
+    artifacts: artifacts ?? null,
+  })),
+  undecided_artifacts_total: undecided.length,
+  undecided_artifacts: undecided.slice(0, MAX_LISTED_ARTIFACTS).map(({ sha256, isDeleted, points: at }) => ({
+    sha256,
+    state: isDeleted ? 'deleted' : 'unknown',
+    points: at.map(pointText),
+  })),
   obstacles: [...obstacles],
 });
-
-const heldView = (held: readonly HeldArtifact[]) =>
-  held.slice(0, MAX_LISTED_ARTIFACTS).map(({ sha256, sleds }) => ({ sha256, sleds: [...sleds] }));

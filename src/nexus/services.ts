@@ -23,6 +23,7 @@ import type { Staging } from './staging/staging.ts';
 import { waitForDatabase } from './startup.ts';
 import { startTasks } from './tasks/start-tasks.ts';
 import type { VerifyRelease } from './upload/check-archive.ts';
+import { createLostSets } from './upload/lost-sets.ts';
 import type { VerifyRoots } from './upload/root-upload.ts';
 
 export type Services = NexusHandlers & {
@@ -64,7 +65,8 @@ export const startServices = async (
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
   const history = beginHistory(stack, deps, datastore);
   const trigger = createReplicationTrigger(deps);
-  const parts = { ...deps, datastore, nexus, history, activateReplication: trigger.activate };
+  const lost = createLostSets();
+  const parts = { ...deps, datastore, nexus, history, lost, activateReplication: trigger.activate };
 
   const intake = await startIntake({ ...parts, note: history.note }, patiently, { signal });
   stack.use(intake.localRepos);

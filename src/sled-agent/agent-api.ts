@@ -5,11 +5,14 @@ import {
   type ArtifactLease,
   type ArtifactListResponse,
   MAX_LISTED_LEASES,
+  MAX_POINTS_KEPT,
   type sledAgentApi,
   type DatasetHealth as WireDatasetHealth,
+  type WirePoint,
   type ScrubProgress as WireScrubProgress,
 } from '../api/sled-agent-api.ts';
-import type { ArtifactConfig } from '../core/artifact-config.ts';
+import type { ArtifactConfig, OfferedConfig } from '../core/artifact-config.ts';
+import { type Point, pointText } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -33,7 +36,8 @@ export type AgentDependencies = {
 };
 
 export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
-  async artifactConfigGet() {
+  async artifactConfigGet({ query: { point } }) {
+    if (point !== undefined) return configToWire(requireConfigAt(store, point));
     const config = store.config();
     if (config === undefined) throw noConfig();
     requireCertainty(store);
@@ -56,10 +60,11 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     return listToWire(listing, listing.generation, copies.report());
   },
 
-  async artifactPut({ params: { sha256 }, query: { generation }, body, log }) {
+  async artifactPut({ params: { sha256 }, query: { generation, config_digest: digest }, body, log }) {
     using _slot = puts.take();
     await using writer = await store.beginWrite(sha256, generation, {
       expectedSizeBytes: body.contentLength,
+      digest,
     });
     const sizeBytes = await writeAll(writer, body.chunks);
     const result = await writer.commit();
@@ -67,8 +72,9 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     return result;
   },
 
-  async artifactCopyFromDepot({ params: { sha256 }, query: { generation }, body: { depot_base_url } }) {
-    await copies.start({ sha256, generation, depotBaseUrl: depot_base_url });
+  async artifactCopyFromDepot({ params: { sha256 }, query, body: { depot_base_url } }) {
+    const { generation, config_digest: digest } = query;
+    await copies.start({ sha256, generation, digest, depotBaseUrl: depot_base_url });
     return {};
   },
 
@@ -124,9 +130,22 @@ const noConfig = (): DepotError =>
     'this sled was not told yet what to hold; Nexus does that at its next activation',
   );
 
-const configFromWire = ({ generation, artifacts, sizes }: ArtifactConfigBody): ArtifactConfig => ({
+/** In doubt too: a recovery reads what each head lists. */
+const requireConfigAt = (store: Pick<ArtifactStore, 'configAt'>, point: Point): ArtifactConfig => {
+  const config = store.configAt(point);
+  if (config !== undefined) return config;
+  throw new DepotError('NOT_FOUND', `this sled has no config of point ${pointText(point)}`);
+};
+
+const configFromWire = ({ generation, artifacts, sizes, succeeds }: ArtifactConfigBody): OfferedConfig => ({
   generation,
+  succeeds: succeeds === undefined || succeeds === 'unknown' ? succeeds : pointFromWire(succeeds),
   artifacts: new Map(artifacts.map(hash => [hash, sizes?.[hash]])),
+});
+
+const pointFromWire = ({ generation, config_digest }: z.output<typeof WirePoint>): Point => ({
+  generation,
+  digest: config_digest,
 });
 
 const configToWire = ({ generation, artifacts }: ArtifactConfig): ArtifactConfigBody => ({
@@ -145,6 +164,13 @@ const listToWire = (
   generation,
   list: Object.fromEntries(listing.artifacts),
   config_digest: listing.configDigest,
+  lineage: listing.hasLineage,
+  points_kept: listing.pointsKept
+    .slice(0, MAX_POINTS_KEPT)
+    .map(({ generation: kept, digest }) => ({ generation: kept, config_digest: digest })),
+  ...(listing.hold !== undefined && {
+    deletions_held: { reason: listing.hold.reason, time: isoTime(listing.hold.timeMs) },
+  }),
   incarnation_id: listing.incarnationId,
   datasets: listing.datasets,
   dataset_health: listing.datasetHealth.map(datasetToWire),

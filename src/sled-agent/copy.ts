@@ -23,6 +23,8 @@ import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
 export type CopyRequest = {
   readonly sha256: ArtifactHash;
   readonly generation: Generation;
+  /** Of the wanted set at that generation, compared where it is given (P13). */
+  readonly digest?: string | undefined;
   readonly depotBaseUrl: string;
 };
 
@@ -93,10 +95,10 @@ export const createCopies = (deps: CopyDependencies): Copies => {
 
   /** From the writer to the commit; the request is answered on the way. */
   const run = async (copy: Copy): Promise<void> => {
-    const { sha256, generation, depotBaseUrl: source, timeMs } = copy.request;
+    const { sha256, generation, digest, depotBaseUrl: source, timeMs } = copy.request;
     try {
       const expectedSizeBytes = store.config()?.artifacts.get(sha256);
-      await using writer = await store.beginWrite(sha256, generation, { expectedSizeBytes });
+      await using writer = await store.beginWrite(sha256, generation, { expectedSizeBytes, digest });
       using answer = await openSource(deps, copy.request, expectedSizeBytes, stop.signal);
       copy.sizeBytes = answer.sizeBytes;
       copy.begun.resolve();

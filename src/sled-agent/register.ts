@@ -1,7 +1,8 @@
 /**
- * Registration: the sled tells a Nexus that it is there, and is told the floor below which it adopts no config.
+ * Registration: the sled tells a Nexus that it is there and which points it holds, and is answered the floor below which
+ * it adopts no config (P5), and which of these points the database recorded (P13).
  *
- *     start, change, period ─▶ Nexus addresses in turn ─▶ 204 + floor header ─▶ store.acceptFloor (P5)
+ *     start, change, period ─▶ Nexus addresses in turn ─▶ 204 + headers ─▶ store.acceptFloor
  *                                        └─ none answers ─▶ back-off
  *
  * N1. The registration's generation is the wall clock in milliseconds at the start of the process, and at
@@ -10,14 +11,15 @@
  * N2. A sled without a floor is one that deletes nothing and takes nothing; so a store that begins to wait
  *     for one is a change, and registers at once.
  */
-import { GENERATION_FLOOR_HEADER, type internalApi, type SledAgentInfo } from '../api/internal-api.ts';
-import { asGeneration, Generation, type SledId } from '../core/ids.ts';
+import type { internalApi, SledAgentInfo } from '../api/internal-api.ts';
+import { asGeneration, type SledId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
 import type { ApiClient } from '../http/client.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { DepotError, findDepotError } from '../lib/errors.ts';
+import { findDepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { type RegistrationAnswer, readAnswer } from './registration-answer.ts';
 
 export type NexusPeer = {
   readonly url: string;
@@ -29,7 +31,7 @@ export type RegistrationDependencies = {
   readonly peers: readonly NexusPeer[];
   /** What there is to say now. */
   readonly info: () => Omit<SledAgentInfo, 'generation'>;
-  readonly acceptFloor: (generation: Generation) => Promise<void>;
+  readonly acceptAnswer: (answer: RegistrationAnswer) => Promise<void>;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -62,9 +64,9 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
       { params: { sled_id: dependencies.sledId }, body: info },
       { signal },
     );
-    const floor = readFloor(headers[GENERATION_FLOOR_HEADER], url);
-    if (floor !== undefined) await dependencies.acceptFloor(floor);
-    log.info({ nexus: url, generation, floor }, 'registered with Nexus');
+    const answer = readAnswer(headers, url);
+    if (answer !== undefined) await dependencies.acceptAnswer(answer);
+    log.info({ nexus: url, generation, floor: answer?.floor.generation }, 'registered with Nexus');
   };
 
   const registerAnywhere = async (signal: AbortSignal): Promise<boolean> => {
@@ -117,15 +119,4 @@ const firstGeneration = async (
     if (findDepotError(error)?.code === 'NOT_FOUND') return clock.nowMs();
     throw error;
   }
-};
-
-/** A Nexus that is not ours sends no floor; nonsense in its place is an error. */
-const readFloor = (header: string | undefined, url: string): Generation | undefined => {
-  if (header === undefined) return undefined;
-  const parsed = Generation.safeParse(/^\d{1,16}$/.test(header) ? Number(header) : undefined);
-  if (parsed.success) return parsed.data;
-  throw new DepotError(
-    'PEER_BAD_ANSWER',
-    `${url} sent the generation floor ${JSON.stringify(header.slice(0, 40))}`,
-  );
 };

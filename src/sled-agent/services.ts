@@ -90,7 +90,7 @@ const startUpkeep = async (
     sledId: config.sledId,
     peers,
     info: () => sledInfo(config, addresses, store, health),
-    acceptFloor: store.acceptFloor,
+    acceptAnswer: ({ floor, verdicts }) => store.acceptFloor(floor, verdicts),
     clock,
     rng,
     log: log.child({ component: 'registration' }),
@@ -169,4 +169,10 @@ const sledInfo = (
   decommissioned: false,
   incarnation_id: store.incarnationId(),
   datasets: health.map(datasetToWire),
+  heads: store.claims().map(({ generation, digest, hasLineage, kept }) => ({
+    generation,
+    config_digest: digest,
+    lineage: hasLineage,
+    kept,
+  })),
 });

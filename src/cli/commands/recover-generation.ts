@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { GenerationRecovery } from '../../api/operator-recovery-api.ts';
-import type { SledId } from '../../core/ids.ts';
+import type { GenerationRecovery, RecoverGeneration } from '../../api/operator-recovery-api.ts';
+import { ArtifactHash, isArtifactHash, type SledId, SystemVersion } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { type Depot, withDepot } from '../depot-client.ts';
@@ -11,26 +11,33 @@ import { findSled } from './sled-show.ts';
 type RecoverOptions = RemoteOptions & {
   readonly apply?: true;
   readonly exclude: readonly string[];
-  readonly letGoOfUnknownArtifacts?: true;
+  readonly giveUp: readonly string[];
 };
+
+const collected = (name: string, before: readonly string[]): string[] => [...before, name];
 
 export const addRecoverGeneration = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('generation')
       .description(
-        'sleds are ahead of the database, since it was restored or reset: explain what there is to do, and with --apply do it; changes nothing otherwise, and nothing when run again',
+        'the database was restored or failed over without some of its commits, and sleds hold configs that it does not know: explain what there is to decide, and with --apply do it; changes nothing otherwise, and nothing when run again',
       )
-      .option('--apply', 'raise the generation above what the sleds claim, so that they follow the database')
+      .option(
+        '--apply',
+        'record these configs as known, so that the sleds that hold them follow the database',
+      )
       .option(
         '--exclude <sled>',
-        'id or serial number of a sled whose claim is not counted; may be repeated',
-        (name: string, before: readonly string[]) => [...before, name],
+        'id or serial number of a sled whose config does not count; may be repeated',
+        collected,
         [],
       )
       .option(
-        '--let-go-of-unknown-artifacts',
-        'with --apply: sleds may remove artifacts that no release in the database lists',
+        '--give-up <name>',
+        'with --apply: what may be deleted: a SHA-256, the version of a deleted release, or GENERATION:DIGEST for all of a config; may be repeated',
+        collected,
+        [],
       ),
     'tuf-depot recover generation\ntuf-depot recover generation --apply --exclude BRM42220031',
   ).action(async (options: RecoverOptions) => {
@@ -44,20 +51,35 @@ const recover = async (depot: Depot, options: RecoverOptions): Promise<Generatio
   for (const name of options.exclude) excluded.push((await findSled(depot, name)).id);
   const query = excluded.length === 0 ? {} : { exclude_sleds: excluded.join(',') };
   const found = await depot.recovery.generationRecoveryView({ query });
+  const giveUp = options.giveUp.map(name => parseGivenUp(name, found));
   if (options.apply !== true || found.state === 'not_needed') return found;
-  if (found.to === null) throw noGenerationLeft(found);
-  return await depot.recovery.generationRecover({
-    body: {
-      expected_generation: found.generation,
-      to: found.to,
-      exclude_sleds: excluded,
-      confirm_unknown_artifacts: options.letGoOfUnknownArtifacts === true,
+  const body = {
+    expected_generation: found.generation,
+    to: found.to ?? found.generation,
+    exclude_sleds: excluded,
+    give_up: {
+      artifacts: giveUp.flatMap(each => each.artifacts ?? []),
+      points: giveUp.flatMap(each => each.points ?? []),
+      releases: giveUp.flatMap(each => each.releases ?? []),
     },
-  });
+  };
+  return await depot.recovery.generationRecover({ body });
 };
 
-const noGenerationLeft = ({ obstacles }: GenerationRecovery): DepotError =>
-  new DepotError(
-    'RECOVERY_NO_GENERATION_LEFT',
-    obstacles.map(({ message }) => message).join('; ') || 'there is no generation above what sleds claim',
+/** A point may be named by the beginning of its digest. */
+const parseGivenUp = (
+  name: string,
+  { points }: GenerationRecovery,
+): NonNullable<RecoverGeneration['give_up']> => {
+  if (isArtifactHash(name)) return { artifacts: [ArtifactHash.parse(name)] };
+  const version = SystemVersion.safeParse(name);
+  if (version.success) return { releases: [version.data] };
+  const texts = points.map(({ generation, config_digest: digest }) => `${generation}:${digest}`);
+  const matching = texts.filter(text => name.includes(':') && text.startsWith(name));
+  if (matching.length === 1) return { points: matching };
+  const among = texts.length === 0 ? '' : ` (there are: ${texts.join(', ')})`;
+  throw new DepotError(
+    'INVALID_REQUEST',
+    `--give-up ${name}: this is no SHA-256, no version, and ${matching.length === 0 ? 'no' : 'more than one'} config of another history${among}`,
   );
+};

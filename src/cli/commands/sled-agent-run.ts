@@ -1,20 +1,30 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { usageError } from '../output/failure.ts';
 import { runServer, type ServerOptions } from '../run-server.ts';
 import { type Session, withCommonOptions } from '../session.ts';
 
-export const addSledAgentRun = (parent: Command, session: Session): void => {
+/** Makes the group `sled-agent` itself a command: with `--config` it runs one. */
+export const makeSledAgentRunnable = (group: Command, session: Session): void => {
   withCommonOptions(
-    parent
-      .command('sled-agent')
-      .description('run the agent of one sled, until SIGTERM or Ctrl-C; logs to standard error')
-      .requiredOption('--config <file>', 'sled-agent.toml')
+    group
+      .option(
+        '--config <file>',
+        'run the agent of this sled-agent.toml, until SIGTERM or Ctrl-C; logs to standard error',
+      )
       .option('--stop-with-stdin', 'stop also when standard input ends'),
     'tuf-depot sled-agent --config /etc/tuf-depot/sled-agent.toml',
-  ).action(async (options: ServerOptions) => {
+  ).action(async (options: Partial<ServerOptions>) => {
+    const { config } = options;
+    if (config === undefined) {
+      throw usageError(
+        'sled-agent needs --config FILE to run one',
+        'or a subcommand: tuf-depot sled-agent --help',
+      );
+    }
     // Loaded where it runs, so that other commands start without it.
     const { runSledAgent } = await import('../../sled-agent/main.ts');
-    const configPath = resolve(session.directory, options.config);
-    await runServer(session, options, signal => runSledAgent({ configPath, signal }));
+    const configPath = resolve(session.directory, config);
+    await runServer(session, { ...options, config }, signal => runSledAgent({ configPath, signal }));
   });
 };

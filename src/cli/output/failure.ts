@@ -31,10 +31,9 @@ const remedies: Partial<Record<ErrorCode, string>> = {
   NEXUS_ALIVE: 'stop that Nexus first; only one that is gone for good is expunged',
   RECOVERY_CHANGED: 'look again: tuf-depot recover generation',
   RECOVERY_LOSES_ARTIFACTS:
-    'upload the releases that list them: tuf-depot repo upload FILE; or let go of them knowingly: --let-go-of-unknown-artifacts',
+    'upload the releases that list them: tuf-depot repo upload FILE; or give them up by name: --give-up',
   RECOVERY_SLED_SILENT:
-    'start its agent; if it is gone for good: tuf-depot sled set-policy SLED expunged; or go on without knowing: --exclude SLED',
-  RECOVERY_NO_GENERATION_LEFT: 'go on without its claim: --exclude SLED',
+    'start a sled that holds that config; or, on the machine of one that does: tuf-depot sled-agent reset',
   SHUTTING_DOWN: 'send the request to another Nexus, or again when this one is back',
 };
 

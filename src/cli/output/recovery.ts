@@ -1,6 +1,5 @@
 /**
- * A recovery of the generation, as a person reads it: what was found, what would be done, what would be let go of,
- * and what to do, in that order.
+ * A recovery of the generation, as a person reads it: what was found, what would be lost, and what to do, in that order.
  */
 import type { GenerationRecovery, RecoverySledView } from '../../api/operator-recovery-api.ts';
 import { count } from './quantities.ts';
@@ -17,22 +16,23 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
   switch (recovery.state) {
     case 'not_needed':
       return [
-        `There is nothing to recover: no sled is found ahead of the database, which is at generation ${recovery.generation}.`,
+        `There is nothing to recover: the database, at generation ${recovery.generation}, knows every config that a reachable sled holds.`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
       ];
     case 'done':
       return [
-        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}.`,
+        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${count(recovery.points.length, 'point')} of another history became known.`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
         '',
-        'Sleds follow the database as they are told of it; see: tuf-depot status',
+        'Sleds follow the database from their next config on. Check with: tuf-depot status',
       ];
     case 'needed':
     case 'blocked':
       return [
-        `${style.warn('Recovery is needed')}: the database is at generation ${recovery.generation}, and sleds have gone on from there or hold something else.`,
+        `${style.warn('Recovery is needed')}: sleds hold configs that the database, at generation ${recovery.generation}, does not know. It was restored or failed over without some of its commits.`,
         ...table(terminal, recovery.sleds),
-        ...consequenceLines(recovery, style),
+        ...pointLines(recovery, style),
+        ...undecidedLines(recovery, style),
         ...instructionLines(recovery, style),
       ];
     default:
@@ -53,49 +53,52 @@ const table = (terminal: Terminal, sleds: readonly RecoverySledView[]): string[]
             { title: 'SLED', cell: sled => sled.serial, paint: terminal.outStyle.bold },
             { title: '', cell: sled => words(sled.state) + (sled.excluded ? ', excluded' : '') },
             { title: 'GEN', cell: sled => String(sled.generation ?? '-'), align: 'right' },
-            { title: 'UNKNOWN', cell: sled => String(sled.unknown_artifacts), align: 'right' },
             { title: 'WHY', cell: sled => sled.message },
           ],
           { style: terminal.outStyle, width: terminal.outColumns() },
         ),
       ];
 
-const consequenceLines = (recovery: GenerationRecovery, style: Style): string[] => {
-  const { sleds, to, unknown_artifacts_total: unknown, deleted_artifacts_total: deleted } = recovery;
+const pointLines = ({ points, sleds }: GenerationRecovery, style: Style): string[] => {
   const serials = new Map(sleds.map(sled => [sled.sled_id, sled.serial]));
-  const returning = sleds.filter(({ state }) => state === 'comes_back').length;
-  const shown = recovery.unknown_artifacts.slice(0, MAX_ARTIFACTS_SHOWN);
-  const holders = (ids: readonly (typeof sleds)[number]['sled_id'][]) =>
-    ids.map(id => printable(serials.get(id) ?? id)).join(', ');
   return [
     '',
-    to === null
-      ? 'The generation cannot be raised above what they claim.'
-      : `To recover raises the generation to ${to}: ${count(returning, 'sled')} then ${returning === 1 ? 'takes' : 'take'} the database's config, and ${returning === 1 ? 'lets' : 'let'} go of what no present release lists.`,
-    ...(unknown === 0
-      ? ['Of what they hold the database knows every artifact.']
-      : [
-          `${style.bad(count(unknown, 'artifact'))} would be let go of that no release in the database lists:`,
-          ...shown.map(({ sha256, sleds: ids }) => `  ${sha256}  ${style.dim(`on ${holders(ids)}`)}`),
-          ...(unknown > shown.length ? [`  and ${unknown - shown.length} more`] : []),
-        ]),
-    ...(deleted === 0 ? [] : [`${count(deleted, 'artifact')} of deleted releases would go too.`]),
+    `${count(points.length, 'config')} of another history:`,
+    ...points.map(({ generation, config_digest: digest, artifacts, sleds: ids }) => {
+      const set = artifacts === null ? 'no sled gave its set' : count(artifacts, 'artifact');
+      const holders = ids.map(id => printable(serials.get(id) ?? id)).join(', ');
+      return `  ${generation}:${digest.slice(0, 12)}  ${set}  ${style.dim(`on ${holders}`)}`;
+    }),
+  ];
+};
+
+const undecidedLines = (recovery: GenerationRecovery, style: Style): string[] => {
+  const { undecided_artifacts_total: total, undecided_artifacts: listed } = recovery;
+  if (total === 0) return ['Each of their artifacts is listed by a present release.'];
+  const shown = listed.slice(0, MAX_ARTIFACTS_SHOWN);
+  return [
+    `${style.bad(count(total, 'artifact'))} of these would be deleted, since no present release lists them:`,
+    ...shown.map(({ sha256, state }) => {
+      const why = state === 'deleted' ? 'its release was deleted' : 'of a release that the database has lost';
+      return `  ${sha256}  ${style.dim(why)}`;
+    }),
+    ...(total > shown.length ? [`  and ${total - shown.length} more`] : []),
   ];
 };
 
 const instructionLines = (recovery: GenerationRecovery, style: Style): string[] => {
-  const { sleds, obstacles, unknown_artifacts_total: unknown } = recovery;
+  const { sleds, obstacles, undecided_artifacts_total: undecided } = recovery;
   const excluded = sleds.filter(sled => sled.excluded).map(({ serial }) => ` --exclude ${printable(serial)}`);
   const steps = [
     'Make sure that Nexus uses the right database, and that no newer backup of it can be restored.',
     ...obstacles
       .filter(({ code }) => code !== 'RECOVERY_LOSES_ARTIFACTS')
-      .map(({ code, message }) => `${printable(message)} (--exclude SLED) ${style.dim(`[${code}]`)}`),
-    ...(unknown === 0
+      .map(({ code, message }) => `${printable(message)} ${style.dim(`[${code}]`)}`),
+    ...(undecided === 0
       ? []
       : [
-          'Upload the releases that the database lost, before any others: tuf-depot repo upload FILE; then look again.' +
-            ' What you let go of knowingly: --let-go-of-unknown-artifacts',
+          'Upload the releases that the database lost: tuf-depot repo upload FILE; then look again.' +
+            ' What may be deleted, name: --give-up SHA256, --give-up VERSION of a deleted release, or --give-up GENERATION:DIGEST for all of a config',
         ]),
     `tuf-depot recover generation --apply${excluded.join('')}`,
   ];

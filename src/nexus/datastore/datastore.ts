@@ -3,7 +3,8 @@
  * these is one SERIALIZABLE transaction, retried as a whole where the database aborts it (40001).
  *
  * DS1. The generation rises in the transaction that changes the wanted set, exactly when it changes (S8, B4);
- *      a digest of the set stands beside it and is compared in that transaction.
+ *      a digest of the set stands beside it and is compared in that transaction. The same transaction records the new
+ *      point for good (P13).
  * DS2. Ids are made by Nexus, so that a statement whose commit is uncertain can be repeated until it is
  *      certain (P4): every insert here is idempotent for the same ids and content.
  * DS3. Nothing is deleted that the history needs: repositories are pruned (`time_pruned`), trust roots and
@@ -18,12 +19,15 @@ import type {
   Generation,
   IncarnationId,
   NexusId,
+  Point,
   RepoId,
+  RoundNonce,
   SledId,
   SystemVersion,
   TrustRootId,
   UploadId,
 } from '../../core/ids.ts';
+import type { PointClaim, RecordedPoints } from '../../core/lineage.ts';
 import type { ReleaseArtifact, ReleaseDescription, RoleExpiry } from '../../core/release.ts';
 import type { TrustedVersions } from '../../tuf/rollback.ts';
 
@@ -96,13 +100,17 @@ export type InsertOutcome = {
   readonly generation: Generation;
 };
 
-/** Which wanted set something was planned for. A database that went back gives its generations again, to other sets (B5). */
-export type PlannedSet = Pick<WantedSet, 'generation' | 'digest'>;
+/**
+ * Which wanted set a round was planned for: the point, not its number alone, since a restored database counts the same
+ * generations again (B5). `nonce` is what this Nexus wrote before it read that set; a database that failed over since
+ * need not have it (P13).
+ */
+export type PlannedSet = Point & { readonly nonce: RoundNonce };
 
 /** The wanted set, read consistently: generation, digest and content belong together. */
-export type WantedSet = {
-  readonly generation: Generation;
-  readonly digest: string;
+export type WantedSet = Point & {
+  /** Of the claims that were asked about, in the same transaction (P13). */
+  readonly lineage: RecordedPoints;
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
   readonly releases: readonly {
     readonly repoId: RepoId;
@@ -125,6 +133,8 @@ export type SledRecord = {
   readonly info: SledAgentInfo;
   readonly incarnationId: IncarnationId | null;
   readonly datasets: readonly DatasetHealth[];
+  /** The points it has on its datasets and those it keeps; null for a sled agent that does not compare points. */
+  readonly heads: readonly PointClaim[] | null;
   readonly policy: 'in_service' | 'expunged';
   readonly timeRegisteredMs: number;
   readonly timeLastRegisteredMs: number;
@@ -231,19 +241,37 @@ export type Datastore = {
     options: Wait & { readonly uploadedAtMs?: number },
   ) => Promise<{ readonly generation: Generation }>;
 
-  readonly wantedSet: (wait: Wait) => Promise<WantedSet>;
+  /** @param options.claims points of sleds; the answer says which of them this database recorded (P13) */
+  readonly wantedSet: (options: Wait & { readonly claims?: readonly PointClaim[] }) => Promise<WantedSet>;
   /** Generation and digest alone, for floors and divergence checks (P5, P7). */
-  readonly currentGeneration: (
+  readonly currentGeneration: (wait: Wait) => Promise<Point>;
+  /** The same, and which of some claims this database recorded, read in one transaction (P7, P13). */
+  readonly pointsRecorded: (
+    claims: readonly PointClaim[],
     wait: Wait,
-  ) => Promise<{ readonly generation: Generation; readonly digest: string }>;
+  ) => Promise<{ readonly current: Point; readonly lineage: RecordedPoints }>;
   /**
    * The last step of a recovery (P7): sets the generation to `to` and its digest to that of what the present
-   * releases list, whatever was recorded. `INVALID_REQUEST` unless `to` is above the present generation.
+   * releases list, whatever was recorded, and records points of another history as known (P13). Safe to repeat.
+   * `INVALID_REQUEST` when `to` is below the present generation, or equal to it with nothing to accept.
    */
   readonly generationRaise: (
-    to: Generation,
+    raise: {
+      readonly to: Generation;
+      readonly accepted?: readonly Point[];
+      /** For people: who ordered it. */
+      readonly orderedBy?: string;
+    },
     wait: Wait,
-  ) => Promise<{ readonly generation: Generation; readonly digest: string }>;
+  ) => Promise<Point>;
+  /**
+   * Raises the generation for the sake of one sled, whose set the wanted set includes (P13). Undefined when the limits of
+   * decisions/generation.ts do not allow it, and then nothing is changed.
+   */
+  readonly generationMend: (
+    mend: { readonly to: Generation; readonly sledId: SledId },
+    wait: Wait,
+  ) => Promise<Point | undefined>;
   /** Every release, present or pruned, that lists a hash. */
   readonly artifactRoles: (
     sha256: ArtifactHash,
@@ -260,7 +288,8 @@ export type Datastore = {
     options: Wait & { readonly nexusId?: NexusId },
   ) => Promise<readonly LocalRepoRecord[]>;
   /**
-   * Removes the row of one upload if the wanted set is the planned one, whether the release is present or pruned.
+   * Removes the row of one upload if the wanted set is the planned one, whether the release is present or pruned, and
+   * this Nexus's row still has the nonce that was written before the sleds were counted.
    * Anything else changes nothing and says why: the caller keeps the file (P1).
    */
   readonly localRepoDrop: (
@@ -273,13 +302,18 @@ export type Datastore = {
   /**
    * Records a registration. One with an older `generation` than recorded is ignored (`stale`); an expunged
    * sled is `SLED_DECOMMISSIONED`. `changed` is true for a new sled and for any change that replication should see.
-   * The generation of the wanted set is read in the same transaction (P5).
+   * The point of the wanted set, and which of the sled's heads are recorded, are read in the same transaction (P5, P13).
    */
   readonly sledUpsert: (
     id: SledId,
     info: SledAgentInfo,
     wait: Wait,
-  ) => Promise<{ readonly changed: boolean; readonly stale: boolean; readonly floor: Generation }>;
+  ) => Promise<{
+    readonly changed: boolean;
+    readonly stale: boolean;
+    readonly floor: Point;
+    readonly lineage: RecordedPoints;
+  }>;
   readonly sledGet: (id: SledId, wait: Wait) => Promise<SledRecord | undefined>;
   readonly sledList: (
     page: Page & { readonly policy?: 'in_service' },
@@ -293,6 +327,8 @@ export type Datastore = {
     nexus: { readonly id: NexusId; readonly operatorAddress: string; readonly timeStartedMs: number },
     wait: Wait,
   ) => Promise<{ readonly policy: 'in_service' | 'expunged' }>;
+  /** Writes a nonce to the row of this Nexus, before it counts. False when the database has no such row. */
+  readonly nexusBeginRound: (id: NexusId, nonce: RoundNonce, wait: Wait) => Promise<boolean>;
   readonly nexusList: (wait: Wait) => Promise<readonly NexusRecord[]>;
   /** `NEXUS_ALIVE` while its heartbeat is younger than `aliveMs`; `NOT_FOUND` when absent. */
   readonly nexusExpunge: (id: NexusId, aliveMs: number, wait: Wait) => Promise<void>;

@@ -19,13 +19,16 @@ import { fleetEventBounds } from './verbs/fleet-event-bounds.ts';
 import { fleetEventInsert } from './verbs/fleet-event-insert.ts';
 import { fleetEventList } from './verbs/fleet-event-list.ts';
 import { fleetEventTrim } from './verbs/fleet-event-trim.ts';
+import { generationMend } from './verbs/generation-mend.ts';
 import { generationRaise } from './verbs/generation-raise.ts';
 import { localRepoDrop } from './verbs/local-repo-drop.ts';
 import { localRepoForget } from './verbs/local-repo-forget.ts';
 import { localRepoList } from './verbs/local-repo-list.ts';
+import { nexusBeginRound } from './verbs/nexus-begin-round.ts';
 import { nexusExpunge } from './verbs/nexus-expunge.ts';
 import { nexusHeartbeat } from './verbs/nexus-heartbeat.ts';
 import { nexusList } from './verbs/nexus-list.ts';
+import { pointsRecorded } from './verbs/points-recorded.ts';
 import { releaseInsert } from './verbs/release-insert.ts';
 import { releaseRoles } from './verbs/release-roles.ts';
 import { repoArtifacts } from './verbs/repo-artifacts.ts';
@@ -94,7 +97,9 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     repoPrune: repoPrune(transactions),
     wantedSet: wantedSet(transactions),
     currentGeneration: currentGeneration(transactions),
+    pointsRecorded: pointsRecorded(transactions),
     generationRaise: generationRaise(transactions),
+    generationMend: generationMend(transactions),
     artifactRoles: artifactRoles(transactions),
     artifactsKnown: artifactsKnown(transactions),
     localRepoList: localRepoList(transactions),
@@ -105,6 +110,7 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     sledList: sledList(transactions),
     sledSetPolicy: sledSetPolicy(transactions),
     nexusHeartbeat: nexusHeartbeat(transactions),
+    nexusBeginRound: nexusBeginRound(transactions),
     nexusList: nexusList(transactions),
     nexusExpunge: nexusExpunge(transactions),
     targetReleaseGet: targetReleaseGet(transactions),

@@ -1,7 +1,7 @@
 /** Rows become the records of the interface. */
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
-import { SledAgentInfo } from '../../api/internal-api.ts';
+import { SledAgentInfo, SledHead } from '../../api/internal-api.ts';
 import { DatasetHealth } from '../../api/sled-agent-api.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type {
@@ -12,6 +12,7 @@ import type {
   TrustedVersions,
   TrustRootRecord,
 } from './datastore.ts';
+import { headsOf } from './decisions/registration.ts';
 import type { Tables } from './tables.ts';
 
 type Row<T extends keyof Tables> = Selectable<Tables[T]>;
@@ -85,11 +86,13 @@ export const toFleetEvent = (row: Row<'fleet_event'>): FleetEvent => ({
 
 /** What another version wrote and this one cannot read is absent until the sled registers again: it stops nobody (G8). */
 const Datasets = z.array(DatasetHealth).nullable().catch(null);
+const Heads = z.array(SledHead).nullable().catch(null);
 
 /** @throws `DATABASE_CONTENT` for a row that no registration could have written */
 export const toSledRecord = (row: Row<'sled'>): SledRecord => {
   try {
     const datasets = Datasets.parse(row.datasets);
+    const heads = Heads.parse(row.heads);
     const info = SledAgentInfo.parse({
       sa_address: row.sled_agent_address,
       repo_depot_port: row.repo_depot_port,
@@ -103,12 +106,14 @@ export const toSledRecord = (row: Row<'sled'>): SledRecord => {
       decommissioned: row.decommissioned,
       ...(row.incarnation_id === null ? {} : { incarnation_id: row.incarnation_id }),
       ...(datasets === null ? {} : { datasets }),
+      ...(heads === null ? {} : { heads }),
     });
     return {
       id: row.id,
       info,
       incarnationId: row.incarnation_id,
       datasets: datasets ?? [],
+      heads: headsOf(info),
       policy: row.policy,
       timeRegisteredMs: row.time_registered,
       timeLastRegisteredMs: row.time_last_registered,

@@ -67,7 +67,15 @@ export type Tables = {
     tuf_artifact_id: ArtifactId;
     target_name: string;
   };
-  tuf_generation: { singleton: boolean; generation: number; digest: string };
+  tuf_point: {
+    generation: number;
+    digest: string;
+    origin: 'first' | 'change' | 'raise' | 'accepted';
+    time_created: TimeByDefault;
+    ordered_by: string | null;
+    sled_id: SledId | null;
+  };
+  tuf_current_point: { singleton: boolean; generation: number; digest: string };
   target_release: { generation: number; time_requested: TimeByDefault; tuf_repo_id: RepoId | null };
   sled: {
     id: SledId;
@@ -89,6 +97,8 @@ export type Tables = {
     incarnation_id: IncarnationId | null;
     /** JSON text in, parsed out. */
     datasets: ColumnType<unknown, string | null, string | null>;
+    /** JSON text in, parsed out. */
+    heads: ColumnType<unknown, string | null, string | null>;
   };
   nexus: {
     id: NexusId;
@@ -96,6 +106,7 @@ export type Tables = {
     operator_address: string;
     time_started: Time;
     time_heartbeat: TimeByDefault;
+    round_nonce: string | null;
   };
   local_repo: {
     upload_id: UploadId;

@@ -3,7 +3,8 @@
  * are stored; what these have to be stands in decisions/generation.ts (W1, W2).
  */
 import assert from 'node:assert/strict';
-import { type ArtifactHash, asGeneration, type Generation, type RepoId } from '../../core/ids.ts';
+import { type ArtifactHash, asGeneration, type Generation, type Point, type RepoId } from '../../core/ids.ts';
+import type { PointClaim } from '../../core/lineage.ts';
 import type { Database } from './attempt.ts';
 import type { WantedSet } from './datastore.ts';
 import {
@@ -13,23 +14,27 @@ import {
   wantedSetDigest,
 } from './decisions/generation.ts';
 import { readInBatches } from './paging.ts';
+import { type PointOrigin, readRecordedPoints, recordPoint } from './points.ts';
 
 export const readGeneration = async (db: Database): Promise<StoredGeneration> => {
-  const { generation, digest } = await db.selectFrom('tuf_generation').selectAll().executeTakeFirstOrThrow();
+  const { generation, digest } = await db
+    .selectFrom('tuf_current_point')
+    .selectAll()
+    .executeTakeFirstOrThrow();
   return { generation: asGeneration(generation), digest };
 };
 
 /** For transactions that may raise it: later ones wait here instead of failing at their end. */
 export const lockGeneration = async (db: Database): Promise<void> => {
-  await db.selectFrom('tuf_generation').select('generation').forUpdate().executeTakeFirstOrThrow();
+  await db.selectFrom('tuf_current_point').select('generation').forUpdate().executeTakeFirstOrThrow();
 };
 
 /** @throws `WANTED_SET_DIGEST` (W1) */
-export const readWantedSet = async (db: Database): Promise<WantedSet> => {
+export const readWantedSet = async (db: Database, claims: readonly PointClaim[] = []): Promise<WantedSet> => {
   const stored = await readGeneration(db);
   const wanted = await readPresentReleases(db);
   requireRecordedDigest(stored, wantedSetDigest(wanted.artifacts.keys()));
-  return { ...stored, ...wanted };
+  return { ...stored, ...wanted, lineage: await readRecordedPoints(db, claims) };
 };
 
 /** The same without a look at the digest: for recovery. */
@@ -96,19 +101,21 @@ export const recordWantedSet = async (
   hashes: ReadonlySet<ArtifactHash>,
 ): Promise<Generation> => {
   const after = nextGeneration(before, hashes);
-  if (after.digest !== before.digest) await writeGeneration(db, before, after);
+  if (after.digest !== before.digest) await writeGeneration(db, before, after, { origin: 'change' });
   return after.generation;
 };
 
 export const writeGeneration = async (
   db: Database,
   before: StoredGeneration,
-  after: StoredGeneration,
+  after: Point,
+  origin: PointOrigin,
 ): Promise<void> => {
   const { numUpdatedRows } = await db
-    .updateTable('tuf_generation')
+    .updateTable('tuf_current_point')
     .set({ generation: after.generation, digest: after.digest })
     .where('generation', '=', before.generation)
     .executeTakeFirstOrThrow();
   assert.equal(numUpdatedRows, 1n, 'the generation changed in the transaction that holds its row');
+  await recordPoint(db, after, origin);
 };

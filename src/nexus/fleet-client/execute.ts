@@ -10,7 +10,7 @@
  *     as in flight to the next plan, and is counted when it ends.
  * E3. A copy after a put uses a target whose put succeeded; with none it is left to the next round (B8).
  */
-import type { ArtifactHash, Generation, SledId } from '../../core/ids.ts';
+import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { CopyRequest, PutRequest } from '../../core/plan/plan-artifact.ts';
@@ -50,7 +50,7 @@ export type ExecuteOutcome = {
 export type Executor = {
   readonly execute: (
     plan: Plan,
-    round: { readonly generation: Generation; readonly sleds: ReadonlyMap<SledId, SledTarget> },
+    round: Point & { readonly sleds: ReadonlyMap<SledId, SledTarget> },
     options: { readonly signal: AbortSignal },
   ) => Promise<ExecuteOutcome>;
   readonly putsInFlight: () => readonly Pair[];
@@ -67,8 +67,7 @@ type Deps = {
   readonly limits: ExecuteLimits;
 };
 
-type Round = {
-  readonly generation: Generation;
+type Round = Point & {
   readonly sleds: ReadonlyMap<SledId, SledTarget>;
   /** Ends what has not started. */
   readonly start: AbortSignal;
@@ -107,10 +106,11 @@ export const createExecutor = (deps: Deps): Executor => {
   };
 
   return {
-    async execute(plan, { generation, sleds }, { signal }) {
+    async execute(plan, { generation, digest, sleds }, { signal }) {
       const budget = new AbortController();
       const round: Round = {
         generation,
+        digest,
         sleds,
         start: AbortSignal.any([signal, budget.signal]),
         count: { written: 0, sent: 0 },
@@ -172,7 +172,7 @@ const sendPut = async (deps: Deps, put: PutRequest, round: Round, stop: AbortSig
     const chunks = artifact.chunks({ signal: stop });
     const stored = await deps.connection.put(
       target,
-      { sha256, generation: round.generation, sizeBytes, chunks },
+      { sha256, ...pointFor(target, round), sizeBytes, chunks },
       { signal: stop },
     );
     round.count.written += stored.successfulWrites;
@@ -204,13 +204,14 @@ const requestCopy = async (
       sourceSledId: sourceId,
       generation: round.generation,
     } as const;
+    const target = round.sleds.get(copy.target)!;
     const startedMs = deps.clock.nowMs();
     round.count.sent += 1;
     const timeout = deps.clock.timeout(deps.limits.copyAnswerTimeoutMs);
     try {
       await deps.connection.copy(
-        round.sleds.get(copy.target)!,
-        { sha256: copy.sha256, generation: round.generation, source: round.sleds.get(sourceId)! },
+        target,
+        { sha256: copy.sha256, ...pointFor(target, round), source: round.sleds.get(sourceId)! },
         { signal: AbortSignal.any([stop, timeout]) },
       );
       if (copy.recopy) deps.memory.recopyAccepted(copy.target, copy.sha256);
@@ -222,6 +223,15 @@ const requestCopy = async (
     }
   });
 };
+
+/** A sled that compares points stores what is sent for its own point alone (P13). */
+const pointFor = (
+  { heads }: SledTarget,
+  { generation, digest }: Point,
+): { generation: Generation; digest: string | undefined } => ({
+  generation,
+  digest: heads === null ? undefined : digest,
+});
 
 /** The fault may be the source's as well as the sled's, so it costs this copy alone. */
 const unanswered = (timeoutMs: number, cause: unknown): DepotError =>

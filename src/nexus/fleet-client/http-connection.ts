@@ -1,6 +1,7 @@
 /** Sleds over HTTP. */
 import { depotArtifactUrl } from '../../api/depot-api.ts';
 import { sledAgentApi } from '../../api/sled-agent-api.ts';
+import { pointText } from '../../core/ids.ts';
 import {
   type ClientTimeouts,
   createApiClient,
@@ -9,6 +10,7 @@ import {
 } from '../../http/client.ts';
 import { rawGet } from '../../http/raw-get.ts';
 import type { SledRecord } from '../datastore/datastore.ts';
+import { configBody, sledConfigOf } from './config-body.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 
 /** A socket address as registered, split; IPv6 hosts are in brackets on the wire and bare here. */
@@ -27,6 +29,7 @@ export const sledTarget = (sled: SledRecord): SledTarget => {
     serial: sled.info.baseboard.serial,
     agentBaseUrl: httpUrl(host, port),
     depotBaseUrl: httpUrl(host, sled.info.repo_depot_port),
+    heads: sled.heads,
   };
 };
 
@@ -40,19 +43,24 @@ export const createHttpConnection = (
     createApiClient(sledAgentApi, { baseUrl: sled.agentBaseUrl, timeouts, dispatcher });
 
   return {
-    async putConfig(sled, { generation, artifacts }, wait) {
-      const body = { generation, artifacts: [...artifacts.keys()], sizes: Object.fromEntries(artifacts) };
-      await agent(sled).artifactConfigPut({ body }, wait);
+    async putConfig(sled, config, wait) {
+      await agent(sled).artifactConfigPut({ body: configBody(config) }, wait);
+    },
+    async config(sled, { point, ...wait }) {
+      const query = point === undefined ? {} : { point: pointText(point) };
+      return sledConfigOf(await agent(sled).artifactConfigGet({ query }, wait));
     },
     list: (sled, wait) => agent(sled).artifactList({}, wait),
-    async put(sled, { sha256, generation, sizeBytes, chunks }, wait) {
+    async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
       const body = { sizeBytes, chunks };
-      const answer = await agent(sled).artifactPut({ params: { sha256 }, query: { generation }, body }, wait);
+      const query = { generation, config_digest: digest };
+      const answer = await agent(sled).artifactPut({ params: { sha256 }, query, body }, wait);
       return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
     },
-    async copy(sled, { sha256, generation, source }, wait) {
+    async copy(sled, { sha256, generation, digest, source }, wait) {
       const body = { depot_base_url: source.depotBaseUrl };
-      await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query: { generation }, body }, wait);
+      const query = { generation, config_digest: digest };
+      await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
     },
     async readRange(sled, { sha256, offset, length }, { signal }) {
       using answer = await rawGet(depotArtifactUrl(sled.depotBaseUrl, sha256), {

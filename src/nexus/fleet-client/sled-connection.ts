@@ -1,13 +1,20 @@
 /** The sleds as Nexus sees them: what can be asked of one, whatever carries the question. */
 import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
-import type { ArtifactHash, Generation, SledId } from '../../core/ids.ts';
+import type { OfferedConfig } from '../../core/artifact-config.ts';
+import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
+import type { PointClaim } from '../../core/lineage.ts';
 
 export type SledTarget = {
   readonly id: SledId;
   readonly serial: string;
   readonly agentBaseUrl: string;
   readonly depotBaseUrl: string;
+  /** As registered; null for a sled agent that does not compare points, and is asked for its config instead (P13). */
+  readonly heads: readonly PointClaim[] | null;
 };
+
+/** What a sled says that it is to hold. */
+export type SledConfig = Point & { readonly artifacts: ReadonlySet<ArtifactHash> };
 
 type Wait = { readonly signal: AbortSignal };
 
@@ -16,11 +23,9 @@ type Wait = { readonly signal: AbortSignal };
  * detail where it said so), `PEER_UNREACHABLE`, `PEER_STALLED` or `PEER_BAD_ANSWER` otherwise.
  */
 export type SledConnection = {
-  readonly putConfig: (
-    sled: SledTarget,
-    config: { readonly generation: Generation; readonly artifacts: ReadonlyMap<ArtifactHash, number> },
-    wait: Wait,
-  ) => Promise<void>;
+  readonly putConfig: (sled: SledTarget, config: OfferedConfig, wait: Wait) => Promise<void>;
+  /** The config in force, or the one of a point that the sled has or keeps. Its digest is computed from what it lists. */
+  readonly config: (sled: SledTarget, options: Wait & { readonly point?: Point }) => Promise<SledConfig>;
   readonly list: (sled: SledTarget, wait: Wait) => Promise<ArtifactListResponse>;
   /** Resolves when the sled has stored the artifact; the deadline is on progress, not on the whole (B13). */
   readonly put: (
@@ -28,6 +33,8 @@ export type SledConnection = {
     artifact: {
       readonly sha256: ArtifactHash;
       readonly generation: Generation;
+      /** Undefined for a sled agent that does not compare points. */
+      readonly digest: string | undefined;
       readonly sizeBytes: number;
       readonly chunks: AsyncIterable<Uint8Array>;
     },
@@ -36,7 +43,12 @@ export type SledConnection = {
   /** Resolves when the sled has begun to copy; the outcome comes in a later list (B7). */
   readonly copy: (
     sled: SledTarget,
-    artifact: { readonly sha256: ArtifactHash; readonly generation: Generation; readonly source: SledTarget },
+    artifact: {
+      readonly sha256: ArtifactHash;
+      readonly generation: Generation;
+      readonly digest: string | undefined;
+      readonly source: SledTarget;
+    },
     wait: Wait,
   ) => Promise<void>;
   /** Bytes of a stored artifact, from the sled's Repo Depot (P9). */

@@ -12,7 +12,8 @@
  * M6. Waits are on the monotonic clock: a wall clock that is set back must not make one last for hours.
  * M7. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
  */
-import type { ArtifactHash, SledId } from '../../core/ids.ts';
+import { type ArtifactHash, pointText, type SledId } from '../../core/ids.ts';
+import type { PointClaim } from '../../core/lineage.ts';
 import type { Rng } from '../../core/rng.ts';
 import { RETRY_AFTER_DETAIL } from '../../http/answers.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -35,6 +36,8 @@ export type SledMemory = {
   silence: Failure | undefined;
   /** Set while the sled takes no writes: full or busy. */
   pause: Pause | undefined;
+  /** The point that it told last: what a config is offered to it as the successor of, if the database knows it (P13). */
+  claim: PointClaim | undefined;
   /** Set while its bytes differ from what it lists (P9). */
   distrust: { sinceMs: number; message: string } | undefined;
   /** Totals of its last list, so that a later one tells what is new. */
@@ -48,6 +51,8 @@ export type FleetMemory = Pick<
   'recopyAccepted' | 'recopiesEnded' | 'roomMade' | 'backoff'
 > & {
   readonly sled: (id: SledId) => SledMemory;
+  /** The points that sleds told last, each once. */
+  readonly claims: () => readonly PointClaim[];
   readonly sledFailed: (id: SledId, error: unknown) => void;
   readonly sledAnswered: (id: SledId) => void;
   /**
@@ -70,6 +75,10 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
 
   return {
     sled,
+    claims() {
+      const told = [...sleds.values()].flatMap(({ claim }) => claim ?? []);
+      return [...new Map(told.map(claim => [`${pointText(claim)} ${claim.hasLineage}`, claim])).values()];
+    },
     sledFailed: (id, error) => silence(deps, sled(id), error),
     sledAnswered(id) {
       const memory = sled(id);
@@ -115,7 +124,13 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
 const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
   const known = sleds.get(id);
   if (known !== undefined) return known;
-  const memory = { silence: undefined, pause: undefined, distrust: undefined, seen: undefined };
+  const memory: SledMemory = {
+    silence: undefined,
+    pause: undefined,
+    claim: undefined,
+    distrust: undefined,
+    seen: undefined,
+  };
   sleds.set(id, memory);
   return memory;
 };

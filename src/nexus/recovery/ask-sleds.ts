@@ -1,29 +1,28 @@
 /**
- * What every in-service sled claims, asked now: each for itself, and never for longer than a bounded time (G8).
- * Nothing is put to a sled, so that looking changes nothing.
+ * The points that every in-service sled has, asked now: each sled for itself, and never for longer than a bounded time
+ * (G8). Nothing is put to a sled, so that looking changes nothing.
  */
-
-import { isArtifactHash } from '../../core/ids.ts';
+import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
+import type { PointClaim } from '../../core/lineage.ts';
 import type { AskedSled } from '../../core/recovery.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
 import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
 
 /** Enough for a sled to list a full config from slow disks; somebody waits for the answer. */
 export const RECOVERY_ANSWER_TIMEOUT_MS = 20_000;
 
-type AskDeps = { readonly connection: Pick<SledConnection, 'list'>; readonly clock: Clock };
+type AskDeps = { readonly connection: Pick<SledConnection, 'list' | 'config'>; readonly clock: Clock };
 
 export const askSleds = async (
   deps: AskDeps,
   targets: readonly SledTarget[],
-  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<readonly AskedSled[]> => {
   const timeout = deps.clock.timeout(RECOVERY_ANSWER_TIMEOUT_MS);
   const answers = await Promise.all(
     targets.map(async target => {
-      const answer = await askSled(deps.connection, target, { log, timeout, signal });
+      const answer = await askSled(deps.connection, target, { timeout, signal });
       return { id: target.id, serial: target.serial, answer };
     }),
   );
@@ -34,20 +33,42 @@ export const askSleds = async (
 const askSled = async (
   connection: AskDeps['connection'],
   target: SledTarget,
-  { log, timeout, signal }: { log: Logger; timeout: AbortSignal; signal: AbortSignal },
+  { timeout, signal }: { timeout: AbortSignal; signal: AbortSignal },
 ): Promise<AskedSled['answer']> => {
+  const wait = { signal: AbortSignal.any([signal, timeout]) };
   try {
-    const list = await connection.list(target, { signal: AbortSignal.any([signal, timeout]) });
-    const held = Object.entries(list.list).flatMap(([hash, copies]) => {
-      if (isArtifactHash(hash)) return copies > 0 ? [hash] : [];
-      log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
-      return [];
-    });
-    return { kind: 'claim', generation: list.generation, digest: list.config_digest, held };
+    if (target.heads === null) {
+      const { generation, digest } = await connection.config(target, wait);
+      return { kind: 'points', own: { generation, digest, hasLineage: false }, kept: [] };
+    }
+    return pointsOf(await connection.list(target, wait));
   } catch (error) {
     const code = errorCodeOf(error);
-    if (code === 'NO_ARTIFACT_CONFIG') return { kind: 'no_config' };
+    if (code === 'NO_ARTIFACT_CONFIG') return fromHeads(target);
+    // It does not list while it is in doubt, but it has said by which heads it is.
+    if (code === 'AWAITING_FLOOR') return fromHeads(target);
     const message = timeout.aborted ? 'does not answer in time' : messageChain(error);
     return { kind: code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'silent', message };
   }
+};
+
+const pointsOf = (list: ArtifactListResponse): AskedSled['answer'] => {
+  if (list.config_digest === undefined) return { kind: 'bad_answer', message: 'it names no digest' };
+  return {
+    kind: 'points',
+    own: { generation: list.generation, digest: list.config_digest, hasLineage: list.lineage ?? false },
+    kept: (list.points_kept ?? []).map(({ generation, config_digest: digest }) => ({
+      generation,
+      digest,
+      hasLineage: true,
+    })),
+  };
+};
+
+/** As registered: what it has on its datasets, the highest first, and what it keeps. */
+const fromHeads = ({ heads }: SledTarget): AskedSled['answer'] => {
+  const [own, ...kept] = [...(heads ?? [])].sort(
+    (a: PointClaim, b: PointClaim) => b.generation - a.generation,
+  );
+  return { kind: 'points', own, kept };
 };

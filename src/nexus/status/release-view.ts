@@ -2,7 +2,7 @@
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
-import type { CollectedSled } from '../fleet-client/collect.ts';
+import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Observation, ObservedRelease } from '../tasks/artifact-replication/observation.ts';
 import { reasonView } from './reasons.ts';
 

@@ -10,9 +10,9 @@ import type { FetchRelease } from '../../source/fetch-release.ts';
 import { createDriver, type Driver } from '../background/driver.ts';
 import type { NexusConfig } from '../config.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import { DEFAULT_COLLECT_LIMITS } from '../fleet-client/collect.ts';
 import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
 import type { SledConnection } from '../fleet-client/sled-connection.ts';
+import { DEFAULT_COLLECT_LIMITS } from '../fleet-client/sled-draft.ts';
 import { heartbeatTask } from '../heartbeat.ts';
 import type { History } from '../history/history.ts';
 import { createReplicationEvents } from '../history/replication-events.ts';
@@ -20,6 +20,7 @@ import type { Intake } from '../intake.ts';
 import { createRequestLog } from '../request-log.ts';
 import { createSources, type Sources } from '../source/sources.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
+import type { LostSets } from '../upload/lost-sets.ts';
 import { createReplication, type Replication, type ReplicationPolicy } from './artifact-replication/task.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from './fleet-history.ts';
 import { repoPruner } from './repo-pruner.ts';
@@ -41,8 +42,11 @@ type Deps = {
   readonly nexus: Parameters<typeof heartbeatTask>[0]['nexus'];
   readonly history: History;
   readonly intake: Intake;
+  readonly lost: LostSets;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly fetchRelease: FetchRelease;
+  /** Makes the nonces of rounds. */
+  readonly newId: () => string;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -64,6 +68,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         onRequest: events.requested,
       }),
       history: events,
+      note: history.note,
       policy: replicationPolicy(config),
     }),
   );

@@ -4,12 +4,16 @@
  * CA1. An archive that was recorded once, pruned or not, is checked for signatures and bytes alone: time has not
  *      made it worse, it may be the only copy left, and it moves no rollback state (P3). Any root of a chain may
  *      vouch for it: the keys that signed it may have been rotated away since.
- * CA2. Any other archive is verified from the newest root of each chain on: what older keys sign counts no more.
+ * CA2. So is an archive whose release the database has lost while sleds still hold it: it brings back what was accepted
+ *      once. That is kept in the audit, as an override.
+ * CA3. Any other archive is verified from the newest root of each chain on: what older keys sign counts no more.
  */
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { errorCodeOf } from '../../lib/errors.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../verify/verified-release.ts';
 import type { Datastore, TrustMove, TrustRootRecord } from '../datastore/datastore.ts';
+import type { LostSets } from './lost-sets.ts';
 
 /** Trust roots read at a time; a fleet has a handful. */
 const TRUST_ROOT_PAGE = 100;
@@ -46,16 +50,40 @@ type Deps = {
   readonly verifyRelease: VerifyRelease;
   readonly clock: Clock;
   readonly limits: NonNullable<VerifyRequest['limits']>;
+  readonly lost: Pick<LostSets, 'isEmpty' | 'bringsBack'>;
 };
 
 export const checkArchive = async (
-  { datastore, verifyRelease, clock, limits }: Deps,
+  deps: Deps,
   archive: ArchiveToCheck,
   { signal }: { signal: AbortSignal },
 ): Promise<CheckedArchive> => {
   const isExempt =
     (archive.recordedBefore ?? false) ||
-    (await datastore.repoGetByHash(archive.archiveHash, { signal })) !== undefined;
+    (await deps.datastore.repoGetByHash(archive.archiveHash, { signal })) !== undefined;
+  try {
+    return await checkWith(deps, archive, isExempt, signal);
+  } catch (error) {
+    if (isExempt || !LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;
+    const again = await checkWith(deps, archive, true, signal);
+    const { artifacts } = again.release.description;
+    if (!deps.lost.bringsBack(artifacts.map(({ sha256 }) => sha256))) throw error;
+    return { ...again, overrides: [BROUGHT_BACK] }; // CA2
+  }
+};
+
+/** What an archive may be refused for that was good when it was accepted. */
+const LOOKS_BACK: ReadonlySet<string> = new Set(['METADATA_EXPIRED', 'METADATA_ROLLBACK']);
+
+const BROUGHT_BACK =
+  'the database has lost this release and sleds still hold it: neither expiry nor rollback is held against it';
+
+const checkWith = async (
+  { datastore, verifyRelease, clock, limits }: Deps,
+  archive: ArchiveToCheck,
+  isExempt: boolean,
+  signal: AbortSignal,
+): Promise<CheckedArchive> => {
   const roots = await allTrustRoots(datastore, signal);
   const request = {
     ...trustRequest(roots, clock.nowMs()),

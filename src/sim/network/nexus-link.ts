@@ -1,10 +1,12 @@
 /** The way of a registration: from a sled to a Nexus, over the simulated network. */
-import { GENERATION_FLOOR_HEADER, type internalApi } from '../../api/internal-api.ts';
+import type { internalApi } from '../../api/internal-api.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { NexusPeer } from '../../sled-agent/register.ts';
 import { type Callee, type Caller, call } from './call.ts';
 import type { Network } from './network.ts';
 import { requestContext } from './sled-link.ts';
+
+type AnswerHeader = keyof (typeof internalApi)['routes']['sledAgentPut']['responseHeaders'];
 
 /** What a Nexus serves to sleds. */
 export type InternalEndpoint = { readonly internal: Handlers<typeof internalApi> };
@@ -38,7 +40,7 @@ export const createNexusPeer = (
           body: body as never,
         }),
       );
-      return { body: undefined, headers: { [GENERATION_FLOOR_HEADER]: headers[GENERATION_FLOOR_HEADER] } };
+      return { body: undefined, headers: headers as Record<AnswerHeader, string> };
     },
   },
 });

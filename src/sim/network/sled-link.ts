@@ -1,9 +1,10 @@
 /** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
 import type { depotApi } from '../../api/depot-api.ts';
-import type { ArtifactListResponse, sledAgentApi } from '../../api/sled-agent-api.ts';
+import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../api/sled-agent-api.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { configBody, sledConfigOf } from '../../nexus/fleet-client/config-body.ts';
 import type { SledConnection, SledTarget } from '../../nexus/fleet-client/sled-connection.ts';
 import { chunksOf, collect, receive } from './body.ts';
 import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
@@ -55,13 +56,9 @@ export const createSledLink = (
 };
 
 /** What a sled is to hold, and what it holds. */
-const configRequests = (ask: Ask): Pick<SledConnection, 'putConfig' | 'list'> => ({
-  async putConfig(target, { generation, artifacts }, wait) {
-    const body = {
-      generation,
-      artifacts: [...artifacts.keys()],
-      sizes: Object.fromEntries(artifacts),
-    };
+const configRequests = (ask: Ask): Pick<SledConnection, 'putConfig' | 'config' | 'list'> => ({
+  async putConfig(target, config, wait) {
+    const body = configBody(config);
     await ask(target, wait, incoming =>
       incoming.endpoint.agent.artifactConfigPut({
         ...requestContext(incoming),
@@ -70,6 +67,17 @@ const configRequests = (ask: Ask): Pick<SledConnection, 'putConfig' | 'list'> =>
         body,
       }),
     );
+  },
+  async config(target, { point, ...wait }) {
+    const body = await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactConfigGet({
+        ...requestContext(incoming),
+        params: {},
+        query: { point },
+        body: undefined,
+      }),
+    );
+    return sledConfigOf(body as ArtifactConfigBody);
   },
   list: (target, wait) =>
     ask(
@@ -87,24 +95,24 @@ const configRequests = (ask: Ask): Pick<SledConnection, 'putConfig' | 'list'> =>
 
 /** Artifacts come to a sled from the Nexus or from another sled. */
 const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy'> => ({
-  async put(target, { sha256, generation, sizeBytes, chunks }, wait) {
+  async put(target, { sha256, generation, digest, sizeBytes, chunks }, wait) {
     const sent = chunksOf(await collect(chunks));
     const answer = await ask(target, wait, incoming =>
       incoming.endpoint.agent.artifactPut({
         ...requestContext(incoming),
         params: { sha256 },
-        query: { generation },
+        query: { generation, config_digest: digest },
         body: { contentLength: sizeBytes, chunks: receive(network, sent, incoming) },
       }),
     );
     return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
   },
-  async copy(target, { sha256, generation, source }, wait) {
+  async copy(target, { sha256, generation, digest, source }, wait) {
     await ask(target, wait, incoming =>
       incoming.endpoint.agent.artifactCopyFromDepot({
         ...requestContext(incoming),
         params: { sha256 },
-        query: { generation },
+        query: { generation, config_digest: digest },
         body: { depot_base_url: source.depotBaseUrl },
       }),
     );

@@ -1,7 +1,7 @@
 /** The end of the faults: everything is mended but what stays broken, and operators do what the documents tell them. */
 
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
-import { asGeneration, SledId } from '../../core/ids.ts';
+import { asGeneration } from '../../core/ids.ts';
 import { createReasonChecker, type ReasonChecker } from '../checkers/reasons.ts';
 import { FAIR_DATABASE } from '../fleet/database-weather.ts';
 import { FAIR_DISKS } from '../fleet/disk-weather.ts';
@@ -68,32 +68,26 @@ export const createRecovery = (scene: Scene): Recovery => {
   };
 };
 
-/** The remedy of sleds that have diverged: the generation is raised above what they claim. */
+/** The remedy of sleds that have diverged: what the database lost is decided on, and given up. */
 const recoverGeneration = async (scene: Scene): Promise<void> => {
   const { world, operator } = scene;
   const [nexus] = inServiceNexuses(scene);
   if (nexus === undefined) return;
-  const look = (exclude: string | undefined) =>
-    operator.ask(nexus, (services, incoming) =>
-      services.operatorRecovery.generationRecoveryView({
-        ...requestContext(incoming),
-        params: {},
-        query: { exclude_sleds: exclude },
-        body: undefined,
-      }),
-    );
-  const seen = await look(undefined);
-  if (seen === undefined || seen.state === 'not_needed') return;
-  if (seen.state === 'needed' && !scene.witness.wasDatabaseRestored())
+  const seen = await operator.ask(nexus, (services, incoming) =>
+    services.operatorRecovery.generationRecoveryView({
+      ...requestContext(incoming),
+      params: {},
+      query: { exclude_sleds: undefined },
+      body: undefined,
+    }),
+  );
+  if (seen === undefined || seen.state === 'not_needed' || seen.to === null) return;
+  if (!scene.witness.wasDatabaseRestored())
     scene.witness.fail(
       'reasons',
       `the generation is to be recovered (${seen.state}), and the database never went back`,
     );
-  // Who does not answer is looked after later.
-  const silent = seen.sleds.filter(({ state }) => state === 'silent').map(({ sled_id }) => sled_id);
-  const plan = silent.length === 0 ? seen : await look(silent.join(','));
-  if (plan === undefined || plan.to === null) return;
-  const { generation, to } = plan;
+  const { generation, to, points } = seen;
   const done = await operator.ask(nexus, (services, incoming) =>
     services.operatorRecovery.generationRecover({
       ...requestContext(incoming),
@@ -102,8 +96,7 @@ const recoverGeneration = async (scene: Scene): Promise<void> => {
       body: {
         expected_generation: asGeneration(generation),
         to: asGeneration(to),
-        exclude_sleds: silent.map(id => SledId.parse(id)),
-        confirm_unknown_artifacts: true,
+        give_up: { points: points.map(point => `${point.generation}:${point.config_digest}`) },
       },
     }),
   );

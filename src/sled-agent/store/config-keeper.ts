@@ -1,30 +1,50 @@
 /**
- * What this sled was told to hold, and whether that can be trusted.
+ * What this sled was told to hold, and whether that can be trusted; what follows from what stands in knowledge.ts.
  *
  *     ledgers of all datasets ─▶ the newest ─▶ any doubt? ──no──▶ ready
  *                                                └─yes─▶ a floor ─▶ a config at or above it ─▶ ready
+ *     a config ─▶ adopted | the same | refused: every deletion is held, durably, before the answer
  *
- * K1. A ledger is trusted when every dataset that could hold a newer one was read: those that any ledger names
- *     and those that are configured, none of them new beside an existing config (P5).
- * K2. While there is doubt no ledger with a config is written: a crash must not turn doubt into trust.
- * K3. A config is durable before it is published, and is published while no unlink is under way (P2).
- * K4. A dataset that was named once stays named. One that is gone may have gone on alone elsewhere, with a newer
- *     ledger than this: a sled that lost a disk asks for a floor at each start, which costs one registration.
- * K5. Two configs of one generation are of two databases, one of which was put back: the database that gives the floor
- *     says which of them stands, or gives a newer one. Until then nothing is deleted by either, also when the second
- *     comes with a disk that returns. What was offered by the database in this process is settled.
- * K6. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
+ * K1. While there is doubt no ledger with a config is written: a crash must not turn doubt into trust.
+ * K2. A config is durable before it is published, and is published while no unlink is under way (P2).
+ * K3. A config that is refused by number or lineage comes from a database that lost commits, or from a slow Nexus. Until
+ *     the sled is offered its own point again or adopts a successor of it, nothing is deleted, across restarts (P13).
+ * K4. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
  *     know of it. When others come in their place, what they tell counts, as at a start, and is in doubt.
  */
-import { type Adoption, type ArtifactConfig, adoption, sameArtifacts } from '../../core/artifact-config.ts';
-import { type DatasetId, type Generation, IncarnationId } from '../../core/ids.ts';
+import {
+  type ArtifactConfig,
+  adoption,
+  type OfferedConfig,
+  type RefusalReason,
+} from '../../core/artifact-config.ts';
+import { type ArtifactHash, type IncarnationId, type Point, pointText } from '../../core/ids.ts';
+import { shortPoint } from '../../core/lineage.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset, Inspection } from './dataset.ts';
-import type { Ledger } from './ledger.ts';
+import { keptUse } from './kept-configs.ts';
+import {
+  CERTAIN,
+  claimsOf,
+  configAt,
+  isTrusted,
+  type Knowledge,
+  learnKept,
+  learnLedger,
+  nothingRead,
+  reconsider,
+  settleHeads,
+  stateOf,
+  type Verdicts,
+  withPresent,
+} from './knowledge.ts';
+import type { Hold, Ledger } from './ledger.ts';
 import { presentIds, repairLedgers, writeLedgers } from './ledger-copies.ts';
 import { createKeyedLock, type SharedLock } from './locks.ts';
-import type { StoreState } from './store.ts';
+import { pointOf } from './point.ts';
+import type { ArtifactStore, Floor, StoreState, Use } from './store.ts';
 
 export type ConfigKeeper = {
   readonly incarnationId: () => IncarnationId;
@@ -32,10 +52,19 @@ export type ConfigKeeper = {
   readonly state: () => StoreState;
   /** Takes in datasets with their ledgers, at the start or when they return. */
   readonly join: (joining: readonly Joining[]) => Promise<void>;
-  readonly offer: (config: ArtifactConfig, options: { signal: AbortSignal }) => Promise<'adopted' | 'same'>;
-  readonly acceptFloor: (generation: Generation) => Promise<void>;
+  readonly offer: ArtifactStore['offerConfig'];
+  readonly acceptFloor: (floor: Floor, verdicts?: Verdicts) => Promise<void>;
   /** Writes the ledger where it is damaged or behind (B15). */
   readonly repair: () => Promise<void>;
+  readonly claims: ArtifactStore['claims'];
+  readonly configAt: ArtifactStore['configAt'];
+  /** Why an artifact that the config does not list is kept all the same (KC1). */
+  readonly keeps: (sha256: ArtifactHash) => Use | undefined;
+  readonly lineage: () => {
+    readonly hasLineage: boolean;
+    readonly hold: Hold | undefined;
+    readonly pointsKept: readonly Point[];
+  };
 };
 
 export type Joining = { readonly dataset: Dataset; readonly inspection: Inspection };
@@ -45,72 +74,102 @@ export type ConfigKeeperDependencies = {
   /** Unlinks share it. */
   readonly unlinks: SharedLock;
   readonly newId: () => string;
+  readonly clock: Clock;
   readonly log: Logger;
   /** After each adoption, and when doubt ends. */
   readonly onChange: (reason: string) => void;
 };
 
-/** What the datasets and the floor say; replaced as a whole, so that no reader sees half a change. */
-type Knowledge = {
-  readonly ledger: Ledger;
-  /** Every dataset that some ledger names. */
-  readonly named: ReadonlySet<DatasetId>;
-  /** Those that came without a ledger. */
-  readonly newcomers: ReadonlySet<DatasetId>;
-  /** Whether two of them differ at the newest generation (K5). */
-  readonly isSplit: boolean;
-  /** The last config that was taken from an offer, and not from a disk (K5). */
-  readonly settled: Generation | undefined;
-  readonly doubt: string | undefined;
-  readonly floor: Generation | undefined;
-};
-
-const nothingRead = (newId: () => string): Knowledge => ({
-  ledger: { incarnationId: IncarnationId.parse(newId()), datasets: [], config: undefined },
-  named: new Set(),
-  newcomers: new Set(),
-  isSplit: false,
-  settled: undefined,
-  doubt: 'its datasets have not been read yet',
-  floor: undefined,
-});
-
-const CERTAIN = { isSplit: false, doubt: undefined, floor: undefined } as const;
-
 export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper => {
-  const { datasets, unlinks, log, onChange } = deps;
+  const { datasets, unlinks, log, onChange, clock } = deps;
   const queue = createKeyedLock();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue('ledger', work);
   let known = nothingRead(deps.newId);
 
-  const publish = (config: ArtifactConfig, reason: string, settled?: Generation): Promise<void> =>
+  /** Makes a ledger durable and takes it for certain. */
+  const publish = (ledger: Ledger, reason: string): Promise<void> =>
     unlinks.exclusive(async () => {
-      const { named, ...next } = withPresent(known, datasets); // K4
-      const ledger = { ...next.ledger, config };
-      await writeLedgers(datasets, known.ledger, ledger);
-      known = { ledger, named, newcomers: new Set(), settled, ...CERTAIN };
+      const { named, ...present } = withPresent(known, datasets); // KN2
+      const next = { ...ledger, datasets: present.ledger.datasets };
+      await writeLedgers(datasets, known.ledger, next, known.kept);
+      known = {
+        ...known,
+        ledger: next,
+        named,
+        newcomers: new Set(),
+        past: pastAfter(known, next),
+        ...CERTAIN,
+      };
       onChange(reason);
     });
 
   const repair = async (): Promise<void> => {
-    if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K2
-    const next = withPresent(known, datasets); // K4
-    if (await repairLedgers(datasets, known.ledger, next.ledger, log)) known = { ...known, ...next };
+    if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K1
+    const next = withPresent(known, datasets); // KN2
+    const files = { ledger: next.ledger, kept: known.kept };
+    if (await repairLedgers(datasets, known.ledger, files, log)) known = { ...known, ...next };
+  };
+
+  /** K3. In memory first: where no dataset takes it, nothing is deleted all the same. */
+  const holdDeletions = async (reason: string): Promise<void> => {
+    const { ledger, doubt } = known;
+    if (ledger.config === undefined || ledger.hold !== undefined) return;
+    const held = { ...ledger, hold: { reason, timeMs: clock.nowMs() } };
+    await unlinks.exclusive(async () => {
+      known = { ...known, ledger: held };
+      if (doubt === undefined) await writeLedgers(datasets, ledger, held, known.kept); // K1
+    });
+    log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
+  };
+
+  const takeConfig = async (offered: OfferedConfig, isSame: boolean): Promise<void> => {
+    const { ledger, doubt } = known;
+    const config = isSame ? withMoreSizes(ledger.config!, offered) : configOnly(offered);
+    const hasLineage = ledger.hasLineage || offered.succeeds !== undefined;
+    const isAsBefore =
+      config === ledger.config && ledger.hold === undefined && hasLineage === ledger.hasLineage;
+    if (isAsBefore && doubt === undefined) return;
+    const next = { ...ledger, config, hasLineage, hold: undefined };
+    await publish(next, `config of generation ${config.generation}`);
+  };
+
+  /** What a recovery has decided on is kept no longer. */
+  const forgetDecided = async (verdicts: Verdicts): Promise<void> => {
+    const decided = [...known.kept].filter(([text]) => verdicts?.get(text) === true);
+    if (decided.length === 0) return;
+    const kept = new Map(known.kept);
+    for (const [text, { point }] of decided) {
+      await removeEverywhere(datasets, point);
+      kept.delete(text);
+      log.warn({ point: shortPoint(point) }, 'a point of another history was decided on');
+    }
+    await unlinks.exclusive(async () => {
+      known = { ...known, kept };
+    });
+    onChange('a recovery has decided on what was kept');
   };
 
   return {
     incarnationId: () => known.ledger.incarnationId,
     config: () => known.ledger.config,
     state: () => stateOf(known),
+    claims: () => claimsOf(known),
+    configAt: point => configAt(known, point),
+    keeps: sha256 => keptUse(known.kept, sha256),
+    lineage: () => ({
+      hasLineage: known.ledger.hasLineage,
+      hold: known.ledger.hold,
+      pointsKept: [...known.kept.values()].map(({ point }) => point),
+    }),
     repair: () => inTurn(repair),
     join: joining =>
       inTurn(() =>
         unlinks.exclusive(async () => {
           const before = known;
-          if (isOrphaned(known, datasets, joining)) known = orphaned(known, deps); // K6
+          if (isOrphaned(known, datasets, joining)) known = orphaned(known, deps); // K4
           known = joining.reduce((knowledge, each) => learn(knowledge, each, log), known);
           for (const { dataset, inspection } of joining) await dataset.admit(inspection);
-          if (known.doubt !== undefined || known.isSplit) known = reconsider(known, datasets);
+          if (known.doubt !== undefined || known.heads.size > 0) known = reconsider(known, datasets);
           await repair();
           const isNews = before.doubt !== undefined || known.ledger.config !== before.ledger.config;
           if (known.doubt === undefined && isNews) onChange('the ledgers were read');
@@ -121,36 +180,60 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
         signal.throwIfAborted();
         const { ledger, doubt, floor } = known;
         if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
-        const verdict = judge(known, offered);
-        if (verdict.kind === 'refuse') throw refusal(verdict.reason, offered, known);
-        const config = verdict.kind === 'same' ? withMoreSizes(ledger.config!, offered) : offered;
-        if (config === ledger.config && doubt === undefined)
-          known = { ...known, settled: config.generation }; // K5
-        else await publish(config, `config of generation ${config.generation}`, config.generation);
+        const { config, hasLineage } = ledger;
+        const held = { config, hasLineage, point: () => pointOf(config!) };
+        const verdict = adoption(held, offered, floor?.generation);
+        if (verdict.kind === 'refuse') {
+          const refusal = refusalOf(verdict.reason, offered, known);
+          if (verdict.reason !== 'below_floor') await holdDeletions(refusal.message);
+          throw refusal;
+        }
+        await takeConfig(offered, verdict.kind === 'same');
         return verdict.kind === 'same' ? 'same' : 'adopted';
       }),
-    acceptFloor: generation =>
+    acceptFloor: (floor, verdicts) =>
       inTurn(async () => {
-        const { ledger, doubt, isSplit } = known;
-        if (doubt === undefined) return;
-        // The latest counts: each was read after the doubt began, and an earlier one may be of a database that went back.
-        known = { ...known, floor: generation };
-        log.info({ floor: generation, generation: ledger.config?.generation, doubt }, 'floor accepted');
-        if (ledger.config === undefined || isSplit || ledger.config.generation < generation) return;
-        await publish(ledger.config, 'the ledger is at or above the floor').catch(stayInDoubt(log));
+        await forgetDecided(verdicts);
+        if (known.doubt === undefined) return;
+        // The latest counts: each was read after the doubt began, and an earlier one may be of a database since restored.
+        const settled = settleHeads({ ...known, floor }, verdicts, clock.nowMs());
+        if (settled === undefined) {
+          log.warn({ doubt: known.doubt }, 'this Nexus does not say which configs the database knows');
+          return;
+        }
+        known = reconsider(settled, datasets);
+        const { ledger, doubt } = known;
+        log.info({ floor: floor.generation, generation: ledger.config?.generation, doubt }, 'floor accepted');
+        if (ledger.config === undefined) return;
+        if (doubt !== undefined && !isTrusted(known, verdicts)) return;
+        await publish(ledger, 'the ledger is at or above the floor').catch(stayInDoubt(log));
       }),
   };
 };
 
-/** K5: of the generation at which two configs differ the database's is taken. */
-const judge = ({ ledger, floor, isSplit }: Knowledge, offered: ArtifactConfig): Adoption => {
-  const isOfSplit = isSplit && offered.generation === ledger.config?.generation;
-  const verdict = adoption(isOfSplit ? undefined : ledger.config, offered, floor);
-  const isBelow = verdict.kind !== 'refuse' && offered.generation < (floor ?? 0);
-  return isBelow ? { kind: 'refuse', reason: 'below_floor' } : verdict;
+/** Of an adoption that takes the place of another config. */
+const pastAfter = ({ past, ledger }: Knowledge, next: Ledger): Knowledge['past'] => {
+  if (ledger.config === undefined || ledger.config === next.config) return past;
+  const text = pointText(pointOf(ledger.config));
+  return next.config !== undefined && pointText(pointOf(next.config)) === text
+    ? past
+    : new Set([...[...past].slice(-MAX_PAST), text]);
+};
+/** A disk that comes back with an older point than these asks the database, which costs one registration. */
+const MAX_PAST = 64;
+
+const removeEverywhere = async (datasets: readonly Dataset[], point: Point): Promise<void> => {
+  for (const dataset of datasets) {
+    if (!dataset.isWritable()) continue;
+    await dataset
+      .removeKept(point)
+      .catch((error: unknown) => dataset.reportFailure(error, 'remove a config that was kept'));
+  }
 };
 
-/** K6 */
+const configOnly = ({ generation, artifacts }: OfferedConfig): ArtifactConfig => ({ generation, artifacts });
+
+/** K4 */
 const isOrphaned = (
   { ledger }: Knowledge,
   datasets: readonly Dataset[],
@@ -161,19 +244,16 @@ const isOrphaned = (
   return !present.some(id => ledger.datasets.includes(id));
 };
 
-/** K6: that they were there once stays known (K4). */
-const orphaned = ({ ledger, named }: Knowledge, { newId, log }: ConfigKeeperDependencies): Knowledge => {
+/** K4: that they were there once stays known (KN2), and so does what is kept. */
+const orphaned = (
+  { ledger, named, kept }: Knowledge,
+  { newId, log }: ConfigKeeperDependencies,
+): Knowledge => {
   log.error(
     { generation: ledger.config?.generation, datasets: ledger.datasets },
     'the datasets of the ledger are gone, and others are there: what those tell counts',
   );
-  return { ...nothingRead(newId), named: new Set([...named, ...ledger.datasets]) };
-};
-
-/** K4 */
-const withPresent = (known: Knowledge, datasets: readonly Dataset[]): Pick<Knowledge, 'ledger' | 'named'> => {
-  const named = new Set([...known.ledger.datasets, ...known.named, ...presentIds(datasets)]);
-  return { named, ledger: { ...known.ledger, datasets: [...named] } };
+  return { ...nothingRead(newId), named: new Set([...named, ...ledger.datasets]), kept };
 };
 
 /** What no dataset takes now is offered again by Nexus, and refused with the reason. */
@@ -182,22 +262,10 @@ const stayInDoubt =
   (error: unknown): void =>
     log.error({ err: error }, 'the ledger cannot be written, so the doubt stays');
 
-const stateOf = ({ doubt, floor, isSplit, ledger: { config } }: Knowledge): StoreState => {
-  if (doubt === undefined) return { kind: 'ready' };
-  if (floor === undefined) return { kind: 'awaiting_floor', reason: doubt };
-  const held = config === undefined ? 'none is held' : `generation ${config.generation} is held`;
-  return {
-    kind: 'awaiting_config',
-    floor,
-    reason: isSplit
-      ? `${doubt}: a Nexus offers the one that stands`
-      : `a config of generation ${floor} or later is needed, and ${held}`,
-  };
-};
-
-/** Adds what one dataset says: the newest ledger wins. */
-const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger): Knowledge => {
-  const { ledger: read, id } = inspection;
+/** Adds what one dataset says. */
+const learn = (before: Knowledge, { dataset, inspection }: Joining, log: Logger): Knowledge => {
+  const { ledger: read, id, kept } = inspection;
+  const known = learnKept(before, kept);
   if (read.kind === 'none') return { ...known, newcomers: new Set([...known.newcomers, id]) };
   if (read.kind === 'damaged') {
     log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged');
@@ -205,47 +273,10 @@ const learn = (known: Knowledge, { dataset, inspection }: Joining, log: Logger):
   }
   // Where a ledger is it was written: a mount that came between leaves one that does not name its own dataset.
   const found = { ...read.ledger, datasets: [...new Set([...read.ledger.datasets, id])] };
-  const named = new Set([...known.named, ...found.datasets]);
-  const { ledger } = known;
-  const differs =
-    ledger.config !== undefined &&
-    found.config?.generation === ledger.config.generation &&
-    !sameArtifacts(ledger.config, found.config);
-  const isSplit = differs && found.config!.generation !== known.settled;
-  if (isSplit) log.error({ generation: found.config!.generation }, 'two ledgers of one generation differ');
-  // A ledger without a config only says which incarnation this is: it replaces the one made up for this start.
-  const isNewer =
-    (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
-  return {
-    ...known,
-    ledger: isNewer ? found : ledger,
-    named,
-    isSplit: isSplit || (known.isSplit && !isNewer),
-  };
-};
-
-/** A floor is only for as long as there is doubt. */
-const reconsider = (known: Knowledge, datasets: readonly Dataset[]): Knowledge => {
-  const doubt = findDoubt(known, datasets);
-  return { ...known, doubt, floor: doubt === undefined ? undefined : known.floor };
-};
-
-/** Why a newer ledger than the one held may exist; undefined when none can (K1). */
-const findDoubt = (
-  { ledger, named, newcomers, isSplit }: Knowledge,
-  datasets: readonly Dataset[],
-): string | undefined => {
-  if (ledger.config === undefined) return 'no config was adopted yet';
-  if (isSplit)
-    return `its datasets have two configs of generation ${ledger.config.generation}, one of which the database has lost`;
-  const absent = datasets.find(each => !each.isReadable());
-  if (absent !== undefined) return `dataset ${absent.path} cannot be read, and may hold a newer ledger`;
-  const present = new Set(presentIds(datasets));
-  const gone = [...named].find(id => !present.has(id));
-  if (gone !== undefined) return `dataset ${gone} is not there, and may hold a newer ledger`;
-  const newcomer = datasets.find(each => newcomers.has(each.id()!));
-  if (newcomer !== undefined) return `dataset ${newcomer.path} is new, and may stand for a lost one`;
-  return undefined;
+  const next = learnLedger(known, found);
+  if (next.heads.size > known.heads.size)
+    log.error({ dataset: dataset.path, heads: [...next.heads.keys()] }, 'datasets have different configs');
+  return next;
 };
 
 /** The same config with the lengths that the offer adds (P10); the same object when it adds none. */
@@ -263,18 +294,28 @@ const withMoreSizes = (held: ArtifactConfig, offered: ArtifactConfig): ArtifactC
 export const awaitingFloor = (reason: string): DepotError =>
   new DepotError('AWAITING_FLOOR', `this sled waits for a Nexus: ${reason}`);
 
-const refusal = (
-  reason: 'older' | 'differs' | 'below_floor',
-  offered: ArtifactConfig,
-  { ledger, floor }: Knowledge,
+/** Its detail has the point that is held, for a Nexus to look up (P13). */
+const refusalOf = (
+  reason: RefusalReason,
+  offered: OfferedConfig,
+  { ledger: { config, hasLineage }, floor }: Knowledge,
 ): DepotError => {
-  const held = ledger.config?.generation ?? null;
-  const words = {
-    older: `it is older than generation ${held}, which this sled holds`,
+  const held = config && pointOf(config);
+  const words: Record<RefusalReason, string> = {
+    older: `it is older than generation ${held?.generation}, which this sled holds`,
     differs: 'this sled holds other artifacts at the same generation',
-    below_floor: `this sled takes none below ${floor}`,
+    not_successor: `it lists less than ${held && shortPoint(held)}, which this sled holds, and does not succeed it`,
+    no_lineage: 'it does not say which config it succeeds, and this sled takes none such any more',
+    below_floor: `this sled takes none below ${floor?.generation}`,
   };
   return new DepotError('CONFIG_GENERATION', `config of generation ${offered.generation}: ${words[reason]}`, {
-    detail: { reason, offered: offered.generation, held, floor: floor ?? null },
+    detail: {
+      reason,
+      offered: offered.generation,
+      held: held?.generation ?? null,
+      held_digest: held?.digest ?? null,
+      held_lineage: hasLineage,
+      floor: floor?.generation ?? null,
+    },
   });
 };

@@ -5,6 +5,7 @@ import type { Disk } from '../../lib/disk.ts';
 import { TEMPORARY_PREFIX } from '../../lib/durable-file.ts';
 import { LOCK_FILE } from '../../lib/exclusive-lock.ts';
 import { diskIsGone, FOREIGN_NAMES, IDENTITY_FILE } from './dataset-identity.ts';
+import { isKeptName } from './kept-configs.ts';
 import { LEASES_FILE } from './leases-file.ts';
 import { LEDGER_FILE } from './ledger.ts';
 import { QUARANTINE_DIRECTORY, quarantinedBytes } from './quarantine.ts';
@@ -41,7 +42,9 @@ export const scanDirectory = async (disk: Disk, path: string): Promise<DatasetFi
   const unknown: string[] = [];
   let usedBytes = 0;
   for (let start = 0; start < names.length; start += SCAN_BATCH) {
-    const batch = names.slice(start, start + SCAN_BATCH).filter(name => !OWN_NAMES.has(name));
+    const batch = names
+      .slice(start, start + SCAN_BATCH)
+      .filter(name => !OWN_NAMES.has(name) && !isKeptName(name));
     const sizes = await Promise.all(batch.map(name => disk.sizeOf(join(path, name))));
     for (const [index, name] of batch.entries()) {
       const sizeBytes = sizes[index];

@@ -3,6 +3,7 @@
  *
  *     dataset.json            who it is: a UUID that stays with the disk
  *     artifact-config.json    the ledger
+ *     kept-config-*.json      configs of other histories, until a recovery has decided on them
  *     leases.json             what is in use, where anything is
  *     lock                    held while a process has it (P12)
  *     scrub.json              how far the scrub is
@@ -21,7 +22,7 @@
  * DS4. After a failed sync nothing is believed of the dataset until it has been inspected again.
  */
 import { join } from 'node:path';
-import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
+import type { ArtifactHash, DatasetId, Point } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { removeTemporaryFiles } from '../../lib/durable-file.ts';
@@ -31,6 +32,13 @@ import type { Logger } from '../../lib/log.ts';
 import { type CopyMarks, createMarks } from './copy-marks.ts';
 import { type DatasetFiles, scanDirectory } from './dataset-files.ts';
 import { diskWasAway, readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
+import {
+  type KeptConfig,
+  type KeptConfigs,
+  readKeptConfigs,
+  removeKeptConfig,
+  writeKeptConfigs,
+} from './kept-configs.ts';
 import { type LeasesRead, readLeases } from './leases-file.ts';
 import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from './ledger.ts';
 import { letOldestGo, quarantinedBytes, setAside } from './quarantine.ts';
@@ -47,6 +55,7 @@ export type Inspection = {
   /** Why it can only be read; undefined for one that is ours to write. */
   readonly readOnlyBecause: string | undefined;
   readonly ledger: LedgerRead;
+  readonly kept: readonly KeptConfig[];
   readonly leases: LeasesRead;
 };
 
@@ -69,7 +78,10 @@ export type Dataset = AsyncDisposable & {
   readonly admit: (inspection: Inspection) => Promise<void>;
   readonly scan: () => Promise<DatasetFiles>;
   readonly readLedger: () => Promise<LedgerRead>;
-  readonly writeLedger: (ledger: Ledger) => Promise<void>;
+  /** The kept configs first (KC2). */
+  readonly writeLedger: (ledger: Ledger, kept: KeptConfigs) => Promise<void>;
+  readonly writeKept: (kept: KeptConfigs) => Promise<void>;
+  readonly removeKept: (point: Point) => Promise<void>;
   /** Sets an artifact or the ledger aside. Returns false when it is not there. */
   readonly setAside: (name: ArtifactHash | typeof LEDGER_FILE, reason: string) => Promise<boolean>;
   /** Lets the oldest evidence of bad copies go, if that makes room for so many bytes; false when it does not. */
@@ -147,7 +159,19 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       return files;
     },
     readLedger: () => readLedger(disk, path),
-    writeLedger: ledger => requireIdentity(disk, path, id).then(() => writeLedger(disk, path, ledger)),
+    async writeLedger(ledger, kept) {
+      await requireIdentity(disk, path, id);
+      await writeKeptConfigs(disk, path, kept);
+      await writeLedger(disk, path, ledger);
+    },
+    async writeKept(kept) {
+      await requireIdentity(disk, path, id);
+      await writeKeptConfigs(disk, path, kept);
+    },
+    async removeKept(point) {
+      await requireIdentity(disk, path, id);
+      await removeKeptConfig(disk, path, point);
+    },
     setAside: (name, reason) => moveAside(deps, { path, id }, name, reason),
     letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
     reportFailure,
@@ -203,8 +227,12 @@ const letEvidenceGo = async (
   return true;
 };
 
-const readKept = async (disk: Disk, path: string): Promise<Pick<Inspection, 'ledger' | 'leases'>> => ({
+const readKept = async (
+  disk: Disk,
+  path: string,
+): Promise<Pick<Inspection, 'ledger' | 'kept' | 'leases'>> => ({
   ledger: await readLedger(disk, path),
+  kept: await readKeptConfigs(disk, path),
   leases: await readLeases(disk, path),
 });
 

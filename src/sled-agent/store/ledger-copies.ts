@@ -9,6 +9,7 @@ import type { DatasetId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset } from './dataset.ts';
+import type { KeptConfigs } from './kept-configs.ts';
 import { encodeLedger, LEDGER_FILE, type Ledger } from './ledger.ts';
 
 export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
@@ -31,11 +32,12 @@ export const writeLedgers = async (
   datasets: readonly Dataset[],
   before: Ledger,
   ledger: Ledger,
+  kept: KeptConfigs,
 ): Promise<void> => {
   const [first, newcomers] = inTurn(datasets, before);
-  const errors = await writeTo(first, ledger);
+  const errors = await writeTo(first, ledger, kept);
   if (errors.length < first.length) {
-    await writeTo(newcomers, ledger);
+    await writeTo(newcomers, ledger, kept);
     return;
   }
   const tried =
@@ -43,11 +45,15 @@ export const writeLedgers = async (
   throw new DepotError('NO_USABLE_DATASET', `no dataset took the config (${tried})`, { cause: errors[0] });
 };
 
-const writeTo = async (targets: readonly Dataset[], ledger: Ledger): Promise<unknown[]> => {
+const writeTo = async (
+  targets: readonly Dataset[],
+  ledger: Ledger,
+  kept: KeptConfigs,
+): Promise<unknown[]> => {
   const errors: unknown[] = [];
   await Promise.all(
     targets.map(target =>
-      target.writeLedger(ledger).catch((error: unknown) => {
+      target.writeLedger(ledger, kept).catch((error: unknown) => {
         errors.push(error);
         target.reportFailure(error, 'write its ledger');
       }),
@@ -60,27 +66,34 @@ const writeTo = async (targets: readonly Dataset[], ledger: Ledger): Promise<unk
 export const repairLedgers = async (
   datasets: readonly Dataset[],
   before: Ledger,
-  ledger: Ledger,
+  { ledger, kept }: { readonly ledger: Ledger; readonly kept: KeptConfigs },
   log: Logger,
 ): Promise<boolean> => {
   const [first, newcomers] = inTurn(datasets, before);
   let isNamed = false;
-  for (const dataset of first) if (await repairOne(dataset, ledger, log)) isNamed = true;
+  for (const dataset of first) if (await repairOne(dataset, ledger, kept, log)) isNamed = true;
   if (!isNamed) return false;
-  for (const dataset of newcomers) await repairOne(dataset, ledger, log);
+  for (const dataset of newcomers) await repairOne(dataset, ledger, kept, log);
   return true;
 };
 
 /** Returns whether it has the ledger now. */
-const repairOne = async (dataset: Dataset, ledger: Ledger, log: Logger): Promise<boolean> => {
+const repairOne = async (
+  dataset: Dataset,
+  ledger: Ledger,
+  kept: KeptConfigs,
+  log: Logger,
+): Promise<boolean> => {
   try {
     const read = await dataset.readLedger();
-    if (read.kind === 'whole' && encodeLedger(read.ledger) === encodeLedger(ledger)) return true;
+    const isRight = read.kind === 'whole' && encodeLedger(read.ledger) === encodeLedger(ledger);
+    if (isRight && kept.size === 0) return true;
     if (read.kind === 'damaged') {
       log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged; it is written again');
       await dataset.setAside(LEDGER_FILE, read.reason);
     }
-    await dataset.writeLedger(ledger);
+    if (isRight) await dataset.writeKept(kept);
+    else await dataset.writeLedger(ledger, kept);
     return true;
   } catch (error) {
     dataset.reportFailure(error, 'repair its ledger');

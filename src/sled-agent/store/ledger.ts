@@ -4,22 +4,32 @@
  * L1. A ledger names every dataset that the store had open when it was written, and every one that an earlier
  *     ledger names: a newer ledger can only be on one of these (P5).
  * L2. A ledger that cannot be read is an error that is reported, never "no config" (B15).
+ * L3. Version 2 says whether a lineage was adopted and whether deletions are held (P13). An agent that knows version 1
+ *     only refuses it: it would delete what is held. A ledger of version 1 has neither.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
-import { ArtifactHash, DatasetId, Generation, IncarnationId } from '../../core/ids.ts';
+import { DatasetId, IncarnationId } from '../../core/ids.ts';
 import type { Disk } from '../../lib/disk.ts';
 import { writeFileDurably } from '../../lib/durable-file.ts';
 import { type CheckedFormat, encodeChecked, readChecked } from './checked-file.ts';
+import { configOfStored, configToStored, MAX_CONFIG_FILE_BYTES, StoredConfig } from './stored-config.ts';
 
 export const LEDGER_FILE = 'artifact-config.json';
+
+/** Why nothing is deleted, and since when, in milliseconds since the epoch. */
+export type Hold = { readonly reason: string; readonly timeMs: number };
 
 export type Ledger = {
   readonly incarnationId: IncarnationId;
   readonly datasets: readonly DatasetId[];
   /** Absent before a first config was adopted. */
   readonly config: ArtifactConfig | undefined;
+  /** A config that named its predecessor was adopted by this incarnation. */
+  readonly hasLineage: boolean;
+  /** Set while nothing may be deleted: a config was refused, or the database does not know this one. */
+  readonly hold: Hold | undefined;
 };
 
 export type LedgerRead =
@@ -30,46 +40,41 @@ export type LedgerRead =
 const Body = z.object({
   incarnation_id: IncarnationId,
   datasets: z.array(DatasetId),
-  config: z
-    .object({
-      generation: Generation,
-      artifacts: z.array(z.object({ sha256: ArtifactHash, size_bytes: z.number().int().min(0).optional() })),
-    })
-    .optional(),
+  config: StoredConfig.optional(),
+  lineage: z.boolean().default(false),
+  deletions_held: z.object({ reason: z.string(), time_ms: z.number() }).optional(),
 });
 
 const FORMAT: CheckedFormat<z.output<typeof Body>> = {
   what: 'the ledger',
-  version: 1,
-  /** Twice the size of a ledger with the 100,000 artifacts that a config may list. */
-  maxBytes: 32 * 2 ** 20,
+  version: 2,
+  maxBytes: MAX_CONFIG_FILE_BYTES,
   body: Body,
 };
 
-export const encodeLedger = ({ incarnationId, datasets, config }: Ledger): string => {
+export const encodeLedger = ({ incarnationId, datasets, config, hasLineage, hold }: Ledger): string => {
   const body: z.input<typeof Body> = {
     incarnation_id: incarnationId,
     datasets: [...datasets],
-    ...(config !== undefined && {
-      config: {
-        generation: config.generation,
-        artifacts: [...config.artifacts].map(([sha256, size]) => ({
-          sha256,
-          ...(size !== undefined && { size_bytes: size }),
-        })),
-      },
-    }),
+    ...(config !== undefined && { config: configToStored(config) }),
+    lineage: hasLineage,
+    ...(hold !== undefined && { deletions_held: { reason: hold.reason, time_ms: hold.timeMs } }),
   };
   return encodeChecked(FORMAT.version, body);
 };
 
-const ledgerOf = ({ incarnation_id, datasets, config }: z.output<typeof Body>): Ledger => ({
+const ledgerOf = ({
+  incarnation_id,
+  datasets,
+  config,
+  lineage,
+  deletions_held: held,
+}: z.output<typeof Body>): Ledger => ({
   incarnationId: incarnation_id,
   datasets,
-  config: config && {
-    generation: config.generation,
-    artifacts: new Map(config.artifacts.map(({ sha256, size_bytes }) => [sha256, size_bytes])),
-  },
+  config: config && configOfStored(config),
+  hasLineage: lineage,
+  hold: held && { reason: held.reason, timeMs: held.time_ms },
 });
 
 /** Errors of the disk are thrown; what the file says wrongly is `damaged`. @throws `DATASET_VERSION` */

@@ -1,6 +1,5 @@
 /** What a sled holds, told from its disks each time; what it remembers stands beside it. */
-import { createHash } from 'node:crypto';
-import { type ArtifactConfig, digestInput } from '../../core/artifact-config.ts';
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Disk } from '../../lib/disk.ts';
 import type { ConfigKeeper } from './config-keeper.ts';
@@ -8,6 +7,7 @@ import type { Dataset } from './dataset.ts';
 import type { DatasetFiles } from './dataset-files.ts';
 import type { Deleter } from './deleter.ts';
 import type { Leases } from './leases.ts';
+import { pointOf } from './point.ts';
 import { isArtifactAside, listAside } from './quarantine.ts';
 import type { Scrubber } from './scrub.ts';
 import {
@@ -22,7 +22,7 @@ export const listStore = async (store: {
   readonly disk: Disk;
   readonly datasets: readonly Dataset[];
   readonly settings: StoreSettings;
-  readonly keeper: Pick<ConfigKeeper, 'config' | 'incarnationId'>;
+  readonly keeper: Pick<ConfigKeeper, 'config' | 'incarnationId' | 'lineage'>;
   readonly deleter: Pick<Deleter, 'recent' | 'deferred' | 'total'>;
   readonly leases: Pick<Leases, 'total'>;
   readonly scrubber: Pick<Scrubber, 'progress'>;
@@ -31,6 +31,7 @@ export const listStore = async (store: {
   const held = await listHeld(store.disk, store.datasets, keeper.config(), settings.quotaBytes);
   return {
     incarnationId: keeper.incarnationId(),
+    ...keeper.lineage(),
     ...held,
     deletionsTotal: deleter.total(),
     deletions: deleter.recent(),
@@ -67,7 +68,7 @@ const listHeld = async (
   }
   return {
     generation: config?.generation,
-    configDigest: config && createHash('sha256').update(digestInput(config.artifacts.keys())).digest('hex'),
+    configDigest: config && pointOf(config).digest,
     artifacts,
     datasets: datasetHealth.filter(({ state }) => state === 'ok').length,
     datasetHealth,

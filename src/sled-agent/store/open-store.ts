@@ -7,6 +7,7 @@
  *                                                            └▶ readers, listing
  */
 import { randomUUID } from 'node:crypto';
+import type { ArtifactHash } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Disk, realDisk } from '../../lib/disk.ts';
@@ -57,11 +58,13 @@ export const openStore = async (
     datasets,
     unlinks,
     newId,
+    clock,
     log,
     onChange: reason => deleter.passInBackground(reason),
   });
   const { state, config } = keeper;
-  const deletable = () => (state().kind === 'ready' ? config() : undefined);
+  const deletable = () =>
+    state().kind === 'ready' && keeper.lineage().hold === undefined ? config() : undefined;
   const shared = { disk, datasets, byHash, clock, log };
   const leases = opened.use(
     createLeases({
@@ -70,7 +73,7 @@ export const openStore = async (
       onEnd: reason => deleter.passInBackground(reason),
     }),
   );
-  const { inUse } = leases;
+  const inUse = (sha256: ArtifactHash) => leases.inUse(sha256) ?? keeper.keeps(sha256);
   const examiner = opened.use(createExaminer(shared));
   const scrubber = createScrubber({ ...shared, examiner, rng, settings });
   const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, unlinks }));
@@ -90,6 +93,8 @@ export const openStore = async (
     config,
     offerConfig: keeper.offer,
     acceptFloor: keeper.acceptFloor,
+    claims: keeper.claims,
+    configAt: keeper.configAt,
     beginWrite: writers.begin,
     open: (sha256, options) => openArtifact({ ...shared, ...examiner, config: config() }, sha256, options),
     list: () => listStore({ ...shared, settings, keeper, deleter, leases, scrubber }),

@@ -12,8 +12,10 @@
  * ST5. A dataset that is full, read-only, failing or absent costs its own copies only (G8, S16).
  * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
  */
-import type { ArtifactConfig } from '../../core/artifact-config.ts';
-import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId } from '../../core/ids.ts';
+import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
+import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
+import type { PointClaim } from '../../core/lineage.ts';
+import type { Hold } from './ledger.ts';
 import type { Scrubber } from './scrub.ts';
 
 export type ArtifactStore = AsyncDisposable & {
@@ -26,27 +28,36 @@ export type ArtifactStore = AsyncDisposable & {
    * Adopts a config, or finds that it is the one held. Returns when the ledger is durable and no unlink decided
    * by an older config is under way.
    *
-   * @throws `CONFIG_GENERATION` for a lower generation, one below the floor, or an equal one with other artifacts
+   * @throws `CONFIG_GENERATION` for a lower generation, one below the floor, an equal one with other artifacts, or one
+   *   that lists less and does not succeed the config held. Unless it is below the floor, all deletions are held by then
    * @throws `AWAITING_FLOOR` until {@link acceptFloor}
    * @throws `NO_USABLE_DATASET` when no dataset took the ledger
    */
   readonly offerConfig: (
-    config: ArtifactConfig,
+    config: OfferedConfig,
     options: { signal: AbortSignal },
   ) => Promise<'adopted' | 'same'>;
-  /** The lowest generation to adopt, from the latest answer to a registration (P5). Of no effect when there is no doubt. */
-  readonly acceptFloor: (generation: Generation) => Promise<void>;
+  /**
+   * The answer to a registration: the lowest generation to adopt (P5), of no effect when there is no doubt, and which
+   * points of this sled the database recorded (P13), by their texts; undefined from a control plane that does not say.
+   */
+  readonly acceptFloor: (floor: Floor, verdicts?: ReadonlyMap<string, boolean> | undefined) => Promise<void>;
+  /** The points that a registration asks about. */
+  readonly claims: () => readonly (PointClaim & { readonly kept: boolean })[];
+  /** The config of a point that this sled has or keeps. */
+  readonly configAt: (point: Point) => ArtifactConfig | undefined;
   /**
    * Begins to store one artifact on every usable dataset. Commit or abort it.
    *
    * @param options.expectedSizeBytes the length that the sender announced, if it did
+   * @param options.digest of the wanted set at that generation, compared where it is given (P13)
    * @throws `AWAITING_FLOOR`, `NO_ARTIFACT_CONFIG`, `ARTIFACT_GENERATION`, `ARTIFACT_NOT_IN_CONFIG`,
    *   `BODY_TOO_LARGE`, `ARTIFACT_HASH_MISMATCH` (a length that cannot be right), `NO_USABLE_DATASET`, `NO_SPACE`
    */
   readonly beginWrite: (
     sha256: ArtifactHash,
     generation: Generation,
-    options?: { expectedSizeBytes?: number | undefined },
+    options?: { expectedSizeBytes?: number | undefined; digest?: string | undefined },
   ) => Promise<ArtifactWriter>;
   /**
    * Opens the first copy of the right length, or that of one dataset.
@@ -94,6 +105,9 @@ export type StoreState =
   | { readonly kind: 'awaiting_floor'; readonly reason: string }
   | { readonly kind: 'awaiting_config'; readonly floor: Generation; readonly reason: string };
 
+/** From the answer to a registration; the digest is missing from a control plane that knows nothing of lineage. */
+export type Floor = { readonly generation: Generation; readonly digest: string | undefined };
+
 export type ArtifactWriter = AsyncDisposable & {
   /**
    * Appends a chunk; resolves when its memory may be used again. Chunks land in the order of the calls, so
@@ -131,6 +145,12 @@ export type StoreListing = {
   readonly generation: Generation | undefined;
   /** SHA-256 of the wanted set, in hex. */
   readonly configDigest: string | undefined;
+  /** Whether a config that named its predecessor was adopted (P13). */
+  readonly hasLineage: boolean;
+  /** Of other histories, until a recovery has decided on them. */
+  readonly pointsKept: readonly Point[];
+  /** Set while nothing is deleted (P13). */
+  readonly hold: Hold | undefined;
   /** What of the config is held at its right length, and on how many datasets; never zero. */
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
   /** How many datasets can take an artifact now (B9). */

@@ -50,7 +50,7 @@ export const createTestStore = async ({
       { clock: systemClock, rng: seededRng(1), log: silentLogger, ...dependencies, ...others },
     );
   let current = await open();
-  if (floor !== null) await current.acceptFloor(asGeneration(floor));
+  if (floor !== null) await current.acceptFloor({ generation: asGeneration(floor), digest: undefined });
   return {
     directories,
     store: () => current,

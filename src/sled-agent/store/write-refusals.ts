@@ -29,6 +29,13 @@ export const otherGeneration = (offered: Generation, held: Generation): DepotErr
     { detail: { offered, held } },
   );
 
+export const otherSet = (generation: Generation): DepotError =>
+  new DepotError(
+    'ARTIFACT_GENERATION',
+    `the write is for another wanted set of generation ${generation} than this sled holds`,
+    { detail: { offered: generation, held: generation } },
+  );
+
 /** Bytes of another length cannot have the hash. */
 export const wrongLength = (sha256: ArtifactHash, expectedBytes: number, actualBytes: number): DepotError =>
   new DepotError(

@@ -20,11 +20,13 @@ import { awaitingFloor } from './config-keeper.ts';
 import type { Dataset } from './dataset.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import type { KeyedLock } from './locks.ts';
+import { pointOf } from './point.ts';
 import type { ArtifactStore, ArtifactWriter, StoreState, WriteResult } from './store.ts';
 import {
   nothingTookIt,
   notInConfig,
   otherGeneration,
+  otherSet,
   tooLarge,
   wrongHash,
   wrongLength,
@@ -48,8 +50,8 @@ export const createWriters = (deps: WriterDependencies): Writers => {
   const open = new Set<ArtifactWriter>();
   let isClosing = false;
   return {
-    async begin(sha256, generation, { expectedSizeBytes } = {}) {
-      const sizeBytes = admitWrite(deps, sha256, generation, expectedSizeBytes);
+    async begin(sha256, generation, { expectedSizeBytes, digest } = {}) {
+      const sizeBytes = admitWrite(deps, sha256, { generation, digest }, expectedSizeBytes);
       const limitBytes = sizeBytes ?? deps.maxArtifactBytes;
       const datasets = deps.datasets.filter(each => each.isWritable());
       if (datasets.length === 0) throw nothingTookIt(sha256, []);
@@ -77,13 +79,14 @@ export const createWriters = (deps: WriterDependencies): Writers => {
 const admitWrite = (
   { state, config, maxArtifactBytes }: WriterDependencies,
   sha256: ArtifactHash,
-  generation: Generation,
+  { generation, digest }: { readonly generation: Generation; readonly digest: string | undefined },
   expectedSizeBytes: number | undefined,
 ): number | undefined => {
   const now = state();
   if (now.kind !== 'ready') throw awaitingFloor(now.reason);
   const current = requireConfig(config());
   if (current.generation !== generation) throw otherGeneration(generation, current.generation);
+  if (digest !== undefined && digest !== pointOf(current).digest) throw otherSet(generation); // P13
   if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
   const knownBytes = current.artifacts.get(sha256);
   const sizeBytes = knownBytes ?? expectedSizeBytes;

@@ -8,10 +8,10 @@
 import { createHash } from 'node:crypto';
 import { MAX_CONFIG_ARTIFACTS } from '../../../api/sled-agent-api.ts';
 import { digestInput } from '../../../core/artifact-config.ts';
-import { type ArtifactHash, asGeneration, type Generation } from '../../../core/ids.ts';
+import { type ArtifactHash, asGeneration, type Generation, type Point } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 
-export type StoredGeneration = { readonly generation: Generation; readonly digest: string };
+export type StoredGeneration = Point;
 
 export const wantedSetDigest = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
@@ -62,18 +62,33 @@ export const nextGeneration = (
  * Whether a recovery may set the generation (P7).
  *
  * @param repeated an earlier attempt of the same raise may have been committed
- * @returns `raised` when it was
+ * @param accepts it records points of another history, which may need no other generation
+ * @returns `stay` when the generation is where it is to be
  * @throws `INVALID_REQUEST` for anything but a rise
  */
 export const admitRaise = (
   before: Generation,
   to: Generation,
-  { repeated }: { readonly repeated: boolean },
-): 'raise' | 'raised' => {
-  if (repeated && before === to) return 'raised';
+  { repeated, accepts }: { readonly repeated: boolean; readonly accepts: boolean },
+): 'raise' | 'stay' => {
+  if ((repeated || accepts) && before === to) return 'stay';
   if (to > before) return 'raise';
   throw new DepotError(
     'INVALID_REQUEST',
     `the generation is ${before} and never falls: it cannot become ${to}`,
   );
 };
+
+/**
+ * What a Nexus may raise by itself for one sled, whose set the wanted set includes (P13). A sled that lies about its
+ * generation must not make every plan void again and again (G8).
+ */
+export const MAX_MEND = 1_000;
+export const MEND_PERIOD_MS = 24 * 60 * 60 * 1_000;
+
+/** @param hadOneRecently the generation was raised for this sled within {@link MEND_PERIOD_MS} */
+export const admitMend = (
+  before: Generation,
+  to: Generation,
+  { hadOneRecently }: { readonly hadOneRecently: boolean },
+): boolean => !hadOneRecently && to > before && to - before <= MAX_MEND;

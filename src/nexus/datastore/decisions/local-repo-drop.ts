@@ -1,5 +1,6 @@
-/** Whether a Nexus may let go of an archive that it holds (P1, G4). */
-import type { SystemVersion } from '../../../core/ids.ts';
+/** Whether a Nexus may drop an archive that it holds (P1, P13, G4). */
+import type { Point, RoundNonce, SystemVersion } from '../../../core/ids.ts';
+import { samePoint } from '../../../core/lineage.ts';
 import type { Datastore, PlannedSet } from '../datastore.ts';
 
 export type DropOutcome = Awaited<ReturnType<Datastore['localRepoDrop']>>;
@@ -11,13 +12,13 @@ export type HeldRelease = { readonly systemVersion: SystemVersion };
  * `dropped` asks for the row to be removed, if it is there.
  *
  * @param held undefined when this Nexus has no row of this upload
- * @param stored what is wanted now
+ * @param stored what is wanted now, and the nonce in the row of this Nexus
  * @param planned the wanted set at which the sleds that hold the release were counted
  * @param repeated an earlier attempt of the same drop may have been committed
  */
 export const decideDrop = (
   held: HeldRelease | undefined,
-  stored: PlannedSet,
+  stored: Point & { readonly nonce: RoundNonce | null },
   planned: PlannedSet,
   { repeated }: { readonly repeated: boolean },
 ): DropOutcome => {
@@ -26,7 +27,12 @@ export const decideDrop = (
   const counted = `release ${held.systemVersion} was counted at generation ${planned.generation}`;
   if (stored.generation !== planned.generation)
     return { kind: 'kept', reason: `${counted}, and the generation is ${stored.generation} now` };
-  if (stored.digest !== planned.digest)
-    return { kind: 'kept', reason: `${counted}, which is another one now: the database went back` };
+  if (!samePoint(stored, planned))
+    return {
+      kind: 'kept',
+      reason: `${counted}, which is another set now: the database was restored or failed over`,
+    };
+  if (stored.nonce !== planned.nonce)
+    return { kind: 'kept', reason: `${counted} by a database that has failed over or been restored since` };
   return { kind: 'dropped' };
 };

@@ -1,6 +1,7 @@
 /** What becomes of a sled's registration, and whether replication should look again because of it. */
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import type { Generation, SledId } from '../../../core/ids.ts';
+import type { PointClaim } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { SledRecord } from '../datastore.ts';
 
@@ -24,6 +25,14 @@ export const admitRegistration = (
   }
   return known !== undefined && info.generation < known.generation ? 'stale' : 'record';
 };
+
+/** The points of a sled agent that compares points; null for one that does not (P13). */
+export const headsOf = ({ heads }: Pick<SledAgentInfo, 'heads'>): readonly PointClaim[] | null =>
+  heads?.map(({ generation, config_digest, lineage }) => ({
+    generation,
+    digest: config_digest,
+    hasLineage: lineage,
+  })) ?? null;
 
 /**
  * B16: whether replication should see it.

@@ -4,9 +4,9 @@ import type { Transactions } from '../transactions.ts';
 import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
 import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/fleet-events.ts';
-import { currentGeneration, generationRaise } from './verbs/generation.ts';
+import { currentGeneration, generationMend, generationRaise, pointsRecorded } from './verbs/generation.ts';
 import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repos.ts';
-import { nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexuses.ts';
+import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexuses.ts';
 import { releaseInsert } from './verbs/release-insert.ts';
 import { releaseRoles } from './verbs/release-roles.ts';
 import {
@@ -54,9 +54,11 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     repoArtifacts: async (repoId, page, wait) => read('repo_artifacts', repoArtifacts(repoId, page), wait),
     repoPrune: (version, { uploadedAtMs, ...wait }) =>
       write('repo_prune', repoPrune(version, uploadedAtMs), wait),
-    wantedSet: wait => read('wanted_set', wantedSetOf, wait),
+    wantedSet: ({ claims, ...wait }) => read('wanted_set', state => wantedSetOf(state, claims), wait),
     currentGeneration: wait => read('current_generation', currentGeneration, wait),
-    generationRaise: (to, wait) => write('generation_raise', generationRaise(to), wait),
+    pointsRecorded: (claims, wait) => read('points_recorded', pointsRecorded(claims), wait),
+    generationRaise: (raise, wait) => write('generation_raise', generationRaise(raise), wait),
+    generationMend: (mend, wait) => write('generation_mend', generationMend(mend), wait),
     artifactRoles: (sha256, wait) => read('artifact_roles', artifactRoles(sha256), wait),
     artifactsKnown: (hashes, wait) => read('artifacts_known', artifactsKnown(hashes), wait),
     localRepoList: ({ nexusId, ...wait }) => read('local_repo_list', localRepoList(nexusId), wait),
@@ -68,6 +70,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     sledList: async (page, wait) => read('sled_list', sledList(page), wait),
     sledSetPolicy: (id, policy, wait) => write('sled_set_policy', sledSetPolicy(id, policy), wait),
     nexusHeartbeat: (nexus, wait) => write('nexus_heartbeat', nexusHeartbeat(nexus), wait),
+    nexusBeginRound: (id, nonce, wait) => write('nexus_begin_round', nexusBeginRound(id, nonce), wait),
     nexusList: wait => read('nexus_list', nexusList, wait),
     nexusExpunge: (id, aliveMs, wait) => write('nexus_expunge', nexusExpunge(id, aliveMs), wait),
     targetReleaseGet: wait => read('target_release_get', targetReleaseGet, wait),

@@ -11,11 +11,13 @@ import type {
   EventId,
   NexusId,
   RepoId,
+  RoundNonce,
   SledId,
   TrustRootId,
   UploadId,
 } from '../../../core/ids.ts';
-import { FIRST_GENERATION } from '../../../core/ids.ts';
+import { FIRST_GENERATION, type Point, pointText } from '../../../core/ids.ts';
+import { type RecordedPoints, samePoint } from '../../../core/lineage.ts';
 import type { ReleaseDescription, RoleExpiry } from '../../../core/release.ts';
 import type {
   FleetEvent,
@@ -46,7 +48,17 @@ export type StoredTrustRoot = {
   readonly chain: ReadonlyMap<number, Uint8Array>;
 };
 
-export type StoredNexus = Omit<NexusRecord, 'heartbeatAgeMs' | 'localRepos'>;
+export type StoredNexus = Omit<NexusRecord, 'heartbeatAgeMs' | 'localRepos'> & {
+  readonly roundNonce: RoundNonce | null;
+};
+
+/** A point that the wanted set had, or that a recovery decided on. */
+export type StoredPoint = Point & {
+  readonly origin: 'first' | 'change' | 'raise' | 'accepted';
+  readonly timeCreatedMs: number;
+  /** For which sled a Nexus raised the generation by itself. */
+  readonly sledId?: SledId | undefined;
+};
 
 export type StoredTarget = {
   readonly generation: number;
@@ -70,6 +82,8 @@ export type MemoryState = {
   /** Of all releases there ever were. */
   readonly files: ReadonlyMap<ArtifactHash, FileFacts>;
   readonly stored: StoredGeneration;
+  /** Every point there ever was, by its text (P13). */
+  readonly points: ReadonlyMap<string, StoredPoint>;
   /** The latest last. */
   readonly targets: readonly [StoredTarget, ...StoredTarget[]];
   readonly sleds: ReadonlyMap<SledId, SledRecord>;
@@ -80,18 +94,42 @@ export type MemoryState = {
 };
 
 /** As the migrations leave it. */
-export const emptyState = (nowMs: number): MemoryState => ({
-  trustRoots: new Map(),
-  releases: new Map(),
-  roles: new Map(),
-  files: new Map(),
-  stored: { generation: FIRST_GENERATION, digest: wantedSetDigest([]) },
-  targets: [{ generation: 1, timeRequestedMs: nowMs, repoId: null }],
-  sleds: new Map(),
-  nexuses: new Map(),
-  localRepos: new Map(),
-  overrides: new Map(),
-  events: new Map(),
+export const emptyState = (nowMs: number): MemoryState => {
+  const stored = { generation: FIRST_GENERATION, digest: wantedSetDigest([]) };
+  return {
+    trustRoots: new Map(),
+    releases: new Map(),
+    roles: new Map(),
+    files: new Map(),
+    stored,
+    points: new Map([[pointText(stored), { ...stored, origin: 'first', timeCreatedMs: nowMs }]]),
+    targets: [{ generation: 1, timeRequestedMs: nowMs, repoId: null }],
+    sleds: new Map(),
+    nexuses: new Map(),
+    localRepos: new Map(),
+    overrides: new Map(),
+    events: new Map(),
+  };
+};
+
+/** The state at a next point, which is recorded for good (P13). Where it is the point of before, nothing is. */
+export const movedTo = (
+  state: MemoryState,
+  stored: StoredGeneration,
+  how: Pick<StoredPoint, 'origin' | 'timeCreatedMs' | 'sledId'>,
+): MemoryState =>
+  samePoint(state.stored, stored) ? state : { ...withPoint(state, { ...stored, ...how }), stored };
+
+/** One that is recorded already stays as it is. */
+export const withPoint = (state: MemoryState, point: StoredPoint): MemoryState =>
+  state.points.has(pointText(point))
+    ? state
+    : { ...state, points: withEntry(state.points, pointText(point), point) };
+
+/** As far as it matters for some claims. */
+export const recordedPoints = ({ points }: MemoryState, claims: readonly Point[]): RecordedPoints => ({
+  first: [...points.values()].find(({ origin }) => origin === 'first')!.generation,
+  recorded: new Set(claims.map(pointText).filter(text => points.has(text))),
 });
 
 /** What one verb does to the database: a pure function, and so the whole of a transaction. */

@@ -1,8 +1,8 @@
 /** What the present releases list, computed once for each map of releases (MS2). */
-import type { ArtifactHash } from '../../../core/ids.ts';
+import type { ArtifactHash, Point } from '../../../core/ids.ts';
 import type { WantedSet } from '../datastore.ts';
 import { requireRecordedDigest, wantedSetDigest } from '../decisions/generation.ts';
-import type { MemoryState, StoredRelease } from './state.ts';
+import { type MemoryState, recordedPoints, type StoredRelease } from './state.ts';
 
 type Derived = Pick<WantedSet, 'artifacts' | 'releases' | 'digest'> & {
   readonly present: readonly StoredRelease[];
@@ -43,8 +43,8 @@ export const presentReleases = (state: MemoryState): readonly StoredRelease[] =>
 export const presentDigest = (state: MemoryState): string => derive(state.releases).digest;
 
 /** @throws `WANTED_SET_DIGEST` (W1) */
-export const wantedSetOf = (state: MemoryState): WantedSet => {
+export const wantedSetOf = (state: MemoryState, claims: readonly Point[] = []): WantedSet => {
   const { artifacts, releases, digest } = derive(state.releases);
   requireRecordedDigest(state.stored, digest);
-  return { ...state.stored, artifacts, releases };
+  return { ...state.stored, artifacts, releases, lineage: recordedPoints(state, claims) };
 };

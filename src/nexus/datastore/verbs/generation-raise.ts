@@ -1,21 +1,24 @@
 import type { Datastore } from '../datastore.ts';
 import { admitRaise, wantedSetDigest } from '../decisions/generation.ts';
+import { recordPoint } from '../points.ts';
 import type { Transactions } from '../transactions.ts';
 import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } from '../wanted-set.ts';
 
 /** The one write that does not ask if the stored digest is right: it makes it right. */
 export const generationRaise =
   (transactions: Transactions): Datastore['generationRaise'] =>
-  (to, wait) =>
+  ({ to, accepted = [], orderedBy }, wait) =>
     transactions.write(
       'generation_raise',
       async (db, { repeated }) => {
         await lockGeneration(db);
         const before = await readGeneration(db);
-        if (admitRaise(before.generation, to, { repeated }) === 'raised') return before;
+        const verdict = admitRaise(before.generation, to, { repeated, accepts: accepted.length > 0 });
+        for (const point of accepted) await recordPoint(db, point, { origin: 'accepted', orderedBy });
+        if (verdict === 'stay') return before;
         const { artifacts } = await readPresentReleases(db);
         const after = { generation: to, digest: wantedSetDigest(artifacts.keys()) };
-        await writeGeneration(db, before, after);
+        await writeGeneration(db, before, after, { origin: 'raise', orderedBy });
         return after;
       },
       wait,

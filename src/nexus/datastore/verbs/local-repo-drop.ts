@@ -1,3 +1,4 @@
+import { RoundNonce } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';
 import { decideDrop } from '../decisions/local-repo-drop.ts';
 import type { Transactions } from '../transactions.ts';
@@ -17,10 +18,19 @@ export const localRepoDrop =
           .where('local_repo.nexus_id', '=', nexusId)
           .executeTakeFirst();
         const held = local && { systemVersion: local.system_version };
-        const outcome = decideDrop(held, await readGeneration(db), planned, { repeated });
+        const nexus = await db
+          .selectFrom('nexus')
+          .select('round_nonce')
+          .where('id', '=', nexusId)
+          .executeTakeFirst();
+        const stored = { ...(await readGeneration(db)), nonce: nonceOf(nexus?.round_nonce) };
+        const outcome = decideDrop(held, stored, planned, { repeated });
         if (outcome.kind === 'dropped' && held !== undefined)
           await db.deleteFrom('local_repo').where('upload_id', '=', uploadId).execute();
         return outcome;
       },
       wait,
     );
+
+const nonceOf = (value: string | null | undefined): RoundNonce | null =>
+  value === null || value === undefined ? null : RoundNonce.parse(value);

@@ -1,7 +1,8 @@
 import { type Insertable, sql } from 'kysely';
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import type { Datastore } from '../datastore.ts';
-import { admitRegistration, isChange } from '../decisions/registration.ts';
+import { admitRegistration, headsOf, isChange } from '../decisions/registration.ts';
+import { readRecordedPoints } from '../points.ts';
 import { toSledRecord } from '../records.ts';
 import type { Tables } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
@@ -13,10 +14,12 @@ export const sledUpsert =
     transactions.write(
       'sled_upsert',
       async (db, { repeated }) => {
-        const { generation: floor } = await readGeneration(db);
+        const floor = await readGeneration(db);
+        const lineage = await readRecordedPoints(db, headsOf(info) ?? []);
         const row = await db.selectFrom('sled').selectAll().where('id', '=', id).executeTakeFirst();
         const known = row && { policy: row.policy, generation: row.registration_generation };
-        if (admitRegistration(id, known, info) === 'stale') return { changed: false, stale: true, floor };
+        if (admitRegistration(id, known, info) === 'stale')
+          return { changed: false, stale: true, floor, lineage };
         await (row === undefined
           ? db
               .insertInto('sled')
@@ -27,7 +30,12 @@ export const sledUpsert =
               .set({ ...columnsOf(info), time_last_registered: sql<Date>`now()` })
               .where('id', '=', id)
               .execute());
-        return { changed: isChange(row && toSledRecord(row), info, { repeated }), stale: false, floor };
+        return {
+          changed: isChange(row && toSledRecord(row), info, { repeated }),
+          stale: false,
+          floor,
+          lineage,
+        };
       },
       wait,
     );
@@ -47,4 +55,5 @@ const columnsOf = (info: SledAgentInfo): Omit<Insertable<Tables['sled']>, 'id'> 
   decommissioned: info.decommissioned,
   incarnation_id: info.incarnation_id ?? null,
   datasets: info.datasets === undefined ? null : JSON.stringify(info.datasets),
+  heads: info.heads === undefined ? null : JSON.stringify(info.heads),
 });

@@ -4,5 +4,5 @@ import { readWantedSet } from '../wanted-set.ts';
 
 export const wantedSet =
   (transactions: Transactions): Datastore['wantedSet'] =>
-  wait =>
-    transactions.read('wanted_set', readWantedSet, wait);
+  ({ claims, ...wait }) =>
+    transactions.read('wanted_set', db => readWantedSet(db, claims), wait);

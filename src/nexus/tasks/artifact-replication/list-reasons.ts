@@ -3,7 +3,8 @@ import type { QuarantinedFile } from '../../../api/sled-agent-api.ts';
 import type { HealthReason } from '../../../core/health.ts';
 import type { ArtifactHash } from '../../../core/ids.ts';
 import { isListing } from '../../../core/inventory.ts';
-import type { CollectedSled } from '../../fleet-client/collect.ts';
+import { shortPoint } from '../../../core/lineage.ts';
+import type { CollectedSled } from '../../fleet-client/sled-draft.ts';
 
 type AnsweringSled = Pick<CollectedSled, 'id' | 'serial' | 'answer' | 'list'>;
 
@@ -13,6 +14,7 @@ export const listReasons = (sled: AnsweringSled, wanted: Hashes): HealthReason[]
   ...datasetReasons(sled),
   ...quarantineReasons(sled, wanted),
   ...deferredReasons(sled),
+  ...keptReasons(sled),
 ];
 
 const datasetReasons = (sled: AnsweringSled): HealthReason[] =>
@@ -38,6 +40,15 @@ const deferredReasons = (sled: AnsweringSled): HealthReason[] => {
       sha256: first.sha256,
     },
   ];
+};
+
+/** P13: it goes on, and deletes nothing that these configs list. */
+const keptReasons = (sled: AnsweringSled): HealthReason[] => {
+  const kept = sled.list?.points_kept ?? [];
+  if (kept.length === 0) return [];
+  const names = kept.map(({ generation, config_digest: digest }) => shortPoint({ generation, digest }));
+  const message = `sled ${sled.serial} keeps what ${kept.length} config(s) of another history list (${names.join(', ')}); tuf-depot recover generation says what to do`;
+  return [{ code: 'SLED_KEEPS_POINTS', message, sledId: sled.id }];
 };
 
 /**

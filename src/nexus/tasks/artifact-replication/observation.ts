@@ -12,7 +12,8 @@ import type { ArtifactHash, Generation, UploadId } from '../../../core/ids.ts';
 import type { Plan } from '../../../core/plan/plan.ts';
 import { type ReleaseProgress, releaseProgress } from '../../../core/progress.ts';
 import type { WantedSet } from '../../datastore/datastore.ts';
-import type { CollectedSled } from '../../fleet-client/collect.ts';
+import type { LostPoint } from '../../fleet-client/lost-points.ts';
+import type { CollectedSled } from '../../fleet-client/sled-draft.ts';
 import { listReasons } from './list-reasons.ts';
 
 export type ObservedRelease = {
@@ -28,6 +29,8 @@ export type Observation = {
   readonly wanted: WantedSet;
   readonly minSledReplication: number;
   readonly sleds: readonly CollectedSled[];
+  /** Points of other histories that sleds hold. */
+  readonly lost: readonly LostPoint[];
   readonly plan: Plan;
   /** Requests that a limit left over in this round. */
   readonly deferred: number;
@@ -44,6 +47,7 @@ export const foldObservation = (seen: {
   readonly monotonicMs: number;
   readonly wanted: WantedSet;
   readonly sleds: readonly CollectedSled[];
+  readonly lost: readonly LostPoint[];
   readonly plan: Plan;
   readonly deferred: number;
   readonly minSledReplication: number;
@@ -64,6 +68,7 @@ export const foldObservation = (seen: {
     wanted,
     minSledReplication,
     sleds,
+    lost: seen.lost,
     plan,
     deferred: seen.deferred,
     releases,

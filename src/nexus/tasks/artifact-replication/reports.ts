@@ -4,7 +4,7 @@ import type { SledId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { CollectedSled } from '../../fleet-client/collect.ts';
+import type { CollectedSled } from '../../fleet-client/sled-draft.ts';
 import type { FleetMemory } from '../../fleet-client/sled-memory.ts';
 import type { RequestLog } from '../../request-log.ts';
 

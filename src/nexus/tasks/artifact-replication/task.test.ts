@@ -14,7 +14,6 @@ import { DepotError } from '../../../lib/errors.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { createDriver } from '../../background/driver.ts';
 import type { LocalRepoRecord, NexusRecord, SledRecord, WantedSet } from '../../datastore/datastore.ts';
-import { DEFAULT_COLLECT_LIMITS } from '../../fleet-client/collect.ts';
 import { DEFAULT_EXECUTE_LIMITS } from '../../fleet-client/execute.ts';
 import {
   contentOf,
@@ -27,6 +26,7 @@ import {
   never,
   unreachable,
 } from '../../fleet-client/fleet.fixture.ts';
+import { DEFAULT_COLLECT_LIMITS } from '../../fleet-client/sled-draft.ts';
 import { createRequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
 import { PRUNER_TASK } from '../repo-pruner.ts';

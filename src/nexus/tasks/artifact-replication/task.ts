@@ -6,11 +6,20 @@
  * R1. A sled refuses writes at any generation but its own; a refusal costs that sled, never the others (G8).
  * R2. A local repo is dropped only after `minSledReplication` sleds list all of it at this round's generation,
  *     proved to have a random range of each artifact (P9), and the database agrees in a transaction (P1, G4).
- * R3. Local repos are read before the wanted set (P1).
+ * R3. Local repos are read before the wanted set (P1), and this Nexus's nonce is written before both: a database that fails
+ *     over in between does not have it, and then nothing is dropped (P13).
  * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
  */
 import type { ElsewhereHeld } from '../../../core/health.ts';
-import type { ArtifactHash, Generation, RepoId, SledId, UploadId } from '../../../core/ids.ts';
+import {
+  type ArtifactHash,
+  type Generation,
+  type NexusId,
+  type RepoId,
+  RoundNonce,
+  type SledId,
+  type UploadId,
+} from '../../../core/ids.ts';
 import { lookAgain } from '../../../core/look-again.ts';
 import type { PlanInput } from '../../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../../core/plan/plan.ts';
@@ -20,7 +29,7 @@ import type { Rng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../../background/task.ts';
 import type { Datastore, WantedSet } from '../../datastore/datastore.ts';
-import { type CollectedSled, type CollectLimits, collect } from '../../fleet-client/collect.ts';
+import { collect } from '../../fleet-client/collect.ts';
 import {
   createExecutor,
   type ExecuteLimits,
@@ -29,14 +38,18 @@ import {
 } from '../../fleet-client/execute.ts';
 import { inServiceSleds } from '../../fleet-client/in-service.ts';
 import type { SledConnection } from '../../fleet-client/sled-connection.ts';
+import type { CollectedSled, CollectLimits } from '../../fleet-client/sled-draft.ts';
 import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-memory.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../../heartbeat.ts';
+import type { Note } from '../../history/history.ts';
 import type { ReplicationEvents } from '../../history/replication-events.ts';
 import type { RequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
+import type { LostSets } from '../../upload/lost-sets.ts';
 import { PRUNER_TASK } from '../repo-pruner.ts';
 import { LIVENESS_TASK } from '../sled-liveness.ts';
 import { dropReplicated } from './local-repos.ts';
+import { findLostPoints, mendGeneration } from './lost-points.ts';
 import {
   createObserver,
   foldObservation,
@@ -63,11 +76,22 @@ export type ReplicationPolicy = {
 export type ReplicationDeps = {
   readonly datastore: Pick<
     Datastore,
-    'wantedSet' | 'currentGeneration' | 'sledList' | 'localRepoList' | 'nexusList' | 'repoArtifacts'
+    | 'wantedSet'
+    | 'pointsRecorded'
+    | 'generationMend'
+    | 'nexusBeginRound'
+    | 'sledList'
+    | 'localRepoList'
+    | 'nexusList'
+    | 'repoArtifacts'
   >;
   readonly connection: SledConnection;
   readonly staging: Staging;
   readonly requests: RequestLog;
+  readonly nexus: { readonly id: NexusId };
+  readonly newId: () => string;
+  readonly note: Note;
+  readonly lost: Pick<LostSets, 'record'>;
   readonly history: Pick<ReplicationEvents, 'listed' | 'observed'>;
   readonly policy: ReplicationPolicy;
   readonly clock: Clock;
@@ -88,6 +112,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
   const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
   const observer = createObserver();
   const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
+  const sets = new Map<string, ReadonlySet<ArtifactHash>>();
   return {
     task: {
       name: REPLICATION_TASK,
@@ -95,7 +120,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       periodMs: deps.policy.periodMs,
       disable: deps.policy.disable,
       dependsOn: [LIVENESS_TASK, PRUNER_TASK], // B16
-      activate: activation => activate(deps, { memory, executor, observer, held }, activation),
+      activate: activation => activate(deps, { memory, executor, observer, held, sets }, activation),
     },
     observer,
     sledReturned: memory.sledAnswered,
@@ -109,6 +134,8 @@ type State = {
   readonly observer: ReplicationObserver;
   /** Of the round before: copies held, its wait (P6), its generation. */
   readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
+  /** Of points that the database does not know (LP2). */
+  readonly sets: Map<string, ReadonlySet<ArtifactHash>>;
 };
 
 const activate = async (
@@ -118,8 +145,9 @@ const activate = async (
 ): Promise<TaskResult> => {
   const { memory, executor } = state;
   await deps.staging.reconcile({ signal });
-  const local = deps.staging.held(); // R3
-  const wanted = await deps.datastore.wantedSet({ signal });
+  const nonce = await beginRound(deps, { signal }); // R3
+  const local = deps.staging.held();
+  const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
   const targets = await inServiceSleds(deps.datastore, signal);
   memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
   log.info(
@@ -127,24 +155,41 @@ const activate = async (
     'releases present',
   );
 
-  const { currentGeneration } = deps.datastore;
+  const { pointsRecorded } = deps.datastore;
   const sleds = await collect(
-    { ...deps, memory, limits: deps.policy.collectLimits, currentGeneration },
-    { wanted, digest: wanted.digest, sleds: targets },
+    { ...deps, memory, limits: deps.policy.collectLimits, pointsRecorded },
+    { wanted, sleds: targets },
     { log, signal },
   );
   noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
   deps.history.listed(sleds);
+  const lost = await findLostPoints({ ...deps, sets: state.sets }, sleds, { log, signal });
+  deps.lost.record({
+    sets: lost.flatMap(({ artifacts }) => artifacts ?? []),
+    wanted: wanted.artifacts,
+  });
+  const isMended = await mendGeneration(deps, wanted, lost, { log, signal });
   const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
   const byId = new Map(targets.map(target => [target.id, target]));
-  const outcome = await executor.execute(plan, { generation: wanted.generation, sleds: byId }, { signal });
-  const dropped = await dropReplicated({ ...deps, memory }, plan, wanted, byId, { log, signal });
-  const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped });
-  const seen = { wanted, sleds, plan, dropped, deferred: plan.deferred + outcome.notStarted };
+  const outcome = await executor.execute(plan, { ...wanted, sleds: byId }, { signal });
+  const planned = { ...wanted, nonce };
+  const dropped = await dropReplicated({ ...deps, memory }, plan, planned, byId, { log, signal });
+  const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped, isMended });
+  const seen = { wanted, sleds, lost, plan, dropped, deferred: plan.deferred + outcome.notStarted };
   const observation = await observe(deps, memory, seen, signal);
   state.observer.record(observation);
   deps.history.observed(observation);
   return replicationReport({ observation, observer: state.observer, requests: deps.requests, againInMs });
+};
+
+/** A database that has lost the row of this Nexus gets it back with the next heartbeat; nothing is dropped until then. */
+const beginRound = async (
+  { datastore, nexus, newId }: ReplicationDeps,
+  wait: { readonly signal: AbortSignal },
+): Promise<RoundNonce> => {
+  const nonce = RoundNonce.parse(newId());
+  await datastore.nexusBeginRound(nexus.id, nonce, wait);
+  return nonce;
 };
 
 const planInput = (
@@ -173,6 +218,7 @@ const whenAgain = (
     readonly plan: Plan;
     readonly outcome: ExecuteOutcome;
     readonly dropped: ReadonlySet<UploadId>;
+    readonly isMended: boolean;
   },
 ): number | undefined => {
   const { sleds, plan, outcome } = round;
@@ -190,7 +236,7 @@ const whenAgain = (
         plan.localRepos.some(({ kind, uploadId }) => kind !== 'not_safe' && !round.dropped.has(uploadId)) ||
         // A new config makes sleds delete; what they report of it is in their next list (S11).
         held.generation !== round.wanted.generation,
-      outdated: sleds.some(sled => sled.answer.kind === 'ahead'),
+      outdated: round.isMended || sleds.some(sled => sled.answer.kind === 'ahead'),
       nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
     },
     held.waitMs,
@@ -247,7 +293,10 @@ const artifactsOf = async (
 const observe = async (
   deps: ReplicationDeps,
   memory: FleetMemory,
-  seen: Pick<Parameters<typeof foldObservation>[0], 'wanted' | 'sleds' | 'plan' | 'dropped' | 'deferred'>,
+  seen: Pick<
+    Parameters<typeof foldObservation>[0],
+    'wanted' | 'sleds' | 'lost' | 'plan' | 'dropped' | 'deferred'
+  >,
   signal: AbortSignal,
 ): Promise<Observation> => {
   const needsToKnow = seen.plan.blocked.some(blocked => blocked.code === 'NO_KNOWN_COPY');

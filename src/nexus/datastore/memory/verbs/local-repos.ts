@@ -13,7 +13,8 @@ export const localRepoDrop =
   (state, { repeated }) => {
     const local = ownRow(state, uploadId, nexusId);
     const held = local && state.releases.get(local.repoId)!.repo;
-    const answer = decideDrop(held, state.stored, planned, { repeated });
+    const stored = { ...state.stored, nonce: state.nexuses.get(nexusId)?.roundNonce ?? null };
+    const answer = decideDrop(held, stored, planned, { repeated });
     return { state: answer.kind === 'dropped' ? withoutRow(state, local) : state, answer };
   };
 

@@ -1,4 +1,4 @@
-import type { NexusId } from '../../../../core/ids.ts';
+import type { NexusId, RoundNonce } from '../../../../core/ids.ts';
 import type { Datastore, NexusRecord } from '../../datastore.ts';
 import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
@@ -9,15 +9,35 @@ export const nexusHeartbeat =
   (state, { nowMs }) => {
     requireStorableTexts('nexus_heartbeat', nexus);
     const { id, operatorAddress, timeStartedMs } = nexus;
-    const policy = state.nexuses.get(id)?.policy ?? 'in_service';
-    const row: StoredNexus = { id, policy, operatorAddress, timeStartedMs, timeHeartbeatMs: nowMs };
+    const known = state.nexuses.get(id);
+    const policy = known?.policy ?? 'in_service';
+    const roundNonce = known?.roundNonce ?? null;
+    const row: StoredNexus = {
+      id,
+      policy,
+      operatorAddress,
+      timeStartedMs,
+      timeHeartbeatMs: nowMs,
+      roundNonce,
+    };
     return { state: { ...state, nexuses: withEntry(state.nexuses, id, row) }, answer: { policy } };
+  };
+
+export const nexusBeginRound =
+  (id: NexusId, roundNonce: RoundNonce): Step<boolean> =>
+  state => {
+    const nexus = state.nexuses.get(id);
+    if (nexus === undefined) return { state, answer: false };
+    return {
+      state: { ...state, nexuses: withEntry(state.nexuses, id, { ...nexus, roundNonce }) },
+      answer: true,
+    };
   };
 
 export const nexusList: Query<readonly NexusRecord[]> = ({ nexuses, localRepos }, { nowMs }) => {
   const held = new Map<NexusId, number>();
   for (const { nexusId } of localRepos.values()) held.set(nexusId, (held.get(nexusId) ?? 0) + 1);
-  return sortedByKey(nexuses).map(nexus => ({
+  return sortedByKey(nexuses).map(({ roundNonce: _, ...nexus }) => ({
     ...nexus,
     heartbeatAgeMs: heartbeatAgeMs(nowMs, nexus.timeHeartbeatMs),
     localRepos: held.get(nexus.id) ?? 0,

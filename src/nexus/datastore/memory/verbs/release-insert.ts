@@ -12,7 +12,7 @@ import {
 import { insertOutcome, totalsOf, wantedWith } from '../../decisions/release-insert.ts';
 import { requirePresent } from '../../decisions/trust-move.ts';
 import { versionOrder } from '../../version-order.ts';
-import { type MemoryState, type Step, type StoredRelease, withEntry } from '../state.ts';
+import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
 import { requireStorableTexts } from '../storable-text.ts';
 import { wantedSetOf } from '../wanted.ts';
 import { recordRoles } from './release-roles.ts';
@@ -43,7 +43,7 @@ export const releaseInsert =
     const next = nextGeneration(before.stored, wantedWith(wanted, artifacts));
     return {
       state: recordRoles(
-        withUpload({ ...state, stored: next }, release, repo, nowMs),
+        withUpload(movedTo(state, next, { origin: 'change', timeCreatedMs: nowMs }), release, repo, nowMs),
         repo.id,
         release.roles,
       ),

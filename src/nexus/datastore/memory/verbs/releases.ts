@@ -5,7 +5,7 @@ import { nextGeneration } from '../../decisions/generation.ts';
 import { decidePrune } from '../../decisions/prune.ts';
 import { PositionToken, pageOf, parseToken, rowsFor } from '../../paging.ts';
 import { versionOrder } from '../../version-order.ts';
-import { type Query, type Step, withEntry } from '../state.ts';
+import { movedTo, type Query, type Step, withEntry } from '../state.ts';
 import { inOrder, presentReleases, wantedSetOf } from '../wanted.ts';
 
 export const repoList = (page: Parameters<Datastore['repoList']>[0]): Query<Paged<RepoRecord>> => {
@@ -94,7 +94,10 @@ export const repoPrune =
     const pruned = { ...release, repo: { ...release.repo, timePrunedMs: nowMs } };
     const stored = nextGeneration(state.stored, decision.wantedAfter);
     return {
-      state: { ...state, stored, releases: withEntry(state.releases, decision.repoId, pruned) },
+      state: movedTo({ ...state, releases: withEntry(state.releases, decision.repoId, pruned) }, stored, {
+        origin: 'change',
+        timeCreatedMs: nowMs,
+      }),
       answer: { generation: stored.generation },
     };
   };

@@ -1,9 +1,9 @@
 import type { SledAgentInfo } from '../../../../api/internal-api.ts';
 import { SledId } from '../../../../core/ids.ts';
 import type { Datastore, Paged, SledRecord } from '../../datastore.ts';
-import { admitRegistration, isChange } from '../../decisions/registration.ts';
+import { admitRegistration, headsOf, isChange } from '../../decisions/registration.ts';
 import { pageOf, parseToken, rowsFor } from '../../paging.ts';
-import { type Query, type Step, sortedByKey, withEntry } from '../state.ts';
+import { type Query, recordedPoints, type Step, sortedByKey, withEntry } from '../state.ts';
 import { requireStorableTexts } from '../storable-text.ts';
 
 type Registered = Awaited<ReturnType<Datastore['sledUpsert']>>;
@@ -11,24 +11,26 @@ type Registered = Awaited<ReturnType<Datastore['sledUpsert']>>;
 export const sledUpsert =
   (id: SledId, info: SledAgentInfo): Step<Registered> =>
   (state, { nowMs, repeated }) => {
-    const floor = state.stored.generation;
+    const floor = state.stored;
+    const lineage = recordedPoints(state, headsOf(info) ?? []);
     const before = state.sleds.get(id);
     const known = before && { policy: before.policy, generation: before.info.generation };
     if (admitRegistration(id, known, info) === 'stale')
-      return { state, answer: { changed: false, stale: true, floor } };
+      return { state, answer: { changed: false, stale: true, floor, lineage } };
     requireStorableTexts('sled_upsert', info);
     const after: SledRecord = {
       id,
       info,
       incarnationId: info.incarnation_id ?? null,
       datasets: info.datasets ?? [],
+      heads: headsOf(info),
       policy: before?.policy ?? 'in_service',
       timeRegisteredMs: before?.timeRegisteredMs ?? nowMs,
       timeLastRegisteredMs: nowMs,
     };
     return {
       state: { ...state, sleds: withEntry(state.sleds, id, after) },
-      answer: { changed: isChange(before, info, { repeated }), stale: false, floor },
+      answer: { changed: isChange(before, info, { repeated }), stale: false, floor, lineage },
     };
   };
 

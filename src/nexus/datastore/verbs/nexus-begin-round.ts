@@ -1,0 +1,18 @@
+import type { Datastore } from '../datastore.ts';
+import type { Transactions } from '../transactions.ts';
+
+export const nexusBeginRound =
+  (transactions: Transactions): Datastore['nexusBeginRound'] =>
+  (id, nonce, wait) =>
+    transactions.write(
+      'nexus_begin_round',
+      async db => {
+        const { numUpdatedRows } = await db
+          .updateTable('nexus')
+          .set({ round_nonce: nonce })
+          .where('id', '=', id)
+          .executeTakeFirstOrThrow();
+        return numUpdatedRows === 1n;
+      },
+      wait,
+    );

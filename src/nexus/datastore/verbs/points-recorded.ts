@@ -1,0 +1,13 @@
+import type { Datastore } from '../datastore.ts';
+import { readRecordedPoints } from '../points.ts';
+import type { Transactions } from '../transactions.ts';
+import { readGeneration } from '../wanted-set.ts';
+
+export const pointsRecorded =
+  (transactions: Transactions): Datastore['pointsRecorded'] =>
+  (claims, wait) =>
+    transactions.read(
+      'points_recorded',
+      async db => ({ current: await readGeneration(db), lineage: await readRecordedPoints(db, claims) }),
+      wait,
+    );

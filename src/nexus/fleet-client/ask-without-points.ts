@@ -1,0 +1,72 @@
+import type { Point } from '../../core/ids.ts';
+import { isKnownPoint, samePoint } from '../../core/lineage.ts';
+import { DepotError, errorCodeOf, findDepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { SledTarget } from './sled-connection.ts';
+import {
+  type CollectDeps,
+  claiming,
+  type Draft,
+  failed,
+  listed,
+  orStalled,
+  type RoundConfig,
+  timed,
+} from './sled-draft.ts';
+
+/**
+ * A sled that cannot compare points is given a config only if the database knows the one that it has, and counts only
+ * where its config is the round's before and after its list (P13).
+ */
+export const askWithoutPoints = async (
+  deps: CollectDeps,
+  round: RoundConfig,
+  target: SledTarget,
+  options: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<Draft> => {
+  try {
+    const before = await configOf(deps, target, options);
+    if (before !== undefined && !samePoint(before, round)) {
+      const claim = { ...before, hasLineage: false };
+      const { current, lineage } = await deps.pointsRecorded([claim], options);
+      const maySucceed = samePoint(current, round) && isKnownPoint(claim, lineage);
+      if (!maySucceed || claim.generation >= round.generation)
+        return claiming(deps, target, { claim, list: undefined, refusal: undefined });
+    }
+    await timed(deps, { operation: 'put_config', sledId: target.id, generation: round.generation }, () =>
+      deps.connection.putConfig(
+        target,
+        { generation: round.generation, artifacts: round.artifacts },
+        options,
+      ),
+    );
+    const given = await configOf(deps, target, options);
+    const list = await timed(deps, { operation: 'list', sledId: target.id }, () =>
+      deps.connection.list(target, options),
+    );
+    const after = await configOf(deps, target, options);
+    const isRounds = (config: Point | undefined) => config !== undefined && samePoint(config, round);
+    if (isRounds(given) && isRounds(after) && list.generation === round.generation)
+      return listed(deps, target, round, list, options.log);
+    const words = `has another config than the one of generation ${round.generation} that it was given`;
+    return failed(deps, target, new DepotError('PEER_BAD_ANSWER', words));
+  } catch (error) {
+    return failed(deps, target, orStalled(error, options.signal));
+  }
+};
+
+/** Undefined while it has none, or waits for one. */
+const configOf = async (
+  deps: CollectDeps,
+  target: SledTarget,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<Point | undefined> => {
+  try {
+    return await deps.connection.config(target, { signal });
+  } catch (error) {
+    if (['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'].includes(errorCodeOf(error))) return undefined;
+    // Any other program's way to say that there is none.
+    if (findDepotError(error)?.detail.status === 404) return undefined;
+    throw error;
+  }
+};

@@ -1,0 +1,159 @@
+import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
+import {
+  type ArtifactHash,
+  type Generation,
+  isArtifactHash,
+  type Point,
+  type SledId,
+} from '../../core/ids.ts';
+import type { InventorySled, SledListing, SledSilence, Wanted } from '../../core/inventory.ts';
+import type { PointClaim, RecordedPoints } from '../../core/lineage.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import type { RequestLog } from '../request-log.ts';
+import type { SledConnection, SledTarget } from './sled-connection.ts';
+import type { FleetMemory } from './sled-memory.ts';
+
+export type CollectDeps = {
+  readonly connection: SledConnection;
+  readonly memory: FleetMemory;
+  readonly requests: RequestLog;
+  readonly clock: Clock;
+  readonly limits: CollectLimits;
+  /** Reads from the database, now, where it is and which points it recorded. */
+  readonly pointsRecorded: Datastore['pointsRecorded'];
+};
+
+export type CollectLimits = {
+  /** For the config and the list of one sled together. */
+  readonly answerTimeoutMs: number;
+  /** What the slower half gets after the faster one is done, at least. */
+  readonly stragglerGraceMs: number;
+};
+
+export const DEFAULT_COLLECT_LIMITS: CollectLimits = { answerTimeoutMs: 15_000, stragglerGraceMs: 5_000 };
+
+/** What a round offers, and what the database said of points in the transaction that it was read in. */
+export type RoundConfig = Wanted & Point & { readonly lineage: RecordedPoints };
+
+export type CollectedSled = InventorySled & {
+  readonly target: SledTarget;
+  /** The list as answered, for the status; absent for a silent sled. */
+  readonly list: ArtifactListResponse | undefined;
+  /** Of a diverged sled: the point that the database does not know. */
+  readonly claim?: PointClaim;
+};
+/** A sled's answer; with the point that it claims where that is not the round's. */
+export type Draft = { readonly collected: CollectedSled; readonly claim: PointClaim | undefined };
+
+/** A wait that this round ended is the sled's silence, whatever the transport calls it. */
+export const orStalled = (error: unknown, signal: AbortSignal): unknown =>
+  signal.aborted && errorCodeOf(error) !== 'PEER_STALLED'
+    ? new DepotError('PEER_STALLED', 'did not answer in time', { cause: error })
+    : error;
+
+export const timed = async <T>(
+  deps: CollectDeps,
+  facts: { operation: 'put_config' | 'list'; sledId: SledId; generation?: Generation },
+  request: () => Promise<T>,
+): Promise<T> => {
+  const startedMs = deps.clock.nowMs();
+  try {
+    const answer = await request();
+    deps.requests.record({ ...facts, startedMs });
+    return answer;
+  } catch (error) {
+    deps.requests.record({ ...facts, startedMs, error });
+    throw error;
+  }
+};
+
+export const listed = (
+  deps: CollectDeps,
+  target: SledTarget,
+  wanted: Wanted,
+  list: ArtifactListResponse,
+  log: Logger,
+): Draft => {
+  deps.memory.sledAnswered(target.id);
+  const held = new Map<ArtifactHash, number>();
+  for (const [hash, copies] of Object.entries(list.list)) {
+    if (!isArtifactHash(hash)) log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
+    else if (wanted.artifacts.has(hash) && copies > 0)
+      // Datasets that are full or read-only are none that could take more, and have what they have (S16).
+      held.set(hash, Math.min(copies, Math.max(1, list.datasets ?? copies)));
+  }
+  // A sled agent that does not tell has as many datasets as the artifact it holds most often.
+  const datasets = list.datasets ?? Math.max(1, ...held.values());
+  const copiesInFlight = new Set((list.copies_in_flight ?? []).map(copy => copy.sha256));
+  for (const [hash, copies] of held) if (copies >= datasets) deps.memory.transferDone(target.id, hash);
+  const faults = (list.dataset_health ?? []).flatMap(({ message }) => message ?? []);
+  deps.memory.recopiesEnded(target.id, hash => copiesInFlight.has(hash), faults);
+  const answer: SledListing = {
+    kind: 'ok',
+    held,
+    datasets,
+    copiesInFlight,
+    incarnationId: list.incarnation_id,
+  };
+  return { collected: { ...withoutAnswer(deps, target), list, answer }, claim: undefined };
+};
+
+const withoutAnswer = (deps: CollectDeps, target: SledTarget) => {
+  const { pause, distrust } = deps.memory.sled(target.id);
+  return {
+    id: target.id,
+    serial: target.serial,
+    target,
+    ...(pause === undefined
+      ? {}
+      : { writesPausedUntilMs: pause.untilMs, writesPausedBecause: pause.because }),
+    ...(distrust === undefined ? {} : { isDistrusted: true }),
+  };
+};
+
+const aheadOf = (deps: CollectDeps, claim: Point, refusal: unknown): SledSilence => ({
+  kind: 'ahead',
+  code: 'CONFIG_GENERATION',
+  message: refusal === undefined ? `moved on to generation ${claim.generation}` : messageChain(refusal),
+  sinceMs: deps.clock.nowMs(),
+});
+
+export const failed = (deps: CollectDeps, target: SledTarget, error: unknown): Draft => {
+  deps.memory.sledFailed(target.id, error);
+  return silent(deps, target, kindOfSilence(errorCodeOf(error)), deps.memory.sled(target.id).silence!);
+};
+
+export const silent = (
+  deps: CollectDeps,
+  target: SledTarget,
+  kind: SledSilence['kind'],
+  { code, because, sinceMs }: { code: string; because: string; sinceMs: number },
+): Draft => ({
+  collected: {
+    ...withoutAnswer(deps, target),
+    list: undefined,
+    answer: { kind, code, message: because, sinceMs },
+  },
+  claim: undefined,
+});
+
+export const kindOfSilence = (code: string): SledSilence['kind'] => {
+  if (code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED') return 'unreachable';
+  return code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'refused';
+};
+/** Whether it is outdated, behind or diverged is for the database to say (CO3). */
+export const claiming = (
+  deps: CollectDeps,
+  target: SledTarget,
+  { claim, list, refusal }: { claim: PointClaim; list: ArtifactListResponse | undefined; refusal: unknown },
+): Draft => {
+  deps.memory.sledAnswered(target.id);
+  deps.memory.sled(target.id).claim = claim;
+  return {
+    collected: { ...withoutAnswer(deps, target), list, answer: aheadOf(deps, claim, refusal) },
+    claim,
+  };
+};

@@ -1,0 +1,47 @@
+/** What a Nexus answers to a registration, in the headers of a 204. */
+import { FLOOR_DIGEST_HEADER, GENERATION_FLOOR_HEADER, HEADS_HEADER } from '../api/internal-api.ts';
+import { Generation, PointText, SetDigest } from '../core/ids.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Floor } from './store/store.ts';
+
+export type RegistrationAnswer = {
+  readonly floor: Floor;
+  /** By the text of a point: whether the database recorded it. Undefined from a Nexus that does not say. */
+  readonly verdicts: ReadonlyMap<string, boolean> | undefined;
+};
+
+type Headers = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Undefined from a Nexus that is not ours, which sends no floor.
+ *
+ * @throws `PEER_BAD_ANSWER` for nonsense in its place
+ */
+export const readAnswer = (headers: Headers, url: string): RegistrationAnswer | undefined => {
+  const floor = headers[GENERATION_FLOOR_HEADER];
+  if (floor === undefined) return undefined;
+  const generation = Generation.safeParse(/^\d{1,16}$/.test(floor) ? Number(floor) : undefined);
+  if (!generation.success) throw badAnswer(url, 'generation floor', floor);
+  const told = headers[FLOOR_DIGEST_HEADER];
+  const digest = SetDigest.optional().safeParse(told);
+  if (!digest.success) throw badAnswer(url, 'digest of the floor', told!);
+  return {
+    floor: { generation: generation.data, digest: digest.data },
+    verdicts: readVerdicts(headers[HEADS_HEADER], url),
+  };
+};
+
+const readVerdicts = (header: string | undefined, url: string): RegistrationAnswer['verdicts'] => {
+  if (header === undefined) return undefined;
+  const verdicts = new Map<string, boolean>();
+  for (const each of header.split(',').filter(text => text !== '')) {
+    const [point = '', verdict] = each.trim().split('=');
+    if (!PointText.safeParse(point).success || (verdict !== 'known' && verdict !== 'unknown'))
+      throw badAnswer(url, 'verdict on a point', each);
+    verdicts.set(point, verdict === 'known');
+  }
+  return verdicts;
+};
+
+const badAnswer = (url: string, what: string, value: string): DepotError =>
+  new DepotError('PEER_BAD_ANSWER', `${url} sent the ${what} ${JSON.stringify(value.slice(0, 80))}`);

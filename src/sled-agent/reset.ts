@@ -1,0 +1,121 @@
+/**
+ * The way out for a sled that no Nexus can reach with a config any more: its machine begins a new life (P13).
+ *
+ *     every dataset locked ─▶ every config that any of them has is kept with its whole set ─▶ a ledger of a new incarnation,
+ *                                                                                             without a config
+ *
+ * RS1. No file of an artifact is touched. What a kept config lists is not deleted until a recovery has decided on it, or it
+ *      is given up here by name.
+ * RS2. Kept configs are durable before any ledger is replaced, so that a reset that is cut short can be run again.
+ * RS3. Every configured dataset takes part: one that is away would bring its old config back.
+ */
+import { randomUUID } from 'node:crypto';
+import { IncarnationId, type Point, pointText } from '../core/ids.ts';
+import { seededRng } from '../core/rng.ts';
+import { systemClock } from '../lib/clock.ts';
+import { realDisk } from '../lib/disk.ts';
+import { DepotError } from '../lib/errors.ts';
+import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
+import { silentLogger } from '../lib/log.ts';
+import { readSledAgentConfig, type SledAgentConfig } from './config.ts';
+import { createDataset, type Dataset, type Inspection } from './store/dataset.ts';
+import { type KeptConfigs, withKept } from './store/kept-configs.ts';
+import type { Ledger } from './store/ledger.ts';
+import { pointOf } from './store/point.ts';
+
+export type ResetOutcome = {
+  readonly incarnationId: IncarnationId;
+  /** What is kept now. */
+  readonly kept: readonly KeptPoint[];
+  readonly givenUp: readonly KeptPoint[];
+};
+
+export type KeptPoint = {
+  readonly point: Point;
+  /** Undefined where no dataset tells the set. */
+  readonly artifacts: number | undefined;
+};
+
+/**
+ * @throws `IN_USE_BY_PROCESS` while the sled agent runs, `DATASET_VERSION`, `NO_USABLE_DATASET` when a dataset is away,
+ *   cannot be written or has a damaged ledger, `NOT_FOUND` for a point to give up that is not there
+ */
+export const resetSled = async (
+  configPath: string,
+  { giveUp, newId = randomUUID }: { readonly giveUp: readonly string[]; readonly newId?: () => string },
+): Promise<ResetOutcome> => {
+  const { store } = await readSledAgentConfig(configPath);
+  await using opened = new AsyncDisposableStack();
+  const inspected: (readonly [Dataset, Inspection])[] = [];
+  for (const path of store.directories) inspected.push(await openOne(opened, path, store, newId));
+  const found = inspected.reduce<KeptConfigs>((kept, [, each]) => withKept(kept, pointsIn(each)), new Map());
+  const given = giveUp.map(name => findPoint(found, name));
+  const kept = new Map([...found].filter(([text]) => !given.includes(text)));
+  for (const [dataset] of inspected) await dataset.writeKept(kept); // RS2
+  const ledger: Ledger = {
+    incarnationId: IncarnationId.parse(newId()),
+    datasets: inspected.map(([, { id }]) => id),
+    config: undefined,
+    hasLineage: false,
+    hold: undefined,
+  };
+  for (const [dataset] of inspected) await dataset.writeLedger(ledger, kept);
+  for (const text of given)
+    for (const [dataset] of inspected) await dataset.removeKept(found.get(text)!.point);
+  const summary = (points: Iterable<string>): KeptPoint[] =>
+    [...points].map(text => {
+      const { point, config } = found.get(text)!;
+      return { point, artifacts: config?.artifacts.size };
+    });
+  return { incarnationId: ledger.incarnationId, kept: summary(kept.keys()), givenUp: summary(given) };
+};
+
+const openOne = async (
+  opened: AsyncDisposableStack,
+  path: string,
+  settings: SledAgentConfig['store'],
+  newId: () => string,
+): Promise<readonly [Dataset, Inspection]> => {
+  const dependencies = {
+    disk: realDisk,
+    clock: systemClock,
+    rng: seededRng(0),
+    log: silentLogger,
+    newId,
+    lockDirectory: acquireExclusiveLock,
+    settings,
+  };
+  const dataset = opened.use(createDataset(path, dependencies));
+  const inspection = await dataset.inspect({ mayCreate: false });
+  if (inspection === undefined || inspection.readOnlyBecause !== undefined) {
+    const condition = dataset.condition();
+    const why =
+      inspection?.readOnlyBecause ?? (condition.kind === 'ok' ? 'it is read-only' : condition.message);
+    throw new DepotError('NO_USABLE_DATASET', `${path} cannot take part in the reset: ${why}`);
+  }
+  if (inspection.ledger.kind === 'damaged')
+    throw new DepotError(
+      'NO_USABLE_DATASET',
+      `${path} cannot take part in the reset: its ledger is damaged (${inspection.ledger.reason}); start the sled agent once, which repairs it`,
+    );
+  return [dataset, inspection];
+};
+
+const pointsIn = ({ ledger, kept }: Inspection): Parameters<typeof withKept>[1] => {
+  const config = ledger.kind === 'whole' ? ledger.ledger.config : undefined;
+  return config === undefined ? kept : [...kept, { point: pointOf(config), config }];
+};
+
+/** By its text, or the beginning of it. */
+const findPoint = (found: KeptConfigs, name: string): string => {
+  const matching = [...found.keys()].filter(text => name.includes(':') && text.startsWith(name));
+  if (matching.length === 1) return matching[0]!;
+  const there = found.size === 0 ? 'there is none' : `there are ${[...found.keys()].join(', ')}`;
+  throw new DepotError(
+    'NOT_FOUND',
+    `--give-up ${name}: no single config of this sled has that point; ${there}`,
+  );
+};
+
+export const keptPointText = ({ point, artifacts }: KeptPoint): string =>
+  `${pointText(point)}  ${artifacts === undefined ? 'its set cannot be read' : `${artifacts} artifacts`}`;
