@@ -75,7 +75,7 @@ test('G6: a sled that may have said more before says nothing of what it holds un
       code: 'AWAITING_FLOOR',
       detail: { status: 503 },
     });
-  await sled.agent.store.acceptFloor(asGeneration(1));
+  await tellFloor(sled.agent.store, 1);
   expect(await sled.client.artifactList({}, { signal })).toMatchObject({ generation: 2 });
   await rm(folder, { recursive: true });
 });

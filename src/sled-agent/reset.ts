@@ -56,6 +56,7 @@ export const resetSled = async (
     incarnationId: IncarnationId.parse(newId()),
     datasets: inspected.map(([, { id }]) => id),
     config: undefined,
+    previous: undefined,
     hasLineage: false,
     hold: undefined,
   };

@@ -129,7 +129,8 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
     const isAsBefore =
       config === ledger.config && ledger.hold === undefined && hasLineage === ledger.hasLineage;
     if (isAsBefore && doubt === undefined) return;
-    const next = { ...ledger, config, hasLineage, hold: undefined };
+    const previous = isSame || ledger.config === undefined ? ledger.previous : pointOf(ledger.config);
+    const next = { ...ledger, config, previous, hasLineage, hold: undefined };
     await publish(next, `config of generation ${config.generation}`);
   };
 

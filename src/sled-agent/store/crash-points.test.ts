@@ -1,7 +1,7 @@
 /** The store is killed, or loses its power, before every single disk operation of a short life. */
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
-import { asGeneration, isArtifactHash, LeaseId } from '../../core/ids.ts';
+import { isArtifactHash, LeaseId } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import type { ArtifactStore } from './store.ts';
 import {
@@ -12,6 +12,7 @@ import {
   put,
   reconcile,
   type TestArtifact,
+  tellFloor,
   testArtifact,
 } from './test-artifact.ts';
 import { createMachine, type Machine } from './test-memory-store.ts';
@@ -30,7 +31,7 @@ const lease = {
 /** Everything that writes: a first start, configs, puts, a lease and its return, a deletion, a second start. */
 const live = async (start: () => Promise<ArtifactStore>, acknowledged: Acknowledged): Promise<void> => {
   let store = await start();
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   await offer(store, 1, [a, b]);
   acknowledged.generation = 1;
   await put(store, a);
@@ -86,7 +87,7 @@ const check = async (machine: Machine, { generation, puts, leased }: Acknowledge
 
 /** P11: what was acknowledged protects, from a config that came before the end or after it. */
 const expectLeased = async (store: ArtifactStore): Promise<void> => {
-  await store.acceptFloor(asGeneration(3));
+  await tellFloor(store, 3);
   await offer(store, 3, []);
   await reconcile(store);
   expect(await bytesOf(await store.open(lease.sha256)), 'the leased artifact').toEqual(b.bytes);
@@ -134,7 +135,7 @@ test.each(['kill', 'power cut', 'power cut', 'power cut', 'power cut'])(
     for (let at = 0; ; at += 1) {
       const machine = createMachine();
       const first = await machine.start();
-      await first.acceptFloor(asGeneration(1));
+      await tellFloor(first, 1);
       await offer(first, 1, [a]);
       await put(first, a);
       await first[Symbol.asyncDispose]();

@@ -5,7 +5,7 @@ import { asGeneration, DatasetId } from '../../core/ids.ts';
 import { systemError } from '../../lib/test-disk.ts';
 import { readLedger, writeLedger } from './ledger.ts';
 import type { ArtifactStore } from './store.ts';
-import { copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
+import { copies, heldPoint, offer, put, reconcile, tellFloor, testArtifact } from './test-artifact.ts';
 import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];
@@ -13,7 +13,7 @@ const [M0, M1] = DIRECTORIES;
 
 const settled = async (machine: Machine): Promise<ArtifactStore> => {
   const store = await machine.start();
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   await offer(store, 5, [a]);
   await put(store, a);
   return store;
@@ -51,7 +51,7 @@ test('P5: a new sled takes nothing before a floor, and nothing below it after', 
   const store = await createMachine().start();
   expect(store.config()).toBeUndefined();
   await expectWaiting(store);
-  await store.acceptFloor(asGeneration(4));
+  await tellFloor(store, 4);
   expect(store.state()).toMatchObject({ kind: 'awaiting_config', floor: 4 });
   await expect(store.beginWrite(a.sha256, asGeneration(4))).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
   await expect(offer(store, 3, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
@@ -61,9 +61,9 @@ test('P5: a new sled takes nothing before a floor, and nothing below it after', 
 
 test('P5: a floor of a database that went back gives way to the next one', async () => {
   const store = await createMachine().start();
-  await store.acceptFloor(asGeneration(9));
+  await tellFloor(store, 9);
   await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
-  await store.acceptFloor(asGeneration(4));
+  await tellFloor(store, 4);
   expect(await offer(store, 4, [a])).toBe('adopted');
 });
 
@@ -90,7 +90,7 @@ test('P5: a sled with a dataset missing deletes nothing and takes nothing until 
   await expectWaiting(store);
   await overwrite(machine, `${M0}/${b.sha256}`, 'an artifact that this ledger does not know');
   expect(await reconcile(store)).toBe(0);
-  await store.acceptFloor(asGeneration(7));
+  await tellFloor(store, 7);
   expect(await reconcile(store), 'the config is below the floor: it may not say what to delete').toBe(0);
   await expect(offer(store, 6, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
   await expect(offer(store, 5, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
@@ -102,7 +102,7 @@ test('P5: a sled with a dataset missing deletes nothing and takes nothing until 
 test('P5: a configured dataset that cannot be read may hold a newer ledger, whether or not one names it', async () => {
   const machine = createMachine();
   let store = await machine.start({ absent: [M1] });
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   await offer(store, 5, [a]);
   store = await restart(machine, store, [M1]);
   await expectWaiting(store);
@@ -117,13 +117,13 @@ test('P5: a dataset that a ledger names may hold a newer one, whether or not it 
 test('P5: a new dataset beside a ledger may stand for a lost one, also after a restart without an answer', async () => {
   const machine = createMachine();
   let store = await machine.start({ configured: [M0] });
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   await offer(store, 5, [a]);
   store = await restart(machine, store);
   await expectWaiting(store);
   store = await restart(machine, store);
   await expectWaiting(store);
-  await store.acceptFloor(asGeneration(5));
+  await tellFloor(store, 5);
   store = await restart(machine, store);
   expect(store.state()).toEqual({ kind: 'ready' });
 });
@@ -135,11 +135,11 @@ test('P5: a floor at or below the ledger ends the wait at once; the next start a
   await wipe(machine, M1); // the disk was replaced
   store = await machine.start();
   await expectWaiting(store);
-  await store.acceptFloor(asGeneration(5));
+  await tellFloor(store, 5);
   expect(store.state()).toEqual({ kind: 'ready' });
   store = await restart(machine, store);
   await expectWaiting(store);
-  await store.acceptFloor(asGeneration(5));
+  await tellFloor(store, 5);
   expect(store.state()).toEqual({ kind: 'ready' });
   expect(await copies(store, a)).toBe(1);
 });
@@ -147,7 +147,7 @@ test('P5: a floor at or below the ledger ends the wait at once; the next start a
 test('P5: a floor that was accepted before a crash is asked for again after it', async () => {
   const machine = createMachine();
   let store = await restart(machine, await settled(machine), [M1]);
-  await store.acceptFloor(asGeneration(7));
+  await tellFloor(store, 7);
   store = await restart(machine, store, [M1]);
   await expectWaiting(store);
 });
@@ -155,11 +155,11 @@ test('P5: a floor that was accepted before a crash is asked for again after it',
 test('P5: the latest of several floors counts, and one that is not awaited changes nothing', async () => {
   const machine = createMachine();
   const store = await machine.start();
-  await store.acceptFloor(asGeneration(3));
-  await store.acceptFloor(asGeneration(8));
+  await tellFloor(store, 3);
+  await tellFloor(store, 8);
   await expect(offer(store, 7, [])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
   await offer(store, 8, []);
-  await store.acceptFloor(asGeneration(20));
+  await tellFloor(store, 20);
   expect(store.state()).toEqual({ kind: 'ready' });
   expect(await offer(store, 9, [])).toBe('adopted');
 });
@@ -177,7 +177,7 @@ test('P5: wiped of all datasets, the sled is a new incarnation', async () => {
 test('G6: the generation does not fall when the dataset with the newer ledger goes and the stale one returns', async () => {
   const machine = createMachine();
   let store = await restart(machine, await settled(machine), [M1]);
-  await store.acceptFloor(asGeneration(5));
+  await tellFloor(store, 5);
   await offer(store, 6, [a, b]); // M1 still says 5
   await put(store, b);
   store = await restart(machine, store, [M0]);
@@ -200,7 +200,7 @@ test('P5: a dataset that returns to a running store has its ledger merged before
     if (absent.some(directory => path.startsWith(directory))) throw systemError('ENOENT');
   };
   store = await machine.start({ before });
-  await store.acceptFloor(asGeneration(5));
+  await tellFloor(store, 5);
   await offer(store, 6, [b]);
   expect((await store.list()).datasets).toBe(1);
   absent = [];
@@ -268,7 +268,7 @@ test('B15: with every ledger damaged the sled does not take it for "no config": 
   expect(store.incarnationId()).not.toBe(before.incarnationId());
   await expectWaiting(store);
   expect(await reconcile(store)).toBe(0);
-  await store.acceptFloor(asGeneration(5));
+  await tellFloor(store, 5);
   await offer(store, 5, [a]);
   expect(await copies(store, a)).toBe(2);
 });
@@ -277,7 +277,7 @@ test('a ledger of a later format stops the start, and is left as it is', async (
   const machine = createMachine();
   const store = await settled(machine);
   await store[Symbol.asyncDispose]();
-  const later = JSON.stringify({ version: 2, checksum: '', body: {} });
+  const later = JSON.stringify({ version: 3, checksum: '', body: {} });
   await overwrite(machine, `${M0}/artifact-config.json`, later);
   await expect(machine.start()).rejects.toMatchObject({ code: 'DATASET_VERSION' });
   expect(new TextDecoder().decode(machine.memory.files().get(`${M0}/artifact-config.json`))).toBe(later);
@@ -289,7 +289,8 @@ test('S8: a lower generation is refused, an equal one must be equal in content, 
   await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
   await expect(offer(store, 5, [b])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
   expect(await offer(store, 5, [a])).toBe('same');
-  const bare = { generation: asGeneration(6), artifacts: new Map([[a.sha256, undefined]]) };
+  const artifacts = new Map([[a.sha256, undefined]]);
+  const bare = { generation: asGeneration(6), artifacts, succeeds: heldPoint(store) };
   const { signal } = new AbortController();
   expect(await store.offerConfig(bare, { signal })).toBe('adopted');
   expect(await offer(store, 6, [a])).toBe('same');
@@ -304,7 +305,7 @@ test('ST5: a config is adopted while one dataset takes no ledger, and refused wh
       if (name === 'rename' && broken.some(directory => path.startsWith(directory))) throw systemError('EIO');
     },
   });
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   broken = [M0];
   expect(await offer(store, 1, [a])).toBe('adopted');
   expect((await store.list()).datasetHealth.map(({ state }) => state)).toEqual(['failed', 'ok']);
@@ -320,7 +321,7 @@ test('ST5: a config is adopted while one dataset takes no ledger, and refused wh
 /** M0 is as `settled` left it alone, M1 is new, and M0 takes no ledger any more. */
 const joinedWhileOldFails = async (machine: Machine) => {
   const old = await machine.start({ configured: [M0] });
-  await old.acceptFloor(asGeneration(1));
+  await tellFloor(old, 1);
   await offer(old, 5, [a]);
   await old[Symbol.asyncDispose]();
   let isBroken = true;
@@ -340,7 +341,7 @@ const joinedWhileOldFails = async (machine: Machine) => {
 test('G6: a newcomer is not the only holder of a config that the old dataset could not be told of', async () => {
   const machine = createMachine();
   const { store, mend } = await joinedWhileOldFails(machine);
-  await expect(store.acceptFloor(asGeneration(5)).then(() => offer(store, 6, [a, b]))).rejects.toMatchObject({
+  await expect(tellFloor(store, 5).then(() => offer(store, 6, [a, b]))).rejects.toMatchObject({
     code: 'NO_USABLE_DATASET',
   });
   expect(machine.memory.files().has(`${M1}/artifact-config.json`)).toBe(false);
@@ -355,13 +356,13 @@ test('G6: a newcomer is not the only holder of a config that the old dataset cou
 test('G6: once the old dataset names the newcomer that one may go on alone, and the old one alone is in doubt', async () => {
   const machine = createMachine();
   const { store, mend } = await joinedWhileOldFails(machine);
-  await store.acceptFloor(asGeneration(5)).catch(() => undefined);
+  await tellFloor(store, 5).catch(() => undefined);
   mend();
   await reconcile(store); // M0 is taken back
-  await store.acceptFloor(asGeneration(5));
+  await tellFloor(store, 5);
   await offer(store, 6, [a, b]);
   let later = await restart(machine, store, [M0]);
-  await later.acceptFloor(asGeneration(6));
+  await tellFloor(later, 6);
   await offer(later, 7, [b]);
   await later[Symbol.asyncDispose]();
   later = await machine.start({ configured: [M0] });
@@ -377,7 +378,7 @@ test('G6: two datasets that each went on alone are both in doubt alone, whicheve
   ] as const) {
     const store = await machine.start({ configured });
     await expectWaiting(store);
-    await store.acceptFloor(asGeneration(generation));
+    await tellFloor(store, generation);
     await offer(store, generation, [a]);
     await store[Symbol.asyncDispose]();
   }
@@ -385,60 +386,10 @@ test('G6: two datasets that each went on alone are both in doubt alone, whicheve
   await expectWaiting(first); // and does not take its 6 for the newest
   await first[Symbol.asyncDispose]();
   const both = await machine.start();
+  await expectWaiting(both); // until the database has said what it knows of each
+  await tellFloor(both, 7);
   expect(both.state()).toEqual({ kind: 'ready' });
   expect(both.config()!.generation).toBe(7);
-});
-
-/** With this dataset alone it is given a generation 6 of this artifact. */
-const goOnAlone = async (
-  machine: ReturnType<typeof createMachine>,
-  path: string,
-  artifact: typeof a,
-): Promise<void> => {
-  await using store = await machine.start({ configured: [path] });
-  await store.acceptFloor(asGeneration(6));
-  await offer(store, 6, [artifact]);
-  await put(store, artifact);
-};
-
-test('K5, B5: two configs of one generation are in doubt until the database says which stands', async () => {
-  const machine = createMachine();
-  await (await settled(machine))[Symbol.asyncDispose]();
-  await goOnAlone(machine, M0, a);
-  await goOnAlone(machine, M1, b);
-  const both = await machine.start();
-  expect(both.state()).toMatchObject({
-    kind: 'awaiting_floor',
-    reason: expect.stringContaining('two configs'),
-  });
-  await reconcile(both);
-  for (const path of [`${M0}/${a.sha256}`, `${M1}/${b.sha256}`])
-    expect(machine.memory.files().has(path)).toBe(true);
-  await both.acceptFloor(asGeneration(6));
-  expect(both.state().kind).toBe('awaiting_config');
-  await offer(both, 6, [b]);
-  expect(both.state()).toEqual({ kind: 'ready' });
-  expect([...both.config()!.artifacts.keys()]).toEqual([b.sha256]);
-});
-
-test('K5, B5: the second of two configs of one generation brings the doubt with it when its disk returns', async () => {
-  const machine = createMachine();
-  await (await settled(machine))[Symbol.asyncDispose]();
-  await goOnAlone(machine, M1, b);
-  await goOnAlone(machine, M0, a);
-  const away: string[] = [M1];
-  const store = await machine.start({ absent: away });
-  await store.acceptFloor(asGeneration(6));
-  expect(store.state(), 'what the one disk says is believed').toEqual({ kind: 'ready' });
-  away.length = 0;
-  await reconcile(store);
-  expect(store.state().kind).toBe('awaiting_floor');
-  expect(machine.memory.files().has(`${M1}/${b.sha256}`)).toBe(true);
-  await store.acceptFloor(asGeneration(6));
-  await offer(store, 6, [b]);
-  expect(store.state()).toEqual({ kind: 'ready' });
-  await reconcile(store);
-  expect(store.state(), 'and it is settled').toEqual({ kind: 'ready' });
 });
 
 test('P5: a ledger that does not name the dataset it lies on is one of that dataset, and a floor ends the doubt', async () => {
@@ -451,7 +402,7 @@ test('P5: a ledger that does not name the dataset it lies on is one of that data
   await writeLedger(disk, M0, { ...read.ledger, datasets: [elsewhere] });
   const store = await machine.start();
   expect(store.state()).toMatchObject({ reason: expect.stringContaining(elsewhere) });
-  await store.acceptFloor(asGeneration(6));
+  await tellFloor(store, 6);
   expect(await offer(store, 6, [a])).toBe('adopted');
   expect(store.state()).toEqual({ kind: 'ready' });
 });
@@ -462,7 +413,7 @@ test('K6, P5: when the disk comes back below which a sled went on alone, it wait
   const disk = new Map(machine.memory.files());
   await wipe(machine, M0);
   const store = await machine.start();
-  await store.acceptFloor(asGeneration(6));
+  await tellFloor(store, 6);
   await offer(store, 6, [a, b]);
   await wipe(machine, M0);
   for (const [path, bytes] of disk) await overwrite(machine, path, bytes);
@@ -470,7 +421,7 @@ test('K6, P5: when the disk comes back below which a sled went on alone, it wait
   await reconcile(store);
   expect(store.state().kind, 'its ledger cannot be written there').toBe('awaiting_floor');
   await expect(put(store, b, 6)).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
-  await store.acceptFloor(asGeneration(6));
+  await tellFloor(store, 6);
   expect(await offer(store, 6, [a, b])).toBe('adopted');
   await put(store, b);
   const after = await restart(machine, store);
@@ -485,7 +436,7 @@ test('K6: a write that was under way when a sled fell back to a disk without a c
   const disk = new Map(machine.memory.files());
   await wipe(machine, M0);
   const store = await machine.start();
-  await store.acceptFloor(asGeneration(6));
+  await tellFloor(store, 6);
   await offer(store, 6, [a, b]);
   await using writer = await store.beginWrite(b.sha256, asGeneration(6));
   await writer.write(b.bytes);

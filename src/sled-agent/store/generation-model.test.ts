@@ -2,10 +2,10 @@
 import { basename } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { asGeneration, type IncarnationId } from '../../core/ids.ts';
+import type { IncarnationId } from '../../core/ids.ts';
 import { type Operation, systemError } from '../../lib/test-disk.ts';
 import type { ArtifactStore } from './store.ts';
-import { offer, reconcile } from './test-artifact.ts';
+import { offer, reconcile, tellFloor } from './test-artifact.ts';
 import { createMachine } from './test-memory-store.ts';
 
 const ALL = ['/m2-0', '/m2-1', '/m2-2'];
@@ -49,7 +49,7 @@ const runLife = async (first: readonly string[], life: readonly Step[], seed: nu
       throw systemError('EIO');
   };
   const take = async (store: ArtifactStore, { kind, floor }: Step): Promise<void> => {
-    if (floor) await store.acceptFloor(asGeneration(database));
+    if (floor) await tellFloor(store, database);
     if (kind === 'reconcile') await reconcile(store);
     if (kind !== 'config') return;
     database += 1;

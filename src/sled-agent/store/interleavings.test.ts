@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
 import type { Operation } from '../../lib/test-disk.ts';
 import type { ArtifactStore } from './store.ts';
-import { bytesOf, copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
+import { bytesOf, copies, offer, put, reconcile, tellFloor, testArtifact } from './test-artifact.ts';
 import { createMachine, type Machine } from './test-memory-store.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];
@@ -46,7 +46,7 @@ const withStore = async (): Promise<{
   const machine = createMachine();
   const gate = createGate();
   const store = await machine.start({ before: gate.before });
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   await offer(store, 1, [a, b]);
   return { store, machine, gate };
 };

@@ -7,8 +7,9 @@
  *      and those that are configured, none of them new beside an existing config (P5).
  * KN2. A dataset that was named once stays named. One that is gone may have gone on alone elsewhere, with a newer
  *      ledger than this: a sled that lost a disk asks for a floor at each start, which costs one registration.
- * KN3. Heads that differ are doubt until the database has said of each whether it recorded it (P13). What this process
- *      itself has moved on from is no doubt when a disk brings it back.
+ * KN3. Heads that differ are doubt until the database has said of each whether it recorded it (P13). What this sled has
+ *      moved on from is no doubt: the one that a ledger names as its previous point, as a crash leaves it on some
+ *      datasets, and those that this process has seen.
  * KN4. The sled's point is the highest head, and of one generation the one that the database does not know. Every other
  *      head that it does not know is kept with its set; one that it knows is replaced.
  * KN5. Of a ledger that may not be the newest, the floor decides: it is trusted at or above it, if its point is known.
@@ -52,6 +53,7 @@ export const nothingRead = (newId: () => string): Knowledge => ({
     incarnationId: IncarnationId.parse(newId()),
     datasets: [],
     config: undefined,
+    previous: undefined,
     hasLineage: false,
     hold: undefined,
   },
@@ -90,9 +92,13 @@ const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
 const withHeads = ({ ledger, heads, past }: Knowledge, found: Ledger): Knowledge['heads'] => {
   if (found.config === undefined || ledger.config === undefined) return heads;
   const text = pointText(pointOf(found.config));
-  if (past.has(text) || heads.has(text)) return heads;
-  return new Map([...heads, [pointText(pointOf(ledger.config)), ledger as Head], [text, found as Head]]);
+  const own = pointText(pointOf(ledger.config));
+  if (past.has(text) || heads.has(text) || isPrevious(text, ledger) || isPrevious(own, found)) return heads;
+  return new Map([...heads, [own, ledger as Head], [text, found as Head]]);
 };
+
+const isPrevious = (text: string, { previous }: Ledger): boolean =>
+  previous !== undefined && pointText(previous) === text;
 
 export const learnKept = (known: Knowledge, found: Parameters<typeof withKept>[1]): Knowledge =>
   found.length === 0 ? known : { ...known, kept: withKept(known.kept, found) };
@@ -155,6 +161,7 @@ export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number)
     ledger: {
       ...ledger,
       config: top!.head.config,
+      previous: undefined,
       hold: top!.isKnown ? top!.head.hold : (top!.head.hold ?? { reason: UNKNOWN_POINT, timeMs: nowMs }),
     },
     heads: new Map(),

@@ -2,12 +2,21 @@
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { MAX_LEASE_TERM_S } from '../../api/sled-agent-api.ts';
-import { asGeneration, LeaseId } from '../../core/ids.ts';
+import { LeaseId } from '../../core/ids.ts';
 import { createTestClock } from '../../lib/test-clock.ts';
 import { type Operation, systemError } from '../../lib/test-disk.ts';
 import { MAX_LEASES } from './lease-book.ts';
 import type { ArtifactStore, Lease } from './store.ts';
-import { bytesOf, copies, offer, put, reconcile, type TestArtifact, testArtifact } from './test-artifact.ts';
+import {
+  bytesOf,
+  copies,
+  offer,
+  put,
+  reconcile,
+  type TestArtifact,
+  tellFloor,
+  testArtifact,
+} from './test-artifact.ts';
 import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];
@@ -31,7 +40,7 @@ const settled = async (before?: (operation: Operation) => void | Promise<void>) 
   const machine = createMachine();
   const clock = createTestClock();
   const store = await machine.start({ clock, ...(before && { before }) });
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   await offer(store, 1, [a]);
   await put(store, a);
   return { machine, clock, store };
@@ -182,11 +191,11 @@ test('P11: the union counts: a dataset that was away keeps what was leased on it
   const { store, machine, clock } = await settled();
   await store[Symbol.asyncDispose]();
   const alone = await machine.start({ clock, absent: [M1] });
-  await alone.acceptFloor(asGeneration(1));
+  await tellFloor(alone, 1);
   await alone.takeLease(leaseOf(a));
   await alone[Symbol.asyncDispose]();
   const other = await machine.start({ clock, absent: [M0] });
-  await other.acceptFloor(asGeneration(2));
+  await tellFloor(other, 2);
   await offer(other, 2, []);
   await reconcile(other);
   await other[Symbol.asyncDispose]();

@@ -10,7 +10,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
-import { DatasetId, IncarnationId } from '../../core/ids.ts';
+import { DatasetId, Generation, IncarnationId, type Point, SetDigest } from '../../core/ids.ts';
 import type { Disk } from '../../lib/disk.ts';
 import { writeFileDurably } from '../../lib/durable-file.ts';
 import { type CheckedFormat, encodeChecked, readChecked } from './checked-file.ts';
@@ -26,6 +26,8 @@ export type Ledger = {
   readonly datasets: readonly DatasetId[];
   /** Absent before a first config was adopted. */
   readonly config: ArtifactConfig | undefined;
+  /** The point that this config took the place of, as it should: a crash leaves it on some datasets. */
+  readonly previous: Point | undefined;
   /** A config that named its predecessor was adopted by this incarnation. */
   readonly hasLineage: boolean;
   /** Set while nothing may be deleted: a config was refused, or the database does not know this one. */
@@ -41,6 +43,7 @@ const Body = z.object({
   incarnation_id: IncarnationId,
   datasets: z.array(DatasetId),
   config: StoredConfig.optional(),
+  previous: z.object({ generation: Generation, digest: SetDigest }).optional(),
   lineage: z.boolean().default(false),
   deletions_held: z.object({ reason: z.string(), time_ms: z.number() }).optional(),
 });
@@ -52,11 +55,19 @@ const FORMAT: CheckedFormat<z.output<typeof Body>> = {
   body: Body,
 };
 
-export const encodeLedger = ({ incarnationId, datasets, config, hasLineage, hold }: Ledger): string => {
+export const encodeLedger = ({
+  incarnationId,
+  datasets,
+  config,
+  previous,
+  hasLineage,
+  hold,
+}: Ledger): string => {
   const body: z.input<typeof Body> = {
     incarnation_id: incarnationId,
     datasets: [...datasets],
     ...(config !== undefined && { config: configToStored(config) }),
+    ...(previous !== undefined && { previous }),
     lineage: hasLineage,
     ...(hold !== undefined && { deletions_held: { reason: hold.reason, time_ms: hold.timeMs } }),
   };
@@ -67,12 +78,14 @@ const ledgerOf = ({
   incarnation_id,
   datasets,
   config,
+  previous,
   lineage,
   deletions_held: held,
 }: z.output<typeof Body>): Ledger => ({
   incarnationId: incarnation_id,
   datasets,
   config: config && configOfStored(config),
+  previous,
   hasLineage: lineage,
   hold: held && { reason: held.reason, timeMs: held.time_ms },
 });

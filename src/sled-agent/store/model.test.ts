@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { asGeneration, isArtifactHash, LeaseId } from '../../core/ids.ts';
+import { isArtifactHash, LeaseId } from '../../core/ids.ts';
 import type { ArtifactStore } from './store.ts';
 import {
   bytesOf,
@@ -12,6 +12,7 @@ import {
   put,
   reconcile,
   type TestArtifact,
+  tellFloor,
   testArtifact,
 } from './test-artifact.ts';
 import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
@@ -119,7 +120,7 @@ const rot = async (machine: Machine, model: Model, artifact: TestArtifact): Prom
 };
 
 const takeStep = async (store: ArtifactStore, model: Model, step: Step): Promise<void> => {
-  await store.acceptFloor(asGeneration(model.generation));
+  await tellFloor(store, model.generation);
   switch (step.kind) {
     case 'config':
       model.generation += 1;
@@ -179,9 +180,11 @@ const checkNames = (machine: Machine, { rotten }: Model): void => {
 /** With every disk back and the database's config adopted: nothing promised is missing, and no rubbish is left. */
 const checkPromises = async (machine: Machine, store: ArtifactStore, model: Model): Promise<void> => {
   checkGeneration(store, model);
+  await tellFloor(store, model.acknowledgedGeneration);
   if (store.state().kind !== 'ready')
-    expect(model.acknowledgedGeneration, 'with all disks there is no doubt').toBe(0);
-  await store.acceptFloor(asGeneration(model.generation));
+    expect(model.acknowledgedGeneration, 'with all disks a registration ends each doubt').toBe(0);
+  checkGeneration(store, model);
+  await tellFloor(store, model.generation);
   await offer(store, model.generation, [...model.wanted]);
   await reconcile(store);
   await store.scrub.cycle({ signal: neverAborted });

@@ -1,7 +1,7 @@
 /** The scrub: bad copies are found within a cycle, set aside and reported; what is good stays (G5, B11). */
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
-import { type ArtifactHash, asGeneration } from '../../core/ids.ts';
+import type { ArtifactHash } from '../../core/ids.ts';
 import { createTestClock, type TestClock } from '../../lib/test-clock.ts';
 import { type Operation, systemError } from '../../lib/test-disk.ts';
 import { positionOf } from './scrub-progress.ts';
@@ -13,6 +13,7 @@ import {
   offer,
   put,
   type TestArtifact,
+  tellFloor,
   testArtifact,
 } from './test-artifact.ts';
 import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
@@ -33,7 +34,7 @@ const settled = async ({ before, clock = createTestClock(), artifacts = ARTIFACT
   const machine = createMachine();
   const start = () => machine.start({ clock, ...(before && { before }), ...(scrub && { scrub }) });
   const store = await start();
-  await store.acceptFloor(asGeneration(1));
+  await tellFloor(store, 1);
   await offer(store, 1, artifacts);
   for (const artifact of artifacts) await put(store, artifact);
   return { machine, clock, store, start };

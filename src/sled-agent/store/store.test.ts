@@ -19,6 +19,7 @@ import {
   offer,
   put,
   reconcile,
+  tellFloor,
   testArtifact,
 } from './test-artifact.ts';
 import { createTestStore } from './test-store.ts';
@@ -272,7 +273,7 @@ test('a directory that does not exist is missing, is never created, and does not
   await using sled = await createTestStore();
   await rm(sled.directories[1]!, { recursive: true });
   const store = await sled.reopen();
-  await store.acceptFloor(GENERATION_1);
+  await tellFloor(store, 1);
   await offer(store, 1, [a]);
   expect(await put(store, a)).toEqual({ datasets: 1, successful_writes: 1 });
   expect((await store.list()).datasetHealth.map(({ state }) => state)).toEqual(['ok', 'missing']);

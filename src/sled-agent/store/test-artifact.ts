@@ -1,8 +1,10 @@
 /** Artifacts and the short ways of tests to write, read and list them. */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
-import { ArtifactHash, asGeneration } from '../../core/ids.ts';
+import { ArtifactHash, asGeneration, type Point, pointText } from '../../core/ids.ts';
+import type { Predecessor } from '../../core/lineage.ts';
 import { seededRng } from '../../core/rng.ts';
+import { pointOf } from './point.ts';
 import type { ArtifactStore, StoredArtifact, WriteResult } from './store.ts';
 
 export type TestArtifact = { readonly sha256: ArtifactHash; readonly bytes: Uint8Array };
@@ -24,8 +26,33 @@ export const configOf = (generation: number, artifacts: readonly TestArtifact[])
 
 export const neverAborted = new AbortController().signal;
 
-export const offer = (store: ArtifactStore, generation: number, artifacts: readonly TestArtifact[]) =>
+/** As a Nexus does whose database knows the point that the store holds; `succeeds` for one that does not. */
+export const offer = (
+  store: ArtifactStore,
+  generation: number,
+  artifacts: readonly TestArtifact[],
+  succeeds: Predecessor | undefined = heldPoint(store) ?? 'unknown',
+) => store.offerConfig({ ...configOf(generation, artifacts), succeeds }, { signal: neverAborted });
+
+/** As a control plane does that knows nothing of lineage. */
+export const offerByNumber = (store: ArtifactStore, generation: number, artifacts: readonly TestArtifact[]) =>
   store.offerConfig(configOf(generation, artifacts), { signal: neverAborted });
+
+export const heldPoint = (store: ArtifactStore): Point | undefined => {
+  const config = store.config();
+  return config && pointOf(config);
+};
+
+/** The answer to a registration; `isKnown` says of each point of the store whether the database recorded it. */
+export const tellFloor = (
+  store: ArtifactStore,
+  generation: number,
+  isKnown: (point: Point) => boolean = () => true,
+): Promise<void> =>
+  store.acceptFloor(
+    { generation: asGeneration(generation), digest: '0'.repeat(64) },
+    new Map(store.claims().map(claim => [pointText(claim), isKnown(claim)])),
+  );
 
 /** Puts at the store's own generation, in two chunks. */
 export const put = async (

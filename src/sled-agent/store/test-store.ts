@@ -2,12 +2,12 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { asGeneration } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore, type StoreDependencies } from './open-store.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
+import { tellFloor } from './test-artifact.ts';
 
 export type TestStore = AsyncDisposable & {
   readonly directories: readonly string[];
@@ -50,7 +50,7 @@ export const createTestStore = async ({
       { clock: systemClock, rng: seededRng(1), log: silentLogger, ...dependencies, ...others },
     );
   let current = await open();
-  if (floor !== null) await current.acceptFloor({ generation: asGeneration(floor), digest: undefined });
+  if (floor !== null) await tellFloor(current, floor);
   return {
     directories,
     store: () => current,
