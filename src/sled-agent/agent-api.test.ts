@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { asGeneration, LeaseId } from '../core/ids.ts';
 import { TEMPORARY_PREFIX } from '../lib/durable-file.ts';
+import { tellFloor } from './store/test-artifact.ts';
 import { hashOf, neverAborts, startTestSled } from './test-sled.ts';
 
 const signal = neverAborts();
@@ -25,6 +26,8 @@ test('S2: a put is stored on every dataset and listed, in the published shapes',
         .map(hash => `${hash}\n`)
         .join(''),
     ),
+    lineage: false,
+    points_kept: [],
     incarnation_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
     datasets: 2,
     dataset_health: sled.datasets.map(path => expect.objectContaining({ path, state: 'ok' })),
@@ -39,7 +42,7 @@ test('S2: a put is stored on every dataset and listed, in the published shapes',
     quarantined: [],
     scrub: expect.objectContaining({ cycles_completed: 1, files_total: 0 }),
   });
-  expect(await sled.client.artifactConfigGet({}, { signal })).toEqual({
+  expect(await sled.client.artifactConfigGet({ query: {} }, { signal })).toEqual({
     generation,
     artifacts: [hashOf('abc'), hashOf('def')].sort(),
     sizes: { [hashOf('abc')]: 3, [hashOf('def')]: 3 },
@@ -51,7 +54,7 @@ test('a sled that was never told what to hold says so', async () => {
   await expect(sled.client.artifactList({}, { signal })).rejects.toMatchObject({
     code: 'NO_ARTIFACT_CONFIG',
   });
-  await expect(sled.client.artifactConfigGet({}, { signal })).rejects.toMatchObject({
+  await expect(sled.client.artifactConfigGet({ query: {} }, { signal })).rejects.toMatchObject({
     code: 'NO_ARTIFACT_CONFIG',
     detail: { status: 404 },
   });
@@ -70,11 +73,12 @@ test('G6: a sled that may have said more before says nothing of what it holds un
     { datasets: [datasets[0]!], nexus: ['127.0.0.1:9'] },
     { floor: false },
   );
-  for (const ask of [sled.client.artifactList, sled.client.artifactConfigGet])
-    await expect(ask({}, { signal })).rejects.toMatchObject({
-      code: 'AWAITING_FLOOR',
-      detail: { status: 503 },
-    });
+  const { client } = sled;
+  for (const asked of [
+    client.artifactList({}, { signal }),
+    client.artifactConfigGet({ query: {} }, { signal }),
+  ])
+    await expect(asked).rejects.toMatchObject({ code: 'AWAITING_FLOOR', detail: { status: 503 } });
   await tellFloor(sled.agent.store, 1);
   expect(await sled.client.artifactList({}, { signal })).toMatchObject({ generation: 2 });
   await rm(folder, { recursive: true });
@@ -88,6 +92,34 @@ test('S8: an older config and another one of the same generation are refused, th
   await put(5, 'b', 'a');
   for (const refused of [put(4, 'a', 'b'), put(5, 'a')])
     await expect(refused).rejects.toMatchObject({ code: 'CONFIG_GENERATION', detail: { status: 409 } });
+});
+
+test('a config that does not succeed the one held is refused with the point that is held, and deletions are held (P13)', async () => {
+  await using sled = await startTestSled();
+  const { client } = sled;
+  const put = (generation: number, succeeds: unknown, ...artifacts: string[]) =>
+    client.artifactConfigPut(
+      { body: { generation, artifacts: artifacts.map(hashOf), succeeds } as never },
+      { signal },
+    );
+  await put(5, 'unknown', 'a', 'b');
+  const { config_digest } = await client.artifactList({}, { signal });
+  await expect(put(9, 'unknown', 'b')).rejects.toMatchObject({
+    code: 'CONFIG_GENERATION',
+    detail: { status: 409, reason: 'not_successor', held: 5, held_digest: config_digest, held_lineage: true },
+  });
+  expect(await client.artifactList({}, { signal })).toMatchObject({
+    generation: 5,
+    lineage: true,
+    deletions_held: { reason: expect.stringContaining('does not succeed') },
+  });
+  const point = `5:${config_digest}`;
+  const held = await client.artifactConfigGet({ query: { point } }, { signal });
+  expect(held.artifacts.toSorted()).toEqual([hashOf('a'), hashOf('b')].sort());
+  const unknown = client.artifactConfigGet({ query: { point: `6:${config_digest}` } }, { signal });
+  await expect(unknown).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await put(9, { generation: 5, config_digest }, 'b');
+  expect(await client.artifactList({}, { signal })).not.toHaveProperty('deletions_held');
 });
 
 test('P2: a put at another generation, of an unwanted artifact, or of other bytes is refused', async () => {

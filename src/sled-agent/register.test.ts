@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { GENERATION_FLOOR_HEADER, internalApi, type SledAgentInfo } from '../api/internal-api.ts';
+import {
+  FLOOR_DIGEST_HEADER,
+  GENERATION_FLOOR_HEADER,
+  HEADS_HEADER,
+  internalApi,
+  type SledAgentInfo,
+} from '../api/internal-api.ts';
 import { SledId } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
 import { createApiClient } from '../http/client.ts';
@@ -10,6 +16,7 @@ import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { createRegistration, type RegistrationDependencies } from './register.ts';
+import { readAnswer } from './registration-answer.ts';
 
 const sledId = SledId.parse('00000000-0000-4000-8000-000000000001');
 const nothing: Omit<SledAgentInfo, 'generation'> = {
@@ -63,8 +70,8 @@ const register = (urls: readonly string[], own: Partial<RegistrationDependencies
     sledId,
     peers: urls.map(url => ({ url, client: createApiClient(internalApi, { baseUrl: url }) })),
     info: () => nothing,
-    acceptFloor: async floor => {
-      floors.push(floor);
+    acceptAnswer: async ({ floor }) => {
+      floors.push(floor.generation);
     },
     // Waits are a thousandth of what they say.
     clock: { ...systemClock, sleep: (ms, { signal }) => delay(ms / 1_000, undefined, { signal }) },
@@ -161,4 +168,31 @@ test('S15: it ends when its signal aborts, wherever it waits', async () => {
   await delay(20);
   stop.abort();
   await ended;
+});
+
+test('the answer to a registration says of each point that the sled named whether the database recorded it (P13)', () => {
+  const [known, lost] = [`5:${'a'.repeat(64)}`, `9:${'b'.repeat(64)}`];
+  const headers = {
+    [GENERATION_FLOOR_HEADER]: '7',
+    [FLOOR_DIGEST_HEADER]: 'c'.repeat(64),
+    [HEADS_HEADER]: `${known}=known,${lost}=unknown`,
+  };
+  expect(readAnswer(headers, 'http://nexus')).toEqual({
+    floor: { generation: 7, digest: 'c'.repeat(64) },
+    verdicts: new Map([
+      [known, true],
+      [lost, false],
+    ]),
+  });
+  expect(readAnswer({ [GENERATION_FLOOR_HEADER]: '7' }, 'http://nexus')).toEqual({
+    floor: { generation: 7, digest: undefined },
+    verdicts: undefined,
+  });
+  expect(readAnswer({}, 'http://nexus'), 'from any other control plane').toBeUndefined();
+  for (const [name, value] of [
+    [FLOOR_DIGEST_HEADER, 'short'],
+    [HEADS_HEADER, `${known}=perhaps`],
+    [HEADS_HEADER, 'nothing=known'],
+  ] as const)
+    expect(() => readAnswer({ ...headers, [name]: value }, 'http://nexus')).toThrow(/http:\/\/nexus sent/);
 });

@@ -113,7 +113,7 @@ const checkStarted = async () => {
   const onDisk = (await Promise.all(sled.datasets.map(artifactsOnDisk))).flat();
   for (const [sha256, copies] of Object.entries(list))
     expect(copies, 'what it says is what is there').toBe(onDisk.filter(each => each === sha256).length);
-  const { artifacts } = await client(sled).artifactConfigGet({}, wait);
+  const { artifacts } = await client(sled).artifactConfigGet({ query: {} }, wait);
   for (const sha256 of artifacts)
     if (held.has(sha256)) expect(list[sha256], 'what was acknowledged is there').toBe(2);
 };
@@ -285,7 +285,7 @@ test('G2, G3, G6: a config, its ledgers and its deletions, killed at each step: 
       await isDeleted(gone);
     },
     async check({ kept, gone, before }) {
-      const config = await client(sled).artifactConfigGet({}, wait);
+      const config = await client(sled).artifactConfigGet({ query: {} }, wait);
       // Answered or not it is one of the two, whole; answered it is the new one.
       const isNew = generation > before || config.generation > before;
       expect(config.generation).toBe(isNew ? before + 1 : before);
@@ -309,5 +309,5 @@ test('G2, G3, G6: a config, its ledgers and its deletions, killed at each step: 
 /** From the disks alone; gives up when the process is gone. */
 const isDeleted = async ({ sha256 }: Artifact) => {
   const onDisk = async () => (await Promise.all(sled.datasets.map(artifactsOnDisk))).flat();
-  while ((await onDisk()).includes(sha256)) await client(sled).artifactConfigGet({}, wait);
+  while ((await onDisk()).includes(sha256)) await client(sled).artifactConfigGet({ query: {} }, wait);
 };

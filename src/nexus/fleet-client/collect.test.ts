@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Generation } from '../../core/ids.ts';
+import { type Generation, type Point, pointText } from '../../core/ids.ts';
 import type { Wanted } from '../../core/inventory.ts';
+import type { RecordedPoints } from '../../core/lineage.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -16,41 +17,55 @@ import {
   generation,
   hashOf,
   never,
+  pointOf,
   unreachable,
 } from './fleet.fixture.ts';
 import { createFleetMemory } from './sled-memory.ts';
 
-const wanted: Wanted = {
-  generation: generation(5),
-  artifacts: new Map([1, 2].map(n => [hashOf(n), 1000])),
-  releases: [],
-};
-const digest = digestOf(wanted.artifacts.keys());
+const artifacts = new Map([1, 2].map(n => [hashOf(n), 1000]));
+const digest = digestOf(artifacts.keys());
+const wanted: Wanted & Point = { generation: generation(5), digest, artifacts, releases: [] };
 
-const fleetOf = (
-  sleds: FakeSled[],
-  database: { generation: Generation; digest: string } = { ...wanted, digest },
-) => {
+/** A database at this point, which recorded these others too. */
+type Database = Point & { readonly recorded?: readonly Point[]; readonly first?: Generation };
+const lineageOf = ({ recorded = [], first = generation(1), ...current }: Database): RecordedPoints => ({
+  first,
+  recorded: new Set([current, ...recorded].map(pointText)),
+});
+
+/**
+ * @param database as it is when the claims of the sleds are looked up
+ * @param read as it was when the round read its config
+ */
+const fleetOf = (sleds: FakeSled[], database: Database = wanted, read: Database = database) => {
   const clock = systemClock;
   const memory = createFleetMemory({ clock, rng: seededRng(1) });
   const requests = createRequestLog({ clock, log: silentLogger });
   const limits = { answerTimeoutMs: 600_000, stragglerGraceMs: 20 };
-  const deps = { connection: fakeConnection(sleds), memory, requests, clock, limits };
+  const connection = fakeConnection(sleds);
+  const deps = { connection, memory, requests, clock, limits };
   const stop = new AbortController();
   const errors: object[] = [];
   const log = { ...silentLogger, error: (fields: object) => void errors.push(fields) } as Logger;
+  const { generation: now, digest: set } = database;
   const answers = async () => {
     const collected = await collect(
-      { ...deps, currentGeneration: async () => database },
-      { wanted, digest, sleds: sleds.map(sled => sled.target) },
+      {
+        ...deps,
+        pointsRecorded: async () => ({
+          current: { generation: now, digest: set },
+          lineage: lineageOf(database),
+        }),
+      },
+      { wanted: { ...wanted, lineage: lineageOf(read) }, sleds: sleds.map(sled => sled.target) },
       { log, signal: stop.signal },
     );
     return collected.map(({ answer }) => answer);
   };
-  return { answers, memory, requests, errors, stop };
+  return { answers, memory, requests, errors, stop, asked: connection.log };
 };
 
-const answering = async (fault: FakeSled['fault'], database?: { generation: Generation; digest: string }) => {
+const answering = async (fault: FakeSled['fault'], database?: Database) => {
   const sled = fakeSled(1);
   sled.files.set(hashOf(1), contentOf(1));
   sled.fault = fault;
@@ -98,19 +113,101 @@ test('G8: a sled that refuses the very config that it lists answers nonsense, an
   expect(memory.nextSledAttemptMs()).toBeDefined();
 });
 
-test('P7: a sled that refuses its own generation and does not say what it holds has diverged', async () => {
-  const sled = fakeSled(1);
-  sled.config = { ...wanted, artifacts: new Map([[hashOf(9), 1000]]) };
-  sled.fault.putConfig = refuse;
-  sled.fault.list = async ({ config_digest: _, ...rest }) => rest;
-  expect((await fleetOf([sled]).answers())[0]).toMatchObject({ kind: 'diverged', code: 'SLED_DIVERGED' });
+test('a sled that registered as one that compares points and names no digest answers nonsense (G8)', async () => {
+  const { answer } = await answering({ list: async ({ config_digest: _, ...rest }) => rest });
+  expect(answer).toMatchObject({ kind: 'bad_answer', code: 'PEER_BAD_ANSWER' });
 });
 
-test('P7: a sled at another content is only ahead when the database has moved on since the config was read', async () => {
+const [older, other] = [
+  { generation: generation(3), artifacts: new Map([[hashOf(9), 1000]]) },
+  { generation: generation(5), artifacts: new Map([[hashOf(9), 1000]]) },
+];
+
+test('a sled behind at a point of the database is given the config again, as its successor, in the same round (P13)', async () => {
   const sled = fakeSled(1);
-  sled.config = { ...wanted, artifacts: new Map([[hashOf(9), 1000]]) };
-  const later = { generation: generation(6), digest: digestOf([hashOf(9)]) };
+  sled.config = older;
+  const database = { ...wanted, recorded: [pointOf(older)] };
+  const fleet = fleetOf([sled], database);
+  expect(await fleet.answers()).toMatchObject([{ kind: 'ok' }]);
+  expect(sled.offers).toEqual(['unknown', expect.objectContaining(pointOf(older))]);
+  sled.config = older;
+  fleet.memory.sled(sled.target.id).claim = { ...pointOf(older), hasLineage: true };
+  await fleet.answers();
+  expect(sled.offers.slice(2), 'the next time it is known from the start').toMatchObject([pointOf(older)]);
+});
+
+test('a sled at a point that the database does not know has diverged, whatever its number, and is offered no succession (P13, P7)', async () => {
+  for (const config of [older, other, { ...other, generation: generation(9) }]) {
+    const sled = fakeSled(1);
+    sled.config = config;
+    const [answer] = await fleetOf([sled]).answers();
+    expect(answer).toMatchObject({ kind: 'diverged', code: 'SLED_DIVERGED' });
+    expect(sled.offers).toEqual(['unknown']);
+    expect(sled.config, 'nothing was taken from it').toBe(config);
+  }
+});
+
+test('what Nexus remembers of a sled makes no successor once the database has lost that point (P13)', async () => {
+  const sled = fakeSled(1);
+  sled.config = older;
+  const before = { ...wanted, recorded: [pointOf(older)] };
+  const fleet = fleetOf([sled], wanted, wanted); // after a failover
+  fleet.memory.sled(sled.target.id).claim = { ...pointOf(older), hasLineage: true };
+  expect(await fleet.answers()).toMatchObject([{ kind: 'diverged' }]);
+  expect(sled.offers).toEqual(['unknown']);
+  expect(lineageOf(before).recorded.has(pointText(pointOf(older)))).toBe(true);
+});
+
+test('a sled at another point is only ahead when the database has moved on since the config was read (P7)', async () => {
+  const sled = fakeSled(1);
+  sled.config = other;
+  const later = {
+    generation: generation(6),
+    digest: digestOf([hashOf(7)]),
+    recorded: [pointOf(other), wanted],
+  };
   expect((await fleetOf([sled], later).answers())[0]).toMatchObject({ kind: 'ahead' });
+  expect(sled.offers, 'an old config is not pressed on it').toEqual(['unknown']);
+});
+
+test('a point of before lineage is known below the first that was recorded, and the current number proves nothing (P13)', async () => {
+  const kinds = async (config: FakeSled['config'], hasLineage: boolean) => {
+    const sled = fakeSled(1);
+    Object.assign(sled, { config, hasLineage });
+    const [answer] = await fleetOf([sled], { ...wanted, first: generation(4) }).answers();
+    return answer!.kind;
+  };
+  expect(await kinds(older, false)).toBe('ok');
+  expect(await kinds(older, true)).toBe('diverged');
+  expect(await kinds({ ...other, generation: generation(4) }, false)).toBe('diverged');
+});
+
+test('a sled that does not compare points is given a config only if the database knows the one that it has (P13)', async () => {
+  const without = (config: FakeSled['config']) => {
+    const sled = fakeSled(1);
+    Object.assign(sled, { config, hasLineage: false, target: { ...sled.target, heads: null } });
+    return sled;
+  };
+  const lost = without(older);
+  expect(await fleetOf([lost]).answers()).toMatchObject([{ kind: 'diverged' }]);
+  expect(lost.offers, 'it would have gone by the number').toEqual([]);
+
+  const known = without(older);
+  const fleet = fleetOf([known], { ...wanted, recorded: [pointOf(older)] });
+  expect(await fleet.answers()).toMatchObject([{ kind: 'ok' }]);
+  expect(known.offers).toEqual([undefined]);
+  const fresh = without(undefined);
+  expect(await fleetOf([fresh]).answers()).toMatchObject([{ kind: 'ok' }]);
+});
+
+test('a sled that does not compare points counts only with the round’s config before and after its list (P13, G4)', async () => {
+  const sled = fakeSled(1);
+  Object.assign(sled, { hasLineage: false, target: { ...sled.target, heads: null } });
+  sled.fault.list = async honest => {
+    sled.config = other; // another control plane came in between
+    return honest;
+  };
+  expect(await fleetOf([sled]).answers()).toMatchObject([{ kind: 'bad_answer' }]);
 });
 
 test('CO2: once half of the sleds have answered, one that never does costs the round a bounded wait', async () => {

@@ -80,7 +80,11 @@ const execution = (
   const execute = (plan: Partial<Plan>) =>
     executor.execute(
       { ...NOTHING, ...plan },
-      { generation: generation(2), sleds: new Map(sleds.map(sled => [sled.target.id, sled.target])) },
+      {
+        generation: generation(2),
+        digest: '0'.repeat(64),
+        sleds: new Map(sleds.map(sled => [sled.target.id, sled.target])),
+      },
       { signal: new AbortController().signal },
     );
   return { sleds, memory, requests, executor, execute, log: fake.log };

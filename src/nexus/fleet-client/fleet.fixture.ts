@@ -3,12 +3,27 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import { type ArtifactConfig, adoption, digestInput } from '../../core/artifact-config.ts';
-import { type ArtifactHash, asGeneration, type Generation, IncarnationId, SledId } from '../../core/ids.ts';
+import {
+  type ArtifactHash,
+  asGeneration,
+  type Generation,
+  IncarnationId,
+  type Point,
+  pointText,
+  SledId,
+} from '../../core/ids.ts';
+import type { Predecessor } from '../../core/lineage.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 
 export const digestOf = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
+
+/** Of a config, as a sled and a database compute it. */
+export const pointOf = ({ generation: at, artifacts }: ArtifactConfig): Point => ({
+  generation: at,
+  digest: digestOf(artifacts.keys()),
+});
 
 /** The bytes of a test artifact: its own number, over and over. */
 export const contentOf = (n: number, sizeBytes = 1000): Uint8Array => new Uint8Array(sizeBytes).fill(n);
@@ -16,8 +31,11 @@ export const hashOf = (n: number, sizeBytes = 1000): ArtifactHash =>
   createHash('sha256').update(contentOf(n, sizeBytes)).digest('hex') as ArtifactHash;
 
 export type FakeSled = {
-  readonly target: SledTarget;
+  target: SledTarget;
   config: ArtifactConfig | undefined;
+  hasLineage: boolean;
+  /** What each config that it was offered said that it succeeds. */
+  readonly offers: (Predecessor | undefined)[];
   readonly files: Map<ArtifactHash, Uint8Array>;
   datasets: number;
   copiesInFlight: Set<ArtifactHash>;
@@ -43,8 +61,11 @@ export const fakeSled = (n: number, datasets = 2): FakeSled => ({
     serial: `sled-${n}`,
     agentBaseUrl: `http://sled-${n}`,
     depotBaseUrl: `http://depot-${n}`,
+    heads: [],
   },
   config: undefined,
+  hasLineage: true,
+  offers: [],
   files: new Map(),
   datasets,
   copiesInFlight: new Set(),
@@ -67,6 +88,7 @@ const listOf = (sled: FakeSled): ArtifactListResponse => {
     generation: config.generation,
     list: Object.fromEntries(held.map(hash => [hash, sled.datasets])),
     config_digest: digestOf(config.artifacts.keys()),
+    lineage: sled.hasLineage,
     incarnation_id: sled.incarnation,
     datasets: sled.datasets,
     copies_in_flight: [...sled.copiesInFlight].map(sha256 => ({
@@ -113,15 +135,31 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       const sled = of(target);
       log.push(`put_config ${target.serial}`);
       if (sled.fault.putConfig !== undefined) return within(signal, sled.fault.putConfig());
-      const outcome = adoption(sled.config, offered, undefined);
+      sled.offers.push(offered.succeeds);
+      const { config, hasLineage } = sled;
+      const outcome = adoption({ config, hasLineage, point: () => pointOf(config!) }, offered, undefined);
       if (outcome.kind === 'refuse') {
-        throw new DepotError(
-          'CONFIG_GENERATION',
-          `at generation ${sled.config?.generation}: ${outcome.reason}`,
-        );
+        const held = config && pointOf(config);
+        throw new DepotError('CONFIG_GENERATION', `at generation ${held?.generation}: ${outcome.reason}`, {
+          detail: {
+            held: held?.generation ?? null,
+            held_digest: held?.digest ?? null,
+            held_lineage: hasLineage,
+          },
+        });
       }
       if (outcome.kind === 'adopt') sled.config = offered;
       for (const hash of sled.files.keys()) if (!sled.config!.artifacts.has(hash)) sled.files.delete(hash);
+    },
+    async config(target, { point }) {
+      const { config, fault } = of(target);
+      log.push(`config ${target.serial}`);
+      if (fault.putConfig === unreachable) return unreachable();
+      if (config === undefined) throw new DepotError('NO_ARTIFACT_CONFIG', 'no config yet');
+      const held = pointOf(config);
+      if (point !== undefined && pointText(point) !== pointText(held))
+        throw new DepotError('NOT_FOUND', 'no such point');
+      return { ...held, artifacts: new Set(config.artifacts.keys()) };
     },
     async list(target, { signal }) {
       const sled = of(target);

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { asGeneration, RepoId } from '../../core/ids.ts';
+import { asGeneration, RepoId, RoundNonce } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { LocalRepoRecord, RepoRecord } from '../datastore/datastore.ts';
@@ -50,7 +50,10 @@ const databaseWith = (release: 'release known' | 'release forgotten' | 'recorded
 const log = silentLogger;
 const drop = (release: Parameters<typeof databaseWith>[0], kind: 'dropped' | 'absent') => {
   const datastore = { ...databaseWith(release), localRepoDrop: async () => ({ kind }) };
-  const options = { planned: { generation: asGeneration(2), digest: '' }, signal };
+  const options = {
+    planned: { generation: asGeneration(2), digest: '', nonce: RoundNonce.parse(randomUUID()) },
+    signal,
+  };
   return dropLocalRepo({ directory, repos, datastore, note: () => undefined, log }, uploadId, options);
 };
 const archives = async () => (await readdir(path)).filter(name => name.endsWith('.zip'));

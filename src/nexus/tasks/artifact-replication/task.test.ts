@@ -1,13 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import {
   type ArtifactHash,
   type Generation,
   NexusId,
+  type Point,
+  pointText,
   RepoId,
   SystemVersion,
   UploadId,
 } from '../../../core/ids.ts';
+import type { RecordedPoints } from '../../../core/lineage.ts';
 import { seededRng } from '../../../core/rng.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
@@ -29,6 +33,7 @@ import {
 import { DEFAULT_COLLECT_LIMITS } from '../../fleet-client/sled-draft.ts';
 import { createRequestLog } from '../../request-log.ts';
 import type { LocalRepo, Staging } from '../../staging/staging.ts';
+import { createLostSets } from '../../upload/lost-sets.ts';
 import { PRUNER_TASK } from '../repo-pruner.ts';
 import { LIVENESS_TASK } from '../sled-liveness.ts';
 import { createReplication, type ReplicationPolicy } from './task.ts';
@@ -46,6 +51,7 @@ const record = ({ target }: FakeSled): SledRecord => ({
   } as SledRecord['info'],
   incarnationId: null,
   datasets: [],
+  heads: [],
   policy: 'in_service',
   timeRegisteredMs: 0,
   timeLastRegisteredMs: 0,
@@ -74,7 +80,10 @@ const world = (options: {
   const state = {
     generation: generation(2),
     releases: options.releases,
-    database: undefined as undefined | { generation: Generation; digest: string },
+    database: undefined as undefined | Point,
+    /** Points that the database recorded before its present one. */
+    recorded: [] as Point[],
+    mended: [] as Generation[],
     /** What happens elsewhere in this Nexus while the wanted set is read. */
     whileReading: (): void => undefined,
   };
@@ -106,12 +115,22 @@ const world = (options: {
     uploadsInProgress: () => 0,
     reconcile: async () => undefined,
   };
+  const current = (): Point => {
+    const digest = digestOf(state.releases.flat().map(n => hashOf(n)));
+    return state.database ?? { generation: state.generation, digest };
+  };
+  const lineage = (): RecordedPoints => ({
+    first: generation(1),
+    recorded: new Set([...state.recorded, current()].map(pointText)),
+  });
   const wantedSet = async (): Promise<WantedSet> => {
     state.whileReading();
+    state.recorded.push(current());
     const artifacts = new Map<ArtifactHash, number>(state.releases.flat().map(n => [hashOf(n), 1000]));
     return {
       generation: state.generation,
       digest: digestOf(artifacts.keys()),
+      lineage: lineage(),
       artifacts,
       releases: state.releases.map((release, n) => ({
         repoId: repoId(n),
@@ -125,7 +144,13 @@ const world = (options: {
   const replication = createReplication({
     datastore: {
       wantedSet,
-      currentGeneration: async () => state.database ?? wantedSet(),
+      pointsRecorded: async () => ({ current: current(), lineage: lineage() }),
+      async generationMend({ to }) {
+        state.mended.push(to);
+        state.generation = to;
+        return current();
+      },
+      nexusBeginRound: async () => true,
       sledList: async () => ({ items: sleds.map(record) }),
       localRepoList: async () => options.elsewhere?.localRepos ?? [],
       nexusList: async () => options.elsewhere?.nexuses ?? [],
@@ -135,6 +160,10 @@ const world = (options: {
     staging,
     requests,
     history: { listed: () => undefined, observed: () => undefined },
+    nexus: { id: NexusId.parse(uuid(4, 1)) },
+    newId: randomUUID,
+    note: () => undefined,
+    lost: createLostSets(),
     policy: { ...POLICY, ...options.policy },
     clock: systemClock,
     rng: seededRng(1),
@@ -262,7 +291,8 @@ test('P7: a sled ahead of the config is only outdated if a later read of the dat
   const outdated = await w.activate();
   expect(JSON.stringify(outdated.summary.reasons)).toContain('SLED_AHEAD');
   expect(outdated.againInMs, 'a newer view is read at once').toBeLessThan(100);
-  w.state.database = undefined;
+  w.state.database = undefined; // it has lost that commit
+  w.state.recorded = [];
   const diverged = await w.activate();
   expect(JSON.stringify(diverged.summary.reasons)).toContain('SLED_DIVERGED');
   expect(w.sleds.slice(1).map(holds), 'the others go on').toEqual([1, 1, 1]);
@@ -273,6 +303,34 @@ test('P7: an equal generation with another set of artifacts is diverged', async 
   sleds[0]!.config = { generation: generation(2), artifacts: new Map([[hashOf(9), 1000]]) };
   const w = world({ sleds, releases: [[1]], local: [0] });
   expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('SLED_DIVERGED');
+});
+
+test('after a failover that lost nothing but numbers the generation rises by itself, and the sleds follow (P13)', async () => {
+  const sleds = fleetOf(3);
+  const ahead = { generation: generation(7), artifacts: new Map([[hashOf(1), 1000]]) };
+  for (const sled of sleds) sled.config = ahead;
+  const w = world({ sleds, releases: [[1], [2]], local: [0, 1] });
+  const first = await w.activate();
+  expect(w.state.mended).toEqual([8]);
+  expect(first.againInMs, 'a newer config is there').toBeLessThan(100);
+  await w.activate();
+  expect(w.sleds.map(sled => sled.config!.generation)).toEqual([8, 8, 8]);
+  expect(w.sleds.map(holds)).toEqual([2, 2, 2]);
+});
+
+test('what a sled was told to hold and the database does not list any more is never mended away (P13)', async () => {
+  const sleds = fleetOf(3);
+  const ahead = { generation: generation(7), artifacts: new Map([1, 9].map(n => [hashOf(n), 1000])) };
+  sleds[0]!.config = ahead;
+  sleds[0]!.files.set(hashOf(9), contentOf(9));
+  const w = world({ sleds, releases: [[1]], local: [0], policy: { minSledReplication: 2 } });
+  for (let round = 0; round < 3; round += 1) await w.activate();
+  w.state.generation = generation(20);
+  for (let round = 0; round < 3; round += 1) await w.activate();
+  expect(w.state.mended).toEqual([]);
+  expect(sleds[0]!.config).toBe(ahead);
+  expect(sleds[0]!.files.has(hashOf(9))).toBe(true);
+  expect(w.dropped, 'and the others are enough').toEqual([uploadId(0)]);
 });
 
 test('P9: a local repo stays while fewer sleds than the minimum prove to have the bytes that they list', async () => {
