@@ -36,6 +36,10 @@ export const POINT_PATTERN = /^\d{1,16}:[0-9a-f]{64}$/;
 export const PointText = z
   .string()
   .regex(POINT_PATTERN, 'must be GENERATION:DIGEST')
+  .refine(
+    text => Generation.safeParse(Number(text.split(':')[0])).success,
+    'its generation is beyond 2^53 - 1',
+  )
   .transform((text): Point => {
     const [generation, digest] = text.split(':') as [string, string];
     return { generation: Generation.parse(Number(generation)), digest };

@@ -1,0 +1,79 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { asGeneration, type Point, PointText, pointText } from './ids.ts';
+import { isKnownPoint, type RecordedPoints, samePoint, shortPoint } from './lineage.ts';
+
+const digest = (letter: string) => letter.repeat(64);
+const point = (generation: number, letter = 'a'): Point => ({
+  generation: asGeneration(generation),
+  digest: digest(letter),
+});
+const claim = (of: Point, hasLineage: boolean) => ({ ...of, hasLineage });
+const lineage = (first: number, ...points: readonly Point[]): RecordedPoints => ({
+  first: asGeneration(first),
+  recorded: new Set(points.map(pointText)),
+});
+
+/** The table began at generation 30. */
+const UPGRADED = lineage(30, point(30), point(31, 'b'));
+
+describe('a point is known to the database (LN1)', () => {
+  test.for([
+    ['that is recorded', point(31, 'b'), { withLineage: true, without: true }],
+    ['that is the first one recorded', point(30), { withLineage: true, without: true }],
+    ['of a recorded generation with another digest', point(31, 'c'), { withLineage: false, without: false }],
+    ['of the first generation with another digest', point(30, 'c'), { withLineage: false, without: false }],
+    ['older than the first, which is not recorded', point(29), { withLineage: false, without: true }],
+    ['above all that are recorded', point(32), { withLineage: false, without: false }],
+  ] as const)('or not: one %s', ([, of, known]) => {
+    expect(isKnownPoint(claim(of, true), UPGRADED)).toBe(known.withLineage);
+    expect(isKnownPoint(claim(of, false), UPGRADED)).toBe(known.without);
+  });
+
+  test('only as far as it is recorded: a low number does not vouch for a sled that had a lineage', () => {
+    expect(isKnownPoint(claim(point(1), true), UPGRADED)).toBe(false);
+    expect(isKnownPoint(claim(point(1), false), UPGRADED)).toBe(true);
+  });
+});
+
+const arbPoint = fc.tuple(fc.integer({ min: 0, max: 5 }), fc.constantFrom('a', 'b')).map(at => point(...at));
+
+test('of two points with one number at most the recorded one is known, unless it is older than the table (LN2)', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 5 }),
+      fc.array(arbPoint),
+      arbPoint,
+      fc.boolean(),
+      (first, all, of, has) => {
+        const isRecorded = all.some(each => samePoint(each, of));
+        const known = isKnownPoint(claim(of, has), lineage(first, ...all));
+        expect(known).toBe(isRecorded || (!has && of.generation < first));
+      },
+    ),
+  );
+});
+
+test('points are the same if number and digest are, and only then is their text', () => {
+  fc.assert(
+    fc.property(arbPoint, arbPoint, (a, b) => {
+      expect(samePoint(a, b)).toBe(pointText(a) === pointText(b));
+      expect(PointText.parse(pointText(a))).toEqual(a);
+    }),
+  );
+});
+
+test('the text of a point is refused when its number is beyond 2^53 - 1, or it names no whole digest', () => {
+  for (const text of [
+    `9007199254740993:${digest('a')}`,
+    '1:abc',
+    `1:${digest('A')}`,
+    digest('a'),
+    `-1:${digest('a')}`,
+  ])
+    expect(PointText.safeParse(text).success, text).toBe(false);
+});
+
+test('a sentence names a point by its number and the beginning of its digest', () => {
+  expect(shortPoint(point(17))).toBe('17:aaaaaaaaaaaa');
+});
