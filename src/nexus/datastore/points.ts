@@ -28,6 +28,7 @@ export const readRecordedPoints = async (db: Database, claims: readonly Point[])
       'the database has no first point: tuf_point was changed by hand',
     );
   const generations = [...new Set(claims.map(({ generation }) => generation))];
+  const claimed = new Set(claims.map(pointText));
   const recorded = new Set<string>();
   for (let start = 0; start < generations.length; start += LOOKUP_BATCH) {
     const rows = await db
@@ -35,8 +36,10 @@ export const readRecordedPoints = async (db: Database, claims: readonly Point[])
       .select(['generation', 'digest'])
       .where('generation', 'in', generations.slice(start, start + LOOKUP_BATCH))
       .execute();
-    for (const { generation, digest } of rows)
-      recorded.add(pointText({ generation: asGeneration(generation), digest }));
+    for (const { generation, digest } of rows) {
+      const text = pointText({ generation: asGeneration(generation), digest });
+      if (claimed.has(text)) recorded.add(text);
+    }
   }
   return { first: asGeneration(first.generation), recorded };
 };

@@ -1,11 +1,6 @@
 /** All that a datastore keeps, whatever its engine. */
-import {
-  nexusRules,
-  recoveryRules,
-  sledRules,
-  targetReleaseRules,
-  trustRootRules,
-} from './fleet-rules.fixture.ts';
+import { nexusRules, sledRules, targetReleaseRules, trustRootRules } from './fleet-rules.fixture.ts';
+import { mendRules, pointRules, recoveryRules } from './generation-rules.fixture.ts';
 import { historyRules } from './history-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
@@ -18,6 +13,8 @@ export const everyRule = (open: OpenDatastore): void => {
   sledRules(open);
   nexusRules(open);
   targetReleaseRules(open);
+  pointRules(open);
   recoveryRules(open);
+  mendRules(open);
   historyRules(open);
 };

@@ -1,20 +1,24 @@
-/** What every datastore keeps for trust roots, sleds, Nexus instances, the target release and recovery. */
+/** What every datastore keeps for trust roots, sleds, Nexus instances and the target release. */
 import { describe, expect, test } from 'vitest';
 import {
   asGeneration,
   DatasetId,
   IncarnationId,
   NexusId,
+  pointText,
   RepoId,
+  RoundNonce,
   SledId,
   TrustRootId,
 } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';
+import { wantedSetDigest } from '../decisions/generation.ts';
 import {
   hashOf,
   insertTrustRoot,
   newId,
   type OpenDatastore,
+  plannedBy,
   registration,
   uploadOf,
   version,
@@ -71,7 +75,8 @@ export const sledRules = (open: OpenDatastore): void => {
       expect(await datastore.sledUpsert(plain!, registration(), wait)).toEqual({
         changed: true,
         stale: false,
-        floor: 1,
+        floor: { generation: 1, digest: wantedSetDigest([]) },
+        lineage: { first: 1, recorded: new Set() },
       });
       await datastore.sledUpsert(ours!, told, wait);
       expect(await datastore.sledGet(plain!, wait)).toEqual({
@@ -79,6 +84,7 @@ export const sledRules = (open: OpenDatastore): void => {
         info: registration(),
         incarnationId: null,
         datasets: [],
+        heads: null,
         policy: 'in_service',
         timeRegisteredMs: expect.any(Number),
         timeLastRegisteredMs: expect.any(Number),
@@ -128,18 +134,57 @@ export const sledRules = (open: OpenDatastore): void => {
       expect(await changed({ sa_address: '127.0.0.1:1' })).toBe(true);
     });
 
-    test('P5: a registration is answered with the generation of the database, stale or not', async () => {
+    test('a registration is answered with the point of the database, stale or not (P5)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
-      const { generation } = await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait);
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait);
+      const floor = { generation: 2, digest: wantedSetDigest([hashOf('a')]) };
       const id = newId(SledId);
       const newer = registration({ generation: asGeneration(2) });
-      expect(await datastore.sledUpsert(id, newer, wait)).toMatchObject({ floor: generation });
-      expect(await datastore.sledUpsert(id, registration(), wait)).toMatchObject({
-        stale: true,
-        floor: generation,
-      });
+      expect(await datastore.sledUpsert(id, newer, wait)).toMatchObject({ stale: false, floor });
+      expect(await datastore.sledUpsert(id, registration(), wait)).toMatchObject({ stale: true, floor });
+    });
+
+    test('a registration that names points is answered with those that are recorded, and they are kept (P13)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      await datastore.releaseInsert(uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']), wait);
+      const current = await datastore.currentGeneration(wait);
+      const head = (generation: number, digest: string) =>
+        ({
+          generation: asGeneration(generation),
+          config_digest: digest,
+          lineage: true,
+          kept: false,
+        }) as const;
+      const heads = [
+        head(2, current.digest),
+        { ...head(2, wantedSetDigest([hashOf('b')])), kept: true },
+        { ...head(3, current.digest), lineage: false },
+      ];
+      const id = newId(SledId);
+      const told = registration({ heads });
+      for (const { info, stale } of [
+        { info: told, stale: false },
+        { info: { ...told, generation: asGeneration(0) }, stale: true },
+      ]) {
+        expect(await datastore.sledUpsert(id, info, wait)).toMatchObject({
+          stale,
+          lineage: { first: 1, recorded: new Set([pointText(current)]) },
+        });
+      }
+      const { info, heads: kept } = (await datastore.sledGet(id, wait))!;
+      expect(info).toEqual(told);
+      expect(kept).toEqual(
+        heads.map(({ generation, config_digest, lineage }) => ({
+          generation,
+          digest: config_digest,
+          hasLineage: lineage,
+        })),
+      );
+      await datastore.sledUpsert(id, registration({ heads: [] }), wait);
+      expect(await datastore.sledGet(id, wait)).toMatchObject({ heads: [] });
     });
 
     test('S23: an expunged sled cannot register and leaves the list of those in service', async () => {
@@ -220,6 +265,22 @@ export const nexusRules = (open: OpenDatastore): void => {
       expect(await datastore.nexusHeartbeat(nexus, wait)).toEqual({ policy: 'expunged' });
       expect(await datastore.nexusList(wait)).toMatchObject([{ policy: 'expunged' }]);
     });
+
+    test('begins a round only with a row of its own, which a heartbeat makes and leaves the nonce in (P13)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      const { uploadId, nexusId } = release;
+      await datastore.releaseInsert(release, wait);
+      expect(await datastore.nexusBeginRound(nexusId, newId(RoundNonce), wait)).toBe(false);
+      expect(await datastore.nexusList(wait), 'no row is made by it').toEqual([]);
+      const planned = await plannedBy(datastore, nexusId);
+      expect(await datastore.nexusBeginRound(nexusId, planned.nonce, wait), 'again').toBe(true);
+      await datastore.nexusHeartbeat({ id: nexusId, operatorAddress: 'b', timeStartedMs: 1 }, wait);
+      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
+        kind: 'dropped',
+      });
+    });
   });
 };
 
@@ -291,44 +352,6 @@ export const targetReleaseRules = (open: OpenDatastore): void => {
         ['2.0.0', 7],
         ['1.0.0', 6],
       ]);
-    });
-  });
-};
-
-export const recoveryRules = (open: OpenDatastore): void => {
-  describe('recovering the generation', () => {
-    test('P7: raises it without touching what is wanted, and never lowers it', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      await insertReleases(datastore, ['1.0.0']);
-      const before = await datastore.wantedSet(wait);
-      const raised = await datastore.generationRaise(asGeneration(1_000), wait);
-      expect(raised).toEqual({ generation: 1_000, digest: before.digest });
-      expect(await datastore.wantedSet(wait)).toEqual({ ...before, generation: 1_000 });
-      for (const generation of [1_000, 999]) {
-        await expect(datastore.generationRaise(asGeneration(generation), wait)).rejects.toMatchObject({
-          code: 'INVALID_REQUEST',
-        });
-      }
-    });
-
-    test('P7: tells which hashes it knows, and whether a present release lists them, whatever their number', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const root = await insertTrustRoot(datastore);
-      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['gone', 'both']), wait);
-      await datastore.releaseInsert(uploadOf(root, '2.0.0', ['here', 'both']), wait);
-      await datastore.repoPrune(version('1.0.0'), wait);
-      const strangers = Array.from({ length: 2_500 }, (_, n) => hashOf(`stranger ${n}`));
-      const asked = new Set([hashOf('gone'), ...strangers, hashOf('both'), hashOf('here')]);
-      expect(await datastore.artifactsKnown(asked, wait)).toEqual(
-        new Map([
-          [hashOf('gone'), 'deleted'],
-          [hashOf('both'), 'present'],
-          [hashOf('here'), 'present'],
-        ]),
-      );
-      expect(await datastore.artifactsKnown(new Set(), wait)).toEqual(new Map());
     });
   });
 };

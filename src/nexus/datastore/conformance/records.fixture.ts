@@ -7,12 +7,13 @@ import {
   asGeneration,
   NexusId,
   RepoId,
+  RoundNonce,
   SystemVersion,
   TrustRootId,
   UploadId,
 } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
-import type { Datastore, NewRelease } from '../datastore.ts';
+import type { Datastore, NewRelease, PlannedSet } from '../datastore.ts';
 
 export const { signal: neverAborted } = new AbortController();
 export const wait = { signal: neverAborted };
@@ -68,6 +69,14 @@ export const uploadOf = (
     overrides: [],
     ...rest,
   };
+};
+
+/** What a Nexus plans with: it has said that it is there, written the nonce of a new round, and then read what is wanted. */
+export const plannedBy = async (datastore: Datastore, nexusId: NexusId): Promise<PlannedSet> => {
+  await datastore.nexusHeartbeat({ id: nexusId, operatorAddress: '[::1]:80', timeStartedMs: 0 }, wait);
+  const nonce = newId(RoundNonce);
+  await datastore.nexusBeginRound(nexusId, nonce, wait);
+  return { ...(await datastore.currentGeneration(wait)), nonce };
 };
 
 export const registration = (differing: Partial<SledAgentInfo> = {}): SledAgentInfo => ({

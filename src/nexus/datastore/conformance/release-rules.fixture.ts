@@ -1,6 +1,6 @@
 /** What every datastore keeps for releases and the wanted set. */
 import { describe, expect, test } from 'vitest';
-import { FIRST_GENERATION, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
+import { FIRST_GENERATION, NexusId, RepoId, RoundNonce, UploadId } from '../../../core/ids.ts';
 import type { PlannedSet } from '../datastore.ts';
 import { wantedSetDigest } from '../decisions/generation.ts';
 import {
@@ -9,6 +9,7 @@ import {
   insertTrustRoot,
   newId,
   type OpenDatastore,
+  plannedBy,
   uploadOf,
   version,
   wait,
@@ -346,7 +347,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       const { datastore } = opened;
       const { uploadId, nexusId, ...release } = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
       await datastore.releaseInsert({ uploadId, nexusId, ...release }, wait);
-      const drop = { uploadId, nexusId, planned: await datastore.currentGeneration(wait) };
+      const drop = { uploadId, nexusId, planned: await plannedBy(datastore, nexusId) };
       expect(await datastore.localRepoDrop({ ...drop, nexusId: newId(NexusId) }, wait)).toEqual({
         kind: 'absent',
       });
@@ -361,9 +362,9 @@ export const releaseRules = (open: OpenDatastore): void => {
       const root = await insertTrustRoot(datastore);
       const release = uploadOf(root, '1.0.0', ['a']);
       await datastore.releaseInsert(release, wait);
-      const planned = await datastore.currentGeneration(wait);
-      await datastore.releaseInsert(uploadOf(root, '2.0.0', ['b']), wait);
       const { uploadId, nexusId } = release;
+      const planned = await plannedBy(datastore, nexusId);
+      await datastore.releaseInsert(uploadOf(root, '2.0.0', ['b']), wait);
       expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
         kind: 'kept',
         reason: 'release 1.0.0 was counted at generation 2, and the generation is 3 now',
@@ -371,19 +372,42 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
     });
 
-    test('P1, B5: keeps it when the generation is another set’s now, as after the database went back', async () => {
+    test('keeps it when the generation is another set’s now, as in a restored database (P1, B5)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
       await datastore.releaseInsert(release, wait);
-      const { generation } = await datastore.currentGeneration(wait);
       const { uploadId, nexusId } = release;
-      const planned = { generation, digest: wantedSetDigest(['b'].map(hashOf)) };
+      const counted = await plannedBy(datastore, nexusId);
+      const planned = { ...counted, digest: wantedSetDigest(['b'].map(hashOf)) };
       expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
         kind: 'kept',
-        reason: 'release 1.0.0 was counted at generation 2, which is another one now: the database went back',
+        reason:
+          'release 1.0.0 was counted at generation 2, which is another set now: the database was restored or failed over',
       });
       expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
+    });
+
+    test('keeps it when the nonce of the round is another one, or its Nexus has none (P13)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      await datastore.releaseInsert(release, wait);
+      const { uploadId, nexusId } = release;
+      const keeps = async (planned: PlannedSet) =>
+        expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
+          kind: 'kept',
+          reason:
+            'release 1.0.0 was counted at generation 2 by a database that has failed over or been restored since',
+        });
+      await keeps({ ...(await datastore.currentGeneration(wait)), nonce: newId(RoundNonce) });
+      const counted = await plannedBy(datastore, nexusId);
+      await plannedBy(datastore, newId(NexusId));
+      const next = await plannedBy(datastore, nexusId);
+      await keeps(counted);
+      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned: next }, wait)).toEqual({
+        kind: 'dropped',
+      });
     });
 
     test('P1: drops one whose release was deleted, at the generation that has seen it go', async () => {
@@ -391,12 +415,12 @@ export const releaseRules = (open: OpenDatastore): void => {
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
       await datastore.releaseInsert(release, wait);
-      const recorded = await datastore.currentGeneration(wait);
-      await datastore.repoPrune(version('1.0.0'), wait);
       const { uploadId, nexusId } = release;
+      const recorded = await plannedBy(datastore, nexusId);
+      await datastore.repoPrune(version('1.0.0'), wait);
       const dropAt = (planned: PlannedSet) => datastore.localRepoDrop({ uploadId, nexusId, planned }, wait);
       expect(await dropAt(recorded)).toMatchObject({ kind: 'kept' });
-      expect(await dropAt(await datastore.currentGeneration(wait))).toEqual({ kind: 'dropped' });
+      expect(await dropAt(await plannedBy(datastore, nexusId))).toEqual({ kind: 'dropped' });
     });
 
     test('P4: a row without an archive is forgotten, by its own Nexus only', async () => {
