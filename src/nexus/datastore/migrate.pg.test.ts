@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asGeneration } from '../../core/ids.ts';
+import { isKnownPoint } from '../../core/lineage.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { type Migration, migrateDatabase, readMigrations, runMigration } from './migrate.ts';
 import { describeSchema } from './schema-description.fixture.ts';
@@ -7,6 +9,8 @@ import { SCHEMA_VERSION } from './schema-version.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 const { signal } = new AbortController();
+/** The last schema version without points. */
+const BEFORE_POINTS = 30;
 const schemaFile = new URL('../../../schema/schema.sql', import.meta.url);
 
 const migrate = (database: TestDatabase) =>
@@ -91,6 +95,68 @@ describe('migrations', () => {
       await expect(database.query('UPDATE sled SET repo_depot_port = $1', [port])).rejects.toThrow(
         'sled_repo_depot_port_valid',
       );
+    }
+  });
+});
+
+describe('a database from before points were recorded', () => {
+  const DIGEST = 'ab'.repeat(32);
+
+  /** At schema version 30, with a generation of its own. */
+  const beforePoints = async () => {
+    const database = await createTestDatabase({ migrated: false });
+    for (const migration of (await readMigrations()).slice(0, BEFORE_POINTS))
+      await apply(database, migration);
+    await database.query('UPDATE schema_version SET version = $1', [BEFORE_POINTS]);
+    await database.query('UPDATE tuf_generation SET generation = 42, digest = $1', [DIGEST]);
+    return database;
+  };
+  const current = (database: TestDatabase) => database.query('SELECT * FROM tuf_current_point');
+  const points = (database: TestDatabase) =>
+    database.query('SELECT generation, digest, origin, ordered_by, sled_id FROM tuf_point');
+  const CURRENT = [{ singleton: true, generation: '42', digest: DIGEST }];
+  const FIRST = [{ generation: '42', digest: DIGEST, origin: 'first', ordered_by: null, sled_id: null }];
+
+  test('goes on at its generation, which becomes its first point (P13)', async () => {
+    await using database = await beforePoints();
+    expect(await migrate(database)).toEqual({ from: BEFORE_POINTS, to: SCHEMA_VERSION });
+    expect(await current(database)).toEqual(CURRENT);
+    expect(await points(database)).toEqual(FIRST);
+    const datastore = await database.openDatastore();
+    const claim = (generation: number, digest = DIGEST) => ({
+      generation: asGeneration(generation),
+      digest,
+      hasLineage: false,
+    });
+    const claims = [claim(42), claim(42, 'cd'.repeat(32)), claim(41), claim(43)];
+    const { lineage } = await datastore.pointsRecorded(claims, { signal });
+    expect(claims.map(each => isKnownPoint(each, lineage))).toEqual([true, false, true, false]);
+  });
+
+  test('fails for a Nexus of the old version from the first step on, instead of taking points that nobody records', async () => {
+    await using database = await beforePoints();
+    const statements = [
+      'SELECT generation, digest FROM tuf_generation FOR UPDATE',
+      'UPDATE tuf_generation SET generation = generation + 1',
+    ];
+    for (const statement of statements) await database.query(statement);
+    for (const migration of (await readMigrations()).slice(BEFORE_POINTS)) {
+      await apply(database, migration);
+      for (const statement of statements)
+        await expect(database.query(statement), migration.statement).rejects.toMatchObject({ code: '42P01' });
+    }
+  });
+
+  test('comes to the same, wherever a step is interrupted and run again', async () => {
+    const steps = (await readMigrations()).slice(BEFORE_POINTS);
+    for (const interrupted of steps) {
+      await using database = await beforePoints();
+      for (const migration of steps) {
+        await apply(database, migration);
+        if (migration === interrupted) await apply(database, migration);
+      }
+      expect(await current(database), interrupted.statement).toEqual(CURRENT);
+      expect(await points(database), interrupted.statement).toEqual(FIRST);
     }
   });
 });

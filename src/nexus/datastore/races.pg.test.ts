@@ -1,9 +1,11 @@
 /** Several Nexus instances at one database: whatever they do at once has an order in which it could have been done. */
 import { describe, expect, test } from 'vitest';
-import { SledId } from '../../core/ids.ts';
+import { asGeneration, type Point, pointText, RoundNonce, SledId } from '../../core/ids.ts';
 import {
+  hashOf,
   insertTrustRoot,
   newId,
+  plannedBy,
   registration,
   uploadOf,
   version,
@@ -152,6 +154,47 @@ describe('many at once', () => {
   });
 });
 
+describe('raising the generation for sleds', () => {
+  test('two at once for one sled: one is granted, the other is refused (P13)', async () => {
+    await using opened = await openTwo();
+    const { one, two } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const sledId = newId(SledId);
+      const before = await one.currentGeneration(wait);
+      const to = (by: number) => asGeneration(before.generation + by);
+      const outcomes = await Promise.all([
+        one.generationMend({ to: to(5), sledId }, wait),
+        two.generationMend({ to: to(10), sledId }, wait),
+      ]);
+      const [granted, ...more] = outcomes.filter(outcome => outcome !== undefined);
+      expect(more).toEqual([]);
+      expect(await two.currentGeneration(wait)).toEqual(granted);
+    }
+  });
+
+  test('while releases are recorded: every point that was ever current is recorded (P13)', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    const points: Point[] = [];
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const before = await one.currentGeneration(wait);
+      const to = asGeneration(before.generation + 10);
+      const accepted = [{ generation: before.generation, digest: hashOf(`lost ${round}`) }];
+      const [inserted, mended] = await Promise.all([
+        one.releaseInsert(uploadOf(trustRoot, `1.0.${round}`, [`own ${round}`]), wait),
+        two.generationMend({ to, sledId: newId(SledId) }, wait),
+        two.generationRaise({ to: asGeneration(to + 10), accepted }, wait),
+      ]);
+      const now = await one.currentGeneration(wait);
+      expect(now.generation).toBeGreaterThanOrEqual(inserted.generation);
+      points.push(now, ...accepted, ...(mended === undefined ? [] : [mended]));
+    }
+    const claims = points.map(point => ({ ...point, hasLineage: true }));
+    const { lineage } = await two.pointsRecorded(claims, wait);
+    expect(lineage.recorded).toEqual(new Set(points.map(pointText)));
+  });
+});
+
 describe('P1: dropping a local repo', () => {
   test('while another release is recorded: dropped before it, or kept after it', async () => {
     await using opened = await openTwo();
@@ -160,7 +203,7 @@ describe('P1: dropping a local repo', () => {
       const release = uploadOf(trustRoot, `1.0.${round}`, [`held ${round}`]);
       const { generation } = await one.releaseInsert(release, wait);
       const { uploadId, nexusId } = release;
-      const planned = await one.currentGeneration(wait);
+      const planned = await plannedBy(one, nexusId);
       const [drop, insert] = await Promise.all([
         one.localRepoDrop({ uploadId, nexusId, planned }, wait),
         two.releaseInsert(uploadOf(trustRoot, `2.0.${round}`, [`other ${round}`]), wait),
@@ -180,7 +223,7 @@ describe('P1: dropping a local repo', () => {
       const again = uploadOf(trustRoot, text, [text], { nexusId: first.nexusId });
       const { repo } = await one.releaseInsert(first, wait);
       const { uploadId, nexusId } = first;
-      const planned = await one.currentGeneration(wait);
+      const planned = await plannedBy(one, nexusId);
       await Promise.all([
         one.localRepoDrop({ uploadId, nexusId, planned }, wait),
         two.repoPrune(version(text), wait).then(() => two.releaseInsert(again, wait)),
@@ -188,6 +231,25 @@ describe('P1: dropping a local repo', () => {
       const rows = await one.localRepoList({ ...wait, nexusId });
       expect(rows).toContainEqual(expect.objectContaining({ uploadId: again.uploadId, repoId: repo.id }));
       expect(await one.repoGetByVersion(version(text), wait)).toMatchObject({ id: repo.id });
+    }
+  });
+
+  test('while its Nexus begins another round: dropped before it, or kept after it (P13)', async () => {
+    await using opened = await openTwo();
+    const { one, two, trustRoot } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const release = uploadOf(trustRoot, `1.0.${round}`, [`held ${round}`]);
+      await one.releaseInsert(release, wait);
+      const { uploadId, nexusId } = release;
+      const planned = await plannedBy(one, nexusId);
+      const [drop] = await Promise.all([
+        one.localRepoDrop({ uploadId, nexusId, planned }, wait),
+        two.nexusBeginRound(nexusId, newId(RoundNonce), wait),
+      ]);
+      expect(await one.localRepoList({ ...wait, nexusId })).toHaveLength(drop.kind === 'dropped' ? 0 : 1);
+      expect(await one.localRepoDrop({ uploadId, nexusId, planned }, wait)).toMatchObject({
+        kind: drop.kind === 'dropped' ? 'absent' : 'kept',
+      });
     }
   });
 
@@ -199,14 +261,14 @@ describe('P1: dropping a local repo', () => {
       const release = uploadOf(trustRoot, text, [text]);
       await one.releaseInsert(release, wait);
       const { uploadId, nexusId } = release;
-      const planned = await one.currentGeneration(wait);
+      const planned = await plannedBy(one, nexusId);
       const [drop] = await Promise.all([
         one.localRepoDrop({ uploadId, nexusId, planned }, wait),
         two.repoPrune(version(text), wait),
       ]);
       if (drop.kind === 'dropped') continue;
       expect(drop.kind).toBe('kept');
-      const later = { uploadId, nexusId, planned: await one.currentGeneration(wait) };
+      const later = { uploadId, nexusId, planned: await plannedBy(one, nexusId) };
       expect(await one.localRepoDrop(later, wait)).toEqual({ kind: 'dropped' });
     }
   });

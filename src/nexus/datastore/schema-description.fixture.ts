@@ -11,7 +11,8 @@ export const describeSchema = async (database: TestDatabase) => ({
   indexes: await database.query(
     `SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2`,
   ),
-  generation: await database.query('SELECT * FROM tuf_generation'),
+  current: await database.query('SELECT * FROM tuf_current_point'),
+  points: await database.query('SELECT generation, digest, origin, ordered_by, sled_id FROM tuf_point'),
   version: await database.query('SELECT singleton, version FROM schema_version'),
   targets: await database.query('SELECT generation, tuf_repo_id FROM target_release'),
 });

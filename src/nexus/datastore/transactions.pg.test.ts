@@ -9,6 +9,7 @@ import {
   hashOf,
   insertTrustRoot,
   newId,
+  plannedBy,
   registration,
   uploadOf,
   version,
@@ -90,7 +91,7 @@ describe('P4: a connection lost at COMMIT', () => {
       const release = uploadOf(trustRoot, text(3), [text(3)]);
       await direct.releaseInsert(release, wait);
       const { uploadId, nexusId } = release;
-      const drop = { uploadId, nexusId, planned: await direct.currentGeneration(wait) };
+      const drop = { uploadId, nexusId, planned: await plannedBy(direct, nexusId) };
       expect(await cutDuring(cuts, datastore => datastore.localRepoDrop(drop, wait))).toEqual({
         kind: 'dropped',
       });
@@ -124,8 +125,18 @@ describe('P4: a connection lost at COMMIT', () => {
     test('raises the generation', async () => {
       const { generation } = await direct.currentGeneration(wait);
       const to = asGeneration(generation + 10);
-      const outcome = await cutDuring(cuts, datastore => datastore.generationRaise(to, wait));
+      const outcome = await cutDuring(cuts, datastore => datastore.generationRaise({ to }, wait));
       expect(outcome.generation).toBe(to);
+    });
+
+    test('raises it for one sled, and does not say that the sled had its turn', async () => {
+      const { generation, digest } = await direct.currentGeneration(wait);
+      const mend = { to: asGeneration(generation + 10), sledId: newId(SledId) };
+      expect(await cutDuring(cuts, datastore => datastore.generationMend(mend, wait))).toEqual({
+        generation: mend.to,
+        digest,
+      });
+      expect(await direct.generationMend({ ...mend, to: asGeneration(mend.to + 1) }, wait)).toBeUndefined();
     });
   });
 
@@ -195,7 +206,7 @@ describe('a call that is cancelled', () => {
     const trustRoot = await insertTrustRoot(datastore);
     const locker = new pg.Client({ connectionString: database.connection });
     await locker.connect();
-    await locker.query('BEGIN; SELECT generation FROM tuf_generation FOR UPDATE');
+    await locker.query('BEGIN; SELECT generation FROM tuf_current_point FOR UPDATE');
     const aborter = new AbortController();
     const outcome = datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), aborter);
     const waiting = async () =>
@@ -235,7 +246,7 @@ describe('what the database holds', () => {
     await using database = await createTestDatabase();
     const datastore = await database.openDatastore();
     const setGeneration = (text: string) =>
-      database.query('UPDATE tuf_generation SET generation = $1', [text]);
+      database.query('UPDATE tuf_current_point SET generation = $1', [text]);
     await setGeneration('9007199254740991');
     expect((await datastore.currentGeneration(wait)).generation).toBe(Number.MAX_SAFE_INTEGER);
     const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
@@ -260,7 +271,7 @@ describe('what the database holds', () => {
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'WANTED_SET_DIGEST', detail: { generation: 2 } });
     }
-    await datastore.generationRaise(asGeneration(3), wait);
+    await datastore.generationRaise({ to: asGeneration(3) }, wait);
     expect((await datastore.wantedSet(wait)).artifacts.has(hashOf('a'))).toBe(false);
   });
 

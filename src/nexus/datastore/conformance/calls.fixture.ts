@@ -10,13 +10,16 @@ import {
   DatasetId,
   IncarnationId,
   NexusId,
+  type Point,
   RepoId,
+  RoundNonce,
   SledId,
   TrustRootId,
   UploadId,
 } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { Datastore, NewRelease, TrustMove } from '../datastore.ts';
+import { MAX_MEND, wantedSetDigest } from '../decisions/generation.ts';
 import { artifact, hashOf, registration, uploadOf, version, wait } from './records.fixture.ts';
 
 /** The same id for the same words, in every datastore. */
@@ -28,6 +31,7 @@ const sledId = (name: number) => idOf(SledId, 'sled', name);
 const nexusId = (name: number) => idOf(NexusId, 'nexus', name);
 const uploadId = (name: number) => idOf(UploadId, 'upload', name);
 const trustRootId = (name: number) => idOf(TrustRootId, 'trust root', name);
+const nonce = (name: number) => idOf(RoundNonce, 'round', name);
 
 const VERSIONS = ['1.0.0', '2.0.0', '10.0.0-rc.1', '3.0.0'] as const;
 /** Never there. */
@@ -118,6 +122,14 @@ const arbDrop = fc.record({
   upload: name(7),
   nexus: name(1),
   behind: fc.constantFrom(0, 0, 0, 1, -1),
+  /** Most begin it themselves; the others rely on one that was begun before, or not. */
+  begins: fc.constantFrom(true, true, false),
+  round: fc.constantFrom(0, 0, 0, 1),
+});
+/** A point near the current one, of the same set or of another: few, so that accepted ones are met again. */
+const arbPoint = fc.record({
+  by: fc.integer({ min: -2, max: 3 }),
+  set: fc.constantFrom('current', 'one', 'another'),
 });
 const arbRest = [
   fc.record({ verb: fc.constant('localRepoForget'), upload: name(7), nexus: name(1) }),
@@ -128,6 +140,7 @@ const arbRest = [
     address: fc.constantFrom('[::1]:1', '[::1]:2'),
     life: fc.constantFrom(null, 0, 1),
     state: fc.constantFrom(null, 'ok', 'failed'),
+    heads: fc.option(fc.array(arbPoint, { maxLength: 3 })),
   }),
   fc.record({
     verb: fc.constant('sledSetPolicy'),
@@ -152,7 +165,17 @@ const arbRest = [
     ),
     ahead: fc.constantFrom(0, 0, 0, 0, 1, -1),
   }),
-  fc.record({ verb: fc.constant('generationRaise'), by: fc.constantFrom(-1, 0, 1, 10) }),
+  fc.record({
+    verb: fc.constant('generationRaise'),
+    by: fc.constantFrom(-1, 0, 1, 10),
+    accepted: fc.array(arbPoint, { maxLength: 2 }),
+  }),
+  fc.record({
+    verb: fc.constant('generationMend'),
+    by: fc.constantFrom(-1, 0, 1, 2, MAX_MEND, MAX_MEND + 1),
+    sled: name(3),
+  }),
+  fc.record({ verb: fc.constant('nexusBeginRound'), nexus: name(2), round: name(1) }),
   fc.record({ verb: fc.constant('trustRootInsert'), root: name(1) }),
   fc.record({ verb: fc.constant('trustRootDelete'), root: fc.constantFrom(0, 1, 1, 2, 2) }),
   fc.record({
@@ -186,6 +209,22 @@ const releaseOf = (call: Extract<Call, { verb: 'releaseInsert' }>): NewRelease =
 const repoOf = (datastore: Datastore, text: string) =>
   datastore.repoGetByVersion(version(text), { ...wait, includePruned: true });
 
+type NearPoint = typeof arbPoint extends fc.Arbitrary<infer P> ? P : never;
+const pointNear = (current: Point, { by, set }: NearPoint): Point => ({
+  generation: asGeneration(Math.max(0, current.generation + by)),
+  digest: set === 'current' ? current.digest : wantedSetDigest([hashOf(set)]),
+});
+const NEAR: readonly NearPoint[] = (['current', 'one', 'another'] as const).flatMap(set =>
+  [-3, -2, -1, 0, 1, 2].map(by => ({ by, set })),
+);
+
+/** Which points near the current one are recorded, asked alone and with the wanted set. */
+export const askLineage = async (datastore: Datastore): Promise<unknown> => {
+  const current = await datastore.currentGeneration(wait);
+  const claims = NEAR.map(near => ({ ...pointNear(current, near), hasLineage: near.by === 0 }));
+  return [await datastore.pointsRecorded(claims, wait), await datastore.wantedSet({ ...wait, claims })];
+};
+
 export const perform = async (datastore: Datastore, call: Call): Promise<unknown> => {
   switch (call.verb) {
     case 'releaseInsert':
@@ -201,9 +240,15 @@ export const perform = async (datastore: Datastore, call: Call): Promise<unknown
       });
     }
     case 'localRepoDrop': {
+      const nexus = nexusId(call.nexus);
+      if (call.begins) {
+        await datastore.nexusHeartbeat({ id: nexus, operatorAddress: 'a', timeStartedMs: 1 }, wait);
+        await datastore.nexusBeginRound(nexus, nonce(0), wait);
+      }
       const stored = await datastore.currentGeneration(wait);
-      const planned = { ...stored, generation: asGeneration(stored.generation - call.behind) };
-      const drop = { uploadId: uploadId(call.upload), nexusId: nexusId(call.nexus), planned };
+      const generation = asGeneration(stored.generation - call.behind);
+      const planned = { ...stored, generation, nonce: nonce(call.round) };
+      const drop = { uploadId: uploadId(call.upload), nexusId: nexus, planned };
       return await datastore.localRepoDrop(drop, wait);
     }
     case 'localRepoForget':
@@ -214,8 +259,15 @@ export const perform = async (datastore: Datastore, call: Call): Promise<unknown
       return await datastore.targetReleaseSet({ repoId, expectedGeneration: generation + call.ahead }, wait);
     }
     case 'generationRaise': {
+      const current = await datastore.currentGeneration(wait);
+      const to = asGeneration(current.generation + call.by);
+      const accepted = call.accepted.map(near => pointNear(current, near));
+      return await datastore.generationRaise({ to, accepted, orderedBy: 'an operator' }, wait);
+    }
+    case 'generationMend': {
       const { generation } = await datastore.currentGeneration(wait);
-      return await datastore.generationRaise(asGeneration(generation + call.by), wait);
+      const to = asGeneration(generation + call.by);
+      return await datastore.generationMend({ to, sledId: sledId(call.sled) }, wait);
     }
     default:
       return await performOnFleet(datastore, call);
@@ -230,7 +282,13 @@ const performOnFleet = async (
 ): Promise<unknown> => {
   switch (call.verb) {
     case 'sledUpsert': {
+      const current = await datastore.currentGeneration(wait);
+      const heads = call.heads?.map(near => {
+        const { generation, digest } = pointNear(current, near);
+        return { generation, config_digest: digest, lineage: near.by > 0, kept: near.set === 'another' };
+      });
       const info = registration({
+        ...(heads !== undefined && { heads }),
         generation: asGeneration(call.generation),
         sa_address: call.address,
         ...(call.life !== null && { incarnation_id: idOf(IncarnationId, 'life', call.life) }),
@@ -247,6 +305,8 @@ const performOnFleet = async (
         { id: nexusId(call.nexus), operatorAddress: call.address, timeStartedMs: 1 },
         wait,
       );
+    case 'nexusBeginRound':
+      return await datastore.nexusBeginRound(nexusId(call.nexus), nonce(call.round), wait);
     case 'nexusExpunge':
       return await datastore.nexusExpunge(nexusId(call.nexus), call.aliveMs, wait);
     case 'trustRootInsert': {

@@ -1,30 +1,45 @@
 import { expect, test } from 'vitest';
-import { asGeneration, SystemVersion } from '../../../core/ids.ts';
+import { asGeneration, RoundNonce, SystemVersion } from '../../../core/ids.ts';
 import { wantedSetDigest } from './generation.ts';
 import { decideDrop } from './local-repo-drop.ts';
 
 const held = { systemVersion: SystemVersion.parse('1.0.0') };
 const once = { repeated: false };
-const planned = { generation: asGeneration(4), digest: wantedSetDigest(['a' as never]) };
+const nonceOf = (digit: string) => RoundNonce.parse(`00000000-0000-4000-8000-00000000000${digit}`);
+const planned = {
+  generation: asGeneration(4),
+  digest: wantedSetDigest(['a' as never]),
+  nonce: nonceOf('1'),
+};
 
-test('P1: it goes at the wanted set that it was counted for', () => {
+test('an archive is dropped at the point that it was counted for, in the round in which it was (P1)', () => {
   expect(decideDrop(held, planned, planned, once)).toEqual({ kind: 'dropped' });
 });
 
-test('P1: it is kept at any other generation, be the set the same', () => {
+test('it is kept at any other generation, be the set the same (P1)', () => {
   for (const generation of [3, 5].map(asGeneration))
     expect(decideDrop(held, { ...planned, generation }, planned, once)).toMatchObject({ kind: 'kept' });
 });
 
-test('P1, B5: it is kept when the generation is another set’s now: the database went back', () => {
+test('it is kept when the generation is another set’s now, as in a restored database (P1, B5)', () => {
   const stored = { ...planned, digest: wantedSetDigest(['b' as never]) };
   expect(decideDrop(held, stored, planned, once)).toEqual({
     kind: 'kept',
-    reason: 'release 1.0.0 was counted at generation 4, which is another one now: the database went back',
+    reason:
+      'release 1.0.0 was counted at generation 4, which is another set now: the database was restored or failed over',
   });
 });
 
-test('P4: without a row it was dropped by an earlier attempt, or was not there', () => {
+test('it is kept when the database does not have the nonce of the round any more, or has none (P13)', () => {
+  for (const nonce of [nonceOf('2'), null])
+    expect(decideDrop(held, { ...planned, nonce }, planned, once)).toEqual({
+      kind: 'kept',
+      reason:
+        'release 1.0.0 was counted at generation 4 by a database that has failed over or been restored since',
+    });
+});
+
+test('without a row it was dropped by an earlier attempt, or was not there (P4)', () => {
   expect(decideDrop(undefined, planned, planned, { repeated: true })).toEqual({ kind: 'dropped' });
   expect(decideDrop(undefined, planned, planned, once)).toEqual({ kind: 'absent' });
 });

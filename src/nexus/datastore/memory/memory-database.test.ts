@@ -1,6 +1,6 @@
 /** What a database in memory does when it is told to fail, to be slow, or to go back; the verbs have their own test. */
 import { describe, expect, test } from 'vitest';
-import { asGeneration, NexusId, SledId, type TrustRootId } from '../../../core/ids.ts';
+import { asGeneration, NexusId, pointText, RoundNonce, SledId, type TrustRootId } from '../../../core/ids.ts';
 import { seededRng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
@@ -8,6 +8,7 @@ import {
   insertTrustRoot,
   neverAborted,
   newId,
+  plannedBy,
   registration,
   uploadOf,
   version,
@@ -96,7 +97,7 @@ describe.for(uncertain)('P4: attempts that end in %s, %s, %s, %s, %s', ([...fate
     expect((await opened.direct.wantedSet(wait)).generation).toBe(2);
   });
 
-  test('delete, drop, set, register and raise as if they had been certain', async () => {
+  test('delete, drop, set, register, raise, mend and begin a round as if they had been certain', async () => {
     const opened = await openDatabase();
     const [gone, held, target] = [
       await insert(opened, '1.0.0'),
@@ -106,13 +107,19 @@ describe.for(uncertain)('P4: attempts that end in %s, %s, %s, %s, %s', ([...fate
     const failing = () => opened.openFailing(fates).datastore;
     expect(await failing().repoPrune(gone.repo.systemVersion, wait)).toEqual({ generation: 5 });
     const { uploadId, nexusId } = held.release;
-    const drop = { uploadId, nexusId, planned: await opened.direct.currentGeneration(wait) };
+    const drop = { uploadId, nexusId, planned: await plannedBy(opened.direct, nexusId) };
     expect(await failing().localRepoDrop(drop, wait)).toEqual({ kind: 'dropped' });
     const set = { repoId: target.repo.id, expectedGeneration: 1 };
     expect(await failing().targetReleaseSet(set, wait)).toMatchObject({ generation: 2 });
     const registered = await failing().sledUpsert(newId(SledId), registration(), wait);
-    expect(registered).toEqual({ changed: true, stale: false, floor: 5 });
-    expect((await failing().generationRaise(asGeneration(9), wait)).generation).toBe(9);
+    const floor = await opened.direct.currentGeneration(wait);
+    expect(floor.generation).toBe(5);
+    const lineage = { first: 1, recorded: new Set() };
+    expect(registered).toEqual({ changed: true, stale: false, floor, lineage });
+    expect((await failing().generationRaise({ to: asGeneration(9) }, wait)).generation).toBe(9);
+    const mend = { to: asGeneration(12), sledId: newId(SledId) };
+    expect(await failing().generationMend(mend, wait)).toEqual({ ...floor, generation: 12 });
+    expect(await failing().nexusBeginRound(nexusId, newId(RoundNonce), wait)).toBe(true);
     expect(await failing().trustRootDelete(opened.trustRoot, wait)).toBe(true);
   });
 });
@@ -167,9 +174,9 @@ describe('a slow database', () => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
     const { release } = await insert(opened, '1.0.0');
-    const planned = await opened.direct.currentGeneration(wait);
-    const { datastore } = opened.openFailing([slow({ delayBeforeMs: 100 })]);
     const { uploadId, nexusId } = release;
+    const planned = await plannedBy(opened.direct, nexusId);
+    const { datastore } = opened.openFailing([slow({ delayBeforeMs: 100 })]);
     const drop = datastore.localRepoDrop({ uploadId, nexusId, planned }, wait);
     await time.advance(99);
     await insert(opened, '2.0.0');
@@ -278,6 +285,36 @@ describe('the state', () => {
     expect(await opened.openFailing([]).datastore.repoGetByVersion(version('2.0.0'), wait)).toBeUndefined();
   });
 
+  test('a restored database knows the points of then, and not those that it lost (P13)', async () => {
+    const opened = await openDatabase();
+    await insert(opened, '1.0.0');
+    const kept = await opened.direct.currentGeneration(wait);
+    const yesterday = opened.database.snapshot();
+    await insert(opened, '2.0.0');
+    const lost = await opened.direct.currentGeneration(wait);
+    opened.database.restore(yesterday);
+    await insert(opened, '3.0.0');
+    const current = await opened.direct.currentGeneration(wait);
+    expect(current.generation).toBe(lost.generation);
+    const claims = [kept, lost, current].map(point => ({ ...point, hasLineage: true }));
+    const { lineage } = await opened.direct.pointsRecorded(claims, wait);
+    expect(lineage.recorded).toEqual(new Set([kept, current].map(pointText)));
+  });
+
+  test('a round that a restored database does not know of drops nothing, though the point is the same (P13)', async () => {
+    const opened = await openDatabase();
+    const { release } = await insert(opened, '1.0.0');
+    const { uploadId, nexusId } = release;
+    await plannedBy(opened.direct, nexusId);
+    const yesterday = opened.database.snapshot();
+    const planned = await plannedBy(opened.direct, nexusId);
+    opened.database.restore(yesterday);
+    expect(await opened.direct.localRepoDrop({ uploadId, nexusId, planned }, wait)).toMatchObject({
+      kind: 'kept',
+      reason: expect.stringContaining('failed over or been restored since'),
+    });
+  });
+
   test('MS2: the wanted set is derived once, not for each question', async () => {
     const opened = await openDatabase();
     await insert(opened, '1.0.0');
@@ -293,7 +330,7 @@ describe('the state', () => {
     await insert(opened, '1.0.0');
     opened.database.restore({ ...opened.database.snapshot(), releases: new Map() });
     await expect(opened.direct.wantedSet(wait)).rejects.toMatchObject({ code: 'WANTED_SET_DIGEST' });
-    await opened.direct.generationRaise(asGeneration(10), wait);
+    await opened.direct.generationRaise({ to: asGeneration(10) }, wait);
     expect((await opened.direct.wantedSet(wait)).artifacts.size).toBe(0);
   });
 });
