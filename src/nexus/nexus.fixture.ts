@@ -6,6 +6,7 @@
  *     await nexus.upload(await world.release());
  */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ import {
   type TufRepoUpload,
   type UpdatesTrustRoot,
 } from '../api/operator-update-api.ts';
+import { asGeneration, NexusId, RoundNonce } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
 import { type ApiClient, createApiClient } from '../http/client.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -29,6 +31,7 @@ import { generateSigningKey } from '../release/signing-keys.ts';
 import { makeTestRelease, type TestRelease, type TestReleaseOptions } from '../release/test-release.ts';
 import { createNexus, type Nexus, type NexusDeps } from './app.ts';
 import { type NexusConfigFile, readNexusConfig } from './config.ts';
+import type { PlannedSet } from './datastore/datastore.ts';
 import { createTestDatabase, type TestDatabase } from './datastore/test-database.ts';
 import type { Services } from './services.ts';
 
@@ -54,6 +57,8 @@ export type TestNexus = Nexus & {
   readonly upload: (release: { readonly path: string }, flags?: UploadFlags) => Promise<TufRepoUpload>;
   /** Files of uploads, whole or not. */
   readonly staged: () => Promise<readonly string[]>;
+  /** What a round of its own would plan with: a nonce in its row, and then what is wanted. */
+  readonly planned: () => Promise<PlannedSet>;
 };
 
 export type StartOptions = {
@@ -121,7 +126,7 @@ export const createTestWorld = async (): Promise<TestWorld> => {
           ...(options.replace !== undefined && { replace: options.replace }),
         }),
       );
-      return testNexus(nexus, config, options.untilStarted ?? true);
+      return testNexus(nexus, config, database, options.untilStarted ?? true);
     },
     async recorded() {
       const [row] = await database.query(RECORDED);
@@ -138,11 +143,13 @@ const RECORDED = `SELECT
   (SELECT json_agg(l ORDER BY l.upload_id) FROM local_repo l) AS local_repos,
   (SELECT json_agg(o ORDER BY o.upload_id, o.position) FROM override_audit o) AS overrides,
   (SELECT json_agg(t ORDER BY t.id) FROM tuf_trust_root t) AS trust_roots,
-  (SELECT json_agg(g) FROM tuf_generation g) AS generation`;
+  (SELECT json_agg(g) FROM tuf_current_point g) AS current,
+  (SELECT json_agg(p ORDER BY p.generation, p.digest) FROM tuf_point p) AS points`;
 
 const testNexus = async (
   nexus: Nexus,
   config: Awaited<ReturnType<typeof readNexusConfig>>,
+  database: TestDatabase,
   untilStarted: boolean,
 ): Promise<TestNexus> => {
   const token = (await readFile(config.tokenFile, 'utf8')).trim();
@@ -172,6 +179,7 @@ const testNexus = async (
       assert(isReleaseUpload(answer), 'the archive holds a release');
       return answer;
     },
+    planned: () => plannedBy(database, config.stagingDirectory),
     async staged() {
       return (await readdir(config.stagingDirectory)).filter(name => name !== 'lock' && name !== 'nexus-id');
     },
@@ -182,6 +190,17 @@ const testNexus = async (
         await client[Symbol.asyncDispose]();
     },
   };
+};
+
+const plannedBy = async (database: TestDatabase, stagingDirectory: string): Promise<PlannedSet> => {
+  const id = NexusId.parse((await readFile(join(stagingDirectory, 'nexus-id'), 'utf8')).trim());
+  const nonce = RoundNonce.parse(randomUUID());
+  await database.query('UPDATE nexus SET round_nonce = $1 WHERE id = $2', [nonce, id]);
+  const [current] = await database.query<{ generation: number; digest: string }>(
+    'SELECT generation::int, digest FROM tuf_current_point',
+  );
+  const { generation, digest } = current!;
+  return { generation: asGeneration(generation), digest, nonce };
 };
 
 const CHUNK_BYTES = 8 * 1024;

@@ -47,7 +47,8 @@ const restoreBackup = async () => {
   for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_file'])
     await world.database.query(`DELETE FROM ${table}`);
   const digest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-  await world.database.query('UPDATE tuf_generation SET generation = 1, digest = $1', [digest]);
+  await world.database.query('UPDATE tuf_current_point SET generation = 1, digest = $1', [digest]);
+  await world.database.query('DELETE FROM tuf_point WHERE generation > 1');
 };
 
 const heldBy = (nexus: TestNexus) => nexus.services.staging.held().map(({ uploadId }) => uploadId);

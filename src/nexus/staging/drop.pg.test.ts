@@ -24,12 +24,10 @@ beforeEach(async () => {
 });
 afterEach(() => world[Symbol.asyncDispose]());
 
-const planned = async (generation: number) => {
-  const [{ digest }] = (await world.database.query('SELECT digest FROM tuf_generation')) as [
-    { digest: string },
-  ];
-  return { generation: asGeneration(generation), digest };
-};
+const planned = async (generation: number) => ({
+  ...(await nexus.planned()),
+  generation: asGeneration(generation),
+});
 const drop = async (generation: number) =>
   nexus.services.staging.drop(uploadId, { planned: await planned(generation), ...wait });
 const rows = () => world.database.query('SELECT upload_id FROM local_repo');
@@ -63,6 +61,18 @@ test('P1: at another generation than the planned one the archive is kept, with t
   expect(await rows()).toHaveLength(1);
   expect(nexus.services.staging.held()).toHaveLength(1);
   expect(await nexus.staged()).toHaveLength(2);
+  expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
+});
+
+test('in a round that the database does not know of any more the archive is kept, with the reason (P13)', async () => {
+  const options = { planned: await planned(2), ...wait };
+  await nexus.planned();
+  expect(await nexus.services.staging.drop(uploadId, options)).toEqual({
+    kind: 'kept',
+    reason: expect.stringContaining('failed over or been restored since'),
+  });
+  expect(await rows()).toHaveLength(1);
+  expect(nexus.services.staging.held()).toHaveLength(1);
   expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
 });
 

@@ -12,7 +12,6 @@ import {
   zone,
 } from '../../composite/composites.fixture.ts';
 import type { UploadId } from '../../core/ids.ts';
-import type { PlannedSet } from '../datastore/datastore.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
 import { freeBytesOf, SPACE_MARGIN_BYTES } from './space.ts';
 
@@ -155,14 +154,13 @@ test('P1: the parts go with the local repo, and a reader keeps what it opened', 
     [Parameters<typeof nexus.services.staging.openArtifact>[1], number],
   ];
   await using opened = await nexus.services.staging.openArtifact(local.uploadId, hash);
-  const [planned] = await world.database.query('SELECT generation::int, digest FROM tuf_generation');
-  const drop = { planned: planned as PlannedSet, ...wait };
+  const drop = { planned: await nexus.planned(), ...wait };
   expect(await nexus.services.staging.drop(local.uploadId, drop)).toEqual({ kind: 'dropped' });
   expect(await nexus.staged()).toEqual([]);
   expect(sha256(await opened.readRange(0, opened.sizeBytes))).toBe(hash);
 });
 
-test('P4: a database that went back gets the parts again, not the composite', async () => {
+test('a restored database gets the parts again, not the composite (P4)', async () => {
   const { local } = await uploaded();
   const wanted = () => world.database.query('SELECT sha256 FROM tuf_artifact_file ORDER BY 1');
   const before = await wanted();
@@ -172,7 +170,8 @@ test('P4: a database that went back gets the parts again, not the composite', as
   for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_file'])
     await world.database.query(`DELETE FROM ${table}`);
   const digest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-  await world.database.query('UPDATE tuf_generation SET generation = 1, digest = $1', [digest]);
+  await world.database.query('UPDATE tuf_current_point SET generation = 1, digest = $1', [digest]);
+  await world.database.query('DELETE FROM tuf_point WHERE generation > 1');
   const next = await world.startNexus();
   expect(next.services.staging.held().map(({ uploadId }) => uploadId)).toEqual([local.uploadId]);
   expect(await wanted()).toEqual(before);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { DatasetHealth } from '../../api/sled-agent-api.ts';
-import { type ArtifactHash, asGeneration, SledId } from '../../core/ids.ts';
+import { type ArtifactHash, asGeneration, FIRST_GENERATION, SledId } from '../../core/ids.ts';
 import type { SledRecord, WantedSet } from '../datastore/datastore.ts';
 import { createFleetCapacity, METADATA_ALLOWANCE_BYTES } from './fleet-capacity.ts';
 
@@ -21,6 +21,7 @@ const capacityOf = (sleds: readonly DatasetHealth[][], present: [ArtifactHash, n
   const wanted: WantedSet = {
     generation: asGeneration(2),
     digest: '',
+    lineage: { first: FIRST_GENERATION, recorded: new Set() },
     artifacts: new Map(present),
     releases: [],
   };

@@ -27,7 +27,7 @@ const roles = (version: number) => ({ timestamp: version, snapshot: version, tar
 
 const generation = async () =>
   Number(
-    (await world.database.query<{ generation: string }>('SELECT generation FROM tuf_generation'))[0]!
+    (await world.database.query<{ generation: string }>('SELECT generation FROM tuf_current_point'))[0]!
       .generation,
   );
 const acceptedTargets = async () =>
