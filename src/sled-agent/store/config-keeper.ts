@@ -80,136 +80,143 @@ export type ConfigKeeperDependencies = {
   readonly onChange: (reason: string) => void;
 };
 
+/** The keeper's one variable, beside what it works with. */
+type Keeping = ConfigKeeperDependencies & { known: Knowledge };
+
 export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper => {
-  const { datasets, unlinks, log, onChange, clock } = deps;
+  const keeping: Keeping = { ...deps, known: nothingRead(deps.newId) };
   const queue = createKeyedLock();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue('ledger', work);
-  let known = nothingRead(deps.newId);
-
-  /** Makes a ledger durable and takes it for certain. */
-  const publish = (ledger: Ledger, reason: string): Promise<void> =>
-    unlinks.exclusive(async () => {
-      const { named, ...present } = withPresent(known, datasets); // KN2
-      const next = { ...ledger, datasets: present.ledger.datasets };
-      await writeLedgers(datasets, known.ledger, next, known.kept);
-      known = {
-        ...known,
-        ledger: next,
-        named,
-        newcomers: new Set(),
-        past: pastAfter(known, next),
-        ...CERTAIN,
-      };
-      onChange(reason);
-    });
-
-  const repair = async (): Promise<void> => {
-    if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K1
-    const next = withPresent(known, datasets); // KN2
-    const files = { ledger: next.ledger, kept: known.kept };
-    if (await repairLedgers(datasets, known.ledger, files, log)) known = { ...known, ...next };
-  };
-
-  /** K3. In memory first: where no dataset takes it, nothing is deleted all the same. */
-  const holdDeletions = async (reason: string): Promise<void> => {
-    const { ledger, doubt } = known;
-    if (ledger.config === undefined || ledger.hold !== undefined) return;
-    const held = { ...ledger, hold: { reason, timeMs: clock.nowMs() } };
-    await unlinks.exclusive(async () => {
-      known = { ...known, ledger: held };
-      if (doubt === undefined) await writeLedgers(datasets, ledger, held, known.kept); // K1
-    });
-    log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
-  };
-
-  const takeConfig = async (offered: OfferedConfig, isSame: boolean): Promise<void> => {
-    const { ledger, doubt } = known;
-    const config = isSame ? withMoreSizes(ledger.config!, offered) : configOnly(offered);
-    const hasLineage = ledger.hasLineage || offered.succeeds !== undefined;
-    const isAsBefore =
-      config === ledger.config && ledger.hold === undefined && hasLineage === ledger.hasLineage;
-    if (isAsBefore && doubt === undefined) return;
-    const previous = isSame || ledger.config === undefined ? ledger.previous : pointOf(ledger.config);
-    const next = { ...ledger, config, previous, hasLineage, hold: undefined };
-    await publish(next, `config of generation ${config.generation}`);
-  };
-
-  /** What a recovery has decided on is kept no longer. */
-  const forgetDecided = async (verdicts: Verdicts): Promise<void> => {
-    const decided = [...known.kept].filter(([text]) => verdicts?.get(text) === true);
-    if (decided.length === 0) return;
-    const kept = new Map(known.kept);
-    for (const [text, { point }] of decided) {
-      await removeEverywhere(datasets, point);
-      kept.delete(text);
-      log.warn({ point: shortPoint(point) }, 'a point of another history was decided on');
-    }
-    await unlinks.exclusive(async () => {
-      known = { ...known, kept };
-    });
-    onChange('a recovery has decided on what was kept');
-  };
-
   return {
-    incarnationId: () => known.ledger.incarnationId,
-    config: () => known.ledger.config,
-    state: () => stateOf(known),
-    claims: () => claimsOf(known),
-    configAt: point => configAt(known, point),
-    keeps: sha256 => keptUse(known.kept, sha256),
-    lineage: () => ({
-      hasLineage: known.ledger.hasLineage,
-      hold: known.ledger.hold,
-      pointsKept: [...known.kept.values()].map(({ point }) => point),
-    }),
-    repair: () => inTurn(repair),
-    join: joining =>
-      inTurn(() =>
-        unlinks.exclusive(async () => {
-          const before = known;
-          if (isOrphaned(known, datasets, joining)) known = orphaned(known, deps); // K4
-          known = joining.reduce((knowledge, each) => learn(knowledge, each, log), known);
-          for (const { dataset, inspection } of joining) await dataset.admit(inspection);
-          if (known.doubt !== undefined || known.heads.size > 0) known = reconsider(known, datasets);
-          await repair();
-          const isNews = before.doubt !== undefined || known.ledger.config !== before.ledger.config;
-          if (known.doubt === undefined && isNews) onChange('the ledgers were read');
-        }),
-      ),
+    incarnationId: () => keeping.known.ledger.incarnationId,
+    config: () => keeping.known.ledger.config,
+    state: () => stateOf(keeping.known),
+    claims: () => claimsOf(keeping.known),
+    configAt: point => configAt(keeping.known, point),
+    keeps: sha256 => keptUse(keeping.known.kept, sha256),
+    lineage() {
+      const { ledger, kept } = keeping.known;
+      const { hasLineage, hold } = ledger;
+      return { hasLineage, hold, pointsKept: [...kept.values()].map(({ point }) => point) };
+    },
+    repair: () => inTurn(() => repair(keeping)),
+    join: joining => inTurn(() => deps.unlinks.exclusive(() => join(keeping, joining))),
     offer: (offered, { signal }) =>
       inTurn(async () => {
         signal.throwIfAborted();
-        const { ledger, doubt, floor } = known;
-        if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
-        const { config, hasLineage } = ledger;
-        const held = { config, hasLineage, point: () => pointOf(config!) };
-        const verdict = adoption(held, offered, floor?.generation);
-        if (verdict.kind === 'refuse') {
-          const refusal = refusalOf(verdict.reason, offered, known);
-          if (verdict.reason !== 'below_floor') await holdDeletions(refusal.message);
-          throw refusal;
-        }
-        await takeConfig(offered, verdict.kind === 'same');
-        return verdict.kind === 'same' ? 'same' : 'adopted';
+        return offer(keeping, offered);
       }),
-    acceptFloor: (floor, verdicts) =>
-      inTurn(async () => {
-        await forgetDecided(verdicts);
-        if (known.doubt === undefined) return;
-        // The latest counts: each was read after the doubt began, and an earlier one may be of a database since restored.
-        const settled = settleHeads({ ...known, floor }, verdicts, clock.nowMs());
-        if (settled === undefined) {
-          log.warn({ doubt: known.doubt }, 'this Nexus does not say which configs the database knows');
-          return;
-        }
-        known = reconsider(settled, datasets);
-        const { ledger, doubt } = known;
-        log.info({ floor: floor.generation, generation: ledger.config?.generation, doubt }, 'floor accepted');
-        if (ledger.config === undefined) return;
-        if (doubt !== undefined && !isTrusted(known, verdicts)) return;
-        await publish(ledger, 'the ledger is at or above the floor').catch(stayInDoubt(log));
-      }),
+    acceptFloor: (floor, verdicts) => inTurn(() => acceptFloor(keeping, floor, verdicts)),
   };
+};
+
+/** Makes a ledger durable and takes it for certain. */
+const publish = (keeping: Keeping, ledger: Ledger, reason: string): Promise<void> =>
+  keeping.unlinks.exclusive(async () => {
+    const { known, datasets, onChange } = keeping;
+    const { named, ...present } = withPresent(known, datasets); // KN2
+    const next = { ...ledger, datasets: present.ledger.datasets };
+    await writeLedgers(datasets, known.ledger, next, known.kept);
+    const past = pastAfter(known, next);
+    keeping.known = { ...known, ledger: next, named, newcomers: new Set(), past, ...CERTAIN };
+    onChange(reason);
+  });
+
+const repair = async (keeping: Keeping): Promise<void> => {
+  const { known, datasets, log } = keeping;
+  if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K1
+  const next = withPresent(known, datasets); // KN2
+  const files = { ledger: next.ledger, kept: known.kept };
+  if (await repairLedgers(datasets, known.ledger, files, log)) keeping.known = { ...known, ...next };
+};
+
+const join = async (keeping: Keeping, joining: readonly Joining[]): Promise<void> => {
+  const { datasets, log, onChange } = keeping;
+  const before = keeping.known;
+  const isFresh = isOrphaned(before, datasets, joining); // K4
+  const known = isFresh ? orphaned(before, keeping) : before;
+  keeping.known = joining.reduce((knowledge, each) => learn(knowledge, each, log), known);
+  for (const { dataset, inspection } of joining) await dataset.admit(inspection);
+  if (keeping.known.doubt !== undefined || keeping.known.heads.size > 0)
+    keeping.known = reconsider(keeping.known, datasets);
+  await repair(keeping);
+  const isNews = before.doubt !== undefined || keeping.known.ledger.config !== before.ledger.config;
+  if (keeping.known.doubt === undefined && isNews) onChange('the ledgers were read');
+};
+
+const offer = async (keeping: Keeping, offered: OfferedConfig): Promise<'adopted' | 'same'> => {
+  const { ledger, doubt, floor } = keeping.known;
+  if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
+  const { config, hasLineage } = ledger;
+  const held = { config, hasLineage, point: () => pointOf(config!) };
+  const verdict = adoption(held, offered, floor?.generation);
+  if (verdict.kind === 'refuse') {
+    const refusal = refusalOf(verdict.reason, offered, keeping.known);
+    if (verdict.reason !== 'below_floor') await holdDeletions(keeping, refusal.message);
+    throw refusal;
+  }
+  await takeConfig(keeping, offered, verdict.kind === 'same');
+  return verdict.kind === 'same' ? 'same' : 'adopted';
+};
+
+/** K3. In memory first: where no dataset takes it, nothing is deleted all the same. */
+const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> => {
+  const { datasets, unlinks, clock, log } = keeping;
+  const { ledger, doubt } = keeping.known;
+  if (ledger.config === undefined || ledger.hold !== undefined) return;
+  const held = { ...ledger, hold: { reason, timeMs: clock.nowMs() } };
+  await unlinks.exclusive(async () => {
+    keeping.known = { ...keeping.known, ledger: held };
+    if (doubt === undefined) await writeLedgers(datasets, ledger, held, keeping.known.kept); // K1
+  });
+  log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
+};
+
+const takeConfig = async (keeping: Keeping, offered: OfferedConfig, isSame: boolean): Promise<void> => {
+  const { ledger, doubt } = keeping.known;
+  const config = isSame ? withMoreSizes(ledger.config!, offered) : configOnly(offered);
+  const hasLineage = ledger.hasLineage || offered.succeeds !== undefined;
+  const isAsBefore =
+    config === ledger.config && ledger.hold === undefined && hasLineage === ledger.hasLineage;
+  if (isAsBefore && doubt === undefined) return;
+  const previous = isSame || ledger.config === undefined ? ledger.previous : pointOf(ledger.config);
+  const next = { ...ledger, config, previous, hasLineage, hold: undefined };
+  await publish(keeping, next, `config of generation ${config.generation}`);
+};
+
+const acceptFloor = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): Promise<void> => {
+  const { datasets, clock, log } = keeping;
+  await forgetDecided(keeping, verdicts);
+  if (keeping.known.doubt === undefined) return;
+  // The latest counts: each was read after the doubt began, and an earlier one may be of a database since restored.
+  const settled = settleHeads({ ...keeping.known, floor }, verdicts, clock.nowMs());
+  if (settled === undefined) {
+    log.warn({ doubt: keeping.known.doubt }, 'this Nexus does not say which configs the database knows');
+    return;
+  }
+  keeping.known = reconsider(settled, datasets);
+  const { ledger, doubt } = keeping.known;
+  log.info({ floor: floor.generation, generation: ledger.config?.generation, doubt }, 'floor accepted');
+  if (ledger.config === undefined) return;
+  if (doubt !== undefined && !isTrusted(keeping.known, verdicts)) return;
+  await publish(keeping, ledger, 'the ledger is at or above the floor').catch(stayInDoubt(log));
+};
+
+/** What a recovery has decided on is kept no longer. */
+const forgetDecided = async (keeping: Keeping, verdicts: Verdicts): Promise<void> => {
+  const { datasets, unlinks, log, onChange } = keeping;
+  const decided = [...keeping.known.kept].filter(([text]) => verdicts?.get(text) === true);
+  if (decided.length === 0) return;
+  const kept = new Map(keeping.known.kept);
+  for (const [text, { point }] of decided) {
+    await removeEverywhere(datasets, point);
+    kept.delete(text);
+    log.warn({ point: shortPoint(point) }, 'a point of another history was decided on');
+  }
+  await unlinks.exclusive(async () => {
+    keeping.known = { ...keeping.known, kept };
+  });
+  onChange('a recovery has decided on what was kept');
 };
 
 /** Of an adoption that takes the place of another config. */

@@ -158,20 +158,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
       space.recount(files.usedBytes);
       return files;
     },
-    readLedger: () => readLedger(disk, path),
-    async writeLedger(ledger, kept) {
-      await requireIdentity(disk, path, id);
-      await writeKeptConfigs(disk, path, kept);
-      await writeLedger(disk, path, ledger);
-    },
-    async writeKept(kept) {
-      await requireIdentity(disk, path, id);
-      await writeKeptConfigs(disk, path, kept);
-    },
-    async removeKept(point) {
-      await requireIdentity(disk, path, id);
-      await removeKeptConfig(disk, path, point);
-    },
+    ...configFiles(disk, path, () => id),
     setAside: (name, reason) => moveAside(deps, { path, id }, name, reason),
     letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
     reportFailure,
@@ -182,6 +169,28 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     },
   };
 };
+
+/** The ledger, and the configs that are kept beside it; written into the dataset that was opened, and no other. */
+const configFiles = (
+  disk: Disk,
+  path: string,
+  id: () => DatasetId | undefined,
+): Pick<Dataset, 'readLedger' | 'writeLedger' | 'writeKept' | 'removeKept'> => ({
+  readLedger: () => readLedger(disk, path),
+  async writeLedger(ledger, kept) {
+    await requireIdentity(disk, path, id());
+    await writeKeptConfigs(disk, path, kept);
+    await writeLedger(disk, path, ledger);
+  },
+  async writeKept(kept) {
+    await requireIdentity(disk, path, id());
+    await writeKeptConfigs(disk, path, kept);
+  },
+  async removeKept(point) {
+    await requireIdentity(disk, path, id());
+    await removeKeptConfig(disk, path, point);
+  },
+});
 
 const moveAside = async (
   { disk, clock }: DatasetDependencies,
