@@ -11,6 +11,7 @@ import {
   DeferredDeletion,
   QuarantinedFile,
   ScrubProgress,
+  WirePoint,
 } from './sled-agent-api.ts';
 import { ByteCount, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
@@ -93,6 +94,10 @@ export const SledView = z
     deletions: z.array(ArtifactDeletion),
     /** No release lists them, and they are in use on the sled. */
     deletions_deferred: z.array(DeferredDeletion),
+    /** Present while the sled deletes nothing: it refused a config, or the database does not know the one it holds. */
+    deletions_held: z.object({ reason: z.string(), time: Timestamp }).optional(),
+    /** Points of other histories, whose sets it keeps until a recovery has decided on them. */
+    points_kept: z.array(WirePoint).optional(),
     /** Copies found bad and kept as evidence. */
     quarantined: z.array(QuarantinedFile),
     scrub: ScrubProgress.optional(),

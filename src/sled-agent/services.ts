@@ -11,7 +11,7 @@
  */
 import { availableParallelism, totalmem } from 'node:os';
 import type { depotApi } from '../api/depot-api.ts';
-import type { SledAgentInfo } from '../api/internal-api.ts';
+import { MAX_HEADS, type SledAgentInfo } from '../api/internal-api.ts';
 import type { sledAgentApi } from '../api/sled-agent-api.ts';
 import type { Rng } from '../core/rng.ts';
 import type { Handlers } from '../http/handlers.ts';
@@ -169,10 +169,13 @@ const sledInfo = (
   decommissioned: false,
   incarnation_id: store.incarnationId(),
   datasets: health.map(datasetToWire),
-  heads: store.claims().map(({ generation, digest, hasLineage, kept }) => ({
-    generation,
-    config_digest: digest,
-    lineage: hasLineage,
-    kept,
-  })),
+  heads: store
+    .claims()
+    .slice(0, MAX_HEADS)
+    .map(({ generation, digest, hasLineage, kept }) => ({
+      generation,
+      config_digest: digest,
+      lineage: hasLineage,
+      kept,
+    })),
 });

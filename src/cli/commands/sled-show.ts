@@ -87,6 +87,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       ),
     ),
     ...section('bad copies, kept as evidence', quarantineLines(sled, nowMs)),
+    ...section('deletions held', heldLines(sled, ago)),
     ...section(
       'kept though no release lists it',
       sled.deletions_deferred.map(
@@ -106,6 +107,18 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ),
   ];
 };
+
+/** Why deletions are held, and what is kept of other histories. */
+const heldLines = (
+  { deletions_held: held, points_kept: kept = [] }: SledView,
+  ago: (time: string) => string,
+): string[] => [
+  ...(held === undefined ? [] : [`  since ${ago(held.time)}: ${printable(held.reason)}`]),
+  ...kept.map(
+    ({ generation, config_digest: digest }) =>
+      `  of what point ${generation}:${digest.slice(0, 12)} of another history lists, until a recovery decides on it`,
+  ),
+];
 
 const quarantineLines = ({ quarantined }: SledView, nowMs: number): string[] =>
   quarantined

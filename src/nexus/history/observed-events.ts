@@ -16,6 +16,7 @@ const SLED_CODES: ReadonlySet<ReasonCode> = new Set([
   'SLED_BAD_ANSWER',
   'SLED_REFUSES',
   'SLED_DIVERGED',
+  'SLED_KEEPS_POINTS',
   'SLED_BYTES_DIFFER',
   'DATASET_FAULT',
 ]);

@@ -37,6 +37,8 @@ export const sledView = (
     deletions_total: list?.deletions_total ?? 0,
     deletions: list?.deletions ?? [],
     deletions_deferred: list?.deletions_deferred ?? [],
+    ...(list?.deletions_held === undefined ? {} : { deletions_held: list.deletions_held }),
+    ...(list?.points_kept === undefined ? {} : { points_kept: list.points_kept }),
     quarantined: list?.quarantined ?? [],
     ...(list?.scrub === undefined ? {} : { scrub: list.scrub }),
     reasons: (observation?.reasons ?? []).filter(reason => reason.sledId === record.id).map(reasonView),
