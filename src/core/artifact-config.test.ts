@@ -11,7 +11,7 @@ import {
   type OfferedConfig,
 } from './artifact-config.ts';
 import { ArtifactHash, asGeneration, type Point } from './ids.ts';
-import { samePoint } from './lineage.ts';
+import { type Predecessor, samePoint } from './lineage.ts';
 
 const HASHES = ['a', 'b', 'c'].map(digit => ArtifactHash.parse(digit.repeat(64)));
 const ADOPT: Adoption = { kind: 'adopt' };
@@ -127,8 +127,13 @@ const arbCase = fc
     floor: fc.option(fc.integer({ min: 1, max: 4 }).map(asGeneration), { nil: undefined }),
   })
   .map(({ held, offered, past, other, floor }) => {
-    const own = held.config === undefined ? 'unknown' : pointOf(held.config);
-    const succeeds = { own, unknown: 'unknown' as const, none: undefined, another: pointOf(other) }[past];
+    const own: Predecessor = held.config === undefined ? 'unknown' : pointOf(held.config);
+    const pasts: Record<string, Predecessor | undefined> = {
+      own,
+      unknown: 'unknown',
+      another: pointOf(other),
+    };
+    const succeeds = pasts[past];
     return { held: holds(held.config, held.hasLineage), offered: { ...offered, succeeds }, floor };
   });
 const forEvery = (check: (of: typeof arbCase extends fc.Arbitrary<infer C> ? C : never) => void) =>
