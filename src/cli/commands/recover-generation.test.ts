@@ -5,8 +5,12 @@ import { DepotError } from '../../lib/errors.ts';
 import { SLED, serveTestNexus, TEST_TOKEN, testRecovery } from '../test-nexus.ts';
 import { runTestCli } from '../test-run.ts';
 
-const UNKNOWN = ArtifactHash.parse('c'.repeat(64));
+const LOST = ArtifactHash.parse('c'.repeat(64));
+const DELETED = ArtifactHash.parse('d'.repeat(64));
 const OTHER_SLED = SledId.parse('00000000-0000-4000-8000-000000000002');
+/** Two configs of one generation, and one of another. */
+const [DIGEST, SIMILAR, UNREAD] = [`ab1${'0'.repeat(61)}`, `ab2${'0'.repeat(61)}`, 'f'.repeat(64)];
+const POINT = `12:${DIGEST}`;
 
 const needed = (more: Partial<GenerationRecovery> = {}): GenerationRecovery =>
   testRecovery({
@@ -19,8 +23,7 @@ const needed = (more: Partial<GenerationRecovery> = {}): GenerationRecovery =>
         state: 'comes_back',
         excluded: false,
         generation: asGeneration(12),
-        unknown_artifacts: 1,
-        message: 'claims generation 12, and the database is at 7; takes the config of 13',
+        message: 'holds 12:ab1000000000, which the database does not know; follows once it is decided on',
       },
       {
         sled_id: OTHER_SLED,
@@ -28,20 +31,28 @@ const needed = (more: Partial<GenerationRecovery> = {}): GenerationRecovery =>
         state: 'agrees',
         excluded: false,
         generation: asGeneration(7),
-        unknown_artifacts: 0,
-        message: 'at generation 7, at one with the database',
+        message: 'at 7:eeeeeeeeeeee, which the database knows',
       },
+    ],
+    points: [
+      { generation: asGeneration(12), config_digest: DIGEST, sleds: [SLED], artifacts: 3 },
+      { generation: asGeneration(12), config_digest: SIMILAR, sleds: [SLED, OTHER_SLED], artifacts: 1 },
+      { generation: asGeneration(9), config_digest: UNREAD, sleds: [OTHER_SLED], artifacts: null },
     ],
     ...more,
   });
-const losing = () =>
+const losing = (more: Partial<GenerationRecovery> = {}) =>
   needed({
     state: 'blocked',
-    unknown_artifacts_total: 12,
-    unknown_artifacts: [{ sha256: UNKNOWN, sleds: [SLED] }],
-    deleted_artifacts_total: 1,
-    deleted_artifacts: [{ sha256: UNKNOWN, sleds: [SLED] }],
-    obstacles: [{ code: 'RECOVERY_LOSES_ARTIFACTS', message: 'sleds would let go' }],
+    undecided_artifacts_total: 12,
+    undecided_artifacts: [
+      { sha256: LOST, state: 'unknown', points: [POINT] },
+      { sha256: DELETED, state: 'deleted', points: [POINT] },
+    ],
+    obstacles: [
+      { code: 'RECOVERY_LOSES_ARTIFACTS', message: '12 artifacts are listed by no present release' },
+    ],
+    ...more,
   });
 
 const against = async (found: GenerationRecovery, args: readonly string[], refusal?: DepotError) => {
@@ -63,60 +74,120 @@ const against = async (found: GenerationRecovery, args: readonly string[], refus
   return { ...run, calls: nexus.received.calls };
 };
 
-test('P7: recover generation explains what was found, what would go and what to do first, and changes nothing', async () => {
+test('recover generation explains what was found, what would be deleted and what to do first, and changes nothing (P7)', async () => {
   const run = await against(losing(), []);
   expect(run).toMatchObject({ exitCode: 0, err: '', calls: [{}] });
-  expect(run.out).toContain('the database is at generation 7');
-  expect(run.out).toMatch(/sled-1 +comes back +12 +1 +claims generation 12, and the database is at 7/);
-  expect(run.out).toMatch(/raises the generation to 13: 1 sled then takes/);
+  expect(run.out).toContain('the database, at generation 7, does not know');
+  expect(run.out).toMatch(/sled-1 +comes back +12 +holds 12:ab1000000000, which the database does not know/);
   expect(run.out).toContain(
-    `12 artifacts would be let go of that no release in the database lists:\n  ${UNKNOWN}  on sled-1`,
+    [
+      '3 configs of another history:',
+      '  12:ab1000000000  3 artifacts  on sled-1',
+      '  12:ab2000000000  1 artifact  on sled-1, sled-2',
+      '  9:ffffffffffff  no sled gave its set  on sled-2',
+    ].join('\n'),
   );
-  expect(run.out).toContain('and 11 more');
-  expect(run.out).toContain('1 artifact of deleted releases would go too.');
+  expect(run.out).toContain(
+    [
+      '12 artifacts of these would be deleted, since no present release lists them:',
+      `  ${LOST}  of a release that the database has lost`,
+      `  ${DELETED}  its release was deleted`,
+      '  and 10 more',
+    ].join('\n'),
+  );
   expect(run.out.indexOf('tuf-depot repo upload FILE')).toBeLessThan(
     run.out.indexOf('recover generation --apply'),
   );
+  expect(run.out).toContain('--give-up GENERATION:DIGEST');
 });
 
-test('P7: with --apply it acts on what it has just seen, and says what the generation has become', async () => {
-  const run = await against(needed(), ['--apply', '--exclude', 'sled-1', '--let-go-of-unknown-artifacts']);
+test('where nothing is undecided the explanation says so, and names no upload', async () => {
+  const run = await against(needed(), ['--exclude', 'sled-1']);
+  expect(run.out).toContain('Each of their artifacts is listed by a present release.');
+  expect(run.out).not.toContain('repo upload');
+  expect(run.calls).toEqual([{ exclude_sleds: SLED }]);
+});
+
+test('an obstacle that no name removes is a step of what to do, with its code', async () => {
+  const message =
+    'No sled gave the set of 9:ffffffffffff. Start a sled that holds it, or reset the sled on its machine.';
+  const run = await against(
+    needed({ state: 'blocked', obstacles: [{ code: 'RECOVERY_SLED_SILENT', message }] }),
+    [],
+  );
+  expect(run.out).toContain(`2. ${message} [RECOVERY_SLED_SILENT]`);
+});
+
+test('with --apply it acts on what it has just seen, and says what the generation has become (P7)', async () => {
+  const run = await against(needed(), ['--apply', '--exclude', 'sled-1']);
   expect(run).toMatchObject({ exitCode: 0, out: expect.stringContaining('generation was 7 and is 13') });
+  const nothing = { artifacts: [], points: [], releases: [] };
   expect(run.calls).toEqual([
     { exclude_sleds: SLED },
-    { expected_generation: 7, to: 13, exclude_sleds: [SLED], confirm_unknown_artifacts: true },
+    { expected_generation: 7, to: 13, exclude_sleds: [SLED], give_up: nothing },
   ]);
-  const plain = await against(needed(), ['--apply']);
-  expect(plain.calls[1]).toMatchObject({ exclude_sleds: [], confirm_unknown_artifacts: false });
 });
 
-test('RH2: where there is nothing to recover --apply asks for nothing, says so and exits with 0', async () => {
-  const run = await against(testRecovery(), ['--apply']);
-  expect(run).toMatchObject({ exitCode: 0, calls: [{}] });
-  expect(run.out).toMatch(/^There is nothing to recover.*generation 7\.\n$/);
+test.each([
+  ['the hash of an artifact', [LOST], { artifacts: [LOST] }],
+  ['the version of a release', ['2.0.0-rc.1'], { releases: ['2.0.0-rc.1'] }],
+  ['a config by its whole name', [POINT], { points: [POINT] }],
+  ['a config by the beginning of its digest', ['12:ab1'], { points: [POINT] }],
+  ['a config by its generation alone', ['9:'], { points: [`9:${UNREAD}`] }],
+  [
+    'several of them',
+    [LOST, DELETED, '1.2.3', '12:ab2'],
+    { artifacts: [LOST, DELETED], releases: ['1.2.3'], points: [`12:${SIMILAR}`] },
+  ],
+])('--give-up takes %s', async (_, names, expected) => {
+  const args = names.flatMap(name => ['--give-up', name]);
+  const run = await against(losing(), ['--apply', ...args]);
+  expect(run.exitCode).toBe(0);
+  expect(run.calls[1]).toMatchObject({
+    give_up: { artifacts: [], points: [], releases: [], ...expected },
+  });
+});
+
+test.each([
+  ['12:', 'more than one config'],
+  ['12:ab', 'more than one config'],
+  ['12:ab3', 'no config'],
+  ['8:', 'no config'],
+  ['cccc', 'no config'],
+])('--give-up %s is refused: it names %s, and the message lists those that there are', async (name, why) => {
+  for (const args of [[], ['--apply']]) {
+    const run = await against(losing(), [...args, '--give-up', name]);
+    expect(run.exitCode).not.toBe(0);
+    expect(run.err).toContain(`--give-up ${name}: `);
+    expect(run.err).toContain(`${why} of another history`);
+    expect(run.err).toContain(POINT);
+    expect(run.calls, 'nothing is asked for').toEqual([{}]);
+  }
+});
+
+test('where there is nothing to recover --apply asks for nothing, says so and exits with 0 (RH2)', async () => {
+  for (const names of [[], ['--give-up', '12:ab1'], ['--give-up', '2.0.0']]) {
+    const run = await against(testRecovery(), ['--apply', ...names]);
+    expect(run).toMatchObject({ exitCode: 0, calls: [{}] });
+    expect(run.out).toMatch(/^There is nothing to recover: the database, at generation 7, knows .*\n$/);
+  }
+});
+
+test('where there is nothing to recover a sled that may hold an unknown config is named all the same', async () => {
+  const [sled] = needed().sleds;
+  const silent = { ...sled!, state: 'silent' as const, generation: null, message: 'connection refused' };
+  const run = await against(testRecovery({ sleds: [silent, needed().sleds[1]!] }), []);
+  expect(run.out).toMatch(/sled-1 +silent +- +connection refused/);
+  expect(run.out).not.toContain('sled-2');
 });
 
 test('a refused recovery says why, with the code and what helps', async () => {
-  const refusal = new DepotError('RECOVERY_LOSES_ARTIFACTS', 'sleds would let go of 12 artifacts');
+  const refusal = new DepotError('RECOVERY_LOSES_ARTIFACTS', '12 artifacts are listed by no present release');
   const run = await against(losing(), ['--apply'], refusal);
   expect(run).toMatchObject({ exitCode: 1, out: '' });
   expect(run.err).toMatch(
-    /would let go of 12 artifacts \[RECOVERY_LOSES_ARTIFACTS\]\nfix: upload the releases/,
+    /listed by no present release \[RECOVERY_LOSES_ARTIFACTS\]\nfix: upload the releases .* give them up by name/,
   );
-});
-
-test('a claim above which there is no room is named, and not acted on', async () => {
-  const message = 'sled-1 claims so high a generation that there is no room above it: exclude';
-  const found = needed({
-    state: 'blocked',
-    to: null,
-    obstacles: [{ code: 'RECOVERY_NO_GENERATION_LEFT', message }],
-  });
-  const look = await against(found, []);
-  expect(look).toMatchObject({ exitCode: 0, out: expect.stringContaining(`${message} (--exclude SLED)`) });
-  const run = await against(found, ['--apply']);
-  expect(run).toMatchObject({ exitCode: 1, calls: [{}] });
-  expect(run.err).toContain(`${message} [RECOVERY_NO_GENERATION_LEFT]`);
 });
 
 test('--json prints what the API answers', async () => {

@@ -51,8 +51,10 @@ const recover = async (depot: Depot, options: RecoverOptions): Promise<Generatio
   for (const name of options.exclude) excluded.push((await findSled(depot, name)).id);
   const query = excluded.length === 0 ? {} : { exclude_sleds: excluded.join(',') };
   const found = await depot.recovery.generationRecoveryView({ query });
+  // What was given up the first time is not there any more when the same command is run again.
+  if (found.state === 'not_needed') return found;
   const giveUp = options.giveUp.map(name => parseGivenUp(name, found));
-  if (options.apply !== true || found.state === 'not_needed') return found;
+  if (options.apply !== true) return found;
   const body = {
     expected_generation: found.generation,
     to: found.to ?? found.generation,
