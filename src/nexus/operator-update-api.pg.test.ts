@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { GENERATION_FLOOR_HEADER } from '../api/internal-api.ts';
+import { FLOOR_DIGEST_HEADER, GENERATION_FLOOR_HEADER, HEADS_HEADER } from '../api/internal-api.ts';
 import { asGeneration, SledId, TrustRootId } from '../core/ids.ts';
+import { DepotError } from '../lib/errors.ts';
 import { newId, registration } from './datastore/conformance/records.fixture.ts';
+import { digestOf } from './fleet-client/fleet.fixture.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import { createTestWorld, type StartOptions, type TestNexus, type TestWorld } from './nexus.fixture.ts';
 import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
@@ -36,7 +38,13 @@ const register = async (
     { params: { sled_id: id }, body: registration(differing) },
     wait,
   );
-  return { id, floor: answer.headers[GENERATION_FLOOR_HEADER] };
+  const { headers } = answer;
+  return {
+    id,
+    floor: headers[GENERATION_FLOOR_HEADER],
+    floorDigest: headers[FLOOR_DIGEST_HEADER],
+    heads: headers[HEADS_HEADER],
+  };
 };
 
 test('trust roots are added, listed, shown and deleted; what is not self-signed is refused', async () => {
@@ -121,6 +129,11 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
           datasets: 1,
         };
       },
+      async config() {
+        if (config === undefined) throw new DepotError('NO_ARTIFACT_CONFIG', 'no config yet');
+        const artifacts = new Set(config.artifacts.keys());
+        return { generation: config.generation, digest: digestOf(artifacts), artifacts };
+      },
       put: () => Promise.reject(new Error('nothing is put in this test')),
       copy: () => Promise.reject(new Error('nothing is copied in this test')),
       readRange: () => Promise.reject(new Error('nothing is read in this test')),
@@ -151,7 +164,37 @@ test('B17: a target has to be complete on every sled that answers, unless forced
   await setTarget(nexus, '1.1.0');
 });
 
-test('P5: a registration is answered with the floor, read in that request; an older one is ignored', async () => {
+test('a registration is answered with the point of the database, and which of its heads the database knows (P13)', async () => {
+  const nexus = await world.startNexus();
+  const plain = await register(nexus);
+  expect(plain).toMatchObject({ floor: '1', floorDigest: digestOf([]), heads: '' });
+  await uploadVersions(nexus, '1.0.0');
+  const { floor, floorDigest } = await register(nexus);
+  expect(floor).toBe('2');
+  expect(floorDigest).not.toBe(digestOf([]));
+  const other = 'c'.repeat(64);
+  const head = (generation: number, config_digest: string, lineage = true) => ({
+    generation: asGeneration(generation),
+    config_digest,
+    lineage,
+    kept: false,
+  });
+  const heads = [
+    head(2, floorDigest!),
+    head(1, digestOf([])),
+    { ...head(2, other), kept: true },
+    head(0, other),
+    head(0, floorDigest!, false),
+  ];
+  const verdicts = ['known', 'known', 'unknown', 'unknown', 'known'];
+  expect(await register(nexus, { heads })).toMatchObject({
+    heads: heads
+      .map(({ generation, config_digest }, n) => `${generation}:${config_digest}=${verdicts[n]}`)
+      .join(','),
+  });
+});
+
+test('a registration is answered with the floor, read in that request; an older one is ignored (P5)', async () => {
   const nexus = await world.startNexus();
   const { id, floor } = await register(nexus, { generation: asGeneration(2) });
   expect(floor).toBe('1');
