@@ -5,6 +5,7 @@ import { stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { IncarnationId, isArtifactHash, type Point, pointText } from '../core/ids.ts';
 import { resetSled } from './reset.ts';
+import { isKeptName } from './store/kept-configs.ts';
 import { LEDGER_FILE } from './store/ledger.ts';
 import { pointOf } from './store/point.ts';
 import {
@@ -145,6 +146,21 @@ test('a second reset keeps what the first one kept, and begins another life agai
   expect((await reset()).kept.map(({ point }) => pointText(point)).sort()).toEqual(
     [OWN, pointAt(9, c)].map(pointText).sort(),
   );
+});
+
+test('the abandoned config is kept on every dataset before any ledger is replaced (RS2)', async () => {
+  const before = await incarnation();
+  const cut = resetSled(configPath, {
+    giveUp: [],
+    newId: () => {
+      throw new Error('cut short');
+    },
+  });
+  await expect(cut).rejects.toThrow('cut short');
+  for (const directory of sled.directories)
+    expect((await readdir(directory)).filter(isKeptName), directory).toHaveLength(1);
+  expect(await incarnation()).toBe(before);
+  expect((await reset()).kept).toEqual([{ point: OWN, artifacts: 2 }]);
 });
 
 test('a reset that was cut short between two datasets is run again, and loses no config', async () => {
