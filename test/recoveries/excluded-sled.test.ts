@@ -1,4 +1,4 @@
-/** Recovering with less than the page shows: a sled whose claim is absurd is excluded, and what was lost is let go of. */
+/** Recovering with less than the page shows: a sled is excluded, and what was lost is given up. */
 import { expect, test } from 'vitest';
 import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import { runTestCli } from '../../src/cli/test-run.ts';
@@ -9,7 +9,7 @@ import { environmentOf } from './follow.ts';
 import { expectOnDisk, startSituation, untilOnDisk, uploadAndLetGo } from './situation.ts';
 import { keepBackup, restoreBackup } from './yesterday.ts';
 
-test('P7, G3: what the database lost may be let go of knowingly; an excluded sled stays diverged and keeps what it has', async () => {
+test('what the database lost may be given up by name; an excluded sled stays diverged and keeps what it has (P13, G3)', async () => {
   await using situation = await startSituation({ sleds: 3 });
   const { fleet, nexus, release, makeRelease } = situation;
   const [first, second, excluded] = fleet.sleds as [TestSled, TestSled, TestSled];
@@ -27,24 +27,36 @@ test('P7, G3: what the database lost may be let go of knowingly; an excluded sle
   await nexus.stop();
   await using agent = createApiClient(sledAgentApi, { baseUrl: `http://${excluded.agentAddress()}` });
   const artifacts = hashesOf(release, lost) as ArtifactHash[];
-  await agent.artifactConfigPut({ body: { generation: asGeneration(1_000), artifacts } }, wait);
+  const { generation, config_digest } = await agent.artifactList({}, wait);
+  const succeeds = { generation, config_digest: config_digest! };
+  // Further ahead than a Nexus raises the generation by itself.
+  const far = asGeneration(5_000);
+  await agent.artifactConfigPut({ body: { generation: far, artifacts, succeeds } }, wait);
   await restoreBackup(fleet.database);
   await nexus.start();
   await untilDiverged(3);
 
-  expect(JSON.parse((await recover('--json')).out)).toMatchObject({ state: 'blocked', to: 1_001 });
-  const args = ['--exclude', excluded.serial, '--let-go-of-unknown-artifacts', '--apply'];
+  expect(JSON.parse((await recover('--json')).out)).toMatchObject({ state: 'blocked', to: 5_001 });
+  expect(await recover('--exclude', excluded.serial, '--apply')).toMatchObject({
+    exitCode: 1,
+    err: expect.stringContaining('RECOVERY_LOSES_ARTIFACTS'),
+  });
+  const args = ['--exclude', excluded.serial, '--give-up', `${generation}:`, '--apply'];
   expect(await recover(...args)).toMatchObject({ exitCode: 0, out: expect.stringContaining('and is 4.') });
   await untilOnDisk([first, second], release);
   await untilDiverged(1);
   await expectOnDisk([excluded], release, lost);
   expect((await recover('--exclude', excluded.serial)).out).toMatch(/^There is nothing to recover/);
+  expect(await recover(...args), 'the same once more').toMatchObject({
+    exitCode: 0,
+    out: expect.stringMatching(/^There is nothing to recover/),
+  });
 
   // It is brought back by a recovery of its own, and has its artifacts still.
   await nexus.upload(lost);
-  expect(await recover('--apply')).toMatchObject({ exitCode: 0, out: expect.stringContaining('is 1001') });
+  expect(await recover('--apply')).toMatchObject({ exitCode: 0, out: expect.stringContaining('is 5001') });
   await waitComplete(nexus, '2.0.0');
   await expectOnDisk(fleet.sleds, release, lost);
   await untilDiverged(0);
-  expect(await agent.artifactList({}, wait)).toMatchObject({ generation: 1_001, deletions_total: 0 });
+  expect(await agent.artifactList({}, wait)).toMatchObject({ generation: 5_001, deletions_total: 0 });
 }, 240_000);

@@ -64,7 +64,7 @@ describe.concurrent('recoveries of releases', () => {
   );
 
   test(
-    'B5, P4, P7: the database is restored from yesterday; what it lost is brought back, and then the generation, as the page says',
+    'the database is restored from yesterday; what it lost is brought back, and then sleds follow it again, as the page says (P13)',
     async () => {
       await using situation = await startSituation({ sleds: 3 });
       const { fleet, nexus, release, makeRelease } = situation;

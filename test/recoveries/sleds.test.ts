@@ -11,7 +11,7 @@ const TIMEOUT_MS = 240_000;
 
 describe.concurrent('recoveries of sleds', () => {
   test(
-    'B5, P7: a sled comes from another fleet with a newer config, is told apart, and is brought back as the page says',
+    'a sled comes from another fleet with a config that the database does not know, and is brought back as the page says (P13)',
     async () => {
       await using situation = await startSituation({ sleds: 3 });
       const { fleet, release, makeRelease } = situation;
@@ -19,17 +19,21 @@ describe.concurrent('recoveries of sleds', () => {
       const foreign = await makeRelease('9.9.9');
       await using agent = createApiClient(sledAgentApi, { baseUrl: `http://${stray.agentAddress()}` });
       const generation = asGeneration(41);
-      await agent.artifactConfigPut(
-        { body: { generation, artifacts: foreign.artifacts.map(({ sha256 }) => sha256) } },
-        wait,
-      );
+      const { generation: held, config_digest } = await agent.artifactList({}, wait);
+      const succeeds = { generation: held, config_digest: config_digest! };
+      const artifacts = foreign.artifacts.map(({ sha256 }) => sha256);
+      await agent.artifactConfigPut({ body: { generation, artifacts, succeeds } }, wait);
+      const { config_digest: digest } = await agent.artifactList({}, wait);
       for (const { sha256, bytes } of foreign.artifacts) {
         const url = `http://${stray.agentAddress()}/artifacts/${sha256}?generation=${generation}`;
         expect((await fetch(url, { method: 'PUT', body: Buffer.from(bytes) })).status).toBe(200);
       }
       await untilOnDisk([stray], foreign);
 
-      await follow('A sled has diverged', { ...situation, names: { BRM42220031: stray.serial } });
+      await follow('A sled has diverged', {
+        ...situation,
+        names: { BRM42220031: stray.serial, '41:0a1b2c3d4e5f': `41:${digest!.slice(0, 12)}` },
+      });
 
       await untilOnDisk(fleet.sleds, release);
       expect(await agent.artifactList({}, wait)).toMatchObject({ generation: 42 });
