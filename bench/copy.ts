@@ -53,7 +53,7 @@ async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof write
     { clock: systemClock, rng: seededRng(1), log: silentLogger },
   );
   let generation = asGeneration(1);
-  await store.acceptFloor(generation);
+  await store.acceptFloor({ generation, digest: '0'.repeat(64) }, new Map());
   await store.offerConfig({ generation, artifacts: new Map([[sha256, sizeBytes]]) }, { signal });
   const dependencies = { store, clock: systemClock, log: silentLogger, limit: 1, progress: DEFAULT_PROGRESS };
   await using copies = createCopies({ ...dependencies, fetchArtifact: rawGet });
