@@ -119,4 +119,4 @@ const findPoint = (found: KeptConfigs, name: string): string => {
 };
 
 export const keptPointText = ({ point, artifacts }: KeptPoint): string =>
-  `${pointText(point)}  ${artifacts === undefined ? 'its set cannot be read' : `${artifacts} artifacts`}`;
+  `${pointText(point)}  ${artifacts === undefined ? 'its set cannot be read' : `${artifacts} artifact${artifacts === 1 ? '' : 's'}`}`;
