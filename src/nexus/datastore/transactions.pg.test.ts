@@ -286,6 +286,21 @@ describe('what the database holds', () => {
     expect(await datastore.sledUpsert(id, registration(), wait)).toMatchObject({ stale: false });
   });
 
+  test('points that another version wrote are absent until the sled registers again (G8)', async () => {
+    await using database = await createTestDatabase();
+    const datastore = await database.openDatastore();
+    const id = newId(SledId);
+    const digest = hashOf('a');
+    const head = { generation: asGeneration(1), config_digest: digest, lineage: true, kept: false };
+    await datastore.sledUpsert(id, registration({ heads: [head] }), wait);
+    await database.query(`UPDATE sled SET heads = '[{"shape": "of another version"}]'`);
+    expect((await datastore.sledList({ limit: 10 }, wait)).items).toMatchObject([{ id, heads: null }]);
+    await datastore.sledUpsert(id, registration({ heads: [head] }), wait);
+    expect(await datastore.sledGet(id, wait)).toMatchObject({
+      heads: [{ generation: 1, digest, hasLineage: true }],
+    });
+  });
+
   test('overrides are kept in the audit, a sentence each', async () => {
     await using database = await createTestDatabase();
     const datastore = await database.openDatastore();
