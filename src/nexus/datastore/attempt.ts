@@ -1,96 +1,128 @@
-/** One try of one transaction over a pool of connections. */
+/**
+ * One try of one transaction over a pool of connections.
+ *
+ *     connection ─▶ BEGIN, limits ─▶ work ─▶ COMMIT ─▶ connection back to the pool
+ *
+ * AT1. BEGIN and the limits are one round trip, in the simple protocol: what poolers take (CL1).
+ * AT2. A connection goes back only after an answer that says in which state it is; otherwise it is closed, and where
+ *      the server was at fault its idle neighbours too (CP2).
+ * AT3. A COMMIT that is answered with a warning is uncertain: the wait for a synchronous standby was cancelled, so the
+ *      commit may be lost in a failover. The repetition locks a row, which is a write: its own COMMIT waits for the
+ *      standby again, even where it finds everything done.
+ */
 import assert from 'node:assert/strict';
 import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
-import { classifySqlError, isCommitUncertain, refused } from './sql-errors.ts';
+import { type SqlPool, TRANSACTION_LIMITS } from './connection.ts';
+import type { Lease, Release } from './connection-pool.ts';
+import { classifySqlError, isCommitUncertain, isUnavailableAtBegin, refused } from './sql-errors.ts';
 import type { Tables } from './tables.ts';
 import type { AccessMode, AttemptOutcome, Engine } from './transactions.ts';
+import { lockGeneration } from './wanted-set.ts';
 
 export type Database = Kysely<Tables>;
 
-export const sqlEngine = (pool: pg.Pool): Engine<Database> => ({
-  attempt: (mode, work, { signal }) => attemptTransaction(pool, mode, work, signal),
+export const sqlEngine = (pool: SqlPool): Engine<Database> => ({
+  attempt: (mode, work, { settles, signal }) =>
+    attemptTransaction(pool, mode, settles && mode === 'READ WRITE' ? settling(work) : work, signal),
   refused,
 });
 
-/** Cancelling ends the connection, and with it the transaction, until COMMIT is sent (T2). */
+/** AT3. */
+const settling =
+  <T>(work: (db: Database) => Promise<T>) =>
+  async (db: Database): Promise<T> => {
+    await lockGeneration(db);
+    return await work(db);
+  };
+
+type Ended<T> = { readonly outcome: AttemptOutcome<T>; readonly release: Release };
+
 const attemptTransaction = async <T>(
-  pool: pg.Pool,
+  pool: SqlPool,
   mode: AccessMode,
   work: (db: Database) => Promise<T>,
   signal: AbortSignal,
 ): Promise<AttemptOutcome<T>> => {
-  let client: pg.PoolClient;
+  let lease: Lease<pg.Client>;
   try {
-    client = await connect(pool, signal);
+    lease = await pool.acquire({ signal });
   } catch (error) {
     return { kind: 'unreachable', error };
   }
-  let broken = true;
-  const ignore = () => undefined;
-  // Between two statements nobody waits for an answer; the next statement fails anyway.
-  client.on('error', ignore);
-  const cancel = () => void client.end();
-  signal.addEventListener('abort', cancel, { once: true });
+  let release: Release = 'close';
   try {
-    const driver = driverOver(client);
-    let value: T;
-    try {
-      await driver.client.query(`BEGIN ISOLATION LEVEL SERIALIZABLE, ${mode}`);
-      value = await work(driver.database);
-    } catch (error) {
-      const outcome = failureOf(error, driver);
-      broken = outcome.kind === 'lost' || !(await rolledBack(client));
-      return outcome;
-    } finally {
-      signal.removeEventListener('abort', cancel);
-    }
-    if (signal.aborted) return { kind: 'lost', error: signal.reason };
-    try {
-      const { command } = await client.query('COMMIT');
-      assert.equal(command, 'COMMIT', 'work swallowed the error of a statement');
-      broken = false;
-      return { kind: 'done', value };
-    } catch (error) {
-      if (error instanceof assert.AssertionError) throw error;
-      if (!isCommitUncertain(error)) {
-        broken = false;
-        return { kind: 'conflict', error };
-      }
-      return { kind: mode === 'READ ONLY' ? 'lost' : 'uncertain', error };
-    }
+    const ended = await runTransaction(lease.client, mode, work, signal);
+    release = ended.release;
+    return ended.outcome;
   } finally {
-    client.removeListener('error', ignore);
-    client.release(broken);
+    lease.release(release);
   }
 };
 
-/** A connection that comes after the caller left goes back to the pool. */
-const connect = (pool: pg.Pool, signal: AbortSignal): Promise<pg.PoolClient> =>
-  new Promise((resolve, reject) => {
-    const abandon = () => reject(signal.reason);
-    signal.addEventListener('abort', abandon, { once: true });
-    pool.connect().then(
-      client => {
-        signal.removeEventListener('abort', abandon);
-        if (signal.aborted) client.release();
-        else resolve(client);
-      },
-      error => {
-        signal.removeEventListener('abort', abandon);
-        reject(error);
-      },
-    );
-  });
+/** Cancelling ends the connection, and with it the transaction, until COMMIT is sent (T2). */
+const runTransaction = async <T>(
+  client: pg.Client,
+  mode: AccessMode,
+  work: (db: Database) => Promise<T>,
+  signal: AbortSignal,
+): Promise<Ended<T>> => {
+  const cancelled = () => ({ outcome: { kind: 'lost', error: signal.reason }, release: 'close' }) as const;
+  if (signal.aborted) return { outcome: cancelled().outcome, release: 'keep' };
+  const cancel = () => void client.end();
+  signal.addEventListener('abort', cancel, { once: true });
+  let value: T;
+  try {
+    try {
+      await client.query(`BEGIN ISOLATION LEVEL SERIALIZABLE, ${mode}; ${TRANSACTION_LIMITS}`);
+    } catch (error) {
+      if (!isUnavailableAtBegin(error)) return { outcome: { kind: 'failed', error }, release: 'close' };
+      return { outcome: { kind: 'lost', error }, release: signal.aborted ? 'close' : 'suspect' };
+    }
+    const driver = driverOver(client);
+    try {
+      value = await work(driver.database);
+    } catch (error) {
+      const outcome = failureOf(error, driver);
+      if (outcome.kind === 'lost') return { outcome, release: signal.aborted ? 'close' : 'suspect' };
+      return { outcome, release: await rolledBack(client) };
+    }
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+  return signal.aborted ? cancelled() : await commit(client, mode, value);
+};
+
+const commit = async <T>(client: pg.Client, mode: AccessMode, value: T): Promise<Ended<T>> => {
+  let warning: Error | undefined;
+  const notice = ({ severity, message }: { severity?: string | undefined; message?: string | undefined }) => {
+    if (severity === 'WARNING') warning = new Error(message);
+  };
+  client.on('notice', notice);
+  try {
+    const { command } = await client.query('COMMIT');
+    assert.equal(command, 'COMMIT', 'work swallowed the error of a statement');
+  } catch (error) {
+    if (error instanceof assert.AssertionError) throw error;
+    if (!isCommitUncertain(error)) {
+      return { outcome: { kind: 'conflict', error }, release: await rolledBack(client) };
+    }
+    return { outcome: { kind: mode === 'READ ONLY' ? 'lost' : 'uncertain', error }, release: 'suspect' };
+  } finally {
+    client.removeListener('notice', notice);
+  }
+  return mode === 'READ WRITE' && warning !== undefined
+    ? { outcome: { kind: 'uncertain', error: warning }, release: 'keep' }
+    : { outcome: { kind: 'done', value }, release: 'keep' };
+};
 
 /** Kysely builds and sends on this one connection; what the driver rejects with is told apart from work's own errors. */
 type Driver = {
-  readonly client: Pick<pg.PoolClient, 'query'>;
   readonly database: Database;
   readonly raised: (error: unknown) => boolean;
 };
 
-const driverOver = (client: pg.PoolClient): Driver => {
+const driverOver = (client: pg.Client): Driver => {
   const errors = new WeakSet<object>();
   const query = async (text: string, values?: unknown[]) => {
     try {
@@ -102,7 +134,6 @@ const driverOver = (client: pg.PoolClient): Driver => {
   };
   const pool = { connect: async () => ({ query, release: () => undefined }), end: async () => undefined };
   return {
-    client: { query } as Pick<pg.PoolClient, 'query'>,
     database: new Kysely<Tables>({ dialect: new PostgresDialect({ pool: pool as never }) }),
     raised: error => error instanceof Error && errors.has(error),
   };
@@ -120,8 +151,9 @@ const failureOf = (error: unknown, driver: Driver): AttemptOutcome<never> => {
   }
 };
 
-const rolledBack = (client: pg.PoolClient): Promise<boolean> =>
+/** After a COMMIT that failed there is mostly nothing to roll back, which is a warning and no error. */
+const rolledBack = (client: pg.Client): Promise<Release> =>
   client.query('ROLLBACK').then(
-    () => true,
-    () => false,
+    () => 'keep',
+    () => 'close',
   );

@@ -1,66 +1,57 @@
 /**
- * Connections to the database: limits, and how values come out of it.
+ * Time limits of the connections to the database, and what is made with them.
  *
- * N1. A 64-bit integer becomes a number only when it is one exactly: beyond 2^53 - 1 it is an error, never rounded.
- * N2. A time becomes milliseconds since the epoch.
+ * Each limit is below the next one, so that the first to be over is the one that knows most:
+ *
+ *     lock 3 s < idle in transaction 4 s < statement 6 s < silence 8 s < 10 s, when a client of ours gives up
+ *
+ * CL1. The server's limits are set in each transaction, with its BEGIN: no state of a session, which a pooler loses.
  */
-import pg from 'pg';
-import { DepotError } from '../../lib/errors.ts';
+import type pg from 'pg';
+import type { Clock } from '../../lib/clock.ts';
+import { type ConnectionPool, createConnectionPool } from './connection-pool.ts';
+import type { DatabaseTarget } from './database-url.ts';
+import { closeConnection, connectionOpener, type OpenConnection } from './open-connection.ts';
 
 /** For each Nexus: its handlers and tasks, with the server's usual limit of 100 in mind. */
-const MAX_POOL_CONNECTIONS = 10;
-/** Includes the wait for a connection of the pool, so that a slow database becomes an error and not a queue. */
-const CONNECT_TIMEOUT_MS = 5_000;
-/** No statement of Nexus takes a second on a healthy database; the server ends what takes this long. */
-const STATEMENT_TIMEOUT_MS = 30_000;
-/** When the server is gone without a word, the client gives up after it would have. */
-const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
-/** A transaction whose Nexus froze must not hold its locks for ever. */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
+const MAX_CONNECTIONS = 10;
+const WAIT_FOR_CONNECTION_MS = 5_000;
+const IDLE_CONNECTION_MS = 10_000;
 
-const INT8_OID = 20;
-const TIMESTAMPTZ_OID = 1184;
+/**
+ * Behind another transaction's lock. Transactions take milliseconds, so one that waits this long waits behind many
+ * others, or behind a frozen Nexus, whose transaction the next limit ends. It is a conflict: the transaction runs again.
+ */
+const LOCK_TIMEOUT_MS = 3_000;
+/** Between two statements of one transaction: its Nexus has frozen, and must not keep its locks. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 4_000;
+/** No statement of Nexus takes a second on a healthy database. */
+const STATEMENT_TIMEOUT_MS = 6_000;
+/** A server that has not ended a statement by then, nor answered a COMMIT, is gone or frozen. */
+export const SILENCE_LIMIT_MS = 8_000;
 
-/** N1. @throws `DATABASE_CONTENT` beyond what a number holds exactly */
-export const parseInt8 = (text: string): number => {
-  const value = Number(text);
-  if (Number.isSafeInteger(value)) return value;
-  throw new DepotError(
-    'DATABASE_CONTENT',
-    `the database answered the integer ${text}, beyond 2^53 - 1; it is not rounded`,
-  );
-};
+/** For the statement that begins a transaction (CL1). */
+export const TRANSACTION_LIMITS = [
+  `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+  `SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
+  `SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
+].join('; ');
 
-const parseTimestamp = pg.types.getTypeParser(TIMESTAMPTZ_OID, 'text');
+export type SqlPool = ConnectionPool<pg.Client>;
 
-const types: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
-    if (oid === INT8_OID) return parseInt8;
-    if (oid === TIMESTAMPTZ_OID) return (text: string) => (parseTimestamp(text) as Date).getTime();
-    return pg.types.getTypeParser(oid, format as 'text');
-  }) as pg.CustomTypesConfig['getTypeParser'],
-};
-
-/** @param connection a PostgreSQL URL, `postgresql://user:password@host:port/database` or with `?host=` for a socket */
-export const createPool = (connection: string): pg.Pool =>
-  new pg.Pool({
-    connectionString: connection,
-    types,
-    application_name: 'tuf-depot',
-    max: MAX_POOL_CONNECTIONS,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    keepAlive: true,
+export const createSqlPool = (
+  target: DatabaseTarget,
+  { clock, silenceLimitMs = SILENCE_LIMIT_MS }: { clock: Clock; silenceLimitMs?: number },
+): SqlPool =>
+  createConnectionPool({
+    open: connectionOpener(target, { applicationName: 'tuf-depot', silenceLimitMs }),
+    close: closeConnection,
+    clock,
+    maxConnections: MAX_CONNECTIONS,
+    waitTimeoutMs: WAIT_FOR_CONNECTION_MS,
+    idleTimeoutMs: IDLE_CONNECTION_MS,
   });
 
-/** For migrations: an index over a large table takes the time it takes. */
-export const createMigrationClient = (connection: string): pg.Client =>
-  new pg.Client({
-    connectionString: connection,
-    types,
-    application_name: 'tuf-depot db migrate',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-  });
+/** For migrations, without a limit on silence: an index over a large table takes the time it takes. */
+export const migrationConnections = (target: DatabaseTarget): OpenConnection =>
+  connectionOpener(target, { applicationName: 'tuf-depot db migrate' });

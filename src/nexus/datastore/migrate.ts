@@ -12,7 +12,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import type pg from 'pg';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { createMigrationClient } from './connection.ts';
+import { migrationConnections } from './connection.ts';
+import { requireDatabaseTarget } from './database-url.ts';
+import { closeConnection } from './open-connection.ts';
 import { readSchemaVersion, requireSchemaVersion, SCHEMA_VERSION } from './schema-version.ts';
 import { classifySqlError, refused, sqlState } from './sql-errors.ts';
 import { unavailable } from './transaction-errors.ts';
@@ -56,26 +58,25 @@ export const runMigration = async (
  * Runs what the database has not had yet. Safe to run at once from several places, and again after a crash.
  *
  * @returns the schema versions before and after; 0 stands for an empty database
- * @throws `SCHEMA_VERSION` when a newer tuf-depot migrated it; `DATABASE_UNAVAILABLE`
+ * @throws `SCHEMA_VERSION` when a newer tuf-depot migrated it; `DATABASE_UNAVAILABLE`; `CONFIG_INVALID`
  */
 export const migrateDatabase = async (options: {
   connection: string;
   log: Logger;
   signal: AbortSignal;
 }): Promise<{ from: number; to: number }> => {
-  const { connection, log, signal } = options;
+  const { log, signal } = options;
+  const connect = migrationConnections(requireDatabaseTarget(options.connection));
   const migrations = await readMigrations();
   await using stack = new AsyncDisposableStack();
   const open = async (): Promise<pg.Client> => {
-    const client = createMigrationClient(connection);
-    client.on('error', err => log.debug({ err }, 'database connection closed'));
+    const client = await connect({ signal });
     const cancel = () => void client.end();
     signal.addEventListener('abort', cancel, { once: true });
     stack.defer(() => {
       signal.removeEventListener('abort', cancel);
-      return client.end();
+      return closeConnection(client);
     });
-    await client.connect();
     return client;
   };
   try {

@@ -6,7 +6,8 @@ import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { sqlEngine } from './attempt.ts';
-import { createPool } from './connection.ts';
+import { createSqlPool, type SILENCE_LIMIT_MS, type SqlPool } from './connection.ts';
+import { requireDatabaseTarget } from './database-url.ts';
 import type { Datastore } from './datastore.ts';
 import { readSchemaVersion, requireSchemaVersion } from './schema-version.ts';
 import { classifySqlError, refused } from './sql-errors.ts';
@@ -59,23 +60,33 @@ export type PgDatastoreOptions = {
   readonly rng: Rng;
   /** Of the opening only. */
   readonly signal: AbortSignal;
+  /** For tests: instead of {@link SILENCE_LIMIT_MS}. */
+  readonly silenceLimitMs?: number;
 };
+
+/** A server that restarts, or a planned switch to another, mostly takes less; a caller with more patience comes again. */
+const RETRY_FOR_MS = 2_000;
 
 /**
  * Opens the datastore. The pool is its own and ends with it.
  *
- * @throws `SCHEMA_VERSION` when the database was not migrated to this version; `DATABASE_UNAVAILABLE`
+ * @throws `SCHEMA_VERSION` when the database was not migrated to this version; `DATABASE_UNAVAILABLE`; `CONFIG_INVALID`
  */
 export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Datastore> => {
   const { log, clock, rng, signal } = options;
+  const target = requireDatabaseTarget(options.connection);
   await using opening = new AsyncDisposableStack();
-  const pool = createPool(options.connection);
-  opening.defer(() => pool.end());
-  pool.on('error', err => log.warn({ err }, 'idle database connection closed'));
-  const transactions = createTransactions({ engine: sqlEngine(pool), log, clock, rng });
+  const pool = opening.use(createSqlPool(target, options));
+  const transactions = createTransactions({
+    engine: sqlEngine(pool),
+    log,
+    clock,
+    rng,
+    retryForMs: RETRY_FOR_MS,
+  });
   signal.throwIfAborted();
   try {
-    requireSchemaVersion(await readSchemaVersion(pool));
+    requireSchemaVersion(await schemaVersionOf(pool, { signal }));
   } catch (error) {
     signal.throwIfAborted();
     throw classifySqlError(error) === 'refused' ? refused('open', error) : unavailable('open', error);
@@ -122,4 +133,16 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     fleetEventTrim: fleetEventTrim(transactions),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+const schemaVersionOf = async (pool: SqlPool, call: { signal: AbortSignal }): Promise<number> => {
+  const { client, release } = await pool.acquire(call);
+  let kept = false;
+  try {
+    const version = await readSchemaVersion(client);
+    kept = true;
+    return version;
+  } finally {
+    release(kept ? 'keep' : 'close');
+  }
 };

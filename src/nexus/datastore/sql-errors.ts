@@ -1,27 +1,43 @@
-/** What an error of the database means for the transaction that met it. */
+/**
+ * What an error of the database means for the transaction that met it.
+ *
+ * The states are those of PostgreSQL (appendix A of its manual) and of CockroachDB, as both document them; only
+ * PostgreSQL's have been met by a test.
+ */
 import pg from 'pg';
 import { DepotError } from '../../lib/errors.ts';
 import { unstorableText } from './transaction-errors.ts';
 
 /**
  * - `conflict`: the database aborted the transaction for the sake of another; run it again.
- * - `unavailable`: no answer, or none in time; before COMMIT that means that nothing was changed.
+ * - `unavailable`: no answer, or none in time, or from a server that takes no writes; before COMMIT that means that
+ *   nothing was changed. The connection is closed: another one may reach a better server.
  * - `refused`: the statement itself; running it again gives the same answer.
  */
 export type SqlFailure = 'conflict' | 'unavailable' | 'refused';
 
 /**
- * Serialization failure and deadlock. A unique violation is the same here: every transaction looks before it
- * inserts, so it meets one only when another committed in between.
+ * Serialization failure (CockroachDB: with "restart transaction" in its text), deadlock, and a lock that was not free
+ * within `lock_timeout`. A unique violation is the same here: every transaction looks before it inserts, so it meets
+ * one only when another committed in between.
  */
-const CONFLICT_STATES = new Set(['40001', '40P01', '23505']);
+const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505']);
 
-/** Shut down, crashed, starting; too many connections; timeouts of statement, lock and transaction. */
 const UNAVAILABLE_STATES = new Set([
-  ...['57P01', '57P02', '57P03', '40003', '53300'],
-  ...['57014', '55P03', '25P03', '25P04'],
+  // CockroachDB: it cannot tell whether the statement was completed.
+  '40003',
+  // A standby that was the primary when the transaction began.
+  '25006',
+  // Time limits: of a statement, of an idle transaction, of a transaction.
+  ...['57014', '25P03', '25P04'],
+  // CockroachDB: an error without a state of its own, mostly of a node that lost its ranges.
+  'XXUUU',
 ]);
-const CONNECTION_EXCEPTION_CLASS = '08';
+/** Connection; resources (disk full, out of memory, too many connections); shut down, crashed, starting; I/O. */
+const UNAVAILABLE_CLASSES = ['08', '53', '57P', '58'];
+
+/** What a standby answers to `BEGIN ISOLATION LEVEL SERIALIZABLE`: feature not supported. */
+const FEATURE_NOT_SUPPORTED = '0A000';
 
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined;
@@ -33,9 +49,14 @@ export const classifySqlError = (error: unknown): SqlFailure => {
   // Without a state it did not come from the server: a socket that closed, a name that did not resolve, a timeout.
   if (state === undefined) return 'unavailable';
   if (CONFLICT_STATES.has(state)) return 'conflict';
-  if (UNAVAILABLE_STATES.has(state) || state.startsWith(CONNECTION_EXCEPTION_CLASS)) return 'unavailable';
-  return 'refused';
+  const isUnavailable =
+    UNAVAILABLE_STATES.has(state) || UNAVAILABLE_CLASSES.some(prefix => state.startsWith(prefix));
+  return isUnavailable ? 'unavailable' : 'refused';
 };
+
+/** At BEGIN nothing was asked yet that a working server could refuse; 0A000 means a standby only here. */
+export const isUnavailableAtBegin = (error: unknown): boolean =>
+  sqlState(error) === FEATURE_NOT_SUPPORTED || classifySqlError(error) !== 'refused';
 
 /**
  * Whether an error at COMMIT leaves open if the transaction was committed (P4). Certain are only the answers

@@ -4,7 +4,7 @@
  *
  *     connect ─▶ BEGIN ─▶ work ─▶ COMMIT ─▶ done
  *        │          └─ conflict: again, after a back-off, a bounded number of times
- *        │          └─ no answer before COMMIT: nothing was changed; again at once, then DATABASE_UNAVAILABLE
+ *        │          └─ no answer before COMMIT: nothing was changed; again for a bounded time, then DATABASE_UNAVAILABLE
  *        └─ no answer at COMMIT: uncertain; again until the database says (P4)
  *
  * T1. Work runs more than once, so it has no effect but through the transaction, and it is idempotent for the
@@ -43,7 +43,11 @@ export type Engine<Db> = {
   readonly attempt: <T>(
     mode: AccessMode,
     work: (db: Db) => Promise<T>,
-    options: Call & { readonly verb: string },
+    options: Call & {
+      readonly verb: string;
+      /** An earlier COMMIT is uncertain: this one must not be durable before that one is. */
+      readonly settles: boolean;
+    },
   ) => Promise<AttemptOutcome<T>>;
   /** What the caller of a verb is told of an attempt that `failed`. */
   readonly refused: (verb: string, error: unknown) => unknown;
@@ -65,8 +69,9 @@ export type Transactions<Db = Database> = {
 /** Of all transactions that meet, one commits, so each round has one fewer: enough for as many writers. */
 const MAX_CONFLICTS = 60;
 const CONFLICT_BACKOFF = { firstMs: 4, maxMs: 500 };
-/** A restarted database leaves the pool with dead connections; the next one is a fresh one. */
+/** A restarted database leaves the pool with dead connections; the next one is a fresh one, whatever the time. */
 const MAX_LOST_CONNECTIONS = 2;
+const LOST_BACKOFF = { firstMs: 50, maxMs: 500 };
 const UNCERTAIN_BACKOFF = { firstMs: 50, maxMs: 5_000 };
 
 type Deps<Db> = {
@@ -74,9 +79,17 @@ type Deps<Db> = {
   readonly log: Logger;
   readonly clock: Clock;
   readonly rng: Rng;
+  /** For how long a call waits for a database that does not answer; by default it does not. */
+  readonly retryForMs?: number;
 };
 
-export const createTransactions = <Db>({ engine, log, clock, rng }: Deps<Db>): Transactions<Db> => {
+export const createTransactions = <Db>({
+  engine,
+  log,
+  clock,
+  rng,
+  retryForMs = 0,
+}: Deps<Db>): Transactions<Db> => {
   const run = async <T>(
     mode: AccessMode,
     verb: string,
@@ -84,6 +97,7 @@ export const createTransactions = <Db>({ engine, log, clock, rng }: Deps<Db>): T
     { signal }: Call,
   ): Promise<T> => {
     const failures = { conflicts: 0, lost: 0 };
+    const giveUpMs = clock.monotonicMs() + retryForMs;
     let uncertain: { readonly error: unknown } | undefined;
     const pause = (count: number, bounds: { firstMs: number; maxMs: number }) =>
       clock.sleep(backoffMs(count, bounds, rng.next()), { signal }).catch(() => undefined);
@@ -92,7 +106,11 @@ export const createTransactions = <Db>({ engine, log, clock, rng }: Deps<Db>): T
       if (signal.aborted)
         throw uncertain === undefined ? signal.reason : commitUncertain(verb, uncertain.error);
       const repeated = uncertain !== undefined;
-      const outcome = await engine.attempt(mode, db => work(db, { repeated }), { verb, signal });
+      const outcome = await engine.attempt(mode, db => work(db, { repeated }), {
+        verb,
+        settles: repeated,
+        signal,
+      });
       switch (outcome.kind) {
         case 'done':
           return outcome.value;
@@ -123,12 +141,12 @@ export const createTransactions = <Db>({ engine, log, clock, rng }: Deps<Db>): T
       if (uncertain !== undefined) {
         log.warn({ err: outcome.error, verb, attempts: failures.lost }, 'commit uncertain, asking again');
         await pause(failures.lost, UNCERTAIN_BACKOFF);
-      } else if (
-        !signal.aborted &&
-        (outcome.kind === 'unreachable' || failures.lost > MAX_LOST_CONNECTIONS)
-      ) {
-        throw unavailable(verb, outcome.error);
+        continue;
       }
+      // Another connection of the pool may be a good one.
+      if (signal.aborted || (outcome.kind === 'lost' && failures.lost <= MAX_LOST_CONNECTIONS)) continue;
+      if (clock.monotonicMs() >= giveUpMs) throw unavailable(verb, outcome.error);
+      await pause(failures.lost, LOST_BACKOFF);
     }
   };
 
