@@ -27,14 +27,14 @@ test('a database that is down at the start is waited for, and requests are told 
   await using nexus = await world.startNexus({ config, untilStarted: false });
   const refusal = () => nexus.operator.repositoryList({ query }, wait).catch((error: unknown) => error);
   let refused = await refusal();
-  while (!/does not answer/.test((refused as Error).message)) {
+  while (!/database is unavailable/.test((refused as Error).message)) {
     expect(refused).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
     await delay(10);
     refused = await refusal();
   }
   expect(refused).toMatchObject({
     code: 'DATABASE_UNAVAILABLE',
-    message: expect.stringMatching(/starting: .*database does not answer/),
+    message: expect.stringMatching(/starting: .*database is unavailable/),
   });
   proxy.setRefusing(false);
   await nexus.started;

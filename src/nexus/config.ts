@@ -11,6 +11,7 @@ import { type ListenAddress, parseAddress } from '../http/listen.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
 import { repositoryUrls } from '../source/http-source.ts';
+import { parseDatabaseUrl } from './datastore/database-url.ts';
 import { DEFAULT_EXECUTE_LIMITS } from './fleet-client/execute.ts';
 import type { SourceConfig } from './source/source-config.ts';
 
@@ -96,10 +97,11 @@ export const NexusConfigFile = z.strictObject({
   insecure_listen: z.boolean().default(false),
   log_level: z.enum(LOG_LEVELS).default('info'),
   database: z.strictObject({
-    /** `postgresql://user:password@host:port/database`, or with `?host=/directory` for a Unix socket. */
-    url: z
-      .string()
-      .regex(/^postgres(ql)?:\/\//, 'must be a URL such as postgresql://user@localhost:5432/tuf_depot'),
+    /** `postgresql://user:password@host:port,host:port/database?options`: datastore/database-url.ts. */
+    url: z.string().superRefine((url, context) => {
+      const parsed = parseDatabaseUrl(url);
+      if ('fault' in parsed) context.addIssue({ code: 'custom', message: parsed.fault });
+    }),
   }),
   /** Upstream repositories that this Nexus follows. */
   source: z

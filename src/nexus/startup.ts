@@ -53,17 +53,23 @@ export const bindLate = <A extends Api>(api: A, handlers: () => Handlers<A>): re
     },
   }));
 
-/** Repeats `attempt` until it does not fail for want of the database (ST2). */
+/**
+ * Repeats `attempt` until it does not fail for want of the database (ST2).
+ *
+ * @param call.giveUpAfterMs when the last error is thrown after all; by default never
+ */
 export const waitForDatabase = async <T>(
   attempt: () => Promise<T>,
   { clock, rng, log, waitsFor }: { clock: Clock; rng: Rng; log: Logger; waitsFor: (reason: string) => void },
-  { signal }: { signal: AbortSignal },
+  { signal, giveUpAfterMs }: { signal: AbortSignal; giveUpAfterMs?: number },
 ): Promise<T> => {
+  const startMs = clock.monotonicMs();
   for (let failures = 1; ; failures += 1) {
     try {
       return await attempt();
     } catch (error) {
       if (signal.aborted || !isOfDatabase(error)) throw error;
+      if (giveUpAfterMs !== undefined && clock.monotonicMs() - startMs >= giveUpAfterMs) throw error;
       waitsFor(messageChain(error));
       log.warn({ err: error, failures }, 'waiting for the database');
     }

@@ -14,12 +14,14 @@ export const addDbMigrate = (parent: Command, session: Session): void => {
     'tuf-depot db migrate --config /etc/tuf-depot/nexus.toml',
   ).action(async (options: MigrateOptions) => {
     const { readNexusConfig } = await import('../../nexus/config.ts');
-    const { migrateDatabase } = await import('../../nexus/datastore/migrate.ts');
+    const { migrateWhenAvailable } = await import('../../nexus/datastore/migrate.ts');
     const config = await readNexusConfig(resolve(session.directory, options.config));
-    const outcome = await migrateDatabase({
+    const outcome = await migrateWhenAvailable({
       connection: config.databaseUrl,
       log: createLogger({ name: 'migrate', level: config.logLevel }),
       signal: session.signal,
+      clock: session.clock,
+      waitsFor: reason => session.terminal.note(`Waiting for the database: ${reason}`),
     });
     present(session, options, outcome, () => [
       outcome.from === outcome.to

@@ -17,7 +17,7 @@ import { DepotError } from '../../lib/errors.ts';
 import { acquireExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type Account, chooseAccount, commandAs } from './account.ts';
-import { findPostgresBinaries, linkLibraries } from './binaries.ts';
+import { findPostgresBinaries, linkLibraries, type PostgresBinaries } from './binaries.ts';
 import { type Home, PUBLIC_DIRECTORY, prepareHome } from './home.ts';
 import { EMBEDDED_USER, initializeDatabase } from './initialize-database.ts';
 import { findPostmaster, type Postmaster, poll, stopPostmaster, whenGone } from './postmaster.ts';
@@ -58,6 +58,10 @@ export type EmbeddedPostgresOptions = {
   /** For tests: instead of what {@link chooseAccount} finds. */
   readonly account?: Account;
   readonly publicDirectory?: string;
+  /** For tests: of another version than the installed one. */
+  readonly binaries?: PostgresBinaries;
+  /** For tests: settings of the server, instead of or beside its own. */
+  readonly settings?: Readonly<Record<string, string | number>>;
 };
 
 /**
@@ -120,7 +124,7 @@ const startServer = async (options: EmbeddedPostgresOptions): Promise<Postmaster
   const { dataDirectory, signal, log } = options;
   const home = await prepareHome({
     dataDirectory,
-    binaries: await findPostgresBinaries(),
+    binaries: options.binaries ?? (await findPostgresBinaries()),
     account: options.account ?? (await chooseAccount()),
     publicDirectory: options.publicDirectory ?? PUBLIC_DIRECTORY,
   });
@@ -143,7 +147,7 @@ const startServer = async (options: EmbeddedPostgresOptions): Promise<Postmaster
     const command = commandAs(
       home.account,
       join(home.nativeDirectory, 'bin/postgres'),
-      serverArguments(home, fsync),
+      serverArguments(home, fsync, options.settings),
     );
     child = spawn(command.file, command.args, {
       ...command.identity,
@@ -159,7 +163,7 @@ const startServer = async (options: EmbeddedPostgresOptions): Promise<Postmaster
   return await waitUntilReady(child, home, { signal, ownWords: () => tailOf(logPath, logStart) });
 };
 
-const serverArguments = (home: Home, fsync: boolean): string[] => {
+const serverArguments = (home: Home, fsync: boolean, more: EmbeddedPostgresOptions['settings']): string[] => {
   const settings = {
     listen_addresses: '',
     unix_socket_directories: home.socketDirectory,
@@ -173,7 +177,8 @@ const serverArguments = (home: Home, fsync: boolean): string[] => {
     log_min_messages: 'warning',
     log_min_error_statement: 'panic',
     fsync: fsync ? 'on' : 'off',
-    ...(fsync ? {} : { full_page_writes: 'off', synchronous_commit: 'off' }),
+    ...(fsync ? {} : { full_page_writes: 'off' }),
+    ...more,
   };
   return [
     '-D',

@@ -16,6 +16,8 @@ export type Postmaster = {
   readonly ready: boolean;
 };
 
+/** As its file calls them; a standby accepts connections too. */
+const READY_STATES = ['ready', 'standby'];
 const POLL_INTERVAL_MS = 20;
 /** Between two looks at a server that should be running. */
 const WATCH_INTERVAL_MS = 500;
@@ -31,7 +33,7 @@ export const findPostmaster = async (dataPath: string): Promise<Postmaster | und
   );
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0 || !(await isServerOf(dataPath, pid))) return undefined;
-  return { pid, socketDirectory: lines[4] ?? '', ready: lines[7]?.trim() === 'ready' };
+  return { pid, socketDirectory: lines[4] ?? '', ready: READY_STATES.includes(lines[7]?.trim() ?? '') };
 };
 
 const isServerOf = async (dataPath: string, pid: number): Promise<boolean> => {

@@ -1,11 +1,13 @@
 /**
- * For tests: a proxy before PostgreSQL that cuts a connection at COMMIT, on either side of it, or refuses all.
+ * For tests: a proxy before PostgreSQL that cuts a connection at COMMIT, on either side of it, refuses all, or lets
+ * nothing pass and says nothing.
  *
- *     datastore ── TCP ──▶ proxy ── Unix socket ──▶ PostgreSQL
+ *     datastore ── TCP ──▶ proxy ── Unix socket or TCP ──▶ PostgreSQL
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { isSocket, requireDatabaseTarget } from './database-url.ts';
 
 /**
  * `committed`: the server commits, and nobody hears of it; `committed_and_gone`: and then refuses.
@@ -20,10 +22,14 @@ export type CuttingProxy = {
   readonly cutAtCommit: (...cuts: readonly Cut[]) => void;
   /** How many connections were cut so far. */
   readonly cutCount: () => number;
+  /** How many connections were made so far. */
+  readonly accepted: () => number;
   /** Cuts everything and refuses, until told otherwise. */
   readonly setRefusing: (refusing: boolean) => void;
   readonly isRefusing: () => boolean;
   readonly releaseHeld: () => void;
+  /** From now on nothing passes on the connections that are open; new ones are as good as before. */
+  readonly silenceOpen: () => void;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -31,19 +37,23 @@ export type CuttingProxy = {
 const COMMIT = 'COMMIT\0';
 
 export const createCuttingProxy = async (connection: string): Promise<CuttingProxy> => {
-  const target = new URL(connection.replace('///', '//socket/'));
-  const socketPath = join(
-    target.searchParams.get('host')!,
-    `.s.PGSQL.${target.searchParams.get('port') ?? '5432'}`,
-  );
+  const target = requireDatabaseTarget(connection);
+  const [host] = target.hosts;
+  if (host === undefined) throw new Error('the database has no host');
+  const upstreamAddress = isSocket(host) ? { path: join(host.host, `.s.PGSQL.${host.port}`) } : host;
   const open = new Set<Socket>();
   const pending: Cut[] = [];
+  const silencers: (() => void)[] = [];
   let cuts = 0;
   let refusing = false;
   const held = Promise.withResolvers<void>();
 
   const server = createServer(client => {
-    const upstream = connect(socketPath);
+    const upstream = connect(upstreamAddress);
+    let silent = false;
+    silencers.push(() => {
+      silent = true;
+    });
     const end = () => {
       client.destroy();
       upstream.destroy();
@@ -59,6 +69,7 @@ export const createCuttingProxy = async (connection: string): Promise<CuttingPro
     if (refusing) return end();
     let cutting: Cut | undefined;
     client.on('data', chunk => {
+      if (silent) return;
       if (chunk.includes(COMMIT) && pending.length > 0) {
         cutting = pending.shift();
         cuts += 1;
@@ -67,6 +78,7 @@ export const createCuttingProxy = async (connection: string): Promise<CuttingPro
       upstream.write(chunk);
     });
     upstream.on('data', chunk => {
+      if (silent) return;
       // The answer to COMMIT: it is done, and the client never hears of it.
       if (cutting === undefined) return void client.write(chunk);
       if (cutting === 'held') return void held.promise.then(() => client.write(chunk));
@@ -80,16 +92,22 @@ export const createCuttingProxy = async (connection: string): Promise<CuttingPro
   const cutAll = () => {
     for (const socket of open) socket.destroy();
   };
+  const { user = 'postgres', password = '' } = target;
+  const account = [user, password].map(encodeURIComponent).join(':');
   return {
-    connection: `postgresql://${target.searchParams.get('user')}@127.0.0.1:${port}${target.pathname}`,
+    connection: `postgresql://${account}@127.0.0.1:${port}/${encodeURIComponent(target.database)}`,
     cutAtCommit: (...more) => void pending.push(...more),
     cutCount: () => cuts,
+    accepted: () => silencers.length,
     setRefusing(value) {
       refusing = value;
       if (refusing) cutAll();
     },
     isRefusing: () => refusing,
     releaseHeld: held.resolve,
+    silenceOpen() {
+      for (const silence of silencers) silence();
+    },
     async [Symbol.asyncDispose]() {
       server.close();
       cutAll();

@@ -10,8 +10,11 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type pg from 'pg';
+import { seededRng } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { type Logger, silentLogger } from '../../lib/log.ts';
+import { waitForDatabase } from '../startup.ts';
 import { migrationConnections } from './connection.ts';
 import { requireDatabaseTarget } from './database-url.ts';
 import { closeConnection } from './open-connection.ts';
@@ -96,6 +99,25 @@ export const migrateDatabase = async (options: {
       : refused('db migrate', error);
   }
 };
+
+/** A failover that an operator watches; beyond that the database wants looking after. */
+const GIVE_UP_AFTER_MS = 60_000;
+
+/** As {@link migrateDatabase}, and waits for a database that is away, or of which there are only standbys. */
+export const migrateWhenAvailable = (
+  options: Parameters<typeof migrateDatabase>[0] & {
+    readonly clock: Clock;
+    /** Told why it waits, each time. */
+    readonly waitsFor: (reason: string) => void;
+    readonly giveUpAfterMs?: number;
+  },
+): Promise<{ from: number; to: number }> =>
+  waitForDatabase(
+    () => migrateDatabase(options),
+    // One run waits for one database: nothing has to be spread.
+    { ...options, log: silentLogger, rng: seededRng(1) },
+    { giveUpAfterMs: GIVE_UP_AFTER_MS, ...options },
+  );
 
 const bootstrap = async (worker: pg.Client, migrations: readonly Migration[]): Promise<void> => {
   for (let attempt = 1; ; attempt += 1) {

@@ -9,7 +9,7 @@ export const contention = (verb: string, cause: unknown): DepotError =>
   );
 
 export const unavailable = (verb: string, cause: unknown): DepotError =>
-  new DepotError('DATABASE_UNAVAILABLE', `${verb}: the database does not answer`, { cause });
+  new DepotError('DATABASE_UNAVAILABLE', `${verb}: the database is unavailable`, { cause });
 
 export const commitUncertain = (verb: string, cause: unknown): DepotError =>
   new DepotError('COMMIT_UNCERTAIN', `${verb}: given up before the database said whether it was committed`, {

@@ -15,12 +15,13 @@ import {
   version,
   wait,
 } from './conformance/records.fixture.ts';
+import { TRANSACTION_LIMITS } from './connection.ts';
 import { type Cut, createCuttingProxy } from './cutting-proxy.fixture.ts';
 import type { Datastore } from './datastore.ts';
 import { createPgDatastore } from './pg-datastore.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
-const openThroughProxy = async (database: TestDatabase) => {
+const openThroughProxy = async (database: TestDatabase, options: { silenceLimitMs?: number } = {}) => {
   await using stack = new AsyncDisposableStack();
   const proxy = stack.use(await createCuttingProxy(database.connection));
   const datastore = stack.use(
@@ -29,6 +30,7 @@ const openThroughProxy = async (database: TestDatabase) => {
       log: silentLogger,
       clock: systemClock,
       rng: seededRng(7),
+      ...options,
       ...wait,
     }),
   );
@@ -196,6 +198,64 @@ describe('a database that is down', () => {
       ...wait,
     });
     await expect(open).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+  });
+});
+
+describe('a connection that goes silent', () => {
+  const SILENCE_LIMIT_MS = 300;
+
+  test('is given up, with its idle neighbours, and the call goes on over a new one', async () => {
+    await using database = await createTestDatabase();
+    await using opened = await openThroughProxy(database, { silenceLimitMs: SILENCE_LIMIT_MS });
+    const { proxy, datastore } = opened;
+    await Promise.all(Array.from({ length: 5 }, () => datastore.currentGeneration(wait)));
+    proxy.silenceOpen();
+    const startMs = systemClock.monotonicMs();
+    await datastore.currentGeneration(wait);
+    // One limit, not one for each of the five.
+    expect(systemClock.monotonicMs() - startMs).toBeGreaterThanOrEqual(SILENCE_LIMIT_MS);
+    expect(proxy.accepted()).toBe(6);
+  });
+});
+
+describe('a row that another transaction has locked', () => {
+  /** A connection of the test's own that holds the row of the generation. */
+  const lockRow = async (database: TestDatabase, begin: string) => {
+    const locker = new pg.Client({ connectionString: database.connection });
+    locker.on('error', () => undefined);
+    await locker.connect();
+    await locker.query(`${begin}; SELECT generation FROM tuf_generation FOR UPDATE`);
+    return locker;
+  };
+
+  test('is a conflict after a while: the transaction runs again until the row is free', async () => {
+    await using database = await createTestDatabase();
+    const conflict = Promise.withResolvers<void>();
+    const log = { ...silentLogger, debug: () => conflict.resolve(), child: () => silentLogger };
+    await using datastore = await createPgDatastore({
+      connection: database.connection,
+      log,
+      clock: systemClock,
+      rng: seededRng(1),
+      ...wait,
+    });
+    const trustRoot = await insertTrustRoot(datastore);
+    const locker = await lockRow(database, 'BEGIN');
+    const outcome = datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
+    await conflict.promise;
+    await locker.end();
+    expect(await outcome).toMatchObject({ status: 'inserted' });
+  });
+
+  test('is free after seconds when the Nexus that locked it has frozen', async () => {
+    await using database = await createTestDatabase();
+    await using datastore = await database.openDatastore();
+    const trustRoot = await insertTrustRoot(datastore);
+    const frozen = await lockRow(database, `BEGIN; ${TRANSACTION_LIMITS}`);
+    const outcome = await datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
+    expect(outcome).toMatchObject({ status: 'inserted' });
+    await expect(frozen.query('COMMIT')).rejects.toThrow();
+    await frozen.end();
   });
 });
 
