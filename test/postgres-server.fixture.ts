@@ -7,11 +7,12 @@
  * Whoever connects from this machine is trusted.
  */
 import { once } from 'node:events';
-import { cp, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { chooseAccount } from '../src/fleet/embedded-postgres/account.ts';
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
@@ -48,14 +49,24 @@ export const freePort = async (): Promise<number> => {
   return port;
 };
 
-/** @param directory with the database in `data`, if it is not a new one */
-export const startPostgresServer = async (
-  settings: Settings = {},
-  directory?: string,
-): Promise<PostgresServer> => {
-  const home = directory ?? (await mkdtemp(join(tmpdir(), 'tuf-depot-pg-')));
-  const access = join(home, 'access.conf');
-  await writeFile(access, ACCESS, { mode: 0o644 });
+type ServerOptions = {
+  /** Of the server; `$directory` in a value is replaced by its directory. */
+  readonly settings?: Settings;
+  /** With the database in `data`, if it is not a new one. */
+  readonly directory?: string;
+  /** Instead of trust for every connection from this machine: the lines of `pg_hba.conf`. */
+  readonly access?: string;
+  /** Written to its directory, for it alone to read. */
+  readonly files?: Readonly<Record<string, string>>;
+};
+
+export const startPostgresServer = async (options: ServerOptions = {}): Promise<PostgresServer> => {
+  const home = options.directory ?? (await mkdtemp(join(tmpdir(), 'tuf-depot-pg-')));
+  await writeServerFiles(home, { 'access.conf': options.access ?? ACCESS, ...options.files });
+  const given = Object.entries(options.settings ?? {}).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value.replaceAll('$directory', home) : value,
+  ]);
   const port = await freePort();
   let running: EmbeddedPostgres | undefined;
   const start = async () => {
@@ -64,7 +75,13 @@ export const startPostgresServer = async (
       fsync: false,
       log: silentLogger,
       signal: new AbortController().signal,
-      settings: { listen_addresses: '127.0.0.1', port, hba_file: access, wal_keep_size: '64MB', ...settings },
+      settings: {
+        listen_addresses: '127.0.0.1',
+        port,
+        hba_file: join(home, 'access.conf'),
+        wal_keep_size: '64MB',
+        ...Object.fromEntries(given),
+      },
     });
   };
   const stop = async () => {
@@ -100,6 +117,17 @@ export const startPostgresServer = async (
   };
 };
 
+/** Where the server has another account, it is given them. */
+const writeServerFiles = async (home: string, files: Readonly<Record<string, string>>): Promise<void> => {
+  const account = await chooseAccount();
+  if (account.kind === 'unprivileged') await chmod(home, 0o711);
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(home, name);
+    await writeFile(path, text, { mode: 0o600 });
+    if (account.kind === 'unprivileged') await chown(path, account.uid, account.gid);
+  }
+};
+
 /** @param name what the primary calls it, for `synchronous_standby_names` */
 export const startStandby = async (primary: PostgresServer, name = 'standby'): Promise<PostgresServer> => {
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-standby-'));
@@ -108,7 +136,7 @@ export const startStandby = async (primary: PostgresServer, name = 'standby'): P
   await primary.start();
   await writeFile(join(directory, 'data', 'standby.signal'), '');
   const connection = `host=127.0.0.1 port=${primary.port} user=${EMBEDDED_USER} application_name=${name}`;
-  return await startPostgresServer({ primary_conninfo: connection }, directory);
+  return await startPostgresServer({ settings: { primary_conninfo: connection }, directory });
 };
 
 /** Makes a standby the primary; the old one has to be gone. */
