@@ -42,6 +42,21 @@ describe('a database with a standby', () => {
     }
   });
 
+  test('says what its commits wait for, and how many standbys follow it, to a plain user too', async () => {
+    await primary.query('CREATE ROLE plain LOGIN');
+    await primary.query('GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain');
+    for (const user of ['tuf_depot', 'plain']) {
+      await using datastore = await open(`postgresql://${user}@${primary.host}/postgres`);
+      const followed = async () => (await datastore.commitDurability(wait))?.standbys === 1;
+      while (!(await followed())) await systemClock.sleep(20, wait);
+      expect(await datastore.commitDurability(wait)).toEqual({
+        synchronousCommit: 'on',
+        synchronousStandbys: '',
+        standbys: 1,
+      });
+    }
+  });
+
   test('is unavailable through the standby alone, and the reason names what it is', async () => {
     await expect(open(standby.url())).rejects.toMatchObject({
       code: 'DATABASE_UNAVAILABLE',

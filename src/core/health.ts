@@ -48,6 +48,8 @@ export const reasonCodes = {
   ROOT_EXPIRING: 'ok',
   ROOT_EXPIRES_SOON: 'degraded',
   ROOT_EXPIRED: 'degraded',
+  DATABASE_MAY_LOSE_COMMITS: 'degraded',
+  DATABASE_PLAIN_TEXT: 'ok',
   INSECURE_LISTEN: 'ok',
 } as const satisfies Record<string, Verdict>;
 export type ReasonCode = keyof typeof reasonCodes;

@@ -75,7 +75,12 @@ export const startServices = async (
   stack.use(intake.uploads); // ahead of the tasks in the end: an upload that settles may still activate one
 
   const owned = stack.move();
-  const notices = () => [...intake.notices(), ...trigger.notices(), ...tasks.sources.reasons()];
+  const notices = () => [
+    ...intake.notices(),
+    ...trigger.notices(),
+    ...tasks.sources.reasons(),
+    ...tasks.database.reasons(),
+  ];
   return {
     ...createHandlers({ ...parts, ...intake, ...tasks, notices }),
     driver: tasks.driver,

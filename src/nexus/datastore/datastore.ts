@@ -186,6 +186,16 @@ export type FleetEventFilter = {
   readonly untilMs?: number | undefined;
 };
 
+/** Settings of PostgreSQL, by which one can tell what a failover may lose. */
+export type CommitDurability = {
+  /** `on`, `remote_apply`, `remote_write`, `local` or `off`. */
+  readonly synchronousCommit: string;
+  /** `synchronous_standby_names`; empty where no commit waits for a standby. */
+  readonly synchronousStandbys: string;
+  /** How many follow it now; absent where the user may not see that. */
+  readonly standbys: number | undefined;
+};
+
 export type Datastore = {
   readonly trustRootInsert: (
     root: { id: TrustRootId; rootBytes: Uint8Array },
@@ -243,6 +253,9 @@ export type Datastore = {
 
   /** @param options.claims points of sleds; the answer says which of them this database recorded (P13) */
   readonly wantedSet: (options: Wait & { readonly claims?: readonly PointClaim[] }) => Promise<WantedSet>;
+  /** What the database waits for before it answers a commit; absent where the engine has no such settings. */
+  readonly commitDurability: (wait: Wait) => Promise<CommitDurability | undefined>;
+
   /** Generation and digest alone, for floors and divergence checks (P5, P7). */
   readonly currentGeneration: (wait: Wait) => Promise<Point>;
   /** The same, and which of some claims this database recorded, read in one transaction (P7, P13). */

@@ -15,6 +15,7 @@ import { unavailable } from './transaction-errors.ts';
 import { createTransactions } from './transactions.ts';
 import { artifactRoles } from './verbs/artifact-roles.ts';
 import { artifactsKnown } from './verbs/artifacts-known.ts';
+import { commitDurability } from './verbs/commit-durability.ts';
 import { currentGeneration } from './verbs/current-generation.ts';
 import { fleetEventBounds } from './verbs/fleet-event-bounds.ts';
 import { fleetEventInsert } from './verbs/fleet-event-insert.ts';
@@ -106,6 +107,7 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     releaseRoles: releaseRoles(transactions),
     repoArtifacts: repoArtifacts(transactions),
     repoPrune: repoPrune(transactions),
+    commitDurability: commitDurability(transactions),
     wantedSet: wantedSet(transactions),
     currentGeneration: currentGeneration(transactions),
     pointsRecorded: pointsRecorded(transactions),

@@ -22,6 +22,7 @@ import { createSources, type Sources } from '../source/sources.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import type { LostSets } from '../upload/lost-sets.ts';
 import { createReplication, type Replication, type ReplicationPolicy } from './artifact-replication/task.ts';
+import { createCommitDurability, type DatabaseWatch } from './commit-durability.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from './fleet-history.ts';
 import { repoPruner } from './repo-pruner.ts';
 import { createSledLiveness, type SledLiveness } from './sled-liveness.ts';
@@ -32,6 +33,7 @@ export type Tasks = {
   readonly replication: Replication;
   readonly liveness: SledLiveness;
   readonly sources: Sources;
+  readonly database: DatabaseWatch;
   readonly connection: SledConnection;
 };
 
@@ -74,6 +76,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
   const sources = createSources(config.sources);
+  const database = createCommitDurability({ datastore, databaseUrl: config.databaseUrl });
   const driver = stack.use(
     createDriver({
       tasks: [
@@ -81,6 +84,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         liveness.task,
         createSourceSync({ ...deps, ...intake, sources }),
         heartbeatTask({ datastore, nexus }),
+        database.task,
         repoPruner({ datastore, note: history.note, ...config.pruner }),
         fleetHistory({ history, datastore, clock, config: config.history }),
       ],
@@ -89,7 +93,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
     }),
   );
   stack.use(followHistory({ history, activate: () => driver.activate(HISTORY_TASK), clock }));
-  return { driver, replication, liveness, sources, connection };
+  return { driver, replication, liveness, sources, database, connection };
 };
 
 const replicationPolicy = ({ replication }: NexusConfig): ReplicationPolicy => ({

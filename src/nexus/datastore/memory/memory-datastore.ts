@@ -55,6 +55,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     repoPrune: (version, { uploadedAtMs, ...wait }) =>
       write('repo_prune', repoPrune(version, uploadedAtMs), wait),
     wantedSet: ({ claims, ...wait }) => read('wanted_set', state => wantedSetOf(state, claims), wait),
+    commitDurability: async () => undefined,
     currentGeneration: wait => read('current_generation', currentGeneration, wait),
     pointsRecorded: (claims, wait) => read('points_recorded', pointsRecorded(claims), wait),
     generationRaise: (raise, wait) => write('generation_raise', generationRaise(raise), wait),

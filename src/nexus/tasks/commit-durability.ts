@@ -1,0 +1,47 @@
+/** Looks whether a commit of the database outlives a failover: at the start, and once an hour. */
+import type { HealthReason } from '../../core/health.ts';
+import type { BackgroundTask } from '../background/task.ts';
+import { parseDatabaseUrl } from '../datastore/database-url.ts';
+import type { CommitDurability, Datastore } from '../datastore/datastore.ts';
+import { databaseReasons } from '../status/database-reasons.ts';
+
+export const COMMIT_DURABILITY_TASK = 'commit_durability';
+/** It changes when somebody reconfigures the database. */
+const PERIOD_MS = 3_600_000;
+
+export type DatabaseWatch = {
+  readonly task: BackgroundTask;
+  /** As of the last look; one that failed leaves it as it was. */
+  readonly reasons: () => readonly HealthReason[];
+};
+
+export const createCommitDurability = (deps: {
+  readonly datastore: Pick<Datastore, 'commitDurability'>;
+  readonly databaseUrl: string;
+}): DatabaseWatch => {
+  const parsed = parseDatabaseUrl(deps.databaseUrl);
+  const target = 'fault' in parsed ? undefined : parsed;
+  let durability: CommitDurability | undefined;
+  return {
+    reasons: () => databaseReasons(target, durability),
+    task: {
+      name: COMMIT_DURABILITY_TASK,
+      description: 'look whether the commits of the database outlive a failover',
+      periodMs: PERIOD_MS,
+      async activate({ log, signal }) {
+        durability = await deps.datastore.commitDurability({ signal });
+        for (const { code, message } of databaseReasons(target, durability)) log.warn({ code }, message);
+        return {
+          summary:
+            durability === undefined
+              ? { engine: 'has no such settings' }
+              : {
+                  synchronous_commit: durability.synchronousCommit,
+                  synchronous_standby_names: durability.synchronousStandbys,
+                  standbys: durability.standbys ?? 'not permitted to look',
+                },
+        };
+      },
+    },
+  };
+};
