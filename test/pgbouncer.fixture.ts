@@ -18,7 +18,7 @@ export type PgBouncer = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-/** @param server where it connects to, as libpq's words, without database and user */
+/** @param server where it connects to, as libpq's words, without the database */
 export const startPgBouncer = async (server: string): Promise<PgBouncer> => {
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-pgbouncer-'));
   const port = await freePort();
@@ -27,7 +27,7 @@ export const startPgBouncer = async (server: string): Promise<PgBouncer> => {
   await writeFile(
     config,
     `[databases]
-* = ${server} user=${EMBEDDED_USER}
+* = ${server}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { seededRng } from '../src/core/rng.ts';
+import { EMBEDDED_USER } from '../src/fleet/embedded-postgres/initialize-database.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import { everyRule } from '../src/nexus/datastore/conformance/every-rule.fixture.ts';
@@ -11,7 +12,7 @@ import { requireDatabaseTarget } from '../src/nexus/datastore/database-url.ts';
 import { migrateDatabase } from '../src/nexus/datastore/migrate.ts';
 import { createPgDatastore } from '../src/nexus/datastore/pg-datastore.ts';
 import { SCHEMA_VERSION } from '../src/nexus/datastore/schema-version.ts';
-import { createTestDatabase, serverConnection } from '../src/nexus/datastore/test-database.ts';
+import { createTestDatabase, testServer } from '../src/nexus/datastore/test-database.ts';
 import { type PgBouncer, pgBouncerIsInstalled, startPgBouncer } from './pgbouncer.fixture.ts';
 import { startPostgresServer } from './postgres-server.fixture.ts';
 
@@ -26,8 +27,9 @@ const open = (connection: string) =>
 describe.skipIf(!installed)('over PgBouncer in transaction mode', () => {
   let pooler: PgBouncer;
   beforeAll(async () => {
-    const [host] = requireDatabaseTarget(await serverConnection()).hosts;
-    pooler = await startPgBouncer(`host=${host?.host} port=${host?.port}`);
+    const { hosts, user, password } = requireDatabaseTarget((await testServer()).connection);
+    const login = password === undefined ? `user=${user}` : `user=${user} password='${password}'`;
+    pooler = await startPgBouncer(`host=${hosts[0]?.host} port=${hosts[0]?.port} ${login}`);
   });
   afterAll(() => pooler?.[Symbol.asyncDispose]());
 
@@ -49,7 +51,7 @@ describe.skipIf(!installed)('over PgBouncer in transaction mode', () => {
   test('a session behind which the server became a standby is closed, and the primary is used when it is back', async () => {
     await using server = await startPostgresServer();
     await migrateDatabase({ connection: server.url(), log, ...wait });
-    await using own = await startPgBouncer(`host=127.0.0.1 port=${server.port}`);
+    await using own = await startPgBouncer(`host=127.0.0.1 port=${server.port} user=${EMBEDDED_USER}`);
     await using datastore = await open(own.url('postgres'));
     await datastore.currentGeneration(wait);
     const standbySignal = join(server.directory, 'data', 'standby.signal');

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeSchema } from '../../src/nexus/datastore/schema-description.fixture.ts';
+import { describeSchema, runStatements } from '../../src/nexus/datastore/schema-description.fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/test-database.ts';
 import { choosePoints, createKillSwitch, type KillSwitch, report } from './crash-points.ts';
 
@@ -35,7 +35,7 @@ const migrate = async ({
 
 test('S14: a migration, killed before each statement: run again it makes the schema of schema.sql', async () => {
   await using whole = await createTestDatabase({ migrated: false });
-  await whole.query(await readFile(SCHEMA_FILE, 'utf8'));
+  await runStatements(whole, await readFile(SCHEMA_FILE, 'utf8'));
   const expected = await describeSchema(whole);
 
   await killer.armStart({ match: STATEMENTS, at: null });

@@ -46,7 +46,8 @@ export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
  * @returns the value for LD_LIBRARY_PATH
  */
 export const linkLibraries = async (nativeDirectory: string, linkDirectory: string): Promise<string> => {
-  const listed = await readFile(join(nativeDirectory, 'pg-symlinks.json'), 'utf8');
+  // An installation of the system has no such list, and all its links.
+  const listed = await readFile(join(nativeDirectory, 'pg-symlinks.json'), 'utf8').catch(ignoreAbsent);
   await mkdir(linkDirectory, { recursive: true, mode: 0o755 });
   for (const { source, target } of SymlinkList.parse(JSON.parse(listed))) {
     const packageDirectory = dirname(nativeDirectory);
@@ -63,6 +64,11 @@ const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+const ignoreAbsent = (error: NodeJS.ErrnoException): string => {
+  if (error.code !== 'ENOENT') throw error;
+  return '[]';
+};
 
 const ignoreExisting = (error: NodeJS.ErrnoException): void => {
   if (error.code !== 'EEXIST') throw error;

@@ -11,8 +11,9 @@ import { requireDatabaseTarget } from './database-url.ts';
 import type { Datastore } from './datastore.ts';
 import { readSchemaVersion, requireSchemaVersion } from './schema-version.ts';
 import { classifySqlError, refused } from './sql-errors.ts';
+import { withStorableTexts } from './storable-text.ts';
 import { unavailable } from './transaction-errors.ts';
-import { createTransactions } from './transactions.ts';
+import { createTransactions, type Transactions } from './transactions.ts';
 import { artifactRoles } from './verbs/artifact-roles.ts';
 import { artifactsKnown } from './verbs/artifacts-known.ts';
 import { commitDurability } from './verbs/commit-durability.ts';
@@ -93,49 +94,53 @@ export const createPgDatastore = async (options: PgDatastoreOptions): Promise<Da
     throw classifySqlError(error) === 'refused' ? refused('open', error) : unavailable('open', error);
   }
   const owned = opening.move();
-  return {
-    trustRootInsert: trustRootInsert(transactions),
-    trustRootGet: trustRootGet(transactions),
-    trustRootList: trustRootList(transactions),
-    trustRootChain: trustRootChain(transactions),
-    trustRootAdvance: trustRootAdvance(transactions),
-    trustRootDelete: trustRootDelete(transactions),
-    releaseInsert: releaseInsert(transactions),
-    repoList: repoList(transactions),
-    repoGetByVersion: repoGetByVersion(transactions),
-    repoGetByHash: repoGetByHash(transactions),
-    releaseRoles: releaseRoles(transactions),
-    repoArtifacts: repoArtifacts(transactions),
-    repoPrune: repoPrune(transactions),
-    commitDurability: commitDurability(transactions),
-    wantedSet: wantedSet(transactions),
-    currentGeneration: currentGeneration(transactions),
-    pointsRecorded: pointsRecorded(transactions),
-    generationRaise: generationRaise(transactions),
-    generationMend: generationMend(transactions),
-    artifactRoles: artifactRoles(transactions),
-    artifactsKnown: artifactsKnown(transactions),
-    localRepoList: localRepoList(transactions),
-    localRepoDrop: localRepoDrop(transactions),
-    localRepoForget: localRepoForget(transactions),
-    sledUpsert: sledUpsert(transactions),
-    sledGet: sledGet(transactions),
-    sledList: sledList(transactions),
-    sledSetPolicy: sledSetPolicy(transactions),
-    nexusHeartbeat: nexusHeartbeat(transactions),
-    nexusBeginRound: nexusBeginRound(transactions),
-    nexusList: nexusList(transactions),
-    nexusExpunge: nexusExpunge(transactions),
-    targetReleaseGet: targetReleaseGet(transactions),
-    targetReleaseSet: targetReleaseSet(transactions),
-    targetReleaseRecent: targetReleaseRecent(transactions),
-    fleetEventInsert: fleetEventInsert(transactions),
-    fleetEventList: fleetEventList(transactions),
-    fleetEventBounds: fleetEventBounds(transactions),
-    fleetEventTrim: fleetEventTrim(transactions),
+  return withStorableTexts({
+    ...verbsOver(transactions),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  });
 };
+
+const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.asyncDispose> => ({
+  trustRootInsert: trustRootInsert(transactions),
+  trustRootGet: trustRootGet(transactions),
+  trustRootList: trustRootList(transactions),
+  trustRootChain: trustRootChain(transactions),
+  trustRootAdvance: trustRootAdvance(transactions),
+  trustRootDelete: trustRootDelete(transactions),
+  releaseInsert: releaseInsert(transactions),
+  repoList: repoList(transactions),
+  repoGetByVersion: repoGetByVersion(transactions),
+  repoGetByHash: repoGetByHash(transactions),
+  releaseRoles: releaseRoles(transactions),
+  repoArtifacts: repoArtifacts(transactions),
+  repoPrune: repoPrune(transactions),
+  commitDurability: commitDurability(transactions),
+  wantedSet: wantedSet(transactions),
+  currentGeneration: currentGeneration(transactions),
+  pointsRecorded: pointsRecorded(transactions),
+  generationRaise: generationRaise(transactions),
+  generationMend: generationMend(transactions),
+  artifactRoles: artifactRoles(transactions),
+  artifactsKnown: artifactsKnown(transactions),
+  localRepoList: localRepoList(transactions),
+  localRepoDrop: localRepoDrop(transactions),
+  localRepoForget: localRepoForget(transactions),
+  sledUpsert: sledUpsert(transactions),
+  sledGet: sledGet(transactions),
+  sledList: sledList(transactions),
+  sledSetPolicy: sledSetPolicy(transactions),
+  nexusHeartbeat: nexusHeartbeat(transactions),
+  nexusBeginRound: nexusBeginRound(transactions),
+  nexusList: nexusList(transactions),
+  nexusExpunge: nexusExpunge(transactions),
+  targetReleaseGet: targetReleaseGet(transactions),
+  targetReleaseSet: targetReleaseSet(transactions),
+  targetReleaseRecent: targetReleaseRecent(transactions),
+  fleetEventInsert: fleetEventInsert(transactions),
+  fleetEventList: fleetEventList(transactions),
+  fleetEventBounds: fleetEventBounds(transactions),
+  fleetEventTrim: fleetEventTrim(transactions),
+});
 
 const schemaVersionOf = async (pool: SqlPool, call: { signal: AbortSignal }): Promise<number> => {
   const { client, release } = await pool.acquire(call);

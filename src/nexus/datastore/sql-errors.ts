@@ -6,7 +6,6 @@
  */
 import pg from 'pg';
 import { DepotError } from '../../lib/errors.ts';
-import { unstorableText } from './transaction-errors.ts';
 
 /**
  * - `conflict`: the database aborted the transaction for the sake of another; run it again.
@@ -67,14 +66,11 @@ export const isCommitUncertain = (error: unknown): boolean => {
   return state === undefined || !(CONFLICT_STATES.has(state) || state.startsWith('23'));
 };
 
-/** A text that holds a NUL character, or is no Unicode. */
-const UNSTORABLE_TEXT_STATES = ['22021', '22P05'];
-
 /** What the database said to a statement; the work's own verdicts and bugs pass as they are. */
 export const refused = (verb: string, cause: unknown): unknown => {
   const state = sqlState(cause);
   if (state === undefined) return cause;
-  return UNSTORABLE_TEXT_STATES.includes(state)
-    ? unstorableText(verb, cause)
-    : new DepotError('INTERNAL', `${verb}: the database refused a statement (SQLSTATE ${state})`, { cause });
+  return new DepotError('INTERNAL', `${verb}: the database refused a statement (SQLSTATE ${state})`, {
+    cause,
+  });
 };

@@ -16,12 +16,6 @@ export const commitUncertain = (verb: string, cause: unknown): DepotError =>
     cause,
   });
 
-/** A text that no database stores, with the database's word where there is one. */
-export const unstorableText = (verb: string, cause?: unknown): DepotError =>
-  new DepotError('INVALID_REQUEST', `${verb}: a text holds a NUL character, which no database stores`, {
-    cause,
-  });
-
 const DATABASE_STATES: ReadonlySet<string> = new Set([
   'DATABASE_UNAVAILABLE',
   'DATABASE_CONTENTION',

@@ -9,6 +9,7 @@ import {
   RepoId,
   RoundNonce,
   SledId,
+  type SystemVersion,
   TrustRootId,
 } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';
@@ -219,7 +220,11 @@ export const sledRules = (open: OpenDatastore): void => {
       const info = registration({ datasets: [{ id: null, path: '/m2\u0000', state: 'ok' }] });
       await expect(opened.datastore.sledUpsert(newId(SledId), info, wait)).rejects.toMatchObject({
         code: 'INVALID_REQUEST',
+        message: 'sled_upsert: a text holds a NUL character, which no database stores',
       });
+      await expect(opened.datastore.repoGetByVersion(version('1.0.0'), wait)).resolves.toBeUndefined();
+      const asked = opened.datastore.repoGetByVersion('1.0.0\u0000' as SystemVersion, wait);
+      await expect(asked).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
     });
   });
 };

@@ -10,6 +10,7 @@ import type { Rng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Datastore } from '../datastore.ts';
+import { withStorableTexts } from '../storable-text.ts';
 import { createTransactions } from '../transactions.ts';
 import { type DecideAttempt, memoryEngine, type StateCell } from './attempt.ts';
 import { memoryDatastore } from './memory-datastore.ts';
@@ -37,8 +38,10 @@ export const createMemoryDatabase = ({ nowMs }: { readonly nowMs: () => number }
   const cell: StateCell = { state: emptyState(nowMs()), nowMs };
   return {
     openDatastore: ({ clock, rng, log, attempts }) =>
-      memoryDatastore(
-        createTransactions({ engine: memoryEngine({ cell, clock, decide: attempts }), log, clock, rng }),
+      withStorableTexts(
+        memoryDatastore(
+          createTransactions({ engine: memoryEngine({ cell, clock, decide: attempts }), log, clock, rng }),
+        ),
       ),
     snapshot: () => cell.state,
     restore(state) {

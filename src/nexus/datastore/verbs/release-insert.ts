@@ -7,6 +7,9 @@
  * I1. The local-repo row of this upload stands for the whole transaction: where it is found, an earlier attempt was
  *     committed, and nothing is done again. In particular a release deleted in between stays deleted.
  * I2. The trust root moves in the same transaction: a release is never recorded under roots that are not.
+ * I3. The generation is locked before anything is read: whoever waited for it and finds it raised fails there, and
+ *     runs again having read nothing in vain. Reading first holds the lock for less time, and made nine uploads at
+ *     once take 2.3 times as long.
  */
 import { sql } from 'kysely';
 import type { Database } from '../attempt.ts';

@@ -3,7 +3,6 @@ import type { Datastore, FleetEvent, FleetEventFilter, Page, Paged } from '../..
 import { EventToken, eventToken } from '../../event-token.ts';
 import { pageOf, parseToken, rowsFor } from '../../paging.ts';
 import type { MemoryState, Query, Step } from '../state.ts';
-import { requireStorableTexts } from '../storable-text.ts';
 
 type Key = { readonly timeMs: number; readonly id: EventId };
 
@@ -12,7 +11,6 @@ const byTime = (a: Key, b: Key): number => a.timeMs - b.timeMs || (a.id < b.id ?
 export const fleetEventInsert =
   (events: readonly FleetEvent[]): Step<void> =>
   state => {
-    requireStorableTexts('fleet_event_insert', events);
     const all = new Map(state.events);
     for (const event of events) if (!all.has(event.id)) all.set(event.id, withoutAbsent(event));
     return { state: { ...state, events: all }, answer: undefined };

@@ -2,12 +2,10 @@ import type { NexusId, RoundNonce } from '../../../../core/ids.ts';
 import type { Datastore, NexusRecord } from '../../datastore.ts';
 import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
-import { requireStorableTexts } from '../storable-text.ts';
 
 export const nexusHeartbeat =
   (nexus: Parameters<Datastore['nexusHeartbeat']>[0]): Step<Pick<NexusRecord, 'policy'>> =>
   (state, { nowMs }) => {
-    requireStorableTexts('nexus_heartbeat', nexus);
     const { id, operatorAddress, timeStartedMs } = nexus;
     const known = state.nexuses.get(id);
     const policy = known?.policy ?? 'in_service';

@@ -13,7 +13,6 @@ import { insertOutcome, totalsOf, wantedWith } from '../../decisions/release-ins
 import { requirePresent } from '../../decisions/trust-move.ts';
 import { versionOrder } from '../../version-order.ts';
 import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
-import { requireStorableTexts } from '../storable-text.ts';
 import { wantedSetOf } from '../wanted.ts';
 import { recordRoles } from './release-roles.ts';
 import { moveTrustRoot, presentRoot } from './trust-roots.ts';
@@ -31,7 +30,6 @@ export const releaseInsert =
     requirePresent(release.trustRootId, presentRoot(before, release.trustRootId) !== undefined);
     const recorded = findRecorded(before, release);
     const files = withFiles(before, release);
-    requireStorableTexts('release_insert', release);
     const stored =
       recorded === undefined ? newRelease(before, release, nowMs) : presentAgain(recorded, nowMs);
     const { repo } = stored;

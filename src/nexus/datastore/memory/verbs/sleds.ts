@@ -4,7 +4,6 @@ import type { Datastore, Paged, SledRecord } from '../../datastore.ts';
 import { admitRegistration, headsOf, isChange } from '../../decisions/registration.ts';
 import { pageOf, parseToken, rowsFor } from '../../paging.ts';
 import { type Query, recordedPoints, type Step, sortedByKey, withEntry } from '../state.ts';
-import { requireStorableTexts } from '../storable-text.ts';
 
 type Registered = Awaited<ReturnType<Datastore['sledUpsert']>>;
 
@@ -17,7 +16,6 @@ export const sledUpsert =
     const known = before && { policy: before.policy, generation: before.info.generation };
     if (admitRegistration(id, known, info) === 'stale')
       return { state, answer: { changed: false, stale: true, floor, lineage } };
-    requireStorableTexts('sled_upsert', info);
     const after: SledRecord = {
       id,
       info,

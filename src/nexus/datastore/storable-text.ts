@@ -1,0 +1,35 @@
+/**
+ * Keeps texts that no database stores away from every engine, so that all of them refuse the same.
+ *
+ * Between the callers and the verbs of an engine stands one check of all arguments.
+ */
+import { DepotError } from '../../lib/errors.ts';
+import type { Datastore } from './datastore.ts';
+
+/** The same datastore, whose verbs reject with `INVALID_REQUEST` for a text with a NUL character. */
+export const withStorableTexts = (datastore: Datastore): Datastore => {
+  const checked = { ...datastore } as Record<string, unknown>;
+  for (const [name, verb] of Object.entries(datastore)) {
+    if (typeof verb !== 'function') continue;
+    checked[name] = async (...values: unknown[]): Promise<unknown> => {
+      requireStorableTexts(name, values);
+      return await (verb as (...values: unknown[]) => Promise<unknown>)(...values);
+    };
+  }
+  return checked as unknown as Datastore;
+};
+
+/** Looks into objects, lists and maps. */
+const requireStorableTexts = (verb: string, value: unknown): void => {
+  if (typeof value === 'string') {
+    if (!value.includes('\0')) return;
+    const name = verb.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+    throw new DepotError(
+      'INVALID_REQUEST',
+      `${name}: a text holds a NUL character, which no database stores`,
+    );
+  }
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  const parts = Array.isArray(value) || value instanceof Map ? value : Object.entries(value);
+  for (const part of parts) requireStorableTexts(verb, part);
+};
