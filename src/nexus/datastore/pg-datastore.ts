@@ -1,5 +1,5 @@
 /**
- * The datastore over PostgreSQL or CockroachDB. What each verb promises stands in datastore.ts; each is one
+ * The datastore over a server that speaks PostgreSQL's protocol. What each verb promises stands in datastore.ts; each is one
  * transaction (transactions.ts) in a file of its own.
  */
 import type { Rng } from '../../core/rng.ts';
