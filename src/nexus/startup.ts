@@ -2,7 +2,8 @@
  * The time between listening and serving: the database may be down, and what lies in staging is not yet taken up.
  *
  * ST1. Until everything is there each request is answered with the reason why not, and nothing is run for it.
- * ST2. A database that does not answer is waited for; any other error ends the start (S14: another schema version).
+ * ST2. A database that does not answer, or of which only a standby does, is waited for; any other error ends the start
+ *      (S14: another schema version).
  */
 import type { Api } from '../api/route.ts';
 import type { Rng } from '../core/rng.ts';
