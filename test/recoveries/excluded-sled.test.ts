@@ -42,7 +42,10 @@ test('what the database lost may be given up by name; an excluded sled stays div
     err: expect.stringContaining('RECOVERY_LOSES_ARTIFACTS'),
   });
   const args = ['--exclude', excluded.serial, '--give-up', `${generation}:`, '--apply'];
-  expect(await recover(...args)).toMatchObject({ exitCode: 0, out: expect.stringContaining('was 2 and is 4;') });
+  expect(await recover(...args)).toMatchObject({
+    exitCode: 0,
+    out: expect.stringContaining('was 2 and is 4;'),
+  });
   await untilOnDisk([first, second], release);
   await untilDiverged(1);
   await expectOnDisk([excluded], release, lost);
