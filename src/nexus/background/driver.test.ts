@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { seededRng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { createTestClock } from '../../lib/test-clock.ts';
 import { createDriver } from './driver.ts';
 import type { Activation, BackgroundTask, TaskResult } from './task.ts';
 
@@ -32,6 +34,7 @@ const manualClock = () => {
   return { clock, advance };
 };
 
+const rng = seededRng(1);
 const DONE: TaskResult = { summary: {} };
 
 const recordingTask = (
@@ -55,7 +58,7 @@ const recordingTask = (
 test('BD4: a task runs at once, then after each period, and says why', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask();
-  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
   await driver.idle();
   await advance(999);
   expect(reasons).toEqual(['timeout']);
@@ -76,7 +79,7 @@ test('BD1, BD2: many signals while a task runs are one more activation after it'
     await gate.promise;
     return DONE;
   });
-  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
   await delay(0);
   expect(driver.status('recorder').current).toMatchObject({ iteration: 1 });
   for (let i = 0; i < 5; i += 1) driver.activate('recorder');
@@ -97,7 +100,7 @@ test('BD3, S15: an activation that fails is a status with the chain of causes, a
     if (failing) throw new Error('reading the config', { cause: new Error('connection refused') });
     return DONE;
   });
-  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
   await driver.idle();
   expect(driver.status('recorder').last?.summary).toEqual({
     error: 'reading the config: connection refused',
@@ -111,7 +114,7 @@ test('BD3, S15: an activation that fails is a status with the chain of causes, a
 test('P6: a task may ask to be looked at again before its period', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask({}, async () => ({ summary: {}, againInMs: 10 }));
-  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
   await driver.idle();
   await advance(10);
   await driver.idle();
@@ -121,7 +124,7 @@ test('P6: a task may ask to be looked at again before its period', async () => {
 test('S9: disable turns timers off and leaves signals on', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask({ disable: true }, async () => ({ summary: {}, againInMs: 1 }));
-  await using driver = createDriver({ tasks: [task], clock, log: silentLogger });
+  await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
   await advance(100_000);
   expect(reasons).toEqual([]);
   driver.activate('recorder');
@@ -139,7 +142,7 @@ test('S9: a change of one task activates those that depend on it; no change does
     dependsOn: ['source'],
     disable: true,
   });
-  await using driver = createDriver({ tasks: [source, dependent], clock, log: silentLogger });
+  await using driver = createDriver({ tasks: [source, dependent], clock, rng, log: silentLogger });
   await driver.idle();
   expect(reasons).toEqual(['dependency']);
   changed = false;
@@ -150,7 +153,7 @@ test('S9: a change of one task activates those that depend on it; no change does
 
 test('an unknown task is refused with the names of those there are', async () => {
   const { clock } = manualClock();
-  await using driver = createDriver({ tasks: [recordingTask().task], clock, log: silentLogger });
+  await using driver = createDriver({ tasks: [recordingTask().task], clock, rng, log: silentLogger });
   expect(() => driver.activate('recoder')).toThrow('background tasks: recorder');
 });
 
@@ -168,9 +171,51 @@ test('S15: what a stop cuts off is no failure, and is not logged as one', async 
         signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
       ),
   });
-  const driver = createDriver({ tasks: [task], clock, log });
+  const driver = createDriver({ tasks: [task], clock, rng, log });
   await delay(0);
   expect(driver.status('recorder').current).toBeDefined();
   await driver[Symbol.asyncDispose]();
   expect(errors).toEqual([]);
+});
+
+test('a task that failed is activated again within a second, then less often, and by its period after a success (BD5)', async () => {
+  const clock = createTestClock();
+  let failing = true;
+  const timesMs: number[] = [];
+  const task: BackgroundTask = {
+    ...recordingTask().task,
+    periodMs: 60_000,
+    activate: async () => {
+      timesMs.push(clock.monotonicMs());
+      if (failing) throw new Error('the database does not answer');
+      return DONE;
+    },
+  };
+  await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
+  await driver.idle();
+  await clock.advance(1_000);
+  expect(timesMs).toHaveLength(2);
+  await clock.advance(6_000);
+  expect(timesMs).toHaveLength(4);
+  failing = false;
+  await clock.advance(8_000);
+  expect(timesMs).toHaveLength(5);
+  const afterSuccessMs = timesMs.at(-1)!;
+  failing = true;
+  await clock.advance(60_000);
+  expect(timesMs[5]! - afterSuccessMs).toBe(60_000);
+  await clock.advance(1_000);
+  expect(timesMs[6]! - timesMs[5]!).toBeLessThanOrEqual(1_000);
+});
+
+test('a task whose timers are turned off is not repeated after a failure (BD5)', async () => {
+  const clock = createTestClock();
+  const { task, reasons } = recordingTask({ disable: true }, async () => {
+    throw new Error('the database does not answer');
+  });
+  await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
+  driver.activate('recorder');
+  await driver.idle();
+  await clock.advance(1_000_000);
+  expect(reasons).toEqual(['signaled']);
 });

@@ -9,7 +9,11 @@
  * BD2. Any number of signals during an activation is one more activation after it; none is lost.
  * BD3. An activation that fails is a status, not the end of the task (S15).
  * BD4. The first activation comes at once: after a restart nothing waits for a period.
+ * BD5. A failed activation is repeated by timer within seconds, with back-off; a success ends the back-off (P6,
+ *      core/after-failure.ts). A task whose timers are turned off waits for its next signal.
  */
+import { afterFailure } from '../../core/after-failure.ts';
+import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -58,11 +62,14 @@ type Slot = {
   current: TaskStatus['current'];
   last: TaskStatus['last'];
   iteration: number;
+  /** Activations in a row that failed. */
+  failures: number;
 };
 
 export const createDriver = (deps: {
   tasks: readonly BackgroundTask[];
   clock: Clock;
+  rng: Rng;
   log: Logger;
 }): Driver => {
   const stop = new AbortController();
@@ -101,7 +108,8 @@ export const createDriver = (deps: {
       if (running === undefined) return;
       const result = await runOnce(slot, running, deps.clock, stop.signal);
       slot.current = undefined;
-      scheduleNext(slot, result, deps.clock, () => trigger(slot, 'timeout'));
+      slot.failures = result === undefined ? slot.failures + 1 : 0;
+      scheduleNext(slot, result, deps, () => trigger(slot, 'timeout'));
       if (result?.changed === true) triggerDependents(slot.task.name);
       settleIdle();
     }
@@ -136,6 +144,7 @@ const newSlot = (task: BackgroundTask, log: Logger): Slot => ({
   current: undefined,
   last: undefined,
   iteration: 0,
+  failures: 0,
 });
 
 /** Waits until something is pending and makes it the running activation; undefined once the driver stops. */
@@ -159,7 +168,7 @@ const nextActivation = async (
   return slot.current;
 };
 
-/** BD3: resolves whatever the task does. */
+/** BD3: resolves whatever the task does; without a result when it failed. */
 const runOnce = async (
   slot: Slot,
   { iteration, reason, startMs }: RunningActivation,
@@ -184,9 +193,18 @@ const runOnce = async (
   return result;
 };
 
-const scheduleNext = (slot: Slot, result: TaskResult | undefined, clock: Clock, fire: () => void): void => {
+const scheduleNext = (
+  slot: Slot,
+  result: TaskResult | undefined,
+  { clock, rng }: { clock: Clock; rng: Rng },
+  fire: () => void,
+): void => {
   if (slot.task.disable === true || slot.timer.signal.aborted) return;
-  const waitMs = Math.min(slot.task.periodMs, result?.againInMs ?? Number.POSITIVE_INFINITY);
+  const { periodMs } = slot.task;
+  const waitMs =
+    result === undefined
+      ? afterFailure(slot.failures, periodMs, rng.next()) // BD5
+      : Math.min(periodMs, result.againInMs ?? Number.POSITIVE_INFINITY);
   clock.sleep(waitMs, { signal: slot.timer.signal }).then(fire, () => undefined);
 };
 

@@ -56,7 +56,7 @@ type Deps = {
 
 /** Each runs once at the start, and from then on by its period and its signals, until the stack is disposed. */
 export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
-  const { config, datastore, nexus, history, intake, clock, log } = deps;
+  const { config, datastore, nexus, history, intake, clock, rng, log } = deps;
   const connection = stack.use(deps.connectSleds());
   const events = createReplicationEvents({ note: history.note, clock });
   const replication = stack.use(
@@ -89,6 +89,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         fleetHistory({ history, datastore, clock, config: config.history }),
       ],
       clock,
+      rng,
       log: log.child({ component: 'tasks' }),
     }),
   );

@@ -378,7 +378,7 @@ test('B16: a sled that came back and a release that was pruned activate replicat
   };
   for (const other of [LIVENESS_TASK, PRUNER_TASK]) {
     const tasks = [watched, changing(other)];
-    await using driver = createDriver({ tasks, clock: systemClock, log: silentLogger });
+    await using driver = createDriver({ tasks, clock: systemClock, rng: seededRng(1), log: silentLogger });
     await driver.idle();
   }
   expect(activated).toEqual(['dependency', 'dependency']);
