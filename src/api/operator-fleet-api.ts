@@ -205,6 +205,19 @@ export const FleetStatus = z
     uploads_in_progress: z.number().int().min(0),
     requests_deferred: z.number().int().min(0),
     time_observed: Timestamp.optional(),
+    /**
+     * Where generation, Nexus instances, expunged sleds and expiry come from. While it is unavailable they are those
+     * of the last answer; without `time_read` this Nexus has never read them, and they say nothing.
+     */
+    database: z
+      .object({
+        state: z.enum(['answers', 'unavailable']),
+        time_read: Timestamp.optional(),
+        age_s: z.number().int().min(0).optional(),
+        time_unavailable_since: Timestamp.optional(),
+        message: z.string().optional(),
+      })
+      .optional(),
   })
   .meta({ id: 'FleetStatus' });
 export type FleetStatus = z.infer<typeof FleetStatus>;

@@ -18,6 +18,8 @@ export type Verdict = (typeof VERDICTS)[number];
 /** Stable codes, with the verdict that each one means at least. `docs/operations.md` explains them. */
 export const reasonCodes = {
   NOT_YET_LOOKED: 'converging',
+  NEXUS_STARTING: 'converging',
+  DATABASE_UNAVAILABLE: 'degraded',
   REPLICATION_ERROR: 'degraded',
   REPLICATION_PAUSED: 'degraded',
   RELEASE_REPLICATING: 'converging',

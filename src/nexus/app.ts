@@ -27,6 +27,7 @@ import type { Logger } from '../lib/log.ts';
 import { fetchRelease } from '../source/fetch-release.ts';
 import { verifyRelease, verifyRootArchive } from '../verify/verify-release.ts';
 import type { NexusConfig } from './config.ts';
+import { createDatabaseWatch } from './database-watch.ts';
 import { createPgDatastore } from './datastore/pg-datastore.ts';
 import { createHttpConnection } from './fleet-client/http-connection.ts';
 import { metricsPage } from './metrics.ts';
@@ -34,6 +35,7 @@ import { type ServiceDeps, type Services, startServices } from './services.ts';
 import { openStagingDirectory } from './staging/directory.ts';
 import { freeBytesOf } from './staging/space.ts';
 import { bindLate, createLate, type Late } from './startup.ts';
+import { type StartingFacts, startingMetrics, startingStatus } from './status/starting.ts';
 import { readOrMakeToken } from './token-file.ts';
 
 export type NexusDeps = {
@@ -66,10 +68,16 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await openStagingDirectory(config.stagingDirectory));
   const token = await readOrMakeToken(config.tokenFile);
-  const services = createLate<Services>();
+  const watch = createDatabaseWatch(deps.clock);
+  const services = createLate<Services>(watch);
   stack.defer(async () => services.peek()?.[Symbol.asyncDispose]());
 
-  const operator = stack.use(await serveOperators(config, deps, services, token));
+  const operator = stack.use(
+    await serveOperators({
+      ...{ config, deps, services, token },
+      starting: () => ({ nexusId: directory.nexusId, config, outage: watch.outage() }),
+    }),
+  );
   const internal = stack.use(await serveSleds(config, deps, services));
 
   const stop = new AbortController();
@@ -82,7 +90,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       config,
       directory,
       operatorAddress: operator.address,
-      waitsFor: services.waitsFor,
+      watch,
     },
     { signal: stop.signal },
   ).then(running => {
@@ -106,22 +114,36 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   };
 };
 
-const serveOperators = (
-  config: NexusConfig,
-  { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS }: NexusDeps,
-  services: Late<Services>,
-  token: string,
-): Promise<ApiServer> =>
+type OperatorServer = {
+  readonly config: NexusConfig;
+  readonly deps: NexusDeps;
+  readonly services: Late<Services>;
+  readonly token: string;
+  /** What there is to say before the services are there. */
+  readonly starting: () => StartingFacts;
+};
+
+const serveOperators = ({
+  config,
+  deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
+  services,
+  token,
+  starting,
+}: OperatorServer): Promise<ApiServer> =>
   serveApi({
     apis: [
       bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
-      bindLate(operatorFleetApi, () => services.get().operatorFleet),
+      bindLate(
+        operatorFleetApi,
+        () => services.get().operatorFleet,
+        () => (services.peek() === undefined ? { fleetStatus: async () => startingStatus(starting()) } : {}),
+      ),
       bindLate(operatorRecoveryApi, () => services.get().operatorRecovery),
       bindLate(operatorSourceApi, () => services.get().operatorSource),
       bindLate(operatorHistoryApi, () => services.get().operatorHistory),
       bindLate(debugApi, () => services.get().debug),
     ],
-    pages: [metricsPage(options => services.get().metrics(options))],
+    pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
     listen: config.operatorListen,
     insecureListen: config.insecureListen,
     token,

@@ -11,6 +11,7 @@ import type { NexusId } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { NexusConfig } from './config.ts';
+import type { DatabaseWatch } from './database-watch.ts';
 import type { Datastore } from './datastore/datastore.ts';
 import { createDebugApi } from './debug-api.ts';
 import type { History } from './history/history.ts';
@@ -22,7 +23,7 @@ import { createOperatorHistoryApi } from './operator-history-api.ts';
 import { createOperatorRecoveryApi } from './operator-recovery-api.ts';
 import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
-import { readExpiries } from './status/expiry.ts';
+import { createDatabaseReader } from './status/database-reading.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
 import { SOURCE_SYNC_TASK } from './tasks/source-sync.ts';
@@ -44,6 +45,7 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly config: NexusConfig;
     readonly clock: Clock;
     readonly datastore: Datastore;
+    readonly watch: DatabaseWatch;
     readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
     readonly history: History;
     readonly activateReplication: () => void;
@@ -58,6 +60,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     ...parts,
     nexusId: nexus.id,
     observer,
+    readDatabase: createDatabaseReader(parts),
     minSledReplication: config.replication.minSledReplication,
     insecureListen: config.insecureListen,
   };
@@ -82,8 +85,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     }),
     operatorHistory: createOperatorHistoryApi({ datastore, history }),
     metrics: async options => ({
-      status: await readFleetStatus(fleetParts, options),
-      expiries: await readExpiries(datastore, options),
+      ...(await readFleetStatus(fleetParts, options)),
       sources: sources.list(),
     }),
     debug: createDebugApi({ driver }),

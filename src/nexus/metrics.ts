@@ -3,7 +3,8 @@
  *
  * M1. Few and low in cardinality: labels have a fixed set of values, or are the configured sources. Sleds, releases
  *     and artifacts are in the API and in the log.
- * M2. Everything is read when it is asked for: nothing here can be out of date.
+ * M2. Everything is read when it is asked for. While the database is away, what comes from it is what was read last,
+ *     and `database_read_age_seconds` says how old that is.
  */
 import { Gauge, Registry } from 'prom-client';
 import type { FleetStatus } from '../api/operator-fleet-api.ts';
@@ -11,11 +12,12 @@ import { reasonCodes, VERDICTS } from '../core/health.ts';
 import { RELEASE_ROLES } from '../core/release.ts';
 import type { Page } from '../http/handlers.ts';
 import type { SourceState } from './source/sources.ts';
+import type { DatabaseReading } from './status/database-reading.ts';
 import type { Expiries } from './status/expiry.ts';
 
 export type MetricFacts = {
   readonly status: FleetStatus;
-  readonly expiries: Expiries;
+  readonly database: DatabaseReading;
   readonly sources: readonly SourceState[];
 };
 
@@ -28,12 +30,13 @@ export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<
 });
 
 /** In the text format of Prometheus. */
-export const metricsText = ({ status, expiries, sources }: MetricFacts): Promise<string> => {
+export const metricsText = ({ status, database, sources }: MetricFacts): Promise<string> => {
   const registry = new Registry();
   const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]): Gauge<L> =>
     new Gauge({ name: `tuf_depot_${name}`, help, labelNames, registers: [registry] });
   fleetGauges(gauge, status);
-  expiryGauges(gauge, expiries);
+  databaseGauges(gauge, database);
+  if (database.known !== undefined) expiryGauges(gauge, database.known.facts.expiries);
   const failing = gauge(
     'source_failing',
     '1 while a followed repository is refused or cannot be read',
@@ -58,10 +61,21 @@ const fleetGauges = (gauge: MakeGauge, status: FleetStatus): void => {
   const sleds = gauge('sleds', 'Sleds in service, and those of them that answer', 'state');
   sleds.set({ state: 'in_service' }, status.sleds.in_service);
   sleds.set({ state: 'answering' }, status.sleds.answering);
-  gauge('generation', 'Generation of the wanted set').set(status.generation);
   gauge('local_repos', 'Archives that this Nexus still holds').set(status.local_repos);
   gauge('uploads_in_progress', 'Uploads that are being received or verified').set(status.uploads_in_progress);
   gauge('requests_deferred', 'Requests left over by the last activation').set(status.requests_deferred);
+};
+
+const databaseGauges = (gauge: MakeGauge, { known, outage }: DatabaseReading): void => {
+  gauge('database_available', '1 while the database answers, 0 while it does not').set(
+    outage === undefined ? 1 : 0,
+  );
+  if (known === undefined) return;
+  gauge(
+    'database_read_age_seconds',
+    'How long ago generation, Nexus instances and expiry were read: more than 0 while the database is away',
+  ).set(known.ageMs / 1000);
+  gauge('generation', 'Generation of the wanted set').set(known.facts.generation);
 };
 
 const expiryGauges = (gauge: MakeGauge, { releases, roots }: Expiries): void => {

@@ -6,15 +6,23 @@ import type { Handlers } from '../http/handlers.ts';
 import { type Clock, isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Driver } from './background/driver.ts';
+import type { DatabaseWatch } from './database-watch.ts';
 import type { Datastore, NexusRecord } from './datastore/datastore.ts';
+import { isOfDatabase } from './datastore/transaction-errors.ts';
 import { NEXUS_SILENT_AFTER_MS } from './heartbeat.ts';
 import type { History } from './history/history.ts';
 import { recentEvents } from './operator-history-api.ts';
 import type { Staging } from './staging/staging.ts';
 import { artifactSummaries, artifactView } from './status/artifact-view.ts';
-import { readExpiryReasons } from './status/expiry.ts';
+import type { DatabaseReading, ReadDatabase } from './status/database-reading.ts';
+import { expiryReasonsOf } from './status/expiry.ts';
 import { fleetStatus, isSilent } from './status/fleet-status.ts';
-import { releaseView, unseenReleaseView, uploadedSince } from './status/release-view.ts';
+import {
+  lastKnownReleaseView,
+  releaseView,
+  unseenReleaseView,
+  uploadedSince,
+} from './status/release-view.ts';
 import { sledView } from './status/sled-view.ts';
 import type { ReplicationObserver } from './tasks/artifact-replication/observation.ts';
 import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
@@ -23,6 +31,8 @@ import type { SledLiveness } from './tasks/sled-liveness.ts';
 type Deps = {
   readonly nexusId: NexusId;
   readonly datastore: Datastore;
+  readonly watch: Pick<DatabaseWatch, 'outage'>;
+  readonly readDatabase: ReadDatabase;
   readonly staging: Pick<Staging, 'held' | 'uploadsInProgress'>;
   readonly observer: ReplicationObserver;
   readonly liveness: Pick<SledLiveness, 'of'>;
@@ -43,23 +53,19 @@ export const createOperatorFleetApi = (deps: Deps): FleetHandlers => ({
   ...artifactHandlers(deps),
 });
 
+/** Answers while the database is away, too: with what was read last. */
 export const readFleetStatus = async (
   deps: Deps,
   { signal }: { signal: AbortSignal },
-): Promise<FleetStatus> => {
-  const [{ generation }, nexuses, sledsExpunged, expiring] = await Promise.all([
-    deps.datastore.currentGeneration({ signal }),
-    deps.datastore.nexusList({ signal }),
-    countExpunged(deps.datastore, signal),
-    readExpiryReasons(deps.datastore, deps.clock, { signal }),
-  ]);
+): Promise<{ readonly status: FleetStatus; readonly database: DatabaseReading }> => {
+  const database = await deps.readDatabase({ signal });
+  const { known } = database;
+  const expiring = known === undefined ? [] : expiryReasonsOf(known.facts.expiries, deps.clock);
   const replication = deps.driver.status(REPLICATION_TASK);
   const error = replication.last?.summary.error;
-  return fleetStatus({
+  const status = fleetStatus({
     ...deps,
-    generation,
-    nexuses,
-    sledsExpunged,
+    database,
     observation: deps.observer.latest(),
     replicationError: typeof error === 'string' ? error : undefined,
     replicationPaused: !replication.periodic,
@@ -67,18 +73,23 @@ export const readFleetStatus = async (
     localRepos: deps.staging.held().length,
     notices: [...deps.notices(), ...expiring],
   });
+  return { status, database };
 };
 
 const statusHandlers = (deps: Deps) =>
   ({
-    fleetStatus: ({ signal }) => readFleetStatus(deps, { signal }),
+    fleetStatus: async ({ signal }) => (await readFleetStatus(deps, { signal })).status,
 
     async releaseReplication({ params, signal }) {
       const version = SystemVersion.parse(params.system_version);
-      const repo = await deps.datastore.repoGetByVersion(version, { signal });
-      if (repo === undefined) throw new DepotError('NOT_FOUND', `there is no release ${version}`);
       const observation = deps.observer.latest();
       const seen = observation?.releases.find(release => release.progress.systemVersion === version);
+      const repo = await deps.datastore.repoGetByVersion(version, { signal }).catch((error: unknown) => {
+        if (seen === undefined || !isOfDatabase(error)) throw error;
+        return 'unavailable' as const;
+      });
+      if (repo === 'unavailable') return lastKnownReleaseView(observation!, seen!, deps.watch.outage());
+      if (repo === undefined) throw new DepotError('NOT_FOUND', `there is no release ${version}`);
       if (observation === undefined || seen === undefined) {
         return unseenReleaseView(version, repo.artifactCount, repo.totalSizeBytes, deps.minSledReplication);
       }
@@ -176,14 +187,3 @@ const nexusView = (nexus: NexusRecord, self: NexusId): NexusView => ({
   time_heartbeat: isoTime(nexus.timeHeartbeatMs),
   local_repos: nexus.localRepos,
 });
-
-const countExpunged = async (datastore: Datastore, signal: AbortSignal): Promise<number> => {
-  let count = 0;
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.sledList({ limit: 500, pageToken }, { signal });
-    count += page.items.filter(sled => sled.policy === 'expunged').length;
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return count;
-};

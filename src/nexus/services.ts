@@ -12,6 +12,7 @@ import type { Logger } from '../lib/log.ts';
 import type { FetchRelease } from '../source/fetch-release.ts';
 import type { Driver } from './background/driver.ts';
 import type { NexusConfig } from './config.ts';
+import type { DatabaseWatch } from './database-watch.ts';
 import type { Datastore } from './datastore/datastore.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import { createHandlers, type NexusHandlers } from './handlers.ts';
@@ -47,8 +48,7 @@ export type ServiceDeps = {
   /** Makes the ids of uploads, releases and events of the history. */
   readonly newId: () => string;
   readonly log: Logger;
-  /** Told why the start takes its time. */
-  readonly waitsFor: (reason: string) => void;
+  readonly watch: DatabaseWatch;
 };
 
 /** @throws `SCHEMA_VERSION`; a database that does not answer is waited for */
@@ -60,7 +60,7 @@ export const startServices = async (
   await using stack = new AsyncDisposableStack();
   const patiently = <T>(attempt: () => Promise<T>) => waitForDatabase(attempt, deps, { signal });
 
-  const datastore = stack.use(await patiently(() => deps.openDatastore({ signal })));
+  const datastore = deps.watch.watched(stack.use(await patiently(() => deps.openDatastore({ signal }))));
   const nexus = { id: directory.nexusId, operatorAddress, timeStartedMs: clock.nowMs() };
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
   const history = beginHistory(stack, deps, datastore);

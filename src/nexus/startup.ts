@@ -1,7 +1,8 @@
 /**
  * The time between listening and serving: the database may be down, and what lies in staging is not yet taken up.
  *
- * ST1. Until everything is there each request is answered with the reason why not, and nothing is run for it.
+ * ST1. Until everything is there each request is answered with the reason why not, and nothing is run for it. The
+ *      status and the metrics are answered all the same: with that reason, and with what is known without a database.
  * ST2. A database that does not answer, or of which only a standby does, is waited for; any other error ends the start
  *      (S14: another schema version).
  */
@@ -10,8 +11,9 @@ import type { Rng } from '../core/rng.ts';
 import type { BoundRoute, Handlers } from '../http/handlers.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { DepotError, messageChain } from '../lib/errors.ts';
+import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import type { DatabaseWatch, Outage } from './database-watch.ts';
 import { isOfDatabase } from './datastore/transaction-errors.ts';
 
 /** Short, so that a fleet that starts as a whole is up as soon as its database is. */
@@ -19,40 +21,57 @@ const RETRY = { firstMs: 250, maxMs: 10_000 };
 
 /** Something that handlers need and that is there only after the start. */
 export type Late<T> = {
-  /** Throws `DATABASE_UNAVAILABLE` with the reason until it is there. */
+  /** Throws `DATABASE_UNAVAILABLE` with what the start waits for, until it is there. */
   readonly get: () => T;
   readonly peek: () => T | undefined;
   readonly set: (value: T) => void;
-  readonly waitsFor: (reason: string) => void;
 };
 
-export const createLate = <T>(): Late<T> => {
+export const createLate = <T>(watch: Pick<DatabaseWatch, 'outage'>): Late<T> => {
   let value: T | undefined;
-  let reason = 'it has not asked the database yet';
   return {
     get() {
       if (value !== undefined) return value;
-      throw new DepotError('DATABASE_UNAVAILABLE', `this Nexus is starting: ${reason}`);
+      throw new DepotError('DATABASE_UNAVAILABLE', `this Nexus is starting: ${waitsFor(watch.outage())}`);
     },
     peek: () => value,
     set(given) {
       value = given;
     },
-    waitsFor(given) {
-      reason = given;
-    },
   };
 };
 
-/** As `bindApi`, for handlers that are there only after the start. */
-export const bindLate = <A extends Api>(api: A, handlers: () => Handlers<A>): readonly BoundRoute[] =>
+/** What a start waits for. */
+export const waitsFor = (outage: Outage | undefined): string =>
+  outage === undefined
+    ? 'it reads the database and takes up what lies in its staging directory'
+    : `it waits for the database: ${outage.message}`;
+
+/**
+ * As `bindApi`, for handlers that are there only after the start.
+ *
+ * @param early what is answered before that, where there is something to say already
+ */
+export const bindLate = <A extends Api>(
+  api: A,
+  handlers: () => Handlers<A>,
+  early: () => Partial<Handlers<A>> = () => ({}),
+): readonly BoundRoute[] =>
   Object.entries(api.routes).map(([name, route]) => ({
     route,
     handle: async (request: never) => {
-      const handle = handlers()[name as keyof A['routes']] as (request: never) => Promise<unknown>;
+      const key = name as keyof A['routes'];
+      const handle = (early()[key] ?? handlers()[key]) as (request: never) => Promise<unknown>;
       return handle(request);
     },
   }));
+
+type WaitDeps = {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly watch: Pick<DatabaseWatch, 'failed' | 'answered'>;
+};
 
 /**
  * Repeats `attempt` until it does not fail for want of the database (ST2).
@@ -61,17 +80,19 @@ export const bindLate = <A extends Api>(api: A, handlers: () => Handlers<A>): re
  */
 export const waitForDatabase = async <T>(
   attempt: () => Promise<T>,
-  { clock, rng, log, waitsFor }: { clock: Clock; rng: Rng; log: Logger; waitsFor: (reason: string) => void },
+  { clock, rng, log, watch }: WaitDeps,
   { signal, giveUpAfterMs }: { signal: AbortSignal; giveUpAfterMs?: number },
 ): Promise<T> => {
   const startMs = clock.monotonicMs();
   for (let failures = 1; ; failures += 1) {
     try {
-      return await attempt();
+      const answer = await attempt();
+      watch.answered();
+      return answer;
     } catch (error) {
       if (signal.aborted || !isOfDatabase(error)) throw error;
+      watch.failed(error);
       if (giveUpAfterMs !== undefined && clock.monotonicMs() - startMs >= giveUpAfterMs) throw error;
-      waitsFor(messageChain(error));
       log.warn({ err: error, failures }, 'waiting for the database');
     }
     await clock.sleep(backoffMs(failures, RETRY, rng.next()), { signal });

@@ -34,6 +34,18 @@ export const addStatus = (parent: Command, session: Session): void => {
   });
 };
 
+/** A Nexus of an older version does not say where it has its facts from: it has asked the database for each. */
+const hasRead = ({ database }: FleetStatus): boolean =>
+  database === undefined || database.time_read !== undefined;
+
+const databaseText = ({ database }: FleetStatus, nowMs: number): string | undefined => {
+  if (database === undefined || database.state === 'answers') return undefined;
+  const { time_unavailable_since: since, time_read: read } = database;
+  const outage = since === undefined ? '' : `, first seen ${formatAge(Date.parse(since), nowMs)}`;
+  const age = read === undefined ? 'never read' : `last read ${formatAge(Date.parse(read), nowMs)}`;
+  return `unavailable${outage}; ${age}`;
+};
+
 const statusLines = ({ terminal, clock }: Session, status: FleetStatus): string[] => {
   const style = terminal.outStyle;
   const nowMs = clock.nowMs();
@@ -46,8 +58,14 @@ const statusLines = ({ terminal, clock }: Session, status: FleetStatus): string[
         `${sleds.answering} of ${sleds.in_service} in service answer` +
           (sleds.expunged === 0 ? '' : `, ${sleds.expunged} expunged`),
       ],
-      ['nexuses', `${nexuses.alive} alive${nexuses.silent === 0 ? '' : `, ${nexuses.silent} silent`}`],
-      ['generation', String(status.generation)],
+      [
+        'nexuses',
+        !hasRead(status)
+          ? undefined
+          : `${nexuses.alive} alive${nexuses.silent === 0 ? '' : `, ${nexuses.silent} silent`}`,
+      ],
+      ['database', databaseText(status, nowMs)],
+      ['generation', hasRead(status) ? String(status.generation) : 'not read yet'],
       ['safe from', count(status.min_sled_replication, 'sled')],
       [
         'local repos',

@@ -28,11 +28,5 @@ export const readExpiries = async (
   };
 };
 
-export const readExpiryReasons = async (
-  datastore: Pick<Datastore, 'trustRootList' | 'releaseRoles'>,
-  clock: Clock,
-  options: { signal: AbortSignal },
-): Promise<readonly HealthReason[]> => {
-  const { releases, roots } = await readExpiries(datastore, options);
-  return expiryReasons(releases, roots, clock.nowMs());
-};
+export const expiryReasonsOf = ({ releases, roots }: Expiries, clock: Clock): readonly HealthReason[] =>
+  expiryReasons(releases, roots, clock.nowMs());

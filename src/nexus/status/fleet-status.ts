@@ -1,38 +1,42 @@
 /** The verdict of one Nexus over the fleet: its last observation, and what is wrong beside it. */
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import { type HealthReason, worst } from '../../core/health.ts';
-import type { Generation, NexusId } from '../../core/ids.ts';
+import { asGeneration, type NexusId } from '../../core/ids.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { NexusRecord } from '../datastore/datastore.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../heartbeat.ts';
 import type { Observation } from '../tasks/artifact-replication/observation.ts';
+import { type DatabaseReading, databaseReasons, databaseView } from './database-reading.ts';
 import { reasonView } from './reasons.ts';
 import { releaseView } from './release-view.ts';
 
 export type StatusFacts = {
   readonly nexusId: NexusId;
-  readonly generation: Generation;
+  readonly database: DatabaseReading;
   readonly minSledReplication: number;
   readonly observation: Observation | undefined;
   /** The error of the last activation of replication, if it failed. */
   readonly replicationError: string | undefined;
   readonly replicationPaused: boolean;
   readonly insecureListen: boolean;
-  readonly nexuses: readonly NexusRecord[];
-  readonly sledsExpunged: number;
   readonly uploadsInProgress: number;
   readonly localRepos: number;
-  /** What the start-up found and repaired, or wants a person to know (P4). */
+  /** What the start-up found and repaired, what expires, and whatever else a person has to know. */
   readonly notices: readonly HealthReason[];
 };
+
+/** The first generation of a database is 1. */
+const NEVER_READ = asGeneration(0);
 
 export const isSilent = (nexus: NexusRecord): boolean => nexus.heartbeatAgeMs >= NEXUS_SILENT_AFTER_MS;
 
 export const fleetStatus = (facts: StatusFacts): FleetStatus => {
   const { observation } = facts;
-  const inService = facts.nexuses.filter(nexus => nexus.policy === 'in_service');
+  const read = facts.database.known?.facts;
+  const inService = (read?.nexuses ?? []).filter(nexus => nexus.policy === 'in_service');
   const silent = inService.filter(isSilent);
   const reasons: HealthReason[] = [
+    ...databaseReasons(facts.database),
     ...ownReasons(facts),
     ...silent.map(nexusSilent),
     ...(observation?.reasons ?? []),
@@ -42,12 +46,13 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
     verdict: worst(reasons),
     reasons: reasons.map(reasonView),
     nexus_id: facts.nexusId,
-    generation: facts.generation,
+    // Every database has one above 0: this says that none was ever read.
+    generation: read?.generation ?? NEVER_READ,
     min_sled_replication: facts.minSledReplication,
     sleds: {
       in_service: observation?.sleds.length ?? 0,
       answering: observation?.sleds.filter(sled => sled.answer.kind === 'ok').length ?? 0,
-      expunged: facts.sledsExpunged,
+      expunged: read?.sledsExpunged ?? 0,
     },
     nexuses: { alive: inService.length - silent.length, silent: silent.length },
     releases: observation?.releases.map(release => releaseView(observation, release)) ?? [],
@@ -56,6 +61,7 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
     uploads_in_progress: facts.uploadsInProgress,
     requests_deferred: observation?.deferred ?? 0,
     ...(observation === undefined ? {} : { time_observed: isoTime(observation.timeMs) }),
+    database: databaseView(facts.database),
   };
 };
 
@@ -75,7 +81,8 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
       'insecure_listen is set: this Nexus can be reached from other machines without transport security';
     reasons.push({ code: 'INSECURE_LISTEN', message });
   }
-  const self = facts.nexuses.find(({ id }) => id === facts.nexusId);
+  const read = facts.database.known?.facts;
+  const self = read?.nexuses.find(({ id }) => id === facts.nexusId);
   if (self?.policy === 'expunged') {
     const message =
       'this Nexus is expunged, and what it holds does not count as a copy: stop it, and start it with an empty staging directory';
@@ -87,8 +94,8 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
       code: 'NOT_YET_LOOKED',
       message: 'this Nexus has just started and has not asked the sleds yet',
     });
-  } else if (observation.generation < facts.generation) {
-    const message = `the database is at generation ${facts.generation}, the sleds were last asked at ${observation.generation}`;
+  } else if (read !== undefined && observation.generation < read.generation) {
+    const message = `the database is at generation ${read.generation}, the sleds were last asked at ${observation.generation}`;
     reasons.push({ code: 'NOT_YET_LOOKED', message });
   }
   return reasons;

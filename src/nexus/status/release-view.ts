@@ -2,8 +2,10 @@
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
+import type { Outage } from '../database-watch.ts';
 import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Observation, ObservedRelease } from '../tasks/artifact-replication/observation.ts';
+import { outageReason } from './database-reading.ts';
 import { reasonView } from './reasons.ts';
 
 export const releaseView = (observation: Observation, release: ObservedRelease): ReleaseReplication => {
@@ -27,6 +29,18 @@ export const releaseView = (observation: Observation, release: ObservedRelease):
     reasons: [...reasons, ...(progress.complete ? [] : observation.reasons)].map(reasonView),
     time_observed: isoTime(observation.timeMs),
   };
+};
+
+/** While the database is away: what this Nexus saw last, with the reason why nothing newer is known. */
+export const lastKnownReleaseView = (
+  observation: Observation,
+  release: ObservedRelease,
+  outage: Outage | undefined,
+): ReleaseReplication => {
+  const view = releaseView(observation, release);
+  if (outage === undefined) return view;
+  const told = `The release is as the sleds answered at ${isoTime(observation.timeMs)}.`;
+  return { ...view, reasons: [reasonView(outageReason(outage, told)), ...view.reasons] };
 };
 
 /** A release that is recorded, but that no round of this Nexus has seen yet. */

@@ -4,6 +4,7 @@ import type { Disk } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { NexusConfig } from '../../nexus/config.ts';
+import { createDatabaseWatch } from '../../nexus/database-watch.ts';
 import type { DecideAttempt } from '../../nexus/datastore/memory/attempt.ts';
 import type { MemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
 import { type Services, startServices } from '../../nexus/services.ts';
@@ -92,7 +93,7 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
       rng,
       newId,
       log,
-      waitsFor: () => undefined,
+      watch: createDatabaseWatch(clock),
     },
     { signal },
   );

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import type { FleetStatus } from '../../api/operator-fleet-api.ts';
+import { serveTestNexus, TEST_TOKEN, TIME } from '../test-nexus.ts';
+import { runTestCli, type TestRun } from '../test-run.ts';
+
+const statusWith = async (changes: Partial<FleetStatus>): Promise<TestRun> => {
+  await using nexus = await serveTestNexus();
+  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
+  const status = JSON.parse((await runTestCli(['status', '--json'], { environment })).out);
+  await using changed = await serveTestNexus({
+    fleet: { fleetStatus: async () => ({ ...status, verdict: 'degraded', ...changes }) },
+  });
+  return await runTestCli(['status'], { environment: { ...environment, TUF_DEPOT_URL: changed.url } });
+};
+
+test('a status without its database names the outage and the age of what it says, and exits with 5', async () => {
+  const run = await statusWith({
+    database: { state: 'unavailable', time_read: TIME, time_unavailable_since: TIME, age_s: 60 },
+  });
+  expect(run.exitCode).toBe(5);
+  expect(run.out).toMatch(/database: +unavailable, first seen .* ago; last read .* ago/);
+  expect(run.out).toMatch(/nexuses: +\d/);
+});
+
+test('the status of a Nexus that has never read its database invents no facts', async () => {
+  const run = await statusWith({ database: { state: 'unavailable' } });
+  expect(run.out).toMatch(/database: +unavailable; never read/);
+  expect(run.out).toMatch(/generation: +not read yet/);
+  expect(run.out).not.toContain('nexuses:');
+});
+
+test('a status whose database answers says nothing of it', async () => {
+  const run = await statusWith({ database: { state: 'answers', time_read: TIME } });
+  expect(run.out).not.toContain('database:');
+});

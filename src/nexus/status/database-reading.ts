@@ -1,0 +1,130 @@
+/**
+ * What the status says from the database: read when it is asked for, and remembered for when the database is away.
+ *
+ *     readFacts() ─┬─ answered in time ─▶ facts, remembered
+ *                  └─ no answer ────────▶ the facts of the last answer, their age, and the outage
+ *
+ * DR1. A status is answered within {@link READ_TIMEOUT_MS}, whatever the database does.
+ * DR2. Old facts are never told without their age and the outage: `outage` is there whenever they are not of now.
+ */
+import type { FleetStatus } from '../../api/operator-fleet-api.ts';
+import type { HealthReason } from '../../core/health.ts';
+import type { Generation } from '../../core/ids.ts';
+import { type Clock, isoTime } from '../../lib/clock.ts';
+import { DepotError, messageChain } from '../../lib/errors.ts';
+import type { DatabaseWatch, Outage } from '../database-watch.ts';
+import type { Datastore, NexusRecord } from '../datastore/datastore.ts';
+import { isOfDatabase } from '../datastore/transaction-errors.ts';
+import { type Expiries, readExpiries } from './expiry.ts';
+
+/** A person waits for it, and a monitor has a timeout of its own. */
+export const READ_TIMEOUT_MS = 5_000;
+
+export type DatabaseFacts = {
+  readonly generation: Generation;
+  readonly nexuses: readonly NexusRecord[];
+  readonly sledsExpunged: number;
+  readonly expiries: Expiries;
+};
+
+export type DatabaseReading = {
+  /** Undefined when this Nexus has never read them. */
+  readonly known:
+    | { readonly facts: DatabaseFacts; readonly timeMs: number; readonly ageMs: number }
+    | undefined;
+  /** Why they are not of now. */
+  readonly outage: Outage | undefined;
+};
+
+export type ReadDatabase = (options: { signal: AbortSignal }) => Promise<DatabaseReading>;
+
+/** The reading of a Nexus that has not been able to ask. */
+export const nothingRead = (outage: Outage | undefined): DatabaseReading => ({ known: undefined, outage });
+
+export const createDatabaseReader = (deps: {
+  readonly datastore: Pick<
+    Datastore,
+    'currentGeneration' | 'nexusList' | 'sledList' | 'trustRootList' | 'releaseRoles'
+  >;
+  readonly watch: Pick<DatabaseWatch, 'outage' | 'failed'>;
+  readonly clock: Clock;
+}): ReadDatabase => {
+  const { datastore, watch, clock } = deps;
+  let last: { facts: DatabaseFacts; timeMs: number; monotonicMs: number } | undefined;
+  const known = (): DatabaseReading['known'] =>
+    last && { facts: last.facts, timeMs: last.timeMs, ageMs: clock.monotonicMs() - last.monotonicMs };
+
+  return async ({ signal }) => {
+    const deadline = clock.timeout(READ_TIMEOUT_MS);
+    try {
+      const facts = await readFacts(datastore, AbortSignal.any([signal, deadline]));
+      last = { facts, timeMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+      return { known: known(), outage: undefined };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!deadline.aborted && !isOfDatabase(error)) throw error;
+      if (deadline.aborted) watch.failed(gaveUp());
+      return {
+        known: known(),
+        outage: watch.outage() ?? { sinceMs: clock.nowMs(), message: messageChain(error) },
+      };
+    }
+  };
+};
+
+const gaveUp = (): DepotError =>
+  new DepotError('DATABASE_UNAVAILABLE', `no answer to the status within ${READ_TIMEOUT_MS / 1000} s`);
+
+const readFacts = async (
+  datastore: Parameters<typeof createDatabaseReader>[0]['datastore'],
+  signal: AbortSignal,
+): Promise<DatabaseFacts> => {
+  const [{ generation }, nexuses, sledsExpunged, expiries] = await Promise.all([
+    datastore.currentGeneration({ signal }),
+    datastore.nexusList({ signal }),
+    countExpunged(datastore, signal),
+    readExpiries(datastore, { signal }),
+  ]);
+  return { generation, nexuses, sledsExpunged, expiries };
+};
+
+const countExpunged = async (
+  datastore: Pick<Datastore, 'sledList'>,
+  signal: AbortSignal,
+): Promise<number> => {
+  let count = 0;
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.sledList({ limit: 500, pageToken }, { signal });
+    count += page.items.filter(sled => sled.policy === 'expunged').length;
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return count;
+};
+
+/** Whether the database answers, on the wire. */
+export const databaseView = ({ known, outage }: DatabaseReading): NonNullable<FleetStatus['database']> => ({
+  state: outage === undefined ? 'answers' : 'unavailable',
+  ...(known === undefined ? {} : { time_read: isoTime(known.timeMs), age_s: Math.round(known.ageMs / 1000) }),
+  ...(outage === undefined
+    ? {}
+    : { time_unavailable_since: isoTime(outage.sinceMs), message: outage.message }),
+});
+
+export const databaseReasons = ({ known, outage }: DatabaseReading): HealthReason[] => {
+  if (outage === undefined) return [];
+  const told =
+    known === undefined
+      ? 'This Nexus has not read it since it started, so the status knows nothing from it.'
+      : `What the status says from it was read ${Math.round(known.ageMs / 1000)} s ago.`;
+  return [outageReason(outage, told)];
+};
+
+/** @param told a sentence: what stands in the answer instead */
+export const outageReason = ({ message, sinceMs }: Outage, told: string): HealthReason => ({
+  code: 'DATABASE_UNAVAILABLE',
+  message:
+    `the database is unavailable (${message}). ${told} Sleds go on serving; uploads and changes wait. ` +
+    'Start the database or make it reachable: Nexus goes on by itself',
+  sinceMs,
+});
