@@ -81,9 +81,12 @@ describe('a database with a standby', () => {
         clock: systemClock,
         rng: seededRng(2),
         log,
-        waitsFor(reason) {
-          reasons.push(reason);
-          waiting.resolve();
+        watch: {
+          failed(error) {
+            reasons.push(messageChain(error));
+            waiting.resolve();
+          },
+          answered: () => undefined,
         },
       },
       wait,

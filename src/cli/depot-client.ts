@@ -11,6 +11,7 @@ import {
   type TufRepo,
   type UpdatesTrustRoot,
 } from '../api/operator-update-api.ts';
+import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { MAX_PAGE_LIMIT } from '../api/wire.ts';
 import { type ApiClient, createApiClient } from '../http/client.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -40,6 +41,7 @@ type Bound<C> = {
 export type Depot = {
   readonly url: string;
   readonly updates: Bound<ApiClient<typeof operatorUpdateApi>>;
+  readonly uploads: Bound<ApiClient<typeof operatorUploadApi>>;
   readonly fleet: Bound<ApiClient<typeof operatorFleetApi>>;
   readonly recovery: Bound<ApiClient<typeof operatorRecoveryApi>>;
   readonly sources: Bound<ApiClient<typeof operatorSourceApi>>;
@@ -72,6 +74,7 @@ export const openDepot = (
     createApiClient(api, { baseUrl: url, token, timeouts: { answerTimeoutMs } });
   const clients = {
     updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
+    uploads: client(operatorUploadApi, ANSWER_TIMEOUT_MS),
     fleet: client(operatorFleetApi, ANSWER_TIMEOUT_MS),
     recovery: client(operatorRecoveryApi, ANSWER_TIMEOUT_MS),
     sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
@@ -83,6 +86,7 @@ export const openDepot = (
   return {
     url,
     updates,
+    uploads: bind(clients.uploads, signal),
     fleet,
     recovery: bind(clients.recovery, signal),
     sources: bind(clients.sources, signal),

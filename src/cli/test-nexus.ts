@@ -6,6 +6,7 @@ import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { type GenerationRecovery, operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
+import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
 import { bindApi, type Handlers } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
@@ -94,6 +95,7 @@ export type Received = {
 
 export type TestHandlers = {
   readonly updates?: Partial<Handlers<typeof operatorUpdateApi>>;
+  readonly uploads?: Partial<Handlers<typeof operatorUploadApi>>;
   readonly fleet?: Partial<Handlers<typeof operatorFleetApi>>;
   readonly recovery?: Partial<Handlers<typeof operatorRecoveryApi>>;
   readonly sources?: Partial<Handlers<typeof operatorSourceApi>>;
@@ -205,6 +207,7 @@ export const serveTestNexus = async (
   const server: ApiServer = await serveApi({
     apis: [
       bindApi(operatorUpdateApi, { ...updateHandlers(received), ...handlers.updates }),
+      bindApi(operatorUploadApi, { uploadView: refused, ...handlers.uploads }),
       bindApi(operatorFleetApi, { ...fleetHandlers(received), ...handlers.fleet }),
       bindApi(operatorRecoveryApi, { ...recoveryHandlers(received), ...handlers.recovery }),
       bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),

@@ -149,3 +149,10 @@ test('docs/operations.md explains every reason code once, with the verdict that 
   const expected = Object.entries(reasonCodes);
   expect(documented.map(([, code, verdict]) => [code, verdict]).sort()).toEqual(expected.sort());
 });
+
+test('P8: an archive whose recording was in doubt names the Nexus that has it, and no other', () => {
+  const { state, message } = stateOf([sled(1, half)], new Map([[hash(2), 'here']]));
+  expect(state).toBe('blocked');
+  expect(message).toContain('this Nexus has the archive');
+  expect(message).not.toContain('another Nexus');
+});

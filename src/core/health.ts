@@ -19,6 +19,7 @@ export type Verdict = (typeof VERDICTS)[number];
 export const reasonCodes = {
   NOT_YET_LOOKED: 'converging',
   NEXUS_STARTING: 'converging',
+  UPLOAD_WAITING: 'converging',
   DATABASE_UNAVAILABLE: 'degraded',
   REPLICATION_ERROR: 'degraded',
   REPLICATION_PAUSED: 'degraded',
@@ -67,8 +68,11 @@ export type HealthReason = {
 
 export type ReleaseState = 'replicating' | 'safe' | 'complete' | 'blocked' | 'failed';
 
-/** Another Nexus's archives, by the hashes in them. */
-export type ElsewhereHeld = ReadonlyMap<ArtifactHash, 'alive' | 'silent'>;
+/**
+ * Archives in the database, by the hashes in them: whose they are. `here`: of the Nexus that asks, which has not begun to
+ * serve it; the commit of its upload was in doubt a moment ago.
+ */
+export type ElsewhereHeld = ReadonlyMap<ArtifactHash, 'here' | 'alive' | 'silent'>;
 
 export const worst = (reasons: readonly HealthReason[]): Verdict =>
   reasons.reduce<Verdict>((verdict, { code }) => {
@@ -115,6 +119,7 @@ const onFewerDatasets = ({ sleds, sledsHoldingAll }: ReleaseProgress): string =>
 
 const whoMayHaveIt = (lost: readonly Blocked[], elsewhere: ElsewhereHeld): string => {
   const nexus = lost.map(b => elsewhere.get(b.sha256)).find(state => state !== undefined);
+  if (nexus === 'here') return 'this Nexus has the archive, and sends it from its next round on';
   if (nexus === 'alive') return 'another Nexus holds the archive and sends it';
   if (nexus === 'silent')
     return 'a Nexus that is silent holds the archive; start it again, or upload the archive again';

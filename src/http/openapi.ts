@@ -10,6 +10,7 @@ import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
+import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import type { Api, Route } from '../api/route.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { ErrorBody } from '../api/wire.ts';
@@ -22,6 +23,7 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
       title: 'Operator API',
       description: 'Releases, trust roots, and the fleet that holds them.',
     },
+    operatorUploadApi,
     operatorFleetApi,
     operatorRecoveryApi,
     operatorSourceApi,

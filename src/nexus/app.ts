@@ -18,6 +18,7 @@ import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
+import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import type { NexusId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../http/server.ts';
@@ -48,7 +49,13 @@ export type NexusDeps = {
   readonly replace?: Partial<
     Pick<
       ServiceDeps,
-      'openDatastore' | 'connectSleds' | 'verifyRelease' | 'verifyRoots' | 'fetchRelease' | 'freeBytes'
+      | 'openDatastore'
+      | 'connectSleds'
+      | 'verifyRelease'
+      | 'verifyRoots'
+      | 'fetchRelease'
+      | 'freeBytes'
+      | 'uploadWaits'
     >
   >;
 };
@@ -133,6 +140,7 @@ const serveOperators = ({
   serveApi({
     apis: [
       bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
+      bindLate(operatorUploadApi, () => services.get().operatorUpload),
       bindLate(
         operatorFleetApi,
         () => services.get().operatorFleet,
@@ -167,7 +175,7 @@ const serveSleds = (
 const realServices = (
   { databaseUrl }: NexusConfig,
   { log, clock, rng }: NexusDeps,
-): Required<NonNullable<NexusDeps['replace']>> => ({
+): Required<Omit<NonNullable<NexusDeps['replace']>, 'uploadWaits'>> => ({
   openDatastore: ({ signal }) =>
     createPgDatastore({
       connection: databaseUrl,

@@ -6,6 +6,7 @@ import type { operatorHistoryApi } from '../api/operator-history-api.ts';
 import type { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import type { operatorSourceApi } from '../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../api/operator-update-api.ts';
+import type { operatorUploadApi } from '../api/operator-upload-api.ts';
 import type { HealthReason } from '../core/health.ts';
 import type { NexusId } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
@@ -23,6 +24,7 @@ import { createOperatorHistoryApi } from './operator-history-api.ts';
 import { createOperatorRecoveryApi } from './operator-recovery-api.ts';
 import { createOperatorSourceApi } from './operator-source-api.ts';
 import { createOperatorUpdateApi } from './operator-update-api.ts';
+import { createOperatorUploadApi } from './operator-upload-api.ts';
 import { createDatabaseReader } from './status/database-reading.ts';
 import { replicationSummary, targetProgress } from './status/update-summary.ts';
 import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
@@ -31,6 +33,7 @@ import type { Tasks } from './tasks/start-tasks.ts';
 
 export type NexusHandlers = {
   readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
+  readonly operatorUpload: Handlers<typeof operatorUploadApi>;
   readonly operatorFleet: Handlers<typeof operatorFleetApi>;
   readonly operatorRecovery: Handlers<typeof operatorRecoveryApi>;
   readonly operatorSource: Handlers<typeof operatorSourceApi>;
@@ -75,6 +78,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
           suspended: !driver.status(REPLICATION_TASK).periodic,
         }),
     }),
+    operatorUpload: createOperatorUploadApi(parts),
     operatorFleet: createOperatorFleetApi(fleetParts),
     operatorRecovery: createOperatorRecoveryApi({ ...parts, note }),
     operatorSource: createOperatorSourceApi({

@@ -8,9 +8,11 @@
  * IN1. What lies in staging is taken up before any upload can begin.
  */
 import type { HealthReason } from '../core/health.ts';
+import type { Rng } from '../core/rng.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { NexusConfig } from './config.ts';
+import type { DatabaseWatch } from './database-watch.ts';
 import type { Datastore } from './datastore/datastore.ts';
 import type { Note } from './history/history.ts';
 import { adoptStaging } from './staging/adopt.ts';
@@ -22,7 +24,7 @@ import { checkArchive, type VerifyRelease } from './upload/check-archive.ts';
 import { createFleetCapacity, type FleetCapacity } from './upload/fleet-capacity.ts';
 import type { LostSets } from './upload/lost-sets.ts';
 import { takeRoots, type VerifyRoots } from './upload/root-upload.ts';
-import { createUploads, type Uploads } from './upload/uploads.ts';
+import { createUploads, type Uploads, type UploadWaits } from './upload/uploads.ts';
 
 export type Intake = {
   readonly localRepos: LocalRepos;
@@ -31,7 +33,7 @@ export type Intake = {
   readonly staging: Staging;
   readonly space: StagingSpace;
   readonly capacity: FleetCapacity;
-  /** What an operator should know of the archives that were found, and of those that the database lost since. */
+  /** What an operator should know: archives that were found, or that the database lost since, and uploads that wait. */
   readonly notices: () => readonly HealthReason[];
 };
 
@@ -42,7 +44,10 @@ export type IntakeDeps = {
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;
   readonly freeBytes: (path: string) => Promise<number>;
+  readonly watch: DatabaseWatch;
+  readonly uploadWaits?: UploadWaits | undefined;
   readonly clock: Clock;
+  readonly rng: Rng;
   readonly newId: () => string;
   readonly note: Note;
   readonly activateReplication: () => void;
@@ -78,6 +83,7 @@ export const startIntake = async (
     localRepos,
     capacity,
     limits: config.limits,
+    waits: deps.uploadWaits,
     log,
   });
   const { recordAgain } = uploads;
@@ -86,10 +92,10 @@ export const startIntake = async (
   return {
     localRepos,
     uploads,
-    staging: { ...localRepos, uploadsInProgress: uploads.inProgress },
+    staging: { ...localRepos, nexusId: directory.nexusId, uploadsInProgress: uploads.inProgress },
     space,
     capacity,
-    notices: localRepos.notices,
+    notices: () => [...localRepos.notices(), ...uploads.reasons()],
   };
 };
 

@@ -22,6 +22,7 @@ import {
   type UpdatesTrustRoot,
 } from '../api/operator-update-api.ts';
 import { asGeneration, NexusId, RoundNonce } from '../core/ids.ts';
+import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { seededRng } from '../core/rng.ts';
 import { type ApiClient, createApiClient } from '../http/client.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -48,6 +49,7 @@ export type TestNexus = Nexus & {
   readonly token: string;
   readonly stagingDirectory: string;
   readonly operator: ApiClient<typeof operatorUpdateApi>;
+  readonly uploads: ApiClient<typeof operatorUploadApi>;
   readonly fleet: ApiClient<typeof operatorFleetApi>;
   readonly recovery: ApiClient<typeof operatorRecoveryApi>;
   readonly sources: ApiClient<typeof operatorSourceApi>;
@@ -155,6 +157,7 @@ const testNexus = async (
   const token = (await readFile(config.tokenFile, 'utf8')).trim();
   const baseUrl = `http://${nexus.operatorAddress}`;
   const operator = createApiClient(operatorUpdateApi, { baseUrl, token });
+  const uploads = createApiClient(operatorUploadApi, { baseUrl, token });
   const fleet = createApiClient(operatorFleetApi, { baseUrl, token });
   const recovery = createApiClient(operatorRecoveryApi, { baseUrl, token });
   const sources = createApiClient(operatorSourceApi, { baseUrl, token });
@@ -165,6 +168,7 @@ const testNexus = async (
     token,
     stagingDirectory: config.stagingDirectory,
     operator,
+    uploads,
     fleet,
     recovery,
     sources,
@@ -186,7 +190,7 @@ const testNexus = async (
     async [Symbol.asyncDispose]() {
       // First the server: a client waits for its requests.
       await nexus[Symbol.asyncDispose]();
-      for (const client of [operator, fleet, recovery, sources, internal])
+      for (const client of [operator, uploads, fleet, recovery, sources, internal])
         await client[Symbol.asyncDispose]();
     },
   };

@@ -1,24 +1,18 @@
 /** Handlers of the operator's API for releases, trust roots and the target release. */
 import { randomUUID } from 'node:crypto';
-import type {
-  operatorUpdateApi,
-  TrustRootUpload,
-  TufRepo,
-  TufRepoUpload,
-  UpdatesTrustRoot,
-} from '../api/operator-update-api.ts';
+import type { operatorUpdateApi, UpdatesTrustRoot } from '../api/operator-update-api.ts';
 import { isSet } from '../api/wire.ts';
 import { SystemVersion, TrustRootId } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
-import type { ReportedCheck } from '../lib/check-report.ts';
 import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
 import type { Datastore, RepoRecord, TrustRootRecord } from './datastore/datastore.ts';
 import type { Note } from './history/history.ts';
+import { repoView, uploadAnswer } from './operator-upload-api.ts';
 import { type ReleaseProgress, requireAllowedTarget, requireComplete } from './target-release.ts';
-import type { UploadOutcome, Uploads } from './upload/uploads.ts';
+import type { Uploads } from './upload/uploads.ts';
 
 /** What the update status says about replication. */
 export type ReplicationSummary = {
@@ -60,7 +54,7 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
         },
         { signal },
       );
-      return uploadView(outcome);
+      return uploadAnswer(outcome);
     },
 
     async repositoryList({ query, signal }) {
@@ -193,31 +187,6 @@ const noTrustRoot = (id: TrustRootId): DepotError =>
 const pageOf = ({ limit, page_token }: { limit: number; page_token?: string | undefined }) => ({
   limit,
   pageToken: page_token,
-});
-
-const uploadView = (outcome: UploadOutcome): TufRepoUpload | TrustRootUpload => {
-  const checks = outcome.checks.map(checkView);
-  if (!('repo' in outcome)) {
-    const trustRoots = outcome.trustRoots.map(({ id, rootVersion }) => ({ id, root_version: rootVersion }));
-    return { status: outcome.status, trust_roots: trustRoots, checks };
-  }
-  const { status, repo, report, overrides } = outcome;
-  return { status, repo: repoView(repo), report: [...report], overrides: [...overrides], checks };
-};
-
-const checkView = (check: ReportedCheck) => ({
-  ...check,
-  ...(check.key_ids !== undefined && { key_ids: [...check.key_ids] }),
-});
-
-const repoView = (repo: RepoRecord): TufRepo => ({
-  hash: repo.hash,
-  hash_kind: repo.hashKind,
-  system_version: repo.systemVersion,
-  file_name: repo.fileName,
-  time_created: isoTime(repo.timeCreatedMs),
-  artifact_count: repo.artifactCount,
-  total_size_bytes: repo.totalSizeBytes,
 });
 
 const trustRootView = ({ id, timeCreatedMs, rootBytes }: TrustRootRecord): UpdatesTrustRoot => {

@@ -26,6 +26,7 @@ import { startTasks } from './tasks/start-tasks.ts';
 import type { VerifyRelease } from './upload/check-archive.ts';
 import { createLostSets } from './upload/lost-sets.ts';
 import type { VerifyRoots } from './upload/root-upload.ts';
+import type { UploadWaits } from './upload/uploads.ts';
 
 export type Services = NexusHandlers & {
   readonly driver: Driver;
@@ -49,6 +50,7 @@ export type ServiceDeps = {
   readonly newId: () => string;
   readonly log: Logger;
   readonly watch: DatabaseWatch;
+  readonly uploadWaits?: UploadWaits;
 };
 
 /** @throws `SCHEMA_VERSION`; a database that does not answer is waited for */

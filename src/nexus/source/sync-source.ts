@@ -178,7 +178,7 @@ const uploadFetched = async (
       contentLength: undefined,
       chunks: archiveOf({ ...fetched, metadata }, { signal }),
     },
-    { signal },
+    { signal, isPatient: true },
   );
   return 'repo' in outcome ? outcome.repo.systemVersion : systemVersion;
 };

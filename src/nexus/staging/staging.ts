@@ -1,5 +1,5 @@
 /** Archives that this Nexus holds: the seam between uploads and the replication task. */
-import type { ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
+import type { ArtifactHash, NexusId, RepoId, UploadId } from '../../core/ids.ts';
 import type { PlannedSet } from '../datastore/datastore.ts';
 
 /** A local repo: one upload's archive, recorded in the database, still held here. */
@@ -21,6 +21,8 @@ export type OpenedArtifact = {
 };
 
 export type Staging = {
+  /** Whose archives these are. */
+  readonly nexusId: NexusId;
   /** Local repos that the database knows; read before the config (P1). */
   readonly held: () => readonly LocalRepo[];
   /** Brings archives and rows of this Nexus into agreement, as its start does (P4): the database may have gone back. */

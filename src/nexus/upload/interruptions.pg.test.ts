@@ -4,15 +4,11 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { seededRng } from '../../core/rng.ts';
-import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { silentLogger } from '../../lib/log.ts';
 import type { TestRelease } from '../../release/test-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
-import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
-import { createPgDatastore } from '../datastore/pg-datastore.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../nexus.fixture.ts';
+import { startBehindProxy } from './recording-proxy.fixture.ts';
 
 let world: TestWorld;
 let release: TestRelease;
@@ -106,45 +102,10 @@ test('a client that goes away while the archive is verified leaves nothing', asy
   expect(await world.recorded()).toEqual(before);
 });
 
-/** A Nexus that records releases, and does nothing else, through a proxy before the database. */
-const startBehindProxy = async () => {
-  const proxy = await createCuttingProxy(world.database.connection);
-  const direct = await world.database.openDatastore();
-  const proxied = await createPgDatastore({
-    connection: proxy.connection,
-    log: silentLogger,
-    clock: systemClock,
-    rng: seededRng(7),
-    signal: new AbortController().signal,
-  });
-  const openDatastore = async () => ({
-    ...direct,
-    releaseInsert: proxied.releaseInsert,
-    [Symbol.asyncDispose]: () => proxied[Symbol.asyncDispose](),
-  });
-  const nexus = await world.startNexus({ replace: { openDatastore } });
-  await nexus.trust(release);
-  return { nexus, proxy };
-};
-
-test('a database that goes down during an upload: nothing is recorded or left, and it works later', async () => {
-  const { nexus, proxy } = await startBehindProxy();
-  await using _ = proxy;
-  const before = await world.recorded();
-  proxy.setRefusing(true);
-  await expect(nexus.upload(release)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
-  expect(await nexus.staged()).toEqual([]);
-  expect(await world.recorded()).toEqual(before);
-  expect(nexus.services.staging.held()).toEqual([]);
-
-  proxy.setRefusing(false);
-  expect(await nexus.upload(release)).toMatchObject({ status: 'inserted' });
-});
-
 test.for([['committed'], ['not_committed'], ['not_committed', 'committed', 'committed']] as const)(
   'P4: a commit whose answer is lost (%s) is asked for again, and recorded once',
   async cuts => {
-    const { nexus, proxy } = await startBehindProxy();
+    const { nexus, proxy } = await startBehindProxy(world, release);
     await using _ = proxy;
     proxy.cutAtCommit(...cuts);
     expect(await nexus.upload(release)).toMatchObject({ status: 'inserted' });
@@ -158,7 +119,7 @@ test.for([['committed'], ['not_committed'], ['not_committed', 'committed', 'comm
 );
 
 test('P4: stopped before the database has answered, an upload is left to the next start, which takes it up', async () => {
-  const { nexus, proxy } = await startBehindProxy();
+  const { nexus, proxy } = await startBehindProxy(world, release);
   await using _ = proxy;
   proxy.cutAtCommit('committed_and_gone');
   const upload = nexus.upload(release).catch((error: unknown) => error);

@@ -8,16 +8,22 @@
  * U2. The database never knows of bytes that a crash could take: they are durable before it is asked (B1).
  * U3. Until the database has answered, staging keeps the archive (P4). A stop in between leaves it to the next
  *     start, which asks the database what became of it.
- * U4. A client that goes away ends its upload until the archive is durable; after that the upload goes on, since
- *     its outcome is the same whether or not anybody hears of it.
+ * U4. A client that goes away ends its upload until the archive is durable, or until it was answered with the id of
+ *     an upload that waits; after that the upload goes on, since its outcome is the same whether or not anybody hears
+ *     of it.
  * U5. Roots without a release move trust roots forward, and leave nothing in staging.
  * U6. `already_exists` hands the bytes over like any other: they may be the only copy left (S3).
+ * U7. What was received is not thrown away because the database is away: it waits, bounded in number by the limit of
+ *     uploads at once and in time by {@link UploadWaits}, and the status names it (database-patience.ts).
  */
+import type { HealthReason } from '../../core/health.ts';
 import { type ArtifactHash, RepoId, UploadId } from '../../core/ids.ts';
-import { RELEASE_ROLES } from '../../core/release.ts';
+import type { Rng } from '../../core/rng.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
-import { DepotError, errorCodeOf, findDepotError } from '../../lib/errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { DatabaseWatch } from '../database-watch.ts';
 import type { Datastore, InsertOutcome, RepoRecord } from '../datastore/datastore.ts';
 import type { Note } from '../history/history.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
@@ -26,8 +32,18 @@ import type { LocalRepos } from '../staging/local-repos.ts';
 import type { StagingSpace } from '../staging/space.ts';
 import { type StagedArchive, type StagedArtifact, writeSidecar } from '../staging/staged-archive.ts';
 import type { ArchiveToCheck, CheckedArchive } from './check-archive.ts';
+import { followClient } from './client-wait.ts';
+import {
+  createPatience,
+  type DatabaseWait,
+  type Patience,
+  type PatienceLimits,
+} from './database-patience.ts';
 import type { FleetCapacity } from './fleet-capacity.ts';
+import { receive, requireSize } from './receive-body.ts';
+import { record, recordAgain } from './record-release.ts';
 import type { RootOutcome } from './root-upload.ts';
+import { createUploadStates, type UploadReport, type UploadTracker } from './upload-states.ts';
 
 export type UploadRequest = {
   readonly fileName: string;
@@ -57,11 +73,31 @@ export type UploadLimits = {
   readonly uploadsAtOnce: number;
 };
 
+export type UploadWaits = PatienceLimits & {
+  /** After waiting this long for the database the client is answered with the upload's id. */
+  readonly answerAfterMs: number;
+};
+
+/** Proxies and clients close a request that is silent for a minute. An outage of an hour is not one that passes. */
+const DEFAULT_UPLOAD_WAITS: UploadWaits = { answerAfterMs: 20_000, waitMs: 60 * 60_000 };
+
 export type Uploads = {
-  readonly upload: (request: UploadRequest, options: { signal: AbortSignal }) => Promise<UploadOutcome>;
+  /**
+   * Resolves when it is recorded. While it waits for the database: `DATABASE_UNAVAILABLE` with `upload_id` in its
+   * detail after a while, and the upload goes on; with `isPatient` it resolves or rejects only when the upload ends.
+   */
+  readonly upload: (
+    request: UploadRequest,
+    options: { readonly signal: AbortSignal; readonly isPatient?: boolean },
+  ) => Promise<UploadOutcome>;
   /** For an archive in staging that the database forgot: its id there now. */
   readonly recordAgain: (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
+  /** Where an upload is; undefined for one that this process does not know. */
+  readonly find: (uploadId: UploadId) => UploadReport | undefined;
+  /** Under way, those that wait for the database among them. */
   readonly inProgress: () => number;
+  /** Uploads that wait, for the status. */
+  readonly reasons: () => readonly HealthReason[];
   /** Gives up on answers of the database that do not come, and waits for what is under way. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -78,32 +114,58 @@ type Deps = {
   readonly note: Note;
   readonly activateReplication: () => void;
   readonly limits: UploadLimits;
+  readonly waits?: UploadWaits | undefined;
+  readonly watch: Pick<DatabaseWatch, 'waitForAnswer'>;
+  readonly clock: Clock;
+  readonly rng: Rng;
   readonly newId: () => string;
   readonly log: Logger;
 };
 
-/** With what recording ends, and nothing else (U4): the end of the process. */
-type Stopping = { readonly stopping: AbortSignal };
-
 export const createUploads = (deps: Deps): Uploads => {
-  const { limits } = deps;
+  const { limits, waits = DEFAULT_UPLOAD_WAITS, clock } = deps;
   const stop = new AbortController();
   const running = new Set<Promise<UploadOutcome>>();
+  const states = createUploadStates();
 
   return {
-    async upload(request, { signal }) {
+    async upload(request, { signal, isPatient = false }) {
       stop.signal.throwIfAborted();
-      if (running.size >= limits.uploadsAtOnce) throw tooManyUploads(limits.uploadsAtOnce);
-      const upload = runUpload({ ...deps, stopping: stop.signal }, request, signal);
+      if (running.size >= limits.uploadsAtOnce) throw tooManyUploads(limits.uploadsAtOnce, states.waiting());
+      const uploadId = UploadId.parse(deps.newId());
+      const tracker = states.begin(uploadId, request.fileName);
+      const client = followClient(clock, {
+        ...{ uploadId, signal, report: () => states.get(uploadId) },
+        answerAfterMs: isPatient ? undefined : waits.answerAfterMs,
+      });
+      const onWait = (wait: DatabaseWait | undefined): void => {
+        tracker.waits(wait);
+        if (wait !== undefined) client.waits();
+      };
+      const patience = createPatience(deps, waits, onWait);
+      const upload = runUpload(deps, request, {
+        ...{ uploadId, tracker, patience, onWait },
+        present: AbortSignal.any([client.signal, stop.signal]),
+        stopping: stop.signal,
+      })
+        .then(
+          outcome => {
+            tracker.recorded(outcome);
+            return outcome;
+          },
+          (error: unknown) => {
+            tracker.failed(error);
+            throw error;
+          },
+        )
+        .finally(() => running.delete(upload));
       running.add(upload);
-      try {
-        return await upload;
-      } finally {
-        running.delete(upload);
-      }
+      return await client.answer(upload);
     },
     recordAgain: (archive, { signal }) => recordAgain(deps, archive, signal),
+    find: states.get,
     inProgress: () => running.size,
+    reasons: states.reasons,
     async [Symbol.asyncDispose]() {
       stop.abort(new DepotError('SHUTTING_DOWN', 'this Nexus is stopping; send the archive again'));
       await Promise.allSettled(running);
@@ -111,18 +173,25 @@ export const createUploads = (deps: Deps): Uploads => {
   };
 };
 
-const runUpload = async (
-  deps: Deps & Stopping,
-  request: UploadRequest,
-  requestSignal: AbortSignal,
-): Promise<UploadOutcome> => {
-  const signal = AbortSignal.any([requestSignal, deps.stopping]);
-  const { directory, localRepos, capacity } = deps;
-  const uploadId = UploadId.parse(deps.newId());
-  const log = deps.log.child({ upload_id: uploadId });
+/** One upload under way. */
+type Job = {
+  readonly uploadId: UploadId;
+  readonly tracker: UploadTracker;
+  readonly patience: Patience;
+  readonly onWait: (wait: DatabaseWait | undefined) => void;
+  /** Aborts when the client goes away (U4), or the process ends. */
+  readonly present: AbortSignal;
+  /** Aborts with the end of the process: what ends recording, and nothing else does (U4). */
+  readonly stopping: AbortSignal;
+};
 
+const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<UploadOutcome> => {
+  const { uploadId, present: signal, tracker } = job;
+  const log = deps.log.child({ upload_id: uploadId });
   requireSize(request.contentLength ?? 0, deps.limits);
-  if (request.contentLength !== undefined) await capacity.checkAnnounced(request.contentLength, { signal });
+  // Before the first byte a database that is away costs the client nothing: it is told at once.
+  if (request.contentLength !== undefined)
+    await deps.capacity.checkAnnounced(request.contentLength, { signal });
   await using incoming = await openIncoming(
     deps,
     { uploadId, announcedBytes: request.contentLength },
@@ -133,33 +202,59 @@ const runUpload = async (
     { file_name: request.fileName, size_bytes: sizeBytes, archive_hash: archiveHash },
     'upload received',
   );
-
-  const { allowExpired, allowRollback, fileName, hashKind = 'archive' } = request;
-  const { path } = incoming;
-  const checked = await deps
-    .check({ path, archiveHash, allowExpired, allowRollback }, { signal })
-    .catch((error: unknown) => {
-      if (errorCodeOf(error) === 'ROOTS_ONLY') return undefined;
-      throw error;
-    });
-  if (checked === undefined) return await deps.takeRoots(path, { signal });
-  await capacity.checkRelease(artifactSizes(checked), { signal });
+  tracker.stage('verifying');
+  const checked = await verify(deps, request, archiveHash, incoming, job);
+  if (!('release' in checked)) return checked;
 
   const parts = await incoming.extractParts(checked.release.composites, {
     limits: { maxEntryBytes: deps.limits.artifactBytes },
     signal,
   });
+  const { fileName, hashKind = 'archive' } = request;
   const staged = describeStaged(checked, parts, {
     ...{ uploadId, fileName, archiveHash, hashKind },
     repoId: RepoId.parse(deps.newId()),
   });
   signal.throwIfAborted();
+  tracker.stage('recording', staged.systemVersion);
   await incoming.keep(staged);
-  const { status, repo, generation } = await record(deps, incoming, staged, checked);
-  const { systemVersion, id: repoId } = repo;
+  const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });
+  await acknowledge({ ...deps, log }, staged, checked, { ...inserted, waitedMs: job.patience.waitedMs() });
   const { report, overrides, release } = checked;
-  const message = [status.replace('_', ' '), `upload ${uploadId}`, ...overrides].join('; ');
-  deps.note({ kind: 'release_recorded', systemVersion, generation, message });
+  return { status: inserted.status, repo: inserted.repo, report, overrides, checks: release.checks };
+};
+
+/** A release that fits on the fleet, or the outcome of an archive of roots (U5). Waits for the database (U7). */
+const verify = async (
+  { check, takeRoots, capacity }: Deps,
+  { allowExpired, allowRollback }: UploadRequest,
+  archiveHash: string,
+  { path }: Incoming,
+  { patience, present: signal }: Job,
+): Promise<CheckedArchive | RootOutcome> => {
+  const checked = await patience
+    .run(() => check({ path, archiveHash, allowExpired, allowRollback }, { signal }), { signal })
+    .catch((error: unknown) => {
+      if (errorCodeOf(error) === 'ROOTS_ONLY') return undefined;
+      throw error;
+    });
+  if (checked === undefined) return await patience.run(() => takeRoots(path, { signal }), { signal });
+  await patience.run(() => capacity.checkRelease(artifactSizes(checked), { signal }), { signal });
+  return checked;
+};
+
+/** The release is recorded: it is told in the history, the archive is held, and replication begins. */
+const acknowledge = async (
+  { directory, localRepos, note, activateReplication, log }: Deps,
+  staged: StagedArchive,
+  { overrides }: CheckedArchive,
+  { status, repo, generation, waitedMs }: InsertOutcome & { readonly waitedMs: number },
+): Promise<void> => {
+  const { systemVersion, id: repoId } = repo;
+  const { uploadId } = staged;
+  const waited = waitedMs > 0 ? [`waited ${Math.round(waitedMs / 1000)} s for the database`] : [];
+  const message = [status.replace('_', ' '), `upload ${uploadId}`, ...waited, ...overrides].join('; ');
+  note({ kind: 'release_recorded', systemVersion, generation, message });
 
   const acknowledged = { ...staged, repoId, acknowledged: true };
   // Recorded is recorded: without the mark the worst is that a database that goes back takes this upload along.
@@ -167,39 +262,8 @@ const runUpload = async (
     log.error({ err }, 'sidecar not updated'),
   );
   localRepos.hold(acknowledged);
-  deps.activateReplication();
+  activateReplication();
   log.info({ system_version: systemVersion, repo_id: repoId, status, overrides }, 'release recorded');
-  return { status, repo, report, overrides, checks: release.checks };
-};
-
-const receive = async (
-  incoming: Incoming,
-  { chunks, contentLength }: UploadRequest,
-  limits: UploadLimits,
-  signal: AbortSignal,
-): Promise<ReturnType<Incoming['seal']>> => {
-  let receivedBytes = 0;
-  for await (const chunk of chunks) {
-    receivedBytes += chunk.length;
-    requireSize(receivedBytes, limits);
-    await incoming.write(chunk, { signal });
-  }
-  if (contentLength !== undefined && receivedBytes !== contentLength)
-    throw new DepotError(
-      'BODY_INCOMPLETE',
-      `${contentLength} bytes were announced and ${receivedBytes} came; send the archive again`,
-      { detail: { announced_bytes: contentLength, received_bytes: receivedBytes } },
-    );
-  return incoming.seal();
-};
-
-const requireSize = (bytes: number, { repositoryBytes }: UploadLimits): void => {
-  if (bytes <= repositoryBytes) return;
-  throw new DepotError(
-    'BODY_TOO_LARGE',
-    `a repository may have ${repositoryBytes} bytes (limits.repository_bytes); this one has ${bytes} or more`,
-    { detail: { limit_bytes: repositoryBytes } },
-  );
 };
 
 const describeStaged = (
@@ -219,71 +283,11 @@ const describeStaged = (
 const artifactSizes = ({ release }: CheckedArchive): ReadonlyMap<ArtifactHash, number> =>
   new Map(release.description.artifacts.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
 
-/** What was certainly not recorded is taken away; the rest is for the next start to decide (U3). */
-const record = async (
-  deps: Deps & Stopping,
-  incoming: Incoming,
-  staged: StagedArchive,
-  checked: CheckedArchive,
-): Promise<InsertOutcome> => {
-  try {
-    return await insertRelease(deps, staged, checked, deps.stopping);
-  } catch (error) {
-    if (isCertain(error)) await incoming.discard();
-    else deps.log.error({ err: error, upload_id: staged.uploadId }, 'upload left to the next start');
-    throw error;
-  }
-};
-
-const isCertain = (error: unknown): boolean => {
-  const known = findDepotError(error);
-  return known !== undefined && known.code !== 'COMMIT_UNCERTAIN';
-};
-
-const insertRelease = (
-  { datastore, directory }: Deps,
-  { uploadId, repoId, archiveHash, hashKind, fileName, overrides }: StagedArchive,
-  { release, trustRootId, move }: CheckedArchive,
-  signal: AbortSignal,
-): Promise<InsertOutcome> =>
-  datastore.releaseInsert(
-    {
-      repoId,
-      uploadId,
-      nexusId: directory.nexusId,
-      hash: hashKind === 'archive' ? archiveHash : release.targetsSha256,
-      hashKind,
-      fileName,
-      description: release.description,
-      trustRootId,
-      roles: RELEASE_ROLES.map(role => ({ role, ...release.roles[role] })),
-      ...move,
-      overrides,
-    },
-    { signal },
-  );
-
-const recordAgain = async (deps: Deps, archive: StagedArchive, signal: AbortSignal): Promise<RepoId> => {
-  const { uploadId, archiveHash } = archive;
-  const known = await deps.datastore.repoGetByHash(archiveHash, { signal });
-  if (known !== undefined && known.timePrunedMs !== null)
-    throw new DepotError(
-      'RELEASE_CONFLICT',
-      `release ${known.systemVersion} is deleted in the database; if it should come back, upload it`,
-    );
-  const { archive: path } = deps.directory.filesOf(uploadId);
-  const checked = await deps.check(
-    { path, archiveHash, allowExpired: true, allowRollback: true, recordedBefore: true },
-    { signal },
-  );
-  const { repo } = await insertRelease(deps, archive, checked, signal);
-  return repo.id;
-};
-
-const tooManyUploads = (limit: number): DepotError =>
+const tooManyUploads = (limit: number, waiting: number): DepotError =>
   new DepotError(
     'TOO_MANY_UPLOADS',
-    `${limit} uploads are under way, the most that this Nexus takes at once (limits.uploads_at_once); ` +
+    `${limit} uploads are under way, the most that this Nexus takes at once (limits.uploads_at_once)` +
+      `${waiting === 0 ? '' : `, ${waiting} of them wait for the database`}; ` +
       'send this one when one of them is over, or to another Nexus',
     { detail: { limit, retry_after_s: 10 } },
   );

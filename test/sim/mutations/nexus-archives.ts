@@ -184,7 +184,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: '',
     also: [
       {
-        file: 'nexus/upload/uploads.ts',
+        file: 'nexus/upload/record-release.ts',
         find: '  if (known !== undefined && known.timePrunedMs !== null)\n    throw',
         replace: '  if (archiveHash === uploadId)\n    throw',
       },
@@ -212,8 +212,8 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     breaks: ['G4'],
     file: 'nexus/upload/uploads.ts',
     find: `  await incoming.keep(staged);
-  const { status, repo, generation } = await record(deps, incoming, staged, checked);`,
-    replace: `  const { status, repo, generation } = await record(deps, incoming, staged, checked);
+  const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });`,
+    replace: `  const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });
   await incoming.keep(staged);`,
     withinSeeds: 20,
     why: 'B1, U2: the database knows of bytes that a crash takes',

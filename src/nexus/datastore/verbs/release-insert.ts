@@ -6,6 +6,8 @@
  *
  * I1. The local-repo row of this upload stands for the whole transaction: where it is found, an earlier attempt was
  *     committed, and nothing is done again. In particular a release deleted in between stays deleted.
+ *     The repetition writes that row all the same: a transaction that writes nothing does not wait for a synchronous
+ *     standby at its COMMIT, so it would call durable what a failover may still lose.
  * I2. The trust root moves in the same transaction: a release is never recorded under roots that are not.
  * I3. The generation is locked before anything is read: whoever waited for it and finds it raised fails there, and
  *     runs again having read nothing in vain. Reading first holds the lock for less time, and made nine uploads at
@@ -30,7 +32,10 @@ export const releaseInsert =
 const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutcome> => {
   await lockGeneration(db);
   const done = await findOwnUpload(db, release);
-  if (done !== undefined) return insertOutcome(release, done, (await readGeneration(db)).generation);
+  if (done !== undefined) {
+    await writeLocalRepoAgain(db, release);
+    return insertOutcome(release, done, (await readGeneration(db)).generation);
+  }
 
   const before = await readWantedSet(db);
   await requireTrustRoot(db, release.trustRootId);
@@ -73,6 +78,15 @@ const insertLocalRepo = async (db: Database, release: NewRelease, repo: RepoReco
   await db
     .insertInto('local_repo')
     .values({ upload_id: release.uploadId, nexus_id: release.nexusId, tuf_repo_id: repo.id })
+    .execute();
+};
+
+/** I1. */
+const writeLocalRepoAgain = async (db: Database, release: NewRelease): Promise<void> => {
+  await db
+    .updateTable('local_repo')
+    .set({ nexus_id: release.nexusId })
+    .where('upload_id', '=', release.uploadId)
     .execute();
 };
 

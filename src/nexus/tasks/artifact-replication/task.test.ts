@@ -95,6 +95,7 @@ const world = (options: {
   const dropped: UploadId[] = [];
   const numbers = new Map(options.releases.flat().map(n => [hashOf(n), n]));
   const staging: Staging = {
+    nexusId: NexusId.parse(uuid(4, 9)),
     held: () => [...archives.values()],
     async openArtifact(_upload, sha256) {
       const bytes = contentOf(numbers.get(sha256)!);

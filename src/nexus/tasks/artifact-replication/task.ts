@@ -260,13 +260,14 @@ const heldElsewhere = async (
   signal: AbortSignal,
 ): Promise<ElsewhereHeld> => {
   const nexuses = new Map((await deps.datastore.nexusList({ signal })).map(nexus => [nexus.id, nexus]));
-  const held = new Map<ArtifactHash, 'alive' | 'silent'>();
+  const held = new Map<ArtifactHash, 'here' | 'alive' | 'silent'>();
   for (const repo of await deps.datastore.localRepoList({ signal })) {
     const nexus = nexuses.get(repo.nexusId);
     if (nexus === undefined || nexus.policy === 'expunged') continue;
-    const state = nexus.heartbeatAgeMs < NEXUS_SILENT_AFTER_MS ? 'alive' : 'silent';
+    const isAlive = nexus.heartbeatAgeMs < NEXUS_SILENT_AFTER_MS;
+    const state = nexus.id === deps.staging.nexusId ? 'here' : isAlive ? 'alive' : 'silent';
     for (const sha256 of await artifactsOf(deps, repo.repoId, wanted, signal))
-      if (held.get(sha256) !== 'alive') held.set(sha256, state);
+      if (state === 'here' || (held.get(sha256) ?? 'silent') === 'silent') held.set(sha256, state);
   }
   return held;
 };

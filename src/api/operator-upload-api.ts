@@ -1,0 +1,54 @@
+/** The operator's API for uploads under way: ours, beside the published upload, for a client that was told to ask. */
+import { z } from 'zod';
+import { UploadId } from '../core/ids.ts';
+import { TrustRootUpload, TufRepoUpload } from './operator-update-api.ts';
+import { type Api, defineRoute } from './route.ts';
+import { CheckView, Timestamp } from './wire.ts';
+
+export const UploadView = z
+  .object({
+    upload_id: UploadId,
+    file_name: z.string(),
+    /**
+     * `waiting`: for the database; the archive is kept and goes on by itself. `recorded` and `failed` are final, and are
+     * remembered for the latest uploads of this process.
+     */
+    state: z.enum(['receiving', 'verifying', 'recording', 'waiting', 'recorded', 'failed']),
+    /** Once it is verified. */
+    system_version: z.string().optional(),
+    waiting: z
+      .object({
+        /** What it waited in: `receiving` before it is received, `verifying` before it is verified. */
+        stage: z.enum(['receiving', 'verifying', 'recording']),
+        message: z.string(),
+        time_since: Timestamp,
+        /** When it is given up; absent while it may be recorded already. */
+        time_until: Timestamp.optional(),
+      })
+      .optional(),
+    /** Of a recorded one: what the upload is answered with. */
+    result: z.union([TufRepoUpload, TrustRootUpload]).optional(),
+    /** Of a failed one. */
+    error: z.object({ error_code: z.string(), message: z.string(), report: z.array(CheckView) }).optional(),
+  })
+  .meta({ id: 'Upload' });
+export type UploadView = z.infer<typeof UploadView>;
+
+export const operatorUploadApi = {
+  title: 'Operator API, uploads',
+  version: '1.0.0',
+  description: 'Where an upload is that this Nexus received.',
+  routes: {
+    uploadView: defineRoute({
+      operationId: 'upload_view',
+      method: 'GET',
+      path: '/v1/system/update/uploads/{upload_id}',
+      summary: 'Where an upload is: received, verified, waiting for the database, recorded or failed',
+      tags: ['system/update'],
+      params: z.object({ upload_id: UploadId }),
+      status: 200,
+      response: { kind: 'json', schema: UploadView },
+      errors: ['NOT_FOUND'],
+    }),
+  },
+} as const satisfies Api;
