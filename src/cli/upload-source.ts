@@ -6,7 +6,10 @@ import { DepotError } from '../lib/errors.ts';
 export type UploadSource = AsyncDisposable & {
   /** Undefined for standard input. */
   readonly sizeBytes: number | undefined;
-  readonly chunks: AsyncIterable<Uint8Array>;
+  /** From its first byte; more than once only where `isRepeatable`. */
+  readonly chunks: () => AsyncIterable<Uint8Array>;
+  /** A file can be sent again, standard input cannot. */
+  readonly isRepeatable: boolean;
 };
 
 /** Large reads keep the disk ahead of the socket. */
@@ -25,17 +28,20 @@ export const openUploadFile = async (path: string): Promise<UploadSource> => {
   }
   return {
     sizeBytes: stat.size,
-    chunks: readFailuresAs(
-      handle.createReadStream({ highWaterMark: CHUNK_BYTES, autoClose: false }),
-      failure,
-    ),
+    isRepeatable: true,
+    chunks: () =>
+      readFailuresAs(
+        handle.createReadStream({ start: 0, highWaterMark: CHUNK_BYTES, autoClose: false }),
+        failure,
+      ),
     [Symbol.asyncDispose]: () => handle.close(),
   };
 };
 
 export const standardInput = (stdin: Readable): UploadSource => ({
   sizeBytes: undefined,
-  chunks: readFailuresAs(stdin, cause => new DepotError('IO', 'cannot read standard input', { cause })),
+  isRepeatable: false,
+  chunks: () => readFailuresAs(stdin, cause => new DepotError('IO', 'cannot read standard input', { cause })),
   [Symbol.asyncDispose]: async () => void stdin.destroy(),
 });
 

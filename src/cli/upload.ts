@@ -1,86 +1,74 @@
 /**
- * Uploads an archive and shows how far it is: first the bytes, then the wait for Nexus to verify every one of them.
+ * Uploads an archive, and waits for the database of Nexus where it is away: nobody has to stand by and try again.
  *
- * U1. When the session is interrupted the request is cut, and Nexus forgets what it had received: nothing is
- *     recorded before the last byte is there and verified.
+ *     send ─┬─ answered ────────────────────────────────────────▶ done
+ *           ├─ received, waits for the database ─▶ follow its id ─┬─ recorded ─▶ done
+ *           │                                                     └─ unknown (Nexus was restarted) ─▶ send again
+ *           └─ refused for want of the database ─▶ a wait ─▶ send again
+ *
+ * UP1. An archive is sent again only where Nexus keeps nothing of it, and only from a file.
+ * UP2. All of it is bounded by {@link WAIT_LIMIT_MS}, from the first outage on; then the last error is the outcome.
+ * UP3. Ctrl-C ends this command at any time. An upload that Nexus keeps by then goes on there, and its id was said.
  */
-import type { TrustRootUpload, TufRepoUpload } from '../api/operator-update-api.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import { errorCodeOf, messageChain } from '../lib/errors.ts';
 import type { Depot } from './depot-client.ts';
-import { createLiveRegion } from './output/live-region.ts';
-import { formatBytes, formatDuration } from './output/quantities.ts';
+import { type FollowedUpload, followUpload } from './follow-upload.ts';
+import { isOutage } from './outage.ts';
 import { printable } from './output/style.ts';
-import { createTransferMeter, transferBarCells, transferLine } from './output/transfer.ts';
+import { type SentArchive, sendArchive, type UploadRequest } from './send-archive.ts';
 import type { Session } from './session.ts';
-import type { UploadSource } from './upload-source.ts';
 
-/** Between two looks at the clock while nothing is sent: the seconds of the verification go on. */
-const TICK_MS = 200;
+/** As long as Nexus keeps an archive that waits. */
+const WAIT_LIMIT_MS = 60 * 60_000;
+const RETRY = { firstMs: 1_000, maxMs: 15_000 };
 
-export type UploadRequest = {
-  readonly fileName: string;
-  readonly source: UploadSource;
-  readonly allowExpired?: boolean;
-  readonly allowRollback?: boolean;
+export type UploadResult = Omit<SentArchive, 'outcome'> & {
+  readonly answer: FollowedUpload;
+  /** For the database, in all. */
+  readonly waitedMs: number;
 };
 
-export type UploadResult = {
-  readonly answer: TufRepoUpload | TrustRootUpload;
-  readonly sentBytes: number;
-  /** Until the last byte was sent. */
-  readonly sendMs: number;
-  /** From then to the answer. */
-  readonly verifyMs: number;
-};
+type Parts = Pick<Session, 'terminal' | 'clock' | 'signal'>;
 
 export const uploadArchive = async (
-  { terminal, clock }: Pick<Session, 'terminal' | 'clock'>,
+  session: Parts,
   depot: Depot,
-  { fileName, source, allowExpired = false, allowRollback = false }: UploadRequest,
+  request: UploadRequest,
 ): Promise<UploadResult> => {
-  const startMs = clock.monotonicMs();
-  const meter = createTransferMeter(startMs);
-  const region = createLiveRegion(terminal, clock);
-  let sentAtMs: number | undefined;
+  const { terminal, clock, signal } = session;
+  let waitingSinceMs: number | undefined;
+  const waitedMs = () => (waitingSinceMs === undefined ? 0 : clock.monotonicMs() - waitingSinceMs);
 
-  const line = (what: string, barCells: number): string => {
-    if (sentAtMs !== undefined) {
-      const waited = formatDuration(clock.monotonicMs() - sentAtMs);
-      return `sent ${formatBytes(meter.bytes())}; Nexus verifies signatures and every byte: ${waited}`;
-    }
-    const progress = transferLine(
-      { bytes: meter.bytes(), totalBytes: source.sizeBytes, rate: meter.rate(clock.monotonicMs()) },
-      barCells,
-    );
-    return `${what}  ${progress}`;
+  /** Whether it is worth while to send it once more. */
+  const waitsAfter = async (error: unknown, failures: number): Promise<void> => {
+    if (!isOutage(error) || !request.source.isRepeatable || waitedMs() > WAIT_LIMIT_MS) throw error;
+    if (waitingSinceMs === undefined)
+      terminal.note(
+        `waiting to send: ${printable(messageChain(error))}; tried again until the database is back`,
+      );
+    waitingSinceMs ??= clock.monotonicMs();
+    await clock.sleep(backoffMs(failures, RETRY, 1), { signal });
   };
-  const refresh = (): void =>
-    region.show(
-      () => [line('uploading', transferBarCells(terminal.columns()))],
-      () => line(`uploading ${printable(fileName)}`, 0),
-    );
-  async function* counted(): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const chunk of source.chunks) {
-      yield chunk;
-      meter.record(chunk.byteLength, clock.monotonicMs());
-    }
-    sentAtMs = clock.monotonicMs();
-  }
 
-  const ticker = setInterval(refresh, TICK_MS);
-  try {
-    const answer = await depot.updates.repositoryUpload({
-      query: {
-        file_name: fileName,
-        ...(allowExpired && { allow_expired: 'true' }),
-        ...(allowRollback && { allow_rollback: 'true' }),
-      },
-      body: { sizeBytes: source.sizeBytes, chunks: counted() },
-    });
-    const endMs = clock.monotonicMs();
-    const sendMs = (sentAtMs ?? endMs) - startMs;
-    return { answer, sentBytes: meter.bytes(), sendMs, verifyMs: endMs - startMs - sendMs };
-  } finally {
-    clearInterval(ticker);
-    region.close();
+  for (let failures = 1; ; failures += 1) {
+    let sent: SentArchive;
+    try {
+      sent = await sendArchive(session, depot, request);
+    } catch (error) {
+      await waitsAfter(error, failures);
+      continue;
+    }
+    const { outcome, ...measured } = sent;
+    if (outcome.kind === 'answered') return { ...measured, answer: outcome.answer, waitedMs: waitedMs() };
+    waitingSinceMs ??= clock.monotonicMs();
+    try {
+      const answer = await followUpload(session, depot, outcome.uploadId);
+      return { ...measured, answer, waitedMs: waitedMs() };
+    } catch (error) {
+      const isOver = waitedMs() > WAIT_LIMIT_MS;
+      if (errorCodeOf(error) !== 'NOT_FOUND' || !request.source.isRepeatable || isOver) throw error;
+      terminal.note('Nexus was restarted and has not recorded the archive: it is sent again');
+    }
   }
 };

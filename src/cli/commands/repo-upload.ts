@@ -92,17 +92,18 @@ const rootLines = ({ status, trust_roots }: TrustRootUpload): string[] =>
 
 const uploadLines = (
   answer: TufRepoUpload,
-  { sentBytes, sendMs, verifyMs }: UploadResult,
+  { sentBytes, sendMs, verifyMs, waitedMs }: UploadResult,
   style: Style,
 ): string[] => {
   const { repo, status, report = [], overrides = [] } = answer;
   const size = repo.total_size_bytes === undefined ? '' : `, ${formatBytes(repo.total_size_bytes)}`;
   const artifacts =
     repo.artifact_count === undefined ? '' : `: ${count(repo.artifact_count, 'artifact')}${size}`;
+  const waited = waitedMs === 0 ? '' : `, waited ${formatDuration(waitedMs)} for the database`;
   const rate = sendMs > 0 ? ` (${formatRate((sentBytes * 1000) / sendMs)})` : '';
   return [
     `${style.bold(repo.system_version)} ${status === 'inserted' ? 'uploaded' : 'was there already'}${artifacts}; ` +
-      `sent in ${formatDuration(sendMs)}${rate}, verified in ${formatDuration(verifyMs)}`,
+      `sent in ${formatDuration(sendMs)}${rate}, verified in ${formatDuration(verifyMs)}${waited}`,
     ...report.map(line => `  ${style.good('✓')} ${printable(line)}`),
     ...overrides.map(line => `  ${style.warn('!')} ${printable(line)}`),
   ];

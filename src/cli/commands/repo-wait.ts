@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
 import type { ReleaseReplication } from '../../api/operator-fleet-api.ts';
 import type { SystemVersion } from '../../core/ids.ts';
-import { DepotError, errorCodeOf } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { type Depot, withDepot } from '../depot-client.ts';
 import { exitCodes } from '../exit-code.ts';
+import { isOutage } from '../outage.ts';
 import { usageError } from '../output/failure.ts';
 import { createLiveRegion } from '../output/live-region.ts';
 import { formatDuration } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { replicationLine, sledProgressLines } from '../output/replication.ts';
+import { printable } from '../output/style.ts';
 import { present, type Session } from '../session.ts';
 import { parseVersion } from '../versions.ts';
 
@@ -70,6 +72,15 @@ export const waitForRelease = async (
       const answer = await depot.fleet
         .releaseReplication({ params: { system_version: version } })
         .catch((error: unknown) => {
+          if (isOutage(error)) {
+            // Nexus is there, and goes on with its database.
+            answeredAtMs = clock.monotonicMs();
+            region.show(
+              () => [printable(messageChain(error))],
+              () => printable(messageChain(error)),
+            );
+            return undefined;
+          }
           if (errorCodeOf(error) !== 'PEER_UNREACHABLE') throw error;
           if (clock.monotonicMs() - answeredAtMs > UNREACHABLE_GRACE_MS) throw error;
           return undefined;

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
-import { serveTestNexus, TEST_TOKEN, TIME } from '../test-nexus.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { serveTestNexus, TEST_TOKEN, TIME, testReplication } from '../test-nexus.ts';
 import { runTestCli, type TestRun } from '../test-run.ts';
 
 const statusWith = async (changes: Partial<FleetStatus>): Promise<TestRun> => {
@@ -32,4 +33,25 @@ test('the status of a Nexus that has never read its database invents no facts', 
 test('a status whose database answers says nothing of it', async () => {
   const run = await statusWith({ database: { state: 'answers', time_read: TIME } });
   expect(run.out).not.toContain('database:');
+});
+
+test('repo wait outlasts an outage of the database', async () => {
+  let looks = 0;
+  await using nexus = await serveTestNexus({
+    fleet: {
+      async releaseReplication() {
+        looks += 1;
+        if (looks < 3) throw new DepotError('DATABASE_UNAVAILABLE', 'the database does not answer');
+        return testReplication('1.2.0', {
+          state: 'complete',
+          complete: true,
+          safe: true,
+          sleds_holding_all: 4,
+        });
+      },
+    },
+  });
+  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
+  const run = await runTestCli(['repo', 'wait', '1.2.0'], { environment });
+  expect(run).toMatchObject({ exitCode: 0, out: expect.stringContaining('1.2.0 is complete') });
 });

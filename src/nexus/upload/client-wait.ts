@@ -49,10 +49,7 @@ export const followClient = (clock: Clock, request: Request): UploadClient => {
       if (isWaiting || request.answerAfterMs === undefined) return;
       isWaiting = true;
       clock.sleep(request.answerAfterMs, { signal: ended.signal }).then(
-        () => {
-          release(); // CW2
-          long.reject(stillWaiting(request.uploadId, request.report()));
-        },
+        () => long.reject(stillWaiting(request.uploadId, request.report())),
         () => undefined,
       );
     },
@@ -61,7 +58,7 @@ export const followClient = (clock: Clock, request: Request): UploadClient => {
         return await Promise.race([outcome, long.promise]);
       } finally {
         ended.abort();
-        release();
+        release(); // CW2
       }
     },
   };

@@ -225,6 +225,13 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     find: `          uncertain = outcome;
           break;`,
     replace: '          throw unavailable(verb, outcome.error);',
+    also: [
+      {
+        file: 'nexus/upload/database-patience.ts',
+        find: 'if (signal.aborted || !(isUncertain || isOfDatabase(error))) throw error;',
+        replace: 'throw error;',
+      },
+    ],
     needs: ({ uncertainProbability }) => uncertainProbability > 0,
     withinSeeds: 300,
     why: 'P4: the archive of a release that was recorded after all is discarded',
