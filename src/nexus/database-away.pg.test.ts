@@ -1,5 +1,7 @@
 /** What a Nexus answers while its database is away: a real database behind a proxy that refuses. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { SledId } from '../core/ids.ts';
+import { registration } from './datastore/conformance/records.fixture.ts';
 import { type CuttingProxy, createCuttingProxy } from './datastore/cutting-proxy.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from './nexus.fixture.ts';
 
@@ -75,4 +77,18 @@ test('a Nexus that starts without its database says in its status what it waits 
   proxy.setRefusing(false);
   await nexus.started;
   expect(codes((await status()).reasons)).not.toContain('NEXUS_STARTING');
+});
+
+test('a sled that registers while the database is away is told to come again, and is taken when it does (P5)', async () => {
+  const nexus = await start();
+  const sled_id = SledId.parse('00000000-0000-4000-8000-000000000001');
+  const register = () => nexus.internal.sledAgentPut({ params: { sled_id }, body: registration() }, wait);
+  proxy.setRefusing(true);
+  await expect(register()).rejects.toMatchObject({
+    code: 'DATABASE_UNAVAILABLE',
+    detail: { status: 503, retry_after_s: 2 },
+  });
+  proxy.setRefusing(false);
+  await register();
+  expect((await nexus.fleet.sledView({ params: { sled_id } }, wait)).serial).toBe('BRM42');
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
 import { createTestClock } from '../lib/test-clock.ts';
-import { createDatabaseWatch } from './database-watch.ts';
+import { createDatabaseWatch, LONG_OUTAGE_MS } from './database-watch.ts';
 import type { Datastore } from './datastore/datastore.ts';
 
 const wait = { signal: new AbortController().signal };
@@ -64,4 +64,21 @@ test('a wait for the database ends with its signal', async () => {
   const waiting = watch.waitForAnswer(60_000, { signal: stop.signal });
   stop.abort(new DepotError('SHUTTING_DOWN', 'stopping'));
   await expect(waiting).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
+});
+
+test('the end of a long outage is told once, that of a short one is not', async () => {
+  const { clock, watch, call } = setUp();
+  let returns = 0;
+  watch.onReturn(() => {
+    returns += 1;
+  });
+  await call(away);
+  await call(async () => []);
+  expect(returns).toBe(0);
+  await call(away);
+  await clock.advance(LONG_OUTAGE_MS);
+  await call(away);
+  await call(async () => []);
+  await call(async () => []);
+  expect(returns).toBe(1);
 });

@@ -12,6 +12,12 @@ import type { Clock } from '../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../lib/errors.ts';
 import type { Datastore } from './datastore/datastore.ts';
 
+/**
+ * Shorter ones are what back-off is for. Where one call fails again and again while others are answered, each answer would
+ * otherwise end the back-off of what failed.
+ */
+export const LONG_OUTAGE_MS = 5_000;
+
 /** The database is away. */
 export type Outage = {
   /** When the first call failed, by the wall clock. */
@@ -28,6 +34,8 @@ export type DatabaseWatch = {
   readonly answered: () => void;
   /** Resolves after `ms`, or with the next answer of the database. Rejects with the signal's reason. */
   readonly waitForAnswer: (ms: number, options: { signal: AbortSignal }) => Promise<void>;
+  /** Called when an outage of at least {@link LONG_OUTAGE_MS} is over. */
+  readonly onReturn: (listener: () => void) => void;
   readonly watched: (datastore: Datastore) => Datastore;
 };
 
@@ -38,15 +46,21 @@ const isAbsence = (error: unknown): boolean => {
 
 export const createDatabaseWatch = (clock: Clock): DatabaseWatch => {
   let outage: Outage | undefined;
+  /** Of the outage, on the monotonic clock. */
+  let beganMs = 0;
   const waiting = new Set<AbortController>();
+  const listeners = new Set<() => void>();
 
   const failed = (error: unknown): void => {
+    if (outage === undefined) beganMs = clock.monotonicMs();
     outage = { sinceMs: outage?.sinceMs ?? clock.nowMs(), message: messageChain(error) };
   };
   const answered = (): void => {
+    const isBack = outage !== undefined && clock.monotonicMs() - beganMs >= LONG_OUTAGE_MS;
     outage = undefined;
     for (const waiter of waiting) waiter.abort();
     waiting.clear();
+    if (isBack) for (const listener of listeners) listener();
   };
 
   return {
@@ -65,6 +79,7 @@ export const createDatabaseWatch = (clock: Clock): DatabaseWatch => {
         waiting.delete(waiter);
       }
     },
+    onReturn: listener => void listeners.add(listener),
     watched: datastore => watchVerbs(datastore, { failed, answered }),
   };
 };

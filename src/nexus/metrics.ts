@@ -43,7 +43,8 @@ export const metricsText = ({ status, database, sources }: MetricFacts): Promise
     'source',
   );
   for (const { config, failure } of sources)
-    if (config.periodMs !== undefined) failing.set({ source: config.name }, failure === undefined ? 0 : 1);
+    if (config.periodMs !== undefined)
+      failing.set({ source: config.name }, failure === undefined || failure.isOutage ? 0 : 1);
   return registry.metrics();
 };
 

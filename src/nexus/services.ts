@@ -74,6 +74,7 @@ export const startServices = async (
   stack.use(intake.localRepos);
   const tasks = startTasks(stack, { ...parts, intake });
   trigger.connect(tasks.driver);
+  deps.watch.onReturn(tasks.driver.retryFailed);
   stack.use(intake.uploads); // ahead of the tasks in the end: an upload that settles may still activate one
 
   const owned = stack.move();

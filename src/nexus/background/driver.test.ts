@@ -219,3 +219,23 @@ test('a task whose timers are turned off is not repeated after a failure (BD5)',
   await clock.advance(1_000_000);
   expect(reasons).toEqual(['signaled']);
 });
+
+test('when what tasks failed for is over, those that failed are activated at once, and no others (BD6)', async () => {
+  const clock = createTestClock();
+  let failing = true;
+  const failed = recordingTask({ name: 'failed' }, async () => {
+    if (failing) throw new Error('the database does not answer');
+    return DONE;
+  });
+  const well = recordingTask({ name: 'well' });
+  const tasks = [failed.task, well.task];
+  await using driver = createDriver({ tasks, clock, rng, log: silentLogger });
+  await driver.idle();
+  failing = false;
+  driver.retryFailed();
+  await driver.idle();
+  driver.retryFailed();
+  await driver.idle();
+  expect(failed.reasons).toEqual(['timeout', 'timeout']);
+  expect(well.reasons).toEqual(['timeout']);
+});

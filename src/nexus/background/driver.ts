@@ -11,6 +11,7 @@
  * BD4. The first activation comes at once: after a restart nothing waits for a period.
  * BD5. A failed activation is repeated by timer within seconds, with back-off; a success ends the back-off (P6,
  *      core/after-failure.ts). A task whose timers are turned off waits for its next signal.
+ * BD6. {@link Driver.retryFailed} ends the back-offs of all tasks: what they failed for may be over.
  */
 import { afterFailure } from '../../core/after-failure.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -46,6 +47,8 @@ export type Driver = {
   readonly activate: (name: string) => void;
   readonly status: (name: string) => TaskStatus;
   readonly list: () => readonly TaskStatus[];
+  /** Activates the tasks whose last activation failed, as their timers would (BD6). */
+  readonly retryFailed: () => void;
   /** Resolves when no activation is running or pending a signal; timers do not count. */
   readonly idle: () => Promise<void>;
   /** Aborts what runs and waits for it. */
@@ -119,6 +122,11 @@ export const createDriver = (deps: {
     activate: name => trigger(slotOf(name), 'signaled'),
     status: name => statusOf(slotOf(name)),
     list: () => [...slots.values()].map(statusOf),
+    retryFailed() {
+      for (const slot of slots.values())
+        if (slot.failures > 0 && slot.current === undefined && slot.task.disable !== true)
+          trigger(slot, 'timeout');
+    },
     idle: () =>
       new Promise(resolve => {
         idleWaiters.add(resolve);

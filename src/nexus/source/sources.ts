@@ -7,6 +7,7 @@ import type { ReportedCheck } from '../../lib/check-report.ts';
 import type { ErrorCode } from '../../lib/error-codes.ts';
 import { DepotError, errorCodeOf, findDepotError, messageChain, reportOf } from '../../lib/errors.ts';
 import type { FoundRelease } from '../../source/fetch-repository.ts';
+import { isOfDatabase } from '../datastore/transaction-errors.ts';
 import type { SourceConfig } from './source-config.ts';
 import type { SyncOutcome } from './sync-source.ts';
 
@@ -16,6 +17,8 @@ export type SourceFailure = {
   readonly report: readonly ReportedCheck[];
   /** Nothing will change by itself: the repository, or the trust in it, has to. */
   readonly isRefusal: boolean;
+  /** Nothing is wrong with the source: the database of this Nexus was away. */
+  readonly isOutage: boolean;
   readonly timeMs: number;
 };
 
@@ -93,13 +96,17 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
         message: messageChain(error),
         report: reportOf(error),
         isRefusal: findDepotError(error)?.retry === 'never',
+        isOutage: isOfDatabase(error),
         timeMs: nowMs,
       };
-      change(name, { isSyncing: false, failure, failures: states.get(name)!.failures + 1 });
+      // An outage makes no later attempt at the source wait for longer.
+      const failures = failure.isOutage ? 1 : states.get(name)!.failures + 1;
+      change(name, { isSyncing: false, failure, failures });
     },
     reasons: () =>
       [...states.values()].flatMap(({ config, failure }) => {
-        if (failure === undefined || config.periodMs === undefined) return [];
+        // An outage has a reason of its own.
+        if (failure === undefined || failure.isOutage || config.periodMs === undefined) return [];
         const code = failure.isRefusal ? 'SOURCE_REFUSED' : 'SOURCE_FAILED';
         return [{ code, message: `source ${config.name}: ${failure.message}`, sinceMs: failure.timeMs }];
       }),
