@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrustRootId } from '../src/core/ids.ts';
 import { seededRng } from '../src/core/rng.ts';
 import { systemClock } from '../src/lib/clock.ts';
-import { messageChain } from '../src/lib/errors.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import { newId, wait } from '../src/nexus/datastore/conformance/records.fixture.ts';
 import { migrateDatabase, migrateWhenAvailable } from '../src/nexus/datastore/migrate.ts';
@@ -82,12 +81,9 @@ describe('a database with a standby', () => {
         clock: systemClock,
         rng: seededRng(2),
         log,
-        watch: {
-          failed(error) {
-            reasons.push(messageChain(error));
-            waiting.resolve();
-          },
-          answered: () => undefined,
+        waitsFor(reason) {
+          reasons.push(reason);
+          waiting.resolve();
         },
       },
       wait,

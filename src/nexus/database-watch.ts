@@ -30,7 +30,7 @@ export type DatabaseWatch = {
   /** Undefined while the database answers. */
   readonly outage: () => Outage | undefined;
   /** For a failure that no watched verb has met: a start that cannot connect, a read that was given up. */
-  readonly failed: (error: unknown) => void;
+  readonly failed: (message: string) => void;
   readonly answered: () => void;
   /** Resolves after `ms`, or with the next answer of the database. Rejects with the signal's reason. */
   readonly waitForAnswer: (ms: number, options: { signal: AbortSignal }) => Promise<void>;
@@ -51,9 +51,9 @@ export const createDatabaseWatch = (clock: Clock): DatabaseWatch => {
   const waiting = new Set<AbortController>();
   const listeners = new Set<() => void>();
 
-  const failed = (error: unknown): void => {
+  const failed = (message: string): void => {
     if (outage === undefined) beganMs = clock.monotonicMs();
-    outage = { sinceMs: outage?.sinceMs ?? clock.nowMs(), message: messageChain(error) };
+    outage = { sinceMs: outage?.sinceMs ?? clock.nowMs(), message };
   };
   const answered = (): void => {
     const isBack = outage !== undefined && clock.monotonicMs() - beganMs >= LONG_OUTAGE_MS;
@@ -98,7 +98,7 @@ const watchVerbs = (
         answered();
         return answer;
       } catch (error) {
-        if (isAbsence(error)) failed(error);
+        if (isAbsence(error)) failed(messageChain(error));
         throw error;
       }
     };

@@ -21,8 +21,8 @@ import {
   type TufRepoUpload,
   type UpdatesTrustRoot,
 } from '../api/operator-update-api.ts';
-import { asGeneration, NexusId, RoundNonce } from '../core/ids.ts';
 import { operatorUploadApi } from '../api/operator-upload-api.ts';
+import { asGeneration, NexusId, RoundNonce } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
 import { type ApiClient, createApiClient } from '../http/client.ts';
 import { systemClock } from '../lib/clock.ts';

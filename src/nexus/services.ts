@@ -60,9 +60,19 @@ export const startServices = async (
 ): Promise<Services> => {
   const { directory, operatorAddress, clock } = deps;
   await using stack = new AsyncDisposableStack();
-  const patiently = <T>(attempt: () => Promise<T>) => waitForDatabase(attempt, deps, { signal });
+  const { watch } = deps;
+  const patiently = <T>(attempt: () => Promise<T>) =>
+    waitForDatabase(
+      async () => {
+        const answer = await attempt();
+        watch.answered();
+        return answer;
+      },
+      { ...deps, waitsFor: watch.failed },
+      { signal },
+    );
 
-  const datastore = deps.watch.watched(stack.use(await patiently(() => deps.openDatastore({ signal }))));
+  const datastore = watch.watched(stack.use(await patiently(() => deps.openDatastore({ signal }))));
   const nexus = { id: directory.nexusId, operatorAddress, timeStartedMs: clock.nowMs() };
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
   const history = beginHistory(stack, deps, datastore);
@@ -74,7 +84,7 @@ export const startServices = async (
   stack.use(intake.localRepos);
   const tasks = startTasks(stack, { ...parts, intake });
   trigger.connect(tasks.driver);
-  deps.watch.onReturn(tasks.driver.retryFailed);
+  watch.onReturn(tasks.driver.retryFailed);
   stack.use(intake.uploads); // ahead of the tasks in the end: an upload that settles may still activate one
 
   const owned = stack.move();

@@ -11,7 +11,7 @@ import type { Rng } from '../core/rng.ts';
 import type { BoundRoute, Handlers } from '../http/handlers.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { DepotError } from '../lib/errors.ts';
+import { DepotError, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { DatabaseWatch, Outage } from './database-watch.ts';
 import { isOfDatabase } from './datastore/transaction-errors.ts';
@@ -32,7 +32,10 @@ export const createLate = <T>(watch: Pick<DatabaseWatch, 'outage'>): Late<T> => 
   return {
     get() {
       if (value !== undefined) return value;
-      throw new DepotError('DATABASE_UNAVAILABLE', `this Nexus is starting: ${waitsFor(watch.outage())}`);
+      throw new DepotError(
+        'DATABASE_UNAVAILABLE',
+        `this Nexus is starting: ${startWaitsFor(watch.outage())}`,
+      );
     },
     peek: () => value,
     set(given) {
@@ -42,7 +45,7 @@ export const createLate = <T>(watch: Pick<DatabaseWatch, 'outage'>): Late<T> => 
 };
 
 /** What a start waits for. */
-export const waitsFor = (outage: Outage | undefined): string =>
+export const startWaitsFor = (outage: Outage | undefined): string =>
   outage === undefined
     ? 'it reads the database and takes up what lies in its staging directory'
     : `it waits for the database: ${outage.message}`;
@@ -66,13 +69,6 @@ export const bindLate = <A extends Api>(
     },
   }));
 
-type WaitDeps = {
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly log: Logger;
-  readonly watch: Pick<DatabaseWatch, 'failed' | 'answered'>;
-};
-
 /**
  * Repeats `attempt` until it does not fail for want of the database (ST2).
  *
@@ -80,20 +76,18 @@ type WaitDeps = {
  */
 export const waitForDatabase = async <T>(
   attempt: () => Promise<T>,
-  { clock, rng, log, watch }: WaitDeps,
+  { clock, rng, log, waitsFor }: { clock: Clock; rng: Rng; log: Logger; waitsFor: (reason: string) => void },
   { signal, giveUpAfterMs }: { signal: AbortSignal; giveUpAfterMs?: number },
 ): Promise<T> => {
   const startMs = clock.monotonicMs();
   for (let failures = 1; ; failures += 1) {
     try {
-      const answer = await attempt();
-      watch.answered();
-      return answer;
+      return await attempt();
     } catch (error) {
       if (signal.aborted || !isOfDatabase(error)) throw error;
-      watch.failed(error);
       if (giveUpAfterMs !== undefined && clock.monotonicMs() - startMs >= giveUpAfterMs) throw error;
-      log.warn({ err: error, failures }, 'waiting for the database');
+      waitsFor(messageChain(error));
+      log.warn(err: error, failures , 'waiting for the database');
     }
     await clock.sleep(backoffMs(failures, RETRY, rng.next()), { signal });
   }

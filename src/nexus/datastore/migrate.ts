@@ -12,7 +12,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import type pg from 'pg';
 import { seededRng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { DepotError, messageChain } from '../../lib/errors.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import { waitForDatabase } from '../startup.ts';
 import { migrationConnections } from './connection.ts';
@@ -115,12 +115,7 @@ export const migrateWhenAvailable = (
   waitForDatabase(
     () => migrateDatabase(options),
     // One run waits for one database: nothing has to be spread.
-    {
-      ...options,
-      log: silentLogger,
-      rng: seededRng(1),
-      watch: { failed: error => options.waitsFor(messageChain(error)), answered: () => undefined },
-    },
+    { ...options, log: silentLogger, rng: seededRng(1) },
     { giveUpAfterMs: GIVE_UP_AFTER_MS, ...options },
   );
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { DepotError } from '../../lib/errors.ts';
 import { createTestClock } from '../../lib/test-clock.ts';
 import { createDatabaseWatch } from '../database-watch.ts';
-import { createDatabaseReader, databaseReasons, databaseView, READ_TIMEOUT_MS } from './database-reading.ts';
+import { createDatabaseReader, databaseView, outageReasons, READ_TIMEOUT_MS } from './database-reading.ts';
 
 const wait = { signal: new AbortController().signal };
 
@@ -47,7 +47,7 @@ test('while the database is away the facts of the last answer are told, with the
     time_unavailable_since: '2026-01-01T00:00:30.000Z',
     message: 'current_generation: the database does not answer',
   });
-  expect(databaseReasons(reading)).toMatchObject([
+  expect(outageReasons(reading)).toMatchObject([
     { code: 'DATABASE_UNAVAILABLE', message: expect.stringContaining('was read 42 s ago') },
   ]);
   Object.assign(database, { generation: 8, fate: async () => undefined });
@@ -62,7 +62,7 @@ test('a Nexus that has never read its database says so', async () => {
   database.fate = away;
   const reading = await read(wait);
   expect(reading.known).toBeUndefined();
-  expect(databaseReasons(reading)).toMatchObject([
+  expect(outageReasons(reading)).toMatchObject([
     { message: expect.stringContaining('has not read it since it started') },
   ]);
 });

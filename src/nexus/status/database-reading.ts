@@ -11,7 +11,7 @@ import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/health.ts';
 import type { Generation } from '../../core/ids.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
-import { DepotError, messageChain } from '../../lib/errors.ts';
+import { messageChain } from '../../lib/errors.ts';
 import type { DatabaseWatch, Outage } from '../database-watch.ts';
 import type { Datastore, NexusRecord } from '../datastore/datastore.ts';
 import { isOfDatabase } from '../datastore/transaction-errors.ts';
@@ -63,7 +63,7 @@ export const createDatabaseReader = (deps: {
     } catch (error) {
       signal.throwIfAborted();
       if (!deadline.aborted && !isOfDatabase(error)) throw error;
-      if (deadline.aborted) watch.failed(gaveUp());
+      if (deadline.aborted) watch.failed(GAVE_UP);
       return {
         known: known(),
         outage: watch.outage() ?? { sinceMs: clock.nowMs(), message: messageChain(error) },
@@ -72,8 +72,7 @@ export const createDatabaseReader = (deps: {
   };
 };
 
-const gaveUp = (): DepotError =>
-  new DepotError('DATABASE_UNAVAILABLE', `no answer to the status within ${READ_TIMEOUT_MS / 1000} s`);
+const GAVE_UP = `no answer to the status within ${READ_TIMEOUT_MS / 1000} s`;
 
 const readFacts = async (
   datastore: Parameters<typeof createDatabaseReader>[0]['datastore'],
@@ -111,7 +110,7 @@ export const databaseView = ({ known, outage }: DatabaseReading): NonNullable<Fl
     : { time_unavailable_since: isoTime(outage.sinceMs), message: outage.message }),
 });
 
-export const databaseReasons = ({ known, outage }: DatabaseReading): HealthReason[] => {
+export const outageReasons = ({ known, outage }: DatabaseReading): HealthReason[] => {
   if (outage === undefined) return [];
   const told =
     known === undefined

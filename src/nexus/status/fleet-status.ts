@@ -6,7 +6,7 @@ import { isoTime } from '../../lib/clock.ts';
 import type { NexusRecord } from '../datastore/datastore.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../heartbeat.ts';
 import type { Observation } from '../tasks/artifact-replication/observation.ts';
-import { type DatabaseReading, databaseReasons, databaseView } from './database-reading.ts';
+import { type DatabaseReading, databaseView, outageReasons } from './database-reading.ts';
 import { reasonView } from './reasons.ts';
 import { releaseView } from './release-view.ts';
 
@@ -36,7 +36,7 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
   const inService = (read?.nexuses ?? []).filter(nexus => nexus.policy === 'in_service');
   const silent = inService.filter(isSilent);
   const reasons: HealthReason[] = [
-    ...databaseReasons(facts.database),
+    ...outageReasons(facts.database),
     ...ownReasons(facts),
     ...silent.map(nexusSilent),
     ...(observation?.reasons ?? []),

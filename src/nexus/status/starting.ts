@@ -4,7 +4,7 @@ import type { NexusId } from '../../core/ids.ts';
 import type { NexusConfig } from '../config.ts';
 import type { Outage } from '../database-watch.ts';
 import type { MetricFacts } from '../metrics.ts';
-import { waitsFor } from '../startup.ts';
+import { startWaitsFor } from '../startup.ts';
 import { nothingRead } from './database-reading.ts';
 import { fleetStatus } from './fleet-status.ts';
 
@@ -25,7 +25,7 @@ export const startingStatus = ({ nexusId, config, outage }: StartingFacts): Flee
     insecureListen: config.insecureListen,
     uploadsInProgress: 0,
     localRepos: 0,
-    notices: [{ code: 'NEXUS_STARTING', message: `this Nexus is starting: ${waitsFor(outage)}` }],
+    notices: [{ code: 'NEXUS_STARTING', message: `this Nexus is starting: ${startWaitsFor(outage)}` }],
   });
 
 export const startingMetrics = (facts: StartingFacts): MetricFacts => ({
