@@ -87,7 +87,7 @@ export const waitForDatabase = async <T>(
       if (signal.aborted || !isOfDatabase(error)) throw error;
       if (giveUpAfterMs !== undefined && clock.monotonicMs() - startMs >= giveUpAfterMs) throw error;
       waitsFor(messageChain(error));
-      log.warn(err: error, failures , 'waiting for the database');
+      log.warn({ err: error, failures }, 'waiting for the database');
     }
     await clock.sleep(backoffMs(failures, RETRY, rng.next()), { signal });
   }
