@@ -18,6 +18,11 @@ test('a sled far above the database is never followed; reset it follows at once,
     runTestCli(['recover', 'generation', ...args], { environment: environmentOf(situation) });
   const reset = (...args: string[]) =>
     runTestCli(['sled-agent', 'reset', '--config', join(fleet.directory, 'sled-3', 'config.toml'), ...args]);
+  const untilStatus = (shown: RegExp) =>
+    until(async () => {
+      const { out } = await runTestCli(['status'], { environment: environmentOf(situation) });
+      return shown.test(out);
+    }, `the status shows ${shown}`);
   const clientOf = (sled: TestSled) =>
     createApiClient(sledAgentApi, { baseUrl: `http://${sled.agentAddress()}` });
 
@@ -50,6 +55,8 @@ test('a sled far above the database is never followed; reset it follows at once,
   await using agent = clientOf(stray);
   expect((await agent.artifactList({}, wait)).generation).toBeLessThan(far);
 
+  await untilStatus(/sled sled-3 keeps .*\[SLED_KEEPS_POINTS\]/);
+
   await stray.stop();
   expect(await reset('--give-up', `${far}:`)).toMatchObject({
     exitCode: 0,
@@ -59,11 +66,7 @@ test('a sled far above the database is never followed; reset it follows at once,
     hashesOf(release, foreign),
   );
   await stray.start();
-  // A config that was given by the database itself is known to it, and decided on by that.
   await untilOnDisk(fleet.sleds, release);
-  await until(
-    async () => (await runTestCli(['status'], { environment: environmentOf(situation) })).out.includes('ok'),
-    'the fleet is well',
-  );
+  await untilStatus(/^verdict: +ok$/m);
   await expectOnDisk(fleet.sleds, release);
 }, 240_000);
