@@ -15,7 +15,10 @@ test('S13: whoever has uploaded a failed release again and waits for it is not t
   const config = { tuf_artifact_replication: { disable: false } };
   const nexus = await world.startNexus({ config, replace: { connectSleds } });
   for (const { target } of sleds) {
-    const body = registration({ baseboard: { serial: target.serial, part: 'generic', revision: 0 } });
+    const body = registration({
+      baseboard: { serial: target.serial, part: 'generic', revision: 0 },
+      heads: [],
+    });
     await nexus.internal.sledAgentPut({ params: { sled_id: target.id }, body }, wait);
   }
   const release = await world.release({ systemVersion: '1.0.0' });

@@ -227,7 +227,7 @@ describe('a row that another transaction has locked', () => {
     const locker = new pg.Client({ connectionString: database.connection });
     locker.on('error', () => undefined);
     await locker.connect();
-    await locker.query(`${begin}; SELECT generation FROM tuf_generation FOR UPDATE`);
+    await locker.query(`${begin}; SELECT generation FROM tuf_current_point FOR UPDATE`);
     return locker;
   };
 

@@ -81,11 +81,11 @@ const insertLocalRepo = async (db: Database, release: NewRelease, repo: RepoReco
     .execute();
 };
 
-/** I1. */
+/** I1. Nothing changes, and it is a write all the same: its commit waits for a synchronous standby, as the first one did. */
 const writeLocalRepoAgain = async (db: Database, release: NewRelease): Promise<void> => {
   await db
     .updateTable('local_repo')
-    .set({ nexus_id: release.nexusId })
+    .set(row => ({ nexus_id: row.ref('nexus_id') }))
     .where('upload_id', '=', release.uploadId)
     .execute();
 };
