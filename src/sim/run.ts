@@ -13,7 +13,9 @@ import { createOperator, readStatus } from './fleet/operator.ts';
 import type { ReleaseShelf } from './fleet/releases.ts';
 import { createWitness, type Witness } from './fleet/witness.ts';
 import { createWorld, type World } from './fleet/world.ts';
+import { upgradeNexuses } from './script/database-faults.ts';
 import { perform } from './script/perform.ts';
+import { recoverableReleases } from './script/recover-generation.ts';
 import { createRecovery } from './script/recovery.ts';
 import type { Scene } from './script/scene.ts';
 import { drawScript } from './script/script.ts';
@@ -50,8 +52,6 @@ const QUIET_WINDOWS = 4;
 /** Longer than the longest back-off. */
 const SILENT_MS = 5.5 * MINUTE_MS;
 const LOOK_EVERY_MS = 5_000;
-const BACKUP_EVERY_MS = 60_000;
-const MOST_BACKUPS = 4;
 const MOST_RELEASES = 12;
 
 export const runSeed = async (options: RunOptions): Promise<RunResult> => {
@@ -62,6 +62,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const scene = await setUp(options, swarm);
   const { world, witness } = scene;
   describe(world, swarm);
+  world.scheduler.after(swarm.olderNexusUntilMs, () => upgradeNexuses(scene));
   for (const step of steps) world.scheduler.after(step.atMs, () => perform(scene, step));
   const isOver = () => {
     witness.look();
@@ -89,6 +90,8 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     seed,
     shelf,
     ...swarm,
+    nexusPlan: swarm,
+    isNexusOlder: swarm.olderNexusUntilMs > 0,
     trace: nowMs => createTrace(nowMs, options.write),
     witness: made => {
       witness = createWitness(made);
@@ -106,14 +109,13 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     swarm,
     releases,
     taken: 0,
-    backups: [],
+    olderStates: new WeakSet(),
     undo: new Set(),
   };
   trustReleases(world);
   for (let at = 0; at < swarm.nexuses; at += 1) world.addNexus();
   for (const datasets of swarm.sleds) world.addSled({ datasets });
   setWeather(scene);
-  keepBackups(scene);
   return scene;
 };
 
@@ -146,15 +148,6 @@ const setWeather = ({ world, swarm }: Scene): void => {
   });
 };
 
-const keepBackups = ({ world, backups }: Scene): void => {
-  const keep = () => {
-    backups.push(world.database.snapshot());
-    if (backups.length > MOST_BACKUPS) backups.shift();
-    world.scheduler.after(BACKUP_EVERY_MS, keep);
-  };
-  keep();
-};
-
 const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> => {
   const { world, witness } = scene;
   const { scheduler, trace } = world;
@@ -164,7 +157,15 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
   const { holdings, keptForPeople } = witness;
   const { quotaBytes, diskErrorProbability } = scene.swarm;
   const hasDiskErrors = diskErrorProbability > 0;
-  const facts = { world, holdings, keptForPeople, quotaBytes, hasDiskErrors, broken: recovery.broken };
+  const facts = {
+    world,
+    holdings,
+    keptForPeople,
+    quotaBytes,
+    hasDiskErrors,
+    broken: recovery.broken,
+    lost: () => recoverableReleases(scene),
+  };
   const isBusy = () => scene.operator.uploading() > 0;
   const until = scheduler.nowMs() + REST_WITHIN_MS;
   let shortfall = findShortfall(facts);

@@ -46,6 +46,16 @@ export const SOMETIMES = [
   'a Nexus went on after a long pause',
   'a message was doubled',
   'a link was held up and released',
+  'a sled refused a config that did not succeed its point',
+  'deletions were held and released',
+  'a config was adopted by the larger-set rule over an unknown point',
+  'the generation was mended by a Nexus',
+  'a recovery accepted a point',
+  'a head was kept and released after a recovery',
+  'a drop was refused by the nonce',
+  'a sled without points was given a config',
+  'a lost release was uploaded again without being refused for rollback',
+  'a disk of another history came back to a sled',
 ] as const;
 export type Sometimes = (typeof SOMETIMES)[number];
 

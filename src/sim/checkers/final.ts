@@ -3,6 +3,7 @@
  * stays there.
  *
  * - G1, G7: every sled that works holds every artifact of every present release, on every dataset, with right bytes.
+ * - P13: no release is lost that was acknowledged and not deleted, and no sled holds back deletions.
  * - G3: nothing else, and no archive is kept that is safe on sleds.
  * - G8: what stays broken costs the others nothing, and is named.
  */
@@ -10,6 +11,7 @@ import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import { type Holdings, nexusIdOn, uploadIdOf } from './holdings.ts';
+import { keptOn, newestLedgerOn } from './ledgers.ts';
 import type { Guarantee } from './violation.ts';
 
 export type Shortfall = {
@@ -30,14 +32,23 @@ type Facts = {
   readonly hasDiskErrors: boolean;
   /** Of one dataset. */
   readonly quotaBytes: number;
+  /** Releases that operators made, and that the database has lost, but for those that are refused for good. */
+  readonly lost: () => readonly { readonly systemVersion: string }[];
 };
 
 /** What is not yet as it should be; undefined at rest. */
 export const findShortfall = (facts: Facts): Shortfall | undefined => {
   const wanted = facts.holdings.wanted();
   const hasRoom = fitsOnSleds(facts);
+  const [lost] = facts.lost();
+  if (lost !== undefined)
+    return {
+      guarantee: 'G4',
+      message: `${lost.systemVersion} was acknowledged, and the database has lost it`,
+    };
   for (const sled of workingSleds(facts)) {
-    const shortfall = (hasRoom ? missingOn(facts, sled, wanted) : undefined) ?? leftOn(facts, sled, wanted);
+    const shortfall =
+      (hasRoom ? missingOn(facts, sled, wanted) : undefined) ?? leftOn(facts, sled, wanted) ?? heldBack(sled);
     if (shortfall !== undefined) return shortfall;
   }
   return unlistedArchive(facts) ?? (hasRoom ? keptArchive(facts) : undefined);
@@ -94,6 +105,16 @@ const leftOn = (
     }
   }
   return undefined;
+};
+
+/** P13: what holds back deletions goes once a recovery has decided. */
+const heldBack = (sled: SimSled): Shortfall | undefined => {
+  const kept = [...sled.machine.volumes.values()].flatMap(keptOn)[0];
+  if (kept !== undefined)
+    return { guarantee: 'G3', message: `${sled.plan.serial} still keeps the config of ${kept.point}` };
+  return newestLedgerOn(sled)?.isHeld === true
+    ? { guarantee: 'G3', message: `${sled.plan.serial} still holds every deletion` }
+    : undefined;
 };
 
 /** Of what the database lost, and is given again with the next round. */

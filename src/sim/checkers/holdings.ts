@@ -8,6 +8,7 @@ import { sha256Of } from '../fleet/releases.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import type { DirectoryNode } from '../machine/medium.ts';
 import type { Volume } from '../machine/volume.ts';
+import type { Histories } from './histories.ts';
 import { newestLedgerSeenOn } from './ledgers.ts';
 
 export type Holdings = {
@@ -63,7 +64,7 @@ export const isPromised = ({ medium }: Volume, uploadId: string): boolean => {
 /** An artifact of no bytes is never lost: anybody can make it, and no look at bytes can miss it. */
 const EMPTY = sha256Of(new Uint8Array());
 
-export const createHoldings = (world: World): Holdings => {
+export const createHoldings = (world: World, mayBeDropped: Histories['mayBeDropped']): Holdings => {
   const hashes = new WeakMap<Uint8Array, string>();
   const hashOf = (content: Uint8Array): string => {
     const known = hashes.get(content) ?? sha256Of(content);
@@ -109,7 +110,7 @@ export const createHoldings = (world: World): Holdings => {
       sled => sled.standing === 'in_service' && has(sled, sha256) && counts.sled(sled, sha256),
     ) ||
     world.nexuses.some(nexus => nexus.standing === 'in_service' && isStaged(nexus, sha256, counts.archive));
-  const toKeep = meantToKeep(world);
+  const toKeep = meantToKeep(world, mayBeDropped);
   return {
     hashOf,
     copiesOn,
@@ -139,11 +140,13 @@ type Counts = {
 
 const always = () => true;
 
-const meantToKeep = ({ database }: World): Counts => ({
+const meantToKeep = ({ database }: World, mayBeDropped: Histories['mayBeDropped']): Counts => ({
   /** One that has an older config may be told by one in between, that is still on its way, to let it go. */
   sled: (sled, sha256) => {
     const told = newestLedgerSeenOn(sled);
-    return told?.generation === database.snapshot().stored.generation && told.artifacts.has(sha256);
+    if (told?.artifacts.has(sha256) !== true) return false;
+    const isCurrent = told.generation === database.snapshot().stored.generation;
+    return isCurrent || !mayBeDropped(told.generation, sha256);
   },
   archive: (volume, uploadId) => database.snapshot().localRepos.has(uploadId) || isPromised(volume, uploadId),
 });

@@ -1,4 +1,7 @@
 /** The ledgers of a simulated sled, read from its media by code of their own: the checkers do not trust the store's. */
+import { digestInput } from '../../core/artifact-config.ts';
+import { isArtifactHash } from '../../core/ids.ts';
+import { sha256Of } from '../fleet/releases.ts';
 import type { SimSled } from '../fleet/world.ts';
 import type { DirectoryNode } from '../machine/medium.ts';
 import type { Volume } from '../machine/volume.ts';
@@ -8,6 +11,16 @@ const LEDGER_FILE = 'artifact-config.json';
 export type SeenLedger = {
   readonly incarnation: string;
   readonly generation: number;
+  readonly artifacts: ReadonlySet<string>;
+  /** A config that named its predecessor was adopted. */
+  readonly hasLineage: boolean;
+  readonly isHeld: boolean;
+};
+
+/** A config of another history, kept beside the ledger. */
+export type SeenKept = {
+  readonly name: string;
+  readonly point: string;
   readonly artifacts: ReadonlySet<string>;
 };
 
@@ -22,12 +35,47 @@ export const readLedger = (content: Uint8Array): SeenLedger | undefined => {
     return {
       incarnation: body.incarnation_id,
       generation: body.config.generation,
-      artifacts: new Set(body.config.artifacts.map(({ sha256 }: { sha256: string }) => sha256)),
+      artifacts: artifactsOf(body.config),
+      hasLineage: body.lineage === true,
+      isHeld: body.deletions_held !== undefined,
     };
   } catch {
     return undefined;
   }
 };
+
+const artifactsOf = ({ artifacts }: { artifacts: { sha256: string }[] }): ReadonlySet<string> =>
+  new Set(artifacts.map(({ sha256 }) => sha256));
+
+const digests = new WeakMap<ReadonlySet<string>, string>();
+
+/** Generation and digest, as the database names a point. */
+export const pointOfLedger = ({
+  generation,
+  artifacts,
+}: Pick<SeenLedger, 'generation' | 'artifacts'>): string => {
+  const digest =
+    digests.get(artifacts) ?? sha256Of(Buffer.from(digestInput([...artifacts].filter(isArtifactHash))));
+  digests.set(artifacts, digest);
+  return `${generation}:${digest}`;
+};
+
+const KEPT = /^kept-config-(\d+)-([0-9a-f]{64})\.json$/;
+
+/** Durably. */
+export const keptOn = ({ medium }: Volume): readonly SeenKept[] =>
+  [...medium.top.durable].flatMap(([name, node]) => {
+    const match = KEPT.exec(name);
+    if (match === null || node.kind !== 'file') return [];
+    const point = `${match[1]}:${match[2]}`;
+    try {
+      return [
+        { name, point, artifacts: artifactsOf(JSON.parse(Buffer.from(node.durable).toString('utf8')).body) },
+      ];
+    } catch {
+      return [{ name, point, artifacts: new Set<string>() }];
+    }
+  });
 
 /** What a process can read now. */
 export const readableOn = ({ machine }: SimSled): readonly Volume[] =>

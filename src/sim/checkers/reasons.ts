@@ -3,14 +3,14 @@
  *
  * - P8: a release is not called failed for long while sleds that are in service, even silent ones, and archives that
  *   the database lists have all of it.
- * - P7: a sled that is ahead of its database does not stay so unnamed.
+ * - P7, P13: a sled that holds, or keeps, what its database does not know does not stay so unnamed.
  * - G8: a sled that stays down is named; at rest no release is called failed or blocked.
  */
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { SimRelease } from '../fleet/releases.ts';
 import type { SimSled, World } from '../fleet/world.ts';
 import type { Holdings } from './holdings.ts';
-import { ledgerOn } from './ledgers.ts';
+import { keptOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
 import type { Fail } from './violation.ts';
 
 /** Rounds are a minute apart; a status may be as old as the last but one, and a back-off holds a sled up that long. */
@@ -51,10 +51,16 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
   };
   const isNamed = ({ reasons }: FleetStatus, { plan }: SimSled): boolean =>
     reasons.some(({ sled_id }) => sled_id === plan.id);
-  const isAhead = ({ machine }: SimSled): boolean =>
-    [...machine.volumes.values()].some(
-      volume => (ledgerOn(volume)?.generation ?? 0) > world.database.snapshot().stored.generation,
+  const isDiverged = (sled: SimSled): boolean => {
+    const { points, stored } = world.database.snapshot();
+    const told = newestLedgerOn(sled);
+    // Below the first point that is recorded a sled without lineage is believed.
+    const isOlder = told?.hasLineage === false && told.generation < stored.generation;
+    const isUnknown = told !== undefined && !isOlder && !points.has(pointOfLedger(told));
+    return (
+      isUnknown || [...sled.machine.volumes.values()].flatMap(keptOn).some(({ point }) => !points.has(point))
     );
+  };
 
   return {
     onStatus(status) {
@@ -62,8 +68,11 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
         if (lasts(`failed ${system_version}`, state === 'failed' && isHeld(system_version)))
           fail('reasons', `${system_version} is called failed, and sleds and Nexuses have all of it`);
       for (const sled of inService())
-        if (lasts(`ahead ${sled.plan.serial}`, isAhead(sled) && !isNamed(status, sled)))
-          fail('reasons', `${sled.plan.serial} is ahead of the database, and the status does not name it`);
+        if (lasts(`diverged ${sled.plan.serial}`, isDiverged(sled) && !isNamed(status, sled)))
+          fail(
+            'reasons',
+            `${sled.plan.serial} holds what the database does not know, and the status does not name it`,
+          );
     },
     onStatusAtRest(nexus, status, { hasRoom }) {
       for (const { system_version, state } of hasRoom ? status.releases : [])

@@ -14,16 +14,20 @@ import type { Network } from '../network/network.ts';
 import { createSledLink, type FindSled } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
 import type { Host } from './machine.ts';
-import { type ReleaseShelf, verifyFromShelf } from './releases.ts';
+import { type Metadata, type ReleaseShelf, verifyFromShelf } from './releases.ts';
 import { watchTransfers } from './watched-transfers.ts';
 
 export const STAGING = '/staging';
 
-export type NexusPlan = { readonly minSledReplication: number };
+export type NexusPlan = {
+  readonly minSledReplication: number;
+  readonly metadata: Metadata;
+  readonly prunes: boolean;
+};
 
 const MIB = 2 ** 20;
 
-export const nexusConfig = (name: string, { minSledReplication }: NexusPlan): NexusConfig => ({
+export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusPlan): NexusConfig => ({
   stagingDirectory: STAGING,
   operatorListen: { host: name, port: 12_220 },
   internalListen: { host: name, port: 12_221 },
@@ -43,11 +47,18 @@ export const nexusConfig = (name: string, { minSledReplication }: NexusPlan): Ne
     copyConcurrency: 32,
     requestLimits: { maxRequestsPerActivation: 2048, maxTransfersToSled: 2, maxCopiesFromSource: 2 },
   },
-  pruner: { periodMs: 300_000, disable: true, policy: { keepTargetReleases: 3, keepUploads: 2 } },
+  pruner: {
+    periodMs: prunes ? 60_000 : 300_000,
+    disable: !prunes,
+    policy: { keepTargetReleases: 3, keepUploads: 2 },
+  },
 });
 
 type Deps = {
   readonly plan: NexusPlan;
+  readonly speaksOfLineage: () => boolean;
+  /** Of the run. */
+  readonly sinceBeginningMs: () => number;
   readonly database: MemoryDatabase;
   readonly attempts: DecideAttempt;
   readonly network: Network;
@@ -79,13 +90,18 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
       operatorAddress: `${host.name}:12220`,
       openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
       connectSleds: () =>
-        watchTransfers(createSledLink(deps.network, { machine: host.name, process }, deps.findSled), {
+        watchTransfers(createSledLink(deps.network, { machine: host.name, process }, deps), {
           nexus: host.name,
           mostToSled: config.replication.requestLimits.maxTransfersToSled,
           onTransfer: deps.onTransfer,
           fail: deps.fail,
         }),
-      verifyRelease: verifyFromShelf(deps.shelf, path => readFile(disk, path)),
+      verifyRelease: verifyFromShelf(
+        deps.shelf,
+        deps.plan.metadata,
+        path => readFile(disk, path),
+        deps.sinceBeginningMs,
+      ),
       verifyRoots: unsupported,
       fetchRelease: unsupported,
       freeBytes: disk.freeBytes,

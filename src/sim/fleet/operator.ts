@@ -24,8 +24,18 @@ export type Operator = {
   readonly uploading: () => number;
   readonly upload: (release: SimRelease, nexus: SimNexus, afterMs?: number) => void;
   readonly remove: (release: SimRelease, nexus: SimNexus) => void;
+  /** What became of the last upload and of the last deletion of each release, as far as it was told. */
+  readonly records: ReadonlyMap<SystemVersion, ReleaseRecord>;
   /** Anything else that is asked of a Nexus; resolves with undefined when it failed. */
   readonly ask: <T>(nexus: SimNexus, work: Work<T>) => Promise<T | undefined>;
+};
+
+export type ReleaseRecord = {
+  acknowledgedAtMs: number | undefined;
+  /** When it asked for the last deletion. */
+  removedAtMs: number | undefined;
+  /** Why the last upload was refused for good, and since when the last ones were; undefined when one went well. */
+  refused: { readonly code: string; readonly sinceMs: number } | undefined;
 };
 
 type Work<T> = (services: Services, incoming: Incoming<Services>) => Promise<T>;
@@ -35,6 +45,9 @@ export const createOperator = (world: World, rng: Rng): Operator => {
   const process = createProcess('operator', world.scheduler);
   const caller = { machine: 'operator', process };
   let uploading = 0;
+  const records = new Map<SystemVersion, ReleaseRecord>();
+  const record: Recorder = (version, news) =>
+    void records.set(version, { ...(records.get(version) ?? NO_RECORD), ...news });
   const ask: Ask = (nexus, work) =>
     call(
       world.network,
@@ -43,10 +56,11 @@ export const createOperator = (world: World, rng: Rng): Operator => {
       { signal: process.clock.timeout(PATIENCE_MS), isOnce: true },
       incoming => work(incoming.endpoint, incoming),
     );
-  const upload = createUpload({ world, rng, clock: process.clock, ask });
+  const upload = createUpload({ world, rng, clock: process.clock, ask, records, record });
 
   return {
     uploading: () => uploading,
+    records,
     upload(release, nexus, afterMs = 0) {
       uploading += 1;
       const begin = () =>
@@ -58,6 +72,7 @@ export const createOperator = (world: World, rng: Rng): Operator => {
     },
     remove(release, nexus) {
       world.trace.say('operator', `deletes ${release.systemVersion}`);
+      record(release.systemVersion, { removedAtMs: world.scheduler.nowMs() });
       ask(nexus, (services, incoming) =>
         services.operatorUpdate.repositoryDelete({
           ...requestContext(incoming),
@@ -75,29 +90,51 @@ export const createOperator = (world: World, rng: Rng): Operator => {
   };
 };
 
+type Recorder = (version: SystemVersion, news: Partial<ReleaseRecord>) => void;
+
+const NO_RECORD: ReleaseRecord = { acknowledgedAtMs: undefined, removedAtMs: undefined, refused: undefined };
+
 type UploadDeps = {
   readonly world: World;
   readonly rng: Rng;
   readonly clock: Clock;
   readonly ask: Ask;
+  readonly records: ReadonlyMap<SystemVersion, ReleaseRecord>;
+  readonly record: Recorder;
 };
+
+/** Another attempt changes nothing. */
+const FOR_GOOD: ReadonlySet<string> = new Set([
+  'RELEASE_CONFLICT',
+  'FLEET_SPACE',
+  'METADATA_ROLLBACK',
+  'METADATA_EXPIRED',
+]);
 
 /** An upload that is tried again, at any Nexus, until one answers or says that it never will. */
 const createUpload =
-  ({ world, rng, clock, ask }: UploadDeps) =>
+  ({ world, rng, clock, ask, records, record }: UploadDeps) =>
   async (release: SimRelease, first: SimNexus): Promise<void> => {
     let nexus = first;
     for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
       world.trace.say('operator', `uploads ${release.systemVersion} to ${nexus.machine.name}`);
       try {
         const answer = await sendRelease(world, ask, release, nexus);
+        const nowMs = world.scheduler.nowMs();
+        record(release.systemVersion, { acknowledgedAtMs: nowMs, refused: undefined });
         world.trace.reached('an upload was acknowledged');
         if (answer.status === 'already_exists') world.trace.reached('a release was uploaded again');
         world.trace.say('operator', `${release.systemVersion} is ${answer.status}`);
         return;
       } catch (error) {
         sayFailure(world, release, error);
-        if (['RELEASE_CONFLICT', 'FLEET_SPACE'].includes(errorCodeOf(error))) return;
+        const code = errorCodeOf(error);
+        if (FOR_GOOD.has(code)) {
+          const { refused } = records.get(release.systemVersion) ?? NO_RECORD;
+          const sinceMs = refused?.code === code ? refused.sinceMs : world.scheduler.nowMs();
+          record(release.systemVersion, { refused: { code, sinceMs } });
+          return;
+        }
       }
       await clock.sleep(RETRY_MS, { signal: new AbortController().signal });
       nexus = pick(rng, world.nexuses);

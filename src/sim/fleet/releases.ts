@@ -156,13 +156,30 @@ const randomAccess = (bytes: Uint8Array) => ({
 });
 
 /**
+ * What metadata may be refused for in a run although its signatures are right. Every release of the shelf has the same
+ * versions and expires late, as it is made once for all runs: here its number stands for its versions.
+ */
+export type Metadata = {
+  /** Whether a release with a lower number than the last one is refused. */
+  readonly isRollbackRefused: boolean;
+  /** Since the beginning of the run. */
+  readonly expiresAfterMs: number;
+};
+
+/**
  * The check of an archive for simulated Nexuses: the product's verdict, remembered for the archives of the shelf,
  * since the same file and request have the same verdict. Anything else is checked anew, and refused.
  *
  * @param readFile the file as the Nexus sees it
+ * @param nowMs since the beginning of the run
  */
 export const verifyFromShelf =
-  (shelf: ReleaseShelf, readFile: (path: string) => Promise<Uint8Array>): VerifyRelease =>
+  (
+    shelf: ReleaseShelf,
+    metadata: Metadata,
+    readFile: (path: string) => Promise<Uint8Array>,
+    nowMs: () => number,
+  ): VerifyRelease =>
   async (path, request, { signal }) => {
     const bytes = await readFile(path);
     signal.throwIfAborted();
@@ -170,8 +187,19 @@ export const verifyFromShelf =
     const vouching = request.trustRoots.find(
       ({ bytes: root }) => Buffer.compare(root, shelf.trustRoot) === 0,
     );
-    if (known !== undefined && vouching !== undefined) return { ...known.verified, trustRootId: vouching.id };
     if (vouching === undefined)
       throw new DepotError('NO_TRUST_ROOT', 'the trust root of the simulated releases is not there');
-    return verifyArchive(randomAccess(bytes), request, { signal });
+    if (known === undefined) return verifyArchive(randomAccess(bytes), request, { signal });
+    const verified = { ...known.verified, trustRootId: vouching.id };
+    if (!request.allowExpired && nowMs() > metadata.expiresAfterMs)
+      throw new DepotError('METADATA_EXPIRED', `${known.systemVersion} has expired`);
+    if (!metadata.isRollbackRefused) return verified;
+    const number = Number(known.systemVersion.split('.')[1]) + 1;
+    const trusted = request.trustedVersions?.get(vouching.id)?.targets ?? 0;
+    if (!request.allowRollback && number < trusted)
+      throw new DepotError('METADATA_ROLLBACK', `${known.systemVersion} is older than version ${trusted}`);
+    return {
+      ...verified,
+      versions: { ...verified.versions, timestamp: number, snapshot: number, targets: number },
+    };
   };

@@ -59,6 +59,8 @@ type Deps = {
   readonly nexuses: () => readonly Callee<InternalEndpoint>[];
   readonly rng: Rng;
   readonly log: Logger;
+  /** Whether it, and the Nexuses, know of lineage (P13). */
+  readonly speaks: Parameters<typeof createNexusPeer>[3];
 };
 
 export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<RunningSled> => {
@@ -72,7 +74,7 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     newId: () => idFrom(rng),
     lockDirectory: host.lockDirectory,
     fetchArtifact: createDepotLink(network, caller, deps.findSled),
-    peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus)),
+    peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus, deps.speaks)),
   });
   const health = (await services.store.list()).datasetHealth;
   if (health.every(({ state }) => state !== 'ok' && state !== 'full'))

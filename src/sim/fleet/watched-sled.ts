@@ -1,7 +1,7 @@
 /** A sled whose answers are checked against its disks before anybody gets them. */
 import type { ArtifactHash } from '../../core/ids.ts';
-import { errorCodeOf } from '../../lib/errors.ts';
-import { newestOn } from '../checkers/ledgers.ts';
+import { errorCodeOf, findDepotError } from '../../lib/errors.ts';
+import { newestOn, pointOfLedger } from '../checkers/ledgers.ts';
 import type { Volume } from '../machine/volume.ts';
 import type { RunningSled } from './sled-machine.ts';
 import type { Witness } from './witness.ts';
@@ -10,10 +10,11 @@ import type { SimSled, World } from './world.ts';
 /** An acknowledged config is durable on a disk (ST2), an acknowledged put on as many as it says (G4); the generation of a list never falls (G6). */
 export const watchAnswers = (
   witness: Witness,
-  { trace }: World,
+  world: World,
   sled: SimSled,
   running: RunningSled,
 ): RunningSled => {
+  const { trace } = world;
   const arriving = new Set<string>();
   return {
     ...running,
@@ -21,6 +22,7 @@ export const watchAnswers = (
       ...running.agent,
       async artifactConfigPut(request) {
         const session = sessionsOf(sled);
+        const before = running.store.config();
         try {
           const answer = await running.agent.artifactConfigPut(request);
           // A ledger that is read on a disk which takes no writes need not be durable, and cannot be made so.
@@ -31,9 +33,12 @@ export const watchAnswers = (
               `${sled.plan.serial} acknowledged generation ${request.body.generation}, and has ${newestOn(sled)} durably`,
             );
           else if (isWatched) witness.removals.onAcknowledged(sled);
+          noteAdoption(world, sled, { before, request });
           return answer;
         } catch (error) {
           if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');
+          if (findDepotError(error)?.detail.reason === 'not_successor')
+            trace.reached('a sled refused a config that did not succeed its point');
           throw error;
         }
       },
@@ -67,6 +72,25 @@ export const watchAnswers = (
       },
     },
   };
+};
+
+const noteAdoption = (
+  { trace, database }: World,
+  { agent }: SimSled,
+  {
+    before,
+    request: { body },
+  }: {
+    readonly before: ReturnType<RunningSled['store']['config']>;
+    readonly request: { readonly body: { readonly generation: number; readonly succeeds?: unknown } };
+  },
+): void => {
+  if (before?.generation === body.generation) return;
+  if (agent !== 'current') trace.reached('a sled without points was given a config');
+  if (before === undefined || agent !== 'current' || body.succeeds !== 'unknown') return;
+  const point = pointOfLedger({ ...before, artifacts: new Set(before.artifacts.keys()) });
+  if (!database.snapshot().points.has(point))
+    trace.reached('a config was adopted by the larger-set rule over an unknown point');
 };
 
 /** What is written into the mount point of a disk that is away is durable where nobody looks here. */

@@ -10,9 +10,11 @@ import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import { type ArchiveChecker, createArchiveChecker } from '../checkers/archives.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { checkGeneration } from '../checkers/generations.ts';
+import { createHistories, type Histories } from '../checkers/histories.ts';
 import { createHoldings, type Holdings, uploadIdOf } from '../checkers/holdings.ts';
 import { createLeaseChecker, hidesLeases, type LeaseChecker } from '../checkers/leases.ts';
-import { isLedgerPath, readableOn } from '../checkers/ledgers.ts';
+import { isLedgerPath, pointOfLedger, readableOn, readLedger } from '../checkers/ledgers.ts';
+import { createLineageChecker, type LineageChecker } from '../checkers/lineage.ts';
 import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
 import type { Fail, Violation } from '../checkers/violation.ts';
 import type { DiskWatcher } from '../machine/disk.ts';
@@ -33,6 +35,10 @@ export type Witness = {
   readonly copies: CopyChecker;
   readonly removals: RemovalChecker;
   readonly leases: LeaseChecker;
+  readonly histories: Histories;
+  readonly lineage: LineageChecker;
+  /** Every state that the database was in, the oldest first. */
+  readonly states: readonly MemoryState[];
   readonly onNameChange: (
     machine: Machine<unknown>,
     ...change: Parameters<DiskWatcher['onNameChange']>
@@ -60,6 +66,8 @@ type Watch = {
   readonly removals: RemovalChecker;
   readonly leases: LeaseChecker;
   readonly archives: ArchiveChecker;
+  readonly histories: Histories;
+  readonly lineage: LineageChecker;
   readonly damaged: WeakSet<Uint8Array>;
   /** Names that were set aside, by volume. */
   readonly setAside: WeakMap<Volume, Set<string>>;
@@ -68,8 +76,11 @@ type Watch = {
 };
 
 const createWatch = (world: World, fail: Fail): Watch => {
-  const holdings = createHoldings(world);
+  const histories = createHistories(world.scheduler.nowMs);
+  const holdings = createHoldings(world, histories.mayBeDropped);
   return {
+    histories,
+    lineage: createLineageChecker({ world, histories, fail }),
     world,
     fail,
     holdings,
@@ -93,8 +104,10 @@ export const createWitness = (world: World): Witness => {
   const keptForPeople = new Set<string>();
   let wasRestored = false;
   let committed = world.database.snapshot();
+  const states: MemoryState[] = [];
   const witness: Witness = {
     ...watch,
+    states,
     logWatch: {
       trace: world.trace,
       onBug: (actor, message) => fail('bug', `${actor}: ${message}`),
@@ -117,7 +130,10 @@ export const createWitness = (world: World): Witness => {
       committed = now;
       if (now.sleds !== before.sleds) takeStandings(watch, now);
       for (const id of watch.droppedBefore) if (now.localRepos.has(id)) watch.droppedBefore.delete(id);
+      states.push(now);
       checkGeneration(before, now, fail);
+      watch.histories.onCommit(before, now);
+      watch.lineage.onCommit(before, now);
       watch.copies.onCommit(before, now);
       watch.archives.onCommit(now);
       noteCommit(world.trace, before, now);
@@ -126,6 +142,8 @@ export const createWitness = (world: World): Witness => {
       const before = committed;
       committed = world.database.snapshot();
       wasRestored = true;
+      states.push(committed);
+      watch.histories.onRestored(before, committed);
       takeStandings(watch, committed);
       for (const uploadId of holdings.archives())
         if (!before.localRepos.has(uploadId)) watch.droppedBefore.add(uploadId);
@@ -177,15 +195,20 @@ const onNameChange = (
     const uploadId = uploadIdOf(place.path);
     archives.onRemoved(uploadId, machine.name);
     copies.onArchiveGone(`${machine.name} removed ${place.path}`, watch.droppedBefore.has(uploadId));
-  } else if (change === 'unlink') onUnlink(watch, sled, place.path);
+  } else if (change === 'unlink') onUnlink(watch, sled, place);
   else if (change === 'rename') onRename(watch, sled, place);
 };
 
-const onUnlink = (watch: Watch, sled: SimSled, path: string): void => {
-  const { world, holdings, copies, removals, leases } = watch;
+const onUnlink = (
+  watch: Watch,
+  sled: SimSled,
+  { volume, path }: Parameters<DiskWatcher['onNameChange']>[1],
+): void => {
+  const { world, holdings, copies, removals, leases, lineage } = watch;
   const [, , name, below] = path.split('/');
   if (name === undefined || below !== undefined) return;
   removals.onUnlink(sled, name);
+  lineage.onUnlink(sled, volume, name);
   leases.onUnlink(sled, name);
   if (!isArtifactHash(name)) return;
   if (holdings.wanted().has(name)) world.trace.reached('a deletion ran while its artifact was wanted again');
@@ -193,16 +216,12 @@ const onUnlink = (watch: Watch, sled: SimSled, path: string): void => {
   else copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
 };
 
-/**
- * A sled does what a database told it that went back since: it is ahead of it, or its generation means something else
- * now (P7, until the generation is recovered).
- */
-const isOfAnotherHistory = ({ world, holdings, removals }: Watch, sled: SimSled): boolean => {
-  const { generation } = world.database.snapshot().stored;
+/** A sled does what another history of the database told it, which this one does not know, or knows by a recovery alone. */
+const isOfAnotherHistory = ({ world, removals }: Watch, sled: SimSled): boolean => {
   const told = removals.highest(sled);
-  if (told === undefined || !removals.wasGivenTwice(told.generation)) return false;
-  if (told.generation !== generation) return told.generation > generation;
-  return [...holdings.wanted().keys()].some(hash => !told.artifacts.has(hash));
+  if (told === undefined) return false;
+  const origin = world.database.snapshot().points.get(pointOfLedger(told))?.origin;
+  return origin === undefined || origin === 'accepted';
 };
 
 const onRename = (
@@ -210,7 +229,7 @@ const onRename = (
   sled: SimSled,
   { volume, path, from }: Parameters<DiskWatcher['onNameChange']>[1],
 ): void => {
-  const { world, copies, removals, setAside } = watch;
+  const { world, copies, setAside } = watch;
   const [, , name, below] = path.split('/');
   const aside = from!.split('/')[2]!;
   if (isArtifactHash(aside)) {
@@ -219,12 +238,26 @@ const onRename = (
     copies.onCopyGone(aside, `${sled.plan.serial} set it aside`);
   } else if (isLedgerPath(path)) {
     const node = volume.top().now.get(name!);
-    if (node?.kind === 'file') removals.onLedger(sled, node.content);
+    if (node?.kind === 'file') onLedger(watch, sled, volume, node.content);
     copies.onWanted();
   } else if (below === undefined && isArtifactHash(name!)) {
     if (setAside.get(volume)?.has(name) === true) world.trace.reached('a rotten copy was replaced');
     requireRightBytes(watch, sled, volume, name, 'renamed');
   }
+};
+
+const onLedger = (
+  { world, removals, lineage }: Watch,
+  sled: SimSled,
+  volume: Volume,
+  content: Uint8Array,
+): void => {
+  const last = removals.highest(sled);
+  const next = readLedger(content);
+  if (next !== undefined) lineage.onLedger(sled, volume, { last, next });
+  if (last?.isHeld === true && next?.isHeld === false && last.incarnation === next.incarnation)
+    world.trace.reached('deletions were held and released');
+  removals.onLedger(sled, content);
 };
 
 const requireRightBytes = (

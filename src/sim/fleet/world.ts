@@ -21,7 +21,8 @@ import type { Trace } from '../trace.ts';
 import { type DatabaseWeather, databaseFate, FAIR_DATABASE } from './database-weather.ts';
 import { type DiskWeather, diskWatcher, FAIR_DISKS } from './disk-weather.ts';
 import { createMachine, type Machine } from './machine.ts';
-import { bootNexus, STAGING } from './nexus-machine.ts';
+import { bootNexus, type NexusPlan, STAGING } from './nexus-machine.ts';
+import { type AgentVersion, asOlderAgent, drawAgent } from './older-agent.ts';
 import { createProcessLog } from './process-log.ts';
 import type { ReleaseShelf } from './releases.ts';
 import { bootSled, type RunningSled, type SledPlan } from './sled-machine.ts';
@@ -33,6 +34,7 @@ export type SimSled = {
   /** As the operator set it; a sled that was replaced by another machine is gone. */
   standing: 'in_service' | 'expunged' | 'gone';
   isLying: boolean;
+  agent: AgentVersion;
 };
 
 export type SimNexus = {
@@ -50,8 +52,11 @@ export type World = {
   readonly shelf: ReleaseShelf;
   readonly trace: Trace;
   readonly minSledReplication: number;
+  readonly nexusPlan: NexusPlan;
   readonly sleds: SimSled[];
   readonly nexuses: SimNexus[];
+  /** Whether Nexuses say nothing of lineage, as those of the original and of releases before it. */
+  isNexusOlder: boolean;
   /** Requests that move an artifact, so far. */
   readonly transfers: { count: number };
   readonly addSled: (plan: { datasets: number; id?: SledId }) => SimSled;
@@ -62,10 +67,13 @@ export type WorldOptions = {
   readonly seed: number;
   readonly trace: (nowMs: () => number) => Trace;
   readonly shelf: ReleaseShelf;
-  readonly minSledReplication: number;
+  readonly nexusPlan: NexusPlan;
   /** Of one dataset. */
   readonly quotaBytes: number;
   readonly scrubPeriodMs: number;
+  /** That a sled agent does not compare points. */
+  readonly olderAgentProbability: number;
+  readonly isNexusOlder: boolean;
   readonly witness: (world: World) => Witness;
 };
 
@@ -76,6 +84,7 @@ export const createWorld = (options: WorldOptions): World => {
   const sleds: SimSled[] = [];
   const nexuses: SimNexus[] = [];
   const ids = streams('ids');
+  const versions = streams('versions');
   const world: World = {
     streams,
     scheduler,
@@ -85,12 +94,15 @@ export const createWorld = (options: WorldOptions): World => {
     diskWeather: { ...FAIR_DISKS },
     shelf: options.shelf,
     trace,
-    minSledReplication: options.minSledReplication,
+    minSledReplication: options.nexusPlan.minSledReplication,
+    nexusPlan: options.nexusPlan,
+    isNexusOlder: options.isNexusOlder,
     sleds,
     nexuses,
     transfers: { count: 0 },
     addSled({ datasets, id }) {
-      const sled = createSled(site, {
+      const agent = drawAgent(versions, options.olderAgentProbability);
+      const sled = createSled(site, agent, {
         id: id ?? SledIdSchema.parse(idFrom(ids)),
         serial: `sled-${sleds.length + 1}`,
         datasets: Array.from({ length: datasets }, (_, at) => `/m2-${at}`),
@@ -115,7 +127,7 @@ export const createWorld = (options: WorldOptions): World => {
 /** What a machine is put into. */
 type Site = { readonly world: World; readonly witness: Witness; readonly diskRng: Rng };
 
-const createSled = ({ world, witness, diskRng }: Site, plan: SledPlan): SimSled => {
+const createSled = ({ world, witness, diskRng }: Site, agent: AgentVersion, plan: SledPlan): SimSled => {
   const { scheduler, network, streams, sleds, nexuses } = world;
   const { serial } = plan;
   const rng = streams(serial);
@@ -129,7 +141,11 @@ const createSled = ({ world, witness, diskRng }: Site, plan: SledPlan): SimSled 
     boot: host => {
       witness.onSledStart(sled);
       const others = { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine) };
-      return bootSled(plan, { ...others, rng, log }, host).then(running => witness.watchSled(sled, running));
+      const { agent: version } = sled;
+      const speaks = { sled: () => version === 'current', nexus: () => !world.isNexusOlder };
+      return bootSled(plan, { ...others, rng, log, speaks }, host).then(running =>
+        witness.watchSled(sled, asOlderAgent(version, running)),
+      );
     },
     onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
   });
@@ -138,6 +154,7 @@ const createSled = ({ world, witness, diskRng }: Site, plan: SledPlan): SimSled 
     machine,
     standing: 'in_service',
     isLying: false,
+    agent,
   };
   return sled;
 };
@@ -159,7 +176,9 @@ const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus 
       const attempts = databaseFate(databaseWeather, streams(`${name} database`), trace);
       return bootNexus(
         {
-          plan: world,
+          plan: world.nexusPlan,
+          speaksOfLineage: () => !world.isNexusOlder,
+          sinceBeginningMs: scheduler.nowMs,
           database,
           attempts,
           network,

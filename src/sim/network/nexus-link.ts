@@ -1,5 +1,5 @@
 /** The way of a registration: from a sled to a Nexus, over the simulated network. */
-import type { internalApi } from '../../api/internal-api.ts';
+import { GENERATION_FLOOR_HEADER, type internalApi } from '../../api/internal-api.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { NexusPeer } from '../../sled-agent/register.ts';
 import { type Callee, type Caller, call } from './call.ts';
@@ -11,10 +11,12 @@ type AnswerHeader = keyof (typeof internalApi)['routes']['sledAgentPut']['respon
 /** What a Nexus serves to sleds. */
 export type InternalEndpoint = { readonly internal: Handlers<typeof internalApi> };
 
+/** @param speaks whether each of the two knows of lineage (P13) */
 export const createNexusPeer = (
   network: Network,
   from: Caller,
   nexus: Callee<InternalEndpoint>,
+  speaks: { readonly sled: () => boolean; readonly nexus: () => boolean },
 ): NexusPeer => ({
   url: `http://${nexus.name}`,
   client: {
@@ -29,15 +31,17 @@ export const createNexusPeer = (
       ) as never,
     async sledAgentPut({ params, body }, wait) {
       const headers: Record<string, string> = {};
+      const { heads, ...withoutHeads } = body;
+      const sent = speaks.sled() ? { ...withoutHeads, heads } : withoutHeads;
       await call(network, from, nexus, wait, incoming =>
         incoming.endpoint.internal.sledAgentPut({
           ...requestContext(incoming),
           setHeader: (name, value) => {
-            headers[name] = value;
+            if (speaks.nexus() || name === GENERATION_FLOOR_HEADER) headers[name] = value;
           },
           params: params as never,
           query: {},
-          body: body as never,
+          body: sent as never,
         }),
       );
       return { body: undefined, headers: headers as Record<AnswerHeader, string> };

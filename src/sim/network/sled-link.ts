@@ -38,7 +38,7 @@ type Ask = <T>(
 export const createSledLink = (
   network: Network,
   from: Caller,
-  findSled: FindSled,
+  { findSled, speaksOfLineage }: { readonly findSled: FindSled; readonly speaksOfLineage: () => boolean },
 ): SledConnection & AsyncDisposable => {
   const ask: Ask = ({ agentBaseUrl }, wait, handle) => {
     const host = hostOf(agentBaseUrl);
@@ -48,7 +48,7 @@ export const createSledLink = (
       : call(network, from, sled, wait, handle);
   };
   return {
-    ...configRequests(ask),
+    ...configRequests(ask, speaksOfLineage),
     ...artifactMoves(network, ask),
     ...depotReads(network, ask),
     [Symbol.asyncDispose]: async () => undefined,
@@ -56,9 +56,12 @@ export const createSledLink = (
 };
 
 /** What a sled is to hold, and what it holds. */
-const configRequests = (ask: Ask): Pick<SledConnection, 'putConfig' | 'config' | 'list'> => ({
+const configRequests = (
+  ask: Ask,
+  speaksOfLineage: () => boolean,
+): Pick<SledConnection, 'putConfig' | 'config' | 'list'> => ({
   async putConfig(target, config, wait) {
-    const body = configBody(config);
+    const body = configBody(speaksOfLineage() ? config : { ...config, succeeds: undefined });
     await ask(target, wait, incoming =>
       incoming.endpoint.agent.artifactConfigPut({
         ...requestContext(incoming),

@@ -2,6 +2,7 @@
 import type { Machine } from '../fleet/machine.ts';
 import type { SimNexus, SimSled } from '../fleet/world.ts';
 import { chosen } from './chosen.ts';
+import { failOver, failOverWithoutSome, restoreDatabase } from './database-faults.ts';
 import { forAWhile, inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 import type { Step } from './step.ts';
 
@@ -37,7 +38,9 @@ const ON_FLEET: Partial<Record<Step['kind'], (scene: Scene, step: Step) => void>
   'hold up links': (scene, step) => holdUpLinks(scene, step),
   'clock jumps': (scene, step) => setClock(scene, step),
   'database away': (scene, step) => takeDatabaseAway(scene, step.forMs),
-  'database restored': (scene, step) => restoreDatabase(scene, step),
+  'database restored': restoreDatabase,
+  'database fails over': failOver,
+  'database fails over without some': failOverWithoutSome,
 };
 
 export const breakFleet = (scene: Scene, step: Step): void => {
@@ -151,14 +154,6 @@ const holdUpLinks = (scene: Scene, step: Step): void => {
       trace.reached('a link was held up and released');
     });
   }
-};
-
-const restoreDatabase = ({ world, backups, witness }: Scene, step: Step): void => {
-  const backup = chosen(backups, step.choice[0]);
-  if (backup === undefined) return;
-  world.trace.say('database', `is restored to generation ${backup.stored.generation}`);
-  world.database.restore(backup);
-  witness.onDatabaseRestored();
 };
 
 /** Fewer than the minimum lie at a time: more could take the last copy with them. */

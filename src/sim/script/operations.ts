@@ -6,6 +6,7 @@ import type { SimNexus, SimSled } from '../fleet/world.ts';
 import { requestContext } from '../network/sled-link.ts';
 import { chosen } from './chosen.ts';
 import { returnLease, takeLease } from './leases.ts';
+import { recoverGeneration } from './recover-generation.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 import type { OperatorAct, Step } from './step.ts';
 
@@ -60,6 +61,14 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
       if (dead !== undefined && dead !== nexus) expungeNexus(scene, nexus, dead);
       return;
     }
+    case 'recover the generation':
+      void recoverGeneration(scene, nexus);
+      return;
+    case 'upgrade a sled': {
+      const sled = chosen(inServiceSleds(scene), second);
+      if (sled !== undefined) upgradeSled(scene, sled);
+      return;
+    }
     case 'take a lease':
     case 'return a lease': {
       const sled = chosen(inServiceSleds(scene), second);
@@ -78,6 +87,15 @@ const presentReleases = ({ world, releases }: Scene): readonly SimRelease[] => {
   for (const { repo } of world.database.snapshot().releases.values())
     if (repo.timePrunedMs === null) present.add(repo.systemVersion);
   return releases.filter(({ systemVersion }) => present.has(systemVersion));
+};
+
+const upgradeSled = ({ world }: Scene, sled: SimSled): void => {
+  if (sled.agent === 'current') return;
+  world.trace.say('operator', `replaces the sled agent of ${sled.plan.serial} by a newer one`);
+  sled.agent = 'current';
+  if (!sled.machine.isUp()) return;
+  sled.machine.kill();
+  sled.machine.start();
 };
 
 /** Sleds are about to unlink what they are then told to hold again. */

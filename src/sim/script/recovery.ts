@@ -1,13 +1,14 @@
 /** The end of the faults: everything is mended but what stays broken, and operators do what the documents tell them. */
 
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
-import { asGeneration } from '../../core/ids.ts';
 import { createReasonChecker, type ReasonChecker } from '../checkers/reasons.ts';
 import { FAIR_DATABASE } from '../fleet/database-weather.ts';
 import { FAIR_DISKS } from '../fleet/disk-weather.ts';
 import type { SimSled } from '../fleet/world.ts';
 import { ROOMY_BYTES } from '../machine/volume.ts';
 import { requestContext } from '../network/sled-link.ts';
+import { upgradeNexuses } from './database-faults.ts';
+import { recoverGeneration, uploadLostReleases } from './recover-generation.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 
 const HELP_EVERY_MS = 60_000;
@@ -33,6 +34,7 @@ export const createRecovery = (scene: Scene): Recovery => {
     reasons,
     mend() {
       for (const undo of [...scene.undo]) undo();
+      upgradeNexuses(scene);
       world.network.heal();
       Object.assign(world.databaseWeather, FAIR_DATABASE);
       Object.assign(world.diskWeather, FAIR_DISKS);
@@ -63,46 +65,11 @@ export const createRecovery = (scene: Scene): Recovery => {
         emptyDisks(scene);
         uploadWhatIsLost(scene, status, failed);
       });
-      void recoverGeneration(scene);
+      uploadLostReleases(scene);
+      const [nexus] = inServiceNexuses(scene);
+      if (nexus !== undefined) void recoverGeneration(scene, nexus);
     },
   };
-};
-
-/** The remedy of sleds that have diverged: what the database lost is decided on, and given up. */
-const recoverGeneration = async (scene: Scene): Promise<void> => {
-  const { world, operator } = scene;
-  const [nexus] = inServiceNexuses(scene);
-  if (nexus === undefined) return;
-  const seen = await operator.ask(nexus, (services, incoming) =>
-    services.operatorRecovery.generationRecoveryView({
-      ...requestContext(incoming),
-      params: {},
-      query: { exclude_sleds: undefined },
-      body: undefined,
-    }),
-  );
-  if (seen === undefined || seen.state === 'not_needed' || seen.to === null) return;
-  if (!scene.witness.wasDatabaseRestored())
-    scene.witness.fail(
-      'reasons',
-      `the generation is to be recovered (${seen.state}), and the database never went back`,
-    );
-  const { generation, to, points } = seen;
-  const done = await operator.ask(nexus, (services, incoming) =>
-    services.operatorRecovery.generationRecover({
-      ...requestContext(incoming),
-      params: {},
-      query: {},
-      body: {
-        expected_generation: asGeneration(generation),
-        to: asGeneration(to),
-        give_up: { points: points.map(point => `${point.generation}:${point.config_digest}`) },
-      },
-    }),
-  );
-  if (done?.state !== 'done') return;
-  world.trace.say('operator', `recovered the generation, from ${generation} to ${to}`);
-  world.trace.reached('the generation was recovered');
 };
 
 /**

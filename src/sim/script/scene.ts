@@ -16,8 +16,8 @@ export type Scene = {
   readonly releases: readonly SimRelease[];
   /** How many of them were taken up. */
   taken: number;
-  /** States of the database as backups have them, the oldest first. */
-  readonly backups: MemoryState[];
+  /** States of a database whose Nexuses did not record points (P13). */
+  readonly olderStates: WeakSet<MemoryState>;
   /** Undoes what lasts, at the end of the phase with faults; a step that ended by itself leaves it. */
   readonly undo: Set<() => void>;
 };

@@ -12,6 +12,8 @@ export const OPERATIONS = [
   'expunge a Nexus',
   'take a lease',
   'return a lease',
+  'recover the generation',
+  'upgrade a sled',
 ] as const;
 export type OperatorAct = (typeof OPERATIONS)[number];
 
@@ -40,6 +42,8 @@ export const FAULTS = [
   'clock jumps',
   'database away',
   'database restored',
+  'database fails over',
+  'database fails over without some',
   'sled lies',
   'wipe a sled',
   'destroy a Nexus',

@@ -5,6 +5,7 @@
  *      states that one with all of them at once never does.
  */
 import type { Rng } from '../../core/rng.ts';
+import type { Metadata } from '../fleet/releases.ts';
 import { chance, spread } from '../time/streams.ts';
 import { FAULTS, type Fault, OPERATIONS, type OperatorAct } from './step.ts';
 
@@ -30,6 +31,14 @@ export type Swarm = {
   readonly diskMostMs: number;
   readonly diskTailProbability: number;
   readonly diskErrorProbability: number;
+  /** That a sled agent does not compare points (P13). */
+  readonly olderAgentProbability: number;
+  /** Until then the Nexuses say nothing of lineage; 0 where they do from the beginning on. */
+  readonly olderNexusUntilMs: number;
+  /** What metadata is refused for that was good when it was accepted: see releases.ts. */
+  readonly metadata: Metadata;
+  /** Whether the pruner deletes releases by itself. */
+  readonly prunes: boolean;
   /** Whether it is watched for a while after it came to rest: that takes as long as all the rest. */
   readonly staysQuiet: boolean;
   /** How many sleds stay broken when everything else is mended. */
@@ -79,5 +88,12 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     staysQuiet: chance(rng, 0.2),
     brokenForEver: chance(rng, 0.25) ? rng.below(Math.max(1, sledCount - minSledReplication + 1)) : 0,
     diskTailProbability: often(0.001, 0.1, 0.2),
+    olderAgentProbability: chance(rng, 0.2) ? spread(rng, 0.1, 1) : 0,
+    olderNexusUntilMs: chance(rng, 0.07) ? durationMs * rng.next() : 0,
+    metadata: {
+      isRollbackRefused: chance(rng, 0.5),
+      expiresAfterMs: chance(rng, 0.15) ? durationMs * rng.next() : Number.MAX_SAFE_INTEGER,
+    },
+    prunes: chance(rng, 0.1),
   };
 };
