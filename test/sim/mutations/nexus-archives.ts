@@ -3,8 +3,15 @@ import { type Edit, type Mutation, someOf } from './mutation.ts';
 
 const WITHOUT_DIGEST: Edit = {
   file: 'nexus/datastore/decisions/local-repo-drop.ts',
-  find: 'if (stored.digest !== planned.digest)',
+  find: 'if (!samePoint(stored, planned))',
   replace: "if (planned.digest === '')",
+};
+
+/** A database that does not go back keeps the nonce: without it nothing is refused that is not refused by the digest. */
+const WITHOUT_NONCE: Edit = {
+  file: 'nexus/datastore/decisions/local-repo-drop.ts',
+  find: 'if (stored.nonce !== planned.nonce)',
+  replace: 'if (planned.nonce === null)',
 };
 
 export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
@@ -45,18 +52,18 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'drop-by-lists-of-any-generation',
-    file: 'nexus/fleet-client/collect.ts',
-    find: 'if (refusal === undefined && list.generation === wanted.generation) {',
-    replace: 'if (list.generation >= 0) {',
+    file: 'nexus/fleet-client/offer-config.ts',
+    find: 'if (samePoint(claim, round)) {',
+    replace: 'if (claim.generation >= 0) {',
     tests: 'nexus/fleet-client/collect.test.ts',
     why: 'CO4, G4: what a sled lists at another generation is about to be deleted',
   },
   {
     name: 'local-repos-read-after-the-config',
     file: 'nexus/tasks/artifact-replication/task.ts',
-    find: `  const local = deps.staging.held(); // R3
-  const wanted = await deps.datastore.wantedSet({ signal });`,
-    replace: `  const wanted = await deps.datastore.wantedSet({ signal });
+    find: `  const local = deps.staging.held();
+  const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });`,
+    replace: `  const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
   const local = deps.staging.held();`,
     also: [
       {

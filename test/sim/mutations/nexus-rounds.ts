@@ -4,7 +4,7 @@ import { type Mutation, someOf } from './mutation.ts';
 export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'full-sled-holds-nothing',
-    file: 'nexus/fleet-client/collect.ts',
+    file: 'nexus/fleet-client/sled-draft.ts',
     find: 'Math.max(1, list.datasets ?? copies)',
     replace: 'list.datasets ?? copies',
     tests: 'nexus/fleet-client/collect.test.ts',
@@ -13,8 +13,8 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'divergence-not-noticed',
     file: 'nexus/fleet-client/collect.ts',
-    find: 'if (!isAhead && !differs) return collected;',
-    replace: 'return collected;',
+    find: 'if (!isKnownPoint(claim, now.lineage)) return diverged(collected, claim, now.current, options.log);',
+    replace: '',
     tests: 'nexus/tasks/artifact-replication/task.test.ts',
     why: 'P7: a sled that is ahead of a restored database is never called diverged',
   },
@@ -38,8 +38,8 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     name: 'recovery-sees-no-sled-ahead',
     breaks: ['G1'],
     file: 'core/recovery.ts',
-    find: 'const isAhead = answer.generation > generation;',
-    replace: 'const isAhead = false;',
+    find: 'if (claim === undefined || isKnownPoint(claim, database.lineage) || !isBelievable(claim, database))',
+    replace: 'if (claim !== undefined)',
     needs: someOf('database restored'),
     withinSeeds: 500,
     why: 'P7: after a restore the sleds stay ahead of the database, and nothing says how to go on',
@@ -48,8 +48,8 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     name: 'silence-never-ends',
     breaks: ['G1'],
     file: 'nexus/fleet-client/collect.ts',
-    find: 'if (waiting !== undefined && waiting.untilMs > deps.clock.monotonicMs()) {',
-    replace: 'if (waiting !== undefined) {',
+    find: 'if (silence !== undefined && silence.untilMs > deps.clock.monotonicMs())',
+    replace: 'if (silence !== undefined)',
     also: [
       { file: 'nexus/tasks/sled-liveness.ts', find: '        returned.forEach(deps.onReturn);', replace: '' },
     ],
@@ -84,8 +84,8 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     also: [
       {
         file: 'nexus/fleet-client/collect.ts',
-        find: 'waiting.untilMs > deps.clock.monotonicMs()',
-        replace: 'waiting.untilMs > deps.clock.nowMs()',
+        find: 'silence.untilMs > deps.clock.monotonicMs()',
+        replace: 'silence.untilMs > deps.clock.nowMs()',
       },
       {
         file: 'nexus/tasks/artifact-replication/task.ts',
@@ -100,7 +100,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'one-failing-sled-ends-the-round',
     breaks: ['G1', 'G3', 'G8'],
-    file: 'nexus/fleet-client/collect.ts',
+    file: 'nexus/fleet-client/offer-config.ts',
     find: `    if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));`,
     replace: "    if (errorCodeOf(error) !== 'CONFIG_GENERATION') throw error;",

@@ -27,10 +27,10 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'split-that-returns-is-believed',
     file: 'sled-agent/store/config-keeper.ts',
-    find: 'if (known.doubt !== undefined || known.isSplit) known',
+    find: 'if (known.doubt !== undefined || known.heads.size > 0) known',
     replace: 'if (known.doubt !== undefined) known',
     tests: 'sled-agent/store/floor.test.ts',
-    why: 'K5, B5: of two configs of one generation the one that was read first is acted upon',
+    why: 'KN3, B5: of two configs of one generation the one that was read first is acted upon',
   },
   {
     name: 'ledger-of-disks-that-are-gone-stands',
@@ -38,14 +38,13 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     find: 'if (isOrphaned(known, datasets, joining)) known',
     replace: 'if (known === undefined) known',
     tests: 'sled-agent/store/floor.test.ts',
-    why: 'K6, P5: a disk that comes back holds copies by a config that it does not tell, and a restart deletes them',
+    why: 'K4, P5: a disk that comes back holds copies by a config that it does not tell, and a restart deletes them',
   },
   {
     name: 'older-config-adopted',
     breaks: ['G6', 'G2', 'G4'],
     file: 'core/artifact-config.ts',
-    find: `if (current !== undefined && offered.generation < current.generation)
-    return { kind: 'refuse', reason: 'older' };`,
+    find: "if (offered.generation < config.generation) return refuse('older');",
     replace: '',
     needs: ({ nexuses, everyMs }) =>
       nexuses > 1 || everyMs.has('add a Nexus') || everyMs.has('database restored'),
@@ -56,8 +55,8 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     name: 'equal-generation-with-another-set',
     breaks: ['G6'],
     file: 'core/artifact-config.ts',
-    find: `return sameArtifacts(current, offered) ? { kind: 'same' } : { kind: 'refuse', reason: 'differs' };`,
-    replace: `return sameArtifacts(current, offered) ? { kind: 'same' } : { kind: 'adopt' };`,
+    find: "if (offered.generation === config.generation) return refuse('differs');",
+    replace: "if (offered.generation === config.generation) return { kind: 'adopt' };",
     needs: someOf('database restored'),
     withinSeeds: 300,
     why: 'S8, C2: two configs of one generation, after the database was restored',
@@ -65,7 +64,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'oldest-ledger-wins',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'sled-agent/store/config-keeper.ts',
+    file: 'sled-agent/store/knowledge.ts',
     find: '(found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) ||',
     replace: '(found.config?.generation ?? -1) < (ledger.config?.generation ?? -1) ||',
     needs: someOf(
@@ -81,7 +80,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'last-read-ledger-wins',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'sled-agent/store/config-keeper.ts',
+    file: 'sled-agent/store/knowledge.ts',
     find: '(found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) ||',
     replace: 'found.config !== undefined ||',
     needs: someOf(
@@ -96,12 +95,12 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'floor-not-awaited',
-    file: 'sled-agent/store/config-keeper.ts',
+    file: 'sled-agent/store/knowledge.ts',
     find: 'if (absent !== undefined) return',
     replace: 'if (absent === null) return',
     also: [
       {
-        file: 'sled-agent/store/config-keeper.ts',
+        file: 'sled-agent/store/knowledge.ts',
         find: 'if (gone !== undefined) return',
         replace: 'if (gone === null) return',
       },
@@ -112,7 +111,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'nothing-in-doubt',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'sled-agent/store/config-keeper.ts',
+    file: 'sled-agent/store/knowledge.ts',
     find: "  if (ledger.config === undefined) return 'no config was adopted yet';",
     replace: "  if (ledger.config !== undefined) return undefined;\n  return 'no config was adopted yet';",
     needs: someOf(
@@ -128,18 +127,18 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'deletion-while-in-doubt',
     file: 'sled-agent/store/open-store.ts',
-    find: "const deletable = () => (state().kind === 'ready' ? config() : undefined);",
-    replace: 'const deletable = config;',
+    find: "state().kind === 'ready' && keeper.lineage().hold === undefined ? config() : undefined;",
+    replace: 'keeper.lineage().hold === undefined ? config() : undefined;',
     tests: 'sled-agent/store/floor.test.ts',
     why: 'P5, G2: a sled that may have missed a newer config deletes by the older one',
   },
   {
     name: 'repair-while-in-doubt',
     file: 'sled-agent/store/config-keeper.ts',
-    find: 'if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K2',
+    find: 'if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K1',
     replace: '',
     tests: 'sled-agent/store/floor.test.ts',
-    why: 'P5, K2: a crash turns doubt into trust',
+    why: 'P5, K1: a crash turns doubt into trust',
   },
   {
     name: 'newcomer-has-the-ledger-first',
@@ -153,7 +152,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     name: 'registration-tells-no-news',
     breaks: ['G1'],
     file: 'sled-agent/register.ts',
-    find: 'if (floor !== undefined) await dependencies.acceptFloor(floor);',
+    find: 'if (answer !== undefined) await dependencies.acceptAnswer(answer);',
     replace: '',
     withinSeeds: 20,
     why: 'P5: the floor never reaches the store, which waits for it for ever',
@@ -162,7 +161,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     name: 'floor-of-zero',
     breaks: ['G6', 'G2', 'G4'],
     file: 'nexus/internal-api.ts',
-    find: 'setHeader(GENERATION_FLOOR_HEADER, String(floor));',
+    find: 'setHeader(GENERATION_FLOOR_HEADER, String(floor.generation));',
     replace: "setHeader(GENERATION_FLOOR_HEADER, '0');",
     needs: someOf(
       'dataset with old content',
