@@ -1,4 +1,5 @@
 /** The mistakes that have to be caught, at least one for each guarantee and for each rule. */
+import { LINEAGE_MUTATIONS } from './mutations/lineage.ts';
 import type { Mutation } from './mutations/mutation.ts';
 import { ARCHIVE_MUTATIONS } from './mutations/nexus-archives.ts';
 import { ROUND_MUTATIONS } from './mutations/nexus-rounds.ts';
@@ -8,6 +9,7 @@ import { COPY_MUTATIONS } from './mutations/sled-copies.ts';
 export const MUTATIONS: readonly Mutation[] = [
   ...COPY_MUTATIONS,
   ...CONFIG_MUTATIONS,
+  ...LINEAGE_MUTATIONS,
   ...ARCHIVE_MUTATIONS,
   ...ROUND_MUTATIONS,
 ];

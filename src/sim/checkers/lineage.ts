@@ -5,26 +5,33 @@
  * - A sled adopts what takes nothing from its config but what an operator deleted in the history of the new one, or gave
  *   up by name.
  * - A dataset with a config that the database does not know loses it only to one that is kept beside it.
+ * - A sled that has refused a config deletes nothing until it is offered its own again, or adopts a successor.
  * - What a kept config lists stays, and so does its file, until the database knows its point.
  * - A recovery accepts a point only if all that was wanted at it is wanted, was deleted, or is given up by name.
  *
- * A sled that does not compare points, or was told its config by a Nexus that does not, is judged by numbers.
+ * A sled that was told its config by a Nexus that knows nothing of lineage is judged by numbers. One that does not compare
+ * points gets no config from a Nexus that does, unless the database knows the one that it has.
  */
 import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
 import type { Histories } from './histories.ts';
-import { keptOn, ledgerOn, pointOfLedger, readableOn, type SeenLedger } from './ledgers.ts';
+import { keptOn, ledgerOn, newestLedgerOn, pointOfLedger, readableOn, type SeenLedger } from './ledgers.ts';
 import type { Fail } from './violation.ts';
+
+export type Change = {
+  readonly last: SeenLedger | undefined;
+  readonly next: SeenLedger;
+  /** The disks that its process knows. */
+  readonly read: readonly Volume[];
+};
 
 export type LineageChecker = {
   /** Ahead of {@link RemovalChecker.onLedger}: `last` is what it wrote before. */
-  readonly onLedger: (
-    sled: SimSled,
-    volume: Volume,
-    change: { readonly last: SeenLedger | undefined; readonly next: SeenLedger },
-  ) => void;
+  readonly onLedger: (sled: SimSled, volume: Volume, change: Change) => void;
+  /** It refused a config, and answered so: until it writes a ledger without a hold it deletes nothing. */
+  readonly onRefused: (sled: SimSled, running: { readonly isSure: boolean }) => void;
   readonly onUnlink: (sled: SimSled, volume: Volume, name: string) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   /** What operators gave up by name, in recoveries. */
@@ -35,6 +42,7 @@ type Deps = { readonly world: World; readonly histories: Histories; readonly fai
 
 export const createLineageChecker = ({ world, histories, fail }: Deps): LineageChecker => {
   const givenUp = new Set<ArtifactHash>();
+  const held = new WeakSet<SimSled>();
   const lost = (from: SeenLedger, to: SeenLedger): ArtifactHash | undefined => {
     const [old, next] = [pointOfLedger(from), pointOfLedger(to)];
     return [...from.artifacts]
@@ -42,18 +50,26 @@ export const createLineageChecker = ({ world, histories, fail }: Deps): LineageC
       .find(sha256 => !to.artifacts.has(sha256) && !histories.mayLose(old, next, sha256));
   };
 
+  const isKnown = (config: SeenLedger): boolean =>
+    histories.isKnown(world.database.snapshot(), pointOfLedger(config));
+
   const isJudgedByNumbers = (sled: SimSled, from: SeenLedger, to: SeenLedger): boolean => {
     const { points } = world.database.snapshot();
     const first = [...points.values()].find(({ origin }) => origin === 'first')!.generation;
-    return sled.agent !== 'current' || !to.hasLineage || (!from.hasLineage && from.generation < first);
+    // A Nexus that compares points reads what such a sled has, and offers what succeeds that.
+    if (sled.agent !== 'current') return world.wasNexusOlder() || isKnown(from);
+    return !to.hasLineage || (!from.hasLineage && from.generation < first);
   };
 
   /** The config that it goes by, as long as a disk that it can read tells it. */
-  const requireNothingLost = (sled: SimSled, last: SeenLedger, next: SeenLedger): void => {
-    const isTold = readableOn(sled).some(volume => isSame(ledgerOn(volume), last));
+  const requireNothingLost = (sled: SimSled, last: SeenLedger, { next, read }: Change): void => {
+    const isTold = read.some(volume => isSame(ledgerOn(volume), last));
     if (!isTold || last.incarnation !== next.incarnation || isJudgedByNumbers(sled, last, next)) return;
     const sha256 = lost(last, next);
-    if (sha256 === undefined || readableOn(sled).some(volume => isKeptFor(volume, last))) return;
+    if (sha256 === undefined || read.some(volume => isKeptFor(volume, last))) return;
+    // Another head takes the place of one that the database knows, and holds every deletion (KN4).
+    if (next.isHeld && isKnown(last) && readableOn(sled).some(volume => isSame(ledgerOn(volume), next)))
+      return;
     fail(
       'G2',
       `${sled.plan.serial} took generation ${next.generation} for ${last.generation}, and loses ${sha256}, which nobody deleted or gave up`,
@@ -65,7 +81,7 @@ export const createLineageChecker = ({ world, histories, fail }: Deps): LineageC
     const old = ledgerOn(volume);
     if (old === undefined || isSame(old, next) || isJudgedByNumbers(sled, old, next)) return;
     const sha256 = lost(old, next);
-    if (sha256 === undefined || isKeptFor(volume, old)) return;
+    if (sha256 === undefined || isKeptFor(volume, old) || isKnown(old)) return;
     fail(
       'G2',
       `${sled.plan.serial} wrote generation ${next.generation} over ${old.generation} on ${volume.path}, and loses ${sha256}, which nobody deleted or gave up`,
@@ -74,12 +90,23 @@ export const createLineageChecker = ({ world, histories, fail }: Deps): LineageC
 
   return {
     givenUp,
-    onLedger(sled, volume, { last, next }) {
-      if (last !== undefined && !isSame(last, next)) requireNothingLost(sled, last, next);
+    onLedger(sled, volume, change) {
+      const { last, next } = change;
+      if (!next.isHeld) held.delete(sled);
+      if (last !== undefined && !isSame(last, next)) requireNothingLost(sled, last, change);
       // What is written into the mount point of a disk that is away is not written over what the disk has.
       if (volume.state !== 'unmounted') requireHeadKept(sled, volume, next);
     },
+    onRefused(sled, { isSure }) {
+      const told = newestLedgerOn(sled);
+      if (sled.agent !== 'current' || told === undefined) return;
+      held.add(sled);
+      if (isSure && !told.isHeld)
+        fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
+    },
     onUnlink(sled, volume, name) {
+      if (held.has(sled) && isArtifactHash(name))
+        fail('G2', `${sled.plan.serial} unlinked ${name} after it had refused a config`);
       const state = world.database.snapshot();
       const kept =
         keptOn(volume).find(each => each.name === name) ??

@@ -34,6 +34,8 @@ export type RemovalChecker = {
   /** Whether the database may have given this generation before it went back, and another one of that number since. */
   readonly wasGivenTwice: (generation: number) => boolean;
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
+  /** The disks that its process can read, and found when it started. */
+  readonly readBy: (sled: SimSled) => readonly Volume[];
   /** What was written and not made durable is gone, and was told to nobody. */
   readonly onPowerCut: (sled: SimSled) => void;
   /** Where its newest ledger was written below a disk that is mounted now, it begins anew with what its disks tell. */
@@ -56,8 +58,12 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     if (isNews || said.generation > last.generation) reported.set(sled, said);
   };
 
+  const readBy = (sled: SimSled): readonly Volume[] =>
+    readableOn(sled).filter(volume => !unread.get(sled)?.has(volume));
+
   return {
     wasGivenTwice,
+    readBy,
     highest: sled => highest.get(sled),
     onPowerCut: sled => lower(highest, sled, newestLedgerOn(sled)),
     onStart: sled => {
@@ -82,7 +88,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
       const before = highest.get(sled);
       if (before?.incarnation === ledger.incarnation) {
         const isBack = ledger.generation < before.generation;
-        const read = readableOn(sled).filter(volume => !unread.get(sled)?.has(volume));
+        const read = readBy(sled);
         if (isBack && !wasGivenTwice(before.generation) && !isUnfinished(read, before, reported.get(sled)))
           fail(
             'G6',

@@ -37,8 +37,7 @@ export const watchAnswers = (
           return answer;
         } catch (error) {
           if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');
-          if (findDepotError(error)?.detail.reason === 'not_successor')
-            trace.reached('a sled refused a config that did not succeed its point');
+          noteRefusal(witness, world, sled, { error, running, isSame: sessionsOf(sled) === session });
           throw error;
         }
       },
@@ -72,6 +71,24 @@ export const watchAnswers = (
       },
     },
   };
+};
+
+const noteRefusal = (
+  { lineage }: Witness,
+  { trace }: World,
+  sled: SimSled,
+  {
+    error,
+    running,
+    isSame,
+  }: { readonly error: unknown; readonly running: RunningSled; readonly isSame: boolean },
+): void => {
+  const { reason } = findDepotError(error)?.detail ?? {};
+  if (reason === 'not_successor') trace.reached('a sled refused a config that did not succeed its point');
+  if (errorCodeOf(error) !== 'CONFIG_GENERATION' || reason === 'below_floor') return;
+  const isSure =
+    running.store.state().kind === 'ready' && isSame && !wasUnmounted(sled) && !wasReadOnly(sled);
+  lineage.onRefused(sled, { isSure });
 };
 
 const noteAdoption = (

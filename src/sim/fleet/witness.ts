@@ -254,7 +254,7 @@ const onLedger = (
 ): void => {
   const last = removals.highest(sled);
   const next = readLedger(content);
-  if (next !== undefined) lineage.onLedger(sled, volume, { last, next });
+  if (next !== undefined) lineage.onLedger(sled, volume, { last, next, read: removals.readBy(sled) });
   if (last?.isHeld === true && next?.isHeld === false && last.incarnation === next.incarnation)
     world.trace.reached('deletions were held and released');
   removals.onLedger(sled, content);

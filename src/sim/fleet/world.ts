@@ -57,6 +57,9 @@ export type World = {
   readonly nexuses: SimNexus[];
   /** Whether Nexuses say nothing of lineage, as those of the original and of releases before it. */
   isNexusOlder: boolean;
+  /** Whether they did until a moment ago: what they sent may still arrive. */
+  readonly wasNexusOlder: () => boolean;
+  olderUntilMs: number;
   /** Requests that move an artifact, so far. */
   readonly transfers: { count: number };
   readonly addSled: (plan: { datasets: number; id?: SledId }) => SimSled;
@@ -76,6 +79,8 @@ export type WorldOptions = {
   readonly isNexusOlder: boolean;
   readonly witness: (world: World) => Witness;
 };
+
+const SLOWEST_REQUEST_MS = 3 * 60_000;
 
 export const createWorld = (options: WorldOptions): World => {
   const streams = createStreams(options.seed);
@@ -97,6 +102,8 @@ export const createWorld = (options: WorldOptions): World => {
     minSledReplication: options.nexusPlan.minSledReplication,
     nexusPlan: options.nexusPlan,
     isNexusOlder: options.isNexusOlder,
+    olderUntilMs: Number.NEGATIVE_INFINITY,
+    wasNexusOlder: () => world.isNexusOlder || scheduler.nowMs() - world.olderUntilMs < SLOWEST_REQUEST_MS,
     sleds,
     nexuses,
     transfers: { count: 0 },

@@ -109,6 +109,7 @@ export const upgradeNexuses = (scene: Scene): void => {
   const now = world.database.snapshot();
   olderStates.add(now);
   world.isNexusOlder = false;
+  world.olderUntilMs = world.scheduler.nowMs();
   world.database.restore(migrated(scene, now));
   for (const { machine } of world.nexuses) {
     if (!machine.isUp()) continue;

@@ -7,13 +7,6 @@ const WITHOUT_DIGEST: Edit = {
   replace: "if (planned.digest === '')",
 };
 
-/** A database that does not go back keeps the nonce: without it nothing is refused that is not refused by the digest. */
-const WITHOUT_NONCE: Edit = {
-  file: 'nexus/datastore/decisions/local-repo-drop.ts',
-  find: 'if (stored.nonce !== planned.nonce)',
-  replace: 'if (planned.nonce === null)',
-};
-
 export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'drop-without-generation',
