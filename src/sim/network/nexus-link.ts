@@ -37,7 +37,7 @@ export const createNexusPeer = (
         incoming.endpoint.internal.sledAgentPut({
           ...requestContext(incoming),
           setHeader: (name, value) => {
-            if (speaks.nexus() || name === GENERATION_FLOOR_HEADER) headers[name] = value;
+            if ((speaks.sled() && speaks.nexus()) || name === GENERATION_FLOOR_HEADER) headers[name] = value;
           },
           params: params as never,
           query: {},
