@@ -80,11 +80,15 @@ export type ConfigKeeperDependencies = {
   readonly onChange: (reason: string) => void;
 };
 
-/** The keeper's one variable, beside what it works with. */
-type Keeping = ConfigKeeperDependencies & { known: Knowledge };
+/** What changes, beside what it works with. */
+type Keeping = ConfigKeeperDependencies & {
+  known: Knowledge;
+  /** False while a hold may stand in memory alone: the next refusal writes it before it is answered (K3). */
+  isHoldDurable: boolean;
+};
 
 export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper => {
-  const keeping: Keeping = { ...deps, known: nothingRead(deps.newId) };
+  const keeping: Keeping = { ...deps, known: nothingRead(deps.newId), isHoldDurable: true };
   const queue = createKeyedLock();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue('ledger', work);
   return {
@@ -119,6 +123,7 @@ const publish = (keeping: Keeping, ledger: Ledger, reason: string): Promise<void
     await writeLedgers(datasets, known.ledger, next, known.kept);
     const past = pastAfter(known, next);
     keeping.known = { ...known, ledger: next, named, newcomers: new Set(), past, ...CERTAIN };
+    keeping.isHoldDurable = true;
     onChange(reason);
   });
 
@@ -163,13 +168,16 @@ const offer = async (keeping: Keeping, offered: OfferedConfig): Promise<'adopted
 const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> => {
   const { datasets, unlinks, clock, log } = keeping;
   const { ledger, doubt } = keeping.known;
-  if (ledger.config === undefined || ledger.hold !== undefined) return;
-  const held = { ...ledger, hold: { reason, timeMs: clock.nowMs() } };
+  if (ledger.config === undefined || (ledger.hold !== undefined && keeping.isHoldDurable)) return;
+  const held = ledger.hold === undefined ? { ...ledger, hold: { reason, timeMs: clock.nowMs() } } : ledger;
+  if (held !== ledger) log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
   await unlinks.exclusive(async () => {
     keeping.known = { ...keeping.known, ledger: held };
-    if (doubt === undefined) await writeLedgers(datasets, ledger, held, keeping.known.kept); // K1
+    keeping.isHoldDurable = false;
+    if (doubt !== undefined) return; // K1
+    await writeLedgers(datasets, ledger, held, keeping.known.kept);
+    keeping.isHoldDurable = true;
   });
-  log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
 };
 
 const takeConfig = async (keeping: Keeping, offered: OfferedConfig, isSame: boolean): Promise<void> => {
@@ -194,6 +202,7 @@ const acceptFloor = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): 
     log.warn({ doubt: keeping.known.doubt }, 'this Nexus does not say which configs the database knows');
     return;
   }
+  if (settled.ledger.hold !== keeping.known.ledger.hold) keeping.isHoldDurable = false;
   keeping.known = reconsider(settled, datasets);
   const { ledger, doubt } = keeping.known;
   log.info({ floor: floor.generation, generation: ledger.config?.generation, doubt }, 'floor accepted');

@@ -111,10 +111,13 @@ test('a refusal is answered only when the hold is durable; where no dataset take
     },
   });
   isBroken = true;
-  await expect(offer(store, 9, [b], 'unknown')).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  for (let again = 0; again < 2; again += 1)
+    await expect(offer(store, 9, [b], 'unknown')).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
   isBroken = false;
   await reconcile(store);
+  await expect(offer(store, 9, [b], 'unknown')).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
   expect(isOn(machine, M0, a)).toBe(true);
+  expect((await (await restarted(machine, store)).list()).hold, 'after a restart').toBeDefined();
 });
 
 test('a sled that adopted a lineage takes no config without one, and one that never did goes by numbers (P13)', async () => {
