@@ -101,7 +101,8 @@ export const createLineageChecker = ({ world, histories, fail }: Deps): LineageC
       const told = newestLedgerOn(sled);
       if (sled.agent !== 'current' || told === undefined) return;
       held.add(sled);
-      if (isSure && !told.isHeld)
+      const ledgers = [...sled.machine.volumes.values()].map(ledgerOn);
+      if (isSure && !ledgers.some(each => isSame(each, told) && each?.isHeld === true))
         fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
     },
     onUnlink(sled, volume, name) {
