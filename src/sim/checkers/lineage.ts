@@ -12,7 +12,7 @@
  * A sled that was told its config by a Nexus that knows nothing of lineage is judged by numbers. One that does not compare
  * points gets no config from a Nexus that does, unless the database knows the one that it has.
  */
-import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import { type ArtifactHash, isArtifactHash, pointText } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
@@ -21,6 +21,7 @@ import { keptOn, ledgerOn, newestLedgerOn, pointOfLedger, readableOn, type SeenL
 import type { Fail } from './violation.ts';
 
 export type Change = {
+  /** What it wrote before. */
   readonly last: SeenLedger | undefined;
   readonly next: SeenLedger;
   /** The disks that its process knows. */
@@ -28,9 +29,8 @@ export type Change = {
 };
 
 export type LineageChecker = {
-  /** Ahead of {@link RemovalChecker.onLedger}: `last` is what it wrote before. */
   readonly onLedger: (sled: SimSled, volume: Volume, change: Change) => void;
-  /** It refused a config, and answered so: until it writes a ledger without a hold it deletes nothing. */
+  /** It refused a config, and answered so; `isSure` where it must be seen on its disks by now. */
   readonly onRefused: (sled: SimSled, running: { readonly isSure: boolean }) => void;
   readonly onUnlink: (sled: SimSled, volume: Volume, name: string) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
@@ -38,102 +38,123 @@ export type LineageChecker = {
   readonly givenUp: Set<ArtifactHash>;
 };
 
-type Deps = { readonly world: World; readonly histories: Histories; readonly fail: Fail };
+type Watch = {
+  readonly world: World;
+  readonly histories: Histories;
+  readonly fail: Fail;
+  readonly givenUp: Set<ArtifactHash>;
+  /** Those that refused a config and wrote no ledger without a hold since. */
+  readonly holding: WeakSet<SimSled>;
+};
 
-export const createLineageChecker = ({ world, histories, fail }: Deps): LineageChecker => {
+export const createLineageChecker = (deps: Pick<Watch, 'world' | 'histories' | 'fail'>): LineageChecker => {
   const givenUp = new Set<ArtifactHash>();
-  const held = new WeakSet<SimSled>();
-  const lost = (from: SeenLedger, to: SeenLedger): ArtifactHash | undefined => {
-    const [old, next] = [pointOfLedger(from), pointOfLedger(to)];
-    return [...from.artifacts]
-      .filter(isArtifactHash)
-      .find(sha256 => !to.artifacts.has(sha256) && !histories.mayLose(old, next, sha256));
-  };
-
-  const isKnown = (config: SeenLedger): boolean =>
-    histories.isKnown(world.database.snapshot(), pointOfLedger(config));
-
-  const isJudgedByNumbers = (sled: SimSled, from: SeenLedger, to: SeenLedger): boolean => {
-    const { points } = world.database.snapshot();
-    const first = [...points.values()].find(({ origin }) => origin === 'first')!.generation;
-    // A Nexus that compares points reads what such a sled has, and offers what succeeds that.
-    if (sled.agent !== 'current') return world.wasNexusOlder() || isKnown(from);
-    return !to.hasLineage || (!from.hasLineage && from.generation < first);
-  };
-
-  /** The config that it goes by, as long as a disk that it can read tells it. */
-  const requireNothingLost = (sled: SimSled, last: SeenLedger, { next, read }: Change): void => {
-    const isTold = read.some(volume => isSame(ledgerOn(volume), last));
-    if (!isTold || last.incarnation !== next.incarnation || isJudgedByNumbers(sled, last, next)) return;
-    const sha256 = lost(last, next);
-    if (sha256 === undefined || read.some(volume => isKeptFor(volume, last))) return;
-    // Another head takes the place of one that the database knows, and holds every deletion (KN4).
-    if (next.isHeld && isKnown(last) && readableOn(sled).some(volume => isSame(ledgerOn(volume), next)))
-      return;
-    fail(
-      'G2',
-      `${sled.plan.serial} took generation ${next.generation} for ${last.generation}, and loses ${sha256}, which nobody deleted or gave up`,
-    );
-  };
-
-  /** The config that this dataset had. */
-  const requireHeadKept = (sled: SimSled, volume: Volume, next: SeenLedger): void => {
-    const old = ledgerOn(volume);
-    if (old === undefined || isSame(old, next) || isJudgedByNumbers(sled, old, next)) return;
-    const sha256 = lost(old, next);
-    if (sha256 === undefined || isKeptFor(volume, old) || isKnown(old)) return;
-    fail(
-      'G2',
-      `${sled.plan.serial} wrote generation ${next.generation} over ${old.generation} on ${volume.path}, and loses ${sha256}, which nobody deleted or gave up`,
-    );
-  };
-
+  const watch: Watch = { ...deps, givenUp, holding: new WeakSet() };
   return {
     givenUp,
     onLedger(sled, volume, change) {
       const { last, next } = change;
-      if (!next.isHeld) held.delete(sled);
-      if (last !== undefined && !isSame(last, next)) requireNothingLost(sled, last, change);
+      if (!next.isHeld) watch.holding.delete(sled);
+      if (last !== undefined && !isSame(last, next)) requireNothingLost(watch, sled, last, change);
       // What is written into the mount point of a disk that is away is not written over what the disk has.
-      if (volume.state !== 'unmounted') requireHeadKept(sled, volume, next);
+      if (volume.state !== 'unmounted') requireHeadKept(watch, sled, volume, next);
     },
-    onRefused(sled, { isSure }) {
-      const told = newestLedgerOn(sled);
-      if (sled.agent !== 'current' || told === undefined) return;
-      held.add(sled);
-      const ledgers = [...sled.machine.volumes.values()].map(ledgerOn);
-      if (isSure && !ledgers.some(each => isSame(each, told) && each?.isHeld === true))
-        fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
-    },
-    onUnlink(sled, volume, name) {
-      if (held.has(sled) && isArtifactHash(name))
-        fail('G2', `${sled.plan.serial} unlinked ${name} after it had refused a config`);
-      const state = world.database.snapshot();
-      const kept =
-        keptOn(volume).find(each => each.name === name) ??
-        readableOn(sled)
-          .flatMap(keptOn)
-          .find(each => each.artifacts.has(name));
-      if (kept === undefined || sled.agent !== 'current' || histories.isKnown(state, kept.point)) return;
-      const what = kept.name === name ? 'removed' : `unlinked ${name}, which is listed by`;
-      fail('G2', `${sled.plan.serial} ${what} the kept config of ${kept.point}, on which nobody decided`);
-    },
+    onRefused: (sled, { isSure }) => requireHold(watch, sled, isSure),
+    onUnlink: (sled, volume, name) => requireFree(watch, sled, volume, name),
     onCommit(before, after) {
       if (after.points === before.points) return;
-      for (const [name, { origin }] of after.points) {
-        if (origin !== 'accepted' || before.points.has(name)) continue;
-        world.trace.reached('a recovery accepted a point');
-        const here = `${after.stored.generation}:${after.stored.digest}`;
-        const wanted = histories.wantedAt(here);
-        for (const sha256 of histories.wantedAt(name) ?? [])
-          if (wanted?.has(sha256) === false && !givenUp.has(sha256) && !histories.wasDeleted(here, sha256))
-            fail(
-              'G2',
-              `a recovery accepted ${name}, and ${sha256} of it is not wanted, nor given up by name`,
-            );
-      }
+      for (const [name, { origin }] of after.points)
+        if (origin === 'accepted' && !before.points.has(name)) requireDecided(watch, after, name);
     },
   };
+};
+
+const lost = ({ histories }: Watch, from: SeenLedger, to: SeenLedger): ArtifactHash | undefined => {
+  const [old, next] = [pointOfLedger(from), pointOfLedger(to)];
+  return [...from.artifacts]
+    .filter(isArtifactHash)
+    .find(sha256 => !to.artifacts.has(sha256) && !histories.mayLose(old, next, sha256));
+};
+
+const isKnown = ({ world, histories }: Watch, config: SeenLedger): boolean =>
+  histories.isKnown(world.database.snapshot(), pointOfLedger(config));
+
+const isJudgedByNumbers = (watch: Watch, sled: SimSled, from: SeenLedger, to: SeenLedger): boolean => {
+  const { world } = watch;
+  // A Nexus that compares points reads what such a sled has, and offers what succeeds that.
+  if (sled.agent !== 'current') return world.wasNexusOlder() || isKnown(watch, from);
+  const { points } = world.database.snapshot();
+  const first = [...points.values()].find(({ origin }) => origin === 'first')!.generation;
+  return !to.hasLineage || (!from.hasLineage && from.generation < first);
+};
+
+/** The config that it goes by, as long as a disk that it can read tells it. */
+const requireNothingLost = (watch: Watch, sled: SimSled, last: SeenLedger, { next, read }: Change): void => {
+  const isTold = read.some(volume => isSame(ledgerOn(volume), last));
+  if (!isTold || last.incarnation !== next.incarnation || isJudgedByNumbers(watch, sled, last, next)) return;
+  const sha256 = lost(watch, last, next);
+  if (sha256 === undefined || read.some(volume => isKeptFor(volume, last))) return;
+  // Another head takes the place of one that the database knows, and holds every deletion (KN4).
+  const isOtherHead = readableOn(sled).some(volume => isSame(ledgerOn(volume), next));
+  if (next.isHeld && isOtherHead && isKnown(watch, last)) return;
+  watch.fail(
+    'G2',
+    `${sled.plan.serial} took generation ${next.generation} for ${last.generation}, and loses ${sha256}, which nobody deleted or gave up`,
+  );
+};
+
+/** The config that this dataset had. */
+const requireHeadKept = (watch: Watch, sled: SimSled, volume: Volume, next: SeenLedger): void => {
+  const old = ledgerOn(volume);
+  if (old === undefined || isSame(old, next) || isJudgedByNumbers(watch, sled, old, next)) return;
+  const sha256 = lost(watch, old, next);
+  if (sha256 === undefined || isKeptFor(volume, old) || isKnown(watch, old)) return;
+  watch.fail(
+    'G2',
+    `${sled.plan.serial} wrote generation ${next.generation} over ${old.generation} on ${volume.path}, and loses ${sha256}, which nobody deleted or gave up`,
+  );
+};
+
+const requireHold = ({ holding, fail }: Watch, sled: SimSled, isSure: boolean): void => {
+  const told = newestLedgerOn(sled);
+  if (sled.agent !== 'current' || told === undefined) return;
+  holding.add(sled);
+  const ledgers = [...sled.machine.volumes.values()].map(ledgerOn);
+  if (isSure && !ledgers.some(each => isSame(each, told) && each?.isHeld === true))
+    fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
+};
+
+const requireFree = (
+  { world, histories, holding, fail }: Watch,
+  sled: SimSled,
+  volume: Volume,
+  name: string,
+): void => {
+  if (holding.has(sled) && isArtifactHash(name))
+    fail('G2', `${sled.plan.serial} unlinked ${name} after it had refused a config`);
+  const file = keptOn(volume).find(each => each.name === name);
+  const kept =
+    file ??
+    readableOn(sled)
+      .flatMap(keptOn)
+      .find(each => each.artifacts.has(name));
+  if (kept === undefined || sled.agent !== 'current') return;
+  if (histories.isKnown(world.database.snapshot(), kept.point)) return;
+  const what = file === undefined ? `unlinked ${name}, which is listed by` : 'removed';
+  fail('G2', `${sled.plan.serial} ${what} the kept config of ${kept.point}, on which nobody decided`);
+};
+
+const requireDecided = (
+  { world, histories, givenUp, fail }: Watch,
+  state: MemoryState,
+  name: string,
+): void => {
+  world.trace.reached('a recovery accepted a point');
+  const here = pointText(state.stored);
+  const wanted = histories.wantedAt(here);
+  for (const sha256 of histories.wantedAt(name) ?? [])
+    if (wanted?.has(sha256) === false && !givenUp.has(sha256) && !histories.wasDeleted(here, sha256))
+      fail('G2', `a recovery accepted ${name}, and ${sha256} of it is not wanted, nor given up by name`);
 };
 
 const isSame = (one: SeenLedger | undefined, other: SeenLedger): boolean =>

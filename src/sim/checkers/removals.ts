@@ -67,36 +67,30 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     highest: sled => highest.get(sled),
     onPowerCut: sled => lower(highest, sled, newestLedgerOn(sled)),
     onStart: sled => {
-      const readable = readableOn(sled);
-      unread.set(sled, new Set([...sled.machine.volumes.values()].filter(each => !readable.includes(each))));
+      unread.set(sled, unreadableOn(sled));
       if (isOutOfSight(sled, highest.get(sled))) lower(highest, sled, newestLedgerSeenOn(sled));
     },
     onDatabaseRestored: (from, to) => void forgotten.push([to, from]),
-    onUnlink(sled, name) {
-      if (!isArtifactHash(name)) return;
-      const newest = highest.get(sled);
-      if (newest === undefined) fail('G2', `${sled.plan.serial} unlinked ${name} and never held a config`);
-      else if (newest.artifacts.has(name))
-        fail(
-          'G2',
-          `${sled.plan.serial} unlinked ${name}, which its config of generation ${newest.generation} lists`,
-        );
-    },
+    onUnlink: (sled, name) => requireUnlisted(fail, sled, name, highest.get(sled)),
     onLedger(sled, content) {
       const ledger = readLedger(content);
       if (ledger === undefined) return;
       const before = highest.get(sled);
       if (before?.incarnation === ledger.incarnation) {
-        const isBack = ledger.generation < before.generation;
         const read = readBy(sled);
-        if (isBack && !wasGivenTwice(before.generation) && !isUnfinished(read, before, reported.get(sled)))
+        const isForgotten = wasGivenTwice(before.generation) && !isToldBy(read, before);
+        if (
+          ledger.generation < before.generation &&
+          !isForgotten &&
+          !isUnfinished(read, before, reported.get(sled))
+        )
           fail(
             'G6',
             `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
           );
         // Of what the database has forgotten another generation of that number may come, to a sled that cannot know.
         const isExcused = wasGivenTwice(ledger.generation) && !isToldBy(read, before);
-        if (!isExcused && ledger.generation === before.generation && !isSameSet(ledger, before))
+        if (!isExcused && isOther(ledger, before))
           fail('G6', `${sled.plan.serial} wrote another config of generation ${ledger.generation}`);
       }
       highest.set(sled, ledger);
@@ -117,6 +111,24 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
   };
 };
 
+const unreadableOn = (sled: SimSled): ReadonlySet<Volume> => {
+  const readable = readableOn(sled);
+  return new Set([...sled.machine.volumes.values()].filter(each => !readable.includes(each)));
+};
+
+/** G2 */
+const requireUnlisted = (
+  fail: Fail,
+  { plan }: SimSled,
+  name: string,
+  newest: SeenLedger | undefined,
+): void => {
+  if (!isArtifactHash(name)) return;
+  if (newest === undefined) fail('G2', `${plan.serial} unlinked ${name} and never held a config`);
+  else if (newest.artifacts.has(name))
+    fail('G2', `${plan.serial} unlinked ${name}, which its config of generation ${newest.generation} lists`);
+};
+
 const lower = (highest: WeakMap<SimSled, SeenLedger>, sled: SimSled, kept: SeenLedger | undefined): void => {
   const seen = highest.get(sled);
   if (kept !== undefined && seen !== undefined && kept.generation < seen.generation) highest.set(sled, kept);
@@ -130,6 +142,10 @@ const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boo
     volumes.some(({ medium }) => isSame(ledgerIn(medium.mountPoint), ledger))
   );
 };
+
+/** Of one generation. */
+const isOther = (one: SeenLedger, other: SeenLedger): boolean =>
+  one.generation === other.generation && !isSameSet(one, other);
 
 const isSameSet = ({ artifacts }: SeenLedger, other: SeenLedger): boolean =>
   artifacts.size === other.artifacts.size && [...artifacts].every(hash => other.artifacts.has(hash));

@@ -128,15 +128,8 @@ export const createWitness = (world: World): Witness => {
       if (now === committed) return;
       const before = committed;
       committed = now;
-      if (now.sleds !== before.sleds) takeStandings(watch, now);
-      for (const id of watch.droppedBefore) if (now.localRepos.has(id)) watch.droppedBefore.delete(id);
       states.push(now);
-      checkGeneration(before, now, fail);
-      watch.histories.onCommit(before, now);
-      watch.lineage.onCommit(before, now);
-      watch.copies.onCommit(before, now);
-      watch.archives.onCommit(now);
-      noteCommit(world.trace, before, now);
+      onCommit(watch, before, now);
     },
     onDatabaseRestored() {
       const before = committed;
@@ -166,6 +159,18 @@ export const createWitness = (world: World): Witness => {
     },
   };
   return witness;
+};
+
+const onCommit = (watch: Watch, before: MemoryState, now: MemoryState): void => {
+  const { world, fail, copies, archives, histories, lineage, droppedBefore } = watch;
+  if (now.sleds !== before.sleds) takeStandings(watch, now);
+  for (const id of droppedBefore) if (now.localRepos.has(id)) droppedBefore.delete(id);
+  checkGeneration(before, now, fail);
+  histories.onCommit(before, now);
+  lineage.onCommit(before, now);
+  copies.onCommit(before, now);
+  archives.onCommit(now);
+  noteCommit(world.trace, before, now);
 };
 
 /** Where a sled stands is what the database says, by whomever and whenever it was written there. */
