@@ -7,6 +7,8 @@ import { pointText } from '../../core/ids.ts';
 import { samePoint } from '../../core/lineage.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
+import type { SimSled } from '../fleet/world.ts';
+import type { Volume } from '../machine/volume.ts';
 import { chosen } from './chosen.ts';
 import { performOperation } from './operations.ts';
 import { forAWhile, inServiceSleds, type Scene } from './scene.ts';
@@ -34,23 +36,39 @@ const CHANGES: readonly OperatorAct[] = [
 ];
 
 export const failOver = (scene: Scene, step: Step): void => {
-  const { scheduler, streams, trace } = scene.world;
   const { states } = scene.witness;
   const changes = [...states.keys()].filter(at => isNewPoint(states, at));
   const lost = step.choice[0] % (MOST_LOST + 1);
   const last = lost === 0 ? states.length : changes.at(-lost);
   const state =
     last === undefined ? states[0] : states[Math.max(0, last - 1 - (step.choice[1] % MOST_SMALL))];
-  if (state === undefined) return;
+  if (state !== undefined) failOverTo(scene, step, { state, lost });
+};
+
+const failOverTo = (
+  scene: Scene,
+  step: Step,
+  { state, lost }: { readonly state: MemoryState; readonly lost: number },
+): void => {
   const before = scene.world.database.snapshot();
   goBack(scene, state, `fails over, without the last ${lost} changes`);
   if (samePoint(before.stored, state.stored)) return;
-  const rng = streams(`changes after ${step.number}`);
   const count = lost + 1 + (step.choice[2] % MOST_MORE);
+  makeChanges(scene, step, { count, withinMs: Math.max(step.forMs, 1_000), when: 'after the failover' });
+};
+
+/** Ordinary ones, of every kind. */
+const makeChanges = (
+  scene: Scene,
+  step: Step,
+  { count, withinMs, when }: { readonly count: number; readonly withinMs: number; readonly when: string },
+): void => {
+  const { world } = scene;
+  const rng = world.streams(`changes ${when} ${step.number}`);
   for (let done = 0; done < count; done += 1) {
     const change = drawChange(step, rng);
-    scheduler.after(rng.next() * Math.max(step.forMs, 1_000), () => {
-      trace.say('#', `a change after the failover: ${change.kind}`);
+    world.scheduler.after(rng.next() * withinMs, () => {
+      world.trace.say('#', `a change ${when}: ${change.kind}`);
       performOperation(scene, change, change.kind);
     });
   }
@@ -64,27 +82,53 @@ const drawChange = (step: Step, rng: Rng): Step & { readonly kind: OperatorAct }
 
 /** A disk of a sled is away meanwhile, and the sled starts without it; another sled is away altogether. */
 export const failOverWithoutSome = (scene: Scene, step: Step): void => {
-  const { trace } = scene.world;
   const [sled, other] = rotated(inServiceSleds(scene), step.choice[1]);
-  const volume = sled && chosen([...sled.machine.volumes.values()], step.choice[2]);
-  if (sled !== undefined && volume?.state === 'ok' && sled.machine.volumes.size > 1) {
-    trace.say(sled.plan.serial, `${volume.path} is away`);
-    volume.state = 'absent';
-    volume.session += 1;
-    sled.machine.kill();
-    forAWhile(scene, 500, sled.machine.start);
-    forAWhile(scene, step.forMs, () => {
-      volume.state = 'ok';
-      volume.session += 1;
-      trace.say(sled.plan.serial, `${volume.path} is back`);
-    });
-  }
+  const [first, second] = rotated([...(sled?.machine.volumes.values() ?? [])], step.choice[2]);
   if (other !== undefined && step.choice[2] % 3 === 0) {
-    trace.say(other.plan.serial, 'is away');
+    scene.world.trace.say(other.plan.serial, 'is away');
     other.machine.kill();
     forAWhile(scene, step.forMs, other.machine.start);
   }
-  failOver(scene, step);
+  if (sled === undefined || first?.state !== 'ok' || second?.state !== 'ok') failOver(scene, step);
+  else if (step.choice[0] % 2 === 0) failOverBetween(scene, step, { sled, first, second });
+  else {
+    startWithout(scene, sled, first, step.forMs);
+    failOver(scene, step);
+  }
+};
+
+/** What the database then loses, the first disk alone has; what it wants instead, the second one. */
+const failOverBetween = (
+  scene: Scene,
+  step: Step,
+  { sled, first, second }: { readonly sled: SimSled; readonly first: Volume; readonly second: Volume },
+): void => {
+  const state = scene.world.database.snapshot();
+  const lost = 1 + (step.choice[0] % MOST_LOST);
+  takeAway(scene, sled, second, step.forMs / 3);
+  makeChanges(scene, step, { count: lost, withinMs: step.forMs / 4, when: 'before the failover' });
+  forAWhile(scene, step.forMs / 3, () => {
+    startWithout(scene, sled, first, step.forMs);
+    failOverTo(scene, step, { state, lost });
+  });
+};
+
+const startWithout = (scene: Scene, sled: SimSled, volume: Volume, forMs: number): void => {
+  takeAway(scene, sled, volume, forMs);
+  sled.machine.kill();
+  forAWhile(scene, 500, sled.machine.start);
+};
+
+const takeAway = (scene: Scene, { plan }: SimSled, volume: Volume, forMs: number): void => {
+  const { trace } = scene.world;
+  trace.say(plan.serial, `${volume.path} is away`);
+  volume.state = 'absent';
+  volume.session += 1;
+  forAWhile(scene, forMs, () => {
+    volume.state = 'ok';
+    volume.session += 1;
+    trace.say(plan.serial, `${volume.path} is back`);
+  });
 };
 
 const rotated = <T>(items: readonly T[], by: number): readonly T[] =>
