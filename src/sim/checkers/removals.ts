@@ -89,7 +89,9 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
             `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
           );
         // Of what the database has forgotten another generation of that number may come, to a sled that cannot know.
-        const isExcused = wasGivenTwice(ledger.generation) && !isToldBy(read, before);
+        // So may the head of another disk, which the database does not know (KN4).
+        const isExcused =
+          wasGivenTwice(ledger.generation) && (!isToldBy(read, before) || isHeadOf(readableOn(sled), ledger));
         if (!isExcused && isOther(ledger, before))
           fail('G6', `${sled.plan.serial} wrote another config of generation ${ledger.generation}`);
       }
@@ -142,6 +144,10 @@ const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boo
     volumes.some(({ medium }) => isSame(ledgerIn(medium.mountPoint), ledger))
   );
 };
+
+/** Whether one of these disks told this config before it was written anywhere. */
+const isHeadOf = (volumes: readonly Volume[], config: SeenLedger): boolean =>
+  volumes.map(ledgerOn).some(each => isSame(each, config) && isSameSet(each!, config));
 
 /** Of one generation. */
 const isOther = (one: SeenLedger, other: SeenLedger): boolean =>
