@@ -16,8 +16,8 @@ import { type ArtifactHash, isArtifactHash, pointText } from '../../core/ids.ts'
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
-import type { Histories } from './histories.ts';
-import { keptOn, ledgerOn, newestLedgerOn, pointOfLedger, readableOn, type SeenLedger } from './ledgers.ts';
+import type { Histories, PointName } from './histories.ts';
+import { keptOn, ledgerOn, pointOfLedger, readableOn, type SeenLedger } from './ledgers.ts';
 import type { Fail } from './violation.ts';
 
 export type Change = {
@@ -30,8 +30,8 @@ export type Change = {
 
 export type LineageChecker = {
   readonly onLedger: (sled: SimSled, volume: Volume, change: Change) => void;
-  /** It refused a config, and answered so; `isSure` where it must be seen on its disks by now. */
-  readonly onRefused: (sled: SimSled, running: { readonly isSure: boolean }) => void;
+  /** It refused a config for the one of this point, and answered so; `isSure` where its disks must show that by now. */
+  readonly onRefused: (sled: SimSled, held: { readonly point: PointName; readonly isSure: boolean }) => void;
   readonly onUnlink: (sled: SimSled, volume: Volume, name: string) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   /** What operators gave up by name, in recoveries. */
@@ -59,7 +59,7 @@ export const createLineageChecker = (deps: Pick<Watch, 'world' | 'histories' | '
       // What is written into the mount point of a disk that is away is not written over what the disk has.
       if (volume.state !== 'unmounted') requireHeadKept(watch, sled, volume, next);
     },
-    onRefused: (sled, { isSure }) => requireHold(watch, sled, isSure),
+    onRefused: (sled, held) => requireHold(watch, sled, held),
     onUnlink: (sled, volume, name) => requireFree(watch, sled, volume, name),
     onCommit(before, after) {
       if (after.points === before.points) return;
@@ -115,12 +115,15 @@ const requireHeadKept = (watch: Watch, sled: SimSled, volume: Volume, next: Seen
   );
 };
 
-const requireHold = ({ holding, fail }: Watch, sled: SimSled, isSure: boolean): void => {
-  const told = newestLedgerOn(sled);
-  if (sled.agent !== 'current' || told === undefined) return;
+const requireHold = (
+  { holding, fail }: Watch,
+  sled: SimSled,
+  { point, isSure }: Parameters<LineageChecker['onRefused']>[1],
+): void => {
+  if (sled.agent !== 'current') return;
   holding.add(sled);
-  const ledgers = [...sled.machine.volumes.values()].map(ledgerOn);
-  if (isSure && !ledgers.some(each => isSame(each, told) && each?.isHeld === true))
+  const ledgers = [...sled.machine.volumes.values()].flatMap(volume => ledgerOn(volume) ?? []);
+  if (isSure && !ledgers.some(each => pointOfLedger(each) === point && each.isHeld))
     fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
 };
 

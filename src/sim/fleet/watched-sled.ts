@@ -1,4 +1,5 @@
 /** A sled whose answers are checked against its disks before anybody gets them. */
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { errorCodeOf, findDepotError } from '../../lib/errors.ts';
 import { newestOn, pointOfLedger } from '../checkers/ledgers.ts';
@@ -88,7 +89,8 @@ const noteRefusal = (
   if (errorCodeOf(error) !== 'CONFIG_GENERATION' || reason === 'below_floor') return;
   const isSure =
     running.store.state().kind === 'ready' && isSame && !wasUnmounted(sled) && !wasReadOnly(sled);
-  lineage.onRefused(sled, { isSure });
+  const config = running.store.config();
+  if (config !== undefined) lineage.onRefused(sled, { point: pointOfConfig(config), isSure });
 };
 
 const noteAdoption = (
@@ -105,10 +107,12 @@ const noteAdoption = (
   if (before?.generation === body.generation) return;
   if (agent !== 'current') trace.reached('a sled without points was given a config');
   if (before === undefined || agent !== 'current' || body.succeeds !== 'unknown') return;
-  const point = pointOfLedger({ ...before, artifacts: new Set(before.artifacts.keys()) });
-  if (!database.snapshot().points.has(point))
+  if (!database.snapshot().points.has(pointOfConfig(before)))
     trace.reached('a config was adopted by the larger-set rule over an unknown point');
 };
+
+const pointOfConfig = ({ generation, artifacts }: ArtifactConfig): string =>
+  pointOfLedger({ generation, artifacts: new Set(artifacts.keys()) });
 
 /** What is written into the mount point of a disk that is away is durable where nobody looks here. */
 const wasUnmounted = ({ machine }: SimSled): boolean =>
