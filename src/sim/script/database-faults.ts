@@ -82,20 +82,25 @@ const drawChange = (step: Step, rng: Rng): Step & { readonly kind: OperatorAct }
 
 /** A disk of a sled is away meanwhile, and the sled starts without it; another sled is away altogether. */
 export const failOverWithoutSome = (scene: Scene, step: Step): void => {
-  const [sled, other] = rotated(inServiceSleds(scene), step.choice[1]);
-  const [first, second] = rotated([...(sled?.machine.volumes.values() ?? [])], step.choice[2]);
+  const sleds = rotated(inServiceSleds(scene), step.choice[1]);
+  const sled = sleds.find(each => healthyVolumes(each).length > 1);
+  const other = sleds.find(each => each !== sled);
+  const [first, second] = sled === undefined ? [] : rotated(healthyVolumes(sled), step.choice[2]);
   if (other !== undefined && step.choice[2] % 3 === 0) {
     scene.world.trace.say(other.plan.serial, 'is away');
     other.machine.kill();
     forAWhile(scene, step.forMs, other.machine.start);
   }
-  if (sled === undefined || first?.state !== 'ok' || second?.state !== 'ok') failOver(scene, step);
-  else if (step.choice[0] % 2 === 0) failOverBetween(scene, step, { sled, first, second });
+  if (sled === undefined || first === undefined || second === undefined) failOver(scene, step);
+  else if (step.choice[0] % 3 > 0) failOverBetween(scene, step, { sled, first, second });
   else {
     startWithout(scene, sled, first, step.forMs);
     failOver(scene, step);
   }
 };
+
+const healthyVolumes = ({ machine }: SimSled): readonly Volume[] =>
+  [...machine.volumes.values()].filter(({ state }) => state === 'ok');
 
 /** What the database then loses, the first disk alone has; what it wants instead, the second one. */
 const failOverBetween = (
@@ -104,7 +109,7 @@ const failOverBetween = (
   { sled, first, second }: { readonly sled: SimSled; readonly first: Volume; readonly second: Volume },
 ): void => {
   const state = scene.world.database.snapshot();
-  const lost = 1 + (step.choice[0] % MOST_LOST);
+  const lost = 1 + (step.choice[1] % MOST_LOST);
   takeAway(scene, sled, second, step.forMs / 3);
   makeChanges(scene, step, { count: lost, withinMs: step.forMs / 4, when: 'before the failover' });
   forAWhile(scene, step.forMs / 3, () => {
