@@ -7,6 +7,10 @@ const databaseGoesBack = someOf(
   'database fails over without some',
 );
 
+/** A sled has disks of two histories. */
+const disksDiffer: typeof databaseGoesBack = swarm =>
+  swarm.everyMs.has('database fails over without some') && swarm.sleds.some(datasets => datasets > 1);
+
 export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'point-not-compared',
@@ -108,7 +112,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     file: 'sled-agent/store/knowledge.ts',
     find: 'isKnown ? [] : [{ point: pointOf(config), config }],',
     replace: 'isKnown ? [] : [{ point: pointOf(config), config }].slice(1),',
-    needs: databaseGoesBack,
+    needs: disksDiffer,
     withinSeeds: 3000,
     why: 'P13, KN4: a disk that comes back from another history loses what it was told to hold',
   },
@@ -128,7 +132,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     file: 'sled-agent/store/open-store.ts',
     find: 'leases.inUse(sha256) ?? keeper.keeps(sha256);',
     replace: 'leases.inUse(sha256);',
-    needs: databaseGoesBack,
+    needs: disksDiffer,
     withinSeeds: 3000,
     why: 'P13, KC1: what is kept for a recovery is deleted by the config in force',
   },
@@ -138,7 +142,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     file: 'sled-agent/store/config-keeper.ts',
     find: 'filter(([text]) => verdicts?.get(text) === true);',
     replace: 'filter(([text]) => verdicts?.has(text) === true);',
-    needs: databaseGoesBack,
+    needs: disksDiffer,
     withinSeeds: 3000,
     why: 'P13: any answer to a registration ends what only a recovery may decide on',
   },
