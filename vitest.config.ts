@@ -1,10 +1,12 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 // Two workers: the tests start real processes of their own, and a developer's machine has other work.
 export default defineConfig({
   test: {
     globalSetup: ['test/postgres-for-tests.ts'],
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    // Has a command of its own: npm run test:failover.
+    exclude: [...configDefaults.exclude, 'test/failover/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

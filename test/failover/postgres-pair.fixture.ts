@@ -1,0 +1,148 @@
+/**
+ * Two PostgreSQL with streaming replication, as a failover manager has them, and the test in its place.
+ *
+ *     Nexuses ─▶ clients (proxy) ─▶ primary ◀─ replication (proxy) ◀─ standby
+ *
+ * PP1. With `synchronous`, a commit is answered when the standby has applied it; without, when the primary has it.
+ * PP2. Servers have names, `a` and `b`. Which one is the primary changes with `failOver` and `switchOver`; `clients`
+ *      follows, unless the test wants to move it itself.
+ * PP3. Everything is below one directory with the process id of the test in its name. It goes with the pair; what a
+ *      killed test left behind is removed by the next one, with its processes.
+ */
+import { randomBytes } from 'node:crypto';
+import { silentLogger } from '../../src/lib/log.ts';
+import { migrateDatabase } from '../../src/nexus/datastore/migrate.ts';
+import type { TestDatabase } from '../../src/nexus/datastore/test-database.ts';
+import { until } from '../process-fleet.fixture.ts';
+import { createMovingProxy, type MovingProxy } from './moving-proxy.fixture.ts';
+import { queryOnce } from './postgres-program.fixture.ts';
+import { createPostgresServer, type PostgresServer } from './postgres-server.fixture.ts';
+import { makeTestDirectory } from './test-directory.fixture.ts';
+
+export type PostgresPair = {
+  /** Through `clients`; migrated. */
+  readonly database: Pick<TestDatabase, 'connection' | 'query'>;
+  readonly clients: MovingProxy;
+  readonly replication: MovingProxy;
+  readonly primary: () => PostgresServer;
+  readonly standby: () => PostgresServer;
+  /** From its return on the standby receives no commit. Only without `synchronous`: commits would wait for it. */
+  readonly pauseReplication: () => Promise<void>;
+  readonly resumeReplication: () => Promise<void>;
+  /** The standby is promoted, whatever became of the primary; then `clients` is moved to it, and cut. */
+  readonly failOver: () => Promise<void>;
+  /** The primary is stopped in order, the standby promoted, and the old primary follows it. */
+  readonly switchOver: () => Promise<void>;
+  /** After `failOver`: the old primary, which was killed, becomes a standby by a new base backup. */
+  readonly rebuildStandby: () => Promise<void>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export const startPostgresPair = async ({
+  synchronous,
+}: {
+  readonly synchronous: boolean;
+}): Promise<PostgresPair> => {
+  await using undo = new AsyncDisposableStack();
+  const directory = undo.use(await makeTestDirectory());
+  const password = randomBytes(16).toString('hex');
+  const create = async (name: string) =>
+    undo.use(await createPostgresServer({ name, directory: directory.path, password }));
+  let [primary, standby] = [await create('a'), await create('b')];
+  await primary.initialize();
+  await primary.start();
+  const clients = undo.use(await createMovingProxy(primary.port));
+  const replication = undo.use(await createMovingProxy(primary.port));
+  for (const server of [primary, standby])
+    await server.configure({ primary_conninfo: server.connectionInfo(replication.port, server.name) });
+
+  /** Whoever becomes the primary waits for the other one, once that follows it. */
+  const followed = async (): Promise<void> => {
+    replication.pointAt(primary.port);
+    await until(() => isStreaming(primary, standby), `${standby.name} follows ${primary.name}`);
+    if (!synchronous) return;
+    await primary.configure({ synchronous_standby_names: standby.name, synchronous_commit: 'remote_apply' });
+    await until(() => isStreaming(primary, standby, 'sync'), `${primary.name} waits for ${standby.name}`);
+  };
+  const exchange = () => {
+    [primary, standby] = [standby, primary];
+    replication.pointAt(primary.port);
+  };
+  const moveClients = () => {
+    clients.pointAt(primary.port);
+    clients.cut();
+  };
+  await standby.copyFrom(primary);
+  await standby.start();
+  await followed();
+  const connection = primary.url(clients.port);
+  const signal = new AbortController().signal;
+  await migrateDatabase({ connection, log: silentLogger, signal });
+  const owned = undo.move();
+  return {
+    database: { connection, query: (sql, values) => queryOnce(connection, sql, values) },
+    clients,
+    replication,
+    primary: () => primary,
+    standby: () => standby,
+    async pauseReplication() {
+      await until(() => hasEverything(primary, standby), `${standby.name} has everything`);
+      replication.setRefusing(true);
+      await until(async () => !(await isStreaming(primary, standby)), `${standby.name} is cut off`);
+    },
+    async resumeReplication() {
+      replication.setRefusing(false);
+      await until(() => isStreaming(primary, standby), `${standby.name} follows again`);
+    },
+    async failOver() {
+      await standby.configure({ synchronous_standby_names: '' });
+      await standby.promote();
+      exchange();
+      moveClients();
+    },
+    async switchOver() {
+      await primary.stop();
+      await standby.configure({ synchronous_standby_names: '' });
+      await standby.promote();
+      exchange();
+      moveClients();
+      await standby.becomeStandby();
+      await standby.start();
+      await followed();
+    },
+    async rebuildStandby() {
+      replication.setRefusing(false);
+      await standby.kill();
+      await standby.copyFrom(primary);
+      await standby.start();
+      await followed();
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+type Follower = { readonly state: string; readonly sync_state: string; readonly behind: string };
+
+const followerOf = async (
+  primary: PostgresServer,
+  standby: PostgresServer,
+): Promise<Follower | undefined> => {
+  const rows = await primary.query<Follower>(
+    `SELECT state, sync_state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) AS behind
+     FROM pg_stat_replication WHERE application_name = $1`,
+    [standby.name],
+  );
+  return rows[0];
+};
+
+const isStreaming = async (
+  primary: PostgresServer,
+  standby: PostgresServer,
+  sync?: 'sync',
+): Promise<boolean> => {
+  const follower = await followerOf(primary, standby);
+  return follower?.state === 'streaming' && (sync === undefined || follower.sync_state === sync);
+};
+
+const hasEverything = async (primary: PostgresServer, standby: PostgresServer): Promise<boolean> =>
+  Number((await followerOf(primary, standby))?.behind) === 0;
