@@ -1,0 +1,50 @@
+/**
+ * Asynchronous replication: the database loses acknowledged uploads in a failover, and then goes past the sleds.
+ *
+ * k lost commits and k + 1 changes make the generation of the database higher than the sleds' again. Numbers alone
+ * cannot tell that its wanted set does not succeed theirs.
+ */
+import { expect, test } from 'vitest';
+import { readWanted } from '../fleet-audit.ts';
+import { wait } from '../process-fleet.fixture.ts';
+import {
+  expectKeptForRounds,
+  expectOnDisk,
+  startFailoverFleet,
+  untilAllDiverged,
+  untilConverged,
+  untilOnSledsAlone,
+  uploadAll,
+} from './failover-fleet.fixture.ts';
+import { recover } from './recovery.fixture.ts';
+
+test('four acknowledged releases that a failover lost stay on every sled, whatever is uploaded and deleted afterwards, until they are recovered (P13)', async () => {
+  await using failed = await startFailoverFleet({ synchronous: false });
+  const { fleet, pair, nexuses, makeReleases } = failed;
+  const before = await makeReleases('1.0.0', '1.1.0');
+  const lost = await makeReleases('2.0.0', '2.1.0', '2.2.0', '2.3.0');
+  const after = await makeReleases('3.0.0', '3.1.0', '3.2.0', '3.3.0', '3.4.0');
+  await nexuses[0].trust(before[0]!);
+  await uploadAll(failed, before);
+  await untilOnSledsAlone(failed, before);
+
+  await pair.pauseReplication();
+  await uploadAll(failed, lost);
+  await untilOnSledsAlone(failed, [...before, ...lost]);
+  const acknowledged = await readWanted(fleet);
+  await pair.primary().kill();
+  await pair.failOver();
+  expect((await readWanted(fleet)).generation).toBe(acknowledged.generation - lost.length);
+  await untilAllDiverged(failed);
+
+  await uploadAll(failed, after);
+  await nexuses[1].update.repositoryDelete({ params: { system_version: '1.1.0' } }, wait);
+  expect((await readWanted(fleet)).generation).toBeGreaterThan(acknowledged.generation);
+  await expectKeptForRounds(failed, [before[0]!, ...lost]);
+  await untilAllDiverged(failed);
+
+  const [again, givenUp] = [lost.slice(0, 2), lost.slice(2)];
+  await recover(failed, { again, givenUp, known: [...before, ...after] });
+  await untilConverged(fleet);
+  await expectOnDisk(failed, [before[0]!, ...again, ...after]);
+});
