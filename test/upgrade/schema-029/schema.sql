@@ -1,0 +1,246 @@
+-- The whole schema, as all migrations together make it: for reading, and for a test that compares the two.
+-- CockroachDB and PostgreSQL both take every statement here and in migrations/.
+
+-- Which migrations this database has had. One row; locked while a migration runs, so no migration alters this table.
+CREATE TABLE schema_version (
+  singleton BOOL NOT NULL,
+  version INT8 NOT NULL,
+  time_modified TIMESTAMPTZ NOT NULL,
+  CONSTRAINT schema_version_pkey PRIMARY KEY (singleton),
+  CONSTRAINT schema_version_singleton CHECK (singleton)
+);
+
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 29, now());
+
+-- Deleted ones keep their rows: releases refer to them.
+-- The accepted versions are what a rollback is measured against; absent until a release was accepted.
+-- accepted_delegated: of delegated roles, by name.
+CREATE TABLE tuf_trust_root (
+  id UUID NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_deleted TIMESTAMPTZ,
+  root_bytes BYTEA NOT NULL,
+  accepted_root_version INT8,
+  accepted_timestamp_version INT8,
+  accepted_snapshot_version INT8,
+  accepted_targets_version INT8,
+  accepted_delegated JSONB,
+  CONSTRAINT tuf_trust_root_pkey PRIMARY KEY (id),
+  CONSTRAINT tuf_trust_root_accepted_all_or_none CHECK (
+    (accepted_root_version IS NULL) = (accepted_timestamp_version IS NULL)
+    AND (accepted_root_version IS NULL) = (accepted_snapshot_version IS NULL)
+    AND (accepted_root_version IS NULL) = (accepted_targets_version IS NULL)
+  )
+);
+
+-- The roots that followed a trust root, each signed by the one before it and by itself; the highest is trusted now.
+-- The first of the chain is root_bytes of the trust root. Kept whole: whoever trusts an older one needs them all.
+CREATE TABLE tuf_trust_root_chain (
+  trust_root_id UUID NOT NULL,
+  version INT8 NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  root_bytes BYTEA NOT NULL,
+  CONSTRAINT tuf_trust_root_chain_pkey PRIMARY KEY (trust_root_id, version),
+  CONSTRAINT tuf_trust_root_chain_trust_root_fkey FOREIGN KEY (trust_root_id) REFERENCES tuf_trust_root (id),
+  CONSTRAINT tuf_trust_root_chain_version_valid CHECK (version >= 2)
+);
+
+-- A release. Pruned ones keep their rows, so that a version means the same bytes for ever.
+-- hash: of the archive, or of the signed targets where there is no archive.
+-- version_order: sorts as semantic versions do (src/nexus/datastore/version-order.ts).
+-- time_created: of the latest upload, which is what retention goes by.
+CREATE TABLE tuf_repo (
+  id UUID NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_pruned TIMESTAMPTZ,
+  system_version TEXT NOT NULL,
+  version_order BYTEA NOT NULL,
+  hash TEXT NOT NULL,
+  hash_kind TEXT NOT NULL,
+  file_name TEXT NOT NULL,
+  format TEXT NOT NULL,
+  trust_root_id UUID NOT NULL,
+  artifact_count INT8 NOT NULL,
+  total_size_bytes INT8 NOT NULL,
+  CONSTRAINT tuf_repo_pkey PRIMARY KEY (id),
+  CONSTRAINT tuf_repo_system_version_key UNIQUE (system_version),
+  CONSTRAINT tuf_repo_version_order_key UNIQUE (version_order),
+  CONSTRAINT tuf_repo_hash_key UNIQUE (hash),
+  CONSTRAINT tuf_repo_hash_valid CHECK (hash ~ '^[0-9a-f]{64}$'),
+  CONSTRAINT tuf_repo_hash_kind_valid CHECK (hash_kind IN ('archive', 'targets')),
+  CONSTRAINT tuf_repo_format_valid CHECK (format IN ('v2', 'v1', 'plain')),
+  CONSTRAINT tuf_repo_trust_root_fkey FOREIGN KEY (trust_root_id) REFERENCES tuf_trust_root (id)
+);
+
+-- The metadata that a release was recorded with, role by role: what a warning before its expiry goes by.
+-- A release that was recorded before this table existed has no rows, and is not warned of.
+CREATE TABLE tuf_repo_role (
+  tuf_repo_id UUID NOT NULL,
+  role TEXT NOT NULL,
+  version INT8 NOT NULL,
+  expires TIMESTAMPTZ NOT NULL,
+  CONSTRAINT tuf_repo_role_pkey PRIMARY KEY (tuf_repo_id, role),
+  CONSTRAINT tuf_repo_role_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
+);
+
+CREATE TABLE tuf_repo_metadata (
+  tuf_repo_id UUID NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  CONSTRAINT tuf_repo_metadata_pkey PRIMARY KEY (tuf_repo_id, key),
+  CONSTRAINT tuf_repo_metadata_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
+);
+
+-- One hash, one length and one version, whatever roles and releases the file has.
+CREATE TABLE tuf_artifact_file (
+  sha256 TEXT NOT NULL,
+  size_bytes INT8 NOT NULL,
+  version TEXT NOT NULL,
+  CONSTRAINT tuf_artifact_file_pkey PRIMARY KEY (sha256),
+  CONSTRAINT tuf_artifact_file_sha256_valid CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+  CONSTRAINT tuf_artifact_file_size_valid CHECK (size_bytes >= 0)
+);
+
+-- A file in a role: one row for each hash and set of tags, so a hash is not unique here and is never paged by.
+CREATE TABLE tuf_artifact (
+  id UUID NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  sha256 TEXT NOT NULL,
+  CONSTRAINT tuf_artifact_pkey PRIMARY KEY (id),
+  CONSTRAINT tuf_artifact_file_fkey FOREIGN KEY (sha256) REFERENCES tuf_artifact_file (sha256)
+);
+
+CREATE INDEX tuf_artifact_by_sha256 ON tuf_artifact (sha256);
+
+CREATE TABLE tuf_artifact_tag (
+  tuf_artifact_id UUID NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  CONSTRAINT tuf_artifact_tag_pkey PRIMARY KEY (tuf_artifact_id, key),
+  CONSTRAINT tuf_artifact_tag_artifact_fkey FOREIGN KEY (tuf_artifact_id) REFERENCES tuf_artifact (id)
+);
+
+-- What a release lists, in the order of its document. Never changes once written.
+CREATE TABLE tuf_repo_artifact (
+  tuf_repo_id UUID NOT NULL,
+  position INT8 NOT NULL,
+  tuf_artifact_id UUID NOT NULL,
+  target_name TEXT NOT NULL,
+  CONSTRAINT tuf_repo_artifact_pkey PRIMARY KEY (tuf_repo_id, position),
+  CONSTRAINT tuf_repo_artifact_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id),
+  CONSTRAINT tuf_repo_artifact_artifact_fkey FOREIGN KEY (tuf_artifact_id) REFERENCES tuf_artifact (id)
+);
+
+CREATE INDEX tuf_repo_artifact_by_artifact ON tuf_repo_artifact (tuf_artifact_id);
+
+-- Rises whenever the set of wanted hashes changes, in the transaction that changes it.
+-- digest: SHA-256 of that set (digestInput in src/core/artifact-config.ts).
+CREATE TABLE tuf_generation (
+  singleton BOOL NOT NULL,
+  generation INT8 NOT NULL,
+  digest TEXT NOT NULL,
+  CONSTRAINT tuf_generation_pkey PRIMARY KEY (singleton),
+  CONSTRAINT tuf_generation_singleton CHECK (singleton),
+  CONSTRAINT tuf_generation_valid CHECK (generation >= 1),
+  CONSTRAINT tuf_generation_digest_valid CHECK (digest ~ '^[0-9a-f]{64}$')
+);
+
+-- Generation 1 wants nothing; the digest is the SHA-256 of no bytes.
+INSERT INTO tuf_generation (singleton, generation, digest)
+VALUES (true, 1, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+
+-- The release that the fleet should run is that of the highest generation; the first row is before any was set.
+CREATE TABLE target_release (
+  generation INT8 NOT NULL,
+  time_requested TIMESTAMPTZ NOT NULL DEFAULT now(),
+  tuf_repo_id UUID,
+  CONSTRAINT target_release_pkey PRIMARY KEY (generation),
+  CONSTRAINT target_release_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id),
+  CONSTRAINT target_release_first_has_none CHECK ((generation = 1) = (tuf_repo_id IS NULL))
+);
+
+INSERT INTO target_release (generation, tuf_repo_id) VALUES (1, NULL);
+
+-- registration_generation: of what the sled says of itself; an older one is ignored.
+-- incarnation_id and datasets are absent for a sled agent that does not tell them.
+CREATE TABLE sled (
+  id UUID NOT NULL,
+  policy TEXT NOT NULL DEFAULT 'in_service',
+  time_registered TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_last_registered TIMESTAMPTZ NOT NULL DEFAULT now(),
+  sled_agent_address TEXT NOT NULL,
+  role TEXT NOT NULL,
+  serial TEXT NOT NULL,
+  part TEXT NOT NULL,
+  revision INT8 NOT NULL,
+  usable_hardware_threads INT8 NOT NULL,
+  usable_physical_ram_bytes INT8 NOT NULL,
+  reservoir_size_bytes INT8 NOT NULL,
+  cpu_family TEXT NOT NULL,
+  registration_generation INT8 NOT NULL,
+  repo_depot_port INT4 NOT NULL,
+  decommissioned BOOL NOT NULL,
+  incarnation_id UUID,
+  datasets JSONB,
+  CONSTRAINT sled_pkey PRIMARY KEY (id),
+  CONSTRAINT sled_policy_valid CHECK (policy IN ('in_service', 'expunged')),
+  CONSTRAINT sled_repo_depot_port_valid CHECK (repo_depot_port BETWEEN 1 AND 65535)
+);
+
+-- time_heartbeat is set and compared by the database's clock only.
+CREATE TABLE nexus (
+  id UUID NOT NULL,
+  policy TEXT NOT NULL DEFAULT 'in_service',
+  operator_address TEXT NOT NULL,
+  time_started TIMESTAMPTZ NOT NULL,
+  time_heartbeat TIMESTAMPTZ NOT NULL DEFAULT now(),
+  CONSTRAINT nexus_pkey PRIMARY KEY (id),
+  CONSTRAINT nexus_policy_valid CHECK (policy IN ('in_service', 'expunged'))
+);
+
+-- An archive that a Nexus still holds, one row an upload: two uploads of one archive are two local repos.
+CREATE TABLE local_repo (
+  upload_id UUID NOT NULL,
+  nexus_id UUID NOT NULL,
+  tuf_repo_id UUID NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  CONSTRAINT local_repo_pkey PRIMARY KEY (upload_id),
+  CONSTRAINT local_repo_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
+);
+
+CREATE INDEX local_repo_by_nexus ON local_repo (nexus_id);
+
+-- What was accepted only because the operator said so, one sentence a row. Kept when the local repo is gone.
+CREATE TABLE override_audit (
+  upload_id UUID NOT NULL,
+  position INT8 NOT NULL,
+  nexus_id UUID NOT NULL,
+  tuf_repo_id UUID NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  sentence TEXT NOT NULL,
+  CONSTRAINT override_audit_pkey PRIMARY KEY (upload_id, position),
+  CONSTRAINT override_audit_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
+);
+
+-- The history: what was asked of sleds, what came of it, and what changed. For people; nothing is decided by it.
+-- time: by the clock of the Nexus that wrote the row. id: made by Nexus, so that a batch may be written again.
+-- No reference to other tables: an event outlives what it speaks of, and is removed by age and count alone.
+CREATE TABLE fleet_event (
+  id UUID NOT NULL,
+  time TIMESTAMPTZ NOT NULL,
+  nexus_id UUID NOT NULL,
+  kind TEXT NOT NULL,
+  sled_id UUID,
+  sha256 TEXT,
+  generation INT8,
+  system_version TEXT,
+  source_sled_id UUID,
+  elapsed_ms INT8,
+  error_code TEXT,
+  message TEXT,
+  CONSTRAINT fleet_event_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX fleet_event_by_time ON fleet_event (time, id);
+CREATE INDEX fleet_event_by_artifact ON fleet_event (sha256, time, id);
+CREATE INDEX fleet_event_by_sled ON fleet_event (sled_id, time, id);
