@@ -339,7 +339,7 @@ export const replicationDetails = async (nexus: TestNexus) => {
 };
 
 /** Activates replication once and waits for an activation that began after this call. */
-export const activateReplication = async (nexus: TestNexus): Promise<void> => {
+export const activateReplication = async (nexus: Pick<TestNexus, 'debug'>): Promise<void> => {
   const name = 'tuf_artifact_replication';
   const view = () => nexus.debug.bgtaskView({ params: { bgtask_name: name } }, wait);
   const iteration = (task: Awaited<ReturnType<typeof view>>) =>

@@ -10,13 +10,16 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { debugApi } from '../src/api/debug-api.ts';
 import { programCommand } from '../src/cli/program-path.ts';
 import { runTestCli, type TestRun } from '../src/cli/test-run.ts';
 import { fleetPaths } from '../src/fleet/data-directory.ts';
 import { EMBEDDED_USER } from '../src/fleet/embedded-postgres/initialize-database.ts';
 import { findPostmaster } from '../src/fleet/embedded-postgres/postmaster.ts';
 import { SOCKET_PORT } from '../src/fleet/embedded-postgres/socket-directory.ts';
+import { createApiClient } from '../src/http/client.ts';
 import { isAlive } from '../src/lib/process-alive.ts';
+import type { TestNexus } from './process-fleet.fixture.ts';
 
 export type StartedSled = {
   readonly name: string;
@@ -24,9 +27,14 @@ export type StartedSled = {
   readonly datasets: readonly string[];
 };
 
+export type StartedNexus = Pick<TestNexus, 'debug'> & {
+  readonly name: string;
+  readonly pid: number;
+};
+
 export type StartedFleet = {
   readonly directory: string;
-  readonly nexuses: readonly { readonly name: string; readonly pid: number }[];
+  readonly nexuses: readonly StartedNexus[];
   readonly sleds: readonly StartedSled[];
   /** `tuf-depot …` of an operator, with `--data`. */
   readonly run: (...args: readonly string[]) => Promise<TestRun>;
@@ -41,6 +49,12 @@ export type StartedFleet = {
   readonly stop: () => Promise<void>;
   /** Stops it unless it has ended. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+/** What `start --json` prints. */
+type Ready = {
+  readonly nexuses: readonly { readonly name: string; readonly pid: number; readonly operator_url: string }[];
+  readonly sleds: readonly StartedSled[];
 };
 
 const READY_TIMEOUT_MS = 90_000;
@@ -65,10 +79,15 @@ export const startDirectory = async (
     return await exited;
   };
   try {
-    const ready = await untilReady(child, () => out.join(''), words);
+    const ready = JSON.parse(await untilReady(child, () => out.join(''), words)) as Ready;
+    const token = (await readFile(fleetPaths(directory).tokenFile, 'utf8')).trim();
     return {
       directory,
-      ...(JSON.parse(ready) as Pick<StartedFleet, 'nexuses' | 'sleds'>),
+      sleds: ready.sleds,
+      nexuses: ready.nexuses.map(({ operator_url, ...nexus }) => ({
+        ...nexus,
+        debug: createApiClient(debugApi, { baseUrl: operator_url, token }),
+      })),
       run: (...command) => runTestCli([...command, '--data', directory]),
       async json(...command) {
         const run = await runTestCli([...command, '--data', directory, '--json']);

@@ -5,9 +5,8 @@
  * FF2. What is held is what is on the disks, whatever anybody says.
  */
 import { expect } from 'vitest';
-import { runTestCli, type TestRun } from '../../src/cli/test-run.ts';
-import type { RepositoryKeys } from '../../src/release/sign-metadata.ts';
-import { makeTestRelease, type TestRelease } from '../../src/release/test-release.ts';
+import { runTestCli } from '../../src/cli/test-run.ts';
+import type { TestRelease } from '../../src/release/test-release.ts';
 import { auditFleet } from '../fleet-audit.ts';
 import {
   activateReplication,
@@ -24,6 +23,8 @@ import {
 } from '../process-fleet.fixture.ts';
 import { environmentOf } from '../recoveries/follow.ts';
 import { type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
+import type { Operator } from './recovery.fixture.ts';
+import { type MakeReleases, releaseMaker } from './releases.fixture.ts';
 import { makeTestDirectory } from './test-directory.fixture.ts';
 
 export type FailoverFleet = {
@@ -33,9 +34,9 @@ export type FailoverFleet = {
   readonly sleds: readonly TestSled[];
   /** Where archives are. */
   readonly directory: string;
-  /** The next one under the same root, with higher versions of its metadata: an older one is a rollback after it. */
-  readonly makeRelease: (systemVersion: string) => Promise<TestRelease>;
-  readonly makeReleases: (...systemVersions: readonly string[]) => Promise<TestRelease[]>;
+  /** What an operator types, at the first Nexus. */
+  readonly operator: Operator;
+  readonly makeReleases: MakeReleases;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -57,7 +58,6 @@ export const startFailoverFleet = async (options: {
       sled: () => ({ config: { intervals: { registration_s: 1, reconcile_s: 1 } } }),
     }),
   );
-  const makeRelease = releaseMaker(directory);
   const nexuses = fleet.nexuses as [TestNexus, TestNexus];
   const owned = undo.move();
   return {
@@ -66,30 +66,12 @@ export const startFailoverFleet = async (options: {
     nexuses,
     sleds: fleet.sleds,
     directory,
-    makeRelease,
-    async makeReleases(...systemVersions) {
-      const made: TestRelease[] = [];
-      for (const version of systemVersions) made.push(await makeRelease(version));
-      return made;
+    operator: {
+      run: (...args) =>
+        runTestCli(args, { environment: environmentOf({ fleet, nexus: nexuses[0] }), directory }),
     },
+    makeReleases: releaseMaker(directory),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-};
-
-/** Each has one artifact of all and two of its own. */
-const releaseMaker = (directory: string): FailoverFleet['makeRelease'] => {
-  let keys: RepositoryKeys | undefined;
-  let version = 0;
-  return async systemVersion => {
-    version += 1;
-    const release = await makeTestRelease(directory, {
-      systemVersion,
-      artifacts: [{ seed: 'of-all', sizeBytes: 30_000 }, 20_000, 3_000],
-      versions: { timestamp: version, snapshot: version, targets: version },
-      ...(keys === undefined ? {} : { keys }),
-    });
-    keys = release.keys;
-    return release;
   };
 };
 
@@ -112,9 +94,11 @@ export const untilOnSledsAlone = async (
   }
 };
 
+type Disks = Pick<TestSled, 'datasets'>;
+
 /** FF2. What is missing of these releases, a line for each dataset; nothing when all is there. */
-export const missingOnDisk = async (
-  sleds: readonly TestSled[],
+const missingOnDisk = async (
+  sleds: readonly Disks[],
   releases: readonly TestRelease[],
 ): Promise<string[]> => {
   const lines: string[] = [];
@@ -129,7 +113,13 @@ export const missingOnDisk = async (
 
 /** FF1. Looks at the disks during some rounds of each Nexus, in which sleds would obey a wrong config. */
 export const expectKeptForRounds = async (
-  { nexuses, sleds }: Pick<FailoverFleet, 'nexuses' | 'sleds'>,
+  {
+    nexuses,
+    sleds,
+  }: {
+    readonly nexuses: readonly Pick<TestNexus, 'debug'>[];
+    readonly sleds: readonly Disks[];
+  },
   releases: readonly TestRelease[],
   rounds = 3,
 ): Promise<void> => {
@@ -140,7 +130,7 @@ export const expectKeptForRounds = async (
 };
 
 export const expectOnDisk = async (
-  { sleds }: Pick<FailoverFleet, 'sleds'>,
+  { sleds }: { readonly sleds: readonly Disks[] },
   releases: readonly TestRelease[],
 ): Promise<void> => {
   for (const dataset of sleds.flatMap(sled => sled.datasets))
@@ -172,10 +162,3 @@ export const untilConverged = (fleet: TestFleet): Promise<void> =>
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
     return true;
   }, 'the fleet has converged');
-
-/** What an operator types. */
-export const operatorRuns = (
-  { fleet, nexuses, directory }: Pick<FailoverFleet, 'fleet' | 'nexuses' | 'directory'>,
-  ...args: readonly string[]
-): Promise<TestRun> =>
-  runTestCli(args, { environment: environmentOf({ fleet, nexus: nexuses[0] }), directory });

@@ -21,6 +21,9 @@ export type PostgresProgram = {
   readonly launch: () => Promise<ChildProcess>;
   /** Of a launched one; of a standby from the moment on at which it answers readers. */
   readonly isReady: (child: ChildProcess) => Promise<boolean>;
+  /** Of a server that was killed: what it leaves in the kernel. */
+  readonly release: () => Promise<void>;
+  /** After `release`: what it has outside of its directory. */
   readonly remove: () => Promise<void>;
 };
 
@@ -58,9 +61,9 @@ export const findPostgresProgram = async (directory: string): Promise<PostgresPr
       const found = await findPostmaster(home.dataPath);
       return found?.ready === true && found.pid === child.pid;
     },
+    release: () => removeSharedMemory(home.dataPath),
     async remove() {
-      await removeSharedMemory(home.dataPath);
-      // Elsewhere for an unprivileged account.
+      // The data of an unprivileged account.
       if (home.dataParent !== directory) await rm(home.dataParent, { recursive: true, force: true });
     },
   };

@@ -102,6 +102,7 @@ export const createPostgresServer = async (options: {
       await server.stop();
     },
     async copyFrom(primary) {
+      await program.release();
       await writeBaseBackup(primary, program.home);
       await server.becomeStandby();
     },
@@ -127,6 +128,7 @@ export const createPostgresServer = async (options: {
     },
     async [Symbol.asyncDispose]() {
       await life.kill();
+      await program.release();
       await program.remove();
     },
   };

@@ -6,18 +6,21 @@
  */
 import { expect } from 'vitest';
 import { exitCodes } from '../../src/cli/exit-code.ts';
+import type { TestRun } from '../../src/cli/test-run.ts';
 import type { TestRelease } from '../../src/release/test-release.ts';
 import { hashesOf, until } from '../process-fleet.fixture.ts';
-import { type FailoverFleet, operatorRuns } from './failover-fleet.fixture.ts';
+
+/** Where the commands are typed. */
+export type Operator = { readonly run: (...args: readonly string[]) => Promise<TestRun> };
 
 /** Options that give up the artifacts of these releases. */
 const givingUp = (lost: readonly TestRelease[]): string[] =>
   lost.length === 0 ? [] : ['--let-go-of-unknown-artifacts'];
 
 /** The look, which changes nothing, names every artifact that the database does not know. */
-export const untilRecoveryNames = (failed: FailoverFleet, hashes: readonly string[]): Promise<void> =>
+export const untilRecoveryNames = (operator: Operator, hashes: readonly string[]): Promise<void> =>
   until(async () => {
-    const { out, err } = await operatorRuns(failed, 'recover', 'generation', '--json');
+    const { out, err } = await operator.run('recover', 'generation', '--json');
     for (const hash of hashes)
       if (!out.includes(hash)) throw new Error(`the recovery does not name ${hash}: ${out}${err}`);
     return true;
@@ -29,7 +32,7 @@ export const untilRecoveryNames = (failed: FailoverFleet, hashes: readonly strin
  * @param options.known what the database lists besides, whose artifacts are not given up
  */
 export const recover = async (
-  failed: FailoverFleet,
+  operator: Operator,
   options: {
     readonly again: readonly TestRelease[];
     readonly givenUp: readonly TestRelease[];
@@ -39,18 +42,19 @@ export const recover = async (
   const { again, givenUp, known } = options;
   const listed = hashesOf(...known);
   const unknown = hashesOf(...again, ...givenUp).filter(hash => !listed.includes(hash));
-  await untilRecoveryNames(failed, unknown);
-  for (const [n, release] of again.entries()) {
-    const { status } = await failed.nexuses[n % 2]!.upload(release);
-    expect(status, release.systemVersion).toBe('inserted');
+  await untilRecoveryNames(operator, unknown);
+  for (const { path, systemVersion } of again) {
+    const { exitCode, out, err } = await operator.run('repo', 'upload', path);
+    expect({ exitCode, err }).toEqual({ exitCode: exitCodes.ok, err: '' });
+    expect(out).toContain(`${systemVersion} uploaded`);
   }
   if (givenUp.length > 0) {
-    const refused = await operatorRuns(failed, 'recover', 'generation', '--apply');
+    const refused = await operator.run('recover', 'generation', '--apply');
     expect(refused, 'artifacts are given up by name only').toMatchObject({ exitCode: exitCodes.failed });
   }
-  const done = await operatorRuns(failed, 'recover', 'generation', '--apply', ...givingUp(givenUp));
+  const done = await operator.run('recover', 'generation', '--apply', ...givingUp(givenUp));
   expect(done, done.err).toMatchObject({ exitCode: exitCodes.ok });
   // Safe to run twice.
-  const twice = await operatorRuns(failed, 'recover', 'generation', '--apply', ...givingUp(givenUp));
+  const twice = await operator.run('recover', 'generation', '--apply', ...givingUp(givenUp));
   expect(twice, twice.err).toMatchObject({ exitCode: exitCodes.ok });
 };

@@ -1,10 +1,8 @@
 /** A directory for one test that names its process, so that the next run can clean up what a killed one left behind. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPostmaster, whenGone } from '../../src/fleet/embedded-postgres/postmaster.ts';
 import { isAlive } from '../../src/lib/process-alive.ts';
-import { killTree } from './process-tree.fixture.ts';
 
 export type TestDirectory = {
   readonly path: string;
@@ -24,13 +22,18 @@ const removeLeftovers = async (): Promise<void> => {
     const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1]);
     if (!(pid > 0) || isAlive(pid)) continue;
     const path = join(tmpdir(), name);
-    for (const server of await readdir(path)) {
-      const dataPath = join(path, server, 'data');
-      const found = await findPostmaster(dataPath);
-      if (found === undefined) continue;
-      await killTree(found.pid);
-      await whenGone(dataPath, found.pid, { signal: AbortSignal.timeout(10_000) });
-    }
-    await rm(path, { recursive: true, force: true });
+    for (const left of await processesOf(path)) process.kill(left, 'SIGKILL');
+    await rm(path, { recursive: true, force: true, maxRetries: 10 });
   }
+};
+
+/** Started with the directory in their arguments, or working in it. */
+const processesOf = async (directory: string): Promise<number[]> => {
+  const found: number[] = [];
+  for (const pid of (await readdir('/proc')).map(Number).filter(each => each > 0)) {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    const place = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if (words.includes(`${directory}/`) || place.startsWith(`${directory}/`)) found.push(pid);
+  }
+  return found;
 };
