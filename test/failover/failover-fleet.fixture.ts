@@ -22,7 +22,7 @@ import {
   waitComplete,
 } from '../process-fleet.fixture.ts';
 import { environmentOf } from '../recoveries/follow.ts';
-import { type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
+import { type PairOptions, type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
 import type { Operator } from './recovery.fixture.ts';
 import { type MakeReleases, releaseMaker } from './releases.fixture.ts';
 import { makeTestDirectory } from './test-directory.fixture.ts';
@@ -40,9 +40,7 @@ export type FailoverFleet = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-export const startFailoverFleet = async (options: {
-  readonly synchronous: boolean;
-}): Promise<FailoverFleet> => {
+export const startFailoverFleet = async (options: PairOptions): Promise<FailoverFleet> => {
   await using undo = new AsyncDisposableStack();
   const { path: directory } = undo.use(await makeTestDirectory());
   const pair = undo.use(await startPostgresPair(options));

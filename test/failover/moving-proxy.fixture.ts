@@ -15,7 +15,7 @@ export type MovingProxy = {
   readonly port: number;
   readonly pointAt: (port: number) => void;
   readonly target: () => number;
-  /** Closes all connections. */
+  /** Closes all connections to the server, and those of its clients that notice it. */
   readonly cut: () => void;
   /** Cuts, and closes what connects until told otherwise. */
   readonly setRefusing: (refusing: boolean) => void;

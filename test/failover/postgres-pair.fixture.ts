@@ -15,6 +15,7 @@ import { migrateDatabase } from '../../src/nexus/datastore/migrate.ts';
 import type { TestDatabase } from '../../src/nexus/datastore/test-database.ts';
 import { until } from '../process-fleet.fixture.ts';
 import { createMovingProxy, type MovingProxy } from './moving-proxy.fixture.ts';
+import { createPooler } from './pooler.fixture.ts';
 import { queryOnce } from './postgres-program.fixture.ts';
 import { createPostgresServer, type PostgresServer } from './postgres-server.fixture.ts';
 import { makeTestDirectory } from './test-directory.fixture.ts';
@@ -38,11 +39,17 @@ export type PostgresPair = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
+export type PairOptions = {
+  /** PP1. */
+  readonly synchronous: boolean;
+  /** A pooler hides a failover from its clients (pooler.fixture.ts). */
+  readonly clientsThrough?: 'proxy' | 'pooler';
+};
+
 export const startPostgresPair = async ({
   synchronous,
-}: {
-  readonly synchronous: boolean;
-}): Promise<PostgresPair> => {
+  clientsThrough = 'proxy',
+}: PairOptions): Promise<PostgresPair> => {
   await using undo = new AsyncDisposableStack();
   const directory = undo.use(await makeTestDirectory());
   const password = randomBytes(16).toString('hex');
@@ -51,7 +58,8 @@ export const startPostgresPair = async ({
   let [primary, standby] = [await create('a'), await create('b')];
   await primary.initialize();
   await primary.start();
-  const clients = undo.use(await createMovingProxy(primary.port));
+  const createClients = clientsThrough === 'pooler' ? createPooler : createMovingProxy;
+  const clients = undo.use(await createClients(primary.port));
   const replication = undo.use(await createMovingProxy(primary.port));
   for (const server of [primary, standby])
     await server.configure({ primary_conninfo: server.connectionInfo(replication.port, server.name) });

@@ -1,7 +1,8 @@
 /** The pair itself: what a failover loses and keeps is decided by replication, and the other tests build on that. */
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import { until } from '../process-fleet.fixture.ts';
-import { type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
+import { type PairOptions, type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
 
 const insert = async ({ database }: PostgresPair, n: number): Promise<void> => {
   await database.query('INSERT INTO committed (n) VALUES ($1)', [n]);
@@ -12,7 +13,7 @@ const committed = async ({ database }: PostgresPair): Promise<number[]> => {
   return rows.map(({ n }) => n);
 };
 
-const startPair = async (options: { synchronous: boolean }): Promise<PostgresPair> => {
+const startPair = async (options: PairOptions): Promise<PostgresPair> => {
   const pair = await startPostgresPair(options);
   await pair.database.query('CREATE TABLE committed (n int PRIMARY KEY)');
   return pair;
@@ -66,4 +67,23 @@ test('a frozen primary answers nothing and holds its connections, and goes on wh
   await pair.primary().thaw();
   await waiting;
   expect(await committed(pair)).toEqual([1]);
+});
+
+test('a pooler keeps a client through a failover: its next transaction is at the other server, and one that was open is cut', async () => {
+  await using pair = await startPair({ synchronous: false, clientsThrough: 'pooler' });
+  const [idle, busy] = [1, 2].map(() => new pg.Client({ connectionString: pair.database.connection }));
+  for (const client of [idle!, busy!]) {
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.query('INSERT INTO committed (n) SELECT count(*) FROM committed');
+  }
+  await busy!.query('BEGIN');
+  const where = 'SELECT current_setting($1) AS port';
+  const portOf = async (client: pg.Client) => Number((await client.query(where, ['port'])).rows[0].port);
+  expect(await portOf(idle!)).toBe(pair.primary().port);
+  await pair.switchOver();
+  expect(await portOf(idle!)).toBe(pair.primary().port);
+  expect(await committed(pair)).toEqual([0, 1]);
+  await expect(busy!.query('COMMIT')).rejects.toThrow();
+  await idle!.end();
 });

@@ -1,0 +1,116 @@
+/**
+ * Synchronous replication: whatever happens to the primary while two Nexuses upload, delete and replicate, nothing that
+ * was acknowledged is lost, and the fleet converges.
+ */
+import { expect, test } from 'vitest';
+import { until } from '../process-fleet.fixture.ts';
+import { startFailoverFleet } from './failover-fleet.fixture.ts';
+import type { PairOptions, PostgresPair } from './postgres-pair.fixture.ts';
+import { type RunningWorkload, startWorkload } from './workload.fixture.ts';
+
+type Fault = {
+  readonly what: string;
+  readonly clientsThrough?: PairOptions['clientsThrough'];
+  readonly happens: (pair: PostgresPair, workload: RunningWorkload) => Promise<void>;
+};
+
+const SYNCHRONOUS_WAITS = `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'`;
+
+const untilCommitWaits = (pair: PostgresPair): Promise<void> =>
+  until(
+    async () => (await pair.primary().query(SYNCHRONOUS_WAITS)).length > 0,
+    'a commit waits for the standby',
+  );
+
+const faults: readonly Fault[] = [
+  {
+    what: 'the primary is killed and the standby promoted',
+    async happens(pair, workload) {
+      await pair.primary().kill();
+      await pair.failOver();
+      await workload.untilDoneAtEach(3);
+      await pair.rebuildStandby();
+    },
+  },
+  {
+    what: 'the standby is cut off, commits wait, and it comes back',
+    async happens(pair, workload) {
+      pair.replication.setRefusing(true);
+      await untilCommitWaits(pair);
+      await workload.untilAllWait();
+      await pair.resumeReplication();
+    },
+  },
+  {
+    what: 'the standby is cut off, commits wait, and the primary is killed: the standby is promoted without them',
+    async happens(pair, workload) {
+      pair.replication.setRefusing(true);
+      await untilCommitWaits(pair);
+      await workload.untilAllWait();
+      await pair.primary().kill();
+      await pair.failOver();
+      await workload.untilDoneAtEach(3);
+      await pair.rebuildStandby();
+    },
+  },
+  {
+    what: 'the primary is frozen and goes on',
+    async happens(pair, workload) {
+      await pair.primary().freeze();
+      await workload.untilAllWait();
+      await pair.primary().thaw();
+    },
+  },
+  {
+    what: 'the primary is frozen, and the standby promoted in its place',
+    async happens(pair, workload) {
+      await pair.primary().freeze();
+      await workload.untilAllWait();
+      await pair.failOver();
+      await workload.untilDoneAtEach(3);
+      await pair.rebuildStandby();
+    },
+  },
+  {
+    what: 'primary and standby change places in order, twice',
+    async happens(pair, workload) {
+      await pair.switchOver();
+      await workload.untilDoneAtEach(3);
+      await pair.switchOver();
+    },
+  },
+  {
+    what: 'a pooler keeps its clients while the primary is killed and the standby promoted behind it',
+    clientsThrough: 'pooler',
+    async happens(pair, workload) {
+      await pair.primary().kill();
+      await pair.failOver();
+      await workload.untilDoneAtEach(3);
+      await pair.rebuildStandby();
+    },
+  },
+  {
+    what: 'the way to the primary is silent, and opens again',
+    async happens(pair, workload) {
+      pair.clients.setSilent(true);
+      await workload.untilAllWait();
+      pair.clients.setSilent(false);
+    },
+  },
+];
+
+/** A bounded run takes the first ones. */
+const BOUNDED = Number(process.env.FAILOVER_FAULTS ?? faults.length);
+
+test.for(faults.slice(0, BOUNDED))(
+  'nothing acknowledged is lost when $what',
+  async ({ happens, clientsThrough = 'proxy' }) => {
+    await using failed = await startFailoverFleet({ synchronous: true, clientsThrough });
+    await using workload = await startWorkload(failed);
+    await workload.untilDoneAtEach(3);
+    await happens(failed.pair, workload);
+    await workload.untilDoneAtEach(3);
+    await workload.finish();
+    expect(workload.answers.get('done')).toBeGreaterThan(0);
+  },
+);
