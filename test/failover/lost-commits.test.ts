@@ -44,7 +44,7 @@ test('four acknowledged releases that a failover lost stay on every sled, whatev
   await untilAllDiverged(failed);
 
   const [again, givenUp] = [lost.slice(0, 2), lost.slice(2)];
-  await recover(failed.operator, { again, givenUp, known: [...before, ...after] });
+  await recover(failed.operator, { again, givenUp, deleted: [before[1]!], present: [before[0]!, ...after] });
   await untilConverged(fleet);
   await expectOnDisk(failed, [before[0]!, ...again, ...after]);
 });

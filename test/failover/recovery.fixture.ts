@@ -13,9 +13,9 @@ import { hashesOf, until } from '../process-fleet.fixture.ts';
 /** Where the commands are typed. */
 export type Operator = { readonly run: (...args: readonly string[]) => Promise<TestRun> };
 
-/** Options that give up the artifacts of these releases. */
-const givingUp = (lost: readonly TestRelease[]): string[] =>
-  lost.length === 0 ? [] : ['--let-go-of-unknown-artifacts'];
+/** Options that give up artifacts one by one, and those of releases that were deleted, which the database knows by name. */
+const givingUp = (hashes: readonly string[], deleted: readonly TestRelease[]): string[] =>
+  [...hashes, ...deleted.map(({ systemVersion }) => systemVersion)].flatMap(name => ['--give-up', name]);
 
 /** The look, which changes nothing, names every artifact that the database does not know. */
 export const untilRecoveryNames = (operator: Operator, hashes: readonly string[]): Promise<void> =>
@@ -26,35 +26,39 @@ export const untilRecoveryNames = (operator: Operator, hashes: readonly string[]
     return true;
   }, 'the recovery names what the database lost');
 
-/**
- * Uploads some of the lost releases again and gives up the others.
- *
- * @param options.known what the database lists besides, whose artifacts are not given up
- */
-export const recover = async (
-  operator: Operator,
-  options: {
-    readonly again: readonly TestRelease[];
-    readonly givenUp: readonly TestRelease[];
-    readonly known: readonly TestRelease[];
-  },
-): Promise<void> => {
-  const { again, givenUp, known } = options;
-  const listed = hashesOf(...known);
-  const unknown = hashesOf(...again, ...givenUp).filter(hash => !listed.includes(hash));
+export type Decisions = {
+  /** Lost, and uploaded again. */
+  readonly again: readonly TestRelease[];
+  /** Lost, and not wanted any more. */
+  readonly givenUp: readonly TestRelease[];
+  /** Deleted after the failover, when sleds could not follow. */
+  readonly deleted: readonly TestRelease[];
+  /** Listed by the database: what they share with others is not given up. */
+  readonly present: readonly TestRelease[];
+};
+
+/** Decides on everything that the database lost, and makes the sleds follow it again. */
+export const recover = async (operator: Operator, decisions: Decisions): Promise<void> => {
+  const { again, givenUp, deleted, present } = decisions;
+  const unknown = except(hashesOf(...again, ...givenUp), hashesOf(...present, ...deleted));
   await untilRecoveryNames(operator, unknown);
   for (const { path, systemVersion } of again) {
     const { exitCode, out, err } = await operator.run('repo', 'upload', path);
     expect({ exitCode, err }).toEqual({ exitCode: exitCodes.ok, err: '' });
     expect(out).toContain(`${systemVersion} uploaded`);
   }
-  if (givenUp.length > 0) {
+  const names = givingUp(except(unknown, hashesOf(...again)), deleted);
+  if (names.length > 0) {
     const refused = await operator.run('recover', 'generation', '--apply');
     expect(refused, 'artifacts are given up by name only').toMatchObject({ exitCode: exitCodes.failed });
+    expect(refused.err).toContain('RECOVERY_LOSES_ARTIFACTS');
   }
-  const done = await operator.run('recover', 'generation', '--apply', ...givingUp(givenUp));
-  expect(done, done.err).toMatchObject({ exitCode: exitCodes.ok });
-  // Safe to run twice.
-  const twice = await operator.run('recover', 'generation', '--apply', ...givingUp(givenUp));
-  expect(twice, twice.err).toMatchObject({ exitCode: exitCodes.ok });
+  // The second time: it is safe to run twice.
+  for (const _ of [1, 2]) {
+    const done = await operator.run('recover', 'generation', '--apply', ...names);
+    expect(done, done.err).toMatchObject({ exitCode: exitCodes.ok });
+  }
 };
+
+const except = (hashes: readonly string[], others: readonly string[]): string[] =>
+  hashes.filter(hash => !others.includes(hash));

@@ -21,10 +21,8 @@ const datasetsOf = (directory: string): string[] =>
 const heldIn = (directory: string): Promise<string[][]> =>
   Promise.all(datasetsOf(directory).map(artifactsOnDisk));
 
-const generationOf = async (fleet: StartedFleet): Promise<number> => {
-  const [row] = await fleet.query<{ generation: string }>('SELECT generation FROM tuf_generation');
-  return Number(row?.generation);
-};
+const generationOf = async (fleet: StartedFleet): Promise<number> =>
+  ((await fleet.json('recover', 'generation')) as { generation: number }).generation;
 
 /** Well, with exactly these artifacts on each dataset, and no archive left. */
 const untilHeld = (fleet: StartedFleet, hashes: readonly string[]): Promise<void> =>
