@@ -1,4 +1,4 @@
-/** Releases under one root, each with higher versions of its metadata than the one before: an older one is a rollback. */
+/** Releases under one root. Those of a call have higher versions of their metadata than those before: these are a rollback. */
 import type { RepositoryKeys } from '../../src/release/sign-metadata.ts';
 import { makeTestRelease, type TestRelease } from '../../src/release/test-release.ts';
 
@@ -9,7 +9,6 @@ export const releaseMaker = (directory: string): MakeReleases => {
   let keys: RepositoryKeys | undefined;
   let version = 0;
   const make = async (systemVersion: string): Promise<TestRelease> => {
-    version += 1;
     const release = await makeTestRelease(directory, {
       systemVersion,
       artifacts: [{ seed: 'of-all', sizeBytes: 30_000 }, 20_000, 3_000],
@@ -21,6 +20,7 @@ export const releaseMaker = (directory: string): MakeReleases => {
   };
   return async (...systemVersions) => {
     const made: TestRelease[] = [];
+    version += 1;
     for (const systemVersion of systemVersions) made.push(await make(systemVersion));
     return made;
   };
