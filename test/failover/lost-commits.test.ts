@@ -6,7 +6,7 @@
  */
 import { expect, test } from 'vitest';
 import { readWanted } from '../fleet-audit.ts';
-import { wait } from '../process-fleet.fixture.ts';
+import { until, wait } from '../process-fleet.fixture.ts';
 import {
   expectKeptForRounds,
   expectOnDisk,
@@ -47,4 +47,42 @@ test('four acknowledged releases that a failover lost stay on every sled, whatev
   await recover(failed.operator, { again, givenUp, deleted: [before[1]!], present: [before[0]!, ...after] });
   await untilConverged(fleet);
   await expectOnDisk(failed, [before[0]!, ...again, ...after]);
+});
+
+test('lost releases whose archives are still held are recorded again, and the sleds follow by themselves: their set is part of the new one (P4, P13)', async () => {
+  await using failed = await startFailoverFleet({ synchronous: false });
+  const { fleet, pair, nexuses, sleds, makeReleases } = failed;
+  const before = await makeReleases('1.0.0');
+  const lost = await makeReleases('2.0.0', '2.1.0');
+  const after = await makeReleases('3.0.0');
+  await nexuses[0].trust(before[0]!);
+  await uploadAll(failed, before);
+  await untilOnSledsAlone(failed, before);
+  // Too few sleds are left for an archive to be dropped.
+  const [late, ...reached] = sleds;
+  await late!.stop();
+
+  await pair.pauseReplication();
+  await uploadAll(failed, lost);
+  await until(async () => {
+    await expectOnDisk({ sleds: reached }, [...before, ...lost]);
+    return true;
+  }, 'two sleds hold the releases');
+  await pair.primary().kill();
+  await pair.failOver();
+  await until(async () => Boolean(await nexuses[1].upload(after[0]!)), 'another release is uploaded');
+
+  const all = [...before, ...lost, ...after];
+  await until(
+    async () => (await readWanted(fleet)).versions.length === all.length,
+    'the lost ones are present',
+  );
+  await late!.start();
+  // Ends the reasons of archives that were recorded again.
+  for (const nexus of nexuses) {
+    await nexus.stop();
+    await nexus.start();
+  }
+  await untilConverged(fleet);
+  await expectOnDisk(failed, all);
 });
