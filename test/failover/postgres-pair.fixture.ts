@@ -42,8 +42,11 @@ export type PostgresPair = {
 export type PairOptions = {
   /** PP1. */
   readonly synchronous: boolean;
-  /** A pooler hides a failover from its clients (pooler.fixture.ts). */
-  readonly clientsThrough?: 'proxy' | 'pooler';
+  /**
+   * A pooler hides a failover from its clients (pooler.fixture.ts). With `hosts` nothing is moved for them: they know both
+   * servers, and look for the one that writes.
+   */
+  readonly clientsThrough?: 'proxy' | 'pooler' | 'hosts';
 };
 
 export const startPostgresPair = async ({
@@ -83,12 +86,16 @@ export const startPostgresPair = async ({
   await standby.copyFrom(primary);
   await standby.start();
   await followed();
-  const connection = primary.url(clients.port);
+  const isDirect = clientsThrough === 'hosts';
+  const connection = isDirect ? urlOfBoth(primary, standby) : primary.url(clients.port);
   const signal = new AbortController().signal;
   await migrateDatabase({ connection, log: silentLogger, signal });
   const owned = undo.move();
   return {
-    database: { connection, query: (sql, values) => queryOnce(connection, sql, values) },
+    database: {
+      connection,
+      query: (sql, values) => (isDirect ? primary.query(sql, values) : queryOnce(connection, sql, values)),
+    },
     clients,
     replication,
     primary: () => primary,
@@ -128,6 +135,12 @@ export const startPostgresPair = async ({
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
+
+const urlOfBoth = (one: PostgresServer, other: PostgresServer): string =>
+  one
+    .url()
+    .replace(`:${one.port}/`, `:${one.port},127.0.0.1:${other.port}/`)
+    .concat('?target_session_attrs=read-write');
 
 type Follower = { readonly state: string; readonly sync_state: string; readonly behind: string };
 

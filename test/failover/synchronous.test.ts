@@ -2,7 +2,7 @@
  * Synchronous replication: whatever happens to the primary while two Nexuses upload, delete and replicate, nothing that
  * was acknowledged is lost, and the fleet converges.
  */
-import { expect, test } from 'vitest';
+import { test } from 'vitest';
 import { until } from '../process-fleet.fixture.ts';
 import { startFailoverFleet } from './failover-fleet.fixture.ts';
 import type { PairOptions, PostgresPair } from './postgres-pair.fixture.ts';
@@ -90,6 +90,25 @@ const faults: readonly Fault[] = [
     },
   },
   {
+    what: 'the primary is killed and the standby promoted, and both Nexuses find it among two hosts',
+    clientsThrough: 'hosts',
+    async happens(pair, workload) {
+      await pair.primary().kill();
+      await pair.failOver();
+      await workload.untilDoneAtEach(3);
+      await pair.rebuildStandby();
+    },
+  },
+  {
+    what: 'primary and standby change places twice, and both Nexuses follow among two hosts',
+    clientsThrough: 'hosts',
+    async happens(pair, workload) {
+      await pair.switchOver();
+      await workload.untilDoneAtEach(3);
+      await pair.switchOver();
+    },
+  },
+  {
     what: 'the way to the primary is silent, and opens again',
     async happens(pair, workload) {
       pair.clients.setSilent(true);
@@ -102,15 +121,13 @@ const faults: readonly Fault[] = [
 /** A bounded run takes the first ones. */
 const BOUNDED = Number(process.env.FAILOVER_FAULTS ?? faults.length);
 
-test.for(faults.slice(0, BOUNDED))(
-  'nothing acknowledged is lost when $what',
-  async ({ happens, clientsThrough = 'proxy' }) => {
+for (const { what, clientsThrough = 'proxy', happens } of faults.slice(0, BOUNDED)) {
+  test(`nothing acknowledged is lost when ${what}`, async () => {
     await using failed = await startFailoverFleet({ synchronous: true, clientsThrough });
     await using workload = await startWorkload(failed);
     await workload.untilDoneAtEach(3);
     await happens(failed.pair, workload);
     await workload.untilDoneAtEach(3);
     await workload.finish();
-    expect(workload.answers.get('done')).toBeGreaterThan(0);
-  },
-);
+  });
+}
