@@ -1,5 +1,5 @@
 /** Makes the data directory that an earlier version left behind, from one of the folders that write-fixture.ts wrote. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { fleetPaths } from '../../src/fleet/data-directory.ts';
@@ -24,23 +24,20 @@ export type EarlierReleases = {
   readonly writeArchive: (version: string, directory: string) => Promise<string>;
 };
 
+const readFrom = (schema: string, name: string): Promise<string> =>
+  readFile(join(import.meta.dirname, schema, name), 'utf8');
+
 /** @param schema the folder, such as `schema-029` */
 export const makeEarlierDirectory = async (schema: string, directory: string): Promise<EarlierReleases> => {
-  const read = (name: string) => readFile(join(import.meta.dirname, schema, name), 'utf8');
-  const { files, contents } = Files.parse(JSON.parse(await read('files.json')));
+  const { files, contents } = Files.parse(JSON.parse(await readFrom(schema, 'files.json')));
   for (const [path, file] of Object.entries(files)) {
     const target = join(directory, path);
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
     const bytes = 'text' in file ? file.text : Buffer.from(contents[file.content] ?? '', 'base64');
     await writeFile(target, bytes, { mode: 0o600 });
   }
-  {
-    const signal = new AbortController().signal;
-    const dataDirectory = fleetPaths(directory).postgres;
-    await using database = await startEmbeddedPostgres({ dataDirectory, log: silentLogger, signal });
-    await runStatements(database.connection, await read('schema.sql'), await read('rows.sql'));
-  }
-  const { artifacts, archives } = Releases.parse(JSON.parse(await read('releases.json')));
+  await restoreEarlierDatabase(schema, directory);
+  const { artifacts, archives } = Releases.parse(JSON.parse(await readFrom(schema, 'releases.json')));
   return {
     hashesOf: (...versions) => [...new Set(versions.flatMap(version => artifacts[version]!))].sort(),
     async writeArchive(version, target) {
@@ -49,4 +46,15 @@ export const makeEarlierDirectory = async (schema: string, directory: string): P
       return path;
     },
   };
+};
+
+/** Instead of the database that is there; the fleet has to be stopped. */
+export const restoreEarlierDatabase = async (schema: string, directory: string): Promise<void> => {
+  const dataDirectory = fleetPaths(directory).postgres;
+  const data = await realpath(join(dataDirectory, 'data')).catch(() => dataDirectory);
+  for (const old of [data, dataDirectory]) await rm(old, { recursive: true, force: true });
+  const signal = new AbortController().signal;
+  await using database = await startEmbeddedPostgres({ dataDirectory, log: silentLogger, signal });
+  const statements = [await readFrom(schema, 'schema.sql'), await readFrom(schema, 'rows.sql')];
+  await runStatements(database.connection, ...statements);
 };

@@ -1,17 +1,17 @@
 /**
  * Data directories that earlier versions of `npm start` left behind are started by this one.
  *
- * Each has a folder of its own, `schema-<version>`. Sleds have artifacts of 1.1.0, and remember no more of 1.0.0, which
- * was deleted; one sled and the archive in staging have 1.2.0.
+ * Each has a folder of its own, `schema-<version>`. Sleds have the artifacts of 1.1.0; those of 1.0.0, which was deleted,
+ * are gone. One sled and an archive in staging have 1.2.0.
  */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SCHEMA_VERSION } from '../../src/nexus/datastore/schema-version.ts';
-import { artifactsOnDisk, until } from '../process-fleet.fixture.ts';
+import { activateReplication, artifactsOnDisk, until } from '../process-fleet.fixture.ts';
 import { filesBelow, type StartedFleet, startDirectory } from '../started-fleet.fixture.ts';
-import { makeEarlierDirectory } from './earlier-directory.ts';
+import { makeEarlierDirectory, restoreEarlierDatabase } from './earlier-directory.ts';
 
 const TIMEOUT_MS = 240_000;
 
@@ -35,6 +35,15 @@ const untilHeld = (fleet: StartedFleet, hashes: readonly string[]): Promise<void
     expect(await fleet.json('status')).toMatchObject({ verdict: 'ok' });
     return true;
   }, 'every sled holds what it should, and the status is ok');
+
+const untilDiverged = (fleet: StartedFleet): Promise<void> =>
+  until(async () => {
+    const { reasons } = JSON.parse((await fleet.run('status', '--json')).out) as {
+      reasons: { code: string }[];
+    };
+    const diverged = reasons.filter(({ code }) => code === 'SLED_DIVERGED');
+    return diverged.length === fleet.sleds.length;
+  }, 'every sled is diverged');
 
 const earlierVersions = (await readdir(import.meta.dirname)).filter(name => /^schema-\d{3}$/.test(name));
 
@@ -76,5 +85,37 @@ test.for(earlierVersions)(
     const again = undo.use(await startDirectory(directory));
     await untilHeld(again, releases.hashesOf('1.2.0', '1.3.0'));
     await again.stop();
+  },
+);
+
+test.for(earlierVersions)(
+  'a backup of %s that is restored after the upgrade is migrated again, and what it lost stays on the sleds until it is recovered (P13)',
+  { timeout: TIMEOUT_MS },
+  async schema => {
+    const work = await mkdtemp(join(tmpdir(), 'tuf-depot-upgrade-'));
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => rm(work, { recursive: true, force: true }));
+    const directory = join(work, 'data');
+    const releases = await makeEarlierDirectory(schema, directory);
+    const archive = await releases.writeArchive('1.3.0', work);
+    const all = releases.hashesOf('1.1.0', '1.2.0', '1.3.0');
+    const upgraded = undo.use(await startDirectory(directory));
+    await upgraded.json('repo', 'upload', archive, '--wait');
+    await untilHeld(upgraded, all);
+    await upgraded.stop();
+    await restoreEarlierDatabase(schema, directory);
+
+    const restored = undo.use(await startDirectory(directory));
+    await untilDiverged(restored);
+    // As many changes as the backup lost, and one more.
+    for (const version of ['1.1.0', '1.2.0']) await restored.json('repo', 'delete', version);
+    for (const nexus of restored.nexuses) await activateReplication(nexus);
+    expect(await heldIn(directory)).toEqual(Array(6).fill(all));
+    await untilDiverged(restored);
+
+    await restored.json('repo', 'upload', archive);
+    await restored.json('recover', 'generation', '--apply', '--give-up', '1.1.0', '--give-up', '1.2.0');
+    await untilHeld(restored, releases.hashesOf('1.3.0'));
+    await restored.stop();
   },
 );
