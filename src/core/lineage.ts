@@ -21,6 +21,12 @@ export type PointClaim = Point & {
   readonly hasLineage: boolean;
 };
 
+/** A point as a sled registers it. */
+export type RegisteredHead = PointClaim & {
+  /** Of another history, and kept until a recovery has decided on it. */
+  readonly isKept: boolean;
+};
+
 /** The points that a database recorded, as far as they matter for some claims. */
 export type RecordedPoints = {
   /** The generation of the first point that was recorded. */

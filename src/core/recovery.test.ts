@@ -219,6 +219,12 @@ describe('the new generation (RG3)', () => {
       expect(found.sleds[0]!.because).toContain('reset it on its machine');
       expect(found.undecided).toEqual([]);
       expect(outcome([holds(1, bogus)])).toEqual({ kind: 'not_needed' });
+      const kept = plan([holds(1, CURRENT, bogus), holds(2, undefined, bogus)]);
+      expect(fates(kept), 'a kept one is named too, with its way out').toEqual([
+        'unbelievable',
+        'unbelievable',
+      ]);
+      expect(kept.sleds[0]!.because).toContain('sled-agent reset --give-up');
     }
   });
 });

@@ -209,6 +209,7 @@ const judge = (
   { database, excluded }: RecoveryInput,
 ): RecoverySled => {
   const sled = { id, serial, isExcluded: excluded.has(id), generation: undefined };
+  const isUnknown = (claim: PointClaim): boolean => !isKnownPoint(claim, database.lineage);
   switch (answer.kind) {
     case 'silent':
       return { ...sled, fate: 'silent', because: `${answer.message}: it may hold an unknown point too` };
@@ -217,9 +218,12 @@ const judge = (
     case 'points': {
       const { own } = answer;
       const keeps = answer.kept.length === 0 ? '' : `; keeps ${answer.kept.length} points of other histories`;
+      const far = answer.kept.find(each => isUnknown(each) && !isBelievable(each, database));
+      if (far !== undefined && (own === undefined || !isUnknown(own)))
+        return { ...sled, fate: 'unbelievable', because: tooFarToKeep(far) };
       if (own === undefined) return { ...sled, fate: 'agrees', because: `has no config yet${keeps}` };
       const claim = { ...sled, generation: own.generation };
-      if (isKnownPoint(own, database.lineage))
+      if (!isUnknown(own))
         return {
           ...claim,
           fate: 'agrees',
@@ -235,6 +239,9 @@ const judge = (
       return answer satisfies never;
   }
 };
+
+const tooFarToKeep = (far: Point): string =>
+  `keeps a config of generation ${far.generation}, too far above the database to be believed; give it up on its machine: tuf-depot sled-agent reset --give-up ${shortPoint(far)}`;
 
 const fateOf = (
   own: Point,

@@ -27,7 +27,7 @@ import type {
   TrustRootId,
   UploadId,
 } from '../../core/ids.ts';
-import type { PointClaim, RecordedPoints } from '../../core/lineage.ts';
+import type { PointClaim, RecordedPoints, RegisteredHead } from '../../core/lineage.ts';
 import type { ReleaseArtifact, ReleaseDescription, RoleExpiry } from '../../core/release.ts';
 import type { TrustedVersions } from '../../tuf/rollback.ts';
 
@@ -134,7 +134,7 @@ export type SledRecord = {
   readonly incarnationId: IncarnationId | null;
   readonly datasets: readonly DatasetHealth[];
   /** The points it has on its datasets and those it keeps; null for a sled agent that does not compare points. */
-  readonly heads: readonly PointClaim[] | null;
+  readonly heads: readonly RegisteredHead[] | null;
   readonly policy: 'in_service' | 'expunged';
   readonly timeRegisteredMs: number;
   readonly timeLastRegisteredMs: number;

@@ -2,7 +2,7 @@
 import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import type { OfferedConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
-import type { PointClaim } from '../../core/lineage.ts';
+import type { RegisteredHead } from '../../core/lineage.ts';
 
 export type SledTarget = {
   readonly id: SledId;
@@ -10,7 +10,7 @@ export type SledTarget = {
   readonly agentBaseUrl: string;
   readonly depotBaseUrl: string;
   /** As registered; null for a sled agent that does not compare points, and is asked for its config instead (P13). */
-  readonly heads: readonly PointClaim[] | null;
+  readonly heads: readonly RegisteredHead[] | null;
 };
 
 /** What a sled says that it is to hold. */

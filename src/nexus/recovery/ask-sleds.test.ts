@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
+import type { PointClaim } from '../../core/lineage.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import {
@@ -83,13 +84,18 @@ test('a sled that does not compare points is asked for its config, and its point
 
 test('a sled without a config, or in doubt about its floor, is at the highest of the points that it registered', async () => {
   const { sleds, ask } = setUp();
-  for (const sled of sleds) sled.target = { ...sled.target, heads: [point(3, 2), point(9, 3), point(6)] };
+  const head = (each: PointClaim, isKept = false) => ({ ...each, isKept });
+  for (const sled of sleds)
+    sled.target = {
+      ...sled.target,
+      heads: [head(point(3, 2)), head(point(9, 3)), head(point(20, 4), true), head(point(6))],
+    };
   sleds[0].config = undefined;
   sleds[1].fault.list = async () => {
     throw new DepotError('AWAITING_FLOOR', 'a dataset is missing');
   };
-  const answer = { kind: 'points', own: point(9, 3), kept: [point(6), point(3, 2)] };
-  expect(await ask()).toEqual([answer, answer]);
+  const answer = { kind: 'points', own: point(9, 3), kept: [point(6), point(3, 2), point(20, 4)] };
+  expect(await ask()).toMatchObject([answer, answer]);
   sleds[0].target = { ...sleds[0].target, heads: [] };
   expect((await ask())[0]).toEqual({ kind: 'points', own: undefined, kept: [] });
 });

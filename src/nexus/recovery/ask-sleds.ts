@@ -3,7 +3,6 @@
  * (G8). Nothing is put to a sled, so that looking changes nothing.
  */
 import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
-import type { PointClaim } from '../../core/lineage.ts';
 import type { AskedSled } from '../../core/recovery.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
@@ -65,10 +64,9 @@ const pointsOf = (list: ArtifactListResponse): AskedSled['answer'] => {
   };
 };
 
-/** As registered: what it has on its datasets, the highest first, and what it keeps. */
+/** As registered: the highest point on its datasets, and every other one. */
 const fromHeads = ({ heads }: SledTarget): AskedSled['answer'] => {
-  const [own, ...kept] = [...(heads ?? [])].sort(
-    (a: PointClaim, b: PointClaim) => b.generation - a.generation,
-  );
-  return { kind: 'points', own, kept };
+  const all = (heads ?? []).toSorted((a, b) => b.generation - a.generation);
+  const [own, ...others] = all.filter(({ isKept }) => !isKept);
+  return { kind: 'points', own, kept: [...others, ...all.filter(({ isKept }) => isKept)] };
 };

@@ -1,7 +1,7 @@
 /** What becomes of a sled's registration, and whether replication should look again because of it. */
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import type { Generation, SledId } from '../../../core/ids.ts';
-import type { PointClaim } from '../../../core/lineage.ts';
+import type { RegisteredHead } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { SledRecord } from '../datastore.ts';
 
@@ -27,11 +27,12 @@ export const admitRegistration = (
 };
 
 /** The points of a sled agent that compares points; null for one that does not (P13). */
-export const headsOf = ({ heads }: Pick<SledAgentInfo, 'heads'>): readonly PointClaim[] | null =>
-  heads?.map(({ generation, config_digest, lineage }) => ({
+export const headsOf = ({ heads }: Pick<SledAgentInfo, 'heads'>): readonly RegisteredHead[] | null =>
+  heads?.map(({ generation, config_digest, lineage, kept }) => ({
     generation,
     digest: config_digest,
     hasLineage: lineage,
+    isKept: kept,
   })) ?? null;
 
 /**
