@@ -154,9 +154,10 @@ export const untilAllDiverged = ({
     return true;
   }, 'every sled is diverged');
 
-export const untilConverged = (fleet: TestFleet): Promise<void> =>
+/** @param accepted codes of reasons in the status that the test has caused for good */
+export const untilConverged = (fleet: TestFleet, ...accepted: readonly string[]): Promise<void> =>
   until(async () => {
-    const wrong = await auditFleet(fleet);
+    const wrong = await auditFleet(fleet, accepted);
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
     return true;
   }, 'the fleet has converged');

@@ -10,6 +10,7 @@ import { until, wait } from '../process-fleet.fixture.ts';
 import {
   expectKeptForRounds,
   expectOnDisk,
+  reasonsOf,
   startFailoverFleet,
   untilAllDiverged,
   untilConverged,
@@ -27,6 +28,7 @@ test('four acknowledged releases that a failover lost stay on every sled, whatev
   await nexuses[0].trust(before[0]!);
   await uploadAll(failed, before);
   await untilOnSledsAlone(failed, before);
+  for (const nexus of nexuses) expect(await reasonsOf(nexus, 'DATABASE_MAY_LOSE_COMMITS')).toHaveLength(1);
 
   await pair.pauseReplication();
   await uploadAll(failed, lost);
@@ -45,7 +47,8 @@ test('four acknowledged releases that a failover lost stay on every sled, whatev
 
   const [again, givenUp] = [lost.slice(0, 2), lost.slice(2)];
   await recover(failed.operator, { again, givenUp, deleted: [before[1]!], present: [before[0]!, ...after] });
-  await untilConverged(fleet);
+  // Looked at once an hour.
+  await untilConverged(fleet, 'DATABASE_MAY_LOSE_COMMITS');
   await expectOnDisk(failed, [before[0]!, ...again, ...after]);
 });
 
