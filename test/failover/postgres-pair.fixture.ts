@@ -30,8 +30,11 @@ export type PostgresPair = {
   /** From its return on the standby receives no commit. Only without `synchronous`: commits would wait for it. */
   readonly pauseReplication: () => Promise<void>;
   readonly resumeReplication: () => Promise<void>;
-  /** The standby is promoted, whatever became of the primary; then `clients` is moved to it, and cut. */
-  readonly failOver: () => Promise<void>;
+  /**
+   * The standby is promoted, whatever became of the primary; then `clients` is moved to it, and cut. With `keep` it is not
+   * cut: who is connected to the old primary stays there.
+   */
+  readonly failOver: (clients?: 'cut' | 'keep') => Promise<void>;
   /** The primary is stopped in order, the standby promoted, and the old primary follows it. */
   readonly switchOver: () => Promise<void>;
   /** After `failOver`: the old primary, which was killed, becomes a standby by a new base backup. */
@@ -79,10 +82,6 @@ export const startPostgresPair = async ({
     [primary, standby] = [standby, primary];
     replication.pointAt(primary.port);
   };
-  const moveClients = () => {
-    clients.pointAt(primary.port);
-    clients.cut();
-  };
   await standby.copyFrom(primary);
   await standby.start();
   await followed();
@@ -109,18 +108,20 @@ export const startPostgresPair = async ({
       replication.setRefusing(false);
       await until(() => isStreaming(primary, standby), `${standby.name} follows again`);
     },
-    async failOver() {
+    async failOver(connections = 'cut') {
       await standby.configure({ synchronous_standby_names: '' });
       await standby.promote();
       exchange();
-      moveClients();
+      clients.pointAt(primary.port);
+      if (connections === 'cut') clients.cut();
     },
     async switchOver() {
       await primary.stop();
       await standby.configure({ synchronous_standby_names: '' });
       await standby.promote();
       exchange();
-      moveClients();
+      clients.pointAt(primary.port);
+      clients.cut();
       await standby.becomeStandby();
       await standby.start();
       await followed();

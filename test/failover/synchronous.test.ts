@@ -72,6 +72,18 @@ const faults: readonly Fault[] = [
     },
   },
   {
+    what: 'a frozen primary goes on after the standby was promoted, with the connections that it had',
+    async happens(pair, workload) {
+      const old = pair.primary();
+      await old.freeze();
+      await workload.untilAllWait();
+      await pair.failOver('keep');
+      await old.thaw();
+      await workload.untilDoneAtEach(3);
+      await pair.rebuildStandby();
+    },
+  },
+  {
     what: 'primary and standby change places in order, twice',
     async happens(pair, workload) {
       await pair.switchOver();
