@@ -1,4 +1,4 @@
-/** Looks whether a commit of the database outlives a failover: at the start, and once an hour. */
+/** Looks whether a commit of the database outlives a failover: at the start, once an hour, and each minute while it may not. */
 import type { HealthReason } from '../../core/health.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
@@ -8,8 +8,10 @@ import { databaseReasons } from '../status/database-reasons.ts';
 export const COMMIT_DURABILITY_TASK = 'commit_durability';
 /** It changes when somebody reconfigures the database. */
 const PERIOD_MS = 3_600_000;
+/** For whoever is about to put it right, and after a failover that makes it true or untrue. */
+const PERIOD_WHILE_AT_RISK_MS = 60_000;
 
-export type DatabaseWatch = {
+export type CommitDurabilityWatch = {
   readonly task: BackgroundTask;
   /** As of the last look; one that failed leaves it as it was. */
   readonly reasons: () => readonly HealthReason[];
@@ -18,10 +20,12 @@ export type DatabaseWatch = {
 export const createCommitDurability = (deps: {
   readonly datastore: Pick<Datastore, 'commitDurability'>;
   readonly databaseUrl: string;
-}): DatabaseWatch => {
+}): CommitDurabilityWatch => {
   const parsed = parseDatabaseUrl(deps.databaseUrl);
   const target = 'fault' in parsed ? undefined : parsed;
   let durability: CommitDurability | undefined;
+  /** What is said again and again is logged once. */
+  let logged: ReadonlySet<string> = new Set();
   return {
     reasons: () => databaseReasons(target, durability),
     task: {
@@ -30,8 +34,12 @@ export const createCommitDurability = (deps: {
       periodMs: PERIOD_MS,
       async activate({ log, signal }) {
         durability = await deps.datastore.commitDurability({ signal });
-        for (const { code, message } of databaseReasons(target, durability)) log.warn({ code }, message);
+        const reasons = databaseReasons(target, durability);
+        for (const { code, message } of reasons) if (!logged.has(message)) log.warn({ code }, message);
+        logged = new Set(reasons.map(({ message }) => message));
+        const isAtRisk = reasons.some(({ code }) => code === 'DATABASE_MAY_LOSE_COMMITS');
         return {
+          ...(isAtRisk && { againInMs: PERIOD_WHILE_AT_RISK_MS }),
           summary:
             durability === undefined
               ? { engine: 'has no such settings' }

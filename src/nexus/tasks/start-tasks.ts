@@ -22,7 +22,7 @@ import { createSources, type Sources } from '../source/sources.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import type { LostSets } from '../upload/lost-sets.ts';
 import { createReplication, type Replication, type ReplicationPolicy } from './artifact-replication/task.ts';
-import { createCommitDurability, type DatabaseWatch } from './commit-durability.ts';
+import { type CommitDurabilityWatch, createCommitDurability } from './commit-durability.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from './fleet-history.ts';
 import { repoPruner } from './repo-pruner.ts';
 import { createSledLiveness, type SledLiveness } from './sled-liveness.ts';
@@ -33,7 +33,7 @@ export type Tasks = {
   readonly replication: Replication;
   readonly liveness: SledLiveness;
   readonly sources: Sources;
-  readonly database: DatabaseWatch;
+  readonly database: CommitDurabilityWatch;
   readonly connection: SledConnection;
 };
 
