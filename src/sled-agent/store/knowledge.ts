@@ -28,6 +28,7 @@ import type { Floor, StoreState } from './store.ts';
 /** A config that some ledger has. */
 export type Head = {
   readonly config: ArtifactConfig;
+  readonly previous: Point | undefined;
   readonly hasLineage: boolean;
   readonly hold: Hold | undefined;
 };
@@ -88,16 +89,18 @@ export const learnLedger = (known: Knowledge, found: Ledger): Knowledge => {
 const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
   a !== undefined && b !== undefined && pointText(pointOf(a)) === pointText(pointOf(b));
 
-/** KN3 */
+/** KN3: of what was read so far, what none of the others took the place of. */
 const withHeads = ({ ledger, heads, past }: Knowledge, found: Ledger): Knowledge['heads'] => {
   if (found.config === undefined || ledger.config === undefined) return heads;
   const text = pointText(pointOf(found.config));
-  const own = pointText(pointOf(ledger.config));
-  if (past.has(text) || heads.has(text) || isPrevious(text, ledger) || isPrevious(own, found)) return heads;
-  return new Map([...heads, [own, ledger as Head], [text, found as Head]]);
+  const before = heads.size > 0 ? heads : new Map([[pointText(pointOf(ledger.config)), ledger as Head]]);
+  if (past.has(text) || before.has(text)) return heads;
+  if ([...before.values()].some(head => isPrevious(text, head))) return heads;
+  const left = [...before].filter(([each]) => !isPrevious(each, found));
+  return left.length === 0 ? new Map() : new Map([...left, [text, found as Head]]);
 };
 
-const isPrevious = (text: string, { previous }: Ledger): boolean =>
+const isPrevious = (text: string, { previous }: Pick<Ledger, 'previous'>): boolean =>
   previous !== undefined && pointText(previous) === text;
 
 export const learnKept = (known: Knowledge, found: Parameters<typeof withKept>[1]): Knowledge =>
