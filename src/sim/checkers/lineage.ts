@@ -4,7 +4,7 @@
  *
  * - A sled adopts what takes nothing from its config but what an operator deleted in the history of the new one, or gave
  *   up by name.
- * - A dataset with a config that the database does not know loses it only to one that is kept beside it.
+ * - A dataset with a config that the database does not know, and that its sled has not moved on from, keeps it.
  * - A sled that has refused a config deletes nothing until it is offered its own again, or adopts a successor.
  * - What a kept config lists stays, and so does its file, until the database knows its point.
  * - A recovery accepts a point only if all that was wanted at it is wanted, was deleted, or is given up by name.
@@ -45,11 +45,13 @@ type Watch = {
   readonly givenUp: Set<ArtifactHash>;
   /** Those that refused a config and wrote no ledger without a hold since. */
   readonly holding: WeakSet<SimSled>;
+  /** The points that each of them has moved on from, as far as its process knew. */
+  readonly past: WeakMap<SimSled, Set<PointName>>;
 };
 
 export const createLineageChecker = (deps: Pick<Watch, 'world' | 'histories' | 'fail'>): LineageChecker => {
   const givenUp = new Set<ArtifactHash>();
-  const watch: Watch = { ...deps, givenUp, holding: new WeakSet() };
+  const watch: Watch = { ...deps, givenUp, holding: new WeakSet(), past: new WeakMap() };
   return {
     givenUp,
     onLedger(sled, volume, change) {
@@ -76,13 +78,21 @@ const lost = ({ histories }: Watch, from: SeenLedger, to: SeenLedger): ArtifactH
     .find(sha256 => !to.artifacts.has(sha256) && !histories.mayLose(old, next, sha256));
 };
 
-const isKnown = ({ world, histories }: Watch, config: SeenLedger): boolean =>
-  histories.isKnown(world.database.snapshot(), pointOfLedger(config));
+const pastOf = ({ past }: Watch, sled: SimSled): Set<PointName> => {
+  const points = past.get(sled) ?? new Set();
+  past.set(sled, points);
+  return points;
+};
+
+/** Now, or by the last answer that reached the sled: the database may have gone back since. */
+const isKnown = ({ world }: Watch, { verdicts }: SimSled, point: PointName): boolean =>
+  world.database.snapshot().points.has(point) || verdicts.get(point) === true;
 
 const isJudgedByNumbers = (watch: Watch, sled: SimSled, from: SeenLedger, to: SeenLedger): boolean => {
   const { world } = watch;
   // A Nexus that compares points reads what such a sled has, and offers what succeeds that.
-  if (sled.agent !== 'current') return world.wasNexusOlder() || isKnown(watch, from);
+  if (sled.agent !== 'current')
+    return world.wasNexusOlder() || watch.histories.isKnown(world.database.snapshot(), pointOfLedger(from));
   const { points } = world.database.snapshot();
   const first = [...points.values()].find(({ origin }) => origin === 'first')!.generation;
   return !to.hasLineage || (!from.hasLineage && from.generation < first);
@@ -91,12 +101,13 @@ const isJudgedByNumbers = (watch: Watch, sled: SimSled, from: SeenLedger, to: Se
 /** The config that it goes by, as long as a disk that it can read tells it. */
 const requireNothingLost = (watch: Watch, sled: SimSled, last: SeenLedger, { next, read }: Change): void => {
   const isTold = read.some(volume => isSame(ledgerOn(volume), last));
+  if (isTold) pastOf(watch, sled).add(pointOfLedger(last));
   if (!isTold || last.incarnation !== next.incarnation || isJudgedByNumbers(watch, sled, last, next)) return;
   const sha256 = lost(watch, last, next);
   if (sha256 === undefined || read.some(volume => isKeptFor(volume, last))) return;
   // Another head takes the place of one that the database knows, and holds every deletion (KN4).
   const isOtherHead = readableOn(sled).some(volume => isSame(ledgerOn(volume), next));
-  if (next.isHeld && isOtherHead && isKnown(watch, last)) return;
+  if (next.isHeld && isOtherHead && isKnown(watch, sled, pointOfLedger(last))) return;
   watch.fail(
     'G2',
     `${sled.plan.serial} took generation ${next.generation} for ${last.generation}, and loses ${sha256}, which nobody deleted or gave up`,
@@ -107,8 +118,11 @@ const requireNothingLost = (watch: Watch, sled: SimSled, last: SeenLedger, { nex
 const requireHeadKept = (watch: Watch, sled: SimSled, volume: Volume, next: SeenLedger): void => {
   const old = ledgerOn(volume);
   if (old === undefined || isSame(old, next) || isJudgedByNumbers(watch, sled, old, next)) return;
-  const sha256 = lost(watch, old, next);
-  if (sha256 === undefined || isKeptFor(volume, old) || isKnown(watch, old)) return;
+  const past = pastOf(watch, sled);
+  const isPast = past.has(pointOfLedger(old));
+  past.add(pointOfLedger(old));
+  const sha256 = isPast ? lost(watch, old, next) : [...old.artifacts].find(hash => !next.artifacts.has(hash));
+  if (sha256 === undefined || isKeptFor(volume, old) || isKnown(watch, sled, pointOfLedger(old))) return;
   watch.fail(
     'G2',
     `${sled.plan.serial} wrote generation ${next.generation} over ${old.generation} on ${volume.path}, and loses ${sha256}, which nobody deleted or gave up`,
@@ -127,12 +141,8 @@ const requireHold = (
     fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
 };
 
-const requireFree = (
-  { world, histories, holding, fail }: Watch,
-  sled: SimSled,
-  volume: Volume,
-  name: string,
-): void => {
+const requireFree = (watch: Watch, sled: SimSled, volume: Volume, name: string): void => {
+  const { holding, fail } = watch;
   if (holding.has(sled) && isArtifactHash(name))
     fail('G2', `${sled.plan.serial} unlinked ${name} after it had refused a config`);
   const file = keptOn(volume).find(each => each.name === name);
@@ -142,7 +152,7 @@ const requireFree = (
       .flatMap(keptOn)
       .find(each => each.artifacts.has(name));
   if (kept === undefined || sled.agent !== 'current') return;
-  if (histories.isKnown(world.database.snapshot(), kept.point)) return;
+  if (isKnown(watch, sled, kept.point)) return;
   const what = file === undefined ? `unlinked ${name}, which is listed by` : 'removed';
   fail('G2', `${sled.plan.serial} ${what} the kept config of ${kept.point}, on which nobody decided`);
 };

@@ -11,7 +11,7 @@ import type { ArtifactStore } from '../../sled-agent/store/store.ts';
 import type { Callee } from '../network/call.ts';
 import { createDepotLink } from '../network/depot-link.ts';
 import type { Network } from '../network/network.ts';
-import { createNexusPeer, type InternalEndpoint } from '../network/nexus-link.ts';
+import { createNexusPeer, type InternalEndpoint, type SpeaksOfLineage } from '../network/nexus-link.ts';
 import type { FindSled, SledEndpoint } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
 import type { Host } from './machine.ts';
@@ -60,7 +60,7 @@ type Deps = {
   readonly rng: Rng;
   readonly log: Logger;
   /** Whether it, and the Nexuses, know of lineage (P13). */
-  readonly speaks: Parameters<typeof createNexusPeer>[3];
+  readonly speaks: SpeaksOfLineage;
 };
 
 export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<RunningSled> => {

@@ -35,6 +35,8 @@ export type SimSled = {
   standing: 'in_service' | 'expunged' | 'gone';
   isLying: boolean;
   agent: AgentVersion;
+  /** Of each point that it asked about: whether the last answer that reached it called the point known. */
+  readonly verdicts: Map<string, boolean>;
 };
 
 export type SimNexus = {
@@ -149,7 +151,11 @@ const createSled = ({ world, witness, diskRng }: Site, agent: AgentVersion, plan
       witness.onSledStart(sled);
       const others = { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine) };
       const { agent: version } = sled;
-      const speaks = { sled: () => version === 'current', nexus: () => !world.isNexusOlder };
+      const speaks = {
+        sled: () => version === 'current',
+        nexus: () => !world.isNexusOlder,
+        heard: (verdicts: string) => hear(sled, verdicts),
+      };
       return bootSled(plan, { ...others, rng, log, speaks }, host).then(running =>
         witness.watchSled(sled, asOlderAgent(version, running)),
       );
@@ -162,8 +168,16 @@ const createSled = ({ world, witness, diskRng }: Site, agent: AgentVersion, plan
     standing: 'in_service',
     isLying: false,
     agent,
+    verdicts: new Map(),
   };
   return sled;
+};
+
+const hear = ({ verdicts }: SimSled, text: string): void => {
+  for (const each of text.split(',')) {
+    const [point = '', verdict] = each.split('=');
+    verdicts.set(point, verdict === 'known');
+  }
 };
 
 const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus => {

@@ -1,5 +1,5 @@
 /** The way of a registration: from a sled to a Nexus, over the simulated network. */
-import { GENERATION_FLOOR_HEADER, type internalApi } from '../../api/internal-api.ts';
+import { GENERATION_FLOOR_HEADER, HEADS_HEADER, type internalApi } from '../../api/internal-api.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { NexusPeer } from '../../sled-agent/register.ts';
 import { type Callee, type Caller, call } from './call.ts';
@@ -8,15 +8,22 @@ import { requestContext } from './sled-link.ts';
 
 type AnswerHeader = keyof (typeof internalApi)['routes']['sledAgentPut']['responseHeaders'];
 
+/** Whether each of the two knows of lineage (P13). */
+export type SpeaksOfLineage = {
+  readonly sled: () => boolean;
+  readonly nexus: () => boolean;
+  /** What a Nexus answered of points, as it arrives. */
+  readonly heard: (verdicts: string) => void;
+};
+
 /** What a Nexus serves to sleds. */
 export type InternalEndpoint = { readonly internal: Handlers<typeof internalApi> };
 
-/** @param speaks whether each of the two knows of lineage (P13) */
 export const createNexusPeer = (
   network: Network,
   from: Caller,
   nexus: Callee<InternalEndpoint>,
-  speaks: { readonly sled: () => boolean; readonly nexus: () => boolean },
+  speaks: SpeaksOfLineage,
 ): NexusPeer => ({
   url: `http://${nexus.name}`,
   client: {
@@ -44,6 +51,7 @@ export const createNexusPeer = (
           body: sent as never,
         }),
       );
+      speaks.heard(headers[HEADS_HEADER] ?? '');
       return { body: undefined, headers: headers as Record<AnswerHeader, string> };
     },
   },
