@@ -1,5 +1,8 @@
-/** W2, B4: whenever what is wanted changes the generation rises, and it never falls but with the database. */
-import type { ArtifactHash } from '../../core/ids.ts';
+/**
+ * W2, B4: whenever what is wanted changes the generation rises, and it never falls but with the database.
+ * P13: the point where it is, the database has recorded.
+ */
+import { type ArtifactHash, pointText } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
 import type { Fail } from './violation.ts';
 
@@ -13,6 +16,8 @@ const wantedIn = ({ releases }: MemoryState): ReadonlySet<ArtifactHash> => {
 export const checkGeneration = (before: MemoryState, after: MemoryState, fail: Fail): void => {
   const was = before.stored.generation;
   const { generation } = after.stored;
+  if (!after.points.has(pointText(after.stored)))
+    fail('G6', `the database has not recorded its own point of generation ${generation}`);
   if (generation < was) fail('G6', `the generation fell from ${was} to ${generation}`);
   if (generation > was || after.releases === before.releases) return;
   const [old, now] = [wantedIn(before), wantedIn(after)];

@@ -44,7 +44,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'point-of-a-change-not-recorded',
-    breaks: ['reasons', 'G1', 'G2', 'G3'],
+    breaks: ['G6'],
     file: 'nexus/datastore/memory/state.ts',
     find: '{ ...withPoint(state, { ...stored, ...how }), stored };',
     replace: "{ ...(how.origin === 'change' ? state : withPoint(state, { ...stored, ...how })), stored };",
@@ -53,7 +53,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'point-of-a-raise-not-recorded',
-    breaks: ['reasons', 'G1', 'G2', 'G3'],
+    breaks: ['G6'],
     file: 'nexus/datastore/memory/state.ts',
     find: '{ ...withPoint(state, { ...stored, ...how }), stored };',
     replace: "{ ...(how.origin === 'raise' ? state : withPoint(state, { ...stored, ...how })), stored };",
