@@ -40,8 +40,8 @@ type Facts = {
   readonly deleted: Set<string>;
 };
 
-/** An answer on a point takes effect within that time. */
-const SLOWEST_ANSWER_MS = 3 * 60_000;
+/** What a Nexus decided by an answer of the database reaches a sled within that time. */
+const SLOWEST_ANSWER_MS = 70_000;
 
 export const createHistories = (nowMs: () => number): Histories => {
   const points = new Map<PointName, Facts>();

@@ -104,7 +104,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     find: `    if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));`,
     replace: "    if (errorCodeOf(error) !== 'CONFIG_GENERATION') throw error;",
-    withinSeeds: 300,
+    withinSeeds: 600,
     why: 'G8, CO1: a sled that is down stops the others',
   },
   {
