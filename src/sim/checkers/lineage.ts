@@ -10,7 +10,7 @@
  * - A recovery accepts a point only if all that was wanted at it is wanted, was deleted, or is given up by name.
  *
  * A sled that was told its config by a Nexus that knows nothing of lineage is judged by numbers. One that does not compare
- * points gets no config from a Nexus that does, unless the database knows the one that it has.
+ * points gets no config from a Nexus that does, unless the database knows the one that it has or the sled is in doubt.
  */
 import { type ArtifactHash, isArtifactHash, pointText } from '../../core/ids.ts';
 import type { MemoryState } from '../../nexus/datastore/memory/state.ts';
@@ -92,7 +92,11 @@ const isJudgedByNumbers = (watch: Watch, sled: SimSled, from: SeenLedger, to: Se
   const { world } = watch;
   // A Nexus that compares points reads what such a sled has, and offers what succeeds that.
   if (sled.agent !== 'current')
-    return world.wasNexusOlder() || watch.histories.isKnown(world.database.snapshot(), pointOfLedger(from));
+    return (
+      sled.isInDoubt ||
+      world.wasNexusOlder() ||
+      watch.histories.isKnown(world.database.snapshot(), pointOfLedger(from))
+    );
   const { points } = world.database.snapshot();
   const first = [...points.values()].find(({ origin }) => origin === 'first')!.generation;
   return !to.hasLineage || (!from.hasLineage && from.generation < first);

@@ -24,6 +24,7 @@ export const watchAnswers = (
       async artifactConfigPut(request) {
         const session = sessionsOf(sled);
         const before = running.store.config();
+        sled.isInDoubt = running.store.state().kind !== 'ready';
         try {
           const answer = await running.agent.artifactConfigPut(request);
           // A ledger that is read on a disk which takes no writes need not be durable, and cannot be made so.

@@ -35,6 +35,8 @@ export type SimSled = {
   standing: 'in_service' | 'expunged' | 'gone';
   isLying: boolean;
   agent: AgentVersion;
+  /** When it was offered its last config: then it names none that it has. */
+  isInDoubt: boolean;
   /** Of each point that it asked about: whether the last answer that reached it called the point known. */
   readonly verdicts: Map<string, boolean>;
 };
@@ -168,6 +170,7 @@ const createSled = ({ world, witness, diskRng }: Site, agent: AgentVersion, plan
     standing: 'in_service',
     isLying: false,
     agent,
+    isInDoubt: false,
     verdicts: new Map(),
   };
   return sled;

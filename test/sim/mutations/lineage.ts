@@ -148,12 +148,10 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'older-sled-given-what-it-cannot-compare',
-    breaks: ['G2', 'G4'],
     file: 'nexus/fleet-client/ask-without-points.ts',
     find: 'const maySucceed = samePoint(current, round) && isKnownPoint(claim, lineage);',
     replace: 'const maySucceed = isKnownPoint(claim, lineage) || samePoint(current, round);',
-    needs: swarm => swarm.olderAgentProbability > 0 && databaseGoesBack(swarm),
-    withinSeeds: 1000,
+    tests: 'nexus/fleet-client/collect.test.ts',
     why: 'P13: a sled that goes by numbers is told to delete what the database has lost',
   },
   {

@@ -26,10 +26,12 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'split-that-returns-is-believed',
+    breaks: ['G2', 'G6'],
     file: 'sled-agent/store/config-keeper.ts',
     find: 'if (keeping.known.doubt !== undefined || keeping.known.heads.size > 0)',
     replace: 'if (keeping.known.doubt !== undefined)',
-    tests: 'sled-agent/store/floor.test.ts',
+    needs: someOf('database fails over without some'),
+    withinSeeds: 3000,
     why: 'KN3, B5: of two configs of one generation the one that was read first is acted upon',
   },
   {
