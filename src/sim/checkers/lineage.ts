@@ -123,9 +123,10 @@ const requireHeadKept = (watch: Watch, sled: SimSled, volume: Volume, next: Seen
   const old = ledgerOn(volume);
   if (old === undefined || isSame(old, next) || isJudgedByNumbers(watch, sled, old, next)) return;
   const past = pastOf(watch, sled);
-  const isPast = past.has(pointOfLedger(old));
+  // What it may lose was judged when it moved on.
+  if (past.has(pointOfLedger(old))) return;
   past.add(pointOfLedger(old));
-  const sha256 = isPast ? lost(watch, old, next) : [...old.artifacts].find(hash => !next.artifacts.has(hash));
+  const sha256 = [...old.artifacts].find(hash => !next.artifacts.has(hash));
   if (sha256 === undefined || isKeptFor(volume, old) || isKnown(watch, sled, pointOfLedger(old))) return;
   watch.fail(
     'G2',
