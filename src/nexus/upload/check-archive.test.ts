@@ -28,7 +28,7 @@ type Given = {
 const check = async (archive: Given, asked: VerifyRequest[] = []) => {
   const lost = createLostSets();
   const sets = (archive.lostSets ?? []).map(set => new Set(set.map(hashOf)));
-  lost.record({ sets, wanted: new Set([hashOf('wanted')]) });
+  lost.record(sets);
   const checked = await checkArchive(
     {
       datastore: {

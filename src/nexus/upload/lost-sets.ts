@@ -1,34 +1,27 @@
 /**
- * What sleds still hold of releases that the database has lost (P13), as the last round of replication saw it: an archive
- * that brings such a release back is not refused for expiry or rollback (P3).
+ * What sleds were told to hold at points that the database has lost (P13), as the last round of replication saw it: an
+ * archive whose release was wanted there is not refused for expiry or rollback (P3). It was accepted once.
  */
 import type { ArtifactHash } from '../../core/ids.ts';
 
 export type LostSets = {
-  /** Replaces what was known. */
-  readonly record: (lost: {
-    /** Of each point that the database does not know, as far as a sled gave it. */
-    readonly sets: readonly ReadonlySet<ArtifactHash>[];
-    readonly wanted: { readonly has: (sha256: ArtifactHash) => boolean };
-  }) => void;
+  /** Replaces what was known: the sets of the points that the database does not know, as far as a sled gave them. */
+  readonly record: (sets: readonly ReadonlySet<ArtifactHash>[]) => void;
   readonly isEmpty: () => boolean;
-  /** Whether all of these artifacts were wanted at one of these points, and some are not wanted any more. */
+  /** Whether all of these artifacts were wanted at one of these points. */
   readonly bringsBack: (artifacts: Iterable<ArtifactHash>) => boolean;
 };
 
 export const createLostSets = (): LostSets => {
-  let known: Parameters<LostSets['record']>[0] = { sets: [], wanted: new Set() };
+  let known: readonly ReadonlySet<ArtifactHash>[] = [];
   return {
-    record(lost) {
-      known = lost;
+    record(sets) {
+      known = sets;
     },
-    isEmpty: () => known.sets.length === 0,
+    isEmpty: () => known.length === 0,
     bringsBack(artifacts) {
       const hashes = [...artifacts];
-      return (
-        hashes.some(hash => !known.wanted.has(hash)) &&
-        known.sets.some(set => hashes.every(hash => set.has(hash)))
-      );
+      return hashes.length > 0 && known.some(set => hashes.every(hash => set.has(hash)));
     },
   };
 };

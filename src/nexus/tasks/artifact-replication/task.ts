@@ -164,10 +164,7 @@ const activate = async (
   noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
   deps.history.listed(sleds);
   const lost = await findLostPoints({ ...deps, sets: state.sets }, sleds, { log, signal });
-  deps.lost.record({
-    sets: lost.flatMap(({ artifacts }) => artifacts ?? []),
-    wanted: wanted.artifacts,
-  });
+  deps.lost.record(lost.flatMap(({ artifacts }) => artifacts ?? []));
   const isMended = await mendGeneration(deps, wanted, lost, { log, signal });
   const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
   const byId = new Map(targets.map(target => [target.id, target]));
