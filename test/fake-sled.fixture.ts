@@ -43,18 +43,24 @@ export const registerSled = async (
 
 export type FakeConfig = { generation: number; artifacts: string[]; sizes: Record<string, number> };
 
-/** Takes every config, and lists what `list` makes of it. */
+/**
+ * Takes every config, and lists what `list` makes of it. It does not compare points, so it is asked for its config.
+ *
+ * @param told what it says of its config
+ */
 export const obedient = (
   list: (config: FakeConfig) => object,
   otherwise: RequestListener,
+  told: (config: FakeConfig) => FakeConfig = config => config,
 ): RequestListener => {
   let config: FakeConfig = { generation: 1, artifacts: [], sizes: {} };
   return async (request, response) => {
     if (request.method === 'PUT' && request.url === '/artifacts-config') {
       config = JSON.parse(await text(request)) as FakeConfig;
       response.writeHead(204).end();
-    } else if (request.url === '/artifacts') {
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(list(config)));
+    } else if (request.url === '/artifacts-config' || request.url === '/artifacts') {
+      const answer = request.url === '/artifacts' ? list(config) : told(config);
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
     } else otherwise(request, response);
   };
 };

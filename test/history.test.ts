@@ -88,6 +88,7 @@ test('S11, S12: why an artifact came to a sled, and why it was deleted, is told 
 
   // A fleet at rest: a round of config and list to every sled, and nothing is added.
   const rounds = async () => (await replicationDetails(nexus)).lifetime_counters.list_ok!;
+  await until(async () => (await rounds()) > 0, 'a round since the restart');
   const began = await rounds();
   const recorded = (await history(nexus, {})).length;
   await nexus.debug.bgtaskActivate({ body: { bgtask_names: ['tuf_artifact_replication'] } }, wait);

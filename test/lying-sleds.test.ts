@@ -41,6 +41,7 @@ const RUBBISH: Record<string, RequestListener> = {
   'sled-generation': obedient(
     ({ generation }) => ({ generation: generation + 1000, list: {} }),
     (_, response) => response.writeHead(500).end(),
+    config => ({ ...config, generation: config.generation + 1000 }),
   ),
   'sled-rounding': obedient(
     () => ({ generation: 2 ** 60, list: {} }),

@@ -302,9 +302,13 @@ test('a lost release is uploaded again, not refused for rollback, and then nothi
     await world.database.query('SELECT sentence FROM override_audit'),
     'the audit says why it was let in',
   ).toEqual([{ sentence: expect.stringContaining('the database has lost this release') }]);
-  const found = await look();
-  expect(found.undecided_artifacts_total).toBe(0);
-  if (found.state !== 'not_needed') await act({ expected_generation: found.generation, to: found.to! });
+  expect((await look()).undecided_artifacts_total).toBe(0);
+  // All that the sled holds is wanted now. A Nexus raises the generation by itself, but once a day for one sled.
+  const decide = async () => {
+    const { state, generation: expected_generation, to } = await look();
+    if (state === 'needed') await act({ expected_generation, to: to! });
+  };
+  await decide().catch(error => expect(error).toMatchObject({ code: 'RECOVERY_CHANGED' }));
   await expect.poll(() => sleds[0]!.config?.generation, { timeout: 30_000 }).toBeGreaterThan(7);
   for (const hash of hashesOf(missing)) expect(sleds[0]!.files.has(hash)).toBe(true);
 });

@@ -27,7 +27,7 @@ export const askWithoutPoints = async (
   try {
     const before = await configOf(deps, target, options);
     if (before !== undefined && !samePoint(before, round)) {
-      const claim = { ...before, hasLineage: false };
+      const claim = { generation: before.generation, digest: before.digest, hasLineage: false };
       const { current, lineage } = await deps.pointsRecorded([claim], options);
       const maySucceed = samePoint(current, round) && isKnownPoint(claim, lineage);
       if (!maySucceed || claim.generation >= round.generation)

@@ -175,13 +175,14 @@ export const sledRules = (open: OpenDatastore): void => {
           lineage: { first: 1, recorded: new Set([pointText(current)]) },
         });
       }
-      const { info, heads: kept } = (await datastore.sledGet(id, wait))!;
+      const { info, heads: registered } = (await datastore.sledGet(id, wait))!;
       expect(info).toEqual(told);
-      expect(kept).toEqual(
-        heads.map(({ generation, config_digest, lineage }) => ({
+      expect(registered).toEqual(
+        heads.map(({ generation, config_digest, lineage, kept }) => ({
           generation,
           digest: config_digest,
           hasLineage: lineage,
+          isKept: kept,
         })),
       );
       await datastore.sledUpsert(id, registration({ heads: [] }), wait);
