@@ -28,7 +28,7 @@ import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Datastore } from './datastore/datastore.ts';
 import { inServiceSleds } from './fleet-client/in-service.ts';
-import { readLostPoints } from './fleet-client/lost-points.ts';
+import { createLostPointsMemory, readLostPoints } from './fleet-client/lost-points.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import type { Note } from './history/history.ts';
 import { askSleds } from './recovery/ask-sleds.ts';
@@ -106,10 +106,11 @@ const makePlan = async (
   const counted = { database, sleds, excluded: new Set(excluded) };
   const byId = new Map(targets.map(target => [target.id, target]));
   const reports = unknownPoints(counted).flatMap(({ point, sleds: holders }) =>
-    holders.map(id => ({ target: byId.get(id)!, claim: { ...point, hasLineage: true } })),
+    holders.map(id => ({ target: byId.get(id)!, claim: { ...point, hasLineage: true }, isKept: true })),
   );
-  const sets = new Map<string, ReadonlySet<ArtifactHash>>();
-  await readLostPoints({ connection, clock, sets }, reports, { log, signal });
+  const memory = createLostPointsMemory();
+  await readLostPoints({ connection, clock, memory }, reports, { log, signal });
+  const { sets } = memory;
   const hashes = new Set([...sets.values()].flatMap(set => [...set]));
   const known = await datastore.artifactsKnown(hashes, { signal });
   const givenUp = await givenUpBy(datastore, giveUp, sets, signal);

@@ -97,7 +97,7 @@ const openOne = async (
   if (inspection.ledger.kind === 'damaged')
     throw new DepotError(
       'NO_USABLE_DATASET',
-      `${path} cannot take part in the reset: its ledger is damaged (${inspection.ledger.reason}); start the sled agent once, which repairs it`,
+      `${path} cannot take part in the reset: its ledger is damaged (${inspection.ledger.reason}); where another dataset has a good one, start the sled agent once, which writes it again; otherwise what this sled was told to hold cannot be read any more`,
     );
   return [dataset, inspection];
 };

@@ -95,8 +95,9 @@ const runTransaction = async <T>(
 
 const commit = async <T>(client: pg.Client, mode: AccessMode, value: T): Promise<Ended<T>> => {
   let warning: Error | undefined;
-  const notice = ({ severity, message }: { severity?: string | undefined; message?: string | undefined }) => {
-    if (severity === 'WARNING') warning = new Error(message);
+  // By its code, as the severity is translated: a notice is of class 00, and a warning is not.
+  const notice = ({ code, message }: { code?: string | undefined; message?: string | undefined }) => {
+    if (code?.startsWith('00') !== true) warning = new Error(message);
   };
   client.on('notice', notice);
   try {

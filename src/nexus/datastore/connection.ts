@@ -35,6 +35,8 @@ export const TRANSACTION_LIMITS = [
   `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
   `SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
   `SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
+  // A commit whose wait for a standby was cancelled is told by a warning alone.
+  'SET LOCAL client_min_messages = warning',
 ].join('; ');
 
 export type SqlPool = ConnectionPool<pg.Client>;

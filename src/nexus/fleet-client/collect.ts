@@ -99,7 +99,11 @@ const judgeClaims = async (
 
 const diverged = (collected: CollectedSled, claim: PointClaim, now: Point, log: Logger): CollectedSled => {
   const where = `the database is at ${shortPoint(now)}`;
-  const message = `holds the config of point ${shortPoint(claim)}, which the database does not know; ${where}. It keeps what it has and deletes nothing; tuf-depot recover generation says what to do`;
+  const meanwhile =
+    collected.target.heads === null
+      ? 'It is given no config until then'
+      : 'It keeps what it has and takes no config that lists less';
+  const message = `holds the config of point ${shortPoint(claim)}, which the database does not know; ${where}. ${meanwhile}; tuf-depot recover generation says what to do`;
   log.error({ sled_id: collected.id, claim, database: now }, 'sled has diverged from the database');
   const answer = {
     ...(collected.answer as SledSilence),

@@ -11,7 +11,7 @@ import {
   never,
   unreachable,
 } from './fleet.fixture.ts';
-import { type ReportedPoint, readLostPoints, unknownReports } from './lost-points.ts';
+import { createLostPointsMemory, type ReportedPoint, readLostPoints, unknownReports } from './lost-points.ts';
 
 const wait = { log: silentLogger, signal: new AbortController().signal };
 const [A, B, C] = [hashOf(1), hashOf(2), hashOf(3)];
@@ -28,6 +28,7 @@ const reports = (
 ): ReportedPoint => ({
   target,
   claim: { generation: asGeneration(generation), digest: digestOf(hashes), hasLineage: true },
+  isKept: false,
 });
 const point = (generation: number, ...hashes: readonly ArtifactHash[]) => ({
   generation: asGeneration(generation),
@@ -35,9 +36,17 @@ const point = (generation: number, ...hashes: readonly ArtifactHash[]) => ({
 });
 const setUp = (...sleds: readonly FakeSled[]) => {
   const connection = fakeConnection(sleds);
-  const sets = new Map<string, ReadonlySet<ArtifactHash>>();
-  const deps = { connection, clock: systemClock as Clock, sets };
-  return { connection, sets, deps };
+  const memory = createLostPointsMemory();
+  let passedMs = 0;
+  const clock: Clock = { ...systemClock, monotonicMs: () => passedMs };
+  return {
+    connection,
+    sets: memory.sets,
+    deps: { connection, clock, memory },
+    passes: (ms: number) => {
+      passedMs += ms;
+    },
+  };
 };
 
 test('the reports of points that the database knows, or that are older than its first, are left out', () => {
@@ -54,8 +63,8 @@ test('of each point the set is read from one of its sleds, once for as long as a
   const { connection, sets, deps } = setUp(one, two, other);
   const all = [reports(one, 9, A, B), reports(two, 9, A, B), reports(other, 7, C)];
   const found = [
-    { point: point(9, A, B), sleds: [one.target.id, two.target.id], artifacts: new Set([A, B]) },
-    { point: point(7, C), sleds: [other.target.id], artifacts: new Set([C]) },
+    { point: point(9, A, B), owners: [one.target.id, two.target.id], artifacts: new Set([A, B]) },
+    { point: point(7, C), owners: [other.target.id], artifacts: new Set([C]) },
   ];
   expect(await readLostPoints(deps, all, wait)).toEqual(found);
   expect(await readLostPoints(deps, all, wait)).toEqual(found);
@@ -75,25 +84,28 @@ test('a set that does not have the digest of its point is not believed, and the 
   const [found] = await readLostPoints({ ...deps, connection: { config: lying } }, all, wait);
   expect(found!.artifacts).toEqual(new Set([A, B]));
   const [alone] = await readLostPoints(
-    { ...deps, sets: new Map(), connection: { config: lying } },
+    { ...deps, memory: createLostPointsMemory(), connection: { config: lying } },
     all.slice(0, 1),
     wait,
   );
-  expect(alone).toEqual({ point: point(9, A, B), sleds: [liar.target.id], artifacts: undefined });
+  expect(alone).toEqual({ point: point(9, A, B), owners: [liar.target.id], artifacts: undefined });
 });
 
-test('a point whose sleds do not give the set has none, and is asked for again the next time', async () => {
+test('a point whose sleds do not give the set has none, and they are asked again after a while (LP2)', async () => {
   const sled = holding(1, 9, A);
-  const { deps } = setUp(sled);
+  const { connection, deps, passes } = setUp(sled);
   sled.fault.putConfig = unreachable;
   expect(await readLostPoints(deps, [reports(sled, 9, A)], wait)).toMatchObject([{ artifacts: undefined }]);
   sled.fault = {};
+  await readLostPoints(deps, [reports(sled, 9, A)], wait);
+  expect(connection.log, 'not at once').toHaveLength(1);
+  passes(60_001);
   expect(await readLostPoints(deps, [reports(sled, 9, A)], wait)).toMatchObject([
     { artifacts: new Set([A]) },
   ]);
 });
 
-test('a sled that never answers costs a bounded wait, and then the next one is asked (G8)', async () => {
+test('a sled that never answers costs one round a bounded wait, and the next round asks another one (G8)', async () => {
   const [mute, honest] = [holding(1, 9, A), holding(2, 9, A)];
   const { connection, deps } = setUp(mute, honest);
   const config: typeof connection.config = async (target, options) => {
@@ -103,9 +115,11 @@ test('a sled that never answers costs a bounded wait, and then the next one is a
     );
     return Promise.race([never(), timedOut]);
   };
-  const clock: Clock = { ...systemClock, timeout: () => systemClock.timeout(1) };
+  const clock: Clock = { ...deps.clock, timeout: () => systemClock.timeout(1) };
   const all = [reports(mute, 9, A), reports(honest, 9, A)];
-  expect(await readLostPoints({ ...deps, clock, connection: { config } }, all, wait)).toMatchObject([
+  const impatient = { ...deps, clock, connection: { config } };
+  expect(await readLostPoints(impatient, all, wait)).toMatchObject([{ artifacts: undefined }]);
+  expect(await readLostPoints({ ...deps, connection: { config } }, all, wait)).toMatchObject([
     { artifacts: new Set([A]) },
   ]);
 });

@@ -5,7 +5,8 @@
  *     diverged sleds, points that sleds keep ─▶ unknown points ─▶ the set of each, read from a sled, compared with its digest
  *
  * LP1. A set is believed when it has the digest of its point, whoever sent it: no sled can make up the set of another's.
- * LP2. It is read once for as long as a sled claims it; a sled that does not give it costs a bounded wait (G8).
+ * LP2. It is read once for as long as a sled claims it. All reads of a round together have one bounded time, and a sled that
+ *      did not give a set is left alone for a while (G8).
  */
 import { type ArtifactHash, type Point, pointText, type SledId } from '../../core/ids.ts';
 import { isKnownPoint, type PointClaim, type RecordedPoints, samePoint } from '../../core/lineage.ts';
@@ -15,23 +16,38 @@ import type { SledConnection, SledTarget } from './sled-connection.ts';
 
 export type LostPoint = {
   readonly point: Point;
-  /** That have it as their config, or keep it. */
-  readonly sleds: readonly SledId[];
+  /** That have it as their config. */
+  readonly owners: readonly SledId[];
   /** Undefined while no sled has given it. */
   readonly artifacts: ReadonlySet<ArtifactHash> | undefined;
 };
 
 /** A point that a sled reports, for whatever reason. */
-export type ReportedPoint = { readonly target: SledTarget; readonly claim: PointClaim };
+export type ReportedPoint = {
+  readonly target: SledTarget;
+  readonly claim: PointClaim;
+  /** Of another history, beside the config that the sled has. */
+  readonly isKept: boolean;
+};
 
-/** For the config of one point. */
+/** For the configs of all points of a round. */
 const READ_TIMEOUT_MS = 10_000;
+/** Before a sled that did not give a set is asked again. */
+const PAUSE_MS = 60_000;
+
+export type LostPointsMemory = {
+  /** Sets that were read before, by the texts of their points. */
+  readonly sets: Map<string, ReadonlySet<ArtifactHash>>;
+  /** Until when a sled is not asked, on the monotonic clock. */
+  readonly pauses: Map<SledId, number>;
+};
+
+export const createLostPointsMemory = (): LostPointsMemory => ({ sets: new Map(), pauses: new Map() });
 
 type Deps = {
   readonly connection: Pick<SledConnection, 'config'>;
   readonly clock: Clock;
-  /** Sets that were read before, by the texts of their points. */
-  readonly sets: Map<string, ReadonlySet<ArtifactHash>>;
+  readonly memory: LostPointsMemory;
 };
 
 export const unknownReports = (
@@ -41,33 +57,36 @@ export const unknownReports = (
 
 /** @param reports of points that the database does not know */
 export const readLostPoints = async (
-  { connection, clock, sets }: Deps,
+  { connection, clock, memory: { sets, pauses } }: Deps,
   reports: readonly ReportedPoint[],
   { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<readonly LostPoint[]> => {
   const byPoint = Map.groupBy(reports, ({ claim }) => pointText(claim));
   for (const text of sets.keys()) if (!byPoint.has(text)) sets.delete(text);
+  const wait = AbortSignal.any([signal, clock.timeout(READ_TIMEOUT_MS)]);
   return Promise.all(
     [...byPoint].map(async ([text, holders]) => {
       const { generation, digest } = holders[0]!.claim;
       const point = { generation, digest };
       for (const { target } of holders) {
-        if (sets.has(text)) break;
+        if (sets.has(text) || wait.aborted) break;
+        if ((pauses.get(target.id) ?? 0) > clock.monotonicMs()) continue;
         try {
-          const wait = AbortSignal.any([signal, clock.timeout(READ_TIMEOUT_MS)]);
           const config = await connection.config(target, { point, signal: wait });
           if (samePoint(config, point))
             sets.set(text, config.artifacts); // LP1
           else log.error({ sled_id: target.id, point: text }, 'sled gives another set than its point has');
         } catch (error) {
           signal.throwIfAborted();
+          pauses.set(target.id, clock.monotonicMs() + PAUSE_MS);
           log.warn(
             { sled_id: target.id, point: text, err: error },
             'sled does not give the set of its point',
           );
         }
       }
-      return { point, sleds: holders.map(({ target }) => target.id), artifacts: sets.get(text) };
+      const owners = holders.filter(({ isKept }) => !isKept).map(({ target }) => target.id);
+      return { point, owners, artifacts: sets.get(text) };
     }),
   );
 };

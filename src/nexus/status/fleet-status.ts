@@ -38,7 +38,7 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
   const reasons: HealthReason[] = [
     ...outageReasons(facts.database),
     ...ownReasons(facts),
-    ...silent.map(nexusSilent),
+    ...silenceReasons(silent, facts.nexusId),
     ...(observation?.reasons ?? []),
     ...(observation?.releases.flatMap(release => release.reasons) ?? []),
   ];
@@ -99,6 +99,15 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
     reasons.push({ code: 'NOT_YET_LOOKED', message });
   }
   return reasons;
+};
+
+/** Where the heartbeats of this very Nexus are not recorded, no other one is dead for that. */
+const silenceReasons = (silent: readonly NexusRecord[], self: NexusId): HealthReason[] => {
+  const own = silent.find(({ id }) => id === self);
+  if (own === undefined) return silent.map(nexusSilent);
+  const ago = Math.round(own.heartbeatAgeMs / 1000);
+  const message = `the database answers, but has recorded no heartbeat of this Nexus for ${ago} s: its commits are not answered. A synchronous standby may be away; start it, or name another one in synchronous_standby_names`;
+  return [{ code: 'DATABASE_UNAVAILABLE', message, sinceMs: own.timeHeartbeatMs }];
 };
 
 const nexusSilent = (nexus: NexusRecord): HealthReason => {

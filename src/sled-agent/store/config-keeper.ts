@@ -8,7 +8,8 @@
  * K1. While there is doubt no ledger with a config is written: a crash must not turn doubt into trust.
  * K2. A config is durable before it is published, and is published while no unlink is under way (P2).
  * K3. A config that is refused by number or lineage comes from a database that lost commits, or from a slow Nexus. Until
- *     the sled is offered its own point again or adopts a successor of it, nothing is deleted, across restarts (P13).
+ *     the sled is offered its own point again or adopts a successor of it, nothing is deleted, across restarts (P13). In
+ *     doubt the hold is in memory (K1): nothing is deleted for the doubt, and a restart begins with it again.
  * K4. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
  *     know of it. When others come in their place, what they tell counts, as at a start, and is in doubt.
  */
@@ -18,8 +19,14 @@ import {
   type OfferedConfig,
   type RefusalReason,
 } from '../../core/artifact-config.ts';
-import { type ArtifactHash, type IncarnationId, type Point, pointText } from '../../core/ids.ts';
-import { shortPoint } from '../../core/lineage.ts';
+import {
+  type ArtifactHash,
+  type DatasetId,
+  type IncarnationId,
+  type Point,
+  pointText,
+} from '../../core/ids.ts';
+import { samePoint, shortPoint } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -122,7 +129,8 @@ const publish = (keeping: Keeping, ledger: Ledger, reason: string): Promise<void
     const next = { ...ledger, datasets: present.ledger.datasets };
     await writeLedgers(datasets, known.ledger, next, known.kept);
     const past = pastAfter(known, next);
-    keeping.known = { ...known, ledger: next, named, newcomers: new Set(), past, ...CERTAIN };
+    const settled = { newcomers: new Set<DatasetId>(), heads: new Map(), ...CERTAIN };
+    keeping.known = { ...known, ledger: next, named, past, ...settled };
     keeping.isHoldDurable = true;
     onChange(reason);
   });
@@ -194,7 +202,7 @@ const takeConfig = async (keeping: Keeping, offered: OfferedConfig, isSame: bool
 
 const acceptFloor = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): Promise<void> => {
   const { datasets, clock, log } = keeping;
-  await forgetDecided(keeping, verdicts);
+  await forgetDecided(keeping, floor, verdicts);
   if (keeping.known.doubt === undefined) return;
   // The latest counts: each was read after the doubt began, and an earlier one may be of a database since restored.
   const settled = settleHeads({ ...keeping.known, floor }, verdicts, clock.nowMs());
@@ -211,9 +219,13 @@ const acceptFloor = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): 
   await publish(keeping, ledger, 'the ledger is at or above the floor').catch(stayInDoubt(log));
 };
 
-/** What a recovery has decided on is kept no longer. */
-const forgetDecided = async (keeping: Keeping, verdicts: Verdicts): Promise<void> => {
+/**
+ * K5. What the database knows is kept no longer once this sled goes by the database's own present config. Before that, a
+ * known point says only that it is of this database: one that was restored knows what it has not decided on.
+ */
+const forgetDecided = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): Promise<void> => {
   const { datasets, unlinks, log, onChange } = keeping;
+  if (!isAtFloor(keeping.known, floor)) return;
   const decided = [...keeping.known.kept].filter(([text]) => verdicts?.get(text) === true);
   if (decided.length === 0) return;
   const kept = new Map(keeping.known.kept);
@@ -227,6 +239,12 @@ const forgetDecided = async (keeping: Keeping, verdicts: Verdicts): Promise<void
   });
   onChange('a recovery has decided on what was kept');
 };
+
+const isAtFloor = ({ ledger: { config }, doubt }: Knowledge, { generation, digest }: Floor): boolean =>
+  doubt === undefined &&
+  config !== undefined &&
+  digest !== undefined &&
+  samePoint(pointOf(config), { generation, digest });
 
 /** Of an adoption that takes the place of another config. */
 const pastAfter = ({ past, ledger }: Knowledge, next: Ledger): Knowledge['past'] => {

@@ -11,7 +11,8 @@
  *      moved on from is no doubt: the one that a ledger names as its previous point, as a crash leaves it on some
  *      datasets, and those that this process has seen.
  * KN4. The sled's point is the highest head, and of one generation the one that the database does not know. Every other
- *      head that it does not know is kept with its set; one that it knows is replaced.
+ *      head that it does not know is kept with its set. One that it knows is replaced, if it knows the highest too: below an
+ *      unknown one it may be of a database that is about to be restored again.
  * KN5. Of a ledger that may not be the newest, the floor decides: it is trusted at or above it, if its point is known.
  * KN6. A control plane that says nothing of heads is believed by a sled that has never adopted a lineage, and by no other.
  */
@@ -115,10 +116,11 @@ export const withPresent = (
   return { named, ledger: { ...known.ledger, datasets: [...named] } };
 };
 
-/** A floor is only for as long as there is doubt. */
+/** A floor is only for as long as there is doubt, and heads that differ need an answer of their own. */
 export const reconsider = (known: Knowledge, datasets: readonly Dataset[]): Knowledge => {
   const doubt = findDoubt(known, datasets);
-  return { ...known, doubt, floor: doubt === undefined ? undefined : known.floor };
+  const isAnswered = doubt !== undefined && known.heads.size === 0;
+  return { ...known, doubt, floor: isAnswered ? known.floor : undefined };
 };
 
 /** Why a newer or another ledger than the one held may exist; undefined when none can (KN1, KN3). */
@@ -157,7 +159,7 @@ export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number)
   }
   const [top, ...others] = judged.sort(byRank);
   const kept = others.flatMap(({ head: { config }, isKnown }) =>
-    isKnown ? [] : [{ point: pointOf(config), config }],
+    isKnown && top!.isKnown ? [] : [{ point: pointOf(config), config }],
   );
   return {
     ...known,

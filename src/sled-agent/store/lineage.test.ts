@@ -219,6 +219,49 @@ test('an unknown config on a disk that returns is kept with its set, until a rec
   expect([...machine.memory.files().keys()].filter(path => path.includes('kept-config'))).toEqual([]);
 });
 
+test('a database that is restored to the history of a kept config has not decided on it by knowing it (P13)', async () => {
+  const machine = createMachine();
+  await (await settled(machine, a))[Symbol.asyncDispose]();
+  await goOnAlone(machine, M1, 6, [a, b]);
+  await goOnAlone(machine, M0, 7, [a, c]);
+  const store = await machine.start();
+  const restored = pointAt(6, [a, b]);
+  await tellFloor(store, 7, ({ digest }) => digest !== restored.digest);
+  await tellFloor(store, 6, ({ digest }) => digest === restored.digest);
+  await reconcile(store);
+  expect((await store.list()).pointsKept, 'this sled goes by another config').toEqual([restored]);
+  expect(isOn(machine, M1, b)).toBe(true);
+});
+
+test('below a head that the database does not know, one that it knows is kept too (P13)', async () => {
+  const machine = createMachine();
+  await (await settled(machine, a))[Symbol.asyncDispose]();
+  await goOnAlone(machine, M1, 6, [a, b]);
+  await goOnAlone(machine, M0, 7, [a, c]);
+  const store = await machine.start();
+  const known = pointAt(6, [a, b]);
+  await tellFloor(store, 6, ({ digest }) => digest === known.digest);
+  expect(heldPoint(store)).toEqual(pointAt(7, [a, c]));
+  expect((await store.list()).pointsKept).toEqual([known]);
+});
+
+test('a floor of before a disk came back with another config does not stand for an answer on that config (P13)', async () => {
+  const machine = createMachine();
+  await (await settled(machine, a))[Symbol.asyncDispose]();
+  await goOnAlone(machine, M1, 6, [a, b]);
+  await goOnAlone(machine, M0, 7, [a, c]);
+  const away: string[] = [M1];
+  const store = await machine.start({ absent: away });
+  await tellFloor(store, 8);
+  expect(store.state().kind).toBe('awaiting_config');
+  away.length = 0;
+  await reconcile(store);
+  expect(store.state().kind, 'another answer is needed').toBe('awaiting_floor');
+  await expect(offer(store, 8, [a, c])).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
+  await reconcile(store);
+  expect(isOn(machine, M1, b)).toBe(true);
+});
+
 test('a kept config whose only file cannot be read keeps everything (P13)', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine, a))[Symbol.asyncDispose]();

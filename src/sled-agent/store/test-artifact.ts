@@ -43,6 +43,12 @@ export const heldPoint = (store: ArtifactStore): Point | undefined => {
   return config && pointOf(config);
 };
 
+/** Of a database that is at the point of the store, where the numbers agree. */
+const digestAt = (store: ArtifactStore, generation: number): string => {
+  const held = heldPoint(store);
+  return held?.generation === generation ? held.digest : '0'.repeat(64);
+};
+
 /** The answer to a registration; `isKnown` says of each point of the store whether the database recorded it. */
 export const tellFloor = (
   store: ArtifactStore,
@@ -50,7 +56,7 @@ export const tellFloor = (
   isKnown: (point: Point) => boolean = () => true,
 ): Promise<void> =>
   store.acceptFloor(
-    { generation: asGeneration(generation), digest: '0'.repeat(64) },
+    { generation: asGeneration(generation), digest: digestAt(store, generation) },
     new Map(store.claims().map(claim => [pointText(claim), isKnown(claim)])),
   );
 

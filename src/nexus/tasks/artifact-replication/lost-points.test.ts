@@ -8,7 +8,7 @@ import { hashOf, insertTrustRoot, uploadOf } from '../../datastore/conformance/r
 import { MAX_MEND } from '../../datastore/decisions/generation.ts';
 import { createMemoryDatabase } from '../../datastore/memory/memory-database.ts';
 import { digestOf, fakeConnection, fakeSled } from '../../fleet-client/fleet.fixture.ts';
-import type { LostPoint } from '../../fleet-client/lost-points.ts';
+import { createLostPointsMemory, type LostPoint } from '../../fleet-client/lost-points.ts';
 import type { CollectedSled } from '../../fleet-client/sled-draft.ts';
 import type { Note } from '../../history/history.ts';
 import { findLostPoints, mendGeneration } from './lost-points.ts';
@@ -22,7 +22,7 @@ const point = (generation: number, ...hashes: readonly ArtifactHash[]): Point =>
 });
 const lost = (n: number, generation: number, ...hashes: readonly ArtifactHash[]): LostPoint => ({
   point: point(generation, ...hashes),
-  sleds: [sleds[n - 1]!.id],
+  owners: [sleds[n - 1]!.id],
   artifacts: new Set(hashes),
 });
 
@@ -94,6 +94,16 @@ test('a sled is mended for once a day, by at most 1,000, and others meanwhile (G
   expect(await generation()).toBe(at + 6);
 });
 
+test('of several sleds at one point another one takes its turn, and one that only keeps it spends none (G8)', async () => {
+  const { mend, generation } = await setUp();
+  const shared = (at: number): LostPoint => ({ ...lost(1, at, A), owners: [sleds[0]!.id, sleds[1]!.id] });
+  expect(await mend(shared(9))).toBe(true);
+  expect(await mend(shared(12)), 'the first had its turn today').toBe(true);
+  expect(await mend(shared(15))).toBe(false);
+  expect(await mend({ ...lost(3, 20, A), owners: [] }), 'kept alone').toBe(false);
+  expect(await generation()).toBe(13);
+});
+
 const collected = (n: number, own: Point | undefined, ...kept: readonly Point[]): CollectedSled =>
   ({
     target: sleds[n - 1]!,
@@ -106,7 +116,7 @@ test('lost points are those of configs and those kept that a read after the answ
   const holders = [1, 2].map(n => fakeSled(n));
   holders[0]!.config = { generation: asGeneration(9), artifacts: new Map([[C, 1]]) };
   const connection = fakeConnection(holders);
-  const deps = { connection, clock: systemClock, sets: new Map(), datastore };
+  const deps = { connection, clock: systemClock, memory: createLostPointsMemory(), datastore };
   const current = await datastore.currentGeneration(wait);
   const found = await findLostPoints(
     deps,
@@ -115,8 +125,8 @@ test('lost points are those of configs and those kept that a read after the answ
   );
   expect(found).toEqual(
     expect.arrayContaining([
-      { point: point(9, C), sleds: [sleds[0]!.id], artifacts: new Set([C]) },
-      { point: point(7, A), sleds: [sleds[1]!.id], artifacts: undefined },
+      { point: point(9, C), owners: [sleds[0]!.id], artifacts: new Set([C]) },
+      { point: point(7, A), owners: [], artifacts: undefined },
     ]),
   );
   expect(found).toHaveLength(2);

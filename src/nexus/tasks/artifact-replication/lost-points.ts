@@ -29,7 +29,7 @@ export const findLostPoints = async (
 ): Promise<readonly LostPoint[]> => {
   const kept = sleds.flatMap(keptBy);
   const own = sleds.flatMap(({ target, claim }): ReportedPoint[] =>
-    claim === undefined ? [] : [{ target, claim }],
+    claim === undefined ? [] : [{ target, claim, isKept: false }],
   );
   if (kept.length + own.length === 0) return readLostPoints(deps, [], wait);
   const claims = [...kept, ...own].map(({ claim }) => claim);
@@ -41,6 +41,7 @@ const keptBy = ({ target, list }: CollectedSled): ReportedPoint[] =>
   (list?.points_kept ?? []).map(({ generation, config_digest: digest }) => ({
     target,
     claim: { generation, digest, hasLineage: true },
+    isKept: true,
   }));
 
 /** Returns whether the generation was raised: then this round's config is an old one. */
@@ -53,9 +54,10 @@ export const mendGeneration = async (
   const mendable = lost
     .filter(({ point, artifacts }) => point.generation >= wanted.generation && isIncluded(wanted, artifacts))
     .sort((a, b) => b.point.generation - a.point.generation);
-  for (const { point, sleds } of mendable) {
+  const turns = mendable.flatMap(({ point, owners }) => owners.map(sledId => ({ point, sledId })));
+  for (const { point, sledId } of turns) {
     if (point.generation === Number.MAX_SAFE_INTEGER) continue;
-    const mend = { to: asGeneration(point.generation + 1), sledId: sleds[0]! };
+    const mend = { to: asGeneration(point.generation + 1), sledId };
     if ((await datastore.generationMend(mend, { signal })) === undefined) continue;
     log.warn({ from: wanted.generation, ...mend }, 'generation raised above a sled, whose set is wanted');
     const message = `raised from ${wanted.generation} above a sled that holds generation ${point.generation} of another history; all that it lists is wanted`;

@@ -37,6 +37,7 @@ import {
   type Executor,
 } from '../../fleet-client/execute.ts';
 import { inServiceSleds } from '../../fleet-client/in-service.ts';
+import { createLostPointsMemory, type LostPointsMemory } from '../../fleet-client/lost-points.ts';
 import type { SledConnection } from '../../fleet-client/sled-connection.ts';
 import type { CollectedSled, CollectLimits } from '../../fleet-client/sled-draft.ts';
 import { createFleetMemory, type FleetMemory } from '../../fleet-client/sled-memory.ts';
@@ -62,6 +63,8 @@ import { noteReports } from './reports.ts';
 export const REPLICATION_TASK = 'tuf_artifact_replication';
 
 const ARTIFACT_PAGE = 1000;
+/** A healthy database takes milliseconds. */
+const BEGIN_ROUND_TIMEOUT_MS = 5_000;
 
 export type ReplicationPolicy = {
   readonly periodMs: number;
@@ -112,7 +115,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
   const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
   const observer = createObserver();
   const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
-  const sets = new Map<string, ReadonlySet<ArtifactHash>>();
+  const lostPoints = createLostPointsMemory();
   return {
     task: {
       name: REPLICATION_TASK,
@@ -120,7 +123,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       periodMs: deps.policy.periodMs,
       disable: deps.policy.disable,
       dependsOn: [LIVENESS_TASK, PRUNER_TASK], // B16
-      activate: activation => activate(deps, { memory, executor, observer, held, sets }, activation),
+      activate: activation => activate(deps, { memory, executor, observer, held, lostPoints }, activation),
     },
     observer,
     sledReturned: memory.sledAnswered,
@@ -135,7 +138,7 @@ type State = {
   /** Of the round before: copies held, its wait (P6), its generation. */
   readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
   /** Of points that the database does not know (LP2). */
-  readonly sets: Map<string, ReadonlySet<ArtifactHash>>;
+  readonly lostPoints: LostPointsMemory;
 };
 
 const activate = async (
@@ -145,7 +148,7 @@ const activate = async (
 ): Promise<TaskResult> => {
   const { memory, executor } = state;
   await deps.staging.reconcile({ signal });
-  const nonce = await beginRound(deps, { signal }); // R3
+  const nonce = await beginRound(deps, { log, signal }); // R3
   const local = deps.staging.held();
   const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
   const targets = await inServiceSleds(deps.datastore, signal);
@@ -163,7 +166,7 @@ const activate = async (
   );
   noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
   deps.history.listed(sleds);
-  const lost = await findLostPoints({ ...deps, sets: state.sets }, sleds, { log, signal });
+  const lost = await findLostPoints({ ...deps, memory: state.lostPoints }, sleds, { log, signal });
   deps.lost.record(lost.flatMap(({ artifacts }) => artifacts ?? []));
   const isMended = await mendGeneration(deps, wanted, lost, { log, signal });
   const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
@@ -181,11 +184,18 @@ const activate = async (
 
 /** A database that has lost the row of this Nexus gets it back with the next heartbeat; nothing is dropped until then. */
 const beginRound = async (
-  { datastore, nexus, newId }: ReplicationDeps,
-  wait: { readonly signal: AbortSignal },
+  { datastore, nexus, newId, clock }: ReplicationDeps,
+  { log, signal }: Pick<Activation, 'log' | 'signal'>,
 ): Promise<RoundNonce> => {
   const nonce = RoundNonce.parse(newId());
-  await datastore.nexusBeginRound(nexus.id, nonce, wait);
+  try {
+    const bounded = AbortSignal.any([signal, clock.timeout(BEGIN_ROUND_TIMEOUT_MS)]);
+    await datastore.nexusBeginRound(nexus.id, nonce, { signal: bounded });
+  } catch (error) {
+    // While commits wait for a standby that is away a round looks, puts and copies all the same, and drops nothing.
+    signal.throwIfAborted();
+    log.warn({ err: error }, 'the nonce of this round is not recorded: nothing is dropped in it');
+  }
   return nonce;
 };
 
