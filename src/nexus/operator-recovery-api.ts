@@ -13,7 +13,14 @@ import {
   type operatorRecoveryApi,
   type RecoverGeneration,
 } from '../api/operator-recovery-api.ts';
-import { type ArtifactHash, type Generation, pointText, SledId, type SystemVersion } from '../core/ids.ts';
+import {
+  type ArtifactHash,
+  type Generation,
+  type Point,
+  pointText,
+  SledId,
+  type SystemVersion,
+} from '../core/ids.ts';
 import {
   acceptedOf,
   planRecovery,
@@ -61,13 +68,13 @@ type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorRecoveryApi> => ({
   async generationRecoveryView({ query, ...wait }) {
     const ids = query.exclude_sleds?.split(',') ?? [];
-    const plan = await makePlan(deps, { excluded: ids.map(id => SledId.parse(id)) }, wait);
+    const { plan } = await makePlan(deps, { excluded: ids.map(id => SledId.parse(id)) }, wait);
     return recoveryView(plan, recoveryObstacles(plan));
   },
 
   async generationRecover({ body, requestId, ...wait }) {
     const { exclude_sleds: excluded = [], give_up: giveUp, to: asked } = body;
-    const plan = await makePlan(deps, { excluded, giveUp, to: asked }, wait);
+    const { plan, planned } = await makePlan(deps, { excluded, giveUp, to: asked }, wait);
     if (plan.outcome.kind === 'not_needed') return recoveryView(plan, []);
     const to = requireUnchanged(plan, body.expected_generation);
     const [obstacle] = recoveryObstacles(plan);
@@ -76,7 +83,8 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
         detail: { generation: plan.generation, undecided_artifacts: plan.undecided.length },
       });
     const accepted = acceptedOf(plan.points);
-    await raise(deps.datastore, { to, accepted, orderedBy: `an operator, request ${requestId}` }, wait);
+    const orderedBy = `an operator, request ${requestId}`;
+    await raise(deps.datastore, { to, accepted, orderedBy, planned }, wait);
     const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
     wait.log.warn(
       { ...facts, to, excluded, give_up: giveUp, points, sleds },
@@ -94,7 +102,7 @@ const makePlan = async (
   { datastore, connection, clock }: Deps,
   { excluded, giveUp, to }: Question,
   { log, signal }: Wait,
-): Promise<RecoveryPlan> => {
+): Promise<{ readonly plan: RecoveryPlan; readonly planned: Point }> => {
   const targets = await inServiceSleds(datastore, signal);
   const stranger = excluded.find(id => !targets.some(target => target.id === id));
   if (stranger !== undefined) throw new DepotError('NOT_FOUND', `there is no sled ${stranger} in service`);
@@ -114,7 +122,7 @@ const makePlan = async (
   const hashes = new Set([...sets.values()].flatMap(set => [...set]));
   const known = await datastore.artifactsKnown(hashes, { signal });
   const givenUp = await givenUpBy(datastore, giveUp, sets, signal);
-  return planRecovery({ ...counted, sets, known, givenUp, to });
+  return { plan: planRecovery({ ...counted, sets, known, givenUp, to }), planned: database.current };
 };
 
 /** Every artifact that the names stand for. */
@@ -175,7 +183,7 @@ const raise = async (
     await datastore.generationRaise(order, { signal });
   } catch (error) {
     if (errorCodeOf(error) !== 'INVALID_REQUEST') throw error;
-    throw new DepotError('RECOVERY_CHANGED', 'the generation has been raised by another request', {
+    throw new DepotError('RECOVERY_CHANGED', 'the database has changed since this was planned', {
       cause: error,
     });
   }

@@ -274,6 +274,8 @@ export type Datastore = {
       readonly accepted?: readonly Point[];
       /** For people: who ordered it. */
       readonly orderedBy?: string;
+      /** Where the database was when it was planned: `INVALID_REQUEST` where it is anywhere else by now. */
+      readonly planned?: Point;
     },
     wait: Wait,
   ) => Promise<Point>;

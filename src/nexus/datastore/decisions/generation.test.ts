@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asGeneration } from '../../../core/ids.ts';
-import { admitMend, admitRaise, MAX_MEND } from './generation.ts';
+import { admitMend, admitRaise, MAX_MEND, requirePlannedPoint } from './generation.ts';
 
 const LAST = Number.MAX_SAFE_INTEGER;
 const raise = (before: number, to: number, how: Partial<Parameters<typeof admitRaise>[2]> = {}) =>
@@ -22,6 +22,29 @@ describe('what a recovery may make of the generation (P7)', () => {
     for (const accepts of [true, false])
       for (const repeated of [true, false])
         expect(() => raise(5, 4, { accepts, repeated })).toThrow('cannot become 4');
+  });
+});
+
+describe('a recovery that was planned at a point (P7)', () => {
+  const point = (generation: number, digit: string) => ({
+    generation: asGeneration(generation),
+    digest: digit.repeat(64),
+  });
+  const require = (planned: Parameters<typeof requirePlannedPoint>[1]['planned'], repeated = false) =>
+    requirePlannedPoint(point(7, 'a'), { planned, to: asGeneration(7) }, { repeated });
+
+  test('the database must be at it still, in number and in digest', () => {
+    expect(() => require(point(7, 'a'))).not.toThrow();
+    expect(() => require(undefined)).not.toThrow();
+    expect(() => require(point(6, 'a'))).toThrow('planned at');
+    expect(() => require(point(7, 'b'))).toThrow('planned at');
+  });
+
+  test('an earlier attempt of the same raise may have moved it', () => {
+    expect(() => require(point(5, 'a'), true)).not.toThrow();
+    expect(() =>
+      requirePlannedPoint(point(7, 'a'), { planned: point(5, 'a'), to: asGeneration(8) }, { repeated: true }),
+    ).toThrow('planned at');
   });
 });
 

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { MAX_CONFIG_ARTIFACTS } from '../../../api/sled-agent-api.ts';
 import { digestInput } from '../../../core/artifact-config.ts';
 import { type ArtifactHash, asGeneration, type Generation, type Point } from '../../../core/ids.ts';
+import { samePoint, shortPoint } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
 
 export type StoredGeneration = Point;
@@ -76,6 +77,25 @@ export const admitRaise = (
   throw new DepotError(
     'INVALID_REQUEST',
     `the generation is ${before} and never falls: it cannot become ${to}`,
+  );
+};
+
+/**
+ * That the database is where a recovery was planned at: it may have changed since, or failed over (P7).
+ *
+ * @param repeated an earlier attempt of the same raise may have been committed
+ * @throws `INVALID_REQUEST`
+ */
+export const requirePlannedPoint = (
+  before: Point,
+  { planned, to }: { readonly planned: Point | undefined; readonly to: Generation },
+  { repeated }: { readonly repeated: boolean },
+): void => {
+  if (planned === undefined || samePoint(before, planned)) return;
+  if (repeated && before.generation === to) return;
+  throw new DepotError(
+    'INVALID_REQUEST',
+    `the database is at ${shortPoint(before)}, and the recovery was planned at ${shortPoint(planned)}`,
   );
 };
 

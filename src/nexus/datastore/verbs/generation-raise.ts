@@ -1,5 +1,5 @@
 import type { Datastore } from '../datastore.ts';
-import { admitRaise, wantedSetDigest } from '../decisions/generation.ts';
+import { admitRaise, requirePlannedPoint, wantedSetDigest } from '../decisions/generation.ts';
 import { recordPoint } from '../points.ts';
 import type { Transactions } from '../transactions.ts';
 import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } from '../wanted-set.ts';
@@ -7,12 +7,13 @@ import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } 
 /** The one write that does not ask if the stored digest is right: it makes it right. */
 export const generationRaise =
   (transactions: Transactions): Datastore['generationRaise'] =>
-  ({ to, accepted = [], orderedBy }, wait) =>
+  ({ to, accepted = [], orderedBy, planned }, wait) =>
     transactions.write(
       'generation_raise',
       async (db, { repeated }) => {
         await lockGeneration(db);
         const before = await readGeneration(db);
+        requirePlannedPoint(before, { planned, to }, { repeated });
         const verdict = admitRaise(before.generation, to, { repeated, accepts: accepted.length > 0 });
         for (const point of accepted) await recordPoint(db, point, { origin: 'accepted', orderedBy });
         if (verdict === 'stay') return before;

@@ -1,7 +1,13 @@
 import type { Generation, Point, SledId } from '../../../../core/ids.ts';
 import type { PointClaim } from '../../../../core/lineage.ts';
 import type { Datastore } from '../../datastore.ts';
-import { admitMend, admitRaise, MEND_PERIOD_MS, type StoredGeneration } from '../../decisions/generation.ts';
+import {
+  admitMend,
+  admitRaise,
+  MEND_PERIOD_MS,
+  requirePlannedPoint,
+  type StoredGeneration,
+} from '../../decisions/generation.ts';
 import { movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
 import { presentDigest, wantedSetOf } from '../wanted.ts';
 
@@ -13,8 +19,9 @@ export const pointsRecorded =
 
 /** The one write that does not ask if the stored digest is right: it makes it right. */
 export const generationRaise =
-  ({ to, accepted = [] }: Parameters<Datastore['generationRaise']>[0]): Step<StoredGeneration> =>
+  ({ to, accepted = [], planned }: Parameters<Datastore['generationRaise']>[0]): Step<StoredGeneration> =>
   (before, { nowMs, repeated }) => {
+    requirePlannedPoint(before.stored, { planned, to }, { repeated });
     const verdict = admitRaise(before.stored.generation, to, { repeated, accepts: accepted.length > 0 });
     const state = accepted.reduce(
       (seen, point) => withPoint(seen, { ...point, origin: 'accepted', timeCreatedMs: nowMs }),
