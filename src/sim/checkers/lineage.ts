@@ -28,11 +28,17 @@ export type Change = {
   readonly read: readonly Volume[];
 };
 
+export type Unlinked = {
+  readonly name: string;
+  /** The disks that its process knows: what is kept on another one it cannot go by. */
+  readonly read: readonly Volume[];
+};
+
 export type LineageChecker = {
   readonly onLedger: (sled: SimSled, volume: Volume, change: Change) => void;
   /** It refused a config for the one of this point, and answered so; `isSure` where its disks must show that by now. */
   readonly onRefused: (sled: SimSled, held: { readonly point: PointName; readonly isSure: boolean }) => void;
-  readonly onUnlink: (sled: SimSled, volume: Volume, name: string) => void;
+  readonly onUnlink: (sled: SimSled, volume: Volume, unlinked: Unlinked) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   /** What operators gave up by name, in recoveries. */
   readonly givenUp: Set<ArtifactHash>;
@@ -62,7 +68,7 @@ export const createLineageChecker = (deps: Pick<Watch, 'world' | 'histories' | '
       if (volume.state !== 'unmounted') requireHeadKept(watch, sled, volume, next);
     },
     onRefused: (sled, held) => requireHold(watch, sled, held),
-    onUnlink: (sled, volume, name) => requireFree(watch, sled, volume, name),
+    onUnlink: (sled, volume, unlinked) => requireFree(watch, sled, volume, unlinked),
     onCommit(before, after) {
       if (after.points === before.points) return;
       for (const [name, { origin }] of after.points)
@@ -148,16 +154,12 @@ const requireHold = (
     fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
 };
 
-const requireFree = (watch: Watch, sled: SimSled, volume: Volume, name: string): void => {
+const requireFree = (watch: Watch, sled: SimSled, volume: Volume, { name, read }: Unlinked): void => {
   const { holding, fail } = watch;
   if (holding.has(sled) && isArtifactHash(name))
     fail('G2', `${sled.plan.serial} unlinked ${name} after it had refused a config`);
   const file = keptOn(volume).find(each => each.name === name);
-  const kept =
-    file ??
-    readableOn(sled)
-      .flatMap(keptOn)
-      .find(each => each.artifacts.has(name));
+  const kept = file ?? read.flatMap(keptOn).find(each => each.artifacts.has(name));
   if (kept === undefined || sled.agent !== 'current') return;
   if (isKnown(watch, sled, kept.point)) return;
   const what = file === undefined ? `unlinked ${name}, which is listed by` : 'removed';

@@ -213,7 +213,7 @@ const onUnlink = (
   const [, , name, below] = path.split('/');
   if (name === undefined || below !== undefined) return;
   removals.onUnlink(sled, name);
-  lineage.onUnlink(sled, volume, name);
+  lineage.onUnlink(sled, volume, { name, read: removals.readBy(sled) });
   leases.onUnlink(sled, name);
   if (!isArtifactHash(name)) return;
   if (holdings.wanted().has(name)) world.trace.reached('a deletion ran while its artifact was wanted again');
