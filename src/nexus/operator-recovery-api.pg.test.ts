@@ -198,10 +198,10 @@ test('a recovery planned on what is no longer so changes nothing (RH1)', async (
 });
 
 test('recoveries at once come to what one of them would have, and each says so (RH1, RH2)', async () => {
-  holds(sleds[0]!, 7, present);
+  holds(sleds[0]!, 7, [...present, hashOf(9)]); // not all of it is wanted: no Nexus mends that by itself meanwhile
   const outcomes = await Promise.all(
     Array.from({ length: 4 }, () =>
-      act({ expected_generation: at(2), to: at(8) }).then(
+      act({ expected_generation: at(2), to: at(8), give_up: { artifacts: [hashOf(9)] } }).then(
         ({ state }) => state as string,
         (error: DepotError) => error.code,
       ),
@@ -212,6 +212,18 @@ test('recoveries at once come to what one of them would have, and each says so (
   expect(await generationNow()).toBe(8);
   const rows = await world.database.query("SELECT digest FROM tuf_point WHERE origin = 'accepted'");
   expect(rows).toHaveLength(1);
+});
+
+test('a sled that another recovery moves on while it is asked has changed, and is not silent (RH1)', async () => {
+  holds(sleds[0]!, 7, [...present, hashOf(9)]);
+  const plan = { expected_generation: at(2), to: at(8), give_up: { artifacts: [hashOf(9)] } };
+  sleds[0]!.fault.config = async () => {
+    delete sleds[0]!.fault.config;
+    await act(plan);
+    await configsBecome(8, 8, 8);
+  };
+  await expect(act(plan)).rejects.toMatchObject({ code: 'RECOVERY_CHANGED' });
+  expect(await generationNow()).toBe(8);
 });
 
 test('an excluded sled does not count, stays diverged and keeps what it has (P7)', async () => {

@@ -21,6 +21,7 @@ import {
   SledId,
   type SystemVersion,
 } from '../core/ids.ts';
+import { samePoint } from '../core/lineage.ts';
 import {
   acceptedOf,
   planRecovery,
@@ -78,10 +79,13 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     if (plan.outcome.kind === 'not_needed') return recoveryView(plan, []);
     const to = requireUnchanged(plan, body.expected_generation);
     const [obstacle] = recoveryObstacles(plan);
-    if (obstacle !== undefined)
+    if (obstacle !== undefined) {
+      // A sled that another recovery has moved on meanwhile gives no set of the point that it was at.
+      await requireStillAt(deps.datastore, planned, wait);
       throw new DepotError(obstacle.code, obstacle.message, {
         detail: { generation: plan.generation, undecided_artifacts: plan.undecided.length },
       });
+    }
     const accepted = acceptedOf(plan.points);
     const orderedBy = `an operator, request ${requestId}`;
     await raise(deps.datastore, { to, accepted, orderedBy, planned }, wait);
@@ -174,6 +178,14 @@ const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Gener
   );
 };
 
+const requireStillAt = async (datastore: Deps['datastore'], planned: Point, wait: Wait): Promise<void> => {
+  const { current } = await datastore.pointsRecorded([], wait);
+  if (!samePoint(current, planned)) throw hasChanged();
+};
+
+const hasChanged = (cause?: unknown): DepotError =>
+  new DepotError('RECOVERY_CHANGED', 'the database has changed since this was planned', { cause });
+
 const raise = async (
   datastore: Deps['datastore'],
   order: Parameters<Datastore['generationRaise']>[0],
@@ -183,9 +195,7 @@ const raise = async (
     await datastore.generationRaise(order, { signal });
   } catch (error) {
     if (errorCodeOf(error) !== 'INVALID_REQUEST') throw error;
-    throw new DepotError('RECOVERY_CHANGED', 'the database has changed since this was planned', {
-      cause: error,
-    });
+    throw hasChanged(error);
   }
 };
 

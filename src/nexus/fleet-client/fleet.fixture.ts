@@ -45,6 +45,8 @@ export type FakeSled = {
   /** Replaces the answer of one operation: throw, wait, or answer something else. */
   fault: Partial<{
     putConfig: () => Promise<void>;
+    /** Before the answer. */
+    config: () => Promise<void>;
     list: (honest: ArtifactListResponse) => Promise<ArtifactListResponse>;
     put: () => Promise<void>;
     /** True: accept, and never finish. */
@@ -152,9 +154,11 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       for (const hash of sled.files.keys()) if (!sled.config!.artifacts.has(hash)) sled.files.delete(hash);
     },
     async config(target, { point }) {
-      const { config, fault } = of(target);
+      const { fault } = of(target);
       log.push(`config ${target.serial}`);
       if (fault.putConfig === unreachable) return unreachable();
+      await fault.config?.();
+      const { config } = of(target);
       if (config === undefined) throw new DepotError('NO_ARTIFACT_CONFIG', 'no config yet');
       const held = pointOf(config);
       if (point !== undefined && pointText(point) !== pointText(held))
