@@ -67,7 +67,7 @@ test('a reset sled has another incarnation and no config, keeps its files, and n
   expect(list.generation).toBe(1);
 });
 
-test('what an abandoned config lists stays through adoptions, until the database knows that config', async () => {
+test('what an abandoned config lists stays through adoptions, until the database knows that config and this sled goes by its present one', async () => {
   await reset();
   let store = await sled.reopen();
   await tellFloor(store, 1, () => false);
@@ -76,7 +76,10 @@ test('what an abandoned config lists stays through adoptions, until the database
   await reconcile(store);
   expect(await onDisks()).toEqual([BOTH, BOTH]);
   store = await sled.reopen();
-  await tellFloor(store, 1, () => true);
+  await tellFloor(store, 4, () => true);
+  await reconcile(store);
+  expect(await onDisks(), 'known, and not decided on (K5)').toEqual([BOTH, BOTH]);
+  await tellFloor(store, 3, () => true);
   await reconcile(store);
   expect(await onDisks()).toEqual([[a.sha256], [a.sha256]]);
 });

@@ -145,9 +145,9 @@ const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boo
   );
 };
 
-/** Whether one of these disks told this config before it was written anywhere. */
+/** Whether one of these disks told this config, in whatever incarnation, before it was written anywhere. */
 const isHeadOf = (volumes: readonly Volume[], config: SeenLedger): boolean =>
-  volumes.map(ledgerOn).some(each => isSame(each, config) && isSameSet(each!, config));
+  volumes.map(ledgerOn).some(each => each?.generation === config.generation && isSameSet(each, config));
 
 /** Of one generation. */
 const isOther = (one: SeenLedger, other: SeenLedger): boolean =>
