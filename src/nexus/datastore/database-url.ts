@@ -84,6 +84,11 @@ const readParts = (url: string): DatabaseTarget => {
   const parts = URL_PARTS.exec(url);
   if (parts === null) throw new UrlFault(`must be a URL such as ${EXAMPLE}`);
   const [, userinfo, authority = '', path = '', query = ''] = parts;
+  // What stands before it may be the rest of a password: nothing of it may be taken for a host or the name of an option.
+  if (path.includes('@') || query.includes('@'))
+    throw new UrlFault(
+      'has an @ after its hosts; write / ? # @ in a user, password or option as %2F %3F %23 %40',
+    );
   const options = readOptions(query);
   const [user, password = ''] = splitOnce(userinfo ?? '', ':');
   const hosts = readHosts(authority, options);
@@ -107,7 +112,6 @@ const readOptions = (query: string): ReadonlyMap<Option, string> => {
   for (const pair of query.split('&').filter(text => text !== '')) {
     const [key = '', value] = splitOnce(pair, '=');
     const option = OPTIONS.find(known => known === key);
-    // The name of an option is no secret, but a password with an unencoded `?` would be taken for one.
     const shown = /^[a-z_]{1,40}$/.test(key) && value !== undefined ? `option ${key}` : 'option';
     if (option === undefined) throw new UrlFault(`unknown ${shown}; known here: ${OPTIONS.join(', ')}`);
     if (!value) throw new UrlFault(`option ${option} has no value`);
