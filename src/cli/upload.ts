@@ -7,7 +7,8 @@
  *           └─ refused for want of the database ─▶ a wait ─▶ send again
  *
  * UP1. An archive is sent again only where Nexus keeps nothing of it, and only from a file.
- * UP2. All of it is bounded by {@link WAIT_LIMIT_MS}, from the first outage on; then the last error is the outcome.
+ * UP2. Sending again is bounded by {@link WAIT_LIMIT_MS}, from the first outage on; then the last error is the outcome. How
+ *      long an upload that Nexus keeps is followed is bounded by how long Nexus keeps it.
  * UP3. Ctrl-C ends this command at any time. An upload that Nexus keeps by then goes on there, and its id was said.
  */
 import { backoffMs } from '../lib/backoff.ts';

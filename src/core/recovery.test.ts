@@ -224,7 +224,7 @@ describe('the new generation (RG3)', () => {
         'unbelievable',
         'unbelievable',
       ]);
-      expect(kept.sleds[0]!.because).toContain('sled-agent reset --give-up');
+      expect(kept.sleds[0]!.because).toContain('sled-agent reset --config FILE --give-up');
     }
   });
 });

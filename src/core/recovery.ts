@@ -241,7 +241,7 @@ const judge = (
 };
 
 const tooFarToKeep = (far: Point): string =>
-  `keeps a config of generation ${far.generation}, too far above the database to be believed; give it up on its machine: tuf-depot sled-agent reset --give-up ${shortPoint(far)}`;
+  `keeps a config of generation ${far.generation}, too far above the database to be believed; give it up on its machine: tuf-depot sled-agent reset --config FILE --give-up ${shortPoint(far)}`;
 
 const fateOf = (
   own: Point,

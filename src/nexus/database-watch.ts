@@ -2,11 +2,11 @@
  * Whether the database answers, as the calls of this Nexus find it: for the status, and for what waits for its return.
  *
  *     every verb ─▶ watched ─┬─ answered ─────────────▶ the outage is over; what waits is woken
- *                            └─ DATABASE_UNAVAILABLE ─▶ an outage, since the first call that failed
+ *                            └─ DATABASE_UNAVAILABLE, COMMIT_UNCERTAIN ─▶ an outage, since the first call that failed
  *
  * DW1. A call passes unchanged: the same arguments, the same answer, the same error.
  * DW2. An outage begins with the first call that fails for want of the database, and ends with the first answer. A
- *      verdict of the database (a conflict, a refusal) is an answer.
+ *      call that is refused or ended by its caller neither begins one nor ends it.
  */
 import type { Clock } from '../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../lib/errors.ts';

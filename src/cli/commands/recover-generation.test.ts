@@ -103,18 +103,25 @@ test('recover generation explains what was found, what would be deleted and what
 
 test('where nothing is undecided the explanation says so, and names no upload', async () => {
   const run = await against(needed(), ['--exclude', 'sled-1']);
-  expect(run.out).toContain('Each of their artifacts is listed by a present release.');
+  expect(run.out).toContain('Each artifact of the sets that sleds gave is listed by a present release.');
   expect(run.out).not.toContain('repo upload');
   expect(run.calls).toEqual([{ exclude_sleds: SLED }]);
+});
+
+test('a point whose set no sled gave is not counted among those that became known', async () => {
+  const run = await against(needed({ state: 'done' }), []);
+  expect(run.out).toContain('is 13; 2 points of another history became known');
 });
 
 test('an obstacle that no name removes is a step of what to do, with its code', async () => {
   const message =
     'No sled gave the set of 9:ffffffffffff. Start a sled that holds it, or reset the sled on its machine.';
+  const points = needed().points.filter(({ artifacts }) => artifacts === null);
   const run = await against(
-    needed({ state: 'blocked', obstacles: [{ code: 'RECOVERY_SLED_SILENT', message }] }),
+    needed({ state: 'blocked', points, obstacles: [{ code: 'RECOVERY_SLED_SILENT', message }] }),
     [],
   );
+  expect(run.out).not.toContain('listed by a present release');
   expect(run.out).toContain(`2. ${message} [RECOVERY_SLED_SILENT]`);
 });
 

@@ -33,7 +33,7 @@ const remedies: Partial<Record<ErrorCode, string>> = {
   RECOVERY_LOSES_ARTIFACTS:
     'upload the releases that list them: tuf-depot repo upload FILE; or give them up by name: --give-up',
   RECOVERY_SLED_SILENT:
-    'start a sled that holds that config; or, on the machine of one that does: tuf-depot sled-agent reset',
+    'start a sled that holds that config; or, on the machine of one that does: tuf-depot sled-agent reset --config FILE',
   SHUTTING_DOWN: 'send the request to another Nexus, or again when this one is back',
 };
 

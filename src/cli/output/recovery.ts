@@ -16,12 +16,12 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
   switch (recovery.state) {
     case 'not_needed':
       return [
-        `There is nothing to recover: the database, at generation ${recovery.generation}, knows every config that a reachable sled holds.`,
+        `There is nothing to recover: the database, at generation ${recovery.generation}, knows every config that counts here.`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
       ];
     case 'done':
       return [
-        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${count(recovery.points.length, 'point')} of another history became known.`,
+        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${count(recovery.points.filter(isGiven).length, 'point')} of another history became known.`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
         '',
         'Sleds follow the database from their next config on. Check with: tuf-depot status',
@@ -39,6 +39,9 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
       return recovery.state satisfies never;
   }
 };
+
+/** RG2: only what a sled gave the set of is decided on. */
+const isGiven = ({ artifacts }: GenerationRecovery['points'][number]): boolean => artifacts !== null;
 
 const isNotable = ({ state }: RecoverySledView): boolean => state !== 'agrees';
 
@@ -74,7 +77,11 @@ const pointLines = ({ points, sleds }: GenerationRecovery, style: Style): string
 
 const undecidedLines = (recovery: GenerationRecovery, style: Style): string[] => {
   const { undecided_artifacts_total: total, undecided_artifacts: listed } = recovery;
-  if (total === 0) return ['Each of their artifacts is listed by a present release.'];
+  // Of a set that no sled gave nothing is known.
+  if (total === 0)
+    return recovery.points.some(isGiven)
+      ? ['Each artifact of the sets that sleds gave is listed by a present release.']
+      : [];
   const shown = listed.slice(0, MAX_ARTIFACTS_SHOWN);
   return [
     `${style.bad(count(total, 'artifact'))} of these would be deleted, since no present release lists them:`,
