@@ -25,9 +25,9 @@ test('a client that goes away while its request is open ends its upload (CW1)', 
 
 test('a client whose upload waits for long is told the id, and the upload goes on without it (CW2)', async () => {
   const { clock, request, client, answer } = setUp();
-  client.waits();
+  client.waits(true);
   await clock.advance(19_999);
-  client.waits();
+  client.waits(true);
   await clock.advance(1);
   expect(await answer).toMatchObject({ code: 'DATABASE_UNAVAILABLE', detail: { upload_id: uploadId } });
   request.abort();
@@ -35,9 +35,21 @@ test('a client whose upload waits for long is told the id, and the upload goes o
   expect(clock.sleeping()).toBe(0);
 });
 
+test('an upload that goes on after a short wait is not answered as one that waits', async () => {
+  const { clock, upload, client, answer } = setUp();
+  client.waits(true);
+  await clock.advance(15_000);
+  client.waits(false);
+  await clock.advance(15_000);
+  client.waits(true);
+  await clock.advance(15_000);
+  upload.resolve('recorded');
+  expect(await answer).toBe('recorded');
+});
+
 test('an upload that ends in time is answered with its outcome', async () => {
   const { clock, upload, client, answer } = setUp();
-  client.waits();
+  client.waits(true);
   upload.resolve('recorded');
   expect(await answer).toBe('recorded');
   await delay(0);
@@ -46,7 +58,7 @@ test('an upload that ends in time is answered with its outcome', async () => {
 
 test('a caller that waits as long as its upload does is told nothing in between', async () => {
   const { clock, upload, client, answer } = setUp({ answerAfterMs: undefined });
-  client.waits();
+  client.waits(true);
   await clock.advance(3_600_000);
   upload.resolve('recorded');
   expect(await answer).toBe('recorded');

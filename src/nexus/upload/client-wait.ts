@@ -2,7 +2,7 @@
  * The client of an upload: it ends the upload when it goes away, and is answered when the upload waits for long.
  *
  * CW1. While its request is open, a client that goes away aborts {@link UploadClient.signal}.
- * CW2. An upload that waits for the database for {@link AnswerLimits.answerAfterMs} is answered with its id, and goes on
+ * CW2. An upload that waits for the database for {@link Request.answerAfterMs} at a stretch is answered with its id, and goes on
  *      without its client: whoever is told so asks by the id.
  */
 import type { UploadId } from '../../core/ids.ts';
@@ -18,8 +18,8 @@ export type UploadClient = {
   readonly signal: AbortSignal;
   /** The outcome, or after a long wait the error that names the upload. */
   readonly answer: <T>(outcome: Promise<T>) => Promise<T>;
-  /** The upload has begun to wait for the database, or to record. */
-  readonly waits: () => void;
+  /** Whether the upload waits for the database. */
+  readonly waits: (isWaiting: boolean) => void;
 };
 
 type Request = {
@@ -37,7 +37,7 @@ export const followClient = (clock: Clock, request: Request): UploadClient => {
   const long = Promise.withResolvers<never>();
   // Without a wait nobody looks at it.
   long.promise.catch(() => undefined);
-  let isWaiting = false;
+  let wait: AbortController | undefined;
   const leave = (): void => gone.abort(request.signal.reason);
   if (request.signal.aborted) leave();
   else request.signal.addEventListener('abort', leave, { once: true });
@@ -45,10 +45,15 @@ export const followClient = (clock: Clock, request: Request): UploadClient => {
 
   return {
     signal: gone.signal,
-    waits() {
-      if (isWaiting || request.answerAfterMs === undefined) return;
-      isWaiting = true;
-      clock.sleep(request.answerAfterMs, { signal: ended.signal }).then(
+    waits(isWaiting) {
+      if (!isWaiting) {
+        wait?.abort();
+        wait = undefined;
+        return;
+      }
+      if (wait !== undefined || request.answerAfterMs === undefined) return;
+      wait = new AbortController();
+      clock.sleep(request.answerAfterMs, { signal: AbortSignal.any([ended.signal, wait.signal]) }).then(
         () => long.reject(stillWaiting(request.uploadId, request.report())),
         () => undefined,
       );
@@ -66,7 +71,7 @@ export const followClient = (clock: Clock, request: Request): UploadClient => {
 
 const stillWaiting = (uploadId: UploadId, report: UploadReport | undefined): DepotError => {
   const state = report?.state;
-  const is = state?.kind === 'waiting' ? stageDone(state.stage) : 'received and verified';
+  const is = state?.kind === 'waiting' ? stageDone(state.stage) : 'received';
   const because = state?.kind === 'waiting' ? ` (${state.wait.message})` : '';
   return new DepotError(
     'DATABASE_UNAVAILABLE',

@@ -140,7 +140,7 @@ export const createUploads = (deps: Deps): Uploads => {
       });
       const onWait = (wait: DatabaseWait | undefined): void => {
         tracker.waits(wait);
-        if (wait !== undefined) client.waits();
+        client.waits(wait !== undefined);
       };
       const patience = createPatience(deps, waits, onWait);
       const upload = runUpload(deps, request, {
