@@ -73,7 +73,7 @@ const next = (
 const refuse = (reason: RefusalReason): Adoption => ({ kind: 'refuse', reason });
 
 /** Equality of the wanted sets; lengths are outside of it (P10). */
-export const sameArtifacts = (a: ArtifactConfig, b: ArtifactConfig): boolean =>
+const sameArtifacts = (a: ArtifactConfig, b: ArtifactConfig): boolean =>
   a.artifacts.size === b.artifacts.size && includes(a, b);
 
 /** Whether the first one lists all that the second one lists. */

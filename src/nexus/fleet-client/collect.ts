@@ -1,3 +1,15 @@
+/**
+ * Collect: offers the config to every in-service sled at once and asks each what it holds.
+ *
+ *     per sled: put config ─▶ list ─▶ listing
+ *                  └────────────┴──▶ silence, with its reason, or a claim       then: a later read of the database tells
+ *                                                                               a sled that is ahead or behind from one
+ *                                                                               that diverged
+ * CO1. Outcomes are taken one by one; a slow or wrong sled becomes a silence, never an error of the round (G8).
+ * CO2. Once half of the sleds have answered, the others get a bounded time to do so too.
+ * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
+ * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).
+ */
 import type { Point } from '../../core/ids.ts';
 import type { SledSilence } from '../../core/inventory.ts';
 import { isKnownPoint, type PointClaim, samePoint, shortPoint } from '../../core/lineage.ts';

@@ -45,6 +45,7 @@ export type CollectedSled = InventorySled & {
   /** Of a diverged sled: the point that the database does not know. */
   readonly claim?: PointClaim;
 };
+
 /** A sled's answer; with the point that it claims where that is not the round's. */
 export type Draft = { readonly collected: CollectedSled; readonly claim: PointClaim | undefined };
 
@@ -144,6 +145,7 @@ export const kindOfSilence = (code: string): SledSilence['kind'] => {
   if (code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED') return 'unreachable';
   return code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'refused';
 };
+
 /** Whether it is outdated, behind or diverged is for the database to say (CO3). */
 export const claiming = (
   deps: CollectDeps,

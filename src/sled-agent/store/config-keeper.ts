@@ -12,6 +12,8 @@
  *     doubt the hold is in memory (K1): nothing is deleted for the doubt, and a restart begins with it again.
  * K4. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
  *     know of it. When others come in their place, what they tell counts, as at a start, and is in doubt.
+ * K5. What the database knows is kept no longer once this sled goes by the database's own present config. Before that, a
+ *     known point says only that it is of this database: one that was restored knows what it has not decided on.
  */
 import {
   type ArtifactConfig,
@@ -219,10 +221,7 @@ const acceptFloor = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): 
   await publish(keeping, ledger, 'the ledger is at or above the floor').catch(stayInDoubt(log));
 };
 
-/**
- * K5. What the database knows is kept no longer once this sled goes by the database's own present config. Before that, a
- * known point says only that it is of this database: one that was restored knows what it has not decided on.
- */
+/** K5 */
 const forgetDecided = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): Promise<void> => {
   const { datasets, unlinks, log, onChange } = keeping;
   if (!isAtFloor(keeping.known, floor)) return;

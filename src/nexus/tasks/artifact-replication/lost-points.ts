@@ -8,7 +8,6 @@
  */
 import { includes } from '../../../core/artifact-config.ts';
 import { asGeneration } from '../../../core/ids.ts';
-import type { RecordedPoints } from '../../../core/lineage.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Datastore, WantedSet } from '../../datastore/datastore.ts';
 import {
@@ -34,7 +33,7 @@ export const findLostPoints = async (
   if (kept.length + own.length === 0) return readLostPoints(deps, [], wait);
   const claims = [...kept, ...own].map(({ claim }) => claim);
   const { lineage } = await deps.datastore.pointsRecorded(claims, wait);
-  return readLostPoints(deps, unknownReports([...kept, ...own], lineage satisfies RecordedPoints), wait);
+  return readLostPoints(deps, unknownReports([...kept, ...own], lineage), wait);
 };
 
 const keptBy = ({ target, list }: CollectedSled): ReportedPoint[] =>
@@ -68,4 +67,4 @@ export const mendGeneration = async (
 };
 
 const isIncluded = ({ artifacts }: WantedSet, lost: LostPoint['artifacts']): boolean =>
-  lost !== undefined && includes({ artifacts }, { artifacts: { keys: () => lost, size: lost.size } });
+  lost !== undefined && includes({ artifacts }, { artifacts: lost });
