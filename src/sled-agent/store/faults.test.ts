@@ -304,6 +304,7 @@ test('DS3: nothing is written into the mount point of a disk that is gone, befor
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a]);
+  await reconcile(store); // a new config begins a pass, which looks at the disks too
   const [mountPoint] = sled.directories;
   const disk = `${mountPoint}-disk`;
   await rename(mountPoint!, disk);
