@@ -27,6 +27,7 @@ const faultyStore = async (
   });
   const sled = await createTestStore({ ...options, dependencies: { disk } });
   await offer(sled.store(), 1, [a, b]);
+  await reconcile(sled.store()); // the pass that a config begins must not be the first to meet the fault
   return Object.assign(sled, {
     fail: (next: Fault) => {
       fault = next;
@@ -304,7 +305,7 @@ test('DS3: nothing is written into the mount point of a disk that is gone, befor
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a]);
-  await reconcile(store); // a new config begins a pass, which looks at the disks too
+  await reconcile(store); // the pass that a config begins looks at the disks too
   const [mountPoint] = sled.directories;
   const disk = `${mountPoint}-disk`;
   await rename(mountPoint!, disk);
