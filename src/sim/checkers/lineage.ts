@@ -36,12 +36,21 @@ export type Unlinked = {
 
 export type LineageChecker = {
   readonly onLedger: (sled: SimSled, volume: Volume, change: Change) => void;
-  /** It refused a config for the one of this point, and answered so; `isSure` where its disks must show that by now. */
-  readonly onRefused: (sled: SimSled, held: { readonly point: PointName; readonly isSure: boolean }) => void;
+  /** It refused a config, and answered so. */
+  readonly onRefused: (sled: SimSled, held: Refused) => void;
   readonly onUnlink: (sled: SimSled, volume: Volume, unlinked: Unlinked) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   /** What operators gave up by name, in recoveries. */
   readonly givenUp: Set<ArtifactHash>;
+};
+
+export type Refused = {
+  /** Of the config that it holds. */
+  readonly point: PointName;
+  /** Whether its disks must show the hold by now. */
+  readonly isSure: boolean;
+  /** Then another one of its ledgers may be the one that shows it. */
+  readonly isInDoubt: boolean;
 };
 
 type Watch = {
@@ -145,12 +154,13 @@ const requireHeadKept = (watch: Watch, sled: SimSled, volume: Volume, next: Seen
 const requireHold = (
   { holding, fail }: Watch,
   sled: SimSled,
-  { point, isSure }: Parameters<LineageChecker['onRefused']>[1],
+  { point, isSure, isInDoubt }: Refused,
 ): void => {
   if (sled.agent !== 'current') return;
   holding.add(sled);
   const ledgers = [...sled.machine.volumes.values()].flatMap(volume => ledgerOn(volume) ?? []);
-  if (isSure && !ledgers.some(each => pointOfLedger(each) === point && each.isHeld))
+  const shows = (each: SeenLedger): boolean => each.isHeld && (isInDoubt || pointOfLedger(each) === point);
+  if (isSure && !ledgers.some(shows))
     fail('G2', `${sled.plan.serial} refused a config, and does not hold its deletions durably`);
 };
 

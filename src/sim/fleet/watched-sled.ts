@@ -87,11 +87,11 @@ const noteRefusal = (
 ): void => {
   const { reason } = findDepotError(error)?.detail ?? {};
   if (reason === 'not_successor') trace.reached('a sled refused a config that did not succeed its point');
-  if (errorCodeOf(error) !== 'CONFIG_GENERATION' || reason === 'below_floor') return;
-  const isSure =
-    running.store.state().kind === 'ready' && isSame && !wasUnmounted(sled) && !wasReadOnly(sled);
+  if (errorCodeOf(error) !== 'CONFIG_GENERATION') return;
+  const isSure = isSame && !wasUnmounted(sled) && !wasReadOnly(sled);
+  const isInDoubt = running.store.state().kind !== 'ready';
   const config = running.store.config();
-  if (config !== undefined) lineage.onRefused(sled, { point: pointOfConfig(config), isSure });
+  if (config !== undefined) lineage.onRefused(sled, { point: pointOfConfig(config), isSure, isInDoubt });
 };
 
 const noteAdoption = (

@@ -5,11 +5,12 @@
  *                                                └─yes─▶ a floor ─▶ a config at or above it ─▶ ready
  *     a config ─▶ adopted | the same | refused: every deletion is held, durably, before the answer
  *
- * K1. While there is doubt no ledger with a config is written: a crash must not turn doubt into trust.
+ * K1. While there is doubt no ledger gets a config or a name that it did not have: a crash must not turn doubt into trust.
  * K2. A config is durable before it is published, and is published while no unlink is under way (P2).
  * K3. A config that is refused by number or lineage comes from a database that lost commits, or from a slow Nexus. Until
- *     the sled is offered its own point again or adopts a successor of it, nothing is deleted, across restarts (P13). In
- *     doubt the hold is in memory (K1): nothing is deleted for the doubt, and a restart begins with it again.
+ *     the sled is offered its own point again or adopts a successor of it, nothing is deleted, across restarts and
+ *     whichever of its disks come and go: what one ledger holds, the sled holds (P13). In doubt each ledger gets the hold
+ *     where it stands (K1).
  * K4. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
  *     know of it. When others come in their place, what they tell counts, as at a start, and is in doubt.
  * K5. What the database knows is kept no longer once this sled goes by the database's own present config. Before that, a
@@ -50,7 +51,7 @@ import {
   withPresent,
 } from './knowledge.ts';
 import type { Hold, Ledger } from './ledger.ts';
-import { presentIds, repairLedgers, writeLedgers } from './ledger-copies.ts';
+import { holdLedgers, presentIds, repairLedgers, writeLedgers } from './ledger-copies.ts';
 import { createKeyedLock, type SharedLock } from './locks.ts';
 import { pointOf } from './point.ts';
 import type { ArtifactStore, Floor, StoreState, Use } from './store.ts';
@@ -167,7 +168,7 @@ const offer = async (keeping: Keeping, offered: OfferedConfig): Promise<'adopted
   const verdict = adoption(held, offered, floor?.generation);
   if (verdict.kind === 'refuse') {
     const refusal = refusalOf(verdict.reason, offered, keeping.known);
-    if (verdict.reason !== 'below_floor') await holdDeletions(keeping, refusal.message);
+    await holdDeletions(keeping, refusal.message);
     throw refusal;
   }
   await takeConfig(keeping, offered, verdict.kind === 'same');
@@ -179,13 +180,15 @@ const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> =>
   const { datasets, unlinks, clock, log } = keeping;
   const { ledger, doubt } = keeping.known;
   if (ledger.config === undefined || (ledger.hold !== undefined && keeping.isHoldDurable)) return;
-  const held = ledger.hold === undefined ? { ...ledger, hold: { reason, timeMs: clock.nowMs() } } : ledger;
-  if (held !== ledger) log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
+  const hold = ledger.hold ?? { reason, timeMs: clock.nowMs() };
+  const held = { ...ledger, hold };
+  if (ledger.hold === undefined)
+    log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
   await unlinks.exclusive(async () => {
     keeping.known = { ...keeping.known, ledger: held };
     keeping.isHoldDurable = false;
-    if (doubt !== undefined) return; // K1
-    await writeLedgers(datasets, ledger, held, keeping.known.kept);
+    if (doubt === undefined) await writeLedgers(datasets, ledger, held, keeping.known.kept);
+    else await holdLedgers(datasets, hold);
     keeping.isHoldDurable = true;
   });
 };
@@ -278,7 +281,7 @@ const isOrphaned = (
   return !present.some(id => ledger.datasets.includes(id));
 };
 
-/** K4: that they were there once stays known (KN2), and so does what is kept. */
+/** K4: that they were there once stays known (KN2), and so does what is kept and held. */
 const orphaned = (
   { ledger, named, kept }: Knowledge,
   { newId, log }: ConfigKeeperDependencies,
@@ -287,7 +290,13 @@ const orphaned = (
     { generation: ledger.config?.generation, datasets: ledger.datasets },
     'the datasets of the ledger are gone, and others are there: what those tell counts',
   );
-  return { ...nothingRead(newId), named: new Set([...named, ...ledger.datasets]), kept };
+  const anew = nothingRead(newId);
+  return {
+    ...anew,
+    ledger: { ...anew.ledger, hold: ledger.hold },
+    named: new Set([...named, ...ledger.datasets]),
+    kept,
+  };
 };
 
 /** What no dataset takes now is offered again by Nexus, and refused with the reason. */

@@ -15,13 +15,15 @@
  *      unknown one it may be of a database that is about to be restored again.
  * KN5. Of a ledger that may not be the newest, the floor decides: it is trusted at or above it, if its point is known.
  * KN6. A control plane that says nothing of heads is believed by a sled that has never adopted a lineage, and by no other.
+ * KN7. A hold that one ledger has counts, also beside a newer ledger without one: that may be half of an adoption which
+ *      nobody was told of, from before the refusal. The next offer ends it.
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import { type DatasetId, IncarnationId, type Point, pointText } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
 import type { Dataset } from './dataset.ts';
 import { type KeptConfigs, withKept } from './kept-configs.ts';
-import type { Hold, Ledger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { presentIds } from './ledger-copies.ts';
 import { pointOf } from './point.ts';
 import type { Floor, StoreState } from './store.ts';
@@ -31,7 +33,6 @@ export type Head = {
   readonly config: ArtifactConfig;
   readonly previous: Point | undefined;
   readonly hasLineage: boolean;
-  readonly hold: Hold | undefined;
 };
 
 /** Replaced as a whole, so that no reader sees half a change. */
@@ -78,13 +79,13 @@ export const learnLedger = (known: Knowledge, found: Ledger): Knowledge => {
   const isNewer =
     (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
   const top = isNewer ? found : ledger;
-  const isSame = sameHead(found, ledger);
   const next: Ledger = {
     ...top,
     hasLineage: found.hasLineage || ledger.hasLineage,
-    hold: isSame ? (ledger.hold ?? found.hold) : top.hold,
+    hold: ledger.hold ?? found.hold, // KN7
   };
-  return { ...known, ledger: next, named, heads: isSame ? known.heads : withHeads(known, found) };
+  const heads = sameHead(found, ledger) ? known.heads : withHeads(known, found);
+  return { ...known, ledger: next, named, heads };
 };
 
 const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
@@ -167,7 +168,7 @@ export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number)
       ...ledger,
       config: top!.head.config,
       previous: undefined,
-      hold: top!.isKnown ? top!.head.hold : (top!.head.hold ?? { reason: UNKNOWN_POINT, timeMs: nowMs }),
+      hold: ledger.hold ?? (top!.isKnown ? undefined : { reason: UNKNOWN_POINT, timeMs: nowMs }),
     },
     heads: new Map(),
     past: new Set([...known.past, ...others.map(({ text }) => text)]),

@@ -10,7 +10,7 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset } from './dataset.ts';
 import type { KeptConfigs } from './kept-configs.ts';
-import { encodeLedger, LEDGER_FILE, type Ledger } from './ledger.ts';
+import { encodeLedger, type Hold, LEDGER_FILE, type Ledger } from './ledger.ts';
 
 export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
   datasets.flatMap(each => (each.isReadable() ? each.id()! : []));
@@ -43,6 +43,36 @@ export const writeLedgers = async (
   const tried =
     newcomers.length === 0 ? `${first.length} tried` : `${first.length} of those it had before tried`;
   throw new DepotError('NO_USABLE_DATASET', `no dataset took the config (${tried})`, { cause: errors[0] });
+};
+
+/**
+ * Adds a hold to each ledger that there is, and changes nothing else in it. One is enough: what one ledger holds, the
+ * sled holds (KN7).
+ *
+ * @throws `NO_USABLE_DATASET` when none took it
+ */
+export const holdLedgers = async (datasets: readonly Dataset[], hold: Hold): Promise<void> => {
+  const errors: unknown[] = [];
+  let isHeld = false;
+  for (const dataset of datasets.filter(each => each.isWritable())) {
+    try {
+      const read = await dataset.readLedger();
+      if (read.kind !== 'whole') continue;
+      if (read.ledger.hold === undefined) await dataset.writeLedger({ ...read.ledger, hold }, new Map());
+      isHeld = true;
+    } catch (error) {
+      errors.push(error);
+      dataset.reportFailure(error, 'write its ledger');
+    }
+  }
+  if (isHeld) return;
+  throw new DepotError(
+    'NO_USABLE_DATASET',
+    `no dataset took the hold of its ledger (${errors.length} tried)`,
+    {
+      cause: errors[0],
+    },
+  );
 };
 
 const writeTo = async (

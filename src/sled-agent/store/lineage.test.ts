@@ -120,6 +120,55 @@ test('a refusal is answered only when the hold is durable; where no dataset take
   expect((await (await restarted(machine, store)).list()).hold, 'after a restart').toBeDefined();
 });
 
+test('a refusal after half of an adoption holds on, also when the disk comes back with that half (P13)', async () => {
+  const machine = createMachine([M0]);
+  let isBroken = false;
+  await (await settled(machine, a, b))[Symbol.asyncDispose]();
+  const store = await machine.start({
+    before({ name }) {
+      if (isBroken && name === 'syncDirectory') throw systemError('EIO'); // once the ledger has its name
+    },
+  });
+  isBroken = true;
+  await expect(offer(store, 6, [b])).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  isBroken = false;
+  await expect(offer(store, 7, [b], 'unknown')).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  await reconcile(store);
+  expect(store.config()!.generation, 'what the disk has').toBe(6);
+  await reconcile(store);
+  expect(isOn(machine, M0, a)).toBe(true);
+  expect(await offer(store, 6, [b], 'unknown'), 'its own point').toBe('same');
+  await reconcile(store);
+  expect(isOn(machine, M0, a)).toBe(false);
+});
+
+test('a sled in doubt that refuses a config holds on after the doubt is gone, restarts included (P13, P5)', async () => {
+  const machine = createMachine();
+  const first = await settled(machine, a, b);
+  await offer(first, 6, [b]);
+  await first[Symbol.asyncDispose]();
+  for (const floor of [6, 9]) {
+    const doubting = await machine.start({ absent: [M1] });
+    await tellFloor(doubting, floor, () => false);
+    await expect(offer(doubting, 8, [a], 'unknown')).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+    await doubting[Symbol.asyncDispose]();
+    const after = await machine.start();
+    expect(after.state()).toEqual({ kind: 'ready' });
+    await reconcile(after);
+    expect(isOn(machine, M0, a)).toBe(true);
+    await after[Symbol.asyncDispose]();
+  }
+});
+
+test('a config below the floor makes a sled hold deletions too (P13, P5)', async () => {
+  const machine = createMachine();
+  await (await settled(machine, a))[Symbol.asyncDispose]();
+  const store = await machine.start({ absent: [M1] });
+  await tellFloor(store, 9, () => false);
+  await expect(offer(store, 8, [a, b])).rejects.toMatchObject({ detail: { reason: 'below_floor' } });
+  expect((await store.list()).hold?.reason).toContain('takes none below 9');
+});
+
 test('a sled that adopted a lineage takes no config without one, and one that never did goes by numbers (P13)', async () => {
   const store = await settled(createMachine(), a);
   await expect(offerByNumber(store, 6, [a, b])).rejects.toMatchObject({ detail: { reason: 'no_lineage' } });
