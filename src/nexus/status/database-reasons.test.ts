@@ -30,6 +30,22 @@ describe('a database that may lose commits', () => {
     );
   });
 
+  test('has commits that wait for fewer standbys than make a majority, and the reason says how many do', () => {
+    const found = message({ standbys: 4, synchronousStandbys: 'ANY 1 (*)' });
+    expect(found).toContain('waits for 1 standby(s) only, where 2 and the primary are a majority');
+    expect(found).toContain("'ANY 2 (*)'");
+    for (const names of ['s1', 's1, s2', '*', '1 (s1, s2)', 'first 1 (s1)', 'any 1 (s1, s2, s3)'])
+      expect(message({ standbys: 3, synchronousStandbys: names }), names).toContain('waits for 1');
+    for (const names of ['2 (s1, s2)', 'FIRST 2 (s1, s2, s3)', ' any  3 (*)'])
+      expect(message({ standbys: 3, synchronousStandbys: names }), names).toBeUndefined();
+  });
+
+  test('has commits that a standby has in memory alone', () => {
+    expect(message({ standbys: 1, synchronousStandbys: '*', synchronousCommit: 'remote_write' })).toContain(
+      'on disk, as synchronous_commit is remote_write',
+    );
+  });
+
   test('has several hosts, whether or not a standby is connected now', () => {
     expect(message({}, THREE_HOSTS)).toContain('has 3 hosts in database.url');
   });

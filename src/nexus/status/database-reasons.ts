@@ -20,8 +20,8 @@ export const databaseReasons = (
 };
 
 const LOST = 'the latest releases, deletions and target releases that were acknowledged';
-/** Values with which COMMIT waits for a standby, where one is named. */
-const WAITING = ['on', 'remote_apply', 'remote_write'];
+/** Values with which COMMIT waits until a standby, where one is named, has it on disk. */
+const DURABLE = ['on', 'remote_apply'];
 
 /** One server that is meant to be alone is no reason: it has no failover. */
 const whatMayBeLost = (
@@ -32,11 +32,33 @@ const whatMayBeLost = (
     return `synchronous_commit is off, so a crash of the database may lose ${LOST}; set it to on`;
   }
   if (standbys === 0 && hosts === 1) return undefined;
-  if (synchronousStandbys !== '' && WAITING.includes(synchronousCommit)) return undefined;
   const seen = standbys > 0 ? `has ${standbys} standby(s)` : `has ${hosts} hosts in database.url`;
-  const cause =
-    synchronousStandbys === ''
-      ? 'synchronous_standby_names is empty'
-      : `synchronous_commit is ${synchronousCommit}`;
-  return `the database ${seen}, but no commit waits for a standby, as ${cause}: a failover may lose ${LOST}; set synchronous_standby_names, such as 'ANY 1 (*)', and synchronous_commit = on`;
+  const majority = Math.max(1, Math.floor(Math.max(standbys + 1, hosts) / 2));
+  const cause = whyNotDurable(synchronousCommit, waitedFor(synchronousStandbys), majority);
+  return (
+    cause &&
+    `the database ${seen}, but ${cause}: a failover may lose ${LOST}; set synchronous_standby_names, such as 'ANY ${majority} (*)', and synchronous_commit = on`
+  );
+};
+
+/** @param majority how many standbys make one, together with the primary */
+const whyNotDurable = (synchronousCommit: string, waited: number, majority: number): string | undefined => {
+  if (waited === 0) return 'no commit waits for a standby, as synchronous_standby_names is empty';
+  if (synchronousCommit === 'remote_write')
+    return 'no commit waits until a standby has it on disk, as synchronous_commit is remote_write';
+  if (!DURABLE.includes(synchronousCommit))
+    return `no commit waits for a standby, as synchronous_commit is ${synchronousCommit}`;
+  if (waited < majority)
+    return `each commit waits for ${waited} standby(s) only, where ${majority} and the primary are a majority`;
+  return undefined;
+};
+
+/**
+ * For how many standbys a commit waits: `ANY 2 (a, b, c)`, `FIRST 2 (…)` and `2 (…)` say it, and a list of names alone is
+ * one. Source: PostgreSQL, `synchronous_standby_names`.
+ */
+const waitedFor = (synchronousStandbys: string): number => {
+  if (synchronousStandbys.trim() === '') return 0;
+  const count = /^\s*(?:(?:any|first)\s+)?(\d+)\s*\(/i.exec(synchronousStandbys)?.[1];
+  return count === undefined ? 1 : Number(count);
 };

@@ -13,7 +13,14 @@ import { checkGeneration } from '../checkers/generations.ts';
 import { createHistories, type Histories } from '../checkers/histories.ts';
 import { createHoldings, type Holdings, uploadIdOf } from '../checkers/holdings.ts';
 import { createLeaseChecker, hidesLeases, type LeaseChecker } from '../checkers/leases.ts';
-import { isLedgerPath, pointOfLedger, readableOn, readLedger } from '../checkers/ledgers.ts';
+import {
+  isLedgerPath,
+  ledgerOn,
+  pointOfLedger,
+  readableOn,
+  readLedger,
+  type SeenLedger,
+} from '../checkers/ledgers.ts';
 import { createLineageChecker, type LineageChecker } from '../checkers/lineage.ts';
 import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
 import type { Fail, Violation } from '../checkers/violation.ts';
@@ -259,11 +266,19 @@ const onLedger = (
 ): void => {
   const last = removals.highest(sled);
   const next = readLedger(content);
+  if (isHoldAlone(ledgerOn(volume), next)) return;
   if (next !== undefined) lineage.onLedger(sled, volume, { last, next, read: removals.readBy(sled) });
   if (last?.isHeld === true && next?.isHeld === false && last.incarnation === next.incarnation)
     world.trace.reached('deletions were held and released');
   removals.onLedger(sled, content);
 };
+
+/** In doubt a sled holds deletions in the ledger that a disk has, and takes no config by that. */
+const isHoldAlone = (had: SeenLedger | undefined, next: SeenLedger | undefined): boolean =>
+  next?.isHeld === true &&
+  had?.isHeld === false &&
+  had.incarnation === next.incarnation &&
+  pointOfLedger(had) === pointOfLedger(next);
 
 const requireRightBytes = (
   { holdings, damaged, fail }: Watch,

@@ -9,8 +9,8 @@
  * K2. A config is durable before it is published, and is published while no unlink is under way (P2).
  * K3. A config that is refused by number or lineage comes from a database that lost commits, or from a slow Nexus. Until
  *     the sled is offered its own point again or adopts a successor of it, nothing is deleted, across restarts and
- *     whichever of its disks come and go: what one ledger holds, the sled holds (P13). In doubt each ledger gets the hold
- *     where it stands (K1).
+ *     whichever of its disks come and go: what one ledger holds, the sled holds (P13). In doubt the ledgers that have the
+ *     config get the hold where they stand (K1).
  * K4. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
  *     know of it. When others come in their place, what they tell counts, as at a start, and is in doubt.
  * K5. What the database knows is kept no longer once this sled goes by the database's own present config. Before that, a
@@ -188,7 +188,7 @@ const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> =>
     keeping.known = { ...keeping.known, ledger: held };
     keeping.isHoldDurable = false;
     if (doubt === undefined) await writeLedgers(datasets, ledger, held, keeping.known.kept);
-    else await holdLedgers(datasets, hold);
+    else await holdLedgers(datasets, pointOf(ledger.config!), hold);
     keeping.isHoldDurable = true;
   });
 };

@@ -5,12 +5,14 @@
  *      So each dataset with a ledger leads, from name to name, to every other one, and whoever is started without
  *      the newest ledger misses a dataset that some ledger names: it knows that it does not know (G6, P5).
  */
-import type { DatasetId } from '../../core/ids.ts';
+import type { DatasetId, Point } from '../../core/ids.ts';
+import { samePoint } from '../../core/lineage.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dataset } from './dataset.ts';
 import type { KeptConfigs } from './kept-configs.ts';
 import { encodeLedger, type Hold, LEDGER_FILE, type Ledger } from './ledger.ts';
+import { pointOf } from './point.ts';
 
 export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
   datasets.flatMap(each => (each.isReadable() ? each.id()! : []));
@@ -46,18 +48,18 @@ export const writeLedgers = async (
 };
 
 /**
- * Adds a hold to each ledger that there is, and changes nothing else in it. One is enough: what one ledger holds, the
- * sled holds (KN7).
+ * Adds a hold to each ledger of this point, and changes nothing else in it. One is enough: what one ledger holds, the sled
+ * holds (KN7).
  *
  * @throws `NO_USABLE_DATASET` when none took it
  */
-export const holdLedgers = async (datasets: readonly Dataset[], hold: Hold): Promise<void> => {
+export const holdLedgers = async (datasets: readonly Dataset[], point: Point, hold: Hold): Promise<void> => {
   const errors: unknown[] = [];
   let isHeld = false;
   for (const dataset of datasets.filter(each => each.isWritable())) {
     try {
       const read = await dataset.readLedger();
-      if (read.kind !== 'whole') continue;
+      if (read.kind !== 'whole' || !isAt(read.ledger, point)) continue;
       if (read.ledger.hold === undefined) await dataset.writeLedger({ ...read.ledger, hold }, new Map());
       isHeld = true;
     } catch (error) {
@@ -74,6 +76,9 @@ export const holdLedgers = async (datasets: readonly Dataset[], hold: Hold): Pro
     },
   );
 };
+
+const isAt = ({ config }: Ledger, point: Point): boolean =>
+  config !== undefined && samePoint(pointOf(config), point);
 
 const writeTo = async (
   targets: readonly Dataset[],
