@@ -25,7 +25,7 @@ import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { asGeneration, NexusId, RoundNonce } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
 import { type ApiClient, createApiClient } from '../http/client.ts';
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { silentLogger } from '../lib/log.ts';
 import { keysForAllRoles, type RepositoryKeys } from '../release/sign-metadata.ts';
 import { generateSigningKey } from '../release/signing-keys.ts';
@@ -68,6 +68,7 @@ export type StartOptions = {
   readonly name?: string;
   readonly config?: Partial<NexusConfigFile>;
   readonly replace?: NexusDeps['replace'];
+  readonly clock?: Clock;
   /** Serving, not only listening. */
   readonly untilStarted?: boolean;
 };
@@ -121,7 +122,7 @@ export const createTestWorld = async (): Promise<TestWorld> => {
       const config = await readNexusConfig(await writeConfig(options));
       const nexus = owned.use(
         await createNexus(config, {
-          clock: systemClock,
+          clock: options.clock ?? systemClock,
           rng: seededRng(1),
           log: silentLogger,
           drainTimeoutMs: DRAIN_TIMEOUT_MS,

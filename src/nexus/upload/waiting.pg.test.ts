@@ -1,9 +1,11 @@
 /** Uploads that wait for the database: what was received and verified is not thrown away for an outage. */
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { UploadView } from '../../api/operator-upload-api.ts';
 import { UploadId } from '../../core/ids.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { DepotError, findDepotError } from '../../lib/errors.ts';
 import type { TestRelease } from '../../release/test-release.ts';
 import type { Datastore } from '../datastore/datastore.ts';
@@ -129,52 +131,91 @@ test('killed while an archive waits that was never recorded: the next start remo
   expect(await next.upload(release)).toMatchObject({ status: 'inserted' });
 });
 
+type Verb = 'releaseInsert' | 'trustRootList';
+type Fate = (call: () => Promise<unknown>) => Promise<unknown>;
+
 /** A Nexus whose calls to the database meet the fates that the test gives, one after the other, and then none. */
 const startWithFates = async (
-  verb: 'releaseInsert' | 'trustRootList',
-  fates: ((call: () => Promise<unknown>) => Promise<unknown>)[],
-  uploadWaits = REQUEST_STAYS_OPEN.uploadWaits,
+  fates: Partial<Record<Verb, Fate[]>>,
+  {
+    uploadWaits = REQUEST_STAYS_OPEN.uploadWaits,
+    clock,
+  }: { readonly uploadWaits?: typeof REQUEST_STAYS_OPEN.uploadWaits; readonly clock?: Clock } = {},
 ): Promise<TestNexus> => {
   const direct = await world.database.openDatastore();
-  const fated = (...args: unknown[]): Promise<unknown> => {
-    const call = () => (direct[verb] as (...all: unknown[]) => Promise<unknown>)(...args);
-    return (fates.shift() ?? (real => real()))(call);
-  };
-  const openDatastore = async () => ({ ...direct, [verb]: fated }) as Datastore;
-  return world.startNexus({ replace: { openDatastore, uploadWaits } });
+  const fated =
+    (verb: Verb) =>
+    (...args: unknown[]): Promise<unknown> => {
+      const call = () => (direct[verb] as (...all: unknown[]) => Promise<unknown>)(...args);
+      return (fates[verb]?.shift() ?? (real => real()))(call);
+    };
+  const replaced = { releaseInsert: fated('releaseInsert'), trustRootList: fated('trustRootList') };
+  const openDatastore = async () => ({ ...direct, ...replaced }) as Datastore;
+  return world.startNexus({ replace: { openDatastore, uploadWaits }, ...(clock && { clock }) });
 };
+
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 
 const unavailable = async (): Promise<never> => {
   throw new DepotError('DATABASE_UNAVAILABLE', 'the database does not answer');
 };
 
 test('an outage between receiving and verifying costs no bytes either', async () => {
-  const fates: ((call: () => Promise<unknown>) => Promise<unknown>)[] = [];
-  const nexus = await startWithFates('trustRootList', fates);
+  const fates: Fate[] = [];
+  const nexus = await startWithFates({ trustRootList: fates });
   await nexus.trust(release);
   fates.push(unavailable, unavailable);
   expect(await nexus.upload(release)).toMatchObject({ status: 'inserted' });
   expect(fates).toEqual([]);
 });
 
+test('an upload that has waited a little, and then takes long, is not said to wait any more: its client is answered with the outcome', async () => {
+  const fates: Fate[] = [];
+  const elapsed = Promise.withResolvers<void>();
+  const answerAfterMs = 7_654_321; // nobody else sleeps as long as this
+  /** The time after which a client of a waiting upload is answered passes when the test says so. */
+  const clock: Clock = {
+    ...systemClock,
+    sleep: (ms, { signal }) =>
+      ms === answerAfterMs
+        ? Promise.race([elapsed.promise, aborted(signal)])
+        : systemClock.sleep(ms, { signal }),
+  };
+  const recording: Fate = async call => {
+    elapsed.resolve();
+    await setImmediate();
+    return call();
+  };
+  const nexus = await startWithFates(
+    { trustRootList: fates, releaseInsert: [recording] },
+    { uploadWaits: { answerAfterMs, waitMs: HOUR }, clock },
+  );
+  await nexus.trust(release);
+  fates.push(unavailable);
+  expect(await nexus.upload(release)).toMatchObject({ status: 'inserted' });
+  expect(fates).toEqual([]);
+});
+
 test('a commit that its call left uncertain is settled by the Nexus that has the archive, whatever the database says in between (P4)', async () => {
   const nexus = await startWithFates(
-    'releaseInsert',
-    [
-      async call => {
-        await call();
-        throw new DepotError(
-          'COMMIT_UNCERTAIN',
-          'given up before the database said whether it was committed',
-        );
-      },
-      // A standby refuses what it is asked, which says nothing of what was committed.
-      async () => {
-        throw new DepotError('INTERNAL', 'the database refused a statement (SQLSTATE 0A000)');
-      },
-      unavailable,
-    ],
-    { answerAfterMs: HOUR, waitMs: 0 },
+    {
+      releaseInsert: [
+        async call => {
+          await call();
+          throw new DepotError(
+            'COMMIT_UNCERTAIN',
+            'given up before the database said whether it was committed',
+          );
+        },
+        // A standby refuses what it is asked, which says nothing of what was committed.
+        async () => {
+          throw new DepotError('INTERNAL', 'the database refused a statement (SQLSTATE 0A000)');
+        },
+        unavailable,
+      ],
+    },
+    { uploadWaits: { answerAfterMs: HOUR, waitMs: 0 } },
   );
   await nexus.trust(release);
   expect(await nexus.upload(release)).toMatchObject({ status: 'inserted' });
@@ -184,18 +225,19 @@ test('a commit that its call left uncertain is settled by the Nexus that has the
 
 test('stopped while its commit is uncertain, an archive is left to the next start, which takes it up (P4)', async () => {
   const nexus = await startWithFates(
-    'releaseInsert',
-    [
-      async call => {
-        await call();
-        throw new DepotError(
-          'COMMIT_UNCERTAIN',
-          'given up before the database said whether it was committed',
-        );
-      },
-      ...Array.from({ length: 1000 }, () => unavailable),
-    ],
-    ANSWERED_SOON.uploadWaits,
+    {
+      releaseInsert: [
+        async call => {
+          await call();
+          throw new DepotError(
+            'COMMIT_UNCERTAIN',
+            'given up before the database said whether it was committed',
+          );
+        },
+        ...Array.from({ length: 1000 }, () => unavailable),
+      ],
+    },
+    { uploadWaits: ANSWERED_SOON.uploadWaits },
   );
   await nexus.trust(release);
   const uploadId = await uploadThatWaits(nexus);

@@ -15,6 +15,8 @@ export type SeenLedger = {
   /** A config that named its predecessor was adopted. */
   readonly hasLineage: boolean;
   readonly isHeld: boolean;
+  /** The point that this config took the place of, as the sled says. */
+  readonly previous: string | undefined;
 };
 
 /** A config of another history, kept beside the ledger. */
@@ -38,6 +40,7 @@ export const readLedger = (content: Uint8Array): SeenLedger | undefined => {
       artifacts: artifactsOf(body.config),
       hasLineage: body.lineage === true,
       isHeld: body.deletions_held !== undefined,
+      previous: body.previous && `${body.previous.generation}:${body.previous.digest}`,
     };
   } catch {
     return undefined;

@@ -117,9 +117,9 @@ const isJudgedByNumbers = (watch: Watch, sled: SimSled, from: SeenLedger, to: Se
   return !to.hasLineage || (!from.hasLineage && from.generation < first);
 };
 
-/** The config that it goes by, as long as a disk that it can read tells it. */
+/** The config that it goes by, as long as a disk that it can read tells it, or as it says that it went by until now. */
 const requireNothingLost = (watch: Watch, sled: SimSled, last: SeenLedger, { next, read }: Change): void => {
-  const isTold = read.some(volume => isSame(ledgerOn(volume), last));
+  const isTold = next.previous === pointOfLedger(last) || read.some(volume => isSame(ledgerOn(volume), last));
   if (isTold) pastOf(watch, sled).add(pointOfLedger(last));
   if (!isTold || last.incarnation !== next.incarnation || isJudgedByNumbers(watch, sled, last, next)) return;
   const sha256 = lost(watch, last, next);
