@@ -10,9 +10,8 @@ import type { UploadView } from '../api/operator-upload-api.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { ReportedCheck } from '../lib/check-report.ts';
 import { type ErrorCode, errorCodes } from '../lib/error-codes.ts';
-import { DepotError, errorCodeOf } from '../lib/errors.ts';
+import { DepotError, errorCodeOf, isOfDatabase } from '../lib/errors.ts';
 import type { Depot } from './depot-client.ts';
-import { isOutage } from './outage.ts';
 import { createLiveRegion } from './output/live-region.ts';
 import { formatDuration } from './output/quantities.ts';
 import { printable } from './output/style.ts';
@@ -40,7 +39,7 @@ export const followUpload = async (
       answeredAtMs = clock.monotonicMs();
       return view;
     } catch (error) {
-      const isStarting = isOutage(error); // FU2
+      const isStarting = isOfDatabase(error); // FU2
       if (isStarting) answeredAtMs = clock.monotonicMs();
       const isAway = errorCodeOf(error) === 'PEER_UNREACHABLE';
       if (isStarting || (isAway && clock.monotonicMs() - answeredAtMs <= UNREACHABLE_GRACE_MS))

@@ -12,10 +12,9 @@
  * UP3. Ctrl-C ends this command at any time. An upload that Nexus keeps by then goes on there, and its id was said.
  */
 import { backoffMs } from '../lib/backoff.ts';
-import { errorCodeOf, messageChain } from '../lib/errors.ts';
+import { errorCodeOf, isOfDatabase, messageChain } from '../lib/errors.ts';
 import type { Depot } from './depot-client.ts';
 import { type FollowedUpload, followUpload } from './follow-upload.ts';
-import { isOutage } from './outage.ts';
 import { printable } from './output/style.ts';
 import { type SentArchive, sendArchive, type UploadRequest } from './send-archive.ts';
 import type { Session } from './session.ts';
@@ -43,7 +42,7 @@ export const uploadArchive = async (
 
   /** Whether it is worth while to send it once more. */
   const waitsAfter = async (error: unknown, failures: number): Promise<void> => {
-    if (!isOutage(error) || !request.source.isRepeatable || waitedMs() > WAIT_LIMIT_MS) throw error;
+    if (!isOfDatabase(error) || !request.source.isRepeatable || waitedMs() > WAIT_LIMIT_MS) throw error;
     if (waitingSinceMs === undefined)
       terminal.note(
         `waiting to send: ${printable(messageChain(error))}; tried again until the database is back`,

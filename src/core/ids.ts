@@ -21,16 +21,18 @@ export const asGeneration = (value: number): Generation => Generation.parse(valu
 /** The generation of a database in which nothing was ever wanted. */
 export const FIRST_GENERATION = asGeneration(1);
 
-const DIGEST_PATTERN = /^[0-9a-f]{64}$/;
-
 /** SHA-256 of a wanted set, in hex: of `digestInput` in artifact-config.ts. */
-export const SetDigest = z.string().regex(DIGEST_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits');
+export const SetDigest = z.string().regex(HASH_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits');
 
 /** One state of the wanted set; what follows from it stands in lineage.ts (P13). */
 export type Point = { readonly generation: Generation; readonly digest: string };
 
 /** `GENERATION:DIGEST`, as in queries, headers and messages. */
 export const pointText = ({ generation, digest }: Point): string => `${generation}:${digest}`;
+
+/** Those of these texts that a person may mean: one is named by all of it, or by its beginning with some of the digest. */
+export const pointsNamed = (texts: Iterable<string>, name: string): string[] =>
+  name.includes(':') ? [...texts].filter(text => text.startsWith(name)) : [];
 
 export const POINT_PATTERN = /^\d{1,16}:[0-9a-f]{64}$/;
 export const PointText = z

@@ -52,6 +52,15 @@ export const messageChain = (error: unknown): string => {
 /** The code of the outermost layer that has one; `INTERNAL` when none does. */
 export const errorCodeOf = (error: unknown): ErrorCode => findDepotError(error)?.code ?? 'INTERNAL';
 
+const DATABASE_STATES: ReadonlySet<ErrorCode> = new Set([
+  'DATABASE_UNAVAILABLE',
+  'DATABASE_CONTENTION',
+  'COMMIT_UNCERTAIN',
+]);
+
+/** Whether the same may go well once the database is better: nothing is wrong with what was asked. */
+export const isOfDatabase = (error: unknown): boolean => DATABASE_STATES.has(errorCodeOf(error));
+
 /** The outermost {@link DepotError} in the chain. */
 export const findDepotError = (error: unknown): DepotError | undefined => {
   let layer = error;

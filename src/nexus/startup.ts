@@ -11,10 +11,9 @@ import type { Rng } from '../core/rng.ts';
 import type { BoundRoute, Handlers } from '../http/handlers.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { DepotError, messageChain } from '../lib/errors.ts';
+import { DepotError, isOfDatabase, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { DatabaseWatch, Outage } from './database-watch.ts';
-import { isOfDatabase } from './datastore/transaction-errors.ts';
 
 /** Short, so that a fleet that starts as a whole is up as soon as its database is. */
 const RETRY = { firstMs: 250, maxMs: 10_000 };

@@ -10,7 +10,7 @@
  * RS3. Every configured dataset takes part: one that is away would bring its old config back.
  */
 import { randomUUID } from 'node:crypto';
-import { IncarnationId, type Point, pointText } from '../core/ids.ts';
+import { IncarnationId, type Point, pointsNamed, pointText } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
 import { systemClock } from '../lib/clock.ts';
 import { realDisk } from '../lib/disk.ts';
@@ -109,7 +109,7 @@ const pointsIn = ({ ledger, kept }: Inspection): Parameters<typeof withKept>[1] 
 
 /** By its text, or the beginning of it. */
 const findPoint = (found: KeptConfigs, name: string): string => {
-  const matching = [...found.keys()].filter(text => name.includes(':') && text.startsWith(name));
+  const matching = pointsNamed(found.keys(), name);
   if (matching.length === 1) return matching[0]!;
   const there = found.size === 0 ? 'there is none' : `there are ${[...found.keys()].join(', ')}`;
   throw new DepotError(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { GenerationRecovery, RecoverGeneration } from '../../api/operator-recovery-api.ts';
-import { ArtifactHash, isArtifactHash, type SledId, SystemVersion } from '../../core/ids.ts';
+import { ArtifactHash, isArtifactHash, pointsNamed, type SledId, SystemVersion } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { type Depot, withDepot } from '../depot-client.ts';
@@ -77,7 +77,7 @@ const parseGivenUp = (
   const version = SystemVersion.safeParse(name);
   if (version.success) return { releases: [version.data] };
   const texts = points.map(({ generation, config_digest: digest }) => `${generation}:${digest}`);
-  const matching = texts.filter(text => name.includes(':') && text.startsWith(name));
+  const matching = pointsNamed(texts, name);
   if (matching.length === 1) return { points: matching };
   const among = texts.length === 0 ? '' : ` (there are: ${texts.join(', ')})`;
   throw new DepotError(

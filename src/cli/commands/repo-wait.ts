@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import type { ReleaseReplication } from '../../api/operator-fleet-api.ts';
 import type { SystemVersion } from '../../core/ids.ts';
-import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf, isOfDatabase, messageChain } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
 import { type Depot, withDepot } from '../depot-client.ts';
 import { exitCodes } from '../exit-code.ts';
-import { isOutage } from '../outage.ts';
 import { usageError } from '../output/failure.ts';
 import { createLiveRegion } from '../output/live-region.ts';
 import { formatDuration } from '../output/quantities.ts';
@@ -72,7 +71,7 @@ export const waitForRelease = async (
       const answer = await depot.fleet
         .releaseReplication({ params: { system_version: version } })
         .catch((error: unknown) => {
-          if (isOutage(error)) {
+          if (isOfDatabase(error)) {
             // Nexus is there, and goes on with its database.
             answeredAtMs = clock.monotonicMs();
             region.show(

@@ -1,5 +1,5 @@
 /** What a caller is told when it was the database, and not the work, that kept a transaction from ending well. */
-import { DepotError, errorCodeOf } from '../../lib/errors.ts';
+import { DepotError } from '../../lib/errors.ts';
 
 export const contention = (verb: string, cause: unknown): DepotError =>
   new DepotError(
@@ -15,12 +15,3 @@ export const commitUncertain = (verb: string, cause: unknown): DepotError =>
   new DepotError('COMMIT_UNCERTAIN', `${verb}: given up before the database said whether it was committed`, {
     cause,
   });
-
-const DATABASE_STATES: ReadonlySet<string> = new Set([
-  'DATABASE_UNAVAILABLE',
-  'DATABASE_CONTENTION',
-  'COMMIT_UNCERTAIN',
-]);
-
-/** Whether the same may go well once the database is better: nothing is wrong with what was asked of it. */
-export const isOfDatabase = (error: unknown): boolean => DATABASE_STATES.has(errorCodeOf(error));

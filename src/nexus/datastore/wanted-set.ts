@@ -7,16 +7,11 @@ import { type ArtifactHash, asGeneration, type Generation, type Point, type Repo
 import type { PointClaim } from '../../core/lineage.ts';
 import type { Database } from './attempt.ts';
 import type { WantedSet } from './datastore.ts';
-import {
-  nextGeneration,
-  requireRecordedDigest,
-  type StoredGeneration,
-  wantedSetDigest,
-} from './decisions/generation.ts';
+import { nextGeneration, requireRecordedDigest, wantedSetDigest } from './decisions/generation.ts';
 import { readInBatches } from './paging.ts';
 import { type PointOrigin, readRecordedPoints, recordPoint } from './points.ts';
 
-export const readGeneration = async (db: Database): Promise<StoredGeneration> => {
+export const readGeneration = async (db: Database): Promise<Point> => {
   const { generation, digest } = await db
     .selectFrom('tuf_current_point')
     .selectAll()
@@ -97,7 +92,7 @@ const listedFiles = (db: Database, repoId: RepoId) =>
  */
 export const recordWantedSet = async (
   db: Database,
-  before: StoredGeneration,
+  before: Point,
   hashes: ReadonlySet<ArtifactHash>,
 ): Promise<Generation> => {
   const after = nextGeneration(before, hashes);
@@ -107,7 +102,7 @@ export const recordWantedSet = async (
 
 export const writeGeneration = async (
   db: Database,
-  before: StoredGeneration,
+  before: Point,
   after: Point,
   origin: PointOrigin,
 ): Promise<void> => {

@@ -1,8 +1,7 @@
 /** Events on their way from the queue to the database, a batch a transaction: HI3 to HI5 of history.ts. */
-import { errorCodeOf } from '../../lib/errors.ts';
+import { errorCodeOf, isOfDatabase } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore, FleetEvent } from '../datastore/datastore.ts';
-import { isOfDatabase } from '../datastore/transaction-errors.ts';
 import type { EventQueue } from './event-queue.ts';
 
 /** One statement (INSERT_BATCH_ROWS): a transaction of some milliseconds. */

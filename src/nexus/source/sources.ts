@@ -5,9 +5,15 @@ import type { HealthReason } from '../../core/health.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
 import type { ErrorCode } from '../../lib/error-codes.ts';
-import { DepotError, errorCodeOf, findDepotError, messageChain, reportOf } from '../../lib/errors.ts';
+import {
+  DepotError,
+  errorCodeOf,
+  findDepotError,
+  isOfDatabase,
+  messageChain,
+  reportOf,
+} from '../../lib/errors.ts';
 import type { FoundRelease } from '../../source/fetch-repository.ts';
-import { isOfDatabase } from '../datastore/transaction-errors.ts';
 import type { SourceConfig } from './source-config.ts';
 import type { SyncOutcome } from './sync-source.ts';
 

@@ -1,10 +1,9 @@
 /** An archive that the database had once and has lost, because it went back: recorded again, or kept and told (P4). */
 import type { HealthReason } from '../../core/health.ts';
 import type { RepoId } from '../../core/ids.ts';
-import { findDepotError, messageChain } from '../../lib/errors.ts';
+import { findDepotError, isOfDatabase, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import { isOfDatabase } from '../datastore/transaction-errors.ts';
 import type { StagingDirectory } from './directory.ts';
 import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 

@@ -11,10 +11,9 @@ import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/health.ts';
 import type { Generation } from '../../core/ids.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
-import { messageChain } from '../../lib/errors.ts';
+import { isOfDatabase, messageChain } from '../../lib/errors.ts';
 import type { DatabaseWatch, Outage } from '../database-watch.ts';
 import type { Datastore, NexusRecord } from '../datastore/datastore.ts';
-import { isOfDatabase } from '../datastore/transaction-errors.ts';
 import { type Expiries, readExpiries } from './expiry.ts';
 
 /** A person waits for it, and a monitor has a timeout of its own. */

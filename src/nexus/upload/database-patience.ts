@@ -13,10 +13,9 @@
 import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { DepotError, errorCodeOf, findDepotError, messageChain } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf, findDepotError, isOfDatabase, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { DatabaseWatch } from '../database-watch.ts';
-import { isOfDatabase } from '../datastore/transaction-errors.ts';
 
 /** Short at first, as a failover takes seconds; an answer to any other call ends a wait early. */
 const RETRY = { firstMs: 500, maxMs: 15_000 };

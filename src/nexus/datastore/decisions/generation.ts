@@ -12,8 +12,6 @@ import { type ArtifactHash, asGeneration, type Generation, type Point } from '..
 import { samePoint, shortPoint } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
 
-export type StoredGeneration = Point;
-
 export const wantedSetDigest = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
 
@@ -23,7 +21,7 @@ export const wantedSetDigest = (hashes: Iterable<ArtifactHash>): string =>
  * @param digest of what the present releases list
  * @throws `WANTED_SET_DIGEST`
  */
-export const requireRecordedDigest = (stored: StoredGeneration, digest: string): void => {
+export const requireRecordedDigest = (stored: Point, digest: string): void => {
   if (digest === stored.digest) return;
   throw new DepotError(
     'WANTED_SET_DIGEST',
@@ -38,9 +36,9 @@ export const requireRecordedDigest = (stored: StoredGeneration, digest: string):
  * @throws `WANTED_SET_TOO_LARGE` when no sled would take the config
  */
 export const nextGeneration = (
-  { generation, digest: before }: StoredGeneration,
+  { generation, digest: before }: Point,
   hashes: ReadonlySet<ArtifactHash>,
-): StoredGeneration => {
+): Point => {
   const digest = wantedSetDigest(hashes);
   if (digest === before) return { generation, digest };
   if (hashes.size > MAX_CONFIG_ARTIFACTS) {

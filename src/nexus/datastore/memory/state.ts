@@ -27,7 +27,7 @@ import type {
   SledRecord,
   TrustRootRecord,
 } from '../datastore.ts';
-import { type StoredGeneration, wantedSetDigest } from '../decisions/generation.ts';
+import { wantedSetDigest } from '../decisions/generation.ts';
 import type { FileFacts } from '../decisions/release-conflicts.ts';
 
 /** A release, present or pruned, with all that it lists. */
@@ -81,7 +81,7 @@ export type MemoryState = {
   readonly roles: ReadonlyMap<RepoId, ReadonlyMap<RoleExpiry['role'], RoleExpiry>>;
   /** Of all releases there ever were. */
   readonly files: ReadonlyMap<ArtifactHash, FileFacts>;
-  readonly stored: StoredGeneration;
+  readonly stored: Point;
   /** Every point there ever was, by its text (P13). */
   readonly points: ReadonlyMap<string, StoredPoint>;
   /** The latest last. */
@@ -115,7 +115,7 @@ export const emptyState = (nowMs: number): MemoryState => {
 /** The state at a next point, which is recorded for good (P13). Where it is the point of before, nothing is. */
 export const movedTo = (
   state: MemoryState,
-  stored: StoredGeneration,
+  stored: Point,
   how: Pick<StoredPoint, 'origin' | 'timeCreatedMs' | 'sledId'>,
 ): MemoryState =>
   samePoint(state.stored, stored) ? state : { ...withPoint(state, { ...stored, ...how }), stored };

@@ -1,17 +1,11 @@
 import type { Generation, Point, SledId } from '../../../../core/ids.ts';
 import type { PointClaim } from '../../../../core/lineage.ts';
 import type { Datastore } from '../../datastore.ts';
-import {
-  admitMend,
-  admitRaise,
-  MEND_PERIOD_MS,
-  requirePlannedPoint,
-  type StoredGeneration,
-} from '../../decisions/generation.ts';
+import { admitMend, admitRaise, MEND_PERIOD_MS, requirePlannedPoint } from '../../decisions/generation.ts';
 import { movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
 import { presentDigest, wantedSetOf } from '../wanted.ts';
 
-export const currentGeneration: Query<StoredGeneration> = state => state.stored;
+export const currentGeneration: Query<Point> = state => state.stored;
 
 export const pointsRecorded =
   (claims: readonly PointClaim[]): Query<Awaited<ReturnType<Datastore['pointsRecorded']>>> =>
@@ -19,7 +13,7 @@ export const pointsRecorded =
 
 /** The one write that does not ask if the stored digest is right: it makes it right. */
 export const generationRaise =
-  ({ to, accepted = [], planned }: Parameters<Datastore['generationRaise']>[0]): Step<StoredGeneration> =>
+  ({ to, accepted = [], planned }: Parameters<Datastore['generationRaise']>[0]): Step<Point> =>
   (before, { nowMs, repeated }) => {
     requirePlannedPoint(before.stored, { planned, to }, { repeated });
     const verdict = admitRaise(before.stored.generation, to, { repeated, accepts: accepted.length > 0 });
