@@ -109,6 +109,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     swarm,
     releases,
     taken: 0,
+    changesToCome: 0,
     olderStates: new WeakSet(),
     undo: new Set(),
   };
@@ -166,7 +167,7 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     broken: recovery.broken,
     lost: () => recoverableReleases(scene),
   };
-  const isBusy = () => scene.operator.uploading() > 0;
+  const isBusy = () => scene.operator.uploading() > 0 || scene.changesToCome > 0;
   const until = scheduler.nowMs() + REST_WITHIN_MS;
   let shortfall = findShortfall(facts);
   while ((shortfall !== undefined || isBusy()) && scheduler.nowMs() < until) {

@@ -315,8 +315,8 @@ export type Datastore = {
   readonly localRepoForget: (uploadId: UploadId, nexusId: NexusId, wait: Wait) => Promise<void>;
 
   /**
-   * Records a registration. One with an older `generation` than recorded is ignored (`stale`); an expunged
-   * sled is `SLED_DECOMMISSIONED`. `changed` is true for a new sled and for any change that replication should see.
+   * Records a registration. One with an older `generation` than a recorded one that is still repeated is ignored (`stale`);
+   * an expunged sled is `SLED_DECOMMISSIONED`. `changed` is true for a new sled and for any change that replication should see.
    * The point of the wanted set, and which of the sled's heads are recorded, are read in the same transaction (P5, P13).
    */
   readonly sledUpsert: (

@@ -67,7 +67,9 @@ const makeChanges = (
   const rng = world.streams(`changes ${when} ${step.number}`);
   for (let done = 0; done < count; done += 1) {
     const change = drawChange(step, rng);
+    scene.changesToCome += 1;
     world.scheduler.after(rng.next() * withinMs, () => {
+      scene.changesToCome -= 1;
       world.trace.say('#', `a change ${when}: ${change.kind}`);
       performOperation(scene, change, change.kind);
     });

@@ -16,6 +16,8 @@ export type Scene = {
   readonly releases: readonly SimRelease[];
   /** How many of them were taken up. */
   taken: number;
+  /** Changes around a failover that are still to come: a fleet is at rest after them. */
+  changesToCome: number;
   /** States of a database whose Nexuses did not record points (P13). */
   readonly olderStates: WeakSet<MemoryState>;
   /** Undoes what lasts, at the end of the phase with faults; a step that ended by itself leaves it. */

@@ -1,15 +1,28 @@
-/** What becomes of a sled's registration, and whether replication should look again because of it. */
+/**
+ * What becomes of a sled's registration, and whether replication should look again because of it.
+ *
+ * RN1. One with an older generation than recorded is ignored (S14), as long as the recorded one is repeated: a sled agent
+ *      does that each minute. After {@link REGISTRATION_STANDS_MS} it stands for no running process. A database restored
+ *      from a backup may have such a one, and a sled whose clock was set back since could never register past it.
+ */
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import type { Generation, SledId } from '../../../core/ids.ts';
 import type { RegisteredHead } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { SledRecord } from '../datastore.ts';
 
-export type KnownSled = { readonly policy: SledRecord['policy']; readonly generation: Generation | number };
+const REGISTRATION_STANDS_MS = 10 * 60_000;
+
+export type KnownSled = {
+  readonly policy: SledRecord['policy'];
+  readonly generation: Generation | number;
+  /** How long ago it last registered, by the database's clock. */
+  readonly registeredAgoMs: number;
+};
 
 /**
  * @param known undefined for a new sled
- * @returns `stale` for one that is older than what is recorded, and to be ignored (S14)
+ * @returns `stale` for one that is to be ignored (RN1)
  * @throws `SLED_DECOMMISSIONED`
  */
 export const admitRegistration = (
@@ -23,7 +36,8 @@ export const admitRegistration = (
       `sled ${id} is expunged: set its policy to in_service before it registers again`,
     );
   }
-  return known !== undefined && info.generation < known.generation ? 'stale' : 'record';
+  const isOlder = known !== undefined && info.generation < known.generation;
+  return isOlder && known.registeredAgoMs <= REGISTRATION_STANDS_MS ? 'stale' : 'record';
 };
 
 /** The points of a sled agent that compares points; null for one that does not (P13). */

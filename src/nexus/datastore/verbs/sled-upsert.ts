@@ -1,5 +1,6 @@
 import { type Insertable, sql } from 'kysely';
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
+import { databaseNow } from '../database-time.ts';
 import type { Datastore } from '../datastore.ts';
 import { admitRegistration, headsOf, isChange } from '../decisions/registration.ts';
 import { readRecordedPoints } from '../points.ts';
@@ -16,8 +17,17 @@ export const sledUpsert =
       async (db, { repeated }) => {
         const floor = await readGeneration(db);
         const lineage = await readRecordedPoints(db, headsOf(info) ?? []);
-        const row = await db.selectFrom('sled').selectAll().where('id', '=', id).executeTakeFirst();
-        const known = row && { policy: row.policy, generation: row.registration_generation };
+        const row = await db
+          .selectFrom('sled')
+          .selectAll()
+          .select(databaseNow.as('now_ms'))
+          .where('id', '=', id)
+          .executeTakeFirst();
+        const known = row && {
+          policy: row.policy,
+          generation: row.registration_generation,
+          registeredAgoMs: row.now_ms - row.time_last_registered,
+        };
         if (admitRegistration(id, known, info) === 'stale')
           return { changed: false, stale: true, floor, lineage };
         await (row === undefined

@@ -13,7 +13,11 @@ export const sledUpsert =
     const floor = state.stored;
     const lineage = recordedPoints(state, headsOf(info) ?? []);
     const before = state.sleds.get(id);
-    const known = before && { policy: before.policy, generation: before.info.generation };
+    const known = before && {
+      policy: before.policy,
+      generation: before.info.generation,
+      registeredAgoMs: nowMs - before.timeLastRegisteredMs,
+    };
     if (admitRegistration(id, known, info) === 'stale')
       return { state, answer: { changed: false, stale: true, floor, lineage } };
     const after: SledRecord = {

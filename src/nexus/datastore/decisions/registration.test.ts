@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { asGeneration, SledId } from '../../../core/ids.ts';
+import { registration } from '../conformance/records.fixture.ts';
+import { admitRegistration } from './registration.ts';
+
+const MINUTE_MS = 60_000;
+const id = SledId.parse('00000000-0000-4000-8000-000000000001');
+const admit = (generation: number, registeredAgoMs: number) =>
+  admitRegistration(
+    id,
+    { policy: 'in_service', generation: asGeneration(5), registeredAgoMs },
+    registration({ generation: asGeneration(generation) }),
+  );
+
+test('a registration with an older generation is ignored while the recorded one is repeated, and taken when it is not any more (RN1, S14)', () => {
+  expect(admit(4, 0)).toBe('stale');
+  expect(admit(4, 10 * MINUTE_MS)).toBe('stale');
+  expect(admit(4, 10 * MINUTE_MS + 1)).toBe('record');
+  expect(admit(5, 0)).toBe('record');
+  expect(admit(6, 0)).toBe('record');
+});
