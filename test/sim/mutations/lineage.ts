@@ -81,7 +81,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'nonce-not-compared',
     file: 'nexus/datastore/decisions/local-repo-drop.ts',
-    find: 'if (stored.nonce !== planned.nonce)',
+    find: 'if (!isSameRound)',
     replace: 'if (planned.nonce === null)',
     tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
     why: 'P13: a failover between the count and the drop is not noticed by a client that a pooler hides it from',

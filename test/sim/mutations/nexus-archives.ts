@@ -55,8 +55,10 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     name: 'local-repos-read-after-the-config',
     file: 'nexus/tasks/artifact-replication/task.ts',
     find: `  const local = deps.staging.held();
+  const nonce = await beginRound(deps, { log, signal }); // R3
   const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });`,
-    replace: `  const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
+    replace: `  const nonce = await beginRound(deps, { log, signal }); // R3
+  const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
   const local = deps.staging.held();`,
     also: [
       {
@@ -237,9 +239,17 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     why: 'P4: the archive of a release that was recorded after all is discarded',
   },
   {
+    name: 'repeated-drop-takes-a-loss-for-its-own-work',
+    file: 'nexus/datastore/decisions/local-repo-drop.ts',
+    find: "return { kind: repeated && isSameRound ? 'dropped' : 'absent' };",
+    replace: "return { kind: repeated ? 'dropped' : 'absent' };",
+    tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
+    why: 'P4, P13: a failover between an uncertain commit and its repetition took the row, and the archive is removed',
+  },
+  {
     name: 'repeated-drop-takes-its-own-work-for-a-loss',
     file: 'nexus/datastore/decisions/local-repo-drop.ts',
-    find: "return { kind: repeated ? 'dropped' : 'absent' };",
+    find: "return { kind: repeated && isSameRound ? 'dropped' : 'absent' };",
     replace: "return { kind: 'absent' };",
     tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
     why: 'P4: after an uncertain commit a drop does not know its own row gone',

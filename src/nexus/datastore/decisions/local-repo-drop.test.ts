@@ -39,6 +39,13 @@ test('it is kept when the database does not have the nonce of the round any more
     });
 });
 
+test('without a row and without the nonce of the round it was lost by the database, also when the drop is repeated (P4, P13)', () => {
+  for (const nonce of [nonceOf('2'), null])
+    expect(decideDrop(undefined, { ...planned, nonce }, planned, { repeated: true })).toEqual({
+      kind: 'absent',
+    });
+});
+
 test('without a row it was dropped by an earlier attempt, or was not there (P4)', () => {
   expect(decideDrop(undefined, planned, planned, { repeated: true })).toEqual({ kind: 'dropped' });
   expect(decideDrop(undefined, planned, planned, once)).toEqual({ kind: 'absent' });

@@ -22,7 +22,9 @@ export const decideDrop = (
   planned: PlannedSet,
   { repeated }: { readonly repeated: boolean },
 ): DropOutcome => {
-  if (held === undefined) return { kind: repeated ? 'dropped' : 'absent' };
+  // Of a round the nonce is younger than the rows: where it is, only a drop removed the row.
+  const isSameRound = stored.nonce === planned.nonce;
+  if (held === undefined) return { kind: repeated && isSameRound ? 'dropped' : 'absent' };
   // Of a deleted release too: what others list of it was counted against the wanted set of the plan.
   const counted = `release ${held.systemVersion} was counted at generation ${planned.generation}`;
   if (stored.generation !== planned.generation)
@@ -32,7 +34,7 @@ export const decideDrop = (
       kind: 'kept',
       reason: `${counted}, which is another set now: the database was restored or failed over`,
     };
-  if (stored.nonce !== planned.nonce)
+  if (!isSameRound)
     return { kind: 'kept', reason: `${counted} by a database that has failed over or been restored since` };
   return { kind: 'dropped' };
 };

@@ -148,8 +148,8 @@ const activate = async (
 ): Promise<TaskResult> => {
   const { memory, executor } = state;
   await deps.staging.reconcile({ signal });
-  const nonce = await beginRound(deps, { log, signal }); // R3
   const local = deps.staging.held();
+  const nonce = await beginRound(deps, { log, signal }); // R3
   const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
   const targets = await inServiceSleds(deps.datastore, signal);
   memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
