@@ -2,16 +2,17 @@
  * What has to hold once everything is mended: the fleet comes to rest where it should, within a bounded time, and
  * stays there.
  *
- * - G1, G7: every sled that works holds every artifact of every present release, on every dataset, with right bytes.
+ * - G1, G7: every sled that works holds every artifact of every present release, on every dataset, with right bytes, and
+ *   goes by the config of the database.
  * - P13: no release is lost that was acknowledged and not deleted, and no sled holds back deletions.
  * - G3: nothing else, and no archive is kept that is safe on sleds.
  * - G8: what stays broken costs the others nothing, and is named.
  */
-import type { ArtifactHash, UploadId } from '../../core/ids.ts';
+import { type ArtifactHash, pointText, type UploadId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import { type Holdings, nexusIdOn, uploadIdOf } from './holdings.ts';
-import { keptOn, newestLedgerOn } from './ledgers.ts';
+import { keptOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
 import type { Guarantee } from './violation.ts';
 
 export type Shortfall = {
@@ -48,7 +49,9 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
     };
   for (const sled of workingSleds(facts)) {
     const shortfall =
-      (hasRoom ? missingOn(facts, sled, wanted) : undefined) ?? leftOn(facts, sled, wanted) ?? heldBack(sled);
+      (hasRoom ? (missingOn(facts, sled, wanted) ?? notFollowing(facts, sled)) : undefined) ??
+      leftOn(facts, sled, wanted) ??
+      heldBack(sled);
     if (shortfall !== undefined) return shortfall;
   }
   return unlistedArchive(facts) ?? (hasRoom ? keptArchive(facts) : undefined);
@@ -79,6 +82,16 @@ const missingOn = (
       };
   }
   return undefined;
+};
+
+/** Its files may be right by chance: it goes by a config that the database has just lost, and is about to be told. */
+const notFollowing = ({ world }: Facts, sled: SimSled): Shortfall | undefined => {
+  const ledger = newestLedgerOn(sled);
+  if (ledger === undefined) return undefined;
+  const [held, wanted] = [pointOfLedger(ledger), pointText(world.database.snapshot().stored)];
+  return held === wanted
+    ? undefined
+    : { guarantee: 'G1', message: `${sled.plan.serial} goes by ${held}, and the database wants ${wanted}` };
 };
 
 const leftOn = (
