@@ -52,7 +52,8 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
   const isNamed = ({ reasons }: FleetStatus, { plan }: SimSled): boolean =>
     reasons.some(({ sled_id }) => sled_id === plan.id);
   const isDiverged = (sled: SimSled): boolean => {
-    const { points, stored } = world.database.snapshot();
+    const { points, stored, sleds } = world.database.snapshot();
+    if (!sleds.has(sled.plan.id)) return false; // it stays down, and the database has lost its registration
     const told = newestLedgerOn(sled);
     // Below the first point that is recorded a sled without lineage is believed.
     const isOlder = told?.hasLineage === false && told.generation < stored.generation;
