@@ -24,10 +24,10 @@ import {
 import { environmentOf } from '../recoveries/follow.ts';
 import { type PairOptions, type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
 import type { Operator } from './recovery.fixture.ts';
-import { type MakeReleases, releaseMaker } from './releases.fixture.ts';
+import { type ReleaseMaker, releaseMaker } from './releases.fixture.ts';
 import { makeTestDirectory } from './test-directory.fixture.ts';
 
-export type FailoverFleet = {
+export type FailoverFleet = ReleaseMaker & {
   readonly pair: PostgresPair;
   readonly fleet: TestFleet;
   readonly nexuses: readonly [TestNexus, TestNexus];
@@ -36,7 +36,6 @@ export type FailoverFleet = {
   readonly directory: string;
   /** What an operator types, at the first Nexus. */
   readonly operator: Operator;
-  readonly makeReleases: MakeReleases;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -68,7 +67,7 @@ export const startFailoverFleet = async (options: PairOptions): Promise<Failover
       run: (...args) =>
         runTestCli(args, { environment: environmentOf({ fleet, nexus: nexuses[0] }), directory }),
     },
-    makeReleases: releaseMaker(directory),
+    ...releaseMaker(directory),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
@@ -161,3 +160,11 @@ export const untilConverged = (fleet: TestFleet, ...accepted: readonly string[])
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
     return true;
   }, 'the fleet has converged');
+
+/** One after the other. It ends the reasons of archives that were recorded again. */
+export const restartNexuses = async ({ nexuses }: Pick<FailoverFleet, 'nexuses'>): Promise<void> => {
+  for (const nexus of nexuses) {
+    await nexus.stop();
+    await nexus.start();
+  }
+};

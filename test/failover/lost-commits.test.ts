@@ -11,6 +11,7 @@ import {
   expectKeptForRounds,
   expectOnDisk,
   reasonsOf,
+  restartNexuses,
   startFailoverFleet,
   untilAllDiverged,
   untilConverged,
@@ -81,11 +82,7 @@ test('lost releases whose archives are still held are recorded again, and the sl
     'the lost ones are present',
   );
   await late!.start();
-  // Ends the reasons of archives that were recorded again.
-  for (const nexus of nexuses) {
-    await nexus.stop();
-    await nexus.start();
-  }
+  await restartNexuses(failed);
   await untilConverged(fleet);
   await expectOnDisk(failed, all);
 });

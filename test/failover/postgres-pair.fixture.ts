@@ -37,8 +37,11 @@ export type PostgresPair = {
   readonly failOver: (clients?: 'cut' | 'keep') => Promise<void>;
   /** The primary is stopped in order, the standby promoted, and the old primary follows it. */
   readonly switchOver: () => Promise<void>;
-  /** After `failOver`: the old primary, which was killed, becomes a standby by a new base backup. */
-  readonly rebuildStandby: () => Promise<void>;
+  /**
+   * After `failOver`: the old primary is killed and becomes a standby by a new base backup. Commits wait for it from then
+   * on if they did before, or with `synchronous`.
+   */
+  readonly rebuildStandby: (how?: 'synchronous') => Promise<void>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -71,10 +74,10 @@ export const startPostgresPair = async ({
     await server.configure({ primary_conninfo: server.connectionInfo(replication.port, server.name) });
 
   /** Whoever becomes the primary waits for the other one, once that follows it. */
-  const followed = async (): Promise<void> => {
+  const followed = async (isWaitedFor = synchronous): Promise<void> => {
     replication.pointAt(primary.port);
     await until(() => isStreaming(primary, standby), `${standby.name} follows ${primary.name}`);
-    if (!synchronous) return;
+    if (!isWaitedFor) return;
     await primary.configure({ synchronous_standby_names: standby.name, synchronous_commit: 'remote_apply' });
     await until(() => isStreaming(primary, standby, 'sync'), `${primary.name} waits for ${standby.name}`);
   };
@@ -126,12 +129,12 @@ export const startPostgresPair = async ({
       await standby.start();
       await followed();
     },
-    async rebuildStandby() {
+    async rebuildStandby(how) {
       replication.setRefusing(false);
       await standby.kill();
       await standby.copyFrom(primary);
       await standby.start();
-      await followed();
+      await followed(synchronous || how === 'synchronous');
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

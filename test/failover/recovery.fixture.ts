@@ -5,6 +5,7 @@
  *     recover generation (looks) ─▶ upload what is wanted again ─▶ recover generation --apply, giving up the rest by name
  */
 import { expect } from 'vitest';
+import { GenerationRecovery } from '../../src/api/operator-recovery-api.ts';
 import { exitCodes } from '../../src/cli/exit-code.ts';
 import type { TestRun } from '../../src/cli/test-run.ts';
 import type { TestRelease } from '../../src/release/test-release.ts';
@@ -17,12 +18,18 @@ export type Operator = { readonly run: (...args: readonly string[]) => Promise<T
 const givingUp = (hashes: readonly string[], deleted: readonly TestRelease[]): string[] =>
   [...hashes, ...deleted.map(({ systemVersion }) => systemVersion)].flatMap(name => ['--give-up', name]);
 
-/** The look, which changes nothing, names every artifact that the database does not know. */
-export const untilRecoveryNames = (operator: Operator, hashes: readonly string[]): Promise<void> =>
+/** The look, which changes nothing: what is undecided. */
+const look = async (operator: Operator): Promise<string[]> => {
+  const { exitCode, out, err } = await operator.run('recover', 'generation', '--json');
+  expect(exitCode, err).toBe(exitCodes.ok);
+  return GenerationRecovery.parse(JSON.parse(out)).undecided_artifacts.map(({ sha256 }) => sha256);
+};
+
+/** It names every artifact that the database does not know. */
+const untilRecoveryNames = (operator: Operator, hashes: readonly string[]): Promise<void> =>
   until(async () => {
-    const { out, err } = await operator.run('recover', 'generation', '--json');
-    for (const hash of hashes)
-      if (!out.includes(hash)) throw new Error(`the recovery does not name ${hash}: ${out}${err}`);
+    const missing = except(hashes, await look(operator));
+    if (missing.length > 0) throw new Error(`the recovery does not name ${missing.join(', ')}`);
     return true;
   }, 'the recovery names what the database lost');
 
@@ -48,7 +55,9 @@ export const recover = async (operator: Operator, decisions: Decisions): Promise
     expect(out).toContain(`${systemVersion} uploaded`);
   }
   const names = givingUp(except(unknown, hashesOf(...again)), deleted);
-  if (names.length > 0) {
+  const undecided = await look(operator);
+  expect(except(undecided, hashesOf(...givenUp, ...deleted)), 'what nobody lost or deleted').toEqual([]);
+  if (undecided.length > 0) {
     const refused = await operator.run('recover', 'generation', '--apply');
     expect(refused, 'artifacts are given up by name only').toMatchObject({ exitCode: exitCodes.failed });
     expect(refused.err).toContain('RECOVERY_LOSES_ARTIFACTS');

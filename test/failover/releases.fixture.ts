@@ -2,13 +2,17 @@
 import type { RepositoryKeys } from '../../src/release/sign-metadata.ts';
 import { makeTestRelease, type TestRelease } from '../../src/release/test-release.ts';
 
-export type MakeReleases = (...systemVersions: readonly string[]) => Promise<TestRelease[]>;
+export type ReleaseMaker = {
+  readonly makeReleases: (...systemVersions: readonly string[]) => Promise<TestRelease[]>;
+  /** One more for each call of the result, with the versions of their metadata that the first one has. */
+  readonly makeSeries: (major: number) => () => Promise<TestRelease>;
+};
 
 /** Each has one artifact of all and two of its own. */
-export const releaseMaker = (directory: string): MakeReleases => {
+export const releaseMaker = (directory: string): ReleaseMaker => {
   let keys: RepositoryKeys | undefined;
-  let version = 0;
-  const make = async (systemVersion: string): Promise<TestRelease> => {
+  let latest = 0;
+  const make = async (systemVersion: string, version: number): Promise<TestRelease> => {
     const release = await makeTestRelease(directory, {
       systemVersion,
       artifacts: [{ seed: 'of-all', sizeBytes: 30_000 }, 20_000, 3_000],
@@ -18,10 +22,18 @@ export const releaseMaker = (directory: string): MakeReleases => {
     keys = release.keys;
     return release;
   };
-  return async (...systemVersions) => {
-    const made: TestRelease[] = [];
-    version += 1;
-    for (const systemVersion of systemVersions) made.push(await make(systemVersion));
-    return made;
+  return {
+    async makeReleases(...systemVersions) {
+      const made: TestRelease[] = [];
+      latest += 1;
+      for (const systemVersion of systemVersions) made.push(await make(systemVersion, latest));
+      return made;
+    },
+    makeSeries(major) {
+      latest += 1;
+      const version = latest;
+      let minor = 0;
+      return () => make(`${major}.${minor++}.0`, version);
+    },
   };
 };

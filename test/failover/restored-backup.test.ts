@@ -43,7 +43,7 @@ test('releases of npm start that a restored backup does not list stay on every s
   await using undo = new AsyncDisposableStack();
   const { path: work } = undo.use(await makeTestDirectory());
   const directory = join(work, 'fleet');
-  const makeReleases = releaseMaker(work);
+  const { makeReleases } = releaseMaker(work);
   const before = await makeReleases('1.0.0');
   const lost = await makeReleases('2.0.0', '2.1.0');
   const after = await makeReleases('3.0.0', '3.1.0', '3.2.0');

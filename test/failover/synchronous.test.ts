@@ -5,14 +5,9 @@
 import { test } from 'vitest';
 import { until } from '../process-fleet.fixture.ts';
 import { startFailoverFleet } from './failover-fleet.fixture.ts';
-import type { PairOptions, PostgresPair } from './postgres-pair.fixture.ts';
-import { type RunningWorkload, startWorkload } from './workload.fixture.ts';
-
-type Fault = {
-  readonly what: string;
-  readonly clientsThrough?: PairOptions['clientsThrough'];
-  readonly happens: (pair: PostgresPair, workload: RunningWorkload) => Promise<void>;
-};
+import { bounded, type Fault } from './faults.fixture.ts';
+import type { PostgresPair } from './postgres-pair.fixture.ts';
+import { startWorkload } from './workload.fixture.ts';
 
 const SYNCHRONOUS_WAITS = `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'`;
 
@@ -130,10 +125,7 @@ const faults: readonly Fault[] = [
   },
 ];
 
-/** A bounded run takes the first ones. */
-const BOUNDED = Number(process.env.FAILOVER_FAULTS ?? faults.length);
-
-for (const { what, clientsThrough = 'proxy', happens } of faults.slice(0, BOUNDED)) {
+for (const { what, clientsThrough = 'proxy', happens } of bounded(faults)) {
   test(`nothing acknowledged is lost when ${what}`, async () => {
     await using failed = await startFailoverFleet({ synchronous: true, clientsThrough });
     await using workload = await startWorkload(failed);

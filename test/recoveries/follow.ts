@@ -11,7 +11,7 @@ import { expect } from 'vitest';
 import { exitCodes } from '../../src/cli/exit-code.ts';
 import { runTestCli } from '../../src/cli/test-run.ts';
 import { type TestFleet, type TestNexus, until } from '../process-fleet.fixture.ts';
-import { firstMissing, readPages, type Step } from './page.ts';
+import { firstMissing, readPage, type Step } from './page.ts';
 
 export type Following = {
   readonly fleet: TestFleet;
@@ -33,10 +33,8 @@ const LOOKS =
   /^tuf-depot (status|history|recover generation|(sled|nexus|repo|artifact) (list|show))\b(?!.* --apply)/;
 
 export const follow = async (title: string, following: Following): Promise<void> => {
-  const steps = (await readPages()).get(title);
-  if (steps === undefined) throw new Error(`docs/operations.md has no page "${title}"`);
   const told = new Set<string>();
-  for (const step of steps) {
+  for (const step of await readPage(title)) {
     if (step.host === '') await runOwn(step, following);
     else told.add(await runElsewhere(step, following));
   }

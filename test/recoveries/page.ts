@@ -1,5 +1,5 @@
 /**
- * The pages under "Recoveries" in docs/operations.md, as a test follows them.
+ * The pages of docs/operations.md, as a test follows them.
  *
  *     ```console
  *     $ tuf-depot status                        a command of the operator, to be run as it stands
@@ -9,6 +9,7 @@
  *     ```
  *
  * PG1. Spaces count as one, however many there are: columns may be as wide as they like.
+ * PG2. "Follow steps 3 to 10 of [another page]" stands for what these steps do.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,28 +21,63 @@ export type Step = {
   readonly host: string;
   readonly command: string;
   readonly shown: readonly string[];
+  /** The number of the item of the page that it stands in; 0 before the first one. */
+  readonly item: number;
 };
 
-/** By title, in the order of the document. */
-export const readPages = async (): Promise<ReadonlyMap<string, readonly Step[]>> => {
-  const text = await readFile(OPERATIONS, 'utf8');
-  const recoveries = text.split('\n## Recoveries\n')[1]?.split('\n## ')[0] ?? '';
-  const pages = recoveries.split('\n### ').slice(1);
-  return new Map(pages.map(page => [page.split('\n', 1)[0]!, stepsOf(page)]));
+type Page = { readonly section: string; readonly title: string; readonly text: string };
+
+const readPages = async (): Promise<readonly Page[]> => {
+  const sections = (await readFile(OPERATIONS, 'utf8')).split('\n## ').slice(1);
+  return sections.flatMap(section => {
+    const [head, ...pages] = section.split('\n### ');
+    return pages.map(text => ({ section: titleOf(head!), title: titleOf(text), text }));
+  });
 };
 
-const BLOCK = /^( *)```(\w*)\n([\s\S]*?)^\1```$/gm;
+const titleOf = (text: string): string => text.split('\n', 1)[0]!;
+
+/** Of any section, by its title. */
+export const readPage = async (title: string): Promise<readonly Step[]> => stepsOf(await readPages(), title);
+
+/** Those of the section "Recoveries", by title, in the order of the document. */
+export const readRecoveries = async (): Promise<ReadonlyMap<string, readonly Step[]>> => {
+  const pages = await readPages();
+  const recoveries = pages.filter(({ section }) => section === 'Recoveries');
+  return new Map(recoveries.map(({ title }) => [title, stepsOf(pages, title)]));
+};
+
+/** A numbered item begins, or there is a block, or a reference (PG2). */
+const PART =
+  /^(\d+)\. |^( *)```(\w*)\n([\s\S]*?)^\2```$|\bfollow\s+steps\s+(\d+)\s+to\s+(\d+)\s+of\s+\[([^\]]+)\]/gim;
 const PROMPT = /^([\w.-]*)\$ (.+)$/;
 
-const stepsOf = (page: string): Step[] => {
+const stepsOf = (pages: readonly Page[], title: string): readonly Step[] => {
+  const page = pages.find(each => each.title === title);
+  if (page === undefined) throw new Error(`docs/operations.md has no page "${title}"`);
+  const steps: Step[] = [];
+  let item = 0;
+  for (const [, begun, , language, block, first, last, other] of page.text.matchAll(PART)) {
+    if (begun !== undefined) item = Number(begun);
+    else if (other !== undefined) steps.push(...stepsBetween(stepsOf(pages, other), first!, last!, item));
+    else if (language === 'console') steps.push(...stepsIn(block!, item));
+    else throw new Error(`a block of ${language} that nobody would follow`);
+  }
+  return steps;
+};
+
+const stepsBetween = (steps: readonly Step[], first: string, last: string, item: number): readonly Step[] => {
+  const found = steps.filter(step => step.item >= Number(first) && step.item <= Number(last));
+  if (!found.some(step => step.item === Number(last))) throw new Error(`there is no step ${last}`);
+  return found.map(step => ({ ...step, item }));
+};
+
+const stepsIn = (block: string, item: number): readonly Step[] => {
   const steps: (Step & { shown: string[] })[] = [];
-  for (const [, , language, block] of page.matchAll(BLOCK)) {
-    if (language !== 'console') throw new Error(`a block of ${language} that nobody would follow`);
-    for (const line of block!.split('\n').map(text => text.trim())) {
-      const [, host, command] = PROMPT.exec(line) ?? [];
-      if (command !== undefined) steps.push({ host: host!, command, shown: [] });
-      else if (line !== '') steps.at(-1)!.shown.push(line);
-    }
+  for (const line of block.split('\n').map(text => text.trim())) {
+    const [, host, command] = PROMPT.exec(line) ?? [];
+    if (command !== undefined) steps.push({ host: host!, command, shown: [], item });
+    else if (line !== '') steps.at(-1)!.shown.push(line);
   }
   return steps;
 };
