@@ -12,7 +12,7 @@ import { type ArtifactHash, pointText, type UploadId } from '../../core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import { type Holdings, nexusIdOn, uploadIdOf } from './holdings.ts';
-import { keptOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
+import { keptOn, ledgerOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
 import type { Guarantee } from './violation.ts';
 
 export type Shortfall = {
@@ -84,14 +84,21 @@ const missingOn = (
   return undefined;
 };
 
-/** Its files may be right by chance: it goes by a config that the database has just lost, and is about to be told. */
-const notFollowing = ({ world }: Facts, sled: SimSled): Shortfall | undefined => {
-  const ledger = newestLedgerOn(sled);
-  if (ledger === undefined) return undefined;
-  const [held, wanted] = [pointOfLedger(ledger), pointText(world.database.snapshot().stored)];
-  return held === wanted
-    ? undefined
-    : { guarantee: 'G1', message: `${sled.plan.serial} goes by ${held}, and the database wants ${wanted}` };
+/**
+ * Its files may be right by chance: a config that the database has just lost, which the sled is about to be told, or a
+ * disk that is back and that the sled has not looked at yet.
+ */
+const notFollowing = ({ world }: Facts, { machine, plan }: SimSled): Shortfall | undefined => {
+  const wanted = pointText(world.database.snapshot().stored);
+  for (const volume of machine.volumes.values()) {
+    const ledger = ledgerOn(volume);
+    if (ledger !== undefined && pointOfLedger(ledger) !== wanted)
+      return {
+        guarantee: 'G1',
+        message: `${plan.serial} goes by ${pointOfLedger(ledger)} on ${volume.path}, and the database wants ${wanted}`,
+      };
+  }
+  return undefined;
 };
 
 const leftOn = (
