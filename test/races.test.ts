@@ -43,7 +43,7 @@ test(
         nexuses: 3,
         sleds: 3,
         minSledReplication: 2,
-        nexusConfig: { log_level: 'debug', tuf_repo_pruner: { disable: true } },
+        nexusConfig: { log_level: 'debug' },
         // Each Nexus looks for itself at what the others did.
         replication: { period_secs: 1 },
         sledLimits: { min_free_bytes: 0 },

@@ -29,6 +29,23 @@ test('what a file has to say is where staging and the database are', async () =>
   });
 });
 
+test('retention is off unless both of its settings are there (B19)', async () => {
+  expect((await read(LEAST)).pruner.policy).toBeUndefined();
+  const both = 'nkeep_extra_target_releases = 0\nnkeep_extra_newly_uploaded = 4\n';
+  expect((await read(`${LEAST}[tuf_repo_pruner]\n${both}`)).pruner.policy).toEqual({
+    keepTargetReleases: 2,
+    keepUploads: 5,
+  });
+  for (const [line, missing] of [
+    ['nkeep_extra_newly_uploaded = 4', 'nkeep_extra_target_releases'],
+    ['nkeep_extra_target_releases = 0', 'nkeep_extra_newly_uploaded'],
+  ])
+    await expect(read(`${LEAST}[tuf_repo_pruner]\n${line}\n`)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(`nexus.toml: tuf_repo_pruner.${missing} is missing`),
+    });
+});
+
 test('an unknown key is an error that names the file, the key and the known keys', async () => {
   await expect(read(`${LEAST}[tuf_artifact_replication]\nmin_sleds = 1\n`)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',

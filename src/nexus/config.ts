@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { RequestLimits } from '../core/plan/quota.ts';
 import type { RetentionPolicy } from '../core/retention.ts';
 import { type ListenAddress, parseAddress } from '../http/listen.ts';
+import { DepotError } from '../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
 import { repositoryUrls } from '../source/http-source.ts';
@@ -45,9 +46,13 @@ const UPLOADS_ALWAYS_KEPT = 1;
 
 const PrunerSection = z.strictObject({
   period_secs: seconds().default(300),
-  /** Kept beyond the two most recent target releases, and beyond the one most recent upload. */
-  nkeep_extra_target_releases: count(0, 100).default(1),
-  nkeep_extra_newly_uploaded: count(0, 100).default(1),
+  /**
+   * Kept beyond the two most recent target releases, and beyond the one most recent upload. Retention deletes releases,
+   * so it has no defaults: without these two nothing is deleted (B19).
+   */
+  nkeep_extra_target_releases: count(0, 100).optional(),
+  nkeep_extra_newly_uploaded: count(0, 100).optional(),
+  /** Turns the timer off; a manual activation still deletes. */
   disable: z.boolean().default(false),
 });
 
@@ -128,7 +133,8 @@ export type ReplicationConfig = {
 export type PrunerConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
-  readonly policy: RetentionPolicy;
+  /** Undefined where retention is off. */
+  readonly policy: RetentionPolicy | undefined;
 };
 
 export type HistoryConfig = {
@@ -199,13 +205,29 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     pruner: {
       periodMs: pruner.period_secs * 1000,
       disable: pruner.disable,
-      policy: {
-        keepTargetReleases: TARGETS_ALWAYS_KEPT + pruner.nkeep_extra_target_releases,
-        keepUploads: UPLOADS_ALWAYS_KEPT + pruner.nkeep_extra_newly_uploaded,
-      },
+      policy: retentionPolicy(pruner, path),
     },
     history: { retentionMs: history.retention_days * 86_400_000, maxEvents: history.max_events },
   };
+};
+
+/** @throws `CONFIG_INVALID` when only one of the two settings is there */
+const retentionPolicy = (
+  {
+    nkeep_extra_target_releases: targets,
+    nkeep_extra_newly_uploaded: uploads,
+  }: z.output<typeof PrunerSection>,
+  path: string,
+): RetentionPolicy | undefined => {
+  if (targets === undefined && uploads === undefined) return undefined;
+  if (targets === undefined || uploads === undefined) {
+    const missing = targets === undefined ? 'nkeep_extra_target_releases' : 'nkeep_extra_newly_uploaded';
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${path}: tuf_repo_pruner.${missing} is missing: retention needs both nkeep settings, and is off without them`,
+    );
+  }
+  return { keepTargetReleases: TARGETS_ALWAYS_KEPT + targets, keepUploads: UPLOADS_ALWAYS_KEPT + uploads };
 };
 
 const sourceConfig = (

@@ -87,7 +87,6 @@ beforeAll(async () => {
     sleds: SLEDS,
     minSledReplication: SLEDS,
     database,
-    nexusConfig: { tuf_repo_pruner: { disable: true } },
     sledLimits: { min_free_bytes: 0 },
     nodeArguments: name => (name === 'nexus-1' ? killer.nodeArguments : []),
   });

@@ -46,7 +46,6 @@ export const startSituation = async (
       minSledReplication: 2,
       // So that the status is of a second ago, and no wait of an operator is a test's.
       replication: { period_secs: 1 },
-      nexusConfig: { tuf_repo_pruner: { disable: true } },
       sled: () => ({ config: { intervals: { registration_s: 1, reconcile_s: 1 } } }),
       ...options,
     }),

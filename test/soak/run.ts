@@ -167,7 +167,7 @@ const run = async (): Promise<string[]> => {
       sleds: SLEDS,
       minSledReplication: 3,
       database,
-      nexusConfig: { log_level: 'warn', tuf_repo_pruner: { disable: true } },
+      nexusConfig: { log_level: 'warn' },
       replication: { period_secs: 5 },
       sledLimits: { min_free_bytes: 0 },
     }),

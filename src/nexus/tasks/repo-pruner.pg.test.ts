@@ -22,6 +22,20 @@ const prune = (datastore: Datastore, tamper: Partial<Datastore> = {}, note: Note
     signal: wait.signal,
   });
 
+test('without a policy nothing is deleted, not by hand either, and the summary says that retention is off (B19)', async () => {
+  await using database = await createTestDatabase();
+  const datastore = await database.openDatastore();
+  const root = await insertTrustRoot(datastore);
+  for (const n of [1, 2, 3, 4, 5]) await datastore.releaseInsert(uploadOf(root, `${n}.0.0`, [`a${n}`]), wait);
+  const task = repoPruner({
+    ...{ datastore, note: () => undefined, policy: undefined, periodMs: 1000, disable: false },
+  });
+  expect(task.disable).toBe(true);
+  const run = { reason: 'timeout' as const, log: silentLogger, signal: wait.signal };
+  expect((await task.activate(run)).summary).toEqual({ retention: expect.stringMatching(/^off: /) });
+  expect(await present(datastore)).toHaveLength(5);
+});
+
 const present = async (datastore: Datastore) => {
   const { items } = await datastore.repoList({ limit: 100, sortBy: 'version_ascending' }, wait);
   return items.map(repo => repo.systemVersion);

@@ -1,5 +1,5 @@
 /**
- * The pruner: lets go of old releases, one each time, and explains every decision (S21).
+ * The pruner: deletes old releases, one each time, and explains every decision (S21). Off unless configured (B19).
  *
  *     present releases, recent targets ─▶ decideRetention() ─▶ prune one ─▶ replication
  *
@@ -17,16 +17,18 @@ export const PRUNER_TASK = 'tuf_repo_pruner';
 export const repoPruner = (deps: {
   readonly datastore: Pick<Datastore, 'wantedSet' | 'targetReleaseRecent' | 'repoPrune'>;
   readonly note: Note;
-  readonly policy: RetentionPolicy;
+  /** Undefined: every release is kept. */
+  readonly policy: RetentionPolicy | undefined;
   readonly periodMs: number;
   readonly disable: boolean;
 }): BackgroundTask => ({
   name: PRUNER_TASK,
-  description: 'let go of the releases that retention does not keep',
+  description: 'delete the releases that retention does not keep',
   periodMs: deps.periodMs,
-  disable: deps.disable,
+  disable: deps.disable || deps.policy === undefined,
   async activate({ log, signal }) {
     const { datastore, note, policy } = deps;
+    if (policy === undefined) return { summary: { retention: OFF } };
     const targets = await datastore.targetReleaseRecent(policy.keepTargetReleases, { signal });
     const { releases } = await datastore.wantedSet({ signal });
     const recent = targets.flatMap(target => target.repo?.id ?? []);
@@ -49,6 +51,8 @@ export const repoPruner = (deps: {
     };
   },
 });
+
+const OFF = 'off: tuf_repo_pruner.nkeep_extra_target_releases and nkeep_extra_newly_uploaded are not set';
 
 /** Why it was not pruned after all; undefined when it was, or when there was nothing to prune. */
 const prune = async (
