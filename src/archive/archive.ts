@@ -6,10 +6,10 @@
  * An archive that this reader opens reads the same in every other one: it refuses whatever readers disagree
  * about, instead of choosing an interpretation.
  *
- * A1. Opening checks every record of the file and reads no content (end-records E1-E2, central-directory D1-D2,
- *     names N1-N2, layout L1-L2); after it the entries cover the file without gap or overlap.
- * A2. What entries may cost is known, and bounded, before the first of them is read.
- * A3. Content is checked while it is read (content C1-C2).
+ * AR1. Opening checks every record of the file and reads no content (end-records ER1-ER2, central-directory CD1-CD2,
+ *      names N1-N2, layout LY1-LY2); after it the entries cover the file without gap or overlap.
+ * AR2. What entries may cost is known, and bounded, before the first of them is read.
+ * AR3. Content is checked while it is read (content CT1-CT2).
  */
 import { type CentralHeader, readCentralHeaders } from './central-directory.ts';
 import { type ArchiveEntry, readContent, readContentRange } from './content.ts';

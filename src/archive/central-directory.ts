@@ -2,8 +2,8 @@
  * The central directory (APPNOTE 4.3.12), parsed as it is read: a window at a time, so that neither memory nor a
  * turn of the event loop grows with the number of entries.
  *
- * D1. Every header is checked on its own here: what it is, what it is called, what it may cost.
- * D2. The headers fill the directory exactly, and are as many as the end record says.
+ * CD1. Every header is checked on its own here: what it is, what it is called, what it may cost.
+ * CD2. The headers fill the directory exactly, and are as many as the end record says.
  */
 import type { DirectorySpan } from './end-records.ts';
 import { resolveZip64, zip64FieldOf } from './extra-fields.ts';

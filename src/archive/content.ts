@@ -3,9 +3,9 @@
  *
  *     file ─▶ read-ahead ─▶ [inflate] ─▶ size and CRC-32 ─▶ consumer
  *
- * C1. Never more bytes than the directory promised reach the consumer, whatever the compressed data says.
- * C2. The generator ends normally only after the promised number of bytes with the promised CRC-32: a consumer
- *     keeps nothing that it did not read to the end.
+ * CT1. Never more bytes than the directory promised reach the consumer, whatever the compressed data says.
+ * CT2. The generator ends normally only after the promised number of bytes with the promised CRC-32: a consumer
+ *      keeps nothing that it did not read to the end.
  */
 import { crc32 } from 'node:zlib';
 import { errorCodeOf } from '../lib/errors.ts';

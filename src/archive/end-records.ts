@@ -3,9 +3,9 @@
  *
  *     … │ central directory │ [ZIP64 end record │ ZIP64 locator] │ end record │ end of the file
  *
- * E1. The end record is the last 22 bytes: no comment, in which another reader could find another end record.
- * E2. The records and the directory lie end to end, so nothing hides between them, and where both an end record
- *     and a ZIP64 one say a number, they say the same: every reader finds the same directory.
+ * ER1. The end record is the last 22 bytes: no comment, in which another reader could find another end record.
+ * ER2. The records and the directory lie end to end, so nothing hides between them, and where both an end record
+ *      and a ZIP64 one say a number, they say the same: every reader finds the same directory.
  */
 import { LENGTH, SENTINEL_16, SENTINEL_32, SIGNATURE, uint64, viewOf } from './format.ts';
 import type { ArchiveLimits } from './limits.ts';

@@ -8,7 +8,7 @@
  */
 import { invalid, quoted } from './refusal.ts';
 
-/** C0 controls, DEL and C1 controls. */
+/** Control characters: below U+0020, and from U+007F to U+009F. */
 const CONTROL_CHARACTERS = /\p{Cc}/u;
 const DRIVE_LETTER = /^[A-Za-z]:/;
 

@@ -1,9 +1,9 @@
 /**
  * Writes ZIP archives front to back, for a sink that is passed in: nothing written is ever gone back to.
  *
- * W1. The same entries in the same order give the same bytes: no clock, no owner, no machine in them.
- * W2. What the writer wrote, the reader opens: names are checked by the same rules, and content that is not what
- *     its header announced is an error before the archive is finished.
+ * ZW1. The same entries in the same order give the same bytes: no clock, no owner, no machine in them.
+ * ZW2. What the writer wrote, the reader opens: names are checked by the same rules, and content that is not what
+ *      its header announced is an error before the archive is finished.
  */
 import { crc32, createDeflateRaw, deflateRawSync } from 'node:zlib';
 import {

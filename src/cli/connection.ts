@@ -4,7 +4,7 @@
  *     --url ─▶ the fleet in --data ─▶ TUF_DEPOT_URL ─▶ the fleet in ./.tuf-depot ─▶ http://127.0.0.1:12220
  *     --token-file ─▶ TUF_DEPOT_TOKEN ─▶ TUF_DEPOT_TOKEN_FILE ─▶ that fleet's token, for that fleet's addresses
  *
- * N1. A token found in a data directory is sent to the addresses found beside it, and to no other.
+ * TK1. A token found in a data directory is sent to the addresses found beside it, and to no other.
  */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';

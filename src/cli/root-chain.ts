@@ -1,7 +1,7 @@
 /**
  * The roots that a signer keeps: one root.json, or a folder with every `N.root.json` from the first to the newest.
  *
- * RC1. A root is durable in its file before anything is signed under it: two roots of one version, of which clients
+ * CR1. A root is durable in its file before anything is signed under it: two roots of one version, of which clients
  *      may have seen either, would split them for ever.
  */
 import { existsSync } from 'node:fs';

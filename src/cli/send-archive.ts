@@ -1,8 +1,8 @@
 /**
  * Sends an archive and shows how far it is: first the bytes, then the wait for Nexus to verify every one of them.
  *
- * U1. When the session is interrupted the request is cut, and Nexus forgets what it had received: nothing is
- *     recorded before the last byte is there and verified.
+ * SN1. When the session is interrupted the request is cut, and Nexus forgets what it had received: nothing is
+ *      recorded before the last byte is there and verified.
  */
 import type { TrustRootUpload, TufRepoUpload } from '../api/operator-update-api.ts';
 import { UploadId } from '../core/ids.ts';

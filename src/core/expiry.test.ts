@@ -5,7 +5,7 @@ import { worst } from './health.ts';
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 0, 1);
 
-test('EX1: a warning comes at 30, 14, 7 and 1 days, and once it is over', () => {
+test('EW1: a warning comes at 30, 14, 7 and 1 days, and once it is over', () => {
   const warned = (days: number) => {
     const warning = expiryWarning(NOW + days * DAY, NOW);
     return warning?.kind === 'expiring' ? warning.withinDays : warning?.kind;
@@ -29,7 +29,7 @@ const release = (days: number) => [
   },
 ];
 
-test('EX2: a root that expires soon degrades the verdict, the metadata of a release never does', () => {
+test('EW2: a root that expires soon degrades the verdict, the metadata of a release never does', () => {
   const verdicts = [40, 30, 14, 7, 1, -1].map(days => worst(expiryReasons([], root(days), NOW)));
   expect(verdicts).toEqual(['ok', 'ok', 'ok', 'degraded', 'degraded', 'degraded']);
   for (const days of [40, 7, -1]) expect(worst(expiryReasons(release(days), [], NOW))).toBe('ok');

@@ -1,8 +1,8 @@
 /**
  * Expiry: what is warned of, and how soon.
  *
- * EX1. A warning comes at 30, 14, 7 and 1 days before, and says which of these was passed last; then once it is over.
- * EX2. A release stays deployable after its metadata has expired (it was current when it was accepted), so that is
+ * EW1. A warning comes at 30, 14, 7 and 1 days before, and says which of these was passed last; then once it is over.
+ * EW2. A release stays deployable after its metadata has expired (it was current when it was accepted), so that is
  *      told and degrades nothing. An expired root is an outage: no repository can be verified under it.
  */
 import type { HealthReason } from './health.ts';

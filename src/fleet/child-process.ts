@@ -3,11 +3,11 @@
  *
  *     spawn ─▶ ready file appears ─▶ … ─▶ SIGTERM ─▶ (grace) ─▶ SIGKILL
  *
- * CP1. A child has a process group of its own, so that Ctrl-C reaches the launcher alone and the order of
+ * CH1. A child has a process group of its own, so that Ctrl-C reaches the launcher alone and the order of
  *      stopping is the launcher's.
- * CP2. A child's standard input is a pipe that the launcher never writes to: it ends when the launcher does,
+ * CH2. A child's standard input is a pipe that the launcher never writes to: it ends when the launcher does,
  *      however that ends, and the child then stops by itself. No kill of the launcher leaves processes behind.
- * CP3. Standard error goes to a log file that is appended to; nothing a child writes is lost.
+ * CH3. Standard error goes to a log file that is appended to; nothing a child writes is lost.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, readFile, rm } from 'node:fs/promises';

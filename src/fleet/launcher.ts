@@ -255,7 +255,7 @@ const startSled = async (
   };
 };
 
-/** A server stops when its standard input ends, so that it never outlives this process (CP2). */
+/** A server stops when its standard input ends, so that it never outlives this process (CH2). */
 const processSpec = (
   { program }: FleetOptions,
   args: readonly string[],

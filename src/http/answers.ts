@@ -1,10 +1,10 @@
 /**
  * Answers to requests, errors included: every error body has the one shape of the contracts.
  *
- * A1. An error that is not a {@link DepotError} is a fault of this program: it is logged with its stack and the
- *     client learns only the request id.
- * A2. An answer that comes before the whole request did (a refused upload) still reaches the client: the rest
- *     is read for a moment, since closing at once would reset the connection and lose the answer.
+ * AN1. An error that is not a {@link DepotError} is a fault of this program: it is logged with its stack and the
+ *      client learns only the request id.
+ * AN2. An answer that comes before the whole request did (a refused upload) still reaches the client: the rest
+ *      is read for a moment, since closing at once would reset the connection and lose the answer.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { ErrorBody } from '../api/wire.ts';
@@ -16,7 +16,7 @@ export const RETRY_AFTER_DETAIL = 'retry_after_s';
 /** Where the error does not say. */
 const DEFAULT_RETRY_AFTER_S = 2;
 
-/** How long, and how much of, an unwanted body is still read after the answer (A2). */
+/** How long, and how much of, an unwanted body is still read after the answer (AN2). */
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 8 * 1024 * 1024;
 
@@ -24,7 +24,7 @@ export type ErrorAnswer = {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
   readonly body: ErrorBody;
-  /** Not foreseen (A1): to be logged as an error. */
+  /** Not foreseen (AN1): to be logged as an error. */
   readonly isFault: boolean;
 };
 

@@ -3,10 +3,10 @@
  *
  *     input ─▶ URL, JSON or streamed body ─▶ undici ─▶ answer, bounded ─▶ parsed by the route's schema
  *
- * K1. Whatever the peer does, the caller gets a parsed answer or a DepotError: the peer's own code where it is
- *     one of ours, else PEER_UNREACHABLE, PEER_STALLED or PEER_BAD_ANSWER.
- * K2. Nothing waits for ever: connecting, answering, and each interval of an upload have deadlines.
- * K3. Nothing is retried here (P6).
+ * HP1. Whatever the peer does, the caller gets a parsed answer or a DepotError: the peer's own code where it is
+ *      one of ours, else PEER_UNREACHABLE, PEER_STALLED or PEER_BAD_ANSWER.
+ * HP2. Nothing waits for ever: connecting, answering, and each interval of an upload have deadlines.
+ * HP3. Nothing is retried here (P6).
  */
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as undiciRequest } from 'undici';

@@ -3,10 +3,10 @@
  *
  *     disk ─▶ two buffers, reused ─▶ socket
  *
- * F1. A buffer is filled again only after the socket has taken its bytes (the write callback).
- * F2. Memory per transfer is two buffers, whatever the file's size (S17).
- * F3. A file is never sent shorter than announced: on a read error the connection is cut, so that the client
- *     sees an incomplete answer rather than a wrong one.
+ * FB1. A buffer is filled again only after the socket has taken its bytes (the write callback).
+ * FB2. Memory per transfer is two buffers, whatever the file's size (S17).
+ * FB3. A file is never sent shorter than announced: on a read error the connection is cut, so that the client
+ *      sees an incomplete answer rather than a wrong one.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DepotError } from '../lib/errors.ts';

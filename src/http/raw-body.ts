@@ -1,10 +1,10 @@
 /**
  * The body of a request, straight from node's socket: streamed, counted, and under a deadline on progress.
  *
- * R1. A body that is longer than allowed is refused from its Content-Length, before a byte of it is asked for.
- * R2. A client that sent `Expect: 100-continue` is told to go on only when the handler starts to read, so that
- *     a refusal costs it nothing.
- * R3. A body ends well or throws: cut (`BODY_INCOMPLETE`), slow (`BODY_STALLED`), long (`BODY_TOO_LARGE`).
+ * RQ1. A body that is longer than allowed is refused from its Content-Length, before a byte of it is asked for.
+ * RQ2. A client that sent `Expect: 100-continue` is told to go on only when the handler starts to read, so that
+ *      a refusal costs it nothing.
+ * RQ3. A body ends well or throws: cut (`BODY_INCOMPLETE`), slow (`BODY_STALLED`), long (`BODY_TOO_LARGE`).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DepotError } from '../lib/errors.ts';
@@ -13,7 +13,7 @@ import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 export type RawBody = {
   /** Bytes, as announced; undefined when the client sends chunks of unannounced number. */
   readonly contentLength: number | undefined;
-  /** To be iterated once. A chunk is the reader's own. Throws DepotError, see R3, or the signal's reason. */
+  /** To be iterated once. A chunk is the reader's own. Throws DepotError, see RQ3, or the signal's reason. */
   readonly chunks: AsyncIterable<Uint8Array>;
 };
 
@@ -35,7 +35,7 @@ const incomplete = (received: number, contentLength: number | undefined): DepotE
     { detail: { received_bytes: received } },
   );
 
-/** @throws DepotError `BODY_TOO_LARGE` (R1) */
+/** @throws DepotError `BODY_TOO_LARGE` (RQ1) */
 export const rawBody = (
   request: IncomingMessage,
   response: ServerResponse,

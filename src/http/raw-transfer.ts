@@ -1,10 +1,10 @@
 /**
  * One connection of a raw download: first the head, then a pause until somebody wants the body, then the body.
  *
- * G1. The page that the socket reads into belongs to the socket alone; a chunk's page is reused only when the
- *     promise of its `onChunk` has resolved.
- * G2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
- * G3. A body ends well only at exactly its announced length.
+ * RF1. The page that the socket reads into belongs to the socket alone; a chunk's page is reused only when the
+ *      promise of its `onChunk` has resolved.
+ * RF2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
+ * RF3. A body ends well only at exactly its announced length.
  */
 import { connect } from 'node:net';
 import { DepotError } from '../lib/errors.ts';

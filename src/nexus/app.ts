@@ -5,10 +5,10 @@
  *                                ├─▶ handlers ─▶ services ─▶ sleds
  *     sleds ────▶ internal API ──┘                    └─▶ staging directory
  *
- * N1. The servers listen first: a port in use, or a directory in use, is known before the database is waited for,
- *     and who asks meanwhile is told what the start waits for.
- * N2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
- *     the lock of the staging directory.
+ * AP1. The servers listen first: a port in use, or a directory in use, is known before the database is waited for,
+ *      and who asks meanwhile is told what the start waits for.
+ * AP2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
+ *      the lock of the staging directory.
  */
 import { randomUUID } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';

@@ -1,10 +1,10 @@
 /**
  * Metrics for Prometheus: the verdict (B18), what it comes from, and when trust runs out.
  *
- * M1. Few and low in cardinality: labels have a fixed set of values, or are the configured sources. Sleds, releases
- *     and artifacts are in the API and in the log.
- * M2. Everything is read when it is asked for. While the database is away, what comes from it is what was read last,
- *     and `database_read_age_seconds` says how old that is.
+ * MT1. Few and low in cardinality: labels have a fixed set of values, or are the configured sources. Sleds, releases
+ *      and artifacts are in the API and in the log.
+ * MT2. Everything is read when it is asked for. While the database is away, what comes from it is what was read last,
+ *      and `database_read_age_seconds` says how old that is.
  */
 import { Gauge, Registry } from 'prom-client';
 import type { FleetStatus } from '../api/operator-fleet-api.ts';

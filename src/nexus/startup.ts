@@ -1,9 +1,9 @@
 /**
  * The time between listening and serving: the database may be down, and what lies in staging is not yet taken up.
  *
- * ST1. Until everything is there each request is answered with the reason why not, and nothing is run for it. The
+ * SU1. Until everything is there each request is answered with the reason why not, and nothing is run for it. The
  *      status and the metrics are answered all the same: with that reason, and with what is known without a database.
- * ST2. A database that does not answer, or of which only a standby does, is waited for; any other error ends the start
+ * SU2. A database that does not answer, or of which only a standby does, is waited for; any other error ends the start
  *      (S14: another schema version).
  */
 import type { Api } from '../api/route.ts';
@@ -69,7 +69,7 @@ export const bindLate = <A extends Api>(
   }));
 
 /**
- * Repeats `attempt` until it does not fail for want of the database (ST2).
+ * Repeats `attempt` until it does not fail for want of the database (SU2).
  *
  * @param call.giveUpAfterMs when the last error is thrown after all; by default never
  */

@@ -145,7 +145,7 @@ describe('editing', () => {
     expect(release.artifacts.slice(0, 3)).toEqual(before.release.artifacts);
   });
 
-  test('E1, RP2: only the roles that change are signed; the others keep their file, whoever has their keys', async () => {
+  test('ED1, RP2: only the roles that change are signed; the others keep their file, whoever has their keys', async () => {
     const before = await assemble({ delegations: team });
     const after = await edit(before.path, { add: [artifact('d/e')] });
     await using old = await openRelease(before.path);
@@ -179,7 +179,7 @@ describe('editing', () => {
     ]);
   });
 
-  test('E2: replacing takes both', async () => {
+  test('ED2: replacing takes both', async () => {
     const { path } = await assemble();
     const replacing = { add: [artifact('a', 'other')] };
     await expect(edit(path, replacing)).rejects.toMatchObject({

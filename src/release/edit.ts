@@ -1,9 +1,9 @@
 /**
  * Artifacts added to a release and removed from it: a new release, of a version of its own.
  *
- * E1. Where an artifact is listed follows from the delegations, as for a client that looks for it. Only roles that
- *     change are signed, and those above them.
- * E2. Adding a name that is there takes removing it too: nothing is replaced by accident.
+ * ED1. Where an artifact is listed follows from the delegations, as for a client that looks for it. Only roles that
+ *      change are signed, and those above them.
+ * ED2. Adding a name that is there takes removing it too: nothing is replaced by accident.
  */
 import type { ReleaseArtifact } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';

@@ -3,8 +3,8 @@
  *
  *     seed ─▶ swarm, script ─▶ faults … ─▶ everything is mended but what stays broken ─▶ at rest, in time ─▶ quiet
  *
- * RU1. A seed, and the steps that are left in, give one run, to the last message.
- * RU2. The first violation ends it.
+ * RN1. A seed, and the steps that are left in, give one run, to the last message.
+ * RN2. The first violation ends it.
  */
 import type { FleetStatus } from '../api/operator-fleet-api.ts';
 import { findShortfall, fitsOnSleds } from './checkers/final.ts';

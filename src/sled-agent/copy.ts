@@ -3,11 +3,11 @@
  *
  *     request ─▶ writer ─▶ source begins to answer ─▶ 202 … chunks ─▶ commit ─▶ counted, or recorded as failed
  *
- * C1. The answer comes when the source has begun to send a file of the right length (P10), so that a dead
- *     source is the requester's to replace; what happens later is in the list (B7).
- * C2. At most one copy of a hash is under way; a second request joins the first.
- * C3. A copy ends: its source has a deadline on progress (B13), and it is not retried here (P6).
- * C4. The store checks the hash (G5): a source is believed nothing.
+ * CY1. The answer comes when the source has begun to send a file of the right length (P10), so that a dead
+ *      source is the requester's to replace; what happens later is in the list (B7).
+ * CY2. At most one copy of a hash is under way; a second request joins the first.
+ * CY3. A copy ends: its source has a deadline on progress (B13), and it is not retried here (P6).
+ * CY4. The store checks the hash (G5): a source is believed nothing.
  */
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
@@ -49,7 +49,7 @@ export type CopyReport = {
 
 /** Disposing aborts what is under way and waits for it. */
 export type Copies = AsyncDisposable & {
-  /** Resolves as C1 says. @throws `SLED_BUSY`, `COPY_SOURCE`, and what the store's `beginWrite` throws */
+  /** Resolves as CY1 says. @throws `SLED_BUSY`, `COPY_SOURCE`, and what the store's `beginWrite` throws */
   readonly start: (request: CopyRequest) => Promise<void>;
   readonly report: () => CopyReport;
 };
@@ -79,7 +79,7 @@ type Copy = {
   readonly request: Started;
   receivedBytes: number;
   sizeBytes: number | undefined;
-  /** Resolves, or rejects, with the answer to the request (C1). */
+  /** Resolves, or rejects, with the answer to the request (CY1). */
   readonly begun: PromiseWithResolvers<void>;
   /** Never rejects. */
   over: Promise<void>;

@@ -5,11 +5,11 @@
  *     start, change, period ─▶ Nexus addresses in turn ─▶ 204 + headers ─▶ store.acceptFloor
  *                                        └─ none answers ─▶ back-off
  *
- * N1. The registration's generation is the wall clock in milliseconds at the start of the process, and at
- *     least one above what Nexus has on record: it rises from start to start without a file of its own, and a
- *     clock that was set back cannot make a sled's new port be ignored for ever (S14).
- * N2. A sled without a floor is one that deletes nothing and takes nothing; so a store that begins to wait
- *     for one is a change, and registers at once.
+ * SR1. The registration's generation is the wall clock in milliseconds at the start of the process, and at
+ *      least one above what Nexus has on record: it rises from start to start without a file of its own, and a
+ *      clock that was set back cannot make a sled's new port be ignored for ever (S14).
+ * SR2. A sled without a floor is one that deletes nothing and takes nothing; so a store that begins to wait
+ *      for one is a change, and registers at once.
  */
 import type { internalApi, SledAgentInfo } from '../api/internal-api.ts';
 import { asGeneration, type SledId } from '../core/ids.ts';
@@ -56,7 +56,7 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
   let isChanged = false;
   let wake = new AbortController();
 
-  /** Asks one Nexus; see N1 for what is asked first. */
+  /** Asks one Nexus; see SR1 for what is asked first. */
   const registerWith = async ({ url, client }: NexusPeer, signal: AbortSignal): Promise<void> => {
     generation ??= await firstGeneration(client, dependencies, signal);
     const info = { ...dependencies.info(), generation: asGeneration(generation) };

@@ -6,7 +6,7 @@
  *                                  └─ scrub (G5) ─ a bad copy ─▶ registration
  *     registration ─▶ Nexus
  *
- * SS1. It ends in the reverse order: registration, reconciling and scrub, copies, and at last the store, so that nothing
+ * AG1. It ends in the reverse order: registration, reconciling and scrub, copies, and at last the store, so that nothing
  *      uses what is gone (S15).
  */
 import { availableParallelism, totalmem } from 'node:os';

@@ -88,7 +88,7 @@ test('init refuses a root that does not sign itself, and another root than the o
   expect((await init(makeRepository({ ...one, key }))).err).toContain('a root is trusted here already');
 });
 
-test('C3: downloads what is not there, and not again what is', async () => {
+test('TC3: downloads what is not there, and not again what is', async () => {
   await init(serve(one));
   expect((await download('dir/file')).exitCode).toBe(0);
   expect(await readFile(join(into(), 'dir/file'), 'utf8')).toBe('content');

@@ -3,9 +3,9 @@
  *
  *     init ─▶ root.json ─▶ refresh: source ─▶ trusted metadata, stored ─▶ download: search ─▶ verified file
  *
- * C1. Only what was trusted is stored, as soon as it is; a failure at any step leaves a state to go on from.
- * C2. One time, that of the refresh, decides about expiry for as long as the client is open (5.1).
- * C3. A target that is there already, as signed, is not downloaded again.
+ * TC1. Only what was trusted is stored, as soon as it is; a failure at any step leaves a state to go on from.
+ * TC2. One time, that of the refresh, decides about expiry for as long as the client is open (5.1).
+ * TC3. A target that is there already, as signed, is not downloaded again.
  */
 import { DepotError } from '../lib/errors.ts';
 import type { RepositorySource } from '../source/source.ts';

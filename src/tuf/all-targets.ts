@@ -3,10 +3,10 @@
  *
  *     targets ─▶ all delegations, each verified ─▶ all names that any role lists ─▶ a search for each
  *
- * A1. Each delegation is followed once, also where it leads to a role that another one led to: a role is vouched for
- *     by every delegator that names it, or the repository is refused whole.
- * A2. A target that no search finds, or finds in another role, is not this role's to give, and is left out.
- * A3. Roles, targets, bytes and comparisons are counted against limits over the whole repository.
+ * AL1. Each delegation is followed once, also where it leads to a role that another one led to: a role is vouched for
+ *      by every delegator that names it, or the repository is refused whole.
+ * AL2. A target that no search finds, or finds in another role, is not this role's to give, and is left out.
+ * AL3. Roles, targets, bytes and comparisons are counted against limits over the whole repository.
  */
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';

@@ -66,12 +66,12 @@ describe('a search', () => {
     },
   });
 
-  test('S1: goes depth first, and the first role that lists the target is the one', async () => {
+  test('SH1: goes depth first, and the first role that lists the target is the one', async () => {
     expect(await find(graph(false), 'deep-file')).toBe('C');
     expect(await find(graph(false), 'file')).toBe('B');
   });
 
-  test('S1: asks only for the roles that it comes to, under their versions', async () => {
+  test('SH1: asks only for the roles that it comes to, under their versions', async () => {
     const source = sourceOf(makeRepository(graph(false)));
     const repository = await open(makeRepository(graph(false)), source);
     await expect(repository.findTarget('nothing/below')).resolves.toBeUndefined();
@@ -103,7 +103,7 @@ describe('a search', () => {
     expect(await find(spec(true), 'file')).toBeUndefined();
   });
 
-  test('S3: a cycle ends', async () => {
+  test('SH3: a cycle ends', async () => {
     const spec: RepositorySpec = {
       targets: { delegations: [{ to: 'A', keys: [a] }] },
       roles: {
@@ -115,7 +115,7 @@ describe('a search', () => {
     expect((await whole(makeRepository(spec))).delegated.map(({ name }) => name)).toEqual(['A', 'B']);
   });
 
-  test('S3: visits 32 delegated roles and no more', async () => {
+  test('SH3: visits 32 delegated roles and no more', async () => {
     const chain = (length: number): RepositorySpec => {
       const to = (index: number) => [{ to: `role-${index}`, keys: [a] }];
       const roles = Array.from({ length }, (_, index): [string, RoleSpec] => [
@@ -186,13 +186,13 @@ describe('which paths a delegation covers', () => {
     expect(roles).toHaveLength(2 ** bitLength);
   });
 
-  test('A3: a repository with more hash bins than can be verified is refused whole, not searched', async () => {
+  test('AL3: a repository with more hash bins than can be verified is refused whole, not searched', async () => {
     const made = makeRepository({ targets: { bins: { keys: [a], bitLength: 32, prefix: 'bin' } } });
     expect((await refusalOf(whole(made))).message).toContain('more than 20000 delegations');
     expect((await refusalOf(open(made).then(found => found.findTarget('x')))).message).toContain('bin-');
   });
 
-  test('A3: a repository with too many patterns for its targets is refused before they are compared', async () => {
+  test('AL3: a repository with too many patterns for its targets is refused before they are compared', async () => {
     const paths = Array.from({ length: 30_000 }, (_, index) => `${index}/*`);
     const targets = Array.from({ length: 2000 }, (_, index) => [`file-${index}`, ''] as const);
     const made = makeRepository({
@@ -285,7 +285,7 @@ describe.each<[string, (made: MadeRepository) => Promise<unknown>]>([
   });
 });
 
-test('T3: a role is verified against the delegator it was reached through, each time', async () => {
+test('TT3: a role is verified against the delegator it was reached through, each time', async () => {
   const spec: RepositorySpec = {
     targets: {
       delegations: [

@@ -4,8 +4,8 @@
  *     roles             each with `paths` (patterns) or `path_hash_prefixes`
  *     succinct_roles    2^bit_length hash bins under one set of keys, each target path in exactly one (TAP 15)
  *
- * D1. The order of `roles` is their precedence. A terminating role that matches ends the search at this delegator.
- * D2. A delegation says in one way which paths it covers, and delegations are in one of the two forms.
+ * DG1. The order of `roles` is their precedence. A terminating role that matches ends the search at this delegator.
+ * DG2. A delegation says in one way which paths it covers, and delegations are in one of the two forms.
  */
 import { createHash } from 'node:crypto';
 import type { Fields } from './fields.ts';
@@ -17,7 +17,7 @@ export type DelegatedRole = RoleKeys & { readonly name: string; readonly termina
 
 export type Delegations = {
   readonly keys: Keys;
-  /** The roles to search for a target, in order, up to the first terminating one (D1). */
+  /** The roles to search for a target, in order, up to the first terminating one (DG1). */
   readonly rolesFor: (targetName: string) => readonly DelegatedRole[];
   /** How many there are; of hash bins up to 2^32. */
   readonly count: number;

@@ -1,10 +1,10 @@
 /**
  * Public keys and signatures as TUF metadata carries them.
  *
- * K1. A threshold counts distinct public keys, whatever ids and schemes they are listed under. A key id is
- *     therefore only a label inside one root: it need not be the key's hash, and some signers' is not.
- * K2. A key of an unknown type or scheme, or one that does not parse, is no key: it signs nothing, and does
- *     not stop the others.
+ * KY1. A threshold counts distinct public keys, whatever ids and schemes they are listed under. A key id is
+ *      therefore only a label inside one root: it need not be the key's hash, and some signers' is not.
+ * KY2. A key of an unknown type or scheme, or one that does not parse, is no key: it signs nothing, and does
+ *      not stop the others.
  */
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Fields } from './fields.ts';
@@ -15,7 +15,7 @@ export type PublicKey = {
   readonly verify: (message: Uint8Array, signatureHex: string) => boolean;
 };
 
-/** RSA of 16,384 bits fits; what is longer is no key (K2), so that checking a signature stays cheap. */
+/** RSA of 16,384 bits fits; what is longer is no key (KY2), so that checking a signature stays cheap. */
 const MAX_KEY_LENGTH = 4096;
 const MIN_RSA_BITS = 2048;
 const HEX = /^(?:[0-9a-fA-F]{2})+$/;
@@ -73,7 +73,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
 ]);
 
 /**
- * A key of a root's `keys`; undefined for one that this client cannot use (K2).
+ * A key of a root's `keys`; undefined for one that this client cannot use (KY2).
  *
  * @throws DepotError if the fields that every key has are malformed
  */

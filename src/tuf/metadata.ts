@@ -4,8 +4,8 @@
  *
  *     bytes ─▶ strict JSON ─▶ { signatures, signed } ─▶ Metadata<Role>
  *
- * M1. Parsing checks form only; whether a file is to be trusted is the trusted set's business.
- * M2. The bytes are kept as they came; signatures are checked over the canonical form of what they say.
+ * MF1. Parsing checks form only; whether a file is to be trusted is the trusted set's business.
+ * MF2. The bytes are kept as they came; signatures are checked over the canonical form of what they say.
  */
 import { DepotError } from '../lib/errors.ts';
 import { canonicalJson } from './canonical-json.ts';

@@ -1,8 +1,8 @@
 /**
  * Path patterns of delegations: `*` stands for any characters of one segment, `?` for one, and a `/` only for itself.
  *
- * P1. A pattern means one thing. Clients read sets, braces and escapes differently, so one that has any is refused.
- * P2. Matching takes at most pattern × path steps, whatever the pattern is.
+ * PA1. A pattern means one thing. Clients read sets, braces and escapes differently, so one that has any is refused.
+ * PA2. Matching takes at most pattern × path steps, whatever the pattern is.
  */
 const AMBIGUOUS = /[[\]{}\\]/;
 const MAX_PATTERN_LENGTH = 512;

@@ -114,7 +114,7 @@ test('a repository that knows nothing of us is a release of its own, and shared 
   expect(second.artifacts).toEqual(first.artifacts);
 });
 
-test('R3: measurement corpora may look alike, others may not, and unknown kinds are kept', async () => {
+test('DO3: measurement corpora may look alike, others may not, and unknown kinds are kept', async () => {
   const corpus = { tags: { kind: 'measurement_corpus' } };
   expect((await documented(release(artifact(1, corpus), artifact(2, corpus)))).artifacts).toHaveLength(2);
   const same = { tags: { kind: 'sled_of_the_future', b: '2', a: '1' } };
@@ -124,7 +124,7 @@ test('R3: measurement corpora may look alike, others may not, and unknown kinds 
   );
 });
 
-test('R2: one hash has one length and one version', async () => {
+test('DO2: one hash has one length and one version', async () => {
   const twins = [1, 2].map(() => ({ bytes: seededBytes('twin', 50) }));
   const withTwins = (document: unknown) =>
     documented(document, {

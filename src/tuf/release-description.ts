@@ -1,11 +1,11 @@
 /**
  * From verified metadata to the release it describes.
  *
- * R1. Every artifact is a signed target with a SHA-256; hash and length come from the signed metadata, never from
- *     the document.
- * R2. One hash has one length and one version in a release: they are facts about the bytes.
- * R3. Tags tell artifacts apart: no two have the same set, except measurement corpora, of which a release may
- *     have several.
+ * DO1. Every artifact is a signed target with a SHA-256; hash and length come from the signed metadata, never from
+ *      the document.
+ * DO2. One hash has one length and one version in a release: they are facts about the bytes.
+ * DO3. Tags tell artifacts apart: no two have the same set, except measurement corpora, of which a release may
+ *      have several.
  */
 import { SystemVersion } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
@@ -28,7 +28,7 @@ const MAX_ARTIFACTS = 50_000;
 const MAX_TAGS = 64;
 const MAX_TAG_LENGTH = 256;
 const ARTIFACT_VERSION = /^[a-zA-Z0-9._+-]{1,63}$/;
-/** Several of these may look alike to the control plane (R3). */
+/** Several of these may look alike to the control plane (DO3). */
 const REPEATABLE_KIND = 'measurement_corpus';
 
 /**
@@ -54,7 +54,7 @@ export const readRelease = async (
   return { format, ...describeRelease(parseReleaseDocument(format, bytes), allTargets) };
 };
 
-/** Checks a document against the signed targets (R1 to R3). */
+/** Checks a document against the signed targets (DO1 to DO3). */
 export const describeRelease = (
   document: ReleaseDocument,
   targets: ReadonlyMap<string, Target>,
@@ -97,7 +97,7 @@ const describeArtifact = (
   return { sha256, sizeBytes: target.lengthBytes, targetName, version, tags };
 };
 
-/** R2 and R3. Throws `RELEASE_DOCUMENT_INVALID`. */
+/** DO2 and DO3. Throws `RELEASE_DOCUMENT_INVALID`. */
 export const requireConsistentArtifacts = (artifacts: readonly ReleaseArtifact[]): void => {
   requireOneVersionPerHash(artifacts);
   requireDistinctTags(artifacts);

@@ -53,7 +53,7 @@ const rotated = (made: MadeRepository, changes: object): Uint8Array =>
     { keys: { ...keysForAllRoles([onlineKey]), ...changes }, expiresMs: LATER_MS, consistentSnapshot: true },
   );
 
-test('R3: what is trusted is stored byte for byte', async () => {
+test('RO3: what is trusted is stored byte for byte', async () => {
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);
@@ -66,7 +66,7 @@ test('R3: what is trusted is stored byte for byte', async () => {
   ]);
 });
 
-test('R4: what the timestamp lists as it is here is not read again, delegated roles neither', async () => {
+test('RO4: what the timestamp lists as it is here is not read again, delegated roles neither', async () => {
   const made = at(2, {
     targets: { version: 2, delegations: [{ to: 'A', keys: [key] }] },
     roles: { A: { signers: [key], targets: [['file', 'content']] } },
@@ -78,7 +78,7 @@ test('R4: what the timestamp lists as it is here is not read again, delegated ro
   expect(source.asked).toEqual(['2.root.json', 'timestamp.json']);
 });
 
-test('R4: a stored file that was damaged is read again', async () => {
+test('RO4: a stored file that was damaged is read again', async () => {
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);
@@ -161,7 +161,7 @@ describe('5.3.11: fast-forward recovery', () => {
     expect(versionsIn(store)).toEqual({ root: 2, timestamp: 1000, snapshot: 1000, targets: 1000 });
   });
 
-  test('R3: the old files are gone before the new root is there', async () => {
+  test('RO3: the old files are gone before the new root is there', async () => {
     const made = at(5);
     const store = memoryStore(made.root);
     await refresh(made, store);

@@ -5,12 +5,12 @@
  *     source ─▶ root.json* ─▶ timestamp ─▶ snapshot ─▶ targets ─▶ delegated roles, as they are needed
  *                  └─────────────┴─────────────┴───────────┴──▶ store, each as soon as it is trusted
  *
- * R1. The chain of roots is complete or refused: a repository whose roots go on beyond a gap is not verified
- *     against an old root as if the newer ones did not exist.
- * R2. Everything read is bounded: bytes a file, and roots a chain.
- * R3. The store holds only what was trusted, byte for byte, and at every moment something to go on from: before a
- *     root that takes online keys away is stored, what those keys signed is removed (5.3.8, 5.3.11).
- * R4. What is in the store already, as the role above lists it, is not read again from the source.
+ * RO1. The chain of roots is complete or refused: a repository whose roots go on beyond a gap is not verified
+ *      against an old root as if the newer ones did not exist.
+ * RO2. Everything read is bounded: bytes a file, and roots a chain.
+ * RO3. The store holds only what was trusted, byte for byte, and at every moment something to go on from: before a
+ *      root that takes online keys away is stored, what those keys signed is removed (5.3.8, 5.3.11).
+ * RO4. What is in the store already, as the role above lists it, is not read again from the source.
  */
 import { DepotError } from '../lib/errors.ts';
 import { resolveAllTargets } from './all-targets.ts';
@@ -28,7 +28,7 @@ export type MetadataSource = {
    * A name is a URL segment: names of delegated roles are percent-encoded in it.
    */
   readonly read: (fileName: string, maxBytes: number) => Promise<Uint8Array | undefined>;
-  /** All file names, from a source that can tell; lets a gap in the root chain be seen (R1). */
+  /** All file names, from a source that can tell; lets a gap in the root chain be seen (RO1). */
   readonly list?: () => readonly string[];
 };
 

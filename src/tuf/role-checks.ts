@@ -1,6 +1,6 @@
 /**
  * The checks of one file, in the order of the specification: listed bytes, form, signatures, version, rollback, expiry.
- * Each returns the metadata with the overrides that it needed, or throws and leaves nothing behind (T6).
+ * Each returns the metadata with the overrides that it needed, or throws and leaves nothing behind (TT6).
  */
 import { DepotError } from '../lib/errors.ts';
 import { type FileMeta, type Metadata, parseMetadata } from './metadata.ts';

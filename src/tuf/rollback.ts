@@ -1,10 +1,10 @@
 /**
  * What versions may not fall below, and when that is forgotten.
  *
- * F1. Of the timestamp, the snapshot and every role that the snapshot lists no version falls, and no role that was
- *     listed vanishes (5.4.3, 5.5.5). Which of this was trusted before is remembered as numbers, or as the files.
- * F2. Taking a key away from timestamp or snapshot forgets all of that, so that a stolen key which signed an
- *     enormous version does not lock the repository out (5.3.11). The version of root is never forgotten.
+ * RB1. Of the timestamp, the snapshot and every role that the snapshot lists no version falls, and no role that was
+ *      listed vanishes (5.4.3, 5.5.5). Which of this was trusted before is remembered as numbers, or as the files.
+ * RB2. Taking a key away from timestamp or snapshot forgets all of that, so that a stolen key which signed an
+ *      enormous version does not lock the repository out (5.3.11). The version of root is never forgotten.
  */
 import type { Metadata, Root } from './metadata.ts';
 import type { TopLevelRole } from './role-names.ts';
@@ -57,7 +57,7 @@ export const mergeFloors = (a: Floors, b: Floors): Floors => {
   };
 };
 
-/** F2, of one step in the chain of roots. */
+/** RB2, of one step in the chain of roots. */
 export const dropsOnlineKeys = (before: Root, after: Root): boolean => {
   const identities = (root: Root, role: TopLevelRole): Set<string> =>
     new Set(root.roles[role].keyIds.map(keyId => root.keys.get(keyId)?.identity ?? `unusable ${keyId}`));

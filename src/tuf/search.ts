@@ -1,9 +1,9 @@
 /**
  * Finding the targets role that speaks for a target: pre-order, depth first, from the top-level targets (5.6.7).
  *
- * S1. The first role that lists the target is the one that counts; roles come in the order of their delegator.
- * S2. A terminating delegation that covers the target ends the search after its own subtree (CVE-2025-2886).
- * S3. A role is visited once in a search, so a cycle ends; and only so many roles are visited at all.
+ * SH1. The first role that lists the target is the one that counts; roles come in the order of their delegator.
+ * SH2. A terminating delegation that covers the target ends the search after its own subtree (CVE-2025-2886).
+ * SH3. A role is visited once in a search, so a cycle ends; and only so many roles are visited at all.
  *
  * The search asks for roles and is given them verified, so that one search serves whoever reads them as needed and
  * whoever has read them all.

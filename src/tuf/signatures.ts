@@ -1,7 +1,7 @@
 /**
  * Thresholds: whether enough of a role's keys signed a file.
  *
- * The count is of distinct public keys with a valid signature (K1), each looked up by the id under which the
+ * The count is of distinct public keys with a valid signature (KY1), each looked up by the id under which the
  * role lists it. Signatures by other keys, and invalid ones beside enough valid ones, change nothing.
  */
 import { DepotError } from '../lib/errors.ts';
@@ -15,7 +15,7 @@ export type Signers = RoleKeys & {
   readonly saidBy: string;
 };
 
-/** The ids of the keys whose signatures count, one for each key (K1). */
+/** The ids of the keys whose signatures count, one for each key (KY1). */
 export const validKeyIds = (
   { keys, keyIds }: Pick<Signers, 'keys' | 'keyIds'>,
   metadata: Metadata,

@@ -1,9 +1,9 @@
 /**
  * The files that a targets role lists, and the names under which a repository keeps them.
  *
- * N1. A target name is a relative path that means the same everywhere: no `..`, no empty segment, no
- *     backslash, no control character. One bad name refuses the whole file.
- * N2. Every target has a SHA-256 or a SHA-512; anything else proves nothing.
+ * TN1. A target name is a relative path that means the same everywhere: no `..`, no empty segment, no
+ *      backslash, no control character. One bad name refuses the whole file.
+ * TN2. Every target has a SHA-256 or a SHA-512; anything else proves nothing.
  */
 import { createHash } from 'node:crypto';
 import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
@@ -41,7 +41,7 @@ export const parseTargets = (signed: Fields): ReadonlyMap<string, Target> => {
   return targets;
 };
 
-/** Why a name may not be a target's, as the end of a sentence; undefined for a good name (N1). */
+/** Why a name may not be a target's, as the end of a sentence; undefined for a good name (TN1). */
 export const targetNameProblem = (name: string): string | undefined => {
   if (name.length > MAX_NAME_LENGTH) return `is longer than ${MAX_NAME_LENGTH} characters`;
   if (FORBIDDEN_IN_NAME.test(name)) return 'holds a backslash or a control character';

@@ -5,15 +5,15 @@
  *     trusted root ─▶ updateRoot()* ─▶ closeRoots() ─▶ updateTimestamp() ─▶ updateSnapshot() ─▶ updateTargets()
  *                                                                                        ─▶ updateDelegated()*
  *
- * T1. One fixed time decides about expiry in all roles (5.1); of the roots only the last one's expiry counts (5.3.10).
- * T2. Root N+1 is signed by the keys of root N and by its own, and its version is exactly N+1 (5.3.4, 5.3.5).
- * T3. Each other role is signed to its threshold by the keys that its delegator names: the last root for the
- *     top-level roles, for a delegated one the targets role through which it was reached, each time (5.6.7).
- * T4. Length, hashes and version of a file are those that the role above it signed (5.5.2, 5.5.4, 5.6.2, 5.6.4);
- *     for a delegated role that is the snapshot.
- * T5. No version is lower than the one trusted before (F1, F2).
- * T6. A failed update changes nothing. What was trusted before it is still a state to go on from (CVE-2025-2888).
- * T7. Expiry and rollback, and only these, can be overridden; each override that was needed is recorded.
+ * TT1. One fixed time decides about expiry in all roles (5.1); of the roots only the last one's expiry counts (5.3.10).
+ * TT2. Root N+1 is signed by the keys of root N and by its own, and its version is exactly N+1 (5.3.4, 5.3.5).
+ * TT3. Each other role is signed to its threshold by the keys that its delegator names: the last root for the
+ *      top-level roles, for a delegated one the targets role through which it was reached, each time (5.6.7).
+ * TT4. Length, hashes and version of a file are those that the role above it signed (5.5.2, 5.5.4, 5.6.2, 5.6.4);
+ *      for a delegated role that is the snapshot.
+ * TT5. No version is lower than the one trusted before (RB1, RB2).
+ * TT6. A failed update changes nothing. What was trusted before it is still a state to go on from (CVE-2025-2888).
+ * TT7. Expiry and rollback, and only these, can be overridden; each override that was needed is recorded.
  */
 import assert from 'node:assert/strict';
 import { DepotError } from '../lib/errors.ts';
@@ -45,7 +45,7 @@ export type TrustedMetadata = {
   readonly targets: Metadata<'targets'>;
   /** Those that were reached, in the order in which they were. */
   readonly delegated: readonly Metadata<'targets'>[];
-  /** To remember for the next time (T5). Under an overridden rollback they do not fall. */
+  /** To remember for the next time (TT5). Under an overridden rollback they do not fall. */
   readonly versions: TrustedVersions;
   readonly overrides: readonly Override[];
 };
@@ -54,7 +54,7 @@ export type TrustedSet = {
   readonly root: () => Root;
   readonly updateRoot: (bytes: Uint8Array) => void;
   /**
-   * Ends the chain of roots, and takes the files that were trusted before. They count for T5 as far as the last
+   * Ends the chain of roots, and takes the files that were trusted before. They count for TT5 as far as the last
    * root's keys still vouch for them; whether they have expired does not matter.
    */
   readonly closeRoots: (before?: {
@@ -67,7 +67,7 @@ export type TrustedSet = {
   readonly listed: (role: string) => FileMeta;
   readonly updateSnapshot: (bytes: Uint8Array) => void;
   readonly updateTargets: (bytes: Uint8Array) => Metadata<'targets'>;
-  /** A delegated role that is here already, once this delegator vouches for it too (T3). */
+  /** A delegated role that is here already, once this delegator vouches for it too (TT3). */
   readonly delegated: (reached: ReachedRole) => Metadata<'targets'> | undefined;
   readonly updateDelegated: (reached: ReachedRole, bytes: Uint8Array) => Metadata<'targets'>;
   readonly trusted: () => TrustedMetadata;
@@ -156,7 +156,7 @@ export const parseSelfSignedRoot = (bytes: Uint8Array): Metadata<'root'> => {
   return root;
 };
 
-/** T2. */
+/** TT2. */
 const parseNextRoot = (current: Root, bytes: Uint8Array): Metadata<'root'> => {
   const next = parseMetadata('root', bytes);
   requireThreshold(signersOf(current, 'root'), next);

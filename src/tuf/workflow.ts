@@ -3,9 +3,9 @@
  *
  *     for each trust root: open the repository ─▶ all of its targets ─▶ VerifiedRepository
  *
- * W1. Trust roots are tried in turn. Only "this root does not vouch for it" (a signature, or a gap between the
- *     root and the archive's) moves on to the next one; anything else is the repository's fault and ends it.
- * W2. Whole means every role that is delegated to, and every target that a client could find.
+ * WF1. Trust roots are tried in turn. Only "this root does not vouch for it" (a signature, or a gap between the
+ *      root and the archive's) moves on to the next one; anything else is the repository's fault and ends it.
+ * WF2. Whole means every role that is delegated to, and every target that a client could find.
  */
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type MetadataSource, openRepository, type Repository } from './repository.ts';

@@ -3,9 +3,9 @@
  *
  *     description ─▶ each composite: split, hashed ─▶ description of what sleds hold
  *
- * C1. Only format v1 has composites; what machines of a v2 or plain release do with a file is their own affair.
- * C2. A composite's parts stand where it stood. The rules of a release (R2, R3) hold for the list with the parts.
- * C3. Nothing is written: who wants the parts extracts them with {@link splitComposite}, and gets the same ones.
+ * CM1. Only format v1 has composites; what machines of a v2 or plain release do with a file is their own affair.
+ * CM2. A composite's parts stand where it stood. The rules of a release (DO2, DO3) hold for the list with the parts.
+ * CM3. Nothing is written: who wants the parts extracts them with {@link splitComposite}, and gets the same ones.
  */
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../archive/limits.ts';
 import { overLimit } from '../archive/refusal.ts';

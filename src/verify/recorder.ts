@@ -3,9 +3,9 @@
  *
  *     trusted set ─▶ watch() ─▶ the same set, each update of which leaves its checks behind ─▶ checks()
  *
- * RC1. A report says what was checked, not what should have been: a check stands in it once it has passed, or with
+ * VL1. A report says what was checked, not what should have been: a check stands in it once it has passed, or with
  *      the error that it failed with. What would have come after a failure is not in it.
- * RC2. Of a trust root that does not vouch for the repository one line is left; the one that does has its checks.
+ * VL2. Of a trust root that does not vouch for the repository one line is left; the one that does has its checks.
  */
 import type { ReportedCheck } from '../lib/check-report.ts';
 import { isoTime } from '../lib/clock.ts';
@@ -74,7 +74,7 @@ export const createCheckRecorder = (nowMs: number): CheckRecorder => {
   };
 };
 
-/** The lines so far: those of this attempt, and one for each trust root that was tried before (RC2). */
+/** The lines so far: those of this attempt, and one for each trust root that was tried before (VL2). */
 const createRecord = () => {
   const refusals: Line[] = [];
   let trustRootId: string | undefined;
@@ -102,7 +102,7 @@ const createRecord = () => {
   };
 };
 
-/** Runs one update of the set and leaves its checks, up to the one that failed (RC1). */
+/** Runs one update of the set and leaves its checks, up to the one that failed (VL1). */
 const updateRecorder =
   (add: (...lines: readonly Line[]) => void, nowMs: number): Update =>
   (clauses, facts, run) => {

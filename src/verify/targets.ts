@@ -3,8 +3,8 @@
  *
  *     signed targets ─▶ locateTargets() ─▶ every entry, size checked ─▶ hashTargets() ─▶ every byte, once
  *
- * T1. Every signed target has an entry of its signed length, before the first byte of any is read.
- * T2. Every byte of every target is read and hashed once (B2), in the order of the file.
+ * VT1. Every signed target has an entry of its signed length, before the first byte of any is read.
+ * VT2. Every byte of every target is read and hashed once (B2), in the order of the file.
  */
 import { createHash } from 'node:crypto';
 import type { Archive } from '../archive/archive.ts';

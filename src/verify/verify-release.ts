@@ -4,9 +4,9 @@
  *
  *     caller ─▶ { path, request } ─▶ worker ─▶ progress* ─▶ verdict ─▶ caller
  *
- * W1. When the promise settles, however it does, the thread has ended and the file is closed: the caller may
- *     rename or unlink it.
- * W2. A thread that ends without a verdict is an error, never a release.
+ * VW1. When the promise settles, however it does, the thread has ended and the file is closed: the caller may
+ *      rename or unlink it.
+ * VW2. A thread that ends without a verdict is an error, never a release.
  */
 import { Worker } from 'node:worker_threads';
 import { DepotError } from '../lib/errors.ts';

@@ -4,10 +4,10 @@
  *
  *     client ── stays connected ──▶ pooler ──▶ old server, from the next transaction on: new server
  *
- * PL1. A client changes servers only between transactions. In one, or while it waits for an answer, it is cut with its
+ * PB1. A client changes servers only between transactions. In one, or while it waits for an answer, it is cut with its
  *      server.
- * PL2. What a server says to a client that asked nothing, such as that it shuts down, is not passed on.
- * PL3. A client that asks while no server takes it waits.
+ * PB2. What a server says to a client that asked nothing, such as that it shuts down, is not passed on.
+ * PB3. A client that asks while no server takes it waits.
  *
  * Each client has a server connection of its own; its login, with the password in the clear, is sent again to the new one.
  */
@@ -70,7 +70,7 @@ type PooledClient = {
 
 const poolClient = (client: Socket, target: () => number): PooledClient => {
   const login: Buffer[] = [];
-  /** PL1: outside of a transaction and of a question. */
+  /** PB1: outside of a transaction and of a question. */
   let isIdle = false;
   let isLoggedIn = false;
   let server: { readonly socket: Socket; readonly port: number } | undefined;
@@ -102,7 +102,7 @@ const poolClient = (client: Socket, target: () => number): PooledClient => {
         queued = undefined;
         return;
       }
-      if (isIdle) return; // PL2
+      if (isIdle) return; // PB2
       client.write(chunk);
       isLoggedIn ||= ready.isReady;
       isIdle = ready.isReady && ready.isOutside;

@@ -1,7 +1,7 @@
 /**
  * Replays one run, and says what came of it: a line for each event, then the verdict.
  *
- * RP1. Nothing of it depends on when and where it runs: a seed and its steps give the same bytes.
+ * RY1. Nothing of it depends on when and where it runs: a seed and its steps give the same bytes.
  */
 import { GUARANTEES, type Violation } from '../../src/sim/checkers/violation.ts';
 import { createReleaseShelf } from '../../src/sim/fleet/releases.ts';

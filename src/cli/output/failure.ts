@@ -4,8 +4,8 @@
  *     error: cannot upload release.zip: …: … [UNTRUSTED_SIGNATURES]
  *     fix: add the root that signed it: tuf-depot trust-root add release.zip
  *
- * F1. One line each; no stack trace unless asked for.
- * F2. The remedy is that of the outermost code that has one; a message may carry its own after `fix:`.
+ * FM1. One line each; no stack trace unless asked for.
+ * FM2. The remedy is that of the outermost code that has one; a message may carry its own after `fix:`.
  */
 import type { ErrorCode } from '../../lib/error-codes.ts';
 import { DepotError, findDepotError, messageChain } from '../../lib/errors.ts';

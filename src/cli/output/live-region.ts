@@ -1,9 +1,9 @@
 /**
  * The lines at the bottom of the terminal that are redrawn while something runs.
  *
- * L1. Without a terminal nothing is redrawn and no escape code is written: `plain` lines appear one after
- *     the other, the same line never twice in a row, and not more often than once per {@link PLAIN_GAP_MS}.
- * L2. What is left behind by `close` is what was said for good with `say`.
+ * LI1. Without a terminal nothing is redrawn and no escape code is written: `plain` lines appear one after
+ *      the other, the same line never twice in a row, and not more often than once per {@link PLAIN_GAP_MS}.
+ * LI2. What is left behind by `close` is what was said for good with `say`.
  */
 import type { Clock } from '../../lib/clock.ts';
 import { truncate } from './style.ts';

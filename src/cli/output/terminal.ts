@@ -1,9 +1,9 @@
 /**
  * Where the CLI writes: data to standard output, everything else to standard error.
  *
- * T1. Standard output carries only what was asked for: a script can take it whole.
- * T2. Escape codes are written to a terminal only: colours unless NO_COLOR says otherwise, redrawing (`draw`)
- *     only where `live` is true.
+ * TE1. Standard output carries only what was asked for: a script can take it whole.
+ * TE2. Escape codes are written to a terminal only: colours unless NO_COLOR says otherwise, redrawing (`draw`)
+ *      only where `live` is true.
  */
 import { createStyle, type Style } from './style.ts';
 

@@ -90,7 +90,7 @@ describe('an embedded PostgreSQL', () => {
       code: 'IN_USE_BY_PROCESS',
       message: expect.stringContaining(`process ${owner.pid}`),
     });
-    // E3: a signal to the owner's process group does not reach the server.
+    // EP3: a signal to the owner's process group does not reach the server.
     expect(await processGroupOf(pid)).not.toBe(await processGroupOf(owner.pid!));
 
     owner.kill('SIGKILL');

@@ -4,10 +4,10 @@
  *     lock ─▶ adopt the server that a killed owner left behind ──────────────▶ connection URL
  *          └▶ account ─▶ home ─▶ initdb (once) ─▶ postgres ─▶ ready ──────────┘
  *
- * E1. One owner per directory (P12); a server that outlived its owner is adopted, never started twice.
- * E2. The server listens on a Unix socket in a directory of mode 0700, and nowhere else.
- * E3. It has a process group of its own: Ctrl-C reaches its clients first, and they can finish.
- * E4. Its output goes to a file, not to a pipe that would break with its owner.
+ * EP1. One owner per directory (P12); a server that outlived its owner is adopted, never started twice.
+ * EP2. The server listens on a Unix socket in a directory of mode 0700, and nowhere else.
+ * EP3. It has a process group of its own: Ctrl-C reaches its clients first, and they can finish.
+ * EP4. Its output goes to a file, not to a pipe that would break with its owner.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -8,8 +8,8 @@
  *       postgres.log
  *       lock           one owner (P12)
  *
- * H1. `data` exists only when initdb came to its end: it works under another name, then the name is changed.
- * H2. Once the database lies in the public directory it stays there: its files belong to the unprivileged account.
+ * HM1. `data` exists only when initdb came to its end: it works under another name, then the name is changed.
+ * HM2. Once the database lies in the public directory it stays there: its files belong to the unprivileged account.
  */
 import { createHash } from 'node:crypto';
 import { chown, cp, lchown, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';

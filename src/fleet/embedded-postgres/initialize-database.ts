@@ -1,5 +1,5 @@
 /**
- * Makes a new database with initdb, under another name first (H1).
+ * Makes a new database with initdb, under another name first (HM1).
  *
  * initdb starts processes of its own. So that none of them is left in a directory that is used again, they form one
  * process group, which ends as a whole, and each attempt has a directory of its own.

@@ -1,8 +1,8 @@
 /**
  * A running PostgreSQL server as its `postmaster.pid` and the kernel tell of it.
  *
- * M1. A process is the server of a data directory when that directory is its working directory; the number in
- *     the file alone may have passed to another process after a crash.
+ * PM1. A process is the server of a data directory when that directory is its working directory; the number in
+ *      the file alone may have passed to another process after a crash.
  */
 import { readFile, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -60,7 +60,7 @@ const attemptTransaction = async <T>(
   }
 };
 
-/** Cancelling ends the connection, and with it the transaction, until COMMIT is sent (T2). */
+/** Cancelling ends the connection, and with it the transaction, until COMMIT is sent (TX2). */
 const runTransaction = async <T>(
   client: pg.Client,
   mode: AccessMode,

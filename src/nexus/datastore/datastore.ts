@@ -2,12 +2,12 @@
  * What Nexus asks of its database. Several Nexus instances use one database without conferring, so each of
  * these is one SERIALIZABLE transaction, retried as a whole where the database aborts it (40001).
  *
- * DS1. The generation rises in the transaction that changes the wanted set, exactly when it changes (S8, B4);
+ * DB1. The generation rises in the transaction that changes the wanted set, exactly when it changes (S8, B4);
  *      a digest of the set stands beside it and is compared in that transaction. The same transaction records the new
  *      point for good (P13).
- * DS2. Ids are made by Nexus, so that a statement whose commit is uncertain can be repeated until it is
+ * DB2. Ids are made by Nexus, so that a statement whose commit is uncertain can be repeated until it is
  *      certain (P4): every insert here is idempotent for the same ids and content.
- * DS3. Nothing is deleted that the history needs: repositories are pruned (`time_pruned`), trust roots and
+ * DB3. Nothing is deleted that the history needs: repositories are pruned (`time_pruned`), trust roots and
  *      sleds keep their rows.
  */
 import type { SledAgentInfo } from '../../api/internal-api.ts';

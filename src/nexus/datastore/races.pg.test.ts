@@ -43,7 +43,7 @@ describe('two at once', () => {
     }
   });
 
-  test('K1: two archives of one version: one is recorded, the other is a conflict', async () => {
+  test('CN1: two archives of one version: one is recorded, the other is a conflict', async () => {
     await using opened = await openTwo();
     const { one, two, trustRoot } = opened;
     for (let round = 1; round <= ROUNDS; round += 1) {

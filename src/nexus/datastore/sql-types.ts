@@ -1,8 +1,8 @@
 /**
  * How values come out of the database.
  *
- * N1. A 64-bit integer becomes a number only when it is one exactly: beyond 2^53 - 1 it is an error, never rounded.
- * N2. A time becomes milliseconds since the epoch.
+ * SQ1. A 64-bit integer becomes a number only when it is one exactly: beyond 2^53 - 1 it is an error, never rounded.
+ * SQ2. A time becomes milliseconds since the epoch.
  */
 import pg from 'pg';
 import { DepotError } from '../../lib/errors.ts';
@@ -10,7 +10,7 @@ import { DepotError } from '../../lib/errors.ts';
 const INT8_OID = 20;
 const TIMESTAMPTZ_OID = 1184;
 
-/** N1. @throws `DATABASE_CONTENT` beyond what a number holds exactly */
+/** SQ1. @throws `DATABASE_CONTENT` beyond what a number holds exactly */
 export const parseInt8 = (text: string): number => {
   const value = Number(text);
   if (Number.isSafeInteger(value)) return value;

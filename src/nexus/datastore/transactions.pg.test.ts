@@ -285,7 +285,7 @@ describe('a call that is cancelled', () => {
     await datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
   });
 
-  test('T2: waits for a COMMIT that was sent, and answers what came of it', async () => {
+  test('TX2: waits for a COMMIT that was sent, and answers what came of it', async () => {
     await using database = await createTestDatabase();
     await using opened = await openThroughProxy(database);
     const { proxy, datastore } = opened;

@@ -7,11 +7,11 @@
  *        │          └─ no answer before COMMIT: nothing was changed; again for a bounded time, then DATABASE_UNAVAILABLE
  *        └─ no answer at COMMIT: uncertain; again until the database says (P4)
  *
- * T1. Work runs more than once, so it has no effect but through the transaction, and it is idempotent for the
- *     same ids: a repetition after an uncertain COMMIT finds its own rows.
- * T2. A cancelled call rolls back; but a COMMIT that was sent is waited for, so that cancelling does not make
- *     uncertain what is about to be certain.
- * T3. A connection on which anything broke is closed, never returned to the pool.
+ * TX1. Work runs more than once, so it has no effect but through the transaction, and it is idempotent for the
+ *      same ids: a repetition after an uncertain COMMIT finds its own rows.
+ * TX2. A cancelled call rolls back; but a COMMIT that was sent is waited for, so that cancelling does not make
+ *      uncertain what is about to be certain.
+ * TX3. A connection on which anything broke is closed, never returned to the pool.
  */
 import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';

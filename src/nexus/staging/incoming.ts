@@ -3,9 +3,9 @@
  *
  *     write ... ─▶ seal ─▶ (verified by the caller) ─▶ [extract parts] ─▶ keep
  *
- * I1. Until it is kept it is a `.part` file: worth nothing to anybody, gone after {@link Incoming.discard},
- *     a crash, or leaving the scope.
- * I2. When `keep` returns, archive, parts and sidecar survive a power cut (B1).
+ * IC1. Until it is kept it is a `.part` file: worth nothing to anybody, gone after {@link Incoming.discard},
+ *      a crash, or leaving the scope.
+ * IC2. When `keep` returns, archive, parts and sidecar survive a power cut (B1).
  */
 import { createHash } from 'node:crypto';
 import type { ArchiveLimits } from '../../archive/limits.ts';

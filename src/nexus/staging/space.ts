@@ -1,7 +1,7 @@
 /**
  * Space in the staging directory, promised to an upload before its bytes come (S16).
  *
- * SP1. The promises not yet written, with a margin, never exceed what the file system has free: two uploads
+ * RV1. The promises not yet written, with a margin, never exceed what the file system has free: two uploads
  *      cannot both be let in by the same free bytes.
  */
 import { statfs } from 'node:fs/promises';

@@ -31,7 +31,7 @@ const away = async (): Promise<never> => {
   throw new DepotError('DATABASE_UNAVAILABLE', 'current_generation: the database does not answer');
 };
 
-test('while the database is away the facts of the last answer are told, with their age and the outage (DR2)', async () => {
+test('while the database is away the facts of the last answer are told, with their age and the outage (RD2)', async () => {
   const { clock, database, read } = setUp();
   expect(databaseView(await read(wait))).toMatchObject({ state: 'answers', age_s: 0 });
   await clock.advance(30_000);
@@ -67,7 +67,7 @@ test('a Nexus that has never read its database says so', async () => {
   ]);
 });
 
-test('a database that is silent does not hold up the status (DR1)', async () => {
+test('a database that is silent does not hold up the status (RD1)', async () => {
   const { clock, database, read } = setUp();
   database.fate = ({ signal }) =>
     new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));

@@ -4,8 +4,8 @@
  *     readFacts() ─┬─ answered in time ─▶ facts, remembered
  *                  └─ no answer ────────▶ the facts of the last answer, their age, and the outage
  *
- * DR1. A status is answered within {@link READ_TIMEOUT_MS}, whatever the database does.
- * DR2. Old facts are never told without their age and the outage: `outage` is there whenever they are not of now.
+ * RD1. A status is answered within {@link READ_TIMEOUT_MS}, whatever the database does.
+ * RD2. Old facts are never told without their age and the outage: `outage` is there whenever they are not of now.
  */
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/health.ts';

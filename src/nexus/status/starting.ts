@@ -1,4 +1,4 @@
-/** What a Nexus that is still starting says of itself: the status and the metrics before there are services (ST1). */
+/** What a Nexus that is still starting says of itself: the status and the metrics before there are services (SU1). */
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { NexusConfig } from '../config.ts';

@@ -47,7 +47,7 @@ test('S23, B16: a sled that comes back is told to replication, which is activate
   expect(await look(), 'once').toMatchObject({ changed: false });
 });
 
-test('L2: an error is an answer, a broken wait is none', async () => {
+test('SL2: an error is an answer, a broken wait is none', async () => {
   const { sleds, look } = watching();
   const fail = (code: 'IO' | 'PEER_STALLED') => async () => {
     throw new DepotError(code, 'as told');

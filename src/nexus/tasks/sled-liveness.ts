@@ -1,9 +1,9 @@
 /**
  * Liveness: asks every in-service sled whether it is there, and has replication look when that has changed.
  *
- * L1. Liveness is observed and never changes policy (S23): a silent sled stays in every sum.
- * L2. Any answer is a sign of life, an error too: what is asked is whether the sled is there, not what it holds.
- * L3. A sled that falls silent is worth a look too: the status names it then, not a period later.
+ * SL1. Liveness is observed and never changes policy (S23): a silent sled stays in every sum.
+ * SL2. Any answer is a sign of life, an error too: what is asked is whether the sled is there, not what it holds.
+ * SL3. A sled that falls silent is worth a look too: the status names it then, not a period later.
  */
 import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';

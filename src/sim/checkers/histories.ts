@@ -2,9 +2,9 @@
  * What the database wanted at each point of each of its histories, and which releases had been deleted by then: from its
  * commits, not from its table of points.
  *
- * HI1. A restore takes the database to an earlier state, and its history with it: what was deleted after that state is
+ * HC1. A restore takes the database to an earlier state, and its history with it: what was deleted after that state is
  *      not deleted in what follows.
- * HI2. One point may stand in several histories, with other releases in each.
+ * HC2. One point may stand in several histories, with other releases in each.
  */
 import type { ArtifactHash } from '../../core/ids.ts';
 import { pointText } from '../../core/ids.ts';
@@ -35,7 +35,7 @@ export type Histories = {
 type Facts = {
   readonly generation: number;
   readonly wanted: ReadonlySet<ArtifactHash>;
-  /** The present releases in each history, by their names in a row (HI2). */
+  /** The present releases in each history, by their names in a row (HC2). */
   readonly present: Map<string, ReadonlySet<string>>;
   readonly deleted: Set<string>;
 };

@@ -2,7 +2,7 @@
  * The releases that operators of simulated fleets upload: real archives, signed and verified by the product's code,
  * the same ones in every run.
  *
- * RE1. Content follows from the number of a release alone, so archives are made and verified once for all runs of
+ * RM1. Content follows from the number of a release alone, so archives are made and verified once for all runs of
  *      one process. Releases share artifacts, and some have no artifact of their own (B4).
  */
 import { createHash } from 'node:crypto';

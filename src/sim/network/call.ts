@@ -3,10 +3,10 @@
  *
  *     caller ─▶ request ─▶ process of the other machine ─▶ handler ─▶ answer ─▶ caller
  *
- * CA1. The caller gets an answer, the other side's error, or an error of the connection with the code that the real
+ * NC1. The caller gets an answer, the other side's error, or an error of the connection with the code that the real
  *      client has for it; never nothing at all.
- * CA2. A handler learns that its caller went away, by its signal; a caller learns that the other process ended.
- * CA3. A doubled request is handled twice, and its second answer goes nowhere.
+ * NC2. A handler learns that its caller went away, by its signal; a caller learns that the other process ended.
+ * NC3. A doubled request is handled twice, and its second answer goes nowhere.
  */
 import { DepotError, findDepotError, messageChain } from '../../lib/errors.ts';
 import type { SimProcess } from '../time/process.ts';
@@ -133,7 +133,7 @@ type Reply<T> = {
   readonly reject: (error: unknown) => void;
 };
 
-/** CA3: of the second of two arrivals. */
+/** NC3: of the second of two arrivals. */
 const TO_NOWHERE: Reply<unknown> = {
   accept: () => undefined,
   resolve: () => undefined,

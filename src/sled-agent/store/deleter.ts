@@ -3,9 +3,9 @@
  *
  *     scan ─▶ for each unwanted hash, under its lock and the shared lock: config and leases asked again ─▶ unlink
  *
- * DL1. Config and leases are asked under the same locks as the unlink, so neither can change in between (P2).
- * DL2. Names that are not hashes are never touched.
- * DL3. Every deletion is logged, counted and, for a while, listed (S11).
+ * DE1. Config and leases are asked under the same locks as the unlink, so neither can change in between (P2).
+ * DE2. Names that are not hashes are never touched.
+ * DE3. Every deletion is logged, counted and, for a while, listed (S11).
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';

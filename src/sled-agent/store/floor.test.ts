@@ -318,7 +318,7 @@ test('ST5: a config is adopted while one dataset takes no ledger, and refused wh
   expect((await store.list()).datasets).toBe(2);
 });
 
-/** M0 is as `settled` left it alone, M1 is new, and M0 takes no ledger any more. */
+/** `M0` is as `settled` left it alone, `M1` is new, and `M0` takes no ledger any more. */
 const joinedWhileOldFails = async (machine: Machine) => {
   const old = await machine.start({ configured: [M0] });
   await tellFloor(old, 1);
@@ -407,7 +407,7 @@ test('P5: a ledger that does not name the dataset it lies on is one of that data
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('K6, P5: when the disk comes back below which a sled went on alone, it waits for a floor, and loses nothing by a restart', async () => {
+test('K4, P5: when the disk comes back below which a sled went on alone, it waits for a floor, and loses nothing by a restart', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine))[Symbol.asyncDispose]();
   const disk = new Map(machine.memory.files());
@@ -430,7 +430,7 @@ test('K6, P5: when the disk comes back below which a sled went on alone, it wait
   expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(true);
 });
 
-test('K6: a write that was under way when a sled fell back to a disk without a config is refused', async () => {
+test('K4: a write that was under way when a sled fell back to a disk without a config is refused', async () => {
   const machine = createMachine([M0]);
   await (await machine.start())[Symbol.asyncDispose]();
   const disk = new Map(machine.memory.files());

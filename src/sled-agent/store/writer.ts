@@ -4,10 +4,10 @@
  *     begin: config, length, space ─▶ write … ─▶ commit: length, hash, fsync
  *       ─▶ under the lock of this hash { still wanted? ─▶ rename ─▶ fsync the directory } ─▶ acknowledge
  *
- * W1. The generation must match at the start; at the end the hash need only be wanted, so that an upload
- *     elsewhere does not kill a long transfer (P2).
- * W2. A file that exists is no reason to skip the rename: it may be about to be deleted, or rotten (P2).
- * W3. A write that is refused leaves nothing behind.
+ * WR1. The generation must match at the start; at the end the hash need only be wanted, so that an upload
+ *      elsewhere does not kill a long transfer (P2).
+ * WR2. A file that exists is no reason to skip the rename: it may be about to be deleted, or rotten (P2).
+ * WR3. A write that is refused leaves nothing behind.
  */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';

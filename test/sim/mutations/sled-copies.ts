@@ -93,7 +93,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: '  dataset.marks.unsynced.add(sha256);\n  await disk.rename(',
     replace: '  if (formerBytes === sizeBytes) return;\n  await disk.rename(',
     tests: 'sled-agent/store/scrub.test.ts',
-    why: 'P2, W2: the file that is there may be rotten, or about to be unlinked',
+    why: 'P2, WR2: the file that is there may be rotten, or about to be unlinked',
   },
   {
     name: 'copy-listed-before-its-name-is-durable',
@@ -175,7 +175,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
       unlinks.shared(async () => {`,
     needs: someOf('delete and upload again'),
     withinSeeds: 3000,
-    why: 'P2, DL1: a release comes back between the decision to unlink and the unlink',
+    why: 'P2, DE1: a release comes back between the decision to unlink and the unlink',
   },
   {
     name: 'adoption-does-not-wait-for-unlinks',
@@ -183,7 +183,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'await Promise.all(sharers);',
     replace: '',
     tests: 'sled-agent/store/interleavings.test.ts',
-    why: 'P2, K3: a config is adopted while an unlink that the old one decided is under way',
+    why: 'P2, K2: a config is adopted while an unlink that the old one decided is under way',
   },
   {
     name: 'deletion-by-the-config-of-the-scan',
@@ -292,7 +292,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'inFlight.delete(request.sha256);',
     replace: '',
     withinSeeds: 20,
-    why: 'B7, C2: a copy that ended stays under way, and is not asked for again',
+    why: 'B7, CY2: a copy that ended stays under way, and is not asked for again',
   },
   {
     name: 'sleds-asked-for-more-datasets-than-they-have',

@@ -230,7 +230,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(outcome).toMatchObject({ status: 'already_exists', repo: { hashKind: 'targets' } });
     });
 
-    test('K1: a deleted release keeps its version to itself', async () => {
+    test('CN1: a deleted release keeps its version to itself', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);

@@ -2,7 +2,7 @@
  * The number and the digest of the wanted set, as they stand in the database and as they come next.
  *
  * W1. What is read is compared with the stored digest in the same transaction, so that tables changed behind our
- *     back are an error and not a config that fights an earlier one (DS1).
+ *     back are an error and not a config that fights an earlier one (DB1).
  * W2. The generation rises by one when the set of hashes is another than before, and only then (B4).
  */
 import { createHash } from 'node:crypto';

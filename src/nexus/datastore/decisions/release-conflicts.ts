@@ -1,9 +1,9 @@
 /**
  * What keeps a release from being recorded.
  *
- * K1. A version means one set of artifacts, one metadata and one archive for ever, pruned or not.
- * K2. An archive has one version.
- * K3. A hash has one length and one version, in all releases.
+ * CN1. A version means one set of artifacts, one metadata and one archive for ever, pruned or not.
+ * CN2. An archive has one version.
+ * CN3. A hash has one length and one version, in all releases.
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
@@ -14,7 +14,7 @@ import type { NewRelease, RepoRecord } from '../datastore.ts';
  * The release recorded for this version, or undefined when it is new.
  *
  * @param recorded whatever was recorded with this version or with this archive
- * @throws `RELEASE_CONFLICT` (K2), naming both sides
+ * @throws `RELEASE_CONFLICT` (CN2), naming both sides
  */
 export const recordedAs = (recorded: readonly RepoRecord[], release: NewRelease): RepoRecord | undefined => {
   const { systemVersion } = release.description;
@@ -35,7 +35,7 @@ export type ReleaseContent = {
   readonly metadata: Readonly<Record<string, string>>;
 };
 
-/** @throws `RELEASE_CONFLICT` (K1), naming both sides */
+/** @throws `RELEASE_CONFLICT` (CN1), naming both sides */
 export const requireSameRelease = (
   release: NewRelease,
   recorded: RepoRecord,
@@ -75,7 +75,7 @@ export const requireSameRelease = (
   }
 };
 
-/** What follows from a hash (K3). */
+/** What follows from a hash (CN3). */
 export type FileFacts = { readonly sizeBytes: number; readonly version: string };
 /** With where it was said; for people. */
 type SaidFile = FileFacts & { readonly where: string };
@@ -83,7 +83,7 @@ type SaidFile = FileFacts & { readonly where: string };
 /**
  * The files of a release by hash.
  *
- * @throws `ARTIFACT_CONFLICT` (K3) when it contradicts itself
+ * @throws `ARTIFACT_CONFLICT` (CN3) when it contradicts itself
  */
 export const filesOf = (artifacts: readonly ReleaseArtifact[]): ReadonlyMap<ArtifactHash, SaidFile> => {
   const files = new Map<ArtifactHash, SaidFile>();
@@ -99,7 +99,7 @@ export const filesOf = (artifacts: readonly ReleaseArtifact[]): ReadonlyMap<Arti
 /**
  * @param files of the release that is uploaded
  * @param known of other releases: one file
- * @throws `ARTIFACT_CONFLICT` (K3), naming both sides
+ * @throws `ARTIFACT_CONFLICT` (CN3), naming both sides
  */
 export const requireKnownFile = (
   files: ReadonlyMap<ArtifactHash, SaidFile>,
@@ -121,7 +121,7 @@ const requireSameFile = (sha256: ArtifactHash, known: SaidFile, uploaded: SaidFi
   );
 };
 
-/** Lengths and versions follow from the hash (K3), so they are not compared here. */
+/** Lengths and versions follow from the hash (CN3), so they are not compared here. */
 const artifactKey = (artifact: ReleaseArtifact): string =>
   JSON.stringify([artifact.targetName, artifact.sha256, Object.entries(artifact.tags).sort()]);
 

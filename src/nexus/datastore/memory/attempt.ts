@@ -5,7 +5,7 @@
  *     fate ─▶ delay ─▶ read and write at once ─▶ delay ─▶ answer, or what is left of it
  *
  * MA1. The work sees the state as it is after the first delay; nothing is held while it waits.
- * MA2. A cancelled call changes nothing until the work was applied; after that it is waited for (T2).
+ * MA2. A cancelled call changes nothing until the work was applied; after that it is waited for (TX2).
  */
 import type { Clock } from '../../../lib/clock.ts';
 import type { AccessMode, AttemptOutcome, Engine } from '../transactions.ts';

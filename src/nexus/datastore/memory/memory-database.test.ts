@@ -198,7 +198,7 @@ describe('a slow database', () => {
     expect(opened.database.snapshot()).toBe(before);
   });
 
-  test('MA2, T2: a call that is cancelled after the work is waited for, and answers what came of it', async () => {
+  test('MA2, TX2: a call that is cancelled after the work is waited for, and answers what came of it', async () => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
     const { datastore } = opened.openFailing([slow({ delayAfterMs: 100 })]);
