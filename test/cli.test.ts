@@ -176,7 +176,7 @@ test.for([
   },
 );
 
-test('DM2: a demo that fails says why, and leaves no process and no file', async () => {
+test('a demo that fails says why, and leaves no process and no file (DM2)', async () => {
   const directory = await privateDirectory();
   const running = run(directory, 'demo', '--sleds', '2');
   await expect.poll(running.out, { timeout: 120_000 }).toContain('3/7');

@@ -84,7 +84,7 @@ const onDisks =
 
 describe.skipIf(missing !== undefined).concurrent('disks', () => {
   test(
-    'S16, G8: a sled whose disks are full answers 507 with numbers and is named, the others go on; deleting a release gives it room',
+    'a sled whose disks are full answers 507 with numbers and is named, the others go on; deleting a release gives it room (S16, G8)',
     onDisks([2 * MIB, 2 * MIB], async ({ nexus, fleet, affected: full, a }) => {
       await nexus.upload(one);
       await waitComplete(nexus, '1.0.0');
@@ -113,7 +113,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
   );
 
   test(
-    'G8, B9: one full dataset beside a good one is named with its numbers; every artifact is on the good one',
+    'one full dataset beside a good one is named with its numbers; every artifact is on the good one (G8, B9)',
     onDisks([1 * MIB, 8 * MIB], async ({ nexus, fleet, affected: short, a: small, b: large }) => {
       await nexus.upload(one);
       await othersHold(fleet, one);
@@ -136,7 +136,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
   );
 
   test(
-    'G8, S12: a dataset that becomes read-only is named and still serves; the other takes what is new; writable again it catches up',
+    'a dataset that becomes read-only is named and still serves; the other takes what is new; writable again it catches up (G8, S12)',
     onDisks([8 * MIB, 8 * MIB], async ({ nexus, fleet, affected, a, b }) => {
       await nexus.upload(one);
       await waitComplete(nexus, '1.0.0');
@@ -160,7 +160,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
   );
 
   test(
-    'G6, P5: a dataset that vanishes is named; it returns with its old content, which is brought up to date and never believed',
+    'a dataset that vanishes is named; it returns with its old content, which is brought up to date and never believed (G6, P5)',
     onDisks([8 * MIB, 8 * MIB], async ({ nexus, fleet, affected, a, b }) => {
       await nexus.upload(one);
       await waitComplete(nexus, '1.0.0');

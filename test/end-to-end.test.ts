@@ -64,7 +64,7 @@ test('without a trust root an upload is refused, nothing is recorded, and stagin
   expect((await readdir(nexus().stagingDirectory)).filter(name => name.includes('.zip'))).toEqual([]);
 });
 
-test('G1, S5, S20: 3 puts and 1 copy of each artifact, then only config and list, and no local repo', async () => {
+test('3 puts and 1 copy of each artifact, then only config and list, and no local repo (G1, S5, S20)', async () => {
   await nexus().trust(one);
   const before = (await replicationDetails(nexus())).lifetime_counters;
   const { status, repo } = await nexus().upload(one);
@@ -104,7 +104,7 @@ test('every artifact is on both datasets of every sled, and is what its name say
   }
 });
 
-test('S3: the same archive again already exists; the generation stays, and the archive is let go again', async () => {
+test('the same archive again already exists; the generation stays, and the archive is let go again (S3)', async () => {
   expect((await nexus().upload(one)).status).toBe('already_exists');
   await until(async () => (await replicationDetails(nexus())).local_repos === 0, 'the local repo is dropped');
   expect((await replicationDetails(nexus())).generation).toBe(2);
@@ -128,14 +128,14 @@ test('conflicts: the same version with other content, the same bytes under anoth
   );
 });
 
-test('B17: a target release has to be complete first, and then may be set', async () => {
+test('a target release has to be complete first, and then may be set (B17)', async () => {
   await nexus().update.targetReleaseUpdate({ query: {}, body: { system_version: '1.0.0' } }, wait);
   const status = await nexus().update.updateStatus({}, wait);
   expect(status.target_release?.version).toBe('1.0.0');
   expect(status.components_by_release_version).toEqual({ '1.0.0': 4 });
 });
 
-test('S5: of a second release only what the first does not share moves', async () => {
+test('of a second release only what the first does not share moves (S5)', async () => {
   const before = (await replicationDetails(nexus())).lifetime_counters;
   await nexus().upload(two);
   await waitComplete(nexus(), '2.0.0');
@@ -146,7 +146,7 @@ test('S5: of a second release only what the first does not share moves', async (
   expect(after.copy_ok! - before.copy_ok!).toBe(fresh);
 });
 
-test('G3: a deleted release takes exactly its unshared artifacts with it, and they are not fetched again', async () => {
+test('a deleted release takes exactly its unshared artifacts with it, and they are not fetched again (G3)', async () => {
   await expect(
     nexus().update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait),
     'the target release is in use',
@@ -163,7 +163,7 @@ test('G3: a deleted release takes exactly its unshared artifacts with it, and th
   expect((await replicationDetails(nexus())).lifetime_counters.deletions).toBeGreaterThan(0);
 });
 
-test('B10, S14: a pruned release that is uploaded again comes back and replicates again', async () => {
+test('a pruned release that is uploaded again comes back and replicates again (B10, S14)', async () => {
   expect((await nexus().upload(one)).status).toBe('already_exists');
   await waitComplete(nexus(), '1.0.0');
   for (const dataset of fleet.sleds.flatMap(sled => sled.datasets)) {
@@ -171,7 +171,7 @@ test('B10, S14: a pruned release that is uploaded again comes back and replicate
   }
 });
 
-test('S15: every process stops cleanly on SIGTERM', async () => {
+test('every process stops cleanly on SIGTERM (S15)', async () => {
   for (const process of [...fleet.nexuses, ...fleet.sleds]) await process.stop();
   for (const process of [...fleet.nexuses, ...fleet.sleds])
     expect(await process.log()).not.toMatch(/"level":50/);

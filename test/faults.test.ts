@@ -41,7 +41,7 @@ const everySledHolds = async (fleet: TestFleet, ...releases: TestRelease[]) => {
   }
 };
 
-test('B1, P4: Nexus is killed after recording and before the first put; restarted, it still replicates the release', async () => {
+test('Nexus is killed after recording and before the first put; restarted, it still replicates the release (B1, P4)', async () => {
   await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3 });
   const nexus = fleet.nexuses[0]!;
   await nexus.trust(one);
@@ -60,7 +60,7 @@ test('B1, P4: Nexus is killed after recording and before the first put; restarte
   );
 });
 
-test('G8: a sled that is dead throughout is named, and the others converge without it', async () => {
+test('a sled that is dead throughout is named, and the others converge without it (G8)', async () => {
   await using fleet = await startTestFleet({ sleds: 4, minSledReplication: 3 });
   const nexus = fleet.nexuses[0]!;
   const [dead, ...others] = fleet.sleds;
@@ -98,7 +98,7 @@ test('G8: a sled that is dead throughout is named, and the others converge witho
   await everySledHolds(fleet, one);
 });
 
-test('S23: an expunged sled is in no sum: the release is complete without it', async () => {
+test('an expunged sled is in no sum: the release is complete without it (S23)', async () => {
   await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 2 });
   const nexus = fleet.nexuses[0]!;
   await fleet.sleds[2]!.kill();
@@ -145,7 +145,7 @@ test('two Nexus instances on one database: uploads to both, a delete at one, eve
   expect((await replicationDetails(a)).generation).toBe((await replicationDetails(b)).generation);
 });
 
-test('G5, B11: a truncated artifact is not counted as held, and is replaced from another sled', async () => {
+test('a truncated artifact is not counted as held, and is replaced from another sled (G5, B11)', async () => {
   await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3 });
   const nexus = fleet.nexuses[0]!;
   await nexus.trust(one);
@@ -163,7 +163,7 @@ test('G5, B11: a truncated artifact is not counted as held, and is replaced from
   }, 'the artifact is whole again');
 });
 
-test('G6, P2: a sled that is killed while artifacts arrive keeps its generation and ends up whole', async () => {
+test('a sled that is killed while artifacts arrive keeps its generation and ends up whole (G6, P2)', async () => {
   const big = await makeTestRelease(directory, {
     systemVersion: '3.0.0',
     artifacts: Array.from({ length: 12 }, () => 2_000_000),

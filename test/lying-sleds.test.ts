@@ -50,7 +50,7 @@ const RUBBISH: Record<string, RequestListener> = {
 };
 
 test(
-  'G8: sleds that answer HTML, nothing, a cut connection or an impossible generation cost nobody else anything, and are named',
+  'sleds that answer HTML, nothing, a cut connection or an impossible generation cost nobody else anything, and are named (G8)',
   async () => {
     await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3 });
     const nexus = fleet.nexuses[0]!;
@@ -87,7 +87,7 @@ test(
 );
 
 test(
-  'P9, S11: a sled that lists all it should, bogus hashes too, and has none of it keeps the archive from being dropped',
+  'a sled that lists all it should, bogus hashes too, and has none of it keeps the archive from being dropped (P9, S11)',
   async () => {
     await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3 });
     const nexus = fleet.nexuses[0]!;

@@ -90,7 +90,7 @@ const sourceThat = (fault: (response: ServerResponse, rest: Buffer) => void): Re
 
 describe.concurrent('sources', () => {
   test.each(FAULTS)(
-    'G5, B13, P6: a copy source that $what in the middle of a body is named, costs that copy alone, and is replaced',
+    'a copy source that $what in the middle of a body is named, costs that copy alone, and is replaced (G5, B13, P6)',
     async ({ rest, told }) => {
       await using fleet = await startTestFleet({
         sleds: 2,

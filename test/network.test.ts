@@ -150,7 +150,7 @@ const listenAndNeverAnswer = async (
 
 describe.concurrent('networks', () => {
   test.skipIf(noNetworks)(
-    'G8: a sled whose cable is pulled is named, the others converge, and it catches up when plugged in again',
+    'a sled whose cable is pulled is named, the others converge, and it catches up when plugged in again (G8)',
     inNetwork(async ({ fleet, nexus, affected, peer }) => {
       await peer.unplug();
       await nexus.upload(release);
@@ -164,7 +164,7 @@ describe.concurrent('networks', () => {
   );
 
   test.skipIf(noNetworks)(
-    'G8: a sled that hears Nexus and whose answers are lost is named, the others converge, and it catches up',
+    'a sled that hears Nexus and whose answers are lost is named, the others converge, and it catches up (G8)',
     inNetwork(async ({ network, fleet, nexus, affected, peer }) => {
       await peer.loseWhatItSendsTo(network.address);
       await nexus.upload(release);
@@ -177,7 +177,7 @@ describe.concurrent('networks', () => {
   );
 
   test.skipIf(noNetworks)(
-    'G8: something that accepts connections in place of a sled and never answers is named; the sled that returns catches up',
+    'something that accepts connections in place of a sled and never answers is named; the sled that returns catches up (G8)',
     inNetwork(async ({ fleet, nexus, affected, peer }) => {
       await affected.kill();
       {
@@ -194,7 +194,7 @@ describe.concurrent('networks', () => {
   );
 
   test.skipIf(noNetworks)(
-    'B13, P6: copy sources that a sled cannot hear, while Nexus hears all, are named; the ones that it hears again replace the other',
+    'copy sources that a sled cannot hear, while Nexus hears all, are named; the ones that it hears again replace the other (B13, P6)',
     inNetwork(async ({ network, fleet, nexus, affected, peer }) => {
       await affected.stop();
       await nexus.upload(release);
@@ -218,7 +218,7 @@ describe.concurrent('networks', () => {
   );
 
   test.skipIf(noQueues)(
-    'B13, G8: a sled that is all but cut off is named and nobody waits for it; where it is merely slow, and packets are dropped, every byte arrives',
+    'a sled that is all but cut off is named and nobody waits for it; where it is merely slow, and packets are dropped, every byte arrives (B13, G8)',
     inNetwork(async ({ fleet, nexus, affected, peer }) => {
       await peer.shape(tooSlow);
       await nexus.upload(release);
@@ -239,7 +239,7 @@ describe.concurrent('networks', () => {
   );
 
   test.skipIf(noLoss)(
-    'B13: a network that loses every tenth packet and delays the others delivers every byte',
+    'a network that loses every tenth packet and delays the others delivers every byte (B13)',
     inNetwork(async ({ fleet, nexus, affected, peer }) => {
       const dropped = await peer.shape(lossy);
       await nexus.upload(release);

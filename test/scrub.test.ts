@@ -47,7 +47,7 @@ const evidenceIn = async (dataset: string): Promise<Buffer[]> => {
 };
 
 test(
-  'G5, B11: a bit that flips under a stored artifact is found within a cycle, kept as evidence, reported, and replaced from another sled',
+  'a bit that flips under a stored artifact is found within a cycle, kept as evidence, reported, and replaced from another sled (G5, B11)',
   async () => {
     await using fleet = await startTestFleet({
       sleds: 3,

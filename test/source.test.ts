@@ -50,7 +50,7 @@ test('a version that is published upstream comes to every disk of the fleet, wit
   for (const held of await hashesOnEveryDisk()) expect(held).toEqual(wanted);
 });
 
-test('SY3: a Nexus that is killed while the next version comes goes on where it was', async () => {
+test('a Nexus that is killed while the next version comes goes on where it was (SY3)', async () => {
   const second = await repository('2.0.0', 2);
   const large = second.artifacts.find(({ sizeBytes }) => sizeBytes === 2_000_000)!;
   const path = `/targets/${large.targetName}`;
@@ -75,7 +75,7 @@ test('SY3: a Nexus that is killed while the next version comes goes on where it 
   expect(ranges).toEqual([expect.stringMatching(/ bytes=[1-9]\d+-$/)]);
 });
 
-test('SY4: an upstream that goes back is refused, and the status says so until it is mended', async () => {
+test('an upstream that goes back is refused, and the status says so until it is mended (SY4)', async () => {
   server.odd.clear();
   const third = await repository('3.0.0', 3);
   server.publish((await repository('1.0.0', 1)).files);

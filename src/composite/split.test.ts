@@ -119,7 +119,7 @@ test('two zones with equal bytes are two artifacts of one hash', async () => {
   expect(new Set(parts.map(({ tags }) => tags.zone_name)).size).toBe(2);
 });
 
-test('SP1: the sink gets the bytes of the parts and nothing else, and the same parts each time', async () => {
+test('the sink gets the bytes of the parts and nothing else, and the same parts each time (SP1)', async () => {
   const bytes = osImage();
   const written: string[] = [];
   let current = createHash('sha256');
@@ -214,7 +214,7 @@ test.each<[string, string, Uint8Array, string, RegExp]>([
     'ARCHIVE_LIMIT',
     /gzip file/,
   ],
-])('SP3: a composite %s is refused, by name', async (_, kind, bytes, code, message) => {
+])('a composite %s is refused, by name (SP3)', async (_, kind, bytes, code, message) => {
   const error = await split(kind, bytes).catch((reason: Error) => reason);
   expect(error).toMatchObject({ code, message: expect.stringContaining(`${kind}.tar.gz`) });
   expect(String((error as Error).cause)).toMatch(message);

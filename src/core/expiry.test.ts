@@ -5,7 +5,7 @@ import { worst } from './health.ts';
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 0, 1);
 
-test('EW1: a warning comes at 30, 14, 7 and 1 days, and once it is over', () => {
+test('a warning comes at 30, 14, 7 and 1 days, and once it is over (EW1)', () => {
   const warned = (days: number) => {
     const warning = expiryWarning(NOW + days * DAY, NOW);
     return warning?.kind === 'expiring' ? warning.withinDays : warning?.kind;
@@ -29,13 +29,13 @@ const release = (days: number) => [
   },
 ];
 
-test('EW2: a root that expires soon degrades the verdict, the metadata of a release never does', () => {
+test('a root that expires soon degrades the verdict, the metadata of a release never does (EW2)', () => {
   const verdicts = [40, 30, 14, 7, 1, -1].map(days => worst(expiryReasons([], root(days), NOW)));
   expect(verdicts).toEqual(['ok', 'ok', 'ok', 'degraded', 'degraded', 'degraded']);
   for (const days of [40, 7, -1]) expect(worst(expiryReasons(release(days), [], NOW))).toBe('ok');
 });
 
-test('HE2: one reason for each release, which names the role that expires first', () => {
+test('one reason for each release, which names the role that expires first (HE2)', () => {
   expect(expiryReasons(release(40), root(40), NOW)).toEqual([]);
   expect(expiryReasons(release(10), root(10), NOW)).toMatchObject([
     { code: 'ROOT_EXPIRING', message: expect.stringMatching(/root version 3\) expires within 14 days/) },

@@ -37,7 +37,7 @@ const stateOf = (
 };
 const half = listing([[hash(1), 2]]);
 
-test('S13: a release with an artifact that nobody has is failed, with the remedy, and recovers when a copy appears', () => {
+test('a release with an artifact that nobody has is failed, with the remedy, and recovers when a copy appears (S13)', () => {
   const gone = [sled(1, half), sled(2)];
   expect(stateOf(gone)).toMatchObject({ state: 'failed', code: 'RELEASE_FAILED' });
   expect(stateOf(gone).message).toContain('1 artifact(s) have no copy');
@@ -46,7 +46,7 @@ test('S13: a release with an artifact that nobody has is failed, with the remedy
   expect(stateOf(gone, new Map(), [archiveOf(wanted, 0)]).state).toBe('replicating');
 });
 
-test('S12: a release that every sled holds, but not on every dataset, says so', () => {
+test('a release that every sled holds, but not on every dataset, says so (S12)', () => {
   const all = listing([
     [hash(1), 2],
     [hash(2), 2],
@@ -61,7 +61,7 @@ test('S12: a release that every sled holds, but not on every dataset, says so', 
   });
 });
 
-test('P8: while a silent sled or another Nexus may have the bytes it is blocked, and says who', () => {
+test('while a silent sled or another Nexus may have the bytes it is blocked, and says who (P8)', () => {
   expect(stateOf([sled(1, half), silentSled(2)])).toMatchObject({
     state: 'blocked',
     code: 'RELEASE_BLOCKED',
@@ -78,7 +78,7 @@ test('P8: while a silent sled or another Nexus may have the bytes it is blocked,
   });
 });
 
-test('S24: a release that is safe and not complete is said to be safe, with its numbers', () => {
+test('a release that is safe and not complete is said to be safe, with its numbers (S24)', () => {
   const full = listing([
     [hash(1), 2],
     [hash(2), 2],
@@ -91,7 +91,7 @@ test('S24: a release that is safe and not complete is said to be safe, with its 
   });
 });
 
-test('S12: why a sled lacks something is one reason a sled, whatever the number of artifacts', () => {
+test('why a sled lacks something is one reason a sled, whatever the number of artifacts (S12)', () => {
   const sleds = [
     silentSled(1),
     { ...sled(2), writesPausedUntilMs: 10, writesPausedBecause: 'dataset full' },
@@ -119,7 +119,7 @@ test('S12: why a sled lacks something is one reason a sled, whatever the number 
   ).toEqual(['SLED_UNREACHABLE']);
 });
 
-test('S7: a fleet that is smaller than the minimum is told so, once something is to be replicated', () => {
+test('a fleet that is smaller than the minimum is told so, once something is to be replicated (S7)', () => {
   expect(fleetReasons(wanted, [sled(1)], 3)).toMatchObject([{ code: 'TOO_FEW_SLEDS' }]);
   expect(
     fleetReasons(
@@ -150,7 +150,7 @@ test('docs/operations.md explains every reason code once, with the verdict that 
   expect(documented.map(([, code, verdict]) => [code, verdict]).sort()).toEqual(expected.sort());
 });
 
-test('P8: an archive whose recording was in doubt names the Nexus that has it, and no other', () => {
+test('an archive whose recording was in doubt names the Nexus that has it, and no other (P8)', () => {
   const { state, message } = stateOf([sled(1, half)], new Map([[hash(2), 'here']]));
   expect(state).toBe('blocked');
   expect(message).toContain('this Nexus has the archive');

@@ -10,11 +10,11 @@ const quiet: RoundOutcome = {
   nextAttemptMs: undefined,
 };
 
-test('P6: with nothing under way, deferred or backed off, only the period is left', () => {
+test('with nothing under way, deferred or backed off, only the period is left (P6)', () => {
   expect(lookAgain(quiet, 8_000)).toEqual({ againInMs: undefined, waitMs: 0 });
 });
 
-test('P6: while copies are in flight the wait is 1 s and doubles to 15 s; progress makes it 1 s again', () => {
+test('while copies are in flight the wait is 1 s and doubles to 15 s; progress makes it 1 s again (P6)', () => {
   const waits: (number | undefined)[] = [];
   let waitMs = 0;
   for (let round = 0; round < 6; round += 1) {
@@ -26,12 +26,12 @@ test('P6: while copies are in flight the wait is 1 s and doubles to 15 s; progre
   expect(lookAgain({ ...quiet, underWay: true, progress: true }, waitMs).againInMs).toBe(1_000);
 });
 
-test('S6: what was deferred goes on at once while there is progress, and waits without it', () => {
+test('what was deferred goes on at once while there is progress, and waits without it (S6)', () => {
   expect(lookAgain({ ...quiet, deferred: 3, progress: true }, 0).againInMs).toBe(LOOK_AGAIN_AT_ONCE_MS);
   expect(lookAgain({ ...quiet, deferred: 3 }, 2_000).againInMs).toBe(4_000);
 });
 
-test('P6: a back-off is waited for to its end, and an outdated view is renewed at once', () => {
+test('a back-off is waited for to its end, and an outdated view is renewed at once (P6)', () => {
   expect(lookAgain({ ...quiet, nextAttemptMs: 1_042_000 }, 0).againInMs).toBe(42_000);
   expect(lookAgain({ ...quiet, outdated: true }, 0).againInMs).toBe(LOOK_AGAIN_AT_ONCE_MS);
 });

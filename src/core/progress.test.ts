@@ -16,7 +16,7 @@ const onOneDataset = listing([
 const half = listing([[hash(1), 2]]);
 const progress = (sleds: readonly InventorySled[], min = 3) => releaseProgress(release, wanted, sleds, min);
 
-test('S24: safe when enough sleds hold all of it, complete when every sled does, on every dataset', () => {
+test('safe when enough sleds hold all of it, complete when every sled does, on every dataset (S24)', () => {
   expect(progress([sled(1, full), sled(2, full), sled(3, half)])).toMatchObject({
     safe: false,
     complete: false,
@@ -29,7 +29,7 @@ test('S24: safe when enough sleds hold all of it, complete when every sled does,
   expect(progress([1, 2].map(n => sled(n, full)))).toMatchObject({ safe: false, complete: true });
 });
 
-test('S24, S7: a sled that does not answer holds nothing that counts, and is not left out', () => {
+test('a sled that does not answer holds nothing that counts, and is not left out (S24, S7)', () => {
   const sleds = [sled(1, full), sled(2, full), sled(3, full), silentSled(4)];
   expect(progress(sleds)).toMatchObject({
     safe: true,
@@ -40,7 +40,7 @@ test('S24, S7: a sled that does not answer holds nothing that counts, and is not
   });
 });
 
-test('PR1: artifacts that are each on enough sleds, but on no sled together, make no release safe', () => {
+test('artifacts that are each on enough sleds, but on no sled together, make no release safe (PR1)', () => {
   const other = listing([[hash(2), 2]]);
   expect(progress([sled(1, half), sled(2, half), sled(3, other), sled(4, other)], 2).safe).toBe(false);
 });
@@ -49,7 +49,7 @@ test('without a sled in service nothing is complete', () => {
   expect(progress([])).toMatchObject({ safe: false, complete: false });
 });
 
-test('P6: progress counts copies on datasets, of wanted artifacts only', () => {
+test('progress counts copies on datasets, of wanted artifacts only (P6)', () => {
   const sleds = [sled(1, onOneDataset), sled(2, listing([[hash(9), 2]])), silentSled(3)];
   expect(copiesHeld(wanted, sleds)).toBe(3);
 });

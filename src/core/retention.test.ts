@@ -11,7 +11,7 @@ const release = (n: number, timeCreatedMs = n): RetainedRelease => ({
 });
 const versions = (releases: readonly RetainedRelease[]) => releases.map(r => r.systemVersion);
 
-test('S21: recent targets and recent uploads are kept, of the rest the oldest upload goes, one at a time', () => {
+test('recent targets and recent uploads are kept, of the rest the oldest upload goes, one at a time (S21)', () => {
   const decision = decideRetention(
     [1, 2, 3, 4, 5, 6].map(n => release(n)),
     [repoId(2), repoId(1)],
@@ -26,7 +26,7 @@ test('S21: recent targets and recent uploads are kept, of the rest the oldest up
   expect(versions(decision.eligible)).toEqual(['4.0.0', '3.0.0']);
 });
 
-test('RT3: every release is in exactly one list, what is kept is as many as the policy says, nothing kept is pruned', () => {
+test('every release is in exactly one list, what is kept is as many as the policy says, nothing kept is pruned (RT3)', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(fc.nat({ max: 20 })),

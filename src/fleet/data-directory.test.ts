@@ -17,7 +17,7 @@ const temporaryDirectory = async (): Promise<string> => {
   return directory;
 };
 
-test('S24: a release is safe on three sleds, or on all where there are fewer', () => {
+test('a release is safe on three sleds, or on all where there are fewer (S24)', () => {
   expect([1, 2, 3, 4, 32].map(minSledReplication)).toEqual([1, 2, 3, 3, 3]);
 });
 

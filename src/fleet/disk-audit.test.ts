@@ -32,7 +32,7 @@ test('an audit counts what is there and has the right bytes, and looks at nothin
   expect(await audit(files, [hashOf('a'), hashOf('bb')])).toMatchObject({ ok: true, good: 2, goodBytes: 3 });
 });
 
-test('G5: a file with other bytes than its name says is corrupt', async () => {
+test('a file with other bytes than its name says is corrupt (G5)', async () => {
   expect(await audit({ [hashOf('a')]: 'b' }, [hashOf('a')])).toMatchObject({
     ok: false,
     corrupt: [hashOf('a')],
@@ -40,7 +40,7 @@ test('G5: a file with other bytes than its name says is corrupt', async () => {
   });
 });
 
-test('G1, G3: what is missing and what should be gone are each named', async () => {
+test('what is missing and what should be gone are each named (G1, G3)', async () => {
   expect(await audit({ [hashOf('old')]: 'old' }, [hashOf('new')])).toMatchObject({
     ok: false,
     missing: [hashOf('new')],

@@ -140,7 +140,7 @@ test('a peer that does not answer, or does not go on, is stalled', async () => {
   });
 });
 
-test('B13: a peer that does not take an upload is stalled, however long the whole may take', async () => {
+test('a peer that does not take an upload is stalled, however long the whole may take (B13)', async () => {
   const baseUrl = await peer(undefined, { reads: false });
   const client = createApiClient(testApi, {
     baseUrl,

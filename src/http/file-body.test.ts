@@ -126,7 +126,7 @@ test('a file that fails or ends early cuts the connection: the client cannot tak
   }
 });
 
-test('B13: a client that stops reading loses the connection, and the file is closed', async () => {
+test('a client that stops reading loses the connection, and the file is closed (B13)', async () => {
   const sizeBytes = 1_000_000_000;
   const read = async (target: Uint8Array) => target.byteLength;
   await using served = await serveContent(

@@ -8,7 +8,7 @@ import { openApiDocument, openApiDocuments } from './openapi.ts';
 
 const directory = join(import.meta.dirname, '../../openapi');
 
-test('S1, S2: openapi/ is what the contracts say (npm run openapi writes it)', async () => {
+test('openapi/ is what the contracts say, as npm run openapi writes it (S1, S2)', async () => {
   expect((await readdir(directory)).sort()).toEqual(Object.keys(openApiDocuments).sort());
   for (const [name, apis] of Object.entries(openApiDocuments))
     expect(JSON.parse(await readFile(join(directory, name), 'utf8')), name).toEqual(openApiDocument(apis));
@@ -23,7 +23,7 @@ const endpoints = (document: Record<string, unknown>): string[] =>
     ),
   );
 
-test('S1: the published operator endpoints are all there, with their success codes', () => {
+test('the published operator endpoints are all there, with their success codes (S1)', () => {
   expect(endpoints(openApiDocument(openApiDocuments['operator.json']!))).toEqual(
     expect.arrayContaining([
       'put /v1/system/update/recovery-finish system_update_recovery_finish 204',
@@ -40,7 +40,7 @@ test('S1: the published operator endpoints are all there, with their success cod
   );
 });
 
-test('S2: the published endpoints of sleds, depots, registration and tasks are all there', () => {
+test('the published endpoints of sleds, depots, registration and tasks are all there (S2)', () => {
   expect(endpoints(openApiDocument([sledAgentApi]))).toEqual([
     'get /artifacts artifact_list 200',
     'get /artifacts-config artifact_config_get 200',

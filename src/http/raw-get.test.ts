@@ -137,7 +137,7 @@ test('a connection that is refused, or cut before or in the body, is an unreacha
   });
 });
 
-test('B13: a peer that never answers, or stops in the middle, is stalled', async () => {
+test('a peer that never answers, or stops in the middle, is stalled (B13)', async () => {
   const mute = await peer(() => undefined);
   await expect(fetchAll(mute, { answerTimeoutMs: 50 })).rejects.toMatchObject({ code: 'PEER_STALLED' });
   const stopping = await peer(socket => socket.write(`${head(10)}12345`));
@@ -147,7 +147,7 @@ test('B13: a peer that never answers, or stops in the middle, is stalled', async
   });
 });
 
-test('B13: a slow reader of ours is not held against the peer, and memory stays bounded', async () => {
+test('a slow reader of ours is not held against the peer, and memory stays bounded (B13)', async () => {
   const bytes = randomBytes(2_000_000);
   const url = await peer(socket => socket.end(Buffer.concat([Buffer.from(head(bytes.byteLength)), bytes])));
   using answer = await rawGet(url, {

@@ -168,7 +168,7 @@ test('an early refusal reaches a client that reads only when it has sent everyth
   socket.destroy();
 });
 
-test('B13: a client that stops sending is told that it stalled, and a cut body is an error of the reader', async () => {
+test('a client that stops sending is told that it stalled, and a cut body is an error of the reader (B13)', async () => {
   const seen: unknown[] = [];
   const put = async ({ body }: { body: { chunks: AsyncIterable<Uint8Array> } }) => {
     try {
@@ -189,7 +189,7 @@ test('B13: a client that stops sending is told that it stalled, and a cut body i
     .toEqual(['the client sent less than 1 bytes in 0.06 s', 'the client went away after 5 of 10 bytes']);
 });
 
-test('B13: a handler that is slow itself does not make its client stalled', async () => {
+test('a handler that is slow itself does not make its client stalled (B13)', async () => {
   const put = async ({ body }: { body: { chunks: AsyncIterable<Uint8Array> } }) => {
     let bytes = 0;
     for await (const chunk of body.chunks) {
@@ -237,7 +237,7 @@ test('a client that goes away with pipelined requests leaves nothing behind', as
   await server[Symbol.asyncDispose]();
 });
 
-test('S15: stopping lets running requests finish, refuses new ones, and frees the port', async () => {
+test('stopping lets running requests finish, refuses new ones, and frees the port (S15)', async () => {
   const [started, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const greet = async ({ query, signal }: { query: { times: number }; signal: AbortSignal }) => {
     started.resolve();
@@ -262,7 +262,7 @@ test('S15: stopping lets running requests finish, refuses new ones, and frees th
   await using _again = await serveTestApi({}, { listen: { host: '127.0.0.1', port: server.port } });
 });
 
-test('S15: a request that does not finish by itself is aborted at the drain deadline', async () => {
+test('a request that does not finish by itself is aborted at the drain deadline (S15)', async () => {
   const started = Promise.withResolvers<void>();
   const greet = async ({ signal }: { signal: AbortSignal }): Promise<never> => {
     started.resolve();

@@ -27,7 +27,7 @@ const startOwner = async () => {
   return owner;
 };
 
-test('P12: a second process is refused with the first one’s process id, and a kill frees the directory', async () => {
+test('a second process is refused with the first one’s process id, and a kill frees the directory (P12)', async () => {
   const owner = await startOwner();
   const refusal = await acquireExclusiveLock(directory).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(DepotError);
@@ -43,7 +43,7 @@ test('P12: a second process is refused with the first one’s process id, and a 
   expect(lock).toBeDefined();
 });
 
-test('P12: the same process cannot take a directory twice, and can after letting go', async () => {
+test('the same process cannot take a directory twice, and can after letting go (P12)', async () => {
   {
     await using _lock = await acquireExclusiveLock(directory);
     await expect(acquireExclusiveLock(directory)).rejects.toMatchObject({ code: 'IN_USE_BY_PROCESS' });

@@ -61,7 +61,7 @@ test('a database that goes away while Nexus runs is an error of the requests, an
   expect((await nexus.operator.repositoryList({ query }, wait)).items).toEqual([]);
 });
 
-test('S14: a database of another schema version ends the start, saying what to run', async () => {
+test('a database of another schema version ends the start, saying what to run (S14)', async () => {
   await using empty = await createTestDatabase({ migrated: false });
   const config = { database: { url: empty.connection } };
   await using nexus = await world.startNexus({ config, untilStarted: false });
@@ -89,7 +89,7 @@ test('other addresses than loopback are refused, unless the configuration says o
   await expect(world.startNexus({ config })).rejects.toMatchObject({ code: 'LISTEN_NOT_LOOPBACK' });
 });
 
-test('P12: a second Nexus on one staging directory is refused, naming the first', async () => {
+test('a second Nexus on one staging directory is refused, naming the first (P12)', async () => {
   await world.startNexus();
   await expect(world.startNexus()).rejects.toMatchObject({
     code: 'IN_USE_BY_PROCESS',
@@ -109,7 +109,7 @@ test('the operator API wants the token; the internal API, for sleds, has none', 
   ).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
-test('P8: a Nexus is listed under the id of its staging directory, with the address that it bound', async () => {
+test('a Nexus is listed under the id of its staging directory, with the address that it bound (P8)', async () => {
   const nexus = await world.startNexus();
   const id = (await readFile(`${nexus.stagingDirectory}/nexus-id`, 'utf8')).trim();
   const { items } = await nexus.fleet.nexusList({}, wait);

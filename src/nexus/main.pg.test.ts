@@ -83,7 +83,7 @@ test('a process says where it listens, and ends cleanly on SIGTERM', async () =>
   await expect(readFile(readyFile)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('B1: killed after it took an upload and before any sled has it, a Nexus has the upload after its restart', async () => {
+test('killed after it took an upload and before any sled has it, a Nexus has the upload after its restart (B1)', async () => {
   const first = await startProcess();
   const release = await world.release();
   await upload(first.ready, release);
@@ -100,7 +100,7 @@ test('B1: killed after it took an upload and before any sled has it, a Nexus has
   expect(staged).toEqual(expect.arrayContaining([`${row!.upload_id}.zip`, `${row!.upload_id}.json`]));
 });
 
-test('P12: a second process on the same staging directory ends with an error that names the first', async () => {
+test('a second process on the same staging directory ends with an error that names the first (P12)', async () => {
   const first = await startProcess();
   const second = await spawnNexus(first.configPath);
   const [output, [code]] = await Promise.all([text(second.stderr!), once(second, 'exit')]);

@@ -8,7 +8,7 @@ import { REPLICATION_TASK } from './tasks/artifact-replication/task.ts';
 const wait = { signal: new AbortController().signal };
 const PATIENCE = { timeout: 50_000 };
 
-test('S13: whoever has uploaded a failed release again and waits for it is not told again that it has failed', async () => {
+test('whoever has uploaded a failed release again and waits for it is not told again that it has failed (S13)', async () => {
   await using world = await createTestWorld();
   const sleds = [1, 2, 3].map(n => fakeSled(n));
   const connectSleds = () => ({ ...fakeConnection(sleds), [Symbol.asyncDispose]: async () => undefined });
@@ -38,7 +38,7 @@ test('S13: whoever has uploaded a failed release again and waits for it is not t
   expect(await view()).toMatchObject({ state: 'replicating', reasons: [{ code: 'NOT_YET_LOOKED' }] });
 });
 
-test('S23, S12: a Nexus that was expunged and runs all the same says so in its own status, and another one does not', async () => {
+test('a Nexus that was expunged and runs all the same says so in its own status, and another one does not (S23, S12)', async () => {
   await using world = await createTestWorld();
   const expunged = await world.startNexus({ name: 'expunged' });
   const other = await world.startNexus({ name: 'other' });

@@ -142,7 +142,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
   };
 };
 
-test('B17: a target has to be complete on every sled that answers, unless forced', async () => {
+test('a target has to be complete on every sled that answers, unless forced (B17)', async () => {
   let whole = false;
   const nexus = await world.startNexus({ replace: fleetOf(serial => whole || serial === 'A') });
   for (const serial of ['A', 'B']) await register(nexus, { baseboard: { serial, part: 'p', revision: 1 } });
@@ -209,7 +209,7 @@ test('a registration is answered with the floor, read in that request; an older 
   ).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
-test('B16: a new sled and a deleted release activate replication; a registration that says nothing new does not', async () => {
+test('a new sled and a deleted release activate replication; a registration that says nothing new does not (B16)', async () => {
   const nexus = await world.startNexus({ replace: fleetOf(() => true) });
   const { driver } = nexus.services;
   const runs = async () => {
@@ -227,7 +227,7 @@ test('B16: a new sled and a deleted release activate replication; a registration
   expect(await runs()).toBeGreaterThan(afterNewSled);
 });
 
-test('S23: an expunged sled that registers is told so', async () => {
+test('an expunged sled that registers is told so (S23)', async () => {
   const nexus = await world.startNexus();
   const { id } = await register(nexus);
   await nexus.fleet.sledSetPolicy({ params: { sled_id: id }, body: { policy: 'expunged' } }, wait);

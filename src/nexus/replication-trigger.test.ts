@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { silentLogger } from '../lib/log.ts';
 import { createReplicationTrigger } from './replication-trigger.ts';
 
-test('S15: a lost signal is an error in the status until one arrives again, and is never thrown', () => {
+test('a lost signal is an error in the status until one arrives again, and is never thrown (S15)', () => {
   const trigger = createReplicationTrigger({ log: silentLogger });
   trigger.activate();
   expect(trigger.notices()).toEqual([]);

@@ -10,7 +10,7 @@ const sledId = SledId.parse('00000001-0000-4000-8000-000000000001');
 const request = (n: number, error?: unknown) =>
   ({ operation: 'put', sledId, generation: asGeneration(n), startedMs: n, error }) as const;
 
-test('B12: the ring holds the last requests in order, never more than its capacity, whatever one activation logs', () => {
+test('the ring holds the last requests in order, never more than its capacity, whatever one activation logs (B12)', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 20 }), fc.nat({ max: 100 }), (capacity, requests) => {
       const log = createRequestLog({ clock: systemClock, log: silentLogger, capacity });
@@ -24,7 +24,7 @@ test('B12: the ring holds the last requests in order, never more than its capaci
   );
 });
 
-test('S10: counters of a run begin anew when taken, those of the process go on', () => {
+test('counters of a run begin anew when taken, those of the process go on (S10)', () => {
   const log = createRequestLog({ clock: systemClock, log: silentLogger });
   log.record(request(1));
   log.record(request(2, new DepotError('IO', 'disk')));
@@ -34,7 +34,7 @@ test('S10: counters of a run begin anew when taken, those of the process go on',
   expect(log.lifetime()).toMatchObject({ put_ok: 1, put_err: 1, copy_done: 3 });
 });
 
-test('B14: a busy sled is counted apart and is no error', () => {
+test('a busy sled is counted apart and is no error (B14)', () => {
   const log = createRequestLog({ clock: systemClock, log: silentLogger });
   log.record(request(1, new DepotError('SLED_BUSY', '4 transfers are running')));
   expect(log.takeRun()).toMatchObject({ put_ok: 0, put_err: 0, put_busy: 1 });

@@ -24,7 +24,7 @@ test('the first target may be any release, later ones go forward without skippin
   expect(change('1.0.0', '3.0.0')).toMatch(/skips a major version after 1\.0\.0; set one of 2\.x first/);
 });
 
-test('B17: a release that is not complete is refused with the progress so far', () => {
+test('a release that is not complete is refused with the progress so far (B17)', () => {
   const wanted = version('1.0.0');
   requireComplete(wanted, { complete: true, message: 'on 4 of 4 sleds' });
   expect(() => requireComplete(wanted, { complete: false, message: '2 of 4 sleds hold all of it' })).toThrow(

@@ -82,7 +82,7 @@ test.each([
   },
 );
 
-test('A1: equal input gives equal archives, and the hash is that of the file', async () => {
+test('equal input gives equal archives, and the hash is that of the file (A1)', async () => {
   const options = await makeOptions();
   const first = await assembleRelease(options);
   const second = await assembleRelease({ ...options, outputPath: join(directory, 'again.zip') });
@@ -103,7 +103,7 @@ test('a root chain is carried whole, and the release verifies against every root
   }
 });
 
-test('A2: what would not verify is not written', async () => {
+test('what would not verify is not written (A2)', async () => {
   const options = await makeOptions();
   const [one, two] = options.artifacts as [(typeof options.artifacts)[0], (typeof options.artifacts)[0]];
   const { trustRoot } = await assembleRelease({ ...options, outputPath: join(directory, 'first.zip') });
@@ -132,7 +132,7 @@ test.each([
   ['longer', seededBytes('zone-0', 3_000_001)],
   ['another of the same length', seededBytes('other', 3_000_000)],
 ])(
-  'A3, A4: an artifact that becomes %s after it was measured is an error, and nothing is left',
+  'an artifact that becomes %s after it was measured is an error, and nothing is left (A3, A4)',
   async (_, bytes) => {
     const options = await makeOptions();
     const path = join(directory, 'zone-0');

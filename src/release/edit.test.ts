@@ -138,14 +138,14 @@ describe('editing', () => {
     expect((await readFile(before.path)).equals(bytes)).toBe(true);
   });
 
-  test('RP1: metadata of the release, and artifacts that stay, are as they were', async () => {
+  test('metadata of the release, and artifacts that stay, are as they were (RP1)', async () => {
     const before = await assemble();
     const { release } = await edit(before.path, { add: [artifact('d')] });
     expect(release.metadata).toEqual({ note: 'kept' });
     expect(release.artifacts.slice(0, 3)).toEqual(before.release.artifacts);
   });
 
-  test('ED1, RP2: only the roles that change are signed; the others keep their file, whoever has their keys', async () => {
+  test('only the roles that change are signed; the others keep their file, whoever has their keys (ED1, RP2)', async () => {
     const before = await assemble({ delegations: team });
     const after = await edit(before.path, { add: [artifact('d/e')] });
     await using old = await openRelease(before.path);
@@ -179,7 +179,7 @@ describe('editing', () => {
     ]);
   });
 
-  test('ED2: replacing takes both', async () => {
+  test('replacing takes both (ED2)', async () => {
     const { path } = await assemble();
     const replacing = { add: [artifact('a', 'other')] };
     await expect(edit(path, replacing)).rejects.toMatchObject({
@@ -217,7 +217,7 @@ describe('editing', () => {
     expect((await verify({ path: after.path, trustRoot: second })).versions.root).toBe(2);
   });
 
-  test('RP4: nothing is written for a change that cannot be made', async () => {
+  test('nothing is written for a change that cannot be made (RP4)', async () => {
     const { path } = await assemble();
     for (const [change, code] of [
       [{ remove: ['absent'] }, 'RELEASE_DOCUMENT_INVALID'],
@@ -232,7 +232,7 @@ describe('editing', () => {
     expect(await readdir(directory)).toEqual(['one.zip']);
   });
 
-  test('O2: damaged content is never signed anew, even where the archive has its checksum', async () => {
+  test('damaged content is never signed anew, even where the archive has its checksum (O2)', async () => {
     const tampered = await makeTestRelease(directory, {
       keys,
       tamper: files => files.set('repo/targets/artifact-1.bin', Buffer.alloc(5000)),
@@ -270,7 +270,7 @@ describe('signing anew', () => {
     expect(description).toEqual(before.release);
   });
 
-  test('RP2: the online roles alone, with targets as they were', async () => {
+  test('the online roles alone, with targets as they were (RP2)', async () => {
     const before = await assemble();
     const { roles } = await verify(await sign(before.path, ['timestamp']));
     expect(roles).toMatchObject({
@@ -281,7 +281,7 @@ describe('signing anew', () => {
     });
   });
 
-  test('RP3: a version that is in the future already rises by one', async () => {
+  test('a version that is in the future already rises by one (RP3)', async () => {
     const ahead = 9_000_000_000;
     const before = await assemble({ versions: { timestamp: ahead, snapshot: 1, targets: 1 } });
     expect((await verify(await sign(before.path, ['timestamp']))).versions).toMatchObject({

@@ -10,7 +10,7 @@ import { hashOf, neverAborts, startTestSled } from './test-sled.ts';
 
 const signal = neverAborts();
 
-test('S2: a put is stored on every dataset and listed, in the published shapes', async () => {
+test('a put is stored on every dataset and listed, in the published shapes (S2)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('abc', 'def');
   expect(await sled.put('abc', generation)).toEqual({ datasets: 2, successful_writes: 2 });
@@ -60,7 +60,7 @@ test('a sled that was never told what to hold says so', async () => {
   });
 });
 
-test('G6: a sled that may have said more before says nothing of what it holds until it knows', async () => {
+test('a sled that may have said more before says nothing of what it holds until it knows (G6)', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sled-'));
   const datasets = [join(folder, 'm2-a'), join(folder, 'm2-b')];
   for (const dataset of datasets) await mkdir(dataset);
@@ -84,7 +84,7 @@ test('G6: a sled that may have said more before says nothing of what it holds un
   await rm(folder, { recursive: true });
 });
 
-test('S8: an older config and another one of the same generation are refused, the same one is not', async () => {
+test('an older config and another one of the same generation are refused, the same one is not (S8)', async () => {
   await using sled = await startTestSled();
   const put = (generation: number, ...artifacts: string[]) =>
     sled.client.artifactConfigPut({ body: { generation, artifacts: artifacts.map(hashOf) } }, { signal });
@@ -122,7 +122,7 @@ test('a config that does not succeed the one held is refused with the point that
   expect(await client.artifactList({}, { signal })).not.toHaveProperty('deletions_held');
 });
 
-test('P2: a put at another generation, of an unwanted artifact, or of other bytes is refused', async () => {
+test('a put at another generation, of an unwanted artifact, or of other bytes is refused (P2)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('abc');
   const other = asGeneration(generation + 1);
@@ -168,7 +168,7 @@ test('a put that is cut leaves nothing, and the same put works afterwards', asyn
   expect(await sled.put('0123456789', generation)).toEqual({ datasets: 2, successful_writes: 2 });
 });
 
-test('B14: with every slot taken a put is told to come later, and that is no error of the sled', async () => {
+test('with every slot taken a put is told to come later, and that is no error of the sled (B14)', async () => {
   await using sled = await startTestSled({ limits: { puts: 1 } });
   const generation = await sled.want('abc', 'slow');
   const finish = Promise.withResolvers<void>();
@@ -192,7 +192,7 @@ test('B14: with every slot taken a put is told to come later, and that is no err
   expect(await sled.put('abc', generation)).toEqual({ datasets: 2, successful_writes: 2 });
 });
 
-test('B6, P11: a lease is taken, renewed, listed and returned over HTTP, and its file stays served', async () => {
+test('a lease is taken, renewed, listed and returned over HTTP, and its file stays served (B6, P11)', async () => {
   await using sled = await startTestSled();
   await sled.put('abc', await sled.want('abc'));
   const params = { sha256: hashOf('abc'), id: LeaseId.parse('0f0e0d0c-0b0a-4908-8706-050403020100') };
@@ -223,7 +223,7 @@ test('B6, P11: a lease is taken, renewed, listed and returned over HTTP, and its
   });
 });
 
-test('S2: the depot serves what is held: whole, in part, and by its hash as ETag', async () => {
+test('the depot serves what is held: whole, in part, and by its hash as ETag (S2)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('0123456789');
   await sled.put('0123456789', generation);

@@ -43,7 +43,7 @@ const list = (sled: TestSled) => sled.client.artifactList({}, { signal });
 const idle = (sled: TestSled) => expect.poll(async () => (await list(sled)).copies_in_flight).toEqual([]);
 const head = (length: number) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
 
-test('S5: two sleds copy from each other until both hold everything', async () => {
+test('two sleds copy from each other until both hold everything (S5)', async () => {
   await using a = await startTestSled();
   await using b = await startTestSled();
   const [left, right] = [randomBytes(5_000_000), randomBytes(3_000_001)];
@@ -81,7 +81,7 @@ test.each([
     (socket: Socket) => socket.write(`HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(4_000)}`),
     /16384/,
   ],
-])('P10: a source that %s is refused in the answer, and named in the list', async (_, answer, message) => {
+])('a source that %s is refused in the answer, and named in the list (P10)', async (_, answer, message) => {
   await using sled = await startTestSled({ intervals: { stall_s: 0.2 } });
   await sled.want('abc');
   const { url } = await source(answer);
@@ -105,28 +105,31 @@ test.each([
 });
 
 test.each([
-  ['B7: is cut', (socket: Socket) => socket.end(`${head(3)}ab`), 'PEER_UNREACHABLE'],
-  ['B13: stalls', (socket: Socket) => socket.write(`${head(3)}ab`), 'PEER_STALLED'],
-  ['G5: has other bytes', (socket: Socket) => socket.end(`${head(3)}abd`), 'ARTIFACT_HASH_MISMATCH'],
-])('a copy that %s after its 202 fails in the list, and leaves nothing', async (_, answer, code) => {
-  await using sled = await startTestSled({ intervals: { stall_s: 0.2 } });
-  await sled.want('abc');
-  const { url } = await source(answer);
-  await sled.copy(hashOf('abc'), url);
-  await idle(sled);
-  expect(await list(sled)).toMatchObject({
-    list: {},
-    copies_completed_total: 0,
-    copies_failed_total: 1,
-    copies_failed: [{ sha256: hashOf('abc'), error_code: code }],
-  });
-  const good = await source(socket => socket.end(`${head(3)}abc`));
-  await sled.copy(hashOf('abc'), good.url);
-  await idle(sled);
-  expect((await list(sled)).list).toEqual({ [hashOf('abc')]: 2 });
-});
+  ['is cut', (socket: Socket) => socket.end(`${head(3)}ab`), 'PEER_UNREACHABLE'],
+  ['stalls', (socket: Socket) => socket.write(`${head(3)}ab`), 'PEER_STALLED'],
+  ['has other bytes', (socket: Socket) => socket.end(`${head(3)}abd`), 'ARTIFACT_HASH_MISMATCH'],
+])(
+  'a copy that %s after its 202 fails in the list, and leaves nothing (B7, B13, G5)',
+  async (_, answer, code) => {
+    await using sled = await startTestSled({ intervals: { stall_s: 0.2 } });
+    await sled.want('abc');
+    const { url } = await source(answer);
+    await sled.copy(hashOf('abc'), url);
+    await idle(sled);
+    expect(await list(sled)).toMatchObject({
+      list: {},
+      copies_completed_total: 0,
+      copies_failed_total: 1,
+      copies_failed: [{ sha256: hashOf('abc'), error_code: code }],
+    });
+    const good = await source(socket => socket.end(`${head(3)}abc`));
+    await sled.copy(hashOf('abc'), good.url);
+    await idle(sled);
+    expect((await list(sled)).list).toEqual({ [hashOf('abc')]: 2 });
+  },
+);
 
-test('B7: a copy in flight is in the list, and asking again neither fails nor fetches twice', async () => {
+test('a copy in flight is in the list, and asking again neither fails nor fetches twice (B7)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('abc');
   const finish = Promise.withResolvers<void>();
@@ -158,7 +161,7 @@ test('B7: a copy in flight is in the list, and asking again neither fails nor fe
   });
 });
 
-test('B14: with every slot taken a copy is told to come later', async () => {
+test('with every slot taken a copy is told to come later (B14)', async () => {
   await using sled = await startTestSled({ limits: { copies: 1 } });
   await sled.want('abc', 'def');
   const { url } = await source(socket => socket.write(`${head(3)}a`));
@@ -169,7 +172,7 @@ test('B14: with every slot taken a copy is told to come later', async () => {
   });
 });
 
-test('P2: a copy at another generation, or of an unwanted artifact, asks no source', async () => {
+test('a copy at another generation, or of an unwanted artifact, asks no source (P2)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('abc');
   const { url, connections } = await source(socket => socket.destroy());
@@ -197,7 +200,7 @@ test('P2: a copy at another generation, or of an unwanted artifact, asks no sour
   expect(connections()).toBe(0);
 });
 
-test('S15: stopping ends copies under way, however long they might still take', async () => {
+test('stopping ends copies under way, however long they might still take (S15)', async () => {
   const sled = await startTestSled({ intervals: { stall_s: 86_400 } });
   await sled.want('abc');
   const { url } = await source(socket => socket.write(`${head(3)}a`));
@@ -205,7 +208,7 @@ test('S15: stopping ends copies under way, however long they might still take', 
   await sled[Symbol.asyncDispose]();
 });
 
-test('B12: however many copies fail, the list of failures stays bounded and the total does not', async () => {
+test('however many copies fail, the list of failures stays bounded and the total does not (B12)', async () => {
   const refuse = {
     config: () => undefined,
     beginWrite: () => Promise.reject(new DepotError('NO_SPACE', 'full')),

@@ -48,7 +48,7 @@ const startSled = async (): Promise<TestSled & { readonly path: string; readonly
 
 const lastRegistered = (sled: TestSled): SledAgentInfo['datasets'] => sled.nexus.seen.at(-1)?.datasets;
 
-test('G5: an answer whose bytes are wrong is cut before its end; the copy is set aside, and Nexus told at once', async () => {
+test('an answer whose bytes are wrong is cut before its end; the copy is set aside, and Nexus told at once (G5)', async () => {
   await using sled = await startSled();
   await expect.poll(() => lastRegistered(sled)?.map(each => each.quarantined ?? 0)).toEqual([0, 1]);
   await rot(sled.path, BYTES.length - 1);
@@ -68,7 +68,7 @@ test('G5: an answer whose bytes are wrong is cut before its end; the copy is set
   expect((await readdir(join(sled.datasets[0]!, 'quarantine'))).length).toBe(1);
 });
 
-test('G5: a file that ends too early is not served as a shorter one, and is set aside', async () => {
+test('a file that ends too early is not served as a shorter one, and is set aside (G5)', async () => {
   await using sled = await startSled();
   const answer = await fetch(sled.url);
   await answer.body!.cancel();
@@ -77,7 +77,7 @@ test('G5: a file that ends too early is not served as a shorter one, and is set 
   await expect.poll(async () => (await sled.client.artifactList({}, { signal })).quarantined).toHaveLength(2);
 });
 
-test('G5: a good copy stays, whole answers and ranges of it too', async () => {
+test('a good copy stays, whole answers and ranges of it too (G5)', async () => {
   await using sled = await startSled();
   for (const headers of [{}, { range: 'bytes=0-99' }, { range: `bytes=${BYTES.length - 5}-` }]) {
     const bytes = Buffer.from(await (await fetch(sled.url, { headers })).arrayBuffer());

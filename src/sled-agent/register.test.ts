@@ -86,7 +86,7 @@ const register = (urls: readonly string[], own: Partial<RegistrationDependencies
   return { registration, floors, stop, ended };
 };
 
-test('P5: a registration brings the floor from the database to the store', async () => {
+test('a registration brings the floor from the database to the store (P5)', async () => {
   const nexus = await startNexus({ floor: '41' });
   const { floors, stop, ended } = register([nexus.url]);
   await expect.poll(() => floors).toEqual([41]);
@@ -106,7 +106,7 @@ test('the Nexus instances are tried in turn, and the one that answered is asked 
   expect(asked).toEqual(['http://127.0.0.1:1']);
 });
 
-test('B16: a change registers at once, with a higher generation', async () => {
+test('a change registers at once, with a higher generation (B16)', async () => {
   const nexus = await startNexus();
   let threads = 1;
   const { registration } = register([nexus.url], {
@@ -139,7 +139,7 @@ test('a Nexus that fails is asked again after a back-off that grows', async () =
   expect(waits[3]!).toBeGreaterThan(2 * waits[0]!);
 });
 
-test('S14: a restart with a clock that was set back still registers with a higher generation', async () => {
+test('a restart with a clock that was set back still registers with a higher generation (S14)', async () => {
   const nexus = await startNexus();
   const first = register([nexus.url]);
   await expect.poll(() => nexus.seen.length).toBe(1);
@@ -163,7 +163,7 @@ test('a floor that is no number is not believed, and another Nexus is asked', as
   expect(other.floors).toEqual([]);
 });
 
-test('S15: it ends when its signal aborts, wherever it waits', async () => {
+test('it ends when its signal aborts, wherever it waits (S15)', async () => {
   const { stop, ended } = register(['http://127.0.0.1:1']);
   await delay(20);
   stop.abort();

@@ -58,7 +58,7 @@ const leavePart = async (bytes: Uint8Array, etag?: string) => {
   if (etag !== undefined) await writeFile(`${path}.etag`, etag);
 };
 
-test('HS2: 404, 403 and 410 mean absent; any other failure is an error, never an absence', async () => {
+test('404, 403 and 410 mean absent; any other failure is an error, never an absence (HS2)', async () => {
   const source = open();
   for (const status of [404, 403, 410]) {
     server.odd.set('/metadata/2.root.json', (_, response) => response.writeHead(status).end('no'));
@@ -70,7 +70,7 @@ test('HS2: 404, 403 and 410 mean absent; any other failure is an error, never an
   }
 });
 
-test('HS1: names are percent-encoded, and none leaves its folder', async () => {
+test('names are percent-encoded, and none leaves its folder (HS1)', async () => {
   const source = open();
   server.files.set('/targets/dir/what%3F%23%20%C3%A4.bin', content);
   const found = await source.openTarget('dir/what?# ä.bin', { maxBytes: content.length, signal });
@@ -87,7 +87,7 @@ test('HS1: names are percent-encoded, and none leaves its folder', async () => {
   expect(() => repositoryUrls('http://a/b?c=d')).toThrow(/not the address of a repository/);
 });
 
-test('DL1: more than is allowed is refused, announced or not', async () => {
+test('more than is allowed is refused, announced or not (DL1)', async () => {
   const source = open();
   server.files.set('/metadata/timestamp.json', content);
   await expect(source.metadata.read('timestamp.json', 100)).rejects.toMatchObject({
@@ -103,7 +103,7 @@ test('DL1: more than is allowed is refused, announced or not', async () => {
   });
 });
 
-test('DL1: a server that does not answer, and one that falls silent, are given up', async () => {
+test('a server that does not answer, and one that falls silent, are given up (DL1)', async () => {
   const source = open();
   server.odd.set('/metadata/timestamp.json', () => undefined);
   await expect(source.metadata.read('timestamp.json', 100)).rejects.toMatchObject({ code: 'PEER_STALLED' });
@@ -114,7 +114,7 @@ test('DL1: a server that does not answer, and one that falls silent, are given u
   await expect(source.metadata.read('timestamp.json', 100)).rejects.toMatchObject({ code: 'PEER_STALLED' });
 });
 
-test('DL2: a redirect within the origin is followed, one elsewhere is refused with both names', async () => {
+test('a redirect within the origin is followed, one elsewhere is refused with both names (DL2)', async () => {
   await using other = await serveRepository();
   other.files.set('/metadata/root.json', content);
   server.files.set('/metadata/real.json', content);
@@ -146,7 +146,7 @@ test('an encoding that was not asked for, and a cut answer, are errors', async (
   await expect(source.metadata.read('root.json', 100)).rejects.toMatchObject({ code: /^PEER_/ });
 });
 
-test('SY3: a download that was cut goes on where it was, of the very same file', async () => {
+test('a download that was cut goes on where it was, of the very same file (SY3)', async () => {
   server.odd.set('/targets/a.bin', (_, response) => {
     response.writeHead(200, { 'content-length': content.length, etag: etagOf(content) });
     response.write(content.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50));
@@ -162,7 +162,7 @@ test('SY3: a download that was cut goes on where it was, of the very same file',
   expect(server.requests).toHaveLength(2);
 });
 
-test('DL3: another version of the file begins anew, whether the server says so or not', async () => {
+test('another version of the file begins anew, whether the server says so or not (DL3)', async () => {
   server.files.set('/targets/a.bin', content);
   await leavePart(Buffer.alloc(1000, 'old'), '"of the old one"');
   const source = open();

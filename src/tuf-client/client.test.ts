@@ -88,7 +88,7 @@ test('init refuses a root that does not sign itself, and another root than the o
   expect((await init(makeRepository({ ...one, key }))).err).toContain('a root is trusted here already');
 });
 
-test('TC3: downloads what is not there, and not again what is', async () => {
+test('downloads what is not there, and not again what is (TC3)', async () => {
   await init(serve(one));
   expect((await download('dir/file')).exitCode).toBe(0);
   expect(await readFile(join(into(), 'dir/file'), 'utf8')).toBe('content');
@@ -100,13 +100,13 @@ test('TC3: downloads what is not there, and not again what is', async () => {
   expect(await readFile(join(into(), 'dir/file'), 'utf8')).toBe('content');
 });
 
-describe('TD2: a target is whole and right, or is not there', () => {
+describe('a target is whole and right, or is not there (TD2)', () => {
   test.each([
     ['other bytes', 'CONTENT', 'TARGET_HASH_MISMATCH'],
     ['too few', 'cont', 'TARGET_LENGTH_MISMATCH'],
     ['too many', 'content and more', 'SOURCE_TOO_LARGE'],
     ['none', undefined, 'TARGET_MISSING'],
-  ])('5.7.3: %s', async (_, content, code) => {
+  ])('%s (5.7.3)', async (_, content, code) => {
     await init(serve(one));
     if (content === undefined) targets.delete('dir/file');
     else targets.set('dir/file', content);

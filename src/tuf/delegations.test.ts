@@ -66,12 +66,12 @@ describe('a search', () => {
     },
   });
 
-  test('SH1: goes depth first, and the first role that lists the target is the one', async () => {
+  test('goes depth first, and the first role that lists the target is the one (SH1)', async () => {
     expect(await find(graph(false), 'deep-file')).toBe('C');
     expect(await find(graph(false), 'file')).toBe('B');
   });
 
-  test('SH1: asks only for the roles that it comes to, under their versions', async () => {
+  test('asks only for the roles that it comes to, under their versions (SH1)', async () => {
     const source = sourceOf(makeRepository(graph(false)));
     const repository = await open(makeRepository(graph(false)), source);
     await expect(repository.findTarget('nothing/below')).resolves.toBeUndefined();
@@ -103,7 +103,7 @@ describe('a search', () => {
     expect(await find(spec(true), 'file')).toBeUndefined();
   });
 
-  test('SH3: a cycle ends', async () => {
+  test('a cycle ends (SH3)', async () => {
     const spec: RepositorySpec = {
       targets: { delegations: [{ to: 'A', keys: [a] }] },
       roles: {
@@ -115,7 +115,7 @@ describe('a search', () => {
     expect((await whole(makeRepository(spec))).delegated.map(({ name }) => name)).toEqual(['A', 'B']);
   });
 
-  test('SH3: visits 32 delegated roles and no more', async () => {
+  test('visits 32 delegated roles and no more (SH3)', async () => {
     const chain = (length: number): RepositorySpec => {
       const to = (index: number) => [{ to: `role-${index}`, keys: [a] }];
       const roles = Array.from({ length }, (_, index): [string, RoleSpec] => [
@@ -186,13 +186,13 @@ describe('which paths a delegation covers', () => {
     expect(roles).toHaveLength(2 ** bitLength);
   });
 
-  test('AL3: a repository with more hash bins than can be verified is refused whole, not searched', async () => {
+  test('a repository with more hash bins than can be verified is refused whole, not searched (AL3)', async () => {
     const made = makeRepository({ targets: { bins: { keys: [a], bitLength: 32, prefix: 'bin' } } });
     expect((await refusalOf(whole(made))).message).toContain('more than 20000 delegations');
     expect((await refusalOf(open(made).then(found => found.findTarget('x')))).message).toContain('bin-');
   });
 
-  test('AL3: a repository with too many patterns for its targets is refused before they are compared', async () => {
+  test('a repository with too many patterns for its targets is refused before they are compared (AL3)', async () => {
     const paths = Array.from({ length: 30_000 }, (_, index) => `${index}/*`);
     const targets = Array.from({ length: 2000 }, (_, index) => [`file-${index}`, ''] as const);
     const made = makeRepository({
@@ -213,13 +213,13 @@ describe.each<[string, (made: MadeRepository) => Promise<unknown>]>([
     await use(makeRepository(delegated({})));
   });
 
-  test('5.6.3: signed by a stranger', async () => {
+  test('signed by a stranger (5.6.3)', async () => {
     const error = await refusal(delegated({ signers: [b] }));
     expect(error.code).toBe('UNTRUSTED_SIGNATURES');
     expect(error.message).toContain('required by the targets metadata version 1');
   });
 
-  test('5.6.3: the keys of the root do not count for it', async () => {
+  test('the keys of the root do not count for it (5.6.3)', async () => {
     const error = await refusal(delegated({}, { key: b, ...{ roles: { A: { signers: [b] } } } }));
     expect(error.code).toBe('UNTRUSTED_SIGNATURES');
   });
@@ -265,7 +265,7 @@ describe.each<[string, (made: MadeRepository) => Promise<unknown>]>([
     });
   });
 
-  test('5.6.4: of another version than the snapshot lists', async () => {
+  test('of another version than the snapshot lists (5.6.4)', async () => {
     const older = signMetadata(targetsObject({ version: 1 }), [a]);
     const editSnapshot = (signed: SignedObject) =>
       Object.assign(signed.meta as object, { 'A.json': { version: 2 } });
@@ -285,7 +285,7 @@ describe.each<[string, (made: MadeRepository) => Promise<unknown>]>([
   });
 });
 
-test('TT3: a role is verified against the delegator it was reached through, each time', async () => {
+test('a role is verified against the delegator it was reached through, each time (TT3)', async () => {
   const spec: RepositorySpec = {
     targets: {
       delegations: [
@@ -334,7 +334,7 @@ describe('CVE-2025-2887: a delegated role', () => {
     expect(versions.delegated).toEqual(new Map([['A', 4]]));
   });
 
-  test('5.5.5: may not vanish from the snapshot', async () => {
+  test('may not vanish from the snapshot (5.5.5)', async () => {
     const error = await refusalOf(verifyAfter(makeRepository({ targets: {} })));
     expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'A' } });
     expect(error.message).toContain('no longer lists the role A');

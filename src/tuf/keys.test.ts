@@ -76,7 +76,7 @@ describe.each<[string, string, string, string, string]>([
   });
 });
 
-test('KY1: one public key is one key, in whatever encoding and under whatever scheme it is listed', () => {
+test('one public key is one key, in whatever encoding and under whatever scheme it is listed (KY1)', () => {
   expect(listed('ed25519', 'ed25519', rawEd25519)?.identity).toBe(
     listed('ed25519', 'ed25519', pem(ed25519))?.identity,
   );
@@ -113,6 +113,6 @@ test.each<[string, string, string, unknown]>([
   ['a private key', 'ed25519', 'ed25519', ed25519.export({ format: 'pem', type: 'pkcs8' })],
   ['no public part', 'ed25519', 'ed25519', 7],
   ['something enormous', 'rsa', 'rsassa-pss-sha256', `-----BEGIN PUBLIC KEY-----${'A'.repeat(100_000)}`],
-])('KY2: %s is no key, and stops nothing', (_, keytype, scheme, text) => {
+])('%s is no key, and stops nothing (KY2)', (_, keytype, scheme, text) => {
   expect(listed(keytype, scheme, text)).toBeUndefined();
 });

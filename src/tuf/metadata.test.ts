@@ -69,7 +69,7 @@ describe('thresholds', () => {
     expect(parseSelfSignedRoot(changed).signed.version).toBe(1);
   });
 
-  test('KY1: one public key under two key ids counts once', () => {
+  test('one public key under two key ids counts once (KY1)', () => {
     const listTwice = (root: Root) => {
       root.keys.alias = key.listed;
       root.roles.root = { keyids: [key.keyId, 'alias'], threshold: 2 };
@@ -78,7 +78,7 @@ describe('thresholds', () => {
     expect(() => parseEdited(listTwice, [key, alias])).toThrow(/by 1 of the 2/);
   });
 
-  test('KY1: a key id that is not the hash of its key is a label like any other', () => {
+  test('a key id that is not the hash of its key is a label like any other (KY1)', () => {
     const label = (root: Root) => {
       root.keys.label = key.listed;
       root.roles.root = { keyids: ['label'], threshold: 1 };
@@ -120,7 +120,7 @@ describe('thresholds', () => {
     );
   });
 
-  test('KY2: a key of an unknown type signs nothing and stops nothing', () => {
+  test('a key of an unknown type signs nothing and stops nothing (KY2)', () => {
     const withUnknown = (root: Root) => {
       root.keys.future = { keytype: 'ml-dsa', scheme: 'ml-dsa-65', keyval: { public: 'abc' } };
       root.roles.root?.keyids.push('future');

@@ -114,7 +114,7 @@ test('a repository that knows nothing of us is a release of its own, and shared 
   expect(second.artifacts).toEqual(first.artifacts);
 });
 
-test('DO3: measurement corpora may look alike, others may not, and unknown kinds are kept', async () => {
+test('measurement corpora may look alike, others may not, and unknown kinds are kept (DO3)', async () => {
   const corpus = { tags: { kind: 'measurement_corpus' } };
   expect((await documented(release(artifact(1, corpus), artifact(2, corpus)))).artifacts).toHaveLength(2);
   const same = { tags: { kind: 'sled_of_the_future', b: '2', a: '1' } };
@@ -124,7 +124,7 @@ test('DO3: measurement corpora may look alike, others may not, and unknown kinds
   );
 });
 
-test('DO2: one hash has one length and one version', async () => {
+test('one hash has one length and one version (DO2)', async () => {
   const twins = [1, 2].map(() => ({ bytes: seededBytes('twin', 50) }));
   const withTwins = (document: unknown) =>
     documented(document, {
@@ -179,7 +179,7 @@ test.each<[string, unknown, RegExp]>([
   });
 });
 
-test('B2: a document that is not as signed, or missing, is refused', async () => {
+test('a document that is not as signed, or missing, is refused (B2)', async () => {
   const name = 'repo/targets/artifacts-v2.json';
   const tampered = (change: (bytes: Uint8Array) => Uint8Array) =>
     describeRelease({ tamper: files => files.set(name, change(files.get(name) as Uint8Array)) });

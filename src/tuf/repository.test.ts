@@ -53,7 +53,7 @@ const rotated = (made: MadeRepository, changes: object): Uint8Array =>
     { keys: { ...keysForAllRoles([onlineKey]), ...changes }, expiresMs: LATER_MS, consistentSnapshot: true },
   );
 
-test('RO3: what is trusted is stored byte for byte', async () => {
+test('what is trusted is stored byte for byte (RO3)', async () => {
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);
@@ -66,7 +66,7 @@ test('RO3: what is trusted is stored byte for byte', async () => {
   ]);
 });
 
-test('RO4: what the timestamp lists as it is here is not read again, delegated roles neither', async () => {
+test('what the timestamp lists as it is here is not read again, delegated roles neither (RO4)', async () => {
   const made = at(2, {
     targets: { version: 2, delegations: [{ to: 'A', keys: [key] }] },
     roles: { A: { signers: [key], targets: [['file', 'content']] } },
@@ -78,7 +78,7 @@ test('RO4: what the timestamp lists as it is here is not read again, delegated r
   expect(source.asked).toEqual(['2.root.json', 'timestamp.json']);
 });
 
-test('RO4: a stored file that was damaged is read again', async () => {
+test('a stored file that was damaged is read again (RO4)', async () => {
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);
@@ -87,7 +87,7 @@ test('RO4: a stored file that was damaged is read again', async () => {
   expect(versionsIn(store)).toEqual({ root: 1, timestamp: 2, snapshot: 2, targets: 2 });
 });
 
-describe('5.4.3, 5.5.5: measured against the stored files', () => {
+describe('measured against the stored files (5.4.3, 5.5.5)', () => {
   const second = async (first: MadeRepository, next: MadeRepository) => {
     const store = memoryStore(first.root);
     await (await refresh(first, store)).allTargets();
@@ -118,14 +118,14 @@ describe('5.4.3, 5.5.5: measured against the stored files', () => {
     expect(versionsIn(store)).toMatchObject({ timestamp: 4, snapshot: 4 });
   });
 
-  test('5.5.5: a snapshot whose targets go back is refused and not stored', async () => {
+  test('a snapshot whose targets go back is refused and not stored (5.5.5)', async () => {
     const next = at(2, { versions: { timestamp: 4, snapshot: 4 } });
     const { error, store } = await second(at(3), next);
     expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'targets' } });
     expect(versionsIn(store)).toMatchObject({ timestamp: 4, snapshot: 3, targets: 3 });
   });
 
-  test('5.5.5: a delegated role may not vanish', async () => {
+  test('a delegated role may not vanish (5.5.5)', async () => {
     const first = at(3, {
       targets: { version: 3, delegations: [{ to: 'A', keys: [key] }] },
       roles: { A: { signers: [key] } },
@@ -135,7 +135,7 @@ describe('5.4.3, 5.5.5: measured against the stored files', () => {
   });
 });
 
-describe('5.3.11: fast-forward recovery', () => {
+describe('fast-forward recovery (5.3.11)', () => {
   test.each(['timestamp', 'snapshot'] as const)('a new %s key lets versions begin anew, once', async role => {
     const ahead = at(1000);
     const store = memoryStore(ahead.root);
@@ -161,7 +161,7 @@ describe('5.3.11: fast-forward recovery', () => {
     expect(versionsIn(store)).toEqual({ root: 2, timestamp: 1000, snapshot: 1000, targets: 1000 });
   });
 
-  test('RO3: the old files are gone before the new root is there', async () => {
+  test('the old files are gone before the new root is there (RO3)', async () => {
     const made = at(5);
     const store = memoryStore(made.root);
     await refresh(made, store);
@@ -177,7 +177,7 @@ describe('5.3.11: fast-forward recovery', () => {
   });
 });
 
-test('5.3.8, 5.3.10: roots are stored as they are accepted, also when the last one has expired', async () => {
+test('roots are stored as they are accepted, also when the last one has expired (5.3.8, 5.3.10)', async () => {
   const made = at(1);
   const store = memoryStore(made.root);
   const keys = keysForAllRoles([onlineKey]);
@@ -216,7 +216,7 @@ describe.each(['timestamp', 'snapshot', 'targets', 'A'])('a failure at %s', fail
   });
 });
 
-test('5.4.4: a stored timestamp that is still the newest, but has expired, is refused', async () => {
+test('a stored timestamp that is still the newest, but has expired, is refused (5.4.4)', async () => {
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);
@@ -232,7 +232,7 @@ test('a snapshot lists files that end in .json', async () => {
 });
 
 test.each([true, false])(
-  '5.3.3, 5.4.1, 5.5.1, 5.6.1: what is read is bounded, lengths signed: %s',
+  'what is read is bounded, lengths signed: %s (5.3.3, 5.4.1, 5.5.1, 5.6.1)',
   async measured => {
     const made = at(1, {
       targets: { delegations: [{ to: 'A', keys: [key] }] },

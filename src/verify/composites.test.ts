@@ -24,7 +24,7 @@ const verify = async (options: TestReleaseOptions, request: Partial<VerifyReques
   );
 };
 
-test('CM2: parts stand where their composite stood, and the report tells what became of each artifact', async () => {
+test('parts stand where their composite stood, and the report tells what became of each artifact (CM2)', async () => {
   const verified = await verify({ format: 'v1', artifacts: v1Artifacts() });
   expect(verified.description.artifacts.map(({ tags }) => tags.v1_kind ?? tags.kind)).toEqual([
     ...['gimlet_host_phase_1', 'cosmo_host_phase_1', 'host_phase_2'],
@@ -41,7 +41,7 @@ test('CM2: parts stand where their composite stood, and the report tells what be
   }
 });
 
-test('CM1: in other formats the same artifacts are whole', async () => {
+test('in other formats the same artifacts are whole (CM1)', async () => {
   for (const format of ['v2', 'plain'] as const) {
     const { description: whole, composites } = await verify({ format, artifacts: v1Artifacts() });
     expect(whole.artifacts).toHaveLength(6);
@@ -59,7 +59,7 @@ test('a composite that cannot be split fails the verification, as a check of its
   });
 });
 
-test('CM2: parts that cannot be told apart are refused', async () => {
+test('parts that cannot be told apart are refused (CM2)', async () => {
   const artifacts = [
     v1Artifact('gimlet_rot', rotImage('one'), { name: 'same', version: '1.0.0' }),
     {

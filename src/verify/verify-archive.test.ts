@@ -129,7 +129,7 @@ describe('a good release', () => {
   });
 });
 
-describe('B2: a release with wrong bytes is refused, and the error names the target', () => {
+describe('a release with wrong bytes is refused, and the error names the target (B2)', () => {
   test('bytes that were changed before the archive was made', async () => {
     const release = await make({ tamper: files => flipBit(files, 'repo/targets/artifact-1.bin', 39_999) });
     const actual = createHash('sha256')
@@ -217,7 +217,7 @@ describe('B2: a release with wrong bytes is refused, and the error names the tar
   });
 });
 
-describe('B3: trust', () => {
+describe('trust (B3)', () => {
   test('a release of somebody else is refused', async () => {
     const stranger = await make();
     const trustRoots = [{ id: 'ours', bytes: (await make()).trustRoot }];

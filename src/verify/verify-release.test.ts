@@ -74,7 +74,7 @@ test('a refusal crosses the thread with class, code, detail and the chain of its
   expect(systemErrorCode(missing)).toBe('ENOENT');
 });
 
-test('VW1: an abort ends it with the reason of the signal, and the file is closed then', async () => {
+test('an abort ends it with the reason of the signal, and the file is closed then (VW1)', async () => {
   const release = await makeTestRelease(directory, { fileName: 'aborted.zip', artifacts: [20_000_000] });
   const abort = new AbortController();
   const reason = new Error('enough');
@@ -92,7 +92,7 @@ test('VW1: an abort ends it with the reason of the signal, and the file is close
 test.each([
   ['throws', 'throw new Error("out of its depth")', /without a verdict: out of its depth$/],
   ['ends', '', /without a verdict$/],
-])('VW2: a thread that %s without a verdict is an error', async (_, source, message) => {
+])('a thread that %s without a verdict is an error (VW2)', async (_, source, message) => {
   const verdict = verdictOf(new Worker(source, { eval: true }), '/some/release.zip', { signal });
   const error = await verdict.catch((reason: unknown) => reason);
   expect(error).toMatchObject({

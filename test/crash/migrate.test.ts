@@ -33,7 +33,7 @@ const migrate = async ({
   return { code, signal };
 };
 
-test('S14: a migration, killed before each statement: run again it makes the schema of schema.sql', async () => {
+test('a migration, killed before each statement: run again it makes the schema of schema.sql (S14)', async () => {
   await using whole = await createTestDatabase({ migrated: false });
   await runStatements(whole, await readFile(SCHEMA_FILE, 'utf8'));
   const expected = await describeSchema(whole);

@@ -106,7 +106,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test('G4, B1, P4: an upload, killed at each step until it is safe: it is recorded and kept, or gone', async () => {
+test('an upload, killed at each step until it is safe: it is recorded and kept, or gone (G4, B1, P4)', async () => {
   const upload = async (release: TestRelease, onAnswer: () => void) => {
     await nexus().upload(release);
     onAnswer();
@@ -148,7 +148,7 @@ test('G4, B1, P4: an upload, killed at each step until it is safe: it is recorde
   report('an upload until it is safe', steps, points);
 }, 900_000);
 
-test('B1, P4: a start that takes up an archive, killed at each of its steps in turn: the archive still gets there', async () => {
+test('a start that takes up an archive, killed at each of its steps in turn: the archive still gets there (B1, P4)', async () => {
   const release = await newRelease();
   for (const sled of fleet.sleds) await sled.kill();
   await nexus().upload(release);
@@ -176,7 +176,7 @@ test('B1, P4: a start that takes up an archive, killed at each of its steps in t
   report('a start that takes up an archive', steps, points);
 }, 900_000);
 
-test('G2, G3: a deletion, killed at each step: it is done or not, and then the sleds follow', async () => {
+test('a deletion, killed at each step: it is done or not, and then the sleds follow (G2, G3)', async () => {
   const remove = async (release: TestRelease, onAnswer: () => void) => {
     await nexus().update.repositoryDelete({ params: { system_version: release.systemVersion } }, wait);
     onAnswer();

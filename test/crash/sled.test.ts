@@ -204,7 +204,7 @@ test('a first start, killed at each step: the next start makes a sled that takes
   report('a first start of a sled agent', steps, points);
 }, 600_000);
 
-test('G5, P2: a put, killed at each step: acknowledged is kept, no wrong bytes, nothing left over, and it works again', async () => {
+test('a put, killed at each step: acknowledged is kept, no wrong bytes, nothing left over, and it works again (G5, P2)', async () => {
   await killAtEachStep('a put', {
     match: /./,
     most: 8,
@@ -226,7 +226,7 @@ test('G5, P2: a put, killed at each step: acknowledged is kept, no wrong bytes, 
   });
 }, 600_000);
 
-test('G5, B7: a copy from another sled, killed at each step: what the list said is kept, and it works again', async () => {
+test('a copy from another sled, killed at each step: what the list said is kept, and it works again (G5, B7)', async () => {
   const copy = async ({ sha256 }: Artifact) => {
     const body = { depot_base_url: `http://${source.depotAddress()}` };
     const query = { generation: asGeneration(generation) };
@@ -265,7 +265,7 @@ test('G5, B7: a copy from another sled, killed at each step: what the list said 
   });
 }, 600_000);
 
-test('G2, G3, G6: a config, its ledgers and its deletions, killed at each step: the generation stays, the rest goes', async () => {
+test('a config, its ledgers and its deletions, killed at each step: the generation stays, the rest goes (G2, G3, G6)', async () => {
   await killAtEachStep('a config with its ledgers and a deletion', {
     match: /^(?!answer 200)/,
     most: 9,

@@ -16,7 +16,7 @@ const TIMEOUT_MS = 240_000;
 
 describe.concurrent('recoveries of releases', () => {
   test(
-    'S13, P3: every copy of a release is lost; the same archive brings it back, as the page says',
+    'every copy of a release is lost; the same archive brings it back, as the page says (S13, P3)',
     async () => {
       await using situation = await startSituation({ sleds: 3 });
       const { fleet, nexus, release } = situation;
@@ -38,7 +38,7 @@ describe.concurrent('recoveries of releases', () => {
   );
 
   test(
-    'P8, S23: a Nexus is lost with the only copy of a release; it is given up and the release uploaded again, as the page says',
+    'a Nexus is lost with the only copy of a release; it is given up and the release uploaded again, as the page says (P8, S23)',
     async () => {
       await using situation = await startSituation({ sleds: 3, nexuses: 2 });
       const { fleet, release, makeRelease } = situation;

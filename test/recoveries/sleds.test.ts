@@ -42,7 +42,7 @@ describe.concurrent('recoveries of sleds', () => {
   );
 
   test(
-    'S23, S24: a sled is replaced by another machine, and one by a machine of the same id, as the page says',
+    'a sled is replaced by another machine, and one by a machine of the same id, as the page says (S23, S24)',
     async () => {
       await using situation = await startSituation({ sleds: 3 });
       await using undo = new AsyncDisposableStack();
@@ -77,7 +77,7 @@ describe.concurrent('recoveries of sleds', () => {
   );
 
   test(
-    'P5, B9: a disk of a sled is replaced by an empty one, and filled again from the other sleds, as the page says',
+    'a disk of a sled is replaced by an empty one, and filled again from the other sleds, as the page says (P5, B9)',
     async () => {
       await using situation = await startSituation({ sleds: 3 });
       const { fleet, release } = situation;

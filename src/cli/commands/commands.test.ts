@@ -63,7 +63,7 @@ test('follows the pages of a list to its end', async () => {
   expect(JSON.parse(out).map((sled: { serial: string }) => sled.serial)).toEqual(['a', 'b']);
 });
 
-test('B18: the exit code of status is the verdict', async () => {
+test('the exit code of status is the verdict (B18)', async () => {
   for (const [verdict, exitCode] of [
     ['ok', 0],
     ['converging', 4],
@@ -91,7 +91,7 @@ test('B18: the exit code of status is the verdict', async () => {
   }
 });
 
-test('S24: repo wait ends with 0 when complete, 1 when failed, 3 when the time is up, and tells safe from complete', async () => {
+test('repo wait ends with 0 when complete, 1 when failed, 3 when the time is up, and tells safe from complete (S24)', async () => {
   const wait = (replication: Parameters<typeof testReplication>[1], ...args: string[]) =>
     against(
       { fleet: { releaseReplication: async () => testReplication('1.2.0', replication) } },

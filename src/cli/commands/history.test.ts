@@ -54,7 +54,7 @@ const answering = (asked: HistoryQuery[] = []): TestHandlers => ({
   },
 });
 
-test('S12: history is a line an event, the newest last, with sleds by serial number; JSON is as the API answers', async () => {
+test('history is a line an event, the newest last, with sleds by serial number; JSON is as the API answers (S12)', async () => {
   const { out, exitCode } = await against(answering(), 'history');
   expect(exitCode).toBe(0);
   expect(out.trimEnd().split('\n')).toEqual([
@@ -67,7 +67,7 @@ test('S12: history is a line an event, the newest last, with sleds by serial num
   expect(json.map(({ id }: FleetEventView) => id)).toEqual(EVENTS.map(({ id }) => id));
 });
 
-test('S12: what is asked for is what Nexus is asked: sled, artifact, release, kind and time', async () => {
+test('what is asked for is what Nexus is asked: sled, artifact, release, kind and time (S12)', async () => {
   const asked: HistoryQuery[] = [];
   const options = ['--sled', 'sled-1', '--artifact', HASH, '--release', '1.2.0', '--kind', 'copy-failed'];
   const { exitCode } = await against(
@@ -128,7 +128,7 @@ test('nothing recorded is said so', async () => {
   expect((await against({}, 'history')).out).toBe('Nothing of this kind is recorded.\n');
 });
 
-test('S12: artifact show tells what happened to the artifact, as the history has it', async () => {
+test('artifact show tells what happened to the artifact, as the history has it (S12)', async () => {
   const artifact: ArtifactView = {
     sha256: HASH,
     size_bytes: 5,

@@ -35,7 +35,7 @@ const audit = async (...datasets: readonly Readonly<Record<string, string>>[]) =
   return { outcome, table: written.join('') };
 };
 
-test('DM1: the demo succeeds when every dataset holds exactly what it should', async () => {
+test('the demo succeeds when every dataset holds exactly what it should (DM1)', async () => {
   const good = { [hashOf('a')]: 'a' };
   const { outcome, table } = await audit(good, good);
   expect(outcome).toMatchObject({ ok: true, hashedBytes: 2 });
@@ -46,7 +46,7 @@ test.for([
   ['missing', {}],
   ['corrupt', { [hashOf('a')]: 'b' }],
   ['unexpected', { [hashOf('a')]: 'a', [hashOf('old')]: 'old' }],
-] as const)('DM1: the demo fails over one %s file on one dataset, and says where', async ([what, files]) => {
+] as const)('the demo fails over one %s file on one dataset, and says where (DM1)', async ([what, files]) => {
   const { outcome, table } = await audit({ [hashOf('a')]: 'a' }, files);
   expect(outcome).toMatchObject({
     code: 'DEMO_FAILED',

@@ -47,7 +47,7 @@ const existsSomewhere = (input: PlanInput, sha256: ArtifactHash): boolean =>
   answeringSleds(input.sleds).some(s => (s.answer.held.get(sha256) ?? 0) > 0);
 
 describe('properties', () => {
-  test('G1: a fleet that obeys the plan comes to hold every artifact that exists, on every dataset', () => {
+  test('a fleet that obeys the plan comes to hold every artifact that exists, on every dataset (G1)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const { fleet } = converge(input, seed);
@@ -60,7 +60,7 @@ describe('properties', () => {
     );
   });
 
-  test('B8: no copy names a source that did not confirm the artifact, and none waits for a put that is not planned', () => {
+  test('no copy names a source that did not confirm the artifact, and none waits for a put that is not planned (B8)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         obey(input, planReplication(input, seededRng(seed))); // throws on an impossible request
@@ -68,7 +68,7 @@ describe('properties', () => {
     );
   });
 
-  test('S6, B14: requests stay within the limits, in all, to each sled and from each source', () => {
+  test('requests stay within the limits, in all, to each sled and from each source (S6, B14)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const plan = planReplication(input, seededRng(seed));
@@ -88,7 +88,7 @@ describe('properties', () => {
     );
   });
 
-  test('B7, G8: nothing is asked of a silent or paused sled, nor for a copy in flight, nor twice', () => {
+  test('nothing is asked of a silent or paused sled, nor for a copy in flight, nor twice (B7, G8)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const plan = planReplication(input, seededRng(seed));
@@ -106,7 +106,7 @@ describe('properties', () => {
     );
   });
 
-  test('S12: what a sled lacks is requested, in flight, deferred, or blocked with a reason', () => {
+  test('what a sled lacks is requested, in flight, deferred, or blocked with a reason (S12)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const plan = planReplication(input, seededRng(seed));
@@ -129,7 +129,7 @@ describe('properties', () => {
     );
   });
 
-  test('P1, G4: a local repo is let go only if its release is in this config and enough sleds hold all of it', () => {
+  test('a local repo is let go only if its release is in this config and enough sleds hold all of it (P1, G4)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const { fleet } = converge(input, seed);
@@ -150,7 +150,7 @@ describe('properties', () => {
 });
 
 describe('single rules', () => {
-  test('P1: a local repo whose release is not in the config is never counted as replicated', () => {
+  test('a local repo whose release is not in the config is never counted as replicated (P1)', () => {
     const wanted = wantedOf([[1]]);
     const archive = archiveOf(wanted, 0);
     const plan = planReplication(
@@ -160,7 +160,7 @@ describe('single rules', () => {
     expect(plan.localRepos).toEqual([{ kind: 'unlisted', uploadId: archive.uploadId }]);
   });
 
-  test('G4: the archive of a deleted release is kept while it has what another release lists and too few sleds hold', () => {
+  test('the archive of a deleted release is kept while it has what another release lists and too few sleds hold (G4)', () => {
     const both = wantedOf([[1], [1, 2]]);
     const deleted = archiveOf(both, 0);
     const wanted = { ...both, releases: both.releases.slice(1) };
@@ -177,7 +177,7 @@ describe('single rules', () => {
     expect(verdictWith(3)).toMatchObject({ kind: 'replicated', artifacts: deleted.artifacts });
   });
 
-  test('S7: the minimum is not lowered because few sleds answer', () => {
+  test('the minimum is not lowered because few sleds answer (S7)', () => {
     const wanted = wantedOf([[1]]);
     const plan = planReplication(
       planInput({
@@ -192,7 +192,7 @@ describe('single rules', () => {
     ]);
   });
 
-  test('B9: a sled with one dataset is not told to copy again', () => {
+  test('a sled with one dataset is not told to copy again (B9)', () => {
     const wanted = wantedOf([[1]]);
     const plan = planReplication(
       planInput({ wanted, sleds: [1, 2].map(n => sled(n, listing([[hash(1), 1]], 1))) }),
@@ -201,7 +201,7 @@ describe('single rules', () => {
     expect(requests(plan)).toEqual([]);
   });
 
-  test('P6: a failed transfer waits for its back-off, and the plan says until when', () => {
+  test('a failed transfer waits for its back-off, and the plan says until when (P6)', () => {
     const wanted = wantedOf([[1]]);
     const backoff = new Map([
       [pairKey(sledId(2), hash(1)), { untilMs: 5000, because: 'source closed the connection' }],

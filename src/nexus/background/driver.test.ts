@@ -55,7 +55,7 @@ const recordingTask = (
   return { task, reasons };
 };
 
-test('BD4: a task runs at once, then after each period, and says why', async () => {
+test('a task runs at once, then after each period, and says why (BD4)', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask();
   await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
@@ -70,7 +70,7 @@ test('BD4: a task runs at once, then after each period, and says why', async () 
   expect(driver.status('recorder').last).toMatchObject({ iteration: 3, reason: 'signaled' });
 });
 
-test('BD1, BD2: many signals while a task runs are one more activation after it', async () => {
+test('many signals while a task runs are one more activation after it (BD1, BD2)', async () => {
   const { clock } = manualClock();
   const gates: PromiseWithResolvers<void>[] = [];
   const { task, reasons } = recordingTask({}, async () => {
@@ -93,7 +93,7 @@ test('BD1, BD2: many signals while a task runs are one more activation after it'
   expect(reasons).toEqual(['timeout', 'signaled']);
 });
 
-test('BD3, S15: an activation that fails is a status with the chain of causes, and the task goes on', async () => {
+test('an activation that fails is a status with the chain of causes, and the task goes on (BD3, S15)', async () => {
   const { clock } = manualClock();
   let failing = true;
   const { task } = recordingTask({}, async () => {
@@ -111,7 +111,7 @@ test('BD3, S15: an activation that fails is a status with the chain of causes, a
   expect(driver.status('recorder').last?.summary).toEqual({});
 });
 
-test('P6: a task may ask to be looked at again before its period', async () => {
+test('a task may ask to be looked at again before its period (P6)', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask({}, async () => ({ summary: {}, againInMs: 10 }));
   await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
@@ -121,7 +121,7 @@ test('P6: a task may ask to be looked at again before its period', async () => {
   expect(reasons).toEqual(['timeout', 'timeout']);
 });
 
-test('S9: disable turns timers off and leaves signals on', async () => {
+test('disable turns timers off and leaves signals on (S9)', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask({ disable: true }, async () => ({ summary: {}, againInMs: 1 }));
   await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
@@ -133,7 +133,7 @@ test('S9: disable turns timers off and leaves signals on', async () => {
   expect(reasons).toEqual(['signaled']);
 });
 
-test('S9: a change of one task activates those that depend on it; no change does not', async () => {
+test('a change of one task activates those that depend on it; no change does not (S9)', async () => {
   const { clock } = manualClock();
   let changed = true;
   const { task: source } = recordingTask({ name: 'source' }, async () => ({ summary: {}, changed }));
@@ -157,7 +157,7 @@ test('an unknown task is refused with the names of those there are', async () =>
   expect(() => driver.activate('recoder')).toThrow('background tasks: recorder');
 });
 
-test('S15: what a stop cuts off is no failure, and is not logged as one', async () => {
+test('what a stop cuts off is no failure, and is not logged as one (S15)', async () => {
   const { clock } = manualClock();
   const errors: unknown[] = [];
   const log = {

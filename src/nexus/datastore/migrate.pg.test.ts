@@ -25,7 +25,7 @@ describe('migrations', () => {
   });
   afterAll(() => migrated[Symbol.asyncDispose]());
 
-  test('S14: all migrations together make the schema of schema.sql', async () => {
+  test('all migrations together make the schema of schema.sql (S14)', async () => {
     await using whole = await createTestDatabase({ migrated: false });
     await runStatements(whole, await readFile(schemaFile, 'utf8'));
     expect(await describeSchema(migrated)).toEqual(await describeSchema(whole));
@@ -79,7 +79,7 @@ describe('migrations', () => {
     expect(await describeSchema(database)).toEqual(await describeSchema(migrated));
   });
 
-  test('S14: give sleds from before the port the only one that they can listen on', async () => {
+  test('give sleds from before the port the only one that they can listen on (S14)', async () => {
     await using database = await createTestDatabase({ migrated: false });
     for (const migration of await readMigrations()) {
       if (migration.version === 17) {
@@ -162,7 +162,7 @@ describe('a database from before points were recorded', () => {
 });
 
 describe('a schema of another version', () => {
-  test('S14: an older one is refused, naming both versions and the command', async () => {
+  test('an older one is refused, naming both versions and the command (S14)', async () => {
     await using database = await createTestDatabase();
     await database.query('UPDATE schema_version SET version = 7');
     await expect(database.openDatastore()).rejects.toMatchObject({
@@ -171,7 +171,7 @@ describe('a schema of another version', () => {
     });
   });
 
-  test('S14: an empty database is refused, and not migrated by the way', async () => {
+  test('an empty database is refused, and not migrated by the way (S14)', async () => {
     await using database = await createTestDatabase({ migrated: false });
     await expect(database.openDatastore()).rejects.toMatchObject({
       code: 'SCHEMA_VERSION',
@@ -182,7 +182,7 @@ describe('a schema of another version', () => {
     ).toEqual([]);
   });
 
-  test('S14: a newer one is refused by Nexus and by db migrate alike', async () => {
+  test('a newer one is refused by Nexus and by db migrate alike (S14)', async () => {
     await using database = await createTestDatabase();
     await database.query('UPDATE schema_version SET version = 999');
     await expect(database.openDatastore()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });

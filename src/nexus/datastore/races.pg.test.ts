@@ -28,7 +28,7 @@ const codeOf = (outcome: PromiseSettledResult<unknown>): unknown =>
   outcome.status === 'rejected' ? (outcome.reason as { code?: unknown }).code : 'ok';
 
 describe('two at once', () => {
-  test('S3: the same new release: one inserts it, both hold it as a local repo', async () => {
+  test('the same new release: one inserts it, both hold it as a local repo (S3)', async () => {
     await using opened = await openTwo();
     const { one, two, trustRoot } = opened;
     for (let round = 1; round <= ROUNDS; round += 1) {
@@ -43,7 +43,7 @@ describe('two at once', () => {
     }
   });
 
-  test('CN1: two archives of one version: one is recorded, the other is a conflict', async () => {
+  test('two archives of one version: one is recorded, the other is a conflict (CN1)', async () => {
     await using opened = await openTwo();
     const { one, two, trustRoot } = opened;
     for (let round = 1; round <= ROUNDS; round += 1) {
@@ -56,7 +56,7 @@ describe('two at once', () => {
     }
   });
 
-  test('S21: making a release the target and deleting it never both succeed', async () => {
+  test('making a release the target and deleting it never both succeed (S21)', async () => {
     await using opened = await openTwo();
     const { one, two, trustRoot } = opened;
     for (let round = 1; round <= ROUNDS; round += 1) {
@@ -88,7 +88,7 @@ describe('two at once', () => {
     }
   });
 
-  test('S14: registrations of one sled: the newest generation stays', async () => {
+  test('registrations of one sled: the newest generation stays (S14)', async () => {
     await using opened = await openTwo();
     const { one, two } = opened;
     const id = newId(SledId);
@@ -107,7 +107,7 @@ describe('two at once', () => {
 });
 
 describe('many at once', () => {
-  test('B4: the generation counts the changes of the wanted set, no more and no fewer', async () => {
+  test('the generation counts the changes of the wanted set, no more and no fewer (B4)', async () => {
     await using opened = await openTwo();
     const { one, two, trustRoot } = opened;
     const count = 24;
@@ -131,7 +131,7 @@ describe('many at once', () => {
     expect([changes, changes + 1]).toContain(generation - 1);
   });
 
-  test('B4: insertions and deletions in any order leave generation, digest and set in agreement', async () => {
+  test('insertions and deletions in any order leave generation, digest and set in agreement (B4)', async () => {
     await using opened = await openTwo();
     const { one, two, trustRoot } = opened;
     const versions = ['1.0.0', '2.0.0', '3.0.0'];
@@ -195,7 +195,7 @@ describe('raising the generation for sleds', () => {
   });
 });
 
-describe('P1: dropping a local repo', () => {
+describe('dropping a local repo (P1)', () => {
   test('while another release is recorded: dropped before it, or kept after it', async () => {
     await using opened = await openTwo();
     const { one, two, trustRoot } = opened;

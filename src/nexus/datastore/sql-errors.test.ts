@@ -41,7 +41,7 @@ describe('an error of the database', () => {
     expect(isUnavailableAtBegin(withState('42601'))).toBe(false);
   });
 
-  test('P4: at COMMIT it leaves open what happened, unless it says that the transaction was aborted', () => {
+  test('at COMMIT it leaves open what happened, unless it says that the transaction was aborted (P4)', () => {
     for (const state of ['40001', '40P01', '23505', '23503']) {
       expect(isCommitUncertain(withState(state)), state).toBe(false);
     }

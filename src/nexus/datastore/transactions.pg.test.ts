@@ -41,7 +41,7 @@ const openThroughProxy = async (database: TestDatabase, options: { silenceLimitM
   return { proxy, datastore, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 };
 
-describe('P4: a connection lost at COMMIT', () => {
+describe('a connection lost at COMMIT (P4)', () => {
   let database: TestDatabase;
   let direct: Datastore;
   let trustRoot: TrustRootId;
@@ -285,7 +285,7 @@ describe('a call that is cancelled', () => {
     await datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), wait);
   });
 
-  test('TX2: waits for a COMMIT that was sent, and answers what came of it', async () => {
+  test('waits for a COMMIT that was sent, and answers what came of it (TX2)', async () => {
     await using database = await createTestDatabase();
     await using opened = await openThroughProxy(database);
     const { proxy, datastore } = opened;
@@ -308,7 +308,7 @@ describe('a call that is cancelled', () => {
 });
 
 describe('what the database holds', () => {
-  test('P7: an integer beyond 2^53 - 1 is an error that shows it, never a rounded number', async () => {
+  test('an integer beyond 2^53 - 1 is an error that shows it, never a rounded number (P7)', async () => {
     await using database = await createTestDatabase();
     const datastore = await database.openDatastore();
     const setGeneration = (text: string) =>
@@ -324,7 +324,7 @@ describe('what the database holds', () => {
     });
   });
 
-  test('B4: tables changed by something else are an error until a recovery accepts them', async () => {
+  test('tables changed by something else are an error until a recovery accepts them (B4)', async () => {
     await using database = await createTestDatabase();
     const datastore = await database.openDatastore();
     const trustRoot = await insertTrustRoot(datastore);
@@ -341,7 +341,7 @@ describe('what the database holds', () => {
     expect((await datastore.wantedSet(wait)).artifacts.has(hashOf('a'))).toBe(false);
   });
 
-  test('G8: datasets that another version wrote are absent until the sled registers again', async () => {
+  test('datasets that another version wrote are absent until the sled registers again (G8)', async () => {
     await using database = await createTestDatabase();
     const datastore = await database.openDatastore();
     const id = newId(SledId);

@@ -83,7 +83,7 @@ test('an honest sled is listed with what it holds of the wanted set', async () =
   expect(answer).toMatchObject({ kind: 'ok', datasets: 2, held: new Map([[hashOf(1), 2]]) });
 });
 
-test('G8, S11: more copies than datasets and unwanted hashes are not counted, a bogus hash is skipped with an error log', async () => {
+test('more copies than datasets and unwanted hashes are not counted, a bogus hash is skipped with an error log (G8, S11)', async () => {
   const { answer, errors, sled } = await answering({
     list: async honest => ({ ...honest, list: { [hashOf(1)]: 1_000_000, [hashOf(7)]: 2, nonsense: 1 } }),
   });
@@ -91,20 +91,20 @@ test('G8, S11: more copies than datasets and unwanted hashes are not counted, a 
   expect(errors).toEqual([{ sled_id: sled.target.id, hash: 'nonsense' }]);
 });
 
-test('S16, P8: what a sled has whose datasets are all full, or read-only, counts as held', async () => {
+test('what a sled has whose datasets are all full, or read-only, counts as held (S16, P8)', async () => {
   const { answer } = await answering({
     list: async honest => ({ ...honest, list: { [hashOf(1)]: 2 }, datasets: 0 }),
   });
   expect(answer).toMatchObject({ kind: 'ok', held: new Map([[hashOf(1), 1]]), datasets: 0 });
 });
 
-test('G8: a sled that lists an older generation than it was just given answers nonsense', async () => {
+test('a sled that lists an older generation than it was just given answers nonsense (G8)', async () => {
   const { answer } = await answering({ list: async honest => ({ ...honest, generation: generation(3) }) });
   expect(answer).toMatchObject({ kind: 'bad_answer', code: 'PEER_BAD_ANSWER' });
   expect(answer.kind === 'bad_answer' && answer.message).toContain('generation 3 after it was given 5');
 });
 
-test('G8: a sled that refuses the very config that it lists answers nonsense, and is not asked again at once', async () => {
+test('a sled that refuses the very config that it lists answers nonsense, and is not asked again at once (G8)', async () => {
   const liar = fakeSled(1);
   liar.config = wanted;
   liar.fault.putConfig = refuse;
@@ -210,14 +210,14 @@ test('a sled that does not compare points counts only with the round’s config 
   expect(await fleetOf([sled]).answers()).toMatchObject([{ kind: 'bad_answer' }]);
 });
 
-test('CO2: once half of the sleds have answered, one that never does costs the round a bounded wait', async () => {
+test('once half of the sleds have answered, one that never does costs the round a bounded wait (CO2)', async () => {
   const sleds = [fakeSled(1), fakeSled(2), fakeSled(3)];
   sleds[2]!.fault.putConfig = never;
   const { answers } = fleetOf(sleds);
   expect((await answers()).map(answer => answer.kind)).toEqual(['ok', 'ok', 'unreachable']);
 });
 
-test('B8: a silent sled is not asked before its back-off ends, and says since when', async () => {
+test('a silent sled is not asked before its back-off ends, and says since when (B8)', async () => {
   const sled = fakeSled(1);
   sled.fault.putConfig = unreachable;
   const fleet = fleetOf([sled]);
@@ -230,7 +230,7 @@ test('B8: a silent sled is not asked before its back-off ends, and says since wh
   expect((await fleet.answers())[0]!.kind).toBe('ok');
 });
 
-test('S15: a stop ends the wait for sleds with the reason of the stop, and blames none of them', async () => {
+test('a stop ends the wait for sleds with the reason of the stop, and blames none of them (S15)', async () => {
   const sled = fakeSled(1);
   sled.fault.putConfig = never;
   const { answers, stop } = fleetOf([sled]);

@@ -96,7 +96,7 @@ const hang = (signal: AbortSignal) =>
     signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
   );
 
-test('E3, B8: a copy after a put takes another target when its own failed, and is left out when all failed', async () => {
+test('a copy after a put takes another target when its own failed, and is left out when all failed (E3, B8)', async () => {
   const { sleds, execute, log } = execution(3);
   const [a, b, c] = sleds as [FakeSled, FakeSled, FakeSled];
   const disk = async () => {
@@ -112,7 +112,7 @@ test('E3, B8: a copy after a put takes another target when its own failed, and i
   expect(await execute(plan)).toEqual({ written: 0, sent: 2, notStarted: 1 });
 });
 
-test('E2: what has no free place within the budget is not started, and a put that is being sent is known as in flight', async () => {
+test('what has no free place within the budget is not started, and a put that is being sent is known as in flight (E2)', async () => {
   const { sleds, execute, executor, requests } = execution(2, {
     limits: { putConcurrency: 1, budgetMs: 10 },
   });
@@ -130,7 +130,7 @@ test('E2: what has no free place within the budget is not started, and a put tha
   expect(sleds[1]!.files.size, 'what was not started is for the next plan').toBe(0);
 });
 
-test('S15: a stop aborts puts and copies under way, and waits for them', async () => {
+test('a stop aborts puts and copies under way, and waits for them (S15)', async () => {
   const signals: AbortSignal[] = [];
   const { sleds, execute, executor, requests } = execution(2, {
     limits: { budgetMs: 10 },
@@ -152,7 +152,7 @@ test('S15: a stop aborts puts and copies under way, and waits for them', async (
   expect(requests.lifetime(), 'nothing is under way any more').toMatchObject({ put_err: 1, copy_err: 1 });
 });
 
-test('G8: a copy request that is not answered ends at its deadline, with a reason, and costs this copy alone', async () => {
+test('a copy request that is not answered ends at its deadline, with a reason, and costs this copy alone (G8)', async () => {
   const { sleds, execute, requests, memory } = execution(2, {
     limits: { copyAnswerTimeoutMs: 10 },
     connection: { copy: (_sled, _artifact, { signal }) => hang(signal) },
@@ -167,7 +167,7 @@ test('G8: a copy request that is not answered ends at its deadline, with a reaso
   });
 });
 
-test('B9: a re-copy that a sled accepts is remembered, so that one without effect is not sent over and over', async () => {
+test('a re-copy that a sled accepts is remembered, so that one without effect is not sent over and over (B9)', async () => {
   const { sleds, execute, memory } = execution(2);
   const [a, b] = sleds as [FakeSled, FakeSled];
   b.files.set(hashOf(1), contentOf(1));

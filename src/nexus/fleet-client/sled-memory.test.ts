@@ -22,7 +22,7 @@ const memoryAt = () => {
   return { memory, time, pair: (sha256: ArtifactHash = hash) => memory.backoff().get(pairKey(sled, sha256)) };
 };
 
-test('M1, B8: a sled that keeps failing waits longer each time, up to two minutes, and any answer ends the wait', () => {
+test('a sled that keeps failing waits longer each time, up to two minutes, and any answer ends the wait (M1, B8)', () => {
   const { memory, time } = memoryAt();
   const waits: number[] = [];
   for (let n = 0; n < 12; n += 1) {
@@ -39,7 +39,7 @@ test('M1, B8: a sled that keeps failing waits longer each time, up to two minute
   expect(memory.nextSledAttemptMs()).toBeUndefined();
 });
 
-test('M6: a wall clock that is set back makes no wait longer', () => {
+test('a wall clock that is set back makes no wait longer (M6)', () => {
   const { memory, time } = memoryAt();
   time.wallMs += 86_400_000;
   memory.sledFailed(sled, unreachable());
@@ -47,14 +47,14 @@ test('M6: a wall clock that is set back makes no wait longer', () => {
   expect(memory.nextSledAttemptMs()! - time.nowMs).toBeLessThanOrEqual(2_000);
 });
 
-test('M3: eight puts that one restart of a sled cuts off are one failure', () => {
+test('eight puts that one restart of a sled cuts off are one failure (M3)', () => {
   const { memory, time } = memoryAt();
   for (let n = 0; n < 8; n += 1) memory.transferFailed(sled, hashOf(n), unreachable());
   expect(memory.sled(sled).silence).toMatchObject({ failures: 1, because: 'connection refused' });
   expect(memory.sled(sled).silence!.untilMs - time.nowMs).toBeLessThanOrEqual(2_000);
 });
 
-test('M2, P6: a sled that answers everything but its puts is not sent them every round', () => {
+test('a sled that answers everything but its puts is not sent them every round (M2, P6)', () => {
   const { memory, time, pair } = memoryAt();
   const waits: number[] = [];
   for (let n = 0; n < 6; n += 1) {
@@ -69,7 +69,7 @@ test('M2, P6: a sled that answers everything but its puts is not sent them every
   expect(pair()).toBeUndefined();
 });
 
-test('M2: how often each source has failed is remembered until the artifact arrives', () => {
+test('how often each source has failed is remembered until the artifact arrives (M2)', () => {
   const { memory, pair } = memoryAt();
   const third = SledId.parse('00000001-0000-4000-8000-000000000003');
   const cut = new DepotError('COPY_SOURCE', 'the source closed the connection');
@@ -85,7 +85,7 @@ test('M2: how often each source has failed is remembered until the artifact arri
   expect(pair()).toBeUndefined();
 });
 
-test('M4, B9: a re-copy that changed nothing waits for a back-off that grows; one in flight is not judged', () => {
+test('a re-copy that changed nothing waits for a back-off that grows; one in flight is not judged (M4, B9)', () => {
   const { memory, time, pair } = memoryAt();
   memory.recopyAccepted(sled, hash);
   memory.recopyAccepted(other, hash);
@@ -110,7 +110,7 @@ test('M4, B9: a re-copy that changed nothing waits for a back-off that grows; on
   expect(pair(), 'it arrived').toBeUndefined();
 });
 
-test('S16, B14: a full sled is left alone for a minute, a busy one as long as it asks, none longer than five minutes', () => {
+test('a full sled is left alone for a minute, a busy one as long as it asks, none longer than five minutes (S16, B14)', () => {
   const { memory, time } = memoryAt();
   memory.transferFailed(sled, hash, new DepotError('NO_SPACE', 'full'));
   expect(memory.sled(sled).pause).toMatchObject({ untilMs: time.nowMs + 60_000, because: 'full' });
@@ -124,7 +124,7 @@ test('S16, B14: a full sled is left alone for a minute, a busy one as long as it
   expect(memory.sled(sled).pause, 'a pause that is over is forgotten').toBeUndefined();
 });
 
-test('M5, S16: a sled that has deleted something is tried again at once; one that is busy stays left alone', () => {
+test('a sled that has deleted something is tried again at once; one that is busy stays left alone (M5, S16)', () => {
   const { memory, pair } = memoryAt();
   memory.transferFailed(sled, hash, new DepotError('NO_SPACE', 'full'));
   memory.transferFailed(other, hash, new DepotError('SLED_BUSY', 'busy'));
@@ -139,7 +139,7 @@ test('M5, S16: a sled that has deleted something is tried again at once; one tha
   expect(pair(hashOf(2)), 'room is no remedy for this').toBeDefined();
 });
 
-test('M7: what is in neither the fleet nor the wanted set any more is forgotten', () => {
+test('what is in neither the fleet nor the wanted set any more is forgotten (M7)', () => {
   const { memory } = memoryAt();
   memory.transferFailed(sled, hash, new DepotError('IO', 'disk'));
   memory.transferFailed(sled, hashOf(2), new DepotError('IO', 'disk'));

@@ -57,7 +57,7 @@ const distrusted = (memory: ReturnType<typeof checking>['memory'], sled: FakeSle
   memory.sled(sled.target.id).distrust;
 const lie = async () => contentOf(9, SPOT_CHECK_BYTES);
 
-test('P9: a range of every artifact is read from as many sleds as are enough, at places that change', async () => {
+test('a range of every artifact is read from as many sleds as are enough, at places that change (P9)', async () => {
   const { check, connection, offsets } = checking(4);
   expect(await check(3)).toBe(true);
   expect(connection.log).toHaveLength(6);
@@ -65,14 +65,14 @@ test('P9: a range of every artifact is read from as many sleds as are enough, at
   expect(new Set(offsets).size).toBeGreaterThan(6);
 });
 
-test('SC1, P9: fewer sleds that prove it than are enough are not enough, however many list it', async () => {
+test('fewer sleds that prove it than are enough are not enough, however many list it (SC1, P9)', async () => {
   const { check, sleds } = checking(5);
   for (const liar of sleds.slice(0, 3)) liar.fault.readRange = lie;
   expect(await check(3)).toBe(false);
   expect(await check(2)).toBe(true);
 });
 
-test('SC2: a sled with other bytes is distrusted until it proves them; one that does not answer is not', async () => {
+test('a sled with other bytes is distrusted until it proves them; one that does not answer is not (SC2)', async () => {
   const { check, sleds, memory } = checking(3);
   const [liar, dead] = sleds as [FakeSled, FakeSled];
   liar.fault.readRange = lie;
@@ -87,7 +87,7 @@ test('SC2: a sled with other bytes is distrusted until it proves them; one that 
   expect(distrusted(memory, liar)).toBeUndefined();
 });
 
-test('SC3, G8: while one sled does not answer the others are looked at, and the next takes its place', async () => {
+test('while one sled does not answer the others are looked at, and the next takes its place (SC3, G8)', async () => {
   const { check, sleds, memory, connection } = checking(4);
   const [slow] = sleds as [FakeSled];
   const answer = Promise.withResolvers<never>();
@@ -99,7 +99,7 @@ test('SC3, G8: while one sled does not answer the others are looked at, and the 
   expect(await result).toBe(true);
 });
 
-test('S15: a stop ends the check with its reason, and nobody is blamed', async () => {
+test('a stop ends the check with its reason, and nobody is blamed (S15)', async () => {
   const { check, sleds, memory } = checking(1);
   const stop = new AbortController();
   sleds[0]!.fault.readRange = async () => {

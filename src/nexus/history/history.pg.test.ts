@@ -27,7 +27,7 @@ const OF_ROUNDS = new Set([
 
 const told = (events: readonly FleetEventView[]) => events.map(({ kind }) => kind).toReversed();
 
-test('S12, B5: what operators and sleds do to a Nexus is recorded, and is there at once and after a restart', async () => {
+test('what operators and sleds do to a Nexus is recorded, and is there at once and after a restart (S12, B5)', async () => {
   await using world = await createTestWorld();
   const nexus = await world.startNexus();
   const release = await world.release({ systemVersion: '1.0.0' });

@@ -81,7 +81,7 @@ test('events of one millisecond keep their order, and no time is made up for mor
   expect(times.at(-1), 'what has a time of its own keeps it').toBe(7);
 });
 
-test('HI1: noting neither waits nor fails, whatever the database does', async () => {
+test('noting neither waits nor fails, whatever the database does (HI1)', async () => {
   const { history, database, note } = writing();
   database.fault = away;
   note(1);
@@ -90,7 +90,7 @@ test('HI1: noting neither waits nor fails, whatever the database does', async ()
   expect(history.queued()).toBe(2);
 });
 
-test('HI2, HI3: a full queue drops its oldest events, and says how many once it can write again', async () => {
+test('a full queue drops its oldest events, and says how many once it can write again (HI2, HI3)', async () => {
   const { history, database, note, messages } = writing(100);
   database.fault = away;
   for (let n = 1; n <= 250; n += 1) {
@@ -110,7 +110,7 @@ test('HI2, HI3: a full queue drops its oldest events, and says how many once it 
   expect(messages(), 'it is said once').toHaveLength(kept + 1);
 });
 
-test('HI3: that events were lost is not lost itself, however long the database stays away', async () => {
+test('that events were lost is not lost itself, however long the database stays away (HI3)', async () => {
   const { history, database, note, messages } = writing(100);
   database.fault = away;
   for (let n = 1; n <= 101; n += 1) note(n);
@@ -129,7 +129,7 @@ test('HI3: that events were lost is not lost itself, however long the database s
   expect(lost + messages().filter(message => message!.startsWith('event')).length).toBe(601);
 });
 
-test('HI4, P4: a batch whose commit is uncertain is written again under the same ids', async () => {
+test('a batch whose commit is uncertain is written again under the same ids (HI4, P4)', async () => {
   const { history, database, note, rows, messages } = writing();
   note(1);
   note(2);
@@ -159,7 +159,7 @@ test('who flushes while another does waits until all that was noted before is wr
   await first;
 });
 
-test('HI5: a batch that the database refuses is dropped and counted, and does not stop those behind it', async () => {
+test('a batch that the database refuses is dropped and counted, and does not stop those behind it (HI5)', async () => {
   const { history, database, note, messages } = writing();
   note(1);
   database.fault = async () => {
@@ -210,14 +210,14 @@ test('somebody is told when there is something to write, also when it was noted 
   expect(told).toBe(3);
 });
 
-test('S15: a clean stop writes what is queued', async () => {
+test('a clean stop writes what is queued (S15)', async () => {
   const { history, note, messages } = writing();
   note(1);
   await history[Symbol.asyncDispose]();
   expect(messages()).toEqual(['event 1']);
 });
 
-test('S15: a stop does not wait for ever for a database that does not answer', async () => {
+test('a stop does not wait for ever for a database that does not answer (S15)', async () => {
   const { history, database, note, ring } = writing();
   note(1);
   const asked = Promise.withResolvers<void>();

@@ -69,7 +69,7 @@ test('a change of the generation is told with what it was, and which releases ca
   );
 });
 
-test('S13: each state of a release is told once, with the reason of a failure and how long the one before lasted', () => {
+test('each state of a release is told once, with the reason of a failure and how long the one before lasted (S13)', () => {
   const look = looking();
   const states = (state: ReleaseState) =>
     look({ releases: { '1.0.0': state } }).filter(event => event.kind === 'release_state');

@@ -45,7 +45,7 @@ const following = () => {
 
 const refusal = { error: 'connection refused', error_code: 'PEER_UNREACHABLE' };
 
-test('RE1: each put and copy that a sled took is recorded, with what is needed to know which it was', () => {
+test('each put and copy that a sled took is recorded, with what is needed to know which it was (RE1)', () => {
   const { request } = following();
   const copy = { hash: hashOf(1), source_sled: second, generation: generation(3) };
   expect(request('copy', copy)).toEqual([
@@ -63,7 +63,7 @@ test('RE1: each put and copy that a sled took is recorded, with what is needed t
   expect(request('put', { hash: hashOf(1) })).toHaveLength(1);
 });
 
-test('RE1: a quiet fleet records nothing; a config or a list that fails, and that works again, is recorded', () => {
+test('a quiet fleet records nothing; a config or a list that fails, and that works again, is recorded (RE1)', () => {
   const { request } = following();
   for (let round = 0; round < 20; round += 1) {
     expect([...request('put_config'), ...request('list')]).toEqual([]);
@@ -74,7 +74,7 @@ test('RE1: a quiet fleet records nothing; a config or a list that fails, and tha
   expect(request('list')).toEqual([]);
 });
 
-test('RE2: a failure that goes on is recorded ever more rarely, another failure at once, each artifact for itself', () => {
+test('a failure that goes on is recorded ever more rarely, another failure at once, each artifact for itself (RE2)', () => {
   const { request } = following();
   const failing = { hash: hashOf(1), ...refusal };
   const recorded = Array.from({ length: 1_000 }, () => request('put', failing)).flat();
@@ -98,7 +98,7 @@ const failure = {
   time,
 };
 
-test('S11, SE1, SE2: what a sled lists is recorded once, and under one id by every Nexus and after every restart', () => {
+test('what a sled lists is recorded once, and under one id by every Nexus and after every restart (S11, SE1, SE2)', () => {
   const { list, restarted } = following();
   const quarantined = [
     { sha256: hashOf(3), dataset_id: '00000000-0000-4000-8000-00000000000d' as never, reason: 'rot', time },
@@ -118,7 +118,7 @@ test('S11, SE1, SE2: what a sled lists is recorded once, and under one id by eve
   expect(another[0]!.id, 'another life of the sled').not.toBe(noted[0]!.id);
 });
 
-test('SE3: a Nexus that starts leaves out what is older than a day, one that follows the sled leaves out nothing', () => {
+test('a Nexus that starts leaves out what is older than a day, one that follows the sled leaves out nothing (SE3)', () => {
   const { list, pass, restarted } = following();
   list({});
   pass(25 * 3_600_000);
@@ -128,7 +128,7 @@ test('SE3: a Nexus that starts leaves out what is older than a day, one that fol
   ]);
 });
 
-test('B7, S12: a copy is followed until it is held, with how long it took', () => {
+test('a copy is followed until it is held, with how long it took (B7, S12)', () => {
   const { request, list, pass } = following();
   request('copy', { hash: hashOf(1), source_sled: second });
   pass(3_000);
@@ -151,7 +151,7 @@ test('B7, S12: a copy is followed until it is held, with how long it took', () =
   expect(list({ list: { [hashOf(1)]: 2 } }), 'what was not asked for is no copy of ours').toEqual([]);
 });
 
-test('B7: a copy that failed on the sled is recorded as the sled tells it, and is not looked for any more', () => {
+test('a copy that failed on the sled is recorded as the sled tells it, and is not looked for any more (B7)', () => {
   const { request, list } = following();
   list({});
   request('copy', { hash: hashOf(1) });
@@ -159,7 +159,7 @@ test('B7: a copy that failed on the sled is recorded as the sled tells it, and i
   expect(list({ copies_failed: [failure], list: { [hashOf(1)]: 2 } })).toEqual([]);
 });
 
-test('S12: a copy that is neither held nor under way twice is lost, as a list may be older than the request', () => {
+test('a copy that is neither held nor under way twice is lost, as a list may be older than the request (S12)', () => {
   const { request, list } = following();
   request('copy', { hash: hashOf(1) });
   expect(list({})).toEqual([]);

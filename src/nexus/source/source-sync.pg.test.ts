@@ -48,7 +48,7 @@ const releaseOf = (nexus: TestNexus, version: string) =>
   nexus.operator.repositoryView({ params: { system_version: version } }, wait);
 const targetRequests = () => server.requests.filter(request => request.startsWith('GET /targets/'));
 
-test('S18: each new version upstream becomes a release, once, without anybody uploading it', async () => {
+test('each new version upstream becomes a release, once, without anybody uploading it (S18)', async () => {
   const first = await repository({ systemVersion: '1.0.0' });
   server.publish(first.files);
   const nexus = await startNexus();
@@ -69,7 +69,7 @@ test('S18: each new version upstream becomes a release, once, without anybody up
   expect((await nexus.operator.repositoryList({ query: {} }, wait)).items).toHaveLength(2);
 });
 
-test('SY2: signed anew it is the same release, and a deleted one does not come back', async () => {
+test('signed anew it is the same release, and a deleted one does not come back (SY2)', async () => {
   const first = await repository({ systemVersion: '1.0.0' });
   server.publish(first.files);
   const nexus = await startNexus();
@@ -92,7 +92,7 @@ test('SY2: signed anew it is the same release, and a deleted one does not come b
   expect(await look(nexus)).toMatchObject({ state: 'refused', error: { code: 'RELEASE_CONFLICT' } });
 });
 
-test('SY4: rolled back, frozen and mixed upstreams are refused, with the reason in the status', async () => {
+test('rolled back, frozen and mixed upstreams are refused, with the reason in the status (SY4)', async () => {
   const second = await repository({ systemVersion: '2.0.0', versions: versions(2) });
   server.publish(second.files);
   const nexus = await startNexus();
@@ -145,7 +145,7 @@ const cutting = (bytes: Uint8Array, stepBytes: number, etag: string) => {
   };
 };
 
-test('SY3: a sync that is killed again and again goes on where it was, and ends as a release', async () => {
+test('a sync that is killed again and again goes on where it was, and ends as a release (SY3)', async () => {
   const release = await repository({ systemVersion: '1.0.0' });
   server.publish(release.files);
   const large = [...server.files].find(([, bytes]) => bytes.length === 400_000)!;
@@ -168,7 +168,7 @@ test('SY3: a sync that is killed again and again goes on where it was, and ends 
   expect(ranges.map(request => request.split(' ').at(-1))).toEqual(['bytes=150000-', 'bytes=300000-']);
 });
 
-test('SY3: stopped while a target comes, it goes on after the start by itself', async () => {
+test('stopped while a target comes, it goes on after the start by itself (SY3)', async () => {
   const release = await repository({ systemVersion: '1.0.0' });
   server.publish(release.files);
   const large = [...server.files].find(([, bytes]) => bytes.length === 400_000)!;

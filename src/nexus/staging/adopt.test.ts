@@ -15,7 +15,7 @@ const decide = (found: Partial<FoundUpload>) =>
     ...found,
   });
 
-test('B1, P4: an archive whose row exists is taken up, whatever its marks say', () => {
+test('an archive whose row exists is taken up, whatever its marks say (B1, P4)', () => {
   for (const acknowledged of [false, true])
     for (const dropping of [false, true])
       expect(decide({ sidecar: stagedArchive({ acknowledged, dropping }), row })).toMatchObject({
@@ -24,7 +24,7 @@ test('B1, P4: an archive whose row exists is taken up, whatever its marks say', 
       });
 });
 
-test('P4: an archive without a row is removed if it was being dropped or never acknowledged', () => {
+test('an archive without a row is removed if it was being dropped or never acknowledged (P4)', () => {
   expect(decide({ sidecar: stagedArchive({ acknowledged: true, dropping: true }) })).toMatchObject({
     kind: 'remove',
     reason: 'it was being dropped',
@@ -36,16 +36,16 @@ test('P4: an archive without a row is removed if it was being dropped or never a
   expect(decide({ sidecar: 'absent' })).toMatchObject({ kind: 'remove' });
 });
 
-test('P4: an acknowledged archive without a row means that the database went back: it is recorded again', () => {
+test('an acknowledged archive without a row means that the database went back: it is recorded again (P4)', () => {
   expect(decide({ sidecar: stagedArchive({ acknowledged: true }) })).toMatchObject({ kind: 'record_again' });
 });
 
-test('P4: a mark of a drop says nothing of a release that the database does not know: it went back', () => {
+test('a mark of a drop says nothing of a release that the database does not know: it went back (P4)', () => {
   const found = { sidecar: stagedArchive({ acknowledged: true, dropping: true }), isReleaseKnown: false };
   expect(decide(found)).toMatchObject({ kind: 'record_again', archive: { dropping: false } });
 });
 
-test('P4: a row without an archive is removed', () => {
+test('a row without an archive is removed (P4)', () => {
   for (const found of ['absent', 'unreadable', stagedArchive({ acknowledged: true })] as const)
     expect(decide({ hasArchive: false, sidecar: found, row })).toMatchObject({ kind: 'forget_row' });
 });

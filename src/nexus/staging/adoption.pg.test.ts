@@ -69,19 +69,19 @@ const expectServed = async (nexus: TestNexus, uploadId: UploadId, { artifacts }:
   }
 };
 
-test('B1: an upload that was recorded is served again after a restart', async () => {
+test('an upload that was recorded is served again after a restart (B1)', async () => {
   const { release, uploadId } = await stoppedAfterUpload();
   await expectServed(await world.startNexus(), uploadId, release);
 });
 
-test('P4: recorded, but not yet acknowledged: taken up', async () => {
+test('recorded, but not yet acknowledged: taken up (P4)', async () => {
   const { release, uploadId, file } = await stoppedAfterUpload();
   await markSidecar(file('json'), { acknowledged: false });
   await expectServed(await world.startNexus(), uploadId, release);
   expect(JSON.parse(await readFile(file('json'), 'utf8'))).toMatchObject({ acknowledged: true });
 });
 
-test('P4: crashed between archive and transaction: neither row nor acknowledgement, so removed', async () => {
+test('crashed between archive and transaction: neither row nor acknowledgement, so removed (P4)', async () => {
   const { file, staged } = await stoppedAfterUpload();
   await restoreBackup();
   await markSidecar(file('json'), { acknowledged: false });
@@ -91,7 +91,7 @@ test('P4: crashed between archive and transaction: neither row nor acknowledgeme
   expect((await nexus.operator.repositoryList({ query: { limit: 5 } }, wait)).items).toEqual([]);
 });
 
-test('P4: crashed between archive and sidecar: removed', async () => {
+test('crashed between archive and sidecar: removed (P4)', async () => {
   const { file, staged } = await stoppedAfterUpload();
   await restoreBackup();
   await unlink(file('json'));
@@ -99,7 +99,7 @@ test('P4: crashed between archive and sidecar: removed', async () => {
   expect(await staged()).toEqual([]);
 });
 
-test('P4: crashed while receiving: the part is removed', async () => {
+test('crashed while receiving: the part is removed (P4)', async () => {
   const { file, staged, uploadId } = await stoppedAfterUpload();
   await writeFile(file('zip').replace(uploadId, crypto.randomUUID()).concat('.part'), 'PK');
   expect(await staged()).toHaveLength(3);
@@ -107,7 +107,7 @@ test('P4: crashed while receiving: the part is removed', async () => {
   expect(await staged()).toHaveLength(2);
 });
 
-test('P4: crashed between the drop’s transaction and its unlink: removed, and the release is not brought back', async () => {
+test('crashed between the drop’s transaction and its unlink: removed, and the release is not brought back (P4)', async () => {
   const { file, staged } = await stoppedAfterUpload({}, { deleted: true });
   await markSidecar(file('json'), { dropping: true });
   await deleteRow();
@@ -118,14 +118,14 @@ test('P4: crashed between the drop’s transaction and its unlink: removed, and 
   expect(await world.recorded()).toEqual(before);
 });
 
-test('P4: crashed between the drop’s mark and its transaction: taken up, without the mark', async () => {
+test('crashed between the drop’s mark and its transaction: taken up, without the mark (P4)', async () => {
   const { release, uploadId, file } = await stoppedAfterUpload();
   await markSidecar(file('json'), { dropping: true });
   await expectServed(await world.startNexus(), uploadId, release);
   expect(JSON.parse(await readFile(file('json'), 'utf8'))).toMatchObject({ dropping: false });
 });
 
-test('P4: marked as dropping, and the database went back to before the upload: recorded again, not removed', async () => {
+test('marked as dropping, and the database went back to before the upload: recorded again, not removed (P4)', async () => {
   const { release, uploadId, file } = await stoppedAfterUpload();
   await markSidecar(file('json'), { dropping: true });
   await restoreBackup();
@@ -133,7 +133,7 @@ test('P4: marked as dropping, and the database went back to before the upload: r
   expect(await rows()).toEqual([uploadId]);
 });
 
-test('P4: a database that went back gets an acknowledged release again, expired or not, and it is reported', async () => {
+test('a database that went back gets an acknowledged release again, expired or not, and it is reported (P4)', async () => {
   const { release, uploadId } = await stoppedAfterUpload({ expired: ['timestamp'] });
   await restoreBackup();
   const nexus = await world.startNexus();
@@ -149,7 +149,7 @@ test('P4: a database that went back gets an acknowledged release again, expired 
   expect(await reasonCodes(again)).not.toContain('ARCHIVE_RECORDED_AGAIN');
 });
 
-test('P4: an acknowledged archive that cannot be recorded again is kept and reported, until it can', async () => {
+test('an acknowledged archive that cannot be recorded again is kept and reported, until it can (P4)', async () => {
   const { release, uploadId, staged } = await stoppedAfterUpload();
   await restoreBackup();
   await world.database.query('DELETE FROM tuf_trust_root');
@@ -168,7 +168,7 @@ test('P4: an acknowledged archive that cannot be recorded again is kept and repo
   await expectServed(await world.startNexus(), uploadId, release);
 });
 
-test('P4: an acknowledged archive of a release that the database has as deleted is kept, and not brought back', async () => {
+test('an acknowledged archive of a release that the database has as deleted is kept, and not brought back (P4)', async () => {
   const { staged } = await stoppedAfterUpload({}, { deleted: true });
   await deleteRow();
   const before = await world.recorded();
@@ -179,7 +179,7 @@ test('P4: an acknowledged archive of a release that the database has as deleted 
   expect(await reasonCodes(nexus)).toContain('ARCHIVE_NOT_SERVED');
 });
 
-test('P4: a row without an archive is removed', async () => {
+test('a row without an archive is removed (P4)', async () => {
   const { file, staged } = await stoppedAfterUpload();
   await unlink(file('zip'));
   const nexus = await world.startNexus();
@@ -188,14 +188,14 @@ test('P4: a row without an archive is removed', async () => {
   expect(await staged()).toEqual([]);
 });
 
-test('P4: rows and archives of another Nexus are none of this one’s business', async () => {
+test('rows and archives of another Nexus are none of this one’s business (P4)', async () => {
   const { uploadId } = await stoppedAfterUpload();
   const other = await world.startNexus({ name: 'other' });
   expect(heldBy(other)).toEqual([]);
   expect(await rows()).toEqual([uploadId]);
 });
 
-test('P4: an archive whose sidecar makes no sense is kept and reported', async () => {
+test('an archive whose sidecar makes no sense is kept and reported (P4)', async () => {
   const { file, staged } = await stoppedAfterUpload();
   await writeFile(file('json'), '{"format":');
   const nexus = await world.startNexus();

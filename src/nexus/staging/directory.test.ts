@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(join(path, '..'), { recursive: true }));
 
-test('P8: a Nexus is the same one as long as its staging directory is', async () => {
+test('a Nexus is the same one as long as its staging directory is (P8)', async () => {
   const ids: string[] = [];
   for (let start = 0; start < 2; start += 1) {
     await using directory = await openStagingDirectory(path);
@@ -22,7 +22,7 @@ test('P8: a Nexus is the same one as long as its staging directory is', async ()
   expect((await stat(path)).mode & 0o777).toBe(0o700);
 });
 
-test('P12: a second Nexus on the same directory is refused, naming the first', async () => {
+test('a second Nexus on the same directory is refused, naming the first (P12)', async () => {
   await using _first = await openStagingDirectory(path);
   await expect(openStagingDirectory(path)).rejects.toMatchObject({
     code: 'IN_USE_BY_PROCESS',

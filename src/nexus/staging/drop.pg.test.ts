@@ -40,7 +40,7 @@ const openFiles = async () => {
   return paths.filter(path => path.includes(uploadId));
 };
 
-test('P1: at the planned generation the row goes, then the file; a reader keeps what it opened', async () => {
+test('at the planned generation the row goes, then the file; a reader keeps what it opened (P1)', async () => {
   const [artifact] = release.artifacts;
   await using opened = await nexus.services.staging.openArtifact(uploadId, artifact!.sha256);
   expect(await drop(2)).toEqual({ kind: 'dropped' });
@@ -56,7 +56,7 @@ test('P1: at the planned generation the row goes, then the file; a reader keeps 
   expect(await drop(2)).toEqual({ kind: 'dropped' });
 });
 
-test('P1: at another generation than the planned one the archive is kept, with the reason, and unmarked', async () => {
+test('at another generation than the planned one the archive is kept, with the reason, and unmarked (P1)', async () => {
   expect(await drop(1)).toEqual({ kind: 'kept', reason: expect.stringMatching(/generation/) });
   expect(await rows()).toHaveLength(1);
   expect(nexus.services.staging.held()).toHaveLength(1);
@@ -76,14 +76,14 @@ test('in a round that the database does not know of any more the archive is kept
   expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
 });
 
-test('P1: the archive of a deleted release goes with the round that has seen it go', async () => {
+test('the archive of a deleted release goes with the round that has seen it go (P1)', async () => {
   await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
   await expect.poll(rows).toEqual([]);
   await nexus.services.driver.idle();
   expect(await nexus.staged()).toEqual([]);
 });
 
-test('P1: of two uploads of one archive each is dropped by itself', async () => {
+test('of two uploads of one archive each is dropped by itself (P1)', async () => {
   await nexus.upload(release);
   expect(await drop(2)).toEqual({ kind: 'dropped' });
   expect(nexus.services.staging.held()).toHaveLength(1);
@@ -91,7 +91,7 @@ test('P1: of two uploads of one archive each is dropped by itself', async () => 
   expect(await rows()).toHaveLength(1);
 });
 
-test('P4: a drop that the database does not answer keeps the archive, and can be repeated', async () => {
+test('a drop that the database does not answer keeps the archive, and can be repeated (P4)', async () => {
   const aborted = AbortSignal.abort(new Error('stopped'));
   const options = { planned: await planned(2), signal: aborted };
   await expect(nexus.services.staging.drop(uploadId, options)).rejects.toThrow('stopped');
@@ -100,7 +100,7 @@ test('P4: a drop that the database does not answer keeps the archive, and can be
   expect(await drop(2)).toEqual({ kind: 'dropped' });
 });
 
-test('P4: a row whose archive is gone is removed while the Nexus runs, too', async () => {
+test('a row whose archive is gone is removed while the Nexus runs, too (P4)', async () => {
   const [row] = await world.database.query('SELECT * FROM local_repo');
   await drop(2);
   const { nexus_id, tuf_repo_id } = row as { nexus_id: string; tuf_repo_id: string };
@@ -112,7 +112,7 @@ test('P4: a row whose archive is gone is removed while the Nexus runs, too', asy
   expect(await rows()).toEqual([]);
 });
 
-test('P4: an archive whose row the database has lost is recorded again, not dropped, and that is told', async () => {
+test('an archive whose row the database has lost is recorded again, not dropped, and that is told (P4)', async () => {
   await world.database.query('DELETE FROM local_repo');
   expect(await drop(2)).toMatchObject({ kind: 'kept' });
   expect(await sidecar()).toMatchObject({ dropping: false });

@@ -58,12 +58,12 @@ const drop = (release: Parameters<typeof databaseWith>[0], kind: 'dropped' | 'ab
 };
 const archives = async () => (await readdir(path)).filter(name => name.endsWith('.zip'));
 
-test('P4: a drop whose commit was in doubt is one when the release is known, present or deleted', async () => {
+test('a drop whose commit was in doubt is one when the release is known, present or deleted (P4)', async () => {
   expect(await drop('release known', 'dropped')).toEqual({ kind: 'dropped' });
   expect(await archives()).toEqual([]);
 });
 
-test('P4: when the database has forgotten the release it went back, and no drop was: the archive is kept, unmarked', async () => {
+test('when the database has forgotten the release it went back, and no drop was: the archive is kept, unmarked (P4)', async () => {
   for (const [release, kind] of [
     ['release forgotten', 'dropped'],
     ['release forgotten', 'absent'],
@@ -100,7 +100,7 @@ const listing = (repoId: RepoId): ReconcileDeps['datastore'] => ({
   localRepoList: async () => [{ uploadId, repoId } as LocalRepoRecord],
 });
 
-test('P4: a drop that was interrupted is gone on with, or its archive recorded again, by the same rule', async () => {
+test('a drop that was interrupted is gone on with, or its archive recorded again, by the same rule (P4)', async () => {
   repos.get(uploadId)!.isDropping = true;
   await reconcile(databaseWith('release forgotten'), async lost => lost.repoId);
   expect(told).toEqual(['ARCHIVE_RECORDED_AGAIN']);
@@ -110,7 +110,7 @@ test('P4: a drop that was interrupted is gone on with, or its archive recorded a
   expect(await archives()).toEqual([]);
 });
 
-test('G8: an archive that cannot be read costs itself only: it is told, and tried again by the next round', async () => {
+test('an archive that cannot be read costs itself only: it is told, and tried again by the next round (G8)', async () => {
   const lost = databaseWith('release known');
   const ofDatabase = new DepotError('DATABASE_UNAVAILABLE', 'it does not answer');
   await expect(reconcile(lost, () => Promise.reject(ofDatabase))).rejects.toBe(ofDatabase);
@@ -125,7 +125,7 @@ test('G8: an archive that cannot be read costs itself only: it is told, and trie
   expect(told).toEqual(['ARCHIVE_NOT_SERVED', 'ARCHIVE_RECORDED_AGAIN']);
 });
 
-test('G8: a dropped archive that its disk does not let go of is no reason to end a round', async () => {
+test('a dropped archive that its disk does not let go of is no reason to end a round (G8)', async () => {
   repos.get(uploadId)!.isDropping = true;
   const { archive: path } = directory.filesOf(uploadId);
   await rm(path);
@@ -137,14 +137,14 @@ test('G8: a dropped archive that its disk does not let go of is no reason to end
   expect(repos.all()).toEqual([]);
 });
 
-test('P4: an archive whose row is of another recording of its release is held as its row says', async () => {
+test('an archive whose row is of another recording of its release is held as its row says (P4)', async () => {
   const repoId = RepoId.parse(randomUUID());
   await reconcile(listing(repoId));
   expect(repos.get(uploadId)?.archive.repoId).toBe(repoId);
   expect(await readSidecar(directory.filesOf(uploadId).sidecar, directory)).toMatchObject({ repoId });
 });
 
-test('P4: an archive that was kept only is served again when the database lists it again', async () => {
+test('an archive that was kept only is served again when the database lists it again (P4)', async () => {
   const refuse = () => Promise.reject(new DepotError('RELEASE_CONFLICT', 'it is deleted'));
   await reconcile(databaseWith('release known'), refuse);
   expect(repos.all()).toEqual([]);
@@ -154,7 +154,7 @@ test('P4: an archive that was kept only is served again when the database lists 
   expect(told).toEqual(['ARCHIVE_NOT_SERVED', 'served']);
 });
 
-test('P4: what is recorded again is served, also when its sidecar cannot say so', async () => {
+test('what is recorded again is served, also when its sidecar cannot say so (P4)', async () => {
   const { sidecar } = directory.filesOf(uploadId);
   const newRepoId = RepoId.parse(randomUUID());
   await reconcile(databaseWith('release forgotten'), async () => {

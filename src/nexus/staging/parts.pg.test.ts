@@ -100,7 +100,7 @@ test('two zones with equal bytes are stored once and are two artifacts', async (
   await expectServed(nexus);
 });
 
-test('B1: parts are served again after a restart', async () => {
+test('parts are served again after a restart (B1)', async () => {
   const { local } = await uploaded();
   await nexus[Symbol.asyncDispose]();
   const next = await world.startNexus();
@@ -108,7 +108,7 @@ test('B1: parts are served again after a restart', async () => {
   await expectServed(next);
 });
 
-test('P4: parts of an upload that did not come to its archive are removed at the next start', async () => {
+test('parts of an upload that did not come to its archive are removed at the next start (P4)', async () => {
   const { file } = await uploaded();
   await nexus[Symbol.asyncDispose]();
   const stray = file('parts').replace(/[0-9a-f]{8}-/, '00000000-');
@@ -118,7 +118,7 @@ test('P4: parts of an upload that did not come to its archive are removed at the
   expect(next.services.staging.held()).toHaveLength(1);
 });
 
-test('P4: an archive whose parts are gone is kept and reported, and the same archive again is the remedy', async () => {
+test('an archive whose parts are gone is kept and reported, and the same archive again is the remedy (P4)', async () => {
   const { release, file } = await uploaded();
   await nexus[Symbol.asyncDispose]();
   await unlink(file('parts'));
@@ -146,7 +146,7 @@ test('parts that are cut short are an error of this Nexus, never short bytes', a
   for (const { reason } of refused) expect(reason).toMatchObject({ code: 'STAGING_DAMAGED' });
 });
 
-test('P1: the parts go with the local repo, and a reader keeps what it opened', async () => {
+test('the parts go with the local repo, and a reader keeps what it opened (P1)', async () => {
   const { local } = await uploaded([
     v1Artifact('control_plane', controlPlane({ dns: zone('dns', '1.0.0') })),
   ]);
@@ -189,7 +189,7 @@ test('a composite that cannot be split is refused, and leaves nothing', async ()
   expect(await world.recorded()).toEqual(before);
 });
 
-test('S16: parts that do not fit into staging are refused before they are written', async () => {
+test('parts that do not fit into staging are refused before they are written (S16)', async () => {
   await nexus[Symbol.asyncDispose]();
   const zoneBytes = 300_000;
   const big = handMadeTarGz([

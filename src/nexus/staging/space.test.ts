@@ -4,7 +4,7 @@ import { createStagingSpace, freeBytesOf, SPACE_MARGIN_BYTES } from './space.ts'
 const signal = new AbortController().signal;
 const MIB = 1024 ** 2;
 
-test('S16: what is promised to one upload is not promised to another, and comes back on release', async () => {
+test('what is promised to one upload is not promised to another, and comes back on release (S16)', async () => {
   const space = createStagingSpace('/staging', async () => SPACE_MARGIN_BYTES + 100 * MIB);
   const first = space.open();
   await first.grow(60 * MIB, { signal });
@@ -18,7 +18,7 @@ test('S16: what is promised to one upload is not promised to another, and comes 
   await second.grow(60 * MIB, { signal });
 });
 
-test('S16: bytes that are written are counted by the file system, and no longer as a promise', async () => {
+test('bytes that are written are counted by the file system, and no longer as a promise (S16)', async () => {
   let free = SPACE_MARGIN_BYTES + 100 * MIB;
   const space = createStagingSpace('/staging', async () => free);
   const first = space.open();

@@ -59,7 +59,7 @@ test('more events than the bound are removed, the oldest first, in batches of a 
   expect(kept.times()).toEqual(Array.from({ length: 100 }, (_, n) => NOW_MS - 99 + n));
 });
 
-test('FH2: a flush does not look at the whole table; an hour does, and so do ten thousand events', async () => {
+test('a flush does not look at the whole table; an hour does, and so do ten thousand events (FH2)', async () => {
   const kept = keeping({ times: [] });
   await kept.activate();
   for (let n = 0; n < 50; n += 1) {
@@ -76,7 +76,7 @@ test('FH2: a flush does not look at the whole table; an hour does, and so do ten
   expect(kept.history.flushes).toBe(53);
 });
 
-test('FH1: a database that is away is an error in the status, and is asked again soon', async () => {
+test('a database that is away is an error in the status, and is asked again soon (FH1)', async () => {
   const kept = keeping({ times: [] });
   kept.database.isAway = true;
   expect(await kept.activate()).toMatchObject({ summary: { error: 'away' }, againInMs: 5_000 });

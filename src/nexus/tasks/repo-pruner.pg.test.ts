@@ -41,7 +41,7 @@ const present = async (datastore: Datastore) => {
   return items.map(repo => repo.systemVersion);
 };
 
-test('S21: of four releases the oldest goes, one each time, and the target is kept however old it is', async () => {
+test('of four releases the oldest goes, one each time, and the target is kept however old it is (S21)', async () => {
   await using database = await createTestDatabase();
   const datastore = await database.openDatastore();
   const root = await insertTrustRoot(datastore);
@@ -66,7 +66,7 @@ test('S21: of four releases the oldest goes, one each time, and the target is ke
   expect(await present(datastore)).toEqual(['1.0.0', '4.0.0', '5.0.0']);
 });
 
-test('PN1, PN2: one that became the target or was uploaded again since the decision is not pruned, and that is said', async () => {
+test('one that became the target or was uploaded again since the decision is not pruned, and that is said (PN1, PN2)', async () => {
   await using database = await createTestDatabase();
   const datastore = await database.openDatastore();
   const root = await insertTrustRoot(datastore);

@@ -16,7 +16,7 @@ const watching = () => {
   const liveness = createSledLiveness({
     datastore: {
       sledList: async ({ policy }) => {
-        expect(policy, 'S23: expunged sleds are not asked').toBe('in_service');
+        expect(policy, 'expunged sleds are not asked (S23)').toBe('in_service');
         return {
           items: fleet.inService.map(({ target }) => ({
             id: target.id,
@@ -34,7 +34,7 @@ const watching = () => {
   return { sleds, fleet, liveness, look };
 };
 
-test('S23, B16: a sled that comes back is told to replication, which is activated by it, and by one that falls silent', async () => {
+test('a sled that comes back is told to replication, which is activated by it, and by one that falls silent (S23, B16)', async () => {
   const { sleds, fleet, liveness, look } = watching();
   expect(await look()).toMatchObject({ summary: { alive: 2, silent: [] }, changed: false });
   const [first] = sleds;
@@ -47,7 +47,7 @@ test('S23, B16: a sled that comes back is told to replication, which is activate
   expect(await look(), 'once').toMatchObject({ changed: false });
 });
 
-test('SL2: an error is an answer, a broken wait is none', async () => {
+test('an error is an answer, a broken wait is none (SL2)', async () => {
   const { sleds, look } = watching();
   const fail = (code: 'IO' | 'PEER_STALLED') => async () => {
     throw new DepotError(code, 'as told');

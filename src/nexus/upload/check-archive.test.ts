@@ -64,7 +64,7 @@ const check = async (archive: Given, asked: VerifyRequest[] = []) => {
   return { request: asked[0]!, checked };
 };
 
-test('B3: a new archive is held to expiry and to the versions remembered for each trust root, and moves them', async () => {
+test('a new archive is held to expiry and to the versions remembered for each trust root, and moves them (B3)', async () => {
   const { request, checked } = await check({});
   expect(request).toMatchObject({ allowExpired: false, allowRollback: false });
   expect(request.trustedVersions).toEqual(new Map([[rootId, remembered]]));
@@ -72,7 +72,7 @@ test('B3: a new archive is held to expiry and to the versions remembered for eac
   expect(checked.move).toEqual({ roots: [], trustedVersions: found, forgetsVersions: false });
 });
 
-test('B3: what an operator allowed is an override, told apart from what was checked', async () => {
+test('what an operator allowed is an override, told apart from what was checked (B3)', async () => {
   const { request, checked } = await check({ allowExpired: true });
   expect(request.allowExpired).toBe(true);
   expect(checked).toMatchObject({
@@ -82,7 +82,7 @@ test('B3: what an operator allowed is an override, told apart from what was chec
 });
 
 test.each([{ isRecorded: true }, { recordedBefore: true }])(
-  'CA1, P3: an archive that was recorded once is exempt from expiry and rollback, and moves no rollback state: %j',
+  'an archive that was recorded once is exempt from expiry and rollback, and moves no rollback state: %j (CA1, P3)',
   async archive => {
     const { request, checked } = await check(archive);
     expect(request).toMatchObject({ allowExpired: true, allowRollback: true });

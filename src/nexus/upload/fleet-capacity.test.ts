@@ -40,7 +40,7 @@ const capacityOf = (sleds: readonly DatasetHealth[][], present: [ArtifactHash, n
   });
 };
 
-test('S16: with room on fewer than three sleds a release is refused, with the numbers', async () => {
+test('with room on fewer than three sleds a release is refused, with the numbers (S16)', async () => {
   const capacity = capacityOf([withFree(1000), withFree(10), withFree(20), withFree(2000)]);
   await expect(capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal })).rejects.toMatchObject({
     code: 'FLEET_SPACE',
@@ -51,17 +51,17 @@ test('S16: with room on fewer than three sleds a release is refused, with the nu
   });
 });
 
-test('S16, G8: one full sled does not refuse for three that have room', async () => {
+test('one full sled does not refuse for three that have room (S16, G8)', async () => {
   const capacity = capacityOf([withFree(1000), withFree(1000), withFree(1000), withFree(0)]);
   await capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
 });
 
-test('S16: sleds that are not there yet are waited for, not counted as full', async () => {
+test('sleds that are not there yet are waited for, not counted as full (S16)', async () => {
   await capacityOf([]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
   await capacityOf([withFree(1000)]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
 });
 
-test('S16: artifacts that a present release lists need no further room', async () => {
+test('artifacts that a present release lists need no further room (S16)', async () => {
   const capacity = capacityOf(
     [withFree(100), withFree(100), withFree(100)],
     [
@@ -87,7 +87,7 @@ test('S16: artifacts that a present release lists need no further room', async (
   });
 });
 
-test('S16, S13: a release that lost its copies is taken again where only its metadata would not fit', async () => {
+test('a release that lost its copies is taken again where only its metadata would not fit (S16, S13)', async () => {
   const present: [ArtifactHash, number][] = [[hash('a'), 9900]];
   const sleds = [1, 2, 3].map(() => withFree(10_000));
   const capacity = capacityOf(sleds, present);
@@ -95,14 +95,14 @@ test('S16, S13: a release that lost its copies is taken again where only its met
   await capacity.checkRelease(new Map(present), { signal });
 });
 
-test('S16: what a quota leaves is told, where it is less than the disk has', async () => {
+test('what a quota leaves is told, where it is less than the disk has (S16)', async () => {
   const capacity = capacityOf([withFree(9999), withFree(9999), withFree(9999)], [[hash('a'), 9900]]);
   await expect(capacity.checkRelease(new Map([[hash('c'), 101]]), { signal })).rejects.toMatchObject({
     message: expect.stringContaining('room for 100 bytes'),
   });
 });
 
-test('S16: a quota that could never hold all present releases and this one refuses, whatever is free now', async () => {
+test('a quota that could never hold all present releases and this one refuses, whatever is free now (S16)', async () => {
   const capacity = capacityOf([withFree(9000), withFree(9000), withFree(9000)], [[hash('a'), 9000]]);
   await expect(capacity.checkRelease(new Map([[hash('c'), 2000]]), { signal })).rejects.toMatchObject({
     code: 'FLEET_SPACE',

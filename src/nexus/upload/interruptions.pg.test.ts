@@ -103,7 +103,7 @@ test('a client that goes away while the archive is verified leaves nothing', asy
 });
 
 test.for([['committed'], ['not_committed'], ['not_committed', 'committed', 'committed']] as const)(
-  'P4: a commit whose answer is lost (%s) is asked for again, and recorded once',
+  'a commit whose answer is lost (%s) is asked for again, and recorded once (P4)',
   async cuts => {
     const { nexus, proxy } = await startBehindProxy(world, release);
     await using _ = proxy;
@@ -118,7 +118,7 @@ test.for([['committed'], ['not_committed'], ['not_committed', 'committed', 'comm
   },
 );
 
-test('P4: stopped before the database has answered, an upload is left to the next start, which takes it up', async () => {
+test('stopped before the database has answered, an upload is left to the next start, which takes it up (P4)', async () => {
   const { nexus, proxy } = await startBehindProxy(world, release);
   await using _ = proxy;
   proxy.cutAtCommit('committed_and_gone');

@@ -90,7 +90,7 @@ test('an archive cut short', async () => {
   });
 });
 
-test('B2: a bit turned over in the archive’s copy of an artifact', async () => {
+test('a bit turned over in the archive’s copy of an artifact (B2)', async () => {
   const release = await trusted({ artifacts: [5000] });
   const bytes = await readFile(release.path);
   const start = bytes.indexOf(Buffer.from(release.artifacts[0]!.bytes.subarray(0, 32)));
@@ -99,7 +99,7 @@ test('B2: a bit turned over in the archive’s copy of an artifact', async () =>
   await expectRefused(await written(bytes), { code: 'ARCHIVE_DAMAGED', message: /artifact-0\.bin/ });
 });
 
-test('B2: an artifact with other bytes than were signed, in an archive without a fault', async () => {
+test('an artifact with other bytes than were signed, in an archive without a fault (B2)', async () => {
   const tamper = (files: Map<string, Uint8Array>) => flipBit(files, 'repo/targets/artifact-1.bin', 7777);
   await expectRefused(await trusted({ tamper }), {
     code: 'TARGET_HASH_MISMATCH',
@@ -186,7 +186,7 @@ test('a recorded hash with another version, or with another length', async () =>
   await expectRefused(same, { code: 'ARTIFACT_CONFLICT', message: new RegExp(`${sha256}.*2999`) });
 });
 
-test('B3: metadata older than what was accepted before', async () => {
+test('metadata older than what was accepted before (B3)', async () => {
   await nexus.upload(await trusted({ versions: { timestamp: 5, snapshot: 5, targets: 5 } }));
   const older = await world.release({
     systemVersion: '2.0.0',
@@ -195,7 +195,7 @@ test('B3: metadata older than what was accepted before', async () => {
   await expectRefused(older, { code: 'METADATA_ROLLBACK', message: /4.*5|5.*4/ });
 });
 
-test('S16: an archive for which the staging directory has no room, refused before its bytes', async () => {
+test('an archive for which the staging directory has no room, refused before its bytes (S16)', async () => {
   const release = await trusted();
   const crowded = await world.startNexus({ name: 'crowded', replace: { freeBytes: async () => 70_000_000 } });
   await crowded.upload(release);
@@ -210,7 +210,7 @@ test('S16: an archive for which the staging directory has no room, refused befor
   expect(await full.staged()).toEqual([]);
 });
 
-test('S16, S17: an archive above the configured limit, announced or not', async () => {
+test('an archive above the configured limit, announced or not (S16, S17)', async () => {
   const release = await trusted();
   const small = await world.startNexus({ name: 'small', config: { limits: { repository_bytes: 9000 } } });
   await expectRefused(release, { code: 'BODY_TOO_LARGE', message: /9000/ }, small);
@@ -226,13 +226,13 @@ test('S16, S17: an archive above the configured limit, announced or not', async 
   expect(await small.staged()).toEqual([]);
 });
 
-test('S17: an artifact above the configured limit', async () => {
+test('an artifact above the configured limit (S17)', async () => {
   const release = await trusted();
   const small = await world.startNexus({ name: 'small', config: { limits: { artifact_bytes: 19_999 } } });
   await expectRefused(release, { code: 'ARCHIVE_LIMIT', message: /artifact-2\.bin.*20000.*19999/ }, small);
 });
 
-test('S16: a release for which too few sleds have room, before its bytes where its length is announced', async () => {
+test('a release for which too few sleds have room, before its bytes where its length is announced (S16)', async () => {
   const release = await trusted();
   for (const free_bytes of [10_000_000, 10_000_000, 1000]) {
     const datasets = [{ id: null, path: '/m2', state: 'ok' as const, free_bytes }];

@@ -130,7 +130,7 @@ test('a gap in the chain is reported by number, in a release as in an archive of
   expect(await rootVersion(id)).toBe(1);
 });
 
-test('5.3.11: after a stolen key signed an enormous version, rotating it away lets the repository go on', async () => {
+test('after a stolen key signed an enormous version, rotating it away lets the repository go on (5.3.11)', async () => {
   const [old, next] = [newKeys(), newKeys()];
   const [one, two] = chainOf(old, next) as [Uint8Array, Uint8Array];
   await trust(one);
@@ -148,7 +148,7 @@ test('5.3.11: after a stolen key signed an enormous version, rotating it away le
   await expect(nexus.upload(await release(older))).rejects.toMatchObject({ code: 'METADATA_ROLLBACK' });
 });
 
-test('5.3.11: roots alone are enough to recover', async () => {
+test('roots alone are enough to recover (5.3.11)', async () => {
   const [old, next] = [newKeys(), newKeys()];
   const [one, two] = chainOf(old, next) as [Uint8Array, Uint8Array];
   await trust(one);

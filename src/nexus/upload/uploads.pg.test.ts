@@ -43,7 +43,7 @@ const localRepos = async () =>
     row => row.upload_id,
   );
 
-test('S3: a release is verified, recorded, held, and replication is activated', async () => {
+test('a release is verified, recorded, held, and replication is activated (S3)', async () => {
   const release = await trusted();
   await nexus.services.driver.idle();
   const runs = nexus.services.driver.status(REPLICATION_TASK).last?.iteration ?? 0;
@@ -79,7 +79,7 @@ test('S3: a release is verified, recorded, held, and replication is activated', 
   expect(nexus.services.driver.status(REPLICATION_TASK).last!.iteration).toBeGreaterThan(runs);
 });
 
-test('B1, P1: archive and sidecar are in place before the database is asked, and held only after it answered', async () => {
+test('archive and sidecar are in place before the database is asked, and held only after it answered (B1, P1)', async () => {
   const seen: unknown[] = [];
   const datastore = await world.database.openDatastore();
   const watched: TestNexus = await world.startNexus({
@@ -107,7 +107,7 @@ test('B1, P1: archive and sidecar are in place before the database is asked, and
   expect(JSON.parse(sidecar)).toMatchObject({ acknowledged: true, file_name: 'release.zip' });
 });
 
-test('B3: what is accepted only because the operator said so is in the answer and in the audit', async () => {
+test('what is accepted only because the operator said so is in the answer and in the audit (B3)', async () => {
   const release = await trusted({ expired: ['timestamp', 'targets'] });
   await expect(nexus.upload(release)).rejects.toMatchObject({ code: 'METADATA_EXPIRED' });
   const { status, overrides } = await nexus.upload(release, { allow_expired: 'true' });
@@ -132,7 +132,7 @@ test('B3: what is accepted only because the operator said so is in the answer an
   expect(await acceptedTargets()).toBe('5');
 });
 
-test('S3: an archive that is recorded already hands its bytes over again', async () => {
+test('an archive that is recorded already hands its bytes over again (S3)', async () => {
   const release = await trusted();
   const first = await nexus.upload(release);
   const again = await nexus.upload(release);
@@ -142,7 +142,7 @@ test('S3: an archive that is recorded already hands its bytes over again', async
   expect(await generation()).toBe(2);
 });
 
-test('P3: a recorded archive that is expired or older by now passes, and moves no rollback state', async () => {
+test('a recorded archive that is expired or older by now passes, and moves no rollback state (P3)', async () => {
   const expired = await trusted({ expired: ['snapshot'], versions: roles(1) });
   await nexus.upload(expired, { allow_expired: 'true' });
   await nexus.upload(await world.release({ systemVersion: '2.0.0', versions: roles(7) }));
@@ -152,7 +152,7 @@ test('P3: a recorded archive that is expired or older by now passes, and moves n
   expect(await acceptedTargets()).toBe('7');
 });
 
-test('P3: a deleted release comes back under its old id, although it is expired by now', async () => {
+test('a deleted release comes back under its old id, although it is expired by now (P3)', async () => {
   const release = await trusted({ expired: ['targets'] });
   await nexus.upload(release, { allow_expired: 'true' });
   const before = await repoIds();

@@ -103,18 +103,18 @@ const forEveryPoint = async (end: (machine: Machine, at: number) => void): Promi
   }
 };
 
-test('G4, P11: killed before any operation, the store has what it acknowledged, and only whole files', async () => {
+test('killed before any operation, the store has what it acknowledged, and only whole files (G4, P11)', async () => {
   expect(await forEveryPoint(machine => machine.kill())).toBeGreaterThan(100);
 });
 
 test.each([1, 2, 3, 4, 5, 6])(
-  'G4, P11: with the power cut before any operation, what was acknowledged is durable, and only whole files have names (%i)',
+  'with the power cut before any operation, what was acknowledged is durable, and only whole files have names (%i) (G4, P11)',
   async seed => {
     expect(await forEveryPoint((machine, at) => machine.powerCut(seed * 10_000 + at))).toBeGreaterThan(100);
   },
 );
 
-test('G4: a kill, a restart and then a power cut lose nothing that the restarted store lists', async () => {
+test('a kill, a restart and then a power cut lose nothing that the restarted store lists (G4)', async () => {
   for (let at = 0; ; at += 1) {
     const machine = createMachine();
     const { ended } = await liveUntil(machine, at, () => machine.kill());
@@ -129,7 +129,7 @@ test('G4: a kill, a restart and then a power cut lose nothing that the restarted
 const SEEDS = seededRng(11);
 
 test.each(['kill', 'power cut', 'power cut', 'power cut', 'power cut'])(
-  'G5: after a %s at any operation of a scrub that sets a copy aside, the bad copy does not count, and a kill loses no evidence',
+  'after a %s at any operation of a scrub that sets a copy aside, the bad copy does not count, and a kill loses no evidence (G5)',
   async how => {
     const seed = Math.floor(SEEDS.next() * 1e6);
     for (let at = 0; ; at += 1) {

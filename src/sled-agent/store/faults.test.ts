@@ -50,7 +50,7 @@ const WRITING: readonly string[] = [
   'makeDirectory',
 ];
 
-test('S16: a disk that fills up in the middle of a write is dropped from it, and nothing else', async () => {
+test('a disk that fills up in the middle of a write is dropped from it, and nothing else (S16)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [full] = sled.directories;
@@ -65,7 +65,7 @@ test('S16: a disk that fills up in the middle of a write is dropped from it, and
   expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
 });
 
-test('S16: with every disk full the write is refused with NO_SPACE, and leaves nothing', async () => {
+test('with every disk full the write is refused with NO_SPACE, and leaves nothing (S16)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   await using writer = await store.beginWrite(a.sha256, GENERATION_1);
@@ -98,7 +98,7 @@ test('a dataset that fails in the middle of a write is not listed until it was l
   expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
 });
 
-test('G4: a copy whose directory could not be synced does not count', async () => {
+test('a copy whose directory could not be synced does not count (G4)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [bad] = sled.directories;
@@ -168,7 +168,7 @@ test('with no usable dataset a write is refused as such', async () => {
   await expect(put(sled.store(), a)).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
 });
 
-test('S16: the quota counts what is stored, what is in flight and what is quarantined', async () => {
+test('the quota counts what is stored, what is in flight and what is quarantined (S16)', async () => {
   await using sled = await faultyStore({ settings: { quotaBytes: 260_000 } });
   const store = sled.store();
   await using writer = await store.beginWrite(a.sha256, GENERATION_1);
@@ -187,7 +187,7 @@ test('S16: the quota counts what is stored, what is in flight and what is quaran
   expect((await store.list()).datasetHealth.map(({ usedBytes }) => usedBytes)).toEqual([250_000, 250_000]);
 });
 
-test('S16: a dataset that evidence alone fills is not full: the next write takes the room', async () => {
+test('a dataset that evidence alone fills is not full: the next write takes the room (S16)', async () => {
   await using sled = await faultyStore({ settings: { quotaBytes: 250_000 } });
   const store = sled.store();
   for (const artifact of [a, b]) await put(store, artifact);
@@ -200,7 +200,7 @@ test('S16: a dataset that evidence alone fills is not full: the next write takes
   expect(await copies(store, b)).toBe(2);
 });
 
-test('G3: an unfinished file that cannot be removed goes when its disk takes writes again, without a restart', async () => {
+test('an unfinished file that cannot be removed goes when its disk takes writes again, without a restart (G3)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [first] = sled.directories;
@@ -215,7 +215,7 @@ test('G3: an unfinished file that cannot be removed goes when its disk takes wri
   expect(await states(store)).toEqual(['ok', 'ok']);
 });
 
-test('G3: what a full disk keeps of a ledger, since it became read-only, goes when it takes writes again', async () => {
+test('what a full disk keeps of a ledger, since it became read-only, goes when it takes writes again (G3)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [first] = sled.directories;
@@ -236,7 +236,7 @@ test('G3: what a full disk keeps of a ledger, since it became read-only, goes wh
   expect(await states(store)).toEqual(['ok', 'ok']);
 });
 
-test('G3: what an unmounted disk did not lose to the clean-up of its return goes with the next look', async () => {
+test('what an unmounted disk did not lose to the clean-up of its return goes with the next look (G3)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [first] = sled.directories;
@@ -257,7 +257,7 @@ test('G3: what an unmounted disk did not lose to the clean-up of its return goes
   expect(await unfinishedIn(first!)).toEqual([]);
 });
 
-test('S16: one full dataset does not refuse for all, and does not count as one that could take more', async () => {
+test('one full dataset does not refuse for all, and does not count as one that could take more (S16)', async () => {
   const disk = { ...realDisk, freeBytes: async (path: string) => (path.endsWith('m2-0') ? 0 : 2 ** 40) };
   await using sled = await createTestStore({ dependencies: { disk } });
   const store = sled.store();
@@ -268,7 +268,7 @@ test('S16: one full dataset does not refuse for all, and does not count as one t
   expect(listing.datasetHealth[0]).toMatchObject({ state: 'full', freeBytes: 0 });
 });
 
-test('S16: a dataset that had no room for an artifact says so with the numbers, until there is room for it', async () => {
+test('a dataset that had no room for an artifact says so with the numbers, until there is room for it (S16)', async () => {
   let freeBytes = 1;
   const disk = {
     ...realDisk,
@@ -287,7 +287,7 @@ test('S16: a dataset that had no room for an artifact says so with the numbers, 
   expect(await messages()).toEqual([undefined, undefined]);
 });
 
-test('S16: space stays free on the file system, also under writes of unknown length', async () => {
+test('space stays free on the file system, also under writes of unknown length (S16)', async () => {
   let freeBytes = 1_000_000;
   const disk = { ...realDisk, freeBytes: async () => freeBytes };
   await using sled = await createTestStore({ dependencies: { disk }, settings: { minFreeBytes: 900_000 } });
@@ -301,7 +301,7 @@ test('S16: space stays free on the file system, also under writes of unknown len
   expect(await put(store, a), 'nothing stays reserved').toMatchObject({ successful_writes: 2 });
 });
 
-test('DS3: nothing is written into the mount point of a disk that is gone, before anybody has looked', async () => {
+test('nothing is written into the mount point of a disk that is gone, before anybody has looked (DS3)', async () => {
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a]);
@@ -324,7 +324,7 @@ test('DS3: nothing is written into the mount point of a disk that is gone, befor
   expect(await states(store)).toEqual(['missing', 'ok']);
 });
 
-test('DS3: what one disk was told to delete stays on another one that is mounted in its place', async () => {
+test('what one disk was told to delete stays on another one that is mounted in its place (DS3)', async () => {
   await using other = await createTestStore({ datasets: 1 });
   await offer(other.store(), 1, [a]);
   await put(other.store(), a);
@@ -346,7 +346,7 @@ test('DS3: what one disk was told to delete stays on another one that is mounted
   expect(await states(store)).toEqual(['missing', 'ok']);
 });
 
-test('ST1, ST2: whatever fails at random, a name means the right bytes, and success means at least one copy', async () => {
+test('whatever fails at random, a name means the right bytes, and success means at least one copy (ST1, ST2)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   for (let seed = 0; seed < 60; seed += 1) {

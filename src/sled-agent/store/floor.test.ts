@@ -47,7 +47,7 @@ const expectWaiting = async (store: ArtifactStore): Promise<void> => {
   await expect(store.beginWrite(a.sha256, asGeneration(5))).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
 };
 
-test('P5: a new sled takes nothing before a floor, and nothing below it after', async () => {
+test('a new sled takes nothing before a floor, and nothing below it after (P5)', async () => {
   const store = await createMachine().start();
   expect(store.config()).toBeUndefined();
   await expectWaiting(store);
@@ -59,7 +59,7 @@ test('P5: a new sled takes nothing before a floor, and nothing below it after', 
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('P5: a floor of a database that went back gives way to the next one', async () => {
+test('a floor of a database that went back gives way to the next one (P5)', async () => {
   const store = await createMachine().start();
   await tellFloor(store, 9);
   await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
@@ -67,7 +67,7 @@ test('P5: a floor of a database that went back gives way to the next one', async
   expect(await offer(store, 4, [a])).toBe('adopted');
 });
 
-test('P5: a sled with all its datasets needs no floor after a restart, and stays the same incarnation', async () => {
+test('a sled with all its datasets needs no floor after a restart, and stays the same incarnation (P5)', async () => {
   const machine = createMachine();
   const before = await settled(machine);
   const after = await restart(machine, before);
@@ -76,7 +76,7 @@ test('P5: a sled with all its datasets needs no floor after a restart, and stays
   expect(after.config()).toEqual(before.config());
 });
 
-test('P5: the incarnation of a sled that never got a config outlives a restart', async () => {
+test('the incarnation of a sled that never got a config outlives a restart (P5)', async () => {
   const machine = createMachine();
   const before = await machine.start();
   const after = await restart(machine, before);
@@ -84,7 +84,7 @@ test('P5: the incarnation of a sled that never got a config outlives a restart',
   expect(after.state().kind).toBe('awaiting_floor');
 });
 
-test('P5: a sled with a dataset missing deletes nothing and takes nothing until a floor, then only at or above it', async () => {
+test('a sled with a dataset missing deletes nothing and takes nothing until a floor, then only at or above it (P5)', async () => {
   const machine = createMachine();
   const store = await restart(machine, await settled(machine), [M1]);
   await expectWaiting(store);
@@ -99,7 +99,7 @@ test('P5: a sled with a dataset missing deletes nothing and takes nothing until 
   expect((await store.list()).deletions).toMatchObject([{ sha256: b.sha256, generation: 7 }]);
 });
 
-test('P5: a configured dataset that cannot be read may hold a newer ledger, whether or not one names it', async () => {
+test('a configured dataset that cannot be read may hold a newer ledger, whether or not one names it (P5)', async () => {
   const machine = createMachine();
   let store = await machine.start({ absent: [M1] });
   await tellFloor(store, 1);
@@ -108,13 +108,13 @@ test('P5: a configured dataset that cannot be read may hold a newer ledger, whet
   await expectWaiting(store);
 });
 
-test('P5: a dataset that a ledger names may hold a newer one, whether or not it is configured', async () => {
+test('a dataset that a ledger names may hold a newer one, whether or not it is configured (P5)', async () => {
   const machine = createMachine();
   await (await settled(machine))[Symbol.asyncDispose]();
   await expectWaiting(await machine.start({ configured: [M0] }));
 });
 
-test('P5: a new dataset beside a ledger may stand for a lost one, also after a restart without an answer', async () => {
+test('a new dataset beside a ledger may stand for a lost one, also after a restart without an answer (P5)', async () => {
   const machine = createMachine();
   let store = await machine.start({ configured: [M0] });
   await tellFloor(store, 1);
@@ -128,7 +128,7 @@ test('P5: a new dataset beside a ledger may stand for a lost one, also after a r
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('P5: a floor at or below the ledger ends the wait at once; the next start asks again, since the lost disk may be elsewhere', async () => {
+test('a floor at or below the ledger ends the wait at once; the next start asks again, since the lost disk may be elsewhere (P5)', async () => {
   const machine = createMachine();
   let store = await settled(machine);
   await store[Symbol.asyncDispose]();
@@ -144,7 +144,7 @@ test('P5: a floor at or below the ledger ends the wait at once; the next start a
   expect(await copies(store, a)).toBe(1);
 });
 
-test('P5: a floor that was accepted before a crash is asked for again after it', async () => {
+test('a floor that was accepted before a crash is asked for again after it (P5)', async () => {
   const machine = createMachine();
   let store = await restart(machine, await settled(machine), [M1]);
   await tellFloor(store, 7);
@@ -152,7 +152,7 @@ test('P5: a floor that was accepted before a crash is asked for again after it',
   await expectWaiting(store);
 });
 
-test('P5: the latest of several floors counts, and one that is not awaited changes nothing', async () => {
+test('the latest of several floors counts, and one that is not awaited changes nothing (P5)', async () => {
   const machine = createMachine();
   const store = await machine.start();
   await tellFloor(store, 3);
@@ -164,7 +164,7 @@ test('P5: the latest of several floors counts, and one that is not awaited chang
   expect(await offer(store, 9, [])).toBe('adopted');
 });
 
-test('P5: wiped of all datasets, the sled is a new incarnation', async () => {
+test('wiped of all datasets, the sled is a new incarnation (P5)', async () => {
   const machine = createMachine();
   const before = await settled(machine);
   await before[Symbol.asyncDispose]();
@@ -174,7 +174,7 @@ test('P5: wiped of all datasets, the sled is a new incarnation', async () => {
   await expectWaiting(after);
 });
 
-test('G6: the generation does not fall when the dataset with the newer ledger goes and the stale one returns', async () => {
+test('the generation does not fall when the dataset with the newer ledger goes and the stale one returns (G6)', async () => {
   const machine = createMachine();
   let store = await restart(machine, await settled(machine), [M1]);
   await tellFloor(store, 5);
@@ -191,7 +191,7 @@ test('G6: the generation does not fall when the dataset with the newer ledger go
   expect(store.config()!.generation).toBe(6);
 });
 
-test('P5: a dataset that returns to a running store has its ledger merged before its files are touched', async () => {
+test('a dataset that returns to a running store has its ledger merged before its files are touched (P5)', async () => {
   const machine = createMachine();
   let store = await settled(machine);
   await store[Symbol.asyncDispose]();
@@ -211,7 +211,7 @@ test('P5: a dataset that returns to a running store has its ledger merged before
   expect(store.config()!.generation).toBe(6);
 });
 
-test('P5: a missing dataset that returns while a floor is awaited ends the wait', async () => {
+test('a missing dataset that returns while a floor is awaited ends the wait (P5)', async () => {
   const machine = createMachine();
   const old = await settled(machine);
   await old[Symbol.asyncDispose]();
@@ -226,7 +226,7 @@ test('P5: a missing dataset that returns while a floor is awaited ends the wait'
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('P5: a directory that is empty where a dataset was is a disk that is gone, not a new dataset', async () => {
+test('a directory that is empty where a dataset was is a disk that is gone, not a new dataset (P5)', async () => {
   const machine = createMachine();
   const store = await settled(machine);
   await wipe(machine, M1);
@@ -241,7 +241,7 @@ test.each([
   ['empty', () => ''],
   ['changed', (text: string) => text.replace('"generation":5', '"generation":4')],
 ])(
-  'B15: a ledger that is %s on one dataset is reported, set aside and written again from the other',
+  'a ledger that is %s on one dataset is reported, set aside and written again from the other (B15)',
   async (_, tear) => {
     const machine = createMachine();
     let store = await settled(machine);
@@ -259,7 +259,7 @@ test.each([
   },
 );
 
-test('B15: with every ledger damaged the sled does not take it for "no config": it waits, and deletes nothing', async () => {
+test('with every ledger damaged the sled does not take it for "no config": it waits, and deletes nothing (B15)', async () => {
   const machine = createMachine();
   const before = await settled(machine);
   await before[Symbol.asyncDispose]();
@@ -283,7 +283,7 @@ test('a ledger of a later format stops the start, and is left as it is', async (
   expect(new TextDecoder().decode(machine.memory.files().get(`${M0}/artifact-config.json`))).toBe(later);
 });
 
-test('S8: a lower generation is refused, an equal one must be equal in content, and sizes are outside of that', async () => {
+test('a lower generation is refused, an equal one must be equal in content, and sizes are outside of that (S8)', async () => {
   const machine = createMachine();
   const store = await settled(machine);
   await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
@@ -297,7 +297,7 @@ test('S8: a lower generation is refused, an equal one must be equal in content, 
   expect(store.config()!.artifacts.get(a.sha256), 'a length that was learnt later').toBe(a.bytes.length);
 });
 
-test('ST5: a config is adopted while one dataset takes no ledger, and refused when none does', async () => {
+test('a config is adopted while one dataset takes no ledger, and refused when none does (ST5)', async () => {
   const machine = createMachine();
   let broken: readonly string[] = [];
   const store = await machine.start({
@@ -338,7 +338,7 @@ const joinedWhileOldFails = async (machine: Machine) => {
   };
 };
 
-test('G6: a newcomer is not the only holder of a config that the old dataset could not be told of', async () => {
+test('a newcomer is not the only holder of a config that the old dataset could not be told of (G6)', async () => {
   const machine = createMachine();
   const { store, mend } = await joinedWhileOldFails(machine);
   await expect(tellFloor(store, 5).then(() => offer(store, 6, [a, b]))).rejects.toMatchObject({
@@ -353,7 +353,7 @@ test('G6: a newcomer is not the only holder of a config that the old dataset cou
   mend();
 });
 
-test('G6: once the old dataset names the newcomer that one may go on alone, and the old one alone is in doubt', async () => {
+test('once the old dataset names the newcomer that one may go on alone, and the old one alone is in doubt (G6)', async () => {
   const machine = createMachine();
   const { store, mend } = await joinedWhileOldFails(machine);
   await tellFloor(store, 5).catch(() => undefined);
@@ -369,7 +369,7 @@ test('G6: once the old dataset names the newcomer that one may go on alone, and 
   await expectWaiting(later);
 });
 
-test('G6: two datasets that each went on alone are both in doubt alone, whichever was last', async () => {
+test('two datasets that each went on alone are both in doubt alone, whichever was last (G6)', async () => {
   const machine = createMachine();
   await (await settled(machine))[Symbol.asyncDispose]();
   for (const [generation, configured] of [
@@ -392,7 +392,7 @@ test('G6: two datasets that each went on alone are both in doubt alone, whicheve
   expect(both.config()!.generation).toBe(7);
 });
 
-test('P5: a ledger that does not name the dataset it lies on is one of that dataset, and a floor ends the doubt', async () => {
+test('a ledger that does not name the dataset it lies on is one of that dataset, and a floor ends the doubt (P5)', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine))[Symbol.asyncDispose]();
   const { disk } = machine.memory;
@@ -407,7 +407,7 @@ test('P5: a ledger that does not name the dataset it lies on is one of that data
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('K4, P5: when the disk comes back below which a sled went on alone, it waits for a floor, and loses nothing by a restart', async () => {
+test('when the disk comes back below which a sled went on alone, it waits for a floor, and loses nothing by a restart (K4, P5)', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine))[Symbol.asyncDispose]();
   const disk = new Map(machine.memory.files());
@@ -430,7 +430,7 @@ test('K4, P5: when the disk comes back below which a sled went on alone, it wait
   expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(true);
 });
 
-test('K4: a write that was under way when a sled fell back to a disk without a config is refused', async () => {
+test('a write that was under way when a sled fell back to a disk without a config is refused (K4)', async () => {
   const machine = createMachine([M0]);
   await (await machine.start())[Symbol.asyncDispose]();
   const disk = new Map(machine.memory.files());
@@ -449,7 +449,7 @@ test('K4: a write that was under way when a sled fell back to a disk without a c
   expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(false);
 });
 
-test('DS3: on a disk that was mounted in the place of the one that was opened nothing is deleted', async () => {
+test('on a disk that was mounted in the place of the one that was opened nothing is deleted (DS3)', async () => {
   const machine = createMachine([M0]);
   const store = await settled(machine);
   await offer(store, 6, [a]);

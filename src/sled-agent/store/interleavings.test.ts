@@ -70,7 +70,7 @@ const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
 const leftovers = (machine: Machine): string[] =>
   [...machine.memory.files().keys()].filter(path => basename(path).startsWith('.tmp-'));
 
-test('P2: a config that wants an artifact again is adopted only after the unlink that is under way', async () => {
+test('a config that wants an artifact again is adopted only after the unlink that is under way (P2)', async () => {
   const { store, gate } = await withStore();
   await put(store, a);
   const held = gate.hold(isOn('unlink', a.sha256));
@@ -88,7 +88,7 @@ test('P2: a config that wants an artifact again is adopted only after the unlink
   expect(await copies(store, a)).toBe(2);
 });
 
-test('P2: a deletion that was decided by an old config asks again before it unlinks', async () => {
+test('a deletion that was decided by an old config asks again before it unlinks (P2)', async () => {
   const { store, gate } = await withStore();
   await put(store, a);
   // The pass has read the directories and is about to look at the last one's sizes.
@@ -103,7 +103,7 @@ test('P2: a deletion that was decided by an old config asks again before it unli
   expect((await store.list()).deletionsTotal).toBe(0);
 });
 
-test('P2: a put racing a deletion of the same hash: the unlink waits for the rename, and asks the config then', async () => {
+test('a put racing a deletion of the same hash: the unlink waits for the rename, and asks the config then (P2)', async () => {
   const { store, gate, machine } = await withStore();
   const held = gate.hold(({ name, path }) => name === 'rename' && path === `/m2-0/${a.sha256}`);
   const putting = put(store, a);
@@ -119,7 +119,7 @@ test('P2: a put racing a deletion of the same hash: the unlink waits for the ren
   expect(leftovers(machine)).toEqual([]);
 });
 
-test('P2: a put that begins while the artifact is being deleted does not take the old file for the new one', async () => {
+test('a put that begins while the artifact is being deleted does not take the old file for the new one (P2)', async () => {
   const { store, gate } = await withStore();
   await put(store, a);
   const held = gate.hold(isOn('unlink', a.sha256));
@@ -134,7 +134,7 @@ test('P2: a put that begins while the artifact is being deleted does not take th
   expect(await copies(store, a)).toBe(2);
 });
 
-test('P2: a put whose artifact is pruned before its end is refused and leaves nothing', async () => {
+test('a put whose artifact is pruned before its end is refused and leaves nothing (P2)', async () => {
   const { store, gate, machine } = await withStore();
   const held = gate.hold(({ name, path }) => name === 'sync' && path.includes(a.sha256));
   const putting = put(store, a);
@@ -146,7 +146,7 @@ test('P2: a put whose artifact is pruned before its end is refused and leaves no
   expect([...machine.memory.files().keys()].filter(path => path.includes(a.sha256))).toEqual([]);
 });
 
-test('P2: a put survives a new generation that still wants the artifact, and none may begin at the old one', async () => {
+test('a put survives a new generation that still wants the artifact, and none may begin at the old one (P2)', async () => {
   const { store } = await withStore();
   await using writer = await store.beginWrite(a.sha256, asGeneration(1));
   await writer.write(a.bytes);
@@ -160,7 +160,7 @@ test('P2: a put survives a new generation that still wants the artifact, and non
   });
 });
 
-test('P2: a config is published only when its ledger is durable', async () => {
+test('a config is published only when its ledger is durable (P2)', async () => {
   const { store, gate } = await withStore();
   const held = gate.hold(({ name, path }) => name === 'syncDirectory' && path === '/m2-1');
   const adoption = offer(store, 2, [a]);
@@ -172,7 +172,7 @@ test('P2: a config is published only when its ledger is durable', async () => {
   expect(store.config()!.generation).toBe(2);
 });
 
-test('G2: what is deleted on one dataset while the pass is cut short is finished by the next one', async () => {
+test('what is deleted on one dataset while the pass is cut short is finished by the next one (G2)', async () => {
   const { store } = await withStore();
   await put(store, a);
   await put(store, b);
@@ -183,7 +183,7 @@ test('G2: what is deleted on one dataset while the pass is cut short is finished
   expect((await store.list()).deletionsTotal).toBe(2);
 });
 
-test('ST2, G4: a copy whose name is not durable yet is not listed: a power cut may take it', async () => {
+test('a copy whose name is not durable yet is not listed: a power cut may take it (ST2, G4)', async () => {
   const { store, gate } = await withStore();
   const held = gate.hold(({ name }) => name === 'syncDirectory');
   const putting = put(store, a);

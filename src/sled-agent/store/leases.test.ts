@@ -56,7 +56,7 @@ const overwrite = async (machine: Machine, path: string, text: string): Promise<
   await file.sync();
 };
 
-test('B6: the newer config is adopted, what is in use is kept and named, and served, and goes when it is returned', async () => {
+test('the newer config is adopted, what is in use is kept and named, and served, and goes when it is returned (B6)', async () => {
   const { store } = await settled();
   const lease = await store.takeLease(leaseOf(a));
   expect(lease).toMatchObject({ remainingMs: HOUR_MS, timeExpiresMs: Date.parse('2026-01-01T01:00:00Z') });
@@ -78,7 +78,7 @@ test('B6: the newer config is adopted, what is in use is kept and named, and ser
   await store.returnLease(a.sha256, idOf(1)); // idempotent
 });
 
-test('P11: a lease expires on the monotonic clock, a renewal counts from itself, and the last one frees the file', async () => {
+test('a lease expires on the monotonic clock, a renewal counts from itself, and the last one frees the file (P11)', async () => {
   const { store, clock } = await settled();
   await store.takeLease(leaseOf(a, 1));
   await store.takeLease(leaseOf(a, 2));
@@ -97,7 +97,7 @@ test('P11: a lease expires on the monotonic clock, a renewal counts from itself,
   await expect(store.open(a.sha256)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
 });
 
-test('P11: a lease is persisted before the answer, on every dataset, and has its full term after a restart', async () => {
+test('a lease is persisted before the answer, on every dataset, and has its full term after a restart (P11)', async () => {
   const { store, machine, clock } = await settled();
   await store.takeLease(leaseOf(a));
   expect(fileOf(machine, M0)).toContain(idOf(1));
@@ -115,7 +115,7 @@ test('P11: a lease is persisted before the answer, on every dataset, and has its
   expect(fileOf(machine, M0), 'and its end is on disk').not.toContain(idOf(1));
 });
 
-test('P11: only what is held can be leased, whatever the config lists', async () => {
+test('only what is held can be leased, whatever the config lists (P11)', async () => {
   const { store, machine } = await settled();
   await offer(store, 2, [a, b]);
   await expect(store.takeLease(leaseOf(b))).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
@@ -146,7 +146,7 @@ const createGate = (matches: (operation: Operation) => boolean) => {
   };
 };
 
-test('P2: when the unlink is first, the lease is refused', async () => {
+test('when the unlink is first, the lease is refused (P2)', async () => {
   const gate = createGate(({ name, path }) => name === 'unlink' && basename(path) === a.sha256);
   const { store } = await settled(gate.before);
   gate.arm();
@@ -159,7 +159,7 @@ test('P2: when the unlink is first, the lease is refused', async () => {
   await expect(taking).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
 });
 
-test('P2: when the lease is first, the deletion waits for it and leaves the file', async () => {
+test('when the lease is first, the deletion waits for it and leaves the file (P2)', async () => {
   const gate = createGate(({ name, path }) => name === 'sync' && path.includes('leases.json'));
   const { store } = await settled(gate.before);
   gate.arm();
@@ -174,7 +174,7 @@ test('P2: when the lease is first, the deletion waits for it and leaves the file
   expect((await store.list()).deletionsTotal).toBe(0);
 });
 
-test('P11: a lease that no dataset took is refused, and one that a dataset took is granted', async () => {
+test('a lease that no dataset took is refused, and one that a dataset took is granted (P11)', async () => {
   let broken: readonly string[] = [];
   const { store } = await settled(({ name, path }) => {
     if (name === 'rename' && path.endsWith('leases.json') && broken.some(each => path.startsWith(each)))
@@ -187,7 +187,7 @@ test('P11: a lease that no dataset took is refused, and one that a dataset took 
   expect(store.leases(a.sha256)).toHaveLength(1);
 });
 
-test('P11: the union counts: a dataset that was away keeps what was leased on it', async () => {
+test('the union counts: a dataset that was away keeps what was leased on it (P11)', async () => {
   const { store, machine, clock } = await settled();
   await store[Symbol.asyncDispose]();
   const alone = await machine.start({ clock, absent: [M1] });
@@ -205,7 +205,7 @@ test('P11: the union counts: a dataset that was away keeps what was leased on it
   expect(fileOf(machine, M1)).toContain(idOf(1));
 });
 
-test('P11: what was returned does not come back with a dataset that was away', async () => {
+test('what was returned does not come back with a dataset that was away (P11)', async () => {
   const { store, machine, clock } = await settled();
   await store.takeLease(leaseOf(a));
   await store[Symbol.asyncDispose]();
@@ -224,7 +224,7 @@ test('P11: what was returned does not come back with a dataset that was away', a
 });
 
 test.each(['{', '', 'null'])(
-  'P11: with the leases of one dataset damaged (%j) those of the other count, and are written again',
+  'with the leases of one dataset damaged (%j) those of the other count, and are written again (P11)',
   async text => {
     const { store, machine, clock } = await settled();
     await store.takeLease(leaseOf(a));
@@ -240,7 +240,7 @@ test.each(['{', '', 'null'])(
   },
 );
 
-test('P11: with every file of leases damaged nothing is deleted for the longest term, also over a restart', async () => {
+test('with every file of leases damaged nothing is deleted for the longest term, also over a restart (P11)', async () => {
   const { store, machine, clock } = await settled();
   await store.takeLease(leaseOf(a));
   await store[Symbol.asyncDispose]();
@@ -258,7 +258,7 @@ test('P11: with every file of leases damaged nothing is deleted for the longest 
   expect((await after.list()).deletionsTotal).toBe(1);
 });
 
-test('P11: what was deferred and is wanted again is simply held', async () => {
+test('what was deferred and is wanted again is simply held (P11)', async () => {
   const { store } = await settled();
   await store.takeLease(leaseOf(a));
   await offer(store, 2, []);
@@ -271,7 +271,7 @@ test('P11: what was deferred and is wanted again is simply held', async () => {
   expect(await copies(store, a)).toBe(2);
 });
 
-test('P11: the number of leases is bounded, and a renewal needs no room', async () => {
+test('the number of leases is bounded, and a renewal needs no room (P11)', async () => {
   const { store } = await settled();
   for (let n = 1; n <= MAX_LEASES; n += 1) await store.takeLease(leaseOf(a, n));
   await expect(store.takeLease(leaseOf(a, MAX_LEASES + 1))).rejects.toMatchObject({

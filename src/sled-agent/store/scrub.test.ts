@@ -59,7 +59,7 @@ const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 200; turn += 1) await new Promise(resolve => setImmediate(resolve));
 };
 
-test('G5, B11: a flipped bit is found within a cycle, the copy set aside, not counted or served, and reported', async () => {
+test('a flipped bit is found within a cycle, the copy set aside, not counted or served, and reported (G5, B11)', async () => {
   const { machine, store } = await settled();
   let told = 0;
   using _watch = store.onCondemned(() => {
@@ -88,7 +88,7 @@ test('G5, B11: a flipped bit is found within a cycle, the copy set aside, not co
   expect(await copies(store, a)).toBe(2);
 });
 
-test('G5: a file that was cut short, and one that grew, are treated the same', async () => {
+test('a file that was cut short, and one that grew, are treated the same (G5)', async () => {
   const { machine, store } = await settled();
   for (const [directory, sizeBytes] of [
     [M0, 10],
@@ -102,7 +102,7 @@ test('G5: a file that was cut short, and one that grew, are treated the same', a
   await expect(store.open(a.sha256)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
 });
 
-test('G5: a place that the disk cannot give back condemns its file alone', async () => {
+test('a place that the disk cannot give back condemns its file alone (G5)', async () => {
   const { store } = await settled({
     before({ name, path }) {
       if (name === 'read' && path === `${M0}/${a.sha256}`) throw systemError('EIO');
@@ -116,7 +116,7 @@ test('G5: a place that the disk cannot give back condemns its file alone', async
   expect(datasets, 'the dataset goes on').toBe(2);
 });
 
-test('G5: an error that says nothing about the file condemns nothing', async () => {
+test('an error that says nothing about the file condemns nothing (G5)', async () => {
   const { store } = await settled({
     before({ name, path }) {
       if (name === 'openFile' && path === `${M0}/${a.sha256}`) throw systemError('EMFILE');
@@ -131,7 +131,7 @@ test.each([
   ['is read-only', 'EROFS', ['read_only', 'ok']],
   ['fails', 'EIO', ['failed', 'ok']],
 ])(
-  'G5: a bad copy that cannot be set aside since its dataset %s is not used, and the dataset is reported',
+  'a bad copy that cannot be set aside since its dataset %s is not used, and the dataset is reported (G5)',
   async (_, code, states) => {
     const { machine, store } = await settled({
       before({ name, path }) {
@@ -146,7 +146,7 @@ test.each([
   },
 );
 
-test('EX4: a bad copy that could not be set aside is, as soon as its dataset can be written again', async () => {
+test('a bad copy that could not be set aside is, as soon as its dataset can be written again (EX4)', async () => {
   let isBroken = true;
   const { machine, store } = await settled({
     before({ name, path }) {
@@ -166,7 +166,7 @@ test('EX4: a bad copy that could not be set aside is, as soon as its dataset can
   expect(await copies(store, a)).toBe(2);
 });
 
-test('EX4: a copy that was condemned for the failure of its whole disk counts again once the disk is back', async () => {
+test('a copy that was condemned for the failure of its whole disk counts again once the disk is back (EX4)', async () => {
   let isBroken = false;
   const { store } = await settled({
     before({ path }) {
@@ -183,7 +183,7 @@ test('EX4: a copy that was condemned for the failure of its whole disk counts ag
   expect((await store.list()).quarantined).toEqual([]);
 });
 
-test('P2: an artifact that is written anew while a stale read condemns it is looked at again, and stays', async () => {
+test('an artifact that is written anew while a stale read condemns it is looked at again, and stays (P2)', async () => {
   const read = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
   let isArmed = false;
@@ -206,7 +206,7 @@ test('P2: an artifact that is written anew while a stale read condemns it is loo
   expect((await store.list()).quarantined).toEqual([]);
 });
 
-test('G5: the rate is bounded: so many bytes take so long, whatever their number', async () => {
+test('the rate is bounded: so many bytes take so long, whatever their number (G5)', async () => {
   const { clock, store } = await settled({ scrub: { periodMs: 1e9, bytesPerSecond: 1_000 } });
   const beganMs = clock.monotonicMs();
   let isOver = false;
@@ -238,7 +238,7 @@ const recorder = () => {
   };
 };
 
-test('G5: the order is another one in each cycle, and all files have their turn', async () => {
+test('the order is another one in each cycle, and all files have their turn (G5)', async () => {
   const record = recorder();
   const { store } = await settled({ before: record.before });
   record.arm();
@@ -262,7 +262,7 @@ const filesDone = async (store: ArtifactStore, clock: TestClock, files: number):
 };
 
 test.each(['close', 'kill'])(
-  'G5: after a %s the next start goes on with the cycle, and looks at nothing twice that was saved',
+  'after a %s the next start goes on with the cycle, and looks at nothing twice that was saved (G5)',
   async how => {
     const record = recorder();
     const scrub = { periodMs: 1e9, bytesPerSecond: 40 }; // 50 s a file, saved each minute
@@ -286,7 +286,7 @@ test.each(['close', 'kill'])(
   },
 );
 
-test('G5: cycles begin half a period apart, over restarts too, so that no file waits longer than the period', async () => {
+test('cycles begin half a period apart, over restarts too, so that no file waits longer than the period (G5)', async () => {
   const scrub = { periodMs: 20_000, bytesPerSecond: 2 ** 30 };
   const { clock, store, start } = await settled({ scrub });
   const stop = new AbortController();
@@ -315,7 +315,7 @@ test('G5: cycles begin half a period apart, over restarts too, so that no file w
 });
 
 test.each(['{', '', '{"version":99,"checksum":"","body":{}}'])(
-  'G5: a progress file that cannot be read (%j) means a new cycle',
+  'a progress file that cannot be read (%j) means a new cycle (G5)',
   async text => {
     const { machine, store, start } = await settled();
     await cycle(store);
@@ -334,7 +334,7 @@ test.each(['{', '', '{"version":99,"checksum":"","body":{}}'])(
   },
 );
 
-test('G5: a copy that somebody suspects is looked at at once: a good one stays, a bad one goes', async () => {
+test('a copy that somebody suspects is looked at at once: a good one stays, a bad one goes (G5)', async () => {
   const { machine, store } = await settled();
   const id = (await store.list()).datasetHealth[0]!.id!;
   store.suspect(a.sha256, id, 'a test');
@@ -345,7 +345,7 @@ test('G5: a copy that somebody suspects is looked at at once: a good one stays, 
   await expect.poll(() => copies(store, a)).toBe(1);
 });
 
-test('S15: a store that is closed during a cycle ends it, and leaves no temporary file', async () => {
+test('a store that is closed during a cycle ends it, and leaves no temporary file (S15)', async () => {
   const { machine, clock, store } = await settled({ scrub: { periodMs: 1e9, bytesPerSecond: 1 } });
   const stop = new AbortController();
   const running = store.scrub.run({ signal: stop.signal });

@@ -69,7 +69,7 @@ test('an empty artifact is an artifact', async () => {
   expect(await copies(sled.store(), empty)).toBe(2);
 });
 
-test('G5: bytes of another hash are refused with both hashes, and nothing is left of them', async () => {
+test('bytes of another hash are refused with both hashes, and nothing is left of them (G5)', async () => {
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a]);
@@ -86,7 +86,7 @@ test('G5: bytes of another hash are refused with both hashes, and nothing is lef
   expect(await bytesOf(await store.open(a.sha256)), 'the good copy is untouched').toEqual(a.bytes);
 });
 
-test('P10: an announced length that cannot be right is refused before the first byte, a body of another length at once or at its end', async () => {
+test('an announced length that cannot be right is refused before the first byte, a body of another length at once or at its end (P10)', async () => {
   await using sled = await createTestStore({ settings: { maxArtifactBytes: 400_000 } });
   const store = sled.store();
   await offer(store, 1, [a]);
@@ -104,7 +104,7 @@ test('P10: an announced length that cannot be right is refused before the first 
   expect(await temporaryFiles(sled.directories)).toEqual([]);
 });
 
-test('S17: an artifact of unknown length may be as long as the limit, and not a byte longer', async () => {
+test('an artifact of unknown length may be as long as the limit, and not a byte longer (S17)', async () => {
   await using sled = await createTestStore({ settings: { maxArtifactBytes: a.bytes.length - 1 } });
   const store = sled.store();
   await store.offerConfig(
@@ -157,14 +157,14 @@ test('chunks may be outstanding together, and land in the order of the calls', a
   await Promise.all(writes);
 });
 
-test('B9: a sled with one dataset says so, and one write there is all there can be', async () => {
+test('a sled with one dataset says so, and one write there is all there can be (B9)', async () => {
   await using sled = await createTestStore({ datasets: 1 });
   await offer(sled.store(), 1, [a]);
   expect(await put(sled.store(), a)).toEqual({ datasets: 1, successful_writes: 1 });
   expect(await sled.store().list()).toMatchObject({ datasets: 1, artifacts: new Map([[a.sha256, 1]]) });
 });
 
-test('B10: what a crash left behind is removed at the start; names that are not hashes are left alone and reported', async () => {
+test('what a crash left behind is removed at the start; names that are not hashes are left alone and reported (B10)', async () => {
   await using sled = await createTestStore();
   await offer(sled.store(), 1, [a]);
   const [first] = sled.directories;
@@ -183,7 +183,7 @@ test('B10: what a crash left behind is removed at the start; names that are not 
   expect(await readdir(first!)).not.toContain('.tmp-left-by-a-crash');
 });
 
-test('B10: a file that appears while the store runs is found by the next reconcile', async () => {
+test('a file that appears while the store runs is found by the next reconcile (B10)', async () => {
   await using sled = await createTestStore();
   await offer(sled.store(), 1, [a]);
   await reconcile(sled.store());
@@ -191,7 +191,7 @@ test('B10: a file that appears while the store runs is found by the next reconci
   expect(await reconcile(sled.store())).toBe(1);
 });
 
-test('B12, S11: however many artifacts are deleted, the list of deletions stays bounded and the total does not', async () => {
+test('however many artifacts are deleted, the list of deletions stays bounded and the total does not (B12, S11)', async () => {
   await using sled = await createTestStore({ datasets: 1 });
   const store = sled.store();
   await offer(store, 1, [a]);
@@ -204,7 +204,7 @@ test('B12, S11: however many artifacts are deleted, the list of deletions stays 
   expect({ listed: deletions.length, total: deletionsTotal }).toEqual({ listed: MAX_EVENTS, total: count });
 });
 
-test('P10: a truncated file is neither listed nor served; a put keeps it as evidence and replaces it', async () => {
+test('a truncated file is neither listed nor served; a put keeps it as evidence and replaces it (P10)', async () => {
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a]);
@@ -224,7 +224,7 @@ test('P10: a truncated file is neither listed nor served; a put keeps it as evid
   ]);
 });
 
-test('G5: a quarantined copy is no longer held or served, and stays reported after a restart', async () => {
+test('a quarantined copy is no longer held or served, and stays reported after a restart (G5)', async () => {
   await using sled = await createTestStore();
   await offer(sled.store(), 1, [a]);
   await put(sled.store(), a);
@@ -282,7 +282,7 @@ test('a directory that does not exist is missing, is never created, and does not
   expect((await store.list()).datasets).toBe(1);
 });
 
-test('P12: a second process is refused with the process id of the first, and a killed one leaves no lock', async () => {
+test('a second process is refused with the process id of the first, and a killed one leaves no lock (P12)', async () => {
   await using sled = await createTestStore();
   const settings = {
     directories: sled.directories,
@@ -315,7 +315,7 @@ test('P12: a second process is refused with the process id of the first, and a k
   expect((await sled.reopen()).state().kind).toBe('awaiting_floor');
 });
 
-test('S15: closing the store ends the writes under way, and leaves nothing of them', async () => {
+test('closing the store ends the writes under way, and leaves nothing of them (S15)', async () => {
   await using sled = await createTestStore();
   await offer(sled.store(), 1, [a]);
   const writer = await sled.store().beginWrite(a.sha256, GENERATION_1);

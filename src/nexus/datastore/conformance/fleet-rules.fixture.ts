@@ -54,7 +54,7 @@ export const trustRootRules = (open: OpenDatastore): void => {
       expect((await datastore.trustRootList({ limit: 10 }, wait)).items).toHaveLength(4);
     });
 
-    test('P4: inserting the same one again changes nothing', async () => {
+    test('inserting the same one again changes nothing (P4)', async () => {
       await using opened = await open();
       const root = { id: newId(TrustRootId), rootBytes: Buffer.from('{}') };
       const first = await opened.datastore.trustRootInsert(root, wait);
@@ -98,7 +98,7 @@ export const sledRules = (open: OpenDatastore): void => {
       expect(await datastore.sledGet(newId(SledId), wait)).toBeUndefined();
     });
 
-    test('S14: a registration replaces a changed port, and one with an older generation is ignored', async () => {
+    test('a registration replaces a changed port, and one with an older generation is ignored (S14)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const id = newId(SledId);
@@ -115,7 +115,7 @@ export const sledRules = (open: OpenDatastore): void => {
       expect((await datastore.sledGet(id, wait))?.info.repo_depot_port).toBe(4_000);
     });
 
-    test('B16: a new life, another address or a dataset that failed and a copy that went bad are changes; bytes used are not', async () => {
+    test('a new life, another address or a dataset that failed and a copy that went bad are changes; bytes used are not (B16)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const id = newId(SledId);
@@ -189,7 +189,7 @@ export const sledRules = (open: OpenDatastore): void => {
       expect(await datastore.sledGet(id, wait)).toMatchObject({ heads: [] });
     });
 
-    test('S23: an expunged sled cannot register and leaves the list of those in service', async () => {
+    test('an expunged sled cannot register and leaves the list of those in service (S23)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const [gone, stays] = [newId(SledId), newId(SledId)];
@@ -232,7 +232,7 @@ export const sledRules = (open: OpenDatastore): void => {
 
 export const nexusRules = (open: OpenDatastore): void => {
   describe('Nexus instances', () => {
-    test('P8: a heartbeat is timed by the database, whatever the clock of the Nexus says', async () => {
+    test('a heartbeat is timed by the database, whatever the clock of the Nexus says (P8)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const nexus = { id: newId(NexusId), operatorAddress: '127.0.0.1:80', timeStartedMs: 4_102_444_800_000 };
@@ -255,7 +255,7 @@ export const nexusRules = (open: OpenDatastore): void => {
       expect(listed!.heartbeatAgeMs).toBeLessThan(60_000);
     });
 
-    test('S23: is expunged only when silent for long enough, and learns of it', async () => {
+    test('is expunged only when silent for long enough, and learns of it (S23)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const nexus = { id: newId(NexusId), operatorAddress: 'a', timeStartedMs: 0 };
@@ -333,7 +333,7 @@ export const targetReleaseRules = (open: OpenDatastore): void => {
       expect((await datastore.targetReleaseGet(wait)).generation).toBe(2);
     });
 
-    test('S21: cannot be deleted until another is the target', async () => {
+    test('cannot be deleted until another is the target (S21)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const [first, second] = await insertReleases(datastore, ['1.0.0', '2.0.0']);
@@ -345,7 +345,7 @@ export const targetReleaseRules = (open: OpenDatastore): void => {
       expect(await datastore.repoPrune(version('1.0.0'), wait)).toEqual({ generation: 4 });
     });
 
-    test('S21: the recent ones are distinct, the latest first', async () => {
+    test('the recent ones are distinct, the latest first (S21)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       expect(await datastore.targetReleaseRecent(3, wait)).toEqual([]);

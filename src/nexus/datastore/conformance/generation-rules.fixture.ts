@@ -119,7 +119,7 @@ export const recoveryRules = (open: OpenDatastore): void => {
       expect(await recordedOf(datastore, point(7, 'c'), point(8))).toEqual([]);
     });
 
-    test('P7: tells which hashes it knows, and whether a present release lists them, whatever their number', async () => {
+    test('tells which hashes it knows, and whether a present release lists them, whatever their number (P7)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);

@@ -59,7 +59,7 @@ export const historyRules = (open: OpenDatastore): void => {
       });
     });
 
-    test('P4: an event that is there already is left as it is, and the rest of its batch is recorded', async () => {
+    test('an event that is there already is left as it is, and the rest of its batch is recorded (P4)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const first = eventOf(1);
@@ -92,7 +92,7 @@ export const historyRules = (open: OpenDatastore): void => {
       }
     });
 
-    test('S12: is filtered by sled, artifact, kind and time, all of them together', async () => {
+    test('is filtered by sled, artifact, kind and time, all of them together (S12)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const sledId = newId(SledId);
@@ -118,7 +118,7 @@ export const historyRules = (open: OpenDatastore): void => {
       ]);
     });
 
-    test('S12: of a release is what names it, and everything about its artifacts, deleted or not', async () => {
+    test('of a release is what names it, and everything about its artifacts, deleted or not (S12)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);

@@ -17,7 +17,7 @@ import {
 
 export const releaseRules = (open: OpenDatastore): void => {
   describe('recording a release', () => {
-    test('S3: inserts it with its artifacts and this upload as a local repo', async () => {
+    test('inserts it with its artifacts and this upload as a local repo (S3)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -44,7 +44,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await datastore.repoGetByVersion(version('1.0.0'), wait)).toEqual(outcome.repo);
     });
 
-    test('S3: one that is recorded already exists, keeps its id, and is a local repo of this upload too', async () => {
+    test('one that is recorded already exists, keeps its id, and is a local repo of this upload too (S3)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -62,7 +62,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       ]);
     });
 
-    test('P4: the same insert again, ids and all, answers as the first time and changes nothing', async () => {
+    test('the same insert again, ids and all, answers as the first time and changes nothing (P4)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a'], { overrides: ['expired'] });
@@ -71,7 +71,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await datastore.localRepoList(wait)).toHaveLength(1);
     });
 
-    test('P4: the same insert again after a deletion does not bring the release back', async () => {
+    test('the same insert again after a deletion does not bring the release back (P4)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
@@ -133,7 +133,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await datastore.repoGetByVersion(version('1.0.0'), wait)).toBeUndefined();
     });
 
-    test('B3: accepted versions are remembered and never fall, whatever order uploads commit in', async () => {
+    test('accepted versions are remembered and never fall, whatever order uploads commit in (B3)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -216,7 +216,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(error?.message).toContain('7 bytes');
     });
 
-    test('S18: a repository that came over HTTP and then as an archive is one release', async () => {
+    test('a repository that came over HTTP and then as an archive is one release (S18)', async () => {
       const error = await conflict(
         ['1.0.0', ['a'], { hash: hashOf('targets.json'), hashKind: 'targets' }],
         ['3.0.0', ['a'], { hash: hashOf('targets.json'), hashKind: 'targets' }],
@@ -230,7 +230,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(outcome).toMatchObject({ status: 'already_exists', repo: { hashKind: 'targets' } });
     });
 
-    test('CN1: a deleted release keeps its version to itself', async () => {
+    test('a deleted release keeps its version to itself (CN1)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -243,7 +243,7 @@ export const releaseRules = (open: OpenDatastore): void => {
   });
 
   describe('the generation', () => {
-    test('B4: rises exactly when the wanted set changes', async () => {
+    test('rises exactly when the wanted set changes (B4)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -262,7 +262,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await insert('1.0.0', ['a', 'b'])).toBe(7); // deleted, and back
     });
 
-    test('S8: stands beside the digest of the set that is read with it', async () => {
+    test('stands beside the digest of the set that is read with it (S8)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -299,7 +299,7 @@ export const releaseRules = (open: OpenDatastore): void => {
   });
 
   describe('deleting a release', () => {
-    test('S21: takes it out of the wanted set and of lists, and keeps its history', async () => {
+    test('takes it out of the wanted set and of lists, and keeps its history (S21)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
@@ -324,7 +324,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       await expect(prune()).rejects.toMatchObject({ code: 'NOT_FOUND' });
     });
 
-    test('P3: uploaded again it comes back under its old id', async () => {
+    test('uploaded again it comes back under its old id (P3)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -342,7 +342,7 @@ export const releaseRules = (open: OpenDatastore): void => {
   });
 
   describe('dropping a local repo', () => {
-    test('P1: drops at the planned generation, and then it is absent', async () => {
+    test('drops at the planned generation, and then it is absent (P1)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const { uploadId, nexusId, ...release } = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
@@ -356,7 +356,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await datastore.localRepoList(wait)).toEqual([]);
     });
 
-    test('P1: keeps it when the generation is another than planned, and says why', async () => {
+    test('keeps it when the generation is another than planned, and says why (P1)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -410,7 +410,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       });
     });
 
-    test('P1: drops one whose release was deleted, at the generation that has seen it go', async () => {
+    test('drops one whose release was deleted, at the generation that has seen it go (P1)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
@@ -423,7 +423,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await dropAt(await plannedBy(datastore, nexusId))).toEqual({ kind: 'dropped' });
     });
 
-    test('P4: a row without an archive is forgotten, by its own Nexus only', async () => {
+    test('a row without an archive is forgotten, by its own Nexus only (P4)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
@@ -468,7 +468,7 @@ export const releaseRules = (open: OpenDatastore): void => {
       }
     });
 
-    test('S14: artifacts of one hash are not lost at the edge of a page', async () => {
+    test('artifacts of one hash are not lost at the edge of a page (S14)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const roles = Array.from({ length: 5 }, (_, index) => artifact('x', { tags: { role: String(index) } }));

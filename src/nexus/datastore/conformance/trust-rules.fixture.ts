@@ -59,7 +59,7 @@ export const trustMoveRules = (open: OpenDatastore): void => {
       });
     });
 
-    test('5.3.11: rotated keys take their versions along, but only once, and not those of the new keys', async () => {
+    test('rotated keys take their versions along, but only once, and not those of the new keys (5.3.11)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const id = await insertTrustRoot(datastore);
@@ -112,7 +112,7 @@ export const trustMoveRules = (open: OpenDatastore): void => {
     expect(await datastore.releaseRoles(wait)).toEqual([]);
   });
 
-  test('S18: a release that was signed anew, and is fetched again, is the same release', async () => {
+  test('a release that was signed anew, and is fetched again, is the same release (S18)', async () => {
     await using opened = await open();
     const { datastore } = opened;
     const id = await insertTrustRoot(datastore);

@@ -86,7 +86,7 @@ const uncertain: readonly (readonly AttemptResult[])[] = [
   ['uncertain_lost'],
   ['uncertain_lost', 'conflict', 'uncertain_committed', 'unreachable', 'uncertain_committed'],
 ];
-describe.for(uncertain)('P4: attempts that end in %s, %s, %s, %s, %s', ([...fates]) => {
+describe.for(uncertain)('attempts that end in %s, %s, %s, %s, %s (P4)', ([...fates]) => {
   test('record a release once, and say that it was inserted', async () => {
     const opened = await openDatabase();
     const release = uploadOf(opened.trustRoot, '1.0.0', ['a']);
@@ -170,7 +170,7 @@ describe('attempts that fail', () => {
 describe('a slow database', () => {
   const slow = (fate: Partial<AttemptFate>): AttemptFate => ({ result: 'done', ...fate });
 
-  test('MA1, P1: runs the work on the state as it is after the delay', async () => {
+  test('runs the work on the state as it is after the delay (MA1, P1)', async () => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
     const { release } = await insert(opened, '1.0.0');
@@ -184,7 +184,7 @@ describe('a slow database', () => {
     expect(await drop).toMatchObject({ kind: 'kept' });
   });
 
-  test('MA2: a call that is cancelled before the work changes nothing', async () => {
+  test('a call that is cancelled before the work changes nothing (MA2)', async () => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
     const before = opened.database.snapshot();
@@ -198,7 +198,7 @@ describe('a slow database', () => {
     expect(opened.database.snapshot()).toBe(before);
   });
 
-  test('MA2, TX2: a call that is cancelled after the work is waited for, and answers what came of it', async () => {
+  test('a call that is cancelled after the work is waited for, and answers what came of it (MA2, TX2)', async () => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
     const { datastore } = opened.openFailing([slow({ delayAfterMs: 100 })]);
@@ -214,7 +214,7 @@ describe('a slow database', () => {
   test.for([
     ['uncertain_committed', 2],
     ['uncertain_lost', 1],
-  ] as const)('P4: a caller who leaves after %s is told that nobody knows', async ([fate, generation]) => {
+  ] as const)('a caller who leaves after %s is told that nobody knows (P4)', async ([fate, generation]) => {
     const time = manualClock();
     const opened = await openDatabase(time.clock);
     const { datastore } = opened.openFailing([fate]);
@@ -226,7 +226,7 @@ describe('a slow database', () => {
     expect((await opened.direct.currentGeneration(wait)).generation).toBe(generation);
   });
 
-  test('P8: heartbeats are timed by the clock of the database, and never come from the future', async () => {
+  test('heartbeats are timed by the clock of the database, and never come from the future (P8)', async () => {
     let now = 5_000;
     const database = createMemoryDatabase({ nowMs: () => now });
     const datastore = database.openDatastore({
@@ -262,7 +262,7 @@ describe('the state', () => {
     await direct.localRepoForget(release.uploadId, release.nexusId, wait);
   };
 
-  test('MS1: a snapshot stays as it was, whatever is done afterwards', async () => {
+  test('a snapshot stays as it was, whatever is done afterwards (MS1)', async () => {
     const opened = await openDatabase();
     await changeEverything(opened, opened.trustRoot);
     const snapshot = opened.database.snapshot();
@@ -273,7 +273,7 @@ describe('the state', () => {
     expect(structuredClone(opened.database.snapshot())).not.toEqual(copy);
   });
 
-  test('B5: a database that is restored is the one of then, for everybody who has it open', async () => {
+  test('a database that is restored is the one of then, for everybody who has it open (B5)', async () => {
     const opened = await openDatabase();
     await insert(opened, '1.0.0');
     const yesterday = opened.database.snapshot();
@@ -315,7 +315,7 @@ describe('the state', () => {
     });
   });
 
-  test('MS2: the wanted set is derived once, not for each question', async () => {
+  test('the wanted set is derived once, not for each question (MS2)', async () => {
     const opened = await openDatabase();
     await insert(opened, '1.0.0');
     const before = await opened.direct.wantedSet(wait);
@@ -325,7 +325,7 @@ describe('the state', () => {
     expect((await opened.direct.wantedSet(wait)).artifacts.size).toBe(2);
   });
 
-  test('W1: a state that was changed by something else is an error until a recovery accepts it', async () => {
+  test('a state that was changed by something else is an error until a recovery accepts it (W1)', async () => {
     const opened = await openDatabase();
     await insert(opened, '1.0.0');
     opened.database.restore({ ...opened.database.snapshot(), releases: new Map() });

@@ -24,7 +24,7 @@ const bad = (n: number) => ({
   time: TIME,
 });
 
-test('B6: what is in use is named with its holder, and is no fault', () => {
+test('what is in use is named with its holder, and is no fault (B6)', () => {
   const leases = [
     {
       sha256: hashOf(9),
@@ -47,7 +47,7 @@ test('B6: what is in use is named with its holder, and is no fault', () => {
   expect(worst(reasons)).toBe('ok');
 });
 
-test('B11: a copy that went bad is a fault until the artifact is on every dataset again, then it is evidence', () => {
+test('a copy that went bad is a fault until the artifact is on every dataset again, then it is evidence (B11)', () => {
   const onOne = reasonsOf({ 1: 1, 2: 2 }, { quarantined: [bad(1)] });
   expect(onOne).toMatchObject([
     { code: 'COPY_QUARANTINED', sha256: hashOf(1), message: expect.stringContaining('rot 1') },
@@ -60,7 +60,7 @@ test('B11: a copy that went bad is a fault until the artifact is on every datase
   expect(worst(reasonsOf({}, { quarantined: [bad(7)] })), 'unwanted').toBe('ok');
 });
 
-test('B11: both are said at once, each with its number', () => {
+test('both are said at once, each with its number (B11)', () => {
   const reasons = reasonsOf({ 1: 2, 2: 1 }, { quarantined: [bad(1), bad(2), bad(2)] });
   expect(reasons.map(({ code, message }) => [code, /: (\d) copies/.exec(message)?.[1]])).toEqual([
     ['COPY_QUARANTINED', '2'],

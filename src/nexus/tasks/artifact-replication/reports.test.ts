@@ -50,7 +50,7 @@ const failure = (n: number) => ({
   time: isoTime(n * 1000),
 });
 
-test('S10, S11: deletions that a sled reports since its last list are counted and logged, each once', () => {
+test('deletions that a sled reports since its last list are counted and logged, each once (S10, S11)', () => {
   const { report, lines } = listening();
   report({ deletions_total: 1, deletions: [deletion(1)] });
   expect(lines, 'what was before this Nexus looked is not of its time').toEqual([]);
@@ -60,7 +60,7 @@ test('S10, S11: deletions that a sled reports since its last list are counted an
   expect(report(later).deletions).toBe(0);
 });
 
-test('S16: a full sled that reports a deletion has room again', () => {
+test('a full sled that reports a deletion has room again (S16)', () => {
   const { report, memory, target } = listening();
   report({ deletions_total: 1 });
   memory.transferFailed(target.id, hashOf(1), new DepotError('NO_SPACE', 'full'));
@@ -70,7 +70,7 @@ test('S16: a full sled that reports a deletion has room again', () => {
   expect(memory.sled(target.id).pause).toBeUndefined();
 });
 
-test('B7, S10: copies that ended are counted, and a failed one waits before it is asked for again', () => {
+test('copies that ended are counted, and a failed one waits before it is asked for again (B7, S10)', () => {
   const { report, memory, target } = listening();
   report({ copies_completed_total: 4, copies_failed_total: 1, copies_failed: [failure(1)] });
   expect(memory.backoff().size).toBe(0);

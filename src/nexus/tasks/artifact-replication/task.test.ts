@@ -184,7 +184,7 @@ const world = (options: {
 const holds = (sled: FakeSled) => [...sled.files.keys()].length;
 const fleetOf = (n: number) => Array.from({ length: n }, (_, i) => fakeSled(i + 1));
 
-test('S20: 4 sleds, minimum 3: 3 puts and 1 copy of each artifact, then only config and list, and no local repo', async () => {
+test('4 sleds, minimum 3: 3 puts and 1 copy of each artifact, then only config and list, and no local repo (S20)', async () => {
   const w = world({ sleds: fleetOf(4), releases: [[1, 2, 3]], local: [0] });
   const first = await w.activate();
   expect(first.summary).toMatchObject({
@@ -202,10 +202,10 @@ test('S20: 4 sleds, minimum 3: 3 puts and 1 copy of each artifact, then only con
   expect(w.dropped).toEqual([uploadId(0)]);
   const third = await w.activate();
   expect(third.againInMs, 'nothing to wait for').toBeUndefined();
-  expect(third.summary, 'S10: once').toMatchObject({ releases_replicated_total: 1 });
+  expect(third.summary, 'once (S10)').toMatchObject({ releases_replicated_total: 1 });
 });
 
-test('G8: a sled that is dead, one that answers rubbish and one that never answers cost only their own copies', async () => {
+test('a sled that is dead, one that answers rubbish and one that never answers cost only their own copies (G8)', async () => {
   const sleds = fleetOf(7);
   sleds[0]!.fault.putConfig = unreachable;
   sleds[1]!.fault.list = async () => {
@@ -225,7 +225,7 @@ test('G8: a sled that is dead, one that answers rubbish and one that never answe
   );
 });
 
-test('B8: a sled that does not answer is left alone until its back-off ends', async () => {
+test('a sled that does not answer is left alone until its back-off ends (B8)', async () => {
   const sleds = fleetOf(2);
   sleds[0]!.fault.putConfig = unreachable;
   const w = world({ sleds, releases: [[1]], local: [0] });
@@ -238,7 +238,7 @@ test('B8: a sled that does not answer is left alone until its back-off ends', as
   expect(holds(sleds[0]!)).toBe(1);
 });
 
-test('B8: a sled whose put failed is no source; the copies after it take one whose put succeeded', async () => {
+test('a sled whose put failed is no source; the copies after it take one whose put succeeded (B8)', async () => {
   const sleds = fleetOf(6);
   sleds[1]!.fault.put = async () => {
     throw new DepotError('IO', 'disk error');
@@ -250,7 +250,7 @@ test('B8: a sled whose put failed is no source; the copies after it take one who
   expect(w.requests.lifetime().put_err).toBeGreaterThan(0);
 });
 
-test('B7: a copy in flight is not asked for again, and its failure reaches the status and waits for a back-off', async () => {
+test('a copy in flight is not asked for again, and its failure reaches the status and waits for a back-off (B7)', async () => {
   const sleds = fleetOf(4);
   const last = sleds[3]!;
   for (const sled of sleds.slice(0, 3)) sled.files.set(hashOf(1), contentOf(1));
@@ -271,7 +271,7 @@ test('B7: a copy in flight is not asked for again, and its failure reaches the s
   expect(againInMs, 'the back-off is waited for').toBeLessThanOrEqual(2_000);
 });
 
-test('B14: a busy sled is paused for as long as it asked, which is no error', async () => {
+test('a busy sled is paused for as long as it asked, which is no error (B14)', async () => {
   const sleds = fleetOf(1);
   sleds[0]!.fault.put = async () => {
     throw new DepotError('SLED_BUSY', '4 transfers are running', { detail: { retry_after_s: 7 } });
@@ -284,7 +284,7 @@ test('B14: a busy sled is paused for as long as it asked, which is no error', as
   expect(JSON.stringify(summary.reasons)).toContain('SLED_WRITES_PAUSED');
 });
 
-test('P7: a sled ahead of the config is only outdated if a later read of the database agrees with it', async () => {
+test('a sled ahead of the config is only outdated if a later read of the database agrees with it (P7)', async () => {
   const sleds = fleetOf(4);
   sleds[0]!.config = { generation: generation(3), artifacts: new Map([[hashOf(9), 1000]]) };
   const w = world({ sleds, releases: [[1]], local: [0] });
@@ -299,7 +299,7 @@ test('P7: a sled ahead of the config is only outdated if a later read of the dat
   expect(w.sleds.slice(1).map(holds), 'the others go on').toEqual([1, 1, 1]);
 });
 
-test('P7: an equal generation with another set of artifacts is diverged', async () => {
+test('an equal generation with another set of artifacts is diverged (P7)', async () => {
   const sleds = fleetOf(1);
   sleds[0]!.config = { generation: generation(2), artifacts: new Map([[hashOf(9), 1000]]) };
   const w = world({ sleds, releases: [[1]], local: [0] });
@@ -334,7 +334,7 @@ test('what a sled was told to hold and the database does not list any more is ne
   expect(w.dropped, 'and the others are enough').toEqual([uploadId(0)]);
 });
 
-test('P9: a local repo stays while fewer sleds than the minimum prove to have the bytes that they list', async () => {
+test('a local repo stays while fewer sleds than the minimum prove to have the bytes that they list (P9)', async () => {
   const sleds = fleetOf(3);
   for (const sled of sleds) sled.files.set(hashOf(1), contentOf(1));
   sleds[2]!.fault.readRange = async () => contentOf(7);
@@ -350,7 +350,7 @@ test('P9: a local repo stays while fewer sleds than the minimum prove to have th
   expect(w.dropped).toEqual([uploadId(0)]);
 });
 
-test('P1: an upload that is recorded while the wanted set is read is not judged by that set', async () => {
+test('an upload that is recorded while the wanted set is read is not judged by that set (P1)', async () => {
   const w = world({ sleds: fleetOf(3), releases: [] });
   w.state.whileReading = () => {
     const artifacts = new Map([[hashOf(1), 1000]]);
@@ -360,7 +360,7 @@ test('P1: an upload that is recorded while the wanted set is read is not judged 
   expect(w.dropped).toEqual([]);
 });
 
-test('B16: a sled that came back and a release that was pruned activate replication', async () => {
+test('a sled that came back and a release that was pruned activate replication (B16)', async () => {
   const { task } = world({ sleds: [], releases: [] }).replication;
   const activated: string[] = [];
   const changing = (name: string) => ({
@@ -385,7 +385,7 @@ test('B16: a sled that came back and a release that was pruned activate replicat
   expect(activated).toEqual(['dependency', 'dependency']);
 });
 
-test('S11: a bogus hash in a list is skipped and harms nothing', async () => {
+test('a bogus hash in a list is skipped and harms nothing (S11)', async () => {
   const sleds = fleetOf(1);
   sleds[0]!.fault.list = async honest => ({ ...honest, list: { ...honest.list, 'not a hash': 2 } });
   const w = world({ sleds, releases: [[1]], local: [0], policy: { minSledReplication: 1 } });
@@ -394,7 +394,7 @@ test('S11: a bogus hash in a list is skipped and harms nothing', async () => {
   expect(w.dropped).toEqual([uploadId(0)]);
 });
 
-test('S6: what the limits leave over is counted as deferred and goes on at once while there is progress', async () => {
+test('what the limits leave over is counted as deferred and goes on at once while there is progress (S6)', async () => {
   const requestLimits = { maxRequestsPerActivation: 4, maxTransfersToSled: 4, maxCopiesFromSource: 4 };
   const w = world({ sleds: fleetOf(4), releases: [[1, 2, 3, 4, 5]], local: [0], policy: { requestLimits } });
   const first = await w.activate();
@@ -405,7 +405,7 @@ test('S6: what the limits leave over is counted as deferred and goes on at once 
   expect(w.dropped).toEqual([uploadId(0)]);
 });
 
-test('S11: after a new config it looks once more, for what the sleds report to have deleted, and then rests', async () => {
+test('after a new config it looks once more, for what the sleds report to have deleted, and then rests (S11)', async () => {
   const w = world({ sleds: fleetOf(3), releases: [[1]], local: [0] });
   for (let round = 0; round < 3; round += 1) await w.activate();
   expect((await w.activate()).againInMs).toBeUndefined();
@@ -416,7 +416,7 @@ test('S11: after a new config it looks once more, for what the sleds report to h
   expect((await w.activate()).againInMs).toBeUndefined();
 });
 
-test('E2: a put that outlasts the budget goes on, is not sent twice, and is counted when it ends', async () => {
+test('a put that outlasts the budget goes on, is not sent twice, and is counted when it ends (E2)', async () => {
   const sleds = fleetOf(1);
   const gate = Promise.withResolvers<void>();
   sleds[0]!.fault.put = () => gate.promise;
@@ -432,7 +432,7 @@ test('E2: a put that outlasts the budget goes on, is not sent twice, and is coun
   expect(holds(sleds[0]!)).toBe(1);
 });
 
-test('S10: the summary never carries the ring of requests; the details do', async () => {
+test('the summary never carries the ring of requests; the details do (S10)', async () => {
   const w = world({ sleds: fleetOf(1), releases: [[1]], local: [0] });
   const result = await w.activate();
   expect(result.summary).not.toHaveProperty('request_debug_ringbuf');
@@ -443,7 +443,7 @@ test('S10: the summary never carries the ring of requests; the details do', asyn
   ]);
 });
 
-test('P8: a release with no copy anywhere is failed with its remedy; with a silent sled it is blocked', async () => {
+test('a release with no copy anywhere is failed with its remedy; with a silent sled it is blocked (P8)', async () => {
   const sleds = fleetOf(2);
   const w = world({ sleds, releases: [[1]] });
   expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('upload the same archive again');
@@ -460,7 +460,7 @@ test.each([
   ['blocked', 'in_service', 3_600_000, 'a Nexus that is silent holds the archive'],
   ['failed', 'expunged', 1_000, 'upload the same archive again'],
 ] as const)(
-  'P8, S23: a release whose archive another Nexus holds is %s when that one is %s, heard of %i ms ago',
+  'a release whose archive another Nexus holds is %s when that one is %s, heard of %i ms ago (P8, S23)',
   async (state, policy, heartbeatAgeMs, words) => {
     const nexusId = NexusId.parse(uuid(4, 1));
     const nexus: NexusRecord = {
