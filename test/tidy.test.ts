@@ -169,7 +169,7 @@ test('every folder imports only what the architecture allows it', async () => {
   expect(broken).toEqual([]);
 });
 
-test('src/core is pure: no clock, no randomness, nothing asynchronous', async () => {
+test('src/core is pure: no clock, no randomness, nothing asynchronous (S4)', async () => {
   const broken = (await sources('src/core'))
     .filter(source => !source.isTest)
     .flatMap(source =>

@@ -147,7 +147,7 @@ test('a peer that never answers, or stops in the middle, is stalled (B13)', asyn
   });
 });
 
-test('a slow reader of ours is not held against the peer, and memory stays bounded (B13)', async () => {
+test('a slow reader of ours is not held against the peer, and memory stays bounded (B13, S17)', async () => {
   const bytes = randomBytes(2_000_000);
   const url = await peer(socket => socket.end(Buffer.concat([Buffer.from(head(bytes.byteLength)), bytes])));
   using answer = await rawGet(url, {

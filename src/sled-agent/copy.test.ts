@@ -43,7 +43,7 @@ const list = (sled: TestSled) => sled.client.artifactList({}, { signal });
 const idle = (sled: TestSled) => expect.poll(async () => (await list(sled)).copies_in_flight).toEqual([]);
 const head = (length: number) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
 
-test('two sleds copy from each other until both hold everything (S5)', async () => {
+test('two sleds copy from each other until both hold everything (S5, S19)', async () => {
   await using a = await startTestSled();
   await using b = await startTestSled();
   const [left, right] = [randomBytes(5_000_000), randomBytes(3_000_001)];

@@ -96,13 +96,13 @@ describe('measured against the stored files (5.4.3, 5.5.5)', () => {
     return { error, before, store };
   };
 
-  test('5.4.3.1: a timestamp that goes back is refused', async () => {
+  test('a timestamp that goes back is refused (5.4.3.1)', async () => {
     const { error, before, store } = await second(at(3), at(2));
     expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'timestamp' } });
     expect(versionsIn(store)).toEqual(before);
   });
 
-  test('5.4.3.1: another timestamp of the same version is passed over quietly', async () => {
+  test('another timestamp of the same version is passed over quietly (5.4.3.1)', async () => {
     const store = memoryStore(at(3).root);
     await refresh(at(3), store);
     const other = at(3, { versions: { timestamp: 3, snapshot: 99 } });

@@ -84,13 +84,13 @@ describe.each([
   });
 });
 
-test('5.2: without a trust root nothing verifies, and the message has the remedy', async () => {
+test('without a trust root nothing verifies, and the message has the remedy (5.2)', async () => {
   const error = await refusalOf(verify(await make(), { trustRoots: [] }));
   expect(error.code).toBe('NO_TRUST_ROOT');
   expect(error.message).toMatch(/add the root\.json/);
 });
 
-test('5.2: a trust root that does not sign itself vouches for nothing', async () => {
+test('a trust root that does not sign itself vouches for nothing (5.2)', async () => {
   const forged = await make({ signers: { root: [generateSigningKey()] } });
   expect((await refusalOf(verify(forged))).code).toBe('UNTRUSTED_SIGNATURES');
 });
@@ -105,7 +105,7 @@ test('a trust root that is no root ends the verification and is named', async ()
   });
 });
 
-describe('5.3: the chain of roots', () => {
+describe('the chain of roots (5.3)', () => {
   test('is walked to the newest, whose keys count, and all of it is in the result', async () => {
     const keys = [oneKey(), oneKey(), oneKey()] as const;
     const rootChain = await chainOf(keys);
@@ -224,7 +224,7 @@ describe.each<TopLevelRole>(['timestamp', 'snapshot', 'targets'])('the %s role',
     expect(overrides).toEqual([{ kind: 'expired', role, expiresMs: Date.UTC(2001, 0, 1) }]);
   });
 
-  test('5.1: expires at its second, by the time that was passed in', async () => {
+  test('expires at its second, by the time that was passed in (5.1)', async () => {
     const repository = await make({ expiresMs: NOW_MS });
     expect((await refusalOf(verify(repository, { nowMs: NOW_MS }))).code).toBe('METADATA_EXPIRED');
     await verify(repository, { nowMs: NOW_MS - 1 });

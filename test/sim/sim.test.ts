@@ -24,7 +24,9 @@ const sim = async (...args: string[]) => {
 
 const SEEDS = 20;
 
-test('every guarantee holds in runs of some seeds (G1 to G8)', { timeout: 240_000 }, async () => {
+test('every guarantee holds in runs of some seeds (G1, G2, G3, G4, G5, G6, G7, G8)', {
+  timeout: 240_000,
+}, async () => {
   const all = new Set<string>();
   for await (const { seed, violation, reached } of searchSeeds({
     seeds: seedsFrom(1, SEEDS),

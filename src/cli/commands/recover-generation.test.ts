@@ -74,7 +74,7 @@ const against = async (found: GenerationRecovery, args: readonly string[], refus
   return { ...run, calls: nexus.received.calls };
 };
 
-test('recover generation explains what was found, what would be deleted and what to do first, and changes nothing (P7)', async () => {
+test('recover generation explains what was found, what would be deleted and what to do first, and changes nothing (P7, B5)', async () => {
   const run = await against(losing(), []);
   expect(run).toMatchObject({ exitCode: 0, err: '', calls: [{}] });
   expect(run.out).toContain('the database, at generation 7, does not know');

@@ -46,8 +46,8 @@ const existsSomewhere = (input: PlanInput, sha256: ArtifactHash): boolean =>
   input.local.some(archive => archive.artifacts.has(sha256)) ||
   answeringSleds(input.sleds).some(s => (s.answer.held.get(sha256) ?? 0) > 0);
 
-describe('properties', () => {
-  test('a fleet that obeys the plan comes to hold every artifact that exists, on every dataset (G1)', () => {
+describe('properties of the plan (S4)', () => {
+  test('a fleet that obeys the plan comes to hold every artifact that exists, on every dataset (G1, G7)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const { fleet } = converge(input, seed);

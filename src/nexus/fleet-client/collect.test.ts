@@ -136,7 +136,7 @@ test('a sled behind at a point of the database is given the config again, as its
   expect(sled.offers.slice(2), 'the next time it is known from the start').toMatchObject([pointOf(older)]);
 });
 
-test('a sled at a point that the database does not know has diverged, whatever its number, and is offered no succession (P13, P7)', async () => {
+test('a sled at a point that the database does not know has diverged, whatever its number, and is offered no succession (P13, P7, B5)', async () => {
   for (const config of [older, other, { ...other, generation: generation(9) }]) {
     const sled = fakeSled(1);
     sled.config = config;

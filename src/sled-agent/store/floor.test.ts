@@ -178,7 +178,7 @@ test('the generation does not fall when the dataset with the newer ledger goes a
   const machine = createMachine();
   let store = await restart(machine, await settled(machine), [M1]);
   await tellFloor(store, 5);
-  await offer(store, 6, [a, b]); // M1 still says 5
+  await offer(store, 6, [a, b]); // `M1` still says 5
   await put(store, b);
   store = await restart(machine, store, [M0]);
   await expectWaiting(store);
@@ -358,7 +358,7 @@ test('once the old dataset names the newcomer that one may go on alone, and the 
   const { store, mend } = await joinedWhileOldFails(machine);
   await tellFloor(store, 5).catch(() => undefined);
   mend();
-  await reconcile(store); // M0 is taken back
+  await reconcile(store); // `M0` is taken back
   await tellFloor(store, 5);
   await offer(store, 6, [a, b]);
   let later = await restart(machine, store, [M0]);
