@@ -26,9 +26,11 @@ const codesIn = (text: string): string[] => (text.match(CODES) ?? []).filter(cod
 
 /** The first argument of `test`, `describe` and what they return, such as `test.each(cases)`. */
 const titlesIn = (text: string): string[] =>
-  [...text.matchAll(/(?:\b(?:test|describe)(?:\.\w+)*|\))\(\s*(?:'((?:\\.|[^'\\\n])*)'|`([^`]*)`),\s/g)].map(
-    match => match[1] ?? match[2]!,
-  );
+  [
+    ...text.matchAll(
+      /(?:\b(?:test|describe)|\))(?:\.\w+)*\(\s*(?:'((?:\\.|[^'\\\n])*)'|"((?:\\.|[^"\\\n])*)"|`([^`]*)`),\s/g,
+    ),
+  ].map(match => match[1] ?? match[2] ?? match[3]!);
 
 /** What a person reads in a source: its comments, its titles, and why a mutation is a mistake. */
 const wordsOf = (text: string, titles: readonly string[]): string =>
