@@ -12,7 +12,7 @@ const admit = (generation: number, registeredAgoMs: number) =>
     registration({ generation: asGeneration(generation) }),
   );
 
-test('a registration with an older generation is ignored while the recorded one is repeated, and taken when it is not any more (RN1, S14)', () => {
+test('a registration with an older generation is ignored while the recorded one is repeated, and taken when it is not any more (RI1, S14)', () => {
   expect(admit(4, 0)).toBe('stale');
   expect(admit(4, 10 * MINUTE_MS)).toBe('stale');
   expect(admit(4, 10 * MINUTE_MS + 1)).toBe('record');

@@ -1,7 +1,7 @@
 /**
  * What becomes of a sled's registration, and whether replication should look again because of it.
  *
- * RN1. One with an older generation than recorded is ignored (S14), as long as the recorded one is repeated: a sled agent
+ * RI1. One with an older generation than recorded is ignored (S14), as long as the recorded one is repeated: a sled agent
  *      does that each minute. After {@link REGISTRATION_STANDS_MS} it stands for no running process. A database restored
  *      from a backup may have such a one, and a sled whose clock was set back since could never register past it.
  */
@@ -22,7 +22,7 @@ export type KnownSled = {
 
 /**
  * @param known undefined for a new sled
- * @returns `stale` for one that is to be ignored (RN1)
+ * @returns `stale` for one that is to be ignored (RI1)
  * @throws `SLED_DECOMMISSIONED`
  */
 export const admitRegistration = (
