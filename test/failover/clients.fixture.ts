@@ -1,7 +1,7 @@
 /**
  * Clients that upload and delete at both Nexuses, each one act after the other, while the database fails over.
  *
- * CF1. A fault lasts until it is noticed (`untilAllWait`), and the clients go on after it until each Nexus has done more
+ * CI1. A fault lasts until it is noticed (`untilAllWait`), and the clients go on after it until each Nexus has done more
  *      (`untilDoneAtEach`): neither is a length of time.
  */
 import { setTimeout as delay } from 'node:timers/promises';
