@@ -11,5 +11,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // The default of a second would make each of them a test of speed.
+    expect: { poll: { timeout: 30_000 } },
   },
 });

@@ -25,5 +25,7 @@ export default defineConfig({
     maxWorkers: 1,
     testTimeout: 600_000,
     hookTimeout: 120_000,
+    // The default of a second would make each of them a test of speed.
+    expect: { poll: { timeout: 30_000 } },
   },
 });
