@@ -163,9 +163,10 @@ const testNexus = async (
   const recovery = createApiClient(operatorRecoveryApi, { baseUrl, token });
   const sources = createApiClient(operatorSourceApi, { baseUrl, token });
   const internal = createApiClient(internalApi, { baseUrl: `http://${nexus.internalAddress}` });
+  const services = untilStarted ? await nexus.started : (undefined as never);
   return {
     ...nexus,
-    services: untilStarted ? await nexus.started : (undefined as never),
+    services,
     token,
     stagingDirectory: config.stagingDirectory,
     operator,
@@ -184,7 +185,11 @@ const testNexus = async (
       assert(isReleaseUpload(answer), 'the archive holds a release');
       return answer;
     },
-    planned: () => plannedBy(database, config.stagingDirectory),
+    async planned() {
+      // An upload begins a round, which writes a nonce of its own.
+      await services.driver.idle();
+      return plannedBy(database, config.stagingDirectory);
+    },
     async staged() {
       return (await readdir(config.stagingDirectory)).filter(name => name !== 'lock' && name !== 'nexus-id');
     },
