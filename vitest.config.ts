@@ -1,12 +1,13 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { FAULT_TESTS } from './test/fault-tests.ts';
 
 // Two workers: the tests start real processes of their own, and a developer's machine has other work.
 export default defineConfig({
   test: {
     globalSetup: ['test/postgres-for-tests.ts'],
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-    // Has a command of its own: npm run test:failover.
-    exclude: [...configDefaults.exclude, 'test/failover/**'],
+    // These have commands of their own: npm run test:failover and test:faults.
+    exclude: [...configDefaults.exclude, 'test/failover/**', ...FAULT_TESTS],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
