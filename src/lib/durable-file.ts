@@ -11,6 +11,7 @@
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { createRealDisk, type Disk, type DiskFile, realDisk, systemErrorIs, unlinkIfThere } from './disk.ts';
+import { isFull } from './full-disk.ts';
 
 /** Names that start so are unfinished writes; nothing else may use it. */
 export const TEMPORARY_PREFIX = '.tmp-';
@@ -62,14 +63,15 @@ export const writeFileDurably = async (
 };
 
 /**
- * Removes what a failed write left, and gives what is to be told of it. A disk that was only full, which is no fault, and
- * then does not let go of the file has one: the owner of the directory has to come back to it (D3).
+ * Removes the temporary file, and returns the error to report. A full disk is not a fault; failing to delete the temporary
+ * file is: the owner of the directory has to come back to it (D3).
  */
 const afterRemoval = async (disk: Disk, temporaryPath: string, error: unknown): Promise<unknown> => {
   try {
-    await disk.unlink(temporaryPath);
+    // Renamed already, it is not there under its temporary name: then only the directory was not synced.
+    await unlinkIfThere(disk, temporaryPath);
   } catch (stays) {
-    if (systemErrorIs(error, 'ENOSPC', 'EDQUOT')) return Object.assign(stays as Error, { cause: error });
+    if (isFull(error)) return Object.assign(stays as Error, { cause: error });
   }
   return error;
 };

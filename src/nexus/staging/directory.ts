@@ -20,6 +20,7 @@ import {
 } from '../../lib/durable-file.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
+import { namingFullDisk } from '../../lib/full-disk.ts';
 
 const ID_FILE = 'nexus-id';
 const MAX_ID_BYTES = 256;
@@ -39,6 +40,7 @@ export type UploadPresence = {
 };
 
 export type StagingDirectory = AsyncDisposable & {
+  /** A full one is `NO_SPACE`, whatever was done. */
   readonly disk: Disk;
   readonly path: string;
   readonly nexusId: NexusId;
@@ -62,8 +64,9 @@ type Place = {
  */
 export const openStagingDirectory = async (
   path: string,
-  { disk = privateDisk, lockDirectory = acquireExclusiveLock, newId = randomUUID }: Place = {},
+  { disk: bare = privateDisk, lockDirectory = acquireExclusiveLock, newId = randomUUID }: Place = {},
 ): Promise<StagingDirectory> => {
+  const disk = namingFullDisk(bare, path, 'the staging directory');
   await ensureDirectory(disk, path);
   const lock = await lockDirectory(path);
   try {

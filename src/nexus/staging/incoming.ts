@@ -12,7 +12,7 @@ import type { ArchiveLimits } from '../../archive/limits.ts';
 import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import type { DiskFile } from '../../lib/disk.ts';
 import { commitFile } from '../../lib/durable-file.ts';
-import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf, systemErrorCode } from '../../lib/errors.ts';
 import type { VerifiedComposite } from '../../verify/verified-release.ts';
 import type { StagingDirectory } from './directory.ts';
 import { partsBytes, writeParts } from './parts-file.ts';
@@ -119,13 +119,7 @@ const writeChunk = async (file: DiskFile, chunk: Uint8Array, position: number): 
   try {
     await file.write(chunk, position);
   } catch (error) {
-    if (systemErrorCode(error) !== 'ENOSPC')
-      throw new DepotError('IO', 'cannot write to the staging directory', { cause: error });
-    const detail = { received_bytes: position };
-    throw new DepotError(
-      'NO_SPACE',
-      `the staging directory became full after ${position} bytes of the upload`,
-      { cause: error, detail },
-    );
+    if (errorCodeOf(error) === 'NO_SPACE') throw error;
+    throw new DepotError('IO', 'cannot write to the staging directory', { cause: error });
   }
 };

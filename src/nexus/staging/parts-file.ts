@@ -14,7 +14,7 @@ import { ARCHIVE_LIMITS, type ArchiveLimits } from '../../archive/limits.ts';
 import { splitComposite } from '../../composite/split.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Disk, DiskFile } from '../../lib/disk.ts';
-import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
 import type { VerifiedComposite } from '../../verify/verified-release.ts';
 import type { StagedArtifact } from './staged-archive.ts';
@@ -69,15 +69,7 @@ export const writeParts = async (
   } catch (error) {
     await file.close().catch(() => undefined);
     await disk.unlink(partsPath).catch(() => undefined);
-    throw systemErrorCode(error) === 'ENOSPC'
-      ? new DepotError(
-          'NO_SPACE',
-          `the staging directory became full while parts were written to ${partsPath}`,
-          {
-            cause: error,
-          },
-        )
-      : error;
+    throw error;
   }
 };
 

@@ -28,6 +28,7 @@ import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { removeTemporaryFiles } from '../../lib/durable-file.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ExclusiveLock } from '../../lib/exclusive-lock.ts';
+import { isFull } from '../../lib/full-disk.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type CopyMarks, createMarks } from './copy-marks.ts';
 import { type DatasetFiles, scanDirectory } from './dataset-files.ts';
@@ -44,7 +45,6 @@ import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger
 import { letOldestGo, quarantinedBytes, setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';
 import type { StoreSettings } from './store.ts';
-import { isFull } from './write-refusals.ts';
 
 export type Condition =
   | { readonly kind: 'ok' }

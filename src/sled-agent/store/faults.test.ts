@@ -77,6 +77,16 @@ test('with every disk full the write is refused with NO_SPACE, and leaves nothin
   expect(await put(store, a)).toMatchObject({ successful_writes: 2 });
 });
 
+test('a disk that is full when a ledger has its name already is no missing disk, and the config is taken once there is room (S16)', async () => {
+  await using sled = await faultyStore();
+  const store = sled.store();
+  sled.fail(({ name }) => (name === 'syncDirectory' ? 'ENOSPC' : undefined));
+  await expect(offer(store, 2, [a])).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  sled.fail(() => undefined);
+  expect(await states(store)).toEqual(['ok', 'ok']);
+  expect(await offer(store, 2, [a])).toBe('adopted');
+});
+
 test('a dataset that fails in the middle of a write is not listed until it was looked at again', async () => {
   await using sled = await faultyStore();
   const store = sled.store();

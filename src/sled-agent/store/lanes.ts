@@ -9,11 +9,12 @@ import type { ArtifactHash } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Disk, type DiskFile, systemErrorIs, unlinkIfThere } from '../../lib/disk.ts';
 import { temporaryPathFor } from '../../lib/durable-file.ts';
+import { isFull } from '../../lib/full-disk.ts';
 import type { Logger } from '../../lib/log.ts';
 import { forgetMarks, markRight } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 import { RESERVATION_STEP_BYTES, type Reservation } from './space.ts';
-import { isFull, nothingTookIt } from './write-refusals.ts';
+import { nothingTookIt } from './write-refusals.ts';
 
 export type Lanes = {
   /** How many go on. */

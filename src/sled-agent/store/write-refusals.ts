@@ -1,10 +1,7 @@
 /** Why a write is refused, in words and numbers. */
 import type { ArtifactHash, Generation } from '../../core/ids.ts';
-import { systemErrorIs } from '../../lib/disk.ts';
-import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
-
-export const isFull = (error: unknown): boolean =>
-  errorCodeOf(error) === 'NO_SPACE' || systemErrorIs(error, 'ENOSPC', 'EDQUOT');
+import { DepotError, messageChain } from '../../lib/errors.ts';
+import { isFull } from '../../lib/full-disk.ts';
 
 /** Every dataset failed: `NO_SPACE` when all of them are full, otherwise `NO_USABLE_DATASET`. */
 export const nothingTookIt = (sha256: ArtifactHash, faults: readonly unknown[]): DepotError => {

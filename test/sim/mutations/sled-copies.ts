@@ -141,7 +141,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'full-disk-that-keeps-an-unfinished-file',
     file: 'lib/durable-file.ts',
-    find: "if (systemErrorIs(error, 'ENOSPC', 'EDQUOT')) return Object.assign(stays as Error, { cause: error });",
+    find: 'if (isFull(error)) return Object.assign(stays as Error, { cause: error });',
     replace: 'void stays;',
     tests: 'sled-agent/store/faults.test.ts',
     why: 'G3, D3: a full disk that becomes read-only keeps what was written of a ledger until the sled is restarted',

@@ -1,0 +1,57 @@
+/**
+ * A full disk, or a full quota, as one error with its numbers, whichever operation meets it.
+ *
+ *     disk ─▶ ENOSPC, EDQUOT ─▶ NO_SPACE with the directory and the bytes that are free
+ */
+import type { Disk, DiskFile } from './disk.ts';
+import { systemErrorIs } from './disk.ts';
+import { DepotError, errorCodeOf } from './errors.ts';
+
+/** As the operating system says it, or as {@link namingFullDisk} does. */
+export const isFull = (error: unknown): boolean =>
+  errorCodeOf(error) === 'NO_SPACE' || systemErrorIs(error, 'ENOSPC', 'EDQUOT');
+
+/** @param what the directory is, for people */
+export const namingFullDisk = (disk: Disk, directory: string, what: string): Disk => {
+  const named =
+    <A extends unknown[], T>(work: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      try {
+        return await work(...args);
+      } catch (error) {
+        if (!systemErrorIs(error, 'ENOSPC', 'EDQUOT')) throw error;
+        throw noSpace(what, directory, await freeBytesOf(disk, directory), error);
+      }
+    };
+  const file = (inner: DiskFile): DiskFile => ({
+    ...inner,
+    write: named(inner.write),
+    truncate: named(inner.truncate),
+    sync: named(inner.sync),
+    close: named(inner.close),
+  });
+  return {
+    ...disk,
+    createFile: named(async path => file(await disk.createFile(path))),
+    makeDirectory: named(disk.makeDirectory),
+    rename: named(disk.rename),
+    unlink: named(disk.unlink),
+    syncDirectory: named(disk.syncDirectory),
+  };
+};
+
+const freeBytesOf = (disk: Disk, directory: string): Promise<number | undefined> =>
+  disk.freeBytes(directory).catch(() => undefined);
+
+const noSpace = (
+  what: string,
+  directory: string,
+  freeBytes: number | undefined,
+  cause: unknown,
+): DepotError => {
+  const free = freeBytes === undefined ? '' : `: ${freeBytes} bytes are free`;
+  return new DepotError('NO_SPACE', `${what} ${directory} is full${free}`, {
+    cause,
+    detail: { directory, free_bytes: freeBytes ?? null },
+  });
+};
