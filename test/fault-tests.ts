@@ -3,6 +3,7 @@
  * They have a command of their own, so that `npm test` ends within five minutes on two quiet cores.
  */
 export const FAULT_TESTS: readonly string[] = [
+  'test/cli.test.ts',
   'test/crash/**/*.test.ts',
   'test/database-away.test.ts',
   'test/database-hosts.test.ts',

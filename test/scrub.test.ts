@@ -39,7 +39,7 @@ const flipBit = async (path: string): Promise<Buffer> => {
   return bytes;
 };
 
-/** What was set aside, by its content. */
+/** What was quarantined, by its content. */
 const evidenceIn = async (dataset: string): Promise<Buffer[]> => {
   const folder = join(dataset, 'quarantine');
   const names = await readdir(folder).catch(() => []);
@@ -76,7 +76,7 @@ test(
     const isSetAside = async (dataset: string) =>
       (await evidenceIn(dataset)).some(file => file.equals(rotten));
     for (const dataset of affected.datasets)
-      await until(() => isSetAside(dataset), `it is set aside in ${dataset}`);
+      await until(() => isSetAside(dataset), `it is quarantined in ${dataset}`);
     // The cycle that was under way may have been past that file, and another may have begun since.
     expect(await cycles(), 'found within a cycle').toBeLessThanOrEqual(before + 2);
     for (const dataset of affected.datasets) {

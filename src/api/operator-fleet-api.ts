@@ -152,7 +152,7 @@ export const ArtifactView = z
   .object({
     sha256: ArtifactHash,
     size_bytes: ByteCount,
-    /** Whether a present release lists it: if not, sleds let go of it. */
+    /** Whether a present release lists it: if not, sleds delete it. */
     wanted: z.boolean(),
     roles: z.array(
       z.object({

@@ -159,7 +159,7 @@ export const operatorUpdateApi = {
       operationId: 'system_update_repository_delete',
       method: 'DELETE',
       path: '/v1/system/update/repositories/{system_version}',
-      summary: 'Delete a release: sleds let go of the artifacts that no other release lists',
+      summary: 'Delete a release: sleds delete the artifacts that no other release lists',
       tags: TAGS,
       params: VersionParam,
       status: 204,

@@ -65,7 +65,7 @@ test('while a silent sled or another Nexus may have the bytes it is blocked, and
   expect(stateOf([sled(1, half), silentSled(2)])).toMatchObject({
     state: 'blocked',
     code: 'RELEASE_BLOCKED',
-    message: expect.stringContaining('sleds that do not answer may hold them'),
+    message: expect.stringContaining('unreachable sleds might have them'),
   });
   const at = (state: 'alive' | 'silent') => stateOf([sled(1, half)], new Map([[hash(2), state]]));
   expect(at('alive')).toMatchObject({
@@ -74,7 +74,7 @@ test('while a silent sled or another Nexus may have the bytes it is blocked, and
   });
   expect(at('silent')).toMatchObject({
     state: 'blocked',
-    message: expect.stringContaining('start it again'),
+    message: expect.stringContaining('start it, or upload'),
   });
 });
 
@@ -153,6 +153,6 @@ test('docs/operations.md explains every reason code once, with the verdict that 
 test('an archive whose recording was in doubt names the Nexus that has it, and no other (P8)', () => {
   const { state, message } = stateOf([sled(1, half)], new Map([[hash(2), 'here']]));
   expect(state).toBe('blocked');
-  expect(message).toContain('this Nexus has the archive');
+  expect(message).toContain('this Nexus holds the archive');
   expect(message).not.toContain('another Nexus');
 });

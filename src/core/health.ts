@@ -5,7 +5,7 @@
  *      they do not answer.
  * HE2. Reasons are grouped (by sled, by release), so that their number follows the fleet's faults, not its artifacts.
  * HE3. A release is `failed` only when every in-service sled answers, none holds some artifact, and no Nexus that
- *      is still in service has the archive; while somebody silent might have the bytes it is blocked (P8).
+ *      is still in service has the archive; while an unreachable sled might have the bytes it is blocked (P8).
  */
 import type { ArtifactHash, SledId } from './ids.ts';
 import { type InventorySled, isListing, type SledSilence, type Wanted } from './inventory.ts';
@@ -100,7 +100,7 @@ export const releaseState = (
     };
   }
   if (lost.length > 0) {
-    const message = `release ${systemVersion}: ${lost.length} artifact(s) have no copy within reach: ${whoMayHaveIt(lost, elsewhere)}`;
+    const message = `release ${systemVersion}: ${lost.length} artifact(s) have no reachable copy: ${whoMayHaveIt(lost, elsewhere)}`;
     return {
       state: 'blocked',
       reasons: [{ code: 'RELEASE_BLOCKED', message, systemVersion, sha256: first?.sha256 }],
@@ -119,11 +119,11 @@ const onFewerDatasets = ({ sleds, sledsHoldingAll }: ReleaseProgress): string =>
 
 const whoMayHaveIt = (lost: readonly Blocked[], elsewhere: ElsewhereHeld): string => {
   const nexus = lost.map(b => elsewhere.get(b.sha256)).find(state => state !== undefined);
-  if (nexus === 'here') return 'this Nexus has the archive, and sends it from its next round on';
+  if (nexus === 'here') return 'this Nexus holds the archive, and sends it from its next round on';
   if (nexus === 'alive') return 'another Nexus holds the archive and sends it';
   if (nexus === 'silent')
-    return 'a Nexus that is silent holds the archive; start it again, or upload the archive again';
-  return 'sleds that do not answer may hold them; bring those back, or upload the archive again';
+    return 'a Nexus that sends no heartbeats holds the archive; start it, or upload the archive again';
+  return 'unreachable sleds might have them; bring those back, or upload the archive again';
 };
 
 const SILENCE_CODES = {

@@ -48,7 +48,7 @@ const startSled = async (): Promise<TestSled & { readonly path: string; readonly
 
 const lastRegistered = (sled: TestSled): SledAgentInfo['datasets'] => sled.nexus.seen.at(-1)?.datasets;
 
-test('an answer whose bytes are wrong is cut before its end; the copy is set aside, and Nexus told at once (G5)', async () => {
+test('an answer whose bytes are wrong is cut before its end; the copy is quarantined, and Nexus told at once (G5)', async () => {
   await using sled = await startSled();
   await expect.poll(() => lastRegistered(sled)?.map(each => each.quarantined ?? 0)).toEqual([0, 1]);
   await rot(sled.path, BYTES.length - 1);
@@ -68,7 +68,7 @@ test('an answer whose bytes are wrong is cut before its end; the copy is set asi
   expect((await readdir(join(sled.datasets[0]!, 'quarantine'))).length).toBe(1);
 });
 
-test('a file that ends too early is not served as a shorter one, and is set aside (G5)', async () => {
+test('a file that ends too early is not served as a shorter one, and is quarantined (G5)', async () => {
   await using sled = await startSled();
   const answer = await fetch(sled.url);
   await answer.body!.cancel();

@@ -3,7 +3,7 @@
  *
  * DA1. A file that is sent whole, and whose bytes nobody has hashed for a while, is hashed on the way: if they are not
  *      those of its name the answer is cut before its last bytes, so that nobody gets a complete wrong file (G5).
- * DA2. A copy that cannot be read to its end, or whose bytes are wrong, is looked at and set aside at once.
+ * DA2. A copy that cannot be read to its end, or whose bytes are wrong, is looked at and quarantined at once.
  */
 import { createHash } from 'node:crypto';
 import type { depotApi } from '../api/depot-api.ts';

@@ -8,7 +8,7 @@ export const addRepoDelete = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('delete')
-      .description('delete a release; sleds let go of the artifacts that no other release lists')
+      .description('delete a release; sleds delete the artifacts that no other release lists')
       .argument('<version>', 'system version of the release'),
     'tuf-depot repo delete 1.1.0',
   ).action(async (version: string, options: RemoteOptions) => {

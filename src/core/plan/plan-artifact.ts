@@ -196,11 +196,11 @@ const noKnownCopy = ({ sha256, silentSleds }: ArtifactContext): Blocked => ({
   ...(silentSleds > 0
     ? {
         code: 'NO_KNOWN_COPY_SLEDS_SILENT',
-        message: `no sled that answers holds it; ${silentSleds} sled(s) that do not answer may`,
+        message: `no reachable sled has this artifact; ${silentSleds === 1 ? '1 unreachable sled' : `${silentSleds} unreachable sleds`} might`,
       }
     : {
         code: 'NO_KNOWN_COPY',
         message:
-          'no sled holds it and this Nexus has no archive of it; another Nexus may, or upload the archive again',
+          'no sled has this artifact, and this Nexus has no archive of it; another Nexus might, or upload the archive again',
       }),
 });

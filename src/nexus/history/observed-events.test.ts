@@ -65,7 +65,7 @@ test('a change of the generation is told with what it was, and which releases ca
     'was 6; the same releases; present: 2.0.0',
   );
   expect(text({ generation: 3, releases: { '2.0.0': 'complete' } })?.[2], 'B5').toBe(
-    'fell from 9: the database went back; the same releases; present: 2.0.0',
+    'fell from 9: the database was restored, or lost commits in a failover; the same releases; present: 2.0.0',
   );
 });
 

@@ -58,7 +58,7 @@ const generationText = (before: Observation | undefined, now: Observation): stri
   ];
   const was =
     now.generation < before.generation
-      ? `fell from ${before.generation}: the database went back`
+      ? `fell from ${before.generation}: the database was restored, or lost commits in a failover`
       : `was ${before.generation}`;
   return `${was}; ${changes.length === 0 ? 'the same releases' : changes.join('; ')}; ${present}`;
 };

@@ -36,11 +36,11 @@ test('an archive without a row is removed if it was being dropped or never ackno
   expect(decide({ sidecar: 'absent' })).toMatchObject({ kind: 'remove' });
 });
 
-test('an acknowledged archive without a row means that the database went back: it is recorded again (P4)', () => {
+test('an acknowledged archive without a row means that the database has lost it: it is recorded again (P4)', () => {
   expect(decide({ sidecar: stagedArchive({ acknowledged: true }) })).toMatchObject({ kind: 'record_again' });
 });
 
-test('a mark of a drop says nothing of a release that the database does not know: it went back (P4)', () => {
+test('a mark of a drop says nothing of a release that the database does not know: it has lost it (P4)', () => {
   const found = { sidecar: stagedArchive({ acknowledged: true, dropping: true }), isReleaseKnown: false };
   expect(decide(found)).toMatchObject({ kind: 'record_again', archive: { dropping: false } });
 });

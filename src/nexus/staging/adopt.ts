@@ -7,7 +7,7 @@
  *
  * AD1. An archive whose row exists is taken up, acknowledged or not: nothing that the database lists is lost (B1).
  * AD2. An archive without a row is removed only when it was being dropped, or when no client and no database ever
- *      had it confirmed. Otherwise the database went back: the archive is recorded again or, where that fails,
+ *      had it confirmed. Otherwise the database has lost the row: the archive is recorded again or, where that fails,
  *      kept and reported.
  */
 import type { HealthReason } from '../../core/health.ts';

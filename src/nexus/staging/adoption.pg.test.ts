@@ -125,7 +125,7 @@ test('crashed between the drop’s mark and its transaction: taken up, without t
   expect(JSON.parse(await readFile(file('json'), 'utf8'))).toMatchObject({ dropping: false });
 });
 
-test('marked as dropping, and the database went back to before the upload: recorded again, not removed (P4)', async () => {
+test('marked as dropping, and the database restored to a state before the upload: recorded again, not removed (P4)', async () => {
   const { release, uploadId, file } = await stoppedAfterUpload();
   await markSidecar(file('json'), { dropping: true });
   await restoreBackup();
@@ -133,7 +133,7 @@ test('marked as dropping, and the database went back to before the upload: recor
   expect(await rows()).toEqual([uploadId]);
 });
 
-test('a database that went back gets an acknowledged release again, expired or not, and it is reported (P4)', async () => {
+test('a restored database gets an acknowledged release again, expired or not, and it is reported (P4)', async () => {
   const { release, uploadId } = await stoppedAfterUpload({ expired: ['timestamp'] });
   await restoreBackup();
   const nexus = await world.startNexus();

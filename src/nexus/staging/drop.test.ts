@@ -63,7 +63,7 @@ test('a drop whose commit was in doubt is one when the release is known, present
   expect(await archives()).toEqual([]);
 });
 
-test('when the database has forgotten the release it went back, and no drop was: the archive is kept, unmarked (P4)', async () => {
+test('when the database has lost the release, no drop was committed: the archive is kept, unmarked (P4)', async () => {
   for (const [release, kind] of [
     ['release forgotten', 'dropped'],
     ['release forgotten', 'absent'],

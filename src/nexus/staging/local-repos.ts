@@ -3,7 +3,7 @@
  *
  *     upload, start ─▶ held-repos.ts ─▶ readers
  *                         ▲      └────▶ drop.ts, when enough sleds hold all of it
- *                         └─ reconcile.ts, when the database went back
+ *                         └─ reconcile.ts, when the database lost commits
  *
  * LR1. A drop and a look at the rows take turns: each would take the other's half-done work for a fault.
  */

@@ -1,4 +1,4 @@
-/** An archive that the database had once and has lost, because it went back: recorded again, or kept and told (P4). */
+/** An archive that the database had once and has lost: recorded again, or kept and told (P4). */
 import type { HealthReason } from '../../core/health.ts';
 import type { RepoId } from '../../core/ids.ts';
 import { findDepotError, isOfDatabase, messageChain } from '../../lib/errors.ts';
@@ -10,7 +10,7 @@ import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 /** Verifies and records it; the id under which it is recorded now. */
 export type RecordAgain = (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
 
-/** Whether the database knows nothing of its release, not even that it was deleted: it went back to before the upload. */
+/** Whether the database knows nothing of its release, not even that it was deleted: it was restored to a state before the upload. */
 export const isForgotten = async (
   datastore: Pick<Datastore, 'repoGetByVersion'>,
   { repoId, systemVersion }: StagedArchive,
@@ -56,7 +56,7 @@ export const recordLostArchive = async (
     // It is kept, whatever comes of this: a mark of a drop would say otherwise to the next start.
     await update({ ...archive, dropping: false });
     const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
-    // Recorded is recorded, and its row names it to the next start: with a row it has to be served.
+    // The release is committed, and an archive with a row has to be served: a failure to update the sidecar changes nothing.
     await update(recorded);
     log.warn(fields, 'the database had lost a local repo: recorded it again');
     return { kind: 'recorded', archive: recorded, notice: recordedAgain(archive) };

@@ -8,9 +8,9 @@
  * RC1. What is held is read before the rows: an upload that is recorded meanwhile is not taken for a lost one.
  * RC2. Files are listed after the rows: an archive is there before its row, and after it.
  * RC3. What is refused is kept for a person to look at, and is not held any more; the next start tries again. Should its
- *      row come back, with another state of the database, it is held again. What something passing is in the way of
- *      stays held, which without a row nobody is served from, and is tried again.
- * RC4. A row tells the release: one that was recorded again and went back with the database has another id.
+ *      row come back, with another state of the database, it is held again. After a transient failure the archive stays
+ *      held but is not served, and is retried.
+ * RC4. A row tells the release: one that was recorded again, and then lost again, has another id.
  */
 import type { HealthReason } from '../../core/health.ts';
 import type { UploadId } from '../../core/ids.ts';
@@ -86,7 +86,7 @@ const holdAsListed = async (
   await before?.file.retire();
 };
 
-/** Rows of archives that are not held: they were kept only, or were dropped, and the database went back to before that. */
+/** Rows of archives that are not held: they were kept only, or were dropped, and the database was restored to a state before that. */
 const lookAfterRows = async (
   deps: ReconcileDeps,
   rows: readonly LocalRepoRecord[],

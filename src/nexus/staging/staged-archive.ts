@@ -4,7 +4,7 @@
  * SA1. The sidecar is durable before the database can know of the upload, so whatever the database lists of this
  *      Nexus can be served again after a restart without verifying the archive again.
  * SA2. `acknowledged`: the database held the upload. An archive that the database does not know then means that
- *      the database went back, and the bytes may be the only ones.
+ *      the database has lost it, and the bytes may be the only ones.
  * SA3. `dropping`: set before the transaction that removes the row, so that an archive without a row, of a release that
  *      the database knows, is known to have been dropped and is not recorded again.
  */

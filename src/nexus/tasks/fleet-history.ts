@@ -48,7 +48,7 @@ export const fleetHistory = (deps: Deps): BackgroundTask => {
   const state: State = { trimmed: 0, last: undefined, isFailing: false };
   return {
     name: HISTORY_TASK,
-    description: 'record what happened to the fleet, and let go of what is old',
+    description: 'record what happened to the fleet, and delete old events',
     periodMs: PERIOD_MS,
     async activate({ log, signal }) {
       try {

@@ -257,7 +257,7 @@ const acknowledge = async (
   note({ kind: 'release_recorded', systemVersion, generation, message });
 
   const acknowledged = { ...staged, repoId, acknowledged: true };
-  // Recorded is recorded: without the mark the worst is that a database that goes back takes this upload along.
+  // The release is committed. If this mark is lost, restoring a backup may drop the upload.
   await writeSidecar(directory.filesOf(uploadId).sidecar, acknowledged, directory).catch((err: unknown) =>
     log.error({ err }, 'sidecar not updated'),
   );

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Dataset } from './dataset.ts';
 
 export type CopyMarks = {
-  /** Found bad while it could not be set aside: not used, until it is written anew or goes. */
+  /** Found bad while it could not be quarantined: not used, until it is written anew or goes. */
   readonly condemned: Map<ArtifactHash, { readonly reason: string; readonly timeMs: number }>;
   /** Named, and the name is not durable yet: a power cut may take it, so nobody may count it. */
   readonly unsynced: Set<ArtifactHash>;

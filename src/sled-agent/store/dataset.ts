@@ -71,7 +71,7 @@ export type Dataset = AsyncDisposable & {
   readonly space: Space;
   readonly marks: CopyMarks;
   readonly pathOf: (name: string) => string;
-  /** DS3: throws like for an absent directory when the disk is not there. */
+  /** DS3: throws ENOENT when the disk is not there. */
   readonly requirePresent: () => Promise<void>;
   /** Undefined when it cannot be had; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
   readonly inspect: (options: { mayCreate: boolean }) => Promise<Inspection | undefined>;
@@ -210,8 +210,7 @@ const clearUp = async (disk: Disk, path: string): Promise<void> => {
 
 /**
  * @param marks of a dataset that can be written. Returns how many bytes are used.
- * @throws like for an absent directory when the disk was away while it was cleared up: what is gone then was looked for
- *         in its mount point
+ * @throws ENOENT if the disk was unmounted during cleanup, so that cleanup saw only the mount point
  */
 const prepare = async (disk: Disk, path: string, marks: CopyMarks | undefined): Promise<number> => {
   if (marks === undefined) return (await scanDirectory(disk, path)).usedBytes;

@@ -1,14 +1,14 @@
 /**
- * Copies that may be bad: looked at, and set aside when they are (G5, B11).
+ * Copies that may be bad: looked at, and quarantined when they are (G5, B11).
  *
- *     scrub, or a read that failed ─▶ look ─bad─▶ under the lock of the hash: look again ─bad─▶ set aside ─▶ reported
+ *     scrub, or a read that failed ─▶ look ─bad─▶ under the lock of the hash: look again ─bad─▶ quarantined ─▶ reported
  *
  * EX1. Nothing is condemned by a stale read: the copy is read a second time under the lock of its hash, so that
  *      one that was written anew meanwhile stays.
  * EX2. What is condemned is neither held, counted, served nor leased from then on, also where its dataset cannot
  *      be written and the file stays in place.
  * EX3. Evidence is kept: a bad copy is renamed, never unlinked.
- * EX4. What could not be set aside is looked at again once its dataset takes writes again: it may have been the disk that
+ * EX4. What could not be quarantined is looked at again once its dataset takes writes again: it may have been the disk that
  *      failed, and a file that stays in place without being used takes the room of the copy that would replace it.
  */
 import type { ArtifactHash, DatasetId } from '../../core/ids.ts';
@@ -167,6 +167,6 @@ const setAsideOrMark = async (
     dataset.reportFailure(error, `set ${sha256} aside`);
   }
   dataset.marks.condemned.set(sha256, { reason, timeMs: clock.nowMs() });
-  log.error(facts, 'copy is bad, and cannot be set aside: it is not used any more');
+  log.error(facts, 'copy is bad, and cannot be quarantined: it is not used any more');
   return true;
 };

@@ -59,7 +59,7 @@ test('a new sled takes nothing before a floor, and nothing below it after (P5)',
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('a floor of a database that went back gives way to the next one (P5)', async () => {
+test('a floor of a database that was restored gives way to the next one (P5)', async () => {
   const store = await createMachine().start();
   await tellFloor(store, 9);
   await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
@@ -241,7 +241,7 @@ test.each([
   ['empty', () => ''],
   ['changed', (text: string) => text.replace('"generation":5', '"generation":4')],
 ])(
-  'a ledger that is %s on one dataset is reported, set aside and written again from the other (B15)',
+  'a ledger that is %s on one dataset is reported, quarantined and written again from the other (B15)',
   async (_, tear) => {
     const machine = createMachine();
     let store = await settled(machine);

@@ -2,8 +2,8 @@
  * The ledger on all datasets together: written everywhere, repaired where it is damaged or behind.
  *
  * LC1. A ledger that names a newcomer is durable on a dataset that the ledgers so far name before the newcomer gets it.
- *      So each dataset with a ledger leads, from name to name, to every other one, and whoever is started without
- *      the newest ledger misses a dataset that some ledger names: it knows that it does not know (G6, P5).
+ *      So each dataset with a ledger leads, from name to name, to every other one, and a sled started without the newest
+ *      ledger can tell that a named dataset is missing (G6, P5).
  */
 import type { DatasetId, Point } from '../../core/ids.ts';
 import { samePoint } from '../../core/lineage.ts';

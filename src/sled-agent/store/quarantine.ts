@@ -1,5 +1,5 @@
 /**
- * Copies that were found bad, set aside by rename: evidence for whoever looks for the cause, never served, never
+ * Copies that were found bad, quarantined by rename: evidence for whoever looks for the cause, never served, never
  * counted. The name carries what is known, so it survives a restart: `<name>~<time>~<reason>`.
  */
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The scrub: bad copies are found within a cycle, set aside and reported; what is good stays (G5, B11). */
+/** The scrub: bad copies are found within a cycle, quarantined and reported; what is good stays (G5, B11). */
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ArtifactHash } from '../../core/ids.ts';
@@ -59,7 +59,7 @@ const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 200; turn += 1) await new Promise(resolve => setImmediate(resolve));
 };
 
-test('a flipped bit is found within a cycle, the copy set aside, not counted or served, and reported (G5, B11)', async () => {
+test('a flipped bit is found within a cycle, the copy quarantined, not counted or served, and reported (G5, B11)', async () => {
   const { machine, store } = await settled();
   let told = 0;
   using _watch = store.onCondemned(() => {
@@ -131,7 +131,7 @@ test.each([
   ['is read-only', 'EROFS', ['read_only', 'ok']],
   ['fails', 'EIO', ['failed', 'ok']],
 ])(
-  'a bad copy that cannot be set aside since its dataset %s is not used, and the dataset is reported (G5)',
+  'a bad copy that cannot be quarantined since its dataset %s is not used, and the dataset is reported (G5)',
   async (_, code, states) => {
     const { machine, store } = await settled({
       before({ name, path }) {
@@ -146,7 +146,7 @@ test.each([
   },
 );
 
-test('a bad copy that could not be set aside is, as soon as its dataset can be written again (EX4)', async () => {
+test('a bad copy that could not be quarantined is, as soon as its dataset can be written again (EX4)', async () => {
   let isBroken = true;
   const { machine, store } = await settled({
     before({ name, path }) {

@@ -1,5 +1,5 @@
 /**
- * The scrub: every stored file of every dataset is hashed again within a period, and a bad one is set aside (G5, B11).
+ * The scrub: every stored file of every dataset is hashed again within a period, and a bad one is quarantined (G5, B11).
  *
  *     cycle: all files, in an order of its own ─▶ read at a bounded rate ─▶ examiner
  *              └─ progress on disk, now and then ◀─ start: go on from there
@@ -183,7 +183,7 @@ const lookAt = async (
   options: { readonly pacer: ReturnType<typeof createPacer>; readonly signal: AbortSignal },
 ): Promise<number> => {
   if (!dataset.isReadable()) return 0;
-  // Where it cannot be set aside now either, nothing would come of another look.
+  // Where it cannot be quarantined now either, nothing would come of another look.
   if (dataset.marks.condemned.has(sha256) && !dataset.isWritable()) return 0;
   try {
     const verdict = await examiner.examine(dataset, sha256, options);

@@ -94,7 +94,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     replace: '',
     needs: databaseGoesBack,
     withinSeeds: 200,
-    why: 'P13, K3: a sled goes on deleting by its own config while a database that went back wants it again',
+    why: 'P13, K3: a sled goes on deleting by its own config while a restored database wants it again',
   },
   {
     name: 'deletions-held-in-memory-only',

@@ -23,7 +23,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     name: 'drop-by-the-number-of-a-generation',
     ...WITHOUT_DIGEST,
     tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
-    why: 'P1, B5: the database went back, and the generation of the plan is that of another set',
+    why: 'P1, B5: the database was restored, and the generation of the plan is that of another set',
   },
   {
     name: 'lost-archive-that-cannot-be-read-ends-the-round',
@@ -177,7 +177,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     ],
     needs: someOf('database restored'),
     withinSeeds: 500,
-    why: 'P4, AD2: the database went back, and an upload that was acknowledged is thrown away',
+    why: 'P4, AD2: the database was restored, and an upload that was acknowledged is thrown away',
   },
   {
     name: 'unacknowledged-archive-recorded',

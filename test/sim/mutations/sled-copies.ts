@@ -231,7 +231,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: "if (look.kind !== 'bad') return look;",
     replace: '',
     tests: 'sled-agent/store/scrub.test.ts',
-    why: 'EX1: a copy that was replaced since the first look is set aside',
+    why: 'EX1: a copy that was replaced since the first look is quarantined',
   },
   {
     name: 'condemned-copy-is-unlinked-with-the-good-ones',

@@ -457,7 +457,7 @@ test('a release with no copy anywhere is failed with its remedy; with a silent s
 
 test.each([
   ['blocked', 'in_service', 1_000, 'another Nexus holds the archive'],
-  ['blocked', 'in_service', 3_600_000, 'a Nexus that is silent holds the archive'],
+  ['blocked', 'in_service', 3_600_000, 'a Nexus that sends no heartbeats holds the archive'],
   ['failed', 'expunged', 1_000, 'upload the same archive again'],
 ] as const)(
   'a release whose archive another Nexus holds is %s when that one is %s, heard of %i ms ago (P8, S23)',
