@@ -171,7 +171,9 @@ export const createWitness = (world: World): Witness => {
 const onCommit = (watch: Watch, before: MemoryState, now: MemoryState): void => {
   const { world, fail, copies, archives, histories, lineage, droppedBefore } = watch;
   if (now.sleds !== before.sleds) takeStandings(watch, now);
-  for (const id of droppedBefore) if (now.localRepos.has(id)) droppedBefore.delete(id);
+  // Recorded again it is held again; a row that only came back with the restore says nothing.
+  for (const id of droppedBefore)
+    if (now.localRepos.has(id) && !before.localRepos.has(id)) droppedBefore.delete(id);
   checkGeneration(before, now, fail);
   histories.onCommit(before, now);
   lineage.onCommit(before, now);

@@ -151,6 +151,7 @@ const join = async (keeping: Keeping, joining: readonly Joining[]): Promise<void
   const before = keeping.known;
   const isFresh = isOrphaned(before, datasets, joining); // K4
   const known = isFresh ? orphaned(before, keeping) : before;
+  if (isFresh) keeping.isHoldDurable = false; // on the datasets that are gone
   keeping.known = joining.reduce((knowledge, each) => learn(knowledge, each, log), known);
   for (const { dataset, inspection } of joining) await dataset.admit(inspection);
   if (keeping.known.doubt !== undefined || keeping.known.heads.size > 0)

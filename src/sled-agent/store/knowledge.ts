@@ -15,8 +15,8 @@
  *      unknown one it may be of a database that is about to be restored again.
  * KN5. Of a ledger that may not be the newest, the floor decides: it is trusted at or above it, if its point is known.
  * KN6. A control plane that says nothing of heads is believed by a sled that has never adopted a lineage, and by no other.
- * KN7. A hold that one ledger has counts, also beside a newer ledger without one: that may be half of an adoption which
- *      nobody was told of, from before the refusal. The next offer ends it.
+ * KN7. A hold that one ledger has counts, also beside a newer ledger without one: that may be half of an adoption,
+ *      from before the refusal, which was never acknowledged. The next offer of the sled's own point ends it.
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import { type DatasetId, IncarnationId, type Point, pointText } from '../../core/ids.ts';
