@@ -430,6 +430,25 @@ test('when the disk comes back below which a sled went on alone, it waits for a 
   expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(true);
 });
 
+test('a hold whose disks are gone is written again, before the next refusal is answered (K3, K4)', async () => {
+  const machine = createMachine([M0]);
+  await (await settled(machine))[Symbol.asyncDispose]();
+  const disk = new Map(machine.memory.files());
+  await wipe(machine, M0);
+  const store = await machine.start();
+  await tellFloor(store, 6);
+  await offer(store, 6, [a, b]);
+  await expect(offer(store, 5, [a, b])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  await wipe(machine, M0);
+  for (const [path, bytes] of disk) await overwrite(machine, path, bytes);
+  await expect(put(store, b, 6)).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  await reconcile(store);
+  await tellFloor(store, 5, () => false);
+  await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  const ledger = machine.memory.files().get(`${M0}/artifact-config.json`);
+  expect(JSON.parse(new TextDecoder().decode(ledger)).body.deletions_held).toBeDefined();
+});
+
 test('a write that was under way when a sled fell back to a disk without a config is refused (K4)', async () => {
   const machine = createMachine([M0]);
   await (await machine.start())[Symbol.asyncDispose]();
