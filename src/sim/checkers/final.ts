@@ -49,7 +49,8 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
     };
   for (const sled of workingSleds(facts)) {
     const shortfall =
-      (hasRoom ? (missingOn(facts, sled, wanted) ?? notFollowing(facts, sled)) : undefined) ??
+      (hasRoom ? missingOn(facts, sled, wanted) : undefined) ??
+      notFollowing(facts, sled) ??
       leftOn(facts, sled, wanted) ??
       heldBack(sled);
     if (shortfall !== undefined) return shortfall;
