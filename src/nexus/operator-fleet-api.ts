@@ -93,7 +93,7 @@ const statusHandlers = (deps: Deps) =>
         return unseenReleaseView(version, repo.artifactCount, repo.totalSizeBytes, deps.minSledReplication);
       }
       const view = releaseView(observation, seen);
-      return seen.state === 'failed' && (await isHeld(deps.datastore, repo.id, signal))
+      return seen.state === 'failed' && (await isLocalRepoHeld(deps.datastore, repo.id, signal))
         ? uploadedSince(view)
         : view;
     },
@@ -167,7 +167,11 @@ const artifactHandlers = ({ datastore, observer, history }: Deps) =>
   }) satisfies Partial<FleetHandlers>;
 
 /** By any Nexus in service (P8). */
-const isHeld = async (datastore: Datastore, repoId: RepoId, signal: AbortSignal): Promise<boolean> => {
+const isLocalRepoHeld = async (
+  datastore: Datastore,
+  repoId: RepoId,
+  signal: AbortSignal,
+): Promise<boolean> => {
   const [rows, nexuses] = await Promise.all([
     datastore.localRepoList({ signal }),
     datastore.nexusList({ signal }),

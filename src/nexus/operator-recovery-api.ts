@@ -35,7 +35,7 @@ import type { Clock } from '../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Datastore } from './datastore/datastore.ts';
-import { inServiceSleds } from './fleet-client/in-service.ts';
+import { inServiceTargets } from './fleet-client/in-service.ts';
 import { createLostPointsMemory, readLostPoints } from './fleet-client/lost-points.ts';
 import type { SledConnection } from './fleet-client/sled-connection.ts';
 import type { Note } from './history/history.ts';
@@ -107,7 +107,7 @@ const makePlan = async (
   { excluded, giveUp, to }: Question,
   { log, signal }: Wait,
 ): Promise<{ readonly plan: RecoveryPlan; readonly planned: Point }> => {
-  const targets = await inServiceSleds(datastore, signal);
+  const targets = await inServiceTargets(datastore, signal);
   const stranger = excluded.find(id => !targets.some(target => target.id === id));
   if (stranger !== undefined) throw new DepotError('NOT_FOUND', `there is no sled ${stranger} in service`);
   const sleds = await askSleds({ connection, clock }, targets, { signal });

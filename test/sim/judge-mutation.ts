@@ -9,8 +9,9 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ROOT, readTests, testsNamed } from './definitions.ts';
 import type { MutatedRun } from './mutated.ts';
 import type { Mutation, SeenBySeeds, SeenByTests } from './mutations/mutation.ts';
 
@@ -23,7 +24,6 @@ export type Verdict = {
 
 export type TestVerdict = { readonly failed: number; readonly passed: number };
 
-const ROOT = resolve(import.meta.dirname, '../..');
 const WORKER = join(import.meta.dirname, 'mutated.ts');
 const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
 const CONFIG = join(import.meta.dirname, 'mutated.vitest.config.ts');
@@ -56,14 +56,16 @@ export const judgeBySeeds = async (
 export const judgeByTests = async ({ name, tests }: Mutation & SeenByTests): Promise<TestVerdict> => {
   const directory = await mkdtemp(join(tmpdir(), 'mutation-'));
   const report = join(directory, 'report.json');
-  const args = ['run', join('src', tests), '--config', CONFIG, '--reporter=json', '--outputFile', report];
+  const { path, title } = testsNamed(tests, readTests());
+  const only = title === undefined ? [] : ['-t', title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')];
+  const args = ['run', path, ...only, '--config', CONFIG, '--reporter=json', '--outputFile', report];
   const options = { cwd: ROOT, env: { ...process.env, MUTATION: name }, maxBuffer: 2 ** 26 };
   // Failed tests end it with 1, and are what is hoped for.
   const ended = await promisify(execFile)(process.execPath, [VITEST, ...args], options).catch(error => error);
   const text = await readFile(report, 'utf8').catch(() => undefined);
   await rm(directory, { recursive: true });
   if (text === undefined) throw new Error(`${tests} could not be run with ${name}: ${ended.stderr}`);
-  const { numFailedTests, numPassedTests, numTotalTests } = JSON.parse(text);
-  if (!(numTotalTests > 0)) throw new Error(`no test of ${tests} was run with ${name}`);
-  return { failed: numFailedTests, passed: numPassedTests };
+  const { numFailedTests: failed, numPassedTests: passed } = JSON.parse(text);
+  if (!(failed + passed > 0)) throw new Error(`no test of ${tests} was run with ${name}`);
+  return { failed, passed };
 };

@@ -4,11 +4,12 @@
  *
  *     bin/node24 test/sim/mutated.ts NAME FIRST SEEDS      NAME may be `none`: the product as it is
  */
-import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { applyEdit, editsOf, isSeenBySeeds, type Mutation, type SeenBySeeds } from './mutations/mutation.ts';
+import { ROOT, readSources } from './definitions.ts';
+import { mutatedSources } from './mutated-sources.ts';
+import { isSeenBySeeds, type Mutation, type SeenBySeeds } from './mutations/mutation.ts';
 import { mutationNamed } from './mutations.ts';
 
 /** The one line of output, as JSON. */
@@ -26,11 +27,9 @@ const seenBySeeds = (mutation: Mutation): Mutation & SeenBySeeds => {
 const mutation = name === 'none' ? undefined : seenBySeeds(mutationNamed(name));
 
 const sourceOf = new Map<string, string>();
-for (const edit of mutation === undefined ? [] : editsOf(mutation)) {
-  const path = join(resolve(import.meta.dirname, '../../src'), edit.file);
-  const url = pathToFileURL(path).href;
-  sourceOf.set(url, applyEdit(edit, sourceOf.get(url) ?? readFileSync(path, 'utf8')));
-}
+if (mutation !== undefined)
+  for (const [path, source] of mutatedSources(mutation, readSources()))
+    sourceOf.set(pathToFileURL(join(ROOT, path)).href, source);
 const waiting = new Set(sourceOf.keys());
 registerHooks({
   load(url, context, nextLoad) {

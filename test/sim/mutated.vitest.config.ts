@@ -3,22 +3,18 @@
  *
  *     MUTATION=NAME bin/node24 node_modules/vitest/vitest.mjs run FILE --config test/sim/mutated.vitest.config.ts
  */
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import common from '../../vitest.config.ts';
-import { applyEdit, editsOf } from './mutations/mutation.ts';
+import { ROOT, readSources } from './definitions.ts';
+import { mutatedSources } from './mutated-sources.ts';
 import { mutationNamed } from './mutations.ts';
 
-const root = resolve(import.meta.dirname, '../..');
-const sourceOf = new Map<string, string>();
-for (const edit of editsOf(mutationNamed(process.env.MUTATION ?? ''))) {
-  const path = join(root, 'src', edit.file);
-  sourceOf.set(path, applyEdit(edit, sourceOf.get(path) ?? readFileSync(path, 'utf8')));
-}
+const mutated = mutatedSources(mutationNamed(process.env.MUTATION ?? ''), readSources());
+const sourceOf = new Map([...mutated].map(([path, source]) => [join(ROOT, path), source]));
 
 export default defineConfig({
-  root,
+  root: ROOT,
   test: {
     ...common.test,
     // No database: what needs one takes too long to be asked for each mutation.

@@ -1,29 +1,21 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readSources, readTests, testsNamed } from './definitions.ts';
 import { judgeBySeeds, judgeByTests } from './judge-mutation.ts';
-import { applyEdit, editsOf, isSeenBySeeds, isSeenByTests } from './mutations/mutation.ts';
+import { mutatedSources } from './mutated-sources.ts';
+import { isSeenBySeeds, isSeenByTests } from './mutations/mutation.ts';
 import { MUTATIONS } from './mutations.ts';
 
-const source = (file: string): Promise<string> =>
-  readFile(join(import.meta.dirname, '../../src', file), 'utf8');
-
-test('every mutation still finds what it replaces, once', async () => {
+test('every mutation still applies: its definitions, their texts and its tests are there, once each', () => {
+  const [sources, tests] = [readSources(), readTests()];
   const stale: string[] = [];
   for (const mutation of MUTATIONS)
     try {
-      for (const edit of editsOf(mutation)) applyEdit(edit, await source(edit.file));
+      mutatedSources(mutation, sources);
+      if (isSeenByTests(mutation)) testsNamed(mutation.tests, tests);
     } catch (error) {
       stale.push(`${mutation.name}: ${(error as Error).message}`);
     }
   expect(stale).toEqual([]);
-});
-
-test('a text that is not there, or is there twice, is an error and not a mutation that changes nothing', () => {
-  const edit = { file: 'x.ts', find: 'one', replace: 'two' };
-  expect(applyEdit(edit, 'one thing')).toBe('two thing');
-  expect(() => applyEdit(edit, 'a thing')).toThrow(/0 times/);
-  expect(() => applyEdit(edit, 'one or one')).toThrow(/2 times/);
 });
 
 test('there is a mutation for each guarantee, and for each rule that the simulator reaches', () => {

@@ -71,7 +71,7 @@ const collect = (value: string, values: readonly string[]): readonly string[] =>
 
 const runInit = async (session: Session, options: TufOptions, rootPath: string): Promise<void> => {
   const { bytes } = await readRootFile(resolve(session.directory, rootPath), 'newest', session);
-  await using store = await openStore(session, options);
+  await using store = await openMetadata(session, options);
   const version = await initialize(store, bytes);
   present(session, options, { root: version }, () => [`root version ${version} is trusted`]);
 };
@@ -107,7 +107,7 @@ const withClient = async (
   work: (client: TufClient) => Promise<void>,
 ): Promise<void> => {
   const metadataUrl = required(options.metadataUrl, '--metadata-url');
-  await using store = await openStore(session, options);
+  await using store = await openMetadata(session, options);
   await using source = createHttpSource({
     metadataUrl,
     targetsUrl: targets ?? metadataUrl,
@@ -135,7 +135,7 @@ const remedies: Partial<Record<ErrorCode, string>> = {
     'check the address, and HTTPS_PROXY where a proxy is needed; what is trusted stays as it was',
 };
 
-const openStore = async (session: Session, { metadataDir }: TufOptions): Promise<MetadataDirectory> => {
+const openMetadata = async (session: Session, { metadataDir }: TufOptions): Promise<MetadataDirectory> => {
   const directory = resolve(session.directory, required(metadataDir, '--metadata-dir'));
   await mkdir(directory, { recursive: true });
   return openMetadataDirectory(directory);

@@ -8,7 +8,7 @@ import {
   claiming,
   type Draft,
   failed,
-  listed,
+  listingDraft,
   orStalled,
   type RoundConfig,
   timed,
@@ -47,7 +47,7 @@ export const askWithoutPoints = async (
     const after = await configOf(deps, target, options);
     const isRounds = (config: Point | undefined) => config !== undefined && samePoint(config, round);
     if (isRounds(given) && isRounds(after) && list.generation === round.generation)
-      return listed(deps, target, round, list, options.log);
+      return listingDraft(deps, target, round, list, options.log);
     const words = `has another config than the one of generation ${round.generation} that it was given`;
     return failed(deps, target, new DepotError('PEER_BAD_ANSWER', words));
   } catch (error) {

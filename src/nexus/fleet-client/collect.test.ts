@@ -7,7 +7,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import { createRequestLog } from '../request-log.ts';
-import { collect } from './collect.ts';
+import { collectSleds } from './collect.ts';
 import {
   contentOf,
   digestOf,
@@ -49,7 +49,7 @@ const fleetOf = (sleds: FakeSled[], database: Database = wanted, read: Database 
   const log = { ...silentLogger, error: (fields: object) => void errors.push(fields) } as Logger;
   const { generation: now, digest: set } = database;
   const answers = async () => {
-    const collected = await collect(
+    const collected = await collectSleds(
       {
         ...deps,
         pointsRecorded: async () => ({

@@ -28,7 +28,7 @@ import {
   silent,
 } from './sled-draft.ts';
 
-export const collect = async (
+export const collectSleds = async (
   deps: CollectDeps,
   round: { readonly wanted: RoundConfig; readonly sleds: readonly SledTarget[] },
   options: { readonly log: Logger; readonly signal: AbortSignal },

@@ -5,7 +5,7 @@ import type { SledTarget } from './sled-connection.ts';
 
 const PAGE = 500;
 
-export const inServiceSleds = async (
+export const inServiceTargets = async (
   datastore: Pick<Datastore, 'sledList'>,
   signal: AbortSignal,
 ): Promise<SledTarget[]> => {

@@ -11,7 +11,7 @@ import {
   claiming,
   type Draft,
   failed,
-  listed,
+  listingDraft,
   orStalled,
   type RoundConfig,
   timed,
@@ -66,7 +66,7 @@ const draftOf = (
   };
   deps.memory.sled(target.id).claim = claim;
   if (samePoint(claim, round)) {
-    if (refusal === undefined) return listed(deps, target, round, list, log); // CO4
+    if (refusal === undefined) return listingDraft(deps, target, round, list, log); // CO4
     const words = `refuses the config of generation ${list.generation} that it lists`;
     return failed(deps, target, new DepotError('PEER_BAD_ANSWER', words, { cause: refusal }));
   }

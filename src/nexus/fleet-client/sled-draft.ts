@@ -71,7 +71,7 @@ export const timed = async <T>(
   }
 };
 
-export const listed = (
+export const listingDraft = (
   deps: CollectDeps,
   target: SledTarget,
   wanted: Wanted,

@@ -21,7 +21,7 @@ export const askSleds = async (
   const timeout = deps.clock.timeout(RECOVERY_ANSWER_TIMEOUT_MS);
   const answers = await Promise.all(
     targets.map(async target => {
-      const answer = await askSled(deps.connection, target, { timeout, signal });
+      const answer = await askForPoints(deps.connection, target, { timeout, signal });
       return { id: target.id, serial: target.serial, answer };
     }),
   );
@@ -29,7 +29,7 @@ export const askSleds = async (
   return answers;
 };
 
-const askSled = async (
+const askForPoints = async (
   connection: AskDeps['connection'],
   target: SledTarget,
   { timeout, signal }: { timeout: AbortSignal; signal: AbortSignal },

@@ -11,7 +11,7 @@ import { errorCodeOf } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import { inServiceSleds } from '../fleet-client/in-service.ts';
+import { inServiceTargets } from '../fleet-client/in-service.ts';
 import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
 
 export const LIVENESS_TASK = 'sled_liveness';
@@ -44,7 +44,7 @@ export const createSledLiveness = (deps: Deps): SledLiveness => {
       description: 'observe which sleds answer',
       periodMs: PERIOD_MS,
       async activate({ log, signal }) {
-        const sleds = await inServiceSleds(deps.datastore, signal);
+        const sleds = await inServiceTargets(deps.datastore, signal);
         const limiter = createLimiter(CONCURRENCY);
         const answers = await Promise.all(
           sleds.map(sled =>

@@ -130,7 +130,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
   const finish = async (): Promise<WriteResult> => {
     await settle();
     if (refused !== undefined) throw refused;
-    verify(write, receivedBytes, hash.digest('hex'));
+    verifyBytes(write, receivedBytes, hash.digest('hex'));
     await lanes.sync();
     await deps.byHash(sha256, async () => {
       const current = requireConfig(deps.config());
@@ -179,7 +179,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
 const overlong = ({ sha256, sizeBytes, limitBytes }: Write, receivedBytes: number): DepotError =>
   sizeBytes === undefined ? tooLarge(sha256, limitBytes) : wrongLength(sha256, sizeBytes, receivedBytes);
 
-const verify = ({ sha256, sizeBytes }: Write, receivedBytes: number, actual: string): void => {
+const verifyBytes = ({ sha256, sizeBytes }: Write, receivedBytes: number, actual: string): void => {
   if (sizeBytes !== undefined && receivedBytes !== sizeBytes)
     throw wrongLength(sha256, sizeBytes, receivedBytes);
   if (actual !== sha256) throw wrongHash(sha256, actual, receivedBytes);

@@ -15,7 +15,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'point-not-compared',
     breaks: ['G2', 'G4'],
-    file: 'core/artifact-config.ts',
+    in: 'next',
     find: "const isSuccessor = offered.succeeds !== 'unknown' && samePoint(offered.succeeds, point());",
     replace: 'const isSuccessor = point() !== undefined;',
     needs: databaseGoesBack,
@@ -25,7 +25,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'every-point-is-known',
     breaks: ['G2', 'G4'],
-    file: 'core/lineage.ts',
+    in: 'isKnownPoint',
     find: '(!claim.hasLineage && claim.generation < first)',
     replace: 'claim.generation >= first',
     needs: databaseGoesBack,
@@ -35,7 +35,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'successor-of-what-is-remembered',
     breaks: ['G2', 'G4'],
-    file: 'nexus/fleet-client/collect.ts',
+    in: 'askSled',
     find: "succeeds: isKnown ? claim : 'unknown' });",
     replace: "succeeds: isKnown ? claim : (claim ?? 'unknown') });",
     needs: databaseGoesBack,
@@ -45,7 +45,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'point-of-a-change-not-recorded',
     breaks: ['G6'],
-    file: 'nexus/datastore/memory/state.ts',
+    in: 'movedTo',
     find: '{ ...withPoint(state, { ...stored, ...how }), stored };',
     replace: "{ ...(how.origin === 'change' ? state : withPoint(state, { ...stored, ...how })), stored };",
     withinSeeds: 20,
@@ -54,7 +54,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'point-of-a-raise-not-recorded',
     breaks: ['G6'],
-    file: 'nexus/datastore/memory/state.ts',
+    in: 'movedTo',
     find: '{ ...withPoint(state, { ...stored, ...how }), stored };',
     replace: "{ ...(how.origin === 'raise' ? state : withPoint(state, { ...stored, ...how })), stored };",
     needs: databaseGoesBack,
@@ -64,12 +64,12 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'ancestry-taken-for-equality-in-a-drop',
     breaks: ['G4'],
-    file: 'nexus/datastore/decisions/local-repo-drop.ts',
+    in: 'decideDrop',
     find: 'if (stored.generation !== planned.generation)',
     replace: 'if (stored.generation < planned.generation)',
     also: [
       {
-        file: 'nexus/datastore/decisions/local-repo-drop.ts',
+        in: 'decideDrop',
         find: 'if (!samePoint(stored, planned))',
         replace: 'if (stored.generation === planned.generation && !samePoint(stored, planned))',
       },
@@ -80,16 +80,16 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'nonce-not-compared',
-    file: 'nexus/datastore/decisions/local-repo-drop.ts',
+    in: 'decideDrop',
     find: 'if (!isSameRound)',
     replace: 'if (planned.nonce === null)',
-    tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
+    tests: 'local-repo-drop.test.ts',
     why: 'P13: a failover between the count and the drop is not noticed by a client that a pooler hides it from',
   },
   {
     name: 'deletions-not-held',
     breaks: ['G2', 'G4'],
-    file: 'sled-agent/store/config-keeper.ts',
+    in: 'offer',
     find: 'await holdDeletions(keeping, refusal.message);',
     replace: '',
     needs: databaseGoesBack,
@@ -99,7 +99,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'deletions-held-in-memory-only',
     breaks: ['G2', 'G4'],
-    file: 'sled-agent/store/config-keeper.ts',
+    in: 'holdDeletions',
     find: 'await writeLedgers(datasets, ledger, held, keeping.known.kept);',
     replace: 'await undefined;',
     needs: databaseGoesBack,
@@ -108,24 +108,24 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'doubt-holds-in-memory-only',
-    file: 'sled-agent/store/config-keeper.ts',
+    in: 'holdDeletions',
     find: 'else await holdLedgers(datasets, pointOf(ledger.config!), hold);',
     replace: '',
-    tests: 'sled-agent/store/lineage.test.ts',
+    tests: 'a sled in doubt that refuses a config holds on after the doubt is gone',
     why: 'P13, K3: a sled in doubt that refused a config deletes once it is started again without the doubt',
   },
   {
     name: 'newest-ledger-ends-a-hold',
-    file: 'sled-agent/store/knowledge.ts',
+    in: 'learnLedger',
     find: 'hold: ledger.hold ?? found.hold, // KN7',
     replace: 'hold: top.hold,',
-    tests: 'sled-agent/store/lineage.test.ts',
+    tests: 'a refusal after half of an adoption holds on, also when the disk comes back with that half',
     why: 'P13, KN7: half of an adoption that failed before the refusal comes back with its disk, and ends the hold',
   },
   {
     name: 'unknown-head-overwritten',
     breaks: ['G2', 'G4'],
-    file: 'sled-agent/store/knowledge.ts',
+    in: 'settleHeads',
     find: 'isKnown ? [] : [{ point: pointOf(config), config }],',
     replace: 'isKnown ? [] : [{ point: pointOf(config), config }].slice(1),',
     needs: disksDiffer,
@@ -135,7 +135,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'larger-set-rule-on-a-smaller-set',
     breaks: ['G2', 'G4'],
-    file: 'core/artifact-config.ts',
+    in: 'next',
     find: "if (includes(offered, config)) return { kind: 'adopt' };",
     replace: "if (includes(config, offered)) return { kind: 'adopt' };",
     needs: databaseGoesBack,
@@ -145,7 +145,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'kept-set-not-protected',
     breaks: ['G2', 'G4'],
-    file: 'sled-agent/store/open-store.ts',
+    in: 'openStore',
     find: 'leases.inUse(sha256) ?? keeper.keeps(sha256);',
     replace: 'leases.inUse(sha256);',
     needs: disksDiffer,
@@ -155,7 +155,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'kept-config-removed-undecided',
     breaks: ['G2', 'G4'],
-    file: 'sled-agent/store/config-keeper.ts',
+    in: 'forgetDecided',
     find: 'filter(([text]) => verdicts?.get(text) === true);',
     replace: 'filter(([text]) => verdicts?.has(text) === true);',
     needs: disksDiffer,
@@ -164,16 +164,16 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'older-sled-given-what-it-cannot-compare',
-    file: 'nexus/fleet-client/ask-without-points.ts',
+    in: 'askWithoutPoints',
     find: 'const maySucceed = samePoint(current, round) && isKnownPoint(claim, lineage);',
     replace: 'const maySucceed = isKnownPoint(claim, lineage) || samePoint(current, round);',
-    tests: 'nexus/fleet-client/collect.test.ts',
+    tests: 'collect.test.ts',
     why: 'P13: a sled that goes by numbers is told to delete what the database has lost',
   },
   {
     name: 'lost-release-refused-for-rollback',
     breaks: ['reasons'],
-    file: 'nexus/upload/check-archive.ts',
+    in: 'checkArchive',
     find: 'if (isExempt || !LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;',
     replace: 'if (LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;',
     needs: databaseGoesBack,
@@ -182,10 +182,10 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'recovery-of-what-nobody-gave-up',
-    file: 'core/recovery.ts',
+    in: 'recoveryObstacles',
     find: 'if (undecided.length === 0) return [];',
     replace: 'if (undecided.length >= 0) return [];',
-    tests: 'core/recovery.test.ts',
+    tests: 'recovery.test.ts',
     why: 'P13, RG1: a recovery accepts a point with artifacts that nobody decided on',
   },
 ];

@@ -4,15 +4,16 @@
  *
  * MU1. It is a change of the text of source files, made while they are loaded: the product knows nothing of it.
  * MU2. A run that cannot show it, by what its seed drew, counts as run and is passed over.
- * MU3. Each text occurs exactly once in its file. Otherwise the product has moved on, and the mutation has to as well.
+ * MU3. An edit names a definition at the top level of a file, and the sources have one of that name; its text occurs there
+ *      exactly once. So a file can move without its mutations; if the code itself changes, the mutation has to as well.
  */
 import type { Guarantee } from '../../../src/sim/checkers/violation.ts';
 import type { Fault, OperatorAct } from '../../../src/sim/script/step.ts';
 import type { Swarm } from '../../../src/sim/script/swarm.ts';
 
 export type Edit = {
-  /** Below `src`. */
-  readonly file: string;
+  /** A function, a constant or a class, wherever its file is. */
+  readonly in: string;
   readonly find: string;
   readonly replace: string;
 };
@@ -35,7 +36,7 @@ export type SeenBySeeds = {
   readonly withinSeeds: number;
 };
 
-/** At least one test of this file, below `src`, fails with it. */
+/** The base name of a file of tests of which at least one fails with it, or a part of the title of a test that does. */
 export type SeenByTests = { readonly tests: string };
 
 export const isSeenByTests = (mutation: Mutation): mutation is Mutation & SeenByTests => 'tests' in mutation;
@@ -56,10 +57,3 @@ export const allOf =
     kinds.every(kind => everyMs.has(kind));
 
 export const editsOf = (mutation: Mutation): readonly Edit[] => [mutation, ...(mutation.also ?? [])];
-
-/** @throws when the text is not there exactly once */
-export const applyEdit = ({ file, find, replace }: Edit, source: string): string => {
-  const pieces = source.split(find);
-  if (pieces.length === 2) return pieces.join(replace);
-  throw new Error(`src/${file} has ${pieces.length - 1} times what a mutation replaces: ${find}`);
-};

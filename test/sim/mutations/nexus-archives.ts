@@ -2,7 +2,7 @@
 import { type Edit, type Mutation, someOf } from './mutation.ts';
 
 const WITHOUT_DIGEST: Edit = {
-  file: 'nexus/datastore/decisions/local-repo-drop.ts',
+  in: 'decideDrop',
   find: 'if (!samePoint(stored, planned))',
   replace: "if (planned.digest === '')",
 };
@@ -11,7 +11,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'drop-without-generation',
     breaks: ['G4'],
-    file: 'nexus/datastore/decisions/local-repo-drop.ts',
+    in: 'decideDrop',
     find: 'if (stored.generation !== planned.generation)',
     replace: 'if (stored.generation < planned.generation)',
     also: [WITHOUT_DIGEST],
@@ -22,38 +22,38 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'drop-by-the-number-of-a-generation',
     ...WITHOUT_DIGEST,
-    tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
+    tests: 'local-repo-drop.test.ts',
     why: 'P1, B5: the database was restored, and the generation of the plan is that of another set',
   },
   {
     name: 'lost-archive-that-cannot-be-read-ends-the-round',
-    file: 'nexus/staging/lost-archive.ts',
+    in: 'recordLostArchive',
     find: 'if (signal.aborted || isOfDatabase(error)) throw error;',
     replace: 'throw error;',
-    tests: 'nexus/staging/drop.test.ts',
+    tests: 'drop.test.ts',
     why: 'G8: one archive keeps a Nexus from starting, and every round from its end',
   },
   {
     name: 'recorded-again-and-not-served',
-    file: 'nexus/staging/lost-archive.ts',
+    in: 'recordLostArchive',
     find: `.catch((err: unknown) =>
       log.error({ ...fields, err }, 'sidecar not updated'),
     )`,
     replace: '',
-    tests: 'nexus/staging/drop.test.ts',
+    tests: 'drop.test.ts',
     why: 'P4: the database lists an archive again that its Nexus has given up',
   },
   {
     name: 'drop-by-lists-of-any-generation',
-    file: 'nexus/fleet-client/offer-config.ts',
+    in: 'draftOf',
     find: 'if (samePoint(claim, round)) {',
     replace: 'if (claim.generation >= 0) {',
-    tests: 'nexus/fleet-client/collect.test.ts',
+    tests: 'collect.test.ts',
     why: 'CO4, G4: what a sled lists at another generation is about to be deleted',
   },
   {
     name: 'local-repos-read-after-the-config',
-    file: 'nexus/tasks/artifact-replication/task.ts',
+    in: 'activate',
     find: `  const local = deps.staging.held();
   const nonce = await beginRound(deps, { log, signal }); // R3
   const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });`,
@@ -62,19 +62,19 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   const local = deps.staging.held();`,
     also: [
       {
-        file: 'nexus/datastore/decisions/local-repo-drop.ts',
+        in: 'decideDrop',
         find: 'if (stored.generation !== planned.generation)',
         replace: 'if (stored.generation < planned.generation)',
       },
       WITHOUT_DIGEST,
     ],
-    tests: 'nexus/tasks/artifact-replication/task.test.ts',
+    tests: 'task.test.ts',
     why: 'P1: an upload between the two looks deleted, and goes at once; the generation that the drop asks for would keep it',
   },
   {
     name: 'archive-of-a-deleted-release-dropped',
     breaks: ['G4'],
-    file: 'core/plan/local-repos.ts',
+    in: 'localRepoVerdicts',
     find: 'if (counting.size === 0 && !listed.has(repoId))',
     replace: 'if (!listed.has(repoId))',
     needs: someOf('delete', 'delete and upload again'),
@@ -84,12 +84,12 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'minimum-of-one',
     breaks: ['G4'],
-    file: 'core/plan/local-repos.ts',
+    in: 'localRepoVerdicts',
     find: 'return holders.length >= minSledReplication',
     replace: 'return holders.length >= Math.min(1, minSledReplication)',
     also: [
       {
-        file: 'nexus/fleet-client/spot-check.ts',
+        in: 'spotCheck',
         find: '  if (repo.holders.length < repo.enough) return false;',
         replace: '  repo = { ...repo, enough: Math.min(1, repo.enough) };',
       },
@@ -100,13 +100,13 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'minimum-of-those-who-answer',
     breaks: ['G4'],
-    file: 'core/plan/local-repos.ts',
+    in: 'localRepoVerdicts',
     find: 'return holders.length >= minSledReplication',
     replace: `minSledReplication = Math.min(minSledReplication, Math.max(1, sleds.filter(sled => sled.answer.kind === 'ok').length));
     return holders.length >= minSledReplication`,
     also: [
       {
-        file: 'nexus/fleet-client/spot-check.ts',
+        in: 'spotCheck',
         find: '  if (repo.holders.length < repo.enough) return false;',
         replace: '  repo = { ...repo, enough: Math.min(repo.holders.length, repo.enough) };',
       },
@@ -117,7 +117,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'no-look-before-a-drop',
     breaks: ['G4'],
-    file: 'nexus/tasks/artifact-replication/local-repos.ts',
+    in: 'mayGo',
     find: 'return spotCheck(',
     replace: 'if (holders.length >= deps.policy.minSledReplication) return true;\n      return spotCheck(',
     needs: someOf('sled lies'),
@@ -126,16 +126,16 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'look-counts-who-did-not-answer',
-    file: 'nexus/fleet-client/spot-check.ts',
+    in: 'spotCheck',
     find: 'return proven >= repo.enough;',
     replace: 'return proven >= Math.min(1, repo.enough);',
-    tests: 'nexus/fleet-client/spot-check.test.ts',
+    tests: 'spot-check.test.ts',
     why: 'P9, SC1: one sled that proved what it has is enough for all',
   },
   {
     name: 'expunged-sleds-count',
     breaks: ['G4', 'G1'],
-    file: 'nexus/fleet-client/in-service.ts',
+    in: 'inServiceTargets',
     find: ", policy: 'in_service' }",
     replace: ' }',
     needs: someOf('expunge a sled'),
@@ -145,7 +145,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'staging-not-held-at-start',
     breaks: ['G1', 'G3', 'G4'],
-    file: 'nexus/intake.ts',
+    in: 'startIntake',
     find: 'localRepos.takeUp(found);',
     replace: '',
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
@@ -155,7 +155,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'staging-removed-at-start',
     breaks: ['G4'],
-    file: 'nexus/staging/adopt.ts',
+    in: 'decideAdoption',
     find: '  // Listed by the database it is as good as acknowledged: an operator can have seen it.',
     replace: "  if (row !== undefined) return { kind: 'remove', reason: 'it is of an earlier start' };",
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
@@ -165,12 +165,12 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'lost-upload-not-recorded-again',
     breaks: ['G4', 'G1'],
-    file: 'nexus/staging/adopt.ts',
+    in: 'decideAdoption',
     find: "return { kind: 'record_again', archive: { ...sidecar, dropping: false } };",
     replace: "return { kind: 'remove', reason: 'it has no row' };",
     also: [
       {
-        file: 'nexus/staging/reconcile.ts',
+        in: 'reconcileLocalRepos',
         find: 'else await recordLost(deps, repo, { signal });',
         replace: 'else await finishDrop(deps, repo);',
       },
@@ -181,38 +181,38 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'unacknowledged-archive-recorded',
-    file: 'nexus/staging/adopt.ts',
+    in: 'decideAdoption',
     find: "if (sidecar.dropping && isReleaseKnown) return { kind: 'remove', reason: 'it was being dropped' };",
     replace: '',
     also: [
       {
-        file: 'nexus/upload/record-release.ts',
+        in: 'recordAgain',
         find: '  if (known !== undefined && known.timePrunedMs !== null)\n    throw',
         replace: '  if (archiveHash === uploadId)\n    throw',
       },
     ],
-    tests: 'nexus/staging/adopt.test.ts',
+    tests: 'adopt.test.ts',
     why: 'P4: an archive that was being dropped when the process died brings a deleted release back',
   },
   {
     name: 'row-of-a-lost-archive-stays',
-    file: 'nexus/staging/adopt.ts',
+    in: 'decideAdoption',
     find: "if (!hasArchive && row !== undefined) return { kind: 'forget_row', reason: 'its archive is gone' };",
     replace: "if (!hasArchive && row !== undefined) return { kind: 'keep', reason: 'its archive is gone' };",
     also: [
       {
-        file: 'nexus/staging/reconcile.ts',
+        in: 'lookAfterRows',
         find: 'if (rows.length === 0) return;',
         replace: 'if (rows.length >= 0) return;',
       },
     ],
-    tests: 'nexus/staging/adopt.test.ts',
+    tests: 'adopt.test.ts',
     why: 'P4: the database says for ever that this Nexus has an archive, and no release of it is called failed',
   },
   {
     name: 'recorded-before-it-is-durable',
     breaks: ['G4'],
-    file: 'nexus/upload/uploads.ts',
+    in: 'runUpload',
     find: `  await incoming.keep(staged);
   const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });`,
     replace: `  const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });
@@ -223,13 +223,13 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'uncertain-commit-taken-for-a-failure',
     breaks: ['G4', 'G1', 'G3'],
-    file: 'nexus/datastore/transactions.ts',
+    in: 'createTransactions',
     find: `          uncertain = outcome;
           break;`,
     replace: '          throw unavailable(verb, outcome.error);',
     also: [
       {
-        file: 'nexus/upload/database-patience.ts',
+        in: 'createPatience',
         find: 'if (signal.aborted || !(isUncertain || isOfDatabase(error))) throw error;',
         replace: 'throw error;',
       },
@@ -240,24 +240,24 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'repeated-drop-takes-a-loss-for-its-own-work',
-    file: 'nexus/datastore/decisions/local-repo-drop.ts',
+    in: 'decideDrop',
     find: "return { kind: repeated && isSameRound ? 'dropped' : 'absent' };",
     replace: "return { kind: repeated ? 'dropped' : 'absent' };",
-    tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
+    tests: 'local-repo-drop.test.ts',
     why: 'P4, P13: a failover between an uncertain commit and its repetition took the row, and the archive is removed',
   },
   {
     name: 'repeated-drop-takes-its-own-work-for-a-loss',
-    file: 'nexus/datastore/decisions/local-repo-drop.ts',
+    in: 'decideDrop',
     find: "return { kind: repeated && isSameRound ? 'dropped' : 'absent' };",
     replace: "return { kind: 'absent' };",
-    tests: 'nexus/datastore/decisions/local-repo-drop.test.ts',
+    tests: 'local-repo-drop.test.ts',
     why: 'P4: after an uncertain commit a drop does not know its own row gone',
   },
   {
     name: 'bytes-of-a-known-release-not-handed-over',
     breaks: ['G1', 'G3'],
-    file: 'nexus/upload/uploads.ts',
+    in: 'acknowledge',
     find: '  localRepos.hold(acknowledged);',
     replace: "  if (status === 'inserted') localRepos.hold(acknowledged);",
     needs: someOf('destroy a Nexus', 'wipe a sled', 'replace a sled', 'upload again'),
@@ -266,16 +266,16 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'metadata-needs-room-on-sleds',
-    file: 'nexus/upload/fleet-capacity.ts',
+    in: 'createFleetCapacity',
     find: 'archiveBytes - METADATA_ALLOWANCE_BYTES - present',
     replace: 'archiveBytes - present',
-    tests: 'nexus/upload/fleet-capacity.test.ts',
+    tests: 'fleet-capacity.test.ts',
     why: 'S13, FC3: a release that lost its copies is refused where only its metadata would not fit',
   },
   {
     name: 'known-release-not-taken-again',
     breaks: ['G1'],
-    file: 'nexus/upload/check-archive.ts',
+    in: 'checkWith',
     find: '  const roots = await allTrustRoots(datastore, signal);',
     replace:
       "  if (isExempt) throw new Error('it is recorded already');\n  const roots = await allTrustRoots(datastore, signal);",
@@ -286,7 +286,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'generation-stays-when-the-set-changes',
     breaks: ['G1', 'G6', 'G3'],
-    file: 'nexus/datastore/decisions/generation.ts',
+    in: 'nextGeneration',
     find: 'return { generation: asGeneration(generation + 1), digest };',
     replace: 'return { generation, digest };',
     withinSeeds: 3000,
@@ -295,7 +295,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'generation-stays-when-artifacts-go',
     breaks: ['G1', 'G3', 'G6'],
-    file: 'nexus/datastore/decisions/prune.ts',
+    in: 'decidePrune',
     find: 'wantedAfter: new Set(others.flatMap(({ artifacts }) => [...artifacts])) };',
     replace: 'wantedAfter: new Set(wanted.releases.flatMap(({ artifacts }) => [...artifacts])) };',
     needs: someOf('delete', 'delete and upload again'),

@@ -4,40 +4,40 @@ import { type Mutation, someOf } from './mutation.ts';
 export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'full-sled-holds-nothing',
-    file: 'nexus/fleet-client/sled-draft.ts',
+    in: 'listingDraft',
     find: 'Math.max(1, list.datasets ?? copies)',
     replace: 'list.datasets ?? copies',
-    tests: 'nexus/fleet-client/collect.test.ts',
+    tests: 'collect.test.ts',
     why: 'S16, P8: what a full sled has counts for nothing, and a release that it alone has is called failed',
   },
   {
     name: 'divergence-not-noticed',
-    file: 'nexus/fleet-client/collect.ts',
+    in: 'judgeClaims',
     find: 'if (!isKnownPoint(claim, now.lineage)) return diverged(collected, claim, now.current, options.log);',
     replace: '',
-    tests: 'nexus/tasks/artifact-replication/task.test.ts',
+    tests: 'task.test.ts',
     why: 'P7: a sled that is ahead of a restored database is never called diverged',
   },
   {
     name: 'failed-although-a-nexus-holds-it',
-    file: 'core/health.ts',
+    in: 'releaseState',
     find: "b.code === 'NO_KNOWN_COPY' && !elsewhere.has(b.sha256)",
     replace: "b.code === 'NO_KNOWN_COPY'",
-    tests: 'core/health.test.ts',
+    tests: 'health.test.ts',
     why: 'P8: a release is called failed while another Nexus has its archive',
   },
   {
     name: 'failed-although-a-sled-is-silent',
-    file: 'core/plan/plan-artifact.ts',
+    in: 'noKnownCopy',
     find: '...(silentSleds > 0',
     replace: '...(silentSleds < 0',
-    tests: 'core/health.test.ts',
+    tests: 'health.test.ts',
     why: 'P8: a release is called failed while a sled that does not answer may have all of it',
   },
   {
     name: 'recovery-sees-no-sled-ahead',
     breaks: ['G1'],
-    file: 'core/recovery.ts',
+    in: 'unknownPoints',
     find: 'if (claim === undefined || isKnownPoint(claim, database.lineage) || !isBelievable(claim, database))',
     replace: 'if (claim !== undefined)',
     needs: someOf('database restored'),
@@ -47,19 +47,17 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'silence-never-ends',
     breaks: ['G1'],
-    file: 'nexus/fleet-client/collect.ts',
+    in: 'askSled',
     find: 'if (silence !== undefined && silence.untilMs > deps.clock.monotonicMs())',
     replace: 'if (silence !== undefined)',
-    also: [
-      { file: 'nexus/tasks/sled-liveness.ts', find: '        returned.forEach(deps.onReturn);', replace: '' },
-    ],
+    also: [{ in: 'createSledLiveness', find: '        returned.forEach(deps.onReturn);', replace: '' }],
     withinSeeds: 100,
     why: 'B8: a sled that failed once is never asked again',
   },
   {
     name: 'back-off-never-ends',
     breaks: ['G1'],
-    file: 'nexus/fleet-client/transfer-memory.ts',
+    in: 'createTransferMemory',
     find: 'transfers.set(key, { ...failure,',
     replace: 'transfers.set(key, { ...failure, untilMs: Number.MAX_SAFE_INTEGER,',
     withinSeeds: 200,
@@ -68,7 +66,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'pause-never-ends',
     breaks: ['G1'],
-    file: 'nexus/fleet-client/sled-memory.ts',
+    in: 'createFleetMemory',
     find: 'if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.monotonicMs())',
     replace:
       'if (memory.pause !== undefined) memory.pause.untilMs = Number.MAX_SAFE_INTEGER;\n      if (memory.pause === null)',
@@ -78,17 +76,17 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'waits-on-the-wall-clock',
     breaks: ['G1'],
-    file: 'nexus/fleet-client/failure.ts',
+    in: 'failAgain',
     find: '  const nowMs = clock.monotonicMs();',
     replace: '  const nowMs = clock.nowMs();',
     also: [
       {
-        file: 'nexus/fleet-client/collect.ts',
+        in: 'askSled',
         find: 'silence.untilMs > deps.clock.monotonicMs()',
         replace: 'silence.untilMs > deps.clock.nowMs()',
       },
       {
-        file: 'nexus/tasks/artifact-replication/task.ts',
+        in: 'planInput',
         find: '  backoff: memory.backoff(),\n  nowMs: clock.monotonicMs(),',
         replace: '  backoff: memory.backoff(),\n  nowMs: clock.nowMs(),',
       },
@@ -100,7 +98,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'one-failing-sled-ends-the-round',
     breaks: ['G1', 'G3', 'G8'],
-    file: 'nexus/fleet-client/offer-config.ts',
+    in: 'offerConfig',
     find: `    if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));`,
     replace: "    if (errorCodeOf(error) !== 'CONFIG_GENERATION') throw error;",
@@ -109,26 +107,26 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'one-failing-put-ends-the-round',
-    file: 'nexus/fleet-client/execute.ts',
+    in: 'sendPut',
     find: `    deps.memory.transferFailed(put.target, sha256, error);
     deps.requests.record({ ...facts, startedMs, error });
     return false;`,
     replace: '    throw error;',
-    tests: 'nexus/fleet-client/execute.test.ts',
+    tests: 'execute.test.ts',
     why: 'G8, E1: a sled that takes nothing stops the puts to the others, and is asked again at once',
   },
   {
     name: 'rounds-wait-for-the-slowest-sled',
-    file: 'nexus/fleet-client/collect.ts',
+    in: 'collectSleds',
     find: 'if (answered === Math.ceil(round.sleds.length / 2)) {',
     replace: 'if (answered > round.sleds.length) {',
-    tests: 'nexus/fleet-client/collect.test.ts',
+    tests: 'collect.test.ts',
     why: 'G8, CO2: one slow sled makes every round slow',
   },
   {
     name: 'release-after-release',
     breaks: ['G1', 'G7', 'G8'],
-    file: 'core/plan/plan.ts',
+    in: 'planReplication',
     find: '    const outcome = planArtifact({',
     replace: `    const first = input.wanted.releases.find(
       ({ artifacts }) => !input.sleds.every(({ answer }) => answer.held !== undefined && [...artifacts].every(hash => answer.held.has(hash))),
@@ -141,7 +139,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'one-dataset-is-enough',
     breaks: ['G1'],
-    file: 'core/plan/plan-artifact.ts',
+    in: 'planArtifact',
     find: 'sled => copiesOn(sled, sha256) < sled.answer.datasets && !isComing(sled, context),',
     replace: 'sled => copiesOn(sled, sha256) === 0 && !isComing(sled, context),',
     withinSeeds: 100,
@@ -150,7 +148,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'puts-only',
     breaks: ['G1'],
-    file: 'core/plan/plan-artifact.ts',
+    in: 'planArtifact',
     find: '    planCopy(sled, holders, targets, context, plan);',
     replace: '',
     withinSeeds: 20,

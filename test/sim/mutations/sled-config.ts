@@ -5,7 +5,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'ledger-not-synced',
     breaks: ['G6', 'G2', 'G1'],
-    file: 'sled-agent/store/ledger.ts',
+    in: 'writeLedger',
     find: 'writeFileDurably(join(directory, LEDGER_FILE), encodeLedger(ledger), { disk });',
     replace: `writeFileDurably(join(directory, LEDGER_FILE), encodeLedger(ledger), {
     disk: { ...disk, createFile: async path => ({ ...(await disk.createFile(path)), sync: async () => undefined }) },
@@ -16,7 +16,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'ledger-name-not-synced',
     breaks: ['G6', 'G2', 'G1'],
-    file: 'sled-agent/store/ledger.ts',
+    in: 'writeLedger',
     find: 'writeFileDurably(join(directory, LEDGER_FILE), encodeLedger(ledger), { disk });',
     replace: `writeFileDurably(join(directory, LEDGER_FILE), encodeLedger(ledger), {
     disk: { ...disk, syncDirectory: async () => undefined },
@@ -27,7 +27,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'split-that-returns-is-believed',
     breaks: ['G2', 'G6'],
-    file: 'sled-agent/store/config-keeper.ts',
+    in: 'join',
     find: 'if (keeping.known.doubt !== undefined || keeping.known.heads.size > 0)',
     replace: 'if (keeping.known.doubt !== undefined)',
     needs: someOf('database fails over without some'),
@@ -36,16 +36,16 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'ledger-of-disks-that-are-gone-stands',
-    file: 'sled-agent/store/config-keeper.ts',
+    in: 'join',
     find: 'const known = isFresh ? orphaned(before, keeping) : before;',
     replace: 'const known = before;',
-    tests: 'sled-agent/store/floor.test.ts',
+    tests: 'floor.test.ts',
     why: 'K4, P5: a disk that comes back holds copies by a config that it does not tell, and a restart deletes them',
   },
   {
     name: 'older-config-adopted',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'core/artifact-config.ts',
+    in: 'next',
     find: "if (offered.generation < config.generation) return refuse('older');",
     replace: '',
     needs: ({ nexuses, everyMs }) =>
@@ -56,7 +56,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'equal-generation-with-another-set',
     breaks: ['G6'],
-    file: 'core/artifact-config.ts',
+    in: 'next',
     find: "if (offered.generation === config.generation) return refuse('differs');",
     replace: "if (offered.generation === config.generation) return { kind: 'adopt' };",
     needs: someOf('database restored'),
@@ -66,7 +66,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'oldest-ledger-wins',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'sled-agent/store/knowledge.ts',
+    in: 'learnLedger',
     find: '(found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) ||',
     replace: '(found.config?.generation ?? -1) < (ledger.config?.generation ?? -1) ||',
     needs: someOf(
@@ -82,7 +82,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'last-read-ledger-wins',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'sled-agent/store/knowledge.ts',
+    in: 'learnLedger',
     find: '(found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) ||',
     replace: 'found.config !== undefined ||',
     needs: someOf(
@@ -97,23 +97,23 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'floor-not-awaited',
-    file: 'sled-agent/store/knowledge.ts',
+    in: 'findAbsence',
     find: 'if (absent !== undefined) return',
     replace: 'if (absent === null) return',
     also: [
       {
-        file: 'sled-agent/store/knowledge.ts',
+        in: 'findAbsence',
         find: 'if (gone !== undefined) return',
         replace: 'if (gone === null) return',
       },
     ],
-    tests: 'sled-agent/store/floor.test.ts',
+    tests: 'floor.test.ts',
     why: 'P5: a dataset with a newer ledger is away, and the older one is acted upon',
   },
   {
     name: 'nothing-in-doubt',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'sled-agent/store/knowledge.ts',
+    in: 'findDoubt',
     find: "  if (ledger.config === undefined) return 'no config was adopted yet';",
     replace: "  if (ledger.config !== undefined) return undefined;\n  return 'no config was adopted yet';",
     needs: someOf(
@@ -128,32 +128,32 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'deletion-while-in-doubt',
-    file: 'sled-agent/store/open-store.ts',
+    in: 'openStore',
     find: "state().kind === 'ready' && keeper.lineage().hold === undefined ? config() : undefined;",
     replace: 'keeper.lineage().hold === undefined ? config() : undefined;',
-    tests: 'sled-agent/store/floor.test.ts',
+    tests: 'floor.test.ts',
     why: 'P5, G2: a sled that may have missed a newer config deletes by the older one',
   },
   {
     name: 'repair-while-in-doubt',
-    file: 'sled-agent/store/config-keeper.ts',
+    in: 'repair',
     find: 'if (known.doubt !== undefined && known.ledger.config !== undefined) return; // K1',
     replace: '',
-    tests: 'sled-agent/store/floor.test.ts',
+    tests: 'floor.test.ts',
     why: 'P5, K1: a crash turns doubt into trust',
   },
   {
     name: 'newcomer-has-the-ledger-first',
-    file: 'sled-agent/store/ledger-copies.ts',
+    in: 'inTurn',
     find: 'return [writable.filter(isMember), writable.filter(each => !isMember(each))];',
     replace: 'return [writable, []];',
-    tests: 'sled-agent/store/floor.test.ts',
+    tests: 'floor.test.ts',
     why: 'P5, LC1: a new disk alone gets the newest ledger, and no other one names it',
   },
   {
     name: 'registration-tells-no-news',
     breaks: ['G1'],
-    file: 'sled-agent/register.ts',
+    in: 'createRegistration',
     find: 'if (answer !== undefined) await dependencies.acceptAnswer(answer);',
     replace: '',
     withinSeeds: 20,
@@ -162,7 +162,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'floor-of-zero',
     breaks: ['G6', 'G2', 'G4'],
-    file: 'nexus/internal-api.ts',
+    in: 'createInternalApi',
     find: 'setHeader(GENERATION_FLOOR_HEADER, String(floor.generation));',
     replace: "setHeader(GENERATION_FLOOR_HEADER, '0');",
     needs: someOf(

@@ -29,14 +29,14 @@ import type { Rng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../../background/task.ts';
 import type { Datastore, WantedSet } from '../../datastore/datastore.ts';
-import { collect } from '../../fleet-client/collect.ts';
+import { collectSleds } from '../../fleet-client/collect.ts';
 import {
   createExecutor,
   type ExecuteLimits,
   type ExecuteOutcome,
   type Executor,
 } from '../../fleet-client/execute.ts';
-import { inServiceSleds } from '../../fleet-client/in-service.ts';
+import { inServiceTargets } from '../../fleet-client/in-service.ts';
 import { createLostPointsMemory, type LostPointsMemory } from '../../fleet-client/lost-points.ts';
 import type { SledConnection } from '../../fleet-client/sled-connection.ts';
 import type { CollectedSled, CollectLimits } from '../../fleet-client/sled-draft.ts';
@@ -151,7 +151,7 @@ const activate = async (
   const local = deps.staging.held();
   const nonce = await beginRound(deps, { log, signal }); // R3
   const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
-  const targets = await inServiceSleds(deps.datastore, signal);
+  const targets = await inServiceTargets(deps.datastore, signal);
   memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
   log.info(
     { generation: wanted.generation, releases: wanted.releases.map(r => r.systemVersion) },
@@ -159,7 +159,7 @@ const activate = async (
   );
 
   const { pointsRecorded } = deps.datastore;
-  const sleds = await collect(
+  const sleds = await collectSleds(
     { ...deps, memory, limits: deps.policy.collectLimits, pointsRecorded },
     { wanted, sleds: targets },
     { log, signal },
