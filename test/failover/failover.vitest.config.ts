@@ -6,21 +6,18 @@
  *
  * Replication needs a library of PostgreSQL's; where the binaries come without it, everything is skipped, and says so.
  */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
-import { findPostgresBinaries } from '../../src/fleet/embedded-postgres/binaries.ts';
+import { missingForReplication } from './replication.ts';
 
-const library = async (): Promise<string> =>
-  join((await findPostgresBinaries()).nativeDirectory, 'lib/postgresql/libpqwalreceiver.so');
-const canReplicate = process.env.FAILOVER_POSTGRES !== undefined || existsSync(await library());
-if (!canReplicate) process.stdout.write(`skipped: all tests of failovers, without ${await library()}\n`);
+const missing = await missingForReplication();
+if (missing !== undefined) process.stdout.write(`skipped: all tests of failovers, without ${missing}\n`);
 
 export default defineConfig({
   root: resolve(import.meta.dirname, '../..'),
   test: {
-    include: canReplicate ? ['test/failover/**/*.test.ts'] : [],
-    passWithNoTests: !canReplicate,
+    include: missing === undefined ? ['test/failover/**/*.test.ts'] : [],
+    passWithNoTests: missing !== undefined,
     pool: 'forks',
     maxWorkers: 1,
     testTimeout: 600_000,
