@@ -6,7 +6,7 @@ import { runCli } from '../src/cli/run.ts';
 import { runTestCli } from '../src/cli/test-run.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { createCuttingProxy } from '../src/nexus/datastore/cutting-proxy.fixture.ts';
-import { createTestWorld } from '../src/nexus/nexus.fixture.ts';
+import { createTestWorld } from '../src/nexus/process/nexus.fixture.ts';
 import { verifyRelease } from '../src/verify/verify-release.ts';
 
 const wait = { signal: new AbortController().signal };

@@ -62,8 +62,8 @@ const rules: Record<string, readonly string[]> = {
 };
 /** The only ways into a server for the command line: its entry, its configuration, the migrations, and a sled's reset. */
 const cliEntries = [
-  'nexus/main',
-  'nexus/config',
+  'nexus/process/main',
+  'nexus/process/config',
   'nexus/datastore/migrate',
   'nexus/datastore/connection',
   'sled-agent/main',
@@ -71,7 +71,7 @@ const cliEntries = [
   'sled-agent/reset',
 ];
 /** Entries of processes, and the way to a real database: the simulator has neither. */
-const simMayNotImport = ['nexus/main', 'sled-agent/main', 'nexus/datastore/connection'];
+const simMayNotImport = ['nexus/process/main', 'sled-agent/main', 'nexus/datastore/connection'];
 /** Who may use these packages; nobody else. */
 const exclusivePackages: Record<string, string> = {
   fastify: 'http',

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { NexusConfigFile } from '../nexus/config.ts';
+import { NexusConfigFile } from '../nexus/process/config.ts';
 import { SledAgentFile } from '../sled-agent/config.ts';
 import { exitCodes } from './exit-code.ts';
 import { createProgram } from './program.ts';

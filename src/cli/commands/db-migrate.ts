@@ -13,7 +13,7 @@ export const addDbMigrate = (parent: Command, session: Session): void => {
       .requiredOption('--config <file>', 'nexus.toml, for its database'),
     'tuf-depot db migrate --config /etc/tuf-depot/nexus.toml',
   ).action(async (options: MigrateOptions) => {
-    const { readNexusConfig } = await import('../../nexus/config.ts');
+    const { readNexusConfig } = await import('../../nexus/process/config.ts');
     const { migrateWhenAvailable } = await import('../../nexus/datastore/migrate.ts');
     const config = await readNexusConfig(resolve(session.directory, options.config));
     const outcome = await migrateWhenAvailable({

@@ -20,7 +20,7 @@ export const makeNexusRunnable = (group: Command, session: Session): void => {
       throw usageError('nexus needs --config FILE to run one', 'or a subcommand: tuf-depot nexus --help');
     }
     // Loaded where it runs, so that other commands start without it.
-    const { runNexus } = await import('../../nexus/main.ts');
+    const { runNexus } = await import('../../nexus/process/main.ts');
     const configPath = resolve(session.directory, config);
     await runServer(session, { ...options, config }, signal => runNexus({ configPath, signal }));
   });

@@ -14,7 +14,7 @@ import { seededRng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
-import { waitForDatabase } from '../startup.ts';
+import { waitForDatabase } from '../process/startup.ts';
 import { migrationConnections } from './connection.ts';
 import { requireDatabaseTarget } from './database-url.ts';
 import { closeConnection } from './open-connection.ts';

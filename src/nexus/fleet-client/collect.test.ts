@@ -6,7 +6,7 @@ import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
-import { createRequestLog } from '../request-log.ts';
+import { createRequestLog } from '../history/request-log.ts';
 import { collectSleds } from './collect.ts';
 import {
   contentOf,

@@ -6,7 +6,7 @@ import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { createRequestLog } from '../request-log.ts';
+import { createRequestLog } from '../history/request-log.ts';
 import { createExecutor, DEFAULT_EXECUTE_LIMITS, type ExecuteLimits } from './execute.ts';
 import { contentOf, type FakeSled, fakeConnection, fakeSled, generation, hashOf } from './fleet.fixture.ts';
 import type { SledConnection } from './sled-connection.ts';

@@ -17,8 +17,8 @@ import type { CopyRequest, PutRequest } from '../../core/plan/plan-artifact.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createLimiter, type Limiter } from '../../lib/limiter.ts';
-import type { RequestLog } from '../request-log.ts';
-import type { Staging } from '../staging/staging.ts';
+import type { RequestLog } from '../history/request-log.ts';
+import type { Staging } from '../releases/staging/staging.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 import type { FleetMemory } from './sled-memory.ts';
 

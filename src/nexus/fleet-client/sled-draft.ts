@@ -12,7 +12,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import type { RequestLog } from '../request-log.ts';
+import type { RequestLog } from '../history/request-log.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 import type { FleetMemory } from './sled-memory.ts';
 

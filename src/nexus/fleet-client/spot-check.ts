@@ -12,7 +12,7 @@ import { type Rng, shuffled } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Staging } from '../staging/staging.ts';
+import type { Staging } from '../releases/staging/staging.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 import type { FleetMemory } from './sled-memory.ts';
 

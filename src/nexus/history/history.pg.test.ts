@@ -5,7 +5,7 @@ import { operatorHistoryApi } from '../../api/operator-history-api.ts';
 import { SledId } from '../../core/ids.ts';
 import { createApiClient } from '../../http/client.ts';
 import { newId, registration, version, wait } from '../datastore/conformance/records.fixture.ts';
-import { createTestWorld, type TestNexus } from '../nexus.fixture.ts';
+import { createTestWorld, type TestNexus } from '../process/nexus.fixture.ts';
 
 const historyOf = async (nexus: TestNexus, query: Partial<HistoryQuery> = {}): Promise<FleetEventView[]> => {
   await using client = createApiClient(operatorHistoryApi, {

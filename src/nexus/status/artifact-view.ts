@@ -6,7 +6,7 @@ import { isListing } from '../../core/inventory.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
 import type { LocalRepoRecord, RepoRecord } from '../datastore/datastore.ts';
 import type { CollectedSled } from '../fleet-client/sled-draft.ts';
-import type { Observation } from '../tasks/artifact-replication/observation.ts';
+import type { Observation } from '../replication/observation.ts';
 import { reasonView } from './reasons.ts';
 
 export type ArtifactFacts = {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DepotError } from '../../lib/errors.ts';
 import { createTestClock } from '../../lib/test-clock.ts';
-import { createDatabaseWatch } from '../database-watch.ts';
+import { createDatabaseWatch } from '../datastore/database-watch.ts';
 import { createDatabaseReader, databaseView, outageReasons, READ_TIMEOUT_MS } from './database-reading.ts';
 
 const wait = { signal: new AbortController().signal };

@@ -12,7 +12,7 @@ import type { HealthReason } from '../../core/health.ts';
 import type { Generation } from '../../core/ids.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { isOfDatabase, messageChain } from '../../lib/errors.ts';
-import type { DatabaseWatch, Outage } from '../database-watch.ts';
+import type { DatabaseWatch, Outage } from '../datastore/database-watch.ts';
 import type { Datastore, NexusRecord } from '../datastore/datastore.ts';
 import { type Expiries, readExpiries } from './expiry.ts';
 

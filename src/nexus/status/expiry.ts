@@ -4,7 +4,7 @@ import type { HealthReason } from '../../core/health.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import { allTrustRoots } from '../upload/check-archive.ts';
+import { allTrustRoots } from '../releases/upload/check-archive.ts';
 
 export type Expiries = {
   readonly releases: readonly ExpiringRelease[];

@@ -2,9 +2,9 @@
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
-import type { Outage } from '../database-watch.ts';
+import type { Outage } from '../datastore/database-watch.ts';
 import type { CollectedSled } from '../fleet-client/sled-draft.ts';
-import type { Observation, ObservedRelease } from '../tasks/artifact-replication/observation.ts';
+import type { Observation, ObservedRelease } from '../replication/observation.ts';
 import { outageReason } from './database-reading.ts';
 import { reasonView } from './reasons.ts';
 

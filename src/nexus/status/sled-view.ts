@@ -2,9 +2,9 @@
 import type { SledView } from '../../api/operator-fleet-api.ts';
 import { sledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
+import type { Liveness } from '../background/sled-liveness.ts';
 import type { SledRecord } from '../datastore/datastore.ts';
-import type { Observation } from '../tasks/artifact-replication/observation.ts';
-import type { Liveness } from '../tasks/sled-liveness.ts';
+import type { Observation } from '../replication/observation.ts';
 import { reasonView } from './reasons.ts';
 import { sledReplicationView } from './release-view.ts';
 

@@ -3,9 +3,9 @@ import { compare } from 'semver';
 import { worst } from '../../core/health.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
-import type { ReplicationSummary } from '../operator-update-api.ts';
-import type { ReleaseProgress } from '../target-release.ts';
-import type { Observation } from '../tasks/artifact-replication/observation.ts';
+import type { ReplicationSummary } from '../api/operator-update-api.ts';
+import type { ReleaseProgress } from '../releases/target-release.ts';
+import type { Observation } from '../replication/observation.ts';
 
 /** How many silent sleds a message names. */
 const MAX_NAMED = 10;

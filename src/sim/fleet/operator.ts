@@ -5,7 +5,7 @@ import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { Services } from '../../nexus/services.ts';
+import type { Services } from '../../nexus/process/services.ts';
 import { chunksOf, receive } from '../network/body.ts';
 import { call, type Incoming } from '../network/call.ts';
 import { requestContext } from '../network/sled-link.ts';

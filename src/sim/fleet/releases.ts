@@ -10,7 +10,7 @@ import { createArchiveWriter } from '../../archive/writer.ts';
 import type { ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { VerifyRelease } from '../../nexus/upload/check-archive.ts';
+import type { VerifyRelease } from '../../nexus/releases/upload/check-archive.ts';
 import { measureAll } from '../../release/assemble.ts';
 import { buildRepository, type RepositoryFiles } from '../../release/repository-files.ts';
 import { createRoot, keysForAllRoles, signMetadata } from '../../release/sign-metadata.ts';

@@ -11,7 +11,7 @@ import { SledId as SledIdSchema } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { MemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
 import { createMemoryDatabase } from '../../nexus/datastore/memory/memory-database.ts';
-import type { Services } from '../../nexus/services.ts';
+import type { Services } from '../../nexus/process/services.ts';
 import { createVolume } from '../machine/volume.ts';
 import { createNetwork, type Network } from '../network/network.ts';
 import { EPOCH_MS } from '../time/process.ts';

@@ -1,0 +1,63 @@
+/**
+ * Handlers of the internal API: sleds register, and are answered the floor of generations (P5) and which of their points
+ * the database recorded (P13).
+ */
+import {
+  FLOOR_DIGEST_HEADER,
+  GENERATION_FLOOR_HEADER,
+  HEADS_HEADER,
+  type internalApi,
+  type SledAgentInfo,
+} from '../../api/internal-api.ts';
+import { pointText } from '../../core/ids.ts';
+import { isKnownPoint, type RecordedPoints } from '../../core/lineage.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { headsOf } from '../datastore/decisions/registration.ts';
+import type { Note } from '../history/history.ts';
+
+type Deps = {
+  readonly datastore: Pick<Datastore, 'sledGet' | 'sledUpsert'>;
+  readonly note: Note;
+  /** A sled is new, or not what it was (B16). */
+  readonly activateReplication: () => void;
+};
+
+export const createInternalApi = ({
+  datastore,
+  note,
+  activateReplication,
+}: Deps): Handlers<typeof internalApi> => ({
+  async sledAgentGet({ params, signal }) {
+    const sled = await datastore.sledGet(params.sled_id, { signal });
+    if (sled === undefined) throw new DepotError('NOT_FOUND', `no sled ${params.sled_id} has registered`);
+    return sled.info;
+  },
+
+  async sledAgentPut({ params, body, setHeader, signal, log }) {
+    const { changed, stale, floor, lineage } = await datastore.sledUpsert(params.sled_id, body, { signal });
+    setHeader(GENERATION_FLOOR_HEADER, String(floor.generation));
+    setHeader(FLOOR_DIGEST_HEADER, floor.digest);
+    setHeader(HEADS_HEADER, verdictsText(body, lineage));
+    const facts = { sled_id: params.sled_id, address: body.sa_address, generation: body.generation };
+    if (stale) log.warn(facts, 'registration ignored: a later one is recorded');
+    if (!changed) return;
+    log.info(facts, 'sled registered');
+    note({ kind: 'sled_registered', sledId: params.sled_id, message: registrationText(body) });
+    activateReplication();
+  },
+});
+
+/** Of each head of the request. */
+const verdictsText = (info: SledAgentInfo, lineage: RecordedPoints): string =>
+  (headsOf(info) ?? [])
+    .map(claim => `${pointText(claim)}=${isKnownPoint(claim, lineage) ? 'known' : 'unknown'}`)
+    .join(',');
+
+const registrationText = ({ baseboard, sa_address, datasets, incarnation_id }: SledAgentInfo): string =>
+  [
+    `${baseboard.serial} at ${sa_address}`,
+    ...(incarnation_id === undefined ? [] : [`incarnation ${incarnation_id}`]),
+    ...(datasets ?? []).map(({ path, state }) => `${path} ${state.replace('_', ' ')}`),
+  ].join(', ');

@@ -1,0 +1,54 @@
+/** The operator's API for the fleet: a real Nexus and database, and sleds that do what the test says. */
+import { expect, test } from 'vitest';
+import { registration } from '../datastore/conformance/records.fixture.ts';
+import { fakeConnection, fakeSled, never } from '../fleet-client/fleet.fixture.ts';
+import { createTestWorld } from '../process/nexus.fixture.ts';
+import { REPLICATION_TASK } from '../replication/task.ts';
+
+const wait = { signal: new AbortController().signal };
+const PATIENCE = { timeout: 50_000 };
+
+test('whoever has uploaded a failed release again and waits for it is not told again that it has failed (S13)', async () => {
+  await using world = await createTestWorld();
+  const sleds = [1, 2, 3].map(n => fakeSled(n));
+  const connectSleds = () => ({ ...fakeConnection(sleds), [Symbol.asyncDispose]: async () => undefined });
+  const config = { tuf_artifact_replication: { disable: false } };
+  const nexus = await world.startNexus({ config, replace: { connectSleds } });
+  for (const { target } of sleds) {
+    const body = registration({
+      baseboard: { serial: target.serial, part: 'generic', revision: 0 },
+      heads: [],
+    });
+    await nexus.internal.sledAgentPut({ params: { sled_id: target.id }, body }, wait);
+  }
+  const release = await world.release({ systemVersion: '1.0.0' });
+  await nexus.trust(release);
+  await nexus.upload(release);
+  const view = () => nexus.fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);
+  const localRepos = async () => (await nexus.fleet.fleetStatus({}, wait)).local_repos;
+  await expect.poll(localRepos, PATIENCE).toBe(0);
+
+  for (const sled of sleds) sled.files.clear();
+  nexus.services.driver.activate(REPLICATION_TASK);
+  await expect.poll(async () => (await view()).state, PATIENCE).toBe('failed');
+
+  // From here on no round comes to an end.
+  for (const sled of sleds) sled.fault.putConfig = never;
+  expect(await nexus.upload(release)).toMatchObject({ status: 'already_exists' });
+  expect(await view()).toMatchObject({ state: 'replicating', reasons: [{ code: 'NOT_YET_LOOKED' }] });
+});
+
+test('a Nexus that was expunged and runs all the same says so in its own status, and another one does not (S23, S12)', async () => {
+  await using world = await createTestWorld();
+  const expunged = await world.startNexus({ name: 'expunged' });
+  const other = await world.startNexus({ name: 'other' });
+  const { nexus_id } = await expunged.fleet.fleetStatus({}, wait);
+  await world.database.query(`UPDATE nexus SET time_heartbeat = now() - interval '1 minute' WHERE id = $1`, [
+    nexus_id,
+  ]);
+  await other.fleet.nexusExpunge({ params: { nexus_id } }, wait);
+  const codesOf = async ({ fleet }: typeof other) =>
+    (await fleet.fleetStatus({}, wait)).reasons.map(({ code }) => code);
+  expect(await codesOf(expunged)).toContain('NEXUS_EXPUNGED');
+  expect(await codesOf(other)).not.toContain('NEXUS_EXPUNGED');
+});

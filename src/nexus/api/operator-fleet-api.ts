@@ -1,0 +1,192 @@
+/** Handlers of the operator's API for the fleet: everything here is folded from records and the last observation. */
+import type { FleetStatus, NexusView, operatorFleetApi } from '../../api/operator-fleet-api.ts';
+import type { HealthReason } from '../../core/health.ts';
+import { type NexusId, type RepoId, SystemVersion } from '../../core/ids.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import { type Clock, isoTime } from '../../lib/clock.ts';
+import { DepotError, isOfDatabase } from '../../lib/errors.ts';
+import type { Driver } from '../background/driver.ts';
+import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
+import type { SledLiveness } from '../background/sled-liveness.ts';
+import type { DatabaseWatch } from '../datastore/database-watch.ts';
+import type { Datastore, NexusRecord } from '../datastore/datastore.ts';
+import type { History } from '../history/history.ts';
+import type { Staging } from '../releases/staging/staging.ts';
+import type { ReplicationObserver } from '../replication/observation.ts';
+import { REPLICATION_TASK } from '../replication/task.ts';
+import { artifactSummaries, artifactView } from '../status/artifact-view.ts';
+import type { DatabaseReading, ReadDatabase } from '../status/database-reading.ts';
+import { expiryReasonsOf } from '../status/expiry.ts';
+import { fleetStatus, isSilent } from '../status/fleet-status.ts';
+import {
+  lastKnownReleaseView,
+  releaseView,
+  unseenReleaseView,
+  uploadedSince,
+} from '../status/release-view.ts';
+import { sledView } from '../status/sled-view.ts';
+import { recentEvents } from './operator-history-api.ts';
+
+type Deps = {
+  readonly nexusId: NexusId;
+  readonly datastore: Datastore;
+  readonly watch: Pick<DatabaseWatch, 'outage'>;
+  readonly readDatabase: ReadDatabase;
+  readonly staging: Pick<Staging, 'held' | 'uploadsInProgress'>;
+  readonly observer: ReplicationObserver;
+  readonly liveness: Pick<SledLiveness, 'of'>;
+  readonly history: Pick<History, 'note' | 'flush'>;
+  readonly driver: Driver;
+  readonly minSledReplication: number;
+  readonly insecureListen: boolean;
+  readonly clock: Clock;
+  readonly notices: () => readonly HealthReason[];
+};
+
+type FleetHandlers = Handlers<typeof operatorFleetApi>;
+
+export const createOperatorFleetApi = (deps: Deps): FleetHandlers => ({
+  ...statusHandlers(deps),
+  ...sledHandlers(deps),
+  ...nexusHandlers(deps),
+  ...artifactHandlers(deps),
+});
+
+/** Answers while the database is away, too: with what was read last. */
+export const readFleetStatus = async (
+  deps: Deps,
+  { signal }: { signal: AbortSignal },
+): Promise<{ readonly status: FleetStatus; readonly database: DatabaseReading }> => {
+  const database = await deps.readDatabase({ signal });
+  const { known } = database;
+  const expiring = known === undefined ? [] : expiryReasonsOf(known.facts.expiries, deps.clock);
+  const replication = deps.driver.status(REPLICATION_TASK);
+  const error = replication.last?.summary.error;
+  const status = fleetStatus({
+    ...deps,
+    database,
+    observation: deps.observer.latest(),
+    replicationError: typeof error === 'string' ? error : undefined,
+    replicationPaused: !replication.periodic,
+    uploadsInProgress: deps.staging.uploadsInProgress(),
+    localRepos: deps.staging.held().length,
+    notices: [...deps.notices(), ...expiring],
+  });
+  return { status, database };
+};
+
+const statusHandlers = (deps: Deps) =>
+  ({
+    fleetStatus: async ({ signal }) => (await readFleetStatus(deps, { signal })).status,
+
+    async releaseReplication({ params, signal }) {
+      const version = SystemVersion.parse(params.system_version);
+      const observation = deps.observer.latest();
+      const seen = observation?.releases.find(release => release.progress.systemVersion === version);
+      const repo = await deps.datastore.repoGetByVersion(version, { signal }).catch((error: unknown) => {
+        if (seen === undefined || !isOfDatabase(error)) throw error;
+        return 'unavailable' as const;
+      });
+      if (repo === 'unavailable') return lastKnownReleaseView(observation!, seen!, deps.watch.outage());
+      if (repo === undefined) throw new DepotError('NOT_FOUND', `there is no release ${version}`);
+      if (observation === undefined || seen === undefined) {
+        return unseenReleaseView(version, repo.artifactCount, repo.totalSizeBytes, deps.minSledReplication);
+      }
+      const view = releaseView(observation, seen);
+      return seen.state === 'failed' && (await isLocalRepoHeld(deps.datastore, repo.id, signal))
+        ? uploadedSince(view)
+        : view;
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) =>
+  ({
+    async sledList({ query, signal }) {
+      const page = await datastore.sledList({ limit: query.limit, pageToken: query.page_token }, { signal });
+      const items = page.items.map(sled => sledView(sled, observer.latest(), liveness.of(sled.id)));
+      return { items, next_page: page.nextPage ?? null };
+    },
+
+    async sledView({ params, signal }) {
+      const sled = await datastore.sledGet(params.sled_id, { signal });
+      if (sled === undefined) throw new DepotError('NOT_FOUND', `there is no sled ${params.sled_id}`);
+      return sledView(sled, observer.latest(), liveness.of(sled.id));
+    },
+
+    async sledSetPolicy({ params, body, signal, log }) {
+      const known = await datastore.sledSetPolicy(params.sled_id, body.policy, { signal });
+      if (!known) throw new DepotError('NOT_FOUND', `there is no sled ${params.sled_id}`);
+      log.info({ sled_id: params.sled_id, policy: body.policy }, 'policy of a sled set by an operator');
+      history.note({
+        kind: 'sled_policy',
+        sledId: params.sled_id,
+        message: `${body.policy}, by an operator`,
+      });
+      driver.activate(REPLICATION_TASK); // B16
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+const nexusHandlers = ({ nexusId, datastore, driver, history }: Deps) =>
+  ({
+    async nexusList({ signal }) {
+      const nexuses = await datastore.nexusList({ signal });
+      return { items: nexuses.map(nexus => nexusView(nexus, nexusId)), next_page: null };
+    },
+
+    async nexusExpunge({ params, signal, log }) {
+      await datastore.nexusExpunge(params.nexus_id, NEXUS_SILENT_AFTER_MS, { signal });
+      log.info({ nexus_id: params.nexus_id }, 'Nexus expunged by an operator');
+      history.note({ kind: 'nexus_expunged', message: `Nexus ${params.nexus_id}, by an operator` });
+      driver.activate(REPLICATION_TASK);
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+const artifactHandlers = ({ datastore, observer, history }: Deps) =>
+  ({
+    async artifactList({ query }) {
+      const observation = observer.latest();
+      const all = observation === undefined ? [] : artifactSummaries(observation);
+      const after = query.page_token ?? '';
+      const items = all.filter(artifact => artifact.sha256 > after).slice(0, query.limit);
+      const last = items.at(-1)?.sha256;
+      return { items, next_page: last !== undefined && last !== all.at(-1)?.sha256 ? last : null };
+    },
+
+    async artifactView({ params, signal }) {
+      const roles = await datastore.artifactRoles(params.sha256, { signal });
+      if (roles.length === 0)
+        throw new DepotError('NOT_FOUND', `no release ever listed an artifact ${params.sha256}`);
+      return artifactView({
+        sha256: params.sha256,
+        roles,
+        localRepos: await datastore.localRepoList({ signal }),
+        observation: observer.latest(),
+        events: await recentEvents({ datastore, history }, params.sha256, { signal }),
+      });
+    },
+  }) satisfies Partial<FleetHandlers>;
+
+/** By any Nexus in service (P8). */
+const isLocalRepoHeld = async (
+  datastore: Datastore,
+  repoId: RepoId,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const [rows, nexuses] = await Promise.all([
+    datastore.localRepoList({ signal }),
+    datastore.nexusList({ signal }),
+  ]);
+  const inService = new Set(nexuses.filter(({ policy }) => policy === 'in_service').map(({ id }) => id));
+  return rows.some(row => row.repoId === repoId && inService.has(row.nexusId));
+};
+
+const nexusView = (nexus: NexusRecord, self: NexusId): NexusView => ({
+  id: nexus.id,
+  policy: nexus.policy,
+  liveness: isSilent(nexus) ? 'silent' : 'alive',
+  is_self: nexus.id === self,
+  operator_address: nexus.operatorAddress,
+  time_started: isoTime(nexus.timeStartedMs),
+  time_heartbeat: isoTime(nexus.timeHeartbeatMs),
+  local_repos: nexus.localRepos,
+});

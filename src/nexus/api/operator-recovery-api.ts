@@ -1,0 +1,230 @@
+/**
+ * Handlers of the operator's API for recoveries.
+ *
+ *     sleds asked now ─▶ a later read of the database (P7) ─▶ sets of unknown points ─▶ plan ─▶ shown
+ *                                                                                       └────▶ refused, or acted upon
+ *
+ * RH1. Acting asks and plans anew: what an operator saw may no longer be so, and then nothing is changed.
+ * RH2. Acting twice is acting once: after the first time no point is unknown, and the answer says so.
+ */
+import {
+  type GenerationRecovery,
+  MAX_LISTED_ARTIFACTS,
+  type operatorRecoveryApi,
+  type RecoverGeneration,
+} from '../../api/operator-recovery-api.ts';
+import {
+  type ArtifactHash,
+  type Generation,
+  type Point,
+  pointText,
+  SledId,
+  type SystemVersion,
+} from '../../core/ids.ts';
+import { samePoint } from '../../core/lineage.ts';
+import {
+  acceptedOf,
+  planRecovery,
+  type RecoveryObstacle,
+  type RecoveryPlan,
+  recoveryObstacles,
+  unknownPoints,
+} from '../../core/recovery.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError, errorCodeOf } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { inServiceTargets } from '../fleet-client/in-service.ts';
+import { createLostPointsMemory, readLostPoints } from '../fleet-client/lost-points.ts';
+import type { SledConnection } from '../fleet-client/sled-connection.ts';
+import type { Note } from '../history/history.ts';
+import { askSleds } from '../recovery/ask-sleds.ts';
+
+const ARTIFACT_PAGE = 1000;
+
+type Deps = {
+  readonly datastore: Pick<
+    Datastore,
+    | 'sledList'
+    | 'pointsRecorded'
+    | 'artifactsKnown'
+    | 'generationRaise'
+    | 'repoGetByVersion'
+    | 'repoArtifacts'
+  >;
+  readonly connection: Pick<SledConnection, 'list' | 'config'>;
+  readonly clock: Clock;
+  readonly note: Note;
+  readonly activateReplication: () => void;
+};
+
+type Question = {
+  readonly excluded: readonly SledId[];
+  readonly giveUp?: RecoverGeneration['give_up'];
+  readonly to?: Generation;
+};
+type Wait = { readonly log: Logger; readonly signal: AbortSignal };
+
+export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorRecoveryApi> => ({
+  async generationRecoveryView({ query, ...wait }) {
+    const ids = query.exclude_sleds?.split(',') ?? [];
+    const { plan } = await makePlan(deps, { excluded: ids.map(id => SledId.parse(id)) }, wait);
+    return recoveryView(plan, recoveryObstacles(plan));
+  },
+
+  async generationRecover({ body, requestId, ...wait }) {
+    const { exclude_sleds: excluded = [], give_up: giveUp, to: asked } = body;
+    const { plan, planned } = await makePlan(deps, { excluded, giveUp, to: asked }, wait);
+    if (plan.outcome.kind === 'not_needed') return recoveryView(plan, []);
+    const to = requireUnchanged(plan, body.expected_generation);
+    const [obstacle] = recoveryObstacles(plan);
+    if (obstacle !== undefined) {
+      // A sled that another recovery has moved on meanwhile gives no set of the point that it was at.
+      await requireStillAt(deps.datastore, planned, wait);
+      throw new DepotError(obstacle.code, obstacle.message, {
+        detail: { generation: plan.generation, undecided_artifacts: plan.undecided.length },
+      });
+    }
+    const accepted = acceptedOf(plan.points);
+    const orderedBy = `an operator, request ${requestId}`;
+    await raise(deps.datastore, { to, accepted, orderedBy, planned }, wait);
+    const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
+    wait.log.warn(
+      { ...facts, to, excluded, give_up: giveUp, points, sleds },
+      'generation recovered by an operator',
+    );
+    const message = `decided by an operator: ${accepted.length} points of other histories became known; the generation was ${plan.generation}`;
+    deps.note({ kind: 'generation_recovered', generation: to, message });
+    deps.activateReplication();
+    return { ...recoveryView(plan, []), state: 'done' };
+  },
+});
+
+/** @throws `NOT_FOUND` for an excluded sled that is not in service, or a release to give up that is not deleted */
+const makePlan = async (
+  { datastore, connection, clock }: Deps,
+  { excluded, giveUp, to }: Question,
+  { log, signal }: Wait,
+): Promise<{ readonly plan: RecoveryPlan; readonly planned: Point }> => {
+  const targets = await inServiceTargets(datastore, signal);
+  const stranger = excluded.find(id => !targets.some(target => target.id === id));
+  if (stranger !== undefined) throw new DepotError('NOT_FOUND', `there is no sled ${stranger} in service`);
+  const sleds = await askSleds({ connection, clock }, targets, { signal });
+  const claims = sleds.flatMap(({ answer }) =>
+    answer.kind === 'points' ? [...answer.kept, ...(answer.own === undefined ? [] : [answer.own])] : [],
+  );
+  const database = await datastore.pointsRecorded(claims, { signal }); // after every answer: P7
+  const counted = { database, sleds, excluded: new Set(excluded) };
+  const byId = new Map(targets.map(target => [target.id, target]));
+  const reports = unknownPoints(counted).flatMap(({ point, sleds: holders }) =>
+    holders.map(id => ({ target: byId.get(id)!, claim: { ...point, hasLineage: true }, isKept: true })),
+  );
+  const memory = createLostPointsMemory();
+  await readLostPoints({ connection, clock, memory }, reports, { log, signal });
+  const { sets } = memory;
+  const hashes = new Set([...sets.values()].flatMap(set => [...set]));
+  const known = await datastore.artifactsKnown(hashes, { signal });
+  const givenUp = await givenUpBy(datastore, giveUp, sets, signal);
+  return { plan: planRecovery({ ...counted, sets, known, givenUp, to }), planned: database.current };
+};
+
+/** Every artifact that the names stand for. */
+const givenUpBy = async (
+  datastore: Deps['datastore'],
+  { artifacts = [], points = [], releases = [] }: NonNullable<Question['giveUp']> = {},
+  sets: ReadonlyMap<string, ReadonlySet<ArtifactHash>>,
+  signal: AbortSignal,
+): Promise<ReadonlySet<ArtifactHash>> => {
+  const givenUp = new Set(artifacts);
+  for (const text of points) for (const hash of sets.get(text) ?? []) givenUp.add(hash);
+  for (const version of releases)
+    for (const hash of await artifactsOfDeleted(datastore, version, signal)) givenUp.add(hash);
+  return givenUp;
+};
+
+const artifactsOfDeleted = async (
+  datastore: Deps['datastore'],
+  version: SystemVersion,
+  signal: AbortSignal,
+): Promise<readonly ArtifactHash[]> => {
+  const repo = await datastore.repoGetByVersion(version, { includePruned: true, signal });
+  if (repo === undefined || repo.timePrunedMs === null)
+    throw new DepotError('NOT_FOUND', `there is no deleted release ${version} to give up`);
+  const hashes: ArtifactHash[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.repoArtifacts(repo.id, { limit: ARTIFACT_PAGE, pageToken }, { signal });
+    hashes.push(...page.items.map(({ sha256 }) => sha256));
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return hashes;
+};
+
+const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Generation): Generation => {
+  if (generation !== expected) {
+    throw new DepotError(
+      'RECOVERY_CHANGED',
+      `the generation is ${generation} by now, and not ${expected} as it was when this was planned`,
+      { detail: { generation, expected } },
+    );
+  }
+  if (outcome.kind === 'recover') return outcome.to;
+  const { lowest, highest } = outcome as Extract<RecoveryPlan['outcome'], { kind: 'refused' }>;
+  throw new DepotError(
+    'RECOVERY_CHANGED',
+    `the new generation has to be from ${lowest} to ${highest} by what the sleds hold now`,
+    { detail: { generation, lowest, highest } },
+  );
+};
+
+const requireStillAt = async (datastore: Deps['datastore'], planned: Point, wait: Wait): Promise<void> => {
+  const { current } = await datastore.pointsRecorded([], wait);
+  if (!samePoint(current, planned)) throw hasChanged();
+};
+
+const hasChanged = (cause?: unknown): DepotError =>
+  new DepotError('RECOVERY_CHANGED', 'the database has changed since this was planned', { cause });
+
+const raise = async (
+  datastore: Deps['datastore'],
+  order: Parameters<Datastore['generationRaise']>[0],
+  { signal }: { signal: AbortSignal },
+): Promise<void> => {
+  try {
+    await datastore.generationRaise(order, { signal });
+  } catch (error) {
+    if (errorCodeOf(error) !== 'INVALID_REQUEST') throw error;
+    throw hasChanged(error);
+  }
+};
+
+const recoveryView = (
+  { generation, outcome, sleds, points, undecided }: RecoveryPlan,
+  obstacles: readonly RecoveryObstacle[],
+): GenerationRecovery => ({
+  state: outcome.kind === 'not_needed' ? 'not_needed' : obstacles.length === 0 ? 'needed' : 'blocked',
+  generation,
+  to: outcome.kind === 'recover' ? outcome.to : null,
+  sleds: sleds.map(sled => ({
+    sled_id: sled.id,
+    serial: sled.serial,
+    state: sled.fate,
+    excluded: sled.isExcluded,
+    generation: sled.generation ?? null,
+    message: sled.because,
+  })),
+  points: points.map(({ point, sleds: holders, artifacts }) => ({
+    generation: point.generation,
+    config_digest: point.digest,
+    sleds: [...holders],
+    artifacts: artifacts ?? null,
+  })),
+  undecided_artifacts_total: undecided.length,
+  undecided_artifacts: undecided.slice(0, MAX_LISTED_ARTIFACTS).map(({ sha256, isDeleted, points: at }) => ({
+    sha256,
+    state: isDeleted ? 'deleted' : 'unknown',
+    points: at.map(pointText),
+  })),
+  obstacles: [...obstacles],
+});

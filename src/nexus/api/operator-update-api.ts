@@ -1,0 +1,201 @@
+/** Handlers of the operator's API for releases, trust roots and the target release. */
+import { randomUUID } from 'node:crypto';
+import type { operatorUpdateApi, UpdatesTrustRoot } from '../../api/operator-update-api.ts';
+import { isSet } from '../../api/wire.ts';
+import { SystemVersion, TrustRootId } from '../../core/ids.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import { isoTime } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { parseMetadata } from '../../tuf/metadata.ts';
+import { parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
+import type { Datastore, RepoRecord, TrustRootRecord } from '../datastore/datastore.ts';
+import type { Note } from '../history/history.ts';
+import { type ReleaseProgress, requireAllowedTarget, requireComplete } from '../releases/target-release.ts';
+import type { Uploads } from '../releases/upload/uploads.ts';
+import { repoView, uploadAnswer } from './operator-upload-api.ts';
+
+/** What the update status says about replication. */
+export type ReplicationSummary = {
+  /** Sleds by the newest release that they hold whole, or `unknown`. */
+  readonly componentsByReleaseVersion: Readonly<Record<string, number>>;
+  /** The last activation that planned work; when this Nexus started, before the first. */
+  readonly timeLastStepPlannedMs: number;
+  readonly suspended: boolean;
+  readonly contactSupport: boolean;
+};
+
+type Deps = {
+  readonly datastore: Datastore;
+  readonly uploads: Pick<Uploads, 'upload'>;
+  readonly note: Note;
+  /** Undefined before this Nexus has asked the sleds, or when it does not know the release yet. */
+  readonly releaseProgress: (version: SystemVersion) => ReleaseProgress | undefined;
+  readonly replicationSummary: () => ReplicationSummary;
+  /** The wanted set has changed (B16). */
+  readonly activateReplication: () => void;
+};
+
+export const createOperatorUpdateApi = (deps: Deps): Handlers<typeof operatorUpdateApi> => ({
+  ...repositoryHandlers(deps),
+  ...trustRootHandlers(deps),
+  ...targetReleaseHandlers(deps),
+});
+
+const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: Deps) =>
+  ({
+    async repositoryUpload({ query, body, signal }) {
+      const outcome = await uploads.upload(
+        {
+          fileName: query.file_name,
+          allowExpired: isSet(query.allow_expired),
+          allowRollback: isSet(query.allow_rollback),
+          contentLength: body.contentLength,
+          chunks: body.chunks,
+        },
+        { signal },
+      );
+      return uploadAnswer(outcome);
+    },
+
+    async repositoryList({ query, signal }) {
+      const { items, nextPage } = await datastore.repoList(
+        { ...pageOf(query), sortBy: query.sort_by ?? 'version_descending' },
+        { signal },
+      );
+      return { items: items.map(repoView), next_page: nextPage ?? null };
+    },
+
+    async repositoryView({ params, signal }) {
+      return repoView(await presentRepo(datastore, params.system_version, signal));
+    },
+
+    async repositoryDelete({ params, signal, log }) {
+      const systemVersion = SystemVersion.parse(params.system_version);
+      const { generation } = await datastore.repoPrune(systemVersion, { signal });
+      note({ kind: 'release_deleted', systemVersion, generation, message: 'by an operator' });
+      log.info({ system_version: params.system_version, generation }, 'release deleted by an operator');
+      activateReplication();
+    },
+
+    async repositoryArtifacts({ params, query, signal }) {
+      const repo = await presentRepo(datastore, params.system_version, signal);
+      const { items, nextPage } = await datastore.repoArtifacts(repo.id, pageOf(query), { signal });
+      return {
+        items: items.map(({ sha256, sizeBytes, targetName, version, tags }) => ({
+          sha256,
+          size_bytes: sizeBytes,
+          target_name: targetName,
+          version,
+          tags,
+        })),
+        next_page: nextPage ?? null,
+      };
+    },
+  }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
+
+const trustRootHandlers = ({ datastore }: Deps) =>
+  ({
+    async trustRootList({ query, signal }) {
+      const { items, nextPage } = await datastore.trustRootList(pageOf(query), { signal });
+      return { items: items.map(trustRootView), next_page: nextPage ?? null };
+    },
+
+    async trustRootCreate({ body, signal, log }) {
+      const rootBytes = Buffer.from(JSON.stringify(body));
+      // An expired root may be trusted: its successors, in a repository's chain, are what has to be current.
+      const { signed } = parseSelfSignedRoot(rootBytes);
+      const root = await datastore.trustRootInsert(
+        { id: TrustRootId.parse(randomUUID()), rootBytes },
+        { signal },
+      );
+      log.info({ trust_root_id: root.id, root_version: signed.version }, 'trust root added');
+      return trustRootView(root);
+    },
+
+    async trustRootView({ params, signal }) {
+      const root = await datastore.trustRootGet(params.trust_root_id, { signal });
+      if (root === undefined) throw noTrustRoot(params.trust_root_id);
+      return trustRootView(root);
+    },
+
+    async trustRootDelete({ params, signal, log }) {
+      if (!(await datastore.trustRootDelete(params.trust_root_id, { signal })))
+        throw noTrustRoot(params.trust_root_id);
+      log.info({ trust_root_id: params.trust_root_id }, 'trust root deleted');
+    },
+  }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
+
+const targetReleaseHandlers = ({ datastore, note, releaseProgress, replicationSummary }: Deps) =>
+  ({
+    async targetReleaseUpdate({ body, query, signal, log }) {
+      const repo = await presentRepo(datastore, body.system_version, signal);
+      const current = await datastore.targetReleaseGet({ signal });
+      requireAllowedTarget(current.repo?.systemVersion, repo.systemVersion);
+      const progress = releaseProgress(repo.systemVersion);
+      const forced = isSet(query.force);
+      if (!forced) requireComplete(repo.systemVersion, progress);
+      await datastore.targetReleaseSet(
+        { repoId: repo.id, expectedGeneration: current.generation },
+        { signal },
+      );
+      note({
+        kind: 'target_release',
+        systemVersion: repo.systemVersion,
+        message: `was ${current.repo?.systemVersion ?? 'not set'}${forced ? '; forced' : ''}`,
+      });
+      log.info(
+        { system_version: repo.systemVersion, forced, progress: progress?.message },
+        'target release set',
+      );
+    },
+
+    async recoveryFinish({ body }) {
+      throw new DepotError(
+        'RECOVERY_NOT_NEEDED',
+        `no recovery is under way, so there is none to finish at ${body.system_version}`,
+      );
+    },
+
+    async updateStatus({ signal }) {
+      const { repo, timeRequestedMs } = await datastore.targetReleaseGet({ signal });
+      const summary = replicationSummary();
+      return {
+        target_release:
+          repo === null ? null : { version: repo.systemVersion, time_requested: isoTime(timeRequestedMs) },
+        components_by_release_version: { ...summary.componentsByReleaseVersion },
+        time_last_step_planned: isoTime(summary.timeLastStepPlannedMs),
+        suspended: summary.suspended,
+        contact_support: summary.contactSupport,
+      };
+    },
+  }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
+
+const presentRepo = async (
+  datastore: Datastore,
+  version: string,
+  signal: AbortSignal,
+): Promise<RepoRecord> => {
+  const repo = await datastore.repoGetByVersion(SystemVersion.parse(version), { signal });
+  if (repo === undefined)
+    throw new DepotError('NOT_FOUND', `there is no release ${version}, or it was deleted`);
+  return repo;
+};
+
+const noTrustRoot = (id: TrustRootId): DepotError =>
+  new DepotError('NOT_FOUND', `there is no trust root ${id}`);
+
+const pageOf = ({ limit, page_token }: { limit: number; page_token?: string | undefined }) => ({
+  limit,
+  pageToken: page_token,
+});
+
+const trustRootView = ({ id, timeCreatedMs, rootBytes }: TrustRootRecord): UpdatesTrustRoot => {
+  const { version, expiresMs } = parseMetadata('root', rootBytes).signed;
+  return {
+    id,
+    time_created: isoTime(timeCreatedMs),
+    root_role: JSON.parse(Buffer.from(rootBytes).toString('utf8')),
+    root_version: version,
+    root_expires: isoTime(expiresMs),
+  };
+};

@@ -1,0 +1,81 @@
+/** Handlers of the operator's API for uploads: where one is, and what the client of an upload is answered with. */
+import type { TrustRootUpload, TufRepo, TufRepoUpload } from '../../api/operator-update-api.ts';
+import type { operatorUploadApi, UploadView } from '../../api/operator-upload-api.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import type { ReportedCheck } from '../../lib/check-report.ts';
+import { isoTime } from '../../lib/clock.ts';
+import { DepotError, errorCodeOf, messageChain, reportOf } from '../../lib/errors.ts';
+import type { RepoRecord } from '../datastore/datastore.ts';
+import type { UploadReport } from '../releases/upload/upload-states.ts';
+import type { UploadOutcome, Uploads } from '../releases/upload/uploads.ts';
+
+export const createOperatorUploadApi = ({
+  uploads,
+}: {
+  readonly uploads: Pick<Uploads, 'find'>;
+}): Handlers<typeof operatorUploadApi> => ({
+  async uploadView({ params }) {
+    const report = uploads.find(params.upload_id);
+    if (report !== undefined) return uploadReportView(report);
+    throw new DepotError(
+      'NOT_FOUND',
+      `this Nexus knows no upload ${params.upload_id}: it was restarted since, or the upload is long over. ` +
+        'See whether the release is there, and send the archive again where it is not',
+    );
+  },
+});
+
+const uploadReportView = ({ uploadId, fileName, systemVersion, state }: UploadReport): UploadView => ({
+  upload_id: uploadId,
+  file_name: fileName,
+  state: state.kind,
+  ...(systemVersion !== undefined && { system_version: systemVersion }),
+  ...stateFacts(state),
+});
+
+const stateFacts = (state: UploadReport['state']): Partial<UploadView> => {
+  switch (state.kind) {
+    case 'receiving':
+    case 'verifying':
+    case 'recording':
+      return {};
+    case 'waiting': {
+      const { sinceMs, untilMs, message } = state.wait;
+      const until = untilMs === undefined ? {} : { time_until: isoTime(untilMs) };
+      return { waiting: { stage: state.stage, message, time_since: isoTime(sinceMs), ...until } };
+    }
+    case 'recorded':
+      return { result: uploadAnswer(state.outcome) };
+    case 'failed': {
+      const report = reportOf(state.error).map(checkView);
+      return { error: { error_code: errorCodeOf(state.error), message: messageChain(state.error), report } };
+    }
+    default:
+      return state satisfies never;
+  }
+};
+
+export const uploadAnswer = (outcome: UploadOutcome): TufRepoUpload | TrustRootUpload => {
+  const checks = outcome.checks.map(checkView);
+  if (!('repo' in outcome)) {
+    const trustRoots = outcome.trustRoots.map(({ id, rootVersion }) => ({ id, root_version: rootVersion }));
+    return { status: outcome.status, trust_roots: trustRoots, checks };
+  }
+  const { status, repo, report, overrides } = outcome;
+  return { status, repo: repoView(repo), report: [...report], overrides: [...overrides], checks };
+};
+
+const checkView = (check: ReportedCheck) => ({
+  ...check,
+  ...(check.key_ids !== undefined && { key_ids: [...check.key_ids] }),
+});
+
+export const repoView = (repo: RepoRecord): TufRepo => ({
+  hash: repo.hash,
+  hash_kind: repo.hashKind,
+  system_version: repo.systemVersion,
+  file_name: repo.fileName,
+  time_created: isoTime(repo.timeCreatedMs),
+  artifact_count: repo.artifactCount,
+  total_size_bytes: repo.totalSizeBytes,
+});

@@ -1,0 +1,55 @@
+/** Looks whether a commit of the database outlives a failover: at the start, once an hour, and each minute while it may not. */
+import type { HealthReason } from '../../core/health.ts';
+import type { BackgroundTask } from '../background/task.ts';
+import { parseDatabaseUrl } from '../datastore/database-url.ts';
+import type { CommitDurability, Datastore } from '../datastore/datastore.ts';
+import { databaseReasons } from './database-reasons.ts';
+
+export const COMMIT_DURABILITY_TASK = 'commit_durability';
+/** It changes when somebody reconfigures the database. */
+const PERIOD_MS = 3_600_000;
+/** For whoever is about to put it right, and after a failover that makes it true or untrue. */
+const PERIOD_WHILE_AT_RISK_MS = 60_000;
+
+export type CommitDurabilityWatch = {
+  readonly task: BackgroundTask;
+  /** As of the last look; one that failed leaves it as it was. */
+  readonly reasons: () => readonly HealthReason[];
+};
+
+export const createCommitDurability = (deps: {
+  readonly datastore: Pick<Datastore, 'commitDurability'>;
+  readonly databaseUrl: string;
+}): CommitDurabilityWatch => {
+  const parsed = parseDatabaseUrl(deps.databaseUrl);
+  const target = 'fault' in parsed ? undefined : parsed;
+  let durability: CommitDurability | undefined;
+  /** What is said again and again is logged once. */
+  let logged: ReadonlySet<string> = new Set();
+  return {
+    reasons: () => databaseReasons(target, durability),
+    task: {
+      name: COMMIT_DURABILITY_TASK,
+      description: 'look whether the commits of the database outlive a failover',
+      periodMs: PERIOD_MS,
+      async activate({ log, signal }) {
+        durability = await deps.datastore.commitDurability({ signal });
+        const reasons = databaseReasons(target, durability);
+        for (const { code, message } of reasons) if (!logged.has(message)) log.warn({ code }, message);
+        logged = new Set(reasons.map(({ message }) => message));
+        const isAtRisk = reasons.some(({ code }) => code === 'DATABASE_MAY_LOSE_COMMITS');
+        return {
+          ...(isAtRisk && { againInMs: PERIOD_WHILE_AT_RISK_MS }),
+          summary:
+            durability === undefined
+              ? { engine: 'has no such settings' }
+              : {
+                  synchronous_commit: durability.synchronousCommit,
+                  synchronous_standby_names: durability.synchronousStandbys,
+                  standbys: durability.standbys ?? 'not permitted to look',
+                },
+        };
+      },
+    },
+  };
+};

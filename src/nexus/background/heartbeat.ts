@@ -1,0 +1,24 @@
+/** The heartbeat of this Nexus: others tell by it, on the database's clock, whether its local repos may come back (P8). */
+import type { NexusId } from '../../core/ids.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import type { BackgroundTask } from './task.ts';
+
+export const HEARTBEAT_TASK = 'nexus_heartbeat';
+const HEARTBEAT_PERIOD_MS = 15_000;
+/** Three missed heartbeats. */
+export const NEXUS_SILENT_AFTER_MS = 3 * HEARTBEAT_PERIOD_MS;
+
+export const heartbeatTask = (deps: {
+  datastore: Pick<Datastore, 'nexusHeartbeat'>;
+  nexus: { readonly id: NexusId; readonly operatorAddress: string; readonly timeStartedMs: number };
+}): BackgroundTask => ({
+  name: HEARTBEAT_TASK,
+  description: 'tell the database that this Nexus is alive',
+  periodMs: HEARTBEAT_PERIOD_MS,
+  async activate({ log, signal }) {
+    const { policy } = await deps.datastore.nexusHeartbeat(deps.nexus, { signal });
+    if (policy === 'expunged')
+      log.warn({ nexus_id: deps.nexus.id }, 'this Nexus is expunged: its local repos do not count');
+    return { summary: { nexus_id: deps.nexus.id, policy } };
+  },
+});

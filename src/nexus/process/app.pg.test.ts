@@ -1,0 +1,119 @@
+/** Starting and stopping, with a database that is down, a port or a directory in use. */
+
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { operatorUpdateApi } from '../../api/operator-update-api.ts';
+import { createApiClient } from '../../http/client.ts';
+import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
+import { createTestDatabase } from '../datastore/test-database.ts';
+import { createTestWorld, type TestWorld } from './nexus.fixture.ts';
+
+const wait = { signal: new AbortController().signal };
+const query = { limit: 10 };
+
+let world: TestWorld;
+beforeEach(async () => {
+  world = await createTestWorld();
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+test('a database that is down at the start is waited for, and requests are told so', async () => {
+  await using proxy = await createCuttingProxy(world.database.connection);
+  proxy.setRefusing(true);
+  const config = { database: { url: proxy.connection } };
+  await using nexus = await world.startNexus({ config, untilStarted: false });
+  const refusal = () => nexus.operator.repositoryList({ query }, wait).catch((error: unknown) => error);
+  let refused = await refusal();
+  while (!/database is unavailable/.test((refused as Error).message)) {
+    expect(refused).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+    await delay(10);
+    refused = await refusal();
+  }
+  expect(refused).toMatchObject({
+    code: 'DATABASE_UNAVAILABLE',
+    message: expect.stringMatching(/starting: .*database is unavailable/),
+  });
+  proxy.setRefusing(false);
+  await nexus.started;
+  expect((await nexus.operator.repositoryList({ query }, wait)).items).toEqual([]);
+});
+
+test('a Nexus that waits for its database can be stopped', async () => {
+  await using proxy = await createCuttingProxy(world.database.connection);
+  proxy.setRefusing(true);
+  const config = { database: { url: proxy.connection } };
+  const nexus = await world.startNexus({ config, untilStarted: false });
+  await nexus[Symbol.asyncDispose]();
+  await expect(nexus.started).rejects.toThrow();
+});
+
+test('a database that goes away while Nexus runs is an error of the requests, and not the end of Nexus', async () => {
+  await using proxy = await createCuttingProxy(world.database.connection);
+  await using nexus = await world.startNexus({ config: { database: { url: proxy.connection } } });
+  proxy.setRefusing(true);
+  await expect(nexus.operator.repositoryList({ query }, wait)).rejects.toMatchObject({
+    code: 'DATABASE_UNAVAILABLE',
+  });
+  proxy.setRefusing(false);
+  expect((await nexus.operator.repositoryList({ query }, wait)).items).toEqual([]);
+});
+
+test('a database of another schema version ends the start, saying what to run (S14)', async () => {
+  await using empty = await createTestDatabase({ migrated: false });
+  const config = { database: { url: empty.connection } };
+  await using nexus = await world.startNexus({ config, untilStarted: false });
+  await expect(nexus.started).rejects.toMatchObject({
+    code: 'SCHEMA_VERSION',
+    message: expect.stringMatching(/tuf-depot db migrate/),
+  });
+});
+
+test('a port in use is an error that names it, and frees the staging directory', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as { port: number };
+  for (const listen of ['operator_listen', 'internal_listen'])
+    await expect(world.startNexus({ config: { [listen]: `127.0.0.1:${port}` } })).rejects.toMatchObject({
+      code: 'ADDRESS_IN_USE',
+      message: expect.stringContaining(`127.0.0.1:${port}`),
+    });
+  other.close();
+  await world.startNexus();
+});
+
+test('other addresses than loopback are refused, unless the configuration says otherwise', async () => {
+  const config = { operator_listen: '0.0.0.0:0' };
+  await expect(world.startNexus({ config })).rejects.toMatchObject({ code: 'LISTEN_NOT_LOOPBACK' });
+});
+
+test('a second Nexus on one staging directory is refused, naming the first (P12)', async () => {
+  await world.startNexus();
+  await expect(world.startNexus()).rejects.toMatchObject({
+    code: 'IN_USE_BY_PROCESS',
+    message: expect.stringContaining(`process ${process.pid}`),
+  });
+});
+
+test('the operator API wants the token; the internal API, for sleds, has none', async () => {
+  const nexus = await world.startNexus();
+  for (const token of [undefined, 'wrong']) {
+    const baseUrl = `http://${nexus.operatorAddress}`;
+    await using client = createApiClient(operatorUpdateApi, { baseUrl, token });
+    await expect(client.repositoryList({ query }, wait)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  }
+  await expect(
+    nexus.internal.sledAgentGet({ params: { sled_id: crypto.randomUUID() } }, wait),
+  ).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a Nexus is listed under the id of its staging directory, with the address that it bound (P8)', async () => {
+  const nexus = await world.startNexus();
+  const id = (await readFile(`${nexus.stagingDirectory}/nexus-id`, 'utf8')).trim();
+  const { items } = await nexus.fleet.nexusList({}, wait);
+  expect(items).toMatchObject([
+    { id, is_self: true, liveness: 'alive', operator_address: nexus.operatorAddress },
+  ]);
+});

@@ -1,0 +1,192 @@
+/**
+ * A Nexus: two servers, and behind them what services.ts starts.
+ *
+ *     operators ─▶ operator API ─┐                    ┌─▶ database
+ *                                ├─▶ handlers ─▶ services ─▶ sleds
+ *     sleds ────▶ internal API ──┘                    └─▶ staging directory
+ *
+ * AP1. The servers listen first: a port in use, or a directory in use, is known before the database is waited for,
+ *      and who asks meanwhile is told what the start waits for.
+ * AP2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
+ *      the lock of the staging directory.
+ */
+import { randomUUID } from 'node:crypto';
+import { debugApi } from '../../api/debug-api.ts';
+import { internalApi } from '../../api/internal-api.ts';
+import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
+import { operatorSourceApi } from '../../api/operator-source-api.ts';
+import { operatorUpdateApi } from '../../api/operator-update-api.ts';
+import { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import type { NexusId } from '../../core/ids.ts';
+import type { Rng } from '../../core/rng.ts';
+import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { fetchRelease } from '../../source/fetch-release.ts';
+import { verifyRelease, verifyRootArchive } from '../../verify/verify-release.ts';
+import { createDatabaseWatch } from '../datastore/database-watch.ts';
+import { createPgDatastore } from '../datastore/pg-datastore.ts';
+import { createHttpConnection } from '../fleet-client/http-connection.ts';
+import { openStagingDirectory } from '../releases/staging/directory.ts';
+import { freeBytesOf } from '../releases/staging/space.ts';
+import { metricsPage } from '../status/metrics.ts';
+import type { NexusConfig } from './config.ts';
+import { type ServiceDeps, type Services, startServices } from './services.ts';
+import { type StartingFacts, startingMetrics, startingStatus } from './starting.ts';
+import { bindLate, createLate, type Late } from './startup.ts';
+import { readOrMakeToken } from './token-file.ts';
+
+export type NexusDeps = {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** What running requests get to end by themselves when the Nexus stops. */
+  readonly drainTimeoutMs?: number;
+  /** Instead of the real ones, for tests. */
+  readonly replace?: Partial<
+    Pick<
+      ServiceDeps,
+      | 'openDatastore'
+      | 'connectSleds'
+      | 'verifyRelease'
+      | 'verifyRoots'
+      | 'fetchRelease'
+      | 'freeBytes'
+      | 'uploadWaits'
+    >
+  >;
+};
+
+export type Nexus = {
+  readonly id: NexusId;
+  /** `host:port` as bound. */
+  readonly operatorAddress: string;
+  readonly internalAddress: string;
+  /** Resolves when requests are served; rejects when the start failed for good, or was ended by disposing. */
+  readonly started: Promise<Services>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+/** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
+export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise<Nexus> => {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(await openStagingDirectory(config.stagingDirectory));
+  const token = await readOrMakeToken(config.tokenFile);
+  const watch = createDatabaseWatch(deps.clock);
+  const services = createLate<Services>(watch);
+  stack.defer(async () => services.peek()?.[Symbol.asyncDispose]());
+
+  const operator = stack.use(
+    await serveOperators({
+      ...{ config, deps, services, token },
+      starting: () => ({ nexusId: directory.nexusId, config, outage: watch.outage() }),
+    }),
+  );
+  const internal = stack.use(await serveSleds(config, deps, services));
+
+  const stop = new AbortController();
+  const started = startServices(
+    {
+      ...realServices(config, deps),
+      newId: randomUUID,
+      ...deps.replace,
+      ...deps,
+      config,
+      directory,
+      operatorAddress: operator.address,
+      watch,
+    },
+    { signal: stop.signal },
+  ).then(running => {
+    services.set(running);
+    return running;
+  });
+  // Whoever holds the Nexus looks at `started`; ending it before that is no fault.
+  started.catch(() => undefined);
+  stack.defer(async () => {
+    stop.abort(new DepotError('SHUTTING_DOWN', 'this Nexus is stopping'));
+    await started.catch(() => undefined);
+  });
+
+  const owned = stack.move();
+  return {
+    id: directory.nexusId,
+    operatorAddress: operator.address,
+    internalAddress: internal.address,
+    started,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+type OperatorServer = {
+  readonly config: NexusConfig;
+  readonly deps: NexusDeps;
+  readonly services: Late<Services>;
+  readonly token: string;
+  /** What there is to say before the services are there. */
+  readonly starting: () => StartingFacts;
+};
+
+const serveOperators = ({
+  config,
+  deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
+  services,
+  token,
+  starting,
+}: OperatorServer): Promise<ApiServer> =>
+  serveApi({
+    apis: [
+      bindLate(operatorUpdateApi, () => services.get().operatorUpdate),
+      bindLate(operatorUploadApi, () => services.get().operatorUpload),
+      bindLate(
+        operatorFleetApi,
+        () => services.get().operatorFleet,
+        () => (services.peek() === undefined ? { fleetStatus: async () => startingStatus(starting()) } : {}),
+      ),
+      bindLate(operatorRecoveryApi, () => services.get().operatorRecovery),
+      bindLate(operatorSourceApi, () => services.get().operatorSource),
+      bindLate(operatorHistoryApi, () => services.get().operatorHistory),
+      bindLate(debugApi, () => services.get().debug),
+    ],
+    pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
+    listen: config.operatorListen,
+    insecureListen: config.insecureListen,
+    token,
+    limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
+    log: log.child({ component: 'operator-api' }),
+  });
+
+const serveSleds = (
+  config: NexusConfig,
+  { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS }: NexusDeps,
+  services: Late<Services>,
+): Promise<ApiServer> =>
+  serveApi({
+    apis: [bindLate(internalApi, () => services.get().internal)],
+    listen: config.internalListen,
+    insecureListen: config.insecureListen,
+    limits: { drainTimeoutMs },
+    log: log.child({ component: 'internal-api' }),
+  });
+
+const realServices = (
+  { databaseUrl }: NexusConfig,
+  { log, clock, rng }: NexusDeps,
+): Required<Omit<NonNullable<NexusDeps['replace']>, 'uploadWaits'>> => ({
+  openDatastore: ({ signal }) =>
+    createPgDatastore({
+      connection: databaseUrl,
+      log: log.child({ component: 'datastore' }),
+      clock,
+      rng,
+      signal,
+    }),
+  connectSleds: createHttpConnection,
+  verifyRelease,
+  verifyRoots: verifyRootArchive,
+  fetchRelease,
+  freeBytes: freeBytesOf,
+});

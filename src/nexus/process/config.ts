@@ -1,0 +1,248 @@
+/**
+ * Configuration of Nexus, in two typed steps:
+ *
+ *     nexus.toml ─▶ NexusConfigFile (as written: snake_case, relative paths, seconds) ─▶ NexusConfig (as used)
+ */
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import type { RequestLimits } from '../../core/plan/quota.ts';
+import type { RetentionPolicy } from '../../core/retention.ts';
+import { type ListenAddress, parseAddress } from '../../http/listen.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { LOG_LEVELS, type LogLevel } from '../../lib/log.ts';
+import { readTomlConfig } from '../../lib/toml-config.ts';
+import { repositoryUrls } from '../../source/http-source.ts';
+import { parseDatabaseUrl } from '../datastore/database-url.ts';
+import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
+import type { SourceConfig } from '../releases/source/source-config.ts';
+
+const GIB = 1024 ** 3;
+const count = (least: number, most: number) => z.int().min(least).max(most);
+const seconds = () => count(1, 86_400);
+
+const ReplicationSection = z.strictObject({
+  /**
+   * A fleet at rest costs one small request to each sled a minute, and a sled that came back by itself is looked
+   * at within that minute. What Nexus changes itself does not wait for the period.
+   */
+  period_secs: seconds().default(60),
+  /** How many sleds must hold all of a release before the archive that brought it is let go (S7). */
+  min_sled_replication: count(1, 1000).default(3),
+  /** Puts under way at once: all of them read the staging directory's disk and share Nexus's uplink. */
+  put_concurrency: count(1, 256).default(DEFAULT_EXECUTE_LIMITS.putConcurrency),
+  /** Copy requests under way at once; the bytes go from sled to sled. */
+  copy_concurrency: count(1, 1024).default(DEFAULT_EXECUTE_LIMITS.copyConcurrency),
+  requests_per_activation: count(1, 100_000).default(2048),
+  /** Transfers that one sled receives at a time, and that one sled serves to others. */
+  transfers_to_sled: count(1, 64).default(2),
+  copies_from_source: count(1, 64).default(2),
+  /** Turns timers off; signals and manual activations still count. */
+  disable: z.boolean().default(false),
+});
+
+/** The target release and the one before it, to go back to; and the last upload, which nobody has targeted yet. */
+const TARGETS_ALWAYS_KEPT = 2;
+const UPLOADS_ALWAYS_KEPT = 1;
+
+const PrunerSection = z.strictObject({
+  period_secs: seconds().default(300),
+  /**
+   * Kept beyond the two most recent target releases, and beyond the one most recent upload. Retention deletes releases,
+   * so it has no defaults: without these two nothing is deleted (B19).
+   */
+  nkeep_extra_target_releases: count(0, 100).optional(),
+  nkeep_extra_newly_uploaded: count(0, 100).optional(),
+  /** Turns the timer off; a manual activation still deletes. */
+  disable: z.boolean().default(false),
+});
+
+const HistorySection = z.strictObject({
+  /** Long enough for what is noticed a month later. */
+  retention_days: count(1, 3650).default(30),
+  /**
+   * A release to 32 sleds is about 4,000 events: a request and an outcome for each of its 64 artifacts on each sled.
+   * This holds more of them than a month has days, in about 100 MB of database.
+   */
+  max_events: count(1000, 10_000_000).default(200_000),
+});
+
+const LimitsSection = z.strictObject({
+  /** As the published API has it. */
+  repository_bytes: count(1, 2 ** 42).default(4 * GIB),
+  artifact_bytes: count(1, 2 ** 42).default(2 * GIB),
+  /** Each needs room for an archive in the staging directory, and a thread that verifies it. */
+  uploads_at_once: count(1, 64).default(4),
+});
+
+const SourceSection = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,47}$/, 'must be a short name such as vendor'),
+  /** Below it are `metadata/` and `targets/`. */
+  url: z.url({ protocol: /^https?$/ }),
+  /** Where they are not below `url`. */
+  metadata_url: z.url({ protocol: /^https?$/ }).optional(),
+  targets_url: z.url({ protocol: /^https?$/ }).optional(),
+  period_secs: count(1, 30 * 86_400).default(3600),
+  proxy: z.url({ protocol: /^https?$/ }).optional(),
+  ca_file: z.string().min(1).optional(),
+  max_bytes: count(1, 2 ** 42).default(4 * GIB),
+  max_bytes_per_sec: count(1024, 2 ** 42).optional(),
+});
+
+const MAX_SOURCES = 16;
+
+export const NexusConfigFile = z.strictObject({
+  /** Holds the archives that too few sleds have, and this Nexus's identity. */
+  staging_directory: z.string().min(1),
+  operator_listen: z.string().default('127.0.0.1:12220'),
+  internal_listen: z.string().default('127.0.0.1:12221'),
+  /** The operator's bearer token; made at the first start. By default beside the configuration file. */
+  token_file: z.string().min(1).default('nexus-token'),
+  /** Written when Nexus serves: its addresses as bound, for whoever started it. */
+  ready_file: z.string().min(1).optional(),
+  insecure_listen: z.boolean().default(false),
+  log_level: z.enum(LOG_LEVELS).default('info'),
+  database: z.strictObject({
+    /** `postgresql://user:password@host:port,host:port/database?options`: datastore/database-url.ts. */
+    url: z.string().superRefine((url, context) => {
+      const parsed = parseDatabaseUrl(url);
+      if ('fault' in parsed) context.addIssue({ code: 'custom', message: parsed.fault });
+    }),
+  }),
+  /** Upstream repositories that this Nexus follows. */
+  source: z
+    .array(SourceSection)
+    .max(MAX_SOURCES)
+    .refine(all => new Set(all.map(({ name }) => name)).size === all.length, 'two sources have one name')
+    .default([]),
+  limits: LimitsSection.prefault({}),
+  tuf_artifact_replication: ReplicationSection.prefault({}),
+  tuf_repo_pruner: PrunerSection.prefault({}),
+  fleet_history: HistorySection.prefault({}),
+});
+export type NexusConfigFile = z.input<typeof NexusConfigFile>;
+
+export type ReplicationConfig = {
+  readonly periodMs: number;
+  readonly disable: boolean;
+  readonly minSledReplication: number;
+  readonly putConcurrency: number;
+  readonly copyConcurrency: number;
+  readonly requestLimits: RequestLimits;
+};
+
+export type PrunerConfig = {
+  readonly periodMs: number;
+  readonly disable: boolean;
+  /** Undefined where retention is off. */
+  readonly policy: RetentionPolicy | undefined;
+};
+
+export type HistoryConfig = {
+  readonly retentionMs: number;
+  readonly maxEvents: number;
+};
+
+export type NexusConfig = {
+  readonly stagingDirectory: string;
+  readonly operatorListen: ListenAddress;
+  readonly internalListen: ListenAddress;
+  readonly tokenFile: string;
+  readonly readyFile: string | undefined;
+  readonly insecureListen: boolean;
+  readonly logLevel: LogLevel;
+  readonly databaseUrl: string;
+  readonly limits: {
+    readonly repositoryBytes: number;
+    readonly artifactBytes: number;
+    readonly uploadsAtOnce: number;
+  };
+  readonly sources: readonly SourceConfig[];
+  readonly replication: ReplicationConfig;
+  readonly pruner: PrunerConfig;
+  readonly history: HistoryConfig;
+};
+
+/** @throws `CONFIG_INVALID` naming the file and each faulty key */
+export const readNexusConfig = async (path: string): Promise<NexusConfig> =>
+  nexusConfig(await readTomlConfig(path, NexusConfigFile), path);
+
+/** Relative paths are relative to the file. */
+const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): NexusConfig => {
+  const absolute = (relative: string) => resolve(dirname(path), relative);
+  const {
+    limits,
+    tuf_artifact_replication: replication,
+    tuf_repo_pruner: pruner,
+    fleet_history: history,
+  } = file;
+  return {
+    stagingDirectory: absolute(file.staging_directory),
+    operatorListen: parseAddress(file.operator_listen, `${path}: operator_listen`),
+    internalListen: parseAddress(file.internal_listen, `${path}: internal_listen`),
+    tokenFile: absolute(file.token_file),
+    readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
+    insecureListen: file.insecure_listen,
+    logLevel: file.log_level,
+    databaseUrl: file.database.url,
+    limits: {
+      repositoryBytes: limits.repository_bytes,
+      artifactBytes: limits.artifact_bytes,
+      uploadsAtOnce: limits.uploads_at_once,
+    },
+    sources: file.source.map(source => sourceConfig(source, absolute)),
+    replication: {
+      periodMs: replication.period_secs * 1000,
+      disable: replication.disable,
+      minSledReplication: replication.min_sled_replication,
+      putConcurrency: replication.put_concurrency,
+      copyConcurrency: replication.copy_concurrency,
+      requestLimits: {
+        maxRequestsPerActivation: replication.requests_per_activation,
+        maxTransfersToSled: replication.transfers_to_sled,
+        maxCopiesFromSource: replication.copies_from_source,
+      },
+    },
+    pruner: {
+      periodMs: pruner.period_secs * 1000,
+      disable: pruner.disable,
+      policy: retentionPolicy(pruner, path),
+    },
+    history: { retentionMs: history.retention_days * 86_400_000, maxEvents: history.max_events },
+  };
+};
+
+/** @throws `CONFIG_INVALID` when only one of the two settings is there */
+const retentionPolicy = (
+  {
+    nkeep_extra_target_releases: targets,
+    nkeep_extra_newly_uploaded: uploads,
+  }: z.output<typeof PrunerSection>,
+  path: string,
+): RetentionPolicy | undefined => {
+  if (targets === undefined && uploads === undefined) return undefined;
+  if (targets === undefined || uploads === undefined) {
+    const missing = targets === undefined ? 'nkeep_extra_target_releases' : 'nkeep_extra_newly_uploaded';
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${path}: tuf_repo_pruner.${missing} is missing: retention needs both nkeep settings, and is off without them`,
+    );
+  }
+  return { keepTargetReleases: TARGETS_ALWAYS_KEPT + targets, keepUploads: UPLOADS_ALWAYS_KEPT + uploads };
+};
+
+const sourceConfig = (
+  source: z.output<typeof SourceSection>,
+  absolute: (relative: string) => string,
+): SourceConfig => {
+  const urls = repositoryUrls(source.url);
+  return {
+    name: source.name,
+    metadataUrl: source.metadata_url ?? urls.metadataUrl,
+    targetsUrl: source.targets_url ?? urls.targetsUrl,
+    periodMs: source.period_secs * 1000,
+    proxy: source.proxy,
+    caFile: source.ca_file === undefined ? undefined : absolute(source.ca_file),
+    maxBytes: source.max_bytes,
+    maxBytesPerSecond: source.max_bytes_per_sec,
+  };
+};

@@ -1,0 +1,98 @@
+/** What answers the requests of a Nexus: each API with the parts that it needs, and what its page of metrics says. */
+import type { debugApi } from '../../api/debug-api.ts';
+import type { internalApi } from '../../api/internal-api.ts';
+import type { operatorFleetApi } from '../../api/operator-fleet-api.ts';
+import type { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import type { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
+import type { operatorSourceApi } from '../../api/operator-source-api.ts';
+import type { operatorUpdateApi } from '../../api/operator-update-api.ts';
+import type { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import type { HealthReason } from '../../core/health.ts';
+import type { NexusId } from '../../core/ids.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { createDebugApi } from '../api/debug-api.ts';
+import { createInternalApi } from '../api/internal-api.ts';
+import { createOperatorFleetApi, readFleetStatus } from '../api/operator-fleet-api.ts';
+import { createOperatorHistoryApi } from '../api/operator-history-api.ts';
+import { createOperatorRecoveryApi } from '../api/operator-recovery-api.ts';
+import { createOperatorSourceApi } from '../api/operator-source-api.ts';
+import { createOperatorUpdateApi } from '../api/operator-update-api.ts';
+import { createOperatorUploadApi } from '../api/operator-upload-api.ts';
+import { SOURCE_SYNC_TASK } from '../background/source-sync.ts';
+import type { DatabaseWatch } from '../datastore/database-watch.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import type { History } from '../history/history.ts';
+import { REPLICATION_TASK } from '../replication/task.ts';
+import { createDatabaseReader } from '../status/database-reading.ts';
+import type { MetricFacts } from '../status/metrics.ts';
+import { replicationSummary, targetProgress } from '../status/update-summary.ts';
+import type { NexusConfig } from './config.ts';
+import type { Intake } from './intake.ts';
+import type { Tasks } from './start-tasks.ts';
+
+export type NexusHandlers = {
+  readonly operatorUpdate: Handlers<typeof operatorUpdateApi>;
+  readonly operatorUpload: Handlers<typeof operatorUploadApi>;
+  readonly operatorFleet: Handlers<typeof operatorFleetApi>;
+  readonly operatorRecovery: Handlers<typeof operatorRecoveryApi>;
+  readonly operatorSource: Handlers<typeof operatorSourceApi>;
+  readonly operatorHistory: Handlers<typeof operatorHistoryApi>;
+  readonly debug: Handlers<typeof debugApi>;
+  readonly internal: Handlers<typeof internalApi>;
+  readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
+};
+
+type Parts = Pick<Intake, 'staging' | 'uploads'> &
+  Tasks & {
+    readonly config: NexusConfig;
+    readonly clock: Clock;
+    readonly datastore: Datastore;
+    readonly watch: DatabaseWatch;
+    readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
+    readonly history: History;
+    readonly activateReplication: () => void;
+    readonly notices: () => readonly HealthReason[];
+  };
+
+export const createHandlers = (parts: Parts): NexusHandlers => {
+  const { config, datastore, history, nexus, driver, sources } = parts;
+  const { note } = history;
+  const { observer } = parts.replication;
+  const fleetParts = {
+    ...parts,
+    nexusId: nexus.id,
+    observer,
+    readDatabase: createDatabaseReader(parts),
+    minSledReplication: config.replication.minSledReplication,
+    insecureListen: config.insecureListen,
+  };
+  return {
+    operatorUpdate: createOperatorUpdateApi({
+      ...parts,
+      note,
+      releaseProgress: version => targetProgress(observer.latest(), version),
+      replicationSummary: () =>
+        replicationSummary(observer.latest(), {
+          timeLastPlannedMs: observer.timeLastPlannedMs() ?? nexus.timeStartedMs,
+          suspended: !driver.status(REPLICATION_TASK).periodic,
+        }),
+    }),
+    operatorUpload: createOperatorUploadApi(parts),
+    operatorFleet: createOperatorFleetApi(fleetParts),
+    operatorRecovery: createOperatorRecoveryApi({ ...parts, note }),
+    operatorSource: createOperatorSourceApi({
+      datastore,
+      sources,
+      activateSync: () => driver.activate(SOURCE_SYNC_TASK),
+      maxBytes: config.limits.repositoryBytes,
+    }),
+    operatorHistory: createOperatorHistoryApi({ datastore, history }),
+    metrics: async options => ({
+      ...(await readFleetStatus(fleetParts, options)),
+      sources: sources.list(),
+    }),
+    debug: createDebugApi({ driver }),
+    internal: createInternalApi({ ...parts, note }),
+  };
+};

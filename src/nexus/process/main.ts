@@ -1,0 +1,58 @@
+/** The process of a Nexus: configuration, log, start, and a clean end when the signal aborts. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { seededRng } from '../../core/rng.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { unlinkDurably, writeFileDurably } from '../../lib/durable-file.ts';
+import { createLogger } from '../../lib/log.ts';
+import { createNexus, type Nexus } from './app.ts';
+import { readNexusConfig } from './config.ts';
+
+/** What the file named by `ready_file` says, as JSON. */
+export type NexusReady = {
+  readonly pid: number;
+  readonly nexus_id: string;
+  readonly operator_address: string;
+  readonly internal_address: string;
+};
+
+/**
+ * Resolves when the signal has aborted and everything has ended.
+ *
+ * @throws `CONFIG_INVALID`, `SCHEMA_VERSION`, and as `createNexus`
+ */
+export const runNexus = async ({
+  configPath,
+  signal,
+}: {
+  configPath: string;
+  signal: AbortSignal;
+}): Promise<void> => {
+  const config = await readNexusConfig(configPath);
+  const log = createLogger({ name: 'nexus', level: config.logLevel });
+  const rng = seededRng(randomBytes(4).readUInt32LE());
+  const { readyFile } = config;
+  // What a process that was killed left behind must not be taken for this one's.
+  if (readyFile !== undefined) await unlinkDurably(readyFile);
+  {
+    await using nexus = await createNexus(config, { clock: systemClock, rng, log });
+    log.info(addresses(nexus), 'nexus listens');
+    const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort');
+    const started = await Promise.race([nexus.started.then(() => true), stopped.then(() => false)]);
+    if (started) {
+      if (readyFile !== undefined) await writeFileDurably(readyFile, `${JSON.stringify(addresses(nexus))}\n`);
+      log.info({ nexus_id: nexus.id }, 'nexus serves');
+      await stopped;
+    }
+    log.info('nexus stops');
+  }
+  if (readyFile !== undefined) await unlinkDurably(readyFile);
+  log.info('nexus stopped');
+};
+
+const addresses = (nexus: Nexus): NexusReady => ({
+  pid: process.pid,
+  nexus_id: nexus.id,
+  operator_address: nexus.operatorAddress,
+  internal_address: nexus.internalAddress,
+});

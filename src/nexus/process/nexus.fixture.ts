@@ -1,0 +1,221 @@
+/**
+ * Nexus instances for tests: real sockets, real staging directories, a real database, in this process.
+ *
+ *     await using world = await createTestWorld();     // a database and a temporary directory
+ *     const nexus = await world.startNexus();          // as many as the test needs
+ *     await nexus.upload(await world.release());
+ */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'smol-toml';
+import { internalApi } from '../../api/internal-api.ts';
+import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
+import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
+import { operatorSourceApi } from '../../api/operator-source-api.ts';
+import {
+  isReleaseUpload,
+  operatorUpdateApi,
+  type TufRepoUpload,
+  type UpdatesTrustRoot,
+} from '../../api/operator-update-api.ts';
+import { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import { asGeneration, NexusId, RoundNonce } from '../../core/ids.ts';
+import { seededRng } from '../../core/rng.ts';
+import { type ApiClient, createApiClient } from '../../http/client.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { keysForAllRoles, type RepositoryKeys } from '../../release/sign-metadata.ts';
+import { generateSigningKey } from '../../release/signing-keys.ts';
+import { makeTestRelease, type TestRelease, type TestReleaseOptions } from '../../release/test-release.ts';
+import type { PlannedSet } from '../datastore/datastore.ts';
+import { createTestDatabase, type TestDatabase } from '../datastore/test-database.ts';
+import { createNexus, type Nexus, type NexusDeps } from './app.ts';
+import { type NexusConfigFile, readNexusConfig } from './config.ts';
+import type { Services } from './services.ts';
+
+/** Requests that a stop cuts off are cut off soon. */
+const DRAIN_TIMEOUT_MS = 200;
+
+const { signal } = new AbortController();
+const wait = { signal };
+
+export type UploadFlags = { readonly allow_expired?: 'true'; readonly allow_rollback?: 'true' };
+
+export type TestNexus = Nexus & {
+  readonly services: Services;
+  readonly token: string;
+  readonly stagingDirectory: string;
+  readonly operator: ApiClient<typeof operatorUpdateApi>;
+  readonly uploads: ApiClient<typeof operatorUploadApi>;
+  readonly fleet: ApiClient<typeof operatorFleetApi>;
+  readonly recovery: ApiClient<typeof operatorRecoveryApi>;
+  readonly sources: ApiClient<typeof operatorSourceApi>;
+  readonly internal: ApiClient<typeof internalApi>;
+  readonly trust: (release: { readonly trustRoot: Uint8Array }) => Promise<UpdatesTrustRoot>;
+  /** The archive at a path, as it is. */
+  readonly upload: (release: { readonly path: string }, flags?: UploadFlags) => Promise<TufRepoUpload>;
+  /** Files of uploads, whole or not. */
+  readonly staged: () => Promise<readonly string[]>;
+  /** What a round of its own would plan with: a nonce in its row, and then what is wanted. */
+  readonly planned: () => Promise<PlannedSet>;
+};
+
+export type StartOptions = {
+  /** Nexus instances of one name have one staging directory. */
+  readonly name?: string;
+  readonly config?: Partial<NexusConfigFile>;
+  readonly replace?: NexusDeps['replace'];
+  readonly clock?: Clock;
+  /** Serving, not only listening. */
+  readonly untilStarted?: boolean;
+};
+
+export type TestWorld = AsyncDisposable & {
+  readonly directory: string;
+  readonly database: TestDatabase;
+  /** Signed by one set of keys, unless the options say otherwise. */
+  readonly release: (options?: TestReleaseOptions) => Promise<TestRelease>;
+  readonly writeConfig: (options?: StartOptions) => Promise<string>;
+  /** Stopped with the world at the latest. */
+  readonly startNexus: (options?: StartOptions) => Promise<TestNexus>;
+  /** Everything that the database says of releases; equal when nothing was recorded. */
+  readonly recorded: () => Promise<unknown>;
+};
+
+export const createTestWorld = async (): Promise<TestWorld> => {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), 'nexus-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const database = stack.use(await createTestDatabase());
+  const keys: RepositoryKeys = keysForAllRoles([generateSigningKey()]);
+  let releases = 0;
+
+  const writeConfig = async ({ name = 'nexus', config = {} }: StartOptions = {}) => {
+    const path = join(directory, `${name}.toml`);
+    const file: NexusConfigFile = {
+      staging_directory: `${name}-staging`,
+      token_file: `${name}-token`,
+      operator_listen: '127.0.0.1:0',
+      internal_listen: '127.0.0.1:0',
+      database: { url: database.connection },
+      ...config,
+      tuf_artifact_replication: { disable: true, ...config.tuf_artifact_replication },
+    };
+    await writeFile(path, stringify(file));
+    return path;
+  };
+  const owned = stack.move();
+  return {
+    directory,
+    database,
+    writeConfig,
+    async release(options = {}) {
+      releases += 1;
+      const folder = join(directory, `release-${releases}`);
+      await mkdir(folder);
+      return makeTestRelease(folder, { keys, ...options });
+    },
+    async startNexus(options = {}) {
+      const config = await readNexusConfig(await writeConfig(options));
+      const nexus = owned.use(
+        await createNexus(config, {
+          clock: options.clock ?? systemClock,
+          rng: seededRng(1),
+          log: silentLogger,
+          drainTimeoutMs: DRAIN_TIMEOUT_MS,
+          ...(options.replace !== undefined && { replace: options.replace }),
+        }),
+      );
+      return testNexus(nexus, config, database, options.untilStarted ?? true);
+    },
+    async recorded() {
+      const [row] = await database.query(RECORDED);
+      return row;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+const RECORDED = `SELECT
+  (SELECT json_agg(r ORDER BY r.id) FROM tuf_repo r) AS repos,
+  (SELECT json_agg(a ORDER BY a.id) FROM tuf_artifact a) AS artifacts,
+  (SELECT json_agg(f ORDER BY f.sha256) FROM tuf_artifact_file f) AS files,
+  (SELECT json_agg(l ORDER BY l.upload_id) FROM local_repo l) AS local_repos,
+  (SELECT json_agg(o ORDER BY o.upload_id, o.position) FROM override_audit o) AS overrides,
+  (SELECT json_agg(t ORDER BY t.id) FROM tuf_trust_root t) AS trust_roots,
+  (SELECT json_agg(g) FROM tuf_current_point g) AS current,
+  (SELECT json_agg(p ORDER BY p.generation, p.digest) FROM tuf_point p) AS points`;
+
+const testNexus = async (
+  nexus: Nexus,
+  config: Awaited<ReturnType<typeof readNexusConfig>>,
+  database: TestDatabase,
+  untilStarted: boolean,
+): Promise<TestNexus> => {
+  const token = (await readFile(config.tokenFile, 'utf8')).trim();
+  const baseUrl = `http://${nexus.operatorAddress}`;
+  const operator = createApiClient(operatorUpdateApi, { baseUrl, token });
+  const uploads = createApiClient(operatorUploadApi, { baseUrl, token });
+  const fleet = createApiClient(operatorFleetApi, { baseUrl, token });
+  const recovery = createApiClient(operatorRecoveryApi, { baseUrl, token });
+  const sources = createApiClient(operatorSourceApi, { baseUrl, token });
+  const internal = createApiClient(internalApi, { baseUrl: `http://${nexus.internalAddress}` });
+  const services = untilStarted ? await nexus.started : (undefined as never);
+  return {
+    ...nexus,
+    services,
+    token,
+    stagingDirectory: config.stagingDirectory,
+    operator,
+    uploads,
+    fleet,
+    recovery,
+    sources,
+    internal,
+    trust: release =>
+      operator.trustRootCreate({ body: JSON.parse(Buffer.from(release.trustRoot).toString()) }, wait),
+    async upload({ path }, flags = {}) {
+      const bytes = await readFile(path);
+      const body = { sizeBytes: bytes.length, chunks: chunksOf(bytes) };
+      const query = { file_name: 'release.zip', ...flags };
+      const answer = await operator.repositoryUpload({ query, body }, wait);
+      assert(isReleaseUpload(answer), 'the archive holds a release');
+      return answer;
+    },
+    async planned() {
+      // An upload begins a round, which writes a nonce of its own.
+      await services.driver.idle();
+      return plannedBy(database, config.stagingDirectory);
+    },
+    async staged() {
+      return (await readdir(config.stagingDirectory)).filter(name => name !== 'lock' && name !== 'nexus-id');
+    },
+    async [Symbol.asyncDispose]() {
+      // First the server: a client waits for its requests.
+      await nexus[Symbol.asyncDispose]();
+      for (const client of [operator, uploads, fleet, recovery, sources, internal])
+        await client[Symbol.asyncDispose]();
+    },
+  };
+};
+
+const plannedBy = async (database: TestDatabase, stagingDirectory: string): Promise<PlannedSet> => {
+  const id = NexusId.parse((await readFile(join(stagingDirectory, 'nexus-id'), 'utf8')).trim());
+  const nonce = RoundNonce.parse(randomUUID());
+  await database.query('UPDATE nexus SET round_nonce = $1 WHERE id = $2', [nonce, id]);
+  const [current] = await database.query<{ generation: number; digest: string }>(
+    'SELECT generation::int, digest FROM tuf_current_point',
+  );
+  const { generation, digest } = current!;
+  return { generation: asGeneration(generation), digest, nonce };
+};
+
+const CHUNK_BYTES = 8 * 1024;
+
+export async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += CHUNK_BYTES)
+    yield bytes.subarray(start, start + CHUNK_BYTES);
+}

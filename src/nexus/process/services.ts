@@ -1,0 +1,118 @@
+/**
+ * What a Nexus is behind its servers, started in the order in which each needs the other:
+ *
+ *     datastore ─▶ heartbeat ─▶ history ─▶ intake: staging taken up (P4) ─▶ tasks: the driver ─▶ handlers
+ *
+ * and ended in the reverse: uploads settle, tasks stop, archives are closed, the history is written to its end, and at
+ * last the database's connections close.
+ */
+import type { Rng } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { FetchRelease } from '../../source/fetch-release.ts';
+import type { Driver } from '../background/driver.ts';
+import type { DatabaseWatch } from '../datastore/database-watch.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import type { SledConnection } from '../fleet-client/sled-connection.ts';
+import { createHistory, type History } from '../history/history.ts';
+import type { StagingDirectory } from '../releases/staging/directory.ts';
+import type { Staging } from '../releases/staging/staging.ts';
+import type { VerifyRelease } from '../releases/upload/check-archive.ts';
+import { createLostSets } from '../releases/upload/lost-sets.ts';
+import type { VerifyRoots } from '../releases/upload/root-upload.ts';
+import type { UploadWaits } from '../releases/upload/uploads.ts';
+import { createReplicationTrigger } from '../replication/trigger.ts';
+import type { NexusConfig } from './config.ts';
+import { createHandlers, type NexusHandlers } from './handlers.ts';
+import { startIntake } from './intake.ts';
+import { startTasks } from './start-tasks.ts';
+import { waitForDatabase } from './startup.ts';
+
+export type Services = NexusHandlers & {
+  readonly driver: Driver;
+  readonly staging: Staging;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export type ServiceDeps = {
+  readonly config: NexusConfig;
+  readonly directory: StagingDirectory;
+  readonly operatorAddress: string;
+  readonly openDatastore: (options: { signal: AbortSignal }) => Promise<Datastore>;
+  readonly connectSleds: () => SledConnection & AsyncDisposable;
+  readonly verifyRelease: VerifyRelease;
+  readonly verifyRoots: VerifyRoots;
+  readonly fetchRelease: FetchRelease;
+  readonly freeBytes: (path: string) => Promise<number>;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  /** Makes the ids of uploads, releases and events of the history. */
+  readonly newId: () => string;
+  readonly log: Logger;
+  readonly watch: DatabaseWatch;
+  readonly uploadWaits?: UploadWaits;
+};
+
+/** @throws `SCHEMA_VERSION`; a database that does not answer is waited for */
+export const startServices = async (
+  deps: ServiceDeps,
+  { signal }: { signal: AbortSignal },
+): Promise<Services> => {
+  const { directory, operatorAddress, clock } = deps;
+  await using stack = new AsyncDisposableStack();
+  const { watch } = deps;
+  const patiently = <T>(attempt: () => Promise<T>) =>
+    waitForDatabase(
+      async () => {
+        const answer = await attempt();
+        watch.answered();
+        return answer;
+      },
+      { ...deps, waitsFor: watch.failed },
+      { signal },
+    );
+
+  const datastore = watch.watched(stack.use(await patiently(() => deps.openDatastore({ signal }))));
+  const nexus = { id: directory.nexusId, operatorAddress, timeStartedMs: clock.nowMs() };
+  await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
+  const history = beginHistory(stack, deps, datastore);
+  const trigger = createReplicationTrigger(deps);
+  const lost = createLostSets();
+  const parts = { ...deps, datastore, nexus, history, lost, activateReplication: trigger.activate };
+
+  const intake = await startIntake({ ...parts, note: history.note }, patiently, { signal });
+  stack.use(intake.localRepos);
+  const tasks = startTasks(stack, { ...parts, intake });
+  trigger.connect(tasks.driver);
+  watch.onReturn(tasks.driver.retryFailed);
+  stack.use(intake.uploads); // ahead of the tasks in the end: an upload that settles may still activate one
+
+  const owned = stack.move();
+  const notices = () => [
+    ...intake.notices(),
+    ...trigger.notices(),
+    ...tasks.sources.reasons(),
+    ...tasks.database.reasons(),
+  ];
+  return {
+    ...createHandlers({ ...parts, ...intake, ...tasks, notices }),
+    driver: tasks.driver,
+    staging: intake.staging,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+};
+
+/** Begins with the start, and ends, written, after everything that notes something has ended. */
+const beginHistory = (
+  stack: AsyncDisposableStack,
+  { directory, clock, newId, log, operatorAddress }: ServiceDeps,
+  datastore: Datastore,
+): History => {
+  const { nexusId } = directory;
+  const history = stack.use(
+    createHistory({ datastore, nexusId, clock, newId, log: log.child({ component: 'history' }) }),
+  );
+  history.note({ kind: 'nexus_started', message: `serves operators at ${operatorAddress}` });
+  stack.defer(() => history.note({ kind: 'nexus_stopped', message: 'cleanly' }));
+  return history;
+};

@@ -1,0 +1,111 @@
+/**
+ * What a Nexus does by itself: all of its tasks under one driver, with the connection to the sleds that they share.
+ *
+ * They end in the reverse order: no task is activated any more, the puts in flight are aborted, and then connections close.
+ */
+import type { Rng } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { FetchRelease } from '../../source/fetch-release.ts';
+import { type CommitDurabilityWatch, createCommitDurability } from '../background/commit-durability.ts';
+import { createDriver, type Driver } from '../background/driver.ts';
+import { fleetHistory, followHistory, HISTORY_TASK } from '../background/fleet-history.ts';
+import { heartbeatTask } from '../background/heartbeat.ts';
+import { repoPruner } from '../background/repo-pruner.ts';
+import { createSledLiveness, type SledLiveness } from '../background/sled-liveness.ts';
+import { createSourceSync } from '../background/source-sync.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
+import type { SledConnection } from '../fleet-client/sled-connection.ts';
+import { DEFAULT_COLLECT_LIMITS } from '../fleet-client/sled-draft.ts';
+import type { History } from '../history/history.ts';
+import { createRequestLog } from '../history/request-log.ts';
+import { createSources, type Sources } from '../releases/source/sources.ts';
+import type { StagingDirectory } from '../releases/staging/directory.ts';
+import type { LostSets } from '../releases/upload/lost-sets.ts';
+import { createReplicationEvents } from '../replication/events/replication-events.ts';
+import { createReplication, type Replication, type ReplicationPolicy } from '../replication/task.ts';
+import type { NexusConfig } from './config.ts';
+import type { Intake } from './intake.ts';
+
+export type Tasks = {
+  readonly driver: Driver;
+  readonly replication: Replication;
+  readonly liveness: SledLiveness;
+  readonly sources: Sources;
+  readonly database: CommitDurabilityWatch;
+  readonly connection: SledConnection;
+};
+
+type Deps = {
+  readonly config: NexusConfig;
+  readonly directory: StagingDirectory;
+  readonly datastore: Datastore;
+  readonly nexus: Parameters<typeof heartbeatTask>[0]['nexus'];
+  readonly history: History;
+  readonly intake: Intake;
+  readonly lost: LostSets;
+  readonly connectSleds: () => SledConnection & AsyncDisposable;
+  readonly fetchRelease: FetchRelease;
+  /** Makes the nonces of rounds. */
+  readonly newId: () => string;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+};
+
+/** Each runs once at the start, and from then on by its period and its signals, until the stack is disposed. */
+export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
+  const { config, datastore, nexus, history, intake, clock, rng, log } = deps;
+  const connection = stack.use(deps.connectSleds());
+  const events = createReplicationEvents({ note: history.note, clock });
+  const replication = stack.use(
+    createReplication({
+      ...deps,
+      connection,
+      staging: intake.staging,
+      requests: createRequestLog({
+        clock,
+        log: log.child({ component: 'requests' }),
+        onRequest: events.requested,
+      }),
+      history: events,
+      note: history.note,
+      policy: replicationPolicy(config),
+    }),
+  );
+  const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
+  const sources = createSources(config.sources);
+  const database = createCommitDurability({ datastore, databaseUrl: config.databaseUrl });
+  const driver = stack.use(
+    createDriver({
+      tasks: [
+        replication.task,
+        liveness.task,
+        createSourceSync({ ...deps, ...intake, sources }),
+        heartbeatTask({ datastore, nexus }),
+        database.task,
+        repoPruner({ datastore, note: history.note, ...config.pruner }),
+        fleetHistory({ history, datastore, clock, config: config.history }),
+      ],
+      clock,
+      rng,
+      log: log.child({ component: 'tasks' }),
+    }),
+  );
+  stack.use(followHistory({ history, activate: () => driver.activate(HISTORY_TASK), clock }));
+  return { driver, replication, liveness, sources, database, connection };
+};
+
+const replicationPolicy = ({ replication }: NexusConfig): ReplicationPolicy => ({
+  periodMs: replication.periodMs,
+  disable: replication.disable,
+  minSledReplication: replication.minSledReplication,
+  requestLimits: replication.requestLimits,
+  collectLimits: DEFAULT_COLLECT_LIMITS,
+  executeLimits: {
+    ...DEFAULT_EXECUTE_LIMITS,
+    putConcurrency: replication.putConcurrency,
+    copyConcurrency: replication.copyConcurrency,
+  },
+});

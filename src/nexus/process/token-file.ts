@@ -1,0 +1,52 @@
+/** The operator's bearer token: made at the first start, readable by its owner alone. */
+import { randomBytes } from 'node:crypto';
+import { link, readFile, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncDirectory } from '../../lib/disk.ts';
+import { temporaryPathFor, writeFileDurably } from '../../lib/durable-file.ts';
+import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+
+/** 256 bits: nobody guesses them, and they fit in a line. */
+const TOKEN_BYTES = 32;
+
+/**
+ * Several Nexus instances may share one file and start at once: one of them makes it, all use it.
+ *
+ * @throws `CONFIG_INVALID` for a file that cannot be used as it is
+ */
+export const readOrMakeToken = async (path: string): Promise<string> =>
+  (await readToken(path)) ?? (await makeToken(path));
+
+const readToken = async (path: string): Promise<string | undefined> => {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') return undefined;
+    throw new DepotError('CONFIG_INVALID', `cannot read the token file ${path}`, { cause });
+  }
+  const token = text.trim();
+  if (token !== '' && !/\s/.test(token)) return token;
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `the token file ${path} has to hold one word; remove it to have one made`,
+  );
+};
+
+/** A link, unlike a rename, does not replace what another made meanwhile. */
+const makeToken = async (path: string): Promise<string> => {
+  const made = randomBytes(TOKEN_BYTES).toString('base64url');
+  const draft = temporaryPathFor(path);
+  try {
+    await writeFileDurably(draft, `${made}\n`, { mode: 0o600 });
+    await link(draft, path);
+    await syncDirectory(dirname(path));
+    return made;
+  } catch (cause) {
+    const theirs = systemErrorCode(cause) === 'EEXIST' ? await readToken(path) : undefined;
+    if (theirs !== undefined) return theirs;
+    throw new DepotError('CONFIG_INVALID', `cannot make the token file ${path}`, { cause });
+  } finally {
+    await unlink(draft).catch(() => undefined);
+  }
+};

@@ -1,0 +1,145 @@
+/**
+ * The sources of this Nexus, and what became of the last look at each. Kept in memory: a restart looks again.
+ */
+import type { HealthReason } from '../../../core/health.ts';
+import type { SystemVersion } from '../../../core/ids.ts';
+import type { ReportedCheck } from '../../../lib/check-report.ts';
+import type { ErrorCode } from '../../../lib/error-codes.ts';
+import {
+  DepotError,
+  errorCodeOf,
+  findDepotError,
+  isOfDatabase,
+  messageChain,
+  reportOf,
+} from '../../../lib/errors.ts';
+import type { FoundRelease } from '../../../source/fetch-repository.ts';
+import type { SourceConfig } from './source-config.ts';
+import type { SyncOutcome } from './sync-source.ts';
+
+export type SourceFailure = {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly report: readonly ReportedCheck[];
+  /** Nothing will change by itself: the repository, or the trust in it, has to. */
+  readonly isRefusal: boolean;
+  /** Nothing is wrong with the source: the database of this Nexus was away. */
+  readonly isOutage: boolean;
+  readonly timeMs: number;
+};
+
+export type SourceState = {
+  readonly config: SourceConfig;
+  readonly isSyncing: boolean;
+  /** Found by the look that is under way. */
+  readonly fetching:
+    | { readonly systemVersion: SystemVersion; readonly doneBytes: number; readonly totalBytes: number }
+    | undefined;
+  readonly timeAttemptMs: number | undefined;
+  readonly timeSuccessMs: number | undefined;
+  readonly outcome: SyncOutcome | undefined;
+  /** Of the last look, if it failed. */
+  readonly failure: SourceFailure | undefined;
+  readonly failures: number;
+  /** An operator asked for a look that has not begun yet. */
+  readonly isRequested: boolean;
+};
+
+export type Sources = {
+  readonly list: () => readonly SourceState[];
+  readonly get: (name: string) => SourceState | undefined;
+  /** Adds the source where it is new, and asks for a look. */
+  readonly request: (config: SourceConfig) => SourceState;
+  readonly begin: (name: string, nowMs: number) => void;
+  readonly found: (name: string, release: FoundRelease) => void;
+  readonly progress: (name: string, doneBytes: number) => void;
+  readonly succeeded: (name: string, outcome: SyncOutcome, nowMs: number) => void;
+  readonly failed: (name: string, error: unknown, nowMs: number) => void;
+  /** Of the sources that are followed by configuration. */
+  readonly reasons: () => readonly HealthReason[];
+};
+
+/** Sources that operators asked for once are kept for their outcome, the oldest given up first. */
+const MAX_SOURCES = 64;
+
+export const createSources = (configured: readonly SourceConfig[]): Sources => {
+  const states = new Map<string, SourceState>();
+  for (const config of configured) states.set(config.name, newState(config));
+
+  const change = (name: string, changes: Partial<SourceState>): SourceState => {
+    const state = { ...states.get(name)!, ...changes };
+    states.set(name, state);
+    return state;
+  };
+
+  return {
+    list: () => [...states.values()],
+    get: name => states.get(name),
+    request(config) {
+      const known = states.get(config.name);
+      if (known === undefined) {
+        forgetOldest(states);
+        states.set(config.name, newState(config));
+      }
+      return change(config.name, { isRequested: true });
+    },
+    begin: (name, nowMs) =>
+      void change(name, { isSyncing: true, isRequested: false, fetching: undefined, timeAttemptMs: nowMs }),
+    found: (name, { description, totalBytes }) =>
+      void change(name, { fetching: { systemVersion: description.systemVersion, doneBytes: 0, totalBytes } }),
+    progress(name, doneBytes) {
+      const { fetching } = states.get(name)!;
+      if (fetching !== undefined) change(name, { fetching: { ...fetching, doneBytes } });
+    },
+    succeeded: (name, outcome, nowMs) =>
+      void change(name, {
+        ...{ isSyncing: false, fetching: undefined, failure: undefined, failures: 0 },
+        ...{ outcome, timeSuccessMs: nowMs },
+      }),
+    failed(name, error, nowMs) {
+      const failure = {
+        code: errorCodeOf(error),
+        message: messageChain(error),
+        report: reportOf(error),
+        isRefusal: findDepotError(error)?.retry === 'never',
+        isOutage: isOfDatabase(error),
+        timeMs: nowMs,
+      };
+      // An outage makes no later attempt at the source wait for longer.
+      const failures = failure.isOutage ? 1 : states.get(name)!.failures + 1;
+      change(name, { isSyncing: false, failure, failures });
+    },
+    reasons: () =>
+      [...states.values()].flatMap(({ config, failure }) => {
+        // An outage has a reason of its own.
+        if (failure === undefined || failure.isOutage || config.periodMs === undefined) return [];
+        const code = failure.isRefusal ? 'SOURCE_REFUSED' : 'SOURCE_FAILED';
+        return [{ code, message: `source ${config.name}: ${failure.message}`, sinceMs: failure.timeMs }];
+      }),
+  };
+};
+
+const newState = (config: SourceConfig): SourceState => ({
+  config,
+  isSyncing: false,
+  fetching: undefined,
+  timeAttemptMs: undefined,
+  timeSuccessMs: undefined,
+  outcome: undefined,
+  failure: undefined,
+  failures: 0,
+  isRequested: false,
+});
+
+const forgetOldest = (states: Map<string, SourceState>): void => {
+  if (states.size < MAX_SOURCES) return;
+  for (const [name, { config, isSyncing, isRequested }] of states) {
+    if (config.periodMs !== undefined || isSyncing || isRequested) continue;
+    states.delete(name);
+    return;
+  }
+  throw new DepotError(
+    'TOO_MANY_UPLOADS',
+    `${states.size} sources are being followed, the most there may be`,
+  );
+};

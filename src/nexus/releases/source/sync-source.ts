@@ -1,0 +1,199 @@
+/**
+ * One look at an upstream repository, and what follows from it.
+ *
+ *     metadata, verified ─▶ known already? ─▶ targets into staging/sources ─▶ an archive ─▶ the upload path
+ *
+ * SY1. There is one way in: what was fetched is written as an archive and uploaded like any other (S3), so that it
+ *      is verified, recorded and replicated by the same code.
+ * SY2. A release that was recorded once is not fetched again, deleted or not: whoever deleted it meant it. Where it
+ *      was signed anew, the trust root remembers that.
+ * SY3. Killed at any moment it goes on where it was: targets that are whole stay, parts are continued.
+ * SY4. Nothing is overridden: expired, rolled back or mixed metadata is refused.
+ */
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isComposite } from '../../../composite/split.ts';
+import type { SystemVersion, TrustRootId } from '../../../core/ids.ts';
+import { RELEASE_ROLES } from '../../../core/release.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { FetchRelease } from '../../../source/fetch-release.ts';
+import type { FetchedRelease, FoundRelease } from '../../../source/fetch-repository.ts';
+import { archiveOf } from '../../../source/release-archive.ts';
+import { parseMetadata } from '../../../tuf/metadata.ts';
+import type { Datastore, RepoRecord, TrustRootRecord } from '../../datastore/datastore.ts';
+import type { StagingDirectory } from '../staging/directory.ts';
+import type { StagingSpace } from '../staging/space.ts';
+import { allTrustRoots, moveBy, trustRequest } from '../upload/check-archive.ts';
+import type { FleetCapacity } from '../upload/fleet-capacity.ts';
+import type { Uploads } from '../upload/uploads.ts';
+import { folderOf, type SourceConfig } from './source-config.ts';
+
+export type SyncDeps = {
+  readonly datastore: Pick<
+    Datastore,
+    | 'trustRootList'
+    | 'trustRootChain'
+    | 'trustRootAdvance'
+    | 'repoGetByHash'
+    | 'repoGetByVersion'
+    | 'repoArtifacts'
+  >;
+  readonly directory: Pick<StagingDirectory, 'path'>;
+  readonly space: StagingSpace;
+  readonly capacity: FleetCapacity;
+  readonly uploads: Pick<Uploads, 'upload'>;
+  readonly fetchRelease: FetchRelease;
+  readonly clock: Clock;
+};
+
+export type SyncOptions = {
+  readonly signal: AbortSignal;
+  readonly onFound: (found: FoundRelease) => void;
+  readonly onProgress: (doneBytes: number) => void;
+};
+
+export type SyncOutcome = {
+  readonly kind: 'recorded' | 'known' | 'deleted_here';
+  readonly systemVersion: SystemVersion;
+};
+
+/** Throws what `fetchRepository` and `Uploads.upload` throw; `RELEASE_CONFLICT` for a version with another content. */
+export const syncSource = async (
+  deps: SyncDeps,
+  source: SourceConfig,
+  { signal, onFound, onProgress }: SyncOptions,
+): Promise<SyncOutcome> => {
+  const roots = await allTrustRoots(deps.datastore, signal);
+  const directory = join(deps.directory.path, 'sources', folderOf(source));
+  const reservation = deps.space.open();
+  let found: FoundRelease | undefined;
+  let known: RepoRecord | undefined;
+  try {
+    const fetched = await deps.fetchRelease(
+      {
+        source: await connectionOf(source),
+        directory,
+        trust: trustRequest(roots, deps.clock.nowMs()),
+        maxBytes: source.maxBytes,
+      },
+      {
+        signal,
+        onProgress,
+        async decide(release) {
+          found = release;
+          onFound(release);
+          known = await findKnown(deps, release, signal);
+          if (known !== undefined) return false;
+          await deps.capacity.checkAnnounced(release.totalBytes, { signal });
+          await reservation.grow(release.totalBytes, { signal });
+          return true;
+        },
+      },
+    );
+    reservation.release();
+    if (fetched !== undefined && found !== undefined) {
+      const systemVersion = await uploadFetched(deps, source, fetched, found, signal);
+      await rm(directory, { recursive: true, force: true });
+      return { kind: 'recorded', systemVersion };
+    }
+  } finally {
+    reservation.release();
+  }
+  if (found === undefined || known === undefined) throw new Error('a fetch ended without a release');
+  await rememberSigned(deps, found, known, roots, signal);
+  await rm(directory, { recursive: true, force: true });
+  return { kind: known.timePrunedMs === null ? 'known' : 'deleted_here', systemVersion: known.systemVersion };
+};
+
+/** The certificate is read each time: it may have been renewed. */
+const connectionOf = async ({ metadataUrl, targetsUrl, proxy, caFile, maxBytesPerSecond }: SourceConfig) => {
+  const caPem = caFile === undefined ? undefined : await readCa(caFile);
+  return { metadataUrl, targetsUrl, proxy, caPem, maxBytesPerSecond };
+};
+
+const readCa = (path: string): Promise<string> =>
+  readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new DepotError('IO', `cannot read the certificates in ${path}`, { cause });
+  });
+
+/** SY2. */
+const findKnown = async (
+  { datastore }: SyncDeps,
+  { targetsSha256, description }: FoundRelease,
+  signal: AbortSignal,
+): Promise<RepoRecord | undefined> => {
+  const same = await datastore.repoGetByHash(targetsSha256, { signal });
+  if (same !== undefined) return same;
+  const { systemVersion, format } = description;
+  const recorded = await datastore.repoGetByVersion(systemVersion, { signal, includePruned: true });
+  if (recorded === undefined) return undefined;
+  // Parts of a composite are known once it was split; what is whole tells two releases apart as well.
+  const whole = description.artifacts.filter(({ tags }) => format !== 'v1' || !isComposite(tags));
+  const recordedHashes = await hashesOf(datastore, recorded, signal);
+  const other = whole.find(({ sha256 }) => !recordedHashes.has(sha256));
+  if (other === undefined) return recorded;
+  throw new DepotError(
+    'RELEASE_CONFLICT',
+    `release ${systemVersion} is recorded with other artifacts than the source has, such as ${other.targetName} (${other.sha256})`,
+    { detail: { system_version: systemVersion, target: other.targetName } },
+  );
+};
+
+const PAGE = 1000;
+
+const hashesOf = async (
+  datastore: SyncDeps['datastore'],
+  { id }: RepoRecord,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> => {
+  const hashes = new Set<string>();
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.repoArtifacts(id, { limit: PAGE, pageToken }, { signal });
+    for (const { sha256 } of page.items) hashes.add(sha256);
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return hashes;
+};
+
+/** SY1. The archive has every root of the chain, so that it can be verified by itself later on. */
+const uploadFetched = async (
+  { datastore, uploads }: SyncDeps,
+  { name }: SourceConfig,
+  fetched: FetchedRelease,
+  found: FoundRelease,
+  signal: AbortSignal,
+): Promise<SystemVersion> => {
+  const chain = (await datastore.trustRootChain(found.trustRootId as TrustRootId, { signal })) ?? [];
+  const metadata = new Map(fetched.metadata);
+  for (const bytes of chain) metadata.set(`${parseMetadata('root', bytes).signed.version}.root.json`, bytes);
+  const { systemVersion } = found.description;
+  const outcome = await uploads.upload(
+    {
+      fileName: `${name}-${systemVersion}.zip`,
+      hashKind: 'targets',
+      allowExpired: false,
+      allowRollback: false,
+      contentLength: undefined,
+      chunks: archiveOf({ ...fetched, metadata }, { signal }),
+    },
+    { signal, isPatient: true },
+  );
+  return 'repo' in outcome ? outcome.repo.systemVersion : systemVersion;
+};
+
+const rememberSigned = async (
+  { datastore }: SyncDeps,
+  found: FoundRelease,
+  { id: repoId }: RepoRecord,
+  roots: readonly TrustRootRecord[],
+  signal: AbortSignal,
+): Promise<void> => {
+  const roles = RELEASE_ROLES.map(role => ({ role, ...found.roles[role] }));
+  const move = moveBy(found, roots);
+  await datastore.trustRootAdvance(found.trustRootId as TrustRootId, move, {
+    signal,
+    resigned: { repoId, roles },
+  });
+};

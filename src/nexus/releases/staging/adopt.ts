@@ -1,0 +1,154 @@
+/**
+ * What a starting Nexus does with what it finds in its staging directory, and with what the database says that it
+ * holds (P4):
+ *
+ *     archives and sidecars ─┐
+ *     local repo rows       ─┴─▶ decideAdoption() for each upload ─▶ take up | remove | record again | forget | keep
+ *
+ * AD1. An archive whose row exists is taken up, acknowledged or not: nothing that the database lists is lost (B1).
+ * AD2. An archive without a row is removed only when it was being dropped, or when no client and no database ever
+ *      had it confirmed. Otherwise the database has lost the row: the archive is recorded again or, where that fails,
+ *      kept and reported.
+ */
+import type { HealthReason } from '../../../core/health.ts';
+import type { UploadId } from '../../../core/ids.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Datastore, LocalRepoRecord } from '../../datastore/datastore.ts';
+import type { StagingDirectory } from './directory.ts';
+import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive.ts';
+import { hasParts as listsParts, readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
+
+export type Adoption =
+  | { readonly kind: 'take_up' | 'record_again'; readonly archive: StagedArchive }
+  | { readonly kind: 'remove' | 'forget_row' | 'keep'; readonly reason: string };
+
+export type FoundUpload = {
+  readonly hasArchive: boolean;
+  readonly hasParts: boolean;
+  readonly sidecar: StagedArchive | 'absent' | 'unreadable';
+  readonly row: Pick<LocalRepoRecord, 'repoId'> | undefined;
+  /** Whether the database knows the release of the sidecar, present or deleted; looked up where it matters. */
+  readonly isReleaseKnown: boolean;
+};
+
+export const decideAdoption = ({
+  hasArchive,
+  hasParts,
+  sidecar,
+  row,
+  isReleaseKnown,
+}: FoundUpload): Adoption => {
+  if (!hasArchive && row !== undefined) return { kind: 'forget_row', reason: 'its archive is gone' };
+  if (!hasArchive) return { kind: 'remove', reason: 'it is what an upload left without its archive' };
+  if (sidecar === 'unreadable') return { kind: 'keep', reason: 'its sidecar cannot be read' };
+  if (sidecar === 'absent')
+    return row === undefined
+      ? { kind: 'remove', reason: 'it was never recorded' }
+      : { kind: 'keep', reason: 'its sidecar is gone' };
+  const isWanted = sidecar.acknowledged && !(sidecar.dropping && isReleaseKnown);
+  if (listsParts(sidecar) && !hasParts && (row !== undefined || isWanted))
+    return { kind: 'keep', reason: 'the parts of its composite artifacts are gone' };
+  // Listed by the database it is as good as acknowledged: an operator can have seen it.
+  if (row !== undefined)
+    return {
+      kind: 'take_up',
+      archive: { ...sidecar, repoId: row.repoId, acknowledged: true, dropping: false },
+    };
+  if (sidecar.dropping && isReleaseKnown) return { kind: 'remove', reason: 'it was being dropped' };
+  if (!sidecar.acknowledged) return { kind: 'remove', reason: 'it was never recorded' };
+  return { kind: 'record_again', archive: { ...sidecar, dropping: false } };
+};
+
+type Deps = {
+  readonly directory: StagingDirectory;
+  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
+  readonly recordAgain: RecordAgain;
+  readonly log: Logger;
+};
+
+export type AdoptedStaging = {
+  /** To be held. */
+  readonly adopted: readonly StagedArchive[];
+  /** Cannot be recorded again as the database is now; that may change (RC3, reconcile.ts). */
+  readonly kept: readonly StagedArchive[];
+  /** What an operator should know: archives that the database had lost, and archives kept but not served. */
+  readonly notices: ReadonlyMap<UploadId, HealthReason>;
+};
+
+/**
+ * Brings the directory and the rows of this Nexus into agreement. Before it has returned, no upload may begin.
+ * It can be repeated after a failure of the database, which it passes on.
+ */
+export const adoptStaging = async (
+  deps: Deps,
+  { signal }: { signal: AbortSignal },
+): Promise<AdoptedStaging> => {
+  const { directory, datastore, log } = deps;
+  const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
+  const rowOf = new Map(rows.map(row => [row.uploadId, row]));
+  const files = await directory.list();
+  const adopted: StagedArchive[] = [];
+  const kept: StagedArchive[] = [];
+  const notices = new Map<UploadId, HealthReason>();
+  const keep = (uploadId: UploadId, message: string) => {
+    log.error({ upload_id: uploadId }, message);
+    notices.set(uploadId, { code: 'ARCHIVE_NOT_SERVED', message });
+  };
+
+  for (const uploadId of new Set([...files.keys(), ...rowOf.keys()])) {
+    const found = {
+      hasArchive: files.get(uploadId)?.archive ?? false,
+      hasParts: files.get(uploadId)?.parts ?? false,
+    };
+    const row = rowOf.get(uploadId);
+    const adoption = decideAdoption({ ...found, ...(await look(deps, uploadId, row, { signal })) });
+    const { archive: path, sidecar } = directory.filesOf(uploadId);
+    switch (adoption.kind) {
+      case 'take_up':
+        await writeSidecar(sidecar, adoption.archive, directory);
+        adopted.push(adoption.archive);
+        break;
+      case 'record_again': {
+        const { kind, archive, notice } = await recordLostArchive(deps, adoption.archive, { signal });
+        // What is delayed is tried again by each round, like what is lost while a Nexus runs.
+        (kind === 'refused' ? kept : adopted).push(archive);
+        notices.set(uploadId, notice);
+        break;
+      }
+      case 'forget_row':
+        log.error({ upload_id: uploadId, reason: adoption.reason }, 'local repo lost: its row is removed');
+        await datastore.localRepoForget(uploadId, directory.nexusId, { signal });
+        await directory.remove(uploadId);
+        break;
+      case 'remove':
+        log.info({ upload_id: uploadId, reason: adoption.reason }, 'leftover of an upload removed');
+        await directory.remove(uploadId);
+        break;
+      case 'keep':
+        keep(uploadId, `${path} is kept but not served: ${adoption.reason}`);
+        break;
+      default:
+        adoption satisfies never;
+    }
+  }
+  return { adopted, kept, notices };
+};
+
+const look = async (
+  { directory, datastore }: Deps,
+  uploadId: UploadId,
+  row: LocalRepoRecord | undefined,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<Pick<FoundUpload, 'sidecar' | 'row' | 'isReleaseKnown'>> => {
+  try {
+    const sidecar = (await readSidecar(directory.filesOf(uploadId).sidecar, directory)) ?? 'absent';
+    const isInDoubt = sidecar !== 'absent' && sidecar.dropping && row === undefined;
+    const isReleaseKnown = !isInDoubt || !(await isForgotten(datastore, sidecar, { signal }));
+    return { sidecar, row, isReleaseKnown };
+  } catch (error) {
+    if (error instanceof DepotError && error.code === 'STAGING_DAMAGED')
+      return { sidecar: 'unreadable', row, isReleaseKnown: true };
+    throw error;
+  }
+};

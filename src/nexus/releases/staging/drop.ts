@@ -1,0 +1,71 @@
+/**
+ * Letting go of a local repo:
+ *
+ *     sidecar marked ─▶ transaction: row, and wanted set as planned? ─┬─ yes ─▶ files removed
+ *                                                                     └─ no ──▶ mark taken off, archive kept
+ *
+ * DR1. The mark comes first and the files last (P4). Whatever interrupts a drop, a start finds either the row, and
+ *      takes the archive up again, or the mark and a release that the database knows, and removes the archive.
+ * DR2. A drop ends with the files gone; until then it is in the way of nothing, and is gone on with.
+ * DR3. A row that is gone although no drop removed it went with the database: the archive is kept. So did one whose
+ *      release is gone, whatever was under way: a drop removes rows of local repos alone.
+ */
+import type { UploadId } from '../../../core/ids.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import type { Note } from '../../history/history.ts';
+import type { StagingDirectory } from './directory.ts';
+import { type HeldRepo, type HeldRepos, namesOf } from './held-repos.ts';
+import { isForgotten } from './lost-archive.ts';
+import { writeSidecar } from './staged-archive.ts';
+import type { Staging } from './staging.ts';
+
+export type DropDeps = {
+  readonly directory: StagingDirectory;
+  readonly repos: HeldRepos;
+  readonly datastore: Pick<Datastore, 'localRepoDrop' | 'repoGetByVersion'>;
+  readonly note: Note;
+  readonly log: Logger;
+};
+
+type Outcome = Awaited<ReturnType<Staging['drop']>>;
+
+export const dropLocalRepo = async (
+  deps: DropDeps,
+  uploadId: UploadId,
+  { planned, signal }: Parameters<Staging['drop']>[1],
+): Promise<Outcome> => {
+  const { directory, repos, datastore, note } = deps;
+  const repo = repos.get(uploadId);
+  if (repo === undefined) return { kind: 'dropped' };
+  const { sidecar } = directory.filesOf(uploadId);
+  const wasDropping = repo.isDropping;
+  repo.isDropping = true;
+  await writeSidecar(sidecar, { ...repo.archive, dropping: true }, directory);
+  const drop = { uploadId, nexusId: directory.nexusId, planned };
+  const outcome = await datastore.localRepoDrop(drop, { signal });
+  const isLost = // DR3: the next look records it again
+    outcome.kind !== 'kept' &&
+    ((outcome.kind === 'absent' && !wasDropping) || (await isForgotten(datastore, repo.archive, { signal })));
+  if (outcome.kind === 'kept' || isLost) {
+    await writeSidecar(sidecar, repo.archive, directory);
+    repo.isDropping = false;
+    return outcome.kind === 'kept' ? outcome : { kind: 'kept', reason: 'the database has lost its row' };
+  }
+  await finishDrop(deps, repo);
+  const { systemVersion } = repo.archive;
+  const message = `upload ${uploadId}: enough sleds hold all of it, or the release is deleted`;
+  note({ kind: 'local_repo_dropped', systemVersion, generation: planned.generation, message });
+  return { kind: 'dropped' };
+};
+
+/** DR2. The row is gone: now the files. */
+export const finishDrop = async (
+  { directory, repos, log }: Pick<DropDeps, 'directory' | 'repos' | 'log'>,
+  { archive, file }: HeldRepo,
+): Promise<void> => {
+  await file.retire();
+  await directory.remove(archive.uploadId);
+  repos.forget(archive.uploadId);
+  log.info(namesOf(archive), 'local repo dropped');
+};

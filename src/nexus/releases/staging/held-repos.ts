@@ -1,0 +1,83 @@
+/**
+ * The archives that this Nexus holds, in memory, each open for whoever reads it.
+ *
+ * HR1. A local repo is held only after the database recorded it (P1): {@link HeldRepos.hold} comes last.
+ * HR2. A reader keeps the bytes it opened although the upload is let go of meanwhile: the file is unlinked, not
+ *      overwritten.
+ */
+import type { UploadId } from '../../../core/ids.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Note } from '../../history/history.ts';
+import type { StagingDirectory } from './directory.ts';
+import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
+import { hasParts, type StagedArchive } from './staged-archive.ts';
+import type { LocalRepo } from './staging.ts';
+
+/** By an upload, taken up at the start, or after the database had lost it: recorded again, or listed again by itself. */
+export type HowHeld = keyof typeof HOW_HELD;
+const HOW_HELD = {
+  uploaded: 'just received',
+  adopted: 'found at the start',
+  recorded_again: 'recorded again, as the database had lost it',
+  listed_again: 'listed again by the database, which had lost it',
+} as const;
+
+export type HeldRepo = {
+  readonly archive: StagedArchive;
+  readonly localRepo: LocalRepo;
+  readonly file: SharedArchive;
+  /** A drop was begun and is not over: its row may be gone by it. */
+  isDropping: boolean;
+};
+
+export type HeldRepos = {
+  readonly all: () => readonly HeldRepo[];
+  readonly get: (uploadId: UploadId) => HeldRepo | undefined;
+  /** Also of an upload that is held already: from now on it is opened anew, as `archive` has it. */
+  readonly hold: (archive: StagedArchive, how?: HowHeld) => void;
+  /** The files are no business of this: whoever calls it retires what was opened (HR2). */
+  readonly forget: (uploadId: UploadId) => void;
+  /** Its files stay, and nobody is served from them: the database does not take it. Forgets it otherwise. */
+  readonly keepOnly: (archive: StagedArchive) => void;
+  readonly keptOnly: (uploadId: UploadId) => StagedArchive | undefined;
+};
+
+type Deps = { readonly directory: StagingDirectory; readonly note: Note; readonly log: Logger };
+
+export const createHeldRepos = ({ directory, note, log }: Deps): HeldRepos => {
+  const repos = new Map<UploadId, HeldRepo>();
+  const kept = new Map<UploadId, StagedArchive>();
+  return {
+    all: () => [...repos.values()],
+    get: uploadId => repos.get(uploadId),
+    hold(archive, how = 'uploaded') {
+      const { uploadId, systemVersion } = archive;
+      const paths = directory.filesOf(uploadId);
+      const parts = hasParts(archive) ? paths.parts : undefined;
+      const file = createSharedArchive(directory.disk, paths.archive, parts);
+      kept.delete(uploadId);
+      repos.set(uploadId, { archive, localRepo: toLocalRepo(archive), file, isDropping: false });
+      log.info(namesOf(archive), 'local repo created');
+      note({ kind: 'local_repo_held', systemVersion, message: `upload ${uploadId}, ${HOW_HELD[how]}` });
+    },
+    forget: uploadId => void repos.delete(uploadId),
+    keepOnly(archive) {
+      repos.delete(archive.uploadId);
+      kept.set(archive.uploadId, archive);
+    },
+    keptOnly: uploadId => kept.get(uploadId),
+  };
+};
+
+/** As a log names a local repo. */
+export const namesOf = ({ uploadId, repoId, systemVersion }: StagedArchive) => ({
+  upload_id: uploadId,
+  repo_id: repoId,
+  system_version: systemVersion,
+});
+
+const toLocalRepo = ({ uploadId, repoId, artifacts }: StagedArchive): LocalRepo => ({
+  uploadId,
+  repoId,
+  artifacts: new Map(Array.from(artifacts, ([sha256, { sizeBytes }]) => [sha256, sizeBytes])),
+});

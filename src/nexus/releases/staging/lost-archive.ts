@@ -1,0 +1,92 @@
+/** An archive that the database had once and has lost: recorded again, or kept and told (P4). */
+import type { HealthReason } from '../../../core/health.ts';
+import type { RepoId } from '../../../core/ids.ts';
+import { findDepotError, isOfDatabase, messageChain } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import type { StagingDirectory } from './directory.ts';
+import { type StagedArchive, writeSidecar } from './staged-archive.ts';
+
+/** Verifies and records it; the id under which it is recorded now. */
+export type RecordAgain = (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
+
+/** Whether the database knows nothing of its release, not even that it was deleted: it was restored to a state before the upload. */
+export const isForgotten = async (
+  datastore: Pick<Datastore, 'repoGetByVersion'>,
+  { repoId, systemVersion }: StagedArchive,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<boolean> =>
+  (await datastore.repoGetByVersion(systemVersion, { signal, includePruned: true }))?.id !== repoId;
+
+type Deps = {
+  readonly directory: StagingDirectory;
+  readonly recordAgain: RecordAgain;
+  readonly log: Logger;
+};
+
+export type LostArchive = {
+  /**
+   * - `recorded`: `archive` is as it is recorded now.
+   * - `refused`: the database, or what it now trusts, does not take it. It is kept.
+   * - `delayed`: something was in the way that may pass: it is to be tried again.
+   */
+  readonly kind: 'recorded' | 'refused' | 'delayed';
+  readonly archive: StagedArchive;
+  /** For whoever operates this Nexus. */
+  readonly notice: HealthReason;
+};
+
+/**
+ * Records it and says so in its sidecar, or keeps it. A database that does not answer is passed on: the whole may be
+ * repeated. What is in the way of one archive costs this archive only (G8).
+ */
+export const recordLostArchive = async (
+  { directory, recordAgain, log }: Deps,
+  archive: StagedArchive,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<LostArchive> => {
+  const { uploadId, systemVersion } = archive;
+  const { archive: path, sidecar } = directory.filesOf(uploadId);
+  const fields = { upload_id: uploadId, system_version: systemVersion };
+  const update = (content: StagedArchive): Promise<void> =>
+    writeSidecar(sidecar, content, directory).catch((err: unknown) =>
+      log.error({ ...fields, err }, 'sidecar not updated'),
+    );
+  try {
+    // It is kept, whatever comes of this: a mark of a drop would say otherwise to the next start.
+    await update({ ...archive, dropping: false });
+    const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
+    // The release is committed, and an archive with a row has to be served: a failure to update the sidecar changes nothing.
+    await update(recorded);
+    log.warn(fields, 'the database had lost a local repo: recorded it again');
+    return { kind: 'recorded', archive: recorded, notice: recordedAgain(archive) };
+  } catch (error) {
+    if (signal.aborted || isOfDatabase(error)) throw error;
+    const kind = isVerdict(error) ? 'refused' : 'delayed';
+    log.error({ ...fields, err: error }, `local repo lost by the database: to record it again is ${kind}`);
+    return { kind, archive, notice: { code: 'ARCHIVE_NOT_SERVED', message: NOT_SERVED[kind](path, error) } };
+  }
+};
+
+/** What another try would not change. */
+const isVerdict = (error: unknown): boolean => {
+  const known = findDepotError(error);
+  return known !== undefined && known.retry !== 'backoff';
+};
+
+const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
+  code: 'ARCHIVE_RECORDED_AGAIN',
+  systemVersion,
+  message:
+    `release ${systemVersion} was recorded once and the database had lost it, so this Nexus recorded its archive again; ` +
+    'was a backup restored? Then other releases may be missing. This is said until this Nexus is started again',
+});
+
+const NOT_SERVED = {
+  refused: (path: string, error: unknown): string =>
+    `${path} was recorded once, the database has lost it, and it cannot be recorded again (${messageChain(error)}); ` +
+    'the archive is kept: mend the cause and start this Nexus again, or upload the file anew and remove it',
+  delayed: (path: string, error: unknown): string =>
+    `${path} was recorded once, the database has lost it, and it could not be recorded again yet ` +
+    `(${messageChain(error)}); this Nexus tries again by itself`,
+};

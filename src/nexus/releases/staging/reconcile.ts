@@ -1,0 +1,110 @@
+/**
+ * Archives and rows of a Nexus that runs, brought into agreement: the database may go back, as it may between two starts
+ * (P4, adopt.ts).
+ *
+ *     held archives ─▶ rows ─▶ an archive without a row: its drop is finished | it is recorded again | it is kept and told
+ *                              a row without an archive: it is removed | its archive was kept: it is served again
+ *
+ * RC1. What is held is read before the rows: an upload that is recorded meanwhile is not taken for a lost one.
+ * RC2. Files are listed after the rows: an archive is there before its row, and after it.
+ * RC3. What is refused is kept for a person to look at, and is not held any more; the next start tries again. Should its
+ *      row come back, with another state of the database, it is held again. After a transient failure the archive stays
+ *      held but is not served, and is retried.
+ * RC4. A row tells the release: one that was recorded again, and then lost again, has another id.
+ */
+import type { HealthReason } from '../../../core/health.ts';
+import type { UploadId } from '../../../core/ids.ts';
+import type { Datastore, LocalRepoRecord } from '../../datastore/datastore.ts';
+import { type DropDeps, finishDrop } from './drop.ts';
+import { type HeldRepo, namesOf } from './held-repos.ts';
+import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive.ts';
+import { type StagedArchive, writeSidecar } from './staged-archive.ts';
+
+export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
+  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
+  readonly recordAgain: RecordAgain;
+  /** Told what an operator should know of an archive. */
+  readonly onNotice: (uploadId: UploadId, reason: HealthReason) => void;
+  /** Of each archive that is held and listed: whatever kept it from being served is over. */
+  readonly onServed: (uploadId: UploadId) => void;
+};
+
+type Wait = { readonly signal: AbortSignal };
+
+/** A database that does not answer is an error; it can be repeated. */
+export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait): Promise<void> => {
+  const { directory, repos, datastore } = deps;
+  const before = repos.all(); // RC1
+  const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
+  const listed = new Map(rows.map(row => [row.uploadId, row]));
+  for (const repo of before) {
+    const row = listed.get(repo.archive.uploadId);
+    if (row !== undefined) {
+      if (row.repoId !== repo.archive.repoId) await holdAsListed(deps, repo.archive, row); // RC4
+      deps.onServed(row.uploadId);
+      continue;
+    }
+    const isDropped = repo.isDropping && !(await isForgotten(datastore, repo.archive, { signal })); // DR3
+    if (isDropped) await finishLater(deps, repo);
+    else await recordLost(deps, repo, { signal });
+  }
+  await lookAfterRows(
+    deps,
+    rows.filter(({ uploadId }) => repos.get(uploadId) === undefined),
+    { signal },
+  );
+};
+
+const recordLost = async (deps: ReconcileDeps, repo: HeldRepo, { signal }: Wait): Promise<void> => {
+  const { repos, onNotice } = deps;
+  const { kind, archive, notice } = await recordLostArchive(deps, repo.archive, { signal });
+  onNotice(archive.uploadId, notice);
+  if (kind === 'delayed') return; // RC3
+  if (kind === 'recorded') repos.hold(archive, 'recorded_again');
+  else repos.keepOnly(archive);
+  await repo.file.retire();
+};
+
+/** G8: a disk that does not let go of one archive is no reason to replicate nothing. */
+const finishLater = (deps: ReconcileDeps, repo: HeldRepo): Promise<void> =>
+  finishDrop(deps, repo).catch((err: unknown) =>
+    deps.log.error({ ...namesOf(repo.archive), err }, 'dropped local repo cannot be removed yet'),
+  );
+
+/** As its row has it; it was held otherwise, or was only kept. */
+const holdAsListed = async (
+  { directory, repos, log }: ReconcileDeps,
+  archive: StagedArchive,
+  { uploadId, repoId }: LocalRepoRecord,
+): Promise<void> => {
+  const listed = { ...archive, repoId, acknowledged: true, dropping: false };
+  const before = repos.get(uploadId);
+  await writeSidecar(directory.filesOf(uploadId).sidecar, listed, directory).catch((err: unknown) =>
+    log.error({ ...namesOf(listed), err }, 'sidecar not updated'),
+  );
+  repos.hold(listed, 'listed_again');
+  await before?.file.retire();
+};
+
+/** Rows of archives that are not held: they were kept only, or were dropped, and the database was restored to a state before that. */
+const lookAfterRows = async (
+  deps: ReconcileDeps,
+  rows: readonly LocalRepoRecord[],
+  { signal }: Wait,
+): Promise<void> => {
+  if (rows.length === 0) return;
+  const { directory, datastore, repos, onServed, log } = deps;
+  const files = await directory.list(); // RC2
+  for (const row of rows) {
+    const { uploadId } = row;
+    if (files.get(uploadId)?.archive === true) {
+      const kept = repos.keptOnly(uploadId);
+      if (kept === undefined) continue;
+      await holdAsListed(deps, kept, row); // RC3
+      onServed(uploadId);
+      continue;
+    }
+    log.error({ upload_id: uploadId }, 'local repo listed without an archive: its row is removed');
+    await datastore.localRepoForget(uploadId, directory.nexusId, { signal });
+  }
+};

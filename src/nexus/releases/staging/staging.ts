@@ -1,0 +1,39 @@
+/** Archives that this Nexus holds: the seam between uploads and the replication task. */
+import type { ArtifactHash, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
+import type { PlannedSet } from '../../datastore/datastore.ts';
+
+/** A local repo: one upload's archive, recorded in the database, still held here. */
+export type LocalRepo = {
+  readonly uploadId: UploadId;
+  readonly repoId: RepoId;
+  /** Hash to length in bytes. */
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+};
+
+/** An artifact inside an archive, opened for one reader. */
+export type OpenedArtifact = {
+  readonly sizeBytes: number;
+  /** A chunk is valid until the next one is pulled. */
+  readonly chunks: (options: { signal: AbortSignal }) => AsyncIterable<Uint8Array>;
+  /** Bytes `offset` to `offset + length - 1`; within the artifact, and small: they are held in memory (P9). */
+  readonly readRange: (offset: number, length: number) => Promise<Uint8Array>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export type Staging = {
+  /** Whose archives these are. */
+  readonly nexusId: NexusId;
+  /** Local repos that the database knows; read before the config (P1). */
+  readonly held: () => readonly LocalRepo[];
+  /** Brings archives and rows of this Nexus into agreement, as its start does (P4): the database may have gone back. */
+  readonly reconcile: (options: { signal: AbortSignal }) => Promise<void>;
+  /** `NOT_FOUND` when the upload was dropped meanwhile, or does not list the hash. */
+  readonly openArtifact: (uploadId: UploadId, sha256: ArtifactHash) => Promise<OpenedArtifact>;
+  /** Drops a local repo as P1 and P4 say: sidecar marked, transaction, then the file. */
+  readonly drop: (
+    uploadId: UploadId,
+    options: { planned: PlannedSet; signal: AbortSignal },
+  ) => Promise<{ readonly kind: 'dropped' } | { readonly kind: 'kept'; readonly reason: string }>;
+  /** Uploads being received or verified now. */
+  readonly uploadsInProgress: () => number;
+};

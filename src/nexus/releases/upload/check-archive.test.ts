@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest';
+import { TrustRootId } from '../../../core/ids.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
+import { hashOf } from '../../datastore/conformance/records.fixture.ts';
+import type { RepoRecord, TrustedVersions, TrustRootRecord } from '../../datastore/datastore.ts';
+import { checkArchive } from './check-archive.ts';
+import { createLostSets } from './lost-sets.ts';
+
+const rootId = TrustRootId.parse('00000001-0000-4000-8000-000000000001');
+const remembered: TrustedVersions = { root: 1, timestamp: 7, snapshot: 7, targets: 7 };
+const root = { id: rootId, rootBytes: new Uint8Array([2]), trustedVersions: remembered };
+const [oldRoot, newRoot] = [new Uint8Array([1]), new Uint8Array([2])];
+const found = { root: 1, timestamp: 9, snapshot: 9, targets: 9 };
+
+type Given = {
+  readonly isRecorded?: boolean;
+  readonly recordedBefore?: boolean;
+  readonly allowExpired?: boolean;
+  /** Why the archive is refused, unless that is allowed. */
+  readonly refusal?: 'METADATA_EXPIRED' | 'METADATA_ROLLBACK' | 'METADATA_INVALID';
+  /** The sets of points that the database has lost. */
+  readonly lostSets?: readonly (readonly string[])[];
+};
+
+/** What the verification is asked, and what is made of its answer. */
+const check = async (archive: Given, asked: VerifyRequest[] = []) => {
+  const lost = createLostSets();
+  const sets = (archive.lostSets ?? []).map(set => new Set(set.map(hashOf)));
+  lost.record(sets);
+  const checked = await checkArchive(
+    {
+      datastore: {
+        repoGetByHash: async () => (archive.isRecorded ? ({} as RepoRecord) : undefined),
+        trustRootList: async () => ({ items: [root as unknown as TrustRootRecord] }),
+        trustRootChain: async () => [oldRoot, newRoot],
+      },
+      verifyRelease: async (_path, request) => {
+        asked.push(request);
+        const isAllowed = request.allowExpired && request.allowRollback;
+        if (archive.refusal !== undefined && !isAllowed) throw new DepotError(archive.refusal, 'refused');
+        const report = [
+          { check: 'targets', text: 'targets verified' },
+          { check: 'override', text: 'timestamp expired in 2001' },
+        ];
+        const description = { artifacts: [{ sha256: hashOf('wanted') }, { sha256: hashOf('lost') }] };
+        const release = { trustRootId: rootId, roots: [], versions: found, report, description };
+        return release as unknown as VerifiedRelease;
+      },
+      clock: systemClock,
+      limits: {},
+      lost,
+    },
+    {
+      path: '/nowhere',
+      archiveHash: 'a'.repeat(64),
+      allowExpired: archive.allowExpired ?? false,
+      allowRollback: false,
+      recordedBefore: archive.recordedBefore ?? false,
+    },
+    { signal: new AbortController().signal },
+  );
+  return { request: asked[0]!, checked };
+};
+
+test('a new archive is held to expiry and to the versions remembered for each trust root, and moves them (B3)', async () => {
+  const { request, checked } = await check({});
+  expect(request).toMatchObject({ allowExpired: false, allowRollback: false });
+  expect(request.trustedVersions).toEqual(new Map([[rootId, remembered]]));
+  expect(request.trustRoots).toEqual([{ id: rootId, bytes: newRoot }]);
+  expect(checked.move).toEqual({ roots: [], trustedVersions: found, forgetsVersions: false });
+});
+
+test('what an operator allowed is an override, told apart from what was checked (B3)', async () => {
+  const { request, checked } = await check({ allowExpired: true });
+  expect(request.allowExpired).toBe(true);
+  expect(checked).toMatchObject({
+    report: ['targets verified'],
+    overrides: ['timestamp expired in 2001'],
+  });
+});
+
+test.each([{ isRecorded: true }, { recordedBefore: true }])(
+  'an archive that was recorded once is exempt from expiry and rollback, and moves no rollback state: %j (CA1, P3)',
+  async archive => {
+    const { request, checked } = await check(archive);
+    expect(request).toMatchObject({ allowExpired: true, allowRollback: true });
+    expect(request.trustRoots, 'any root of the chain may vouch for it').toEqual([
+      { id: rootId, bytes: newRoot },
+      { id: rootId, bytes: oldRoot },
+    ]);
+    expect(checked.move).toEqual({ roots: [], trustedVersions: null, forgetsVersions: false });
+    expect(checked.overrides, 'nobody overrode anything').toEqual([]);
+  },
+);
+
+test.each(['METADATA_EXPIRED', 'METADATA_ROLLBACK'] as const)(
+  'an archive that brings back what the database lost and sleds hold is not refused with %s, and the audit says so (CA2)',
+  async refusal => {
+    const asked: VerifyRequest[] = [];
+    const { checked } = await check({ refusal, lostSets: [['other'], ['wanted', 'lost', 'more']] }, asked);
+    expect(asked.map(({ allowExpired, allowRollback }) => [allowExpired, allowRollback])).toEqual([
+      [false, false],
+      [true, true],
+    ]);
+    expect(checked.overrides).toEqual([expect.stringContaining('the database has lost this release')]);
+    expect(checked.move, 'it moves no rollback state').toEqual({
+      roots: [],
+      trustedVersions: null,
+      forgetsVersions: false,
+    });
+  },
+);
+
+test.each([
+  ['nothing is lost', []],
+  ['sleds were to hold only part of it', [['wanted'], ['lost', 'other']]],
+])('an archive is refused for rollback as ever when %s (CA2)', async (_, lostSets) => {
+  const refused = check({ refusal: 'METADATA_ROLLBACK', lostSets });
+  await expect(refused).rejects.toMatchObject({ code: 'METADATA_ROLLBACK' });
+});
+
+test('a bad signature is refused, whatever is lost: that does not look back', async () => {
+  const asked: VerifyRequest[] = [];
+  const refused = check({ refusal: 'METADATA_INVALID', lostSets: [['wanted', 'lost']] }, asked);
+  await expect(refused).rejects.toMatchObject({ code: 'METADATA_INVALID' });
+  expect(asked).toHaveLength(1);
+});
+
+test('what is lost makes no difference to an archive that is accepted as it is', async () => {
+  const { checked } = await check({ lostSets: [['wanted', 'lost']] });
+  expect(checked.move.trustedVersions).toEqual(found);
+  expect(checked.overrides).toEqual(['timestamp expired in 2001']);
+});

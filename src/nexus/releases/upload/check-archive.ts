@@ -1,0 +1,160 @@
+/**
+ * Whether an archive is a release that this fleet trusts: signatures, rules that look back, and every byte.
+ *
+ * CA1. An archive that was recorded once, pruned or not, is checked for signatures and bytes alone: time has not
+ *      made it worse, it may be the only copy left, and it moves no rollback state (P3). Any root of a chain may
+ *      vouch for it: the keys that signed it may have been rotated away since.
+ * CA2. So is an archive whose release the database has lost while sleds still hold it: it brings back what was accepted
+ *      once. That is kept in the audit, as an override.
+ * CA3. Any other archive is verified from the newest root of each chain on: what older keys sign counts no more.
+ */
+import type { TrustRootId } from '../../../core/ids.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { errorCodeOf } from '../../../lib/errors.ts';
+import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
+import type { Datastore, TrustMove, TrustRootRecord } from '../../datastore/datastore.ts';
+import type { LostSets } from './lost-sets.ts';
+
+/** Trust roots read at a time; a fleet has a handful. */
+const TRUST_ROOT_PAGE = 100;
+
+export type VerifyRelease = (
+  path: string,
+  request: VerifyRequest,
+  options: { signal: AbortSignal },
+) => Promise<VerifiedRelease>;
+
+export type ArchiveToCheck = {
+  readonly path: string;
+  /** SHA-256 of the file, in hex. */
+  readonly archiveHash: string;
+  readonly allowExpired: boolean;
+  readonly allowRollback: boolean;
+  /** It was recorded once, although the database may not know any more. */
+  readonly recordedBefore?: boolean;
+};
+
+export type CheckedArchive = {
+  readonly release: VerifiedRelease;
+  readonly trustRootId: TrustRootId;
+  /** Of the trust root; an archive that was recorded before moves nothing (CA1). */
+  readonly move: TrustMove;
+  /** One sentence for each check that was passed, in order. */
+  readonly report: readonly string[];
+  /** One sentence for each thing accepted only because the operator said so. */
+  readonly overrides: readonly string[];
+};
+
+type Deps = {
+  readonly datastore: Pick<Datastore, 'repoGetByHash' | 'trustRootList' | 'trustRootChain'>;
+  readonly verifyRelease: VerifyRelease;
+  readonly clock: Clock;
+  readonly limits: NonNullable<VerifyRequest['limits']>;
+  readonly lost: Pick<LostSets, 'isEmpty' | 'bringsBack'>;
+};
+
+export const checkArchive = async (
+  deps: Deps,
+  archive: ArchiveToCheck,
+  { signal }: { signal: AbortSignal },
+): Promise<CheckedArchive> => {
+  const isExempt =
+    (archive.recordedBefore ?? false) ||
+    (await deps.datastore.repoGetByHash(archive.archiveHash, { signal })) !== undefined;
+  try {
+    return await checkWith(deps, archive, isExempt, signal);
+  } catch (error) {
+    if (isExempt || !LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;
+    const again = await checkWith(deps, archive, true, signal);
+    const { artifacts } = again.release.description;
+    if (!deps.lost.bringsBack(artifacts.map(({ sha256 }) => sha256))) throw error;
+    return { ...again, overrides: [BROUGHT_BACK] }; // CA2
+  }
+};
+
+/** What an archive may be refused for that was good when it was accepted. */
+const LOOKS_BACK: ReadonlySet<string> = new Set(['METADATA_EXPIRED', 'METADATA_ROLLBACK']);
+
+const BROUGHT_BACK =
+  'the database has lost this release and sleds still hold it: neither expiry nor rollback is held against it';
+
+const checkWith = async (
+  { datastore, verifyRelease, clock, limits }: Deps,
+  archive: ArchiveToCheck,
+  isExempt: boolean,
+  signal: AbortSignal,
+): Promise<CheckedArchive> => {
+  const roots = await allTrustRoots(datastore, signal);
+  const request = {
+    ...trustRequest(roots, clock.nowMs()),
+    limits,
+    allowExpired: isExempt || archive.allowExpired,
+    allowRollback: isExempt || archive.allowRollback,
+  };
+  const trustRoots = isExempt ? await everyRoot(datastore, roots, signal) : request.trustRoots;
+  const release = await verifyRelease(archive.path, { ...request, trustRoots }, { signal });
+  const passed = release.report.filter(({ check }) => check !== 'override').map(({ text }) => text);
+  const overridden = release.report.filter(({ check }) => check === 'override').map(({ text }) => text);
+  return {
+    release,
+    trustRootId: release.trustRootId as TrustRootId,
+    move: isExempt ? NO_MOVE : moveBy(release, roots),
+    report: isExempt ? [...passed, RECORDED_BEFORE] : passed,
+    overrides: isExempt ? [] : overridden,
+  };
+};
+
+const NO_MOVE: TrustMove = { roots: [], trustedVersions: null, forgetsVersions: false };
+
+/** What a verification starts from. */
+export const trustRequest = (roots: readonly TrustRootRecord[], nowMs: number) => ({
+  nowMs,
+  trustRoots: roots.map(({ id, rootBytes }) => ({ id, bytes: rootBytes })),
+  trustedVersions: new Map(
+    roots.flatMap(({ id, trustedVersions }) =>
+      trustedVersions === null ? [] : [[id as string, trustedVersions] as const],
+    ),
+  ),
+});
+
+/** What verified metadata makes of the trust root that vouches for it. */
+export const moveBy = (
+  { trustRootId, roots: successors, versions }: Pick<VerifiedRelease, 'trustRootId' | 'roots' | 'versions'>,
+  roots: readonly TrustRootRecord[],
+): TrustMove => {
+  const remembered = roots.find(({ id }) => id === trustRootId)?.trustedVersions ?? undefined;
+  // Verified versions are never below remembered ones that still count, so lower ones say that those were forgotten.
+  const forgetsVersions =
+    remembered !== undefined &&
+    (['timestamp', 'snapshot', 'targets'] as const).some(role => versions[role] < remembered[role]);
+  return { roots: successors, trustedVersions: versions, forgetsVersions };
+};
+
+/** CA1: every root of every chain, the newest first. */
+const everyRoot = async (
+  datastore: Deps['datastore'],
+  roots: readonly TrustRootRecord[],
+  signal: AbortSignal,
+): Promise<VerifyRequest['trustRoots']> => {
+  const chains = await Promise.all(
+    roots.map(async ({ id }) => ({ id, chain: await datastore.trustRootChain(id, { signal }) })),
+  );
+  return chains.flatMap(({ id, chain = [] }) => chain.toReversed().map(bytes => ({ id, bytes })));
+};
+
+const RECORDED_BEFORE =
+  'this very archive was recorded before: neither expiry nor rollback is held against it';
+
+export const allTrustRoots = async (
+  datastore: Pick<Datastore, 'trustRootList'>,
+  signal: AbortSignal,
+): Promise<readonly TrustRootRecord[]> => {
+  const roots: TrustRootRecord[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.trustRootList({ limit: TRUST_ROOT_PAGE, pageToken }, { signal });
+    roots.push(...page.items);
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return roots;
+};

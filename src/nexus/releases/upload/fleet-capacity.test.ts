@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
+import { type ArtifactHash, asGeneration, FIRST_GENERATION, SledId } from '../../../core/ids.ts';
+import type { SledRecord, WantedSet } from '../../datastore/datastore.ts';
+import { createFleetCapacity, METADATA_ALLOWANCE_BYTES } from './fleet-capacity.ts';
+
+const signal = new AbortController().signal;
+const hash = (digit: string) => digit.repeat(64) as ArtifactHash;
+
+const dataset = (health: Partial<DatasetHealth>): DatasetHealth => ({
+  id: null,
+  path: '/data',
+  state: 'ok',
+  ...health,
+});
+const withFree = (free_bytes: number) => [dataset({ free_bytes, quota_bytes: 10_000 })];
+
+/** A fleet of sleds with these datasets, while these artifacts are wanted. */
+const capacityOf = (sleds: readonly DatasetHealth[][], present: [ArtifactHash, number][] = []) => {
+  const wanted: WantedSet = {
+    generation: asGeneration(2),
+    digest: '',
+    lineage: { first: FIRST_GENERATION, recorded: new Set() },
+    artifacts: new Map(present),
+    releases: [],
+  };
+  const records = sleds.map(
+    datasets => ({ id: SledId.parse(randomUUID()), datasets }) as unknown as SledRecord,
+  );
+  // Pages of two, to see that all of them are read.
+  const sledList = async ({ pageToken }: { pageToken?: string | undefined }) => {
+    const start = Number(pageToken ?? 0);
+    const nextPage = start + 2 < records.length ? String(start + 2) : undefined;
+    return { items: records.slice(start, start + 2), nextPage };
+  };
+  return createFleetCapacity({
+    minSledReplication: 3,
+    datastore: { wantedSet: async () => wanted, sledList },
+  });
+};
+
+test('with room on fewer than three sleds a release is refused, with the numbers (S16)', async () => {
+  const capacity = capacityOf([withFree(1000), withFree(10), withFree(20), withFree(2000)]);
+  await expect(capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal })).rejects.toMatchObject({
+    code: 'FLEET_SPACE',
+    message: expect.stringMatching(
+      /needs 500 bytes.*2 of 4 sleds have room, 3 are required.*room for 20 bytes/,
+    ),
+    detail: { needed_bytes: 500, sleds_with_room: 2, sleds_required: 3, largest_free_bytes: 20 },
+  });
+});
+
+test('one full sled does not refuse for three that have room (S16, G8)', async () => {
+  const capacity = capacityOf([withFree(1000), withFree(1000), withFree(1000), withFree(0)]);
+  await capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
+});
+
+test('sleds that are not there yet are waited for, not counted as full (S16)', async () => {
+  await capacityOf([]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
+  await capacityOf([withFree(1000)]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
+});
+
+test('artifacts that a present release lists need no further room (S16)', async () => {
+  const capacity = capacityOf(
+    [withFree(100), withFree(100), withFree(100)],
+    [
+      [hash('a'), 5000],
+      [hash('b'), 300],
+    ],
+  );
+  await capacity.checkRelease(
+    new Map([
+      [hash('a'), 5000],
+      [hash('c'), 90],
+    ]),
+    { signal },
+  );
+  // Before the bytes are there, all of it may be shared.
+  await capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 5400, { signal });
+  await expect(capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 5401, { signal })).rejects.toMatchObject({
+    code: 'FLEET_SPACE',
+  });
+  await expect(capacity.checkRelease(new Map([[hash('c'), 101]]), { signal })).rejects.toMatchObject({
+    code: 'FLEET_SPACE',
+    detail: { needed_bytes: 101 },
+  });
+});
+
+test('a release that lost its copies is taken again where only its metadata would not fit (S16, S13)', async () => {
+  const present: [ArtifactHash, number][] = [[hash('a'), 9900]];
+  const sleds = [1, 2, 3].map(() => withFree(10_000));
+  const capacity = capacityOf(sleds, present);
+  await capacity.checkAnnounced(15_000, { signal });
+  await capacity.checkRelease(new Map(present), { signal });
+});
+
+test('what a quota leaves is told, where it is less than the disk has (S16)', async () => {
+  const capacity = capacityOf([withFree(9999), withFree(9999), withFree(9999)], [[hash('a'), 9900]]);
+  await expect(capacity.checkRelease(new Map([[hash('c'), 101]]), { signal })).rejects.toMatchObject({
+    message: expect.stringContaining('room for 100 bytes'),
+  });
+});
+
+test('a quota that could never hold all present releases and this one refuses, whatever is free now (S16)', async () => {
+  const capacity = capacityOf([withFree(9000), withFree(9000), withFree(9000)], [[hash('a'), 9000]]);
+  await expect(capacity.checkRelease(new Map([[hash('c'), 2000]]), { signal })).rejects.toMatchObject({
+    code: 'FLEET_SPACE',
+  });
+});
+
+test('a dataset that cannot be written has no room; a sled that does not report has', async () => {
+  const broken = (['missing', 'failed', 'read_only'] as const).map(state => [
+    dataset({ state, free_bytes: 1000 }),
+  ]);
+  await expect(
+    capacityOf(broken).checkAnnounced(METADATA_ALLOWANCE_BYTES + 1, { signal }),
+  ).rejects.toMatchObject({
+    code: 'FLEET_SPACE',
+  });
+  await capacityOf([
+    [],
+    [dataset({})],
+    [dataset({ state: 'failed' }), dataset({ free_bytes: 5 })],
+  ]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 1, { signal });
+});

@@ -1,0 +1,124 @@
+/**
+ * Whether the fleet has room for a release, asked before anything is recorded (S16).
+ *
+ * FC1. A release is refused when fewer than `minSledReplication` sleds could hold it and some sled is short of
+ *      room. Sleds that are merely not there yet are no reason: the release waits for them, and its status says so.
+ * FC2. One full sled never refuses for all (G8): only the number of sleds with room counts.
+ * FC3. Artifacts that present releases list need no room of their own. Before the bytes are there, all of them are
+ *      assumed to be shared, and some of the bytes to be metadata: a release that lost its copies has to be uploaded
+ *      again while the sleds are nearly full.
+ *
+ * A sled that does not report the room of its datasets is taken to have some: its own answer decides later.
+ */
+import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
+import type { ArtifactHash } from '../../../core/ids.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { Datastore, SledRecord } from '../../datastore/datastore.ts';
+
+const SLED_PAGE = 500;
+
+/**
+ * What of an archive's announced length is taken for metadata, which needs no room on sleds. Releases have much less; a
+ * generous allowance costs no more than an upload that {@link FleetCapacity.checkRelease} refuses after its bytes.
+ */
+export const METADATA_ALLOWANCE_BYTES = 64 * 2 ** 20;
+
+export type FleetCapacity = {
+  /** From the announced length. Throws `FLEET_SPACE` with the numbers. */
+  readonly checkAnnounced: (archiveBytes: number, options: { signal: AbortSignal }) => Promise<void>;
+  /** From the verified artifacts, hash to length. Throws `FLEET_SPACE` with the numbers. */
+  readonly checkRelease: (
+    artifacts: ReadonlyMap<ArtifactHash, number>,
+    options: { signal: AbortSignal },
+  ) => Promise<void>;
+};
+
+type Deps = {
+  readonly datastore: Pick<Datastore, 'sledList' | 'wantedSet'>;
+  readonly minSledReplication: number;
+};
+
+export const createFleetCapacity = ({ datastore, minSledReplication }: Deps): FleetCapacity => {
+  const check = async (newBytes: number, presentBytes: number, signal: AbortSignal) => {
+    const sleds = await inServiceSleds(datastore, signal);
+    const short = sleds.filter(
+      ({ datasets }) =>
+        newBytes > 0 && datasets.length > 0 && mostRoomBytes(datasets, presentBytes) < newBytes,
+    );
+    const couldHold = sleds.length - short.length;
+    if (short.length === 0 || couldHold >= minSledReplication) return;
+    const largestFreeBytes = Math.max(...short.map(({ datasets }) => mostRoomBytes(datasets, presentBytes)));
+    throw new DepotError(
+      'FLEET_SPACE',
+      `the release needs ${newBytes} bytes more on each sled; ${couldHold} of ${sleds.length} sleds have room, ` +
+        `${minSledReplication} are required, and of the others the one with most has room for ${largestFreeBytes} bytes; ` +
+        'delete a release, or raise the quota of the sleds',
+      {
+        detail: {
+          needed_bytes: newBytes,
+          sleds_with_room: couldHold,
+          sleds_required: minSledReplication,
+          largest_free_bytes: largestFreeBytes,
+        },
+      },
+    );
+  };
+
+  return {
+    async checkAnnounced(archiveBytes, { signal }) {
+      const present = sum((await datastore.wantedSet({ signal })).artifacts.values());
+      await check(Math.max(0, archiveBytes - METADATA_ALLOWANCE_BYTES - present), present, signal);
+    },
+    async checkRelease(artifacts, { signal }) {
+      const present = (await datastore.wantedSet({ signal })).artifacts;
+      const added = [...artifacts]
+        .filter(([sha256]) => !present.has(sha256))
+        .map(([, sizeBytes]) => sizeBytes);
+      await check(sum(added), sum(present.values()), signal);
+    },
+  };
+};
+
+const sum = (numbers: Iterable<number>): number => {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+};
+
+/** One dataset that can take everything is enough: one dataset written is a copy held. */
+const mostRoomBytes = (datasets: readonly DatasetHealth[], presentBytes: number): number =>
+  Math.max(
+    0,
+    ...datasets.map(dataset =>
+      Math.min(freeBytes(dataset), (dataset.quota_bytes ?? Number.POSITIVE_INFINITY) - presentBytes),
+    ),
+  );
+
+const freeBytes = ({ state, free_bytes }: DatasetHealth): number => {
+  switch (state) {
+    case 'ok':
+      return free_bytes ?? Number.POSITIVE_INFINITY;
+    case 'full':
+      return free_bytes ?? 0;
+    case 'read_only':
+    case 'missing':
+    case 'failed':
+      return 0;
+    default:
+      return state satisfies never;
+  }
+};
+
+const inServiceSleds = async (
+  datastore: Deps['datastore'],
+  signal: AbortSignal,
+): Promise<readonly SledRecord[]> => {
+  const sleds: SledRecord[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.sledList({ limit: SLED_PAGE, pageToken, policy: 'in_service' }, { signal });
+    sleds.push(...page.items);
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return sleds;
+};

@@ -1,0 +1,133 @@
+/**
+ * The transaction that records a verified archive, and what becomes of the archive when the database does not answer.
+ *
+ *     insert ─┬─ recorded ──────────▶ acknowledged
+ *             ├─ a verdict ─────────▶ discarded: it is certainly not recorded
+ *             └─ no answer ─────────▶ it waits and is tried again (database-patience.ts); at a stop in between it is left
+ *                                     to the next start where it may be recorded, and is discarded where it is not
+ *
+ * RR1. Every attempt is the same insert under the same ids: it finds what an earlier one committed (P4).
+ * RR2. An archive that may be recorded is never discarded: without its bytes the release would be lost.
+ */
+import type { RepoId } from '../../../core/ids.ts';
+import { RELEASE_ROLES } from '../../../core/release.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { DepotError, findDepotError } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Datastore, InsertOutcome } from '../../datastore/datastore.ts';
+import type { StagingDirectory } from '../staging/directory.ts';
+import type { Incoming } from '../staging/incoming.ts';
+import type { StagedArchive } from '../staging/staged-archive.ts';
+import type { ArchiveToCheck, CheckedArchive } from './check-archive.ts';
+import type { DatabaseWait, Patience } from './database-patience.ts';
+
+/** A commit without an answer for this long is told in the status as a wait. */
+const SLOW_COMMIT_MS = 5_000;
+
+type RecordDeps = {
+  readonly datastore: Pick<Datastore, 'releaseInsert'>;
+  readonly directory: Pick<StagingDirectory, 'nexusId'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+type Recording = {
+  readonly incoming: Pick<Incoming, 'discard'>;
+  readonly staged: StagedArchive;
+  readonly checked: CheckedArchive;
+  readonly patience: Patience;
+  readonly onWait: (wait: DatabaseWait | undefined) => void;
+};
+
+/** What was certainly not recorded is discarded; what may be recorded is left to the next start (RR2). */
+export const record = async (
+  deps: RecordDeps,
+  { incoming, staged, checked, patience, onWait }: Recording,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<InsertOutcome> => {
+  const insert = () => tellSlowCommit(deps.clock, onWait, insertRelease(deps, staged, checked, signal));
+  try {
+    return await patience.run(insert, { signal });
+  } catch (error) {
+    if (isCertain(error, patience)) await incoming.discard();
+    else deps.log.error({ err: error, upload_id: staged.uploadId }, 'upload left to the next start');
+    throw error;
+  }
+};
+
+const isCertain = (error: unknown, { isUncertain }: Patience): boolean => {
+  const known = findDepotError(error);
+  return known !== undefined && known.code !== 'COMMIT_UNCERTAIN' && !isUncertain();
+};
+
+const tellSlowCommit = async <T>(
+  clock: Clock,
+  onWait: Recording['onWait'],
+  committing: Promise<T>,
+): Promise<T> => {
+  const over = new AbortController();
+  const sinceMs = clock.nowMs();
+  const told = clock.sleep(SLOW_COMMIT_MS, { signal: over.signal }).then(
+    () => onWait({ sinceMs, untilMs: undefined, message: 'the commit is not answered' }),
+    () => undefined,
+  );
+  try {
+    const outcome = await committing;
+    onWait(undefined);
+    return outcome;
+  } finally {
+    over.abort();
+    await told;
+  }
+};
+
+const insertRelease = (
+  { datastore, directory }: Pick<RecordDeps, 'datastore' | 'directory'>,
+  { uploadId, repoId, archiveHash, hashKind, fileName, overrides }: StagedArchive,
+  { release, trustRootId, move }: CheckedArchive,
+  signal: AbortSignal,
+): Promise<InsertOutcome> =>
+  datastore.releaseInsert(
+    {
+      repoId,
+      uploadId,
+      nexusId: directory.nexusId,
+      hash: hashKind === 'archive' ? archiveHash : release.targetsSha256,
+      hashKind,
+      fileName,
+      description: release.description,
+      trustRootId,
+      roles: RELEASE_ROLES.map(role => ({ role, ...release.roles[role] })),
+      ...move,
+      overrides,
+    },
+    { signal },
+  );
+
+type RecordAgainDeps = {
+  readonly datastore: Pick<Datastore, 'releaseInsert' | 'repoGetByHash'>;
+  readonly directory: StagingDirectory;
+  readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
+};
+
+/** For an archive in staging that the database forgot: its id there now. */
+export const recordAgain = async (
+  deps: RecordAgainDeps,
+  archive: StagedArchive,
+  signal: AbortSignal,
+): Promise<RepoId> => {
+  const { uploadId, archiveHash } = archive;
+  const known = await deps.datastore.repoGetByHash(archiveHash, { signal });
+  if (known !== undefined && known.timePrunedMs !== null)
+    throw new DepotError(
+      'RELEASE_CONFLICT',
+      `release ${known.systemVersion} is deleted in the database; if it should come back, upload it`,
+    );
+  const { archive: path } = deps.directory.filesOf(uploadId);
+  const checked = await deps.check(
+    { path, archiveHash, allowExpired: true, allowRollback: true, recordedBefore: true },
+    { signal },
+  );
+  const { repo } = await insertRelease(deps, archive, checked, signal);
+  return repo.id;
+};

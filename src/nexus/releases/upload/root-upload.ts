@@ -1,0 +1,63 @@
+/**
+ * An upload of roots without a release: the trust roots that they continue move forward.
+ *
+ * RU1. What the keys that went away had signed is forgotten in the same transaction, so that the next release counts
+ *      from its own versions (TUF 5.3.11).
+ */
+import type { TrustRootId } from '../../../core/ids.ts';
+import type { ReportedCheck } from '../../../lib/check-report.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { VerifyRequest } from '../../../verify/verified-release.ts';
+import type { VerifiedRoots } from '../../../verify/verify-roots.ts';
+import type { Datastore, TrustMove, TrustRootRecord } from '../../datastore/datastore.ts';
+import { allTrustRoots, trustRequest } from './check-archive.ts';
+
+export type VerifyRoots = (
+  path: string,
+  request: VerifyRequest,
+  options: { signal: AbortSignal },
+) => Promise<VerifiedRoots>;
+
+export type RootOutcome = {
+  readonly status: 'root_advanced' | 'root_known';
+  readonly trustRoots: readonly { readonly id: TrustRootId; readonly rootVersion: number }[];
+  readonly checks: readonly ReportedCheck[];
+};
+
+type Deps = {
+  readonly datastore: Pick<Datastore, 'trustRootList' | 'trustRootAdvance'>;
+  readonly verifyRoots: VerifyRoots;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** @throws as `verifyRoots`, and as `Datastore.trustRootAdvance` */
+export const takeRoots = async (
+  { datastore, verifyRoots, clock, log }: Deps,
+  path: string,
+  { signal }: { signal: AbortSignal },
+): Promise<RootOutcome> => {
+  const known = await allTrustRoots(datastore, signal);
+  const { moves, checks } = await verifyRoots(path, trustRequest(known, clock.nowMs()), { signal });
+  const trustRoots: RootOutcome['trustRoots'][number][] = [];
+  for (const move of moves) {
+    const id = move.trustRootId as TrustRootId;
+    const record = known.find(root => root.id === id);
+    if (move.roots.length > 0) await datastore.trustRootAdvance(id, rootMove(move, record), { signal });
+    trustRoots.push({ id, rootVersion: move.newestVersion });
+    log.info({ trust_root_id: id, root_version: move.newestVersion }, 'trust root moved by an upload');
+  }
+  const isNew = moves.some(({ roots }) => roots.length > 0);
+  return { status: isNew ? 'root_advanced' : 'root_known', trustRoots, checks };
+};
+
+/** RU1. */
+const rootMove = (
+  { roots, newestVersion, dropsOnlineKeys }: VerifiedRoots['moves'][number],
+  record: TrustRootRecord | undefined,
+): TrustMove => {
+  const forgets = dropsOnlineKeys && record !== undefined && record.trustedVersions !== null;
+  const nothing = { root: newestVersion, timestamp: 0, snapshot: 0, targets: 0 };
+  return { roots, trustedVersions: forgets ? nothing : null, forgetsVersions: forgets };
+};

@@ -1,0 +1,106 @@
+/**
+ * Where each upload is, for the client that asks by its id, and for the status.
+ *
+ *     receiving ─▶ verifying ─▶ recording ─▶ recorded
+ *         └────────────┴───── waiting (for the database) ─────┴──▶ failed
+ *
+ * US1. In memory alone: after a restart of this Nexus its uploads are unknown. What it had not recorded by then is
+ *      removed at the start, and is to be sent again (P4).
+ * US2. Bounded: uploads under way are as many as there may be at once, and of those that ended the latest are kept.
+ */
+import type { HealthReason } from '../../../core/health.ts';
+import type { SystemVersion, UploadId } from '../../../core/ids.ts';
+import type { DatabaseWait } from './database-patience.ts';
+import type { UploadOutcome } from './uploads.ts';
+
+/** Ended uploads that are remembered: a client asks within seconds. */
+const REMEMBERED = 64;
+
+export type UploadStage = 'receiving' | 'verifying' | 'recording';
+
+export type UploadState =
+  | { readonly kind: UploadStage }
+  | { readonly kind: 'waiting'; readonly stage: UploadStage; readonly wait: DatabaseWait }
+  | { readonly kind: 'recorded'; readonly outcome: UploadOutcome }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+export type UploadReport = {
+  readonly uploadId: UploadId;
+  readonly fileName: string;
+  /** Known once it is verified. */
+  readonly systemVersion: SystemVersion | undefined;
+  readonly state: UploadState;
+};
+
+/** Told of one upload, as it goes. */
+export type UploadTracker = {
+  readonly stage: (stage: UploadStage, systemVersion?: SystemVersion) => void;
+  readonly waits: (wait: DatabaseWait | undefined) => void;
+  readonly recorded: (outcome: UploadOutcome) => void;
+  readonly failed: (error: unknown) => void;
+};
+
+export type UploadStates = {
+  readonly begin: (uploadId: UploadId, fileName: string) => UploadTracker;
+  readonly get: (uploadId: UploadId) => UploadReport | undefined;
+  readonly waiting: () => number;
+  /** Those that wait for the database, for the status. */
+  readonly reasons: () => readonly HealthReason[];
+};
+
+export const createUploadStates = (): UploadStates => {
+  const underWay = new Map<UploadId, UploadReport>();
+  const ended = new Map<UploadId, UploadReport>();
+
+  const end = (report: UploadReport): void => {
+    underWay.delete(report.uploadId);
+    ended.set(report.uploadId, report);
+    const [oldest] = ended.keys();
+    if (ended.size > REMEMBERED && oldest !== undefined) ended.delete(oldest); // US2
+  };
+
+  return {
+    begin(uploadId, fileName) {
+      let stage: UploadStage = 'receiving';
+      let systemVersion: SystemVersion | undefined;
+      const report = (state: UploadState): UploadReport => ({ uploadId, fileName, systemVersion, state });
+      const change = (state: UploadState): void => void underWay.set(uploadId, report(state));
+      change({ kind: stage });
+      return {
+        stage(next, version) {
+          stage = next;
+          systemVersion = version ?? systemVersion;
+          change({ kind: stage });
+        },
+        waits: wait => change(wait === undefined ? { kind: stage } : { kind: 'waiting', stage, wait }),
+        recorded: outcome => end(report({ kind: 'recorded', outcome })),
+        failed: error => end(report({ kind: 'failed', error })),
+      };
+    },
+    get: uploadId => underWay.get(uploadId) ?? ended.get(uploadId),
+    waiting: () => [...underWay.values()].filter(({ state }) => state.kind === 'waiting').length,
+    reasons: () => [...underWay.values()].flatMap(waitingReason),
+  };
+};
+
+const STAGE_DONE = {
+  receiving: 'received',
+  verifying: 'received, not yet verified',
+  recording: 'received and verified',
+} as const satisfies Record<UploadStage, string>;
+
+/** What there is of an upload in this stage. */
+export const stageDone = (stage: UploadStage): string => STAGE_DONE[stage];
+
+const waitingReason = ({ uploadId, fileName, systemVersion, state }: UploadReport): HealthReason[] => {
+  if (state.kind !== 'waiting') return [];
+  const { stage, wait } = state;
+  const end =
+    wait.untilMs === undefined
+      ? 'It may be recorded already: this Nexus keeps the archive until the database says'
+      : `It is given up at ${new Date(wait.untilMs).toISOString()}`;
+  const message =
+    `upload ${uploadId} (${fileName}) is ${stageDone(stage)}, held by this Nexus, and waits for the database ` +
+    `(${wait.message}). ${end}`;
+  return [{ code: 'UPLOAD_WAITING', message, systemVersion, sinceMs: wait.sinceMs }];
+};

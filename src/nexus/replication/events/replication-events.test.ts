@@ -1,0 +1,168 @@
+import { expect, test } from 'vitest';
+import type { RequestRecord } from '../../../api/operator-fleet-api.ts';
+import type { ArtifactListResponse } from '../../../api/sled-agent-api.ts';
+import { IncarnationId } from '../../../core/ids.ts';
+import { type Clock, isoTime } from '../../../lib/clock.ts';
+import { fakeSled, generation, hashOf } from '../../fleet-client/fleet.fixture.ts';
+import type { NewEvent } from '../../history/history.ts';
+import { createReplicationEvents } from './replication-events.ts';
+
+const [first, second] = [fakeSled(1).target.id, fakeSled(2).target.id];
+const START_MS = 1_790_000_000_000;
+
+const following = () => {
+  let nowMs = START_MS;
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs } as Clock;
+  let noted: NewEvent[] = [];
+  const note = (event: NewEvent) => void noted.push(event);
+  const events = createReplicationEvents({ note, clock });
+  const take = (): NewEvent[] => {
+    const taken = noted;
+    noted = [];
+    return taken;
+  };
+  return {
+    take,
+    /** The same memory of nothing as a Nexus has that starts. */
+    restarted: () => createReplicationEvents({ note, clock }),
+    pass: (ms: number) => (nowMs += ms),
+    request: (operation: RequestRecord['operation'], differing: Partial<RequestRecord> = {}) => {
+      events.requested({
+        time: isoTime(nowMs),
+        target_sled: first,
+        operation,
+        elapsed_ms: 12,
+        ...differing,
+      });
+      return take();
+    },
+    list: (differing: Partial<ArtifactListResponse>, of = events) => {
+      of.listed([{ id: first, list: { generation: generation(2), list: {}, datasets: 2, ...differing } }]);
+      return take();
+    },
+  };
+};
+
+const refusal = { error: 'connection refused', error_code: 'PEER_UNREACHABLE' };
+
+test('each put and copy that a sled took is recorded, with what is needed to know which it was (RE1)', () => {
+  const { request } = following();
+  const copy = { hash: hashOf(1), source_sled: second, generation: generation(3) };
+  expect(request('copy', copy)).toEqual([
+    {
+      kind: 'copy',
+      timeMs: START_MS,
+      sledId: first,
+      sha256: hashOf(1),
+      sourceSledId: second,
+      generation: 3,
+      elapsedMs: 12,
+    },
+  ]);
+  expect(request('copy', copy), 'again is what an operator wants to see').toHaveLength(1);
+  expect(request('put', { hash: hashOf(1) })).toHaveLength(1);
+});
+
+test('a quiet fleet records nothing; a config or a list that fails, and that works again, is recorded (RE1)', () => {
+  const { request } = following();
+  for (let round = 0; round < 20; round += 1) {
+    expect([...request('put_config'), ...request('list')]).toEqual([]);
+  }
+  expect(request('list', refusal)).toMatchObject([{ kind: 'list', errorCode: 'PEER_UNREACHABLE' }]);
+  expect(request('put_config')).toEqual([]);
+  expect(request('list')).toMatchObject([{ kind: 'list', message: 'it had failed before' }]);
+  expect(request('list')).toEqual([]);
+});
+
+test('a failure that goes on is recorded ever more rarely, another failure at once, each artifact for itself (RE2)', () => {
+  const { request } = following();
+  const failing = { hash: hashOf(1), ...refusal };
+  const recorded = Array.from({ length: 1_000 }, () => request('put', failing)).flat();
+  expect(recorded.map(({ message }) => message).slice(0, 3)).toEqual([
+    'connection refused',
+    'connection refused (2 times in a row)',
+    'connection refused (4 times in a row)',
+  ]);
+  expect(recorded).toHaveLength(10);
+  expect(request('put', { ...failing, error_code: 'NO_SPACE' })).toHaveLength(1);
+  expect(request('put', { ...failing, hash: hashOf(2) })).toHaveLength(1);
+});
+
+const time = isoTime(START_MS);
+const deletion = { sha256: hashOf(1), generation: generation(2), reason: 'no release lists it', time };
+const failure = {
+  sha256: hashOf(1),
+  depot_base_url: 'http://depot-2',
+  error_code: 'COPY_SOURCE',
+  message: 'cut off',
+  time,
+};
+
+test('what a sled lists is recorded once, and under one id by every Nexus and after every restart (S11, SE1, SE2)', () => {
+  const { list, restarted } = following();
+  const quarantined = [
+    { sha256: hashOf(3), dataset_id: '00000000-0000-4000-8000-00000000000d' as never, reason: 'rot', time },
+  ];
+  const listed = { deletions: [deletion], copies_failed: [failure], quarantined };
+  const noted = list(listed);
+  expect(noted).toMatchObject([
+    { kind: 'deletion', sledId: first, sha256: hashOf(1), generation: 2, message: 'no release lists it' },
+    { kind: 'copy_failed', errorCode: 'COPY_SOURCE', message: 'from http://depot-2: cut off' },
+    { kind: 'quarantine', sha256: hashOf(3) },
+  ]);
+  expect(list(listed)).toEqual([]);
+  const again = list(listed, restarted());
+  expect(again.map(({ id }) => id)).toEqual(noted.map(({ id }) => id));
+  expect(new Set(noted.map(({ id }) => id)).size).toBe(3);
+  const another = list({ ...listed, incarnation_id: IncarnationId.parse(first) }, restarted());
+  expect(another[0]!.id, 'another life of the sled').not.toBe(noted[0]!.id);
+});
+
+test('a Nexus that starts leaves out what is older than a day, one that follows the sled leaves out nothing (SE3)', () => {
+  const { list, pass, restarted } = following();
+  list({});
+  pass(25 * 3_600_000);
+  expect(list({ deletions: [deletion] }, restarted())).toEqual([]);
+  expect(list({ deletions: [deletion] })).toMatchObject([
+    { message: `no release lists it (at ${time} by the sled's clock)` },
+  ]);
+});
+
+test('a copy is followed until it is held, with how long it took (B7, S12)', () => {
+  const { request, list, pass } = following();
+  request('copy', { hash: hashOf(1), source_sled: second });
+  pass(3_000);
+  const in_flight = [
+    { sha256: hashOf(1), depot_base_url: 'http://depot', received_bytes: 1, time_started: time },
+  ];
+  expect(list({ copies_in_flight: in_flight })).toEqual([]);
+  pass(4_000);
+  expect(list({ list: { [hashOf(1)]: 2 } })).toEqual([
+    {
+      kind: 'copy_done',
+      sledId: first,
+      sha256: hashOf(1),
+      sourceSledId: second,
+      generation: 2,
+      elapsedMs: 7_012,
+      message: 'held on 2 of 2 datasets',
+    },
+  ]);
+  expect(list({ list: { [hashOf(1)]: 2 } }), 'what was not asked for is no copy of ours').toEqual([]);
+});
+
+test('a copy that failed on the sled is recorded as the sled tells it, and is not looked for any more (B7)', () => {
+  const { request, list } = following();
+  list({});
+  request('copy', { hash: hashOf(1) });
+  expect(list({ copies_failed: [failure] })).toMatchObject([{ kind: 'copy_failed' }]);
+  expect(list({ copies_failed: [failure], list: { [hashOf(1)]: 2 } })).toEqual([]);
+});
+
+test('a copy that is neither held nor under way twice is lost, as a list may be older than the request (S12)', () => {
+  const { request, list } = following();
+  request('copy', { hash: hashOf(1) });
+  expect(list({})).toEqual([]);
+  expect(list({})).toMatchObject([{ kind: 'copy_lost', sha256: hashOf(1) }]);
+  expect(list({})).toEqual([]);
+});

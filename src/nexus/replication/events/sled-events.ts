@@ -1,0 +1,143 @@
+/**
+ * What sleds report after a request, as the history keeps it: copies that ended, artifacts that were deleted, files
+ * that were quarantined.
+ *
+ *     copy accepted ─▶ under way ─┬─▶ listed as held: copy_done, with how long it took
+ *                                 ├─▶ listed as failed: copy_failed
+ *                                 └─▶ neither, in two lists in a row: copy_lost (an agent that was restarted)
+ *
+ * SE1. What a sled lists as an event of its own (a deletion, a failed copy, a quarantined file) has an id that follows
+ *      from it: every Nexus notes it, again after each restart too, and the database has it once.
+ * SE2. What this Nexus has noted it does not note again while the sled lists it.
+ * SE3. At the first list of a sled only what is recent is noted: the rest was there for others to note.
+ */
+import { createHash } from 'node:crypto';
+import type { ArtifactListResponse } from '../../../api/sled-agent-api.ts';
+import { EventId, type SledId } from '../../../core/ids.ts';
+import { type Pair, pairKey } from '../../../core/plan/input.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { NewEvent, Note } from '../../history/history.ts';
+
+/** As long as a Nexus may be away without missing what sleds still list. */
+const RECENT_MS = 24 * 3_600_000;
+/** Clocks differ by less where somebody cares; beyond it the sled's own time is told. */
+const CLOCK_DIFFERENCE_MS = 120_000;
+
+type Copy = Pair & {
+  readonly acceptedMs: number;
+  readonly sourceSledId: SledId | undefined;
+  /** Lists in which it was neither held nor under way. */
+  missed: number;
+};
+
+/** What one sled lists as having happened: its own time, and what is noted of it. */
+type Report = { readonly timeText: string; readonly event: NewEvent };
+
+export type SledEvents = {
+  readonly copyAccepted: (copy: Omit<Copy, 'missed'>) => void;
+  /** The lists of a round; a sled that did not answer has none. */
+  readonly listed: (
+    sleds: readonly { readonly id: SledId; readonly list: ArtifactListResponse | undefined }[],
+  ) => void;
+};
+
+export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }): SledEvents => {
+  const copies = new Map<string, Copy>();
+  /** By sled: the reports of its last list. */
+  const noted = new Map<SledId, ReadonlySet<string>>();
+
+  const noteReports = (sledId: SledId, list: ArtifactListResponse): void => {
+    const before = noted.get(sledId);
+    const now = new Set<string>();
+    for (const { timeText, event } of reportsOf(list)) {
+      const key = [event.kind, event.sha256, timeText, event.message].join(' ');
+      now.add(key);
+      const aheadMs = clock.nowMs() - Date.parse(timeText);
+      if (before === undefined ? aheadMs > RECENT_MS : before.has(key)) continue;
+      if (event.kind === 'copy_failed') copies.delete(pairKey(sledId, event.sha256!));
+      const id = eventIdOf(sledId, list.incarnation_id, key);
+      const at = Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS ? ` (at ${timeText} by the sled's clock)` : '';
+      note({ ...event, id, sledId, message: `${event.message}${at}` });
+    }
+    noted.set(sledId, now);
+  };
+
+  const noteCopies = (sledId: SledId, list: ArtifactListResponse): void => {
+    const underWay = new Set((list.copies_in_flight ?? []).map(({ sha256 }) => sha256));
+    for (const [key, copy] of copies) {
+      if (copy.sledId !== sledId || underWay.has(copy.sha256)) continue;
+      const outcome = outcomeOf(copy, list);
+      if (outcome === undefined) continue;
+      copies.delete(key);
+      const { sha256, sourceSledId } = copy;
+      const elapsedMs = clock.monotonicMs() - copy.acceptedMs;
+      note({ ...outcome, sledId, sha256, sourceSledId, elapsedMs, generation: list.generation });
+    }
+  };
+
+  return {
+    copyAccepted: copy => void copies.set(pairKey(copy.sledId, copy.sha256), { ...copy, missed: 0 }),
+    listed(sleds) {
+      for (const { id, list } of sleds) {
+        if (list === undefined) continue;
+        noteReports(id, list);
+        noteCopies(id, list);
+      }
+      const present = new Set(sleds.map(({ id }) => id));
+      for (const id of noted.keys()) if (!present.has(id)) noted.delete(id);
+      for (const [key, { sledId }] of copies) if (!present.has(sledId)) copies.delete(key);
+    },
+  };
+};
+
+const outcomeOf = (copy: Copy, list: ArtifactListResponse): NewEvent | undefined => {
+  const held = list.list[copy.sha256] ?? 0;
+  if (held > 0) {
+    const datasets = list.datasets ?? held;
+    return { kind: 'copy_done', message: `held on ${Math.min(held, datasets)} of ${datasets} datasets` };
+  }
+  copy.missed += 1;
+  if (copy.missed < 2) return undefined;
+  const message =
+    'neither held nor under way: no longer wanted, or the agent was restarted, or the file was quarantined';
+  return { kind: 'copy_lost', message };
+};
+
+const reportsOf = (list: ArtifactListResponse): Report[] => [
+  ...(list.deletions ?? []).map(({ sha256, generation, reason, time }) => ({
+    timeText: time,
+    event: { kind: 'deletion' as const, sha256, generation, message: reason },
+  })),
+  ...(list.copies_failed ?? []).map(failure => ({
+    timeText: failure.time,
+    event: {
+      kind: 'copy_failed' as const,
+      sha256: failure.sha256,
+      errorCode: failure.error_code,
+      message: `from ${failure.depot_base_url}: ${failure.message}`,
+    },
+  })),
+  ...(list.quarantined ?? []).map(file => ({
+    timeText: file.time,
+    event: {
+      kind: 'quarantine' as const,
+      sha256: file.sha256,
+      message: `dataset ${file.dataset_id}: ${file.reason}`,
+    },
+  })),
+];
+
+/** A UUID of version 8: 122 bits of a hash. */
+const eventIdOf = (sledId: SledId, incarnation: string | undefined, key: string): EventId => {
+  const digest = createHash('sha256')
+    .update([sledId, incarnation ?? '', key].join('\n'))
+    .digest('hex');
+  const parts = [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    `8${digest.slice(13, 16)}`,
+    `8${digest.slice(17, 20)}`,
+    digest.slice(20, 32),
+  ];
+  return EventId.parse(parts.join('-'));
+};

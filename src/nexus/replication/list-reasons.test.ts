@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
+import { worst } from '../../core/health.ts';
+import { DatasetId, LeaseId } from '../../core/ids.ts';
+import { fakeSled, generation, hashOf } from '../fleet-client/fleet.fixture.ts';
+import { listReasons } from './list-reasons.ts';
+
+const TIME = '2026-01-01T00:00:00.000Z';
+const wanted = new Set([hashOf(1), hashOf(2)]);
+
+/** A sled with two datasets that lists what is given. */
+const reasonsOf = (copies: Record<string, number>, extras: Partial<ArtifactListResponse>) => {
+  const { id, serial } = fakeSled(1).target;
+  const held = new Map(Object.entries(copies).map(([n, count]) => [hashOf(Number(n)), count]));
+  const answer = { kind: 'ok' as const, held, datasets: 2, copiesInFlight: new Set<never>() };
+  const list = { generation: generation(2), list: {}, ...extras };
+  return listReasons({ id, serial, answer: { ...answer, incarnationId: undefined }, list }, wanted);
+};
+
+const bad = (n: number) => ({
+  sha256: hashOf(n),
+  dataset_id: DatasetId.parse('00000000-0000-4000-8000-000000000001'),
+  reason: `rot ${n}`,
+  time: TIME,
+});
+
+test('what is in use is named with its holder, and is no fault (B6)', () => {
+  const leases = [
+    {
+      sha256: hashOf(9),
+      id: LeaseId.parse('00000000-0000-4000-8000-000000000002'),
+      holder: 'installer',
+      term_s: 60,
+      time_expires: TIME,
+      remaining_s: 5,
+    },
+  ];
+  const deferred = { sha256: hashOf(9), reason: `in use by installer, until ${TIME}`, leases };
+  const reasons = reasonsOf({}, { deletions_deferred: [deferred] });
+  expect(reasons).toMatchObject([
+    {
+      code: 'DELETION_DEFERRED',
+      sha256: hashOf(9),
+      message: expect.stringMatching(/sled-1 keeps 1 artifact.*in use by installer, until 2026/),
+    },
+  ]);
+  expect(worst(reasons)).toBe('ok');
+});
+
+test('a copy that went bad is a fault until the artifact is on every dataset again, then it is evidence (B11)', () => {
+  const onOne = reasonsOf({ 1: 1, 2: 2 }, { quarantined: [bad(1)] });
+  expect(onOne).toMatchObject([
+    { code: 'COPY_QUARANTINED', sha256: hashOf(1), message: expect.stringContaining('rot 1') },
+  ]);
+  expect(worst(onOne)).toBe('degraded');
+  expect(worst(reasonsOf({ 2: 2 }, { quarantined: [bad(1)] })), 'on none').toBe('degraded');
+  const again = reasonsOf({ 1: 2, 2: 2 }, { quarantined: [bad(1)] });
+  expect(again).toMatchObject([{ code: 'COPY_REPLACED', sha256: hashOf(1) }]);
+  expect(worst(again)).toBe('ok');
+  expect(worst(reasonsOf({}, { quarantined: [bad(7)] })), 'unwanted').toBe('ok');
+});
+
+test('both are said at once, each with its number (B11)', () => {
+  const reasons = reasonsOf({ 1: 2, 2: 1 }, { quarantined: [bad(1), bad(2), bad(2)] });
+  expect(reasons.map(({ code, message }) => [code, /: (\d) copies/.exec(message)?.[1]])).toEqual([
+    ['COPY_QUARANTINED', '2'],
+    ['COPY_REPLACED', '1'],
+  ]);
+});

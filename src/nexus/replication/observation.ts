@@ -1,0 +1,117 @@
+/** What the last round of replication saw: the one thing that every status is folded from. */
+
+import {
+  type ElsewhereHeld,
+  fleetReasons,
+  type HealthReason,
+  type ReleaseState,
+  releaseState,
+  sledReasons,
+} from '../../core/health.ts';
+import type { ArtifactHash, Generation, UploadId } from '../../core/ids.ts';
+import type { Plan } from '../../core/plan/plan.ts';
+import { type ReleaseProgress, releaseProgress } from '../../core/progress.ts';
+import type { WantedSet } from '../datastore/datastore.ts';
+import type { LostPoint } from '../fleet-client/lost-points.ts';
+import type { CollectedSled } from '../fleet-client/sled-draft.ts';
+import { listReasons } from './list-reasons.ts';
+
+export type ObservedRelease = {
+  readonly progress: ReleaseProgress;
+  readonly state: ReleaseState;
+  readonly reasons: readonly HealthReason[];
+  readonly artifacts: ReadonlySet<ArtifactHash>;
+};
+
+export type Observation = {
+  readonly timeMs: number;
+  readonly generation: Generation;
+  readonly wanted: WantedSet;
+  readonly minSledReplication: number;
+  readonly sleds: readonly CollectedSled[];
+  /** Points of other histories that sleds hold. */
+  readonly lost: readonly LostPoint[];
+  readonly plan: Plan;
+  /** Requests that a limit left over in this round. */
+  readonly deferred: number;
+  readonly releases: readonly ObservedRelease[];
+  /** Of the sleds and the fleet; those of a release are with it. */
+  readonly reasons: readonly HealthReason[];
+  /** Held by this Nexus after the round, and how many of them are not yet safe on sleds. */
+  readonly localRepos: { readonly held: number; readonly notSafe: number };
+};
+
+export const foldObservation = (seen: {
+  readonly timeMs: number;
+  /** What pauses are measured by. */
+  readonly monotonicMs: number;
+  readonly wanted: WantedSet;
+  readonly sleds: readonly CollectedSled[];
+  readonly lost: readonly LostPoint[];
+  readonly plan: Plan;
+  readonly deferred: number;
+  readonly minSledReplication: number;
+  readonly elsewhere: ElsewhereHeld;
+  readonly dropped: ReadonlySet<UploadId>;
+  readonly distrusted: readonly HealthReason[];
+}): Observation => {
+  const { wanted, sleds, plan, minSledReplication } = seen;
+  const releases = wanted.releases.map(release => {
+    const progress = releaseProgress(release, wanted, sleds, minSledReplication);
+    const { state, reasons } = releaseState(progress, release.artifacts, plan.blocked, seen.elsewhere);
+    return { progress, state, reasons, artifacts: release.artifacts };
+  });
+  const kept = plan.localRepos.filter(verdict => !seen.dropped.has(verdict.uploadId));
+  return {
+    timeMs: seen.timeMs,
+    generation: wanted.generation,
+    wanted,
+    minSledReplication,
+    sleds,
+    lost: seen.lost,
+    plan,
+    deferred: seen.deferred,
+    releases,
+    reasons: [
+      ...fleetReasons(wanted, sleds, minSledReplication),
+      ...sledReasons(sleds, plan.blocked, seen.monotonicMs),
+      ...seen.distrusted,
+      ...sleds.flatMap(sled => listReasons(sled, wanted.artifacts)),
+    ],
+    localRepos: { held: kept.length, notSafe: kept.filter(verdict => verdict.kind === 'not_safe').length },
+  };
+};
+
+export type ReplicationObserver = {
+  /** Undefined until the first round is over. */
+  readonly latest: () => Observation | undefined;
+  readonly record: (observation: Observation) => void;
+  /** Of this process: releases that became complete, and that were found to have failed (S10). */
+  readonly totals: () => { readonly replicated: number; readonly failed: number };
+  /** The last round that requested something; the process's start before that. */
+  readonly timeLastPlannedMs: () => number | undefined;
+};
+
+export const createObserver = (): ReplicationObserver => {
+  let latest: Observation | undefined;
+  let timeLastPlannedMs: number | undefined;
+  const totals = { replicated: 0, failed: 0 };
+  return {
+    latest: () => latest,
+    record(observation) {
+      const before = new Map(
+        latest?.releases.map(release => [release.progress.systemVersion, release.state]),
+      );
+      for (const { progress, state } of observation.releases) {
+        if (before.get(progress.systemVersion) === state) continue;
+        if (state === 'complete') totals.replicated += 1;
+        if (state === 'failed') totals.failed += 1;
+      }
+      if (observation.plan.puts.length + observation.plan.copies.length > 0)
+        timeLastPlannedMs = observation.timeMs;
+      latest = observation;
+    },
+    totals: () => ({ ...totals }),
+    timeLastPlannedMs: () => timeLastPlannedMs,
+  };
+};

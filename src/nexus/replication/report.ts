@@ -1,0 +1,44 @@
+/** The task's status: the published shape, and beside it what the original never told. */
+import type { TaskResult } from '../background/task.ts';
+import type { RequestLog } from '../history/request-log.ts';
+import type { Observation, ReplicationObserver } from './observation.ts';
+
+export const replicationReport = (round: {
+  readonly observation: Observation;
+  readonly observer: ReplicationObserver;
+  readonly requests: RequestLog;
+  readonly againInMs: number | undefined;
+}): TaskResult => {
+  const { observation, observer, requests, againInMs } = round;
+  const lastRun = requests.takeRun();
+  const lifetime = requests.lifetime();
+  const totals = observer.totals();
+  const summary = {
+    generation: observation.generation,
+    last_run_counters: lastRun,
+    lifetime_counters: lifetime,
+    local_repos: observation.localRepos.held,
+    local_repos_not_safe: observation.localRepos.notSafe,
+    requests_deferred: observation.deferred,
+    releases: observation.releases.map(({ progress, state }) => ({
+      system_version: progress.systemVersion,
+      state,
+      copies_held: progress.copiesHeld,
+      copies_wanted: progress.copiesWanted,
+    })),
+    releases_replicated_total: totals.replicated,
+    releases_failed_total: totals.failed,
+    sleds_in_service: observation.sleds.length,
+    sleds_answering: observation.sleds.filter(sled => sled.answer.kind === 'ok').length,
+    reasons: [...observation.reasons, ...observation.releases.flatMap(release => release.reasons)].map(
+      ({ code, message }) => ({ code, message }),
+    ),
+    again_in_ms: againInMs ?? null,
+  };
+  return {
+    summary,
+    // The ring as it is when somebody asks: it is large, and never part of a summary or a log line (S10).
+    details: () => ({ ...summary, request_debug_ringbuf: requests.recent() }),
+    againInMs,
+  };
+};

@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
+import { IncarnationId } from '../../core/ids.ts';
+import { pairKey } from '../../core/plan/input.ts';
+import { seededRng } from '../../core/rng.ts';
+import { isoTime, systemClock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { type Logger, silentLogger } from '../../lib/log.ts';
+import { fakeSled, generation, hashOf } from '../fleet-client/fleet.fixture.ts';
+import type { CollectedSled } from '../fleet-client/sled-draft.ts';
+import { createFleetMemory } from '../fleet-client/sled-memory.ts';
+import { createRequestLog } from '../history/request-log.ts';
+import { noteReports } from './reports.ts';
+
+const incarnation = (n: number) => IncarnationId.parse(`0000000${n}-0000-4000-8000-000000000000`);
+
+const listening = () => {
+  const { target } = fakeSled(1);
+  const memory = createFleetMemory({ clock: systemClock, rng: seededRng(1) });
+  const requests = createRequestLog({ clock: systemClock, log: silentLogger });
+  const lines: object[] = [];
+  const log = {
+    ...silentLogger,
+    info: (fields: object) => void lines.push(fields),
+    warn: (fields: object) => void lines.push(fields),
+  } as Logger;
+  const report = (list: Partial<ArtifactListResponse>) => {
+    const full = { generation: generation(2), list: {}, incarnation_id: incarnation(1), ...list };
+    noteReports(
+      { memory, requests, clock: systemClock },
+      [{ ...target, target, list: full } as unknown as CollectedSled],
+      log,
+    );
+    return requests.takeRun();
+  };
+  return { target, memory, lines, report };
+};
+
+const deletion = (n: number) => ({
+  sha256: hashOf(n),
+  generation: generation(2),
+  reason: `deleted ${n}`,
+  time: isoTime(n * 1000),
+});
+const failure = (n: number) => ({
+  sha256: hashOf(n),
+  depot_base_url: 'http://depot',
+  error_code: 'COPY_SOURCE',
+  message: `failed ${n}`,
+  time: isoTime(n * 1000),
+});
+
+test('deletions that a sled reports since its last list are counted and logged, each once (S10, S11)', () => {
+  const { report, lines } = listening();
+  report({ deletions_total: 1, deletions: [deletion(1)] });
+  expect(lines, 'what was before this Nexus looked is not of its time').toEqual([]);
+  const later = { deletions_total: 3, deletions: [deletion(3), deletion(1), deletion(2)] };
+  expect(report(later).deletions).toBe(2);
+  expect(lines).toMatchObject([{ reason: 'deleted 2' }, { reason: 'deleted 3' }]);
+  expect(report(later).deletions).toBe(0);
+});
+
+test('a full sled that reports a deletion has room again (S16)', () => {
+  const { report, memory, target } = listening();
+  report({ deletions_total: 1 });
+  memory.transferFailed(target.id, hashOf(1), new DepotError('NO_SPACE', 'full'));
+  report({ deletions_total: 1 });
+  expect(memory.sled(target.id).pause, 'nothing was deleted since').toBeDefined();
+  report({ deletions_total: 2, deletions: [deletion(1)] });
+  expect(memory.sled(target.id).pause).toBeUndefined();
+});
+
+test('copies that ended are counted, and a failed one waits before it is asked for again (B7, S10)', () => {
+  const { report, memory, target } = listening();
+  report({ copies_completed_total: 4, copies_failed_total: 1, copies_failed: [failure(1)] });
+  expect(memory.backoff().size).toBe(0);
+  const counters = report({
+    copies_completed_total: 6,
+    copies_failed_total: 2,
+    copies_failed: [failure(1), { ...failure(2), depot_base_url: target.depotBaseUrl }],
+  });
+  expect(counters).toMatchObject({ copy_done: 2, copy_failed: 1 });
+  expect([...memory.backoff()]).toMatchObject([[pairKey(target.id, hashOf(2)), { because: 'failed 2' }]]);
+  expect([...memory.backoff().values()][0]?.failedSources).toEqual(new Map([[target.id, 1]]));
+});
+
+test('totals that fell are those of a restarted agent; another incarnation starts anew', () => {
+  const { report } = listening();
+  report({ copies_completed_total: 10 });
+  expect(report({ copies_completed_total: 2 }).copy_done).toBe(2);
+  expect(report({ copies_completed_total: 9, incarnation_id: incarnation(2) }).copy_done).toBe(0);
+  expect(report({ copies_completed_total: 10, incarnation_id: incarnation(2) }).copy_done).toBe(1);
+});

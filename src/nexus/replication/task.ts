@@ -1,0 +1,331 @@
+/**
+ * Replication: every sled comes to hold every artifact of every present release.
+ *
+ *     database ─▶ wanted set ─▶ collect (sleds) ─▶ planReplication() ─▶ execute (sleds) ─▶ local repos ─▶ observation
+ *
+ * R1. A sled refuses writes at any generation but its own; a refusal costs that sled, never the others (G8).
+ * R2. A local repo is dropped only after `minSledReplication` sleds list all of it at this round's generation,
+ *     proved to have a random range of each artifact (P9), and the database agrees in a transaction (P1, G4).
+ * R3. Local repos are read before the wanted set (P1), and this Nexus's nonce is written before both: a database that fails
+ *     over in between does not have it, and then nothing is dropped (P13).
+ * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
+ */
+import type { ElsewhereHeld } from '../../core/health.ts';
+import {
+  type ArtifactHash,
+  type Generation,
+  type NexusId,
+  type RepoId,
+  RoundNonce,
+  type SledId,
+  type UploadId,
+} from '../../core/ids.ts';
+import { lookAgain } from '../../core/look-again.ts';
+import type { PlanInput } from '../../core/plan/input.ts';
+import { type Plan, planReplication } from '../../core/plan/plan.ts';
+import type { RequestLimits } from '../../core/plan/quota.ts';
+import { copiesHeld } from '../../core/progress.ts';
+import type { Rng } from '../../core/rng.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
+import { PRUNER_TASK } from '../background/repo-pruner.ts';
+import { LIVENESS_TASK } from '../background/sled-liveness.ts';
+import type { Activation, BackgroundTask, TaskResult } from '../background/task.ts';
+import type { Datastore, WantedSet } from '../datastore/datastore.ts';
+import { collectSleds } from '../fleet-client/collect.ts';
+import {
+  createExecutor,
+  type ExecuteLimits,
+  type ExecuteOutcome,
+  type Executor,
+} from '../fleet-client/execute.ts';
+import { inServiceTargets } from '../fleet-client/in-service.ts';
+import { createLostPointsMemory, type LostPointsMemory } from '../fleet-client/lost-points.ts';
+import type { SledConnection } from '../fleet-client/sled-connection.ts';
+import type { CollectedSled, CollectLimits } from '../fleet-client/sled-draft.ts';
+import { createFleetMemory, type FleetMemory } from '../fleet-client/sled-memory.ts';
+import type { Note } from '../history/history.ts';
+import type { RequestLog } from '../history/request-log.ts';
+import { findLostPoints, mendGeneration } from '../recovery/mend-generation.ts';
+import type { LocalRepo, Staging } from '../releases/staging/staging.ts';
+import type { LostSets } from '../releases/upload/lost-sets.ts';
+import { dropReplicated } from './drop.ts';
+import type { ReplicationEvents } from './events/replication-events.ts';
+import {
+  createObserver,
+  foldObservation,
+  type Observation,
+  type ReplicationObserver,
+} from './observation.ts';
+import { replicationReport } from './report.ts';
+import { noteReports } from './reports.ts';
+
+export const REPLICATION_TASK = 'tuf_artifact_replication';
+
+const ARTIFACT_PAGE = 1000;
+/** A healthy database takes milliseconds. */
+const BEGIN_ROUND_TIMEOUT_MS = 5_000;
+
+export type ReplicationPolicy = {
+  readonly periodMs: number;
+  /** Turns timers off (S9). */
+  readonly disable: boolean;
+  readonly minSledReplication: number;
+  readonly requestLimits: RequestLimits;
+  readonly collectLimits: CollectLimits;
+  readonly executeLimits: ExecuteLimits;
+};
+
+export type ReplicationDeps = {
+  readonly datastore: Pick<
+    Datastore,
+    | 'wantedSet'
+    | 'pointsRecorded'
+    | 'generationMend'
+    | 'nexusBeginRound'
+    | 'sledList'
+    | 'localRepoList'
+    | 'nexusList'
+    | 'repoArtifacts'
+  >;
+  readonly connection: SledConnection;
+  readonly staging: Staging;
+  readonly requests: RequestLog;
+  readonly nexus: { readonly id: NexusId };
+  readonly newId: () => string;
+  readonly note: Note;
+  readonly lost: Pick<LostSets, 'record'>;
+  readonly history: Pick<ReplicationEvents, 'listed' | 'observed'>;
+  readonly policy: ReplicationPolicy;
+  readonly clock: Clock;
+  readonly rng: Rng;
+};
+
+export type Replication = {
+  readonly task: BackgroundTask;
+  readonly observer: ReplicationObserver;
+  /** Ends a sled's back-off: it has been seen alive. */
+  readonly sledReturned: (id: SledId) => void;
+  /** Aborts the puts in flight and waits for them. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export const createReplication = (deps: ReplicationDeps): Replication => {
+  const memory = createFleetMemory(deps);
+  const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
+  const observer = createObserver();
+  const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
+  const lostPoints = createLostPointsMemory();
+  return {
+    task: {
+      name: REPLICATION_TASK,
+      description: 'replicate update repo artifacts across sleds',
+      periodMs: deps.policy.periodMs,
+      disable: deps.policy.disable,
+      dependsOn: [LIVENESS_TASK, PRUNER_TASK], // B16
+      activate: activation => activate(deps, { memory, executor, observer, held, lostPoints }, activation),
+    },
+    observer,
+    sledReturned: memory.sledAnswered,
+    [Symbol.asyncDispose]: () => executor[Symbol.asyncDispose](),
+  };
+};
+
+type State = {
+  readonly memory: FleetMemory;
+  readonly executor: Executor;
+  readonly observer: ReplicationObserver;
+  /** Of the round before: copies held, its wait (P6), its generation. */
+  readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
+  /** Of points that the database does not know (LP2). */
+  readonly lostPoints: LostPointsMemory;
+};
+
+const activate = async (
+  deps: ReplicationDeps,
+  state: State,
+  { log, signal }: Activation,
+): Promise<TaskResult> => {
+  const { memory, executor } = state;
+  await deps.staging.reconcile({ signal });
+  const local = deps.staging.held();
+  const nonce = await beginRound(deps, { log, signal }); // R3
+  const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
+  const targets = await inServiceTargets(deps.datastore, signal);
+  memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
+  log.info(
+    { generation: wanted.generation, releases: wanted.releases.map(r => r.systemVersion) },
+    'releases present',
+  );
+
+  const { pointsRecorded } = deps.datastore;
+  const sleds = await collectSleds(
+    { ...deps, memory, limits: deps.policy.collectLimits, pointsRecorded },
+    { wanted, sleds: targets },
+    { log, signal },
+  );
+  noteReports({ memory, requests: deps.requests, clock: deps.clock }, sleds, log);
+  deps.history.listed(sleds);
+  const lost = await findLostPoints({ ...deps, memory: state.lostPoints }, sleds, { log, signal });
+  deps.lost.record(lost.flatMap(({ artifacts }) => artifacts ?? []));
+  const isMended = await mendGeneration(deps, wanted, lost, { log, signal });
+  const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
+  const byId = new Map(targets.map(target => [target.id, target]));
+  const outcome = await executor.execute(plan, { ...wanted, sleds: byId }, { signal });
+  const planned = { ...wanted, nonce };
+  const dropped = await dropReplicated({ ...deps, memory }, plan, planned, byId, { log, signal });
+  const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped, isMended });
+  const seen = { wanted, sleds, lost, plan, dropped, deferred: plan.deferred + outcome.notStarted };
+  const observation = await observe(deps, memory, seen, signal);
+  state.observer.record(observation);
+  deps.history.observed(observation);
+  return replicationReport({ observation, observer: state.observer, requests: deps.requests, againInMs });
+};
+
+/** A database that has lost the row of this Nexus gets it back with the next heartbeat; nothing is dropped until then. */
+const beginRound = async (
+  { datastore, nexus, newId, clock }: ReplicationDeps,
+  { log, signal }: Pick<Activation, 'log' | 'signal'>,
+): Promise<RoundNonce> => {
+  const nonce = RoundNonce.parse(newId());
+  try {
+    const bounded = AbortSignal.any([signal, clock.timeout(BEGIN_ROUND_TIMEOUT_MS)]);
+    await datastore.nexusBeginRound(nexus.id, nonce, { signal: bounded });
+  } catch (error) {
+    // While commits wait for a standby that is away a round looks, puts and copies all the same, and drops nothing.
+    signal.throwIfAborted();
+    log.warn({ err: error }, 'the nonce of this round is not recorded: nothing is dropped in it');
+  }
+  return nonce;
+};
+
+const planInput = (
+  { policy, clock }: ReplicationDeps,
+  { memory, executor }: State,
+  seen: {
+    readonly wanted: WantedSet;
+    readonly sleds: readonly CollectedSled[];
+    readonly local: readonly LocalRepo[];
+  },
+): PlanInput => ({
+  ...seen,
+  policy: { minSledReplication: policy.minSledReplication, limits: policy.requestLimits },
+  putsInFlight: executor.putsInFlight(),
+  backoff: memory.backoff(),
+  nowMs: clock.monotonicMs(),
+});
+
+/** P6, and what the next round compares with. */
+const whenAgain = (
+  { clock }: ReplicationDeps,
+  { memory, executor, held }: State,
+  round: {
+    readonly wanted: WantedSet;
+    readonly sleds: readonly CollectedSled[];
+    readonly plan: Plan;
+    readonly outcome: ExecuteOutcome;
+    readonly dropped: ReadonlySet<UploadId>;
+    readonly isMended: boolean;
+  },
+): number | undefined => {
+  const { sleds, plan, outcome } = round;
+  const copies = copiesHeld(round.wanted, sleds);
+  const next = lookAgain(
+    {
+      nowMs: clock.monotonicMs(),
+      progress: copies > held.copies || outcome.written > 0,
+      deferred: plan.deferred + outcome.notStarted,
+      underWay:
+        outcome.sent > 0 ||
+        executor.putsInFlight().length > 0 ||
+        anythingInFlight(sleds) ||
+        // A drop that came to nothing, as the wanted set has moved on or a sled was not proven, is tried again.
+        plan.localRepos.some(({ kind, uploadId }) => kind !== 'not_safe' && !round.dropped.has(uploadId)) ||
+        // A new config makes sleds delete; what they report of it is in their next list (S11).
+        held.generation !== round.wanted.generation,
+      outdated: round.isMended || sleds.some(sled => sled.answer.kind === 'ahead'),
+      nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
+    },
+    held.waitMs,
+  );
+  held.copies = copies;
+  held.waitMs = next.waitMs;
+  held.generation = round.wanted.generation;
+  return next.againInMs;
+};
+
+const anythingInFlight = (sleds: readonly CollectedSled[]): boolean =>
+  sleds.some(sled => sled.answer.kind === 'ok' && sled.answer.copiesInFlight.size > 0);
+
+const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? b : b === undefined ? a : Math.min(a, b);
+
+/** Which other Nexus instances hold which artifacts, for telling a lost release from one that waits (P8). */
+const heldElsewhere = async (
+  deps: ReplicationDeps,
+  wanted: WantedSet,
+  signal: AbortSignal,
+): Promise<ElsewhereHeld> => {
+  const nexuses = new Map((await deps.datastore.nexusList({ signal })).map(nexus => [nexus.id, nexus]));
+  const held = new Map<ArtifactHash, 'here' | 'alive' | 'silent'>();
+  for (const repo of await deps.datastore.localRepoList({ signal })) {
+    const nexus = nexuses.get(repo.nexusId);
+    if (nexus === undefined || nexus.policy === 'expunged') continue;
+    const isAlive = nexus.heartbeatAgeMs < NEXUS_SILENT_AFTER_MS;
+    const state = nexus.id === deps.staging.nexusId ? 'here' : isAlive ? 'alive' : 'silent';
+    for (const sha256 of await artifactsOf(deps, repo.repoId, wanted, signal))
+      if (state === 'here' || (held.get(sha256) ?? 'silent') === 'silent') held.set(sha256, state);
+  }
+  return held;
+};
+
+/** Of a release that was deleted too: its archive may have what another one shares with it. */
+const artifactsOf = async (
+  { datastore }: ReplicationDeps,
+  repoId: RepoId,
+  { releases }: WantedSet,
+  signal: AbortSignal,
+): Promise<Iterable<ArtifactHash>> => {
+  const present = releases.find(release => release.repoId === repoId);
+  if (present !== undefined) return present.artifacts;
+  const hashes = new Set<ArtifactHash>();
+  let pageToken: string | undefined;
+  do {
+    const page = await datastore.repoArtifacts(repoId, { limit: ARTIFACT_PAGE, pageToken }, { signal });
+    for (const { sha256 } of page.items) hashes.add(sha256);
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return hashes;
+};
+
+const observe = async (
+  deps: ReplicationDeps,
+  memory: FleetMemory,
+  seen: Pick<
+    Parameters<typeof foldObservation>[0],
+    'wanted' | 'sleds' | 'lost' | 'plan' | 'dropped' | 'deferred'
+  >,
+  signal: AbortSignal,
+): Promise<Observation> => {
+  const needsToKnow = seen.plan.blocked.some(blocked => blocked.code === 'NO_KNOWN_COPY');
+  return foldObservation({
+    ...seen,
+    timeMs: deps.clock.nowMs(),
+    monotonicMs: deps.clock.monotonicMs(),
+    minSledReplication: deps.policy.minSledReplication,
+    elsewhere: needsToKnow ? await heldElsewhere(deps, seen.wanted, signal) : new Map(),
+    distrusted: seen.sleds.flatMap(sled => {
+      const { distrust } = memory.sled(sled.id);
+      return distrust === undefined
+        ? []
+        : [
+            {
+              code: 'SLED_BYTES_DIFFER' as const,
+              sledId: sled.id,
+              sinceMs: distrust.sinceMs,
+              message: distrust.message,
+            },
+          ];
+    }),
+  });
+};
