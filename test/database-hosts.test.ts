@@ -8,7 +8,7 @@ import { newId, wait } from '../src/nexus/datastore/conformance/records.fixture.
 import { migrateDatabase, migrateWhenAvailable } from '../src/nexus/datastore/migrate.ts';
 import { createPgDatastore } from '../src/nexus/datastore/pg-datastore.ts';
 import { SCHEMA_VERSION } from '../src/nexus/datastore/schema-version.ts';
-import { waitForDatabase } from '../src/nexus/process/startup.ts';
+import { waitForDatabase } from '../src/nexus/datastore/wait-for-database.ts';
 import {
   type PostgresServer,
   promote,

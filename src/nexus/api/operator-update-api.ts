@@ -12,17 +12,8 @@ import type { Datastore, RepoRecord, TrustRootRecord } from '../datastore/datast
 import type { Note } from '../history/history.ts';
 import { type ReleaseProgress, requireAllowedTarget, requireComplete } from '../releases/target-release.ts';
 import type { Uploads } from '../releases/upload/uploads.ts';
+import type { ReplicationSummary } from '../status/update-summary.ts';
 import { repoView, uploadAnswer } from './operator-upload-api.ts';
-
-/** What the update status says about replication. */
-export type ReplicationSummary = {
-  /** Sleds by the newest release that they hold whole, or `unknown`. */
-  readonly componentsByReleaseVersion: Readonly<Record<string, number>>;
-  /** The last activation that planned work; when this Nexus started, before the first. */
-  readonly timeLastStepPlannedMs: number;
-  readonly suspended: boolean;
-  readonly contactSupport: boolean;
-};
 
 type Deps = {
   readonly datastore: Datastore;

@@ -13,7 +13,6 @@ import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { History } from '../history/history.ts';
-import type { HistoryConfig } from '../process/config.ts';
 
 export const HISTORY_TASK = 'fleet_history';
 
@@ -30,11 +29,17 @@ const TRIM_BATCH_EVENTS = 1_000;
 /** Of one activation: the rest comes soon after. */
 const TRIM_BATCHES = 20;
 
+/** How long the history reaches back, and how many events it has at most. */
+export type HistoryLimits = {
+  readonly retentionMs: number;
+  readonly maxEvents: number;
+};
+
 type Deps = {
   readonly history: Pick<History, 'flush' | 'queued' | 'totals'>;
   readonly datastore: Pick<Datastore, 'fleetEventBounds' | 'fleetEventTrim'>;
   readonly clock: Clock;
-  readonly config: HistoryConfig;
+  readonly config: HistoryLimits;
 };
 
 type State = {

@@ -14,13 +14,13 @@ import { seededRng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
-import { waitForDatabase } from '../process/startup.ts';
 import { migrationConnections } from './connection.ts';
 import { requireDatabaseTarget } from './database-url.ts';
 import { closeConnection } from './open-connection.ts';
 import { readSchemaVersion, requireSchemaVersion, SCHEMA_VERSION } from './schema-version.ts';
 import { classifySqlError, refused, sqlState } from './sql-errors.ts';
 import { unavailable } from './transaction-errors.ts';
+import { waitForDatabase } from './wait-for-database.ts';
 
 const MIGRATIONS_DIRECTORY = new URL('../../../schema/migrations/', import.meta.url);
 const FILE_NAME = /^(\d{3})-[a-z0-9-]+\.sql$/;

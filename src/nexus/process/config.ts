@@ -12,6 +12,7 @@ import { DepotError } from '../../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../../lib/log.ts';
 import { readTomlConfig } from '../../lib/toml-config.ts';
 import { repositoryUrls } from '../../source/http-source.ts';
+import type { HistoryLimits } from '../background/fleet-history.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
 import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
 import type { SourceConfig } from '../releases/source/source-config.ts';
@@ -137,11 +138,6 @@ export type PrunerConfig = {
   readonly policy: RetentionPolicy | undefined;
 };
 
-export type HistoryConfig = {
-  readonly retentionMs: number;
-  readonly maxEvents: number;
-};
-
 export type NexusConfig = {
   readonly stagingDirectory: string;
   readonly operatorListen: ListenAddress;
@@ -159,7 +155,7 @@ export type NexusConfig = {
   readonly sources: readonly SourceConfig[];
   readonly replication: ReplicationConfig;
   readonly pruner: PrunerConfig;
-  readonly history: HistoryConfig;
+  readonly history: HistoryLimits;
 };
 
 /** @throws `CONFIG_INVALID` naming the file and each faulty key */

@@ -13,6 +13,7 @@ import type { FetchRelease } from '../../source/fetch-release.ts';
 import type { Driver } from '../background/driver.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import { waitForDatabase } from '../datastore/wait-for-database.ts';
 import type { SledConnection } from '../fleet-client/sled-connection.ts';
 import { createHistory, type History } from '../history/history.ts';
 import type { StagingDirectory } from '../releases/staging/directory.ts';
@@ -26,7 +27,6 @@ import type { NexusConfig } from './config.ts';
 import { createHandlers, type NexusHandlers } from './handlers.ts';
 import { startIntake } from './intake.ts';
 import { startTasks } from './start-tasks.ts';
-import { waitForDatabase } from './startup.ts';
 
 export type Services = NexusHandlers & {
   readonly driver: Driver;

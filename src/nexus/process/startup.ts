@@ -3,20 +3,11 @@
  *
  * SU1. Until everything is there each request is answered with the reason why not, and nothing is run for it. The
  *      status and the metrics are answered all the same: with that reason, and with what is known without a database.
- * SU2. A database that does not answer, or of which only a standby does, is waited for; any other error ends the start
- *      (S14: another schema version).
  */
 import type { Api } from '../../api/route.ts';
-import type { Rng } from '../../core/rng.ts';
 import type { BoundRoute, Handlers } from '../../http/handlers.ts';
-import { backoffMs } from '../../lib/backoff.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { DepotError, isOfDatabase, messageChain } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { DepotError } from '../../lib/errors.ts';
 import type { DatabaseWatch, Outage } from '../datastore/database-watch.ts';
-
-/** Short, so that a fleet that starts as a whole is up as soon as its database is. */
-const RETRY = { firstMs: 250, maxMs: 10_000 };
 
 /** Something that handlers need and that is there only after the start. */
 export type Late<T> = {
@@ -67,27 +58,3 @@ export const bindLate = <A extends Api>(
       return handle(request);
     },
   }));
-
-/**
- * Repeats `attempt` until it does not fail for want of the database (SU2).
- *
- * @param call.giveUpAfterMs when the last error is thrown after all; by default never
- */
-export const waitForDatabase = async <T>(
-  attempt: () => Promise<T>,
-  { clock, rng, log, waitsFor }: { clock: Clock; rng: Rng; log: Logger; waitsFor: (reason: string) => void },
-  { signal, giveUpAfterMs }: { signal: AbortSignal; giveUpAfterMs?: number },
-): Promise<T> => {
-  const startMs = clock.monotonicMs();
-  for (let failures = 1; ; failures += 1) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (signal.aborted || !isOfDatabase(error)) throw error;
-      if (giveUpAfterMs !== undefined && clock.monotonicMs() - startMs >= giveUpAfterMs) throw error;
-      waitsFor(messageChain(error));
-      log.warn({ err: error, failures }, 'waiting for the database');
-    }
-    await clock.sleep(backoffMs(failures, RETRY, rng.next()), { signal });
-  }
-};

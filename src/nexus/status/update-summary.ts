@@ -3,7 +3,6 @@ import { compare } from 'semver';
 import { worst } from '../../core/health.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
-import type { ReplicationSummary } from '../api/operator-update-api.ts';
 import type { ReleaseProgress } from '../releases/target-release.ts';
 import type { Observation } from '../replication/observation.ts';
 
@@ -27,6 +26,16 @@ export const targetProgress = (
     complete: answering.length > 0 && whole === answering.length,
     message: `${whole} of ${answering.length} sleds that answer hold all of it, ${progress.copiesHeld} of ${progress.copiesWanted} copies${others}`,
   };
+};
+
+/** What the update status says about replication. */
+export type ReplicationSummary = {
+  /** Sleds by the newest release that they hold whole, or `unknown`. */
+  readonly componentsByReleaseVersion: Readonly<Record<string, number>>;
+  /** The last activation that planned work; when this Nexus started, before the first. */
+  readonly timeLastStepPlannedMs: number;
+  readonly suspended: boolean;
+  readonly contactSupport: boolean;
 };
 
 export const replicationSummary = (
