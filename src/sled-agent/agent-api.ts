@@ -18,7 +18,7 @@ import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Copies, CopyReport } from './copy.ts';
 import type { Slots } from './slots.ts';
-import { awaitingFloor } from './store/config-keeper.ts';
+import { awaitingFloor } from './store/config/config-keeper.ts';
 import type {
   ArtifactStore,
   ArtifactWriter,

@@ -16,7 +16,7 @@ import {
   DEFAULT_MIN_FREE_BYTES,
   DEFAULT_QUOTA_BYTES,
   DEFAULT_SCRUB_BYTES_PER_SECOND,
-} from './store/space.ts';
+} from './store/dataset/space.ts';
 import type { StoreSettings } from './store/store.ts';
 
 /** The published port of a sled agent's own API. */

@@ -5,8 +5,8 @@ import { stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { IncarnationId, isArtifactHash, type Point, pointText } from '../core/ids.ts';
 import { resetSled } from './reset.ts';
-import { isKeptName } from './store/kept-configs.ts';
-import { LEDGER_FILE } from './store/ledger.ts';
+import { isKeptName } from './store/files/kept-configs.ts';
+import { LEDGER_FILE } from './store/files/ledger.ts';
 import { pointOf } from './store/point.ts';
 import {
   configOf,

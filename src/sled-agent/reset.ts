@@ -18,9 +18,9 @@ import { DepotError } from '../lib/errors.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { silentLogger } from '../lib/log.ts';
 import { readSledAgentConfig, type SledAgentConfig } from './config.ts';
-import { createDataset, type Dataset, type Inspection } from './store/dataset.ts';
-import { type KeptConfigs, withKept } from './store/kept-configs.ts';
-import type { Ledger } from './store/ledger.ts';
+import { createDataset, type Dataset, type Inspection } from './store/dataset/dataset.ts';
+import { type KeptConfigs, withKept } from './store/files/kept-configs.ts';
+import type { Ledger } from './store/files/ledger.ts';
 import { pointOf } from './store/point.ts';
 
 export type ResetOutcome = {

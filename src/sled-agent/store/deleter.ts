@@ -13,8 +13,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { forgetMarks } from './copy-marks.ts';
-import type { Dataset } from './dataset.ts';
+import { forgetMarks } from './dataset/copy-marks.ts';
+import type { Dataset } from './dataset/dataset.ts';
 import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
 import { type DeferredDeletion, type Deletion, type InUse, MAX_EVENTS } from './store.ts';
 

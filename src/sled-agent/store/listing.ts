@@ -2,14 +2,14 @@
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Disk } from '../../lib/disk.ts';
-import type { ConfigKeeper } from './config-keeper.ts';
-import type { Dataset } from './dataset.ts';
-import type { DatasetFiles } from './dataset-files.ts';
+import type { ConfigKeeper } from './config/config-keeper.ts';
+import type { Dataset } from './dataset/dataset.ts';
+import type { DatasetFiles } from './dataset/dataset-files.ts';
+import { isArtifactAside, listAside } from './dataset/quarantine.ts';
 import type { Deleter } from './deleter.ts';
-import type { Leases } from './leases.ts';
+import type { Leases } from './leases/leases.ts';
 import { pointOf } from './point.ts';
-import { isArtifactAside, listAside } from './quarantine.ts';
-import type { Scrubber } from './scrub.ts';
+import type { Scrubber } from './scrub/scrub.ts';
 import {
   type DatasetHealth,
   MAX_EVENTS,

@@ -13,17 +13,17 @@ import type { Clock } from '../../lib/clock.ts';
 import { type Disk, realDisk } from '../../lib/disk.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
-import { type ConfigKeeper, createConfigKeeper, type Joining } from './config-keeper.ts';
-import { holdsArtifact, openArtifact } from './copies.ts';
-import { createDataset, type Dataset } from './dataset.ts';
+import { type ConfigKeeper, createConfigKeeper, type Joining } from './config/config-keeper.ts';
+import { holdsArtifact, openArtifact } from './dataset/copies.ts';
+import { createDataset, type Dataset } from './dataset/dataset.ts';
 import { createDeleter } from './deleter.ts';
-import { createExaminer, type Examiner } from './examiner.ts';
-import { createLeases, type Leases } from './leases.ts';
+import { createLeases, type Leases } from './leases/leases.ts';
 import { listStore } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
-import { createScrubber } from './scrub.ts';
+import { createExaminer, type Examiner } from './scrub/examiner.ts';
+import { createScrubber } from './scrub/scrub.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
-import { createWriters } from './writer.ts';
+import { createWriters } from './write/writer.ts';
 
 export type StoreDependencies = {
   readonly clock: Clock;

@@ -15,8 +15,8 @@
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
-import type { Hold } from './ledger.ts';
-import type { Scrubber } from './scrub.ts';
+import type { Hold } from './files/ledger.ts';
+import type { Scrubber } from './scrub/scrub.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only when a returning dataset brings a newer ledger of another incarnation. */

@@ -1,0 +1,226 @@
+/**
+ * What a sled knows of the config that it was last told, from its datasets and from the answers of Nexus. Pure.
+ *
+ *     ledgers ─▶ learn ─▶ one head, or heads that differ ─▶ doubt? ─▶ a registration is answered ─▶ settle
+ *
+ * KN1. A ledger is trusted when every dataset that could hold a newer one was read: those that any ledger names
+ *      and those that are configured, none of them new beside an existing config (P5).
+ * KN2. A dataset that was named once stays named. One that is gone may have gone on alone elsewhere, with a newer
+ *      ledger than this: a sled that lost a disk asks for a floor at each start, which costs one registration.
+ * KN3. Heads that differ are doubt until the database has said of each whether it recorded it (P13). What this sled has
+ *      moved on from is no doubt: the one that a ledger names as its previous point, as a crash leaves it on some
+ *      datasets, and those that this process has seen.
+ * KN4. The sled's point is the highest head, and of one generation the one that the database does not know. Every other
+ *      head that it does not know is kept with its set. One that it knows is replaced, if it knows the highest too: below an
+ *      unknown one it may be of a database that is about to be restored again.
+ * KN5. Of a ledger that may not be the newest, the floor decides: it is trusted at or above it, if its point is known.
+ * KN6. A control plane that says nothing of heads is believed by a sled that has never adopted a lineage, and by no other.
+ * KN7. A hold that one ledger has counts, also beside a newer ledger without one: that may be half of an adoption,
+ *      from before the refusal, which was never acknowledged. The next offer of the sled's own point ends it.
+ */
+import type { ArtifactConfig } from '../../../core/artifact-config.ts';
+import { type DatasetId, IncarnationId, type Point, pointText } from '../../../core/ids.ts';
+import type { PointClaim } from '../../../core/lineage.ts';
+import type { Dataset } from '../dataset/dataset.ts';
+import { type KeptConfigs, withKept } from '../files/kept-configs.ts';
+import type { Ledger } from '../files/ledger.ts';
+import { pointOf } from '../point.ts';
+import type { Floor, StoreState } from '../store.ts';
+import { presentIds } from './ledger-copies.ts';
+
+/** A config that some ledger has. */
+export type Head = {
+  readonly config: ArtifactConfig;
+  readonly previous: Point | undefined;
+  readonly hasLineage: boolean;
+};
+
+/** Replaced as a whole, so that no reader sees half a change. */
+export type Knowledge = {
+  readonly ledger: Ledger;
+  /** Every dataset that some ledger names. */
+  readonly named: ReadonlySet<DatasetId>;
+  /** Those that came without a ledger. */
+  readonly newcomers: ReadonlySet<DatasetId>;
+  /** Heads between which the database has not decided yet, by their points: none, or two and more (KN3). */
+  readonly heads: ReadonlyMap<string, Head>;
+  /** Points that this process has moved on from, as it should (KN3). */
+  readonly past: ReadonlySet<string>;
+  readonly kept: KeptConfigs;
+  readonly doubt: string | undefined;
+  readonly floor: Floor | undefined;
+};
+
+export const nothingRead = (newId: () => string): Knowledge => ({
+  ledger: {
+    incarnationId: IncarnationId.parse(newId()),
+    datasets: [],
+    config: undefined,
+    previous: undefined,
+    hasLineage: false,
+    hold: undefined,
+  },
+  named: new Set(),
+  newcomers: new Set(),
+  heads: new Map(),
+  past: new Set(),
+  kept: new Map(),
+  doubt: 'its datasets have not been read yet',
+  floor: undefined,
+});
+
+export const CERTAIN = { doubt: undefined, floor: undefined } as const;
+
+/** Adds what one dataset says: the newest ledger wins until the database has decided (KN4). */
+export const learnLedger = (known: Knowledge, found: Ledger): Knowledge => {
+  const { ledger } = known;
+  const named = new Set([...known.named, ...found.datasets]);
+  // A ledger without a config only says which incarnation this is: it replaces the one made up for this start.
+  const isNewer =
+    (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
+  const top = isNewer ? found : ledger;
+  const next: Ledger = {
+    ...top,
+    hasLineage: found.hasLineage || ledger.hasLineage,
+    hold: ledger.hold ?? found.hold, // KN7
+  };
+  const heads = sameHead(found, ledger) ? known.heads : withHeads(known, found);
+  return { ...known, ledger: next, named, heads };
+};
+
+const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
+  a !== undefined && b !== undefined && pointText(pointOf(a)) === pointText(pointOf(b));
+
+/** KN3: of what was read so far, what none of the others took the place of. */
+const withHeads = ({ ledger, heads, past }: Knowledge, found: Ledger): Knowledge['heads'] => {
+  if (found.config === undefined || ledger.config === undefined) return heads;
+  const text = pointText(pointOf(found.config));
+  const before = heads.size > 0 ? heads : new Map([[pointText(pointOf(ledger.config)), ledger as Head]]);
+  if (past.has(text) || before.has(text)) return heads;
+  if ([...before.values()].some(head => isPrevious(text, head))) return heads;
+  const left = [...before].filter(([each]) => !isPrevious(each, found));
+  return left.length === 0 ? new Map() : new Map([...left, [text, found as Head]]);
+};
+
+const isPrevious = (text: string, { previous }: Pick<Ledger, 'previous'>): boolean =>
+  previous !== undefined && pointText(previous) === text;
+
+export const learnKept = (known: Knowledge, found: Parameters<typeof withKept>[1]): Knowledge =>
+  found.length === 0 ? known : { ...known, kept: withKept(known.kept, found) };
+
+/** KN2 */
+export const withPresent = (
+  known: Knowledge,
+  datasets: readonly Dataset[],
+): Pick<Knowledge, 'ledger' | 'named'> => {
+  const named = new Set([...known.ledger.datasets, ...known.named, ...presentIds(datasets)]);
+  return { named, ledger: { ...known.ledger, datasets: [...named] } };
+};
+
+/** A floor is only for as long as there is doubt, and heads that differ need an answer of their own. */
+export const reconsider = (known: Knowledge, datasets: readonly Dataset[]): Knowledge => {
+  const doubt = findDoubt(known, datasets);
+  const isAnswered = doubt !== undefined && known.heads.size === 0;
+  return { ...known, doubt, floor: isAnswered ? known.floor : undefined };
+};
+
+/** Why a newer or another ledger than the one held may exist; undefined when none can (KN1, KN3). */
+const findDoubt = (known: Knowledge, datasets: readonly Dataset[]): string | undefined => {
+  const { ledger, heads } = known;
+  if (ledger.config === undefined) return 'no config was adopted yet';
+  if (heads.size > 0)
+    return `its datasets have ${heads.size} different configs, and the database has not said yet which it knows`;
+  return findAbsence(known, datasets);
+};
+
+/** KN1 */
+const findAbsence = ({ named, newcomers }: Knowledge, datasets: readonly Dataset[]): string | undefined => {
+  const absent = datasets.find(each => !each.isReadable());
+  if (absent !== undefined) return `dataset ${absent.path} cannot be read, and may hold a newer ledger`;
+  const present = new Set(presentIds(datasets));
+  const gone = [...named].find(id => !present.has(id));
+  if (gone !== undefined) return `dataset ${gone} is not there, and may hold a newer ledger`;
+  const newcomer = datasets.find(each => newcomers.has(each.id()!));
+  if (newcomer !== undefined) return `dataset ${newcomer.path} is new, and may stand for a lost one`;
+  return undefined;
+};
+
+/** What Nexus said of points: by {@link pointText}, whether the database recorded it. Undefined when it said nothing. */
+export type Verdicts = ReadonlyMap<string, boolean> | undefined;
+
+/** KN4. Undefined when the answer does not say enough. */
+export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number): Knowledge | undefined => {
+  const { ledger, heads } = known;
+  if (heads.size === 0) return known;
+  const judged: JudgedHead[] = [];
+  for (const [text, head] of heads) {
+    const isKnown = verdictOf(text, verdicts, ledger.hasLineage);
+    if (isKnown === undefined) return undefined;
+    judged.push({ text, head, isKnown });
+  }
+  const [top, ...others] = judged.sort(byRank);
+  const kept = others.flatMap(({ head: { config }, isKnown }) =>
+    isKnown && top!.isKnown ? [] : [{ point: pointOf(config), config }],
+  );
+  return {
+    ...known,
+    ledger: {
+      ...ledger,
+      config: top!.head.config,
+      previous: undefined,
+      hold: ledger.hold ?? (top!.isKnown ? undefined : { reason: UNKNOWN_POINT, timeMs: nowMs }),
+    },
+    heads: new Map(),
+    past: new Set([...known.past, ...others.map(({ text }) => text)]),
+    kept: withKept(known.kept, kept),
+  };
+};
+
+const UNKNOWN_POINT = 'the database does not know the config that this sled holds';
+
+type JudgedHead = { readonly text: string; readonly head: Head; readonly isKnown: boolean };
+
+/** The highest first; of one generation the unknown one first, then in an order that is the same each time. */
+const byRank = (a: JudgedHead, b: JudgedHead): number =>
+  b.head.config.generation - a.head.config.generation ||
+  Number(a.isKnown) - Number(b.isKnown) ||
+  (a.text < b.text ? -1 : 1);
+
+/** KN6 */
+const verdictOf = (text: string, verdicts: Verdicts, hasLineage: boolean): boolean | undefined =>
+  verdicts === undefined ? (hasLineage ? undefined : true) : verdicts.get(text);
+
+/** KN5: whether the ledger may be trusted although another one may be newer. */
+export const isTrusted = ({ ledger, floor }: Knowledge, verdicts: Verdicts): boolean => {
+  if (ledger.config === undefined || floor === undefined) return false;
+  const text = pointText(pointOf(ledger.config));
+  return (
+    ledger.config.generation >= floor.generation && verdictOf(text, verdicts, ledger.hasLineage) === true
+  );
+};
+
+/** What a registration asks about: every head, and every point that is kept. */
+export const claimsOf = ({ ledger, heads, kept }: Knowledge): readonly (PointClaim & { kept: boolean })[] => {
+  const own = ledger.config === undefined ? [] : [ledger as Head];
+  const present = heads.size > 0 ? [...heads.values()] : own;
+  return [
+    ...present.map(({ config, hasLineage }) => ({ ...pointOf(config), hasLineage, kept: false })),
+    // Kept since it is of another history: a number below the first point says nothing of it.
+    ...[...kept.values()].map(({ point }) => ({ ...point, hasLineage: true, kept: true })),
+  ];
+};
+
+/** The config of a point: in force, between heads, or kept. */
+export const configAt = ({ ledger, heads, kept }: Knowledge, point: Point): ArtifactConfig | undefined => {
+  const text = pointText(point);
+  if (ledger.config !== undefined && pointText(pointOf(ledger.config)) === text) return ledger.config;
+  return heads.get(text)?.config ?? kept.get(text)?.config;
+};
+
+export const stateOf = ({ doubt, floor, ledger: { config } }: Knowledge): StoreState => {
+  if (doubt === undefined) return { kind: 'ready' };
+  if (floor === undefined) return { kind: 'awaiting_floor', reason: doubt };
+  const held = config === undefined ? 'none is held' : `generation ${config.generation} is held`;
+  const reason = `a config of generation ${floor.generation} or later is needed, and ${held}`;
+  return { kind: 'awaiting_config', floor: floor.generation, reason };
+};

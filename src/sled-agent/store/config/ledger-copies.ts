@@ -1,0 +1,137 @@
+/**
+ * The ledger on all datasets together: written everywhere, repaired where it is damaged or behind.
+ *
+ * LC1. A ledger that names a newcomer is durable on a dataset that the ledgers so far name before the newcomer gets it.
+ *      So each dataset with a ledger leads, from name to name, to every other one, and a sled started without the newest
+ *      ledger can tell that a named dataset is missing (G6, P5).
+ */
+import type { DatasetId, Point } from '../../../core/ids.ts';
+import { samePoint } from '../../../core/lineage.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Dataset } from '../dataset/dataset.ts';
+import type { KeptConfigs } from '../files/kept-configs.ts';
+import { encodeLedger, type Hold, LEDGER_FILE, type Ledger } from '../files/ledger.ts';
+import { pointOf } from '../point.ts';
+
+export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
+  datasets.flatMap(each => (each.isReadable() ? each.id()! : []));
+
+/** LC1: who is first. Where no ledger names anybody yet, all of them are. */
+const inTurn = (datasets: readonly Dataset[], { datasets: members }: Ledger): [Dataset[], Dataset[]] => {
+  const writable = datasets.filter(each => each.isWritable());
+  const isMember = (each: Dataset): boolean => members.length === 0 || members.includes(each.id()!);
+  return [writable.filter(isMember), writable.filter(each => !isMember(each))];
+};
+
+/**
+ * Writes the ledger to every dataset that takes writes. One is enough (ST5), of those that `before` names: the others
+ * are reported as failed.
+ *
+ * @throws `NO_USABLE_DATASET` when none took it
+ */
+export const writeLedgers = async (
+  datasets: readonly Dataset[],
+  before: Ledger,
+  ledger: Ledger,
+  kept: KeptConfigs,
+): Promise<void> => {
+  const [first, newcomers] = inTurn(datasets, before);
+  const errors = await writeTo(first, ledger, kept);
+  if (errors.length < first.length) {
+    await writeTo(newcomers, ledger, kept);
+    return;
+  }
+  const tried =
+    newcomers.length === 0 ? `${first.length} tried` : `${first.length} of those it had before tried`;
+  throw new DepotError('NO_USABLE_DATASET', `no dataset took the config (${tried})`, { cause: errors[0] });
+};
+
+/**
+ * Adds a hold to each ledger of this point, and changes nothing else in it. One is enough: what one ledger holds, the sled
+ * holds (KN7).
+ *
+ * @throws `NO_USABLE_DATASET` when none took it
+ */
+export const holdLedgers = async (datasets: readonly Dataset[], point: Point, hold: Hold): Promise<void> => {
+  const errors: unknown[] = [];
+  let isHeld = false;
+  for (const dataset of datasets.filter(each => each.isWritable())) {
+    try {
+      const read = await dataset.readLedger();
+      if (read.kind !== 'whole' || !isAt(read.ledger, point)) continue;
+      if (read.ledger.hold === undefined) await dataset.writeLedger({ ...read.ledger, hold }, new Map());
+      isHeld = true;
+    } catch (error) {
+      errors.push(error);
+      dataset.reportFailure(error, 'write its ledger');
+    }
+  }
+  if (isHeld) return;
+  throw new DepotError(
+    'NO_USABLE_DATASET',
+    `no dataset took the hold of its ledger (${errors.length} tried)`,
+    {
+      cause: errors[0],
+    },
+  );
+};
+
+const isAt = ({ config }: Ledger, point: Point): boolean =>
+  config !== undefined && samePoint(pointOf(config), point);
+
+const writeTo = async (
+  targets: readonly Dataset[],
+  ledger: Ledger,
+  kept: KeptConfigs,
+): Promise<unknown[]> => {
+  const errors: unknown[] = [];
+  await Promise.all(
+    targets.map(target =>
+      target.writeLedger(ledger, kept).catch((error: unknown) => {
+        errors.push(error);
+        target.reportFailure(error, 'write its ledger');
+      }),
+    ),
+  );
+  return errors;
+};
+
+/** Returns false when no dataset that `before` names has the ledger: then no other one got it either. */
+export const repairLedgers = async (
+  datasets: readonly Dataset[],
+  before: Ledger,
+  { ledger, kept }: { readonly ledger: Ledger; readonly kept: KeptConfigs },
+  log: Logger,
+): Promise<boolean> => {
+  const [first, newcomers] = inTurn(datasets, before);
+  let isNamed = false;
+  for (const dataset of first) if (await repairOne(dataset, ledger, kept, log)) isNamed = true;
+  if (!isNamed) return false;
+  for (const dataset of newcomers) await repairOne(dataset, ledger, kept, log);
+  return true;
+};
+
+/** Returns whether it has the ledger now. */
+const repairOne = async (
+  dataset: Dataset,
+  ledger: Ledger,
+  kept: KeptConfigs,
+  log: Logger,
+): Promise<boolean> => {
+  try {
+    const read = await dataset.readLedger();
+    const isRight = read.kind === 'whole' && encodeLedger(read.ledger) === encodeLedger(ledger);
+    if (isRight && kept.size === 0) return true;
+    if (read.kind === 'damaged') {
+      log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged; it is written again');
+      await dataset.setAside(LEDGER_FILE, read.reason);
+    }
+    if (isRight) await dataset.writeKept(kept);
+    else await dataset.writeLedger(ledger, kept);
+    return true;
+  } catch (error) {
+    dataset.reportFailure(error, 'repair its ledger');
+    return false;
+  }
+};

@@ -1,0 +1,271 @@
+/**
+ * One dataset: a directory of the store on one disk.
+ *
+ *     dataset.json            who it is: a UUID that stays with the disk
+ *     artifact-config.json    the ledger
+ *     kept-config-*.json      configs of other histories, until a recovery has decided on them
+ *     leases.json             what is in use, where anything is
+ *     lock                    held while a process has it (P12)
+ *     scrub.json              how far the scrub is
+ *     quarantine/             copies found bad, as evidence
+ *     <sha256>                an artifact
+ *     .tmp-…                  a write in flight, or what a crash left of one
+ *
+ *     inspect(): lock ─▶ identity ─▶ ledger        admit(): ledgers agree; its files may be used from now on
+ *
+ * DS1. Nothing in a dataset is used or changed before its ledger was read and merged (P5); until then only its
+ *      lock and, in an empty directory, its identity are written.
+ * DS2. A directory becomes a dataset only while the store opens, and only when it is empty: an empty one found
+ *      later is the mount point of an absent disk.
+ * DS3. Nothing is put into a directory without an identity: that is the mount point of a disk that went unnoticed,
+ *      and what is in there is out of sight once the disk is back.
+ * DS4. After a failed sync nothing is believed of the dataset until it has been inspected again.
+ */
+import { join } from 'node:path';
+import type { ArtifactHash, DatasetId, Point } from '../../../core/ids.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { type Disk, systemErrorIs } from '../../../lib/disk.ts';
+import { removeTemporaryFiles } from '../../../lib/durable-file.ts';
+import { errorCodeOf, messageChain } from '../../../lib/errors.ts';
+import type { ExclusiveLock } from '../../../lib/exclusive-lock.ts';
+import { isFull } from '../../../lib/full-disk.ts';
+import type { Logger } from '../../../lib/log.ts';
+import {
+  type KeptConfig,
+  type KeptConfigs,
+  readKeptConfigs,
+  removeKeptConfig,
+  writeKeptConfigs,
+} from '../files/kept-configs.ts';
+import { type LeasesRead, readLeases } from '../files/leases-file.ts';
+import { type LEDGER_FILE, type Ledger, type LedgerRead, readLedger, writeLedger } from '../files/ledger.ts';
+import type { StoreSettings } from '../store.ts';
+import { type CopyMarks, createMarks } from './copy-marks.ts';
+import { type DatasetFiles, scanDirectory } from './dataset-files.ts';
+import { diskWasAway, readOrCreateIdentity, requireIdentity } from './dataset-identity.ts';
+import { letOldestGo, quarantinedBytes, setAside } from './quarantine.ts';
+import { createSpace, type Space } from './space.ts';
+
+export type Condition =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'read_only' | 'missing' | 'failed'; readonly message: string };
+
+export type Inspection = {
+  readonly id: DatasetId;
+  /** Why it can only be read; undefined for one that is ours to write. */
+  readonly readOnlyBecause: string | undefined;
+  readonly ledger: LedgerRead;
+  readonly kept: readonly KeptConfig[];
+  readonly leases: LeasesRead;
+};
+
+export type Dataset = AsyncDisposable & {
+  readonly path: string;
+  readonly id: () => DatasetId | undefined;
+  readonly condition: () => Condition;
+  /** Admitted, whether it takes writes or not. */
+  readonly isReadable: () => boolean;
+  readonly isWritable: () => boolean;
+  /** Rises with each admission: a write that began before the last one is void. */
+  readonly session: () => number;
+  readonly space: Space;
+  readonly marks: CopyMarks;
+  readonly pathOf: (name: string) => string;
+  /** DS3: throws ENOENT when the disk is not there. */
+  readonly requirePresent: () => Promise<void>;
+  /** Undefined when it cannot be had; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
+  readonly inspect: (options: { mayCreate: boolean }) => Promise<Inspection | undefined>;
+  readonly admit: (inspection: Inspection) => Promise<void>;
+  readonly scan: () => Promise<DatasetFiles>;
+  readonly readLedger: () => Promise<LedgerRead>;
+  /** The kept configs first (KC2). */
+  readonly writeLedger: (ledger: Ledger, kept: KeptConfigs) => Promise<void>;
+  readonly writeKept: (kept: KeptConfigs) => Promise<void>;
+  readonly removeKept: (point: Point) => Promise<void>;
+  /** Sets an artifact or the ledger aside. Returns false when it is not there. */
+  readonly setAside: (name: ArtifactHash | typeof LEDGER_FILE, reason: string) => Promise<boolean>;
+  /** Lets the oldest evidence of bad copies go, if that makes room for so many bytes; false when it does not. */
+  readonly letEvidenceGo: (bytes: number) => Promise<boolean>;
+  /** Takes an error of its disk for what it says about the dataset; one full disk is no fault. */
+  readonly reportFailure: (error: unknown, during: string) => void;
+};
+
+export type DatasetDependencies = {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly newId: () => string;
+  readonly lockDirectory: (path: string) => Promise<ExclusiveLock>;
+  readonly settings: StoreSettings;
+};
+
+export const createDataset = (path: string, deps: DatasetDependencies): Dataset => {
+  const { disk, log, settings } = deps;
+  const space = createSpace(disk, path, settings);
+  const pathOf = (name: string) => join(path, name);
+  const marks = createMarks();
+  let id: DatasetId | undefined;
+  let admitted = false;
+  let session = 0;
+  let lock: ExclusiveLock | undefined;
+  let condition: Condition = { kind: 'missing', message: 'it has not been opened yet' };
+
+  const reportFailure = (error: unknown, during: string): void => {
+    const next = conditionAfter(error, during);
+    if (next === undefined) return;
+    if (next.kind !== 'read_only') admitted = false;
+    condition = next;
+    log.error({ err: error, dataset: path, dataset_id: id }, `dataset is ${next.kind.replace('_', '-')}`);
+  };
+
+  return {
+    path,
+    id: () => id,
+    condition: () => condition,
+    isReadable: () => admitted,
+    isWritable: () => admitted && condition.kind === 'ok',
+    session: () => session,
+    space,
+    marks,
+    pathOf,
+    requirePresent: () => requireIdentity(disk, path, id),
+    async inspect({ mayCreate }) {
+      try {
+        await lock?.[Symbol.asyncDispose]();
+        lock = undefined;
+        const taken = await lockUnlessReadOnly(deps.lockDirectory, path);
+        lock = taken.lock;
+        id = await readOrCreateIdentity(path, { ...deps, mayCreate });
+        return { id, readOnlyBecause: taken.because, ...(await readKept(disk, path)) };
+      } catch (error) {
+        if (isForPeople(error)) throw error;
+        reportFailure(error, 'open it');
+        return undefined;
+      }
+    },
+    async admit({ readOnlyBecause: because }) {
+      try {
+        space.recount(await prepare(disk, path, because === undefined ? marks : undefined));
+        condition = because === undefined ? { kind: 'ok' } : { kind: 'read_only', message: because };
+        session += 1;
+        admitted = true;
+      } catch (error) {
+        reportFailure(error, 'prepare it');
+      }
+    },
+    async scan() {
+      const files = await scanDirectory(disk, path);
+      space.recount(files.usedBytes);
+      return files;
+    },
+    ...configFiles(disk, path, () => id),
+    setAside: (name, reason) => moveAside(deps, { path, id }, name, reason),
+    letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
+    reportFailure,
+    async [Symbol.asyncDispose]() {
+      admitted = false;
+      await lock?.[Symbol.asyncDispose]();
+      lock = undefined;
+    },
+  };
+};
+
+/** The ledger, and the configs that are kept beside it; written into the dataset that was opened, and no other. */
+const configFiles = (
+  disk: Disk,
+  path: string,
+  id: () => DatasetId | undefined,
+): Pick<Dataset, 'readLedger' | 'writeLedger' | 'writeKept' | 'removeKept'> => ({
+  readLedger: () => readLedger(disk, path),
+  async writeLedger(ledger, kept) {
+    await requireIdentity(disk, path, id());
+    await writeKeptConfigs(disk, path, kept);
+    await writeLedger(disk, path, ledger);
+  },
+  async writeKept(kept) {
+    await requireIdentity(disk, path, id());
+    await writeKeptConfigs(disk, path, kept);
+  },
+  async removeKept(point) {
+    await requireIdentity(disk, path, id());
+    await removeKeptConfig(disk, path, point);
+  },
+});
+
+const moveAside = async (
+  { disk, clock }: DatasetDependencies,
+  { path, id }: { readonly path: string; readonly id: DatasetId | undefined },
+  name: string,
+  reason: string,
+): Promise<boolean> => {
+  await requireIdentity(disk, path, id);
+  return setAside(disk, path, name, { reason, timeMs: clock.nowMs() });
+};
+
+/** What a killed process left: unfinished files, and a rename that it did not live to sync: visible, not yet durable. */
+const clearUp = async (disk: Disk, path: string): Promise<void> => {
+  await removeTemporaryFiles(path, { disk });
+  await disk.syncDirectory(path);
+};
+
+/**
+ * @param marks of a dataset that can be written. Returns how many bytes are used.
+ * @throws ENOENT if the disk was unmounted during cleanup, so that cleanup saw only the mount point
+ */
+const prepare = async (disk: Disk, path: string, marks: CopyMarks | undefined): Promise<number> => {
+  if (marks === undefined) return (await scanDirectory(disk, path)).usedBytes;
+  await clearUp(disk, path);
+  marks.unsynced.clear();
+  const { unfinished, usedBytes } = await scanDirectory(disk, path);
+  if (unfinished.length > 0) throw diskWasAway(path, unfinished[0]!);
+  return usedBytes;
+};
+
+const letEvidenceGo = async (
+  { disk, log, space }: Pick<DatasetDependencies, 'disk' | 'log'> & { readonly space: Space },
+  path: string,
+  bytes: number,
+): Promise<boolean> => {
+  const evidence = await quarantinedBytes(disk, path);
+  if (evidence === 0 || (await space.look(bytes - evidence)).refusal !== undefined) return false;
+  const gone = await letOldestGo(disk, path);
+  if (gone === undefined) return false;
+  space.change(-gone);
+  log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its room is needed');
+  return true;
+};
+
+const readKept = async (
+  disk: Disk,
+  path: string,
+): Promise<Pick<Inspection, 'ledger' | 'kept' | 'leases'>> => ({
+  ledger: await readLedger(disk, path),
+  kept: await readKeptConfigs(disk, path),
+  leases: await readLeases(disk, path),
+});
+
+/** Nobody can write where we cannot, so a read-only dataset needs no lock. */
+const lockUnlessReadOnly = async (
+  lockDirectory: DatasetDependencies['lockDirectory'],
+  path: string,
+): Promise<{ readonly lock?: ExclusiveLock; readonly because?: string }> => {
+  try {
+    return { lock: await lockDirectory(path) };
+  } catch (error) {
+    if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM'))
+      return { because: `it cannot be written: ${messageChain(error)}` };
+    throw error;
+  }
+};
+
+/** Faults of how the sled agent was started, not of the disk. */
+const isForPeople = (error: unknown): boolean =>
+  ['IN_USE_BY_PROCESS', 'DATASET_VERSION'].includes(errorCodeOf(error));
+
+const conditionAfter = (error: unknown, during: string): Condition | undefined => {
+  if (isFull(error)) return undefined;
+  const message = `cannot ${during}: ${messageChain(error)}`;
+  if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return { kind: 'read_only', message };
+  if (systemErrorIs(error, 'ENOENT', 'ENOTDIR', 'ENXIO')) return { kind: 'missing', message };
+  return { kind: 'failed', message };
+};

@@ -1,0 +1,92 @@
+/**
+ * Copies that were found bad, quarantined by rename: evidence for whoever looks for the cause, never served, never
+ * counted. The name carries what is known, so it survives a restart: `<name>~<time>~<reason>`.
+ */
+import { join } from 'node:path';
+import { type ArtifactHash, isArtifactHash } from '../../../core/ids.ts';
+import { type Disk, systemErrorIs } from '../../../lib/disk.ts';
+
+export const QUARANTINE_DIRECTORY = 'quarantine';
+
+/** Evidence is worth keeping, a disk full of it is not: the oldest goes first. */
+const MAX_QUARANTINED_FILES = 16;
+
+const MAX_REASON_CHARS = 80;
+
+/** Moves a file of the dataset aside. Returns false when it is not there. */
+export const setAside = async (
+  disk: Disk,
+  directory: string,
+  name: string,
+  { reason, timeMs }: { reason: string; timeMs: number },
+): Promise<boolean> => {
+  const quarantine = join(directory, QUARANTINE_DIRECTORY);
+  await disk.makeDirectory(quarantine).then(
+    // Durable before anything is in it: a power cut must not take the folder with what was moved there.
+    () => disk.syncDirectory(directory),
+    (error: unknown) => {
+      if (!systemErrorIs(error, 'EEXIST')) throw error;
+    },
+  );
+  const encodedReason = encodeURIComponent(reason.slice(0, MAX_REASON_CHARS).toWellFormed()).slice(0, 120);
+  try {
+    await disk.rename(join(directory, name), join(quarantine, `${name}~${timeMs}~${encodedReason}`));
+  } catch (error) {
+    if (systemErrorIs(error, 'ENOENT')) return false;
+    throw error;
+  }
+  await disk.syncDirectory(quarantine);
+  await disk.syncDirectory(directory);
+  const kept = await listAside(disk, directory);
+  for (const { fileName } of kept.slice(0, -MAX_QUARANTINED_FILES)) {
+    await disk.unlink(join(quarantine, fileName));
+  }
+  return true;
+};
+
+export type AsideFile = { readonly fileName: string; readonly name: string; timeMs: number; reason: string };
+
+/** Oldest first. */
+export const listAside = async (disk: Disk, directory: string): Promise<AsideFile[]> => {
+  const names = await disk.readDirectory(join(directory, QUARANTINE_DIRECTORY)).catch((error: unknown) => {
+    if (systemErrorIs(error, 'ENOENT')) return [];
+    throw error;
+  });
+  return names
+    .map(fileName => {
+      const [name = '', time, reason = ''] = fileName.split('~');
+      return { fileName, name, timeMs: Number(time) || 0, reason: decode(reason) };
+    })
+    .sort((a, b) => a.timeMs - b.timeMs);
+};
+
+/** Removes the oldest evidence. Returns its length; undefined where there is none. */
+export const letOldestGo = async (disk: Disk, directory: string): Promise<number | undefined> => {
+  const [oldest] = await listAside(disk, directory);
+  if (oldest === undefined) return undefined;
+  const path = join(directory, QUARANTINE_DIRECTORY, oldest.fileName);
+  const sizeBytes = await disk.sizeOf(path);
+  await disk.unlink(path);
+  return sizeBytes ?? 0;
+};
+
+export const isArtifactAside = (file: AsideFile): file is AsideFile & { name: ArtifactHash } =>
+  isArtifactHash(file.name);
+
+export const quarantinedBytes = async (disk: Disk, path: string): Promise<number> => {
+  const sizes = await Promise.all(
+    (await listAside(disk, path)).map(({ fileName }) =>
+      disk.sizeOf(join(path, QUARANTINE_DIRECTORY, fileName)),
+    ),
+  );
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+};
+
+/** A cut in the middle of an escape leaves a name that does not decode. */
+const decode = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};

@@ -1,0 +1,129 @@
+/**
+ * How much one dataset may still take (S16). A write reserves before it writes, so that writes in flight
+ * together cannot promise the same bytes.
+ *
+ *     quota:       files + reservations                     <= quotaBytes
+ *     file system: reservations not yet written + minFree   <= free
+ */
+
+import type { Disk } from '../../../lib/disk.ts';
+import { DepotError } from '../../../lib/errors.ts';
+
+const GIB = 2 ** 30;
+
+/**
+ * In releases: retention keeps five (three recent targets, two recent uploads), one more arrives while one more
+ * is still being removed: seven, at most 4 GiB each. Two of the largest artifacts in flight, 2 GiB each, come
+ * on top, since a new copy is written beside the old one: 32 GiB.
+ */
+export const DEFAULT_QUOTA_BYTES = (7 * 4 + 2 * 2) * GIB;
+
+/** Ledgers, logs and whatever shares the file system go on when the artifacts have taken their share. */
+export const DEFAULT_MIN_FREE_BYTES = 1 * GIB;
+
+export const DEFAULT_MAX_ARTIFACT_BYTES = 2 * GIB;
+
+/** A tenth of what a disk of the slower kind reads; 32 GiB on each of two disks take an hour of a day. */
+export const DEFAULT_SCRUB_BYTES_PER_SECOND = 20 * 2 ** 20;
+
+/** An artifact of unknown length reserves so much at a time. */
+export const RESERVATION_STEP_BYTES = 64 * 2 ** 20;
+
+export type Space = {
+  readonly usedBytes: () => number;
+  /** What the files take, after a look at the disk. */
+  readonly recount: (usedBytes: number) => void;
+  /** A file came (positive) or went (negative). */
+  readonly change: (bytes: number) => void;
+  /** Throws `NO_SPACE` with the numbers. */
+  readonly reserve: (bytes: number) => Promise<Reservation>;
+  /** Whether `bytes` would be granted now; what is free; and the last refusal, unless there is room for that by now. */
+  readonly look: (bytes: number) => Promise<{
+    freeBytes: number;
+    refusal: DepotError | undefined;
+    lastRefusal: DepotError | undefined;
+  }>;
+};
+
+export type Reservation = {
+  readonly bytes: () => number;
+  /** Throws `NO_SPACE`. */
+  readonly growTo: (bytes: number) => Promise<void>;
+  readonly wrote: (bytes: number) => void;
+  /** The file is there (its length counts from now on) or gone. */
+  readonly release: () => void;
+};
+
+export const createSpace = (
+  disk: Disk,
+  path: string,
+  { quotaBytes, minFreeBytes }: { quotaBytes: number; minFreeBytes: number },
+): Space => {
+  let usedBytes = 0;
+  let reservedBytes = 0;
+  let writtenBytes = 0;
+  let lastRefusedBytes = 0;
+
+  const refusal = (bytes: number, freeBytes: number): DepotError | undefined => {
+    const quotaLeftBytes = quotaBytes - usedBytes - reservedBytes;
+    const freeLeftBytes = freeBytes - (reservedBytes - writtenBytes) - minFreeBytes;
+    if (bytes <= quotaLeftBytes && bytes <= freeLeftBytes) return undefined;
+    const limit =
+      bytes > quotaLeftBytes
+        ? `${quotaLeftBytes} of its quota of ${quotaBytes} are left`
+        : `${freeLeftBytes} are left on the file system above the ${minFreeBytes} to keep free`;
+    return new DepotError('NO_SPACE', `dataset ${path} cannot take ${bytes} more bytes: ${limit}`, {
+      detail: { path, bytes, quotaBytes, usedBytes, reservedBytes, freeBytes, minFreeBytes },
+    });
+  };
+
+  const take = async (bytes: number): Promise<void> => {
+    const freeBytes = await disk.freeBytes(path);
+    const refused = refusal(bytes, freeBytes); // no await from here to the sum: two takers cannot both pass
+    if (refused !== undefined) {
+      lastRefusedBytes = bytes;
+      throw refused;
+    }
+    reservedBytes += bytes;
+  };
+
+  return {
+    usedBytes: () => usedBytes,
+    recount: bytes => {
+      usedBytes = bytes;
+    },
+    change: bytes => {
+      usedBytes += bytes;
+    },
+    async reserve(bytes) {
+      await take(bytes);
+      let held = bytes;
+      let written = 0;
+      return {
+        bytes: () => held,
+        async growTo(target) {
+          const more = target - held;
+          if (more <= 0) return;
+          await take(more);
+          held += more;
+        },
+        wrote(count) {
+          written += count;
+          writtenBytes += count;
+        },
+        release() {
+          reservedBytes -= held;
+          writtenBytes -= written;
+          held = 0;
+          written = 0;
+        },
+      };
+    },
+    async look(bytes) {
+      const freeBytes = await disk.freeBytes(path);
+      const lastRefusal = refusal(lastRefusedBytes, freeBytes);
+      if (lastRefusal === undefined) lastRefusedBytes = 0;
+      return { freeBytes, refusal: refusal(bytes, freeBytes), lastRefusal };
+    },
+  };
+};

@@ -1,0 +1,100 @@
+/**
+ * The ledger: what a sled was last told to hold, as one checked file on every dataset.
+ *
+ * L1. A ledger names every dataset that the store had open when it was written, and every one that an earlier
+ *     ledger names: a newer ledger can only be on one of these (P5).
+ * L2. A ledger that cannot be read is an error that is reported, never "no config" (B15).
+ * L3. Version 2 says whether a lineage was adopted and whether deletions are held (P13). An agent that knows version 1
+ *     only refuses it: it would delete what is held. A ledger of version 1 has neither.
+ */
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { ArtifactConfig } from '../../../core/artifact-config.ts';
+import { DatasetId, Generation, IncarnationId, type Point, SetDigest } from '../../../core/ids.ts';
+import type { Disk } from '../../../lib/disk.ts';
+import { writeFileDurably } from '../../../lib/durable-file.ts';
+import { type CheckedFormat, encodeChecked, readChecked } from './checked-file.ts';
+import { configOfStored, configToStored, MAX_CONFIG_FILE_BYTES, StoredConfig } from './stored-config.ts';
+
+export const LEDGER_FILE = 'artifact-config.json';
+
+/** Why nothing is deleted, and since when, in milliseconds since the epoch. */
+export type Hold = { readonly reason: string; readonly timeMs: number };
+
+export type Ledger = {
+  readonly incarnationId: IncarnationId;
+  readonly datasets: readonly DatasetId[];
+  /** Absent before a first config was adopted. */
+  readonly config: ArtifactConfig | undefined;
+  /** The point that this config took the place of, as it should: a crash leaves it on some datasets. */
+  readonly previous: Point | undefined;
+  /** A config that named its predecessor was adopted by this incarnation. */
+  readonly hasLineage: boolean;
+  /** Set while nothing may be deleted: a config was refused, or the database does not know this one. */
+  readonly hold: Hold | undefined;
+};
+
+export type LedgerRead =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'whole'; readonly ledger: Ledger }
+  | { readonly kind: 'damaged'; readonly reason: string };
+
+const Body = z.object({
+  incarnation_id: IncarnationId,
+  datasets: z.array(DatasetId),
+  config: StoredConfig.optional(),
+  previous: z.object({ generation: Generation, digest: SetDigest }).optional(),
+  lineage: z.boolean().default(false),
+  deletions_held: z.object({ reason: z.string(), time_ms: z.number() }).optional(),
+});
+
+const FORMAT: CheckedFormat<z.output<typeof Body>> = {
+  what: 'the ledger',
+  version: 2,
+  maxBytes: MAX_CONFIG_FILE_BYTES,
+  body: Body,
+};
+
+export const encodeLedger = ({
+  incarnationId,
+  datasets,
+  config,
+  previous,
+  hasLineage,
+  hold,
+}: Ledger): string => {
+  const body: z.input<typeof Body> = {
+    incarnation_id: incarnationId,
+    datasets: [...datasets],
+    ...(config !== undefined && { config: configToStored(config) }),
+    ...(previous !== undefined && { previous }),
+    lineage: hasLineage,
+    ...(hold !== undefined && { deletions_held: { reason: hold.reason, time_ms: hold.timeMs } }),
+  };
+  return encodeChecked(FORMAT.version, body);
+};
+
+const ledgerOf = ({
+  incarnation_id,
+  datasets,
+  config,
+  previous,
+  lineage,
+  deletions_held: held,
+}: z.output<typeof Body>): Ledger => ({
+  incarnationId: incarnation_id,
+  datasets,
+  config: config && configOfStored(config),
+  previous,
+  hasLineage: lineage,
+  hold: held && { reason: held.reason, timeMs: held.time_ms },
+});
+
+/** Errors of the disk are thrown; what the file says wrongly is `damaged`. @throws `DATASET_VERSION` */
+export const readLedger = async (disk: Disk, directory: string): Promise<LedgerRead> => {
+  const read = await readChecked(disk, join(directory, LEDGER_FILE), FORMAT);
+  return read.kind === 'whole' ? { kind: 'whole', ledger: ledgerOf(read.body) } : read;
+};
+
+export const writeLedger = (disk: Disk, directory: string, ledger: Ledger): Promise<void> =>
+  writeFileDurably(join(directory, LEDGER_FILE), encodeLedger(ledger), { disk });

@@ -1,0 +1,116 @@
+/** The leases in memory: which are in force until when, on the monotonic clock, and which have ended. */
+import { MAX_LEASE_TERM_S } from '../../../api/sled-agent-api.ts';
+import type { ArtifactHash, LeaseId } from '../../../core/ids.ts';
+import { type Clock, isoTime } from '../../../lib/clock.ts';
+import type { LeasesContent, LeasesRead } from '../files/leases-file.ts';
+import type { Lease, LeaseInForce, Use } from '../store.ts';
+
+/** The file is written whole at each change: so many leases are 200 KiB, and more than a machine has consumers. */
+export const MAX_LEASES = 1_024;
+const MAX_TERM_MS = MAX_LEASE_TERM_S * 1_000;
+/** How many ended leases are remembered (LE4); one that is forgotten may come back for a term. */
+const MAX_ENDED = 4 * MAX_LEASES;
+
+export type LeaseBook = {
+  readonly find: (sha256: ArtifactHash, id: LeaseId) => Lease | undefined;
+  readonly of: (sha256: ArtifactHash) => readonly LeaseInForce[];
+  readonly inUse: (sha256: ArtifactHash) => Use | undefined;
+  readonly total: () => number;
+  /** What is in force, without one lease or with one more. */
+  readonly content: (change?: { without?: Lease; with?: Lease }) => LeasesContent;
+  /** From now on for its whole term. */
+  readonly put: (lease: Lease) => LeaseInForce;
+  readonly end: (lease: Lease) => void;
+  /** Takes out what has expired; empty when nothing has. */
+  readonly expire: () => { readonly leases: readonly Lease[]; readonly everything: boolean };
+  /** When the next one expires, in milliseconds from now. */
+  readonly nextEndMs: () => number | undefined;
+  /** LE3, LE4: what a file says, unless it is known better. */
+  readonly learn: (read: LeasesRead) => void;
+  /** LE5 */
+  readonly holdEverything: () => void;
+};
+
+type Entry = Lease & { readonly untilMs: number };
+
+const keyOf = ({ sha256, id }: Pick<Lease, 'sha256' | 'id'>): string => `${sha256}/${id}`;
+const leaseOf = ({ untilMs: _, ...lease }: Entry): Lease => lease;
+
+export const createLeaseBook = (clock: Clock): LeaseBook => {
+  const entries = new Map<string, Entry>();
+  const ended = new Set<string>();
+  let everythingUntilMs: number | undefined;
+
+  const isRunning = (untilMs: number | undefined): boolean =>
+    untilMs !== undefined && untilMs > clock.monotonicMs();
+  const running = (): Entry[] => [...entries.values()].filter(({ untilMs }) => isRunning(untilMs));
+  const inForce = (entry: Entry): LeaseInForce => {
+    const remainingMs = Math.max(0, entry.untilMs - clock.monotonicMs());
+    return { ...leaseOf(entry), remainingMs, timeExpiresMs: clock.nowMs() + remainingMs };
+  };
+  const of = (sha256: ArtifactHash): LeaseInForce[] =>
+    running()
+      .filter(entry => entry.sha256 === sha256)
+      .sort((a, b) => b.untilMs - a.untilMs)
+      .map(inForce);
+  const end = (lease: Lease): void => {
+    entries.delete(keyOf(lease));
+    ended.add(keyOf(lease));
+    if (ended.size > MAX_ENDED) ended.delete(ended.values().next().value!);
+  };
+  const put = (lease: Lease): LeaseInForce => {
+    const entry = { ...lease, untilMs: clock.monotonicMs() + lease.termMs };
+    ended.delete(keyOf(lease));
+    entries.set(keyOf(lease), entry);
+    return inForce(entry);
+  };
+
+  return {
+    find: (sha256, id) => running().find(entry => entry.sha256 === sha256 && entry.id === id),
+    of,
+    inUse(sha256) {
+      const leases = of(sha256);
+      if (leases.length > 0) return { reason: reasonOf(leases), leases };
+      if (!isRunning(everythingUntilMs)) return undefined;
+      const until = isoTime(clock.nowMs() + everythingUntilMs! - clock.monotonicMs());
+      return { reason: `leases of this sled were lost, so everything is kept until ${until}`, leases };
+    },
+    total: () => running().length,
+    content(change = {}) {
+      const content = new Map(running().map(entry => [keyOf(entry), leaseOf(entry)]));
+      if (change.without !== undefined) content.delete(keyOf(change.without));
+      if (change.with !== undefined) content.set(keyOf(change.with), change.with);
+      const leases = [...content.keys()].sort().map(key => content.get(key)!);
+      return { leases, everything: isRunning(everythingUntilMs) };
+    },
+    put,
+    end,
+    expire() {
+      const leases = [...entries.values()].filter(({ untilMs }) => !isRunning(untilMs)).map(leaseOf);
+      for (const lease of leases) end(lease);
+      const everything = everythingUntilMs !== undefined && !isRunning(everythingUntilMs);
+      if (everything) everythingUntilMs = undefined;
+      return { leases, everything };
+    },
+    nextEndMs() {
+      const ends = [...entries.values()].map(({ untilMs }) => untilMs);
+      if (everythingUntilMs !== undefined) ends.push(everythingUntilMs);
+      return ends.length === 0 ? undefined : Math.max(0, Math.min(...ends) - clock.monotonicMs());
+    },
+    learn(read) {
+      if (read.kind !== 'whole') return;
+      for (const lease of read.body.leases)
+        if (!entries.has(keyOf(lease)) && !ended.has(keyOf(lease))) put(lease);
+    },
+    holdEverything() {
+      everythingUntilMs = clock.monotonicMs() + MAX_TERM_MS;
+    },
+  };
+};
+
+const reasonOf = (leases: readonly LeaseInForce[]): string => {
+  const [first, ...others] = leases;
+  const holder = first!.holder ?? `the holder of lease ${first!.id}`;
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  return `in use by ${holder}${more}, until ${isoTime(first!.timeExpiresMs)} unless returned or renewed`;
+};

@@ -1,0 +1,60 @@
+/** The file of leases on all datasets together: written everywhere, repaired where it is damaged or behind. */
+import type { Disk } from '../../../lib/disk.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Dataset } from '../dataset/dataset.ts';
+import { encodeLeases, type LeasesContent, readLeases, writeLeases } from '../files/leases-file.ts';
+
+/** One dataset is enough, as for the ledger. @throws `NO_USABLE_DATASET` when none took it */
+export const writeLeasesFiles = async (
+  disk: Disk,
+  datasets: readonly Dataset[],
+  content: LeasesContent,
+): Promise<void> => {
+  const targets = datasets.filter(each => each.isWritable());
+  const errors: unknown[] = [];
+  await Promise.all(
+    targets.map(target =>
+      writeOne(disk, target, content).catch((error: unknown) => {
+        errors.push(error);
+        target.reportFailure(error, 'write its leases');
+      }),
+    ),
+  );
+  if (errors.length < targets.length) return;
+  throw new DepotError('NO_USABLE_DATASET', `no dataset took the lease (${targets.length} tried)`, {
+    cause: errors[0],
+  });
+};
+
+export const repairLeasesFiles = async (
+  disk: Disk,
+  datasets: readonly Dataset[],
+  content: LeasesContent,
+  log: Logger,
+): Promise<void> => {
+  const isEmpty = content.leases.length === 0 && !content.everything;
+  for (const dataset of datasets) {
+    if (!dataset.isWritable()) continue;
+    try {
+      const read = await readLeases(disk, dataset.path);
+      if (read.kind === 'none' && isEmpty) continue;
+      if (read.kind === 'whole' && encodeLeases(read.body) === encodeLeases(content)) continue;
+      // Replaced and not set aside: a crash in between would leave no file at all, and that means no leases.
+      if (read.kind === 'damaged')
+        log.error(
+          { dataset: dataset.path, reason: read.reason },
+          'leases are damaged; they are written again',
+        );
+      await writeOne(disk, dataset, content);
+    } catch (error) {
+      dataset.reportFailure(error, 'repair its leases');
+    }
+  }
+};
+
+/** DS3 */
+const writeOne = async (disk: Disk, dataset: Dataset, content: LeasesContent): Promise<void> => {
+  await dataset.requirePresent();
+  await writeLeases(disk, dataset.path, content);
+};

@@ -1,0 +1,194 @@
+/**
+ * The temporary files of one write, one per dataset ("lane"), all written at the same time.
+ *
+ * LA1. A lane that fails is dropped and the others go on; one that arrives is success (ST5).
+ * LA2. Every write has temporary files of its own, so writers of one hash cannot touch each other.
+ * LA3. A lane whose dataset left since it was opened is void, also when the dataset came back (DS1).
+ */
+import type { ArtifactHash } from '../../../core/ids.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { type Disk, type DiskFile, systemErrorIs, unlinkIfThere } from '../../../lib/disk.ts';
+import { temporaryPathFor } from '../../../lib/durable-file.ts';
+import { isFull } from '../../../lib/full-disk.ts';
+import type { Logger } from '../../../lib/log.ts';
+import { forgetMarks, markRight } from '../dataset/copy-marks.ts';
+import type { Dataset } from '../dataset/dataset.ts';
+import { RESERVATION_STEP_BYTES, type Reservation } from '../dataset/space.ts';
+import { nothingTookIt } from './write-refusals.ts';
+
+export type Lanes = {
+  /** How many go on. */
+  readonly live: () => number;
+  /** Throws `NO_SPACE` or `NO_USABLE_DATASET` when none goes on. */
+  readonly require: () => void;
+  /** Never rejects, like the others: a failure drops the lane. */
+  readonly write: (chunk: Uint8Array, position: number) => Promise<void>;
+  readonly sync: () => Promise<void>;
+  /** Gives each file its final name, durably. To be called under the lock of the hash. */
+  readonly name: (sizeBytes: number) => Promise<void>;
+  /** Removes what got no final name. */
+  readonly discard: () => Promise<void>;
+};
+
+type Lane = {
+  readonly dataset: Dataset;
+  readonly session: number;
+  readonly temporaryPath: string;
+  readonly file: DiskFile;
+  readonly reservation: Reservation;
+  isDropped: boolean;
+  isOpen: boolean;
+  isNamed: boolean;
+};
+
+export type LanesDependencies = {
+  readonly disk: Disk;
+  readonly datasets: readonly Dataset[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How long the artifact can get at most. */
+  readonly limitBytes: number;
+};
+
+/** Opens a lane on each of the datasets that can take one. */
+export const openLanes = async (
+  { disk, datasets, clock, log, limitBytes }: LanesDependencies,
+  sha256: ArtifactHash,
+  sizeBytes: number | undefined,
+): Promise<Lanes> => {
+  const lanes: Lane[] = [];
+  const faults: unknown[] = [];
+  const note = (dataset: Dataset, error: unknown, during: string): void => {
+    faults.push(error);
+    log.warn({ err: error, sha256, dataset: dataset.path }, 'dataset dropped from a write');
+    dataset.reportFailure(error, during);
+  };
+  const drop = (lane: Lane, error: unknown, during: string): void => {
+    if (lane.isDropped) return;
+    lane.isDropped = true;
+    if (isVoid(lane)) faults.push(error);
+    else note(lane.dataset, error, during);
+  };
+  const live = (): Lane[] => lanes.filter(lane => !lane.isDropped);
+  const onEach = async (during: string, step: (lane: Lane) => Promise<void>): Promise<void> => {
+    await Promise.all(live().map(lane => step(lane).catch(error => drop(lane, error, during))));
+  };
+  await Promise.all(
+    datasets.map(dataset =>
+      openLane(disk, dataset, sha256, sizeBytes).then(
+        lane => lanes.push(lane),
+        error => note(dataset, error, 'create a file in it'),
+      ),
+    ),
+  );
+  return {
+    live: () => live().length,
+    require() {
+      if (live().length === 0) throw nothingTookIt(sha256, faults);
+    },
+    write: (chunk, position) =>
+      onEach(`write ${sha256}`, async ({ dataset, file, reservation }) => {
+        const needBytes = position + chunk.length;
+        if (needBytes > reservation.bytes()) {
+          const target = Math.min(limitBytes, needBytes + RESERVATION_STEP_BYTES);
+          await withEvidenceGone(dataset, target - reservation.bytes(), () => reservation.growTo(target));
+        }
+        await file.write(chunk, position);
+        reservation.wrote(chunk.length);
+      }),
+    sync: () =>
+      onEach(`make ${sha256} durable`, async lane => {
+        await lane.file.sync();
+        lane.isOpen = false;
+        await lane.file.close();
+      }),
+    name: length => onEach(`name ${sha256}`, lane => nameLane({ disk, clock }, lane, sha256, length)),
+    discard: async () => {
+      await Promise.all(lanes.map(lane => discardLane(disk, lane)));
+    },
+  };
+};
+
+const isVoid = ({ dataset, session }: Lane): boolean => session !== dataset.session();
+
+const openLane = async (
+  disk: Disk,
+  dataset: Dataset,
+  sha256: ArtifactHash,
+  sizeBytes: number | undefined,
+): Promise<Lane> => {
+  const session = dataset.session();
+  await dataset.requirePresent();
+  const bytes = sizeBytes ?? 0;
+  const reservation = await withEvidenceGone(dataset, bytes, () => dataset.space.reserve(bytes));
+  const temporaryPath = temporaryPathFor(dataset.pathOf(sha256));
+  try {
+    const file = await disk.createFile(temporaryPath);
+    const progress = { isDropped: false, isOpen: true, isNamed: false };
+    return { dataset, session, temporaryPath, file, reservation, ...progress };
+  } catch (error) {
+    reservation.release();
+    throw error;
+  }
+};
+
+/** What is wanted comes before what is kept to be looked at. */
+const withEvidenceGone = async <T>(dataset: Dataset, bytes: number, take: () => Promise<T>): Promise<T> => {
+  for (;;) {
+    try {
+      return await take();
+    } catch (error) {
+      if (!isFull(error) || !(await dataset.letEvidenceGo(bytes))) throw error;
+    }
+  }
+};
+
+const nameLane = async (
+  { disk, clock }: Pick<LanesDependencies, 'disk' | 'clock'>,
+  lane: Lane,
+  sha256: ArtifactHash,
+  sizeBytes: number,
+): Promise<void> => {
+  const { dataset, temporaryPath } = lane;
+  if (!dataset.isWritable() || isVoid(lane))
+    throw new Error(`dataset ${dataset.path} went away during the write`);
+  const finalPath = dataset.pathOf(sha256);
+  const formerBytes = await disk.sizeOf(finalPath);
+  const isRotten = formerBytes !== undefined && formerBytes !== sizeBytes;
+  // Evidence of rot is kept; that a good copy is replaced by another one loses nothing.
+  if (isRotten) await dataset.setAside(sha256, `has ${formerBytes} bytes instead of ${sizeBytes}`);
+  dataset.marks.unsynced.add(sha256);
+  await disk.rename(temporaryPath, finalPath).catch((error: unknown) => {
+    dataset.marks.unsynced.delete(sha256);
+    throw error;
+  });
+  lane.isNamed = true;
+  forgetMarks(dataset, sha256);
+  markRight(dataset, sha256, clock);
+  dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
+  await disk.syncDirectory(dataset.path);
+  dataset.marks.unsynced.delete(sha256);
+};
+
+const discardLane = async (disk: Disk, lane: Lane): Promise<void> => {
+  lane.reservation.release();
+  if (lane.isOpen) await lane.file.close().catch(() => undefined);
+  lane.isOpen = false;
+  if (lane.isNamed) return;
+  await removeUnfinished(disk, lane).catch((error: unknown) => {
+    // It goes when the dataset is admitted again, or went with that: left alone it takes room that nobody counts.
+    if (!isVoid(lane) && lane.dataset.isWritable())
+      lane.dataset.reportFailure(error, 'remove an unfinished file');
+  });
+};
+
+const removeUnfinished = async (disk: Disk, { dataset, temporaryPath }: Lane): Promise<void> => {
+  try {
+    await disk.unlink(temporaryPath);
+  } catch (error) {
+    if (!systemErrorIs(error, 'ENOENT')) throw error;
+    // Gone, or out of sight with its disk.
+    await dataset.requirePresent();
+    await unlinkIfThere(disk, temporaryPath);
+  }
+};

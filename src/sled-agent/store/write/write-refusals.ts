@@ -1,0 +1,56 @@
+/** Why a write is refused, in words and numbers. */
+import type { ArtifactHash, Generation } from '../../../core/ids.ts';
+import { DepotError, messageChain } from '../../../lib/errors.ts';
+import { isFull } from '../../../lib/full-disk.ts';
+
+/** Every dataset failed: `NO_SPACE` when all of them are full, otherwise `NO_USABLE_DATASET`. */
+export const nothingTookIt = (sha256: ArtifactHash, faults: readonly unknown[]): DepotError => {
+  if (faults.length > 0 && faults.every(isFull)) {
+    const words = faults.map(messageChain).join('; ');
+    return new DepotError('NO_SPACE', `no dataset has space for ${sha256}: ${words}`);
+  }
+  return new DepotError('NO_USABLE_DATASET', `no dataset of this sled can take ${sha256}`, {
+    cause: faults.find(fault => !isFull(fault)),
+  });
+};
+
+export const notInConfig = (sha256: ArtifactHash, generation: Generation): DepotError =>
+  new DepotError('ARTIFACT_NOT_IN_CONFIG', `the config of generation ${generation} does not list ${sha256}`, {
+    detail: { sha256, generation },
+  });
+
+export const otherGeneration = (offered: Generation, held: Generation): DepotError =>
+  new DepotError(
+    'ARTIFACT_GENERATION',
+    `the write is for generation ${offered}, and this sled is at ${held}`,
+    { detail: { offered, held } },
+  );
+
+export const otherSet = (generation: Generation): DepotError =>
+  new DepotError(
+    'ARTIFACT_GENERATION',
+    `the write is for another wanted set of generation ${generation} than this sled holds`,
+    { detail: { offered: generation, held: generation } },
+  );
+
+/** Bytes of another length cannot have the hash. */
+export const wrongLength = (sha256: ArtifactHash, expectedBytes: number, actualBytes: number): DepotError =>
+  new DepotError(
+    'ARTIFACT_HASH_MISMATCH',
+    `${sha256} has ${expectedBytes} bytes, and ${actualBytes} were announced or sent`,
+    { detail: { sha256, expectedBytes, actualBytes } },
+  );
+
+export const wrongHash = (sha256: ArtifactHash, actual: string, receivedBytes: number): DepotError =>
+  new DepotError(
+    'ARTIFACT_HASH_MISMATCH',
+    `the ${receivedBytes} bytes sent for ${sha256} have hash ${actual}`,
+    { detail: { expected: sha256, actual, receivedBytes } },
+  );
+
+export const tooLarge = (sha256: ArtifactHash, limitBytes: number): DepotError =>
+  new DepotError(
+    'BODY_TOO_LARGE',
+    `${sha256} is longer than the ${limitBytes} bytes that an artifact may have`,
+    { detail: { sha256, limitBytes } },
+  );

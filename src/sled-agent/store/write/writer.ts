@@ -1,0 +1,186 @@
+/**
+ * One artifact on its way in: the bytes are hashed once and written to every usable dataset at the same time.
+ *
+ *     begin: config, length, space ─▶ write … ─▶ commit: length, hash, fsync
+ *       ─▶ under the lock of this hash { still wanted? ─▶ rename ─▶ fsync the directory } ─▶ acknowledge
+ *
+ * WR1. The generation must match at the start; at the end the hash need only be wanted, so that an upload
+ *      elsewhere does not kill a long transfer (P2).
+ * WR2. A file that exists is no reason to skip the rename: it may be about to be deleted, or rotten (P2).
+ * WR3. A write that is refused leaves nothing behind.
+ */
+import { createHash } from 'node:crypto';
+import type { ArtifactConfig } from '../../../core/artifact-config.ts';
+import type { ArtifactHash, Generation } from '../../../core/ids.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Disk } from '../../../lib/disk.ts';
+import { DepotError } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import { awaitingFloor } from '../config/config-keeper.ts';
+import type { Dataset } from '../dataset/dataset.ts';
+import type { KeyedLock } from '../locks.ts';
+import { pointOf } from '../point.ts';
+import type { ArtifactStore, ArtifactWriter, StoreState, WriteResult } from '../store.ts';
+import { type Lanes, openLanes } from './lanes.ts';
+import {
+  nothingTookIt,
+  notInConfig,
+  otherGeneration,
+  otherSet,
+  tooLarge,
+  wrongHash,
+  wrongLength,
+} from './write-refusals.ts';
+
+export type WriterDependencies = {
+  readonly disk: Disk;
+  readonly datasets: readonly Dataset[];
+  readonly state: () => StoreState;
+  readonly config: () => ArtifactConfig | undefined;
+  readonly byHash: KeyedLock;
+  readonly maxArtifactBytes: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+export type Writers = AsyncDisposable & { readonly begin: ArtifactStore['beginWrite'] };
+
+/** Disposing aborts the writes under way. */
+export const createWriters = (deps: WriterDependencies): Writers => {
+  const open = new Set<ArtifactWriter>();
+  let isClosing = false;
+  return {
+    async begin(sha256, generation, { expectedSizeBytes, digest } = {}) {
+      const sizeBytes = admitWrite(deps, sha256, { generation, digest }, expectedSizeBytes);
+      const limitBytes = sizeBytes ?? deps.maxArtifactBytes;
+      const datasets = deps.datasets.filter(each => each.isWritable());
+      if (datasets.length === 0) throw nothingTookIt(sha256, []);
+      const lanes = await openLanes({ ...deps, datasets, limitBytes }, sha256, sizeBytes);
+      const write = { sha256, sizeBytes, limitBytes, lanes, datasets: datasets.length };
+      const writer = createWriter(deps, write, () => open.delete(writer));
+      open.add(writer);
+      try {
+        lanes.require();
+        if (isClosing) throw new DepotError('SHUTTING_DOWN', 'the store is closing');
+      } catch (error) {
+        await writer.abort();
+        throw error;
+      }
+      return writer;
+    },
+    async [Symbol.asyncDispose]() {
+      isClosing = true;
+      await Promise.all([...open].map(writer => writer.abort()));
+    },
+  };
+};
+
+/** Whether the write may begin; returns its length where that is known. */
+const admitWrite = (
+  { state, config, maxArtifactBytes }: WriterDependencies,
+  sha256: ArtifactHash,
+  { generation, digest }: { readonly generation: Generation; readonly digest: string | undefined },
+  expectedSizeBytes: number | undefined,
+): number | undefined => {
+  const now = state();
+  if (now.kind !== 'ready') throw awaitingFloor(now.reason);
+  const current = requireConfig(config());
+  if (current.generation !== generation) throw otherGeneration(generation, current.generation);
+  if (digest !== undefined && digest !== pointOf(current).digest) throw otherSet(generation); // P13
+  if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
+  const knownBytes = current.artifacts.get(sha256);
+  const sizeBytes = knownBytes ?? expectedSizeBytes;
+  if (expectedSizeBytes !== undefined && sizeBytes !== expectedSizeBytes)
+    throw wrongLength(sha256, sizeBytes!, expectedSizeBytes);
+  if (sizeBytes !== undefined && sizeBytes > maxArtifactBytes) throw tooLarge(sha256, maxArtifactBytes);
+  return sizeBytes;
+};
+
+/** None after a start, and while its disks are others than they were. */
+const requireConfig = (config: ArtifactConfig | undefined): ArtifactConfig => {
+  if (config !== undefined) return config;
+  throw new DepotError('NO_ARTIFACT_CONFIG', 'this sled was not told yet what to hold');
+};
+
+type Write = {
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number | undefined;
+  readonly limitBytes: number;
+  readonly lanes: Lanes;
+  readonly datasets: number;
+};
+
+const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void): ArtifactWriter => {
+  const { sha256, lanes } = write;
+  const hash = createHash('sha256');
+  const outstanding = new Set<Promise<void>>();
+  let receivedBytes = 0;
+  let refused: DepotError | undefined;
+  let end: Promise<void> | undefined;
+
+  const settle = async (): Promise<void> => {
+    while (outstanding.size > 0) await Promise.allSettled(outstanding);
+  };
+  const append = async (chunk: Uint8Array, position: number): Promise<void> => {
+    const written = lanes.write(chunk, position);
+    hash.update(chunk); // while the disks are at work
+    await written;
+    lanes.require();
+  };
+  const finish = async (): Promise<WriteResult> => {
+    await settle();
+    if (refused !== undefined) throw refused;
+    verifyBytes(write, receivedBytes, hash.digest('hex'));
+    await lanes.sync();
+    await deps.byHash(sha256, async () => {
+      const current = requireConfig(deps.config());
+      if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
+      await lanes.name(receivedBytes);
+    });
+    lanes.require();
+    return { datasets: write.datasets, successful_writes: lanes.live() };
+  };
+  const discard = async (): Promise<void> => {
+    await settle();
+    await lanes.discard();
+    onEnd();
+  };
+  const abort = (): Promise<void> => {
+    end ??= discard();
+    return end;
+  };
+
+  return {
+    write(chunk) {
+      if (end !== undefined) return Promise.reject(new Error(`the write of ${sha256} has ended`));
+      if (receivedBytes + chunk.length > write.limitBytes)
+        refused ??= overlong(write, receivedBytes + chunk.length);
+      if (refused !== undefined) return Promise.reject(refused);
+      const appended = append(chunk, receivedBytes);
+      receivedBytes += chunk.length;
+      outstanding.add(appended);
+      const done = () => outstanding.delete(appended);
+      appended.then(done, done);
+      return appended;
+    },
+    async commit() {
+      if (end !== undefined) throw new Error(`the write of ${sha256} has ended`);
+      const result = finish();
+      // Whoever aborts or disposes meanwhile waits for the commit, and undoes nothing of it.
+      end = result.then(discard, discard);
+      await end;
+      return result;
+    },
+    abort,
+    [Symbol.asyncDispose]: abort,
+  };
+};
+
+const overlong = ({ sha256, sizeBytes, limitBytes }: Write, receivedBytes: number): DepotError =>
+  sizeBytes === undefined ? tooLarge(sha256, limitBytes) : wrongLength(sha256, sizeBytes, receivedBytes);
+
+const verifyBytes = ({ sha256, sizeBytes }: Write, receivedBytes: number, actual: string): void => {
+  if (sizeBytes !== undefined && receivedBytes !== sizeBytes)
+    throw wrongLength(sha256, sizeBytes, receivedBytes);
+  if (actual !== sha256) throw wrongHash(sha256, actual, receivedBytes);
+};
