@@ -15,8 +15,6 @@
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
-import type { Hold } from './files/ledger.ts';
-import type { Scrubber } from './scrub/scrub.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only when a returning dataset brings a newer ledger of another incarnation. */
@@ -93,7 +91,7 @@ export type ArtifactStore = AsyncDisposable & {
   readonly suspect: (sha256: ArtifactHash, datasetId: DatasetId, because: string) => void;
   /** Calls after each copy that was found bad, until disposed. */
   readonly onCondemned: (listener: () => void) => Disposable;
-  readonly scrub: Pick<Scrubber, 'run' | 'cycle'>;
+  readonly scrub: Scrub;
 };
 
 /**
@@ -104,6 +102,9 @@ export type StoreState =
   | { readonly kind: 'ready' }
   | { readonly kind: 'awaiting_floor'; readonly reason: string }
   | { readonly kind: 'awaiting_config'; readonly floor: Generation; readonly reason: string };
+
+/** Why nothing is deleted, and since when, in milliseconds since the epoch. */
+export type Hold = { readonly reason: string; readonly timeMs: number };
 
 /** From the answer to a registration; the digest is missing from a control plane that knows nothing of lineage. */
 export type Floor = { readonly generation: Generation; readonly digest: string | undefined };
@@ -193,6 +194,13 @@ export type Deletion = {
   readonly reason: string;
   /** Milliseconds since the epoch. */
   readonly timeMs: number;
+};
+
+export type Scrub = {
+  /** Cycle after cycle, until the signal aborts; resolves then. */
+  readonly run: (options: { signal: AbortSignal }) => Promise<void>;
+  /** A whole new cycle, now; after the one under way, if there is one. */
+  readonly cycle: (options: { signal: AbortSignal }) => Promise<void>;
 };
 
 /** How far the scrub is (G5). Times in milliseconds since the epoch. */

@@ -35,10 +35,10 @@ import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Dataset, Inspection } from '../dataset/dataset.ts';
 import { keptUse } from '../files/kept-configs.ts';
-import type { Hold, Ledger } from '../files/ledger.ts';
+import type { Ledger } from '../files/ledger.ts';
 import { createKeyedLock, type SharedLock } from '../locks.ts';
 import { pointOf } from '../point.ts';
-import type { ArtifactStore, Floor, StoreState, Use } from '../store.ts';
+import type { ArtifactStore, Floor, Hold, StoreState, Use } from '../store.ts';
 import {
   CERTAIN,
   claimsOf,

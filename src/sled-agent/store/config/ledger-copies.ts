@@ -11,8 +11,9 @@ import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Dataset } from '../dataset/dataset.ts';
 import type { KeptConfigs } from '../files/kept-configs.ts';
-import { encodeLedger, type Hold, LEDGER_FILE, type Ledger } from '../files/ledger.ts';
+import { encodeLedger, LEDGER_FILE, type Ledger } from '../files/ledger.ts';
 import { pointOf } from '../point.ts';
+import type { Hold } from '../store.ts';
 
 export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
   datasets.flatMap(each => (each.isReadable() ? each.id()! : []));

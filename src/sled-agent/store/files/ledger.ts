@@ -13,13 +13,11 @@ import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import { DatasetId, Generation, IncarnationId, type Point, SetDigest } from '../../../core/ids.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { writeFileDurably } from '../../../lib/durable-file.ts';
+import type { Hold } from '../store.ts';
 import { type CheckedFormat, encodeChecked, readChecked } from './checked-file.ts';
 import { configOfStored, configToStored, MAX_CONFIG_FILE_BYTES, StoredConfig } from './stored-config.ts';
 
 export const LEDGER_FILE = 'artifact-config.json';
-
-/** Why nothing is deleted, and since when, in milliseconds since the epoch. */
-export type Hold = { readonly reason: string; readonly timeMs: number };
 
 export type Ledger = {
   readonly incarnationId: IncarnationId;

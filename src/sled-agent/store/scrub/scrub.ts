@@ -18,18 +18,14 @@ import type { Logger } from '../../../lib/log.ts';
 import type { Dataset } from '../dataset/dataset.ts';
 import { positionOf, readScrubRecord, type ScrubRecord, writeScrubRecord } from '../files/scrub-progress.ts';
 import { createKeyedLock } from '../locks.ts';
-import type { ScrubProgress, StoreSettings } from '../store.ts';
+import type { Scrub, ScrubProgress, StoreSettings } from '../store.ts';
 import type { Examiner } from './examiner.ts';
 import { createPacer } from './pacer.ts';
 
 /** What a kill may cost is a minute of reading. */
 const SAVE_PERIOD_MS = 60_000;
 
-export type Scrubber = {
-  /** Cycle after cycle, until the signal aborts; resolves then. */
-  readonly run: (options: { signal: AbortSignal }) => Promise<void>;
-  /** A whole new cycle, now; after the one under way, if there is one. */
-  readonly cycle: (options: { signal: AbortSignal }) => Promise<void>;
+export type Scrubber = Scrub & {
   /** Undefined before the first cycle. */
   readonly progress: () => ScrubProgress | undefined;
 };
