@@ -11,7 +11,8 @@ import { present, type Session } from '../session.ts';
 import { type UploadResult, uploadArchive } from '../upload.ts';
 import { openUploadFile, standardInput } from '../upload-source.ts';
 import { parseVersion } from '../versions.ts';
-import { reportWait, waitForRelease } from './repo-wait.ts';
+import { waitForRelease } from '../wait-for-release.ts';
+import { reportWait } from './repo-wait.ts';
 
 const STANDARD_INPUT = '-';
 const DEFAULT_STDIN_NAME = 'stdin.zip';

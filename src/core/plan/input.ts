@@ -1,7 +1,6 @@
 /** What a plan is made from. */
 import type { ArtifactHash, SledId } from '../ids.ts';
 import type { InventorySled, LocalArchive, SledListing, Wanted } from '../inventory.ts';
-import type { RequestLimits } from './quota.ts';
 
 export type Pair = { readonly sledId: SledId; readonly sha256: ArtifactHash };
 export const pairKey = (sledId: SledId, sha256: ArtifactHash): string => `${sledId}/${sha256}`;
@@ -11,6 +10,15 @@ export type Backoff = {
   readonly because: string;
   /** How often copies of this artifact to this sled have failed, by the source that they named. */
   readonly failedSources?: ReadonlyMap<SledId, number>;
+};
+
+export type RequestLimits = {
+  /** Puts and copies of one round. */
+  readonly maxRequestsPerActivation: number;
+  /** Puts and copies that one sled receives at a time, those in flight from earlier rounds included. */
+  readonly maxTransfersToSled: number;
+  /** Copies of one round that one sled serves. */
+  readonly maxCopiesFromSource: number;
 };
 
 export type PlanInput = {

@@ -5,16 +5,7 @@
  */
 import type { SledId } from '../ids.ts';
 import { type InventorySled, isListing } from '../inventory.ts';
-import type { Pair } from './input.ts';
-
-export type RequestLimits = {
-  /** Puts and copies of one round. */
-  readonly maxRequestsPerActivation: number;
-  /** Puts and copies that one sled receives at a time, those in flight from earlier rounds included. */
-  readonly maxTransfersToSled: number;
-  /** Copies of one round that one sled serves. */
-  readonly maxCopiesFromSource: number;
-};
+import type { Pair, RequestLimits } from './input.ts';
 
 export type Quota = {
   /** Takes one transfer to `target` (from `source`, if it is a sled); false when a limit is reached. */

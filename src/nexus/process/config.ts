@@ -5,7 +5,7 @@
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import type { RequestLimits } from '../../core/plan/quota.ts';
+import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { type ListenAddress, parseAddress } from '../../http/listen.ts';
 import { DepotError } from '../../lib/errors.ts';

@@ -21,9 +21,8 @@ import {
   type UploadId,
 } from '../../core/ids.ts';
 import { lookAgain } from '../../core/look-again.ts';
-import type { PlanInput } from '../../core/plan/input.ts';
+import type { PlanInput, RequestLimits } from '../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../core/plan/plan.ts';
-import type { RequestLimits } from '../../core/plan/quota.ts';
 import { copiesHeld } from '../../core/progress.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';

@@ -1,7 +1,7 @@
 /** The body of an upload, into the staging directory: bounded, and as long as it was announced. */
 import { DepotError } from '../../../lib/errors.ts';
 import type { Incoming } from '../staging/incoming.ts';
-import type { UploadLimits, UploadRequest } from './uploads.ts';
+import type { UploadLimits, UploadRequest } from './upload.ts';
 
 /** @throws `BODY_TOO_LARGE`, `BODY_INCOMPLETE`, and as `Incoming.write` */
 export const receive = async (

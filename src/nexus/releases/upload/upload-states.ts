@@ -11,7 +11,7 @@
 import type { HealthReason } from '../../../core/health.ts';
 import type { SystemVersion, UploadId } from '../../../core/ids.ts';
 import type { DatabaseWait } from './database-patience.ts';
-import type { UploadOutcome } from './uploads.ts';
+import type { UploadOutcome } from './upload.ts';
 
 /** Ended uploads that are remembered: a client asks within seconds. */
 const REMEMBERED = 64;

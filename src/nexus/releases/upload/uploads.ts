@@ -19,12 +19,11 @@
 import type { HealthReason } from '../../../core/health.ts';
 import { type ArtifactHash, RepoId, UploadId } from '../../../core/ids.ts';
 import type { Rng } from '../../../core/rng.ts';
-import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { DatabaseWatch } from '../../datastore/database-watch.ts';
-import type { Datastore, InsertOutcome, RepoRecord } from '../../datastore/datastore.ts';
+import type { Datastore, InsertOutcome } from '../../datastore/datastore.ts';
 import type { Note } from '../../history/history.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import { type Incoming, openIncoming } from '../staging/incoming.ts';
@@ -43,35 +42,8 @@ import type { FleetCapacity } from './fleet-capacity.ts';
 import { receive, requireSize } from './receive-body.ts';
 import { record, recordAgain } from './record-release.ts';
 import type { RootOutcome } from './root-upload.ts';
+import type { UploadLimits, UploadOutcome, UploadRequest } from './upload.ts';
 import { createUploadStates, type UploadReport, type UploadTracker } from './upload-states.ts';
-
-export type UploadRequest = {
-  readonly fileName: string;
-  /** By what the release is known: the archive, or the signed targets where this Nexus fetched it (S18). */
-  readonly hashKind?: 'archive' | 'targets';
-  readonly allowExpired: boolean;
-  readonly allowRollback: boolean;
-  /** As announced; undefined when the client did not say. */
-  readonly contentLength: number | undefined;
-  readonly chunks: AsyncIterable<Uint8Array>;
-};
-
-export type ReleaseOutcome = {
-  readonly status: InsertOutcome['status'];
-  readonly repo: RepoRecord;
-  readonly report: readonly string[];
-  readonly overrides: readonly string[];
-  /** Every check, in order. */
-  readonly checks: readonly ReportedCheck[];
-};
-
-export type UploadOutcome = ReleaseOutcome | RootOutcome;
-
-export type UploadLimits = {
-  readonly repositoryBytes: number;
-  readonly artifactBytes: number;
-  readonly uploadsAtOnce: number;
-};
 
 export type UploadWaits = PatienceLimits & {
   /** After waiting this long for the database the client is answered with the upload's id. */

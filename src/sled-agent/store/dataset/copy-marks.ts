@@ -1,7 +1,6 @@
 /** What is known of the copies on one dataset beside what is on its disk; lost with the process, and found out again. */
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import type { Dataset } from './dataset.ts';
 
 export type CopyMarks = {
   /** Found bad while it could not be quarantined: not used, until it is written anew or goes. */
@@ -18,7 +17,8 @@ export const createMarks = (): CopyMarks => ({
   hashed: new Map(),
 });
 
-type Marked = Pick<Dataset, 'marks' | 'session'>;
+/** Of a dataset. */
+type Marked = { readonly marks: CopyMarks; readonly session: () => number };
 
 /**
  * A file that is sent is hashed once an hour and not each time: hashing takes as long as sending over a fast network,
