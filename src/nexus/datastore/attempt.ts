@@ -16,11 +16,9 @@ import type pg from 'pg';
 import { type SqlPool, TRANSACTION_LIMITS } from './connection.ts';
 import type { Lease, Release } from './connection-pool.ts';
 import { classifySqlError, isCommitUncertain, isUnavailableAtBegin, refused } from './sql-errors.ts';
-import type { Tables } from './tables.ts';
+import type { Database, Tables } from './tables.ts';
 import type { AccessMode, AttemptOutcome, Engine } from './transactions.ts';
 import { lockGeneration } from './wanted-set.ts';
-
-export type Database = Kysely<Tables>;
 
 export const sqlEngine = (pool: SqlPool): Engine<Database> => ({
   attempt: (mode, work, { settles, signal }) =>

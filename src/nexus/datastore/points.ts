@@ -2,8 +2,7 @@
 import { asGeneration, type Point, pointText, type SledId } from '../../core/ids.ts';
 import type { RecordedPoints } from '../../core/lineage.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { Database } from './attempt.ts';
-import type { Tables } from './tables.ts';
+import type { Database, Tables } from './tables.ts';
 
 /** Why a point was recorded, and for whom. */
 export type PointOrigin = {

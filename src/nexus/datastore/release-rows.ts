@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { ArtifactId, type RepoId } from '../../core/ids.ts';
 import type { ReleaseArtifact, RoleExpiry } from '../../core/release.ts';
-import type { Database } from './attempt.ts';
 import type { NewRelease, RepoRecord } from './datastore.ts';
 import { totalsOf } from './decisions/release-insert.ts';
 import { batchesOf, INSERT_BATCH_ROWS } from './paging.ts';
 import { toRepoRecord } from './records.ts';
+import type { Database } from './tables.ts';
 import { versionOrder } from './version-order.ts';
 
 /**

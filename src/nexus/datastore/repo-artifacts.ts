@@ -1,8 +1,8 @@
 /** The artifacts of recorded releases, as rows and as the descriptions they came from. */
 import type { ArtifactId, RepoId } from '../../core/ids.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
-import type { Database } from './attempt.ts';
 import { batchesOf, collect, READ_BATCH_ROWS, readInBatches } from './paging.ts';
+import type { Database } from './tables.ts';
 
 export type ListedArtifact = { readonly position: number; readonly artifact: ReleaseArtifact };
 

@@ -1,6 +1,6 @@
 /** The roots that followed each trust root; the first of a chain stands in the row of the trust root itself. */
 import type { TrustRootId } from '../../core/ids.ts';
-import type { Database } from './attempt.ts';
+import type { Database } from './tables.ts';
 
 /** Of the trust roots that any root followed, the newest. */
 export const newestRoots = async (

@@ -1,5 +1,5 @@
 /** The tables of `schema/schema.sql` as Kysely sees them: int8 as number, times as milliseconds (connection.ts). */
-import type { ColumnType, Generated } from 'kysely';
+import type { ColumnType, Generated, Kysely } from 'kysely';
 import type { FleetEventKind } from '../../api/operator-history-api.ts';
 import type {
   ArtifactHash,
@@ -137,3 +137,6 @@ export type Tables = {
     message: string | null;
   };
 };
+
+/** What verbs read and write through: one transaction. */
+export type Database = Kysely<Tables>;

@@ -1,9 +1,8 @@
 /** The target release: the row of the highest generation. */
 import type { Selectable } from 'kysely';
-import type { Database } from './attempt.ts';
 import type { TargetReleaseRecord } from './datastore.ts';
 import { toRepoRecord } from './records.ts';
-import type { Tables } from './tables.ts';
+import type { Database, Tables } from './tables.ts';
 
 type Row = Selectable<Tables['target_release']>;
 

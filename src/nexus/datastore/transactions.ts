@@ -18,7 +18,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Database } from './attempt.ts';
+import type { Database } from './tables.ts';
 import { commitUncertain, contention, unavailable } from './transaction-errors.ts';
 
 export type AccessMode = 'READ ONLY' | 'READ WRITE';

@@ -1,9 +1,9 @@
 /** Reads and writes the rows of a trust root that moves; the rules stand in decisions/trust-move.ts (TM1, TM2). */
 import type { TrustRootId } from '../../core/ids.ts';
-import type { Database } from './attempt.ts';
 import type { NewRoot, TrustMove } from './datastore.ts';
 import { movedVersions, requirePresent, requireSameRoot } from './decisions/trust-move.ts';
 import { toTrustedVersions } from './records.ts';
+import type { Database } from './tables.ts';
 
 /** It may have been deleted while a release was verified against it. @throws `NO_TRUST_ROOT` */
 export const requireTrustRoot = async (db: Database, id: TrustRootId): Promise<void> => {

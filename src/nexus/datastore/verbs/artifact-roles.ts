@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import type { ArtifactHash } from '../../../core/ids.ts';
-import type { Database } from '../attempt.ts';
 import type { Datastore } from '../datastore.ts';
 import { collect, readInBatches } from '../paging.ts';
 import { toRepoRecord } from '../records.ts';
 import { readTags } from '../repo-artifacts.ts';
+import type { Database } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const artifactRoles =

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { Database } from '../attempt.ts';
 import type { Datastore } from '../datastore.ts';
+import type { Database } from '../tables.ts';
 import { timeValue } from '../time-value.ts';
 import type { Transactions } from '../transactions.ts';
 

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import type { SystemVersion } from '../../../core/ids.ts';
-import type { Database } from '../attempt.ts';
 import type { Datastore } from '../datastore.ts';
 import { EventToken, eventToken } from '../event-token.ts';
 import { pageOf, parseToken, rowsFor } from '../paging.ts';
 import { toFleetEvent } from '../records.ts';
+import type { Database } from '../tables.ts';
 import { timeValue } from '../time-value.ts';
 import type { Transactions } from '../transactions.ts';
 

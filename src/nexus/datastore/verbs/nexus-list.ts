@@ -1,9 +1,9 @@
 import type { NexusId } from '../../../core/ids.ts';
-import type { Database } from '../attempt.ts';
 import { databaseNow } from '../database-time.ts';
 import type { Datastore, NexusRecord } from '../datastore.ts';
 import { heartbeatAgeMs } from '../decisions/nexus-life.ts';
 import { collect, readInBatches } from '../paging.ts';
+import type { Database } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const nexusList =

@@ -14,12 +14,12 @@
  *     once take 2.3 times as long.
  */
 import { sql } from 'kysely';
-import type { Database } from '../attempt.ts';
 import type { Datastore, InsertOutcome, NewRelease, RepoRecord } from '../datastore.ts';
 import { insertOutcome, wantedWith } from '../decisions/release-insert.ts';
 import { findRecordedRelease, requireConsistentFiles } from '../recorded-releases.ts';
 import { toRepoRecord } from '../records.ts';
 import { insertReleaseRows, recordRoles } from '../release-rows.ts';
+import type { Database } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
 import { lockGeneration, readGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
