@@ -2,8 +2,8 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { createTerminal } from '../src/cli/output/terminal.ts';
+import { runTestCli } from '../src/cli/run.fixture.ts';
 import { runCli } from '../src/cli/run.ts';
-import { runTestCli } from '../src/cli/test-run.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { createCuttingProxy } from '../src/nexus/datastore/cutting-proxy.fixture.ts';
 import { createTestWorld } from '../src/nexus/process/nexus.fixture.ts';

@@ -3,7 +3,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeTestRelease, type TestRelease, type TestReleaseOptions } from '../src/release/test-release.ts';
+import {
+  makeTestRelease,
+  type TestRelease,
+  type TestReleaseOptions,
+} from '../src/release/release.fixture.ts';
 import {
   activateReplication,
   artifactsOnDisk,

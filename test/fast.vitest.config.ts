@@ -17,6 +17,7 @@ export default defineConfig({
     globalSetup: [],
     include: [
       'src/**/*.test.ts',
+      'sim/**/*.test.ts',
       'test/architecture-doc.test.ts',
       'test/first-day.test.ts',
       'test/tidy.test.ts',
@@ -25,7 +26,7 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/*.fixture.ts', '**/test-*.ts'],
+      exclude: ['**/*.test.ts', '**/*.fixture.ts'],
       reporter: ['text-summary', 'html'],
     },
   },

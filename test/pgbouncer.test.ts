@@ -8,11 +8,11 @@ import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import { everyRule } from '../src/nexus/datastore/conformance/every-rule.fixture.ts';
 import { wait } from '../src/nexus/datastore/conformance/records.fixture.ts';
+import { createTestDatabase, testServer } from '../src/nexus/datastore/database.fixture.ts';
 import { requireDatabaseTarget } from '../src/nexus/datastore/database-url.ts';
 import { migrateDatabase } from '../src/nexus/datastore/migrate.ts';
 import { createPgDatastore } from '../src/nexus/datastore/pg-datastore.ts';
 import { SCHEMA_VERSION } from '../src/nexus/datastore/schema-version.ts';
-import { createTestDatabase, testServer } from '../src/nexus/datastore/test-database.ts';
 import { type PgBouncer, pgBouncerIsInstalled, startPgBouncer } from './pgbouncer.fixture.ts';
 import { startPostgresServer } from './postgres-server.fixture.ts';
 

@@ -18,8 +18,8 @@ import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type Child, type Exit, startChild } from '../src/fleet/child-process.ts';
 import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
-import type { TestDatabase } from '../src/nexus/datastore/test-database.ts';
-import type { TestRelease } from '../src/release/test-release.ts';
+import type { TestDatabase } from '../src/nexus/datastore/database.fixture.ts';
+import type { TestRelease } from '../src/release/release.fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
 /** Far above what anything here takes; a test that waits longer has failed. */
@@ -136,7 +136,7 @@ export const startTestFleet = async (options: {
 
 /** Only where it is needed: it is vitest's, and the soak runs without. */
 const createDatabase = async () =>
-  (await import('../src/nexus/datastore/test-database.ts')).createTestDatabase();
+  (await import('../src/nexus/datastore/database.fixture.ts')).createTestDatabase();
 
 const makeProcess = (
   directory: string,

@@ -1,8 +1,8 @@
 /** S18: a fleet of real processes that follows a repository on an HTTP server. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeTestRepository, type TestReleaseOptions } from '../src/release/release.fixture.ts';
 import { keysForAllRoles } from '../src/release/sign-metadata.ts';
 import { generateSigningKey } from '../src/release/signing-keys.ts';
-import { makeTestRepository, type TestReleaseOptions } from '../src/release/test-release.ts';
 import { type RepositoryServer, sendFile, serveRepository } from '../src/source/repository-server.fixture.ts';
 import {
   artifactsOnDisk,

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { debugApi } from '../src/api/debug-api.ts';
 import { programCommand } from '../src/cli/program-path.ts';
-import { runTestCli, type TestRun } from '../src/cli/test-run.ts';
+import { runTestCli, type TestRun } from '../src/cli/run.fixture.ts';
 import { fleetPaths } from '../src/fleet/data-directory.ts';
 import { EMBEDDED_USER } from '../src/fleet/embedded-postgres/initialize-database.ts';
 import { findPostmaster } from '../src/fleet/embedded-postgres/postmaster.ts';

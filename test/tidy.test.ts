@@ -181,7 +181,7 @@ test('src/core is pure: no clock, no randomness, nothing asynchronous (S4)', asy
 });
 
 test('src/sim runs on virtual time alone: no clock, no randomness and no timer of this machine', async () => {
-  const broken = (await sources('src/sim')).flatMap(source =>
+  const broken = (await sources('sim')).flatMap(source =>
     simMayNot.filter(rule => rule.test(withoutComments(source.text))).map(rule => `${source.path}: ${rule}`),
   );
   expect(broken).toEqual([]);

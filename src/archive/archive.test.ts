@@ -1,7 +1,7 @@
 import { crc32, deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { type Archive, openArchive } from './archive.ts';
-import { type HandMadeEntry, handMadeZip, memoryFile, packed, zip64Extra } from './hand-made-zip.ts';
+import { type HandMadeEntry, handMadeZip, memoryFile, packed, zip64Extra } from './hand-made-zip.fixture.ts';
 import { inflateAtOnce } from './inflate.ts';
 import type { RandomAccessFile } from './random-access.ts';
 

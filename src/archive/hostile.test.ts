@@ -9,7 +9,7 @@ import {
   memoryFile,
   packed,
   zip64Extra,
-} from './hand-made-zip.ts';
+} from './hand-made-zip.fixture.ts';
 import { inflateAtOnce, inflateOnThreadPool } from './inflate.ts';
 import type { ArchiveLimits } from './limits.ts';
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
 import { openArchive } from './archive.ts';
-import { type HandMadeEntry, handMadeZip, memoryFile, packed, zip64Extra } from './hand-made-zip.ts';
+import { type HandMadeEntry, handMadeZip, memoryFile, packed, zip64Extra } from './hand-made-zip.fixture.ts';
 
 const SENTINEL = 0xffffffff;
 const bases: readonly Buffer[] = [

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openArchive } from './archive.ts';
-import { memoryFile } from './hand-made-zip.ts';
+import { memoryFile } from './hand-made-zip.fixture.ts';
 import type { RandomAccessFile } from './random-access.ts';
 import { type ArchiveWriter, createArchiveWriter } from './writer.ts';
 

@@ -5,9 +5,9 @@ import type { Command } from 'commander';
 import { expect, onTestFinished, test } from 'vitest';
 import { writeFleetRecord } from '../fleet/fleet-record.ts';
 import { systemClock } from '../lib/clock.ts';
+import { serveTestNexus, TEST_TOKEN } from './nexus.fixture.ts';
 import { createProgram } from './program.ts';
-import { serveTestNexus, TEST_TOKEN } from './test-nexus.ts';
-import { runTestCli } from './test-run.ts';
+import { runTestCli } from './run.fixture.ts';
 
 const temporaryDirectory = async (): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-cli-'));

@@ -2,8 +2,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
+import { neverAborts, serveTestApi, testApi } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
-import { neverAborts, serveTestApi, testApi } from './test-api.ts';
 
 const servers: Server[] = [];
 const sockets = new Set<Socket>();

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
+import { serveTestApi } from './api.fixture.ts';
 import type { FileAnswer } from './file-body.ts';
-import { serveTestApi } from './test-api.ts';
 
 const content = randomBytes(1_300_000); // more than two buffers
 const etag = 'e'.repeat(64);

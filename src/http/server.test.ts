@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
-import { serveTestApi } from './test-api.ts';
+import { serveTestApi } from './api.fixture.ts';
 
 const quick = { minBytes: 1, intervalMs: 60 };
 

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { createSimulatedDisk } from '../../sim/machine/simulated-disk.fixture.ts';
 import { seededRng } from '../core/rng.ts';
-import { createSimulatedDisk } from '../sim/machine/simulated-disk.fixture.ts';
+import { createMemoryDisk } from './disk.fixture.ts';
 import { type Disk, realDisk } from './disk.ts';
-import { createMemoryDisk } from './test-disk.ts';
 
 type Place = AsyncDisposable & { readonly disk: Disk; readonly root: string };
 

@@ -7,9 +7,9 @@ import { openRandomAccessFile } from '../lib/random-access-file.ts';
 import { verifyArchive } from '../verify/verify-archive.ts';
 import { type AssembleOptions, assembleRelease, writeRepositoryArchive } from './assemble.ts';
 import { measure } from './measure.ts';
+import { seededBytes } from './release.fixture.ts';
 import { keysForAllRoles, rotateRoot } from './sign-metadata.ts';
 import { generateSigningKey } from './signing-keys.ts';
-import { seededBytes } from './test-release.ts';
 
 let directory: string;
 beforeEach(async () => {

@@ -9,10 +9,10 @@ import { type ArtifactInput, type AssembleOptions, assembleRelease } from './ass
 import type { DelegationPlan } from './delegations.ts';
 import { type EditOptions, editRelease } from './edit.ts';
 import { openRelease } from './opened-release.ts';
+import { makeTestRelease, seededBytes } from './release.fixture.ts';
 import { republish } from './republish.ts';
 import { keysForAllRoles, rotateRoot } from './sign-metadata.ts';
 import { generateSigningKey } from './signing-keys.ts';
-import { makeTestRelease, seededBytes } from './test-release.ts';
 
 const NOW_MS = Date.UTC(2026, 5, 1);
 const SOON_MS = Date.UTC(2026, 6, 1);

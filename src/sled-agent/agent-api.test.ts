@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { asGeneration, LeaseId } from '../core/ids.ts';
 import { TEMPORARY_PREFIX } from '../lib/durable-file.ts';
-import { tellFloor } from './store/test-artifact.ts';
-import { hashOf, neverAborts, startTestSled } from './test-sled.ts';
+import { hashOf, neverAborts, startTestSled } from './sled.fixture.ts';
+import { tellFloor } from './store/artifact.fixture.ts';
 
 const signal = neverAborts();
 

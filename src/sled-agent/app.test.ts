@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runSledAgent, type SledAgentReady } from './main.ts';
-import { neverAborts, startTestNexus, startTestSled, type TestNexus } from './test-sled.ts';
+import { neverAborts, startTestNexus, startTestSled, type TestNexus } from './sled.fixture.ts';
 
 const signal = neverAborts();
 let folder: string;

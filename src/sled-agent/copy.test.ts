@@ -9,7 +9,7 @@ import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { createCopies } from './copy.ts';
-import { hashOf, neverAborts, startTestSled, type TestSled } from './test-sled.ts';
+import { hashOf, neverAborts, startTestSled, type TestSled } from './sled.fixture.ts';
 
 const signal = neverAborts();
 const servers: Server[] = [];

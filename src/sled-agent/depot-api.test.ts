@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SledAgentInfo } from '../api/internal-api.ts';
-import { hashOf, neverAborts, startTestSled, type TestSled } from './test-sled.ts';
+import { hashOf, neverAborts, startTestSled, type TestSled } from './sled.fixture.ts';
 
 const signal = neverAborts();
 const BYTES = Buffer.alloc(3 * 1024 * 1024 + 17, 'artifact');

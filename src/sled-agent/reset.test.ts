@@ -5,9 +5,6 @@ import { stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { IncarnationId, isArtifactHash, type Point, pointText } from '../core/ids.ts';
 import { resetSled } from './reset.ts';
-import { isKeptName } from './store/files/kept-configs.ts';
-import { LEDGER_FILE } from './store/files/ledger.ts';
-import { pointOf } from './store/point.ts';
 import {
   configOf,
   offer,
@@ -16,8 +13,11 @@ import {
   type TestArtifact,
   tellFloor,
   testArtifact,
-} from './store/test-artifact.ts';
-import { createTestStore, type TestStore } from './store/test-store.ts';
+} from './store/artifact.fixture.ts';
+import { isKeptName } from './store/files/kept-configs.ts';
+import { LEDGER_FILE } from './store/files/ledger.ts';
+import { pointOf } from './store/point.ts';
+import { createTestStore, type TestStore } from './store/store.fixture.ts';
 
 const [a, b, c] = [testArtifact(1), testArtifact(2), testArtifact(3)];
 const pointAt = (generation: number, ...artifacts: readonly TestArtifact[]): Point =>

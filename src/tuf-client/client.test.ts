@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runTestCli } from '../cli/test-run.ts';
+import { runTestCli } from '../cli/run.fixture.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { generateSigningKey } from '../release/signing-keys.ts';
 import { type MadeRepository, makeRepository, type RepositorySpec } from '../tuf/repository.fixture.ts';

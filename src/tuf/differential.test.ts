@@ -9,14 +9,14 @@ import { BaseFetcher, Updater } from 'tuf-js';
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
-import { keysForAllRoles, rotateRoot, type SignedObject } from '../release/sign-metadata.ts';
-import { generateSigningKey, type SigningKey } from '../release/signing-keys.ts';
 import {
   flipBit,
   makeTestRepository,
   type TestReleaseOptions,
   type TestRepository,
-} from '../release/test-release.ts';
+} from '../release/release.fixture.ts';
+import { keysForAllRoles, rotateRoot, type SignedObject } from '../release/sign-metadata.ts';
+import { generateSigningKey, type SigningKey } from '../release/signing-keys.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from './role-names.ts';
 import type { TrustedVersions } from './rollback.ts';
 import { verifyRepository } from './workflow.ts';

@@ -1,8 +1,8 @@
 /** From signed targets and documents to releases. */
 import { expect, test } from 'vitest';
 import type { ReleaseDescription } from '../core/release.ts';
+import { makeTestRepository, seededBytes, type TestReleaseOptions } from '../release/release.fixture.ts';
 import type { SignedObject } from '../release/sign-metadata.ts';
-import { makeTestRepository, seededBytes, type TestReleaseOptions } from '../release/test-release.ts';
 import { readRelease } from './release-description.ts';
 import { targetFileNames, targetNameProblem } from './targets.ts';
 import { verifyRepository } from './workflow.ts';

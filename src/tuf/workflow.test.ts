@@ -1,14 +1,14 @@
 /** The client workflow of TUF 1.0.34, clause by clause, over real signed repositories in memory. */
 import { describe, expect, test } from 'vitest';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
-import { keysForAllRoles, type RepositoryKeys, rotateRoot } from '../release/sign-metadata.ts';
-import { generateSigningKey } from '../release/signing-keys.ts';
 import {
   flipBit,
   makeTestRepository,
   type TestReleaseOptions,
   type TestRepository,
-} from '../release/test-release.ts';
+} from '../release/release.fixture.ts';
+import { keysForAllRoles, type RepositoryKeys, rotateRoot } from '../release/sign-metadata.ts';
+import { generateSigningKey } from '../release/signing-keys.ts';
 import { parseMetadata } from './metadata.ts';
 import type { MetadataSource } from './repository.ts';
 import type { TopLevelRole } from './role-names.ts';

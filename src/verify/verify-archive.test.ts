@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openArchive } from '../archive/archive.ts';
-import { memoryFile } from '../archive/hand-made-zip.ts';
+import { memoryFile } from '../archive/hand-made-zip.fixture.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { errorCodeOf, messageChain } from '../lib/errors.ts';
-import { generateSigningKey } from '../release/signing-keys.ts';
 import {
   flipBit,
   makeTestRelease,
   type TestRelease,
   type TestReleaseOptions,
-} from '../release/test-release.ts';
+} from '../release/release.fixture.ts';
+import { generateSigningKey } from '../release/signing-keys.ts';
 import type { VerifyProgress, VerifyRequest } from './verified-release.ts';
 import { verifyArchive } from './verify-archive.ts';
 

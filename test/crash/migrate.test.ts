@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/database.fixture.ts';
 import { describeSchema, runStatements } from '../../src/nexus/datastore/schema-description.fixture.ts';
-import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/test-database.ts';
 import { choosePoints, createKillSwitch, type KillSwitch, report } from './crash-points.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/cli/main.ts');

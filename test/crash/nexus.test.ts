@@ -9,8 +9,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/test-database.ts';
-import { makeTestRelease, type TestRelease } from '../../src/release/test-release.ts';
+import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/database.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../../src/release/release.fixture.ts';
 import {
   artifactsOnDisk,
   hashesOf,

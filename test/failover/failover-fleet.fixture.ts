@@ -5,8 +5,8 @@
  * FF2. What is held is what is on the disks, whatever anybody says.
  */
 import { expect } from 'vitest';
-import { runTestCli } from '../../src/cli/test-run.ts';
-import type { TestRelease } from '../../src/release/test-release.ts';
+import { runTestCli } from '../../src/cli/run.fixture.ts';
+import type { TestRelease } from '../../src/release/release.fixture.ts';
 import { auditFleet } from '../fleet-audit.ts';
 import {
   activateReplication,

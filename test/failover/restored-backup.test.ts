@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/cli/exit-code.ts';
 import { fleetPaths } from '../../src/fleet/data-directory.ts';
-import type { TestRelease } from '../../src/release/test-release.ts';
+import type { TestRelease } from '../../src/release/release.fixture.ts';
 import { until } from '../process-fleet.fixture.ts';
 import { type StartedFleet, startDirectory } from '../started-fleet.fixture.ts';
 import { expectKeptForRounds, expectOnDisk } from './failover-fleet.fixture.ts';

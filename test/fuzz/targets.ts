@@ -5,7 +5,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Archive, openArchive } from '../../src/archive/archive.ts';
 import { gunzip } from '../../src/archive/gunzip.ts';
 import { handMadeTar, inPieces } from '../../src/archive/hand-made-tar.fixture.ts';
-import { handMadeZip, memoryFile, packed } from '../../src/archive/hand-made-zip.ts';
+import { handMadeZip, memoryFile, packed } from '../../src/archive/hand-made-zip.fixture.ts';
 import { type Inflate, inflateAtOnce, inflateOnThreadPool } from '../../src/archive/inflate.ts';
 import { ARCHIVE_LIMITS } from '../../src/archive/limits.ts';
 import { readTar } from '../../src/archive/tar.ts';

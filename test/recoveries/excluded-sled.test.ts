@@ -1,7 +1,7 @@
 /** Recovering with less than the page shows: a sled is excluded, and what was lost is given up. */
 import { expect, test } from 'vitest';
 import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
-import { runTestCli } from '../../src/cli/test-run.ts';
+import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { type ArtifactHash, asGeneration } from '../../src/core/ids.ts';
 import { createApiClient } from '../../src/http/client.ts';
 import { hashesOf, type TestSled, until, wait, waitComplete } from '../process-fleet.fixture.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
-import { runTestCli } from '../../src/cli/test-run.ts';
+import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { type ArtifactHash, asGeneration } from '../../src/core/ids.ts';
 import { createApiClient } from '../../src/http/client.ts';
 import { artifactsOnDisk, hashesOf, type TestSled, until, wait } from '../process-fleet.fixture.ts';

@@ -7,7 +7,7 @@ import {
   makeTestRelease,
   type TestRelease,
   type TestReleaseOptions,
-} from '../../src/release/test-release.ts';
+} from '../../src/release/release.fixture.ts';
 import {
   artifactsOnDisk,
   hashesOf,

@@ -1,6 +1,6 @@
 /** What `npm run sim` is asked for, read from its arguments. */
 import { parseArgs } from 'node:util';
-import type { FleetSize } from '../../src/sim/script/swarm.ts';
+import type { FleetSize } from '../../sim/script/swarm.ts';
 
 /** What a seed means where nothing is said: a replay has to name any other. */
 export const DEFAULT_SIZE: FleetSize = 'any';

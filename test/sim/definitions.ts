@@ -27,7 +27,7 @@ export type TestPlace = { readonly path: string; readonly title?: string };
 // The simulator has the datastore in memory, which mutations change too.
 const SOURCES = '{src,sim}/**/*.ts';
 const TESTS = '{src,sim}/**/*.test.ts';
-const NO_PRODUCT = ['**/*.test.ts', '**/*.fixture.ts', '**/test-*.ts'];
+const NO_PRODUCT = ['**/*.test.ts', '**/*.fixture.ts'];
 
 const read = (pattern: string, exclude: readonly string[]): Files =>
   new Map(

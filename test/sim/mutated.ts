@@ -40,9 +40,9 @@ registerHooks({
   },
 });
 
-const { createReleaseShelf } = await import('../../src/sim/fleet/releases.ts');
-const { drawSwarm } = await import('../../src/sim/script/swarm.ts');
-const { createStreams } = await import('../../src/sim/time/streams.ts');
+const { createReleaseShelf } = await import('../../sim/fleet/releases.ts');
+const { drawSwarm } = await import('../../sim/script/swarm.ts');
+const { createStreams } = await import('../../sim/time/streams.ts');
 const { judgeSeed } = await import('./outcome.ts');
 if (waiting.size > 0) throw new Error(`the simulator does not load ${[...waiting].join(', ')}`);
 // Nobody reads where an error was made, and finding that out takes longer than the runs.

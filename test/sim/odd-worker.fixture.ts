@@ -1,7 +1,7 @@
 /** A thread as test/sim/worker.ts, over runs that go wrong in its own ways: for tests of what becomes of it. */
 import { parentPort } from 'node:worker_threads';
-import { createReleaseShelf } from '../../src/sim/fleet/releases.ts';
-import type { RunResult } from '../../src/sim/run.ts';
+import { createReleaseShelf } from '../../sim/fleet/releases.ts';
+import type { RunResult } from '../../sim/run.ts';
 import { judgeSeed } from './outcome.ts';
 import type { Answer, Task } from './worker.ts';
 

@@ -1,6 +1,6 @@
 /** What a search has seen so far, and how it is told. */
-import { GUARANTEES } from '../../src/sim/checkers/violation.ts';
-import { SOMETIMES, type Sometimes } from '../../src/sim/trace.ts';
+import { GUARANTEES } from '../../sim/checkers/violation.ts';
+import { SOMETIMES, type Sometimes } from '../../sim/trace.ts';
 import type { Output } from './output.ts';
 import type { PooledResult } from './pool.ts';
 

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
-import { createReleaseShelf } from '../../src/sim/fleet/releases.ts';
-import type { FleetSize } from '../../src/sim/script/swarm.ts';
+import { createReleaseShelf } from '../../sim/fleet/releases.ts';
+import type { FleetSize } from '../../sim/script/swarm.ts';
 import { minimise } from './minimise.ts';
 import { judgeSeed, stepsOf } from './outcome.ts';
 import { type SeedResult, searchSeeds } from './search.ts';

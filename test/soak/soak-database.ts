@@ -2,8 +2,8 @@
 import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/fleet/embedded-postgres/embedded-postgres.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import type { TestDatabase } from '../../src/nexus/datastore/database.fixture.ts';
 import { migrateDatabase } from '../../src/nexus/datastore/migrate.ts';
-import type { TestDatabase } from '../../src/nexus/datastore/test-database.ts';
 
 export type SoakDatabase = Pick<TestDatabase, 'connection' | 'query'> &
   AsyncDisposable & {

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { startEmbeddedPostgres } from '../../src/fleet/embedded-postgres/embedded-postgres.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { SCHEMA_VERSION } from '../../src/nexus/datastore/schema-version.ts';
-import { makeTestRelease, type TestRelease } from '../../src/release/test-release.ts';
+import { makeTestRelease, type TestRelease } from '../../src/release/release.fixture.ts';
 import { hashesOf, until } from '../process-fleet.fixture.ts';
 import { filesBelow, type StartedFleet, startDirectory, untilGone } from '../started-fleet.fixture.ts';
 import { dumpRows } from './rows.ts';

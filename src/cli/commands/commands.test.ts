@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DepotError } from '../../lib/errors.ts';
-import { makeTestRelease, type TestRelease } from '../../release/test-release.ts';
+import { makeTestRelease, type TestRelease } from '../../release/release.fixture.ts';
 import { Interruption } from '../exit-code.ts';
 import {
   SLED,
@@ -14,8 +14,8 @@ import {
   type TestHandlers,
   testReplication,
   testSled,
-} from '../test-nexus.ts';
-import { runTestCli, type TestRun } from '../test-run.ts';
+} from '../nexus.fixture.ts';
+import { runTestCli, type TestRun } from '../run.fixture.ts';
 
 let directory: string;
 let release: TestRelease;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { exitCodes } from '../exit-code.ts';
-import { runTestCli } from '../test-run.ts';
+import { runTestCli } from '../run.fixture.ts';
 
 let directory: string;
 beforeEach(async () => {

@@ -3,8 +3,8 @@ import type { ArtifactView } from '../../api/operator-fleet-api.ts';
 import type { FleetEventView, HistoryQuery } from '../../api/operator-history-api.ts';
 import { asGeneration, EventId, NexusId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { SLED, serveTestNexus, TEST_TOKEN, type TestHandlers, testSled } from '../test-nexus.ts';
-import { runTestCli, type TestRun } from '../test-run.ts';
+import { SLED, serveTestNexus, TEST_TOKEN, type TestHandlers, testSled } from '../nexus.fixture.ts';
+import { runTestCli, type TestRun } from '../run.fixture.ts';
 
 const NEXUS = NexusId.parse('00000000-0000-4000-8000-0000000000aa');
 const HASH = '9f86d081884c7d65'.repeat(4) as FleetEventView['sha256'] & string;

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { GenerationRecovery } from '../../api/operator-recovery-api.ts';
 import { ArtifactHash, asGeneration, SledId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { SLED, serveTestNexus, TEST_TOKEN, testRecovery } from '../test-nexus.ts';
-import { runTestCli } from '../test-run.ts';
+import { SLED, serveTestNexus, TEST_TOKEN, testRecovery } from '../nexus.fixture.ts';
+import { runTestCli } from '../run.fixture.ts';
 
 const LOST = ArtifactHash.parse('c'.repeat(64));
 const DELETED = ArtifactHash.parse('d'.repeat(64));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Clock } from '../../lib/clock.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { runTestCli } from '../test-run.ts';
+import { runTestCli } from '../run.fixture.ts';
 
 const NOW_MS = Date.UTC(2026, 5, 1);
 const clock: Clock = { ...systemClock, nowMs: () => NOW_MS };

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UploadView } from '../../api/operator-upload-api.ts';
 import { UploadId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { serveTestNexus, TEST_TOKEN, type TestHandlers, TIME, testRepo } from '../test-nexus.ts';
-import { runTestCli, type TestRun } from '../test-run.ts';
+import { serveTestNexus, TEST_TOKEN, type TestHandlers, TIME, testRepo } from '../nexus.fixture.ts';
+import { runTestCli, type TestRun } from '../run.fixture.ts';
 
 const UPLOAD = UploadId.parse('00000000-0000-4000-8000-00000000000f');
 const bytes = Buffer.from('an archive, as far as this Nexus looks');

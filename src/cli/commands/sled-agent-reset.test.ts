@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { expect, test } from 'vitest';
 import { isArtifactHash, pointText } from '../../core/ids.ts';
-import { heldPoint, offer, put, testArtifact } from '../../sled-agent/store/test-artifact.ts';
-import { createTestStore } from '../../sled-agent/store/test-store.ts';
-import { runTestCli } from '../test-run.ts';
+import { heldPoint, offer, put, testArtifact } from '../../sled-agent/store/artifact.fixture.ts';
+import { createTestStore } from '../../sled-agent/store/store.fixture.ts';
+import { runTestCli } from '../run.fixture.ts';
 
 /** A sled that holds one artifact at generation 5, and is stopped. */
 const stoppedSled = async () => {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SourceView } from '../../api/operator-source-api.ts';
-import { makeTestRepository, type TestRepository } from '../../release/test-release.ts';
+import { makeTestRepository, type TestRepository } from '../../release/release.fixture.ts';
 import { serveRepository } from '../../source/repository-server.fixture.ts';
-import { serveTestNexus, TEST_TOKEN, TIME } from '../test-nexus.ts';
-import { runTestCli } from '../test-run.ts';
+import { serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
+import { runTestCli } from '../run.fixture.ts';
 
 let directory: string;
 let repository: TestRepository;

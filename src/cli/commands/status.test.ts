@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { serveTestNexus, TEST_TOKEN, TIME, testReplication } from '../test-nexus.ts';
-import { runTestCli, type TestRun } from '../test-run.ts';
+import { serveTestNexus, TEST_TOKEN, TIME, testReplication } from '../nexus.fixture.ts';
+import { runTestCli, type TestRun } from '../run.fixture.ts';
 
 const statusWith = async (changes: Partial<FleetStatus>): Promise<TestRun> => {
   await using nexus = await serveTestNexus();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { chooseDemoFiles, MIN_RELEASE_BYTES, totalBytes } from '../../fleet/demo-files.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
-import { makeTestRelease } from '../../release/test-release.ts';
+import { makeTestRelease } from '../../release/release.fixture.ts';
 import { verifyArchive } from '../../verify/verify-archive.ts';
 import { assembleDemoReleases, assembleSuccessor, unshared } from './demo-releases.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ArtifactHash, SledId } from '../../core/ids.ts';
 import { openDepot } from '../depot-client.ts';
-import { SLED, serveTestNexus, TEST_TOKEN, TIME } from '../test-nexus.ts';
+import { SLED, serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
 import { countTransfers } from './transfers.ts';
 
 const A = ArtifactHash.parse('aa'.repeat(32));

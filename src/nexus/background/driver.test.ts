@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRng } from '../../core/rng.ts';
+import { createTestClock } from '../../lib/clock.fixture.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { createTestClock } from '../../lib/test-clock.ts';
 import { createDriver } from './driver.ts';
 import type { Activation, BackgroundTask, TaskResult } from './task.ts';
 

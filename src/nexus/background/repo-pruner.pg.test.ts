@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { insertTrustRoot, uploadOf, version, wait } from '../datastore/conformance/records.fixture.ts';
+import { createTestDatabase } from '../datastore/database.fixture.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import { createTestDatabase } from '../datastore/test-database.ts';
 import type { Note } from '../history/history.ts';
 import { repoPruner } from './repo-pruner.ts';
 

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
-import { createTestClock } from '../../lib/test-clock.ts';
+import { createTestClock } from '../../lib/clock.fixture.ts';
 import { createConnectionPool, type Poolable } from './connection-pool.ts';
 
 type FakeClient = Poolable & { readonly id: number; readonly breaks: () => void };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { createTestClock } from '../../lib/clock.fixture.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { createTestClock } from '../../lib/test-clock.ts';
 import { createDatabaseWatch, LONG_OUTAGE_MS } from './database-watch.ts';
 import type { Datastore } from './datastore.ts';
 

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
 import { isKnownPoint } from '../../core/lineage.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { createTestDatabase, type TestDatabase } from './database.fixture.ts';
 import { type Migration, migrateDatabase, readMigrations, runMigration } from './migrate.ts';
 import { describeSchema, runStatements } from './schema-description.fixture.ts';
 import { SCHEMA_VERSION } from './schema-version.ts';
-import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 const { signal } = new AbortController();
 /** The last schema version without points. */

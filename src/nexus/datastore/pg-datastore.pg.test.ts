@@ -1,6 +1,6 @@
 /** The PostgreSQL datastore keeps the rules of every datastore. */
 import { everyRule } from './conformance/every-rule.fixture.ts';
-import { createTestDatabase } from './test-database.ts';
+import { createTestDatabase } from './database.fixture.ts';
 
 const open = async () => {
   const database = await createTestDatabase();

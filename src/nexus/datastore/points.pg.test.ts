@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { asGeneration, SledId, type TrustRootId } from '../../core/ids.ts';
 import { insertTrustRoot, newId, uploadOf, version, wait } from './conformance/records.fixture.ts';
+import { createTestDatabase, type TestDatabase } from './database.fixture.ts';
 import type { Datastore } from './datastore.ts';
-import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 let database: TestDatabase;
 let datastore: Datastore;

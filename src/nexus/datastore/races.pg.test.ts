@@ -11,7 +11,7 @@ import {
   version,
   wait,
 } from './conformance/records.fixture.ts';
-import { createTestDatabase } from './test-database.ts';
+import { createTestDatabase } from './database.fixture.ts';
 
 /** Each round is another chance for an interleaving that breaks a rule. */
 const ROUNDS = 8;

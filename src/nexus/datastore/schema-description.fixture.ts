@@ -1,4 +1,4 @@
-import type { TestDatabase } from './test-database.ts';
+import type { TestDatabase } from './database.fixture.ts';
 
 /**
  * Everything that makes a schema: columns, constraints and indexes, and the rows that it starts with. Of another

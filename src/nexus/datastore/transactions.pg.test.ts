@@ -17,9 +17,9 @@ import {
 } from './conformance/records.fixture.ts';
 import { TRANSACTION_LIMITS } from './connection.ts';
 import { type Cut, createCuttingProxy } from './cutting-proxy.fixture.ts';
+import { createTestDatabase, type TestDatabase } from './database.fixture.ts';
 import type { Datastore } from './datastore.ts';
 import { createPgDatastore } from './pg-datastore.ts';
-import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 /** Statements of its own show and end what others do. */
 const NEEDS_POSTGRES = 'pg_stat_activity is of PostgreSQL';

@@ -1,6 +1,6 @@
 /**
  * One SERIALIZABLE transaction, repeated as a whole until its outcome is known, over whichever engine runs it
- * (attempt.ts for SQL, memory/attempt.ts).
+ * (attempt.ts for SQL, sim/datastore/attempt.ts in memory).
  *
  *     connect ─▶ BEGIN ─▶ work ─▶ COMMIT ─▶ done
  *        │          └─ conflict: again, after a back-off, a bounded number of times

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { createApiClient } from '../../http/client.ts';
 import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
-import { createTestDatabase } from '../datastore/test-database.ts';
+import { createTestDatabase } from '../datastore/database.fixture.ts';
 import { createTestWorld, type TestWorld } from './nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };

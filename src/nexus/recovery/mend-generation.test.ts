@@ -1,12 +1,12 @@
 /** What a round mends by itself, against a datastore in memory that keeps the rules of every datastore. */
 import { expect, test } from 'vitest';
+import { createMemoryDatabase } from '../../../sim/datastore/memory-database.ts';
 import { type ArtifactHash, asGeneration, type Point } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { hashOf, insertTrustRoot, uploadOf } from '../datastore/conformance/records.fixture.ts';
 import { MAX_MEND } from '../datastore/decisions/generation.ts';
-import { createMemoryDatabase } from '../datastore/memory/memory-database.ts';
 import { digestOf, fakeConnection, fakeSled } from '../fleet-client/fleet.fixture.ts';
 import { createLostPointsMemory, type LostPoint } from '../fleet-client/lost-points.ts';
 import type { CollectedSled } from '../fleet-client/sled-draft.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { createTestClock } from '../../lib/clock.fixture.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { createTestClock } from '../../lib/test-clock.ts';
 import { createDatabaseWatch } from '../datastore/database-watch.ts';
 import { createDatabaseReader, databaseView, outageReasons, READ_TIMEOUT_MS } from './database-reading.ts';
 

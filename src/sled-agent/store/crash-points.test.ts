@@ -3,7 +3,6 @@ import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { isArtifactHash, LeaseId } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
-import type { ArtifactStore } from './store.ts';
 import {
   bytesOf,
   hashOf,
@@ -14,8 +13,9 @@ import {
   type TestArtifact,
   tellFloor,
   testArtifact,
-} from './test-artifact.ts';
-import { createMachine, type Machine } from './test-memory-store.ts';
+} from './artifact.fixture.ts';
+import { createMachine, type Machine } from './memory-store.fixture.ts';
+import type { ArtifactStore } from './store.ts';
 
 const [a, b, c] = [testArtifact(1), testArtifact(2), testArtifact(3)];
 

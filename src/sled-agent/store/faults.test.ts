@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
+import { interposed, type Operation, systemError } from '../../lib/disk.fixture.ts';
 import { realDisk } from '../../lib/disk.ts';
-import { interposed, type Operation, systemError } from '../../lib/test-disk.ts';
+import { bytesOf, copies, offer, put, reconcile, testArtifact } from './artifact.fixture.ts';
+import { createTestStore, type TestStore, type TestStoreOptions } from './store.fixture.ts';
 import type { ArtifactStore } from './store.ts';
-import { bytesOf, copies, offer, put, reconcile, testArtifact } from './test-artifact.ts';
-import { createTestStore, type TestStore, type TestStoreOptions } from './test-store.ts';
 
 const [a, b] = [testArtifact(1, 200_000), testArtifact(2, 50_000)];
 const GENERATION_1 = asGeneration(1);

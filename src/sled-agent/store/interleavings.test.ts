@@ -3,10 +3,10 @@ import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
-import type { Operation } from '../../lib/test-disk.ts';
+import type { Operation } from '../../lib/disk.fixture.ts';
+import { bytesOf, copies, offer, put, reconcile, tellFloor, testArtifact } from './artifact.fixture.ts';
+import { createMachine, type Machine } from './memory-store.fixture.ts';
 import type { ArtifactStore } from './store.ts';
-import { bytesOf, copies, offer, put, reconcile, tellFloor, testArtifact } from './test-artifact.ts';
-import { createMachine, type Machine } from './test-memory-store.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];
 

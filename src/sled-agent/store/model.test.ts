@@ -3,7 +3,6 @@ import { basename } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isArtifactHash, LeaseId } from '../../core/ids.ts';
-import type { ArtifactStore } from './store.ts';
 import {
   bytesOf,
   hashOf,
@@ -14,8 +13,9 @@ import {
   type TestArtifact,
   tellFloor,
   testArtifact,
-} from './test-artifact.ts';
-import { createMachine, DIRECTORIES, type Machine } from './test-memory-store.ts';
+} from './artifact.fixture.ts';
+import { createMachine, DIRECTORIES, type Machine } from './memory-store.fixture.ts';
+import type { ArtifactStore } from './store.ts';
 
 const ARTIFACTS = [1, 2, 3, 4].map(seed => testArtifact(seed, 400));
 

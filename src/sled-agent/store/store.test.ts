@@ -9,8 +9,6 @@ import { asGeneration } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { openStore } from './open-store.ts';
-import { MAX_EVENTS } from './store.ts';
 import {
   bytesOf,
   copies,
@@ -21,8 +19,10 @@ import {
   reconcile,
   tellFloor,
   testArtifact,
-} from './test-artifact.ts';
-import { createTestStore } from './test-store.ts';
+} from './artifact.fixture.ts';
+import { openStore } from './open-store.ts';
+import { createTestStore } from './store.fixture.ts';
+import { MAX_EVENTS } from './store.ts';
 
 const [a, b] = [testArtifact(1, 300_000), testArtifact(2, 100)];
 const SCRUB = { periodMs: 1e9, bytesPerSecond: 1e9 };

@@ -1,13 +1,13 @@
 /** The datastore in memory and the one over PostgreSQL answer alike, whatever is asked of them in whatever order. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { createMemoryDatabase } from '../../../../sim/datastore/memory-database.ts';
 import { seededRng } from '../../../core/rng.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { silentLogger } from '../../../lib/log.ts';
+import { createTestDatabase, type TestDatabase } from '../database.fixture.ts';
 import type { Datastore } from '../datastore.ts';
-import { createMemoryDatabase } from '../memory/memory-database.ts';
-import { createTestDatabase, type TestDatabase } from '../test-database.ts';
 import { arbCall, askLineage, type Call, perform, readAll } from './calls.fixture.ts';
 import { wait } from './records.fixture.ts';
 

@@ -5,8 +5,8 @@ import { silentLogger } from '../../../lib/log.ts';
 import { sqlEngine } from '../attempt.ts';
 import { wait } from '../conformance/records.fixture.ts';
 import { createSqlPool } from '../connection.ts';
+import { createTestDatabase } from '../database.fixture.ts';
 import { requireDatabaseTarget } from '../database-url.ts';
-import { createTestDatabase } from '../test-database.ts';
 import { createTransactions } from '../transactions.ts';
 import { fleetEventBounds } from './fleet-event-bounds.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { asGeneration, SledId } from '../../../core/ids.ts';
 import { newId, registration, wait } from '../conformance/records.fixture.ts';
-import { createTestDatabase } from '../test-database.ts';
+import { createTestDatabase } from '../database.fixture.ts';
 
 test('a registration of a restored database, which nobody repeats, does not keep out a sled whose clock was set back (RI1)', async () => {
   await using database = await createTestDatabase();

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SourceView } from '../../../api/operator-source-api.ts';
+import { makeTestRepository, type TestReleaseOptions } from '../../../release/release.fixture.ts';
 import { keysForAllRoles } from '../../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../../release/signing-keys.ts';
-import { makeTestRepository, type TestReleaseOptions } from '../../../release/test-release.ts';
 import { type RepositoryServer, serveRepository } from '../../../source/repository-server.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { createMemoryDisk, interposed, type Operation, systemError } from '../../../lib/test-disk.ts';
+import { createMemoryDisk, interposed, type Operation, systemError } from '../../../lib/disk.fixture.ts';
 import { openStagingDirectory } from './directory.ts';
 import { openIncoming } from './incoming.ts';
 import { createStagingSpace } from './space.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { UploadId } from '../../../core/ids.ts';
-import { createTestClock } from '../../../lib/test-clock.ts';
+import { createTestClock } from '../../../lib/clock.fixture.ts';
 import { followClient } from './client-wait.ts';
 
 const uploadId = UploadId.parse('00000000-0000-4000-8000-000000000001');

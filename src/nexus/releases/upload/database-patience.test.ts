@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRng } from '../../../core/rng.ts';
+import { createTestClock } from '../../../lib/clock.fixture.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { silentLogger } from '../../../lib/log.ts';
-import { createTestClock } from '../../../lib/test-clock.ts';
 import { createDatabaseWatch } from '../../datastore/database-watch.ts';
 import { createPatience, type DatabaseWait } from './database-patience.ts';
 

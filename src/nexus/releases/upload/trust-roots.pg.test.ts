@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { TrustRootId } from '../../../core/ids.ts';
 import { writeRepositoryArchive } from '../../../release/assemble.ts';
+import { makeTestRelease, type TestReleaseOptions } from '../../../release/release.fixture.ts';
 import {
   createRoot,
   keysForAllRoles,
@@ -13,7 +14,6 @@ import {
   rotateRoot,
 } from '../../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../../release/signing-keys.ts';
-import { makeTestRelease, type TestReleaseOptions } from '../../../release/test-release.ts';
 import { chunksOf, createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 
 const YEAR_2100 = Date.UTC(2100, 0, 1);

@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { asGeneration, DatasetId } from '../../../core/ids.ts';
-import { systemError } from '../../../lib/test-disk.ts';
+import { systemError } from '../../../lib/disk.fixture.ts';
+import { copies, heldPoint, offer, put, reconcile, tellFloor, testArtifact } from '../artifact.fixture.ts';
 import { readLedger, writeLedger } from '../files/ledger.ts';
+import { createMachine, DIRECTORIES, type Machine } from '../memory-store.fixture.ts';
 import type { ArtifactStore } from '../store.ts';
-import { copies, heldPoint, offer, put, reconcile, tellFloor, testArtifact } from '../test-artifact.ts';
-import { createMachine, DIRECTORIES, type Machine } from '../test-memory-store.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];
 const [M0, M1] = DIRECTORIES;

@@ -3,10 +3,10 @@ import { basename } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { IncarnationId } from '../../../core/ids.ts';
-import { type Operation, systemError } from '../../../lib/test-disk.ts';
+import { type Operation, systemError } from '../../../lib/disk.fixture.ts';
+import { offer, reconcile, tellFloor } from '../artifact.fixture.ts';
+import { createMachine } from '../memory-store.fixture.ts';
 import type { ArtifactStore } from '../store.ts';
-import { offer, reconcile, tellFloor } from '../test-artifact.ts';
-import { createMachine } from '../test-memory-store.ts';
 
 const ALL = ['/m2-0', '/m2-1', '/m2-2'];
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { asGeneration, DatasetId, IncarnationId, pointText } from '../../../core/ids.ts';
+import { configOf, testArtifact } from '../artifact.fixture.ts';
 import type { Ledger } from '../files/ledger.ts';
 import { pointOf } from '../point.ts';
-import { configOf, testArtifact } from '../test-artifact.ts';
 import { type Knowledge, learnLedger, nothingRead, settleHeads } from './knowledge.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];

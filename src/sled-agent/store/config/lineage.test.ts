@@ -1,10 +1,7 @@
 /** A sled and a database that lost commits: what it refuses, holds and keeps, through restarts and with any disk away. */
 import { expect, test } from 'vitest';
 import { asGeneration, type Point } from '../../../core/ids.ts';
-import { systemError } from '../../../lib/test-disk.ts';
-import { encodeChecked } from '../files/checked-file.ts';
-import { pointOf } from '../point.ts';
-import type { ArtifactStore } from '../store.ts';
+import { systemError } from '../../../lib/disk.fixture.ts';
 import {
   configOf,
   heldPoint,
@@ -15,8 +12,11 @@ import {
   type TestArtifact,
   tellFloor,
   testArtifact,
-} from '../test-artifact.ts';
-import { createMachine, DIRECTORIES, type Machine } from '../test-memory-store.ts';
+} from '../artifact.fixture.ts';
+import { encodeChecked } from '../files/checked-file.ts';
+import { createMachine, DIRECTORIES, type Machine } from '../memory-store.fixture.ts';
+import { pointOf } from '../point.ts';
+import type { ArtifactStore } from '../store.ts';
 
 const [a, b, c] = [testArtifact(1), testArtifact(2), testArtifact(3)];
 const [M0, M1] = DIRECTORIES;

@@ -3,9 +3,8 @@ import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { MAX_LEASE_TERM_S } from '../../../api/sled-agent-api.ts';
 import { LeaseId } from '../../../core/ids.ts';
-import { createTestClock } from '../../../lib/test-clock.ts';
-import { type Operation, systemError } from '../../../lib/test-disk.ts';
-import type { ArtifactStore, Lease } from '../store.ts';
+import { createTestClock } from '../../../lib/clock.fixture.ts';
+import { type Operation, systemError } from '../../../lib/disk.fixture.ts';
 import {
   bytesOf,
   copies,
@@ -15,8 +14,9 @@ import {
   type TestArtifact,
   tellFloor,
   testArtifact,
-} from '../test-artifact.ts';
-import { createMachine, DIRECTORIES, type Machine } from '../test-memory-store.ts';
+} from '../artifact.fixture.ts';
+import { createMachine, DIRECTORIES, type Machine } from '../memory-store.fixture.ts';
+import type { ArtifactStore, Lease } from '../store.ts';
 import { MAX_LEASES } from './lease-book.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];

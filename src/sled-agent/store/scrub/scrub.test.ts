@@ -2,10 +2,8 @@
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ArtifactHash } from '../../../core/ids.ts';
-import { createTestClock, type TestClock } from '../../../lib/test-clock.ts';
-import { type Operation, systemError } from '../../../lib/test-disk.ts';
-import { positionOf } from '../files/scrub-progress.ts';
-import type { ArtifactStore } from '../store.ts';
+import { createTestClock, type TestClock } from '../../../lib/clock.fixture.ts';
+import { type Operation, systemError } from '../../../lib/disk.fixture.ts';
 import {
   bytesOf,
   copies,
@@ -15,8 +13,10 @@ import {
   type TestArtifact,
   tellFloor,
   testArtifact,
-} from '../test-artifact.ts';
-import { createMachine, DIRECTORIES, type Machine } from '../test-memory-store.ts';
+} from '../artifact.fixture.ts';
+import { positionOf } from '../files/scrub-progress.ts';
+import { createMachine, DIRECTORIES, type Machine } from '../memory-store.fixture.ts';
+import type { ArtifactStore } from '../store.ts';
 
 const ARTIFACTS = [1, 2, 3, 4, 5, 6].map(seed => testArtifact(seed, 2_000));
 const a = ARTIFACTS[0]!;

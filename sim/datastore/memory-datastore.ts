@@ -1,0 +1,86 @@
+/** The verbs of a datastore over a state in memory: each is one step, run by the retry loop of every datastore. */
+import type { Datastore } from '../../src/nexus/datastore/datastore.ts';
+import type { Transactions } from '../../src/nexus/datastore/transactions.ts';
+import type { MemoryTransaction } from './attempt.ts';
+import type { Query, Step } from './state.ts';
+import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/fleet-events.ts';
+import { currentGeneration, generationMend, generationRaise, pointsRecorded } from './verbs/generation.ts';
+import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repos.ts';
+import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexuses.ts';
+import { releaseInsert } from './verbs/release-insert.ts';
+import { releaseRoles } from './verbs/release-roles.ts';
+import {
+  artifactRoles,
+  artifactsKnown,
+  repoArtifacts,
+  repoGetByHash,
+  repoGetByVersion,
+  repoList,
+  repoPrune,
+} from './verbs/releases.ts';
+import { sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sleds.ts';
+import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-releases.ts';
+import {
+  trustRootAdvance,
+  trustRootChain,
+  trustRootDelete,
+  trustRootGet,
+  trustRootInsert,
+  trustRootList,
+} from './verbs/trust-roots.ts';
+import { wantedSetOf } from './wanted.ts';
+
+type Wait = { readonly signal: AbortSignal };
+
+export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): Datastore => {
+  const read = <T>(verb: string, query: Query<T>, wait: Wait): Promise<T> =>
+    transactions.read(verb, async transaction => transaction.query(query, { repeated: false }), wait);
+  const write = <T>(verb: string, step: Step<T>, wait: Wait): Promise<T> =>
+    transactions.write(verb, async (transaction, attempt) => transaction.apply(step, attempt), wait);
+  return {
+    trustRootInsert: (root, wait) => write('trust_root_insert', trustRootInsert(root), wait),
+    trustRootGet: (id, wait) => read('trust_root_get', trustRootGet(id), wait),
+    trustRootList: async (page, wait) => read('trust_root_list', trustRootList(page), wait),
+    trustRootChain: (id, wait) => read('trust_root_chain', trustRootChain(id), wait),
+    trustRootAdvance: (id, move, { resigned, ...wait }) =>
+      write('trust_root_advance', trustRootAdvance(id, move, resigned), wait),
+    trustRootDelete: (id, wait) => write('trust_root_delete', trustRootDelete(id), wait),
+    releaseInsert: (release, wait) => write('release_insert', releaseInsert(release), wait),
+    repoList: async (page, wait) => read('repo_list', repoList(page), wait),
+    repoGetByVersion: (version, { includePruned = false, ...wait }) =>
+      read('repo_get_by_version', repoGetByVersion(version, includePruned), wait),
+    repoGetByHash: (hash, wait) => read('repo_get_by_hash', repoGetByHash(hash), wait),
+    releaseRoles: wait => read('release_roles', releaseRoles, wait),
+    repoArtifacts: async (repoId, page, wait) => read('repo_artifacts', repoArtifacts(repoId, page), wait),
+    repoPrune: (version, { uploadedAtMs, ...wait }) =>
+      write('repo_prune', repoPrune(version, uploadedAtMs), wait),
+    wantedSet: ({ claims, ...wait }) => read('wanted_set', state => wantedSetOf(state, claims), wait),
+    commitDurability: async () => undefined,
+    currentGeneration: wait => read('current_generation', currentGeneration, wait),
+    pointsRecorded: (claims, wait) => read('points_recorded', pointsRecorded(claims), wait),
+    generationRaise: (raise, wait) => write('generation_raise', generationRaise(raise), wait),
+    generationMend: (mend, wait) => write('generation_mend', generationMend(mend), wait),
+    artifactRoles: (sha256, wait) => read('artifact_roles', artifactRoles(sha256), wait),
+    artifactsKnown: (hashes, wait) => read('artifacts_known', artifactsKnown(hashes), wait),
+    localRepoList: ({ nexusId, ...wait }) => read('local_repo_list', localRepoList(nexusId), wait),
+    localRepoDrop: (drop, wait) => write('local_repo_drop', localRepoDrop(drop), wait),
+    localRepoForget: (uploadId, nexusId, wait) =>
+      write('local_repo_forget', localRepoForget(uploadId, nexusId), wait),
+    sledUpsert: (id, info, wait) => write('sled_upsert', sledUpsert(id, info), wait),
+    sledGet: (id, wait) => read('sled_get', sledGet(id), wait),
+    sledList: async (page, wait) => read('sled_list', sledList(page), wait),
+    sledSetPolicy: (id, policy, wait) => write('sled_set_policy', sledSetPolicy(id, policy), wait),
+    nexusHeartbeat: (nexus, wait) => write('nexus_heartbeat', nexusHeartbeat(nexus), wait),
+    nexusBeginRound: (id, nonce, wait) => write('nexus_begin_round', nexusBeginRound(id, nonce), wait),
+    nexusList: wait => read('nexus_list', nexusList, wait),
+    nexusExpunge: (id, aliveMs, wait) => write('nexus_expunge', nexusExpunge(id, aliveMs), wait),
+    targetReleaseGet: wait => read('target_release_get', targetReleaseGet, wait),
+    targetReleaseSet: (set, wait) => write('target_release_set', targetReleaseSet(set), wait),
+    targetReleaseRecent: (count, wait) => read('target_release_recent', targetReleaseRecent(count), wait),
+    fleetEventInsert: (events, wait) => write('fleet_event_insert', fleetEventInsert(events), wait),
+    fleetEventList: async (filter, wait) => read('fleet_event_list', fleetEventList(filter), wait),
+    fleetEventBounds: (keepCount, wait) => read('fleet_event_bounds', fleetEventBounds(keepCount), wait),
+    fleetEventTrim: (trim, wait) => write('fleet_event_trim', fleetEventTrim(trim), wait),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+};

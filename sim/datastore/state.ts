@@ -1,0 +1,158 @@
+/**
+ * The whole database as one immutable value. Every write makes another one that shares what it did not change, so
+ * that a snapshot is a reference, and a database of yesterday is put back by putting the reference back.
+ *
+ * MS1. Nothing that is reachable from a state ever changes.
+ * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again: what is derived
+ *      from it (wanted.ts) is kept by its identity.
+ */
+import type {
+  ArtifactHash,
+  EventId,
+  NexusId,
+  RepoId,
+  RoundNonce,
+  SledId,
+  TrustRootId,
+  UploadId,
+} from '../../src/core/ids.ts';
+import { FIRST_GENERATION, type Point, pointText } from '../../src/core/ids.ts';
+import { type RecordedPoints, samePoint } from '../../src/core/lineage.ts';
+import type { ReleaseDescription, RoleExpiry } from '../../src/core/release.ts';
+import type {
+  FleetEvent,
+  LocalRepoRecord,
+  NexusRecord,
+  RepoRecord,
+  SledRecord,
+  TrustRootRecord,
+} from '../../src/nexus/datastore/datastore.ts';
+import { wantedSetDigest } from '../../src/nexus/datastore/decisions/generation.ts';
+import type { FileFacts } from '../../src/nexus/datastore/decisions/release-conflicts.ts';
+
+/** A release, present or pruned, with all that it lists. */
+export type StoredRelease = {
+  readonly repo: RepoRecord;
+  /** Sorts as semantic versions do. */
+  readonly order: string;
+  readonly description: ReleaseDescription;
+  readonly hashes: ReadonlySet<ArtifactHash>;
+  readonly trustRootId: TrustRootId;
+};
+
+export type StoredTrustRoot = {
+  /** As it was added; the last of `chain` is the one that is trusted now. */
+  readonly first: TrustRootRecord;
+  readonly timeDeletedMs: number | null;
+  /** The roots that followed, by version. */
+  readonly chain: ReadonlyMap<number, Uint8Array>;
+};
+
+export type StoredNexus = Omit<NexusRecord, 'heartbeatAgeMs' | 'localRepos'> & {
+  readonly roundNonce: RoundNonce | null;
+};
+
+/** A point that the wanted set had, or that a recovery decided on. */
+export type StoredPoint = Point & {
+  readonly origin: 'first' | 'change' | 'raise' | 'accepted';
+  readonly timeCreatedMs: number;
+  /** For which sled a Nexus raised the generation by itself. */
+  readonly sledId?: SledId | undefined;
+};
+
+export type StoredTarget = {
+  readonly generation: number;
+  readonly timeRequestedMs: number;
+  readonly repoId: RepoId | null;
+};
+
+/** What one upload was accepted with only because the operator said so. */
+export type StoredOverrides = {
+  readonly nexusId: NexusId;
+  readonly repoId: RepoId;
+  readonly timeCreatedMs: number;
+  readonly sentences: readonly string[];
+};
+
+export type MemoryState = {
+  readonly trustRoots: ReadonlyMap<TrustRootId, StoredTrustRoot>;
+  readonly releases: ReadonlyMap<RepoId, StoredRelease>;
+  /** The metadata that each release has now, by role. */
+  readonly roles: ReadonlyMap<RepoId, ReadonlyMap<RoleExpiry['role'], RoleExpiry>>;
+  /** Of all releases there ever were. */
+  readonly files: ReadonlyMap<ArtifactHash, FileFacts>;
+  readonly stored: Point;
+  /** Every point there ever was, by its text (P13). */
+  readonly points: ReadonlyMap<string, StoredPoint>;
+  /** The latest last. */
+  readonly targets: readonly [StoredTarget, ...StoredTarget[]];
+  readonly sleds: ReadonlyMap<SledId, SledRecord>;
+  readonly nexuses: ReadonlyMap<NexusId, StoredNexus>;
+  readonly localRepos: ReadonlyMap<UploadId, LocalRepoRecord>;
+  readonly overrides: ReadonlyMap<UploadId, StoredOverrides>;
+  readonly events: ReadonlyMap<EventId, FleetEvent>;
+};
+
+/** As the migrations leave it. */
+export const emptyState = (nowMs: number): MemoryState => {
+  const stored = { generation: FIRST_GENERATION, digest: wantedSetDigest([]) };
+  return {
+    trustRoots: new Map(),
+    releases: new Map(),
+    roles: new Map(),
+    files: new Map(),
+    stored,
+    points: new Map([[pointText(stored), { ...stored, origin: 'first', timeCreatedMs: nowMs }]]),
+    targets: [{ generation: 1, timeRequestedMs: nowMs, repoId: null }],
+    sleds: new Map(),
+    nexuses: new Map(),
+    localRepos: new Map(),
+    overrides: new Map(),
+    events: new Map(),
+  };
+};
+
+/** The state at a next point, which is recorded for good (P13). Where it is the point of before, nothing is. */
+export const movedTo = (
+  state: MemoryState,
+  stored: Point,
+  how: Pick<StoredPoint, 'origin' | 'timeCreatedMs' | 'sledId'>,
+): MemoryState =>
+  samePoint(state.stored, stored) ? state : { ...withPoint(state, { ...stored, ...how }), stored };
+
+/** One that is recorded already stays as it is. */
+export const withPoint = (state: MemoryState, point: StoredPoint): MemoryState =>
+  state.points.has(pointText(point))
+    ? state
+    : { ...state, points: withEntry(state.points, pointText(point), point) };
+
+/** As far as it matters for some claims. */
+export const recordedPoints = ({ points }: MemoryState, claims: readonly Point[]): RecordedPoints => ({
+  first: [...points.values()].find(({ origin }) => origin === 'first')!.generation,
+  recorded: new Set(claims.map(pointText).filter(text => points.has(text))),
+});
+
+/** What one verb does to the database: a pure function, and so the whole of a transaction. */
+export type Step<T> = (state: MemoryState, moment: Moment) => Written<T>;
+export type Written<T> = { readonly state: MemoryState; readonly answer: T };
+export type Query<T> = (state: MemoryState, moment: Moment) => T;
+
+export type Moment = {
+  /** By the database's clock. */
+  readonly nowMs: number;
+  /** An earlier attempt of the same step may have been committed. */
+  readonly repeated: boolean;
+};
+
+export const withEntry = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> =>
+  new Map(map).set(key, value);
+
+export const withoutKey = <K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> => {
+  const copy = new Map(map);
+  copy.delete(key);
+  return copy;
+};
+
+/** The entries in the order of their keys, as tables are listed. */
+export const sortedByKey = <K extends string, V>(map: ReadonlyMap<K, V>): V[] =>
+  [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);

@@ -1,0 +1,46 @@
+import type { Generation, Point, SledId } from '../../../src/core/ids.ts';
+import type { PointClaim } from '../../../src/core/lineage.ts';
+import type { Datastore } from '../../../src/nexus/datastore/datastore.ts';
+import {
+  admitMend,
+  admitRaise,
+  MEND_PERIOD_MS,
+  requirePlannedPoint,
+} from '../../../src/nexus/datastore/decisions/generation.ts';
+import { movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
+import { presentDigest, wantedSetOf } from '../wanted.ts';
+
+export const currentGeneration: Query<Point> = state => state.stored;
+
+export const pointsRecorded =
+  (claims: readonly PointClaim[]): Query<Awaited<ReturnType<Datastore['pointsRecorded']>>> =>
+  state => ({ current: state.stored, lineage: recordedPoints(state, claims) });
+
+/** The one write that does not ask if the stored digest is right: it makes it right. */
+export const generationRaise =
+  ({ to, accepted = [], planned }: Parameters<Datastore['generationRaise']>[0]): Step<Point> =>
+  (before, { nowMs, repeated }) => {
+    requirePlannedPoint(before.stored, { planned, to }, { repeated });
+    const verdict = admitRaise(before.stored.generation, to, { repeated, accepts: accepted.length > 0 });
+    const state = accepted.reduce(
+      (seen, point) => withPoint(seen, { ...point, origin: 'accepted', timeCreatedMs: nowMs }),
+      before,
+    );
+    if (verdict === 'stay') return { state, answer: state.stored };
+    const stored = { generation: to, digest: presentDigest(state) };
+    return { state: movedTo(state, stored, { origin: 'raise', timeCreatedMs: nowMs }), answer: stored };
+  };
+
+export const generationMend =
+  ({ to, sledId }: { readonly to: Generation; readonly sledId: SledId }): Step<Point | undefined> =>
+  (state, { nowMs, repeated }) => {
+    const { generation, digest } = wantedSetOf(state);
+    const hadOneRecently = [...state.points.values()].some(
+      point => point.sledId === sledId && point.timeCreatedMs > nowMs - MEND_PERIOD_MS,
+    );
+    if (repeated && generation === to && hadOneRecently) return { state, answer: { generation, digest } };
+    if (!admitMend(generation, to, { hadOneRecently })) return { state, answer: undefined };
+    const stored = { generation: to, digest };
+    const how = { origin: 'raise', timeCreatedMs: nowMs, sledId } as const;
+    return { state: movedTo(state, stored, how), answer: stored };
+  };

@@ -1,0 +1,36 @@
+import type { NexusId, UploadId } from '../../../src/core/ids.ts';
+import type { Datastore, LocalRepoRecord } from '../../../src/nexus/datastore/datastore.ts';
+import { type DropOutcome, decideDrop } from '../../../src/nexus/datastore/decisions/local-repo-drop.ts';
+import { type MemoryState, type Query, type Step, sortedByKey, withoutKey } from '../state.ts';
+
+export const localRepoList =
+  (nexusId: NexusId | undefined): Query<readonly LocalRepoRecord[]> =>
+  ({ localRepos }) =>
+    sortedByKey(localRepos).filter(local => nexusId === undefined || local.nexusId === nexusId);
+
+export const localRepoDrop =
+  ({ uploadId, nexusId, planned }: Parameters<Datastore['localRepoDrop']>[0]): Step<DropOutcome> =>
+  (state, { repeated }) => {
+    const local = ownRow(state, uploadId, nexusId);
+    const held = local && state.releases.get(local.repoId)!.repo;
+    const stored = { ...state.stored, nonce: state.nexuses.get(nexusId)?.roundNonce ?? null };
+    const answer = decideDrop(held, stored, planned, { repeated });
+    return { state: answer.kind === 'dropped' ? withoutRow(state, local) : state, answer };
+  };
+
+export const localRepoForget =
+  (uploadId: UploadId, nexusId: NexusId): Step<void> =>
+  state => ({ state: withoutRow(state, ownRow(state, uploadId, nexusId)), answer: undefined });
+
+/** Of this upload, if it is this Nexus's. */
+const ownRow = (
+  { localRepos }: MemoryState,
+  uploadId: UploadId,
+  nexusId: NexusId,
+): LocalRepoRecord | undefined => {
+  const local = localRepos.get(uploadId);
+  return local?.nexusId === nexusId ? local : undefined;
+};
+
+const withoutRow = (state: MemoryState, local: LocalRepoRecord | undefined): MemoryState =>
+  local === undefined ? state : { ...state, localRepos: withoutKey(state.localRepos, local.uploadId) };

@@ -1,0 +1,57 @@
+import type { NexusId, RoundNonce } from '../../../src/core/ids.ts';
+import type { Datastore, NexusRecord } from '../../../src/nexus/datastore/datastore.ts';
+import { decideExpunge, heartbeatAgeMs } from '../../../src/nexus/datastore/decisions/nexus-life.ts';
+import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
+
+export const nexusHeartbeat =
+  (nexus: Parameters<Datastore['nexusHeartbeat']>[0]): Step<Pick<NexusRecord, 'policy'>> =>
+  (state, { nowMs }) => {
+    const { id, operatorAddress, timeStartedMs } = nexus;
+    const known = state.nexuses.get(id);
+    const policy = known?.policy ?? 'in_service';
+    const roundNonce = known?.roundNonce ?? null;
+    const row: StoredNexus = {
+      id,
+      policy,
+      operatorAddress,
+      timeStartedMs,
+      timeHeartbeatMs: nowMs,
+      roundNonce,
+    };
+    return { state: { ...state, nexuses: withEntry(state.nexuses, id, row) }, answer: { policy } };
+  };
+
+export const nexusBeginRound =
+  (id: NexusId, roundNonce: RoundNonce): Step<boolean> =>
+  state => {
+    const nexus = state.nexuses.get(id);
+    if (nexus === undefined) return { state, answer: false };
+    return {
+      state: { ...state, nexuses: withEntry(state.nexuses, id, { ...nexus, roundNonce }) },
+      answer: true,
+    };
+  };
+
+export const nexusList: Query<readonly NexusRecord[]> = ({ nexuses, localRepos }, { nowMs }) => {
+  const held = new Map<NexusId, number>();
+  for (const { nexusId } of localRepos.values()) held.set(nexusId, (held.get(nexusId) ?? 0) + 1);
+  return sortedByKey(nexuses).map(({ roundNonce: _, ...nexus }) => ({
+    ...nexus,
+    heartbeatAgeMs: heartbeatAgeMs(nowMs, nexus.timeHeartbeatMs),
+    localRepos: held.get(nexus.id) ?? 0,
+  }));
+};
+
+export const nexusExpunge =
+  (id: NexusId, aliveMs: number): Step<void> =>
+  (state, { nowMs }) => {
+    const nexus = state.nexuses.get(id);
+    const seen = nexus && {
+      policy: nexus.policy,
+      heartbeatAgeMs: heartbeatAgeMs(nowMs, nexus.timeHeartbeatMs),
+    };
+    if (decideExpunge(id, seen, aliveMs) === 'expunged' || nexus === undefined)
+      return { state, answer: undefined };
+    const expunged: StoredNexus = { ...nexus, policy: 'expunged' };
+    return { state: { ...state, nexuses: withEntry(state.nexuses, id, expunged) }, answer: undefined };
+  };

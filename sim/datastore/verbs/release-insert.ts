@@ -1,0 +1,122 @@
+/** Records a verified release, in the order of ../../verbs/release-insert.ts (I1, I2). */
+import type { ArtifactHash } from '../../../src/core/ids.ts';
+import type { InsertOutcome, NewRelease, RepoRecord } from '../../../src/nexus/datastore/datastore.ts';
+import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
+import {
+  type FileFacts,
+  filesOf,
+  recordedAs,
+  requireKnownFile,
+  requireSameRelease,
+} from '../../../src/nexus/datastore/decisions/release-conflicts.ts';
+import {
+  insertOutcome,
+  totalsOf,
+  wantedWith,
+} from '../../../src/nexus/datastore/decisions/release-insert.ts';
+import { requirePresent } from '../../../src/nexus/datastore/decisions/trust-move.ts';
+import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
+import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
+import { wantedSetOf } from '../wanted.ts';
+import { recordRoles } from './release-roles.ts';
+import { moveTrustRoot, presentRoot } from './trust-roots.ts';
+
+export const releaseInsert =
+  (release: NewRelease): Step<InsertOutcome> =>
+  (before, { nowMs }) => {
+    const done = before.localRepos.get(release.uploadId);
+    if (done !== undefined) {
+      const { repo } = before.releases.get(done.repoId)!;
+      return { state: before, answer: insertOutcome(release, repo, before.stored.generation) };
+    }
+    const { artifacts } = release.description;
+    const wanted = wantedSetOf(before);
+    requirePresent(release.trustRootId, presentRoot(before, release.trustRootId) !== undefined);
+    const recorded = findRecorded(before, release);
+    const files = withFiles(before, release);
+    const stored =
+      recorded === undefined ? newRelease(before, release, nowMs) : presentAgain(recorded, nowMs);
+    const { repo } = stored;
+    const state = moveTrustRoot(
+      { ...before, files, releases: withEntry(before.releases, repo.id, stored) },
+      release.trustRootId,
+      release,
+    );
+    const next = nextGeneration(before.stored, wantedWith(wanted, artifacts));
+    return {
+      state: recordRoles(
+        withUpload(movedTo(state, next, { origin: 'change', timeCreatedMs: nowMs }), release, repo, nowMs),
+        repo.id,
+        release.roles,
+      ),
+      answer: insertOutcome(release, repo, next.generation),
+    };
+  };
+
+/** @throws `RELEASE_CONFLICT` */
+const findRecorded = (state: MemoryState, release: NewRelease): StoredRelease | undefined => {
+  const { systemVersion } = release.description;
+  const known = [...state.releases.values()].map(({ repo }) => repo);
+  const same = recordedAs(
+    known.filter(repo => repo.hash === release.hash || repo.systemVersion === systemVersion),
+    release,
+  );
+  if (same === undefined) return undefined;
+  const recorded = state.releases.get(same.id)!;
+  requireSameRelease(release, same, recorded.description);
+  return recorded;
+};
+
+/** @throws `ARTIFACT_CONFLICT` */
+const withFiles = (state: MemoryState, { description }: NewRelease): MemoryState['files'] => {
+  const uploaded = filesOf(description.artifacts);
+  const added = new Map<ArtifactHash, FileFacts>();
+  for (const [sha256, { sizeBytes, version }] of uploaded) {
+    const known = state.files.get(sha256);
+    if (known === undefined) added.set(sha256, { sizeBytes, version });
+    else requireKnownFile(uploaded, sha256, known);
+  }
+  return added.size === 0 ? state.files : new Map([...state.files, ...added]);
+};
+
+const newRelease = (state: MemoryState, release: NewRelease, nowMs: number): StoredRelease => {
+  const { description, repoId, trustRootId } = release;
+  if (state.releases.has(repoId)) throw new Error(`release ${repoId} was inserted with another version`);
+  return {
+    repo: {
+      id: repoId,
+      systemVersion: description.systemVersion,
+      hash: release.hash,
+      hashKind: release.hashKind,
+      fileName: release.fileName,
+      timeCreatedMs: nowMs,
+      timePrunedMs: null,
+      ...totalsOf(description.artifacts),
+    },
+    order: versionOrder(description.systemVersion).toString('hex'),
+    description,
+    hashes: new Set(description.artifacts.map(({ sha256 }) => sha256)),
+    trustRootId,
+  };
+};
+
+/** The old id and rows; the time of the latest upload is what retention goes by. */
+const presentAgain = (recorded: StoredRelease, nowMs: number): StoredRelease => ({
+  ...recorded,
+  repo: { ...recorded.repo, timeCreatedMs: nowMs, timePrunedMs: null },
+});
+
+/** The local repo, and the audit of what it was accepted with: an earlier one of this upload stands. */
+const withUpload = (
+  state: MemoryState,
+  { uploadId, nexusId, overrides }: NewRelease,
+  { id: repoId }: RepoRecord,
+  timeCreatedMs: number,
+): MemoryState => ({
+  ...state,
+  localRepos: withEntry(state.localRepos, uploadId, { uploadId, nexusId, repoId, timeCreatedMs }),
+  overrides:
+    overrides.length === 0 || state.overrides.has(uploadId)
+      ? state.overrides
+      : withEntry(state.overrides, uploadId, { nexusId, repoId, timeCreatedMs, sentences: overrides }),
+});

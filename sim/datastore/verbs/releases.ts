@@ -1,0 +1,103 @@
+import { type ArtifactHash, type RepoId, SystemVersion } from '../../../src/core/ids.ts';
+import type { ReleaseArtifact } from '../../../src/core/release.ts';
+import type { Datastore, Page, Paged, RepoRecord } from '../../../src/nexus/datastore/datastore.ts';
+import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
+import { decidePrune } from '../../../src/nexus/datastore/decisions/prune.ts';
+import { PositionToken, pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
+import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
+import { movedTo, type Query, type Step, withEntry } from '../state.ts';
+import { inOrder, presentReleases, wantedSetOf } from '../wanted.ts';
+
+export const repoList = (page: Parameters<Datastore['repoList']>[0]): Query<Paged<RepoRecord>> => {
+  const token = parseToken(page, SystemVersion);
+  const after = token && versionOrder(token).toString('hex');
+  const ascending = page.sortBy === 'version_ascending';
+  return state => {
+    const present = ascending ? presentReleases(state) : presentReleases(state).toReversed();
+    const rows = present.filter(
+      ({ order }) => after === undefined || (ascending ? order > after : order < after),
+    );
+    return pageOf(
+      rows.slice(0, rowsFor(page)),
+      page,
+      ({ repo }) => repo,
+      ({ repo }) => repo.systemVersion,
+    );
+  };
+};
+
+export const repoGetByVersion =
+  (version: SystemVersion, includePruned: boolean): Query<RepoRecord | undefined> =>
+  ({ releases }) => {
+    for (const { repo } of releases.values())
+      if (repo.systemVersion === version)
+        return includePruned || repo.timePrunedMs === null ? repo : undefined;
+    return undefined;
+  };
+
+export const repoGetByHash =
+  (hash: string): Query<RepoRecord | undefined> =>
+  ({ releases }) =>
+    [...releases.values()].find(({ repo }) => repo.hash === hash)?.repo;
+
+export const repoArtifacts = (repoId: RepoId, page: Page): Query<Paged<ReleaseArtifact>> => {
+  const start = (parseToken(page, PositionToken) ?? -1) + 1;
+  return ({ releases }) => {
+    const artifacts = releases.get(repoId)?.description.artifacts ?? [];
+    const listed = artifacts
+      .slice(start, start + rowsFor(page))
+      .map((artifact, index) => ({ artifact, position: start + index }));
+    return pageOf(
+      listed,
+      page,
+      ({ artifact }) => artifact,
+      ({ position }) => String(position),
+    );
+  };
+};
+
+export const artifactRoles =
+  (sha256: ArtifactHash): Query<Awaited<ReturnType<Datastore['artifactRoles']>>> =>
+  ({ releases }) =>
+    inOrder(releases.values())
+      .filter(({ hashes }) => hashes.has(sha256))
+      .flatMap(({ repo, description }) =>
+        description.artifacts
+          .filter(artifact => artifact.sha256 === sha256)
+          .map(artifact => ({ repo, artifact })),
+      );
+
+export const artifactsKnown =
+  (hashes: ReadonlySet<ArtifactHash>): Query<Awaited<ReturnType<Datastore['artifactsKnown']>>> =>
+  ({ releases }) => {
+    const known = new Map<ArtifactHash, 'present' | 'deleted'>();
+    for (const { repo, hashes: listed } of releases.values()) {
+      const isPresent = repo.timePrunedMs === null;
+      for (const hash of hashes)
+        if (listed.has(hash) && (isPresent || !known.has(hash)))
+          known.set(hash, isPresent ? 'present' : 'deleted');
+    }
+    return known;
+  };
+
+export const repoPrune =
+  (
+    version: SystemVersion,
+    uploadedAtMs: number | undefined,
+  ): Step<Awaited<ReturnType<Datastore['repoPrune']>>> =>
+  (state, { nowMs, repeated }) => {
+    const target = state.targets.at(-1)!.repoId;
+    const decision = decidePrune({ version, uploadedAtMs, repeated }, wantedSetOf(state), target);
+    const { generation } = state.stored;
+    if (decision.kind === 'pruned') return { state, answer: { generation } };
+    const release = state.releases.get(decision.repoId)!;
+    const pruned = { ...release, repo: { ...release.repo, timePrunedMs: nowMs } };
+    const stored = nextGeneration(state.stored, decision.wantedAfter);
+    return {
+      state: movedTo({ ...state, releases: withEntry(state.releases, decision.repoId, pruned) }, stored, {
+        origin: 'change',
+        timeCreatedMs: nowMs,
+      }),
+      answer: { generation: stored.generation },
+    };
+  };

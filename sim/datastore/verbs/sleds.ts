@@ -1,0 +1,66 @@
+import type { SledAgentInfo } from '../../../src/api/internal-api.ts';
+import { SledId } from '../../../src/core/ids.ts';
+import type { Datastore, Paged, SledRecord } from '../../../src/nexus/datastore/datastore.ts';
+import { admitRegistration, headsOf, isChange } from '../../../src/nexus/datastore/decisions/registration.ts';
+import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
+import { type Query, recordedPoints, type Step, sortedByKey, withEntry } from '../state.ts';
+
+type Registered = Awaited<ReturnType<Datastore['sledUpsert']>>;
+
+export const sledUpsert =
+  (id: SledId, info: SledAgentInfo): Step<Registered> =>
+  (state, { nowMs, repeated }) => {
+    const floor = state.stored;
+    const lineage = recordedPoints(state, headsOf(info) ?? []);
+    const before = state.sleds.get(id);
+    const known = before && {
+      policy: before.policy,
+      generation: before.info.generation,
+      registeredAgoMs: nowMs - before.timeLastRegisteredMs,
+    };
+    if (admitRegistration(id, known, info) === 'stale')
+      return { state, answer: { changed: false, stale: true, floor, lineage } };
+    const after: SledRecord = {
+      id,
+      info,
+      incarnationId: info.incarnation_id ?? null,
+      datasets: info.datasets ?? [],
+      heads: headsOf(info),
+      policy: before?.policy ?? 'in_service',
+      timeRegisteredMs: before?.timeRegisteredMs ?? nowMs,
+      timeLastRegisteredMs: nowMs,
+    };
+    return {
+      state: { ...state, sleds: withEntry(state.sleds, id, after) },
+      answer: { changed: isChange(before, info, { repeated }), stale: false, floor, lineage },
+    };
+  };
+
+export const sledGet =
+  (id: SledId): Query<SledRecord | undefined> =>
+  ({ sleds }) =>
+    sleds.get(id);
+
+export const sledList = (page: Parameters<Datastore['sledList']>[0]): Query<Paged<SledRecord>> => {
+  const after = parseToken(page, SledId);
+  return ({ sleds }) => {
+    const rows = sortedByKey(sleds).filter(
+      ({ id, policy }) =>
+        (page.policy === undefined || policy === page.policy) && (after === undefined || id > after),
+    );
+    return pageOf(
+      rows.slice(0, rowsFor(page)),
+      page,
+      sled => sled,
+      ({ id }) => id,
+    );
+  };
+};
+
+export const sledSetPolicy =
+  (id: SledId, policy: SledRecord['policy']): Step<boolean> =>
+  state => {
+    const sled = state.sleds.get(id);
+    if (sled === undefined) return { state, answer: false };
+    return { state: { ...state, sleds: withEntry(state.sleds, id, { ...sled, policy }) }, answer: true };
+  };

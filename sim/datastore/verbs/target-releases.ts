@@ -1,0 +1,38 @@
+import type { RepoId } from '../../../src/core/ids.ts';
+import type { TargetReleaseRecord } from '../../../src/nexus/datastore/datastore.ts';
+import { decideTarget } from '../../../src/nexus/datastore/decisions/target-release.ts';
+import { READ_BATCH_ROWS } from '../../../src/nexus/datastore/paging.ts';
+import type { MemoryState, Query, Step, StoredTarget } from '../state.ts';
+
+export const targetReleaseGet: Query<TargetReleaseRecord> = state => toRecord(state, state.targets.at(-1)!);
+
+export const targetReleaseSet =
+  (request: { readonly repoId: RepoId; readonly expectedGeneration: number }): Step<TargetReleaseRecord> =>
+  (state, { nowMs, repeated }) => {
+    const { repoId, expectedGeneration } = request;
+    const current = state.targets.at(-1)!;
+    const repo = state.releases.get(repoId)?.repo;
+    if (decideTarget({ repoId, expectedGeneration, repeated }, current, repo) === 'set_before')
+      return { state, answer: toRecord(state, current) };
+    const row = { generation: expectedGeneration + 1, timeRequestedMs: nowMs, repoId };
+    return { state: { ...state, targets: [...state.targets, row] }, answer: toRecord(state, row) };
+  };
+
+export const targetReleaseRecent =
+  (count: number): Query<readonly TargetReleaseRecord[]> =>
+  state => {
+    // For each release the last time that it was made the target.
+    const latest = new Map<RepoId, StoredTarget>();
+    for (const row of state.targets.toReversed())
+      if (row.repoId !== null && !latest.has(row.repoId)) latest.set(row.repoId, row);
+    return [...latest.values()].slice(0, Math.min(count, READ_BATCH_ROWS)).map(row => toRecord(state, row));
+  };
+
+const toRecord = (
+  state: MemoryState,
+  { generation, timeRequestedMs, repoId }: StoredTarget,
+): TargetReleaseRecord => ({
+  generation,
+  timeRequestedMs,
+  repo: repoId === null ? null : state.releases.get(repoId)!.repo,
+});

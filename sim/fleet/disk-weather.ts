@@ -1,0 +1,70 @@
+/** How disks fare; may change during a run. Faults of single volumes are with the volume. */
+import type { Rng } from '../../src/core/rng.ts';
+import type { DiskWatcher, OperationFate, OperationName } from '../machine/disk.ts';
+import { chance, spread } from '../time/streams.ts';
+import type { Machine } from './machine.ts';
+import type { Witness } from './witness.ts';
+import type { World } from './world.ts';
+
+export type DiskWeather = {
+  leastMs: number;
+  mostMs: number;
+  /** That one takes up to {@link TAIL_MS}, as on a disk that retries inside. */
+  tailProbability: number;
+  /** That an operation that changes something fails with EIO. */
+  errorProbability: number;
+};
+
+export const FAIR_DISKS: Readonly<DiskWeather> = {
+  leastMs: 0.05,
+  mostMs: 1,
+  tailProbability: 0,
+  errorProbability: 0,
+};
+
+const TAIL_MS = 10_000;
+
+/** Looking takes no time: what is looked at changes only by operations that take some. */
+const INSTANT: ReadonlySet<OperationName> = new Set([
+  'openFile',
+  'readDirectory',
+  'sizeOf',
+  'freeBytes',
+  'read',
+  'sizeBytes',
+]);
+
+const AT_ONCE: OperationFate = { latencyMs: 0, isEffectFirst: true, error: undefined };
+
+export const diskWatcher = ({
+  world,
+  rng,
+  machine,
+  witness,
+}: {
+  readonly world: World;
+  readonly rng: Rng;
+  readonly machine: () => Machine<unknown>;
+  readonly witness: Witness;
+}): DiskWatcher => ({
+  decide({ name }) {
+    const dying = machine();
+    if (dying.operationsLeft !== undefined) {
+      dying.operationsLeft -= 1;
+      if (dying.operationsLeft <= 0) {
+        dying.operationsLeft = undefined;
+        dying.onLastOperation();
+        return AT_ONCE;
+      }
+    }
+    if (INSTANT.has(name)) return AT_ONCE;
+    const { leastMs, mostMs, tailProbability, errorProbability } = world.diskWeather;
+    const isSlow = tailProbability > 0 && chance(rng, tailProbability);
+    return {
+      latencyMs: spread(rng, leastMs, isSlow ? TAIL_MS : mostMs),
+      isEffectFirst: rng.below(2) === 0,
+      error: errorProbability > 0 && chance(rng, errorProbability) ? 'EIO' : undefined,
+    };
+  },
+  onNameChange: (change, place) => witness.onNameChange(machine(), change, place),
+});

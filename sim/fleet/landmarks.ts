@@ -1,0 +1,46 @@
+/** What shows, in logs and commits, that a run came by something worth a seed. */
+import type { MemoryState } from '../datastore/state.ts';
+import type { Sometimes, Trace } from '../trace.ts';
+
+/** What is told by the log alone. */
+const BY_LINE: Readonly<Record<string, Sometimes>> = {
+  'artifact copied': 'a copy was made between sleds',
+  'copy failed': 'a copy was cut',
+  'local repo kept': 'a drop was refused by its transaction',
+  'generation raised above a sled, whose set is wanted': 'the generation was mended by a Nexus',
+  'a point of another history was decided on': 'a head was kept and released after a recovery',
+  'datasets have different configs': 'a disk of another history came back to a sled',
+  'the database had lost a local repo: recorded it again':
+    'an archive that the database had lost was recorded again',
+  'sled has diverged from the database': 'a sled was proven to have diverged',
+  'sled does not have the bytes that it lists': 'a lying sled was caught',
+};
+
+export const noteLine = (trace: Trace, words: string, fields: Record<string, unknown>): void => {
+  // A sled that never held a config waits for one at each start.
+  if (words === 'floor accepted' && fields.generation !== undefined)
+    trace.reached('a sled waited for a floor');
+  if (words === 'local repo kept' && String(fields.reason).includes('by a database that has failed over'))
+    trace.reached('a drop was refused by the nonce');
+  const name = BY_LINE[words];
+  if (name !== undefined) trace.reached(name);
+};
+
+export const noteCommit = (trace: Trace, before: MemoryState, after: MemoryState): void => {
+  if (after.releases === before.releases) return;
+  for (const [id, { sentences }] of after.overrides)
+    if (
+      !before.overrides.has(id) &&
+      sentences.some(each => each.startsWith('the database has lost this release'))
+    )
+      trace.reached('a lost release was uploaded again without being refused for rollback');
+  for (const [id, { repo, hashes }] of after.releases) {
+    const was = before.releases.get(id)?.repo;
+    if (was !== undefined && was.timePrunedMs !== null && repo.timePrunedMs === null)
+      trace.reached('a deleted release came back');
+    if (was !== undefined) continue;
+    for (const other of before.releases.values())
+      if (other.repo.timePrunedMs === null && [...hashes].some(hash => other.hashes.has(hash)))
+        trace.reached('an artifact was shared by two releases');
+  }
+};

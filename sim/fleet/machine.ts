@@ -1,0 +1,133 @@
+/**
+ * A machine: volumes that outlive its processes, one process at a time, and somebody who starts it again.
+ *
+ *     start ─▶ boot (asynchronous, may fail or be killed) ─▶ serving ─▶ kill | power cut ─▶ start again, after a while
+ *
+ * MC1. What answers on a machine is the endpoint of a process that has booted and not ended; nothing else is reached.
+ * MC2. A boot that fails is tried again, as a service manager does.
+ */
+import type { Rng } from '../../src/core/rng.ts';
+import type { Disk } from '../../src/lib/disk.ts';
+import { DepotError } from '../../src/lib/errors.ts';
+import type { ExclusiveLock } from '../../src/lib/exclusive-lock.ts';
+import { createDisk, type DiskWatcher } from '../machine/disk.ts';
+import { requireUsable, systemError, type Volume } from '../machine/volume.ts';
+import type { Callee } from '../network/call.ts';
+import { createProcess, type SimProcess } from '../time/process.ts';
+import type { Scheduler } from '../time/scheduler.ts';
+
+export type Host = {
+  readonly name: string;
+  readonly process: SimProcess;
+  readonly disk: Disk;
+  readonly lockDirectory: (path: string) => Promise<ExclusiveLock>;
+};
+
+export type Machine<E> = Callee<E> & {
+  readonly volumes: ReadonlyMap<string, Volume>;
+  /** Undefined while the machine is down. */
+  readonly process: () => SimProcess | undefined;
+  readonly isUp: () => boolean;
+  readonly start: () => void;
+  /** Ends the process; what it had written stays as the operating system has it. */
+  readonly kill: () => void;
+  /** Ends the process, and the disks lose what was not synced. */
+  readonly powerCut: (rng: Rng) => void;
+  /** Never to be started again. */
+  readonly retire: () => void;
+  wallOffsetMs: number;
+  /** How many disk operations its process has left before {@link onLastOperation}; undefined for no end. */
+  operationsLeft: number | undefined;
+  onLastOperation: () => void;
+};
+
+/** What starts with every disk in its place reads them, and makes durable what it reads. */
+const forgetFaults = (volumes: readonly Volume[]): void => {
+  if (volumes.some(({ state }) => state !== 'ok')) return;
+  for (const volume of volumes) {
+    volume.wasUnmounted = false;
+    volume.wasReadOnly = false;
+  }
+};
+
+const RESTART_MS = 2_000;
+
+type Deps<E> = {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly volumes: readonly Volume[];
+  readonly watcher: () => DiskWatcher;
+  readonly boot: (host: Host) => Promise<E>;
+  readonly onBootFailure: (error: unknown) => void;
+};
+
+export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
+  const { name, scheduler } = deps;
+  const volumes = new Map(deps.volumes.map(volume => [volume.path, volume]));
+  const owners = new Map<string, SimProcess>();
+  let process: SimProcess | undefined;
+  let endpoint: E | undefined;
+  let isRetired = false;
+
+  const lockDirectory = async (owner: SimProcess, path: string): Promise<ExclusiveLock> => {
+    const volume = volumes.get(path);
+    if (volume === undefined) throw systemError('ENOENT', path);
+    requireUsable(volume, path, true);
+    const other = owners.get(path);
+    if (other !== undefined && other.state() !== 'ended')
+      throw new DepotError('IN_USE_BY_PROCESS', `${path} is in use by ${other.name}`);
+    owners.set(path, owner);
+    return {
+      async [Symbol.asyncDispose]() {
+        if (owners.get(path) === owner) owners.delete(path);
+      },
+    };
+  };
+
+  const machine: Machine<E> = {
+    name,
+    volumes,
+    wallOffsetMs: 0,
+    operationsLeft: undefined,
+    onLastOperation: () => machine.kill(),
+    process: () => process,
+    isUp: () => process !== undefined,
+    serving: () => (process === undefined || endpoint === undefined ? undefined : { process, endpoint }),
+    start() {
+      if (process !== undefined || isRetired) return;
+      forgetFaults([...volumes.values()]);
+      const own = createProcess(name, scheduler, () => machine.wallOffsetMs);
+      process = own;
+      const disk = createDisk({ process: own, volumes, watcher: deps.watcher() });
+      const host = { name, process: own, disk, lockDirectory: (path: string) => lockDirectory(own, path) };
+      deps.boot(host).then(
+        booted => {
+          if (own.state() !== 'ended') endpoint = booted;
+        },
+        error => {
+          if (own.state() === 'ended') return;
+          deps.onBootFailure(error);
+          machine.kill();
+          scheduler.after(RESTART_MS, machine.start);
+        },
+      );
+    },
+    kill() {
+      process?.kill();
+      process = undefined;
+      endpoint = undefined;
+    },
+    powerCut(rng) {
+      machine.kill();
+      for (const volume of volumes.values()) {
+        volume.session += 1;
+        volume.medium.powerCut(rng);
+      }
+    },
+    retire() {
+      isRetired = true;
+      machine.kill();
+    },
+  };
+  return machine;
+};

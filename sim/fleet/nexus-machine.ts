@@ -1,0 +1,124 @@
+/** A Nexus: the product's services without their servers, over a simulated disk, clock, network and database. */
+import type { Rng } from '../../src/core/rng.ts';
+import type { Disk } from '../../src/lib/disk.ts';
+import { DepotError } from '../../src/lib/errors.ts';
+import type { Logger } from '../../src/lib/log.ts';
+import { createDatabaseWatch } from '../../src/nexus/datastore/database-watch.ts';
+import type { NexusConfig } from '../../src/nexus/process/config.ts';
+import { type Services, startServices } from '../../src/nexus/process/services.ts';
+import { openStagingDirectory } from '../../src/nexus/releases/staging/directory.ts';
+import type { Fail } from '../checkers/violation.ts';
+import type { DecideAttempt } from '../datastore/attempt.ts';
+import type { MemoryDatabase } from '../datastore/memory-database.ts';
+import type { Network } from '../network/network.ts';
+import { createSledLink, type FindSled } from '../network/sled-link.ts';
+import { idFrom } from '../time/streams.ts';
+import type { Host } from './machine.ts';
+import { type Metadata, type ReleaseShelf, verifyFromShelf } from './releases.ts';
+import { watchTransfers } from './watched-transfers.ts';
+
+export const STAGING = '/staging';
+
+export type NexusPlan = {
+  readonly minSledReplication: number;
+  readonly metadata: Metadata;
+  readonly prunes: boolean;
+};
+
+const MIB = 2 ** 20;
+
+export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusPlan): NexusConfig => ({
+  stagingDirectory: STAGING,
+  operatorListen: { host: name, port: 12_220 },
+  internalListen: { host: name, port: 12_221 },
+  tokenFile: '',
+  readyFile: undefined,
+  insecureListen: false,
+  logLevel: 'info',
+  databaseUrl: '',
+  limits: { repositoryBytes: 64 * MIB, artifactBytes: MIB, uploadsAtOnce: 4 },
+  sources: [],
+  history: { retentionMs: 30 * 86_400_000, maxEvents: 10_000 },
+  replication: {
+    periodMs: 60_000,
+    disable: false,
+    minSledReplication,
+    putConcurrency: 8,
+    copyConcurrency: 32,
+    requestLimits: { maxRequestsPerActivation: 2048, maxTransfersToSled: 2, maxCopiesFromSource: 2 },
+  },
+  pruner: {
+    periodMs: prunes ? 60_000 : 300_000,
+    disable: !prunes,
+    policy: { keepTargetReleases: 3, keepUploads: 2 },
+  },
+});
+
+type Deps = {
+  readonly plan: NexusPlan;
+  readonly speaksOfLineage: () => boolean;
+  /** Of the run. */
+  readonly sinceBeginningMs: () => number;
+  readonly database: MemoryDatabase;
+  readonly attempts: DecideAttempt;
+  readonly network: Network;
+  readonly findSled: FindSled;
+  readonly shelf: ReleaseShelf;
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** Told of every request that moves an artifact. */
+  readonly onTransfer: () => void;
+  readonly fail: Fail;
+};
+
+const unsupported = async (): Promise<never> => {
+  throw new DepotError('INTERNAL', 'simulated Nexuses have no sources and no archives of roots');
+};
+
+export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
+  const { rng, log } = deps;
+  const { disk, process } = host;
+  const { clock } = process;
+  const newId = () => idFrom(rng);
+  const { signal } = new AbortController();
+  const config = nexusConfig(host.name, deps.plan);
+  const directory = await openStagingDirectory(STAGING, { disk, lockDirectory: host.lockDirectory, newId });
+  return startServices(
+    {
+      config,
+      directory,
+      operatorAddress: `${host.name}:12220`,
+      openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
+      connectSleds: () =>
+        watchTransfers(createSledLink(deps.network, { machine: host.name, process }, deps), {
+          nexus: host.name,
+          mostToSled: config.replication.requestLimits.maxTransfersToSled,
+          onTransfer: deps.onTransfer,
+          fail: deps.fail,
+        }),
+      verifyRelease: verifyFromShelf(
+        deps.shelf,
+        deps.plan.metadata,
+        path => readFile(disk, path),
+        deps.sinceBeginningMs,
+      ),
+      verifyRoots: unsupported,
+      fetchRelease: unsupported,
+      freeBytes: disk.freeBytes,
+      clock,
+      rng,
+      newId,
+      log,
+      watch: createDatabaseWatch(clock),
+    },
+    { signal },
+  );
+};
+
+const readFile = async (disk: Disk, path: string): Promise<Uint8Array> => {
+  const file = await disk.openFile(path);
+  const bytes = new Uint8Array(await file.sizeBytes());
+  await file.read(bytes, 0);
+  await file.close();
+  return bytes;
+};

@@ -1,0 +1,44 @@
+/**
+ * A sled agent that knows nothing of lineage: it registers no points, judges configs by their numbers, and answers without
+ * what it cannot know (P13). Beneath it is the store of ours, which judges so as long as it is offered nothing else.
+ */
+import type { Rng } from '../../src/core/rng.ts';
+import { chance } from '../time/streams.ts';
+import type { RunningSled } from './sled-machine.ts';
+
+/** \`without_digest\`: as the original's; \`without_points\`: as ours before it compared points. */
+export type AgentVersion = 'current' | 'without_points' | 'without_digest';
+
+export const drawAgent = (rng: Rng, olderProbability: number): AgentVersion => {
+  if (!chance(rng, olderProbability)) return 'current';
+  return rng.below(2) === 0 ? 'without_points' : 'without_digest';
+};
+
+export const asOlderAgent = (version: AgentVersion, running: RunningSled): RunningSled => {
+  if (version === 'current') return running;
+  const { agent } = running;
+  return {
+    ...running,
+    agent: {
+      ...agent,
+      artifactConfigGet: request => agent.artifactConfigGet({ ...request, query: { point: undefined } }),
+      artifactConfigPut: ({ body: { succeeds: _, ...body }, ...request }) =>
+        agent.artifactConfigPut({ ...request, body }),
+      artifactPut: ({ query: { generation }, ...request }) =>
+        agent.artifactPut({ ...request, query: { generation } }),
+      artifactCopyFromDepot: ({ query: { generation }, ...request }) =>
+        agent.artifactCopyFromDepot({ ...request, query: { generation } }),
+      async artifactList(request) {
+        const {
+          lineage: _,
+          points_kept: __,
+          deletions_held: ___,
+          ...list
+        } = await agent.artifactList(request);
+        if (version === 'without_points') return list;
+        const { config_digest: ____, ...plain } = list;
+        return plain;
+      },
+    },
+  };
+};

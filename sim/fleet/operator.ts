@@ -1,0 +1,182 @@
+/** The operator of a simulated fleet: uploads, deletes, adds, removes, and tries again when nobody answered. */
+import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
+import { SystemVersion } from '../../src/core/ids.ts';
+import type { Rng } from '../../src/core/rng.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { errorCodeOf, messageChain } from '../../src/lib/errors.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import type { Services } from '../../src/nexus/process/services.ts';
+import { chunksOf, receive } from '../network/body.ts';
+import { call, type Incoming } from '../network/call.ts';
+import { requestContext } from '../network/sled-link.ts';
+import { createProcess } from '../time/process.ts';
+import { pick } from '../time/streams.ts';
+import type { SimRelease } from './releases.ts';
+import type { SimNexus, World } from './world.ts';
+
+const MOST_TRIES = 3;
+const RETRY_MS = 20_000;
+/** Nobody waits longer for an answer. */
+const PATIENCE_MS = 120_000;
+
+export type Operator = {
+  /** Uploads that it is at, or is about to begin. */
+  readonly uploading: () => number;
+  readonly upload: (release: SimRelease, nexus: SimNexus, afterMs?: number) => void;
+  readonly remove: (release: SimRelease, nexus: SimNexus) => void;
+  /** What became of the last upload and of the last deletion of each release, as far as it was told. */
+  readonly records: ReadonlyMap<SystemVersion, ReleaseRecord>;
+  /** Anything else that is asked of a Nexus; resolves with undefined when it failed. */
+  readonly ask: <T>(nexus: SimNexus, work: Work<T>) => Promise<T | undefined>;
+};
+
+export type ReleaseRecord = {
+  acknowledgedAtMs: number | undefined;
+  /** When it asked for the last deletion. */
+  removedAtMs: number | undefined;
+  /** Why the last upload was refused for good, and since when the last ones were; undefined when one went well. */
+  refused: { readonly code: string; readonly sinceMs: number } | undefined;
+};
+
+type Work<T> = (services: Services, incoming: Incoming<Services>) => Promise<T>;
+type Ask = <T>(nexus: SimNexus, work: Work<T>) => Promise<T>;
+
+export const createOperator = (world: World, rng: Rng): Operator => {
+  const process = createProcess('operator', world.scheduler);
+  const caller = { machine: 'operator', process };
+  let uploading = 0;
+  const records = new Map<SystemVersion, ReleaseRecord>();
+  const record: Recorder = (version, news) =>
+    void records.set(version, { ...(records.get(version) ?? NO_RECORD), ...news });
+  const ask: Ask = (nexus, work) =>
+    call(
+      world.network,
+      caller,
+      nexus.machine,
+      { signal: process.clock.timeout(PATIENCE_MS), isOnce: true },
+      incoming => work(incoming.endpoint, incoming),
+    );
+  const upload = createUpload({ world, rng, clock: process.clock, ask, records, record });
+
+  return {
+    uploading: () => uploading,
+    records,
+    upload(release, nexus, afterMs = 0) {
+      uploading += 1;
+      const begin = () =>
+        upload(release, nexus).finally(() => {
+          uploading -= 1;
+        });
+      if (afterMs === 0) void begin();
+      else process.after(afterMs, begin);
+    },
+    remove(release, nexus) {
+      world.trace.say('operator', `deletes ${release.systemVersion}`);
+      record(release.systemVersion, { removedAtMs: world.scheduler.nowMs() });
+      ask(nexus, (services, incoming) =>
+        services.operatorUpdate.repositoryDelete({
+          ...requestContext(incoming),
+          log: silentLogger,
+          params: { system_version: SystemVersion.parse(release.systemVersion) },
+          query: {},
+          body: undefined,
+        } as never),
+      ).then(
+        () => world.trace.say('operator', `${release.systemVersion} is deleted`),
+        error => world.trace.say('operator', `${release.systemVersion} not deleted: ${messageChain(error)}`),
+      );
+    },
+    ask: (nexus, work) => ask(nexus, work).catch(() => undefined),
+  };
+};
+
+type Recorder = (version: SystemVersion, news: Partial<ReleaseRecord>) => void;
+
+const NO_RECORD: ReleaseRecord = { acknowledgedAtMs: undefined, removedAtMs: undefined, refused: undefined };
+
+type UploadDeps = {
+  readonly world: World;
+  readonly rng: Rng;
+  readonly clock: Clock;
+  readonly ask: Ask;
+  readonly records: ReadonlyMap<SystemVersion, ReleaseRecord>;
+  readonly record: Recorder;
+};
+
+/** Another attempt changes nothing. */
+const FOR_GOOD: ReadonlySet<string> = new Set([
+  'RELEASE_CONFLICT',
+  'FLEET_SPACE',
+  'METADATA_ROLLBACK',
+  'METADATA_EXPIRED',
+]);
+
+/** An upload that is tried again, at any Nexus, until one answers or says that it never will. */
+const createUpload =
+  ({ world, rng, clock, ask, records, record }: UploadDeps) =>
+  async (release: SimRelease, first: SimNexus): Promise<void> => {
+    let nexus = first;
+    for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
+      world.trace.say('operator', `uploads ${release.systemVersion} to ${nexus.machine.name}`);
+      try {
+        const answer = await sendRelease(world, ask, release, nexus);
+        const nowMs = world.scheduler.nowMs();
+        record(release.systemVersion, { acknowledgedAtMs: nowMs, refused: undefined });
+        world.trace.reached('an upload was acknowledged');
+        if (answer.status === 'already_exists') world.trace.reached('a release was uploaded again');
+        world.trace.say('operator', `${release.systemVersion} is ${answer.status}`);
+        return;
+      } catch (error) {
+        sayFailure(world, release, error);
+        const code = errorCodeOf(error);
+        if (FOR_GOOD.has(code)) {
+          const { refused } = records.get(release.systemVersion) ?? NO_RECORD;
+          const sinceMs = refused?.code === code ? refused.sinceMs : world.scheduler.nowMs();
+          record(release.systemVersion, { refused: { code, sinceMs } });
+          return;
+        }
+      }
+      await clock.sleep(RETRY_MS, { signal: new AbortController().signal });
+      nexus = pick(rng, world.nexuses);
+    }
+  };
+
+const sendRelease = (world: World, ask: Ask, release: SimRelease, nexus: SimNexus) => {
+  const chunks = chunksOf(release.bytes);
+  return ask(nexus, (services, incoming) =>
+    services.operatorUpdate.repositoryUpload({
+      ...requestContext(incoming),
+      params: {},
+      query: { file_name: `${release.systemVersion}.zip` },
+      body: {
+        contentLength: release.bytes.length,
+        // A bit in what no signature covers would make another archive of the same release.
+        chunks: receive(world.network, chunks, incoming, chunk => chunk),
+      },
+    }),
+  );
+};
+
+const sayFailure = (
+  { trace, database }: World,
+  { systemVersion, sha256 }: SimRelease,
+  error: unknown,
+): void => {
+  const wasRecorded = [...database.snapshot().releases.values()].some(({ repo }) => repo.hash === sha256);
+  if (wasRecorded) trace.reached('an upload was recorded and its client was not told');
+  trace.say('operator', `upload of ${systemVersion} failed: ${messageChain(error)}`);
+};
+
+/** The status of a Nexus, without a network between; undefined when nothing answers there. */
+export const readStatus = async (
+  serving: ReturnType<SimNexus['machine']['serving']>,
+): Promise<FleetStatus | undefined> => {
+  if (serving === undefined) return undefined;
+  const { signal } = new AbortController();
+  return serving.endpoint.operatorFleet.fleetStatus({
+    ...requestContext({ signal }),
+    params: {},
+    query: {},
+    body: undefined,
+  }) as Promise<FleetStatus>;
+};

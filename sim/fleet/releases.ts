@@ -1,0 +1,205 @@
+/**
+ * The releases that operators of simulated fleets upload: real archives, signed and verified by the product's code,
+ * the same ones in every run.
+ *
+ * RM1. Content follows from the number of a release alone, so archives are made and verified once for all runs of
+ *      one process. Releases share artifacts, and some have no artifact of their own (B4).
+ */
+import { createHash } from 'node:crypto';
+import { createArchiveWriter } from '../../src/archive/writer.ts';
+import type { ArtifactHash, SystemVersion } from '../../src/core/ids.ts';
+import { seededRng } from '../../src/core/rng.ts';
+import { DepotError } from '../../src/lib/errors.ts';
+import type { VerifyRelease } from '../../src/nexus/releases/upload/check-archive.ts';
+import { measureAll } from '../../src/release/assemble.ts';
+import { buildRepository, type RepositoryFiles } from '../../src/release/repository-files.ts';
+import { createRoot, keysForAllRoles, signMetadata } from '../../src/release/sign-metadata.ts';
+import { signingKeyFromPem } from '../../src/release/signing-keys.ts';
+import type { VerifiedRelease } from '../../src/verify/verified-release.ts';
+import { verifyArchive } from '../../src/verify/verify-archive.ts';
+
+export type SimRelease = {
+  readonly systemVersion: SystemVersion;
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+  readonly verified: VerifiedRelease;
+};
+
+export type ReleaseShelf = {
+  readonly trustRoot: Uint8Array;
+  readonly release: (index: number) => Promise<SimRelease>;
+  /** The release whose archive has this hash, of those that were made. */
+  readonly byHash: (sha256: string) => SimRelease | undefined;
+};
+
+const SHARED_ARTIFACTS = 10;
+const MOST_SHARED = 3;
+const YEAR_2100_MS = Date.UTC(2100, 0, 1);
+/** No secret: an Ed25519 key of zeros and ones, so that every run signs alike. */
+const KEY_PEM = `-----BEGIN PRIVATE KEY-----\n${Buffer.concat([
+  Buffer.from('302e020100300506032b657004220420', 'hex'),
+  Buffer.alloc(32, 1),
+]).toString('base64')}\n-----END PRIVATE KEY-----\n`;
+
+export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+export const createReleaseShelf = (): ReleaseShelf => {
+  const keys = keysForAllRoles([signingKeyFromPem(KEY_PEM)]);
+  const root = { keys, version: 1, expiresMs: YEAR_2100_MS, consistentSnapshot: false };
+  const trustRoot = createRoot(root);
+  const made = new Map<number, Promise<SimRelease>>();
+  const byHash = new Map<string, SimRelease>();
+  const make = async (index: number): Promise<SimRelease> => {
+    const files = await buildRepository({
+      systemVersion: `1.${index}.0`,
+      format: 'v2',
+      artifacts: await measureAll(artifactsOf(index)),
+      metadata: {},
+      rootChain: [trustRoot],
+      versions: { timestamp: 1, snapshot: 1, targets: 1 },
+      expiresMs: { timestamp: YEAR_2100_MS, snapshot: YEAR_2100_MS, targets: YEAR_2100_MS },
+      sign: (role, signed) => signMetadata(signed, keys[role].keys),
+    });
+    const bytes = await archiveOf(files);
+    const verified = await verifyInMemory(bytes, trustRoot);
+    const release: SimRelease = {
+      systemVersion: verified.description.systemVersion,
+      bytes,
+      sha256: sha256Of(bytes),
+      artifacts: new Map(verified.description.artifacts.map(each => [each.sha256, each.sizeBytes])),
+      verified,
+    };
+    byHash.set(release.sha256, release);
+    return release;
+  };
+  return {
+    trustRoot,
+    release(index) {
+      const known = made.get(index) ?? make(index);
+      made.set(index, known);
+      return known;
+    },
+    byHash: sha256 => byHash.get(sha256),
+  };
+};
+
+const artifactsOf = (index: number) => {
+  const rng = seededRng(index + 1);
+  const shared = new Set(
+    Array.from({ length: 1 + rng.below(MOST_SHARED) }, () => `shared-${rng.below(SHARED_ARTIFACTS)}`),
+  );
+  const own = rng.below(4) === 0 ? [] : [`own-${index}`];
+  return [...shared, ...own].map((name, at) => ({
+    targetName: `artifact-${at}.bin`,
+    version: name.startsWith('own') ? `1.${index}.0` : '1.0.0',
+    tags: { kind: 'zone', name },
+    bytes: contentOf(name),
+  }));
+};
+
+/** From none to a few chunks of bytes. */
+const contentOf = (name: string): Uint8Array => {
+  const digest = createHash('sha256').update(name).digest();
+  const sizeBytes = name === 'shared-0' ? 0 : 1 + (digest.readUInt16LE(0) % 3000);
+  return createHash('shake256', { outputLength: Math.max(1, sizeBytes) })
+    .update(name)
+    .digest()
+    .subarray(0, sizeBytes);
+};
+
+const archiveOf = async (files: RepositoryFiles): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = [];
+  const writer = createArchiveWriter({ write: async bytes => void parts.push(Uint8Array.from(bytes)) });
+  for (const [name, bytes] of files.metadata) {
+    const [measured] = await measureAll([{ targetName: name, version: '', tags: {}, bytes }]);
+    const { sizeBytes, crc32 } = measured!.measured;
+    await writer.add({
+      method: 'stored',
+      name: `repo/metadata/${name}`,
+      sizeBytes,
+      crc32,
+      content: [bytes],
+    });
+  }
+  for (const [name, { content, measured }] of files.targets) {
+    if (!('bytes' in content)) throw new Error('content of simulated releases is in memory');
+    const { sizeBytes, crc32 } = measured;
+    await writer.add({
+      method: 'stored',
+      name: `repo/targets/${name}`,
+      sizeBytes,
+      crc32,
+      content: [content.bytes],
+    });
+  }
+  await writer.finish();
+  return Buffer.concat(parts);
+};
+
+const OWN_ROOT = 'its own';
+
+const verifyInMemory = (bytes: Uint8Array, trustRoot: Uint8Array): Promise<VerifiedRelease> =>
+  verifyArchive(
+    randomAccess(bytes),
+    { trustRoots: [{ id: OWN_ROOT, bytes: trustRoot }], nowMs: 0 },
+    { signal: new AbortController().signal },
+  );
+
+const randomAccess = (bytes: Uint8Array) => ({
+  sizeBytes: bytes.length,
+  async read(target: Uint8Array, position: number) {
+    const piece = bytes.subarray(position, position + target.length);
+    target.set(piece);
+    return piece.length;
+  },
+});
+
+/**
+ * What metadata may be refused for in a run although its signatures are right. Every release of the shelf has the same
+ * versions and expires late, as it is made once for all runs: here its number stands for its versions.
+ */
+export type Metadata = {
+  /** Whether a release with a lower number than the last one is refused. */
+  readonly isRollbackRefused: boolean;
+  /** Since the beginning of the run. */
+  readonly expiresAfterMs: number;
+};
+
+/**
+ * The check of an archive for simulated Nexuses: the product's verdict, remembered for the archives of the shelf,
+ * since the same file and request have the same verdict. Anything else is checked anew, and refused.
+ *
+ * @param readFile the file as the Nexus sees it
+ * @param nowMs since the beginning of the run
+ */
+export const verifyFromShelf =
+  (
+    shelf: ReleaseShelf,
+    metadata: Metadata,
+    readFile: (path: string) => Promise<Uint8Array>,
+    nowMs: () => number,
+  ): VerifyRelease =>
+  async (path, request, { signal }) => {
+    const bytes = await readFile(path);
+    signal.throwIfAborted();
+    const known = shelf.byHash(sha256Of(bytes));
+    const vouching = request.trustRoots.find(
+      ({ bytes: root }) => Buffer.compare(root, shelf.trustRoot) === 0,
+    );
+    if (vouching === undefined)
+      throw new DepotError('NO_TRUST_ROOT', 'the trust root of the simulated releases is not there');
+    if (known === undefined) return verifyArchive(randomAccess(bytes), request, { signal });
+    const verified = { ...known.verified, trustRootId: vouching.id };
+    if (!request.allowExpired && nowMs() > metadata.expiresAfterMs)
+      throw new DepotError('METADATA_EXPIRED', `${known.systemVersion} has expired`);
+    if (!metadata.isRollbackRefused) return verified;
+    const number = Number(known.systemVersion.split('.')[1]) + 1;
+    const trusted = request.trustedVersions?.get(vouching.id)?.targets ?? 0;
+    if (!request.allowRollback && number < trusted)
+      throw new DepotError('METADATA_ROLLBACK', `${known.systemVersion} is older than version ${trusted}`);
+    return {
+      ...verified,
+      versions: { ...verified.versions, timestamp: number, snapshot: number, targets: number },
+    };
+  };

@@ -1,0 +1,84 @@
+/** A sled: the product's sled agent without its servers, over simulated disks, clock and network. */
+
+import type { SledId } from '../../src/core/ids.ts';
+import type { Rng } from '../../src/core/rng.ts';
+import { DEFAULT_PROGRESS } from '../../src/http/progress.ts';
+import { DepotError } from '../../src/lib/errors.ts';
+import type { Logger } from '../../src/lib/log.ts';
+import type { SledAgentConfig } from '../../src/sled-agent/config.ts';
+import { startSledServices } from '../../src/sled-agent/services.ts';
+import type { ArtifactStore } from '../../src/sled-agent/store/store.ts';
+import type { Callee } from '../network/call.ts';
+import { createDepotLink } from '../network/depot-link.ts';
+import type { Network } from '../network/network.ts';
+import { createNexusPeer, type InternalEndpoint, type SpeaksOfLineage } from '../network/nexus-link.ts';
+import type { FindSled, SledEndpoint } from '../network/sled-link.ts';
+import { idFrom } from '../time/streams.ts';
+import type { Host } from './machine.ts';
+
+export const AGENT_PORT = 12_345;
+export const DEPOT_PORT = 12_348;
+
+export type RunningSled = SledEndpoint & { readonly store: ArtifactStore };
+
+export type SledPlan = {
+  readonly id: SledId;
+  readonly serial: string;
+  readonly datasets: readonly string[];
+  readonly quotaBytes: number;
+  readonly scrubPeriodMs: number;
+};
+
+const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPlan): SledAgentConfig => ({
+  sledId: id,
+  baseboard: { serial, part: 'simulated', revision: 0 },
+  listen: { host: serial, port: AGENT_PORT },
+  depotListen: { host: serial, port: DEPOT_PORT },
+  advertiseHost: undefined,
+  insecureListen: false,
+  nexusUrls: [],
+  store: {
+    directories: datasets,
+    quotaBytes,
+    minFreeBytes: 0,
+    maxArtifactBytes: 2 ** 20,
+    scrub: { periodMs: scrubPeriodMs, bytesPerSecond: 2 ** 20 },
+  },
+  limits: { puts: 4, copies: 4, depotReads: 32 },
+  registrationPeriodMs: 60_000,
+  // Oftener than on real machines, so that a run need not last for hours of virtual time.
+  reconcilePeriodMs: 60_000,
+  stallTimeoutMs: DEFAULT_PROGRESS.intervalMs,
+  logLevel: 'info',
+  readyFile: undefined,
+});
+
+type Deps = {
+  readonly network: Network;
+  readonly findSled: FindSled;
+  readonly nexuses: () => readonly Callee<InternalEndpoint>[];
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** Whether it, and the Nexuses, know of lineage (P13). */
+  readonly speaks: SpeaksOfLineage;
+};
+
+export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<RunningSled> => {
+  const { network, rng, log } = deps;
+  const caller = { machine: host.name, process: host.process };
+  const services = await startSledServices(sledConfig(plan), {
+    clock: host.process.clock,
+    rng,
+    log,
+    disk: host.disk,
+    newId: () => idFrom(rng),
+    lockDirectory: host.lockDirectory,
+    fetchArtifact: createDepotLink(network, caller, deps.findSled),
+    peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus, deps.speaks)),
+  });
+  const health = (await services.store.list()).datasetHealth;
+  if (health.every(({ state }) => state !== 'ok' && state !== 'full'))
+    throw new DepotError('NO_USABLE_DATASET', 'no dataset can be used');
+  await services.startUpkeep({ agent: `${host.name}:${AGENT_PORT}`, depotPort: DEPOT_PORT });
+  return { agent: services.agent, depot: services.depot, store: services.store };
+};

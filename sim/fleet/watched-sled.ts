@@ -1,0 +1,151 @@
+/** A sled whose answers are checked against its disks before anybody gets them. */
+import type { ArtifactConfig } from '../../src/core/artifact-config.ts';
+import type { ArtifactHash } from '../../src/core/ids.ts';
+import { errorCodeOf, findDepotError } from '../../src/lib/errors.ts';
+import { newestOn, pointOfLedger } from '../checkers/ledgers.ts';
+import type { Volume } from '../machine/volume.ts';
+import type { RunningSled } from './sled-machine.ts';
+import type { Witness } from './witness.ts';
+import type { SimSled, World } from './world.ts';
+
+/** An acknowledged config is durable on a disk (ST2), an acknowledged put on as many as it says (G4); the generation of a list never falls (G6). */
+export const watchAnswers = (
+  witness: Witness,
+  world: World,
+  sled: SimSled,
+  running: RunningSled,
+): RunningSled => {
+  const { trace } = world;
+  const arriving = new Set<string>();
+  return {
+    ...running,
+    agent: {
+      ...running.agent,
+      async artifactConfigPut(request) {
+        const session = sessionsOf(sled);
+        const before = running.store.config();
+        sled.isInDoubt = running.store.state().kind !== 'ready';
+        try {
+          const answer = await running.agent.artifactConfigPut(request);
+          // A ledger that is read on a disk which takes no writes need not be durable, and cannot be made so.
+          const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled) && !wasReadOnly(sled);
+          if (isWatched && newestOn(sled) < request.body.generation)
+            witness.fail(
+              'G6',
+              `${sled.plan.serial} acknowledged generation ${request.body.generation}, and has ${newestOn(sled)} durably`,
+            );
+          else if (isWatched) witness.removals.onAcknowledged(sled);
+          noteAdoption(world, sled, { before, request });
+          return answer;
+        } catch (error) {
+          if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');
+          noteRefusal(witness, world, sled, { error, running, isSame: sessionsOf(sled) === session });
+          throw error;
+        }
+      },
+      async artifactPut(request) {
+        const { sha256 } = request.params;
+        if (arriving.has(sha256)) trace.reached('an artifact was put twice at once');
+        arriving.add(sha256);
+        const answer = await running.agent.artifactPut(request).finally(() => arriving.delete(sha256));
+        const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
+        const isExcused = witness.copies.wasJustTaken(sled, sha256);
+        if (
+          isWanted &&
+          !wasUnmounted(sled) &&
+          !isExcused &&
+          witness.holdings.copiesOn(sled, sha256) < answer.successful_writes
+        )
+          witness.fail(
+            'G4',
+            `${sled.plan.serial} acknowledged a put of ${sha256} on ${answer.successful_writes} datasets, and has it durably on ${witness.holdings.copiesOn(sled, sha256)}`,
+          );
+        return answer;
+      },
+      async artifactList(request) {
+        const asked = witness.removals.reported(sled);
+        const answer = await running.agent.artifactList(request);
+        const { incarnation_id: incarnation, generation } = answer;
+        if (!wasUnmounted(sled)) witness.removals.onListed(sled, asked, { incarnation, generation });
+        if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
+        requireRightLengths(witness, sled, answer.list);
+        return answer;
+      },
+    },
+  };
+};
+
+const noteRefusal = (
+  { lineage }: Witness,
+  { trace }: World,
+  sled: SimSled,
+  {
+    error,
+    running,
+    isSame,
+  }: { readonly error: unknown; readonly running: RunningSled; readonly isSame: boolean },
+): void => {
+  const { reason } = findDepotError(error)?.detail ?? {};
+  if (reason === 'not_successor') trace.reached('a sled refused a config that did not succeed its point');
+  if (errorCodeOf(error) !== 'CONFIG_GENERATION') return;
+  const isSure = isSame && !wasUnmounted(sled) && !wasReadOnly(sled);
+  const isInDoubt = running.store.state().kind !== 'ready';
+  const config = running.store.config();
+  if (config !== undefined) lineage.onRefused(sled, { point: pointOfConfig(config), isSure, isInDoubt });
+};
+
+const noteAdoption = (
+  { trace, database }: World,
+  { agent }: SimSled,
+  {
+    before,
+    request: { body },
+  }: {
+    readonly before: ReturnType<RunningSled['store']['config']>;
+    readonly request: { readonly body: { readonly generation: number; readonly succeeds?: unknown } };
+  },
+): void => {
+  if (before?.generation === body.generation) return;
+  if (agent !== 'current') trace.reached('a sled without points was given a config');
+  if (before === undefined || agent !== 'current' || body.succeeds !== 'unknown') return;
+  if (!database.snapshot().points.has(pointOfConfig(before)))
+    trace.reached('a config was adopted by the larger-set rule over an unknown point');
+};
+
+const pointOfConfig = ({ generation, artifacts }: ArtifactConfig): string =>
+  pointOfLedger({ generation, artifacts: new Set(artifacts.keys()) });
+
+/** What is written into the mount point of a disk that is away is durable where nobody looks here. */
+const wasUnmounted = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].some(volume => volume.wasUnmounted);
+
+const wasReadOnly = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].some(volume => volume.wasReadOnly);
+
+/** Another number when a disk came, went or was replaced. */
+const sessionsOf = ({ machine }: SimSled): number =>
+  [...machine.volumes.values()].reduce((sum, { session }) => sum + session, 0);
+
+/** A file that was cut short is not held, whatever its name says (P10). */
+const requireRightLengths = (
+  witness: Witness,
+  sled: SimSled,
+  list: Readonly<Record<string, number>>,
+): void => {
+  const wanted = witness.holdings.wanted();
+  const volumes = [...sled.machine.volumes.values()];
+  for (const [name, copies] of Object.entries(list)) {
+    const lengths = volumes.map(volume => lengthOn(volume, name)).filter(length => length !== undefined);
+    const right = lengths.filter(length => length === wanted.get(name as ArtifactHash)).length;
+    if (wanted.has(name as ArtifactHash) && right < lengths.length && copies > right)
+      witness.fail(
+        'G5',
+        `${sled.plan.serial} lists ${copies} copies of ${name}, and ${right} have its length`,
+      );
+  }
+};
+
+const lengthOn = (volume: Volume, name: string): number | undefined => {
+  const node = volume.top().now.get(name);
+  return node?.kind === 'file' ? node.content.length : undefined;
+};

@@ -1,0 +1,38 @@
+/**
+ * Counts the requests of a Nexus that move an artifact: to one sled at once about as many as its configuration allows.
+ *
+ * What a sled says of copies that are under way is as old as its last list, so that one round may come upon another.
+ */
+import type { SledConnection, SledTarget } from '../../src/nexus/fleet-client/sled-connection.ts';
+import type { Fail } from '../checkers/violation.ts';
+
+type Watch = {
+  readonly nexus: string;
+  readonly mostToSled: number;
+  readonly onTransfer: () => void;
+  readonly fail: Fail;
+};
+
+export const watchTransfers = <C extends SledConnection>(
+  connection: C,
+  { nexus, mostToSled, onTransfer, fail }: Watch,
+): C => {
+  const underWay = new Map<string, number>();
+  const counted = async <T>({ agentBaseUrl }: SledTarget, move: () => Promise<T>): Promise<T> => {
+    const count = (underWay.get(agentBaseUrl) ?? 0) + 1;
+    underWay.set(agentBaseUrl, count);
+    onTransfer();
+    if (count > 2 * mostToSled)
+      fail('bounds', `${nexus} moves ${count} artifacts to ${agentBaseUrl} at once`);
+    try {
+      return await move();
+    } finally {
+      underWay.set(agentBaseUrl, underWay.get(agentBaseUrl)! - 1);
+    }
+  };
+  return {
+    ...connection,
+    put: (target, artifact, wait) => counted(target, () => connection.put(target, artifact, wait)),
+    copy: (target, artifact, wait) => counted(target, () => connection.copy(target, artifact, wait)),
+  };
+};

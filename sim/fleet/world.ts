@@ -1,0 +1,222 @@
+/**
+ * A simulated fleet: machines, network, database and operator of one run, with everything that may be wrong with them.
+ *
+ *     Nexuses ─▶ database        sleds ─▶ disks        operator ─▶ Nexuses        witness ◀─ disks, database
+ *
+ * WO1. All randomness comes from the streams of the run's seed, all time from its scheduler.
+ * WO2. The witness looks at disks and database, not at what the product reports of them.
+ */
+import type { SledId } from '../../src/core/ids.ts';
+import { SledId as SledIdSchema } from '../../src/core/ids.ts';
+import type { Rng } from '../../src/core/rng.ts';
+import type { Services } from '../../src/nexus/process/services.ts';
+import type { MemoryDatabase } from '../datastore/memory-database.ts';
+import { createMemoryDatabase } from '../datastore/memory-database.ts';
+import { createVolume } from '../machine/volume.ts';
+import { createNetwork, type Network } from '../network/network.ts';
+import { EPOCH_MS } from '../time/process.ts';
+import { createScheduler, type Scheduler } from '../time/scheduler.ts';
+import { createStreams, idFrom, type Streams } from '../time/streams.ts';
+import type { Trace } from '../trace.ts';
+import { type DatabaseWeather, databaseFate, FAIR_DATABASE } from './database-weather.ts';
+import { type DiskWeather, diskWatcher, FAIR_DISKS } from './disk-weather.ts';
+import { createMachine, type Machine } from './machine.ts';
+import { bootNexus, type NexusPlan, STAGING } from './nexus-machine.ts';
+import { type AgentVersion, asOlderAgent, drawAgent } from './older-agent.ts';
+import { createProcessLog } from './process-log.ts';
+import type { ReleaseShelf } from './releases.ts';
+import { bootSled, type RunningSled, type SledPlan } from './sled-machine.ts';
+import type { Witness } from './witness.ts';
+
+export type SimSled = {
+  readonly plan: SledPlan;
+  readonly machine: Machine<RunningSled>;
+  /** As the operator set it; a sled that was replaced by another machine is gone. */
+  standing: 'in_service' | 'expunged' | 'gone';
+  isLying: boolean;
+  agent: AgentVersion;
+  /** When it was offered its last config: then it names none that it has. */
+  isInDoubt: boolean;
+  /** Of each point that it asked about: whether the last answer that reached it called the point known. */
+  readonly verdicts: Map<string, boolean>;
+};
+
+export type SimNexus = {
+  readonly machine: Machine<Services>;
+  standing: 'in_service' | 'expunged';
+};
+
+export type World = {
+  readonly streams: Streams;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly database: MemoryDatabase;
+  readonly databaseWeather: DatabaseWeather;
+  readonly diskWeather: DiskWeather;
+  readonly shelf: ReleaseShelf;
+  readonly trace: Trace;
+  readonly minSledReplication: number;
+  readonly nexusPlan: NexusPlan;
+  readonly sleds: SimSled[];
+  readonly nexuses: SimNexus[];
+  /** Whether Nexuses say nothing of lineage, as those of the original and of releases before it. */
+  isNexusOlder: boolean;
+  /** Whether they did until a moment ago: what they sent may still arrive. */
+  readonly wasNexusOlder: () => boolean;
+  olderUntilMs: number;
+  /** Requests that move an artifact, so far. */
+  readonly transfers: { count: number };
+  readonly addSled: (plan: { datasets: number; id?: SledId }) => SimSled;
+  readonly addNexus: () => SimNexus;
+};
+
+export type WorldOptions = {
+  readonly seed: number;
+  readonly trace: (nowMs: () => number) => Trace;
+  readonly shelf: ReleaseShelf;
+  readonly nexusPlan: NexusPlan;
+  /** Of one dataset. */
+  readonly quotaBytes: number;
+  readonly scrubPeriodMs: number;
+  /** That a sled agent does not compare points. */
+  readonly olderAgentProbability: number;
+  readonly isNexusOlder: boolean;
+  readonly witness: (world: World) => Witness;
+};
+
+const SLOWEST_REQUEST_MS = 3 * 60_000;
+
+export const createWorld = (options: WorldOptions): World => {
+  const streams = createStreams(options.seed);
+  const scheduler = createScheduler();
+  const trace = options.trace(scheduler.nowMs);
+  const sleds: SimSled[] = [];
+  const nexuses: SimNexus[] = [];
+  const ids = streams('ids');
+  const versions = streams('versions');
+  const world: World = {
+    streams,
+    scheduler,
+    network: createNetwork(scheduler, streams('network'), () => trace.reached('a message was doubled')),
+    database: createMemoryDatabase({ nowMs: () => Math.floor(EPOCH_MS + scheduler.nowMs()) }),
+    databaseWeather: { ...FAIR_DATABASE },
+    diskWeather: { ...FAIR_DISKS },
+    shelf: options.shelf,
+    trace,
+    minSledReplication: options.nexusPlan.minSledReplication,
+    nexusPlan: options.nexusPlan,
+    isNexusOlder: options.isNexusOlder,
+    olderUntilMs: Number.NEGATIVE_INFINITY,
+    wasNexusOlder: () => world.isNexusOlder || scheduler.nowMs() - world.olderUntilMs < SLOWEST_REQUEST_MS,
+    sleds,
+    nexuses,
+    transfers: { count: 0 },
+    addSled({ datasets, id }) {
+      const agent = drawAgent(versions, options.olderAgentProbability);
+      const sled = createSled(site, agent, {
+        id: id ?? SledIdSchema.parse(idFrom(ids)),
+        serial: `sled-${sleds.length + 1}`,
+        datasets: Array.from({ length: datasets }, (_, at) => `/m2-${at}`),
+        quotaBytes: options.quotaBytes,
+        scrubPeriodMs: options.scrubPeriodMs,
+      });
+      sleds.push(sled);
+      sled.machine.start();
+      return sled;
+    },
+    addNexus() {
+      const nexus = createNexus(site, `nexus-${nexuses.length + 1}`);
+      nexuses.push(nexus);
+      nexus.machine.start();
+      return nexus;
+    },
+  };
+  const site: Site = { world, witness: options.witness(world), diskRng: streams('disks') };
+  return world;
+};
+
+/** What a machine is put into. */
+type Site = { readonly world: World; readonly witness: Witness; readonly diskRng: Rng };
+
+const createSled = ({ world, witness, diskRng }: Site, agent: AgentVersion, plan: SledPlan): SimSled => {
+  const { scheduler, network, streams, sleds, nexuses } = world;
+  const { serial } = plan;
+  const rng = streams(serial);
+  const log = createProcessLog(serial, witness.logWatch);
+  const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
+  const machine: Machine<RunningSled> = createMachine({
+    name: serial,
+    scheduler,
+    volumes: plan.datasets.map(createVolume),
+    watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+    boot: host => {
+      witness.onSledStart(sled);
+      const others = { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine) };
+      const { agent: version } = sled;
+      const speaks = {
+        sled: () => version === 'current',
+        nexus: () => !world.isNexusOlder,
+        heard: (verdicts: string) => hear(sled, verdicts),
+      };
+      return bootSled(plan, { ...others, rng, log, speaks }, host).then(running =>
+        witness.watchSled(sled, asOlderAgent(version, running)),
+      );
+    },
+    onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
+  });
+  const sled: SimSled = {
+    plan,
+    machine,
+    standing: 'in_service',
+    isLying: false,
+    agent,
+    isInDoubt: false,
+    verdicts: new Map(),
+  };
+  return sled;
+};
+
+const hear = ({ verdicts }: SimSled, text: string): void => {
+  for (const each of text.split(',')) {
+    const [point = '', verdict] = each.split('=');
+    verdicts.set(point, verdict === 'known');
+  }
+};
+
+const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus => {
+  const { scheduler, network, streams, sleds, database, databaseWeather, shelf, trace, transfers } = world;
+  const rng = streams(name);
+  const log = createProcessLog(name, witness.logWatch);
+  const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
+  const onTransfer = () => {
+    transfers.count += 1;
+  };
+  const machine: Machine<Services> = createMachine({
+    name,
+    scheduler,
+    volumes: [createVolume(STAGING)],
+    watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+    boot: host => {
+      const attempts = databaseFate(databaseWeather, streams(`${name} database`), trace);
+      return bootNexus(
+        {
+          plan: world.nexusPlan,
+          speaksOfLineage: () => !world.isNexusOlder,
+          sinceBeginningMs: scheduler.nowMs,
+          database,
+          attempts,
+          network,
+          findSled,
+          shelf,
+          rng,
+          log,
+          onTransfer,
+          fail: witness.fail,
+        },
+        host,
+      );
+    },
+    onBootFailure: error => log.error({ err: error }, 'Nexus did not start'),
+  });
+  return { machine, standing: 'in_service' };
+};

@@ -1,0 +1,84 @@
+/** The way of a copy: from another sled's Repo Depot, chunk by chunk, over the simulated network. */
+import { ArtifactHash } from '../../src/core/ids.ts';
+import type { FileAnswer } from '../../src/http/file-body.ts';
+import { DepotError } from '../../src/lib/errors.ts';
+import type { FetchArtifact } from '../../src/sled-agent/copy.ts';
+import type { SimProcess } from '../time/process.ts';
+import { CHUNK_BYTES, STALL_MS } from './body.ts';
+import { type Caller, call, stalled, unreachable } from './call.ts';
+import type { Network } from './network.ts';
+import { type FindSled, requestContext } from './sled-link.ts';
+
+export const createDepotLink =
+  (network: Network, from: Caller, findSled: FindSled): FetchArtifact =>
+  async (url, { signal, answerTimeoutMs, progress }) => {
+    const { hostname, pathname } = new URL(url);
+    const sha256 = ArtifactHash.parse(pathname.split('/').at(-1));
+    const sled = findSled(hostname);
+    if (sled === undefined) throw unreachable(hostname, 'no such host');
+    const within = (ms: number) => ({
+      signal: AbortSignal.any([signal, from.process.clock.timeout(ms)]),
+      isOnce: true,
+    });
+    const orStalled = (error: unknown): never => {
+      if (signal.aborted || (error as Error).name !== 'TimeoutError') throw error;
+      throw stalled(hostname);
+    };
+
+    const answer = await call(network, from, sled, within(answerTimeoutMs), async incoming => {
+      const file = await incoming.endpoint.depot.artifactGetBySha256({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: {},
+        body: undefined,
+      });
+      return serveFile(file, incoming.process);
+    }).catch(orStalled);
+    const forget = from.process.onEnd(answer.close);
+
+    const readChunk = (position: number): Promise<Uint8Array> =>
+      call(network, from, sled, within(progress.intervalMs), async incoming => {
+        if (incoming.process !== answer.process) throw unreachable(hostname, 'the connection was cut');
+        return answer.read(position);
+      }).catch(orStalled);
+
+    return {
+      sizeBytes: answer.sizeBytes,
+      async consume(onChunk) {
+        for (let position = 0; position < answer.sizeBytes; ) {
+          const chunk = network.carry(await readChunk(position));
+          if (chunk.length === 0) throw unreachable(hostname, 'the connection was cut');
+          position += chunk.length;
+          await onChunk(chunk);
+        }
+      },
+      [Symbol.dispose]() {
+        forget();
+        answer.close();
+      },
+    };
+  };
+
+/** The server's end: it closes with the client's, and by itself when nothing is read. */
+const serveFile = (file: FileAnswer, process: SimProcess) => {
+  let isClosed = false;
+  const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
+    cancel();
+    process.deliver(() => void file[Symbol.asyncDispose]());
+  };
+  let cancel = process.after(STALL_MS, close);
+  return {
+    sizeBytes: file.sizeBytes,
+    process,
+    close,
+    async read(position: number): Promise<Uint8Array> {
+      if (isClosed) throw new DepotError('BODY_STALLED', 'the connection was closed');
+      cancel();
+      cancel = process.after(STALL_MS, close);
+      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, file.sizeBytes - position));
+      return chunk.subarray(0, await file.read(chunk, position));
+    },
+  };
+};

@@ -1,0 +1,58 @@
+/** The way of a registration: from a sled to a Nexus, over the simulated network. */
+import { GENERATION_FLOOR_HEADER, HEADS_HEADER, type internalApi } from '../../src/api/internal-api.ts';
+import type { Handlers } from '../../src/http/handlers.ts';
+import type { NexusPeer } from '../../src/sled-agent/register.ts';
+import { type Callee, type Caller, call } from './call.ts';
+import type { Network } from './network.ts';
+import { requestContext } from './sled-link.ts';
+
+type AnswerHeader = keyof (typeof internalApi)['routes']['sledAgentPut']['responseHeaders'];
+
+/** Whether each of the two knows of lineage (P13). */
+export type SpeaksOfLineage = {
+  readonly sled: () => boolean;
+  readonly nexus: () => boolean;
+  /** What a Nexus answered of points, as it arrives. */
+  readonly heard: (verdicts: string) => void;
+};
+
+/** What a Nexus serves to sleds. */
+export type InternalEndpoint = { readonly internal: Handlers<typeof internalApi> };
+
+export const createNexusPeer = (
+  network: Network,
+  from: Caller,
+  nexus: Callee<InternalEndpoint>,
+  speaks: SpeaksOfLineage,
+): NexusPeer => ({
+  url: `http://${nexus.name}`,
+  client: {
+    sledAgentGet: ({ params }, wait) =>
+      call(network, from, nexus, wait, incoming =>
+        incoming.endpoint.internal.sledAgentGet({
+          ...requestContext(incoming),
+          params: params as never,
+          query: {},
+          body: undefined,
+        }),
+      ) as never,
+    async sledAgentPut({ params, body }, wait) {
+      const headers: Record<string, string> = {};
+      const { heads, ...withoutHeads } = body;
+      const sent = speaks.sled() ? { ...withoutHeads, heads } : withoutHeads;
+      await call(network, from, nexus, wait, incoming =>
+        incoming.endpoint.internal.sledAgentPut({
+          ...requestContext(incoming),
+          setHeader: (name, value) => {
+            if ((speaks.sled() && speaks.nexus()) || name === GENERATION_FLOOR_HEADER) headers[name] = value;
+          },
+          params: params as never,
+          query: {},
+          body: sent as never,
+        }),
+      );
+      speaks.heard(headers[HEADS_HEADER] ?? '');
+      return { body: undefined, headers: headers as Record<AnswerHeader, string> };
+    },
+  },
+});

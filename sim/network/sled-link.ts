@@ -1,0 +1,143 @@
+/** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
+import type { depotApi } from '../../src/api/depot-api.ts';
+import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
+import type { Handlers } from '../../src/http/handlers.ts';
+import { DepotError } from '../../src/lib/errors.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { configBody, sledConfigOf } from '../../src/nexus/fleet-client/config-body.ts';
+import type { SledConnection, SledTarget } from '../../src/nexus/fleet-client/sled-connection.ts';
+import { chunksOf, collect, receive } from './body.ts';
+import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
+import type { Network } from './network.ts';
+
+/** What a sled serves. */
+export type SledEndpoint = {
+  readonly agent: Handlers<typeof sledAgentApi>;
+  readonly depot: Handlers<typeof depotApi>;
+};
+
+export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
+
+/** What handlers get beside their parameters. */
+export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) => ({
+  requestId: 'simulated',
+  headers: {},
+  log: silentLogger,
+  setHeader: () => undefined,
+  signal,
+});
+
+const hostOf = (url: string): string => new URL(url).hostname;
+
+type Ask = <T>(
+  target: SledTarget,
+  wait: { readonly signal: AbortSignal },
+  handle: (incoming: Incoming<SledEndpoint>) => Promise<T>,
+) => Promise<T>;
+
+export const createSledLink = (
+  network: Network,
+  from: Caller,
+  { findSled, speaksOfLineage }: { readonly findSled: FindSled; readonly speaksOfLineage: () => boolean },
+): SledConnection & AsyncDisposable => {
+  const ask: Ask = ({ agentBaseUrl }, wait, handle) => {
+    const host = hostOf(agentBaseUrl);
+    const sled = findSled(host);
+    return sled === undefined
+      ? Promise.reject(unreachable(host, 'no such host'))
+      : call(network, from, sled, wait, handle);
+  };
+  return {
+    ...configRequests(ask, speaksOfLineage),
+    ...artifactMoves(network, ask),
+    ...depotReads(network, ask),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+};
+
+/** What a sled is to hold, and what it holds. */
+const configRequests = (
+  ask: Ask,
+  speaksOfLineage: () => boolean,
+): Pick<SledConnection, 'putConfig' | 'config' | 'list'> => ({
+  async putConfig(target, config, wait) {
+    const body = configBody(speaksOfLineage() ? config : { ...config, succeeds: undefined });
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactConfigPut({
+        ...requestContext(incoming),
+        params: {},
+        query: {},
+        body,
+      }),
+    );
+  },
+  async config(target, { point, ...wait }) {
+    const body = await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactConfigGet({
+        ...requestContext(incoming),
+        params: {},
+        query: { point },
+        body: undefined,
+      }),
+    );
+    return sledConfigOf(body as ArtifactConfigBody);
+  },
+  list: (target, wait) =>
+    ask(
+      target,
+      wait,
+      incoming =>
+        incoming.endpoint.agent.artifactList({
+          ...requestContext(incoming),
+          params: {},
+          query: {},
+          body: undefined,
+        }) as Promise<ArtifactListResponse>,
+    ),
+});
+
+/** Artifacts come to a sled from the Nexus or from another sled. */
+const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy'> => ({
+  async put(target, { sha256, generation, digest, sizeBytes, chunks }, wait) {
+    const sent = chunksOf(await collect(chunks));
+    const answer = await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactPut({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: { generation, config_digest: digest },
+        body: { contentLength: sizeBytes, chunks: receive(network, sent, incoming) },
+      }),
+    );
+    return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
+  },
+  async copy(target, { sha256, generation, digest, source }, wait) {
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactCopyFromDepot({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: { generation, config_digest: digest },
+        body: { depot_base_url: source.depotBaseUrl },
+      }),
+    );
+  },
+});
+
+/** What the Nexus itself reads of an artifact that only sleds hold. */
+const depotReads = (network: Network, ask: Ask): Pick<SledConnection, 'readRange'> => ({
+  async readRange(target, { sha256, offset, length }, wait) {
+    const bytes = await ask(target, wait, async incoming => {
+      await using file = await incoming.endpoint.depot.artifactGetBySha256({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: {},
+        body: undefined,
+      });
+      if (offset + length > file.sizeBytes)
+        throw new DepotError('RANGE_NOT_SATISFIABLE', `there are ${file.sizeBytes} bytes`);
+      const range = new Uint8Array(length);
+      const filled = await file.read(range, offset);
+      return range.subarray(0, filled);
+    });
+    return network.carry(bytes);
+  },
+});

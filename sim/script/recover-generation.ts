@@ -1,0 +1,121 @@
+/**
+ * What the documents tell operators to do when the database has lost commits:
+ *
+ *     what sleds were told to hold, and no release lists ─▶ upload those releases again ─▶ give up by name what was
+ *                                                           deleted deliberately ─▶ recover the generation
+ *
+ * OR1. A release whose upload was acknowledged, and that was not deleted since, is uploaded again, never given up.
+ * OR2. It is given up only where an upload is refused for good, and rightly.
+ */
+import { ArtifactHash, asGeneration } from '../../src/core/ids.ts';
+import { newestLedgerOn, pointOfLedger } from '../checkers/ledgers.ts';
+import type { SimRelease } from '../fleet/releases.ts';
+import type { SimNexus } from '../fleet/world.ts';
+import { requestContext } from '../network/sled-link.ts';
+import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+
+/** As long as one that is refused although it must not be may be so: a Nexus may not have looked at the sleds yet. */
+const REFUSED_FOR_MS = 6 * 60_000;
+
+/** OR1: the releases that the operator has made, and that the database has lost. */
+export const lostReleases = (scene: Scene): readonly SimRelease[] => {
+  const present = new Set<string>();
+  for (const { repo } of scene.world.database.snapshot().releases.values())
+    if (repo.timePrunedMs === null) present.add(repo.systemVersion);
+  return scene.releases.filter(release => isMeantToBe(scene, release) && !present.has(release.systemVersion));
+};
+
+const isMeantToBe = ({ operator, witness }: Scene, { systemVersion }: SimRelease): boolean => {
+  const record = operator.records.get(systemVersion);
+  if (record?.acknowledgedAtMs === undefined) return false;
+  const deletedAtMs = witness.histories.deletedAtMs(systemVersion);
+  return record.acknowledgedAtMs > Math.max(record.removedAtMs ?? -1, deletedAtMs ?? -1);
+};
+
+/** OR2 */
+const isRefusedForGood = ({ operator, world }: Scene, { systemVersion }: SimRelease): boolean => {
+  const refused = operator.records.get(systemVersion)?.refused;
+  return refused !== undefined && world.scheduler.nowMs() - refused.sinceMs > REFUSED_FOR_MS;
+};
+
+/** P3: what an unknown point of a sled lists, and no release, is refused neither for rollback nor for expiry. */
+const requireNotRefused = (scene: Scene, release: SimRelease): void => {
+  const { operator, witness, world } = scene;
+  const code = operator.records.get(release.systemVersion)?.refused?.code;
+  if (code?.startsWith('METADATA_') !== true || !isRefusedForGood(scene, release)) return;
+  const hashes = [...release.artifacts.keys()];
+  const wanted = witness.holdings.wanted();
+  const { points } = world.database.snapshot();
+  const lists = (artifacts: ReadonlySet<string>) => hashes.every(hash => artifacts.has(hash));
+  const holder = inServiceSleds(scene).find(sled => {
+    const told = sled.machine.isUp() && sled.agent === 'current' ? newestLedgerOn(sled) : undefined;
+    return told !== undefined && !points.has(pointOfLedger(told)) && lists(told.artifacts);
+  });
+  if (holder !== undefined && hashes.some(hash => !wanted.has(hash)))
+    witness.fail(
+      'reasons',
+      `${release.systemVersion} is lost, and refused with ${code}, although ${holder.plan.serial} lists all of it`,
+    );
+};
+
+/** Those that can be brought back. */
+export const recoverableReleases = (scene: Scene): readonly SimRelease[] =>
+  lostReleases(scene).filter(release => !isRefusedForGood(scene, release));
+
+export const uploadLostReleases = (scene: Scene): void => {
+  const { operator, world } = scene;
+  const [nexus] = inServiceNexuses(scene);
+  if (nexus === undefined || operator.uploading() > 0) return;
+  for (const release of lostReleases(scene)) {
+    requireNotRefused(scene, release);
+    world.trace.say('operator', `${release.systemVersion} is lost`);
+    operator.upload(release, nexus);
+  }
+};
+
+/** The remedy of sleds that have diverged. */
+export const recoverGeneration = async (scene: Scene, nexus: SimNexus): Promise<void> => {
+  const { world, operator, witness } = scene;
+  const seen = await operator.ask(nexus, (services, incoming) =>
+    services.operatorRecovery.generationRecoveryView({
+      ...requestContext(incoming),
+      params: {},
+      query: { exclude_sleds: undefined },
+      body: undefined,
+    }),
+  );
+  if (seen === undefined || seen.state === 'not_needed' || seen.to === null) return;
+  if (!witness.wasDatabaseRestored())
+    witness.fail(
+      'reasons',
+      `the generation is to be recovered (${seen.state}), and the database never went back`,
+    );
+  const { generation, to } = seen;
+  const undecided = seen.undecided_artifacts.map(({ sha256 }) => ArtifactHash.parse(sha256));
+  const kept = recoverableReleases(scene).find(({ artifacts }) =>
+    undecided.some(hash => artifacts.has(hash)),
+  );
+  if (kept !== undefined) {
+    world.trace.say('operator', `does not give up ${kept.systemVersion}`);
+    return;
+  }
+  for (const sha256 of undecided) witness.lineage.givenUp.add(sha256);
+  const done = await operator.ask(nexus, (services, incoming) =>
+    services.operatorRecovery.generationRecover({
+      ...requestContext(incoming),
+      params: {},
+      query: {},
+      body: {
+        expected_generation: asGeneration(generation),
+        to: asGeneration(to),
+        ...(undecided.length > 0 && { give_up: { artifacts: undecided } }),
+      },
+    }),
+  );
+  if (done?.state !== 'done') return;
+  world.trace.say(
+    'operator',
+    `recovered the generation, from ${generation} to ${done.to}, ${undecided.length} artifacts given up`,
+  );
+  world.trace.reached('the generation was recovered');
+};

@@ -1,0 +1,144 @@
+/** The end of the faults: everything is mended but what stays broken, and operators do what the documents tell them. */
+
+import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
+import { createReasonChecker, type ReasonChecker } from '../checkers/reasons.ts';
+import { FAIR_DATABASE } from '../fleet/database-weather.ts';
+import { FAIR_DISKS } from '../fleet/disk-weather.ts';
+import type { SimSled } from '../fleet/world.ts';
+import { ROOMY_BYTES } from '../machine/volume.ts';
+import { requestContext } from '../network/sled-link.ts';
+import { upgradeNexuses } from './database-faults.ts';
+import { recoverGeneration, uploadLostReleases } from './recover-generation.ts';
+import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+
+const HELP_EVERY_MS = 60_000;
+const DATASET_FILE = 'dataset.json';
+
+export type Recovery = {
+  readonly broken: ReadonlySet<SimSled>;
+  readonly reasons: ReasonChecker;
+  readonly mend: () => void;
+  /** To be called again and again until the fleet is at rest. */
+  readonly help: () => void;
+};
+
+export const createRecovery = (scene: Scene): Recovery => {
+  const { world, swarm } = scene;
+  const broken = new Set<SimSled>();
+  const { holdings, fail } = scene.witness;
+  const reasons = createReasonChecker({ world, holdings, releases: scene.releases, broken, fail });
+  const failed = new Set<string>();
+  let helpedAtMs = Number.NEGATIVE_INFINITY;
+  return {
+    broken,
+    reasons,
+    mend() {
+      for (const undo of [...scene.undo]) undo();
+      upgradeNexuses(scene);
+      world.network.heal();
+      Object.assign(world.databaseWeather, FAIR_DATABASE);
+      Object.assign(world.diskWeather, FAIR_DISKS);
+      for (const { machine, standing } of [...world.sleds, ...world.nexuses]) {
+        machine.operationsLeft = undefined;
+        for (const volume of machine.volumes.values()) volume.capacityBytes = ROOMY_BYTES;
+        if (standing === 'in_service') {
+          machine.process()?.resume();
+          machine.start();
+        }
+      }
+      const candidates = inServiceSleds(scene);
+      for (const sled of candidates.slice(
+        0,
+        Math.min(swarm.brokenForEver, candidates.length - world.minSledReplication),
+      )) {
+        world.trace.say(sled.plan.serial, 'stays down');
+        broken.add(sled);
+        sled.machine.retire();
+      }
+    },
+    help() {
+      if (world.scheduler.nowMs() - helpedAtMs < HELP_EVERY_MS) return;
+      helpedAtMs = world.scheduler.nowMs();
+      void lookAtStatus(scene, status => {
+        reasons.onStatus(status);
+        restartForNewDisks(scene, status.reasons);
+        emptyDisks(scene);
+        uploadWhatIsLost(scene, status, failed);
+      });
+      uploadLostReleases(scene);
+      const [nexus] = inServiceNexuses(scene);
+      if (nexus !== undefined) void recoverGeneration(scene, nexus);
+    },
+  };
+};
+
+/**
+ * A disk that is new, or was not mounted when its sled agent started, is taken in by the next start. One that was away
+ * comes back without.
+ */
+const restartForNewDisks = (
+  { world }: Scene,
+  reasons: readonly { readonly code: string; readonly sled_id?: string | undefined }[],
+): void => {
+  for (const { code, sled_id } of reasons) {
+    if (code !== 'DATASET_FAULT' && code !== 'SLED_REFUSES') continue;
+    const sled = world.sleds.find(({ plan, standing }) => plan.id === sled_id && standing === 'in_service');
+    if (sled === undefined || !sled.machine.isUp() || !hasNewDisk(sled)) continue;
+    world.trace.say('operator', `restarts ${sled.plan.serial}`);
+    sled.machine.kill();
+    sled.machine.start();
+  }
+};
+
+const hasNewDisk = ({ machine }: SimSled): boolean =>
+  [...machine.volumes.values()].some(
+    ({ medium, wasUnmounted }) => wasUnmounted || !medium.top.now.has(DATASET_FILE),
+  );
+
+/** A disk with files and without an identity is refused, and keeps its sled agent from starting: it is to be empty. */
+const emptyDisks = ({ world, witness }: Scene): void => {
+  for (const sled of world.sleds)
+    for (const volume of sled.machine.volumes.values()) {
+      const { medium, path } = volume;
+      const names = [...medium.top.now.keys()].filter(name => !name.startsWith('.tmp-'));
+      if (sled.standing !== 'in_service' || names.length === 0 || names.includes(DATASET_FILE)) continue;
+      world.trace.say('operator', `empties ${path} of ${sled.plan.serial}`);
+      const had = [...witness.holdings.filesOn(volume).keys()];
+      medium.restore(new Map());
+      witness.copies.onTaken(sled, had);
+    }
+};
+
+const lookAtStatus = async (scene: Scene, use: (status: FleetStatus) => void): Promise<void> => {
+  const [nexus] = inServiceNexuses(scene);
+  if (nexus === undefined) return;
+  const status = await scene.operator.ask(nexus, (services, incoming) =>
+    services.operatorFleet.fleetStatus({
+      ...requestContext(incoming),
+      params: {},
+      query: {},
+      body: undefined,
+    }),
+  );
+  if (status !== undefined) use(status as FleetStatus);
+};
+
+/**
+ * The remedy of a failed or blocked release: the same archive again.
+ *
+ * @param failed versions that a status has called failed
+ */
+const uploadWhatIsLost = (scene: Scene, { releases }: FleetStatus, failed: Set<string>): void => {
+  const { world, operator } = scene;
+  const [nexus] = inServiceNexuses(scene);
+  for (const { system_version, state } of releases) {
+    if (state === 'complete' && failed.has(system_version)) world.trace.reached('a failed release recovered');
+    if (state !== 'failed' && state !== 'blocked') continue;
+    if (state === 'failed') {
+      failed.add(system_version);
+      world.trace.reached('a release was failed');
+    }
+    const release = scene.releases.find(({ systemVersion }) => systemVersion === system_version);
+    if (release !== undefined && nexus !== undefined) operator.upload(release, nexus);
+  }
+};

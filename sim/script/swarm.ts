@@ -1,0 +1,99 @@
+/**
+ * What kind of run a seed gives: the size of the fleet, which faults there are at all, and how often each.
+ *
+ * SW1. Each kind of fault is drawn to be there or not, and then how often: a run with a few kinds of faults reaches
+ *      states that one with all of them at once never does.
+ */
+import type { Rng } from '../../src/core/rng.ts';
+import type { Metadata } from '../fleet/releases.ts';
+import { chance, spread } from '../time/streams.ts';
+import { FAULTS, type Fault, OPERATIONS, type OperatorAct } from './step.ts';
+
+export type Swarm = {
+  readonly nexuses: number;
+  /** Datasets of each sled. */
+  readonly sleds: readonly number[];
+  readonly minSledReplication: number;
+  readonly quotaBytes: number;
+  readonly scrubPeriodMs: number;
+  /** Of the phase with faults. */
+  readonly durationMs: number;
+  /** Mean time between two of a kind; only the kinds that this run has. */
+  readonly everyMs: ReadonlyMap<Fault | OperatorAct, number>;
+  readonly lossProbability: number;
+  readonly duplicateProbability: number;
+  readonly flipProbability: number;
+  readonly mostDelayMs: number;
+  readonly conflictProbability: number;
+  readonly lostProbability: number;
+  readonly uncertainProbability: number;
+  readonly databaseMostMs: number;
+  readonly diskMostMs: number;
+  readonly diskTailProbability: number;
+  readonly diskErrorProbability: number;
+  /** That a sled agent does not compare points (P13). */
+  readonly olderAgentProbability: number;
+  /** Until then the Nexuses say nothing of lineage; 0 where they do from the beginning on. */
+  readonly olderNexusUntilMs: number;
+  /** What metadata is refused for that was good when it was accepted: see releases.ts. */
+  readonly metadata: Metadata;
+  /** Whether the pruner deletes releases by itself. */
+  readonly prunes: boolean;
+  /** Whether it is watched for a while after it came to rest: that takes as long as all the rest. */
+  readonly staysQuiet: boolean;
+  /** How many sleds stay broken when everything else is mended. */
+  readonly brokenForEver: number;
+};
+
+export type FleetSize = 'small' | 'any';
+
+const MINUTE_MS = 60_000;
+
+export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
+  // A run of a large fleet costs as much as thirty others.
+  const isLarge = size === 'any' && chance(rng, 0.004);
+  const sledCount = isLarge ? 8 + rng.below(33) : 1 + Math.min(rng.below(5), rng.below(6));
+  const often = (least: number, most: number, share: number) =>
+    chance(rng, share) ? spread(rng, least, most) : 0;
+  const minSledReplication = Math.min(1 + rng.below(3), sledCount + (chance(rng, 0.05) ? 1 : 0));
+  const durationMs = spread(rng, 0.4, isLarge ? 2 : 3) * MINUTE_MS;
+  const everyMs = new Map<Fault | OperatorAct, number>();
+  for (const act of OPERATIONS) {
+    const share = act === 'upload' ? 1 : act === 'delete' ? 0.8 : 0.25;
+    if (chance(rng, share)) everyMs.set(act, durationMs / spread(rng, 1, act === 'upload' ? 8 : 4));
+  }
+  for (const fault of FAULTS)
+    if (chance(rng, 0.22)) everyMs.set(fault, durationMs / spread(rng, 0.7, isLarge ? 10 : 6));
+  return {
+    nexuses: chance(rng, 0.5) ? 1 : 2 + (isLarge ? rng.below(4) : rng.below(2)),
+    sleds: Array.from({ length: sledCount }, () => 1 + Math.min(rng.below(3), rng.below(3))),
+    minSledReplication,
+    // Where no bit flips a scrub finds nothing, and only takes its time.
+    scrubPeriodMs:
+      everyMs.has('flip a bit') || everyMs.has('cut a file short') ? 2 * MINUTE_MS : 24 * 60 * MINUTE_MS,
+    // An archive alone has up to 14 kB, and is refused where it would not fit.
+    quotaBytes: chance(rng, 0.1) ? 15_000 + rng.below(10_000) : 2 ** 24,
+    durationMs,
+    everyMs,
+    lossProbability: often(0.001, 0.1, 0.3),
+    duplicateProbability: often(0.001, 0.2, 0.3),
+    flipProbability: often(0.001, 0.05, 0.15),
+    mostDelayMs: spread(rng, 5, chance(rng, 0.2) ? 5_000 : 100),
+    conflictProbability: often(0.01, 0.3, 0.3),
+    lostProbability: often(0.001, 0.05, 0.2),
+    uncertainProbability: often(0.01, 0.3, 0.4),
+    databaseMostMs: spread(rng, 2, chance(rng, 0.1) ? 3_000 : 100),
+    diskMostMs: spread(rng, 1, chance(rng, 0.2) ? 2_000 : 50),
+    diskErrorProbability: often(0.0005, 0.01, 0.1),
+    staysQuiet: chance(rng, 0.2),
+    brokenForEver: chance(rng, 0.25) ? rng.below(Math.max(1, sledCount - minSledReplication + 1)) : 0,
+    diskTailProbability: often(0.001, 0.1, 0.2),
+    olderAgentProbability: chance(rng, 0.2) ? spread(rng, 0.1, 1) : 0,
+    olderNexusUntilMs: chance(rng, 0.07) ? durationMs * rng.next() : 0,
+    metadata: {
+      isRollbackRefused: chance(rng, 0.5),
+      expiresAfterMs: chance(rng, 0.15) ? durationMs * rng.next() : Number.MAX_SAFE_INTEGER,
+    },
+    prunes: chance(rng, 0.1),
+  };
+};

@@ -1,0 +1,83 @@
+/** A store over a memory disk, for tests that cut its power, kill it at any operation, or take its disks away. */
+import { seededRng } from '../../core/rng.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import {
+  createMemoryDisk,
+  interposed,
+  type MemoryDisk,
+  type Operation,
+  systemError,
+} from '../../lib/disk.fixture.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { openStore } from './open-store.ts';
+import type { ArtifactStore, StoreSettings } from './store.ts';
+
+export const DIRECTORIES = ['/m2-0', '/m2-1'] as const;
+
+const SETTINGS = {
+  quotaBytes: 2 ** 20,
+  minFreeBytes: 0,
+  maxArtifactBytes: 2 ** 16,
+  scrub: { periodMs: 1_000_000, bytesPerSecond: 2 ** 30 },
+};
+
+export type Machine = {
+  readonly memory: MemoryDisk;
+  /**
+   * Starts the process. `before` is asked ahead of each disk operation; absent disks have no directory;
+   * `configured` are the directories that it is told of, by default all.
+   */
+  readonly start: (options?: {
+    before?: (operation: Operation) => void | Promise<void>;
+    absent?: readonly string[];
+    configured?: readonly string[];
+    clock?: Clock;
+    scrub?: StoreSettings['scrub'];
+  }) => Promise<ArtifactStore>;
+  /** Ends the process without a word: none of its operations reaches the disk any more. */
+  readonly kill: () => void;
+  readonly powerCut: (seed: number) => void;
+};
+
+export const createMachine = (directories: readonly string[] = DIRECTORIES): Machine => {
+  const memory = createMemoryDisk(directories);
+  let process = { isDead: false };
+  const kill = () => {
+    process.isDead = true;
+  };
+  return {
+    memory,
+    start({
+      before = () => undefined,
+      absent = [],
+      configured = directories,
+      clock = systemClock,
+      scrub,
+    } = {}) {
+      kill();
+      const own = { isDead: false };
+      process = own;
+      const ask = async (operation: Operation) => {
+        if (own.isDead) throw new Error('the process is dead');
+        if (absent.some(directory => operation.path.startsWith(directory))) throw systemError('ENOENT');
+        await before(operation);
+        if (own.isDead) throw new Error('the process is dead');
+      };
+      return openStore(
+        { ...SETTINGS, directories: configured, ...(scrub && { scrub }) },
+        {
+          clock,
+          rng: seededRng(1),
+          log: silentLogger,
+          disk: interposed(memory.disk, ask),
+          lockDirectory: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
+        },
+      );
+    },
+    kill,
+    powerCut(seed) {
+      kill();
+      memory.powerCut(seededRng(seed));
+    },
+  };
+};
