@@ -1,6 +1,6 @@
 /**
  * Keeps the structure: who may import whom, how large files and functions are, and habits that no linter knows.
- * The rules are docs/ARCHITECTURE.md's table of folders; change both together.
+ * The rules are those of docs/ARCHITECTURE.md, its rooms and its table of folders; change both together.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -8,7 +8,10 @@ import { expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
 
-/** What each folder of src may import: folders or files of src, `node:` or one of its modules, `npm` or one package. */
+/**
+ * What each folder of src, and the simulator, may import: folders or files of src, `node:` or one of its modules, `npm` or
+ * one package.
+ */
 const rules: Record<string, readonly string[]> = {
   lib: ['node:', 'npm'],
   core: ['zod'],
@@ -60,6 +63,57 @@ const rules: Record<string, readonly string[]> = {
     'semver',
   ],
 };
+/**
+ * Rooms: the sub-folders of a folder, the lowest first, and which of them each may import. Files that stand beside them
+ * are below the rooms that import them, or above.
+ */
+const rooms: Record<string, Record<string, readonly string[]>> = {
+  cli: { output: [], demo: ['output'], commands: ['demo', 'output'] },
+  core: { plan: [] },
+  fleet: { 'embedded-postgres': [] },
+  nexus: {
+    datastore: [],
+    history: ['datastore'],
+    releases: ['datastore', 'history'],
+    'fleet-client': ['datastore', 'history', 'releases'],
+    background: ['datastore', 'history', 'releases', 'fleet-client'],
+    recovery: ['datastore', 'history', 'fleet-client'],
+    replication: ['datastore', 'history', 'releases', 'fleet-client', 'background', 'recovery'],
+    status: ['datastore', 'releases', 'fleet-client', 'background', 'replication'],
+    api: [
+      'datastore',
+      'history',
+      'releases',
+      'fleet-client',
+      'background',
+      'recovery',
+      'replication',
+      'status',
+    ],
+    process: [
+      'datastore',
+      'history',
+      'releases',
+      'fleet-client',
+      'background',
+      'replication',
+      'status',
+      'api',
+    ],
+  },
+  'nexus/datastore': { decisions: [], verbs: ['decisions'] },
+  'nexus/releases': { staging: [], upload: ['staging'], source: ['staging', 'upload'] },
+  'nexus/replication': { events: [] },
+  'sled-agent': { store: [] },
+  'sled-agent/store': {
+    files: [],
+    dataset: ['files'],
+    config: ['files', 'dataset'],
+    leases: ['files', 'dataset'],
+    scrub: ['files', 'dataset'],
+    write: ['dataset', 'config'],
+  },
+};
 /** The only ways into a server for the command line: its entry, its configuration, the migrations, and a sled's reset. */
 const cliEntries = [
   'nexus/process/main',
@@ -101,8 +155,7 @@ type Source = {
   readonly isTest: boolean;
 };
 
-const isTestPath = (path: string) =>
-  /\.(test|fixture)\.ts$/.test(path) || /(^|\/)test-[a-z-]+\.ts$/.test(path);
+const isTestPath = (path: string) => /\.(test|fixture)\.ts$/.test(path);
 
 const sources = async (folder: string): Promise<Source[]> => {
   const names = await readdir(join(root, folder), { recursive: true });
@@ -129,7 +182,9 @@ const importsOf = ({ text }: Source): string[] =>
     ),
   ].map(match => (match[1] ?? match[2] ?? match[3])!);
 
-/** An import as the rules name it: `node:x`, a package, or a path below src without its ending. */
+const nameOf = (path: string) => path.replace(/^src\//, '').replace(/\.ts$/, '');
+
+/** An import as the rules name it: `node:x`, a package, or a path without its ending, and without `src/` where it is there. */
 const named = (source: Source, specifier: string): string => {
   if (specifier.startsWith('node:')) return specifier;
   if (!specifier.startsWith('.'))
@@ -137,7 +192,7 @@ const named = (source: Source, specifier: string): string => {
       .split('/')
       .slice(0, specifier.startsWith('@') ? 2 : 1)
       .join('/');
-  return relative(join(root, 'src'), resolve(root, dirname(source.path), specifier)).replace(/\.ts$/, '');
+  return nameOf(relative(root, resolve(root, dirname(source.path), specifier)));
 };
 
 const isPackage = (name: string) => !name.startsWith('node:') && !name.includes('/');
@@ -155,9 +210,9 @@ const allowed = (folder: string, name: string): boolean => {
 
 test('every folder imports only what the architecture allows it', async () => {
   const broken: string[] = [];
-  for (const source of await sources('src')) {
+  for (const source of [...(await sources('src')), ...(await sources('sim'))]) {
     if (source.isTest) continue;
-    const folder = source.path.split('/')[1]!;
+    const folder = nameOf(source.path).split('/')[0]!;
     for (const specifier of importsOf(source)) {
       const name = named(source, specifier);
       if (!allowed(folder, name)) broken.push(`${source.path} imports ${name}`);
@@ -167,6 +222,113 @@ test('every folder imports only what the architecture allows it', async () => {
     }
   }
   expect(broken).toEqual([]);
+});
+
+test('what ships imports no test, no fixture and no simulator', async () => {
+  const broken = (await sources('src'))
+    .filter(source => !source.isTest)
+    .flatMap(source => importsOf(source).map(specifier => [source.path, named(source, specifier)] as const))
+    .filter(([, name]) => /\.(test|fixture)$|^(sim|test|bench)\//.test(name))
+    .map(([path, name]) => `${path} imports ${name}`);
+  expect(broken).toEqual([]);
+});
+
+/** By file of src, what of src it imports, types too. */
+const importsWithinSrc = async (): Promise<ReadonlyMap<string, readonly string[]>> => {
+  const shipped = (await sources('src')).filter(source => !source.isTest);
+  const names = new Set(shipped.map(({ path }) => nameOf(path)));
+  return new Map(
+    shipped.map(source => [
+      nameOf(source.path),
+      importsOf(source)
+        .map(specifier => named(source, specifier))
+        .filter(name => names.has(name)),
+    ]),
+  );
+};
+
+type Graph = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** The files and sub-folders of one folder, and which of each other they import. */
+const graphOf = (folder: string, imports: ReadonlyMap<string, readonly string[]>): Graph => {
+  const start = folder === '' ? '' : `${folder}/`;
+  const partOf = (name: string) =>
+    name.startsWith(start) ? name.slice(start.length).split('/')[0] : undefined;
+  const graph = new Map<string, Set<string>>();
+  for (const [name, targets] of imports) {
+    const from = partOf(name);
+    if (from === undefined) continue;
+    const seen = graph.get(from) ?? new Set();
+    graph.set(from, seen);
+    for (const to of targets.map(partOf)) if (to !== undefined && to !== from) seen.add(to);
+  }
+  return graph;
+};
+
+/** One way from a part of the graph back to itself. */
+const circleIn = (graph: Graph): readonly string[] | undefined => {
+  const done = new Set<string>();
+  const visit = (part: string, way: readonly string[]): readonly string[] | undefined => {
+    if (way.includes(part)) return [...way.slice(way.indexOf(part)), part];
+    if (done.has(part)) return undefined;
+    for (const next of graph.get(part) ?? []) {
+      const circle = visit(next, [...way, part]);
+      if (circle !== undefined) return circle;
+    }
+    done.add(part);
+    return undefined;
+  };
+  for (const part of graph.keys()) {
+    const circle = visit(part, []);
+    if (circle !== undefined) return circle;
+  }
+  return undefined;
+};
+
+/** Below src; src itself is the empty name. */
+const foldersOf = (imports: ReadonlyMap<string, unknown>): readonly string[] => {
+  const folders = new Set(['']);
+  for (const name of imports.keys())
+    for (let folder = dirname(name); folder !== '.'; folder = dirname(folder)) folders.add(folder);
+  return [...folders].sort();
+};
+
+test('a circle is found', () => {
+  const graph = (pairs: Record<string, string>) =>
+    new Map(Object.entries(pairs).map(([from, to]) => [from, new Set([to])]));
+  expect(circleIn(graph({ a: 'b', b: 'c' }))).toBe(undefined);
+  expect(circleIn(graph({ x: 'a', a: 'b', b: 'c', c: 'a' }))).toEqual(['a', 'b', 'c', 'a']);
+});
+
+test('no folder of src has a circle of imports, of types neither, between its sub-folders and files', async () => {
+  const imports = await importsWithinSrc();
+  const circles = foldersOf(imports).flatMap(folder => {
+    const circle = circleIn(graphOf(folder, imports));
+    return circle === undefined ? [] : [`src/${folder}: ${circle.join(' -> ')}`];
+  });
+  expect(circles).toEqual([]);
+});
+
+test('each room imports only those rooms beside it that the architecture allows it', async () => {
+  const imports = await importsWithinSrc();
+  const nested = foldersOf(imports).filter(folder => folder.includes('/'));
+  const there = Map.groupBy(nested, dirname);
+  expect([...there.keys()].sort()).toEqual(Object.keys(rooms).sort());
+  const broken: string[] = [];
+  for (const [folder, table] of Object.entries(rooms)) {
+    const names = Object.keys(table);
+    expect(names.map(name => `${folder}/${name}`).sort()).toEqual(there.get(folder));
+    const graph = graphOf(folder, imports);
+    for (const name of names)
+      for (const to of graph.get(name) ?? [])
+        if (names.includes(to) && !table[name]!.includes(to)) broken.push(`${folder}/${name} imports ${to}`);
+  }
+  expect(broken).toEqual([]);
+});
+
+test('the root of src/nexus has rooms and nothing else', async () => {
+  const files = (await sources('src/nexus')).map(({ path }) => path);
+  expect(files.filter(path => dirname(path) === 'src/nexus')).toEqual([]);
 });
 
 test('src/core is pure: no clock, no randomness, nothing asynchronous (S4)', async () => {
@@ -180,7 +342,7 @@ test('src/core is pure: no clock, no randomness, nothing asynchronous (S4)', asy
   expect(broken).toEqual([]);
 });
 
-test('src/sim runs on virtual time alone: no clock, no randomness and no timer of this machine', async () => {
+test('the simulator runs on virtual time alone: no clock, no randomness and no timer of this machine', async () => {
   const broken = (await sources('sim')).flatMap(source =>
     simMayNot.filter(rule => rule.test(withoutComments(source.text))).map(rule => `${source.path}: ${rule}`),
   );
@@ -190,7 +352,7 @@ test('src/sim runs on virtual time alone: no clock, no randomness and no timer o
 const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
 
 test('files stay small: sources by median, 90th percentile and maximum, tests by maximum', async () => {
-  const all = await sources('src');
+  const all = [...(await sources('src')), ...(await sources('sim'))];
   const lengths = all
     .filter(source => !source.isTest)
     .map(source => source.lines)
@@ -224,13 +386,14 @@ const longFunctions = ({ path, text }: Source): string[] => {
 };
 
 test('functions stay small', async () => {
-  const all = (await sources('src')).filter(source => !source.isTest);
+  const all = [...(await sources('src')), ...(await sources('sim'))].filter(source => !source.isTest);
   expect(all.flatMap(longFunctions)).toEqual([]);
 });
 
 test('files are named in kebab-case, after one thing', async () => {
   const vague = /(^|\/)(utils?|helpers?|common|misc|manager|index)(\.|\/)/;
-  const broken = [...(await sources('src')), ...(await sources('test')), ...(await sources('bench'))]
+  const broken = (await Promise.all(['src', 'sim', 'test', 'bench'].map(sources)))
+    .flat()
     .map(source => source.path)
     .filter(path => vague.test(path) || !/^[a-z0-9-]+(\.[a-z0-9-]+)*\.ts$/.test(path.split('/').at(-1)!));
   expect(broken).toEqual([]);
