@@ -19,16 +19,14 @@ import type {
 import { FIRST_GENERATION, type Point, pointText } from '../../src/core/ids.ts';
 import { type RecordedPoints, samePoint } from '../../src/core/lineage.ts';
 import type { ReleaseDescription, RoleExpiry } from '../../src/core/release.ts';
-import type {
-  FleetEvent,
-  LocalRepoRecord,
-  NexusRecord,
-  RepoRecord,
-  SledRecord,
-  TrustRootRecord,
-} from '../../src/nexus/datastore/datastore.ts';
 import { wantedSetDigest } from '../../src/nexus/datastore/decisions/generation.ts';
 import type { FileFacts } from '../../src/nexus/datastore/decisions/release-conflicts.ts';
+import type { FleetEvent } from '../../src/nexus/datastore/ports/history-port.ts';
+import type { LocalRepoRecord } from '../../src/nexus/datastore/ports/local-repo-port.ts';
+import type { NexusRecord } from '../../src/nexus/datastore/ports/nexus-port.ts';
+import type { RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts';
+import type { SledRecord } from '../../src/nexus/datastore/ports/sled-port.ts';
+import type { TrustRootRecord } from '../../src/nexus/datastore/ports/trust-root-port.ts';
 
 /** A release, present or pruned, with all that it lists. */
 export type StoredRelease = {

@@ -1,7 +1,7 @@
 /** What the present releases list, computed once for each map of releases (MS2). */
 import type { ArtifactHash, Point } from '../../src/core/ids.ts';
-import type { WantedSet } from '../../src/nexus/datastore/datastore.ts';
 import { requireRecordedDigest, wantedSetDigest } from '../../src/nexus/datastore/decisions/generation.ts';
+import type { WantedSet } from '../../src/nexus/datastore/ports/wanted-set-port.ts';
 import { type MemoryState, recordedPoints, type StoredRelease } from './state.ts';
 
 type Derived = Pick<WantedSet, 'artifacts' | 'releases' | 'digest'> & {

@@ -1,13 +1,12 @@
 import type { EventId, SystemVersion } from '../../../src/core/ids.ts';
-import type {
-  Datastore,
-  FleetEvent,
-  FleetEventFilter,
-  Page,
-  Paged,
-} from '../../../src/nexus/datastore/datastore.ts';
 import { EventToken, eventToken } from '../../../src/nexus/datastore/event-token.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
+import type {
+  FleetEvent,
+  FleetEventFilter,
+  HistoryPort,
+} from '../../../src/nexus/datastore/ports/history-port.ts';
+import type { Page, Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import type { MemoryState, Query, Step } from '../state.ts';
 
 type Key = { readonly timeMs: number; readonly id: EventId };
@@ -66,14 +65,14 @@ const isOfRelease = (
 };
 
 export const fleetEventBounds =
-  (keepCount: number): Query<Awaited<ReturnType<Datastore['fleetEventBounds']>>> =>
+  (keepCount: number): Query<Awaited<ReturnType<HistoryPort['fleetEventBounds']>>> =>
   ({ events }, { nowMs }) => {
     const newestFirst = [...events.values()].sort((a, b) => byTime(b, a));
     return { databaseMs: nowMs, beyondMs: newestFirst[keepCount]?.timeMs ?? null };
   };
 
 export const fleetEventTrim =
-  ({ untilMs, limit }: Parameters<Datastore['fleetEventTrim']>[0]): Step<number> =>
+  ({ untilMs, limit }: Parameters<HistoryPort['fleetEventTrim']>[0]): Step<number> =>
   state => {
     const old = [...state.events.values()]
       .filter(({ timeMs }) => timeMs <= untilMs)

@@ -1,24 +1,24 @@
 import type { Generation, Point, SledId } from '../../../src/core/ids.ts';
 import type { PointClaim } from '../../../src/core/lineage.ts';
-import type { Datastore } from '../../../src/nexus/datastore/datastore.ts';
 import {
   admitMend,
   admitRaise,
   MEND_PERIOD_MS,
   requirePlannedPoint,
 } from '../../../src/nexus/datastore/decisions/generation.ts';
+import type { WantedSetPort } from '../../../src/nexus/datastore/ports/wanted-set-port.ts';
 import { movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
 import { presentDigest, wantedSetOf } from '../wanted.ts';
 
 export const currentGeneration: Query<Point> = state => state.stored;
 
 export const pointsRecorded =
-  (claims: readonly PointClaim[]): Query<Awaited<ReturnType<Datastore['pointsRecorded']>>> =>
+  (claims: readonly PointClaim[]): Query<Awaited<ReturnType<WantedSetPort['pointsRecorded']>>> =>
   state => ({ current: state.stored, lineage: recordedPoints(state, claims) });
 
 /** The one write that does not ask if the stored digest is right: it makes it right. */
 export const generationRaise =
-  ({ to, accepted = [], planned }: Parameters<Datastore['generationRaise']>[0]): Step<Point> =>
+  ({ to, accepted = [], planned }: Parameters<WantedSetPort['generationRaise']>[0]): Step<Point> =>
   (before, { nowMs, repeated }) => {
     requirePlannedPoint(before.stored, { planned, to }, { repeated });
     const verdict = admitRaise(before.stored.generation, to, { repeated, accepts: accepted.length > 0 });

@@ -1,6 +1,10 @@
 import type { NexusId, UploadId } from '../../../src/core/ids.ts';
-import type { Datastore, LocalRepoRecord } from '../../../src/nexus/datastore/datastore.ts';
-import { type DropOutcome, decideDrop } from '../../../src/nexus/datastore/decisions/local-repo-drop.ts';
+import { decideDrop } from '../../../src/nexus/datastore/decisions/local-repo-drop.ts';
+import type {
+  DropOutcome,
+  LocalRepoPort,
+  LocalRepoRecord,
+} from '../../../src/nexus/datastore/ports/local-repo-port.ts';
 import { type MemoryState, type Query, type Step, sortedByKey, withoutKey } from '../state.ts';
 
 export const localRepoList =
@@ -9,7 +13,7 @@ export const localRepoList =
     sortedByKey(localRepos).filter(local => nexusId === undefined || local.nexusId === nexusId);
 
 export const localRepoDrop =
-  ({ uploadId, nexusId, planned }: Parameters<Datastore['localRepoDrop']>[0]): Step<DropOutcome> =>
+  ({ uploadId, nexusId, planned }: Parameters<LocalRepoPort['localRepoDrop']>[0]): Step<DropOutcome> =>
   (state, { repeated }) => {
     const local = ownRow(state, uploadId, nexusId);
     const held = local && state.releases.get(local.repoId)!.repo;

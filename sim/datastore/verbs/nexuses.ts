@@ -1,10 +1,10 @@
 import type { NexusId, RoundNonce } from '../../../src/core/ids.ts';
-import type { Datastore, NexusRecord } from '../../../src/nexus/datastore/datastore.ts';
 import { decideExpunge, heartbeatAgeMs } from '../../../src/nexus/datastore/decisions/nexus-life.ts';
+import type { NexusPort, NexusRecord } from '../../../src/nexus/datastore/ports/nexus-port.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
 
 export const nexusHeartbeat =
-  (nexus: Parameters<Datastore['nexusHeartbeat']>[0]): Step<Pick<NexusRecord, 'policy'>> =>
+  (nexus: Parameters<NexusPort['nexusHeartbeat']>[0]): Step<Pick<NexusRecord, 'policy'>> =>
   (state, { nowMs }) => {
     const { id, operatorAddress, timeStartedMs } = nexus;
     const known = state.nexuses.get(id);

@@ -1,6 +1,5 @@
 /** Records a verified release, in the order of ../../verbs/release-insert.ts (I1, I2). */
 import type { ArtifactHash } from '../../../src/core/ids.ts';
-import type { InsertOutcome, NewRelease, RepoRecord } from '../../../src/nexus/datastore/datastore.ts';
 import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
 import {
   type FileFacts,
@@ -15,6 +14,11 @@ import {
   wantedWith,
 } from '../../../src/nexus/datastore/decisions/release-insert.ts';
 import { requirePresent } from '../../../src/nexus/datastore/decisions/trust-move.ts';
+import type {
+  InsertOutcome,
+  NewRelease,
+  RepoRecord,
+} from '../../../src/nexus/datastore/ports/release-port.ts';
 import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
 import { wantedSetOf } from '../wanted.ts';

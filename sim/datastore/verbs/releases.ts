@@ -1,14 +1,15 @@
 import { type ArtifactHash, type RepoId, SystemVersion } from '../../../src/core/ids.ts';
 import type { ReleaseArtifact } from '../../../src/core/release.ts';
-import type { Datastore, Page, Paged, RepoRecord } from '../../../src/nexus/datastore/datastore.ts';
 import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
 import { decidePrune } from '../../../src/nexus/datastore/decisions/prune.ts';
 import { PositionToken, pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
+import type { ReleasePort, RepoRecord } from '../../../src/nexus/datastore/ports/release-port.ts';
+import type { Page, Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { movedTo, type Query, type Step, withEntry } from '../state.ts';
 import { inOrder, presentReleases, wantedSetOf } from '../wanted.ts';
 
-export const repoList = (page: Parameters<Datastore['repoList']>[0]): Query<Paged<RepoRecord>> => {
+export const repoList = (page: Parameters<ReleasePort['repoList']>[0]): Query<Paged<RepoRecord>> => {
   const token = parseToken(page, SystemVersion);
   const after = token && versionOrder(token).toString('hex');
   const ascending = page.sortBy === 'version_ascending';
@@ -57,7 +58,7 @@ export const repoArtifacts = (repoId: RepoId, page: Page): Query<Paged<ReleaseAr
 };
 
 export const artifactRoles =
-  (sha256: ArtifactHash): Query<Awaited<ReturnType<Datastore['artifactRoles']>>> =>
+  (sha256: ArtifactHash): Query<Awaited<ReturnType<ReleasePort['artifactRoles']>>> =>
   ({ releases }) =>
     inOrder(releases.values())
       .filter(({ hashes }) => hashes.has(sha256))
@@ -68,7 +69,7 @@ export const artifactRoles =
       );
 
 export const artifactsKnown =
-  (hashes: ReadonlySet<ArtifactHash>): Query<Awaited<ReturnType<Datastore['artifactsKnown']>>> =>
+  (hashes: ReadonlySet<ArtifactHash>): Query<Awaited<ReturnType<ReleasePort['artifactsKnown']>>> =>
   ({ releases }) => {
     const known = new Map<ArtifactHash, 'present' | 'deleted'>();
     for (const { repo, hashes: listed } of releases.values()) {
@@ -84,7 +85,7 @@ export const repoPrune =
   (
     version: SystemVersion,
     uploadedAtMs: number | undefined,
-  ): Step<Awaited<ReturnType<Datastore['repoPrune']>>> =>
+  ): Step<Awaited<ReturnType<ReleasePort['repoPrune']>>> =>
   (state, { nowMs, repeated }) => {
     const target = state.targets.at(-1)!.repoId;
     const decision = decidePrune({ version, uploadedAtMs, repeated }, wantedSetOf(state), target);

@@ -1,14 +1,17 @@
 import type { SledAgentInfo } from '../../../src/api/internal-api.ts';
 import { SledId } from '../../../src/core/ids.ts';
-import type { Datastore, Paged, SledRecord } from '../../../src/nexus/datastore/datastore.ts';
 import { admitRegistration, headsOf, isChange } from '../../../src/nexus/datastore/decisions/registration.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
+import type {
+  RegistrationOutcome,
+  SledPort,
+  SledRecord,
+} from '../../../src/nexus/datastore/ports/sled-port.ts';
+import type { Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import { type Query, recordedPoints, type Step, sortedByKey, withEntry } from '../state.ts';
 
-type Registered = Awaited<ReturnType<Datastore['sledUpsert']>>;
-
 export const sledUpsert =
-  (id: SledId, info: SledAgentInfo): Step<Registered> =>
+  (id: SledId, info: SledAgentInfo): Step<RegistrationOutcome> =>
   (state, { nowMs, repeated }) => {
     const floor = state.stored;
     const lineage = recordedPoints(state, headsOf(info) ?? []);
@@ -41,7 +44,7 @@ export const sledGet =
   ({ sleds }) =>
     sleds.get(id);
 
-export const sledList = (page: Parameters<Datastore['sledList']>[0]): Query<Paged<SledRecord>> => {
+export const sledList = (page: Parameters<SledPort['sledList']>[0]): Query<Paged<SledRecord>> => {
   const after = parseToken(page, SledId);
   return ({ sleds }) => {
     const rows = sortedByKey(sleds).filter(

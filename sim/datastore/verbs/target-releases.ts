@@ -1,7 +1,7 @@
 import type { RepoId } from '../../../src/core/ids.ts';
-import type { TargetReleaseRecord } from '../../../src/nexus/datastore/datastore.ts';
 import { decideTarget } from '../../../src/nexus/datastore/decisions/target-release.ts';
 import { READ_BATCH_ROWS } from '../../../src/nexus/datastore/paging.ts';
+import type { TargetReleaseRecord } from '../../../src/nexus/datastore/ports/target-release-port.ts';
 import type { MemoryState, Query, Step, StoredTarget } from '../state.ts';
 
 export const targetReleaseGet: Query<TargetReleaseRecord> = state => toRecord(state, state.targets.at(-1)!);

@@ -1,6 +1,5 @@
 import { type RepoId, TrustRootId } from '../../../src/core/ids.ts';
 import type { RoleExpiry } from '../../../src/core/release.ts';
-import type { Page, Paged, TrustMove, TrustRootRecord } from '../../../src/nexus/datastore/datastore.ts';
 import {
   decideDelete,
   movedVersions,
@@ -8,6 +7,8 @@ import {
   requireSameRoot,
 } from '../../../src/nexus/datastore/decisions/trust-move.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
+import type { TrustMove, TrustRootRecord } from '../../../src/nexus/datastore/ports/trust-root-port.ts';
+import type { Page, Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import {
   type MemoryState,
   type Query,

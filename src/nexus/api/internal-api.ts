@@ -13,12 +13,12 @@ import { pointText } from '../../core/ids.ts';
 import { isKnownPoint, type RecordedPoints } from '../../core/lineage.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { Datastore } from '../datastore/datastore.ts';
 import { headsOf } from '../datastore/decisions/registration.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { Note } from '../history/history.ts';
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'sledGet' | 'sledUpsert'>;
+  readonly datastore: Pick<SledPort, 'sledGet' | 'sledUpsert'>;
   readonly note: Note;
   /** A sled is new, or not what it was (B16). */
   readonly activateReplication: () => void;

@@ -9,7 +9,11 @@ import type { Driver } from '../background/driver.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
 import type { SledLiveness } from '../background/sled-liveness.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
-import type { Datastore, NexusRecord } from '../datastore/datastore.ts';
+import type { HistoryPort } from '../datastore/ports/history-port.ts';
+import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
+import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { History } from '../history/history.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { ReplicationObserver } from '../replication/observation.ts';
@@ -29,7 +33,11 @@ import { recentEvents } from './operator-history-api.ts';
 
 type Deps = {
   readonly nexusId: NexusId;
-  readonly datastore: Datastore;
+  readonly datastore: SledPort &
+    NexusPort &
+    Pick<ReleasePort, 'repoGetByVersion' | 'artifactRoles'> &
+    Pick<LocalRepoPort, 'localRepoList'> &
+    Pick<HistoryPort, 'fleetEventList'>;
   readonly watch: Pick<DatabaseWatch, 'outage'>;
   readonly readDatabase: ReadDatabase;
   readonly staging: Pick<Staging, 'held' | 'uploadsInProgress'>;
@@ -168,7 +176,7 @@ const artifactHandlers = ({ datastore, observer, history }: Deps) =>
 
 /** By any Nexus in service (P8). */
 const isLocalRepoHeld = async (
-  datastore: Datastore,
+  datastore: Deps['datastore'],
   repoId: RepoId,
   signal: AbortSignal,
 ): Promise<boolean> => {

@@ -3,14 +3,14 @@ import type { FleetEventView, operatorHistoryApi } from '../../api/operator-hist
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
-import type { Datastore, FleetEvent } from '../datastore/datastore.ts';
+import type { FleetEvent, HistoryPort } from '../datastore/ports/history-port.ts';
 import type { History } from '../history/history.ts';
 
 /** Of one artifact: enough to see what was tried; the rest is in the history itself. */
 const MAX_ARTIFACT_EVENTS = 200;
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'fleetEventList'>;
+  readonly datastore: Pick<HistoryPort, 'fleetEventList'>;
   readonly history: Pick<History, 'flush'>;
 };
 

@@ -34,7 +34,9 @@ import type { Handlers } from '../../http/handlers.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import { inServiceTargets } from '../fleet-client/in-service.ts';
 import { createLostPointsMemory, readLostPoints } from '../fleet-client/lost-points.ts';
 import type { SledConnection } from '../fleet-client/sled-connection.ts';
@@ -44,15 +46,9 @@ import { askSleds } from '../recovery/ask-sleds.ts';
 const ARTIFACT_PAGE = 1000;
 
 type Deps = {
-  readonly datastore: Pick<
-    Datastore,
-    | 'sledList'
-    | 'pointsRecorded'
-    | 'artifactsKnown'
-    | 'generationRaise'
-    | 'repoGetByVersion'
-    | 'repoArtifacts'
-  >;
+  readonly datastore: Pick<SledPort, 'sledList'> &
+    Pick<WantedSetPort, 'pointsRecorded' | 'generationRaise'> &
+    Pick<ReleasePort, 'artifactsKnown' | 'repoGetByVersion' | 'repoArtifacts'>;
   readonly connection: Pick<SledConnection, 'list' | 'config'>;
   readonly clock: Clock;
   readonly note: Note;
@@ -188,7 +184,7 @@ const hasChanged = (cause?: unknown): DepotError =>
 
 const raise = async (
   datastore: Deps['datastore'],
-  order: Parameters<Datastore['generationRaise']>[0],
+  order: Parameters<WantedSetPort['generationRaise']>[0],
   { signal }: { signal: AbortSignal },
 ): Promise<void> => {
   try {

@@ -4,12 +4,12 @@ import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
 import { sourceForOnce } from '../releases/source/source-config.ts';
 import type { SourceState, Sources } from '../releases/source/sources.ts';
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'trustRootChain'>;
+  readonly datastore: Pick<TrustRootPort, 'trustRootChain'>;
   readonly sources: Sources;
   readonly activateSync: () => void;
   /** Of a source that is not configured. */

@@ -8,7 +8,9 @@ import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
 import { parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
-import type { Datastore, RepoRecord, TrustRootRecord } from '../datastore/datastore.ts';
+import type { ReleasePort, RepoRecord } from '../datastore/ports/release-port.ts';
+import type { TargetReleasePort } from '../datastore/ports/target-release-port.ts';
+import type { TrustRootPort, TrustRootRecord } from '../datastore/ports/trust-root-port.ts';
 import type { Note } from '../history/history.ts';
 import { type ReleaseProgress, requireAllowedTarget, requireComplete } from '../releases/target-release.ts';
 import type { Uploads } from '../releases/upload/uploads.ts';
@@ -16,7 +18,7 @@ import type { ReplicationSummary } from '../status/update-summary.ts';
 import { repoView, uploadAnswer } from './operator-upload-api.ts';
 
 type Deps = {
-  readonly datastore: Datastore;
+  readonly datastore: ReleasePort & TrustRootPort & TargetReleasePort;
   readonly uploads: Pick<Uploads, 'upload'>;
   readonly note: Note;
   /** Undefined before this Nexus has asked the sleds, or when it does not know the release yet. */
@@ -162,7 +164,7 @@ const targetReleaseHandlers = ({ datastore, note, releaseProgress, replicationSu
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
 
 const presentRepo = async (
-  datastore: Datastore,
+  datastore: Pick<ReleasePort, 'repoGetByVersion'>,
   version: string,
   signal: AbortSignal,
 ): Promise<RepoRecord> => {

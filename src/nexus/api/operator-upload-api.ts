@@ -5,7 +5,7 @@ import type { Handlers } from '../../http/handlers.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain, reportOf } from '../../lib/errors.ts';
-import type { RepoRecord } from '../datastore/datastore.ts';
+import type { RepoRecord } from '../datastore/ports/release-port.ts';
 import type { UploadOutcome } from '../releases/upload/upload.ts';
 import type { UploadReport } from '../releases/upload/upload-states.ts';
 import type { Uploads } from '../releases/upload/uploads.ts';

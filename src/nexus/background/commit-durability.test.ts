@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
-import type { CommitDurability } from '../datastore/datastore.ts';
+import type { CommitDurability } from '../datastore/ports/durability-port.ts';
 import { createCommitDurability } from './commit-durability.ts';
 
 const SAFE: CommitDurability = {

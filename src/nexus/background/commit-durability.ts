@@ -2,7 +2,7 @@
 import type { HealthReason } from '../../core/health.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
-import type { CommitDurability, Datastore } from '../datastore/datastore.ts';
+import type { CommitDurability, DurabilityPort } from '../datastore/ports/durability-port.ts';
 import { databaseReasons } from './database-reasons.ts';
 
 export const COMMIT_DURABILITY_TASK = 'commit_durability';
@@ -18,7 +18,7 @@ export type CommitDurabilityWatch = {
 };
 
 export const createCommitDurability = (deps: {
-  readonly datastore: Pick<Datastore, 'commitDurability'>;
+  readonly datastore: Pick<DurabilityPort, 'commitDurability'>;
   readonly databaseUrl: string;
 }): CommitDurabilityWatch => {
   const parsed = parseDatabaseUrl(deps.databaseUrl);

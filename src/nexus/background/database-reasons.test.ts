@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { requireDatabaseTarget } from '../datastore/database-url.ts';
-import type { CommitDurability } from '../datastore/datastore.ts';
+import type { CommitDurability } from '../datastore/ports/durability-port.ts';
 import { databaseReasons } from './database-reasons.ts';
 
 const ALONE: CommitDurability = { synchronousCommit: 'on', synchronousStandbys: '', standbys: 0 };

@@ -2,7 +2,7 @@
 import type { HealthReason } from '../../core/health.ts';
 import { plainTextHosts } from '../datastore/database-tls.ts';
 import type { DatabaseTarget } from '../datastore/database-url.ts';
-import type { CommitDurability } from '../datastore/datastore.ts';
+import type { CommitDurability } from '../datastore/ports/durability-port.ts';
 
 export const databaseReasons = (
   target: DatabaseTarget | undefined,

@@ -11,7 +11,7 @@
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { BackgroundTask } from '../background/task.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import type { History } from '../history/history.ts';
 
 export const HISTORY_TASK = 'fleet_history';
@@ -37,7 +37,7 @@ export type HistoryLimits = {
 
 type Deps = {
   readonly history: Pick<History, 'flush' | 'queued' | 'totals'>;
-  readonly datastore: Pick<Datastore, 'fleetEventBounds' | 'fleetEventTrim'>;
+  readonly datastore: Pick<HistoryPort, 'fleetEventBounds' | 'fleetEventTrim'>;
   readonly clock: Clock;
   readonly config: HistoryLimits;
 };

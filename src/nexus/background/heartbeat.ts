@@ -1,6 +1,6 @@
 /** The heartbeat of this Nexus: others tell by it, on the database's clock, whether its local repos may come back (P8). */
 import type { NexusId } from '../../core/ids.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { NexusPort } from '../datastore/ports/nexus-port.ts';
 import type { BackgroundTask } from './task.ts';
 
 export const HEARTBEAT_TASK = 'nexus_heartbeat';
@@ -9,7 +9,7 @@ const HEARTBEAT_PERIOD_MS = 15_000;
 export const NEXUS_SILENT_AFTER_MS = 3 * HEARTBEAT_PERIOD_MS;
 
 export const heartbeatTask = (deps: {
-  datastore: Pick<Datastore, 'nexusHeartbeat'>;
+  datastore: Pick<NexusPort, 'nexusHeartbeat'>;
   nexus: { readonly id: NexusId; readonly operatorAddress: string; readonly timeStartedMs: number };
 }): BackgroundTask => ({
   name: HEARTBEAT_TASK,

@@ -9,13 +9,17 @@
 import { decideRetention, type RetainedRelease, type RetentionPolicy } from '../../core/retention.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { BackgroundTask } from '../background/task.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { TargetReleasePort } from '../datastore/ports/target-release-port.ts';
+import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { Note } from '../history/history.ts';
 
 export const PRUNER_TASK = 'tuf_repo_pruner';
 
 export const repoPruner = (deps: {
-  readonly datastore: Pick<Datastore, 'wantedSet' | 'targetReleaseRecent' | 'repoPrune'>;
+  readonly datastore: Pick<WantedSetPort, 'wantedSet'> &
+    Pick<TargetReleasePort, 'targetReleaseRecent'> &
+    Pick<ReleasePort, 'repoPrune'>;
   readonly note: Note;
   /** Undefined: every release is kept. */
   readonly policy: RetentionPolicy | undefined;
@@ -56,7 +60,7 @@ const OFF = 'off: tuf_repo_pruner.nkeep_extra_target_releases and nkeep_extra_ne
 
 /** Why it was not pruned after all; undefined when it was, or when there was nothing to prune. */
 const prune = async (
-  datastore: Pick<Datastore, 'repoPrune'>,
+  datastore: Pick<ReleasePort, 'repoPrune'>,
   note: Note,
   release: RetainedRelease | undefined,
   signal: AbortSignal,

@@ -3,7 +3,7 @@ import type { SledId } from '../../core/ids.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { SledRecord } from '../datastore/datastore.ts';
+import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import { fakeConnection, fakeSled, unreachable } from '../fleet-client/fleet.fixture.ts';
 import { createSledLiveness } from './sled-liveness.ts';
 

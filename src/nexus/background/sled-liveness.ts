@@ -10,7 +10,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { BackgroundTask } from '../background/task.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
 import { inServiceTargets } from '../fleet-client/in-service.ts';
 import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
 
@@ -28,7 +28,7 @@ export type SledLiveness = {
 };
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'sledList'>;
+  readonly datastore: Pick<SledPort, 'sledList'>;
   readonly connection: Pick<SledConnection, 'list'>;
   readonly clock: Clock;
   /** Ends the back-off of a sled that has come back. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { Page, Paged } from './datastore.ts';
+import type { Page, Paged } from './ports/verb.ts';
 
 /**
  * Rows that one statement answers or inserts at most: bounds memory here, work there, and how long building and

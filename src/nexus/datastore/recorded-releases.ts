@@ -1,9 +1,9 @@
 /** Reads what a new release has to agree with: releases and files that are recorded already. */
 import type { RepoId } from '../../core/ids.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
-import type { NewRelease, RepoRecord } from './datastore.ts';
 import { filesOf, recordedAs, requireKnownFile, requireSameRelease } from './decisions/release-conflicts.ts';
 import { batchesOf, READ_BATCH_ROWS } from './paging.ts';
+import type { NewRelease, RepoRecord } from './ports/release-port.ts';
 import { toRepoRecord } from './records.ts';
 import { readAllRepoArtifacts } from './repo-artifacts.ts';
 import type { Database } from './tables.ts';

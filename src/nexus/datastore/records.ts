@@ -4,15 +4,13 @@ import { z } from 'zod';
 import { SledAgentInfo, SledHead } from '../../api/internal-api.ts';
 import { DatasetHealth } from '../../api/sled-agent-api.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type {
-  FleetEvent,
-  LocalRepoRecord,
-  RepoRecord,
-  SledRecord,
-  TrustedVersions,
-  TrustRootRecord,
-} from './datastore.ts';
+import type { TrustedVersions } from '../../tuf/rollback.ts';
 import { headsOf } from './decisions/registration.ts';
+import type { FleetEvent } from './ports/history-port.ts';
+import type { LocalRepoRecord } from './ports/local-repo-port.ts';
+import type { RepoRecord } from './ports/release-port.ts';
+import type { SledRecord } from './ports/sled-port.ts';
+import type { TrustRootRecord } from './ports/trust-root-port.ts';
 import type { Tables } from './tables.ts';
 
 type Row<T extends keyof Tables> = Selectable<Tables[T]>;

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { ArtifactId, type RepoId } from '../../core/ids.ts';
 import type { ReleaseArtifact, RoleExpiry } from '../../core/release.ts';
-import type { NewRelease, RepoRecord } from './datastore.ts';
 import { totalsOf } from './decisions/release-insert.ts';
 import { batchesOf, INSERT_BATCH_ROWS } from './paging.ts';
+import type { NewRelease, RepoRecord } from './ports/release-port.ts';
 import { toRepoRecord } from './records.ts';
 import type { Database } from './tables.ts';
 import { versionOrder } from './version-order.ts';

@@ -1,6 +1,6 @@
 /** The target release: the row of the highest generation. */
 import type { Selectable } from 'kysely';
-import type { TargetReleaseRecord } from './datastore.ts';
+import type { TargetReleaseRecord } from './ports/target-release-port.ts';
 import { toRepoRecord } from './records.ts';
 import type { Database, Tables } from './tables.ts';
 

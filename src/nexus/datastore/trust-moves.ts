@@ -1,7 +1,7 @@
 /** Reads and writes the rows of a trust root that moves; the rules stand in decisions/trust-move.ts (TM1, TM2). */
 import type { TrustRootId } from '../../core/ids.ts';
-import type { NewRoot, TrustMove } from './datastore.ts';
 import { movedVersions, requirePresent, requireSameRoot } from './decisions/trust-move.ts';
+import type { NewRoot, TrustMove } from './ports/trust-root-port.ts';
 import { toTrustedVersions } from './records.ts';
 import type { Database } from './tables.ts';
 

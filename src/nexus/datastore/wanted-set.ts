@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { type ArtifactHash, asGeneration, type Generation, type Point, type RepoId } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
-import type { WantedSet } from './datastore.ts';
 import { nextGeneration, requireRecordedDigest, wantedSetDigest } from './decisions/generation.ts';
 import { readInBatches } from './paging.ts';
 import { type PointOrigin, readRecordedPoints, recordPoint } from './points.ts';
+import type { WantedSet } from './ports/wanted-set-port.ts';
 import type { Database } from './tables.ts';
 
 export const readGeneration = async (db: Database): Promise<Point> => {

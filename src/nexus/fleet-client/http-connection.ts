@@ -9,7 +9,7 @@ import {
   DEFAULT_CLIENT_TIMEOUTS,
 } from '../../http/client.ts';
 import { rawGet } from '../../http/raw-get.ts';
-import type { SledRecord } from '../datastore/datastore.ts';
+import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import { configBody, sledConfigOf } from './config-body.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 

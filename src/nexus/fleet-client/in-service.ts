@@ -1,12 +1,12 @@
 /** The sleds that count: in service by policy, whether they answer or not (S23). */
-import type { Datastore } from '../datastore/datastore.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
 import { sledTarget } from './http-connection.ts';
 import type { SledTarget } from './sled-connection.ts';
 
 const PAGE = 500;
 
 export const inServiceTargets = async (
-  datastore: Pick<Datastore, 'sledList'>,
+  datastore: Pick<SledPort, 'sledList'>,
   signal: AbortSignal,
 ): Promise<SledTarget[]> => {
   const targets: SledTarget[] = [];

@@ -11,7 +11,7 @@ import type { PointClaim, RecordedPoints } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 import type { FleetMemory } from './sled-memory.ts';
@@ -23,7 +23,7 @@ export type CollectDeps = {
   readonly clock: Clock;
   readonly limits: CollectLimits;
   /** Reads from the database, now, where it is and which points it recorded. */
-  readonly pointsRecorded: Datastore['pointsRecorded'];
+  readonly pointsRecorded: WantedSetPort['pointsRecorded'];
 };
 
 export type CollectLimits = {

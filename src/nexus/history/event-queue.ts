@@ -5,7 +5,7 @@
  * Q2. What says that events were lost stands beside the queue, so that it is not lost itself, and keeps its id until
  *     it is written.
  */
-import type { FleetEvent } from '../datastore/datastore.ts';
+import type { FleetEvent } from '../datastore/ports/history-port.ts';
 
 export type EventQueue = {
   readonly size: () => number;

@@ -1,7 +1,7 @@
 /** Events on their way from the queue to the database, a batch a transaction: HI3 to HI5 of history.ts. */
 import { errorCodeOf, isOfDatabase } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Datastore, FleetEvent } from '../datastore/datastore.ts';
+import type { FleetEvent, HistoryPort } from '../datastore/ports/history-port.ts';
 import type { EventQueue } from './event-queue.ts';
 
 /** One statement (INSERT_BATCH_ROWS): a transaction of some milliseconds. */
@@ -13,7 +13,7 @@ export type Flush = (options: { readonly signal: AbortSignal }) => Promise<numbe
 export type EventWriter = { readonly flush: Flush; readonly recordedTotal: () => number };
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'fleetEventInsert'>;
+  readonly datastore: Pick<HistoryPort, 'fleetEventInsert'>;
   readonly queue: EventQueue;
   readonly log: Logger;
   readonly lossOf: (lost: number) => FleetEvent;

@@ -3,7 +3,7 @@ import { EventId, NexusId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { FleetEvent } from '../datastore/datastore.ts';
+import type { FleetEvent } from '../datastore/ports/history-port.ts';
 import { HISTORY_BATCH_EVENTS } from './event-writer.ts';
 import { createHistory } from './history.ts';
 

@@ -14,7 +14,7 @@
 import { EventId, type NexusId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Datastore, FleetEvent } from '../datastore/datastore.ts';
+import type { FleetEvent, HistoryPort } from '../datastore/ports/history-port.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createEventWriter, type Flush } from './event-writer.ts';
 
@@ -51,7 +51,7 @@ export type History = {
 };
 
 export type HistoryDeps = {
-  readonly datastore: Pick<Datastore, 'fleetEventInsert'>;
+  readonly datastore: Pick<HistoryPort, 'fleetEventInsert'>;
   readonly nexusId: NexusId;
   readonly clock: Clock;
   readonly newId: () => string;

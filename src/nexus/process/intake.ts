@@ -12,7 +12,11 @@ import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
+import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { Note } from '../history/history.ts';
 import { adoptStaging } from '../releases/staging/adopt.ts';
 import type { StagingDirectory } from '../releases/staging/directory.ts';
@@ -40,7 +44,11 @@ export type Intake = {
 export type IntakeDeps = {
   readonly config: NexusConfig;
   readonly directory: StagingDirectory;
-  readonly datastore: Datastore;
+  readonly datastore: ReleasePort &
+    TrustRootPort &
+    LocalRepoPort &
+    Pick<SledPort, 'sledList'> &
+    Pick<WantedSetPort, 'wantedSet'>;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;
   readonly freeBytes: (path: string) => Promise<number>;

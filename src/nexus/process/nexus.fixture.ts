@@ -31,7 +31,7 @@ import { makeTestRelease, type TestRelease, type TestReleaseOptions } from '../.
 import { keysForAllRoles, type RepositoryKeys } from '../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../release/signing-keys.ts';
 import { createTestDatabase, type TestDatabase } from '../datastore/database.fixture.ts';
-import type { PlannedSet } from '../datastore/datastore.ts';
+import type { PlannedSet } from '../datastore/ports/local-repo-port.ts';
 import { createNexus, type Nexus, type NexusDeps } from './app.ts';
 import { type NexusConfigFile, readNexusConfig } from './config.ts';
 import type { Services } from './services.ts';

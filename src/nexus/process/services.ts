@@ -13,6 +13,7 @@ import type { FetchRelease } from '../../source/fetch-release.ts';
 import type { Driver } from '../background/driver.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import { waitForDatabase } from '../datastore/wait-for-database.ts';
 import type { SledConnection } from '../fleet-client/sled-connection.ts';
 import { createHistory, type History } from '../history/history.ts';
@@ -106,7 +107,7 @@ export const startServices = async (
 const beginHistory = (
   stack: AsyncDisposableStack,
   { directory, clock, newId, log, operatorAddress }: ServiceDeps,
-  datastore: Datastore,
+  datastore: Pick<HistoryPort, 'fleetEventInsert'>,
 ): History => {
   const { nexusId } = directory;
   const history = stack.use(

@@ -9,7 +9,7 @@
 import { includes } from '../../core/artifact-config.ts';
 import { asGeneration } from '../../core/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Datastore, WantedSet } from '../datastore/datastore.ts';
+import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import {
   type LostPoint,
   type ReportedPoint,
@@ -22,7 +22,7 @@ import type { Note } from '../history/history.ts';
 type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 
 export const findLostPoints = async (
-  deps: Parameters<typeof readLostPoints>[0] & { readonly datastore: Pick<Datastore, 'pointsRecorded'> },
+  deps: Parameters<typeof readLostPoints>[0] & { readonly datastore: Pick<WantedSetPort, 'pointsRecorded'> },
   sleds: readonly CollectedSled[],
   wait: Wait,
 ): Promise<readonly LostPoint[]> => {
@@ -45,7 +45,7 @@ const keptBy = ({ target, list }: CollectedSled): ReportedPoint[] =>
 
 /** Returns whether the generation was raised: then this round's config is an old one. */
 export const mendGeneration = async (
-  { datastore, note }: { readonly datastore: Pick<Datastore, 'generationMend'>; readonly note: Note },
+  { datastore, note }: { readonly datastore: Pick<WantedSetPort, 'generationMend'>; readonly note: Note },
   wanted: WantedSet,
   lost: readonly LostPoint[],
   { log, signal }: Wait,

@@ -5,7 +5,7 @@ import type { Plan } from '../../core/plan/plan.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { PlannedSet } from '../datastore/datastore.ts';
+import type { PlannedSet } from '../datastore/ports/local-repo-port.ts';
 import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
 import type { FleetMemory } from '../fleet-client/sled-memory.ts';
 import { spotCheck } from '../fleet-client/spot-check.ts';

@@ -19,7 +19,10 @@ import { silentLogger } from '../../lib/log.ts';
 import { createDriver } from '../background/driver.ts';
 import { PRUNER_TASK } from '../background/repo-pruner.ts';
 import { LIVENESS_TASK } from '../background/sled-liveness.ts';
-import type { LocalRepoRecord, NexusRecord, SledRecord, WantedSet } from '../datastore/datastore.ts';
+import type { LocalRepoRecord } from '../datastore/ports/local-repo-port.ts';
+import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
+import type { SledRecord } from '../datastore/ports/sled-port.ts';
+import type { WantedSet } from '../datastore/ports/wanted-set-port.ts';
 import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
 import {
   contentOf,

@@ -30,7 +30,11 @@ import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
 import { PRUNER_TASK } from '../background/repo-pruner.ts';
 import { LIVENESS_TASK } from '../background/sled-liveness.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../background/task.ts';
-import type { Datastore, WantedSet } from '../datastore/datastore.ts';
+import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
+import type { NexusPort } from '../datastore/ports/nexus-port.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import { collectSleds } from '../fleet-client/collect.ts';
 import {
   createExecutor,
@@ -76,17 +80,11 @@ export type ReplicationPolicy = {
 };
 
 export type ReplicationDeps = {
-  readonly datastore: Pick<
-    Datastore,
-    | 'wantedSet'
-    | 'pointsRecorded'
-    | 'generationMend'
-    | 'nexusBeginRound'
-    | 'sledList'
-    | 'localRepoList'
-    | 'nexusList'
-    | 'repoArtifacts'
-  >;
+  readonly datastore: Pick<WantedSetPort, 'wantedSet' | 'pointsRecorded' | 'generationMend'> &
+    Pick<NexusPort, 'nexusBeginRound' | 'nexusList'> &
+    Pick<SledPort, 'sledList'> &
+    Pick<LocalRepoPort, 'localRepoList'> &
+    Pick<ReleasePort, 'repoArtifacts'>;
   readonly connection: SledConnection;
   readonly staging: Staging;
   readonly requests: RequestLog;

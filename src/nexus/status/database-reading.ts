@@ -13,7 +13,11 @@ import type { Generation } from '../../core/ids.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { isOfDatabase, messageChain } from '../../lib/errors.ts';
 import type { DatabaseWatch, Outage } from '../datastore/database-watch.ts';
-import type { Datastore, NexusRecord } from '../datastore/datastore.ts';
+import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
+import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import { type Expiries, readExpiries } from './expiry.ts';
 
 /** A person waits for it, and a monitor has a timeout of its own. */
@@ -41,10 +45,11 @@ export type ReadDatabase = (options: { signal: AbortSignal }) => Promise<Databas
 export const nothingRead = (outage: Outage | undefined): DatabaseReading => ({ known: undefined, outage });
 
 export const createDatabaseReader = (deps: {
-  readonly datastore: Pick<
-    Datastore,
-    'currentGeneration' | 'nexusList' | 'sledList' | 'trustRootList' | 'releaseRoles'
-  >;
+  readonly datastore: Pick<WantedSetPort, 'currentGeneration'> &
+    Pick<NexusPort, 'nexusList'> &
+    Pick<SledPort, 'sledList'> &
+    Pick<TrustRootPort, 'trustRootList'> &
+    Pick<ReleasePort, 'releaseRoles'>;
   readonly watch: Pick<DatabaseWatch, 'outage' | 'failed'>;
   readonly clock: Clock;
 }): ReadDatabase => {
@@ -86,10 +91,7 @@ const readFacts = async (
   return { generation, nexuses, sledsExpunged, expiries };
 };
 
-const countExpunged = async (
-  datastore: Pick<Datastore, 'sledList'>,
-  signal: AbortSignal,
-): Promise<number> => {
+const countExpunged = async (datastore: Pick<SledPort, 'sledList'>, signal: AbortSignal): Promise<number> => {
   let count = 0;
   let pageToken: string | undefined;
   do {

@@ -3,7 +3,8 @@ import { type ExpiringRelease, type ExpiringRoot, expiryReasons } from '../../co
 import type { HealthReason } from '../../core/health.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
 import { allTrustRoots } from '../releases/upload/check-archive.ts';
 
 export type Expiries = {
@@ -12,7 +13,7 @@ export type Expiries = {
 };
 
 export const readExpiries = async (
-  datastore: Pick<Datastore, 'trustRootList' | 'releaseRoles'>,
+  datastore: Pick<TrustRootPort, 'trustRootList'> & Pick<ReleasePort, 'releaseRoles'>,
   { signal }: { signal: AbortSignal },
 ): Promise<Expiries> => {
   const [roots, releases] = await Promise.all([

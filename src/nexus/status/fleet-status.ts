@@ -4,7 +4,7 @@ import { type HealthReason, worst } from '../../core/health.ts';
 import { asGeneration, type NexusId } from '../../core/ids.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
-import type { NexusRecord } from '../datastore/datastore.ts';
+import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import { type DatabaseReading, databaseView, outageReasons } from './database-reading.ts';
 import { reasonView } from './reasons.ts';

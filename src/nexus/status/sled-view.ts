@@ -3,7 +3,7 @@ import type { SledView } from '../../api/operator-fleet-api.ts';
 import { sledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { Liveness } from '../background/sled-liveness.ts';
-import type { SledRecord } from '../datastore/datastore.ts';
+import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import { reasonView } from './reasons.ts';
 import { sledReplicationView } from './release-view.ts';

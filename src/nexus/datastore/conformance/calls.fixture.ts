@@ -18,8 +18,10 @@ import {
   UploadId,
 } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
-import type { Datastore, NewRelease, TrustMove } from '../datastore.ts';
+import type { Datastore } from '../datastore.ts';
 import { MAX_MEND, wantedSetDigest } from '../decisions/generation.ts';
+import type { NewRelease } from '../ports/release-port.ts';
+import type { TrustMove } from '../ports/trust-root-port.ts';
 import { artifact, hashOf, registration, uploadOf, version, wait } from './records.fixture.ts';
 
 /** The same id for the same words, in every datastore. */

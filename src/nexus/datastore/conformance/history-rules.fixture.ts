@@ -1,7 +1,8 @@
 /** What every datastore keeps of the history. */
 import { describe, expect, test } from 'vitest';
 import { asGeneration, EventId, NexusId, SledId } from '../../../core/ids.ts';
-import type { Datastore, FleetEvent, FleetEventFilter } from '../datastore.ts';
+import type { Datastore } from '../datastore.ts';
+import type { FleetEvent, FleetEventFilter } from '../ports/history-port.ts';
 import {
   artifact,
   hashOf,

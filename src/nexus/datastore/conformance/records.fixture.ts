@@ -13,7 +13,9 @@ import {
   UploadId,
 } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
-import type { Datastore, NewRelease, PlannedSet } from '../datastore.ts';
+import type { Datastore } from '../datastore.ts';
+import type { PlannedSet } from '../ports/local-repo-port.ts';
+import type { NewRelease } from '../ports/release-port.ts';
 
 export const { signal: neverAborted } = new AbortController();
 export const wait = { signal: neverAborted };

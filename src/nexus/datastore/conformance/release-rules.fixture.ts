@@ -1,8 +1,8 @@
 /** What every datastore keeps for releases and the wanted set. */
 import { describe, expect, test } from 'vitest';
 import { FIRST_GENERATION, NexusId, RepoId, RoundNonce, UploadId } from '../../../core/ids.ts';
-import type { PlannedSet } from '../datastore.ts';
 import { wantedSetDigest } from '../decisions/generation.ts';
+import type { PlannedSet } from '../ports/local-repo-port.ts';
 import {
   artifact,
   hashOf,

@@ -1,7 +1,7 @@
 /** What every datastore keeps for trust roots that move, and for the expiry of what was recorded. */
 import { describe, expect, test } from 'vitest';
 import { TrustRootId } from '../../../core/ids.ts';
-import type { NewRoot, TrustMove } from '../datastore.ts';
+import type { NewRoot, TrustMove } from '../ports/trust-root-port.ts';
 import { insertTrustRoot, newId, type OpenDatastore, uploadOf, version, wait } from './records.fixture.ts';
 
 const root = (number: number, text = `root ${number}`): NewRoot => ({

@@ -1,9 +1,7 @@
 /** Whether a Nexus may drop an archive that it holds (P1, P13, G4). */
 import type { Point, RoundNonce, SystemVersion } from '../../../core/ids.ts';
 import { samePoint } from '../../../core/lineage.ts';
-import type { Datastore, PlannedSet } from '../datastore.ts';
-
-export type DropOutcome = Awaited<ReturnType<Datastore['localRepoDrop']>>;
+import type { DropOutcome, PlannedSet } from '../ports/local-repo-port.ts';
 
 /** The release of the local repo, as this transaction sees it. */
 export type HeldRelease = { readonly systemVersion: SystemVersion };

@@ -1,7 +1,7 @@
 /** Which Nexus instances are alive, as heartbeats tell, and which may be expunged (P8, S23). */
 import type { NexusId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { NexusRecord } from '../datastore.ts';
+import type { NexusRecord } from '../ports/nexus-port.ts';
 
 /** Both times by the database's clock (P8), which may have been set back in between: never negative. */
 export const heartbeatAgeMs = (nowMs: number, heartbeatMs: number): number =>

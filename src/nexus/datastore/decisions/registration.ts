@@ -9,7 +9,7 @@ import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import type { Generation, SledId } from '../../../core/ids.ts';
 import type { RegisteredHead } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { SledRecord } from '../datastore.ts';
+import type { SledRecord } from '../ports/sled-port.ts';
 
 const REGISTRATION_STANDS_MS = 10 * 60_000;
 

@@ -8,7 +8,7 @@
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { NewRelease, RepoRecord } from '../datastore.ts';
+import type { NewRelease, RepoRecord } from '../ports/release-port.ts';
 
 /**
  * The release recorded for this version, or undefined when it is new.

@@ -1,7 +1,8 @@
 /** What recording a release makes of it; what keeps it from being recorded stands in release-conflicts.ts. */
 import type { ArtifactHash, Generation } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
-import type { InsertOutcome, NewRelease, RepoRecord, WantedSet } from '../datastore.ts';
+import type { InsertOutcome, NewRelease, RepoRecord } from '../ports/release-port.ts';
+import type { WantedSet } from '../ports/wanted-set-port.ts';
 
 /** A release that was recorded before comes back under its old id, pruned or not. */
 export const insertOutcome = (

@@ -1,7 +1,7 @@
 /** Whether a release may become the one that the fleet should run. */
 import type { RepoId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { RepoRecord } from '../datastore.ts';
+import type { RepoRecord } from '../ports/release-port.ts';
 
 export type TargetRequest = {
   readonly repoId: RepoId;

@@ -8,7 +8,8 @@
  */
 import type { TrustRootId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { NewRoot, TrustedVersions } from '../datastore.ts';
+import type { TrustedVersions } from '../../../tuf/rollback.ts';
+import type { NewRoot } from '../ports/trust-root-port.ts';
 
 /**
  * It may have been deleted while a release was verified against it.

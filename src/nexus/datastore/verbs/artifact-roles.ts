@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
 import type { ArtifactHash } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { collect, readInBatches } from '../paging.ts';
+import type { ReleasePort } from '../ports/release-port.ts';
 import { toRepoRecord } from '../records.ts';
 import { readTags } from '../repo-artifacts.ts';
 import type { Database } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const artifactRoles =
-  (transactions: Transactions): Datastore['artifactRoles'] =>
+  (transactions: Transactions): ReleasePort['artifactRoles'] =>
   (sha256, wait) =>
     transactions.read(
       'artifact_roles',

@@ -1,11 +1,11 @@
 import type { ArtifactHash } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { batchesOf, READ_BATCH_ROWS } from '../paging.ts';
+import type { ReleasePort } from '../ports/release-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 /** Batch by batch, each one statement and one answer of bounded size; a release never forgets what it lists. */
 export const artifactsKnown =
-  (transactions: Transactions): Datastore['artifactsKnown'] =>
+  (transactions: Transactions): ReleasePort['artifactsKnown'] =>
   (hashes, wait) =>
     transactions.read(
       'artifacts_known',

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
-import type { Datastore } from '../datastore.ts';
+import type { DurabilityPort } from '../ports/durability-port.ts';
 import type { Database } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 
 /** Settings as they hold for this user; an engine without the first one replicates in another way. */
 export const commitDurability =
-  (transactions: Transactions): Datastore['commitDurability'] =>
+  (transactions: Transactions): DurabilityPort['commitDurability'] =>
   wait =>
     transactions.read(
       'commit_durability',

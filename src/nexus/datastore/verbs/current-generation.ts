@@ -1,8 +1,8 @@
-import type { Datastore } from '../datastore.ts';
+import type { WantedSetPort } from '../ports/wanted-set-port.ts';
 import type { Transactions } from '../transactions.ts';
 import { readGeneration } from '../wanted-set.ts';
 
 export const currentGeneration =
-  (transactions: Transactions): Datastore['currentGeneration'] =>
+  (transactions: Transactions): WantedSetPort['currentGeneration'] =>
   wait =>
     transactions.read('current_generation', readGeneration, wait);

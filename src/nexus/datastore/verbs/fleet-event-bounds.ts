@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Datastore } from '../datastore.ts';
+import type { HistoryPort } from '../ports/history-port.ts';
 import type { Database } from '../tables.ts';
 import { timeValue } from '../time-value.ts';
 import type { Transactions } from '../transactions.ts';
@@ -9,7 +9,7 @@ const STEP_EVENTS = 50_000;
 
 /** Walks the index over time once, `keepCount` entries far: asked for rarely, not at each write. */
 export const fleetEventBounds =
-  (transactions: Transactions, stepEvents = STEP_EVENTS): Datastore['fleetEventBounds'] =>
+  (transactions: Transactions, stepEvents = STEP_EVENTS): HistoryPort['fleetEventBounds'] =>
   (keepCount, wait) =>
     transactions.read(
       'fleet_event_bounds',

@@ -1,9 +1,9 @@
-import type { Datastore } from '../datastore.ts';
 import { batchesOf, INSERT_BATCH_ROWS } from '../paging.ts';
+import type { HistoryPort } from '../ports/history-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const fleetEventInsert =
-  (transactions: Transactions): Datastore['fleetEventInsert'] =>
+  (transactions: Transactions): HistoryPort['fleetEventInsert'] =>
   (events, wait) =>
     transactions.write(
       'fleet_event_insert',

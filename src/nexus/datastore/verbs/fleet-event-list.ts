@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
 import type { SystemVersion } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { EventToken, eventToken } from '../event-token.ts';
 import { pageOf, parseToken, rowsFor } from '../paging.ts';
+import type { HistoryPort } from '../ports/history-port.ts';
 import { toFleetEvent } from '../records.ts';
 import type { Database } from '../tables.ts';
 import { timeValue } from '../time-value.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const fleetEventList =
-  (transactions: Transactions): Datastore['fleetEventList'] =>
+  (transactions: Transactions): HistoryPort['fleetEventList'] =>
   async (filter, wait) => {
     const after = parseToken(filter, EventToken);
     const { sledId, sha256, systemVersion, kind, sinceMs, untilMs } = filter;

@@ -1,9 +1,9 @@
-import type { Datastore } from '../datastore.ts';
+import type { HistoryPort } from '../ports/history-port.ts';
 import { timeValue } from '../time-value.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const fleetEventTrim =
-  (transactions: Transactions): Datastore['fleetEventTrim'] =>
+  (transactions: Transactions): HistoryPort['fleetEventTrim'] =>
   ({ untilMs, limit }, wait) =>
     transactions.write(
       'fleet_event_trim',

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
-import type { Datastore } from '../datastore.ts';
 import { admitMend, MEND_PERIOD_MS } from '../decisions/generation.ts';
+import type { WantedSetPort } from '../ports/wanted-set-port.ts';
 import type { Transactions } from '../transactions.ts';
 import { lockGeneration, readWantedSet, writeGeneration } from '../wanted-set.ts';
 
 export const generationMend =
-  (transactions: Transactions): Datastore['generationMend'] =>
+  (transactions: Transactions): WantedSetPort['generationMend'] =>
   ({ to, sledId }, wait) =>
     transactions.write(
       'generation_mend',

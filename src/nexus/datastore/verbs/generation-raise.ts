@@ -1,12 +1,12 @@
-import type { Datastore } from '../datastore.ts';
 import { admitRaise, requirePlannedPoint, wantedSetDigest } from '../decisions/generation.ts';
 import { recordPoint } from '../points.ts';
+import type { WantedSetPort } from '../ports/wanted-set-port.ts';
 import type { Transactions } from '../transactions.ts';
 import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } from '../wanted-set.ts';
 
 /** The one write that does not ask if the stored digest is right: it makes it right. */
 export const generationRaise =
-  (transactions: Transactions): Datastore['generationRaise'] =>
+  (transactions: Transactions): WantedSetPort['generationRaise'] =>
   ({ to, accepted = [], orderedBy, planned }, wait) =>
     transactions.write(
       'generation_raise',

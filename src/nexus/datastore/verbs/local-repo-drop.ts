@@ -1,11 +1,11 @@
 import { RoundNonce } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { decideDrop } from '../decisions/local-repo-drop.ts';
+import type { LocalRepoPort } from '../ports/local-repo-port.ts';
 import type { Transactions } from '../transactions.ts';
 import { readGeneration } from '../wanted-set.ts';
 
 export const localRepoDrop =
-  (transactions: Transactions): Datastore['localRepoDrop'] =>
+  (transactions: Transactions): LocalRepoPort['localRepoDrop'] =>
   ({ uploadId, nexusId, planned }, wait) =>
     transactions.write(
       'local_repo_drop',

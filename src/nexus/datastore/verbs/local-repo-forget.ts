@@ -1,8 +1,8 @@
-import type { Datastore } from '../datastore.ts';
+import type { LocalRepoPort } from '../ports/local-repo-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const localRepoForget =
-  (transactions: Transactions): Datastore['localRepoForget'] =>
+  (transactions: Transactions): LocalRepoPort['localRepoForget'] =>
   (uploadId, nexusId, wait) =>
     transactions.write(
       'local_repo_forget',

@@ -1,11 +1,11 @@
 import type { UploadId } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { collect, readInBatches } from '../paging.ts';
+import type { LocalRepoPort } from '../ports/local-repo-port.ts';
 import { toLocalRepoRecord } from '../records.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const localRepoList =
-  (transactions: Transactions): Datastore['localRepoList'] =>
+  (transactions: Transactions): LocalRepoPort['localRepoList'] =>
   ({ nexusId, ...wait }) =>
     transactions.read(
       'local_repo_list',

@@ -1,8 +1,8 @@
-import type { Datastore } from '../datastore.ts';
+import type { NexusPort } from '../ports/nexus-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const nexusBeginRound =
-  (transactions: Transactions): Datastore['nexusBeginRound'] =>
+  (transactions: Transactions): NexusPort['nexusBeginRound'] =>
   (id, nonce, wait) =>
     transactions.write(
       'nexus_begin_round',

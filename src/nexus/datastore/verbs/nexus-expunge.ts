@@ -1,10 +1,10 @@
 import { databaseNow } from '../database-time.ts';
-import type { Datastore } from '../datastore.ts';
 import { decideExpunge, heartbeatAgeMs } from '../decisions/nexus-life.ts';
+import type { NexusPort } from '../ports/nexus-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const nexusExpunge =
-  (transactions: Transactions): Datastore['nexusExpunge'] =>
+  (transactions: Transactions): NexusPort['nexusExpunge'] =>
   (id, aliveMs, wait) =>
     transactions.write(
       'nexus_expunge',

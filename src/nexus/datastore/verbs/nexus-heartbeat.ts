@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
-import type { Datastore } from '../datastore.ts';
+import type { NexusPort } from '../ports/nexus-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const nexusHeartbeat =
-  (transactions: Transactions): Datastore['nexusHeartbeat'] =>
+  (transactions: Transactions): NexusPort['nexusHeartbeat'] =>
   ({ id, operatorAddress, timeStartedMs }, wait) =>
     transactions.write(
       'nexus_heartbeat',

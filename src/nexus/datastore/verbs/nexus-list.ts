@@ -1,13 +1,13 @@
 import type { NexusId } from '../../../core/ids.ts';
 import { databaseNow } from '../database-time.ts';
-import type { Datastore, NexusRecord } from '../datastore.ts';
 import { heartbeatAgeMs } from '../decisions/nexus-life.ts';
 import { collect, readInBatches } from '../paging.ts';
+import type { NexusPort, NexusRecord } from '../ports/nexus-port.ts';
 import type { Database } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const nexusList =
-  (transactions: Transactions): Datastore['nexusList'] =>
+  (transactions: Transactions): NexusPort['nexusList'] =>
   wait =>
     transactions.read('nexus_list', async db => (await collect(readNexuses(db))).map(toNexusRecord), wait);
 

@@ -1,10 +1,10 @@
-import type { Datastore } from '../datastore.ts';
 import { readRecordedPoints } from '../points.ts';
+import type { WantedSetPort } from '../ports/wanted-set-port.ts';
 import type { Transactions } from '../transactions.ts';
 import { readGeneration } from '../wanted-set.ts';
 
 export const pointsRecorded =
-  (transactions: Transactions): Datastore['pointsRecorded'] =>
+  (transactions: Transactions): WantedSetPort['pointsRecorded'] =>
   (claims, wait) =>
     transactions.read(
       'points_recorded',

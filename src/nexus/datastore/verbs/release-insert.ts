@@ -14,8 +14,8 @@
  *     once take 2.3 times as long.
  */
 import { sql } from 'kysely';
-import type { Datastore, InsertOutcome, NewRelease, RepoRecord } from '../datastore.ts';
 import { insertOutcome, wantedWith } from '../decisions/release-insert.ts';
+import type { InsertOutcome, NewRelease, ReleasePort, RepoRecord } from '../ports/release-port.ts';
 import { findRecordedRelease, requireConsistentFiles } from '../recorded-releases.ts';
 import { toRepoRecord } from '../records.ts';
 import { insertReleaseRows, recordRoles } from '../release-rows.ts';
@@ -25,7 +25,7 @@ import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
 import { lockGeneration, readGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
 
 export const releaseInsert =
-  (transactions: Transactions): Datastore['releaseInsert'] =>
+  (transactions: Transactions): ReleasePort['releaseInsert'] =>
   (release, wait) =>
     transactions.write('release_insert', db => insertOnce(db, release), wait);
 

@@ -1,10 +1,10 @@
 import type { SystemVersion } from '../../../core/ids.ts';
 import type { RoleExpiry } from '../../../core/release.ts';
-import type { Datastore } from '../datastore.ts';
+import type { ReleasePort } from '../ports/release-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const releaseRoles =
-  (transactions: Transactions): Datastore['releaseRoles'] =>
+  (transactions: Transactions): ReleasePort['releaseRoles'] =>
   async wait => {
     const rows = await transactions.read(
       'release_roles',

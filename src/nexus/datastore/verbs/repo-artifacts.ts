@@ -1,11 +1,11 @@
-import type { Datastore } from '../datastore.ts';
 import { PositionToken, pageOf, parseToken, rowsFor } from '../paging.ts';
+import type { ReleasePort } from '../ports/release-port.ts';
 import { readRepoArtifacts } from '../repo-artifacts.ts';
 import type { Transactions } from '../transactions.ts';
 
 /** In the order of the release's document; the page token is a position in it. */
 export const repoArtifacts =
-  (transactions: Transactions): Datastore['repoArtifacts'] =>
+  (transactions: Transactions): ReleasePort['repoArtifacts'] =>
   async (repoId, page, wait) => {
     const after = parseToken(page, PositionToken) ?? -1;
     const listed = await transactions.read(

@@ -1,9 +1,9 @@
-import type { Datastore } from '../datastore.ts';
+import type { ReleasePort } from '../ports/release-port.ts';
 import { toRepoRecord } from '../records.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const repoGetByHash =
-  (transactions: Transactions): Datastore['repoGetByHash'] =>
+  (transactions: Transactions): ReleasePort['repoGetByHash'] =>
   (hash, wait) =>
     transactions.read(
       'repo_get_by_hash',

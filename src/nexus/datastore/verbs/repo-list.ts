@@ -1,13 +1,13 @@
 import { SystemVersion } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { pageOf, parseToken, rowsFor } from '../paging.ts';
+import type { ReleasePort } from '../ports/release-port.ts';
 import { toRepoRecord } from '../records.ts';
 import type { Transactions } from '../transactions.ts';
 import { versionOrder } from '../version-order.ts';
 
 /** Present releases, as semantic versions sort; the page token is the last version of the page before. */
 export const repoList =
-  (transactions: Transactions): Datastore['repoList'] =>
+  (transactions: Transactions): ReleasePort['repoList'] =>
   async (page, wait) => {
     const after = parseToken(page, SystemVersion);
     const ascending = page.sortBy === 'version_ascending';

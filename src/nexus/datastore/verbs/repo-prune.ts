@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
-import type { Datastore } from '../datastore.ts';
 import { decidePrune } from '../decisions/prune.ts';
+import type { ReleasePort } from '../ports/release-port.ts';
 import { currentTarget } from '../target-release.ts';
 import type { Transactions } from '../transactions.ts';
 import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set.ts';
 
 export const repoPrune =
-  (transactions: Transactions): Datastore['repoPrune'] =>
+  (transactions: Transactions): ReleasePort['repoPrune'] =>
   (version, { uploadedAtMs, ...wait }) =>
     transactions.write(
       'repo_prune',

@@ -1,9 +1,9 @@
-import type { Datastore } from '../datastore.ts';
+import type { SledPort } from '../ports/sled-port.ts';
 import { toSledRecord } from '../records.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const sledGet =
-  (transactions: Transactions): Datastore['sledGet'] =>
+  (transactions: Transactions): SledPort['sledGet'] =>
   (id, wait) =>
     transactions.read(
       'sled_get',

@@ -1,11 +1,11 @@
 import { SledId } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { pageOf, parseToken, rowsFor } from '../paging.ts';
+import type { SledPort } from '../ports/sled-port.ts';
 import { toSledRecord } from '../records.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const sledList =
-  (transactions: Transactions): Datastore['sledList'] =>
+  (transactions: Transactions): SledPort['sledList'] =>
   async (page, wait) => {
     const after = parseToken(page, SledId);
     const rows = await transactions.read(

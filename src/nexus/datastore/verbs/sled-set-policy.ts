@@ -1,8 +1,8 @@
-import type { Datastore } from '../datastore.ts';
+import type { SledPort } from '../ports/sled-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const sledSetPolicy =
-  (transactions: Transactions): Datastore['sledSetPolicy'] =>
+  (transactions: Transactions): SledPort['sledSetPolicy'] =>
   (id, policy, wait) =>
     transactions.write(
       'sled_set_policy',

@@ -1,16 +1,16 @@
 import { type Insertable, sql } from 'kysely';
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import { databaseNow } from '../database-time.ts';
-import type { Datastore } from '../datastore.ts';
 import { admitRegistration, headsOf, isChange } from '../decisions/registration.ts';
 import { readRecordedPoints } from '../points.ts';
+import type { SledPort } from '../ports/sled-port.ts';
 import { toSledRecord } from '../records.ts';
 import type { Tables } from '../tables.ts';
 import type { Transactions } from '../transactions.ts';
 import { readGeneration } from '../wanted-set.ts';
 
 export const sledUpsert =
-  (transactions: Transactions): Datastore['sledUpsert'] =>
+  (transactions: Transactions): SledPort['sledUpsert'] =>
   (id, info, wait) =>
     transactions.write(
       'sled_upsert',

@@ -1,10 +1,10 @@
-import type { Datastore, TargetReleaseRecord } from '../datastore.ts';
 import { READ_BATCH_ROWS } from '../paging.ts';
+import type { TargetReleasePort, TargetReleaseRecord } from '../ports/target-release-port.ts';
 import { toTargetRecord } from '../target-release.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const targetReleaseRecent =
-  (transactions: Transactions): Datastore['targetReleaseRecent'] =>
+  (transactions: Transactions): TargetReleasePort['targetReleaseRecent'] =>
   (count, wait) =>
     transactions.read(
       'target_release_recent',

@@ -1,11 +1,11 @@
-import type { Datastore } from '../datastore.ts';
 import { decideTarget } from '../decisions/target-release.ts';
+import type { TargetReleasePort } from '../ports/target-release-port.ts';
 import { toRepoRecord } from '../records.ts';
 import { currentTarget, toTargetRecord } from '../target-release.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const targetReleaseSet =
-  (transactions: Transactions): Datastore['targetReleaseSet'] =>
+  (transactions: Transactions): TargetReleasePort['targetReleaseSet'] =>
   ({ repoId, expectedGeneration }, wait) =>
     transactions.write(
       'target_release_set',

@@ -1,4 +1,4 @@
-import type { Datastore } from '../datastore.ts';
+import type { TrustRootPort } from '../ports/trust-root-port.ts';
 import { toTrustRootRecord } from '../records.ts';
 import { recordRoles } from '../release-rows.ts';
 import { newestRoots } from '../root-chains.ts';
@@ -6,7 +6,7 @@ import type { Transactions } from '../transactions.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-moves.ts';
 
 export const trustRootAdvance =
-  (transactions: Transactions): Datastore['trustRootAdvance'] =>
+  (transactions: Transactions): TrustRootPort['trustRootAdvance'] =>
   (id, move, wait) =>
     transactions.write(
       'trust_root_advance',

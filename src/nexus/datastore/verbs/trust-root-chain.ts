@@ -1,8 +1,8 @@
-import type { Datastore } from '../datastore.ts';
+import type { TrustRootPort } from '../ports/trust-root-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootChain =
-  (transactions: Transactions): Datastore['trustRootChain'] =>
+  (transactions: Transactions): TrustRootPort['trustRootChain'] =>
   (id, wait) =>
     transactions.read(
       'trust_root_chain',

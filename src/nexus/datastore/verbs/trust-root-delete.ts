@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import type { Datastore } from '../datastore.ts';
 import { decideDelete } from '../decisions/trust-move.ts';
+import type { TrustRootPort } from '../ports/trust-root-port.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootDelete =
-  (transactions: Transactions): Datastore['trustRootDelete'] =>
+  (transactions: Transactions): TrustRootPort['trustRootDelete'] =>
   (id, wait) =>
     transactions.write(
       'trust_root_delete',

@@ -1,10 +1,10 @@
-import type { Datastore } from '../datastore.ts';
+import type { TrustRootPort } from '../ports/trust-root-port.ts';
 import { toTrustRootRecord } from '../records.ts';
 import { newestRoots } from '../root-chains.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootGet =
-  (transactions: Transactions): Datastore['trustRootGet'] =>
+  (transactions: Transactions): TrustRootPort['trustRootGet'] =>
   (id, wait) =>
     transactions.read(
       'trust_root_get',

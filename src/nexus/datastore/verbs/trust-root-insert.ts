@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import type { Datastore } from '../datastore.ts';
+import type { TrustRootPort } from '../ports/trust-root-port.ts';
 import { toTrustRootRecord } from '../records.ts';
 import { newestRoots } from '../root-chains.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootInsert =
-  (transactions: Transactions): Datastore['trustRootInsert'] =>
+  (transactions: Transactions): TrustRootPort['trustRootInsert'] =>
   (root, wait) =>
     transactions.write(
       'trust_root_insert',

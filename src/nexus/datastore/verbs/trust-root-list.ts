@@ -1,12 +1,12 @@
 import { TrustRootId } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { pageOf, parseToken, rowsFor } from '../paging.ts';
+import type { TrustRootPort } from '../ports/trust-root-port.ts';
 import { toTrustRootRecord } from '../records.ts';
 import { newestRoots } from '../root-chains.ts';
 import type { Transactions } from '../transactions.ts';
 
 export const trustRootList =
-  (transactions: Transactions): Datastore['trustRootList'] =>
+  (transactions: Transactions): TrustRootPort['trustRootList'] =>
   async (page, wait) => {
     const after = parseToken(page, TrustRootId);
     const { rows, newest } = await transactions.read(

@@ -1,8 +1,8 @@
-import type { Datastore } from '../datastore.ts';
+import type { WantedSetPort } from '../ports/wanted-set-port.ts';
 import type { Transactions } from '../transactions.ts';
 import { readWantedSet } from '../wanted-set.ts';
 
 export const wantedSet =
-  (transactions: Transactions): Datastore['wantedSet'] =>
+  (transactions: Transactions): WantedSetPort['wantedSet'] =>
   ({ claims, ...wait }) =>
     transactions.read('wanted_set', db => readWantedSet(db, claims), wait);

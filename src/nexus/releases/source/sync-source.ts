@@ -21,7 +21,8 @@ import type { FetchRelease } from '../../../source/fetch-release.ts';
 import type { FetchedRelease, FoundRelease } from '../../../source/fetch-repository.ts';
 import { archiveOf } from '../../../source/release-archive.ts';
 import { parseMetadata } from '../../../tuf/metadata.ts';
-import type { Datastore, RepoRecord, TrustRootRecord } from '../../datastore/datastore.ts';
+import type { ReleasePort, RepoRecord } from '../../datastore/ports/release-port.ts';
+import type { TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import type { StagingSpace } from '../staging/space.ts';
 import { allTrustRoots, moveBy, trustRequest } from '../upload/check-archive.ts';
@@ -30,15 +31,8 @@ import type { Uploads } from '../upload/uploads.ts';
 import { folderOf, type SourceConfig } from './source-config.ts';
 
 export type SyncDeps = {
-  readonly datastore: Pick<
-    Datastore,
-    | 'trustRootList'
-    | 'trustRootChain'
-    | 'trustRootAdvance'
-    | 'repoGetByHash'
-    | 'repoGetByVersion'
-    | 'repoArtifacts'
-  >;
+  readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootChain' | 'trustRootAdvance'> &
+    Pick<ReleasePort, 'repoGetByHash' | 'repoGetByVersion' | 'repoArtifacts'>;
   readonly directory: Pick<StagingDirectory, 'path'>;
   readonly space: StagingSpace;
   readonly capacity: FleetCapacity;

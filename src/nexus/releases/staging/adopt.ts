@@ -14,7 +14,8 @@ import type { HealthReason } from '../../../core/health.ts';
 import type { UploadId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Datastore, LocalRepoRecord } from '../../datastore/datastore.ts';
+import type { LocalRepoPort, LocalRepoRecord } from '../../datastore/ports/local-repo-port.ts';
+import type { ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { StagingDirectory } from './directory.ts';
 import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive.ts';
 import { hasParts as listsParts, readSidecar, type StagedArchive, writeSidecar } from './staged-archive.ts';
@@ -62,7 +63,8 @@ export const decideAdoption = ({
 
 type Deps = {
   readonly directory: StagingDirectory;
-  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
+  readonly datastore: Pick<LocalRepoPort, 'localRepoList' | 'localRepoForget'> &
+    Pick<ReleasePort, 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
   readonly log: Logger;
 };

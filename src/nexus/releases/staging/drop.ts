@@ -12,7 +12,8 @@
  */
 import type { UploadId } from '../../../core/ids.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Datastore } from '../../datastore/datastore.ts';
+import type { LocalRepoPort } from '../../datastore/ports/local-repo-port.ts';
+import type { ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { Note } from '../../history/history.ts';
 import type { StagingDirectory } from './directory.ts';
 import { type HeldRepo, type HeldRepos, namesOf } from './held-repos.ts';
@@ -23,7 +24,7 @@ import type { Staging } from './staging.ts';
 export type DropDeps = {
   readonly directory: StagingDirectory;
   readonly repos: HeldRepos;
-  readonly datastore: Pick<Datastore, 'localRepoDrop' | 'repoGetByVersion'>;
+  readonly datastore: Pick<LocalRepoPort, 'localRepoDrop'> & Pick<ReleasePort, 'repoGetByVersion'>;
   readonly note: Note;
   readonly log: Logger;
 };

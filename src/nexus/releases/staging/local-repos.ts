@@ -12,7 +12,8 @@ import type { UploadId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { createLimiter } from '../../../lib/limiter.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Datastore } from '../../datastore/datastore.ts';
+import type { LocalRepoPort } from '../../datastore/ports/local-repo-port.ts';
+import type { ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { Note } from '../../history/history.ts';
 import type { AdoptedStaging } from './adopt.ts';
 import type { StagingDirectory } from './directory.ts';
@@ -35,10 +36,7 @@ export type LocalRepos = Pick<Staging, 'held' | 'reconcile' | 'openArtifact' | '
 
 type Deps = {
   readonly directory: StagingDirectory;
-  readonly datastore: Pick<
-    Datastore,
-    'localRepoDrop' | 'localRepoForget' | 'localRepoList' | 'repoGetByVersion'
-  >;
+  readonly datastore: LocalRepoPort & Pick<ReleasePort, 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
   readonly note: Note;
   readonly log: Logger;

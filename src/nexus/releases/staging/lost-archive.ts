@@ -3,7 +3,7 @@ import type { HealthReason } from '../../../core/health.ts';
 import type { RepoId } from '../../../core/ids.ts';
 import { findDepotError, isOfDatabase, messageChain } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Datastore } from '../../datastore/datastore.ts';
+import type { ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { StagingDirectory } from './directory.ts';
 import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 
@@ -12,7 +12,7 @@ export type RecordAgain = (archive: StagedArchive, options: { signal: AbortSigna
 
 /** Whether the database knows nothing of its release, not even that it was deleted: it was restored to a state before the upload. */
 export const isForgotten = async (
-  datastore: Pick<Datastore, 'repoGetByVersion'>,
+  datastore: Pick<ReleasePort, 'repoGetByVersion'>,
   { repoId, systemVersion }: StagedArchive,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<boolean> =>

@@ -14,14 +14,16 @@
  */
 import type { HealthReason } from '../../../core/health.ts';
 import type { UploadId } from '../../../core/ids.ts';
-import type { Datastore, LocalRepoRecord } from '../../datastore/datastore.ts';
+import type { LocalRepoPort, LocalRepoRecord } from '../../datastore/ports/local-repo-port.ts';
+import type { ReleasePort } from '../../datastore/ports/release-port.ts';
 import { type DropDeps, finishDrop } from './drop.ts';
 import { type HeldRepo, namesOf } from './held-repos.ts';
 import { isForgotten, type RecordAgain, recordLostArchive } from './lost-archive.ts';
 import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 
 export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
-  readonly datastore: Pick<Datastore, 'localRepoList' | 'localRepoForget' | 'repoGetByVersion'>;
+  readonly datastore: Pick<LocalRepoPort, 'localRepoList' | 'localRepoForget'> &
+    Pick<ReleasePort, 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
   /** Told what an operator should know of an archive. */
   readonly onNotice: (uploadId: UploadId, reason: HealthReason) => void;

@@ -1,6 +1,6 @@
 /** Archives that this Nexus holds: the seam between uploads and the replication task. */
 import type { ArtifactHash, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
-import type { PlannedSet } from '../../datastore/datastore.ts';
+import type { PlannedSet } from '../../datastore/ports/local-repo-port.ts';
 
 /** A local repo: one upload's archive, recorded in the database, still held here. */
 export type LocalRepo = {

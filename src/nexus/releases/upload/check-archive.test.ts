@@ -2,9 +2,11 @@ import { expect, test } from 'vitest';
 import { TrustRootId } from '../../../core/ids.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
+import type { TrustedVersions } from '../../../tuf/rollback.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
 import { hashOf } from '../../datastore/conformance/records.fixture.ts';
-import type { RepoRecord, TrustedVersions, TrustRootRecord } from '../../datastore/datastore.ts';
+import type { RepoRecord } from '../../datastore/ports/release-port.ts';
+import type { TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
 import { checkArchive } from './check-archive.ts';
 import { createLostSets } from './lost-sets.ts';
 

@@ -12,7 +12,8 @@ import type { TrustRootId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { errorCodeOf } from '../../../lib/errors.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
-import type { Datastore, TrustMove, TrustRootRecord } from '../../datastore/datastore.ts';
+import type { ReleasePort } from '../../datastore/ports/release-port.ts';
+import type { TrustMove, TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
 import type { LostSets } from './lost-sets.ts';
 
 /** Trust roots read at a time; a fleet has a handful. */
@@ -46,7 +47,8 @@ export type CheckedArchive = {
 };
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'repoGetByHash' | 'trustRootList' | 'trustRootChain'>;
+  readonly datastore: Pick<ReleasePort, 'repoGetByHash'> &
+    Pick<TrustRootPort, 'trustRootList' | 'trustRootChain'>;
   readonly verifyRelease: VerifyRelease;
   readonly clock: Clock;
   readonly limits: NonNullable<VerifyRequest['limits']>;
@@ -146,7 +148,7 @@ const RECORDED_BEFORE =
   'this very archive was recorded before: neither expiry nor rollback is held against it';
 
 export const allTrustRoots = async (
-  datastore: Pick<Datastore, 'trustRootList'>,
+  datastore: Pick<TrustRootPort, 'trustRootList'>,
   signal: AbortSignal,
 ): Promise<readonly TrustRootRecord[]> => {
   const roots: TrustRootRecord[] = [];

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
 import { type ArtifactHash, asGeneration, FIRST_GENERATION, SledId } from '../../../core/ids.ts';
-import type { SledRecord, WantedSet } from '../../datastore/datastore.ts';
+import type { SledRecord } from '../../datastore/ports/sled-port.ts';
+import type { WantedSet } from '../../datastore/ports/wanted-set-port.ts';
 import { createFleetCapacity, METADATA_ALLOWANCE_BYTES } from './fleet-capacity.ts';
 
 const signal = new AbortController().signal;

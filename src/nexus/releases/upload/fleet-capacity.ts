@@ -13,7 +13,8 @@
 import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
 import type { ArtifactHash } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { Datastore, SledRecord } from '../../datastore/datastore.ts';
+import type { SledPort, SledRecord } from '../../datastore/ports/sled-port.ts';
+import type { WantedSetPort } from '../../datastore/ports/wanted-set-port.ts';
 
 const SLED_PAGE = 500;
 
@@ -34,7 +35,7 @@ export type FleetCapacity = {
 };
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'sledList' | 'wantedSet'>;
+  readonly datastore: Pick<SledPort, 'sledList'> & Pick<WantedSetPort, 'wantedSet'>;
   readonly minSledReplication: number;
 };
 

@@ -14,7 +14,7 @@ import { RELEASE_ROLES } from '../../../core/release.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError, findDepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Datastore, InsertOutcome } from '../../datastore/datastore.ts';
+import type { InsertOutcome, ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import type { Incoming } from '../staging/incoming.ts';
 import type { StagedArchive } from '../staging/staged-archive.ts';
@@ -25,7 +25,7 @@ import type { DatabaseWait, Patience } from './database-patience.ts';
 const SLOW_COMMIT_MS = 5_000;
 
 type RecordDeps = {
-  readonly datastore: Pick<Datastore, 'releaseInsert'>;
+  readonly datastore: Pick<ReleasePort, 'releaseInsert'>;
   readonly directory: Pick<StagingDirectory, 'nexusId'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -105,7 +105,7 @@ const insertRelease = (
   );
 
 type RecordAgainDeps = {
-  readonly datastore: Pick<Datastore, 'releaseInsert' | 'repoGetByHash'>;
+  readonly datastore: Pick<ReleasePort, 'releaseInsert' | 'repoGetByHash'>;
   readonly directory: StagingDirectory;
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
 };

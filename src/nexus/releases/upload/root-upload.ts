@@ -10,7 +10,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { VerifyRequest } from '../../../verify/verified-release.ts';
 import type { VerifiedRoots } from '../../../verify/verify-roots.ts';
-import type { Datastore, TrustMove, TrustRootRecord } from '../../datastore/datastore.ts';
+import type { TrustMove, TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
 import { allTrustRoots, trustRequest } from './check-archive.ts';
 
 export type VerifyRoots = (
@@ -26,13 +26,13 @@ export type RootOutcome = {
 };
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'trustRootList' | 'trustRootAdvance'>;
+  readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootAdvance'>;
   readonly verifyRoots: VerifyRoots;
   readonly clock: Clock;
   readonly log: Logger;
 };
 
-/** @throws as `verifyRoots`, and as `Datastore.trustRootAdvance` */
+/** @throws as `verifyRoots`, and as `trustRootAdvance` */
 export const takeRoots = async (
   { datastore, verifyRoots, clock, log }: Deps,
   path: string,

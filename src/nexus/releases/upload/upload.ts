@@ -1,6 +1,6 @@
 /** One upload: what comes in, within which limits, and what comes of it. */
 import type { ReportedCheck } from '../../../lib/check-report.ts';
-import type { InsertOutcome, RepoRecord } from '../../datastore/datastore.ts';
+import type { InsertOutcome, RepoRecord } from '../../datastore/ports/release-port.ts';
 import type { RootOutcome } from './root-upload.ts';
 
 export type UploadRequest = {

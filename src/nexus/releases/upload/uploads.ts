@@ -23,7 +23,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { DatabaseWatch } from '../../datastore/database-watch.ts';
-import type { Datastore, InsertOutcome } from '../../datastore/datastore.ts';
+import type { InsertOutcome, ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { Note } from '../../history/history.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import { type Incoming, openIncoming } from '../staging/incoming.ts';
@@ -75,7 +75,7 @@ export type Uploads = {
 };
 
 type Deps = {
-  readonly datastore: Pick<Datastore, 'releaseInsert' | 'repoGetByHash'>;
+  readonly datastore: Pick<ReleasePort, 'releaseInsert' | 'repoGetByHash'>;
   readonly directory: StagingDirectory;
   readonly space: StagingSpace;
   readonly localRepos: Pick<LocalRepos, 'hold'>;

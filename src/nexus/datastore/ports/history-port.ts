@@ -1,0 +1,49 @@
+/** The history: events that every Nexus adds, read by people and trimmed by age and number. */
+import type { FleetEventKind } from '../../../api/operator-history-api.ts';
+import type { ArtifactHash, EventId, Generation, NexusId, SledId, SystemVersion } from '../../../core/ids.ts';
+import type { Page, Paged, Wait } from './verb.ts';
+
+/** One event of the history. Texts are bounded by whoever makes it, and hold no NUL character. */
+export type FleetEvent = {
+  readonly id: EventId;
+  /** By the clock of the Nexus that made it: for people. */
+  readonly timeMs: number;
+  readonly nexusId: NexusId;
+  readonly kind: FleetEventKind;
+  readonly sledId?: SledId | undefined;
+  readonly sha256?: ArtifactHash | undefined;
+  readonly generation?: Generation | undefined;
+  readonly systemVersion?: string | undefined;
+  readonly sourceSledId?: SledId | undefined;
+  readonly elapsedMs?: number | undefined;
+  readonly errorCode?: string | undefined;
+  readonly message?: string | undefined;
+};
+
+export type FleetEventFilter = {
+  readonly sledId?: SledId | undefined;
+  readonly sha256?: ArtifactHash | undefined;
+  /** What names the release, and everything about the artifacts that it lists. */
+  readonly systemVersion?: SystemVersion | undefined;
+  readonly kind?: FleetEventKind | undefined;
+  readonly sinceMs?: number | undefined;
+  /** Exclusive. */
+  readonly untilMs?: number | undefined;
+};
+
+export type HistoryPort = {
+  /** Adds to the history. An id that is there already is left as it is, whatever the rest says. */
+  readonly fleetEventInsert: (events: readonly FleetEvent[], wait: Wait) => Promise<void>;
+  /** The newest first, by time and then by id. */
+  readonly fleetEventList: (filter: FleetEventFilter & Page, wait: Wait) => Promise<Paged<FleetEvent>>;
+  /** The database's clock, and the time of the newest event beyond the `keepCount` newest; null without one. */
+  readonly fleetEventBounds: (
+    keepCount: number,
+    wait: Wait,
+  ) => Promise<{ readonly databaseMs: number; readonly beyondMs: number | null }>;
+  /** Removes events of `untilMs` and before, the oldest first, `limit` at most; how many. */
+  readonly fleetEventTrim: (
+    trim: { readonly untilMs: number; readonly limit: number },
+    wait: Wait,
+  ) => Promise<number>;
+};

@@ -1,0 +1,41 @@
+/** Which archives each Nexus still holds, and when one may be dropped (P1). */
+import type { NexusId, Point, RepoId, RoundNonce, UploadId } from '../../../core/ids.ts';
+import type { Wait } from './verb.ts';
+
+/** An archive that a Nexus still holds. */
+export type LocalRepoRecord = {
+  readonly uploadId: UploadId;
+  readonly nexusId: NexusId;
+  readonly repoId: RepoId;
+  readonly timeCreatedMs: number;
+};
+
+/**
+ * Which wanted set a round was planned for: the point, not its number alone, since a restored database counts the same
+ * generations again (B5). `nonce` is what this Nexus wrote before it read that set; a database that failed over since
+ * need not have it (P13).
+ */
+export type PlannedSet = Point & { readonly nonce: RoundNonce };
+
+/** `kept`: nothing was changed, and why. */
+export type DropOutcome =
+  | { readonly kind: 'dropped' | 'absent' }
+  | { readonly kind: 'kept'; readonly reason: string };
+
+export type LocalRepoPort = {
+  /** Of all Nexus instances, or of one. */
+  readonly localRepoList: (
+    options: Wait & { readonly nexusId?: NexusId },
+  ) => Promise<readonly LocalRepoRecord[]>;
+  /**
+   * Removes the row of one upload if the wanted set is the planned one, whether the release is present or pruned, and
+   * this Nexus's row still has the nonce that was written before the sleds were counted.
+   * Anything else changes nothing and says why: the caller keeps the file (P1).
+   */
+  readonly localRepoDrop: (
+    drop: { readonly uploadId: UploadId; readonly nexusId: NexusId; readonly planned: PlannedSet },
+    wait: Wait,
+  ) => Promise<DropOutcome>;
+  /** Removes a row whose archive is gone (P4, at start). */
+  readonly localRepoForget: (uploadId: UploadId, nexusId: NexusId, wait: Wait) => Promise<void>;
+};

@@ -1,0 +1,27 @@
+/** Nexus instances: their heartbeats, the nonces of their rounds, and whether they are in service (P8). */
+import type { NexusId, RoundNonce } from '../../../core/ids.ts';
+import type { Wait } from './verb.ts';
+
+export type NexusRecord = {
+  readonly id: NexusId;
+  readonly policy: 'in_service' | 'expunged';
+  readonly operatorAddress: string;
+  readonly timeStartedMs: number;
+  readonly timeHeartbeatMs: number;
+  /** By the database's clock only (P8). */
+  readonly heartbeatAgeMs: number;
+  readonly localRepos: number;
+};
+
+export type NexusPort = {
+  /** Inserts or refreshes the row of this Nexus, whose policy says whether it has been expunged. */
+  readonly nexusHeartbeat: (
+    nexus: { readonly id: NexusId; readonly operatorAddress: string; readonly timeStartedMs: number },
+    wait: Wait,
+  ) => Promise<{ readonly policy: 'in_service' | 'expunged' }>;
+  /** Writes a nonce to the row of this Nexus, before it counts. False when the database has no such row. */
+  readonly nexusBeginRound: (id: NexusId, nonce: RoundNonce, wait: Wait) => Promise<boolean>;
+  readonly nexusList: (wait: Wait) => Promise<readonly NexusRecord[]>;
+  /** `NEXUS_ALIVE` while its heartbeat is younger than `aliveMs`; `NOT_FOUND` when absent. */
+  readonly nexusExpunge: (id: NexusId, aliveMs: number, wait: Wait) => Promise<void>;
+};

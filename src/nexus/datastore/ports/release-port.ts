@@ -1,0 +1,94 @@
+/** Releases and what they list: recorded when verified, read by people and by checks, and pruned. */
+import type {
+  ArtifactHash,
+  Generation,
+  NexusId,
+  RepoId,
+  SystemVersion,
+  TrustRootId,
+  UploadId,
+} from '../../../core/ids.ts';
+import type { ReleaseArtifact, ReleaseDescription, RoleExpiry } from '../../../core/release.ts';
+import type { TrustMove } from './trust-root-port.ts';
+import type { Page, Paged, Wait } from './verb.ts';
+
+export type RepoRecord = {
+  readonly id: RepoId;
+  readonly systemVersion: SystemVersion;
+  readonly hash: string;
+  readonly hashKind: 'archive' | 'targets';
+  readonly fileName: string;
+  readonly timeCreatedMs: number;
+  readonly timePrunedMs: number | null;
+  readonly artifactCount: number;
+  readonly totalSizeBytes: number;
+};
+
+export type NewRelease = TrustMove & {
+  readonly repoId: RepoId;
+  readonly uploadId: UploadId;
+  readonly nexusId: NexusId;
+  readonly hash: string;
+  readonly hashKind: 'archive' | 'targets';
+  readonly fileName: string;
+  readonly description: ReleaseDescription;
+  readonly trustRootId: TrustRootId;
+  readonly roles: readonly RoleExpiry[];
+  /** What was accepted only because the operator said so, one sentence each; kept in the audit. */
+  readonly overrides: readonly string[];
+};
+
+export type ReleaseRoles = {
+  readonly systemVersion: SystemVersion;
+  readonly roles: readonly RoleExpiry[];
+};
+
+export type InsertOutcome = {
+  readonly status: 'inserted' | 'already_exists';
+  /** The recorded repository: on `already_exists` its id is the earlier one. */
+  readonly repo: RepoRecord;
+  readonly generation: Generation;
+};
+
+export type ReleasePort = {
+  /**
+   * Records a verified release and that this Nexus holds it as a local repo, in one transaction.
+   * Conflicts are `RELEASE_CONFLICT` (same version with other artifacts, metadata or archive; same archive
+   * under another version) and `ARTIFACT_CONFLICT` (same hash with another length or version), naming both sides.
+   * A pruned release that is uploaded again comes back under its old id.
+   */
+  readonly releaseInsert: (release: NewRelease, wait: Wait) => Promise<InsertOutcome>;
+  readonly repoList: (
+    page: Page & { readonly sortBy: 'version_ascending' | 'version_descending' },
+    wait: Wait,
+  ) => Promise<Paged<RepoRecord>>;
+  /** Present releases only, unless `includePruned`. */
+  readonly repoGetByVersion: (
+    version: SystemVersion,
+    options: Wait & { readonly includePruned?: boolean },
+  ) => Promise<RepoRecord | undefined>;
+  /** Whatever its state: an archive recorded once, pruned or not, is exempt from expiry and rollback (P3). */
+  readonly repoGetByHash: (hash: string, wait: Wait) => Promise<RepoRecord | undefined>;
+  /** When the metadata of each present release expires. */
+  readonly releaseRoles: (wait: Wait) => Promise<readonly ReleaseRoles[]>;
+  readonly repoArtifacts: (repoId: RepoId, page: Page, wait: Wait) => Promise<Paged<ReleaseArtifact>>;
+  /**
+   * Prunes a present release. `RELEASE_IN_USE` while it is the target release, or when it was uploaded
+   * at another time than `uploadedAtMs`; `NOT_FOUND` when absent.
+   * Local repos of it keep their rows until their Nexus drops them.
+   */
+  readonly repoPrune: (
+    version: SystemVersion,
+    options: Wait & { readonly uploadedAtMs?: number },
+  ) => Promise<{ readonly generation: Generation }>;
+  /** Every release, present or pruned, that lists a hash. */
+  readonly artifactRoles: (
+    sha256: ArtifactHash,
+    wait: Wait,
+  ) => Promise<readonly { readonly repo: RepoRecord; readonly artifact: ReleaseArtifact }[]>;
+  /** Of these hashes those that any release lists: a present one, or only deleted ones (P7). */
+  readonly artifactsKnown: (
+    hashes: ReadonlySet<ArtifactHash>,
+    wait: Wait,
+  ) => Promise<ReadonlyMap<ArtifactHash, 'present' | 'deleted'>>;
+};

@@ -1,0 +1,41 @@
+/** Sleds as they registered, and whether they are in service. */
+import type { SledAgentInfo } from '../../../api/internal-api.ts';
+import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
+import type { IncarnationId, Point, SledId } from '../../../core/ids.ts';
+import type { RecordedPoints, RegisteredHead } from '../../../core/lineage.ts';
+import type { Page, Paged, Wait } from './verb.ts';
+
+export type SledRecord = {
+  readonly id: SledId;
+  readonly info: SledAgentInfo;
+  readonly incarnationId: IncarnationId | null;
+  readonly datasets: readonly DatasetHealth[];
+  /** The points it has on its datasets and those it keeps; null for a sled agent that does not compare points. */
+  readonly heads: readonly RegisteredHead[] | null;
+  readonly policy: 'in_service' | 'expunged';
+  readonly timeRegisteredMs: number;
+  readonly timeLastRegisteredMs: number;
+};
+
+export type RegistrationOutcome = {
+  readonly changed: boolean;
+  readonly stale: boolean;
+  readonly floor: Point;
+  readonly lineage: RecordedPoints;
+};
+
+export type SledPort = {
+  /**
+   * Records a registration. One with an older `generation` than a recorded one that is still repeated is ignored (`stale`);
+   * an expunged sled is `SLED_DECOMMISSIONED`. `changed` is true for a new sled and for any change that replication should see.
+   * The point of the wanted set, and which of the sled's heads are recorded, are read in the same transaction (P5, P13).
+   */
+  readonly sledUpsert: (id: SledId, info: SledAgentInfo, wait: Wait) => Promise<RegistrationOutcome>;
+  readonly sledGet: (id: SledId, wait: Wait) => Promise<SledRecord | undefined>;
+  readonly sledList: (
+    page: Page & { readonly policy?: 'in_service' },
+    wait: Wait,
+  ) => Promise<Paged<SledRecord>>;
+  /** False when there is no such sled. */
+  readonly sledSetPolicy: (id: SledId, policy: 'in_service' | 'expunged', wait: Wait) => Promise<boolean>;
+};

@@ -1,0 +1,22 @@
+/** Which release the fleet should run, and which ones it should have run before. */
+import type { RepoId } from '../../../core/ids.ts';
+import type { RepoRecord } from './release-port.ts';
+import type { Wait } from './verb.ts';
+
+export type TargetReleaseRecord = {
+  readonly generation: number;
+  readonly timeRequestedMs: number;
+  /** Null for the first row, before any target was set. */
+  readonly repo: RepoRecord | null;
+};
+
+export type TargetReleasePort = {
+  readonly targetReleaseGet: (wait: Wait) => Promise<TargetReleaseRecord>;
+  /** Optimistic: fails with `TARGET_RELEASE_REFUSED` when another set it since `expectedGeneration`, or the release was pruned. */
+  readonly targetReleaseSet: (
+    set: { readonly repoId: RepoId; readonly expectedGeneration: number },
+    wait: Wait,
+  ) => Promise<TargetReleaseRecord>;
+  /** The releases that were made the target last, each once, the latest first: what retention keeps (S21). */
+  readonly targetReleaseRecent: (count: number, wait: Wait) => Promise<readonly TargetReleaseRecord[]>;
+};

@@ -1,0 +1,56 @@
+/**
+ * The wanted set and its point: what sleds should hold, which points this database recorded, and what raises the generation
+ * without a release that changes (P7, P13).
+ */
+import type { ArtifactHash, Generation, Point, RepoId, SledId, SystemVersion } from '../../../core/ids.ts';
+import type { PointClaim, RecordedPoints } from '../../../core/lineage.ts';
+import type { Wait } from './verb.ts';
+
+/** The wanted set, read consistently: generation, digest and content belong together. */
+export type WantedSet = Point & {
+  /** Of the claims that were asked about, in the same transaction (P13). */
+  readonly lineage: RecordedPoints;
+  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
+  readonly releases: readonly {
+    readonly repoId: RepoId;
+    readonly systemVersion: SystemVersion;
+    readonly timeCreatedMs: number;
+    readonly artifacts: ReadonlySet<ArtifactHash>;
+  }[];
+};
+
+export type WantedSetPort = {
+  /** @param options.claims points of sleds; the answer says which of them this database recorded (P13) */
+  readonly wantedSet: (options: Wait & { readonly claims?: readonly PointClaim[] }) => Promise<WantedSet>;
+  /** Generation and digest alone, for floors and divergence checks (P5, P7). */
+  readonly currentGeneration: (wait: Wait) => Promise<Point>;
+  /** The same, and which of some claims this database recorded, read in one transaction (P7, P13). */
+  readonly pointsRecorded: (
+    claims: readonly PointClaim[],
+    wait: Wait,
+  ) => Promise<{ readonly current: Point; readonly lineage: RecordedPoints }>;
+  /**
+   * The last step of a recovery (P7): sets the generation to `to` and its digest to that of what the present
+   * releases list, whatever was recorded, and records points of another history as known (P13). Safe to repeat.
+   * `INVALID_REQUEST` when `to` is below the present generation, or equal to it with nothing to accept.
+   */
+  readonly generationRaise: (
+    raise: {
+      readonly to: Generation;
+      readonly accepted?: readonly Point[];
+      /** For people: who ordered it. */
+      readonly orderedBy?: string;
+      /** Where the database was when it was planned: `INVALID_REQUEST` where it is anywhere else by now. */
+      readonly planned?: Point;
+    },
+    wait: Wait,
+  ) => Promise<Point>;
+  /**
+   * Raises the generation for the sake of one sled, whose set the wanted set includes (P13). Undefined when the limits of
+   * decisions/generation.ts do not allow it, and then nothing is changed.
+   */
+  readonly generationMend: (
+    mend: { readonly to: Generation; readonly sledId: SledId },
+    wait: Wait,
+  ) => Promise<Point | undefined>;
+};
