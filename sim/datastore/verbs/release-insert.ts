@@ -1,6 +1,11 @@
-/** Records a verified release, in the order of ../../verbs/release-insert.ts (I1, I2). */
+/** Records a verified release, in the order of src/nexus/datastore/verbs/releases/release-insert.ts (I1, I2). */
 import type { ArtifactHash } from '../../../src/core/ids.ts';
 import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
+import {
+  insertOutcome,
+  totalsOf,
+  wantedWith,
+} from '../../../src/nexus/datastore/decisions/insert-outcome.ts';
 import {
   type FileFacts,
   filesOf,
@@ -8,11 +13,6 @@ import {
   requireKnownFile,
   requireSameRelease,
 } from '../../../src/nexus/datastore/decisions/release-conflicts.ts';
-import {
-  insertOutcome,
-  totalsOf,
-  wantedWith,
-} from '../../../src/nexus/datastore/decisions/release-insert.ts';
 import { requirePresent } from '../../../src/nexus/datastore/decisions/trust-move.ts';
 import type {
   InsertOutcome,

@@ -1,5 +1,5 @@
 import type { RepoId } from '../../../src/core/ids.ts';
-import { decideTarget } from '../../../src/nexus/datastore/decisions/target-release.ts';
+import { decideTarget } from '../../../src/nexus/datastore/decisions/target-choice.ts';
 import { READ_BATCH_ROWS } from '../../../src/nexus/datastore/paging.ts';
 import type { TargetReleaseRecord } from '../../../src/nexus/datastore/ports/target-release-port.ts';
 import type { MemoryState, Query, Step, StoredTarget } from '../state.ts';

@@ -18,7 +18,7 @@ import type { Lease, Release } from './connection-pool.ts';
 import { classifySqlError, isCommitUncertain, isUnavailableAtBegin, refused } from './sql-errors.ts';
 import type { Database, Tables } from './tables.ts';
 import type { AccessMode, AttemptOutcome, Engine } from './transactions.ts';
-import { lockGeneration } from './wanted-set.ts';
+import { lockGeneration } from './verbs/wanted-set/wanted-set-rows.ts';
 
 export const sqlEngine = (pool: SqlPool): Engine<Database> => ({
   attempt: (mode, work, { settles, signal }) =>

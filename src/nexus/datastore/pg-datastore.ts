@@ -1,6 +1,6 @@
 /**
- * The datastore over a server that speaks PostgreSQL's protocol. What each verb promises stands in datastore.ts; each is one
- * transaction (transactions.ts) in a file of its own.
+ * The datastore over a server that speaks PostgreSQL's protocol. What each verb promises stands in its port (ports/); each
+ * is one transaction (transactions.ts) in a file of its own (verbs/).
  */
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -14,45 +14,45 @@ import { classifySqlError, refused } from './sql-errors.ts';
 import { withStorableTexts } from './storable-text.ts';
 import { unavailable } from './transaction-errors.ts';
 import { createTransactions, type Transactions } from './transactions.ts';
-import { artifactRoles } from './verbs/artifact-roles.ts';
-import { artifactsKnown } from './verbs/artifacts-known.ts';
-import { commitDurability } from './verbs/commit-durability.ts';
-import { currentGeneration } from './verbs/current-generation.ts';
-import { fleetEventBounds } from './verbs/fleet-event-bounds.ts';
-import { fleetEventInsert } from './verbs/fleet-event-insert.ts';
-import { fleetEventList } from './verbs/fleet-event-list.ts';
-import { fleetEventTrim } from './verbs/fleet-event-trim.ts';
-import { generationMend } from './verbs/generation-mend.ts';
-import { generationRaise } from './verbs/generation-raise.ts';
-import { localRepoDrop } from './verbs/local-repo-drop.ts';
-import { localRepoForget } from './verbs/local-repo-forget.ts';
-import { localRepoList } from './verbs/local-repo-list.ts';
-import { nexusBeginRound } from './verbs/nexus-begin-round.ts';
-import { nexusExpunge } from './verbs/nexus-expunge.ts';
-import { nexusHeartbeat } from './verbs/nexus-heartbeat.ts';
-import { nexusList } from './verbs/nexus-list.ts';
-import { pointsRecorded } from './verbs/points-recorded.ts';
-import { releaseInsert } from './verbs/release-insert.ts';
-import { releaseRoles } from './verbs/release-roles.ts';
-import { repoArtifacts } from './verbs/repo-artifacts.ts';
-import { repoGetByHash } from './verbs/repo-get-by-hash.ts';
-import { repoGetByVersion } from './verbs/repo-get-by-version.ts';
-import { repoList } from './verbs/repo-list.ts';
-import { repoPrune } from './verbs/repo-prune.ts';
-import { sledGet } from './verbs/sled-get.ts';
-import { sledList } from './verbs/sled-list.ts';
-import { sledSetPolicy } from './verbs/sled-set-policy.ts';
-import { sledUpsert } from './verbs/sled-upsert.ts';
-import { targetReleaseGet } from './verbs/target-release-get.ts';
-import { targetReleaseRecent } from './verbs/target-release-recent.ts';
-import { targetReleaseSet } from './verbs/target-release-set.ts';
-import { trustRootAdvance } from './verbs/trust-root-advance.ts';
-import { trustRootChain } from './verbs/trust-root-chain.ts';
-import { trustRootDelete } from './verbs/trust-root-delete.ts';
-import { trustRootGet } from './verbs/trust-root-get.ts';
-import { trustRootInsert } from './verbs/trust-root-insert.ts';
-import { trustRootList } from './verbs/trust-root-list.ts';
-import { wantedSet } from './verbs/wanted-set.ts';
+import { commitDurability } from './verbs/durability/commit-durability.ts';
+import { fleetEventBounds } from './verbs/history/fleet-event-bounds.ts';
+import { fleetEventInsert } from './verbs/history/fleet-event-insert.ts';
+import { fleetEventList } from './verbs/history/fleet-event-list.ts';
+import { fleetEventTrim } from './verbs/history/fleet-event-trim.ts';
+import { localRepoDrop } from './verbs/local-repos/local-repo-drop.ts';
+import { localRepoForget } from './verbs/local-repos/local-repo-forget.ts';
+import { localRepoList } from './verbs/local-repos/local-repo-list.ts';
+import { nexusBeginRound } from './verbs/nexuses/nexus-begin-round.ts';
+import { nexusExpunge } from './verbs/nexuses/nexus-expunge.ts';
+import { nexusHeartbeat } from './verbs/nexuses/nexus-heartbeat.ts';
+import { nexusList } from './verbs/nexuses/nexus-list.ts';
+import { artifactRoles } from './verbs/releases/artifact-roles.ts';
+import { artifactsKnown } from './verbs/releases/artifacts-known.ts';
+import { releaseInsert } from './verbs/releases/release-insert.ts';
+import { releaseRoles } from './verbs/releases/release-roles.ts';
+import { repoArtifacts } from './verbs/releases/repo-artifacts.ts';
+import { repoGetByHash } from './verbs/releases/repo-get-by-hash.ts';
+import { repoGetByVersion } from './verbs/releases/repo-get-by-version.ts';
+import { repoList } from './verbs/releases/repo-list.ts';
+import { repoPrune } from './verbs/releases/repo-prune.ts';
+import { sledGet } from './verbs/sleds/sled-get.ts';
+import { sledList } from './verbs/sleds/sled-list.ts';
+import { sledSetPolicy } from './verbs/sleds/sled-set-policy.ts';
+import { sledUpsert } from './verbs/sleds/sled-upsert.ts';
+import { targetReleaseGet } from './verbs/target-release/target-release-get.ts';
+import { targetReleaseRecent } from './verbs/target-release/target-release-recent.ts';
+import { targetReleaseSet } from './verbs/target-release/target-release-set.ts';
+import { trustRootAdvance } from './verbs/trust-roots/trust-root-advance.ts';
+import { trustRootChain } from './verbs/trust-roots/trust-root-chain.ts';
+import { trustRootDelete } from './verbs/trust-roots/trust-root-delete.ts';
+import { trustRootGet } from './verbs/trust-roots/trust-root-get.ts';
+import { trustRootInsert } from './verbs/trust-roots/trust-root-insert.ts';
+import { trustRootList } from './verbs/trust-roots/trust-root-list.ts';
+import { currentGeneration } from './verbs/wanted-set/current-generation.ts';
+import { generationMend } from './verbs/wanted-set/generation-mend.ts';
+import { generationRaise } from './verbs/wanted-set/generation-raise.ts';
+import { pointsRecorded } from './verbs/wanted-set/points-recorded.ts';
+import { wantedSet } from './verbs/wanted-set/wanted-set.ts';
 
 export type PgDatastoreOptions = {
   /** A PostgreSQL URL: of a server, or of a socket as `startEmbeddedPostgres` gives it. */

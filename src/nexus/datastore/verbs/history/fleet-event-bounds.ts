@@ -1,0 +1,49 @@
+import { sql } from 'kysely';
+import type { HistoryPort } from '../../ports/history-port.ts';
+import type { Database } from '../../tables.ts';
+import { timeValue } from '../../time-value.ts';
+import type { Transactions } from '../../transactions.ts';
+
+/** Far below the time limit of a statement, whatever number of events is kept. */
+const STEP_EVENTS = 50_000;
+
+/** Walks the index over time once, `keepCount` entries far: asked for rarely, not at each write. */
+export const fleetEventBounds =
+  (transactions: Transactions, stepEvents = STEP_EVENTS): HistoryPort['fleetEventBounds'] =>
+  (keepCount, wait) =>
+    transactions.read(
+      'fleet_event_bounds',
+      async db => {
+        const { rows } = await sql<{ now: number }>`SELECT now() AS now`.execute(db);
+        const beyond = await eventAt(db, keepCount, stepEvents);
+        return { databaseMs: rows[0]!.now, beyondMs: beyond?.time ?? null };
+      },
+      wait,
+    );
+
+/** The event before which, from the newest on, there are `index` others. */
+const eventAt = async (db: Database, index: number, stepEvents: number) => {
+  let found = await eventAfter(db, undefined, Math.min(index, stepEvents));
+  for (let at = Math.min(index, stepEvents); found !== undefined && at < index; ) {
+    const step = Math.min(index - at, stepEvents);
+    found = await eventAfter(db, found, step - 1);
+    at += step;
+  }
+  return found;
+};
+
+const eventAfter = (db: Database, after: { time: number; id: string } | undefined, skip: number) =>
+  db
+    .selectFrom('fleet_event')
+    .select(['time', 'id'])
+    .$if(after !== undefined, query =>
+      query.where(
+        row =>
+          sql<boolean>`(${row.ref('time')}, ${row.ref('id')}) < (${timeValue(after!.time)}, ${after!.id})`,
+      ),
+    )
+    .orderBy('time', 'desc')
+    .orderBy('id', 'desc')
+    .offset(skip)
+    .limit(1)
+    .executeTakeFirst();

@@ -1,0 +1,25 @@
+import { databaseNow } from '../../database-time.ts';
+import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
+import type { NexusPort } from '../../ports/nexus-port.ts';
+import type { Transactions } from '../../transactions.ts';
+
+export const nexusExpunge =
+  (transactions: Transactions): NexusPort['nexusExpunge'] =>
+  (id, aliveMs, wait) =>
+    transactions.write(
+      'nexus_expunge',
+      async db => {
+        const row = await db
+          .selectFrom('nexus')
+          .select(['policy', 'time_heartbeat', databaseNow.as('now_ms')])
+          .where('id', '=', id)
+          .executeTakeFirst();
+        const nexus = row && {
+          policy: row.policy,
+          heartbeatAgeMs: heartbeatAgeMs(row.now_ms, row.time_heartbeat),
+        };
+        if (decideExpunge(id, nexus, aliveMs) === 'expunged') return;
+        await db.updateTable('nexus').set({ policy: 'expunged' }).where('id', '=', id).execute();
+      },
+      wait,
+    );

@@ -1,0 +1,113 @@
+/**
+ * Records a verified release.
+ *
+ *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the old row back ─▶ local repo,
+ *     audit ─▶ generation
+ *
+ * I1. The local-repo row of this upload stands for the whole transaction: where it is found, an earlier attempt was
+ *     committed, and nothing is done again. In particular a release deleted in between stays deleted.
+ *     The repetition writes that row all the same: a transaction that writes nothing does not wait for a synchronous
+ *     standby at its COMMIT, so it would call durable what a failover may still lose.
+ * I2. The trust root moves in the same transaction: a release is never recorded under roots that are not.
+ * I3. The generation is locked before anything is read: whoever waited for it and finds it raised fails there, and
+ *     runs again having read nothing in vain. Reading first holds the lock for less time, and made nine uploads at
+ *     once take 2.3 times as long.
+ */
+import { sql } from 'kysely';
+import { insertOutcome, wantedWith } from '../../decisions/insert-outcome.ts';
+import type { InsertOutcome, NewRelease, ReleasePort, RepoRecord } from '../../ports/release-port.ts';
+import { toRepoRecord } from '../../records.ts';
+import type { Database } from '../../tables.ts';
+import type { Transactions } from '../../transactions.ts';
+import { moveTrustRoot, requireTrustRoot } from '../trust-roots/trust-root-rows.ts';
+import {
+  lockGeneration,
+  readGeneration,
+  readWantedSet,
+  recordWantedSet,
+} from '../wanted-set/wanted-set-rows.ts';
+import { findRecordedRelease, requireConsistentFiles } from './recorded-releases.ts';
+import { insertReleaseRows, recordRoles } from './release-rows.ts';
+
+export const releaseInsert =
+  (transactions: Transactions): ReleasePort['releaseInsert'] =>
+  (release, wait) =>
+    transactions.write('release_insert', db => insertOnce(db, release), wait);
+
+const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutcome> => {
+  await lockGeneration(db);
+  const done = await findOwnUpload(db, release);
+  if (done !== undefined) {
+    await writeLocalRepoAgain(db, release);
+    return insertOutcome(release, done, (await readGeneration(db)).generation);
+  }
+
+  const before = await readWantedSet(db);
+  await requireTrustRoot(db, release.trustRootId);
+  const recorded = await findRecordedRelease(db, release);
+  await requireConsistentFiles(db, release.description.artifacts);
+  const repo =
+    recorded === undefined ? await insertReleaseRows(db, release) : await presentAgain(db, recorded);
+  await moveTrustRoot(db, release.trustRootId, release);
+  await recordRoles(db, repo.id, release.roles);
+  await insertLocalRepo(db, release, repo);
+  await insertOverrides(db, release, repo);
+
+  const after = wantedWith(before, release.description.artifacts);
+  return insertOutcome(release, repo, await recordWantedSet(db, before, after));
+};
+
+/** I1. */
+const findOwnUpload = async (db: Database, release: NewRelease): Promise<RepoRecord | undefined> => {
+  const row = await db
+    .selectFrom('local_repo')
+    .innerJoin('tuf_repo', 'tuf_repo.id', 'local_repo.tuf_repo_id')
+    .selectAll('tuf_repo')
+    .where('local_repo.upload_id', '=', release.uploadId)
+    .executeTakeFirst();
+  return row && toRepoRecord(row);
+};
+
+/** The old id and rows; the time of the latest upload is what retention goes by. */
+const presentAgain = async (db: Database, recorded: RepoRecord): Promise<RepoRecord> => {
+  const row = await db
+    .updateTable('tuf_repo')
+    .set({ time_created: sql<Date>`now()`, time_pruned: null })
+    .where('id', '=', recorded.id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toRepoRecord(row);
+};
+
+const insertLocalRepo = async (db: Database, release: NewRelease, repo: RepoRecord): Promise<void> => {
+  await db
+    .insertInto('local_repo')
+    .values({ upload_id: release.uploadId, nexus_id: release.nexusId, tuf_repo_id: repo.id })
+    .execute();
+};
+
+/** I1. Nothing changes, and it is a write all the same: its commit waits for a synchronous standby, as the first one did. */
+const writeLocalRepoAgain = async (db: Database, release: NewRelease): Promise<void> => {
+  await db
+    .updateTable('local_repo')
+    .set(row => ({ nexus_id: row.ref('nexus_id') }))
+    .where('upload_id', '=', release.uploadId)
+    .execute();
+};
+
+const insertOverrides = async (db: Database, release: NewRelease, repo: RepoRecord): Promise<void> => {
+  if (release.overrides.length === 0) return;
+  await db
+    .insertInto('override_audit')
+    .values(
+      release.overrides.map((sentence, position) => ({
+        upload_id: release.uploadId,
+        position,
+        nexus_id: release.nexusId,
+        tuf_repo_id: repo.id,
+        sentence,
+      })),
+    )
+    .onConflict(conflict => conflict.columns(['upload_id', 'position']).doNothing())
+    .execute();
+};

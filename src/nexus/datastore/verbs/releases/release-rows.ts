@@ -1,0 +1,119 @@
+/** Writes the rows of a new release, in batches. What other releases have written already is left as it is. */
+import { createHash } from 'node:crypto';
+import { ArtifactId, type RepoId } from '../../../../core/ids.ts';
+import type { ReleaseArtifact, RoleExpiry } from '../../../../core/release.ts';
+import { totalsOf } from '../../decisions/insert-outcome.ts';
+import { batchesOf, INSERT_BATCH_ROWS } from '../../paging.ts';
+import type { NewRelease, RepoRecord } from '../../ports/release-port.ts';
+import { toRepoRecord } from '../../records.ts';
+import type { Database } from '../../tables.ts';
+import { versionOrder } from '../../version-order.ts';
+
+/**
+ * The id of an artifact, derived from what makes it one: its hash and its tags. So every Nexus gives the same
+ * artifact the same id, without looking for it first.
+ */
+const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>): ArtifactId => {
+  const bytes = createHash('sha256')
+    .update(JSON.stringify([sha256, Object.entries(tags).sort()]))
+    .digest();
+  // UUID version 8 (RFC 9562, section 5.8): bits of our own, then version and variant.
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return ArtifactId.parse(
+    [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-'),
+  );
+};
+
+export const insertReleaseRows = async (db: Database, release: NewRelease): Promise<RepoRecord> => {
+  const { description, repoId } = release;
+  const { artifacts } = description;
+  const { artifactCount, totalSizeBytes } = totalsOf(artifacts);
+  const repo = await db
+    .insertInto('tuf_repo')
+    .values({
+      id: repoId,
+      system_version: description.systemVersion,
+      version_order: versionOrder(description.systemVersion),
+      hash: release.hash,
+      hash_kind: release.hashKind,
+      file_name: release.fileName,
+      format: description.format,
+      trust_root_id: release.trustRootId,
+      artifact_count: artifactCount,
+      total_size_bytes: totalSizeBytes,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  for (const batch of batchesOf(Object.entries(description.metadata), INSERT_BATCH_ROWS)) {
+    await db
+      .insertInto('tuf_repo_metadata')
+      .values(batch.map(([key, value]) => ({ tuf_repo_id: repoId, key, value })))
+      .execute();
+  }
+  const listed = artifacts.map((artifact, position) => ({ artifact, position }));
+  for (const batch of batchesOf(listed, INSERT_BATCH_ROWS)) await insertListed(db, repoId, batch);
+  return toRepoRecord(repo);
+};
+
+/** The metadata that a release has now: it may come again, signed anew. */
+export const recordRoles = async (
+  db: Database,
+  repoId: RepoId,
+  roles: readonly RoleExpiry[],
+): Promise<void> => {
+  for (const { role, version, expiresMs } of roles) {
+    const expires = new Date(expiresMs);
+    await db
+      .insertInto('tuf_repo_role')
+      .values({ tuf_repo_id: repoId, role, version, expires })
+      .onConflict(conflict => conflict.columns(['tuf_repo_id', 'role']).doUpdateSet({ version, expires }))
+      .execute();
+  }
+};
+
+type Listed = { readonly artifact: ReleaseArtifact; readonly position: number };
+
+/** Files before the artifacts that refer to them, artifacts before their tags and before what lists them. */
+const insertListed = async (db: Database, repoId: RepoId, listed: readonly Listed[]): Promise<void> => {
+  const withIds = listed.map(({ artifact, position }) => ({ artifact, position, id: artifactId(artifact) }));
+  const files = new Map(
+    listed.map(({ artifact: { sha256, sizeBytes, version } }) => [
+      sha256,
+      { sha256, size_bytes: sizeBytes, version },
+    ]),
+  );
+  await db
+    .insertInto('tuf_artifact_file')
+    .values([...files.values()])
+    .onConflict(conflict => conflict.column('sha256').doNothing())
+    .execute();
+  const roles = new Map(withIds.map(({ id, artifact }) => [id, artifact]));
+  await db
+    .insertInto('tuf_artifact')
+    .values([...roles].map(([id, { sha256 }]) => ({ id, sha256 })))
+    .onConflict(conflict => conflict.column('id').doNothing())
+    .execute();
+  const tags = [...roles].flatMap(([id, artifact]) =>
+    Object.entries(artifact.tags).map(([key, value]) => ({ tuf_artifact_id: id, key, value })),
+  );
+  for (const batch of batchesOf(tags, INSERT_BATCH_ROWS)) {
+    await db
+      .insertInto('tuf_artifact_tag')
+      .values(batch)
+      .onConflict(conflict => conflict.columns(['tuf_artifact_id', 'key']).doNothing())
+      .execute();
+  }
+  await db
+    .insertInto('tuf_repo_artifact')
+    .values(
+      withIds.map(({ id, artifact, position }) => ({
+        tuf_repo_id: repoId,
+        position,
+        tuf_artifact_id: id,
+        target_name: artifact.targetName,
+      })),
+    )
+    .execute();
+};

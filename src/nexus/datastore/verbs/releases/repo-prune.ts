@@ -1,0 +1,28 @@
+import { sql } from 'kysely';
+import { decidePrune } from '../../decisions/prune.ts';
+import type { ReleasePort } from '../../ports/release-port.ts';
+import type { Transactions } from '../../transactions.ts';
+import { currentTarget } from '../target-release/target-rows.ts';
+import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set/wanted-set-rows.ts';
+
+export const repoPrune =
+  (transactions: Transactions): ReleasePort['repoPrune'] =>
+  (version, { uploadedAtMs, ...wait }) =>
+    transactions.write(
+      'repo_prune',
+      async (db, { repeated }) => {
+        await lockGeneration(db);
+        const before = await readWantedSet(db);
+        const { tuf_repo_id: target } = await currentTarget(db);
+        const decision = decidePrune({ version, uploadedAtMs, repeated }, before, target);
+        if (decision.kind === 'pruned') return { generation: before.generation };
+        const { repoId, wantedAfter } = decision;
+        await db
+          .updateTable('tuf_repo')
+          .set({ time_pruned: sql<Date>`now()` })
+          .where('id', '=', repoId)
+          .execute();
+        return { generation: await recordWantedSet(db, before, wantedAfter) };
+      },
+      wait,
+    );

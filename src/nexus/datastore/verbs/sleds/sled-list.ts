@@ -1,0 +1,25 @@
+import { SledId } from '../../../../core/ids.ts';
+import { pageOf, parseToken, rowsFor } from '../../paging.ts';
+import type { SledPort } from '../../ports/sled-port.ts';
+import { toSledRecord } from '../../records.ts';
+import type { Transactions } from '../../transactions.ts';
+
+export const sledList =
+  (transactions: Transactions): SledPort['sledList'] =>
+  async (page, wait) => {
+    const after = parseToken(page, SledId);
+    const rows = await transactions.read(
+      'sled_list',
+      db =>
+        db
+          .selectFrom('sled')
+          .selectAll()
+          .$if(page.policy !== undefined, query => query.where('policy', '=', page.policy!))
+          .$if(after !== undefined, query => query.where('id', '>', after!))
+          .orderBy('id')
+          .limit(rowsFor(page))
+          .execute(),
+      wait,
+    );
+    return pageOf(rows, page, toSledRecord, ({ id }) => id);
+  };

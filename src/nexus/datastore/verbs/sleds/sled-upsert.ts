@@ -1,0 +1,69 @@
+import { type Insertable, sql } from 'kysely';
+import type { SledAgentInfo } from '../../../../api/internal-api.ts';
+import { databaseNow } from '../../database-time.ts';
+import { admitRegistration, headsOf, isChange } from '../../decisions/registration.ts';
+import type { SledPort } from '../../ports/sled-port.ts';
+import { toSledRecord } from '../../records.ts';
+import type { Tables } from '../../tables.ts';
+import type { Transactions } from '../../transactions.ts';
+import { readRecordedPoints } from '../wanted-set/point-rows.ts';
+import { readGeneration } from '../wanted-set/wanted-set-rows.ts';
+
+export const sledUpsert =
+  (transactions: Transactions): SledPort['sledUpsert'] =>
+  (id, info, wait) =>
+    transactions.write(
+      'sled_upsert',
+      async (db, { repeated }) => {
+        const floor = await readGeneration(db);
+        const lineage = await readRecordedPoints(db, headsOf(info) ?? []);
+        const row = await db
+          .selectFrom('sled')
+          .selectAll()
+          .select(databaseNow.as('now_ms'))
+          .where('id', '=', id)
+          .executeTakeFirst();
+        const known = row && {
+          policy: row.policy,
+          generation: row.registration_generation,
+          registeredAgoMs: row.now_ms - row.time_last_registered,
+        };
+        if (admitRegistration(id, known, info) === 'stale')
+          return { changed: false, stale: true, floor, lineage };
+        await (row === undefined
+          ? db
+              .insertInto('sled')
+              .values({ id, ...columnsOf(info) })
+              .execute()
+          : db
+              .updateTable('sled')
+              .set({ ...columnsOf(info), time_last_registered: sql<Date>`now()` })
+              .where('id', '=', id)
+              .execute());
+        return {
+          changed: isChange(row && toSledRecord(row), info, { repeated }),
+          stale: false,
+          floor,
+          lineage,
+        };
+      },
+      wait,
+    );
+
+const columnsOf = (info: SledAgentInfo): Omit<Insertable<Tables['sled']>, 'id'> => ({
+  sled_agent_address: info.sa_address,
+  repo_depot_port: info.repo_depot_port,
+  role: info.role,
+  serial: info.baseboard.serial,
+  part: info.baseboard.part,
+  revision: info.baseboard.revision,
+  usable_hardware_threads: info.usable_hardware_threads,
+  usable_physical_ram_bytes: info.usable_physical_ram,
+  reservoir_size_bytes: info.reservoir_size,
+  cpu_family: info.cpu_family,
+  registration_generation: info.generation,
+  decommissioned: info.decommissioned,
+  incarnation_id: info.incarnation_id ?? null,
+  datasets: info.datasets === undefined ? null : JSON.stringify(info.datasets),
+  heads: info.heads === undefined ? null : JSON.stringify(info.heads),
+});

@@ -1,8 +1,0 @@
-import type { TargetReleasePort } from '../ports/target-release-port.ts';
-import { currentTarget, toTargetRecord } from '../target-release.ts';
-import type { Transactions } from '../transactions.ts';
-
-export const targetReleaseGet =
-  (transactions: Transactions): TargetReleasePort['targetReleaseGet'] =>
-  wait =>
-    transactions.read('target_release_get', async db => toTargetRecord(db, await currentTarget(db)), wait);

@@ -1,0 +1,29 @@
+import { decideTarget } from '../../decisions/target-choice.ts';
+import type { TargetReleasePort } from '../../ports/target-release-port.ts';
+import { toRepoRecord } from '../../records.ts';
+import type { Transactions } from '../../transactions.ts';
+import { currentTarget, toTargetRecord } from './target-rows.ts';
+
+export const targetReleaseSet =
+  (transactions: Transactions): TargetReleasePort['targetReleaseSet'] =>
+  ({ repoId, expectedGeneration }, wait) =>
+    transactions.write(
+      'target_release_set',
+      async (db, { repeated }) => {
+        const current = await currentTarget(db);
+        const repo = await db.selectFrom('tuf_repo').selectAll().where('id', '=', repoId).executeTakeFirst();
+        const decision = decideTarget(
+          { repoId, expectedGeneration, repeated },
+          { generation: current.generation, repoId: current.tuf_repo_id },
+          repo && toRepoRecord(repo),
+        );
+        if (decision === 'set_before') return toTargetRecord(db, current);
+        const row = await db
+          .insertInto('target_release')
+          .values({ generation: expectedGeneration + 1, tuf_repo_id: repoId })
+          .returningAll()
+          .executeTakeFirstOrThrow();
+        return toTargetRecord(db, row);
+      },
+      wait,
+    );

@@ -1,0 +1,122 @@
+/**
+ * The wanted set: the distinct hashes that present releases list. It is derived, and only its digest and number
+ * are stored; what these have to be stands in decisions/generation.ts (W1, W2).
+ */
+import assert from 'node:assert/strict';
+import {
+  type ArtifactHash,
+  asGeneration,
+  type Generation,
+  type Point,
+  type RepoId,
+} from '../../../../core/ids.ts';
+import type { PointClaim } from '../../../../core/lineage.ts';
+import { nextGeneration, requireRecordedDigest, wantedSetDigest } from '../../decisions/generation.ts';
+import { readInBatches } from '../../paging.ts';
+import type { WantedSet } from '../../ports/wanted-set-port.ts';
+import type { Database } from '../../tables.ts';
+import { type PointOrigin, readRecordedPoints, recordPoint } from './point-rows.ts';
+
+export const readGeneration = async (db: Database): Promise<Point> => {
+  const { generation, digest } = await db
+    .selectFrom('tuf_current_point')
+    .selectAll()
+    .executeTakeFirstOrThrow();
+  return { generation: asGeneration(generation), digest };
+};
+
+/** For transactions that may raise it: later ones wait here instead of failing at their end. */
+export const lockGeneration = async (db: Database): Promise<void> => {
+  await db.selectFrom('tuf_current_point').select('generation').forUpdate().executeTakeFirstOrThrow();
+};
+
+/** @throws `WANTED_SET_DIGEST` (W1) */
+export const readWantedSet = async (db: Database, claims: readonly PointClaim[] = []): Promise<WantedSet> => {
+  const stored = await readGeneration(db);
+  const wanted = await readPresentReleases(db);
+  requireRecordedDigest(stored, wantedSetDigest(wanted.artifacts.keys()));
+  return { ...stored, ...wanted, lineage: await readRecordedPoints(db, claims) };
+};
+
+/** The same without a look at the digest: for recovery. */
+export const readPresentReleases = async (
+  db: Database,
+): Promise<Pick<WantedSet, 'artifacts' | 'releases'>> => {
+  const artifacts = new Map<ArtifactHash, number>();
+  const releases: WantedSet['releases'][number][] = [];
+  for await (const { id, system_version, time_created } of presentReleases(db)) {
+    const hashes = new Set<ArtifactHash>();
+    for await (const { sha256, size_bytes } of listedFiles(db, id)) {
+      hashes.add(sha256);
+      artifacts.set(sha256, size_bytes);
+    }
+    releases.push({
+      repoId: id,
+      systemVersion: system_version,
+      timeCreatedMs: time_created,
+      artifacts: hashes,
+    });
+  }
+  return { artifacts, releases };
+};
+
+const presentReleases = (db: Database) =>
+  readInBatches(
+    (after: Buffer | undefined, limit) =>
+      db
+        .selectFrom('tuf_repo')
+        .select(['id', 'system_version', 'time_created', 'version_order'])
+        .where('time_pruned', 'is', null)
+        .$if(after !== undefined, query => query.where('version_order', '>', after!))
+        .orderBy('version_order')
+        .limit(limit)
+        .execute(),
+    row => row.version_order,
+  );
+
+/** Release by release, so that each batch is a range of one primary key. */
+const listedFiles = (db: Database, repoId: RepoId) =>
+  readInBatches(
+    (after: number | undefined, limit) =>
+      db
+        .selectFrom('tuf_repo_artifact as listed')
+        .innerJoin('tuf_artifact as artifact', 'artifact.id', 'listed.tuf_artifact_id')
+        .innerJoin('tuf_artifact_file as file', 'file.sha256', 'artifact.sha256')
+        .select(['listed.position', 'artifact.sha256', 'file.size_bytes'])
+        .where('listed.tuf_repo_id', '=', repoId)
+        .where('listed.position', '>', after ?? -1)
+        .orderBy('listed.position')
+        .limit(limit)
+        .execute(),
+    row => row.position,
+  );
+
+/**
+ * W2, for a transaction that holds {@link lockGeneration} and read `before` in it.
+ *
+ * @throws `WANTED_SET_TOO_LARGE` when no sled would take the config
+ */
+export const recordWantedSet = async (
+  db: Database,
+  before: Point,
+  hashes: ReadonlySet<ArtifactHash>,
+): Promise<Generation> => {
+  const after = nextGeneration(before, hashes);
+  if (after.digest !== before.digest) await writeGeneration(db, before, after, { origin: 'change' });
+  return after.generation;
+};
+
+export const writeGeneration = async (
+  db: Database,
+  before: Point,
+  after: Point,
+  origin: PointOrigin,
+): Promise<void> => {
+  const { numUpdatedRows } = await db
+    .updateTable('tuf_current_point')
+    .set({ generation: after.generation, digest: after.digest })
+    .where('generation', '=', before.generation)
+    .executeTakeFirstOrThrow();
+  assert.equal(numUpdatedRows, 1n, 'the generation changed in the transaction that holds its row');
+  await recordPoint(db, after, origin);
+};
