@@ -1,20 +1,25 @@
 /** All that a datastore keeps, whatever its engine. */
-import { nexusRules, sledRules, targetReleaseRules, trustRootRules } from './fleet-rules.fixture.ts';
-import { mendRules, pointRules, recoveryRules } from './generation-rules.fixture.ts';
 import { historyRules } from './history-rules.fixture.ts';
+import { localRepoRules } from './local-repo-rules.fixture.ts';
+import { nexusRules } from './nexus-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
-import { trustMoveRules } from './trust-rules.fixture.ts';
+import { sledRules } from './sled-rules.fixture.ts';
+import { targetReleaseRules } from './target-release-rules.fixture.ts';
+import { trustMoveRules, trustRootRules } from './trust-root-rules.fixture.ts';
+import { generationRules, mendRules, pointRules, recoveryRules } from './wanted-set-rules.fixture.ts';
 
 export const everyRule = (open: OpenDatastore): void => {
-  releaseRules(open);
   trustRootRules(open);
   trustMoveRules(open);
-  sledRules(open);
-  nexusRules(open);
-  targetReleaseRules(open);
+  releaseRules(open);
+  generationRules(open);
   pointRules(open);
   recoveryRules(open);
   mendRules(open);
+  localRepoRules(open);
+  sledRules(open);
+  nexusRules(open);
+  targetReleaseRules(open);
   historyRules(open);
 };

@@ -1,15 +1,12 @@
-/** What every datastore keeps for releases and the wanted set. */
+/** What every datastore keeps for releases. */
 import { describe, expect, test } from 'vitest';
-import { FIRST_GENERATION, NexusId, RepoId, RoundNonce, UploadId } from '../../../core/ids.ts';
-import { wantedSetDigest } from '../decisions/generation.ts';
-import type { PlannedSet } from '../ports/local-repo-port.ts';
+import { FIRST_GENERATION, RepoId, UploadId } from '../../../core/ids.ts';
 import {
   artifact,
   hashOf,
   insertTrustRoot,
   newId,
   type OpenDatastore,
-  plannedBy,
   uploadOf,
   version,
   wait,
@@ -242,62 +239,6 @@ export const releaseRules = (open: OpenDatastore): void => {
     });
   });
 
-  describe('the generation', () => {
-    test('rises exactly when the wanted set changes (B4)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const root = await insertTrustRoot(datastore);
-      const insert = async (...release: [string, string[]]) =>
-        (await datastore.releaseInsert(uploadOf(root, ...release), wait)).generation;
-      const prune = async (text: string) => (await datastore.repoPrune(version(text), wait)).generation;
-      expect((await datastore.currentGeneration(wait)).generation).toBe(1);
-      expect(await insert('1.0.0', ['a', 'b'])).toBe(2);
-      expect(await insert('1.0.0', ['a', 'b'])).toBe(2); // already exists
-      expect(await insert('2.0.0', ['a'])).toBe(2); // nothing that is not wanted yet
-      expect(await insert('3.0.0', ['c'])).toBe(3);
-      expect(await prune('2.0.0')).toBe(3); // 1.0.0 still lists a
-      expect(await prune('1.0.0')).toBe(4);
-      expect(await insert('4.0.0', ['a', 'b'])).toBe(5); // known, but from a deleted release only
-      expect(await prune('4.0.0')).toBe(6);
-      expect(await insert('1.0.0', ['a', 'b'])).toBe(7); // deleted, and back
-    });
-
-    test('stands beside the digest of the set that is read with it (S8)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const root = await insertTrustRoot(datastore);
-      const first = uploadOf(root, '2.0.0', ['a', 'b']);
-      const second = uploadOf(root, '10.0.0-rc.1', ['b', 'ccc']);
-      for (const release of [second, first]) await datastore.releaseInsert(release, wait);
-      const wanted = await datastore.wantedSet(wait);
-      expect(wanted.generation).toBe(3);
-      expect(wanted.digest).toBe(wantedSetDigest(['a', 'b', 'ccc'].map(hashOf)));
-      expect(wanted.artifacts).toEqual(
-        new Map([
-          [hashOf('a'), 1],
-          [hashOf('b'), 1],
-          [hashOf('ccc'), 3],
-        ]),
-      );
-      expect(wanted.releases).toEqual([
-        {
-          repoId: first.repoId,
-          systemVersion: '2.0.0',
-          timeCreatedMs: expect.any(Number),
-          artifacts: new Set(['a', 'b'].map(hashOf)),
-        },
-        {
-          repoId: second.repoId,
-          systemVersion: '10.0.0-rc.1',
-          timeCreatedMs: expect.any(Number),
-          artifacts: new Set(['b', 'ccc'].map(hashOf)),
-        },
-      ]);
-      const { generation, digest } = wanted;
-      expect(await datastore.currentGeneration(wait)).toEqual({ generation, digest });
-    });
-  });
-
   describe('deleting a release', () => {
     test('takes it out of the wanted set and of lists, and keeps its history (S21)', async () => {
       await using opened = await open();
@@ -338,100 +279,6 @@ export const releaseRules = (open: OpenDatastore): void => {
         repo: { id: first.repoId, timePrunedMs: null },
       });
       expect((await datastore.wantedSet(wait)).artifacts.has(hashOf('a'))).toBe(true);
-    });
-  });
-
-  describe('dropping a local repo', () => {
-    test('drops at the planned generation, and then it is absent (P1)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const { uploadId, nexusId, ...release } = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      await datastore.releaseInsert({ uploadId, nexusId, ...release }, wait);
-      const drop = { uploadId, nexusId, planned: await plannedBy(datastore, nexusId) };
-      expect(await datastore.localRepoDrop({ ...drop, nexusId: newId(NexusId) }, wait)).toEqual({
-        kind: 'absent',
-      });
-      expect(await datastore.localRepoDrop(drop, wait)).toEqual({ kind: 'dropped' });
-      expect(await datastore.localRepoDrop(drop, wait)).toEqual({ kind: 'absent' });
-      expect(await datastore.localRepoList(wait)).toEqual([]);
-    });
-
-    test('keeps it when the generation is another than planned, and says why (P1)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const root = await insertTrustRoot(datastore);
-      const release = uploadOf(root, '1.0.0', ['a']);
-      await datastore.releaseInsert(release, wait);
-      const { uploadId, nexusId } = release;
-      const planned = await plannedBy(datastore, nexusId);
-      await datastore.releaseInsert(uploadOf(root, '2.0.0', ['b']), wait);
-      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
-        kind: 'kept',
-        reason: 'release 1.0.0 was counted at generation 2, and the generation is 3 now',
-      });
-      expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
-    });
-
-    test('keeps it when the generation is another set’s now, as in a restored database (P1, B5)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      await datastore.releaseInsert(release, wait);
-      const { uploadId, nexusId } = release;
-      const counted = await plannedBy(datastore, nexusId);
-      const planned = { ...counted, digest: wantedSetDigest(['b'].map(hashOf)) };
-      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
-        kind: 'kept',
-        reason:
-          'release 1.0.0 was counted at generation 2, which is another set now: the database was restored or failed over',
-      });
-      expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
-    });
-
-    test('keeps it when the nonce of the round is another one, or its Nexus has none (P13)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      await datastore.releaseInsert(release, wait);
-      const { uploadId, nexusId } = release;
-      const keeps = async (planned: PlannedSet) =>
-        expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
-          kind: 'kept',
-          reason:
-            'release 1.0.0 was counted at generation 2 by a database that has failed over or been restored since',
-        });
-      await keeps({ ...(await datastore.currentGeneration(wait)), nonce: newId(RoundNonce) });
-      const counted = await plannedBy(datastore, nexusId);
-      await plannedBy(datastore, newId(NexusId));
-      const next = await plannedBy(datastore, nexusId);
-      await keeps(counted);
-      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned: next }, wait)).toEqual({
-        kind: 'dropped',
-      });
-    });
-
-    test('drops one whose release was deleted, at the generation that has seen it go (P1)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      await datastore.releaseInsert(release, wait);
-      const { uploadId, nexusId } = release;
-      const recorded = await plannedBy(datastore, nexusId);
-      await datastore.repoPrune(version('1.0.0'), wait);
-      const dropAt = (planned: PlannedSet) => datastore.localRepoDrop({ uploadId, nexusId, planned }, wait);
-      expect(await dropAt(recorded)).toMatchObject({ kind: 'kept' });
-      expect(await dropAt(await plannedBy(datastore, nexusId))).toEqual({ kind: 'dropped' });
-    });
-
-    test('a row without an archive is forgotten, by its own Nexus only (P4)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      await datastore.releaseInsert(release, wait);
-      await datastore.localRepoForget(release.uploadId, newId(NexusId), wait);
-      expect(await datastore.localRepoList(wait)).toHaveLength(1);
-      await datastore.localRepoForget(release.uploadId, release.nexusId, wait);
-      expect(await datastore.localRepoList(wait)).toEqual([]);
     });
   });
 

@@ -1,67 +1,24 @@
-/** What every datastore keeps for trust roots, sleds, Nexus instances and the target release. */
+/** What every datastore keeps for sleds. */
 import { describe, expect, test } from 'vitest';
 import {
   asGeneration,
   DatasetId,
   IncarnationId,
-  NexusId,
   pointText,
-  RepoId,
-  RoundNonce,
   SledId,
   type SystemVersion,
-  TrustRootId,
 } from '../../../core/ids.ts';
-import type { Datastore } from '../datastore.ts';
 import { wantedSetDigest } from '../decisions/generation.ts';
 import {
   hashOf,
   insertTrustRoot,
   newId,
   type OpenDatastore,
-  plannedBy,
   registration,
   uploadOf,
   version,
   wait,
 } from './records.fixture.ts';
-
-export const trustRootRules = (open: OpenDatastore): void => {
-  describe('trust roots', () => {
-    test('are kept byte for byte, listed by id, and hidden once deleted', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const ids = Array.from({ length: 5 }, () => newId(TrustRootId)).sort();
-      for (const id of ids) {
-        const inserted = await datastore.trustRootInsert({ id, rootBytes: Buffer.from([0, 255, 10]) }, wait);
-        expect(inserted).toEqual({
-          id,
-          timeCreatedMs: expect.any(Number),
-          rootBytes: Buffer.from([0, 255, 10]),
-          trustedVersions: null,
-        });
-        expect(await datastore.trustRootGet(id, wait)).toEqual(inserted);
-      }
-      const first = await datastore.trustRootList({ limit: 3 }, wait);
-      const second = await datastore.trustRootList({ limit: 3, pageToken: first.nextPage }, wait);
-      expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(ids);
-
-      const [deleted] = ids;
-      expect(await datastore.trustRootDelete(deleted!, wait)).toBe(true);
-      expect(await datastore.trustRootDelete(deleted!, wait)).toBe(false);
-      expect(await datastore.trustRootDelete(newId(TrustRootId), wait)).toBe(false);
-      expect(await datastore.trustRootGet(deleted!, wait)).toBeUndefined();
-      expect((await datastore.trustRootList({ limit: 10 }, wait)).items).toHaveLength(4);
-    });
-
-    test('inserting the same one again changes nothing (P4)', async () => {
-      await using opened = await open();
-      const root = { id: newId(TrustRootId), rootBytes: Buffer.from('{}') };
-      const first = await opened.datastore.trustRootInsert(root, wait);
-      expect(await opened.datastore.trustRootInsert(root, wait)).toEqual(first);
-    });
-  });
-};
 
 export const sledRules = (open: OpenDatastore): void => {
   describe('sleds', () => {
@@ -226,138 +183,6 @@ export const sledRules = (open: OpenDatastore): void => {
       await expect(opened.datastore.repoGetByVersion(version('1.0.0'), wait)).resolves.toBeUndefined();
       const asked = opened.datastore.repoGetByVersion('1.0.0\u0000' as SystemVersion, wait);
       await expect(asked).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
-    });
-  });
-};
-
-export const nexusRules = (open: OpenDatastore): void => {
-  describe('Nexus instances', () => {
-    test('a heartbeat is timed by the database, whatever the clock of the Nexus says (P8)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const nexus = { id: newId(NexusId), operatorAddress: '127.0.0.1:80', timeStartedMs: 4_102_444_800_000 };
-      expect(await datastore.nexusHeartbeat(nexus, wait)).toEqual({ policy: 'in_service' });
-      await datastore.nexusHeartbeat({ ...nexus, operatorAddress: '127.0.0.1:81' }, wait);
-      const root = await insertTrustRoot(datastore);
-      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a'], { nexusId: nexus.id }), wait);
-      const [listed, ...others] = await datastore.nexusList(wait);
-      expect(others).toEqual([]);
-      expect(listed).toEqual({
-        id: nexus.id,
-        policy: 'in_service',
-        operatorAddress: '127.0.0.1:81',
-        timeStartedMs: nexus.timeStartedMs,
-        timeHeartbeatMs: expect.any(Number),
-        heartbeatAgeMs: expect.any(Number),
-        localRepos: 1,
-      });
-      expect(listed!.heartbeatAgeMs).toBeGreaterThanOrEqual(0);
-      expect(listed!.heartbeatAgeMs).toBeLessThan(60_000);
-    });
-
-    test('is expunged only when silent for long enough, and learns of it (S23)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const nexus = { id: newId(NexusId), operatorAddress: 'a', timeStartedMs: 0 };
-      await datastore.nexusHeartbeat(nexus, wait);
-      await expect(datastore.nexusExpunge(nexus.id, 3_600_000, wait)).rejects.toMatchObject({
-        code: 'NEXUS_ALIVE',
-      });
-      await expect(datastore.nexusExpunge(newId(NexusId), 0, wait)).rejects.toMatchObject({
-        code: 'NOT_FOUND',
-      });
-      await datastore.nexusExpunge(nexus.id, 0, wait);
-      await datastore.nexusExpunge(nexus.id, 3_600_000, wait);
-      expect(await datastore.nexusHeartbeat(nexus, wait)).toEqual({ policy: 'expunged' });
-      expect(await datastore.nexusList(wait)).toMatchObject([{ policy: 'expunged' }]);
-    });
-
-    test('begins a round only with a row of its own, which a heartbeat makes and leaves the nonce in (P13)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
-      const { uploadId, nexusId } = release;
-      await datastore.releaseInsert(release, wait);
-      expect(await datastore.nexusBeginRound(nexusId, newId(RoundNonce), wait)).toBe(false);
-      expect(await datastore.nexusList(wait), 'no row is made by it').toEqual([]);
-      const planned = await plannedBy(datastore, nexusId);
-      expect(await datastore.nexusBeginRound(nexusId, planned.nonce, wait), 'again').toBe(true);
-      await datastore.nexusHeartbeat({ id: nexusId, operatorAddress: 'b', timeStartedMs: 1 }, wait);
-      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
-        kind: 'dropped',
-      });
-    });
-  });
-};
-
-const insertReleases = async (datastore: Datastore, versions: readonly string[]): Promise<RepoId[]> => {
-  const root = await insertTrustRoot(datastore);
-  const ids: RepoId[] = [];
-  for (const text of versions) {
-    ids.push((await datastore.releaseInsert(uploadOf(root, text, [text]), wait)).repo.id);
-  }
-  return ids;
-};
-
-export const targetReleaseRules = (open: OpenDatastore): void => {
-  describe('the target release', () => {
-    test('is absent at first, then the one that was set last', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      expect(await datastore.targetReleaseGet(wait)).toEqual({
-        generation: 1,
-        timeRequestedMs: expect.any(Number),
-        repo: null,
-      });
-      const [repoId] = await insertReleases(datastore, ['1.0.0']);
-      const set = await datastore.targetReleaseSet({ repoId: repoId!, expectedGeneration: 1 }, wait);
-      expect(set).toMatchObject({ generation: 2, repo: { systemVersion: '1.0.0' } });
-      expect(await datastore.targetReleaseGet(wait)).toEqual(set);
-    });
-
-    test('is refused when another set it meanwhile, and when the release is deleted or unknown', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const [first, second] = await insertReleases(datastore, ['1.0.0', '2.0.0']);
-      await datastore.targetReleaseSet({ repoId: first!, expectedGeneration: 1 }, wait);
-      await datastore.repoPrune(version('2.0.0'), wait);
-      for (const set of [
-        { repoId: first!, expectedGeneration: 1 },
-        { repoId: second!, expectedGeneration: 2 },
-        { repoId: newId(RepoId), expectedGeneration: 2 },
-      ]) {
-        await expect(datastore.targetReleaseSet(set, wait)).rejects.toMatchObject({
-          code: 'TARGET_RELEASE_REFUSED',
-        });
-      }
-      expect((await datastore.targetReleaseGet(wait)).generation).toBe(2);
-    });
-
-    test('cannot be deleted until another is the target (S21)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const [first, second] = await insertReleases(datastore, ['1.0.0', '2.0.0']);
-      await datastore.targetReleaseSet({ repoId: first!, expectedGeneration: 1 }, wait);
-      await expect(datastore.repoPrune(version('1.0.0'), wait)).rejects.toMatchObject({
-        code: 'RELEASE_IN_USE',
-      });
-      await datastore.targetReleaseSet({ repoId: second!, expectedGeneration: 2 }, wait);
-      expect(await datastore.repoPrune(version('1.0.0'), wait)).toEqual({ generation: 4 });
-    });
-
-    test('the recent ones are distinct, the latest first (S21)', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      expect(await datastore.targetReleaseRecent(3, wait)).toEqual([]);
-      const ids = await insertReleases(datastore, ['1.0.0', '2.0.0', '3.0.0']);
-      for (const [index, which] of [0, 1, 2, 1, 0, 1].entries()) {
-        await datastore.targetReleaseSet({ repoId: ids[which]!, expectedGeneration: index + 1 }, wait);
-      }
-      const recent = await datastore.targetReleaseRecent(2, wait);
-      expect(recent.map(({ repo, generation }) => [repo?.systemVersion, generation])).toEqual([
-        ['2.0.0', 7],
-        ['1.0.0', 6],
-      ]);
     });
   });
 };

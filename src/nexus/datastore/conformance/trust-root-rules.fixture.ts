@@ -1,8 +1,45 @@
-/** What every datastore keeps for trust roots that move, and for the expiry of what was recorded. */
+/** What every datastore keeps for trust roots, for those that move, and for the expiry of what was recorded. */
 import { describe, expect, test } from 'vitest';
 import { TrustRootId } from '../../../core/ids.ts';
 import type { NewRoot, TrustMove } from '../ports/trust-root-port.ts';
 import { insertTrustRoot, newId, type OpenDatastore, uploadOf, version, wait } from './records.fixture.ts';
+
+export const trustRootRules = (open: OpenDatastore): void => {
+  describe('trust roots', () => {
+    test('are kept byte for byte, listed by id, and hidden once deleted', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const ids = Array.from({ length: 5 }, () => newId(TrustRootId)).sort();
+      for (const id of ids) {
+        const inserted = await datastore.trustRootInsert({ id, rootBytes: Buffer.from([0, 255, 10]) }, wait);
+        expect(inserted).toEqual({
+          id,
+          timeCreatedMs: expect.any(Number),
+          rootBytes: Buffer.from([0, 255, 10]),
+          trustedVersions: null,
+        });
+        expect(await datastore.trustRootGet(id, wait)).toEqual(inserted);
+      }
+      const first = await datastore.trustRootList({ limit: 3 }, wait);
+      const second = await datastore.trustRootList({ limit: 3, pageToken: first.nextPage }, wait);
+      expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(ids);
+
+      const [deleted] = ids;
+      expect(await datastore.trustRootDelete(deleted!, wait)).toBe(true);
+      expect(await datastore.trustRootDelete(deleted!, wait)).toBe(false);
+      expect(await datastore.trustRootDelete(newId(TrustRootId), wait)).toBe(false);
+      expect(await datastore.trustRootGet(deleted!, wait)).toBeUndefined();
+      expect((await datastore.trustRootList({ limit: 10 }, wait)).items).toHaveLength(4);
+    });
+
+    test('inserting the same one again changes nothing (P4)', async () => {
+      await using opened = await open();
+      const root = { id: newId(TrustRootId), rootBytes: Buffer.from('{}') };
+      const first = await opened.datastore.trustRootInsert(root, wait);
+      expect(await opened.datastore.trustRootInsert(root, wait)).toEqual(first);
+    });
+  });
+};
 
 const root = (number: number, text = `root ${number}`): NewRoot => ({
   version: number,

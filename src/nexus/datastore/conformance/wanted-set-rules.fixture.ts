@@ -1,4 +1,7 @@
-/** What every datastore keeps of its generation: every point there was, and how a recovery or a Nexus raises it (P7, P13). */
+/**
+ * What every datastore keeps for the wanted set: its generation, every point it had, and how a recovery or a Nexus raises
+ * the generation (P7, P13).
+ */
 import { describe, expect, test } from 'vitest';
 import { asGeneration, type Point, pointText, SledId } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';
@@ -12,6 +15,64 @@ import {
   version,
   wait,
 } from './records.fixture.ts';
+
+export const generationRules = (open: OpenDatastore): void => {
+  describe('the generation', () => {
+    test('rises exactly when the wanted set changes (B4)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const insert = async (...release: [string, string[]]) =>
+        (await datastore.releaseInsert(uploadOf(root, ...release), wait)).generation;
+      const prune = async (text: string) => (await datastore.repoPrune(version(text), wait)).generation;
+      expect((await datastore.currentGeneration(wait)).generation).toBe(1);
+      expect(await insert('1.0.0', ['a', 'b'])).toBe(2);
+      expect(await insert('1.0.0', ['a', 'b'])).toBe(2); // already exists
+      expect(await insert('2.0.0', ['a'])).toBe(2); // nothing that is not wanted yet
+      expect(await insert('3.0.0', ['c'])).toBe(3);
+      expect(await prune('2.0.0')).toBe(3); // 1.0.0 still lists a
+      expect(await prune('1.0.0')).toBe(4);
+      expect(await insert('4.0.0', ['a', 'b'])).toBe(5); // known, but from a deleted release only
+      expect(await prune('4.0.0')).toBe(6);
+      expect(await insert('1.0.0', ['a', 'b'])).toBe(7); // deleted, and back
+    });
+
+    test('stands beside the digest of the set that is read with it (S8)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const first = uploadOf(root, '2.0.0', ['a', 'b']);
+      const second = uploadOf(root, '10.0.0-rc.1', ['b', 'ccc']);
+      for (const release of [second, first]) await datastore.releaseInsert(release, wait);
+      const wanted = await datastore.wantedSet(wait);
+      expect(wanted.generation).toBe(3);
+      expect(wanted.digest).toBe(wantedSetDigest(['a', 'b', 'ccc'].map(hashOf)));
+      expect(wanted.artifacts).toEqual(
+        new Map([
+          [hashOf('a'), 1],
+          [hashOf('b'), 1],
+          [hashOf('ccc'), 3],
+        ]),
+      );
+      expect(wanted.releases).toEqual([
+        {
+          repoId: first.repoId,
+          systemVersion: '2.0.0',
+          timeCreatedMs: expect.any(Number),
+          artifacts: new Set(['a', 'b'].map(hashOf)),
+        },
+        {
+          repoId: second.repoId,
+          systemVersion: '10.0.0-rc.1',
+          timeCreatedMs: expect.any(Number),
+          artifacts: new Set(['b', 'ccc'].map(hashOf)),
+        },
+      ]);
+      const { generation, digest } = wanted;
+      expect(await datastore.currentGeneration(wait)).toEqual({ generation, digest });
+    });
+  });
+};
 
 const point = (generation: number, ...contents: readonly string[]): Point => ({
   generation: asGeneration(generation),

@@ -1,0 +1,64 @@
+/** What every datastore keeps for Nexus instances. */
+import { describe, expect, test } from 'vitest';
+import { NexusId, RoundNonce } from '../../../core/ids.ts';
+import { insertTrustRoot, newId, type OpenDatastore, plannedBy, uploadOf, wait } from './records.fixture.ts';
+
+export const nexusRules = (open: OpenDatastore): void => {
+  describe('Nexus instances', () => {
+    test('a heartbeat is timed by the database, whatever the clock of the Nexus says (P8)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const nexus = { id: newId(NexusId), operatorAddress: '127.0.0.1:80', timeStartedMs: 4_102_444_800_000 };
+      expect(await datastore.nexusHeartbeat(nexus, wait)).toEqual({ policy: 'in_service' });
+      await datastore.nexusHeartbeat({ ...nexus, operatorAddress: '127.0.0.1:81' }, wait);
+      const root = await insertTrustRoot(datastore);
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a'], { nexusId: nexus.id }), wait);
+      const [listed, ...others] = await datastore.nexusList(wait);
+      expect(others).toEqual([]);
+      expect(listed).toEqual({
+        id: nexus.id,
+        policy: 'in_service',
+        operatorAddress: '127.0.0.1:81',
+        timeStartedMs: nexus.timeStartedMs,
+        timeHeartbeatMs: expect.any(Number),
+        heartbeatAgeMs: expect.any(Number),
+        localRepos: 1,
+      });
+      expect(listed!.heartbeatAgeMs).toBeGreaterThanOrEqual(0);
+      expect(listed!.heartbeatAgeMs).toBeLessThan(60_000);
+    });
+
+    test('is expunged only when silent for long enough, and learns of it (S23)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const nexus = { id: newId(NexusId), operatorAddress: 'a', timeStartedMs: 0 };
+      await datastore.nexusHeartbeat(nexus, wait);
+      await expect(datastore.nexusExpunge(nexus.id, 3_600_000, wait)).rejects.toMatchObject({
+        code: 'NEXUS_ALIVE',
+      });
+      await expect(datastore.nexusExpunge(newId(NexusId), 0, wait)).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+      });
+      await datastore.nexusExpunge(nexus.id, 0, wait);
+      await datastore.nexusExpunge(nexus.id, 3_600_000, wait);
+      expect(await datastore.nexusHeartbeat(nexus, wait)).toEqual({ policy: 'expunged' });
+      expect(await datastore.nexusList(wait)).toMatchObject([{ policy: 'expunged' }]);
+    });
+
+    test('begins a round only with a row of its own, which a heartbeat makes and leaves the nonce in (P13)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      const { uploadId, nexusId } = release;
+      await datastore.releaseInsert(release, wait);
+      expect(await datastore.nexusBeginRound(nexusId, newId(RoundNonce), wait)).toBe(false);
+      expect(await datastore.nexusList(wait), 'no row is made by it').toEqual([]);
+      const planned = await plannedBy(datastore, nexusId);
+      expect(await datastore.nexusBeginRound(nexusId, planned.nonce, wait), 'again').toBe(true);
+      await datastore.nexusHeartbeat({ id: nexusId, operatorAddress: 'b', timeStartedMs: 1 }, wait);
+      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
+        kind: 'dropped',
+      });
+    });
+  });
+};
