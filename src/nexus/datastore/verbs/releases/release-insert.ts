@@ -19,6 +19,7 @@ import type { InsertOutcome, NewRelease, ReleasePort, RepoRecord } from '../../p
 import { toRepoRecord } from '../../records.ts';
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
+import { recordRoles } from '../trust-roots/role-rows.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-roots/trust-root-rows.ts';
 import {
   lockGeneration,
@@ -27,7 +28,7 @@ import {
   recordWantedSet,
 } from '../wanted-set/wanted-set-rows.ts';
 import { findRecordedRelease, requireConsistentFiles } from './recorded-releases.ts';
-import { insertReleaseRows, recordRoles } from './release-rows.ts';
+import { insertReleaseRows } from './release-rows.ts';
 
 export const releaseInsert =
   (transactions: Transactions): ReleasePort['releaseInsert'] =>

@@ -1,7 +1,7 @@
 /** Writes the rows of a new release, in batches. What other releases have written already is left as it is. */
 import { createHash } from 'node:crypto';
 import { ArtifactId, type RepoId } from '../../../../core/ids.ts';
-import type { ReleaseArtifact, RoleExpiry } from '../../../../core/release.ts';
+import type { ReleaseArtifact } from '../../../../core/release.ts';
 import { totalsOf } from '../../decisions/insert-outcome.ts';
 import { batchesOf, INSERT_BATCH_ROWS } from '../../paging.ts';
 import type { NewRelease, RepoRecord } from '../../ports/release-port.ts';
@@ -55,22 +55,6 @@ export const insertReleaseRows = async (db: Database, release: NewRelease): Prom
   const listed = artifacts.map((artifact, position) => ({ artifact, position }));
   for (const batch of batchesOf(listed, INSERT_BATCH_ROWS)) await insertListed(db, repoId, batch);
   return toRepoRecord(repo);
-};
-
-/** The metadata that a release has now: it may come again, signed anew. */
-export const recordRoles = async (
-  db: Database,
-  repoId: RepoId,
-  roles: readonly RoleExpiry[],
-): Promise<void> => {
-  for (const { role, version, expiresMs } of roles) {
-    const expires = new Date(expiresMs);
-    await db
-      .insertInto('tuf_repo_role')
-      .values({ tuf_repo_id: repoId, role, version, expires })
-      .onConflict(conflict => conflict.columns(['tuf_repo_id', 'role']).doUpdateSet({ version, expires }))
-      .execute();
-  }
 };
 
 type Listed = { readonly artifact: ReleaseArtifact; readonly position: number };

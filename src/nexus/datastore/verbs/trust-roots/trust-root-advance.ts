@@ -1,7 +1,7 @@
 import type { TrustRootPort } from '../../ports/trust-root-port.ts';
 import { toTrustRootRecord } from '../../records.ts';
 import type { Transactions } from '../../transactions.ts';
-import { recordRoles } from '../releases/release-rows.ts';
+import { recordRoles } from './role-rows.ts';
 import { newestRoots } from './root-chains.ts';
 import { moveTrustRoot, requireTrustRoot } from './trust-root-rows.ts';
 
