@@ -101,7 +101,18 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
       'api',
     ],
   },
-  'nexus/datastore': { decisions: [], verbs: ['decisions'] },
+  'nexus/datastore': { ports: [], decisions: ['ports'], verbs: ['ports', 'decisions'] },
+  'nexus/datastore/verbs': {
+    'wanted-set': [],
+    'trust-roots': [],
+    'target-release': [],
+    releases: ['wanted-set', 'trust-roots', 'target-release'],
+    'local-repos': ['wanted-set'],
+    sleds: ['wanted-set'],
+    nexuses: [],
+    history: [],
+    durability: [],
+  },
   'nexus/releases': { staging: [], upload: ['staging'], source: ['staging', 'upload'] },
   'nexus/replication': { events: [] },
   'sled-agent': { store: [] },
@@ -133,6 +144,8 @@ const exclusivePackages: Record<string, string> = {
   pg: 'nexus/datastore',
   kysely: 'nexus/datastore',
 };
+/** What opens a datastore, or composes all that uses it; every other module names the ports that it uses. */
+const wholeDatastore = ['nexus/process/services', 'nexus/process/handlers', 'nexus/process/start-tasks'];
 const simMayNot = [
   /\bDate\.now\b/,
   /\bnew Date\(\)/,
@@ -329,6 +342,17 @@ test('each room imports only those rooms beside it that the architecture allows 
 test('the root of src/nexus has rooms and nothing else', async () => {
   const files = (await sources('src/nexus')).map(({ path }) => path);
   expect(files.filter(path => dirname(path) === 'src/nexus')).toEqual([]);
+});
+
+test('only the composition of a Nexus has the whole datastore: any other module names its ports', async () => {
+  const broken = (await sources('src/nexus'))
+    .filter(source => !source.isTest && !source.path.startsWith('src/nexus/datastore/'))
+    .filter(source => !wholeDatastore.includes(nameOf(source.path)))
+    .filter(source =>
+      importsOf(source).some(specifier => named(source, specifier) === 'nexus/datastore/datastore'),
+    )
+    .map(source => source.path);
+  expect(broken).toEqual([]);
 });
 
 test('src/core is pure: no clock, no randomness, nothing asynchronous (S4)', async () => {
