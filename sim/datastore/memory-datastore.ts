@@ -3,10 +3,9 @@ import type { Datastore } from '../../src/nexus/datastore/datastore.ts';
 import type { Transactions } from '../../src/nexus/datastore/transactions.ts';
 import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
-import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/fleet-events.ts';
-import { currentGeneration, generationMend, generationRaise, pointsRecorded } from './verbs/generation.ts';
-import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repos.ts';
-import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexuses.ts';
+import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/history-verbs.ts';
+import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repo-verbs.ts';
+import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexus-verbs.ts';
 import { releaseInsert } from './verbs/release-insert.ts';
 import { releaseRoles } from './verbs/release-roles.ts';
 import {
@@ -17,9 +16,9 @@ import {
   repoGetByVersion,
   repoList,
   repoPrune,
-} from './verbs/releases.ts';
-import { sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sleds.ts';
-import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-releases.ts';
+} from './verbs/release-verbs.ts';
+import { sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
+import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-release-verbs.ts';
 import {
   trustRootAdvance,
   trustRootChain,
@@ -27,7 +26,13 @@ import {
   trustRootGet,
   trustRootInsert,
   trustRootList,
-} from './verbs/trust-roots.ts';
+} from './verbs/trust-root-verbs.ts';
+import {
+  currentGeneration,
+  generationMend,
+  generationRaise,
+  pointsRecorded,
+} from './verbs/wanted-set-verbs.ts';
 import { wantedSetOf } from './wanted.ts';
 
 type Wait = { readonly signal: AbortSignal };

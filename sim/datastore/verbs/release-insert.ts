@@ -23,7 +23,7 @@ import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
 import { wantedSetOf } from '../wanted.ts';
 import { recordRoles } from './release-roles.ts';
-import { moveTrustRoot, presentRoot } from './trust-roots.ts';
+import { moveTrustRoot, presentRoot } from './trust-root-verbs.ts';
 
 export const releaseInsert =
   (release: NewRelease): Step<InsertOutcome> =>

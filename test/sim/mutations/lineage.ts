@@ -83,7 +83,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     in: 'decideDrop',
     find: 'if (!isSameRound)',
     replace: 'if (planned.nonce === null)',
-    tests: 'local-repo-drop.test.ts',
+    tests: 'drop-decision.test.ts',
     why: 'P13: a failover between the count and the drop is not noticed by a client that a pooler hides it from',
   },
   {

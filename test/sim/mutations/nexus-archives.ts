@@ -22,7 +22,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'drop-by-the-number-of-a-generation',
     ...WITHOUT_DIGEST,
-    tests: 'local-repo-drop.test.ts',
+    tests: 'drop-decision.test.ts',
     why: 'P1, B5: the database was restored, and the generation of the plan is that of another set',
   },
   {
@@ -243,7 +243,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     in: 'decideDrop',
     find: "return { kind: repeated && isSameRound ? 'dropped' : 'absent' };",
     replace: "return { kind: repeated ? 'dropped' : 'absent' };",
-    tests: 'local-repo-drop.test.ts',
+    tests: 'drop-decision.test.ts',
     why: 'P4, P13: a failover between an uncertain commit and its repetition took the row, and the archive is removed',
   },
   {
@@ -251,7 +251,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     in: 'decideDrop',
     find: "return { kind: repeated && isSameRound ? 'dropped' : 'absent' };",
     replace: "return { kind: 'absent' };",
-    tests: 'local-repo-drop.test.ts',
+    tests: 'drop-decision.test.ts',
     why: 'P4: after an uncertain commit a drop does not know its own row gone',
   },
   {

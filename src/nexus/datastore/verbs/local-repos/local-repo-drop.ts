@@ -1,5 +1,5 @@
 import { RoundNonce } from '../../../../core/ids.ts';
-import { decideDrop } from '../../decisions/local-repo-drop.ts';
+import { decideDrop } from '../../decisions/drop-decision.ts';
 import type { LocalRepoPort } from '../../ports/local-repo-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { readGeneration } from '../wanted-set/wanted-set-rows.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { asGeneration, RoundNonce, SystemVersion } from '../../../core/ids.ts';
+import { decideDrop } from './drop-decision.ts';
 import { wantedSetDigest } from './generation.ts';
-import { decideDrop } from './local-repo-drop.ts';
 
 const held = { systemVersion: SystemVersion.parse('1.0.0') };
 const once = { repeated: false };

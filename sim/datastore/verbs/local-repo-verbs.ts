@@ -1,5 +1,5 @@
 import type { NexusId, UploadId } from '../../../src/core/ids.ts';
-import { decideDrop } from '../../../src/nexus/datastore/decisions/local-repo-drop.ts';
+import { decideDrop } from '../../../src/nexus/datastore/decisions/drop-decision.ts';
 import type {
   DropOutcome,
   LocalRepoPort,
