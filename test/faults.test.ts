@@ -83,7 +83,11 @@ test('a sled that is dead throughout is named, and the others converge without i
   expect(status.verdict).toBe('degraded');
   expect(status.reasons).toEqual(
     expect.arrayContaining([
-      expect.objectContaining({ code: 'SLED_UNREACHABLE', message: expect.stringContaining(dead!.serial) }),
+      expect.objectContaining({
+        code: 'SLED_UNREACHABLE',
+        details: expect.objectContaining({ serial: dead!.serial }),
+        message: expect.stringContaining(dead!.serial),
+      }),
     ]),
   );
   const release = await nexus.fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);

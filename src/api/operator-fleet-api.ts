@@ -13,13 +13,20 @@ import {
   ScrubProgress,
   WirePoint,
 } from './sled-agent-api.ts';
-import { ByteCount, PageQuery, resultsPage, Timestamp } from './wire.ts';
+import { ByteCount, Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
-/** Why something does not progress, or is not as it should be: a stable code and a plain sentence. */
+/**
+ * Why something does not progress, or is not as it should be: a stable code, its facts, and the English for people.
+ * `docs/operations.md` lists the codes and the names in `details`. Fields may be absent where an older Nexus answers.
+ */
 export const Reason = z
   .object({
     code: z.string(),
     message: z.string(),
+    /** What to do, where there is something. */
+    remedy: z.string().optional(),
+    /** The facts that the message is made of, by the code. Times are milliseconds since 1970. */
+    details: Details.optional(),
     sled_id: SledId.optional(),
     sha256: ArtifactHash.optional(),
     system_version: z.string().optional(),

@@ -52,6 +52,9 @@ export const resultsPage = <T extends z.ZodType>(item: T, id: string) =>
 export const QueryFlag = z.enum(['true', 'false']).optional();
 export const isSet = (flag: 'true' | 'false' | undefined): boolean => flag === 'true';
 
+/** The facts of a reason or an event, as values: `toDetails` of core/facts. A newer server may send any. */
+export const Details = z.record(z.string(), z.unknown());
+
 export const Timestamp = z.iso.datetime({ offset: true });
 
 /** Reserved for what the server decides itself: never read from the request. */

@@ -5,7 +5,8 @@
  * EW2. A release stays deployable after its metadata has expired (it was current when it was accepted), so that is
  *      told and degrades nothing. An expired root is an outage: no repository can be verified under it.
  */
-import type { HealthReason } from './health.ts';
+import type { HealthReason } from './facts/reason.ts';
+import type { TrustRootId } from './ids.ts';
 import type { RoleExpiry } from './release.ts';
 
 export const WARNING_DAYS = [30, 14, 7, 1] as const;
@@ -25,7 +26,7 @@ export const expiryWarning = (expiresMs: number, nowMs: number): ExpiryWarning |
 };
 
 export type ExpiringRelease = { readonly systemVersion: string; readonly roles: readonly RoleExpiry[] };
-export type ExpiringRoot = { readonly id: string; readonly version: number; readonly expiresMs: number };
+export type ExpiringRoot = { readonly id: TrustRootId; readonly version: number; readonly expiresMs: number };
 
 /** One reason for each release and for each root, however many of its roles expire (HE2). */
 export const expiryReasons = (
@@ -40,19 +41,10 @@ export const expiryReasons = (
 const rootReason = ({ id, version, expiresMs }: ExpiringRoot, nowMs: number): readonly HealthReason[] => {
   const warning = expiryWarning(expiresMs, nowMs);
   if (warning === undefined) return [];
-  const subject = `trust root ${id} (root version ${version})`;
-  const remedy = 'have its signers sign a newer root, and upload it or a release with it';
-  if (warning.kind === 'expired')
-    return [
-      {
-        code: 'ROOT_EXPIRED',
-        message: `${subject} has expired: nothing new can be verified under it; ${remedy}`,
-        sinceMs: expiresMs,
-      },
-    ];
+  const root = { trustRootId: id, rootVersion: version };
+  if (warning.kind === 'expired') return [{ code: 'ROOT_EXPIRED', ...root, sinceMs: expiresMs }];
   const { withinDays } = warning;
-  const code = withinDays <= SOON_DAYS ? 'ROOT_EXPIRES_SOON' : 'ROOT_EXPIRING';
-  return [{ code, message: `${subject} expires within ${dayText(withinDays)}; ${remedy}` }];
+  return [{ code: withinDays <= SOON_DAYS ? 'ROOT_EXPIRES_SOON' : 'ROOT_EXPIRING', ...root, withinDays }];
 };
 
 const releaseReason = ({ systemVersion, roles }: ExpiringRelease, nowMs: number): readonly HealthReason[] => {
@@ -64,18 +56,8 @@ const releaseReason = ({ systemVersion, roles }: ExpiringRelease, nowMs: number)
     );
   const warning = soonest && expiryWarning(soonest.expiresMs, nowMs);
   if (soonest === undefined || warning === undefined) return [];
-  const subject = `release ${systemVersion}: its ${soonest.role} metadata`;
-  if (warning.kind === 'expired')
-    return [
-      {
-        code: 'METADATA_EXPIRED',
-        message: `${subject} has expired; the release stays deployable`,
-        systemVersion,
-        sinceMs: soonest.expiresMs,
-      },
-    ];
-  const message = `${subject} expires within ${dayText(warning.withinDays)}`;
-  return [{ code: 'METADATA_EXPIRING', message, systemVersion }];
+  const { role, expiresMs: sinceMs } = soonest;
+  return warning.kind === 'expired'
+    ? [{ code: 'METADATA_EXPIRED', systemVersion, role, sinceMs }]
+    : [{ code: 'METADATA_EXPIRING', systemVersion, role, withinDays: warning.withinDays }];
 };
-
-const dayText = (days: number): string => (days === 1 ? '1 day' : `${days} days`);

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import { renderReason } from './facts/reason-text.ts';
 import { type ElsewhereHeld, fleetReasons, reasonCodes, releaseState, sledReasons, worst } from './health.ts';
 import {
   archiveOf,
@@ -33,15 +34,16 @@ const stateOf = (
     blocked,
     elsewhere,
   );
-  return { state, message: reasons[0]?.message, code: reasons[0]?.code };
+  return { state, reason: reasons[0] };
 };
 const half = listing([[hash(1), 2]]);
 
 test('a release with an artifact that nobody has is failed, with the remedy, and recovers when a copy appears (S13)', () => {
   const gone = [sled(1, half), sled(2)];
-  expect(stateOf(gone)).toMatchObject({ state: 'failed', code: 'RELEASE_FAILED' });
-  expect(stateOf(gone).message).toContain('1 artifact(s) have no copy');
-  expect(stateOf(gone).message).toContain('upload the same archive again');
+  const { state, reason } = stateOf(gone);
+  expect(state).toBe('failed');
+  expect(reason).toEqual({ code: 'RELEASE_FAILED', systemVersion: '1.0.0', sha256: hash(2), artifacts: 1 });
+  expect(renderReason(reason!).remedy).toBe('Upload the same archive again.');
   expect(stateOf([...gone, sled(3, listing([[hash(2), 1]]))]).state).toBe('replicating');
   expect(stateOf(gone, new Map(), [archiveOf(wanted, 0)]).state).toBe('replicating');
 });
@@ -57,25 +59,18 @@ test('a release that every sled holds, but not on every dataset, says so (S12)',
   ]);
   expect(stateOf([sled(1, all), sled(2, all), sled(3, short)])).toMatchObject({
     state: 'safe',
-    message: expect.stringContaining('3 of 3 sleds hold all of it, 2 of these on every dataset'),
+    reason: { sleds: 3, sledsHoldingAll: 3, sledsHoldingAllFully: 2 },
   });
 });
 
 test('while a silent sled or another Nexus may have the bytes it is blocked, and says who (P8)', () => {
   expect(stateOf([sled(1, half), silentSled(2)])).toMatchObject({
     state: 'blocked',
-    code: 'RELEASE_BLOCKED',
-    message: expect.stringContaining('unreachable sleds might have them'),
+    reason: { code: 'RELEASE_BLOCKED', sha256: hash(2), artifacts: 1, holder: 'unreachable_sleds' },
   });
   const at = (state: 'alive' | 'silent') => stateOf([sled(1, half)], new Map([[hash(2), state]]));
-  expect(at('alive')).toMatchObject({
-    state: 'blocked',
-    message: expect.stringContaining('another Nexus holds'),
-  });
-  expect(at('silent')).toMatchObject({
-    state: 'blocked',
-    message: expect.stringContaining('start it, or upload'),
-  });
+  expect(at('alive')).toMatchObject({ state: 'blocked', reason: { holder: 'another_nexus' } });
+  expect(at('silent')).toMatchObject({ state: 'blocked', reason: { holder: 'silent_nexus' } });
 });
 
 test('a release that is safe and not complete is said to be safe, with its numbers (S24)', () => {
@@ -84,10 +79,18 @@ test('a release that is safe and not complete is said to be safe, with its numbe
     [hash(2), 2],
   ]);
   const sleds = [1, 2, 3].map(n => sled(n, full));
-  expect(stateOf(sleds)).toEqual({ state: 'complete', message: undefined, code: undefined });
+  expect(stateOf(sleds)).toEqual({ state: 'complete', reason: undefined });
   expect(stateOf([...sleds, sled(4, half)])).toMatchObject({
     state: 'safe',
-    message: 'release 1.0.0: 7 of 8 copies are held, 3 of 4 sleds hold all of it',
+    reason: {
+      code: 'RELEASE_REPLICATING',
+      systemVersion: '1.0.0',
+      copiesHeld: 7,
+      copiesWanted: 8,
+      sleds: 4,
+      sledsHoldingAll: 3,
+      sledsHoldingAllFully: 3,
+    },
   });
 });
 
@@ -105,14 +108,16 @@ test('why a sled lacks something is one reason a sled, whatever the number of ar
     seededRng(1),
   );
   const reasons = sledReasons(sleds, blocked, 5);
-  expect(reasons.map(reason => reason.code)).toEqual([
-    'SLED_UNREACHABLE',
-    'SLED_WRITES_PAUSED',
-    'TRANSFER_FAILED',
+  expect(reasons).toMatchObject([
+    { code: 'SLED_UNREACHABLE', sledId: sledId(1), serial: 'sled-1', error: 'connection refused' },
+    { code: 'SLED_WRITES_PAUSED', sledId: sledId(2), error: 'dataset full' },
+    {
+      code: 'TRANSFER_FAILED',
+      sledId: sledId(3),
+      transfers: 2,
+      error: expect.stringMatching(/^source [12] hung up$/),
+    },
   ]);
-  expect(reasons[0]?.message).toBe('sled sled-1: connection refused');
-  expect(reasons[1]?.message).toContain('dataset full');
-  expect(reasons[2]?.message).toMatch(/sled-3: 2 transfer\(s\) failed .* source \d hung up/);
   expect(
     sledReasons(sleds, [], 10).map(reason => reason.code),
     'a pause that is over is no reason',
@@ -120,7 +125,9 @@ test('why a sled lacks something is one reason a sled, whatever the number of ar
 });
 
 test('a fleet that is smaller than the minimum is told so, once something is to be replicated (S7)', () => {
-  expect(fleetReasons(wanted, [sled(1)], 3)).toMatchObject([{ code: 'TOO_FEW_SLEDS' }]);
+  expect(fleetReasons(wanted, [sled(1)], 3)).toEqual([
+    { code: 'TOO_FEW_SLEDS', sledsInService: 1, minSledReplication: 3 },
+  ]);
   expect(
     fleetReasons(
       wanted,
@@ -133,12 +140,12 @@ test('a fleet that is smaller than the minimum is told so, once something is to 
 
 test('the verdict is the worst of the reasons', () => {
   expect(worst([])).toBe('ok');
-  expect(worst([{ code: 'INSECURE_LISTEN', message: '' }])).toBe('ok');
+  expect(worst([{ code: 'INSECURE_LISTEN' }])).toBe('ok');
   expect(
     worst([
-      { code: 'RELEASE_REPLICATING', message: '' },
-      { code: 'RELEASE_FAILED', message: '' },
-      { code: 'SLED_UNREACHABLE', message: '' },
+      { code: 'REPLICATION_PAUSED' },
+      { code: 'RELEASE_FAILED', systemVersion: '1.0.0', sha256: hash(1), artifacts: 1 },
+      { code: 'NOT_YET_LOOKED', because: 'just_started' },
     ]),
   ).toBe('failed');
 });
@@ -151,8 +158,8 @@ test('docs/operations.md explains every reason code once, with the verdict that 
 });
 
 test('an archive whose recording was in doubt names the Nexus that has it, and no other (P8)', () => {
-  const { state, message } = stateOf([sled(1, half)], new Map([[hash(2), 'here']]));
-  expect(state).toBe('blocked');
-  expect(message).toContain('this Nexus holds the archive');
-  expect(message).not.toContain('another Nexus');
+  expect(stateOf([sled(1, half)], new Map([[hash(2), 'here']]))).toMatchObject({
+    state: 'blocked',
+    reason: { holder: 'this_nexus' },
+  });
 });

@@ -1,5 +1,5 @@
 /**
- * Health: one verdict and a plain reason for everything that is not as it should be, folded from one observation.
+ * Health: one verdict and a typed reason for everything that is not as it should be, folded from one observation.
  *
  * HE1. Whatever a sled lacks is explained by a reason (S12): the plan says why it is not requested, the sleds why
  *      they do not answer.
@@ -7,9 +7,10 @@
  * HE3. A release is `failed` only when every in-service sled answers, none holds some artifact, and no Nexus that
  *      is still in service has the archive; while an unreachable sled might have the bytes it is blocked (P8).
  */
-import type { ArtifactHash, SledId } from './ids.ts';
+import type { Blocked } from './facts/blocked.ts';
+import type { HealthReason, ReasonCode } from './facts/reason.ts';
+import type { ArtifactHash } from './ids.ts';
 import { type InventorySled, isListing, type SledSilence, type Wanted } from './inventory.ts';
-import type { Blocked } from './plan/plan-artifact.ts';
 import type { ReleaseProgress } from './progress.ts';
 
 export const VERDICTS = ['ok', 'converging', 'degraded', 'failed'] as const;
@@ -54,17 +55,7 @@ export const reasonCodes = {
   DATABASE_MAY_LOSE_COMMITS: 'degraded',
   DATABASE_PLAIN_TEXT: 'ok',
   INSECURE_LISTEN: 'ok',
-} as const satisfies Record<string, Verdict>;
-export type ReasonCode = keyof typeof reasonCodes;
-
-export type HealthReason = {
-  readonly code: ReasonCode;
-  readonly message: string;
-  readonly sledId?: SledId | undefined;
-  readonly sha256?: ArtifactHash | undefined;
-  readonly systemVersion?: string | undefined;
-  readonly sinceMs?: number | undefined;
-};
+} as const satisfies Record<ReasonCode, Verdict>;
 
 export type ReleaseState = 'replicating' | 'safe' | 'complete' | 'blocked' | 'failed';
 
@@ -89,50 +80,59 @@ export const releaseState = (
 ): { readonly state: ReleaseState; readonly reasons: readonly HealthReason[] } => {
   const { systemVersion } = progress;
   if (progress.complete) return { state: 'complete', reasons: [] };
-  const lost = blocked.filter(b => b.sledId === undefined && artifacts.has(b.sha256));
+  const lost = blocked.filter(b => isWithoutCopy(b) && artifacts.has(b.sha256));
   const gone = lost.filter(b => b.code === 'NO_KNOWN_COPY' && !elsewhere.has(b.sha256));
-  const first = gone[0] ?? lost[0];
-  if (gone.length > 0) {
-    const message = `release ${systemVersion}: ${gone.length} artifact(s) have no copy on any sled or in any Nexus; upload the same archive again`;
+  const [firstGone] = gone;
+  if (firstGone !== undefined) {
+    const { sha256 } = firstGone;
     return {
       state: 'failed',
-      reasons: [{ code: 'RELEASE_FAILED', message, systemVersion, sha256: first?.sha256 }],
+      reasons: [{ code: 'RELEASE_FAILED', systemVersion, sha256, artifacts: gone.length }],
     };
   }
-  if (lost.length > 0) {
-    const message = `release ${systemVersion}: ${lost.length} artifact(s) have no reachable copy: ${whoMayHaveIt(lost, elsewhere)}`;
+  const [firstLost] = lost;
+  if (firstLost !== undefined) {
+    const { sha256 } = firstLost;
+    const holder = whoMayHaveIt(lost, elsewhere);
     return {
       state: 'blocked',
-      reasons: [{ code: 'RELEASE_BLOCKED', message, systemVersion, sha256: first?.sha256 }],
+      reasons: [{ code: 'RELEASE_BLOCKED', systemVersion, sha256, artifacts: lost.length, holder }],
     };
   }
-  const message = `release ${systemVersion}: ${progress.copiesHeld} of ${progress.copiesWanted} copies are held, ${progress.sledsHoldingAll} of ${progress.sleds.length} sleds hold all of it${onFewerDatasets(progress)}`;
-  const state = progress.safe ? 'safe' : 'replicating';
-  return { state, reasons: [{ code: 'RELEASE_REPLICATING', message, systemVersion }] };
+  return { state: progress.safe ? 'safe' : 'replicating', reasons: [replicating(progress)] };
 };
 
-/** What keeps a release from complete although every sled holds it. */
-const onFewerDatasets = ({ sleds, sledsHoldingAll }: ReleaseProgress): string => {
-  const onEvery = sleds.filter(sled => sled.answered && sled.artifactsHeldFully === sled.artifactsWanted);
-  return onEvery.length < sledsHoldingAll ? `, ${onEvery.length} of these on every dataset` : '';
-};
+/** Of the artifact, and not of one sled that has to wait. */
+const isWithoutCopy = ({ code }: Blocked): boolean =>
+  code === 'NO_KNOWN_COPY' || code === 'NO_KNOWN_COPY_SLEDS_SILENT';
 
-const whoMayHaveIt = (lost: readonly Blocked[], elsewhere: ElsewhereHeld): string => {
+const replicating = (progress: ReleaseProgress): HealthReason => ({
+  code: 'RELEASE_REPLICATING',
+  systemVersion: progress.systemVersion,
+  copiesHeld: progress.copiesHeld,
+  copiesWanted: progress.copiesWanted,
+  sleds: progress.sleds.length,
+  sledsHoldingAll: progress.sledsHoldingAll,
+  sledsHoldingAllFully: progress.sleds.filter(
+    sled => sled.answered && sled.artifactsHeldFully === sled.artifactsWanted,
+  ).length,
+});
+
+const HOLDERS = { here: 'this_nexus', alive: 'another_nexus', silent: 'silent_nexus' } as const;
+
+const whoMayHaveIt = (
+  lost: readonly Blocked[],
+  elsewhere: ElsewhereHeld,
+): HealthReason<'RELEASE_BLOCKED'>['holder'] => {
   const nexus = lost.map(b => elsewhere.get(b.sha256)).find(state => state !== undefined);
-  if (nexus === 'here') return 'this Nexus holds the archive, and sends it from its next round on';
-  if (nexus === 'alive') return 'another Nexus holds the archive and sends it';
-  if (nexus === 'silent')
-    return 'a Nexus that sends no heartbeats holds the archive; start it, or upload the archive again';
-  return 'unreachable sleds might have them; bring those back, or upload the archive again';
+  return nexus === undefined ? 'unreachable_sleds' : HOLDERS[nexus];
 };
 
 const SILENCE_CODES = {
   unreachable: 'SLED_UNREACHABLE',
   bad_answer: 'SLED_BAD_ANSWER',
   refused: 'SLED_REFUSES',
-  ahead: 'SLED_AHEAD',
-  diverged: 'SLED_DIVERGED',
-} as const satisfies Record<SledSilence['kind'], ReasonCode>;
+} as const;
 
 /** What is wrong with the sleds themselves, and with the transfers to them. */
 export const sledReasons = (
@@ -142,25 +142,46 @@ export const sledReasons = (
 ): HealthReason[] => {
   const reasons: HealthReason[] = [];
   for (const sled of sleds) {
-    const name = `sled ${sled.serial}`;
-    const { answer } = sled;
+    const { id: sledId, serial, answer } = sled;
     if (!isListing(answer)) {
-      const { kind, message, sinceMs } = answer;
-      reasons.push({ code: SILENCE_CODES[kind], message: `${name}: ${message}`, sledId: sled.id, sinceMs });
+      reasons.push(silenceReason({ sledId, serial }, answer));
       continue;
     }
     if (sled.writesPausedUntilMs !== undefined && sled.writesPausedUntilMs > nowMs) {
-      const message = `${name} takes no writes for now: ${sled.writesPausedBecause}`;
-      reasons.push({ code: 'SLED_WRITES_PAUSED', message, sledId: sled.id });
+      const error = sled.writesPausedBecause ?? 'it is busy';
+      reasons.push({ code: 'SLED_WRITES_PAUSED', sledId, serial, error });
     }
-    const failures = blocked.filter(b => b.code === 'TRANSFER_FAILED' && b.sledId === sled.id);
+    const failures = blocked.filter(b => b.code === 'TRANSFER_FAILED').filter(b => b.sledId === sledId);
     const [first] = failures;
     if (first !== undefined) {
-      const message = `${name}: ${failures.length} transfer(s) failed and wait for the next attempt, one because ${first.message}`;
-      reasons.push({ code: 'TRANSFER_FAILED', message, sledId: sled.id, sha256: first.sha256 });
+      const { sha256, error } = first;
+      reasons.push({ code: 'TRANSFER_FAILED', sledId, serial, sha256, transfers: failures.length, error });
     }
   }
   return reasons;
+};
+
+const silenceReason = (
+  sled: Pick<HealthReason<'SLED_UNREACHABLE'>, 'sledId' | 'serial'>,
+  silence: SledSilence,
+): HealthReason => {
+  const { sinceMs } = silence;
+  switch (silence.kind) {
+    case 'ahead':
+      return { code: 'SLED_AHEAD', ...sled, sinceMs, claim: silence.claim, error: silence.refusal };
+    case 'diverged': {
+      const { claim, database, takesConfigs } = silence;
+      return { code: 'SLED_DIVERGED', ...sled, sinceMs, claim, database, takesConfigs };
+    }
+    case 'unreachable':
+    case 'bad_answer':
+    case 'refused': {
+      const { kind, error, code: errorCode } = silence;
+      return { code: SILENCE_CODES[kind], ...sled, sinceMs, error, errorCode };
+    }
+    default:
+      return silence satisfies never;
+  }
 };
 
 /** The minimum cannot be reached by a fleet that is smaller than it (S7): said, never lowered. */
@@ -170,10 +191,5 @@ export const fleetReasons = (
   minSledReplication: number,
 ): HealthReason[] =>
   wanted.releases.length > 0 && sleds.length < minSledReplication
-    ? [
-        {
-          code: 'TOO_FEW_SLEDS',
-          message: `${sleds.length} sled(s) are in service, min_sled_replication is ${minSledReplication}: no release can become safe`,
-        },
-      ]
+    ? [{ code: 'TOO_FEW_SLEDS', sledsInService: sleds.length, minSledReplication }]
     : [];

@@ -3,6 +3,7 @@ import type {
   ArtifactHash,
   Generation,
   IncarnationId,
+  Point,
   RepoId,
   SledId,
   SystemVersion,
@@ -37,21 +38,28 @@ export type SledListing = {
 };
 
 /** Why a sled takes no part in this round. It costs that sled its own copies, and nobody else's (G8). */
-export type SledSilence = {
-  readonly kind: /** Did not answer, or not in time. */
-    | 'unreachable'
-    /** Answered something that makes no sense. */
-    | 'bad_answer'
-    /** Answered an error to our config or list: waiting for its floor, no usable dataset, … */
-    | 'refused'
-    /** Knows a newer generation than the config that we read: our view is old, the next round has a newer one. */
-    | 'ahead'
-    /** Is at odds with a read of the database that began after its answer (P7). */
-    | 'diverged';
-  readonly message: string;
-  readonly code: string;
-  readonly sinceMs: number;
-};
+export type SledSilence = { readonly sinceMs: number } & (
+  | {
+      readonly kind: /** Did not answer, or not in time. */
+        | 'unreachable'
+        /** Answered something that makes no sense. */
+        | 'bad_answer'
+        /** Answered an error to our config or list: waiting for its floor, no usable dataset, … */
+        | 'refused';
+      readonly error: string;
+      readonly code: string;
+    }
+  /** Knows a newer generation than the config that we read: our view is old, the next round has a newer one. */
+  | { readonly kind: 'ahead'; readonly claim: Point; readonly refusal?: string }
+  /** Is at odds with a read of the database that began after its answer (P7). */
+  | {
+      readonly kind: 'diverged';
+      readonly claim: Point;
+      readonly database: Point;
+      /** It compares points, so it takes configs that list no less. */
+      readonly takesConfigs: boolean;
+    }
+);
 
 export type InventorySled = {
   readonly id: SledId;

@@ -148,7 +148,7 @@ export const untilAllDiverged = ({
     for (const nexus of nexuses) {
       const reasons = await reasonsOf(nexus, 'SLED_DIVERGED');
       if (reasons.length < sleds.length) throw new Error(`${reasons.length} sleds are diverged`);
-      for (const { message } of reasons) expect(message).toContain('recover generation');
+      for (const { remedy } of reasons) expect(remedy).toContain('tuf-depot recover generation');
     }
     return true;
   }, 'every sled is diverged');

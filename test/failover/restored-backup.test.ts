@@ -33,7 +33,7 @@ const generationOf = async (fleet: StartedFleet): Promise<number> =>
 const untilVerdict = (fleet: StartedFleet, verdict: string, ...codes: readonly string[]): Promise<void> =>
   until(async () => {
     const { out } = await fleet.run('status', '--json');
-    const status = JSON.parse(out) as { verdict: string; reasons: { code: string; message: string }[] };
+    const status = JSON.parse(out) as { verdict: string; reasons: { code: string }[] };
     for (const code of codes) expect(status.reasons.map(reason => reason.code)).toContain(code);
     expect(status.verdict).toBe(verdict);
     return true;

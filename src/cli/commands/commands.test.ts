@@ -108,11 +108,11 @@ test('repo wait ends with 0 when complete, 1 when failed, 3 when the time is up,
   expect(await wait({ safe: true, state: 'safe' }, '--timeout', '0.01')).toMatchObject({ exitCode: 3 });
   const failed = await wait({
     state: 'failed',
-    reasons: [{ code: 'no_copy', message: 'no copy of 9f86 is left' }],
+    reasons: [{ code: 'no_copy', message: 'no copy of 9f86 is left', remedy: 'Upload it again.' }],
   });
   expect(failed.exitCode).toBe(1);
   expect(failed.err).toMatch(
-    /error: 1\.2\.0 has failed.*\n.*no copy of 9f86 is left.*\nfix: upload the same archive again\n/,
+    /error: 1\.2\.0 has failed.*\n.*no copy of 9f86 is left.*\n +fix: Upload it again\.\n/,
   );
   expect(JSON.parse((await wait({}, '--timeout', '0', '--json')).out)).toMatchObject({
     outcome: 'timed_out',

@@ -62,7 +62,6 @@ export const reportWait = (
   );
   for (const line of reasonLines(release.reasons, terminal.noteStyle, session.clock.nowMs()))
     terminal.note(line);
-  if (kind === 'failed') terminal.note(`${terminal.noteStyle.accent('fix:')} upload the same archive again`);
   session.exit(kind === 'failed' ? exitCodes.failed : exitCodes.timedOut);
 };
 

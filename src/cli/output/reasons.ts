@@ -1,13 +1,15 @@
-/** Reasons: why something is not as it should be, one line each, with since when. */
+/** Reasons: why something is not as it should be, one line each, with since when, and below it what to do. */
 import type { Reason } from '../../api/operator-fleet-api.ts';
 import { formatAge } from './quantities.ts';
 import { printable, type Style } from './style.ts';
 
 export const reasonLines = (reasons: readonly Reason[], style: Style, nowMs: number): string[] =>
-  reasons.map(reason => {
-    const since =
-      reason.time_since === undefined ? '' : style.dim(` (${sinceWhen(reason.time_since, nowMs)})`);
-    return `  ${style.warn('-')} ${printable(reason.message)} ${style.dim(`[${reason.code}]`)}${since}`;
+  reasons.flatMap(({ code, message, remedy, time_since: time }) => {
+    const since = time === undefined ? '' : style.dim(` (${sinceWhen(time, nowMs)})`);
+    return [
+      `  ${style.warn('-')} ${printable(message)} ${style.dim(`[${code}]`)}${since}`,
+      ...(remedy === undefined ? [] : [`    ${style.accent('fix:')} ${printable(remedy)}`]),
+    ];
   });
 
 const sinceWhen = (time: string, nowMs: number): string => {

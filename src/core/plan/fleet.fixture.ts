@@ -27,7 +27,7 @@ export const sled = (n: number, answer: InventorySled['answer'] = listing()): In
 });
 
 export const silentSled = (n: number): InventorySled =>
-  sled(n, { kind: 'unreachable', message: 'connection refused', code: 'PEER_UNREACHABLE', sinceMs: 0 });
+  sled(n, { kind: 'unreachable', error: 'connection refused', code: 'PEER_UNREACHABLE', sinceMs: 0 });
 
 /** One release per entry, each a list of artifact numbers; sizes rise with the number. */
 export const wantedOf = (releases: readonly (readonly number[])[]): Wanted => ({

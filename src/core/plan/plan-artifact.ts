@@ -1,4 +1,5 @@
 /** The plan for one artifact: who is sent it, who copies it from whom, and why the others have to wait. */
+import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
 import type { LocalArchive } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
@@ -22,21 +23,6 @@ export type CopyRequest = {
   readonly source: { readonly kind: 'sled' | 'after_put'; readonly sledId: SledId };
   /** The target holds it on fewer datasets than it has. */
   readonly recopy: boolean;
-};
-
-/** Something wanted that cannot be requested in this round. */
-export type Blocked = {
-  readonly sha256: ArtifactHash;
-  readonly code: /** No sled that answers holds it, and this Nexus has no archive of it; a sled that is silent may have it. */
-    | 'NO_KNOWN_COPY_SLEDS_SILENT'
-    /** As above, but every sled answers: another Nexus may hold the archive, or the bytes are gone. */
-    | 'NO_KNOWN_COPY'
-    /** Waits for the back-off after a failed put or copy. */
-    | 'TRANSFER_FAILED'
-    /** The sled takes no writes now: full, or busy. */
-    | 'SLED_WRITES_PAUSED';
-  readonly sledId: SledId | undefined;
-  readonly message: string;
 };
 
 type ArtifactContext = {
@@ -116,7 +102,8 @@ const mayWrite = (sled: PlanSled, { sha256, input }: ArtifactContext, plan: Arti
       sha256,
       code,
       sledId: sled.id,
-      message: because ?? 'waiting before the next attempt',
+      serial: sled.serial,
+      error: because ?? 'waiting before the next attempt',
     });
     plan.nextAttemptMs = Math.min(plan.nextAttemptMs ?? Number.POSITIVE_INFINITY, untilMs);
     return false;
@@ -190,17 +177,7 @@ const leastLoaded = (sources: Iterable<SledId>, quota: Quota): SledId | undefine
   return best;
 };
 
-const noKnownCopy = ({ sha256, silentSleds }: ArtifactContext): Blocked => ({
-  sha256,
-  sledId: undefined,
-  ...(silentSleds > 0
-    ? {
-        code: 'NO_KNOWN_COPY_SLEDS_SILENT',
-        message: `no reachable sled has this artifact; ${silentSleds === 1 ? '1 unreachable sled' : `${silentSleds} unreachable sleds`} might`,
-      }
-    : {
-        code: 'NO_KNOWN_COPY',
-        message:
-          'no sled has this artifact, and this Nexus has no archive of it; another Nexus might, or upload the archive again',
-      }),
-});
+const noKnownCopy = ({ sha256, silentSleds }: ArtifactContext): Blocked =>
+  silentSleds > 0
+    ? { code: 'NO_KNOWN_COPY_SLEDS_SILENT', sha256, silentSleds }
+    : { code: 'NO_KNOWN_COPY', sha256 };

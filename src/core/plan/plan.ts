@@ -14,12 +14,13 @@
  * PL6. A local repo counts as replicated only if its release is in this very config and
  *      `minSledReplication` answering sleds hold all of it (P1, G4).
  */
+import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';
 import { answeringSleds, isListing, type LocalArchive, type Wanted } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
 import type { Pair, PlanInput, PlanSled } from './input.ts';
 import { type LocalRepoVerdict, localRepoVerdicts } from './local-repos.ts';
-import { type Blocked, type CopyRequest, type PutRequest, planArtifact } from './plan-artifact.ts';
+import { type CopyRequest, type PutRequest, planArtifact } from './plan-artifact.ts';
 import { createQuota } from './quota.ts';
 
 export type Plan = {

@@ -1,6 +1,7 @@
 /** Handlers of the operator's API for the fleet: everything here is folded from records and the last observation. */
+
 import type { FleetStatus, NexusView, operatorFleetApi } from '../../api/operator-fleet-api.ts';
-import type { HealthReason } from '../../core/health.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import { type NexusId, type RepoId, SystemVersion } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';

@@ -1,5 +1,7 @@
 /** Looks whether a commit of the database outlives a failover: at the start, once an hour, and each minute while it may not. */
-import type { HealthReason } from '../../core/health.ts';
+import { toDetails } from '../../core/facts/details.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
+import { renderReason } from '../../core/facts/reason-text.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
 import type { CommitDurability, DurabilityPort } from '../datastore/ports/durability-port.ts';
@@ -35,8 +37,9 @@ export const createCommitDurability = (deps: {
       async activate({ log, signal }) {
         durability = await deps.datastore.commitDurability({ signal });
         const reasons = databaseReasons(target, durability);
-        for (const { code, message } of reasons) if (!logged.has(message)) log.warn({ code }, message);
-        logged = new Set(reasons.map(({ message }) => message));
+        const told = new Map(reasons.map(reason => [renderReason(reason).message, toDetails(reason)]));
+        for (const [message, details] of told) if (!logged.has(message)) log.warn(details, message);
+        logged = new Set(told.keys());
         const isAtRisk = reasons.some(({ code }) => code === 'DATABASE_MAY_LOSE_COMMITS');
         return {
           ...(isAtRisk && { againInMs: PERIOD_WHILE_AT_RISK_MS }),

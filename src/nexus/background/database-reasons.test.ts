@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { renderReason } from '../../core/facts/reason-text.ts';
 import { requireDatabaseTarget } from '../datastore/database-url.ts';
 import type { CommitDurability } from '../datastore/ports/durability-port.ts';
 import { databaseReasons } from './database-reasons.ts';
@@ -9,8 +10,8 @@ const THREE_HOSTS = 'postgresql://localhost:1,localhost:2,localhost:3/db';
 
 const codes = (url: string, durability?: CommitDurability) =>
   databaseReasons(requireDatabaseTarget(url), durability).map(({ code }) => code);
-const message = (durability: Partial<CommitDurability>, url = ONE_HOST) =>
-  databaseReasons(requireDatabaseTarget(url), { ...ALONE, ...durability })[0]?.message;
+const loss = (durability: Partial<CommitDurability>, url = ONE_HOST) =>
+  databaseReasons(requireDatabaseTarget(url), { ...ALONE, ...durability })[0];
 
 describe('a database that may lose commits', () => {
   test('is none that is alone, waits for a standby, or is of another engine', () => {
@@ -22,36 +23,48 @@ describe('a database that may lose commits', () => {
   });
 
   test('has a standby that no commit waits for, and the reason says what is lost and what to set', () => {
-    expect(message({ standbys: 2 })).toMatch(
-      /has 2 standby\(s\), .* synchronous_standby_names is empty: a failover may lose .*; set synchronous_standby_names/,
-    );
-    expect(message({ standbys: 1, synchronousStandbys: '*', synchronousCommit: 'local' })).toContain(
-      'synchronous_commit is local',
-    );
+    expect(loss({ standbys: 2 })).toEqual({
+      code: 'DATABASE_MAY_LOSE_COMMITS',
+      because: 'no_standby_named',
+      synchronousCommit: 'on',
+      standbys: 2,
+      hosts: 1,
+      standbysWaitedFor: 0,
+      standbysNeeded: 1,
+    });
+    expect(renderReason(loss({ standbys: 2 })!)).toEqual({
+      message: expect.stringMatching(/has 2 standbys, but .* A failover may lose the latest releases/),
+      remedy: expect.stringContaining("synchronous_standby_names, for example to 'ANY 1 (*)'"),
+    });
+    expect(loss({ standbys: 1, synchronousStandbys: '*', synchronousCommit: 'local' })).toMatchObject({
+      because: 'commit_not_on_standby',
+      synchronousCommit: 'local',
+    });
   });
 
   test('has commits that wait for fewer standbys than make a majority, and the reason says how many do', () => {
-    const found = message({ standbys: 4, synchronousStandbys: 'ANY 1 (*)' });
-    expect(found).toContain('waits for 1 standby(s) only, where 2 and the primary are a majority');
-    expect(found).toContain("'ANY 2 (*)'");
+    const tooFew = { because: 'too_few_standbys', standbysWaitedFor: 1, standbysNeeded: 2 };
+    const found = loss({ standbys: 4, synchronousStandbys: 'ANY 1 (*)' });
+    expect(found).toMatchObject(tooFew);
+    expect(renderReason(found!).remedy).toContain("'ANY 2 (*)'");
     for (const names of ['s1', 's1, s2', '*', '1 (s1, s2)', 'first 1 (s1)', 'any 1 (s1, s2, s3)'])
-      expect(message({ standbys: 3, synchronousStandbys: names }), names).toContain('waits for 1');
+      expect(loss({ standbys: 3, synchronousStandbys: names }), names).toMatchObject(tooFew);
     for (const names of ['2 (s1, s2)', 'FIRST 2 (s1, s2, s3)', ' any  3 (*)'])
-      expect(message({ standbys: 3, synchronousStandbys: names }), names).toBeUndefined();
+      expect(loss({ standbys: 3, synchronousStandbys: names }), names).toBeUndefined();
   });
 
   test('has commits that a standby has in memory alone', () => {
-    expect(message({ standbys: 1, synchronousStandbys: '*', synchronousCommit: 'remote_write' })).toContain(
-      'on disk, as synchronous_commit is remote_write',
-    );
+    const inMemory = loss({ standbys: 1, synchronousStandbys: '*', synchronousCommit: 'remote_write' });
+    expect(inMemory).toMatchObject({ because: 'commit_not_on_standby', synchronousCommit: 'remote_write' });
+    expect(renderReason(inMemory!).message).toContain('waits until a standby has it on disk');
   });
 
   test('has several hosts, whether or not a standby is connected now', () => {
-    expect(message({}, THREE_HOSTS)).toContain('has 3 hosts in database.url');
+    expect(loss({}, THREE_HOSTS)).toMatchObject({ because: 'no_standby_named', standbys: 0, hosts: 3 });
   });
 
   test('does not write its own commits to disk, with or without a standby', () => {
-    expect(message({ synchronousCommit: 'off' })).toContain('a crash of the database may lose');
+    expect(loss({ synchronousCommit: 'off' })).toMatchObject({ because: 'asynchronous_commit' });
   });
 });
 
@@ -61,8 +74,7 @@ describe('a database that is reached without TLS', () => {
       requireDatabaseTarget('postgresql://u:secret@db1,10.0.0.2,127.0.0.1/db'),
       ALONE,
     );
-    expect(reason?.message).toContain('at db1:5432, 10.0.0.2:5432:');
-    expect(reason?.message).not.toContain('secret');
+    expect(reason).toEqual({ code: 'DATABASE_PLAIN_TEXT', hosts: ['db1:5432', '10.0.0.2:5432'] });
   });
 
   test('is none over a socket, over loopback, or when it is encrypted', () => {

@@ -1,5 +1,5 @@
 /** What the status says of the database's configuration: who reads along, and what a failover may lose. */
-import type { HealthReason } from '../../core/health.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import { plainTextHosts } from '../datastore/database-tls.ts';
 import type { DatabaseTarget } from '../datastore/database-url.ts';
 import type { CommitDurability } from '../datastore/ports/durability-port.ts';
@@ -11,15 +11,15 @@ export const databaseReasons = (
   const reasons: HealthReason[] = [];
   const plain = target === undefined ? [] : plainTextHosts(target);
   if (plain.length > 0) {
-    const message = `the database is reached without transport security at ${plain.join(', ')}: passwords and statements can be read and changed on the way; set sslmode=verify-full and sslrootcert in database.url`;
-    reasons.push({ code: 'DATABASE_PLAIN_TEXT', message });
+    reasons.push({ code: 'DATABASE_PLAIN_TEXT', hosts: plain });
   }
   const loss = durability === undefined ? undefined : whatMayBeLost(durability, target?.hosts.length ?? 1);
-  if (loss !== undefined) reasons.push({ code: 'DATABASE_MAY_LOSE_COMMITS', message: loss });
+  if (loss !== undefined) reasons.push(loss);
   return reasons;
 };
 
-const LOST = 'the latest releases, deletions and target releases that were acknowledged';
+type Loss = HealthReason<'DATABASE_MAY_LOSE_COMMITS'>;
+
 /** Values with which COMMIT waits until a standby, where one is named, has it on disk. */
 const DURABLE = ['on', 'remote_apply'];
 
@@ -27,30 +27,26 @@ const DURABLE = ['on', 'remote_apply'];
 const whatMayBeLost = (
   { synchronousCommit, synchronousStandbys, standbys = 0 }: CommitDurability,
   hosts: number,
-): string | undefined => {
-  if (synchronousCommit === 'off') {
-    return `synchronous_commit is off, so a crash of the database may lose ${LOST}; set it to on`;
-  }
-  if (standbys === 0 && hosts === 1) return undefined;
-  const seen = standbys > 0 ? `has ${standbys} standby(s)` : `has ${hosts} hosts in database.url`;
-  const majority = Math.max(1, Math.floor(Math.max(standbys + 1, hosts) / 2));
-  const cause = whyNotDurable(synchronousCommit, waitedFor(synchronousStandbys), majority);
-  return (
-    cause &&
-    `the database ${seen}, but ${cause}: a failover may lose ${LOST}; set synchronous_standby_names, such as 'ANY ${majority} (*)', and synchronous_commit = on`
-  );
+): Loss | undefined => {
+  if (synchronousCommit !== 'off' && standbys === 0 && hosts === 1) return undefined;
+  // How many standbys make a majority, together with the primary.
+  const standbysNeeded = Math.max(1, Math.floor(Math.max(standbys + 1, hosts) / 2));
+  const standbysWaitedFor = waitedFor(synchronousStandbys);
+  const because = whyNotDurable(synchronousCommit, standbysWaitedFor, standbysNeeded);
+  if (because === undefined) return undefined;
+  const facts = { synchronousCommit, standbys, hosts, standbysWaitedFor, standbysNeeded };
+  return { code: 'DATABASE_MAY_LOSE_COMMITS', because, ...facts };
 };
 
-/** @param majority how many standbys make one, together with the primary */
-const whyNotDurable = (synchronousCommit: string, waited: number, majority: number): string | undefined => {
-  if (waited === 0) return 'no commit waits for a standby, as synchronous_standby_names is empty';
-  if (synchronousCommit === 'remote_write')
-    return 'no commit waits until a standby has it on disk, as synchronous_commit is remote_write';
-  if (!DURABLE.includes(synchronousCommit))
-    return `no commit waits for a standby, as synchronous_commit is ${synchronousCommit}`;
-  if (waited < majority)
-    return `each commit waits for ${waited} standby(s) only, where ${majority} and the primary are a majority`;
-  return undefined;
+const whyNotDurable = (
+  synchronousCommit: string,
+  waited: number,
+  needed: number,
+): Loss['because'] | undefined => {
+  if (synchronousCommit === 'off') return 'asynchronous_commit';
+  if (waited === 0) return 'no_standby_named';
+  if (!DURABLE.includes(synchronousCommit)) return 'commit_not_on_standby';
+  return waited < needed ? 'too_few_standbys' : undefined;
 };
 
 /**

@@ -101,7 +101,7 @@ test('what a sled has whose datasets are all full, or read-only, counts as held 
 test('a sled that lists an older generation than it was just given answers nonsense (G8)', async () => {
   const { answer } = await answering({ list: async honest => ({ ...honest, generation: generation(3) }) });
   expect(answer).toMatchObject({ kind: 'bad_answer', code: 'PEER_BAD_ANSWER' });
-  expect(answer.kind === 'bad_answer' && answer.message).toContain('generation 3 after it was given 5');
+  expect(answer.kind === 'bad_answer' && answer.error).toContain('generation 3 after it was given 5');
 });
 
 test('a sled that refuses the very config that it lists answers nonsense, and is not asked again at once (G8)', async () => {
@@ -141,7 +141,7 @@ test('a sled at a point that the database does not know has diverged, whatever i
     const sled = fakeSled(1);
     sled.config = config;
     const [answer] = await fleetOf([sled]).answers();
-    expect(answer).toMatchObject({ kind: 'diverged', code: 'SLED_DIVERGED' });
+    expect(answer).toMatchObject({ kind: 'diverged', claim: pointOf(config), takesConfigs: true });
     expect(sled.offers).toEqual(['unknown']);
     expect(sled.config, 'nothing was taken from it').toBe(config);
   }

@@ -12,7 +12,7 @@
  */
 import type { Point } from '../../core/ids.ts';
 import type { SledSilence } from '../../core/inventory.ts';
-import { isKnownPoint, type PointClaim, samePoint, shortPoint } from '../../core/lineage.ts';
+import { isKnownPoint, type PointClaim, samePoint } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -110,18 +110,14 @@ const judgeClaims = async (
 };
 
 const diverged = (collected: CollectedSled, claim: PointClaim, now: Point, log: Logger): CollectedSled => {
-  const where = `the database is at ${shortPoint(now)}`;
-  const meanwhile =
-    collected.target.heads === null
-      ? 'It is given no config until then'
-      : 'It keeps what it has and takes no config that lists less';
-  const message = `holds the config of point ${shortPoint(claim)}, which the database does not know; ${where}. ${meanwhile}; tuf-depot recover generation says what to do`;
   log.error({ sled_id: collected.id, claim, database: now }, 'sled has diverged from the database');
+  const { generation, digest } = claim;
   const answer = {
-    ...(collected.answer as SledSilence),
     kind: 'diverged' as const,
-    code: 'SLED_DIVERGED',
-    message,
+    claim: { generation, digest },
+    database: now,
+    takesConfigs: collected.target.heads !== null,
+    sinceMs: (collected.answer as SledSilence).sinceMs,
   };
   return { ...collected, answer, claim };
 };

@@ -115,33 +115,29 @@ const withoutAnswer = (deps: CollectDeps, target: SledTarget) => {
   };
 };
 
-const aheadOf = (deps: CollectDeps, claim: Point, refusal: unknown): SledSilence => ({
-  kind: 'ahead',
-  code: 'CONFIG_GENERATION',
-  message: refusal === undefined ? `moved on to generation ${claim.generation}` : messageChain(refusal),
-  sinceMs: deps.clock.nowMs(),
-});
-
 export const failed = (deps: CollectDeps, target: SledTarget, error: unknown): Draft => {
   deps.memory.sledFailed(target.id, error);
   return silent(deps, target, kindOfSilence(errorCodeOf(error)), deps.memory.sled(target.id).silence!);
 };
 
+/** Of the sled itself; what a claim means is judged later (CO3). */
+type Silence = Exclude<SledSilence['kind'], 'ahead' | 'diverged'>;
+
 export const silent = (
   deps: CollectDeps,
   target: SledTarget,
-  kind: SledSilence['kind'],
+  kind: Silence,
   { code, because, sinceMs }: { code: string; because: string; sinceMs: number },
 ): Draft => ({
   collected: {
     ...withoutAnswer(deps, target),
     list: undefined,
-    answer: { kind, code, message: because, sinceMs },
+    answer: { kind, code, error: because, sinceMs },
   },
   claim: undefined,
 });
 
-export const kindOfSilence = (code: string): SledSilence['kind'] => {
+export const kindOfSilence = (code: string): Silence => {
   if (code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED') return 'unreachable';
   return code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'refused';
 };
@@ -154,8 +150,12 @@ export const claiming = (
 ): Draft => {
   deps.memory.sledAnswered(target.id);
   deps.memory.sled(target.id).claim = claim;
-  return {
-    collected: { ...withoutAnswer(deps, target), list, answer: aheadOf(deps, claim, refusal) },
-    claim,
+  const { generation, digest } = claim;
+  const answer = {
+    kind: 'ahead' as const,
+    claim: { generation, digest },
+    ...(refusal !== undefined && { refusal: messageChain(refusal) }),
+    sinceMs: deps.clock.nowMs(),
   };
+  return { collected: { ...withoutAnswer(deps, target), list, answer }, claim };
 };

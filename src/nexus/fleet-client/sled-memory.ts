@@ -39,7 +39,7 @@ export type SledMemory = {
   /** The point that it told last: what a config is offered to it as the successor of, if the database knows it (P13). */
   claim: PointClaim | undefined;
   /** Set while its bytes differ from what it lists (P9). */
-  distrust: { sinceMs: number; message: string } | undefined;
+  distrust: { sinceMs: number; sha256: ArtifactHash } | undefined;
   /** Totals of its last list, so that a later one tells what is new. */
   seen:
     | { incarnation: string | undefined; copiesDone: number; copiesFailed: number; deletions: number }

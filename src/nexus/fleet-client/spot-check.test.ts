@@ -80,7 +80,7 @@ test('a sled with other bytes is distrusted until it proves them; one that does 
     throw new DepotError('PEER_UNREACHABLE', 'connection refused');
   };
   expect(await check(3)).toBe(false);
-  expect(distrusted(memory, liar)?.message).toContain(liar.target.id);
+  expect(distrusted(memory, liar)).toMatchObject({ sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
   expect(distrusted(memory, dead)).toBeUndefined();
   liar.fault = {};
   expect(await check(1), 'the one that was caught is looked at first').toBe(true);
@@ -92,7 +92,7 @@ test('while one sled does not answer the others are looked at, and the next take
   const [slow] = sleds as [FakeSled];
   const answer = Promise.withResolvers<never>();
   slow.fault.readRange = () => answer.promise;
-  memory.sled(slow.target.id).distrust = { sinceMs: 0, message: 'so that it is asked first' };
+  memory.sled(slow.target.id).distrust = { sinceMs: 0, sha256: hashOf(1) }; // so that it is asked first
   const result = check(3);
   await expect.poll(() => connection.log.length).toBe(1 + 2 * 2); // two ranges of two sleds
   answer.reject(new DepotError('PEER_STALLED', 'sent nothing'));

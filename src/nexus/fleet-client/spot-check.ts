@@ -86,7 +86,7 @@ const checkSled = async (
       const fields = { sled_id: sled.id, sha256, err: error };
       if (errorCodeOf(error) === 'SLED_BYTES_DIFFER') {
         const sinceMs = memory.distrust?.sinceMs ?? deps.clock.nowMs();
-        memory.distrust = { sinceMs, message: (error as Error).message };
+        memory.distrust = { sinceMs, sha256 };
         log.error(fields, 'sled does not have the bytes that it lists');
       } else log.warn(fields, 'sled could not be checked before a local repo is dropped');
       return false;

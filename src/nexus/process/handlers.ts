@@ -1,4 +1,5 @@
 /** What answers the requests of a Nexus: each API with the parts that it needs, and what its page of metrics says. */
+
 import type { debugApi } from '../../api/debug-api.ts';
 import type { internalApi } from '../../api/internal-api.ts';
 import type { operatorFleetApi } from '../../api/operator-fleet-api.ts';
@@ -7,7 +8,7 @@ import type { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import type { operatorSourceApi } from '../../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import type { operatorUploadApi } from '../../api/operator-upload-api.ts';
-import type { HealthReason } from '../../core/health.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { Clock } from '../../lib/clock.ts';

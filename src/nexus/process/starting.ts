@@ -6,7 +6,6 @@ import { nothingRead } from '../status/database-reading.ts';
 import { fleetStatus } from '../status/fleet-status.ts';
 import type { MetricFacts } from '../status/metrics.ts';
 import type { NexusConfig } from './config.ts';
-import { startWaitsFor } from './startup.ts';
 
 export type StartingFacts = {
   readonly nexusId: NexusId;
@@ -25,7 +24,7 @@ export const startingStatus = ({ nexusId, config, outage }: StartingFacts): Flee
     insecureListen: config.insecureListen,
     uploadsInProgress: 0,
     localRepos: 0,
-    notices: [{ code: 'NEXUS_STARTING', message: `this Nexus is starting: ${startWaitsFor(outage)}` }],
+    notices: [{ code: 'NEXUS_STARTING', error: outage?.message }],
   });
 
 export const startingMetrics = (facts: StartingFacts): MetricFacts => ({

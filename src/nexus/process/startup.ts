@@ -4,10 +4,12 @@
  * SU1. Until everything is there each request is answered with the reason why not, and nothing is run for it. The
  *      status and the metrics are answered all the same: with that reason, and with what is known without a database.
  */
+
 import type { Api } from '../../api/route.ts';
+import { renderReason } from '../../core/facts/reason-text.ts';
 import type { BoundRoute, Handlers } from '../../http/handlers.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { DatabaseWatch, Outage } from '../datastore/database-watch.ts';
+import type { DatabaseWatch } from '../datastore/database-watch.ts';
 
 /** Something that handlers need and that is there only after the start. */
 export type Late<T> = {
@@ -22,10 +24,8 @@ export const createLate = <T>(watch: Pick<DatabaseWatch, 'outage'>): Late<T> => 
   return {
     get() {
       if (value !== undefined) return value;
-      throw new DepotError(
-        'DATABASE_UNAVAILABLE',
-        `this Nexus is starting: ${startWaitsFor(watch.outage())}`,
-      );
+      const starting = { code: 'NEXUS_STARTING', error: watch.outage()?.message } as const;
+      throw new DepotError('DATABASE_UNAVAILABLE', renderReason(starting).message);
     },
     peek: () => value,
     set(given) {
@@ -33,12 +33,6 @@ export const createLate = <T>(watch: Pick<DatabaseWatch, 'outage'>): Late<T> => 
     },
   };
 };
-
-/** What a start waits for. */
-export const startWaitsFor = (outage: Outage | undefined): string =>
-  outage === undefined
-    ? 'it reads the database and takes up what lies in its staging directory'
-    : `it waits for the database: ${outage.message}`;
 
 /**
  * As `bindApi`, for handlers that are there only after the start.

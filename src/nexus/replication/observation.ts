@@ -1,9 +1,9 @@
 /** What the last round of replication saw: the one thing that every status is folded from. */
 
+import type { HealthReason } from '../../core/facts/reason.ts';
 import {
   type ElsewhereHeld,
   fleetReasons,
-  type HealthReason,
   type ReleaseState,
   releaseState,
   sledReasons,

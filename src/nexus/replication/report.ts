@@ -1,4 +1,7 @@
 /** The task's status: the published shape, and beside it what the original never told. */
+
+import { toDetails } from '../../core/facts/details.ts';
+import { renderReason } from '../../core/facts/reason-text.ts';
 import type { TaskResult } from '../background/task.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import type { Observation, ReplicationObserver } from './observation.ts';
@@ -31,7 +34,7 @@ export const replicationReport = (round: {
     sleds_in_service: observation.sleds.length,
     sleds_answering: observation.sleds.filter(sled => sled.answer.kind === 'ok').length,
     reasons: [...observation.reasons, ...observation.releases.flatMap(release => release.reasons)].map(
-      ({ code, message }) => ({ code, message }),
+      reason => ({ code: reason.code, ...renderReason(reason), details: toDetails(reason) }),
     ),
     again_in_ms: againInMs ?? null,
   };

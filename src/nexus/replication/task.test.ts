@@ -270,7 +270,13 @@ test('a copy in flight is not asked for again, and its failure reaches the statu
   });
   const { summary, againInMs } = await w.activate();
   expect(w.requests.lifetime()).toMatchObject({ copy_ok: 1, copy_failed: 1 });
-  expect(JSON.stringify(summary.reasons)).toContain('the source closed the connection');
+  expect(summary.reasons).toContainEqual(
+    expect.objectContaining({
+      details: expect.objectContaining({
+        error: expect.stringContaining('the source closed the connection'),
+      }),
+    }),
+  );
   expect(againInMs, 'the back-off is waited for').toBeLessThanOrEqual(2_000);
 });
 
@@ -284,7 +290,7 @@ test('a busy sled is paused for as long as it asked, which is no error (B14)', a
   const { summary, againInMs } = await w.activate();
   expect(w.requests.lifetime()).toMatchObject({ put_busy: 1, put_err: 0 });
   expect(againInMs).toBeGreaterThan(5_000);
-  expect(JSON.stringify(summary.reasons)).toContain('SLED_WRITES_PAUSED');
+  expect(summary.reasons).toContainEqual(expect.objectContaining({ code: 'SLED_WRITES_PAUSED' }));
 });
 
 test('a sled ahead of the config is only outdated if a later read of the database agrees with it (P7)', async () => {
@@ -293,12 +299,12 @@ test('a sled ahead of the config is only outdated if a later read of the databas
   const w = world({ sleds, releases: [[1]], local: [0] });
   w.state.database = { generation: generation(3), digest: digestOf([hashOf(9)]) };
   const outdated = await w.activate();
-  expect(JSON.stringify(outdated.summary.reasons)).toContain('SLED_AHEAD');
+  expect(outdated.summary.reasons).toContainEqual(expect.objectContaining({ code: 'SLED_AHEAD' }));
   expect(outdated.againInMs, 'a newer view is read at once').toBeLessThan(100);
   w.state.database = undefined; // it has lost that commit
   w.state.recorded = [];
   const diverged = await w.activate();
-  expect(JSON.stringify(diverged.summary.reasons)).toContain('SLED_DIVERGED');
+  expect(diverged.summary.reasons).toContainEqual(expect.objectContaining({ code: 'SLED_DIVERGED' }));
   expect(w.sleds.slice(1).map(holds), 'the others go on').toEqual([1, 1, 1]);
 });
 
@@ -306,7 +312,9 @@ test('an equal generation with another set of artifacts is diverged (P7)', async
   const sleds = fleetOf(1);
   sleds[0]!.config = { generation: generation(2), artifacts: new Map([[hashOf(9), 1000]]) };
   const w = world({ sleds, releases: [[1]], local: [0] });
-  expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('SLED_DIVERGED');
+  expect((await w.activate()).summary.reasons).toContainEqual(
+    expect.objectContaining({ code: 'SLED_DIVERGED' }),
+  );
 });
 
 test('after a failover that lost nothing but numbers the generation rises by itself, and the sleds follow (P13)', async () => {
@@ -347,7 +355,9 @@ test('a local repo stays while fewer sleds than the minimum prove to have the by
     15_000,
   );
   expect(w.dropped).toEqual([]);
-  expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('SLED_BYTES_DIFFER');
+  expect((await w.activate()).summary.reasons).toContainEqual(
+    expect.objectContaining({ code: 'SLED_BYTES_DIFFER' }),
+  );
   sleds[2]!.fault = {};
   await w.activate();
   expect(w.dropped).toEqual([uploadId(0)]);
@@ -449,7 +459,9 @@ test('the summary never carries the ring of requests; the details do (S10)', asy
 test('a release with no copy anywhere is failed with its remedy; with a silent sled it is blocked (P8)', async () => {
   const sleds = fleetOf(2);
   const w = world({ sleds, releases: [[1]] });
-  expect(JSON.stringify((await w.activate()).summary.reasons)).toContain('upload the same archive again');
+  expect((await w.activate()).summary.reasons).toContainEqual(
+    expect.objectContaining({ code: 'RELEASE_FAILED', remedy: 'Upload the same archive again.' }),
+  );
   expect((await w.activate()).summary).toMatchObject({
     releases: [{ state: 'failed' }],
     releases_failed_total: 1,
@@ -459,12 +471,12 @@ test('a release with no copy anywhere is failed with its remedy; with a silent s
 });
 
 test.each([
-  ['blocked', 'in_service', 1_000, 'another Nexus holds the archive'],
-  ['blocked', 'in_service', 3_600_000, 'a Nexus that sends no heartbeats holds the archive'],
-  ['failed', 'expunged', 1_000, 'upload the same archive again'],
+  ['blocked', 'in_service', 1_000, { code: 'RELEASE_BLOCKED', holder: 'another_nexus' }],
+  ['blocked', 'in_service', 3_600_000, { code: 'RELEASE_BLOCKED', holder: 'silent_nexus' }],
+  ['failed', 'expunged', 1_000, { code: 'RELEASE_FAILED' }],
 ] as const)(
   'a release whose archive another Nexus holds is %s when that one is %s, heard of %i ms ago (P8, S23)',
-  async (state, policy, heartbeatAgeMs, words) => {
+  async (state, policy, heartbeatAgeMs, reason) => {
     const nexusId = NexusId.parse(uuid(4, 1));
     const nexus: NexusRecord = {
       id: nexusId,
@@ -480,6 +492,8 @@ test.each([
     const w = world({ sleds: fleetOf(2), releases: [[1]], elsewhere });
     const { summary } = await w.activate();
     expect(summary).toMatchObject({ releases: [{ state }] });
-    expect(JSON.stringify(summary.reasons)).toContain(words);
+    expect(summary.reasons).toContainEqual(
+      expect.objectContaining({ details: expect.objectContaining(reason) }),
+    );
   },
 );

@@ -311,18 +311,11 @@ const observe = async (
     monotonicMs: deps.clock.monotonicMs(),
     minSledReplication: deps.policy.minSledReplication,
     elsewhere: needsToKnow ? await heldElsewhere(deps, seen.wanted, signal) : new Map(),
-    distrusted: seen.sleds.flatMap(sled => {
-      const { distrust } = memory.sled(sled.id);
+    distrusted: seen.sleds.flatMap(({ id: sledId, serial }) => {
+      const { distrust } = memory.sled(sledId);
       return distrust === undefined
         ? []
-        : [
-            {
-              code: 'SLED_BYTES_DIFFER' as const,
-              sledId: sled.id,
-              sinceMs: distrust.sinceMs,
-              message: distrust.message,
-            },
-          ];
+        : [{ code: 'SLED_BYTES_DIFFER' as const, sledId, serial, ...distrust }];
     }),
   });
 };

@@ -17,7 +17,7 @@ test('a lost signal is an error in the status until one arrives again, and is ne
   });
   trigger.activate();
   expect(trigger.notices()).toEqual([
-    { code: 'REPLICATION_ERROR', message: expect.stringMatching(/there is no such task/) },
+    { code: 'REPLICATION_ERROR', because: 'signal_lost', error: 'there is no such task' },
   ]);
   broken = false;
   trigger.activate();

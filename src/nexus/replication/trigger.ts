@@ -4,7 +4,7 @@
  * Losing it is an error that shows in the status, and never fails what was recorded already: the task's period
  * brings what the signal did not (S15).
  */
-import type { HealthReason } from '../../core/health.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import { messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Driver } from '../background/driver.ts';
@@ -31,8 +31,7 @@ export const createReplicationTrigger = ({ log }: { log: Logger }): ReplicationT
         lost = undefined;
       } catch (err) {
         log.error({ err }, 'replication cannot be activated');
-        const message = `replication cannot be activated by a signal, only by its period: ${messageChain(err)}`;
-        lost = { code: 'REPLICATION_ERROR', message };
+        lost = { code: 'REPLICATION_ERROR', because: 'signal_lost', error: messageChain(err) };
       }
     },
     notices: () => (lost === undefined ? [] : [lost]),

@@ -8,7 +8,7 @@ import type { LocalRepoRecord } from '../datastore/ports/local-repo-port.ts';
 import type { RepoRecord } from '../datastore/ports/release-port.ts';
 import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Observation } from '../replication/observation.ts';
-import { reasonView } from './reasons.ts';
+import { blockedView, reasonView } from './reasons.ts';
 
 export type ArtifactFacts = {
   readonly sha256: ArtifactHash;
@@ -41,12 +41,7 @@ export const artifactView = (facts: ArtifactFacts): ArtifactView => {
     }),
     history: [...facts.events],
     reasons: [
-      ...blocked.map(({ code, message, sledId }) => ({
-        code,
-        message,
-        sha256,
-        ...(sledId === undefined ? {} : { sled_id: sledId }),
-      })),
+      ...blocked.map(blockedView),
       ...reasonsOfSledsWithout(sha256, observation),
       ...(observation?.sleds ?? []).flatMap(sled => whyStillThere(sled, sha256)),
     ],
@@ -74,12 +69,10 @@ const reasonsOfSledsWithout = (
 const whyStillThere = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['reasons'] =>
   (sled.list?.deletions_deferred ?? [])
     .filter(deferred => deferred.sha256 === sha256)
-    .map(({ reason }) => ({
-      code: 'DELETION_DEFERRED',
-      message: `sled ${sled.serial} keeps it: ${reason}`,
-      sled_id: sled.id,
-      sha256,
-    }));
+    .map(({ reason: why }) => {
+      const { id: sledId, serial } = sled;
+      return reasonView({ code: 'DELETION_DEFERRED', sledId, serial, sha256, artifacts: 1, why });
+    });
 
 const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'][number] => {
   const inFlight = sled.list?.copies_in_flight?.find(copy => copy.sha256 === sha256);

@@ -47,8 +47,14 @@ test('while the database is away the facts of the last answer are told, with the
     time_unavailable_since: '2026-01-01T00:00:30.000Z',
     message: 'current_generation: the database does not answer',
   });
-  expect(outageReasons(reading)).toMatchObject([
-    { code: 'DATABASE_UNAVAILABLE', message: expect.stringContaining('was read 42 s ago') },
+  expect(outageReasons(reading)).toEqual([
+    {
+      code: 'DATABASE_UNAVAILABLE',
+      because: 'no_answer',
+      error: 'current_generation: the database does not answer',
+      sinceMs: Date.parse('2026-01-01T00:00:30.000Z'),
+      readAgeMs: 42_000,
+    },
   ]);
   Object.assign(database, { generation: 8, fate: async () => undefined });
   expect(await read(wait)).toMatchObject({
@@ -62,9 +68,9 @@ test('a Nexus that has never read its database says so', async () => {
   database.fate = away;
   const reading = await read(wait);
   expect(reading.known).toBeUndefined();
-  expect(outageReasons(reading)).toMatchObject([
-    { message: expect.stringContaining('has not read it since it started') },
-  ]);
+  const [reason] = outageReasons(reading);
+  expect(reason).toMatchObject({ because: 'no_answer' });
+  expect(reason).not.toHaveProperty('readAgeMs');
 });
 
 test('a database that is silent does not hold up the status (RD1)', async () => {

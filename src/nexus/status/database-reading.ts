@@ -8,7 +8,7 @@
  * RD2. Old facts are never told without their age and the outage: `outage` is there whenever they are not of now.
  */
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
-import type { HealthReason } from '../../core/health.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Generation } from '../../core/ids.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { isOfDatabase, messageChain } from '../../lib/errors.ts';
@@ -113,18 +113,7 @@ export const databaseView = ({ known, outage }: DatabaseReading): NonNullable<Fl
 
 export const outageReasons = ({ known, outage }: DatabaseReading): HealthReason[] => {
   if (outage === undefined) return [];
-  const told =
-    known === undefined
-      ? 'This Nexus has not read it since it started, so the status knows nothing from it.'
-      : `What the status says from it was read ${Math.round(known.ageMs / 1000)} s ago.`;
-  return [outageReason(outage, told)];
+  const { message: error, sinceMs } = outage;
+  const read = known && { readAgeMs: Math.round(known.ageMs) };
+  return [{ code: 'DATABASE_UNAVAILABLE', because: 'no_answer', error, sinceMs, ...read }];
 };
-
-/** @param told a sentence: what stands in the answer instead */
-export const outageReason = ({ message, sinceMs }: Outage, told: string): HealthReason => ({
-  code: 'DATABASE_UNAVAILABLE',
-  message:
-    `the database is unavailable (${message}). ${told} Sleds go on serving; uploads and changes wait. ` +
-    'Start the database or make it reachable: Nexus goes on by itself',
-  sinceMs,
-});

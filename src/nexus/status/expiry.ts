@@ -1,6 +1,6 @@
 /** When what this fleet trusts and holds expires: read from the database, judged by `core/expiry.ts`. */
 import { type ExpiringRelease, type ExpiringRoot, expiryReasons } from '../../core/expiry.ts';
-import type { HealthReason } from '../../core/health.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';

@@ -1,6 +1,7 @@
 /** The verdict of one Nexus over the fleet: its last observation, and what is wrong beside it. */
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
-import { type HealthReason, worst } from '../../core/health.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
+import { worst } from '../../core/health.ts';
 import { asGeneration, type NexusId } from '../../core/ids.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
@@ -67,36 +68,23 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
 
 const ownReasons = (facts: StatusFacts): HealthReason[] => {
   const reasons: HealthReason[] = [...facts.notices];
-  if (facts.replicationError !== undefined) {
-    const message = `the last activation of replication failed: ${facts.replicationError}`;
-    reasons.push({ code: 'REPLICATION_ERROR', message });
-  }
-  if (facts.replicationPaused) {
-    const message =
-      'replication runs only when it is activated by hand: tuf_artifact_replication.disable is set';
-    reasons.push({ code: 'REPLICATION_PAUSED', message });
-  }
-  if (facts.insecureListen) {
-    const message =
-      'insecure_listen is set: this Nexus can be reached from other machines without transport security';
-    reasons.push({ code: 'INSECURE_LISTEN', message });
-  }
+  if (facts.replicationError !== undefined)
+    reasons.push({ code: 'REPLICATION_ERROR', because: 'round_failed', error: facts.replicationError });
+  if (facts.replicationPaused) reasons.push({ code: 'REPLICATION_PAUSED' });
+  if (facts.insecureListen) reasons.push({ code: 'INSECURE_LISTEN' });
   const read = facts.database.known?.facts;
   const self = read?.nexuses.find(({ id }) => id === facts.nexusId);
-  if (self?.policy === 'expunged') {
-    const message =
-      'this Nexus is expunged, and what it holds does not count as a copy: stop it, and start it with an empty staging directory';
-    reasons.push({ code: 'NEXUS_EXPUNGED', message });
-  }
+  if (self?.policy === 'expunged') reasons.push({ code: 'NEXUS_EXPUNGED' });
   const { observation } = facts;
-  if (observation === undefined) {
+  if (observation === undefined) reasons.push({ code: 'NOT_YET_LOOKED', because: 'just_started' });
+  else if (read !== undefined && observation.generation < read.generation) {
+    const { generation: observedGeneration } = observation;
     reasons.push({
       code: 'NOT_YET_LOOKED',
-      message: 'this Nexus has just started and has not asked the sleds yet',
+      because: 'older_generation',
+      databaseGeneration: read.generation,
+      observedGeneration,
     });
-  } else if (read !== undefined && observation.generation < read.generation) {
-    const message = `the database is at generation ${read.generation}, the sleds were last asked at ${observation.generation}`;
-    reasons.push({ code: 'NOT_YET_LOOKED', message });
   }
   return reasons;
 };
@@ -105,17 +93,14 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
 const silenceReasons = (silent: readonly NexusRecord[], self: NexusId): HealthReason[] => {
   const own = silent.find(({ id }) => id === self);
   if (own === undefined) return silent.map(nexusSilent);
-  const ago = Math.round(own.heartbeatAgeMs / 1000);
-  const message = `the database answers, but has recorded no heartbeat of this Nexus for ${ago} s: its commits are not answered. A synchronous standby may be away; start it, or name another one in synchronous_standby_names`;
-  return [{ code: 'DATABASE_UNAVAILABLE', message, sinceMs: own.timeHeartbeatMs }];
+  const { heartbeatAgeMs, timeHeartbeatMs: sinceMs } = own;
+  return [{ code: 'DATABASE_UNAVAILABLE', because: 'commits_unanswered', heartbeatAgeMs, sinceMs }];
 };
 
-const nexusSilent = (nexus: NexusRecord): HealthReason => {
-  const ago = Math.round(nexus.heartbeatAgeMs / 1000);
-  const holds = nexus.localRepos === 0 ? '' : ` and holds ${nexus.localRepos} local repo(s)`;
-  return {
-    code: 'NEXUS_SILENT',
-    message: `Nexus ${nexus.id} was last heard of ${ago} s ago${holds}; start it, or expunge it if it is gone for good`,
-    sinceMs: nexus.timeHeartbeatMs,
-  };
-};
+const nexusSilent = ({ id, heartbeatAgeMs, localRepos, timeHeartbeatMs }: NexusRecord): HealthReason => ({
+  code: 'NEXUS_SILENT',
+  nexusId: id,
+  heartbeatAgeMs,
+  localRepos,
+  sinceMs: timeHeartbeatMs,
+});

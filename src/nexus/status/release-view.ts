@@ -1,11 +1,11 @@
 /** How far a release is, on the wire: folded from the last observation (architecture, ⑦). */
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { Outage } from '../datastore/database-watch.ts';
 import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Observation, ObservedRelease } from '../replication/observation.ts';
-import { outageReason } from './database-reading.ts';
 import { reasonView } from './reasons.ts';
 
 export const releaseView = (observation: Observation, release: ObservedRelease): ReleaseReplication => {
@@ -39,8 +39,14 @@ export const lastKnownReleaseView = (
 ): ReleaseReplication => {
   const view = releaseView(observation, release);
   if (outage === undefined) return view;
-  const told = `The release is as the sleds answered at ${isoTime(observation.timeMs)}.`;
-  return { ...view, reasons: [reasonView(outageReason(outage, told)), ...view.reasons] };
+  const reason: HealthReason = {
+    code: 'DATABASE_UNAVAILABLE',
+    because: 'no_answer_for_release',
+    error: outage.message,
+    observedMs: observation.timeMs,
+    sinceMs: outage.sinceMs,
+  };
+  return { ...view, reasons: [reasonView(reason), ...view.reasons] };
 };
 
 /** A release that is recorded, but that no round of this Nexus has seen yet. */
@@ -63,9 +69,7 @@ export const unseenReleaseView = (
   bytes_wanted: totalSizeBytes,
   bytes_held: 0,
   sleds: [],
-  reasons: [
-    { code: 'NOT_YET_LOOKED', message: 'this Nexus has not asked the sleds since the release was recorded' },
-  ],
+  reasons: [reasonView({ code: 'NOT_YET_LOOKED', because: 'release_recorded', systemVersion })],
 });
 
 /**
@@ -76,11 +80,11 @@ export const uploadedSince = (failed: ReleaseReplication): ReleaseReplication =>
   ...failed,
   state: 'replicating',
   reasons: [
-    {
+    reasonView({
       code: 'NOT_YET_LOOKED',
-      message: `release ${failed.system_version}: its archive was uploaded since this Nexus asked the sleds`,
-      system_version: failed.system_version,
-    },
+      because: 'archive_uploaded',
+      systemVersion: failed.system_version,
+    }),
   ],
 });
 

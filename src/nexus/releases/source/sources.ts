@@ -1,7 +1,7 @@
 /**
  * The sources of this Nexus, and what became of the last look at each. Kept in memory: a restart looks again.
  */
-import type { HealthReason } from '../../../core/health.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { SystemVersion } from '../../../core/ids.ts';
 import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { ErrorCode } from '../../../lib/error-codes.ts';
@@ -113,8 +113,8 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
       [...states.values()].flatMap(({ config, failure }) => {
         // An outage has a reason of its own.
         if (failure === undefined || failure.isOutage || config.periodMs === undefined) return [];
-        const code = failure.isRefusal ? 'SOURCE_REFUSED' : 'SOURCE_FAILED';
-        return [{ code, message: `source ${config.name}: ${failure.message}`, sinceMs: failure.timeMs }];
+        const code = failure.isRefusal ? ('SOURCE_REFUSED' as const) : ('SOURCE_FAILED' as const);
+        return [{ code, source: config.name, error: failure.message, sinceMs: failure.timeMs }];
       }),
   };
 };

@@ -10,7 +10,7 @@
  *      had it confirmed. Otherwise the database has lost the row: the archive is recorded again or, where that fails,
  *      kept and reported.
  */
-import type { HealthReason } from '../../../core/health.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { UploadId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -22,7 +22,10 @@ import { hasParts as listsParts, readSidecar, type StagedArchive, writeSidecar }
 
 export type Adoption =
   | { readonly kind: 'take_up' | 'record_again'; readonly archive: StagedArchive }
-  | { readonly kind: 'remove' | 'forget_row' | 'keep'; readonly reason: string };
+  | { readonly kind: 'remove' | 'forget_row'; readonly reason: string }
+  | { readonly kind: 'keep'; readonly because: Exclude<NotServed['because'], `record_${string}`> };
+
+type NotServed = HealthReason<'ARCHIVE_NOT_SERVED'>;
 
 export type FoundUpload = {
   readonly hasArchive: boolean;
@@ -42,14 +45,14 @@ export const decideAdoption = ({
 }: FoundUpload): Adoption => {
   if (!hasArchive && row !== undefined) return { kind: 'forget_row', reason: 'its archive is gone' };
   if (!hasArchive) return { kind: 'remove', reason: 'it is what an upload left without its archive' };
-  if (sidecar === 'unreadable') return { kind: 'keep', reason: 'its sidecar cannot be read' };
+  if (sidecar === 'unreadable') return { kind: 'keep', because: 'sidecar_unreadable' };
   if (sidecar === 'absent')
     return row === undefined
       ? { kind: 'remove', reason: 'it was never recorded' }
-      : { kind: 'keep', reason: 'its sidecar is gone' };
+      : { kind: 'keep', because: 'sidecar_gone' };
   const isWanted = sidecar.acknowledged && !(sidecar.dropping && isReleaseKnown);
   if (listsParts(sidecar) && !hasParts && (row !== undefined || isWanted))
-    return { kind: 'keep', reason: 'the parts of its composite artifacts are gone' };
+    return { kind: 'keep', because: 'parts_gone' };
   // Listed by the database it is as good as acknowledged: an operator can have seen it.
   if (row !== undefined)
     return {
@@ -93,10 +96,6 @@ export const adoptStaging = async (
   const adopted: StagedArchive[] = [];
   const kept: StagedArchive[] = [];
   const notices = new Map<UploadId, HealthReason>();
-  const keep = (uploadId: UploadId, message: string) => {
-    log.error({ upload_id: uploadId }, message);
-    notices.set(uploadId, { code: 'ARCHIVE_NOT_SERVED', message });
-  };
 
   for (const uploadId of new Set([...files.keys(), ...rowOf.keys()])) {
     const found = {
@@ -128,7 +127,8 @@ export const adoptStaging = async (
         await directory.remove(uploadId);
         break;
       case 'keep':
-        keep(uploadId, `${path} is kept but not served: ${adoption.reason}`);
+        log.error({ upload_id: uploadId, because: adoption.because }, 'archive is kept but not served');
+        notices.set(uploadId, { code: 'ARCHIVE_NOT_SERVED', because: adoption.because, uploadId, path });
         break;
       default:
         adoption satisfies never;

@@ -160,7 +160,9 @@ test('an acknowledged archive that cannot be recorded again is kept and reported
   expect(reasons).toContainEqual(
     expect.objectContaining({
       code: 'ARCHIVE_NOT_SERVED',
-      message: expect.stringMatching(new RegExp(`${uploadId}.*trust root.*start this Nexus again`, 's')),
+      details: expect.objectContaining({ because: 'record_refused', upload_id: uploadId }),
+      message: expect.stringMatching(/trust root/),
+      remedy: expect.stringContaining('start this Nexus again'),
     }),
   );
   await nexus.trust(release);

@@ -7,7 +7,7 @@
  *
  * LR1. A drop and a look at the rows take turns: each would take the other's half-done work for a fault.
  */
-import type { HealthReason } from '../../../core/health.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { UploadId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { createLimiter } from '../../../lib/limiter.ts';

@@ -1,5 +1,5 @@
 /** An archive that the database had once and has lost: recorded again, or kept and told (P4). */
-import type { HealthReason } from '../../../core/health.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { RepoId } from '../../../core/ids.ts';
 import { findDepotError, isOfDatabase, messageChain } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -59,12 +59,24 @@ export const recordLostArchive = async (
     // The release is committed, and an archive with a row has to be served: a failure to update the sidecar changes nothing.
     await update(recorded);
     log.warn(fields, 'the database had lost a local repo: recorded it again');
-    return { kind: 'recorded', archive: recorded, notice: recordedAgain(archive) };
+    return {
+      kind: 'recorded',
+      archive: recorded,
+      notice: { code: 'ARCHIVE_RECORDED_AGAIN', systemVersion, uploadId },
+    };
   } catch (error) {
     if (signal.aborted || isOfDatabase(error)) throw error;
     const kind = isVerdict(error) ? 'refused' : 'delayed';
     log.error({ ...fields, err: error }, `local repo lost by the database: to record it again is ${kind}`);
-    return { kind, archive, notice: { code: 'ARCHIVE_NOT_SERVED', message: NOT_SERVED[kind](path, error) } };
+    const because = `record_${kind}` as const;
+    const notice = {
+      code: 'ARCHIVE_NOT_SERVED' as const,
+      because,
+      uploadId,
+      path,
+      error: messageChain(error),
+    };
+    return { kind, archive, notice };
   }
 };
 
@@ -72,21 +84,4 @@ export const recordLostArchive = async (
 const isVerdict = (error: unknown): boolean => {
   const known = findDepotError(error);
   return known !== undefined && known.retry !== 'backoff';
-};
-
-const recordedAgain = ({ systemVersion }: StagedArchive): HealthReason => ({
-  code: 'ARCHIVE_RECORDED_AGAIN',
-  systemVersion,
-  message:
-    `release ${systemVersion} was recorded once and the database had lost it, so this Nexus recorded its archive again; ` +
-    'was a backup restored? Then other releases may be missing. This is said until this Nexus is started again',
-});
-
-const NOT_SERVED = {
-  refused: (path: string, error: unknown): string =>
-    `${path} was recorded once, the database has lost it, and it cannot be recorded again (${messageChain(error)}); ` +
-    'the archive is kept: mend the cause and start this Nexus again, or upload the file anew and remove it',
-  delayed: (path: string, error: unknown): string =>
-    `${path} was recorded once, the database has lost it, and it could not be recorded again yet ` +
-    `(${messageChain(error)}); this Nexus tries again by itself`,
 };

@@ -126,7 +126,10 @@ test('an archive whose parts are gone is kept and reported, and the same archive
   expect(next.services.staging.held()).toEqual([]);
   const { reasons } = await next.fleet.fleetStatus({}, wait);
   expect(reasons).toContainEqual(
-    expect.objectContaining({ code: 'ARCHIVE_NOT_SERVED', message: expect.stringContaining('parts') }),
+    expect.objectContaining({
+      code: 'ARCHIVE_NOT_SERVED',
+      details: expect.objectContaining({ because: 'parts_gone' }),
+    }),
   );
   expect((await next.upload(release)).status).toBe('already_exists');
   await expectServed(next);

@@ -12,7 +12,7 @@
  *      held but is not served, and is retried.
  * RC4. A row tells the release: one that was recorded again, and then lost again, has another id.
  */
-import type { HealthReason } from '../../../core/health.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { UploadId } from '../../../core/ids.ts';
 import type { LocalRepoPort, LocalRepoRecord } from '../../datastore/ports/local-repo-port.ts';
 import type { ReleasePort } from '../../datastore/ports/release-port.ts';

@@ -5,10 +5,11 @@
  * CW2. An upload that waits for the database for {@link Request.answerAfterMs} at a stretch is answered with its id, and goes on
  *      without its client: whoever is told so asks by the id.
  */
+import { stageDone } from '../../../core/facts/reason-text.ts';
 import type { UploadId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import { stageDone, type UploadReport } from './upload-states.ts';
+import type { UploadReport } from './upload-states.ts';
 
 /** When to ask again. */
 const RETRY_AFTER_S = 5;

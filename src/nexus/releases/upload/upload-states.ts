@@ -8,7 +8,7 @@
  *      removed at the start, and is to be sent again (P4).
  * US2. Bounded: uploads under way are as many as there may be at once, and of those that ended the latest are kept.
  */
-import type { HealthReason } from '../../../core/health.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { SystemVersion, UploadId } from '../../../core/ids.ts';
 import type { DatabaseWait } from './database-patience.ts';
 import type { UploadOutcome } from './upload.ts';
@@ -83,24 +83,9 @@ export const createUploadStates = (): UploadStates => {
   };
 };
 
-const STAGE_DONE = {
-  receiving: 'received',
-  verifying: 'received, not yet verified',
-  recording: 'received and verified',
-} as const satisfies Record<UploadStage, string>;
-
-/** What there is of an upload in this stage. */
-export const stageDone = (stage: UploadStage): string => STAGE_DONE[stage];
-
 const waitingReason = ({ uploadId, fileName, systemVersion, state }: UploadReport): HealthReason[] => {
   if (state.kind !== 'waiting') return [];
   const { stage, wait } = state;
-  const end =
-    wait.untilMs === undefined
-      ? 'It may be recorded already: this Nexus keeps the archive until the database says'
-      : `It is given up at ${new Date(wait.untilMs).toISOString()}`;
-  const message =
-    `upload ${uploadId} (${fileName}) is ${stageDone(stage)}, held by this Nexus, and waits for the database ` +
-    `(${wait.message}). ${end}`;
-  return [{ code: 'UPLOAD_WAITING', message, systemVersion, sinceMs: wait.sinceMs }];
+  const { message: error, untilMs, sinceMs } = wait;
+  return [{ code: 'UPLOAD_WAITING', uploadId, fileName, stage, error, untilMs, systemVersion, sinceMs }];
 };

@@ -16,7 +16,7 @@
  * U7. What was received is not thrown away because the database is away: it waits, bounded in number by the limit of
  *     uploads at once and in time by {@link UploadWaits}, and the status names it (database-patience.ts).
  */
-import type { HealthReason } from '../../../core/health.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
 import { type ArtifactHash, RepoId, UploadId } from '../../../core/ids.ts';
 import type { Rng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';

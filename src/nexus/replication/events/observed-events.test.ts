@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
-import type { HealthReason, ReleaseState } from '../../../core/health.ts';
-import { fakeSled, generation } from '../../fleet-client/fleet.fixture.ts';
+import type { HealthReason } from '../../../core/facts/reason.ts';
+import { renderReason } from '../../../core/facts/reason-text.ts';
+import type { ReleaseState } from '../../../core/health.ts';
+import { fakeSled, generation, hashOf } from '../../fleet-client/fleet.fixture.ts';
 import type { NewEvent } from '../../history/history.ts';
 import type { Observation } from '../observation.ts';
 import { createObservedEvents } from './observed-events.ts';
@@ -12,6 +14,13 @@ type Round = {
   readonly releases?: Readonly<Record<string, ReleaseState>>;
   readonly reasons?: readonly HealthReason[];
   readonly sleds?: readonly (typeof first)[];
+};
+
+const FAILED: HealthReason = {
+  code: 'RELEASE_FAILED',
+  systemVersion: '1.0.0',
+  sha256: hashOf(1),
+  artifacts: 1,
 };
 
 /** Rounds a second apart; what each of them adds to the history. */
@@ -30,7 +39,7 @@ const looking = () => {
       releases: releases.map(([systemVersion, state]) => ({
         progress: { systemVersion },
         state,
-        reasons: state === 'failed' ? [{ code: 'RELEASE_FAILED', message: 'upload it again' }] : [],
+        reasons: state === 'failed' ? [FAILED] : [],
       })),
       reasons: round.reasons ?? [],
     } as unknown as Observation);
@@ -38,10 +47,12 @@ const looking = () => {
   };
 };
 
-const unreachable: HealthReason = {
+const unreachable: HealthReason<'SLED_UNREACHABLE'> = {
   code: 'SLED_UNREACHABLE',
-  message: 'sled sled-1: connection refused',
   sledId: first,
+  serial: 'sled-1',
+  error: 'connection refused',
+  errorCode: 'PEER_UNREACHABLE',
 };
 
 test('a change of the generation is told with what it was, and which releases came and went', () => {
@@ -79,7 +90,7 @@ test('each state of a release is told once, with the reason of a failure and how
       systemVersion: '1.0.0',
       errorCode: 'RELEASE_FAILED',
       elapsedMs: 1_000,
-      message: 'is failed; was complete; upload it again',
+      message: expect.stringMatching(/^is failed; was complete; Release 1\.0\.0/),
     },
   ]);
   expect(states('failed')).toEqual([]);
@@ -98,11 +109,11 @@ test('what is wrong with a sled is told when it begins, and when it is over, wit
   const faults = (reasons: readonly HealthReason[], sleds?: Round['sleds']) =>
     look({ reasons, ...(sleds && { sleds }) }).filter(event => event.kind === 'sled_state');
   expect(faults([unreachable])).toMatchObject([
-    { sledId: first, errorCode: 'SLED_UNREACHABLE', message: unreachable.message },
+    { sledId: first, errorCode: 'SLED_UNREACHABLE', message: renderReason(unreachable).message },
   ]);
-  expect(faults([{ ...unreachable, message: 'sled sled-1: no route' }])).toEqual([]);
+  expect(faults([{ ...unreachable, error: 'no route' }])).toEqual([]);
   expect(faults([])).toMatchObject([
-    { sledId: first, elapsedMs: 2_000, message: 'over: sled sled-1: no route' },
+    { sledId: first, elapsedMs: 2_000, message: expect.stringMatching(/^over: Sled sled-1 .*no route/) },
   ]);
   faults([unreachable]);
   expect(faults([], [second]), 'of an expunged sled nothing is known').toEqual([]);
@@ -110,12 +121,27 @@ test('what is wrong with a sled is told when it begins, and when it is over, wit
 
 test('two faulty datasets of one sled are two things; transfers and releases are told elsewhere', () => {
   const look = looking();
-  const dataset = (path: string): HealthReason => ({ code: 'DATASET_FAULT', message: path, sledId: first });
-  const transfer: HealthReason = { code: 'TRANSFER_FAILED', message: 'waits', sledId: first };
+  const dataset = (path: string): HealthReason => ({
+    code: 'DATASET_FAULT',
+    sledId: first,
+    serial: 'sled-1',
+    path,
+    state: 'missing',
+  });
+  const transfer: HealthReason = {
+    code: 'TRANSFER_FAILED',
+    sledId: first,
+    serial: 'sled-1',
+    sha256: hashOf(1),
+    transfers: 1,
+    error: 'waits',
+  };
   look({});
   expect(look({ reasons: [dataset('a'), dataset('b'), transfer] })).toMatchObject([
-    { message: 'a' },
-    { message: 'b' },
+    { message: expect.stringContaining('dataset a is missing') },
+    { message: expect.stringContaining('dataset b is missing') },
   ]);
-  expect(look({ reasons: [dataset('b')] })).toMatchObject([{ message: 'over: a' }]);
+  expect(look({ reasons: [dataset('b')] })).toMatchObject([
+    { message: expect.stringMatching(/^over: .*dataset a is missing/) },
+  ]);
 });

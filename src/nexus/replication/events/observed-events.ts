@@ -5,7 +5,9 @@
  * OE1. Each Nexus notes what it saw itself: two that see different things are both right, and the difference tells.
  * OE2. A first round, after a start, notes the generation and whatever is not as it should be.
  */
-import type { HealthReason, ReasonCode, ReleaseState } from '../../../core/health.ts';
+import type { HealthReason, ReasonCode } from '../../../core/facts/reason.ts';
+import { renderReason } from '../../../core/facts/reason-text.ts';
+import type { ReleaseState } from '../../../core/health.ts';
 import type { SledId } from '../../../core/ids.ts';
 import type { NewEvent, Note } from '../../history/history.ts';
 import type { Observation } from '../observation.ts';
@@ -84,7 +86,9 @@ const noteReleases = (
       timeMs,
       elapsedMs: last === undefined ? undefined : timeMs - last.sinceMs,
       errorCode: state === 'failed' || state === 'blocked' ? reasons[0]?.code : undefined,
-      message: [`is ${state}`, was, reasons[0]?.message].filter(text => text !== undefined).join('; '),
+      message: [`is ${state}`, was, reasons[0] && renderReason(reasons[0]).message]
+        .filter(text => text !== undefined)
+        .join('; '),
     });
   }
   return now;
@@ -104,10 +108,14 @@ const noteFaults = (
     timeMs,
   });
   for (const reason of reasons) {
-    const { sledId, code, message } = reason;
+    const { sledId, code } = reason;
+    const { message } = renderReason(reason);
     if (sledId === undefined || !SLED_CODES.has(code)) continue;
     // A sled has several datasets, which are told apart by what is said of them.
-    const key = [sledId, code, code === 'DATASET_FAULT' ? message : ''].join(' ');
+    const key = [
+      sledId,
+      ...(reason.code === 'DATASET_FAULT' ? [code, reason.path, reason.state] : [code]),
+    ].join(' ');
     const last = before.get(key);
     const fault = { reason: { ...reason, sledId }, sinceMs: last?.sinceMs ?? timeMs };
     now.set(key, fault);
@@ -117,7 +125,11 @@ const noteFaults = (
   for (const [key, fault] of before) {
     // Of a sled that is no longer in service nothing is known.
     if (now.has(key) || !present.has(fault.reason.sledId)) continue;
-    note({ ...event(fault), elapsedMs: timeMs - fault.sinceMs, message: `over: ${fault.reason.message}` });
+    note({
+      ...event(fault),
+      elapsedMs: timeMs - fault.sinceMs,
+      message: `over: ${renderReason(fault.reason).message}`,
+    });
   }
   return now;
 };

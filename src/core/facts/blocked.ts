@@ -1,0 +1,46 @@
+/** Why something that is wanted cannot be requested in a round: the kinds, what is known of each, and each in English. */
+import { z } from 'zod';
+import { ArtifactHash, SledId } from '../ids.ts';
+import { plural, quoted, type Rendered, shortHash } from './phrase.ts';
+import { Count, Words } from './reason.ts';
+
+const ofSled = { sha256: ArtifactHash, sledId: SledId, serial: Words, error: Words };
+
+export const blockedSchemas = {
+  /** No sled that answers holds it, and this Nexus has no archive of it; a sled that does not answer may have it. */
+  NO_KNOWN_COPY_SLEDS_SILENT: z.object({ sha256: ArtifactHash, silentSleds: Count }),
+  /** As above, but every sled answers: another Nexus may hold the archive, or the bytes are gone. */
+  NO_KNOWN_COPY: z.object({ sha256: ArtifactHash }),
+  /** Waits for the back-off after a failed put or copy. */
+  TRANSFER_FAILED: z.object(ofSled),
+  /** The sled takes no writes now: full, or busy. */
+  SLED_WRITES_PAUSED: z.object(ofSled),
+} as const satisfies Record<string, z.ZodType<object>>;
+
+export type BlockedCode = keyof typeof blockedSchemas;
+
+export type Blocked<C extends BlockedCode = BlockedCode> = {
+  readonly [K in C]: { readonly code: K } & Readonly<z.infer<(typeof blockedSchemas)[K]>>;
+}[C];
+
+type Renderers = { readonly [C in BlockedCode]: (blocked: Blocked<C>) => Rendered };
+
+const renderers: Renderers = {
+  NO_KNOWN_COPY_SLEDS_SILENT: ({ sha256, silentSleds }) => ({
+    message: `No reachable sled has artifact ${shortHash(sha256)}. ${plural(silentSleds, 'unreachable sled')} might.`,
+    remedy: 'Bring these sleds back, or upload the archive again.',
+  }),
+  NO_KNOWN_COPY: ({ sha256 }) => ({
+    message: `No sled has artifact ${shortHash(sha256)}, and this Nexus has no archive of it. Another Nexus might.`,
+    remedy: 'Upload the archive again, unless another Nexus holds it.',
+  }),
+  TRANSFER_FAILED: ({ sha256, serial, error }) => ({
+    message: `The last transfer of artifact ${shortHash(sha256)} to sled ${serial} failed and will be retried: ${quoted(error)}`,
+  }),
+  SLED_WRITES_PAUSED: ({ sha256, serial, error }) => ({
+    message: `Sled ${serial} takes no writes now, so artifact ${shortHash(sha256)} waits: ${quoted(error)}`,
+  }),
+};
+
+export const renderBlocked = (blocked: Blocked): Rendered =>
+  (renderers[blocked.code] as (blocked: Blocked) => Rendered)(blocked);

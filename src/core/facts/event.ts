@@ -1,0 +1,190 @@
+/**
+ * What happened: the kinds of events of the history, and what is known of each.
+ *
+ *     note() ─▶ EventFact ─▶ columns to filter by, and the rest in `details` ─▶ EventFact ─▶ renderEvent() (event-text.ts)
+ *
+ * FE1. As FR1 and FR2 of reason.ts: an event is data, and what was released keeps its name and meaning.
+ * FE2. Several versions of Nexus may write to one database: {@link parseEvent} is undefined for what this one does not
+ *      know, and {@link unknownEventText} shows it.
+ */
+import { z } from 'zod';
+import {
+  ArtifactHash,
+  DatasetId,
+  Generation,
+  IncarnationId,
+  NexusId,
+  SledId,
+  SystemVersion,
+  UploadId,
+} from '../ids.ts';
+import type { Details } from './details.ts';
+import { spaced } from './phrase.ts';
+import { Count, type HealthReason, parseReason, Words } from './reason.ts';
+
+const Reason = z.custom<HealthReason>().transform((value, context) => {
+  const reason = parseReason(value);
+  if (reason !== undefined) return reason;
+  context.addIssue({ code: 'custom', message: 'is no reason that this version knows' });
+  return z.NEVER;
+});
+
+const ReleaseState = z.enum(['replicating', 'safe', 'complete', 'blocked', 'failed']);
+const ElapsedMs = z.number().min(0);
+
+const request = {
+  sledId: SledId,
+  generation: Generation.optional(),
+  /** Of the request. */
+  elapsedMs: ElapsedMs,
+  /** Where it failed: with what, and how often in a row. */
+  errorCode: Words.optional(),
+  error: Words.optional(),
+  failures: Count.optional(),
+  /** It went well, and the one before it had not. */
+  hadFailed: z.boolean().optional(),
+};
+/** What a sled reports later; `sledTime` where its clock is not that of the Nexus. */
+const reported = { sledId: SledId, sha256: ArtifactHash, sledTime: Words.optional() };
+/** A copy that was accepted; its time is from the request on. */
+const accepted = {
+  sledId: SledId,
+  sha256: ArtifactHash,
+  sourceSledId: SledId.optional(),
+  elapsedMs: ElapsedMs,
+  generation: Generation,
+};
+
+export const eventSchemas = {
+  // Requests to sleds; repetitions of one outcome are thinned out.
+  put_config: z.object(request),
+  list: z.object(request),
+  put: z.object({ ...request, sha256: ArtifactHash }),
+  copy: z.object({ ...request, sha256: ArtifactHash, sourceSledId: SledId.optional() }),
+  // What sleds reported later.
+  copy_done: z.object({ ...accepted, datasetsHolding: Count, datasets: Count }),
+  copy_failed: z.object({ ...reported, errorCode: Words, source: Words, error: Words }),
+  copy_lost: z.object(accepted),
+  deletion: z.object({ ...reported, generation: Generation, why: Words }),
+  quarantine: z.object({ ...reported, datasetId: DatasetId, why: Words }),
+  // What changed, as the Nexus saw it.
+  generation: z.object({
+    generation: Generation,
+    /** Absent in the first round of a Nexus. */
+    previousGeneration: Generation.optional(),
+    added: z.array(Words).readonly(),
+    removed: z.array(Words).readonly(),
+    present: z.array(Words).readonly(),
+  }),
+  release_state: z.object({
+    systemVersion: Words,
+    generation: Generation,
+    state: ReleaseState,
+    previousState: ReleaseState.optional(),
+    /** How long the state before it lasted. */
+    elapsedMs: ElapsedMs.optional(),
+    errorCode: Words.optional(),
+    reason: Reason.optional(),
+  }),
+  sled_state: z.object({
+    sledId: SledId,
+    generation: Generation,
+    errorCode: Words,
+    reason: Reason,
+    isOver: z.boolean(),
+    /** How long it lasted, of what is over. */
+    elapsedMs: ElapsedMs.optional(),
+  }),
+  // What was done, by operators, sleds or a Nexus.
+  release_recorded: z.object({
+    systemVersion: SystemVersion,
+    generation: Generation,
+    uploadId: UploadId,
+    wasThere: z.boolean(),
+    /** For the database. */
+    waitedMs: Count,
+    overrides: z.array(Words).readonly(),
+  }),
+  release_deleted: z.object({
+    systemVersion: SystemVersion,
+    generation: Generation,
+    by: z.enum(['operator', 'retention']),
+  }),
+  target_release: z.object({
+    systemVersion: SystemVersion,
+    previousVersion: SystemVersion.optional(),
+    isForced: z.boolean(),
+  }),
+  generation_recovered: z.discriminatedUnion('by', [
+    z.object({
+      by: z.literal('operator'),
+      generation: Generation,
+      previousGeneration: Generation,
+      pointsAccepted: Count,
+    }),
+    /** Above a sled of another history, of which all is wanted. */
+    z.object({
+      by: z.literal('nexus'),
+      generation: Generation,
+      previousGeneration: Generation,
+      sledId: SledId,
+      foreignGeneration: Generation,
+    }),
+  ]),
+  local_repo_held: z.object({
+    systemVersion: SystemVersion,
+    uploadId: UploadId,
+    /** By an upload, taken up at the start, or after the database had lost it: recorded again, or listed again by itself. */
+    how: z.enum(['uploaded', 'adopted', 'recorded_again', 'listed_again']),
+  }),
+  local_repo_dropped: z.object({ systemVersion: SystemVersion, generation: Generation, uploadId: UploadId }),
+  sled_registered: z.object({
+    sledId: SledId,
+    serial: Words,
+    address: Words,
+    incarnationId: IncarnationId.optional(),
+    datasets: z.array(z.object({ path: Words, state: Words })).readonly(),
+  }),
+  sled_policy: z.object({ sledId: SledId, policy: z.enum(['in_service', 'expunged']) }),
+  nexus_expunged: z.object({ expungedNexusId: NexusId }),
+  nexus_started: z.object({ operatorAddress: Words }),
+  nexus_stopped: z.object({}),
+  // That the history itself lacks events.
+  history_lost: z.object({ events: Count }),
+} as const satisfies Record<string, z.ZodType<object>>;
+
+export type EventKind = keyof typeof eventSchemas;
+export const EVENT_KINDS = Object.keys(eventSchemas) as [EventKind, ...EventKind[]];
+
+export type EventFact<K extends EventKind = EventKind> = {
+  readonly [E in K]: { readonly kind: E } & Readonly<z.infer<(typeof eventSchemas)[E]>>;
+}[K];
+
+/** An event of a version that kept a text in the place of facts. */
+export type LegacyEvent = { readonly kind: 'legacy'; readonly text: string };
+
+/** FE2. */
+export const parseEvent = (value: Readonly<Record<string, unknown>>): EventFact | undefined => {
+  const kind = value.kind;
+  if (typeof kind !== 'string' || !Object.hasOwn(eventSchemas, kind)) return undefined;
+  const parsed = eventSchemas[kind as EventKind].safeParse(value);
+  return parsed.success ? ({ kind, ...parsed.data } as EventFact) : undefined;
+};
+
+/** FE2: as it is stored. */
+export const unknownEventText = (kind: string, details: Details): string =>
+  `${spaced(kind)}, which this version does not know: ${JSON.stringify(details)}`;
+
+/** Something went wrong: an event to look at among many. */
+export const isFailure = (event: EventFact): boolean => {
+  switch (event.kind) {
+    case 'history_lost':
+    case 'copy_lost':
+    case 'quarantine':
+      return true;
+    case 'sled_state':
+      return !event.isOver;
+    default:
+      return 'errorCode' in event && event.errorCode !== undefined;
+  }
+};
