@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 38, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 39, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -251,6 +251,7 @@ CREATE TABLE override_audit (
 -- The history: what was asked of sleds, what came of it, and what changed. For people; nothing is decided by it.
 -- time: by the clock of the Nexus that wrote the row. id: made by Nexus, so that a batch may be written again.
 -- No reference to other tables: an event outlives what it speaks of, and is removed by age and count alone.
+-- details: what is known of the event beside its columns, by its kind. message: of rows from before schema version 39 alone.
 CREATE TABLE fleet_event (
   id UUID NOT NULL,
   time TIMESTAMPTZ NOT NULL,
@@ -264,6 +265,7 @@ CREATE TABLE fleet_event (
   elapsed_ms INT8,
   error_code TEXT,
   message TEXT,
+  details JSONB,
   CONSTRAINT fleet_event_pkey PRIMARY KEY (id)
 );
 

@@ -78,10 +78,14 @@ test('why an artifact came to a sled, and why it was deleted, is told by a Nexus
       expect.objectContaining({ kind: 'release_recorded', generation: 2 }),
       expect.objectContaining({
         kind: 'release_state',
-        message: expect.stringMatching(/^is complete; was /),
+        details: expect.objectContaining({ state: 'complete', previous_state: expect.any(String) }),
       }),
       expect.objectContaining({ kind: 'local_repo_dropped' }),
-      expect.objectContaining({ kind: 'release_deleted', generation: 3, message: 'by an operator' }),
+      expect.objectContaining({
+        kind: 'release_deleted',
+        generation: 3,
+        details: expect.objectContaining({ by: 'operator' }),
+      }),
       ...ofArtifact,
     ]),
   );

@@ -22,7 +22,7 @@ const rules: Record<string, readonly string[]> = {
   'tuf-client': ['tuf', 'source', 'lib', 'node:'],
   source: ['core', 'tuf', 'archive', 'verify', 'http', 'lib', 'node:', 'zod'],
   release: ['core', 'tuf', 'archive', 'lib', 'node:', 'zod'],
-  api: ['core/ids', 'lib/error-codes', 'lib/errors', 'zod'],
+  api: ['core/ids', 'core/facts', 'lib/error-codes', 'lib/errors', 'zod'],
   http: ['api', 'lib', 'core/ids', 'node:', 'npm'],
   nexus: ['core', 'tuf', 'archive', 'composite', 'verify', 'source', 'api', 'http', 'lib', 'node:', 'npm'],
   'sled-agent': ['core', 'tuf', 'archive', 'api', 'http', 'lib', 'node:', 'zod'],

@@ -1,41 +1,11 @@
 /** The operator's API for the history: what was asked of sleds, what came of it, and what changed. */
 import { z } from 'zod';
+import { EVENT_KINDS } from '../core/facts/event.ts';
 import { ArtifactHash, EventId, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
-import { PageQuery, resultsPage, Timestamp } from './wire.ts';
+import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
-export const FLEET_EVENT_KINDS = [
-  // Requests to sleds, as RequestRecord names them; repetitions of one outcome are thinned out.
-  'put_config',
-  'list',
-  'put',
-  'copy',
-  // What sleds reported later.
-  'copy_done',
-  'copy_failed',
-  'copy_lost',
-  'deletion',
-  'quarantine',
-  // What changed, as the Nexus saw it.
-  'generation',
-  'release_state',
-  'sled_state',
-  // What was done, by operators, sleds or a Nexus.
-  'release_recorded',
-  'release_deleted',
-  'target_release',
-  'generation_recovered',
-  'local_repo_held',
-  'local_repo_dropped',
-  'sled_registered',
-  'sled_policy',
-  'nexus_expunged',
-  'nexus_started',
-  'nexus_stopped',
-  // That the history itself lacks events.
-  'history_lost',
-] as const;
-export const FleetEventKind = z.enum(FLEET_EVENT_KINDS);
+export const FleetEventKind = z.enum(EVENT_KINDS);
 export type FleetEventKind = z.infer<typeof FleetEventKind>;
 
 export const FleetEventView = z
@@ -44,7 +14,8 @@ export const FleetEventView = z
     /** By the clock of the Nexus that recorded it; of a request, when it was sent. */
     time: Timestamp,
     nexus_id: NexusId,
-    kind: FleetEventKind,
+    /** One of `EVENT_KINDS` (core/facts/event.ts), or of a newer Nexus that writes to the same database. */
+    kind: z.string(),
     sled_id: SledId.optional(),
     sha256: ArtifactHash.optional(),
     generation: Generation.optional(),
@@ -55,6 +26,8 @@ export const FleetEventView = z
     /** Of a failure, or of a reason in the status. */
     error_code: z.string().optional(),
     message: z.string().optional(),
+    /** The whole event as facts, by its kind; `{ kind: 'legacy', text }` where an older version wrote a text alone. */
+    details: Details.optional(),
   })
   .meta({ id: 'FleetEvent' });
 export type FleetEventView = z.infer<typeof FleetEventView>;

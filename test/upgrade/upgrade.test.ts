@@ -45,6 +45,22 @@ const untilDiverged = (fleet: StartedFleet): Promise<void> =>
     return diverged.length === fleet.sleds.length;
   }, 'every sled is diverged');
 
+/** Events from before schema version 39 have a text in the place of facts. */
+const expectTextsUnchanged = async (fleet: StartedFleet): Promise<void> => {
+  const rows = await fleet.query<{ id: string; message: string }>(
+    'SELECT id, message FROM fleet_event WHERE details IS NULL AND message IS NOT NULL',
+  );
+  expect(rows.length).toBeGreaterThan(0);
+  const shown = (await fleet.json('history', '--limit', '1000')) as { id: string }[];
+  expect(shown).toEqual(
+    expect.arrayContaining(
+      rows.map(({ id, message }) =>
+        expect.objectContaining({ id, message, details: { kind: 'legacy', text: message } }),
+      ),
+    ),
+  );
+};
+
 const earlierVersions = (await readdir(import.meta.dirname)).filter(name => /^schema-\d{3}$/.test(name));
 
 test.for(earlierVersions)(
@@ -69,6 +85,7 @@ test.for(earlierVersions)(
     await untilHeld(fleet, releases.hashesOf('1.1.0', '1.2.0'));
     const history = JSON.stringify(await fleet.json('history', '--release', '1.2.0'));
     expect(history).toContain('release_recorded');
+    await expectTextsUnchanged(fleet);
     expect(await fleet.json('sled', 'list'), 'no sled has deleted anything').toMatchObject(
       Array(3).fill({ deletions_total: 0 }),
     );

@@ -19,7 +19,8 @@ const event = (n: number, differing: Partial<FleetEventView> = {}): FleetEventVi
   ...differing,
 });
 
-const EVENTS: readonly FleetEventView[] = [
+/** As a version answers that told texts in the place of facts. */
+const LEGACY: readonly FleetEventView[] = [
   event(3, {
     kind: 'deletion',
     sha256: HASH,
@@ -37,6 +38,44 @@ const EVENTS: readonly FleetEventView[] = [
   event(1, { kind: 'release_recorded', sled_id: undefined, system_version: '1.2.0', message: 'inserted' }),
 ];
 
+const OTHER_SLED = '00000000-0000-4000-8000-000000000002';
+
+const EVENTS: readonly FleetEventView[] = [
+  event(4, {
+    kind: 'sled_melted',
+    message: 'sled melted, which this version does not know: {"temperature_c":90}',
+    details: { kind: 'sled_melted', temperature_c: 90 },
+  }),
+  event(3, {
+    kind: 'deletion',
+    sha256: HASH,
+    generation: asGeneration(9),
+    details: {
+      kind: 'deletion',
+      sled_id: SLED,
+      sha256: HASH,
+      generation: 9,
+      why: 'no release\u001b[2J lists it',
+    },
+  }),
+  event(2, {
+    kind: 'copy',
+    sha256: HASH,
+    elapsed_ms: 7_200,
+    error_code: 'COPY_SOURCE',
+    details: {
+      ...{ kind: 'copy', sled_id: SLED, sha256: HASH, source_sled_id: OTHER_SLED, elapsed_ms: 7_200 },
+      ...{ error_code: 'COPY_SOURCE', error: 'cut off', failures: 2 },
+    },
+  }),
+  event(1, {
+    kind: 'target_release',
+    sled_id: undefined,
+    system_version: '1.2.0',
+    details: { kind: 'target_release', system_version: '1.2.0', is_forced: true },
+  }),
+];
+
 const against = async (handlers: TestHandlers, ...args: string[]): Promise<TestRun> => {
   await using nexus = await serveTestNexus(handlers);
   return await runTestCli(args, {
@@ -45,11 +84,11 @@ const against = async (handlers: TestHandlers, ...args: string[]): Promise<TestR
   });
 };
 
-const answering = (asked: HistoryQuery[] = []): TestHandlers => ({
+const answering = (asked: HistoryQuery[] = [], events = EVENTS): TestHandlers => ({
   history: {
     async fleetHistory({ query }) {
       asked.push(query);
-      return { items: [...EVENTS] };
+      return { items: [...events] };
     },
   },
 });
@@ -58,13 +97,24 @@ test('history is a line an event, the newest last, with sleds by serial number; 
   const { out, exitCode } = await against(answering(), 'history');
   expect(exitCode).toBe(0);
   expect(out.trimEnd().split('\n')).toEqual([
+    'TIME (UTC)           EVENT           SLED    WHAT',
+    '2026-01-02 11:00:01  target release  -       Release 1.2.0 became the target release. None was set before. The change was forced.',
+    `2026-01-02 11:00:02  copy            sled-1  Sled sled-1 did not begin the copy of artifact 9f86d081884c7d65 from sled ${OTHER_SLED}: cut off. It failed 2 times in a row. (7.2 s) [COPY_SOURCE]`,
+    '2026-01-02 11:00:03  deletion        sled-1  Sled sled-1 deleted artifact 9f86d081884c7d65: no release lists it. (generation 9)',
+    '2026-01-02 11:00:04  sled melted     sled-1  sled melted, which this version does not know: {"temperature_c":90}',
+  ]);
+  const json = JSON.parse((await against(answering(), 'history', '--json')).out);
+  expect(json.map(({ id }: FleetEventView) => id)).toEqual(EVENTS.map(({ id }) => id));
+});
+
+test('events of a version that told texts are shown as it told them', async () => {
+  const { out } = await against(answering([], LEGACY), 'history');
+  expect(out.trimEnd().split('\n')).toEqual([
     'TIME (UTC)           EVENT             SLED    WHAT',
     '2026-01-02 11:00:01  release recorded  -       1.2.0: inserted',
     '2026-01-02 11:00:02  copy              sled-1  9f86d081884c7d65, from sled-1, 7.2 s: cut off [COPY_SOURCE]',
     '2026-01-02 11:00:03  deletion          sled-1  9f86d081884c7d65, generation 9: no release lists it',
   ]);
-  const json = JSON.parse((await against(answering(), 'history', '--json')).out);
-  expect(json.map(({ id }: FleetEventView) => id)).toEqual(EVENTS.map(({ id }) => id));
 });
 
 test('what is asked for is what Nexus is asked: sled, artifact, release, kind and time (S12)', async () => {
@@ -136,13 +186,13 @@ test('artifact show tells what happened to the artifact, as the history has it (
     roles: [],
     sleds: [{ sled_id: SLED, serial: testSled().serial, copies: 0, datasets: 2 }],
     local_repos: [],
-    history: EVENTS.slice(0, 2),
+    history: EVENTS.slice(1, 3),
     reasons: [],
   };
   const { out } = await against({ fleet: { artifactView: async () => artifact } }, 'artifact', 'show', HASH);
   expect(out.split('what happened last\n')[1]!.trimEnd().split('\n')).toEqual([
     'TIME (UTC)           EVENT     SLED    WHAT',
-    '2026-01-02 11:00:02  copy      sled-1  from sled-1, 7.2 s: cut off [COPY_SOURCE]',
-    '2026-01-02 11:00:03  deletion  sled-1  generation 9: no release lists it',
+    `2026-01-02 11:00:02  copy      sled-1  Sled sled-1 did not begin the copy of the artifact from sled ${OTHER_SLED}: cut off. It failed 2 times in a row. (7.2 s) [COPY_SOURCE]`,
+    '2026-01-02 11:00:03  deletion  sled-1  Sled sled-1 deleted the artifact: no release lists it. (generation 9)',
   ]);
 });

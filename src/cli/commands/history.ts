@@ -1,11 +1,7 @@
 import type { Command } from 'commander';
-import {
-  FLEET_EVENT_KINDS,
-  FleetEventKind,
-  type FleetEventView,
-  type HistoryQuery,
-} from '../../api/operator-history-api.ts';
+import { FleetEventKind, type FleetEventView, type HistoryQuery } from '../../api/operator-history-api.ts';
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
+import { EVENT_KINDS } from '../../core/facts/event.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { parseAmount } from '../amount.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
@@ -101,7 +97,7 @@ const newestEvents = async (depot: Depot, filter: Filter, limit: number): Promis
 const parseKind = (text: string): FleetEventKind => {
   const kind = FleetEventKind.safeParse(text.replaceAll('-', '_'));
   if (kind.success) return kind.data;
-  throw usageError(`${text} is not a kind of event`, `use one of ${FLEET_EVENT_KINDS.join(', ')}`);
+  throw usageError(`${text} is not a kind of event`, `use one of ${EVENT_KINDS.join(', ')}`);
 };
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -1,5 +1,8 @@
 /** Events of the history: one line each, as a log is read, the newest last. */
 import type { FleetEventView } from '../../api/operator-history-api.ts';
+import { fromDetails } from '../../core/facts/details.ts';
+import { type EventFact, isFailure, parseEvent } from '../../core/facts/event.ts';
+import { renderEvent } from '../../core/facts/event-text.ts';
 import { formatDuration } from './quantities.ts';
 import { words } from './state.ts';
 import { printable, type Style } from './style.ts';
@@ -26,7 +29,7 @@ export const eventLines = (
     {
       title: 'EVENT',
       cell: ({ kind }) => words(kind),
-      paint: (text, event) => (isFailure(event) ? style.warn(text) : text),
+      paint: (text, event) => (isBad(event) ? style.warn(text) : text),
     },
     { title: 'SLED', cell: ({ sled_id }) => serialOf(names, sled_id) },
     { title: 'WHAT', cell: event => whatText(event, names) },
@@ -39,22 +42,40 @@ const timeText = (time: string): string => new Date(time).toISOString().slice(0,
 const serialOf = ({ serials }: EventNames, id: string | undefined): string =>
   id === undefined ? '-' : printable(serials.get(id) ?? id);
 
-/** A code says that something failed, or that it no longer does. */
-const isFailure = ({ error_code, message, kind }: FleetEventView): boolean =>
-  kind === 'history_lost' ||
-  kind === 'copy_lost' ||
-  kind === 'quarantine' ||
-  (error_code !== undefined && message?.startsWith('over: ') !== true);
+/** Of a version that told no facts a code says so. */
+const isBad = (event: FleetEventView): boolean => {
+  const fact = factOf(event);
+  return fact === undefined ? event.error_code !== undefined : isFailure(fact);
+};
+
+const factOf = ({ details }: FleetEventView): EventFact | undefined =>
+  details === undefined ? undefined : parseEvent(fromDetails(details));
 
 const whatText = (event: FleetEventView, names: EventNames): string => {
+  const fact = factOf(event);
+  const code = event.error_code === undefined ? '' : ` [${event.error_code}]`;
+  if (fact === undefined) return `${withoutFacts(event, names)}${code}`;
+  const text = renderEvent(fact, {
+    sled: id => serialOf(names, id),
+    artifact: sha256 =>
+      names.withoutHash === true ? 'the artifact' : `artifact ${sha256.slice(0, HASH_CHARS)}`,
+  });
+  const numbers = numbersOf(event).join(', ');
+  return `${text}${numbers === '' ? '' : ` (${numbers})`}${code}`;
+};
+
+const numbersOf = ({ generation, elapsed_ms: elapsedMs }: FleetEventView): string[] => [
+  ...(generation === undefined ? [] : [`generation ${generation}`]),
+  ...(elapsedMs === undefined ? [] : [formatDuration(elapsedMs)]),
+];
+
+/** The text as it was told, which says only what the columns of the row do not. */
+const withoutFacts = (event: FleetEventView, names: EventNames): string => {
   const facts = [
     ...(event.system_version === undefined ? [] : [event.system_version]),
     ...(event.sha256 === undefined || names.withoutHash === true ? [] : [event.sha256.slice(0, HASH_CHARS)]),
     ...(event.source_sled_id === undefined ? [] : [`from ${serialOf(names, event.source_sled_id)}`]),
-    ...(event.generation === undefined ? [] : [`generation ${event.generation}`]),
-    ...(event.elapsed_ms === undefined ? [] : [formatDuration(event.elapsed_ms)]),
+    ...numbersOf(event),
   ].join(', ');
-  const code = event.error_code === undefined ? '' : ` [${event.error_code}]`;
-  const parts = [facts, event.message ?? ''].filter(part => part !== '');
-  return `${parts.join(': ')}${code}`;
+  return [facts, event.message ?? ''].filter(part => part !== '').join(': ');
 };

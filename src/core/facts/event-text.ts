@@ -4,12 +4,14 @@ import type { EventFact, EventKind } from './event.ts';
 import { listed, plural, quoted, seconds, sentences, spaced } from './phrase.ts';
 import { renderReason } from './reason-text.ts';
 
-/** What ids are called: themselves where nothing shorter is known. */
+/** What ids are called in a sentence. */
 export type Names = {
+  /** Behind the word sled. */
   readonly sled: (id: SledId) => string;
+  /** With the word artifact. */
   readonly artifact: (sha256: ArtifactHash) => string;
 };
-const FULL_IDS: Names = { sled: id => id, artifact: sha256 => sha256 };
+const FULL_IDS: Names = { sled: id => id, artifact: sha256 => `artifact ${sha256}` };
 
 type Renderers = { readonly [K in EventKind]: (event: EventFact<K>, names: Names) => string };
 
@@ -32,34 +34,31 @@ const renderers: Renderers = {
   put: (event, { sled, artifact }) =>
     outcome(
       event,
-      `Sled ${sled(event.sledId)} stored artifact ${artifact(event.sha256)}.`,
-      `Sled ${sled(event.sledId)} did not store artifact ${artifact(event.sha256)}`,
+      `Sled ${sled(event.sledId)} stored ${artifact(event.sha256)}.`,
+      `Sled ${sled(event.sledId)} did not store ${artifact(event.sha256)}`,
     ),
   copy: (event, names) => {
-    const what = `the copy of artifact ${names.artifact(event.sha256)}${from(event.sourceSledId, names)}`;
+    const what = `the copy of ${names.artifact(event.sha256)}${from(event.sourceSledId, names)}`;
     const sled = names.sled(event.sledId);
     return outcome(event, `Sled ${sled} began ${what}.`, `Sled ${sled} did not begin ${what}`);
   },
   copy_done: ({ sledId, sha256, sourceSledId, datasetsHolding, datasets }, names) =>
-    `Sled ${names.sled(sledId)} copied artifact ${names.artifact(sha256)}${from(sourceSledId, names)}. It is on ${datasetsHolding} of ${plural(datasets, 'dataset')}.`,
+    `Sled ${names.sled(sledId)} copied ${names.artifact(sha256)}${from(sourceSledId, names)}. It is on ${datasetsHolding} of ${plural(datasets, 'dataset')}.`,
   copy_failed: ({ sledId, sha256, source, error, sledTime }, { sled, artifact }) =>
     sentences(
-      `Sled ${sled(sledId)} could not copy artifact ${artifact(sha256)} from ${source}: ${quoted(error)}`,
+      `Sled ${sled(sledId)} could not copy ${artifact(sha256)} from ${source}: ${quoted(error)}`,
       bySledsClock(sledTime),
     ),
   copy_lost: ({ sledId, sha256, sourceSledId }, names) =>
     sentences(
-      `The copy of artifact ${names.artifact(sha256)}${from(sourceSledId, names)} to sled ${names.sled(sledId)} ended without a result.`,
+      `The copy of ${names.artifact(sha256)}${from(sourceSledId, names)} to sled ${names.sled(sledId)} ended without a result.`,
       'The artifact is no longer wanted, or the agent restarted, or the file was quarantined.',
     ),
   deletion: ({ sledId, sha256, why, sledTime }, { sled, artifact }) =>
-    sentences(
-      `Sled ${sled(sledId)} deleted artifact ${artifact(sha256)}: ${quoted(why)}`,
-      bySledsClock(sledTime),
-    ),
+    sentences(`Sled ${sled(sledId)} deleted ${artifact(sha256)}: ${quoted(why)}`, bySledsClock(sledTime)),
   quarantine: ({ sledId, sha256, datasetId, why, sledTime }, { sled, artifact }) =>
     sentences(
-      `Sled ${sled(sledId)} quarantined a copy of artifact ${artifact(sha256)} in dataset ${datasetId}: ${quoted(why)}`,
+      `Sled ${sled(sledId)} quarantined a copy of ${artifact(sha256)} in dataset ${datasetId}: ${quoted(why)}`,
       bySledsClock(sledTime),
     ),
   generation: event => generationText(event),
@@ -110,7 +109,8 @@ const renderers: Renderers = {
       : `An operator put sled ${sled(sledId)} in service.`,
   nexus_expunged: ({ expungedNexusId }) => `An operator expunged Nexus ${expungedNexusId}.`,
   nexus_started: ({ operatorAddress }) => `This Nexus started, and serves operators at ${operatorAddress}.`,
-  nexus_stopped: () => 'This Nexus stopped cleanly.',
+  nexus_stopped: ({ operatorAddress }) =>
+    `This Nexus, which served operators at ${operatorAddress}, stopped cleanly.`,
   history_lost: ({ events }) =>
     `Before this, ${plural(events, 'event was', 'events were')} not recorded: the database did not take them in time.`,
 };

@@ -148,7 +148,7 @@ export const eventSchemas = {
   sled_policy: z.object({ sledId: SledId, policy: z.enum(['in_service', 'expunged']) }),
   nexus_expunged: z.object({ expungedNexusId: NexusId }),
   nexus_started: z.object({ operatorAddress: Words }),
-  nexus_stopped: z.object({}),
+  nexus_stopped: z.object({ operatorAddress: Words }),
   // That the history itself lacks events.
   history_lost: z.object({ events: Count }),
 } as const satisfies Record<string, z.ZodType<object>>;
@@ -171,7 +171,7 @@ export const parseEvent = (value: Readonly<Record<string, unknown>>): EventFact 
   return parsed.success ? ({ kind, ...parsed.data } as EventFact) : undefined;
 };
 
-/** FE2: as it is stored. */
+/** FE2: as it is stored, where nothing else is known of it. */
 export const unknownEventText = (kind: string, details: Details): string =>
   `${spaced(kind)}, which this version does not know: ${JSON.stringify(details)}`;
 

@@ -49,10 +49,10 @@ const renderers: Renderers = {
   }),
   RELEASE_REPLICATING: reason => ({
     message: sentences(
-      `Release ${reason.systemVersion}: ${reason.copiesHeld} of ${reason.copiesWanted} copies are held, and ${reason.sledsHoldingAll} of ${plural(reason.sleds, 'sled')} hold all of it.`,
+      `Release ${reason.systemVersion} has ${reason.copiesHeld} of ${plural(reason.copiesWanted, 'copy', 'copies')}. All of it is on ${reason.sledsHoldingAll} of ${plural(reason.sleds, 'sled')}.`,
       // What keeps a release from complete although every sled holds it.
       reason.sledsHoldingAllFully < reason.sledsHoldingAll
-        ? `Of these, ${plural(reason.sledsHoldingAllFully, 'sled')} hold it on every dataset.`
+        ? `On ${reason.sledsHoldingAllFully} of these every dataset has it.`
         : undefined,
     ),
   }),

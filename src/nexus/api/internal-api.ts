@@ -44,7 +44,7 @@ export const createInternalApi = ({
     if (stale) log.warn(facts, 'registration ignored: a later one is recorded');
     if (!changed) return;
     log.info(facts, 'sled registered');
-    note({ kind: 'sled_registered', sledId: params.sled_id, message: registrationText(body) });
+    note({ kind: 'sled_registered', sledId: params.sled_id, ...registrationFacts(body) });
     activateReplication();
   },
 });
@@ -55,9 +55,9 @@ const verdictsText = (info: SledAgentInfo, lineage: RecordedPoints): string =>
     .map(claim => `${pointText(claim)}=${isKnownPoint(claim, lineage) ? 'known' : 'unknown'}`)
     .join(',');
 
-const registrationText = ({ baseboard, sa_address, datasets, incarnation_id }: SledAgentInfo): string =>
-  [
-    `${baseboard.serial} at ${sa_address}`,
-    ...(incarnation_id === undefined ? [] : [`incarnation ${incarnation_id}`]),
-    ...(datasets ?? []).map(({ path, state }) => `${path} ${state.replace('_', ' ')}`),
-  ].join(', ');
+const registrationFacts = ({ baseboard, sa_address, datasets, incarnation_id }: SledAgentInfo) => ({
+  serial: baseboard.serial,
+  address: sa_address,
+  incarnationId: incarnation_id,
+  datasets: (datasets ?? []).map(({ path, state }) => ({ path, state })),
+});

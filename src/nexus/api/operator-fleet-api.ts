@@ -126,11 +126,7 @@ const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) 
       const known = await datastore.sledSetPolicy(params.sled_id, body.policy, { signal });
       if (!known) throw new DepotError('NOT_FOUND', `there is no sled ${params.sled_id}`);
       log.info({ sled_id: params.sled_id, policy: body.policy }, 'policy of a sled set by an operator');
-      history.note({
-        kind: 'sled_policy',
-        sledId: params.sled_id,
-        message: `${body.policy}, by an operator`,
-      });
+      history.note({ kind: 'sled_policy', sledId: params.sled_id, policy: body.policy });
       driver.activate(REPLICATION_TASK); // B16
     },
   }) satisfies Partial<FleetHandlers>;
@@ -145,7 +141,7 @@ const nexusHandlers = ({ nexusId, datastore, driver, history }: Deps) =>
     async nexusExpunge({ params, signal, log }) {
       await datastore.nexusExpunge(params.nexus_id, NEXUS_SILENT_AFTER_MS, { signal });
       log.info({ nexus_id: params.nexus_id }, 'Nexus expunged by an operator');
-      history.note({ kind: 'nexus_expunged', message: `Nexus ${params.nexus_id}, by an operator` });
+      history.note({ kind: 'nexus_expunged', expungedNexusId: params.nexus_id });
       driver.activate(REPLICATION_TASK);
     },
   }) satisfies Partial<FleetHandlers>;

@@ -5,6 +5,7 @@ import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { FleetEvent, HistoryPort } from '../datastore/ports/history-port.ts';
 import type { History } from '../history/history.ts';
+import { showStored } from '../history/stored-event.ts';
 
 /** Of one artifact: enough to see what was tried; the rest is in the history itself. */
 const MAX_ARTIFACT_EVENTS = 200;
@@ -65,5 +66,5 @@ const eventView = (event: FleetEvent): FleetEventView => ({
   ...(event.sourceSledId !== undefined && { source_sled_id: event.sourceSledId }),
   ...(event.elapsedMs !== undefined && { elapsed_ms: event.elapsedMs }),
   ...(event.errorCode !== undefined && { error_code: event.errorCode }),
-  ...(event.message !== undefined && { message: event.message }),
+  ...showStored(event),
 });

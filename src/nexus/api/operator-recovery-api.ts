@@ -90,8 +90,13 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
       { ...facts, to, excluded, give_up: giveUp, points, sleds },
       'generation recovered by an operator',
     );
-    const message = `decided by an operator: ${accepted.length} points of other histories became known; the generation was ${plan.generation}`;
-    deps.note({ kind: 'generation_recovered', generation: to, message });
+    deps.note({
+      kind: 'generation_recovered',
+      by: 'operator',
+      generation: to,
+      previousGeneration: plan.generation,
+      pointsAccepted: accepted.length,
+    });
     deps.activateReplication();
     return { ...recoveryView(plan, []), state: 'done' };
   },

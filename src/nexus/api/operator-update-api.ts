@@ -65,7 +65,7 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
     async repositoryDelete({ params, signal, log }) {
       const systemVersion = SystemVersion.parse(params.system_version);
       const { generation } = await datastore.repoPrune(systemVersion, { signal });
-      note({ kind: 'release_deleted', systemVersion, generation, message: 'by an operator' });
+      note({ kind: 'release_deleted', systemVersion, generation, by: 'operator' });
       log.info({ system_version: params.system_version, generation }, 'release deleted by an operator');
       activateReplication();
     },
@@ -134,7 +134,8 @@ const targetReleaseHandlers = ({ datastore, note, releaseProgress, replicationSu
       note({
         kind: 'target_release',
         systemVersion: repo.systemVersion,
-        message: `was ${current.repo?.systemVersion ?? 'not set'}${forced ? '; forced' : ''}`,
+        previousVersion: current.repo?.systemVersion,
+        isForced: forced,
       });
       log.info(
         { system_version: repo.systemVersion, forced, progress: progress?.message },

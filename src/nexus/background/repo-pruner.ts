@@ -69,7 +69,7 @@ const prune = async (
   try {
     const { systemVersion, timeCreatedMs: uploadedAtMs } = release;
     const { generation } = await datastore.repoPrune(systemVersion, { signal, uploadedAtMs });
-    note({ kind: 'release_deleted', systemVersion, generation, message: 'by retention' });
+    note({ kind: 'release_deleted', systemVersion, generation, by: 'retention' });
     return undefined;
   } catch (error) {
     const code = errorCodeOf(error);

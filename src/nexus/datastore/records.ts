@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import { SledAgentInfo, SledHead } from '../../api/internal-api.ts';
 import { DatasetHealth } from '../../api/sled-agent-api.ts';
+import type { Details } from '../../core/facts/details.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { TrustedVersions } from '../../tuf/rollback.ts';
 import { headsOf } from './decisions/registration.ts';
@@ -80,6 +81,7 @@ export const toFleetEvent = (row: Row<'fleet_event'>): FleetEvent => ({
   ...(row.elapsed_ms !== null && { elapsedMs: row.elapsed_ms }),
   ...(row.error_code !== null && { errorCode: row.error_code }),
   ...(row.message !== null && { message: row.message }),
+  ...(row.details !== null && { details: row.details as Details }),
 });
 
 /** What another version wrote and this one cannot read is absent until the sled registers again: it stops nobody (G8). */

@@ -1,6 +1,5 @@
 /** The tables of `schema/schema.sql` as Kysely sees them: int8 as number, times as milliseconds (connection.ts). */
 import type { ColumnType, Generated, Kysely } from 'kysely';
-import type { FleetEventKind } from '../../api/operator-history-api.ts';
 import type {
   ArtifactHash,
   ArtifactId,
@@ -126,7 +125,8 @@ export type Tables = {
     id: EventId;
     time: Time;
     nexus_id: NexusId;
-    kind: FleetEventKind;
+    /** Of the version that wrote it: any text. */
+    kind: string;
     sled_id: SledId | null;
     sha256: ArtifactHash | null;
     generation: Generation | null;
@@ -134,7 +134,10 @@ export type Tables = {
     source_sled_id: SledId | null;
     elapsed_ms: number | null;
     error_code: string | null;
+    /** Of a row from before `details` was there. */
     message: string | null;
+    /** JSON text in, parsed out. */
+    details: ColumnType<unknown, string | null, string | null>;
   };
 };
 

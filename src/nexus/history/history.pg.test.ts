@@ -55,10 +55,14 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
     'release_deleted',
   ]);
   const [deleted, policy, registered, , again, , recorded] = before;
-  expect(deleted).toMatchObject({ system_version: '1.0.0', generation: 3, message: 'by an operator' });
-  expect(policy).toMatchObject({ sled_id: sledId, message: 'expunged, by an operator' });
-  expect(registered).toMatchObject({ sled_id: sledId, message: expect.stringContaining('BRM42 at [::1]') });
-  expect(again).toMatchObject({ message: expect.stringMatching(/^already exists; upload /) });
+  expect(deleted).toMatchObject({ system_version: '1.0.0', generation: 3, details: { by: 'operator' } });
+  expect(policy).toMatchObject({ sled_id: sledId, details: { policy: 'expunged' } });
+  expect(registered).toMatchObject({
+    sled_id: sledId,
+    message: expect.stringContaining(sledId),
+    details: { kind: 'sled_registered', serial: 'BRM42', address: expect.stringContaining('[::1]') },
+  });
+  expect(again).toMatchObject({ details: { was_there: true, upload_id: expect.any(String) } });
   expect(recorded).toMatchObject({ system_version: '1.0.0', generation: 2 });
 
   await nexus[Symbol.asyncDispose]();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EventId, NexusId } from '../../core/ids.ts';
+import { asGeneration, EventId, NexusId, SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -8,6 +8,7 @@ import { HISTORY_BATCH_EVENTS } from './event-writer.ts';
 import { createHistory } from './history.ts';
 
 const wait = { signal: new AbortController().signal };
+const SLED = SledId.parse('00000000-0000-4000-8000-000000000001');
 const nexusId = NexusId.parse('00000000-0000-4000-8000-0000000000aa');
 
 /** A clock that stands still until `ring`, when every timeout is over. */
@@ -16,6 +17,8 @@ const standingClock = () => {
   const clock = { nowMs: () => 1_000, timeout: () => over.signal } as unknown as Clock;
   return { clock, ring: () => over.abort(new DOMException('the time is up', 'TimeoutError')) };
 };
+
+const eventOf = (n: number) => ({ kind: 'nexus_started', operatorAddress: String(n) }) as const;
 
 const writing = (capacity?: number) => {
   const { clock, ring } = standingClock();
@@ -44,9 +47,10 @@ const writing = (capacity?: number) => {
     log: silentLogger,
     ...(capacity !== undefined && { capacity }),
   });
-  const note = (n: number) => history.note({ kind: 'put', message: `event ${n}` });
-  const messages = () => [...rows.values()].map(({ message }) => message);
-  return { history, database, note, messages, rows, ring };
+  const note = (n: number) => history.note(eventOf(n));
+  /** As operators are shown them; the n-th event is `n`. */
+  const shown = () => [...rows.values()].map(({ details }) => details!.operator_address ?? details);
+  return { history, database, note, shown, rows, ring };
 };
 
 const away = async () => {
@@ -54,18 +58,18 @@ const away = async () => {
 };
 
 test('what is noted is written in order, in batches, with the id, time and Nexus of its noting', async () => {
-  const { history, database, note, rows, messages } = writing();
+  const { history, database, note, rows, shown } = writing();
   for (let n = 1; n <= HISTORY_BATCH_EVENTS + 1; n += 1) note(n);
   expect(history.queued()).toBe(HISTORY_BATCH_EVENTS + 1);
   expect(await history.flush(wait)).toBe(HISTORY_BATCH_EVENTS + 1);
   expect(database.batches).toEqual([HISTORY_BATCH_EVENTS, 1]);
-  expect(messages().slice(0, 2)).toEqual(['event 1', 'event 2']);
+  expect(shown().slice(0, 2)).toEqual(['1', '2']);
   expect([...rows.values()][0]).toStrictEqual({
     id: '00000000-0000-4000-8000-000000000001',
     nexusId,
     timeMs: 1_000,
-    kind: 'put',
-    message: 'event 1',
+    kind: 'nexus_started',
+    details: { operator_address: '1' },
   });
   expect(history.queued()).toBe(0);
 });
@@ -73,7 +77,7 @@ test('what is noted is written in order, in batches, with the id, time and Nexus
 test('events of one millisecond keep their order, and no time is made up for more than a second of them', async () => {
   const { history, note, rows } = writing();
   for (let n = 0; n < 1_500; n += 1) note(n);
-  history.note({ kind: 'put', timeMs: 7 });
+  history.note({ ...eventOf(0), timeMs: 7 });
   await history.flush(wait);
   const times = [...rows.values()].map(({ timeMs }) => timeMs);
   expect(times.slice(0, 3)).toEqual([1_000, 1_001, 1_002]);
@@ -91,7 +95,7 @@ test('noting neither waits nor fails, whatever the database does (HI1)', async (
 });
 
 test('a full queue drops its oldest events, and says how many once it can write again (HI2, HI3)', async () => {
-  const { history, database, note, messages } = writing(100);
+  const { history, database, note, shown } = writing(100);
   database.fault = away;
   for (let n = 1; n <= 250; n += 1) {
     note(n);
@@ -101,17 +105,17 @@ test('a full queue drops its oldest events, and says how many once it can write 
   const kept = history.queued();
   database.fault = undefined;
   await history.flush(wait);
-  expect(messages()).toEqual([
-    ...Array.from({ length: kept }, (_, n) => `event ${250 - kept + 1 + n}`),
-    `${250 - kept} event(s) before this one were not recorded: the database did not take them in time`,
+  expect(shown()).toEqual([
+    ...Array.from({ length: kept }, (_, n) => String(250 - kept + 1 + n)),
+    { events: 250 - kept },
   ]);
   expect(history.totals()).toEqual({ recorded: kept + 1, lost: 250 - kept });
   await history.flush(wait);
-  expect(messages(), 'it is said once').toHaveLength(kept + 1);
+  expect(shown(), 'it is said once').toHaveLength(kept + 1);
 });
 
 test('that events were lost is not lost itself, however long the database stays away (HI3)', async () => {
-  const { history, database, note, messages } = writing(100);
+  const { history, database, note, rows } = writing(100);
   database.fault = away;
   for (let n = 1; n <= 101; n += 1) note(n);
   database.fault = async () => {
@@ -122,15 +126,16 @@ test('that events were lost is not lost itself, however long the database stays 
   database.fault = undefined;
   await history.flush(wait);
   await history.flush(wait);
-  const lost = messages()
-    .map(message => Number(/^(\d+) event\(s\) before/.exec(message!)?.[1] ?? 0))
-    .reduce((sum, count) => sum + count);
-  expect(lost).toBe(history.totals().lost);
-  expect(lost + messages().filter(message => message!.startsWith('event')).length).toBe(601);
+  const lost = [...rows.values()].flatMap(({ kind, details }) =>
+    kind === 'history_lost' ? [Number(details?.events)] : [],
+  );
+  const lostTotal = lost.reduce((sum, count) => sum + count, 0);
+  expect(lostTotal).toBe(history.totals().lost);
+  expect(lostTotal + rows.size - lost.length).toBe(601);
 });
 
 test('a batch whose commit is uncertain is written again under the same ids (HI4, P4)', async () => {
-  const { history, database, note, rows, messages } = writing();
+  const { history, database, note, rows, shown } = writing();
   note(1);
   note(2);
   database.fault = async () => {
@@ -140,27 +145,27 @@ test('a batch whose commit is uncertain is written again under the same ids (HI4
   await expect(history.flush(wait)).rejects.toMatchObject({ code: 'COMMIT_UNCERTAIN' });
   note(3);
   await history.flush(wait);
-  expect(messages()).toEqual(['event 1', 'event 2', 'event 3']);
+  expect(shown()).toEqual(['1', '2', '3']);
   expect([...rows.keys()], 'made when they were noted').toEqual(
     [1, 2, 3].map(n => `00000000-0000-4000-8000-00000000000${n}`),
   );
 });
 
 test('who flushes while another does waits until all that was noted before is written', async () => {
-  const { history, database, note, messages } = writing();
+  const { history, database, note, shown } = writing();
   const answer = Promise.withResolvers<void>();
   note(1);
   database.fault = () => answer.promise;
   const first = history.flush(wait);
-  const second = history.flush(wait).then(messages);
+  const second = history.flush(wait).then(shown);
   await new Promise(resolve => setImmediate(resolve));
   answer.resolve();
-  expect(await second).toEqual(['event 1']);
+  expect(await second).toEqual(['1']);
   await first;
 });
 
 test('a batch that the database refuses is dropped and counted, and does not stop those behind it (HI5)', async () => {
-  const { history, database, note, messages } = writing();
+  const { history, database, note, shown } = writing();
   note(1);
   database.fault = async () => {
     database.fault = undefined;
@@ -169,26 +174,34 @@ test('a batch that the database refuses is dropped and counted, and does not sto
   await history.flush(wait);
   note(2);
   await history.flush(wait);
-  expect(messages()).toEqual([expect.stringMatching(/^1 event\(s\) before this one/), 'event 2']);
+  expect(shown()).toEqual([{ events: 1 }, '2']);
   expect(history.totals()).toEqual({ recorded: 2, lost: 1 });
 });
 
 test('a text of any length, with anything in it, becomes one that a database stores', async () => {
   const { history, rows } = writing();
-  history.note({ kind: 'put', errorCode: 'X'.repeat(500), message: `a\u0000b\ud800${'🚀'.repeat(2_000)}` });
+  const error = `a\u0000b\ud800${'🚀'.repeat(2_000)}`;
+  const reason = { code: 'SLED_REFUSES', sledId: SLED, serial: 'sled-1', error, errorCode: 'X' } as const;
+  const state = { sledId: SLED, generation: asGeneration(1), reason, isOver: false };
+  history.note({ kind: 'sled_state', errorCode: 'X'.repeat(500), ...state });
+  const versions = Array.from({ length: 5_000 }, (_, n) => `${n}.0.0`);
+  const came = { generation: asGeneration(2), added: versions, removed: [], present: [] };
+  history.note({ kind: 'generation', ...came });
   await history.flush(wait);
-  const [event] = [...rows.values()];
-  expect(event!.message).toHaveLength(1_000);
-  expect(event!.message).toMatch(/^a b\ufffd🚀.*…$/u);
-  expect(event!.message!.isWellFormed()).toBe(true);
-  expect(event!.errorCode).toHaveLength(64);
+  const [fault, generation] = [...rows.values()];
+  const stored = (fault!.details!.reason as { error: string }).error;
+  expect(stored).toHaveLength(1_000);
+  expect(stored).toMatch(/^a b\ufffd🚀.*…$/u);
+  expect(stored.isWellFormed()).toBe(true);
+  expect(fault!.errorCode).toHaveLength(64);
+  expect(generation!.details!.added).toHaveLength(100);
 });
 
 test('an event with an id of its own keeps it', async () => {
   const { history, rows } = writing();
   const id = EventId.parse('11111111-1111-8111-8111-111111111111');
-  history.note({ kind: 'deletion', id });
-  history.note({ kind: 'deletion', id });
+  history.note({ ...eventOf(1), id });
+  history.note({ ...eventOf(1), id });
   await history.flush(wait);
   expect([...rows.keys()]).toEqual([id]);
 });
@@ -211,10 +224,10 @@ test('somebody is told when there is something to write, also when it was noted 
 });
 
 test('a clean stop writes what is queued (S15)', async () => {
-  const { history, note, messages } = writing();
+  const { history, note, shown } = writing();
   note(1);
   await history[Symbol.asyncDispose]();
-  expect(messages()).toEqual(['event 1']);
+  expect(shown()).toEqual(['1']);
 });
 
 test('a stop does not wait for ever for a database that does not answer (S15)', async () => {

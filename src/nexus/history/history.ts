@@ -11,25 +11,24 @@
  * HI4. A batch whose commit is uncertain is written again under the same ids, and is there once (P4).
  * HI5. A batch that the database refuses is dropped and counted: it never stops those behind it.
  */
+import type { EventFact } from '../../core/facts/event.ts';
 import { EventId, type NexusId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { FleetEvent, HistoryPort } from '../datastore/ports/history-port.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createEventWriter, type Flush } from './event-writer.ts';
+import { toStored } from './stored-event.ts';
 
 /** The whole history of three releases at 32 sleds, twice 2,048 events each, and as much again; at most 20 MB. */
 const HISTORY_QUEUE_CAPACITY = 20_000;
-/** Chains of causes quote peers; beyond this nobody reads. */
-const MAX_MESSAGE_CHARS = 1_000;
-const MAX_CODE_CHARS = 64;
 /** How far the time of an event may be ahead of the clock. */
 const MAX_AHEAD_MS = 1_000;
 /** What a stop waits for the database at most. */
 const STOP_TIMEOUT_MS = 5_000;
 
 /** What is noted; `id` where the same event may be noted again, by this Nexus or another. */
-export type NewEvent = Omit<FleetEvent, 'id' | 'nexusId' | 'timeMs'> & {
+export type NewEvent = EventFact & {
   readonly id?: EventId | undefined;
   /** Of when it happened; now, where absent. */
   readonly timeMs?: number | undefined;
@@ -105,26 +104,11 @@ const createEventTimes = (clock: Clock): (() => number) => {
   };
 };
 
-const toEvent = (
-  { newId, clock, nexusId }: HistoryDeps,
-  { id, timeMs, message, errorCode, elapsedMs, ...event }: NewEvent,
-): FleetEvent => ({
-  ...event,
+const toEvent = ({ newId, clock, nexusId }: HistoryDeps, { id, timeMs, ...event }: NewEvent): FleetEvent => ({
   id: id ?? EventId.parse(newId()),
   timeMs: timeMs ?? clock.nowMs(),
   nexusId,
-  ...(elapsedMs !== undefined && { elapsedMs: Math.max(0, Math.round(elapsedMs)) }),
-  ...(errorCode !== undefined && { errorCode: bounded(errorCode, MAX_CODE_CHARS) }),
-  ...(message !== undefined && { message: bounded(message, MAX_MESSAGE_CHARS) }),
+  ...toStored(event as EventFact),
 });
 
-const lossOf = (lost: number): NewEvent => ({
-  kind: 'history_lost',
-  message: `${lost} event(s) before this one were not recorded: the database did not take them in time`,
-});
-
-/** Of a length that the table is meant for, and without what no database stores. */
-const bounded = (text: string, chars: number): string => {
-  const clean = text.replaceAll('\u0000', ' ').toWellFormed();
-  return clean.length <= chars ? clean : `${clean.slice(0, chars - 1).toWellFormed()}…`;
-};
+const lossOf = (lost: number): NewEvent => ({ kind: 'history_lost', events: lost });

@@ -113,7 +113,7 @@ const beginHistory = (
   const history = stack.use(
     createHistory({ datastore, nexusId, clock, newId, log: log.child({ component: 'history' }) }),
   );
-  history.note({ kind: 'nexus_started', message: `serves operators at ${operatorAddress}` });
-  stack.defer(() => history.note({ kind: 'nexus_stopped', message: 'cleanly' }));
+  history.note({ kind: 'nexus_started', operatorAddress });
+  stack.defer(() => history.note({ kind: 'nexus_stopped', operatorAddress }));
   return history;
 };

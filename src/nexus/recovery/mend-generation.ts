@@ -59,8 +59,14 @@ export const mendGeneration = async (
     const mend = { to: asGeneration(point.generation + 1), sledId };
     if ((await datastore.generationMend(mend, { signal })) === undefined) continue;
     log.warn({ from: wanted.generation, ...mend }, 'generation raised above a sled, whose set is wanted');
-    const message = `raised from ${wanted.generation} above a sled that holds generation ${point.generation} of another history; all that it lists is wanted`;
-    note({ kind: 'generation_recovered', generation: mend.to, sledId: mend.sledId, message });
+    note({
+      kind: 'generation_recovered',
+      by: 'nexus',
+      generation: mend.to,
+      previousGeneration: wanted.generation,
+      sledId,
+      foreignGeneration: point.generation,
+    });
     return true;
   }
   return false;

@@ -44,6 +44,11 @@ export const historyRules = (open: OpenDatastore): void => {
         elapsedMs: 1_234,
         errorCode: 'COPY_SOURCE',
         message: 'of no use: "ünïcode" \\ \u{1f680}',
+        details: {
+          error: '"ünïcode" \\ \u{1f680}',
+          datasets: [{ path: '/m2/0', used: 2 ** 53 - 1 }],
+          last: null,
+        },
       });
       const bare: FleetEvent = {
         id: newId(EventId),
@@ -52,7 +57,7 @@ export const historyRules = (open: OpenDatastore): void => {
         kind: 'nexus_started',
       };
       await opened.datastore.fleetEventInsert(
-        [{ ...bare, sha256: undefined, message: undefined }, whole],
+        [{ ...bare, sha256: undefined, message: undefined, details: undefined }, whole],
         wait,
       );
       expect(await opened.datastore.fleetEventList({ limit: 10 }, wait)).toStrictEqual({

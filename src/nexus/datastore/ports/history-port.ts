@@ -1,5 +1,6 @@
 /** The history: events that every Nexus adds, read by people and trimmed by age and number. */
 import type { FleetEventKind } from '../../../api/operator-history-api.ts';
+import type { Details } from '../../../core/facts/details.ts';
 import type { ArtifactHash, EventId, Generation, NexusId, SledId, SystemVersion } from '../../../core/ids.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
@@ -9,7 +10,8 @@ export type FleetEvent = {
   /** By the clock of the Nexus that made it: for people. */
   readonly timeMs: number;
   readonly nexusId: NexusId;
-  readonly kind: FleetEventKind;
+  /** Of {@link FleetEventKind}, or of a newer version. */
+  readonly kind: string;
   readonly sledId?: SledId | undefined;
   readonly sha256?: ArtifactHash | undefined;
   readonly generation?: Generation | undefined;
@@ -17,6 +19,9 @@ export type FleetEvent = {
   readonly sourceSledId?: SledId | undefined;
   readonly elapsedMs?: number | undefined;
   readonly errorCode?: string | undefined;
+  /** What is known of it beside these, by its kind: `history/stored-event.ts`. */
+  readonly details?: Details | undefined;
+  /** In the place of `details`, where a version before schema version 39 wrote it. */
   readonly message?: string | undefined;
 };
 

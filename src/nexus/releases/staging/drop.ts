@@ -55,8 +55,7 @@ export const dropLocalRepo = async (
   }
   await finishDrop(deps, repo);
   const { systemVersion } = repo.archive;
-  const message = `upload ${uploadId}: enough sleds hold all of it, or the release is deleted`;
-  note({ kind: 'local_repo_dropped', systemVersion, generation: planned.generation, message });
+  note({ kind: 'local_repo_dropped', systemVersion, generation: planned.generation, uploadId });
   return { kind: 'dropped' };
 };
 

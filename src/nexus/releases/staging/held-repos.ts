@@ -5,6 +5,7 @@
  * HR2. A reader keeps the bytes it opened although the upload is let go of meanwhile: the file is unlinked, not
  *      overwritten.
  */
+import type { EventFact } from '../../../core/facts/event.ts';
 import type { UploadId } from '../../../core/ids.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Note } from '../../history/history.ts';
@@ -12,15 +13,6 @@ import type { StagingDirectory } from './directory.ts';
 import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
 import { hasParts, type StagedArchive } from './staged-archive.ts';
 import type { LocalRepo } from './staging.ts';
-
-/** By an upload, taken up at the start, or after the database had lost it: recorded again, or listed again by itself. */
-export type HowHeld = keyof typeof HOW_HELD;
-const HOW_HELD = {
-  uploaded: 'just received',
-  adopted: 'found at the start',
-  recorded_again: 'recorded again, as the database had lost it',
-  listed_again: 'listed again by the database, which had lost it',
-} as const;
 
 export type HeldRepo = {
   readonly archive: StagedArchive;
@@ -34,7 +26,7 @@ export type HeldRepos = {
   readonly all: () => readonly HeldRepo[];
   readonly get: (uploadId: UploadId) => HeldRepo | undefined;
   /** Also of an upload that is held already: from now on it is opened anew, as `archive` has it. */
-  readonly hold: (archive: StagedArchive, how?: HowHeld) => void;
+  readonly hold: (archive: StagedArchive, how?: EventFact<'local_repo_held'>['how']) => void;
   /** The files are no business of this: whoever calls it retires what was opened (HR2). */
   readonly forget: (uploadId: UploadId) => void;
   /** Its files stay, and nobody is served from them: the database does not take it. Forgets it otherwise. */
@@ -58,7 +50,7 @@ export const createHeldRepos = ({ directory, note, log }: Deps): HeldRepos => {
       kept.delete(uploadId);
       repos.set(uploadId, { archive, localRepo: toLocalRepo(archive), file, isDropping: false });
       log.info(namesOf(archive), 'local repo created');
-      note({ kind: 'local_repo_held', systemVersion, message: `upload ${uploadId}, ${HOW_HELD[how]}` });
+      note({ kind: 'local_repo_held', systemVersion, uploadId, how });
     },
     forget: uploadId => void repos.delete(uploadId),
     keepOnly(archive) {

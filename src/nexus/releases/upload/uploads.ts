@@ -224,9 +224,12 @@ const acknowledge = async (
 ): Promise<void> => {
   const { systemVersion, id: repoId } = repo;
   const { uploadId } = staged;
-  const waited = waitedMs > 0 ? [`waited ${Math.round(waitedMs / 1000)} s for the database`] : [];
-  const message = [status.replace('_', ' '), `upload ${uploadId}`, ...waited, ...overrides].join('; ');
-  note({ kind: 'release_recorded', systemVersion, generation, message });
+  const wasThere = status === 'already_exists';
+  const waited = Math.round(waitedMs);
+  note({
+    ...{ kind: 'release_recorded', systemVersion, generation, uploadId, wasThere },
+    ...{ waitedMs: waited, overrides },
+  });
 
   const acknowledged = { ...staged, repoId, acknowledged: true };
   // The release is committed. If this mark is lost, restoring a backup may drop the upload.

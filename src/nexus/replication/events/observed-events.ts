@@ -6,10 +6,9 @@
  * OE2. A first round, after a start, notes the generation and whatever is not as it should be.
  */
 import type { HealthReason, ReasonCode } from '../../../core/facts/reason.ts';
-import { renderReason } from '../../../core/facts/reason-text.ts';
 import type { ReleaseState } from '../../../core/health.ts';
 import type { SledId } from '../../../core/ids.ts';
-import type { NewEvent, Note } from '../../history/history.ts';
+import type { Note } from '../../history/history.ts';
 import type { Observation } from '../observation.ts';
 
 /** Reasons that speak of the sled itself; those of transfers are with the requests. */
@@ -42,27 +41,19 @@ const versionsOf = ({ wanted }: Observation): string[] =>
   wanted.releases.map(({ systemVersion }) => systemVersion);
 
 const noteGeneration = (note: Note, before: Observation | undefined, now: Observation): void => {
-  const { generation } = now;
+  const { generation, timeMs } = now;
   if (before?.generation === generation) return;
-  note({ kind: 'generation', generation, timeMs: now.timeMs, message: generationText(before, now) });
-};
-
-const generationText = (before: Observation | undefined, now: Observation): string => {
-  const versions = versionsOf(now);
-  const present = versions.length === 0 ? 'no release is present' : `present: ${versions.join(', ')}`;
-  if (before === undefined) return `the first that this Nexus sees since its start; ${present}`;
-  const earlier = versionsOf(before);
-  const came = versions.filter(version => !earlier.includes(version));
-  const gone = earlier.filter(version => !versions.includes(version));
-  const changes = [
-    ...(came.length === 0 ? [] : [`came: ${came.join(', ')}`]),
-    ...(gone.length === 0 ? [] : [`gone: ${gone.join(', ')}`]),
-  ];
-  const was =
-    now.generation < before.generation
-      ? `fell from ${before.generation}: the database was restored, or lost commits in a failover`
-      : `was ${before.generation}`;
-  return `${was}; ${changes.length === 0 ? 'the same releases' : changes.join('; ')}; ${present}`;
+  const present = versionsOf(now);
+  const earlier = before === undefined ? present : versionsOf(before);
+  note({
+    kind: 'generation',
+    generation,
+    timeMs,
+    previousGeneration: before?.generation,
+    added: present.filter(version => !earlier.includes(version)),
+    removed: earlier.filter(version => !present.includes(version)),
+    present,
+  });
 };
 
 const noteReleases = (
@@ -78,17 +69,17 @@ const noteReleases = (
     const unchanged = last?.state === state ? last : undefined;
     now.set(systemVersion, unchanged ?? { state, sinceMs: timeMs });
     if (unchanged !== undefined || (isFirst && state === 'complete')) continue;
-    const was = last === undefined ? undefined : `was ${last.state}`;
+    const [reason] = reasons;
     note({
       kind: 'release_state',
       systemVersion,
       generation,
       timeMs,
+      state,
+      previousState: last?.state,
       elapsedMs: last === undefined ? undefined : timeMs - last.sinceMs,
-      errorCode: state === 'failed' || state === 'blocked' ? reasons[0]?.code : undefined,
-      message: [`is ${state}`, was, reasons[0] && renderReason(reasons[0]).message]
-        .filter(text => text !== undefined)
-        .join('; '),
+      errorCode: state === 'failed' || state === 'blocked' ? reason?.code : undefined,
+      reason,
     });
   }
   return now;
@@ -100,36 +91,31 @@ const noteFaults = (
   { reasons, sleds, timeMs, generation }: Observation,
 ): Map<string, Fault> => {
   const now = new Map<string, Fault>();
-  const event = ({ reason }: Fault): NewEvent => ({
-    kind: 'sled_state',
+  const event = ({ reason }: Fault, isOver: boolean) => ({
+    kind: 'sled_state' as const,
     sledId: reason.sledId,
     errorCode: reason.code,
     generation,
     timeMs,
+    reason,
+    isOver,
   });
   for (const reason of reasons) {
     const { sledId, code } = reason;
-    const { message } = renderReason(reason);
     if (sledId === undefined || !SLED_CODES.has(code)) continue;
-    // A sled has several datasets, which are told apart by what is said of them.
-    const key = [
-      sledId,
-      ...(reason.code === 'DATASET_FAULT' ? [code, reason.path, reason.state] : [code]),
-    ].join(' ');
+    // A sled has several datasets, and each may have another fault.
+    const parts = reason.code === 'DATASET_FAULT' ? [reason.path, reason.state] : [];
+    const key = [sledId, code, ...parts].join(' ');
     const last = before.get(key);
     const fault = { reason: { ...reason, sledId }, sinceMs: last?.sinceMs ?? timeMs };
     now.set(key, fault);
-    if (last === undefined) note({ ...event(fault), message });
+    if (last === undefined) note(event(fault, false));
   }
   const present = new Set(sleds.map(({ id }) => id));
   for (const [key, fault] of before) {
     // Of a sled that is no longer in service nothing is known.
     if (now.has(key) || !present.has(fault.reason.sledId)) continue;
-    note({
-      ...event(fault),
-      elapsedMs: timeMs - fault.sinceMs,
-      message: `over: ${renderReason(fault.reason).message}`,
-    });
+    note({ ...event(fault, true), elapsedMs: timeMs - fault.sinceMs });
   }
   return now;
 };

@@ -21,21 +21,17 @@ export const createRequestEvents = (note: Note): ((request: RequestRecord) => vo
     const isOk = errorCode === undefined;
     const isRecorded = isOk ? changesSomething || outcome.isChange : outcome.isWorthRecording;
     if (!isRecorded) return;
-    note({
-      kind: operation,
+    const facts = {
       timeMs: Date.parse(request.time),
       sledId,
-      sha256: hash,
       generation: request.generation,
-      sourceSledId: request.source_sled,
       elapsedMs: request.elapsed_ms,
-      errorCode,
-      message: isOk ? okText(outcome.isChange) : failureText(error ?? errorCode, outcome.count),
-    });
+      ...(isOk && outcome.isChange && { hadFailed: true }),
+      ...(!isOk && { errorCode, error, failures: outcome.count }),
+    };
+    if (!changesSomething) note({ kind: operation, ...facts });
+    else if (hash === undefined) return;
+    else if (operation === 'put') note({ kind: operation, ...facts, sha256: hash });
+    else note({ kind: operation, ...facts, sha256: hash, sourceSledId: request.source_sled });
   };
 };
-
-const okText = (isChange: boolean): string | undefined => (isChange ? 'it had failed before' : undefined);
-
-const failureText = (error: string, count: number): string =>
-  count === 1 ? error : `${error} (${count} times in a row)`;

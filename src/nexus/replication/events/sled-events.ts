@@ -11,12 +11,14 @@
  * SE2. What this Nexus has noted it does not note again while the sled lists it.
  * SE3. At the first list of a sled only what is recent is noted: the rest was there for others to note.
  */
+
 import { createHash } from 'node:crypto';
 import type { ArtifactListResponse } from '../../../api/sled-agent-api.ts';
+import type { EventFact } from '../../../core/facts/event.ts';
 import { EventId, type SledId } from '../../../core/ids.ts';
 import { type Pair, pairKey } from '../../../core/plan/input.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import type { NewEvent, Note } from '../../history/history.ts';
+import type { Note } from '../../history/history.ts';
 
 /** As long as a Nexus may be away without missing what sleds still list. */
 const RECENT_MS = 24 * 3_600_000;
@@ -30,8 +32,10 @@ type Copy = Pair & {
   missed: number;
 };
 
-/** What one sled lists as having happened: its own time, and what is noted of it. */
-type Report = { readonly timeText: string; readonly event: NewEvent };
+type Reported = EventFact<'deletion' | 'copy_failed' | 'quarantine'>;
+
+/** What one sled lists as having happened: its own time, what is noted of it, and what tells it from other reports. */
+type Report = { readonly timeText: string; readonly event: Reported; readonly identity: string };
 
 export type SledEvents = {
   readonly copyAccepted: (copy: Omit<Copy, 'missed'>) => void;
@@ -49,15 +53,14 @@ export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }):
   const noteReports = (sledId: SledId, list: ArtifactListResponse): void => {
     const before = noted.get(sledId);
     const now = new Set<string>();
-    for (const { timeText, event } of reportsOf(list)) {
-      const key = [event.kind, event.sha256, timeText, event.message].join(' ');
+    for (const { timeText, event, identity } of reportsOf(sledId, list)) {
+      const key = [event.kind, event.sha256, timeText, identity].join(' ');
       now.add(key);
       const aheadMs = clock.nowMs() - Date.parse(timeText);
       if (before === undefined ? aheadMs > RECENT_MS : before.has(key)) continue;
-      if (event.kind === 'copy_failed') copies.delete(pairKey(sledId, event.sha256!));
+      if (event.kind === 'copy_failed') copies.delete(pairKey(sledId, event.sha256));
       const id = eventIdOf(sledId, list.incarnation_id, key);
-      const at = Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS ? ` (at ${timeText} by the sled's clock)` : '';
-      note({ ...event, id, sledId, message: `${event.message}${at}` });
+      note({ ...event, id, ...(Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS && { sledTime: timeText }) });
     }
     noted.set(sledId, now);
   };
@@ -66,12 +69,16 @@ export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }):
     const underWay = new Set((list.copies_in_flight ?? []).map(({ sha256 }) => sha256));
     for (const [key, copy] of copies) {
       if (copy.sledId !== sledId || underWay.has(copy.sha256)) continue;
-      const outcome = outcomeOf(copy, list);
-      if (outcome === undefined) continue;
+      const held = list.list[copy.sha256] ?? 0;
+      copy.missed += held > 0 ? 0 : 1;
+      if (held === 0 && copy.missed < 2) continue;
       copies.delete(key);
       const { sha256, sourceSledId } = copy;
       const elapsedMs = clock.monotonicMs() - copy.acceptedMs;
-      note({ ...outcome, sledId, sha256, sourceSledId, elapsedMs, generation: list.generation });
+      const facts = { sledId, sha256, sourceSledId, elapsedMs, generation: list.generation };
+      const datasets = list.datasets ?? held;
+      if (held === 0) note({ kind: 'copy_lost', ...facts });
+      else note({ kind: 'copy_done', ...facts, datasetsHolding: Math.min(held, datasets), datasets });
     }
   };
 
@@ -90,40 +97,35 @@ export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }):
   };
 };
 
-const outcomeOf = (copy: Copy, list: ArtifactListResponse): NewEvent | undefined => {
-  const held = list.list[copy.sha256] ?? 0;
-  if (held > 0) {
-    const datasets = list.datasets ?? held;
-    return { kind: 'copy_done', message: `held on ${Math.min(held, datasets)} of ${datasets} datasets` };
-  }
-  copy.missed += 1;
-  if (copy.missed < 2) return undefined;
-  const message =
-    'neither held nor under way: no longer wanted, or the agent was restarted, or the file was quarantined';
-  return { kind: 'copy_lost', message };
-};
-
-const reportsOf = (list: ArtifactListResponse): Report[] => [
+/** The identity is part of the ids of events (SE1), so that it is the same text in every version. */
+const reportsOf = (sledId: SledId, list: ArtifactListResponse): Report[] => [
   ...(list.deletions ?? []).map(({ sha256, generation, reason, time }) => ({
     timeText: time,
-    event: { kind: 'deletion' as const, sha256, generation, message: reason },
+    event: { kind: 'deletion' as const, sledId, sha256, generation, why: reason },
+    identity: reason,
   })),
   ...(list.copies_failed ?? []).map(failure => ({
     timeText: failure.time,
     event: {
       kind: 'copy_failed' as const,
+      sledId,
       sha256: failure.sha256,
       errorCode: failure.error_code,
-      message: `from ${failure.depot_base_url}: ${failure.message}`,
+      source: failure.depot_base_url,
+      error: failure.message,
     },
+    identity: `from ${failure.depot_base_url}: ${failure.message}`,
   })),
   ...(list.quarantined ?? []).map(file => ({
     timeText: file.time,
     event: {
       kind: 'quarantine' as const,
+      sledId,
       sha256: file.sha256,
-      message: `dataset ${file.dataset_id}: ${file.reason}`,
+      datasetId: file.dataset_id,
+      why: file.reason,
     },
+    identity: `dataset ${file.dataset_id}: ${file.reason}`,
   })),
 ];
 

@@ -21,6 +21,7 @@ export const fleetEventInsert =
           elapsed_ms: event.elapsedMs ?? null,
           error_code: event.errorCode ?? null,
           message: event.message ?? null,
+          details: event.details === undefined ? null : JSON.stringify(event.details),
         }));
         for (const batch of batchesOf(rows, INSERT_BATCH_ROWS)) {
           await db
