@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ArtifactHash, Generation, POINT_PATTERN, SetDigest, SledId, SystemVersion } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
+import { Details } from './wire.ts';
 
 /** Artifacts listed in an answer; the total says how many there are. */
 export const MAX_LISTED_ARTIFACTS = 1000;
@@ -20,6 +21,9 @@ export const RecoverySledView = z.object({
   /** What it claims; null where it claims nothing that is believable. */
   generation: Generation.nullable(),
   message: z.string(),
+  remedy: z.string().optional(),
+  /** The facts that the message is made of. */
+  details: Details.optional(),
 });
 export type RecoverySledView = z.infer<typeof RecoverySledView>;
 
@@ -53,7 +57,14 @@ export const GenerationRecovery = z
     undecided_artifacts_total: z.number().int().min(0),
     undecided_artifacts: z.array(UndecidedArtifactView).max(MAX_LISTED_ARTIFACTS),
     /** What acting is refused for, with the code of the refusal. */
-    obstacles: z.array(z.object({ code: z.string(), message: z.string() })),
+    obstacles: z.array(
+      z.object({
+        code: z.string(),
+        message: z.string(),
+        remedy: z.string().optional(),
+        details: Details.optional(),
+      }),
+    ),
   })
   .meta({ id: 'GenerationRecovery' });
 export type GenerationRecovery = z.infer<typeof GenerationRecovery>;

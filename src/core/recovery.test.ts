@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { renderFinding, renderObstacle } from './facts/recovery.ts';
 import { ArtifactHash, asGeneration, type Point, pointText, SledId } from './ids.ts';
 import { isKnownPoint, type PointClaim, samePoint } from './lineage.ts';
 import {
@@ -96,7 +97,7 @@ describe('the points to decide on', () => {
     const found = plan([holds(1, CURRENT, LOST)], LOST_SET);
     expect(fates(found)).toEqual(['agrees']);
     expect(found.points).toEqual([{ point: LOST, sleds: [idOf(1)], artifacts: 2 }]);
-    expect(found.sleds[0]!.because).toContain('keeps 1 points of other histories');
+    expect(found.sleds[0]!.finding).toMatchObject({ keptPoints: 1 });
   });
 
   test('include none that only an excluded sled has', () => {
@@ -124,10 +125,8 @@ describe('the whole set of an unknown point is decided on (RG1)', () => {
       { sha256: D, isDeleted: false, points: [LOST] },
     ]);
     const [obstacle] = recoveryObstacles(found);
-    expect(obstacle).toMatchObject({
-      code: 'RECOVERY_LOSES_ARTIFACTS',
-      message: expect.stringMatching(new RegExp(`^3 artifacts .*${C}.* give them up by name`)),
-    });
+    expect(obstacle).toEqual({ code: 'RECOVERY_LOSES_ARTIFACTS', artifacts: 3, first: [B, C, D] });
+    expect(renderObstacle(obstacle!).remedy).toContain('give them up by name');
     expect(plan([holds(1, LOST)], { ...all, ...givingUp(B, C) }).undecided).toMatchObject([{ sha256: D }]);
     expect(codes(plan([holds(1, LOST)], { ...all, ...givingUp(B, C, D) }))).toEqual([]);
   });
@@ -147,20 +146,15 @@ describe('the whole set of an unknown point is decided on (RG1)', () => {
     expect(found.outcome).toEqual({ kind: 'recover', to: 10 });
     expect(fates(found)).toEqual(['comes_back', 'stays_diverged']);
     expect(acceptedOf(found.points)).toEqual([LOST]);
-    expect(found.sleds[1]!.because).toContain('no sled gave the set of that point');
+    expect(found.sleds[1]!.finding).toMatchObject({ kind: 'set_missing', point: unread });
     expect(codes(found)).toEqual([]);
   });
 
   test('where nobody gave any set there is nothing to act on, and the message says what to do', () => {
     const found = plan([holds(1, LOST), silent(2)]);
-    expect(recoveryObstacles(found)).toEqual([
-      {
-        code: 'RECOVERY_SLED_SILENT',
-        message: expect.stringMatching(
-          /^No sled gave the set of 9:\w{12}\. Start a sled that holds it, or reset/,
-        ),
-      },
-    ]);
+    const [obstacle] = recoveryObstacles(found);
+    expect(obstacle).toEqual({ code: 'RECOVERY_SLED_SILENT', points: [LOST] });
+    expect(renderObstacle(obstacle!).remedy).toMatch(/^Start a sled that holds it, or reset/);
   });
 
   test('a silent sled does not stop the others, and is named: it may hold an unknown point too (G8)', () => {
@@ -168,7 +162,7 @@ describe('the whole set of an unknown point is decided on (RG1)', () => {
     expect(codes(found)).toEqual([]);
     expect(found.sleds[0]).toMatchObject({
       fate: 'silent',
-      because: expect.stringContaining('may hold an unknown'),
+      finding: { kind: 'no_answer', error: 'connection refused' },
     });
     const bad = plan(
       [sled(1, { kind: 'bad_answer', message: 'not JSON' }), holds(2, LOST)],
@@ -216,7 +210,7 @@ describe('the new generation (RG3)', () => {
       expect(outcome(sleds)).toEqual({ kind: 'recover', to: 10 });
       const found = plan(sleds, setsOf([bogus, [D]], [LOST, [A]]));
       expect(found.sleds[0]).toMatchObject({ fate: 'unbelievable', generation: undefined });
-      expect(found.sleds[0]!.because).toContain('reset it on its machine');
+      expect(found.sleds[0]!.finding).toMatchObject({ kind: 'unbelievable_point' });
       expect(found.undecided).toEqual([]);
       expect(outcome([holds(1, bogus)])).toEqual({ kind: 'not_needed' });
       const kept = plan([holds(1, CURRENT, bogus), holds(2, undefined, bogus)]);
@@ -224,7 +218,10 @@ describe('the new generation (RG3)', () => {
         'unbelievable',
         'unbelievable',
       ]);
-      expect(kept.sleds[0]!.because).toContain('sled-agent reset --config FILE --give-up');
+      expect(kept.sleds[0]!.finding).toMatchObject({ kind: 'unbelievable_kept_point' });
+      expect(renderFinding(kept.sleds[0]!.finding).remedy).toContain(
+        'sled-agent reset --config FILE --give-up',
+      );
     }
   });
 });

@@ -13,6 +13,7 @@
  * RG4. A claim is believable up to a bound above the database. A sled that claims more is never followed.
  * RG5. Where no point is unknown there is nothing to do, so that acting twice is acting once.
  */
+import { NAMED_ARTIFACTS, type RecoveryObstacle, type SledFinding } from './facts/recovery.ts';
 import {
   type ArtifactHash,
   asGeneration,
@@ -21,7 +22,7 @@ import {
   pointText,
   type SledId,
 } from './ids.ts';
-import { isKnownPoint, type PointClaim, type RecordedPoints, shortPoint } from './lineage.ts';
+import { isKnownPoint, type PointClaim, type RecordedPoints } from './lineage.ts';
 
 /** RG4. More changes than a fleet sees in its life, and room above for as many again. */
 export const BELIEVABLE_ABOVE = 2 ** 32;
@@ -71,7 +72,7 @@ export type RecoverySled = {
   readonly isExcluded: boolean;
   /** What it claims, where that is believable. */
   readonly generation: Generation | undefined;
-  readonly because: string;
+  readonly finding: SledFinding;
 };
 
 export type RecoveryPoint = {
@@ -101,11 +102,6 @@ export type RecoveryPlan = {
   readonly points: readonly RecoveryPoint[];
   /** RG1. */
   readonly undecided: readonly UndecidedArtifact[];
-};
-
-export type RecoveryObstacle = {
-  readonly code: 'RECOVERY_LOSES_ARTIFACTS' | 'RECOVERY_SLED_SILENT';
-  readonly message: string;
 };
 
 type Counted = { readonly point: Point; readonly sleds: SledId[] };
@@ -158,15 +154,11 @@ export const acceptedOf = (points: readonly RecoveryPoint[]): readonly Point[] =
 
 /** What stands in the way of acting on a plan, as it is. */
 export const recoveryObstacles = ({ points, undecided }: RecoveryPlan): readonly RecoveryObstacle[] => {
-  if (points.length > 0 && acceptedOf(points).length === 0) {
-    const names = listed(points.map(({ point }) => shortPoint(point)));
-    const message = `No sled gave the set of ${names}. Start a sled that holds it, or reset the sled on its machine.`;
-    return [{ code: 'RECOVERY_SLED_SILENT', message }];
-  }
+  if (points.length > 0 && acceptedOf(points).length === 0)
+    return [{ code: 'RECOVERY_SLED_SILENT', points: points.map(({ point }) => point) }];
   if (undecided.length === 0) return [];
-  const names = listed(undecided.map(({ sha256 }) => sha256));
-  const message = `${undecided.length} artifacts that sleds were told to hold are listed by no present release: ${names}. Upload the releases that list them, or give them up by name.`;
-  return [{ code: 'RECOVERY_LOSES_ARTIFACTS', message }];
+  const first = undecided.slice(0, NAMED_ARTIFACTS).map(({ sha256 }) => sha256);
+  return [{ code: 'RECOVERY_LOSES_ARTIFACTS', artifacts: undecided.length, first }];
 };
 
 const decide = (
@@ -212,52 +204,32 @@ const judge = (
   const isUnknown = (claim: PointClaim): boolean => !isKnownPoint(claim, database.lineage);
   switch (answer.kind) {
     case 'silent':
-      return { ...sled, fate: 'silent', because: `${answer.message}: it may hold an unknown point too` };
+      return { ...sled, fate: 'silent', finding: { kind: 'no_answer', error: answer.message } };
     case 'bad_answer':
-      return { ...sled, fate: 'unbelievable', because: `its answer makes no sense: ${answer.message}` };
+      return { ...sled, fate: 'unbelievable', finding: { kind: 'bad_answer', error: answer.message } };
     case 'points': {
       const { own } = answer;
-      const keeps = answer.kept.length === 0 ? '' : `; keeps ${answer.kept.length} points of other histories`;
+      const keptPoints = answer.kept.length;
       const far = answer.kept.find(each => isUnknown(each) && !isBelievable(each, database));
-      if (far !== undefined && (own === undefined || !isUnknown(own)))
-        return { ...sled, fate: 'unbelievable', because: tooFarToKeep(far) };
-      if (own === undefined) return { ...sled, fate: 'agrees', because: `has no config yet${keeps}` };
-      const claim = { ...sled, generation: own.generation };
-      if (!isUnknown(own))
-        return {
-          ...claim,
-          fate: 'agrees',
-          because: `at ${shortPoint(own)}, which the database knows${keeps}`,
-        };
-      if (!isBelievable(own, database)) {
-        const because = `claims generation ${own.generation}, too far above the database to be believed; reset it on its machine`;
-        return { ...claim, generation: undefined, fate: 'unbelievable', because };
+      if (far !== undefined && (own === undefined || !isUnknown(own))) {
+        const finding = { kind: 'unbelievable_kept_point', point: plain(far) } as const;
+        return { ...sled, fate: 'unbelievable', finding };
       }
-      return { ...claim, ...fateOf(own, sled.isExcluded, accepted.has(pointText(own)), keeps) };
+      if (own === undefined) return { ...sled, fate: 'agrees', finding: { kind: 'no_config', keptPoints } };
+      const claim = { ...sled, generation: own.generation };
+      const point = plain(own);
+      if (!isUnknown(own))
+        return { ...claim, fate: 'agrees', finding: { kind: 'known_point', point, keptPoints } };
+      if (!isBelievable(own, database))
+        return { ...sled, fate: 'unbelievable', finding: { kind: 'unbelievable_point', point } };
+      if (accepted.has(pointText(own)))
+        return { ...claim, fate: 'comes_back', finding: { kind: 'comes_back', point, keptPoints } };
+      const kind = sled.isExcluded ? 'excluded' : 'set_missing';
+      return { ...claim, fate: 'stays_diverged', finding: { kind, point, keptPoints } };
     }
     default:
       return answer satisfies never;
   }
 };
 
-const tooFarToKeep = (far: Point): string =>
-  `keeps a config of generation ${far.generation}, too far above the database to be believed; give it up on its machine: tuf-depot sled-agent reset --config FILE --give-up ${shortPoint(far)}`;
-
-const fateOf = (
-  own: Point,
-  isExcluded: boolean,
-  isAccepted: boolean,
-  keeps: string,
-): Pick<RecoverySled, 'fate' | 'because'> => {
-  const claim = `holds ${shortPoint(own)}, which the database does not know${keeps}`;
-  if (isAccepted) return { fate: 'comes_back', because: `${claim}; follows once it is decided on` };
-  const why = isExcluded ? 'is excluded' : 'no sled gave the set of that point';
-  return { fate: 'stays_diverged', because: `${claim}; ${why}, and it keeps what it has` };
-};
-
-/** Names in a sentence: the first few, and how many more. */
-const LISTED = 3;
-const listed = (names: readonly string[]): string =>
-  names.length <= LISTED
-    ? names.join(', ')
-    : `${names.slice(0, LISTED).join(', ')} and ${names.length - LISTED} more`;
+const plain = ({ generation, digest }: Point): Point => ({ generation, digest });

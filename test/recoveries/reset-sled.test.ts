@@ -41,7 +41,7 @@ test('a sled far above the database is never followed; reset it follows at once,
   await untilOnDisk([stray], foreign);
   const looked = await recover();
   expect(looked.out).toMatch(/^There is nothing to recover/);
-  expect(looked.out).toMatch(/sled-3 +unbelievable .*reset it on its machine/);
+  expect(looked.out).toMatch(/sled-3 +unbelievable .*Reset it on its machine/);
 
   expect(await reset(), 'while the agent runs').toMatchObject({
     exitCode: 1,

@@ -114,15 +114,15 @@ test('a point whose set no sled gave is not counted among those that became know
 });
 
 test('an obstacle that no name removes is a step of what to do, with its code', async () => {
-  const message =
-    'No sled gave the set of 9:ffffffffffff. Start a sled that holds it, or reset the sled on its machine.';
+  const message = 'No sled gave the set of 9:ffffffffffff.';
+  const remedy = 'Start a sled that holds it, or reset the sled on its machine.';
   const points = needed().points.filter(({ artifacts }) => artifacts === null);
   const run = await against(
-    needed({ state: 'blocked', points, obstacles: [{ code: 'RECOVERY_SLED_SILENT', message }] }),
+    needed({ state: 'blocked', points, obstacles: [{ code: 'RECOVERY_SLED_SILENT', message, remedy }] }),
     [],
   );
   expect(run.out).not.toContain('listed by a present release');
-  expect(run.out).toContain(`2. ${message} [RECOVERY_SLED_SILENT]`);
+  expect(run.out).toContain(`2. ${message} ${remedy} [RECOVERY_SLED_SILENT]`);
 });
 
 test('with --apply it acts on what it has just seen, and says what the generation has become (P7)', async () => {

@@ -56,11 +56,14 @@ const table = (terminal: Terminal, sleds: readonly RecoverySledView[]): string[]
             { title: 'SLED', cell: sled => sled.serial, paint: terminal.outStyle.bold },
             { title: '', cell: sled => words(sled.state) + (sled.excluded ? ', excluded' : '') },
             { title: 'GEN', cell: sled => String(sled.generation ?? '-'), align: 'right' },
-            { title: 'WHY', cell: sled => sled.message },
+            { title: 'WHY', cell: sled => withRemedy(sled) },
           ],
           { style: terminal.outStyle, width: terminal.outColumns() },
         ),
       ];
+
+const withRemedy = ({ message, remedy }: { message: string; remedy?: string | undefined }): string =>
+  remedy === undefined ? message : `${message} ${remedy}`;
 
 const pointLines = ({ points, sleds }: GenerationRecovery, style: Style): string[] => {
   const serials = new Map(sleds.map(sled => [sled.sled_id, sled.serial]));
@@ -100,7 +103,7 @@ const instructionLines = (recovery: GenerationRecovery, style: Style): string[] 
     'Make sure that Nexus uses the right database, and that no newer backup of it can be restored.',
     ...obstacles
       .filter(({ code }) => code !== 'RECOVERY_LOSES_ARTIFACTS')
-      .map(({ code, message }) => `${printable(message)} ${style.dim(`[${code}]`)}`),
+      .map(obstacle => `${printable(withRemedy(obstacle))} ${style.dim(`[${obstacle.code}]`)}`),
     ...(undecided === 0
       ? []
       : [

@@ -253,7 +253,8 @@ test('a claim too far above the database is shown, and never followed (G8)', asy
   expect(found.sleds[0]).toMatchObject({
     state: 'unbelievable',
     generation: null,
-    message: expect.stringContaining('reset it on its machine'),
+    details: { kind: 'unbelievable_point', point: { generation: 2 ** 40 } },
+    remedy: expect.stringContaining('Reset it on its machine'),
   });
 });
 
@@ -269,7 +270,7 @@ test('sleds that are silent, answer rubbish or have no config yet do not keep th
   expect(found).toMatchObject({ state: 'needed', to: 8, obstacles: [] });
   expect(found.sleds[1]).toMatchObject({
     state: 'silent',
-    message: expect.stringContaining('connection refused'),
+    details: { kind: 'no_answer', error: expect.stringContaining('connection refused') },
   });
   expect(await act({ expected_generation: at(2), to: at(8) })).toMatchObject({ state: 'done' });
 });

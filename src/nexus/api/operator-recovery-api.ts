@@ -7,12 +7,15 @@
  * RH1. Acting asks and plans anew: what an operator saw may no longer be so, and then nothing is changed.
  * RH2. Acting twice is acting once: after the first time no point is unknown, and the answer says so.
  */
+
 import {
   type GenerationRecovery,
   MAX_LISTED_ARTIFACTS,
   type operatorRecoveryApi,
   type RecoverGeneration,
 } from '../../api/operator-recovery-api.ts';
+import { toDetails } from '../../core/facts/details.ts';
+import { type RecoveryObstacle, renderFinding, renderObstacle } from '../../core/facts/recovery.ts';
 import {
   type ArtifactHash,
   type Generation,
@@ -25,7 +28,6 @@ import { samePoint } from '../../core/lineage.ts';
 import {
   acceptedOf,
   planRecovery,
-  type RecoveryObstacle,
   type RecoveryPlan,
   recoveryObstacles,
   unknownPoints,
@@ -78,7 +80,7 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     if (obstacle !== undefined) {
       // A sled that another recovery has moved on meanwhile gives no set of the point that it was at.
       await requireStillAt(deps.datastore, planned, wait);
-      throw new DepotError(obstacle.code, obstacle.message, {
+      throw new DepotError(obstacle.code, renderObstacle(obstacle).message, {
         detail: { generation: plan.generation, undecided_artifacts: plan.undecided.length },
       });
     }
@@ -213,7 +215,8 @@ const recoveryView = (
     state: sled.fate,
     excluded: sled.isExcluded,
     generation: sled.generation ?? null,
-    message: sled.because,
+    ...renderFinding(sled.finding),
+    details: toDetails(sled.finding),
   })),
   points: points.map(({ point, sleds: holders, artifacts }) => ({
     generation: point.generation,
@@ -227,5 +230,9 @@ const recoveryView = (
     state: isDeleted ? 'deleted' : 'unknown',
     points: at.map(pointText),
   })),
-  obstacles: [...obstacles],
+  obstacles: obstacles.map(obstacle => ({
+    code: obstacle.code,
+    ...renderObstacle(obstacle),
+    details: toDetails(obstacle),
+  })),
 });

@@ -29,8 +29,8 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'failed-although-a-sled-is-silent',
     in: 'noKnownCopy',
-    find: '...(silentSleds > 0',
-    replace: '...(silentSleds < 0',
+    find: 'silentSleds > 0',
+    replace: 'silentSleds < 0',
     tests: 'health.test.ts',
     why: 'P8: a release is called failed while a sled that does not answer may have all of it',
   },
