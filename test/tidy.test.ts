@@ -69,7 +69,7 @@ const rules: Record<string, readonly string[]> = {
  */
 const rooms: Record<string, Record<string, readonly string[]>> = {
   cli: { output: [], demo: ['output'], commands: ['demo', 'output'] },
-  core: { plan: [] },
+  core: { facts: [], plan: ['facts'] },
   fleet: { 'embedded-postgres': [] },
   nexus: {
     datastore: [],

@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import { toDetails } from './facts/details.ts';
+import { type ReasonCode, reasonSchemas } from './facts/reason.ts';
 import { renderReason } from './facts/reason-text.ts';
+import { fieldsOf } from './facts/schema.fixture.ts';
 import { type ElsewhereHeld, fleetReasons, reasonCodes, releaseState, sledReasons, worst } from './health.ts';
 import {
   archiveOf,
@@ -150,11 +153,21 @@ test('the verdict is the worst of the reasons', () => {
   ).toBe('failed');
 });
 
-test('docs/operations.md explains every reason code once, with the verdict that it means, and no other', async () => {
+/** What any reason may have. */
+const ABOUT = ['sledId', 'sha256', 'systemVersion', 'sinceMs'];
+
+test('docs/operations.md explains every reason code once, with its verdict and the names of its details, and no other', async () => {
   const text = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
-  const documented = [...text.matchAll(/^\| `([A-Z_]+)` \| (ok|converging|degraded|failed) \| \S/gm)];
+  const documented = [
+    ...text.matchAll(/^\| `([A-Z_]+)` \| (ok|converging|degraded|failed) \| \S.* \|(.*)\|$/gm),
+  ];
   const expected = Object.entries(reasonCodes);
   expect(documented.map(([, code, verdict]) => [code, verdict]).sort()).toEqual(expected.sort());
+  for (const [, code, , details] of documented) {
+    const names = [...details!.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    const fields = fieldsOf(reasonSchemas[code as ReasonCode]).filter(name => !ABOUT.includes(name));
+    expect(names, code).toEqual(Object.keys(toDetails(Object.fromEntries(fields.map(name => [name, null])))));
+  }
 });
 
 test('an archive whose recording was in doubt names the Nexus that has it, and no other (P8)', () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { errorCodes } from './error-codes.ts';
+import { errorRemedies } from './error-remedies.ts';
 import { DepotError, errorCodeOf, messageChain, systemErrorCode } from './errors.ts';
 
 /** The rows of docs/errors.md: `| CODE | status | retry | meaning | what to do |`. */
@@ -26,10 +27,13 @@ test('docs/errors.md explains every error code once, with its status and retry a
   expect(documented.map(({ code, status, retry }) => ({ code, status, retry })).sort(byCode)).toEqual(
     expected.sort(byCode),
   );
-  for (const { code, meaning, remedy } of documented) {
-    expect(meaning, `the meaning of ${code}`).not.toBe('');
-    expect(remedy, `the remedy of ${code}`).not.toBe('');
-  }
+  for (const { code, meaning } of documented) expect(meaning, `the meaning of ${code}`).not.toBe('');
+});
+
+test('docs/errors.md has the same remedies as the command line prints, for every error code', async () => {
+  const remedies = (await documentedCodes()).map(({ code, remedy }) => [code, remedy]);
+  expect(Object.fromEntries(remedies)).toEqual(errorRemedies);
+  for (const [code, remedy] of Object.entries(errorRemedies)) expect(remedy, code).toMatch(/^[A-Z].*[.)]$/);
 });
 
 test('a chain of causes reads outermost first, and its code is that of the outermost layer that has one', () => {

@@ -193,7 +193,7 @@ test('a refused recovery says why, with the code and what helps', async () => {
   const run = await against(losing(), ['--apply'], refusal);
   expect(run).toMatchObject({ exitCode: 1, out: '' });
   expect(run.err).toMatch(
-    /listed by no present release \[RECOVERY_LOSES_ARTIFACTS\]\nfix: upload the releases .* give them up by name/,
+    /listed by no present release \[RECOVERY_LOSES_ARTIFACTS\]\nfix: Upload the releases .* give up by name/,
   );
 });
 

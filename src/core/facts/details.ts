@@ -3,7 +3,7 @@
  *
  *     fact ─ toDetails() ─▶ a column of the database, `details` in the API ─ fromDetails() ─▶ a schema ─▶ fact
  *
- * FD1. Only names are translated, values never: what goes out comes back.
+ * KD1. Only names are translated, values never: what goes out comes back.
  */
 export type Json =
   | string

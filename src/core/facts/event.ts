@@ -3,8 +3,8 @@
  *
  *     note() ─▶ EventFact ─▶ columns to filter by, and the rest in `details` ─▶ EventFact ─▶ renderEvent() (event-text.ts)
  *
- * FE1. As FR1 and FR2 of reason.ts: an event is data, and what was released keeps its name and meaning.
- * FE2. Several versions of Nexus may write to one database: {@link parseEvent} is undefined for what this one does not
+ * KE1. As KR1 and KR2 of reason.ts: an event is data, and what was released keeps its name and meaning.
+ * KE2. Several versions of Nexus may write to one database: {@link parseEvent} is undefined for what this one does not
  *      know, and {@link unknownEventText} shows it.
  */
 import { z } from 'zod';
@@ -163,7 +163,7 @@ export type EventFact<K extends EventKind = EventKind> = {
 /** An event of a version that kept a text in the place of facts. */
 export type LegacyEvent = { readonly kind: 'legacy'; readonly text: string };
 
-/** FE2. */
+/** KE2. */
 export const parseEvent = (value: Readonly<Record<string, unknown>>): EventFact | undefined => {
   const kind = value.kind;
   if (typeof kind !== 'string' || !Object.hasOwn(eventSchemas, kind)) return undefined;
@@ -171,7 +171,7 @@ export const parseEvent = (value: Readonly<Record<string, unknown>>): EventFact 
   return parsed.success ? ({ kind, ...parsed.data } as EventFact) : undefined;
 };
 
-/** FE2: as it is stored, where nothing else is known of it. */
+/** KE2: as it is stored, where nothing else is known of it. */
 export const unknownEventText = (kind: string, details: Details): string =>
   `${spaced(kind)}, which this version does not know: ${JSON.stringify(details)}`;
 

@@ -5,10 +5,10 @@
  *                                                   ├─▶ history: part of an event (event.ts)
  *                                                   └─▶ API, command line, log: renderReason() (reason-text.ts)
  *
- * FR1. A reason is data: ids, counts, times, and the words of somebody else as `error` or `why`. No sentence of its own is
+ * KR1. A reason is data: ids, counts, times, and the words of somebody else as `error` or `why`. No sentence of its own is
  *      in it, and nothing reads one.
- * FR2. A field, a code or a value of `because` that was released keeps its name and meaning: rows of the history have them.
- * FR3. What a newer version wrote and this one does not know is no reason of this one: {@link parseReason} says so.
+ * KR2. A field, a code or a value of `because` that was released keeps its name and meaning: rows of the history have them.
+ * KR3. What a newer version wrote and this one does not know is no reason of this one: {@link parseReason} says so.
  */
 import { z } from 'zod';
 import {
@@ -165,7 +165,7 @@ export type HealthReason<C extends ReasonCode = ReasonCode> = {
 export const isReasonCode = (code: unknown): code is ReasonCode =>
   typeof code === 'string' && Object.hasOwn(reasonSchemas, code);
 
-/** FR3: undefined for what this version does not know. */
+/** KR3: undefined for what this version does not know. */
 export const parseReason = (value: unknown): HealthReason | undefined => {
   const code = typeof value === 'object' && value !== null && 'code' in value ? value.code : undefined;
   if (!isReasonCode(code)) return undefined;

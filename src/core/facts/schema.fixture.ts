@@ -15,6 +15,12 @@ import {
 } from '../ids.ts';
 import { type ReasonCode, reasonSchemas } from './reason.ts';
 
+/** The names of all fields, of each of its variants. */
+export const fieldsOf = (schema: z.ZodType): readonly string[] => {
+  const { shape, options } = defOf(schema);
+  return shape === undefined ? [...new Set((options ?? []).flatMap(fieldsOf))] : Object.keys(shape);
+};
+
 const hex = (length: number) =>
   fc
     .array(fc.constantFrom(...'0123456789abcdef'), { minLength: length, maxLength: length })

@@ -18,7 +18,7 @@ const deletion = {
   why: 'no release lists it',
 } as const;
 
-test('what is filtered by is in columns and the rest in the details; both come back together (ST2)', () => {
+test('what is filtered by is in columns and the rest in the details; both come back together (SV2)', () => {
   const stored = toStored(deletion);
   expect(stored).toEqual({
     ...{ kind: 'deletion', sledId: SLED, sha256: hashOf(1), generation: 2 },
@@ -36,7 +36,7 @@ test('what is filtered by is in columns and the rest in the details; both come b
   });
 });
 
-test('the text of an older version is shown unchanged (ST2)', () => {
+test('the text of an older version is shown unchanged (SV2)', () => {
   const row: FleetEvent = { ...noted, kind: 'deletion', sledId: SLED, message: 'over: as it was told' };
   expect(showStored(row)).toEqual({
     message: 'over: as it was told',
@@ -45,7 +45,7 @@ test('the text of an older version is shown unchanged (ST2)', () => {
   expect(showStored({ ...noted, kind: 'put' })).toMatchObject({ message: '', details: { text: '' } });
 });
 
-test('a kind, a field or a value of a newer version is shown as it is stored, and fails nothing (ST2)', () => {
+test('a kind, a field or a value of a newer version is shown as it is stored, and fails nothing (SV2)', () => {
   for (const [kind, details] of [
     ['sled_melted', { temperature_c: 90 }],
     ['local_repo_held', { upload_id: SLED, how: 'found on the moon' }],

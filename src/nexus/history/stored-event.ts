@@ -1,8 +1,8 @@
 /**
  * Events as the database has them: what is filtered by in columns, the rest in `details`, and back.
  *
- * ST1. Every text is one that a database stores, and of bounded length; so is every list (HI2).
- * ST2. What comes back is a fact, the text of an older version, or what a newer one wrote (FE2 of core/facts/event.ts).
+ * SV1. Every text is one that a database stores, and of bounded length; so is every list (HI2).
+ * SV2. What comes back is a fact, the text of an older version, or what a newer one wrote (KE2 of core/facts/event.ts).
  */
 import { type Details, fromDetails, toDetails } from '../../core/facts/details.ts';
 import { type EventFact, type LegacyEvent, parseEvent, unknownEventText } from '../../core/facts/event.ts';
@@ -47,7 +47,7 @@ export const toStored = (event: EventFact): Omit<FleetEvent, 'id' | 'timeMs' | '
 
 export type ShownEvent = { readonly message: string; readonly details: Details };
 
-/** ST2: as people and programs are shown it. */
+/** SV2: as people and programs are shown it. */
 export const showStored = (row: FleetEvent): ShownEvent => {
   const { kind, details, message: text = '' } = row;
   if (details === undefined) {
