@@ -93,7 +93,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await until(async () => (await replicationDetails(nexus)).local_repos === 0, 'two sleds are enough');
       const numbers =
         /cannot take 400000 more bytes: \d+ are left on the file system above the 0 to keep free/;
-      await isNamed(nexus, full, /^SLED_WRITES_PAUSED$/, numbers);
+      await isNamed(nexus, full, /^SLED_WRITES_PAUSED$/, { error: numbers });
 
       const { address, generation } = await sledView(nexus, full);
       const held = await artifactsOnDisk(a.dataset);
@@ -118,12 +118,9 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await nexus.upload(one);
       await othersHold(fleet, one);
       await until(() => holds(large.dataset, one), 'the good dataset has all');
-      await isNamed(
-        nexus,
-        short,
-        /^TRANSFER_FAILED$/,
-        new RegExp(`${small.dataset} cannot take 400000 more bytes: \\d+ are left`),
-      );
+      await isNamed(nexus, short, /^TRANSFER_FAILED$/, {
+        error: new RegExp(`${small.dataset} cannot take 400000 more bytes: \\d+ are left`),
+      });
       const { datasets } = await sledView(nexus, short);
       expect(datasets.find(({ path }) => path === small.dataset)?.message).toMatch(
         /cannot take 400000 more bytes/,
@@ -144,12 +141,9 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await nexus.upload(two);
       await othersHold(fleet, one, two);
       await until(() => holds(b.dataset, one, two), 'the other dataset has all');
-      await isNamed(
-        nexus,
-        affected,
-        /^DATASET_FAULT$/,
-        new RegExp(`dataset ${a.dataset} is read only: .*EROFS`),
-      );
+      await isNamed(nexus, affected, /^DATASET_FAULT$/, {
+        ...{ path: a.dataset, state: 'read_only', error: /EROFS/ },
+      });
       expect(await holds(a.dataset, one)).toBe(true);
       expect(affected.isRunning()).toBe(true);
       await a.makeWritable();
@@ -168,7 +162,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await nexus.upload(two);
       await othersHold(fleet, one, two);
       await until(() => holds(b.dataset, one, two), 'the other dataset has all');
-      await isNamed(nexus, affected, /^DATASET_FAULT$/, new RegExp(`dataset ${a.dataset} is missing`));
+      await isNamed(nexus, affected, /^DATASET_FAULT$/, { path: a.dataset, state: 'missing' });
       await nexus.update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
       await othersHold(fleet, two);
       await until(() => holds(b.dataset, two), 'the other dataset lets go too');

@@ -72,10 +72,10 @@ test(
 
     await until(async () => {
       const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-      return Object.keys(RUBBISH).every(serial => reasons.some(({ message }) => message.includes(serial)));
+      return Object.keys(RUBBISH).every(serial => reasons.some(({ details }) => details?.serial === serial));
     }, 'each of them is named');
     const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-    const codeOf = (serial: string) => reasons.find(({ message }) => message.includes(serial))?.code;
+    const codeOf = (serial: string) => reasons.find(({ details }) => details?.serial === serial)?.code;
     expect(codeOf('sled-html')).toBe('SLED_BAD_ANSWER');
     expect(codeOf('sled-mute')).toBe('SLED_UNREACHABLE');
     expect(codeOf('sled-hangup')).toBe('SLED_UNREACHABLE');

@@ -155,7 +155,7 @@ describe.concurrent('networks', () => {
       await peer.unplug();
       await nexus.upload(release);
       await othersConverge(fleet, affected);
-      await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /cannot reach|did not answer/);
+      await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, { error: /cannot reach|did not answer/ });
       expect(await artifactsOnDisk(affected.datasets[0]!)).toEqual([]);
       await peer.plugIn();
       await catchesUp(fleet, affected);
@@ -169,7 +169,7 @@ describe.concurrent('networks', () => {
       await peer.loseWhatItSendsTo(network.address);
       await nexus.upload(release);
       await othersConverge(fleet, affected);
-      await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /cannot reach|did not answer/);
+      await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, { error: /cannot reach|did not answer/ });
       await peer.sendAgainTo(network.address);
       await catchesUp(fleet, affected);
     }),
@@ -184,7 +184,7 @@ describe.concurrent('networks', () => {
         await using mute = await listenAndNeverAnswer(peer);
         await nexus.upload(release);
         await othersConverge(fleet, affected);
-        await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, /did not answer/);
+        await isNamed(nexus, affected, /^SLED_UNREACHABLE$/, { error: /did not answer/ });
         expect(mute.connections(), 'it was asked').toBeGreaterThan(0);
       }
       await affected.start();
@@ -205,7 +205,7 @@ describe.concurrent('networks', () => {
       await affected.start();
       const hosts = sources.map(source => source.address.replaceAll('.', '\\.')).join('|');
       const words = new RegExp(`cannot copy [0-9a-f]{64} from http://(${hosts}):${DEPOT_PORT}`);
-      await isNamed(nexus, affected, /^TRANSFER_FAILED$/, words);
+      await isNamed(nexus, affected, /^TRANSFER_FAILED$/, { error: words });
       const { reasons } = await nexus.fleet.fleetStatus({}, wait);
       expect(
         reasons.map(({ code }) => code),
@@ -224,12 +224,9 @@ describe.concurrent('networks', () => {
       await nexus.upload(release);
       await othersConverge(fleet, affected);
       // A put that stalls speaks of the sled, a copy that does of the transfer.
-      await isNamed(
-        nexus,
-        affected,
-        /^(SLED_UNREACHABLE|TRANSFER_FAILED)$/,
-        /less than 65536 bytes in \d+ s/,
-      );
+      await isNamed(nexus, affected, /^(SLED_UNREACHABLE|TRANSFER_FAILED)$/, {
+        error: /less than 65536 bytes in \d+ s/,
+      });
       expect(await isFilled(affected)).toBe(false);
       const dropped = await peer.shape(slow);
       await catchesUp(fleet, affected);

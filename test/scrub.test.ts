@@ -85,7 +85,7 @@ test(
       await until(isWhole, `${dataset} is whole again`);
     }
 
-    await isNamed(nexus, affected, /^COPY_REPLACED$/, /copies/);
+    await isNamed(nexus, affected, /^COPY_REPLACED$/, { copies: 2 });
     const { quarantined, scrub } = await sledView(nexus, affected);
     expect(quarantined.map(file => file.sha256)).toEqual([sha256, sha256]);
     expect(scrub).toMatchObject({ last_bad: { sha256 }, files_total: 2 * release.artifacts.length });

@@ -1,19 +1,29 @@
 /** What a Nexus says of one sled, as an operator reads it. */
 import { type TestNexus, type TestSled, until, wait } from './process-fleet.fixture.ts';
 
-/** Waits until the status names the sled with a code and words. */
-export const isNamed = (nexus: TestNexus, sled: TestSled, code: RegExp, words: RegExp): Promise<void> =>
-  until(async () => {
-    const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-    const told = reasons.filter(reason => reason.message.includes(`sled ${sled.serial}`));
-    if (told.some(reason => code.test(reason.code) && words.test(reason.message))) return true;
-    throw new Error(`what is said: ${JSON.stringify(reasons)}`);
-  }, `${sled.serial} is named with ${code} and ${words}`);
+type Facts = Readonly<Record<string, string | number | RegExp>>;
+
+/** Waits until the status names the sled with a code and these facts; a pattern is one of a fact that quotes others. */
+export const isNamed = (nexus: TestNexus, sled: TestSled, code: RegExp, facts: Facts): Promise<void> =>
+  until(
+    async () => {
+      const { reasons } = await nexus.fleet.fleetStatus({}, wait);
+      const told = reasons.filter(({ details }) => details?.serial === sled.serial);
+      if (told.some(reason => code.test(reason.code) && hasFacts(reason.details, facts))) return true;
+      throw new Error(`what is said: ${JSON.stringify(reasons)}`);
+    },
+    `${sled.serial} is named with ${code} and ${Object.entries(facts).join('; ')}`,
+  );
+
+const hasFacts = (details: Readonly<Record<string, unknown>> = {}, facts: Facts): boolean =>
+  Object.entries(facts).every(([name, fact]) =>
+    fact instanceof RegExp ? fact.test(String(details[name])) : details[name] === fact,
+  );
 
 export const nothingIsSaidOf = (nexus: TestNexus, sled: TestSled): Promise<void> =>
   until(async () => {
     const { reasons } = await nexus.fleet.fleetStatus({}, wait);
-    return reasons.every(({ message }) => !message.includes(sled.serial));
+    return reasons.every(({ details }) => details?.serial !== sled.serial);
   }, `nothing is said of ${sled.serial} any more`);
 
 export const sledView = async (nexus: TestNexus, sled: TestSled) => {

@@ -81,7 +81,9 @@ test('an upstream that goes back is refused, and the status says so until it is 
   server.publish((await repository('1.0.0', 1)).files);
   await until(async () => {
     const { reasons } = await nexus().fleet.fleetStatus({}, wait);
-    return reasons.some(({ code, message }) => code === 'SOURCE_REFUSED' && message.includes('version 1'));
+    return reasons.some(
+      ({ code, details }) => code === 'SOURCE_REFUSED' && /version 1\b/.test(String(details?.error)),
+    );
   }, 'the refusal in the status');
   server.publish(third.files);
   await waitComplete(nexus(), '3.0.0');

@@ -318,7 +318,7 @@ describe('the state', () => {
     opened.database.restore(yesterday);
     expect(await opened.direct.localRepoDrop({ uploadId, nexusId, planned }, wait)).toMatchObject({
       kind: 'kept',
-      reason: expect.stringContaining('failed over or been restored since'),
+      because: 'round_lost',
     });
   });
 

@@ -20,7 +20,7 @@ export const noteLine = (trace: Trace, words: string, fields: Record<string, unk
   // A sled that never held a config waits for one at each start.
   if (words === 'floor accepted' && fields.generation !== undefined)
     trace.reached('a sled waited for a floor');
-  if (words === 'local repo kept' && String(fields.reason).includes('by a database that has failed over'))
+  if (words === 'local repo kept' && fields.because === 'round_lost')
     trace.reached('a drop was refused by the nonce');
   const name = BY_LINE[words];
   if (name !== undefined) trace.reached(name);

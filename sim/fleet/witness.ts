@@ -122,7 +122,7 @@ export const createWitness = (world: World): Witness => {
         noteLine(world.trace, words, fields);
         const uploadId = String(fields.upload_id);
         if (words === 'local repo created') keptForPeople.delete(uploadId);
-        else if (wasRestored && isKeptForPeople(words)) keptForPeople.add(uploadId);
+        else if (wasRestored && KEPT_FOR_PEOPLE.has(words)) keptForPeople.add(uploadId);
       },
     },
     violation: () => violation,
@@ -295,7 +295,7 @@ const requireRightBytes = (
     fail('G5', `${sled.plan.serial} has other bytes under ${name} on ${volume.path}: ${how}`);
 };
 
-const isKeptForPeople = (words: string): boolean =>
-  words.endsWith('to record it again is refused') ||
-  words.includes('is kept but not served') ||
-  words.includes('the archive is kept');
+const KEPT_FOR_PEOPLE: ReadonlySet<string> = new Set([
+  'local repo lost by the database: to record it again is refused',
+  'archive is kept but not served',
+]);

@@ -16,9 +16,8 @@ export const localRepoDrop =
   ({ uploadId, nexusId, planned }: Parameters<LocalRepoPort['localRepoDrop']>[0]): Step<DropOutcome> =>
   (state, { repeated }) => {
     const local = ownRow(state, uploadId, nexusId);
-    const held = local && state.releases.get(local.repoId)!.repo;
     const stored = { ...state.stored, nonce: state.nexuses.get(nexusId)?.roundNonce ?? null };
-    const answer = decideDrop(held, stored, planned, { repeated });
+    const answer = decideDrop(local !== undefined, stored, planned, { repeated });
     return { state: answer.kind === 'dropped' ? withoutRow(state, local) : state, answer };
   };
 

@@ -40,7 +40,7 @@ export const dropReplicated = async (
       if (outcome.kind === 'dropped') {
         dropped.add(verdict.uploadId);
         options.log.info({ ...fields, reason: verdict.kind }, 'local repo dropped');
-      } else options.log.info({ ...fields, reason: outcome.reason }, 'local repo kept');
+      } else options.log.info({ ...fields, because: outcome.because }, 'local repo kept');
     } catch (error) {
       options.signal.throwIfAborted();
       options.log.error({ ...fields, err: error }, 'local repo could not be dropped, it is kept');

@@ -38,7 +38,7 @@ test('expiry of roots and releases is warned of at 30, 14, 7 and 1 days, in the 
     nowMs = EXPIRES - days * DAY;
     const { status } = await services.metrics({ signal });
     const expiring = status.reasons.filter(({ code }) => /EXPIR/.test(code));
-    return expiring.map(({ code, message }) => `${code} ${/within (\d+)/.exec(message)?.[1] ?? ''}`.trim());
+    return expiring.map(({ code, details }) => `${code} ${details?.within_days ?? ''}`.trim());
   };
   expect(await codesAt(31)).toEqual([]);
   expect(await codesAt(30)).toEqual(['ROOT_EXPIRING 30', 'METADATA_EXPIRING 30']);

@@ -41,7 +41,8 @@ export const localRepoRules = (open: OpenDatastore): void => {
       await datastore.releaseInsert(uploadOf(root, '2.0.0', ['b']), wait);
       expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
         kind: 'kept',
-        reason: 'release 1.0.0 was counted at generation 2, and the generation is 3 now',
+        because: 'generation_changed',
+        generation: 3,
       });
       expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
     });
@@ -56,8 +57,8 @@ export const localRepoRules = (open: OpenDatastore): void => {
       const planned = { ...counted, digest: wantedSetDigest(['b'].map(hashOf)) };
       expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
         kind: 'kept',
-        reason:
-          'release 1.0.0 was counted at generation 2, which is another set now: the database was restored or failed over',
+        because: 'set_changed',
+        generation: 2,
       });
       expect(await datastore.localRepoList({ ...wait, nexusId })).toHaveLength(1);
     });
@@ -71,8 +72,8 @@ export const localRepoRules = (open: OpenDatastore): void => {
       const keeps = async (planned: PlannedSet) =>
         expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toEqual({
           kind: 'kept',
-          reason:
-            'release 1.0.0 was counted at generation 2 by a database that has failed over or been restored since',
+          because: 'round_lost',
+          generation: 2,
         });
       await keeps({ ...(await datastore.currentGeneration(wait)), nonce: newId(RoundNonce) });
       const counted = await plannedBy(datastore, nexusId);

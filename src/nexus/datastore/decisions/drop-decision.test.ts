@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
-import { asGeneration, RoundNonce, SystemVersion } from '../../../core/ids.ts';
+import { asGeneration, RoundNonce } from '../../../core/ids.ts';
 import { decideDrop } from './drop-decision.ts';
 import { wantedSetDigest } from './generation.ts';
 
-const held = { systemVersion: SystemVersion.parse('1.0.0') };
 const once = { repeated: false };
 const nonceOf = (digit: string) => RoundNonce.parse(`00000000-0000-4000-8000-00000000000${digit}`);
 const planned = {
@@ -13,40 +12,44 @@ const planned = {
 };
 
 test('an archive is dropped at the point that it was counted for, in the round in which it was (P1)', () => {
-  expect(decideDrop(held, planned, planned, once)).toEqual({ kind: 'dropped' });
+  expect(decideDrop(true, planned, planned, once)).toEqual({ kind: 'dropped' });
 });
 
 test('it is kept at any other generation, be the set the same (P1)', () => {
   for (const generation of [3, 5].map(asGeneration))
-    expect(decideDrop(held, { ...planned, generation }, planned, once)).toMatchObject({ kind: 'kept' });
+    expect(decideDrop(true, { ...planned, generation }, planned, once)).toEqual({
+      kind: 'kept',
+      because: 'generation_changed',
+      generation,
+    });
 });
 
 test('it is kept when the generation is another set’s now, as in a restored database (P1, B5)', () => {
   const stored = { ...planned, digest: wantedSetDigest(['b' as never]) };
-  expect(decideDrop(held, stored, planned, once)).toEqual({
+  expect(decideDrop(true, stored, planned, once)).toEqual({
     kind: 'kept',
-    reason:
-      'release 1.0.0 was counted at generation 4, which is another set now: the database was restored or failed over',
+    because: 'set_changed',
+    generation: 4,
   });
 });
 
 test('it is kept when the database does not have the nonce of the round any more, or has none (P13)', () => {
   for (const nonce of [nonceOf('2'), null])
-    expect(decideDrop(held, { ...planned, nonce }, planned, once)).toEqual({
+    expect(decideDrop(true, { ...planned, nonce }, planned, once)).toEqual({
       kind: 'kept',
-      reason:
-        'release 1.0.0 was counted at generation 4 by a database that has failed over or been restored since',
+      because: 'round_lost',
+      generation: 4,
     });
 });
 
 test('without a row and without the nonce of the round it was lost by the database, also when the drop is repeated (P4, P13)', () => {
   for (const nonce of [nonceOf('2'), null])
-    expect(decideDrop(undefined, { ...planned, nonce }, planned, { repeated: true })).toEqual({
+    expect(decideDrop(false, { ...planned, nonce }, planned, { repeated: true })).toEqual({
       kind: 'absent',
     });
 });
 
 test('without a row it was dropped by an earlier attempt, or was not there (P4)', () => {
-  expect(decideDrop(undefined, planned, planned, { repeated: true })).toEqual({ kind: 'dropped' });
-  expect(decideDrop(undefined, planned, planned, once)).toEqual({ kind: 'absent' });
+  expect(decideDrop(false, planned, planned, { repeated: true })).toEqual({ kind: 'dropped' });
+  expect(decideDrop(false, planned, planned, once)).toEqual({ kind: 'absent' });
 });

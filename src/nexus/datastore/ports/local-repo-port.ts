@@ -1,5 +1,5 @@
 /** Which archives each Nexus still holds, and when one may be dropped (P1). */
-import type { NexusId, Point, RepoId, RoundNonce, UploadId } from '../../../core/ids.ts';
+import type { Generation, NexusId, Point, RepoId, RoundNonce, UploadId } from '../../../core/ids.ts';
 import type { Wait } from './verb.ts';
 
 /** An archive that a Nexus still holds. */
@@ -17,10 +17,15 @@ export type LocalRepoRecord = {
  */
 export type PlannedSet = Point & { readonly nonce: RoundNonce };
 
-/** `kept`: nothing was changed, and why. */
-export type DropOutcome =
-  | { readonly kind: 'dropped' | 'absent' }
-  | { readonly kind: 'kept'; readonly reason: string };
+/** Nothing was changed: the generation, or the set of it, is not that of the plan, or another round has begun. */
+export type KeptLocalRepo = {
+  readonly kind: 'kept';
+  readonly because: 'generation_changed' | 'set_changed' | 'round_lost';
+  /** Of the database now. */
+  readonly generation: Generation;
+};
+
+export type DropOutcome = { readonly kind: 'dropped' | 'absent' } | KeptLocalRepo;
 
 export type LocalRepoPort = {
   /** Of all Nexus instances, or of one. */

@@ -57,7 +57,7 @@ test('at the planned generation the row goes, then the file; a reader keeps what
 });
 
 test('at another generation than the planned one the archive is kept, with the reason, and unmarked (P1)', async () => {
-  expect(await drop(1)).toEqual({ kind: 'kept', reason: expect.stringMatching(/generation/) });
+  expect(await drop(1)).toEqual({ kind: 'kept', because: 'generation_changed', generation: 2 });
   expect(await rows()).toHaveLength(1);
   expect(nexus.services.staging.held()).toHaveLength(1);
   expect(await nexus.staged()).toHaveLength(2);
@@ -69,7 +69,8 @@ test('in a round that the database does not know of any more the archive is kept
   await nexus.planned();
   expect(await nexus.services.staging.drop(uploadId, options)).toEqual({
     kind: 'kept',
-    reason: expect.stringContaining('failed over or been restored since'),
+    because: 'round_lost',
+    generation: 2,
   });
   expect(await rows()).toHaveLength(1);
   expect(nexus.services.staging.held()).toHaveLength(1);

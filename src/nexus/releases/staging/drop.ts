@@ -51,7 +51,7 @@ export const dropLocalRepo = async (
   if (outcome.kind === 'kept' || isLost) {
     await writeSidecar(sidecar, repo.archive, directory);
     repo.isDropping = false;
-    return outcome.kind === 'kept' ? outcome : { kind: 'kept', reason: 'the database has lost its row' };
+    return outcome.kind === 'kept' ? outcome : { kind: 'kept', because: 'row_lost' };
   }
   await finishDrop(deps, repo);
   const { systemVersion } = repo.archive;

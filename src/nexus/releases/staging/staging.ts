@@ -1,6 +1,6 @@
 /** Archives that this Nexus holds: the seam between uploads and the replication task. */
 import type { ArtifactHash, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
-import type { PlannedSet } from '../../datastore/ports/local-repo-port.ts';
+import type { KeptLocalRepo, PlannedSet } from '../../datastore/ports/local-repo-port.ts';
 
 /** A local repo: one upload's archive, recorded in the database, still held here. */
 export type LocalRepo = {
@@ -20,6 +20,9 @@ export type OpenedArtifact = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
+/** `row_lost`: the database has lost its row. */
+export type Kept = { readonly kind: 'kept'; readonly because: KeptLocalRepo['because'] | 'row_lost' };
+
 export type Staging = {
   /** Whose archives these are. */
   readonly nexusId: NexusId;
@@ -33,7 +36,7 @@ export type Staging = {
   readonly drop: (
     uploadId: UploadId,
     options: { planned: PlannedSet; signal: AbortSignal },
-  ) => Promise<{ readonly kind: 'dropped' } | { readonly kind: 'kept'; readonly reason: string }>;
+  ) => Promise<{ readonly kind: 'dropped' } | Kept>;
   /** Uploads being received or verified now. */
   readonly uploadsInProgress: () => number;
 };

@@ -12,20 +12,19 @@ export const localRepoDrop =
       async (db, { repeated }) => {
         const local = await db
           .selectFrom('local_repo')
-          .innerJoin('tuf_repo', 'tuf_repo.id', 'local_repo.tuf_repo_id')
-          .select('tuf_repo.system_version')
-          .where('local_repo.upload_id', '=', uploadId)
-          .where('local_repo.nexus_id', '=', nexusId)
+          .select('upload_id')
+          .where('upload_id', '=', uploadId)
+          .where('nexus_id', '=', nexusId)
           .executeTakeFirst();
-        const held = local && { systemVersion: local.system_version };
+        const isHeld = local !== undefined;
         const nexus = await db
           .selectFrom('nexus')
           .select('round_nonce')
           .where('id', '=', nexusId)
           .executeTakeFirst();
         const stored = { ...(await readGeneration(db)), nonce: nonceOf(nexus?.round_nonce) };
-        const outcome = decideDrop(held, stored, planned, { repeated });
-        if (outcome.kind === 'dropped' && held !== undefined)
+        const outcome = decideDrop(isHeld, stored, planned, { repeated });
+        if (outcome.kind === 'dropped' && isHeld)
           await db.deleteFrom('local_repo').where('upload_id', '=', uploadId).execute();
         return outcome;
       },
