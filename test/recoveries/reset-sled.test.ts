@@ -55,7 +55,7 @@ test('a sled far above the database is never followed; reset it follows at once,
   await using agent = clientOf(stray);
   expect((await agent.artifactList({}, wait)).generation).toBeLessThan(far);
 
-  await untilStatus(/sled sled-3 keeps .*\[SLED_KEEPS_POINTS\]/);
+  await untilStatus(/Sled sled-3 keeps .*\[SLED_KEEPS_POINTS\]/);
 
   await stray.stop();
   expect(await reset('--give-up', `${far}:`)).toMatchObject({

@@ -162,7 +162,7 @@ export type HealthReason<C extends ReasonCode = ReasonCode> = {
   readonly [K in C]: { readonly code: K } & Readonly<z.infer<(typeof reasonSchemas)[K]>>;
 }[C];
 
-export const isReasonCode = (code: unknown): code is ReasonCode =>
+const isReasonCode = (code: unknown): code is ReasonCode =>
   typeof code === 'string' && Object.hasOwn(reasonSchemas, code);
 
 /** KR3: undefined for what this version does not know. */

@@ -34,7 +34,7 @@ test('a database that is down at the start is waited for, and requests are told 
   }
   expect(refused).toMatchObject({
     code: 'DATABASE_UNAVAILABLE',
-    message: expect.stringMatching(/starting: .*database is unavailable/),
+    message: expect.stringMatching(/is starting\. .*database is unavailable/),
   });
   proxy.setRefusing(false);
   await nexus.started;

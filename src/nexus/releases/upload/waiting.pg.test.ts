@@ -56,7 +56,10 @@ test('an archive whose recording meets an outage waits, is named in the status, 
     waiting: { stage: 'recording', time_until: expect.any(String) },
   });
   expect(await waitingOf(nexus)).toMatchObject([
-    { message: expect.stringMatching(/is received and verified, held by this Nexus, and waits/) },
+    {
+      details: { upload_id: expect.any(String), stage: 'recording' },
+      message: expect.stringMatching(/is received and verified and waits for the database/),
+    },
   ]);
   expect(await nexus.staged()).toHaveLength(2);
   expect(await recordedRows()).toEqual([{ repos: 0, local: 0 }]);
