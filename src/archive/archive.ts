@@ -11,6 +11,7 @@
  * AR2. What entries may cost is known, and bounded, before the first of them is read.
  * AR3. Content is checked while it is read (content CT1-CT2).
  */
+import { requireEntry } from '../lib/require-entry.ts';
 import { type CentralHeader, readCentralHeaders } from './central-directory.ts';
 import { type ArchiveEntry, readContent, readContentRange } from './content.ts';
 import { findDirectory } from './end-records.ts';
@@ -108,7 +109,7 @@ const readEntries = async (
   for (const header of headers) {
     if (header.isFolder) continue;
     const { name, method, sizeBytes, compressedBytes, crc32 } = header;
-    const dataOffset = dataOffsets.get(header)!;
+    const dataOffset = requireEntry(dataOffsets, name, 'the offset of the entry');
     entries.set(name, { name, method, sizeBytes, compressedBytes, crc32, dataOffset });
   }
   return entries;

@@ -32,8 +32,9 @@ const FILE_MODE = 0o644;
 
 /** `known` is false where the numbers follow in a descriptor. */
 export const encodeLocalHeader = (entry: WrittenEntry, { known }: { known: boolean }): Uint8Array => {
-  const sizes = known ? [entry.sizeBytes, entry.compressedBytes] : [0, 0];
-  const extra = entry.wide ? encodeZip64Field(sizes) : new Uint8Array();
+  const sizeBytes = known ? entry.sizeBytes : 0;
+  const compressedBytes = known ? entry.compressedBytes : 0;
+  const extra = entry.wide ? encodeZip64Field([sizeBytes, compressedBytes]) : new Uint8Array();
   const bytes = new Uint8Array(LENGTH.localHeader + entry.nameBytes.length + extra.length);
   const view = viewOf(bytes);
   view.setUint32(0, SIGNATURE.localHeader, true);
@@ -42,8 +43,8 @@ export const encodeLocalHeader = (entry: WrittenEntry, { known }: { known: boole
   view.setUint16(8, METHOD[entry.method], true);
   view.setUint16(12, DOS_DATE, true);
   view.setUint32(14, known ? entry.crc32 : 0, true);
-  view.setUint32(18, entry.wide ? SENTINEL_32 : sizes[1]!, true);
-  view.setUint32(22, entry.wide ? SENTINEL_32 : sizes[0]!, true);
+  view.setUint32(18, entry.wide ? SENTINEL_32 : compressedBytes, true);
+  view.setUint32(22, entry.wide ? SENTINEL_32 : sizeBytes, true);
   view.setUint16(26, entry.nameBytes.length, true);
   view.setUint16(28, extra.length, true);
   bytes.set(entry.nameBytes, LENGTH.localHeader);

@@ -34,15 +34,14 @@ export const resolveZip64 = <const F extends readonly number[]>(
   zip64: Uint8Array | undefined,
   owner: string,
 ): { [K in keyof F]: number } => {
-  const left = fields.map((value, index) => ({ value, index })).filter(({ value }) => value === SENTINEL_32);
+  const left = [...fields.keys()].filter(index => fields[index] === SENTINEL_32);
   const values = valuesOf(zip64, owner);
   if (values.length < left.length)
     throw invalid(`${owner} leaves a size or offset to a ZIP64 field that has none`);
-  const resolved: number[] = [...fields];
-  for (const [order, { index }] of left.entries()) resolved[index] = values[order]!;
+  const resolved = fields.map((value, index) => values[left.indexOf(index)] ?? value);
 
   const surplus = values.slice(left.length);
-  const inOrder = left.every(({ index }, order) => index === order);
+  const inOrder = left.every((index, order) => index === order);
   if (surplus.length > 0 && !(inOrder && surplus.every((value, i) => value === resolved[left.length + i]))) {
     throw invalid(`the ZIP64 field of ${owner} lists values that its header does not ask for`);
   }

@@ -22,23 +22,23 @@ const EXTRA_GUESS_BYTES = 64;
 /**
  * Finds the data of every entry.
  *
- * @returns the offset of the data by header
+ * @returns the offset of the data by name: no two entries have one
  */
 export const locateData = async (
   file: RandomAccessFile,
   headers: readonly CentralHeader[],
   directoryStart: number,
   limits: ArchiveLimits,
-): Promise<ReadonlyMap<CentralHeader, number>> => {
+): Promise<ReadonlyMap<string, number>> => {
   const inOrder = headers.toSorted((a, b) => a.headerOffset - b.headerOffset);
-  const offsets = new Map<CentralHeader, number>();
+  const offsets = new Map<string, number>();
   let end = 0;
   for (const [index, header] of inOrder.entries()) {
     const owner = `the entry ${quoted(header.name)}`;
     if (header.headerOffset !== end) throw invalid(displacement(owner, header.headerOffset, end));
     const nextStart = inOrder[index + 1]?.headerOffset ?? directoryStart;
     const dataOffset = await checkLocalHeader(file, header, directoryStart, limits);
-    offsets.set(header, dataOffset);
+    offsets.set(header.name, dataOffset);
     const dataEnd = dataOffset + header.compressedBytes;
     if (dataEnd > directoryStart) throw invalid(`${owner} reaches into the central directory`);
     if ((header.flags & FLAG.dataDescriptor) !== 0) await checkDescriptor(file, header, dataEnd, nextStart);

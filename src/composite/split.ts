@@ -7,12 +7,13 @@
  * SP2. Every file is read to its end, also one that is no part: what the archive promises is checked whole.
  * SP3. A composite that lacks a part of its kind, or says that it is another one, is refused whole.
  */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { gunzip } from '../archive/gunzip.ts';
 import type { ArchiveLimits } from '../archive/limits.ts';
 import { overLimit } from '../archive/refusal.ts';
 import { readTar, type TarEntry } from '../archive/tar.ts';
-import type { ArtifactHash } from '../core/ids.ts';
+import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { ARCHIVE_DESCRIPTION, COMPOSITE_KINDS, type CompositeKind } from './kinds.ts';
@@ -38,7 +39,9 @@ export type Split = {
   readonly ignored: readonly string[];
 };
 
-export const isComposite = (tags: Composite['tags']): boolean => COMPOSITE_KINDS.has(tags.kind ?? '');
+export const isComposite = (tags: Composite['tags']): boolean => kindOf(tags) !== undefined;
+
+const kindOf = (tags: Composite['tags']): CompositeKind | undefined => COMPOSITE_KINDS.get(tags.kind ?? '');
 
 /**
  * @param content the bytes of the composite, all of them
@@ -70,7 +73,8 @@ const split = async (
   content: AsyncIterable<Uint8Array>,
   { limits, sink }: SplitOptions,
 ): Promise<Split> => {
-  const kind = COMPOSITE_KINDS.get(composite.tags.kind ?? '')!;
+  const kind = kindOf(composite.tags);
+  assert(kind !== undefined, 'only a composite is split');
   const parts = new Map<string, ReleaseArtifact>();
   const ignored: string[] = [];
   let archiveType: string | undefined;
@@ -123,7 +127,7 @@ const readPart = async (
     peek?.see(chunk);
     await sink?.write(chunk);
   }
-  const sha256 = hash.digest('hex') as ArtifactHash;
+  const sha256 = ArtifactHash.parse(hash.digest('hex'));
   const { sizeBytes } = entry;
   sink?.end({ sha256, sizeBytes });
   // A version is a fact about the bytes: an unchanged zone comes again in the next release, with another composite.

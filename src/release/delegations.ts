@@ -42,12 +42,13 @@ export const MAX_BIN_BITS = 12;
 export const planDelegations = (plan: DelegationPlan): PlannedDelegations => {
   const object = plan.kind === 'roles' ? listedRoles(plan.roles) : hashBins(plan);
   const delegations = parsedDelegations(object);
-  const names = Array.from(delegations.all(), ({ name }) => name);
-  const signersOf = (name: string) =>
-    plan.kind === 'hash_bins' ? plan.signers : plan.roles.find(role => role.name === name)!.signers;
+  const roles =
+    plan.kind === 'roles'
+      ? plan.roles
+      : Array.from(delegations.all(), ({ name }) => ({ name, signers: plan.signers }));
   return {
     object,
-    roles: names.map(name => ({ name, signers: signersOf(name) })),
+    roles,
     roleOf: targetName => delegations.rolesFor(targetName)[0]?.name ?? 'targets',
   };
 };

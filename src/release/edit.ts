@@ -5,8 +5,10 @@
  *      change are signed, and those above them.
  * ED2. Adding a name that is there takes removing it too: nothing is replaced by accident.
  */
+import assert from 'node:assert/strict';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
+import { requireEntry } from '../lib/require-entry.ts';
 import { DOCUMENT_NAMES, EXTENSION } from '../tuf/release-document.ts';
 import { type ArtifactInput, type AssembledRelease, measureAll } from './assemble.ts';
 import { measure, openContent } from './measure.ts';
@@ -35,7 +37,7 @@ export const editRelease = async (
   const { format } = opened.release;
   const changed = new Map<string, SignedObject>();
   const change = (role: string, edit: (signed: SignedObject) => SignedObject) =>
-    changed.set(role, edit(changed.get(role) ?? opened.roles.get(role)!.signed));
+    changed.set(role, edit(changed.get(role) ?? requireEntry(opened.roles, role, 'the role').signed));
 
   for (const role of opened.roles.values()) {
     const gone = options.remove.filter(name => role.targets.has(name));
@@ -53,8 +55,9 @@ export const editRelease = async (
     const name = DOCUMENT_NAMES[format];
     const document = await editDocument(opened, name, format, artifacts, options);
     added.set(name, document);
-    const role = [...opened.roles.values()].find(({ targets }) => targets.has(name))!.name;
-    change(role, signed => withTarget(signed, name, document));
+    const role = [...opened.roles.values()].find(({ targets }) => targets.has(name));
+    assert(role !== undefined, `a role lists ${name}, since the release was read from it`);
+    change(role.name, signed => withTarget(signed, name, document));
   }
   return await republish(opened, { sign: new Set(changed.keys()), changed, added }, options, { signal });
 };
@@ -107,9 +110,10 @@ const editDocument = async (
   added: readonly MeasuredArtifact[],
   { remove, systemVersion }: EditOptions,
 ): Promise<MeasuredContent> => {
-  const { content } = opened.contentOf(name, opened.repository.allTargets.get(name)!)!;
+  const present = opened.contentOf(name, requireEntry(opened.repository.allTargets, name, 'the target'));
+  assert(present !== undefined, `${name} is in the archive, since the release was read from it`);
   const pieces: Uint8Array[] = [];
-  for await (const piece of openContent(content)) pieces.push(Uint8Array.from(piece));
+  for await (const piece of openContent(present.content)) pieces.push(Uint8Array.from(piece));
   const document = JSON.parse(Buffer.concat(pieces).toString('utf8')) as SignedObject;
   const nameOf = (entry: SignedObject) => String(format === 'v2' ? entry.target_name : entry.target);
   const kept = (document.artifacts as SignedObject[]).filter(entry => !remove.includes(nameOf(entry)));

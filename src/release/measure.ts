@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import type { ArtifactHash } from '../core/ids.ts';
+import { ArtifactHash } from '../core/ids.ts';
 import { DepotError } from '../lib/errors.ts';
 
 /** A file on disk, content in memory (documents and tests), or whatever can be opened again, with a name for people. */
@@ -59,5 +59,5 @@ export const measure = async (
     const code = cause instanceof DepotError ? cause.code : 'IO';
     throw new DepotError(code, `cannot read ${nameOf(content)}`, { cause });
   }
-  return { sizeBytes, sha256: hash.digest('hex') as ArtifactHash, crc32: checksum };
+  return { sizeBytes, sha256: ArtifactHash.parse(hash.digest('hex')), crc32: checksum };
 };

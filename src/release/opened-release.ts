@@ -5,12 +5,14 @@
  * O2. Bytes of targets are checked against their signed hashes while they are read, so that nothing damaged is
  *     signed anew.
  */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type Archive, openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { openRandomAccessFile } from '../lib/random-access-file.ts';
+import { requireEntry } from '../lib/require-entry.ts';
 import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
@@ -57,7 +59,7 @@ export const openRelease = async (
   const { read, list } = folderOf(archive, METADATA_FOLDER, signal);
   const rootChain: Uint8Array[] = [];
   for (const version of rootVersions({ read, list })) {
-    rootChain.push((await read(metadataFileName('root', version), MAX_METADATA_BYTES.root))!);
+    rootChain.push(await readPresent(read, metadataFileName('root', version), MAX_METADATA_BYTES.root));
   }
   if (rootChain[0] === undefined)
     throw new DepotError('METADATA_MISSING', `${path} has no root: nothing like 1.root.json is in it`);
@@ -88,6 +90,17 @@ const folderOf = (archive: Archive, folder: string, signal: AbortSignal | undefi
         .map(name => name.slice(folder.length)),
   }) satisfies MetadataSource;
 
+/** A file that the archive lists, or that was read before. */
+const readPresent = async (
+  read: MetadataSource['read'],
+  fileName: string,
+  maxBytes: number,
+): Promise<Uint8Array> => {
+  const bytes = await read(fileName, maxBytes);
+  assert(bytes !== undefined, `the archive has ${fileName}`);
+  return bytes;
+};
+
 export const plainSigned = (bytes: Uint8Array): SignedObject =>
   (JSON.parse(Buffer.from(bytes).toString('utf8')) as { signed: SignedObject }).signed;
 
@@ -96,17 +109,18 @@ const openRoles = async (
   repository: VerifiedRepository,
   read: MetadataSource['read'],
 ): Promise<ReadonlyMap<string, OpenedRole>> => {
-  const root = repository.roots.at(-1)!.signed;
+  const root = repository.newestRoot.signed;
   const opened = new Map<string, OpenedRole>();
   const open = async (name: string, bytes: Uint8Array, roleKeys: RoleKeys, keys: Keys): Promise<void> => {
     if (opened.has(name)) return;
     const { version, targets, delegations } = parseMetadata('targets', bytes, name).signed;
     opened.set(name, { name, bytes, signed: plainSigned(bytes), version, targets, roleKeys, keys });
-    for (const role of delegations?.all() ?? []) {
-      const { version: listed } = repository.snapshot.signed.meta.get(role.name)!;
+    if (delegations === undefined) return;
+    for (const role of delegations.all()) {
+      const { version: listed } = requireEntry(repository.snapshot.signed.meta, role.name, 'the listed role');
       const fileName = metadataFileName(role.name, repository.consistentSnapshot ? listed : undefined);
-      const file = await read(fileName, MAX_METADATA_BYTES.targets);
-      await open(role.name, file!, role, delegations!.keys);
+      const file = await readPresent(read, fileName, MAX_METADATA_BYTES.targets);
+      await open(role.name, file, role, delegations.keys);
     }
   };
   await open('targets', repository.targets.bytes, root.roles.targets, root.keys);

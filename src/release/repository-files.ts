@@ -86,7 +86,7 @@ const isArtifact = (target: ListedTarget): target is MeasuredArtifact => 'tags' 
 
 const fileName = ({ targetName, measured }: ListedTarget, consistentSnapshot: boolean): string => {
   const hashes = { sha256: measured.sha256, sha512: undefined };
-  return targetFileNames(targetName, hashes, consistentSnapshot)[0] ?? targetName;
+  return targetFileNames(targetName, hashes, consistentSnapshot)[0];
 };
 
 /** An artifact as the document lists it. */

@@ -49,7 +49,7 @@ export const republish = async (
 ): Promise<AssembledRelease> => {
   const { repository, roles } = opened;
   requireKnownRoles(opened, sign);
-  const root = repository.roots.at(-1)!.signed;
+  const root = repository.newestRoot.signed;
   const rootChain = sign.has('root') ? [...opened.rootChain, signRoot(opened, options)] : opened.rootChain;
   const published = Array.from(roles.values(), role =>
     sign.has(role.name) ? signRole(role, changed.get(role.name) ?? role.signed, options) : role,
@@ -118,7 +118,7 @@ const signRole = (
 };
 
 const signRoot = ({ repository }: OpenedRelease, { expiresMs, keys: ring }: RepublishOptions): Uint8Array => {
-  const { bytes, signed } = repository.roots.at(-1)!;
+  const { bytes, signed } = repository.newestRoot;
   const next = { ...plainSigned(bytes), version: signed.version + 1, expires: tufTime(expiresMs) };
   return signMetadata(next, signersOf('root', signed.roles.root, signed.keys, ring));
 };
@@ -145,7 +145,7 @@ const targetFiles = (
       const content = added.get(name) ?? existing(opened, name, target);
       if (content === undefined) continue;
       const [fileName] = targetFileNames(name, target.hashes, opened.repository.consistentSnapshot);
-      files.set(fileName!, content);
+      files.set(fileName, content);
     }
   }
   return files;

@@ -11,8 +11,8 @@ import { DepotError } from '../lib/errors.ts';
 import { decodeError, type WireError } from '../lib/wire-error.ts';
 import type { FetchedRelease, FetchOptions, FetchRequest, FoundRelease } from './fetch-repository.ts';
 
-export type FetchMessage =
-  | { readonly kind: 'found'; readonly found: FoundRelease }
+export type FetchMessage<Id extends string = string> =
+  | { readonly kind: 'found'; readonly found: FoundRelease<Id> }
   | { readonly kind: 'progress'; readonly doneBytes: number }
   | { readonly kind: 'fetched'; readonly fetched: FetchedRelease }
   | { readonly kind: 'unwanted' }
@@ -20,9 +20,9 @@ export type FetchMessage =
 
 export type FetchAnswer = { readonly wanted: boolean };
 
-export type FetchRelease = (
-  request: FetchRequest,
-  options: FetchOptions,
+export type FetchRelease<Id extends string = string> = (
+  request: FetchRequest<Id>,
+  options: FetchOptions<Id>,
 ) => Promise<FetchedRelease | undefined>;
 
 const MAX_HEAP_MIB = 1024;
@@ -34,7 +34,10 @@ const workerUrl = new URL(
 );
 
 /** As `fetchRepository`; also throws `VERIFIER_DIED`, what `decide` throws, and the signal's reason. */
-export const fetchRelease: FetchRelease = async (request, { signal, decide, onProgress }) => {
+export const fetchRelease = async <Id extends string>(
+  request: FetchRequest<Id>,
+  { signal, decide, onProgress }: FetchOptions<Id>,
+): Promise<FetchedRelease | undefined> => {
   signal.throwIfAborted();
   const worker = new Worker(workerUrl, {
     workerData: request,
@@ -48,7 +51,7 @@ export const fetchRelease: FetchRelease = async (request, { signal, decide, onPr
         cause,
       }),
     );
-  worker.on('message', (message: FetchMessage) => {
+  worker.on('message', (message: FetchMessage<Id>) => {
     switch (message.kind) {
       case 'found':
         decide(message.found).then(

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createLimiter } from '../lib/limiter.ts';
+import { requireEntry } from '../lib/require-entry.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
 import { targetFileNames } from '../tuf/targets.ts';
@@ -22,18 +23,18 @@ import { documentText, repositoryFacts, trustOptions } from '../verify/verify-ar
 import { type FetchedTarget, fetchTarget, type TargetToFetch, targetFileOf } from './fetch-target.ts';
 import { createHttpSource, type HttpSource, type HttpSourceOptions } from './http-source.ts';
 
-export type FetchRequest = {
+export type FetchRequest<Id extends string = string> = {
   readonly source: Omit<HttpSourceOptions, 'signal'>;
   /** Of this repository alone; made where it is absent. */
   readonly directory: string;
-  readonly trust: Omit<VerifyRequest, 'limits'>;
+  readonly trust: Omit<VerifyRequest<Id>, 'limits'>;
   /** Of all targets together. */
   readonly maxBytes: number;
 };
 
 /** What the metadata says, before any target was fetched. */
-export type FoundRelease = Pick<
-  VerifiedRelease,
+export type FoundRelease<Id extends string = string> = Pick<
+  VerifiedRelease<Id>,
   'targetsSha256' | 'trustRootId' | 'roots' | 'versions' | 'roles' | 'description' | 'checks'
 > & { readonly totalBytes: number; readonly targetCount: number };
 
@@ -45,10 +46,10 @@ export type FetchedRelease = {
   readonly targets: ReadonlyMap<string, FetchedTarget>;
 };
 
-export type FetchOptions = {
+export type FetchOptions<Id extends string = string> = {
   readonly signal: AbortSignal;
   /** Whether the release is wanted. */
-  readonly decide: (found: FoundRelease) => Promise<boolean>;
+  readonly decide: (found: FoundRelease<Id>) => Promise<boolean>;
   readonly onProgress: (doneBytes: number) => void;
 };
 
@@ -56,9 +57,9 @@ export type FetchOptions = {
 const DOWNLOADS_AT_ONCE = 4;
 
 /** Undefined where the release is not wanted. Throws as `verifyRepository` and `fetchTarget`, with a report. */
-export const fetchRepository = async (
-  { source: options, directory, trust, maxBytes }: FetchRequest,
-  { signal, decide, onProgress }: FetchOptions,
+export const fetchRepository = async <Id extends string>(
+  { source: options, directory, trust, maxBytes }: FetchRequest<Id>,
+  { signal, decide, onProgress }: FetchOptions<Id>,
 ): Promise<FetchedRelease | undefined> => {
   await using source = createHttpSource({ ...options, signal });
   const metadata = new Map<string, Uint8Array>();
@@ -148,7 +149,12 @@ const fetchTargets = async (
   );
   signal.throwIfAborted();
   if (outcomes.some(({ status }) => status === 'rejected')) throw failed.signal.reason;
-  return new Map(wanted.map(each => [each.fileNames[0]!, fetched.get(targetFileOf(each.target))!]));
+  return new Map(
+    wanted.map(({ fileNames: [fileName], target }) => [
+      fileName,
+      requireEntry(fetched, targetFileOf(target), 'the fetched target'),
+    ]),
+  );
 };
 
 const removeOthers = async (directory: string, files: ReadonlyMap<string, unknown>): Promise<void> => {

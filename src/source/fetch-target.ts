@@ -14,14 +14,14 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Download } from '../http/download.ts';
 import { DepotError } from '../lib/errors.ts';
-import type { Target } from '../tuf/targets.ts';
+import type { Target, TargetFileNames } from '../tuf/targets.ts';
 import type { HttpSource } from './http-source.ts';
 
 export type TargetToFetch = {
   readonly name: string;
   readonly target: Target;
   /** Below `targets/`, in the order in which they are tried. */
-  readonly fileNames: readonly string[];
+  readonly fileNames: TargetFileNames;
 };
 
 export type FetchedTarget = { readonly path: string; readonly sizeBytes: number; readonly crc32: number };
@@ -33,7 +33,7 @@ type Options = {
 };
 
 /** The file of a target below a directory of fetched ones. */
-export const targetFileOf = ({ hashes }: Target): string => (hashes.sha256 ?? hashes.sha512) as string;
+export const targetFileOf = ({ hashes }: Target): string => hashes.sha256 ?? hashes.sha512;
 
 /**
  * @throws DepotError `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH`, `TARGET_HASH_MISMATCH`, and as `Downloader.get`

@@ -8,6 +8,7 @@
  * AL2. A target that no search finds, or finds in another role, is not this role's to give, and is left out.
  * AL3. Roles, targets, bytes and comparisons are counted against limits over the whole repository.
  */
+import assert from 'node:assert/strict';
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
 import { searchTarget } from './search.ts';
@@ -83,7 +84,11 @@ const searchLoaded = (
 ): Target | undefined => {
   const search = searchTarget(name, top);
   let step = search.next();
-  while (!step.done) step = search.next(roles.get(step.value.role.name) as TargetsRole);
+  while (!step.done) {
+    const role = roles.get(step.value.role.name);
+    assert(role !== undefined, 'every role that is delegated to is loaded before the first search');
+    step = search.next(role);
+  }
   return step.value?.target;
 };
 

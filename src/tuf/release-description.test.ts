@@ -1,5 +1,6 @@
 /** From signed targets and documents to releases. */
 import { expect, test } from 'vitest';
+import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { makeTestRepository, seededBytes, type TestReleaseOptions } from '../release/release.fixture.ts';
 import type { SignedObject } from '../release/sign-metadata.ts';
@@ -235,7 +236,7 @@ test.each(['constructor', '__proto__', 'a b', 'a?b#c', 'dir/..name', 'é'])(
 );
 
 test('a consistent target lies under its hash, in either place that writers put it', () => {
-  const sha256 = 'a'.repeat(64) as Parameters<typeof targetFileNames>[1]['sha256'];
+  const sha256 = ArtifactHash.parse('a'.repeat(64));
   const hashes = { sha256, sha512: undefined };
   expect(targetFileNames('dir/name', hashes, false)).toEqual(['dir/name']);
   expect(targetFileNames('name', hashes, true)).toEqual([`${sha256}.name`]);

@@ -111,4 +111,4 @@ export const documentOfPlainTargets = (
 const VERSION_DIGITS = 16;
 
 /** A target without a SHA-256 is no artifact, and is refused when the document is compared with the targets. */
-const versionOf = ({ sha256, sha512 }: Hashes): string => (sha256 ?? sha512 ?? '').slice(0, VERSION_DIGITS);
+const versionOf = ({ sha256, sha512 }: Hashes): string => (sha256 ?? sha512).slice(0, VERSION_DIGITS);

@@ -9,7 +9,10 @@ import { createHash } from 'node:crypto';
 import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
 import type { Fields } from './fields.ts';
 
-export type Hashes = { readonly sha256: ArtifactHash | undefined; readonly sha512: string | undefined };
+/** One of them at least (TN2). */
+export type Hashes =
+  | { readonly sha256: ArtifactHash; readonly sha512: string | undefined }
+  | { readonly sha256: undefined; readonly sha512: string };
 
 export type Target = {
   readonly lengthBytes: number;
@@ -56,12 +59,18 @@ export const parseHashes = (fields: Fields): Hashes => {
   const hashes = fields.fields('hashes');
   const sha256 = hashes.has('sha256') ? hashes.string('sha256') : undefined;
   const sha512 = hashes.has('sha512') ? hashes.string('sha512') : undefined;
-  if (sha256 === undefined && sha512 === undefined) fields.fail('hashes', 'must hold a sha256 or a sha512');
   if (sha512 !== undefined && !SHA512.test(sha512))
     hashes.fail('sha512', 'must be 128 lower-case hex digits');
-  if (sha256 === undefined || isArtifactHash(sha256)) return { sha256, sha512 };
-  return hashes.fail('sha256', 'must be 64 lower-case hex digits');
+  if (sha256 === undefined)
+    return sha512 === undefined
+      ? fields.fail('hashes', 'must hold a sha256 or a sha512')
+      : { sha256, sha512 };
+  return isArtifactHash(sha256)
+    ? { sha256, sha512 }
+    : hashes.fail('sha256', 'must be 64 lower-case hex digits');
 };
+
+export type TargetFileNames = readonly [first: string, ...others: string[]];
 
 /**
  * Where a target's bytes may lie below `targets/`, most likely first.
@@ -73,13 +82,16 @@ export const targetFileNames = (
   name: string,
   hashes: Hashes,
   consistentSnapshot: boolean,
-): readonly string[] => {
+): TargetFileNames => {
   if (!consistentSnapshot) return [name];
   const lastSlash = name.lastIndexOf('/') + 1;
-  return [hashes.sha256, hashes.sha512]
-    .filter(hash => hash !== undefined)
-    .flatMap(hash => [`${name.slice(0, lastSlash)}${hash}.${name.slice(lastSlash)}`, `${hash}.${name}`])
-    .filter((fileName, index, all) => all.indexOf(fileName) === index);
+  const namesWith = (hash: string) =>
+    [`${name.slice(0, lastSlash)}${hash}.${name.slice(lastSlash)}`, `${hash}.${name}`] as const;
+  const { sha256, sha512 } = hashes;
+  const [first, ...others] = namesWith(sha256 ?? sha512);
+  const rest = new Set([...others, ...(sha512 === undefined ? [] : namesWith(sha512))]);
+  rest.delete(first);
+  return [first, ...rest];
 };
 
 /** How bytes differ from the signed hashes, as the end of a sentence; undefined if every one of them is right. */

@@ -38,6 +38,8 @@ export type ReachedRole = { readonly role: DelegatedRole; readonly delegator: Me
 export type TrustedMetadata = {
   /** From the trust root to the newest. */
   readonly roots: readonly Metadata<'root'>[];
+  /** The last of them. */
+  readonly newestRoot: Metadata<'root'>;
   /** Of the newest root: whether file names carry versions and hashes. */
   readonly consistentSnapshot: boolean;
   readonly timestamp: Metadata<'timestamp'>;
@@ -79,7 +81,8 @@ export type TrustedSet = {
  * @throws DepotError `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` if the root does not parse or not sign itself
  */
 export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): TrustedSet => {
-  const roots = [parseSelfSignedRoot(trustRoot)];
+  let newestRoot = parseSelfSignedRoot(trustRoot);
+  const roots = [newestRoot];
   const overrides: Override[] = [];
   const delegated = new Map<string, Metadata<'targets'>>();
   let floors: Floors | undefined;
@@ -88,7 +91,7 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
   let snapshot: Metadata<'snapshot'> | undefined;
   let targets: Metadata<'targets'> | undefined;
 
-  const root = (): Root => (roots.at(-1) as Metadata<'root'>).signed;
+  const root = (): Root => newestRoot.signed;
   const checkedBy = (signers: Signers) => ({ signers, policy });
   const measured = (role: TopLevelRole) => {
     assert(floors !== undefined, 'roots come before anything else');
@@ -110,10 +113,11 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
     listed,
     updateRoot(bytes) {
       assert(floors === undefined, 'roots come before anything else');
-      roots.push(parseNextRoot(root(), bytes));
+      newestRoot = parseNextRoot(root(), bytes);
+      roots.push(newestRoot);
     },
     closeRoots(files = {}) {
-      overrides.push(...requireCurrentRoot(roots.at(-1) as Metadata<'root'>, policy));
+      overrides.push(...requireCurrentRoot(newestRoot, policy));
       before = stillTrustedFiles(root(), files);
       floors = mergeFloors(floorsFromVersions(policy.trustedVersions, roots), floorsFromFiles(before));
     },
@@ -143,7 +147,7 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
       assert(floors && timestamp && snapshot && targets, 'nothing is trusted before targets is');
       const { consistentSnapshot } = root();
       const versions = trustedVersions({ root: root(), timestamp, snapshot }, floors, policy);
-      const all = { roots, timestamp, snapshot, targets, delegated: [...delegated.values()] };
+      const all = { roots, newestRoot, timestamp, snapshot, targets, delegated: [...delegated.values()] };
       return { ...all, consistentSnapshot, versions, overrides };
     },
   };

@@ -83,11 +83,13 @@ const hashTarget = async (
   { name, target, entry }: LocatedTarget,
   { signal, advance }: { signal: AbortSignal; advance: (bytes: number) => void },
 ): Promise<void> => {
-  const signed = (['sha256', 'sha512'] as const).filter(algorithm => target.hashes[algorithm] !== undefined);
-  const hashes = signed.map(algorithm => createHash(algorithm));
+  const hashes = (['sha256', 'sha512'] as const).flatMap(algorithm => {
+    const expected = target.hashes[algorithm];
+    return expected === undefined ? [] : [{ algorithm, expected, hash: createHash(algorithm) }];
+  });
   try {
     for await (const chunk of archive.read(entry, { signal })) {
-      for (const hash of hashes) hash.update(chunk);
+      for (const { hash } of hashes) hash.update(chunk);
       advance(chunk.length);
     }
   } catch (error) {
@@ -97,9 +99,8 @@ const hashTarget = async (
       detail: { target: name },
     });
   }
-  for (const [index, algorithm] of signed.entries()) {
-    const expected = target.hashes[algorithm]!;
-    const actual = hashes[index]!.digest('hex');
+  for (const { algorithm, expected, hash } of hashes) {
+    const actual = hash.digest('hex');
     if (actual === expected) continue;
     throw new DepotError(
       'TARGET_HASH_MISMATCH',

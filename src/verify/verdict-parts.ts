@@ -26,7 +26,10 @@ export const splitVerdict = (release: VerifiedRelease): { head: VerifiedRelease;
   return { head, parts };
 };
 
-export const joinVerdict = (head: VerifiedRelease, parts: readonly VerdictPart[]): VerifiedRelease => ({
+export const joinVerdict = <Id extends string>(
+  head: VerifiedRelease<Id>,
+  parts: readonly VerdictPart[],
+): VerifiedRelease<Id> => ({
   ...head,
   description: { ...head.description, artifacts: parts.flatMap(part => part.artifacts) },
   entries: new Map(parts.flatMap(part => part.entries)),

@@ -8,15 +8,15 @@ import type { TrustedVersions } from '../tuf/rollback.ts';
 import type { Override } from '../tuf/trust-policy.ts';
 import type { TrustRoot } from '../tuf/workflow.ts';
 
-export type VerifyRequest = {
+export type VerifyRequest<Id extends string = string> = {
   /** Tried in turn. */
-  readonly trustRoots: readonly TrustRoot[];
+  readonly trustRoots: readonly TrustRoot<Id>[];
   /** The time of this verification, in milliseconds since the epoch. */
   readonly nowMs: number;
   readonly allowExpired?: boolean;
   readonly allowRollback?: boolean;
   /** What each trust root led to before, by its id; none for one that never led anywhere. */
-  readonly trustedVersions?: ReadonlyMap<string, TrustedVersions>;
+  readonly trustedVersions?: ReadonlyMap<Id, TrustedVersions>;
   readonly limits?: Partial<ArchiveLimits>;
 };
 
@@ -61,12 +61,12 @@ export type PassedCheck = {
 
 export type RoleFacts = { readonly version: number; readonly expiresMs: number };
 
-export type VerifiedRelease = {
+export type VerifiedRelease<Id extends string = string> = {
   readonly description: ReleaseDescription;
   /** Of the signed targets.json as it is in the archive: names the release where there is no archive (S18). */
   readonly targetsSha256: ArtifactHash;
   /** The trust root that vouches for it. */
-  readonly trustRootId: string;
+  readonly trustRootId: Id;
   /** Those beyond the trust root, oldest first. */
   readonly roots: readonly SuccessorRoot[];
   /** To remember for that trust root. */

@@ -13,8 +13,9 @@ import { openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { isComposite } from '../composite/split.ts';
-import type { ArtifactHash } from '../core/ids.ts';
+import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
+import { requireEntry } from '../lib/require-entry.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
@@ -37,11 +38,11 @@ import { requireRelease } from './verify-roots.ts';
  * `RELEASE_DOCUMENT_INVALID`, `COMPOSITE_INVALID`, and `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH`, which name
  * the target; rejects with the signal's reason when it aborts. The file stays the caller's to close.
  */
-export const verifyArchive = async (
+export const verifyArchive = async <Id extends string>(
   file: RandomAccessFile,
-  request: VerifyRequest,
+  request: VerifyRequest<Id>,
   options: VerifyOptions,
-): Promise<VerifiedRelease> => {
+): Promise<VerifiedRelease<Id>> => {
   const recorder = createCheckRecorder(request.nowMs);
   try {
     return await verifyRecorded(file, request, options, recorder);
@@ -51,12 +52,12 @@ export const verifyArchive = async (
   }
 };
 
-const verifyRecorded = async (
+const verifyRecorded = async <Id extends string>(
   file: RandomAccessFile,
-  request: VerifyRequest,
+  request: VerifyRequest<Id>,
   options: VerifyOptions,
   recorder: CheckRecorder,
-): Promise<VerifiedRelease> => {
+): Promise<VerifiedRelease<Id>> => {
   const { signal } = options;
   const archive = await openArchive(file, request.limits === undefined ? {} : { limits: request.limits });
   signal.throwIfAborted();
@@ -84,7 +85,7 @@ const verifyRecorded = async (
     splitComposites(
       document,
       targetName => {
-        const entry = entryOf.get(targetName)!;
+        const entry = requireEntry(entryOf, targetName, 'the entry of the target');
         return { entryName: entry.name, content: () => archive.read(entry, { signal }) };
       },
       request,
@@ -108,20 +109,20 @@ const verifyRecorded = async (
 };
 
 /** What a request asks of the metadata. */
-export const trustOptions = (request: VerifyRequest) => ({
+export const trustOptions = <Id extends string>(request: VerifyRequest<Id>) => ({
   trustRoots: request.trustRoots,
   nowMs: request.nowMs,
   allowExpired: request.allowExpired ?? false,
   allowRollback: request.allowRollback ?? false,
-  rollback: (id: string) => request.trustedVersions?.get(id),
+  rollback: (id: Id) => request.trustedVersions?.get(id),
 });
 
 export const documentText = ({ systemVersion, artifacts, format }: ReleaseDescription): string =>
   `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`;
 
 /** What is told of verified metadata, wherever it came from. */
-export const repositoryFacts = (repository: VerifiedRepository) => ({
-  targetsSha256: createHash('sha256').update(repository.targets.bytes).digest('hex') as ArtifactHash,
+export const repositoryFacts = <Id extends string>(repository: VerifiedRepository<Id>) => ({
+  targetsSha256: ArtifactHash.parse(createHash('sha256').update(repository.targets.bytes).digest('hex')),
   trustRootId: repository.trustRootId,
   roots: repository.roots
     .slice(1)
@@ -131,12 +132,10 @@ export const repositoryFacts = (repository: VerifiedRepository) => ({
   overrides: repository.overrides,
 });
 
-const newestRoot = ({ roots }: VerifiedRepository) => roots.at(-1)!.signed;
-
 const roleFacts = (repository: VerifiedRepository): Readonly<Record<TopLevelRole, RoleFacts>> => {
-  const { timestamp, snapshot, targets } = repository;
+  const { newestRoot, timestamp, snapshot, targets } = repository;
   const signed = {
-    root: newestRoot(repository),
+    root: newestRoot.signed,
     timestamp: timestamp.signed,
     snapshot: snapshot.signed,
     targets: targets.signed,
@@ -156,7 +155,7 @@ const artifactSources = (
     artifacts
       .filter(({ tags }) => format !== 'v1' || !isComposite(tags))
       .map(({ sha256, targetName }) => {
-        const { name, sizeBytes } = entryOf.get(targetName)!;
+        const { name, sizeBytes } = requireEntry(entryOf, targetName, 'the entry of the target');
         return [sha256, { entryName: name, sizeBytes }];
       }),
   );

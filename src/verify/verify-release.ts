@@ -38,23 +38,26 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './w
  * Verifies the archive at `path`; see `verifyArchive` for what is checked and thrown. Also throws `IO` when the file
  * cannot be read, and `VERIFIER_DIED`; rejects with the signal's reason when it aborts.
  */
-export const verifyRelease = async (
+export const verifyRelease = async <Id extends string>(
   path: string,
-  request: VerifyRequest,
+  request: VerifyRequest<Id>,
   options: VerifyOptions,
-): Promise<VerifiedRelease> => {
+): Promise<VerifiedRelease<Id>> => {
   const parts: VerdictPart[] = [];
   const onPart = (part: VerdictPart) => parts.push(part);
-  const head = await inThread<VerifiedRelease>({ task: 'release', path, request }, { ...options, onPart });
+  const head = await inThread<VerifiedRelease<Id>>(
+    { task: 'release', path, request },
+    { ...options, onPart },
+  );
   return joinVerdict(head, parts);
 };
 
 /** The same for an archive that holds roots alone; see `verifyRoots`. */
-export const verifyRootArchive = (
+export const verifyRootArchive = <Id extends string>(
   path: string,
-  request: VerifyRequest,
+  request: VerifyRequest<Id>,
   options: VerifyOptions,
-): Promise<VerifiedRoots> => inThread({ task: 'roots', path, request }, options);
+): Promise<VerifiedRoots<Id>> => inThread({ task: 'roots', path, request }, options);
 
 type ThreadOptions = VerifyOptions & { readonly onPart?: (part: VerdictPart) => void };
 

@@ -19,10 +19,10 @@ import { folderSource, METADATA_FOLDER } from './folder-source.ts';
 import { createCheckRecorder } from './recorder.ts';
 import type { SuccessorRoot, VerifyOptions, VerifyRequest } from './verified-release.ts';
 
-export type VerifiedRoots = {
+export type VerifiedRoots<Id extends string = string> = {
   /** Every trust root that the archive continues, or has as its newest already. */
   readonly moves: readonly {
-    readonly trustRootId: string;
+    readonly trustRootId: Id;
     /** Oldest first; none where nothing is new. */
     readonly roots: readonly SuccessorRoot[];
     readonly newestVersion: number;
@@ -54,17 +54,17 @@ export const requireRelease = (archive: Archive): void => {
 /**
  * @throws DepotError `ROOT_CHAIN_BROKEN` naming the gap, `UNTRUSTED_SIGNATURES`, `METADATA_INVALID`, `NO_TRUST_ROOT`
  */
-export const verifyRoots = async (
+export const verifyRoots = async <Id extends string>(
   file: RandomAccessFile,
-  request: Pick<VerifyRequest, 'trustRoots' | 'nowMs'>,
+  request: Pick<VerifyRequest<Id>, 'trustRoots' | 'nowMs'>,
   { signal }: VerifyOptions,
-): Promise<VerifiedRoots> => {
+): Promise<VerifiedRoots<Id>> => {
   const archive = await openArchive(file, { limits: { maxEntries: MAX_ROOTS } });
   const source = folderSource(archive, METADATA_FOLDER, signal);
   const newest = rootVersions(source).at(-1) ?? 0;
   const recorder = createCheckRecorder(request.nowMs);
   const failures: unknown[] = [];
-  const moves: VerifiedRoots['moves'][number][] = [];
+  const moves: VerifiedRoots<Id>['moves'][number][] = [];
   for (const trustRoot of request.trustRoots) {
     try {
       const policy = {

@@ -6,6 +6,8 @@
  * and ended in the reverse: uploads settle, tasks stop, archives are closed, the history is written to its end, and at
  * last the database's connections close.
  */
+
+import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -43,7 +45,7 @@ export type ServiceDeps = {
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;
-  readonly fetchRelease: FetchRelease;
+  readonly fetchRelease: FetchRelease<TrustRootId>;
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;

@@ -3,6 +3,7 @@
  *
  * They end in the reverse order: no task is activated any more, the puts in flight are aborted, and then connections close.
  */
+import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -46,7 +47,7 @@ type Deps = {
   readonly intake: Intake;
   readonly lost: LostSets;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
-  readonly fetchRelease: FetchRelease;
+  readonly fetchRelease: FetchRelease<TrustRootId>;
   /** Makes the nonces of rounds. */
   readonly newId: () => string;
   readonly clock: Clock;

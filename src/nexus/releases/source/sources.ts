@@ -2,7 +2,7 @@
  * The sources of this Nexus, and what became of the last look at each. Kept in memory: a restart looks again.
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
-import type { SystemVersion } from '../../../core/ids.ts';
+import type { SystemVersion, TrustRootId } from '../../../core/ids.ts';
 import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { ErrorCode } from '../../../lib/error-codes.ts';
 import {
@@ -51,7 +51,7 @@ export type Sources = {
   /** Adds the source where it is new, and asks for a look. */
   readonly request: (config: SourceConfig) => SourceState;
   readonly begin: (name: string, nowMs: number) => void;
-  readonly found: (name: string, release: FoundRelease) => void;
+  readonly found: (name: string, release: FoundRelease<TrustRootId>) => void;
   readonly progress: (name: string, doneBytes: number) => void;
   readonly succeeded: (name: string, outcome: SyncOutcome, nowMs: number) => void;
   readonly failed: (name: string, error: unknown, nowMs: number) => void;

@@ -37,13 +37,13 @@ export type SyncDeps = {
   readonly space: StagingSpace;
   readonly capacity: FleetCapacity;
   readonly uploads: Pick<Uploads, 'upload'>;
-  readonly fetchRelease: FetchRelease;
+  readonly fetchRelease: FetchRelease<TrustRootId>;
   readonly clock: Clock;
 };
 
 export type SyncOptions = {
   readonly signal: AbortSignal;
-  readonly onFound: (found: FoundRelease) => void;
+  readonly onFound: (found: FoundRelease<TrustRootId>) => void;
   readonly onProgress: (doneBytes: number) => void;
 };
 
@@ -61,7 +61,7 @@ export const syncSource = async (
   const roots = await allTrustRoots(deps.datastore, signal);
   const directory = join(deps.directory.path, 'sources', folderOf(source));
   const reservation = deps.space.open();
-  let found: FoundRelease | undefined;
+  let found: FoundRelease<TrustRootId> | undefined;
   let known: RepoRecord | undefined;
   try {
     const fetched = await deps.fetchRelease(
@@ -114,7 +114,7 @@ const readCa = (path: string): Promise<string> =>
 /** SY2. */
 const findKnown = async (
   { datastore }: SyncDeps,
-  { targetsSha256, description }: FoundRelease,
+  { targetsSha256, description }: FoundRelease<TrustRootId>,
   signal: AbortSignal,
 ): Promise<RepoRecord | undefined> => {
   const same = await datastore.repoGetByHash(targetsSha256, { signal });
@@ -156,10 +156,10 @@ const uploadFetched = async (
   { datastore, uploads }: SyncDeps,
   { name }: SourceConfig,
   fetched: FetchedRelease,
-  found: FoundRelease,
+  found: FoundRelease<TrustRootId>,
   signal: AbortSignal,
 ): Promise<SystemVersion> => {
-  const chain = (await datastore.trustRootChain(found.trustRootId as TrustRootId, { signal })) ?? [];
+  const chain = (await datastore.trustRootChain(found.trustRootId, { signal })) ?? [];
   const metadata = new Map(fetched.metadata);
   for (const bytes of chain) metadata.set(`${parseMetadata('root', bytes).signed.version}.root.json`, bytes);
   const { systemVersion } = found.description;
@@ -179,14 +179,14 @@ const uploadFetched = async (
 
 const rememberSigned = async (
   { datastore }: SyncDeps,
-  found: FoundRelease,
+  found: FoundRelease<TrustRootId>,
   { id: repoId }: RepoRecord,
   roots: readonly TrustRootRecord[],
   signal: AbortSignal,
 ): Promise<void> => {
   const roles = RELEASE_ROLES.map(role => ({ role, ...found.roles[role] }));
   const move = moveBy(found, roots);
-  await datastore.trustRootAdvance(found.trustRootId as TrustRootId, move, {
+  await datastore.trustRootAdvance(found.trustRootId, move, {
     signal,
     resigned: { repoId, roles },
   });

@@ -16,6 +16,7 @@ import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Disk, DiskFile } from '../../../lib/disk.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { openRandomAccessFile } from '../../../lib/random-access-file.ts';
+import { requireEntry } from '../../../lib/require-entry.ts';
 import type { VerifiedComposite } from '../../../verify/verified-release.ts';
 import type { StagedArtifact } from './staged-archive.ts';
 
@@ -49,7 +50,9 @@ export const writeParts = async (
   try {
     const sink = createPartsSink(file, wrote);
     for (const { artifact, entryName, parts } of composites) {
-      const content = archive.read(archive.entries.get(entryName)!, { signal });
+      const content = archive.read(requireEntry(archive.entries, entryName, 'the entry of the composite'), {
+        signal,
+      });
       const split = await splitComposite(artifact, content, {
         limits: { ...ARCHIVE_LIMITS, ...limits },
         sink,

@@ -107,7 +107,7 @@ export const readSidecar = async (path: string, { disk }: On): Promise<StagedArc
     dropping: sidecar.dropping,
     artifacts: new Map(
       Object.entries(sidecar.artifacts).map(([sha256, artifact]) => [
-        sha256 as ArtifactHash,
+        ArtifactHash.parse(sha256),
         {
           sizeBytes: artifact.size_bytes,
           ...('entry' in artifact ? { entryName: artifact.entry } : { partOffset: artifact.part_offset }),

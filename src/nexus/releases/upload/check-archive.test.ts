@@ -27,7 +27,7 @@ type Given = {
 };
 
 /** What the verification is asked, and what is made of its answer. */
-const check = async (archive: Given, asked: VerifyRequest[] = []) => {
+const check = async (archive: Given, asked: VerifyRequest<TrustRootId>[] = []) => {
   const lost = createLostSets();
   const sets = (archive.lostSets ?? []).map(set => new Set(set.map(hashOf)));
   lost.record(sets);
@@ -48,7 +48,7 @@ const check = async (archive: Given, asked: VerifyRequest[] = []) => {
         ];
         const description = { artifacts: [{ sha256: hashOf('wanted') }, { sha256: hashOf('lost') }] };
         const release = { trustRootId: rootId, roots: [], versions: found, report, description };
-        return release as unknown as VerifiedRelease;
+        return release as unknown as VerifiedRelease<TrustRootId>;
       },
       clock: systemClock,
       limits: {},
@@ -100,7 +100,7 @@ test.each([{ isRecorded: true }, { recordedBefore: true }])(
 test.each(['METADATA_EXPIRED', 'METADATA_ROLLBACK'] as const)(
   'an archive that brings back what the database lost and sleds hold is not refused with %s, and the audit says so (CA2)',
   async refusal => {
-    const asked: VerifyRequest[] = [];
+    const asked: VerifyRequest<TrustRootId>[] = [];
     const { checked } = await check({ refusal, lostSets: [['other'], ['wanted', 'lost', 'more']] }, asked);
     expect(asked.map(({ allowExpired, allowRollback }) => [allowExpired, allowRollback])).toEqual([
       [false, false],
@@ -124,7 +124,7 @@ test.each([
 });
 
 test('a bad signature is refused, whatever is lost: that does not look back', async () => {
-  const asked: VerifyRequest[] = [];
+  const asked: VerifyRequest<TrustRootId>[] = [];
   const refused = check({ refusal: 'METADATA_INVALID', lostSets: [['wanted', 'lost']] }, asked);
   await expect(refused).rejects.toMatchObject({ code: 'METADATA_INVALID' });
   expect(asked).toHaveLength(1);

@@ -21,9 +21,9 @@ const TRUST_ROOT_PAGE = 100;
 
 export type VerifyRelease = (
   path: string,
-  request: VerifyRequest,
+  request: VerifyRequest<TrustRootId>,
   options: { signal: AbortSignal },
-) => Promise<VerifiedRelease>;
+) => Promise<VerifiedRelease<TrustRootId>>;
 
 export type ArchiveToCheck = {
   readonly path: string;
@@ -36,8 +36,7 @@ export type ArchiveToCheck = {
 };
 
 export type CheckedArchive = {
-  readonly release: VerifiedRelease;
-  readonly trustRootId: TrustRootId;
+  readonly release: VerifiedRelease<TrustRootId>;
   /** Of the trust root; an archive that was recorded before moves nothing (CA1). */
   readonly move: TrustMove;
   /** One sentence for each check that was passed, in order. */
@@ -99,7 +98,6 @@ const checkWith = async (
   const overridden = release.report.filter(({ check }) => check === 'override').map(({ text }) => text);
   return {
     release,
-    trustRootId: release.trustRootId as TrustRootId,
     move: isExempt ? NO_MOVE : moveBy(release, roots),
     report: isExempt ? [...passed, RECORDED_BEFORE] : passed,
     overrides: isExempt ? [] : overridden,
@@ -114,14 +112,18 @@ export const trustRequest = (roots: readonly TrustRootRecord[], nowMs: number) =
   trustRoots: roots.map(({ id, rootBytes }) => ({ id, bytes: rootBytes })),
   trustedVersions: new Map(
     roots.flatMap(({ id, trustedVersions }) =>
-      trustedVersions === null ? [] : [[id as string, trustedVersions] as const],
+      trustedVersions === null ? [] : [[id, trustedVersions] as const],
     ),
   ),
 });
 
 /** What verified metadata makes of the trust root that vouches for it. */
 export const moveBy = (
-  { trustRootId, roots: successors, versions }: Pick<VerifiedRelease, 'trustRootId' | 'roots' | 'versions'>,
+  {
+    trustRootId,
+    roots: successors,
+    versions,
+  }: Pick<VerifiedRelease<TrustRootId>, 'trustRootId' | 'roots' | 'versions'>,
   roots: readonly TrustRootRecord[],
 ): TrustMove => {
   const remembered = roots.find(({ id }) => id === trustRootId)?.trustedVersions ?? undefined;
@@ -137,7 +139,7 @@ const everyRoot = async (
   datastore: Deps['datastore'],
   roots: readonly TrustRootRecord[],
   signal: AbortSignal,
-): Promise<VerifyRequest['trustRoots']> => {
+): Promise<VerifyRequest<TrustRootId>['trustRoots']> => {
   const chains = await Promise.all(
     roots.map(async ({ id }) => ({ id, chain: await datastore.trustRootChain(id, { signal }) })),
   );

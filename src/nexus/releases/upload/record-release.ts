@@ -84,7 +84,7 @@ const tellSlowCommit = async <T>(
 const insertRelease = (
   { datastore, directory }: Pick<RecordDeps, 'datastore' | 'directory'>,
   { uploadId, repoId, archiveHash, hashKind, fileName, overrides }: StagedArchive,
-  { release, trustRootId, move }: CheckedArchive,
+  { release, move }: CheckedArchive,
   signal: AbortSignal,
 ): Promise<InsertOutcome> =>
   datastore.releaseInsert(
@@ -96,7 +96,7 @@ const insertRelease = (
       hashKind,
       fileName,
       description: release.description,
-      trustRootId,
+      trustRootId: release.trustRootId,
       roles: RELEASE_ROLES.map(role => ({ role, ...release.roles[role] })),
       ...move,
       overrides,

@@ -15,9 +15,9 @@ import { allTrustRoots, trustRequest } from './check-archive.ts';
 
 export type VerifyRoots = (
   path: string,
-  request: VerifyRequest,
+  request: VerifyRequest<TrustRootId>,
   options: { signal: AbortSignal },
-) => Promise<VerifiedRoots>;
+) => Promise<VerifiedRoots<TrustRootId>>;
 
 export type RootOutcome = {
   readonly status: 'root_advanced' | 'root_known';
@@ -42,7 +42,7 @@ export const takeRoots = async (
   const { moves, checks } = await verifyRoots(path, trustRequest(known, clock.nowMs()), { signal });
   const trustRoots: RootOutcome['trustRoots'][number][] = [];
   for (const move of moves) {
-    const id = move.trustRootId as TrustRootId;
+    const id = move.trustRootId;
     const record = known.find(root => root.id === id);
     if (move.roots.length > 0) await datastore.trustRootAdvance(id, rootMove(move, record), { signal });
     trustRoots.push({ id, rootVersion: move.newestVersion });
