@@ -15,7 +15,8 @@ export const findArtifact = async (depot: Depot, text: string): Promise<Artifact
     throw usageError(`${text} is not a SHA-256`, `give at least ${MIN_PREFIX_CHARS} of its hex digits`);
   }
   const found = (await depot.allArtifacts()).filter(artifact => artifact.sha256.startsWith(prefix));
-  if (found.length === 1) return found[0]!.sha256;
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only.sha256;
   throw new DepotError(
     'NOT_FOUND',
     `${found.length === 0 ? 'no wanted artifact has' : `${found.length} artifacts have`} a SHA-256 that starts with ${prefix}`,

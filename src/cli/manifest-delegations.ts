@@ -10,6 +10,7 @@
  *
  * or `[hash_bins]` with `bits`, `prefix` (by default "bin"), `keys` and `threshold`.
  */
+import assert from 'node:assert/strict';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { type DelegationPlan, MAX_BIN_BITS } from '../release/delegations.ts';
@@ -73,8 +74,14 @@ export const planManifestDelegations = async (
   }
   const planned: (DelegationPlan & { kind: 'roles' })['roles'][number][] = [];
   for (const { name, terminating, paths, path_hash_prefixes: pathHashPrefixes, ...keys } of roles) {
-    const coverage = paths === undefined ? { pathHashPrefixes: pathHashPrefixes! } : { paths };
+    const coverage = coverageOf(paths, pathHashPrefixes);
     planned.push({ name, terminating, ...coverage, signers: await signers(name, keys) });
   }
   return planned.length === 0 ? undefined : { kind: 'roles', roles: planned };
+};
+
+const coverageOf = (paths: string[] | undefined, pathHashPrefixes: string[] | undefined) => {
+  if (paths !== undefined) return { paths };
+  assert(pathHashPrefixes !== undefined, 'the schema asks for one of the two');
+  return { pathHashPrefixes };
 };

@@ -30,20 +30,32 @@ export type NewRoot = {
   readonly consistentSnapshot: boolean;
 };
 
+/** The roots of a chain that is kept already. */
+export type KeptRoots = {
+  /** Oldest first. */
+  readonly all: readonly Uint8Array[];
+  readonly newest: Uint8Array;
+};
+
 /** A path that ends in `.json` is one root's; any other is a folder. */
 const isFolder = async (path: string): Promise<boolean> =>
   existsSync(path) ? (await stat(path)).isDirectory() : !path.endsWith('.json');
 
-/** Empty where nothing is kept yet. @throws `ROOT_CHAIN_BROKEN` for a folder with a gap */
-export const readRootChain = async (path: string): Promise<readonly Uint8Array[]> => {
-  if (!existsSync(path)) return [];
-  if (!(await isFolder(path))) return [await readFile(path)];
+/** Undefined where nothing is kept yet. @throws `ROOT_CHAIN_BROKEN` for a folder with a gap */
+export const readRootChain = async (path: string): Promise<KeptRoots | undefined> => {
+  if (!existsSync(path)) return undefined;
+  if (!(await isFolder(path))) return keptRoots([await readFile(path)]);
   const names = await readdir(path);
   const versions = rootVersions({ read: async () => undefined, list: () => names });
-  const gap = versions.find((version, index) => index > 0 && version !== versions[index - 1]! + 1);
+  const gap = versions.find((version, index) => index > 0 && versions[index - 1] !== version - 1);
   if (gap !== undefined)
     throw new DepotError('ROOT_CHAIN_BROKEN', `${path} has ${gap}.root.json, but not the root before it`);
-  return Promise.all(versions.map(version => readFile(join(path, `${version}.root.json`))));
+  return keptRoots(await Promise.all(versions.map(version => readFile(join(path, `${version}.root.json`)))));
+};
+
+const keptRoots = (all: readonly Uint8Array[]): KeptRoots | undefined => {
+  const newest = all.at(-1);
+  return newest === undefined ? undefined : { all, newest };
 };
 
 /** Makes the first root of a chain. */
@@ -60,7 +72,7 @@ export const startRootChain = async (path: string, root: NewRoot): Promise<RootC
  */
 export const extendRootChain = async (
   path: string,
-  roots: readonly Uint8Array[],
+  { all, newest }: KeptRoots,
   root: NewRoot,
   ring: readonly SigningKey[],
 ): Promise<RootChain> => {
@@ -69,10 +81,10 @@ export const extendRootChain = async (
       `${path} is one root, and clients need every root of a chain`,
       'keep the roots in a folder (--root FOLDER), the first one in it as 1.root.json',
     );
-  const previous = parseMetadata('root', roots.at(-1)!).signed;
+  const previous = parseMetadata('root', newest).signed;
   const signers = signersOf('root', previous.roles.root, previous.keys, ring);
-  const bytes = rotateRoot({ bytes: roots.at(-1)!, keys: signers }, root);
-  return { roots: [...roots, bytes], written: await writeRoot(path, bytes, previous.version + 1) };
+  const bytes = rotateRoot({ bytes: newest, keys: signers }, root);
+  return { roots: [...all, bytes], written: await writeRoot(path, bytes, previous.version + 1) };
 };
 
 const writeRoot = async (path: string, bytes: Uint8Array, version: number): Promise<string> => {

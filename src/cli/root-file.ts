@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { openArchive } from '../archive/archive.ts';
 import { DepotError } from '../lib/errors.ts';
 import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../lib/random-access-file.ts';
+import { requireEntry } from '../lib/require-entry.ts';
 import { MAX_METADATA_BYTES } from '../tuf/metadata.ts';
 import { rootVersions } from '../tuf/repository.ts';
 import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
@@ -68,7 +69,8 @@ const rootOfArchive = async (
     );
   }
   const name = `${METADATA_FOLDER}${version}.root.json`;
-  const bytes = await archive.readWhole(archive.entries.get(name)!, MAX_METADATA_BYTES.root, { signal });
+  const entry = requireEntry(archive.entries, name, 'the root');
+  const bytes = await archive.readWhole(entry, MAX_METADATA_BYTES.root, { signal });
   return { bytes, source: `${name} in ${path}` };
 };
 

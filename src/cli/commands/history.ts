@@ -104,9 +104,9 @@ const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600
 
 /** A time, or how long ago. */
 const parseTime = (text: string, option: string, nowMs: number): string => {
-  const [, amount, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const timeMs =
-    amount === undefined ? Date.parse(text) : Math.max(0, nowMs - Number(amount) * UNIT_MS[unit!]!);
+  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const agoMs = Number(amount) * (UNIT_MS[unit] ?? Number.NaN);
+  const timeMs = amount === undefined ? Date.parse(text) : Math.max(0, nowMs - agoMs);
   if (Number.isFinite(timeMs)) return isoTime(timeMs);
   throw usageError(
     `${option} ${text} is not a time`,

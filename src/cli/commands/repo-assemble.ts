@@ -18,7 +18,7 @@ const FORMATS = ['v2', 'v1', 'plain'] as const satisfies readonly ReleaseFormat[
 
 type AssembleOptions = CommonOptions & {
   readonly out: string;
-  readonly key: readonly string[];
+  readonly key: readonly [string, ...string[]];
   readonly keyType: string;
   readonly threshold: readonly string[];
   readonly root?: string;
@@ -137,7 +137,8 @@ const readInput = async (
   return filesRelease(parseVersion(release), files, directory);
 };
 
-const firstKeyFile = ({ key }: AssembleOptions): string => roleValues(key).root[0] ?? key[0]!;
+const firstKeyFile = ({ key: [first, ...others] }: AssembleOptions): string =>
+  roleValues([first, ...others]).root[0] ?? first;
 
 /** The keys of each role: as given for a new root, as the root has it for an old one. */
 const prepareKeys = async (
@@ -146,16 +147,16 @@ const prepareKeys = async (
   rootPath: string,
   root: { readonly expiresMs: number; readonly consistentSnapshot: boolean },
 ): Promise<{ chain: RootChain; keys: RepositoryKeys }> => {
-  const roots = await readRootChain(rootPath);
+  const kept = await readRootChain(rootPath);
   const files = roleValues(options.key);
-  if (roots.length > 0 && options.rotateRoot !== true) {
+  if (kept !== undefined && options.rotateRoot !== true) {
     if (options.threshold.length > 0)
       throw usageError(`${rootPath} has thresholds of its own`, '--rotate-root makes a root with others');
     const ring = await keyFiles.readAll(Object.values(files).flat());
-    return { chain: { roots, written: undefined }, keys: keysOfRoot(roots.at(-1)!, ring) };
+    return { chain: { roots: kept.all, written: undefined }, keys: keysOfRoot(kept.newest, ring) };
   }
   const keys = await chosenKeys(files, roleThresholds(options.threshold), keyFiles);
-  if (roots.length === 0) {
+  if (kept === undefined) {
     if (options.rotateRoot === true)
       throw usageError(
         `there is no root in ${rootPath} to follow`,
@@ -164,7 +165,7 @@ const prepareKeys = async (
     return { chain: await startRootChain(rootPath, { ...root, keys }), keys };
   }
   const ring = [...keys.root.keys, ...(await keyFiles.readExisting(options.oldKey))];
-  return { chain: await extendRootChain(rootPath, roots, { ...root, keys }, ring), keys };
+  return { chain: await extendRootChain(rootPath, kept, { ...root, keys }, ring), keys };
 };
 
 const chosenKeys = async (

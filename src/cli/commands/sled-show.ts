@@ -35,7 +35,8 @@ export const findSled = async (depot: Depot, name: string): Promise<SledView> =>
   const id = SledId.safeParse(name);
   if (id.success) return depot.fleet.sledView({ params: { sled_id: id.data } });
   const named = (await depot.allSleds()).filter(sled => sled.serial === name);
-  if (named.length === 1) return named[0]!;
+  const [only] = named;
+  if (only !== undefined && named.length === 1) return only;
   const problem = named.length === 0 ? 'there is no sled with' : `${named.length} sleds have`;
   throw new DepotError('NOT_FOUND', `${problem} the id or serial number ${name}`, {
     detail: { remedy: 'tuf-depot sled list shows the ids' },

@@ -1,4 +1,5 @@
 /** The demo's own look at the disks, as a table; what is wrong is an error. */
+import { basename } from 'node:path';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { type Audit, type AuditedDataset, type AuditedSled, auditDisks } from '../../fleet/disk-audit.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -43,7 +44,7 @@ export const auditStep = async (
     audit.datasets,
     [
       { title: 'SLED', cell: dataset => dataset.sled, paint: style.bold },
-      { title: 'DATASET', cell: dataset => dataset.directory.split('/').at(-1)! },
+      { title: 'DATASET', cell: dataset => basename(dataset.directory) },
       { title: 'GOOD', cell: dataset => `${dataset.good}/${expected.hashes.size}`, align: 'right' },
       { title: 'BYTES', cell: dataset => formatBytes(dataset.goodBytes), align: 'right' },
       { title: 'MISSING', cell: dataset => String(dataset.missing.length), align: 'right' },

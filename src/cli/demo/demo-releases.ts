@@ -96,14 +96,11 @@ export const assembleSuccessor = async (
   const { systemVersion, artifacts } = first.verified.description;
   const version = inc(systemVersion, 'minor') ?? SECOND_VERSION;
   const taken = await extractShared(first, directory, options.signal);
-  const shared = artifacts.filter(artifact => taken.has(artifact.sha256));
   return createAssembler(directory, options.nowMs)(version, [
-    ...shared.map(({ sha256, targetName, version: artifactVersion, tags }) => ({
-      path: taken.get(sha256)!,
-      targetName,
-      version: artifactVersion,
-      tags,
-    })),
+    ...artifacts.flatMap(({ sha256, targetName, version: artifactVersion, tags }) => {
+      const path = taken.get(sha256);
+      return path === undefined ? [] : [{ path, targetName, version: artifactVersion, tags }];
+    }),
     ...newFiles.map(file => fileArtifact(file, version)),
   ]);
 };

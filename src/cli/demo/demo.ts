@@ -8,7 +8,7 @@
  * DM2. However it ends, it leaves no process and no file behind.
  */
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import { makeDemoDirectory } from '../../fleet/demo-directory.ts';
 import { hashesOnDisk } from '../../fleet/disk-audit.ts';
@@ -145,7 +145,7 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
     auditStep(session, narrator, fleet.sleds, expectedOf([first])),
   );
   await step('second', `Upload ${second.version}, which shares artifacts, and let it replicate`, async () => {
-    const other = depots.at(-1)!;
+    const other = depots.at(-1) ?? depot;
     if (userFile !== undefined) await trust(story, other, second);
     await upload(story, other, second);
     const fresh = unshared(second, first);
@@ -195,7 +195,7 @@ const trust = async ({ session, narrator }: Story, depot: Depot, release: DemoRe
 
 const upload = async ({ session, narrator }: Story, depot: Depot, release: DemoRelease): Promise<void> => {
   await using source = await openUploadFile(release.path);
-  const fileName = release.path.split('/').at(-1)!;
+  const fileName = basename(release.path);
   const { sentBytes, sendMs, verifyMs } = await uploadArchive(session, depot, { fileName, source });
   narrator.say(
     `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))})`,

@@ -18,32 +18,42 @@ export const tableLines = <Row>(
   columns: readonly Column<Row>[],
   { style = plainStyle, width }: { style?: Style; width?: number | undefined } = {},
 ): string[] => {
-  const cells = rows.map(row => columns.map(column => printable(column.cell(row))));
-  const widths = columns.map((column, index) =>
-    Math.max(visibleWidth(column.title), ...cells.map(line => visibleWidth(line[index]!))),
-  );
-  const last = columns.length - 1;
-  if (width !== undefined) {
-    const before = widths.slice(0, last).reduce((sum, each) => sum + each + GAP.length, 0);
-    widths[last] = Math.max(Math.min(widths[last]!, width - before), visibleWidth(columns[last]!.title));
-  }
-  const line = (texts: readonly string[], paint: (text: string, index: number) => string): string =>
-    texts
-      .map((text, index) => {
-        const shown = truncate(text, widths[index]!);
-        const padding = ' '.repeat(widths[index]! - visibleWidth(shown));
-        if (columns[index]!.align === 'right') return `${padding}${paint(shown, index)}`;
-        return index === last ? paint(shown, index) : `${paint(shown, index)}${padding}`;
+  const textOf = (column: Column<Row>, row: Row): string => printable(column.cell(row));
+  const natural = columns.map(column => ({
+    column,
+    width: Math.max(visibleWidth(column.title), ...rows.map(row => visibleWidth(textOf(column, row)))),
+  }));
+  const before = natural.slice(0, -1).reduce((sum, each) => sum + each.width + GAP.length, 0);
+  const last = natural.slice(-1).map(({ column, width: widest }) => ({
+    column,
+    width:
+      width === undefined ? widest : Math.max(Math.min(widest, width - before), visibleWidth(column.title)),
+  }));
+  const laidOut = [...natural.slice(0, -1), ...last];
+  const line = (
+    text: (column: Column<Row>) => string,
+    paint: (text: string, column: Column<Row>) => string,
+  ): string =>
+    laidOut
+      .map(({ column, width: cells }) => {
+        const shown = truncate(text(column), cells);
+        const padding = ' '.repeat(cells - visibleWidth(shown));
+        return column.align === 'right'
+          ? `${padding}${paint(shown, column)}`
+          : `${paint(shown, column)}${padding}`;
       })
       .join(GAP)
       .trimEnd();
   return [
     line(
-      columns.map(column => column.title),
+      column => column.title,
       text => style.dim(text),
     ),
-    ...rows.map((row, index) =>
-      line(cells[index]!, (text, column) => columns[column]!.paint?.(text, row) ?? text),
+    ...rows.map(row =>
+      line(
+        column => textOf(column, row),
+        (text, column) => column.paint?.(text, row) ?? text,
+      ),
     ),
   ];
 };

@@ -33,9 +33,9 @@ export const createTransferMeter = (startMs: number): TransferMeter => {
     },
     bytes: () => total,
     rate(atMs) {
-      const oldest = samples[0]!;
-      const spanMs = atMs - oldest.atMs;
-      return spanMs < MIN_RATE_SPAN_MS ? undefined : ((total - oldest.bytes) * 1000) / spanMs;
+      const [oldest] = samples;
+      if (oldest === undefined || atMs - oldest.atMs < MIN_RATE_SPAN_MS) return undefined;
+      return ((total - oldest.bytes) * 1000) / (atMs - oldest.atMs);
     },
   };
 };
