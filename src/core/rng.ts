@@ -24,6 +24,7 @@ export const shuffled = <T>(items: Iterable<T>, rng: Rng): T[] => {
   const result = [...items];
   for (let i = result.length - 1; i > 0; i -= 1) {
     const j = rng.below(i + 1);
+    // biome-ignore lint/style/noNonNullAssertion: both indexes are below the length, and T may include undefined
     [result[i], result[j]] = [result[j]!, result[i]!];
   }
   return result;

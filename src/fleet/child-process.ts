@@ -9,6 +9,7 @@
  *      however that ends, and the child then stops by itself. No kill of the launcher leaves processes behind.
  * CH3. Standard error goes to a log file that is appended to; nothing a child writes is lost.
  */
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, readFile, rm } from 'node:fs/promises';
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -57,11 +58,11 @@ export const startChild = async (
 ): Promise<Child> => {
   signal.throwIfAborted();
   await rm(spec.readyFile, { force: true });
-  const { process, exited } = await spawnLogged(spec);
+  const { process, pid, exited } = await spawnLogged(spec);
   const child = { name: spec.name, logFile: spec.logFile, exited, stop: () => stop(process, exited, clock) };
   try {
     const ready = await waitUntilReady(spec, exited, { signal, clock });
-    return { ...child, pid: process.pid!, ready };
+    return { ...child, pid, ready };
   } catch (error) {
     await child.stop();
     throw error;
@@ -70,7 +71,7 @@ export const startChild = async (
 
 const spawnLogged = async (
   spec: Omit<ChildSpec, 'readyFile'>,
-): Promise<{ process: ChildProcess; exited: Promise<Exit> }> => {
+): Promise<{ process: ChildProcess; pid: number; exited: Promise<Exit> }> => {
   const log = await open(spec.logFile, 'a', 0o600);
   try {
     const process = spawn(spec.command, spec.args, { detached: true, stdio: ['pipe', log.fd, log.fd] });
@@ -86,7 +87,9 @@ const spawnLogged = async (
         reject(new DepotError('CHILD_FAILED', `cannot start ${spec.name} (${spec.command})`, { cause })),
       );
     });
-    return { process, exited };
+    const { pid } = process;
+    assert(pid !== undefined, 'a process that was spawned has a pid');
+    return { process, pid, exited };
   } finally {
     await log.close();
   }

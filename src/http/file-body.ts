@@ -80,9 +80,8 @@ const pump = async (
     stalled = new DepotError('BODY_STALLED', `the client took ${stallText(progress)} of the answer`);
     response.destroy(stalled);
   });
-  const buffers = [0, 1].map(() =>
-    Buffer.allocUnsafeSlow(Math.min(BUFFER_SIZE_BYTES, Math.max(1, sizeBytes))),
-  );
+  const newBuffer = () => Buffer.allocUnsafeSlow(Math.min(BUFFER_SIZE_BYTES, Math.max(1, sizeBytes)));
+  const buffers: readonly [Buffer, Buffer] = [newBuffer(), newBuffer()];
   const taken: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()];
   let offset = first;
   let outstanding = 0;
@@ -90,14 +89,15 @@ const pump = async (
     for (let turn: 0 | 1 = 0; offset <= last; turn = turn === 0 ? 1 : 0) {
       await taken[turn];
       signal.throwIfAborted();
-      const length = Math.min(buffers[turn]!.byteLength, last - offset + 1);
-      const bytesRead = await file.read(buffers[turn]!.subarray(0, length), offset);
+      const buffer = buffers[turn];
+      const length = Math.min(buffer.byteLength, last - offset + 1);
+      const bytesRead = await file.read(buffer.subarray(0, length), offset);
       if (bytesRead === 0)
         throw new DepotError('IO', `the file ends at byte ${offset}, before its recorded size`);
       offset += bytesRead;
       outstanding += 1;
       watch.waiting();
-      taken[turn] = written(response, buffers[turn]!.subarray(0, bytesRead), signal).then(() => {
+      taken[turn] = written(response, buffer.subarray(0, bytesRead), signal).then(() => {
         outstanding -= 1;
         watch.moved(bytesRead);
         if (outstanding > 0) watch.waiting();
@@ -129,9 +129,9 @@ const listsEtag = (header: string | undefined, etag: string): boolean =>
 
 /** One byte range (RFC 9110, 14.2). Several, another unit, or nonsense: the header is ignored, as the RFC allows. */
 const parseRange = (header: string | undefined, sizeBytes: number): Range | undefined | 'unsatisfiable' => {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(header?.replaceAll(/\s/g, '') ?? '');
-  if (match === null || (match[1] === '' && match[2] === '')) return undefined;
-  const [from, to] = [match[1]!, match[2]!];
+  const [, from = '', to = ''] =
+    /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(header?.replaceAll(/\s/g, '') ?? '') ?? [];
+  if (from === '' && to === '') return undefined;
   if (from === '') {
     const suffix = Math.min(Number(to), sizeBytes);
     return suffix === 0 ? 'unsatisfiable' : { first: sizeBytes - suffix, last: sizeBytes - 1 };

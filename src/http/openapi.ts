@@ -44,8 +44,8 @@ export const openApiDocument = (apis: readonly [Api, ...Api[]]): JsonObject => {
   toJson(ErrorBody, 'output', components);
   const paths: Record<string, JsonObject> = {};
   for (const route of apis.flatMap(api => Object.values(api.routes))) {
-    paths[route.path] ??= {};
-    const path = paths[route.path]!;
+    const path = paths[route.path] ?? {};
+    paths[route.path] = path;
     const verb = route.method.toLowerCase();
     assert(path[verb] === undefined, `${route.method} ${route.path} is there twice`);
     path[verb] = operation(route, components);
