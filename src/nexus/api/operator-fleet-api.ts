@@ -13,7 +13,7 @@ import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
 import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
-import type { ReleasePort } from '../datastore/ports/release-port.ts';
+import type { ReleasePort, RepoRecord } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { History } from '../history/history.ts';
 import type { Staging } from '../releases/staging/staging.ts';
@@ -92,11 +92,13 @@ const statusHandlers = (deps: Deps) =>
       const version = SystemVersion.parse(params.system_version);
       const observation = deps.observer.latest();
       const seen = observation?.releases.find(release => release.progress.systemVersion === version);
-      const repo = await deps.datastore.repoGetByVersion(version, { signal }).catch((error: unknown) => {
-        if (seen === undefined || !isOfDatabase(error)) throw error;
-        return 'unavailable' as const;
-      });
-      if (repo === 'unavailable') return lastKnownReleaseView(observation!, seen!, deps.watch.outage());
+      let repo: RepoRecord | undefined;
+      try {
+        repo = await deps.datastore.repoGetByVersion(version, { signal });
+      } catch (error) {
+        if (observation === undefined || seen === undefined || !isOfDatabase(error)) throw error;
+        return lastKnownReleaseView(observation, seen, deps.watch.outage());
+      }
       if (repo === undefined) throw new DepotError('NOT_FOUND', `there is no release ${version}`);
       if (observation === undefined || seen === undefined) {
         return unseenReleaseView(version, repo.artifactCount, repo.totalSizeBytes, deps.minSledReplication);

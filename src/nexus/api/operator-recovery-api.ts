@@ -7,7 +7,7 @@
  * RH1. Acting asks and plans anew: what an operator saw may no longer be so, and then nothing is changed.
  * RH2. Acting twice is acting once: after the first time no point is unknown, and the answer says so.
  */
-
+import assert from 'node:assert/strict';
 import {
   type GenerationRecovery,
   MAX_LISTED_ARTIFACTS,
@@ -36,6 +36,7 @@ import type { Handlers } from '../../http/handlers.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { requireEntry } from '../../lib/require-entry.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
@@ -121,7 +122,11 @@ const makePlan = async (
   const counted = { database, sleds, excluded: new Set(excluded) };
   const byId = new Map(targets.map(target => [target.id, target]));
   const reports = unknownPoints(counted).flatMap(({ point, sleds: holders }) =>
-    holders.map(id => ({ target: byId.get(id)!, claim: { ...point, hasLineage: true }, isKept: true })),
+    holders.map(id => ({
+      target: requireEntry(byId, id, 'the sled'),
+      claim: { ...point, hasLineage: true },
+      isKept: true,
+    })),
   );
   const memory = createLostPointsMemory();
   await readLostPoints({ connection, clock, memory }, reports, { log, signal });
@@ -173,7 +178,8 @@ const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Gener
     );
   }
   if (outcome.kind === 'recover') return outcome.to;
-  const { lowest, highest } = outcome as Extract<RecoveryPlan['outcome'], { kind: 'refused' }>;
+  assert(outcome.kind === 'refused', 'where no recovery is needed, none is acted on');
+  const { lowest, highest } = outcome;
   throw new DepotError(
     'RECOVERY_CHANGED',
     `the new generation has to be from ${lowest} to ${highest} by what the sleds hold now`,

@@ -40,10 +40,8 @@ export const connectionOpener = (target: DatabaseTarget, options: Options): Open
   let first = 0;
   return async ({ signal }) => {
     const failures: { readonly host: DatabaseHost; readonly error: unknown }[] = [];
-    const start = first;
-    for (let offset = 0; offset < target.hosts.length; offset += 1) {
-      const index = (start + offset) % target.hosts.length;
-      const host = target.hosts[index]!;
+    const numbered = [...target.hosts.entries()];
+    for (const [index, host] of [...numbered.slice(first), ...numbered.slice(0, first)]) {
       signal.throwIfAborted();
       try {
         const client = await connectTo(target, host, options, signal);

@@ -13,6 +13,7 @@ import {
   messageChain,
   reportOf,
 } from '../../../lib/errors.ts';
+import { requireEntry } from '../../../lib/require-entry.ts';
 import type { FoundRelease } from '../../../source/fetch-repository.ts';
 import type { SourceConfig } from './source-config.ts';
 import type { SyncOutcome } from './sync-source.ts';
@@ -66,8 +67,9 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
   const states = new Map<string, SourceState>();
   for (const config of configured) states.set(config.name, newState(config));
 
+  const known = (name: string): SourceState => requireEntry(states, name, 'the source');
   const change = (name: string, changes: Partial<SourceState>): SourceState => {
-    const state = { ...states.get(name)!, ...changes };
+    const state = { ...known(name), ...changes };
     states.set(name, state);
     return state;
   };
@@ -76,8 +78,7 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
     list: () => [...states.values()],
     get: name => states.get(name),
     request(config) {
-      const known = states.get(config.name);
-      if (known === undefined) {
+      if (!states.has(config.name)) {
         forgetOldest(states);
         states.set(config.name, newState(config));
       }
@@ -88,7 +89,7 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
     found: (name, { description, totalBytes }) =>
       void change(name, { fetching: { systemVersion: description.systemVersion, doneBytes: 0, totalBytes } }),
     progress(name, doneBytes) {
-      const { fetching } = states.get(name)!;
+      const { fetching } = known(name);
       if (fetching !== undefined) change(name, { fetching: { ...fetching, doneBytes } });
     },
     succeeded: (name, outcome, nowMs) =>
@@ -106,7 +107,7 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
         timeMs: nowMs,
       };
       // An outage makes no later attempt at the source wait for longer.
-      const failures = failure.isOutage ? 1 : states.get(name)!.failures + 1;
+      const failures = failure.isOutage ? 1 : known(name).failures + 1;
       change(name, { isSyncing: false, failure, failures });
     },
     reasons: () =>

@@ -1,4 +1,6 @@
 import { sql } from 'kysely';
+import { databaseNow } from '../../database-time.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import type { HistoryPort } from '../../ports/history-port.ts';
 import type { Database } from '../../tables.ts';
 import { timeValue } from '../../time-value.ts';
@@ -14,9 +16,9 @@ export const fleetEventBounds =
     transactions.read(
       'fleet_event_bounds',
       async db => {
-        const { rows } = await sql<{ now: number }>`SELECT now() AS now`.execute(db);
+        const { now } = await db.selectNoFrom(databaseNow.as('now')).executeTakeFirstOrThrow();
         const beyond = await eventAt(db, keepCount, stepEvents);
-        return { databaseMs: rows[0]!.now, beyondMs: beyond?.time ?? null };
+        return { databaseMs: now, beyondMs: beyond?.time ?? null };
       },
       wait,
     );
@@ -36,10 +38,11 @@ const eventAfter = (db: Database, after: { time: number; id: string } | undefine
   db
     .selectFrom('fleet_event')
     .select(['time', 'id'])
-    .$if(after !== undefined, query =>
-      query.where(
-        row =>
-          sql<boolean>`(${row.ref('time')}, ${row.ref('id')}) < (${timeValue(after!.time)}, ${after!.id})`,
+    .$call(
+      ifGiven(after, (query, last) =>
+        query.where(
+          row => sql<boolean>`(${row.ref('time')}, ${row.ref('id')}) < (${timeValue(last.time)}, ${last.id})`,
+        ),
       ),
     )
     .orderBy('time', 'desc')

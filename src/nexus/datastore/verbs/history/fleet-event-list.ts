@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { SystemVersion } from '../../../../core/ids.ts';
 import { EventToken, eventToken } from '../../event-token.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { pageOf, parseToken, rowsFor } from '../../paging.ts';
 import type { HistoryPort } from '../../ports/history-port.ts';
 import { toFleetEvent } from '../../records.ts';
@@ -19,23 +20,24 @@ export const fleetEventList =
         db
           .selectFrom('fleet_event')
           .selectAll()
-          .$if(sledId !== undefined, query => query.where('sled_id', '=', sledId!))
-          .$if(sha256 !== undefined, query => query.where('sha256', '=', sha256!))
-          .$if(kind !== undefined, query => query.where('kind', '=', kind!))
-          .$if(sinceMs !== undefined, query => query.where('time', '>=', timeValue(sinceMs!)))
-          .$if(untilMs !== undefined, query => query.where('time', '<', timeValue(untilMs!)))
-          .$if(systemVersion !== undefined, query =>
-            query.where(row =>
-              row.or([
-                row('system_version', '=', systemVersion!),
-                row('sha256', 'in', artifactsOf(db, systemVersion!)),
-              ]),
+          .$call(ifGiven(sledId, (query, id) => query.where('sled_id', '=', id)))
+          .$call(ifGiven(sha256, (query, hash) => query.where('sha256', '=', hash)))
+          .$call(ifGiven(kind, (query, wanted) => query.where('kind', '=', wanted)))
+          .$call(ifGiven(sinceMs, (query, ms) => query.where('time', '>=', timeValue(ms))))
+          .$call(ifGiven(untilMs, (query, ms) => query.where('time', '<', timeValue(ms))))
+          .$call(
+            ifGiven(systemVersion, (query, version) =>
+              query.where(row =>
+                row.or([row('system_version', '=', version), row('sha256', 'in', artifactsOf(db, version))]),
+              ),
             ),
           )
-          .$if(after !== undefined, query =>
-            query.where(
-              row =>
-                sql<boolean>`(${row.ref('time')}, ${row.ref('id')}) < (${timeValue(after!.timeMs)}, ${after!.id})`,
+          .$call(
+            ifGiven(after, (query, last) =>
+              query.where(
+                row =>
+                  sql<boolean>`(${row.ref('time')}, ${row.ref('id')}) < (${timeValue(last.timeMs)}, ${last.id})`,
+              ),
             ),
           )
           .orderBy('time', 'desc')

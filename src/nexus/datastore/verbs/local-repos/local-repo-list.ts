@@ -1,4 +1,5 @@
 import type { UploadId } from '../../../../core/ids.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { collect, readInBatches } from '../../paging.ts';
 import type { LocalRepoPort } from '../../ports/local-repo-port.ts';
 import { toLocalRepoRecord } from '../../records.ts';
@@ -15,8 +16,8 @@ export const localRepoList =
             db
               .selectFrom('local_repo')
               .selectAll()
-              .$if(nexusId !== undefined, query => query.where('nexus_id', '=', nexusId!))
-              .$if(after !== undefined, query => query.where('upload_id', '>', after!))
+              .$call(ifGiven(nexusId, (query, id) => query.where('nexus_id', '=', id)))
+              .$call(ifGiven(after, (query, last) => query.where('upload_id', '>', last)))
               .orderBy('upload_id')
               .limit(limit)
               .execute(),

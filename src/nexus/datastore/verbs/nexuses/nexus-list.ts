@@ -1,6 +1,7 @@
 import type { NexusId } from '../../../../core/ids.ts';
 import { databaseNow } from '../../database-time.ts';
 import { heartbeatAgeMs } from '../../decisions/nexus-life.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { collect, readInBatches } from '../../paging.ts';
 import type { NexusPort, NexusRecord } from '../../ports/nexus-port.ts';
 import type { Database } from '../../tables.ts';
@@ -25,7 +26,7 @@ const readNexuses = (db: Database) =>
             .select(count => count.fn.countAll<number>().as('local_repos'))
             .as('local_repos'),
         )
-        .$if(after !== undefined, query => query.where('id', '>', after!))
+        .$call(ifGiven(after, (query, last) => query.where('id', '>', last)))
         .orderBy('id')
         .limit(limit)
         .execute(),

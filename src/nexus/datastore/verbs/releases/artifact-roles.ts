@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { ArtifactHash } from '../../../../core/ids.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { collect, readInBatches } from '../../paging.ts';
 import type { ReleasePort } from '../../ports/release-port.ts';
 import { toRepoRecord } from '../../records.ts';
@@ -44,9 +45,11 @@ const readRoles = (db: Database, sha256: ArtifactHash) =>
         .select(['artifact.id as artifact_id', 'listed.position', 'listed.target_name'])
         .select(['file.size_bytes', 'file.version'])
         .where('artifact.sha256', '=', sha256)
-        .$if(after !== undefined, query =>
-          query.where(
-            sql<boolean>`(repo.version_order, listed.position) > (${after!.version_order}, ${after!.position})`,
+        .$call(
+          ifGiven(after, (query, last) =>
+            query.where(
+              sql<boolean>`(repo.version_order, listed.position) > (${last.version_order}, ${last.position})`,
+            ),
           ),
         )
         .orderBy('repo.version_order')

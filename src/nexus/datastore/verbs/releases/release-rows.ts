@@ -18,8 +18,8 @@ const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>):
     .update(JSON.stringify([sha256, Object.entries(tags).sort()]))
     .digest();
   // UUID version 8 (RFC 9562, section 5.8): bits of our own, then version and variant.
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = bytes.toString('hex');
   return ArtifactId.parse(
     [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-'),

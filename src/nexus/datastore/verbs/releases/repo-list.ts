@@ -1,4 +1,5 @@
 import { SystemVersion } from '../../../../core/ids.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { pageOf, parseToken, rowsFor } from '../../paging.ts';
 import type { ReleasePort } from '../../ports/release-port.ts';
 import { toRepoRecord } from '../../records.ts';
@@ -18,8 +19,10 @@ export const repoList =
           .selectFrom('tuf_repo')
           .selectAll()
           .where('time_pruned', 'is', null)
-          .$if(after !== undefined, query =>
-            query.where('version_order', ascending ? '>' : '<', versionOrder(after!)),
+          .$call(
+            ifGiven(after, (query, last) =>
+              query.where('version_order', ascending ? '>' : '<', versionOrder(last)),
+            ),
           )
           .orderBy('version_order', ascending ? 'asc' : 'desc')
           .limit(rowsFor(page))

@@ -1,4 +1,5 @@
 import { SledId } from '../../../../core/ids.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { pageOf, parseToken, rowsFor } from '../../paging.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
 import { toSledRecord } from '../../records.ts';
@@ -14,8 +15,8 @@ export const sledList =
         db
           .selectFrom('sled')
           .selectAll()
-          .$if(page.policy !== undefined, query => query.where('policy', '=', page.policy!))
-          .$if(after !== undefined, query => query.where('id', '>', after!))
+          .$call(ifGiven(page.policy, (query, policy) => query.where('policy', '=', policy)))
+          .$call(ifGiven(after, (query, last) => query.where('id', '>', last)))
           .orderBy('id')
           .limit(rowsFor(page))
           .execute(),

@@ -1,4 +1,5 @@
 import { TrustRootId } from '../../../../core/ids.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { pageOf, parseToken, rowsFor } from '../../paging.ts';
 import type { TrustRootPort } from '../../ports/trust-root-port.ts';
 import { toTrustRootRecord } from '../../records.ts';
@@ -16,7 +17,7 @@ export const trustRootList =
           .selectFrom('tuf_trust_root')
           .selectAll()
           .where('time_deleted', 'is', null)
-          .$if(after !== undefined, query => query.where('id', '>', after!))
+          .$call(ifGiven(after, (query, last) => query.where('id', '>', last)))
           .orderBy('id')
           .limit(rowsFor(page))
           .execute();

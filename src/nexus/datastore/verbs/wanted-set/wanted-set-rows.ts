@@ -12,6 +12,7 @@ import {
 } from '../../../../core/ids.ts';
 import type { PointClaim } from '../../../../core/lineage.ts';
 import { nextGeneration, requireRecordedDigest, wantedSetDigest } from '../../decisions/generation.ts';
+import { ifGiven } from '../../optional-clause.ts';
 import { readInBatches } from '../../paging.ts';
 import type { WantedSet } from '../../ports/wanted-set-port.ts';
 import type { Database } from '../../tables.ts';
@@ -67,7 +68,7 @@ const presentReleases = (db: Database) =>
         .selectFrom('tuf_repo')
         .select(['id', 'system_version', 'time_created', 'version_order'])
         .where('time_pruned', 'is', null)
-        .$if(after !== undefined, query => query.where('version_order', '>', after!))
+        .$call(ifGiven(after, (query, last) => query.where('version_order', '>', last)))
         .orderBy('version_order')
         .limit(limit)
         .execute(),

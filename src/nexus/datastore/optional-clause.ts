@@ -1,0 +1,11 @@
+/**
+ * A clause of a query that depends on a value which may be absent:
+ *
+ *     query.$call(ifGiven(after, (list, id) => list.where('id', '>', id)))
+ *
+ * Unlike Kysely's own `$if`, it hands over the value as one that is there.
+ */
+export const ifGiven =
+  <Query, Value>(value: Value | undefined, add: (query: Query, value: Value) => Query) =>
+  (query: Query): Query =>
+    value === undefined ? query : add(query, value);
