@@ -25,8 +25,8 @@ export type OfferedConfig = ArtifactConfig & {
 export type HeldConfig = {
   /** Undefined before the first one: a sled without a config holds the empty set. */
   readonly config: ArtifactConfig | undefined;
-  /** Of that config; only called when there is one. */
-  readonly point: () => Point;
+  /** Hashes the set, so only called where the point decides. */
+  readonly pointOf: (config: ArtifactConfig) => Point;
   /** Whether a config with a predecessor was ever adopted (C4). */
   readonly hasLineage: boolean;
 };
@@ -57,7 +57,7 @@ const first = ({ hasLineage }: HeldConfig, { succeeds }: OfferedConfig): Adoptio
   hasLineage && succeeds === undefined ? refuse('no_lineage') : { kind: 'adopt' };
 
 const next = (
-  { point, hasLineage }: HeldConfig,
+  { pointOf, hasLineage }: HeldConfig,
   config: ArtifactConfig,
   offered: OfferedConfig,
 ): Adoption => {
@@ -66,7 +66,7 @@ const next = (
   if (offered.generation === config.generation) return refuse('differs');
   if (offered.succeeds === undefined) return hasLineage ? refuse('no_lineage') : { kind: 'adopt' }; // C4
   if (includes(offered, config)) return { kind: 'adopt' };
-  const isSuccessor = offered.succeeds !== 'unknown' && samePoint(offered.succeeds, point());
+  const isSuccessor = offered.succeeds !== 'unknown' && samePoint(offered.succeeds, pointOf(config));
   return isSuccessor ? { kind: 'adopt' } : refuse('not_successor');
 };
 

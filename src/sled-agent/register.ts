@@ -70,15 +70,15 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
   };
 
   const registerAnywhere = async (signal: AbortSignal): Promise<boolean> => {
-    for (let turn = 0; turn < peers.length; turn += 1) {
-      const at = (first + turn) % peers.length;
+    const numbered = [...peers.entries()];
+    for (const [at, peer] of [...numbered.slice(first), ...numbered.slice(0, first)]) {
       try {
-        await registerWith(peers[at]!, signal);
+        await registerWith(peer, signal);
         first = at;
         return true;
       } catch (error) {
         if (signal.aborted) return false;
-        log.warn({ nexus: peers[at]!.url, err: error }, 'Nexus did not take the registration');
+        log.warn({ nexus: peer.url, err: error }, 'Nexus did not take the registration');
       }
     }
     return false;

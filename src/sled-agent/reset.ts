@@ -17,9 +17,10 @@ import { realDisk } from '../lib/disk.ts';
 import { DepotError } from '../lib/errors.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { silentLogger } from '../lib/log.ts';
+import { requireEntry } from '../lib/require-entry.ts';
 import { readSledAgentConfig, type SledAgentConfig } from './config.ts';
 import { createDataset, type Dataset, type Inspection } from './store/dataset/dataset.ts';
-import { type KeptConfigs, withKept } from './store/files/kept-configs.ts';
+import { type KeptConfig, type KeptConfigs, withKept } from './store/files/kept-configs.ts';
 import type { Ledger } from './store/files/ledger.ts';
 import { pointOf } from './store/point.ts';
 
@@ -49,8 +50,8 @@ export const resetSled = async (
   const inspected: (readonly [Dataset, Inspection])[] = [];
   for (const path of store.directories) inspected.push(await openOne(opened, path, store, newId));
   const found = inspected.reduce<KeptConfigs>((kept, [, each]) => withKept(kept, pointsIn(each)), new Map());
-  const given = giveUp.map(name => findPoint(found, name));
-  const kept = new Map([...found].filter(([text]) => !given.includes(text)));
+  const given = giveUp.map(name => findConfig(found, name));
+  const kept = new Map([...found].filter(([, each]) => !given.includes(each)));
   for (const [dataset] of inspected) await dataset.writeKept(kept); // RS2
   const ledger: Ledger = {
     incarnationId: IncarnationId.parse(newId()),
@@ -61,15 +62,12 @@ export const resetSled = async (
     hold: undefined,
   };
   for (const [dataset] of inspected) await dataset.writeLedger(ledger, kept);
-  for (const text of given)
-    for (const [dataset] of inspected) await dataset.removeKept(found.get(text)!.point);
-  const summary = (points: Iterable<string>): KeptPoint[] =>
-    [...points].map(text => {
-      const { point, config } = found.get(text)!;
-      return { point, artifacts: config?.artifacts.size };
-    });
-  return { incarnationId: ledger.incarnationId, kept: summary(kept.keys()), givenUp: summary(given) };
+  for (const { point } of given) for (const [dataset] of inspected) await dataset.removeKept(point);
+  return { incarnationId: ledger.incarnationId, kept: summaryOf(kept.values()), givenUp: summaryOf(given) };
 };
+
+const summaryOf = (configs: Iterable<KeptConfig>): KeptPoint[] =>
+  Array.from(configs, ({ point, config }) => ({ point, artifacts: config?.artifacts.size }));
 
 const openOne = async (
   opened: AsyncDisposableStack,
@@ -107,10 +105,10 @@ const pointsIn = ({ ledger, kept }: Inspection): Parameters<typeof withKept>[1] 
   return config === undefined ? kept : [...kept, { point: pointOf(config), config }];
 };
 
-/** By its text, or the beginning of it. */
-const findPoint = (found: KeptConfigs, name: string): string => {
-  const matching = pointsNamed(found.keys(), name);
-  if (matching.length === 1) return matching[0]!;
+/** By the text of its point, or the beginning of it. */
+const findConfig = (found: KeptConfigs, name: string): KeptConfig => {
+  const [text, ...others] = pointsNamed(found.keys(), name);
+  if (text !== undefined && others.length === 0) return requireEntry(found, text, 'the config of the point');
   const there = found.size === 0 ? 'there is none' : `there are ${[...found.keys()].join(', ')}`;
   throw new DepotError(
     'NOT_FOUND',

@@ -139,7 +139,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       if (sled.fault.putConfig !== undefined) return within(signal, sled.fault.putConfig());
       sled.offers.push(offered.succeeds);
       const { config, hasLineage } = sled;
-      const outcome = adoption({ config, hasLineage, point: () => pointOf(config!) }, offered, undefined);
+      const outcome = adoption({ config, hasLineage, pointOf }, offered, undefined);
       if (outcome.kind === 'refuse') {
         const held = config && pointOf(config);
         throw new DepotError('CONFIG_GENERATION', `at generation ${held?.generation}: ${outcome.reason}`, {

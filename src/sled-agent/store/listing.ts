@@ -83,14 +83,15 @@ const isHeld = (config: ArtifactConfig, sha256: ArtifactHash, sizeBytes: number)
 type Looked = DatasetFiles & { readonly quarantined: readonly QuarantinedFile[] };
 
 const lookAt = async (disk: Disk, dataset: Dataset): Promise<Looked | undefined> => {
-  if (!dataset.isReadable()) return undefined;
+  const datasetId = dataset.id();
+  if (datasetId === undefined || !dataset.isReadable()) return undefined;
   try {
     const files = await dataset.scan();
     const aside = (await listAside(disk, dataset.path)).filter(isArtifactAside);
     const marked = [...dataset.marks.condemned].map(([name, facts]) => ({ name, ...facts }));
     const quarantined = [...aside, ...marked].map(({ name, reason, timeMs }) => ({
       sha256: name,
-      datasetId: dataset.id()!,
+      datasetId,
       reason,
       timeMs,
     }));

@@ -125,7 +125,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'clean-up-of-an-absent-disk-believed',
     in: 'prepare',
-    find: 'if (unfinished.length > 0) throw diskWasAway(path, unfinished[0]!);',
+    find: 'if (first !== undefined) throw diskWasAway(path, first);',
     replace: '',
     tests: 'faults.test.ts',
     why: 'G3, DS1: a disk that was away for a moment while its leftovers were removed keeps them',

@@ -165,8 +165,7 @@ const offer = async (keeping: Keeping, offered: OfferedConfig): Promise<'adopted
   const { ledger, doubt, floor } = keeping.known;
   if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
   const { config, hasLineage } = ledger;
-  const held = { config, hasLineage, point: () => pointOf(config!) };
-  const verdict = adoption(held, offered, floor?.generation);
+  const verdict = adoption({ config, hasLineage, pointOf }, offered, floor?.generation);
   if (verdict.kind === 'refuse') {
     const refusal = refusalOf(verdict.reason, offered, keeping.known);
     await holdDeletions(keeping, refusal.message);
@@ -183,20 +182,22 @@ const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> =>
   if (ledger.config === undefined || (ledger.hold !== undefined && keeping.isHoldDurable)) return;
   const hold = ledger.hold ?? { reason, timeMs: clock.nowMs() };
   const held = { ...ledger, hold };
+  const point = pointOf(ledger.config);
   if (ledger.hold === undefined)
     log.warn({ generation: ledger.config.generation, reason }, 'every deletion is held');
   await unlinks.exclusive(async () => {
     keeping.known = { ...keeping.known, ledger: held };
     keeping.isHoldDurable = false;
     if (doubt === undefined) await writeLedgers(datasets, ledger, held, keeping.known.kept);
-    else await holdLedgers(datasets, pointOf(ledger.config!), hold);
+    else await holdLedgers(datasets, point, hold);
     keeping.isHoldDurable = true;
   });
 };
 
 const takeConfig = async (keeping: Keeping, offered: OfferedConfig, isSame: boolean): Promise<void> => {
   const { ledger, doubt } = keeping.known;
-  const config = isSame ? withMoreSizes(ledger.config!, offered) : configOnly(offered);
+  const config =
+    isSame && ledger.config !== undefined ? withMoreSizes(ledger.config, offered) : configOnly(offered);
   const hasLineage = ledger.hasLineage || offered.succeeds !== undefined;
   const isAsBefore =
     config === ledger.config && ledger.hold === undefined && hasLineage === ledger.hasLineage;

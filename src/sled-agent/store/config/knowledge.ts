@@ -93,14 +93,18 @@ const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
 
 /** KN3: of what was read so far, what none of the others took the place of. */
 const withHeads = ({ ledger, heads, past }: Knowledge, found: Ledger): Knowledge['heads'] => {
-  if (found.config === undefined || ledger.config === undefined) return heads;
-  const text = pointText(pointOf(found.config));
-  const before = heads.size > 0 ? heads : new Map([[pointText(pointOf(ledger.config)), ledger as Head]]);
+  const [own, other] = [headOf(ledger), headOf(found)];
+  if (own === undefined || other === undefined) return heads;
+  const text = pointText(pointOf(other.config));
+  const before = heads.size > 0 ? heads : new Map([[pointText(pointOf(own.config)), own]]);
   if (past.has(text) || before.has(text)) return heads;
   if ([...before.values()].some(head => isPrevious(text, head))) return heads;
   const left = [...before].filter(([each]) => !isPrevious(each, found));
-  return left.length === 0 ? new Map() : new Map([...left, [text, found as Head]]);
+  return left.length === 0 ? new Map() : new Map([...left, [text, other]]);
 };
+
+const headOf = ({ config, previous, hasLineage }: Ledger): Head | undefined =>
+  config && { config, previous, hasLineage };
 
 const isPrevious = (text: string, { previous }: Pick<Ledger, 'previous'>): boolean =>
   previous !== undefined && pointText(previous) === text;
@@ -140,7 +144,10 @@ const findAbsence = ({ named, newcomers }: Knowledge, datasets: readonly Dataset
   const present = new Set(presentIds(datasets));
   const gone = [...named].find(id => !present.has(id));
   if (gone !== undefined) return `dataset ${gone} is not there, and may hold a newer ledger`;
-  const newcomer = datasets.find(each => newcomers.has(each.id()!));
+  const newcomer = datasets.find(each => {
+    const id = each.id();
+    return id !== undefined && newcomers.has(id);
+  });
   if (newcomer !== undefined) return `dataset ${newcomer.path} is new, and may stand for a lost one`;
   return undefined;
 };
@@ -151,7 +158,6 @@ export type Verdicts = ReadonlyMap<string, boolean> | undefined;
 /** KN4. Undefined when the answer does not say enough. */
 export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number): Knowledge | undefined => {
   const { ledger, heads } = known;
-  if (heads.size === 0) return known;
   const judged: JudgedHead[] = [];
   for (const [text, head] of heads) {
     const isKnown = verdictOf(text, verdicts, ledger.hasLineage);
@@ -159,16 +165,17 @@ export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number)
     judged.push({ text, head, isKnown });
   }
   const [top, ...others] = judged.sort(byRank);
+  if (top === undefined) return known;
   const kept = others.flatMap(({ head: { config }, isKnown }) =>
-    isKnown && top!.isKnown ? [] : [{ point: pointOf(config), config }],
+    isKnown && top.isKnown ? [] : [{ point: pointOf(config), config }],
   );
   return {
     ...known,
     ledger: {
       ...ledger,
-      config: top!.head.config,
+      config: top.head.config,
       previous: undefined,
-      hold: ledger.hold ?? (top!.isKnown ? undefined : { reason: UNKNOWN_POINT, timeMs: nowMs }),
+      hold: ledger.hold ?? (top.isKnown ? undefined : { reason: UNKNOWN_POINT, timeMs: nowMs }),
     },
     heads: new Map(),
     past: new Set([...known.past, ...others.map(({ text }) => text)]),
@@ -201,8 +208,8 @@ export const isTrusted = ({ ledger, floor }: Knowledge, verdicts: Verdicts): boo
 
 /** What a registration asks about: every head, and every point that is kept. */
 export const claimsOf = ({ ledger, heads, kept }: Knowledge): readonly (PointClaim & { kept: boolean })[] => {
-  const own = ledger.config === undefined ? [] : [ledger as Head];
-  const present = heads.size > 0 ? [...heads.values()] : own;
+  const own = headOf(ledger);
+  const present = heads.size > 0 ? [...heads.values()] : own === undefined ? [] : [own];
   return [
     ...present.map(({ config, hasLineage }) => ({ ...pointOf(config), hasLineage, kept: false })),
     // Kept since it is of another history: a number below the first point says nothing of it.

@@ -16,12 +16,12 @@ import { pointOf } from '../point.ts';
 import type { Hold } from '../store.ts';
 
 export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
-  datasets.flatMap(each => (each.isReadable() ? each.id()! : []));
+  datasets.flatMap(each => (each.isReadable() ? (each.id() ?? []) : []));
 
 /** LC1: who is first. Where no ledger names anybody yet, all of them are. */
 const inTurn = (datasets: readonly Dataset[], { datasets: members }: Ledger): [Dataset[], Dataset[]] => {
   const writable = datasets.filter(each => each.isWritable());
-  const isMember = (each: Dataset): boolean => members.length === 0 || members.includes(each.id()!);
+  const isMember = (each: Dataset): boolean => members.length === 0 || members.some(id => id === each.id());
   return [writable.filter(isMember), writable.filter(each => !isMember(each))];
 };
 

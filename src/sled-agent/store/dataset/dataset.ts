@@ -217,7 +217,8 @@ const prepare = async (disk: Disk, path: string, marks: CopyMarks | undefined): 
   await clearUp(disk, path);
   marks.unsynced.clear();
   const { unfinished, usedBytes } = await scanDirectory(disk, path);
-  if (unfinished.length > 0) throw diskWasAway(path, unfinished[0]!);
+  const [first] = unfinished;
+  if (first !== undefined) throw diskWasAway(path, first);
   return usedBytes;
 };
 

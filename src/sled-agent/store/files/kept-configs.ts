@@ -43,9 +43,9 @@ const FORMAT: CheckedFormat<ReturnType<typeof StoredConfig.parse>> = {
 export const readKeptConfigs = async (disk: Disk, directory: string): Promise<readonly KeptConfig[]> => {
   const kept: KeptConfig[] = [];
   for (const name of await disk.readDirectory(directory)) {
-    const match = NAME.exec(name);
-    if (match === null) continue;
-    const point = { generation: asGeneration(Number(match[1])), digest: match[2]! };
+    const [, generation, digest] = NAME.exec(name) ?? [];
+    if (digest === undefined) continue;
+    const point = { generation: asGeneration(Number(generation)), digest };
     const read = await readChecked(disk, join(directory, name), FORMAT);
     const config = read.kind === 'whole' ? configOfStored(read.body) : undefined;
     const isItself = config !== undefined && pointText(pointOf(config)) === pointText(point);

@@ -56,7 +56,10 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
   const end = (lease: Lease): void => {
     entries.delete(keyOf(lease));
     ended.add(keyOf(lease));
-    if (ended.size > MAX_ENDED) ended.delete(ended.values().next().value!);
+    for (const oldest of ended) {
+      if (ended.size <= MAX_ENDED) break;
+      ended.delete(oldest);
+    }
   };
   const put = (lease: Lease): LeaseInForce => {
     const entry = { ...lease, untilMs: clock.monotonicMs() + lease.termMs };
@@ -70,9 +73,10 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
     of,
     inUse(sha256) {
       const leases = of(sha256);
-      if (leases.length > 0) return { reason: reasonOf(leases), leases };
-      if (!isRunning(everythingUntilMs)) return undefined;
-      const until = isoTime(clock.nowMs() + everythingUntilMs! - clock.monotonicMs());
+      const [first, ...others] = leases;
+      if (first !== undefined) return { reason: reasonOf(first, others), leases };
+      if (everythingUntilMs === undefined || !isRunning(everythingUntilMs)) return undefined;
+      const until = isoTime(clock.nowMs() + everythingUntilMs - clock.monotonicMs());
       return { reason: `leases of this sled were lost, so everything is kept until ${until}`, leases };
     },
     total: () => running().length,
@@ -80,7 +84,7 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
       const content = new Map(running().map(entry => [keyOf(entry), leaseOf(entry)]));
       if (change.without !== undefined) content.delete(keyOf(change.without));
       if (change.with !== undefined) content.set(keyOf(change.with), change.with);
-      const leases = [...content.keys()].sort().map(key => content.get(key)!);
+      const leases = [...content].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, lease]) => lease);
       return { leases, everything: isRunning(everythingUntilMs) };
     },
     put,
@@ -108,9 +112,8 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
   };
 };
 
-const reasonOf = (leases: readonly LeaseInForce[]): string => {
-  const [first, ...others] = leases;
-  const holder = first!.holder ?? `the holder of lease ${first!.id}`;
+const reasonOf = (first: LeaseInForce, others: readonly LeaseInForce[]): string => {
+  const holder = first.holder ?? `the holder of lease ${first.id}`;
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
-  return `in use by ${holder}${more}, until ${isoTime(first!.timeExpiresMs)} unless returned or renewed`;
+  return `in use by ${holder}${more}, until ${isoTime(first.timeExpiresMs)} unless returned or renewed`;
 };

@@ -52,6 +52,12 @@ type State = {
   savedMonotonicMs: number;
 };
 
+type CycleRecord = NonNullable<State['record']>;
+/** From the first cycle on. */
+type BegunState = State & { record: CycleRecord };
+
+const isBegun = (state: State): state is BegunState => state.record !== undefined;
+
 export const createScrubber = (deps: ScrubberDependencies): Scrubber => {
   const { clock, log, settings } = deps;
   const queue = createKeyedLock();
@@ -68,8 +74,8 @@ export const createScrubber = (deps: ScrubberDependencies): Scrubber => {
   /** One sum for waiting and for asking: by another one the last digit could say that it is not due after the wait. */
   const untilDueMs = (): number => state.startedMonotonicMs + halfPeriodMs - clock.monotonicMs();
 
-  const goOn = async (signal: AbortSignal): Promise<void> => {
-    await runCycle(deps, state, signal);
+  const goOn = async (begun: BegunState, signal: AbortSignal): Promise<void> => {
+    await runCycle(deps, begun, signal);
     const tookMs = clock.monotonicMs() - state.startedMonotonicMs;
     if (tookMs > halfPeriodMs)
       log.warn(
@@ -87,15 +93,15 @@ export const createScrubber = (deps: ScrubberDependencies): Scrubber => {
         if (!isUnderWay && waitMs > 0) await clock.sleep(waitMs, { signal }).catch(() => undefined);
         if (signal.aborted) return;
         await inTurn(async () => {
-          if (state.record === undefined || (state.record.is_done && untilDueMs() <= 0)) begin(deps, state);
-          if (!state.record!.is_done) await goOn(signal);
+          const isDue = !isBegun(state) || (state.record.is_done && untilDueMs() <= 0);
+          const begun = isDue ? begin(deps, state) : state;
+          if (!begun.record.is_done) await goOn(begun, signal);
         });
       }
     },
     cycle: ({ signal }) =>
       inTurn(async () => {
-        begin(deps, state);
-        await goOn(signal);
+        await goOn(begin(deps, state), signal);
       }),
     progress: () => state.record && progressOf(state.record, state.filesTotal),
   };
@@ -119,11 +125,11 @@ const load = async (deps: ScrubberDependencies, state: State): Promise<void> => 
   state.startedMonotonicMs = clock.monotonicMs() - knownMs;
 };
 
-const begin = ({ clock, rng }: ScrubberDependencies, state: State): void => {
+const begin = ({ clock, rng }: ScrubberDependencies, state: State): BegunState => {
   const { record } = state;
   state.startedMonotonicMs = clock.monotonicMs();
   state.positions.clear();
-  state.record = {
+  const begun: CycleRecord = {
     cycle_started_ms: clock.nowMs(),
     seed: rng.below(2 ** 32),
     is_done: false,
@@ -133,21 +139,26 @@ const begin = ({ clock, rng }: ScrubberDependencies, state: State): void => {
     ...(record?.last_completed_ms !== undefined && { last_completed_ms: record.last_completed_ms }),
     ...(record?.last_bad !== undefined && { last_bad: record.last_bad }),
   };
+  return Object.assign(state, { record: begun });
 };
 
 /** To its end, or as far as the signal lets it. */
-const runCycle = async (deps: ScrubberDependencies, state: State, signal: AbortSignal): Promise<void> => {
+const runCycle = async (
+  deps: ScrubberDependencies,
+  state: BegunState,
+  signal: AbortSignal,
+): Promise<void> => {
   const { clock, settings, log } = deps;
   const pacer = createPacer(clock, settings.scrub.bytesPerSecond);
-  const all = await findTargets(deps, state.record!.seed);
+  const all = await findTargets(deps, state.record.seed);
   const left = all.filter(({ dataset, position }) => position > (state.positions.get(dataset) ?? ''));
-  state.filesTotal = state.record!.files_done + left.length;
+  state.filesTotal = state.record.files_done + left.length;
   state.savedMonotonicMs = clock.monotonicMs();
   for (const target of left) {
     if (signal.aborted) break;
     const sizeBytes = await lookAt(deps, state, target, { pacer, signal });
     if (signal.aborted) break;
-    const record = state.record!;
+    const { record } = state;
     state.positions.set(target.dataset, target.position);
     state.record = {
       ...record,
@@ -157,9 +168,9 @@ const runCycle = async (deps: ScrubberDependencies, state: State, signal: AbortS
     if (clock.monotonicMs() - state.savedMonotonicMs >= SAVE_PERIOD_MS) await save(deps, state);
   }
   if (!signal.aborted) {
-    const { cycles_completed } = state.record!;
+    const { cycles_completed } = state.record;
     state.record = {
-      ...state.record!,
+      ...state.record,
       is_done: true,
       cycles_completed: cycles_completed + 1,
       last_completed_ms: clock.nowMs(),
@@ -174,7 +185,7 @@ const runCycle = async (deps: ScrubberDependencies, state: State, signal: AbortS
 /** SB4. Returns how much was read. */
 const lookAt = async (
   { examiner, clock, log }: ScrubberDependencies,
-  state: State,
+  state: BegunState,
   { dataset, sha256 }: Target,
   options: { readonly pacer: ReturnType<typeof createPacer>; readonly signal: AbortSignal },
 ): Promise<number> => {
@@ -186,7 +197,7 @@ const lookAt = async (
     if (verdict.kind === 'good') return verdict.sizeBytes;
     if (verdict.kind === 'condemned') {
       const last_bad = { sha256, reason: verdict.reason, time_ms: clock.nowMs() };
-      state.record = { ...state.record!, last_bad };
+      state.record = { ...state.record, last_bad };
     }
   } catch (error) {
     if (!options.signal.aborted)
@@ -225,11 +236,11 @@ const newestOf = (records: Iterable<ScrubRecord>): ScrubRecord | undefined =>
   [...records].sort((a, b) => b.cycle_started_ms - a.cycle_started_ms || b.files_done - a.files_done)[0];
 
 /** Progress that is not kept costs a look, and is no reason to stop. */
-const save = async ({ disk, datasets, clock }: ScrubberDependencies, state: State): Promise<void> => {
+const save = async ({ disk, datasets, clock }: ScrubberDependencies, state: BegunState): Promise<void> => {
   state.savedMonotonicMs = clock.monotonicMs();
   for (const dataset of datasets) {
     if (!dataset.isWritable()) continue;
-    const record = { ...state.record!, position: state.positions.get(dataset) ?? '' };
+    const record = { ...state.record, position: state.positions.get(dataset) ?? '' };
     try {
       await dataset.requirePresent(); // DS3
       await writeScrubRecord(disk, dataset.path, record);

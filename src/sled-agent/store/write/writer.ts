@@ -90,8 +90,8 @@ const admitWrite = (
   if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
   const knownBytes = current.artifacts.get(sha256);
   const sizeBytes = knownBytes ?? expectedSizeBytes;
-  if (expectedSizeBytes !== undefined && sizeBytes !== expectedSizeBytes)
-    throw wrongLength(sha256, sizeBytes!, expectedSizeBytes);
+  if (knownBytes !== undefined && expectedSizeBytes !== undefined && knownBytes !== expectedSizeBytes)
+    throw wrongLength(sha256, knownBytes, expectedSizeBytes);
   if (sizeBytes !== undefined && sizeBytes > maxArtifactBytes) throw tooLarge(sha256, maxArtifactBytes);
   return sizeBytes;
 };
