@@ -104,13 +104,14 @@ export const openDepot = (
   };
 };
 
-const bind = <C extends AsyncDisposable>(client: C, signal: AbortSignal): Bound<C> =>
-  Object.fromEntries(
-    Object.entries(client as unknown as Record<string, AnyCall>).map(([name, call]) => [
-      name,
-      (input: unknown = {}) => call(input as never, { signal }),
-    ]),
+type ErasedCall = (input: unknown, options: { signal: AbortSignal }) => Promise<unknown>;
+
+const bind = <C extends AsyncDisposable>(client: C, signal: AbortSignal): Bound<C> => {
+  const calls: [string, ErasedCall][] = Object.entries(client);
+  return Object.fromEntries(
+    calls.map(([name, call]) => [name, (input: unknown = {}) => call(input, { signal })]),
   ) as Bound<C>;
+};
 
 type Page<T> = { readonly items: readonly T[]; readonly next_page?: string | null | undefined };
 

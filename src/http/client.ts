@@ -109,7 +109,7 @@ export const createApiClient = <A extends Api>(api: A, options: ClientOptions): 
     async [Symbol.asyncDispose]() {
       if (options.dispatcher === undefined) await dispatcher.close();
     },
-  } as never;
+  } as ApiClient<A>;
 };
 
 type ErasedInput = {

@@ -70,7 +70,7 @@ export const answerRoute = async (
     log,
     signal,
     setHeader: (name: string, value: string) => response.setHeader(name, value),
-  } as never);
+  });
   const { status } = route;
   switch (route.response.kind) {
     case 'json':

@@ -50,13 +50,21 @@ export type Handler<R extends Route> = (request: HandlerRequest<R>) => AnswerOf<
 export type Handlers<A extends Api> = { readonly [K in keyof A['routes']]: Handler<A['routes'][K]> };
 
 /** A route with its handler, the types erased: the server parses by the route before it calls. */
-export type BoundRoute = { readonly route: Route; readonly handle: (request: never) => Promise<unknown> };
+export type BoundRoute = { readonly route: Route; readonly handle: ErasedHandler };
+
+export type ErasedRequest = Omit<HandlerRequest<Route>, 'params' | 'query' | 'body' | 'setHeader'> & {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly setHeader: (name: string, value: string) => void;
+};
+export type ErasedHandler = (request: ErasedRequest) => Promise<unknown>;
 
 /** Joins a contract and its handlers; complete by type. */
 export const bindApi = <A extends Api>(api: A, handlers: Handlers<A>): readonly BoundRoute[] =>
   Object.entries(api.routes).map(([name, route]) => ({
     route,
-    handle: handlers[name as keyof A['routes']] as (request: never) => Promise<unknown>,
+    handle: handlers[name as keyof A['routes']] as ErasedHandler,
   }));
 
 /** Something that is not part of an API: the console's page, the metrics. GET and HEAD only. */

@@ -9,6 +9,7 @@
  *     running ones may finish until the drain deadline, then their signal aborts.
  */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import {
   type FastifyInstance,
@@ -186,8 +187,12 @@ const shuttingDown = (): DepotError =>
     'this process is stopping; send the request to another one, or again later',
   );
 
+/** What is the same of a request with a route and of one without. */
+type UnparsedRequest = { readonly id: string; readonly raw: IncomingMessage };
+type UnparsedReply = { readonly hijack: () => unknown; readonly raw: ServerResponse };
+
 const createRouter = (log: Logger): FastifyInstance => {
-  const refuseUnparsed = (cause: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+  const refuseUnparsed = (cause: unknown, request: UnparsedRequest, reply: UnparsedReply): void => {
     reply.hijack();
     const error = new DepotError('INVALID_REQUEST', 'the request cannot be routed', { cause });
     const { status, body } = errorAnswer(error, request.id);
@@ -204,7 +209,7 @@ const createRouter = (log: Logger): FastifyInstance => {
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    frameworkErrors: (error, request, reply) => refuseUnparsed(error, request as never, reply as never),
+    frameworkErrors: refuseUnparsed,
     clientErrorHandler: (cause: Error, socket: Socket) => {
       const error = new DepotError('INVALID_REQUEST', 'the request is not valid HTTP', { cause });
       if (socket.writable) socket.end(rawErrorAnswer(error, randomUUID()));

@@ -133,6 +133,7 @@ const driverOver = (client: pg.Client): Driver => {
   };
   const pool = { connect: async () => ({ query, release: () => undefined }), end: async () => undefined };
   return {
+    // Kysely's type of a connection also reads cursors, which only streams ask for.
     database: new Kysely<Tables>({ dialect: new PostgresDialect({ pool: pool as never }) }),
     raised: error => error instanceof Error && errors.has(error),
   };

@@ -8,16 +8,18 @@ import type { Datastore } from './datastore.ts';
 
 /** The same datastore, whose verbs reject with `INVALID_REQUEST` for a text with a NUL character. */
 export const withStorableTexts = (datastore: Datastore): Datastore => {
-  const checked = { ...datastore } as Record<string, unknown>;
-  for (const [name, verb] of Object.entries(datastore)) {
-    if (typeof verb !== 'function') continue;
-    checked[name] = async (...values: unknown[]): Promise<unknown> => {
-      requireStorableTexts(name, values);
-      return await (verb as (...values: unknown[]) => Promise<unknown>)(...values);
-    };
-  }
-  return checked as unknown as Datastore;
+  const checked = Object.entries(datastore).map(([name, verb]) => [name, checking(name, verb as Verb)]);
+  return { ...datastore, ...Object.fromEntries(checked) };
 };
+
+type Verb = (...values: readonly unknown[]) => Promise<unknown>;
+
+const checking =
+  (name: string, verb: Verb): Verb =>
+  async (...values) => {
+    requireStorableTexts(name, values);
+    return await verb(...values);
+  };
 
 /** Looks into objects, lists and maps. */
 const requireStorableTexts = (verb: string, value: unknown): void => {

@@ -7,7 +7,7 @@
 
 import type { Api } from '../../api/route.ts';
 import { renderReason } from '../../core/facts/reason-text.ts';
-import type { BoundRoute, Handlers } from '../../http/handlers.ts';
+import type { BoundRoute, ErasedHandler, Handlers } from '../../http/handlers.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 
@@ -46,9 +46,9 @@ export const bindLate = <A extends Api>(
 ): readonly BoundRoute[] =>
   Object.entries(api.routes).map(([name, route]) => ({
     route,
-    handle: async (request: never) => {
+    handle: async request => {
       const key = name as keyof A['routes'];
-      const handle = (early()[key] ?? handlers()[key]) as (request: never) => Promise<unknown>;
+      const handle = (early()[key] ?? handlers()[key]) as ErasedHandler;
       return handle(request);
     },
   }));
