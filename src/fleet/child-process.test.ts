@@ -86,23 +86,26 @@ test('a child has a process group of its own, and a standard input that ends wit
       startChild(${JSON.stringify(child)}, { signal: new AbortController().signal })).catch(() => {});
     ready('middle');`);
   const parent = await startChild(middle, { signal });
-  await expect
-    .poll(() => readFile(child.logFile, 'utf8').catch(() => ''), { timeout: 10_000 })
-    .toMatch(/^\d+\n$/);
+  await expect.poll(() => readFile(child.logFile, 'utf8').catch(() => '')).toMatch(/^\d+\n$/);
   const pid = Number(await readFile(child.logFile, 'utf8'));
   const group = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')[2];
   expect(Number(group)).toBe(pid);
   expect(existsSync(child.readyFile)).toBe(false);
   process.kill(parent.pid, 'SIGKILL');
-  await expect
-    .poll(() => readFile(child.readyFile, 'utf8').catch(() => ''), { timeout: 10_000 })
-    .toBe('orphaned');
-  await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
+  await expect.poll(() => readFile(child.readyFile, 'utf8').catch(() => '')).toBe('orphaned');
+  await expect.poll(() => isAlive(pid)).toBe(false);
 });
 
 test('a process that should end by itself fails unless it ends well', async () => {
   await runChild(await spec(''), { signal });
   await expect(runChild(await spec('process.exitCode = 3'), { signal })).rejects.toThrow('exit code 3');
+});
+
+test('a process that should end by itself is stopped by an abort, also by one while it starts', async () => {
+  const controller = new AbortController();
+  const running = runChild(await spec('setInterval(() => {}, 1e6)'), { signal: controller.signal });
+  controller.abort(new Error('enough'));
+  await expect(running).rejects.toThrow('enough');
 });
 
 test('an exit by a signal is said as that', async () => {

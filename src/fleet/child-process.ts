@@ -104,6 +104,7 @@ export const runChild = async (
   const { process, exited } = await spawnLogged(spec);
   const interrupt = () => void stop(process, exited, clock);
   signal.addEventListener('abort', interrupt, { once: true });
+  if (signal.aborted) interrupt();
   const exit = await exited;
   signal.removeEventListener('abort', interrupt);
   process.stdin?.destroy();

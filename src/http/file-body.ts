@@ -115,6 +115,7 @@ const pump = async (
 /** The signal too ends the wait: a pipelined answer that never gets the socket has no callback. */
 const written = (response: ServerResponse, chunk: Uint8Array, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const abandon = (): void => reject(signal.reason);
     signal.addEventListener('abort', abandon, { once: true });
     response.write(chunk, error => {

@@ -123,6 +123,7 @@ const createQueue = () => {
     admitNext: (): void => waiters.shift()?.(),
     wait: (signal: AbortSignal): Promise<void> =>
       new Promise((resolve, reject) => {
+        signal.throwIfAborted();
         const leave = () => {
           waiters.splice(waiters.indexOf(admit), 1);
           reject(signal.reason);

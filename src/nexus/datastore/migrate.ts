@@ -76,6 +76,7 @@ export const migrateDatabase = async (options: {
     const client = await connect({ signal });
     const cancel = () => void client.end();
     signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
     stack.defer(() => {
       signal.removeEventListener('abort', cancel);
       return closeConnection(client);

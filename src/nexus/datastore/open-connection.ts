@@ -73,13 +73,15 @@ const connectTo = async (
   { applicationName, silenceLimitMs }: Options,
   signal: AbortSignal,
 ): Promise<pg.Client> => {
+  const ssl = await tlsOptions(target.tls, host);
+  signal.throwIfAborted();
   const client = new pg.Client({
     host: host.host,
     port: host.port,
     database: target.database,
     ...(target.user === undefined ? {} : { user: target.user }),
     ...(target.password === undefined ? {} : { password: target.password }),
-    ssl: await tlsOptions(target.tls, host),
+    ssl,
     types,
     application_name: applicationName,
     connectionTimeoutMillis: HOST_TIMEOUT_MS,
