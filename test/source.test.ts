@@ -1,9 +1,11 @@
 /** S18: a fleet of real processes that follows a repository on an HTTP server. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeTestRepository, type TestReleaseOptions } from '../src/release/release.fixture.ts';
 import { keysForAllRoles } from '../src/release/sign-metadata.ts';
 import { generateSigningKey } from '../src/release/signing-keys.ts';
 import { type RepositoryServer, sendFile, serveRepository } from '../src/source/repository-server.fixture.ts';
+import { storedPartBytes } from '../src/source/stored-part.fixture.ts';
 import {
   artifactsOnDisk,
   startTestFleet,
@@ -54,13 +56,13 @@ test('a Nexus that is killed while the next version comes goes on where it was (
   const second = await repository('2.0.0', 2);
   const large = second.artifacts.find(({ sizeBytes }) => sizeBytes === 2_000_000)!;
   const path = `/targets/${large.targetName}`;
-  const half = Promise.withResolvers<void>();
   server.odd.set(path, (_, response) => {
     response.writeHead(200, { etag: '"the one"', 'content-length': large.sizeBytes });
-    response.write(large.bytes.subarray(0, 1_000_000), () => setTimeout(half.resolve, 300));
+    response.write(large.bytes.subarray(0, 1_000_000));
   });
   server.publish(second.files);
-  await half.promise;
+  const sources = join(nexus().stagingDirectory, 'sources');
+  await until(async () => (await storedPartBytes(sources)) === 1_000_000, 'half of the target is stored');
   await nexus().kill();
 
   server.requests.length = 0;

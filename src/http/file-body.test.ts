@@ -137,7 +137,7 @@ test('a client that stops reading loses the connection, and the file is closed (
   socket.on('error', () => undefined);
   socket.pause();
   socket.write('GET /blob HTTP/1.1\r\nHost: a\r\n\r\n');
-  await expect.poll(() => served.files, { timeout: 5_000 }).toEqual({ open: 0, opened: 1 });
+  await expect.poll(() => served.files).toEqual({ open: 0, opened: 1 });
   socket.destroy();
 });
 

@@ -153,13 +153,14 @@ test('a slow reader of ours is not held against the peer, and memory stays bound
   using answer = await rawGet(url, {
     pages: 2,
     pageSizeBytes: 1_000_000,
-    progress: { minBytes: 1, intervalMs: 40 },
+    // Long enough for a busy machine to move a byte, and shorter than the reader's pause.
+    progress: { minBytes: 1, intervalMs: 500 },
     signal: never,
   });
   const pages = new Set<ArrayBufferLike>();
   await answer.consume(async chunk => {
     pages.add(chunk.buffer);
-    await delay(100);
+    await delay(800);
   });
   expect(pages.size).toBeLessThanOrEqual(2);
 });

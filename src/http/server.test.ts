@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { DepotError } from '../lib/errors.ts';
+import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { serveTestApi } from './api.fixture.ts';
 
@@ -194,11 +194,13 @@ test('a handler that is slow itself does not make its client stalled (B13)', asy
     let bytes = 0;
     for await (const chunk of body.chunks) {
       bytes += chunk.byteLength;
-      if (bytes === chunk.byteLength) await delay(300);
+      if (bytes === chunk.byteLength) await delay(1_500);
     }
     return { bytes };
   };
-  await using server = await serveTestApi({ put }, { limits: { progress: quick } });
+  // Long enough for a busy machine to move a byte, and shorter than the handler's pause.
+  const progress = { minBytes: 1, intervalMs: 500 };
+  await using server = await serveTestApi({ put }, { limits: { progress } });
   const answer = await fetch(`http://${server.address}/blob`, {
     method: 'PUT',
     body: new Uint8Array(2_000_000),
@@ -246,7 +248,12 @@ test('stopping lets running requests finish, refuses new ones, and frees the por
     return { text: `${query.times}` };
   };
   const stop = new AbortController();
-  const server = await serveTestApi({ greet }, { signal: stop.signal });
+  const refused = Promise.withResolvers<void>();
+  const noteRefusal = ({ err }: { err?: unknown }) => {
+    if (errorCodeOf(err) === 'SHUTTING_DOWN') refused.resolve();
+  };
+  const log = { ...silentLogger, debug: noteRefusal, error: noteRefusal };
+  const server = await serveTestApi({ greet }, { signal: stop.signal, log });
   const text = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: a\r\n\r\n';
   const socket = connect(server.port, '127.0.0.1');
   const answers = socket.toArray();
@@ -255,7 +262,7 @@ test('stopping lets running requests finish, refuses new ones, and frees the por
   stop.abort();
   await expect(fetch(`http://${server.address}/greet/a?times=3`)).rejects.toThrow();
   socket.write(text);
-  await delay(50);
+  await refused.promise;
   release.resolve();
   await server[Symbol.asyncDispose]();
   expect((await answers).join('')).toMatch(/200 OK.*"text":"1".*503 .*SHUTTING_DOWN/s);

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ArtifactHash } from '../core/ids.ts';
 import { TEST_CERTIFICATE, TEST_CERTIFICATE_KEY } from './certificate.fixture.ts';
-import { fetchTarget, type TargetToFetch } from './fetch-target.ts';
+import { fetchTarget, type TargetToFetch, targetFileOf } from './fetch-target.ts';
 import { createHttpSource, type HttpSource, type HttpSourceOptions, repositoryUrls } from './http-source.ts';
 import { etagOf, type RepositoryServer, sendFile, serveRepository } from './repository-server.fixture.ts';
+import { storedPartBytes } from './stored-part.fixture.ts';
 
 const { signal } = new AbortController();
 let server: RepositoryServer;
@@ -28,11 +29,10 @@ afterEach(async () => {
 });
 
 /** Deadlines short enough for a test to wait for. */
+const SHORT = { progress: { minBytes: 64 * 1024, intervalMs: 300 }, answerTimeoutMs: 300 };
 const open = (options: Partial<HttpSourceOptions> = {}): HttpSource => {
   const source = createHttpSource({
     ...repositoryUrls(server.url),
-    progress: { minBytes: 64 * 1024, intervalMs: 300 },
-    answerTimeoutMs: 300,
     signal,
     ...options,
   });
@@ -51,9 +51,10 @@ const targetOf = (bytes: Uint8Array, name = 'a.bin'): TargetToFetch => ({
 });
 const fetchContent = (source: HttpSource, wanted = targetOf(content)) =>
   fetchTarget(source, directory, wanted, { signal, onBytes: () => undefined });
+const pathOf = (bytes: Uint8Array) => join(directory, targetFileOf(targetOf(bytes).target));
 /** A part as an interrupted download leaves it. */
 const leavePart = async (bytes: Uint8Array, etag?: string) => {
-  const path = join(directory, targetOf(content).target.hashes.sha256!);
+  const path = pathOf(content);
   await writeFile(`${path}.part`, bytes);
   if (etag !== undefined) await writeFile(`${path}.etag`, etag);
 };
@@ -104,7 +105,7 @@ test('more than is allowed is refused, announced or not (DL1)', async () => {
 });
 
 test('a server that does not answer, and one that falls silent, are given up (DL1)', async () => {
-  const source = open();
+  const source = open(SHORT);
   server.odd.set('/metadata/timestamp.json', () => undefined);
   await expect(source.metadata.read('timestamp.json', 100)).rejects.toMatchObject({ code: 'PEER_STALLED' });
   server.odd.set('/metadata/timestamp.json', (_, response) => {
@@ -149,7 +150,11 @@ test('an encoding that was not asked for, and a cut answer, are errors', async (
 test('a download that was cut goes on where it was, of the very same file (SY3)', async () => {
   server.odd.set('/targets/a.bin', (_, response) => {
     response.writeHead(200, { 'content-length': content.length, etag: etagOf(content) });
-    response.write(content.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50));
+    response.write(content.subarray(0, 100_000));
+    void expect
+      .poll(() => storedPartBytes(directory))
+      .toBe(100_000)
+      .finally(() => response.destroy());
   });
   const source = open();
   await expect(fetchContent(source)).rejects.toMatchObject({ code: /^PEER_/ });

@@ -160,6 +160,12 @@ const startWithFates = async (
 const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 
+/** The commit is done, and its call is given up before the database has said so. */
+const committedUnanswered: Fate = async call => {
+  await call();
+  throw new DepotError('COMMIT_UNCERTAIN', 'given up before the database said whether it was committed');
+};
+
 const unavailable = async (): Promise<never> => {
   throw new DepotError('DATABASE_UNAVAILABLE', 'the database does not answer');
 };
@@ -204,13 +210,7 @@ test('a commit that its call left uncertain is settled by the Nexus that has the
   const nexus = await startWithFates(
     {
       releaseInsert: [
-        async call => {
-          await call();
-          throw new DepotError(
-            'COMMIT_UNCERTAIN',
-            'given up before the database said whether it was committed',
-          );
-        },
+        committedUnanswered,
         // A standby refuses what it is asked, which says nothing of what was committed.
         async () => {
           throw new DepotError('INTERNAL', 'the database refused a statement (SQLSTATE 0A000)');
@@ -229,16 +229,7 @@ test('a commit that its call left uncertain is settled by the Nexus that has the
 test('stopped while its commit is uncertain, an archive is left to the next start, which takes it up (P4)', async () => {
   const nexus = await startWithFates(
     {
-      releaseInsert: [
-        async call => {
-          await call();
-          throw new DepotError(
-            'COMMIT_UNCERTAIN',
-            'given up before the database said whether it was committed',
-          );
-        },
-        ...Array.from({ length: 1000 }, () => unavailable),
-      ],
+      releaseInsert: [committedUnanswered, ...Array.from({ length: 1000 }, () => unavailable)],
     },
     { uploadWaits: ANSWERED_SOON.uploadWaits },
   );
