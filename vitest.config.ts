@@ -10,9 +10,10 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, 'test/failover/**', ...FAULT_TESTS],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
-    // The default of a second would make each of them a test of speed.
+    // Many times what a test takes on a quiet machine: none of them is a test of speed.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    // As above, and a second by default.
     expect: { poll: { timeout: 30_000 } },
   },
 });

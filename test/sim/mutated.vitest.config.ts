@@ -17,6 +17,8 @@ export default defineConfig({
   root: ROOT,
   test: {
     ...common.test,
+    // Some mistakes show as a wait without an end.
+    testTimeout: 60_000,
     // No database: what needs one takes too long to be asked for each mutation.
     globalSetup: [],
     // Its keys know nothing of the mutation.
