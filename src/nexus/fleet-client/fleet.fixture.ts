@@ -118,14 +118,14 @@ const requireGeneration = (sled: FakeSled, generation: Generation): void => {
   }
 };
 
-/** Races a request with its signal, as a transport does. */
-const within = <T>(signal: AbortSignal, work: Promise<T>): Promise<T> =>
-  Promise.race([
-    work,
-    new Promise<never>((_, reject) =>
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
-    ),
-  ]);
+/** Races a request with its signal, as a transport does; a signal that has aborted already is heard too. */
+const within = <T>(signal: AbortSignal, work: Promise<T>): Promise<T> => {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  return Promise.race([work, aborted.promise]);
+};
 
 export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { readonly log: string[] } => {
   const byId = new Map(sleds.map(sled => [sled.target.id, sled]));
@@ -153,11 +153,11 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       if (outcome.kind === 'adopt') sled.config = offered;
       for (const hash of sled.files.keys()) if (!sled.config!.artifacts.has(hash)) sled.files.delete(hash);
     },
-    async config(target, { point }) {
+    async config(target, { point, signal }) {
       const { fault } = of(target);
       log.push(`config ${target.serial}`);
       if (fault.putConfig === unreachable) return unreachable();
-      await fault.config?.();
+      if (fault.config !== undefined) await within(signal, fault.config());
       const { config } = of(target);
       if (config === undefined) throw new DepotError('NO_ARTIFACT_CONFIG', 'no config yet');
       const held = pointOf(config);
@@ -182,13 +182,13 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       sled.files.set(sha256, Buffer.concat(parts));
       return { datasets: sled.datasets, successfulWrites: sled.datasets };
     },
-    async copy(target, { sha256, generation, source }) {
+    async copy(target, { sha256, generation, source }, { signal }) {
       const sled = of(target);
       log.push(`copy ${sha256.slice(0, 4)} ${target.serial} from ${source.serial}`);
       requireGeneration(sled, generation);
       const bytes = of(source).files.get(sha256);
       if (bytes === undefined) throw new DepotError('COPY_SOURCE', `${source.serial} lacks ${sha256}`);
-      if (sled.fault.copy !== undefined && (await sled.fault.copy()))
+      if (sled.fault.copy !== undefined && (await within(signal, sled.fault.copy())))
         return void sled.copiesInFlight.add(sha256);
       sled.copiesInFlight.add(sha256);
       void delay(1).then(() => {
@@ -197,10 +197,10 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
         sled.copiesDone += 1;
       });
     },
-    async readRange(target, { sha256, offset, length }) {
+    async readRange(target, { sha256, offset, length }, { signal }) {
       const sled = of(target);
       log.push(`read ${sha256.slice(0, 4)} ${target.serial}`);
-      if (sled.fault.readRange !== undefined) return sled.fault.readRange();
+      if (sled.fault.readRange !== undefined) return within(signal, sled.fault.readRange());
       const bytes = sled.files.get(sha256);
       if (bytes === undefined) throw new DepotError('ARTIFACT_NOT_HELD', `${target.serial} lacks ${sha256}`);
       return bytes.subarray(offset, offset + length);
