@@ -76,8 +76,9 @@ export const inflateAtOnce: Inflate = async function* inflateAtOnce(
 
 const inflateWhole = (input: Uint8Array, sizeBytes: number): Uint8Array => {
   try {
-    // With `info` the result is not what the types say; zero is no valid maximum.
+    // Zero is no valid maximum.
     const options = { info: true, maxOutputLength: Math.max(1, sizeBytes) };
+    // With `info` the result is not what the types say.
     const { buffer, engine } = inflateRawSync(input, options) as unknown as {
       buffer: Uint8Array;
       engine: { bytesWritten: number };

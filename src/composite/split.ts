@@ -7,7 +7,6 @@
  * SP2. Every file is read to its end, also one that is no part: what the archive promises is checked whole.
  * SP3. A composite that lacks a part of its kind, or says that it is another one, is refused whole.
  */
-import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { gunzip } from '../archive/gunzip.ts';
 import type { ArchiveLimits } from '../archive/limits.ts';
@@ -16,6 +15,7 @@ import { readTar, type TarEntry } from '../archive/tar.ts';
 import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
+import { requireEntry } from '../lib/require-entry.ts';
 import { ARCHIVE_DESCRIPTION, COMPOSITE_KINDS, type CompositeKind } from './kinds.ts';
 import { archiveTypeOf, createLayerPeek } from './layer.ts';
 
@@ -39,9 +39,7 @@ export type Split = {
   readonly ignored: readonly string[];
 };
 
-export const isComposite = (tags: Composite['tags']): boolean => kindOf(tags) !== undefined;
-
-const kindOf = (tags: Composite['tags']): CompositeKind | undefined => COMPOSITE_KINDS.get(tags.kind ?? '');
+export const isComposite = (tags: Composite['tags']): boolean => COMPOSITE_KINDS.has(tags.kind ?? '');
 
 /**
  * @param content the bytes of the composite, all of them
@@ -73,8 +71,7 @@ const split = async (
   content: AsyncIterable<Uint8Array>,
   { limits, sink }: SplitOptions,
 ): Promise<Split> => {
-  const kind = kindOf(composite.tags);
-  assert(kind !== undefined, 'only a composite is split');
+  const kind = requireEntry(COMPOSITE_KINDS, composite.tags.kind ?? '', 'the kind of composite');
   const parts = new Map<string, ReleaseArtifact>();
   const ignored: string[] = [];
   let archiveType: string | undefined;

@@ -145,10 +145,9 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
     },
     trusted() {
       assert(floors && timestamp && snapshot && targets, 'nothing is trusted before targets is');
-      const { consistentSnapshot } = root();
       const versions = trustedVersions({ root: root(), timestamp, snapshot }, floors, policy);
       const all = { roots, newestRoot, timestamp, snapshot, targets, delegated: [...delegated.values()] };
-      return { ...all, consistentSnapshot, versions, overrides };
+      return { ...all, consistentSnapshot: root().consistentSnapshot, versions, overrides };
     },
   };
 };

@@ -17,6 +17,7 @@ import type { CopyRequest, PutRequest } from '../../core/plan/plan-artifact.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createLimiter, type Limiter } from '../../lib/limiter.ts';
+import { requireEntry } from '../../lib/require-entry.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
@@ -162,7 +163,7 @@ const started = async <T>(
 };
 
 const sendPut = async (deps: Deps, put: PutRequest, round: Round, stop: AbortSignal): Promise<boolean> => {
-  const target = round.sleds.get(put.target)!;
+  const target = requireEntry(round.sleds, put.target, 'the sled');
   const { sha256, sizeBytes } = put;
   const facts = { operation: 'put', sledId: put.target, sha256, generation: round.generation } as const;
   const startedMs = deps.clock.nowMs();
@@ -204,14 +205,15 @@ const requestCopy = async (
       sourceSledId: sourceId,
       generation: round.generation,
     } as const;
-    const target = round.sleds.get(copy.target)!;
+    const target = requireEntry(round.sleds, copy.target, 'the sled');
+    const source = requireEntry(round.sleds, sourceId, 'the sled');
     const startedMs = deps.clock.nowMs();
     round.count.sent += 1;
     const timeout = deps.clock.timeout(deps.limits.copyAnswerTimeoutMs);
     try {
       await deps.connection.copy(
         target,
-        { sha256: copy.sha256, ...pointFor(target, round), source: round.sleds.get(sourceId)! },
+        { sha256: copy.sha256, ...pointFor(target, round), source },
         { signal: AbortSignal.any([stop, timeout]) },
       );
       if (copy.recopy) deps.memory.recopyAccepted(copy.target, copy.sha256);

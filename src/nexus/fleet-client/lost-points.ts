@@ -8,7 +8,7 @@
  * LP2. It is read once for as long as a sled claims it. All reads of a round together have one bounded time, and a sled that
  *      did not give a set is left alone for a while (G8).
  */
-import { type ArtifactHash, type Point, pointText, type SledId } from '../../core/ids.ts';
+import { type ArtifactHash, type Point, PointText, pointText, type SledId } from '../../core/ids.ts';
 import { isKnownPoint, type PointClaim, type RecordedPoints, samePoint } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -66,8 +66,7 @@ export const readLostPoints = async (
   const wait = AbortSignal.any([signal, clock.timeout(READ_TIMEOUT_MS)]);
   return Promise.all(
     [...byPoint].map(async ([text, holders]) => {
-      const { generation, digest } = holders[0]!.claim;
-      const point = { generation, digest };
+      const point = PointText.parse(text);
       for (const { target } of holders) {
         if (sets.has(text) || wait.aborted) break;
         if ((pauses.get(target.id) ?? 0) > clock.monotonicMs()) continue;

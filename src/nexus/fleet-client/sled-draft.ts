@@ -116,8 +116,8 @@ const withoutAnswer = (deps: CollectDeps, target: SledTarget) => {
 };
 
 export const failed = (deps: CollectDeps, target: SledTarget, error: unknown): Draft => {
-  deps.memory.sledFailed(target.id, error);
-  return silent(deps, target, kindOfSilence(errorCodeOf(error)), deps.memory.sled(target.id).silence!);
+  const silence = deps.memory.sledFailed(target.id, error);
+  return silent(deps, target, kindOfSilence(errorCodeOf(error)), silence);
 };
 
 /** Of the sled itself; what a claim means is judged later (CO3). */

@@ -53,7 +53,8 @@ export type FleetMemory = Pick<
   readonly sled: (id: SledId) => SledMemory;
   /** The points that sleds told last, each once. */
   readonly claims: () => readonly PointClaim[];
-  readonly sledFailed: (id: SledId, error: unknown) => void;
+  /** Returns its silence, which begins or goes on by it. */
+  readonly sledFailed: (id: SledId, error: unknown) => Failure;
   readonly sledAnswered: (id: SledId) => void;
   /**
    * Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone; `source` is
@@ -159,8 +160,10 @@ const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobo
   }
 };
 
-const silence = (deps: Deps, memory: SledMemory, error: unknown): void => {
-  memory.silence = failAgain(deps, memory.silence, error, SLED_BACKOFF);
+const silence = (deps: Deps, memory: SledMemory, error: unknown): Failure => {
+  const failure = failAgain(deps, memory.silence, error, SLED_BACKOFF);
+  memory.silence = failure;
+  return failure;
 };
 
 /** For as long as the sled asked, or the default. */

@@ -25,7 +25,10 @@ export const createRepeats = (maxThings = MAX_THINGS): Repeats => {
       // The latest at the end, so that those that go are the ones that nothing happens to.
       things.delete(thing);
       things.set(thing, { outcome, count });
-      if (things.size > maxThings) things.delete(things.keys().next().value!);
+      for (const oldest of things.keys()) {
+        if (things.size <= maxThings) break;
+        things.delete(oldest);
+      }
       return {
         count,
         isWorthRecording: Number.isInteger(Math.log2(count)),

@@ -55,11 +55,7 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
       .map(inForce);
   const end = (lease: Lease): void => {
     entries.delete(keyOf(lease));
-    ended.add(keyOf(lease));
-    for (const oldest of ended) {
-      if (ended.size <= MAX_ENDED) break;
-      ended.delete(oldest);
-    }
+    remember(ended, keyOf(lease));
   };
   const put = (lease: Lease): LeaseInForce => {
     const entry = { ...lease, untilMs: clock.monotonicMs() + lease.termMs };
@@ -110,6 +106,15 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
       everythingUntilMs = clock.monotonicMs() + MAX_TERM_MS;
     },
   };
+};
+
+/** The oldest are forgotten beyond the limit. */
+const remember = (ended: Set<string>, key: string): void => {
+  ended.add(key);
+  for (const oldest of ended) {
+    if (ended.size <= MAX_ENDED) return;
+    ended.delete(oldest);
+  }
 };
 
 const reasonOf = (first: LeaseInForce, others: readonly LeaseInForce[]): string => {
