@@ -69,7 +69,7 @@ const started = async (running: Running): Promise<StartedFleet> => {
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 const pidsOf = (fleet: StartedFleet): number[] => [...fleet.nexuses, ...fleet.sleds].map(({ pid }) => pid);
 
-test('start runs a fleet that other commands find, once per directory, and that is the same one the next time', async () => {
+test('start runs a fleet that other commands find, once per directory, and continues it the next time', async () => {
   const directory = await privateDirectory();
   const release = await makeTestRelease(directory, { systemVersion: '1.0.0' });
   const first = run(directory, 'start', '--sleds', '2', '--json');
@@ -177,7 +177,7 @@ test.for([
   },
 );
 
-test('a demo that fails says why, and leaves no process and no file (DM2)', async () => {
+test('a demo that fails reports why, and leaves no process and no file (DM2)', async () => {
   const directory = await privateDirectory();
   const running = run(directory, 'demo', '--sleds', '2');
   await expect.poll(running.out, { timeout: 120_000 }).toContain('3/7');

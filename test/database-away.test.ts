@@ -37,7 +37,7 @@ const startCli = (args: readonly string[], environment: Readonly<Record<string, 
   return { ended, says, out: () => out.join('') };
 };
 
-test('an upload whose database goes away while it is verified is shown in the status, and ends well when it is back', async () => {
+test('an upload whose database goes away during verification is shown in the status, and succeeds after the outage', async () => {
   await using world = await createTestWorld();
   await using proxy = await createCuttingProxy(world.database.connection);
   const nexus = await world.startNexus({

@@ -42,7 +42,7 @@ describe('a database with a standby', () => {
     }
   });
 
-  test('says what its commits wait for, and how many standbys follow it, to a plain user too', async () => {
+  test('reports the standbys that commits wait for, and the number of standbys, to an unprivileged user too', async () => {
     await primary.query('CREATE ROLE plain LOGIN');
     await primary.query('GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain');
     for (const user of ['tuf_depot', 'plain']) {
@@ -57,7 +57,7 @@ describe('a database with a standby', () => {
     }
   });
 
-  test('is unavailable through the standby alone, and the reason names what it is', async () => {
+  test('is unavailable through the standby alone, and the reason names the standby', async () => {
     await expect(open(standby.url())).rejects.toMatchObject({
       code: 'DATABASE_UNAVAILABLE',
       status: 503,
@@ -115,7 +115,7 @@ describe('a database with a standby', () => {
   });
 });
 
-test('a commit whose wait for a synchronous standby is cancelled is not taken for durable: it waits again', async () => {
+test('a commit whose wait for a synchronous standby is cancelled does not count as durable: it waits again', async () => {
   await using stack = new AsyncDisposableStack();
   const primary = stack.use(await startPostgresServer());
   await migrateDatabase({ connection: primary.url(), log, ...wait });

@@ -106,7 +106,7 @@ describe('a server with a certificate for 127.0.0.1', () => {
     );
   });
 
-  test('takes the certificate of the client where it wants one', async () => {
+  test('accepts the certificate of the client if it requires one', async () => {
     const tls = `sslmode=verify-full&sslrootcert=${files.root}`;
     expect(await outcome(url('127.0.0.1', tls, 'with_certificate'))).toContain('client certificate');
     const connection = url(

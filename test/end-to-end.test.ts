@@ -108,7 +108,7 @@ test('every artifact is on both datasets of every sled, and is what its name say
   }
 });
 
-test('the same archive again already exists; the generation stays, and the archive is let go again (S3)', async () => {
+test('the same archive again already exists; the generation stays, and the archive is dropped again (S3)', async () => {
   expect((await nexus().upload(one)).status).toBe('already_exists');
   await until(async () => (await replicationDetails(nexus())).local_repos === 0, 'the local repo is dropped');
   expect((await replicationDetails(nexus())).generation).toBe(2);
@@ -139,7 +139,7 @@ test('a target release has to be complete first, and then may be set (B17)', asy
   expect(status.components_by_release_version).toEqual({ '1.0.0': 4 });
 });
 
-test('of a second release only what the first does not share moves (S5)', async () => {
+test('only the unshared artifacts of a second release are transferred (S5)', async () => {
   const before = (await replicationDetails(nexus())).lifetime_counters;
   await nexus().upload(two);
   await waitComplete(nexus(), '2.0.0');
@@ -150,7 +150,7 @@ test('of a second release only what the first does not share moves (S5)', async 
   expect(after.copy_ok! - before.copy_ok!).toBe(fresh);
 });
 
-test('a deleted release takes exactly its unshared artifacts with it, and they are not fetched again (G3)', async () => {
+test('a deleted release removes exactly its unshared artifacts, and they are not fetched again (G3)', async () => {
   await expect(
     nexus().update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait),
     'the target release is in use',

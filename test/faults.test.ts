@@ -102,7 +102,7 @@ test('a sled that is dead throughout is named, and the others converge without i
   await everySledHolds(fleet, one);
 });
 
-test('an expunged sled is in no sum: the release is complete without it (S23)', async () => {
+test('an expunged sled does not count: the release is complete without it (S23)', async () => {
   await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 2 });
   const nexus = fleet.nexuses[0]!;
   await fleet.sleds[2]!.kill();

@@ -30,7 +30,7 @@ const history = async (
   query: Parameters<TestNexus['history']['fleetHistory']>[0]['query'],
 ) => (await nexus.history.fleetHistory({ query: { limit: 1000, ...query } }, wait)).items;
 
-test('why an artifact came to a sled, and why it was deleted, is told by a Nexus that was killed meanwhile (S11, S12)', async () => {
+test('a Nexus that was killed meanwhile reports why an artifact came to a sled, and why it was deleted (S11, S12)', async () => {
   await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 2 });
   const nexus = fleet.nexuses[0]!;
   const [sha256] = hashesOf(release) as ArtifactHash[];

@@ -35,7 +35,7 @@ test('of two acts at the same time either may be the last', () => {
   expect(isPossible(acts, false)).toBe(true);
 });
 
-test('an act without an answer may have been done, late or never', () => {
+test('an act without an answer may have happened, late, or never', () => {
   expect(isPossible([act('upload', 1, NEVER, 'maybe')], true)).toBe(true);
   expect(isPossible([act('upload', 1, NEVER, 'maybe')], false)).toBe(true);
   expect(isPossible([act('upload', 1, NEVER, 'maybe'), act('delete', 5, 6)], true)).toBe(true);

@@ -43,7 +43,7 @@ const nexus = () => fleet.nexuses[0]!;
 const hashesOnEveryDisk = async () =>
   Promise.all(fleet.sleds.flatMap(sled => sled.datasets.map(dataset => artifactsOnDisk(dataset))));
 
-test('a version that is published upstream comes to every disk of the fleet, without anybody uploading it', async () => {
+test('a version that is published upstream reaches every disk of the fleet without an upload', async () => {
   const first = await repository('1.0.0', 1);
   server.publish(first.files);
   await nexus().update.trustRootCreate({ body: JSON.parse(Buffer.from(first.trustRoot).toString()) }, wait);
@@ -52,7 +52,7 @@ test('a version that is published upstream comes to every disk of the fleet, wit
   for (const held of await hashesOnEveryDisk()) expect(held).toEqual(wanted);
 });
 
-test('a Nexus that is killed while the next version comes goes on where it was (SY3)', async () => {
+test('a Nexus that is killed while it fetches the next version resumes (SY3)', async () => {
   const second = await repository('2.0.0', 2);
   const large = second.artifacts.find(({ sizeBytes }) => sizeBytes === 2_000_000)!;
   const path = `/targets/${large.targetName}`;
@@ -77,7 +77,7 @@ test('a Nexus that is killed while the next version comes goes on where it was (
   expect(ranges).toEqual([expect.stringMatching(/ bytes=[1-9]\d+-$/)]);
 });
 
-test('an upstream that goes back is refused, and the status says so until it is mended (SY4)', async () => {
+test('an upstream that rolls back is refused, and the status says so until it is repaired (SY4)', async () => {
   server.odd.clear();
   const third = await repository('3.0.0', 3);
   server.publish((await repository('1.0.0', 1)).files);

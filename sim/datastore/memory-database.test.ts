@@ -166,7 +166,7 @@ describe('attempts that fail', () => {
     });
   });
 
-  test('a verdict of the work is final, whatever would have become of its commit', async () => {
+  test('a verdict of the work is final, whatever the commit would have given', async () => {
     const { openFailing } = await openDatabase();
     const { datastore, asked } = openFailing(['uncertain_committed']);
     await expect(datastore.repoPrune(version('1.0.0'), wait)).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -280,7 +280,7 @@ describe('the state', () => {
     expect(structuredClone(opened.database.snapshot())).not.toEqual(copy);
   });
 
-  test('a database that is restored is the one of then, for everybody who has it open (B5)', async () => {
+  test('a restored database has its earlier content on every connection (B5)', async () => {
     const opened = await openDatabase();
     await insert(opened, '1.0.0');
     const yesterday = opened.database.snapshot();
@@ -292,7 +292,7 @@ describe('the state', () => {
     expect(await opened.openFailing([]).datastore.repoGetByVersion(version('2.0.0'), wait)).toBeUndefined();
   });
 
-  test('a restored database knows the points of then, and not those that it lost (P13)', async () => {
+  test('a restored database knows its earlier points, and not those that it lost (P13)', async () => {
     const opened = await openDatabase();
     await insert(opened, '1.0.0');
     const kept = await opened.direct.currentGeneration(wait);
@@ -308,7 +308,7 @@ describe('the state', () => {
     expect(lineage.recorded).toEqual(new Set([kept, current].map(pointText)));
   });
 
-  test('a round that a restored database does not know of drops nothing, though the point is the same (P13)', async () => {
+  test('a round that a restored database does not know drops nothing, although the point is the same (P13)', async () => {
     const opened = await openDatabase();
     const { release } = await insert(opened, '1.0.0');
     const { uploadId, nexusId } = release;

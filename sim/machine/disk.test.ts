@@ -102,7 +102,7 @@ test('an unlink that was not synced may be undone by a power cut (ME2)', async (
   expect(outcomes).toEqual(new Set(['["kept"]', '[null]']));
 });
 
-test('a process that was killed ahead of an operation neither changes anything nor hears of it (DI1, DI2)', async () => {
+test('a process that is killed before an operation neither performs it nor receives an answer (DI1, DI2)', async () => {
   const { disk, process, volumes } = createSimulatedDisk(['/a'], ({ name }) => {
     if (name === 'unlink') process.kill();
     return { latencyMs: 0, isEffectFirst: false, error: undefined };
@@ -119,7 +119,7 @@ test('a process that was killed ahead of an operation neither changes anything n
   expect([...volumes.get('/a')!.top().now.keys()]).toEqual(['file']);
 });
 
-test('what is wrong with a volume is told by the codes of an operating system (VO1)', async () => {
+test('a fault of a volume has the error codes of an operating system (VO1)', async () => {
   const { disk, volumes } = createSimulatedDisk(['/a', '/b']);
   await write(disk, '/a/file', 'kept', true);
   const volume = volumes.get('/a')!;

@@ -155,7 +155,7 @@ describe('content', () => {
     }
   });
 
-  test('of a stored entry lies in the file at dataOffset, for whoever serves it from there', async () => {
+  test('of a stored entry lies in the file at dataOffset, so that it can be served from there', async () => {
     const { dataOffset, sizeBytes, method } = (await openArchive(memoryFile(zip))).entries.get('stored')!;
     expect(method).toBe('stored');
     expect(zip.subarray(dataOffset, dataOffset + sizeBytes).equals(large)).toBe(true);
@@ -178,7 +178,7 @@ describe('content', () => {
     expect(() => archive.readRange(entry, 1, large.length)).toThrow(RangeError);
   });
 
-  test('is refused whole when it is more than the caller has room for', async () => {
+  test('is refused whole when it exceeds the caller’s buffer', async () => {
     const archive = await openArchive(memoryFile(zip));
     await expect(archive.readWhole(archive.entries.get('stored')!, large.length - 1)).rejects.toMatchObject({
       code: 'ARCHIVE_LIMIT',
@@ -229,7 +229,7 @@ describe('content', () => {
     }
   });
 
-  test('passes on the fault of a file that cannot be read, and tells a file that became shorter', async () => {
+  test('passes on a read error, and detects a file that became shorter', async () => {
     const broken = new Error('EIO');
     let fault: Error | 'short' | undefined;
     const memory = memoryFile(zip);

@@ -233,7 +233,7 @@ describe('refused on opening', () => {
     }
   }
 
-  test('something that is no archive', async () => {
+  test('a file that is no archive', async () => {
     await expect(open(new Uint8Array())).rejects.toMatchObject(refused('ARCHIVE_INVALID', /too short/));
     await expect(open(Buffer.alloc(100))).rejects.toMatchObject(
       refused('ARCHIVE_INVALID', /another kind of file/),
@@ -259,7 +259,7 @@ describe('refused on opening', () => {
   });
 });
 
-describe('refused for what it would cost, with the numbers', () => {
+describe('refused for its cost, with the numbers', () => {
   test.each<
     [what: string, limits: Partial<ArchiveLimits>, zip: Buffer, detail: { actual: number; limit: number }]
   >([

@@ -103,7 +103,7 @@ test('a mutated archive is read or refused, without a read outside of the file, 
   expect(outcomes.read, 'and some of them change nothing that matters').toBeGreaterThan(0);
 });
 
-test('a changed byte of content or of what describes it never goes unnoticed', async () => {
+test('a changed byte of content or of its headers never goes unnoticed', async () => {
   const base = handMadeZip([
     { name: 'a', data: 'hello' },
     { name: 'b', data: 'hello hello hello', deflate: true },

@@ -32,7 +32,7 @@ test('files come with name and content, of POSIX and of GNU archives, in chunks 
   expect(await readFiles(Buffer.concat([tar, Buffer.alloc(9216)]))).toEqual(files);
 });
 
-test('content that nobody reads is skipped', async () => {
+test('unread content is skipped', async () => {
   const tar = handMadeTar([
     { name: 'a', data: 'a'.repeat(2000) },
     { name: 'b', data: 'b'.repeat(2000) },

@@ -15,7 +15,7 @@ const temporaryDirectory = async (): Promise<string> => {
   return directory;
 };
 
-test('wrong usage exits with 2 and says it on standard error', async () => {
+test('wrong usage exits with 2 and is reported on standard error', async () => {
   for (const args of [
     ['repo'],
     ['nothing'],
@@ -63,7 +63,7 @@ test('help goes to standard output and exits with 0', async () => {
   expect(run.out).toContain('$ tuf-depot repo upload');
 });
 
-test('a Nexus that is not there is named, with what to check; no stack trace unless asked for', async () => {
+test('an unreachable Nexus is named, with the remedy; there is no stack trace without --debug', async () => {
   const args = ['status', '--url', 'http://127.0.0.1:9'];
   const run = await runTestCli(args);
   expect(run).toMatchObject({ exitCode: 1, out: '' });

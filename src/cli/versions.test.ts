@@ -14,7 +14,7 @@ test('releases are in the order of semantic versions, not of text', () => {
   ]);
 });
 
-test('what is no semantic version is refused with an example of one', () => {
+test('a text that is not a semantic version is refused with an example of one', () => {
   expect(() => parseVersion('v1.2')).toThrow('v1.2 is not a version');
   expect(parseVersion('2.0.0-rc.1')).toBe('2.0.0-rc.1');
 });

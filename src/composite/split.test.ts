@@ -72,7 +72,7 @@ test('an OS image from before there were two boards has one image, for the first
   expect(ignored).toEqual(['image/extra']);
 });
 
-test('RoT images of two signers are told apart by name, and slots by slot', async () => {
+test('RoT images of two signers differ in name, and slots in slot', async () => {
   const { parts } = await split('psc_rot', rotImage(), { name: 'production' });
   expect(parts.map(({ tags }) => tags)).toEqual([
     { kind: 'rot', rot_name: 'production', rot_slot: 'a', v1_kind: 'psc_rot_image_a' },
@@ -80,7 +80,7 @@ test('RoT images of two signers are told apart by name, and slots by slot', asyn
   ]);
 });
 
-test('the control plane is its zones, each with the version that it says itself', async () => {
+test('the control plane is its zones, each with its own version', async () => {
   const anonymous = gzipSync(handMadeTar([{ name: 'root', data: 'x' }]));
   const zones = {
     nexus: zone('nexus', '7.1.0'),
@@ -97,7 +97,7 @@ test('the control plane is its zones, each with the version that it says itself'
   ]);
 });
 
-test('whatever lies in the folder of zones is one', async () => {
+test('every file in the folder of zones is a zone', async () => {
   const files = [
     { name: 'zones/odd.zip', data: '1' },
     { name: 'README', data: '2' },

@@ -92,7 +92,7 @@ test('a sled without a config holds the empty set: it takes any config, unless i
   expect(adoption(holds(undefined, true), config(1, 'a'), undefined)).toEqual(refused('no_lineage'));
 });
 
-test('nothing is taken below the floor, be it the sled’s own point, and other reasons come first (P5)', () => {
+test('nothing below the floor is adopted, not even the sled’s own point, and other reasons come first (P5)', () => {
   const floor = asGeneration(7);
   const successor = { ...config(6, 'ab'), succeeds: pointOf(OWN) };
   expect(adoption(holds(OWN), successor, floor)).toEqual(refused('below_floor'));
@@ -136,7 +136,7 @@ const arbCase = fc
 const forEvery = (check: (of: typeof arbCase extends fc.Arbitrary<infer C> ? C : never) => void) =>
   fc.assert(fc.property(arbCase, check), { numRuns: 5_000 });
 
-describe('whatever is offered to whatever sled', () => {
+describe('for any config and any sled', () => {
   test('an adoption drops an artifact only if the config succeeds the sled’s very point, or neither knows of lineage (C3)', () =>
     forEvery(({ held, offered, floor }) => {
       if (held.config === undefined || adoption(held, offered, floor).kind !== 'adopt') return;
@@ -155,7 +155,7 @@ describe('whatever is offered to whatever sled', () => {
       expect(offered.generation).toBeGreaterThanOrEqual(floor ?? 0);
     }));
 
-  test('its own generation with another set is refused, whatever it succeeds (C2)', () =>
+  test('another set at the sled’s own generation is refused, whatever it succeeds (C2)', () =>
     forEvery(({ held, offered, floor }) => {
       if (held.config === undefined || offered.generation !== held.config.generation) return;
       const isOwn = samePoint(pointOf(offered), pointOf(held.config));
@@ -163,13 +163,13 @@ describe('whatever is offered to whatever sled', () => {
       else expect(adoption(held, offered, undefined)).toEqual(SAME);
     }));
 
-  test('a sled that had a lineage takes nothing that names no past (C4)', () =>
+  test('a sled that had a lineage refuses a config without a predecessor (C4)', () =>
     forEvery(({ held, offered, floor }) => {
       if (!held.hasLineage || offered.succeeds !== undefined) return;
       expect(adoption(held, offered, floor).kind).not.toBe('adopt');
     }));
 
-  test('a set that includes the sled’s own is taken at any higher generation, wherever it comes from', () =>
+  test('a set that includes the sled’s own is adopted at any higher generation, from any history', () =>
     forEvery(({ held, offered }) => {
       if (held.config === undefined || offered.succeeds === undefined) return;
       if (offered.generation <= held.config.generation || !includes(offered, held.config)) return;

@@ -30,7 +30,7 @@ describe('a point is known to the database (LN1)', () => {
     expect(isKnownPoint(claim(of, false), UPGRADED)).toBe(known.without);
   });
 
-  test('only as far as it is recorded: a low number does not vouch for a sled that had a lineage', () => {
+  test('only if it is recorded: a low number is not enough for a sled that had a lineage', () => {
     expect(isKnownPoint(claim(point(1), true), UPGRADED)).toBe(false);
     expect(isKnownPoint(claim(point(1), false), UPGRADED)).toBe(true);
   });

@@ -10,7 +10,7 @@ const quiet: RoundOutcome = {
   nextAttemptMs: undefined,
 };
 
-test('with nothing under way, deferred or backed off, only the period is left (P6)', () => {
+test('with nothing in flight, deferred or backed off, only the period counts (P6)', () => {
   expect(lookAgain(quiet, 8_000)).toEqual({ againInMs: undefined, waitMs: 0 });
 });
 
@@ -26,12 +26,12 @@ test('while copies are in flight the wait is 1 s and doubles to 15 s; progress m
   expect(lookAgain({ ...quiet, underWay: true, progress: true }, waitMs).againInMs).toBe(1_000);
 });
 
-test('what was deferred goes on at once while there is progress, and waits without it (S6)', () => {
+test('deferred requests follow at once while there is progress, and wait without it (S6)', () => {
   expect(lookAgain({ ...quiet, deferred: 3, progress: true }, 0).againInMs).toBe(LOOK_AGAIN_AT_ONCE_MS);
   expect(lookAgain({ ...quiet, deferred: 3 }, 2_000).againInMs).toBe(4_000);
 });
 
-test('a back-off is waited for to its end, and an outdated view is renewed at once (P6)', () => {
+test('the next round waits for the end of a back-off, and a stale view is renewed at once (P6)', () => {
   expect(lookAgain({ ...quiet, nextAttemptMs: 1_042_000 }, 0).againInMs).toBe(42_000);
   expect(lookAgain({ ...quiet, outdated: true }, 0).againInMs).toBe(LOOK_AGAIN_AT_ONCE_MS);
 });

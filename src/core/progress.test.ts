@@ -29,7 +29,7 @@ test('safe when enough sleds hold all of it, complete when every sled does, on e
   expect(progress([1, 2].map(n => sled(n, full)))).toMatchObject({ safe: false, complete: true });
 });
 
-test('a sled that does not answer holds nothing that counts, and is not left out (S24, S7)', () => {
+test('the copies of an unreachable sled do not count, and it is not left out of the total (S24, S7)', () => {
   const sleds = [sled(1, full), sled(2, full), sled(3, full), silentSled(4)];
   expect(progress(sleds)).toMatchObject({
     safe: true,
@@ -40,7 +40,7 @@ test('a sled that does not answer holds nothing that counts, and is not left out
   });
 });
 
-test('artifacts that are each on enough sleds, but on no sled together, make no release safe (PR1)', () => {
+test('a release is not safe if each artifact is on enough sleds, but never all on one sled (PR1)', () => {
   const other = listing([[hash(2), 2]]);
   expect(progress([sled(1, half), sled(2, half), sled(3, other), sled(4, other)], 2).safe).toBe(false);
 });

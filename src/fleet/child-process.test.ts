@@ -33,7 +33,7 @@ const isAlive = (pid: number): boolean => {
 
 const signal = new AbortController().signal;
 
-test('a child is ready when it says so, and is stopped by SIGTERM', async () => {
+test('a child is ready when it reports so, and is stopped by SIGTERM', async () => {
   const child = await startChild(
     await spec(
       `const timer = setInterval(() => {}, 1e6); process.on('SIGTERM', () => { console.error('bye'); clearInterval(timer) }); ready('here I am')`,
@@ -46,7 +46,7 @@ test('a child is ready when it says so, and is stopped by SIGTERM', async () => 
   expect(await readFile(child.logFile, 'utf8')).toBe('bye\n');
 });
 
-test('a child that ends before it is ready is explained by the end of its log', async () => {
+test('the error of a child that exits before it is ready has the end of its log', async () => {
   const failing = await spec(
     `console.error(JSON.stringify({ msg: 'cannot listen', err: { message: 'port in use' } })); process.exitCode = 7`,
   );
@@ -56,7 +56,7 @@ test('a child that ends before it is ready is explained by the end of its log', 
   );
 });
 
-test('a program that is not there is named', async () => {
+test('a missing program is named', async () => {
   const missing = { ...(await spec('')), command: '/no/such/program' };
   await expect(startChild(missing, { signal })).rejects.toThrow(
     'cannot start sled agent 1 (/no/such/program)',
@@ -96,7 +96,7 @@ test('a child has a process group of its own, and a standard input that ends wit
   await expect.poll(() => isAlive(pid)).toBe(false);
 });
 
-test('a process that should end by itself fails unless it ends well', async () => {
+test('a process that should exit by itself fails unless it exits with 0', async () => {
   await runChild(await spec(''), { signal });
   await expect(runChild(await spec('process.exitCode = 3'), { signal })).rejects.toThrow('exit code 3');
 });

@@ -29,7 +29,7 @@ test('a data directory remembers how large its fleet was', async () => {
   expect(await fleetSizeOf(root)).toEqual({ nexuses: 1, sleds: 10 });
 });
 
-test('a removed fleet takes its database along, also where that lies elsewhere', async () => {
+test('removing a fleet removes its database, also one that lies elsewhere', async () => {
   const [root, elsewhere] = [await temporaryDirectory(), await temporaryDirectory()];
   const { postgres } = fleetPaths(join(root, 'fleet'));
   await mkdir(postgres, { recursive: true });
@@ -39,7 +39,7 @@ test('a removed fleet takes its database along, also where that lies elsewhere',
   expect([...(await readdir(root)), ...(await readdir(elsewhere))]).toEqual([]);
 });
 
-test('ports of the last time are taken again where they are free', async () => {
+test('ports of the last run are used again if they are free', async () => {
   const path = join(await temporaryDirectory(), 'ports.json');
   expect(await readPorts(path)).toEqual({});
   const server = createServer().listen(0, '127.0.0.1');
@@ -80,7 +80,7 @@ test('processes are configured by files that only their owner reads', async () =
   });
 });
 
-test('the demo says how much room it needs when there is none, and leaves nothing of what it made', async () => {
+test('the demo reports the space that it needs when there is none, and leaves nothing behind', async () => {
   const fallback = await temporaryDirectory();
   await expect(makeDemoDirectory(2 ** 60, fallback)).rejects.toThrow(
     /needs 11529\d+ bytes of free disk space/,

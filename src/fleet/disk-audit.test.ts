@@ -27,7 +27,7 @@ const audit = async (files: Readonly<Record<string, string>>, expected: readonly
   return { ...datasets[0]!, ok };
 };
 
-test('an audit counts what is there and has the right bytes, and looks at nothing that is not named by a hash', async () => {
+test('an audit counts files with the right bytes, and ignores files that are not named by a hash', async () => {
   const files = { [hashOf('a')]: 'a', [hashOf('bb')]: 'bb', ledger: '{}' };
   expect(await audit(files, [hashOf('a'), hashOf('bb')])).toMatchObject({ ok: true, good: 2, goodBytes: 3 });
 });
@@ -40,7 +40,7 @@ test('a file with other bytes than its name says is corrupt (G5)', async () => {
   });
 });
 
-test('what is missing and what should be gone are each named (G1, G3)', async () => {
+test('missing and unexpected artifacts are each named (G1, G3)', async () => {
   expect(await audit({ [hashOf('old')]: 'old' }, [hashOf('new')])).toMatchObject({
     ok: false,
     missing: [hashOf('new')],

@@ -47,7 +47,7 @@ test('a client calls a server through the contract', async () => {
   });
 });
 
-test('an upload streams, and says how far it is', async () => {
+test('an upload streams, and reports its progress', async () => {
   await using server = await serveTestApi();
   await using client = createApiClient(testApi, { baseUrl: `http://${server.address}` });
   const sums: number[] = [];
@@ -122,13 +122,13 @@ test.each([
   });
 });
 
-test('a peer that is not there, or hangs up, is unreachable', async () => {
+test('a peer that refuses or drops the connection is unreachable', async () => {
   await expect(greet('http://127.0.0.1:1')).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
   await expect(greet(await peer(''))).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
   await expect(greet('http://no-such-host.invalid')).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
 });
 
-test('a peer that does not answer, or does not go on, is stalled', async () => {
+test('a peer that does not answer, or stops in the middle, is stalled', async () => {
   const timeouts = { answerTimeoutMs: 50 };
   await expect(greet(await peer(undefined), timeouts)).rejects.toMatchObject({
     code: 'PEER_STALLED',
@@ -140,7 +140,7 @@ test('a peer that does not answer, or does not go on, is stalled', async () => {
   });
 });
 
-test('a peer that does not take an upload is stalled, however long the whole may take (B13)', async () => {
+test('a peer that stops reading an upload is stalled, however long the whole may take (B13)', async () => {
   const baseUrl = await peer(undefined, { reads: false });
   const client = createApiClient(testApi, {
     baseUrl,

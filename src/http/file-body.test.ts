@@ -49,7 +49,7 @@ test('a whole file has its length, its hash as ETag, and may be kept for ever', 
   await expect.poll(() => served.files).toEqual({ open: 0, opened: 1 });
 });
 
-test('HEAD has the head of GET and no body', async () => {
+test('HEAD has the headers of GET and no body', async () => {
   await using served = await serveContent();
   expect(await facts(await served.fetchBlob({}, 'HEAD'))).toMatchObject({ status: 200, length: '1300000' });
   expect(await facts(await served.fetchBlob({ range: 'bytes=0-9' }, 'HEAD'))).toMatchObject({
@@ -108,13 +108,13 @@ test('conditions on the ETag are kept', async () => {
   await expect.poll(() => served.files.open).toBe(0);
 });
 
-test('an empty file is an answer of no bytes', async () => {
+test('an empty file gives an empty body', async () => {
   await using served = await serveContent({ sizeBytes: 0 });
   expect(await facts(await served.fetchBlob())).toMatchObject({ status: 200, length: '0' });
   expect((await served.fetchBlob({ range: 'bytes=0-0' })).status).toBe(416);
 });
 
-test('a file that fails or ends early cuts the connection: the client cannot take it for whole', async () => {
+test('a file that fails or ends early cuts the connection: the client cannot mistake it for whole', async () => {
   const failing = async (target: Uint8Array, position: number) => {
     if (position > 0) throw new Error('EIO');
     return content.copy(target, 0, position, 1_000);

@@ -8,7 +8,7 @@ import { openApiDocument, openApiDocuments } from './openapi.ts';
 
 const directory = join(import.meta.dirname, '../../openapi');
 
-test('openapi/ is what the contracts say, as npm run openapi writes it (S1, S2)', async () => {
+test('openapi/ has the contracts, as npm run openapi writes them (S1, S2)', async () => {
   expect((await readdir(directory)).sort()).toEqual(Object.keys(openApiDocuments).sort());
   for (const [name, apis] of Object.entries(openApiDocuments))
     expect(JSON.parse(await readFile(join(directory, name), 'utf8')), name).toEqual(openApiDocument(apis));

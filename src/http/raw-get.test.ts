@@ -63,7 +63,7 @@ test('a head in pieces and an empty body are understood', async () => {
   expect(await fetchAll(url)).toMatchObject({ sizeBytes: 0, sha256: sha256(Buffer.alloc(0)) });
 });
 
-test('a range is asked for, and only that range is accepted', async () => {
+test('a range is requested, and only that range is accepted', async () => {
   const ranged = (contentRange: string) =>
     peer((socket, request) => {
       expect(request).toContain('\r\nRange: bytes=2-4\r\n');
@@ -99,7 +99,7 @@ test.each([
   });
 });
 
-test('a head without end is cut off at its bound', async () => {
+test('an endless head is cut off at its limit', async () => {
   const url = await peer(socket => {
     const more = (): void => {
       if (!socket.destroyed) socket.write(`X: ${'y'.repeat(1000)}\r\n`, more);
@@ -147,7 +147,7 @@ test('a peer that never answers, or stops in the middle, is stalled (B13)', asyn
   });
 });
 
-test('a slow reader of ours is not held against the peer, and memory stays bounded (B13, S17)', async () => {
+test('a slow reader does not make the peer count as stalled, and memory stays bounded (B13, S17)', async () => {
   const bytes = randomBytes(2_000_000);
   const url = await peer(socket => socket.end(Buffer.concat([Buffer.from(head(bytes.byteLength)), bytes])));
   using answer = await rawGet(url, {

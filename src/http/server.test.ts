@@ -18,7 +18,7 @@ const exchange = async (port: number, text: string): Promise<string> => {
   return answer;
 };
 
-test('every refusal has the one shape, with a request id that is also a header', async () => {
+test('every refusal has the same shape, with a request id that is also a header', async () => {
   await using server = await serveTestApi();
   const base = `http://${server.address}`;
   const json = { 'content-type': 'application/json' };
@@ -42,14 +42,14 @@ test('every refusal has the one shape, with a request id that is also a header',
   }
 });
 
-test('what is not HTTP is refused in the same shape', async () => {
+test('a request that is not HTTP is refused in the same shape', async () => {
   await using server = await serveTestApi();
   const answer = await exchange(server.port, 'nonsense\r\n\r\n');
   expect(answer).toMatch(/^HTTP\/1\.1 400 /);
   expect(JSON.parse(answer.slice(answer.indexOf('{')))).toMatchObject({ error_code: 'INVALID_REQUEST' });
 });
 
-test('an unforeseen error is logged, and says nothing of itself to the client', async () => {
+test('an unexpected error is logged, and its details do not reach the client', async () => {
   const logged: unknown[] = [];
   const log = { ...silentLogger, debug: () => undefined, error: (facts: unknown) => logged.push(facts) };
   const secret = new Error('the password is 1234');
@@ -62,7 +62,7 @@ test('an unforeseen error is logged, and says nothing of itself to the client', 
   expect(logged).toEqual([expect.objectContaining({ err: secret, request_id: JSON.parse(text).request_id })]);
 });
 
-test('an error of ours carries its chain, its facts and when to come again', async () => {
+test('a known error carries its causes, its detail and its Retry-After', async () => {
   const cause = new DepotError('IO', 'the disk said no');
   const busy = new DepotError('SLED_BUSY', 'busy', { cause, detail: { limit: 4, retry_after_s: 3 } });
   await using server = await serveTestApi({ greet: () => Promise.reject(busy) });
@@ -76,7 +76,7 @@ test('an error of ours carries its chain, its facts and when to come again', asy
   });
 });
 
-test('a token is wanted on every route but public pages, and an unknown API version is not minded', async () => {
+test('every route but public pages requires a token, and an unknown API version is ignored', async () => {
   const page = { contentType: 'text/plain', content: async () => 'hello' };
   const pages = [
     { ...page, path: '/open', isPublic: true },
@@ -96,7 +96,7 @@ test('a token is wanted on every route but public pages, and an unknown API vers
   expect([await open.text(), open.headers.get('content-type')]).toEqual(['hello', 'text/plain']);
 });
 
-test('a server refuses to listen where others could connect, unless told so', async () => {
+test('a server refuses to listen beyond loopback, unless configured to', async () => {
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org'])
     await expect(serveTestApi({}, { listen: { host, port: 0 } })).rejects.toMatchObject({
       code: 'LISTEN_NOT_LOOPBACK',
@@ -110,7 +110,7 @@ test('a server refuses to listen where others could connect, unless told so', as
   expect(open.port).toBeGreaterThan(0);
 });
 
-test('a port that is taken is named, with what to do', async () => {
+test('a port in use is named, with the remedy', async () => {
   await using server = await serveTestApi();
   const listen = { host: '127.0.0.1', port: server.port };
   await expect(serveTestApi({}, { listen })).rejects.toMatchObject({
@@ -119,7 +119,7 @@ test('a port that is taken is named, with what to do', async () => {
   });
 });
 
-test('a body that is announced too long is refused before the client sends a byte of it', async () => {
+test('a body whose announced length is over the limit is refused before its first byte', async () => {
   await using server = await serveTestApi({}, { limits: { streamBodyBytes: 10 } });
   const request = httpRequest({
     port: server.port,
@@ -135,7 +135,7 @@ test('a body that is announced too long is refused before the client sends a byt
   request.destroy();
 });
 
-test('a client that waits for 100 Continue is told so when its body is wanted', async () => {
+test('a client that waits for 100 Continue receives it when the handler reads the body', async () => {
   await using server = await serveTestApi();
   const headers = { 'content-length': 3, expect: '100-continue' };
   const request = httpRequest({ port: server.port, path: '/blob', method: 'PUT', headers });
@@ -145,7 +145,7 @@ test('a client that waits for 100 Continue is told so when its body is wanted', 
   expect(JSON.parse(String((await answer.toArray()).join('')))).toEqual({ bytes: 3, announced: 3 });
 });
 
-test('a body of unannounced length is refused as soon as it is too long', async () => {
+test('a body of unknown length is refused as soon as it exceeds the limit', async () => {
   await using server = await serveTestApi({}, { limits: { streamBodyBytes: 10, jsonBodyBytes: 10 } });
   const chunked =
     'Host: a\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nb\r\n12345678901\r\n';
@@ -168,7 +168,7 @@ test('an early refusal reaches a client that reads only when it has sent everyth
   socket.destroy();
 });
 
-test('a client that stops sending is told that it stalled, and a cut body is an error of the reader (B13)', async () => {
+test('a client that stops sending is answered that it stalled, and a cut body is an error of the reader (B13)', async () => {
   const seen: unknown[] = [];
   const put = async ({ body }: { body: { chunks: AsyncIterable<Uint8Array> } }) => {
     try {
@@ -189,7 +189,7 @@ test('a client that stops sending is told that it stalled, and a cut body is an 
     .toEqual(['the client sent less than 1 bytes in 0.06 s', 'the client went away after 5 of 10 bytes']);
 });
 
-test('a handler that is slow itself does not make its client stalled (B13)', async () => {
+test('a slow handler does not make its client count as stalled (B13)', async () => {
   const put = async ({ body }: { body: { chunks: AsyncIterable<Uint8Array> } }) => {
     let bytes = 0;
     for await (const chunk of body.chunks) {
@@ -223,7 +223,7 @@ test("a handler's signal aborts when its client goes away", async () => {
   await expect.poll(() => signal.aborted).toBe(true);
 });
 
-test('a client that goes away with pipelined requests leaves nothing behind', async () => {
+test('a client that disconnects with pipelined requests leaves nothing behind', async () => {
   const started = Promise.withResolvers<void>();
   const greet = async ({ query, signal }: { query: { times: number }; signal: AbortSignal }) => {
     if (query.times === 2) started.resolve();

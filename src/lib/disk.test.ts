@@ -67,7 +67,7 @@ describe.each([
     expect(await disk.freeBytes(root)).toBeGreaterThan(0);
   });
 
-  test('a rename takes the content along and the place of what was there; open files stay what they are', async () => {
+  test('a rename moves the content and replaces the target; open files keep their content', async () => {
     await using place = await make();
     const { disk, root } = place;
     for (const name of ['new', 'old']) {
@@ -93,7 +93,7 @@ describe.each([
     }
   });
 
-  test('a gap reads as zeros, and so does what a file is made longer by', async () => {
+  test('a gap reads as zeros, and so does an extension', async () => {
     await using place = await make();
     const { disk, root } = place;
     const file = await disk.createFile(join(root, 'a'));

@@ -43,7 +43,7 @@ test('a second process is refused with the first one’s process id, and a kill 
   expect(lock).toBeDefined();
 });
 
-test('the same process cannot take a directory twice, and can after letting go (P12)', async () => {
+test('the same process cannot lock a directory twice, and can after it has released it (P12)', async () => {
   {
     await using _lock = await acquireExclusiveLock(directory);
     await expect(acquireExclusiveLock(directory)).rejects.toMatchObject({ code: 'IN_USE_BY_PROCESS' });

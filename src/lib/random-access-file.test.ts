@@ -24,7 +24,7 @@ test('a file is read by position, and less than asked for only at its end', asyn
   expect(await file.read(target, 6)).toBe(1);
 });
 
-test('what cannot be read names the path, and keeps the reason of the system', async () => {
+test('a read error names the path, and keeps the system’s reason', async () => {
   const missing = await openRandomAccessFile(join(directory, 'none')).catch((error: unknown) => error);
   expect(missing).toMatchObject({ code: 'IO', message: expect.stringContaining('none') });
   expect(systemErrorCode(missing)).toBe('ENOENT');

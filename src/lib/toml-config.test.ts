@@ -18,7 +18,7 @@ const fault = (text: string): unknown => {
   }
 };
 
-test('a file that says little gets the defaults', () => {
+test('a minimal file gets the defaults', () => {
   expect(parseTomlConfig('listen = "[::1]:1"', 'x.toml', Config)).toEqual({
     listen: '[::1]:1',
     limits: { uploads: 2, bytes: 1 },
@@ -42,7 +42,7 @@ test('every fault is reported at once, each with its key', () => {
   });
 });
 
-test('what is not TOML is refused with its line', () => {
+test('a text that is not TOML is refused with its line', () => {
   expect(fault('listen = "a"\nlimits = = 1')).toMatchObject({
     code: 'CONFIG_INVALID',
     message: expect.stringMatching(/\/etc\/nexus\.toml, line 2, column \d+: not TOML/),

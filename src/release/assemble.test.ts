@@ -103,7 +103,7 @@ test('a root chain is carried whole, and the release verifies against every root
   }
 });
 
-test('what would not verify is not written (A2)', async () => {
+test('a release that would not verify is not written (A2)', async () => {
   const options = await makeOptions();
   const [one, two] = options.artifacts as [(typeof options.artifacts)[0], (typeof options.artifacts)[0]];
   const { trustRoot } = await assembleRelease({ ...options, outputPath: join(directory, 'first.zip') });

@@ -169,7 +169,7 @@ describe('editing', () => {
     ]);
   });
 
-  test('hash bins take what is added, and give up what is removed', async () => {
+  test('hash bins receive added artifacts, and lose removed ones', async () => {
     const before = await assemble({ delegations: bins });
     const after = await edit(before.path, { add: [artifact('new')], remove: ['b'], keys: [key, teamKey] });
     expect((await verify(after)).description.artifacts.map(({ targetName }) => targetName)).toEqual([
@@ -190,7 +190,7 @@ describe('editing', () => {
     expect(release.artifacts.find(({ targetName }) => targetName === 'a')?.sha256).toBe(expected);
   });
 
-  test('an artifact called like a property of objects is one like any other', async () => {
+  test('an artifact named like a property of objects is ordinary', async () => {
     const { path } = await assemble();
     const names = ['__proto__', 'constructor'];
     const once = await edit(path, { add: names.map(name => artifact(name)) });
@@ -217,7 +217,7 @@ describe('editing', () => {
     expect((await verify({ path: after.path, trustRoot: second })).versions.root).toBe(2);
   });
 
-  test('nothing is written for a change that cannot be made (RP4)', async () => {
+  test('nothing is written for an impossible change (RP4)', async () => {
     const { path } = await assemble();
     for (const [change, code] of [
       [{ remove: ['absent'] }, 'RELEASE_DOCUMENT_INVALID'],
@@ -256,7 +256,7 @@ describe('signing anew', () => {
     );
   };
 
-  test('every role that is named, and what lists it, gets a later expiry and a higher version', async () => {
+  test('every named role, and each role that lists it, gets a later expiry and a higher version', async () => {
     const before = await assemble({ delegations: team });
     const { roles, description } = await verify(
       await sign(before.path, ['root', 'targets', 'team', 'rest/of it']),
@@ -289,7 +289,7 @@ describe('signing anew', () => {
     });
   });
 
-  test('a threshold is met by as many of the keys as it takes, or signing is refused by name', async () => {
+  test('a threshold is met with as few keys as it needs, or signing is refused with the name of the role', async () => {
     const three = [generateSigningKey(), generateSigningKey('ecdsa-p256'), generateSigningKey('rsa-pss')];
     const before = await assemble({ keys: { ...keys, targets: { keys: three, threshold: 2 } } });
     await expect(sign(before.path, ['targets'], [key, three[0]!, three[0]!])).rejects.toMatchObject({

@@ -70,7 +70,7 @@ test.each<[string, TestReleaseOptions, string]>([
   await expect(verify(await makeTestRelease(directory, options))).rejects.toMatchObject({ code });
 });
 
-test('artifacts of one seed are shared, others are of their release, and another content seed makes another release', async () => {
+test('artifacts of one seed are shared, others belong to one release, and another content seed makes another release', async () => {
   const artifacts = [{ seed: 'shared', sizeBytes: 10 }, { sizeBytes: 10 }];
   const hashesOf = async (options: TestReleaseOptions) =>
     (await makeTestRelease(directory, { artifacts, ...options })).artifacts.map(made => made.sha256);

@@ -56,7 +56,7 @@ test('a key file that others can read is refused with the remedy', async () => {
   });
 });
 
-test('what is no key is refused by file name', async () => {
+test('a file without a key is refused by name', async () => {
   await expect(readSigningKey(join(directory, 'absent.pem'))).rejects.toThrow(/absent\.pem cannot be read/);
   const path = join(directory, 'text.pem');
   await writeFile(path, 'no key', { mode: 0o600 });

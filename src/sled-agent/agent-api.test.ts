@@ -49,7 +49,7 @@ test('a put is stored on every dataset and listed, in the published shapes (S2)'
   });
 });
 
-test('a sled that was never told what to hold says so', async () => {
+test('a sled without a config answers so', async () => {
   await using sled = await startTestSled();
   await expect(sled.client.artifactList({}, { signal })).rejects.toMatchObject({
     code: 'NO_ARTIFACT_CONFIG',
@@ -60,7 +60,7 @@ test('a sled that was never told what to hold says so', async () => {
   });
 });
 
-test('a sled that may have said more before says nothing of what it holds until it knows (G6)', async () => {
+test('a sled that may lack its newest ledger does not list its artifacts until it has a floor (G6)', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sled-'));
   const datasets = [join(folder, 'm2-a'), join(folder, 'm2-b')];
   for (const dataset of datasets) await mkdir(dataset);
@@ -94,7 +94,7 @@ test('an older config and another one of the same generation are refused, the sa
     await expect(refused).rejects.toMatchObject({ code: 'CONFIG_GENERATION', detail: { status: 409 } });
 });
 
-test('a config that does not succeed the one held is refused with the point that is held, and deletions are held (P13)', async () => {
+test('a config that does not succeed the sled’s own is refused with the sled’s point, and deletions are held (P13)', async () => {
   await using sled = await startTestSled();
   const { client } = sled;
   const put = (generation: number, succeeds: unknown, ...artifacts: string[]) =>
@@ -168,7 +168,7 @@ test('a put that is cut leaves nothing, and the same put works afterwards', asyn
   expect(await sled.put('0123456789', generation)).toEqual({ datasets: 2, successful_writes: 2 });
 });
 
-test('with every slot taken a put is told to come later, and that is no error of the sled (B14)', async () => {
+test('with every slot taken a put is answered 429, which is no error of the sled (B14)', async () => {
   await using sled = await startTestSled({ limits: { puts: 1 } });
   const generation = await sled.want('abc', 'slow');
   const finish = Promise.withResolvers<void>();
@@ -223,7 +223,7 @@ test('a lease is taken, renewed, listed and returned over HTTP, and its file sta
   });
 });
 
-test('the depot serves what is held: whole, in part, and by its hash as ETag (S2)', async () => {
+test('the depot serves artifacts whole, in part, and with the hash as ETag (S2)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('0123456789');
   await sled.put('0123456789', generation);

@@ -24,7 +24,7 @@ const writeConfig = async (more: string): Promise<string> => {
   return path;
 };
 
-test('a sled agent says where it listens, registers, and stops cleanly (S15)', async () => {
+test('a sled agent reports its addresses, registers, and stops cleanly (S15)', async () => {
   await mkdir(join(folder, 'a'));
   await mkdir(join(folder, 'b'));
   const stop = new AbortController();
@@ -54,7 +54,7 @@ test('a sled agent says where it listens, registers, and stops cleanly (S15)', a
   await expect(readReady()).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('a sled with one of its datasets missing starts, says so, and takes artifacts on the other (G8)', async () => {
+test('a sled with a dataset missing starts, reports it, and stores artifacts on the other (G8)', async () => {
   await mkdir(join(folder, 'a'));
   await using sled = await startTestSled({ datasets: [join(folder, 'a'), join(folder, 'b')] });
   await expect
@@ -65,7 +65,7 @@ test('a sled with one of its datasets missing starts, says so, and takes artifac
   expect(await sled.client.artifactList({}, { signal })).toMatchObject({ datasets: 1 });
 });
 
-test('a dataset that comes back is noticed, and registered (P5, B16)', async () => {
+test('a dataset that returns is noticed, and registered (P5, B16)', async () => {
   const datasets = [join(folder, 'a'), join(folder, 'b')];
   for (const dataset of datasets) await mkdir(dataset);
   await (await startTestSled({ datasets }))[Symbol.asyncDispose]();
@@ -86,7 +86,7 @@ test('a sled without any dataset refuses to start, and names each', async () => 
   });
 });
 
-test('a second sled agent on the same datasets is refused, and the port that is taken is named (P12)', async () => {
+test('a second sled agent on the same datasets is refused, and a port in use is named (P12)', async () => {
   await using sled = await startTestSled();
   await expect(startTestSled({ datasets: [...sled.datasets] })).rejects.toMatchObject({
     code: 'IN_USE_BY_PROCESS',

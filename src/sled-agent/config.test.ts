@@ -17,7 +17,7 @@ const read = async (text: string) => {
 
 const MINIMAL = 'serial = "S1"\nnexus = ["127.0.0.1:12221"]\ndatasets = ["m2-a", "/mnt/m2-b"]\n';
 
-test('a file that says little is enough; relative paths are relative to it', async () => {
+test('a minimal file is enough; relative paths are relative to it', async () => {
   const { directory, config } = await read(MINIMAL);
   expect(config).toMatchObject({
     sledId: derivedSledId('generic', 'S1'),

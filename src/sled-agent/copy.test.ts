@@ -129,7 +129,7 @@ test.each([
   },
 );
 
-test('a copy in flight is in the list, and asking again neither fails nor fetches twice (B7)', async () => {
+test('a copy in flight is listed, and a repeated request neither fails nor fetches twice (B7)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('abc');
   const finish = Promise.withResolvers<void>();
@@ -161,7 +161,7 @@ test('a copy in flight is in the list, and asking again neither fails nor fetche
   });
 });
 
-test('with every slot taken a copy is told to come later (B14)', async () => {
+test('with every slot taken a copy is answered 429 (B14)', async () => {
   await using sled = await startTestSled({ limits: { copies: 1 } });
   await sled.want('abc', 'def');
   const { url } = await source(socket => socket.write(`${head(3)}a`));
@@ -172,7 +172,7 @@ test('with every slot taken a copy is told to come later (B14)', async () => {
   });
 });
 
-test('a copy at another generation, or of an unwanted artifact, asks no source (P2)', async () => {
+test('a copy at another generation, or of an unwanted artifact, contacts no source (P2)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('abc');
   const { url, connections } = await source(socket => socket.destroy());
@@ -200,7 +200,7 @@ test('a copy at another generation, or of an unwanted artifact, asks no source (
   expect(connections()).toBe(0);
 });
 
-test('stopping ends copies under way, however long they might still take (S15)', async () => {
+test('a stop ends copies in flight, however long they might still take (S15)', async () => {
   const sled = await startTestSled({ intervals: { stall_s: 86_400 } });
   await sled.want('abc');
   const { url } = await source(socket => socket.write(`${head(3)}a`));

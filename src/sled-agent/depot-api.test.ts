@@ -48,7 +48,7 @@ const startSled = async (): Promise<TestSled & { readonly path: string; readonly
 
 const lastRegistered = (sled: TestSled): SledAgentInfo['datasets'] => sled.nexus.seen.at(-1)?.datasets;
 
-test('an answer whose bytes are wrong is cut before its end; the copy is quarantined, and Nexus told at once (G5)', async () => {
+test('an answer whose bytes are wrong is cut before its end; the copy is quarantined, and reported to Nexus at once (G5)', async () => {
   await using sled = await startSled();
   await expect.poll(() => lastRegistered(sled)?.map(each => each.quarantined ?? 0)).toEqual([0, 1]);
   await rot(sled.path, BYTES.length - 1);

@@ -95,7 +95,7 @@ test('a registration brings the floor from the database to the store (P5)', asyn
   await ended;
 });
 
-test('the Nexus instances are tried in turn, and the one that answered is asked first the next time', async () => {
+test('the Nexus instances are tried in turn, beginning with the one that answered last', async () => {
   const nexus = await startNexus();
   const asked: string[] = [];
   const log = { ...silentLogger, warn: ({ nexus: url }: { nexus: string }) => asked.push(url) };
@@ -119,14 +119,14 @@ test('a change registers at once, with a higher generation (B16)', async () => {
   expect(nexus.seen[1]!.generation).toBe(nexus.seen[0]!.generation + 1);
 });
 
-test('it says so again each period', async () => {
+test('the registration is repeated each period', async () => {
   const nexus = await startNexus();
   register([nexus.url], { periodMs: 1_000 });
   await expect.poll(() => nexus.seen.length).toBeGreaterThan(3);
   expect(new Set(nexus.seen.map(info => info.generation)).size).toBe(1);
 });
 
-test('a Nexus that fails is asked again after a back-off that grows', async () => {
+test('a failed registration is retried after a back-off that grows', async () => {
   const faults = [1, 2, 3, 4].map(() => new DepotError('DATABASE_UNAVAILABLE', 'no database'));
   const nexus = await startNexus({ faults });
   const waits: number[] = [];
@@ -150,7 +150,7 @@ test('a restart with a clock that was set back still registers with a higher gen
   expect(nexus.seen[1]!.generation).toBeGreaterThan(nexus.seen[0]!.generation);
 });
 
-test('a floor that is no number is not believed, and another Nexus is asked', async () => {
+test('a floor that is not a number is ignored, and another Nexus is asked', async () => {
   const [lying, silent, honest] = [
     await startNexus({ floor: '1e99' }),
     await startNexus({ floor: null }),
@@ -163,14 +163,14 @@ test('a floor that is no number is not believed, and another Nexus is asked', as
   expect(other.floors).toEqual([]);
 });
 
-test('it ends when its signal aborts, wherever it waits (S15)', async () => {
+test('registration ends when its signal aborts, wherever it waits (S15)', async () => {
   const { stop, ended } = register(['http://127.0.0.1:1']);
   await delay(20);
   stop.abort();
   await ended;
 });
 
-test('the answer to a registration says of each point that the sled named whether the database recorded it (P13)', () => {
+test('the answer to a registration says for each point of the sled whether the database recorded it (P13)', () => {
   const [known, lost] = [`5:${'a'.repeat(64)}`, `9:${'b'.repeat(64)}`];
   const headers = {
     [GENERATION_FLOOR_HEADER]: '7',

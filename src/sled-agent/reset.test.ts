@@ -67,7 +67,7 @@ test('a reset sled has another incarnation and no config, keeps its files, and n
   expect(list.generation).toBe(1);
 });
 
-test('what an abandoned config lists stays through adoptions, until the database knows that config and this sled goes by its present one', async () => {
+test('artifacts of an abandoned config stay through adoptions, until the database knows that config and the sled’s present one', async () => {
   await reset();
   let store = await sled.reopen();
   await tellFloor(store, 1, () => false);
@@ -125,7 +125,7 @@ describe('an abandoned config that is given up', () => {
     expect(await incarnation()).toBe(before);
   });
 
-  test('by a beginning that two of them have is not found either', async () => {
+  test('by a prefix that two of them share is not found either', async () => {
     await reset();
     const store = await sled.reopen();
     await tellFloor(store, 1, () => false);
@@ -137,7 +137,7 @@ describe('an abandoned config that is given up', () => {
   });
 });
 
-test('a second reset keeps what the first one kept, and begins another life again', async () => {
+test('a second reset keeps the configs that the first one kept, and makes another incarnation', async () => {
   const first = await reset();
   const second = await reset();
   expect(second.kept).toEqual(first.kept);
@@ -203,7 +203,7 @@ describe('a reset is refused, and changes nothing,', () => {
     await store[Symbol.asyncDispose]();
   });
 
-  test('while a dataset is away: it would bring its old config back', async () => {
+  test('while a dataset is away, which would bring its old config back', async () => {
     const before = await incarnation();
     const [, two] = sled.directories as [string, string];
     const away = join(dirname(two), 'away');

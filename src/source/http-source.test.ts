@@ -71,7 +71,7 @@ test('404, 403 and 410 mean absent; any other failure is an error, never an abse
   }
 });
 
-test('names are percent-encoded, and none leaves its folder (HS1)', async () => {
+test('names are percent-encoded, and no name leads out of its folder (HS1)', async () => {
   const source = open();
   server.files.set('/targets/dir/what%3F%23%20%C3%A4.bin', content);
   const found = await source.openTarget('dir/what?# ä.bin', { maxBytes: content.length, signal });
@@ -88,7 +88,7 @@ test('names are percent-encoded, and none leaves its folder (HS1)', async () => 
   expect(() => repositoryUrls('http://a/b?c=d')).toThrow(/not the address of a repository/);
 });
 
-test('more than is allowed is refused, announced or not (DL1)', async () => {
+test('a body over the limit is refused, announced or not (DL1)', async () => {
   const source = open();
   server.files.set('/metadata/timestamp.json', content);
   await expect(source.metadata.read('timestamp.json', 100)).rejects.toMatchObject({
@@ -115,7 +115,7 @@ test('a server that does not answer, and one that falls silent, are given up (DL
   await expect(source.metadata.read('timestamp.json', 100)).rejects.toMatchObject({ code: 'PEER_STALLED' });
 });
 
-test('a redirect within the origin is followed, one elsewhere is refused with both names (DL2)', async () => {
+test('a redirect within the origin is followed; one to another origin is refused with both names (DL2)', async () => {
   await using other = await serveRepository();
   other.files.set('/metadata/root.json', content);
   server.files.set('/metadata/real.json', content);
@@ -134,7 +134,7 @@ test('a redirect within the origin is followed, one elsewhere is refused with bo
   await expect(source.metadata.read('root.json', 1)).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
 });
 
-test('an encoding that was not asked for, and a cut answer, are errors', async () => {
+test('an encoding that was not requested is an error, and so is a cut answer', async () => {
   const source = open();
   server.odd.set('/metadata/root.json', (_, response) =>
     response.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
@@ -147,7 +147,7 @@ test('an encoding that was not asked for, and a cut answer, are errors', async (
   await expect(source.metadata.read('root.json', 100)).rejects.toMatchObject({ code: /^PEER_/ });
 });
 
-test('a download that was cut goes on where it was, of the very same file (SY3)', async () => {
+test('a download that was cut resumes, if the file is still the same (SY3)', async () => {
   server.odd.set('/targets/a.bin', (_, response) => {
     response.writeHead(200, { 'content-length': content.length, etag: etagOf(content) });
     response.write(content.subarray(0, 100_000));
@@ -167,7 +167,7 @@ test('a download that was cut goes on where it was, of the very same file (SY3)'
   expect(server.requests).toHaveLength(2);
 });
 
-test('another version of the file begins anew, whether the server says so or not (DL3)', async () => {
+test('a download of a changed file starts over, whether the server reports the change or not (DL3)', async () => {
   server.files.set('/targets/a.bin', content);
   await leavePart(Buffer.alloc(1000, 'old'), '"of the old one"');
   const source = open();
@@ -184,7 +184,7 @@ test('another version of the file begins anew, whether the server says so or not
   expect(server.requests.slice(1)).toEqual(['GET /targets/a.bin bytes=1000-', 'GET /targets/a.bin']);
 });
 
-test('bytes that are not the signed ones leave nothing behind', async () => {
+test('bytes that differ from the signed ones leave nothing behind', async () => {
   const wrong = Buffer.from(content);
   wrong[7] = 0;
   server.files.set('/targets/a.bin', wrong);
@@ -198,7 +198,7 @@ test('bytes that are not the signed ones leave nothing behind', async () => {
   await expect(fetchContent(source)).rejects.toMatchObject({ code: 'TARGET_MISSING' });
 });
 
-test('a rate is kept over all downloads of a source', async () => {
+test('a rate limit applies to all downloads of a source together', async () => {
   server.files.set('/targets/a.bin', content);
   const source = open({ maxBytesPerSecond: 1_000_000 });
   const beganMs = performance.now();
@@ -206,7 +206,7 @@ test('a rate is kept over all downloads of a source', async () => {
   expect(performance.now() - beganMs).toBeGreaterThan(200);
 });
 
-test('a proxy is asked where one is configured', async () => {
+test('a configured proxy is used', async () => {
   server.files.set('/metadata/root.json', content);
   const asked: string[] = [];
   const proxy = createServer((request, response) => {
@@ -221,7 +221,7 @@ test('a proxy is asked where one is configured', async () => {
   proxy.close();
 });
 
-test('a private CA is trusted where it is configured, and only there', async () => {
+test('a private CA is trusted only where it is configured', async () => {
   const secure = createSecureServer(
     { key: TEST_CERTIFICATE_KEY, cert: TEST_CERTIFICATE },
     (request, response) => sendFile(request, response, content),

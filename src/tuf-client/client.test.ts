@@ -66,7 +66,7 @@ const download = (...names: string[]) =>
 
 const one: RepositorySpec = { targets: { targets: [['dir/file', 'content']] } };
 
-test('init trusts a root and asks nobody; refresh stores the four roles under plain names', async () => {
+test('init trusts a root without a question; refresh stores the four roles under plain names', async () => {
   const made = serve(one);
   expect((await init(made)).exitCode).toBe(0);
   expect(asked).toEqual([]);
@@ -88,7 +88,7 @@ test('init refuses a root that does not sign itself, and another root than the o
   expect((await init(makeRepository({ ...one, key }))).err).toContain('a root is trusted here already');
 });
 
-test('downloads what is not there, and not again what is (TC3)', async () => {
+test('downloads absent targets, and does not download present ones again (TC3)', async () => {
   await init(serve(one));
   expect((await download('dir/file')).exitCode).toBe(0);
   expect(await readFile(join(into(), 'dir/file'), 'utf8')).toBe('content');
@@ -100,7 +100,7 @@ test('downloads what is not there, and not again what is (TC3)', async () => {
   expect(await readFile(join(into(), 'dir/file'), 'utf8')).toBe('content');
 });
 
-describe('a target is whole and right, or is not there (TD2)', () => {
+describe('a target is whole and correct, or absent (TD2)', () => {
   test.each([
     ['other bytes', 'CONTENT', 'TARGET_HASH_MISMATCH'],
     ['too few', 'cont', 'TARGET_LENGTH_MISMATCH'],
@@ -161,9 +161,12 @@ test.each(['a?b#c', 'a b', 'constructor', '100%25', 'é'])(
   },
 );
 
-test.each(['../out', '/etc/out', 'a/../../out', '', 'a\0b'])('CVE-2026-6968: %j leads nowhere', name => {
-  expect(() => targetPath('/somewhere', name)).toThrow(/the target name/);
-});
+test.each(['../out', '/etc/out', 'a/../../out', '', 'a\0b'])(
+  'CVE-2026-6968: %j does not lead out of the directory',
+  name => {
+    expect(() => targetPath('/somewhere', name)).toThrow(/the target name/);
+  },
+);
 
 test('CVE-2026-6968: a link where the file would be is replaced, not followed', async () => {
   await init(serve({ targets: { targets: [['file', 'content']] } }));
@@ -175,7 +178,7 @@ test('CVE-2026-6968: a link where the file would be is replaced, not followed', 
   expect(await readFile(outside, 'utf8')).toBe('mine');
 });
 
-test('one process at a time, and a wrong call says what is missing', async () => {
+test('one process at a time; a wrong call names the missing argument', async () => {
   await init(serve(one));
   const lock = await acquireExclusiveLock(trusted());
   expect((await client('refresh')).err).toContain('IN_USE_BY_PROCESS');

@@ -71,7 +71,7 @@ describe('a search', () => {
     expect(await find(graph(false), 'file')).toBe('B');
   });
 
-  test('asks only for the roles that it comes to, under their versions (SH1)', async () => {
+  test('fetches only the roles that it visits, under their versions (SH1)', async () => {
     const source = sourceOf(makeRepository(graph(false)));
     const repository = await open(makeRepository(graph(false)), source);
     await expect(repository.findTarget('nothing/below')).resolves.toBeUndefined();
@@ -85,7 +85,7 @@ describe('a search', () => {
     expect(await find(graph(true), 'deep-file')).toBe('C');
   });
 
-  test('CVE-2025-2886: also where the terminating delegation is deeper than what is left to search', async () => {
+  test('CVE-2025-2886: a terminating delegation deep in the tree ends the search too', async () => {
     const spec = (terminating: boolean): RepositorySpec => ({
       targets: {
         delegations: [
@@ -131,7 +131,7 @@ describe('a search', () => {
     expect(error.message).toContain('goes on after 32 delegated roles');
   });
 
-  test('a role that lists what it is not given is not asked for it', async () => {
+  test('a target outside of the paths delegated to its role is not found', async () => {
     const spec: RepositorySpec = {
       targets: { delegations: [{ to: 'A', keys: [a], paths: ['a/*'] }] },
       roles: {
@@ -149,7 +149,7 @@ describe('a search', () => {
     expect([...(await whole(makeRepository(spec))).allTargets.keys()]).toEqual(['a/file']);
   });
 
-  test.each(['constructor', '__proto__', 'toString'])('%s is not found where nobody lists it', async name => {
+  test.each(['constructor', '__proto__', 'toString'])('%s is not found when no role lists it', async name => {
     expect(await find(delegated({}), name)).toBeUndefined();
   });
 });
@@ -213,7 +213,7 @@ describe.each<[string, (made: MadeRepository) => Promise<unknown>]>([
     await use(makeRepository(delegated({})));
   });
 
-  test('signed by a stranger (5.6.3)', async () => {
+  test('signed by an unknown key (5.6.3)', async () => {
     const error = await refusal(delegated({ signers: [b] }));
     expect(error.code).toBe('UNTRUSTED_SIGNATURES');
     expect(error.message).toContain('required by the targets metadata version 1');
@@ -273,7 +273,7 @@ describe.each<[string, (made: MadeRepository) => Promise<unknown>]>([
     expect(error).toMatchObject({ code: 'METADATA_MISMATCH', detail: { role: 'A' } });
   });
 
-  test('not listed by the snapshot, whatever else is there', async () => {
+  test('not listed by the snapshot, although its file exists', async () => {
     const editSnapshot = (signed: SignedObject) => {
       delete (signed.meta as Record<string, unknown>)['A.json'];
     };
@@ -324,7 +324,7 @@ describe('CVE-2025-2887: a delegated role', () => {
       rollback: () => remembered,
     });
 
-  test('may not go back', async () => {
+  test('may not roll back', async () => {
     const error = await refusalOf(verifyAfter(makeRepository(delegated({ version: 2 }))));
     expect(error).toMatchObject({
       code: 'METADATA_ROLLBACK',

@@ -48,7 +48,7 @@ describe('thresholds', () => {
     expect(parseSelfSignedRoot(signMetadata(root, three.slice(0, count))).signed.version).toBe(1);
   });
 
-  test('a threshold is not met by fewer, nor by keys of nobody', () => {
+  test('a threshold is not met by fewer signatures, nor by unknown keys', () => {
     const root = rootOf(keysForAllRoles(three, 3));
     const strangers = [generateSigningKey(), generateSigningKey()];
     expect(() => parseSelfSignedRoot(signMetadata(root, [...three.slice(1), ...strangers]))).toThrow(
@@ -103,7 +103,7 @@ describe('thresholds', () => {
     ).toThrow(/roles\.root\.keyids.*must not repeat/);
   });
 
-  test('a role that lists a key that is not there is refused', () => {
+  test('a role that lists a missing key is refused', () => {
     expect(() =>
       parseEdited(root => {
         root.roles.targets?.keyids.push('nowhere');
@@ -120,7 +120,7 @@ describe('thresholds', () => {
     );
   });
 
-  test('a key of an unknown type signs nothing and stops nothing (KY2)', () => {
+  test('a key of an unknown type counts for nothing and harms nothing (KY2)', () => {
     const withUnknown = (root: Root) => {
       root.keys.future = { keytype: 'ml-dsa', scheme: 'ml-dsa-65', keyval: { public: 'abc' } };
       root.roles.root?.keyids.push('future');
@@ -167,7 +167,7 @@ describe('the signed part', () => {
     expect(root.signed.version).toBe(1);
   });
 
-  test('may have a fraction of a second, and members that nobody defined', () => {
+  test('may have a fraction of a second, and undefined members', () => {
     const root = parseEdited(edited => {
       edited.expires = '2030-01-31T00:00:00.123456789Z';
       edited['x-vendor'] = { anything: ['at', 'all'] };

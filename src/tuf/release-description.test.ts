@@ -66,7 +66,7 @@ test.each([true, false])(
   },
 );
 
-test('a v1 document becomes a release whose tags are kind and name', async () => {
+test('a v1 document gives a release whose tags are kind and name', async () => {
   const described = await describeRelease({
     format: 'v1',
     artifacts: [{ tags: { kind: 'a_new_kind', name: 'x' } }],
@@ -74,7 +74,7 @@ test('a v1 document becomes a release whose tags are kind and name', async () =>
   expect(described).toMatchObject({ format: 'v1', artifacts: [{ tags: { kind: 'a_new_kind', name: 'x' } }] });
 });
 
-test('where both documents are, the newer format counts', async () => {
+test('if both documents exist, the newer format counts', async () => {
   const v1 = { targetName: 'artifacts.json', bytes: Buffer.from('not even JSON') };
   expect((await describeRelease({ artifacts: [v1, 10] })).format).toBe('v2');
 });
@@ -91,7 +91,7 @@ test('without a document the targets are the artifacts, as their signed extensio
   });
 });
 
-test('a repository that knows nothing of us is a release of its own, and shared bytes keep their version', async () => {
+test('a plain repository becomes a release, and shared bytes keep their version', async () => {
   const strip = (signed: SignedObject) => {
     delete signed['x-tuf-depot'];
     for (const target of Object.values(signed.targets as Record<string, SignedObject>)) delete target.custom;
@@ -115,7 +115,7 @@ test('a repository that knows nothing of us is a release of its own, and shared 
   expect(second.artifacts).toEqual(first.artifacts);
 });
 
-test('measurement corpora may look alike, others may not, and unknown kinds are kept (DO3)', async () => {
+test('measurement corpora may have equal tags, other artifacts may not, and unknown kinds are kept (DO3)', async () => {
   const corpus = { tags: { kind: 'measurement_corpus' } };
   expect((await documented(release(artifact(1, corpus), artifact(2, corpus)))).artifacts).toHaveLength(2);
   const same = { tags: { kind: 'sled_of_the_future', b: '2', a: '1' } };
@@ -180,7 +180,7 @@ test.each<[string, unknown, RegExp]>([
   });
 });
 
-test('a document that is not as signed, or missing, is refused (B2)', async () => {
+test('a document that is missing, or differs from the signed one, is refused (B2)', async () => {
   const name = 'repo/targets/artifacts-v2.json';
   const tampered = (change: (bytes: Uint8Array) => Uint8Array) =>
     describeRelease({ tamper: files => files.set(name, change(files.get(name) as Uint8Array)) });

@@ -53,7 +53,7 @@ const rotated = (made: MadeRepository, changes: object): Uint8Array =>
     { keys: { ...keysForAllRoles([onlineKey]), ...changes }, expiresMs: LATER_MS, consistentSnapshot: true },
   );
 
-test('what is trusted is stored byte for byte (RO3)', async () => {
+test('trusted metadata is stored byte for byte (RO3)', async () => {
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);
@@ -66,7 +66,7 @@ test('what is trusted is stored byte for byte (RO3)', async () => {
   ]);
 });
 
-test('what the timestamp lists as it is here is not read again, delegated roles neither (RO4)', async () => {
+test('a file that the timestamp lists unchanged is not read again, nor are delegated roles (RO4)', async () => {
   const made = at(2, {
     targets: { version: 2, delegations: [{ to: 'A', keys: [key] }] },
     roles: { A: { signers: [key], targets: [['file', 'content']] } },
@@ -87,7 +87,7 @@ test('a stored file that was damaged is read again (RO4)', async () => {
   expect(versionsIn(store)).toEqual({ root: 1, timestamp: 2, snapshot: 2, targets: 2 });
 });
 
-describe('measured against the stored files (5.4.3, 5.5.5)', () => {
+describe('versions are compared with the stored files (5.4.3, 5.5.5)', () => {
   const second = async (first: MadeRepository, next: MadeRepository) => {
     const store = memoryStore(first.root);
     await (await refresh(first, store)).allTargets();
@@ -96,13 +96,13 @@ describe('measured against the stored files (5.4.3, 5.5.5)', () => {
     return { error, before, store };
   };
 
-  test('a timestamp that goes back is refused (5.4.3.1)', async () => {
+  test('a timestamp that rolls back is refused (5.4.3.1)', async () => {
     const { error, before, store } = await second(at(3), at(2));
     expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'timestamp' } });
     expect(versionsIn(store)).toEqual(before);
   });
 
-  test('another timestamp of the same version is passed over quietly (5.4.3.1)', async () => {
+  test('another timestamp of the same version is ignored (5.4.3.1)', async () => {
     const store = memoryStore(at(3).root);
     await refresh(at(3), store);
     const other = at(3, { versions: { timestamp: 3, snapshot: 99 } });
@@ -110,7 +110,7 @@ describe('measured against the stored files (5.4.3, 5.5.5)', () => {
     expect(store.files.get('timestamp')).toEqual(at(3).metadata.get('timestamp.json'));
   });
 
-  test('5.4.3.2, CVE-2025-2888: a timestamp whose snapshot goes back is refused and not stored', async () => {
+  test('5.4.3.2, CVE-2025-2888: a timestamp whose snapshot rolls back is refused and not stored', async () => {
     const { error, before, store } = await second(at(3), at(3, { versions: { timestamp: 4, snapshot: 2 } }));
     expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'snapshot' } });
     expect(versionsIn(store)).toEqual(before);
@@ -118,7 +118,7 @@ describe('measured against the stored files (5.4.3, 5.5.5)', () => {
     expect(versionsIn(store)).toMatchObject({ timestamp: 4, snapshot: 4 });
   });
 
-  test('a snapshot whose targets go back is refused and not stored (5.5.5)', async () => {
+  test('a snapshot whose targets roll back is refused and not stored (5.5.5)', async () => {
     const next = at(2, { versions: { timestamp: 4, snapshot: 4 } });
     const { error, store } = await second(at(3), next);
     expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'targets' } });
@@ -136,7 +136,7 @@ describe('measured against the stored files (5.4.3, 5.5.5)', () => {
 });
 
 describe('fast-forward recovery (5.3.11)', () => {
-  test.each(['timestamp', 'snapshot'] as const)('a new %s key lets versions begin anew, once', async role => {
+  test.each(['timestamp', 'snapshot'] as const)('a new %s key resets the versions, once', async role => {
     const ahead = at(1000);
     const store = memoryStore(ahead.root);
     await refresh(ahead, store);
@@ -151,7 +151,7 @@ describe('fast-forward recovery (5.3.11)', () => {
     expect((await refusalOf(refresh(anew(1), store))).code).toBe('METADATA_ROLLBACK');
   });
 
-  test('a new targets key takes nothing away', async () => {
+  test('a new targets key resets nothing', async () => {
     const ahead = at(1000);
     const store = memoryStore(ahead.root);
     await refresh(ahead, store);
@@ -161,7 +161,7 @@ describe('fast-forward recovery (5.3.11)', () => {
     expect(versionsIn(store)).toEqual({ root: 2, timestamp: 1000, snapshot: 1000, targets: 1000 });
   });
 
-  test('the old files are gone before the new root is there (RO3)', async () => {
+  test('the old files are deleted before the new root is stored (RO3)', async () => {
     const made = at(5);
     const store = memoryStore(made.root);
     await refresh(made, store);
@@ -216,7 +216,7 @@ describe.each(['timestamp', 'snapshot', 'targets', 'A'])('a failure at %s', fail
   });
 });
 
-test('a stored timestamp that is still the newest, but has expired, is refused (5.4.4)', async () => {
+test('a stored timestamp that is still the newest is refused once it has expired (5.4.4)', async () => {
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);

@@ -95,7 +95,7 @@ test('a trust root that does not sign itself vouches for nothing (5.2)', async (
   expect((await refusalOf(verify(forged))).code).toBe('UNTRUSTED_SIGNATURES');
 });
 
-test('a trust root that is no root ends the verification and is named', async () => {
+test('a trust root that is not a root ends the verification and is named', async () => {
   const repository = await make();
   const trustRoots = [{ id: 'broken', bytes: Buffer.from('{}') }];
   const error = await refusalOf(verify(repository, { trustRoots }));
@@ -106,7 +106,7 @@ test('a trust root that is no root ends the verification and is named', async ()
 });
 
 describe('the chain of roots (5.3)', () => {
-  test('is walked to the newest, whose keys count, and all of it is in the result', async () => {
+  test('is followed to the newest root, whose keys count, and is returned whole', async () => {
     const keys = [oneKey(), oneKey(), oneKey()] as const;
     const rootChain = await chainOf(keys);
     const verified = await verify(await make({ keys: keys[2], rootChain }));
@@ -199,7 +199,7 @@ const withoutSignature = (root: Uint8Array, keys: RepositoryKeys): Uint8Array =>
 describe.each<TopLevelRole>(['timestamp', 'snapshot', 'targets'])('the %s role', role => {
   const fileName = `${FOLDER}${role}.json`;
 
-  test('signed by a stranger is not trusted (5.4.2, 5.5.3, 5.6.3)', async () => {
+  test('signed by an unknown key is not trusted (5.4.2, 5.5.3, 5.6.3)', async () => {
     const error = await refusalOf(verify(await make({ signers: { [role]: [generateSigningKey()] } })));
     expect(error.code).toBe('UNTRUSTED_SIGNATURES');
     expect(error.message).toMatch(
@@ -230,12 +230,12 @@ describe.each<TopLevelRole>(['timestamp', 'snapshot', 'targets'])('the %s role',
     await verify(repository, { nowMs: NOW_MS - 1 });
   });
 
-  test('missing is said by file name', async () => {
+  test('missing is reported by file name', async () => {
     const error = await refusalOf(verify(await make({ tamper: files => files.delete(fileName) })));
     expect(error).toMatchObject({ code: 'METADATA_MISSING', detail: { file: `${role}.json` } });
   });
 
-  test('a version lower than remembered is refused with both, or passes and is recorded (B3, 5.4.3, 5.5.5)', async () => {
+  test('a version lower than the stored one is refused with both, or passes and is recorded (B3, 5.4.3, 5.5.5)', async () => {
     const repository = await make({ versions: { root: 1, timestamp: 5, snapshot: 5, targets: 5 } });
     const remembered = { root: 1, timestamp: 5, snapshot: 5, targets: 5, [role]: 6 };
     const rollback = (id: string) => (id === 'pinned' ? remembered : undefined);
@@ -249,14 +249,14 @@ describe.each<TopLevelRole>(['timestamp', 'snapshot', 'targets'])('the %s role',
     expect(allowed.versions).toEqual(remembered);
   });
 
-  test('an equal version is fine, and what is remembered is per trust root', async () => {
+  test('an equal version passes, and versions are stored per trust root', async () => {
     const repository = await make({ versions: { timestamp: 5, snapshot: 5, targets: 5 } });
     const versions = { root: 1, timestamp: 5, snapshot: 5, targets: 5 };
     expect((await verify(repository, { rollback: () => versions })).versions).toEqual(versions);
     await verify(repository, { rollback: id => (id === 'other' ? { ...versions, [role]: 9 } : undefined) });
   });
 
-  test('with one bit of its signed part over verifies never', async () => {
+  test('with one flipped bit in its signed part never verifies', async () => {
     const bytes = Buffer.from((await make()).files.get(fileName) ?? []);
     for (let bit = bytes.indexOf('"signed"') * 8; bit < bytes.length * 8; bit += 89) {
       const repository = await make({ tamper: changed => flipBit(changed, fileName, bit) });
@@ -280,7 +280,7 @@ describe.each(['snapshot', 'targets'] as const)('mix-and-match of %s', role => {
     expect((await refusalOf(verify({ ...mixed, trustRoot: a.trustRoot }))).code).toBe('METADATA_MISMATCH');
   });
 
-  test('another version than the role above signed is refused, hashes or not (5.5.4, 5.6.4)', async () => {
+  test('a version other than the one that the role above signed is refused, with or without hashes (5.5.4, 5.6.4)', async () => {
     const edit = {
       [parent]: (signed: Record<string, unknown>) => {
         signed.meta = { [`${role}.json`]: { version: 2 } };
@@ -311,7 +311,7 @@ describe.each(['snapshot', 'targets'] as const)('mix-and-match of %s', role => {
 });
 
 describe('trust roots', () => {
-  test('are tried in turn, and only a wrong signer moves on', async () => {
+  test('are tried in turn, and only a wrong signer leads to the next one', async () => {
     const [stranger, repository] = [await make(), await make()];
     const trustRoots = [
       { id: 'stranger', bytes: stranger.trustRoot },
@@ -325,7 +325,7 @@ describe('trust roots', () => {
     expect(errorCodeOf(await refusalOf(verify(broken, { trustRoots })))).toBe('METADATA_MISSING');
   });
 
-  test('that all refuse are all named, with the reason of each', async () => {
+  test('are all named, with the reason of each, when all refuse', async () => {
     const [a, b, repository] = [await make(), await make(), await make()];
     const trustRoots = [a, b].map(({ trustRoot }, index) => ({ id: `root-${index}`, bytes: trustRoot }));
     const error = await refusalOf(verify(repository, { trustRoots }));
@@ -336,7 +336,7 @@ describe('trust roots', () => {
     );
   });
 
-  test('that the chain cannot reach leave it to one that needs no chain', async () => {
+  test('that the chain does not reach are skipped for one that needs no chain', async () => {
     const keys = [oneKey(), oneKey(), oneKey()] as const;
     const roots = await chainOf(keys);
     const repository = await make({ keys: keys[2], rootChain: roots.slice(2) });
@@ -350,18 +350,21 @@ describe('trust roots', () => {
 describe('fast-forward recovery (5.3.11)', () => {
   const remembered = { root: 1, timestamp: 1_000_000, snapshot: 1_000_000, targets: 1_000_000 };
 
-  test.each(['timestamp', 'snapshot'] as const)('a rotated %s key forgets the versions once', async role => {
-    const before = oneKey();
-    const after = { ...before, [role]: { keys: [generateSigningKey()], threshold: 1 } };
-    const repository = await make({ keys: after, rootChain: await chainOf([before, after]) });
-    const verified = await verify(repository, { rollback: () => remembered });
-    expect(verified.versions).toEqual({ root: 2, timestamp: 1, snapshot: 1, targets: 1 });
-    const again = { root: 2, timestamp: 2, snapshot: 1, targets: 1 };
-    const error = await refusalOf(verify(repository, { rollback: () => again }));
-    expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'timestamp', version: 1 } });
-  });
+  test.each(['timestamp', 'snapshot'] as const)(
+    'a rotated %s key discards the stored versions once',
+    async role => {
+      const before = oneKey();
+      const after = { ...before, [role]: { keys: [generateSigningKey()], threshold: 1 } };
+      const repository = await make({ keys: after, rootChain: await chainOf([before, after]) });
+      const verified = await verify(repository, { rollback: () => remembered });
+      expect(verified.versions).toEqual({ root: 2, timestamp: 1, snapshot: 1, targets: 1 });
+      const again = { root: 2, timestamp: 2, snapshot: 1, targets: 1 };
+      const error = await refusalOf(verify(repository, { rollback: () => again }));
+      expect(error).toMatchObject({ code: 'METADATA_ROLLBACK', detail: { role: 'timestamp', version: 1 } });
+    },
+  );
 
-  test('a key added beside the old one, or a rotated targets key, forgets nothing', async () => {
+  test('a key added beside the old one, or a rotated targets key, discards nothing', async () => {
     const before = oneKey();
     const own = before.root.keys;
     for (const after of [
@@ -375,7 +378,7 @@ describe('fast-forward recovery (5.3.11)', () => {
     }
   });
 
-  test('a repository that ends before the remembered root is a rollback of root', async () => {
+  test('a repository whose chain ends before the stored root is a rollback of root', async () => {
     const error = await refusalOf(
       verify(await make(), { rollback: () => ({ ...remembered, root: 2, timestamp: 1 }) }),
     );
@@ -386,7 +389,7 @@ describe('fast-forward recovery (5.3.11)', () => {
   });
 });
 
-test('CVE-2025-2888: a failed verification leaves nothing behind that could stop the next one', async () => {
+test('CVE-2025-2888: a failed verification leaves nothing behind that could affect the next one', async () => {
   const keys = oneKey();
   const newer = { timestamp: 9, snapshot: 9, targets: 9 };
   const bad = await make({
@@ -400,7 +403,7 @@ test('CVE-2025-2888: a failed verification leaves nothing behind that could stop
   expect((await verify(good, { rollback: () => versions })).versions.timestamp).toBe(8);
 });
 
-test('bytes beyond the limit are not asked for (5.4.1)', async () => {
+test('bytes beyond the limit are not requested (5.4.1)', async () => {
   const asked = new Map<string, number>();
   const { files, trustRoot } = await make(consistent);
   const read = async (name: string, maxBytes: number) => {

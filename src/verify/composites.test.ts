@@ -24,7 +24,7 @@ const verify = async (options: TestReleaseOptions, request: Partial<VerifyReques
   );
 };
 
-test('parts stand where their composite stood, and the report tells what became of each artifact (CM2)', async () => {
+test('parts take the place of their composite, and the report lists the outcome of each artifact (CM2)', async () => {
   const verified = await verify({ format: 'v1', artifacts: v1Artifacts() });
   expect(verified.description.artifacts.map(({ tags }) => tags.v1_kind ?? tags.kind)).toEqual([
     ...['gimlet_host_phase_1', 'cosmo_host_phase_1', 'host_phase_2'],
@@ -41,7 +41,7 @@ test('parts stand where their composite stood, and the report tells what became 
   }
 });
 
-test('in other formats the same artifacts are whole (CM1)', async () => {
+test('in other formats the same artifacts stay whole (CM1)', async () => {
   for (const format of ['v2', 'plain'] as const) {
     const { description: whole, composites } = await verify({ format, artifacts: v1Artifacts() });
     expect(whole.artifacts).toHaveLength(6);

@@ -115,7 +115,7 @@ describe('a good release', () => {
     });
   });
 
-  test('tells how far it is, and that it is done', async () => {
+  test('reports its progress and its end', async () => {
     const release = await make({ artifacts: [3_000_000, 1] });
     const told: VerifyProgress[] = [];
     const request = { trustRoots: [{ id: 'a', bytes: release.trustRoot }], nowMs: NOW_MS };
@@ -130,7 +130,7 @@ describe('a good release', () => {
 });
 
 describe('a release with wrong bytes is refused, and the error names the target (B2)', () => {
-  test('bytes that were changed before the archive was made', async () => {
+  test('bytes that were changed before the archive was built', async () => {
     const release = await make({ tamper: files => flipBit(files, 'repo/targets/artifact-1.bin', 39_999) });
     const actual = createHash('sha256')
       .update(release.files.get('repo/targets/artifact-1.bin')!)
@@ -144,7 +144,7 @@ describe('a release with wrong bytes is refused, and the error names the target 
     });
   });
 
-  test('any bit of an artifact that turned over in the archive', async () => {
+  test('any flipped bit of an artifact in the archive', async () => {
     const release = await make();
     const zip = await readFile(release.path);
     const archive = await openArchive(memoryFile(zip));
@@ -162,7 +162,7 @@ describe('a release with wrong bytes is refused, and the error names the target 
     }
   });
 
-  test('a target that is not there', async () => {
+  test('an absent target', async () => {
     const release = await make({ tamper: files => files.delete('repo/targets/artifact-2.bin') });
     const { error } = await failureOf(verify(release));
     expect(error).toMatchObject({ code: 'TARGET_MISSING', detail: { target: 'artifact-2.bin' } });
@@ -211,14 +211,14 @@ describe('a release with wrong bytes is refused, and the error names the target 
     expect(readBytes).toBeLessThan(100_000);
   });
 
-  test('a release that is larger than is allowed, with the numbers', async () => {
+  test('a release over the size limit, with the numbers', async () => {
     const { error } = await failureOf(verify(await make(), { limits: { maxEntryBytes: 19_999 } }));
     expect(error).toMatchObject({ code: 'ARCHIVE_LIMIT', detail: { actual: 20_000, limit: 19_999 } });
   });
 });
 
 describe('trust (B3)', () => {
-  test('a release of somebody else is refused', async () => {
+  test('a release of another signer is refused', async () => {
     const stranger = await make();
     const trustRoots = [{ id: 'ours', bytes: (await make()).trustRoot }];
     expect(await failureOf(verify(stranger, { trustRoots }))).toMatchObject({ code: 'UNTRUSTED_SIGNATURES' });
@@ -234,7 +234,7 @@ describe('trust (B3)', () => {
     expect((await verify(release, { trustRoots })).trustRootId).toBe('the one');
   });
 
-  test('targets signed by a stranger are refused', async () => {
+  test('targets signed by an unknown key are refused', async () => {
     const release = await make({ signers: { targets: [generateSigningKey()] } });
     expect(await failureOf(verify(release))).toMatchObject({ code: 'UNTRUSTED_SIGNATURES' });
   });
@@ -250,7 +250,7 @@ describe('trust (B3)', () => {
     ]);
   });
 
-  test('a rollback is refused, and an override is recorded without the remembered versions falling', async () => {
+  test('a rollback is refused, and an override is recorded without lowering the stored versions', async () => {
     const release = await make();
     const remembered = { root: 1, timestamp: 5, snapshot: 1, targets: 1 };
     const trustedVersions = new Map([['its own', remembered]]);
@@ -262,14 +262,14 @@ describe('trust (B3)', () => {
     expect(versions).toEqual(remembered);
   });
 
-  test('an archive without a repository says so', async () => {
+  test('an archive without a repository is refused as such', async () => {
     const release = await make({ tamper: files => files.clear() });
     const { code, message } = await failureOf(verify(release));
     expect(code).toBe('METADATA_MISSING');
     expect(message).toContain('repo/metadata/');
   });
 
-  test('what is no archive is refused as such', async () => {
+  test('a file that is no archive is refused as such', async () => {
     const release = await make();
     await writeFile(release.path, 'not an archive, though as long as one might be');
     expect(await failureOf(verify(release))).toMatchObject({ code: 'ARCHIVE_INVALID' });

@@ -29,7 +29,7 @@ const openFiles = async (): Promise<readonly string[]> => {
   return Promise.all(descriptors.map(name => readlink(`/proc/self/fd/${name}`).catch(() => '')));
 };
 
-test('the thread comes to the same verdict as the function in it', async () => {
+test('the thread returns the verdict of its function', async () => {
   const release = await makeTestRelease(directory, { fileName: 'good.zip', artifacts: [5_000_000, 10] });
   const told: VerifyProgress[] = [];
   const verified = await verifyRelease(release.path, requestFor(release), {
@@ -42,7 +42,7 @@ test('the thread comes to the same verdict as the function in it', async () => {
   expect(told.length).toBeGreaterThan(2);
 });
 
-test('a release of more artifacts than one message carries comes over whole and in order', async () => {
+test('a release of more artifacts than one message carries arrives whole and in order', async () => {
   const artifacts = Array.from({ length: 2_100 }, (_, n) => 100 + n);
   const release = await makeTestRelease(directory, { fileName: 'many.zip', artifacts });
   const verified = await verifyRelease(release.path, requestFor(release), { signal });
@@ -52,7 +52,7 @@ test('a release of more artifacts than one message carries comes over whole and 
   expect([...verified.entries]).toEqual([...inThisThread.entries]);
 });
 
-test('a refusal crosses the thread with class, code, detail and the chain of its causes', async () => {
+test('a refusal leaves the thread with its class, code, detail and chain of causes', async () => {
   const release = await makeTestRelease(directory, {
     fileName: 'bad.zip',
     tamper: files => flipBit(files, 'repo/targets/artifact-0.bin'),
@@ -102,7 +102,7 @@ test.each([
   expect(messageChain(error)).toMatch(message);
 });
 
-test('errors keep their chain between threads, and a circle of causes is cut', () => {
+test('errors keep their chain of causes between threads, and a cycle of causes is cut', () => {
   const system = Object.assign(new Error('no space'), { code: 'ENOSPC' });
   const depot = new DepotError('IO', 'cannot write', { cause: system, detail: { path: 'a' } });
   const error = decodeError(structuredClone(encodeError(new TypeError('outer', { cause: depot }))));

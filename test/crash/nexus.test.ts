@@ -148,7 +148,7 @@ test('an upload, killed at each step until it is safe: it is recorded and kept, 
   report('an upload until it is safe', steps, points);
 }, 900_000);
 
-test('a start that takes up an archive, killed at each of its steps in turn: the archive still gets there (B1, P4)', async () => {
+test('a start that adopts an archive, killed at each of its steps in turn: the archive still reaches the sleds (B1, P4)', async () => {
   const release = await newRelease();
   for (const sled of fleet.sleds) await sled.kill();
   await nexus().upload(release);

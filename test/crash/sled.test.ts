@@ -226,7 +226,7 @@ test('a put, killed at each step: acknowledged is kept, no wrong bytes, nothing 
   });
 }, 600_000);
 
-test('a copy from another sled, killed at each step: what the list said is kept, and it works again (G5, B7)', async () => {
+test('a copy from another sled, killed at each step: listed artifacts are kept, and it works again (G5, B7)', async () => {
   const copy = async ({ sha256 }: Artifact) => {
     const body = { depot_base_url: `http://${source.depotAddress()}` };
     const query = { generation: asGeneration(generation) };

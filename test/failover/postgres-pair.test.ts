@@ -55,7 +55,7 @@ test('synchronous: a commit waits while replication is cut off, and a failover k
   expect(await committed(pair)).toEqual([1, 2]);
 });
 
-test('a frozen primary answers nothing and holds its connections, and goes on when it is thawed', async () => {
+test('a frozen primary answers nothing and keeps its connections, and continues when it is thawed', async () => {
   await using pair = await startPair({ synchronous: false });
   await pair.primary().freeze();
   let isAnswered = false;

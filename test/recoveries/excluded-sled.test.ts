@@ -9,7 +9,7 @@ import { environmentOf } from './follow.ts';
 import { expectOnDisk, startSituation, untilOnDisk, uploadAndLetGo } from './situation.ts';
 import { keepBackup, restoreBackup } from './yesterday.ts';
 
-test('what the database lost may be given up by name; an excluded sled stays diverged and keeps what it has (P13, G3)', async () => {
+test('lost artifacts may be given up by name; an excluded sled stays diverged and keeps its artifacts (P13, G3)', async () => {
   await using situation = await startSituation({ sleds: 3 });
   const { fleet, nexus, release, makeRelease } = situation;
   const [first, second, excluded] = fleet.sleds as [TestSled, TestSled, TestSled];

@@ -53,7 +53,7 @@ test('every reference within docs/operations.md leads to a heading', async () =>
   for (const [, anchor] of text.matchAll(/\]\(#([^)]+)\)/g)) expect(anchors).toContain(anchor);
 });
 
-test('what a page shows is looked for in its order, with any words for …', () => {
+test('the output of a page is matched in order, with any words for …', () => {
   const output =
     'verdict:     failed\n  - release 1.2.0: 3 artifact(s) have no copy [RELEASE_FAILED] (just now)\n';
   expect(firstMissing(['verdict: failed', '- release 1.2.0: … [RELEASE_FAILED]'], output)).toBeUndefined();

@@ -9,7 +9,7 @@ import { artifactsOnDisk, hashesOf, type TestSled, until, wait } from '../proces
 import { environmentOf } from './follow.ts';
 import { expectOnDisk, startSituation, untilOnDisk } from './situation.ts';
 
-test('a sled far above the database is never followed; reset it follows at once, and its old config goes by name (P13, G8)', async () => {
+test('a sled far above the database is never followed; after a reset it follows at once, and its old config is given up by name (P13, G8)', async () => {
   await using situation = await startSituation({ sleds: 3 });
   const { fleet, release, makeRelease } = situation;
   const [, , stray] = fleet.sleds as [TestSled, TestSled, TestSled];

@@ -184,7 +184,7 @@ describe('the minimiser', () => {
   });
 });
 
-describe('what nobody in a run caught is a violation of "bug" of its seed', () => {
+describe('an uncaught error in a run is a violation of "bug" of its seed', () => {
   const holds: RunResult = {
     seed: 9,
     violation: undefined,
@@ -241,7 +241,7 @@ describe('a pool of threads', () => {
     return results.sort((a, b) => a.seed - b.seed);
   };
 
-  test('tells of a seed that hangs or takes its thread along, and goes on with the others', async () => {
+  test('reports a seed that hangs or ends its thread, and goes on with the others', async () => {
     const results = await runAll(6);
     expect(results.map(({ seed }) => seed)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(results.filter(({ isHang }) => isHang).map(({ seed }) => seed)).toEqual([2]);
@@ -258,7 +258,7 @@ describe('a pool of threads', () => {
     await expect(startThread(new URL('data:text/javascript,'))).rejects.toThrow(/ended with 0/);
   });
 
-  test('gives up what is under way at its signal', async () => {
+  test('aborts its runs at its signal', async () => {
     const stop = new AbortController();
     const results = await runAll(Number.POSITIVE_INFINITY, () => stop.abort(), stop.signal);
     expect(results.map(({ isHang }) => isHang)).toEqual([false]);

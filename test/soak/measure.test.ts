@@ -21,7 +21,7 @@ test('handles that grow all the time are not flat, and single peaks are no growt
   );
 });
 
-test('too few samples say nothing', () => {
+test('too few samples give no verdict', () => {
   expect(growthOf(samples(5, () => ({})))).toBeUndefined();
 });
 

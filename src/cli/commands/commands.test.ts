@@ -91,7 +91,7 @@ test('the exit code of status is the verdict (B18)', async () => {
   }
 });
 
-test('repo wait ends with 0 when complete, 1 when failed, 3 when the time is up, and tells safe from complete (S24)', async () => {
+test('repo wait exits with 0 when complete, 1 when failed, 3 on a timeout, and distinguishes safe from complete (S24)', async () => {
   const wait = (replication: Parameters<typeof testReplication>[1], ...args: string[]) =>
     against(
       { fleet: { releaseReplication: async () => testReplication('1.2.0', replication) } },
@@ -147,7 +147,7 @@ test('upload sends the file with its length, and standard input without one', as
   ]);
 });
 
-test('a refused upload says why in one line, with the code and the command that helps', async () => {
+test('a refused upload has its reason in one line, with the code and the command that helps', async () => {
   const run = await against(
     {
       updates: {
@@ -228,7 +228,7 @@ test('trust-root add takes the root out of an archive and says which keys it tru
   expect(JSON.parse(fromJson.out)).toMatchObject({ id: SLED, root_role: { signed: { version: 1 } } });
 });
 
-test('repo verify checks an archive here: against a given root, or, said clearly, against its own', async () => {
+test('repo verify checks a local archive against a given root, or against its own and says so', async () => {
   const own = await runTestCli(['repo', 'verify', release.path], { directory });
   expect(own).toMatchObject({ exitCode: 0, err: expect.stringContaining('not who made it') });
   const other = await makeTestRelease(directory, { systemVersion: '9.0.0' });
@@ -237,7 +237,7 @@ test('repo verify checks an archive here: against a given root, or, said clearly
   expect(run.err).toContain('[UNTRUSTED_SIGNATURES]');
 });
 
-test('repo assemble makes an archive that repo verify accepts, signs the next one with the same root, and lets both share a file', async () => {
+test('repo assemble makes archives that repo verify accepts, under one root, and lets them share a file', async () => {
   const assemble = (version: string) =>
     runTestCli(
       [

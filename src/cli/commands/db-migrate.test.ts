@@ -39,7 +39,7 @@ test('db migrate waits for a database that is away, says why, and gives up after
   expect(err).toContain('db migrate: the database is unavailable');
 });
 
-test('db migrate does not wait for what is wrong with the configuration', async () => {
+test('db migrate does not wait if the configuration is wrong', async () => {
   const { exitCode, err } = await migrate('postgresql://u:secret@h/db?sslmode=prefer');
   expect(exitCode).toBe(exitCodes.failed);
   expect(err).toContain('database.url: sslmode must be one of');

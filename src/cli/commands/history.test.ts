@@ -93,7 +93,7 @@ const answering = (asked: HistoryQuery[] = [], events = EVENTS): TestHandlers =>
   },
 });
 
-test('history is a line an event, the newest last, with sleds by serial number; JSON is as the API answers (S12)', async () => {
+test('history prints one line per event, the newest last, with sleds by serial number; JSON is the answer of the API (S12)', async () => {
   const { out, exitCode } = await against(answering(), 'history');
   expect(exitCode).toBe(0);
   expect(out.trimEnd().split('\n')).toEqual([
@@ -117,7 +117,7 @@ test('events of a version that told texts are shown as it told them', async () =
   ]);
 });
 
-test('what is asked for is what Nexus is asked: sled, artifact, release, kind and time (S12)', async () => {
+test('options become parameters of the request: sled, artifact, release, kind and time (S12)', async () => {
   const asked: HistoryQuery[] = [];
   const options = ['--sled', 'sled-1', '--artifact', HASH, '--release', '1.2.0', '--kind', 'copy-failed'];
   const { exitCode } = await against(
@@ -161,7 +161,7 @@ test('pages are followed up to the limit, and no further', async () => {
   ]);
 });
 
-test('a kind or a time that is none is a wrong call, which names those that there are', async () => {
+test('an unknown kind, or an invalid time, is wrong usage, and the valid ones are named', async () => {
   const kind = await against({}, 'history', '--kind', 'nonsense');
   expect(kind).toMatchObject({
     exitCode: 2,
@@ -174,11 +174,11 @@ test('a kind or a time that is none is a wrong call, which names those that ther
   });
 });
 
-test('nothing recorded is said so', async () => {
+test('an empty history is reported as such', async () => {
   expect((await against({}, 'history')).out).toBe('Nothing of this kind is recorded.\n');
 });
 
-test('artifact show tells what happened to the artifact, as the history has it (S12)', async () => {
+test('artifact show has the events of the artifact from the history (S12)', async () => {
   const artifact: ArtifactView = {
     sha256: HASH,
     size_bytes: 5,

@@ -74,7 +74,7 @@ const against = async (found: GenerationRecovery, args: readonly string[], refus
   return { ...run, calls: nexus.received.calls };
 };
 
-test('recover generation explains what was found, what would be deleted and what to do first, and changes nothing (P7, B5)', async () => {
+test('recover generation shows the findings, the deletions and the first steps, and changes nothing (P7, B5)', async () => {
   const run = await against(losing(), []);
   expect(run).toMatchObject({ exitCode: 0, err: '', calls: [{}] });
   expect(run.out).toContain('the database, at generation 7, does not know');
@@ -101,14 +101,14 @@ test('recover generation explains what was found, what would be deleted and what
   expect(run.out).toContain('--give-up GENERATION:DIGEST');
 });
 
-test('where nothing is undecided the explanation says so, and names no upload', async () => {
+test('if nothing is undecided the explanation says so, and names no upload', async () => {
   const run = await against(needed(), ['--exclude', 'sled-1']);
   expect(run.out).toContain('Each artifact of the sets that sleds gave is listed by a present release.');
   expect(run.out).not.toContain('repo upload');
   expect(run.calls).toEqual([{ exclude_sleds: SLED }]);
 });
 
-test('a point whose set no sled gave is not counted among those that became known', async () => {
+test('a point whose set no sled reported is not counted among the points that became known', async () => {
   const run = await against(needed({ state: 'done' }), []);
   expect(run.out).toContain('is 13; 2 points of another history became known');
 });
@@ -125,7 +125,7 @@ test('an obstacle that no name removes is a step of what to do, with its code', 
   expect(run.out).toContain(`2. ${message} ${remedy} [RECOVERY_SLED_SILENT]`);
 });
 
-test('with --apply it acts on what it has just seen, and says what the generation has become (P7)', async () => {
+test('--apply acts on the plan that it has just made, and reports the new generation (P7)', async () => {
   const run = await against(needed(), ['--apply', '--exclude', 'sled-1']);
   expect(run).toMatchObject({ exitCode: 0, out: expect.stringContaining('generation was 7 and is 13') });
   const nothing = { artifacts: [], points: [], releases: [] };
@@ -172,7 +172,7 @@ test.each([
   }
 });
 
-test('where there is nothing to recover --apply asks for nothing, says so and exits with 0 (RH2)', async () => {
+test('if there is nothing to recover, --apply changes nothing, says so and exits with 0 (RH2)', async () => {
   for (const names of [[], ['--give-up', '12:ab1'], ['--give-up', '2.0.0']]) {
     const run = await against(testRecovery(), ['--apply', ...names]);
     expect(run).toMatchObject({ exitCode: 0, calls: [{}] });
@@ -180,7 +180,7 @@ test('where there is nothing to recover --apply asks for nothing, says so and ex
   }
 });
 
-test('where there is nothing to recover a sled that may hold an unknown config is named all the same', async () => {
+test('if there is nothing to recover, a sled that may hold an unknown config is still named', async () => {
   const [sled] = needed().sleds;
   const silent = { ...sled!, state: 'silent' as const, generation: null, message: 'connection refused' };
   const run = await against(testRecovery({ sleds: [silent, needed().sleds[1]!] }), []);
@@ -188,7 +188,7 @@ test('where there is nothing to recover a sled that may hold an unknown config i
   expect(run.out).not.toContain('sled-2');
 });
 
-test('a refused recovery says why, with the code and what helps', async () => {
+test('a refused recovery has its reason, its code and its remedy', async () => {
   const refusal = new DepotError('RECOVERY_LOSES_ARTIFACTS', '12 artifacts are listed by no present release');
   const run = await against(losing(), ['--apply'], refusal);
   expect(run).toMatchObject({ exitCode: 1, out: '' });
@@ -197,6 +197,6 @@ test('a refused recovery says why, with the code and what helps', async () => {
   );
 });
 
-test('--json prints what the API answers', async () => {
+test('--json prints the answer of the API', async () => {
   expect(JSON.parse((await against(losing(), ['--json'])).out)).toEqual(losing());
 });

@@ -147,7 +147,7 @@ tags = { kind = "tool" }
   expect(wrong.err).toMatch(/needs either paths or path_hash_prefixes/);
 });
 
-test('edit makes a new release of an old one, and leaves the old one alone', async () => {
+test('edit makes a new release from an old one, and does not change the old one', async () => {
   await assemble('--release', '1.0.0', '--key', 'k.pem', '--out', 'one.zip', 'os.img', 'dns.img');
   const before = await readFile(join(directory, 'one.zip'));
   const edit = (...more: string[]) => [
@@ -179,7 +179,7 @@ test('edit makes a new release of an old one, and leaves the old one alone', asy
   }
 });
 
-test('sign renews what is about to expire: all roles, or the one that is named', async () => {
+test('sign renews all roles, or the named one, before they expire', async () => {
   await assemble(
     '--release',
     '1.0.0',

@@ -62,7 +62,7 @@ const upload = async (handlers: TestHandlers, file = 'release.zip', stdin?: Read
   });
 };
 
-test('an upload that Nexus keeps until its database answers is followed by its id, and ends well', async () => {
+test('an upload that Nexus keeps until its database answers is polled by its id, and succeeds', async () => {
   const { uploadView, looks } = views({ waiting }, { state: 'recorded', result: recorded });
   const run = await upload({ updates: { repositoryUpload: waits }, uploads: { uploadView } });
   expect(run.exitCode).toBe(0);
@@ -73,7 +73,7 @@ test('an upload that Nexus keeps until its database answers is followed by its i
   expect(looks()).toBe(2);
 });
 
-test('an upload that fails while it is followed ends as if it had been answered', async () => {
+test('an upload that fails while it is polled ends as if it had been answered', async () => {
   const error = { error_code: 'RELEASE_CONFLICT', message: 'release 1.2.0 has another archive', report: [] };
   const { uploadView } = views({ waiting }, { state: 'failed', error });
   const run = await upload({ updates: { repositoryUpload: waits }, uploads: { uploadView } });
@@ -81,7 +81,7 @@ test('an upload that fails while it is followed ends as if it had been answered'
   expect(run.err).toMatch(/error: cannot upload release\.zip: .*another archive \[RELEASE_CONFLICT\]/);
 });
 
-test('what a restarted Nexus has not kept is sent again, whole', async () => {
+test('an upload that a restarted Nexus has not kept is sent again, whole', async () => {
   const received: string[] = [];
   const run = await upload({
     updates: {
@@ -101,7 +101,7 @@ test('what a restarted Nexus has not kept is sent again, whole', async () => {
   expect(received.at(-1)).toBe(sha256);
 });
 
-test('an upload that is refused for want of the database is tried again', async () => {
+test('an upload that is refused because the database is away is retried', async () => {
   let tries = 0;
   const run = await upload({
     updates: {

@@ -48,7 +48,7 @@ test('repo verify reports a directory and a server check by check, with the days
   });
 });
 
-test('a target that a server changed is found, and the report says so', async () => {
+test('a target that a server changed is reported', async () => {
   await using server = await serveRepository();
   server.publish(repository.files);
   const [path, bytes] = [...server.files].find(([name]) => name.includes('artifact-0'))!;
@@ -71,7 +71,7 @@ const source = (more: Partial<SourceView> = {}): SourceView => ({
   ...more,
 });
 
-test('repo sync waits for the outcome; source list and show say what stands in the way', async () => {
+test('repo sync waits for the outcome; source list and show name the obstacle', async () => {
   const states: SourceView[] = [
     source({ state: 'syncing', fetching: { system_version: '3.1.0', done_bytes: 5, total_bytes: 10 } }),
     source(),

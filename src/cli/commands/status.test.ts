@@ -14,7 +14,7 @@ const statusWith = async (changes: Partial<FleetStatus>): Promise<TestRun> => {
   return await runTestCli(['status'], { environment: { ...environment, TUF_DEPOT_URL: changed.url } });
 };
 
-test('a status without its database names the outage and the age of what it says, and exits with 5', async () => {
+test('a status without its database names the outage and the age of its values, and exits with 5', async () => {
   const run = await statusWith({
     database: { state: 'unavailable', time_read: TIME, time_unavailable_since: TIME, age_s: 60 },
   });
@@ -30,7 +30,7 @@ test('the status of a Nexus that has never read its database invents no facts', 
   expect(run.out).not.toContain('nexuses:');
 });
 
-test('a status whose database answers says nothing of it', async () => {
+test('a status whose database answers does not mention it', async () => {
   const run = await statusWith({ database: { state: 'answers', time_read: TIME } });
   expect(run.out).not.toContain('database:');
 });

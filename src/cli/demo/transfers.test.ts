@@ -8,7 +8,7 @@ const A = ArtifactHash.parse('aa'.repeat(32));
 const B = ArtifactHash.parse('bb'.repeat(32));
 const OTHER_SLED = SledId.parse('00000000-0000-4000-8000-000000000002');
 
-test('what Nexus put counts once a sled and only when it arrived; the rest came from other sleds', async () => {
+test('an artifact put by Nexus counts once per sled and only when it arrived; the rest came from other sleds', async () => {
   const put = (hash: ArtifactHash, target_sled: SledId, error?: string) => ({
     time: TIME,
     target_sled,

@@ -12,7 +12,7 @@ import { createTransferMeter, remainingMs, transferBarCells, transferLine } from
 
 const MIB = 1024 ** 2;
 
-test('sizes have three digits that matter, in powers of 1024', () => {
+test('sizes have three significant digits, in powers of 1024', () => {
   expect([0, 999, 1000, 1024, 17_920, 214 * MIB, 1023 * MIB, 5 * 1024 * MIB].map(formatBytes)).toEqual([
     '0 B',
     '999 B',
@@ -33,7 +33,7 @@ test('no size needs more than eight columns', () => {
   );
 });
 
-test('durations and ages are as people say them', () => {
+test('durations and ages are readable', () => {
   expect(
     [840, 7_240, 59_960, 185_000, 7_800_000, 4 * 86_400_000 + 3 * 3_600_000].map(formatDuration),
   ).toEqual(['840 ms', '7.2 s', '1 min 00 s', '3 min 05 s', '2 h 10 min', '4 d 3 h']);
@@ -47,7 +47,7 @@ test('durations and ages are as people say them', () => {
   expect(formatAge(3_600_000, 0)).toBe('in 1 h');
 });
 
-test('it is 100 % only when all of it is there, and 0 % only when none of it is', () => {
+test('100 % means all of it, and 0 % means none of it', () => {
   expect([
     formatPercent(0, 1000),
     formatPercent(1, 1000),
@@ -80,7 +80,7 @@ test('the rate of a transfer is that of the last seconds, so that a stall shows'
   expect(meter.rate(60_000)).toBeLessThan(MIB);
 });
 
-test('what is left of a transfer is said only where it is known', () => {
+test('the rest of a transfer is shown only if it is known', () => {
   expect(remainingMs(50, 100, 10)).toBe(5_000);
   expect(remainingMs(50, undefined, 10)).toBeUndefined();
   expect(remainingMs(50, 100, 0)).toBeUndefined();
@@ -93,7 +93,7 @@ test('what is left of a transfer is said only where it is known', () => {
 /** Below a step of the demo, with the last column left free. */
 const DEMO_COLUMNS = 80 - 3 - 1;
 
-test('what is redrawn fits 80 columns below a step of the demo, whatever the numbers', () => {
+test('redrawn lines fit 80 columns below a step of the demo, whatever the numbers', () => {
   const transfer = { bytes: 999 * MIB, totalBytes: 999.5 * MIB, rate: 0.105 * MIB };
   const line = `uploading  ${transferLine(transfer, transferBarCells(80))}`;
   expect(visibleWidth(line)).toBeLessThanOrEqual(DEMO_COLUMNS);
@@ -164,7 +164,7 @@ const recordingTerminal = ({
   };
 };
 
-test('on a terminal a live region replaces its lines, and leaves only what was said for good', () => {
+test('on a terminal a live region replaces its lines, and leaves only the permanent ones', () => {
   const { terminal, clock, written, nowMs } = recordingTerminal({ isTTY: true });
   const region = createLiveRegion(terminal, clock);
   region.show(
@@ -192,7 +192,7 @@ test('a live region never grows beyond the terminal, in either direction', () =>
   expect(Math.max(...lines.map(visibleWidth))).toBe(39);
 });
 
-test('without a terminal there are plain lines from time to time, without escape codes and repetition', () => {
+test('without a terminal there are occasional plain lines, without escape codes and repetition', () => {
   const { terminal, clock, written, nowMs } = recordingTerminal({ isTTY: false });
   const region = createLiveRegion(terminal, clock);
   for (let step = 0; step < 100; step += 1) {
@@ -206,7 +206,7 @@ test('without a terminal there are plain lines from time to time, without escape
   expect(written).toEqual(['at 0\n', 'at 1\n', 'at 2\n']);
 });
 
-test('colours are for a terminal only, and not where NO_COLOR or TERM=dumb ask for none', () => {
+test('colours appear only on a terminal, and not with NO_COLOR or TERM=dumb', () => {
   const bold = (isTTY: boolean, environment: Record<string, string>) =>
     recordingTerminal({ isTTY, environment }).terminal.outStyle.bold('x');
   expect(bold(true, {})).toBe('\x1b[1mx\x1b[22m');

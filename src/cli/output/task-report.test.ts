@@ -37,7 +37,7 @@ const counters = {
   copy_err: 0,
 };
 
-test('a replication task has the layout that operators know, and what we add below it', () => {
+test('a replication task has the layout that operators know, with our additions below it', () => {
   const lines = taskReportLines(
     task({
       generation: 3,
@@ -101,7 +101,7 @@ test('a replication task has the layout that operators know, and what we add bel
       - sled-3 does not answer [sled_unreachable]`);
 });
 
-test('an error of the last activation is said in the place of its details', () => {
+test('an error of the last activation replaces its details', () => {
   expect(taskReportLines(task({ error: 'no database' }), plainStyle, NOW_MS).at(-1)).toBe(
     '    last completion reported error: no database',
   );

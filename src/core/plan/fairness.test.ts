@@ -6,7 +6,7 @@ import { planReplication } from './plan.ts';
 
 const limits = { ...ROOMY, maxTransfersToSled: 2 };
 
-test('puts that go on from earlier rounds count, so that a slow sled is given no more than its share (G8, S6)', () => {
+test('puts in flight from earlier rounds count, so that a slow sled gets no more than its share (G8, S6)', () => {
   const wanted = wantedOf([[1, 2, 3, 4]]);
   const plan = planReplication(
     planInput({
@@ -37,7 +37,7 @@ test('a put that is still being sent is not planned again, and counts toward the
   expect(plan.puts).toHaveLength(2);
 });
 
-test('a sled that says for ever that it is copying keeps an artifact from nobody else (G8)', () => {
+test('a sled that claims to copy for ever does not keep an artifact from the others (G8)', () => {
   const wanted = wantedOf([[1]]);
   const copying = { ...listing(), copiesInFlight: new Set([hash(1)]) };
   const plan = planReplication(
@@ -79,7 +79,7 @@ test('a source that fails is not the first choice of every round, whatever its p
   expect(new Set(sources)).toEqual(new Set([sledId(1), sledId(2)]));
 });
 
-test('a source that failed for a sled is named to it again only when every other one has failed as often (P6, G8)', () => {
+test('a source that failed for a sled is chosen again only when every other one has failed as often (P6, G8)', () => {
   const wanted = wantedOf([[1]]);
   const whole = listing([[hash(1), 2]]);
   const sleds = [sled(1, whole), sled(2, whole), sled(3, whole), sled(4)];
@@ -97,7 +97,7 @@ test('a source that failed for a sled is named to it again only when every other
   expect(sourcesAfter(1, 1, 1).size).toBe(3);
 });
 
-test('a sled that was caught with other bytes is a source only where nobody else has the artifact (P9, G8)', () => {
+test('a sled that was caught with other bytes is a source only if no other sled has the artifact (P9, G8)', () => {
   const wanted = wantedOf([[1, 2]]);
   const caught = { ...sled(1, listing([1, 2].map(n => [hash(n), 2]))), isDistrusted: true };
   const sleds = [caught, sled(2, listing([[hash(1), 2]])), sled(3)];

@@ -48,7 +48,7 @@ const existsSomewhere = (input: PlanInput, sha256: ArtifactHash): boolean =>
   answeringSleds(input.sleds).some(s => (s.answer.held.get(sha256) ?? 0) > 0);
 
 describe('properties of the plan (S4)', () => {
-  test('a fleet that obeys the plan comes to hold every artifact that exists, on every dataset (G1, G7)', () => {
+  test('a fleet that follows the plan receives every artifact that exists, on every dataset (G1, G7)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const { fleet } = converge(input, seed);
@@ -89,7 +89,7 @@ describe('properties of the plan (S4)', () => {
     );
   });
 
-  test('nothing is asked of a silent or paused sled, nor for a copy in flight, nor twice (B7, G8)', () => {
+  test('nothing is requested from an unreachable or paused sled, nor for a copy in flight, nor twice (B7, G8)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const plan = planReplication(input, seededRng(seed));
@@ -107,7 +107,7 @@ describe('properties of the plan (S4)', () => {
     );
   });
 
-  test('what a sled lacks is requested, in flight, deferred, or blocked with a reason (S12)', () => {
+  test('a missing artifact is requested, in flight, deferred, or blocked with a reason (S12)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const plan = planReplication(input, seededRng(seed));
@@ -129,7 +129,7 @@ describe('properties of the plan (S4)', () => {
     );
   });
 
-  test('a local repo is let go only if its release is in this config and enough sleds hold all of it (P1, G4)', () => {
+  test('a local repo is dropped only if its release is in this config and enough sleds hold all of it (P1, G4)', () => {
     fc.assert(
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const { fleet } = converge(input, seed);
@@ -160,7 +160,7 @@ describe('single rules', () => {
     expect(plan.localRepos).toEqual([{ kind: 'unlisted', uploadId: archive.uploadId }]);
   });
 
-  test('the archive of a deleted release is kept while it has what another release lists and too few sleds hold (G4)', () => {
+  test('the archive of a deleted release is kept while it has an artifact that another release lists and too few sleds hold (G4)', () => {
     const both = wantedOf([[1], [1, 2]]);
     const deleted = archiveOf(both, 0);
     const wanted = { ...both, releases: both.releases.slice(1) };
@@ -177,7 +177,7 @@ describe('single rules', () => {
     expect(verdictWith(3)).toMatchObject({ kind: 'replicated', artifacts: deleted.artifacts });
   });
 
-  test('the minimum is not lowered because few sleds answer (S7)', () => {
+  test('unreachable sleds do not lower the minimum (S7)', () => {
     const wanted = wantedOf([[1]]);
     const plan = planReplication(
       planInput({
@@ -192,7 +192,7 @@ describe('single rules', () => {
     ]);
   });
 
-  test('a sled with one dataset is not told to copy again (B9)', () => {
+  test('a sled with one dataset gets no request to copy again (B9)', () => {
     const wanted = wantedOf([[1]]);
     const plan = planReplication(
       planInput({ wanted, sleds: [1, 2].map(n => sled(n, listing([[hash(1), 1]], 1))) }),
@@ -218,7 +218,7 @@ describe('single rules', () => {
     ).toHaveLength(1);
   });
 
-  test('an artifact that nobody has is blocked, and the reason tells silent sleds from missing ones', () => {
+  test('an artifact without a copy is blocked, and the reason distinguishes unreachable sleds from missing ones', () => {
     const wanted = wantedOf([[1]]);
     const code = (sleds: PlanInput['sleds']) =>
       planReplication(planInput({ wanted, sleds }), seededRng(1)).blocked[0]?.code;

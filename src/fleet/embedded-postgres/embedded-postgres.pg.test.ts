@@ -79,7 +79,7 @@ describe('an embedded PostgreSQL', () => {
     expect((await lstat(join(directory.path, 'socket'))).mode & 0o777).toBe(0o700);
   });
 
-  test('is adopted when its owner was killed, and stops with its new owner', async () => {
+  test('is taken over when its owner was killed, and stops with its new owner', async () => {
     await using directory = await makeDirectory();
     const script = new URL('./owner.fixture.ts', import.meta.url).pathname;
     const owner = spawn(process.execPath, [script, directory.path], { stdio: ['ignore', 'pipe', 'inherit'] });

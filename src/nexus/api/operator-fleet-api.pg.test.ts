@@ -8,7 +8,7 @@ import { REPLICATION_TASK } from '../replication/task.ts';
 const wait = { signal: new AbortController().signal };
 const PATIENCE = { timeout: 50_000 };
 
-test('whoever has uploaded a failed release again and waits for it is not told again that it has failed (S13)', async () => {
+test('after a failed release was uploaded again, a waiting client does not see it as failed (S13)', async () => {
   await using world = await createTestWorld();
   const sleds = [1, 2, 3].map(n => fakeSled(n));
   const connectSleds = () => ({ ...fakeConnection(sleds), [Symbol.asyncDispose]: async () => undefined });
@@ -38,7 +38,7 @@ test('whoever has uploaded a failed release again and waits for it is not told a
   expect(await view()).toMatchObject({ state: 'replicating', reasons: [{ code: 'NOT_YET_LOOKED' }] });
 });
 
-test('a Nexus that was expunged and runs all the same says so in its own status, and another one does not (S23, S12)', async () => {
+test('an expunged Nexus that still runs says so in its own status, and another one does not (S23, S12)', async () => {
   await using world = await createTestWorld();
   const expunged = await world.startNexus({ name: 'expunged' });
   const other = await world.startNexus({ name: 'other' });

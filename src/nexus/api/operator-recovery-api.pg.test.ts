@@ -74,7 +74,7 @@ const hashesOf = ({ artifacts }: { readonly artifacts: readonly { readonly sha25
 const configsBecome = (...generations: readonly number[]) =>
   expect.poll(() => sleds.map(sled => sled.config?.generation), { timeout: 30_000 }).toEqual(generations);
 
-test('a look names the points that the database does not know, their sleds and what is not decided, and changes nothing (P7)', async () => {
+test('a look lists the points that the database does not know, their sleds and the undecided artifacts, and changes nothing (P7)', async () => {
   holds(sleds[0]!, 7, [...present, hashOf(8), hashOf(9)]);
   holds(sleds[1]!, 6, [hashOf(9)]);
   const found = await look();
@@ -99,7 +99,7 @@ test('a look names the points that the database does not know, their sleds and w
   expect(sleds.map(sled => sled.config?.generation)).toEqual([7, 6, 2]);
 });
 
-test('acting is refused until all that was wanted at a point is listed by a present release, or given up by name', async () => {
+test('acting is refused until each artifact of a point is listed by a present release, or given up by name', async () => {
   holds(sleds[0]!, 7, [...present, hashOf(8), hashOf(9)]);
   const plan = { expected_generation: at(2), to: at(8) };
   for (const artifacts of [[], [hashOf(8)]]) {
@@ -183,7 +183,7 @@ test('an equal generation with another set is recovered the same way (P7)', asyn
   expect(digestOf(sleds[2]!.config!.artifacts.keys())).toBe(digestOf(present));
 });
 
-test('a recovery planned on what is no longer so changes nothing (RH1)', async () => {
+test('a recovery with a stale plan changes nothing (RH1)', async () => {
   holds(sleds[0]!, 7, present);
   await expect(act({ expected_generation: at(1), to: at(8) })).rejects.toMatchObject({
     code: 'RECOVERY_CHANGED',
@@ -197,7 +197,7 @@ test('a recovery planned on what is no longer so changes nothing (RH1)', async (
   expect(await generationNow()).toBe(2);
 });
 
-test('recoveries at once come to what one of them would have, and each says so (RH1, RH2)', async () => {
+test('concurrent recoveries have the result of one, and each reports it (RH1, RH2)', async () => {
   holds(sleds[0]!, 7, [...present, hashOf(9)]); // not all of it is wanted: no Nexus mends that by itself meanwhile
   const outcomes = await Promise.all(
     Array.from({ length: 4 }, () =>
@@ -214,7 +214,7 @@ test('recoveries at once come to what one of them would have, and each says so (
   expect(rows).toHaveLength(1);
 });
 
-test('a sled that another recovery moves on while it is asked has changed, and is not silent (RH1)', async () => {
+test('a sled that another recovery changes while it is asked counts as changed, not as silent (RH1)', async () => {
   holds(sleds[0]!, 7, [...present, hashOf(9)]);
   const plan = { expected_generation: at(2), to: at(8), give_up: { artifacts: [hashOf(9)] } };
   sleds[0]!.fault.config = async () => {
@@ -290,7 +290,7 @@ test('a point whose set no sled gives is an obstacle alone, and stays unknown be
   expect((await look()).points).toMatchObject([{ config_digest: claimed.digest }]);
 });
 
-test('an expunged sled is not asked, and what it claims is of no account (G8)', async () => {
+test('an expunged sled is not asked, and its claims do not count (G8)', async () => {
   holds(sleds[0]!, 7, present);
   await nexus.fleet.sledSetPolicy({ params: { sled_id: idOf(1) }, body: { policy: 'expunged' } }, wait);
   expect(await look()).toMatchObject({
@@ -299,7 +299,7 @@ test('an expunged sled is not asked, and what it claims is of no account (G8)', 
   });
 });
 
-test('a lost release is uploaded again, not refused for rollback, and then nothing is to be given up (P3)', async () => {
+test('a lost release can be uploaded again without a refusal for rollback, and then nothing is undecided (P3)', async () => {
   const versions = (number: number) => ({ timestamp: number, snapshot: number, targets: number });
   const missing = await world.release({ systemVersion: '2.0.0', versions: versions(3) });
   await nexus.upload(await world.release({ systemVersion: '3.0.0', versions: versions(5) }));

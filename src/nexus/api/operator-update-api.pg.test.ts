@@ -52,7 +52,7 @@ const register = async (
   };
 };
 
-test('trust roots are added, listed, shown and deleted; what is not self-signed is refused', async () => {
+test('trust roots are added, listed, shown and deleted; a root that is not self-signed is refused', async () => {
   const nexus = await world.startNexus();
   const release = await world.release();
   const root = JSON.parse(Buffer.from(release.trustRoot).toString('utf8'));
@@ -79,12 +79,12 @@ test('trust roots are added, listed, shown and deleted; what is not self-signed 
   await expect(nexus.upload(release)).rejects.toMatchObject({ code: 'NO_TRUST_ROOT' });
 });
 
-test('an expired root can be trusted, as its successors are what has to be current', async () => {
+test('an expired root can be trusted, since only its successors have to be current', async () => {
   const nexus = await world.startNexus();
   await nexus.trust(await world.release({ expired: ['root'] }));
 });
 
-test('the target release goes forward only, is shown in the status, and is not deleted', async () => {
+test('the target release moves only forward, is shown in the status, and is not deleted', async () => {
   const nexus = await world.startNexus();
   await uploadVersions(nexus, '1.0.0', '1.1.0', '3.0.0');
   expect(await nexus.operator.updateStatus({}, wait)).toMatchObject({
@@ -214,7 +214,7 @@ test('a registration is answered with the floor, read in that request; an older 
   ).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
-test('a new sled and a deleted release activate replication; a registration that says nothing new does not (B16)', async () => {
+test('a new sled and a deleted release activate replication; a registration without news does not (B16)', async () => {
   const nexus = await world.startNexus({ replace: fleetOf(() => true) });
   const { driver } = nexus.services;
   const runs = async () => {
@@ -232,7 +232,7 @@ test('a new sled and a deleted release activate replication; a registration that
   expect(await runs()).toBeGreaterThan(afterNewSled);
 });
 
-test('an expunged sled that registers is told so (S23)', async () => {
+test('the registration of an expunged sled is refused as such (S23)', async () => {
   const nexus = await world.startNexus();
   const { id } = await register(nexus);
   await nexus.fleet.sledSetPolicy({ params: { sled_id: id }, body: { policy: 'expunged' } }, wait);

@@ -14,7 +14,7 @@ const loss = (durability: Partial<CommitDurability>, url = ONE_HOST) =>
   databaseReasons(requireDatabaseTarget(url), { ...ALONE, ...durability })[0];
 
 describe('a database that may lose commits', () => {
-  test('is none that is alone, waits for a standby, or is of another engine', () => {
+  test('is not one that is alone, waits for a standby, or runs another engine', () => {
     expect(codes(ONE_HOST, ALONE)).toEqual([]);
     expect(codes(ONE_HOST, { ...ALONE, standbys: undefined })).toEqual([]);
     expect(codes(ONE_HOST, { ...ALONE, standbys: 2, synchronousStandbys: 'ANY 1 (*)' })).toEqual([]);
@@ -77,7 +77,7 @@ describe('a database that is reached without TLS', () => {
     expect(reason).toEqual({ code: 'DATABASE_PLAIN_TEXT', hosts: ['db1:5432', '10.0.0.2:5432'] });
   });
 
-  test('is none over a socket, over loopback, or when it is encrypted', () => {
+  test('causes no reason over a socket, over loopback, or when it is encrypted', () => {
     for (const url of [
       'postgresql:///db?host=/run/pg',
       'postgresql://localhost/db',

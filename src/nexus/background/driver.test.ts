@@ -70,7 +70,7 @@ test('a task runs at once, then after each period, and says why (BD4)', async ()
   expect(driver.status('recorder').last).toMatchObject({ iteration: 3, reason: 'signaled' });
 });
 
-test('many signals while a task runs are one more activation after it (BD1, BD2)', async () => {
+test('many signals while a task runs cause one more activation after it (BD1, BD2)', async () => {
   const { clock } = manualClock();
   const gates: PromiseWithResolvers<void>[] = [];
   const { task, reasons } = recordingTask({}, async () => {
@@ -111,7 +111,7 @@ test('an activation that fails is a status with the chain of causes, and the tas
   expect(driver.status('recorder').last?.summary).toEqual({});
 });
 
-test('a task may ask to be looked at again before its period (P6)', async () => {
+test('a task may request another activation before its period ends (P6)', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask({}, async () => ({ summary: {}, againInMs: 10 }));
   await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
@@ -121,7 +121,7 @@ test('a task may ask to be looked at again before its period (P6)', async () => 
   expect(reasons).toEqual(['timeout', 'timeout']);
 });
 
-test('disable turns timers off and leaves signals on (S9)', async () => {
+test('disabling a task stops its timers, not its signals (S9)', async () => {
   const { clock, advance } = manualClock();
   const { task, reasons } = recordingTask({ disable: true }, async () => ({ summary: {}, againInMs: 1 }));
   await using driver = createDriver({ tasks: [task], clock, rng, log: silentLogger });
@@ -157,7 +157,7 @@ test('an unknown task is refused with the names of those there are', async () =>
   expect(() => driver.activate('recoder')).toThrow('background tasks: recorder');
 });
 
-test('what a stop cuts off is no failure, and is not logged as one (S15)', async () => {
+test('an activation that a stop aborts is no failure, and is not logged as one (S15)', async () => {
   const { clock } = manualClock();
   const errors: unknown[] = [];
   const log = {
@@ -178,7 +178,7 @@ test('what a stop cuts off is no failure, and is not logged as one (S15)', async
   expect(errors).toEqual([]);
 });
 
-test('a task that failed is activated again within a second, then less often, and by its period after a success (BD5)', async () => {
+test('a task that failed is activated again within a second, then with back-off, and by its period after a success (BD5)', async () => {
   const clock = createTestClock();
   let failing = true;
   const timesMs: number[] = [];
@@ -220,7 +220,7 @@ test('a task whose timers are turned off is not repeated after a failure (BD5)',
   expect(reasons).toEqual(['signaled']);
 });
 
-test('when what tasks failed for is over, those that failed are activated at once, and no others (BD6)', async () => {
+test('when the cause of failures is over, the failed tasks are activated at once, and no others (BD6)', async () => {
   const clock = createTestClock();
   let failing = true;
   const failed = recordingTask({ name: 'failed' }, async () => {

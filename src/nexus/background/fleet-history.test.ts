@@ -76,7 +76,7 @@ test('a flush does not look at the whole table; an hour does, and so do ten thou
   expect(kept.history.flushes).toBe(53);
 });
 
-test('a database that is away is an error in the status, and is asked again soon (FH1)', async () => {
+test('a database that is away is an error in the status, and is retried soon (FH1)', async () => {
   const kept = keeping({ times: [] });
   kept.database.isAway = true;
   expect(await kept.activate()).toMatchObject({ summary: { error: 'away' }, againInMs: 5_000 });
@@ -84,7 +84,7 @@ test('a database that is away is an error in the status, and is asked again soon
   expect((await kept.activate()).summary).not.toHaveProperty('error');
 });
 
-test('what is noted activates the task once, a moment later, and nothing does after the end', async () => {
+test('an event activates the task once, a moment later, and none does after the end', async () => {
   const sleeps: { ms: number; wake: () => void }[] = [];
   const clock = {
     sleep: (ms: number) => new Promise<void>(wake => sleeps.push({ ms, wake })),

@@ -22,7 +22,7 @@ const prune = (datastore: Datastore, tamper: Partial<Datastore> = {}, note: Note
     signal: wait.signal,
   });
 
-test('without a policy nothing is deleted, not by hand either, and the summary says that retention is off (B19)', async () => {
+test('without a policy nothing is deleted, not even by hand, and the summary says that retention is off (B19)', async () => {
   await using database = await createTestDatabase();
   const datastore = await database.openDatastore();
   const root = await insertTrustRoot(datastore);
@@ -66,7 +66,7 @@ test('of four releases the oldest goes, one each time, and the target is kept ho
   expect(await present(datastore)).toEqual(['1.0.0', '4.0.0', '5.0.0']);
 });
 
-test('one that became the target or was uploaded again since the decision is not pruned, and that is said (PN1, PN2)', async () => {
+test('a release that became the target or was uploaded again since the decision is not pruned, and the summary says so (PN1, PN2)', async () => {
   await using database = await createTestDatabase();
   const datastore = await database.openDatastore();
   const root = await insertTrustRoot(datastore);

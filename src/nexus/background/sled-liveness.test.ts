@@ -34,7 +34,7 @@ const watching = () => {
   return { sleds, fleet, liveness, look };
 };
 
-test('a sled that comes back is told to replication, which is activated by it, and by one that falls silent (S23, B16)', async () => {
+test('a sled that returns, or falls silent, activates replication (S23, B16)', async () => {
   const { sleds, fleet, liveness, look } = watching();
   expect(await look()).toMatchObject({ summary: { alive: 2, silent: [] }, changed: false });
   const [first] = sleds;
@@ -58,7 +58,7 @@ test('an error is an answer, a broken wait is none (SL2)', async () => {
   expect((await look()).summary).toEqual({ alive: 1, silent: [sleds[1]!.target.id] });
 });
 
-test('a sled that left the fleet is forgotten, and is no return when it comes back later', async () => {
+test('a sled that left the fleet is forgotten, and does not count as returned when it registers later', async () => {
   const { sleds, fleet, liveness, look } = watching();
   sleds[0]!.fault.putConfig = unreachable;
   await look();

@@ -66,7 +66,7 @@ test('an idle connection that the server closes is not handed out (CP1)', async 
   expect((await pool.acquire({ signal })).client.id).toBe(2);
 });
 
-test('a connection that failed for want of the server takes its idle neighbours with it (CP2)', async () => {
+test('a connection that failed because the server is gone closes the idle ones too (CP2)', async () => {
   const { pool, closed } = createPool(3);
   const [one, two, three] = [
     await pool.acquire({ signal }),
@@ -81,7 +81,7 @@ test('a connection that failed for want of the server takes its idle neighbours 
   expect((await pool.acquire({ signal })).client.id).toBe(3);
 });
 
-test('the waiting are served in their order, by a kept connection or by a place that became free', async () => {
+test('waiting callers are served in order, by a kept connection or by a slot that became free', async () => {
   const { pool } = createPool(1);
   const held = await pool.acquire({ signal });
   const order: string[] = [];
@@ -96,7 +96,7 @@ test('the waiting are served in their order, by a kept connection or by a place 
   expect(order).toEqual(['first has 1', 'second has 2']);
 });
 
-test('a place whose connection could not be opened passes to the next who waits', async () => {
+test('a slot whose connection could not be opened passes to the next waiting caller', async () => {
   const { pool, faults } = createPool(1);
   const held = await pool.acquire({ signal });
   faults.push(new Error('refused'));
@@ -107,7 +107,7 @@ test('a place whose connection could not be opened passes to the next who waits'
   expect((await second).client.id).toBe(2);
 });
 
-test('waiting ends with an error after its limit, or when the caller leaves, and takes no place with it (CP3)', async () => {
+test('waiting ends with an error after its limit, or when the caller leaves, and uses up no slot (CP3)', async () => {
   const { pool, clock } = createPool(1);
   const held = await pool.acquire({ signal });
   const late = pool.acquire({ signal });
@@ -132,7 +132,7 @@ test('an idle connection is closed after its time', async () => {
   expect(closed).toEqual([1]);
 });
 
-test('ending closes what is idle, waits for what is in use, and refuses the waiting', async () => {
+test('ending closes idle connections, waits for those in use, and refuses waiting callers', async () => {
   const { pool, closed } = createPool();
   const used = await pool.acquire({ signal });
   const other = await pool.acquire({ signal });

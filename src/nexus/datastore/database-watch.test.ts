@@ -23,7 +23,7 @@ const away = async () => {
   throw new DepotError('DATABASE_UNAVAILABLE', 'nexus_list: the database does not answer');
 };
 
-test('an outage begins with the first call that is not answered, and ends with the first answer (DW2)', async () => {
+test('an outage begins with the first unanswered call, and ends with the first answer (DW2)', async () => {
   const { clock, watch, call } = setUp();
   expect(await call(async () => ['a'])).toEqual(['a']);
   expect(watch.outage()).toBeUndefined();
@@ -44,7 +44,7 @@ test('a verdict of the database is no outage (DW2)', async () => {
   expect(watch.outage()).toBeUndefined();
 });
 
-test('what waits for the database is woken by its next answer, or by the end of its wait', async () => {
+test('a caller that waits for the database is woken by its next answer, or by the end of its wait', async () => {
   const { clock, watch, call } = setUp();
   await call(away);
   const woken: string[] = [];
@@ -66,7 +66,7 @@ test('a wait for the database ends with its signal', async () => {
   await expect(waiting).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
 });
 
-test('the end of a long outage is told once, that of a short one is not', async () => {
+test('the end of a long outage is reported once, that of a short one is not', async () => {
   const { clock, watch, call } = setUp();
   let returns = 0;
   watch.onReturn(() => {

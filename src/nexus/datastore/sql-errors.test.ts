@@ -31,7 +31,7 @@ describe('an error of the database', () => {
     expect(classifySqlError(withState(state))).toBe(kind);
   });
 
-  test('without a state it is a server that does not answer; of our own it is a verdict', () => {
+  test('without a SQLSTATE it is a server that does not answer; one of our own errors is a verdict', () => {
     expect(classifySqlError(new Error('ECONNREFUSED'))).toBe('unavailable');
     expect(classifySqlError(new DepotError('NOT_FOUND', 'no such release'))).toBe('refused');
   });
@@ -41,7 +41,7 @@ describe('an error of the database', () => {
     expect(isUnavailableAtBegin(withState('42601'))).toBe(false);
   });
 
-  test('at COMMIT it leaves open what happened, unless it says that the transaction was aborted (P4)', () => {
+  test('at COMMIT the outcome is uncertain, unless the error says that the transaction was aborted (P4)', () => {
     for (const state of ['40001', '40P01', '23505', '23503']) {
       expect(isCommitUncertain(withState(state)), state).toBe(false);
     }

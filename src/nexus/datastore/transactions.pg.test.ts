@@ -85,14 +85,14 @@ describe('a connection lost at COMMIT (P4)', () => {
       expect((await direct.wantedSet(wait)).generation).toBe(before.generation + 1);
     });
 
-    test('deletes a release, and does not say that there is none', async () => {
+    test('deletes a release, and does not report that it was absent', async () => {
       const { generation } = await direct.releaseInsert(uploadOf(trustRoot, text(2), [text(2)]), wait);
       const outcome = await cutDuring(cuts, datastore => datastore.repoPrune(text(2), wait));
       expect(outcome).toEqual({ generation: generation + 1 });
       expect(await direct.repoGetByVersion(text(2), wait)).toBeUndefined();
     });
 
-    test('drops a local repo, and does not say that it was absent', async () => {
+    test('drops a local repo, and does not report that it was absent', async () => {
       const release = uploadOf(trustRoot, text(3), [text(3)]);
       await direct.releaseInsert(release, wait);
       const { uploadId, nexusId } = release;
@@ -134,7 +134,7 @@ describe('a connection lost at COMMIT (P4)', () => {
       expect(outcome.generation).toBe(to);
     });
 
-    test('raises it for one sled, and does not say that the sled had its turn', async () => {
+    test('raises it for one sled, and does not report that the sled had its turn', async () => {
       const { generation, digest } = await direct.currentGeneration(wait);
       const mend = { to: asGeneration(generation + 10), sledId: newId(SledId) };
       expect(await cutDuring(cuts, datastore => datastore.generationMend(mend, wait))).toEqual({

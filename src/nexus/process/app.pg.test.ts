@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => world[Symbol.asyncDispose]());
 
-test('a database that is down at the start is waited for, and requests are told so', async () => {
+test('a Nexus that starts waits for its database, and answers requests with that reason', async () => {
   await using proxy = await createCuttingProxy(world.database.connection);
   proxy.setRefusing(true);
   const config = { database: { url: proxy.connection } };
@@ -61,7 +61,7 @@ test('a database that goes away while Nexus runs is an error of the requests, an
   expect((await nexus.operator.repositoryList({ query }, wait)).items).toEqual([]);
 });
 
-test('a database of another schema version ends the start, saying what to run (S14)', async () => {
+test('a database of another schema version ends the start, with the command to run (S14)', async () => {
   await using empty = await createTestDatabase({ migrated: false });
   const config = { database: { url: empty.connection } };
   await using nexus = await world.startNexus({ config, untilStarted: false });
@@ -97,7 +97,7 @@ test('a second Nexus on one staging directory is refused, naming the first (P12)
   });
 });
 
-test('the operator API wants the token; the internal API, for sleds, has none', async () => {
+test('the operator API requires the token; the internal API, for sleds, has none', async () => {
   const nexus = await world.startNexus();
   for (const token of [undefined, 'wrong']) {
     const baseUrl = `http://${nexus.operatorAddress}`;

@@ -18,7 +18,7 @@ const read = async (text: string) => {
   return readNexusConfig(path);
 };
 
-test('what a file has to say is where staging and the database are', async () => {
+test('a file needs only the staging directory and the database', async () => {
   expect(await read(LEAST)).toMatchObject({
     stagingDirectory: join(directory, 'staging'),
     tokenFile: join(directory, 'nexus-token'),
@@ -55,7 +55,7 @@ test('an unknown key is an error that names the file, the key and the known keys
   });
 });
 
-test('values that cannot be meant are refused by key', async () => {
+test('implausible values are refused by key', async () => {
   await expect(read(LEAST.replace('postgresql', 'mysql'))).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     message: expect.stringContaining('database.url: must be a URL such as postgresql://'),

@@ -32,7 +32,7 @@ const metricsOf = async ({ operatorAddress, token }: TestNexus): Promise<Map<str
 
 const codes = (reasons: readonly { code: string }[]): string[] => reasons.map(({ code }) => code);
 
-test('status and metrics are answered while the database is away, with what was read last, its age and the reason (S15)', async () => {
+test('status and metrics are answered while the database is away, with the last values, their age and the reason (S15)', async () => {
   const nexus = await start();
   const release = await world.release();
   await nexus.trust(release);
@@ -58,7 +58,7 @@ test('status and metrics are answered while the database is away, with what was 
   expect(codes(back.reasons)).not.toContain('DATABASE_UNAVAILABLE');
 });
 
-test('a Nexus that starts without its database says in its status what it waits for', async () => {
+test('a Nexus that starts without its database reports in its status that it waits', async () => {
   proxy.setRefusing(true);
   const nexus = await start(false);
   const status = () => nexus.fleet.fleetStatus({}, wait);
@@ -79,7 +79,7 @@ test('a Nexus that starts without its database says in its status what it waits 
   expect(codes((await status()).reasons)).not.toContain('NEXUS_STARTING');
 });
 
-test('a sled that registers while the database is away is told to come again, and is taken when it does (P5)', async () => {
+test('a sled that registers while the database is away retries, and is then accepted (P5)', async () => {
   const nexus = await start();
   const sled_id = SledId.parse('00000000-0000-4000-8000-000000000001');
   const register = () => nexus.internal.sledAgentPut({ params: { sled_id }, body: registration() }, wait);

@@ -71,7 +71,7 @@ const upload = async (ready: NexusReady, release: TestRelease) => {
   return await client.repositoryUpload({ query: { file_name: 'release.zip' }, body }, wait);
 };
 
-test('a process says where it listens, and ends cleanly on SIGTERM', async () => {
+test('a process reports its addresses, and exits cleanly on SIGTERM', async () => {
   const { child, exited, ready, readyFile } = await startProcess();
   expect(ready).toMatchObject({
     pid: child.pid,
@@ -83,7 +83,7 @@ test('a process says where it listens, and ends cleanly on SIGTERM', async () =>
   await expect(readFile(readyFile)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('killed after it took an upload and before any sled has it, a Nexus has the upload after its restart (B1)', async () => {
+test('killed after it recorded an upload and before any sled has it, a Nexus has the upload after its restart (B1)', async () => {
   const first = await startProcess();
   const release = await world.release();
   await upload(first.ready, release);

@@ -24,7 +24,7 @@ const bad = (n: number) => ({
   time: TIME,
 });
 
-test('what is in use is named with its holder, and is no fault (B6)', () => {
+test('a leased artifact is named with its holder, and is no fault (B6)', () => {
   const leases = [
     {
       sha256: hashOf(9),
@@ -62,7 +62,7 @@ test('a copy that went bad is a fault until the artifact is on every dataset aga
   expect(worst(reasonsOf({}, { quarantined: [bad(7)] })), 'unwanted').toBe('ok');
 });
 
-test('both are said at once, each with its number (B11)', () => {
+test('both are reported together, each with its number (B11)', () => {
   const reasons = reasonsOf({ 1: 2, 2: 1 }, { quarantined: [bad(1), bad(2), bad(2)] });
   expect(reasons).toMatchObject([
     { code: 'COPY_QUARANTINED', copies: 2 },

@@ -60,7 +60,7 @@ test('deletions that a sled reports since its last list are counted and logged, 
   expect(report(later).deletions).toBe(0);
 });
 
-test('a full sled that reports a deletion has room again (S16)', () => {
+test('a full sled that reports a deletion is sent artifacts again (S16)', () => {
   const { report, memory, target } = listening();
   report({ deletions_total: 1 });
   memory.transferFailed(target.id, hashOf(1), new DepotError('NO_SPACE', 'full'));
@@ -70,7 +70,7 @@ test('a full sled that reports a deletion has room again (S16)', () => {
   expect(memory.sled(target.id).pause).toBeUndefined();
 });
 
-test('copies that ended are counted, and a failed one waits before it is asked for again (B7, S10)', () => {
+test('finished copies are counted, and a failed one waits before it is requested again (B7, S10)', () => {
   const { report, memory, target } = listening();
   report({ copies_completed_total: 4, copies_failed_total: 1, copies_failed: [failure(1)] });
   expect(memory.backoff().size).toBe(0);

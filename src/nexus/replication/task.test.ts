@@ -208,7 +208,7 @@ test('4 sleds, minimum 3: 3 puts and 1 copy of each artifact, then only config a
   expect(third.summary, 'once (S10)').toMatchObject({ releases_replicated_total: 1 });
 });
 
-test('a sled that is dead, one that answers rubbish and one that never answers cost only their own copies (G8)', async () => {
+test('a sled that is dead, one that answers rubbish and one that never answers delay only their own copies (G8)', async () => {
   const sleds = fleetOf(7);
   sleds[0]!.fault.putConfig = unreachable;
   sleds[1]!.fault.list = async () => {
@@ -253,7 +253,7 @@ test('a sled whose put failed is no source; the copies after it take one whose p
   expect(w.requests.lifetime().put_err).toBeGreaterThan(0);
 });
 
-test('a copy in flight is not asked for again, and its failure reaches the status and waits for a back-off (B7)', async () => {
+test('a copy in flight is not requested again, and its failure reaches the status and backs off (B7)', async () => {
   const sleds = fleetOf(4);
   const last = sleds[3]!;
   for (const sled of sleds.slice(0, 3)) sled.files.set(hashOf(1), contentOf(1));
@@ -317,7 +317,7 @@ test('an equal generation with another set of artifacts is diverged (P7)', async
   );
 });
 
-test('after a failover that lost nothing but numbers the generation rises by itself, and the sleds follow (P13)', async () => {
+test('after a failover that lost only numbers the generation rises by itself, and the sleds follow (P13)', async () => {
   const sleds = fleetOf(3);
   const ahead = { generation: generation(7), artifacts: new Map([[hashOf(1), 1000]]) };
   for (const sled of sleds) sled.config = ahead;
@@ -330,7 +330,7 @@ test('after a failover that lost nothing but numbers the generation rises by its
   expect(w.sleds.map(holds)).toEqual([2, 2, 2]);
 });
 
-test('what a sled was told to hold and the database does not list any more is never mended away (P13)', async () => {
+test('an artifact of a sled’s config that the database no longer lists is never given up automatically (P13)', async () => {
   const sleds = fleetOf(3);
   const ahead = { generation: generation(7), artifacts: new Map([1, 9].map(n => [hashOf(n), 1000])) };
   sleds[0]!.config = ahead;
@@ -407,7 +407,7 @@ test('a bogus hash in a list is skipped and harms nothing (S11)', async () => {
   expect(w.dropped).toEqual([uploadId(0)]);
 });
 
-test('what the limits leave over is counted as deferred and goes on at once while there is progress (S6)', async () => {
+test('requests over the limits are counted as deferred and follow at once while there is progress (S6)', async () => {
   const requestLimits = { maxRequestsPerActivation: 4, maxTransfersToSled: 4, maxCopiesFromSource: 4 };
   const w = world({ sleds: fleetOf(4), releases: [[1, 2, 3, 4, 5]], local: [0], policy: { requestLimits } });
   const first = await w.activate();
@@ -418,7 +418,7 @@ test('what the limits leave over is counted as deferred and goes on at once whil
   expect(w.dropped).toEqual([uploadId(0)]);
 });
 
-test('after a new config it looks once more, for what the sleds report to have deleted, and then rests (S11)', async () => {
+test('after a new config another round collects the deletions of the sleds, and then it rests (S11)', async () => {
   const w = world({ sleds: fleetOf(3), releases: [[1]], local: [0] });
   for (let round = 0; round < 3; round += 1) await w.activate();
   expect((await w.activate()).againInMs).toBeUndefined();

@@ -31,7 +31,7 @@ const away = async (): Promise<never> => {
   throw new DepotError('DATABASE_UNAVAILABLE', 'current_generation: the database does not answer');
 };
 
-test('while the database is away the facts of the last answer are told, with their age and the outage (RD2)', async () => {
+test('while the database is away the status has the facts of the last answer, with their age and the outage (RD2)', async () => {
   const { clock, database, read } = setUp();
   expect(databaseView(await read(wait))).toMatchObject({ state: 'answers', age_s: 0 });
   await clock.advance(30_000);
@@ -82,7 +82,7 @@ test('a database that is silent does not hold up the status (RD1)', async () => 
   expect(await reading).toMatchObject({ outage: { message: expect.stringContaining('within 5 s') } });
 });
 
-test('what is wrong with an answer of the database is an error of the status', async () => {
+test('an invalid answer of the database is an error of the status', async () => {
   const { database, read } = setUp();
   database.fate = async () => {
     throw new DepotError('DATABASE_CONTENT', 'the database answered the integer 9007199254740993');

@@ -48,7 +48,7 @@ test('expiry of roots and releases is warned of at 30, 14, 7 and 1 days, in the 
   expect(await codesAt(0)).toEqual(['ROOT_EXPIRED', 'METADATA_EXPIRED']);
 });
 
-test('/metrics has the verdict, wants the token, and its labels are few (B18)', async () => {
+test('/metrics has the verdict, requires the token, and its labels have few values (B18)', async () => {
   const nexus = await world.startNexus();
   const release = await world.release({ expiresMs: EXPIRES });
   await nexus.trust(release);

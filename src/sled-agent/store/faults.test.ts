@@ -50,7 +50,7 @@ const WRITING: readonly string[] = [
   'makeDirectory',
 ];
 
-test('a disk that fills up in the middle of a write is dropped from it, and nothing else (S16)', async () => {
+test('a disk that fills up in the middle of a write leaves the write, which goes on with the others (S16)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [full] = sled.directories;
@@ -77,7 +77,7 @@ test('with every disk full the write is refused with NO_SPACE, and leaves nothin
   expect(await put(store, a)).toMatchObject({ successful_writes: 2 });
 });
 
-test('a disk that is full when a ledger has its name already is no missing disk, and the config is taken once there is room (S16)', async () => {
+test('a disk that is full after the rename of a ledger is not missing, and takes the config once there is space (S16)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   sled.fail(({ name }) => (name === 'syncDirectory' ? 'ENOSPC' : undefined));
@@ -87,7 +87,7 @@ test('a disk that is full when a ledger has its name already is no missing disk,
   expect(await offer(store, 2, [a])).toBe('adopted');
 });
 
-test('a dataset that fails in the middle of a write is not listed until it was looked at again', async () => {
+test('a dataset that fails in the middle of a write is not listed until it was examined again', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   await put(store, b);
@@ -117,7 +117,7 @@ test('a copy whose directory could not be synced does not count (G4)', async () 
   expect(await copies(store, a)).toBe(1);
 });
 
-test('a write that began before its dataset failed and came back does not end on it', async () => {
+test('a write that began before its dataset failed and returned does not complete on it', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [bad] = sled.directories;
@@ -152,7 +152,7 @@ test('a read-only dataset serves what it has, and writes and deletions go to the
   expect((await store.list()).deletionsTotal, 'one on each dataset, when it could be').toBe(2);
 });
 
-test('a store can start on a read-only dataset, whose lock nobody can take', async () => {
+test('a store can start on a read-only dataset, which no process can lock', async () => {
   await using sled = await faultyStore();
   await put(sled.store(), a);
   const [readOnly] = sled.directories;
@@ -171,7 +171,7 @@ test('a store can start on a read-only dataset, whose lock nobody can take', asy
   expect(await put(store, b)).toEqual({ datasets: 1, successful_writes: 1 });
 });
 
-test('with no usable dataset a write is refused as such', async () => {
+test('with no usable dataset a write is refused with NO_USABLE_DATASET', async () => {
   await using sled = await faultyStore();
   sled.fail(({ name }) => (name === 'createFile' ? 'EIO' : undefined));
   await expect(put(sled.store(), a)).rejects.toMatchObject({ code: 'NO_USABLE_DATASET', status: 503 });
@@ -197,7 +197,7 @@ test('the quota counts what is stored, what is in flight and what is quarantined
   expect((await store.list()).datasetHealth.map(({ usedBytes }) => usedBytes)).toEqual([250_000, 250_000]);
 });
 
-test('a dataset that evidence alone fills is not full: the next write takes the room (S16)', async () => {
+test('a dataset that evidence alone fills is not full: the next write takes the space (S16)', async () => {
   await using sled = await faultyStore({ settings: { quotaBytes: 250_000 } });
   const store = sled.store();
   for (const artifact of [a, b]) await put(store, artifact);
@@ -210,7 +210,7 @@ test('a dataset that evidence alone fills is not full: the next write takes the 
   expect(await copies(store, b)).toBe(2);
 });
 
-test('an unfinished file that cannot be removed goes when its disk takes writes again, without a restart (G3)', async () => {
+test('an unfinished file that cannot be removed is removed when its disk takes writes again, without a restart (G3)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [first] = sled.directories;
@@ -225,7 +225,7 @@ test('an unfinished file that cannot be removed goes when its disk takes writes 
   expect(await states(store)).toEqual(['ok', 'ok']);
 });
 
-test('what a full disk keeps of a ledger, since it became read-only, goes when it takes writes again (G3)', async () => {
+test('an unfinished ledger on a full disk that became read-only is removed when the disk takes writes again (G3)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [first] = sled.directories;
@@ -246,7 +246,7 @@ test('what a full disk keeps of a ledger, since it became read-only, goes when i
   expect(await states(store)).toEqual(['ok', 'ok']);
 });
 
-test('what an unmounted disk did not lose to the clean-up of its return goes with the next look (G3)', async () => {
+test('an unfinished file that the clean-up of a returning disk missed is removed by the next examination (G3)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   const [first] = sled.directories;
@@ -267,7 +267,7 @@ test('what an unmounted disk did not lose to the clean-up of its return goes wit
   expect(await unfinishedIn(first!)).toEqual([]);
 });
 
-test('one full dataset does not refuse for all, and does not count as one that could take more (S16)', async () => {
+test('one full dataset does not make a write fail, and does not count as one with space (S16)', async () => {
   const disk = { ...realDisk, freeBytes: async (path: string) => (path.endsWith('m2-0') ? 0 : 2 ** 40) };
   await using sled = await createTestStore({ dependencies: { disk } });
   const store = sled.store();
@@ -278,7 +278,7 @@ test('one full dataset does not refuse for all, and does not count as one that c
   expect(listing.datasetHealth[0]).toMatchObject({ state: 'full', freeBytes: 0 });
 });
 
-test('a dataset that had no room for an artifact says so with the numbers, until there is room for it (S16)', async () => {
+test('a dataset without space for an artifact reports the numbers until there is space (S16)', async () => {
   let freeBytes = 1;
   const disk = {
     ...realDisk,
@@ -334,7 +334,7 @@ test('nothing is written into the mount point of a disk that is gone, before any
   expect(await states(store)).toEqual(['missing', 'ok']);
 });
 
-test('what one disk was told to delete stays on another one that is mounted in its place (DS3)', async () => {
+test('a deletion decided for one disk spares another one that is mounted in its place (DS3)', async () => {
   await using other = await createTestStore({ datasets: 1 });
   await offer(other.store(), 1, [a]);
   await put(other.store(), a);
@@ -356,7 +356,7 @@ test('what one disk was told to delete stays on another one that is mounted in i
   expect(await states(store)).toEqual(['missing', 'ok']);
 });
 
-test('whatever fails at random, a name means the right bytes, and success means at least one copy (ST1, ST2)', async () => {
+test('whatever fails at random, a name stands for the right bytes, and success for at least one copy (ST1, ST2)', async () => {
   await using sled = await faultyStore();
   const store = sled.store();
   for (let seed = 0; seed < 60; seed += 1) {

@@ -172,7 +172,7 @@ test('a config is published only when its ledger is durable (P2)', async () => {
   expect(store.config()!.generation).toBe(2);
 });
 
-test('what is deleted on one dataset while the pass is cut short is finished by the next one (G2)', async () => {
+test('a deletion pass that was cut short is finished by the next one (G2)', async () => {
   const { store } = await withStore();
   await put(store, a);
   await put(store, b);

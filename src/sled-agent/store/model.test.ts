@@ -203,7 +203,7 @@ const checkPromises = async (machine: Machine, store: ArtifactStore, model: Mode
   }
 };
 
-test('in any life of a sled, what it acknowledged holds, and names mean the right bytes (G2, G3, G4, G5, G6, P11)', async () => {
+test('in any life of a sled, its acknowledgements hold, and names stand for the right bytes (G2, G3, G4, G5, G6, P11)', async () => {
   await fc.assert(
     fc.asyncProperty(arbLife, fc.nat(), (life, seed) => runLife(life, seed)),
     { numRuns: 300 },

@@ -33,7 +33,7 @@ const temporaryFiles = async (directories: readonly string[]): Promise<string[]>
     .flat()
     .filter(name => name.startsWith('.tmp-'));
 
-test('what was put is on every dataset, is listed with its copies, and is read back whole and by range', async () => {
+test('an artifact that was put is on every dataset, is listed with its copies, and is read back whole and by range', async () => {
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a, b]);
@@ -119,14 +119,14 @@ test('an artifact of unknown length may be as long as the limit, and not a byte 
   ).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
 });
 
-test('what the config does not list is refused', async () => {
+test('an artifact that the config does not list is refused', async () => {
   await using sled = await createTestStore();
   await offer(sled.store(), 1, [a]);
   await expect(put(sled.store(), b)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_IN_CONFIG' });
   await expect(sled.store().open(a.sha256)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
 });
 
-test('two concurrent writers of one hash have files of their own: a failing one never harms the other', async () => {
+test('two concurrent writers of one hash have separate files: a failing one never harms the other', async () => {
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a]);
@@ -157,14 +157,14 @@ test('chunks may be outstanding together, and land in the order of the calls', a
   await Promise.all(writes);
 });
 
-test('a sled with one dataset says so, and one write there is all there can be (B9)', async () => {
+test('a sled with one dataset reports that, and one copy is complete there (B9)', async () => {
   await using sled = await createTestStore({ datasets: 1 });
   await offer(sled.store(), 1, [a]);
   expect(await put(sled.store(), a)).toEqual({ datasets: 1, successful_writes: 1 });
   expect(await sled.store().list()).toMatchObject({ datasets: 1, artifacts: new Map([[a.sha256, 1]]) });
 });
 
-test('what a crash left behind is removed at the start; names that are not hashes are left alone and reported (B10)', async () => {
+test('leftovers of a crash are removed at the start; names that are not hashes are left alone and reported (B10)', async () => {
   await using sled = await createTestStore();
   await offer(sled.store(), 1, [a]);
   const [first] = sled.directories;
@@ -249,7 +249,7 @@ test('a link in a dataset is no artifact: it is not listed, and nothing is serve
   expect((await sled.store().list()).datasetHealth[0]).toMatchObject({ state: 'ok' });
 });
 
-test('a directory with files of somebody else is not made a dataset', async () => {
+test('a directory with foreign files is not made a dataset', async () => {
   const other = await mkdtemp(join(tmpdir(), 'tuf-depot-other-'));
   try {
     await writeFile(join(other, 'thesis.txt'), 'x');
@@ -315,7 +315,7 @@ test('a second process is refused with the process id of the first, and a killed
   expect((await sled.reopen()).state().kind).toBe('awaiting_floor');
 });
 
-test('closing the store ends the writes under way, and leaves nothing of them (S15)', async () => {
+test('closing the store aborts the writes in flight, and leaves nothing of them (S15)', async () => {
   await using sled = await createTestStore();
   await offer(sled.store(), 1, [a]);
   const writer = await sled.store().beginWrite(a.sha256, GENERATION_1);

@@ -124,7 +124,7 @@ export const historyRules = (open: OpenDatastore): void => {
       ]);
     });
 
-    test('of a release is what names it, and everything about its artifacts, deleted or not (S12)', async () => {
+    test('of a release has the events that name it, and all events of its artifacts, deleted or not (S12)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -165,7 +165,7 @@ export const historyRules = (open: OpenDatastore): void => {
       expect(await messages(datastore)).toEqual(['event 5', 'event 4']);
     });
 
-    test('tells the time of the newest event that is one too many, and what time it is for the database', async () => {
+    test('has the time of the newest event over the limit, and the time of the database', async () => {
       await using opened = await open();
       const { datastore } = opened;
       expect(await datastore.fleetEventBounds(0, wait)).toEqual({

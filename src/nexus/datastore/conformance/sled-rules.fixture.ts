@@ -173,7 +173,7 @@ export const sledRules = (open: OpenDatastore): void => {
       expect(second.nextPage).toBeUndefined();
     });
 
-    test('a text that no database stores is the fault of the request', async () => {
+    test('a text that a database cannot store is a fault of the request', async () => {
       await using opened = await open();
       const info = registration({ datasets: [{ id: null, path: '/m2\u0000', state: 'ok' }] });
       await expect(opened.datastore.sledUpsert(newId(SledId), info, wait)).rejects.toMatchObject({

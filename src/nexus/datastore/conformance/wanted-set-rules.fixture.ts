@@ -112,7 +112,7 @@ export const pointRules = (open: OpenDatastore): void => {
       expect(points.map(({ generation }) => generation)).toEqual([1, 2, 3, 4, 5, 20, 30]);
     });
 
-    test('are told by number and digest, never by the number alone, and only those that were asked about', async () => {
+    test('are looked up by number and digest, never by the number alone, and only the requested ones are returned', async () => {
       await using opened = await open();
       const { datastore } = opened;
       await datastore.releaseInsert(uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']), wait);
@@ -125,7 +125,7 @@ export const pointRules = (open: OpenDatastore): void => {
       expect(await datastore.pointsRecorded([], wait)).toMatchObject({ lineage: { recorded: new Set() } });
     });
 
-    test('are told with the wanted set, whatever the number of claims', async () => {
+    test('are returned with the wanted set, whatever the number of claims', async () => {
       await using opened = await open();
       const { datastore } = opened;
       await datastore.releaseInsert(uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']), wait);
@@ -180,7 +180,7 @@ export const recoveryRules = (open: OpenDatastore): void => {
       expect(await recordedOf(datastore, point(7, 'c'), point(8))).toEqual([]);
     });
 
-    test('tells which hashes it knows, and whether a present release lists them, whatever their number (P7)', async () => {
+    test('reports which hashes it knows, and whether a present release lists them, whatever their number (P7)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const root = await insertTrustRoot(datastore);
@@ -218,7 +218,7 @@ export const mendRules = (open: OpenDatastore): void => {
       expect([...(await datastore.wantedSet(wait)).artifacts.keys()]).toEqual([hashOf('a')]);
     });
 
-    test('is refused beyond its limit, and where it would be no rise, and then nothing is changed (G8)', async () => {
+    test('is refused beyond its limit, and when it would not raise, and then nothing is changed (G8)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const mend = (to: number) =>

@@ -15,7 +15,7 @@ test('an archive is dropped at the point that it was counted for, in the round i
   expect(decideDrop(true, planned, planned, once)).toEqual({ kind: 'dropped' });
 });
 
-test('it is kept at any other generation, be the set the same (P1)', () => {
+test('it is kept at any other generation, even with the same set (P1)', () => {
   for (const generation of [3, 5].map(asGeneration))
     expect(decideDrop(true, { ...planned, generation }, planned, once)).toEqual({
       kind: 'kept',

@@ -49,7 +49,7 @@ const releaseOf = (nexus: TestNexus, version: string) =>
   nexus.operator.repositoryView({ params: { system_version: version } }, wait);
 const targetRequests = () => server.requests.filter(request => request.startsWith('GET /targets/'));
 
-test('each new version upstream becomes a release, once, without anybody uploading it (S18)', async () => {
+test('each new version upstream becomes a release, once, without an upload (S18)', async () => {
   const first = await repository({ systemVersion: '1.0.0' });
   server.publish(first.files);
   const nexus = await startNexus();
@@ -154,7 +154,7 @@ const cutting = (bytes: Uint8Array, stepBytes: number, etag: string) => {
   };
 };
 
-test('a sync that is killed again and again goes on where it was, and ends as a release (SY3)', async () => {
+test('a sync that is killed again and again resumes, and ends as a release (SY3)', async () => {
   const release = await repository({ systemVersion: '1.0.0' });
   server.publish(release.files);
   const large = [...server.files].find(([, bytes]) => bytes.length === 400_000)!;
@@ -177,7 +177,7 @@ test('a sync that is killed again and again goes on where it was, and ends as a 
   expect(ranges.map(request => request.split(' ').at(-1))).toEqual(['bytes=150000-', 'bytes=300000-']);
 });
 
-test('stopped while a target comes, it goes on after the start by itself (SY3)', async () => {
+test('a sync that is stopped in the middle of a target resumes after the start by itself (SY3)', async () => {
   const release = await repository({ systemVersion: '1.0.0' });
   server.publish(release.files);
   const large = [...server.files].find(([, bytes]) => bytes.length === 400_000)!;
@@ -202,7 +202,7 @@ test('stopped while a target comes, it goes on after the start by itself (SY3)',
   ]);
 });
 
-test('a version that changes half way is refused or taken whole, never a mixture', async () => {
+test('a version that changes half way is refused or fetched whole, never mixed', async () => {
   const [one, two] = [
     await repository({ systemVersion: '1.0.0' }),
     await repository({ systemVersion: '2.0.0', versions: versions(2) }),

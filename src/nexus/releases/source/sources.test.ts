@@ -10,7 +10,7 @@ const config = {
   maxBytes: 1_000_000,
 } as never;
 
-test('an outage of the database is not told as a fault of the source, and makes it wait no longer', () => {
+test('an outage of the database is not reported as a fault of the source, and does not delay its next fetch', () => {
   const sources = createSources([config]);
   for (let tries = 0; tries < 5; tries += 1)
     sources.failed('vendor', new DepotError('DATABASE_UNAVAILABLE', 'the database does not answer'), 1_000);

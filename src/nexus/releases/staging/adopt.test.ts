@@ -15,7 +15,7 @@ const decide = (found: Partial<FoundUpload>) =>
     ...found,
   });
 
-test('an archive whose row exists is taken up, whatever its marks say (B1, P4)', () => {
+test('an archive whose row exists is adopted, whatever its marks say (B1, P4)', () => {
   for (const acknowledged of [false, true])
     for (const dropping of [false, true])
       expect(decide({ sidecar: stagedArchive({ acknowledged, dropping }), row })).toMatchObject({
@@ -40,7 +40,7 @@ test('an acknowledged archive without a row means that the database has lost it:
   expect(decide({ sidecar: stagedArchive({ acknowledged: true }) })).toMatchObject({ kind: 'record_again' });
 });
 
-test('a mark of a drop says nothing of a release that the database does not know: it has lost it (P4)', () => {
+test('a marked archive whose release the database does not know was lost by it, not dropped (P4)', () => {
   const found = { sidecar: stagedArchive({ acknowledged: true, dropping: true }), isReleaseKnown: false };
   expect(decide(found)).toMatchObject({ kind: 'record_again', archive: { dropping: false } });
 });
@@ -50,7 +50,7 @@ test('a row without an archive is removed (P4)', () => {
     expect(decide({ hasArchive: false, sidecar: found, row })).toMatchObject({ kind: 'forget_row' });
 });
 
-test('an archive that may matter and cannot be understood is kept, never removed', () => {
+test('an archive that may matter and cannot be read is kept, never removed', () => {
   expect(decide({ sidecar: 'unreadable' })).toMatchObject({ kind: 'keep' });
   expect(decide({ sidecar: 'unreadable', row })).toMatchObject({ kind: 'keep' });
   expect(decide({ sidecar: 'absent', row })).toMatchObject({ kind: 'keep' });
@@ -62,7 +62,7 @@ test('a sidecar without archive and row is a leftover', () => {
   });
 });
 
-test('an archive whose parts are gone is kept, not served; if nobody could know of it, it is removed', () => {
+test('an archive whose parts are gone is kept, not served; if it was neither recorded nor acknowledged, it is removed', () => {
   const artifacts = new Map([[ArtifactHash.parse('a'.repeat(64)), { sizeBytes: 1, partOffset: 0 }]]);
   expect(decide({ sidecar: stagedArchive({ artifacts }), row })).toMatchObject({ kind: 'keep' });
   expect(decide({ sidecar: stagedArchive({ artifacts, acknowledged: true }) })).toMatchObject({

@@ -74,7 +74,7 @@ test('an upload that was recorded is served again after a restart (B1)', async (
   await expectServed(await world.startNexus(), uploadId, release);
 });
 
-test('recorded, but not yet acknowledged: taken up (P4)', async () => {
+test('recorded, but not yet acknowledged: adopted (P4)', async () => {
   const { release, uploadId, file } = await stoppedAfterUpload();
   await markSidecar(file('json'), { acknowledged: false });
   await expectServed(await world.startNexus(), uploadId, release);
@@ -107,7 +107,7 @@ test('crashed while receiving: the part is removed (P4)', async () => {
   expect(await staged()).toHaveLength(2);
 });
 
-test('crashed between the drop’s transaction and its unlink: removed, and the release is not brought back (P4)', async () => {
+test('crashed between the drop’s transaction and its unlink: removed, and the release is not recorded again (P4)', async () => {
   const { file, staged } = await stoppedAfterUpload({}, { deleted: true });
   await markSidecar(file('json'), { dropping: true });
   await deleteRow();
@@ -118,7 +118,7 @@ test('crashed between the drop’s transaction and its unlink: removed, and the 
   expect(await world.recorded()).toEqual(before);
 });
 
-test('crashed between the drop’s mark and its transaction: taken up, without the mark (P4)', async () => {
+test('crashed between the drop’s mark and its transaction: adopted, without the mark (P4)', async () => {
   const { release, uploadId, file } = await stoppedAfterUpload();
   await markSidecar(file('json'), { dropping: true });
   await expectServed(await world.startNexus(), uploadId, release);
@@ -170,7 +170,7 @@ test('an acknowledged archive that cannot be recorded again is kept and reported
   await expectServed(await world.startNexus(), uploadId, release);
 });
 
-test('an acknowledged archive of a release that the database has as deleted is kept, and not brought back (P4)', async () => {
+test('an acknowledged archive of a release that the database lists as deleted is kept, and not recorded again (P4)', async () => {
   const { staged } = await stoppedAfterUpload({}, { deleted: true });
   await deleteRow();
   const before = await world.recorded();
@@ -190,14 +190,14 @@ test('a row without an archive is removed (P4)', async () => {
   expect(await staged()).toEqual([]);
 });
 
-test('rows and archives of another Nexus are none of this one’s business (P4)', async () => {
+test('rows and archives of another Nexus are left alone (P4)', async () => {
   const { uploadId } = await stoppedAfterUpload();
   const other = await world.startNexus({ name: 'other' });
   expect(heldBy(other)).toEqual([]);
   expect(await rows()).toEqual([uploadId]);
 });
 
-test('an archive whose sidecar makes no sense is kept and reported (P4)', async () => {
+test('an archive whose sidecar is invalid is kept and reported (P4)', async () => {
   const { file, staged } = await stoppedAfterUpload();
   await writeFile(file('json'), '{"format":');
   const nexus = await world.startNexus();

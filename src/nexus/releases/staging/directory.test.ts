@@ -30,7 +30,7 @@ test('a second Nexus on the same directory is refused, naming the first (P12)', 
   });
 });
 
-test('a start clears away unfinished uploads and writes, and lists what is whole', async () => {
+test('a start removes unfinished uploads and writes, and lists whole archives', async () => {
   const id = UploadId.parse(randomUUID());
   {
     await using directory = await openStagingDirectory(path);

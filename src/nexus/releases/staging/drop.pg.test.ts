@@ -40,7 +40,7 @@ const openFiles = async () => {
   return paths.filter(path => path.includes(uploadId));
 };
 
-test('at the planned generation the row goes, then the file; a reader keeps what it opened (P1)', async () => {
+test('at the planned generation the row is deleted, then the file; a reader keeps its open file (P1)', async () => {
   const [artifact] = release.artifacts;
   await using opened = await nexus.services.staging.openArtifact(uploadId, artifact!.sha256);
   expect(await drop(2)).toEqual({ kind: 'dropped' });
@@ -64,7 +64,7 @@ test('at another generation than the planned one the archive is kept, with the r
   expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
 });
 
-test('in a round that the database does not know of any more the archive is kept, with the reason (P13)', async () => {
+test('in a round that the database no longer knows the archive is kept, with the reason (P13)', async () => {
   const options = { planned: await planned(2), ...wait };
   await nexus.planned();
   expect(await nexus.services.staging.drop(uploadId, options)).toEqual({
@@ -77,7 +77,7 @@ test('in a round that the database does not know of any more the archive is kept
   expect(await sidecar()).toMatchObject({ dropping: false, acknowledged: true });
 });
 
-test('the archive of a deleted release goes with the round that has seen it go (P1)', async () => {
+test('the archive of a deleted release is dropped by the round that saw the deletion (P1)', async () => {
   await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
   await expect.poll(rows).toEqual([]);
   await nexus.services.driver.idle();
@@ -101,7 +101,7 @@ test('a drop that the database does not answer keeps the archive, and can be rep
   expect(await drop(2)).toEqual({ kind: 'dropped' });
 });
 
-test('a row whose archive is gone is removed while the Nexus runs, too (P4)', async () => {
+test('a row whose archive is gone is also removed while the Nexus runs (P4)', async () => {
   const [row] = await world.database.query('SELECT * FROM local_repo');
   await drop(2);
   const { nexus_id, tuf_repo_id } = row as { nexus_id: string; tuf_repo_id: string };
@@ -113,7 +113,7 @@ test('a row whose archive is gone is removed while the Nexus runs, too (P4)', as
   expect(await rows()).toEqual([]);
 });
 
-test('an archive whose row the database has lost is recorded again, not dropped, and that is told (P4)', async () => {
+test('an archive whose row the database has lost is recorded again, not dropped, and reported (P4)', async () => {
   await world.database.query('DELETE FROM local_repo');
   expect(await drop(2)).toMatchObject({ kind: 'kept' });
   expect(await sidecar()).toMatchObject({ dropping: false });
@@ -125,7 +125,7 @@ test('an archive whose row the database has lost is recorded again, not dropped,
   expect(await drop(2)).toEqual({ kind: 'dropped' });
 });
 
-test('an archive that is recorded again is opened anew, and what was open of it is closed', async () => {
+test('an archive that is recorded again is opened anew, and its old handle is closed', async () => {
   await (await nexus.services.staging.openArtifact(uploadId, release.artifacts[0]!.sha256))[
     Symbol.asyncDispose
   ]();

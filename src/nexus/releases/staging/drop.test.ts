@@ -59,7 +59,7 @@ const drop = (release: Parameters<typeof databaseWith>[0], kind: 'dropped' | 'ab
 };
 const archives = async () => (await readdir(path)).filter(name => name.endsWith('.zip'));
 
-test('a drop whose commit was in doubt is one when the release is known, present or deleted (P4)', async () => {
+test('a drop whose commit was uncertain counts as done if the database knows the release (P4)', async () => {
   expect(await drop('release known', 'dropped')).toEqual({ kind: 'dropped' });
   expect(await archives()).toEqual([]);
 });
@@ -101,7 +101,7 @@ const listing = (repoId: RepoId): ReconcileDeps['datastore'] => ({
   localRepoList: async () => [{ uploadId, repoId } as LocalRepoRecord],
 });
 
-test('a drop that was interrupted is gone on with, or its archive recorded again, by the same rule (P4)', async () => {
+test('an interrupted drop is finished, or its archive is recorded again, by the same rule (P4)', async () => {
   repos.get(uploadId)!.isDropping = true;
   await reconcile(databaseWith('release forgotten'), async lost => lost.repoId);
   expect(told).toEqual(['ARCHIVE_RECORDED_AGAIN']);
@@ -111,7 +111,7 @@ test('a drop that was interrupted is gone on with, or its archive recorded again
   expect(await archives()).toEqual([]);
 });
 
-test('an archive that cannot be read costs itself only: it is told, and tried again by the next round (G8)', async () => {
+test('an archive that cannot be read does not affect the others: it is reported, and retried by the next round (G8)', async () => {
   const lost = databaseWith('release known');
   const ofDatabase = new DepotError('DATABASE_UNAVAILABLE', 'it does not answer');
   await expect(reconcile(lost, () => Promise.reject(ofDatabase))).rejects.toBe(ofDatabase);
@@ -126,7 +126,7 @@ test('an archive that cannot be read costs itself only: it is told, and tried ag
   expect(told).toEqual(['ARCHIVE_NOT_SERVED', 'ARCHIVE_RECORDED_AGAIN']);
 });
 
-test('a dropped archive that its disk does not let go of is no reason to end a round (G8)', async () => {
+test('a dropped archive that its disk fails to delete does not end a round (G8)', async () => {
   repos.get(uploadId)!.isDropping = true;
   const { archive: path } = directory.filesOf(uploadId);
   await rm(path);
@@ -145,7 +145,7 @@ test('an archive whose row is of another recording of its release is held as its
   expect(await readSidecar(directory.filesOf(uploadId).sidecar, directory)).toMatchObject({ repoId });
 });
 
-test('an archive that was kept only is served again when the database lists it again (P4)', async () => {
+test('an archive that was kept without a row is served again when the database lists it again (P4)', async () => {
   const refuse = () => Promise.reject(new DepotError('RELEASE_CONFLICT', 'it is deleted'));
   await reconcile(databaseWith('release known'), refuse);
   expect(repos.all()).toEqual([]);
@@ -155,7 +155,7 @@ test('an archive that was kept only is served again when the database lists it a
   expect(told).toEqual(['ARCHIVE_NOT_SERVED', 'served']);
 });
 
-test('what is recorded again is served, also when its sidecar cannot say so (P4)', async () => {
+test('an archive that is recorded again is served, also when its sidecar cannot be written (P4)', async () => {
   const { sidecar } = directory.filesOf(uploadId);
   const newRepoId = RepoId.parse(randomUUID());
   await reconcile(databaseWith('release forgotten'), async () => {
@@ -168,7 +168,7 @@ test('what is recorded again is served, also when its sidecar cannot say so (P4)
   expect(told).toEqual(['ARCHIVE_RECORDED_AGAIN']);
 });
 
-test('what is not served is told until it is, or until somebody has removed it; what was recorded again until a restart', async () => {
+test('an archive that is not served is reported until it is served or removed; one that was recorded again, until a restart', async () => {
   let rows: readonly LocalRepoRecord[] = [];
   let outcome: RepoId | Error = new Error('EIO: a bad sector');
   const datastore = { ...databaseWith('release known'), localRepoList: async () => rows };

@@ -59,7 +59,7 @@ const expectServed = async (by: TestNexus) => {
   }
 };
 
-test('sleds get the parts, and what is no composite whole; the answer says which is which', async () => {
+test('sleds receive parts, and other artifacts whole; the answer lists both', async () => {
   const { release, answer, local } = await uploaded();
   const recorded = await world.database.query<{ sha256: string }>('SELECT sha256 FROM tuf_artifact_file');
   expect(recorded.map(row => row.sha256).sort()).toEqual([...local.artifacts.keys()].sort());
@@ -108,7 +108,7 @@ test('parts are served again after a restart (B1)', async () => {
   await expectServed(next);
 });
 
-test('parts of an upload that did not come to its archive are removed at the next start (P4)', async () => {
+test('parts of an upload whose archive was never completed are removed at the next start (P4)', async () => {
   const { file } = await uploaded();
   await nexus[Symbol.asyncDispose]();
   const stray = file('parts').replace(/[0-9a-f]{8}-/, '00000000-');
@@ -135,7 +135,7 @@ test('an archive whose parts are gone is kept and reported, and the same archive
   await expectServed(next);
 });
 
-test('parts that are cut short are an error of this Nexus, never short bytes', async () => {
+test('truncated parts are an error of this Nexus, and are never served short', async () => {
   const { local, file } = await uploaded();
   await truncate(file('parts'), 10);
   const openAll = local.artifacts
@@ -149,7 +149,7 @@ test('parts that are cut short are an error of this Nexus, never short bytes', a
   for (const { reason } of refused) expect(reason).toMatchObject({ code: 'STAGING_DAMAGED' });
 });
 
-test('the parts go with the local repo, and a reader keeps what it opened (P1)', async () => {
+test('the parts are removed with the local repo, and a reader keeps its open file (P1)', async () => {
   const { local } = await uploaded([
     v1Artifact('control_plane', controlPlane({ dns: zone('dns', '1.0.0') })),
   ]);

@@ -4,7 +4,7 @@ import { createStagingSpace, freeBytesOf, SPACE_MARGIN_BYTES } from './space.ts'
 const signal = new AbortController().signal;
 const MIB = 1024 ** 2;
 
-test('what is promised to one upload is not promised to another, and comes back on release (S16)', async () => {
+test('space that is reserved for one upload is not reserved for another, and is free again afterwards (S16)', async () => {
   const space = createStagingSpace('/staging', async () => SPACE_MARGIN_BYTES + 100 * MIB);
   const first = space.open();
   await first.grow(60 * MIB, { signal });
@@ -18,7 +18,7 @@ test('what is promised to one upload is not promised to another, and comes back 
   await second.grow(60 * MIB, { signal });
 });
 
-test('bytes that are written are counted by the file system, and no longer as a promise (S16)', async () => {
+test('written bytes are counted by the file system, and no longer as reserved (S16)', async () => {
   let free = SPACE_MARGIN_BYTES + 100 * MIB;
   const space = createStagingSpace('/staging', async () => free);
   const first = space.open();
@@ -30,7 +30,7 @@ test('bytes that are written are counted by the file system, and no longer as a 
   await expect(space.open().grow(1, { signal })).rejects.toMatchObject({ code: 'NO_SPACE' });
 });
 
-test('two uploads that ask at once and do not both fit: exactly one gets in', async () => {
+test('of two concurrent uploads that do not both fit, exactly one is accepted', async () => {
   const space = createStagingSpace('/staging', async () => SPACE_MARGIN_BYTES + 100 * MIB);
   const asked = await Promise.allSettled([1, 2, 3].map(() => space.open().grow(60 * MIB, { signal })));
   expect(asked.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);

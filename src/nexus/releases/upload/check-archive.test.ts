@@ -130,7 +130,7 @@ test('a bad signature is refused, whatever is lost: that does not look back', as
   expect(asked).toHaveLength(1);
 });
 
-test('what is lost makes no difference to an archive that is accepted as it is', async () => {
+test('an archive that is accepted anyway is not affected by lost points', async () => {
   const { checked } = await check({ lostSets: [['wanted', 'lost']] });
   expect(checked.move.trustedVersions).toEqual(found);
   expect(checked.overrides).toEqual(['timestamp expired in 2001']);

@@ -23,7 +23,7 @@ test('a client that goes away while its request is open ends its upload (CW1)', 
   expect(client.signal.aborted).toBe(true);
 });
 
-test('a client whose upload waits for long is told the id, and the upload goes on without it (CW2)', async () => {
+test('a client whose upload waits for long receives the id, and the upload goes on without it (CW2)', async () => {
   const { clock, request, client, answer } = setUp();
   client.waits(true);
   await clock.advance(19_999);
@@ -56,7 +56,7 @@ test('an upload that ends in time is answered with its outcome', async () => {
   expect(clock.sleeping()).toBe(0);
 });
 
-test('a caller that waits as long as its upload does is told nothing in between', async () => {
+test('a caller that waits as long as its upload receives nothing in between', async () => {
   const { clock, upload, client, answer } = setUp({ answerAfterMs: undefined });
   client.waits(true);
   await clock.advance(3_600_000);

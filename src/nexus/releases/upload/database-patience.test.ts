@@ -36,7 +36,7 @@ const setUp = (waitMs: number) => {
   return { clock, watch, waits, patience, attempts };
 };
 
-test('an attempt is repeated for want of the database, ever later, and each wait is told (DP1)', async () => {
+test('an attempt is repeated while the database is away, with back-off, and each wait is reported (DP1)', async () => {
   const { clock, waits, attempts, patience } = setUp(600_000);
   const { outcome, timesMs } = attempts(
     'DATABASE_UNAVAILABLE',
@@ -54,7 +54,7 @@ test('an attempt is repeated for want of the database, ever later, and each wait
   expect(patience.waitedMs()).toBe(timesMs.at(-1));
 });
 
-test('a verdict of the database is not repeated (DP1)', async () => {
+test('a call with a verdict of the database is not repeated (DP1)', async () => {
   const { clock, attempts } = setUp(600_000);
   const { outcome, timesMs } = attempts('DATABASE_UNAVAILABLE', 'RELEASE_CONFLICT');
   await settle();

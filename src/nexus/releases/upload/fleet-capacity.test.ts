@@ -41,7 +41,7 @@ const capacityOf = (sleds: readonly DatasetHealth[][], present: [ArtifactHash, n
   });
 };
 
-test('with room on fewer than three sleds a release is refused, with the numbers (S16)', async () => {
+test('with space on fewer than three sleds a release is refused, with the numbers (S16)', async () => {
   const capacity = capacityOf([withFree(1000), withFree(10), withFree(20), withFree(2000)]);
   await expect(capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal })).rejects.toMatchObject({
     code: 'FLEET_SPACE',
@@ -52,17 +52,17 @@ test('with room on fewer than three sleds a release is refused, with the numbers
   });
 });
 
-test('one full sled does not refuse for three that have room (S16, G8)', async () => {
+test('one full sled does not make an upload fail while three have space (S16, G8)', async () => {
   const capacity = capacityOf([withFree(1000), withFree(1000), withFree(1000), withFree(0)]);
   await capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
 });
 
-test('sleds that are not there yet are waited for, not counted as full (S16)', async () => {
+test('sleds that have not registered yet do not count as full (S16)', async () => {
   await capacityOf([]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
   await capacityOf([withFree(1000)]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
 });
 
-test('artifacts that a present release lists need no further room (S16)', async () => {
+test('artifacts that a present release lists need no further space (S16)', async () => {
   const capacity = capacityOf(
     [withFree(100), withFree(100), withFree(100)],
     [
@@ -88,7 +88,7 @@ test('artifacts that a present release lists need no further room (S16)', async 
   });
 });
 
-test('a release that lost its copies is taken again where only its metadata would not fit (S16, S13)', async () => {
+test('a release that lost its copies is accepted again, even if its metadata would not fit (S16, S13)', async () => {
   const present: [ArtifactHash, number][] = [[hash('a'), 9900]];
   const sleds = [1, 2, 3].map(() => withFree(10_000));
   const capacity = capacityOf(sleds, present);
@@ -96,21 +96,21 @@ test('a release that lost its copies is taken again where only its metadata woul
   await capacity.checkRelease(new Map(present), { signal });
 });
 
-test('what a quota leaves is told, where it is less than the disk has (S16)', async () => {
+test('the space left by a quota is reported if it is less than that of the disk (S16)', async () => {
   const capacity = capacityOf([withFree(9999), withFree(9999), withFree(9999)], [[hash('a'), 9900]]);
   await expect(capacity.checkRelease(new Map([[hash('c'), 101]]), { signal })).rejects.toMatchObject({
     message: expect.stringContaining('room for 100 bytes'),
   });
 });
 
-test('a quota that could never hold all present releases and this one refuses, whatever is free now (S16)', async () => {
+test('a release is refused if quotas could never hold it beside all present ones, whatever is free now (S16)', async () => {
   const capacity = capacityOf([withFree(9000), withFree(9000), withFree(9000)], [[hash('a'), 9000]]);
   await expect(capacity.checkRelease(new Map([[hash('c'), 2000]]), { signal })).rejects.toMatchObject({
     code: 'FLEET_SPACE',
   });
 });
 
-test('a dataset that cannot be written has no room; a sled that does not report has', async () => {
+test('a dataset that cannot be written has no space; a sled that does not report counts as having space', async () => {
   const broken = (['missing', 'failed', 'read_only'] as const).map(state => [
     dataset({ state, free_bytes: 1000 }),
   ]);

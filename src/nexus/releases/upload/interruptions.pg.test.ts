@@ -118,7 +118,7 @@ test.for([['committed'], ['not_committed'], ['not_committed', 'committed', 'comm
   },
 );
 
-test('stopped before the database has answered, an upload is left to the next start, which takes it up (P4)', async () => {
+test('an upload that is stopped before the database has answered is left to the next start, which adopts it (P4)', async () => {
   const { nexus, proxy } = await startBehindProxy(world, release);
   await using _ = proxy;
   proxy.cutAtCommit('committed_and_gone');

@@ -4,13 +4,13 @@ import { createLostSets } from './lost-sets.ts';
 
 const [A, B, C, D] = [hashOf('a'), hashOf('b'), hashOf('c'), hashOf('d')];
 
-test('before the first round nothing is lost, and nothing brings anything back', () => {
+test('before the first round no release counts as lost', () => {
   const lost = createLostSets();
   expect(lost.isEmpty()).toBe(true);
   expect(lost.bringsBack([A])).toBe(false);
 });
 
-test('a release is brought back if all of it was wanted at one lost point, whether other releases list it or not', () => {
+test('a release counts as lost if all of it was wanted at one lost point, whether other releases list it or not', () => {
   const lost = createLostSets();
   lost.record([new Set([A, B]), new Set([A, C])]);
   expect(lost.isEmpty()).toBe(false);
@@ -22,7 +22,7 @@ test('a release is brought back if all of it was wanted at one lost point, wheth
   expect(lost.bringsBack([]), 'nothing').toBe(false);
 });
 
-test('each round replaces what was known before', () => {
+test('each round replaces the lost points of the one before', () => {
   const lost = createLostSets();
   lost.record([new Set([A])]);
   lost.record([]);

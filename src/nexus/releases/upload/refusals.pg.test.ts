@@ -90,7 +90,7 @@ test('an archive cut short', async () => {
   });
 });
 
-test('a bit turned over in the archive’s copy of an artifact (B2)', async () => {
+test('a flipped bit in an artifact in the archive (B2)', async () => {
   const release = await trusted({ artifacts: [5000] });
   const bytes = await readFile(release.path);
   const start = bytes.indexOf(Buffer.from(release.artifacts[0]!.bytes.subarray(0, 32)));
@@ -99,7 +99,7 @@ test('a bit turned over in the archive’s copy of an artifact (B2)', async () =
   await expectRefused(await written(bytes), { code: 'ARCHIVE_DAMAGED', message: /artifact-0\.bin/ });
 });
 
-test('an artifact with other bytes than were signed, in an archive without a fault (B2)', async () => {
+test('an artifact with other bytes than were signed, in a sound archive (B2)', async () => {
   const tamper = (files: Map<string, Uint8Array>) => flipBit(files, 'repo/targets/artifact-1.bin', 7777);
   await expectRefused(await trusted({ tamper }), {
     code: 'TARGET_HASH_MISMATCH',
@@ -107,7 +107,7 @@ test('an artifact with other bytes than were signed, in an archive without a fau
   });
 });
 
-test('a bit turned over in each metadata file', async () => {
+test('a flipped bit in each metadata file', async () => {
   for (const role of ['timestamp', 'snapshot', 'targets']) {
     // In the middle of the file, where the signed part is.
     const tamper = (files: Map<string, Uint8Array>) => {
@@ -125,7 +125,7 @@ test('a fleet without a trust root', async () => {
   await expectRefused(await world.release(), { code: 'NO_TRUST_ROOT', message: /trust root/ });
 });
 
-test('a release signed by somebody else', async () => {
+test('a release of an unknown signer', async () => {
   await trusted();
   const stranger = await world.release({ keys: keysForAllRoles([generateSigningKey()]) });
   await expectRefused(stranger, { code: 'UNTRUSTED_SIGNATURES', message: /trust root|vouch/ });
@@ -186,7 +186,7 @@ test('a recorded hash with another version, or with another length', async () =>
   await expectRefused(same, { code: 'ARTIFACT_CONFLICT', message: new RegExp(`${sha256}.*2999`) });
 });
 
-test('metadata older than what was accepted before (B3)', async () => {
+test('metadata older than the accepted versions (B3)', async () => {
   await nexus.upload(await trusted({ versions: { timestamp: 5, snapshot: 5, targets: 5 } }));
   const older = await world.release({
     systemVersion: '2.0.0',
@@ -195,7 +195,7 @@ test('metadata older than what was accepted before (B3)', async () => {
   await expectRefused(older, { code: 'METADATA_ROLLBACK', message: /4.*5|5.*4/ });
 });
 
-test('an archive for which the staging directory has no room, refused before its bytes (S16)', async () => {
+test('an archive for which the staging directory has no space, refused before its bytes (S16)', async () => {
   const release = await trusted();
   const crowded = await world.startNexus({ name: 'crowded', replace: { freeBytes: async () => 70_000_000 } });
   await crowded.upload(release);
@@ -232,7 +232,7 @@ test('an artifact above the configured limit (S17)', async () => {
   await expectRefused(release, { code: 'ARCHIVE_LIMIT', message: /artifact-2\.bin.*20000.*19999/ }, small);
 });
 
-test('a release for which too few sleds have room, before its bytes where its length is announced (S16)', async () => {
+test('a release for which too few sleds have space, before its bytes if its length is announced (S16)', async () => {
   const release = await trusted();
   for (const free_bytes of [10_000_000, 10_000_000, 1000]) {
     const datasets = [{ id: null, path: '/m2', state: 'ok' as const, free_bytes }];

@@ -135,7 +135,7 @@ test('a gap in the chain is reported by number, in a release as in an archive of
   expect(await rootVersion(id)).toBe(1);
 });
 
-test('after a stolen key signed an enormous version, rotating it away lets the repository go on (5.3.11)', async () => {
+test('after a stolen key signed an enormous version, rotating it out lets the repository continue (5.3.11)', async () => {
   const [old, next] = [newKeys(), newKeys()];
   const [one, two] = chainOf(old, next) as [Uint8Array, Uint8Array];
   await trust(one);

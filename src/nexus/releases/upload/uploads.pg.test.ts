@@ -107,7 +107,7 @@ test('archive and sidecar are in place before the database is asked, and held on
   expect(JSON.parse(sidecar)).toMatchObject({ acknowledged: true, file_name: 'release.zip' });
 });
 
-test('what is accepted only because the operator said so is in the answer and in the audit (B3)', async () => {
+test('an override of the operator is in the answer and in the audit (B3)', async () => {
   const release = await trusted({ expired: ['timestamp', 'targets'] });
   await expect(nexus.upload(release)).rejects.toMatchObject({ code: 'METADATA_EXPIRED' });
   const { status, overrides } = await nexus.upload(release, { allow_expired: 'true' });
@@ -132,7 +132,7 @@ test('what is accepted only because the operator said so is in the answer and in
   expect(await acceptedTargets()).toBe('5');
 });
 
-test('an archive that is recorded already hands its bytes over again (S3)', async () => {
+test('an archive that is recorded already supplies its bytes again (S3)', async () => {
   const release = await trusted();
   const first = await nexus.upload(release);
   const again = await nexus.upload(release);
@@ -189,7 +189,7 @@ test('the same release to two Nexus instances at once is recorded once and held 
   expect(await generation()).toBe(2);
 });
 
-test('more uploads at once than configured are told to come again', async () => {
+test('uploads over the configured limit are answered 429', async () => {
   const held = Promise.withResolvers<void>();
   const waiting = Promise.withResolvers<void>();
   const slow = await world.startNexus({
@@ -217,7 +217,7 @@ test('more uploads at once than configured are told to come again', async () => 
   expect(await slow.upload(release)).toMatchObject({ status: 'already_exists' });
 });
 
-test('the operator’s lists show what was uploaded', async () => {
+test('the operator’s lists show the uploads', async () => {
   await nexus.upload(await trusted());
   for (const [index, systemVersion] of ['1.10.0', '1.9.0', '1.10.0-rc.1'].entries())
     await nexus.upload(await world.release({ systemVersion, versions: roles(2 + index) }));

@@ -82,7 +82,7 @@ test('a client that keeps its request open is answered once its archive is recor
   expect(await upload).toMatchObject({ status: 'inserted' });
 });
 
-test('an upload that has waited as long as it may fails, leaves nothing, and says so to who asks', async () => {
+test('an upload that has waited as long as it may fails, leaves nothing, and reports so when polled', async () => {
   const uploadWaits = { answerAfterMs: 1, waitMs: 1 };
   const { nexus, proxy } = await startBehindProxy(world, release, { replace: { uploadWaits } });
   await using _ = proxy;
@@ -94,7 +94,7 @@ test('an upload that has waited as long as it may fails, leaves nothing, and say
   expect(nexus.services.staging.uploadsInProgress()).toBe(0);
 });
 
-test('uploads that wait count among those that a Nexus takes at once', async () => {
+test('waiting uploads count towards the limit of uploads at once', async () => {
   const config = { limits: { uploads_at_once: 1 } };
   const { nexus, proxy } = await startBehindProxy(world, release, { config, replace: ANSWERED_SOON });
   await using _ = proxy;
@@ -170,7 +170,7 @@ const unavailable = async (): Promise<never> => {
   throw new DepotError('DATABASE_UNAVAILABLE', 'the database does not answer');
 };
 
-test('an outage between receiving and verifying costs no bytes either', async () => {
+test('an outage between receiving and verifying loses no bytes either', async () => {
   const fates: Fate[] = [];
   const nexus = await startWithFates({ trustRootList: fates });
   await nexus.trust(release);
@@ -179,7 +179,7 @@ test('an outage between receiving and verifying costs no bytes either', async ()
   expect(fates).toEqual([]);
 });
 
-test('an upload that has waited a little, and then takes long, is not said to wait any more: its client is answered with the outcome', async () => {
+test('an upload that waited a little, and then takes long, no longer counts as waiting: its client is answered with the outcome', async () => {
   const fates: Fate[] = [];
   const elapsed = Promise.withResolvers<void>();
   const answerAfterMs = 7_654_321; // nobody else sleeps as long as this
@@ -226,7 +226,7 @@ test('a commit that its call left uncertain is settled by the Nexus that has the
   expect(await recordedRows()).toEqual([{ repos: 1, local: 1 }]);
 });
 
-test('stopped while its commit is uncertain, an archive is left to the next start, which takes it up (P4)', async () => {
+test('stopped while its commit is uncertain, an archive is left to the next start, which adopts it (P4)', async () => {
   const nexus = await startWithFates(
     {
       releaseInsert: [committedUnanswered, ...Array.from({ length: 1000 }, () => unavailable)],

@@ -47,7 +47,7 @@ const expectWaiting = async (store: ArtifactStore): Promise<void> => {
   await expect(store.beginWrite(a.sha256, asGeneration(5))).rejects.toMatchObject({ code: 'AWAITING_FLOOR' });
 };
 
-test('a new sled takes nothing before a floor, and nothing below it after (P5)', async () => {
+test('a new sled accepts nothing before a floor, and nothing below it afterwards (P5)', async () => {
   const store = await createMachine().start();
   expect(store.config()).toBeUndefined();
   await expectWaiting(store);
@@ -84,7 +84,7 @@ test('the incarnation of a sled that never got a config outlives a restart (P5)'
   expect(after.state().kind).toBe('awaiting_floor');
 });
 
-test('a sled with a dataset missing deletes nothing and takes nothing until a floor, then only at or above it (P5)', async () => {
+test('a sled with a dataset missing deletes nothing and accepts nothing until a floor, then only at or above it (P5)', async () => {
   const machine = createMachine();
   const store = await restart(machine, await settled(machine), [M1]);
   await expectWaiting(store);
@@ -114,7 +114,7 @@ test('a dataset that a ledger names may hold a newer one, whether or not it is c
   await expectWaiting(await machine.start({ configured: [M0] }));
 });
 
-test('a new dataset beside a ledger may stand for a lost one, also after a restart without an answer (P5)', async () => {
+test('a new dataset beside a ledger may replace a lost one, also after a restart without an answer (P5)', async () => {
   const machine = createMachine();
   let store = await machine.start({ configured: [M0] });
   await tellFloor(store, 1);
@@ -144,7 +144,7 @@ test('a floor at or below the ledger ends the wait at once; the next start asks 
   expect(await copies(store, a)).toBe(1);
 });
 
-test('a floor that was accepted before a crash is asked for again after it (P5)', async () => {
+test('after a crash a sled waits again for a floor that it had accepted (P5)', async () => {
   const machine = createMachine();
   let store = await restart(machine, await settled(machine), [M1]);
   await tellFloor(store, 7);
@@ -259,7 +259,7 @@ test.each([
   },
 );
 
-test('with every ledger damaged the sled does not take it for "no config": it waits, and deletes nothing (B15)', async () => {
+test('with every ledger damaged the sled does not assume "no config": it waits, and deletes nothing (B15)', async () => {
   const machine = createMachine();
   const before = await settled(machine);
   await before[Symbol.asyncDispose]();
@@ -273,7 +273,7 @@ test('with every ledger damaged the sled does not take it for "no config": it wa
   expect(await copies(store, a)).toBe(2);
 });
 
-test('a ledger of a later format stops the start, and is left as it is', async () => {
+test('a ledger of a later format stops the start, and is not changed', async () => {
   const machine = createMachine();
   const store = await settled(machine);
   await store[Symbol.asyncDispose]();
@@ -283,7 +283,7 @@ test('a ledger of a later format stops the start, and is left as it is', async (
   expect(new TextDecoder().decode(machine.memory.files().get(`${M0}/artifact-config.json`))).toBe(later);
 });
 
-test('a lower generation is refused, an equal one must be equal in content, and sizes are outside of that (S8)', async () => {
+test('a lower generation is refused, an equal one must have equal content, and sizes do not count (S8)', async () => {
   const machine = createMachine();
   const store = await settled(machine);
   await expect(offer(store, 4, [a])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
@@ -297,7 +297,7 @@ test('a lower generation is refused, an equal one must be equal in content, and 
   expect(store.config()!.artifacts.get(a.sha256), 'a length that was learnt later').toBe(a.bytes.length);
 });
 
-test('a config is adopted while one dataset takes no ledger, and refused when none does (ST5)', async () => {
+test('a config is adopted while one dataset cannot store a ledger, and refused when none can (ST5)', async () => {
   const machine = createMachine();
   let broken: readonly string[] = [];
   const store = await machine.start({
@@ -338,7 +338,7 @@ const joinedWhileOldFails = async (machine: Machine) => {
   };
 };
 
-test('a newcomer is not the only holder of a config that the old dataset could not be told of (G6)', async () => {
+test('a new dataset is never the only one with a config that the old dataset could not store (G6)', async () => {
   const machine = createMachine();
   const { store, mend } = await joinedWhileOldFails(machine);
   await expect(tellFloor(store, 5).then(() => offer(store, 6, [a, b]))).rejects.toMatchObject({
@@ -353,7 +353,7 @@ test('a newcomer is not the only holder of a config that the old dataset could n
   mend();
 });
 
-test('once the old dataset names the newcomer that one may go on alone, and the old one alone is in doubt (G6)', async () => {
+test('once the old dataset names the new one, the new one may go on alone, and the old one alone is in doubt (G6)', async () => {
   const machine = createMachine();
   const { store, mend } = await joinedWhileOldFails(machine);
   await tellFloor(store, 5).catch(() => undefined);
@@ -369,7 +369,7 @@ test('once the old dataset names the newcomer that one may go on alone, and the 
   await expectWaiting(later);
 });
 
-test('two datasets that each went on alone are both in doubt alone, whichever was last (G6)', async () => {
+test('two datasets that each went on alone are each in doubt when alone, whichever was last (G6)', async () => {
   const machine = createMachine();
   await (await settled(machine))[Symbol.asyncDispose]();
   for (const [generation, configured] of [
@@ -392,7 +392,7 @@ test('two datasets that each went on alone are both in doubt alone, whichever wa
   expect(both.config()!.generation).toBe(7);
 });
 
-test('a ledger that does not name the dataset it lies on is one of that dataset, and a floor ends the doubt (P5)', async () => {
+test('a ledger that does not name its own dataset still counts, and a floor ends the doubt (P5)', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine))[Symbol.asyncDispose]();
   const { disk } = machine.memory;
@@ -407,7 +407,7 @@ test('a ledger that does not name the dataset it lies on is one of that dataset,
   expect(store.state()).toEqual({ kind: 'ready' });
 });
 
-test('when the disk comes back below which a sled went on alone, it waits for a floor, and loses nothing by a restart (K4, P5)', async () => {
+test('when a disk returns over a mount point that became a dataset, the sled waits for a floor, and a restart loses nothing (K4, P5)', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine))[Symbol.asyncDispose]();
   const disk = new Map(machine.memory.files());
@@ -449,7 +449,7 @@ test('a hold whose disks are gone is written again, before the next refusal is a
   expect(JSON.parse(new TextDecoder().decode(ledger)).body.deletions_held).toBeDefined();
 });
 
-test('a write that was under way when a sled fell back to a disk without a config is refused (K4)', async () => {
+test('a write in flight when a sled falls back to a disk without a config is refused (K4)', async () => {
   const machine = createMachine([M0]);
   await (await machine.start())[Symbol.asyncDispose]();
   const disk = new Map(machine.memory.files());
@@ -468,7 +468,7 @@ test('a write that was under way when a sled fell back to a disk without a confi
   expect(machine.memory.files().has(`${M0}/${b.sha256}`)).toBe(false);
 });
 
-test('on a disk that was mounted in the place of the one that was opened nothing is deleted (DS3)', async () => {
+test('nothing is deleted on a disk that was mounted in the place of the opened one (DS3)', async () => {
   const machine = createMachine([M0]);
   const store = await settled(machine);
   await offer(store, 6, [a]);

@@ -78,7 +78,7 @@ const runLife = async (first: readonly string[], life: readonly Step[], seed: nu
   }
 };
 
-test('whichever datasets a sled is started with, it is not ready with less than it acknowledged as that incarnation (G6)', async () => {
+test('whichever datasets a sled is started with, it is never ready below a generation that this incarnation acknowledged (G6)', async () => {
   await fc.assert(
     fc.asyncProperty(arbFirst, fc.array(arbStep, { minLength: 3, maxLength: 30 }), fc.nat(), runLife),
     {

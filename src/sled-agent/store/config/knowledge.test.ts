@@ -48,7 +48,7 @@ test.each(ORDERS)(
   },
 );
 
-test('a dataset at the point that another one took the place of is no doubt (KN3)', () => {
+test('a dataset at the predecessor of another one’s point causes no doubt (KN3)', () => {
   for (const ledgers of [
     [ledger(FOURTH), ledger(FIFTH, FOURTH)],
     [ledger(FIFTH, FOURTH), ledger(FOURTH)],

@@ -53,7 +53,7 @@ const goOnAlone = async (
   for (const artifact of artifacts) await put(store, artifact);
 };
 
-test('a database that lost commits and counted past them is refused, and nothing is deleted, restarts included (P13)', async () => {
+test('a config of a database that lost commits and counted past them is refused, and nothing is deleted, restarts included (P13)', async () => {
   const machine = createMachine();
   let store = await settled(machine, a, b);
   await expect(offer(store, 9, [b], pointAt(4, [a]))).rejects.toMatchObject({
@@ -83,7 +83,7 @@ test('a config older than the one held makes a sled hold deletions until it is o
   expect((await store.list()).hold).toBeUndefined();
 });
 
-test('a successor ends a hold, and what it does not list is deleted then (P13)', async () => {
+test('a successor ends a hold, and artifacts that it does not list are deleted then (P13)', async () => {
   const machine = createMachine();
   const store = await settled(machine, a, b);
   await expect(offer(store, 5, [b])).rejects.toMatchObject({ detail: { reason: 'differs' } });
@@ -100,7 +100,7 @@ test('a larger set is adopted although the database does not know what the sled 
   await expect(offer(store, 7, [b], 'unknown')).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
 });
 
-test('a refusal is answered only when the hold is durable; where no dataset takes it nothing is deleted all the same (P13)', async () => {
+test('a refusal is answered only when the hold is durable; if no dataset takes it, nothing is deleted either (P13)', async () => {
   const machine = createMachine();
   let isBroken = false;
   const first = await settled(machine, a, b);
@@ -169,7 +169,7 @@ test('a config below the floor makes a sled hold deletions too (P13, P5)', async
   expect((await store.list()).hold?.reason).toContain('takes none below 9');
 });
 
-test('a sled that adopted a lineage takes no config without one, and one that never did goes by numbers (P13)', async () => {
+test('a sled that adopted a lineage refuses a config without one, and a sled that never did goes by numbers (P13)', async () => {
   const store = await settled(createMachine(), a);
   await expect(offerByNumber(store, 6, [a, b])).rejects.toMatchObject({ detail: { reason: 'no_lineage' } });
   expect(await offerByNumber(store, 5, [a]), 'its own point').toBe('same');
@@ -183,7 +183,7 @@ test('a sled that adopted a lineage takes no config without one, and one that ne
   await expect(offerByNumber(other, 7, [a])).rejects.toMatchObject({ detail: { reason: 'no_lineage' } });
 });
 
-test('a ledger of before lineage is read as one without, and says so until a config with one was adopted (P13)', async () => {
+test('a ledger from before lineage has none until a config with one is adopted (P13)', async () => {
   const machine = createMachine([M0]);
   await (await settled(machine, a))[Symbol.asyncDispose]();
   const path = `${M0}/artifact-config.json`;
@@ -199,7 +199,7 @@ test('a ledger of before lineage is read as one without, and says so until a con
   expect(store.claims()).toMatchObject([{ generation: 6, hasLineage: true }]);
 });
 
-test('a crash between the ledgers of two datasets is no doubt: the newer one names the one it took the place of (P13)', async () => {
+test('a crash between the ledgers of two datasets causes no doubt: the newer one names its predecessor (P13)', async () => {
   const machine = createMachine();
   const store = await settled(machine, a);
   const old = new Map(machine.memory.files());
@@ -268,7 +268,7 @@ test('an unknown config on a disk that returns is kept with its set, until a rec
   expect([...machine.memory.files().keys()].filter(path => path.includes('kept-config'))).toEqual([]);
 });
 
-test('a database that is restored to the history of a kept config has not decided on it by knowing it (P13)', async () => {
+test('a database that is restored to the history of a kept config knows it, but has not decided on it (P13)', async () => {
   const machine = createMachine();
   await (await settled(machine, a))[Symbol.asyncDispose]();
   await goOnAlone(machine, M1, 6, [a, b]);
@@ -294,7 +294,7 @@ test('below a head that the database does not know, one that it knows is kept to
   expect((await store.list()).pointsKept).toEqual([known]);
 });
 
-test('a floor of before a disk came back with another config does not stand for an answer on that config (P13)', async () => {
+test('a floor from before a disk returned with another config is no answer on that config (P13)', async () => {
   const machine = createMachine();
   await (await settled(machine, a))[Symbol.asyncDispose]();
   await goOnAlone(machine, M1, 6, [a, b]);
@@ -334,7 +334,7 @@ test('with a disk missing a ledger is trusted at the floor only if the database 
   expect(await offer(store, 9, [b]), 'once its point is known').toBe('adopted');
 });
 
-test('what a Nexus writes is for one wanted set, not for one number (P13)', async () => {
+test('a write of a Nexus is for one wanted set, not for one number (P13)', async () => {
   const store = await settled(createMachine(), a);
   const write = (digest: string) => store.beginWrite(a.sha256, asGeneration(5), { digest });
   await expect(write(pointAt(5, [b]).digest)).rejects.toMatchObject({ code: 'ARTIFACT_GENERATION' });

@@ -56,7 +56,7 @@ const overwrite = async (machine: Machine, path: string, text: string): Promise<
   await file.sync();
 };
 
-test('the newer config is adopted, what is in use is kept and named, and served, and goes when it is returned (B6)', async () => {
+test('the newer config is adopted, a leased file is kept, named and served, and deleted when its lease is returned (B6)', async () => {
   const { store } = await settled();
   const lease = await store.takeLease(leaseOf(a));
   expect(lease).toMatchObject({ remainingMs: HOUR_MS, timeExpiresMs: Date.parse('2026-01-01T01:00:00Z') });
@@ -115,7 +115,7 @@ test('a lease is persisted before the answer, on every dataset, and has its full
   expect(fileOf(machine, M0), 'and its end is on disk').not.toContain(idOf(1));
 });
 
-test('only what is held can be leased, whatever the config lists (P11)', async () => {
+test('only a held artifact can be leased, whatever the config lists (P11)', async () => {
   const { store, machine } = await settled();
   await offer(store, 2, [a, b]);
   await expect(store.takeLease(leaseOf(b))).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
@@ -174,7 +174,7 @@ test('when the lease is first, the deletion waits for it and leaves the file (P2
   expect((await store.list()).deletionsTotal).toBe(0);
 });
 
-test('a lease that no dataset took is refused, and one that a dataset took is granted (P11)', async () => {
+test('a lease that no dataset stored is refused, and one that a dataset stored is granted (P11)', async () => {
   let broken: readonly string[] = [];
   const { store } = await settled(({ name, path }) => {
     if (name === 'rename' && path.endsWith('leases.json') && broken.some(each => path.startsWith(each)))
@@ -205,7 +205,7 @@ test('the union counts: a dataset that was away keeps what was leased on it (P11
   expect(fileOf(machine, M1)).toContain(idOf(1));
 });
 
-test('what was returned does not come back with a dataset that was away (P11)', async () => {
+test('a returned lease does not come back with a dataset that was away (P11)', async () => {
   const { store, machine, clock } = await settled();
   await store.takeLease(leaseOf(a));
   await store[Symbol.asyncDispose]();
@@ -258,7 +258,7 @@ test('with every file of leases damaged nothing is deleted for the longest term,
   expect((await after.list()).deletionsTotal).toBe(1);
 });
 
-test('what was deferred and is wanted again is simply held (P11)', async () => {
+test('an artifact whose deletion was deferred and that is wanted again is simply held (P11)', async () => {
   const { store } = await settled();
   await store.takeLease(leaseOf(a));
   await offer(store, 2, []);
@@ -271,7 +271,7 @@ test('what was deferred and is wanted again is simply held (P11)', async () => {
   expect(await copies(store, a)).toBe(2);
 });
 
-test('the number of leases is bounded, and a renewal needs no room (P11)', async () => {
+test('the number of leases is bounded, and a renewal is possible at the limit (P11)', async () => {
   const { store } = await settled();
   for (let n = 1; n <= MAX_LEASES; n += 1) await store.takeLease(leaseOf(a, n));
   await expect(store.takeLease(leaseOf(a, MAX_LEASES + 1))).rejects.toMatchObject({

@@ -102,7 +102,7 @@ test('a file that was cut short, and one that grew, are treated the same (G5)', 
   await expect(store.open(a.sha256)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
 });
 
-test('a place that the disk cannot give back condemns its file alone (G5)', async () => {
+test('an unreadable sector condemns its file alone (G5)', async () => {
   const { store } = await settled({
     before({ name, path }) {
       if (name === 'read' && path === `${M0}/${a.sha256}`) throw systemError('EIO');
@@ -146,7 +146,7 @@ test.each([
   },
 );
 
-test('a bad copy that could not be quarantined is, as soon as its dataset can be written again (EX4)', async () => {
+test('a bad copy that could not be quarantined is quarantined as soon as its dataset can be written again (EX4)', async () => {
   let isBroken = true;
   const { machine, store } = await settled({
     before({ name, path }) {
@@ -183,7 +183,7 @@ test('a copy that was condemned for the failure of its whole disk counts again o
   expect((await store.list()).quarantined).toEqual([]);
 });
 
-test('an artifact that is written anew while a stale read condemns it is looked at again, and stays (P2)', async () => {
+test('an artifact that is written anew while a stale read condemns it is hashed again, and stays (P2)', async () => {
   const read = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
   let isArmed = false;
@@ -238,7 +238,7 @@ const recorder = () => {
   };
 };
 
-test('the order is another one in each cycle, and all files have their turn (G5)', async () => {
+test('the order differs in each cycle, and every file has its turn (G5)', async () => {
   const record = recorder();
   const { store } = await settled({ before: record.before });
   record.arm();
@@ -334,7 +334,7 @@ test.each(['{', '', '{"version":99,"checksum":"","body":{}}'])(
   },
 );
 
-test('a copy that somebody suspects is looked at at once: a good one stays, a bad one goes (G5)', async () => {
+test('a suspected copy is hashed at once: a good one stays, a bad one is quarantined (G5)', async () => {
   const { machine, store } = await settled();
   const id = (await store.list()).datasetHealth[0]!.id!;
   store.suspect(a.sha256, id, 'a test');

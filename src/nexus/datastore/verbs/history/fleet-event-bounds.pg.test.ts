@@ -12,7 +12,7 @@ import { fleetEventBounds } from './fleet-event-bounds.ts';
 
 const EVENTS = 7;
 
-test('the newest event that is one too many is found in steps of any size, among events of one time too', async () => {
+test('the newest event over the limit is found in steps of any size, also among events of one time', async () => {
   await using database = await createTestDatabase();
   await database.query(
     `INSERT INTO fleet_event (id, time, nexus_id, kind)

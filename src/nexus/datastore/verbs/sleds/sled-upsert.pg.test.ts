@@ -3,7 +3,7 @@ import { asGeneration, SledId } from '../../../../core/ids.ts';
 import { newId, registration, wait } from '../../conformance/records.fixture.ts';
 import { createTestDatabase } from '../../database.fixture.ts';
 
-test('a registration of a restored database, which nobody repeats, does not keep out a sled whose clock was set back (RI1)', async () => {
+test('a registration from before a restore, which no sled repeats, does not keep out a sled whose clock was set back (RI1)', async () => {
   await using database = await createTestDatabase();
   const datastore = await database.openDatastore();
   const id = newId(SledId);

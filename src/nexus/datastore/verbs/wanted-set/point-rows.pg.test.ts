@@ -43,7 +43,7 @@ test.for(Object.entries(paths))(
   },
 );
 
-test('a point says why it was recorded, and by whose order or for which sled', async () => {
+test('a point records its cause, and its operator or its sled', async () => {
   const sledId = newId(SledId);
   const accepted = [{ generation: asGeneration(4), digest: 'c'.repeat(64) }];
   await datastore.generationRaise({ to: asGeneration(9), accepted, orderedBy: 'an operator' }, wait);
@@ -60,7 +60,7 @@ test('a point says why it was recorded, and by whose order or for which sled', a
   ]);
 });
 
-test('a rise for one sled is granted again a day later', async () => {
+test('a raise for one sled is granted again a day later', async () => {
   const sledId = newId(SledId);
   const mend = (to: number) => datastore.generationMend({ to: asGeneration(to), sledId }, wait);
   expect(await mend(5)).toMatchObject({ generation: 5 });
