@@ -185,7 +185,7 @@ test('a demo that fails reports why, and leaves no process and no file (DM2)', a
   process.kill(pid, 'SIGKILL');
   expect(await running.exit).toBe(1);
   expect(running.err()).toMatch(
-    /error: the demo cannot go on: sled-2 ended unexpectedly by SIGKILL.* \[CHILD_FAILED\]\nfix: /,
+    /error: the demo failed: sled-2 ended unexpectedly by SIGKILL.* \[CHILD_FAILED\]\nfix: /,
   );
   expect(await readdir(directory)).toEqual([]);
   expect(await processesIn(directory)).toEqual([]);

@@ -115,7 +115,7 @@ export const operatorUpdateApi = {
         file_name: z.string().min(1).max(255),
         /** Accept metadata that has expired; recorded. */
         allow_expired: QueryFlag,
-        /** Accept metadata older than what was accepted before; recorded. */
+        /** Accept metadata older than the versions accepted last; recorded. */
         allow_rollback: QueryFlag,
       }),
       body: { kind: 'stream' },

@@ -34,8 +34,8 @@ export const assembledLines = (
   ...keys.map(({ keyId, type }) => `signed by key ${keyId} (${type})`),
   ...(isReproducible(keys)
     ? []
-    : ['ECDSA and RSA signatures are random: the same input gives other bytes next time']),
+    : ['ECDSA and RSA signatures are random: the same input gives different bytes each time']),
 ];
 
-/** Signatures of the other schemes hold random numbers. */
+/** Signatures of the other schemes contain random numbers. */
 const isReproducible = (keys: readonly SigningKey[]): boolean => keys.every(({ type }) => type === 'ed25519');

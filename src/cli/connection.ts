@@ -44,7 +44,7 @@ export const resolveConnection = async (
   const givenUrl =
     options.url ?? (options.data === undefined ? nonEmpty(environment.TUF_DEPOT_URL) : undefined);
   const givenToken = await readGivenToken(options, { environment, directory });
-  // Where all is said, nobody has to be able to read a data directory.
+  // With all options given, the data directory need not be readable.
   if (givenUrl !== undefined && givenToken !== undefined)
     return { url: parseUrl(givenUrl), token: givenToken };
 

@@ -1,6 +1,6 @@
 /**
- * What a script learns from the exit code. docs/operations.md lists them; `status` has two of its own, so
- * that a monitor needs no parsing.
+ * Exit codes for scripts; docs/operations.md lists them. `status` has two of its own, so that a monitor needs no
+ * parsing.
  */
 export const exitCodes = {
   ok: 0,
@@ -8,9 +8,9 @@ export const exitCodes = {
   failed: 1,
   usage: 2,
   timedOut: 3,
-  /** `status`: on the way, nothing is wrong. */
+  /** `status`: converging, nothing is wrong. */
   converging: 4,
-  /** `status`: works, but something needs looking at. */
+  /** `status`: works, but something needs attention. */
   degraded: 5,
   /** 128 + SIGHUP, as a shell reports it: the terminal is gone. */
   hungUp: 129,

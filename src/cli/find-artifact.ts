@@ -1,13 +1,13 @@
-/** An artifact as people name it: by its SHA-256, or by the first digits of it. */
+/** Finds an artifact by its SHA-256, or by a prefix of it. */
 import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Depot } from './depot-client.ts';
 import { usageError } from './output/failure.ts';
 
-/** A shorter prefix says too little about what is meant. */
+/** A shorter prefix is too ambiguous. */
 const MIN_PREFIX_CHARS = 6;
 
-/** @throws `USAGE` for what is no hash; `NOT_FOUND` unless exactly one wanted artifact begins with it */
+/** @throws `USAGE` for a text that is not a hash; `NOT_FOUND` unless exactly one wanted artifact begins with it */
 export const findArtifact = async (depot: Depot, text: string): Promise<ArtifactHash> => {
   const prefix = text.toLowerCase();
   if (isArtifactHash(prefix)) return prefix;
@@ -21,7 +21,7 @@ export const findArtifact = async (depot: Depot, text: string): Promise<Artifact
     'NOT_FOUND',
     `${found.length === 0 ? 'no wanted artifact has' : `${found.length} artifacts have`} a SHA-256 that starts with ${prefix}`,
     {
-      detail: { remedy: 'tuf-depot artifact list shows them; one that no release wants needs all 64 digits' },
+      detail: { remedy: 'tuf-depot artifact list shows them; for an unwanted artifact give all 64 digits' },
     },
   );
 };

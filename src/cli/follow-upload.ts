@@ -1,9 +1,9 @@
 /**
- * Follows an upload that Nexus keeps until its database answers, by the id that Nexus gave it.
+ * Polls an upload that Nexus keeps until its database answers, by the id that Nexus gave it.
  *
- * FU1. What Nexus says of it is shown as it is; the outcome is that of the upload, error and report included.
- * FU2. A Nexus that does not answer may be restarting, and is given {@link UNREACHABLE_GRACE_MS}. While it starts it
- *      has no uploads to tell of, and is asked again.
+ * FU1. The answers of Nexus are shown unchanged; the outcome is that of the upload, with its error and report.
+ * FU2. A Nexus that does not answer may be restarting, and has {@link UNREACHABLE_GRACE_MS} for it. While it starts it
+ *      knows no uploads, and is polled again.
  */
 import type { TrustRootUpload, TufRepoUpload } from '../api/operator-update-api.ts';
 import type { UploadView } from '../api/operator-upload-api.ts';
@@ -22,7 +22,7 @@ const UNREACHABLE_GRACE_MS = 60_000;
 
 export type FollowedUpload = TufRepoUpload | TrustRootUpload;
 
-/** @throws the error of the upload; `NOT_FOUND` when Nexus knows no such upload any more */
+/** @throws the error of the upload; `NOT_FOUND` when Nexus no longer knows the upload */
 export const followUpload = async (
   { terminal, clock, signal }: Pick<Session, 'terminal' | 'clock' | 'signal'>,
   depot: Depot,

@@ -1,4 +1,4 @@
-/** Signing keys by their files, each read once, and made where that is wanted and it is not there. */
+/** Signing keys by their files, each read once; a missing one is created if the caller allows it. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
@@ -14,13 +14,13 @@ import { usageError } from './output/failure.ts';
 export type KeyFiles = {
   /** Throws `SIGNING_KEY_INVALID`. */
   readonly readAll: (paths: readonly string[]) => Promise<readonly SigningKey[]>;
-  /** None of them is made. */
+  /** Creates none of them. */
   readonly readExisting: (paths: readonly string[]) => Promise<readonly SigningKey[]>;
   /** Paths of keys that did not exist before. */
   readonly made: () => readonly string[];
 };
 
-/** @param make what type of key to make for a file that is not there; undefined to refuse it */
+/** @param make the type of key to create for a missing file; undefined to refuse it */
 export const createKeyFiles = (directory: string, make?: SigningKeyType): KeyFiles => {
   const known = new Map<string, SigningKey>();
   const made: string[] = [];

@@ -14,8 +14,8 @@ const controller = new AbortController();
 for (const signal of STOP_SIGNALS) {
   process.once(signal, () => controller.abort(new Interruption(signal)));
 }
-// A reader that has seen enough, such as head(1), or a terminal that is gone, is no failure: there is nobody left
-// to write to, and what is under way still has to end well.
+// A reader that has closed the pipe, such as head(1), or a terminal that is gone, is no failure: nobody is left
+// to write to, and the command still has to end cleanly.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;

@@ -1,4 +1,4 @@
-/** A Nexus of contracts only, for tests of commands: real HTTP, answers as the test has them. */
+/** A Nexus of contracts only, for tests of commands: real HTTP with the answers of the test. */
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
@@ -87,7 +87,7 @@ const refused = async (): Promise<never> => {
 };
 const none = async () => ({ items: [] });
 
-/** What it received, for the test to look at. */
+/** The requests that it received. */
 export type Received = {
   uploads: { fileName: string; contentLength: number | undefined; sha256: string; query: object }[];
   calls: unknown[];
@@ -199,7 +199,7 @@ const debugHandlers = (received: Received): Handlers<typeof debugApi> => ({
   },
 });
 
-/** Serves on any port of the loopback; wants {@link TEST_TOKEN}. */
+/** Serves on any port of the loopback; requires {@link TEST_TOKEN}. */
 export const serveTestNexus = async (
   handlers: TestHandlers = {},
 ): Promise<{ readonly url: string; readonly received: Received } & AsyncDisposable> => {

@@ -1,4 +1,4 @@
-/** The tree of commands. What each does is in its own file. */
+/** The tree of commands. Each command has its own file. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addArtifactList } from './commands/artifact-list.ts';
@@ -71,7 +71,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   ],
   [
     'trust-root',
-    'the roots that releases may be signed under',
+    'the roots that may sign releases',
     [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootExport, addTrustRootDelete],
   ],
   ['source', 'upstream repositories that Nexus follows', [addSourceList, addSourceShow]],
@@ -90,7 +90,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     [makeSledAgentRunnable, addSledAgentReset],
   ],
   ['db', 'the database of Nexus', [addDbMigrate]],
-  ['recover', 'what to do when sleds and database are at odds', [addRecoverGeneration]],
+  ['recover', 'recoveries, when sleds hold configs that the database does not know', [addRecoverGeneration]],
 ];
 
 /** The same distance from src/ and from dist/. */

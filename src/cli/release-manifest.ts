@@ -1,5 +1,5 @@
 /**
- * What a release is made of, as `repo assemble` is told: a TOML manifest, or files on the command line.
+ * The content of a release for `repo assemble`: a TOML manifest, or files on the command line.
  *
  *     system_version = "1.2.0"
  *     [[artifact]]
@@ -63,8 +63,8 @@ export const readManifest = async (path: string): Promise<ReleaseInput> => {
 };
 
 /**
- * Files as they are. A hash has one version in all releases, and a plain file has none of its own: it gets one that
- * follows from its bytes, so that releases can share it.
+ * Plain files. A hash has one version in all releases, and a plain file has no version: it gets one that is derived
+ * from its bytes, so that releases can share it.
  *
  * @throws `IO` for a file that cannot be read
  */
@@ -82,7 +82,7 @@ export const filesRelease = async (
 export const fileArtifact = async (path: string, name?: string): Promise<ArtifactInput> =>
   artifactOf(path, { name, version: contentVersion(await measure({ path })) });
 
-/** Semantic, as v1 documents may want it, and without a number that could look like the file's age. */
+/** Semantic, as v1 documents may require, and without a number that could look like the file's age. */
 const contentVersion = ({ sha256 }: Measured): string => `0.0.0-sha256-${sha256.slice(0, VERSION_DIGITS)}`;
 
 /** By default named after its file, and tagged as one. */

@@ -1,8 +1,8 @@
 /**
  * The roots that a signer keeps: one root.json, or a folder with every `N.root.json` from the first to the newest.
  *
- * CR1. A root is durable in its file before anything is signed under it: two roots of one version, of which clients
- *      may have seen either, would split them for ever.
+ * CR1. A root is durable in its file before anything is signed under it: two roots of one version would split clients
+ *      for ever, as some may have seen one and some the other.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';

@@ -1,9 +1,9 @@
-/** A TUF root as an operator judges it: version, expiry, and the keys and thresholds of each role. */
+/** A TUF root for an operator to check: version, expiry, and the keys and thresholds of each role. */
 import { z } from 'zod';
 import { printable, type Style } from './output/style.ts';
 import { factLines } from './output/table.ts';
 
-/** As far as it is shown; the rest was checked when the root was added. */
+/** Only the fields that are shown; the rest was checked when the root was added. */
 const RootShape = z.object({
   signed: z.object({
     version: z.number(),
@@ -48,7 +48,7 @@ export const describeRoot = (rootRole: unknown): RootDescription => {
   };
 };
 
-/** Every key id in full: this is what is compared with what the signer publishes. `facts` come first, in one column. */
+/** Every key id in full, for comparison with those that the signer publishes. `facts` come first, in one column. */
 export const rootLines = (
   root: RootDescription,
   style: Style,

@@ -1,8 +1,8 @@
 /**
  * The root that a file offers for trust: a root.json, or the newest root in an archive.
  *
- * Nothing is asked and nothing is decided here: the caller says what it trusts, by key ids and by the root's
- * own SHA-256, and whoever runs the command compares them with what the signer publishes.
+ * This file only reads the root: the caller shows its key ids and its SHA-256, and the operator compares them with those
+ * that the signer publishes.
  */
 import { createHash } from 'node:crypto';
 import { openArchive } from '../archive/archive.ts';
@@ -14,7 +14,7 @@ import { rootVersions } from '../tuf/repository.ts';
 import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
 
 const METADATA_FOLDER = 'repo/metadata/';
-/** Every ZIP archive with an entry starts so. */
+/** The first bytes of every ZIP archive with an entry. */
 const ZIP_MAGIC = Buffer.from('PK\x03\x04', 'latin1');
 
 export type RootFile = {
@@ -25,7 +25,7 @@ export type RootFile = {
   readonly source: string;
 };
 
-/** Which root of an archive: the oldest is what a client that never updated trusts, the newest is in force. */
+/** Which root of an archive: a client that never updated trusts the oldest; the newest is in force. */
 export type RootChoice = 'oldest' | 'newest';
 
 /** @throws `METADATA_MISSING` for an archive without a root, `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` for a bad one */
@@ -63,10 +63,7 @@ const rootOfArchive = async (
     choice === 'newest' ? -1 : 0,
   );
   if (version === undefined) {
-    throw new DepotError(
-      'METADATA_MISSING',
-      `${path} has no root: nothing like ${METADATA_FOLDER}1.root.json is in it`,
-    );
+    throw new DepotError('METADATA_MISSING', `${path} has no root such as ${METADATA_FOLDER}1.root.json`);
   }
   const name = `${METADATA_FOLDER}${version}.root.json`;
   const entry = requireEntry(archive.entries, name, 'the root');

@@ -1,8 +1,8 @@
 /**
- * Runs a server until it is told to stop: SIGTERM and Ctrl-C are its normal end.
+ * Runs a server until a signal stops it: SIGTERM and Ctrl-C are its normal end.
  *
- * With `--stop-with-stdin` the end of standard input is another one: whoever started it holds the other end of
- * that pipe, which closes however they end.
+ * With `--stop-with-stdin` the end of standard input stops it too: the parent process holds the other end of that pipe,
+ * which closes however the parent ends.
  */
 import type { CommonOptions, Session } from './session.ts';
 
@@ -17,7 +17,7 @@ export const runServer = async (
   const ended = new AbortController();
   const end = () => ended.abort();
   stdin.on('end', end).on('close', end).on('error', end);
-  // Nothing is expected on it; what comes is thrown away.
+  // No input is expected; any is discarded.
   stdin.resume();
   try {
     await run(AbortSignal.any([signal, ended.signal]));

@@ -28,7 +28,7 @@ const reportFailure = (
   { terminal, signal }: Session,
   options: { debug: boolean },
 ): ExitCode => {
-  // Commander has said what was wrong, or printed the help that was asked for.
+  // Commander has printed the error, or the requested help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (signal.aborted && signal.reason instanceof Interruption) {
     terminal.note(signal.reason.message);

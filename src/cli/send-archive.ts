@@ -1,8 +1,8 @@
 /**
- * Sends an archive and shows how far it is: first the bytes, then the wait for Nexus to verify every one of them.
+ * Sends an archive and shows the progress: first of the bytes, then of the verification by Nexus.
  *
- * SN1. When the session is interrupted the request is cut, and Nexus forgets what it had received: nothing is
- *      recorded before the last byte is there and verified.
+ * SN1. When the session is interrupted the request is cut, and Nexus discards the received bytes: nothing is recorded
+ *      before the last byte is received and verified.
  */
 import type { TrustRootUpload, TufRepoUpload } from '../api/operator-update-api.ts';
 import { UploadId } from '../core/ids.ts';
@@ -15,7 +15,7 @@ import { createTransferMeter, transferBarCells, transferLine } from './output/tr
 import type { Session } from './session.ts';
 import type { UploadSource } from './upload-source.ts';
 
-/** Between two looks at the clock while nothing is sent: the seconds of the verification go on. */
+/** Between two updates while nothing is sent: the seconds of the verification advance. */
 const TICK_MS = 200;
 
 export type UploadRequest = {
@@ -95,7 +95,7 @@ export const sendArchive = async (
   }
 };
 
-/** Nexus names the upload that it keeps; any other error is one. */
+/** The id of the upload that Nexus keeps; undefined for any other error. */
 const waitingUpload = (error: unknown): UploadId => {
   const named = UploadId.safeParse(findDepotError(error)?.detail.upload_id);
   if (named.success) return named.data;

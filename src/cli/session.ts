@@ -1,4 +1,4 @@
-/** What every command is given: where to write, what was asked for, and how to be stopped. */
+/** The context of every command: where to write, the options, and the signal that stops it. */
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Clock } from '../lib/clock.ts';
@@ -9,7 +9,7 @@ export type Session = {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** What relative paths are relative to. */
+  /** Relative paths start here. */
   readonly directory: string;
   readonly stdin: Readable;
   /** Aborts on SIGINT, SIGTERM and SIGHUP; its reason is an Interruption. */

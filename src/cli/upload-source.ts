@@ -6,7 +6,7 @@ import { DepotError } from '../lib/errors.ts';
 export type UploadSource = AsyncDisposable & {
   /** Undefined for standard input. */
   readonly sizeBytes: number | undefined;
-  /** From its first byte; more than once only where `isRepeatable`. */
+  /** From its first byte; more than once only if `isRepeatable`. */
   readonly chunks: () => AsyncIterable<Uint8Array>;
   /** A file can be sent again, standard input cannot. */
   readonly isRepeatable: boolean;

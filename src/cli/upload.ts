@@ -1,15 +1,15 @@
 /**
- * Uploads an archive, and waits for the database of Nexus where it is away: nobody has to stand by and try again.
+ * Uploads an archive, and waits while the database of Nexus is away, so that no operator has to retry.
  *
  *     send ─┬─ answered ────────────────────────────────────────▶ done
- *           ├─ received, waits for the database ─▶ follow its id ─┬─ recorded ─▶ done
+ *           ├─ received, waits for the database ─▶ poll its id ───┬─ recorded ─▶ done
  *           │                                                     └─ unknown (Nexus was restarted) ─▶ send again
- *           └─ refused for want of the database ─▶ a wait ─▶ send again
+ *           └─ refused, the database is away ─▶ a wait ─▶ send again
  *
- * UP1. An archive is sent again only where Nexus keeps nothing of it, and only from a file.
- * UP2. Sending again is bounded by {@link WAIT_LIMIT_MS}, from the first outage on; then the last error is the outcome. How
- *      long an upload that Nexus keeps is followed is bounded by how long Nexus keeps it.
- * UP3. Ctrl-C ends this command at any time. An upload that Nexus keeps by then goes on there, and its id was said.
+ * UP1. An archive is sent again only if Nexus has not kept it, and only from a file.
+ * UP2. Retries are bounded by {@link WAIT_LIMIT_MS}, from the first outage on; then the last error is the outcome. An
+ *      upload that Nexus keeps is polled for as long as Nexus keeps it.
+ * UP3. Ctrl-C ends this command at any time. An upload that Nexus keeps by then goes on there, and its id was printed.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { errorCodeOf, isOfDatabase, messageChain } from '../lib/errors.ts';
@@ -40,12 +40,12 @@ export const uploadArchive = async (
   let waitingSinceMs: number | undefined;
   const waitedMs = () => (waitingSinceMs === undefined ? 0 : clock.monotonicMs() - waitingSinceMs);
 
-  /** Whether it is worth while to send it once more. */
+  /** Whether another attempt makes sense. */
   const waitsAfter = async (error: unknown, failures: number): Promise<void> => {
     if (!isOfDatabase(error) || !request.source.isRepeatable || waitedMs() > WAIT_LIMIT_MS) throw error;
     if (waitingSinceMs === undefined)
       terminal.note(
-        `waiting to send: ${printable(messageChain(error))}; tried again until the database is back`,
+        `waiting to send: ${printable(messageChain(error))}; retrying until the database is back`,
       );
     waitingSinceMs ??= clock.monotonicMs();
     await clock.sleep(backoffMs(failures, RETRY, 1), { signal });
@@ -68,7 +68,7 @@ export const uploadArchive = async (
     } catch (error) {
       const isOver = waitedMs() > WAIT_LIMIT_MS;
       if (errorCodeOf(error) !== 'NOT_FOUND' || !request.source.isRepeatable || isOver) throw error;
-      terminal.note('Nexus was restarted and has not recorded the archive: it is sent again');
+      terminal.note('Nexus was restarted and has not recorded the archive: sending it again');
     }
   }
 };

@@ -12,9 +12,9 @@ import type { Session } from './session.ts';
 
 export type WaitGoal = 'safe' | 'complete';
 
-/** Between two looks at the release. */
+/** Between two polls of the release. */
 const POLL_MS = 500;
-/** Nexus may be restarting: a release is given up only when it has not answered for this long. */
+/** Nexus may be restarting: the wait is given up only when it has not answered for this long. */
 const UNREACHABLE_GRACE_MS = 15_000;
 
 export type WaitOutcome = {
@@ -23,7 +23,7 @@ export type WaitOutcome = {
   readonly elapsedMs: number;
 };
 
-/** Follows a release until the goal is reached, showing how far it is. */
+/** Follows a release until the goal is reached, and shows its progress. */
 export const waitForRelease = async (
   session: Session,
   depot: Depot,
@@ -40,7 +40,7 @@ export const waitForRelease = async (
         .releaseReplication({ params: { system_version: version } })
         .catch((error: unknown) => {
           if (isOfDatabase(error)) {
-            // Nexus is there, and goes on with its database.
+            // Nexus is alive, and continues with its database.
             answeredAtMs = clock.monotonicMs();
             region.show(
               () => [printable(messageChain(error))],

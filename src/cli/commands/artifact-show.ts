@@ -19,9 +19,9 @@ export const addArtifactShow = (parent: Command, session: Session): void => {
     parent
       .command('show')
       .description(
-        'one artifact: who wants it, who holds it, what was asked for it, and why it is or is not there',
+        'one artifact: the releases that list it, the sleds that hold it, its requests, and why it is or is not there',
       )
-      .argument('<sha256>', 'its SHA-256, or the first digits of it'),
+      .argument('<sha256>', 'its SHA-256, or a prefix of it'),
     'tuf-depot artifact show 9f86d081884c7d65',
   ).action(async (text: string, options: RemoteOptions) => {
     const artifact = await withDepot(session, options, async depot =>
@@ -70,7 +70,7 @@ const sledLines = (artifact: ArtifactView, style: Session['terminal']['outStyle'
       { title: 'SLED', cell: sled => sled.serial, paint: style.bold },
       {
         title: 'DATASETS',
-        // One that does not answer has none that can be used.
+        // An archive on a silent Nexus cannot be used.
         cell: sled => (sled.datasets === 0 ? 'unknown' : `${sled.copies}/${sled.datasets}`),
         paint: (text, sled) =>
           sled.copies >= sled.datasets && sled.datasets > 0 ? style.good(text) : style.warn(text),
@@ -90,7 +90,7 @@ const sledRemark = (sled: ArtifactView['sleds'][number]): string => {
   return '';
 };
 
-/** The sleds that are gone have no serial number here, and are named by their id. */
+/** A sled that has left the fleet has no serial number here, and is named by its id. */
 const historyLines = (artifact: ArtifactView, { outStyle, outColumns }: Session['terminal']): string[] =>
   artifact.history.length === 0
     ? []

@@ -168,9 +168,7 @@ test('a refused upload has its reason in one line, with the code and the command
     expect.stringMatching(
       /^error: cannot upload .*release-1\.2\.0\.zip: .* no trust root vouches for the root of this repository \[UNTRUSTED_SIGNATURES\]$/,
     ),
-    expect.stringMatching(
-      /^fix: if you trust who signed it: tuf-depot trust-root add .*release-1\.2\.0\.zip$/,
-    ),
+    expect.stringMatching(/^fix: if you trust its signers: tuf-depot trust-root add .*release-1\.2\.0\.zip$/),
   ]);
 });
 
@@ -230,7 +228,7 @@ test('trust-root add takes the root out of an archive and says which keys it tru
 
 test('repo verify checks a local archive against a given root, or against its own and says so', async () => {
   const own = await runTestCli(['repo', 'verify', release.path], { directory });
-  expect(own).toMatchObject({ exitCode: 0, err: expect.stringContaining('not who made it') });
+  expect(own).toMatchObject({ exitCode: 0, err: expect.stringContaining('not who signed it') });
   const other = await makeTestRelease(directory, { systemVersion: '9.0.0' });
   const run = await runTestCli(['repo', 'verify', release.path, '--trust-root', other.path], { directory });
   expect(run).toMatchObject({ exitCode: 1, out: expect.stringMatching(/^✗ 5\.4\.2 /m) });

@@ -9,7 +9,7 @@ export const addDbMigrate = (parent: Command, session: Session): void => {
   withCommonOptions(
     parent
       .command('migrate')
-      .description('bring the database to the schema version of this tuf-depot; safe to repeat')
+      .description('migrate the database to the schema version of this tuf-depot; safe to repeat')
       .requiredOption('--config <file>', 'nexus.toml, for its database'),
     'tuf-depot db migrate --config /etc/tuf-depot/nexus.toml',
   ).action(async (options: MigrateOptions) => {

@@ -20,7 +20,7 @@ export const addDemo = (parent: Command, session: Session): void => {
     parent
       .command('demo')
       .description(
-        'the life of a release on a fleet of real processes on this machine; exits 0 only if all of it held',
+        'the life of a release on a local fleet of real processes; exits with 0 only if every step held',
       )
       .option(
         '--release <file>',
@@ -28,7 +28,7 @@ export const addDemo = (parent: Command, session: Session): void => {
       )
       .option('--sleds <number>', `sled agents, with two datasets each (${DEFAULT_FLEET_SIZE.sleds})`)
       .option('--nexuses <number>', `Nexus instances (${DEFAULT_FLEET_SIZE.nexuses})`)
-      .option('--keep', 'when it is over, leave the fleet running until Ctrl-C'),
+      .option('--keep', 'at the end, leave the fleet running until Ctrl-C'),
     'tuf-depot demo --sleds 6 --nexuses 2',
   ).action(async (options: DemoCommandOptions) => {
     const { DEMO_STEPS, runDemo } = await import('../demo/demo.ts');
@@ -55,10 +55,10 @@ export const addDemo = (parent: Command, session: Session): void => {
   });
 };
 
-/** The log that the error names is gone with the demo's directory; its end is in the message. */
+/** The demo's directory, and the log that the error names, are deleted; the end of the log is in the message. */
 const withoutLogFile = (error: unknown): unknown =>
   errorCodeOf(error) === 'CHILD_FAILED'
-    ? new DepotError('CHILD_FAILED', 'the demo cannot go on', {
+    ? new DepotError('CHILD_FAILED', 'the demo failed', {
         cause: error,
         detail: { remedy: 'run a fleet that keeps its logs: tuf-depot start --data DIRECTORY' },
       })
@@ -72,7 +72,7 @@ const keepRunning = async (session: Session, narrator: Narrator, { fleet }: Demo
   for (const { name, operatorUrl } of fleet.nexuses) narrator.say(`${name}  ${operatorUrl}/`);
   for (const { datasets } of fleet.sleds) for (const dataset of datasets) narrator.say(dataset);
   await aborted(session.signal);
-  // Ctrl-C ends it well; a process that died does not.
+  // Ctrl-C is a normal end; a process that died is not.
   if (!(session.signal.reason instanceof Error) || session.signal.reason.name !== 'AbortError')
     session.signal.throwIfAborted();
 };

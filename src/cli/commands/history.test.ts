@@ -175,7 +175,7 @@ test('an unknown kind, or an invalid time, is wrong usage, and the valid ones ar
 });
 
 test('an empty history is reported as such', async () => {
-  expect((await against({}, 'history')).out).toBe('Nothing of this kind is recorded.\n');
+  expect((await against({}, 'history')).out).toBe('No such events are recorded.\n');
 });
 
 test('artifact show has the events of the artifact from the history (S12)', async () => {

@@ -31,13 +31,13 @@ export const addHistory = (parent: Command, session: Session): void => {
     parent
       .command('history')
       .description(
-        'what happened: requests to sleds, their outcomes, and what changed; the newest last, JSON the newest first',
+        'requests to sleds, their outcomes, and changes; the newest last, in JSON the newest first',
       )
       .option('--sled <sled>', 'of one sled, by id or serial number')
-      .option('--artifact <sha256>', 'of one artifact, or the first digits of a wanted one')
-      .option('--release <version>', 'what names a release, and everything about its artifacts')
+      .option('--artifact <sha256>', 'of one artifact: its SHA-256, or a prefix that a wanted one has')
+      .option('--release <version>', 'of one release and of its artifacts')
       .option('--kind <kind>', 'events of one kind, such as deletion or copy-failed')
-      .option('--since <time>', 'since then: 90s, 15m, 2h, 7d, or a time such as 2026-01-02T03:04:05Z')
+      .option('--since <time>', 'from then on: 90s, 15m, 2h, 7d ago, or a time such as 2026-01-02T03:04:05Z')
       .option('--until <time>', 'before then')
       .option('--limit <number>', `how many of the newest (${DEFAULT_EVENTS})`),
     'tuf-depot history --release 1.2.0 --since 2h\ntuf-depot history --sled BRM42220031 --kind deletion',
@@ -65,7 +65,7 @@ export const addHistory = (parent: Command, session: Session): void => {
     const { outStyle: style, outColumns } = session.terminal;
     present(session, options, events, () =>
       events.length === 0
-        ? ['Nothing of this kind is recorded.']
+        ? ['No such events are recorded.']
         : eventLines(
             events,
             { serials, withoutHash: options.artifact !== undefined },
@@ -110,6 +110,6 @@ const parseTime = (text: string, option: string, nowMs: number): string => {
   if (Number.isFinite(timeMs)) return isoTime(timeMs);
   throw usageError(
     `${option} ${text} is not a time`,
-    'say how long ago: 90s, 15m, 2h, 7d; or 2026-01-02T03:04:05Z',
+    'give an age such as 90s, 15m, 2h or 7d, or a time such as 2026-01-02T03:04:05Z',
   );
 };

@@ -9,9 +9,7 @@ export const addNexusExpunge = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('expunge')
-      .description(
-        'give up a Nexus that is gone for good: archives that only it held no longer count as copies',
-      )
+      .description('expunge a Nexus that is gone for good: its archives no longer count as copies')
       .argument('<id>'),
     'tuf-depot nexus expunge 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7',
   ).action(async (text: string, options: RemoteOptions) => {

@@ -19,7 +19,7 @@ export const makeNexusRunnable = (group: Command, session: Session): void => {
     if (config === undefined) {
       throw usageError('nexus needs --config FILE to run one', 'or a subcommand: tuf-depot nexus --help');
     }
-    // Loaded where it runs, so that other commands start without it.
+    // Loaded only by this command, so that others start without it.
     const { runNexus } = await import('../../nexus/process/main.ts');
     const configPath = resolve(session.directory, config);
     await runServer(session, { ...options, config }, signal => runNexus({ configPath, signal }));

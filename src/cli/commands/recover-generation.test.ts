@@ -84,7 +84,7 @@ test('recover generation shows the findings, the deletions and the first steps, 
       '3 configs of another history:',
       '  12:ab1000000000  3 artifacts  on sled-1',
       '  12:ab2000000000  1 artifact  on sled-1, sled-2',
-      '  9:ffffffffffff  no sled gave its set  on sled-2',
+      '  9:ffffffffffff  no sled reported its content  on sled-2',
     ].join('\n'),
   );
   expect(run.out).toContain(
@@ -103,7 +103,7 @@ test('recover generation shows the findings, the deletions and the first steps, 
 
 test('if nothing is undecided the explanation says so, and names no upload', async () => {
   const run = await against(needed(), ['--exclude', 'sled-1']);
-  expect(run.out).toContain('Each artifact of the sets that sleds gave is listed by a present release.');
+  expect(run.out).toContain('A present release lists each artifact of the reported configs.');
   expect(run.out).not.toContain('repo upload');
   expect(run.calls).toEqual([{ exclude_sleds: SLED }]);
 });

@@ -21,11 +21,11 @@ export const addRecoverGeneration = (parent: Command, session: Session): void =>
     parent
       .command('generation')
       .description(
-        'the database was restored or failed over without some of its commits, and sleds hold configs that it does not know: explain what there is to decide, and with --apply do it; changes nothing otherwise, and nothing when run again',
+        'for a database that was restored or lost commits in a failover, while sleds hold configs that it does not know: show what is undecided, and with --apply recover; changes nothing without --apply, and is idempotent',
       )
       .option(
         '--apply',
-        'record these configs as known, so that the sleds that hold them follow the database',
+        'record these configs as known, so that the sleds that hold them follow the database again',
       )
       .option(
         '--exclude <sled>',
@@ -35,7 +35,7 @@ export const addRecoverGeneration = (parent: Command, session: Session): void =>
       )
       .option(
         '--give-up <name>',
-        'with --apply: what may be deleted: a SHA-256, the version of a deleted release, or GENERATION:DIGEST for all of a config; may be repeated',
+        'with --apply: let sleds delete this: a SHA-256, the version of a deleted release, or GENERATION:DIGEST for all of a config; may be repeated',
         collected,
         [],
       ),
@@ -51,7 +51,7 @@ const recover = async (depot: Depot, options: RecoverOptions): Promise<Generatio
   for (const name of options.exclude) excluded.push((await findSled(depot, name)).id);
   const query = excluded.length === 0 ? {} : { exclude_sleds: excluded.join(',') };
   const found = await depot.recovery.generationRecoveryView({ query });
-  // What was given up the first time is not there any more when the same command is run again.
+  // When the same command runs again, the names that it gave up the first time no longer exist.
   if (found.state === 'not_needed') return found;
   const giveUp = options.giveUp.map(name => parseGivenUp(name, found));
   if (options.apply !== true) return found;
@@ -68,7 +68,7 @@ const recover = async (depot: Depot, options: RecoverOptions): Promise<Generatio
   return await depot.recovery.generationRecover({ body });
 };
 
-/** A point may be named by the beginning of its digest. */
+/** A point may be named by a prefix of its digest. */
 const parseGivenUp = (
   name: string,
   { points }: GenerationRecovery,
@@ -79,9 +79,9 @@ const parseGivenUp = (
   const texts = points.map(({ generation, config_digest: digest }) => `${generation}:${digest}`);
   const matching = pointsNamed(texts, name);
   if (matching.length === 1) return { points: matching };
-  const among = texts.length === 0 ? '' : ` (there are: ${texts.join(', ')})`;
+  const among = texts.length === 0 ? '' : ` (known: ${texts.join(', ')})`;
   throw new DepotError(
     'INVALID_REQUEST',
-    `--give-up ${name}: this is no SHA-256, no version, and ${matching.length === 0 ? 'no' : 'more than one'} config of another history${among}`,
+    `--give-up ${name}: neither a SHA-256 nor a version, and ${matching.length === 0 ? 'no' : 'more than one'} config of another history has this name${among}`,
   );
 };

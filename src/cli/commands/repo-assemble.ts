@@ -41,21 +41,21 @@ export const addRepoAssemble = (parent: Command, session: Session): void => {
     parent
       .command('assemble')
       .description('assemble and sign a release archive from files; for tests, demos and small teams')
-      .argument('[files...]', 'files to be artifacts, with --release')
+      .argument('[files...]', 'the artifacts, with --release')
       .requiredOption('--out <file>', 'the archive to write')
       .requiredOption(
         '--key <[role=]file>',
-        'PEM key that signs all roles, or one; may be repeated; made if it is not there',
+        'PEM key that signs all roles, or one; may be repeated; created if it does not exist',
         collected,
       )
-      .option('--key-type <type>', 'of keys that are made: ed25519, ecdsa-p256 or rsa-pss', 'ed25519')
+      .option('--key-type <type>', 'of created keys: ed25519, ecdsa-p256 or rsa-pss', 'ed25519')
       .option('--threshold <[role=]number>', 'how many of the keys must sign', collected, [])
       .option(
         '--root <path>',
-        'root.json of earlier releases, or a folder of N.root.json; made if it is not there (by default the key file + .root.json)',
+        'root.json of earlier releases, or a folder of N.root.json; created if it does not exist (by default the key file + .root.json)',
       )
       .option('--rotate-root', 'make the next root, with these keys and thresholds, in the folder --root')
-      .option('--old-key <file>', 'with --rotate-root: a root key of before; may be repeated', collected, [])
+      .option('--old-key <file>', 'with --rotate-root: a previous root key; may be repeated', collected, [])
       .option('--release <version>', 'system version of the release')
       .option(
         '--manifest <file>',
@@ -89,11 +89,11 @@ const assemble = async (
   });
   const plan = await planManifestDelegations(delegations, keyFiles, keys.targets);
   if (chain.written !== undefined)
-    terminal.note(`wrote its root to ${chain.written}; whoever takes the release has to trust it`);
+    terminal.note(`wrote its root to ${chain.written}; recipients of the release have to trust it`);
   for (const made of keyFiles.made())
-    terminal.note(`made the signing key ${made}; keep it secret, and keep it`);
+    terminal.note(`created the signing key ${made}; keep it safe and secret`);
 
-  // Versions in seconds: higher each time, and no file to remember the last one.
+  // Versions in seconds rise each time, without a file that stores the last one.
   const version = Math.floor(clock.nowMs() / 1000);
   const assembled = await assembleRelease(
     {
@@ -127,7 +127,7 @@ const readInput = async (
 ): Promise<ReleaseInput> => {
   if (manifest !== undefined) {
     if (files.length > 0 || release !== undefined) {
-      throw usageError('--manifest says it all', 'leave out --release and the files');
+      throw usageError('--manifest excludes --release and files', 'leave them out');
     }
     return readManifest(resolve(directory, manifest));
   }
@@ -140,7 +140,7 @@ const readInput = async (
 const firstKeyFile = ({ key: [first, ...others] }: AssembleOptions): string =>
   roleValues([first, ...others]).root[0] ?? first;
 
-/** The keys of each role: as given for a new root, as the root has it for an old one. */
+/** The keys of each role: those given for a new root, those of the root for an existing one. */
 const prepareKeys = async (
   options: AssembleOptions,
   keyFiles: KeyFiles,
@@ -151,17 +151,14 @@ const prepareKeys = async (
   const files = roleValues(options.key);
   if (kept !== undefined && options.rotateRoot !== true) {
     if (options.threshold.length > 0)
-      throw usageError(`${rootPath} has thresholds of its own`, '--rotate-root makes a root with others');
+      throw usageError(`${rootPath} sets its own thresholds`, 'use --rotate-root to make a root with others');
     const ring = await keyFiles.readAll(Object.values(files).flat());
     return { chain: { roots: kept.all, written: undefined }, keys: keysOfRoot(kept.newest, ring) };
   }
   const keys = await chosenKeys(files, roleThresholds(options.threshold), keyFiles);
   if (kept === undefined) {
     if (options.rotateRoot === true)
-      throw usageError(
-        `there is no root in ${rootPath} to follow`,
-        'leave out --rotate-root for the first one',
-      );
+      throw usageError(`${rootPath} has no root to rotate`, 'leave out --rotate-root for the first root');
     return { chain: await startRootChain(rootPath, { ...root, keys }), keys };
   }
   const ring = [...keys.root.keys, ...(await keyFiles.readExisting(options.oldKey))];

@@ -24,12 +24,12 @@ export const addRepoEdit = (parent: Command, session: Session): void => {
   withCommonOptions(
     parent
       .command('edit')
-      .description('make a new release archive of an old one: add artifacts, remove artifacts')
-      .argument('<archive>', 'the old one; it is not changed')
+      .description('make a new release archive from an old one: add artifacts, remove artifacts')
+      .argument('<archive>', 'the old archive; it is not changed')
       .requiredOption('--out <file>', 'the archive to write')
-      .requiredOption('--key <file>', 'PEM key of roles that change; may be repeated', collected)
+      .requiredOption('--key <file>', 'PEM key of changed roles; may be repeated', collected)
       .option('--release <version>', 'system version of the new release')
-      .option('--add <[name=]file>', 'file to be an artifact; may be repeated', collected, [])
+      .option('--add <[name=]file>', 'file to add as an artifact; may be repeated', collected, [])
       .option('--remove <name>', 'target name of an artifact; may be repeated', collected, [])
       .option('--manifest <file>', 'TOML manifest with system_version and [[artifact]] tables to add')
       .option('--expires-in-days <days>', 'until the new signatures expire', '365'),
@@ -61,17 +61,20 @@ const readChange = async (
 ): Promise<{ systemVersion: string; add: readonly ArtifactInput[] }> => {
   if (manifest !== undefined) {
     if (release !== undefined || add.length > 0)
-      throw usageError('--manifest says what to add', 'leave out --release and --add');
+      throw usageError('--manifest excludes --release and --add', 'leave them out');
     const { systemVersion, artifacts, delegations } = await readManifest(resolve(directory, manifest));
     if (delegations !== undefined)
-      throw usageError(`${manifest} has delegations, which are made with a repository`, 'use repo assemble');
+      throw usageError(
+        `${manifest} has delegations, which only a new repository can have`,
+        'use repo assemble',
+      );
     return { systemVersion, add: artifacts };
   }
   if (release === undefined) throw usageError('the new release needs a version', 'give --release VERSION');
   if (add.length + remove.length === 0)
     throw usageError(
       'nothing to change',
-      'give --add FILE or --remove NAME; repo sign signs the same release anew',
+      'give --add FILE or --remove NAME; to sign the same release anew: repo sign',
     );
   const artifacts: ArtifactInput[] = [];
   for (const text of add) artifacts.push(await addedArtifact(text, directory));

@@ -16,7 +16,7 @@ export const addRepoShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('show')
-      .description('one release: its artifacts, and how far each sled is with them')
+      .description('one release: its artifacts, and the progress of each sled')
       .argument('<version>', 'system version of the release'),
     'tuf-depot repo show 1.2.0',
   ).action(async (version: string, options: RemoteOptions) => {

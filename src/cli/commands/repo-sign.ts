@@ -19,11 +19,11 @@ export const addRepoSign = (parent: Command, session: Session): void => {
     parent
       .command('sign')
       .description(
-        'sign the metadata of a release archive anew, before it expires; its artifacts stay as they are',
+        'sign the metadata of a release archive anew, before it expires; its artifacts do not change',
       )
       .argument('<archive>', 'the archive; it is not changed')
       .requiredOption('--out <file>', 'the archive to write')
-      .requiredOption('--key <file>', 'PEM key of roles that are signed; may be repeated', collected)
+      .requiredOption('--key <file>', 'PEM key of signed roles; may be repeated', collected)
       .option(
         '--role <role>',
         'only this role and those that list it; may be repeated; by default all but root',

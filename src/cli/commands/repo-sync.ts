@@ -18,7 +18,7 @@ export const addRepoSync = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('sync')
-      .description('have Nexus fetch a repository from a server; a version that is new becomes a release')
+      .description('have Nexus fetch a repository from a server; a new version becomes a release')
       .argument('<source>', 'the address above metadata/ and targets/, or the name of a [[source]]'),
     'tuf-depot repo sync https://example.com/repo',
   ).action(async (source: string, options: RemoteOptions) => {
@@ -31,7 +31,7 @@ export const addRepoSync = (parent: Command, session: Session): void => {
   });
 };
 
-/** Interrupted it leaves Nexus to go on. */
+/** When the command is interrupted, Nexus continues. */
 const follow = async (session: Session, depot: Depot, name: string): Promise<SourceView> => {
   const { clock, terminal, signal } = session;
   const meter = createTransferMeter(clock.monotonicMs());
@@ -64,11 +64,11 @@ const follow = async (session: Session, depot: Depot, name: string): Promise<Sou
 const outcomeText = ({ name, system_version, deleted_here }: SourceView): string =>
   deleted_here === true
     ? `${name}: has release ${system_version}, which was deleted here and is not fetched again`
-    : `${name}: release ${system_version} is here`;
+    : `${name}: release ${system_version} is recorded`;
 
 const refused = (session: Session, options: RemoteOptions, view: SourceView): unknown => {
   const { name, error } = view;
-  if (error === undefined) return new DepotError('PEER_BAD_ANSWER', `source ${name} has no outcome`);
+  if (error === undefined) return new DepotError('PEER_BAD_ANSWER', `source ${name} reports no outcome`);
   if (error.report.length > 0)
     present(session, options, view, () =>
       checkLines(error.report as Parameters<typeof checkLines>[0], session.terminal.outStyle),

@@ -97,7 +97,7 @@ test('an upload that a restarted Nexus has not kept is sent again, whole', async
       },
     },
   });
-  expect(run).toMatchObject({ exitCode: 0, err: expect.stringContaining('it is sent again') });
+  expect(run).toMatchObject({ exitCode: 0, err: expect.stringContaining('sending it again') });
   expect(received.at(-1)).toBe(sha256);
 });
 

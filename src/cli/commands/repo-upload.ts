@@ -31,9 +31,9 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
       .description('upload a release archive; every signature and byte is verified before it is recorded')
       .argument('<file>', 'the archive; - reads standard input')
       .option('--allow-expired', 'accept metadata that has expired; recorded')
-      .option('--allow-rollback', 'accept metadata older than what was accepted before; recorded')
-      .option('--file-name <name>', 'the name to record, otherwise that of the file')
-      .option('--wait', 'then wait until every in-service sled has it'),
+      .option('--allow-rollback', 'accept metadata older than the accepted versions; recorded')
+      .option('--file-name <name>', 'the name to record; by default that of the file')
+      .option('--wait', 'wait until every in-service sled has it'),
     'tuf-depot repo upload release-1.2.0.zip --wait',
   ).action(async (file: string, options: UploadOptions) => {
     const fromStdin = file === STANDARD_INPUT;
@@ -66,7 +66,7 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
   });
 };
 
-/** The server's own words follow; what is refused for its trust gets the command that would change that. */
+/** The server's message follows; a refusal for trust gets the command that adds the trust root. */
 const uploadError = (error: unknown, file: string): unknown => {
   const refusal = findDepotError(error);
   if (refusal === undefined) return error;
@@ -74,7 +74,7 @@ const uploadError = (error: unknown, file: string): unknown => {
   const isDistrusted = code === 'NO_TRUST_ROOT' || code === 'UNTRUSTED_SIGNATURES';
   const remedy =
     isDistrusted && file !== STANDARD_INPUT
-      ? { remedy: `if you trust who signed it: tuf-depot trust-root add ${file}` }
+      ? { remedy: `if you trust its signers: tuf-depot trust-root add ${file}` }
       : {};
   const name = file === STANDARD_INPUT ? 'the archive on standard input' : file;
   return new DepotError(code, `cannot upload ${name}`, {

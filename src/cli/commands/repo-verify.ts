@@ -29,12 +29,12 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
   withCommonOptions(
     parent
       .command('verify')
-      .description('verify a repository whole, here: an archive, a directory, or one on a server')
-      .argument('<repository>', 'an archive, a directory with metadata/ and targets/, or their address')
+      .description('verify a whole repository on this machine: an archive, a directory, or one on a server')
+      .argument('<repository>', 'an archive, a directory with metadata/ and targets/, or its URL')
       .option('--trust-root <file>', 'the root.json (or archive with it) that has to vouch for the release')
       .option('--allow-expired', 'accept metadata that has expired')
-      .option('--proxy <url>', 'for an address; otherwise what HTTP_PROXY and HTTPS_PROXY say')
-      .option('--ca-file <file>', 'certificates in PEM that are trusted beside the usual ones'),
+      .option('--proxy <url>', 'for a URL; by default from HTTP_PROXY and HTTPS_PROXY')
+      .option('--ca-file <file>', 'PEM certificates that are trusted beside the usual ones'),
     'tuf-depot repo verify release-1.2.0.zip --trust-root root.json\n' +
       'tuf-depot repo verify https://example.com/repo --trust-root root.json',
   ).action(async (place: string, options: VerifyOptions) => {
@@ -52,14 +52,14 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
     if (isOwn) {
       const { noteStyle } = session.terminal;
       session.terminal.note(
-        `${noteStyle.warn('note:')} checked against its own root, which shows that it is whole, not who made it; ` +
-          'for that: --trust-root FILE',
+        `${noteStyle.warn('note:')} checked against its own root, which proves that it is whole, not who signed it; ` +
+          'for the signers: --trust-root FILE',
       );
     }
   });
 };
 
-/** The report goes to standard output, as it does for a release that verifies; the error follows as any does. */
+/** The report goes to standard output, as for a release that verifies; then the error follows. */
 const doesNotVerify = (session: Session, place: string, options: VerifyOptions, cause: unknown): unknown => {
   if (!(cause instanceof DepotError)) return cause;
   const { code, detail, report } = cause;

@@ -17,7 +17,7 @@ export const addRepoWait = (parent: Command, session: Session): void => {
     parent
       .command('wait')
       .description(
-        'wait until a release is replicated; exits 0 when it is, 1 when it has failed, 3 when time is up',
+        'wait until a release is replicated; exits with 0 when it is, 1 when it has failed, 3 on a timeout',
       )
       .argument('<version>', 'system version of the release')
       .option(

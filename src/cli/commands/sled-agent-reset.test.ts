@@ -28,7 +28,7 @@ const stoppedSled = async () => {
   };
 };
 
-test('sled-agent reset names the new incarnation and what is kept; the next one may give that up', async () => {
+test('sled-agent reset names the new incarnation and the kept configs; the next one may give one up', async () => {
   await using machine = await stoppedSled();
   const first = await machine.reset();
   expect(first).toMatchObject({ exitCode: 0, err: '' });
@@ -36,7 +36,7 @@ test('sled-agent reset names the new incarnation and what is kept; the next one 
     /^The sled has a new incarnation, [0-9a-f-]{36}\. No file was deleted\. Start its agent/,
   );
   expect(first.out).toContain(
-    `What these configs list is kept until a recovery has decided on it:\n  ${machine.point}  1 artifact\n`,
+    `The artifacts of these configs are kept until a recovery has decided on them:\n   ${machine.point}  1 artifact\n`,
   );
   expect(first.out).not.toContain('Given up');
   const second = await machine.reset('--give-up', '5:');
@@ -44,7 +44,7 @@ test('sled-agent reset names the new incarnation and what is kept; the next one 
     exitCode: 0,
     out: expect.stringContaining(`Given up:\n  ${machine.point}`),
   });
-  expect(second.out).not.toContain('is kept until');
+  expect(second.out).not.toContain('are kept until');
   expect(await machine.files()).toHaveLength(1);
 });
 

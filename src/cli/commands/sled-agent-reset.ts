@@ -9,12 +9,12 @@ export const addSledAgentReset = (parent: Command, session: Session): void => {
     parent
       .command('reset')
       .description(
-        'on the machine of a sled, with its agent stopped: begin a new life without a config. Files stay, and so does what the abandoned configs list, until a recovery has decided on them',
+        'on the machine of a sled, with its agent stopped: start over without a config. No file is deleted, and artifacts of the abandoned configs stay until a recovery has decided on them',
       )
       .requiredOption('--config <file>', 'sled-agent.toml')
       .option(
         '--give-up <point>',
-        'GENERATION:DIGEST, or the beginning of it, of an abandoned config: what it alone lists may be deleted; may be repeated',
+        'GENERATION:DIGEST, or a prefix of it, of an abandoned config: artifacts that it alone lists may be deleted; may be repeated',
         (name: string, before: readonly string[]) => [...before, name],
         [],
       ),
@@ -29,7 +29,7 @@ export const addSledAgentReset = (parent: Command, session: Session): void => {
       ...(kept.length === 0
         ? []
         : [
-            'What these configs list is kept until a recovery has decided on it:',
+            'The artifacts of these configs are kept until a recovery has decided on them:',
             ...kept.map(each => `  ${keptPointText(each)}`),
           ]),
       ...(givenUp.length === 0 ? [] : ['Given up:', ...givenUp.map(each => `  ${keptPointText(each)}`)]),

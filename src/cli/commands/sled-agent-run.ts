@@ -22,7 +22,7 @@ export const makeSledAgentRunnable = (group: Command, session: Session): void =>
         'or a subcommand: tuf-depot sled-agent --help',
       );
     }
-    // Loaded where it runs, so that other commands start without it.
+    // Loaded only by this command, so that others start without it.
     const { runSledAgent } = await import('../../sled-agent/main.ts');
     const configPath = resolve(session.directory, config);
     await runServer(session, { ...options, config }, signal => runSledAgent({ configPath, signal }));

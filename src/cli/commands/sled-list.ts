@@ -10,7 +10,7 @@ import { present, type Session } from '../session.ts';
 
 export const addSledList = (parent: Command, session: Session): void => {
   withRemoteOptions(
-    parent.command('list').description('all sleds: policy, liveness, generation, what they hold'),
+    parent.command('list').description('all sleds: policy, liveness, generation, progress'),
     'tuf-depot sled list',
   ).action(async (options: RemoteOptions) => {
     const sleds = await withDepot(session, options, depot => depot.allSleds());

@@ -10,7 +10,7 @@ export const addSledSetPolicy = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('set-policy')
-      .description('put a sled in service, or expunge it: an expunged sled is left out of every sum')
+      .description('put a sled in service, or expunge it: an expunged sled does not count')
       .argument('<sled>', 'id or serial number')
       .argument('<policy>', 'in-service or expunged'),
     'tuf-depot sled set-policy BRM42220031 expunged',

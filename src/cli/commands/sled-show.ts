@@ -13,7 +13,7 @@ import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
 import { present, type Session } from '../session.ts';
 
-/** Deletions shown to people; all that the sled reports are in the JSON. */
+/** Deletions shown to people; the JSON has all that the sled reports. */
 const MAX_DELETIONS_SHOWN = 10;
 const MAX_QUARANTINED_SHOWN = 10;
 
@@ -21,7 +21,7 @@ export const addSledShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('show')
-      .description('one sled: datasets, copies under way and failed, deletions')
+      .description('one sled: datasets, copies in flight and failed, deletions')
       .argument('<sled>', 'id or serial number'),
     'tuf-depot sled show BRM42220031',
   ).action(async (name: string, options: RemoteOptions) => {
@@ -30,7 +30,7 @@ export const addSledShow = (parent: Command, session: Session): void => {
   });
 };
 
-/** By id, or by serial number where that names one sled. */
+/** By id, or by serial number if only one sled has it. */
 export const findSled = async (depot: Depot, name: string): Promise<SledView> => {
   const id = SledId.safeParse(name);
   if (id.success) return depot.fleet.sledView({ params: { sled_id: id.data } });
@@ -67,7 +67,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ...facts,
     ...reasonLines(sled.reasons, style, nowMs),
     '',
-    // Without an answer they are as the sled told them when it registered.
+    // Without an answer they are those of the sled's registration.
     ...(sled.generation === null ? [style.dim(`as it registered ${ago(sled.time_last_registered)}`)] : []),
     ...datasetLines(sled, terminal),
     ...section('replication', sled.replication === null ? [] : sledProgressLines([sled.replication], style)),
@@ -90,7 +90,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ...section('bad copies, kept as evidence', quarantineLines(sled, nowMs)),
     ...section('deletions held', heldLines(sled, ago)),
     ...section(
-      'kept though no release lists it',
+      'kept although no release lists it',
       sled.deletions_deferred.map(
         deferred => `  ${deferred.sha256.slice(0, 16)} ${printable(deferred.reason)}`,
       ),
@@ -109,7 +109,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
   ];
 };
 
-/** Why deletions are held, and what is kept of other histories. */
+/** Why deletions are held, and the kept configs of other histories. */
 const heldLines = (
   { deletions_held: held, points_kept: kept = [] }: SledView,
   ago: (time: string) => string,
@@ -117,7 +117,7 @@ const heldLines = (
   ...(held === undefined ? [] : [`  since ${ago(held.time)}: ${printable(held.reason)}`]),
   ...kept.map(
     ({ generation, config_digest: digest }) =>
-      `  of what point ${generation}:${digest.slice(0, 12)} of another history lists, until a recovery decides on it`,
+      `  of artifacts of config ${generation}:${digest.slice(0, 12)} of another history, until a recovery decides on it`,
   ),
 ];
 

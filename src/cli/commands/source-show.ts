@@ -10,7 +10,7 @@ export const addSourceShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('show')
-      .description('one source: its addresses, and what became of the last look at it')
+      .description('one source: its addresses, and the result of the last fetch')
       .argument('<name>'),
     'tuf-depot source show vendor',
   ).action(async (name: string, options: RemoteOptions) => {
@@ -24,13 +24,13 @@ export const addSourceShow = (parent: Command, session: Session): void => {
           ['state', source.state],
           ['metadata', source.metadata_url],
           ['targets', source.targets_url],
-          ['period', source.period_secs === null ? 'when asked' : `${source.period_secs} s`],
+          ['period', source.period_secs === null ? 'on request' : `${source.period_secs} s`],
           ['release', source.system_version],
           [
             'fetching',
             fetching && `${fetching.system_version}, ${fetching.done_bytes} of ${fetching.total_bytes} bytes`,
           ],
-          ['looked at', source.time_attempted],
+          ['last fetch', source.time_attempted],
           ['succeeded', source.time_succeeded],
           ['error', error && `${printable(error.message)} [${error.code}]`],
         ],

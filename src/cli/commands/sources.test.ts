@@ -93,7 +93,7 @@ test('repo sync waits for the outcome; source list and show name the obstacle', 
   const synced = await runTestCli(['repo', 'sync', 'vendor'], { environment, directory });
   expect(synced).toMatchObject({
     exitCode: 0,
-    out: expect.stringContaining('vendor: release 3.1.0 is here'),
+    out: expect.stringContaining('vendor: release 3.1.0 is recorded'),
   });
   const failed = await runTestCli(['repo', 'sync', 'other'], { environment, directory });
   expect(failed).toMatchObject({ exitCode: 1, err: expect.stringContaining('[METADATA_EXPIRED]') });

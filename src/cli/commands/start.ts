@@ -20,10 +20,8 @@ export const addStart = (parent: Command, session: Session): void => {
   withCommonOptions(
     parent
       .command('start')
-      .description(
-        'run a fleet on this machine until Ctrl-C, and keep its data: started again it goes on where it was',
-      )
-      .option('--data <directory>', 'where it keeps everything', DEFAULT_DATA_DIRECTORY)
+      .description('run a local fleet until Ctrl-C, and keep its data: the next start continues it')
+      .option('--data <directory>', 'where it keeps its data', DEFAULT_DATA_DIRECTORY)
       .option('--sleds <number>', 'sled agents, with two datasets each (4, or as many as there were)')
       .option('--nexuses <number>', 'Nexus instances (1, or as many as there were)'),
     'tuf-depot start --sleds 6',

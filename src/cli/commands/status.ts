@@ -23,8 +23,8 @@ export const addStatus = (parent: Command, session: Session): void => {
     parent
       .command('status')
       .description(
-        'one verdict on the fleet, with a plain reason for everything that is not as it should be; ' +
-          'exits 0 ok, 4 converging, 5 degraded, 1 failed or no answer',
+        'one verdict on the fleet, with a reason for everything that is wrong or unfinished; ' +
+          'exits with 0 ok, 4 converging, 5 degraded, 1 failed or no answer',
       ),
     'tuf-depot status',
   ).action(async (options: RemoteOptions) => {
@@ -34,7 +34,7 @@ export const addStatus = (parent: Command, session: Session): void => {
   });
 };
 
-/** A Nexus of an older version does not say where it has its facts from: it has asked the database for each. */
+/** A Nexus of an older version does not report the age of its facts: it reads the database for each answer. */
 const hasRead = ({ database }: FleetStatus): boolean =>
   database === undefined || database.time_read !== undefined;
 

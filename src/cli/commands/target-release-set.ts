@@ -10,9 +10,9 @@ export const addTargetReleaseSet = (parent: Command, session: Session): void => 
   withRemoteOptions(
     parent
       .command('set')
-      .description('set the release that the fleet should run; it has to be complete on every reachable sled')
+      .description('set the release that the fleet should run; it must be complete on every reachable sled')
       .argument('<version>', 'system version of the release')
-      .option('--force', 'set it although it is not complete'),
+      .option('--force', 'set it even if it is not complete'),
     'tuf-depot target-release set 1.2.0',
   ).action(async (version: string, options: SetOptions) => {
     const body = { system_version: parseVersion(version) };

@@ -8,7 +8,9 @@ import { compareVersions } from '../versions.ts';
 
 export const addTargetReleaseShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
-    parent.command('show').description('the release that the fleet should run, and what sleds hold'),
+    parent
+      .command('show')
+      .description('the release that the fleet should run, and the releases that sleds hold'),
     'tuf-depot target-release show',
   ).action(async (options: RemoteOptions) => {
     const status = await withDepot(session, options, depot => depot.updates.updateStatus());

@@ -12,7 +12,7 @@ export const addTrustRootAdd = (parent: Command, session: Session): void => {
     parent
       .command('add')
       .description(
-        'trust a root: a root.json, or the newest root in a release archive; says which keys it trusts',
+        'trust a root: a root.json, or the newest root in a release archive; prints the keys that it trusts',
       )
       .argument('<file>', 'root.json or archive'),
     'tuf-depot trust-root add release-1.2.0.zip',
@@ -22,13 +22,13 @@ export const addTrustRootAdd = (parent: Command, session: Session): void => {
     const added = await withDepot(session, options, depot => depot.updates.trustRootCreate({ body }));
     const style = session.terminal.outStyle;
     present(session, options, { ...added, sha256: root.sha256 }, () => [
-      `From now on trusted: ${printable(root.source)}`,
+      `Trusted from now on: ${printable(root.source)}`,
       ...rootLines(describeRoot(body), style, [
         ['trust root', style.bold(added.id)],
         ['root SHA-256', root.sha256],
       ]),
       'Releases signed by these keys will be accepted.',
-      'Compare the keys with what the signer publishes.',
+      'Compare the keys with those that the signer publishes.',
       `To undo: tuf-depot trust-root delete ${added.id}`,
     ]);
   });

@@ -15,7 +15,7 @@ export const addTrustRootDelete = (parent: Command, session: Session): void => {
     const params = { trust_root_id: parseTrustRootId(id) };
     await withDepot(session, options, depot => depot.updates.trustRootDelete({ params }));
     present(session, options, { deleted: params.trust_root_id }, () => [
-      `Trust root ${params.trust_root_id} is trusted no more.`,
+      `Trust root ${params.trust_root_id} is no longer trusted.`,
     ]);
   });
 };

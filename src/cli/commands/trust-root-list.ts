@@ -8,7 +8,7 @@ import { present, type Session } from '../session.ts';
 
 export const addTrustRootList = (parent: Command, session: Session): void => {
   withRemoteOptions(
-    parent.command('list').description('the roots that releases may be signed under'),
+    parent.command('list').description('the roots that may sign releases'),
     'tuf-depot trust-root list',
   ).action(async (options: RemoteOptions) => {
     const roots = await withDepot(session, options, depot => depot.allTrustRoots());

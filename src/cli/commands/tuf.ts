@@ -1,5 +1,5 @@
 /**
- * A TUF client by itself, without a fleet: follows a repository from a trusted root, and downloads targets.
+ * A standalone TUF client, without a fleet: follows a repository from a trusted root, and downloads targets.
  *
  * The command line and the stored files are those of the public conformance suite for TUF clients: options stand
  * before the verb, metadata lies under unversioned names, and a failure exits with 1.
@@ -40,18 +40,18 @@ export const addTuf = (parent: Command, session: Session): void => {
   const tuf = withCommonOptions(
     parent
       .command('tuf')
-      .description('a TUF client by itself: follow a repository, download verified targets')
+      .description('a standalone TUF client: follow a repository, download verified targets')
       .option('--metadata-dir <dir>', 'where trusted metadata is kept')
       .option('--metadata-url <url>', 'the address of the metadata of the repository')
       .option('--target-name <name>', 'a target to download; may be repeated', collect, [])
       .option('--target-base-url <url>', 'the address of the targets of the repository')
-      .option('--target-dir <dir>', 'where targets are put'),
+      .option('--target-dir <dir>', 'where targets are stored'),
     Object.values(EXAMPLES).join('\n'),
   );
   const options = (): TufOptions => tuf.opts<TufOptions>();
   tuf
     .command('init')
-    .description('begin to trust a root.json; asks no server')
+    .description('trust a root.json; contacts no server')
     .argument('<root>', 'the root.json to trust')
     .addHelpText('after', verbHelp('init'))
     .action((root: string) => runInit(session, options(), root));
@@ -124,15 +124,14 @@ const withClient = async (
   }
 };
 
-/** What a client can do is less than what the operator of a fleet can. */
+/** Remedies of a client, which has fewer options than the operator of a fleet. */
 const remedies: Partial<Record<ErrorCode, string>> = {
   NO_TRUST_ROOT: 'tuf-depot tuf --metadata-dir DIR init ROOT.JSON',
-  UNTRUSTED_SIGNATURES: 'nothing of it was accepted; ask who runs the repository, by another way',
-  METADATA_EXPIRED:
-    'look at the clock of this machine; if it is right, the repository has to be signed again',
-  METADATA_ROLLBACK: 'nothing of it was accepted; ask who runs the repository why it went back',
+  UNTRUSTED_SIGNATURES: 'nothing was accepted; ask the operator of the repository, through another channel',
+  METADATA_EXPIRED: 'check the clock of this machine; if it is right, the repository has to be signed again',
+  METADATA_ROLLBACK: 'nothing was accepted; ask the operator of the repository why it rolled back',
   PEER_UNREACHABLE:
-    'check the address, and HTTPS_PROXY where a proxy is needed; what is trusted stays as it was',
+    'check the address, and HTTPS_PROXY if a proxy is needed; the trusted metadata did not change',
 };
 
 const openMetadata = async (session: Session, { metadataDir }: TufOptions): Promise<MetadataDirectory> => {

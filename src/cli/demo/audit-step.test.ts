@@ -46,11 +46,14 @@ test.for([
   ['missing', {}],
   ['corrupt', { [hashOf('a')]: 'b' }],
   ['unexpected', { [hashOf('a')]: 'a', [hashOf('old')]: 'old' }],
-] as const)('the demo fails over one %s file on one dataset, and says where (DM1)', async ([what, files]) => {
-  const { outcome, table } = await audit({ [hashOf('a')]: 'a' }, files);
-  expect(outcome).toMatchObject({
-    code: 'DEMO_FAILED',
-    message: expect.stringMatching(`m2-1 are not as they should be: 1 ${what}`),
-  });
-  expect(table).toContain('✗');
-});
+] as const)(
+  'the demo fails because of one %s file on one dataset, and says where (DM1)',
+  async ([what, files]) => {
+    const { outcome, table } = await audit({ [hashOf('a')]: 'a' }, files);
+    expect(outcome).toMatchObject({
+      code: 'DEMO_FAILED',
+      message: expect.stringMatching(`m2-1 are wrong: 1 ${what}`),
+    });
+    expect(table).toContain('✗');
+  },
+);

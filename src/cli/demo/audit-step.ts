@@ -78,5 +78,5 @@ const describeFault = ({ directory, missing, corrupt, unexpected }: AuditedDatas
   const faults = Object.entries({ missing, corrupt, unexpected })
     .filter(([, hashes]) => hashes.length > 0)
     .map(([what, hashes]) => `${hashes.length} ${what} (${hashes.slice(0, MAX_QUOTED).join(', ')})`);
-  return `the artifacts in ${directory} are not as they should be: ${faults.join('; ')}`;
+  return `the artifacts in ${directory} are wrong: ${faults.join('; ')}`;
 };

@@ -17,7 +17,7 @@ const SECOND_VERSION = '1.1.0';
 /** Of files that both releases list: the same artifact has the same version in both. */
 const SHARED_VERSION = '1.0.0';
 const EXPIRES_AFTER_MS = 24 * 60 * 60 * 1000;
-/** What is taken over from a user's own archive is copied out of it first. */
+/** Artifacts of a user's own archive are copied out of it first. */
 const MAX_SHARED_BYTES = 256 * 1024 ** 2;
 
 export type DemoArtifact = {
@@ -86,7 +86,7 @@ export const assembleDemoReleases = async (
   };
 };
 
-/** A release after the user's own: some of its artifacts as they are, and new files. */
+/** A release that follows the user's own: some of its artifacts unchanged, and new files. */
 export const assembleSuccessor = async (
   first: { readonly path: string; readonly verified: VerifiedRelease },
   newFiles: readonly DemoFile[],
@@ -121,7 +121,7 @@ const extractShared = async (
     const entry = archive.entries.get(entryName);
     if (bytes > MAX_SHARED_BYTES || entry === undefined) break;
     const copy = join(directory, sha256);
-    // A chunk is valid only until the next one is pulled, and a stream holds on to what it was given.
+    // A chunk is valid only until the next one is pulled, and a stream keeps its chunks.
     const chunks = async function* () {
       for await (const chunk of archive.read(entry, { signal })) yield Buffer.from(chunk);
     };

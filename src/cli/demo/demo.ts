@@ -1,10 +1,10 @@
 /**
- * The demo: the whole life of a release on a fleet of real processes, and a check of the disks that takes
- * nobody's word for it.
+ * The demo: the whole life of a release on a local fleet of real processes, and a check of the disks that does
+ * not rely on any report.
  *
  *     fleet ─▶ two releases ─▶ upload ─▶ replicate ─▶ audit ─▶ second upload ─▶ delete the first ─▶ audit ─▶ stop
  *
- * DM1. It succeeds only if all of it held, on every dataset of every sled.
+ * DM1. It succeeds only if every step held, on every dataset of every sled.
  * DM2. However it ends, it leaves no process and no file behind.
  */
 import { readFile } from 'node:fs/promises';
@@ -30,7 +30,7 @@ import { type DemoReleases, makeReleases, neededBytes } from './releases.ts';
 import { countTransfers, type Transfers } from './transfers.ts';
 
 export const DEMO_STEPS = 7;
-/** A fleet on one machine that has not replicated a release by then does not do it. */
+/** A local fleet that has not replicated a release by then never will. */
 const COMPLETE_TIMEOUT_MS = 10 * 60_000;
 const REMOVED_TIMEOUT_MS = 2 * 60_000;
 const POLL_MS = 200;
@@ -70,7 +70,7 @@ export const runDemo = async (
       startDemoFleet(outer, narrator, directory.fleet, options),
     ),
   );
-  // A process that ends by itself ends the demo, with its log, instead of a wait for what will not come.
+  // A process that exits by itself ends the demo, with its log; otherwise the demo would wait for nothing.
   const failure = new AbortController();
   fleet.failed.catch((error: unknown) => failure.abort(error));
   const session = {
@@ -128,7 +128,7 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
   const title =
     userFile === undefined
       ? 'Assemble and sign two releases from real files'
-      : 'Take your release, and make a next one';
+      : 'Read your release, and make its successor';
   const releases = await step('assemble', title, () =>
     makeReleases(session, narrator, { userFile, directory }),
   );
@@ -138,10 +138,10 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
     await trust(story, depot, first);
     await upload(story, depot, first);
   });
-  const transfers = await step('replicate', 'Every sled comes to hold every artifact, on both datasets', () =>
+  const transfers = await step('replicate', 'Every sled receives every artifact, on both datasets', () =>
     replicate(story, depot, first, [...first.artifacts.values()]),
   );
-  const before = await step('audit', 'Look at the disks, without asking the fleet', () =>
+  const before = await step('audit', 'Check the disks, without asking the fleet', () =>
     auditStep(session, narrator, fleet.sleds, expectedOf([first])),
   );
   await step('second', `Upload ${second.version}, which shares artifacts, and let it replicate`, async () => {
@@ -152,12 +152,12 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
     const added = [...second.artifacts.values()].filter(({ sha256 }) => fresh.has(sha256));
     await replicate(story, other, second, added);
     await requireOnDisk(fleet.sleds, expectedOf([first, second]).hashes);
-    narrator.say(`${first.version} and ${second.version} are both there, shared artifacts once`);
+    narrator.say(`${first.version} and ${second.version} are both present, shared artifacts once`);
   });
   const removed = unshared(first, second);
   const after = await step(
     'delete',
-    `Delete ${first.version}: what ${second.version} does not list goes away`,
+    `Delete ${first.version}: artifacts that ${second.version} does not list are deleted`,
     async () => {
       await depot.updates.repositoryDelete({
         params: { system_version: SystemVersion.parse(first.version) },
@@ -166,7 +166,7 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
       const audit = await auditStep(session, narrator, fleet.sleds, expectedOf([second]));
       const kept = first.artifacts.size - removed.size;
       narrator.say(
-        `exactly the ${count(removed.size, 'unshared artifact')} went away; the ${kept} shared ones stayed`,
+        `exactly the ${count(removed.size, 'unshared artifact')} were deleted; the ${kept} shared ones stayed`,
       );
       return audit;
     },
@@ -207,7 +207,7 @@ const replicate = async (
   { session, narrator, depots, fleet }: Story,
   depot: Depot,
   release: DemoRelease,
-  /** What no sled held before. */
+  /** The artifacts that no sled held before. */
   added: readonly DemoArtifact[],
 ): Promise<Transfers> => {
   const version = SystemVersion.parse(release.version);
@@ -249,7 +249,7 @@ const requireOnDisk = async (sleds: Fleet['sleds'], expected: ReadonlySet<Artifa
   }
 };
 
-/** Sleds delete on their own time; what they have not deleted by then is a failure that the audit will name. */
+/** Sleds delete on their own time; the audit names an artifact that is not deleted by then. */
 const waitUntilRemoved = async (
   { session, fleet }: Story,
   removed: ReadonlySet<ArtifactHash>,

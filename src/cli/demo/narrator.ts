@@ -1,9 +1,9 @@
-/** How the demo tells what it does: numbered steps, facts below them, and how long each took. */
+/** The output of the demo: numbered steps, facts below them, and the duration of each. */
 import { formatDuration } from '../output/quantities.ts';
 import type { Style } from '../output/style.ts';
 import type { Session } from '../session.ts';
 
-/** Of what is said below a step. */
+/** Of the lines below a step. */
 export const INDENT = '   ';
 
 export type Narrator = {
@@ -16,7 +16,7 @@ export type Narrator = {
   readonly timings: () => Readonly<Record<string, number>>;
 };
 
-/** With `json` standard output is left to the JSON at the end, and the story goes to standard error. */
+/** With `json` standard output has only the JSON at the end, and the steps go to standard error. */
 export const createNarrator = (
   { terminal, clock }: Pick<Session, 'terminal' | 'clock'>,
   { json, steps }: { json: boolean; steps: number },

@@ -54,7 +54,7 @@ const followUserRelease = async (
   narrator.say(
     `${narrator.style.warn('note:')} ${userFile} is verified against its own root (SHA-256 ${root.sha256}),`,
   );
-  narrator.say('      which shows that it is whole, not who made it');
+  narrator.say('      which proves that it is whole, not who signed it');
   const verified = await verifyRelease(
     path,
     { trustRoots: [{ id: 'its own root', bytes: root.bytes }], nowMs: session.clock.nowMs() },
@@ -78,7 +78,7 @@ const sizeOf = async (path: string): Promise<number> => {
   return size;
 };
 
-/** What all of it takes on disk: archives twice (here and in staging), artifacts on both datasets of each sled. */
+/** The disk space of the demo: archives twice (here and in staging), artifacts on both datasets of each sled. */
 export const neededBytes = async (userFile: string | undefined, sleds: number): Promise<number> => {
   // The Node binary is about half of the demo's own releases.
   const ownBytes = (await stat(process.execPath)).size * 3;

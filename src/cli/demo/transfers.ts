@@ -1,4 +1,4 @@
-/** Who moved the bytes: Nexus, which has the archive, or the sleds among themselves. */
+/** Which bytes came from Nexus, which has the archive, and which from other sleds. */
 import { z } from 'zod';
 import { RequestRecord } from '../../api/operator-fleet-api.ts';
 import type { Depot } from '../depot-client.ts';
@@ -10,8 +10,8 @@ const Details = z.object({ request_debug_ringbuf: z.array(RequestRecord) });
 export type Transfers = { readonly byNexusBytes: number; readonly byPeersBytes: number };
 
 /**
- * For artifacts that no sled held before, counted from the requests that the Nexuses remember: what they put themselves is theirs, and the rest of what
- * the sleds hold came from other sleds. A sled receives an artifact once and writes it to both datasets.
+ * For artifacts that no sled held before, counted from the requests that the Nexuses remember: their puts count for Nexus,
+ * the rest came from other sleds. A sled receives an artifact once and writes it to both datasets.
  */
 export const countTransfers = async (
   depots: readonly Depot[],

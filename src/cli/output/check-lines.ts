@@ -1,4 +1,4 @@
-/** The report of a verification: each check in order, with its clause, and until when each role holds. */
+/** The report of a verification: each check in order with its clause, and the expiry of each role. */
 import type { ReportedCheck } from '../../lib/check-report.ts';
 import { printable, type Style } from './style.ts';
 
@@ -24,7 +24,7 @@ export const checkLines = (checks: readonly ReportedCheck[], style: Style): stri
   );
 };
 
-/** One line a role: its version, and the days that it has left. */
+/** One line per role: its version, and the days until it expires. */
 export const expiryLines = (checks: readonly ReportedCheck[], style: Style): string[] => {
   const roles = new Map<string, ReportedCheck>();
   for (const check of checks)

@@ -4,7 +4,7 @@
  *     error: cannot upload release.zip: …: … [UNTRUSTED_SIGNATURES]
  *     fix: if you trust who signed it: tuf-depot trust-root add release.zip
  *
- * FM1. One line each; no stack trace unless asked for.
+ * FM1. One line each; a stack trace only with --debug.
  * FM2. The remedy is that of the outermost code that has one; a message may carry its own after `fix:`.
  */
 import type { ErrorCode } from '../../lib/error-codes.ts';
@@ -39,7 +39,7 @@ export type Failure = {
   readonly remedy: string | undefined;
 };
 
-/** What there is to say about an error. A remedy of the error itself (`detail.remedy`) comes first. */
+/** The lines of an error. A remedy of the error itself (`detail.remedy`) comes first. */
 const describeFailure = (error: unknown): Failure => {
   const depotError = findDepotError(error);
   const own = depotError?.detail.remedy;

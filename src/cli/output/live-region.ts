@@ -3,7 +3,7 @@
  *
  * LI1. Without a terminal nothing is redrawn and no escape code is written: `plain` lines appear one after
  *      the other, the same line never twice in a row, and not more often than once per {@link PLAIN_GAP_MS}.
- * LI2. What is left behind by `close` is what was said for good with `say`.
+ * LI2. Only the lines of `say` remain after `close`.
  */
 import type { Clock } from '../../lib/clock.ts';
 import { truncate } from './style.ts';
@@ -22,14 +22,14 @@ export type LiveRegion = {
   readonly show: (lines: () => readonly string[], plain: () => string) => void;
   /** A line that stays, above the region. */
   readonly say: (line: string) => void;
-  /** Takes the region away. */
+  /** Removes the region. */
   readonly close: () => void;
 };
 
 export const createLiveRegion = (terminal: Terminal, clock: Pick<Clock, 'monotonicMs'>): LiveRegion => {
   let height = 0;
   let lastPlain = '';
-  // What is over at once is drawn, but not worth a line of a log.
+  // A short operation is drawn, but not worth a line of a log.
   const neverShown = (): number => (terminal.live ? Number.NEGATIVE_INFINITY : clock.monotonicMs());
   let shownAtMs = neverShown();
 

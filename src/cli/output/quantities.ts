@@ -2,7 +2,7 @@
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
-/** `0 B`, `17.5 KiB`, `214 MiB`: three digits that matter, in powers of 1024. */
+/** `0 B`, `17.5 KiB`, `214 MiB`: three significant digits, in powers of 1024. */
 export const formatBytes = (sizeBytes: number): string => {
   let value = sizeBytes;
   let unit = 0;
@@ -29,7 +29,7 @@ export const formatDuration = (ms: number): string => {
   return `${Math.floor(minutes / (24 * 60))} d ${Math.floor(minutes / 60) % 24} h`;
 };
 
-/** `now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago`; `in 3 h` for what is to come. */
+/** `now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago`; `in 3 h` for a future time. */
 export const formatAge = (timeMs: number, nowMs: number): string => {
   const seconds = Math.round(Math.abs(nowMs - timeMs) / 1000);
   if (seconds < 1) return 'now';
@@ -44,7 +44,7 @@ export const formatAge = (timeMs: number, nowMs: number): string => {
   return timeMs > nowMs ? `in ${amount}` : `${amount} ago`;
 };
 
-/** Whole percent, never 100 before it is all there, never 0 once something is. */
+/** Whole percent, never 100 before everything is there, never 0 once something is. */
 export const formatPercent = (part: number, whole: number): string => {
   if (whole === 0) return '100 %';
   const percent = Math.round((part / whole) * 100);

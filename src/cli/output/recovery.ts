@@ -1,5 +1,5 @@
 /**
- * A recovery of the generation, as a person reads it: what was found, what would be lost, and what to do, in that order.
+ * A recovery of the generation, for people: the findings, the artifacts that would be deleted, and the steps, in that order.
  */
 import type { GenerationRecovery, RecoverySledView } from '../../api/operator-recovery-api.ts';
 import { count } from './quantities.ts';
@@ -16,7 +16,7 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
   switch (recovery.state) {
     case 'not_needed':
       return [
-        `There is nothing to recover: the database, at generation ${recovery.generation}, knows every config that counts here.`,
+        `There is nothing to recover: the database, at generation ${recovery.generation}, knows every config that counts.`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
       ];
     case 'done':
@@ -24,12 +24,12 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
         `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${count(recovery.points.filter(isGiven).length, 'point')} of another history became known.`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
         '',
-        'Sleds follow the database from their next config on. Check with: tuf-depot status',
+        'Sleds follow the database again from their next config on. Check with: tuf-depot status',
       ];
     case 'needed':
     case 'blocked':
       return [
-        `${style.warn('Recovery is needed')}: sleds hold configs that the database, at generation ${recovery.generation}, does not know. It was restored or failed over without some of its commits.`,
+        `${style.warn('Recovery is needed')}: sleds hold configs that the database, at generation ${recovery.generation}, does not know. It was restored, or lost commits in a failover.`,
         ...table(terminal, recovery.sleds),
         ...pointLines(recovery, style),
         ...undecidedLines(recovery, style),
@@ -40,7 +40,7 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
   }
 };
 
-/** RG2: only what a sled gave the set of is decided on. */
+/** RG2: only configs whose content a sled reported are decided on. */
 const isGiven = ({ artifacts }: GenerationRecovery['points'][number]): boolean => artifacts !== null;
 
 const isNotable = ({ state }: RecoverySledView): boolean => state !== 'agrees';
@@ -71,7 +71,7 @@ const pointLines = ({ points, sleds }: GenerationRecovery, style: Style): string
     '',
     `${count(points.length, 'config')} of another history:`,
     ...points.map(({ generation, config_digest: digest, artifacts, sleds: ids }) => {
-      const set = artifacts === null ? 'no sled gave its set' : count(artifacts, 'artifact');
+      const set = artifacts === null ? 'no sled reported its content' : count(artifacts, 'artifact');
       const holders = ids.map(id => printable(serials.get(id) ?? id)).join(', ');
       return `  ${generation}:${digest.slice(0, 12)}  ${set}  ${style.dim(`on ${holders}`)}`;
     }),
@@ -80,10 +80,10 @@ const pointLines = ({ points, sleds }: GenerationRecovery, style: Style): string
 
 const undecidedLines = (recovery: GenerationRecovery, style: Style): string[] => {
   const { undecided_artifacts_total: total, undecided_artifacts: listed } = recovery;
-  // Of a set that no sled gave nothing is known.
+  // Without a reported set, nothing is known about its artifacts.
   if (total === 0)
     return recovery.points.some(isGiven)
-      ? ['Each artifact of the sets that sleds gave is listed by a present release.']
+      ? ['A present release lists each artifact of the reported configs.']
       : [];
   const shown = listed.slice(0, MAX_ARTIFACTS_SHOWN);
   return [
@@ -107,8 +107,8 @@ const instructionLines = (recovery: GenerationRecovery, style: Style): string[] 
     ...(undecided === 0
       ? []
       : [
-          'Upload the releases that the database lost: tuf-depot repo upload FILE; then look again.' +
-            ' What may be deleted, name: --give-up SHA256, --give-up VERSION of a deleted release, or --give-up GENERATION:DIGEST for all of a config',
+          'Upload the releases that the database lost: tuf-depot repo upload FILE; then run this command again.' +
+            ' Give up by name what may be deleted: --give-up SHA256, --give-up VERSION of a deleted release, or --give-up GENERATION:DIGEST for all of a config',
         ]),
     `tuf-depot recover generation --apply${excluded.join('')}`,
   ];

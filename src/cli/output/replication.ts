@@ -1,4 +1,4 @@
-/** How far sleds are with a release, as a table with bars. */
+/** The progress of sleds with a release, as a table with bars. */
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
 import { bar } from './bar.ts';
 import { formatBytes, formatPercent } from './quantities.ts';
@@ -6,10 +6,10 @@ import { stateStyle, words } from './state.ts';
 import type { Style } from './style.ts';
 import { tableLines } from './table.ts';
 
-/** With everything beside it the table fits 80 columns. */
+/** With all other columns the table fits 80 columns. */
 const BAR_CELLS = 12;
 
-/** None while no sled was asked: a head without a table says nothing. */
+/** Empty while no sled was asked: a header without rows has no use. */
 export const sledProgressLines = (sleds: readonly SledReplication[], style: Style): string[] =>
   sleds.length === 0 ? [] : sledTable(sleds, style);
 
@@ -52,7 +52,7 @@ export const bySerial = <T extends { readonly serial: string }>(sleds: readonly 
 export const isWhole = (sled: SledReplication): boolean =>
   sled.artifacts_held_fully === sled.artifacts_wanted;
 
-/** One line for where nothing can be redrawn. */
+/** One line, for output that cannot be redrawn. */
 export const replicationLine = (release: Omit<ReleaseReplication, 'sleds'>): string =>
   release.sleds_in_service === 0
     ? `${release.system_version} ${release.state}: no sled was asked yet`

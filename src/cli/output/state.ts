@@ -1,4 +1,4 @@
-/** The colours of states, the same everywhere: good, on the way, wrong. */
+/** The colours of states, the same everywhere: good, converging, wrong. */
 import type { Style } from './style.ts';
 
 const GOOD = new Set(['ok', 'complete', 'safe', 'alive', 'in_service', 'held']);

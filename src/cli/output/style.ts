@@ -1,4 +1,4 @@
-/** Emphasis for a terminal that shows it; where it does not, every function returns its text as it is. */
+/** Emphasis for a terminal that shows it; otherwise every function returns its text unchanged. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 
 export type Style = {
@@ -37,7 +37,7 @@ export const printable = (text: string): string =>
 /** How many columns a text takes, its escape codes left out. */
 export const visibleWidth = (text: string): number => [...stripVTControlCharacters(text)].length;
 
-/** Cuts a text to `columns`, with an ellipsis in the place of what is lost. Styles are dropped when it cuts. */
+/** Cuts a text to `columns`, and marks the cut with an ellipsis. A cut drops styles. */
 export const truncate = (text: string, columns: number): string => {
   if (visibleWidth(text) <= columns) return text;
   const characters = [...stripVTControlCharacters(text)];

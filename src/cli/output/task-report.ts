@@ -1,6 +1,6 @@
 /**
- * A background task in the layout that operators of the original system know from its debugger, with what this
- * system knows besides below it.
+ * A background task in the layout of the original system's debugger, which operators know, with the additions of this
+ * system below it.
  */
 import { z } from 'zod';
 import type { ActivationReason, BackgroundTaskView } from '../../api/debug-api.ts';
@@ -157,7 +157,7 @@ const releaseLine = ({
 }: z.infer<typeof ReleaseSummary>): string =>
   `      ${printable(system_version)} ${printable(state)}: ${copies_held} of ${copies_wanted} copies`;
 
-/** What the original does not print. */
+/** Additions to the original. */
 const moreLines = (details: ReplicationDetails, style: Style, nowMs: number): string[] => {
   const published: readonly string[] = PUBLISHED_COUNTERS;
   const extraCounters = Object.entries(details.lifetime_counters).filter(

@@ -1,7 +1,7 @@
 /**
  * Where the CLI writes: data to standard output, everything else to standard error.
  *
- * TE1. Standard output carries only what was asked for: a script can take it whole.
+ * TE1. Standard output carries only the requested data: a script can use it whole.
  * TE2. Escape codes are written to a terminal only: colours unless NO_COLOR says otherwise, redrawing (`draw`)
  *      only where `live` is true.
  */

@@ -40,7 +40,7 @@ export const createTransferMeter = (startMs: number): TransferMeter => {
   };
 };
 
-/** What is left, at the present rate; undefined when that cannot be said. */
+/** The time left at the present rate; undefined while that is unknown. */
 export const remainingMs = (
   bytes: number,
   totalBytes: number | undefined,
@@ -55,7 +55,7 @@ const BESIDE_BAR_COLUMNS = 68;
 const MIN_BAR_CELLS = 8;
 const MAX_BAR_CELLS = 28;
 
-/** How long a bar may be for its line to fit the terminal, whatever numbers come: it does not change meanwhile. */
+/** The length of a bar whose line fits the terminal with any numbers, so that it does not change meanwhile. */
 export const transferBarCells = (columns: number): number =>
   Math.max(MIN_BAR_CELLS, Math.min(MAX_BAR_CELLS, columns - BESIDE_BAR_COLUMNS));
 
