@@ -123,7 +123,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       });
       const { datasets } = await sledView(nexus, short);
       expect(datasets.find(({ path }) => path === small.dataset)?.message).toMatch(
-        /cannot take 400000 more bytes/,
+        /has no space for 400000 more bytes/,
       );
       expect(datasets.find(({ path }) => path === large.dataset)?.message).toBeUndefined();
       const release = await nexus.fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);

@@ -107,7 +107,7 @@ export const DatasetHealth = z.object({
   used_bytes: ByteCount.optional(),
   quota_bytes: ByteCount.optional(),
   free_bytes: ByteCount.optional(),
-  /** Copies found bad and kept as evidence: how many, and when the last one was found. */
+  /** Bad copies, kept as evidence: their number, and the time of the last one. */
   quarantined: z.number().int().min(0).optional(),
   time_last_quarantined: Timestamp.optional(),
 });
@@ -158,7 +158,7 @@ export const ArtifactListResponse = z
     deletions_total: z.number().int().min(0).optional(),
     deletions: z.array(ArtifactDeletion).max(MAX_LISTED_EVENTS).optional(),
     deletions_deferred: z.array(DeferredDeletion).max(MAX_LISTED_EVENTS).optional(),
-    /** In force, of whatever artifact. */
+    /** In force, for any artifact. */
     leases_total: z.number().int().min(0).optional(),
     quarantined: z.array(QuarantinedFile).max(MAX_LISTED_EVENTS).optional(),
     scrub: ScrubProgress.optional(),

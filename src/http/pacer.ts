@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Pacer = {
-  /** Resolves when so many more bytes may have passed; rejects with the signal's reason. */
+  /** Resolves when this many more bytes may pass; rejects with the signal's reason. */
   readonly passed: (bytes: number, options: { signal: AbortSignal }) => Promise<void>;
 };
 

@@ -31,7 +31,7 @@ import type {
 export type AgentDependencies = {
   readonly store: ArtifactStore;
   readonly copies: Copies;
-  /** How many puts may be under way. */
+  /** How many puts may be in flight. */
   readonly puts: Slots;
 };
 
@@ -54,7 +54,7 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     if (store.config() === undefined) throw noConfig();
     requireCertainty(store);
     const listing = await store.list();
-    // Doubt may have come with a disk meanwhile.
+    // A disk that returned meanwhile may have brought doubt.
     requireCertainty(store);
     if (listing.generation === undefined) throw noConfig();
     return listToWire(listing, listing.generation, copies.report());
@@ -103,7 +103,7 @@ const leaseToWire = ({ sha256, id, holder, termMs, ...lease }: LeaseInForce): Ar
   remaining_s: lease.remainingMs / 1_000,
 });
 
-/** While one chunk is on its way to the disks the next one is received. Resolves with the number of bytes. */
+/** Receives the next chunk while one is being written. Resolves with the number of bytes. */
 const writeAll = async (writer: ArtifactWriter, chunks: AsyncIterable<Uint8Array>): Promise<number> => {
   let sizeBytes = 0;
   let before: Promise<void> = Promise.resolve();
@@ -118,19 +118,16 @@ const writeAll = async (writer: ArtifactWriter, chunks: AsyncIterable<Uint8Array
   return sizeBytes;
 };
 
-/** G6: what it holds may be older than what it said before. It says nothing until it knows. */
+/** G6: its ledger may be older than one that it acknowledged, so it lists nothing until it knows. */
 const requireCertainty = (store: Pick<ArtifactStore, 'state'>): void => {
   const now = store.state();
   if (now.kind !== 'ready') throw awaitingFloor(now.reason);
 };
 
 const noConfig = (): DepotError =>
-  new DepotError(
-    'NO_ARTIFACT_CONFIG',
-    'this sled was not told yet what to hold; Nexus does that at its next activation',
-  );
+  new DepotError('NO_ARTIFACT_CONFIG', 'this sled has no config yet; Nexus sends one in its next round');
 
-/** In doubt too: a recovery reads what each head lists. */
+/** In doubt too: a recovery reads the artifacts of each head. */
 const requireConfigAt = (store: Pick<ArtifactStore, 'configAt'>, point: Point): ArtifactConfig => {
   const config = store.configAt(point);
   if (config !== undefined) return config;
@@ -223,7 +220,7 @@ const scrubToWire = (scrub: ScrubProgress): WireScrubProgress => ({
   }),
 });
 
-/** What is not known is left out. */
+/** Unknown values are left out. */
 export const datasetToWire = (health: DatasetHealth): WireDatasetHealth => ({
   id: health.id ?? null,
   path: health.path,

@@ -36,7 +36,7 @@ export type SledAgent = AsyncDisposable & {
 };
 
 /**
- * Resolves when both servers listen; registration goes on from there. Disposing stops everything.
+ * Resolves when both servers listen; registration continues in the background. Disposing stops everything.
  *
  * @throws `NO_USABLE_DATASET`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK`, `IN_USE_BY_PROCESS`
  */

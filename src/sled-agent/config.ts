@@ -1,6 +1,6 @@
 /**
- * The configuration of a sled agent, in two steps: the file as written ({@link SledAgentFile}), then what the
- * agent works with ({@link SledAgentConfig}), in which nothing is optional that the agent needs.
+ * The configuration of a sled agent, in two steps: the file as written ({@link SledAgentFile}), then the values that the
+ * agent works with ({@link SledAgentConfig}), which has every value that the agent needs.
  */
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
@@ -28,7 +28,7 @@ const Seconds = z.number().min(0.05).max(86_400);
 const DAY_S = 86_400;
 
 export const SledAgentFile = z.strictObject({
-  /** Who this sled is for ever. Absent: made of `part` and `serial`, so that a wiped sled is the same sled. */
+  /** The permanent identity of this sled. By default derived from `part` and `serial`, so that a wiped sled stays the same sled. */
   sled_id: SledId.optional(),
   serial: z.string().min(1).max(256),
   part: z.string().min(1).max(256).default('generic'),
@@ -37,7 +37,7 @@ export const SledAgentFile = z.strictObject({
   listen: z.string().default(`127.0.0.1:${SLED_AGENT_PORT}`),
   /** The Repo Depot, for other sleds. */
   depot_listen: z.string().default(`127.0.0.1:${REPO_DEPOT_PORT}`),
-  /** The host under which others reach both servers; needed where they listen on every address. */
+  /** The host under which others reach both servers; needed if they listen on every address. */
   advertise_host: z.string().min(1).max(253).optional(),
   /** The loopback rule does not apply: the network itself is trusted. */
   insecure_listen: z.boolean().default(false),
@@ -46,11 +46,11 @@ export const SledAgentFile = z.strictObject({
   /** One directory per disk; each has to exist. */
   datasets: z.array(z.string().min(1)).min(1).max(64),
   log_level: z.enum(LOG_LEVELS).default('info'),
-  /** Where the bound addresses are written once both servers listen, for whoever started this process. */
+  /** The bound addresses are written here once both servers listen, for the parent process. */
   ready_file: z.string().min(1).optional(),
   limits: z
     .strictObject({
-      /** At once; more are told to come later (429). */
+      /** At once; more are answered 429. */
       puts: Count.default(4),
       copies: Count.default(4),
       depot_reads: Count.default(32),
@@ -58,19 +58,19 @@ export const SledAgentFile = z.strictObject({
       /** Of one dataset. */
       quota_bytes: Bytes.default(DEFAULT_QUOTA_BYTES),
       min_free_bytes: z.int().min(0).default(DEFAULT_MIN_FREE_BYTES),
-      /** What the scrub reads of all datasets together. */
+      /** The rate of the scrub, for all datasets together. */
       scrub_bytes_per_s: Bytes.default(DEFAULT_SCRUB_BYTES_PER_SECOND),
     })
     .prefault({}),
   intervals: z
     .strictObject({
-      /** How often a sled that is registered says so again: a Nexus database may have been restored. */
+      /** How often a registered sled registers again: the database may have been restored. */
       registration_s: Seconds.default(60),
-      /** How often datasets are looked at, and what a crash left behind is removed (B10). */
+      /** How often datasets are examined, and leftovers of a crash removed (B10). */
       reconcile_s: Seconds.default(300),
       /** How long a body may make (almost) no progress (B13). */
       stall_s: Seconds.default(10),
-      /** Within which every stored file is hashed again (G5). */
+      /** The period in which every stored file is hashed again (G5). */
       scrub_s: z
         .number()
         .min(0.05)
@@ -140,7 +140,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
   };
 };
 
-/** Nexus is told one host for both servers, so it has to be one that leads to both. */
+/** A registration has one host for both servers, so it has to lead to both. */
 const requireReachable = (
   path: string,
   advertised: string | undefined,
@@ -156,7 +156,7 @@ const requireReachable = (
   );
 };
 
-/** A UUID of version 8 (RFC 9562, 5.8: made by a rule of one's own) from what is printed on the machine. */
+/** A UUID of version 8 (RFC 9562, 5.8: a custom rule) derived from part and serial number. */
 export const derivedSledId = (part: string, serial: string): SledId => {
   const hex = createHash('sha256').update(`tuf-depot sled\n${part}\n${serial}\n`).digest('hex');
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);

@@ -3,11 +3,11 @@
  *
  *     request ─▶ writer ─▶ source begins to answer ─▶ 202 … chunks ─▶ commit ─▶ counted, or recorded as failed
  *
- * CY1. The answer comes when the source has begun to send a file of the right length (P10), so that a dead
- *      source is the requester's to replace; what happens later is in the list (B7).
- * CY2. At most one copy of a hash is under way; a second request joins the first.
+ * CY1. The request is answered when the source has begun to send a file of the right length (P10), so that the requester
+ *      can replace a dead source; the later outcome is in the listing (B7).
+ * CY2. At most one copy of a hash is in flight; a second request joins the first.
  * CY3. A copy ends: its source has a deadline on progress (B13), and it is not retried here (P6).
- * CY4. The store checks the hash (G5): a source is believed nothing.
+ * CY4. The store checks the hash (G5): a source is never trusted.
  */
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
@@ -47,14 +47,14 @@ export type CopyReport = {
   readonly failed: readonly FailedCopy[];
 };
 
-/** Disposing aborts what is under way and waits for it. */
+/** Disposing aborts the copies in flight and waits for their end. */
 export type Copies = AsyncDisposable & {
   /** Resolves as CY1 says. @throws `SLED_BUSY`, `COPY_SOURCE`, and what the store's `beginWrite` throws */
   readonly start: (request: CopyRequest) => Promise<void>;
   readonly report: () => CopyReport;
 };
 
-/** GET from another sled's depot: `rawGet`, or what stands for it in the simulator. */
+/** GET from another sled's depot: `rawGet`, or its counterpart in the simulator. */
 export type FetchArtifact = (
   url: string,
   options: {
@@ -93,7 +93,7 @@ export const createCopies = (deps: CopyDependencies): Copies => {
   const failed: FailedCopy[] = [];
   const totals = { completed: 0, failed: 0 };
 
-  /** From the writer to the commit; the request is answered on the way. */
+  /** From the writer to the commit; the request is answered in between. */
   const run = async (copy: Copy): Promise<void> => {
     const { sha256, generation, digest, depotBaseUrl: source, timeMs } = copy.request;
     try {
@@ -184,7 +184,7 @@ const openSource = async (
   answer[Symbol.dispose]();
   throw new DepotError(
     'COPY_SOURCE',
-    `${depotBaseUrl} has ${answer.sizeBytes} bytes for ${sha256}, which has ${expectedSizeBytes}`,
+    `${depotBaseUrl} has ${answer.sizeBytes} bytes for ${sha256}, whose length is ${expectedSizeBytes}`,
     { detail },
   );
 };

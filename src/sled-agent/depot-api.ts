@@ -1,9 +1,9 @@
 /**
- * The Repo Depot: what this sled holds, for other sleds and for any HTTP client.
+ * The Repo Depot: serves the artifacts of this sled to other sleds and to any HTTP client.
  *
- * DA1. A file that is sent whole, and whose bytes nobody has hashed for a while, is hashed on the way: if they are not
- *      those of its name the answer is cut before its last bytes, so that nobody gets a complete wrong file (G5).
- * DA2. A copy that cannot be read to its end, or whose bytes are wrong, is looked at and quarantined at once.
+ * DA1. A file that is sent whole, and was not hashed recently, is hashed while it is sent. If the hash is not its name, the
+ *      answer is cut before its last bytes, so that no client gets a complete wrong file (G5).
+ * DA2. A copy that cannot be read to its end, or whose bytes are wrong, is examined and quarantined at once.
  */
 import { createHash } from 'node:crypto';
 import type { depotApi } from '../api/depot-api.ts';
@@ -15,7 +15,7 @@ import type { ArtifactStore, StoredArtifact } from './store/store.ts';
 
 export type DepotDependencies = {
   readonly store: Pick<ArtifactStore, 'open' | 'suspect'>;
-  /** How many answers may be under way. */
+  /** How many answers may be in flight. */
   readonly reads: Slots;
 };
 
@@ -40,7 +40,7 @@ export const depotHandlers = ({ store, reads }: DepotDependencies): Handlers<typ
   },
 });
 
-/** Reads one piece after the other from the beginning are hashed; a range from elsewhere is not. */
+/** Consecutive reads from the beginning are hashed; a range from elsewhere is not. */
 const watchedRead = (
   { sha256, sizeBytes, isFresh, foundRight, read }: StoredArtifact,
   suspect: (because: string) => void,

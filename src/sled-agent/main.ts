@@ -8,7 +8,7 @@ import { createLogger } from '../lib/log.ts';
 import { startSledAgent } from './app.ts';
 import { readSledAgentConfig } from './config.ts';
 
-/** What the file named by `ready_file` says, as JSON. */
+/** The content of the file that `ready_file` names, as JSON. */
 export type SledAgentReady = {
   readonly pid: number;
   readonly sled_id: string;
@@ -28,7 +28,7 @@ export const runSledAgent = async ({
   const log = createLogger({ name: 'sled-agent', level: config.logLevel }).child({ sled_id: config.sledId });
   const rng = seededRng(randomBytes(4).readUInt32LE());
   const { readyFile } = config;
-  // What a process that was killed left behind must not be taken for this one's.
+  // The file of a killed process must not be mistaken for this one's.
   if (readyFile !== undefined) await unlinkDurably(readyFile);
   {
     await using agent = await startSledAgent(config, { clock: systemClock, rng, log });

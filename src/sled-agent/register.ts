@@ -1,15 +1,15 @@
 /**
- * Registration: the sled tells a Nexus that it is there and which points it holds, and is answered the floor below which
- * it adopts no config (P5), and which of these points the database recorded (P13).
+ * Registration: the sled reports its addresses and its points to a Nexus. The answer has the floor, below which the sled
+ * adopts no config (P5), and says which of these points the database has recorded (P13).
  *
  *     start, change, period ─▶ Nexus addresses in turn ─▶ 204 + headers ─▶ store.acceptFloor
  *                                        └─ none answers ─▶ back-off
  *
  * SR1. The registration's generation is the wall clock in milliseconds at the start of the process, and at
- *      least one above what Nexus has on record: it rises from start to start without a file of its own, and a
- *      clock that was set back cannot make a sled's new port be ignored for ever (S14).
- * SR2. A sled without a floor is one that deletes nothing and takes nothing; so a store that begins to wait
- *      for one is a change, and registers at once.
+ *      least one above the one that Nexus has recorded. So it rises from start to start without a file, and a clock that
+ *      was set back cannot make Nexus ignore a sled's new port for ever (S14).
+ * SR2. A sled that waits for a floor deletes nothing and accepts nothing; so a store that begins to wait for one
+ *      registers at once.
  */
 import type { internalApi, SledAgentInfo } from '../api/internal-api.ts';
 import { asGeneration, type SledId } from '../core/ids.ts';
@@ -29,20 +29,20 @@ export type NexusPeer = {
 export type RegistrationDependencies = {
   readonly sledId: SledId;
   readonly peers: readonly NexusPeer[];
-  /** What there is to say now. */
+  /** The present content of a registration. */
   readonly info: () => Omit<SledAgentInfo, 'generation'>;
   readonly acceptAnswer: (answer: RegistrationAnswer) => Promise<void>;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  /** Between registrations that went well. */
+  /** Between successful registrations. */
   readonly periodMs: number;
 };
 
 export type Registration = {
   /** Registers again and again; resolves when the signal aborts. */
   readonly run: (options: { signal: AbortSignal }) => Promise<void>;
-  /** What is registered has changed: say so now. */
+  /** The content of the registration has changed: register now. */
   readonly changed: () => void;
 };
 
@@ -56,7 +56,7 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
   let isChanged = false;
   let wake = new AbortController();
 
-  /** Asks one Nexus; see SR1 for what is asked first. */
+  /** Registers with one Nexus; SR1 says with which generation. */
   const registerWith = async ({ url, client }: NexusPeer, signal: AbortSignal): Promise<void> => {
     generation ??= await firstGeneration(client, dependencies, signal);
     const info = { ...dependencies.info(), generation: asGeneration(generation) };

@@ -1,4 +1,4 @@
-/** What a Nexus answers to a registration, in the headers of a 204. */
+/** The answer of a Nexus to a registration, in the headers of a 204. */
 import { FLOOR_DIGEST_HEADER, GENERATION_FLOOR_HEADER, HEADS_HEADER } from '../api/internal-api.ts';
 import { Generation, PointText, SetDigest } from '../core/ids.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -6,16 +6,16 @@ import type { Floor } from './store/store.ts';
 
 export type RegistrationAnswer = {
   readonly floor: Floor;
-  /** By the text of a point: whether the database recorded it. Undefined from a Nexus that does not say. */
+  /** By the text of a point: whether the database recorded it. Undefined from a Nexus that does not report it. */
   readonly verdicts: ReadonlyMap<string, boolean> | undefined;
 };
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
 /**
- * Undefined from a Nexus that is not ours, which sends no floor.
+ * Undefined from another implementation of Nexus, which sends no floor.
  *
- * @throws `PEER_BAD_ANSWER` for nonsense in its place
+ * @throws `PEER_BAD_ANSWER` for an invalid header
  */
 export const readAnswer = (headers: Headers, url: string): RegistrationAnswer | undefined => {
   const floor = headers[GENERATION_FLOOR_HEADER];

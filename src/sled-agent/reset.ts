@@ -1,11 +1,11 @@
 /**
- * The way out for a sled that no Nexus can reach with a config any more: its machine begins a new life (P13).
+ * Resets a sled that refuses the configs of every Nexus: it starts over as a new incarnation (P13).
  *
  *     every dataset locked ─▶ every config that any of them has is kept with its whole set ─▶ a ledger of a new incarnation,
  *                                                                                             without a config
  *
- * RS1. No file of an artifact is touched. What a kept config lists is not deleted until a recovery has decided on it, or it
- *      is given up here by name.
+ * RS1. No file of an artifact is touched. The artifacts of a kept config are not deleted until a recovery has decided on
+ *      it, or until it is given up here by name.
  * RS2. Kept configs are durable before any ledger is replaced, so that a reset that is cut short can be run again.
  * RS3. Every configured dataset takes part: one that is away would bring its old config back.
  */
@@ -26,20 +26,20 @@ import { pointOf } from './store/point.ts';
 
 export type ResetOutcome = {
   readonly incarnationId: IncarnationId;
-  /** What is kept now. */
+  /** The kept configs. */
   readonly kept: readonly KeptPoint[];
   readonly givenUp: readonly KeptPoint[];
 };
 
 export type KeptPoint = {
   readonly point: Point;
-  /** Undefined where no dataset tells the set. */
+  /** Undefined if no dataset has the set. */
   readonly artifacts: number | undefined;
 };
 
 /**
  * @throws `IN_USE_BY_PROCESS` while the sled agent runs, `DATASET_VERSION`, `NO_USABLE_DATASET` when a dataset is away,
- *   cannot be written or has a damaged ledger, `NOT_FOUND` for a point to give up that is not there
+ *   cannot be written or has a damaged ledger, `NOT_FOUND` for an unknown point to give up
  */
 export const resetSled = async (
   configPath: string,
@@ -95,7 +95,7 @@ const openOne = async (
   if (inspection.ledger.kind === 'damaged')
     throw new DepotError(
       'NO_USABLE_DATASET',
-      `${path} cannot take part in the reset: its ledger is damaged (${inspection.ledger.reason}); where another dataset has a good one, start the sled agent once, which writes it again; otherwise what this sled was told to hold cannot be read any more`,
+      `${path} cannot take part in the reset: its ledger is damaged (${inspection.ledger.reason}); if another dataset has a good one, start the sled agent once, which repairs it; otherwise the config of this sled is lost`,
     );
   return [dataset, inspection];
 };

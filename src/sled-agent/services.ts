@@ -1,13 +1,13 @@
 /**
- * What a sled agent is behind its servers: one store, and what runs beside it.
+ * A sled agent without its servers: one store, and the activities beside it.
  *
  *     Nexus ─▶ artifact API ─▶ store ◀─ Repo Depot ◀─ other sleds
- *                  └─▶ copies ─▶ ┘ ├─ reconcile, now and then (B10)
+ *                  └─▶ copies ─▶ ┘ ├─ reconcile, periodically (B10)
  *                                  └─ scrub (G5) ─ a bad copy ─▶ registration
  *     registration ─▶ Nexus
  *
  * AG1. It ends in the reverse order: registration, reconciling and scrub, copies, and at last the store, so that nothing
- *      uses what is gone (S15).
+ *      uses a closed part (S15).
  */
 import { availableParallelism, totalmem } from 'node:os';
 import type { depotApi } from '../api/depot-api.ts';
@@ -34,7 +34,7 @@ export type SledServices = AsyncDisposable & {
   readonly store: ArtifactStore;
   readonly agent: Handlers<typeof sledAgentApi>;
   readonly depot: Handlers<typeof depotApi>;
-  /** Registers, and looks at the datasets now and then, until disposed; to be called when both servers listen. */
+  /** Registers, and examines the datasets periodically, until disposed. Called when both servers listen. */
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
 
@@ -105,18 +105,20 @@ const startUpkeep = async (
         health = (await store.list()).datasetHealth;
       } catch (error) {
         signal.throwIfAborted();
-        log.error({ err: error }, 'reconciling failed; it is tried again at the next period');
+        log.error({ err: error }, 'reconciling failed; the next period retries it');
       }
       if (situation(store, health) !== before) registration.changed();
     }
   };
   const onCondemned = async (): Promise<void> => {
-    // Nexus asks what is held when it learns that this is another sled than it was: the copy is replaced at once.
+    // A changed registration makes Nexus list the sled, so that the copy is replaced at once.
     health = (await store.list()).datasetHealth;
     registration.changed();
   };
   const watch = store.onCondemned(() => {
-    onCondemned().catch(error => log.error({ err: error }, 'a bad copy is registered at the next period'));
+    onCondemned().catch(error =>
+      log.error({ err: error }, 'registering a bad copy failed; the next period retries it'),
+    );
   });
   const running = [registration.run({ signal }), reconcile(), store.scrub.run({ signal })];
   for (const each of running)
@@ -132,7 +134,7 @@ const startUpkeep = async (
   };
 };
 
-/** What makes a registration out of date when it changes. */
+/** A change of these values makes the registration stale. */
 const situation = (store: ArtifactStore, health: readonly DatasetHealth[]): string =>
   JSON.stringify([
     store.incarnationId(),
@@ -152,7 +154,7 @@ const HARDWARE = {
   usable_physical_ram: totalmem(),
 };
 
-/** What a machine of any make has to say. */
+/** The required identity of any machine. */
 const sledInfo = (
   { baseboard }: SledAgentConfig,
   { agent, depotPort }: SledAddresses,

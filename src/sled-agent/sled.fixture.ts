@@ -24,7 +24,7 @@ export type TestNexus = AsyncDisposable & {
   readonly seen: readonly SledAgentInfo[];
 };
 
-/** Takes every registration and answers with the floor 1. */
+/** Accepts every registration and answers with the floor 1. */
 export const startTestNexus = async (): Promise<TestNexus> => {
   const seen: SledAgentInfo[] = [];
   const server: ApiServer = await serveApi({
@@ -59,7 +59,7 @@ export type TestSled = AsyncDisposable & {
 
 export const neverAborts = (): AbortSignal => new AbortController().signal;
 
-/** @param options.floor whether to wait until it has one */
+/** @param options.floor whether to wait for its floor */
 export const startTestSled = async (
   file: Partial<typeof SledAgentFile._zod.input> = {},
   { log = silentLogger, floor = true }: { log?: Logger; floor?: boolean } = {},

@@ -1,4 +1,4 @@
-/** A sled's limit on load (B14): who finds every slot taken is told to come later, and does not wait in line. */
+/** A sled's limit on load (B14): a request that finds every slot taken is answered 429, and does not wait. */
 import { RETRY_AFTER_DETAIL } from '../http/answers.ts';
 import { DepotError } from '../lib/errors.ts';
 
@@ -11,15 +11,19 @@ export type Slots = {
   readonly taken: () => number;
 };
 
-/** @param what for the message, as in "4 puts are under way" */
+/** @param what for the message, as in "4 puts are in flight" */
 export const createSlots = (limit: number, what: string): Slots => {
   let taken = 0;
   return {
     take() {
       if (taken >= limit)
-        throw new DepotError('SLED_BUSY', `${taken} ${what} are under way on this sled; come again later`, {
-          detail: { limit, [RETRY_AFTER_DETAIL]: RETRY_AFTER_S },
-        });
+        throw new DepotError(
+          'SLED_BUSY',
+          `${taken} ${what} are in flight on this sled, as many as it allows; retry later`,
+          {
+            detail: { limit, [RETRY_AFTER_DETAIL]: RETRY_AFTER_S },
+          },
+        );
       taken += 1;
       let isHeld = true;
       return {

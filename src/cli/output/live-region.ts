@@ -16,8 +16,8 @@ const DRAW_GAP_MS = 80;
 
 export type LiveRegion = {
   /**
-   * Shows `lines` in the place of those shown before; without a terminal `plain` is said instead, from time
-   * to time. Both are made only when they are shown.
+   * Replaces the lines of the region with `lines`; without a terminal `plain` is printed instead, from time to time.
+   * Both are computed only when they are shown.
    */
   readonly show: (lines: () => readonly string[], plain: () => string) => void;
   /** A line that stays, above the region. */

@@ -8,7 +8,7 @@ import { createLogger } from '../../lib/log.ts';
 import { createNexus, type Nexus } from './app.ts';
 import { readNexusConfig } from './config.ts';
 
-/** What the file named by `ready_file` says, as JSON. */
+/** The content of the file that `ready_file` names, as JSON. */
 export type NexusReady = {
   readonly pid: number;
   readonly nexus_id: string;
@@ -32,7 +32,7 @@ export const runNexus = async ({
   const log = createLogger({ name: 'nexus', level: config.logLevel });
   const rng = seededRng(randomBytes(4).readUInt32LE());
   const { readyFile } = config;
-  // What a process that was killed left behind must not be taken for this one's.
+  // The file of a killed process must not be mistaken for this one's.
   if (readyFile !== undefined) await unlinkDurably(readyFile);
   {
     await using nexus = await createNexus(config, { clock: systemClock, rng, log });

@@ -1,4 +1,4 @@
-/** Artifacts and the short ways of tests to write, read and list them. */
+/** Artifacts for tests, with short functions to write, read and list them. */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import { ArtifactHash, asGeneration, type Point, pointText } from '../../core/ids.ts';
@@ -26,7 +26,7 @@ export const configOf = (generation: number, artifacts: readonly TestArtifact[])
 
 export const neverAborted = new AbortController().signal;
 
-/** As a Nexus does whose database knows the point that the store holds; `succeeds` for one that does not. */
+/** Like a Nexus whose database knows the store's point; `succeeds` for one whose database does not. */
 export const offer = (
   store: ArtifactStore,
   generation: number,
@@ -34,7 +34,7 @@ export const offer = (
   succeeds: Predecessor | undefined = heldPoint(store) ?? 'unknown',
 ) => store.offerConfig({ ...configOf(generation, artifacts), succeeds }, { signal: neverAborted });
 
-/** As a control plane does that knows nothing of lineage. */
+/** Like a control plane without lineage. */
 export const offerByNumber = (store: ArtifactStore, generation: number, artifacts: readonly TestArtifact[]) =>
   store.offerConfig(configOf(generation, artifacts), { signal: neverAborted });
 
@@ -43,7 +43,7 @@ export const heldPoint = (store: ArtifactStore): Point | undefined => {
   return config && pointOf(config);
 };
 
-/** Of a database that is at the point of the store, where the numbers agree. */
+/** Of a database at the point of the store, if the numbers agree. */
 const digestAt = (store: ArtifactStore, generation: number): string => {
   const held = heldPoint(store);
   return held?.generation === generation ? held.digest : '0'.repeat(64);
@@ -81,6 +81,6 @@ export const bytesOf = async (artifact: StoredArtifact): Promise<Uint8Array> => 
 
 export const reconcile = (store: ArtifactStore) => store.reconcile('test', { signal: neverAborted });
 
-/** How many datasets hold it, as the listing tells. */
+/** How many datasets hold it, by the listing. */
 export const copies = async (store: ArtifactStore, { sha256 }: TestArtifact): Promise<number> =>
   (await store.list()).artifacts.get(sha256) ?? 0;

@@ -1,5 +1,5 @@
 /**
- * The deletion pass: unlinks what the config does not list and nobody uses.
+ * The deletion pass: unlinks artifacts that the config does not list and no lease holds.
  *
  *     scan ─▶ for each unwanted hash, under its lock and the shared lock: config and leases asked again ─▶ unlink
  *
@@ -19,13 +19,13 @@ import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
 import { type DeferredDeletion, type Deletion, type InUse, MAX_EVENTS } from './store.ts';
 
 export type Deleter = AsyncDisposable & {
-  /** One pass at a time. Returns how many artifacts went. */
+  /** One pass at a time. Returns how many artifacts were deleted. */
   readonly pass: (reason: string, options: { signal: AbortSignal }) => Promise<number>;
-  /** For whoever cannot wait: a failure is logged, and the next pass looks again. */
+  /** For callers that cannot wait: a failure is logged, and the next pass retries. */
   readonly passInBackground: (reason: string) => void;
   readonly total: () => number;
   readonly recent: () => readonly Deletion[];
-  /** What the last pass found unwanted, as far as it is still so and in use. */
+  /** The leased artifacts that the last pass found unwanted, and that still are both. */
   readonly deferred: () => readonly DeferredDeletion[];
 };
 
@@ -110,7 +110,7 @@ const stillDeferred = (
     return use === undefined ? [] : [{ sha256, ...use }];
   });
 
-/** Returns whether a copy went. */
+/** Returns whether a copy was deleted. */
 const unlinkCopy = async (disk: Disk, dataset: Dataset, sha256: ArtifactHash): Promise<boolean> => {
   if (!dataset.isWritable()) return false;
   try {

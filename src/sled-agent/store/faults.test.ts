@@ -291,7 +291,7 @@ test('a dataset without space for an artifact reports the numbers until there is
   expect(await messages()).toEqual([undefined, undefined]);
   expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
   expect(await states(store), 'another artifact may fit').toEqual(['ok', 'ok']);
-  const numbers = `cannot take ${a.bytes.length} more bytes: 1 are left on the file system`;
+  const numbers = `has no space for ${a.bytes.length} more bytes: 1 are left on the file system`;
   expect(await messages()).toEqual([expect.stringContaining(numbers), undefined]);
   freeBytes = 2 ** 40;
   expect(await messages()).toEqual([undefined, undefined]);

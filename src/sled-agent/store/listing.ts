@@ -1,4 +1,4 @@
-/** What a sled holds, told from its disks each time; what it remembers stands beside it. */
+/** The listing of a sled: its artifacts, read from its disks each time, and its remembered events. */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Disk } from '../../lib/disk.ts';
@@ -76,7 +76,7 @@ const listHeld = async (
   };
 };
 
-/** A copy of another length than the config tells is rotten, and not held (P10, B11). */
+/** A copy whose length differs from the config is rotten, and not held (P10, B11). */
 const isHeld = (config: ArtifactConfig, sha256: ArtifactHash, sizeBytes: number): boolean =>
   config.artifacts.has(sha256) && (config.artifacts.get(sha256) ?? sizeBytes) === sizeBytes;
 
@@ -95,7 +95,7 @@ const lookAt = async (disk: Disk, dataset: Dataset): Promise<Looked | undefined>
       reason,
       timeMs,
     }));
-    // A dataset that failed during the look is not believed: what it showed may not be durable.
+    // A dataset that failed during the scan is not trusted: its names may not be durable.
     return dataset.isReadable() ? { ...files, quarantined } : undefined;
   } catch (error) {
     dataset.reportFailure(error, 'read its directory');
@@ -111,7 +111,7 @@ const healthOf = async (
   const look = (bytes: number) =>
     dataset.isReadable() ? dataset.space.look(bytes).catch(() => undefined) : undefined;
   const space = await look(1);
-  // Evidence is let go of by the first write that needs its room.
+  // The first write that needs the space of evidence deletes it.
   const atMost = space?.refusal === undefined ? space : await look(1 - (files?.evidenceBytes ?? 0));
   const condition = dataset.condition();
   const isFull = condition.kind === 'ok' && atMost?.refusal !== undefined;

@@ -36,7 +36,7 @@ export const createSharedLock = (): SharedLock => {
   let lastExclusive: Promise<unknown> = Promise.resolve();
   return {
     async shared(work) {
-      // Whoever waits for exclusion goes first, so a long deletion pass cannot starve adoption.
+      // A waiting adoption goes first, so a long deletion pass cannot starve it.
       while (waitingExclusive > 0) await lastExclusive;
       const run = work();
       const settled = run.catch(() => undefined);

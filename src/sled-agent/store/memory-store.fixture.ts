@@ -1,4 +1,4 @@
-/** A store over a memory disk, for tests that cut its power, kill it at any operation, or take its disks away. */
+/** A store over a memory disk, for tests that cut its power, kill it at any operation, or remove its disks. */
 import { seededRng } from '../../core/rng.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import {
@@ -24,8 +24,8 @@ const SETTINGS = {
 export type Machine = {
   readonly memory: MemoryDisk;
   /**
-   * Starts the process. `before` is asked ahead of each disk operation; absent disks have no directory;
-   * `configured` are the directories that it is told of, by default all.
+   * Starts the process. `before` is called before each disk operation; absent disks have no directory;
+   * `configured` are its configured directories, by default all.
    */
   readonly start: (options?: {
     before?: (operation: Operation) => void | Promise<void>;
@@ -34,7 +34,7 @@ export type Machine = {
     clock?: Clock;
     scrub?: StoreSettings['scrub'];
   }) => Promise<ArtifactStore>;
-  /** Ends the process without a word: none of its operations reaches the disk any more. */
+  /** Kills the process: none of its operations reaches the disk any more. */
   readonly kill: () => void;
   readonly powerCut: (seed: number) => void;
 };

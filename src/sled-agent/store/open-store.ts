@@ -1,9 +1,9 @@
 /**
- * Makes the store of a sled over its datasets; `store.ts` says what it promises.
+ * Opens the store of a sled over its datasets; `store.ts` has its guarantees.
  *
  *     datasets ─▶ locks ─▶ leases, ledgers ─▶ config keeper ─┬▶ deleter (start, config, period, end of a lease)
  *                                                            ├▶ writers
- *                                                            ├▶ scrub ─▶ examiner ◀─ reads that failed
+ *                                                            ├▶ scrub ─▶ examiner ◀─ failed reads
  *                                                            └▶ readers, listing
  */
 import { randomUUID } from 'node:crypto';
@@ -27,21 +27,21 @@ import { createWriters } from './write/writer.ts';
 
 export type StoreDependencies = {
   readonly clock: Clock;
-  /** Of the order in which the scrub looks at files. */
+  /** For the order in which the scrub reads files. */
   readonly rng: Rng;
   readonly log: Logger;
   readonly disk?: Disk;
-  /** Makes the ids of datasets and incarnations. */
+  /** Generates the ids of datasets and incarnations. */
   readonly newId?: () => string;
   readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
 };
 
 /**
  * Opens the datasets, takes their locks, reads their ledgers and, when these can be trusted, starts a first
- * deletion pass. Datasets that cannot be had are in the listing, and are tried again by each reconcile.
+ * deletion pass. Unavailable datasets are in the listing, and each reconcile retries them.
  *
  * @throws `IN_USE_BY_PROCESS` when another process has one of the directories (P12)
- * @throws `DATASET_VERSION` when a later release of tuf-depot wrote one of the ledgers
+ * @throws `DATASET_VERSION` when a later version of tuf-depot wrote one of the ledgers
  */
 export const openStore = async (
   settings: StoreSettings,
@@ -113,11 +113,11 @@ export const openStore = async (
   };
 };
 
-/** Notices what is gone, takes back what returned, and puts right what a ledger lost. */
+/** Detects missing datasets, admits returned ones, and repairs ledgers. */
 const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> => {
   for (const dataset of datasets) {
-    // Ahead of the repair: a ledger has no place in the mount point of an absent disk.
-    if (dataset.isReadable()) await dataset.scan().catch(error => dataset.reportFailure(error, 'look at it'));
+    // Before the repair: a ledger must not be written into the mount point of an absent disk.
+    if (dataset.isReadable()) await dataset.scan().catch(error => dataset.reportFailure(error, 'examine it'));
   }
   const returned = await inspectReturned(datasets.filter(each => !each.isWritable()));
   if (returned.length > 0) await takeIn(kept, returned);
@@ -158,7 +158,7 @@ const inspectReturned = async (datasets: readonly Dataset[]): Promise<Joining[]>
     try {
       joining.push(...(await inspectAll([dataset], { mayCreate: false })));
     } catch (error) {
-      dataset.reportFailure(error, 'take it back');
+      dataset.reportFailure(error, 'admit it again');
     }
   }
   return joining;

@@ -11,7 +11,7 @@ import type { ArtifactStore, StoreSettings } from './store.ts';
 
 export type TestStore = AsyncDisposable & {
   readonly directories: readonly string[];
-  /** The store that is open now. */
+  /** The currently open store. */
   readonly store: () => ArtifactStore;
   /** Closes the store and opens it again from its directories, as a restart does. */
   readonly reopen: (dependencies?: Partial<StoreDependencies>) => Promise<ArtifactStore>;
@@ -21,7 +21,7 @@ export type TestStoreOptions = {
   readonly datasets?: number;
   readonly settings?: Partial<Omit<StoreSettings, 'directories'>>;
   readonly dependencies?: Partial<StoreDependencies>;
-  /** The floor that the store is told at once; `null` leaves it waiting for one. */
+  /** The floor that the store receives at once; `null` leaves it waiting for one. */
   readonly floor?: number | null;
 };
 

@@ -2,14 +2,14 @@
  * The store of one sled: artifacts by hash, over one directory ("dataset") per disk. This file is the seam
  * that servers, copies and tests build on; `open-store.ts` makes one.
  *
- *     config ─▶ ledger on every dataset ─▶ adopted ─▶ deletion pass ─▶ unlink what no config wants
+ *     config ─▶ ledger on every dataset ─▶ adopted ─▶ deletion pass ─▶ unlink unwanted artifacts
  *     bytes  ─▶ temporary file on every dataset, hashed once ─▶ fsync ─▶ config asked again ─▶ rename ─▶ fsync the directory
  *
  * ST1. Under an artifact's final name is a whole file that had that hash when it was written, or nothing (G5).
- * ST2. What was acknowledged (a put, a config) or listed is there after a crash or a power cut (G4).
+ * ST2. An acknowledged put or config, and a listed artifact, survive a crash or a power cut (G4).
  * ST3. The generation never falls within one incarnation, with any dataset missing for a while (G6, P5).
  * ST4. A wanted artifact is never unlinked, in any interleaving of put, config and deletion pass (G2, P2).
- * ST5. A dataset that is full, read-only, failing or absent costs its own copies only (G8, S16).
+ * ST5. A dataset that is full, read-only, failing or absent affects only its own copies (G8, S16).
  * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
  */
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
@@ -17,17 +17,17 @@ import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point
 import type { PointClaim } from '../../core/lineage.ts';
 
 export type ArtifactStore = AsyncDisposable & {
-  /** Changes while the store is open only when a returning dataset brings a newer ledger of another incarnation. */
+  /** Changes while the store is open only if a returning dataset has a newer ledger of another incarnation. */
   readonly incarnationId: () => IncarnationId;
   readonly state: () => StoreState;
-  /** What this sled should hold; absent until a first config was adopted. */
+  /** The config of this sled; absent until a first one was adopted. */
   readonly config: () => ArtifactConfig | undefined;
   /**
-   * Adopts a config, or finds that it is the one held. Returns when the ledger is durable and no unlink decided
-   * by an older config is under way.
+   * Adopts a config, or finds that the sled has it already. Returns when the ledger is durable and no unlink that an
+   * older config decided is in flight.
    *
    * @throws `CONFIG_GENERATION` for a lower generation, one below the floor, an equal one with other artifacts, or one
-   *   that lists less and does not succeed the config held. Unless it is below the floor, all deletions are held by then
+   *   that lists less and does not succeed the sled's config. Unless it is below the floor, all deletions are held by then
    * @throws `AWAITING_FLOOR` until {@link acceptFloor}
    * @throws `NO_USABLE_DATASET` when no dataset took the ledger
    */
@@ -37,7 +37,7 @@ export type ArtifactStore = AsyncDisposable & {
   ) => Promise<'adopted' | 'same'>;
   /**
    * The answer to a registration: the lowest generation to adopt (P5), of no effect when there is no doubt, and which
-   * points of this sled the database recorded (P13), by their texts; undefined from a control plane that does not say.
+   * points of this sled the database recorded (P13), by their texts; undefined from a control plane without lineage.
    */
   readonly acceptFloor: (floor: Floor, verdicts?: ReadonlyMap<string, boolean> | undefined) => Promise<void>;
   /** The points that a registration asks about. */
@@ -45,7 +45,7 @@ export type ArtifactStore = AsyncDisposable & {
   /** The config of a point that this sled has or keeps. */
   readonly configAt: (point: Point) => ArtifactConfig | undefined;
   /**
-   * Begins to store one artifact on every usable dataset. Commit or abort it.
+   * Begins to store one artifact on every usable dataset. The caller commits or aborts it.
    *
    * @param options.expectedSizeBytes the length that the sender announced, if it did
    * @param options.digest of the wanted set at that generation, compared where it is given (P13)
@@ -68,26 +68,26 @@ export type ArtifactStore = AsyncDisposable & {
   ) => Promise<StoredArtifact>;
   readonly list: () => Promise<StoreListing>;
   /**
-   * Looks at every dataset again (returned? ledger whole?) and removes what the config does not list. The store
-   * runs it by itself at the start and after each new config; call it now and then for what those left (B10).
+   * Examines every dataset again (returned? ledger whole?) and removes artifacts that the config does not list. The
+   * store runs it by itself at the start and after each new config; call it periodically for leftovers (B10).
    *
    * @param reason goes into the log and the listing
    * @returns how many artifacts were removed
    */
   readonly reconcile: (reason: string, options: { signal: AbortSignal }) => Promise<number>;
   /**
-   * Takes a lease on an artifact that is held, or renews it; resolves when it is durable.
+   * Takes a lease on a held artifact, or renews it; resolves when it is durable.
    *
    * @throws `ARTIFACT_NOT_HELD`, `TOO_MANY_LEASES`, `NO_USABLE_DATASET` when no dataset took it
    */
   readonly takeLease: (lease: Lease) => Promise<LeaseInForce>;
-  /** Returns a lease; one that is not there is returned already. @throws `NO_USABLE_DATASET` */
+  /** Returns a lease; idempotent. @throws `NO_USABLE_DATASET` */
   readonly returnLease: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
   /** Those in force, the longest first. */
   readonly leases: (sha256: ArtifactHash) => readonly LeaseInForce[];
-  /** Sets a copy aside: kept as evidence, no longer held. Returns false when it is not there any more. */
+  /** Quarantines a copy: kept as evidence, no longer held. Returns false when it no longer exists. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
-  /** For whoever read a copy and found it wrong: it is looked at at once, in the background. */
+  /** For callers that read a wrong copy: it is examined at once, in the background. */
   readonly suspect: (sha256: ArtifactHash, datasetId: DatasetId, because: string) => void;
   /** Calls after each copy that was found bad, until disposed. */
   readonly onCondemned: (listener: () => void) => Disposable;
@@ -106,7 +106,7 @@ export type StoreState =
 /** Why nothing is deleted, and since when, in milliseconds since the epoch. */
 export type Hold = { readonly reason: string; readonly timeMs: number };
 
-/** From the answer to a registration; the digest is missing from a control plane that knows nothing of lineage. */
+/** From the answer to a registration; the digest is absent from a control plane without lineage. */
 export type Floor = { readonly generation: Generation; readonly digest: string | undefined };
 
 export type ArtifactWriter = AsyncDisposable & {
@@ -116,7 +116,7 @@ export type ArtifactWriter = AsyncDisposable & {
    */
   readonly write: (chunk: Uint8Array) => Promise<void>;
   /**
-   * Checks, makes durable and names the file. Nothing of it is left when this rejects.
+   * Checks the file, makes it durable and names it. When this rejects nothing is left.
    *
    * @throws `ARTIFACT_HASH_MISMATCH`, `ARTIFACT_NOT_IN_CONFIG` (pruned meanwhile), `NO_SPACE`, `IO`
    */
@@ -132,11 +132,11 @@ export type StoredArtifact = AsyncDisposable & {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
   readonly datasetId: DatasetId;
-  /** Its bytes were seen to be right not long ago, when they were written or read. */
+  /** Its bytes were verified recently, when they were written or read. */
   readonly isFresh: boolean;
-  /** To be called by whoever has read and hashed all of it, and found it right. */
+  /** Called by a reader that has hashed all of it, and found it right. */
   readonly foundRight: () => void;
-  /** Fills as much of `target` as there is from `position`; fewer bytes only at the end of the file. */
+  /** Fills `target` from `position`; fewer bytes only at the end of the file. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
 };
 
@@ -152,7 +152,7 @@ export type StoreListing = {
   readonly pointsKept: readonly Point[];
   /** Set while nothing is deleted (P13). */
   readonly hold: Hold | undefined;
-  /** What of the config is held at its right length, and on how many datasets; never zero. */
+  /** The artifacts of the config that are held at the right length, with the number of datasets; never zero. */
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
   /** How many datasets can take an artifact now (B9). */
   readonly datasets: number;
@@ -162,7 +162,7 @@ export type StoreListing = {
   readonly deletions: readonly Deletion[];
   /** Unwanted but in use; at most {@link MAX_EVENTS}. */
   readonly deletionsDeferred: readonly DeferredDeletion[];
-  /** In force, of whatever artifact. */
+  /** In force, for any artifact. */
   readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
   /** Absent before the first cycle. */
@@ -181,10 +181,10 @@ export type DatasetHealth = {
   readonly usedBytes: number | undefined;
   readonly quotaBytes: number;
   readonly freeBytes: number | undefined;
-  /** Copies found bad and kept as evidence: how many, and when the last one was found. */
+  /** Bad copies, kept as evidence: their number, and the time of the last one. */
   readonly quarantined: number;
   readonly timeLastQuarantinedMs: number | undefined;
-  /** Files that are not ours: left alone, and named so that somebody can look; at most {@link MAX_EVENTS}. */
+  /** Foreign files: left alone, and named for the operator; at most {@link MAX_EVENTS}. */
   readonly unknownFiles: readonly string[];
 };
 
@@ -199,11 +199,11 @@ export type Deletion = {
 export type Scrub = {
   /** Cycle after cycle, until the signal aborts; resolves then. */
   readonly run: (options: { signal: AbortSignal }) => Promise<void>;
-  /** A whole new cycle, now; after the one under way, if there is one. */
+  /** Starts a whole new cycle now, or after the current one. */
   readonly cycle: (options: { signal: AbortSignal }) => Promise<void>;
 };
 
-/** How far the scrub is (G5). Times in milliseconds since the epoch. */
+/** The progress of the scrub (G5). Times in milliseconds since the epoch. */
 export type ScrubProgress = {
   readonly cycleStartedMs: number;
   readonly cyclesCompleted: number;
@@ -223,7 +223,7 @@ export type QuarantinedFile = {
   readonly timeMs: number;
 };
 
-/** A file is kept past the config that drops it, until the lease is returned or expires (B6, P11). */
+/** The file stays after a config has dropped it, until the lease is returned or expires (B6, P11). */
 export type Lease = {
   readonly sha256: ArtifactHash;
   readonly id: LeaseId;
@@ -247,16 +247,16 @@ export type DeferredDeletion = Use & { readonly sha256: ArtifactHash };
 export type StoreSettings = {
   /** One directory per disk. Each must exist: a missing one may be an unmounted disk, and is never created. */
   readonly directories: readonly string[];
-  /** What the files of one dataset may take together. */
+  /** The limit for the files of one dataset together. */
   readonly quotaBytes: number;
-  /** What stays free on a dataset's file system, so that ledgers can always be written. */
+  /** Stays free on a dataset's file system, so that ledgers can always be written. */
   readonly minFreeBytes: number;
   /** The longest artifact. */
   readonly maxArtifactBytes: number;
   readonly scrub: {
-    /** Within which every stored file is read again and hashed. */
+    /** The period in which every stored file is read again and hashed. */
     readonly periodMs: number;
-    /** Of all datasets together; comes before the period. */
+    /** For all datasets together; has priority over the period. */
     readonly bytesPerSecond: number;
   };
 };

@@ -1,20 +1,20 @@
 /**
- * What this sled was told to hold, and whether that can be trusted; what follows from what stands in knowledge.ts.
+ * The config of this sled, and whether it can be trusted; the rules are in knowledge.ts.
  *
  *     ledgers of all datasets ─▶ the newest ─▶ any doubt? ──no──▶ ready
  *                                                └─yes─▶ a floor ─▶ a config at or above it ─▶ ready
  *     a config ─▶ adopted | the same | refused: every deletion is held, durably, before the answer
  *
- * K1. While there is doubt no ledger gets a config or a name that it did not have: a crash must not turn doubt into trust.
- * K2. A config is durable before it is published, and is published while no unlink is under way (P2).
+ * K1. While there is doubt no ledger gets a new config or a new name: a crash must not turn doubt into trust.
+ * K2. A config is durable before it is published, and is published while no unlink is in flight (P2).
  * K3. A config that is refused by number or lineage comes from a database that lost commits, or from a slow Nexus. Until
  *     the sled is offered its own point again or adopts a successor of it, nothing is deleted, across restarts and
- *     whichever of its disks come and go: what one ledger holds, the sled holds (P13). In doubt the ledgers that have the
- *     config get the hold where they stand (K1).
- * K4. A ledger all of whose datasets have gone cannot be made durable on another one (LC1), and the next start would not
- *     know of it. When others come in their place, what they tell counts, as at a start, and is in doubt.
- * K5. What the database knows is kept no longer once this sled goes by the database's own present config. Before that, a
- *     known point says only that it is of this database: one that was restored knows what it has not decided on.
+ *     returning disks: a hold in one ledger holds for the sled (P13). In doubt the hold is added to the ledgers that have
+ *     the config, without other changes (K1).
+ * K4. A ledger whose datasets are all gone cannot be made durable on another one (LC1), and the next start would not
+ *     know it. When other datasets take their place, their ledgers count, as at a start, and are in doubt.
+ * K5. A kept config that the database knows is dropped once this sled has the database's present config. Before that a
+ *     known point is not a decision: a restored database may know points that no recovery has decided on.
  */
 import {
   type ArtifactConfig,
@@ -64,11 +64,11 @@ export type ConfigKeeper = {
   readonly join: (joining: readonly Joining[]) => Promise<void>;
   readonly offer: ArtifactStore['offerConfig'];
   readonly acceptFloor: (floor: Floor, verdicts?: Verdicts) => Promise<void>;
-  /** Writes the ledger where it is damaged or behind (B15). */
+  /** Rewrites a damaged or stale ledger (B15). */
   readonly repair: () => Promise<void>;
   readonly claims: ArtifactStore['claims'];
   readonly configAt: ArtifactStore['configAt'];
-  /** Why an artifact that the config does not list is kept all the same (KC1). */
+  /** Why an artifact is kept although the config does not list it (KC1). */
   readonly keeps: (sha256: ArtifactHash) => Use | undefined;
   readonly lineage: () => {
     readonly hasLineage: boolean;
@@ -90,10 +90,10 @@ export type ConfigKeeperDependencies = {
   readonly onChange: (reason: string) => void;
 };
 
-/** What changes, beside what it works with. */
+/** The mutable state. */
 type Keeping = ConfigKeeperDependencies & {
   known: Knowledge;
-  /** False while a hold may stand in memory alone: the next refusal writes it before it is answered (K3). */
+  /** False while a hold may be in memory only: the next refusal writes it before it is answered (K3). */
   isHoldDurable: boolean;
 };
 
@@ -124,7 +124,7 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
   };
 };
 
-/** Makes a ledger durable and takes it for certain. */
+/** Makes a ledger durable and trusts it. */
 const publish = (keeping: Keeping, ledger: Ledger, reason: string): Promise<void> =>
   keeping.unlinks.exclusive(async () => {
     const { known, datasets, onChange } = keeping;
@@ -175,7 +175,7 @@ const offer = async (keeping: Keeping, offered: OfferedConfig): Promise<'adopted
   return verdict.kind === 'same' ? 'same' : 'adopted';
 };
 
-/** K3. In memory first: where no dataset takes it, nothing is deleted all the same. */
+/** K3. In memory first: even if no dataset takes it, nothing is deleted. */
 const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> => {
   const { datasets, unlinks, clock, log } = keeping;
   const { ledger, doubt } = keeping.known;
@@ -211,7 +211,7 @@ const acceptFloor = async (keeping: Keeping, floor: Floor, verdicts: Verdicts): 
   const { datasets, clock, log } = keeping;
   await forgetDecided(keeping, floor, verdicts);
   if (keeping.known.doubt === undefined) return;
-  // The latest counts: each was read after the doubt began, and an earlier one may be of a database since restored.
+  // The latest counts: each was read after the doubt began, and the database may have been restored since an earlier one.
   const settled = settleHeads({ ...keeping.known, floor }, verdicts, clock.nowMs());
   if (settled === undefined) {
     log.warn({ doubt: keeping.known.doubt }, 'this Nexus does not say which configs the database knows');
@@ -241,7 +241,7 @@ const forgetDecided = async (keeping: Keeping, floor: Floor, verdicts: Verdicts)
   await unlinks.exclusive(async () => {
     keeping.known = { ...keeping.known, kept };
   });
-  onChange('a recovery has decided on what was kept');
+  onChange('a recovery has decided on a kept config');
 };
 
 const isAtFloor = ({ ledger: { config }, doubt }: Knowledge, { generation, digest }: Floor): boolean =>
@@ -250,7 +250,7 @@ const isAtFloor = ({ ledger: { config }, doubt }: Knowledge, { generation, diges
   digest !== undefined &&
   samePoint(pointOf(config), { generation, digest });
 
-/** Of an adoption that takes the place of another config. */
+/** Of an adoption that replaces another config. */
 const pastAfter = ({ past, ledger }: Knowledge, next: Ledger): Knowledge['past'] => {
   if (ledger.config === undefined || ledger.config === next.config) return past;
   const text = pointText(pointOf(ledger.config));
@@ -258,7 +258,7 @@ const pastAfter = ({ past, ledger }: Knowledge, next: Ledger): Knowledge['past']
     ? past
     : new Set([...[...past].slice(-MAX_PAST), text]);
 };
-/** A disk that comes back with an older point than these asks the database, which costs one registration. */
+/** A disk that returns with an older point than these makes the sled ask the database, at the cost of one registration. */
 const MAX_PAST = 64;
 
 const removeEverywhere = async (datasets: readonly Dataset[], point: Point): Promise<void> => {
@@ -266,7 +266,7 @@ const removeEverywhere = async (datasets: readonly Dataset[], point: Point): Pro
     if (!dataset.isWritable()) continue;
     await dataset
       .removeKept(point)
-      .catch((error: unknown) => dataset.reportFailure(error, 'remove a config that was kept'));
+      .catch((error: unknown) => dataset.reportFailure(error, 'remove a kept config'));
   }
 };
 
@@ -283,14 +283,14 @@ const isOrphaned = (
   return !present.some(id => ledger.datasets.includes(id));
 };
 
-/** K4: that they were there once stays known (KN2), and so does what is kept and held. */
+/** K4: their names stay known (KN2), and so do kept configs and holds. */
 const orphaned = (
   { ledger, named, kept }: Knowledge,
   { newId, log }: ConfigKeeperDependencies,
 ): Knowledge => {
   log.error(
     { generation: ledger.config?.generation, datasets: ledger.datasets },
-    'the datasets of the ledger are gone, and others are there: what those tell counts',
+    'the datasets of the ledger are gone, and others took their place: their ledgers count',
   );
   const anew = nothingRead(newId);
   return {
@@ -301,13 +301,13 @@ const orphaned = (
   };
 };
 
-/** What no dataset takes now is offered again by Nexus, and refused with the reason. */
+/** Nexus offers the config again, and the refusal has the reason. */
 const stayInDoubt =
   (log: Logger) =>
   (error: unknown): void =>
-    log.error({ err: error }, 'the ledger cannot be written, so the doubt stays');
+    log.error({ err: error }, 'the ledger cannot be written, so the sled stays in doubt');
 
-/** Adds what one dataset says. */
+/** Adds the records of one dataset. */
 const learn = (before: Knowledge, { dataset, inspection }: Joining, log: Logger): Knowledge => {
   const { ledger: read, id, kept } = inspection;
   const known = learnKept(before, kept);
@@ -316,7 +316,7 @@ const learn = (before: Knowledge, { dataset, inspection }: Joining, log: Logger)
     log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged');
     return known;
   }
-  // Where a ledger is it was written: a mount that came between leaves one that does not name its own dataset.
+  // A ledger counts for the dataset where it lies, even if it does not name it: a mount may have come in between.
   const found = { ...read.ledger, datasets: [...new Set([...read.ledger.datasets, id])] };
   const next = learnLedger(known, found);
   if (next.heads.size > known.heads.size)
@@ -339,7 +339,7 @@ const withMoreSizes = (held: ArtifactConfig, offered: ArtifactConfig): ArtifactC
 export const awaitingFloor = (reason: string): DepotError =>
   new DepotError('AWAITING_FLOOR', `this sled waits for a Nexus: ${reason}`);
 
-/** Its detail has the point that is held, for a Nexus to look up (P13). */
+/** Its detail has the sled's own point, for a Nexus to look up (P13). */
 const refusalOf = (
   reason: RefusalReason,
   offered: OfferedConfig,
@@ -347,11 +347,11 @@ const refusalOf = (
 ): DepotError => {
   const held = config && pointOf(config);
   const words: Record<RefusalReason, string> = {
-    older: `it is older than generation ${held?.generation}, which this sled holds`,
-    differs: 'this sled holds other artifacts at the same generation',
-    not_successor: `it lists less than ${held && shortPoint(held)}, which this sled holds, and does not succeed it`,
-    no_lineage: 'it does not say which config it succeeds, and this sled takes none such any more',
-    below_floor: `this sled takes none below ${floor?.generation}`,
+    older: `it is older than this sled's generation ${held?.generation}`,
+    differs: 'this sled has other artifacts at the same generation',
+    not_successor: `it lists less than this sled's config ${held && shortPoint(held)}, and does not succeed it`,
+    no_lineage: 'it does not name the config that it succeeds, which this sled requires',
+    below_floor: `this sled's floor is ${floor?.generation}`,
   };
   return new DepotError('CONFIG_GENERATION', `config of generation ${offered.generation}: ${words[reason]}`, {
     detail: {

@@ -1,22 +1,22 @@
 /**
- * What a sled knows of the config that it was last told, from its datasets and from the answers of Nexus. Pure.
+ * A sled's knowledge of its last config, from its datasets and from the answers of Nexus. Pure.
  *
  *     ledgers ─▶ learn ─▶ one head, or heads that differ ─▶ doubt? ─▶ a registration is answered ─▶ settle
  *
  * KN1. A ledger is trusted when every dataset that could hold a newer one was read: those that any ledger names
  *      and those that are configured, none of them new beside an existing config (P5).
- * KN2. A dataset that was named once stays named. One that is gone may have gone on alone elsewhere, with a newer
- *      ledger than this: a sled that lost a disk asks for a floor at each start, which costs one registration.
- * KN3. Heads that differ are doubt until the database has said of each whether it recorded it (P13). What this sled has
- *      moved on from is no doubt: the one that a ledger names as its previous point, as a crash leaves it on some
- *      datasets, and those that this process has seen.
- * KN4. The sled's point is the highest head, and of one generation the one that the database does not know. Every other
- *      head that it does not know is kept with its set. One that it knows is replaced, if it knows the highest too: below an
- *      unknown one it may be of a database that is about to be restored again.
- * KN5. Of a ledger that may not be the newest, the floor decides: it is trusted at or above it, if its point is known.
- * KN6. A control plane that says nothing of heads is believed by a sled that has never adopted a lineage, and by no other.
- * KN7. A hold that one ledger has counts, also beside a newer ledger without one: that may be half of an adoption,
- *      from before the refusal, which was never acknowledged. The next offer of the sled's own point ends it.
+ * KN2. A dataset that was named once stays named. A missing one may have been used alone elsewhere, and have a newer
+ *      ledger: a sled that lost a disk asks for a floor at each start, which costs one registration.
+ * KN3. Heads that differ cause doubt until the database has answered for each whether it recorded it (P13). Points that
+ *      this sled has left behind cause none: the one that a ledger names as its previous point, which a crash leaves on
+ *      some datasets, and those that this process has seen.
+ * KN4. The sled's point is the highest head; at equal generations it is the one that the database does not know. Every
+ *      other unknown head is kept with its set. A known head is replaced if the database knows the highest head too; below an
+ *      unknown one it is kept, since the database may be about to be restored again.
+ * KN5. A ledger that may not be the newest is trusted if it is at or above the floor and its point is known.
+ * KN6. Only a sled that has never adopted a lineage trusts a control plane that does not answer about heads.
+ * KN7. A hold in one ledger counts, even beside a newer ledger without one: that may be half of an adoption from before the
+ *      refusal, which was never acknowledged. The next offer of the sled's own point ends the hold.
  */
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import { type DatasetId, IncarnationId, type Point, pointText } from '../../../core/ids.ts';
@@ -40,11 +40,11 @@ export type Knowledge = {
   readonly ledger: Ledger;
   /** Every dataset that some ledger names. */
   readonly named: ReadonlySet<DatasetId>;
-  /** Those that came without a ledger. */
+  /** Datasets without a ledger. */
   readonly newcomers: ReadonlySet<DatasetId>;
-  /** Heads between which the database has not decided yet, by their points: none, or two and more (KN3). */
+  /** Heads on which the database has not answered yet, by their points: none, or two and more (KN3). */
   readonly heads: ReadonlyMap<string, Head>;
-  /** Points that this process has moved on from, as it should (KN3). */
+  /** Points that this process has left behind by adoptions (KN3). */
   readonly past: ReadonlySet<string>;
   readonly kept: KeptConfigs;
   readonly doubt: string | undefined;
@@ -71,11 +71,11 @@ export const nothingRead = (newId: () => string): Knowledge => ({
 
 export const CERTAIN = { doubt: undefined, floor: undefined } as const;
 
-/** Adds what one dataset says: the newest ledger wins until the database has decided (KN4). */
+/** Adds the records of one dataset: the newest ledger wins until the database has answered (KN4). */
 export const learnLedger = (known: Knowledge, found: Ledger): Knowledge => {
   const { ledger } = known;
   const named = new Set([...known.named, ...found.datasets]);
-  // A ledger without a config only says which incarnation this is: it replaces the one made up for this start.
+  // A ledger without a config only has the incarnation, which replaces the one made up for this start.
   const isNewer =
     (found.config?.generation ?? -1) > (ledger.config?.generation ?? -1) || ledger.datasets.length === 0;
   const top = isNewer ? found : ledger;
@@ -91,7 +91,7 @@ export const learnLedger = (known: Knowledge, found: Ledger): Knowledge => {
 const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
   a !== undefined && b !== undefined && pointText(pointOf(a)) === pointText(pointOf(b));
 
-/** KN3: of what was read so far, what none of the others took the place of. */
+/** KN3: the heads read so far that no other head succeeds. */
 const withHeads = ({ ledger, heads, past }: Knowledge, found: Ledger): Knowledge['heads'] => {
   const [own, other] = [headOf(ledger), headOf(found)];
   if (own === undefined || other === undefined) return heads;
@@ -121,19 +121,19 @@ export const withPresent = (
   return { named, ledger: { ...known.ledger, datasets: [...named] } };
 };
 
-/** A floor is only for as long as there is doubt, and heads that differ need an answer of their own. */
+/** A floor counts only while there is doubt, and differing heads need their own answer. */
 export const reconsider = (known: Knowledge, datasets: readonly Dataset[]): Knowledge => {
   const doubt = findDoubt(known, datasets);
   const isAnswered = doubt !== undefined && known.heads.size === 0;
   return { ...known, doubt, floor: isAnswered ? known.floor : undefined };
 };
 
-/** Why a newer or another ledger than the one held may exist; undefined when none can (KN1, KN3). */
+/** Why a ledger newer than, or different from, the known one may exist; undefined when none can (KN1, KN3). */
 const findDoubt = (known: Knowledge, datasets: readonly Dataset[]): string | undefined => {
   const { ledger, heads } = known;
   if (ledger.config === undefined) return 'no config was adopted yet';
   if (heads.size > 0)
-    return `its datasets have ${heads.size} different configs, and the database has not said yet which it knows`;
+    return `its datasets have ${heads.size} different configs, and the database has not answered yet which it knows`;
   return findAbsence(known, datasets);
 };
 
@@ -152,10 +152,10 @@ const findAbsence = ({ named, newcomers }: Knowledge, datasets: readonly Dataset
   return undefined;
 };
 
-/** What Nexus said of points: by {@link pointText}, whether the database recorded it. Undefined when it said nothing. */
+/** The answer of Nexus about points: by {@link pointText}, whether the database recorded it. Undefined without an answer. */
 export type Verdicts = ReadonlyMap<string, boolean> | undefined;
 
-/** KN4. Undefined when the answer does not say enough. */
+/** KN4. Undefined when the answer lacks a head. */
 export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number): Knowledge | undefined => {
   const { ledger, heads } = known;
   const judged: JudgedHead[] = [];
@@ -187,7 +187,7 @@ const UNKNOWN_POINT = 'the database does not know the config that this sled hold
 
 type JudgedHead = { readonly text: string; readonly head: Head; readonly isKnown: boolean };
 
-/** The highest first; of one generation the unknown one first, then in an order that is the same each time. */
+/** The highest first; at equal generations the unknown one first, then in a fixed order. */
 const byRank = (a: JudgedHead, b: JudgedHead): number =>
   b.head.config.generation - a.head.config.generation ||
   Number(a.isKnown) - Number(b.isKnown) ||
@@ -206,13 +206,13 @@ export const isTrusted = ({ ledger, floor }: Knowledge, verdicts: Verdicts): boo
   );
 };
 
-/** What a registration asks about: every head, and every point that is kept. */
+/** The points that a registration asks about: every head, and every kept one. */
 export const claimsOf = ({ ledger, heads, kept }: Knowledge): readonly (PointClaim & { kept: boolean })[] => {
   const own = headOf(ledger);
   const present = heads.size > 0 ? [...heads.values()] : own === undefined ? [] : [own];
   return [
     ...present.map(({ config, hasLineage }) => ({ ...pointOf(config), hasLineage, kept: false })),
-    // Kept since it is of another history: a number below the first point says nothing of it.
+    // A kept point is of another history: a number below the first recorded point proves nothing about it.
     ...[...kept.values()].map(({ point }) => ({ ...point, hasLineage: true, kept: true })),
   ];
 };
@@ -227,7 +227,7 @@ export const configAt = ({ ledger, heads, kept }: Knowledge, point: Point): Arti
 export const stateOf = ({ doubt, floor, ledger: { config } }: Knowledge): StoreState => {
   if (doubt === undefined) return { kind: 'ready' };
   if (floor === undefined) return { kind: 'awaiting_floor', reason: doubt };
-  const held = config === undefined ? 'none is held' : `generation ${config.generation} is held`;
+  const held = config === undefined ? 'this sled has none' : `this sled has generation ${config.generation}`;
   const reason = `a config of generation ${floor.generation} or later is needed, and ${held}`;
   return { kind: 'awaiting_config', floor: floor.generation, reason };
 };

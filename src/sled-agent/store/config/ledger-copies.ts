@@ -1,9 +1,9 @@
 /**
- * The ledger on all datasets together: written everywhere, repaired where it is damaged or behind.
+ * The ledger on all datasets together: written everywhere, repaired where it is damaged or stale.
  *
- * LC1. A ledger that names a newcomer is durable on a dataset that the ledgers so far name before the newcomer gets it.
- *      So each dataset with a ledger leads, from name to name, to every other one, and a sled started without the newest
- *      ledger can tell that a named dataset is missing (G6, P5).
+ * LC1. Before a new dataset gets a ledger, that ledger is durable on a dataset that earlier ledgers name. So each ledger leads,
+ *      from name to name, to every dataset with one, and a sled started without the newest ledger can tell that a named
+ *      dataset is missing (G6, P5).
  */
 import type { DatasetId, Point } from '../../../core/ids.ts';
 import { samePoint } from '../../../core/lineage.ts';
@@ -18,7 +18,7 @@ import type { Hold } from '../store.ts';
 export const presentIds = (datasets: readonly Dataset[]): DatasetId[] =>
   datasets.flatMap(each => (each.isReadable() ? (each.id() ?? []) : []));
 
-/** LC1: who is first. Where no ledger names anybody yet, all of them are. */
+/** LC1: the datasets to write first. If no ledger names any yet, all of them. */
 const inTurn = (datasets: readonly Dataset[], { datasets: members }: Ledger): [Dataset[], Dataset[]] => {
   const writable = datasets.filter(each => each.isWritable());
   const isMember = (each: Dataset): boolean => members.length === 0 || members.some(id => id === each.id());
@@ -49,8 +49,7 @@ export const writeLedgers = async (
 };
 
 /**
- * Adds a hold to each ledger of this point, and changes nothing else in it. One is enough: what one ledger holds, the sled
- * holds (KN7).
+ * Adds a hold to each ledger of this point, without other changes. One is enough: a hold in one ledger counts (KN7).
  *
  * @throws `NO_USABLE_DATASET` when none took it
  */
@@ -98,7 +97,7 @@ const writeTo = async (
   return errors;
 };
 
-/** Returns false when no dataset that `before` names has the ledger: then no other one got it either. */
+/** Returns false when no dataset that `before` names has the ledger; then no other one got it either. */
 export const repairLedgers = async (
   datasets: readonly Dataset[],
   before: Ledger,
@@ -125,7 +124,7 @@ const repairOne = async (
     const isRight = read.kind === 'whole' && encodeLedger(read.ledger) === encodeLedger(ledger);
     if (isRight && kept.size === 0) return true;
     if (read.kind === 'damaged') {
-      log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged; it is written again');
+      log.error({ dataset: dataset.path, reason: read.reason }, 'ledger is damaged and is rewritten');
       await dataset.setAside(LEDGER_FILE, read.reason);
     }
     if (isRight) await dataset.writeKept(kept);

@@ -166,7 +166,7 @@ test('a config below the floor makes a sled hold deletions too (P13, P5)', async
   const store = await machine.start({ absent: [M1] });
   await tellFloor(store, 9, () => false);
   await expect(offer(store, 8, [a, b])).rejects.toMatchObject({ detail: { reason: 'below_floor' } });
-  expect((await store.list()).hold?.reason).toContain('takes none below 9');
+  expect((await store.list()).hold?.reason).toContain("this sled's floor is 9");
 });
 
 test('a sled that adopted a lineage refuses a config without one, and a sled that never did goes by numbers (P13)', async () => {

@@ -1,4 +1,4 @@
-/** The copies of one artifact on the datasets: opened to be read, or looked for. */
+/** The copies of one artifact on the datasets: to open one, or to find one. */
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import type { ArtifactHash, DatasetId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';

@@ -1,13 +1,13 @@
-/** What is known of the copies on one dataset beside what is on its disk; lost with the process, and found out again. */
+/** Knowledge of the copies on one dataset that is not on its disk; lost with the process, and learned again. */
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 
 export type CopyMarks = {
-  /** Found bad while it could not be quarantined: not used, until it is written anew or goes. */
+  /** Found bad while it could not be quarantined: not used until it is written anew or deleted. */
   readonly condemned: Map<ArtifactHash, { readonly reason: string; readonly timeMs: number }>;
-  /** Named, and the name is not durable yet: a power cut may take it, so nobody may count it. */
+  /** Its name is not durable yet: a power cut may lose it, so it does not count. */
   readonly unsynced: Set<ArtifactHash>;
-  /** When the bytes were last seen to be right, on the monotonic clock, and in which session of the dataset. */
+  /** When the bytes were last verified, on the monotonic clock, and in which session of the dataset. */
   readonly hashed: Map<ArtifactHash, { readonly atMs: number; readonly session: number }>;
 };
 
@@ -22,7 +22,7 @@ type Marked = { readonly marks: CopyMarks; readonly session: () => number };
 
 /**
  * A file that is sent is hashed once an hour and not each time: hashing takes as long as sending over a fast network,
- * and whoever receives it hashes it too.
+ * and the receiver hashes it too.
  */
 const FRESH_MS = 3_600_000;
 
@@ -35,7 +35,7 @@ export const markRight = ({ marks, session }: Marked, sha256: ArtifactHash, cloc
   marks.hashed.set(sha256, { atMs: clock.monotonicMs(), session: session() });
 };
 
-/** The file went, or another took its name. */
+/** The file was deleted or replaced. */
 export const forgetMarks = ({ marks }: Marked, sha256: ArtifactHash): void => {
   marks.condemned.delete(sha256);
   marks.hashed.delete(sha256);

@@ -1,4 +1,4 @@
-/** What is in the directory of a dataset, told from its names. */
+/** The content of the directory of a dataset, classified by name. */
 import { join } from 'node:path';
 import { type ArtifactHash, isArtifactHash } from '../../../core/ids.ts';
 import type { Disk } from '../../../lib/disk.ts';
@@ -20,18 +20,18 @@ const OWN_NAMES = new Set([
   QUARANTINE_DIRECTORY,
 ]);
 
-/** How many files are looked at together. */
+/** How many files are examined in parallel. */
 const SCAN_BATCH = 64;
 
 export type DatasetFiles = {
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
   /** Names that are not the store's. */
   readonly unknown: readonly string[];
-  /** Names of writes in flight, or of what is left of them. */
+  /** Names of writes in flight, or of their leftovers. */
   readonly unfinished: readonly string[];
   /** Of artifacts and evidence. */
   readonly usedBytes: number;
-  /** Of quarantined files: they go where room is needed. */
+  /** Of quarantined files, which are deleted when space is needed. */
   readonly evidenceBytes: number;
 };
 

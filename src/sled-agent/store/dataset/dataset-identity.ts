@@ -1,4 +1,4 @@
-/** Who a dataset is: a UUID in `dataset.json`, which stays with the disk wherever it is mounted. */
+/** The identity of a dataset: a UUID in `dataset.json`, which stays with the disk wherever it is mounted. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DatasetId } from '../../../core/ids.ts';
@@ -10,7 +10,7 @@ import { LOCK_FILE } from '../../../lib/exclusive-lock.ts';
 
 export const IDENTITY_FILE = 'dataset.json';
 
-/** What other programs put into any directory that is the root of a file system. */
+/** Names that other programs create in the root of any file system. */
 export const FOREIGN_NAMES: ReadonlySet<string> = new Set(['lost+found']);
 
 const MAX_IDENTITY_BYTES = 4096;
@@ -24,7 +24,7 @@ export type IdentityDependencies = {
   readonly mayCreate: boolean;
 };
 
-/** Reads the identity of a directory, or gives one to an empty directory where that is allowed. */
+/** Reads the identity of a directory, or gives one to an empty directory if that is allowed. */
 export const readOrCreateIdentity = async (
   path: string,
   { disk, clock, newId, mayCreate }: IdentityDependencies,
@@ -51,7 +51,7 @@ export const readOrCreateIdentity = async (
   return id;
 };
 
-/** Undefined where there is none. Throws `IO` for one that is not one. */
+/** Undefined if there is none. Throws `IO` for an invalid one. */
 const readIdentity = async (disk: Disk, path: string): Promise<DatasetId | undefined> => {
   const identityPath = join(path, IDENTITY_FILE);
   const text = await readFileWhole(identityPath, { disk, maxBytes: MAX_IDENTITY_BYTES });
@@ -59,34 +59,34 @@ const readIdentity = async (disk: Disk, path: string): Promise<DatasetId | undef
   try {
     return Identity.parse(JSON.parse(text)).dataset_id;
   } catch (cause) {
-    throw new DepotError('IO', `${identityPath} cannot be understood; restore it, or empty the directory`, {
+    throw new DepotError('IO', `${identityPath} is invalid; restore it, or empty the directory`, {
       cause,
     });
   }
 };
 
-/** The directory is there and answers, but it is not the dataset: to be treated like an absent directory. */
+/** The directory exists, but it is not the dataset: treated like an absent directory. */
 export const diskIsGone = (path: string): Error =>
   Object.assign(new Error(`${path} has no ${IDENTITY_FILE}: its disk is gone or not mounted`), {
     code: 'ENOENT',
   });
 
-/** The directory is the dataset again, and was not for a moment: what was done meanwhile was done elsewhere. */
+/** The directory is the dataset again, and was not for a moment: changes in between went elsewhere. */
 export const diskWasAway = (path: string, name: string): Error =>
   Object.assign(new Error(`${path} still has ${name}: its disk was away while that was removed`), {
     code: 'ENOENT',
   });
 
 /**
- * That the dataset which was opened there is there still.
+ * Checks that the opened dataset is still there.
  *
- * @throws {@link diskIsGone}, or the same of another dataset that was mounted in its place
+ * @throws {@link diskIsGone}, or the same error if another dataset was mounted in its place
  */
 export const requireIdentity = async (disk: Disk, path: string, id: DatasetId | undefined): Promise<void> => {
   const found = await readIdentity(disk, path);
   if (found === undefined) throw diskIsGone(path);
   if (id === undefined || found === id) return;
-  throw Object.assign(new Error(`${path} is not the dataset ${id} any more: another disk is mounted there`), {
+  throw Object.assign(new Error(`${path} is no longer the dataset ${id}: another disk is mounted there`), {
     code: 'ENOENT',
   });
 };

@@ -1,15 +1,15 @@
 /**
  * One dataset: a directory of the store on one disk.
  *
- *     dataset.json            who it is: a UUID that stays with the disk
+ *     dataset.json            its identity: a UUID that stays with the disk
  *     artifact-config.json    the ledger
  *     kept-config-*.json      configs of other histories, until a recovery has decided on them
- *     leases.json             what is in use, where anything is
+ *     leases.json             leases, if there are any
  *     lock                    held while a process has it (P12)
- *     scrub.json              how far the scrub is
+ *     scrub.json              the progress of the scrub
  *     quarantine/             copies found bad, as evidence
  *     <sha256>                an artifact
- *     .tmp-…                  a write in flight, or what a crash left of one
+ *     .tmp-…                  a write in flight, or the leftover of one after a crash
  *
  *     inspect(): lock ─▶ identity ─▶ ledger        admit(): ledgers agree; its files may be used from now on
  *
@@ -17,9 +17,9 @@
  *      lock and, in an empty directory, its identity are written.
  * DS2. A directory becomes a dataset only while the store opens, and only when it is empty: an empty one found
  *      later is the mount point of an absent disk.
- * DS3. Nothing is put into a directory without an identity: that is the mount point of a disk that went unnoticed,
- *      and what is in there is out of sight once the disk is back.
- * DS4. After a failed sync nothing is believed of the dataset until it has been inspected again.
+ * DS3. Nothing is written into a directory without an identity: that is the mount point of a disk that vanished unnoticed,
+ *      and the disk hides the files in it when it returns.
+ * DS4. After a failed sync the dataset is not trusted until it has been inspected again.
  */
 import { join } from 'node:path';
 import type { ArtifactHash, DatasetId, Point } from '../../../core/ids.ts';
@@ -52,7 +52,7 @@ export type Condition =
 
 export type Inspection = {
   readonly id: DatasetId;
-  /** Why it can only be read; undefined for one that is ours to write. */
+  /** Why it is read-only; undefined if it can be written. */
   readonly readOnlyBecause: string | undefined;
   readonly ledger: LedgerRead;
   readonly kept: readonly KeptConfig[];
@@ -73,7 +73,7 @@ export type Dataset = AsyncDisposable & {
   readonly pathOf: (name: string) => string;
   /** DS3: throws ENOENT when the disk is not there. */
   readonly requirePresent: () => Promise<void>;
-  /** Undefined when it cannot be had; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
+  /** Undefined when it is unavailable; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
   readonly inspect: (options: { mayCreate: boolean }) => Promise<Inspection | undefined>;
   readonly admit: (inspection: Inspection) => Promise<void>;
   readonly scan: () => Promise<DatasetFiles>;
@@ -82,11 +82,11 @@ export type Dataset = AsyncDisposable & {
   readonly writeLedger: (ledger: Ledger, kept: KeptConfigs) => Promise<void>;
   readonly writeKept: (kept: KeptConfigs) => Promise<void>;
   readonly removeKept: (point: Point) => Promise<void>;
-  /** Sets an artifact or the ledger aside. Returns false when it is not there. */
+  /** Quarantines an artifact or the ledger. Returns false when it does not exist. */
   readonly setAside: (name: ArtifactHash | typeof LEDGER_FILE, reason: string) => Promise<boolean>;
-  /** Lets the oldest evidence of bad copies go, if that makes room for so many bytes; false when it does not. */
+  /** Deletes the oldest evidence of bad copies, if that frees enough space for so many bytes; false when it does not. */
   readonly letEvidenceGo: (bytes: number) => Promise<boolean>;
-  /** Takes an error of its disk for what it says about the dataset; one full disk is no fault. */
+  /** Derives the condition of the dataset from an error of its disk; a full disk is no fault. */
   readonly reportFailure: (error: unknown, during: string) => void;
 };
 
@@ -170,7 +170,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
   };
 };
 
-/** The ledger, and the configs that are kept beside it; written into the dataset that was opened, and no other. */
+/** The ledger and the kept configs beside it; written into the opened dataset, and no other. */
 const configFiles = (
   disk: Disk,
   path: string,
@@ -202,7 +202,7 @@ const moveAside = async (
   return setAside(disk, path, name, { reason, timeMs: clock.nowMs() });
 };
 
-/** What a killed process left: unfinished files, and a rename that it did not live to sync: visible, not yet durable. */
+/** Leftovers of a killed process: unfinished files, and a rename that it did not sync, which is visible but not durable. */
 const clearUp = async (disk: Disk, path: string): Promise<void> => {
   await removeTemporaryFiles(path, { disk });
   await disk.syncDirectory(path);
@@ -232,7 +232,7 @@ const letEvidenceGo = async (
   const gone = await letOldestGo(disk, path);
   if (gone === undefined) return false;
   space.change(-gone);
-  log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its room is needed');
+  log.warn({ dataset: path, size_bytes: gone }, 'evidence of a bad copy removed: its space is needed');
   return true;
 };
 
@@ -245,7 +245,7 @@ const readKept = async (
   leases: await readLeases(disk, path),
 });
 
-/** Nobody can write where we cannot, so a read-only dataset needs no lock. */
+/** No process can write to a read-only dataset, so it needs no lock. */
 const lockUnlessReadOnly = async (
   lockDirectory: DatasetDependencies['lockDirectory'],
   path: string,
@@ -259,7 +259,7 @@ const lockUnlessReadOnly = async (
   }
 };
 
-/** Faults of how the sled agent was started, not of the disk. */
+/** Faults of the start of the sled agent, not of the disk. */
 const isForPeople = (error: unknown): boolean =>
   ['IN_USE_BY_PROCESS', 'DATASET_VERSION'].includes(errorCodeOf(error));
 

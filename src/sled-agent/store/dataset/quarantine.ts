@@ -1,6 +1,6 @@
 /**
- * Copies that were found bad, quarantined by rename: evidence for whoever looks for the cause, never served, never
- * counted. The name carries what is known, so it survives a restart: `<name>~<time>~<reason>`.
+ * Bad copies, quarantined by rename: evidence for the search for the cause, never served, never counted. The name has the
+ * known facts, which so survive a restart: `<name>~<time>~<reason>`.
  */
 import { join } from 'node:path';
 import { type ArtifactHash, isArtifactHash } from '../../../core/ids.ts';
@@ -8,12 +8,12 @@ import { type Disk, systemErrorIs } from '../../../lib/disk.ts';
 
 export const QUARANTINE_DIRECTORY = 'quarantine';
 
-/** Evidence is worth keeping, a disk full of it is not: the oldest goes first. */
+/** Evidence is worth keeping, a disk full of it is not: the oldest is deleted first. */
 const MAX_QUARANTINED_FILES = 16;
 
 const MAX_REASON_CHARS = 80;
 
-/** Moves a file of the dataset aside. Returns false when it is not there. */
+/** Quarantines a file of the dataset. Returns false when it does not exist. */
 export const setAside = async (
   disk: Disk,
   directory: string,
@@ -22,7 +22,7 @@ export const setAside = async (
 ): Promise<boolean> => {
   const quarantine = join(directory, QUARANTINE_DIRECTORY);
   await disk.makeDirectory(quarantine).then(
-    // Durable before anything is in it: a power cut must not take the folder with what was moved there.
+    // Durable before the first file: a power cut must not lose the folder with the moved files.
     () => disk.syncDirectory(directory),
     (error: unknown) => {
       if (!systemErrorIs(error, 'EEXIST')) throw error;

@@ -1,6 +1,6 @@
 /**
- * How much one dataset may still take (S16). A write reserves before it writes, so that writes in flight
- * together cannot promise the same bytes.
+ * The space left on one dataset (S16). A write reserves before it writes, so that concurrent writes cannot use the same
+ * bytes.
  *
  *     quota:       files + reservations                     <= quotaBytes
  *     file system: reservations not yet written + minFree   <= free
@@ -12,32 +12,32 @@ import { DepotError } from '../../../lib/errors.ts';
 const GIB = 2 ** 30;
 
 /**
- * In releases: retention keeps five (three recent targets, two recent uploads), one more arrives while one more
- * is still being removed: seven, at most 4 GiB each. Two of the largest artifacts in flight, 2 GiB each, come
- * on top, since a new copy is written beside the old one: 32 GiB.
+ * The default quota: retention keeps five releases (three recent targets, two recent uploads), one more arrives while one
+ * is still being removed: seven, at most 4 GiB each. Two of the largest artifacts in flight, 2 GiB each, are added, since a
+ * new copy is written beside the old one: 32 GiB.
  */
 export const DEFAULT_QUOTA_BYTES = (7 * 4 + 2 * 2) * GIB;
 
-/** Ledgers, logs and whatever shares the file system go on when the artifacts have taken their share. */
+/** Left for ledgers, logs and other users of the file system when artifacts fill it. */
 export const DEFAULT_MIN_FREE_BYTES = 1 * GIB;
 
 export const DEFAULT_MAX_ARTIFACT_BYTES = 2 * GIB;
 
-/** A tenth of what a disk of the slower kind reads; 32 GiB on each of two disks take an hour of a day. */
+/** A tenth of the rate of a slow disk; 32 GiB on each of two disks take an hour a day. */
 export const DEFAULT_SCRUB_BYTES_PER_SECOND = 20 * 2 ** 20;
 
-/** An artifact of unknown length reserves so much at a time. */
+/** An artifact of unknown length reserves this much at a time. */
 export const RESERVATION_STEP_BYTES = 64 * 2 ** 20;
 
 export type Space = {
   readonly usedBytes: () => number;
-  /** What the files take, after a look at the disk. */
+  /** The space of the files, as read from the disk. */
   readonly recount: (usedBytes: number) => void;
-  /** A file came (positive) or went (negative). */
+  /** A file was added (positive) or removed (negative). */
   readonly change: (bytes: number) => void;
   /** Throws `NO_SPACE` with the numbers. */
   readonly reserve: (bytes: number) => Promise<Reservation>;
-  /** Whether `bytes` would be granted now; what is free; and the last refusal, unless there is room for that by now. */
+  /** Whether `bytes` would be granted now; the free space; and the last refusal, unless there is space for it by now. */
   readonly look: (bytes: number) => Promise<{
     freeBytes: number;
     refusal: DepotError | undefined;
@@ -72,7 +72,7 @@ export const createSpace = (
       bytes > quotaLeftBytes
         ? `${quotaLeftBytes} of its quota of ${quotaBytes} are left`
         : `${freeLeftBytes} are left on the file system above the ${minFreeBytes} to keep free`;
-    return new DepotError('NO_SPACE', `dataset ${path} cannot take ${bytes} more bytes: ${limit}`, {
+    return new DepotError('NO_SPACE', `dataset ${path} has no space for ${bytes} more bytes: ${limit}`, {
       detail: { path, bytes, quotaBytes, usedBytes, reservedBytes, freeBytes, minFreeBytes },
     });
   };

@@ -1,10 +1,10 @@
 /**
- * A small JSON file that says whether it is whole: what the store keeps beside the artifacts of a dataset.
+ * A small JSON file with a checksum: the store's own records beside the artifacts of a dataset.
  *
  *     { "version": 1, "checksum": "<SHA-256 of the body's JSON>", "body": … }
  *
- * CF1. A file that cannot be read is `damaged` and reported, never "there is none" (B15).
- * CF2. A file of a later format is left as it is: overwriting it would lose what it says.
+ * CF1. A file that cannot be read is `damaged` and reported, never treated as absent (B15).
+ * CF2. A file of a later format is not changed: overwriting it would lose its content.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -33,7 +33,7 @@ export const encodeChecked = (version: number, body: unknown): string =>
   `${JSON.stringify({ version, checksum: checksumOf(body), body })}\n`;
 
 /**
- * Throws what is wrong with the text in words.
+ * Throws an error that describes the fault of the text.
  *
  * @throws `DATASET_VERSION` for a file of a later format
  */
@@ -42,7 +42,7 @@ const decodeChecked = <T>(text: string, { what, version, body }: CheckedFormat<T
   if (envelope.version > version) {
     throw new DepotError(
       'DATASET_VERSION',
-      `${what} has version ${envelope.version}, and this release of tuf-depot reads up to ${version}`,
+      `${what} has version ${envelope.version}, and this version of tuf-depot reads up to ${version}`,
       { detail: { version: envelope.version } },
     );
   }
@@ -50,7 +50,7 @@ const decodeChecked = <T>(text: string, { what, version, body }: CheckedFormat<T
   return body.parse(envelope.body);
 };
 
-/** Errors of the disk are thrown; what the file says wrongly is `damaged`. @throws `DATASET_VERSION` */
+/** Errors of the disk are thrown; a file with wrong content is `damaged`. @throws `DATASET_VERSION` */
 export const readChecked = async <T>(
   disk: Disk,
   path: string,

@@ -1,12 +1,12 @@
 /**
- * Configs of points that the database does not know: what another history of it wanted, kept with its whole set on every
- * dataset until a recovery has decided on it (P13).
+ * Kept configs: configs of points that the database does not know, from another history of it, kept with their whole set on
+ * every dataset until a recovery has decided on them (P13).
  *
  *     kept-config-GENERATION-DIGEST.json      one checked file for each point, on each dataset
  *
- * KC1. What a kept config lists is not deleted, whatever the config in force says.
+ * KC1. The artifacts of a kept config are not deleted, whatever the config in force says.
  * KC2. A dataset has every kept config, durably, before its ledger is replaced.
- * KC3. A file that cannot be read still names its point: until another dataset tells its set, nothing at all is deleted.
+ * KC3. A file that cannot be read still names its point: until another dataset has its set, nothing at all is deleted.
  */
 import { join } from 'node:path';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
@@ -25,7 +25,7 @@ export const isKeptName = (name: string): boolean => NAME.test(name);
 
 const nameOf = ({ generation, digest }: Point): string => `kept-config-${generation}-${digest}.json`;
 
-/** By {@link pointText}; a set is undefined where no file that tells it can be read (KC3). */
+/** By {@link pointText}; a set is undefined if no file with it can be read (KC3). */
 export type KeptConfigs = ReadonlyMap<string, KeptConfig>;
 export type KeptConfig = {
   readonly point: Point;
@@ -54,7 +54,7 @@ export const readKeptConfigs = async (disk: Disk, directory: string): Promise<re
   return kept;
 };
 
-/** Undefined sets are filled in by whoever can tell them. */
+/** Undefined sets are filled in from other files. */
 export const withKept = (kept: KeptConfigs, found: readonly KeptConfig[]): KeptConfigs => {
   const all = new Map(kept);
   for (const each of found) {
@@ -64,7 +64,7 @@ export const withKept = (kept: KeptConfigs, found: readonly KeptConfig[]): KeptC
   return all;
 };
 
-/** Writes what a directory lacks. */
+/** Writes the missing files of a directory. */
 export const writeKeptConfigs = async (disk: Disk, directory: string, kept: KeptConfigs): Promise<void> => {
   if (kept.size === 0) return;
   const there = await readKeptConfigs(disk, directory);
@@ -85,7 +85,7 @@ export const removeKeptConfig = async (disk: Disk, directory: string, point: Poi
   await disk.syncDirectory(directory);
 };
 
-/** KC1, KC3: why an artifact may not be deleted; undefined when no kept config is in the way. */
+/** KC1, KC3: why an artifact may not be deleted; undefined when no kept config lists it. */
 export const keptUse = (kept: KeptConfigs, sha256: ArtifactHash): Use | undefined => {
   for (const { point, config } of kept.values()) {
     if (config === undefined || config.artifacts.has(sha256))

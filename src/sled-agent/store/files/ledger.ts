@@ -1,11 +1,11 @@
 /**
- * The ledger: what a sled was last told to hold, as one checked file on every dataset.
+ * The ledger: the last config of a sled, as one checked file on every dataset.
  *
  * L1. A ledger names every dataset that the store had open when it was written, and every one that an earlier
  *     ledger names: a newer ledger can only be on one of these (P5).
  * L2. A ledger that cannot be read is an error that is reported, never "no config" (B15).
- * L3. Version 2 says whether a lineage was adopted and whether deletions are held (P13). An agent that knows version 1
- *     only refuses it: it would delete what is held. A ledger of version 1 has neither.
+ * L3. Version 2 records whether a lineage was adopted and whether deletions are held (P13). An agent that knows only
+ *     version 1 refuses it: it would delete files in spite of a hold. A ledger of version 1 has neither.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -24,7 +24,7 @@ export type Ledger = {
   readonly datasets: readonly DatasetId[];
   /** Absent before a first config was adopted. */
   readonly config: ArtifactConfig | undefined;
-  /** The point that this config took the place of, as it should: a crash leaves it on some datasets. */
+  /** The point that this config succeeded: a crash leaves it on some datasets. */
   readonly previous: Point | undefined;
   /** A config that named its predecessor was adopted by this incarnation. */
   readonly hasLineage: boolean;
@@ -88,7 +88,7 @@ const ledgerOf = ({
   hold: held && { reason: held.reason, timeMs: held.time_ms },
 });
 
-/** Errors of the disk are thrown; what the file says wrongly is `damaged`. @throws `DATASET_VERSION` */
+/** Errors of the disk are thrown; a file with wrong content is `damaged`. @throws `DATASET_VERSION` */
 export const readLedger = async (disk: Disk, directory: string): Promise<LedgerRead> => {
   const read = await readChecked(disk, join(directory, LEDGER_FILE), FORMAT);
   return read.kind === 'whole' ? { kind: 'whole', ledger: ledgerOf(read.body) } : read;

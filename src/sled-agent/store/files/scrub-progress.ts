@@ -1,8 +1,8 @@
 /**
- * How far a scrub is, on disk: one small checked file on every dataset, so that a restart goes on.
+ * The progress of a scrub, on disk: one small checked file on every dataset, so that a restart resumes.
  *
- * Files are looked at in the order of a number that is mixed from the cycle's seed and their hash: it is another one
- * on each sled and in each cycle, and "as far as this position" says all of what was done.
+ * Files are read in the order of a number that is mixed from the cycle's seed and their hash. The order differs on each
+ * sled and in each cycle, and one position describes the whole progress.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -17,7 +17,7 @@ const Count = z.number().int().min(0);
 const Body = z.object({
   cycle_started_ms: z.number(),
   seed: Count,
-  /** Of the last file that was looked at; empty before the first. */
+  /** Of the last file that was read; empty before the first. */
   position: z.string().regex(/^([0-9a-f]{72})?$/),
   is_done: z.boolean(),
   files_done: Count,
@@ -35,7 +35,7 @@ const FORMAT: CheckedFormat<ScrubRecord> = {
   body: Body,
 };
 
-/** Undefined where there is none, or none that can be understood: then a new cycle begins. */
+/** Undefined if there is none, or it is invalid: then a new cycle begins. */
 export const readScrubRecord = async (disk: Disk, directory: string): Promise<ScrubRecord | undefined> => {
   const read = await readChecked(disk, join(directory, SCRUB_FILE), FORMAT).catch(() => undefined);
   return read?.kind === 'whole' ? read.body : undefined;
@@ -44,7 +44,7 @@ export const readScrubRecord = async (disk: Disk, directory: string): Promise<Sc
 export const writeScrubRecord = (disk: Disk, directory: string, record: ScrubRecord): Promise<void> =>
   writeFileDurably(join(directory, SCRUB_FILE), encodeChecked(FORMAT.version, record), { disk });
 
-/** 32 bits of the hash and the seed, mixed, and the hash itself where two of them are equal. */
+/** 32 bits of the hash and the seed, mixed; the hash itself breaks ties. */
 export const positionOf = (sha256: ArtifactHash, seed: number): string => {
   let word = (Number.parseInt(sha256.slice(0, 8), 16) ^ seed) >>> 0;
   word = Math.imul(word ^ (word >>> 16), 0x21f0aaad);

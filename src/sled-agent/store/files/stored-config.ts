@@ -1,4 +1,4 @@
-/** An artifact config as it stands in the files of a dataset. */
+/** An artifact config as stored in the files of a dataset. */
 import { z } from 'zod';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import { ArtifactHash, Generation } from '../../../core/ids.ts';

@@ -1,14 +1,14 @@
-/** The leases in memory: which are in force until when, on the monotonic clock, and which have ended. */
+/** The leases in memory: the end of those in force, on the monotonic clock, and those that have ended. */
 import { MAX_LEASE_TERM_S } from '../../../api/sled-agent-api.ts';
 import type { ArtifactHash, LeaseId } from '../../../core/ids.ts';
 import { type Clock, isoTime } from '../../../lib/clock.ts';
 import type { LeasesContent, LeasesRead } from '../files/leases-file.ts';
 import type { Lease, LeaseInForce, Use } from '../store.ts';
 
-/** The file is written whole at each change: so many leases are 200 KiB, and more than a machine has consumers. */
+/** Each change writes the whole file: this many leases are 200 KiB, and more than a machine has consumers. */
 export const MAX_LEASES = 1_024;
 const MAX_TERM_MS = MAX_LEASE_TERM_S * 1_000;
-/** How many ended leases are remembered (LE4); one that is forgotten may come back for a term. */
+/** How many ended leases are remembered (LE4); a forgotten one may come back for a term. */
 const MAX_ENDED = 4 * MAX_LEASES;
 
 export type LeaseBook = {
@@ -16,16 +16,16 @@ export type LeaseBook = {
   readonly of: (sha256: ArtifactHash) => readonly LeaseInForce[];
   readonly inUse: (sha256: ArtifactHash) => Use | undefined;
   readonly total: () => number;
-  /** What is in force, without one lease or with one more. */
+  /** The leases in force, without one or with one more. */
   readonly content: (change?: { without?: Lease; with?: Lease }) => LeasesContent;
   /** From now on for its whole term. */
   readonly put: (lease: Lease) => LeaseInForce;
   readonly end: (lease: Lease) => void;
-  /** Takes out what has expired; empty when nothing has. */
+  /** Removes and returns the expired leases. */
   readonly expire: () => { readonly leases: readonly Lease[]; readonly everything: boolean };
   /** When the next one expires, in milliseconds from now. */
   readonly nextEndMs: () => number | undefined;
-  /** LE3, LE4: what a file says, unless it is known better. */
+  /** LE3, LE4: the leases of a file, except those known to have ended. */
   readonly learn: (read: LeasesRead) => void;
   /** LE5 */
   readonly holdEverything: () => void;

@@ -1,4 +1,4 @@
-/** The file of leases on all datasets together: written everywhere, repaired where it is damaged or behind. */
+/** The file of leases on all datasets together: written everywhere, repaired where it is damaged or stale. */
 import type { Disk } from '../../../lib/disk.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -40,12 +40,9 @@ export const repairLeasesFiles = async (
       const read = await readLeases(disk, dataset.path);
       if (read.kind === 'none' && isEmpty) continue;
       if (read.kind === 'whole' && encodeLeases(read.body) === encodeLeases(content)) continue;
-      // Replaced and not set aside: a crash in between would leave no file at all, and that means no leases.
+      // Replaced, not quarantined: a crash in between would leave no file at all, which would mean no leases.
       if (read.kind === 'damaged')
-        log.error(
-          { dataset: dataset.path, reason: read.reason },
-          'leases are damaged; they are written again',
-        );
+        log.error({ dataset: dataset.path, reason: read.reason }, 'leases are damaged and are rewritten');
       await writeOne(disk, dataset, content);
     } catch (error) {
       dataset.reportFailure(error, 'repair its leases');

@@ -1,17 +1,17 @@
 /**
- * Leases: a file in use is kept past the config that drops it, until the lease is returned or expires (B6, P11).
+ * Leases: a leased file stays after a config has dropped it, until the lease is returned or expires (B6, P11).
  *
  *     PUT ─▶ under the lock of the hash { held? ─▶ leases.json on every dataset } ─▶ acknowledge
  *     the last lease of an artifact ends ─▶ deletion pass
  *
  * LE1. A lease is durable before it is acknowledged, and so is its return.
- * LE2. It is granted under the lock of its hash and only for a file that is held: either the lease is first and
- *      the file stays, or the unlink is first and there is no lease (P2).
+ * LE2. It is granted under the lock of its hash and only for a held file: either the lease is first and the file stays,
+ *      or the unlink is first and there is no lease (P2).
  * LE3. Terms run on the monotonic clock. A restart cannot know how long it took, so that each lease found on disk
- *      has its full term again: a file may be kept too long, never too short.
- * LE4. Of several datasets' files the union counts, and each is read before the dataset's artifacts may be
- *      touched: a dataset that was away keeps what was leased on it. What this process saw end stays ended.
- * LE5. Where the only files there are cannot be read, everything counts as leased for the longest term.
+ *      has its full term again: a file may be kept too long, but is never deleted too early.
+ * LE4. The union of all datasets' files counts, and each is read before the dataset's artifacts may be touched: a dataset
+ *      that was away keeps its leases. A lease that this process saw end stays ended.
+ * LE5. If all files of leases are damaged, everything counts as leased for the longest term.
  */
 import type { ArtifactHash, LeaseId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -26,9 +26,9 @@ import { repairLeasesFiles, writeLeasesFiles } from './leases-copies.ts';
 
 export type Leases = AsyncDisposable &
   Pick<LeaseBook, 'of' | 'inUse' | 'total'> & {
-    /** Takes in what datasets say that are about to be admitted. */
+    /** Reads the leases of datasets that are about to be admitted. */
     readonly learn: (joining: readonly { dataset: Dataset; inspection: Inspection }[]) => void;
-    /** Writes the file where it is damaged or behind. */
+    /** Rewrites a damaged or stale file. */
     readonly repair: () => Promise<void>;
     readonly take: (lease: Lease) => Promise<LeaseInForce>;
     readonly giveBack: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
@@ -41,7 +41,7 @@ export type LeasesDependencies = {
   readonly isHeld: (sha256: ArtifactHash) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Something is in use no longer. */
+  /** The last lease of an artifact has ended. */
   readonly onEnd: (reason: string) => void;
 };
 
@@ -69,7 +69,7 @@ export const createLeases = (deps: LeasesDependencies): Leases => {
     const before = book.find(lease.sha256, lease.id);
     if (before === undefined && book.total() >= MAX_LEASES) throw tooMany();
     if (before === undefined && !(await deps.isHeld(lease.sha256))) throw notHeld(lease.sha256); // LE2
-    // LE1; a renewal changes nothing on disk, since it is the term that is there (LE3).
+    // LE1; a renewal changes nothing on disk, which has only the term (LE3).
     const isOnDisk = before?.termMs === lease.termMs && before.holder === lease.holder;
     if (!isOnDisk) await writeLeasesFiles(disk, datasets, book.content({ with: lease }));
     const granted = book.put(lease);
@@ -87,7 +87,7 @@ export const createLeases = (deps: LeasesDependencies): Leases => {
       const isLost =
         reads.some(({ kind }) => kind === 'damaged') && reads.every(({ kind }) => kind !== 'whole');
       const isToldLost = reads.some(read => read.kind === 'whole' && read.body.everything);
-      // LE5, unless this process has the leases of a dataset: a file that returns says no more than these did.
+      // LE5, unless this process has the leases of a dataset already: a returning file has no more than these.
       if ((isLost || isToldLost) && !datasets.some(each => each.isReadable())) {
         book.holdEverything();
         log.error({}, 'leases were lost: nothing is deleted for the longest term of a lease');
@@ -112,7 +112,7 @@ export const createLeases = (deps: LeasesDependencies): Leases => {
   };
 };
 
-/** Rings when the next lease expires; to be set again after each change. */
+/** Fires when the next lease expires; set again after each change. */
 const createAlarm = (
   clock: Clock,
   nextMs: () => number | undefined,
@@ -136,7 +136,7 @@ const createAlarm = (
 };
 
 const tooMany = (): DepotError =>
-  new DepotError('TOO_MANY_LEASES', `this sled has ${MAX_LEASES} leases, as many as it keeps`, {
+  new DepotError('TOO_MANY_LEASES', `this sled has ${MAX_LEASES} leases, which is its limit`, {
     detail: { limit: MAX_LEASES },
   });
 

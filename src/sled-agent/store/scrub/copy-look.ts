@@ -1,4 +1,4 @@
-/** One copy read whole and compared with its name. What it should have been is its hash: nothing else is believed. */
+/** Reads one copy whole and compares its hash with its name; nothing else is trusted. */
 import { createHash } from 'node:crypto';
 import type { ArtifactHash } from '../../../core/ids.ts';
 import { type Disk, type DiskFile, systemErrorIs } from '../../../lib/disk.ts';
@@ -11,12 +11,12 @@ export type CopyLook =
   | { readonly kind: 'gone' }
   | { readonly kind: 'bad'; readonly reason: string };
 
-/** In the order of a hundred microseconds to hash: the event loop is given back in between. */
+/** About a hundred microseconds to hash: the event loop runs in between. */
 const PIECE_BYTES = 128 * 1024;
 
 /**
- * @param options.pacer absent: as fast as the disk gives it
- * @throws what says nothing about this file: too many open files, a dataset that cannot be had
+ * @param options.pacer absent: as fast as the disk allows
+ * @throws an error that says nothing about this file: too many open files, an unavailable dataset
  */
 export const lookAtCopy = async (
   disk: Disk,
@@ -63,6 +63,6 @@ const readWhole = async (
   return { kind: 'bad', reason: `its ${sizeBytes} bytes have the hash ${actual.slice(0, 16)}…` };
 };
 
-/** What a disk, or its file system, says of a place that it cannot give back. */
+/** The errors of a disk, or of its file system, for a sector that it cannot read. */
 const isUnreadable = (error: unknown): boolean =>
   systemErrorIs(error, 'EIO', 'EBADMSG', 'EUCLEAN', 'EREMOTEIO', 'ENODATA', 'EILSEQ');

@@ -1,15 +1,15 @@
 /**
- * Copies that may be bad: looked at, and quarantined when they are (G5, B11).
+ * Examines copies that may be bad, and quarantines those that are (G5, B11).
  *
- *     scrub, or a read that failed ─▶ look ─bad─▶ under the lock of the hash: look again ─bad─▶ quarantined ─▶ reported
+ *     scrub, or a failed read ─▶ hash ─bad─▶ under the lock of the hash: hash again ─bad─▶ quarantined ─▶ reported
  *
  * EX1. Nothing is condemned by a stale read: the copy is read a second time under the lock of its hash, so that
  *      one that was written anew meanwhile stays.
- * EX2. What is condemned is neither held, counted, served nor leased from then on, also where its dataset cannot
- *      be written and the file stays in place.
+ * EX2. A condemned copy is neither held, counted, served nor leased from then on, even if its dataset cannot be written
+ *      and the file stays in place.
  * EX3. Evidence is kept: a bad copy is renamed, never unlinked.
- * EX4. What could not be quarantined is looked at again once its dataset takes writes again: it may have been the disk that
- *      failed, and a file that stays in place without being used takes the room of the copy that would replace it.
+ * EX4. A copy that could not be quarantined is examined again once its dataset takes writes again: the disk may have failed,
+ *      not the copy, and an unused file takes the space of the copy that would replace it.
  */
 import type { ArtifactHash, DatasetId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -28,17 +28,17 @@ export type Verdict =
   | { readonly kind: 'condemned'; readonly reason: string };
 
 export type Examiner = AsyncDisposable & {
-  /** Throws what says nothing about the copy. */
+  /** Throws errors that say nothing about the copy. */
   readonly examine: (
     dataset: Dataset,
     sha256: ArtifactHash,
     options: { readonly pacer: Pacer; readonly signal: AbortSignal },
   ) => Promise<Verdict>;
-  /** For whoever met a copy that cannot be right: it is looked at in the background, at once. */
+  /** For callers that met a bad copy: it is examined in the background, at once. */
   readonly suspect: (sha256: ArtifactHash, datasetId: DatasetId, because: string) => void;
   /** EX4, in the background, one copy after the other. */
   readonly reconsider: (dataset: Dataset) => void;
-  /** Sets a copy aside unseen. Returns false when it is not there any more. */
+  /** Quarantines a copy without a check. Returns false when it no longer exists. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
   /** Calls after each copy that was condemned, until disposed. */
   readonly onCondemned: (listener: () => void) => Disposable;
@@ -108,11 +108,11 @@ export const createExaminer = (deps: ExaminerDependencies): Examiner => {
 };
 
 type Suspects = AsyncDisposable & {
-  /** Resolves once it was looked at, whatever came of it. */
+  /** Resolves once it was examined, whatever the outcome. */
   readonly lookAt: (dataset: Dataset, sha256: ArtifactHash, because: string) => Promise<void>;
 };
 
-/** Copies that are looked at in the background, each of them once at a time. Disposing ends the looks under way. */
+/** Copies that are examined in the background, each once at a time. Disposing aborts the examinations. */
 const createSuspects = (
   look: (dataset: Dataset, sha256: ArtifactHash, signal: AbortSignal) => Promise<Verdict>,
   { log }: Pick<ExaminerDependencies, 'log'>,
@@ -121,12 +121,12 @@ const createSuspects = (
   const underWay = new Map<string, Promise<void>>();
 
   const lookNow = async (dataset: Dataset, sha256: ArtifactHash, because: string): Promise<void> => {
-    log.warn({ sha256, dataset: dataset.path, because }, 'copy is suspected, and looked at');
+    log.warn({ sha256, dataset: dataset.path, because }, 'copy is suspected, and examined');
     try {
       const { kind } = await look(dataset, sha256, stop.signal);
-      log.info({ sha256, dataset: dataset.path, verdict: kind }, 'suspected copy looked at');
+      log.info({ sha256, dataset: dataset.path, verdict: kind }, 'suspected copy examined');
     } catch (error) {
-      if (!stop.signal.aborted) log.error({ sha256, err: error }, 'suspected copy could not be looked at');
+      if (!stop.signal.aborted) log.error({ sha256, err: error }, 'suspected copy could not be examined');
     }
   };
 
@@ -164,9 +164,9 @@ const setAsideOrMark = async (
     await dataset.requirePresent(); // DS3
     if ((await disk.sizeOf(dataset.pathOf(sha256))) === undefined) return false;
   } catch (error) {
-    dataset.reportFailure(error, `set ${sha256} aside`);
+    dataset.reportFailure(error, `quarantine ${sha256}`);
   }
   dataset.marks.condemned.set(sha256, { reason, timeMs: clock.nowMs() });
-  log.error(facts, 'copy is bad, and cannot be quarantined: it is not used any more');
+  log.error(facts, 'copy is bad, and cannot be quarantined: it is no longer used');
   return true;
 };

@@ -1,12 +1,12 @@
-/** Keeps reading below a rate, by waiting on the clock after what has passed. */
+/** Limits the rate of reading: waits on the clock after bytes have passed. */
 import type { Clock } from '../../../lib/clock.ts';
 
 export type Pacer = {
-  /** Resolves when so many more bytes may have passed; rejects with the signal's reason. */
+  /** Resolves when this many more bytes may pass; rejects with the signal's reason. */
   readonly passed: (bytes: number, options: { signal: AbortSignal }) => Promise<void>;
 };
 
-/** A shorter wait is not worth its timer and is kept for the next: a burst is a 20th of a second's worth. */
+/** A shorter wait is added to the next one, so a burst is at most a 20th of a second's worth. */
 const LEAST_WAIT_MS = 50;
 
 export const createPacer = (clock: Clock, bytesPerSecond: number): Pacer => {

@@ -1,14 +1,14 @@
 /**
  * The scrub: every stored file of every dataset is hashed again within a period, and a bad one is quarantined (G5, B11).
  *
- *     cycle: all files, in an order of its own ─▶ read at a bounded rate ─▶ examiner
- *              └─ progress on disk, now and then ◀─ start: go on from there
+ *     cycle: all files, in its own order ─▶ read at a bounded rate ─▶ examiner
+ *              └─ progress on disk, periodically ◀─ start: resume from there
  *
  * SB1. A cycle begins half a period after the one before it began. A file may come first in one cycle and last in the
- *      next, so that two looks at it are at most a period apart, as long as a cycle needs no more than half of it.
- * SB2. The rate bounds all datasets together, and comes before the period: a cycle that takes longer says so.
- * SB3. A restart goes on with the cycle it finds on disk; without one that can be read a new cycle begins.
- * SB4. Whatever happens to one file or dataset costs its own look in this cycle, never the others'.
+ *      next, so that it is read again within a period, as long as a cycle needs no more than half of it.
+ * SB2. The rate bounds all datasets together, and has priority over the period: a cycle that takes longer logs it.
+ * SB3. A restart resumes the cycle on disk; without a readable one a new cycle begins.
+ * SB4. A failure of one file or dataset skips only its own check in this cycle.
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Rng } from '../../../core/rng.ts';
@@ -22,7 +22,7 @@ import type { Scrub, ScrubProgress, StoreSettings } from '../store.ts';
 import type { Examiner } from './examiner.ts';
 import { createPacer } from './pacer.ts';
 
-/** What a kill may cost is a minute of reading. */
+/** A kill loses at most a minute of reading. */
 const SAVE_PERIOD_MS = 60_000;
 
 export type Scrubber = Scrub & {
@@ -42,10 +42,10 @@ export type ScrubberDependencies = {
 
 type Target = { readonly dataset: Dataset; readonly sha256: ArtifactHash; readonly position: string };
 
-/** What is known of cycles, this one and those before. */
+/** The facts about this cycle and earlier ones. */
 type State = {
   record: Omit<ScrubRecord, 'position'> | undefined;
-  /** Per dataset, the last file that was looked at in this cycle. */
+  /** Per dataset, the last file that was read in this cycle. */
   readonly positions: Map<Dataset, string>;
   startedMonotonicMs: number;
   filesTotal: number;
@@ -71,7 +71,7 @@ export const createScrubber = (deps: ScrubberDependencies): Scrubber => {
     savedMonotonicMs: 0,
   };
 
-  /** One sum for waiting and for asking: by another one the last digit could say that it is not due after the wait. */
+  /** One formula for waiting and for checking: with two, rounding could say after the wait that the cycle is not due. */
   const untilDueMs = (): number => state.startedMonotonicMs + halfPeriodMs - clock.monotonicMs();
 
   const goOn = async (begun: BegunState, signal: AbortSignal): Promise<void> => {
@@ -120,7 +120,7 @@ const load = async (deps: ScrubberDependencies, state: State): Promise<void> => 
   }
   const halfPeriodMs = settings.scrub.periodMs / 2;
   const elapsedMs = clock.nowMs() - record.cycle_started_ms;
-  // A wall clock that went back tells nothing: then the next cycle is due.
+  // A wall clock that was set back proves nothing: then the next cycle is due.
   const knownMs = elapsedMs < 0 ? halfPeriodMs : Math.min(elapsedMs, halfPeriodMs);
   state.startedMonotonicMs = clock.monotonicMs() - knownMs;
 };
@@ -178,11 +178,11 @@ const runCycle = async (
     const { files_done, bytes_done } = state.record;
     if (files_done > 0) log.info({ files_done, bytes_done }, 'scrub cycle completed');
   }
-  // A dataset without an artifact gets no file: there is nothing to go on with.
+  // A dataset without an artifact gets no file: there is nothing to resume.
   if (all.length > 0) await save(deps, state);
 };
 
-/** SB4. Returns how much was read. */
+/** SB4. Returns the number of bytes read. */
 const lookAt = async (
   { examiner, clock, log }: ScrubberDependencies,
   state: BegunState,
@@ -190,7 +190,7 @@ const lookAt = async (
   options: { readonly pacer: ReturnType<typeof createPacer>; readonly signal: AbortSignal },
 ): Promise<number> => {
   if (!dataset.isReadable()) return 0;
-  // Where it cannot be quarantined now either, nothing would come of another look.
+  // If it still cannot be quarantined, another check would change nothing.
   if (dataset.marks.condemned.has(sha256) && !dataset.isWritable()) return 0;
   try {
     const verdict = await examiner.examine(dataset, sha256, options);
@@ -203,7 +203,7 @@ const lookAt = async (
     if (!options.signal.aborted)
       log.warn(
         { sha256, dataset: dataset.path, err: error },
-        'copy could not be looked at; the next cycle tries again',
+        'copy could not be checked; the next cycle retries it',
       );
   }
   return 0;

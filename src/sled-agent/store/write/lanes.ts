@@ -1,9 +1,9 @@
 /**
  * The temporary files of one write, one per dataset ("lane"), all written at the same time.
  *
- * LA1. A lane that fails is dropped and the others go on; one that arrives is success (ST5).
- * LA2. Every write has temporary files of its own, so writers of one hash cannot touch each other.
- * LA3. A lane whose dataset left since it was opened is void, also when the dataset came back (DS1).
+ * LA1. A lane that fails is dropped and the others go on; one complete lane is success (ST5).
+ * LA2. Every write has its own temporary files, so writers of one hash do not affect each other.
+ * LA3. A lane whose dataset went away after it was opened is void, even if the dataset returned (DS1).
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -24,9 +24,9 @@ export type Lanes = {
   /** Never rejects, like the others: a failure drops the lane. */
   readonly write: (chunk: Uint8Array, position: number) => Promise<void>;
   readonly sync: () => Promise<void>;
-  /** Gives each file its final name, durably. To be called under the lock of the hash. */
+  /** Gives each file its final name, durably. Called under the lock of the hash. */
   readonly name: (sizeBytes: number) => Promise<void>;
-  /** Removes what got no final name. */
+  /** Removes the files without a final name. */
   readonly discard: () => Promise<void>;
 };
 
@@ -46,11 +46,11 @@ export type LanesDependencies = {
   readonly datasets: readonly Dataset[];
   readonly clock: Clock;
   readonly log: Logger;
-  /** How long the artifact can get at most. */
+  /** The maximum length of the artifact. */
   readonly limitBytes: number;
 };
 
-/** Opens a lane on each of the datasets that can take one. */
+/** Opens a lane on each usable dataset. */
 export const openLanes = async (
   { disk, datasets, clock, log, limitBytes }: LanesDependencies,
   sha256: ArtifactHash,
@@ -132,7 +132,7 @@ const openLane = async (
   }
 };
 
-/** What is wanted comes before what is kept to be looked at. */
+/** Wanted artifacts have priority over evidence. */
 const withEvidenceGone = async <T>(dataset: Dataset, bytes: number, take: () => Promise<T>): Promise<T> => {
   for (;;) {
     try {
@@ -155,7 +155,7 @@ const nameLane = async (
   const finalPath = dataset.pathOf(sha256);
   const formerBytes = await disk.sizeOf(finalPath);
   const isRotten = formerBytes !== undefined && formerBytes !== sizeBytes;
-  // Evidence of rot is kept; that a good copy is replaced by another one loses nothing.
+  // Evidence of rot is kept; replacing a good copy by another one loses nothing.
   if (isRotten) await dataset.setAside(sha256, `has ${formerBytes} bytes instead of ${sizeBytes}`);
   dataset.marks.unsynced.add(sha256);
   await disk.rename(temporaryPath, finalPath).catch((error: unknown) => {
@@ -176,7 +176,7 @@ const discardLane = async (disk: Disk, lane: Lane): Promise<void> => {
   lane.isOpen = false;
   if (lane.isNamed) return;
   await removeUnfinished(disk, lane).catch((error: unknown) => {
-    // It goes when the dataset is admitted again, or went with that: left alone it takes room that nobody counts.
+    // The next admission of the dataset removes it; otherwise it would take space that does not count.
     if (!isVoid(lane) && lane.dataset.isWritable())
       lane.dataset.reportFailure(error, 'remove an unfinished file');
   });

@@ -29,7 +29,7 @@ export const otherGeneration = (offered: Generation, held: Generation): DepotErr
 export const otherSet = (generation: Generation): DepotError =>
   new DepotError(
     'ARTIFACT_GENERATION',
-    `the write is for another wanted set of generation ${generation} than this sled holds`,
+    `the write is for another wanted set of generation ${generation} than that of this sled`,
     { detail: { offered: generation, held: generation } },
   );
 
@@ -51,6 +51,6 @@ export const wrongHash = (sha256: ArtifactHash, actual: string, receivedBytes: n
 export const tooLarge = (sha256: ArtifactHash, limitBytes: number): DepotError =>
   new DepotError(
     'BODY_TOO_LARGE',
-    `${sha256} is longer than the ${limitBytes} bytes that an artifact may have`,
+    `${sha256} is longer than the limit of ${limitBytes} bytes for an artifact`,
     { detail: { sha256, limitBytes } },
   );

@@ -1,12 +1,12 @@
 /**
- * One artifact on its way in: the bytes are hashed once and written to every usable dataset at the same time.
+ * Writes one artifact: the bytes are hashed once and written to every usable dataset at the same time.
  *
  *     begin: config, length, space ─▶ write … ─▶ commit: length, hash, fsync
  *       ─▶ under the lock of this hash { still wanted? ─▶ rename ─▶ fsync the directory } ─▶ acknowledge
  *
- * WR1. The generation must match at the start; at the end the hash need only be wanted, so that an upload
- *      elsewhere does not kill a long transfer (P2).
- * WR2. A file that exists is no reason to skip the rename: it may be about to be deleted, or rotten (P2).
+ * WR1. The generation must match at the start; at the end the hash only has to be wanted, so that an upload elsewhere does
+ *      not abort a long transfer (P2).
+ * WR2. An existing file is no reason to skip the rename: it may be about to be deleted, or rotten (P2).
  * WR3. A write that is refused leaves nothing behind.
  */
 import { createHash } from 'node:crypto';
@@ -45,7 +45,7 @@ export type WriterDependencies = {
 
 export type Writers = AsyncDisposable & { readonly begin: ArtifactStore['beginWrite'] };
 
-/** Disposing aborts the writes under way. */
+/** Disposing aborts the writes in flight. */
 export const createWriters = (deps: WriterDependencies): Writers => {
   const open = new Set<ArtifactWriter>();
   let isClosing = false;
@@ -75,7 +75,7 @@ export const createWriters = (deps: WriterDependencies): Writers => {
   };
 };
 
-/** Whether the write may begin; returns its length where that is known. */
+/** Checks that the write may begin; returns its length if known. */
 const admitWrite = (
   { state, config, maxArtifactBytes }: WriterDependencies,
   sha256: ArtifactHash,
@@ -96,10 +96,10 @@ const admitWrite = (
   return sizeBytes;
 };
 
-/** None after a start, and while its disks are others than they were. */
+/** None after a start, and after its disks were exchanged. */
 const requireConfig = (config: ArtifactConfig | undefined): ArtifactConfig => {
   if (config !== undefined) return config;
-  throw new DepotError('NO_ARTIFACT_CONFIG', 'this sled was not told yet what to hold');
+  throw new DepotError('NO_ARTIFACT_CONFIG', 'this sled has no config yet');
 };
 
 type Write = {
@@ -166,7 +166,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
     async commit() {
       if (end !== undefined) throw new Error(`the write of ${sha256} has ended`);
       const result = finish();
-      // Whoever aborts or disposes meanwhile waits for the commit, and undoes nothing of it.
+      // A concurrent abort or disposal waits for the commit, and does not undo it.
       end = result.then(discard, discard);
       await end;
       return result;
