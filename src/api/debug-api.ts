@@ -1,4 +1,4 @@
-/** Background tasks, as a developer or an operator in trouble sees them. Compatible with the published one. */
+/** Background tasks, for debugging. Compatible with the published API. */
 import { z } from 'zod';
 import { type Api, defineRoute } from './route.ts';
 import { Timestamp } from './wire.ts';
@@ -43,7 +43,7 @@ export const BackgroundTaskView = z
     period: Duration,
     current: CurrentStatus,
     last: LastResult,
-    /** Extra: false while periodic activations are turned off; signals and manual activations still count. */
+    /** Extra: false while periodic activations are turned off; signals and manual activations still work. */
     periodic: z.boolean().optional(),
   })
   .meta({ id: 'BackgroundTask' });

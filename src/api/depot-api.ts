@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ArtifactHash } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 
-/** The port of a sled's Repo Depot where nothing else is configured. */
+/** The default port of a sled's Repo Depot. */
 export const REPO_DEPOT_PORT = 12348;
 
 export const depotApi = {

@@ -15,10 +15,10 @@ export const Baseboard = z
 
 export const Port = z.number().int().min(1).max(65_535);
 
-/** Enough for the datasets of a sled and for what it keeps of other histories. */
+/** Enough for the datasets of a sled and for its kept points. */
 export const MAX_HEADS = 96;
 
-/** A point that a sled has on its datasets, or keeps. */
+/** A point on a sled's datasets, or a kept one. */
 export const SledHead = z
   .object({
     generation: Generation,
@@ -63,20 +63,20 @@ export const GENERATION_FLOOR_HEADER = 'artifact-generation-floor';
 export const FLOOR_DIGEST_HEADER = 'artifact-digest-floor';
 /**
  * Which of the heads in the request the database recorded: `GENERATION:DIGEST=known` or `=unknown`, with commas between
- * them. A head that is not named was not looked up.
+ * them. A head that is absent was not looked up.
  */
 export const HEADS_HEADER = 'artifact-heads';
 
 export const internalApi = {
   title: 'Internal API, sled registration',
   version: '1.0.0',
-  description: 'Sled agents tell Nexus that they are there.',
+  description: 'Sled agents register with Nexus.',
   routes: {
     sledAgentGet: defineRoute({
       operationId: 'sled_agent_get',
       method: 'GET',
       path: '/sled-agents/{sled_id}',
-      summary: 'What is known of a sled agent.',
+      summary: 'The registration of a sled agent.',
       params: z.object({ sled_id: SledId }),
       status: 200,
       response: { kind: 'json', schema: SledAgentInfo },

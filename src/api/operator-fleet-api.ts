@@ -1,4 +1,4 @@
-/** The operator's API for the fleet and for what replication is doing: ours, beside the published endpoints. */
+/** The operator's API for the fleet and for replication: our additions beside the published endpoints. */
 import { z } from 'zod';
 import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
 import { FleetEventView } from './operator-history-api.ts';
@@ -41,7 +41,7 @@ export type Verdict = z.infer<typeof Verdict>;
 export const SledReplication = z.object({
   sled_id: SledId,
   serial: z.string(),
-  /** What the sled answered last time. */
+  /** The sled's last answer. */
   state: z.enum(['ok', 'unreachable', 'busy', 'diverged', 'bad_answer', 'refused', 'not_yet_asked']),
   artifacts_wanted: z.number().int().min(0),
   /** On at least one dataset. */
@@ -53,7 +53,7 @@ export const SledReplication = z.object({
 });
 export type SledReplication = z.infer<typeof SledReplication>;
 
-/** How far one release is. `safe`: enough sleds hold all of it; `complete`: every in-service sled does (S24). */
+/** The progress of one release. `safe`: enough sleds hold all of it; `complete`: every in-service sled does (S24). */
 export const ReleaseReplication = z
   .object({
     system_version: z.string(),
@@ -99,11 +99,11 @@ export const SledView = z
     copies_failed: z.array(CopyFailure),
     deletions_total: z.number().int().min(0),
     deletions: z.array(ArtifactDeletion),
-    /** No release lists them, and they are in use on the sled. */
+    /** No release lists them, but leases on the sled hold them. */
     deletions_deferred: z.array(DeferredDeletion),
-    /** Present while the sled deletes nothing: it refused a config, or the database does not know the one it holds. */
+    /** Present while the sled deletes nothing: it refused a config, or the database does not know its config. */
     deletions_held: z.object({ reason: z.string(), time: Timestamp }).optional(),
-    /** Points of other histories, whose sets it keeps until a recovery has decided on them. */
+    /** Points of other histories, whose artifacts it keeps until a recovery has decided on them. */
     points_kept: z.array(WirePoint).optional(),
     /** Copies found bad and kept as evidence. */
     quarantined: z.array(QuarantinedFile),
@@ -159,7 +159,7 @@ export const ArtifactView = z
   .object({
     sha256: ArtifactHash,
     size_bytes: ByteCount,
-    /** Whether a present release lists it: if not, sleds delete it. */
+    /** Whether a present release lists it; otherwise sleds delete it. */
     wanted: z.boolean(),
     roles: z.array(
       z.object({
@@ -180,12 +180,12 @@ export const ArtifactView = z
         copy_failed: CopyFailure.optional(),
         deletion: ArtifactDeletion.optional(),
         deletion_deferred: DeferredDeletion.optional(),
-        /** The last of its copies on this sled that was found bad. */
+        /** The last bad copy of it on this sled. */
         quarantined: QuarantinedFile.optional(),
       }),
     ),
     local_repos: z.array(z.object({ nexus_id: NexusId, system_version: z.string() })),
-    /** What was asked of sleds for this artifact and what came of it, the newest first, as the history has it. */
+    /** The requests for this artifact and their outcomes, from the history, the newest first. */
     history: z.array(FleetEventView),
     reasons: z.array(Reason),
   })
@@ -213,8 +213,8 @@ export const FleetStatus = z
     requests_deferred: z.number().int().min(0),
     time_observed: Timestamp.optional(),
     /**
-     * Where generation, Nexus instances, expunged sleds and expiry come from. While it is unavailable they are those
-     * of the last answer; without `time_read` this Nexus has never read them, and they say nothing.
+     * The source of generation, Nexus instances, expunged sleds and expiry. While it is unavailable they are those of
+     * the last answer; without `time_read` this Nexus has never read them, and they have no meaning.
      */
     database: z
       .object({
@@ -236,13 +236,13 @@ const TAGS = ['fleet'] as const;
 export const operatorFleetApi = {
   title: 'Operator API, fleet endpoints',
   version: '1.0.0',
-  description: 'Sleds, Nexus instances, artifacts, and what replication is doing.',
+  description: 'Sleds, Nexus instances, artifacts, and the state of replication.',
   routes: {
     fleetStatus: defineRoute({
       operationId: 'fleet_status',
       method: 'GET',
       path: '/v1/system/fleet/status',
-      summary: 'One verdict, and a plain reason for everything that is not as it should be',
+      summary: 'One verdict, and a reason for everything that is wrong or unfinished',
       tags: TAGS,
       status: 200,
       response: { kind: 'json', schema: FleetStatus },
@@ -252,7 +252,7 @@ export const operatorFleetApi = {
       operationId: 'release_replication',
       method: 'GET',
       path: '/v1/system/update/repositories/{system_version}/replication',
-      summary: 'How far the replication of a release is, sled by sled',
+      summary: 'The progress of the replication of a release, sled by sled',
       tags: TAGS,
       params: VersionParam,
       status: 200,
@@ -285,7 +285,7 @@ export const operatorFleetApi = {
       operationId: 'sled_set_policy',
       method: 'PUT',
       path: '/v1/system/fleet/sleds/{sled_id}/policy',
-      summary: 'Put a sled in service, or expunge it: an expunged sled is left out of every sum',
+      summary: 'Put a sled in service, or expunge it: an expunged sled does not count',
       tags: TAGS,
       params: SledParam,
       body: { kind: 'json', schema: z.object({ policy: SledPolicy }).meta({ id: 'SetSledPolicy' }) },
@@ -307,7 +307,7 @@ export const operatorFleetApi = {
       operationId: 'nexus_expunge',
       method: 'POST',
       path: '/v1/system/fleet/nexuses/{nexus_id}/expunge',
-      summary: 'Give up a Nexus: its local repos no longer count as copies. It must not be running',
+      summary: 'Expunge a Nexus: its local repos no longer count as copies. It must not be running',
       tags: TAGS,
       params: z.object({ nexus_id: NexusId }),
       status: 204,
@@ -318,7 +318,7 @@ export const operatorFleetApi = {
       operationId: 'artifact_list_fleet',
       method: 'GET',
       path: '/v1/system/fleet/artifacts',
-      summary: 'The wanted artifacts, by hash, with how many sleds hold each',
+      summary: 'The wanted artifacts, by hash, with the number of sleds that hold each',
       tags: TAGS,
       query: PageQuery,
       status: 200,
@@ -329,7 +329,7 @@ export const operatorFleetApi = {
       operationId: 'artifact_view_fleet',
       method: 'GET',
       path: '/v1/system/fleet/artifacts/{sha256}',
-      summary: 'One artifact: who wants it, who holds it, what was asked for it',
+      summary: 'One artifact: the releases that list it, the sleds that hold it, its requests',
       tags: TAGS,
       params: z.object({ sha256: ArtifactHash }),
       status: 200,

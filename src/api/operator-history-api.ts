@@ -1,4 +1,4 @@
-/** The operator's API for the history: what was asked of sleds, what came of it, and what changed. */
+/** The operator's API for the history: requests to sleds, their outcomes, and changes. */
 import { z } from 'zod';
 import { EVENT_KINDS } from '../core/facts/event.ts';
 import { ArtifactHash, EventId, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
@@ -11,7 +11,7 @@ export type FleetEventKind = z.infer<typeof FleetEventKind>;
 export const FleetEventView = z
   .object({
     id: EventId,
-    /** By the clock of the Nexus that recorded it; of a request, when it was sent. */
+    /** By the clock of the Nexus that recorded it; for a request, the time at which it was sent. */
     time: Timestamp,
     nexus_id: NexusId,
     /** One of `EVENT_KINDS` (core/facts/event.ts), or of a newer Nexus that writes to the same database. */
@@ -21,7 +21,7 @@ export const FleetEventView = z
     generation: Generation.optional(),
     system_version: z.string().optional(),
     source_sled_id: SledId.optional(),
-    /** Of a request; of a copy, from its request on; of a state, how long the one before it lasted. */
+    /** Of a request; of a copy, from its request on; of a state, the duration of the previous one. */
     elapsed_ms: z.number().int().min(0).optional(),
     /** Of a failure, or of a reason in the status. */
     error_code: z.string().optional(),
@@ -35,7 +35,7 @@ export type FleetEventView = z.infer<typeof FleetEventView>;
 export const HistoryQuery = PageQuery.extend({
   sled_id: SledId.optional(),
   sha256: ArtifactHash.optional(),
-  /** What names this release, and everything about the artifacts that it lists. */
+  /** Events that name this release, and all events of its artifacts. */
   system_version: z.string().max(64).regex(SYSTEM_VERSION_PATTERN).optional(),
   kind: FleetEventKind.optional(),
   since: Timestamp.optional(),
@@ -48,13 +48,13 @@ export type HistoryQuery = z.infer<typeof HistoryQuery>;
 export const operatorHistoryApi = {
   title: 'Operator API, history',
   version: '1.0.0',
-  description: 'Requests, outcomes and changes, as they were recorded in the database.',
+  description: 'Requests, outcomes and changes, as recorded in the database.',
   routes: {
     fleetHistory: defineRoute({
       operationId: 'fleet_history',
       method: 'GET',
       path: '/v1/system/fleet/history',
-      summary: 'What happened, the newest first; within the bounds of retention it outlives every restart',
+      summary: 'The events, the newest first; within the limits of retention they survive restarts',
       tags: ['fleet'],
       query: HistoryQuery,
       status: 200,

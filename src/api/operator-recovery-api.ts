@@ -1,10 +1,10 @@
-/** The operator's API for recoveries: a look that explains, and the same path to act. */
+/** The operator's API for recoveries: GET explains, POST acts. */
 import { z } from 'zod';
 import { ArtifactHash, Generation, POINT_PATTERN, SetDigest, SledId, SystemVersion } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { Details } from './wire.ts';
 
-/** Artifacts listed in an answer; the total says how many there are. */
+/** Artifacts listed in an answer, which also has their total. */
 export const MAX_LISTED_ARTIFACTS = 1000;
 /** More sleds than a fleet has. */
 export const MAX_EXCLUDED_SLEDS = 256;
@@ -15,10 +15,10 @@ const PointTextField = z.string().regex(POINT_PATTERN, 'must be GENERATION:DIGES
 export const RecoverySledView = z.object({
   sled_id: SledId,
   serial: z.string(),
-  /** `comes_back`: its point becomes known, and it takes the next config; `silent`: may hold an unknown point too. */
+  /** `comes_back`: its point becomes known, and it adopts the next config; `silent`: may hold an unknown point too. */
   state: z.enum(['agrees', 'comes_back', 'stays_diverged', 'silent', 'unbelievable']),
   excluded: z.boolean(),
-  /** What it claims; null where it claims nothing that is believable. */
+  /** Its claim; null without a plausible one. */
   generation: Generation.nullable(),
   message: z.string(),
   remedy: z.string().optional(),
@@ -32,24 +32,24 @@ export const RecoveryPointView = z.object({
   generation: Generation,
   config_digest: SetDigest,
   sleds: z.array(SledId),
-  /** How many artifacts were wanted at it; null when no sled gave the set, and then it stays unknown. */
+  /** The size of its wanted set; null if no sled reported the set, and then it stays unknown. */
   artifacts: z.number().int().min(0).nullable(),
 });
 
 export const UndecidedArtifactView = z.object({
   sha256: ArtifactHash,
-  /** `deleted`: only releases that were deleted list it. `unknown`: no release in the database does. */
+  /** `deleted`: only deleted releases list it. `unknown`: no release in the database does. */
   state: z.enum(['deleted', 'unknown']),
   points: z.array(PointTextField),
 });
 
 export const GenerationRecovery = z
   .object({
-    /** `blocked`: needed, and not possible as it is; the obstacles say why. */
+    /** `blocked`: needed, but not possible yet; the obstacles say why. */
     state: z.enum(['not_needed', 'needed', 'blocked', 'done']),
-    /** Of the database, when it was looked at. */
+    /** Of the database, at the time of the read. */
     generation: Generation,
-    /** What it becomes, or has become; it may stay what it is. Null where there is nothing to do. */
+    /** The new generation, planned or reached; it may be the present one. Null if there is nothing to do. */
     to: Generation.nullable(),
     sleds: z.array(RecoverySledView),
     points: z.array(RecoveryPointView),
@@ -69,17 +69,17 @@ export const GenerationRecovery = z
   .meta({ id: 'GenerationRecovery' });
 export type GenerationRecovery = z.infer<typeof GenerationRecovery>;
 
-/** More names than a person types; a point or a release stands for all of its artifacts. */
+/** More names than a person types; a point or a release names all of its artifacts. */
 export const MAX_GIVEN_UP = 10_000;
 
 export const RecoverGeneration = z
   .object({
-    /** The database's generation when the recovery was looked at. */
+    /** The database's generation at the time of the plan. */
     expected_generation: Generation,
     /** Above every point that becomes known. */
     to: Generation,
     exclude_sleds: z.array(SledId).max(MAX_EXCLUDED_SLEDS).optional(),
-    /** What may be deleted although sleds were told to hold it: artifacts, all of a point, all of a deleted release. */
+    /** What sleds may delete although their configs list it: artifacts, all of a point, all of a deleted release. */
     give_up: z
       .object({
         artifacts: z.array(ArtifactHash).max(MAX_GIVEN_UP).optional(),
@@ -104,13 +104,13 @@ const TAGS = ['fleet'] as const;
 export const operatorRecoveryApi = {
   title: 'Operator API, recoveries',
   version: '1.0.0',
-  description: 'What to do when sleds and database are at odds.',
+  description: 'Recoveries, for sleds that hold configs that the database does not know.',
   routes: {
     generationRecoveryView: defineRoute({
       operationId: 'generation_recovery_view',
       method: 'GET',
       path: PATH,
-      summary: 'Asks every sled now, and says whether and how its generation is recovered; changes nothing',
+      summary: 'Ask every sled now, and plan the recovery of the generation; changes nothing',
       tags: TAGS,
       query: z.object({ exclude_sleds: SledIds }),
       status: 200,
@@ -122,7 +122,7 @@ export const operatorRecoveryApi = {
       method: 'POST',
       path: PATH,
       summary:
-        'Records the points of other histories as known, so that the sleds that hold them follow the database again',
+        'Record the points of other histories as known, so that the sleds that hold them follow the database again',
       tags: TAGS,
       body: { kind: 'json', schema: RecoverGeneration },
       status: 200,

@@ -1,4 +1,4 @@
-/** The operator's API for repositories that Nexus follows, and for what makes a trust root portable. */
+/** The operator's API for repositories that Nexus follows, and for the export of trust roots. */
 import { z } from 'zod';
 import { TrustRootId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
@@ -9,11 +9,11 @@ export const SourceView = z
     name: z.string(),
     metadata_url: z.string(),
     targets_url: z.string(),
-    /** Null for one that is looked at only when somebody asks. */
+    /** Null for one that is fetched only on request. */
     period_secs: z.number().int().nullable(),
-    /** `refused`: the repository, or the trust in it, has to change; `failed`: it is tried again. */
+    /** `refused`: the repository, or the trust in it, has to change; `failed`: Nexus retries. */
     state: z.enum(['waiting', 'syncing', 'current', 'refused', 'failed']),
-    /** The newest release that it was seen to have; it may have been deleted here since. */
+    /** The newest release seen in it; it may have been deleted here since. */
     system_version: z.string().optional(),
     deleted_here: z.boolean().optional(),
     fetching: z
@@ -43,7 +43,7 @@ export type TrustRootChain = z.infer<typeof TrustRootChain>;
 
 export const SyncSource = z
   .object({
-    /** The address of a repository, below which are `metadata/` and `targets/`; or the name of a source. */
+    /** The address of a repository, above its `metadata/` and `targets/`; or the name of a source. */
     source: z.string().min(1).max(2048),
   })
   .meta({ id: 'SyncSource' });
@@ -69,7 +69,7 @@ export const operatorSourceApi = {
       operationId: 'source_view',
       method: 'GET',
       path: '/v1/system/update/sources/{name}',
-      summary: 'One source, and what became of the last look at it',
+      summary: 'One source, and the result of its last fetch',
       tags: TAGS,
       params: z.object({ name: z.string().min(1).max(64) }),
       status: 200,
@@ -80,7 +80,7 @@ export const operatorSourceApi = {
       operationId: 'source_sync',
       method: 'POST',
       path: '/v1/system/update/sources/sync',
-      summary: 'Look at a source now, or fetch a repository once; the answer does not wait for it',
+      summary: 'Fetch a source now, or any repository once; the answer does not wait for it',
       tags: TAGS,
       body: { kind: 'json', schema: SyncSource },
       status: 202,
@@ -91,7 +91,7 @@ export const operatorSourceApi = {
       operationId: 'trust_root_chain',
       method: 'GET',
       path: '/v1/system/update/trust-roots/{trust_root_id}/chain',
-      summary: 'Every root of a trust root, from the one that was added to the one that is trusted now',
+      summary: 'Every root of a trust root, from the added one to the one that is trusted now',
       tags: TAGS,
       params: z.object({ trust_root_id: TrustRootId }),
       status: 200,

@@ -1,4 +1,4 @@
-/** The operator's API for releases: compatible with the published update endpoints, and what we add beside them. */
+/** The operator's API for releases: compatible with the published update endpoints, with our additions. */
 import { z } from 'zod';
 import { ArtifactHash, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
@@ -9,7 +9,7 @@ const VersionParam = z.object({ system_version: Version });
 
 export const TufRepo = z
   .object({
-    /** SHA-256 of the archive; of the signed targets metadata where there is no archive (S18). */
+    /** SHA-256 of the archive; without an archive, of the signed targets metadata (S18). */
     hash: z.string(),
     system_version: Version,
     file_name: z.string(),
@@ -28,7 +28,7 @@ export const TufRepoUpload = z
   .object({
     repo: TufRepo,
     status: TufRepoUploadStatus,
-    /** Extra: the checks that passed, in order, and what was accepted only because it was overridden. */
+    /** Extra: the checks that passed, in order, and the overrides. */
     report: z.array(z.string()).optional(),
     overrides: z.array(z.string()).optional(),
     /** Extra: every check, in order, with its clause. */
@@ -37,7 +37,7 @@ export const TufRepoUpload = z
   .meta({ id: 'TufRepoUpload' });
 export type TufRepoUpload = z.infer<typeof TufRepoUpload>;
 
-/** Extra: the answer to an archive that holds roots and no release. */
+/** Extra: the answer to an archive with roots and no release. */
 export const TrustRootUpload = z
   .object({
     status: z.enum(['root_advanced', 'root_known']),
@@ -47,7 +47,7 @@ export const TrustRootUpload = z
   .meta({ id: 'TrustRootUpload' });
 export type TrustRootUpload = z.infer<typeof TrustRootUpload>;
 
-/** What an upload turned out to be. */
+/** The kind of an upload. */
 export const isReleaseUpload = (answer: TufRepoUpload | TrustRootUpload): answer is TufRepoUpload =>
   'repo' in answer;
 
@@ -60,7 +60,7 @@ export const UpdatesTrustRoot = z
   .object({
     id: TrustRootId,
     time_created: Timestamp,
-    /** The root that is trusted now: the last of the chain that began with the one that was added. */
+    /** The root that is trusted now: the last of the chain that began with the added one. */
     root_role: z.unknown(),
     // Extra to the published shape.
     root_version: z.number().int().min(1).optional(),
@@ -226,7 +226,7 @@ export const operatorUpdateApi = {
       operationId: 'target_release_update',
       method: 'PUT',
       path: '/v1/system/update/target-release',
-      summary: 'Set target release; it has to be complete on every reachable sled unless forced',
+      summary: 'Set target release; it must be complete on every reachable sled unless forced',
       tags: TAGS,
       query: z.object({ force: QueryFlag }),
       body: { kind: 'json', schema: SetTargetReleaseParams },

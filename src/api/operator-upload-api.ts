@@ -1,4 +1,4 @@
-/** The operator's API for uploads under way: ours, beside the published upload, for a client that was told to ask. */
+/** The operator's API for uploads in progress: our addition beside the published upload, for a client to poll. */
 import { z } from 'zod';
 import { UploadId } from '../core/ids.ts';
 import { TrustRootUpload, TufRepoUpload } from './operator-update-api.ts';
@@ -10,7 +10,7 @@ export const UploadView = z
     upload_id: UploadId,
     file_name: z.string(),
     /**
-     * `waiting`: for the database; the archive is kept and goes on by itself. `recorded` and `failed` are final, and are
+     * `waiting`: for the database; the archive is kept and continues by itself. `recorded` and `failed` are final, and are
      * remembered for the latest uploads of this process.
      */
     state: z.enum(['receiving', 'verifying', 'recording', 'waiting', 'recorded', 'failed']),
@@ -18,15 +18,15 @@ export const UploadView = z
     system_version: z.string().optional(),
     waiting: z
       .object({
-        /** What it waited in: `receiving` before it is received, `verifying` before it is verified. */
+        /** The step that waits: `receiving` before it is received, `verifying` before it is verified. */
         stage: z.enum(['receiving', 'verifying', 'recording']),
         message: z.string(),
         time_since: Timestamp,
-        /** When it is given up; absent while it may be recorded already. */
+        /** The time at which it is given up; absent while it may be recorded already. */
         time_until: Timestamp.optional(),
       })
       .optional(),
-    /** Of a recorded one: what the upload is answered with. */
+    /** Of a recorded one: the answer to the upload. */
     result: z.union([TufRepoUpload, TrustRootUpload]).optional(),
     /** Of a failed one. */
     error: z.object({ error_code: z.string(), message: z.string(), report: z.array(CheckView) }).optional(),
@@ -37,13 +37,13 @@ export type UploadView = z.infer<typeof UploadView>;
 export const operatorUploadApi = {
   title: 'Operator API, uploads',
   version: '1.0.0',
-  description: 'Where an upload is that this Nexus received.',
+  description: 'The progress of an upload that this Nexus received.',
   routes: {
     uploadView: defineRoute({
       operationId: 'upload_view',
       method: 'GET',
       path: '/v1/system/update/uploads/{upload_id}',
-      summary: 'Where an upload is: received, verified, waiting for the database, recorded or failed',
+      summary: 'The state of an upload: received, verified, waiting for the database, recorded or failed',
       tags: ['system/update'],
       params: z.object({ upload_id: UploadId }),
       status: 200,

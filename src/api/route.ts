@@ -27,13 +27,13 @@ export type Route = {
   readonly body?: RequestBody;
   readonly status: 200 | 201 | 202 | 204;
   readonly response: ResponseBody;
-  /** Headers of a successful answer that callers rely on, name (lower case) to what it says. */
+  /** Headers of a successful answer that callers rely on: name (lower case) to description. */
   readonly responseHeaders?: Readonly<Record<string, string>>;
-  /** The codes that a caller should be ready for, beyond those that any server answers. */
+  /** The codes that a caller should expect, beyond those of any server. */
   readonly errors: readonly ErrorCode[];
 };
 
-/** Keeps the literal types of a route, so that the client and the handler are typed by it. */
+/** Keeps the literal types of a route, from which the client and the handler get their types. */
 export const defineRoute = <const R extends Route>(route: R): R => route;
 
 export type Api = {

@@ -1,4 +1,4 @@
-/** The artifact API of a sled agent: compatible with the published one; what we add is optional in answers. */
+/** The artifact API of a sled agent: compatible with the published one; our additions are optional in answers. */
 import { z } from 'zod';
 import {
   ArtifactHash,
@@ -24,11 +24,11 @@ export const ArtifactConfigBody = z
       .array(ArtifactHash)
       .max(MAX_CONFIG_ARTIFACTS)
       .refine(hashes => new Set(hashes).size === hashes.length, 'lists a hash twice'),
-    /** Hash to length in bytes; outside of the equality of configs (P10). */
+    /** Hash to length in bytes; ignored by the equality of configs (P10). */
     sizes: z.record(ArtifactHash, ByteCount).optional(),
     /**
-     * Which point this config takes the place of, as the database knows it: the one that this sled holds, or `unknown`
-     * (P13). Absent from a control plane that knows nothing of lineage, which is judged by numbers.
+     * The point that this config succeeds, as the database knows it: the sled's point, or `unknown` (P13). Absent from a
+     * control plane without lineage, which is judged by numbers.
      */
     succeeds: z.union([WirePoint, z.literal('unknown')]).optional(),
   })
@@ -56,11 +56,11 @@ export const ArtifactDeletion = z.object({
   time: Timestamp,
 });
 
-/** Of a lease whose holder does not say: an installation takes minutes. */
+/** The default term of a lease: an installation takes minutes. */
 const DEFAULT_LEASE_TERM_S = 3_600;
-/** A holder that died keeps a file no longer than this; one that lives renews. */
+/** A dead holder keeps a file no longer than this; a live one renews. */
 export const MAX_LEASE_TERM_S = 86_400;
-/** A deferred deletion names so many of its leases, those that last longest. */
+/** A deferred deletion names this many of its leases, those that last longest. */
 export const MAX_LISTED_LEASES = 8;
 
 export const ArtifactLease = z
@@ -69,7 +69,7 @@ export const ArtifactLease = z
     id: LeaseId,
     holder: z.string().optional(),
     term_s: z.number().int().min(1),
-    /** By the sled's wall clock, for people; it is `remaining_s` that counts. */
+    /** By the sled's wall clock, for people; `remaining_s` is authoritative. */
     time_expires: Timestamp,
     remaining_s: z.number().min(0),
   })
@@ -79,12 +79,12 @@ export type ArtifactLease = z.infer<typeof ArtifactLease>;
 export const ArtifactLeaseParams = z
   .object({
     term_s: z.number().int().min(1).max(MAX_LEASE_TERM_S).default(DEFAULT_LEASE_TERM_S),
-    /** Who it is, for people: shown where a deletion is deferred. */
+    /** The name of the holder, for people: shown with a deferred deletion. */
     holder: z.string().min(1).max(128).optional(),
   })
   .meta({ id: 'ArtifactLeaseParams' });
 
-/** No config lists it, and it is kept since it is in use (B6). */
+/** No config lists it, and a lease holds it (B6). */
 export const DeferredDeletion = z.object({
   sha256: ArtifactHash,
   reason: z.string(),
@@ -113,7 +113,7 @@ export const DatasetHealth = z.object({
 });
 export type DatasetHealth = z.infer<typeof DatasetHealth>;
 
-/** How far the sled is in hashing every stored file again (G5). */
+/** The progress of the scrub (G5). */
 export const ScrubProgress = z
   .object({
     cycle_started: Timestamp,
@@ -127,7 +127,7 @@ export const ScrubProgress = z
   .meta({ id: 'ScrubProgress' });
 export type ScrubProgress = z.infer<typeof ScrubProgress>;
 
-/** Points of other histories that a sled keeps at once; each needs a person to decide on it. */
+/** Points of other histories that a sled keeps at once; each needs the decision of an operator. */
 export const MAX_POINTS_KEPT = 16;
 
 /** Bounds of the extras in a list, so that an answer stays small whatever happens on the sled. */
@@ -136,19 +136,19 @@ export const MAX_LISTED_EVENTS = 256;
 export const ArtifactListResponse = z
   .object({
     generation: Generation,
-    /** Only what the config lists, with the number of datasets that hold it at the right length. */
+    /** Artifacts of the config only, with the number of datasets that hold them at the right length. */
     list: z.record(z.string(), z.number().int().min(0)),
-    // Extra to the published shape; absent when the sled agent is not ours.
+    // Extra to the published shape; absent from other sled agents.
     /** SHA-256 of the wanted set of this generation (P7). */
     config_digest: z.string().optional(),
     /** Whether this sled has adopted a config that named its predecessor; absent where points are not compared (P13). */
     lineage: z.boolean().optional(),
-    /** Points of other histories whose sets are kept until a recovery has decided on them. */
+    /** Points of other histories whose artifacts are kept until a recovery has decided on them. */
     points_kept: z.array(WirePoint).max(MAX_POINTS_KEPT).optional(),
     /** Nothing is deleted until this sled is offered its own point again, or a successor of it. */
     deletions_held: z.object({ reason: z.string(), time: Timestamp }).optional(),
     incarnation_id: IncarnationId.optional(),
-    /** How many datasets are usable now: what "fully replicated on this sled" means (B9). */
+    /** The number of usable datasets, which defines "fully replicated on this sled" (B9). */
     datasets: z.number().int().min(0).optional(),
     dataset_health: z.array(DatasetHealth).optional(),
     copies_in_flight: z.array(CopyInFlight).optional(),
@@ -175,20 +175,20 @@ const HashParam = z.object({ sha256: ArtifactHash });
 const LeaseParams = z.object({ sha256: ArtifactHash, id: LeaseId });
 const GenerationQuery = z.object({
   generation: z.coerce.number().pipe(Generation),
-  /** Extra to the published shape: the digest of the wanted set at that generation, compared where it is given (P13). */
+  /** Extra to the published shape: the digest of the wanted set at that generation, compared if present (P13). */
   config_digest: SetDigest.optional(),
 });
 
 export const sledAgentApi = {
   title: 'Sled Agent API, artifact endpoints',
   version: '48.0.0',
-  description: 'What Nexus asks of a sled: adopt a config, list, store and copy artifacts.',
+  description: 'Requests of Nexus to a sled: adopt a config, list, store and copy artifacts.',
   routes: {
     artifactConfigGet: defineRoute({
       operationId: 'artifact_config_get',
       method: 'GET',
       path: '/artifacts-config',
-      summary: 'The artifact config that this sled holds, or the one of a point that it has or keeps.',
+      summary: "This sled's artifact config, or the one of another point that it has or keeps.",
       query: z.object({
         /** `GENERATION:DIGEST`; without it the config in force. */
         point: PointText.optional(),
@@ -202,7 +202,7 @@ export const sledAgentApi = {
       method: 'PUT',
       path: '/artifacts-config',
       summary:
-        'Adopt an artifact config, unless it is older than the one held, differs from it at the same generation, or lists less and does not succeed it.',
+        "Adopt an artifact config, unless it is older than the sled's own, differs from it at the same generation, or lists less and does not succeed it.",
       body: { kind: 'json', schema: ArtifactConfigBody },
       status: 204,
       response: { kind: 'empty' },
@@ -212,7 +212,7 @@ export const sledAgentApi = {
       operationId: 'artifact_list',
       method: 'GET',
       path: '/artifacts',
-      summary: 'Which artifacts of the config this sled holds, and on how many datasets.',
+      summary: 'The artifacts of the config that this sled holds, and on how many datasets.',
       status: 200,
       response: { kind: 'json', schema: ArtifactListResponse },
       errors: ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'],
@@ -242,7 +242,7 @@ export const sledAgentApi = {
       method: 'POST',
       path: '/artifacts/{sha256}/copy-from-depot',
       summary:
-        "Fetch one artifact from another sled's Repo Depot; the answer comes when the source has begun to send.",
+        "Fetch one artifact from another sled's Repo Depot; answered when the source has begun to send.",
       params: HashParam,
       query: GenerationQuery,
       body: {
@@ -267,7 +267,7 @@ export const sledAgentApi = {
       operationId: 'artifact_lease_list',
       method: 'GET',
       path: '/artifacts/{sha256}/leases',
-      summary: 'The leases of one artifact that are in force, those that last longest first.',
+      summary: 'The leases of one artifact that are in force, the longest first.',
       params: HashParam,
       status: 200,
       response: {
@@ -292,7 +292,7 @@ export const sledAgentApi = {
       operationId: 'artifact_lease_delete',
       method: 'DELETE',
       path: '/artifacts/{sha256}/leases/{id}',
-      summary: 'Return a lease. One that is not there any more is returned already.',
+      summary: 'Return a lease; idempotent.',
       params: LeaseParams,
       status: 204,
       response: { kind: 'empty' },

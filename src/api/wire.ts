@@ -24,14 +24,14 @@ export const ErrorBody = z
     message: z.string(),
     /** Extra to the published shape: facts of the error as values. */
     detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
-    /** Extra: of a release that does not verify, the checks that led to it, the failed one last. */
+    /** Extra: for a release that does not verify, its checks, the failed one last. */
     report: z.array(CheckView).optional(),
   })
   .meta({ id: 'Error' });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
 export const DEFAULT_PAGE_LIMIT = 100;
-/** A larger `limit` is cut to this, as pages are held in memory. */
+/** A larger `limit` is reduced to this, since pages are held in memory. */
 export const MAX_PAGE_LIMIT = 1000;
 
 export const PageQuery = z.object({
@@ -57,5 +57,5 @@ export const Details = z.record(z.string(), z.unknown());
 
 export const Timestamp = z.iso.datetime({ offset: true });
 
-/** Reserved for what the server decides itself: never read from the request. */
+/** Reserved for decisions of the server: never read from the request. */
 export const ByteCount = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);

@@ -1,7 +1,7 @@
 /**
  * Options that have a value for all roles, or for one: `--key signing.pem`, `--key timestamp=online.pem`.
  *
- * A role's own values count instead of those for all.
+ * Values for one role replace those for all.
  */
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { usageError } from './output/failure.ts';

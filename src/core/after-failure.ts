@@ -1,5 +1,5 @@
 /**
- * When a background task that failed is activated again (P6): within seconds, then less and less often.
+ * The back-off of a failed background task (P6): within a second, then less and less often.
  *
  *     failures in a row ─▶ afterFailure() ─▶ wait, never longer than the period or a minute
  *

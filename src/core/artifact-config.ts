@@ -1,12 +1,12 @@
 /**
- * The artifact config: what every sled should hold, at which point.
+ * The artifact config: the wanted set of every sled, and its point.
  *
  * C1. A sled's generation never falls (G6).
  * C2. Two configs of one generation have one content; anything else is refused, never merged (S8).
- * C3. A config takes the place of another only where nothing can be lost by it: it lists all that the other one lists,
- *     or it names the other one as its predecessor (P13).
- * C4. A sled that has adopted a config with a predecessor refuses configs that name none. Only a sled that never has is
- *     judged by numbers, for control planes that know nothing of lineage.
+ * C3. A config replaces another only if nothing can be lost: it lists everything that the other one lists, or it names the
+ *     other one as its predecessor (P13).
+ * C4. A sled that has adopted a config with a predecessor refuses configs without one. Only a sled that never has goes by
+ *     numbers, for control planes without lineage.
  */
 import type { ArtifactHash, Generation, Point } from './ids.ts';
 import { type Predecessor, samePoint } from './lineage.ts';
@@ -18,7 +18,7 @@ export type ArtifactConfig = {
 };
 
 export type OfferedConfig = ArtifactConfig & {
-  /** Absent from a control plane that knows nothing of lineage. */
+  /** Absent from a control plane without lineage. */
   readonly succeeds?: Predecessor | undefined;
 };
 
@@ -39,7 +39,7 @@ export type Adoption =
   | { readonly kind: 'refuse'; readonly reason: RefusalReason };
 
 /**
- * What a sled does with an offered config.
+ * The decision of a sled on an offered config.
  *
  * @param floor the highest generation that the sled must assume it may once have acknowledged (P5)
  */
@@ -72,11 +72,11 @@ const next = (
 
 const refuse = (reason: RefusalReason): Adoption => ({ kind: 'refuse', reason });
 
-/** Equality of the wanted sets; lengths are outside of it (P10). */
+/** Equality of the wanted sets; lengths do not count (P10). */
 const sameArtifacts = (a: ArtifactConfig, b: ArtifactConfig): boolean =>
   a.artifacts.size === b.artifacts.size && includes(a, b);
 
-/** Whether the first one lists all that the second one lists. */
+/** Whether the first one lists everything that the second one lists. */
 export const includes = (
   a: Pick<ArtifactConfig, 'artifacts'>,
   b: { readonly artifacts: { readonly keys: () => Iterable<ArtifactHash>; readonly size: number } },
@@ -85,7 +85,7 @@ export const includes = (
 
 /**
  * The text whose SHA-256 is the digest of a wanted set: the hashes in order, one a line. Database, Nexus and
- * sled agent each compute it on their own, so it is defined once, here, and hashed where hashing is allowed.
+ * sled agent each compute it on their own, so it is defined once, here, and hashed by callers that may hash.
  */
 export const digestInput = (hashes: Iterable<ArtifactHash>): string =>
   [...hashes]

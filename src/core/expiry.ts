@@ -1,16 +1,16 @@
 /**
- * Expiry: what is warned of, and how soon.
+ * Expiry: the warnings, and their times.
  *
- * EW1. A warning comes at 30, 14, 7 and 1 days before, and says which of these was passed last; then once it is over.
- * EW2. A release stays deployable after its metadata has expired (it was current when it was accepted), so that is
- *      told and degrades nothing. An expired root is an outage: no repository can be verified under it.
+ * EW1. A warning comes 30, 14, 7 and 1 days before expiry, and names the last of these limits; another one comes after it.
+ * EW2. A release stays deployable after its metadata has expired (it was current when it was accepted), so the warning
+ *      degrades nothing. An expired root is an outage: no repository can be verified under it.
  */
 import type { HealthReason } from './facts/reason.ts';
 import type { TrustRootId } from './ids.ts';
 import type { RoleExpiry } from './release.ts';
 
 export const WARNING_DAYS = [30, 14, 7, 1] as const;
-/** From here on a root that expires degrades the verdict. */
+/** Within this time a root that expires degrades the verdict. */
 const SOON_DAYS = 7;
 const DAY_MS = 86_400_000;
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 const HASH_PATTERN = /^[0-9a-f]{64}$/;
 
-/** SHA-256 in lower-case hex: what an artifact is known by. */
+/** SHA-256 in lower-case hex: the name of an artifact. */
 export const ArtifactHash = z
   .string()
   .regex(HASH_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits')
@@ -13,7 +13,7 @@ export const isArtifactHash = (text: string): text is ArtifactHash => HASH_PATTE
 
 /**
  * Rises whenever the wanted set changes. The wire type is an unsigned 64-bit integer; above 2^53 - 1 a value
- * is not believable (P7) and is refused, never rounded: JSON.parse maps every larger integer to at least 2^53.
+ * is implausible (P7) and is refused, never rounded: JSON.parse maps every larger integer to at least 2^53.
  */
 export const Generation = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).brand<'Generation'>();
 export type Generation = z.infer<typeof Generation>;
@@ -24,13 +24,13 @@ export const FIRST_GENERATION = asGeneration(1);
 /** SHA-256 of a wanted set, in hex: of `digestInput` in artifact-config.ts. */
 export const SetDigest = z.string().regex(HASH_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits');
 
-/** One state of the wanted set; what follows from it stands in lineage.ts (P13). */
+/** One state of the wanted set; lineage.ts has the rules (P13). */
 export type Point = { readonly generation: Generation; readonly digest: string };
 
 /** `GENERATION:DIGEST`, as in queries, headers and messages. */
 export const pointText = ({ generation, digest }: Point): string => `${generation}:${digest}`;
 
-/** Those of these texts that a person may mean: one is named by all of it, or by its beginning with some of the digest. */
+/** The texts that a name matches: the whole text, or a prefix that includes some of the digest. */
 export const pointsNamed = (texts: Iterable<string>, name: string): string[] =>
   name.includes(':') ? [...texts].filter(text => text.startsWith(name)) : [];
 
@@ -64,16 +64,16 @@ export const TrustRootId = uuid<'TrustRootId'>();
 export type TrustRootId = z.infer<typeof TrustRootId>;
 export const DatasetId = uuid<'DatasetId'>();
 export type DatasetId = z.infer<typeof DatasetId>;
-/** Of one event of the history: made by Nexus, or from what a sled reported, so that it is recorded once. */
+/** Of one event of the history: made by Nexus, or derived from a sled's report, so that it is recorded once. */
 export const EventId = uuid<'EventId'>();
 export type EventId = z.infer<typeof EventId>;
-/** A sled's life between two wipes: a sled that lost all its datasets comes back with another one (P5). */
+/** A sled's life between two wipes: a sled that lost all its datasets has a new one (P5). */
 export const IncarnationId = uuid<'IncarnationId'>();
 export type IncarnationId = z.infer<typeof IncarnationId>;
 /** Made anew for each round of replication (P13). */
 export const RoundNonce = uuid<'RoundNonce'>();
 export type RoundNonce = z.infer<typeof RoundNonce>;
-/** Chosen by whoever takes the lease, so that a repeated request renews it (P11). */
+/** Chosen by the holder of the lease, so that a repeated request renews it (P11). */
 export const LeaseId = uuid<'LeaseId'>();
 export type LeaseId = z.infer<typeof LeaseId>;
 

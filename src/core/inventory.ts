@@ -1,4 +1,4 @@
-/** What the sleds answered in one round, as data for the planner and for the status. */
+/** The answers of the sleds in one round, as data for the planner and for the status. */
 import type {
   ArtifactHash,
   Generation,
@@ -10,7 +10,7 @@ import type {
   UploadId,
 } from './ids.ts';
 
-/** What the fleet should hold: the planner's view of the database. */
+/** The wanted set: the planner's view of the database. */
 export type Wanted = {
   readonly generation: Generation;
   /** Hash to length in bytes. */
@@ -24,16 +24,16 @@ export type WantedRelease = {
   readonly artifacts: ReadonlySet<ArtifactHash>;
 };
 
-/** A sled that took our config and listed what it holds, at the generation of that config. */
+/** A sled that accepted our config and listed its artifacts, at the generation of that config. */
 export type SledListing = {
   readonly kind: 'ok';
   /** Hash to the number of datasets that hold it; only wanted hashes, only counts above 0. */
   readonly held: ReadonlyMap<ArtifactHash, number>;
   /** Usable datasets: a hash on fewer of them is copied again (B9). */
   readonly datasets: number;
-  /** Copies that the sled is making now: never asked for twice (B7). */
+  /** Copies in flight on the sled: never requested twice (B7). */
   readonly copiesInFlight: ReadonlySet<ArtifactHash>;
-  /** A life of the sled between two wipes; absent from sled agents that do not tell. */
+  /** A life of the sled between two wipes; absent from sled agents that do not report it. */
   readonly incarnationId: IncarnationId | undefined;
 };
 
@@ -65,10 +65,10 @@ export type InventorySled = {
   readonly id: SledId;
   readonly serial: string;
   readonly answer: SledListing | SledSilence;
-  /** Nothing is put on or copied to this sled before then, on a clock that never jumps: it is full, or busy (B8, B14). */
+  /** No put or copy goes to this sled before then, on the monotonic clock: it is full, or busy (B8, B14). */
   readonly writesPausedUntilMs?: number;
   readonly writesPausedBecause?: string;
-  /** Was caught with other bytes than it lists (P9): others copy from it only if nobody else has the artifact. */
+  /** Was caught with other bytes than it lists (P9): a copy source only if no other sled has the artifact. */
   readonly isDistrusted?: boolean;
 };
 

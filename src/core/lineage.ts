@@ -1,18 +1,18 @@
 /**
- * Lineage: which wanted set a config takes the place of (P13).
+ * Lineage: which wanted set a config succeeds (P13).
  *
- * A failover or a restore takes commits from the database, and ordinary changes then count past the number that a sled
- * holds. The number alone cannot tell that database from one that moved on. A point can: a generation and the digest of
- * the set that was wanted at it. The database keeps every point it ever had, so it can say of any point whether it comes
- * from its own past.
+ * A failover or a restore loses commits of the database, and ordinary changes then raise the generation above that of a
+ * sled. The number alone does not distinguish that database from one that only moved on. A point does: a generation and
+ * the digest of its wanted set. The database keeps every point it ever had, so it knows whether a point comes from its own
+ * past.
  *
  * LN1. A point is known when the database recorded it, or when it is older than the first point that was recorded and
  *      comes from a sled that has never adopted a lineage. The current number never makes a point known.
- * LN2. A config is compared with the point that a sled holds by equality; nothing is concluded from numbers alone.
+ * LN2. A config is compared with the sled's point by equality; numbers alone prove nothing.
  */
 import { type Generation, type Point, pointText } from './ids.ts';
 
-/** What a config says that it takes the place of: the point that the sled holds, or `unknown` to the database. */
+/** The predecessor that a config names: the sled's point, or `unknown` if the database does not know that point. */
 export type Predecessor = Point | 'unknown';
 
 /** A point as a sled reports it. */
@@ -27,11 +27,11 @@ export type RegisteredHead = PointClaim & {
   readonly isKept: boolean;
 };
 
-/** The points that a database recorded, as far as they matter for some claims. */
+/** The recorded points of a database that matter for some claims. */
 export type RecordedPoints = {
   /** The generation of the first point that was recorded. */
   readonly first: Generation;
-  /** {@link pointText} of those of the claims that are recorded. */
+  /** {@link pointText} of the recorded claims. */
   readonly recorded: ReadonlySet<string>;
 };
 
@@ -42,5 +42,5 @@ export const samePoint = (a: Point, b: Point): boolean =>
 export const isKnownPoint = (claim: PointClaim, { first, recorded }: RecordedPoints): boolean =>
   recorded.has(pointText(claim)) || (!claim.hasLineage && claim.generation < first);
 
-/** Short enough for a sentence: the generation and the beginning of the digest. */
+/** For messages: the generation and the beginning of the digest. */
 export const shortPoint = ({ generation, digest }: Point): string => `${generation}:${digest.slice(0, 12)}`;

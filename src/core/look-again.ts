@@ -1,8 +1,8 @@
 /**
- * When to look again (P6): the only retry there is.
+ * The time of the next round (P6): the only retry there is.
  *
- * Progress means that the sleds hold more than the last time. While there is some, what the limits deferred goes
- * on at once; while something is under way without it, the wait doubles; with nothing to wait for, the period does.
+ * Progress means that the sleds hold more than the last time. While there is progress, deferred requests follow at once;
+ * while something is in flight without progress, the wait doubles; with nothing to wait for, the wait is the period.
  */
 export const LOOK_AGAIN_FIRST_MS = 1_000;
 export const LOOK_AGAIN_MAX_MS = 15_000;
@@ -15,11 +15,11 @@ export type RoundOutcome = {
   readonly progress: boolean;
   /** Requests that a limit left over. */
   readonly deferred: number;
-  /** Transfers that go on after the round, and requests whose outcome a later list will tell. */
+  /** Transfers that continue after the round, and requests whose outcome a later listing will have. */
   readonly underWay: boolean;
   /** A sled knows a newer generation than this round's config. */
   readonly outdated: boolean;
-  /** When the earliest back-off ends, of a transfer or of a silent sled. */
+  /** The end of the earliest back-off, of a transfer or of an unreachable sled. */
   readonly nextAttemptMs: number | undefined;
 };
 

@@ -1,10 +1,10 @@
 /**
- * How far each release is: folded from what is wanted and what the sleds listed, never kept by hand.
+ * The progress of each release: derived from the wanted set and the listings of the sleds, never stored.
  *
  * PR1. `safe`: at least `minSledReplication` sleds hold every artifact of the release (S24, G4). Counted by sled,
  *      not by artifact: the stricter of the two readings, so that any of those sleds alone can restore it.
  * PR2. `complete`: every in-service sled answered and holds every artifact on each of its datasets (S24).
- * PR3. A sled that did not answer holds nothing that counts: the minimum is never lowered for it (S7).
+ * PR3. The copies of a sled that did not answer do not count, and never lower the minimum (S7).
  */
 import type { ArtifactHash, SledId, SystemVersion } from './ids.ts';
 import {

@@ -1,4 +1,4 @@
-/** A release as the signed metadata describes it, whatever format or source it came in. */
+/** A release as described by its signed metadata, in any format and from any source. */
 import type { ArtifactHash, SystemVersion } from './ids.ts';
 
 /** How the artifacts of a repository are named: an artifact document (v2 or v1), or the targets themselves. */

@@ -1,8 +1,8 @@
 /**
- * Retention: which present releases are kept, and which one may go (S21).
+ * Retention: which present releases are kept, and which one is deleted next (S21).
  *
  * RT1. The most recent target releases are kept, and the most recent uploads that are not among them.
- * RT2. Of the others the oldest upload goes, one at a time: whoever watches can stop it after the first.
+ * RT2. Of the others the oldest upload is deleted, one at a time, so that an operator can stop it after the first.
  * RT3. Every release is in exactly one list of the decision, so the decision explains itself.
  */
 import type { RepoId, SystemVersion } from './ids.ts';
@@ -22,11 +22,11 @@ export type RetentionDecision = {
   readonly keptAsTargets: readonly RetainedRelease[];
   readonly keptAsUploads: readonly RetainedRelease[];
   readonly prune: RetainedRelease | undefined;
-  /** Would go too, in later rounds. */
+  /** Deleted too, in later rounds. */
   readonly eligible: readonly RetainedRelease[];
 };
 
-/** @param recentTargets the releases that were made the target last, each once, the latest first */
+/** @param recentTargets the most recent target releases, each once, the latest first */
 export const decideRetention = (
   releases: readonly RetainedRelease[],
   recentTargets: readonly RepoId[],

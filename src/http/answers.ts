@@ -1,22 +1,22 @@
 /**
- * Answers to requests, errors included: every error body has the one shape of the contracts.
+ * Answers to requests, errors included: every error body has the shape of the contracts.
  *
- * AN1. An error that is not a {@link DepotError} is a fault of this program: it is logged with its stack and the
- *      client learns only the request id.
- * AN2. An answer that comes before the whole request did (a refused upload) still reaches the client: the rest
- *      is read for a moment, since closing at once would reset the connection and lose the answer.
+ * AN1. An error that is not a {@link DepotError} is a bug of this program: it is logged with its stack, and the client
+ *      receives only the request id.
+ * AN2. An answer before the end of the request (a refused upload) still reaches the client: the rest of the request is
+ *      read for a moment, since closing at once would reset the connection and lose the answer.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { ErrorBody } from '../api/wire.ts';
 import { type DepotError, findDepotError, messageChain, reportOf } from '../lib/errors.ts';
 import { expectsContinue } from './raw-body.ts';
 
-/** In {@link DepotError.detail}: after how many seconds to come again; becomes `Retry-After`, and comes from it. */
+/** In {@link DepotError.detail}: the seconds until a retry; sent, and received, as `Retry-After`. */
 export const RETRY_AFTER_DETAIL = 'retry_after_s';
-/** Where the error does not say. */
+/** For an error without its own. */
 const DEFAULT_RETRY_AFTER_S = 2;
 
-/** How long, and how much of, an unwanted body is still read after the answer (AN2). */
+/** The time, and the bytes, for which an unwanted body is still read after the answer (AN2). */
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 8 * 1024 * 1024;
 
@@ -24,14 +24,14 @@ export type ErrorAnswer = {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
   readonly body: ErrorBody;
-  /** Not foreseen (AN1): to be logged as an error. */
+  /** Unexpected (AN1): logged as an error. */
   readonly isFault: boolean;
 };
 
 export const errorAnswer = (error: unknown, requestId: string): ErrorAnswer => {
   const known = findDepotError(error);
   if (known === undefined) {
-    const message = `internal error; the log of this process says more under request id ${requestId}`;
+    const message = `internal error; see the log of this process for request id ${requestId}`;
     const body = { request_id: requestId, error_code: 'INTERNAL', message };
     return { status: 500, headers: {}, body, isFault: true };
   }
@@ -65,7 +65,7 @@ export const sendJson = (
     bytes: Buffer.from(JSON.stringify(answer.value)),
   });
 
-/** Ends the response; resolves when the client has it, or is gone. */
+/** Ends the response; resolves when the client has received it, or is gone. */
 export const sendBytes = async (
   request: IncomingMessage,
   response: ServerResponse,
@@ -86,7 +86,7 @@ export const sendBytes = async (
   await endResponse(response);
 };
 
-/** Ends the response; resolves when the socket has it, or is gone: then no callback would come any more. */
+/** Ends the response; resolves when the socket has it, or is gone: after that no callback fires. */
 export const endResponse = (response: ServerResponse): Promise<void> =>
   new Promise(resolve => {
     if (response.destroyed) return resolve();
@@ -109,7 +109,7 @@ const drainBriefly = (request: IncomingMessage): Promise<void> =>
     request.once('end', finish).once('close', finish).once('error', finish);
   });
 
-/** For a request that node could not even parse: there is only the socket to write to. */
+/** For a request that node could not parse: only the socket is left to write to. */
 export const rawErrorAnswer = (error: DepotError, requestId: string): string => {
   const { status, body } = errorAnswer(error, requestId);
   const text = JSON.stringify(body);

@@ -105,7 +105,7 @@ const http = (text: string, status = '200 OK') =>
 
 test.each([
   ['HTML', http('<html>'), /not JSON: "<html>"/],
-  ['JSON of another shape', http('{"text":3}'), /contract says: text: /],
+  ['JSON of another shape', http('{"text":3}'), /violates its contract: text: /],
   ['another status', http('{"text":"a"}', '201 Created'), /answered 201/],
   ['a redirect', http('', '302 Found'), /answered 302/],
   ['an error page', http('<html>', '502 Bad Gateway'), /answered 502 with "<html>"/],
@@ -114,7 +114,7 @@ test.each([
     http('{"request_id":"r","error_code":"X","message":"m"}', '500 X'),
     /500: m/,
   ],
-  ['no HTTP', 'SSH-2.0-x\r\n\r\n', /did not answer in HTTP/],
+  ['no HTTP', 'SSH-2.0-x\r\n\r\n', /did not answer with valid HTTP/],
 ])('a peer that answers with %s is a bad answer', async (_, answer, message) => {
   await expect(greet(await peer(answer))).rejects.toMatchObject({
     code: 'PEER_BAD_ANSWER',

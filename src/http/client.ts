@@ -3,8 +3,8 @@
  *
  *     input ─▶ URL, JSON or streamed body ─▶ undici ─▶ answer, bounded ─▶ parsed by the route's schema
  *
- * HP1. Whatever the peer does, the caller gets a parsed answer or a DepotError: the peer's own code where it is
- *      one of ours, else PEER_UNREACHABLE, PEER_STALLED or PEER_BAD_ANSWER.
+ * HP1. Whatever the peer does, the caller gets a parsed answer or a DepotError: with the peer's code if it is a known one,
+ *      otherwise PEER_UNREACHABLE, PEER_STALLED or PEER_BAD_ANSWER.
  * HP2. Nothing waits for ever: connecting, answering, and each interval of an upload have deadlines.
  * HP3. Nothing is retried here (P6).
  */
@@ -21,7 +21,7 @@ import { startUpload, type UploadBody } from './upload-body.ts';
 /** The list of a sled with 100,000 artifacts is 8 MiB; the largest page of an operator's list is smaller. */
 export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Further calls wait for one of these: callers bound their concurrency themselves, this is the backstop. */
+/** Further calls wait for one of these: a backstop, since callers bound their concurrency themselves. */
 const MAX_CONNECTIONS_PER_PEER = 64;
 
 export type ClientTimeouts = {

@@ -1,12 +1,12 @@
 /**
- * Downloads from servers that are not ours: whatever they are, say or do, it is bounded and has an end.
+ * Downloads from foreign servers: whatever they send, a download is bounded and ends.
  *
  *     URL ─▶ (proxy, private CA) ─▶ redirects within the origin ─▶ head ─▶ chunks: counted, paced, timed
  *
  * DL1. Nothing is unbounded: bytes of a body, redirects, the wait for an answer, and silence within a body.
- * DL2. A redirect to another origin is refused: a server does not choose whom else this host talks to.
- * DL3. A download that continues says so: the server sends exactly the rest, of the same file as far as it can
- *      tell (If-Range), or it begins anew. Whether the bytes are right is the caller's to check, by their hash.
+ * DL2. A redirect to another origin is refused: a server must not choose other hosts that this one connects to.
+ * DL3. A resumed download sends If-Range: the server sends exactly the rest of the same file, as far as it can tell, or
+ *      starts over. The caller checks the bytes, by their hash.
  * DL4. Nothing is retried here (P6).
  */
 import { getCACertificates } from 'node:tls';
@@ -20,15 +20,15 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-/** As a server says that it has no such file; 403 is how object stores say it to whom they let list nothing. */
+/** The statuses of an absent file; object stores answer 403 to clients that may not list. */
 const ABSENT = new Set([403, 404, 410]);
 
 export type DownloaderOptions = {
-  /** `http://user:password@host:port`; without it what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. */
+  /** `http://user:password@host:port`; by default from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
   readonly proxy?: string | undefined;
-  /** Certificates in PEM that are trusted beside the usual ones. */
+  /** PEM certificates that are trusted beside the usual ones. */
   readonly caPem?: string | undefined;
-  /** Of all downloads together. */
+  /** For all downloads together. */
   readonly maxBytesPerSecond?: number | undefined;
   readonly connectTimeoutMs?: number;
   /** From the request to the head of the answer. */
@@ -36,7 +36,7 @@ export type DownloaderOptions = {
   readonly progress?: ProgressDeadline;
 };
 
-/** What is there already of a file, and the ETag with which it came. */
+/** The part of a file that is already there, and its ETag. */
 export type Resume = { readonly offset: number; readonly etag: string | undefined };
 
 export type GetOptions = {
@@ -47,9 +47,9 @@ export type GetOptions = {
 };
 
 export type Download = AsyncDisposable & {
-  /** Where the chunks begin in the file: the offset asked for, or 0 where the server begins anew. */
+  /** Where the chunks begin in the file: the requested offset, or 0 if the server starts over. */
   readonly startByte: number;
-  /** Of the whole file, where the server says so. */
+  /** Of the whole file, if the server reports it. */
   readonly totalBytes: number | undefined;
   /** A strong ETag, good for a {@link Resume}. */
   readonly etag: string | undefined;
@@ -59,7 +59,7 @@ export type Download = AsyncDisposable & {
 
 export type Downloader = AsyncDisposable & {
   /**
-   * Undefined where the server has no such file. Dispose the download whatever happens.
+   * Undefined if the server has no such file. Dispose the download in any case.
    *
    * @throws `SOURCE_REDIRECT`, `SOURCE_TOO_LARGE`, `PEER_UNREACHABLE`, `PEER_STALLED`, `PEER_BAD_ANSWER`
    */
@@ -80,7 +80,7 @@ export const createDownloader = (options: DownloaderOptions = {}): Downloader =>
       if (found !== 'range refused') return found;
       const whole = await getOnce(call, url, { ...wanted, resume: undefined });
       if (whole !== 'range refused') return whole;
-      throw badAnswer(url, 'it refuses a range that was not asked for');
+      throw badAnswer(url, 'it refuses a range that was not requested');
     },
     [Symbol.asyncDispose]: () => dispatcher.destroy(),
   };
@@ -127,7 +127,7 @@ const getOnce = async (
   throw badAnswer(firstUrl, `it redirects more than ${MAX_REDIRECTS} times`);
 };
 
-/** Of an answer that is not the file: read, so that the connection can be used again. */
+/** Of an answer that is not the file: read, so that the connection can be reused. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
 type Answer = { readonly response: Dispatcher.ResponseData; readonly stop: AbortController };
@@ -166,7 +166,7 @@ const ask = async (
 /** DL2. */
 const redirectTarget = (url: string, location: string | undefined): string => {
   if (location === undefined || !URL.canParse(location, url))
-    throw badAnswer(url, 'it redirects without saying where to');
+    throw badAnswer(url, 'it redirects without a Location');
   const target = new URL(location, url);
   if (target.origin === new URL(url).origin) return target.href;
   throw new DepotError(
@@ -186,7 +186,10 @@ const download = (
   const { headers } = response;
   const encoding = headerText(headers['content-encoding']) ?? 'identity';
   if (encoding !== 'identity')
-    throw badAnswer(url, `it sends the Content-Encoding ${JSON.stringify(encoding.slice(0, 40))} unasked`);
+    throw badAnswer(
+      url,
+      `it sends the Content-Encoding ${JSON.stringify(encoding.slice(0, 40))}, which was not requested`,
+    );
   const { startByte, totalBytes } = extent(url, response, resume);
   if (totalBytes !== undefined && totalBytes > maxBytes) throw tooLarge(url, maxBytes, totalBytes);
   const etag = headerText(headers.etag);
@@ -197,14 +200,14 @@ const download = (
     etag: etag !== undefined && /^"[\x21-\x7e]{0,256}"$/.test(etag) ? etag : undefined,
     chunks: readChunks(call, response.body, stop, limit, signal),
     async [Symbol.asyncDispose]() {
-      stop.abort(new DepotError('PEER_UNREACHABLE', 'the download was given up'));
+      stop.abort(new DepotError('PEER_UNREACHABLE', 'the download was aborted'));
       response.body.on('error', () => undefined);
       response.body.destroy();
     },
   };
 };
 
-/** Which part of which whole the body is (DL3). */
+/** The range of the body within the whole file (DL3). */
 const extent = (
   url: string,
   { statusCode, headers }: Dispatcher.ResponseData,
@@ -266,7 +269,11 @@ const badAnswer = (url: string, what: string): DepotError =>
 
 const tooLarge = (url: string, maxBytes: number, announced: number | undefined): DepotError => {
   const has = announced === undefined ? `sends more than ${maxBytes} bytes` : `has ${announced} bytes`;
-  return new DepotError('SOURCE_TOO_LARGE', `${url} ${has}, and ${maxBytes} are allowed or signed`, {
-    detail: { url, limit_bytes: maxBytes },
-  });
+  return new DepotError(
+    'SOURCE_TOO_LARGE',
+    `${url} ${has}, more than the ${maxBytes} that are allowed or signed`,
+    {
+      detail: { url, limit_bytes: maxBytes },
+    },
+  );
 };

@@ -1,4 +1,4 @@
-/** One request: parsed by its route, handled, and answered, whatever happens on the way. */
+/** One request: parsed by its route, handled, and answered in any case. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Route } from '../api/route.ts';
@@ -18,7 +18,7 @@ export type BodyLimitsByKind = {
   readonly progress: ProgressDeadline;
 };
 
-/** One request under way. */
+/** One request in progress. */
 export type Exchange = {
   readonly requestId: string;
   readonly request: IncomingMessage;
@@ -27,7 +27,7 @@ export type Exchange = {
   readonly signal: AbortSignal;
 };
 
-/** Runs the work of one request; whatever it throws becomes the answer. Never rejects. */
+/** Runs the work of one request; an error becomes the answer. Never rejects. */
 export const runExchange = async (
   { requestId, request, response, log }: Exchange,
   controller: AbortController,
@@ -99,7 +99,7 @@ const readBody = async (
   return body.kind === 'json' ? parsePart('body', body.schema, await readJsonBody(request, raw)) : raw;
 };
 
-/** More than a few at once help nobody. */
+/** A few are enough for a message. */
 const MAX_ISSUES_NAMED = 5;
 
 const parsePart = (part: string, schema: z.ZodType | undefined, value: unknown): unknown => {
@@ -126,6 +126,6 @@ export const refuseMethod = ({ request, response }: Exchange, allowed: readonly 
   response.setHeader('allow', allowed.join(', '));
   throw new DepotError(
     'METHOD_NOT_ALLOWED',
-    `${request.method} is not possible here, only ${allowed.join(', ')}`,
+    `${request.method} is not allowed here, only ${allowed.join(', ')}`,
   );
 };

@@ -6,19 +6,19 @@
  * FB1. A buffer is filled again only after the socket has taken its bytes (the write callback).
  * FB2. Memory per transfer is two buffers, whatever the file's size (S17).
  * FB3. A file is never sent shorter than announced: on a read error the connection is cut, so that the client
- *      sees an incomplete answer rather than a wrong one.
+ *      sees an incomplete answer instead of a wrong one.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DepotError } from '../lib/errors.ts';
 import { endResponse } from './answers.ts';
 import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 
-/** What a handler of a `stream` response answers with. It is disposed when the answer is over. */
+/** The answer of a handler with a `stream` response. It is disposed after the answer. */
 export type FileAnswer = AsyncDisposable & {
   readonly sizeBytes: number;
-  /** Without quotes; the content's identity, so that it never changes under this name. */
+  /** Without quotes; it identifies the content, which never changes under this name. */
   readonly etag: string;
-  /** Fills as much of `target` as there is from `position`; resolves with the number of bytes. */
+  /** Fills `target` from `position` as far as the file goes; resolves with the number of bytes. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
 };
 
@@ -112,7 +112,7 @@ const pump = async (
   }
 };
 
-/** The signal too ends the wait: a pipelined answer that never gets the socket has no callback. */
+/** The signal also ends the wait: a pipelined answer that never gets the socket has no callback. */
 const written = (response: ServerResponse, chunk: Uint8Array, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
     signal.throwIfAborted();
@@ -128,7 +128,7 @@ const written = (response: ServerResponse, chunk: Uint8Array, signal: AbortSigna
 const listsEtag = (header: string | undefined, etag: string): boolean =>
   (header ?? '').split(',').some(item => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
 
-/** One byte range (RFC 9110, 14.2). Several, another unit, or nonsense: the header is ignored, as the RFC allows. */
+/** One byte range (RFC 9110, 14.2). For several ranges, another unit, or an invalid value the header is ignored, as the RFC allows. */
 const parseRange = (header: string | undefined, sizeBytes: number): Range | undefined | 'unsatisfiable' => {
   const [, from = '', to = ''] =
     /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(header?.replaceAll(/\s/g, '') ?? '') ?? [];

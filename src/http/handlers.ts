@@ -1,4 +1,4 @@
-/** What a server is made of: handlers whose types follow from the contract's routes. */
+/** Handlers of a server, typed by the contract's routes. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import type { Api, Route } from '../api/route.ts';
@@ -20,7 +20,7 @@ export type BodyOf<R extends Route> = R extends { body: { kind: 'json'; schema: 
     ? RawBody
     : undefined;
 
-/** What the handler of a route answers with: JSON, nothing, or a file. */
+/** The answer of a handler: JSON, nothing, or a file. */
 export type AnswerOf<R extends Route> = R extends {
   response: { kind: 'json'; schema: infer S extends z.ZodType };
 }
@@ -40,7 +40,7 @@ export type HandlerRequest<R extends Route> = {
   readonly requestId: string;
   readonly headers: IncomingHttpHeaders;
   readonly log: Logger;
-  /** Aborts when the client goes away, and when the process has waited long enough to stop. */
+  /** Aborts when the client goes away, and at the drain deadline of a stop. */
   readonly signal: AbortSignal;
   /** Sets one of the headers that the route names. */
   readonly setHeader: (name: AnswerHeaderOf<R>, value: string) => void;
@@ -60,19 +60,19 @@ export type ErasedRequest = Omit<HandlerRequest<Route>, 'params' | 'query' | 'bo
 };
 export type ErasedHandler = (request: ErasedRequest) => Promise<unknown>;
 
-/** Joins a contract and its handlers; complete by type. */
+/** Joins a contract and its handlers; the types ensure that none is missing. */
 export const bindApi = <A extends Api>(api: A, handlers: Handlers<A>): readonly BoundRoute[] =>
   Object.entries(api.routes).map(([name, route]) => ({
     route,
     handle: handlers[name as keyof A['routes']] as ErasedHandler,
   }));
 
-/** Something that is not part of an API: the console's page, the metrics. GET and HEAD only. */
+/** A page that is not part of an API: the console, the metrics. GET and HEAD only. */
 export type Page = {
   readonly path: string;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Served without a token, because it says nothing that needs one. */
+  /** Served without a token, because its content is public. */
   readonly isPublic?: boolean;
   readonly content: (options: { signal: AbortSignal }) => Promise<string | Uint8Array>;
 };

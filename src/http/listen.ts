@@ -1,4 +1,4 @@
-/** Where a server listens, and who may speak to it. */
+/** The address of a server, and the check of its token. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { BlockList, isIP } from 'node:net';
@@ -32,13 +32,13 @@ export const isLoopback = (host: string): boolean => {
   return loopback.check(host, family === 4 ? 'ipv4' : 'ipv6');
 };
 
-/** The loopback rule: without transport security nobody else may be able to connect, unless told so. */
+/** The loopback rule: without transport security no other machine may connect, unless configured. */
 export const requireLoopback = (listen: ListenAddress, insecureListen: boolean): void => {
   if (insecureListen || isLoopback(listen.host)) return;
   throw new DepotError(
     'LISTEN_NOT_LOOPBACK',
     `refuses to listen on ${formatAddress(listen)}: requests are neither encrypted nor, without a token, ` +
-      'authenticated; listen on a loopback address, or set insecure_listen = true where the network itself is trusted',
+      'authenticated; listen on a loopback address, or set insecure_listen = true if the network itself is trusted',
   );
 };
 
@@ -55,14 +55,14 @@ export const listenError = (cause: unknown, listen: ListenAddress): DepotError =
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** Compares in constant time; the digests make both sides equally long. @throws DepotError `UNAUTHORIZED` */
+/** Compares in constant time; digests have equal lengths. @throws DepotError `UNAUTHORIZED` */
 export const requireBearer = (headers: IncomingHttpHeaders, token: string): void => {
   const sent = /^Bearer +(\S+)\s*$/i.exec(headers.authorization ?? '')?.[1];
   if (sent !== undefined && timingSafeEqual(digest(sent), digest(token))) return;
   throw new DepotError(
     'UNAUTHORIZED',
     sent === undefined
-      ? 'this server wants a token: send the header "Authorization: Bearer TOKEN"'
-      : 'the token is not the one that this server was configured with',
+      ? 'this server requires a token: send the header "Authorization: Bearer TOKEN"'
+      : 'the token is not the one of this server',
   );
 };

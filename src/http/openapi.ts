@@ -1,4 +1,4 @@
-/** Contract → OpenAPI 3.0.3. The documents in `openapi/` are its output, and a test compares. */
+/** Contract → OpenAPI 3.0.3. The documents in `openapi/` are its output; a test compares them. */
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
@@ -47,7 +47,7 @@ export const openApiDocument = (apis: readonly [Api, ...Api[]]): JsonObject => {
     const path = paths[route.path] ?? {};
     paths[route.path] = path;
     const verb = route.method.toLowerCase();
-    assert(path[verb] === undefined, `${route.method} ${route.path} is there twice`);
+    assert(path[verb] === undefined, `${route.method} ${route.path} occurs twice`);
     path[verb] = operation(route, components);
   }
   const { title, description, version } = apis[0];
@@ -129,7 +129,7 @@ const headers = (named: NonNullable<Route['responseHeaders']>): JsonObject =>
 const jsonContent = (schema: JsonObject): JsonObject => ({ 'application/json': { schema } });
 const reference = (id: string): JsonObject => ({ $ref: `#/components/schemas/${id}` });
 
-/** Converts a schema, and files everything in it that has an id under `components`. */
+/** Converts a schema, and moves every inner schema with an id to `components`. */
 const toJson = (schema: z.ZodType, io: 'input' | 'output', components: Components): JsonObject => {
   const {
     $schema: _,
@@ -139,9 +139,9 @@ const toJson = (schema: z.ZodType, io: 'input' | 'output', components: Component
     target: 'openapi-3.0',
     io,
     override: ({ jsonSchema }) => {
-      // Further fields are ignored by a reader, not refused: that is what lets an API grow.
+      // A reader ignores further fields instead of refusing them, so that an API can grow.
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
-      // Says the same as `format`, in 300 characters.
+      // Repeats `format`, in 300 characters.
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
     },
   }) as JsonObject & { definitions?: Components };

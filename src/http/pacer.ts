@@ -1,4 +1,4 @@
-/** Keeps a sum of transfers below a rate, by waiting after what has passed. */
+/** Limits the rate of all transfers together: waits after bytes have passed. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Pacer = {
@@ -6,10 +6,10 @@ export type Pacer = {
   readonly passed: (bytes: number, options: { signal: AbortSignal }) => Promise<void>;
 };
 
-/** Below this a wait is not worth its timer; it is kept for the next. */
+/** A shorter wait is added to the next one. */
 const LEAST_WAIT_MS = 5;
 
-/** Without a rate nothing is waited for. */
+/** Without a rate there is no wait. */
 export const createPacer = (maxBytesPerSecond: number | undefined): Pacer => {
   let dueMs = 0;
   return {

@@ -1,6 +1,6 @@
 /**
- * What a peer's answer means. Peers are other machines: an answer may be an error of theirs, rubbish of a proxy
- * between, or a lie, and none of these may look like a fault of this process.
+ * Interprets a peer's answer. Peers are other machines: an answer may be their error, rubbish from a proxy in between, or
+ * a lie, and none of these may look like a fault of this process.
  */
 import type { z } from 'zod';
 import { ErrorBody } from '../api/wire.ts';
@@ -9,7 +9,7 @@ import { type ErrorCode, errorCodes } from '../lib/error-codes.ts';
 import { DepotError } from '../lib/errors.ts';
 import { RETRY_AFTER_DETAIL } from './answers.ts';
 
-/** How much of a rubbish answer is quoted. */
+/** The length of a quotation from a bad answer. */
 const MAX_QUOTED_CHARS = 120;
 
 const isErrorCode = (code: string | undefined): code is ErrorCode =>
@@ -19,8 +19,8 @@ const isErrorCode = (code: string | undefined): code is ErrorCode =>
 export const peerName = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
 
 /**
- * The error that an answer with an unexpected status stands for: the peer's own code where it is one of ours,
- * otherwise `PEER_BAD_ANSWER`. `detail` has `status`, and `retry_after_s` where the peer said when to come again.
+ * The error for an answer with an unexpected status: the peer's own code if it is a known one, otherwise
+ * `PEER_BAD_ANSWER`. `detail` has `status`, and `retry_after_s` if the peer sent it.
  */
 export const peerError = (
   peer: string,
@@ -53,7 +53,7 @@ export const parseAnswer = <S extends z.ZodType>(peer: string, schema: S, text: 
     value = JSON.parse(text);
   } catch (cause) {
     const quoted = JSON.stringify(text.slice(0, MAX_QUOTED_CHARS));
-    throw new DepotError('PEER_BAD_ANSWER', `${peer} answered something that is not JSON: ${quoted}`, {
+    throw new DepotError('PEER_BAD_ANSWER', `${peer} answered with a text that is not JSON: ${quoted}`, {
       cause,
     });
   }
@@ -62,7 +62,7 @@ export const parseAnswer = <S extends z.ZodType>(peer: string, schema: S, text: 
   const issue = parsed.error.issues[0];
   throw new DepotError(
     'PEER_BAD_ANSWER',
-    `${peer} answered something else than its contract says: ${issue?.path.join('.')}: ${issue?.message}`,
+    `${peer} answered with a body that violates its contract: ${issue?.path.join('.')}: ${issue?.message}`,
     { detail: { peer } },
   );
 };

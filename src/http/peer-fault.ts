@@ -1,4 +1,4 @@
-/** What a failed exchange says of the peer: it could not be reached, or it does not speak HTTP as it should. */
+/** The fault of the peer in a failed exchange: it is unreachable, or its HTTP is invalid. */
 import { DepotError, messageChain } from '../lib/errors.ts';
 
 const UNREACHABLE =
@@ -15,7 +15,7 @@ export const peerFault = (error: unknown, peer: string): unknown => {
     });
   return new DepotError(
     'PEER_BAD_ANSWER',
-    `${peer} did not answer in HTTP as expected (${messageChain(error)})`,
+    `${peer} did not answer with valid HTTP (${messageChain(error)})`,
     { cause: error, detail: { peer } },
   );
 };

@@ -1,8 +1,8 @@
 /**
- * A deadline on progress instead of one on the whole transfer (B13): 2 GiB may take an hour, ten seconds of
- * silence are a fault.
+ * A deadline for progress instead of one for the whole transfer (B13): 2 GiB may take an hour, but ten seconds of silence
+ * are a fault.
  *
- * Only time spent waiting for the peer counts. While this side is busy (its disk is slow, say) the peer cannot
+ * Only time spent waiting for the peer counts. While this side is busy (with a slow disk, for example) the peer cannot
  * send, and must not be blamed for it.
  */
 
@@ -13,17 +13,17 @@ export type ProgressDeadline = { readonly minBytes: number; readonly intervalMs:
 export const DEFAULT_PROGRESS: ProgressDeadline = { minBytes: 64 * 1024, intervalMs: 10_000 };
 
 export type ProgressWatch = {
-  /** From now on it is the peer's turn. */
+  /** From now on this side waits for the peer. */
   readonly waiting: () => void;
-  /** The peer moved `bytes`; from now on it is this side's turn. */
+  /** The peer moved `bytes`; from now on the peer waits for this side. */
   readonly moved: (bytes: number) => void;
   readonly [Symbol.dispose]: () => void;
 };
 
-/** How often per interval the watch looks: a stall is noticed at most this fraction of an interval late. */
+/** Checks per interval: a stall is noticed at most this fraction of an interval late. */
 const TICKS_PER_INTERVAL = 8;
 
-/** Starts on this side's turn. Calls `onStall` at most once. */
+/** Starts with the peer waiting for this side. Calls `onStall` at most once. */
 export const watchProgress = (deadline: ProgressDeadline, onStall: () => void): ProgressWatch => {
   let bytes = 0;
   let waitedMs = 0;
@@ -65,6 +65,6 @@ export const watchProgress = (deadline: ProgressDeadline, onStall: () => void): 
   };
 };
 
-/** The words for a stall, the same on both ends: how little moved in how long. */
+/** The description of a stall, the same on both ends. */
 export const stallText = ({ minBytes, intervalMs }: ProgressDeadline): string =>
   `less than ${minBytes} bytes in ${intervalMs / 1000} s`;

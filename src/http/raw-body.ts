@@ -1,19 +1,19 @@
 /**
- * The body of a request, straight from node's socket: streamed, counted, and under a deadline on progress.
+ * The body of a request, directly from node's socket: streamed, counted, and under a deadline for progress.
  *
- * RQ1. A body that is longer than allowed is refused from its Content-Length, before a byte of it is asked for.
- * RQ2. A client that sent `Expect: 100-continue` is told to go on only when the handler starts to read, so that
- *      a refusal costs it nothing.
- * RQ3. A body ends well or throws: cut (`BODY_INCOMPLETE`), slow (`BODY_STALLED`), long (`BODY_TOO_LARGE`).
+ * RQ1. A body that is longer than allowed is refused by its Content-Length, before a byte of it is read.
+ * RQ2. A client that sent `Expect: 100-continue` receives `100 Continue` only when the handler starts to read, so that it
+ *      sends no byte of a refused body.
+ * RQ3. A body is complete or throws: cut (`BODY_INCOMPLETE`), slow (`BODY_STALLED`), long (`BODY_TOO_LARGE`).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DepotError } from '../lib/errors.ts';
 import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 
 export type RawBody = {
-  /** Bytes, as announced; undefined when the client sends chunks of unannounced number. */
+  /** The announced bytes; undefined for a chunked body. */
   readonly contentLength: number | undefined;
-  /** To be iterated once. A chunk is the reader's own. Throws DepotError, see RQ3, or the signal's reason. */
+  /** Iterated once. The reader owns each chunk. Throws DepotError, see RQ3, or the signal's reason. */
   readonly chunks: AsyncIterable<Uint8Array>;
 };
 
@@ -73,7 +73,7 @@ async function* readChunks(
     if (!ended && !request.complete) fail(incomplete(received, contentLength));
     wake?.();
   };
-  // Of a client that went away the signal may tell first, but says less.
+  // When a client goes away the signal may abort first, with a less specific reason.
   const onAbort = (): void =>
     fail(request.socket.destroyed ? incomplete(received, contentLength) : signal.reason);
 
@@ -119,7 +119,7 @@ export const expectsContinue = (request: IncomingMessage): boolean =>
 /** Reads a whole JSON body. @throws DepotError `INVALID_REQUEST`, and as {@link RawBody.chunks} */
 export const readJsonBody = async (request: IncomingMessage, body: RawBody): Promise<unknown> => {
   const contentType = request.headers['content-type'] ?? '';
-  // Also keeps out cross-site form posts of a browser, which cannot set this type without asking first.
+  // Also refuses cross-site form posts of a browser, which cannot set this type without a preflight.
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType))
     throw new DepotError(
       'INVALID_REQUEST',

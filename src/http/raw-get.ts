@@ -3,9 +3,9 @@
  *
  *     socket ─▶ page ─▶ head, then chunks ─▶ onChunk (hash, write) ─▶ page back to the pool
  *
- * It is three times as fast as an HTTP library, as no byte is copied and nothing is allocated per chunk.
+ * It is three times as fast as an HTTP library, since it copies no byte and allocates nothing per chunk.
  *
- * The rules of the buffers are in raw-transfer.ts, what an answer may look like in response-head.ts.
+ * The rules of the buffers are in raw-transfer.ts, those of answers in response-head.ts.
  */
 import { DepotError } from '../lib/errors.ts';
 import { createPagePool } from './page-pool.ts';
@@ -17,7 +17,7 @@ import { type ByteRange, bodyLength, type ResponseHead, totalSize } from './resp
 const DEFAULT_PAGE_SIZE_BYTES = 1024 * 1024;
 const DEFAULT_PAGES = 8;
 const DEFAULT_ANSWER_TIMEOUT_MS = 10_000;
-/** Of an error's body, to learn what the peer says. */
+/** Of an error's body, for the peer's message. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
 export type RawGetOptions = {
@@ -35,11 +35,11 @@ export type RawGetOptions = {
 export type RawAnswer = Disposable & {
   /** Of the body. */
   readonly sizeBytes: number;
-  /** Of the whole file, of which a range may have been asked. */
+  /** Of the whole file, even if a range was requested. */
   readonly totalSizeBytes: number;
   /**
-   * To be called once. `onChunk` gets the bytes in order, and may be called again before its last promise has
-   * resolved. Resolves when every byte has come and every `onChunk` has resolved.
+   * Called once. `onChunk` gets the bytes in order, and may be called again before its last promise has resolved.
+   * Resolves when every byte has arrived and every `onChunk` has resolved.
    *
    * @throws PEER_UNREACHABLE (cut), PEER_STALLED, PEER_BAD_ANSWER, what `onChunk` throws, the signal's reason
    */
@@ -47,10 +47,10 @@ export type RawAnswer = Disposable & {
 };
 
 /**
- * Resolves when the peer has begun to answer with 200, or with 206 where a range was asked for. Dispose the
- * answer whatever happens: that closes the connection.
+ * Resolves when the peer has begun to answer with 200, or with 206 if a range was requested. Dispose the answer in any
+ * case: that closes the connection.
  *
- * @throws the peer's own code where it is ours, PEER_UNREACHABLE, PEER_STALLED, PEER_BAD_ANSWER, INVALID_REQUEST
+ * @throws the peer's own code if it is a known one, PEER_UNREACHABLE, PEER_STALLED, PEER_BAD_ANSWER, INVALID_REQUEST
  */
 export const rawGet = async (url: string, options: RawGetOptions): Promise<RawAnswer> => {
   const { range, signal } = options;

@@ -1,10 +1,10 @@
 /**
- * One connection of a raw download: first the head, then a pause until somebody wants the body, then the body.
+ * One connection of a raw download: first the head, then a pause until the caller reads the body, then the body.
  *
- * RF1. The page that the socket reads into belongs to the socket alone; a chunk's page is reused only when the
- *      promise of its `onChunk` has resolved.
+ * RF1. The page that the socket reads into belongs to the socket alone; the page of a chunk is reused only after the promise
+ *      of its `onChunk` has resolved.
  * RF2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
- * RF3. A body ends well only at exactly its announced length.
+ * RF3. A body is complete only at exactly its announced length.
  */
 import { connect } from 'node:net';
 import { DepotError } from '../lib/errors.ts';
@@ -24,7 +24,7 @@ export type OnChunk = (chunk: Uint8Array) => Promise<void>;
 
 export type Transfer = {
   readonly head: Promise<ResponseHead>;
-  /** To be called once, after the head. Resolves when `sizeBytes` have come and every `onChunk` has resolved. */
+  /** Called once, after the head. Resolves when `sizeBytes` have arrived and every `onChunk` has resolved. */
   readonly consume: (sizeBytes: number, onChunk: OnChunk) => Promise<void>;
   readonly fail: (error: unknown) => void;
   readonly close: () => void;
@@ -37,7 +37,7 @@ export const openTransfer = (
 ): Transfer => {
   const head = Promise.withResolvers<ResponseHead>();
   const headReader = createHeadReader(pool.take(), peer);
-  /** Where the body is read to, and what of it came with the head. */
+  /** The target of the body, and the part of it that came with the head. */
   let page: Buffer | undefined;
   let held: Page | undefined;
   let body: Body | undefined;
@@ -83,7 +83,7 @@ export const openTransfer = (
   const buffer = (): Buffer => page ?? headReader.space();
   const socket = connect({ host, port, noDelay: true, onread: { buffer, callback: receive } });
   socket.write(request);
-  // Once all bytes are here, how the connection ends is of no interest.
+  // Once all bytes are here, the end of the connection does not matter.
   socket.on('error', cause => body?.isWhole() || fail(unreachable(peer, cause)));
   socket.on('close', () => body?.isWhole() || fail(cut(peer, body)));
 
@@ -103,7 +103,7 @@ export const openTransfer = (
   return { head: head.promise, consume, fail, close };
 };
 
-/** What `work` throws fails the transfer, and pauses the socket. */
+/** An error of `work` fails the transfer, and pauses the socket. */
 const guarded =
   <A extends readonly unknown[]>(fail: (error: unknown) => void, work: (...args: A) => boolean) =>
   (...args: A): boolean => {
@@ -115,10 +115,10 @@ const guarded =
     }
   };
 
-/** Bytes that arrived, and the page that they are in. */
+/** Received bytes, and their page. */
 type Page = { readonly page: Buffer; readonly chunk: Buffer };
 
-/** Reads the head into one page, however many pieces it comes in. */
+/** Reads the head into one page, in any number of pieces. */
 const createHeadReader = (page: Buffer, peer: string) => {
   let filled = 0;
   return {

@@ -1,15 +1,15 @@
 /**
- * The head of an HTTP/1.1 response, for a client that fetches artifacts: strict and small. What it does not
- * accept (chunks, encodings, folded lines, two lengths) no Repo Depot sends.
+ * The head of an HTTP/1.1 response, for a client that fetches artifacts: strict and small. It refuses chunks, encodings,
+ * folded lines and two lengths, which no Repo Depot sends.
  */
 import { DepotError } from '../lib/errors.ts';
 
-/** Bounds memory and patience with a peer that never ends its head. */
+/** Bounds the memory and the time for a peer that never ends its head. */
 export const MAX_HEAD_BYTES = 16 * 1024;
 
 export type ResponseHead = {
   readonly status: number;
-  /** Names in lower case; a name that came twice is joined by commas. */
+  /** Names in lower case; the values of a repeated name are joined by commas. */
   readonly headers: ReadonlyMap<string, string>;
 };
 
@@ -61,14 +61,19 @@ export const bodyLength = ({ headers }: ResponseHead, peer: string): number => {
 export type ByteRange = { readonly first: number; readonly last?: number | undefined };
 
 /**
- * The size of the whole file, from a 200 or a 206. A 206 has to be the very range that was asked for.
+ * The size of the whole file, from a 200 or a 206. A 206 must have exactly the requested range.
  *
  * @throws `PEER_BAD_ANSWER`
  */
 export const totalSize = (head: ResponseHead, range: ByteRange | undefined, peer: string): number => {
   const length = bodyLength(head, peer);
   if ((head.status === 206) !== (range !== undefined))
-    throw badHead(peer, range === undefined ? 'it sends a range unasked' : 'it sends all instead of a range');
+    throw badHead(
+      peer,
+      range === undefined
+        ? 'it sends a range that was not requested'
+        : 'it sends the whole file instead of a range',
+    );
   if (range === undefined) return length;
   const contentRange = head.headers.get('content-range') ?? 'absent';
   const [, first, last, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(contentRange) ?? [];

@@ -1,12 +1,12 @@
 /**
- * Contract → server: routes, parsed requests, typed handlers, errors in one shape, and an end without a cut.
+ * Contract → server: routes, parsed requests, typed handlers, errors in one shape, and a stop that drains requests.
  *
  *     socket ─▶ Fastify (routing) ─▶ token ─▶ params, query, body by zod ─▶ handler ─▶ JSON, file or error
  *
  * H1. A handler sees only what its route's schemas accepted.
  * H2. Bodies and answers of artifacts bypass Fastify's streams: raw-body.ts and file-body.ts.
- * H3. Stopping: no new connection is accepted and a new request is told to go elsewhere (SHUTTING_DOWN);
- *     running ones may finish until the drain deadline, then their signal aborts.
+ * H3. Stopping: no new connection is accepted, and a new request is answered SHUTTING_DOWN; running ones may finish until
+ *     the drain deadline, then their signal aborts.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -37,7 +37,7 @@ import { DEFAULT_PROGRESS } from './progress.ts';
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
 export const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;
 export const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
-/** What aborted requests get to answer before their connections are cut. */
+/** The time for aborted requests to answer before their connections are cut. */
 const ABORT_GRACE_MS = 1_000;
 /** Bounds file descriptors and memory; a fleet of 1,000 sleds with one connection each fits. */
 const MAX_CONNECTIONS = 2_048;
@@ -62,11 +62,11 @@ export type ServerOptions = {
   readonly listen: ListenAddress;
   /** Allows an address that other machines can reach (the loopback rule). */
   readonly insecureListen?: boolean;
-  /** Every route but public pages then wants `Authorization: Bearer <token>`. */
+  /** Every route but public pages then requires `Authorization: Bearer <token>`. */
   readonly token?: string | undefined;
   readonly limits?: Partial<ServerLimits>;
   readonly log: Logger;
-  /** Stops the server as disposing it does. */
+  /** Stops the server, like its disposal. */
   readonly signal?: AbortSignal;
 };
 
@@ -126,7 +126,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   };
 };
 
-/** Takes a request over from Fastify and runs the work for it. */
+/** Takes over a request from Fastify and runs its work. */
 type RunWork = (
   request: FastifyRequest,
   reply: FastifyReply,
@@ -168,7 +168,7 @@ const addRoutes = (app: FastifyInstance, { routes, pages, limits, run }: Routing
 const verbs = (method: string): readonly string[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]);
 
 const startListening = async (app: FastifyInstance, listen: ListenAddress): Promise<ListenAddress> => {
-  // A request that expects `100 Continue` is handled as any other; raw-body.ts says when to go on.
+  // A request that expects `100 Continue` is handled like any other; raw-body.ts sends the `100 Continue`.
   app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
   app.server.maxConnections = MAX_CONNECTIONS;
   try {
@@ -184,7 +184,7 @@ const startListening = async (app: FastifyInstance, listen: ListenAddress): Prom
 const shuttingDown = (): DepotError =>
   new DepotError(
     'SHUTTING_DOWN',
-    'this process is stopping; send the request to another one, or again later',
+    'this process is stopping; send the request to another one, or retry later',
   );
 
 /** What is the same of a request with a route and of one without. */
@@ -203,7 +203,7 @@ const createRouter = (log: Logger): FastifyInstance => {
   const app = fastify({
     logger: false,
     genReqId: () => randomUUID(),
-    requestTimeout: 0, // bodies have a deadline on progress instead
+    requestTimeout: 0, // bodies have a deadline for progress instead
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     return503OnClosing: false, // answered in our shape: H3
     exposeHeadRoutes: false,

@@ -3,13 +3,13 @@ import { DepotError } from '../lib/errors.ts';
 import { type ProgressDeadline, watchProgress } from './progress.ts';
 
 /**
- * A chunk is its source's again when the next one is pulled. The socket makes the puller wait for a chunk that
- * fills its queue; a smaller one may still stand in it by then, and is copied.
+ * The source may reuse a chunk once the next one is pulled. The socket makes the puller wait for a chunk that fills its
+ * queue; a smaller one may still be queued by then, and is copied.
  */
 const QUEUED_BYTES = 128 * 1024;
 
 export type UploadBody = {
-  /** As announced; the source has to give exactly so many. Undefined where nobody knows: it is sent in chunks. */
+  /** As announced; the source has to give exactly this many. Undefined if unknown: the body is chunked. */
   readonly sizeBytes: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Called as the peer takes bytes, with the sum so far. */
@@ -19,7 +19,7 @@ export type UploadBody = {
 export type Upload = {
   /** For undici, which pulls the next chunk when the socket has room. */
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** What the source threw, which is nobody else's fault. */
+  /** The error of the source, so that the peer is not blamed for it. */
   readonly sourceFailure: () => unknown;
 };
 

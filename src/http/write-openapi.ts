@@ -1,4 +1,4 @@
-/** Writes `openapi/*.json` from the contracts: run it after a change of one, and read the difference. */
+/** Writes `openapi/*.json` from the contracts: run it after a change of one, and review the diff. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openApiDocument, openApiDocuments } from './openapi.ts';

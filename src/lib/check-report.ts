@@ -1,7 +1,7 @@
-/** What a verification looked at, check by check: the same for a person, an API and an error. */
+/** The checks of a verification, in order: the same for a person, an API and an error. */
 
 export type ReportedCheck = {
-  /** Of the TUF specification 1.0.34 where the check is from there; null for checks of our own. */
+  /** The clause of the TUF specification 1.0.34; null for our own checks. */
   readonly clause: string | null;
   readonly outcome: 'passed' | 'failed' | 'overridden' | 'noted';
   /** One sentence for people. */
@@ -16,5 +16,5 @@ export type ReportedCheck = {
   readonly key_ids?: readonly string[];
 };
 
-/** A report that an error carries is no longer than this: the last checks are the ones that explain it. */
+/** The limit of a report in an error: the last checks are the ones that explain it. */
 export const MAX_REPORTED_CHECKS = 100;

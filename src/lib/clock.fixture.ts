@@ -1,10 +1,10 @@
-/** A clock that moves when it is told to. */
+/** A clock that moves only when the test advances it. */
 import type { Clock } from './clock.ts';
 
 export type TestClock = Clock & {
-  /** Moves both clocks and ends the sleeps that are over, the earliest first. */
+  /** Advances both clocks and ends the sleeps that are due, the earliest first. */
   readonly advance: (ms: number) => Promise<void>;
-  /** How many sleep. */
+  /** The number of pending sleeps. */
   readonly sleeping: () => number;
 };
 
@@ -50,7 +50,7 @@ export const createTestClock = (startMs = Date.parse('2026-01-01T00:00:00Z')): T
         if (next === undefined) break;
         elapsedMs = Math.max(elapsedMs, next.untilMs);
         next.wake();
-        // What it woke may sleep again before the target.
+        // A woken sleeper may sleep again before the target.
         for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve));
       }
       elapsedMs = targetMs;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Time, passed in wherever it matters, so that tests and the simulator decide what it is. */
+/** Time, passed in wherever it matters, so that tests and the simulator control it. */
 export type Clock = {
   /** Wall-clock time in milliseconds since the epoch: for people and records, may jump. */
   readonly nowMs: () => number;

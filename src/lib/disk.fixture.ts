@@ -1,8 +1,8 @@
 /**
- * Disks for tests: one in memory that can lose its power, and one that asks before each operation.
+ * Disks for tests: one in memory that can lose its power, and one that calls a hook before each operation.
  *
- * The memory disk keeps what was written beside what is durable: content becomes durable when its file is
- * synced, names when their directory is. A power cut takes each of the rest or leaves it, by chance.
+ * The memory disk tracks written and durable state: content becomes durable when its file is synced, names when their
+ * directory is. A power cut loses or keeps each other change by chance.
  */
 import { dirname } from 'node:path';
 import type { Rng } from '../core/rng.ts';
@@ -10,7 +10,7 @@ import type { Disk, DiskFile } from './disk.ts';
 
 export type Operation = { readonly name: keyof Disk | keyof DiskFile; readonly path: string };
 
-/** Calls `before` ahead of every operation; what it throws is the operation's failure, what it awaits delays it. */
+/** Calls `before` before every operation: its error fails the operation, its promise delays it. */
 export const interposed = (disk: Disk, before: (operation: Operation) => void | Promise<void>): Disk => {
   const file = (path: string, inner: DiskFile): DiskFile => ({
     write: async (chunk, position) => {
@@ -62,7 +62,7 @@ type Names = Map<string, File | Directory>;
 
 export type MemoryDisk = {
   readonly disk: Disk;
-  /** Takes what was not durable, each piece by chance. Files that were open must not be used again. */
+  /** Loses each change that was not durable by chance. Open files must not be used again. */
   readonly powerCut: (rng: Rng) => void;
   /** Every file by path, as a process sees it now. */
   readonly files: () => ReadonlyMap<string, Uint8Array>;
@@ -163,7 +163,7 @@ export const createMemoryDisk = (directories: readonly string[]): MemoryDisk => 
       }
       for (const node of survivors.values()) {
         if (node.kind === 'directory' || node.content === node.durable) continue;
-        // Of unsynced content any prefix may have reached the disk.
+        // Any prefix of unsynced content may have reached the disk.
         const reached = node.content.slice(0, rng.below(node.content.length + 1));
         node.content = rng.below(2) === 0 ? node.durable : reached;
         node.durable = node.content;

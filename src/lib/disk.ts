@@ -1,6 +1,6 @@
 /**
- * The disk as stores and staging see it: few operations, each of which may fail or be the last before a crash. It is
- * passed in, so that tests and the simulator decide what a disk does.
+ * The disk of stores and staging: few operations, each of which may fail or be the last before a crash. It is passed in,
+ * so that tests and the simulator control it.
  *
  * Errors are those of the operating system, with its `code` (`ENOSPC`, `EIO`, `ENOENT`, …).
  */
@@ -18,7 +18,7 @@ import {
 import { dirname } from 'node:path';
 
 export type Disk = {
-  /** A new file; fails with EEXIST when the name is taken. */
+  /** A new file; fails with EEXIST when the name exists. */
   readonly createFile: (path: string) => Promise<DiskFile>;
   /** A regular file, to read; fails with ENOENT when there is none of that name. */
   readonly openFile: (path: string) => Promise<DiskFile>;
@@ -37,12 +37,12 @@ export type Disk = {
 export type DiskFile = {
   /** Writes the whole chunk. */
   readonly write: (chunk: Uint8Array, position: number) => Promise<void>;
-  /** Fills as much of `target` as there is from `position`; returns the number of bytes. */
+  /** Fills `target` from `position` as far as the file goes; returns the number of bytes. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
   readonly sizeBytes: () => Promise<number>;
   /** Cuts the file to this length. */
   readonly truncate: (sizeBytes: number) => Promise<void>;
-  /** Makes the content durable. After a failure the file must be given up: a second try may lie. */
+  /** Makes the content durable. After a failure the file must be given up: a second call may report a false success. */
   readonly sync: () => Promise<void>;
   readonly close: () => Promise<void>;
 };
@@ -50,7 +50,7 @@ export type DiskFile = {
 export const systemErrorIs = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 
-/** Absent already is success. */
+/** Idempotent: an absent file is success. */
 export const unlinkIfThere = (disk: Pick<Disk, 'unlink'>, path: string): Promise<void> =>
   disk.unlink(path).catch((error: unknown) => {
     if (!systemErrorIs(error, 'ENOENT')) throw error;
@@ -58,7 +58,7 @@ export const unlinkIfThere = (disk: Pick<Disk, 'unlink'>, path: string): Promise
 
 const realFile = (handle: FileHandle): DiskFile => ({
   async write(chunk, position) {
-    // A write may be cut short (a full disk, a signal); the next call then says why.
+    // A write may be partial (a full disk, a signal); the next call then fails with the cause.
     for (let written = 0; written < chunk.length; ) {
       const { bytesWritten } = await handle.write(chunk, written, chunk.length - written, position + written);
       written += bytesWritten;
@@ -80,8 +80,8 @@ const realFile = (handle: FileHandle): DiskFile => ({
 });
 
 /**
- * What is not a regular file counts as absent: a link could make the store serve any file of the machine, and
- * a pipe could hold the reader for ever.
+ * Anything but a regular file counts as absent: a link could make the store serve any file of the machine, and a pipe
+ * could block the reader for ever.
  */
 const openRegularFile = async (path: string): Promise<FileHandle> => {
   const absent = () => Object.assign(new Error(`${path} is not a regular file`), { code: 'ENOENT' });
@@ -105,7 +105,7 @@ export const openNamedFile = async (path: string): Promise<DiskFile> => {
   throw new Error('it is not a regular file');
 };
 
-/** Makes a directory, and those above it, where they are absent. */
+/** Makes a directory and its missing parents. */
 export const ensureDirectory = async (disk: Disk, path: string): Promise<void> => {
   try {
     await disk.makeDirectory(path);
@@ -117,7 +117,7 @@ export const ensureDirectory = async (disk: Disk, path: string): Promise<void> =
   }
 };
 
-/** Makes the names in a directory durable: creations, renames and unlinks that came before. */
+/** Makes earlier creations, renames and unlinks in a directory durable. */
 export const syncDirectory = async (path: string): Promise<void> => {
   const handle = await open(path, 'r');
   try {
@@ -127,7 +127,7 @@ export const syncDirectory = async (path: string): Promise<void> => {
   }
 };
 
-/** @param modes of what it creates */
+/** @param modes of created files and directories */
 export const createRealDisk = ({ fileMode, directoryMode = 0o777 }: DiskModes): Disk => ({
   createFile: async path => realFile(await open(path, 'wx', fileMode)),
   openFile: async path => realFile(await openRegularFile(path)),
@@ -155,5 +155,5 @@ export const createRealDisk = ({ fileMode, directoryMode = 0o777 }: DiskModes): 
 
 export const realDisk: Disk = createRealDisk({ fileMode: 0o644 });
 
-/** For what nobody else on the machine may read. */
+/** For files that other users of the machine may not read. */
 export const privateDisk: Disk = createRealDisk({ fileMode: 0o600, directoryMode: 0o700 });

@@ -6,14 +6,14 @@
  * D1. Under its final name a file is complete and durable, or it is not there.
  * D2. A failed fsync is final for that temporary file: it is unlinked and written anew by the caller, never
  *     synced again (the kernel may have dropped the dirty pages and report success the second time).
- * D3. What a crash leaves behind carries {@link TEMPORARY_PREFIX} and can be removed by whoever owns the directory.
+ * D3. Leftovers of a crash begin with {@link TEMPORARY_PREFIX}; the owner of the directory may remove them.
  */
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { createRealDisk, type Disk, type DiskFile, realDisk, systemErrorIs, unlinkIfThere } from './disk.ts';
 import { isFull } from './full-disk.ts';
 
-/** Names that start so are unfinished writes; nothing else may use it. */
+/** The prefix of unfinished writes; nothing else may use it. */
 export const TEMPORARY_PREFIX = '.tmp-';
 
 export const temporaryPathFor = (finalPath: string): string =>
@@ -36,7 +36,7 @@ export const commitFile = async (
 };
 
 /**
- * Writes a small file whole (a ledger, a sidecar, a token). After a failure the old content stands, or the new one:
+ * Writes a small file whole (a ledger, a sidecar, a token). After a failure the file has the old content or the new one,
  * never a mixture.
  *
  * @param options.mode of the file on the real disk
@@ -68,7 +68,7 @@ export const writeFileDurably = async (
  */
 const afterRemoval = async (disk: Disk, temporaryPath: string, error: unknown): Promise<unknown> => {
   try {
-    // Renamed already, it is not there under its temporary name: then only the directory was not synced.
+    // After the rename there is no temporary name: only the sync of the directory failed.
     await unlinkIfThere(disk, temporaryPath);
   } catch (stays) {
     if (isFull(error)) return Object.assign(stays as Error, { cause: error });
@@ -97,13 +97,13 @@ export const readFileWhole = async (
   }
 };
 
-/** Unlinks a file and makes that durable. Absent already is success. */
+/** Unlinks a file and makes that durable. Idempotent: an absent file is success. */
 export const unlinkDurably = async (path: string, { disk = realDisk } = {}): Promise<void> => {
   await unlinkIfThere(disk, path);
   await disk.syncDirectory(dirname(path));
 };
 
-/** Removes what interrupted writes left in a directory; returns how many. Only for the directory's owner. */
+/** Removes unfinished writes from a directory; returns how many. Only for the directory's owner. */
 export const removeTemporaryFiles = async (directory: string, { disk = realDisk } = {}): Promise<number> => {
   const leftovers = (await disk.readDirectory(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
   for (const name of leftovers) await unlinkIfThere(disk, join(directory, name));

@@ -1,10 +1,10 @@
 /**
- * Every error that a person or a program can meet, by code: its HTTP status and when trying again helps.
+ * Every error that a person or a program can meet, by code: its HTTP status and its retry advice.
  *
  * `docs/errors.md` explains each code and its remedy; `errors.test.ts` compares the two in both directions.
  *
  * - `never`: the same request gets the same answer; something in it has to change first.
- * - `refresh`: the caller's view is out of date; read it again, then decide.
+ * - `refresh`: the caller's view is stale; read it again, then decide.
  * - `backoff`: nothing is wrong with the request; wait, then send it again.
  */
 export type RetryAdvice = 'never' | 'refresh' | 'backoff';
@@ -104,7 +104,7 @@ export const errorCodes = {
   SCHEMA_VERSION: { status: 500, retry: 'never' },
   EMBEDDED_POSTGRES: { status: 500, retry: 'never' },
 
-  // The fleet on this machine, and the demo.
+  // The local fleet and the demo.
   CHILD_FAILED: { status: 500, retry: 'never' },
   DEMO_FAILED: { status: 500, retry: 'never' },
 } as const satisfies Record<string, ErrorCodeEntry>;

@@ -1,7 +1,7 @@
 import { MAX_REPORTED_CHECKS, type ReportedCheck } from './check-report.ts';
 import { type ErrorCode, errorCodes, type RetryAdvice } from './error-codes.ts';
 
-/** Facts about an error that a program may want, beside the words for people. Values are small and printable. */
+/** Facts of an error for programs, beside the message for people. Values are small and printable. */
 export type ErrorDetail = Readonly<Record<string, string | number | boolean | null>>;
 
 /**
@@ -11,7 +11,7 @@ export type ErrorDetail = Readonly<Record<string, string | number | boolean | nu
 export class DepotError extends Error {
   readonly code: ErrorCode;
   readonly detail: ErrorDetail;
-  /** The checks that led to it, the failed one last; empty where none did. */
+  /** The checks that led to it, the failed one last; may be empty. */
   readonly report: readonly ReportedCheck[];
 
   constructor(
@@ -58,7 +58,7 @@ const DATABASE_STATES: ReadonlySet<ErrorCode> = new Set([
   'COMMIT_UNCERTAIN',
 ]);
 
-/** Whether the same may go well once the database is better: nothing is wrong with what was asked. */
+/** Whether a retry may succeed once the database is available: nothing is wrong with the request. */
 export const isOfDatabase = (error: unknown): boolean => DATABASE_STATES.has(errorCodeOf(error));
 
 /** The outermost {@link DepotError} in the chain. */

@@ -1,9 +1,9 @@
 /**
  * One owner for a directory (P12).
  *
- * The lock is the kernel's: flock(2) on a file in the directory. It ends with the process, however that ends,
- * so there is no stale lock to break and no process id to guess at. Node has no call for it; flock(1) takes the
- * lock on a descriptor that it inherits, and the lock belongs to the open file, which stays open here.
+ * The lock is the kernel's: flock(2) on a file in the directory. It ends with the process, however that ends, so there are
+ * no stale locks. Node has no call for it: flock(1) takes the lock on a descriptor that it inherits, and the lock belongs
+ * to the open file, which stays open here.
  * The file's content, the owner's process id, is for the message only.
  */
 import { spawnSync } from 'node:child_process';
@@ -34,7 +34,7 @@ export const acquireExclusiveLock = async (directory: string): Promise<Exclusive
   return { [Symbol.asyncDispose]: () => handle.close() };
 };
 
-/** flock(1) answers 1 when another has the lock. Short options, as busybox has no others. */
+/** flock(1) exits with 1 when another process has the lock. Busybox has only short options. */
 const lockOpenFile = (handle: FileHandle, path: string): boolean => {
   const { status, error, stderr } = spawnSync('flock', ['-x', '-n', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', handle.fd],
@@ -47,7 +47,7 @@ const lockOpenFile = (handle: FileHandle, path: string): boolean => {
 
 const inUse = async (directory: string, path: string): Promise<DepotError> => {
   const pid = Number((await readFile(path, 'utf8')).trim());
-  // Between taking the lock and writing the process id the file says nothing yet.
+  // The owner writes its process id after it has the lock, so the file may still be empty.
   const owner = Number.isInteger(pid) && pid > 0 ? `process ${pid}` : 'another process';
   return new DepotError(
     'IN_USE_BY_PROCESS',

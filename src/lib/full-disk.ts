@@ -7,7 +7,7 @@ import type { Disk, DiskFile } from './disk.ts';
 import { systemErrorIs } from './disk.ts';
 import { DepotError, errorCodeOf } from './errors.ts';
 
-/** As the operating system says it, or as {@link namingFullDisk} does. */
+/** An error of the operating system, or one of {@link namingFullDisk}. */
 export const isFull = (error: unknown): boolean =>
   errorCodeOf(error) === 'NO_SPACE' || systemErrorIs(error, 'ENOSPC', 'EDQUOT');
 

@@ -35,7 +35,7 @@ export const createLimiter = (concurrency: number): Limiter => {
 
   const release = () => {
     const next = queue.shift();
-    // The slot passes straight to the next waiter, so nobody can overtake it.
+    // The slot passes directly to the next waiter, so no caller can overtake it.
     if (next === undefined) running -= 1;
     else next();
   };

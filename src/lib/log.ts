@@ -30,5 +30,5 @@ export const createLogger = (options: {
     pino.destination({ fd: options.destination ?? 2, sync: true }),
   );
 
-/** For tests and tools that have nobody to tell. */
+/** For tests and tools without a log. */
 export const silentLogger: Logger = pino({ level: 'silent' });

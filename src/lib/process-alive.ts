@@ -1,4 +1,4 @@
-/** Whether a process with this id is there; another user's is, all the same. */
+/** Whether a process with this id exists, also one of another user. */
 export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);

@@ -16,7 +16,7 @@ export type RandomAccessFileOnDisk = AsyncDisposable & {
 /**
  * Opens a regular file for reading. Throws `IO`.
  *
- * @param options.disk where it is; absent for a file that a person names, which may be a link to one
+ * @param options.disk the disk of the file; absent for a file that a person names, which may be a link
  */
 export const openRandomAccessFile = async (
   path: string,

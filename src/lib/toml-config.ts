@@ -1,5 +1,5 @@
 /**
- * Configuration files: TOML, checked by a strict schema, so that a misspelt key is an error and not a default.
+ * Configuration files: TOML with a strict schema, so that a misspelt key is an error and not a default.
  *
  * Every fault is reported at once, each with the file, the key, and for an unknown key the known ones beside it.
  */

@@ -1,4 +1,4 @@
-/** Errors between threads: the structured clone of an error forgets its class, its code and its detail. */
+/** Errors between threads: the structured clone of an error loses its class, its code and its detail. */
 import type { ReportedCheck } from './check-report.ts';
 import type { ErrorCode } from './error-codes.ts';
 import { DepotError, type ErrorDetail } from './errors.ts';
@@ -14,11 +14,11 @@ export type WireError = {
       readonly detail: ErrorDetail;
       readonly report: readonly ReportedCheck[];
     }
-  /** `code` is the operating system's, where it is a failed call. */
+  /** `code` is the operating system's, for a failed system call. */
   | { readonly kind: 'other'; readonly name: string; readonly code: string | undefined }
 );
 
-/** A chain that is longer, or goes round in circles, is cut. */
+/** A longer or cyclic chain is cut. */
 const MAX_CHAIN = 16;
 
 export const encodeError = (error: unknown, depth = 1): WireError => {

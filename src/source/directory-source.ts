@@ -64,4 +64,7 @@ const cannotRead = (path: string, cause: unknown): DepotError =>
   new DepotError('IO', `cannot read ${path}`, { cause });
 
 const tooLarge = (path: string, sizeBytes: number, maxBytes: number): DepotError =>
-  new DepotError('SOURCE_TOO_LARGE', `${path} has ${sizeBytes} bytes, and ${maxBytes} are allowed or signed`);
+  new DepotError(
+    'SOURCE_TOO_LARGE',
+    `${path} has ${sizeBytes} bytes, more than the ${maxBytes} that are allowed or signed`,
+  );

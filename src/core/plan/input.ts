@@ -1,4 +1,4 @@
-/** What a plan is made from. */
+/** The input of a plan. */
 import type { ArtifactHash, SledId } from '../ids.ts';
 import type { InventorySled, LocalArchive, SledListing, Wanted } from '../inventory.ts';
 
@@ -8,7 +8,7 @@ export const pairKey = (sledId: SledId, sha256: ArtifactHash): string => `${sled
 export type Backoff = {
   readonly untilMs: number;
   readonly because: string;
-  /** How often copies of this artifact to this sled have failed, by the source that they named. */
+  /** How often copies of this artifact to this sled have failed, by source. */
   readonly failedSources?: ReadonlyMap<SledId, number>;
 };
 
@@ -23,7 +23,7 @@ export type RequestLimits = {
 
 export type PlanInput = {
   readonly wanted: Wanted;
-  /** In-service sleds only; expunged ones are in no sum (S23). */
+  /** In-service sleds only; expunged ones do not count (S23). */
   readonly sleds: readonly InventorySled[];
   /** Read before `wanted` was (P1). */
   readonly local: readonly LocalArchive[];
@@ -32,7 +32,7 @@ export type PlanInput = {
   readonly putsInFlight: readonly Pair[];
   /** {@link pairKey} to the time before which this artifact is not sent to this sled again, and why. */
   readonly backoff: ReadonlyMap<string, Backoff>;
-  /** On the clock of the waits, which never jumps. */
+  /** On the monotonic clock. */
   readonly nowMs: number;
 };
 

@@ -1,22 +1,22 @@
 /**
- * Which archives this Nexus may let go of: the judgement of P1 and G4, before the transaction that repeats it.
+ * Which archives this Nexus may drop: the decision of P1 and G4, before the transaction that checks it again.
  *
- * LV1. What counts of an archive is what present releases list of it, be it one of their own or, after its own was
- *      deleted, of another release that shares artifacts with it: it may have the last copy of these.
+ * LV1. The artifacts of an archive that count are those that any present release lists: its own, or, after that was
+ *      deleted, another one that shares artifacts with it, since the archive may have their last copy.
  */
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
 import type { InventorySled, LocalArchive, Wanted } from '../inventory.ts';
 import { sledsHoldingAll } from '../progress.ts';
 
 export type LocalRepoVerdict =
-  /** `holders` list every artifact of it that counts: look once more at their bytes (P9), then drop. */
+  /** `holders` list every artifact of it that counts: check their bytes (P9), then drop. */
   | {
       readonly kind: 'replicated';
       readonly uploadId: UploadId;
       readonly holders: readonly SledId[];
       readonly artifacts: ReadonlyMap<ArtifactHash, number>;
     }
-  /** Nothing of it is in this config: pruned, which the drop's transaction checks; never counted as replicated. */
+  /** None of its artifacts is in this config: pruned, which the drop's transaction checks; never counts as replicated. */
   | { readonly kind: 'unlisted'; readonly uploadId: UploadId }
   | { readonly kind: 'not_safe'; readonly uploadId: UploadId; readonly holders: number };
 

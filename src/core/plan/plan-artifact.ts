@@ -19,7 +19,7 @@ export type CopyRequest = {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
   readonly target: SledId;
-  /** A sled that confirmed the artifact; `after_put`: one that this plan puts it on, or another such if that put fails. */
+  /** A sled that confirmed the artifact; `after_put`: a target of a put in this plan whose put succeeds. */
   readonly source: { readonly kind: 'sled' | 'after_put'; readonly sledId: SledId };
   /** The target holds it on fewer datasets than it has. */
   readonly recopy: boolean;
@@ -49,7 +49,7 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   const { sha256, answering, sending, input } = context;
   const plan: ArtifactPlan = { puts: [], copies: [], blocked: [], deferred: 0, nextAttemptMs: undefined };
 
-  // In another order each time, or a source that fails would be the first choice of every later round too.
+  // In random order, or a failing source would be the first choice of every later round too.
   const holders = shuffled(
     answering.filter(sled => copiesOn(sled, sha256) > 0),
     context.rng,
@@ -61,7 +61,7 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   const ready = shuffled(short, context.rng).filter(sled => mayWrite(sled, context, plan));
   const missing = ready.filter(sled => copiesOn(sled, sha256) === 0);
 
-  // A copy in flight counts while somebody that answers can be its source: what one sled says of itself must
+  // A copy in flight counts while a reachable sled can be its source: the claim of one sled must
   // not keep the artifact from all the others (G8).
   const expected = holders.length > 0 ? coming.length : coming.filter(sled => sending.has(sled.id)).length;
   const targets = planPuts(
@@ -111,7 +111,7 @@ const mayWrite = (sled: PlanSled, { sha256, input }: ArtifactContext, plan: Arti
   return true;
 };
 
-/** PL1: at most `wanted` puts, to the sleds with the least to do; returns their targets. */
+/** PL1: at most `wanted` puts, to the least loaded sleds; returns their targets. */
 const planPuts = (
   missing: readonly PlanSled[],
   wanted: number,
@@ -130,7 +130,7 @@ const planPuts = (
   return targets;
 };
 
-/** PL2: from one of the holders with the least to serve, or after a put of this plan. */
+/** PL2: from one of the least loaded holders, or after a put of this plan. */
 const planCopy = (
   sled: PlanSled,
   holders: readonly PlanSled[],
@@ -140,7 +140,7 @@ const planCopy = (
 ): void => {
   const others = holders.filter(holder => holder.id !== sled.id);
   const trusted = others.filter(holder => holder.isDistrusted !== true);
-  // A sled that alone holds it fetches from its own depot: the good dataset feeds the other one.
+  // If only this sled has it, it fetches from its own depot: the good dataset feeds the other one.
   const confirmed = [trusted, others, holders].find(candidates => candidates.length > 0) ?? [];
   const { failedSources } = input.backoff.get(pairKey(sled.id, sha256)) ?? {};
   const sources = leastFailed(
@@ -162,7 +162,7 @@ const planCopy = (
   } else if (source !== undefined || archives.length > 0) plan.deferred += 1;
 };
 
-/** What one sled cannot get from one source it may get from another: each is tried before any is tried again. */
+/** A sled that cannot copy from one source may succeed with another: each is tried before any is retried. */
 const leastFailed = (
   sources: readonly SledId[],
   failed: ReadonlyMap<SledId, number> = new Map(),

@@ -1,15 +1,15 @@
 /**
- * The plan of one round: a pure function from what is wanted and what the sleds listed to requests and reasons.
+ * The plan of one round: a pure function from the wanted set and the listings of the sleds to requests and reasons.
  *
  *     wanted, sleds, local archives ─▶ shortfalls (per artifact) ─▶ puts, copies, re-copies ─▶ within limits
  *                                   └▶ local repos that are replicated             └▶ the rest: deferred, blocked
  *
- * PL1. A put goes to a sled that lacks the artifact, from an archive that this Nexus holds, while fewer than
- *      `minSledReplication` sleds hold it or are being sent it (S5, S7).
- * PL2. A copy names a source that confirmed the artifact in this round; without one it waits for a put of this
- *      same plan and takes a target whose put succeeded (B8). A source that failed is the last to be named again.
+ * PL1. A put goes to a sled that lacks the artifact, from an archive of this Nexus, while fewer than `minSledReplication`
+ *      sleds hold it or are receiving it (S5, S7).
+ * PL2. A copy names a source that confirmed the artifact in this round; without one it waits for a put of this plan and
+ *      uses a target whose put succeeded (B8). A source that failed is the last choice.
  * PL3. Nothing is requested that is in flight already (B7), nor before a back-off has passed (P6).
- * PL4. What is not requested has a reason: deferred by a limit, or blocked by something named (S12).
+ * PL4. Everything that is not requested has a reason: deferred by a limit, or blocked by a named cause (S12).
  * PL5. The number of requests is bounded: in all, to each sled and from each source (S6, B14).
  * PL6. A local repo counts as replicated only if its release is in this very config and
  *      `minSledReplication` answering sleds hold all of it (P1, G4).
@@ -27,9 +27,9 @@ export type Plan = {
   readonly puts: readonly PutRequest[];
   /** From a confirmed source, or after a put of this plan. */
   readonly copies: readonly CopyRequest[];
-  /** Requests that would be useful now but exceed a limit. */
+  /** Useful requests that exceed a limit. */
   readonly deferred: number;
-  /** When the earliest back-off that holds up a wanted request ends. */
+  /** The end of the earliest back-off of a wanted request. */
   readonly nextAttemptMs: number | undefined;
   readonly blocked: readonly Blocked[];
   readonly localRepos: readonly LocalRepoVerdict[];
@@ -91,7 +91,7 @@ const rarestFirst = (wanted: Wanted, answering: readonly PlanSled[], rng: Rng): 
   );
 };
 
-/** Every artifact leaves this Nexus once before any leaves it twice: peers can copy from then on. */
+/** Every artifact is put once before any is put twice: peers can copy from then on. */
 const firstPutsFirst = (puts: readonly PutRequest[]): PutRequest[] => {
   const nth = new Map<ArtifactHash, number>();
   return puts

@@ -1,7 +1,7 @@
 /**
  * Limits of one round: requests in all, transfers to each sled and from each source.
  *
- * Few transfers at a time fill a fleet fastest: a copy made at half the rate can be passed on only twice as late.
+ * Few transfers at a time fill a fleet fastest: a copy at half the rate can be passed on only after twice the time.
  */
 import type { SledId } from '../ids.ts';
 import { type InventorySled, isListing } from '../inventory.ts';
@@ -26,7 +26,7 @@ export const createQuota = (
   const incoming = new Map<SledId, number>();
   for (const sled of sleds)
     if (isListing(sled.answer)) incoming.set(sled.id, sled.answer.copiesInFlight.size);
-  // Or a slow sled would be given more puts each round, until none are left for the others (G8).
+  // Otherwise a slow sled would get more puts each round, until none are left for the others (G8).
   for (const { sledId } of putsInFlight) incoming.set(sledId, (incoming.get(sledId) ?? 0) + 1);
 
   return {
