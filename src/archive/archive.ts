@@ -8,7 +8,7 @@
  *
  * AR1. Opening checks every record of the file and reads no content (end-records ER1-ER2, central-directory CD1-CD2,
  *      names N1-N2, layout LY1-LY2); after it the entries cover the file without gap or overlap.
- * AR2. What entries may cost is known, and bounded, before the first of them is read.
+ * AR2. The cost of all entries is known, and bounded, before the first of them is read.
  * AR3. Content is checked while it is read (content CT1-CT2).
  */
 import { requireEntry } from '../lib/require-entry.ts';

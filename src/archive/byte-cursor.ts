@@ -3,7 +3,7 @@
 export type ByteCursor = AsyncDisposable & {
   /** The next bytes, at least one and at most `maxBytes`; undefined at the end. Valid until the next call. */
   readonly take: (maxBytes: number) => Promise<Uint8Array | undefined>;
-  /** Exactly so many bytes, as a copy; undefined when there are fewer. */
+  /** Exactly this many bytes, as a copy; undefined when there are fewer. */
   readonly exactly: (bytes: number) => Promise<Uint8Array | undefined>;
 };
 

@@ -2,8 +2,8 @@
  * The central directory (APPNOTE 4.3.12), parsed as it is read: a window at a time, so that neither memory nor a
  * turn of the event loop grows with the number of entries.
  *
- * CD1. Every header is checked on its own here: what it is, what it is called, what it may cost.
- * CD2. The headers fill the directory exactly, and are as many as the end record says.
+ * CD1. Every header is checked on its own here: its kind, its name, its cost.
+ * CD2. The headers fill the directory exactly, and their number is that of the end record.
  */
 import type { DirectorySpan } from './end-records.ts';
 import { resolveZip64, zip64FieldOf } from './extra-fields.ts';
@@ -87,7 +87,7 @@ const headerLengths = (bytes: Uint8Array, limits: ArchiveLimits): HeaderLengths 
   if (bytes.length < LENGTH.centralHeader) return undefined;
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== SIGNATURE.centralHeader) {
-    throw invalid('the central directory has something else where a header should be');
+    throw invalid('the central directory has no header where one must begin');
   }
   const name = view.getUint16(28, true);
   const extra = view.getUint16(30, true);
@@ -155,7 +155,7 @@ const methodOf = (code: number, owner: string): Method => {
   throw invalid(`${owner} is compressed by method ${code}; only stored (0) and deflate (8) are read`);
 };
 
-/** Plain files, and folders that hold nothing themselves. */
+/** Plain files, and empty folder entries. */
 const checkKind = (header: CentralHeader, externalAttributes: number, owner: string): void => {
   const type = (externalAttributes >>> 16) & UNIX_TYPE_MASK;
   const dosFolder = (externalAttributes & DOS_DIRECTORY) !== 0;

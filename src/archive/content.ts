@@ -3,9 +3,9 @@
  *
  *     file ─▶ read-ahead ─▶ [inflate] ─▶ size and CRC-32 ─▶ consumer
  *
- * CT1. Never more bytes than the directory promised reach the consumer, whatever the compressed data says.
- * CT2. The generator ends normally only after the promised number of bytes with the promised CRC-32: a consumer
- *      keeps nothing that it did not read to the end.
+ * CT1. No more bytes than the directory announces reach the consumer, whatever the compressed data contains.
+ * CT2. The generator ends normally only after the announced number of bytes with the announced CRC-32: a consumer discards
+ *      everything that it did not read to the end.
  */
 import { crc32 } from 'node:zlib';
 import { errorCodeOf } from '../lib/errors.ts';

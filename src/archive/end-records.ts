@@ -4,8 +4,8 @@
  *     … │ central directory │ [ZIP64 end record │ ZIP64 locator] │ end record │ end of the file
  *
  * ER1. The end record is the last 22 bytes: no comment, in which another reader could find another end record.
- * ER2. The records and the directory lie end to end, so nothing hides between them, and where both an end record
- *      and a ZIP64 one say a number, they say the same: every reader finds the same directory.
+ * ER2. The records and the directory lie end to end, so nothing hides between them, and an end record and a ZIP64 one agree
+ *      on every number that both have: every reader finds the same directory.
  */
 import { LENGTH, SENTINEL_16, SENTINEL_32, SIGNATURE, uint64, viewOf } from './format.ts';
 import type { ArchiveLimits } from './limits.ts';
@@ -46,8 +46,8 @@ export const findDirectory = async (
   }
   if (offset + sizeBytes !== recordsStart) {
     throw invalid(
-      `the central directory should end at byte ${recordsStart}, where the end records begin, but it is said to ` +
-        `have ${sizeBytes} bytes from ${offset}; is there data before, inside of or after the archive?`,
+      `the central directory should end at byte ${recordsStart}, where the end records begin, but the end record says that it ` +
+        `has ${sizeBytes} bytes from ${offset}; is there data before, inside of or after the archive?`,
     );
   }
   return { entryCount, start: offset, end: recordsStart };
@@ -56,7 +56,7 @@ export const findDirectory = async (
 const parseEnd = (view: DataView): EndNumbers => {
   if (view.getUint32(0, true) !== SIGNATURE.end) {
     throw invalid(
-      'the file does not end in the end record of a ZIP archive: it is another kind of file, was cut short, or has ' +
+      'the file does not end in the end record of a ZIP archive: it is another kind of file, was truncated, or has ' +
         'a comment or other data after the archive',
     );
   }

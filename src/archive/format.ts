@@ -27,7 +27,7 @@ export type Method = keyof typeof METHOD;
 
 /** General purpose bits (4.4.4). */
 export const FLAG = {
-  /** How hard the compressor tried; says nothing about the content. */
+  /** The effort of the compressor; unrelated to the content. */
   deflateEffort: 0b110,
   /** Sizes and CRC-32 follow the data in a descriptor. */
   dataDescriptor: 1 << 3,
@@ -59,6 +59,6 @@ export const viewOf = (bytes: Uint8Array): DataView =>
 export const uint64 = (view: DataView, offset: number): number => {
   const value = view.getBigUint64(offset, true);
   if (value > BigInt(Number.MAX_SAFE_INTEGER))
-    throw invalid(`a ZIP64 field says ${value}, more than any file holds`);
+    throw invalid(`a ZIP64 field has the value ${value}, more than the size of any file`);
   return Number(value);
 };

@@ -3,8 +3,8 @@
  *
  *     compressed ─▶ header ─▶ inflate ─▶ size, ratio ─▶ consumer ─▶ CRC-32 and length in the trailer
  *
- * GZ1. One member and nothing after it: some readers go on with a second member, others stop before it.
- * GZ2. Never more than the limits allow reaches the consumer, whatever the compressed data says.
+ * GZ1. One member and nothing after it: some readers continue with a second member, others stop before it.
+ * GZ2. No more than the limits allow reaches the consumer, whatever the compressed data contains.
  * GZ3. The generator ends normally only after content of the CRC-32 and the length that the trailer has.
  */
 import { crc32 } from 'node:zlib';
@@ -33,7 +33,7 @@ export type GunzipOptions = {
 /**
  * The content of a gzip file. A chunk is valid until the next pull.
  *
- * @throws DepotError `ARCHIVE_INVALID` for what is no plain gzip file, `ARCHIVE_DAMAGED`, `ARCHIVE_LIMIT`
+ * @throws DepotError `ARCHIVE_INVALID` for a file that is not plain gzip, `ARCHIVE_DAMAGED`, `ARCHIVE_LIMIT`
  */
 export async function* gunzip(
   compressed: AsyncIterable<Uint8Array>,
@@ -56,7 +56,8 @@ export async function* gunzip(
   }
   const trailer = await cursor.exactly(TRAILER_BYTES);
   if (trailer === undefined) throw endsTooEarly();
-  if ((await cursor.take(1)) !== undefined) throw damaged('the gzip file goes on after its announced length');
+  if ((await cursor.take(1)) !== undefined)
+    throw damaged('the gzip file continues after its announced length');
   const view = viewOf(trailer);
   if (view.getUint32(0, true) !== checksum || view.getUint32(4, true) !== sizeBytes % LENGTH_MODULUS)
     throw damaged('the content of the gzip file has another CRC-32 or length than its trailer says');
@@ -78,7 +79,8 @@ const readHeader = async (cursor: ByteCursor): Promise<number> => {
   const header = await cursor.exactly(HEADER_BYTES);
   if (header === undefined) throw endsTooEarly();
   const view = viewOf(header);
-  if (view.getUint16(0, true) !== MAGIC || view.getUint8(2) !== DEFLATE) throw invalid('it is no gzip file');
+  if (view.getUint16(0, true) !== MAGIC || view.getUint8(2) !== DEFLATE)
+    throw invalid('it is not a gzip file');
   const flags = view.getUint8(3);
   if ((flags & ~FLAG_NAME) !== 0)
     throw invalid(`the gzip header has the flags ${flags}; only a file name is accepted`);

@@ -1,5 +1,5 @@
 /**
- * ZIP archives made by hand for tests: every field of every record can be a lie. Not for production code.
+ * ZIP archives made by hand for tests: every field of every record can be wrong. Not for production code.
  *
  * On purpose it shares nothing with the writer, whose mistakes it would otherwise repeat.
  */
@@ -23,13 +23,13 @@ export type HandMadeEntry = HeaderLies & {
   readonly name: string | Uint8Array;
   readonly data?: Uint8Array | string;
   readonly deflate?: boolean;
-  /** The data in the archive, where it is not what `data` compresses to. */
+  /** The data in the archive, if it is not the compressed `data`. */
   readonly raw?: Uint8Array;
   readonly descriptor?: Uint8Array;
   readonly before?: Uint8Array;
-  /** What the local header says differently. */
+  /** Differing fields of the local header. */
   readonly local?: HeaderLies;
-  /** What the central header says differently. */
+  /** Differing fields of the central header. */
   readonly central?: HeaderLies & {
     readonly offset?: number;
     readonly attributes?: number;
@@ -51,7 +51,7 @@ export type HandMadeEnd = {
   readonly disk?: number;
   readonly commentLength?: number;
   readonly comment?: Uint8Array;
-  /** Adds ZIP64 records; the fields are lies of theirs. */
+  /** Adds ZIP64 records; the fields are wrong values of them. */
   readonly zip64?: {
     readonly count?: number;
     readonly size?: number;

@@ -6,8 +6,8 @@ import { damaged } from './refusal.ts';
 /**
  * Yields the decompressed bytes; throws `ARCHIVE_DAMAGED` when they are not one whole deflate stream.
  *
- * A compressed chunk is done with when the next one is pulled. Neither side needs to trust the sizes: the caller
- * counts what it gets and stops.
+ * A compressed chunk is free once the next one is pulled. Neither side needs to trust the sizes: the caller counts the
+ * bytes and stops.
  */
 export type Inflate = (
   compressed: AsyncIterable<Uint8Array>,
@@ -16,7 +16,7 @@ export type Inflate = (
 
 const OUTPUT_CHUNK_BYTES = 256 * 1024;
 
-/** What zlib says of bad data becomes the archive's fault; anything else passes as it is. */
+/** An error of zlib about bad data becomes an error of the archive; any other passes unchanged. */
 const broken = (cause: unknown, sizeBytes: number): unknown => {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   if (code === 'ERR_BUFFER_TOO_LARGE') return tooLong(sizeBytes);
@@ -24,7 +24,7 @@ const broken = (cause: unknown, sizeBytes: number): unknown => {
 };
 
 export const tooLong = (sizeBytes: number): DepotError =>
-  damaged(`it inflates to more than the promised ${sizeBytes} bytes`);
+  damaged(`it inflates to more than the announced ${sizeBytes} bytes`);
 
 const trailing = (consumed: number, compressedBytes: number) =>
   damaged(`the deflate stream ends after ${consumed} of its ${compressedBytes} bytes`);

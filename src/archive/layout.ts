@@ -3,9 +3,9 @@
  *
  *     byte 0 │ local header │ data │ [descriptor] │ local header │ data │ … │ central directory
  *
- * LY1. A local header says what the central one says; a reader that trusts either finds the same entry.
+ * LY1. A local header equals the central one; a reader that trusts either finds the same entry.
  * LY2. The entries lie end to end from byte 0 to the central directory: none overlaps another (as in the bombs
- *      that share data between entries), and there is no room for bytes that no header speaks for.
+ *      that share data between entries), and no bytes lie outside of entries.
  */
 import type { CentralHeader } from './central-directory.ts';
 import { encodeDescriptor } from './encode.ts';

@@ -1,4 +1,4 @@
-/** What an archive may ask of its reader. Each is far above a real release and far below what would hurt. */
+/** Limits of an archive. Each is far above a real release and far below a harmful cost. */
 export type ArchiveLimits = {
   /** A release has hundreds of targets; parsing and sorting this many stays within one turn of the event loop. */
   readonly maxEntries: number;

@@ -35,7 +35,7 @@ export type NameRegister = {
 };
 
 export const createNameRegister = (): NameRegister => {
-  /** Folded name to what it is; `implied` folders exist because an entry lies in them. */
+  /** Folded name to kind; `implied` folders exist because an entry lies in them. */
   const known = new Map<string, { kind: 'file' | 'folder' | 'implied'; name: string }>();
 
   const addParents = (name: string) => {

@@ -5,7 +5,7 @@ import { DepotError, type ErrorDetail } from '../lib/errors.ts';
 export const invalid = (message: string, detail?: ErrorDetail): DepotError =>
   new DepotError('ARCHIVE_INVALID', message, detail === undefined ? {} : { detail });
 
-/** The structure is sound, but the bytes of an entry are not those that the archive promises. */
+/** The structure is sound, but the bytes of an entry do not match its headers. */
 export const damaged = (
   message: string,
   options: { detail?: ErrorDetail; cause?: unknown } = {},
@@ -16,5 +16,5 @@ export const overLimit = (what: string, actual: number, limit: number): DepotErr
     detail: { actual, limit },
   });
 
-/** A name as it may be printed: control characters escaped, so that a hostile one cannot rewrite a terminal. */
+/** A printable name: control characters are escaped, so that a hostile one cannot rewrite a terminal. */
 export const quoted = (name: string): string => JSON.stringify(name);

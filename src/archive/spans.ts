@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import type { RandomAccessFile } from './random-access.ts';
 import { damaged } from './refusal.ts';
 
-/** Large enough that the cost of a read vanishes, small enough that two of them stay near the processor. */
+/** Large enough to hide the cost of a read, small enough that two of them fit the processor's cache. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
-/** What is yielded at a time: small enough that a CRC and a hash, one after the other, find it in the cache. */
+/** The size of a yielded chunk: small enough that a CRC and then a hash find it in the cache. */
 const PIECE_BYTES = 256 * 1024;
 
 /** Fills `target` from `position`; throws `ARCHIVE_DAMAGED` when the file has become shorter than it was. */
@@ -16,7 +16,7 @@ export const readExactly = async <T extends Uint8Array>(
   position: number,
 ): Promise<T> => {
   // Whatever a header says is compared with the size of the file before it is followed.
-  assert(position >= 0 && position + target.length <= file.sizeBytes, 'reads only what the file has');
+  assert(position >= 0 && position + target.length <= file.sizeBytes, 'reads only within the file');
   const filled = await file.read(target, position);
   if (filled !== target.length) {
     throw damaged(
@@ -41,7 +41,7 @@ export async function* readAhead(
   const fill = (target: Uint8Array | undefined, position: number): Promise<Uint8Array> => {
     const buffer = target ?? new Uint8Array(chunkBytes);
     const filling = readExactly(file, buffer.subarray(0, Math.min(chunkBytes, end - position)), position);
-    // It may fail while nobody waits for it; whoever pulls next gets the failure.
+    // It may fail while no pull waits for it; the next pull gets the failure.
     filling.catch(() => undefined);
     return filling;
   };

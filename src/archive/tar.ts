@@ -20,7 +20,7 @@ const MAX_END_BYTES = 64 * 1024;
 export type TarEntry = {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Valid until the next entry is pulled; what is left unread is skipped. A chunk is valid until the next one. */
+  /** Valid until the next entry is pulled; unread content is skipped. A chunk is valid until the next one. */
   readonly content: AsyncGenerator<Uint8Array, void, void>;
 };
 
@@ -55,7 +55,7 @@ const readBlock = async (cursor: ByteCursor, what: string): Promise<Uint8Array> 
   return block;
 };
 
-/** The content of one entry, of which any part may be left unread. */
+/** The content of one entry; any part may stay unread. */
 const createContent = (cursor: ByteCursor, name: string, sizeBytes: number) => {
   let leftBytes = sizeBytes;
   const take = async (): Promise<Uint8Array> => {
@@ -86,10 +86,10 @@ const skipPadding = async (cursor: ByteCursor, name: string, sizeBytes: number):
   }
 };
 
-/** The second block of zeros, and what fills the last record. */
+/** The second block of zeros, and the padding of the last record. */
 const checkEnd = async (cursor: ByteCursor): Promise<void> => {
   if (!isZero(await readBlock(cursor, 'its end mark')))
-    throw invalid('the tar archive goes on after a block of zeros');
+    throw invalid('the tar archive continues after a block of zeros');
   let filledBytes = 0;
   for (let piece = await cursor.take(MAX_END_BYTES); piece; piece = await cursor.take(MAX_END_BYTES)) {
     filledBytes += piece.length;
@@ -111,7 +111,7 @@ const FIELD = {
   prefix: [345, 500],
 } as const satisfies Record<string, readonly [number, number]>;
 
-/** `ustar` and a NUL as POSIX has it, or and a blank as GNU has it; its prefix field is another one. */
+/** `ustar` with a NUL in POSIX, with a blank in GNU, whose prefix field differs. */
 const MAGIC_POSIX = 'ustar\0';
 const MAGIC_GNU = 'ustar ';
 const REGULAR_TYPES = ['0', '\0'];

@@ -1,9 +1,9 @@
 /**
- * Writes ZIP archives front to back, for a sink that is passed in: nothing written is ever gone back to.
+ * Writes ZIP archives front to back, for a sink that is passed in: nothing written is ever changed.
  *
  * ZW1. The same entries in the same order give the same bytes: no clock, no owner, no machine in them.
- * ZW2. What the writer wrote, the reader opens: names are checked by the same rules, and content that is not what
- *      its header announced is an error before the archive is finished.
+ * ZW2. The reader opens everything that the writer wrote: names are checked by the same rules, and content that differs
+ *      from its header is an error before the archive is finished.
  */
 import { crc32, createDeflateRaw, deflateRawSync } from 'node:zlib';
 import {
@@ -17,10 +17,10 @@ import { FLAG, SENTINEL_32 } from './format.ts';
 import { createNameRegister } from './names.ts';
 import { damaged, quoted } from './refusal.ts';
 
-/** Where the archive goes. A chunk is the writer's again once the promise resolves. */
+/** The target of the archive. The writer may reuse a chunk once the promise resolves. */
 export type ArchiveSink = { readonly write: (bytes: Uint8Array) => Promise<void> };
 
-/** One pull of content at a time: a chunk is done with when the next one is pulled. */
+/** One pull of content at a time: a chunk is free once the next one is pulled. */
 export type EntryContent = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export type NewEntry =
@@ -28,7 +28,7 @@ export type NewEntry =
       readonly method: 'stored';
       readonly name: string;
       readonly sizeBytes: number;
-      /** Known beforehand, so that the header in front of the data can say it. */
+      /** Known beforehand, so that the header before the data can have it. */
       readonly crc32: number;
       readonly content: EntryContent;
     }
@@ -86,7 +86,7 @@ export const createArchiveWriter = (sink: ArchiveSink): ArchiveWriter => {
 
 type Output = ReturnType<typeof createOutput>;
 
-/** A sink that knows how much went into it. */
+/** A sink that counts its bytes. */
 const createOutput = (sink: ArchiveSink) => {
   let position = 0;
   return {
@@ -98,7 +98,7 @@ const createOutput = (sink: ArchiveSink) => {
   };
 };
 
-/** What an entry has before its content is looked at. */
+/** The fields of an entry that do not depend on its content. */
 type Place = Pick<WrittenEntry, 'nameBytes' | 'headerOffset' | 'flags'>;
 
 const writeStored = async (
@@ -145,7 +145,7 @@ const writeBytes = async (output: Output, place: Place, bytes: Uint8Array): Prom
   return written;
 };
 
-/** Counts and sums up content as it passes; fails when it is not as long as announced. */
+/** Counts content and computes its CRC-32 as it passes; fails if its length is not the announced one. */
 const createTally = (entry: NewEntry) => {
   let sizeBytes = 0;
   let checksum = 0;

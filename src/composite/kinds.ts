@@ -3,10 +3,10 @@
  *
  *     host, trampoline              image/gimlet.rom, image/cosmo.rom (once: image/rom), image/zfs.img
  *     gimlet_rot, psc_rot, …        archive-a.zip, archive-b.zip
- *     control_plane                 zones/NAME.tar.gz, one or more; whatever is in that folder is a zone
+ *     control_plane                 zones/NAME.tar.gz, one or more; every file in that folder is a zone
  *
  * Each part gets the tags that a v2 release gives it, and in `v1_kind` the kind that v1 readers derive. The file
- * `oxide.json` in each says which type of archive it is.
+ * `oxide.json` in each has the type of the archive.
  */
 
 /** Tags of a part by its name in the archive; undefined for a file that is no part. */
@@ -16,10 +16,10 @@ type TagsOf = (
 ) => Readonly<Record<string, string>> | undefined;
 
 export type CompositeKind = {
-  /** What `oxide.json` has to say. */
+  /** The required type in `oxide.json`. */
   readonly archiveType: string;
   readonly tagsOf: TagsOf;
-  /** Which parts are missing, for an error; undefined when they are all there. */
+  /** The missing parts, for an error; undefined when all are there. */
   readonly missing: (partNames: readonly string[]) => string | undefined;
 };
 
@@ -27,7 +27,7 @@ export const ARCHIVE_DESCRIPTION = 'oxide.json';
 export const ZONE_FOLDER = 'zones/';
 const ZONE_SUFFIX = '.tar.gz';
 
-/** Images from before there were two boards are for the first one. */
+/** Images without a board are from the time of the first one. */
 const BOARD_BY_FILE: ReadonlyMap<string, string> = new Map([
   ['image/rom', 'gimlet'],
   ['image/gimlet.rom', 'gimlet'],
@@ -90,7 +90,7 @@ export const COMPOSITE_KINDS: ReadonlyMap<string, CompositeKind> = new Map([
   ['control_plane', controlPlane],
 ]);
 
-/** Kinds of v1 artifacts that are one file. Any other kind that is not composite is kept whole, and said so. */
+/** Kinds of v1 artifacts that are one file. Any other kind that is not composite is kept whole and reported. */
 export const WHOLE_KINDS: ReadonlySet<string> = new Set([
   'gimlet_sp',
   'gimlet_rot_bootloader',

@@ -1,7 +1,7 @@
 /**
- * What `oxide.json` says: `{ "v": "1", "t": type, "i": { "pkg": name, "version": version } }`, with `i` in zones only.
+ * The content of `oxide.json`: `{ "v": "1", "t": type, "i": { "pkg": name, "version": version } }`, with `i` in zones only.
  *
- * It describes and proves nothing: a zone whose description cannot be read is a zone without a version.
+ * It proves nothing: a zone whose description cannot be read has no version.
  */
 import { constants, gunzipSync } from 'node:zlib';
 import { z } from 'zod';
@@ -18,7 +18,7 @@ const LayerDescription = Description.extend({
   i: z.object({ version: z.string().regex(/^[a-zA-Z0-9._+-]{1,63}$/) }),
 });
 
-/** @throws DepotError `COMPOSITE_INVALID` for a description that says nothing known */
+/** @throws DepotError `COMPOSITE_INVALID` for an unreadable description */
 export const archiveTypeOf = async (entry: TarEntry): Promise<string> => {
   const text = await textOf(entry);
   try {
@@ -41,7 +41,7 @@ const PEEK_BYTES = 16 * 1024;
 /** Deflate makes no more than 1032 bytes of one. */
 const MAX_PEEKED_BYTES = PEEK_BYTES * 1032;
 
-/** Looks at the beginning of a zone, itself a gzipped tar archive, while it passes. */
+/** Reads the beginning of a zone, itself a gzipped tar archive, while it passes. */
 export const createLayerPeek = () => {
   const prefix = Buffer.alloc(PEEK_BYTES);
   let filled = 0;

@@ -180,8 +180,8 @@ test.each<[string, string, Uint8Array, string, RegExp]>([
     'ARCHIVE_LIMIT',
     /oxide.json/,
   ],
-  ['that is no archive', 'host', Buffer.from('a host image, honestly'), 'ARCHIVE_INVALID', /no gzip file/],
-  ['that is a bare tar', 'host', handMadeTar([description('os')]), 'ARCHIVE_INVALID', /no gzip file/],
+  ['that is no archive', 'host', Buffer.from('a host image, honestly'), 'ARCHIVE_INVALID', /not a gzip file/],
+  ['that is a bare tar', 'host', handMadeTar([description('os')]), 'ARCHIVE_INVALID', /not a gzip file/],
   ['that is cut', 'host', osImage().subarray(0, -20), 'ARCHIVE_DAMAGED', /deflate|early/],
   [
     'with a zone that climbs out',

@@ -1,11 +1,11 @@
 /**
- * Splits a composite artifact into its parts, streaming: nothing is unpacked to a place that a name in it chooses.
+ * Splits a composite artifact into its parts, streaming: no name in it ever becomes a path.
  *
  *     bytes ─▶ gunzip ─▶ tar ─▶ each part: hash ─▶ [sink] ─▶ parts
  *
  * SP1. The same bytes give the same parts, in the same order, with the same hashes, tags and versions.
- * SP2. Every file is read to its end, also one that is no part: what the archive promises is checked whole.
- * SP3. A composite that lacks a part of its kind, or says that it is another one, is refused whole.
+ * SP2. Every file is read to its end, also one that is not a part: the whole archive is checked.
+ * SP3. A composite that lacks a part of its kind, or has another type, is refused whole.
  */
 import { createHash } from 'node:crypto';
 import { gunzip } from '../archive/gunzip.ts';
@@ -23,7 +23,7 @@ export type Composite = Pick<ReleaseArtifact, 'targetName' | 'version' | 'sizeBy
 
 export type SplitOptions = {
   readonly limits: ArchiveLimits;
-  /** Gets the bytes of every part. A chunk is the caller's again when the promise resolves. */
+  /** Receives the bytes of every part. The caller may reuse a chunk once the promise resolves. */
   readonly sink?: PartSink;
 };
 
@@ -108,7 +108,7 @@ const requireWhole = (
 /** Names become tags, which a release bounds. */
 const MAX_NAME_LENGTH = 128;
 
-/** Hash digits that stand for a version where nobody gave the bytes one. */
+/** Hash digits that serve as the version of bytes without one. */
 const VERSION_DIGITS = 16;
 
 const readPart = async (

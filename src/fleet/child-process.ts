@@ -1,13 +1,12 @@
 /**
- * One process of the fleet: started, waited for until it is ready, stopped, and explained when it ends by itself.
+ * One process of a local fleet: starts it, waits until it is ready, stops it, and explains an unexpected exit.
  *
  *     spawn ─▶ ready file appears ─▶ … ─▶ SIGTERM ─▶ (grace) ─▶ SIGKILL
  *
- * CH1. A child has a process group of its own, so that Ctrl-C reaches the launcher alone and the order of
- *      stopping is the launcher's.
- * CH2. A child's standard input is a pipe that the launcher never writes to: it ends when the launcher does,
- *      however that ends, and the child then stops by itself. No kill of the launcher leaves processes behind.
- * CH3. Standard error goes to a log file that is appended to; nothing a child writes is lost.
+ * CH1. A child has its own process group, so that Ctrl-C reaches only the launcher, which stops the children in order.
+ * CH2. A child's standard input is a pipe that the launcher never writes to: it closes when the launcher ends, however that
+ *      happens, and the child then stops by itself. Killing the launcher leaves no processes behind.
+ * CH3. Standard error is appended to a log file; nothing that a child writes is lost.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,10 +14,10 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 
-/** A process that has not said that it is ready by then is taken to hang. */
+/** A process that is not ready by then counts as hanging. */
 const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 40;
-/** From SIGTERM to SIGKILL: longer than the grace that the servers give to requests under way. */
+/** From SIGTERM to SIGKILL: longer than the drain deadline of the servers. */
 const STOP_GRACE_MS = 20_000;
 /** How much of a log is read to explain an exit, and how many lines of it are shown. */
 const TAIL_BYTES = 16 * 1024;
@@ -30,7 +29,7 @@ export type ChildSpec = {
   readonly command: string;
   readonly args: readonly string[];
   readonly logFile: string;
-  /** The child writes this when it is ready; what it says is up to the child. */
+  /** The child writes this file when it is ready, with any content. */
   readonly readyFile: string;
 };
 
@@ -40,7 +39,7 @@ export type Child = {
   readonly name: string;
   readonly pid: number;
   readonly logFile: string;
-  /** What the child wrote into its ready file. */
+  /** The content of the child's ready file. */
   readonly ready: string;
   readonly exited: Promise<Exit>;
   /** Resolves when the process is gone. May be called again. */
@@ -95,7 +94,7 @@ const spawnLogged = async (
   }
 };
 
-/** Runs a process that ends by itself, such as a migration. @throws `CHILD_FAILED` unless it ends with exit code 0 */
+/** Runs a process that exits by itself, such as a migration. @throws `CHILD_FAILED` unless it exits with 0 */
 export const runChild = async (
   spec: Omit<ChildSpec, 'readyFile'>,
   { signal, clock = systemClock }: { signal: AbortSignal; clock?: Clock },
@@ -135,7 +134,7 @@ const waitUntilReady = async (
   }
 };
 
-/** The error for a process that ended although nobody asked it to; of another's child nothing more is known. */
+/** The error for a process that exited unexpectedly; without exit status for another process's child. */
 export const exitError = async (
   { name, logFile }: Pick<ChildSpec, 'name' | 'logFile'>,
   { code, signal }: Exit,
@@ -161,7 +160,7 @@ const logTail = async (logFile: string): Promise<string> => {
   }
 };
 
-/** A JSON log line as its message and error; anything else as it is. */
+/** The message and error of a JSON log line; any other line unchanged. */
 const describeLogLine = (line: string): string => {
   try {
     const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };

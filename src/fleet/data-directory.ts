@@ -1,11 +1,11 @@
 /**
- * The data directory of a fleet on this machine: everything it is, so that a copy of it, made while the fleet is
- * stopped, is a backup, and removing it removes the fleet.
+ * The data directory of a local fleet, with everything that belongs to it: a copy of the stopped fleet is a backup, and
+ * removing the directory removes the fleet.
  *
  *     DIR/
  *       lock               held while the fleet runs (P12)
- *       fleet.json         where it runs and as which process, while it runs
- *       ports.json         the ports of the last time, taken again where they are free
+ *       fleet.json         its addresses and process id, while it runs
+ *       ports.json         the ports of the last run, used again if they are free
  *       operator-token     the bearer token of the operator API; mode 0600
  *       postgres/          the embedded PostgreSQL, with its log
  *       nexus-1/ …         nexus.toml, staging/ (archives that too few sleds hold)
@@ -82,7 +82,7 @@ export const fleetPaths = (root: string): FleetPaths => {
   };
 };
 
-/** How many Nexuses and sleds a data directory has seen: a fleet that starts again is not smaller. */
+/** How many Nexuses and sleds a data directory has had: a fleet never shrinks. */
 export const fleetSizeOf = async (root: string): Promise<{ nexuses: number; sleds: number }> => {
   const names = await readdir(root).catch(() => []);
   const highest = (prefix: string) =>
@@ -91,8 +91,8 @@ export const fleetSizeOf = async (root: string): Promise<{ nexuses: number; sled
 };
 
 /**
- * Removes a stopped fleet. Where PostgreSQL needs an account of its own its database lies where that account can
- * reach it, behind a link, and goes too.
+ * Removes a stopped local fleet. If PostgreSQL runs under another account, its database lies elsewhere, behind a link, and
+ * is removed too.
  */
 export const removeFleet = async (root: string): Promise<void> => {
   const { postgres } = fleetPaths(root);

@@ -1,4 +1,4 @@
-/** A temporary directory for the demo, where there is room for it; it is gone afterwards. */
+/** A temporary directory for the demo, on a disk with enough space; it is removed afterwards. */
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export type DemoDirectory = AsyncDisposable & {
 };
 
 /**
- * In the system's temporary directory, or in `fallback` where that has no room.
+ * In the system's temporary directory, or in `fallback` if that has no space.
  *
  * @throws `NO_SPACE` with the numbers
  */
@@ -42,6 +42,6 @@ export const makeDemoDirectory = async (neededBytes: number, fallback: string): 
   throw new DepotError(
     'NO_SPACE',
     `the demo needs ${neededBytes + RESERVE_BYTES} bytes of free disk space: ${looked.join(', ')}`,
-    { detail: { remedy: 'set TMPDIR to a directory with more room, or start fewer sleds: --sleds 2' } },
+    { detail: { remedy: 'set TMPDIR to a directory with more space, or start fewer sleds: --sleds 2' } },
   );
 };

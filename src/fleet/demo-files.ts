@@ -1,8 +1,8 @@
 /**
  * Real files for the demo's releases: the Node binary and the largest files of the project's own dependencies.
  *
- * Release one is at least {@link MIN_RELEASE_BYTES} long whatever is installed: where the files do not suffice,
- * compressed copies of the Node binary make up for it.
+ * Release one has at least {@link MIN_RELEASE_BYTES}, whatever is installed: if the files do not suffice, compressed copies
+ * of the Node binary are added.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
@@ -12,9 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
 
 export const MIN_RELEASE_BYTES = 200 * 1024 ** 2;
-/** Enough to show what is shared and what is not; more only make the tables longer. */
+/** Enough to show shared and unshared artifacts; more only make the tables longer. */
 const MAX_FILES = 24;
-/** Smaller files say nothing about transfers. */
+/** Smaller files show nothing about transfers. */
 const MIN_FILE_BYTES = 256 * 1024;
 /** Bounds the walk. */
 const MAX_ENTRIES = 100_000;
@@ -32,7 +32,7 @@ export type DemoFiles = {
 export const totalBytes = (files: readonly { readonly sizeBytes: number }[]): number =>
   files.reduce((sum, file) => sum + file.sizeBytes, 0);
 
-/** Chooses the files; `workDirectory` takes compressed copies where they are needed. */
+/** Chooses the files; compressed copies, if needed, go to `workDirectory`. */
 export const chooseDemoFiles = async (
   workDirectory: string,
   { signal }: { signal: AbortSignal },
@@ -75,7 +75,7 @@ const dependencyRoots = async (): Promise<string[]> => {
   return roots.filter((_, index) => present[index]?.isDirectory());
 };
 
-/** Files of one length are taken for one file, so that no content occurs twice. */
+/** Files of equal length count as one file, so that no content occurs twice. */
 const distinctSizes = (files: readonly DemoFile[], taken: readonly number[]): DemoFile[] => {
   const seen = new Set(taken);
   return files.filter(({ sizeBytes }) => {

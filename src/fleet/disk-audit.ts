@@ -1,6 +1,6 @@
 /**
- * What is on the sleds' disks, found out without asking the fleet: every file that is named by a SHA-256 is
- * read and hashed, and compared with what should be there.
+ * Audits the sleds' disks without asking the fleet: hashes every file that is named by a SHA-256, and compares it with the
+ * expected artifacts.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -11,13 +11,13 @@ import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
 export type AuditedDataset = {
   readonly sled: string;
   readonly directory: string;
-  /** Files whose bytes have the hash that they are named by, and that should be there. */
+  /** Expected files with the right bytes. */
   readonly good: number;
   readonly goodBytes: number;
   readonly missing: readonly ArtifactHash[];
-  /** Named by one hash, with the bytes of another. */
+  /** Files whose bytes do not have the hash in their name. */
   readonly corrupt: readonly ArtifactHash[];
-  /** There, but wanted by no release. */
+  /** Present, but wanted by no release. */
   readonly unexpected: readonly ArtifactHash[];
 };
 
@@ -31,7 +31,7 @@ export type AuditedSled = { readonly name: string; readonly datasets: readonly s
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/** Hashes everything; `onProgress` is told the bytes so far. */
+/** Hashes everything; `onProgress` receives the bytes so far. */
 export const auditDisks = async (
   sleds: readonly AuditedSled[],
   expected: ReadonlySet<ArtifactHash>,
@@ -98,7 +98,7 @@ export const hashesOnDisk = async (sleds: readonly AuditedSled[]): Promise<Reado
   return found;
 };
 
-/** Wherever they are below a dataset: by name alone. */
+/** Anywhere below a dataset: by name alone. */
 const artifactFiles = async (directory: string): Promise<ReadonlyMap<ArtifactHash, string>> => {
   const files = new Map<ArtifactHash, string>();
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {

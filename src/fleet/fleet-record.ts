@@ -1,6 +1,6 @@
 /**
- * What a running fleet leaves in its data directory for other commands: where it is and where its token lies.
- * It is there while the fleet runs; after a kill its process id says that it no longer does.
+ * The record of a running local fleet in its data directory, for other commands: its addresses and its token file. It
+ * exists while the fleet runs; after a kill its process id shows that the fleet has ended.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -46,7 +46,7 @@ export const writeFleetRecord = (dataDirectory: string, record: FleetRecord): Pr
 export const removeFleetRecord = (dataDirectory: string): Promise<void> =>
   unlinkDurably(join(dataDirectory, RECORD_FILE));
 
-/** The fleet that runs in a data directory; undefined when there is none. Throws `IO` when that cannot be read. */
+/** The local fleet of a data directory; undefined when none runs. Throws `IO` when its record cannot be read. */
 export const readRunningFleet = async (dataDirectory: string): Promise<FleetRecord | undefined> => {
   const path = join(dataDirectory, RECORD_FILE);
   let text: string;

@@ -1,5 +1,5 @@
 /**
- * A fleet on this machine, for trying things out and for development: real processes, real disks, loopback.
+ * A local fleet, for trials and development: real processes, real disks, loopback.
  *
  *     lock ─▶ PostgreSQL ─▶ migrate ─▶ Nexuses ─▶ sled agents ─▶ fleet.json ─▶ … ─▶ Nexuses ─▶ sled agents ─▶ PostgreSQL
  *
@@ -7,8 +7,7 @@
  * FL2. Processes end in order: a Nexus before the sleds it talks to, PostgreSQL last. On a failed or interrupted
  *      start everything that was started is gone before the error is thrown.
  * FL3. A process that ends by itself is an error that names it and quotes the end of its log.
- * FL4. Started again on the same directory it is the same fleet: same ids, same data, and the same ports where
- *      they are free.
+ * FL4. A later start on the same directory continues the fleet: same ids, same data, and the same ports if they are free.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
@@ -31,14 +30,14 @@ const DEFAULT_NEXUS_PORTS: Addresses = ['127.0.0.1:12220', '127.0.0.1:12221'];
 export type FleetOptions = {
   /** Absolute; made if absent. */
   readonly directory: string;
-  /** Undefined: as many as the directory has seen, or the default. */
+  /** Undefined: as many as the directory has had, or the default. */
   readonly nexuses: number | undefined;
   readonly sleds: number | undefined;
   /** How to call this program: the interpreter and the script. */
   readonly program: readonly [command: string, ...args: string[]];
-  /** Whether to take the usual ports, and those of the last time, where they are free. */
+  /** Whether to use the usual ports, and those of the last run, if they are free. */
   readonly stablePorts: boolean;
-  /** Told of each step, as a plain phrase. */
+  /** Receives each step, as a short phrase. */
   readonly onStep: (step: string) => void;
   readonly signal: AbortSignal;
 };
@@ -65,7 +64,7 @@ export type Fleet = {
   readonly minSledReplication: number;
   readonly nexuses: readonly RunningNexus[];
   readonly sleds: readonly RunningSled[];
-  /** Rejects with `CHILD_FAILED` when a process ends that nobody stopped; never resolves. */
+  /** Rejects with `CHILD_FAILED` when a process exits by itself; never resolves. */
   readonly failed: Promise<never>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -152,7 +151,7 @@ const ensureToken = async (path: string): Promise<void> => {
 
 type StartOptions = FleetOptions & {
   readonly paths: FleetPaths;
-  /** Filled with what was bound. */
+  /** Filled with the bound addresses. */
   readonly ports: RememberedPorts;
   readonly children: Child[];
 };
@@ -265,7 +264,7 @@ const processSpec = (
   return { command, args: [...script, ...args, ...(isServer ? ['--stop-with-stdin'] : [])] };
 };
 
-/** In the order of starting, Nexuses first; each kind at once (FL2). */
+/** In the order of starting, Nexuses first; each kind in parallel (FL2). */
 const stopAll = async (children: readonly Child[]): Promise<void> => {
   const isNexus = (child: Child) => child.name.startsWith('nexus');
   await Promise.all(children.filter(isNexus).map(child => child.stop()));
@@ -288,7 +287,7 @@ const watchProcesses = (
       () => undefined,
     );
   });
-  // Whoever does not wait for it learns of it from what fails next.
+  // A caller that does not wait for it sees the next failure instead.
   failed.catch(() => undefined);
   return {
     failed,

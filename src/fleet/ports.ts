@@ -1,4 +1,4 @@
-/** Ports that a fleet had the last time, so that addresses stay the same from one start to the next. */
+/** The ports of a local fleet's last run, so that addresses stay the same from one start to the next. */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { z } from 'zod';
@@ -8,7 +8,7 @@ import { writeFileDurably } from '../lib/durable-file.ts';
 const Ports = z.record(z.string(), z.tuple([z.string(), z.string()]));
 export type RememberedPorts = z.infer<typeof Ports>;
 
-/** What cannot be read is forgotten: it costs other ports, nothing else. */
+/** An unreadable file is ignored: the fleet only gets other ports. */
 export const readPorts = async (path: string): Promise<RememberedPorts> => {
   try {
     return Ports.parse(JSON.parse(await readFile(path, 'utf8')));
@@ -22,7 +22,7 @@ export const writePorts = (path: string, ports: RememberedPorts): Promise<void> 
 
 const ANY_PORT = '127.0.0.1:0';
 
-/** The wanted address where nobody listens there, otherwise any port. */
+/** The wanted address if it is free, otherwise any port. */
 export const freeAddress = async (wanted: string | undefined): Promise<string> => {
   const port = Number(wanted?.match(/^127\.0\.0\.1:(\d{1,5})$/)?.[1] ?? 0);
   if (port === 0 || wanted === undefined) return ANY_PORT;

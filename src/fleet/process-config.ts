@@ -1,9 +1,9 @@
-/** The configuration files of the fleet's processes, written anew at each start: addresses may have changed. */
+/** The configuration files of a local fleet's processes, written anew at each start: addresses may have changed. */
 import { stringify } from 'smol-toml';
 import { writeFileDurably } from '../lib/durable-file.ts';
 import type { FleetPaths, NexusPaths, SledPaths } from './data-directory.ts';
 
-/** The file names the database, and with it perhaps a password. */
+/** The file has the URL of the database, possibly with a password. */
 const MODE = 0o600;
 
 export type Addresses = readonly [first: string, second: string];

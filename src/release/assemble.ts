@@ -4,9 +4,9 @@
  *     artifacts ─▶ measure ─▶ build and sign ─▶ verify, as a reader would ─▶ write ─▶ fsync, rename
  *
  * A1. The same input gives the same archive, byte for byte (with ed25519 keys: other signatures are random).
- * A2. What would not verify is not written; only expiry is the caller's affair.
+ * A2. A release that would not verify is not written; only expiry is up to the caller.
  * A3. An artifact is read twice and never held in memory. One that changes in between fails the assembly.
- * A4. Under its final name the archive is complete, or it is not there.
+ * A4. An archive under its final name is complete, or absent.
  */
 import { createHash } from 'node:crypto';
 import { open, unlink } from 'node:fs/promises';
@@ -41,11 +41,11 @@ export type AssembleOptions = {
    * targets; a root of `rootChain` has its own time.
    */
   readonly expiresMs: number | Readonly<Record<TopLevelRole, number>>;
-  /** Of the roles; a repository that is published again needs higher ones. */
+  /** Of the roles; a republished repository needs higher ones. */
   readonly versions: { readonly timestamp: number; readonly snapshot: number; readonly targets: number };
   /** Every root from the first that clients may trust; without it a root of version 1 is made. */
   readonly rootChain?: readonly Uint8Array[];
-  /** For the root that is made: whether file names carry versions and hashes. By default as the format has it. */
+  /** For a new root: whether file names carry versions and hashes. The default depends on the format. */
   readonly consistentSnapshot?: boolean;
   readonly outputPath: string;
 };

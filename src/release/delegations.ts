@@ -1,7 +1,7 @@
 /**
  * Delegations of a repository that is assembled: which roles sign for which targets, with which keys.
  *
- * Delegations are one level deep: the top-level targets role delegates, and nobody else.
+ * Delegations are one level deep: only the top-level targets role delegates.
  */
 import { DepotError } from '../lib/errors.ts';
 import { type Delegations, parseDelegations } from '../tuf/delegations.ts';
@@ -23,7 +23,7 @@ export type DelegationPlan =
 export type RolePlan = {
   readonly name: string;
   readonly signers: RoleSigners;
-  /** A target that matches and is not listed here is looked for nowhere else. */
+  /** The search for a matching target that is not listed here ends. */
   readonly terminating: boolean;
 } & ({ readonly paths: readonly string[] } | { readonly pathHashPrefixes: readonly string[] });
 

@@ -1,9 +1,9 @@
 /**
- * Artifacts added to a release and removed from it: a new release, of a version of its own.
+ * Adds artifacts to a release and removes some from it: a new release, with a new version.
  *
  * ED1. Where an artifact is listed follows from the delegations, as for a client that looks for it. Only roles that
  *      change are signed, and those above them.
- * ED2. Adding a name that is there takes removing it too: nothing is replaced by accident.
+ * ED2. Adding an existing name requires removing it too: nothing is replaced by accident.
  */
 import assert from 'node:assert/strict';
 import type { ReleaseArtifact } from '../core/release.ts';
@@ -102,7 +102,7 @@ const withVersion = (signed: SignedObject, systemVersion: string): SignedObject 
   [EXTENSION]: { ...(signed[EXTENSION] as SignedObject | undefined), system_version: systemVersion },
 });
 
-/** What the document says beside its artifacts is kept. */
+/** Keeps all fields of the document beside its artifacts. */
 const editDocument = async (
   opened: OpenedRelease,
   name: string,

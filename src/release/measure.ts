@@ -17,7 +17,7 @@ export type Measured = {
   readonly crc32: number;
 };
 
-/** A target of 2 GiB is the largest that a sled takes by default; a fourfold limit catches the wrong file. */
+/** A sled accepts targets up to 2 GiB by default; four times that catches a wrong file. */
 const MAX_CONTENT_BYTES = 8 * 1024 ** 3;
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -31,7 +31,7 @@ const nameOf = (content: Content): string => {
   return 'path' in content ? content.path : content.label;
 };
 
-/** Opens the file with the first chunk that is asked for, and closes it with the last. */
+/** Opens the file for the first requested chunk, and closes it after the last. */
 async function* readChunks(path: string): AsyncGenerator<Uint8Array, void, void> {
   yield* createReadStream(path, { highWaterMark: CHUNK_BYTES });
 }

@@ -1,7 +1,7 @@
 /**
- * A release archive, opened to be changed: what it says, who signs what, and where its bytes are.
+ * A release archive, opened for a change: its content, the keys of each role, and the places of its bytes.
  *
- * O1. It was verified against its own oldest root, expiry aside: what is changed is what a client would accept.
+ * O1. It was verified against its own oldest root, except for expiry: only a release that a client would accept is changed.
  * O2. Bytes of targets are checked against their signed hashes while they are read, so that nothing damaged is
  *     signed anew.
  */
@@ -62,7 +62,7 @@ export const openRelease = async (
     rootChain.push(await readPresent(read, metadataFileName('root', version), MAX_METADATA_BYTES.root));
   }
   if (rootChain[0] === undefined)
-    throw new DepotError('METADATA_MISSING', `${path} has no root: nothing like 1.root.json is in it`);
+    throw new DepotError('METADATA_MISSING', `${path} has no root such as 1.root.json`);
   const trustRoots = [{ id: 'its own', bytes: rootChain[0] }];
   const repository = await verifyRepository({ read, list }, { trustRoots, nowMs: 0, allowExpired: true });
   const release = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, signal).read);

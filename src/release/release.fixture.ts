@@ -1,5 +1,5 @@
 /**
- * Small real releases for tests: good ones and, by knobs, wrong ones. Not for production code.
+ * Small real releases for tests: good ones and, by options, wrong ones. Not for production code.
  *
  * Everything is signed for real and held in memory until it is written. Content follows from its seed, so that
  * equal options and keys give equal archives, and an artifact of one seed and size is shared between releases.
@@ -50,7 +50,7 @@ export type TestReleaseOptions = {
   readonly expiresMs?: number;
   /** These roles expired in 2001. */
   readonly expired?: readonly TopLevelRole[];
-  /** Who signs a role instead of its keys: strangers, too few, nobody. */
+  /** The keys that sign a role instead of its own: unknown keys, too few, none. */
   readonly signers?: Partial<Record<TopLevelRole, readonly SigningKey[]>>;
   /** Changes a role's `signed` part before it is signed. */
   readonly edit?: Partial<Record<TopLevelRole, (signed: SignedObject) => void>>;
@@ -139,14 +139,14 @@ export const makeTestRepository = async (options: TestReleaseOptions = {}): Prom
 const inMemory = (content: Content): Uint8Array =>
   'bytes' in content ? content.bytes : assert.fail('test content is in memory');
 
-/** For `tamper`: turns one bit of a file over. */
+/** For `tamper`: flips one bit of a file. */
 export const flipBit = (files: Map<string, Uint8Array>, name: string, bit = 0): void => {
   const bytes = Uint8Array.from(files.get(name) ?? assert.fail(`there is no file ${name}`));
   bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
   files.set(name, bytes);
 };
 
-/** Bytes that follow from a seed and look random: they do not compress. */
+/** Pseudo-random bytes from a seed: they do not compress. */
 export const seededBytes = (seed: string, sizeBytes: number): Uint8Array =>
   createHash('shake256', { outputLength: Math.max(1, sizeBytes) })
     .update(seed)

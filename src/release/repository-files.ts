@@ -1,6 +1,6 @@
 /**
- * The files of a repository, from its artifacts and whoever signs: metadata as bytes, targets as references to
- * content that was measured before.
+ * The files of a repository, from its artifacts and its signers: metadata as bytes, targets as references to content that
+ * was measured before.
  */
 import { createHash } from 'node:crypto';
 import type { ReleaseFormat } from '../core/release.ts';
@@ -26,7 +26,7 @@ export type RepositoryOptions = {
   readonly systemVersion: string;
   readonly format: ReleaseFormat;
   readonly artifacts: readonly MeasuredArtifact[];
-  /** Free text that the release carries along. A v1 document has no place for it. */
+  /** Free text of the release. A v1 document has no field for it. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Every root.json from the first that clients may trust to the newest. */
   readonly rootChain: readonly Uint8Array[];
@@ -89,7 +89,7 @@ const fileName = ({ targetName, measured }: ListedTarget, consistentSnapshot: bo
   return targetFileNames(targetName, hashes, consistentSnapshot)[0];
 };
 
-/** An artifact as the document lists it. */
+/** The entry of an artifact in the document. */
 export const documentEntry = (
   format: 'v2' | 'v1',
   { targetName, version, tags }: Pick<MeasuredArtifact, 'targetName' | 'version' | 'tags'>,
@@ -121,7 +121,7 @@ const signTargets = (
 ): ReadonlyMap<string, Uint8Array> => {
   const { delegations: plan, format, systemVersion, metadata } = options;
   const planned = plan === undefined ? undefined : planDelegations(plan);
-  // The document is what the release is: its own signer vouches for it.
+  // The document defines the release: its own signer vouches for it.
   const roleOf = (target: ListedTarget): string =>
     isArtifact(target) ? (planned?.roleOf(target.targetName) ?? 'targets') : 'targets';
   const byRole = Map.groupBy(listed, roleOf);
@@ -170,7 +170,7 @@ const listingObject = (
   };
 };
 
-/** What a role says of a metadata file that it lists. */
+/** The entry of a role for a metadata file that it lists. */
 export const fileMeta = (bytes: Uint8Array, version: number) => ({
   version,
   length: bytes.length,

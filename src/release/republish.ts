@@ -1,12 +1,12 @@
 /**
- * A new version of an opened release: changed and re-signed roles beside those that stay as they are.
+ * A new version of an opened release: changed and re-signed roles beside unchanged ones.
  *
  *     roles to sign ─▶ [root N+1] ─▶ targets and delegated roles ─▶ snapshot ─▶ timestamp ─▶ read back ─▶ archive
  *
- * RP1. What is signed anew keeps every member that is not changed, also those that this program does not know.
- * RP2. Who signs a role follows from the repository. A role whose keys are not at hand keeps its file.
- * RP3. Versions rise: to the time in seconds, or by one where they are there already. Root goes up by exactly one.
- * RP4. What would not verify is not written, and the archive that was opened is not touched.
+ * RP1. A re-signed role keeps every unchanged member, also those that this program does not know.
+ * RP2. The repository determines the keys of a role. A role whose keys are not given keeps its file.
+ * RP3. Versions rise: to the time in seconds, or by one if they are already there. Root rises by exactly one.
+ * RP4. A release that would not verify is not written, and the opened archive is not changed.
  */
 import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
@@ -29,7 +29,7 @@ export type RepublishOptions = {
 };
 
 export type RoleChanges = {
-  /** Roles to sign: `root`, `timestamp`, `snapshot`, `targets`, delegated ones. What depends on one is signed too. */
+  /** Roles to sign: `root`, `timestamp`, `snapshot`, `targets`, delegated ones. Roles that list one are signed too. */
   readonly sign: ReadonlySet<string>;
   /** The new `signed` parts of roles that change, by name; all of them are in `sign`. */
   readonly changed?: ReadonlyMap<string, SignedObject>;
@@ -151,7 +151,7 @@ const targetFiles = (
   return files;
 };
 
-/** A target that no client finds, since another role is asked first, need not be there. */
+/** A target that no client finds, since another role comes first in the search, may be absent. */
 const existing = (opened: OpenedRelease, name: string, target: Target): MeasuredContent | undefined => {
   const content = opened.contentOf(name, target);
   if (content !== undefined || !opened.repository.allTargets.has(name)) return content;

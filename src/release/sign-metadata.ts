@@ -1,4 +1,4 @@
-/** Signed metadata files, and the roots that say whose signatures count. */
+/** Signed metadata files, and the roots with the keys that count. */
 import { canonicalJson } from '../tuf/canonical-json.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
@@ -33,7 +33,7 @@ export const signedObject = (
 /** Whole seconds: the specification's form. */
 export const tufTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
-/** A metadata file: what is signed is what a reader of these very bytes will see. */
+/** A metadata file: signed is exactly what a reader of these bytes sees. */
 export const signMetadata = (signed: SignedObject, keys: readonly SigningKey[]): Uint8Array => {
   const what = 'the metadata to sign';
   const message = canonicalJson(parseStrictJson(Buffer.from(JSON.stringify(signed)), what), what);

@@ -1,7 +1,7 @@
 /**
- * Which of the keys at hand sign for a role, by what the repository says of it.
+ * Which of the given keys sign for a role, by the keys that the repository lists for it.
  *
- * A key is found by what it signs, not by its id: ids are labels, and other tools make them differently.
+ * A key is matched by its signature, not by its id: ids are labels, and other tools make them differently.
  */
 import { DepotError } from '../lib/errors.ts';
 import type { Keys, RoleKeys } from '../tuf/role-keys.ts';
@@ -30,7 +30,7 @@ export const signersOf = (
   throw new DepotError(
     'SIGNING_KEY_INVALID',
     `the role ${role} needs signatures by ${threshold} of its keys ${keyIds.join(', ')}; ` +
-      `of the ${ring.length} given ones ${distinct} ${distinct === 1 ? 'is' : 'are'} among them`,
+      `${distinct} of the ${ring.length} given keys ${distinct === 1 ? 'is' : 'are'} among them`,
     { detail: { role, threshold, given: distinct } },
   );
 };

@@ -1,8 +1,8 @@
 /**
  * Keys that sign releases, kept as PKCS#8 PEM files that only their owner can read.
  *
- * Whatever else metadata says of a key (type, scheme, id) follows from the private key, so a file made by
- * `openssl genpkey` serves as well as one of ours.
+ * All other fields of a key in metadata (type, scheme, id) follow from the private key, so a file of `openssl genpkey`
+ * works as well as one of ours.
  */
 import {
   constants,
@@ -125,7 +125,7 @@ const list = (keytype: string, scheme: string, text: string): ListedKey => ({
   keyval: { public: text },
 });
 
-/** Writes a new key file, readable by its owner only. A file that is there already is never touched. */
+/** Writes a new key file, readable by its owner only. An existing file is never changed. */
 export const writeSigningKey = async (path: string, { privatePem }: SigningKey): Promise<void> => {
   const handle = await open(path, 'wx', OWNER_ONLY).catch((cause: unknown) => {
     throw new DepotError(
@@ -145,7 +145,7 @@ export const writeSigningKey = async (path: string, { privatePem }: SigningKey):
   await syncDirectory(dirname(path));
 };
 
-/** @throws DepotError `SIGNING_KEY_INVALID` for a file that is no key, or that others than its owner can read */
+/** @throws DepotError `SIGNING_KEY_INVALID` for a file without a key, or one that others than its owner can read */
 export const readSigningKey = async (path: string): Promise<SigningKey> => {
   const invalid = (problem: string, cause?: unknown): DepotError =>
     new DepotError('SIGNING_KEY_INVALID', `the key file ${path} ${problem}`, { cause });

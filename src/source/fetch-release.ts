@@ -1,10 +1,9 @@
 /**
- * Fetches a repository in a thread of its own: parsing metadata and hashing gigabytes never hold up the event loop
- * of the caller.
+ * Fetches a repository in its own thread: parsing metadata and hashing gigabytes never block the event loop of the caller.
  *
  *     caller ─▶ request ─▶ worker ─▶ found ─▶ caller decides ─▶ progress* ─▶ fetched | unwanted | failed
  *
- * When the promise settles, however it does, the thread has ended and nobody writes to the directory any more.
+ * When the promise settles, however it does, the thread has ended and no longer writes to the directory.
  */
 import { Worker } from 'node:worker_threads';
 import { DepotError } from '../lib/errors.ts';
@@ -27,7 +26,7 @@ export type FetchRelease<Id extends string = string> = (
 
 const MAX_HEAP_MIB = 1024;
 
-/** The worker runs from source as from the compiled package. */
+/** The worker runs from source and from the compiled package. */
 const workerUrl = new URL(
   import.meta.url.endsWith('.ts') ? './fetch-worker.ts' : './fetch-worker.js',
   import.meta.url,

@@ -1,11 +1,12 @@
 /**
- * Fetches a repository from a server: metadata first and whole, then, if it is wanted, every target into a directory.
+ * Fetches a repository from a server: all metadata first, then, if the caller wants the release, every target into a
+ * directory.
  *
  *     metadata ─▶ verified against the trust roots ─▶ release document ─▶ decide() ─▶ targets, a few at a time
  *
- * FR1. No target is asked for before all metadata was verified, and the release is wanted.
- * FR2. The directory holds nothing but targets of this release, whole ones and parts (FT1): what an interruption
- *      leaves there is what the next attempt begins with.
+ * FR1. No target is requested before all metadata was verified and the caller wants the release.
+ * FR2. The directory has only targets of this release, whole and partial (FT1): after an interruption the next attempt
+ *      resumes from it.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ import { createHttpSource, type HttpSource, type HttpSourceOptions } from './htt
 
 export type FetchRequest<Id extends string = string> = {
   readonly source: Omit<HttpSourceOptions, 'signal'>;
-  /** Of this repository alone; made where it is absent. */
+  /** Of this repository alone; created if absent. */
   readonly directory: string;
   readonly trust: Omit<VerifyRequest<Id>, 'limits'>;
   /** Of all targets together. */
@@ -165,6 +166,6 @@ const removeOthers = async (directory: string, files: ReadonlyMap<string, unknow
 const tooLarge = ({ systemVersion }: ReleaseDescription, totalBytes: number, maxBytes: number): DepotError =>
   new DepotError(
     'SOURCE_TOO_LARGE',
-    `release ${systemVersion} has ${totalBytes} bytes of targets, and ${maxBytes} are allowed from this source`,
+    `release ${systemVersion} has ${totalBytes} bytes of targets, more than the ${maxBytes} that are allowed from this source`,
     { detail: { total_bytes: totalBytes, limit_bytes: maxBytes } },
   );

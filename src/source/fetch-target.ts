@@ -1,11 +1,11 @@
 /**
- * One target of a repository, from a server into a file that is either whole and right, or goes on where it was.
+ * Fetches one target of a repository from a server into a file that is either whole and verified, or resumable.
  *
  *     <hash>.part (+ .etag) ─▶ the rest, where the server still has the same file ─▶ hashed ─▶ <hash>
  *
  * FT1. A file without an ending was hashed to the signed hashes while it was written; nothing else gets that name.
- * FT2. A part is only ever continued. What it holds is hashed again first, so that bytes a crash lost, or a server
- *      that changed its file without saying so, cost a download and nothing else.
+ * FT2. A partial file is only ever continued. Its bytes are hashed again first, so that bytes lost in a crash, or a file that
+ *      the server changed silently, only cause another download.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -28,7 +28,7 @@ export type FetchedTarget = { readonly path: string; readonly sizeBytes: number;
 
 type Options = {
   readonly signal: AbortSignal;
-  /** Called with the bytes that are there, those of an earlier attempt included. */
+  /** Called with the bytes that are there, including those of an earlier attempt. */
   readonly onBytes: (bytes: number) => void;
 };
 
@@ -75,7 +75,7 @@ const finish = async (
   if (problem !== undefined)
     throw new DepotError(
       'TARGET_HASH_MISMATCH',
-      `the target ${name} ${problem}; the server has another file than was signed`,
+      `the target ${name} ${problem}; the server's file is not the signed one`,
       { detail: { target: name } },
     );
   await rename(`${path}.part`, path);
@@ -83,7 +83,7 @@ const finish = async (
   return { path, sizeBytes, crc32: checksum };
 };
 
-/** Leaves a part behind where it is interrupted, and nothing where the bytes are wrong. */
+/** Leaves a partial file when it is interrupted, and nothing when the bytes are wrong. */
 const fetchOnce = async (
   source: Pick<HttpSource, 'downloadTarget' | 'name'>,
   path: string,

@@ -1,4 +1,4 @@
-/** The thread of `fetchRelease`: one repository, one outcome. The caller ends it when it is not wanted any more. */
+/** The thread of `fetchRelease`: one repository, one outcome. The caller ends it when it is no longer needed. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -10,7 +10,7 @@ assert(parentPort, 'runs as a worker thread only');
 const port = parentPort;
 const tell = (message: FetchMessage) => port.postMessage(message);
 
-/** Progress is for people: told no more often than this. */
+/** Progress is for people: reported no more often than this. */
 const TELL_EVERY_MS = 200;
 
 const outcome = async (request: FetchRequest): Promise<FetchMessage> => {

@@ -1,10 +1,10 @@
 /**
- * A repository on an HTTP server: `<base>/metadata/…` and `<base>/targets/…`, or two addresses of one's own.
+ * A repository on an HTTP server: `<base>/metadata/…` and `<base>/targets/…`, or two separate addresses.
  *
  * HS1. A target's name is data: each segment of it is percent-encoded, so that no name leaves its folder, asks a
  *      query, or is cut at a `#`. Names of metadata files come percent-encoded.
- * HS2. 404, 403 and 410 mean that there is no such file; every other failure is an error, never an absence, since
- *      absence ends the chain of roots.
+ * HS2. 404, 403 and 410 mean that the file is absent; every other failure is an error, since an absence ends the chain of
+ *      roots.
  */
 import {
   createDownloader,
@@ -19,12 +19,12 @@ import type { RepositorySource } from './source.ts';
 export type HttpSourceOptions = DownloaderOptions & {
   readonly metadataUrl: string;
   readonly targetsUrl: string;
-  /** Ends what is under way. */
+  /** Aborts running downloads. */
   readonly signal: AbortSignal;
 };
 
 export type HttpSource = RepositorySource & {
-  /** As `openTarget`, continuing what is there already. Dispose the download. */
+  /** As `openTarget`, but resumes. Dispose the download. */
   readonly downloadTarget: (
     fileName: string,
     options: {
@@ -79,7 +79,7 @@ const baseUrl = (text: string): string => {
   );
 };
 
-/** What `encodeURIComponent` leaves, and what it makes. */
+/** The characters that `encodeURIComponent` keeps or produces. */
 const URL_SEGMENT = /^(?!\.{1,2}$)[\w.!~*'()%-]+$/;
 
 /** HS1. */

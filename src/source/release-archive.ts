@@ -1,4 +1,4 @@
-/** A fetched release as an ordinary archive: bytes front to back, made while they are asked for. */
+/** A fetched release as an ordinary archive: bytes front to back, produced on demand. */
 import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { createArchiveWriter } from '../archive/writer.ts';
@@ -6,7 +6,7 @@ import type { FetchedRelease } from './fetch-repository.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/** The chunks are the reader's own. Ends by throwing where a target cannot be read, or is not what was fetched. */
+/** The reader owns the chunks. Throws if a target cannot be read, or has changed since the fetch. */
 export async function* archiveOf(
   { metadata, targets }: FetchedRelease,
   { signal }: { signal: AbortSignal },
@@ -43,7 +43,7 @@ export async function* archiveOf(
   writing.then(
     () => given.resolve(undefined),
     (error: unknown) => {
-      given.promise.catch(() => undefined); // nobody may be reading any more
+      given.promise.catch(() => undefined); // the reader may have stopped
       given.reject(error);
     },
   );
@@ -60,7 +60,7 @@ export async function* archiveOf(
   } finally {
     // A reader that stops early ends the writer with it.
     taken.promise.catch(() => undefined);
-    taken.reject(new Error('the archive is not wanted any more'));
+    taken.reject(new Error('the archive is no longer needed'));
     await writing.catch(() => undefined);
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Where a repository comes from: an archive, a directory, an HTTP server.
+ * The source of a repository: an archive, a directory, an HTTP server.
  *
- * A source hands out bytes and judges none of them: signatures, lengths and hashes are checked by who reads.
+ * A source only delivers bytes: the reader checks signatures, lengths and hashes.
  */
 import type { MetadataSource } from '../tuf/repository.ts';
 
 export type TargetReader = AsyncDisposable & {
-  /** Chunks are the reader's own. */
+  /** The reader owns the chunks. */
   readonly chunks: AsyncIterable<Uint8Array>;
 };
 

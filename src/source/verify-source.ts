@@ -1,5 +1,5 @@
 /**
- * Verifies a repository where it is, to the last byte, as `verifyArchive` does with an archive.
+ * Verifies a repository in place, to the last byte, as `verifyArchive` does with an archive.
  *
  *     metadata ─▶ release document ─▶ every target, read and hashed ─▶ report
  */

@@ -1,9 +1,9 @@
 /**
- * A TUF client: follows one repository from a root that a person trusts, and fetches targets from it.
+ * A TUF client: follows one repository from a trusted root, and fetches targets from it.
  *
  *     init ─▶ root.json ─▶ refresh: source ─▶ trusted metadata, stored ─▶ download: search ─▶ verified file
  *
- * TC1. Only what was trusted is stored, as soon as it is; a failure at any step leaves a state to go on from.
+ * TC1. Metadata is stored as soon as it is trusted, and only then; after a failure at any step the next attempt continues.
  * TC2. One time, that of the refresh, decides about expiry for as long as the client is open (5.1).
  * TC3. A target that is there already, as signed, is not downloaded again.
  */
@@ -15,10 +15,10 @@ import { createTrustedSet, parseSelfSignedRoot, type TrustedMetadata } from '../
 import { isTargetAt, saveTarget, targetPath } from './target-directory.ts';
 
 /**
- * Begins to trust a root. Asks nobody but the root itself.
+ * Trusts a root. Contacts no server.
  *
  * @returns its version
- * @throws DepotError `METADATA_INVALID`, `UNTRUSTED_SIGNATURES`, or `INVALID_REQUEST` where another root is trusted
+ * @throws DepotError `METADATA_INVALID`, `UNTRUSTED_SIGNATURES`, or `INVALID_REQUEST` if another root is trusted
  */
 export const initialize = async (store: MetadataStore, root: Uint8Array): Promise<number> => {
   const { signed } = parseSelfSignedRoot(root);
@@ -26,7 +26,7 @@ export const initialize = async (store: MetadataStore, root: Uint8Array): Promis
   if (present !== undefined && Buffer.compare(present, root) !== 0) {
     throw new DepotError(
       'INVALID_REQUEST',
-      'a root is trusted here already; to begin anew, remove the metadata directory or use another',
+      'a root is trusted here already; to start over, remove the metadata directory or use another',
     );
   }
   if (present === undefined) await store.write('root', root);
@@ -51,7 +51,7 @@ export type TufClient = {
   /**
    * Brings one target into a directory.
    *
-   * @throws DepotError `TARGET_MISSING` for one that nobody signed, or that the source does not have;
+   * @throws DepotError `TARGET_MISSING` for one that is not signed, or that the source does not have;
    *   `TARGET_LENGTH_MISMATCH`, `TARGET_HASH_MISMATCH`; what the source throws
    */
   readonly download: (
@@ -88,7 +88,7 @@ export const refreshClient = async ({ store, source, nowMs }: ClientOptions): Pr
 const requireTarget = async (repository: Repository, name: string): Promise<Target> => {
   const found = await repository.findTarget(name);
   if (found !== undefined) return found.target;
-  throw new DepotError('TARGET_MISSING', `no role that may lists the target ${name}`, {
+  throw new DepotError('TARGET_MISSING', `no authorised role lists the target ${name}`, {
     detail: { target: name },
   });
 };

@@ -2,7 +2,7 @@
  * Trusted metadata as files of a directory: `root.json`, `timestamp.json`, `snapshot.json`, `targets.json` and the
  * delegated roles beside them, without versions in their names. Each is replaced whole, and byte for byte as it came.
  *
- * One process at a time may use the directory: two could store what they trust in the wrong order.
+ * One process at a time may use the directory: two could store their files in the wrong order.
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ export const openMetadataDirectory = async (directory: string): Promise<Metadata
   };
 };
 
-/** Undefined for what is longer than any metadata may be: nothing that was stored here. */
+/** Undefined for a file longer than any metadata: it was not stored by this program. */
 const readBounded = async (path: string): Promise<Uint8Array | undefined> => {
   try {
     await using file = await open(path);

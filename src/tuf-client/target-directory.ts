@@ -3,8 +3,7 @@
  *
  * TD1. A target's name decides where in the directory its file lies, and is checked again for that: it never leads
  *      out of the directory (CVE-2026-6968).
- * TD2. Under its name a file is a whole target that was verified, or is not there. Bytes that fail a check are never
- *      seen under it.
+ * TD2. A file under its name is a whole verified target, or absent. Bytes that fail a check never appear under it.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -14,7 +13,7 @@ import { commitFile, temporaryPathFor } from '../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import { type Target, targetNameProblem } from '../tuf/targets.ts';
 
-/** @throws DepotError `INVALID_REQUEST` for a name that could be something else than a file of the directory */
+/** @throws DepotError `INVALID_REQUEST` for a name that could leave the directory */
 export const targetPath = (directory: string, name: string): string => {
   const problem = targetNameProblem(name);
   if (problem === undefined) return join(directory, name);

@@ -3,9 +3,9 @@
  *
  *     targets ─▶ all delegations, each verified ─▶ all names that any role lists ─▶ a search for each
  *
- * AL1. Each delegation is followed once, also where it leads to a role that another one led to: a role is vouched for
- *      by every delegator that names it, or the repository is refused whole.
- * AL2. A target that no search finds, or finds in another role, is not this role's to give, and is left out.
+ * AL1. Each delegation is followed once, even if another one leads to the same role: every delegator that names a role has
+ *      to vouch for it, or the whole repository is refused.
+ * AL2. A target that no search finds, or that a search finds in another role, is left out.
  * AL3. Roles, targets, bytes and comparisons are counted against limits over the whole repository.
  */
 import assert from 'node:assert/strict';

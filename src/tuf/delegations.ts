@@ -1,11 +1,11 @@
 /**
- * What a targets role leaves to others: which roles, for which target paths, signed by whose keys.
+ * The delegations of a targets role: to which roles, for which target paths, signed by which keys.
  *
  *     roles             each with `paths` (patterns) or `path_hash_prefixes`
  *     succinct_roles    2^bit_length hash bins under one set of keys, each target path in exactly one (TAP 15)
  *
  * DG1. The order of `roles` is their precedence. A terminating role that matches ends the search at this delegator.
- * DG2. A delegation says in one way which paths it covers, and delegations are in one of the two forms.
+ * DG2. A delegation lists its paths in exactly one way, and delegations have exactly one of the two forms.
  */
 import { createHash } from 'node:crypto';
 import type { Fields } from './fields.ts';
@@ -50,7 +50,7 @@ const parseListed = (fields: Fields, keys: Keys): Delegations => {
     const name = item.string('name');
     const problem = delegatedNameProblem(name);
     if (problem !== undefined) item.fail('name', problem);
-    if (listed.has(name)) item.fail('name', `repeats ${JSON.stringify(name)}; a role is delegated to once`);
+    if (listed.has(name)) item.fail('name', `repeats ${JSON.stringify(name)}; each role may occur once`);
     if (listed.size >= MAX_LISTED_ROLES) fields.fail('roles', `must not exceed ${MAX_LISTED_ROLES}`);
     const role = { name, terminating: item.boolean('terminating'), ...parseRoleKeys(item, keys) };
     listed.set(name, { role, ...parseCoverage(item) });

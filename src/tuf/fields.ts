@@ -21,11 +21,11 @@ export type Fields = {
   readonly items: (name: string) => Iterable<Fields>;
   /** An object whose values are strings. */
   readonly stringRecord: (name: string) => Readonly<Record<string, string>>;
-  /** Throws: this field is not what it must be. */
+  /** Throws an error that the field violates a requirement. */
   readonly fail: (name: string, requirement: string) => never;
 };
 
-/** Where a document's errors belong: its name for people, and the code for programs. */
+/** The name of a document, for messages, and the code of its errors. */
 export type DocumentName = { readonly what: string; readonly code: ErrorCode };
 
 /** @throws DepotError with the document's code, if the value is no object */

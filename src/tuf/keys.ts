@@ -3,8 +3,7 @@
  *
  * KY1. A threshold counts distinct public keys, whatever ids and schemes they are listed under. A key id is
  *      therefore only a label inside one root: it need not be the key's hash, and some signers' is not.
- * KY2. A key of an unknown type or scheme, or one that does not parse, is no key: it signs nothing, and does
- *      not stop the others.
+ * KY2. A key of an unknown type or scheme, or one that does not parse, does not count, and does not affect the others.
  */
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Fields } from './fields.ts';
@@ -15,7 +14,7 @@ export type PublicKey = {
   readonly verify: (message: Uint8Array, signatureHex: string) => boolean;
 };
 
-/** RSA of 16,384 bits fits; what is longer is no key (KY2), so that checking a signature stays cheap. */
+/** RSA of 16,384 bits fits; a longer key does not count (KY2), so that checking a signature stays cheap. */
 const MAX_KEY_LENGTH = 4096;
 const MIN_RSA_BITS = 2048;
 const HEX = /^(?:[0-9a-fA-F]{2})+$/;

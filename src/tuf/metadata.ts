@@ -1,11 +1,11 @@
 /**
- * Roles as their metadata files describe them, parsed whole before anything is believed. A delegated role has the
- * form of the targets role and a name of its own.
+ * Roles as their metadata files describe them, parsed whole before anything is trusted. A delegated role has the form of
+ * the targets role and its own name.
  *
  *     bytes ─▶ strict JSON ─▶ { signatures, signed } ─▶ Metadata<Role>
  *
- * MF1. Parsing checks form only; whether a file is to be trusted is the trusted set's business.
- * MF2. The bytes are kept as they came; signatures are checked over the canonical form of what they say.
+ * MF1. Parsing checks form only; the trusted set decides whether to trust a file.
+ * MF2. The bytes are kept unchanged; signatures are checked over the canonical form of their content.
  */
 import { DepotError } from '../lib/errors.ts';
 import { canonicalJson } from './canonical-json.ts';
@@ -19,7 +19,7 @@ import { type Hashes, parseHashes, parseTargets, type Target } from './targets.t
 const KIB = 1024;
 const MIB = 1024 * KIB;
 /**
- * Bytes read of a role's file when nothing signed says how long it is, and the most that may be signed. Delegated
+ * The limit of a role's file if no signed metadata has its length, and the largest length that may be signed. Delegated
  * roles have the limit of targets; a snapshot has room for the names and hashes of 16,384 of them.
  */
 export const MAX_METADATA_BYTES = {
@@ -29,10 +29,10 @@ export const MAX_METADATA_BYTES = {
   targets: 32 * MIB,
 } as const satisfies Record<TopLevelRole, number>;
 
-/** More than any threshold needs; bounds the work that a hostile file asks for. */
+/** More than any threshold needs; bounds the work that a hostile file causes. */
 const MAX_SIGNATURES = 1024;
 
-/** What a role says of a file that it lists. */
+/** The entry of a role for a file that it lists. */
 export type FileMeta = {
   readonly version: number;
   readonly lengthBytes: number | undefined;

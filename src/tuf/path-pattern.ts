@@ -1,8 +1,8 @@
 /**
- * Path patterns of delegations: `*` stands for any characters of one segment, `?` for one, and a `/` only for itself.
+ * Path patterns of delegations: `*` matches any characters of one segment, `?` matches one, and `/` only itself.
  *
  * PA1. A pattern means one thing. Clients read sets, braces and escapes differently, so one that has any is refused.
- * PA2. Matching takes at most pattern × path steps, whatever the pattern is.
+ * PA2. Matching takes at most pattern × path steps, for any pattern.
  */
 const AMBIGUOUS = /[[\]{}\\]/;
 const MAX_PATTERN_LENGTH = 512;
@@ -30,7 +30,7 @@ export const compilePathPattern = (pattern: string): PathPattern => {
   };
 };
 
-/** Goes back to the last `*` only: an earlier one could not match more than it did. */
+/** Backtracks to the last `*` only: an earlier one could not match more. */
 const matches = (pattern: readonly string[], text: readonly string[]): boolean => {
   let at = 0;
   let textAt = 0;

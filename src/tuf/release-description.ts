@@ -28,7 +28,7 @@ const MAX_ARTIFACTS = 50_000;
 const MAX_TAGS = 64;
 const MAX_TAG_LENGTH = 256;
 const ARTIFACT_VERSION = /^[a-zA-Z0-9._+-]{1,63}$/;
-/** Several of these may look alike to the control plane (DO3). */
+/** Several of these may have equal tags (DO3). */
 const REPEATABLE_KIND = 'measurement_corpus';
 
 /**

@@ -5,8 +5,7 @@
  *     artifacts.json     { system_version, artifacts: [{ name, version, kind, target }] }      (v1)
  *     none               the targets themselves
  *
- * A v1 artifact gets the tags `kind` and `name`, and composite artifacts stay whole: what a machine does with
- * one is its own affair. A repository without a document says in its signed targets metadata, in the member
+ * A v1 artifact gets the tags `kind` and `name`, and composite artifacts stay whole here. A repository without a document says in its signed targets metadata, in the member
  * `x-tuf-depot: { system_version, metadata? }`, which release it is; one that does not is `0.0.0-targets.N`
  * with the version of its targets metadata. Version and tags of an artifact may stand in its `custom` field, as
  * `x-tuf-depot: { version?, tags? }`. Without, its version is the beginning of its hash: a version is a fact about
@@ -23,7 +22,7 @@ export type DocumentedArtifact = {
   readonly targetName: string;
   readonly version: string;
   readonly tags: Readonly<Record<string, string>>;
-  /** Where the artifact stands, for errors. */
+  /** The position of the artifact in the document, for errors. */
   readonly fields: Fields;
 };
 
@@ -40,7 +39,7 @@ export const DOCUMENT_NAMES = { v2: 'artifacts-v2.json', v1: 'artifacts.json' } 
 >;
 /** 10,000 artifacts fill about 2 MiB. */
 export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
-/** Signed members of this name are ours. */
+/** The name of our signed members. */
 export const EXTENSION = 'x-tuf-depot';
 
 const CODE = 'RELEASE_DOCUMENT_INVALID';
@@ -84,7 +83,7 @@ const parseArtifactV1 = (fields: Fields): DocumentedArtifact => ({
   fields,
 });
 
-/** The document that a repository without one stands for. What the release is called says the top-level role. */
+/** The implied document of a repository without one. The top-level role has the name of the release. */
 export const documentOfPlainTargets = (
   { object, version }: Targets,
   targets: ReadonlyMap<string, Target>,

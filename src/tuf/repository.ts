@@ -1,12 +1,12 @@
 /**
- * A repository, read in the order of the client workflow (TUF 1.0.34, section 5) from wherever it is kept, and, for a
- * client that comes back, a store of what it trusts.
+ * A repository, read in the order of the client workflow (TUF 1.0.34, section 5) from any source, and, for a client that
+ * returns, a store of the trusted metadata.
  *
  *     source ─▶ root.json* ─▶ timestamp ─▶ snapshot ─▶ targets ─▶ delegated roles, as they are needed
  *                  └─────────────┴─────────────┴───────────┴──▶ store, each as soon as it is trusted
  *
- * RO1. The chain of roots is complete or refused: a repository whose roots go on beyond a gap is not verified
- *      against an old root as if the newer ones did not exist.
+ * RO1. The chain of roots is complete or refused: a repository with roots beyond a gap is not verified against an old root
+ *      as if the newer ones did not exist.
  * RO2. Everything read is bounded: bytes a file, and roots a chain.
  * RO3. The store holds only what was trusted, byte for byte, and at every moment something to go on from: before a
  *      root that takes online keys away is stored, what those keys signed is removed (5.3.8, 5.3.11).
@@ -40,7 +40,7 @@ export type MetadataStore = {
 };
 
 export type Repository = {
-  /** Reads delegated roles as the search comes to them. Undefined for a target that nobody who may lists. */
+  /** Reads delegated roles as the search visits them. Undefined for a target that no authorised role lists. */
   readonly findTarget: (name: string) => Promise<FoundTarget | undefined>;
   /** Reads all delegated roles. */
   readonly allTargets: () => Promise<ReadonlyMap<string, Target>>;
@@ -105,7 +105,7 @@ export const openRepository = async (
   };
 };
 
-/** A stored file that is not what is wanted now is no failure: the source has the right one. */
+/** A stored file that does not match is no failure: the source has the right one. */
 const updateIfGood = <Result>(
   bytes: Uint8Array,
   update: (bytes: Uint8Array) => Result,

@@ -69,10 +69,10 @@ export const checkTargets = (
   return { metadata, overrides: requireUnexpired(metadata, policy) };
 };
 
-/** @param source who asks for this version, for the message */
+/** @param source the file that requires this version, for the message */
 export const requireVersion = ({ name, signed }: Metadata, version: number, source: string): void => {
   if (signed.version === version) return;
-  throw mismatch(name, `has version ${signed.version}, but ${source} asks for version ${version}`);
+  throw mismatch(name, `has version ${signed.version}, but ${source} requires version ${version}`);
 };
 
 const requireListedBytes = (name: string, bytes: Uint8Array, { lengthBytes, hashes }: FileMeta): void => {

@@ -1,4 +1,4 @@
-/** Whose signatures a role needs, as a root says it of the top-level roles and a targets role of its delegations. */
+/** The keys and thresholds of roles: a root has them for the top-level roles, a targets role for its delegations. */
 import type { Fields } from './fields.ts';
 import { type PublicKey, parsePublicKey } from './keys.ts';
 
@@ -7,7 +7,7 @@ export type Keys = ReadonlyMap<string, PublicKey | undefined>;
 
 export type RoleKeys = { readonly keyIds: readonly string[]; readonly threshold: number };
 
-/** More than any threshold needs; bounds the work that a hostile file asks for. */
+/** More than any threshold needs; bounds the work that a hostile file causes. */
 const MAX_KEYS = 1024;
 
 /** The member `keys` of a root or of delegations. */

@@ -1,8 +1,8 @@
 /**
  * Names of roles, and of their metadata files.
  *
- * A delegated role may be called anything. Its file name is a URL segment: whatever would mean something else in a
- * URL or a path is percent-encoded, so that `../root` names the file `..%2Froot.json` and no other.
+ * A delegated role may have any name. Its file name is a URL segment: every character with a meaning in URLs or paths is
+ * percent-encoded, so that `../root` names the file `..%2Froot.json` and no other.
  */
 export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
 export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
@@ -28,6 +28,6 @@ export const delegatedNameProblem = (name: string): string | undefined => {
 export const encodeRoleName = (name: string): string =>
   encodeURIComponent(name).replace(/[!'()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** @param version where the repository has consistent snapshots, and for roots */
+/** @param version in a repository with consistent snapshots, and for roots */
 export const metadataFileName = (role: string, version?: number): string =>
   `${version === undefined ? '' : `${version}.`}${encodeRoleName(role)}.json`;

@@ -1,10 +1,10 @@
 /**
- * What versions may not fall below, and when that is forgotten.
+ * The lowest allowed versions, and when they are discarded.
  *
- * RB1. Of the timestamp, the snapshot and every role that the snapshot lists no version falls, and no role that was
- *      listed vanishes (5.4.3, 5.5.5). Which of this was trusted before is remembered as numbers, or as the files.
- * RB2. Taking a key away from timestamp or snapshot forgets all of that, so that a stolen key which signed an
- *      enormous version does not lock the repository out (5.3.11). The version of root is never forgotten.
+ * RB1. No version of the timestamp, the snapshot and every role in the snapshot falls, and no listed role vanishes (5.4.3,
+ *      5.5.5). The trusted versions are stored as numbers, or as the files themselves.
+ * RB2. Removing a key of timestamp or snapshot discards them, so that a stolen key which signed an enormous version does
+ *      not lock the repository out (5.3.11). The version of root is never discarded.
  */
 import type { Metadata, Root } from './metadata.ts';
 import type { TopLevelRole } from './role-names.ts';
@@ -67,7 +67,7 @@ export const dropsOnlineKeys = (before: Root, after: Root): boolean => {
 };
 
 /**
- * Steps up to the remembered root took effect when it was trusted; counting them again would forget for ever.
+ * Steps up to the stored root took effect when it was trusted; counting them again would discard the versions every time.
  */
 const wereForgotten = (rememberedRootVersion: number, roots: readonly Metadata<'root'>[]): boolean =>
   roots.some(({ signed }, index) => {

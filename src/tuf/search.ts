@@ -1,12 +1,12 @@
 /**
- * Finding the targets role that speaks for a target: pre-order, depth first, from the top-level targets (5.6.7).
+ * Finds the targets role that is responsible for a target: pre-order, depth first, from the top-level targets (5.6.7).
  *
  * SH1. The first role that lists the target is the one that counts; roles come in the order of their delegator.
  * SH2. A terminating delegation that covers the target ends the search after its own subtree (CVE-2025-2886).
  * SH3. A role is visited once in a search, so a cycle ends; and only so many roles are visited at all.
  *
- * The search asks for roles and is given them verified, so that one search serves whoever reads them as needed and
- * whoever has read them all.
+ * The search requests roles and receives them verified, so that it serves callers that read them on demand and callers that
+ * have read them all.
  */
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
@@ -19,7 +19,7 @@ export const MAX_ROLES_IN_SEARCH = 32;
 type TargetsRole = Metadata<'targets'>;
 export type FoundTarget = { readonly target: Target; readonly role: TargetsRole };
 
-/** Yields each role that it needs next, and goes on when it is given that role's metadata. */
+/** Yields each role that it needs next, and continues with that role's metadata. */
 export function* searchTarget(
   targetName: string,
   top: TargetsRole,

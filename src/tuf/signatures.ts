@@ -8,10 +8,10 @@ import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
 import type { Keys, RoleKeys } from './role-keys.ts';
 
-/** Who says whose signatures count: a root of the top-level roles, a targets role of those it delegates to. */
+/** The keys that count: from a root for the top-level roles, from a targets role for its delegations. */
 export type Signers = RoleKeys & {
   readonly keys: Keys;
-  /** The file that says so, for errors: `root version 3`. */
+  /** The file with these keys, for errors: `root version 3`. */
   readonly saidBy: string;
 };
 
@@ -30,7 +30,7 @@ export const validKeyIds = (
   return [...valid.values()];
 };
 
-/** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the key ids that were asked for */
+/** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the expected key ids */
 export const requireThreshold = (signers: Signers, metadata: Metadata): void => {
   const { keyIds, threshold, saidBy } = signers;
   const valid = validKeyIds(signers, metadata);

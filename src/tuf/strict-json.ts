@@ -1,15 +1,15 @@
 /**
- * JSON that means one thing only.
+ * JSON with exactly one meaning.
  *
  * Metadata is signed over its canonical form and read by several implementations; wherever two readers of
  * the same bytes could differ, this one refuses.
  *
  * J1. A key occurs once in an object; `JSON.parse` silently keeps the last.
- * J2. Objects are Maps, so `__proto__` and `constructor` are keys like any other.
+ * J2. Objects are Maps, so `__proto__` and `constructor` are ordinary keys.
  * J3. Text is well-formed UTF-8 and in Unicode normal form C: some signers normalise before they sign.
  * J4. An integer is exact; one that a double would round is refused.
  * J5. Depth is bounded, and so are objects and arrays, which take a hundred times the memory of their text; size is
- *     bounded by whoever read the bytes.
+ *     bounded by the caller that read the bytes.
  */
 import { DepotError } from '../lib/errors.ts';
 

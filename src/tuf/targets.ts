@@ -1,7 +1,7 @@
 /**
  * The files that a targets role lists, and the names under which a repository keeps them.
  *
- * TN1. A target name is a relative path that means the same everywhere: no `..`, no empty segment, no
+ * TN1. A target name is a relative path with the same meaning everywhere: no `..`, no empty segment, no
  *      backslash, no control character. One bad name refuses the whole file.
  * TN2. Every target has a SHA-256 or a SHA-512; anything else proves nothing.
  */
@@ -26,7 +26,7 @@ export const MAX_TARGETS = 100_000;
 const MAX_NAME_LENGTH = 512;
 
 const SHA512 = /^[0-9a-f]{128}$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it searches for control characters
 const FORBIDDEN_IN_NAME = /[\\\x00-\x1f\x7f]/;
 
 export const parseTargets = (signed: Fields): ReadonlyMap<string, Target> => {
@@ -73,7 +73,7 @@ export const parseHashes = (fields: Fields): Hashes => {
 export type TargetFileNames = readonly [first: string, ...others: string[]];
 
 /**
- * Where a target's bytes may lie below `targets/`, most likely first.
+ * The possible places of a target's bytes below `targets/`, most likely first.
  *
  * With consistent snapshots the hash is part of the name: before the last segment in the specification (5.7.3),
  * before the whole path as tough and tufaceous write it. The two differ only for names with a `/`.

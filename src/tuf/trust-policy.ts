@@ -1,7 +1,7 @@
 /**
- * Expiry and rollback: the two checks that a caller may override, knowingly.
+ * Expiry and rollback: the two checks that a caller may override.
  *
- * Each override that was needed is recorded, so that whoever allowed it sees what it let pass.
+ * Each override that was needed is recorded, so that the operator who allowed it sees its effect.
  */
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
@@ -11,12 +11,12 @@ export type TrustPolicy = {
   /** The time of this verification, in milliseconds since the epoch. */
   readonly nowMs: number;
   readonly allowExpired: boolean;
-  /** What this trust root led to before; undefined if never. */
+  /** The versions last accepted under this trust root; undefined before the first. */
   readonly trustedVersions: TrustedVersions | undefined;
   readonly allowRollback: boolean;
 };
 
-/** A check that failed and was let pass because the caller allowed it. `role` is a name, also of a delegated one. */
+/** A failed check that the caller allowed. `role` is a name, also of a delegated one. */
 export type Override =
   | { readonly kind: 'expired'; readonly role: string; readonly expiresMs: number }
   | {

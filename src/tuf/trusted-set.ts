@@ -1,6 +1,6 @@
 /**
- * What is trusted so far, and the only way to trust more: the client workflow of the TUF specification 1.0.34
- * without its input and output. The caller says where bytes come from; each update checks them and keeps them.
+ * The trusted metadata, and the only way to extend it: the client workflow of the TUF specification 1.0.34 without input
+ * and output. The caller reads the bytes; each update checks and keeps them.
  *
  *     trusted root ─▶ updateRoot()* ─▶ closeRoots() ─▶ updateTimestamp() ─▶ updateSnapshot() ─▶ updateTargets()
  *                                                                                        ─▶ updateDelegated()*
@@ -12,7 +12,7 @@
  * TT4. Length, hashes and version of a file are those that the role above it signed (5.5.2, 5.5.4, 5.6.2, 5.6.4);
  *      for a delegated role that is the snapshot.
  * TT5. No version is lower than the one trusted before (RB1, RB2).
- * TT6. A failed update changes nothing. What was trusted before it is still a state to go on from (CVE-2025-2888).
+ * TT6. A failed update changes nothing, and later updates can continue from the state before it (CVE-2025-2888).
  * TT7. Expiry and rollback, and only these, can be overridden; each override that was needed is recorded.
  */
 import assert from 'node:assert/strict';
@@ -32,7 +32,7 @@ import {
 import { requireThreshold, type Signers } from './signatures.ts';
 import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
 
-/** A delegated role, and the targets role through which a search or a walk came to it. */
+/** A delegated role, and the targets role through which a search or a walk reached it. */
 export type ReachedRole = { readonly role: DelegatedRole; readonly delegator: Metadata<'targets'> };
 
 export type TrustedMetadata = {
@@ -47,7 +47,7 @@ export type TrustedMetadata = {
   readonly targets: Metadata<'targets'>;
   /** Those that were reached, in the order in which they were. */
   readonly delegated: readonly Metadata<'targets'>[];
-  /** To remember for the next time (TT5). Under an overridden rollback they do not fall. */
+  /** To store for the next time (TT5). An overridden rollback does not lower them. */
   readonly versions: TrustedVersions;
   readonly overrides: readonly Override[];
 };
@@ -56,7 +56,7 @@ export type TrustedSet = {
   readonly root: () => Root;
   readonly updateRoot: (bytes: Uint8Array) => void;
   /**
-   * Ends the chain of roots, and takes the files that were trusted before. They count for TT5 as far as the last
+   * Ends the chain of roots, and accepts the previously trusted files. They count for TT5 as far as the last
    * root's keys still vouch for them; whether they have expired does not matter.
    */
   readonly closeRoots: (before?: {
@@ -65,7 +65,7 @@ export type TrustedSet = {
   }) => void;
   /** False if the timestamp that was trusted before has the same version, and stays (5.4.3.1). */
   readonly updateTimestamp: (bytes: Uint8Array) => boolean;
-  /** What the snapshot, or of the snapshot the timestamp, says of a role's file. */
+  /** The signed entry for a role's file: in the snapshot, or for the snapshot itself in the timestamp. */
   readonly listed: (role: string) => FileMeta;
   readonly updateSnapshot: (bytes: Uint8Array) => void;
   readonly updateTargets: (bytes: Uint8Array) => Metadata<'targets'>;
@@ -193,7 +193,7 @@ const stillTrustedFiles = (
   snapshot: stillTrusted('snapshot', snapshot, root),
 });
 
-/** What does not parse, or was signed by keys that are not trusted any more, is as if it were not there. */
+/** A file that does not parse, or was signed by keys that are no longer trusted, counts as absent. */
 const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
   role: R,
   bytes: Uint8Array | undefined,
@@ -210,7 +210,7 @@ const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
   }
 };
 
-/** The highest so far: of this time, and what may not be fallen below. */
+/** The highest versions so far: of this verification, and the stored ones. */
 const trustedVersions = (
   { root, timestamp, snapshot }: Pick<TrustedMetadata, 'timestamp' | 'snapshot'> & { readonly root: Root },
   floors: Floors,

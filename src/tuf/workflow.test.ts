@@ -158,7 +158,7 @@ describe('the chain of roots (5.3)', () => {
     const tamper = (files: Map<string, Uint8Array>) => files.set(`${FOLDER}2.root.json`, skipping);
     const error = await refusalOf(verify(await make({ keys, rootChain: [trustRoot], tamper })));
     expect(error).toMatchObject({ code: 'METADATA_MISMATCH', detail: { role: 'root' } });
-    expect(error.message).toMatch(/version 3, but .* asks for version 2/);
+    expect(error.message).toMatch(/version 3, but .* requires version 2/);
   });
 
   test('only the last root may not be expired (5.3.10)', async () => {

@@ -1,11 +1,11 @@
 /**
- * Verifies a repository whole against the trust roots there are.
+ * Verifies a whole repository against the configured trust roots.
  *
  *     for each trust root: open the repository ─▶ all of its targets ─▶ VerifiedRepository
  *
  * WF1. Trust roots are tried in turn. Only "this root does not vouch for it" (a signature, or a gap between the
  *      root and the archive's) moves on to the next one; anything else is the repository's fault and ends it.
- * WF2. Whole means every role that is delegated to, and every target that a client could find.
+ * WF2. Whole means every delegated role, and every target that a client could find.
  */
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type MetadataSource, openRepository, type Repository } from './repository.ts';
@@ -21,10 +21,10 @@ export type VerifyOptions<Id extends string = string> = {
   /** The time of this verification, in milliseconds since the epoch. */
   readonly nowMs: number;
   readonly allowExpired?: boolean;
-  /** The versions remembered for a trust root; undefined for one that never led anywhere. */
+  /** The stored versions of a trust root; undefined if nothing was accepted under it yet. */
   readonly rollback?: (id: Id) => TrustedVersions | undefined;
   readonly allowRollback?: boolean;
-  /** Looks over the shoulder of each attempt: what it returns is used instead of the set. */
+  /** Observes each attempt: its result replaces the set. */
   readonly watch?: (set: TrustedSet, id: Id) => TrustedSet;
 };
 
@@ -90,7 +90,7 @@ const nobodyVouches = (refusals: readonly Refusal[]): DepotError => {
   if (refusals.length === 0) {
     return new DepotError(
       'NO_TRUST_ROOT',
-      'there is no trust root to verify the repository against; add the root.json of whoever signs your releases',
+      'no trust root is configured; add the root.json of the signers of your releases',
     );
   }
   const onlyGaps = refusals.every(({ error }) => error.code === 'ROOT_CHAIN_BROKEN');

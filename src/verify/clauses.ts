@@ -1,12 +1,12 @@
 /**
- * The checks of each update of a trusted set, in their order, by clause of the TUF specification 1.0.34; with the
- * error codes that mean that the check failed.
+ * The checks of each update of a trusted set, in order, by clause of the TUF specification 1.0.34, with the error codes
+ * of a failure.
  */
 import type { ErrorCode } from '../lib/error-codes.ts';
 
 export type Clause = {
   readonly clause: string;
-  /** What is so when it has passed: the end of a sentence about the role. */
+  /** The result of a passed check: the end of a sentence about the role. */
   readonly what: string;
   readonly codes: readonly ErrorCode[];
 };
@@ -21,7 +21,7 @@ const listed = (clause: string, by: string): Clause => ({
   what: `has the length, the hashes and the version that ${by} lists`,
   codes: ['METADATA_MISMATCH', 'METADATA_MISSING'],
 });
-const notOlder = (clause: string, what = 'is not older than what was trusted before'): Clause => ({
+const notOlder = (clause: string, what = 'is not older than the version trusted before'): Clause => ({
   clause,
   what,
   codes: ['METADATA_ROLLBACK'],
@@ -42,13 +42,13 @@ export const CLAUSES = {
   snapshot: [
     listed('5.5.2, 5.5.4', 'the timestamp'),
     signed('5.5.3'),
-    notOlder('5.5.5', 'lists nothing that is older than what was trusted before'),
+    notOlder('5.5.5', 'lists no older version than the one trusted before'),
     unexpired('5.5.6'),
   ],
   targets: [listed('5.6.2, 5.6.4', 'the snapshot'), signed('5.6.3'), unexpired('5.6.5')],
   delegated: [
     listed('5.6.2, 5.6.4', 'the snapshot'),
-    signed('5.6.7', 'is signed as the role that delegates to it says'),
+    signed('5.6.7', 'is signed by the keys of the role that delegates to it'),
     unexpired('5.6.5'),
   ],
 } as const satisfies Record<string, readonly Clause[]>;

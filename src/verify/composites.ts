@@ -3,9 +3,9 @@
  *
  *     description ─▶ each composite: split, hashed ─▶ description of what sleds hold
  *
- * CM1. Only format v1 has composites; what machines of a v2 or plain release do with a file is their own affair.
- * CM2. A composite's parts stand where it stood. The rules of a release (DO2, DO3) hold for the list with the parts.
- * CM3. Nothing is written: who wants the parts extracts them with {@link splitComposite}, and gets the same ones.
+ * CM1. Only format v1 has composites; files of a v2 or plain release stay whole.
+ * CM2. The parts take the place of their composite. The rules of a release (DO2, DO3) apply to the list with the parts.
+ * CM3. Nothing is written: a caller extracts the parts with {@link splitComposite}, and gets the same ones.
  */
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../archive/limits.ts';
 import { overLimit } from '../archive/refusal.ts';
@@ -18,7 +18,7 @@ import type { VerifiedComposite } from './verified-release.ts';
 export type SplitRelease = {
   readonly description: ReleaseDescription;
   readonly composites: readonly VerifiedComposite[];
-  /** Artifacts of a kind that this version does not know, and so does not look into. */
+  /** Artifacts of a kind that this version does not know, and so does not split. */
   readonly unknownKinds: readonly ReleaseArtifact[];
 };
 

@@ -24,7 +24,7 @@ export type RecordingSource = {
   readonly readNames: ReadonlySet<string>;
 };
 
-/** Remembers what was asked for, so that the rest can be told apart. @throws `METADATA_MISSING` if there is nothing */
+/** Remembers the requested names, so that unsigned files can be listed. @throws `METADATA_MISSING` without any */
 export const recording = (inner: ListedSource): RecordingSource => {
   const readNames = new Set<string>();
   const list = inner.list();

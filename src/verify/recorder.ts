@@ -3,9 +3,9 @@
  *
  *     trusted set ─▶ watch() ─▶ the same set, each update of which leaves its checks behind ─▶ checks()
  *
- * VL1. A report says what was checked, not what should have been: a check stands in it once it has passed, or with
- *      the error that it failed with. What would have come after a failure is not in it.
- * VL2. Of a trust root that does not vouch for the repository one line is left; the one that does has its checks.
+ * VL1. A report has only the checks that were made: each once it has passed, or with its error. It has no checks after a
+ *      failure.
+ * VL2. A trust root that does not vouch for the repository leaves one line; the one that does leaves all of its checks.
  */
 import type { ReportedCheck } from '../lib/check-report.ts';
 import { isoTime } from '../lib/clock.ts';
@@ -19,9 +19,9 @@ import { CLAUSES, type Clause } from './clauses.ts';
 
 export type CheckRecorder = {
   readonly watch: (set: TrustedSet, trustRootId: string) => TrustedSet;
-  /** Checks that were let pass become that. */
+  /** Marks failed checks as overridden. */
   readonly overridden: (overrides: readonly Override[]) => void;
-  /** Work beside the metadata; where it fails, that is the failed check. */
+  /** Work beside the metadata; if it fails, it is the failed check. */
   readonly step: <T>(
     work: () => Promise<T>,
     passed: (result: T) => string,
@@ -29,7 +29,7 @@ export type CheckRecorder = {
   ) => Promise<T>;
   readonly note: (text: string) => void;
   readonly checks: () => readonly ReportedCheck[];
-  /** The error as it is, with the report so far. */
+  /** The same error, with the report so far. */
   readonly withReport: (error: unknown) => unknown;
 };
 
@@ -93,8 +93,8 @@ const createRecord = () => {
         const at = lines.findIndex(line => line.kind === kind && line.role === role);
         const line = lines[at];
         if (line === undefined) continue;
-        const was = kind === 'expired' ? 'has expired' : 'is older than what was trusted before';
-        const text = `${role} ${was}; accepted because that was asked for`;
+        const was = kind === 'expired' ? 'has expired' : 'is older than the version trusted before';
+        const text = `${role} ${was}; accepted by an override`;
         lines[at] = { ...line, outcome: 'overridden', text };
       }
     },
@@ -212,7 +212,7 @@ const numbers = (shown: Facts | undefined, nowMs: number): Partial<ReportedCheck
   };
 };
 
-/** Of metadata that failed there may be nothing to say. */
+/** Failed metadata may have no details. */
 const unlessItThrows = <T>(make: () => T): T | undefined => {
   try {
     return make();

@@ -1,4 +1,4 @@
-/** What a verification found, as sentences in the order of the checks. */
+/** The findings of a verification, as sentences in the order of the checks. */
 import type { Archive } from '../archive/archive.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { isoTime } from '../lib/clock.ts';
@@ -13,7 +13,7 @@ type Findings = Omit<VerifiedRelease, 'report' | 'checks'> & {
   readonly unknownKinds: readonly ReleaseArtifact[];
 };
 
-/** Names are for people; a thousand of them are not. */
+/** More names would help no reader. */
 const MAX_NAMES_SHOWN = 5;
 
 export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
@@ -53,10 +53,10 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
 export const overrideText = (override: Override): string => {
   switch (override.kind) {
     case 'expired':
-      return `let pass by override: ${override.role} expired at ${isoTime(override.expiresMs)}`;
+      return `accepted by override: ${override.role} expired at ${isoTime(override.expiresMs)}`;
     case 'rollback':
       return (
-        `let pass by override: ${override.role} has version ${override.version}, ` +
+        `accepted by override: ${override.role} has version ${override.version}, ` +
         `after version ${override.trustedVersion} was trusted`
       );
     default:
@@ -65,11 +65,11 @@ export const overrideText = (override: Override): string => {
 };
 
 export const unsignedText = (names: readonly string[]): string =>
-  `ignored, since nobody signed them: ${shown(names)}`;
+  `ignored, since they are not signed: ${shown(names)}`;
 
 export const splitText = ({ artifact, parts, ignored }: VerifiedComposite): string => {
   const names = parts.map(({ targetName }) => targetName.slice(artifact.targetName.length + 1));
-  const rest = ignored.length === 0 ? '' : `; ignored, since they are no parts: ${shown(ignored)}`;
+  const rest = ignored.length === 0 ? '' : `; ignored, since they are not parts: ${shown(ignored)}`;
   return `${artifact.targetName} (${artifact.tags.kind}) is split into ${parts.length} artifacts: ${shown(names)}${rest}`;
 };
 

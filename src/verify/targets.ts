@@ -1,5 +1,5 @@
 /**
- * The bytes of a release's targets, against what was signed.
+ * The bytes of a release's targets, compared with the signed metadata.
  *
  *     signed targets ─▶ locateTargets() ─▶ every entry, size checked ─▶ hashTargets() ─▶ every byte, once
  *
@@ -48,14 +48,14 @@ export const locateTargets = (
     return { name, target, entry };
   }).sort((a, b) => a.entry.dataOffset - b.entry.dataOffset);
 
-/** Progress is told in steps of this share of the whole, or of {@link MIN_STEP_BYTES}, whichever is more. */
+/** Progress is reported in steps of this share of the whole, or of {@link MIN_STEP_BYTES}, whichever is more. */
 const STEPS = 200;
 const MIN_STEP_BYTES = 1024 * 1024;
 
 /**
  * Reads and hashes all targets.
  *
- * @returns how many bytes that was
+ * @returns the number of bytes
  * @throws DepotError `TARGET_HASH_MISMATCH` or `ARCHIVE_DAMAGED`, naming the target; the signal's reason
  */
 export const hashTargets = async (

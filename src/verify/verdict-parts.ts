@@ -1,6 +1,6 @@
 /**
- * A verified release in parts, each small enough that taking it over from the thread is one short turn of the
- * caller's event loop; the parts are asked for one at a time, as a port would deliver many in one turn.
+ * A verified release in parts, each small enough to be received from the thread in one short turn of the caller's event
+ * loop; the caller requests one part at a time, since a port would deliver many in one turn.
  */
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact } from '../core/release.ts';

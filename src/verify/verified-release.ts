@@ -1,4 +1,4 @@
-/** What a verification is asked and what it answers. Everything here is plain and crosses threads as it is. */
+/** The request and the answer of a verification. Everything here is plain data and crosses threads unchanged. */
 import type { ArchiveLimits } from '../archive/limits.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
@@ -28,7 +28,7 @@ export type VerifyProgress = { readonly doneBytes: number; readonly totalBytes: 
 
 export type VerifyOptions = {
   readonly signal: AbortSignal;
-  /** At most some 200 times, the last time with everything done. */
+  /** Called at most some 200 times, the last time with everything done. */
   readonly onProgress?: (progress: VerifyProgress) => void;
 };
 
@@ -69,18 +69,18 @@ export type VerifiedRelease<Id extends string = string> = {
   readonly trustRootId: Id;
   /** Those beyond the trust root, oldest first. */
   readonly roots: readonly SuccessorRoot[];
-  /** To remember for that trust root. */
+  /** To store for that trust root. */
   readonly versions: TrustedVersions;
   readonly roles: Readonly<Record<TopLevelRole, RoleFacts>>;
-  /** Expired roles and rollbacks that were let pass because the request allowed them. */
+  /** Expired roles and rollbacks that were accepted because the request allowed them. */
   readonly overrides: readonly Override[];
   /** Of the release's artifacts that are whole targets; other targets are verified but not replicated. */
   readonly entries: ReadonlyMap<ArtifactHash, ArtifactSource>;
-  /** Where the other artifacts come from. */
+  /** The sources of the other artifacts. */
   readonly composites: readonly VerifiedComposite[];
   /** Files of the archive that no signed metadata names; nothing reads them. */
   readonly unsignedFiles: readonly string[];
-  /** In short. */
+  /** The short form. */
   readonly report: readonly PassedCheck[];
   /** Every check, in order, with its clause. */
   readonly checks: readonly ReportedCheck[];

@@ -111,7 +111,7 @@ describe('a good release', () => {
     expect(unsignedFiles).toEqual(['repo/targets/stowaway']);
     expect(report.at(-1)).toEqual({
       check: 'unsigned',
-      text: 'ignored, since nobody signed them: repo/targets/stowaway',
+      text: 'ignored, since they are not signed: repo/targets/stowaway',
     });
   });
 

@@ -3,10 +3,10 @@
  *
  *     file ─▶ archive ─▶ TUF metadata ─▶ sizes of all targets ─▶ artifact document ─▶ bytes of all targets ─▶ parts ─▶ release
  *
- * VA1. What is returned was checked to the last byte: signatures up to a trust root, and length, hashes and CRC-32
- *      of every target, replicated or not (B2).
+ * VA1. A returned release was checked to the last byte: signatures up to a trust root, and length, hashes and CRC-32 of
+ *      every target, replicated or not (B2).
  * VA2. Cheap checks come first: an archive that cannot pass is refused before its bulk is read.
- * VA3. Nothing is written, and no time but the request's is looked at: the same file and request, the same verdict.
+ * VA3. Nothing is written, and the only time is that of the request: the same file and request give the same verdict.
  */
 import { createHash } from 'node:crypto';
 import { openArchive } from '../archive/archive.ts';

@@ -1,6 +1,6 @@
 /**
- * Verifies a release archive in a thread of its own: parsing large metadata and hashing gigabytes never hold up the
- * event loop of the caller.
+ * Verifies a release archive in its own thread: parsing large metadata and hashing gigabytes never block the event loop of
+ * the caller.
  *
  *     caller ─▶ { path, request } ─▶ worker ─▶ progress* ─▶ verdict ─▶ caller
  *
@@ -28,10 +28,10 @@ export type WorkerMessage<T> =
   | { readonly kind: 'verified'; readonly result: T }
   | { readonly kind: 'refused'; readonly error: WireError };
 
-/** For metadata of the largest size that is read; a thread that needs more dies alone. */
+/** For metadata of the largest size; a thread that needs more dies without affecting the process. */
 const MAX_HEAP_MIB = 1024;
 
-/** The worker runs from source as from the compiled package. */
+/** The worker runs from source and from the compiled package. */
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 /**

@@ -1,11 +1,11 @@
 /**
- * An archive that holds roots and nothing else: how a trust root is brought forward on a site without a network.
+ * An archive with roots and nothing else: it moves a trust root forward on a site without a network.
  *
  *     entries of an archive ─▶ roots only? ─▶ for each trust root: N+1, N+2, … ─▶ the roots that follow it
  *
  * VR1. A root is accepted as in any repository: signed by the one before it and by itself, without a gap (5.3).
- * VR2. Whether the last of them has expired does not matter here: nothing is trusted because of it, but the root
- *      that replaces it (5.3.10 is checked with the release that comes next).
+ * VR2. The expiry of the last root does not matter here, since no metadata is accepted under it yet (5.3.10 is checked with
+ *      the next release).
  */
 import { type Archive, openArchive } from '../archive/archive.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
@@ -40,7 +40,7 @@ export const rootsAlone = (archive: Archive): readonly number[] | undefined => {
   return versions.length > 0 && versions.length === names.length ? versions : undefined;
 };
 
-/** @throws `ROOTS_ONLY`, for who wanted a release */
+/** @throws `ROOTS_ONLY`, for a caller that requires a release */
 export const requireRelease = (archive: Archive): void => {
   const versions = rootsAlone(archive);
   if (versions === undefined) return;
@@ -102,7 +102,7 @@ const follow = async (set: TrustedSet, source: MetadataSource, newest: number) =
   return { roots, dropsOnlineKeys: drops };
 };
 
-/** In whatever bytes: what is signed is what counts. */
+/** By the signed content, whatever the bytes of the files. */
 const isSameRoot = (a: Uint8Array, b: Uint8Array): boolean =>
   Buffer.compare(parseMetadata('root', a).signedBytes, parseMetadata('root', b).signedBytes) === 0;
 
@@ -117,5 +117,5 @@ const gap = (trusted: number, newest: number): DepotError =>
 const nothingContinues = (newest: number): DepotError =>
   new DepotError(
     'NO_TRUST_ROOT',
-    `no trust root is continued by root ${newest}: add it as a trust root if you trust it`,
+    `root ${newest} continues no trust root: add it as a trust root if you trust it`,
   );

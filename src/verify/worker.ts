@@ -1,4 +1,4 @@
-/** The thread of `verifyRelease`: one file, one verdict. The caller ends it when it is not wanted any more. */
+/** The thread of `verifyRelease`: one file, one verdict. The caller ends it when it is no longer needed. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';

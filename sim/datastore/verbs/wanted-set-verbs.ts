@@ -16,7 +16,7 @@ export const pointsRecorded =
   (claims: readonly PointClaim[]): Query<Awaited<ReturnType<WantedSetPort['pointsRecorded']>>> =>
   state => ({ current: state.stored, lineage: recordedPoints(state, claims) });
 
-/** The one write that does not ask if the stored digest is right: it makes it right. */
+/** The only write that does not check the stored digest, because it corrects it. */
 export const generationRaise =
   ({ to, accepted = [], planned }: Parameters<WantedSetPort['generationRaise']>[0]): Step<Point> =>
   (before, { nowMs, repeated }) => {

@@ -1,9 +1,9 @@
 /**
- * Under which account PostgreSQL runs: it refuses to run as root.
+ * The account of PostgreSQL, which refuses to run as root.
  *
- *     not root ─▶ as ourselves
- *     root     ─▶ in a user namespace, where root of this machine is seen as somebody else: files stay root's
- *              ─▶ where user namespaces are not allowed, as an unprivileged account of this machine
+ *     not root ─▶ this account
+ *     root     ─▶ in a user namespace, where root appears as another user: files stay root's
+ *              ─▶ without user namespaces, an unprivileged account of this machine
  */
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -17,7 +17,7 @@ export type Account =
 /** Seen as this user in the namespace, if the machine has it: PostgreSQL looks its own user up by name. */
 const PREFERRED_UID = 1000;
 
-/** Never 0: what the unprivileged fallback prefers, in this order. */
+/** Never 0: the preferences of the unprivileged fallback, in order. */
 const UNPRIVILEGED_NAMES = ['postgres', 'nobody', 'daemon'];
 
 type PasswdEntry = { readonly name: string; readonly uid: number; readonly gid: number };

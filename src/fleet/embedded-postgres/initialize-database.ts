@@ -1,8 +1,8 @@
 /**
  * Makes a new database with initdb, under another name first (HM1).
  *
- * initdb starts processes of its own. So that none of them is left in a directory that is used again, they form one
- * process group, which ends as a whole, and each attempt has a directory of its own.
+ * initdb starts other processes. They form one process group, which ends as a whole, and each attempt has its own
+ * directory, so that no leftover process writes into a directory that is used again.
  */
 
 import { spawn } from 'node:child_process';
@@ -19,7 +19,7 @@ export const EMBEDDED_USER = 'tuf_depot';
 const UNFINISHED_PREFIX = 'data.unfinished-';
 /** It takes a second, most of it syncing to the disk. */
 const INITDB_TIMEOUT_MS = 120_000;
-/** How much of its words goes into an error. */
+/** The length of its message in an error. */
 const MAX_QUOTED_CHARACTERS = 2_000;
 
 type Options = {
@@ -28,7 +28,7 @@ type Options = {
   readonly signal: AbortSignal;
 };
 
-/** @throws `EMBEDDED_POSTGRES` with initdb's own words in the cause */
+/** @throws `EMBEDDED_POSTGRES` with initdb's message in the cause */
 export const initializeDatabase = async (home: Home, options: Options): Promise<void> => {
   await removeUnfinished(home.dataParent);
   const unfinished = join(home.dataParent, `${UNFINISHED_PREFIX}${randomUUID()}`);
@@ -45,7 +45,7 @@ export const initializeDatabase = async (home: Home, options: Options): Promise<
   await syncDirectory(home.dataParent);
 };
 
-/** What interrupted attempts left; one that an orphaned initdb still writes to goes the next time. */
+/** Removes leftovers of interrupted attempts; the next start removes one that an orphaned initdb still writes to. */
 const removeUnfinished = async (directory: string): Promise<void> => {
   for (const name of await readdir(directory)) {
     if (!name.startsWith(UNFINISHED_PREFIX)) continue;
@@ -58,7 +58,7 @@ const runInitdb = async (
   target: string,
   { environment, fsync, signal }: Options,
 ): Promise<{ status: string; words: string }> => {
-  // The C locale orders text by its bytes, as CockroachDB does. Nobody but the owner reaches the socket: trust.
+  // The C locale orders text by its bytes, as CockroachDB does. Only the owner reaches the socket: trust.
   const command = commandAs(home.account, join(home.nativeDirectory, 'bin/initdb'), [
     ...['-D', target, '-U', EMBEDDED_USER, '--encoding=UTF8', '--no-locale', '--no-instructions'],
     ...['--auth-local=trust', '--auth-host=reject'],
@@ -84,7 +84,7 @@ const runInitdb = async (
   deadline.addEventListener('abort', end, { once: true });
   if (deadline.aborted) end();
   try {
-    // Closed once every process of the group has let go of the pipes.
+    // Closed once every process of the group has closed the pipes.
     const status = await new Promise<string>(resolve => {
       child.once('error', error => resolve(error.message));
       child.once('close', (code, signalName) => resolve(signalName ?? `status ${code}`));

@@ -1,5 +1,5 @@
 /**
- * A running PostgreSQL server as its `postmaster.pid` and the kernel tell of it.
+ * A running PostgreSQL server, by its `postmaster.pid` and the kernel.
  *
  * PM1. A process is the server of a data directory when that directory is its working directory; the number in
  *      the file alone may have passed to another process after a crash.
@@ -19,7 +19,7 @@ export type Postmaster = {
 /** As its file calls them; a standby accepts connections too. */
 const READY_STATES = ['ready', 'standby'];
 const POLL_INTERVAL_MS = 20;
-/** Between two looks at a server that should be running. */
+/** Between two checks of a server that should be running. */
 const WATCH_INTERVAL_MS = 500;
 /** A fast shutdown writes a checkpoint; beyond this it is cut short, which the next start repairs from the log. */
 const FAST_SHUTDOWN_TIMEOUT_MS = 30_000;
@@ -54,7 +54,7 @@ export const whenGone = async (
   signal.throwIfAborted();
 };
 
-/** Polls until `probe` answers something; undefined when `timeoutMs` have passed. */
+/** Polls until `probe` has a result; undefined when `timeoutMs` have passed. */
 export const poll = async <T>(
   probe: () => Promise<T | undefined>,
   { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },

@@ -1,5 +1,5 @@
 /**
- * Where the Unix socket goes: only its owner may enter, which is what keeps others out of the database.
+ * The directory of the Unix socket: only its owner may enter, which controls the access to the database.
  *
  * The path of a Unix socket is at most 107 bytes, so a deep data directory needs a short one elsewhere.
  */
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DepotError } from '../../lib/errors.ts';
 
-/** PostgreSQL names its socket by a port, also where it listens on none. */
+/** PostgreSQL names its socket by a port, even if it listens on none. */
 export const SOCKET_PORT = 5432;
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -17,10 +17,10 @@ const fits = (directory: string): boolean =>
   Buffer.byteLength(join(directory, `.s.PGSQL.${SOCKET_PORT}.lock`)) <= MAX_SOCKET_PATH_BYTES;
 
 /**
- * Makes the directory: in the data directory where the path is short enough, else under XDG_RUNTIME_DIR or the
- * temporary directory, by a name that the same data directory always gets.
+ * Makes the directory: in the data directory if the path is short enough, else under XDG_RUNTIME_DIR or the temporary
+ * directory, under a name derived from the data directory.
  *
- * @throws `EMBEDDED_POSTGRES` when somebody else made that name first
+ * @throws `EMBEDDED_POSTGRES` when another user has that directory
  */
 export const prepareSocketDirectory = async (dataDirectory: string): Promise<string> => {
   const inside = join(dataDirectory, 'socket');

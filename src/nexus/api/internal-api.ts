@@ -1,6 +1,6 @@
 /**
- * Handlers of the internal API: sleds register, and are answered the floor of generations (P5) and which of their points
- * the database recorded (P13).
+ * Handlers of the internal API: a sled registers, and receives the floor of generations (P5) and the answer which of its
+ * points the database recorded (P13).
  */
 import {
   FLOOR_DIGEST_HEADER,
@@ -20,7 +20,7 @@ import type { Note } from '../history/history.ts';
 type Deps = {
   readonly datastore: Pick<SledPort, 'sledGet' | 'sledUpsert'>;
   readonly note: Note;
-  /** A sled is new, or not what it was (B16). */
+  /** A sled is new, or has changed (B16). */
   readonly activateReplication: () => void;
 };
 

@@ -61,7 +61,7 @@ export const createOperatorFleetApi = (deps: Deps): FleetHandlers => ({
   ...artifactHandlers(deps),
 });
 
-/** Answers while the database is away, too: with what was read last. */
+/** Also answers while the database is away, with the last values read. */
 export const readFleetStatus = async (
   deps: Deps,
   { signal }: { signal: AbortSignal },

@@ -1,4 +1,4 @@
-/** Handlers of the operator's API for the history: what this Nexus has not written yet is written first. */
+/** Handlers of the operator's API for the history: queued events of this Nexus are written first. */
 import type { FleetEventView, operatorHistoryApi } from '../../api/operator-history-api.ts';
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
@@ -7,7 +7,7 @@ import type { FleetEvent, HistoryPort } from '../datastore/ports/history-port.ts
 import type { History } from '../history/history.ts';
 import { showStored } from '../history/stored-event.ts';
 
-/** Of one artifact: enough to see what was tried; the rest is in the history itself. */
+/** Of one artifact: enough to see the attempts; the rest is in the history itself. */
 const MAX_ARTIFACT_EVENTS = 200;
 
 type Deps = {
@@ -47,7 +47,7 @@ export const recentEvents = async (
   return items.map(eventView);
 };
 
-/** A database that takes no events now may still answer with those that it has. */
+/** A database that accepts no events now may still answer with the recorded ones. */
 const written = ({ history }: Deps, signal: AbortSignal): Promise<unknown> =>
   history.flush({ signal }).catch(() => signal.throwIfAborted());
 

@@ -4,8 +4,8 @@
  *     sleds asked now ─▶ a later read of the database (P7) ─▶ sets of unknown points ─▶ plan ─▶ shown
  *                                                                                       └────▶ refused, or acted upon
  *
- * RH1. Acting asks and plans anew: what an operator saw may no longer be so, and then nothing is changed.
- * RH2. Acting twice is acting once: after the first time no point is unknown, and the answer says so.
+ * RH1. Acting asks and plans anew: the operator's plan may be stale, and then nothing is changed.
+ * RH2. Acting is idempotent: after the first time no point is unknown, and the answer says so.
  */
 import assert from 'node:assert/strict';
 import {
@@ -79,7 +79,7 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     const to = requireUnchanged(plan, body.expected_generation);
     const [obstacle] = recoveryObstacles(plan);
     if (obstacle !== undefined) {
-      // A sled that another recovery has moved on meanwhile gives no set of the point that it was at.
+      // A sled that another recovery has changed meanwhile no longer reports the set of its previous point.
       await requireStillAt(deps.datastore, planned, wait);
       throw new DepotError(obstacle.code, renderObstacle(obstacle).message, {
         detail: { generation: plan.generation, undecided_artifacts: plan.undecided.length },
@@ -137,7 +137,7 @@ const makePlan = async (
   return { plan: planRecovery({ ...counted, sets, known, givenUp, to }), planned: database.current };
 };
 
-/** Every artifact that the names stand for. */
+/** Every artifact that is named. */
 const givenUpBy = async (
   datastore: Deps['datastore'],
   { artifacts = [], points = [], releases = [] }: NonNullable<Question['giveUp']> = {},
@@ -173,7 +173,7 @@ const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Gener
   if (generation !== expected) {
     throw new DepotError(
       'RECOVERY_CHANGED',
-      `the generation is ${generation} by now, and not ${expected} as it was when this was planned`,
+      `the generation is now ${generation}, and was ${expected} in the plan`,
       { detail: { generation, expected } },
     );
   }
@@ -182,7 +182,7 @@ const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Gener
   const { lowest, highest } = outcome;
   throw new DepotError(
     'RECOVERY_CHANGED',
-    `the new generation has to be from ${lowest} to ${highest} by what the sleds hold now`,
+    `the new generation must be from ${lowest} to ${highest}, by the present configs of the sleds`,
     { detail: { generation, lowest, highest } },
   );
 };
@@ -193,7 +193,7 @@ const requireStillAt = async (datastore: Deps['datastore'], planned: Point, wait
 };
 
 const hasChanged = (cause?: unknown): DepotError =>
-  new DepotError('RECOVERY_CHANGED', 'the database has changed since this was planned', { cause });
+  new DepotError('RECOVERY_CHANGED', 'the database has changed since the plan', { cause });
 
 const raise = async (
   datastore: Deps['datastore'],

@@ -37,7 +37,7 @@ export const createOperatorSourceApi = ({
       .find(({ config }) => config.name === source || (isAddress && isAt(config.metadataUrl, source)));
     if (configured === undefined && !isAddress) throw noSource(source);
     const state = sources.request(configured?.config ?? sourceForOnce(source, maxBytes));
-    log.info({ source: state.config.name }, 'sync of a source asked for by an operator');
+    log.info({ source: state.config.name }, 'sync of a source requested by an operator');
     activateSync();
     return sourceView(state);
   },

@@ -95,7 +95,7 @@ const trustRootHandlers = ({ datastore }: Deps) =>
 
     async trustRootCreate({ body, signal, log }) {
       const rootBytes = Buffer.from(JSON.stringify(body));
-      // An expired root may be trusted: its successors, in a repository's chain, are what has to be current.
+      // An expired root may be trusted: only its successors, in a repository's chain, have to be current.
       const { signed } = parseSelfSignedRoot(rootBytes);
       const root = await datastore.trustRootInsert(
         { id: TrustRootId.parse(randomUUID()), rootBytes },
@@ -146,7 +146,7 @@ const targetReleaseHandlers = ({ datastore, note, releaseProgress, replicationSu
     async recoveryFinish({ body }) {
       throw new DepotError(
         'RECOVERY_NOT_NEEDED',
-        `no recovery is under way, so there is none to finish at ${body.system_version}`,
+        `no recovery is in progress, so there is none to finish at ${body.system_version}`,
       );
     },
 

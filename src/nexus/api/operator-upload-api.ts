@@ -1,4 +1,4 @@
-/** Handlers of the operator's API for uploads: where one is, and what the client of an upload is answered with. */
+/** Handlers of the operator's API for uploads: the state of one, and the answer to its client. */
 import type { TrustRootUpload, TufRepo, TufRepoUpload } from '../../api/operator-update-api.ts';
 import type { operatorUploadApi, UploadView } from '../../api/operator-upload-api.ts';
 import type { Handlers } from '../../http/handlers.ts';
@@ -20,8 +20,8 @@ export const createOperatorUploadApi = ({
     if (report !== undefined) return uploadReportView(report);
     throw new DepotError(
       'NOT_FOUND',
-      `this Nexus knows no upload ${params.upload_id}: it was restarted since, or the upload is long over. ` +
-        'See whether the release is there, and send the archive again where it is not',
+      `this Nexus does not know the upload ${params.upload_id}: Nexus was restarted, or the upload ended long ago. ` +
+        'Check whether the release is recorded; if it is not, send the archive again',
     );
   },
 });

@@ -8,14 +8,14 @@ import type { CommitDurability, DurabilityPort } from '../datastore/ports/durabi
 import { databaseReasons } from './database-reasons.ts';
 
 export const COMMIT_DURABILITY_TASK = 'commit_durability';
-/** It changes when somebody reconfigures the database. */
+/** It changes only when the database is reconfigured. */
 const PERIOD_MS = 3_600_000;
-/** For whoever is about to put it right, and after a failover that makes it true or untrue. */
+/** For an operator who is fixing it, and after a failover that changes it. */
 const PERIOD_WHILE_AT_RISK_MS = 60_000;
 
 export type CommitDurabilityWatch = {
   readonly task: BackgroundTask;
-  /** As of the last look; one that failed leaves it as it was. */
+  /** The result of the last successful check. */
   readonly reasons: () => readonly HealthReason[];
 };
 
@@ -26,13 +26,13 @@ export const createCommitDurability = (deps: {
   const parsed = parseDatabaseUrl(deps.databaseUrl);
   const target = 'fault' in parsed ? undefined : parsed;
   let durability: CommitDurability | undefined;
-  /** What is said again and again is logged once. */
+  /** A repeated reason is logged once. */
   let logged: ReadonlySet<string> = new Set();
   return {
     reasons: () => databaseReasons(target, durability),
     task: {
       name: COMMIT_DURABILITY_TASK,
-      description: 'look whether the commits of the database outlive a failover',
+      description: 'check whether the commits of the database outlive a failover',
       periodMs: PERIOD_MS,
       async activate({ log, signal }) {
         durability = await deps.datastore.commitDurability({ signal });
@@ -49,7 +49,7 @@ export const createCommitDurability = (deps: {
               : {
                   synchronous_commit: durability.synchronousCommit,
                   synchronous_standby_names: durability.synchronousStandbys,
-                  standbys: durability.standbys ?? 'not permitted to look',
+                  standbys: durability.standbys ?? 'not permitted to read',
                 },
         };
       },

@@ -23,7 +23,7 @@ type Loss = HealthReason<'DATABASE_MAY_LOSE_COMMITS'>;
 /** Values with which COMMIT waits until a standby, where one is named, has it on disk. */
 const DURABLE = ['on', 'remote_apply'];
 
-/** One server that is meant to be alone is no reason: it has no failover. */
+/** A single server is no reason: it has no failover. */
 const whatMayBeLost = (
   { synchronousCommit, synchronousStandbys, standbys = 0 }: CommitDurability,
   hosts: number,
@@ -50,8 +50,8 @@ const whyNotDurable = (
 };
 
 /**
- * For how many standbys a commit waits: `ANY 2 (a, b, c)`, `FIRST 2 (…)` and `2 (…)` say it, and a list of names alone is
- * one. Source: PostgreSQL, `synchronous_standby_names`.
+ * The number of standbys that a commit waits for: explicit in `ANY 2 (a, b, c)`, `FIRST 2 (…)` and `2 (…)`; one for a plain
+ * list of names. Source: PostgreSQL, `synchronous_standby_names`.
  */
 const waitedFor = (synchronousStandbys: string): number => {
   if (synchronousStandbys.trim() === '') return 0;

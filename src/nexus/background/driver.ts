@@ -6,12 +6,12 @@
  *     dependency ──────┘
  *
  * BD1. One task never runs twice at once in one Nexus.
- * BD2. Any number of signals during an activation is one more activation after it; none is lost.
- * BD3. An activation that fails is a status, not the end of the task (S15).
- * BD4. The first activation comes at once: after a restart nothing waits for a period.
+ * BD2. Any number of signals during an activation cause one more activation after it; none is lost.
+ * BD3. A failed activation is reported in the status, and does not end the task (S15).
+ * BD4. The first activation is immediate: after a restart nothing waits for a period.
  * BD5. A failed activation is repeated by timer within seconds, with back-off; a success ends the back-off (P6,
  *      core/after-failure.ts). A task whose timers are turned off waits for its next signal.
- * BD6. {@link Driver.retryFailed} ends the back-offs of all tasks: what they failed for may be over.
+ * BD6. {@link Driver.retryFailed} ends the back-offs of all tasks: the cause of their failures may be over.
  */
 import { afterFailure } from '../../core/after-failure.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -35,7 +35,7 @@ export type TaskStatus = {
   readonly last:
     | (RunningActivation & {
         readonly elapsedMs: number;
-        /** `{ error }` where the activation failed. */
+        /** `{ error }` if the activation failed. */
         readonly summary: Readonly<Record<string, unknown>>;
         readonly details: () => Readonly<Record<string, unknown>>;
       })
@@ -43,7 +43,7 @@ export type TaskStatus = {
 };
 
 export type Driver = {
-  /** Signals a task; `NOT_FOUND` names the tasks there are. */
+  /** Signals a task; `NOT_FOUND` names the existing tasks. */
   readonly activate: (name: string) => void;
   readonly status: (name: string) => TaskStatus;
   readonly list: () => readonly TaskStatus[];
@@ -51,7 +51,7 @@ export type Driver = {
   readonly retryFailed: () => void;
   /** Resolves when no activation is running or pending a signal; timers do not count. */
   readonly idle: () => Promise<void>;
-  /** Aborts what runs and waits for it. */
+  /** Aborts running activations and waits for their end. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -90,7 +90,7 @@ export const createDriver = (deps: {
   };
 
   const trigger = (slot: Slot, reason: ActivationReason) => {
-    // A timer says least about why; whatever else came first is kept.
+    // A timer is the least specific reason; any other one that came first is kept.
     if (slot.pending === undefined || slot.pending === 'timeout') slot.pending = reason;
     slot.wake();
   };
@@ -169,7 +169,7 @@ const nextActivation = async (
   if (stop.aborted || slot.pending === undefined) return undefined;
   slot.timer.abort();
   slot.timer = new AbortController();
-  // In one step, so that the slot is never seen as idle in between.
+  // In one step, so that the slot never appears idle in between.
   slot.iteration += 1;
   slot.current = { iteration: slot.iteration, reason: slot.pending, startMs: clock.nowMs() };
   slot.pending = undefined;
@@ -192,7 +192,7 @@ const runOnce = async (
     slot.log.debug({ iteration, reason, ...summary }, 'activation complete');
   } catch (error) {
     summary = { error: messageChain(error) };
-    // What fails while the driver stops was cut off by it.
+    // A failure while the driver stops was caused by the stop.
     if (signal.aborted) slot.log.debug({ iteration, reason, err: error }, 'activation cut off');
     else slot.log.error({ iteration, reason, err: error }, 'activation failed');
   }

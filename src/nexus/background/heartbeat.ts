@@ -1,4 +1,4 @@
-/** The heartbeat of this Nexus: others tell by it, on the database's clock, whether its local repos may come back (P8). */
+/** The heartbeat of this Nexus: it shows others, on the database's clock, whether its local repos are available (P8). */
 import type { NexusId } from '../../core/ids.ts';
 import type { NexusPort } from '../datastore/ports/nexus-port.ts';
 import type { BackgroundTask } from './task.ts';

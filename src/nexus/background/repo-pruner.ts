@@ -1,10 +1,10 @@
 /**
- * The pruner: deletes old releases, one each time, and explains every decision (S21). Off unless configured (B19).
+ * The pruner: deletes old releases, one per activation, and explains every decision (S21). Off unless configured (B19).
  *
  *     present releases, recent targets ─▶ decideRetention() ─▶ prune one ─▶ replication
  *
- * PN1. The target release is never pruned: the transaction looks again.
- * PN2. A release that was uploaded again since the decision is not pruned: somebody wants it.
+ * PN1. The target release is never pruned: the transaction checks again.
+ * PN2. A release that was uploaded again since the decision is not pruned: it is wanted again.
  */
 import { decideRetention, type RetainedRelease, type RetentionPolicy } from '../../core/retention.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
@@ -58,7 +58,7 @@ export const repoPruner = (deps: {
 
 const OFF = 'off: tuf_repo_pruner.nkeep_extra_target_releases and nkeep_extra_newly_uploaded are not set';
 
-/** Why it was not pruned after all; undefined when it was, or when there was nothing to prune. */
+/** Why it was not pruned after all; undefined if it was, or if there was nothing to prune. */
 const prune = async (
   datastore: Pick<ReleasePort, 'repoPrune'>,
   note: Note,

@@ -1,9 +1,9 @@
 /**
- * Liveness: asks every in-service sled whether it is there, and has replication look when that has changed.
+ * Liveness: probes every in-service sled, and activates replication when the result has changed.
  *
- * SL1. Liveness is observed and never changes policy (S23): a silent sled stays in every sum.
- * SL2. Any answer is a sign of life, an error too: what is asked is whether the sled is there, not what it holds.
- * SL3. A sled that falls silent is worth a look too: the status names it then, not a period later.
+ * SL1. Liveness is observed and never changes policy (S23): an unreachable sled still counts.
+ * SL2. Any answer is a sign of life, also an error: the probe asks whether the sled is alive, not what it holds.
+ * SL3. A sled that falls silent activates replication too: the status names it then, not a period later.
  */
 import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -23,7 +23,7 @@ export type Liveness = { readonly alive: boolean; readonly sinceMs: number };
 
 export type SledLiveness = {
   readonly task: BackgroundTask;
-  /** Undefined until the sled has been asked. */
+  /** Undefined until the sled was probed. */
   readonly of: (id: SledId) => Liveness | undefined;
 };
 
@@ -31,7 +31,7 @@ type Deps = {
   readonly datastore: Pick<SledPort, 'sledList'>;
   readonly connection: Pick<SledConnection, 'list'>;
   readonly clock: Clock;
-  /** Ends the back-off of a sled that has come back. */
+  /** Ends the back-off of a sled that has returned. */
   readonly onReturn: (id: SledId) => void;
 };
 
@@ -58,7 +58,7 @@ export const createSledLiveness = (deps: Deps): SledLiveness => {
           if (before?.alive === alive) continue;
           known.set(sled.id, { alive, sinceMs: deps.clock.nowMs() });
           if (before === undefined) continue;
-          log.info({ sled_id: sled.id, alive }, alive ? 'sled has come back' : 'sled has fallen silent');
+          log.info({ sled_id: sled.id, alive }, alive ? 'sled has returned' : 'sled has fallen silent');
           changed = true;
           if (alive) returned.push(sled.id);
         }
@@ -81,7 +81,7 @@ const isThere = async (deps: Deps, sled: SledTarget, signal: AbortSignal): Promi
   } catch (error) {
     signal.throwIfAborted();
     const code = errorCodeOf(error);
-    // A wait that this side ended has the code of no peer.
+    // A wait that this side ended has no code of a peer.
     return code !== 'PEER_UNREACHABLE' && code !== 'PEER_STALLED' && code !== 'INTERNAL';
   }
 };

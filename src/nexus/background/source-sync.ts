@@ -1,8 +1,8 @@
 /**
- * Follows upstream repositories: each source that is due, or that an operator asked for, is looked at once.
+ * Follows upstream repositories: fetches each source that is due, or that an operator requested, once.
  *
- * SS1. One source never stops the others: each has its own outcome, and all that are due are looked at together.
- * SS2. What fails is tried again after a growing wait, its period at the most; what is refused waits for its period.
+ * SS1. One source never stops the others: each has its own outcome, and all that are due are fetched in parallel.
+ * SS2. A failed source is retried with back-off, up to its period; a refused one waits for its period.
  */
 import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';
@@ -14,7 +14,7 @@ import { type SyncDeps, syncSource } from '../releases/source/sync-source.ts';
 
 export const SOURCE_SYNC_TASK = 'tuf_source_sync';
 
-/** Sources have periods of their own; without any there is nothing to look at. */
+/** Sources have their own periods; without any there is nothing to fetch. */
 const PERIOD_MS = 3_600_000;
 const FIRST_RETRY_MS = 5_000;
 
@@ -38,7 +38,7 @@ export const createSourceSync = (deps: Deps): BackgroundTask => ({
   },
 });
 
-/** SS2. Infinite for a source that is looked at only when somebody asks. */
+/** SS2. Infinite for a source that is fetched only on request. */
 const dueAtMs = (
   { rng, clock }: Pick<Deps, 'rng' | 'clock'>,
   { config: { periodMs }, timeAttemptMs, failure, failures }: SourceState,
@@ -48,7 +48,7 @@ const dueAtMs = (
   const bounds = { firstMs: Math.min(FIRST_RETRY_MS, periodMs), maxMs: periodMs };
   const isRetried = failure !== undefined && !failure.isRefusal;
   const waitMs = isRetried ? backoffMs(failures, bounds, rng.next()) : periodMs;
-  // A clock that was set back makes an attempt of the future: it was just made, as far as anybody can tell.
+  // A clock that was set back moves an attempt into the future: it counts as just made.
   return Math.min(timeAttemptMs, clock.nowMs()) + waitMs;
 };
 
@@ -65,7 +65,7 @@ const lookAt = async (deps: Deps, state: SourceState, log: Logger, signal: Abort
     sources.succeeded(name, outcome, clock.nowMs());
     log.info(
       { source: name, outcome: outcome.kind, system_version: outcome.systemVersion },
-      'source looked at',
+      'source fetched',
     );
   } catch (error) {
     sources.failed(name, error, clock.nowMs());

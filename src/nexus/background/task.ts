@@ -1,7 +1,7 @@
 /** A background task: what the driver activates. */
 import type { Logger } from '../../lib/log.ts';
 
-/** Why an activation happened; for status and logs, no plan depends on it (S9). */
+/** Why an activation happened; for status and logs only: no plan depends on it (S9). */
 export type ActivationReason = 'signaled' | 'timeout' | 'dependency';
 
 export type Activation = {
@@ -11,13 +11,13 @@ export type Activation = {
 };
 
 export type TaskResult = {
-  /** Small: goes into logs and into the list of tasks. */
+  /** Small: for logs and the list of tasks. */
   readonly summary: Readonly<Record<string, unknown>>;
-  /** Everything, made when somebody asks; the summary where absent. */
+  /** Everything, computed on request; by default the summary. */
   readonly details?: () => Readonly<Record<string, unknown>>;
-  /** Look again after this many milliseconds, sooner than the period (P6). */
+  /** The wait until the next activation in milliseconds, if shorter than the period (P6). */
   readonly againInMs?: number | undefined;
-  /** Whether tasks that depend on this one have something new to see. */
+  /** Whether tasks that depend on this one have news. */
   readonly changed?: boolean;
 };
 
@@ -25,7 +25,7 @@ export type BackgroundTask = {
   readonly name: string;
   readonly description: string;
   readonly periodMs: number;
-  /** Turns timers off; signals, dependencies and manual activations still count (S9). */
+  /** Turns timers off; signals, dependencies and manual activations still work (S9). */
   readonly disable?: boolean;
   /** Names of the tasks after whose changes this one is activated. */
   readonly dependsOn?: readonly string[];

@@ -3,12 +3,12 @@
  *
  *     connection ─▶ BEGIN, limits ─▶ work ─▶ COMMIT ─▶ connection back to the pool
  *
- * AT1. BEGIN and the limits are one round trip, in the simple protocol: what poolers take (CL1).
- * AT2. A connection goes back only after an answer that says in which state it is; otherwise it is closed, and where
- *      the server was at fault its idle neighbours too (CP2).
+ * AT1. BEGIN and the limits are one round trip, in the simple protocol, which poolers accept (CL1).
+ * AT2. A connection returns to the pool only after an answer that shows its state; otherwise it is closed, and after a fault
+ *      of the server so are the idle ones (CP2).
  * AT3. A COMMIT that is answered with a warning is uncertain: the wait for a synchronous standby was cancelled, so the
  *      commit may be lost in a failover. The repetition locks a row, which is a write: its own COMMIT waits for the
- *      standby again, even where it finds everything done.
+ *      standby again, even if it finds everything done.
  */
 import assert from 'node:assert/strict';
 import { Kysely, PostgresDialect } from 'kysely';
@@ -115,7 +115,7 @@ const commit = async <T>(client: pg.Client, mode: AccessMode, value: T): Promise
     : { outcome: { kind: 'done', value }, release: 'keep' };
 };
 
-/** Kysely builds and sends on this one connection; what the driver rejects with is told apart from work's own errors. */
+/** Kysely builds and sends on this one connection; errors of the driver are distinguished from errors of the work. */
 type Driver = {
   readonly database: Database;
   readonly raised: (error: unknown) => boolean;

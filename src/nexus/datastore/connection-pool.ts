@@ -3,9 +3,9 @@
  *
  *     acquire ─▶ an idle one, the last used first ─▶ or a new one ─▶ or wait in order ─▶ work ─▶ release
  *
- * CP1. A connection on which anything broke is closed, never handed out again.
- * CP2. A connection that failed for want of the server makes its idle neighbours suspect: all of them are closed, so
- *      that after a failover the next transaction has a fresh connection and does not try one dead one after another.
+ * CP1. A broken connection is closed, never handed out again.
+ * CP2. A connection that failed because of the server makes the idle ones suspect: all of them are closed, so that after a
+ *      failover the next transaction has a fresh connection and does not try one dead one after another.
  * CP3. Waiting for a connection has a time limit: a slow database becomes an error, not a queue.
  */
 import type { Clock } from '../../lib/clock.ts';
@@ -52,7 +52,7 @@ export const createConnectionPool = <C extends Poolable>(deps: Deps<C>): Connect
   let places = deps.maxConnections;
   let allClosed = Promise.withResolvers<void>();
 
-  /** A place is given back only when its connection is closed: the server's limit counts those too. */
+  /** A slot is free only when its connection is closed: the server's limit counts closing ones too. */
   const placeIsFree = (): void => {
     places += 1;
     if (places === deps.maxConnections) allClosed.resolve();
@@ -116,7 +116,7 @@ export const createConnectionPool = <C extends Poolable>(deps: Deps<C>): Connect
   };
 };
 
-/** Callers that wait for a connection or for a place, in their order. */
+/** Callers that wait for a connection or for a slot, in order. */
 const createQueue = () => {
   const waiters: (() => void)[] = [];
   return {

@@ -1,9 +1,9 @@
 /**
- * Time limits of the connections to the database, and what is made with them.
+ * Time limits of the connections to the database, and the functions that open them.
  *
- * Each limit is below the next one, so that the first to be over is the one that knows most:
+ * Each limit is below the next one, so that the most specific one ends first:
  *
- *     lock 3 s < idle in transaction 4 s < statement 6 s < silence 8 s < 10 s, when a client of ours gives up
+ *     lock 3 s < idle in transaction 4 s < statement 6 s < silence 8 s < 10 s, the limit of our clients
  *
  * CL1. The server's limits are set in each transaction, with its BEGIN: no state of a session, which a pooler loses.
  */
@@ -27,7 +27,7 @@ const LOCK_TIMEOUT_MS = 3_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 4_000;
 /** No statement of Nexus takes a second on a healthy database. */
 const STATEMENT_TIMEOUT_MS = 6_000;
-/** A server that has not ended a statement by then, nor answered a COMMIT, is gone or frozen. */
+/** A server that has neither ended a statement nor answered a COMMIT by then is gone or frozen. */
 export const SILENCE_LIMIT_MS = 8_000;
 
 /** For the statement that begins a transaction (CL1). */
@@ -35,7 +35,7 @@ export const TRANSACTION_LIMITS = [
   `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
   `SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
   `SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
-  // A commit whose wait for a standby was cancelled is told by a warning alone.
+  // Only a warning reports a commit whose wait for a standby was cancelled.
   'SET LOCAL client_min_messages = warning',
 ].join('; ');
 
@@ -54,6 +54,6 @@ export const createSqlPool = (
     idleTimeoutMs: IDLE_CONNECTION_MS,
   });
 
-/** For migrations, without a limit on silence: an index over a large table takes the time it takes. */
+/** For migrations, without a limit on silence: an index over a large table may take long. */
 export const migrationConnections = (target: DatabaseTarget): OpenConnection =>
   connectionOpener(target, { applicationName: 'tuf-depot db migrate' });

@@ -4,9 +4,9 @@
  *     postgresql://user:password@a:5432,[fd00::1]:5432/name?target_session_attrs=read-write&sslmode=verify-full&…
  *     postgresql:///name?host=/run/postgresql&user=depot
  *
- * DU1. An option that is not listed here is a fault. Ignoring one would run with less than the operator asked for.
+ * DU1. An option that is not listed here is a fault. Ignoring one would run with less than the operator configured.
  * DU2. A fault names the part and never quotes it: user, password and options may hold secrets.
- * DU3. No mode falls back: `sslmode` is plain or encrypted, never whichever the other side prefers.
+ * DU3. No mode falls back: `sslmode` is plain or encrypted, and never depends on the server.
  */
 import { isAbsolute } from 'node:path';
 import { DepotError } from '../../lib/errors.ts';
@@ -39,7 +39,7 @@ export type DatabaseTarget = {
 };
 
 const DEFAULT_PORT = 5432;
-/** Each silent host delays a connection by the time limit of one. */
+/** Each silent host delays a connection by its time limit. */
 const MAX_HOSTS = 8;
 const OPTIONS = [
   ...['host', 'port', 'user', 'password', 'target_session_attrs'],
@@ -55,7 +55,7 @@ const HOST_PARTS = /^(?:\[([0-9a-fA-F:.]+)\]|([^[\]:]*))(?::(\d{1,5}))?$/;
 
 class UrlFault extends Error {}
 
-/** @returns the target, or what is wrong with the URL, in words without its contents */
+/** @returns the target, or the fault of the URL, described without its contents */
 export const parseDatabaseUrl = (url: string): DatabaseTarget | { readonly fault: string } => {
   try {
     return readParts(url);
@@ -84,7 +84,7 @@ const readParts = (url: string): DatabaseTarget => {
   const parts = URL_PARTS.exec(url);
   if (parts === null) throw new UrlFault(`must be a URL such as ${EXAMPLE}`);
   const [, userinfo, authority = '', path = '', query = ''] = parts;
-  // What stands before it may be the rest of a password: nothing of it may be taken for a host or the name of an option.
+  // The text before it may be the rest of a password: no part of it may be mistaken for a host or the name of an option.
   if (path.includes('@') || query.includes('@'))
     throw new UrlFault(
       'has an @ after its hosts; write / ? # @ in a user, password or option as %2F %3F %23 %40',
@@ -115,7 +115,7 @@ const readOptions = (query: string): ReadonlyMap<Option, string> => {
     const shown = /^[a-z_]{1,40}$/.test(key) && value !== undefined ? `option ${key}` : 'option';
     if (option === undefined) throw new UrlFault(`unknown ${shown}; known here: ${OPTIONS.join(', ')}`);
     if (!value) throw new UrlFault(`option ${option} has no value`);
-    if (options.has(option)) throw new UrlFault(`option ${option} stands there twice`);
+    if (options.has(option)) throw new UrlFault(`option ${option} occurs twice`);
     options.set(option, decoded(value, `option ${option}`));
   }
   return options;
@@ -124,7 +124,7 @@ const readOptions = (query: string): ReadonlyMap<Option, string> => {
 const readHosts = (authority: string, options: ReadonlyMap<Option, string>): DatabaseHost[] => {
   const listed = options.get('host');
   if (listed !== undefined && authority !== '') {
-    throw new UrlFault('hosts stand both before the database and in the option host; keep one');
+    throw new UrlFault('hosts are given both before the database and in the option host; keep one');
   }
   const hosts =
     listed === undefined
@@ -138,7 +138,7 @@ const readHosts = (authority: string, options: ReadonlyMap<Option, string>): Dat
   return hosts.map(({ host, port }, index) => {
     const its = ports[index] ?? ports[0];
     if (port !== undefined && its !== undefined)
-      throw new UrlFault('ports stand both behind the hosts and in the option port; keep one');
+      throw new UrlFault('ports are given both behind the hosts and in the option port; keep one');
     if (host === '' && hosts.length > 1) throw new UrlFault('one of the hosts is empty');
     return { host: host || 'localhost', port: port ?? its ?? DEFAULT_PORT };
   });
@@ -195,7 +195,7 @@ const readTls = (hosts: readonly DatabaseHost[], options: ReadonlyMap<Option, st
     );
   }
   if (mode !== 'disable' && hosts.every(isSocket)) {
-    throw new UrlFault('sslmode cannot be kept over a Unix socket; leave it out');
+    throw new UrlFault('sslmode has no effect on a Unix socket; leave it out');
   }
   const client = files.cert !== undefined &&
     files.key !== undefined && { certificate: files.cert, key: files.key };
@@ -203,7 +203,7 @@ const readTls = (hosts: readonly DatabaseHost[], options: ReadonlyMap<Option, st
 };
 
 const once = (name: string, first: string | undefined, second: string | undefined): string | undefined => {
-  if (first !== undefined && second !== undefined) throw new UrlFault(`the ${name} stands there twice`);
+  if (first !== undefined && second !== undefined) throw new UrlFault(`the ${name} occurs twice`);
   return first ?? second;
 };
 
@@ -216,6 +216,6 @@ const decoded = (text: string, what: string): string => {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new UrlFault(`the ${what} has a % that begins no encoded character; write a plain % as %25`);
+    throw new UrlFault(`the ${what} has a % without two hex digits; write a plain % as %25`);
   }
 };

@@ -1,11 +1,11 @@
 /**
- * Whether the database answers, as the calls of this Nexus find it: for the status, and for what waits for its return.
+ * Whether the database answers the calls of this Nexus: for the status, and for callers that wait for its return.
  *
- *     every verb ─▶ watched ─┬─ answered ─────────────▶ the outage is over; what waits is woken
+ *     every verb ─▶ watched ─┬─ answered ─────────────▶ the outage is over; waiting callers are woken
  *                            └─ DATABASE_UNAVAILABLE, COMMIT_UNCERTAIN ─▶ an outage, since the first call that failed
  *
  * DW1. A call passes unchanged: the same arguments, the same answer, the same error.
- * DW2. An outage begins with the first call that fails for want of the database, and ends with the first answer. A
+ * DW2. An outage begins with the first call that the database does not answer, and ends with the first answer. A
  *      call that is refused or ended by its caller neither begins one nor ends it.
  */
 import type { Clock } from '../../lib/clock.ts';
@@ -13,8 +13,8 @@ import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Datastore } from './datastore.ts';
 
 /**
- * Shorter ones are what back-off is for. Where one call fails again and again while others are answered, each answer would
- * otherwise end the back-off of what failed.
+ * Shorter outages are covered by back-off. If one call fails repeatedly while others are answered, each answer would
+ * otherwise end its back-off.
  */
 export const LONG_OUTAGE_MS = 5_000;
 
@@ -22,14 +22,14 @@ export const LONG_OUTAGE_MS = 5_000;
 export type Outage = {
   /** When the first call failed, by the wall clock. */
   readonly sinceMs: number;
-  /** What the last call that failed says. */
+  /** The message of the last failed call. */
   readonly message: string;
 };
 
 export type DatabaseWatch = {
   /** Undefined while the database answers. */
   readonly outage: () => Outage | undefined;
-  /** For a failure that no watched verb has met: a start that cannot connect, a read that was given up. */
+  /** For a failure outside of the watched verbs: a start that cannot connect, a read that was given up. */
   readonly failed: (message: string) => void;
   readonly answered: () => void;
   /** Resolves after `ms`, or with the next answer of the database. Rejects with the signal's reason. */

@@ -1,11 +1,11 @@
 /**
- * What Nexus asks of its database: the verbs of all ports, for what opens a datastore and passes it on. Every other
- * module names the port that it uses. Several Nexus instances use one database without conferring, so each verb is one
- * SERIALIZABLE transaction, retried as a whole where the database aborts it (40001).
+ * The requests of Nexus to its database: the verbs of all ports, for modules that open a datastore or pass it on. Every
+ * other module names the port that it uses. Several Nexus instances use one database without coordination, so each verb is
+ * one SERIALIZABLE transaction, retried as a whole when the database aborts it (40001).
  *
  * DB1. The generation rises in the transaction that changes the wanted set, exactly when it changes (S8, B4);
- *      a digest of the set stands beside it and is compared in that transaction. The same transaction records the new
- *      point for good (P13).
+ *      a digest of the set is stored with it and compared in that transaction. The same transaction records the new
+ *      point permanently (P13).
  * DB2. Ids are made by Nexus, so that a statement whose commit is uncertain can be repeated until it is
  *      certain (P4): every insert here is idempotent for the same ids and content.
  * DB3. Nothing is deleted that the history needs: repositories are pruned (`time_pruned`), trust roots and

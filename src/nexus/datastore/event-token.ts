@@ -1,4 +1,4 @@
-/** Where a page of the history ended: the time and the id of its last event. */
+/** The end of a page of the history: the time and the id of its last event. */
 import { z } from 'zod';
 import { EventId } from '../../core/ids.ts';
 

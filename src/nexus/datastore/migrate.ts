@@ -26,7 +26,7 @@ const MIGRATIONS_DIRECTORY = new URL('../../../schema/migrations/', import.meta.
 const FILE_NAME = /^(\d{3})-[a-z0-9-]+\.sql$/;
 /** The table and the row that the lock is on; they have to be there before it can be taken. */
 const UNLOCKED_MIGRATIONS = 2;
-/** Two runs may make the first table at the same moment; the loser looks again. */
+/** Two runs may create the first table at the same moment; the loser checks again. */
 const CREATED_MEANWHILE_STATES = ['23505', '42P07', '40001'];
 const DUPLICATE_OBJECT = '42710';
 const MAX_BOOTSTRAP_ATTEMPTS = 10;
@@ -58,7 +58,7 @@ export const runMigration = async (
 };
 
 /**
- * Runs what the database has not had yet. Safe to run at once from several places, and again after a crash.
+ * Runs the migrations that the database lacks. Safe to run from several places at once, and again after a crash.
  *
  * @returns the schema versions before and after; 0 stands for an empty database
  * @throws `SCHEMA_VERSION` when a newer tuf-depot migrated it; `DATABASE_UNAVAILABLE`; `CONFIG_INVALID`
@@ -101,21 +101,21 @@ export const migrateDatabase = async (options: {
   }
 };
 
-/** A failover that an operator watches; beyond that the database wants looking after. */
+/** Long enough for a failover that an operator watches; after that the database needs attention. */
 const GIVE_UP_AFTER_MS = 60_000;
 
-/** As {@link migrateDatabase}, and waits for a database that is away, or of which there are only standbys. */
+/** As {@link migrateDatabase}, but waits for a database that is away, or that has only standbys. */
 export const migrateWhenAvailable = (
   options: Parameters<typeof migrateDatabase>[0] & {
     readonly clock: Clock;
-    /** Told why it waits, each time. */
+    /** Receives the reason of each wait. */
     readonly waitsFor: (reason: string) => void;
     readonly giveUpAfterMs?: number;
   },
 ): Promise<{ from: number; to: number }> =>
   waitForDatabase(
     () => migrateDatabase(options),
-    // One run waits for one database: nothing has to be spread.
+    // One run waits for one database: the waits need no random spread.
     { ...options, log: silentLogger, rng: seededRng(1) },
     { giveUpAfterMs: GIVE_UP_AFTER_MS, ...options },
   );

@@ -5,9 +5,9 @@
  *      ▲                                                                           └▶ on: the next host
  *      └──────────────────────────── any failure: the next host ◀──────────────────┘
  *
- * OC1. A host that does not finish within its time limit counts as one that does not answer.
- * OC2. The order begins at the host that accepted writes last, so that a dead first host costs its time limit once
- *      and not with each connection.
+ * OC1. A host that does not finish within its time limit counts as unreachable.
+ * OC2. The order begins with the host that accepted writes last, so that a dead first host costs its time limit once and not
+ *      for each connection.
  * OC3. No setting is sent with the start of the session: a pooler refuses settings that it does not know.
  */
 import pg from 'pg';
@@ -31,7 +31,7 @@ export type OpenConnection = (options: { readonly signal: AbortSignal }) => Prom
 
 type Options = {
   readonly applicationName: string;
-  /** After how much silence a statement fails; absent where a statement may take its time. */
+  /** The limit of silence for a statement; absent for statements without a limit. */
   readonly silenceLimitMs?: number;
 };
 
@@ -56,7 +56,7 @@ export const connectionOpener = (target: DatabaseTarget, options: Options): Open
   };
 };
 
-/** One host's own error, or all of them: the first that is worth waiting for decides what kind it is. */
+/** The error of the only host, or of all hosts: the first transient one decides its kind. */
 const noHost = (failures: readonly { host: DatabaseHost; error: unknown }[]): unknown => {
   const [only, ...others] = failures;
   if (only !== undefined && others.length === 0) return only.error;
@@ -105,7 +105,7 @@ const connectTo = async (
   }
 };
 
-/** Says goodbye; a server that does not take it within the time limit is cut off. Never rejects. */
+/** Ends the session; the connection to a server that does not accept that in time is cut. Never rejects. */
 export const closeConnection = async (client: pg.Client): Promise<void> => {
   const timer = setTimeout(() => client.connection.stream.destroy(), CLOSE_TIMEOUT_MS);
   await client.end().catch(() => undefined);

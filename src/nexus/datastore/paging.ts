@@ -1,4 +1,4 @@
-/** Pages by key: the token is the last key of the page before, so that what is inserted meanwhile moves nothing. */
+/** Pages by key: the token is the last key of the previous page, so that concurrent inserts move nothing. */
 import { z } from 'zod';
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -33,7 +33,7 @@ export const parseToken = <S extends z.ZodType>(page: Page, schema: S): z.output
   if (page.pageToken === undefined) return undefined;
   const parsed = schema.safeParse(page.pageToken);
   if (parsed.success) return parsed.data;
-  throw new DepotError('INVALID_REQUEST', 'page_token is not one that a page before this one gave');
+  throw new DepotError('INVALID_REQUEST', 'page_token is not the token of a previous page');
 };
 
 /** The token of a page of a list that is ordered by number. */

@@ -1,6 +1,6 @@
 /**
- * The datastore over a server that speaks PostgreSQL's protocol. What each verb promises stands in its port (ports/); each
- * is one transaction (transactions.ts) in a file of its own (verbs/).
+ * The datastore over a server that speaks PostgreSQL's protocol. The ports (ports/) have the contract of each verb; each
+ * verb is one transaction (transactions.ts) in its own file (verbs/).
  */
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -66,7 +66,7 @@ export type PgDatastoreOptions = {
   readonly silenceLimitMs?: number;
 };
 
-/** A server that restarts, or a planned switch to another, mostly takes less; a caller with more patience comes again. */
+/** A restart, or a planned switchover, mostly takes less; a caller with more patience retries. */
 const RETRY_FOR_MS = 2_000;
 
 /**

@@ -84,7 +84,7 @@ export const toFleetEvent = (row: Row<'fleet_event'>): FleetEvent => ({
   ...(row.details !== null && { details: row.details as Details }),
 });
 
-/** What another version wrote and this one cannot read is absent until the sled registers again: it stops nobody (G8). */
+/** Fields of another version that this one cannot read are absent until the sled registers again, without affecting others (G8). */
 const Datasets = z.array(DatasetHealth).nullable().catch(null);
 const Heads = z.array(SledHead).nullable().catch(null);
 

@@ -1,4 +1,4 @@
-/** Which schema this Nexus was written for, and the refusal of any other. */
+/** The schema version of this Nexus, and the refusal of any other. */
 import type pg from 'pg';
 import { DepotError } from '../../lib/errors.ts';
 import { sqlState } from './sql-errors.ts';

@@ -1,5 +1,5 @@
 /**
- * What an error of the database means for the transaction that met it.
+ * The meaning of a database error for its transaction.
  *
  * The states are those of PostgreSQL (appendix A of its manual) and of CockroachDB, as both document them; only
  * PostgreSQL's have been met by a test.
@@ -8,9 +8,9 @@ import pg from 'pg';
 import { DepotError } from '../../lib/errors.ts';
 
 /**
- * - `conflict`: the database aborted the transaction for the sake of another; run it again.
- * - `unavailable`: no answer, or none in time, or from a server that takes no writes; before COMMIT that means that
- *   nothing was changed. The connection is closed: another one may reach a better server.
+ * - `conflict`: the database aborted the transaction in favour of another; run it again.
+ * - `unavailable`: no answer, none in time, or one from a server that accepts no writes; before COMMIT nothing was changed
+ *   then. The connection is closed: another one may reach a better server.
  * - `refused`: the statement itself; running it again gives the same answer.
  */
 export type SqlFailure = 'conflict' | 'unavailable' | 'refused';
@@ -41,7 +41,7 @@ const FEATURE_NOT_SUPPORTED = '0A000';
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined;
 
-/** @param error what the driver rejected with */
+/** @param error the error of the driver */
 export const classifySqlError = (error: unknown): SqlFailure => {
   if (error instanceof DepotError) return 'refused';
   const state = sqlState(error);
@@ -66,7 +66,7 @@ export const isCommitUncertain = (error: unknown): boolean => {
   return state === undefined || !(CONFLICT_STATES.has(state) || state.startsWith('23'));
 };
 
-/** What the database said to a statement; the work's own verdicts and bugs pass as they are. */
+/** The error of a refused statement; verdicts and bugs of the work pass unchanged. */
 export const refused = (verb: string, cause: unknown): unknown => {
   const state = sqlState(cause);
   if (state === undefined) return cause;

@@ -1,5 +1,5 @@
 /**
- * Keeps texts that no database stores away from every engine, so that all of them refuse the same.
+ * Refuses texts that a database cannot store before they reach an engine, so that all engines refuse the same.
  *
  * Between the callers and the verbs of an engine stands one check of all arguments.
  */

@@ -1,10 +1,10 @@
-/** What a caller is told when it was the database, and not the work, that kept a transaction from ending well. */
+/** The errors of a transaction that failed because of the database, not because of its work. */
 import { DepotError } from '../../lib/errors.ts';
 
 export const contention = (verb: string, cause: unknown): DepotError =>
   new DepotError(
     'DATABASE_CONTENTION',
-    `${verb}: the database aborted the transaction each time, as others changed the same rows`,
+    `${verb}: the database aborted the transaction each time, because others changed the same rows`,
     { cause },
   );
 
@@ -12,6 +12,10 @@ export const unavailable = (verb: string, cause: unknown): DepotError =>
   new DepotError('DATABASE_UNAVAILABLE', `${verb}: the database is unavailable`, { cause });
 
 export const commitUncertain = (verb: string, cause: unknown): DepotError =>
-  new DepotError('COMMIT_UNCERTAIN', `${verb}: given up before the database said whether it was committed`, {
-    cause,
-  });
+  new DepotError(
+    'COMMIT_UNCERTAIN',
+    `${verb}: given up before the database reported whether it was committed`,
+    {
+      cause,
+    },
+  );

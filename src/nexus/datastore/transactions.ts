@@ -5,13 +5,13 @@
  *     connect ─▶ BEGIN ─▶ work ─▶ COMMIT ─▶ done
  *        │          └─ conflict: again, after a back-off, a bounded number of times
  *        │          └─ no answer before COMMIT: nothing was changed; again for a bounded time, then DATABASE_UNAVAILABLE
- *        └─ no answer at COMMIT: uncertain; again until the database says (P4)
+ *        └─ no answer at COMMIT: uncertain; again until the outcome is certain (P4)
  *
- * TX1. Work runs more than once, so it has no effect but through the transaction, and it is idempotent for the
- *      same ids: a repetition after an uncertain COMMIT finds its own rows.
- * TX2. A cancelled call rolls back; but a COMMIT that was sent is waited for, so that cancelling does not make
- *      uncertain what is about to be certain.
- * TX3. A connection on which anything broke is closed, never returned to the pool.
+ * TX1. Work may run more than once, so it has effects only through the transaction, and it is idempotent for the same ids: a
+ *      repetition after an uncertain COMMIT finds its own rows.
+ * TX2. A cancelled call rolls back, but waits for a COMMIT that was sent, so that cancelling does not make its outcome
+ *      uncertain.
+ * TX3. A broken connection is closed, never returned to the pool.
  */
 import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';
@@ -23,10 +23,10 @@ import { commitUncertain, contention, unavailable } from './transaction-errors.t
 
 export type AccessMode = 'READ ONLY' | 'READ WRITE';
 
-/** What came of one try of one transaction, as far as it can be known. */
+/** The known outcome of one attempt of one transaction. */
 export type AttemptOutcome<T> =
   | { readonly kind: 'done'; readonly value: T }
-  /** Nothing was changed, for the sake of another transaction. */
+  /** Nothing was changed, because of another transaction. */
   | { readonly kind: 'conflict'; readonly error: unknown }
   /** Nothing was changed: there was no connection. */
   | { readonly kind: 'unreachable'; readonly error: unknown }
@@ -37,7 +37,7 @@ export type AttemptOutcome<T> =
   /** Nothing was changed: the work's own verdict, a refused statement, or a bug. */
   | { readonly kind: 'failed'; readonly error: unknown };
 
-/** A database, as far as the loop knows it. */
+/** The database's interface for the loop. */
 export type Engine<Db> = {
   /** Runs work in one transaction, once. Never rejects but for a bug. */
   readonly attempt: <T>(
@@ -49,7 +49,7 @@ export type Engine<Db> = {
       readonly settles: boolean;
     },
   ) => Promise<AttemptOutcome<T>>;
-  /** What the caller of a verb is told of an attempt that `failed`. */
+  /** The caller's error for an attempt that `failed`. */
   readonly refused: (verb: string, error: unknown) => unknown;
 };
 
@@ -60,16 +60,16 @@ export type Attempt = {
 
 type Call = { readonly signal: AbortSignal };
 
-/** @template Db what work reads and writes through: the verbs of SQL unless it is said */
+/** @template Db the interface of the work: by default the verbs of SQL */
 export type Transactions<Db = Database> = {
   readonly read: <T>(verb: string, work: (db: Db) => Promise<T>, call: Call) => Promise<T>;
   readonly write: <T>(verb: string, work: (db: Db, attempt: Attempt) => Promise<T>, call: Call) => Promise<T>;
 };
 
-/** Of all transactions that meet, one commits, so each round has one fewer: enough for as many writers. */
+/** Of all conflicting transactions one commits, so each round has one fewer: enough for this many writers. */
 const MAX_CONFLICTS = 60;
 const CONFLICT_BACKOFF = { firstMs: 4, maxMs: 500 };
-/** A restarted database leaves the pool with dead connections; the next one is a fresh one, whatever the time. */
+/** A restarted database leaves the pool with dead connections; the next attempt gets a fresh one in any case. */
 const MAX_LOST_CONNECTIONS = 2;
 const LOST_BACKOFF = { firstMs: 50, maxMs: 500 };
 const UNCERTAIN_BACKOFF = { firstMs: 50, maxMs: 5_000 };
@@ -116,7 +116,7 @@ export const createTransactions = <Db>({
           return outcome.value;
         case 'failed':
           if (signal.aborted) continue;
-          // The work's own verdict comes from having looked; anything else leaves open what an earlier COMMIT did.
+          // A verdict of the work is based on a read; any other error leaves the outcome of an earlier COMMIT open.
           if (uncertain !== undefined && !(outcome.error instanceof DepotError)) {
             throw commitUncertain(verb, outcome.error);
           }

@@ -1,7 +1,7 @@
 /**
  * Waiting for a database at a start, of a Nexus or of a migration.
  *
- * WD1. A database that does not answer, or of which only a standby does, is waited for; any other error ends the start
+ * WD1. A start waits for a database that does not answer, or of which only a standby answers; any other error ends the start
  *      (S14: another schema version).
  */
 import type { Rng } from '../../core/rng.ts';
@@ -10,11 +10,11 @@ import type { Clock } from '../../lib/clock.ts';
 import { isOfDatabase, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 
-/** Short, so that a fleet that starts as a whole is up as soon as its database is. */
+/** Short, so that a whole fleet that starts is up as soon as its database is. */
 const RETRY = { firstMs: 250, maxMs: 10_000 };
 
 /**
- * Repeats `attempt` until it does not fail for want of the database (WD1).
+ * Repeats `attempt` until the database answers (WD1).
  *
  * @param call.giveUpAfterMs when the last error is thrown after all; by default never
  */

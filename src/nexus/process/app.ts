@@ -1,12 +1,12 @@
 /**
- * A Nexus: two servers, and behind them what services.ts starts.
+ * A Nexus: two servers over the services of services.ts.
  *
  *     operators ─▶ operator API ─┐                    ┌─▶ database
  *                                ├─▶ handlers ─▶ services ─▶ sleds
  *     sleds ────▶ internal API ──┘                    └─▶ staging directory
  *
- * AP1. The servers listen first: a port in use, or a directory in use, is known before the database is waited for,
- *      and who asks meanwhile is told what the start waits for.
+ * AP1. The servers listen first: a port in use, or a directory in use, is detected before the wait for the database, and
+ *      requests in the meantime are answered with the reason of the wait.
  * AP2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
  *      the lock of the staging directory.
  */
@@ -43,7 +43,7 @@ export type NexusDeps = {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  /** What running requests get to end by themselves when the Nexus stops. */
+  /** The time for running requests to finish when the Nexus stops. */
   readonly drainTimeoutMs?: number;
   /** Instead of the real ones, for tests. */
   readonly replace?: Partial<
@@ -104,7 +104,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     services.set(running);
     return running;
   });
-  // Whoever holds the Nexus looks at `started`; ending it before that is no fault.
+  // The owner of the Nexus awaits `started`; stopping it before that is no fault.
   started.catch(() => undefined);
   stack.defer(async () => {
     stop.abort(new DepotError('SHUTTING_DOWN', 'this Nexus is stopping'));
@@ -126,7 +126,7 @@ type OperatorServer = {
   readonly deps: NexusDeps;
   readonly services: Late<Services>;
   readonly token: string;
-  /** What there is to say before the services are there. */
+  /** The answers before the services exist. */
   readonly starting: () => StartingFacts;
 };
 

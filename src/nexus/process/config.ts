@@ -23,25 +23,25 @@ const seconds = () => count(1, 86_400);
 
 const ReplicationSection = z.strictObject({
   /**
-   * A fleet at rest costs one small request to each sled a minute, and a sled that came back by itself is looked
-   * at within that minute. What Nexus changes itself does not wait for the period.
+   * A fleet at rest costs one small request to each sled a minute, and a sled that returned is noticed within that
+   * minute. Changes by Nexus itself do not wait for the period.
    */
   period_secs: seconds().default(60),
-  /** How many sleds must hold all of a release before the archive that brought it is let go (S7). */
+  /** How many sleds must hold all of a release before its archive is dropped (S7). */
   min_sled_replication: count(1, 1000).default(3),
-  /** Puts under way at once: all of them read the staging directory's disk and share Nexus's uplink. */
+  /** Puts in flight at once: all of them read the staging directory's disk and share Nexus's uplink. */
   put_concurrency: count(1, 256).default(DEFAULT_EXECUTE_LIMITS.putConcurrency),
-  /** Copy requests under way at once; the bytes go from sled to sled. */
+  /** Copy requests in flight at once; the bytes go from sled to sled. */
   copy_concurrency: count(1, 1024).default(DEFAULT_EXECUTE_LIMITS.copyConcurrency),
   requests_per_activation: count(1, 100_000).default(2048),
   /** Transfers that one sled receives at a time, and that one sled serves to others. */
   transfers_to_sled: count(1, 64).default(2),
   copies_from_source: count(1, 64).default(2),
-  /** Turns timers off; signals and manual activations still count. */
+  /** Turns timers off; signals and manual activations still work. */
   disable: z.boolean().default(false),
 });
 
-/** The target release and the one before it, to go back to; and the last upload, which nobody has targeted yet. */
+/** The target release and the one before it, for a return; and the last upload, which may become the next target. */
 const TARGETS_ALWAYS_KEPT = 2;
 const UPLOADS_ALWAYS_KEPT = 1;
 
@@ -58,7 +58,7 @@ const PrunerSection = z.strictObject({
 });
 
 const HistorySection = z.strictObject({
-  /** Long enough for what is noticed a month later. */
+  /** Long enough to investigate a problem that is noticed a month later. */
   retention_days: count(1, 3650).default(30),
   /**
    * A release to 32 sleds is about 4,000 events: a request and an outcome for each of its 64 artifacts on each sled.
@@ -71,7 +71,7 @@ const LimitsSection = z.strictObject({
   /** As the published API has it. */
   repository_bytes: count(1, 2 ** 42).default(4 * GIB),
   artifact_bytes: count(1, 2 ** 42).default(2 * GIB),
-  /** Each needs room for an archive in the staging directory, and a thread that verifies it. */
+  /** Each needs space for an archive in the staging directory, and a thread that verifies it. */
   uploads_at_once: count(1, 64).default(4),
 });
 
@@ -79,7 +79,7 @@ const SourceSection = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,47}$/, 'must be a short name such as vendor'),
   /** Below it are `metadata/` and `targets/`. */
   url: z.url({ protocol: /^https?$/ }),
-  /** Where they are not below `url`. */
+  /** If they are not below `url`. */
   metadata_url: z.url({ protocol: /^https?$/ }).optional(),
   targets_url: z.url({ protocol: /^https?$/ }).optional(),
   period_secs: count(1, 30 * 86_400).default(3600),
@@ -98,7 +98,7 @@ export const NexusConfigFile = z.strictObject({
   internal_listen: z.string().default('127.0.0.1:12221'),
   /** The operator's bearer token; made at the first start. By default beside the configuration file. */
   token_file: z.string().min(1).default('nexus-token'),
-  /** Written when Nexus serves: its addresses as bound, for whoever started it. */
+  /** Written once Nexus serves: its bound addresses, for the parent process. */
   ready_file: z.string().min(1).optional(),
   insecure_listen: z.boolean().default(false),
   log_level: z.enum(LOG_LEVELS).default('info'),
@@ -134,7 +134,7 @@ export type ReplicationConfig = {
 export type PrunerConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
-  /** Undefined where retention is off. */
+  /** Undefined if retention is off. */
   readonly policy: RetentionPolicy | undefined;
 };
 

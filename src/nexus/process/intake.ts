@@ -1,11 +1,11 @@
 /**
- * How archives come into a Nexus, and what it holds of them:
+ * The intake of archives into a Nexus, and its local repos:
  *
- *     staging directory ─▶ taken up (P4) ─┐
+ *     staging directory ─▶ adopted (P4) ──┐
  *                                         ├─▶ local repos ─▶ replication
  *     uploads, sources ──▶ checked ───────┘
  *
- * IN1. What lies in staging is taken up before any upload can begin.
+ * IN1. Archives in staging are adopted before any upload can begin.
  */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -33,11 +33,11 @@ import type { NexusConfig } from './config.ts';
 export type Intake = {
   readonly localRepos: LocalRepos;
   readonly uploads: Uploads;
-  /** What others see of both. */
+  /** The view of both for other parts. */
   readonly staging: Staging;
   readonly space: StagingSpace;
   readonly capacity: FleetCapacity;
-  /** What an operator should know: archives that were found, or that the database lost since, and uploads that wait. */
+  /** Reasons for the operator: archives found at the start, or lost by the database since, and waiting uploads. */
   readonly notices: () => readonly HealthReason[];
 };
 
@@ -59,12 +59,12 @@ export type IntakeDeps = {
   readonly newId: () => string;
   readonly note: Note;
   readonly activateReplication: () => void;
-  /** What replication finds on sleds that the database has lost. */
+  /** The sets that the database has lost, as replication finds them on sleds. */
   readonly lost: LostSets;
   readonly log: Logger;
 };
 
-/** @param patiently repeats what the database does not answer */
+/** @param patiently repeats calls that the database does not answer */
 export const startIntake = async (
   deps: IntakeDeps,
   patiently: <T>(attempt: () => Promise<T>) => Promise<T>,
@@ -107,10 +107,10 @@ export const startIntake = async (
   };
 };
 
-/** What an archive has to pass: a release, or the roots of a signer. */
+/** The checks of an archive: of a release, or of the roots of a signer. */
 const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: IntakeDeps, log: Logger) => {
   const { artifactBytes, repositoryBytes } = config.limits;
-  // As for the defaults, what inflates to more than twice the largest archive is no release.
+  // As with the defaults, no release inflates to more than twice the largest archive.
   const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
   return {
     check: (archive, options) =>

@@ -1,10 +1,10 @@
 /**
- * What a Nexus is behind its servers, started in the order in which each needs the other:
+ * A Nexus without its servers, started in the order of its dependencies:
  *
- *     datastore ─▶ heartbeat ─▶ history ─▶ intake: staging taken up (P4) ─▶ tasks: the driver ─▶ handlers
+ *     datastore ─▶ heartbeat ─▶ history ─▶ intake: staging adopted (P4) ─▶ tasks: the driver ─▶ handlers
  *
- * and ended in the reverse: uploads settle, tasks stop, archives are closed, the history is written to its end, and at
- * last the database's connections close.
+ * and stopped in reverse: uploads settle, tasks stop, archives are closed, the history is written to its end, and at last
+ * the database's connections close.
  */
 
 import type { TrustRootId } from '../../core/ids.ts';
@@ -49,14 +49,14 @@ export type ServiceDeps = {
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Makes the ids of uploads, releases and events of the history. */
+  /** Generates the ids of uploads, releases and events of the history. */
   readonly newId: () => string;
   readonly log: Logger;
   readonly watch: DatabaseWatch;
   readonly uploadWaits?: UploadWaits;
 };
 
-/** @throws `SCHEMA_VERSION`; a database that does not answer is waited for */
+/** Waits for a database that does not answer. @throws `SCHEMA_VERSION` */
 export const startServices = async (
   deps: ServiceDeps,
   { signal }: { signal: AbortSignal },
@@ -88,7 +88,7 @@ export const startServices = async (
   const tasks = startTasks(stack, { ...parts, intake });
   trigger.connect(tasks.driver);
   watch.onReturn(tasks.driver.retryFailed);
-  stack.use(intake.uploads); // ahead of the tasks in the end: an upload that settles may still activate one
+  stack.use(intake.uploads); // stopped before the tasks: an upload that settles may still activate one
 
   const owned = stack.move();
   const notices = () => [
@@ -105,7 +105,7 @@ export const startServices = async (
   };
 };
 
-/** Begins with the start, and ends, written, after everything that notes something has ended. */
+/** Begins with the start, and ends, written, after everything that records events. */
 const beginHistory = (
   stack: AsyncDisposableStack,
   { directory, clock, newId, log, operatorAddress }: ServiceDeps,

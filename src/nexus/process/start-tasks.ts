@@ -1,7 +1,7 @@
 /**
- * What a Nexus does by itself: all of its tasks under one driver, with the connection to the sleds that they share.
+ * The background tasks of a Nexus, under one driver, with their shared connection to the sleds.
  *
- * They end in the reverse order: no task is activated any more, the puts in flight are aborted, and then connections close.
+ * They end in reverse order: activations stop, the puts in flight are aborted, and then connections close.
  */
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';

@@ -1,4 +1,4 @@
-/** What a Nexus that is still starting says of itself: the status and the metrics before there are services (SU1). */
+/** The status and the metrics of a Nexus that is still starting, before its services exist (SU1). */
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { Outage } from '../datastore/database-watch.ts';

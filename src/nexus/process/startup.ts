@@ -1,8 +1,8 @@
 /**
- * The time between listening and serving: the database may be down, and what lies in staging is not yet taken up.
+ * The time between listening and serving: the database may be down, and the archives in staging are not adopted yet.
  *
- * SU1. Until everything is there each request is answered with the reason why not, and nothing is run for it. The
- *      status and the metrics are answered all the same: with that reason, and with what is known without a database.
+ * SU1. Until everything is ready each request is answered with the reason, without running it. The status and the metrics
+ *      are answered: with that reason, and with the facts that need no database.
  */
 
 import type { Api } from '../../api/route.ts';
@@ -11,9 +11,9 @@ import type { BoundRoute, ErasedHandler, Handlers } from '../../http/handlers.ts
 import { DepotError } from '../../lib/errors.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 
-/** Something that handlers need and that is there only after the start. */
+/** A dependency of handlers that exists only after the start. */
 export type Late<T> = {
-  /** Throws `DATABASE_UNAVAILABLE` with what the start waits for, until it is there. */
+  /** Throws `DATABASE_UNAVAILABLE` with the reason of the wait, until it is there. */
   readonly get: () => T;
   readonly peek: () => T | undefined;
   readonly set: (value: T) => void;
@@ -35,9 +35,9 @@ export const createLate = <T>(watch: Pick<DatabaseWatch, 'outage'>): Late<T> => 
 };
 
 /**
- * As `bindApi`, for handlers that are there only after the start.
+ * As `bindApi`, for handlers that exist only after the start.
  *
- * @param early what is answered before that, where there is something to say already
+ * @param early handlers that answer before that
  */
 export const bindLate = <A extends Api>(
   api: A,

@@ -6,13 +6,13 @@ import { syncDirectory } from '../../lib/disk.ts';
 import { temporaryPathFor, writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
 
-/** 256 bits: nobody guesses them, and they fit in a line. */
+/** 256 bits cannot be guessed, and fit in a line. */
 const TOKEN_BYTES = 32;
 
 /**
- * Several Nexus instances may share one file and start at once: one of them makes it, all use it.
+ * Several Nexus instances may share one file and start at once: one of them creates it, all use it.
  *
- * @throws `CONFIG_INVALID` for a file that cannot be used as it is
+ * @throws `CONFIG_INVALID` for an unusable file
  */
 export const readOrMakeToken = async (path: string): Promise<string> =>
   (await readToken(path)) ?? (await makeToken(path));
@@ -29,11 +29,11 @@ const readToken = async (path: string): Promise<string | undefined> => {
   if (token !== '' && !/\s/.test(token)) return token;
   throw new DepotError(
     'CONFIG_INVALID',
-    `the token file ${path} has to hold one word; remove it to have one made`,
+    `the token file ${path} must contain one word; remove it, and the next start creates one`,
   );
 };
 
-/** A link, unlike a rename, does not replace what another made meanwhile. */
+/** A link, unlike a rename, does not replace a file that another process created meanwhile. */
 const makeToken = async (path: string): Promise<string> => {
   const made = randomBytes(TOKEN_BYTES).toString('base64url');
   const draft = temporaryPathFor(path);
@@ -45,7 +45,7 @@ const makeToken = async (path: string): Promise<string> => {
   } catch (cause) {
     const theirs = systemErrorCode(cause) === 'EEXIST' ? await readToken(path) : undefined;
     if (theirs !== undefined) return theirs;
-    throw new DepotError('CONFIG_INVALID', `cannot make the token file ${path}`, { cause });
+    throw new DepotError('CONFIG_INVALID', `cannot create the token file ${path}`, { cause });
   } finally {
     await unlink(draft).catch(() => undefined);
   }

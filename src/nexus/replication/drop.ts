@@ -1,4 +1,4 @@
-/** Letting go of archives: the plan's verdict, one more look at the sleds' bytes (P9), the transaction (P1). */
+/** Drops archives: the plan's verdict, a check of the sleds' bytes (P9), the transaction (P1). */
 import type { SledId, UploadId } from '../../core/ids.ts';
 import type { LocalRepoVerdict } from '../../core/plan/local-repos.ts';
 import type { Plan } from '../../core/plan/plan.ts';
@@ -20,7 +20,7 @@ type Deps = {
   readonly policy: { readonly minSledReplication: number };
 };
 
-/** The uploads that were let go of. A failure keeps the archive and is told; the next round tries again. */
+/** The dropped uploads. A failure keeps the archive and is logged; the next round retries. */
 export const dropReplicated = async (
   deps: Deps,
   plan: Plan,

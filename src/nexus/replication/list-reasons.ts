@@ -52,8 +52,8 @@ const keptReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReason[
 };
 
 /**
- * A bad copy is a fault of its sled until the sled has the artifact on every dataset again; then it is evidence
- * that somebody may want to look at, for as long as it is kept.
+ * A bad copy is a fault of its sled until the sled has the artifact on every dataset again; then it is only evidence, for
+ * as long as it is kept.
  */
 const quarantineReasons = (
   { id: sledId, serial, answer, list }: AnsweringSled,

@@ -1,4 +1,4 @@
-/** What the last round of replication saw: the one thing that every status is folded from. */
+/** The observation of the last round of replication, from which every status is derived. */
 
 import type { HealthReason } from '../../core/facts/reason.ts';
 import {
@@ -29,7 +29,7 @@ export type Observation = {
   readonly wanted: WantedSet;
   readonly minSledReplication: number;
   readonly sleds: readonly CollectedSled[];
-  /** Points of other histories that sleds hold. */
+  /** Points of other histories on sleds. */
   readonly lost: readonly LostPoint[];
   readonly plan: Plan;
   /** Requests that a limit left over in this round. */
@@ -43,7 +43,7 @@ export type Observation = {
 
 export const foldObservation = (seen: {
   readonly timeMs: number;
-  /** What pauses are measured by. */
+  /** The clock of pauses. */
   readonly monotonicMs: number;
   readonly wanted: WantedSet;
   readonly sleds: readonly CollectedSled[];

@@ -40,7 +40,7 @@ export const replicationReport = (round: {
   };
   return {
     summary,
-    // The ring as it is when somebody asks: it is large, and never part of a summary or a log line (S10).
+    // The ring at the time of the request: it is large, and never part of a summary or a log line (S10).
     details: () => ({ ...summary, request_debug_ringbuf: requests.recent() }),
     againInMs,
   };

@@ -1,4 +1,4 @@
-/** What sleds report of themselves since their last list: copies that ended (B7), artifacts they deleted (S11). */
+/** Reports of sleds since their last listing: copies that ended (B7), deleted artifacts (S11). */
 import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -31,7 +31,7 @@ const noteOne = (
   };
   const before = memory.seen;
   memory.seen = now;
-  // The totals of a process that this Nexus has not followed say nothing about its own requests.
+  // The totals of a process that this Nexus has not followed prove nothing about its own requests.
   if (before === undefined || before.incarnation !== now.incarnation) return;
   const grown = (total: number, earlier: number) => (total >= earlier ? total - earlier : total);
   deps.requests.count('copy_done', grown(now.copiesDone, before.copiesDone));

@@ -1,14 +1,14 @@
 /**
- * Replication: every sled comes to hold every artifact of every present release.
+ * Replication: every sled receives every artifact of every present release.
  *
  *     database ─▶ wanted set ─▶ collect (sleds) ─▶ planReplication() ─▶ execute (sleds) ─▶ local repos ─▶ observation
  *
- * R1. A sled refuses writes at any generation but its own; a refusal costs that sled, never the others (G8).
- * R2. A local repo is dropped only after `minSledReplication` sleds list all of it at this round's generation,
- *     proved to have a random range of each artifact (P9), and the database agrees in a transaction (P1, G4).
+ * R1. A sled refuses writes at any generation but its own; a refusal never affects the others (G8).
+ * R2. A local repo is dropped only after `minSledReplication` sleds list all of it at this round's generation and have proved
+ *     it with a random range of each artifact (P9), and if the database agrees in a transaction (P1, G4).
  * R3. Local repos are read before the wanted set (P1), and this Nexus's nonce is written before both: a database that fails
- *     over in between does not have it, and then nothing is dropped (P13).
- * R4. Nothing is retried within a round; the next one is sooner while something is under way (P6).
+ *     over in between does not have the nonce, and then nothing is dropped (P13).
+ * R4. Nothing is retried within a round; the next one follows sooner while something is in flight (P6).
  */
 import type { ElsewhereHeld } from '../../core/health.ts';
 import {
@@ -101,7 +101,7 @@ export type ReplicationDeps = {
 export type Replication = {
   readonly task: BackgroundTask;
   readonly observer: ReplicationObserver;
-  /** Ends a sled's back-off: it has been seen alive. */
+  /** Ends a sled's back-off: it is alive. */
   readonly sledReturned: (id: SledId) => void;
   /** Aborts the puts in flight and waits for them. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -132,7 +132,7 @@ type State = {
   readonly memory: FleetMemory;
   readonly executor: Executor;
   readonly observer: ReplicationObserver;
-  /** Of the round before: copies held, its wait (P6), its generation. */
+  /** Of the previous round: copies held, its wait (P6), its generation. */
   readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
   /** Of points that the database does not know (LP2). */
   readonly lostPoints: LostPointsMemory;
@@ -189,9 +189,9 @@ const beginRound = async (
     const bounded = AbortSignal.any([signal, clock.timeout(BEGIN_ROUND_TIMEOUT_MS)]);
     await datastore.nexusBeginRound(nexus.id, nonce, { signal: bounded });
   } catch (error) {
-    // While commits wait for a standby that is away a round looks, puts and copies all the same, and drops nothing.
+    // While commits wait for an absent standby a round still collects, puts and copies, but drops nothing.
     signal.throwIfAborted();
-    log.warn({ err: error }, 'the nonce of this round is not recorded: nothing is dropped in it');
+    log.warn({ err: error }, 'the nonce of this round is not recorded: this round drops nothing');
   }
   return nonce;
 };
@@ -212,7 +212,7 @@ const planInput = (
   nowMs: clock.monotonicMs(),
 });
 
-/** P6, and what the next round compares with. */
+/** P6, and the values for the next round's comparison. */
 const whenAgain = (
   { clock }: ReplicationDeps,
   { memory, executor, held }: State,
@@ -236,9 +236,9 @@ const whenAgain = (
         outcome.sent > 0 ||
         executor.putsInFlight().length > 0 ||
         anythingInFlight(sleds) ||
-        // A drop that came to nothing, as the wanted set has moved on or a sled was not proven, is tried again.
+        // A drop that failed, because the wanted set has changed or a sled gave no proof, is retried.
         plan.localRepos.some(({ kind, uploadId }) => kind !== 'not_safe' && !round.dropped.has(uploadId)) ||
-        // A new config makes sleds delete; what they report of it is in their next list (S11).
+        // A new config makes sleds delete; their next listing reports the deletions (S11).
         held.generation !== round.wanted.generation,
       outdated: round.isMended || sleds.some(sled => sled.answer.kind === 'ahead'),
       nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
@@ -257,7 +257,7 @@ const anythingInFlight = (sleds: readonly CollectedSled[]): boolean =>
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.min(a, b);
 
-/** Which other Nexus instances hold which artifacts, for telling a lost release from one that waits (P8). */
+/** Which other Nexus instances hold which artifacts, to distinguish a lost release from one that waits (P8). */
 const heldElsewhere = async (
   deps: ReplicationDeps,
   wanted: WantedSet,
@@ -276,7 +276,7 @@ const heldElsewhere = async (
   return held;
 };
 
-/** Of a release that was deleted too: its archive may have what another one shares with it. */
+/** Also of a deleted release: its archive may have artifacts that another one shares. */
 const artifactsOf = async (
   { datastore }: ReplicationDeps,
   repoId: RepoId,

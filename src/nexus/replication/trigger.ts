@@ -1,8 +1,7 @@
 /**
- * The channel from whoever changes the wanted set to the replication task.
+ * The channel from changes of the wanted set to the replication task.
  *
- * Losing it is an error that shows in the status, and never fails what was recorded already: the task's period
- * brings what the signal did not (S15).
+ * A lost signal is an error in the status, and never fails a recorded change: the task's period replaces the signal (S15).
  */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { messageChain } from '../../lib/errors.ts';
@@ -11,7 +10,7 @@ import type { Driver } from '../background/driver.ts';
 import { REPLICATION_TASK } from './task.ts';
 
 export type ReplicationTrigger = {
-  /** Never throws. Before the driver is there it does nothing: every task runs once when the driver starts. */
+  /** Never throws. Before the driver exists it does nothing: every task runs once when the driver starts. */
   readonly activate: () => void;
   readonly connect: (driver: Pick<Driver, 'activate'>) => void;
   /** That the last signal was lost. */

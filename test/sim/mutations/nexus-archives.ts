@@ -156,7 +156,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     name: 'staging-removed-at-start',
     breaks: ['G4'],
     in: 'decideAdoption',
-    find: '  // Listed by the database it is as good as acknowledged: an operator can have seen it.',
+    find: '  // Listed by the database it counts as acknowledged: an operator may have seen it.',
     replace: "  if (row !== undefined) return { kind: 'remove', reason: 'it is of an earlier start' };",
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
     withinSeeds: 200,

@@ -45,7 +45,7 @@ export const nexusRules = (open: OpenDatastore): void => {
       expect(await datastore.nexusList(wait)).toMatchObject([{ policy: 'expunged' }]);
     });
 
-    test('begins a round only with a row of its own, which a heartbeat makes and leaves the nonce in (P13)', async () => {
+    test('begins a round only with its own row, which a heartbeat creates, and in which heartbeats keep the nonce (P13)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);

@@ -17,7 +17,7 @@ export const decideDrop = (
   planned: PlannedSet,
   { repeated }: { readonly repeated: boolean },
 ): DropOutcome => {
-  // Of a round the nonce is younger than the rows: where it is, only a drop removed the row.
+  // The nonce of a round is younger than its rows: if the nonce is there, only a drop removed the row.
   const isSameRound = stored.nonce === planned.nonce;
   if (!isHeld) return { kind: repeated && isSameRound ? 'dropped' : 'absent' };
   // Of a deleted release too: what others list of it was counted against the wanted set of the plan.

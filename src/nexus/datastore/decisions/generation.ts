@@ -1,9 +1,9 @@
 /**
- * The number and the digest of the wanted set, as they stand in the database and as they come next.
+ * The number and the digest of the wanted set: the stored ones, and the next ones.
  *
- * W1. What is read is compared with the stored digest in the same transaction, so that tables changed behind our
- *     back are an error and not a config that fights an earlier one (DB1).
- * W2. The generation rises by one when the set of hashes is another than before, and only then (B4).
+ * W1. The set that is read is compared with the stored digest in the same transaction, so that tables changed by another
+ *     program are an error and not a config that conflicts with an earlier one (DB1).
+ * W2. The generation rises by one exactly when the set of hashes changes (B4).
  */
 import { createHash } from 'node:crypto';
 import { MAX_CONFIG_ARTIFACTS } from '../../../api/sled-agent-api.ts';
@@ -25,13 +25,13 @@ export const requireRecordedDigest = (stored: Point, digest: string): void => {
   if (digest === stored.digest) return;
   throw new DepotError(
     'WANTED_SET_DIGEST',
-    `at generation ${stored.generation} the database wants artifacts of digest ${digest}, but recorded ${stored.digest}: its tables were changed by something else`,
+    `at generation ${stored.generation} the database wants artifacts of digest ${digest}, but recorded ${stored.digest}: its tables were changed by another program`,
     { detail: { generation: stored.generation, digest, recorded_digest: stored.digest } },
   );
 };
 
 /**
- * W2: what stands beside this set, given what stood beside the one before.
+ * W2: the number and the digest of this set, given those of the previous one.
  *
  * @throws `WANTED_SET_TOO_LARGE` when no sled would take the config
  */
@@ -51,7 +51,7 @@ export const nextGeneration = (
   if (generation === Number.MAX_SAFE_INTEGER) {
     throw new DepotError(
       'DATABASE_CONTENT',
-      `the generation is ${generation}, the last there is, and the wanted set cannot change any more`,
+      `the generation is ${generation}, the highest possible one: the wanted set cannot change any more`,
     );
   }
   return { generation: asGeneration(generation + 1), digest };
@@ -62,7 +62,7 @@ export const nextGeneration = (
  *
  * @param repeated an earlier attempt of the same raise may have been committed
  * @param accepts it records points of another history, which may need no other generation
- * @returns `stay` when the generation is where it is to be
+ * @returns `stay` when the generation is right already
  * @throws `INVALID_REQUEST` for anything but a rise
  */
 export const admitRaise = (
@@ -79,7 +79,7 @@ export const admitRaise = (
 };
 
 /**
- * That the database is where a recovery was planned at: it may have changed since, or failed over (P7).
+ * Checks that the database is at the point of the recovery's plan: it may have changed since, or failed over (P7).
  *
  * @param repeated an earlier attempt of the same raise may have been committed
  * @throws `INVALID_REQUEST`
@@ -93,7 +93,7 @@ export const requirePlannedPoint = (
   if (repeated && before.generation === to) return;
   throw new DepotError(
     'INVALID_REQUEST',
-    `the database is at ${shortPoint(before)}, and the recovery was planned at ${shortPoint(planned)}`,
+    `the database is at ${shortPoint(before)}, but the recovery was planned at ${shortPoint(planned)}`,
   );
 };
 

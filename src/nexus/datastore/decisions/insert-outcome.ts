@@ -1,4 +1,4 @@
-/** What recording a release makes of it; what keeps it from being recorded stands in release-conflicts.ts. */
+/** The rows of a new release; release-conflicts.ts has the conflicts that prevent its recording. */
 import type { ArtifactHash, Generation } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { InsertOutcome, NewRelease, RepoRecord } from '../ports/release-port.ts';

@@ -1,4 +1,4 @@
-/** Which Nexus instances are alive, as heartbeats tell, and which may be expunged (P8, S23). */
+/** Which Nexus instances are alive, by their heartbeats, and which may be expunged (P8, S23). */
 import type { NexusId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { NexusRecord } from '../ports/nexus-port.ts';

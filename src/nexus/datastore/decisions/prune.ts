@@ -5,7 +5,7 @@ import type { WantedSet } from '../ports/wanted-set-port.ts';
 
 export type PruneRequest = {
   readonly version: SystemVersion;
-  /** When the caller saw it uploaded; absent for one who wants it gone whenever that was. */
+  /** The time of upload that the caller saw; absent for an unconditional deletion. */
   readonly uploadedAtMs: number | undefined;
   /** An earlier attempt of the same deletion may have been committed. */
   readonly repeated: boolean;

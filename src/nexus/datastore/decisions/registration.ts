@@ -1,8 +1,8 @@
 /**
- * What becomes of a sled's registration, and whether replication should look again because of it.
+ * The decision on a sled's registration, and whether it activates replication.
  *
- * RI1. One with an older generation than recorded is ignored (S14), as long as the recorded one is repeated: a sled agent
- *      does that each minute. After {@link REGISTRATION_STANDS_MS} it stands for no running process. A database restored
+ * RI1. A registration with an older generation than the recorded one is ignored (S14), as long as the recorded one is repeated,
+ *      which a sled agent does each minute. After {@link REGISTRATION_STANDS_MS} no running process repeats it. A database restored
  *      from a backup may have such a one, and a sled whose clock was set back since could never register past it.
  */
 import type { SledAgentInfo } from '../../../api/internal-api.ts';
@@ -53,7 +53,7 @@ export const headsOf = ({ heads }: Pick<SledAgentInfo, 'heads'>): readonly Regis
  * B16: whether replication should see it.
  *
  * @param repeated an earlier attempt of the same registration may have been committed, and then the record says
- *   nothing of what it was before: one activation too many is harmless
+ *   nothing about the state before: one extra activation is harmless
  */
 export const isChange = (
   before: SledRecord | undefined,
@@ -61,7 +61,7 @@ export const isChange = (
   { repeated }: { readonly repeated: boolean },
 ): boolean => repeated || before === undefined || hasMoved(before, info);
 
-/** What replication sees of a sled: where it is, its life, which datasets are usable, and which copies went bad. */
+/** The facts that replication uses: the address, the incarnation, the usable datasets, and the bad copies of a sled. */
 const hasMoved = (before: SledRecord, info: SledAgentInfo): boolean =>
   before.info.sa_address !== info.sa_address ||
   before.info.repo_depot_port !== info.repo_depot_port ||

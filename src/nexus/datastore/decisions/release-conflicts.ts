@@ -1,7 +1,7 @@
 /**
- * What keeps a release from being recorded.
+ * The conflicts that prevent the recording of a release.
  *
- * CN1. A version means one set of artifacts, one metadata and one archive for ever, pruned or not.
+ * CN1. A version stands for one set of artifacts, one metadata and one archive for ever, pruned or not.
  * CN2. An archive has one version.
  * CN3. A hash has one length and one version, in all releases.
  */
@@ -29,7 +29,7 @@ export const recordedAs = (recorded: readonly RepoRecord[], release: NewRelease)
   return recorded.find(repo => repo.systemVersion === systemVersion);
 };
 
-/** What a release lists and says of itself, as it was recorded. */
+/** The artifacts and the metadata of a recorded release. */
 export type ReleaseContent = {
   readonly artifacts: readonly ReleaseArtifact[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -63,7 +63,7 @@ export const requireSameRelease = (
       recorded,
     );
   }
-  // One release may be fetched over HTTP, there signed anew before its metadata expires, and uploaded as an archive:
+  // A release may be fetched over HTTP, signed anew there before its metadata expires, and uploaded as an archive:
   // only two archives contradict each other.
   const bothArchives = release.hashKind === 'archive' && recorded.hashKind === 'archive';
   if (bothArchives && release.hash !== recorded.hash) {
@@ -75,9 +75,9 @@ export const requireSameRelease = (
   }
 };
 
-/** What follows from a hash (CN3). */
+/** The facts that belong to a hash (CN3). */
 export type FileFacts = { readonly sizeBytes: number; readonly version: string };
-/** With where it was said; for people. */
+/** With its origin, for people. */
 type SaidFile = FileFacts & { readonly where: string };
 
 /**

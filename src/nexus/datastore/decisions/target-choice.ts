@@ -25,7 +25,7 @@ export const decideTarget = (
   if (repeated && byEarlierAttempt) return 'set_before';
   if (current.generation !== expectedGeneration) {
     throw refusal(
-      `it was set by somebody else meanwhile (generation ${current.generation}, not ${expectedGeneration})`,
+      `it was changed concurrently (generation ${current.generation}, not ${expectedGeneration})`,
     );
   }
   if (repo === undefined) throw refusal(`there is no release of id ${repoId}`);

@@ -1,10 +1,10 @@
 /**
  * A trust root moves forward: by the roots that a repository brought, and by the versions accepted under them.
  *
- * TM1. A chain has no gap and no second root of one version: what was verified against an older state of it fits
- *      what is there now, or is refused.
- * TM2. Versions never fall, whatever order two uploads commit in, nor where a rollback was allowed explicitly; but
- *      keys that a newer root rotated away take the versions that they signed with them (TUF 5.3.11).
+ * TM1. A chain has no gap and no second root of one version: a repository that was verified against an older state of it
+ *      fits the present chain, or is refused.
+ * TM2. Versions never fall, in any order of commits, and not by an allowed rollback; but removing keys in a newer root
+ *      discards the versions that they signed (TUF 5.3.11).
  */
 import type { TrustRootId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
@@ -28,7 +28,7 @@ export const requirePresent = (id: TrustRootId, present: boolean): void => {
 /**
  * TM1.
  *
- * @param recorded the root of that version in the chain, which is the new one where there was none
+ * @param recorded the root of that version in the chain, which is the new one if there was none
  * @throws `ROOT_CHAIN_BROKEN`
  */
 export const requireSameRoot = (
@@ -64,7 +64,7 @@ export const movedVersions = (
 };
 
 /**
- * What a deletion answers: true for a caller who gets what it asked for, by this attempt or by an earlier one.
+ * The answer to a deletion: true if this attempt or an earlier one has deleted the root.
  *
  * @param root undefined when there never was one
  * @param repeated an earlier attempt of the same deletion may have been committed

@@ -4,7 +4,7 @@ import type { Details } from '../../../core/facts/details.ts';
 import type { ArtifactHash, EventId, Generation, NexusId, SledId, SystemVersion } from '../../../core/ids.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
-/** One event of the history. Texts are bounded by whoever makes it, and hold no NUL character. */
+/** One event of the history. The caller bounds the texts, which have no NUL character. */
 export type FleetEvent = {
   readonly id: EventId;
   /** By the clock of the Nexus that made it: for people. */
@@ -28,7 +28,7 @@ export type FleetEvent = {
 export type FleetEventFilter = {
   readonly sledId?: SledId | undefined;
   readonly sha256?: ArtifactHash | undefined;
-  /** What names the release, and everything about the artifacts that it lists. */
+  /** Events that name the release, and all events of its artifacts. */
   readonly systemVersion?: SystemVersion | undefined;
   readonly kind?: FleetEventKind | undefined;
   readonly sinceMs?: number | undefined;
@@ -37,7 +37,7 @@ export type FleetEventFilter = {
 };
 
 export type HistoryPort = {
-  /** Adds to the history. An id that is there already is left as it is, whatever the rest says. */
+  /** Adds to the history. An event whose id exists is ignored. */
   readonly fleetEventInsert: (events: readonly FleetEvent[], wait: Wait) => Promise<void>;
   /** The newest first, by time and then by id. */
   readonly fleetEventList: (filter: FleetEventFilter & Page, wait: Wait) => Promise<Paged<FleetEvent>>;

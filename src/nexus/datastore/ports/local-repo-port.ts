@@ -11,9 +11,9 @@ export type LocalRepoRecord = {
 };
 
 /**
- * Which wanted set a round was planned for: the point, not its number alone, since a restored database counts the same
- * generations again (B5). `nonce` is what this Nexus wrote before it read that set; a database that failed over since
- * need not have it (P13).
+ * The wanted set that a round was planned for: the point, not its number alone, since a restored database counts the same
+ * generations again (B5). This Nexus wrote the `nonce` before it read that set; a database that failed over since may not
+ * have it (P13).
  */
 export type PlannedSet = Point & { readonly nonce: RoundNonce };
 

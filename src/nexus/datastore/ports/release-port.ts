@@ -1,4 +1,4 @@
-/** Releases and what they list: recorded when verified, read by people and by checks, and pruned. */
+/** Releases and their artifacts: recorded when verified, read by people and by checks, and pruned. */
 import type {
   ArtifactHash,
   Generation,
@@ -34,7 +34,7 @@ export type NewRelease = TrustMove & {
   readonly description: ReleaseDescription;
   readonly trustRootId: TrustRootId;
   readonly roles: readonly RoleExpiry[];
-  /** What was accepted only because the operator said so, one sentence each; kept in the audit. */
+  /** The overrides, one sentence each; kept in the audit. */
   readonly overrides: readonly string[];
 };
 

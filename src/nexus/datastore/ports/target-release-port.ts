@@ -1,4 +1,4 @@
-/** Which release the fleet should run, and which ones it should have run before. */
+/** The target release, and the previous ones. */
 import type { RepoId } from '../../../core/ids.ts';
 import type { RepoRecord } from './release-port.ts';
 import type { Wait } from './verb.ts';
@@ -17,6 +17,6 @@ export type TargetReleasePort = {
     set: { readonly repoId: RepoId; readonly expectedGeneration: number },
     wait: Wait,
   ) => Promise<TargetReleaseRecord>;
-  /** The releases that were made the target last, each once, the latest first: what retention keeps (S21). */
+  /** The most recent target releases, each once, the latest first: retention keeps them (S21). */
   readonly targetReleaseRecent: (count: number, wait: Wait) => Promise<readonly TargetReleaseRecord[]>;
 };

@@ -1,4 +1,4 @@
-/** The roots that releases are verified against: each a chain, and the versions that a rollback is measured against. */
+/** Trust roots: the chain of each, and the accepted versions for the check of rollback. */
 import type { RepoId, TrustRootId } from '../../../core/ids.ts';
 import type { RoleExpiry } from '../../../core/release.ts';
 import type { TrustedVersions } from '../../../tuf/rollback.ts';
@@ -9,18 +9,18 @@ export type TrustRootRecord = {
   readonly timeCreatedMs: number;
   /** The signed root that is trusted now, the last of its chain, byte for byte. */
   readonly rootBytes: Uint8Array;
-  /** What a rollback is measured against (B3); absent until a release was accepted from it. */
+  /** The accepted versions, for the check of rollback (B3); absent until a release was accepted under it. */
   readonly trustedVersions: TrustedVersions | null;
 };
 
 /** A root that follows the newest of a trust root: version N+1, signed by root N and by itself. */
 export type NewRoot = { readonly version: number; readonly rootBytes: Uint8Array };
 
-/** What a verified repository makes of the trust root that vouches for it. */
+/** The change of a trust root by a verified repository. */
 export type TrustMove = {
   /** The roots beyond the newest that was trusted, oldest first. */
   readonly roots: readonly NewRoot[];
-  /** Remembered for this trust root; null where nothing but roots came, or for an archive recorded before (P3). */
+  /** The accepted versions to store; null for roots alone, or for an archive recorded before (P3). */
   readonly trustedVersions: TrustedVersions | null;
   /**
    * A key of timestamp or snapshot was rotated away: the versions remembered under older roots no longer count,

@@ -1,4 +1,4 @@
-/** What the verbs of every port take beside their arguments, and how they answer a list. */
+/** The common options of the verbs, and the shape of their lists. */
 
 export type Wait = { readonly signal: AbortSignal };
 

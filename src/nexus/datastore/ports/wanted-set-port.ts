@@ -1,6 +1,6 @@
 /**
- * The wanted set and its point: what sleds should hold, which points this database recorded, and what raises the generation
- * without a release that changes (P7, P13).
+ * The wanted set and its point: the artifacts of the fleet, the recorded points of this database, and raises of the
+ * generation without a change of releases (P7, P13).
  */
 import type { ArtifactHash, Generation, Point, RepoId, SledId, SystemVersion } from '../../../core/ids.ts';
 import type { PointClaim, RecordedPoints } from '../../../core/lineage.ts';
@@ -8,7 +8,7 @@ import type { Wait } from './verb.ts';
 
 /** The wanted set, read consistently: generation, digest and content belong together. */
 export type WantedSet = Point & {
-  /** Of the claims that were asked about, in the same transaction (P13). */
+  /** Of the requested claims, in the same transaction (P13). */
   readonly lineage: RecordedPoints;
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
   readonly releases: readonly {
@@ -38,9 +38,9 @@ export type WantedSetPort = {
     raise: {
       readonly to: Generation;
       readonly accepted?: readonly Point[];
-      /** For people: who ordered it. */
+      /** The operator, for people. */
       readonly orderedBy?: string;
-      /** Where the database was when it was planned: `INVALID_REQUEST` where it is anywhere else by now. */
+      /** The point of the database in the plan: `INVALID_REQUEST` if the database is at another one by now. */
       readonly planned?: Point;
     },
     wait: Wait,

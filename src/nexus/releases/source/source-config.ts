@@ -1,4 +1,4 @@
-/** A repository that this Nexus follows: from `[[source]]` in nexus.toml, or from an operator's request for once. */
+/** A repository that this Nexus follows: from `[[source]]` in nexus.toml, or fetched once for an operator. */
 import { createHash } from 'node:crypto';
 import { repositoryUrls } from '../../../source/http-source.ts';
 
@@ -7,7 +7,7 @@ export type SourceConfig = {
   readonly name: string;
   readonly metadataUrl: string;
   readonly targetsUrl: string;
-  /** Undefined for one that is followed only when an operator asks. */
+  /** Undefined for one that is fetched only on request. */
   readonly periodMs: number | undefined;
   readonly proxy: string | undefined;
   readonly caFile: string | undefined;
@@ -16,7 +16,7 @@ export type SourceConfig = {
   readonly maxBytesPerSecond: number | undefined;
 };
 
-/** For a repository that is fetched because somebody asked, under a name that its address gives it. */
+/** For a repository that is fetched on request, with a name derived from its address. */
 export const sourceForOnce = (url: string, maxBytes: number): SourceConfig => ({
   ...repositoryUrls(url),
   name: `once-${folderOf(repositoryUrls(url))}`,
@@ -27,7 +27,7 @@ export const sourceForOnce = (url: string, maxBytes: number): SourceConfig => ({
   maxBytesPerSecond: undefined,
 });
 
-/** Where its targets are kept until they are a release: the same after a restart, and whatever the source is called. */
+/** The directory of its targets until they are a release: the same after a restart, and under any name of the source. */
 export const folderOf = ({
   metadataUrl,
   targetsUrl,

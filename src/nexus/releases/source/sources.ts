@@ -1,5 +1,5 @@
 /**
- * The sources of this Nexus, and what became of the last look at each. Kept in memory: a restart looks again.
+ * The sources of this Nexus, with the result of the last fetch of each. In memory: a restart fetches again.
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { SystemVersion, TrustRootId } from '../../../core/ids.ts';
@@ -22,7 +22,7 @@ export type SourceFailure = {
   readonly code: ErrorCode;
   readonly message: string;
   readonly report: readonly ReportedCheck[];
-  /** Nothing will change by itself: the repository, or the trust in it, has to. */
+  /** A retry does not help: the repository, or the trust in it, has to change. */
   readonly isRefusal: boolean;
   /** Nothing is wrong with the source: the database of this Nexus was away. */
   readonly isOutage: boolean;
@@ -32,24 +32,24 @@ export type SourceFailure = {
 export type SourceState = {
   readonly config: SourceConfig;
   readonly isSyncing: boolean;
-  /** Found by the look that is under way. */
+  /** Found by the running fetch. */
   readonly fetching:
     | { readonly systemVersion: SystemVersion; readonly doneBytes: number; readonly totalBytes: number }
     | undefined;
   readonly timeAttemptMs: number | undefined;
   readonly timeSuccessMs: number | undefined;
   readonly outcome: SyncOutcome | undefined;
-  /** Of the last look, if it failed. */
+  /** Of the last fetch, if it failed. */
   readonly failure: SourceFailure | undefined;
   readonly failures: number;
-  /** An operator asked for a look that has not begun yet. */
+  /** An operator requested a fetch that has not begun yet. */
   readonly isRequested: boolean;
 };
 
 export type Sources = {
   readonly list: () => readonly SourceState[];
   readonly get: (name: string) => SourceState | undefined;
-  /** Adds the source where it is new, and asks for a look. */
+  /** Adds the source if it is new, and requests a fetch. */
   readonly request: (config: SourceConfig) => SourceState;
   readonly begin: (name: string, nowMs: number) => void;
   readonly found: (name: string, release: FoundRelease<TrustRootId>) => void;
@@ -60,7 +60,7 @@ export type Sources = {
   readonly reasons: () => readonly HealthReason[];
 };
 
-/** Sources that operators asked for once are kept for their outcome, the oldest given up first. */
+/** Sources fetched once are kept for their outcome; the oldest are removed first. */
 const MAX_SOURCES = 64;
 
 export const createSources = (configured: readonly SourceConfig[]): Sources => {
@@ -112,7 +112,7 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
     },
     reasons: () =>
       [...states.values()].flatMap(({ config, failure }) => {
-        // An outage has a reason of its own.
+        // An outage has its own reason.
         if (failure === undefined || failure.isOutage || config.periodMs === undefined) return [];
         const code = failure.isRefusal ? ('SOURCE_REFUSED' as const) : ('SOURCE_FAILED' as const);
         return [{ code, source: config.name, error: failure.message, sinceMs: failure.timeMs }];
@@ -139,8 +139,5 @@ const forgetOldest = (states: Map<string, SourceState>): void => {
     states.delete(name);
     return;
   }
-  throw new DepotError(
-    'TOO_MANY_UPLOADS',
-    `${states.size} sources are being followed, the most there may be`,
-  );
+  throw new DepotError('TOO_MANY_UPLOADS', `${states.size} sources are followed, which is the limit`);
 };

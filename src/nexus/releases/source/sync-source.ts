@@ -1,13 +1,13 @@
 /**
- * One look at an upstream repository, and what follows from it.
+ * One fetch of an upstream repository.
  *
  *     metadata, verified ─▶ known already? ─▶ targets into staging/sources ─▶ an archive ─▶ the upload path
  *
- * SY1. There is one way in: what was fetched is written as an archive and uploaded like any other (S3), so that it
- *      is verified, recorded and replicated by the same code.
- * SY2. A release that was recorded once is not fetched again, deleted or not: whoever deleted it meant it. Where it
- *      was signed anew, the trust root remembers that.
- * SY3. Killed at any moment it goes on where it was: targets that are whole stay, parts are continued.
+ * SY1. A fetched release is written as an archive and uploaded like any other (S3), so that the same code verifies, records
+ *      and replicates it.
+ * SY2. A release that was recorded once is not fetched again, even if it was deleted, since the deletion was intended. If it
+ *      was signed anew, the versions of the trust root are updated.
+ * SY3. A fetch that is killed at any moment resumes: whole targets stay, partial ones are continued.
  * SY4. Nothing is overridden: expired, rolled back or mixed metadata is refused.
  */
 import { readFile, rm } from 'node:fs/promises';
@@ -122,7 +122,7 @@ const findKnown = async (
   const { systemVersion, format } = description;
   const recorded = await datastore.repoGetByVersion(systemVersion, { signal, includePruned: true });
   if (recorded === undefined) return undefined;
-  // Parts of a composite are known once it was split; what is whole tells two releases apart as well.
+  // The parts of a composite are known only after its split; whole artifacts distinguish two releases as well.
   const whole = description.artifacts.filter(({ tags }) => format !== 'v1' || !isComposite(tags));
   const recordedHashes = await hashesOf(datastore, recorded, signal);
   const other = whole.find(({ sha256 }) => !recordedHashes.has(sha256));

@@ -1,14 +1,12 @@
 /**
- * What a starting Nexus does with what it finds in its staging directory, and with what the database says that it
- * holds (P4):
+ * Adoption: how a starting Nexus reconciles its staging directory with its rows in the database (P4):
  *
  *     archives and sidecars ─┐
- *     local repo rows       ─┴─▶ decideAdoption() for each upload ─▶ take up | remove | record again | forget | keep
+ *     local repo rows       ─┴─▶ decideAdoption() for each upload ─▶ adopt | remove | record again | forget | keep
  *
- * AD1. An archive whose row exists is taken up, acknowledged or not: nothing that the database lists is lost (B1).
- * AD2. An archive without a row is removed only when it was being dropped, or when no client and no database ever
- *      had it confirmed. Otherwise the database has lost the row: the archive is recorded again or, where that fails,
- *      kept and reported.
+ * AD1. An archive whose row exists is adopted, acknowledged or not: nothing that the database lists is lost (B1).
+ * AD2. An archive without a row is removed only if it was being dropped, or if it was never recorded nor acknowledged.
+ *      Otherwise the database has lost the row: the archive is recorded again or, if that fails, kept and reported.
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { UploadId } from '../../../core/ids.ts';
@@ -32,7 +30,7 @@ export type FoundUpload = {
   readonly hasParts: boolean;
   readonly sidecar: StagedArchive | 'absent' | 'unreadable';
   readonly row: Pick<LocalRepoRecord, 'repoId'> | undefined;
-  /** Whether the database knows the release of the sidecar, present or deleted; looked up where it matters. */
+  /** Whether the database knows the release of the sidecar, present or deleted; looked up only if needed. */
   readonly isReleaseKnown: boolean;
 };
 
@@ -75,15 +73,15 @@ type Deps = {
 export type AdoptedStaging = {
   /** To be held. */
   readonly adopted: readonly StagedArchive[];
-  /** Cannot be recorded again as the database is now; that may change (RC3, reconcile.ts). */
+  /** Cannot be recorded again in the present database; that may change (RC3, reconcile.ts). */
   readonly kept: readonly StagedArchive[];
-  /** What an operator should know: archives that the database had lost, and archives kept but not served. */
+  /** Reasons for the operator: archives that the database had lost, and archives kept but not served. */
   readonly notices: ReadonlyMap<UploadId, HealthReason>;
 };
 
 /**
- * Brings the directory and the rows of this Nexus into agreement. Before it has returned, no upload may begin.
- * It can be repeated after a failure of the database, which it passes on.
+ * Reconciles the directory with the rows of this Nexus. No upload may begin before it has returned. A failure of the
+ * database is thrown, and the call may be repeated.
  */
 export const adoptStaging = async (
   deps: Deps,
@@ -112,7 +110,7 @@ export const adoptStaging = async (
         break;
       case 'record_again': {
         const { kind, archive, notice } = await recordLostArchive(deps, adoption.archive, { signal });
-        // What is delayed is tried again by each round, like what is lost while a Nexus runs.
+        // Each round retries delayed archives, like those lost while a Nexus runs.
         (kind === 'refused' ? kept : adopted).push(archive);
         notices.set(uploadId, notice);
         break;

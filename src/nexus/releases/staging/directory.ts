@@ -1,12 +1,12 @@
 /**
  * The staging directory of one Nexus, and the names in it:
  *
- *     nexus-id                who this Nexus is: its identity is its staging directory's (P8)
+ *     nexus-id                the identity of this Nexus, which belongs to the directory (P8)
  *     lock                    held while a process uses the directory (P12)
  *     <upload id>.zip.part    being received and verified; worth nothing after a crash
  *     <upload id>.zip         verified and durable
  *     <upload id>.parts       the parts of its composite artifacts, if it has any: parts-file.ts
- *     <upload id>.json        what the archive is: staged-archive.ts
+ *     <upload id>.json        the sidecar of the archive: staged-archive.ts
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -40,14 +40,14 @@ export type UploadPresence = {
 };
 
 export type StagingDirectory = AsyncDisposable & {
-  /** A full one is `NO_SPACE`, whatever was done. */
+  /** A full one is `NO_SPACE` in every operation. */
   readonly disk: Disk;
   readonly path: string;
   readonly nexusId: NexusId;
   readonly filesOf: (uploadId: UploadId) => UploadFiles;
-  /** Every upload of which there is a finished file. */
+  /** Every upload with a finished file. */
   readonly list: () => Promise<ReadonlyMap<UploadId, UploadPresence>>;
-  /** The archive first, so that its marks outlive it: interrupted, a start still knows what the archive was. */
+  /** The archive first, so that the sidecar outlives it: after an interruption a start still knows the archive's marks. */
   readonly remove: (uploadId: UploadId) => Promise<void>;
 };
 
@@ -58,7 +58,7 @@ type Place = {
 };
 
 /**
- * Creates the directory where it is absent, takes its lock, and clears away what interrupted writes left.
+ * Creates the directory if it is absent, takes its lock, and removes unfinished writes.
  *
  * @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`
  */

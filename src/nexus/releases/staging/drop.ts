@@ -1,14 +1,14 @@
 /**
- * Letting go of a local repo:
+ * Drops a local repo:
  *
  *     sidecar marked ─▶ transaction: row, and wanted set as planned? ─┬─ yes ─▶ files removed
- *                                                                     └─ no ──▶ mark taken off, archive kept
+ *                                                                     └─ no ──▶ mark removed, archive kept
  *
- * DR1. The mark comes first and the files last (P4). Whatever interrupts a drop, a start finds either the row, and
- *      takes the archive up again, or the mark and a release that the database knows, and removes the archive.
- * DR2. A drop ends with the files gone; until then it is in the way of nothing, and is gone on with.
- * DR3. A row that is gone although no drop removed it went with the database: the archive is kept. So did one whose
- *      release is gone, whatever was under way: a drop removes rows of local repos alone.
+ * DR1. The mark comes first and the files last (P4). After any interruption a start finds either the row, and adopts the
+ *      archive again, or the mark and a release that the database knows, and removes the archive.
+ * DR2. A drop ends when the files are removed; until then it blocks nothing, and each round retries it.
+ * DR3. A row that is missing although no drop removed it was lost by the database: the archive is kept. The same holds if
+ *      its release is missing too, even during a drop: a drop removes only rows of local repos.
  */
 import type { UploadId } from '../../../core/ids.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -45,7 +45,7 @@ export const dropLocalRepo = async (
   await writeSidecar(sidecar, { ...repo.archive, dropping: true }, directory);
   const drop = { uploadId, nexusId: directory.nexusId, planned };
   const outcome = await datastore.localRepoDrop(drop, { signal });
-  const isLost = // DR3: the next look records it again
+  const isLost = // DR3: the next round records it again
     outcome.kind !== 'kept' &&
     ((outcome.kind === 'absent' && !wasDropping) || (await isForgotten(datastore, repo.archive, { signal })));
   if (outcome.kind === 'kept' || isLost) {

@@ -2,8 +2,7 @@
  * The archives that this Nexus holds, in memory, each open for whoever reads it.
  *
  * HR1. A local repo is held only after the database recorded it (P1): {@link HeldRepos.hold} comes last.
- * HR2. A reader keeps the bytes it opened although the upload is let go of meanwhile: the file is unlinked, not
- *      overwritten.
+ * HR2. A reader keeps its open file even if the upload is dropped meanwhile: the file is unlinked, not overwritten.
  */
 import type { EventFact } from '../../../core/facts/event.ts';
 import type { UploadId } from '../../../core/ids.ts';
@@ -18,7 +17,7 @@ export type HeldRepo = {
   readonly archive: StagedArchive;
   readonly localRepo: LocalRepo;
   readonly file: SharedArchive;
-  /** A drop was begun and is not over: its row may be gone by it. */
+  /** A drop has begun and not ended: it may have removed the row. */
   isDropping: boolean;
 };
 
@@ -29,7 +28,7 @@ export type HeldRepos = {
   readonly hold: (archive: StagedArchive, how?: EventFact<'local_repo_held'>['how']) => void;
   /** The files are no business of this: whoever calls it retires what was opened (HR2). */
   readonly forget: (uploadId: UploadId) => void;
-  /** Its files stay, and nobody is served from them: the database does not take it. Forgets it otherwise. */
+  /** Its files stay, but are not served, since the database refused it. */
   readonly keepOnly: (archive: StagedArchive) => void;
   readonly keptOnly: (uploadId: UploadId) => StagedArchive | undefined;
 };
@@ -61,7 +60,7 @@ export const createHeldRepos = ({ directory, note, log }: Deps): HeldRepos => {
   };
 };
 
-/** As a log names a local repo. */
+/** The fields that name a local repo in logs. */
 export const namesOf = ({ uploadId, repoId, systemVersion }: StagedArchive) => ({
   upload_id: uploadId,
   repo_id: repoId,

@@ -3,8 +3,8 @@
  *
  *     write ... ─▶ seal ─▶ (verified by the caller) ─▶ [extract parts] ─▶ keep
  *
- * IC1. Until it is kept it is a `.part` file: worth nothing to anybody, gone after {@link Incoming.discard},
- *      a crash, or leaving the scope.
+ * IC1. Until it is kept it is a `.part` file, which is removed by {@link Incoming.discard}, after a crash, or at the end of
+ *      the scope.
  * IC2. When `keep` returns, archive, parts and sidecar survive a power cut (B1).
  */
 import { createHash } from 'node:crypto';
@@ -19,11 +19,11 @@ import { partsBytes, writeParts } from './parts-file.ts';
 import type { StagingSpace } from './space.ts';
 import { type StagedArchive, type StagedArtifact, writeSidecar } from './staged-archive.ts';
 
-/** Promised at a time where the client does not announce a length. */
+/** Reserved at a time for a body without an announced length. */
 const UNANNOUNCED_STEP_BYTES = 64 * 1024 * 1024;
 
 export type Incoming = AsyncDisposable & {
-  /** To be read from after {@link Incoming.seal}. */
+  /** Readable after {@link Incoming.seal}. */
   readonly path: string;
   /** Waits for the disk; the chunk is free for reuse afterwards. Throws `NO_SPACE`, `IO`. */
   readonly write: (chunk: Uint8Array, options: { signal: AbortSignal }) => Promise<void>;
@@ -36,7 +36,7 @@ export type Incoming = AsyncDisposable & {
   ) => Promise<ReadonlyMap<ArtifactHash, StagedArtifact>>;
   /** Makes it durable under its final name. */
   readonly keep: (archive: StagedArchive) => Promise<void>;
-  /** As if it had never been; after {@link Incoming.keep} too. */
+  /** Removes all of it; also after {@link Incoming.keep}. */
   readonly discard: () => Promise<void>;
 };
 
@@ -68,7 +68,7 @@ export const openIncoming = async (
     state = 'gone';
     reservation.release();
     if (!kept) await file.close().catch(() => undefined);
-    // A part file needs no durable removal: a start clears it away.
+    // A part file needs no durable removal: a start removes it.
     await disk.unlink(part).catch(ignoreAbsence);
     await directory.remove(uploadId);
   };

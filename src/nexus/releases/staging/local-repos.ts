@@ -5,7 +5,7 @@
  *                         ▲      └────▶ drop.ts, when enough sleds hold all of it
  *                         └─ reconcile.ts, when the database lost commits
  *
- * LR1. A drop and a look at the rows take turns: each would take the other's half-done work for a fault.
+ * LR1. A drop and a reconciliation take turns: each would mistake the other's unfinished work for a fault.
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { UploadId } from '../../../core/ids.ts';
@@ -26,9 +26,9 @@ import type { Staging } from './staging.ts';
 
 export type LocalRepos = Pick<Staging, 'held' | 'reconcile' | 'openArtifact' | 'drop'> & {
   readonly hold: HeldRepos['hold'];
-  /** What the start found. */
+  /** The findings of the start. */
   readonly takeUp: (found: AdoptedStaging) => void;
-  /** What an operator should know of archives: those that the database had lost, and those kept but not served. */
+  /** Reasons for the operator: archives that the database had lost, and archives kept but not served. */
   readonly notices: () => readonly HealthReason[];
   /** Closes the archives; readers keep theirs open until they are done. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -87,7 +87,7 @@ export const createLocalRepos = (deps: Deps): LocalRepos => {
   };
 };
 
-/** Archives that were kept for people, who have removed them. */
+/** Kept archives that an operator has removed. */
 const forgetRemoved = async (
   directory: StagingDirectory,
   notices: Map<UploadId, HealthReason>,

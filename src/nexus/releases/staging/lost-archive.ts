@@ -7,10 +7,10 @@ import type { ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { StagingDirectory } from './directory.ts';
 import { type StagedArchive, writeSidecar } from './staged-archive.ts';
 
-/** Verifies and records it; the id under which it is recorded now. */
+/** Verifies and records it; returns its new id. */
 export type RecordAgain = (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
 
-/** Whether the database knows nothing of its release, not even that it was deleted: it was restored to a state before the upload. */
+/** Whether the database does not know its release, present or deleted: it was restored to a state before the upload. */
 export const isForgotten = async (
   datastore: Pick<ReleasePort, 'repoGetByVersion'>,
   { repoId, systemVersion }: StagedArchive,
@@ -27,18 +27,18 @@ type Deps = {
 export type LostArchive = {
   /**
    * - `recorded`: `archive` is as it is recorded now.
-   * - `refused`: the database, or what it now trusts, does not take it. It is kept.
-   * - `delayed`: something was in the way that may pass: it is to be tried again.
+   * - `refused`: the database, or its present trust roots, refuse it. It is kept.
+   * - `delayed`: a transient failure: it is retried.
    */
   readonly kind: 'recorded' | 'refused' | 'delayed';
   readonly archive: StagedArchive;
-  /** For whoever operates this Nexus. */
+  /** For the operator. */
   readonly notice: HealthReason;
 };
 
 /**
- * Records it and says so in its sidecar, or keeps it. A database that does not answer is passed on: the whole may be
- * repeated. What is in the way of one archive costs this archive only (G8).
+ * Records it and updates its sidecar, or keeps it. An error of an unavailable database is thrown, and the call may be
+ * repeated. A failure of one archive does not affect the others (G8).
  */
 export const recordLostArchive = async (
   { directory, recordAgain, log }: Deps,
@@ -53,7 +53,7 @@ export const recordLostArchive = async (
       log.error({ ...fields, err }, 'sidecar not updated'),
     );
   try {
-    // It is kept, whatever comes of this: a mark of a drop would say otherwise to the next start.
+    // It is kept in any case: with a mark of a drop the next start would remove it.
     await update({ ...archive, dropping: false });
     const recorded = { ...archive, repoId: await recordAgain(archive, { signal }) };
     // The release is committed, and an archive with a row has to be served: a failure to update the sidecar changes nothing.
@@ -80,7 +80,7 @@ export const recordLostArchive = async (
   }
 };
 
-/** What another try would not change. */
+/** Failures that a retry would not change. */
 const isVerdict = (error: unknown): boolean => {
   const known = findDepotError(error);
   return known !== undefined && known.retry !== 'backoff';

@@ -5,7 +5,7 @@ import type { ArchiveReader, SharedArchive } from './shared-archive.ts';
 import type { StagedArtifact } from './staged-archive.ts';
 import type { OpenedArtifact } from './staging.ts';
 
-/** @throws DepotError `STAGING_DAMAGED` when it is not where the sidecar says; what opening the files throws */
+/** @throws DepotError `STAGING_DAMAGED` if it is not at the place in the sidecar; errors of opening the files */
 export const openStaged = async (file: SharedArchive, artifact: StagedArtifact): Promise<OpenedArtifact> => {
   const reader = await file.open();
   try {
@@ -49,7 +49,7 @@ const entryOf = ({ archive }: ArchiveReader, { entryName }: InArchive): Ranges =
   if (entry === undefined)
     throw new DepotError(
       'STAGING_DAMAGED',
-      `an archive in staging has no entry ${JSON.stringify(entryName)} any more`,
+      `an archive in staging no longer has the entry ${JSON.stringify(entryName)}`,
     );
   const { sizeBytes } = entry;
   return {
@@ -63,7 +63,7 @@ const entryOf = ({ archive }: ArchiveReader, { entryName }: InArchive): Ranges =
 
 const partOf = ({ parts }: ArchiveReader, { partOffset, sizeBytes }: AsPart): Ranges => {
   if (parts === undefined || parts.sizeBytes < partOffset + sizeBytes)
-    throw new DepotError('STAGING_DAMAGED', "the file of an upload's parts in staging is cut short");
+    throw new DepotError('STAGING_DAMAGED', "the file of an upload's parts in staging is truncated");
   return {
     sizeBytes,
     range: (offset, length, signal) =>

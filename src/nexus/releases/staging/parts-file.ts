@@ -3,9 +3,9 @@
  *
  *     part │ part │ part │ …            where each lies is in the sidecar
  *
- * PF1. Each hash is there once, and what is under it was hashed while it was written.
+ * PF1. Each hash is stored once, and its bytes were hashed while they were written.
  * PF2. When {@link writeParts} returns, the file is durable under its final name. It comes before the sidecar that
- *      lists it, so a start that finds it without an archive knows it for the rest of an unfinished upload.
+ *      lists it, so a start that finds it without an archive knows that its upload was not finished.
  * PF3. The same archive gives the same file.
  */
 import { dirname } from 'node:path';
@@ -28,14 +28,14 @@ export type PartsRequest = {
   readonly limits?: Partial<ArchiveLimits>;
 };
 
-/** What the file needs at most; less where parts are equal. */
+/** The maximum size of the file; equal parts need less. */
 export const partsBytes = (composites: readonly VerifiedComposite[]): number =>
   composites.flatMap(({ parts }) => parts).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 /**
  * Extracts the parts of verified composites.
  *
- * @param wrote told of bytes as they come into the file
+ * @param wrote called with the number of written bytes
  * @returns where each part lies
  * @throws `ARCHIVE_DAMAGED` if they are not what was verified, `NO_SPACE`, `IO`; the signal's reason. Then no file
  *   is left.
@@ -76,7 +76,7 @@ export const writeParts = async (
   }
 };
 
-/** A part that is there already is written over by the next one. */
+/** The next part overwrites one that is stored already. */
 const createPartsSink = (file: DiskFile, wrote: (bytes: number) => void) => {
   const spans = new Map<ArtifactHash, StagedArtifact>();
   let end = 0;

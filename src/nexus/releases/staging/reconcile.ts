@@ -1,16 +1,16 @@
 /**
- * Archives and rows of a Nexus that runs, brought into agreement: the database may go back, as it may between two starts
- * (P4, adopt.ts).
+ * Reconciles archives with rows while a Nexus runs: the database may lose commits then, as between two starts (P4,
+ * adopt.ts).
  *
- *     held archives ─▶ rows ─▶ an archive without a row: its drop is finished | it is recorded again | it is kept and told
+ *     held archives ─▶ rows ─▶ an archive without a row: its drop is finished | it is recorded again | it is kept and reported
  *                              a row without an archive: it is removed | its archive was kept: it is served again
  *
- * RC1. What is held is read before the rows: an upload that is recorded meanwhile is not taken for a lost one.
- * RC2. Files are listed after the rows: an archive is there before its row, and after it.
- * RC3. What is refused is kept for a person to look at, and is not held any more; the next start tries again. Should its
- *      row come back, with another state of the database, it is held again. After a transient failure the archive stays
+ * RC1. Held archives are read before the rows: an upload that is recorded meanwhile is not mistaken for a lost one.
+ * RC2. Files are listed after the rows: an archive exists before its row, and longer.
+ * RC3. A refused archive is kept for the operator, and is no longer held; the next start retries it. If a restore of the
+ *      database brings its row back, it is held again. After a transient failure the archive stays
  *      held but is not served, and is retried.
- * RC4. A row tells the release: one that was recorded again, and then lost again, has another id.
+ * RC4. The row has the id of the release: one that was recorded again, and then lost again, has another id.
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { UploadId } from '../../../core/ids.ts';
@@ -25,15 +25,15 @@ export type ReconcileDeps = Pick<DropDeps, 'directory' | 'repos' | 'log'> & {
   readonly datastore: Pick<LocalRepoPort, 'localRepoList' | 'localRepoForget'> &
     Pick<ReleasePort, 'repoGetByVersion'>;
   readonly recordAgain: RecordAgain;
-  /** Told what an operator should know of an archive. */
+  /** Receives reasons about an archive for the operator. */
   readonly onNotice: (uploadId: UploadId, reason: HealthReason) => void;
-  /** Of each archive that is held and listed: whatever kept it from being served is over. */
+  /** Called for each archive that is held and listed: nothing blocks it any more. */
   readonly onServed: (uploadId: UploadId) => void;
 };
 
 type Wait = { readonly signal: AbortSignal };
 
-/** A database that does not answer is an error; it can be repeated. */
+/** A database that does not answer is an error; the call may be repeated. */
 export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait): Promise<void> => {
   const { directory, repos, datastore } = deps;
   const before = repos.all(); // RC1
@@ -67,13 +67,13 @@ const recordLost = async (deps: ReconcileDeps, repo: HeldRepo, { signal }: Wait)
   await repo.file.retire();
 };
 
-/** G8: a disk that does not let go of one archive is no reason to replicate nothing. */
+/** G8: a disk that fails to delete one archive must not stop replication. */
 const finishLater = (deps: ReconcileDeps, repo: HeldRepo): Promise<void> =>
   finishDrop(deps, repo).catch((err: unknown) =>
     deps.log.error({ ...namesOf(repo.archive), err }, 'dropped local repo cannot be removed yet'),
   );
 
-/** As its row has it; it was held otherwise, or was only kept. */
+/** Holds it as its row says; it was held under another id, or only kept. */
 const holdAsListed = async (
   { directory, repos, log }: ReconcileDeps,
   archive: StagedArchive,
@@ -88,7 +88,7 @@ const holdAsListed = async (
   await before?.file.retire();
 };
 
-/** Rows of archives that are not held: they were kept only, or were dropped, and the database was restored to a state before that. */
+/** Rows of archives that are not held: the archive was only kept, or was dropped and the database restored to a state before that. */
 const lookAfterRows = async (
   deps: ReconcileDeps,
   rows: readonly LocalRepoRecord[],

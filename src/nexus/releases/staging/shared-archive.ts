@@ -19,11 +19,11 @@ export type ArchiveReader = {
 export type SharedArchive = {
   /** Throws `IO`, `ARCHIVE_INVALID`. */
   readonly open: () => Promise<ArchiveReader>;
-  /** Lets go of the files as soon as nobody reads. */
+  /** Closes the files after the last reader. */
   readonly retire: () => Promise<void>;
 };
 
-/** What an archive may ask for was decided when it was uploaded; a limit that changed since must not lock it away. */
+/** The limits were checked at the upload; a limit that changed since must not block the archive. */
 const ALREADY_ACCEPTED = {
   maxEntries: Number.POSITIVE_INFINITY,
   maxDirectoryBytes: Number.POSITIVE_INFINITY,

@@ -11,7 +11,7 @@ test('space that is reserved for one upload is not reserved for another, and is 
   const second = space.open();
   await expect(second.grow(60 * MIB, { signal })).rejects.toMatchObject({
     code: 'NO_SPACE',
-    message: expect.stringMatching(/needs 62914560 bytes.*\/staging.*62914560 are promised/),
+    message: expect.stringMatching(/needs 62914560 bytes.*\/staging.*62914560 are reserved/),
     detail: { needed_bytes: 60 * MIB, promised_bytes: 60 * MIB },
   });
   first.release();

@@ -1,22 +1,22 @@
 /**
- * Space in the staging directory, promised to an upload before its bytes come (S16).
+ * Space in the staging directory, reserved for an upload before its bytes arrive (S16).
  *
- * RV1. The promises not yet written, with a margin, never exceed what the file system has free: two uploads
- *      cannot both be let in by the same free bytes.
+ * RV1. Unwritten reservations, with a margin, never exceed the free space of the file system: two uploads cannot both be
+ *      accepted for the same free bytes.
  */
 import { statfs } from 'node:fs/promises';
 import { DepotError } from '../../../lib/errors.ts';
 import { createLimiter } from '../../../lib/limiter.ts';
 
-/** Left free for sidecars, metadata of the file system, and whoever else writes there. */
+/** Left free for sidecars, metadata of the file system, and other programs. */
 export const SPACE_MARGIN_BYTES = 64 * 1024 * 1024;
 
 export type SpaceReservation = {
-  /** Promises this many bytes more. Throws `NO_SPACE`. */
+  /** Reserves this many more bytes. Throws `NO_SPACE`. */
   readonly grow: (bytes: number, options: { signal: AbortSignal }) => Promise<void>;
-  /** Promised, not yet written. */
+  /** Reserved, not yet written. */
   readonly leftBytes: () => number;
-  /** Tells that this many of the promised bytes are in the file, and so no longer free. */
+  /** This many of the reserved bytes are in the file now, and so no longer free. */
   readonly wrote: (bytes: number) => void;
   readonly release: () => void;
 };
@@ -33,7 +33,7 @@ export const createStagingSpace = (
   path: string,
   freeBytes: (path: string) => Promise<number>,
 ): StagingSpace => {
-  // One at a time: the free bytes are read and promised in one step.
+  // One at a time: the free bytes are read and reserved in one step.
   const turns = createLimiter(1);
   let promisedBytes = 0;
 
@@ -69,6 +69,6 @@ const noSpace = (path: string, neededBytes: number, freeBytes: number, promisedB
   new DepotError(
     'NO_SPACE',
     `the upload needs ${neededBytes} bytes in the staging directory ${path}, which has ${freeBytes} free, of which ` +
-      `${promisedBytes} are promised to other uploads and ${SPACE_MARGIN_BYTES} are kept free`,
+      `${promisedBytes} are reserved for other uploads and ${SPACE_MARGIN_BYTES} are kept free`,
     { detail: { needed_bytes: neededBytes, free_bytes: freeBytes, promised_bytes: promisedBytes } },
   );

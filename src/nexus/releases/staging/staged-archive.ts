@@ -1,12 +1,12 @@
 /**
- * An archive in the staging directory, and the sidecar beside it that says what it is (P4).
+ * An archive in the staging directory, and the sidecar that describes it (P4).
  *
- * SA1. The sidecar is durable before the database can know of the upload, so whatever the database lists of this
- *      Nexus can be served again after a restart without verifying the archive again.
- * SA2. `acknowledged`: the database held the upload. An archive that the database does not know then means that
- *      the database has lost it, and the bytes may be the only ones.
- * SA3. `dropping`: set before the transaction that removes the row, so that an archive without a row, of a release that
- *      the database knows, is known to have been dropped and is not recorded again.
+ * SA1. The sidecar is durable before the database can know the upload, so every archive of this Nexus that the database lists
+ *      can be served after a restart without another verification.
+ * SA2. `acknowledged`: the database had the upload. If it does not know such an archive, it has lost it, and the bytes may be
+ *      the only ones.
+ * SA3. `dropping`: set before the transaction that removes the row, so that an archive without a row, but with a release that
+ *      the database knows, counts as dropped and is not recorded again.
  */
 import { z } from 'zod';
 import { ArtifactHash, RepoId, SystemVersion, UploadId } from '../../../core/ids.ts';
@@ -29,9 +29,9 @@ export type StagedArchive = {
   readonly fileName: string;
   /** SHA-256 of the archive, in hex. */
   readonly archiveHash: string;
-  /** By what the release is known: the archive, or the signed targets where it was fetched (S18). */
+  /** What identifies the release: its archive, or its signed targets if it was fetched (S18). */
   readonly hashKind: 'archive' | 'targets';
-  /** What was accepted only because the operator said so. */
+  /** The overrides. */
   readonly overrides: readonly string[];
   readonly artifacts: ReadonlyMap<ArtifactHash, StagedArtifact>;
   readonly acknowledged: boolean;
@@ -90,7 +90,7 @@ export const writeSidecar = (path: string, archive: StagedArchive, { disk }: On)
   return writeFileDurably(path, `${JSON.stringify(sidecar, undefined, 1)}\n`, { disk });
 };
 
-/** Undefined when there is none. Throws `STAGING_DAMAGED` when it says nothing that this version understands. */
+/** Undefined when there is none. Throws `STAGING_DAMAGED` if this version cannot read it. */
 export const readSidecar = async (path: string, { disk }: On): Promise<StagedArchive | undefined> => {
   const text = await readFileWhole(path, { disk, maxBytes: MAX_SIDECAR_BYTES });
   if (text === undefined) return undefined;
@@ -121,6 +121,6 @@ const parseSidecar = (text: string, path: string): z.infer<typeof Sidecar> => {
   try {
     return Sidecar.parse(JSON.parse(text));
   } catch (error) {
-    throw new DepotError('STAGING_DAMAGED', `cannot make sense of ${path}`, { cause: error });
+    throw new DepotError('STAGING_DAMAGED', `${path} is not a valid sidecar`, { cause: error });
   }
 };

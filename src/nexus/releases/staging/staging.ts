@@ -24,15 +24,15 @@ export type OpenedArtifact = {
 export type Kept = { readonly kind: 'kept'; readonly because: KeptLocalRepo['because'] | 'row_lost' };
 
 export type Staging = {
-  /** Whose archives these are. */
+  /** The owner of these archives. */
   readonly nexusId: NexusId;
   /** Local repos that the database knows; read before the config (P1). */
   readonly held: () => readonly LocalRepo[];
-  /** Brings archives and rows of this Nexus into agreement, as its start does (P4): the database may have gone back. */
+  /** Reconciles archives with rows of this Nexus, as its start does (P4): the database may have lost commits. */
   readonly reconcile: (options: { signal: AbortSignal }) => Promise<void>;
   /** `NOT_FOUND` when the upload was dropped meanwhile, or does not list the hash. */
   readonly openArtifact: (uploadId: UploadId, sha256: ArtifactHash) => Promise<OpenedArtifact>;
-  /** Drops a local repo as P1 and P4 say: sidecar marked, transaction, then the file. */
+  /** Drops a local repo by P1 and P4: sidecar marked, transaction, then the file. */
   readonly drop: (
     uploadId: UploadId,
     options: { planned: PlannedSet; signal: AbortSignal },

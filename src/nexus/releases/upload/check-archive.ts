@@ -1,12 +1,12 @@
 /**
- * Whether an archive is a release that this fleet trusts: signatures, rules that look back, and every byte.
+ * Checks whether an archive is a release that this fleet trusts: signatures, expiry and rollback, and every byte.
  *
- * CA1. An archive that was recorded once, pruned or not, is checked for signatures and bytes alone: time has not
- *      made it worse, it may be the only copy left, and it moves no rollback state (P3). Any root of a chain may
- *      vouch for it: the keys that signed it may have been rotated away since.
- * CA2. So is an archive whose release the database has lost while sleds still hold it: it brings back what was accepted
- *      once. That is kept in the audit, as an override.
- * CA3. Any other archive is verified from the newest root of each chain on: what older keys sign counts no more.
+ * CA1. For an archive that was recorded once, pruned or not, only signatures and bytes are checked: it may be the only copy
+ *      left, and it does not change the rollback state (P3). Any root of a chain may vouch for it, since the keys that signed
+ *      it may have been rotated out.
+ * CA2. The same holds for an archive whose release the database has lost while sleds still hold it: it was accepted once.
+ *      The audit records this as an override.
+ * CA3. Any other archive is verified from the newest root of each chain on: older keys no longer count.
  */
 import type { TrustRootId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -31,7 +31,7 @@ export type ArchiveToCheck = {
   readonly archiveHash: string;
   readonly allowExpired: boolean;
   readonly allowRollback: boolean;
-  /** It was recorded once, although the database may not know any more. */
+  /** It was recorded once, although the database may have lost it. */
   readonly recordedBefore?: boolean;
 };
 
@@ -39,9 +39,9 @@ export type CheckedArchive = {
   readonly release: VerifiedRelease<TrustRootId>;
   /** Of the trust root; an archive that was recorded before moves nothing (CA1). */
   readonly move: TrustMove;
-  /** One sentence for each check that was passed, in order. */
+  /** One sentence per passed check, in order. */
   readonly report: readonly string[];
-  /** One sentence for each thing accepted only because the operator said so. */
+  /** One sentence per override. */
   readonly overrides: readonly string[];
 };
 
@@ -73,11 +73,11 @@ export const checkArchive = async (
   }
 };
 
-/** What an archive may be refused for that was good when it was accepted. */
+/** Refusals that can happen to an archive that was accepted once. */
 const LOOKS_BACK: ReadonlySet<string> = new Set(['METADATA_EXPIRED', 'METADATA_ROLLBACK']);
 
 const BROUGHT_BACK =
-  'the database has lost this release and sleds still hold it: neither expiry nor rollback is held against it';
+  'the database has lost this release and sleds still hold it: it is exempt from expiry and rollback';
 
 const checkWith = async (
   { datastore, verifyRelease, clock, limits }: Deps,
@@ -106,7 +106,7 @@ const checkWith = async (
 
 const NO_MOVE: TrustMove = { roots: [], trustedVersions: null, forgetsVersions: false };
 
-/** What a verification starts from. */
+/** The starting point of a verification. */
 export const trustRequest = (roots: readonly TrustRootRecord[], nowMs: number) => ({
   nowMs,
   trustRoots: roots.map(({ id, rootBytes }) => ({ id, bytes: rootBytes })),
@@ -117,7 +117,7 @@ export const trustRequest = (roots: readonly TrustRootRecord[], nowMs: number) =
   ),
 });
 
-/** What verified metadata makes of the trust root that vouches for it. */
+/** The change of the trust root by the verified metadata. */
 export const moveBy = (
   {
     trustRootId,
@@ -127,7 +127,7 @@ export const moveBy = (
   roots: readonly TrustRootRecord[],
 ): TrustMove => {
   const remembered = roots.find(({ id }) => id === trustRootId)?.trustedVersions ?? undefined;
-  // Verified versions are never below remembered ones that still count, so lower ones say that those were forgotten.
+  // Verified versions are never below stored ones that still count, so lower ones mean that those were discarded.
   const forgetsVersions =
     remembered !== undefined &&
     (['timestamp', 'snapshot', 'targets'] as const).some(role => versions[role] < remembered[role]);
@@ -146,8 +146,7 @@ const everyRoot = async (
   return chains.flatMap(({ id, chain = [] }) => chain.toReversed().map(bytes => ({ id, bytes })));
 };
 
-const RECORDED_BEFORE =
-  'this very archive was recorded before: neither expiry nor rollback is held against it';
+const RECORDED_BEFORE = 'this archive was recorded before: it is exempt from expiry and rollback';
 
 export const allTrustRoots = async (
   datastore: Pick<TrustRootPort, 'trustRootList'>,

@@ -2,8 +2,8 @@
  * The client of an upload: it ends the upload when it goes away, and is answered when the upload waits for long.
  *
  * CW1. While its request is open, a client that goes away aborts {@link UploadClient.signal}.
- * CW2. An upload that waits for the database for {@link Request.answerAfterMs} at a stretch is answered with its id, and goes on
- *      without its client: whoever is told so asks by the id.
+ * CW2. When an upload has waited for the database for {@link Request.answerAfterMs} at a stretch, its client receives the id
+ *      to poll, and the upload goes on without the client.
  */
 import { stageDone } from '../../../core/facts/reason-text.ts';
 import type { UploadId } from '../../../core/ids.ts';
@@ -11,7 +11,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { UploadReport } from './upload-states.ts';
 
-/** When to ask again. */
+/** The time until the next poll. */
 const RETRY_AFTER_S = 5;
 
 export type UploadClient = {
@@ -27,7 +27,7 @@ type Request = {
   readonly uploadId: UploadId;
   /** Aborts with the request. */
   readonly signal: AbortSignal;
-  /** Undefined for a caller that waits as long as the upload does. */
+  /** Undefined for a caller that waits as long as the upload. */
   readonly answerAfterMs: number | undefined;
   readonly report: () => UploadReport | undefined;
 };
@@ -36,7 +36,7 @@ export const followClient = (clock: Clock, request: Request): UploadClient => {
   const gone = new AbortController();
   const ended = new AbortController();
   const long = Promise.withResolvers<never>();
-  // Without a wait nobody looks at it.
+  // Without a wait no caller reads it.
   long.promise.catch(() => undefined);
   let wait: AbortController | undefined;
   const leave = (): void => gone.abort(request.signal.reason);
@@ -77,7 +77,7 @@ const stillWaiting = (uploadId: UploadId, report: UploadReport | undefined): Dep
   return new DepotError(
     'DATABASE_UNAVAILABLE',
     `the archive is ${is}, and waits for the database${because}; this Nexus records it when the database answers. ` +
-      `Ask for upload ${uploadId} instead of sending it again`,
+      `Poll upload ${uploadId} instead of sending it again`,
     { detail: { upload_id: uploadId, retry_after_s: RETRY_AFTER_S } },
   );
 };

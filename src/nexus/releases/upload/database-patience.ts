@@ -1,14 +1,14 @@
 /**
- * How an upload waits for the database: what it has received is not thrown away for an outage.
+ * How an upload waits for the database, so that an outage does not discard received bytes.
  *
  *     attempt ─┬─ answered, or a verdict ─▶ out
  *              └─ no answer ─▶ waiting, with its reason ─▶ back-off, or the database's next answer ─▶ attempt
  *
- * DP1. An attempt is repeated only for want of the database; its verdict ends the upload at once.
- * DP2. The waits of one upload are bounded together, at {@link PatienceLimits.waitMs}: then it fails with what the
- *      database last said.
- * DP3. After an uncertain COMMIT there is no such bound, and only a verdict ends it: the database may list the archive,
- *      so the archive stays until the database has said (P4).
+ * DP1. An attempt is repeated only while the database is away; its verdict ends the upload at once.
+ * DP2. The waits of one upload together are limited to {@link PatienceLimits.waitMs}: then it fails with the last error of
+ *      the database.
+ * DP3. After an uncertain COMMIT there is no such limit, and only a verdict ends the wait: the database may list the archive,
+ *      so the archive stays until the outcome is certain (P4).
  */
 import type { Rng } from '../../../core/rng.ts';
 import { backoffMs } from '../../../lib/backoff.ts';
@@ -19,7 +19,7 @@ import type { DatabaseWatch } from '../../datastore/database-watch.ts';
 
 /** Short at first, as a failover takes seconds; an answer to any other call ends a wait early. */
 const RETRY = { firstMs: 500, maxMs: 15_000 };
-/** Before the next answer counts: a database that answers others and not this upload is not asked in a loop. */
+/** Before the next answer ends a wait: a database that answers others but not this upload is not asked in a loop. */
 const LEAST_WAIT_MS = 250;
 
 export type PatienceLimits = {
@@ -31,7 +31,7 @@ export type DatabaseWait = {
   readonly sinceMs: number;
   /** Undefined while a commit is uncertain (DP3). */
   readonly untilMs: number | undefined;
-  /** What the database said last. */
+  /** The last error of the database. */
   readonly message: string;
 };
 
@@ -50,7 +50,7 @@ type Deps = {
   readonly log: Logger;
 };
 
-/** @param onWait told of each wait, and with undefined when one is over */
+/** @param onWait called for each wait, and with undefined when one is over */
 export const createPatience = (
   deps: Deps,
   { waitMs }: PatienceLimits,
@@ -60,7 +60,7 @@ export const createPatience = (
   let isUncertain = false;
   let waitedMs = 0;
 
-  /** Waits after the n-th failure in a row; throws the failure where it is not to be repeated. */
+  /** Waits after the n-th failure in a row; throws a failure that must not be repeated. */
   const waitAfter = async (error: unknown, failures: number, sinceMs: number, signal: AbortSignal) => {
     if (errorCodeOf(error) === 'COMMIT_UNCERTAIN') isUncertain = true;
     if (isUncertain && isVerdict(error)) isUncertain = false;
@@ -94,7 +94,7 @@ export const createPatience = (
   };
 };
 
-/** The database has looked; a fault of this program or a refused statement says nothing of what was committed. */
+/** The database has decided; a bug of this program or a refused statement proves nothing about a commit. */
 const isVerdict = (error: unknown): boolean => {
   const known = findDepotError(error);
   return (
@@ -105,6 +105,6 @@ const isVerdict = (error: unknown): boolean => {
 const gaveUp = (waitMs: number, cause: unknown): DepotError =>
   new DepotError(
     'DATABASE_UNAVAILABLE',
-    `the upload has waited ${Math.round(waitMs / 60_000)} min for the database, the most it may; send the archive again`,
+    `the upload has waited ${Math.round(waitMs / 60_000)} min for the database, which is the limit; send the archive again`,
     { cause },
   );

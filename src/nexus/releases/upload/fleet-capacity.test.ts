@@ -46,7 +46,7 @@ test('with space on fewer than three sleds a release is refused, with the number
   await expect(capacity.checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal })).rejects.toMatchObject({
     code: 'FLEET_SPACE',
     message: expect.stringMatching(
-      /needs 500 bytes.*2 of 4 sleds have room, 3 are required.*room for 20 bytes/,
+      /needs 500 more bytes.*2 of 4 sleds have space, 3 are required.*largest space on another sled is 20 bytes/,
     ),
     detail: { needed_bytes: 500, sleds_with_room: 2, sleds_required: 3, largest_free_bytes: 20 },
   });
@@ -99,7 +99,7 @@ test('a release that lost its copies is accepted again, even if its metadata wou
 test('the space left by a quota is reported if it is less than that of the disk (S16)', async () => {
   const capacity = capacityOf([withFree(9999), withFree(9999), withFree(9999)], [[hash('a'), 9900]]);
   await expect(capacity.checkRelease(new Map([[hash('c'), 101]]), { signal })).rejects.toMatchObject({
-    message: expect.stringContaining('room for 100 bytes'),
+    message: expect.stringContaining('largest space on another sled is 100 bytes'),
   });
 });
 

@@ -1,14 +1,14 @@
 /**
- * Whether the fleet has room for a release, asked before anything is recorded (S16).
+ * Checks whether the fleet has space for a release, before anything is recorded (S16).
  *
- * FC1. A release is refused when fewer than `minSledReplication` sleds could hold it and some sled is short of
- *      room. Sleds that are merely not there yet are no reason: the release waits for them, and its status says so.
- * FC2. One full sled never refuses for all (G8): only the number of sleds with room counts.
- * FC3. Artifacts that present releases list need no room of their own. Before the bytes are there, all of them are
- *      assumed to be shared, and some of the bytes to be metadata: a release that lost its copies has to be uploaded
- *      again while the sleds are nearly full.
+ * FC1. A release is refused when fewer than `minSledReplication` sleds could hold it and some sled is short of space. Sleds
+ *      that have not registered yet are no reason: the release waits for them, and its status says so.
+ * FC2. One full sled never causes a refusal (G8): only the number of sleds with space counts.
+ * FC3. Artifacts that present releases list need no further space. Before the bytes are there, as many as possible are
+ *      assumed to be shared, and some of the bytes to be metadata: a release that lost its copies must be accepted again
+ *      while the sleds are nearly full.
  *
- * A sled that does not report the room of its datasets is taken to have some: its own answer decides later.
+ * A sled that does not report the space of its datasets counts as having some: its own answer decides later.
  */
 import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
 import type { ArtifactHash } from '../../../core/ids.ts';
@@ -51,8 +51,8 @@ export const createFleetCapacity = ({ datastore, minSledReplication }: Deps): Fl
     const largestFreeBytes = Math.max(...short.map(({ datasets }) => mostRoomBytes(datasets, presentBytes)));
     throw new DepotError(
       'FLEET_SPACE',
-      `the release needs ${newBytes} bytes more on each sled; ${couldHold} of ${sleds.length} sleds have room, ` +
-        `${minSledReplication} are required, and of the others the one with most has room for ${largestFreeBytes} bytes; ` +
+      `the release needs ${newBytes} more bytes on each sled; ${couldHold} of ${sleds.length} sleds have space, ` +
+        `${minSledReplication} are required, and the largest space on another sled is ${largestFreeBytes} bytes; ` +
         'delete a release, or raise the quota of the sleds',
       {
         detail: {

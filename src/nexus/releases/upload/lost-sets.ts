@@ -1,11 +1,11 @@
 /**
- * What sleds were told to hold at points that the database has lost (P13), as the last round of replication saw it: an
- * archive whose release was wanted there is not refused for expiry or rollback (P3). It was accepted once.
+ * The sets of points that the database has lost (P13), as the last round of replication found them on sleds. An archive
+ * whose release was wanted at such a point was accepted once, and is not refused for expiry or rollback (P3).
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
 
 export type LostSets = {
-  /** Replaces what was known: the sets of the points that the database does not know, as far as a sled gave them. */
+  /** Replaces the known sets of lost points by those that sleds have reported. */
   readonly record: (sets: readonly ReadonlySet<ArtifactHash>[]) => void;
   readonly isEmpty: () => boolean;
   /** Whether all of these artifacts were wanted at one of these points. */

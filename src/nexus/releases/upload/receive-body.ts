@@ -19,7 +19,7 @@ export const receive = async (
   if (contentLength !== undefined && receivedBytes !== contentLength)
     throw new DepotError(
       'BODY_INCOMPLETE',
-      `${contentLength} bytes were announced and ${receivedBytes} came; send the archive again`,
+      `${contentLength} bytes were announced and ${receivedBytes} received; send the archive again`,
       { detail: { announced_bytes: contentLength, received_bytes: receivedBytes } },
     );
   return incoming.seal();

@@ -1,10 +1,10 @@
 /**
- * The transaction that records a verified archive, and what becomes of the archive when the database does not answer.
+ * The transaction that records a verified archive, and the fate of the archive when the database does not answer.
  *
  *     insert ─┬─ recorded ──────────▶ acknowledged
  *             ├─ a verdict ─────────▶ discarded: it is certainly not recorded
- *             └─ no answer ─────────▶ it waits and is tried again (database-patience.ts); at a stop in between it is left
- *                                     to the next start where it may be recorded, and is discarded where it is not
+ *             └─ no answer ─────────▶ it waits and is retried (database-patience.ts); a stop in between leaves it to the next
+ *                                     start if it may be recorded, and discards it otherwise
  *
  * RR1. Every attempt is the same insert under the same ids: it finds what an earlier one committed (P4).
  * RR2. An archive that may be recorded is never discarded: without its bytes the release would be lost.
@@ -21,7 +21,7 @@ import type { StagedArchive } from '../staging/staged-archive.ts';
 import type { ArchiveToCheck, CheckedArchive } from './check-archive.ts';
 import type { DatabaseWait, Patience } from './database-patience.ts';
 
-/** A commit without an answer for this long is told in the status as a wait. */
+/** The status reports a commit without an answer for this long as a wait. */
 const SLOW_COMMIT_MS = 5_000;
 
 type RecordDeps = {
@@ -39,7 +39,7 @@ type Recording = {
   readonly onWait: (wait: DatabaseWait | undefined) => void;
 };
 
-/** What was certainly not recorded is discarded; what may be recorded is left to the next start (RR2). */
+/** An archive that was certainly not recorded is discarded; one that may be is left to the next start (RR2). */
 export const record = async (
   deps: RecordDeps,
   { incoming, staged, checked, patience, onWait }: Recording,
@@ -110,7 +110,7 @@ type RecordAgainDeps = {
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
 };
 
-/** For an archive in staging that the database forgot: its id there now. */
+/** For an archive in staging that the database has lost: its new id there. */
 export const recordAgain = async (
   deps: RecordAgainDeps,
   archive: StagedArchive,
@@ -121,7 +121,7 @@ export const recordAgain = async (
   if (known !== undefined && known.timePrunedMs !== null)
     throw new DepotError(
       'RELEASE_CONFLICT',
-      `release ${known.systemVersion} is deleted in the database; if it should come back, upload it`,
+      `release ${known.systemVersion} is deleted in the database; upload it to bring it back`,
     );
   const { archive: path } = deps.directory.filesOf(uploadId);
   const checked = await deps.check(

@@ -244,7 +244,7 @@ test('a release for which too few sleds have space, before its bytes if its leng
   for (const attempt of [() => announceOnly(announced, nexus), () => uploadUnannounced(release, nexus)]) {
     await expect(attempt()).rejects.toMatchObject({
       code: 'FLEET_SPACE',
-      message: expect.stringMatching(/2 of 3 sleds have room, 3 are required/),
+      message: expect.stringMatching(/2 of 3 sleds have space, 3 are required/),
     });
   }
   expect(await world.recorded()).toEqual(before);

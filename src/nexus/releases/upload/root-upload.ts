@@ -1,8 +1,8 @@
 /**
  * An upload of roots without a release: the trust roots that they continue move forward.
  *
- * RU1. What the keys that went away had signed is forgotten in the same transaction, so that the next release counts
- *      from its own versions (TUF 5.3.11).
+ * RU1. The versions signed by removed keys are discarded in the same transaction, so that the next release sets the
+ *      versions anew (TUF 5.3.11).
  */
 import type { TrustRootId } from '../../../core/ids.ts';
 import type { ReportedCheck } from '../../../lib/check-report.ts';

@@ -1,19 +1,19 @@
 /**
- * Where each upload is, for the client that asks by its id, and for the status.
+ * The state of each upload, for the client that polls it by its id, and for the status.
  *
  *     receiving ─▶ verifying ─▶ recording ─▶ recorded
  *         └────────────┴───── waiting (for the database) ─────┴──▶ failed
  *
- * US1. In memory alone: after a restart of this Nexus its uploads are unknown. What it had not recorded by then is
- *      removed at the start, and is to be sent again (P4).
- * US2. Bounded: uploads under way are as many as there may be at once, and of those that ended the latest are kept.
+ * US1. In memory only: after a restart of this Nexus its uploads are unknown. Archives that were not recorded by then are
+ *      removed at the start, and have to be sent again (P4).
+ * US2. Bounded: running uploads by their limit, and only the latest of those that ended are kept.
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { SystemVersion, UploadId } from '../../../core/ids.ts';
 import type { DatabaseWait } from './database-patience.ts';
 import type { UploadOutcome } from './upload.ts';
 
-/** Ended uploads that are remembered: a client asks within seconds. */
+/** Ended uploads that are remembered: a client polls within seconds. */
 const REMEMBERED = 64;
 
 export type UploadStage = 'receiving' | 'verifying' | 'recording';
@@ -32,7 +32,7 @@ export type UploadReport = {
   readonly state: UploadState;
 };
 
-/** Told of one upload, as it goes. */
+/** Receives the progress of one upload. */
 export type UploadTracker = {
   readonly stage: (stage: UploadStage, systemVersion?: SystemVersion) => void;
   readonly waits: (wait: DatabaseWait | undefined) => void;

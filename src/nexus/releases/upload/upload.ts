@@ -1,15 +1,15 @@
-/** One upload: what comes in, within which limits, and what comes of it. */
+/** One upload: its input, its limits, and its outcome. */
 import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { InsertOutcome, RepoRecord } from '../../datastore/ports/release-port.ts';
 import type { RootOutcome } from './root-upload.ts';
 
 export type UploadRequest = {
   readonly fileName: string;
-  /** By what the release is known: the archive, or the signed targets where this Nexus fetched it (S18). */
+  /** What identifies the release: its archive, or its signed targets if this Nexus fetched it (S18). */
   readonly hashKind?: 'archive' | 'targets';
   readonly allowExpired: boolean;
   readonly allowRollback: boolean;
-  /** As announced; undefined when the client did not say. */
+  /** As announced; undefined if the client did not announce it. */
   readonly contentLength: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;
 };

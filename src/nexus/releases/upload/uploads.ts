@@ -1,20 +1,19 @@
 /**
- * The upload path: from a request body to a release that the database knows and replication spreads.
+ * The upload path: from a request body to a release that is recorded and replicated.
  *
  *     body ─▶ receive ─▶ check ─▶ make durable ─▶ record ─▶ acknowledge ─▶ hold ─▶ activate replication
  *             (part)     (every byte)  (archive, parts, sidecar)  (one transaction)
  *
- * U1. Verify first, then record, then hand over (S3). What is refused leaves nothing: no file, no row.
- * U2. The database never knows of bytes that a crash could take: they are durable before it is asked (B1).
+ * U1. Verify first, then record, then hand over (S3). A refused upload leaves nothing: no file, no row.
+ * U2. The database never lists bytes that a crash could lose: they are durable before it is asked (B1).
  * U3. Until the database has answered, staging keeps the archive (P4). A stop in between leaves it to the next
- *     start, which asks the database what became of it.
- * U4. A client that goes away ends its upload until the archive is durable, or until it was answered with the id of
- *     an upload that waits; after that the upload goes on, since its outcome is the same whether or not anybody hears
- *     of it.
+ *     start, which asks the database for the outcome.
+ * U4. A client that disconnects ends its upload, unless the archive is durable already, or the client has received the id of
+ *     a waiting upload: then the upload goes on without a client.
  * U5. Roots without a release move trust roots forward, and leave nothing in staging.
- * U6. `already_exists` hands the bytes over like any other: they may be the only copy left (S3).
- * U7. What was received is not thrown away because the database is away: it waits, bounded in number by the limit of
- *     uploads at once and in time by {@link UploadWaits}, and the status names it (database-patience.ts).
+ * U6. An `already_exists` upload hands over its bytes like any other: they may be the only copy left (S3).
+ * U7. A received archive is not discarded while the database is away: it waits, bounded in number by the limit of uploads at
+ *     once and in time by {@link UploadWaits}, and the status names it (database-patience.ts).
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import { type ArtifactHash, RepoId, UploadId } from '../../../core/ids.ts';
@@ -46,11 +45,11 @@ import type { UploadLimits, UploadOutcome, UploadRequest } from './upload.ts';
 import { createUploadStates, type UploadReport, type UploadTracker } from './upload-states.ts';
 
 export type UploadWaits = PatienceLimits & {
-  /** After waiting this long for the database the client is answered with the upload's id. */
+  /** After this wait for the database the client receives the upload's id. */
   readonly answerAfterMs: number;
 };
 
-/** Proxies and clients close a request that is silent for a minute. An outage of an hour is not one that passes. */
+/** Proxies and clients close a request that is silent for a minute. An outage of an hour will not end soon. */
 const DEFAULT_UPLOAD_WAITS: UploadWaits = { answerAfterMs: 20_000, waitMs: 60 * 60_000 };
 
 export type Uploads = {
@@ -62,15 +61,15 @@ export type Uploads = {
     request: UploadRequest,
     options: { readonly signal: AbortSignal; readonly isPatient?: boolean },
   ) => Promise<UploadOutcome>;
-  /** For an archive in staging that the database forgot: its id there now. */
+  /** For an archive in staging that the database has lost: its new id there. */
   readonly recordAgain: (archive: StagedArchive, options: { signal: AbortSignal }) => Promise<RepoId>;
-  /** Where an upload is; undefined for one that this process does not know. */
+  /** The state of an upload; undefined for one that this process does not know. */
   readonly find: (uploadId: UploadId) => UploadReport | undefined;
-  /** Under way, those that wait for the database among them. */
+  /** Running uploads, including those that wait for the database. */
   readonly inProgress: () => number;
   /** Uploads that wait, for the status. */
   readonly reasons: () => readonly HealthReason[];
-  /** Gives up on answers of the database that do not come, and waits for what is under way. */
+  /** Ends the waits for the database, and waits for the running uploads. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -145,7 +144,7 @@ export const createUploads = (deps: Deps): Uploads => {
   };
 };
 
-/** One upload under way. */
+/** One running upload. */
 type Job = {
   readonly uploadId: UploadId;
   readonly tracker: UploadTracker;
@@ -153,7 +152,7 @@ type Job = {
   readonly onWait: (wait: DatabaseWait | undefined) => void;
   /** Aborts when the client goes away (U4), or the process ends. */
   readonly present: AbortSignal;
-  /** Aborts with the end of the process: what ends recording, and nothing else does (U4). */
+  /** Aborts with the end of the process, the only event that ends recording (U4). */
   readonly stopping: AbortSignal;
 };
 
@@ -161,7 +160,7 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
   const { uploadId, present: signal, tracker } = job;
   const log = deps.log.child({ upload_id: uploadId });
   requireSize(request.contentLength ?? 0, deps.limits);
-  // Before the first byte a database that is away costs the client nothing: it is told at once.
+  // While the database is away the client is refused before its first byte.
   if (request.contentLength !== undefined)
     await deps.capacity.checkAnnounced(request.contentLength, { signal });
   await using incoming = await openIncoming(
@@ -215,7 +214,7 @@ const verify = async (
   return checked;
 };
 
-/** The release is recorded: it is told in the history, the archive is held, and replication begins. */
+/** The release is recorded: the history has it, the archive is held, and replication begins. */
 const acknowledge = async (
   { directory, localRepos, note, activateReplication, log }: Deps,
   staged: StagedArchive,
@@ -249,7 +248,7 @@ const describeStaged = (
   ...upload,
   systemVersion: release.description.systemVersion,
   overrides,
-  // An entry of the archive wins over an equal part: it has a checksum of its own.
+  // An entry of the archive has precedence over an equal part, since it has a checksum.
   artifacts: new Map<ArtifactHash, StagedArtifact>([...parts, ...release.entries]),
   acknowledged: false,
   dropping: false,
@@ -261,8 +260,8 @@ const artifactSizes = ({ release }: CheckedArchive): ReadonlyMap<ArtifactHash, n
 const tooManyUploads = (limit: number, waiting: number): DepotError =>
   new DepotError(
     'TOO_MANY_UPLOADS',
-    `${limit} uploads are under way, the most that this Nexus takes at once (limits.uploads_at_once)` +
+    `${limit} uploads are in progress, the limit of this Nexus (limits.uploads_at_once)` +
       `${waiting === 0 ? '' : `, ${waiting} of them wait for the database`}; ` +
-      'send this one when one of them is over, or to another Nexus',
+      'send this one when one of them has ended, or to another Nexus',
     { detail: { limit, retry_after_s: 10 } },
   );

@@ -3,7 +3,7 @@ import type { DurabilityPort } from '../../ports/durability-port.ts';
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 
-/** Settings as they hold for this user; an engine without the first one replicates in another way. */
+/** The settings for this user; an engine without the first one replicates in another way. */
 export const commitDurability =
   (transactions: Transactions): DurabilityPort['commitDurability'] =>
   wait =>

@@ -1,4 +1,4 @@
-/** Reads what a new release has to agree with: releases and files that are recorded already. */
+/** Reads the recorded releases and files that a new release must not contradict. */
 import type { RepoId } from '../../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../../core/release.ts';
 import {

@@ -4,14 +4,14 @@
  *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the old row back ─▶ local repo,
  *     audit ─▶ generation
  *
- * I1. The local-repo row of this upload stands for the whole transaction: where it is found, an earlier attempt was
- *     committed, and nothing is done again. In particular a release deleted in between stays deleted.
+ * I1. The local-repo row of this upload represents the whole transaction: if it exists, an earlier attempt was committed, and
+ *     nothing is done again. In particular a release deleted in between stays deleted.
  *     The repetition writes that row all the same: a transaction that writes nothing does not wait for a synchronous
- *     standby at its COMMIT, so it would call durable what a failover may still lose.
- * I2. The trust root moves in the same transaction: a release is never recorded under roots that are not.
- * I3. The generation is locked before anything is read: whoever waited for it and finds it raised fails there, and
- *     runs again having read nothing in vain. Reading first holds the lock for less time, and made nine uploads at
- *     once take 2.3 times as long.
+ *     standby at its COMMIT, and a failover could still lose its result.
+ * I2. The trust root moves in the same transaction: a release is never recorded without its roots.
+ * I3. The generation is locked before anything is read: a transaction that waited for it and finds it raised fails there,
+ *     before it has read anything. Reading first would hold the lock for less time, but made nine uploads at once take 2.3
+ *     times as long.
  */
 import { sql } from 'kysely';
 import { insertOutcome, wantedWith } from '../../decisions/insert-outcome.ts';
@@ -87,7 +87,7 @@ const insertLocalRepo = async (db: Database, release: NewRelease, repo: RepoReco
     .execute();
 };
 
-/** I1. Nothing changes, and it is a write all the same: its commit waits for a synchronous standby, as the first one did. */
+/** I1. Changes nothing, but is a write: its commit waits for a synchronous standby, like the first one. */
 const writeLocalRepoAgain = async (db: Database, release: NewRelease): Promise<void> => {
   await db
     .updateTable('local_repo')

@@ -1,4 +1,4 @@
-/** Writes the rows of a new release, in batches. What other releases have written already is left as it is. */
+/** Writes the rows of a new release, in batches. Rows that other releases have written already are not changed. */
 import { createHash } from 'node:crypto';
 import { ArtifactId, type RepoId } from '../../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../../core/release.ts';

@@ -1,4 +1,4 @@
-/** Reads and writes the rows of a trust root that moves; the rules stand in decisions/trust-move.ts (TM1, TM2). */
+/** Reads and writes the rows of a trust root that moves; decisions/trust-move.ts has the rules (TM1, TM2). */
 import type { TrustRootId } from '../../../../core/ids.ts';
 import { movedVersions, requirePresent, requireSameRoot } from '../../decisions/trust-move.ts';
 import type { NewRoot, TrustMove } from '../../ports/trust-root-port.ts';

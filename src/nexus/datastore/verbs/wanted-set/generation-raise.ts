@@ -4,7 +4,7 @@ import type { Transactions } from '../../transactions.ts';
 import { recordPoint } from './point-rows.ts';
 import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } from './wanted-set-rows.ts';
 
-/** The one write that does not ask if the stored digest is right: it makes it right. */
+/** The only write that does not check the stored digest, because it corrects it. */
 export const generationRaise =
   (transactions: Transactions): WantedSetPort['generationRaise'] =>
   ({ to, accepted = [], orderedBy, planned }, wait) =>

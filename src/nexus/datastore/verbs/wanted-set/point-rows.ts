@@ -1,4 +1,4 @@
-/** Every point that the wanted set ever had (P13); what is known by them stands in core/lineage.ts. */
+/** Every point that the wanted set ever had (P13); core/lineage.ts has the rules. */
 import { asGeneration, type Point, pointText, type SledId } from '../../../../core/ids.ts';
 import type { RecordedPoints } from '../../../../core/lineage.ts';
 import { DepotError } from '../../../../lib/errors.ts';

@@ -1,6 +1,6 @@
 /**
  * The wanted set: the distinct hashes that present releases list. It is derived, and only its digest and number
- * are stored; what these have to be stands in decisions/generation.ts (W1, W2).
+ * are stored; decisions/generation.ts has their rules (W1, W2).
  */
 import assert from 'node:assert/strict';
 import {
@@ -39,7 +39,7 @@ export const readWantedSet = async (db: Database, claims: readonly PointClaim[] 
   return { ...stored, ...wanted, lineage: await readRecordedPoints(db, claims) };
 };
 
-/** The same without a look at the digest: for recovery. */
+/** The same without the check of the digest: for recovery. */
 export const readPresentReleases = async (
   db: Database,
 ): Promise<Pick<WantedSet, 'artifacts' | 'releases'>> => {
