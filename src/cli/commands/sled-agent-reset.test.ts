@@ -36,7 +36,7 @@ test('sled-agent reset names the new incarnation and the kept configs; the next 
     /^The sled has a new incarnation, [0-9a-f-]{36}\. No file was deleted\. Start its agent/,
   );
   expect(first.out).toContain(
-    `The artifacts of these configs are kept until a recovery has decided on them:\n   ${machine.point}  1 artifact\n`,
+    `The artifacts of these configs are kept until a recovery has decided on them:\n  ${machine.point}  1 artifact\n`,
   );
   expect(first.out).not.toContain('Given up');
   const second = await machine.reset('--give-up', '5:');
