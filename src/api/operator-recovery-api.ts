@@ -56,7 +56,7 @@ export const GenerationRecovery = z
     /** Artifacts that were wanted at these points, and that no present release lists. */
     undecided_artifacts_total: z.number().int().min(0),
     undecided_artifacts: z.array(UndecidedArtifactView).max(MAX_LISTED_ARTIFACTS),
-    /** What acting is refused for, with the code of the refusal. */
+    /** Why acting is refused, with the code of the refusal. */
     obstacles: z.array(
       z.object({
         code: z.string(),

@@ -37,21 +37,21 @@ export type SledListing = {
   readonly incarnationId: IncarnationId | undefined;
 };
 
-/** Why a sled takes no part in this round. It costs that sled its own copies, and nobody else's (G8). */
+/** Why a sled takes no part in this round. It delays only that sled's own copies (G8). */
 export type SledSilence = { readonly sinceMs: number } & (
   | {
       readonly kind: /** Did not answer, or not in time. */
         | 'unreachable'
-        /** Answered something that makes no sense. */
+        /** Its answer was invalid. */
         | 'bad_answer'
-        /** Answered an error to our config or list: waiting for its floor, no usable dataset, … */
+        /** Answered with an error to our config or list: waiting for its floor, no usable dataset, … */
         | 'refused';
       readonly error: string;
       readonly code: string;
     }
-  /** Knows a newer generation than the config that we read: our view is old, the next round has a newer one. */
+  /** Knows a newer generation than the config that we read: our view is stale, and the next round has a newer one. */
   | { readonly kind: 'ahead'; readonly claim: Point; readonly refusal?: string }
-  /** Is at odds with a read of the database that began after its answer (P7). */
+  /** At a point that a read of the database, begun after its answer, does not know (P7). */
   | {
       readonly kind: 'diverged';
       readonly claim: Point;

@@ -7,61 +7,60 @@ import type { ErrorCode } from './error-codes.ts';
 
 export const errorRemedies = {
   // Any server or command.
-  INTERNAL: 'Try again; if it stays, report it with the lines of the log.',
+  INTERNAL: 'Try again; if the error persists, report it with the lines of the log.',
   INVALID_REQUEST: 'Correct it; the OpenAPI documents have the shapes.',
   UNAUTHORIZED:
-    "Send Authorization: Bearer TOKEN; the token is in the file that the server's configuration calls token_file. On the command line: --token-file FILE, TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE, or --data DIRECTORY for a fleet of tuf-depot start.",
-  NOT_FOUND: 'List what there is, and correct the name.',
+    "Send Authorization: Bearer TOKEN; token_file in the server's configuration names the file with the token. On the command line: --token-file FILE, TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE, or --data DIRECTORY for a fleet of tuf-depot start.",
+  NOT_FOUND: 'List the existing ones, and correct the name.',
   METHOD_NOT_ALLOWED: 'Use one of them.',
   BODY_TOO_LARGE:
     'Send less, or raise the limit in the configuration (limits.repository_bytes for an upload).',
-  BODY_INCOMPLETE: 'Send it again, whole.',
-  BODY_STALLED: 'Look at the network or the disk of the slow side, then send it again.',
-  SHUTTING_DOWN: 'Ask another instance, or this one again after its restart.',
+  BODY_INCOMPLETE: 'Send the whole request again.',
+  BODY_STALLED: 'Check the network or the disk of the slow side, then send the request again.',
+  SHUTTING_DOWN: 'Ask another instance, or this one after its restart.',
   CONFIG_INVALID: 'Correct the file and start again.',
   USAGE: 'See tuf-depot COMMAND --help.',
   ADDRESS_IN_USE: 'Stop it (ss -ltnp names it), or configure another port.',
   LISTEN_NOT_LOOPBACK:
-    'Listen on a loopback address, or set insecure_listen = true where the network itself is trusted.',
+    'Listen on a loopback address, or set insecure_listen = true if the network itself is trusted.',
   IN_USE_BY_PROCESS: 'Stop that process, or configure another directory.',
-  IO: 'Mend what it names (permissions, disk), then try again.',
+  IO: 'Fix the cause (permissions, disk), then try again.',
   NO_SPACE:
-    'Make room on that disk, or wait until what is under way is done (tuf-depot status), then try again.',
+    'Free space on that disk, or wait for the transfers in flight (tuf-depot status), then try again.',
 
   // Talking to a peer.
   PEER_UNREACHABLE:
     'Check that the other process runs, and that its address is right (on the command line --url or TUF_DEPOT_URL). Background tasks retry by themselves.',
-  PEER_STALLED: 'Look at its load, its disk and the network in between.',
-  PEER_BAD_ANSWER: 'Look whether it is of the expected kind and release; its log has the request id.',
+  PEER_STALLED: 'Check its load, its disk and the network in between.',
+  PEER_BAD_ANSWER: 'Check that it is the expected program and version; its log has the request id.',
 
   // Nexus: releases and the fleet.
   NO_TRUST_ROOT: 'Add the root that signs your releases: tuf-depot trust-root add FILE.',
   UNTRUSTED_SIGNATURES:
-    'Sign it with the right keys. Or, if you trust who signed it, compare the fingerprints and add that root: tuf-depot trust-root add FILE.',
+    'Sign it with the right keys. Or, if you trust its signers, compare the fingerprints and add their root: tuf-depot trust-root add FILE.',
   METADATA_INVALID: 'Build and sign the repository again.',
   METADATA_EXPIRED:
-    'Sign the metadata again with a later expiry. Or accept it knowingly, which is recorded: --allow-expired, in the API allow_expired=true.',
+    'Sign the metadata again with a later expiry. Or override the check, which is recorded: --allow-expired, in the API allow_expired=true.',
   METADATA_ROLLBACK:
-    'Sign it again with higher versions. Or accept it knowingly, which is recorded: --allow-rollback, in the API allow_rollback=true.',
-  RELEASE_CONFLICT: 'Give the new content a version of its own.',
+    'Sign it again with higher versions. Or override the check, which is recorded: --allow-rollback, in the API allow_rollback=true.',
+  RELEASE_CONFLICT: 'Give the new content a new version.',
   ARTIFACT_CONFLICT:
     'Give the file the same version in both releases: in their artifact documents, or with repo assemble --manifest.',
   RELEASE_IN_USE: 'Set another target release first: tuf-depot target-release set VERSION.',
-  RELEASE_NOT_COMPLETE: 'Wait for it: tuf-depot repo wait VERSION. Or set it knowingly: --force.',
+  RELEASE_NOT_COMPLETE: 'Wait for it: tuf-depot repo wait VERSION. Or override the check: --force.',
   TARGET_RELEASE_REFUSED:
-    'Choose another release; after a change by another, read the status and decide again.',
+    'Choose another release; after a concurrent change, read the status and decide again.',
   RECOVERY_NOT_NEEDED: 'Nothing.',
-  RECOVERY_CHANGED: 'Look again: tuf-depot recover generation.',
+  RECOVERY_CHANGED: 'Plan again: tuf-depot recover generation.',
   RECOVERY_LOSES_ARTIFACTS:
     'Upload the releases that list them, then recover; or give up by name what may be deleted: --give-up SHA256, --give-up VERSION of a deleted release, or --give-up GENERATION:DIGEST for all of a config.',
   RECOVERY_SLED_SILENT:
     'Start a sled that holds one of them; or, on the machine of a sled that does, with its agent stopped: tuf-depot sled-agent reset --config FILE.',
   SLED_DECOMMISSIONED:
     'Take it out of use; or put it in service again with tuf-depot sled set-policy ID in-service.',
-  NEXUS_ALIVE:
-    'Stop it first, and wait for three of its heartbeats. Expunge only a Nexus that is gone for good.',
+  NEXUS_ALIVE: 'Stop it first, and wait for three heartbeats. Expunge only a Nexus that is gone for good.',
   SLED_BYTES_DIFFER:
-    "Look at that sled's disks; take it out of service with sled set-policy until it is repaired.",
+    "Check that sled's disks; take it out of service with sled set-policy until it is repaired.",
   TOO_MANY_UPLOADS: 'Wait for one of them to end, or upload to another Nexus.',
   FLEET_SPACE:
     'Delete a release that is no longer wanted (tuf-depot repo list, tuf-depot repo delete VERSION), or raise the quota of the sleds.',
@@ -70,67 +69,67 @@ export const errorRemedies = {
 
   // The sled agent and its Repo Depot.
   NO_ARTIFACT_CONFIG:
-    "Nothing: Nexus tells it at its next activation. If it stays so, look at the sled's registration (tuf-depot sled show).",
+    "Nothing: Nexus sends the config in its next round. If the error persists, check the sled's registration (tuf-depot sled show).",
   CONFIG_GENERATION:
     'Read the config from the database again; Nexus does so by itself. If the database was restored or failed over without some of its commits: tuf-depot recover generation.',
-  ARTIFACT_GENERATION: 'Put the config first, then ask again at its generation.',
+  ARTIFACT_GENERATION: 'Put the config first, then repeat the request at its generation.',
   ARTIFACT_NOT_IN_CONFIG: 'Nothing, if its release was deleted; otherwise put the config that lists it.',
   ARTIFACT_HASH_MISMATCH:
-    'Find out where the bytes came from: a sled that sends them has a rotten copy, an archive that has them is damaged.',
-  ARTIFACT_NOT_HELD: 'Fetch it from another sled (tuf-depot artifact show lists who holds it).',
+    'Find the origin of the bytes: a sled that sends them has a bad copy; an archive that contains them is damaged.',
+  ARTIFACT_NOT_HELD: 'Fetch it from another sled (tuf-depot artifact show lists the sleds that hold it).',
   RANGE_NOT_SATISFIABLE: 'Ask for a range that exists.',
   AWAITING_FLOOR:
     "Nothing, if a Nexus runs; otherwise start one, or correct nexus in the sled agent's configuration.",
   SLED_BUSY:
-    "Come again after Retry-After seconds. Raise limits in the sled agent's configuration if it is often so and the disks are idle.",
+    "Retry after Retry-After seconds. If this happens often while the disks are idle, raise limits in the sled agent's configuration.",
   TOO_MANY_LEASES:
-    'Return leases that are not needed any more (GET /artifacts/{sha256}/leases lists them), or wait until some expire.',
+    'Return leases that are no longer needed (GET /artifacts/{sha256}/leases lists them), or wait until some expire.',
   COPY_SOURCE:
-    'Name another source. If all fail, look at the network between the sleds, and at depot_listen of the source.',
+    'Name another source. If all fail, check the network between the sleds, and depot_listen of the source.',
   NO_USABLE_DATASET: 'Mount the disks, or create the directories, and make them writable for the sled agent.',
-  DATASET_VERSION: 'Start that release, or a later one.',
+  DATASET_VERSION: 'Start that version, or a later one.',
 
   // Archives and the verification of releases.
   ARCHIVE_INVALID:
-    'Send the archive as it was built. If it was, build it with tuf-depot repo assemble, or with zip -r -X and no further options.',
+    'Send the archive as it was built. If you did, build it with tuf-depot repo assemble, or with zip -r -X and no further options.',
   ARCHIVE_LIMIT:
     'Make the release smaller, store large entries without compression, or raise the limit in the configuration.',
   ARCHIVE_DAMAGED: 'Send the archive again from an undamaged copy.',
   TARGET_MISSING: 'Build the repository again, with all of its targets.',
   TARGET_LENGTH_MISMATCH:
-    'Build the repository again from undamaged files, or sign it again if the file is meant to be as it is.',
+    'Build the repository again from undamaged files, or sign it again if the file is right.',
   TARGET_HASH_MISMATCH:
-    'Build the repository again from undamaged files, or sign it again if the file is meant to be as it is.',
+    'Build the repository again from undamaged files, or sign it again if the file is right.',
   COMPOSITE_INVALID: 'Build the artifact again, or list it under the right kind.',
-  VERIFIER_DIED: 'Send the archive again; if it happens again, look for the cause in the log.',
+  VERIFIER_DIED: 'Send the archive again; if it fails again, look for the cause in the log.',
 
   // Repository metadata and releases.
-  METADATA_MISSING: 'Build the repository again, whole.',
+  METADATA_MISSING: 'Build the whole repository again.',
   METADATA_MISMATCH: 'Build and sign the repository again.',
-  ROOTS_ONLY: 'Upload it: Nexus moves its trust root forward by it.',
+  ROOTS_ONLY: 'Upload it: it moves the trust root forward.',
   ROOT_CHAIN_BROKEN:
     'Put every N.root.json from the trust root on into the repository, or add its newest root as a trust root.',
   RELEASE_DOCUMENT_INVALID: 'Correct the document, and build and sign the repository again.',
   SIGNING_KEY_INVALID: 'Do what the message says; tuf-depot never overwrites a key.',
 
   // Repositories that are fetched.
-  SOURCE_REDIRECT: 'If you trust that origin, give its address as the source.',
-  SOURCE_TOO_LARGE: 'Look at the server; raise the limit of the source only if the file is right.',
+  SOURCE_REDIRECT: 'If you trust that origin, configure its address as the source.',
+  SOURCE_TOO_LARGE: 'Check the server; raise the limit of the source only if the file is right.',
 
   // The database.
   DATABASE_UNAVAILABLE:
-    'Start it, make it reachable or finish the failover; Nexus goes on by itself. An upload with an upload_id is not sent again: ask GET /v1/system/update/uploads/{upload_id}, as repo upload does.',
-  DATABASE_CONTENTION: 'Try again; if it lasts, look for a Nexus or a person that writes all the time.',
-  COMMIT_UNCERTAIN: 'Look whether it was made, or repeat the request, which is harmless.',
+    'Start it, make it reachable or finish the failover; Nexus continues by itself. Do not send an upload with an upload_id again: poll GET /v1/system/update/uploads/{upload_id}, as repo upload does.',
+  DATABASE_CONTENTION: 'Try again; if it lasts, look for a program or a person that writes all the time.',
+  COMMIT_UNCERTAIN: 'Check whether it was made, or repeat the request, which is idempotent.',
   DATABASE_CONTENT: 'Correct what was changed by hand, or restore a backup.',
-  WANTED_SET_DIGEST: 'Find out what changed them; restore a backup.',
+  WANTED_SET_DIGEST: 'Find the cause of the change; restore a backup.',
   WANTED_SET_TOO_LARGE: 'Delete a release first.',
   SCHEMA_VERSION:
-    'Older database: tuf-depot db migrate. Newer database: install the release of tuf-depot that migrated it.',
-  EMBEDDED_POSTGRES: 'Do what the message says, or configure the URL of a database of your own.',
+    'Older database: tuf-depot db migrate. Newer database: install the version of tuf-depot that migrated it.',
+  EMBEDDED_POSTGRES: 'Follow the message, or configure the URL of your own database.',
 
-  // The fleet on this machine, and the demo.
-  CHILD_FAILED: 'Read the log that the message names, and do what it says; then start again.',
+  // The local fleet and the demo.
+  CHILD_FAILED: 'Read the log that the message names, fix the cause, and start again.',
   DEMO_FAILED:
-    'Run tuf-depot demo --keep and look: tuf-depot status, tuf-depot artifact show HASH; then report it with the logs.',
+    'Run tuf-depot demo --keep, then tuf-depot status and tuf-depot artifact show HASH; report the failure with the logs.',
 } as const satisfies Record<ErrorCode, string>;

@@ -113,7 +113,7 @@ test('a point whose set no sled reported is not counted among the points that be
   expect(run.out).toContain('is 13; 2 points of another history became known');
 });
 
-test('an obstacle that no name removes is a step of what to do, with its code', async () => {
+test('an obstacle that no name removes is listed as a step, with its code', async () => {
   const message = 'No sled gave the set of 9:ffffffffffff.';
   const remedy = 'Start a sled that holds it, or reset the sled on its machine.';
   const points = needed().points.filter(({ artifacts }) => artifacts === null);

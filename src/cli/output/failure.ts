@@ -2,7 +2,7 @@
  * A failure, as a person reads it:
  *
  *     error: cannot upload release.zip: …: … [UNTRUSTED_SIGNATURES]
- *     fix: if you trust who signed it: tuf-depot trust-root add release.zip
+ *     fix: if you trust its signers: tuf-depot trust-root add release.zip
  *
  * FM1. One line each; a stack trace only with --debug.
  * FM2. The remedy is that of the outermost code that has one; a message may carry its own after `fix:`.

@@ -9,7 +9,7 @@ const ofSled = { sha256: ArtifactHash, sledId: SledId, serial: Words, error: Wor
 export const blockedSchemas = {
   /** No sled that answers holds it, and this Nexus has no archive of it; a sled that does not answer may have it. */
   NO_KNOWN_COPY_SLEDS_SILENT: z.object({ sha256: ArtifactHash, silentSleds: Count }),
-  /** As above, but every sled answers: another Nexus may hold the archive, or the bytes are gone. */
+  /** As above, but every sled answers: another Nexus may hold the archive, or the bytes are lost. */
   NO_KNOWN_COPY: z.object({ sha256: ArtifactHash }),
   /** Waits for the back-off after a failed put or copy. */
   TRANSFER_FAILED: z.object(ofSled),

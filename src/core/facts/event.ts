@@ -61,13 +61,13 @@ export const eventSchemas = {
   list: z.object(request),
   put: z.object({ ...request, sha256: ArtifactHash }),
   copy: z.object({ ...request, sha256: ArtifactHash, sourceSledId: SledId.optional() }),
-  // What sleds reported later.
+  // Later reports of sleds.
   copy_done: z.object({ ...accepted, datasetsHolding: Count, datasets: Count }),
   copy_failed: z.object({ ...reported, errorCode: Words, source: Words, error: Words }),
   copy_lost: z.object(accepted),
   deletion: z.object({ ...reported, generation: Generation, why: Words }),
   quarantine: z.object({ ...reported, datasetId: DatasetId, why: Words }),
-  // What changed, as the Nexus saw it.
+  // Changes that the Nexus observed.
   generation: z.object({
     generation: Generation,
     /** Absent in the first round of a Nexus. */
@@ -95,7 +95,7 @@ export const eventSchemas = {
     /** How long it lasted, of what is over. */
     elapsedMs: ElapsedMs.optional(),
   }),
-  // What was done, by operators, sleds or a Nexus.
+  // Actions of operators, sleds or a Nexus.
   release_recorded: z.object({
     systemVersion: SystemVersion,
     generation: Generation,
@@ -134,7 +134,7 @@ export const eventSchemas = {
   local_repo_held: z.object({
     systemVersion: SystemVersion,
     uploadId: UploadId,
-    /** By an upload, taken up at the start, or after the database had lost it: recorded again, or listed again by itself. */
+    /** By an upload, adopted at the start, or after the database had lost it: recorded again, or listed again by itself. */
     how: z.enum(['uploaded', 'adopted', 'recorded_again', 'listed_again']),
   }),
   local_repo_dropped: z.object({ systemVersion: SystemVersion, generation: Generation, uploadId: UploadId }),
@@ -149,7 +149,7 @@ export const eventSchemas = {
   nexus_expunged: z.object({ expungedNexusId: NexusId }),
   nexus_started: z.object({ operatorAddress: Words }),
   nexus_stopped: z.object({ operatorAddress: Words }),
-  // That the history itself lacks events.
+  // Events are missing from the history.
   history_lost: z.object({ events: Count }),
 } as const satisfies Record<string, z.ZodType<object>>;
 

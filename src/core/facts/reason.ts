@@ -65,7 +65,7 @@ export const reasonSchemas = {
     fileName: Words,
     stage: z.enum(['receiving', 'verifying', 'recording']),
     error: Words,
-    /** When it is given up; absent while it may be recorded already. */
+    /** The time at which it is given up; absent while it may be recorded already. */
     untilMs: TimeMs.optional(),
   }),
   DATABASE_UNAVAILABLE: z.discriminatedUnion('because', [

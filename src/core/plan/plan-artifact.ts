@@ -1,4 +1,4 @@
-/** The plan for one artifact: who is sent it, who copies it from whom, and why the others have to wait. */
+/** The plan for one artifact: its puts, its copies with their sources, and why other sleds have to wait. */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
 import type { LocalArchive } from '../inventory.ts';

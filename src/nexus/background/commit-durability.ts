@@ -1,4 +1,4 @@
-/** Looks whether a commit of the database outlives a failover: at the start, once an hour, and each minute while it may not. */
+/** Checks whether a commit of the database outlives a failover: at the start, once an hour, and each minute while it may not. */
 import { toDetails } from '../../core/facts/details.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { renderReason } from '../../core/facts/reason-text.ts';

@@ -22,7 +22,7 @@ describe('a database that may lose commits', () => {
     expect(codes(THREE_HOSTS, undefined)).toEqual([]);
   });
 
-  test('has a standby that no commit waits for, and the reason says what is lost and what to set', () => {
+  test('has a standby that no commit waits for, and the reason names the loss and the settings', () => {
     expect(loss({ standbys: 2 })).toEqual({
       code: 'DATABASE_MAY_LOSE_COMMITS',
       because: 'no_standby_named',

@@ -1,4 +1,4 @@
-/** What the status says of the database's configuration: who reads along, and what a failover may lose. */
+/** Reasons of the status about the database's configuration: plain text, and what a failover may lose. */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { plainTextHosts } from '../datastore/database-tls.ts';
 import type { DatabaseTarget } from '../datastore/database-url.ts';
@@ -20,7 +20,7 @@ export const databaseReasons = (
 
 type Loss = HealthReason<'DATABASE_MAY_LOSE_COMMITS'>;
 
-/** Values with which COMMIT waits until a standby, where one is named, has it on disk. */
+/** Values with which COMMIT waits until a named standby has it on disk. */
 const DURABLE = ['on', 'remote_apply'];
 
 /** A single server is no reason: it has no failover. */

@@ -1,4 +1,4 @@
-/** What answers the requests of a Nexus: each API with the parts that it needs, and what its page of metrics says. */
+/** The handlers of a Nexus: each API with the parts that it needs, and the facts of the metrics. */
 
 import type { debugApi } from '../../api/debug-api.ts';
 import type { internalApi } from '../../api/internal-api.ts';

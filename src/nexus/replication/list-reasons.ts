@@ -1,4 +1,4 @@
-/** What the list of a sled says beside what it holds: datasets at fault, copies that went bad, files in use. */
+/** Further reasons from the listing of a sled: faulty datasets, bad copies, leased files. */
 
 import type { QuarantinedFile } from '../../api/sled-agent-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
@@ -34,7 +34,7 @@ const datasetReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReas
         ],
   );
 
-/** B6: nothing is wrong, but somebody who looks for the room wants to know. */
+/** B6: not a fault, but it explains used space. */
 const deferredReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReason[] => {
   const deferred = list?.deletions_deferred ?? [];
   const [first] = deferred;
@@ -43,7 +43,7 @@ const deferredReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthRea
   return [{ code: 'DELETION_DEFERRED', sledId, serial, sha256, artifacts: deferred.length, why }];
 };
 
-/** P13: it goes on, and deletes nothing that these configs list. */
+/** P13: the sled goes on, and keeps all artifacts of these configs. */
 const keptReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReason[] => {
   const kept = list?.points_kept ?? [];
   if (kept.length === 0) return [];

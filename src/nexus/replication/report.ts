@@ -1,4 +1,4 @@
-/** The task's status: the published shape, and beside it what the original never told. */
+/** The task's status: the published shape, with our additions. */
 
 import { toDetails } from '../../core/facts/details.ts';
 import { renderReason } from '../../core/facts/reason-text.ts';

@@ -11,7 +11,7 @@ const planned = {
   nonce: nonceOf('1'),
 };
 
-test('an archive is dropped at the point that it was counted for, in the round in which it was (P1)', () => {
+test('an archive is dropped only at the point and in the round for which it was counted (P1)', () => {
   expect(decideDrop(true, planned, planned, once)).toEqual({ kind: 'dropped' });
 });
 

@@ -20,7 +20,7 @@ export const decideDrop = (
   // The nonce of a round is younger than its rows: if the nonce is there, only a drop removed the row.
   const isSameRound = stored.nonce === planned.nonce;
   if (!isHeld) return { kind: repeated && isSameRound ? 'dropped' : 'absent' };
-  // Of a deleted release too: what others list of it was counted against the wanted set of the plan.
+  // For a deleted release too: its artifacts that others list were counted against the wanted set of the plan.
   const { generation } = stored;
   if (stored.generation !== planned.generation)
     return { kind: 'kept', because: 'generation_changed', generation };

@@ -42,7 +42,7 @@ export const decideAdoption = ({
   isReleaseKnown,
 }: FoundUpload): Adoption => {
   if (!hasArchive && row !== undefined) return { kind: 'forget_row', reason: 'its archive is gone' };
-  if (!hasArchive) return { kind: 'remove', reason: 'it is what an upload left without its archive' };
+  if (!hasArchive) return { kind: 'remove', reason: 'it is the leftover of an upload without its archive' };
   if (sidecar === 'unreadable') return { kind: 'keep', because: 'sidecar_unreadable' };
   if (sidecar === 'absent')
     return row === undefined
@@ -51,7 +51,7 @@ export const decideAdoption = ({
   const isWanted = sidecar.acknowledged && !(sidecar.dropping && isReleaseKnown);
   if (listsParts(sidecar) && !hasParts && (row !== undefined || isWanted))
     return { kind: 'keep', because: 'parts_gone' };
-  // Listed by the database it is as good as acknowledged: an operator can have seen it.
+  // Listed by the database it counts as acknowledged: an operator may have seen it.
   if (row !== undefined)
     return {
       kind: 'take_up',

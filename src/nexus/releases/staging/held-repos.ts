@@ -24,9 +24,9 @@ export type HeldRepo = {
 export type HeldRepos = {
   readonly all: () => readonly HeldRepo[];
   readonly get: (uploadId: UploadId) => HeldRepo | undefined;
-  /** Also of an upload that is held already: from now on it is opened anew, as `archive` has it. */
+  /** Also for an upload that is held already: it is opened anew, by `archive`. */
   readonly hold: (archive: StagedArchive, how?: EventFact<'local_repo_held'>['how']) => void;
-  /** The files are no business of this: whoever calls it retires what was opened (HR2). */
+  /** Does not touch the files: the caller retires the open archive (HR2). */
   readonly forget: (uploadId: UploadId) => void;
   /** Its files stay, but are not served, since the database refused it. */
   readonly keepOnly: (archive: StagedArchive) => void;

@@ -1,4 +1,4 @@
-/** An archive that the database had once and has lost: recorded again, or kept and told (P4). */
+/** An archive that the database has lost: recorded again, or kept and reported (P4). */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { RepoId } from '../../../core/ids.ts';
 import { findDepotError, isOfDatabase, messageChain } from '../../../lib/errors.ts';
