@@ -108,7 +108,7 @@ test('a process that should end by itself is stopped by an abort, also by one wh
   await expect(running).rejects.toThrow('enough');
 });
 
-test('an exit by a signal is said as that', async () => {
+test('an exit by a signal is reported as such', async () => {
   const child = await startChild(await spec(`setInterval(() => {}, 1e6); ready('x')`), { signal });
   process.kill(child.pid, 'SIGKILL');
   const error = await exitError(child, await child.exited);

@@ -49,7 +49,7 @@ export type HandlerRequest<R extends Route> = {
 export type Handler<R extends Route> = (request: HandlerRequest<R>) => AnswerOf<R>;
 export type Handlers<A extends Api> = { readonly [K in keyof A['routes']]: Handler<A['routes'][K]> };
 
-/** A route with its handler, the types erased: the server parses by the route before it calls. */
+/** A route with its handler, without types: the server parses by the route before the call. */
 export type BoundRoute = { readonly route: Route; readonly handle: ErasedHandler };
 
 export type ErasedRequest = Omit<HandlerRequest<Route>, 'params' | 'query' | 'body' | 'setHeader'> & {

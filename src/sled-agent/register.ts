@@ -78,7 +78,7 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
         return true;
       } catch (error) {
         if (signal.aborted) return false;
-        log.warn({ nexus: peer.url, err: error }, 'Nexus did not take the registration');
+        log.warn({ nexus: peer.url, err: error }, 'registration with Nexus failed');
       }
     }
     return false;

@@ -33,7 +33,7 @@ export type FetchRequest<Id extends string = string> = {
   readonly maxBytes: number;
 };
 
-/** What the metadata says, before any target was fetched. */
+/** The facts of the metadata, before any target was fetched. */
 export type FoundRelease<Id extends string = string> = Pick<
   VerifiedRelease<Id>,
   'targetsSha256' | 'trustRootId' | 'roots' | 'versions' | 'roles' | 'description' | 'checks'

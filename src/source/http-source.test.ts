@@ -104,7 +104,7 @@ test('a body over the limit is refused, announced or not (DL1)', async () => {
   });
 });
 
-test('a server that does not answer, and one that falls silent, are given up (DL1)', async () => {
+test('a request to a server that never answers, or falls silent, is given up (DL1)', async () => {
   const source = open(SHORT);
   server.odd.set('/metadata/timestamp.json', () => undefined);
   await expect(source.metadata.read('timestamp.json', 100)).rejects.toMatchObject({ code: 'PEER_STALLED' });

@@ -235,7 +235,7 @@ test.each(['constructor', '__proto__', 'a b', 'a?b#c', 'dir/..name', 'é'])(
   },
 );
 
-test('a consistent target lies under its hash, in either place that writers put it', () => {
+test('a consistent target is found under its hash, in either place that writers use', () => {
   const sha256 = ArtifactHash.parse('a'.repeat(64));
   const hashes = { sha256, sha512: undefined };
   expect(targetFileNames('dir/name', hashes, false)).toEqual(['dir/name']);

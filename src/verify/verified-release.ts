@@ -15,7 +15,7 @@ export type VerifyRequest<Id extends string = string> = {
   readonly nowMs: number;
   readonly allowExpired?: boolean;
   readonly allowRollback?: boolean;
-  /** What each trust root led to before, by its id; none for one that never led anywhere. */
+  /** The versions last accepted under each trust root, by its id; absent before the first. */
   readonly trustedVersions?: ReadonlyMap<Id, TrustedVersions>;
   readonly limits?: Partial<ArchiveLimits>;
 };

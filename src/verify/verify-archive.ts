@@ -108,7 +108,7 @@ const verifyRecorded = async <Id extends string>(
   return { ...facts, report, checks: recorder.checks() };
 };
 
-/** What a request asks of the metadata. */
+/** The part of a request about the metadata. */
 export const trustOptions = <Id extends string>(request: VerifyRequest<Id>) => ({
   trustRoots: request.trustRoots,
   nowMs: request.nowMs,
@@ -120,7 +120,7 @@ export const trustOptions = <Id extends string>(request: VerifyRequest<Id>) => (
 export const documentText = ({ systemVersion, artifacts, format }: ReleaseDescription): string =>
   `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`;
 
-/** What is told of verified metadata, wherever it came from. */
+/** The facts about verified metadata, from any source. */
 export const repositoryFacts = <Id extends string>(repository: VerifiedRepository<Id>) => ({
   targetsSha256: ArtifactHash.parse(createHash('sha256').update(repository.targets.bytes).digest('hex')),
   trustRootId: repository.trustRootId,

@@ -1,4 +1,4 @@
-/** The demo's own look at the disks, as a table; what is wrong is an error. */
+/** The demo's own check of the disks, as a table; a fault is an error. */
 import { basename } from 'node:path';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { type Audit, type AuditedDataset, type AuditedSled, auditDisks } from '../../fleet/disk-audit.ts';

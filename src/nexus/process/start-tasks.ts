@@ -48,7 +48,7 @@ type Deps = {
   readonly lost: LostSets;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly fetchRelease: FetchRelease<TrustRootId>;
-  /** Makes the nonces of rounds. */
+  /** Generates the nonces of rounds. */
   readonly newId: () => string;
   readonly clock: Clock;
   readonly rng: Rng;

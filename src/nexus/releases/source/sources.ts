@@ -106,7 +106,7 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
         isOutage: isOfDatabase(error),
         timeMs: nowMs,
       };
-      // An outage makes no later attempt at the source wait for longer.
+      // An outage does not lengthen the back-off of the source.
       const failures = failure.isOutage ? 1 : known(name).failures + 1;
       change(name, { isSyncing: false, failure, failures });
     },

@@ -123,7 +123,7 @@ test.each([
   await expect(refused).rejects.toMatchObject({ code: 'METADATA_ROLLBACK' });
 });
 
-test('a bad signature is refused, whatever is lost: that does not look back', async () => {
+test('a bad signature is refused, whether the release was lost or not', async () => {
   const asked: VerifyRequest<TrustRootId>[] = [];
   const refused = check({ refusal: 'METADATA_INVALID', lostSets: [['wanted', 'lost']] }, asked);
   await expect(refused).rejects.toMatchObject({ code: 'METADATA_INVALID' });

@@ -37,7 +37,7 @@ export type ArchiveToCheck = {
 
 export type CheckedArchive = {
   readonly release: VerifiedRelease<TrustRootId>;
-  /** Of the trust root; an archive that was recorded before moves nothing (CA1). */
+  /** Of the trust root; unchanged by an archive that was recorded before (CA1). */
   readonly move: TrustMove;
   /** One sentence per passed check, in order. */
   readonly report: readonly string[];

@@ -143,12 +143,12 @@ const findAbsence = ({ named, newcomers }: Knowledge, datasets: readonly Dataset
   if (absent !== undefined) return `dataset ${absent.path} cannot be read, and may hold a newer ledger`;
   const present = new Set(presentIds(datasets));
   const gone = [...named].find(id => !present.has(id));
-  if (gone !== undefined) return `dataset ${gone} is not there, and may hold a newer ledger`;
+  if (gone !== undefined) return `dataset ${gone} is missing, and may hold a newer ledger`;
   const newcomer = datasets.find(each => {
     const id = each.id();
     return id !== undefined && newcomers.has(id);
   });
-  if (newcomer !== undefined) return `dataset ${newcomer.path} is new, and may stand for a lost one`;
+  if (newcomer !== undefined) return `dataset ${newcomer.path} is new, and may replace a lost one`;
   return undefined;
 };
 

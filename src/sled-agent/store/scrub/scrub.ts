@@ -142,7 +142,7 @@ const begin = ({ clock, rng }: ScrubberDependencies, state: State): BegunState =
   return Object.assign(state, { record: begun });
 };
 
-/** To its end, or as far as the signal lets it. */
+/** To its end, or until the signal aborts. */
 const runCycle = async (
   deps: ScrubberDependencies,
   state: BegunState,
@@ -235,7 +235,7 @@ const readRecords = async ({ disk, datasets }: ScrubberDependencies): Promise<Ma
 const newestOf = (records: Iterable<ScrubRecord>): ScrubRecord | undefined =>
   [...records].sort((a, b) => b.cycle_started_ms - a.cycle_started_ms || b.files_done - a.files_done)[0];
 
-/** Progress that is not kept costs a look, and is no reason to stop. */
+/** Lost progress only repeats some checks, and is no reason to stop. */
 const save = async ({ disk, datasets, clock }: ScrubberDependencies, state: BegunState): Promise<void> => {
   state.savedMonotonicMs = clock.monotonicMs();
   for (const dataset of datasets) {
