@@ -163,7 +163,7 @@ const aborted = (signal: AbortSignal): Promise<never> =>
 /** The commit is done, and its call is given up before the database has said so. */
 const committedUnanswered: Fate = async call => {
   await call();
-  throw new DepotError('COMMIT_UNCERTAIN', 'given up before the database said whether it was committed');
+  throw new DepotError('COMMIT_UNCERTAIN', 'given up before the database reported whether it was committed');
 };
 
 const unavailable = async (): Promise<never> => {
