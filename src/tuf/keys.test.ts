@@ -70,7 +70,9 @@ describe.each<[string, string, string, string, string]>([
   test('verifies nothing else', () => {
     const flipped = (signature.startsWith('0') ? '1' : '0') + signature.slice(1);
     expect(key?.verify(Buffer.from('something else'), signature)).toBe(false);
-    for (const bad of [flipped, `${signature}zz`, signature.slice(2), signature.slice(1), '', 'no hex']) {
+    // Cut at the end: an RSA signature is a number, which a first byte of zero does not change.
+    const short = signature.slice(0, -2);
+    for (const bad of [flipped, `${signature}zz`, short, signature.slice(1), '', 'no hex']) {
       expect(key?.verify(MESSAGE, bad)).toBe(false);
     }
   });
