@@ -4,8 +4,8 @@ import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../
 import type { Handlers } from '../../src/http/handlers.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { configBody, sledConfigOf } from '../../src/nexus/fleet-client/config-body.ts';
-import type { SledConnection, SledTarget } from '../../src/nexus/fleet-client/sled-connection.ts';
+import { configBody, sledConfigOf } from '../../src/nexus/sleds/config-body.ts';
+import type { SledConnection, SledTarget } from '../../src/nexus/sleds/sled-connection.ts';
 import { chunksOf, collect, receive } from './body.ts';
 import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
 import type { Network } from './network.ts';

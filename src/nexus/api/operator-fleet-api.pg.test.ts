@@ -1,9 +1,9 @@
 /** The operator's API for the fleet: a real Nexus and database, and sleds that do what the test says. */
 import { expect, test } from 'vitest';
 import { registration } from '../datastore/conformance/records.fixture.ts';
-import { fakeConnection, fakeSled, never } from '../fleet-client/fleet.fixture.ts';
 import { createTestWorld } from '../process/nexus.fixture.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
+import { fakeConnection, fakeSled, never } from '../sleds/fleet.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 const PATIENCE = { timeout: 50_000 };

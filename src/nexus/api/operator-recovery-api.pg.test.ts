@@ -3,6 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ArtifactHash, asGeneration, pointText, type SledId, SystemVersion } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { registration } from '../datastore/conformance/records.fixture.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from '../process/nexus.fixture.ts';
+import { REPLICATION_TASK } from '../replication/task.ts';
 import {
   contentOf,
   digestOf,
@@ -12,9 +14,7 @@ import {
   hashOf,
   pointOf,
   unreachable,
-} from '../fleet-client/fleet.fixture.ts';
-import { createTestWorld, type TestNexus, type TestWorld } from '../process/nexus.fixture.ts';
-import { REPLICATION_TASK } from '../replication/task.ts';
+} from '../sleds/fleet.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 

@@ -40,11 +40,11 @@ import { requireEntry } from '../../lib/require-entry.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
-import { inServiceTargets } from '../fleet-client/in-service.ts';
-import { createLostPointsMemory, readLostPoints } from '../fleet-client/lost-points.ts';
-import type { SledConnection } from '../fleet-client/sled-connection.ts';
 import type { Note } from '../history/history.ts';
 import { askSleds } from '../recovery/ask-sleds.ts';
+import { inServiceTargets } from '../sleds/in-service.ts';
+import { createLostPointsMemory, readLostPoints } from '../sleds/lost-points.ts';
+import type { SledConnection } from '../sleds/sled-connection.ts';
 
 const ARTIFACT_PAGE = 1000;
 

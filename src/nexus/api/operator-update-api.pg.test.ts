@@ -3,8 +3,6 @@ import { FLOOR_DIGEST_HEADER, GENERATION_FLOOR_HEADER, HEADS_HEADER } from '../.
 import { asGeneration, SledId, TrustRootId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { newId, registration } from '../datastore/conformance/records.fixture.ts';
-import { digestOf } from '../fleet-client/fleet.fixture.ts';
-import type { SledConnection } from '../fleet-client/sled-connection.ts';
 import {
   createTestWorld,
   type StartOptions,
@@ -12,6 +10,8 @@ import {
   type TestWorld,
 } from '../process/nexus.fixture.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
+import { digestOf } from '../sleds/fleet.fixture.ts';
+import type { SledConnection } from '../sleds/sled-connection.ts';
 
 const wait = { signal: new AbortController().signal };
 

@@ -4,7 +4,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
-import { fakeConnection, fakeSled, unreachable } from '../fleet-client/fleet.fixture.ts';
+import { fakeConnection, fakeSled, unreachable } from '../sleds/fleet.fixture.ts';
 import { createSledLiveness } from './sled-liveness.ts';
 
 const watching = () => {

@@ -11,8 +11,8 @@ import { errorCodeOf } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { BackgroundTask } from '../background/task.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
-import { inServiceTargets } from '../fleet-client/in-service.ts';
-import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
+import { inServiceTargets } from '../sleds/in-service.ts';
+import type { SledConnection, SledTarget } from '../sleds/sled-connection.ts';
 
 export const LIVENESS_TASK = 'sled_liveness';
 const PERIOD_MS = 15_000;

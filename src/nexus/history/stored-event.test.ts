@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { asGeneration, EventId, NexusId, SledId } from '../../core/ids.ts';
 import type { FleetEvent } from '../datastore/ports/history-port.ts';
-import { hashOf } from '../fleet-client/fleet.fixture.ts';
+import { hashOf } from '../sleds/fleet.fixture.ts';
 import { showStored, toStored } from './stored-event.ts';
 
 const SLED = SledId.parse('00000000-0000-4000-8000-000000000001');

@@ -14,8 +14,8 @@ import { readTomlConfig } from '../../lib/toml-config.ts';
 import { repositoryUrls } from '../../source/http-source.ts';
 import type { HistoryLimits } from '../background/fleet-history.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
-import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
 import type { SourceConfig } from '../releases/source/source-config.ts';
+import { DEFAULT_EXECUTE_LIMITS } from '../sleds/execute.ts';
 
 const GIB = 1024 ** 3;
 const count = (least: number, most: number) => z.int().min(least).max(most);

@@ -3,14 +3,7 @@ import { asGeneration } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
-import {
-  digestOf,
-  fakeConnection,
-  fakeSled,
-  hashOf,
-  never,
-  unreachable,
-} from '../fleet-client/fleet.fixture.ts';
+import { digestOf, fakeConnection, fakeSled, hashOf, never, unreachable } from '../sleds/fleet.fixture.ts';
 import { askSleds, RECOVERY_ANSWER_TIMEOUT_MS } from './ask-sleds.ts';
 
 const wait = { signal: new AbortController().signal };

@@ -6,7 +6,7 @@ import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import type { AskedSled } from '../../core/recovery.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
-import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
+import type { SledConnection, SledTarget } from '../sleds/sled-connection.ts';
 
 /** Enough for a sled to list a full config from slow disks; somebody waits for the answer. */
 export const RECOVERY_ANSWER_TIMEOUT_MS = 20_000;

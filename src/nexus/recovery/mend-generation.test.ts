@@ -7,10 +7,10 @@ import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { hashOf, insertTrustRoot, uploadOf } from '../datastore/conformance/records.fixture.ts';
 import { MAX_MEND } from '../datastore/decisions/generation.ts';
-import { digestOf, fakeConnection, fakeSled } from '../fleet-client/fleet.fixture.ts';
-import { createLostPointsMemory, type LostPoint } from '../fleet-client/lost-points.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Note } from '../history/history.ts';
+import { digestOf, fakeConnection, fakeSled } from '../sleds/fleet.fixture.ts';
+import { createLostPointsMemory, type LostPoint } from '../sleds/lost-points.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { findLostPoints, mendGeneration } from './mend-generation.ts';
 
 const wait = { log: silentLogger, signal: new AbortController().signal };

@@ -10,14 +10,9 @@ import { includes } from '../../core/artifact-config.ts';
 import { asGeneration } from '../../core/ids.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
-import {
-  type LostPoint,
-  type ReportedPoint,
-  readLostPoints,
-  unknownReports,
-} from '../fleet-client/lost-points.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Note } from '../history/history.ts';
+import { type LostPoint, type ReportedPoint, readLostPoints, unknownReports } from '../sleds/lost-points.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
 
 type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 

@@ -6,10 +6,10 @@ import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PlannedSet } from '../datastore/ports/local-repo-port.ts';
-import type { SledConnection, SledTarget } from '../fleet-client/sled-connection.ts';
-import type { FleetMemory } from '../fleet-client/sled-memory.ts';
-import { spotCheck } from '../fleet-client/spot-check.ts';
 import type { Staging } from '../releases/staging/staging.ts';
+import type { SledConnection, SledTarget } from '../sleds/sled-connection.ts';
+import type { FleetMemory } from '../sleds/sled-memory.ts';
+import { spotCheck } from '../sleds/spot-check.ts';
 
 type Deps = {
   readonly connection: SledConnection;

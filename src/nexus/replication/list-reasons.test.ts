@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import { worst } from '../../core/health.ts';
 import { DatasetId, LeaseId } from '../../core/ids.ts';
-import { fakeSled, generation, hashOf } from '../fleet-client/fleet.fixture.ts';
+import { fakeSled, generation, hashOf } from '../sleds/fleet.fixture.ts';
 import { listReasons } from './list-reasons.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';

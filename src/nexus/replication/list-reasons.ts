@@ -4,7 +4,7 @@ import type { QuarantinedFile } from '../../api/sled-agent-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
 
 type AnsweringSled = Pick<CollectedSled, 'id' | 'serial' | 'answer' | 'list'>;
 

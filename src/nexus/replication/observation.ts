@@ -12,8 +12,8 @@ import type { ArtifactHash, Generation, UploadId } from '../../core/ids.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import { type ReleaseProgress, releaseProgress } from '../../core/progress.ts';
 import type { WantedSet } from '../datastore/ports/wanted-set-port.ts';
-import type { LostPoint } from '../fleet-client/lost-points.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
+import type { LostPoint } from '../sleds/lost-points.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { listReasons } from './list-reasons.ts';
 
 export type ObservedRelease = {

@@ -6,10 +6,10 @@ import { seededRng } from '../../core/rng.ts';
 import { isoTime, systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
-import { fakeSled, generation, hashOf } from '../fleet-client/fleet.fixture.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
-import { createFleetMemory } from '../fleet-client/sled-memory.ts';
 import { createRequestLog } from '../history/request-log.ts';
+import { fakeSled, generation, hashOf } from '../sleds/fleet.fixture.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
+import { createFleetMemory } from '../sleds/sled-memory.ts';
 import { noteReports } from './reports.ts';
 
 const incarnation = (n: number) => IncarnationId.parse(`0000000${n}-0000-4000-8000-000000000000`);

@@ -4,9 +4,9 @@ import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
-import type { FleetMemory } from '../fleet-client/sled-memory.ts';
 import type { RequestLog } from '../history/request-log.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
+import type { FleetMemory } from '../sleds/sled-memory.ts';
 
 type Deps = { readonly memory: FleetMemory; readonly requests: RequestLog; readonly clock: Clock };
 

@@ -23,7 +23,10 @@ import type { LocalRepoRecord } from '../datastore/ports/local-repo-port.ts';
 import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import type { WantedSet } from '../datastore/ports/wanted-set-port.ts';
-import { DEFAULT_EXECUTE_LIMITS } from '../fleet-client/execute.ts';
+import { createRequestLog } from '../history/request-log.ts';
+import type { LocalRepo, Staging } from '../releases/staging/staging.ts';
+import { createLostSets } from '../releases/upload/lost-sets.ts';
+import { DEFAULT_EXECUTE_LIMITS } from '../sleds/execute.ts';
 import {
   contentOf,
   digestOf,
@@ -34,11 +37,8 @@ import {
   hashOf,
   never,
   unreachable,
-} from '../fleet-client/fleet.fixture.ts';
-import { DEFAULT_COLLECT_LIMITS } from '../fleet-client/sled-draft.ts';
-import { createRequestLog } from '../history/request-log.ts';
-import type { LocalRepo, Staging } from '../releases/staging/staging.ts';
-import { createLostSets } from '../releases/upload/lost-sets.ts';
+} from '../sleds/fleet.fixture.ts';
+import { DEFAULT_COLLECT_LIMITS } from '../sleds/sled-draft.ts';
 import { createReplication, type ReplicationPolicy } from './task.ts';
 
 const uuid = (kind: number, n: number) => `0000000${kind}-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;

@@ -35,23 +35,18 @@ import type { NexusPort } from '../datastore/ports/nexus-port.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
-import { collectSleds } from '../fleet-client/collect.ts';
-import {
-  createExecutor,
-  type ExecuteLimits,
-  type ExecuteOutcome,
-  type Executor,
-} from '../fleet-client/execute.ts';
-import { inServiceTargets } from '../fleet-client/in-service.ts';
-import { createLostPointsMemory, type LostPointsMemory } from '../fleet-client/lost-points.ts';
-import type { SledConnection } from '../fleet-client/sled-connection.ts';
-import type { CollectedSled, CollectLimits } from '../fleet-client/sled-draft.ts';
-import { createFleetMemory, type FleetMemory } from '../fleet-client/sled-memory.ts';
 import type { Note } from '../history/history.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import { findLostPoints, mendGeneration } from '../recovery/mend-generation.ts';
 import type { LocalRepo, Staging } from '../releases/staging/staging.ts';
 import type { LostSets } from '../releases/upload/lost-sets.ts';
+import { collectSleds } from '../sleds/collect.ts';
+import { createExecutor, type ExecuteLimits, type ExecuteOutcome, type Executor } from '../sleds/execute.ts';
+import { inServiceTargets } from '../sleds/in-service.ts';
+import { createLostPointsMemory, type LostPointsMemory } from '../sleds/lost-points.ts';
+import type { SledConnection } from '../sleds/sled-connection.ts';
+import type { CollectedSled, CollectLimits } from '../sleds/sled-draft.ts';
+import { createFleetMemory, type FleetMemory } from '../sleds/sled-memory.ts';
 import { dropReplicated } from './drop.ts';
 import type { ReplicationEvents } from './events/replication-events.ts';
 import {

@@ -6,8 +6,8 @@ import { isListing } from '../../core/inventory.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
 import type { LocalRepoRecord } from '../datastore/ports/local-repo-port.ts';
 import type { RepoRecord } from '../datastore/ports/release-port.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Observation } from '../replication/observation.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { blockedView, reasonView } from './reasons.ts';
 
 export type ArtifactFacts = {

@@ -4,8 +4,8 @@ import type { HealthReason } from '../../core/facts/reason.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { Outage } from '../datastore/database-watch.ts';
-import type { CollectedSled } from '../fleet-client/sled-draft.ts';
 import type { Observation, ObservedRelease } from '../replication/observation.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { reasonView } from './reasons.ts';
 
 export const releaseView = (observation: Observation, release: ObservedRelease): ReleaseReplication => {

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { renderEvent } from '../../../core/facts/event-text.ts';
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { ReleaseState } from '../../../core/health.ts';
-import { fakeSled, generation, hashOf } from '../../fleet-client/fleet.fixture.ts';
 import type { NewEvent } from '../../history/history.ts';
+import { fakeSled, generation, hashOf } from '../../sleds/fleet.fixture.ts';
 import type { Observation } from '../observation.ts';
 import { createObservedEvents } from './observed-events.ts';
 

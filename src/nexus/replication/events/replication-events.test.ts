@@ -3,8 +3,8 @@ import type { RequestRecord } from '../../../api/operator-fleet-api.ts';
 import type { ArtifactListResponse } from '../../../api/sled-agent-api.ts';
 import { IncarnationId } from '../../../core/ids.ts';
 import { type Clock, isoTime } from '../../../lib/clock.ts';
-import { fakeSled, generation, hashOf } from '../../fleet-client/fleet.fixture.ts';
 import type { NewEvent } from '../../history/history.ts';
+import { fakeSled, generation, hashOf } from '../../sleds/fleet.fixture.ts';
 import { createReplicationEvents } from './replication-events.ts';
 
 const [first, second] = [fakeSled(1).target.id, fakeSled(2).target.id];
