@@ -22,9 +22,23 @@ const rules: Record<string, readonly string[]> = {
   'tuf-client': ['tuf', 'source', 'lib', 'node:'],
   source: ['core', 'tuf', 'archive', 'verify', 'http', 'lib', 'node:', 'zod'],
   release: ['core', 'tuf', 'archive', 'lib', 'node:', 'zod'],
-  api: ['core/ids', 'core/facts', 'lib/error-codes', 'lib/errors', 'zod'],
+  api: ['core/ids', 'core/facts', 'core/artifact-config', 'lib/error-codes', 'lib/errors', 'zod'],
   http: ['api', 'lib', 'core/ids', 'node:', 'npm'],
-  nexus: ['core', 'tuf', 'archive', 'composite', 'verify', 'source', 'api', 'http', 'lib', 'node:', 'npm'],
+  'sled-client': ['core', 'api', 'http', 'lib', 'node:crypto', 'zod'],
+  nexus: [
+    'core',
+    'tuf',
+    'archive',
+    'composite',
+    'verify',
+    'source',
+    'api',
+    'http',
+    'sled-client',
+    'lib',
+    'node:',
+    'npm',
+  ],
   'sled-agent': ['core', 'tuf', 'archive', 'api', 'http', 'lib', 'node:', 'zod'],
   fleet: ['core', 'release', 'api', 'http', 'lib', 'node:', 'zod', 'smol-toml'],
   sim: [
@@ -35,6 +49,7 @@ const rules: Record<string, readonly string[]> = {
     'verify',
     'release',
     'api',
+    'sled-client',
     'nexus',
     'sled-agent',
     'lib',
@@ -117,8 +132,13 @@ const cliEntries = [
   'sled-agent/config',
   'sled-agent/reset',
 ];
-/** Entries of processes, and the way to a real database: the simulator has neither. */
-const simMayNotImport = ['nexus/process/main', 'sled-agent/main', 'nexus/datastore/connection'];
+/** Entries of processes, and the ways to a real database and to real sleds: the simulator has none of them. */
+const simMayNotImport = [
+  'nexus/process/main',
+  'sled-agent/main',
+  'nexus/datastore/connection',
+  'sled-client/http-connection',
+];
 /** Who may use these packages; nobody else. */
 const exclusivePackages: Record<string, string> = {
   fastify: 'http',
@@ -128,6 +148,9 @@ const exclusivePackages: Record<string, string> = {
 };
 /** What opens a datastore, or composes all that uses it; every other module names the ports that it uses. */
 const wholeDatastore = ['nexus/process/services', 'nexus/process/handlers', 'nexus/process/start-tasks'];
+/** What sled agents serve: Nexus has the domain types of sled-client instead. */
+const sledContracts = ['api/sled-agent-api', 'api/depot-api'];
+const knowSledContracts = ['api', 'http', 'sled-client', 'sled-agent', 'sim'];
 const simMayNot = [
   /\bDate\.now\b/,
   /\bnew Date\(\)/,
@@ -211,6 +234,8 @@ test('every folder imports only what the architecture allows it', async () => {
     for (const specifier of importsOf(source)) {
       const name = named(source, specifier);
       if (!allowed(folder, name)) broken.push(`${source.path} imports ${name}`);
+      if (sledContracts.includes(name) && !knowSledContracts.includes(folder))
+        broken.push(`${source.path} imports ${name}`);
       const owner = exclusivePackages[name];
       if (owner !== undefined && !source.path.startsWith(`src/${owner}/`))
         broken.push(`${source.path} imports ${name}`);

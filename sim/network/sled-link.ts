@@ -1,11 +1,13 @@
 /** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
+
 import type { depotApi } from '../../src/api/depot-api.ts';
 import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import type { Handlers } from '../../src/http/handlers.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { configBody, sledConfigOf } from '../../src/nexus/sleds/config-body.ts';
-import type { SledConnection, SledTarget } from '../../src/nexus/sleds/sled-connection.ts';
+import { configBody, sledConfigOf } from '../../src/sled-client/config-body.ts';
+import { sledReportOf } from '../../src/sled-client/report.ts';
+import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import { chunksOf, collect, receive } from './body.ts';
 import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
 import type { Network } from './network.ts';
@@ -82,18 +84,17 @@ const configRequests = (
     );
     return sledConfigOf(body as ArtifactConfigBody);
   },
-  list: (target, wait) =>
-    ask(
-      target,
-      wait,
-      incoming =>
-        incoming.endpoint.agent.artifactList({
-          ...requestContext(incoming),
-          params: {},
-          query: {},
-          body: undefined,
-        }) as Promise<ArtifactListResponse>,
-    ),
+  async list(target, wait) {
+    const list = await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactList({
+        ...requestContext(incoming),
+        params: {},
+        query: {},
+        body: undefined,
+      }),
+    );
+    return sledReportOf(list as ArtifactListResponse);
+  },
 });
 
 /** Artifacts come to a sled from the Nexus or from another sled. */

@@ -1,5 +1,6 @@
 /** The artifact API of a sled agent: compatible with the published one; our additions are optional in answers. */
 import { z } from 'zod';
+import { MAX_CONFIG_ARTIFACTS } from '../core/artifact-config.ts';
 import {
   ArtifactHash,
   DatasetId,
@@ -11,9 +12,6 @@ import {
 } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { ByteCount, Timestamp } from './wire.ts';
-
-/** No release has more artifacts than this; bounds the config and the list. */
-export const MAX_CONFIG_ARTIFACTS = 100_000;
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
 

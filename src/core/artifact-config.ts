@@ -11,6 +11,9 @@
 import type { ArtifactHash, Generation, Point } from './ids.ts';
 import { type Predecessor, samePoint } from './lineage.ts';
 
+/** No release has more artifacts than this; bounds the config and the list. */
+export const MAX_CONFIG_ARTIFACTS = 100_000;
+
 export type ArtifactConfig = {
   readonly generation: Generation;
   /** Hash to length in bytes; the length is unknown when the config came from a peer that sends none (P10). */

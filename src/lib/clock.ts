@@ -25,3 +25,6 @@ export const systemClock: Clock = {
 
 /** ISO 8601 in UTC, as the APIs carry it. */
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
+
+/** Of a valid ISO 8601 text. Times before 1970 come from clocks that were never set, and some could not be written back. */
+export const msOfIso = (text: string): number => Math.max(0, Date.parse(text));

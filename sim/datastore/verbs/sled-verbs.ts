@@ -1,6 +1,6 @@
-import type { SledAgentInfo } from '../../../src/api/internal-api.ts';
 import { SledId } from '../../../src/core/ids.ts';
-import { admitRegistration, headsOf, isChange } from '../../../src/nexus/datastore/decisions/registration.ts';
+import type { SledRegistration } from '../../../src/core/sled-registration.ts';
+import { admitRegistration, isChange } from '../../../src/nexus/datastore/decisions/registration.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
 import type {
   RegistrationOutcome,
@@ -11,10 +11,10 @@ import type { Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import { type Query, recordedPoints, type Step, sortedByKey, withEntry } from '../state.ts';
 
 export const sledUpsert =
-  (id: SledId, info: SledAgentInfo): Step<RegistrationOutcome> =>
+  (id: SledId, info: SledRegistration): Step<RegistrationOutcome> =>
   (state, { nowMs, repeated }) => {
     const floor = state.stored;
-    const lineage = recordedPoints(state, headsOf(info) ?? []);
+    const lineage = recordedPoints(state, info.heads ?? []);
     const before = state.sleds.get(id);
     const known = before && {
       policy: before.policy,
@@ -26,9 +26,9 @@ export const sledUpsert =
     const after: SledRecord = {
       id,
       info,
-      incarnationId: info.incarnation_id ?? null,
+      incarnationId: info.incarnationId ?? null,
       datasets: info.datasets ?? [],
-      heads: headsOf(info),
+      heads: info.heads ?? null,
       policy: before?.policy ?? 'in_service',
       timeRegisteredMs: before?.timeRegisteredMs ?? nowMs,
       timeLastRegisteredMs: nowMs,

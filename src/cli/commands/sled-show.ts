@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
-import type { ScrubProgress } from '../../api/sled-agent-api.ts';
 import { SledId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
@@ -130,7 +129,7 @@ const quarantineLines = ({ quarantined }: SledView, nowMs: number): string[] =>
         `  ${sha256.slice(0, 16)} ${formatAge(Date.parse(time), nowMs)} on dataset ${dataset_id}: ${printable(reason)}`,
     );
 
-const scrubText = (scrub: ScrubProgress, nowMs: number): string => {
+const scrubText = (scrub: NonNullable<SledView['scrub']>, nowMs: number): string => {
   const ago = (time: string) => formatAge(Date.parse(time), nowMs);
   const last = scrub.last_completed === undefined ? '' : `, last completed ${ago(scrub.last_completed)}`;
   const bad = scrub.last_bad === undefined ? '' : `, last bad copy ${ago(scrub.last_bad.time)}`;

@@ -1,6 +1,7 @@
 /** The operator's API for the fleet: a real Nexus and database, and sleds that do what the test says. */
+
 import { expect, test } from 'vitest';
-import { registration } from '../datastore/conformance/records.fixture.ts';
+import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { createTestWorld } from '../process/nexus.fixture.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
 import { fakeConnection, fakeSled, never } from '../sleds/fleet.fixture.ts';
@@ -15,7 +16,7 @@ test('after a failed release was uploaded again, a waiting client does not see i
   const config = { tuf_artifact_replication: { disable: false } };
   const nexus = await world.startNexus({ config, replace: { connectSleds } });
   for (const { target } of sleds) {
-    const body = registration({
+    const body = sledAgentInfo({
       baseboard: { serial: target.serial, part: 'generic', revision: 0 },
       heads: [],
     });

@@ -1,8 +1,9 @@
 /** Recovering the generation over the operator's API: a real Nexus and database, and sleds that say what the test says. */
+
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { type ArtifactHash, asGeneration, pointText, type SledId, SystemVersion } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { registration } from '../datastore/conformance/records.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../process/nexus.fixture.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
 import {
@@ -44,7 +45,7 @@ const register = ({ target }: FakeSled) =>
   nexus.internal.sledAgentPut(
     {
       params: { sled_id: target.id },
-      body: registration({ baseboard: { serial: target.serial, part: 'generic', revision: 0 }, heads: [] }),
+      body: sledAgentInfo({ baseboard: { serial: target.serial, part: 'generic', revision: 0 }, heads: [] }),
     },
     wait,
   );
@@ -170,7 +171,7 @@ test('a sled that is told of a new generation while the others are asked has not
     const raised = datastore.generationRaise({ to: at(before.generation + 1) }, wait);
     // A round of replication asks too, and may be the one that raises it.
     const { generation, digest } = await raised.catch(() => datastore.currentGeneration(wait));
-    return { ...honest, generation, config_digest: digest };
+    return { ...honest, generation, digest };
   };
   expect(await look()).toMatchObject({ state: 'not_needed', sleds: Array(3).fill({ state: 'agrees' }) });
 });
@@ -278,7 +279,7 @@ test('sleds that are silent, answer rubbish or have no config yet do not keep th
 test('a point whose set no sled gives is an obstacle alone, and stays unknown beside others (RG2)', async () => {
   holds(sleds[0]!, 7, [hashOf(9)]);
   const claimed = pointOf({ generation: at(7), artifacts: new Map([[hashOf(8), 1]]) });
-  sleds[0]!.fault.list = async honest => ({ ...honest, config_digest: claimed.digest });
+  sleds[0]!.fault.list = async honest => ({ ...honest, digest: claimed.digest });
   const found = await look();
   expect(found).toMatchObject({ state: 'blocked', obstacles: [{ code: 'RECOVERY_SLED_SILENT' }] });
   expect(found.points).toMatchObject([{ config_digest: claimed.digest, artifacts: null }]);

@@ -7,6 +7,7 @@
  * RH1. Acting asks and plans anew: the operator's plan may be stale, and then nothing is changed.
  * RH2. Acting is idempotent: after the first time no point is unknown, and the answer says so.
  */
+
 import assert from 'node:assert/strict';
 import {
   type GenerationRecovery,
@@ -37,6 +38,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
+import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
@@ -44,7 +46,6 @@ import type { Note } from '../history/history.ts';
 import { askSleds } from '../recovery/ask-sleds.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createLostPointsMemory, readLostPoints } from '../sleds/lost-points.ts';
-import type { SledConnection } from '../sleds/sled-connection.ts';
 
 const ARTIFACT_PAGE = 1000;
 

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FLOOR_DIGEST_HEADER, GENERATION_FLOOR_HEADER, HEADS_HEADER } from '../../api/internal-api.ts';
+import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { asGeneration, SledId, TrustRootId } from '../../core/ids.ts';
+import { sledReport } from '../../core/sled-report.fixture.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { newId, registration } from '../datastore/conformance/records.fixture.ts';
+import type { SledConnection } from '../../sled-client/sled-connection.ts';
+import { newId } from '../datastore/conformance/records.fixture.ts';
 import {
   createTestWorld,
   type StartOptions,
@@ -11,7 +14,6 @@ import {
 } from '../process/nexus.fixture.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
 import { digestOf } from '../sleds/fleet.fixture.ts';
-import type { SledConnection } from '../sleds/sled-connection.ts';
 
 const wait = { signal: new AbortController().signal };
 
@@ -36,11 +38,11 @@ const setTarget = (nexus: TestNexus, system_version: string, force?: 'true') =>
   nexus.operator.targetReleaseUpdate({ body: { system_version }, query: { force } }, wait);
 const register = async (
   nexus: TestNexus,
-  differing: Parameters<typeof registration>[0] = {},
+  differing: Parameters<typeof sledAgentInfo>[0] = {},
   id = newId(SledId),
 ) => {
   const answer = await nexus.internal.sledAgentPut(
-    { params: { sled_id: id }, body: registration(differing) },
+    { params: { sled_id: id }, body: sledAgentInfo(differing) },
     wait,
   );
   const { headers } = answer;
@@ -128,11 +130,11 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
       },
       async list({ serial }) {
         const hashes = holds(serial) ? [...config!.artifacts.keys()] : [];
-        return {
+        return sledReport({
           generation: config!.generation,
-          list: Object.fromEntries(hashes.map(hash => [hash, 1])),
+          copies: new Map(hashes.map(hash => [hash, 1])),
           datasets: 1,
-        };
+        });
       },
       async config() {
         if (config === undefined) throw new DepotError('NO_ARTIFACT_CONFIG', 'no config yet');

@@ -20,7 +20,7 @@ const watching = () => {
         return {
           items: fleet.inService.map(({ target }) => ({
             id: target.id,
-            info: { sa_address: '127.0.0.1:1', repo_depot_port: 1, baseboard: { serial: target.serial } },
+            info: { agentAddress: '127.0.0.1:1', depotPort: 1, baseboard: { serial: target.serial } },
           })) as unknown as SledRecord[],
         };
       },

@@ -97,12 +97,12 @@ describe('two at once', () => {
       generations.map((generation, index) =>
         [one, two][index % 2]!.sledUpsert(
           id,
-          registration({ generation: generation as never, repo_depot_port: generation }),
+          registration({ generation: generation as never, depotPort: generation }),
           wait,
         ),
       ),
     );
-    expect((await one.sledGet(id, wait))?.info).toMatchObject({ generation: 12, repo_depot_port: 12 });
+    expect((await one.sledGet(id, wait))?.info).toMatchObject({ generation: 12, depotPort: 12 });
   });
 });
 

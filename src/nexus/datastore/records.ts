@@ -1,12 +1,12 @@
 /** Rows become the records of the interface. */
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
-import { SledAgentInfo, SledHead } from '../../api/internal-api.ts';
-import { DatasetHealth } from '../../api/sled-agent-api.ts';
+import { SledAgentInfo } from '../../api/internal-api.ts';
 import type { Details } from '../../core/facts/details.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { StoredDatasets } from '../../sled-client/dataset.ts';
+import { registrationOf, StoredHeads } from '../../sled-client/registration.ts';
 import type { TrustedVersions } from '../../tuf/rollback.ts';
-import { headsOf } from './decisions/registration.ts';
 import type { FleetEvent } from './ports/history-port.ts';
 import type { LocalRepoRecord } from './ports/local-repo-port.ts';
 import type { RepoRecord } from './ports/release-port.ts';
@@ -85,15 +85,15 @@ export const toFleetEvent = (row: Row<'fleet_event'>): FleetEvent => ({
 });
 
 /** Fields of another version that this one cannot read are absent until the sled registers again, without affecting others (G8). */
-const Datasets = z.array(DatasetHealth).nullable().catch(null);
-const Heads = z.array(SledHead).nullable().catch(null);
+const Datasets = StoredDatasets.nullable().catch(null);
+const Heads = StoredHeads.nullable().catch(null);
 
 /** @throws `DATABASE_CONTENT` for a row that no registration could have written */
 export const toSledRecord = (row: Row<'sled'>): SledRecord => {
   try {
     const datasets = Datasets.parse(row.datasets);
     const heads = Heads.parse(row.heads);
-    const info = SledAgentInfo.parse({
+    const told = SledAgentInfo.parse({
       sa_address: row.sled_agent_address,
       repo_depot_port: row.repo_depot_port,
       role: row.role,
@@ -105,15 +105,13 @@ export const toSledRecord = (row: Row<'sled'>): SledRecord => {
       generation: row.registration_generation,
       decommissioned: row.decommissioned,
       ...(row.incarnation_id === null ? {} : { incarnation_id: row.incarnation_id }),
-      ...(datasets === null ? {} : { datasets }),
-      ...(heads === null ? {} : { heads }),
     });
     return {
       id: row.id,
-      info,
+      info: { ...registrationOf(told), datasets: datasets ?? undefined, heads: heads ?? undefined },
       incarnationId: row.incarnation_id,
       datasets: datasets ?? [],
-      heads: headsOf(info),
+      heads,
       policy: row.policy,
       timeRegisteredMs: row.time_registered,
       timeLastRegisteredMs: row.time_last_registered,

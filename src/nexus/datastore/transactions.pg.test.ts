@@ -357,7 +357,7 @@ describe('what the database holds', () => {
     const datastore = await database.openDatastore();
     const id = newId(SledId);
     const digest = hashOf('a');
-    const head = { generation: asGeneration(1), config_digest: digest, lineage: true, kept: false };
+    const head = { generation: asGeneration(1), digest, hasLineage: true, isKept: false };
     await datastore.sledUpsert(id, registration({ heads: [head] }), wait);
     await database.query(`UPDATE sled SET heads = '[{"shape": "of another version"}]'`);
     expect((await datastore.sledList({ limit: 10 }, wait)).items).toMatchObject([{ id, heads: null }]);

@@ -1,10 +1,14 @@
 /** The history of a Nexus over its APIs and its database. */
 import { expect, test } from 'vitest';
-import type { FleetEventView, HistoryQuery } from '../../api/operator-history-api.ts';
-import { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import {
+  type FleetEventView,
+  type HistoryQuery,
+  operatorHistoryApi,
+} from '../../api/operator-history-api.ts';
+import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { SledId } from '../../core/ids.ts';
 import { createApiClient } from '../../http/client.ts';
-import { newId, registration, version, wait } from '../datastore/conformance/records.fixture.ts';
+import { newId, version, wait } from '../datastore/conformance/records.fixture.ts';
 import { createTestWorld, type TestNexus } from '../process/nexus.fixture.ts';
 
 const historyOf = async (nexus: TestNexus, query: Partial<HistoryQuery> = {}): Promise<FleetEventView[]> => {
@@ -35,10 +39,10 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
   await nexus.upload(release);
   await nexus.upload(release);
   const sledId = newId(SledId);
-  const put = (info: ReturnType<typeof registration>) =>
+  const put = (info: ReturnType<typeof sledAgentInfo>) =>
     nexus.internal.sledAgentPut({ params: { sled_id: sledId }, body: info }, wait);
-  await put(registration());
-  await put(registration());
+  await put(sledAgentInfo());
+  await put(sledAgentInfo());
   await nexus.fleet.sledSetPolicy({ params: { sled_id: sledId }, body: { policy: 'expunged' } }, wait);
   await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
 

@@ -25,13 +25,13 @@ import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/s
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { createHttpConnection } from '../../sled-client/http-connection.ts';
 import { fetchRelease } from '../../source/fetch-release.ts';
 import { verifyRelease, verifyRootArchive } from '../../verify/verify-release.ts';
 import { createDatabaseWatch } from '../datastore/database-watch.ts';
 import { createPgDatastore } from '../datastore/pg-datastore.ts';
 import { openStagingDirectory } from '../releases/staging/directory.ts';
 import { freeBytesOf } from '../releases/staging/space.ts';
-import { createHttpConnection } from '../sleds/http-connection.ts';
 import { metricsPage } from '../status/metrics.ts';
 import type { NexusConfig } from './config.ts';
 import { type ServiceDeps, type Services, startServices } from './services.ts';

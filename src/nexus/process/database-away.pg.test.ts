@@ -1,7 +1,8 @@
 /** What a Nexus answers while its database is away: a real database behind a proxy that refuses. */
+
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { SledId } from '../../core/ids.ts';
-import { registration } from '../datastore/conformance/records.fixture.ts';
 import { type CuttingProxy, createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from './nexus.fixture.ts';
 
@@ -82,7 +83,7 @@ test('a Nexus that starts without its database reports in its status that it wai
 test('a sled that registers while the database is away retries, and is then accepted (P5)', async () => {
   const nexus = await start();
   const sled_id = SledId.parse('00000000-0000-4000-8000-000000000001');
-  const register = () => nexus.internal.sledAgentPut({ params: { sled_id }, body: registration() }, wait);
+  const register = () => nexus.internal.sledAgentPut({ params: { sled_id }, body: sledAgentInfo() }, wait);
   proxy.setRefusing(true);
   await expect(register()).rejects.toMatchObject({
     code: 'DATABASE_UNAVAILABLE',

@@ -51,10 +51,7 @@ test('each sled names the point of its config, whether it has a lineage, and wha
   sleds[0].hasLineage = false;
   sleds[1].fault.list = async honest => ({
     ...honest,
-    points_kept: [point(5, 2)].map(({ generation, digest }) => ({
-      generation,
-      config_digest: digest,
-    })) as never,
+    pointsKept: [point(5, 2)],
   });
   expect(await ask()).toEqual([
     { kind: 'points', own: point(7, 1, false), kept: [] },
@@ -96,7 +93,7 @@ test('a sled without a config, or in doubt about its floor, is at the highest of
 test('a sled that cannot be reached is silent, and one that names no digest answers what makes no sense (G8)', async () => {
   const { sleds, ask } = setUp();
   sleds[0].fault.list = unreachable;
-  sleds[1].fault.list = async ({ config_digest: _, ...honest }) => honest;
+  sleds[1].fault.list = async honest => ({ ...honest, digest: undefined });
   expect(await ask()).toEqual([
     { kind: 'silent', message: 'connection refused' },
     { kind: 'bad_answer', message: 'it names no digest' },

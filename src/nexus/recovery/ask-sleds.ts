@@ -2,11 +2,11 @@
  * The points that every in-service sled has, asked now: each sled for itself, and never for longer than a bounded time
  * (G8). Nothing is put to a sled, so that looking changes nothing.
  */
-import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import type { AskedSled } from '../../core/recovery.ts';
+import type { SledReport } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
-import type { SledConnection, SledTarget } from '../sleds/sled-connection.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 
 /** Enough for a sled to list a full config from slow disks; somebody waits for the answer. */
 export const RECOVERY_ANSWER_TIMEOUT_MS = 20_000;
@@ -51,16 +51,12 @@ const askForPoints = async (
   }
 };
 
-const pointsOf = (list: ArtifactListResponse): AskedSled['answer'] => {
-  if (list.config_digest === undefined) return { kind: 'bad_answer', message: 'it names no digest' };
+const pointsOf = ({ generation, digest, hasLineage, pointsKept = [] }: SledReport): AskedSled['answer'] => {
+  if (digest === undefined) return { kind: 'bad_answer', message: 'it names no digest' };
   return {
     kind: 'points',
-    own: { generation: list.generation, digest: list.config_digest, hasLineage: list.lineage ?? false },
-    kept: (list.points_kept ?? []).map(({ generation, config_digest: digest }) => ({
-      generation,
-      digest,
-      hasLineage: true,
-    })),
+    own: { generation, digest, hasLineage },
+    kept: pointsKept.map(point => ({ ...point, hasLineage: true })),
   };
 };
 

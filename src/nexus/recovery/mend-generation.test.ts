@@ -1,8 +1,10 @@
 /** What a round mends by itself, against a datastore in memory that keeps the rules of every datastore. */
+
 import { expect, test } from 'vitest';
 import { createMemoryDatabase } from '../../../sim/datastore/memory-database.ts';
 import { type ArtifactHash, asGeneration, type Point } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
+import { sledReport } from '../../core/sled-report.fixture.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { hashOf, insertTrustRoot, uploadOf } from '../datastore/conformance/records.fixture.ts';
@@ -108,7 +110,7 @@ const collected = (n: number, own: Point | undefined, ...kept: readonly Point[])
   ({
     target: sleds[n - 1]!,
     claim: own && { ...own, hasLineage: true },
-    list: { points_kept: kept.map(({ generation, digest }) => ({ generation, config_digest: digest })) },
+    report: sledReport({ pointsKept: kept.map(({ generation, digest }) => ({ generation, digest })) }),
   }) as unknown as CollectedSled;
 
 test('lost points are those of configs and those kept that a read after the answers does not know', async () => {

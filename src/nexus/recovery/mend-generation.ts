@@ -31,10 +31,10 @@ export const findLostPoints = async (
   return readLostPoints(deps, unknownReports([...kept, ...own], lineage), wait);
 };
 
-const keptBy = ({ target, list }: CollectedSled): ReportedPoint[] =>
-  (list?.points_kept ?? []).map(({ generation, config_digest: digest }) => ({
+const keptBy = ({ target, report }: CollectedSled): ReportedPoint[] =>
+  (report?.pointsKept ?? []).map(point => ({
     target,
-    claim: { generation, digest, hasLineage: true },
+    claim: { ...point, hasLineage: true },
     isKept: true,
   }));
 

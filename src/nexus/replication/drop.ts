@@ -1,13 +1,14 @@
 /** Drops archives: the plan's verdict, a check of the sleds' bytes (P9), the transaction (P1). */
+
 import type { SledId, UploadId } from '../../core/ids.ts';
 import type { LocalRepoVerdict } from '../../core/plan/local-repos.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 import type { PlannedSet } from '../datastore/ports/local-repo-port.ts';
 import type { Staging } from '../releases/staging/staging.ts';
-import type { SledConnection, SledTarget } from '../sleds/sled-connection.ts';
 import type { FleetMemory } from '../sleds/sled-memory.ts';
 import { spotCheck } from '../sleds/spot-check.ts';
 

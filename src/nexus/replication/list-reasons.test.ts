@@ -1,27 +1,30 @@
 import { expect, test } from 'vitest';
-import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import { worst } from '../../core/health.ts';
 import { DatasetId, LeaseId } from '../../core/ids.ts';
-import { fakeSled, generation, hashOf } from '../sleds/fleet.fixture.ts';
+import { sledReport } from '../../core/sled-report.fixture.ts';
+import type { SledReport } from '../../core/sled-report.ts';
+import { fakeSled, hashOf } from '../sleds/fleet.fixture.ts';
 import { listReasons } from './list-reasons.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
 const wanted = new Set([hashOf(1), hashOf(2)]);
 
 /** A sled with two datasets that lists what is given. */
-const reasonsOf = (copies: Record<string, number>, extras: Partial<ArtifactListResponse>) => {
+const reasonsOf = (copies: Record<string, number>, extras: Partial<SledReport>) => {
   const { id, serial } = fakeSled(1).target;
   const held = new Map(Object.entries(copies).map(([n, count]) => [hashOf(Number(n)), count]));
   const answer = { kind: 'ok' as const, held, datasets: 2, copiesInFlight: new Set<never>() };
-  const list = { generation: generation(2), list: {}, ...extras };
-  return listReasons({ id, serial, answer: { ...answer, incarnationId: undefined }, list }, wanted);
+  return listReasons(
+    { id, serial, answer: { ...answer, incarnationId: undefined }, report: sledReport(extras) },
+    wanted,
+  );
 };
 
 const bad = (n: number) => ({
   sha256: hashOf(n),
-  dataset_id: DatasetId.parse('00000000-0000-4000-8000-000000000001'),
+  datasetId: DatasetId.parse('00000000-0000-4000-8000-000000000001'),
   reason: `rot ${n}`,
-  time: TIME,
+  timeMs: Date.parse(TIME),
 });
 
 test('a leased artifact is named with its holder, and is no fault (B6)', () => {
@@ -30,13 +33,13 @@ test('a leased artifact is named with its holder, and is no fault (B6)', () => {
       sha256: hashOf(9),
       id: LeaseId.parse('00000000-0000-4000-8000-000000000002'),
       holder: 'installer',
-      term_s: 60,
-      time_expires: TIME,
-      remaining_s: 5,
+      termS: 60,
+      timeExpiresMs: Date.parse(TIME),
+      remainingS: 5,
     },
   ];
   const deferred = { sha256: hashOf(9), reason: `in use by installer, until ${TIME}`, leases };
-  const reasons = reasonsOf({}, { deletions_deferred: [deferred] });
+  const reasons = reasonsOf({}, { deletionsDeferred: [deferred] });
   expect(reasons).toMatchObject([
     {
       code: 'DELETION_DEFERRED',

@@ -1,12 +1,12 @@
 /** Further reasons from the listing of a sled: faulty datasets, bad copies, leased files. */
 
-import type { QuarantinedFile } from '../../api/sled-agent-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
+import type { QuarantinedFile } from '../../core/sled-report.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 
-type AnsweringSled = Pick<CollectedSled, 'id' | 'serial' | 'answer' | 'list'>;
+type AnsweringSled = Pick<CollectedSled, 'id' | 'serial' | 'answer' | 'report'>;
 
 type Hashes = { readonly has: (sha256: ArtifactHash) => boolean };
 
@@ -17,8 +17,8 @@ export const listReasons = (sled: AnsweringSled, wanted: Hashes): HealthReason[]
   ...keptReasons(sled),
 ];
 
-const datasetReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReason[] =>
-  (list?.dataset_health ?? []).flatMap(({ id, path, state, message }) =>
+const datasetReasons = ({ id: sledId, serial, report }: AnsweringSled): HealthReason[] =>
+  (report?.datasetHealth ?? []).flatMap(({ id, path, state, message }) =>
     state === 'ok'
       ? []
       : [
@@ -35,8 +35,8 @@ const datasetReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReas
   );
 
 /** B6: not a fault, but it explains used space. */
-const deferredReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReason[] => {
-  const deferred = list?.deletions_deferred ?? [];
+const deferredReasons = ({ id: sledId, serial, report }: AnsweringSled): HealthReason[] => {
+  const deferred = report?.deletionsDeferred ?? [];
   const [first] = deferred;
   if (first === undefined) return [];
   const { sha256, reason: why } = first;
@@ -44,10 +44,9 @@ const deferredReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthRea
 };
 
 /** P13: the sled goes on, and keeps all artifacts of these configs. */
-const keptReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReason[] => {
-  const kept = list?.points_kept ?? [];
-  if (kept.length === 0) return [];
-  const points = kept.map(({ generation, config_digest: digest }) => ({ generation, digest }));
+const keptReasons = ({ id: sledId, serial, report }: AnsweringSled): HealthReason[] => {
+  const points = report?.pointsKept ?? [];
+  if (points.length === 0) return [];
   return [{ code: 'SLED_KEEPS_POINTS', sledId, serial, points }];
 };
 
@@ -56,19 +55,22 @@ const keptReasons = ({ id: sledId, serial, list }: AnsweringSled): HealthReason[
  * as long as it is kept.
  */
 const quarantineReasons = (
-  { id: sledId, serial, answer, list }: AnsweringSled,
+  { id: sledId, serial, answer, report }: AnsweringSled,
   wanted: Hashes,
 ): HealthReason[] => {
   const isMissed = ({ sha256 }: QuarantinedFile): boolean =>
     wanted.has(sha256) && (!isListing(answer) || (answer.held.get(sha256) ?? 0) < answer.datasets);
-  const quarantined = list?.quarantined ?? [];
+  const quarantined = report?.quarantined ?? [];
   const missed = quarantined.filter(isMissed);
   const rest = quarantined.filter(file => !isMissed(file));
-  const reason = (code: 'COPY_QUARANTINED' | 'COPY_REPLACED', files: typeof quarantined): HealthReason[] => {
+  const reasonOf = (
+    code: 'COPY_QUARANTINED' | 'COPY_REPLACED',
+    files: typeof quarantined,
+  ): HealthReason[] => {
     const last = files.at(-1);
     if (last === undefined) return [];
-    const { sha256, reason: why, time } = last;
-    return [{ code, sledId, serial, sha256, copies: files.length, why, sinceMs: Date.parse(time) }];
+    const { sha256, reason: why, timeMs: sinceMs } = last;
+    return [{ code, sledId, serial, sha256, copies: files.length, why, sinceMs }];
   };
-  return [...reason('COPY_QUARANTINED', missed), ...reason('COPY_REPLACED', rest)];
+  return [...reasonOf('COPY_QUARANTINED', missed), ...reasonOf('COPY_REPLACED', rest)];
 };

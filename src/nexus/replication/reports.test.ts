@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import { IncarnationId } from '../../core/ids.ts';
 import { pairKey } from '../../core/plan/input.ts';
 import { seededRng } from '../../core/rng.ts';
-import { isoTime, systemClock } from '../../lib/clock.ts';
+import { sledReport } from '../../core/sled-report.fixture.ts';
+import type { SledReport } from '../../core/sled-report.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import { createRequestLog } from '../history/request-log.ts';
@@ -24,11 +25,16 @@ const listening = () => {
     info: (fields: object) => void lines.push(fields),
     warn: (fields: object) => void lines.push(fields),
   } as Logger;
-  const report = (list: Partial<ArtifactListResponse>) => {
-    const full = { generation: generation(2), list: {}, incarnation_id: incarnation(1), ...list };
+  const report = (differing: Partial<SledReport>) => {
     noteReports(
       { memory, requests, clock: systemClock },
-      [{ ...target, target, list: full } as unknown as CollectedSled],
+      [
+        {
+          ...target,
+          target,
+          report: sledReport({ incarnationId: incarnation(1), ...differing }),
+        } as unknown as CollectedSled,
+      ],
       log,
     );
     return requests.takeRun();
@@ -40,21 +46,21 @@ const deletion = (n: number) => ({
   sha256: hashOf(n),
   generation: generation(2),
   reason: `deleted ${n}`,
-  time: isoTime(n * 1000),
+  timeMs: n * 1000,
 });
 const failure = (n: number) => ({
   sha256: hashOf(n),
-  depot_base_url: 'http://depot',
-  error_code: 'COPY_SOURCE',
+  depotBaseUrl: 'http://depot',
+  errorCode: 'COPY_SOURCE',
   message: `failed ${n}`,
-  time: isoTime(n * 1000),
+  timeMs: n * 1000,
 });
 
 test('deletions that a sled reports since its last list are counted and logged, each once (S10, S11)', () => {
   const { report, lines } = listening();
-  report({ deletions_total: 1, deletions: [deletion(1)] });
+  report({ deletionsTotal: 1, deletions: [deletion(1)] });
   expect(lines, 'what was before this Nexus looked is not of its time').toEqual([]);
-  const later = { deletions_total: 3, deletions: [deletion(3), deletion(1), deletion(2)] };
+  const later = { deletionsTotal: 3, deletions: [deletion(3), deletion(1), deletion(2)] };
   expect(report(later).deletions).toBe(2);
   expect(lines).toMatchObject([{ reason: 'deleted 2' }, { reason: 'deleted 3' }]);
   expect(report(later).deletions).toBe(0);
@@ -62,22 +68,22 @@ test('deletions that a sled reports since its last list are counted and logged, 
 
 test('a full sled that reports a deletion is sent artifacts again (S16)', () => {
   const { report, memory, target } = listening();
-  report({ deletions_total: 1 });
+  report({ deletionsTotal: 1 });
   memory.transferFailed(target.id, hashOf(1), new DepotError('NO_SPACE', 'full'));
-  report({ deletions_total: 1 });
+  report({ deletionsTotal: 1 });
   expect(memory.sled(target.id).pause, 'nothing was deleted since').toBeDefined();
-  report({ deletions_total: 2, deletions: [deletion(1)] });
+  report({ deletionsTotal: 2, deletions: [deletion(1)] });
   expect(memory.sled(target.id).pause).toBeUndefined();
 });
 
 test('finished copies are counted, and a failed one waits before it is requested again (B7, S10)', () => {
   const { report, memory, target } = listening();
-  report({ copies_completed_total: 4, copies_failed_total: 1, copies_failed: [failure(1)] });
+  report({ copiesDoneTotal: 4, copiesFailedTotal: 1, copiesFailed: [failure(1)] });
   expect(memory.backoff().size).toBe(0);
   const counters = report({
-    copies_completed_total: 6,
-    copies_failed_total: 2,
-    copies_failed: [failure(1), { ...failure(2), depot_base_url: target.depotBaseUrl }],
+    copiesDoneTotal: 6,
+    copiesFailedTotal: 2,
+    copiesFailed: [failure(1), { ...failure(2), depotBaseUrl: target.depotBaseUrl }],
   });
   expect(counters).toMatchObject({ copy_done: 2, copy_failed: 1 });
   expect([...memory.backoff()]).toMatchObject([[pairKey(target.id, hashOf(2)), { because: 'failed 2' }]]);
@@ -86,8 +92,8 @@ test('finished copies are counted, and a failed one waits before it is requested
 
 test('totals that fell are those of a restarted agent; another incarnation starts anew', () => {
   const { report } = listening();
-  report({ copies_completed_total: 10 });
-  expect(report({ copies_completed_total: 2 }).copy_done).toBe(2);
-  expect(report({ copies_completed_total: 9, incarnation_id: incarnation(2) }).copy_done).toBe(0);
-  expect(report({ copies_completed_total: 10, incarnation_id: incarnation(2) }).copy_done).toBe(1);
+  report({ copiesDoneTotal: 10 });
+  expect(report({ copiesDoneTotal: 2 }).copy_done).toBe(2);
+  expect(report({ copiesDoneTotal: 9, incarnationId: incarnation(2) }).copy_done).toBe(0);
+  expect(report({ copiesDoneTotal: 10, incarnationId: incarnation(2) }).copy_done).toBe(1);
 });

@@ -48,8 +48,8 @@ const uploadId = (n: number) => UploadId.parse(uuid(3, n));
 const record = ({ target }: FakeSled): SledRecord => ({
   id: target.id,
   info: {
-    sa_address: new URL(target.agentBaseUrl).host.concat(':80'),
-    repo_depot_port: 80,
+    agentAddress: new URL(target.agentBaseUrl).host.concat(':80'),
+    depotPort: 80,
     baseboard: { serial: target.serial, part: 'test', revision: 0 },
   } as SledRecord['info'],
   incarnationId: null,
@@ -266,7 +266,7 @@ test('a copy in flight is not requested again, and its failure reaches the statu
   last.copiesFailed.push({
     sha256: hashOf(1),
     message: 'the source closed the connection',
-    time: new Date().toISOString(),
+    timeMs: 0,
   });
   const { summary, againInMs } = await w.activate();
   expect(w.requests.lifetime()).toMatchObject({ copy_ok: 1, copy_failed: 1 });
@@ -400,7 +400,7 @@ test('a sled that came back and a release that was pruned activate replication (
 
 test('a bogus hash in a list is skipped and harms nothing (S11)', async () => {
   const sleds = fleetOf(1);
-  sleds[0]!.fault.list = async honest => ({ ...honest, list: { ...honest.list, 'not a hash': 2 } });
+  sleds[0]!.fault.list = async honest => ({ ...honest, bogusHashes: ['not a hash'] });
   const w = world({ sleds, releases: [[1]], local: [0], policy: { minSledReplication: 1 } });
   await w.activate();
   await w.activate();

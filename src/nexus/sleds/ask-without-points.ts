@@ -1,8 +1,9 @@
 import type { Point } from '../../core/ids.ts';
 import { isKnownPoint, samePoint } from '../../core/lineage.ts';
-import { DepotError, errorCodeOf, findDepotError } from '../../lib/errors.ts';
+import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { SledTarget } from './sled-connection.ts';
+import { hasNoConfig } from '../../sled-client/refusal.ts';
+import type { SledTarget } from '../../sled-client/sled-connection.ts';
 import {
   type CollectDeps,
   claiming,
@@ -31,7 +32,7 @@ export const askWithoutPoints = async (
       const { current, lineage } = await deps.pointsRecorded([claim], options);
       const maySucceed = samePoint(current, round) && isKnownPoint(claim, lineage);
       if (!maySucceed || claim.generation >= round.generation)
-        return claiming(deps, target, { claim, list: undefined, refusal: undefined });
+        return claiming(deps, target, { claim, report: undefined, refusal: undefined });
     }
     await timed(deps, { operation: 'put_config', sledId: target.id, generation: round.generation }, () =>
       deps.connection.putConfig(
@@ -41,13 +42,13 @@ export const askWithoutPoints = async (
       ),
     );
     const given = await configOf(deps, target, options);
-    const list = await timed(deps, { operation: 'list', sledId: target.id }, () =>
+    const report = await timed(deps, { operation: 'list', sledId: target.id }, () =>
       deps.connection.list(target, options),
     );
     const after = await configOf(deps, target, options);
     const isRounds = (config: Point | undefined) => config !== undefined && samePoint(config, round);
-    if (isRounds(given) && isRounds(after) && list.generation === round.generation)
-      return listingDraft(deps, target, round, list, options.log);
+    if (isRounds(given) && isRounds(after) && report.generation === round.generation)
+      return listingDraft(deps, target, round, report, options.log);
     const words = `has another config than the one of generation ${round.generation} that it was given`;
     return failed(deps, target, new DepotError('PEER_BAD_ANSWER', words));
   } catch (error) {
@@ -64,9 +65,7 @@ const configOf = async (
   try {
     return await deps.connection.config(target, { signal });
   } catch (error) {
-    if (['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'].includes(errorCodeOf(error))) return undefined;
-    // Any other program's way to say that there is none.
-    if (findDepotError(error)?.detail.status === 404) return undefined;
+    if (hasNoConfig(error)) return undefined;
     throw error;
   }
 };

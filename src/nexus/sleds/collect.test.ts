@@ -85,7 +85,14 @@ test('an honest sled is listed with what it holds of the wanted set', async () =
 
 test('more copies than datasets and unwanted hashes are not counted, a bogus hash is skipped with an error log (G8, S11)', async () => {
   const { answer, errors, sled } = await answering({
-    list: async honest => ({ ...honest, list: { [hashOf(1)]: 1_000_000, [hashOf(7)]: 2, nonsense: 1 } }),
+    list: async honest => ({
+      ...honest,
+      copies: new Map([
+        [hashOf(1), 1_000_000],
+        [hashOf(7), 2],
+      ]),
+      bogusHashes: ['nonsense'],
+    }),
   });
   expect(answer).toMatchObject({ held: new Map([[hashOf(1), 2]]) });
   expect(errors).toEqual([{ sled_id: sled.target.id, hash: 'nonsense' }]);
@@ -93,7 +100,7 @@ test('more copies than datasets and unwanted hashes are not counted, a bogus has
 
 test('what a sled has whose datasets are all full, or read-only, counts as held (S16, P8)', async () => {
   const { answer } = await answering({
-    list: async honest => ({ ...honest, list: { [hashOf(1)]: 2 }, datasets: 0 }),
+    list: async honest => ({ ...honest, copies: new Map([[hashOf(1), 2]]), datasets: 0 }),
   });
   expect(answer).toMatchObject({ kind: 'ok', held: new Map([[hashOf(1), 1]]), datasets: 0 });
 });
@@ -114,7 +121,7 @@ test('a sled that refuses the very config that it lists answers nonsense, and is
 });
 
 test('a sled that registered as one that compares points and names no digest answers nonsense (G8)', async () => {
-  const { answer } = await answering({ list: async ({ config_digest: _, ...rest }) => rest });
+  const { answer } = await answering({ list: async honest => ({ ...honest, digest: undefined }) });
   expect(answer).toMatchObject({ kind: 'bad_answer', code: 'PEER_BAD_ANSWER' });
 });
 

@@ -16,9 +16,9 @@ import { isKnownPoint, type PointClaim, samePoint } from '../../core/lineage.ts'
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { SledTarget } from '../../sled-client/sled-connection.ts';
 import { askWithoutPoints } from './ask-without-points.ts';
 import { offerConfig } from './offer-config.ts';
-import type { SledTarget } from './sled-connection.ts';
 import {
   type CollectDeps,
   type CollectedSled,

@@ -6,10 +6,10 @@ import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import { createRequestLog } from '../history/request-log.ts';
 import { createExecutor, DEFAULT_EXECUTE_LIMITS, type ExecuteLimits } from './execute.ts';
 import { contentOf, type FakeSled, fakeConnection, fakeSled, generation, hashOf } from './fleet.fixture.ts';
-import type { SledConnection } from './sled-connection.ts';
 import { createFleetMemory } from './sled-memory.ts';
 
 const uploadId = UploadId.parse('00000003-0000-4000-8000-000000000001');

@@ -10,6 +10,7 @@
  *     as in flight to the next plan, and is counted when it ends.
  * E3. A copy after a put uses a target whose put succeeded; with none it is left to the next round (B8).
  */
+
 import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Plan } from '../../core/plan/plan.ts';
@@ -18,9 +19,9 @@ import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createLimiter, type Limiter } from '../../lib/limiter.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import type { Staging } from '../releases/staging/staging.ts';
-import type { SledConnection, SledTarget } from './sled-connection.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
 export type ExecuteLimits = {

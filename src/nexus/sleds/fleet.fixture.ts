@@ -1,7 +1,6 @@
 /** A fleet in memory for the tests of collect, execute and the task: sleds that obey, and ways for them not to. */
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import { type ArtifactConfig, adoption, digestInput } from '../../core/artifact-config.ts';
 import {
   type ArtifactHash,
@@ -13,8 +12,10 @@ import {
   SledId,
 } from '../../core/ids.ts';
 import type { Predecessor } from '../../core/lineage.ts';
+import { sledReport } from '../../core/sled-report.fixture.ts';
+import type { SledReport } from '../../core/sled-report.ts';
 import { DepotError } from '../../lib/errors.ts';
-import type { SledConnection, SledTarget } from './sled-connection.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 
 export const digestOf = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
@@ -39,7 +40,7 @@ export type FakeSled = {
   readonly files: Map<ArtifactHash, Uint8Array>;
   datasets: number;
   copiesInFlight: Set<ArtifactHash>;
-  copiesFailed: { sha256: ArtifactHash; message: string; time: string }[];
+  copiesFailed: { sha256: ArtifactHash; message: string; timeMs: number }[];
   copiesDone: number;
   incarnation: IncarnationId;
   /** Replaces the answer of one operation: throw, wait, or answer something else. */
@@ -47,7 +48,7 @@ export type FakeSled = {
     putConfig: () => Promise<void>;
     /** Before the answer. */
     config: () => Promise<void>;
-    list: (honest: ArtifactListResponse) => Promise<ArtifactListResponse>;
+    list: (honest: SledReport) => Promise<SledReport>;
     put: () => Promise<void>;
     /** True: accept, and never finish. */
     copy: () => Promise<boolean>;
@@ -82,31 +83,31 @@ export const unreachable = async (): Promise<never> => {
 };
 export const never = (): Promise<never> => new Promise(() => undefined);
 
-const listOf = (sled: FakeSled): ArtifactListResponse => {
+const reportOf = (sled: FakeSled): SledReport => {
   const { config } = sled;
   if (config === undefined) throw new DepotError('NO_ARTIFACT_CONFIG', 'no config yet');
   const held = [...sled.files.keys()].filter(hash => config.artifacts.has(hash));
-  return {
+  return sledReport({
     generation: config.generation,
-    list: Object.fromEntries(held.map(hash => [hash, sled.datasets])),
-    config_digest: digestOf(config.artifacts.keys()),
-    lineage: sled.hasLineage,
-    incarnation_id: sled.incarnation,
+    copies: new Map(held.map(hash => [hash, sled.datasets])),
+    digest: digestOf(config.artifacts.keys()),
+    hasLineage: sled.hasLineage,
+    incarnationId: sled.incarnation,
     datasets: sled.datasets,
-    copies_in_flight: [...sled.copiesInFlight].map(sha256 => ({
+    copiesInFlight: [...sled.copiesInFlight].map(sha256 => ({
       sha256,
-      depot_base_url: 'http://depot',
-      received_bytes: 0,
-      time_started: new Date(0).toISOString(),
+      depotBaseUrl: 'http://depot',
+      receivedBytes: 0,
+      timeStartedMs: 0,
     })),
-    copies_completed_total: sled.copiesDone,
-    copies_failed_total: sled.copiesFailed.length,
-    copies_failed: sled.copiesFailed.map(failure => ({
+    copiesDoneTotal: sled.copiesDone,
+    copiesFailedTotal: sled.copiesFailed.length,
+    copiesFailed: sled.copiesFailed.map(failure => ({
       ...failure,
-      depot_base_url: 'http://depot',
-      error_code: 'COPY_SOURCE',
+      depotBaseUrl: 'http://depot',
+      errorCode: 'COPY_SOURCE',
     })),
-  };
+  });
 };
 
 const requireGeneration = (sled: FakeSled, generation: Generation): void => {
@@ -169,7 +170,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       const sled = of(target);
       log.push(`list ${target.serial}`);
       if (sled.fault.putConfig === unreachable) return unreachable();
-      const honest = listOf(sled);
+      const honest = reportOf(sled);
       return sled.fault.list === undefined ? honest : within(signal, sled.fault.list(honest));
     },
     async put(target, { sha256, generation, chunks }, { signal }) {

@@ -12,7 +12,7 @@ import { type ArtifactHash, type Point, PointText, pointText, type SledId } from
 import { isKnownPoint, type PointClaim, type RecordedPoints, samePoint } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { SledConnection, SledTarget } from './sled-connection.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 
 export type LostPoint = {
   readonly point: Point;

@@ -1,19 +1,13 @@
-import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
-import {
-  type ArtifactHash,
-  type Generation,
-  isArtifactHash,
-  type Point,
-  type SledId,
-} from '../../core/ids.ts';
+import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
 import type { InventorySled, SledListing, SledSilence, Wanted } from '../../core/inventory.ts';
 import type { PointClaim, RecordedPoints } from '../../core/lineage.ts';
+import type { SledReport } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { RequestLog } from '../history/request-log.ts';
-import type { SledConnection, SledTarget } from './sled-connection.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
 export type CollectDeps = {
@@ -40,8 +34,8 @@ export type RoundConfig = Wanted & Point & { readonly lineage: RecordedPoints };
 
 export type CollectedSled = InventorySled & {
   readonly target: SledTarget;
-  /** The list as answered, for the status; absent for a silent sled. */
-  readonly list: ArtifactListResponse | undefined;
+  /** For the status; absent for a silent sled. */
+  readonly report: SledReport | undefined;
   /** Of a diverged sled: the point that the database does not know. */
   readonly claim?: PointClaim;
 };
@@ -75,31 +69,32 @@ export const listingDraft = (
   deps: CollectDeps,
   target: SledTarget,
   wanted: Wanted,
-  list: ArtifactListResponse,
+  report: SledReport,
   log: Logger,
 ): Draft => {
   deps.memory.sledAnswered(target.id);
   const held = new Map<ArtifactHash, number>();
-  for (const [hash, copies] of Object.entries(list.list)) {
-    if (!isArtifactHash(hash)) log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
-    else if (wanted.artifacts.has(hash) && copies > 0)
+  for (const hash of report.bogusHashes)
+    log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
+  for (const [hash, copies] of report.copies) {
+    if (wanted.artifacts.has(hash) && copies > 0)
       // Datasets that are full or read-only are none that could take more, and have what they have (S16).
-      held.set(hash, Math.min(copies, Math.max(1, list.datasets ?? copies)));
+      held.set(hash, Math.min(copies, Math.max(1, report.datasets ?? copies)));
   }
   // A sled agent that does not tell has as many datasets as the artifact it holds most often.
-  const datasets = list.datasets ?? Math.max(1, ...held.values());
-  const copiesInFlight = new Set((list.copies_in_flight ?? []).map(copy => copy.sha256));
+  const datasets = report.datasets ?? Math.max(1, ...held.values());
+  const copiesInFlight = new Set(report.copiesInFlight.map(copy => copy.sha256));
   for (const [hash, copies] of held) if (copies >= datasets) deps.memory.transferDone(target.id, hash);
-  const faults = (list.dataset_health ?? []).flatMap(({ message }) => message ?? []);
+  const faults = (report.datasetHealth ?? []).flatMap(({ message }) => message ?? []);
   deps.memory.recopiesEnded(target.id, hash => copiesInFlight.has(hash), faults);
   const answer: SledListing = {
     kind: 'ok',
     held,
     datasets,
     copiesInFlight,
-    incarnationId: list.incarnation_id,
+    incarnationId: report.incarnationId,
   };
-  return { collected: { ...withoutAnswer(deps, target), list, answer }, claim: undefined };
+  return { collected: { ...withoutAnswer(deps, target), report, answer }, claim: undefined };
 };
 
 const withoutAnswer = (deps: CollectDeps, target: SledTarget) => {
@@ -131,7 +126,7 @@ export const silent = (
 ): Draft => ({
   collected: {
     ...withoutAnswer(deps, target),
-    list: undefined,
+    report: undefined,
     answer: { kind, code, error: because, sinceMs },
   },
   claim: undefined,
@@ -146,7 +141,7 @@ export const kindOfSilence = (code: string): Silence => {
 export const claiming = (
   deps: CollectDeps,
   target: SledTarget,
-  { claim, list, refusal }: { claim: PointClaim; list: ArtifactListResponse | undefined; refusal: unknown },
+  { claim, report, refusal }: { claim: PointClaim; report: SledReport | undefined; refusal: unknown },
 ): Draft => {
   deps.memory.sledAnswered(target.id);
   deps.memory.sled(target.id).claim = claim;
@@ -157,5 +152,5 @@ export const claiming = (
     ...(refusal !== undefined && { refusal: messageChain(refusal) }),
     sinceMs: deps.clock.nowMs(),
   };
-  return { collected: { ...withoutAnswer(deps, target), list, answer }, claim };
+  return { collected: { ...withoutAnswer(deps, target), report, answer }, claim };
 };

@@ -15,9 +15,9 @@
 import { type ArtifactHash, pointText, type SledId } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
 import type { Rng } from '../../core/rng.ts';
-import { RETRY_AFTER_DETAIL } from '../../http/answers.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { errorCodeOf, findDepotError, messageChain } from '../../lib/errors.ts';
+import { errorCodeOf, messageChain } from '../../lib/errors.ts';
+import { retryAfterMs } from '../../sled-client/refusal.ts';
 import { type Failure, failAgain, isForRoom } from './failure.ts';
 import { createTransferMemory, type TransferMemory } from './transfer-memory.ts';
 
@@ -174,9 +174,4 @@ const pause = ({ clock }: Deps, memory: SledMemory, error: unknown, defaultMs: n
     because: messageChain(error),
     sinceMs: memory.pause?.sinceMs ?? clock.nowMs(),
   };
-};
-
-const retryAfterMs = (error: unknown): number | undefined => {
-  const told = findDepotError(error)?.detail[RETRY_AFTER_DETAIL];
-  return typeof told === 'number' ? told * 1000 : undefined;
 };

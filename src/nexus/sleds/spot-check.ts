@@ -12,8 +12,8 @@ import { type Rng, shuffled } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 import type { Staging } from '../releases/staging/staging.ts';
-import type { SledConnection, SledTarget } from './sled-connection.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
 /** Long enough that a sled cannot have it by luck, short enough for thousands of them. */

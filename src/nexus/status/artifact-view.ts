@@ -1,4 +1,5 @@
 /** One artifact, on the wire: everything that is known of where it is and why (S12). */
+
 import type { ArtifactSummary, ArtifactView } from '../../api/operator-fleet-api.ts';
 import type { FleetEventView } from '../../api/operator-history-api.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
@@ -9,6 +10,13 @@ import type { RepoRecord } from '../datastore/ports/release-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { blockedView, reasonView } from './reasons.ts';
+import {
+  copyFailureView,
+  copyInFlightView,
+  deferredView,
+  deletionView,
+  quarantinedView,
+} from './report-view.ts';
 
 export type ArtifactFacts = {
   readonly sha256: ArtifactHash;
@@ -67,7 +75,7 @@ const reasonsOfSledsWithout = (
 
 /** Why a sled has not let go of it although no release lists it (B6). */
 const whyStillThere = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['reasons'] =>
-  (sled.list?.deletions_deferred ?? [])
+  (sled.report?.deletionsDeferred ?? [])
     .filter(deferred => deferred.sha256 === sha256)
     .map(({ reason: why }) => {
       const { id: sledId, serial } = sled;
@@ -75,21 +83,21 @@ const whyStillThere = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView[
     });
 
 const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'][number] => {
-  const inFlight = sled.list?.copies_in_flight?.find(copy => copy.sha256 === sha256);
-  const failed = sled.list?.copies_failed?.findLast(copy => copy.sha256 === sha256);
-  const deletion = sled.list?.deletions?.findLast(event => event.sha256 === sha256);
-  const quarantined = sled.list?.quarantined?.findLast(event => event.sha256 === sha256);
-  const deferred = sled.list?.deletions_deferred?.find(event => event.sha256 === sha256);
+  const inFlight = sled.report?.copiesInFlight.find(copy => copy.sha256 === sha256);
+  const failed = sled.report?.copiesFailed.findLast(copy => copy.sha256 === sha256);
+  const deletion = sled.report?.deletions.findLast(event => event.sha256 === sha256);
+  const quarantined = sled.report?.quarantined.findLast(event => event.sha256 === sha256);
+  const deferred = sled.report?.deletionsDeferred.find(event => event.sha256 === sha256);
   return {
     sled_id: sled.id,
     serial: sled.serial,
     copies: isListing(sled.answer) ? (sled.answer.held.get(sha256) ?? 0) : 0,
     datasets: isListing(sled.answer) ? sled.answer.datasets : 0,
-    ...(inFlight === undefined ? {} : { copy_in_flight: inFlight }),
-    ...(failed === undefined ? {} : { copy_failed: failed }),
-    ...(deletion === undefined ? {} : { deletion }),
-    ...(quarantined === undefined ? {} : { quarantined }),
-    ...(deferred === undefined ? {} : { deletion_deferred: deferred }),
+    ...(inFlight === undefined ? {} : { copy_in_flight: copyInFlightView(inFlight) }),
+    ...(failed === undefined ? {} : { copy_failed: copyFailureView(failed) }),
+    ...(deletion === undefined ? {} : { deletion: deletionView(deletion) }),
+    ...(quarantined === undefined ? {} : { quarantined: quarantinedView(quarantined) }),
+    ...(deferred === undefined ? {} : { deletion_deferred: deferredView(deferred) }),
   };
 };
 

@@ -5,8 +5,8 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'full-sled-holds-nothing',
     in: 'listingDraft',
-    find: 'Math.max(1, list.datasets ?? copies)',
-    replace: 'list.datasets ?? copies',
+    find: 'Math.max(1, report.datasets ?? copies)',
+    replace: 'report.datasets ?? copies',
     tests: 'collect.test.ts',
     why: 'S16, P8: what a full sled has counts for nothing, and a release that it alone has is called failed',
   },

@@ -286,16 +286,16 @@ const performOnFleet = async (
     case 'sledUpsert': {
       const current = await datastore.currentGeneration(wait);
       const heads = call.heads?.map(near => {
-        const { generation, digest } = pointNear(current, near);
-        return { generation, config_digest: digest, lineage: near.by > 0, kept: near.set === 'another' };
+        const point = pointNear(current, near);
+        return { ...point, hasLineage: near.by > 0, isKept: near.set === 'another' };
       });
       const info = registration({
         ...(heads !== undefined && { heads }),
         generation: asGeneration(call.generation),
-        sa_address: call.address,
-        ...(call.life !== null && { incarnation_id: idOf(IncarnationId, 'life', call.life) }),
+        agentAddress: call.address,
+        ...(call.life !== null && { incarnationId: idOf(IncarnationId, 'life', call.life) }),
         ...(call.state !== null && {
-          datasets: [{ id: idOf(DatasetId, 'dataset'), path: '/m2/0', state: call.state, quota_bytes: 9 }],
+          datasets: [{ id: idOf(DatasetId, 'dataset'), path: '/m2/0', state: call.state, quotaBytes: 9 }],
         }),
       });
       return await datastore.sledUpsert(sledId(call.sled), info, wait);

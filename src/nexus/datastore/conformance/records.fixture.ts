@@ -1,7 +1,7 @@
 /** Releases, sleds and ids for tests of a datastore. */
+
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
-import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import {
   ArtifactHash,
   asGeneration,
@@ -13,6 +13,7 @@ import {
   UploadId,
 } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
+import type { SledRegistration } from '../../../core/sled-registration.ts';
 import type { Datastore } from '../datastore.ts';
 import type { PlannedSet } from '../ports/local-repo-port.ts';
 import type { NewRelease } from '../ports/release-port.ts';
@@ -81,16 +82,16 @@ export const plannedBy = async (datastore: Datastore, nexusId: NexusId): Promise
   return { ...(await datastore.currentGeneration(wait)), nonce };
 };
 
-export const registration = (differing: Partial<SledAgentInfo> = {}): SledAgentInfo => ({
-  sa_address: '[::1]:12345',
-  repo_depot_port: 12_348,
+export const registration = (differing: Partial<SledRegistration> = {}): SledRegistration => ({
+  agentAddress: '[::1]:12345',
+  depotPort: 12_348,
   role: 'gimlet',
   baseboard: { serial: 'BRM42', part: '913-0000019', revision: 6 },
-  usable_hardware_threads: 128,
-  usable_physical_ram: 1024 ** 4,
-  reservoir_size: 0,
-  cpu_family: 'amd_milan',
+  hardwareThreads: 128,
+  physicalRamBytes: 1024 ** 4,
+  reservoirBytes: 0,
+  cpuFamily: 'amd_milan',
   generation: asGeneration(1),
-  decommissioned: false,
+  isDecommissioned: false,
   ...differing,
 });

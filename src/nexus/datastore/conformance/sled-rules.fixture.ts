@@ -27,8 +27,8 @@ export const sledRules = (open: OpenDatastore): void => {
       const { datastore } = opened;
       const [plain, ours] = [newId(SledId), newId(SledId)].sort();
       const told = registration({
-        incarnation_id: newId(IncarnationId),
-        datasets: [{ id: newId(DatasetId), path: '/m2/0', state: 'ok', used_bytes: 5, quota_bytes: 9 }],
+        incarnationId: newId(IncarnationId),
+        datasets: [{ id: newId(DatasetId), path: '/m2/0', state: 'ok', usedBytes: 5, quotaBytes: 9 }],
       });
       expect(await datastore.sledUpsert(plain!, registration(), wait)).toEqual({
         changed: true,
@@ -49,7 +49,7 @@ export const sledRules = (open: OpenDatastore): void => {
       });
       expect(await datastore.sledGet(ours!, wait)).toMatchObject({
         info: told,
-        incarnationId: told.incarnation_id,
+        incarnationId: told.incarnationId,
         datasets: told.datasets,
       });
       expect(await datastore.sledGet(newId(SledId), wait)).toBeUndefined();
@@ -59,37 +59,33 @@ export const sledRules = (open: OpenDatastore): void => {
       await using opened = await open();
       const { datastore } = opened;
       const id = newId(SledId);
-      const at = (generation: number, repo_depot_port: number) =>
-        datastore.sledUpsert(
-          id,
-          registration({ generation: asGeneration(generation), repo_depot_port }),
-          wait,
-        );
+      const at = (generation: number, depotPort: number) =>
+        datastore.sledUpsert(id, registration({ generation: asGeneration(generation), depotPort }), wait);
       await at(3, 12_348);
       expect(await at(3, 12_348)).toMatchObject({ changed: false, stale: false });
       expect(await at(3, 4_000)).toMatchObject({ changed: true, stale: false });
       expect(await at(2, 5_000)).toMatchObject({ changed: false, stale: true });
-      expect((await datastore.sledGet(id, wait))?.info.repo_depot_port).toBe(4_000);
+      expect((await datastore.sledGet(id, wait))?.info.depotPort).toBe(4_000);
     });
 
     test('a new life, another address or a dataset that failed and a copy that went bad are changes; bytes used are not (B16)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const id = newId(SledId);
-      const dataset = { id: newId(DatasetId), path: '/m2/0', state: 'ok', used_bytes: 1 } as const;
+      const dataset = { id: newId(DatasetId), path: '/m2/0', state: 'ok', usedBytes: 1 } as const;
       const life = newId(IncarnationId);
       const changed = async (info: Parameters<typeof registration>[0]) =>
         (await datastore.sledUpsert(id, registration(info), wait)).changed;
-      expect(await changed({ incarnation_id: life, datasets: [dataset] })).toBe(true);
-      expect(await changed({ incarnation_id: life, datasets: [{ ...dataset, used_bytes: 2 }] })).toBe(false);
-      expect(await changed({ incarnation_id: life, datasets: [{ ...dataset, state: 'failed' }] })).toBe(true);
-      const bad = { ...dataset, quarantined: 16, time_last_quarantined: '2026-01-01T00:00:00.000Z' };
-      expect(await changed({ incarnation_id: life, datasets: [bad] })).toBe(true);
-      expect(await changed({ incarnation_id: life, datasets: [bad] })).toBe(false);
-      const worse = { ...bad, time_last_quarantined: '2026-01-01T00:00:01.000Z' };
-      expect(await changed({ incarnation_id: life, datasets: [worse] }), 'of as many as are kept').toBe(true);
-      expect(await changed({ incarnation_id: newId(IncarnationId), datasets: [] })).toBe(true);
-      expect(await changed({ sa_address: '127.0.0.1:1' })).toBe(true);
+      expect(await changed({ incarnationId: life, datasets: [dataset] })).toBe(true);
+      expect(await changed({ incarnationId: life, datasets: [{ ...dataset, usedBytes: 2 }] })).toBe(false);
+      expect(await changed({ incarnationId: life, datasets: [{ ...dataset, state: 'failed' }] })).toBe(true);
+      const bad = { ...dataset, quarantined: 16, timeLastQuarantinedMs: 1_000 };
+      expect(await changed({ incarnationId: life, datasets: [bad] })).toBe(true);
+      expect(await changed({ incarnationId: life, datasets: [bad] })).toBe(false);
+      const worse = { ...bad, timeLastQuarantinedMs: 2_000 };
+      expect(await changed({ incarnationId: life, datasets: [worse] }), 'of as many as are kept').toBe(true);
+      expect(await changed({ incarnationId: newId(IncarnationId), datasets: [] })).toBe(true);
+      expect(await changed({ agentAddress: '127.0.0.1:1' })).toBe(true);
     });
 
     test('a registration is answered with the point of the database, stale or not (P5)', async () => {
@@ -112,14 +108,14 @@ export const sledRules = (open: OpenDatastore): void => {
       const head = (generation: number, digest: string) =>
         ({
           generation: asGeneration(generation),
-          config_digest: digest,
-          lineage: true,
-          kept: false,
+          digest,
+          hasLineage: true,
+          isKept: false,
         }) as const;
       const heads = [
         head(2, current.digest),
-        { ...head(2, wantedSetDigest([hashOf('b')])), kept: true },
-        { ...head(3, current.digest), lineage: false },
+        { ...head(2, wantedSetDigest([hashOf('b')])), isKept: true },
+        { ...head(3, current.digest), hasLineage: false },
       ];
       const id = newId(SledId);
       const told = registration({ heads });
@@ -134,14 +130,7 @@ export const sledRules = (open: OpenDatastore): void => {
       }
       const { info, heads: registered } = (await datastore.sledGet(id, wait))!;
       expect(info).toEqual(told);
-      expect(registered).toEqual(
-        heads.map(({ generation, config_digest, lineage, kept }) => ({
-          generation,
-          digest: config_digest,
-          hasLineage: lineage,
-          isKept: kept,
-        })),
-      );
+      expect(registered).toEqual(heads);
       await datastore.sledUpsert(id, registration({ heads: [] }), wait);
       expect(await datastore.sledGet(id, wait)).toMatchObject({ heads: [] });
     });

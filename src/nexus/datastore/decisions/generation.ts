@@ -6,8 +6,7 @@
  * W2. The generation rises by one exactly when the set of hashes changes (B4).
  */
 import { createHash } from 'node:crypto';
-import { MAX_CONFIG_ARTIFACTS } from '../../../api/sled-agent-api.ts';
-import { digestInput } from '../../../core/artifact-config.ts';
+import { digestInput, MAX_CONFIG_ARTIFACTS } from '../../../core/artifact-config.ts';
 import { type ArtifactHash, asGeneration, type Generation, type Point } from '../../../core/ids.ts';
 import { samePoint, shortPoint } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';

@@ -5,9 +5,8 @@
  *      which a sled agent does each minute. After {@link REGISTRATION_STANDS_MS} no running process repeats it. A database restored
  *      from a backup may have such a one, and a sled whose clock was set back since could never register past it.
  */
-import type { SledAgentInfo } from '../../../api/internal-api.ts';
 import type { Generation, SledId } from '../../../core/ids.ts';
-import type { RegisteredHead } from '../../../core/lineage.ts';
+import type { SledRegistration } from '../../../core/sled-registration.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { SledRecord } from '../ports/sled-port.ts';
 
@@ -28,7 +27,7 @@ export type KnownSled = {
 export const admitRegistration = (
   id: SledId,
   known: KnownSled | undefined,
-  info: SledAgentInfo,
+  info: SledRegistration,
 ): 'record' | 'stale' => {
   if (known?.policy === 'expunged') {
     throw new DepotError(
@@ -40,15 +39,6 @@ export const admitRegistration = (
   return isOlder && known.registeredAgoMs <= REGISTRATION_STANDS_MS ? 'stale' : 'record';
 };
 
-/** The points of a sled agent that compares points; null for one that does not (P13). */
-export const headsOf = ({ heads }: Pick<SledAgentInfo, 'heads'>): readonly RegisteredHead[] | null =>
-  heads?.map(({ generation, config_digest, lineage, kept }) => ({
-    generation,
-    digest: config_digest,
-    hasLineage: lineage,
-    isKept: kept,
-  })) ?? null;
-
 /**
  * B16: whether replication should see it.
  *
@@ -57,26 +47,26 @@ export const headsOf = ({ heads }: Pick<SledAgentInfo, 'heads'>): readonly Regis
  */
 export const isChange = (
   before: SledRecord | undefined,
-  info: SledAgentInfo,
+  info: SledRegistration,
   { repeated }: { readonly repeated: boolean },
 ): boolean => repeated || before === undefined || hasMoved(before, info);
 
 /** The facts that replication uses: the address, the incarnation, the usable datasets, and the bad copies of a sled. */
-const hasMoved = (before: SledRecord, info: SledAgentInfo): boolean =>
-  before.info.sa_address !== info.sa_address ||
-  before.info.repo_depot_port !== info.repo_depot_port ||
-  before.incarnationId !== (info.incarnation_id ?? null) ||
-  before.info.decommissioned !== info.decommissioned ||
+const hasMoved = (before: SledRecord, info: SledRegistration): boolean =>
+  before.info.agentAddress !== info.agentAddress ||
+  before.info.depotPort !== info.depotPort ||
+  before.incarnationId !== (info.incarnationId ?? null) ||
+  before.info.isDecommissioned !== info.isDecommissioned ||
   datasetStates(before.datasets) !== datasetStates(info.datasets ?? []);
 
 const datasetStates = (datasets: SledRecord['datasets']): string =>
   JSON.stringify(
-    datasets.map(({ id, path, state, quota_bytes, quarantined, time_last_quarantined }) => [
+    datasets.map(({ id, path, state, quotaBytes, quarantined, timeLastQuarantinedMs }) => [
       id,
       path,
       state,
-      quota_bytes ?? null,
+      quotaBytes ?? null,
       quarantined ?? 0,
-      time_last_quarantined ?? null,
+      timeLastQuarantinedMs ?? null,
     ]),
   );

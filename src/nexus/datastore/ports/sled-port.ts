@@ -1,13 +1,13 @@
 /** Sleds as they registered, and whether they are in service. */
-import type { SledAgentInfo } from '../../../api/internal-api.ts';
-import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
 import type { IncarnationId, Point, SledId } from '../../../core/ids.ts';
 import type { RecordedPoints, RegisteredHead } from '../../../core/lineage.ts';
+import type { SledRegistration } from '../../../core/sled-registration.ts';
+import type { DatasetHealth } from '../../../core/sled-report.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
 export type SledRecord = {
   readonly id: SledId;
-  readonly info: SledAgentInfo;
+  readonly info: SledRegistration;
   readonly incarnationId: IncarnationId | null;
   readonly datasets: readonly DatasetHealth[];
   /** The points it has on its datasets and those it keeps; null for a sled agent that does not compare points. */
@@ -30,7 +30,7 @@ export type SledPort = {
    * an expunged sled is `SLED_DECOMMISSIONED`. `changed` is true for a new sled and for any change that replication should see.
    * The point of the wanted set, and which of the sled's heads are recorded, are read in the same transaction (P5, P13).
    */
-  readonly sledUpsert: (id: SledId, info: SledAgentInfo, wait: Wait) => Promise<RegistrationOutcome>;
+  readonly sledUpsert: (id: SledId, info: SledRegistration, wait: Wait) => Promise<RegistrationOutcome>;
   readonly sledGet: (id: SledId, wait: Wait) => Promise<SledRecord | undefined>;
   readonly sledList: (
     page: Page & { readonly policy?: 'in_service' },

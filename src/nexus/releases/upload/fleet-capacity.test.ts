@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
 import { type ArtifactHash, asGeneration, FIRST_GENERATION, SledId } from '../../../core/ids.ts';
+import type { DatasetHealth } from '../../../core/sled-report.ts';
 import type { SledRecord } from '../../datastore/ports/sled-port.ts';
 import type { WantedSet } from '../../datastore/ports/wanted-set-port.ts';
 import { createFleetCapacity, METADATA_ALLOWANCE_BYTES } from './fleet-capacity.ts';
@@ -15,7 +15,7 @@ const dataset = (health: Partial<DatasetHealth>): DatasetHealth => ({
   state: 'ok',
   ...health,
 });
-const withFree = (free_bytes: number) => [dataset({ free_bytes, quota_bytes: 10_000 })];
+const withFree = (freeBytes: number) => [dataset({ freeBytes, quotaBytes: 10_000 })];
 
 /** A fleet of sleds with these datasets, while these artifacts are wanted. */
 const capacityOf = (sleds: readonly DatasetHealth[][], present: [ArtifactHash, number][] = []) => {
@@ -112,7 +112,7 @@ test('a release is refused if quotas could never hold it beside all present ones
 
 test('a dataset that cannot be written has no space; a sled that does not report counts as having space', async () => {
   const broken = (['missing', 'failed', 'read_only'] as const).map(state => [
-    dataset({ state, free_bytes: 1000 }),
+    dataset({ state, freeBytes: 1000 }),
   ]);
   await expect(
     capacityOf(broken).checkAnnounced(METADATA_ALLOWANCE_BYTES + 1, { signal }),
@@ -122,6 +122,6 @@ test('a dataset that cannot be written has no space; a sled that does not report
   await capacityOf([
     [],
     [dataset({})],
-    [dataset({ state: 'failed' }), dataset({ free_bytes: 5 })],
+    [dataset({ state: 'failed' }), dataset({ freeBytes: 5 })],
   ]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 1, { signal });
 });

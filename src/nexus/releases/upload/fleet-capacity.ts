@@ -10,8 +10,9 @@
  *
  * A sled that does not report the space of its datasets counts as having some: its own answer decides later.
  */
-import type { DatasetHealth } from '../../../api/sled-agent-api.ts';
+
 import type { ArtifactHash } from '../../../core/ids.ts';
+import type { DatasetHealth } from '../../../core/sled-report.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { SledPort, SledRecord } from '../../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../../datastore/ports/wanted-set-port.ts';
@@ -91,16 +92,16 @@ const mostRoomBytes = (datasets: readonly DatasetHealth[], presentBytes: number)
   Math.max(
     0,
     ...datasets.map(dataset =>
-      Math.min(freeBytes(dataset), (dataset.quota_bytes ?? Number.POSITIVE_INFINITY) - presentBytes),
+      Math.min(freeBytesOf(dataset), (dataset.quotaBytes ?? Number.POSITIVE_INFINITY) - presentBytes),
     ),
   );
 
-const freeBytes = ({ state, free_bytes }: DatasetHealth): number => {
+const freeBytesOf = ({ state, freeBytes }: DatasetHealth): number => {
   switch (state) {
     case 'ok':
-      return free_bytes ?? Number.POSITIVE_INFINITY;
+      return freeBytes ?? Number.POSITIVE_INFINITY;
     case 'full':
-      return free_bytes ?? 0;
+      return freeBytes ?? 0;
     case 'read_only':
     case 'missing':
     case 'failed':

@@ -1,12 +1,14 @@
 /** What is wrong with an archive, or with the fleet, is refused by name, and leaves nothing behind (S3). */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sledAgentInfo } from '../../../api/sled-agent-info.fixture.ts';
 import { asGeneration, SledId } from '../../../core/ids.ts';
 import { flipBit, type TestRelease, type TestReleaseOptions } from '../../../release/release.fixture.ts';
 import { keysForAllRoles } from '../../../release/sign-metadata.ts';
 import { generateSigningKey } from '../../../release/signing-keys.ts';
-import { newId, registration } from '../../datastore/conformance/records.fixture.ts';
+import { newId } from '../../datastore/conformance/records.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 import { METADATA_ALLOWANCE_BYTES } from './fleet-capacity.ts';
 
@@ -236,7 +238,7 @@ test('a release for which too few sleds have space, before its bytes if its leng
   const release = await trusted();
   for (const free_bytes of [10_000_000, 10_000_000, 1000]) {
     const datasets = [{ id: null, path: '/m2', state: 'ok' as const, free_bytes }];
-    const body = registration({ datasets, generation: asGeneration(1) });
+    const body = sledAgentInfo({ datasets, generation: asGeneration(1) });
     await nexus.internal.sledAgentPut({ params: { sled_id: newId(SledId) }, body }, wait);
   }
   const before = await world.recorded();

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { RequestRecord } from '../../../api/operator-fleet-api.ts';
-import type { ArtifactListResponse } from '../../../api/sled-agent-api.ts';
 import { IncarnationId } from '../../../core/ids.ts';
+import { sledReport } from '../../../core/sled-report.fixture.ts';
+import type { SledReport } from '../../../core/sled-report.ts';
 import { type Clock, isoTime } from '../../../lib/clock.ts';
 import type { NewEvent } from '../../history/history.ts';
 import { fakeSled, generation, hashOf } from '../../sleds/fleet.fixture.ts';
@@ -36,8 +37,8 @@ const following = () => {
       });
       return take();
     },
-    list: (differing: Partial<ArtifactListResponse>, of = events) => {
-      of.listed([{ id: first, list: { generation: generation(2), list: {}, datasets: 2, ...differing } }]);
+    list: (differing: Partial<SledReport>, of = events) => {
+      of.listed([{ id: first, report: sledReport({ datasets: 2, ...differing }) }]);
       return take();
     },
   };
@@ -86,22 +87,22 @@ test('a failure that goes on is recorded ever more rarely, another failure at on
   expect(request('put', { ...failing, hash: hashOf(2) })).toHaveLength(1);
 });
 
-const time = isoTime(START_MS);
-const deletion = { sha256: hashOf(1), generation: generation(2), reason: 'no release lists it', time };
+const timeMs = START_MS;
+const deletion = { sha256: hashOf(1), generation: generation(2), reason: 'no release lists it', timeMs };
 const failure = {
   sha256: hashOf(1),
-  depot_base_url: 'http://depot-2',
-  error_code: 'COPY_SOURCE',
+  depotBaseUrl: 'http://depot-2',
+  errorCode: 'COPY_SOURCE',
   message: 'cut off',
-  time,
+  timeMs,
 };
 
 test('what a sled lists is recorded once, and under one id by every Nexus and after every restart (S11, SE1, SE2)', () => {
   const { list, restarted } = following();
   const quarantined = [
-    { sha256: hashOf(3), dataset_id: '00000000-0000-4000-8000-00000000000d' as never, reason: 'rot', time },
+    { sha256: hashOf(3), datasetId: '00000000-0000-4000-8000-00000000000d' as never, reason: 'rot', timeMs },
   ];
-  const listed = { deletions: [deletion], copies_failed: [failure], quarantined };
+  const listed = { deletions: [deletion], copiesFailed: [failure], quarantined };
   const noted = list(listed);
   expect(noted).toMatchObject([
     { kind: 'deletion', sledId: first, sha256: hashOf(1), generation: 2, why: 'no release lists it' },
@@ -112,7 +113,7 @@ test('what a sled lists is recorded once, and under one id by every Nexus and af
   const again = list(listed, restarted());
   expect(again.map(({ id }) => id)).toEqual(noted.map(({ id }) => id));
   expect(new Set(noted.map(({ id }) => id)).size).toBe(3);
-  const another = list({ ...listed, incarnation_id: IncarnationId.parse(first) }, restarted());
+  const another = list({ ...listed, incarnationId: IncarnationId.parse(first) }, restarted());
   expect(another[0]!.id, 'another life of the sled').not.toBe(noted[0]!.id);
 });
 
@@ -121,19 +122,21 @@ test('a Nexus that starts leaves out what is older than a day, one that follows 
   list({});
   pass(25 * 3_600_000);
   expect(list({ deletions: [deletion] }, restarted())).toEqual([]);
-  expect(list({ deletions: [deletion] })).toMatchObject([{ why: 'no release lists it', sledTime: time }]);
+  expect(list({ deletions: [deletion] })).toMatchObject([
+    { why: 'no release lists it', sledTime: isoTime(timeMs) },
+  ]);
 });
 
 test('a copy is followed until it is held, with how long it took (B7, S12)', () => {
   const { request, list, pass } = following();
   request('copy', { hash: hashOf(1), source_sled: second });
   pass(3_000);
-  const in_flight = [
-    { sha256: hashOf(1), depot_base_url: 'http://depot', received_bytes: 1, time_started: time },
+  const copiesInFlight = [
+    { sha256: hashOf(1), depotBaseUrl: 'http://depot', receivedBytes: 1, timeStartedMs: timeMs },
   ];
-  expect(list({ copies_in_flight: in_flight })).toEqual([]);
+  expect(list({ copiesInFlight })).toEqual([]);
   pass(4_000);
-  expect(list({ list: { [hashOf(1)]: 2 } })).toEqual([
+  expect(list({ copies: new Map([[hashOf(1), 2]]) })).toEqual([
     {
       kind: 'copy_done',
       sledId: first,
@@ -144,15 +147,17 @@ test('a copy is followed until it is held, with how long it took (B7, S12)', () 
       ...{ datasetsHolding: 2, datasets: 2 },
     },
   ]);
-  expect(list({ list: { [hashOf(1)]: 2 } }), 'what was not asked for is no copy of ours').toEqual([]);
+  expect(list({ copies: new Map([[hashOf(1), 2]]) }), 'what was not asked for is no copy of ours').toEqual(
+    [],
+  );
 });
 
 test('a copy that failed on the sled is recorded as the sled tells it, and is not looked for any more (B7)', () => {
   const { request, list } = following();
   list({});
   request('copy', { hash: hashOf(1) });
-  expect(list({ copies_failed: [failure] })).toMatchObject([{ kind: 'copy_failed' }]);
-  expect(list({ copies_failed: [failure], list: { [hashOf(1)]: 2 } })).toEqual([]);
+  expect(list({ copiesFailed: [failure] })).toMatchObject([{ kind: 'copy_failed' }]);
+  expect(list({ copiesFailed: [failure], copies: new Map([[hashOf(1), 2]]) })).toEqual([]);
 });
 
 test('a copy that is neither held nor under way twice is lost, as a list may be older than the request (S12)', () => {

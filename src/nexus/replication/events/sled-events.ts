@@ -13,11 +13,11 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { ArtifactListResponse } from '../../../api/sled-agent-api.ts';
 import type { EventFact } from '../../../core/facts/event.ts';
 import { EventId, type SledId } from '../../../core/ids.ts';
 import { type Pair, pairKey } from '../../../core/plan/input.ts';
-import type { Clock } from '../../../lib/clock.ts';
+import type { SledReport } from '../../../core/sled-report.ts';
+import { type Clock, isoTime } from '../../../lib/clock.ts';
 import type { Note } from '../../history/history.ts';
 
 /** As long as a Nexus may be away without missing what sleds still list. */
@@ -35,13 +35,13 @@ type Copy = Pair & {
 type Reported = EventFact<'deletion' | 'copy_failed' | 'quarantine'>;
 
 /** What one sled lists as having happened: its own time, what is noted of it, and what tells it from other reports. */
-type Report = { readonly timeText: string; readonly event: Reported; readonly identity: string };
+type Report = { readonly timeMs: number; readonly event: Reported; readonly identity: string };
 
 export type SledEvents = {
   readonly copyAccepted: (copy: Omit<Copy, 'missed'>) => void;
-  /** The lists of a round; a sled that did not answer has none. */
+  /** The reports of a round; a sled that did not answer has none. */
   readonly listed: (
-    sleds: readonly { readonly id: SledId; readonly list: ArtifactListResponse | undefined }[],
+    sleds: readonly { readonly id: SledId; readonly report: SledReport | undefined }[],
   ) => void;
 };
 
@@ -50,33 +50,34 @@ export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }):
   /** By sled: the reports of its last list. */
   const noted = new Map<SledId, ReadonlySet<string>>();
 
-  const noteReports = (sledId: SledId, list: ArtifactListResponse): void => {
+  const noteReports = (sledId: SledId, report: SledReport): void => {
     const before = noted.get(sledId);
     const now = new Set<string>();
-    for (const { timeText, event, identity } of reportsOf(sledId, list)) {
+    for (const { timeMs, event, identity } of reportsOf(sledId, report)) {
+      const timeText = isoTime(timeMs);
       const key = [event.kind, event.sha256, timeText, identity].join(' ');
       now.add(key);
-      const aheadMs = clock.nowMs() - Date.parse(timeText);
+      const aheadMs = clock.nowMs() - timeMs;
       if (before === undefined ? aheadMs > RECENT_MS : before.has(key)) continue;
       if (event.kind === 'copy_failed') copies.delete(pairKey(sledId, event.sha256));
-      const id = eventIdOf(sledId, list.incarnation_id, key);
+      const id = eventIdOf(sledId, report.incarnationId, key);
       note({ ...event, id, ...(Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS && { sledTime: timeText }) });
     }
     noted.set(sledId, now);
   };
 
-  const noteCopies = (sledId: SledId, list: ArtifactListResponse): void => {
-    const underWay = new Set((list.copies_in_flight ?? []).map(({ sha256 }) => sha256));
+  const noteCopies = (sledId: SledId, report: SledReport): void => {
+    const underWay = new Set(report.copiesInFlight.map(({ sha256 }) => sha256));
     for (const [key, copy] of copies) {
       if (copy.sledId !== sledId || underWay.has(copy.sha256)) continue;
-      const held = list.list[copy.sha256] ?? 0;
+      const held = report.copies.get(copy.sha256) ?? 0;
       copy.missed += held > 0 ? 0 : 1;
       if (held === 0 && copy.missed < 2) continue;
       copies.delete(key);
       const { sha256, sourceSledId } = copy;
       const elapsedMs = clock.monotonicMs() - copy.acceptedMs;
-      const facts = { sledId, sha256, sourceSledId, elapsedMs, generation: list.generation };
-      const datasets = list.datasets ?? held;
+      const facts = { sledId, sha256, sourceSledId, elapsedMs, generation: report.generation };
+      const datasets = report.datasets ?? held;
       if (held === 0) note({ kind: 'copy_lost', ...facts });
       else note({ kind: 'copy_done', ...facts, datasetsHolding: Math.min(held, datasets), datasets });
     }
@@ -85,10 +86,10 @@ export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }):
   return {
     copyAccepted: copy => void copies.set(pairKey(copy.sledId, copy.sha256), { ...copy, missed: 0 }),
     listed(sleds) {
-      for (const { id, list } of sleds) {
-        if (list === undefined) continue;
-        noteReports(id, list);
-        noteCopies(id, list);
+      for (const { id, report } of sleds) {
+        if (report === undefined) continue;
+        noteReports(id, report);
+        noteCopies(id, report);
       }
       const present = new Set(sleds.map(({ id }) => id));
       for (const id of noted.keys()) if (!present.has(id)) noted.delete(id);
@@ -98,34 +99,34 @@ export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }):
 };
 
 /** The identity is part of the ids of events (SE1), so that it is the same text in every version. */
-const reportsOf = (sledId: SledId, list: ArtifactListResponse): Report[] => [
-  ...(list.deletions ?? []).map(({ sha256, generation, reason, time }) => ({
-    timeText: time,
+const reportsOf = (sledId: SledId, report: SledReport): Report[] => [
+  ...report.deletions.map(({ sha256, generation, reason, timeMs }) => ({
+    timeMs,
     event: { kind: 'deletion' as const, sledId, sha256, generation, why: reason },
     identity: reason,
   })),
-  ...(list.copies_failed ?? []).map(failure => ({
-    timeText: failure.time,
+  ...report.copiesFailed.map(failure => ({
+    timeMs: failure.timeMs,
     event: {
       kind: 'copy_failed' as const,
       sledId,
       sha256: failure.sha256,
-      errorCode: failure.error_code,
-      source: failure.depot_base_url,
+      errorCode: failure.errorCode,
+      source: failure.depotBaseUrl,
       error: failure.message,
     },
-    identity: `from ${failure.depot_base_url}: ${failure.message}`,
+    identity: `from ${failure.depotBaseUrl}: ${failure.message}`,
   })),
-  ...(list.quarantined ?? []).map(file => ({
-    timeText: file.time,
+  ...report.quarantined.map(file => ({
+    timeMs: file.timeMs,
     event: {
       kind: 'quarantine' as const,
       sledId,
       sha256: file.sha256,
-      datasetId: file.dataset_id,
+      datasetId: file.datasetId,
       why: file.reason,
     },
-    identity: `dataset ${file.dataset_id}: ${file.reason}`,
+    identity: `dataset ${file.datasetId}: ${file.reason}`,
   })),
 ];
 

@@ -1,7 +1,9 @@
 import { type Insertable, sql } from 'kysely';
-import type { SledAgentInfo } from '../../../../api/internal-api.ts';
+import type { SledRegistration } from '../../../../core/sled-registration.ts';
+import { datasetBody } from '../../../../sled-client/dataset.ts';
+import { headBody } from '../../../../sled-client/registration.ts';
 import { databaseNow } from '../../database-time.ts';
-import { admitRegistration, headsOf, isChange } from '../../decisions/registration.ts';
+import { admitRegistration, isChange } from '../../decisions/registration.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
 import { toSledRecord } from '../../records.ts';
 import type { Tables } from '../../tables.ts';
@@ -16,7 +18,7 @@ export const sledUpsert =
       'sled_upsert',
       async (db, { repeated }) => {
         const floor = await readGeneration(db);
-        const lineage = await readRecordedPoints(db, headsOf(info) ?? []);
+        const lineage = await readRecordedPoints(db, info.heads ?? []);
         const row = await db
           .selectFrom('sled')
           .selectAll()
@@ -50,20 +52,20 @@ export const sledUpsert =
       wait,
     );
 
-const columnsOf = (info: SledAgentInfo): Omit<Insertable<Tables['sled']>, 'id'> => ({
-  sled_agent_address: info.sa_address,
-  repo_depot_port: info.repo_depot_port,
+const columnsOf = (info: SledRegistration): Omit<Insertable<Tables['sled']>, 'id'> => ({
+  sled_agent_address: info.agentAddress,
+  repo_depot_port: info.depotPort,
   role: info.role,
   serial: info.baseboard.serial,
   part: info.baseboard.part,
   revision: info.baseboard.revision,
-  usable_hardware_threads: info.usable_hardware_threads,
-  usable_physical_ram_bytes: info.usable_physical_ram,
-  reservoir_size_bytes: info.reservoir_size,
-  cpu_family: info.cpu_family,
+  usable_hardware_threads: info.hardwareThreads,
+  usable_physical_ram_bytes: info.physicalRamBytes,
+  reservoir_size_bytes: info.reservoirBytes,
+  cpu_family: info.cpuFamily,
   registration_generation: info.generation,
-  decommissioned: info.decommissioned,
-  incarnation_id: info.incarnation_id ?? null,
-  datasets: info.datasets === undefined ? null : JSON.stringify(info.datasets),
-  heads: info.heads === undefined ? null : JSON.stringify(info.heads),
+  decommissioned: info.isDecommissioned,
+  incarnation_id: info.incarnationId ?? null,
+  datasets: info.datasets === undefined ? null : JSON.stringify(info.datasets.map(datasetBody)),
+  heads: info.heads === undefined ? null : JSON.stringify(info.heads.map(headBody)),
 });

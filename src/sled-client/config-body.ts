@@ -1,7 +1,8 @@
 /** An artifact config on the wire of the sled agent's API, and back. */
-import type { ArtifactConfigBody } from '../../api/sled-agent-api.ts';
-import type { OfferedConfig } from '../../core/artifact-config.ts';
-import { wantedSetDigest } from '../datastore/decisions/generation.ts';
+import { createHash } from 'node:crypto';
+import type { ArtifactConfigBody } from '../api/sled-agent-api.ts';
+import { digestInput, type OfferedConfig } from '../core/artifact-config.ts';
+import { pointBody } from './point.ts';
 import type { SledConfig } from './sled-connection.ts';
 
 export const configBody = ({ generation, artifacts, succeeds }: OfferedConfig): ArtifactConfigBody => ({
@@ -10,14 +11,12 @@ export const configBody = ({ generation, artifacts, succeeds }: OfferedConfig): 
   sizes: Object.fromEntries(
     [...artifacts].filter(([, size]) => size !== undefined),
   ) as ArtifactConfigBody['sizes'],
-  ...(succeeds !== undefined && {
-    succeeds:
-      succeeds === 'unknown' ? succeeds : { generation: succeeds.generation, config_digest: succeeds.digest },
-  }),
+  ...(succeeds !== undefined && { succeeds: succeeds === 'unknown' ? succeeds : pointBody(succeeds) }),
 });
 
+/** Its digest is computed here, from what the sled lists: its word for it would prove nothing. */
 export const sledConfigOf = ({ generation, artifacts }: ArtifactConfigBody): SledConfig => ({
   generation,
-  digest: wantedSetDigest(artifacts),
+  digest: createHash('sha256').update(digestInput(artifacts)).digest('hex'),
   artifacts: new Set(artifacts),
 });

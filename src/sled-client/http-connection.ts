@@ -1,37 +1,17 @@
 /** Sleds over HTTP. */
-import { depotArtifactUrl } from '../../api/depot-api.ts';
-import { sledAgentApi } from '../../api/sled-agent-api.ts';
-import { pointText } from '../../core/ids.ts';
+import { depotArtifactUrl } from '../api/depot-api.ts';
+import { sledAgentApi } from '../api/sled-agent-api.ts';
+import { pointText } from '../core/ids.ts';
 import {
   type ClientTimeouts,
   createApiClient,
   createDispatcher,
   DEFAULT_CLIENT_TIMEOUTS,
-} from '../../http/client.ts';
-import { rawGet } from '../../http/raw-get.ts';
-import type { SledRecord } from '../datastore/ports/sled-port.ts';
+} from '../http/client.ts';
+import { rawGet } from '../http/raw-get.ts';
 import { configBody, sledConfigOf } from './config-body.ts';
+import { sledReportOf } from './report.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
-
-/** A socket address as registered, split; IPv6 hosts are in brackets on the wire and bare here. */
-const parseSocketAddress = (text: string): { host: string; port: number } => {
-  const at = text.lastIndexOf(':');
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
-};
-
-const httpUrl = (host: string, port: number): string =>
-  `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-
-export const sledTarget = (sled: SledRecord): SledTarget => {
-  const { host, port } = parseSocketAddress(sled.info.sa_address);
-  return {
-    id: sled.id,
-    serial: sled.info.baseboard.serial,
-    agentBaseUrl: httpUrl(host, port),
-    depotBaseUrl: httpUrl(host, sled.info.repo_depot_port),
-    heads: sled.heads,
-  };
-};
 
 /** One pool of connections for all sleds; dispose it to close them. */
 export const createHttpConnection = (
@@ -50,7 +30,7 @@ export const createHttpConnection = (
       const query = point === undefined ? {} : { point: pointText(point) };
       return sledConfigOf(await agent(sled).artifactConfigGet({ query }, wait));
     },
-    list: (sled, wait) => agent(sled).artifactList({}, wait),
+    list: async (sled, wait) => sledReportOf(await agent(sled).artifactList({}, wait)),
     async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
       const body = { sizeBytes, chunks };
       const query = { generation, config_digest: digest };

@@ -1,8 +1,8 @@
 /** The sleds as Nexus sees them: what can be asked of one, whatever carries the question. */
-import type { ArtifactListResponse } from '../../api/sled-agent-api.ts';
-import type { OfferedConfig } from '../../core/artifact-config.ts';
-import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
-import type { RegisteredHead } from '../../core/lineage.ts';
+import type { OfferedConfig } from '../core/artifact-config.ts';
+import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
+import type { RegisteredHead } from '../core/lineage.ts';
+import type { SledReport } from '../core/sled-report.ts';
 
 export type SledTarget = {
   readonly id: SledId;
@@ -26,7 +26,7 @@ export type SledConnection = {
   readonly putConfig: (sled: SledTarget, config: OfferedConfig, wait: Wait) => Promise<void>;
   /** The config in force, or the one of a point that the sled has or keeps. Its digest is computed from what it lists. */
   readonly config: (sled: SledTarget, options: Wait & { readonly point?: Point }) => Promise<SledConfig>;
-  readonly list: (sled: SledTarget, wait: Wait) => Promise<ArtifactListResponse>;
+  readonly list: (sled: SledTarget, wait: Wait) => Promise<SledReport>;
   /** Resolves when the sled has stored the artifact; the deadline is on progress, not on the whole (B13). */
   readonly put: (
     sled: SledTarget,

@@ -1,0 +1,26 @@
+import { asGeneration } from './ids.ts';
+import type { SledReport } from './sled-report.ts';
+
+/** Of a sled that holds nothing and has nothing to tell, but for what is given. */
+export const sledReport = (differing: Partial<SledReport> = {}): SledReport => ({
+  generation: asGeneration(2),
+  digest: undefined,
+  hasLineage: false,
+  copies: new Map(),
+  bogusHashes: [],
+  datasets: undefined,
+  datasetHealth: undefined,
+  incarnationId: undefined,
+  pointsKept: undefined,
+  deletionsHeld: undefined,
+  copiesInFlight: [],
+  copiesDoneTotal: 0,
+  copiesFailedTotal: 0,
+  copiesFailed: [],
+  deletionsTotal: 0,
+  deletions: [],
+  deletionsDeferred: [],
+  quarantined: [],
+  scrub: undefined,
+  ...differing,
+});

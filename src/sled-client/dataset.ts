@@ -1,0 +1,36 @@
+/** The health of a dataset, as sled agents list and register it, and as the row of a sled keeps it. */
+import { z } from 'zod';
+import { DatasetHealth as DatasetHealthBody } from '../api/sled-agent-api.ts';
+import type { DatasetHealth } from '../core/sled-report.ts';
+import { isoTime, msOfIso } from '../lib/clock.ts';
+
+export const datasetOf = ({ id, path, state, ...health }: DatasetHealthBody): DatasetHealth => ({
+  id,
+  path,
+  state,
+  message: health.message,
+  usedBytes: health.used_bytes,
+  quotaBytes: health.quota_bytes,
+  freeBytes: health.free_bytes,
+  quarantined: health.quarantined,
+  timeLastQuarantinedMs:
+    health.time_last_quarantined === undefined ? undefined : msOfIso(health.time_last_quarantined),
+});
+
+/** What is not known is left out. */
+export const datasetBody = ({ id, path, state, ...health }: DatasetHealth): DatasetHealthBody => ({
+  id,
+  path,
+  state,
+  ...(health.message !== undefined && { message: health.message }),
+  ...(health.usedBytes !== undefined && { used_bytes: health.usedBytes }),
+  ...(health.quotaBytes !== undefined && { quota_bytes: health.quotaBytes }),
+  ...(health.freeBytes !== undefined && { free_bytes: health.freeBytes }),
+  ...(health.quarantined !== undefined && { quarantined: health.quarantined }),
+  ...(health.timeLastQuarantinedMs !== undefined && {
+    time_last_quarantined: isoTime(health.timeLastQuarantinedMs),
+  }),
+});
+
+/** Of JSON that {@link datasetBody} made. */
+export const StoredDatasets = z.array(DatasetHealthBody.transform(datasetOf));

@@ -1,0 +1,27 @@
+/** What a sled's error says beside its code. */
+import { z } from 'zod';
+import { Generation, SetDigest } from '../core/ids.ts';
+import type { PointClaim } from '../core/lineage.ts';
+import { RETRY_AFTER_DETAIL } from '../http/answers.ts';
+import { errorCodeOf, findDepotError } from '../lib/errors.ts';
+
+/** The point that a refusal of a config names: the one that the sled holds. */
+export const refusedClaim = (refusal: unknown): PointClaim | undefined => {
+  const { held, held_digest: digest, held_lineage: hasLineage } = findDepotError(refusal)?.detail ?? {};
+  const parsed = z
+    .object({ generation: Generation, digest: SetDigest, hasLineage: z.boolean() })
+    .safeParse({ generation: held, digest, hasLineage });
+  return parsed.data;
+};
+
+/** How long the sled asks to be left alone. */
+export const retryAfterMs = (error: unknown): number | undefined => {
+  const told = findDepotError(error)?.detail[RETRY_AFTER_DETAIL];
+  return typeof told === 'number' ? told * 1000 : undefined;
+};
+
+/** Whether the sled has no config, or waits for one. */
+export const hasNoConfig = (error: unknown): boolean =>
+  ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'].includes(errorCodeOf(error)) ||
+  // Any other program's way to say that there is none.
+  findDepotError(error)?.detail.status === 404;

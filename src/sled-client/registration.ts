@@ -1,0 +1,56 @@
+/** A registration on the wire, and back; its parts also as the row of a sled keeps them. */
+import { z } from 'zod';
+import { type SledAgentInfo, SledHead } from '../api/internal-api.ts';
+import type { RegisteredHead } from '../core/lineage.ts';
+import type { SledRegistration } from '../core/sled-registration.ts';
+import { datasetBody, datasetOf } from './dataset.ts';
+
+export const registrationOf = (info: SledAgentInfo): SledRegistration => ({
+  agentAddress: info.sa_address,
+  depotPort: info.repo_depot_port,
+  role: info.role,
+  baseboard: info.baseboard,
+  hardwareThreads: info.usable_hardware_threads,
+  physicalRamBytes: info.usable_physical_ram,
+  reservoirBytes: info.reservoir_size,
+  cpuFamily: info.cpu_family,
+  generation: info.generation,
+  isDecommissioned: info.decommissioned,
+  incarnationId: info.incarnation_id,
+  datasets: info.datasets?.map(datasetOf),
+  heads: info.heads?.map(headOf),
+});
+
+/** What is not known is left out. */
+export const registrationBody = (sled: SledRegistration): SledAgentInfo => ({
+  sa_address: sled.agentAddress,
+  repo_depot_port: sled.depotPort,
+  role: sled.role,
+  baseboard: sled.baseboard,
+  usable_hardware_threads: sled.hardwareThreads,
+  usable_physical_ram: sled.physicalRamBytes,
+  reservoir_size: sled.reservoirBytes,
+  cpu_family: sled.cpuFamily,
+  generation: sled.generation,
+  decommissioned: sled.isDecommissioned,
+  ...(sled.incarnationId !== undefined && { incarnation_id: sled.incarnationId }),
+  ...(sled.datasets !== undefined && { datasets: sled.datasets.map(datasetBody) }),
+  ...(sled.heads !== undefined && { heads: sled.heads.map(headBody) }),
+});
+
+const headOf = ({ generation, config_digest: digest, lineage, kept }: SledHead): RegisteredHead => ({
+  generation,
+  digest,
+  hasLineage: lineage,
+  isKept: kept,
+});
+
+export const headBody = ({ generation, digest, hasLineage, isKept }: RegisteredHead): SledHead => ({
+  generation,
+  config_digest: digest,
+  lineage: hasLineage,
+  kept: isKept,
+});
+
+/** Of JSON that {@link headBody} made. */
+export const StoredHeads = z.array(SledHead.transform(headOf));

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { ArtifactListResponse } from '../api/sled-agent-api.ts';
+import { sledReport } from '../core/sled-report.fixture.ts';
+import { sledReportOf } from './report.ts';
+
+const hash = (digit: string) => digit.repeat(64);
+
+test('a list of the published shape alone says nothing of what only our sled agents tell', () => {
+  const list = ArtifactListResponse.parse({ generation: 2, list: { [hash('a')]: 1 } });
+  expect(sledReportOf(list)).toEqual(sledReport({ copies: new Map([[hash('a') as never, 1]]) }));
+});
+
+test('keys of a list that are no hashes are told apart', () => {
+  const list = ArtifactListResponse.parse({ generation: 2, list: { [hash('a')]: 1, [hash('A')]: 2, '': 3 } });
+  const { copies, bogusHashes } = sledReportOf(list);
+  expect([...copies]).toEqual([[hash('a'), 1]]);
+  expect(bogusHashes).toEqual([hash('A'), '']);
+});
+
+test('a time is an instant whatever offset it is written with, and never before 1970', () => {
+  const at = (time: string) => {
+    const list = { generation: 2, list: {}, deletions_held: { reason: 'no floor', time } };
+    return sledReportOf(ArtifactListResponse.parse(list)).deletionsHeld?.timeMs;
+  };
+  expect(at('2026-01-01T02:00:00.250+02:00')).toBe(Date.UTC(2026, 0, 1, 0, 0, 0, 250));
+  expect(at('0000-01-01T00:00:00+01:00')).toBe(0);
+});
