@@ -457,6 +457,14 @@ test('no process.exit: a process ends because nothing is left to do', async () =
   expect(broken).toEqual([]);
 });
 
+test('a URL of a server is made of its endpoint, in one place', async () => {
+  const broken = (await sources('src'))
+    .filter(({ path, isTest }) => !isTest && path !== 'src/lib/endpoint.ts')
+    .filter(({ text }) => /\bhttps?:\/\/\$\{|['"`]https?:\/\/['"`]/.test(text))
+    .map(({ path }) => path);
+  expect(broken).toEqual([]);
+});
+
 test('the lockfile pins exact versions and names no registry', async () => {
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const ranges = [manifest.dependencies, manifest.devDependencies, manifest.optionalDependencies]

@@ -36,7 +36,7 @@ const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPla
   depotListen: { host: serial, port: DEPOT_PORT },
   advertiseHost: undefined,
   insecureListen: false,
-  nexusUrls: [],
+  nexuses: [],
   store: {
     directories: datasets,
     quotaBytes,

@@ -18,16 +18,15 @@ export const watchTransfers = <C extends SledConnection>(
   { nexus, mostToSled, onTransfer, fail }: Watch,
 ): C => {
   const underWay = new Map<string, number>();
-  const counted = async <T>({ agentBaseUrl }: SledTarget, move: () => Promise<T>): Promise<T> => {
-    const count = (underWay.get(agentBaseUrl) ?? 0) + 1;
-    underWay.set(agentBaseUrl, count);
+  const counted = async <T>({ serial }: SledTarget, move: () => Promise<T>): Promise<T> => {
+    const count = (underWay.get(serial) ?? 0) + 1;
+    underWay.set(serial, count);
     onTransfer();
-    if (count > 2 * mostToSled)
-      fail('bounds', `${nexus} moves ${count} artifacts to ${agentBaseUrl} at once`);
+    if (count > 2 * mostToSled) fail('bounds', `${nexus} moves ${count} artifacts to ${serial} at once`);
     try {
       return await move();
     } finally {
-      underWay.set(agentBaseUrl, underWay.get(agentBaseUrl)! - 1);
+      underWay.set(serial, underWay.get(serial)! - 1);
     }
   };
   return {

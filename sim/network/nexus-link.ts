@@ -1,10 +1,15 @@
 /** The way of a registration: from a sled to a Nexus, over the simulated network. */
+
 import { GENERATION_FLOOR_HEADER, HEADS_HEADER, type internalApi } from '../../src/api/internal-api.ts';
 import type { Handlers } from '../../src/http/handlers.ts';
+import { endpointUrl, httpEndpoint } from '../../src/lib/endpoint.ts';
 import type { NexusPeer } from '../../src/sled-agent/register.ts';
 import { type Callee, type Caller, call } from './call.ts';
 import type { Network } from './network.ts';
 import { requestContext } from './sled-link.ts';
+
+/** Of no meaning here: a machine has one Nexus. */
+const NEXUS_PORT = 80;
 
 type AnswerHeader = keyof (typeof internalApi)['routes']['sledAgentPut']['responseHeaders'];
 
@@ -25,7 +30,7 @@ export const createNexusPeer = (
   nexus: Callee<InternalEndpoint>,
   speaks: SpeaksOfLineage,
 ): NexusPeer => ({
-  url: `http://${nexus.name}`,
+  url: endpointUrl(httpEndpoint({ host: nexus.name, port: NEXUS_PORT })),
   client: {
     sledAgentGet: ({ params }, wait) =>
       call(network, from, nexus, wait, incoming =>

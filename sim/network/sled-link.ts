@@ -3,6 +3,7 @@
 import type { depotApi } from '../../src/api/depot-api.ts';
 import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import type { Handlers } from '../../src/http/handlers.ts';
+import { endpointUrl } from '../../src/lib/endpoint.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { configBody, sledConfigOf } from '../../src/sled-client/config-body.ts';
@@ -29,8 +30,6 @@ export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) =>
   signal,
 });
 
-const hostOf = (url: string): string => new URL(url).hostname;
-
 type Ask = <T>(
   target: SledTarget,
   wait: { readonly signal: AbortSignal },
@@ -42,8 +41,7 @@ export const createSledLink = (
   from: Caller,
   { findSled, speaksOfLineage }: { readonly findSled: FindSled; readonly speaksOfLineage: () => boolean },
 ): SledConnection & AsyncDisposable => {
-  const ask: Ask = ({ agentBaseUrl }, wait, handle) => {
-    const host = hostOf(agentBaseUrl);
+  const ask: Ask = ({ agent: { host } }, wait, handle) => {
     const sled = findSled(host);
     return sled === undefined
       ? Promise.reject(unreachable(host, 'no such host'))
@@ -117,7 +115,7 @@ const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' |
         ...requestContext(incoming),
         params: { sha256 },
         query: { generation, config_digest: digest },
-        body: { depot_base_url: source.depotBaseUrl },
+        body: { depot_base_url: endpointUrl(source.depot) },
       }),
     );
   },

@@ -10,11 +10,12 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../fleet/fleet-record.ts';
+import { endpointUrl, httpEndpoint } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { usageError } from './output/failure.ts';
 import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
 
-export const DEFAULT_URL = 'http://127.0.0.1:12220';
+export const DEFAULT_URL = endpointUrl(httpEndpoint({ host: '127.0.0.1', port: 12_220 }));
 
 export type RemoteOptions = CommonOptions & {
   readonly url?: string;

@@ -1,4 +1,5 @@
 /** A Nexus of contracts only, for tests of commands: real HTTP with the answers of the test. */
+
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
@@ -10,6 +11,7 @@ import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
 import { bindApi, type Handlers } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
+import { endpointUrl, httpEndpoint, splitAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 
@@ -220,7 +222,7 @@ export const serveTestNexus = async (
     signal: new AbortController().signal,
   });
   return {
-    url: `http://${server.address}`,
+    url: endpointUrl(httpEndpoint(splitAddress(server.address))),
     received,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

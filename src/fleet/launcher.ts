@@ -9,10 +9,12 @@
  * FL3. A process that ends by itself is an error that names it and quotes the end of its log.
  * FL4. A later start on the same directory continues the fleet: same ids, same data, and the same ports if they are free.
  */
+
 import { randomBytes } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeFileDurably } from '../lib/durable-file.ts';
+import { endpointUrl, httpEndpoint, splitAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { createLogger } from '../lib/log.ts';
@@ -188,7 +190,7 @@ const startNexuses = async (
     ports[nexus.name] = [ready.operator_address, ready.internal_address];
     started.push({
       name: nexus.name,
-      operatorUrl: `http://${ready.operator_address}`,
+      operatorUrl: endpointUrl(httpEndpoint(splitAddress(ready.operator_address))),
       internalAddress: ready.internal_address,
       pid: child.pid,
     });
@@ -249,7 +251,7 @@ const startSled = async (
     id: ready.sled_id,
     name: sled.name,
     datasets: sled.datasets,
-    depotUrl: `http://${ready.depot_address}`,
+    depotUrl: endpointUrl(httpEndpoint(splitAddress(ready.depot_address))),
     pid: child.pid,
   };
 };

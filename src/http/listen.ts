@@ -2,16 +2,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 
-export type ListenAddress = { readonly host: string; readonly port: number };
-
-/** `host:port`, an IPv6 address in brackets. */
-export const formatAddress = ({ host, port }: ListenAddress): string =>
-  isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-
 /** `host:port` or `[ip6]:port`. @throws DepotError `CONFIG_INVALID` naming `what` */
-export const parseAddress = (text: string, what: string): ListenAddress => {
+export const parseAddress = (text: string, what: string): SocketAddress => {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
@@ -33,7 +28,7 @@ export const isLoopback = (host: string): boolean => {
 };
 
 /** The loopback rule: without transport security no other machine may connect, unless configured. */
-export const requireLoopback = (listen: ListenAddress, insecureListen: boolean): void => {
+export const requireLoopback = (listen: SocketAddress, insecureListen: boolean): void => {
   if (insecureListen || isLoopback(listen.host)) return;
   throw new DepotError(
     'LISTEN_NOT_LOOPBACK',
@@ -42,7 +37,7 @@ export const requireLoopback = (listen: ListenAddress, insecureListen: boolean):
   );
 };
 
-export const listenError = (cause: unknown, listen: ListenAddress): DepotError => {
+export const listenError = (cause: unknown, listen: SocketAddress): DepotError => {
   const address = formatAddress(listen);
   if (systemErrorCode(cause) !== 'EADDRINUSE')
     return new DepotError('IO', `cannot listen on ${address}`, { cause });

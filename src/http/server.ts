@@ -18,6 +18,7 @@ import {
   fastify,
   type RouteHandlerMethod,
 } from 'fastify';
+import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
@@ -31,7 +32,7 @@ import {
   runExchange,
 } from './exchange.ts';
 import type { BoundRoute, Page } from './handlers.ts';
-import { formatAddress, type ListenAddress, listenError, requireBearer, requireLoopback } from './listen.ts';
+import { listenError, requireBearer, requireLoopback } from './listen.ts';
 import { DEFAULT_PROGRESS } from './progress.ts';
 
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
@@ -59,7 +60,7 @@ export type ServerOptions = {
   readonly apis: readonly (readonly BoundRoute[])[];
   readonly pages?: readonly Page[];
   /** Port 0: any free one. */
-  readonly listen: ListenAddress;
+  readonly listen: SocketAddress;
   /** Allows an address that other machines can reach (the loopback rule). */
   readonly insecureListen?: boolean;
   /** Every route but public pages then requires `Authorization: Bearer <token>`. */
@@ -167,7 +168,7 @@ const addRoutes = (app: FastifyInstance, { routes, pages, limits, run }: Routing
 /** A GET route answers HEAD as well. */
 const verbs = (method: string): readonly string[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]);
 
-const startListening = async (app: FastifyInstance, listen: ListenAddress): Promise<ListenAddress> => {
+const startListening = async (app: FastifyInstance, listen: SocketAddress): Promise<SocketAddress> => {
   // A request that expects `100 Continue` is handled like any other; raw-body.ts sends the `100 Continue`.
   app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
   app.server.maxConnections = MAX_CONNECTIONS;

@@ -7,6 +7,7 @@
  *
  * It ends in the reverse order: registration, servers (running requests may finish), and then the services (S15).
  */
+
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { depotApi } from '../api/depot-api.ts';
@@ -15,11 +16,11 @@ import { sledAgentApi } from '../api/sled-agent-api.ts';
 import type { Rng } from '../core/rng.ts';
 import { createApiClient, createDispatcher } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
-import { formatAddress } from '../http/listen.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { serveApi } from '../http/server.ts';
 import type { Clock } from '../lib/clock.ts';
+import { endpointUrl, formatAddress } from '../lib/endpoint.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { SledAgentConfig } from './config.ts';
@@ -48,10 +49,10 @@ export const startSledAgent = async (
   await using started = new AsyncDisposableStack();
   const dispatcher = createDispatcher();
   started.defer(() => dispatcher.close());
-  const peers = config.nexusUrls.map(url => ({
-    url,
-    client: createApiClient(internalApi, { baseUrl: url, dispatcher }),
-  }));
+  const peers = config.nexuses.map(nexus => {
+    const url = endpointUrl(nexus);
+    return { url, client: createApiClient(internalApi, { baseUrl: url, dispatcher }) };
+  });
   const services = started.use(
     await startSledServices(config, { clock, rng, log, peers, fetchArtifact: rawGet }),
   );

@@ -25,7 +25,7 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
     listen: { host: '127.0.0.1', port: 12_345 },
     depotListen: { host: '127.0.0.1', port: 12_348 },
     insecureListen: false,
-    nexusUrls: ['http://127.0.0.1:12221'],
+    nexuses: [{ scheme: 'http', host: '127.0.0.1', port: 12_221, peerId: undefined }],
     store: { directories: [join(directory, 'm2-a'), '/mnt/m2-b'] },
     limits: { puts: 4, copies: 4 },
     readyFile: undefined,
@@ -36,7 +36,10 @@ test('IPv6 addresses are written in brackets', async () => {
   const { config } = await read(
     `${MINIMAL.replace('127.0.0.1:12221', '[fd00::1]:12221')}listen = "[::1]:0"\ndepot_listen = "[::1]:0"\n`,
   );
-  expect(config).toMatchObject({ nexusUrls: ['http://[fd00::1]:12221'], listen: { host: '::1', port: 0 } });
+  expect(config).toMatchObject({
+    nexuses: [{ host: 'fd00::1', port: 12_221 }],
+    listen: { host: '::1', port: 0 },
+  });
 });
 
 test('a sled id made of part and serial is the same after every wipe, and another one for another machine', () => {

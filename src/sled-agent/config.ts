@@ -7,7 +7,8 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { SledId } from '../core/ids.ts';
-import { formatAddress, type ListenAddress, parseAddress } from '../http/listen.ts';
+import { parseAddress } from '../http/listen.ts';
+import { type Endpoint, httpEndpoint, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
@@ -83,13 +84,13 @@ export const SledAgentFile = z.strictObject({
 export type SledAgentConfig = {
   readonly sledId: SledId;
   readonly baseboard: { readonly serial: string; readonly part: string; readonly revision: number };
-  readonly listen: ListenAddress;
-  readonly depotListen: ListenAddress;
+  readonly listen: SocketAddress;
+  readonly depotListen: SocketAddress;
   /** Absent: the one listened on. */
   readonly advertiseHost: string | undefined;
   readonly insecureListen: boolean;
   /** Base URLs. */
-  readonly nexusUrls: readonly string[];
+  readonly nexuses: readonly Endpoint[];
   readonly store: StoreSettings;
   readonly limits: { readonly puts: number; readonly copies: number; readonly depotReads: number };
   readonly registrationPeriodMs: number;
@@ -106,7 +107,7 @@ export const readSledAgentConfig = async (path: string): Promise<SledAgentConfig
 export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string): SledAgentConfig => {
   const { serial, part, revision, limits, intervals } = file;
   const absolute = (relative: string): string => resolve(dirname(path), relative);
-  const address = (key: string, text: string): ListenAddress => parseAddress(text, `${path}: ${key}`);
+  const address = (key: string, text: string): SocketAddress => parseAddress(text, `${path}: ${key}`);
   const [listen, depotListen] = [address('listen', file.listen), address('depot_listen', file.depot_listen)];
   requireReachable(path, file.advertise_host, listen, depotListen);
   const directories = file.datasets.map(absolute);
@@ -123,7 +124,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     depotListen,
     advertiseHost: file.advertise_host,
     insecureListen: file.insecure_listen,
-    nexusUrls: file.nexus.map((text, at) => `http://${formatAddress(address(`nexus.${at}`, text))}`),
+    nexuses: file.nexus.map((text, at) => httpEndpoint(address(`nexus.${at}`, text))),
     store: {
       directories,
       quotaBytes: limits.quota_bytes,
@@ -144,11 +145,11 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
 const requireReachable = (
   path: string,
   advertised: string | undefined,
-  listen: ListenAddress,
-  depotListen: ListenAddress,
+  listen: SocketAddress,
+  depotListen: SocketAddress,
 ): void => {
   if (advertised !== undefined) return;
-  const isEvery = ({ host }: ListenAddress): boolean => host === '0.0.0.0' || host === '::';
+  const isEvery = ({ host }: SocketAddress): boolean => host === '0.0.0.0' || host === '::';
   if (listen.host === depotListen.host && !isEvery(listen)) return;
   throw new DepotError(
     'CONFIG_INVALID',

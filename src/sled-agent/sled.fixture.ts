@@ -1,4 +1,5 @@
 /** A whole sled agent over two temporary datasets, registered with a Nexus that only knows the floor (S19). */
+
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,6 +12,7 @@ import { type ApiClient, createApiClient } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
 import { systemClock } from '../lib/clock.ts';
+import { endpointUrl, httpEndpoint, splitAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import { type SledAgent, startSledAgent } from './app.ts';
@@ -83,7 +85,9 @@ export const startTestSled = async (
     join(folder, 'sled.toml'),
   );
   const agent = stack.use(await startSledAgent(config, { clock: systemClock, rng: seededRng(1), log }));
-  const client = stack.use(createApiClient(sledAgentApi, { baseUrl: `http://${agent.agentAddress}` }));
+  const client = stack.use(
+    createApiClient(sledAgentApi, { baseUrl: endpointUrl(httpEndpoint(splitAddress(agent.agentAddress))) }),
+  );
   const signal = neverAborts();
   while (floor && agent.store.state().kind === 'awaiting_floor') await systemClock.sleep(5, { signal });
   const generationNow = (): Generation => agent.store.config()?.generation ?? asGeneration(1);
@@ -93,7 +97,7 @@ export const startTestSled = async (
     nexus,
     client,
     datasets,
-    depotUrl: `http://${agent.depotAddress}`,
+    depotUrl: endpointUrl(httpEndpoint(splitAddress(agent.depotAddress))),
     async want(...artifacts) {
       const generation = asGeneration(generationNow() + 1);
       const sizes = Object.fromEntries(

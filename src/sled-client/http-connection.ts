@@ -9,6 +9,7 @@ import {
   DEFAULT_CLIENT_TIMEOUTS,
 } from '../http/client.ts';
 import { rawGet } from '../http/raw-get.ts';
+import { endpointUrl } from '../lib/endpoint.ts';
 import { configBody, sledConfigOf } from './config-body.ts';
 import { sledReportOf } from './report.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
@@ -20,7 +21,7 @@ export const createHttpConnection = (
   const timeouts = { ...DEFAULT_CLIENT_TIMEOUTS, ...options.timeouts };
   const dispatcher = createDispatcher(timeouts);
   const agent = (sled: SledTarget) =>
-    createApiClient(sledAgentApi, { baseUrl: sled.agentBaseUrl, timeouts, dispatcher });
+    createApiClient(sledAgentApi, { baseUrl: endpointUrl(sled.agent), timeouts, dispatcher });
 
   return {
     async putConfig(sled, config, wait) {
@@ -38,12 +39,12 @@ export const createHttpConnection = (
       return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
     },
     async copy(sled, { sha256, generation, digest, source }, wait) {
-      const body = { depot_base_url: source.depotBaseUrl };
+      const body = { depot_base_url: endpointUrl(source.depot) };
       const query = { generation, config_digest: digest };
       await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
     },
     async readRange(sled, { sha256, offset, length }, { signal }) {
-      using answer = await rawGet(depotArtifactUrl(sled.depotBaseUrl, sha256), {
+      using answer = await rawGet(depotArtifactUrl(endpointUrl(sled.depot), sha256), {
         range: { first: offset, last: offset + length - 1 },
         pageSizeBytes: 128 * 1024,
         pages: 2,

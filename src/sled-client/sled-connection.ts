@@ -3,12 +3,13 @@ import type { OfferedConfig } from '../core/artifact-config.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
 import type { SledReport } from '../core/sled-report.ts';
+import type { Endpoint } from '../lib/endpoint.ts';
 
 export type SledTarget = {
   readonly id: SledId;
   readonly serial: string;
-  readonly agentBaseUrl: string;
-  readonly depotBaseUrl: string;
+  readonly agent: Endpoint;
+  readonly depot: Endpoint;
   /** As registered; null for a sled agent that does not compare points, and is asked for its config instead (P13). */
   readonly heads: readonly RegisteredHead[] | null;
 };

@@ -8,7 +8,9 @@
  * DU2. A fault names the part and never quotes it: user, password and options may hold secrets.
  * DU3. No mode falls back: `sslmode` is plain or encrypted, and never depends on the server.
  */
+
 import { isAbsolute } from 'node:path';
+import { formatAddress } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 
 export type DatabaseHost = {
@@ -77,7 +79,7 @@ export const isSocket = ({ host }: DatabaseHost): boolean => host.startsWith('/'
 /** For people: never a user, a password or an option. */
 export const hostName = (host: DatabaseHost): string => {
   if (isSocket(host)) return host.host;
-  return host.host.includes(':') ? `[${host.host}]:${host.port}` : `${host.host}:${host.port}`;
+  return formatAddress(host);
 };
 
 const readParts = (url: string): DatabaseTarget => {

@@ -3,11 +3,13 @@
  *
  *     nexus.toml ─▶ NexusConfigFile (as written: snake_case, relative paths, seconds) ─▶ NexusConfig (as used)
  */
+
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
-import { type ListenAddress, parseAddress } from '../../http/listen.ts';
+import { parseAddress } from '../../http/listen.ts';
+import type { SocketAddress } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../../lib/log.ts';
 import { readTomlConfig } from '../../lib/toml-config.ts';
@@ -140,8 +142,8 @@ export type PrunerConfig = {
 
 export type NexusConfig = {
   readonly stagingDirectory: string;
-  readonly operatorListen: ListenAddress;
-  readonly internalListen: ListenAddress;
+  readonly operatorListen: SocketAddress;
+  readonly internalListen: SocketAddress;
   readonly tokenFile: string;
   readonly readyFile: string | undefined;
   readonly insecureListen: boolean;

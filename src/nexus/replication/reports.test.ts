@@ -5,6 +5,7 @@ import { seededRng } from '../../core/rng.ts';
 import { sledReport } from '../../core/sled-report.fixture.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { endpointUrl } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import { createRequestLog } from '../history/request-log.ts';
@@ -83,7 +84,7 @@ test('finished copies are counted, and a failed one waits before it is requested
   const counters = report({
     copiesDoneTotal: 6,
     copiesFailedTotal: 2,
-    copiesFailed: [failure(1), { ...failure(2), depotBaseUrl: target.depotBaseUrl }],
+    copiesFailed: [failure(1), { ...failure(2), depotBaseUrl: endpointUrl(target.depot) }],
   });
   expect(counters).toMatchObject({ copy_done: 2, copy_failed: 1 });
   expect([...memory.backoff()]).toMatchObject([[pairKey(target.id, hashOf(2)), { because: 'failed 2' }]]);

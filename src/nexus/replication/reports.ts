@@ -3,6 +3,7 @@
 import type { SledId } from '../../core/ids.ts';
 import type { CopyFailure, SledReport } from '../../core/sled-report.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
+import { endpointUrl } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { RequestLog } from '../history/request-log.ts';
@@ -12,7 +13,7 @@ import type { FleetMemory } from '../sleds/sled-memory.ts';
 type Deps = { readonly memory: FleetMemory; readonly requests: RequestLog; readonly clock: Clock };
 
 export const noteReports = (deps: Deps, sleds: readonly CollectedSled[], log: Logger): void => {
-  const sources = new Map(sleds.map(({ id, target }) => [target.depotBaseUrl, id]));
+  const sources = new Map(sleds.map(({ id, target }) => [endpointUrl(target.depot), id]));
   for (const sled of sleds) if (sled.report !== undefined) noteOne(deps, sled, sled.report, sources, log);
 };
 

@@ -14,6 +14,7 @@ import {
 import type { RecordedPoints } from '../../core/lineage.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { formatAddress } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createDriver } from '../background/driver.ts';
@@ -48,7 +49,7 @@ const uploadId = (n: number) => UploadId.parse(uuid(3, n));
 const record = ({ target }: FakeSled): SledRecord => ({
   id: target.id,
   info: {
-    agentAddress: new URL(target.agentBaseUrl).host.concat(':80'),
+    agentAddress: formatAddress(target.agent),
     depotPort: 80,
     baseboard: { serial: target.serial, part: 'test', revision: 0 },
   } as SledRecord['info'],

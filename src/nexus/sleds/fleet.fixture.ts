@@ -14,6 +14,7 @@ import {
 import type { Predecessor } from '../../core/lineage.ts';
 import { sledReport } from '../../core/sled-report.fixture.ts';
 import type { SledReport } from '../../core/sled-report.ts';
+import { httpEndpoint } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 
@@ -62,8 +63,8 @@ export const fakeSled = (n: number, datasets = 2): FakeSled => ({
   target: {
     id: SledId.parse(uuid(n)),
     serial: `sled-${n}`,
-    agentBaseUrl: `http://sled-${n}`,
-    depotBaseUrl: `http://depot-${n}`,
+    agent: httpEndpoint({ host: `sled-${n}`, port: 80 }, uuid(n)),
+    depot: httpEndpoint({ host: `depot-${n}`, port: 80 }, uuid(n)),
     heads: [],
   },
   config: undefined,

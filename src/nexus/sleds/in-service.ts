@@ -1,5 +1,6 @@
 /** The sleds that count: in service by policy, whether they answer or not (S23). */
 
+import { httpEndpoint, splitAddress } from '../../lib/endpoint.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
 import type { SledPort, SledRecord } from '../datastore/ports/sled-port.ts';
 
@@ -20,21 +21,12 @@ export const inServiceTargets = async (
 };
 
 const sledTarget = (sled: SledRecord): SledTarget => {
-  const { host, port } = parseSocketAddress(sled.info.agentAddress);
+  const agent = splitAddress(sled.info.agentAddress);
   return {
     id: sled.id,
     serial: sled.info.baseboard.serial,
-    agentBaseUrl: httpUrl(host, port),
-    depotBaseUrl: httpUrl(host, sled.info.depotPort),
+    agent: httpEndpoint(agent, sled.id),
+    depot: httpEndpoint({ host: agent.host, port: sled.info.depotPort }, sled.id),
     heads: sled.heads,
   };
 };
-
-/** A socket address as registered, split; IPv6 hosts are in brackets on the wire and bare here. */
-const parseSocketAddress = (text: string): { host: string; port: number } => {
-  const at = text.lastIndexOf(':');
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
-};
-
-const httpUrl = (host: string, port: number): string =>
-  `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
