@@ -24,6 +24,7 @@ export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
 /** What handlers get beside their parameters. */
 export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) => ({
   requestId: 'simulated',
+  caller: { address: undefined, token: 'not_wanted' } as const,
   headers: {},
   log: silentLogger,
   setHeader: () => undefined,

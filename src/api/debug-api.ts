@@ -56,6 +56,7 @@ export const debugApi = {
   routes: {
     bgtaskList: defineRoute({
       operationId: 'bgtask_list',
+      audience: 'operator',
       method: 'GET',
       path: '/bgtasks',
       summary: 'All background tasks, by name; details are summaries.',
@@ -68,6 +69,7 @@ export const debugApi = {
     }),
     bgtaskView: defineRoute({
       operationId: 'bgtask_view',
+      audience: 'operator',
       method: 'GET',
       path: '/bgtasks/view/{bgtask_name}',
       summary: 'One background task, with everything it reports.',
@@ -78,6 +80,7 @@ export const debugApi = {
     }),
     bgtaskActivate: defineRoute({
       operationId: 'bgtask_activate',
+      audience: 'operator',
       method: 'POST',
       path: '/bgtasks/activate',
       summary: 'Activate tasks now, or once more as soon as the running activation ends.',

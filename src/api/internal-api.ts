@@ -74,6 +74,7 @@ export const internalApi = {
   routes: {
     sledAgentGet: defineRoute({
       operationId: 'sled_agent_get',
+      audience: 'sled',
       method: 'GET',
       path: '/sled-agents/{sled_id}',
       summary: 'The registration of a sled agent.',
@@ -84,6 +85,7 @@ export const internalApi = {
     }),
     sledAgentPut: defineRoute({
       operationId: 'sled_agent_put',
+      audience: 'sled',
       method: 'POST',
       path: '/sled-agents/{sled_id}',
       summary: 'Report that a sled agent has come online, or has changed.',

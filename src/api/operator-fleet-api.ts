@@ -240,6 +240,7 @@ export const operatorFleetApi = {
   routes: {
     fleetStatus: defineRoute({
       operationId: 'fleet_status',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/fleet/status',
       summary: 'One verdict, and a reason for everything that is wrong or unfinished',
@@ -250,6 +251,7 @@ export const operatorFleetApi = {
     }),
     releaseReplication: defineRoute({
       operationId: 'release_replication',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/repositories/{system_version}/replication',
       summary: 'The progress of the replication of a release, sled by sled',
@@ -261,6 +263,7 @@ export const operatorFleetApi = {
     }),
     sledList: defineRoute({
       operationId: 'sled_list',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/fleet/sleds',
       summary: 'All sleds, by id',
@@ -272,6 +275,7 @@ export const operatorFleetApi = {
     }),
     sledView: defineRoute({
       operationId: 'sled_view',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/fleet/sleds/{sled_id}',
       summary: 'One sled',
@@ -283,6 +287,7 @@ export const operatorFleetApi = {
     }),
     sledSetPolicy: defineRoute({
       operationId: 'sled_set_policy',
+      audience: 'operator',
       method: 'PUT',
       path: '/v1/system/fleet/sleds/{sled_id}/policy',
       summary: 'Put a sled in service, or expunge it: an expunged sled does not count',
@@ -295,6 +300,7 @@ export const operatorFleetApi = {
     }),
     nexusList: defineRoute({
       operationId: 'nexus_list',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/fleet/nexuses',
       summary: 'All Nexus instances',
@@ -305,6 +311,7 @@ export const operatorFleetApi = {
     }),
     nexusExpunge: defineRoute({
       operationId: 'nexus_expunge',
+      audience: 'operator',
       method: 'POST',
       path: '/v1/system/fleet/nexuses/{nexus_id}/expunge',
       summary: 'Expunge a Nexus: its local repos no longer count as copies. It must not be running',
@@ -316,6 +323,7 @@ export const operatorFleetApi = {
     }),
     artifactList: defineRoute({
       operationId: 'artifact_list_fleet',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/fleet/artifacts',
       summary: 'The wanted artifacts, by hash, with the number of sleds that hold each',
@@ -327,6 +335,7 @@ export const operatorFleetApi = {
     }),
     artifactView: defineRoute({
       operationId: 'artifact_view_fleet',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/fleet/artifacts/{sha256}',
       summary: 'One artifact: the releases that list it, the sleds that hold it, its requests',

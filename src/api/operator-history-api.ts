@@ -52,6 +52,7 @@ export const operatorHistoryApi = {
   routes: {
     fleetHistory: defineRoute({
       operationId: 'fleet_history',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/fleet/history',
       summary: 'The events, the newest first; within the limits of retention they survive restarts',

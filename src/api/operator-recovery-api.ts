@@ -108,6 +108,7 @@ export const operatorRecoveryApi = {
   routes: {
     generationRecoveryView: defineRoute({
       operationId: 'generation_recovery_view',
+      audience: 'operator',
       method: 'GET',
       path: PATH,
       summary: 'Ask every sled now, and plan the recovery of the generation; changes nothing',
@@ -119,6 +120,7 @@ export const operatorRecoveryApi = {
     }),
     generationRecover: defineRoute({
       operationId: 'generation_recover',
+      audience: 'operator',
       method: 'POST',
       path: PATH,
       summary:

@@ -57,6 +57,7 @@ export const operatorSourceApi = {
   routes: {
     sourceList: defineRoute({
       operationId: 'source_list',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/sources',
       summary: 'The repositories that this Nexus follows, or was asked to fetch',
@@ -67,6 +68,7 @@ export const operatorSourceApi = {
     }),
     sourceView: defineRoute({
       operationId: 'source_view',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/sources/{name}',
       summary: 'One source, and the result of its last fetch',
@@ -78,6 +80,7 @@ export const operatorSourceApi = {
     }),
     sourceSync: defineRoute({
       operationId: 'source_sync',
+      audience: 'operator',
       method: 'POST',
       path: '/v1/system/update/sources/sync',
       summary: 'Fetch a source now, or any repository once; the answer does not wait for it',
@@ -89,6 +92,7 @@ export const operatorSourceApi = {
     }),
     trustRootChain: defineRoute({
       operationId: 'trust_root_chain',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/trust-roots/{trust_root_id}/chain',
       summary: 'Every root of a trust root, from the added one to the one that is trusted now',

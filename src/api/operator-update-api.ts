@@ -107,6 +107,7 @@ export const operatorUpdateApi = {
   routes: {
     repositoryUpload: defineRoute({
       operationId: 'system_update_repository_upload',
+      audience: 'operator',
       method: 'PUT',
       path: '/v1/system/update/repositories',
       summary: 'Upload system release repository',
@@ -135,6 +136,7 @@ export const operatorUpdateApi = {
     }),
     repositoryList: defineRoute({
       operationId: 'system_update_repository_list',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/repositories',
       summary: 'List all TUF repositories, newest version first by default',
@@ -146,6 +148,7 @@ export const operatorUpdateApi = {
     }),
     repositoryView: defineRoute({
       operationId: 'system_update_repository_view',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/repositories/{system_version}',
       summary: 'Fetch system release repository by version',
@@ -157,6 +160,7 @@ export const operatorUpdateApi = {
     }),
     repositoryDelete: defineRoute({
       operationId: 'system_update_repository_delete',
+      audience: 'operator',
       method: 'DELETE',
       path: '/v1/system/update/repositories/{system_version}',
       summary: 'Delete a release: sleds delete the artifacts that no other release lists',
@@ -168,6 +172,7 @@ export const operatorUpdateApi = {
     }),
     repositoryArtifacts: defineRoute({
       operationId: 'system_update_repository_artifacts',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/repositories/{system_version}/artifacts',
       summary: 'The artifacts of a release, by hash',
@@ -180,6 +185,7 @@ export const operatorUpdateApi = {
     }),
     trustRootList: defineRoute({
       operationId: 'system_update_trust_root_list',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/trust-roots',
       summary: 'List root roles in the updates trust store',
@@ -191,6 +197,7 @@ export const operatorUpdateApi = {
     }),
     trustRootCreate: defineRoute({
       operationId: 'system_update_trust_root_create',
+      audience: 'operator',
       method: 'POST',
       path: '/v1/system/update/trust-roots',
       summary: 'Add trusted root role to updates trust store',
@@ -202,6 +209,7 @@ export const operatorUpdateApi = {
     }),
     trustRootView: defineRoute({
       operationId: 'system_update_trust_root_view',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/trust-roots/{trust_root_id}',
       summary: 'Fetch trusted root role',
@@ -213,6 +221,7 @@ export const operatorUpdateApi = {
     }),
     trustRootDelete: defineRoute({
       operationId: 'system_update_trust_root_delete',
+      audience: 'operator',
       method: 'DELETE',
       path: '/v1/system/update/trust-roots/{trust_root_id}',
       summary: 'Delete trusted root role; releases already recorded are not affected',
@@ -224,6 +233,7 @@ export const operatorUpdateApi = {
     }),
     targetReleaseUpdate: defineRoute({
       operationId: 'target_release_update',
+      audience: 'operator',
       method: 'PUT',
       path: '/v1/system/update/target-release',
       summary: 'Set target release; it must be complete on every reachable sled unless forced',
@@ -236,6 +246,7 @@ export const operatorUpdateApi = {
     }),
     recoveryFinish: defineRoute({
       operationId: 'system_update_recovery_finish',
+      audience: 'operator',
       method: 'PUT',
       path: '/v1/system/update/recovery-finish',
       summary: 'Clear system recovery status',
@@ -247,6 +258,7 @@ export const operatorUpdateApi = {
     }),
     updateStatus: defineRoute({
       operationId: 'system_update_status',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/status',
       summary: 'Fetch system update status',

@@ -41,6 +41,7 @@ export const operatorUploadApi = {
   routes: {
     uploadView: defineRoute({
       operationId: 'upload_view',
+      audience: 'operator',
       method: 'GET',
       path: '/v1/system/update/uploads/{upload_id}',
       summary: 'The state of an upload: received, verified, waiting for the database, recorded or failed',

@@ -15,8 +15,15 @@ export type ResponseBody =
   | { readonly kind: 'empty' }
   | { readonly kind: 'stream' };
 
+/**
+ * The callers that a route serves: operators, Nexus instances, sleds with the software on them, or everybody.
+ * `admit` in http/caller.ts decides what a caller has to present.
+ */
+export type Audience = 'operator' | 'nexus' | 'sled' | 'public';
+
 export type Route = {
   readonly operationId: string;
+  readonly audience: Audience;
   readonly method: HttpMethod;
   /** With `{name}` parameters, as in OpenAPI. */
   readonly path: string;

@@ -184,6 +184,7 @@ export const sledAgentApi = {
   routes: {
     artifactConfigGet: defineRoute({
       operationId: 'artifact_config_get',
+      audience: 'nexus',
       method: 'GET',
       path: '/artifacts-config',
       summary: "This sled's artifact config, or the one of another point that it has or keeps.",
@@ -197,6 +198,7 @@ export const sledAgentApi = {
     }),
     artifactConfigPut: defineRoute({
       operationId: 'artifact_config_put',
+      audience: 'nexus',
       method: 'PUT',
       path: '/artifacts-config',
       summary:
@@ -208,6 +210,7 @@ export const sledAgentApi = {
     }),
     artifactList: defineRoute({
       operationId: 'artifact_list',
+      audience: 'nexus',
       method: 'GET',
       path: '/artifacts',
       summary: 'The artifacts of the config that this sled holds, and on how many datasets.',
@@ -217,6 +220,7 @@ export const sledAgentApi = {
     }),
     artifactPut: defineRoute({
       operationId: 'artifact_put',
+      audience: 'nexus',
       method: 'PUT',
       path: '/artifacts/{sha256}',
       summary: 'Store one artifact of the current config, streamed and verified.',
@@ -237,6 +241,7 @@ export const sledAgentApi = {
     }),
     artifactCopyFromDepot: defineRoute({
       operationId: 'artifact_copy_from_depot',
+      audience: 'nexus',
       method: 'POST',
       path: '/artifacts/{sha256}/copy-from-depot',
       summary:
@@ -263,6 +268,7 @@ export const sledAgentApi = {
     }),
     artifactLeaseList: defineRoute({
       operationId: 'artifact_lease_list',
+      audience: 'sled',
       method: 'GET',
       path: '/artifacts/{sha256}/leases',
       summary: 'The leases of one artifact that are in force, the longest first.',
@@ -276,6 +282,7 @@ export const sledAgentApi = {
     }),
     artifactLeasePut: defineRoute({
       operationId: 'artifact_lease_put',
+      audience: 'sled',
       method: 'PUT',
       path: '/artifacts/{sha256}/leases/{id}',
       summary:
@@ -288,6 +295,7 @@ export const sledAgentApi = {
     }),
     artifactLeaseDelete: defineRoute({
       operationId: 'artifact_lease_delete',
+      audience: 'sled',
       method: 'DELETE',
       path: '/artifacts/{sha256}/leases/{id}',
       summary: 'Return a lease; idempotent.',

@@ -12,6 +12,7 @@ export const testApi = {
   routes: {
     greet: defineRoute({
       operationId: 'greet',
+      audience: 'operator',
       method: 'GET',
       path: '/greet/{name}',
       summary: '',
@@ -23,6 +24,7 @@ export const testApi = {
     }),
     note: defineRoute({
       operationId: 'note',
+      audience: 'operator',
       method: 'POST',
       path: '/note',
       summary: '',
@@ -34,6 +36,7 @@ export const testApi = {
     }),
     put: defineRoute({
       operationId: 'put',
+      audience: 'operator',
       method: 'PUT',
       path: '/blob',
       summary: '',
@@ -44,6 +47,7 @@ export const testApi = {
     }),
     get: defineRoute({
       operationId: 'get',
+      audience: 'operator',
       method: 'GET',
       path: '/blob',
       summary: '',

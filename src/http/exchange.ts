@@ -5,6 +5,7 @@ import type { Route } from '../api/route.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, sendBytes, sendJson } from './answers.ts';
+import type { Caller } from './caller.ts';
 import { type FileAnswer, sendFile } from './file-body.ts';
 import type { BoundRoute, Page } from './handlers.ts';
 import type { ProgressDeadline } from './progress.ts';
@@ -21,6 +22,7 @@ export type BodyLimitsByKind = {
 /** One request in progress. */
 export type Exchange = {
   readonly requestId: string;
+  readonly caller: Caller;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly log: Logger;
@@ -56,7 +58,7 @@ export const runExchange = async (
 };
 
 export const answerRoute = async (
-  { requestId, request, response, log, signal }: Exchange,
+  { requestId, caller, request, response, log, signal }: Exchange,
   { params, query }: { params: unknown; query: unknown },
   { route, handle }: BoundRoute,
   limits: BodyLimitsByKind,
@@ -66,6 +68,7 @@ export const answerRoute = async (
     query: parsePart('query parameter', route.query, query),
     body: await readBody(request, response, route, limits, signal),
     requestId,
+    caller,
     headers: request.headers,
     log,
     signal,

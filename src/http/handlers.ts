@@ -1,8 +1,9 @@
 /** Handlers of a server, typed by the contract's routes. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
-import type { Api, Route } from '../api/route.ts';
+import type { Api, Audience, Route } from '../api/route.ts';
 import type { Logger } from '../lib/log.ts';
+import type { Caller } from './caller.ts';
 import type { FileAnswer } from './file-body.ts';
 import type { RawBody } from './raw-body.ts';
 
@@ -38,6 +39,7 @@ export type HandlerRequest<R extends Route> = {
   readonly query: QueryOf<R>;
   readonly body: BodyOf<R>;
   readonly requestId: string;
+  readonly caller: Caller;
   readonly headers: IncomingHttpHeaders;
   readonly log: Logger;
   /** Aborts when the client goes away, and at the drain deadline of a stop. */
@@ -72,7 +74,6 @@ export type Page = {
   readonly path: string;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Served without a token, because its content is public. */
-  readonly isPublic?: boolean;
+  readonly audience: Audience;
   readonly content: (options: { signal: AbortSignal }) => Promise<string | Uint8Array>;
 };

@@ -1,6 +1,4 @@
-/** The address of a server, and the check of its token. */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+/** The address of a server, and the loopback rule. */
 import { BlockList, isIP } from 'node:net';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
@@ -45,19 +43,5 @@ export const listenError = (cause: unknown, listen: SocketAddress): DepotError =
     'ADDRESS_IN_USE',
     `cannot listen on ${address}: another process does; stop it (ss -ltnp names it) or configure another port, 0 for any`,
     { cause, detail: { address } },
-  );
-};
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-/** Compares in constant time; digests have equal lengths. @throws DepotError `UNAUTHORIZED` */
-export const requireBearer = (headers: IncomingHttpHeaders, token: string): void => {
-  const sent = /^Bearer +(\S+)\s*$/i.exec(headers.authorization ?? '')?.[1];
-  if (sent !== undefined && timingSafeEqual(digest(sent), digest(token))) return;
-  throw new DepotError(
-    'UNAUTHORIZED',
-    sent === undefined
-      ? 'this server requires a token: send the header "Authorization: Bearer TOKEN"'
-      : 'the token is not the one of this server',
   );
 };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
+import type { Audience } from '../api/route.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { openApiDocument, openApiDocuments } from './openapi.ts';
 
@@ -63,6 +64,24 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'post /bgtasks/activate bgtask_activate 204',
     'get /bgtasks/view/{bgtask_name} bgtask_view 200',
   ]);
+});
+
+/** By document, whom its routes are for; each document is served by one server, but for the debug API beside operator's. */
+const audiences: Record<string, readonly Audience[]> = {
+  'operator.json': ['operator'],
+  'debug.json': ['operator'],
+  'internal.json': ['sled'],
+  'sled-agent.json': ['nexus', 'sled'],
+  'repo-depot.json': ['public'],
+};
+
+test('every route is for an audience that its server has, and the public changes nothing', () => {
+  for (const [name, apis] of Object.entries(openApiDocuments)) {
+    const routes = apis.flatMap(api => Object.values(api.routes));
+    expect([...new Set(routes.map(({ audience }) => audience))].sort(), name).toEqual(audiences[name]);
+    for (const { audience, method, operationId } of routes)
+      if (audience === 'public') expect(method, operationId).toBe('GET');
+  }
 });
 
 test('a document is self-contained: every reference resolves', () => {

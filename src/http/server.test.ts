@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { serveTestApi } from './api.fixture.ts';
+import type { Caller } from './caller.ts';
 
 const quick = { minBytes: 1, intervalMs: 60 };
 
@@ -76,11 +77,11 @@ test('a known error carries its causes, its detail and its Retry-After', async (
   });
 });
 
-test('every route but public pages requires a token, and an unknown API version is ignored', async () => {
+test('every route and page requires a token unless it is public, and an unknown API version is ignored', async () => {
   const page = { contentType: 'text/plain', content: async () => 'hello' };
   const pages = [
-    { ...page, path: '/open', isPublic: true },
-    { ...page, path: '/closed' },
+    { ...page, path: '/open', audience: 'public' as const },
+    { ...page, path: '/closed', audience: 'operator' as const },
   ];
   await using server = await serveTestApi({}, { token: 'secret', pages });
   const get = (path: string, authorization?: string) =>
@@ -94,6 +95,23 @@ test('every route but public pages requires a token, and an unknown API version 
   expect((await get('/closed')).status).toBe(401);
   const open = await get('/open');
   expect([await open.text(), open.headers.get('content-type')]).toEqual(['hello', 'text/plain']);
+});
+
+test('a handler receives the caller: its address, and whether it sent the token of this server', async () => {
+  const callers: Caller[] = [];
+  const greet = async ({ caller }: { caller: Caller }) => {
+    callers.push(caller);
+    return { text: '' };
+  };
+  await using open = await serveTestApi({ greet });
+  await using closed = await serveTestApi({ greet }, { token: 'secret' });
+  const headers = { authorization: 'Bearer secret' };
+  await fetch(`http://${open.address}/greet/a?times=1`, { headers });
+  await fetch(`http://${closed.address}/greet/a?times=1`, { headers });
+  expect(callers).toEqual([
+    { address: '127.0.0.1', token: 'not_wanted' },
+    { address: '127.0.0.1', token: 'matches' },
+  ]);
 });
 
 test('a server refuses to listen beyond loopback, unless configured to', async () => {

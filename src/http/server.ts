@@ -1,7 +1,7 @@
 /**
  * Contract → server: routes, parsed requests, typed handlers, errors in one shape, and a stop that drains requests.
  *
- *     socket ─▶ Fastify (routing) ─▶ token ─▶ params, query, body by zod ─▶ handler ─▶ JSON, file or error
+ *     socket ─▶ Fastify (routing) ─▶ caller ─▶ params, query, body by zod ─▶ handler ─▶ JSON, file or error
  *
  * H1. A handler sees only what its route's schemas accepted.
  * H2. Bodies and answers of artifacts bypass Fastify's streams: raw-body.ts and file-body.ts.
@@ -18,10 +18,12 @@ import {
   fastify,
   type RouteHandlerMethod,
 } from 'fastify';
+import type { Audience } from '../api/route.ts';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
+import { admit, callerOf } from './caller.ts';
 import {
   answerPage,
   answerRoute,
@@ -32,7 +34,7 @@ import {
   runExchange,
 } from './exchange.ts';
 import type { BoundRoute, Page } from './handlers.ts';
-import { listenError, requireBearer, requireLoopback } from './listen.ts';
+import { listenError, requireLoopback } from './listen.ts';
 import { DEFAULT_PROGRESS } from './progress.ts';
 
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
@@ -63,7 +65,7 @@ export type ServerOptions = {
   readonly listen: SocketAddress;
   /** Allows an address that other machines can reach (the loopback rule). */
   readonly insecureListen?: boolean;
-  /** Every route but public pages then requires `Authorization: Bearer <token>`. */
+  /** Every route and page that is not public then requires `Authorization: Bearer <token>`. */
   readonly token?: string | undefined;
   readonly limits?: Partial<ServerLimits>;
   readonly log: Logger;
@@ -88,13 +90,14 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const running = new Map<AbortController, Promise<void>>();
   let stopping = false;
 
-  const run: RunWork = ({ raw: request, id: requestId }, reply, work, { isPublic }) => {
+  const run: RunWork = ({ raw: request, id: requestId }, reply, work, audience) => {
     reply.hijack();
     const controller = new AbortController();
-    const exchange = { requestId, request, response: reply.raw, log, signal: controller.signal };
+    const caller = callerOf(request, options.token);
+    const exchange = { requestId, caller, request, response: reply.raw, log, signal: controller.signal };
     const whole = runExchange(exchange, controller, () => {
       if (stopping) throw shuttingDown();
-      if (options.token !== undefined && !isPublic) requireBearer(request.headers, options.token);
+      admit(audience, caller);
       return work(exchange);
     });
     running.set(
@@ -132,7 +135,7 @@ type RunWork = (
   request: FastifyRequest,
   reply: FastifyReply,
   work: (exchange: Exchange) => Promise<void>,
-  options: { isPublic: boolean },
+  audience: Audience,
 ) => void;
 
 type Routing = {
@@ -150,19 +153,17 @@ const addRoutes = (app: FastifyInstance, { routes, pages, limits, run }: Routing
   };
   for (const bound of routes)
     add(verbs(bound.route.method), bound.route.path, (request, reply) =>
-      run(request, reply, each => answerRoute(each, request, bound, limits), { isPublic: false }),
+      run(request, reply, each => answerRoute(each, request, bound, limits), bound.route.audience),
     );
   for (const page of pages)
     add(verbs('GET'), page.path, (request, reply) =>
-      run(request, reply, each => answerPage(each, page), { isPublic: page.isPublic ?? false }),
+      run(request, reply, each => answerPage(each, page), page.audience),
     );
   for (const [path, methods] of [...allowed]) {
     const others = METHODS.filter(method => !methods.includes(method));
-    add(others, path, (request, reply) =>
-      run(request, reply, each => refuseMethod(each, methods), { isPublic: true }),
-    );
+    add(others, path, (request, reply) => run(request, reply, each => refuseMethod(each, methods), 'public'));
   }
-  app.setNotFoundHandler((request, reply) => run(request, reply, refusePath, { isPublic: true }));
+  app.setNotFoundHandler((request, reply) => run(request, reply, refusePath, 'public'));
 };
 
 /** A GET route answers HEAD as well. */

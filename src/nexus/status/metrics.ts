@@ -25,6 +25,7 @@ const RELEASE_STATES = ['replicating', 'safe', 'complete', 'blocked', 'failed'] 
 
 export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<MetricFacts>): Page => ({
   path: '/metrics',
+  audience: 'operator',
   contentType: Registry.PROMETHEUS_CONTENT_TYPE,
   content: async options => metricsText(await read(options)),
 });
