@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asGeneration, type Point, PointText, pointText } from './ids.ts';
-import { isKnownPoint, type RecordedPoints, samePoint, shortPoint } from './lineage.ts';
+import { isKnownPoint, type RecordedPoints, samePoint, shortPoint, standingOf } from './lineage.ts';
 
 const digest = (letter: string) => letter.repeat(64);
 const point = (generation: number, letter = 'a'): Point => ({
@@ -52,6 +52,26 @@ test('of two points with one number at most the recorded one is known, unless it
       },
     ),
   );
+});
+
+describe('a config may take the place of a point', () => {
+  const offered = point(32, 'c');
+  const recorded = lineage(30, point(30), point(31, 'b'), offered, point(33));
+  const standing = (of: Point, current = offered) =>
+    standingOf(claim(of, true), offered, { current, lineage: recorded });
+
+  test('that is older and of the database, as long as the config is the one of the database', () => {
+    expect(standing(point(31, 'b'))).toBe('ancestor');
+    expect(standing(point(31, 'b'), point(33)), 'the config is an old one').toBe('newer');
+    expect(standing(point(33), point(33))).toBe('newer');
+    expect(standing(offered)).toBe('same');
+  });
+
+  test('never of one that the database does not know, whatever its number (P7, P13)', () => {
+    for (const of of [point(31, 'x'), point(32, 'x'), point(40)]) expect(standing(of)).toBe('conflicting');
+    const restored = { current: point(30), lineage: lineage(30, point(30)) };
+    expect(standingOf(claim(offered, true), offered, restored), 'its own config too').toBe('conflicting');
+  });
 });
 
 test('points are the same if number and digest are, and only then is their text', () => {

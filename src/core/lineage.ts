@@ -42,5 +42,24 @@ export const samePoint = (a: Point, b: Point): boolean =>
 export const isKnownPoint = (claim: PointClaim, { first, recorded }: RecordedPoints): boolean =>
   recorded.has(pointText(claim)) || (!claim.hasLineage && claim.generation < first);
 
+/**
+ * How the point of a sled relates to a config that is offered to it. The config may replace an `ancestor`. `newer` is a
+ * point of the database at or above the config's generation, or any point once the database has moved past the config.
+ * `conflicting` is a point that the database does not know.
+ */
+export type Standing = 'same' | 'ancestor' | 'newer' | 'conflicting';
+
+/** @param now a read of the database that began after the sled's answer (P7) */
+export const standingOf = (
+  claim: PointClaim,
+  offered: Point,
+  now: { readonly current: Point; readonly lineage: RecordedPoints },
+): Standing => {
+  // First: a database that was restored since may not know the offered config either.
+  if (!isKnownPoint(claim, now.lineage)) return 'conflicting';
+  if (samePoint(claim, offered)) return 'same';
+  return samePoint(now.current, offered) && claim.generation < offered.generation ? 'ancestor' : 'newer';
+};
+
 /** For messages: the generation and the beginning of the digest. */
 export const shortPoint = ({ generation, digest }: Point): string => `${generation}:${digest.slice(0, 12)}`;

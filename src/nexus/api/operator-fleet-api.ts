@@ -10,6 +10,7 @@ import type { Driver } from '../background/driver.ts';
 import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
 import type { SledLiveness } from '../background/sled-liveness.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
+import { pageOf } from '../datastore/paging.ts';
 import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
 import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
@@ -31,6 +32,7 @@ import {
 } from '../status/release-view.ts';
 import { sledView } from '../status/sled-view.ts';
 import { recentEvents } from './operator-history-api.ts';
+import { askedPage, pageView } from './results-page.ts';
 
 type Deps = {
   readonly nexusId: NexusId;
@@ -113,9 +115,8 @@ const statusHandlers = (deps: Deps) =>
 const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) =>
   ({
     async sledList({ query, signal }) {
-      const page = await datastore.sledList({ limit: query.limit, pageToken: query.page_token }, { signal });
-      const items = page.items.map(sled => sledView(sled, observer.latest(), liveness.of(sled.id)));
-      return { items, next_page: page.nextPage ?? null };
+      const sleds = await datastore.sledList(askedPage(query), { signal });
+      return pageView(sleds, sled => sledView(sled, observer.latest(), liveness.of(sled.id)));
     },
 
     async sledView({ params, signal }) {
@@ -153,10 +154,15 @@ const artifactHandlers = ({ datastore, observer, history }: Deps) =>
     async artifactList({ query }) {
       const observation = observer.latest();
       const all = observation === undefined ? [] : artifactSummaries(observation);
-      const after = query.page_token ?? '';
-      const items = all.filter(artifact => artifact.sha256 > after).slice(0, query.limit);
-      const last = items.at(-1)?.sha256;
-      return { items, next_page: last !== undefined && last !== all.at(-1)?.sha256 ? last : null };
+      const page = askedPage(query);
+      const rest = all.filter(({ sha256 }) => sha256 > (page.pageToken ?? ''));
+      const shown = pageOf(
+        rest,
+        page,
+        artifact => artifact,
+        ({ sha256 }) => sha256,
+      );
+      return pageView(shown, artifact => artifact);
     },
 
     async artifactView({ params, signal }) {

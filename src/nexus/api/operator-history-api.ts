@@ -1,4 +1,5 @@
 /** Handlers of the operator's API for the history: queued events of this Nexus are written first. */
+
 import type { FleetEventView, operatorHistoryApi } from '../../api/operator-history-api.ts';
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
@@ -6,6 +7,7 @@ import { isoTime } from '../../lib/clock.ts';
 import type { FleetEvent, HistoryPort } from '../datastore/ports/history-port.ts';
 import type { History } from '../history/history.ts';
 import { showStored } from '../history/stored-event.ts';
+import { askedPage, pageView } from './results-page.ts';
 
 /** Of one artifact: enough to see the attempts; the rest is in the history itself. */
 const MAX_ARTIFACT_EVENTS = 200;
@@ -18,10 +20,9 @@ type Deps = {
 export const createOperatorHistoryApi = (deps: Deps): Handlers<typeof operatorHistoryApi> => ({
   async fleetHistory({ query, signal }) {
     await written(deps, signal);
-    const { items, nextPage } = await deps.datastore.fleetEventList(
+    const events = await deps.datastore.fleetEventList(
       {
-        limit: query.limit,
-        pageToken: query.page_token,
+        ...askedPage(query),
         sledId: query.sled_id,
         sha256: query.sha256,
         systemVersion:
@@ -32,7 +33,7 @@ export const createOperatorHistoryApi = (deps: Deps): Handlers<typeof operatorHi
       },
       { signal },
     );
-    return { items: items.map(eventView), next_page: nextPage ?? null };
+    return pageView(events, eventView);
   },
 });
 

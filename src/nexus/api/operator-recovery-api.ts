@@ -39,6 +39,7 @@ import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
+import { readAllPages } from '../datastore/paging.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
@@ -160,14 +161,10 @@ const artifactsOfDeleted = async (
   const repo = await datastore.repoGetByVersion(version, { includePruned: true, signal });
   if (repo === undefined || repo.timePrunedMs === null)
     throw new DepotError('NOT_FOUND', `there is no deleted release ${version} to give up`);
-  const hashes: ArtifactHash[] = [];
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.repoArtifacts(repo.id, { limit: ARTIFACT_PAGE, pageToken }, { signal });
-    hashes.push(...page.items.map(({ sha256 }) => sha256));
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return hashes;
+  const artifacts = await readAllPages(ARTIFACT_PAGE, page =>
+    datastore.repoArtifacts(repo.id, page, { signal }),
+  );
+  return artifacts.map(({ sha256 }) => sha256);
 };
 
 const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Generation): Generation => {

@@ -1,4 +1,5 @@
 /** Handlers of the operator's API for releases, trust roots and the target release. */
+
 import { randomUUID } from 'node:crypto';
 import type { operatorUpdateApi, UpdatesTrustRoot } from '../../api/operator-update-api.ts';
 import { isSet } from '../../api/wire.ts';
@@ -16,6 +17,7 @@ import { type ReleaseProgress, requireAllowedTarget, requireComplete } from '../
 import type { Uploads } from '../releases/upload/uploads.ts';
 import type { ReplicationSummary } from '../status/update-summary.ts';
 import { repoView, uploadAnswer } from './operator-upload-api.ts';
+import { askedPage, pageView } from './results-page.ts';
 
 type Deps = {
   readonly datastore: ReleasePort & TrustRootPort & TargetReleasePort;
@@ -51,11 +53,11 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
     },
 
     async repositoryList({ query, signal }) {
-      const { items, nextPage } = await datastore.repoList(
-        { ...pageOf(query), sortBy: query.sort_by ?? 'version_descending' },
+      const repos = await datastore.repoList(
+        { ...askedPage(query), sortBy: query.sort_by ?? 'version_descending' },
         { signal },
       );
-      return { items: items.map(repoView), next_page: nextPage ?? null };
+      return pageView(repos, repoView);
     },
 
     async repositoryView({ params, signal }) {
@@ -72,25 +74,21 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
 
     async repositoryArtifacts({ params, query, signal }) {
       const repo = await presentRepo(datastore, params.system_version, signal);
-      const { items, nextPage } = await datastore.repoArtifacts(repo.id, pageOf(query), { signal });
-      return {
-        items: items.map(({ sha256, sizeBytes, targetName, version, tags }) => ({
-          sha256,
-          size_bytes: sizeBytes,
-          target_name: targetName,
-          version,
-          tags,
-        })),
-        next_page: nextPage ?? null,
-      };
+      const artifacts = await datastore.repoArtifacts(repo.id, askedPage(query), { signal });
+      return pageView(artifacts, ({ sha256, sizeBytes, targetName, version, tags }) => ({
+        sha256,
+        size_bytes: sizeBytes,
+        target_name: targetName,
+        version,
+        tags,
+      }));
     },
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
 
 const trustRootHandlers = ({ datastore }: Deps) =>
   ({
     async trustRootList({ query, signal }) {
-      const { items, nextPage } = await datastore.trustRootList(pageOf(query), { signal });
-      return { items: items.map(trustRootView), next_page: nextPage ?? null };
+      return pageView(await datastore.trustRootList(askedPage(query), { signal }), trustRootView);
     },
 
     async trustRootCreate({ body, signal, log }) {
@@ -177,11 +175,6 @@ const presentRepo = async (
 
 const noTrustRoot = (id: TrustRootId): DepotError =>
   new DepotError('NOT_FOUND', `there is no trust root ${id}`);
-
-const pageOf = ({ limit, page_token }: { limit: number; page_token?: string | undefined }) => ({
-  limit,
-  pageToken: page_token,
-});
 
 const trustRootView = ({ id, timeCreatedMs, rootBytes }: TrustRootRecord): UpdatesTrustRoot => {
   const { version, expiresMs } = parseMetadata('root', rootBytes).signed;

@@ -39,6 +39,21 @@ export const parseToken = <S extends z.ZodType>(page: Page, schema: S): z.output
 /** The token of a page of a list that is ordered by number. */
 export const PositionToken = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
+/** Everything that a list has, in pages of this size. */
+export const readAllPages = async <T>(
+  limit: number,
+  read: (page: Page) => Promise<Paged<T>>,
+): Promise<T[]> => {
+  const all: T[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await read({ limit, pageToken });
+    all.push(...page.items);
+    pageToken = page.nextPage;
+  } while (pageToken !== undefined);
+  return all;
+};
+
 export const batchesOf = <T>(items: readonly T[], size: number): T[][] => {
   const batches: T[][] = [];
   for (let start = 0; start < items.length; start += size) batches.push(items.slice(start, start + size));

@@ -10,6 +10,7 @@
  *     over in between does not have the nonce, and then nothing is dropped (P13).
  * R4. Nothing is retried within a round; the next one follows sooner while something is in flight (P6).
  */
+
 import type { ElsewhereHeld } from '../../core/health.ts';
 import {
   type ArtifactHash,
@@ -31,6 +32,7 @@ import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
 import { PRUNER_TASK } from '../background/repo-pruner.ts';
 import { LIVENESS_TASK } from '../background/sled-liveness.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../background/task.ts';
+import { readAllPages } from '../datastore/paging.ts';
 import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
 import type { NexusPort } from '../datastore/ports/nexus-port.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
@@ -280,14 +282,10 @@ const artifactsOf = async (
 ): Promise<Iterable<ArtifactHash>> => {
   const present = releases.find(release => release.repoId === repoId);
   if (present !== undefined) return present.artifacts;
-  const hashes = new Set<ArtifactHash>();
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.repoArtifacts(repoId, { limit: ARTIFACT_PAGE, pageToken }, { signal });
-    for (const { sha256 } of page.items) hashes.add(sha256);
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return hashes;
+  const artifacts = await readAllPages(ARTIFACT_PAGE, page =>
+    datastore.repoArtifacts(repoId, page, { signal }),
+  );
+  return new Set(artifacts.map(({ sha256 }) => sha256));
 };
 
 const observe = async (

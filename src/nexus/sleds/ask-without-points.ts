@@ -1,5 +1,5 @@
 import type { Point } from '../../core/ids.ts';
-import { isKnownPoint, samePoint } from '../../core/lineage.ts';
+import { samePoint, standingOf } from '../../core/lineage.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { hasNoConfig } from '../../sled-client/refusal.ts';
@@ -29,9 +29,8 @@ export const askWithoutPoints = async (
     const before = await configOf(deps, target, options);
     if (before !== undefined && !samePoint(before, round)) {
       const claim = { generation: before.generation, digest: before.digest, hasLineage: false };
-      const { current, lineage } = await deps.pointsRecorded([claim], options);
-      const maySucceed = samePoint(current, round) && isKnownPoint(claim, lineage);
-      if (!maySucceed || claim.generation >= round.generation)
+      const now = await deps.pointsRecorded([claim], options);
+      if (standingOf(claim, round, now) !== 'ancestor')
         return claiming(deps, target, { claim, report: undefined, refusal: undefined });
     }
     await timed(deps, { operation: 'put_config', sledId: target.id, generation: round.generation }, () =>

@@ -10,9 +10,10 @@
  * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
  * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).
  */
+
 import type { Point } from '../../core/ids.ts';
 import type { SledSilence } from '../../core/inventory.ts';
-import { isKnownPoint, type PointClaim, samePoint } from '../../core/lineage.ts';
+import { isKnownPoint, type PointClaim, standingOf } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -98,9 +99,9 @@ const judgeClaims = async (
   return Promise.all(
     drafts.map(async ({ collected, claim }) => {
       if (claim === undefined) return collected;
-      if (!isKnownPoint(claim, now.lineage)) return diverged(collected, claim, now.current, options.log);
-      const isBehind = samePoint(now.current, round) && claim.generation < round.generation;
-      if (!isBehind || collected.target.heads === null) return collected;
+      const standing = standingOf(claim, round, now);
+      if (standing === 'conflicting') return diverged(collected, claim, now.current, options.log);
+      if (standing !== 'ancestor' || collected.target.heads === null) return collected;
       const signal = AbortSignal.any([options.signal, deps.clock.timeout(deps.limits.answerTimeoutMs)]);
       const again = await offerConfig(deps, round, collected.target, { ...options, signal, succeeds: claim });
       options.signal.throwIfAborted();

@@ -1,24 +1,14 @@
-/** The sleds that count: in service by policy, whether they answer or not (S23). */
+/** Where the sleds are that count. */
 
 import { httpEndpoint, splitAddress } from '../../lib/endpoint.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
+import { inServiceRecords } from '../datastore/in-service.ts';
 import type { SledPort, SledRecord } from '../datastore/ports/sled-port.ts';
-
-const PAGE = 500;
 
 export const inServiceTargets = async (
   datastore: Pick<SledPort, 'sledList'>,
   signal: AbortSignal,
-): Promise<SledTarget[]> => {
-  const targets: SledTarget[] = [];
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.sledList({ limit: PAGE, pageToken, policy: 'in_service' }, { signal });
-    targets.push(...page.items.map(sledTarget));
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return targets;
-};
+): Promise<readonly SledTarget[]> => (await inServiceRecords(datastore, signal)).map(sledTarget);
 
 const sledTarget = (sled: SledRecord): SledTarget => {
   const agent = splitAddress(sled.info.agentAddress);

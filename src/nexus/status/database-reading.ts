@@ -7,12 +7,14 @@
  * RD1. A status is answered within {@link READ_TIMEOUT_MS}, whatever the database does.
  * RD2. Old facts are never told without their age and the outage: `outage` is there whenever they are not of now.
  */
+
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Generation } from '../../core/ids.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { isOfDatabase, messageChain } from '../../lib/errors.ts';
 import type { DatabaseWatch, Outage } from '../datastore/database-watch.ts';
+import { readAllPages } from '../datastore/paging.ts';
 import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
@@ -91,15 +93,11 @@ const readFacts = async (
   return { generation, nexuses, sledsExpunged, expiries };
 };
 
+const SLED_PAGE = 500;
+
 const countExpunged = async (datastore: Pick<SledPort, 'sledList'>, signal: AbortSignal): Promise<number> => {
-  let count = 0;
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.sledList({ limit: 500, pageToken }, { signal });
-    count += page.items.filter(sled => sled.policy === 'expunged').length;
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return count;
+  const sleds = await readAllPages(SLED_PAGE, page => datastore.sledList(page, { signal }));
+  return sleds.filter(({ policy }) => policy === 'expunged').length;
 };
 
 /** Whether the database answers, on the wire. */

@@ -165,8 +165,8 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'older-sled-given-what-it-cannot-compare',
     in: 'askWithoutPoints',
-    find: 'const maySucceed = samePoint(current, round) && isKnownPoint(claim, lineage);',
-    replace: 'const maySucceed = isKnownPoint(claim, lineage) || samePoint(current, round);',
+    find: "if (standingOf(claim, round, now) !== 'ancestor')",
+    replace: 'if (now === undefined || claim.generation >= round.generation)',
     tests: 'collect.test.ts',
     why: 'P13: a sled that goes by numbers is told to delete what the database has lost',
   },

@@ -135,7 +135,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'expunged-sleds-count',
     breaks: ['G4', 'G1'],
-    in: 'inServiceTargets',
+    in: 'inServiceRecords',
     find: ", policy: 'in_service' }",
     replace: ' }',
     needs: someOf('expunge a sled'),

@@ -13,7 +13,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'divergence-not-noticed',
     in: 'judgeClaims',
-    find: 'if (!isKnownPoint(claim, now.lineage)) return diverged(collected, claim, now.current, options.log);',
+    find: "if (standing === 'conflicting') return diverged(collected, claim, now.current, options.log);",
     replace: '',
     tests: 'task.test.ts',
     why: 'P7: a sled that is ahead of a restored database is never called diverged',

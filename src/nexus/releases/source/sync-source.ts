@@ -10,6 +10,7 @@
  * SY3. A fetch that is killed at any moment resumes: whole targets stay, partial ones are continued.
  * SY4. Nothing is overridden: expired, rolled back or mixed metadata is refused.
  */
+
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isComposite } from '../../../composite/split.ts';
@@ -21,6 +22,7 @@ import type { FetchRelease } from '../../../source/fetch-release.ts';
 import type { FetchedRelease, FoundRelease } from '../../../source/fetch-repository.ts';
 import { archiveOf } from '../../../source/release-archive.ts';
 import { parseMetadata } from '../../../tuf/metadata.ts';
+import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort, RepoRecord } from '../../datastore/ports/release-port.ts';
 import type { TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
@@ -141,14 +143,8 @@ const hashesOf = async (
   { id }: RepoRecord,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> => {
-  const hashes = new Set<string>();
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.repoArtifacts(id, { limit: PAGE, pageToken }, { signal });
-    for (const { sha256 } of page.items) hashes.add(sha256);
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return hashes;
+  const artifacts = await readAllPages(PAGE, page => datastore.repoArtifacts(id, page, { signal }));
+  return new Set(artifacts.map(({ sha256 }) => sha256));
 };
 
 /** SY1. The archive has every root of the chain, so that it can be verified by itself later on. */

@@ -8,10 +8,12 @@
  *      The audit records this as an override.
  * CA3. Any other archive is verified from the newest root of each chain on: older keys no longer count.
  */
+
 import type { TrustRootId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { errorCodeOf } from '../../../lib/errors.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
+import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { TrustMove, TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
 import type { LostSets } from './lost-sets.ts';
@@ -148,16 +150,8 @@ const everyRoot = async (
 
 const RECORDED_BEFORE = 'this archive was recorded before: it is exempt from expiry and rollback';
 
-export const allTrustRoots = async (
+export const allTrustRoots = (
   datastore: Pick<TrustRootPort, 'trustRootList'>,
   signal: AbortSignal,
-): Promise<readonly TrustRootRecord[]> => {
-  const roots: TrustRootRecord[] = [];
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.trustRootList({ limit: TRUST_ROOT_PAGE, pageToken }, { signal });
-    roots.push(...page.items);
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return roots;
-};
+): Promise<readonly TrustRootRecord[]> =>
+  readAllPages(TRUST_ROOT_PAGE, page => datastore.trustRootList(page, { signal }));

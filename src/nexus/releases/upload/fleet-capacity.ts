@@ -14,10 +14,9 @@
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { DatasetHealth } from '../../../core/sled-report.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { SledPort, SledRecord } from '../../datastore/ports/sled-port.ts';
+import { inServiceRecords } from '../../datastore/in-service.ts';
+import type { SledPort } from '../../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../../datastore/ports/wanted-set-port.ts';
-
-const SLED_PAGE = 500;
 
 /**
  * What of an archive's announced length is taken for metadata, which needs no room on sleds. Releases have much less; a
@@ -42,7 +41,7 @@ type Deps = {
 
 export const createFleetCapacity = ({ datastore, minSledReplication }: Deps): FleetCapacity => {
   const check = async (newBytes: number, presentBytes: number, signal: AbortSignal) => {
-    const sleds = await inServiceSleds(datastore, signal);
+    const sleds = await inServiceRecords(datastore, signal);
     const short = sleds.filter(
       ({ datasets }) =>
         newBytes > 0 && datasets.length > 0 && mostRoomBytes(datasets, presentBytes) < newBytes,
@@ -109,18 +108,4 @@ const freeBytesOf = ({ state, freeBytes }: DatasetHealth): number => {
     default:
       return state satisfies never;
   }
-};
-
-const inServiceSleds = async (
-  datastore: Deps['datastore'],
-  signal: AbortSignal,
-): Promise<readonly SledRecord[]> => {
-  const sleds: SledRecord[] = [];
-  let pageToken: string | undefined;
-  do {
-    const page = await datastore.sledList({ limit: SLED_PAGE, pageToken, policy: 'in_service' }, { signal });
-    sleds.push(...page.items);
-    pageToken = page.nextPage;
-  } while (pageToken !== undefined);
-  return sleds;
 };
