@@ -1,5 +1,4 @@
 /** A sled: the product's sled agent without its servers, over simulated disks, clock and network. */
-
 import type { SledId } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import { DEFAULT_PROGRESS } from '../../src/http/progress.ts';

@@ -1,5 +1,4 @@
 /** The way of a registration: from a sled to a Nexus, over the simulated network. */
-
 import { GENERATION_FLOOR_HEADER, HEADS_HEADER, type internalApi } from '../../src/api/internal-api.ts';
 import type { Handlers } from '../../src/http/handlers.ts';
 import { endpointUrl, httpEndpoint } from '../../src/lib/endpoint.ts';

@@ -1,5 +1,4 @@
 /** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
-
 import type { depotApi } from '../../src/api/depot-api.ts';
 import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import type { Handlers } from '../../src/http/handlers.ts';

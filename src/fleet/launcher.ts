@@ -9,7 +9,6 @@
  * FL3. A process that ends by itself is an error that names it and quotes the end of its log.
  * FL4. A later start on the same directory continues the fleet: same ids, same data, and the same ports if they are free.
  */
-
 import { randomBytes } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { z } from 'zod';

@@ -11,8 +11,9 @@
  */
 import { getCACertificates } from 'node:tls';
 import { type Dispatcher, EnvHttpProxyAgent, ProxyAgent, request as undiciRequest } from 'undici';
+import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
-import { createPacer, type Pacer } from './pacer.ts';
+import { createPacer, type Pacer } from '../lib/pacer.ts';
 import { peerFault } from './peer-fault.ts';
 import { DEFAULT_PROGRESS, type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 
@@ -68,9 +69,10 @@ export type Downloader = AsyncDisposable & {
 
 export const createDownloader = (options: DownloaderOptions = {}): Downloader => {
   const dispatcher = openDispatcher(options);
+  const { maxBytesPerSecond: rate } = options;
   const call = {
     dispatcher,
-    pacer: createPacer(options.maxBytesPerSecond),
+    pacer: rate === undefined ? undefined : createPacer(systemClock, rate),
     answerTimeoutMs: options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS,
     progress: options.progress ?? DEFAULT_PROGRESS,
   };
@@ -88,7 +90,7 @@ export const createDownloader = (options: DownloaderOptions = {}): Downloader =>
 
 type Call = {
   readonly dispatcher: Dispatcher;
-  readonly pacer: Pacer;
+  readonly pacer: Pacer | undefined;
   readonly answerTimeoutMs: number;
   readonly progress: ProgressDeadline;
 };
@@ -243,7 +245,7 @@ async function* readChunks(
       left -= chunk.byteLength;
       if (left < 0) throw tooLarge(url, maxBytes, undefined);
       yield chunk;
-      await pacer.passed(chunk.byteLength, { signal });
+      await pacer?.passed(chunk.byteLength, { signal });
       watch.waiting();
     }
   } catch (error) {

@@ -26,37 +26,73 @@ export const commitFile = async (
   finalPath: string,
   { disk = realDisk } = {},
 ): Promise<void> => {
+  await sealFile(file);
+  await nameFile(temporaryPath, finalPath, { disk });
+};
+
+/** The first half of {@link commitFile}: makes the content durable. The file is closed whatever happens. */
+export const sealFile = async (file: Pick<DiskFile, 'sync' | 'close'>): Promise<void> => {
   try {
     await file.sync();
   } finally {
     await file.close();
   }
-  await disk.rename(temporaryPath, finalPath);
-  await disk.syncDirectory(dirname(finalPath));
 };
 
 /**
- * Writes a small file whole (a ledger, a sidecar, a token). After a failure the file has the old content or the new one,
- * never a mixture.
+ * The second half of {@link commitFile}, for a sealed file.
  *
- * @param options.mode of the file on the real disk
+ * @param options.onRenamed called when the file has its name, which is not durable yet
  */
-export const writeFileDurably = async (
+export const nameFile = async (
+  temporaryPath: string,
+  finalPath: string,
+  { disk, onRenamed }: { readonly disk: Disk; readonly onRenamed?: () => void },
+): Promise<void> => {
+  await disk.rename(temporaryPath, finalPath);
+  onRenamed?.();
+  await disk.syncDirectory(dirname(finalPath));
+};
+
+type DurableOptions = {
+  readonly disk?: Disk;
+  /** Of the file on the real disk. */
+  readonly mode?: number;
+};
+
+/** Writes a small file whole (a ledger, a sidecar, a token); otherwise as {@link createFileDurably}. */
+export const writeFileDurably = (
   finalPath: string,
   content: string | Uint8Array,
-  options: { readonly disk?: Disk; readonly mode?: number } = {},
-): Promise<void> => {
+  options: DurableOptions = {},
+): Promise<void> =>
+  createFileDurably(
+    finalPath,
+    file => file.write(typeof content === 'string' ? new TextEncoder().encode(content) : content, 0),
+    options,
+  );
+
+/**
+ * Writes a file piece by piece. After a failure, of `write` too, the file has the old content or the new one, never a
+ * mixture.
+ *
+ * @returns what `write` returned
+ */
+export const createFileDurably = async <T>(
+  finalPath: string,
+  write: (file: Pick<DiskFile, 'write'>) => Promise<T>,
+  options: DurableOptions = {},
+): Promise<T> => {
   const { mode, disk = mode === undefined ? realDisk : createRealDisk({ fileMode: mode }) } = options;
   const temporaryPath = temporaryPathFor(finalPath);
   const file = await disk.createFile(temporaryPath);
   try {
-    try {
-      await file.write(typeof content === 'string' ? new TextEncoder().encode(content) : content, 0);
-    } catch (error) {
+    const written = await write(file).catch(async (error: unknown) => {
       await file.close();
       throw error;
-    }
+    });
     await commitFile(file, temporaryPath, finalPath, { disk });
+    return written;
   } catch (error) {
     throw await afterRemoval(disk, temporaryPath, error);
   }

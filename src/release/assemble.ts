@@ -9,11 +9,11 @@
  * A4. An archive under its final name is complete, or absent.
  */
 import { createHash } from 'node:crypto';
-import { open, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { createArchiveWriter } from '../archive/writer.ts';
 import type { ReleaseDescription, ReleaseFormat } from '../core/release.ts';
-import { commitFile, temporaryPathFor } from '../lib/durable-file.ts';
+import type { DiskFile } from '../lib/disk.ts';
+import { createFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import type { TopLevelRole } from '../tuf/role-names.ts';
@@ -136,38 +136,40 @@ export const writeRepositoryArchive = async (
   outputPath: string,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
-  const temporaryPath = temporaryPathFor(outputPath);
-  const failure = (cause: unknown): unknown =>
-    cause instanceof DepotError || signal?.aborted
-      ? cause
-      : new DepotError('IO', `cannot write ${outputPath}`, { cause });
-  const handle = await open(temporaryPath, 'wx', ARCHIVE_MODE).catch((error: unknown) => {
-    throw failure(error);
-  });
   try {
-    const hash = createHash('sha256');
-    const writer = createArchiveWriter({
-      async write(bytes) {
-        signal?.throwIfAborted();
-        hash.update(bytes);
-        await handle.writeFile(bytes);
-      },
+    return await createFileDurably(outputPath, file => writeArchive(file, files, signal), {
+      mode: ARCHIVE_MODE,
     });
-    for (const [name, bytes] of files.metadata) {
-      const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
-      await writer.add({ method: 'stored', name: `repo/metadata/${name}`, ...content });
-    }
-    for (const [name, { content, measured }] of files.targets) {
-      const { sizeBytes, crc32: checksum } = measured;
-      const entry = { sizeBytes, crc32: checksum, content: openContent(content) };
-      await writer.add({ method: 'stored', name: `repo/targets/${name}`, ...entry });
-    }
-    const sizeBytes = await writer.finish();
-    await commitFile(handle, temporaryPath, outputPath);
-    return { sizeBytes, sha256: hash.digest('hex') };
-  } catch (error) {
-    await handle.close().catch(() => undefined);
-    await unlink(temporaryPath).catch(() => undefined);
-    throw failure(error);
+  } catch (cause) {
+    if (cause instanceof DepotError || signal?.aborted) throw cause;
+    throw new DepotError('IO', `cannot write ${outputPath}`, { cause });
   }
+};
+
+const writeArchive = async (
+  file: Pick<DiskFile, 'write'>,
+  files: RepositoryFiles,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
+  const hash = createHash('sha256');
+  let position = 0;
+  const writer = createArchiveWriter({
+    async write(bytes) {
+      signal?.throwIfAborted();
+      hash.update(bytes);
+      await file.write(bytes, position);
+      position += bytes.length;
+    },
+  });
+  for (const [name, bytes] of files.metadata) {
+    const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
+    await writer.add({ method: 'stored', name: `repo/metadata/${name}`, ...content });
+  }
+  for (const [name, { content, measured }] of files.targets) {
+    const { sizeBytes, crc32: checksum } = measured;
+    const entry = { sizeBytes, crc32: checksum, content: openContent(content) };
+    await writer.add({ method: 'stored', name: `repo/targets/${name}`, ...entry });
+  }
+  const sizeBytes = await writer.finish();
+  return { sizeBytes, sha256: hash.digest('hex') };
 };

@@ -7,7 +7,6 @@
  *
  * It ends in the reverse order: registration, servers (running requests may finish), and then the services (S15).
  */
-
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { depotApi } from '../api/depot-api.ts';

@@ -1,5 +1,4 @@
 /** A whole sled agent over two temporary datasets, registered with a Nexus that only knows the floor (S19). */
-
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

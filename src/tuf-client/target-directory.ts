@@ -7,9 +7,10 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, stat, unlink } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { commitFile, temporaryPathFor } from '../lib/durable-file.ts';
+import type { DiskFile } from '../lib/disk.ts';
+import { createFileDurably } from '../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import { type Target, targetNameProblem } from '../tuf/targets.ts';
 
@@ -47,20 +48,11 @@ export const saveTarget = async (
   path: string,
 ): Promise<void> => {
   await mkdir(dirname(path), { recursive: true });
-  const temporaryPath = temporaryPathFor(path);
-  const handle = await open(temporaryPath, 'wx', 0o644);
-  try {
-    await writeVerified(handle, name, target, chunks);
-    await commitFile(handle, temporaryPath, path);
-  } catch (error) {
-    await handle.close();
-    await unlink(temporaryPath).catch(() => undefined);
-    throw error;
-  }
+  await createFileDurably(path, file => writeVerified(file, name, target, chunks));
 };
 
 const writeVerified = async (
-  handle: FileHandle,
+  file: Pick<DiskFile, 'write'>,
   name: string,
   target: Target,
   chunks: AsyncIterable<Uint8Array>,
@@ -68,10 +60,11 @@ const writeVerified = async (
   const hashes = signedHashes(target);
   let sizeBytes = 0;
   for await (const chunk of chunks) {
+    const position = sizeBytes;
     sizeBytes += chunk.length;
     if (sizeBytes > target.lengthBytes) break;
     for (const { hash } of hashes) hash.update(chunk);
-    await handle.writeFile(chunk);
+    await file.write(chunk, position);
   }
   const detail = { target: name };
   if (sizeBytes !== target.lengthBytes) {

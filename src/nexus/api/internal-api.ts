@@ -2,7 +2,6 @@
  * Handlers of the internal API: a sled registers, and receives the floor of generations (P5) and the answer which of its
  * points the database recorded (P13).
  */
-
 import {
   FLOOR_DIGEST_HEADER,
   GENERATION_FLOOR_HEADER,

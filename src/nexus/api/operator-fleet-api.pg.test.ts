@@ -1,5 +1,4 @@
 /** The operator's API for the fleet: a real Nexus and database, and sleds that do what the test says. */
-
 import { expect, test } from 'vitest';
 import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { createTestWorld } from '../process/nexus.fixture.ts';

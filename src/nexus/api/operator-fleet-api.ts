@@ -1,5 +1,4 @@
 /** Handlers of the operator's API for the fleet: everything here is derived from records and the last observation. */
-
 import type { FleetStatus, NexusView, operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { type NexusId, type RepoId, SystemVersion } from '../../core/ids.ts';

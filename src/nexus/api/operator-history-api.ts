@@ -1,5 +1,4 @@
 /** Handlers of the operator's API for the history: queued events of this Nexus are written first. */
-
 import type { FleetEventView, operatorHistoryApi } from '../../api/operator-history-api.ts';
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';

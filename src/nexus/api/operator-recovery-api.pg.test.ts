@@ -1,5 +1,4 @@
 /** Recovering the generation over the operator's API: a real Nexus and database, and sleds that say what the test says. */
-
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { type ArtifactHash, asGeneration, pointText, type SledId, SystemVersion } from '../../core/ids.ts';

@@ -7,7 +7,6 @@
  * RH1. Acting asks and plans anew: the operator's plan may be stale, and then nothing is changed.
  * RH2. Acting is idempotent: after the first time no point is unknown, and the answer says so.
  */
-
 import assert from 'node:assert/strict';
 import {
   type GenerationRecovery,

@@ -1,5 +1,4 @@
 /** Handlers of the operator's API for releases, trust roots and the target release. */
-
 import { randomUUID } from 'node:crypto';
 import type { operatorUpdateApi, UpdatesTrustRoot } from '../../api/operator-update-api.ts';
 import { isSet } from '../../api/wire.ts';

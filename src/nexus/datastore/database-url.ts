@@ -8,7 +8,6 @@
  * DU2. A fault names the part and never quotes it: user, password and options may hold secrets.
  * DU3. No mode falls back: `sslmode` is plain or encrypted, and never depends on the server.
  */
-
 import { isAbsolute } from 'node:path';
 import { formatAddress } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';

@@ -3,7 +3,6 @@
  *
  *     nexus.toml ─▶ NexusConfigFile (as written: snake_case, relative paths, seconds) ─▶ NexusConfig (as used)
  */
-
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { RequestLimits } from '../../core/plan/input.ts';

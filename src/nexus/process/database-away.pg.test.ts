@@ -1,5 +1,4 @@
 /** What a Nexus answers while its database is away: a real database behind a proxy that refuses. */
-
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
 import { SledId } from '../../core/ids.ts';

@@ -6,7 +6,6 @@
  * and stopped in reverse: uploads settle, tasks stop, archives are closed, the history is written to its end, and at last
  * the database's connections close.
  */
-
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';

@@ -1,5 +1,4 @@
 /** What a round mends by itself, against a datastore in memory that keeps the rules of every datastore. */
-
 import { expect, test } from 'vitest';
 import { createMemoryDatabase } from '../../../sim/datastore/memory-database.ts';
 import { type ArtifactHash, asGeneration, type Point } from '../../core/ids.ts';

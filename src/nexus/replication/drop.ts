@@ -1,5 +1,4 @@
 /** Drops archives: the plan's verdict, a check of the sleds' bytes (P9), the transaction (P1). */
-
 import type { SledId, UploadId } from '../../core/ids.ts';
 import type { LocalRepoVerdict } from '../../core/plan/local-repos.ts';
 import type { Plan } from '../../core/plan/plan.ts';

@@ -1,5 +1,4 @@
 /** Further reasons from the listing of a sled: faulty datasets, bad copies, leased files. */
-
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';

@@ -1,5 +1,4 @@
 /** The observation of the last round of replication, from which every status is derived. */
-
 import type { HealthReason } from '../../core/facts/reason.ts';
 import {
   type ElsewhereHeld,

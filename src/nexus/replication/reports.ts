@@ -1,5 +1,4 @@
 /** Reports of sleds since their last listing: copies that ended (B7), deleted artifacts (S11). */
-
 import type { SledId } from '../../core/ids.ts';
 import type { CopyFailure, SledReport } from '../../core/sled-report.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';

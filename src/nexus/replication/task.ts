@@ -10,7 +10,6 @@
  *     over in between does not have the nonce, and then nothing is dropped (P13).
  * R4. Nothing is retried within a round; the next one follows sooner while something is in flight (P6).
  */
-
 import type { ElsewhereHeld } from '../../core/health.ts';
 import {
   type ArtifactHash,

@@ -10,7 +10,6 @@
  * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
  * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).
  */
-
 import type { Point } from '../../core/ids.ts';
 import type { SledSilence } from '../../core/inventory.ts';
 import { isKnownPoint, type PointClaim, standingOf } from '../../core/lineage.ts';

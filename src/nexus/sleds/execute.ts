@@ -10,7 +10,6 @@
  *     as in flight to the next plan, and is counted when it ends.
  * E3. A copy after a put uses a target whose put succeeded; with none it is left to the next round (B8).
  */
-
 import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Plan } from '../../core/plan/plan.ts';

@@ -1,5 +1,4 @@
 /** Where the sleds are that count. */
-
 import { httpEndpoint, splitAddress } from '../../lib/endpoint.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
 import { inServiceRecords } from '../datastore/in-service.ts';

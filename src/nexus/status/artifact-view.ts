@@ -1,5 +1,4 @@
 /** One artifact, on the wire: everything that is known of where it is and why (S12). */
-
 import type { ArtifactSummary, ArtifactView } from '../../api/operator-fleet-api.ts';
 import type { FleetEventView } from '../../api/operator-history-api.ts';
 import type { ArtifactHash } from '../../core/ids.ts';

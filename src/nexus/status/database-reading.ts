@@ -7,7 +7,6 @@
  * RD1. A status is answered within {@link READ_TIMEOUT_MS}, whatever the database does.
  * RD2. Old facts are never told without their age and the outage: `outage` is there whenever they are not of now.
  */
-
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Generation } from '../../core/ids.ts';

@@ -1,5 +1,4 @@
 /** One sled, on the wire: what is recorded of it, and what it answered last. */
-
 import type { SledView } from '../../api/operator-fleet-api.ts';
 import { sledProgress } from '../../core/progress.ts';
 import type { SledReport } from '../../core/sled-report.ts';

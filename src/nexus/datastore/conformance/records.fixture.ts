@@ -1,5 +1,4 @@
 /** Releases, sleds and ids for tests of a datastore. */
-
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import {

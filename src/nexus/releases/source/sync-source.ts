@@ -10,7 +10,6 @@
  * SY3. A fetch that is killed at any moment resumes: whole targets stay, partial ones are continued.
  * SY4. Nothing is overridden: expired, rolled back or mixed metadata is refused.
  */
-
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isComposite } from '../../../composite/split.ts';

@@ -14,6 +14,7 @@ import { ARCHIVE_LIMITS, type ArchiveLimits } from '../../../archive/limits.ts';
 import { splitComposite } from '../../../composite/split.ts';
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Disk, DiskFile } from '../../../lib/disk.ts';
+import { sealFile } from '../../../lib/durable-file.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { openRandomAccessFile } from '../../../lib/random-access-file.ts';
 import { requireEntry } from '../../../lib/require-entry.ts';
@@ -65,8 +66,7 @@ export const writeParts = async (
         );
     }
     await file.truncate(sink.endBytes());
-    await file.sync();
-    await file.close();
+    await sealFile(file);
     await disk.syncDirectory(dirname(partsPath));
     return sink.spans;
   } catch (error) {

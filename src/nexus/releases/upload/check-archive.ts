@@ -8,7 +8,6 @@
  *      The audit records this as an override.
  * CA3. Any other archive is verified from the newest root of each chain on: older keys no longer count.
  */
-
 import type { TrustRootId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { errorCodeOf } from '../../../lib/errors.ts';

@@ -10,7 +10,6 @@
  *
  * A sled that does not report the space of its datasets counts as having some: its own answer decides later.
  */
-
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { DatasetHealth } from '../../../core/sled-report.ts';
 import { DepotError } from '../../../lib/errors.ts';

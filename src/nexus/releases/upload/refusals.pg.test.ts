@@ -1,5 +1,4 @@
 /** What is wrong with an archive, or with the fleet, is refused by name, and leaves nothing behind (S3). */
-
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';

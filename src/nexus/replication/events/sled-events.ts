@@ -11,7 +11,6 @@
  * SE2. What this Nexus has noted it does not note again while the sled lists it.
  * SE3. At the first list of a sled only what is recent is noted: the rest was there for others to note.
  */
-
 import { createHash } from 'node:crypto';
 import type { EventFact } from '../../../core/facts/event.ts';
 import { EventId, type SledId } from '../../../core/ids.ts';

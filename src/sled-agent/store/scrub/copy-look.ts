@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import type { ArtifactHash } from '../../../core/ids.ts';
 import { type Disk, type DiskFile, systemErrorIs } from '../../../lib/disk.ts';
 import { messageChain } from '../../../lib/errors.ts';
+import type { Pacer } from '../../../lib/pacer.ts';
 import type { Dataset } from '../dataset/dataset.ts';
-import type { Pacer } from './pacer.ts';
 
 export type CopyLook =
   | { readonly kind: 'good'; readonly sizeBytes: number }

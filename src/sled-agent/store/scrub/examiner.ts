@@ -16,11 +16,11 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
+import type { Pacer } from '../../../lib/pacer.ts';
 import { forgetMarks, markRight } from '../dataset/copy-marks.ts';
 import type { Dataset } from '../dataset/dataset.ts';
 import type { KeyedLock } from '../locks.ts';
 import { lookAtCopy } from './copy-look.ts';
-import type { Pacer } from './pacer.ts';
 
 export type Verdict =
   | { readonly kind: 'good'; readonly sizeBytes: number }

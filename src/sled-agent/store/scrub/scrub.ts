@@ -15,12 +15,12 @@ import type { Rng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import type { Logger } from '../../../lib/log.ts';
+import { createPacer } from '../../../lib/pacer.ts';
 import type { Dataset } from '../dataset/dataset.ts';
 import { positionOf, readScrubRecord, type ScrubRecord, writeScrubRecord } from '../files/scrub-progress.ts';
 import { createKeyedLock } from '../locks.ts';
 import type { Scrub, ScrubProgress, StoreSettings } from '../store.ts';
 import type { Examiner } from './examiner.ts';
-import { createPacer } from './pacer.ts';
 
 /** A kill loses at most a minute of reading. */
 const SAVE_PERIOD_MS = 60_000;

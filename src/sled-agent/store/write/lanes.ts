@@ -8,7 +8,7 @@
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { type Disk, type DiskFile, systemErrorIs, unlinkIfThere } from '../../../lib/disk.ts';
-import { temporaryPathFor } from '../../../lib/durable-file.ts';
+import { nameFile, sealFile, temporaryPathFor } from '../../../lib/durable-file.ts';
 import { isFull } from '../../../lib/full-disk.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { forgetMarks, markRight } from '../dataset/copy-marks.ts';
@@ -98,9 +98,8 @@ export const openLanes = async (
       }),
     sync: () =>
       onEach(`make ${sha256} durable`, async lane => {
-        await lane.file.sync();
         lane.isOpen = false;
-        await lane.file.close();
+        await sealFile(lane.file);
       }),
     name: length => onEach(`name ${sha256}`, lane => nameLane({ disk, clock }, lane, sha256, length)),
     discard: async () => {
@@ -158,15 +157,19 @@ const nameLane = async (
   // Evidence of rot is kept; replacing a good copy by another one loses nothing.
   if (isRotten) await dataset.setAside(sha256, `has ${formerBytes} bytes instead of ${sizeBytes}`);
   dataset.marks.unsynced.add(sha256);
-  await disk.rename(temporaryPath, finalPath).catch((error: unknown) => {
-    dataset.marks.unsynced.delete(sha256);
+  const onRenamed = (): void => {
+    lane.isNamed = true;
+    forgetMarks(dataset, sha256);
+    markRight(dataset, sha256, clock);
+    dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
+  };
+  try {
+    await nameFile(temporaryPath, finalPath, { disk, onRenamed });
+  } catch (error) {
+    // Renamed, and its directory not synced: the name stays in doubt.
+    if (!lane.isNamed) dataset.marks.unsynced.delete(sha256);
     throw error;
-  });
-  lane.isNamed = true;
-  forgetMarks(dataset, sha256);
-  markRight(dataset, sha256, clock);
-  dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
-  await disk.syncDirectory(dataset.path);
+  }
   dataset.marks.unsynced.delete(sha256);
 };
 

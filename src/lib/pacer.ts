@@ -1,5 +1,5 @@
-/** Limits the rate of reading: waits on the clock after bytes have passed. */
-import type { Clock } from '../../../lib/clock.ts';
+/** Limits the rate of reads or transfers: waits on the clock after bytes have passed. */
+import type { Clock } from './clock.ts';
 
 export type Pacer = {
   /** Resolves when this many more bytes may pass; rejects with the signal's reason. */
