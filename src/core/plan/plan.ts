@@ -6,13 +6,14 @@
  *
  * PL1. A put goes to a sled that lacks the artifact, from an archive of this Nexus, while fewer than `minSledReplication`
  *      sleds hold it or are receiving it (S5, S7).
- * PL2. A copy names a source that confirmed the artifact in this round; without one it waits for a put of this plan and
- *      uses a target whose put succeeded (B8). A source that failed is the last choice.
+ * PL2. A copy names a source that confirmed the artifact in this round: a trusted sled before a distrusted one, then the
+ *      fewest failures of this pair, then the least load. Without one it waits for a put of this plan and uses a target
+ *      whose put succeeded (B8).
  * PL3. Nothing is requested that is in flight already (B7), nor before a back-off has passed (P6).
  * PL4. Everything that is not requested has a reason: deferred by a limit, or blocked by a named cause (S12).
  * PL5. The number of requests is bounded: in all, to each sled and from each source (S6, B14).
- * PL6. A local repo counts as replicated only if its release is in this very config and
- *      `minSledReplication` answering sleds hold all of it (P1, G4).
+ * PL6. A local repo counts as replicated only if this very config lists its release, or some of its artifacts for other
+ *      releases, and `minSledReplication` answering sleds hold all that it lists of them (P1, G4).
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';

@@ -21,7 +21,7 @@ import type { ReplicationObserver } from '../replication/observation.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
 import { artifactSummaries, artifactView } from '../status/artifact-view.ts';
 import type { DatabaseReading, ReadDatabase } from '../status/database-reading.ts';
-import { expiryReasonsOf } from '../status/expiry.ts';
+import { expiryReasonsOf } from '../status/expiry-warnings.ts';
 import { fleetStatus, isSilent } from '../status/fleet-status.ts';
 import {
   lastKnownReleaseView,

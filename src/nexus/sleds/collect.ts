@@ -5,7 +5,8 @@
  *                  └────────────┴──▶ silence, with its reason, or a claim       then: a later read of the database tells
  *                                                                               a sled that is ahead or behind from one
  *                                                                               that diverged
- * CO1. Outcomes are taken one by one; a slow or wrong sled becomes a silence, never an error of the round (G8).
+ * CO1. Outcomes are taken one by one; a slow or faulty sled is recorded as giving no answer, never as an error of the
+ *      round (G8).
  * CO2. Once half of the sleds have answered, the others get a bounded time to do so too.
  * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
  * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).

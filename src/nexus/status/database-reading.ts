@@ -19,7 +19,7 @@ import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
-import { type Expiries, readExpiries } from './expiry.ts';
+import { type Expiries, readExpiries } from './expiry-warnings.ts';
 
 /** A person waits for it, and a monitor has a timeout of its own. */
 export const READ_TIMEOUT_MS = 5_000;

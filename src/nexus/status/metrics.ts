@@ -13,7 +13,7 @@ import { RELEASE_ROLES } from '../../core/release.ts';
 import type { Page } from '../../http/handlers.ts';
 import type { SourceState } from '../releases/source/sources.ts';
 import type { DatabaseReading } from './database-reading.ts';
-import type { Expiries } from './expiry.ts';
+import type { Expiries } from './expiry-warnings.ts';
 
 export type MetricFacts = {
   readonly status: FleetStatus;

@@ -1,5 +1,5 @@
 /**
- * The deletion pass: unlinks artifacts that the config does not list and no lease holds.
+ * The deletion pass: unlinks artifacts that neither the config nor a kept config lists, and that have no lease.
  *
  *     scan ─▶ for each unwanted hash, under its lock and the shared lock: config and leases asked again ─▶ unlink
  *
@@ -32,7 +32,7 @@ export type Deleter = AsyncDisposable & {
 export type DeleterDependencies = {
   readonly disk: Disk;
   readonly datasets: readonly Dataset[];
-  /** Undefined while nothing may be deleted (P5). */
+  /** Undefined while nothing may be deleted: the sled waits for a floor (P5), or holds all deletions (P13). */
   readonly config: () => ArtifactConfig | undefined;
   readonly inUse: InUse;
   readonly byHash: KeyedLock;

@@ -27,7 +27,7 @@ export type ArtifactStore = AsyncDisposable & {
    * older config decided is in flight.
    *
    * @throws `CONFIG_GENERATION` for a lower generation, one below the floor, an equal one with other artifacts, or one
-   *   that lists less and does not succeed the sled's config. Unless it is below the floor, all deletions are held by then
+   *   that lists less and does not succeed the sled's config. If the sled has a config, all deletions are held by then
    * @throws `AWAITING_FLOOR` until {@link acceptFloor}
    * @throws `NO_USABLE_DATASET` when no dataset took the ledger
    */

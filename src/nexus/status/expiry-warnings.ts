@@ -1,5 +1,5 @@
-/** When what this fleet trusts and holds expires: read from the database, judged by `core/expiry.ts`. */
-import { type ExpiringRelease, type ExpiringRoot, expiryReasons } from '../../core/expiry.ts';
+/** When what this fleet trusts and holds expires: read from the database, judged by `core/expiry-warnings.ts`. */
+import { type ExpiringRelease, type ExpiringRoot, expiryReasons } from '../../core/expiry-warnings.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { expiryReasons, expiryWarning } from './expiry.ts';
+import { expiryReasons, expiryWarning } from './expiry-warnings.ts';
 import { worst } from './health.ts';
 import { TrustRootId } from './ids.ts';
 
