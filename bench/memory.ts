@@ -14,11 +14,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { operatorUpdateApi } from '../src/api/operator-update-api.ts';
 import { programCommand } from '../src/cli/program-path.ts';
-import { startFleet } from '../src/fleet/launcher.ts';
 import { createApiClient } from '../src/http/client.ts';
-import { assembleRelease } from '../src/release/assemble.ts';
-import { keysForAllRoles } from '../src/release/sign-metadata.ts';
-import { generateSigningKey } from '../src/release/signing-keys.ts';
+import { startFleet } from '../src/local-fleet/launcher.ts';
+import { assembleRelease } from '../src/signing/assemble.ts';
+import { keysForAllRoles } from '../src/signing/sign-metadata.ts';
+import { generateSigningKey } from '../src/signing/signing-keys.ts';
 
 const MIB = 1024 ** 2;
 const LIMITS_MIB = { nexus: 256, sled: 192 };

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { BaseFetcher, Updater } from 'tuf-js';
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
-import { makeTestRelease } from '../src/release/release.fixture.ts';
+import { makeTestRelease } from '../src/signing/release.fixture.ts';
 import { type MadeRepository, makeRepository, sourceOf } from '../src/tuf/repository.fixture.ts';
 import { verifyRepository } from '../src/tuf/workflow.ts';
 import { verifyRelease } from '../src/verify/verify-release.ts';

@@ -19,9 +19,9 @@ import { promisify } from 'node:util';
 import { openArchive } from '../src/archive/archive.ts';
 import { createArchiveWriter } from '../src/archive/writer.ts';
 import { openRandomAccessFile } from '../src/lib/random-access-file.ts';
-import { assembleRelease } from '../src/release/assemble.ts';
-import { keysForAllRoles } from '../src/release/sign-metadata.ts';
-import { generateSigningKey } from '../src/release/signing-keys.ts';
+import { assembleRelease } from '../src/signing/assemble.ts';
+import { keysForAllRoles } from '../src/signing/sign-metadata.ts';
+import { generateSigningKey } from '../src/signing/signing-keys.ts';
 import { verifyRelease } from '../src/verify/verify-release.ts';
 
 const MIB = 1024 ** 2;

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeTestRelease } from '../src/release/release.fixture.ts';
+import { makeTestRelease } from '../src/signing/release.fixture.ts';
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 

@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeTestRelease, type TestRelease } from '../src/release/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { createTestDisk, missingForDisks, type TestDisk } from './disks.fixture.ts';
 import {
   artifactsOnDisk,

@@ -7,7 +7,7 @@ import {
   makeTestRelease,
   type TestRelease,
   type TestReleaseOptions,
-} from '../src/release/release.fixture.ts';
+} from '../src/signing/release.fixture.ts';
 import {
   activateReplication,
   artifactsOnDisk,

@@ -12,9 +12,12 @@ import { once } from 'node:events';
 import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPostgresBinaries, type PostgresBinaries } from '../src/fleet/embedded-postgres/binaries.ts';
-import { startEmbeddedPostgres } from '../src/fleet/embedded-postgres/embedded-postgres.ts';
 import { silentLogger } from '../src/lib/log.ts';
+import {
+  findPostgresBinaries,
+  type PostgresBinaries,
+} from '../src/local-fleet/embedded-postgres/binaries.ts';
+import { startEmbeddedPostgres } from '../src/local-fleet/embedded-postgres/embedded-postgres.ts';
 import { queryOnce } from './postgres-for-tests.ts';
 
 const SYSTEM_DIRECTORY = '/usr/lib/postgresql';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ArtifactHash } from '../src/core/ids.ts';
-import { makeTestRelease, type TestRelease } from '../src/release/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import {
   activateReplication,
   artifactsOnDisk,

@@ -9,7 +9,7 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeTestRelease, type TestRelease } from '../src/release/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { type FakeConfig, obedient, registerSled } from './fake-sled.fixture.ts';
 import {
   artifactsOnDisk,

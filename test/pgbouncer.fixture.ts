@@ -5,9 +5,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { chooseAccount, commandAs } from '../src/fleet/embedded-postgres/account.ts';
-import { EMBEDDED_USER } from '../src/fleet/embedded-postgres/initialize-database.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { chooseAccount, commandAs } from '../src/local-fleet/embedded-postgres/account.ts';
+import { EMBEDDED_USER } from '../src/local-fleet/embedded-postgres/initialize-database.ts';
 import { freePort } from './postgres-server.fixture.ts';
 
 export const pgBouncerIsInstalled = (): boolean =>

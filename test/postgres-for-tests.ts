@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../src/fleet/embedded-postgres/embedded-postgres.ts';
 import { messageChain } from '../src/lib/errors.ts';
 import { silentLogger } from '../src/lib/log.ts';
+import { startEmbeddedPostgres } from '../src/local-fleet/embedded-postgres/embedded-postgres.ts';
 import { migrateDatabase } from '../src/nexus/datastore/migrate.ts';
 
 declare module 'vitest' {

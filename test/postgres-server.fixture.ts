@@ -12,13 +12,13 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { chooseAccount } from '../src/fleet/embedded-postgres/account.ts';
+import { silentLogger } from '../src/lib/log.ts';
+import { chooseAccount } from '../src/local-fleet/embedded-postgres/account.ts';
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
-} from '../src/fleet/embedded-postgres/embedded-postgres.ts';
-import { EMBEDDED_USER } from '../src/fleet/embedded-postgres/initialize-database.ts';
-import { silentLogger } from '../src/lib/log.ts';
+} from '../src/local-fleet/embedded-postgres/embedded-postgres.ts';
+import { EMBEDDED_USER } from '../src/local-fleet/embedded-postgres/initialize-database.ts';
 
 type Settings = Readonly<Record<string, string | number>>;
 

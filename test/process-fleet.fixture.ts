@@ -16,10 +16,10 @@ import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
-import { type Child, type Exit, startChild } from '../src/fleet/child-process.ts';
 import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
+import { type Child, type Exit, startChild } from '../src/local-fleet/child-process.ts';
 import type { TestDatabase } from '../src/nexus/datastore/database.fixture.ts';
-import type { TestRelease } from '../src/release/release.fixture.ts';
+import type { TestRelease } from '../src/signing/release.fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
 /** Far above what anything here takes; a test that waits longer has failed. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Rng } from '../src/core/rng.ts';
 import { errorCodeOf, messageChain } from '../src/lib/errors.ts';
-import { makeTestRelease, type TestRelease } from '../src/release/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { type TestFleet, type TestNexus, wait } from './process-fleet.fixture.ts';
 import { contradiction, type ReleaseAct } from './release-history.ts';
 

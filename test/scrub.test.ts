@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sledAgentApi } from '../src/api/sled-agent-api.ts';
 import { createApiClient } from '../src/http/client.ts';
-import { makeTestRelease, type TestRelease } from '../src/release/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import {
   artifactsOnDisk,
   hashesOf,

@@ -1,9 +1,9 @@
 /** S18: a fleet of real processes that follows a repository on an HTTP server. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeTestRepository, type TestReleaseOptions } from '../src/release/release.fixture.ts';
-import { keysForAllRoles } from '../src/release/sign-metadata.ts';
-import { generateSigningKey } from '../src/release/signing-keys.ts';
+import { makeTestRepository, type TestReleaseOptions } from '../src/signing/release.fixture.ts';
+import { keysForAllRoles } from '../src/signing/sign-metadata.ts';
+import { generateSigningKey } from '../src/signing/signing-keys.ts';
 import { type RepositoryServer, sendFile, serveRepository } from '../src/source/repository-server.fixture.ts';
 import { storedPartBytes } from '../src/source/stored-part.fixture.ts';
 import {

@@ -13,12 +13,12 @@ import pg from 'pg';
 import { debugApi } from '../src/api/debug-api.ts';
 import { programCommand } from '../src/cli/program-path.ts';
 import { runTestCli, type TestRun } from '../src/cli/run.fixture.ts';
-import { fleetPaths } from '../src/fleet/data-directory.ts';
-import { EMBEDDED_USER } from '../src/fleet/embedded-postgres/initialize-database.ts';
-import { findPostmaster } from '../src/fleet/embedded-postgres/postmaster.ts';
-import { SOCKET_PORT } from '../src/fleet/embedded-postgres/socket-directory.ts';
 import { createApiClient } from '../src/http/client.ts';
 import { isAlive } from '../src/lib/process-alive.ts';
+import { fleetPaths } from '../src/local-fleet/data-directory.ts';
+import { EMBEDDED_USER } from '../src/local-fleet/embedded-postgres/initialize-database.ts';
+import { findPostmaster } from '../src/local-fleet/embedded-postgres/postmaster.ts';
+import { SOCKET_PORT } from '../src/local-fleet/embedded-postgres/socket-directory.ts';
 import type { TestNexus } from './process-fleet.fixture.ts';
 
 export type StartedSled = {

@@ -11,10 +11,10 @@ import type { ArtifactHash, SystemVersion } from '../../src/core/ids.ts';
 import { seededRng } from '../../src/core/rng.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { VerifyRelease } from '../../src/nexus/releases/upload/check-archive.ts';
-import { measureAll } from '../../src/release/assemble.ts';
-import { buildRepository, type RepositoryFiles } from '../../src/release/repository-files.ts';
-import { createRoot, keysForAllRoles, signMetadata } from '../../src/release/sign-metadata.ts';
-import { signingKeyFromPem } from '../../src/release/signing-keys.ts';
+import { measureAll } from '../../src/signing/assemble.ts';
+import { buildRepository, type RepositoryFiles } from '../../src/signing/repository-files.ts';
+import { createRoot, keysForAllRoles, signMetadata } from '../../src/signing/sign-metadata.ts';
+import { signingKeyFromPem } from '../../src/signing/signing-keys.ts';
 import type { VerifiedRelease } from '../../src/verify/verified-release.ts';
 import { verifyArchive } from '../../src/verify/verify-archive.ts';
 

@@ -1,6 +1,6 @@
 /** A release archive that was written, in the wire's names: stable for scripts. */
-import type { AssembledRelease } from '../release/assemble.ts';
-import type { SigningKey } from '../release/signing-keys.ts';
+import type { AssembledRelease } from '../signing/assemble.ts';
+import type { SigningKey } from '../signing/signing-keys.ts';
 import { count, formatBytes } from './output/quantities.ts';
 
 export const assembledData = (

@@ -9,9 +9,9 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../fleet/fleet-record.ts';
 import { endpointUrl, httpEndpoint } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
+import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../local-fleet/fleet-record.ts';
 import { usageError } from './output/failure.ts';
 import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
 

@@ -8,7 +8,7 @@ import {
   type SigningKey,
   type SigningKeyType,
   writeSigningKey,
-} from '../release/signing-keys.ts';
+} from '../signing/signing-keys.ts';
 import { usageError } from './output/failure.ts';
 
 export type KeyFiles = {

@@ -13,8 +13,8 @@
 import assert from 'node:assert/strict';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { type DelegationPlan, MAX_BIN_BITS } from '../release/delegations.ts';
-import { distinctKeys, type RoleSigners } from '../release/sign-metadata.ts';
+import { type DelegationPlan, MAX_BIN_BITS } from '../signing/delegations.ts';
+import { distinctKeys, type RoleSigners } from '../signing/sign-metadata.ts';
 import type { KeyFiles } from './key-files.ts';
 import { usageError } from './output/failure.ts';
 

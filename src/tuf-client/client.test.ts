@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runTestCli } from '../cli/run.fixture.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
-import { generateSigningKey } from '../release/signing-keys.ts';
+import { generateSigningKey } from '../signing/signing-keys.ts';
 import { type MadeRepository, makeRepository, type RepositorySpec } from '../tuf/repository.fixture.ts';
 import { targetPath } from './target-directory.ts';
 

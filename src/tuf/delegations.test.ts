@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
-import { type SignedObject, signMetadata } from '../release/sign-metadata.ts';
-import { generateSigningKey, type SigningKey } from '../release/signing-keys.ts';
+import { type SignedObject, signMetadata } from '../signing/sign-metadata.ts';
+import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
 import {
   type MadeRepository,
   makeRepository,

@@ -14,9 +14,9 @@ import {
   makeTestRepository,
   type TestReleaseOptions,
   type TestRepository,
-} from '../release/release.fixture.ts';
-import { keysForAllRoles, rotateRoot, type SignedObject } from '../release/sign-metadata.ts';
-import { generateSigningKey, type SigningKey } from '../release/signing-keys.ts';
+} from '../signing/release.fixture.ts';
+import { keysForAllRoles, rotateRoot, type SignedObject } from '../signing/sign-metadata.ts';
+import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from './role-names.ts';
 import type { TrustedVersions } from './rollback.ts';
 import { verifyRepository } from './workflow.ts';

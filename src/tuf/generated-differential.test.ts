@@ -14,7 +14,7 @@ import { BaseFetcher, Updater } from 'tuf-js';
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
 import { expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
-import { generateSigningKey, type SigningKey } from '../release/signing-keys.ts';
+import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
 import {
   type DelegationSpec,
   type MadeRepository,

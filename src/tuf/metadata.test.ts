@@ -6,8 +6,8 @@ import {
   rootObject,
   type SignedObject,
   signMetadata,
-} from '../release/sign-metadata.ts';
-import { generateSigningKey, type SigningKey } from '../release/signing-keys.ts';
+} from '../signing/sign-metadata.ts';
+import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
 import { MAX_METADATA_BYTES, parseMetadata } from './metadata.ts';
 import { parseSelfSignedRoot } from './trusted-set.ts';
 

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
-import { makeTestRepository, seededBytes, type TestReleaseOptions } from '../release/release.fixture.ts';
-import type { SignedObject } from '../release/sign-metadata.ts';
+import { makeTestRepository, seededBytes, type TestReleaseOptions } from '../signing/release.fixture.ts';
+import type { SignedObject } from '../signing/sign-metadata.ts';
 import { readRelease } from './release-description.ts';
 import { targetFileNames, targetNameProblem } from './targets.ts';
 import { verifyRepository } from './workflow.ts';

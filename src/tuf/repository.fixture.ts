@@ -6,8 +6,8 @@ import {
   type SignedObject,
   signedObject,
   signMetadata,
-} from '../release/sign-metadata.ts';
-import { generateSigningKey, type SigningKey } from '../release/signing-keys.ts';
+} from '../signing/sign-metadata.ts';
+import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
 import type { MetadataSource, MetadataStore } from './repository.ts';
 import { metadataFileName } from './role-names.ts';
 

@@ -1,8 +1,8 @@
 /** A client that comes back: what it stores, what it goes on from, and what it does not ask for again. */
 import { describe, expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
-import { keysForAllRoles, rotateRoot, type SignedObject } from '../release/sign-metadata.ts';
-import { generateSigningKey } from '../release/signing-keys.ts';
+import { keysForAllRoles, rotateRoot, type SignedObject } from '../signing/sign-metadata.ts';
+import { generateSigningKey } from '../signing/signing-keys.ts';
 import {
   LATER_MS,
   type MadeRepository,

@@ -6,9 +6,9 @@ import {
   makeTestRepository,
   type TestReleaseOptions,
   type TestRepository,
-} from '../release/release.fixture.ts';
-import { keysForAllRoles, type RepositoryKeys, rotateRoot } from '../release/sign-metadata.ts';
-import { generateSigningKey } from '../release/signing-keys.ts';
+} from '../signing/release.fixture.ts';
+import { keysForAllRoles, type RepositoryKeys, rotateRoot } from '../signing/sign-metadata.ts';
+import { generateSigningKey } from '../signing/signing-keys.ts';
 import { parseMetadata } from './metadata.ts';
 import type { MetadataSource } from './repository.ts';
 import type { TopLevelRole } from './role-names.ts';

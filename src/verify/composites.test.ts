@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { handMadeTarGz } from '../archive/hand-made-tar.fixture.ts';
 import { memoryFile } from '../archive/hand-made-zip.fixture.ts';
 import { description, rotImage, v1Artifact, v1Artifacts } from '../composite/composites.fixture.ts';
-import { makeTestRelease, type TestReleaseOptions } from '../release/release.fixture.ts';
+import { makeTestRelease, type TestReleaseOptions } from '../signing/release.fixture.ts';
 import type { VerifyRequest } from './verified-release.ts';
 import { verifyArchive } from './verify-archive.ts';
 

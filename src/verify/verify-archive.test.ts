@@ -12,8 +12,8 @@ import {
   makeTestRelease,
   type TestRelease,
   type TestReleaseOptions,
-} from '../release/release.fixture.ts';
-import { generateSigningKey } from '../release/signing-keys.ts';
+} from '../signing/release.fixture.ts';
+import { generateSigningKey } from '../signing/signing-keys.ts';
 import type { VerifyProgress, VerifyRequest } from './verified-release.ts';
 import { verifyArchive } from './verify-archive.ts';
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { memoryFile } from '../archive/hand-made-zip.fixture.ts';
 import { DepotError, messageChain, systemErrorCode } from '../lib/errors.ts';
 import { decodeError, encodeError } from '../lib/wire-error.ts';
-import { flipBit, makeTestRelease } from '../release/release.fixture.ts';
+import { flipBit, makeTestRelease } from '../signing/release.fixture.ts';
 import type { VerifyProgress, VerifyRequest } from './verified-release.ts';
 import { verifyArchive } from './verify-archive.ts';
 import { verdictOf, verifyRelease } from './verify-release.ts';

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/database.fixture.ts';
-import { makeTestRelease, type TestRelease } from '../../src/release/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../../src/signing/release.fixture.ts';
 import {
   artifactsOnDisk,
   hashesOf,

@@ -9,7 +9,7 @@
  */
 import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/cli/exit-code.ts';
-import type { TestRelease } from '../../src/release/release.fixture.ts';
+import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { readWanted } from '../fleet-audit.ts';
 import { activateReplication, artifactsOnDisk, hashesOf, until, wait } from '../process-fleet.fixture.ts';
 import {

@@ -8,7 +8,7 @@
 import { chown, copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import type { Home } from '../../src/fleet/embedded-postgres/home.ts';
+import type { Home } from '../../src/local-fleet/embedded-postgres/home.ts';
 import type { PostgresServer } from './postgres-server.fixture.ts';
 
 /** What belongs to the running server alone; its folders are copied empty. */

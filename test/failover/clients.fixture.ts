@@ -5,7 +5,7 @@
  *      (`untilDoneAtEach`): neither is a length of time.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TestRelease } from '../../src/release/release.fixture.ts';
+import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { type TestNexus, until } from '../process-fleet.fixture.ts';
 import type { ReleaseAct } from '../release-history.ts';
 import type { Workload } from '../release-workload.ts';

@@ -6,7 +6,7 @@
  */
 import { expect } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
-import type { TestRelease } from '../../src/release/release.fixture.ts';
+import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { auditFleet } from '../fleet-audit.ts';
 import {
   activateReplication,

@@ -9,11 +9,14 @@ import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
-import { chooseAccount, commandAs } from '../../src/fleet/embedded-postgres/account.ts';
-import { findPostgresBinaries, linkLibraries } from '../../src/fleet/embedded-postgres/binaries.ts';
-import { type Home, PUBLIC_DIRECTORY, prepareHome } from '../../src/fleet/embedded-postgres/home.ts';
-import { EMBEDDED_USER, initializeDatabase } from '../../src/fleet/embedded-postgres/initialize-database.ts';
-import { findPostmaster } from '../../src/fleet/embedded-postgres/postmaster.ts';
+import { chooseAccount, commandAs } from '../../src/local-fleet/embedded-postgres/account.ts';
+import { findPostgresBinaries, linkLibraries } from '../../src/local-fleet/embedded-postgres/binaries.ts';
+import { type Home, PUBLIC_DIRECTORY, prepareHome } from '../../src/local-fleet/embedded-postgres/home.ts';
+import {
+  EMBEDDED_USER,
+  initializeDatabase,
+} from '../../src/local-fleet/embedded-postgres/initialize-database.ts';
+import { findPostmaster } from '../../src/local-fleet/embedded-postgres/postmaster.ts';
 
 export type PostgresProgram = {
   readonly home: Home;

@@ -12,7 +12,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EMBEDDED_USER } from '../../src/fleet/embedded-postgres/initialize-database.ts';
+import { EMBEDDED_USER } from '../../src/local-fleet/embedded-postgres/initialize-database.ts';
 import { until } from '../process-fleet.fixture.ts';
 import { writeBaseBackup } from './base-backup.fixture.ts';
 import { findPostgresProgram, freePort, queryOnce, socketUrl } from './postgres-program.fixture.ts';

@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { GenerationRecovery } from '../../src/api/operator-recovery-api.ts';
 import { exitCodes } from '../../src/cli/exit-code.ts';
 import type { TestRun } from '../../src/cli/run.fixture.ts';
-import type { TestRelease } from '../../src/release/release.fixture.ts';
+import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { hashesOf, until } from '../process-fleet.fixture.ts';
 
 /** Where the commands are typed. */

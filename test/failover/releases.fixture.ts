@@ -1,7 +1,7 @@
 /** Releases under one root. Those of a call have higher versions of their metadata than those before: these are a rollback. */
 
-import { makeTestRelease, type TestRelease } from '../../src/release/release.fixture.ts';
-import type { RepositoryKeys } from '../../src/release/sign-metadata.ts';
+import { makeTestRelease, type TestRelease } from '../../src/signing/release.fixture.ts';
+import type { RepositoryKeys } from '../../src/signing/sign-metadata.ts';
 
 export type ReleaseMaker = {
   readonly makeReleases: (...systemVersions: readonly string[]) => Promise<TestRelease[]>;

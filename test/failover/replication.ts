@@ -1,7 +1,7 @@
 /** What replication needs of the binaries of PostgreSQL: a library that not every package of them has. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { findPostgresBinaries } from '../../src/fleet/embedded-postgres/binaries.ts';
+import { findPostgresBinaries } from '../../src/local-fleet/embedded-postgres/binaries.ts';
 
 /** @returns the path of what is missing; undefined where replication is possible */
 export const missingForReplication = async (): Promise<string | undefined> => {

@@ -6,7 +6,7 @@
  * UC2. A deletion whose answer is uncertain is repeated. One that is refused is left to the operator.
  */
 import { expect } from 'vitest';
-import type { TestRelease } from '../../src/release/release.fixture.ts';
+import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import type { TestNexus } from '../process-fleet.fixture.ts';
 import type { ReleaseAct } from '../release-history.ts';
 import { createWorkload, type Workload } from '../release-workload.ts';

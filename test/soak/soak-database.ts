@@ -1,7 +1,7 @@
 /** The soak's own PostgreSQL, which can be ended without a word to its clients, and brought back under the same URL. */
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../src/fleet/embedded-postgres/embedded-postgres.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import { startEmbeddedPostgres } from '../../src/local-fleet/embedded-postgres/embedded-postgres.ts';
 import type { TestDatabase } from '../../src/nexus/datastore/database.fixture.ts';
 import { migrateDatabase } from '../../src/nexus/datastore/migrate.ts';
 

@@ -2,9 +2,9 @@
 import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { fleetPaths } from '../../src/fleet/data-directory.ts';
-import { startEmbeddedPostgres } from '../../src/fleet/embedded-postgres/embedded-postgres.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import { fleetPaths } from '../../src/local-fleet/data-directory.ts';
+import { startEmbeddedPostgres } from '../../src/local-fleet/embedded-postgres/embedded-postgres.ts';
 import { runStatements } from './rows.ts';
 
 const Files = z.object({

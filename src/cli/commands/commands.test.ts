@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DepotError } from '../../lib/errors.ts';
-import { makeTestRelease, type TestRelease } from '../../release/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../../signing/release.fixture.ts';
 import { Interruption } from '../exit-code.ts';
 import {
   SLED,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { DEFAULT_FLEET_SIZE, MAX_NEXUSES, MAX_SLEDS } from '../../fleet/fleet-size.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
+import { DEFAULT_FLEET_SIZE, MAX_NEXUSES, MAX_SLEDS } from '../../local-fleet/fleet-size.ts';
 import { parseAmount } from '../amount.ts';
 import type { DemoOutcome } from '../demo/demo.ts';
 import { createNarrator, type Narrator } from '../demo/narrator.ts';

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ReleaseFormat } from '../../core/release.ts';
-import { assembleRelease } from '../../release/assemble.ts';
-import { distinctKeys, type RepositoryKeys } from '../../release/sign-metadata.ts';
+import { assembleRelease } from '../../signing/assemble.ts';
+import { distinctKeys, type RepositoryKeys } from '../../signing/sign-metadata.ts';
 import { TOP_LEVEL_ROLES } from '../../tuf/role-names.ts';
 import { assembledData, assembledLines } from '../assembled-data.ts';
 import { createKeyFiles, type KeyFiles, parseKeyType } from '../key-files.ts';

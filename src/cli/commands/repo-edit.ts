@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { ArtifactInput } from '../../release/assemble.ts';
-import { editRelease } from '../../release/edit.ts';
+import type { ArtifactInput } from '../../signing/assemble.ts';
+import { editRelease } from '../../signing/edit.ts';
 import { assembledData, assembledLines } from '../assembled-data.ts';
 import { createKeyFiles } from '../key-files.ts';
 import { usageError } from '../output/failure.ts';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { openRelease } from '../../release/opened-release.ts';
-import { republish } from '../../release/republish.ts';
+import { openRelease } from '../../signing/opened-release.ts';
+import { republish } from '../../signing/republish.ts';
 import { assembledData, assembledLines } from '../assembled-data.ts';
 import { createKeyFiles } from '../key-files.ts';
 import { collected, roleExpiry } from '../role-options.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SourceView } from '../../api/operator-source-api.ts';
-import { makeTestRepository, type TestRepository } from '../../release/release.fixture.ts';
+import { makeTestRepository, type TestRepository } from '../../signing/release.fixture.ts';
 import { serveRepository } from '../../source/repository-server.fixture.ts';
 import { serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
 import { runTestCli } from '../run.fixture.ts';

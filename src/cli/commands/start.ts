@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { DEFAULT_DATA_DIRECTORY } from '../../fleet/fleet-record.ts';
-import { MAX_NEXUSES, MAX_SLEDS } from '../../fleet/fleet-size.ts';
-import type { Fleet } from '../../fleet/launcher.ts';
+import { DEFAULT_DATA_DIRECTORY } from '../../local-fleet/fleet-record.ts';
+import { MAX_NEXUSES, MAX_SLEDS } from '../../local-fleet/fleet-size.ts';
+import type { Fleet } from '../../local-fleet/launcher.ts';
 import { parseAmount } from '../amount.ts';
 import { Interruption } from '../exit-code.ts';
 import { count, formatDuration } from '../output/quantities.ts';
@@ -26,7 +26,7 @@ export const addStart = (parent: Command, session: Session): void => {
       .option('--nexuses <number>', 'Nexus instances (1, or as many as there were)'),
     'tuf-depot start --sleds 6',
   ).action(async (options: StartOptions) => {
-    const { startFleet } = await import('../../fleet/launcher.ts');
+    const { startFleet } = await import('../../local-fleet/launcher.ts');
     const { terminal, clock, signal } = session;
     const startMs = clock.monotonicMs();
     try {

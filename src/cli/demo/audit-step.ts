@@ -1,8 +1,13 @@
 /** The demo's own check of the disks, as a table; a fault is an error. */
 import { basename } from 'node:path';
 import type { ArtifactHash } from '../../core/ids.ts';
-import { type Audit, type AuditedDataset, type AuditedSled, auditDisks } from '../../fleet/disk-audit.ts';
 import { DepotError } from '../../lib/errors.ts';
+import {
+  type Audit,
+  type AuditedDataset,
+  type AuditedSled,
+  auditDisks,
+} from '../../local-fleet/disk-audit.ts';
 import { createLiveRegion } from '../output/live-region.ts';
 import { count, formatBytes, formatRate } from '../output/quantities.ts';
 import { tableLines } from '../output/table.ts';

@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { chooseDemoFiles, MIN_RELEASE_BYTES, totalBytes } from '../../fleet/demo-files.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
-import { makeTestRelease } from '../../release/release.fixture.ts';
+import { chooseDemoFiles, MIN_RELEASE_BYTES, totalBytes } from '../../local-fleet/demo-files.ts';
+import { makeTestRelease } from '../../signing/release.fixture.ts';
 import { verifyArchive } from '../../verify/verify-archive.ts';
 import { assembleDemoReleases, assembleSuccessor, unshared } from './demo-releases.ts';
 

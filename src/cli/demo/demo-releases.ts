@@ -5,11 +5,11 @@ import { pipeline } from 'node:stream/promises';
 import { inc } from 'semver';
 import { openArchive } from '../../archive/archive.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
-import type { DemoFile, DemoFiles } from '../../fleet/demo-files.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
-import { type ArtifactInput, assembleRelease } from '../../release/assemble.ts';
-import { keysForAllRoles } from '../../release/sign-metadata.ts';
-import { generateSigningKey } from '../../release/signing-keys.ts';
+import type { DemoFile, DemoFiles } from '../../local-fleet/demo-files.ts';
+import { type ArtifactInput, assembleRelease } from '../../signing/assemble.ts';
+import { keysForAllRoles } from '../../signing/sign-metadata.ts';
+import { generateSigningKey } from '../../signing/signing-keys.ts';
 import type { VerifiedRelease } from '../../verify/verified-release.ts';
 
 const FIRST_VERSION = '1.0.0';

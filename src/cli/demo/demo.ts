@@ -10,10 +10,10 @@
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
-import { makeDemoDirectory } from '../../fleet/demo-directory.ts';
-import { hashesOnDisk } from '../../fleet/disk-audit.ts';
-import { type Fleet, startFleet } from '../../fleet/launcher.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { makeDemoDirectory } from '../../local-fleet/demo-directory.ts';
+import { hashesOnDisk } from '../../local-fleet/disk-audit.ts';
+import { type Fleet, startFleet } from '../../local-fleet/launcher.ts';
 import { type Depot, openDepot } from '../depot-client.ts';
 import { count, formatBytes, formatDuration, formatPercent, formatRate } from '../output/quantities.ts';
 import { programCommand } from '../program-path.ts';

@@ -1,8 +1,8 @@
 /** What the demo uploads: two releases of its own, or the user's archive and a successor of it. */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { chooseDemoFiles, type DemoFiles } from '../../fleet/demo-files.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { chooseDemoFiles, type DemoFiles } from '../../local-fleet/demo-files.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
 import { count, formatBytes } from '../output/quantities.ts';
 import { readRootFile } from '../root-file.ts';

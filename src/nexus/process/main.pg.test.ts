@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { createApiClient } from '../../http/client.ts';
-import type { TestRelease } from '../../release/release.fixture.ts';
+import type { TestRelease } from '../../signing/release.fixture.ts';
 import type { NexusReady } from './main.ts';
 import { chunksOf, createTestWorld, type TestWorld } from './nexus.fixture.ts';
 

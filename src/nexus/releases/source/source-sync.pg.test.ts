@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SourceView } from '../../../api/operator-source-api.ts';
-import { makeTestRepository, type TestReleaseOptions } from '../../../release/release.fixture.ts';
-import { keysForAllRoles } from '../../../release/sign-metadata.ts';
-import { generateSigningKey } from '../../../release/signing-keys.ts';
+import { makeTestRepository, type TestReleaseOptions } from '../../../signing/release.fixture.ts';
+import { keysForAllRoles } from '../../../signing/sign-metadata.ts';
+import { generateSigningKey } from '../../../signing/signing-keys.ts';
 import { type RepositoryServer, serveRepository } from '../../../source/repository-server.fixture.ts';
 import { storedPartBytes } from '../../../source/stored-part.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
@@ -241,7 +241,7 @@ test('limits of a source hold before its targets are fetched; an address is fetc
 });
 
 test('a repository that rotates its root moves the trust root, and the archive in staging has the whole chain', async () => {
-  const { createRoot, rotateRoot } = await import('../../../release/sign-metadata.ts');
+  const { createRoot, rotateRoot } = await import('../../../signing/sign-metadata.ts');
   const next = keysForAllRoles([generateSigningKey()]);
   const options = { expiresMs: Date.UTC(2100, 0, 1), consistentSnapshot: true };
   const one = createRoot({ keys, version: 1, ...options });

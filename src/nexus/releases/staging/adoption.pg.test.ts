@@ -3,7 +3,7 @@ import { readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { UploadId } from '../../../core/ids.ts';
-import type { TestRelease, TestReleaseOptions } from '../../../release/release.fixture.ts';
+import type { TestRelease, TestReleaseOptions } from '../../../signing/release.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };

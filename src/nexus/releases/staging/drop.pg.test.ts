@@ -3,7 +3,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { asGeneration, type UploadId } from '../../../core/ids.ts';
-import type { TestRelease } from '../../../release/release.fixture.ts';
+import type { TestRelease } from '../../../signing/release.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { DepotError } from '../../../lib/errors.ts';
-import type { TestRelease } from '../../../release/release.fixture.ts';
+import type { TestRelease } from '../../../signing/release.fixture.ts';
 import { verifyRelease } from '../../../verify/verify-release.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 import { startBehindProxy } from './recording-proxy.fixture.ts';

@@ -2,7 +2,7 @@
 import { seededRng } from '../../../core/rng.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
-import type { TestRelease } from '../../../release/release.fixture.ts';
+import type { TestRelease } from '../../../signing/release.fixture.ts';
 import { type CuttingProxy, createCuttingProxy } from '../../datastore/cutting-proxy.fixture.ts';
 import { createPgDatastore } from '../../datastore/pg-datastore.ts';
 import type { NexusDeps } from '../../process/app.ts';

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { TrustRootId } from '../../../core/ids.ts';
-import { writeRepositoryArchive } from '../../../release/assemble.ts';
-import { makeTestRelease, type TestReleaseOptions } from '../../../release/release.fixture.ts';
+import { writeRepositoryArchive } from '../../../signing/assemble.ts';
+import { makeTestRelease, type TestReleaseOptions } from '../../../signing/release.fixture.ts';
 import {
   createRoot,
   keysForAllRoles,
   type RepositoryKeys,
   rotateRoot,
-} from '../../../release/sign-metadata.ts';
-import { generateSigningKey } from '../../../release/signing-keys.ts';
+} from '../../../signing/sign-metadata.ts';
+import { generateSigningKey } from '../../../signing/signing-keys.ts';
 import { chunksOf, createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 
 const YEAR_2100 = Date.UTC(2100, 0, 1);

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type RepoId, SystemVersion } from '../../../core/ids.ts';
-import type { TestReleaseOptions } from '../../../release/release.fixture.ts';
+import type { TestReleaseOptions } from '../../../signing/release.fixture.ts';
 import { verifyRelease } from '../../../verify/verify-release.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 import { REPLICATION_TASK } from '../../replication/task.ts';

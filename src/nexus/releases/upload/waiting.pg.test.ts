@@ -7,7 +7,7 @@ import type { UploadView } from '../../../api/operator-upload-api.ts';
 import { UploadId } from '../../../core/ids.ts';
 import { type Clock, systemClock } from '../../../lib/clock.ts';
 import { DepotError, findDepotError } from '../../../lib/errors.ts';
-import type { TestRelease } from '../../../release/release.fixture.ts';
+import type { TestRelease } from '../../../signing/release.fixture.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 import { startBehindProxy } from './recording-proxy.fixture.ts';
