@@ -92,7 +92,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await othersHold(fleet, one, two);
       await until(async () => (await replicationDetails(nexus)).local_repos === 0, 'two sleds are enough');
       const numbers =
-        /cannot take 400000 more bytes: \d+ are left on the file system above the 0 to keep free/;
+        /has no space for 400000 more bytes: \d+ are left on the file system above the 0 to keep free/;
       await isNamed(nexus, full, /^SLED_WRITES_PAUSED$/, { error: numbers });
 
       const { address, generation } = await sledView(nexus, full);
@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
       await othersHold(fleet, one);
       await until(() => holds(large.dataset, one), 'the good dataset has all');
       await isNamed(nexus, short, /^TRANSFER_FAILED$/, {
-        error: new RegExp(`${small.dataset} cannot take 400000 more bytes: \\d+ are left`),
+        error: new RegExp(`${small.dataset} has no space for 400000 more bytes: \\d+ are left`),
       });
       const { datasets } = await sledView(nexus, short);
       expect(datasets.find(({ path }) => path === small.dataset)?.message).toMatch(
