@@ -14,7 +14,7 @@ export const configBody = ({ generation, artifacts, succeeds }: OfferedConfig): 
   ...(succeeds !== undefined && { succeeds: succeeds === 'unknown' ? succeeds : pointBody(succeeds) }),
 });
 
-/** Its digest is computed here, from what the sled lists: its word for it would prove nothing. */
+/** The digest is computed here, from the listed hashes: a digest that the sled sends would prove nothing. */
 export const sledConfigOf = ({ generation, artifacts }: ArtifactConfigBody): SledConfig => ({
   generation,
   digest: createHash('sha256').update(digestInput(artifacts)).digest('hex'),

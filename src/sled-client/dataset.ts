@@ -17,7 +17,7 @@ export const datasetOf = ({ id, path, state, ...health }: DatasetHealthBody): Da
     health.time_last_quarantined === undefined ? undefined : msOfIso(health.time_last_quarantined),
 });
 
-/** What is not known is left out. */
+/** Unknown fields are omitted. */
 export const datasetBody = ({ id, path, state, ...health }: DatasetHealth): DatasetHealthBody => ({
   id,
   path,

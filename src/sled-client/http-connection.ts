@@ -51,7 +51,7 @@ export const createHttpConnection = (
         signal,
       });
       const parts: Uint8Array[] = [];
-      // A chunk's memory is the connection's again after this: it is copied.
+      // The connection reuses the memory of a chunk after this, so it is copied.
       await answer.consume(async chunk => void parts.push(Uint8Array.from(chunk)));
       return Buffer.concat(parts);
     },

@@ -1,4 +1,4 @@
-/** What a sled's error says beside its code. */
+/** The details of a sled's error, beside its code. */
 import { z } from 'zod';
 import { Generation, SetDigest } from '../core/ids.ts';
 import type { PointClaim } from '../core/lineage.ts';
@@ -14,7 +14,7 @@ export const refusedClaim = (refusal: unknown): PointClaim | undefined => {
   return parsed.data;
 };
 
-/** How long the sled asks to be left alone. */
+/** The pause that the sled asks for. */
 export const retryAfterMs = (error: unknown): number | undefined => {
   const told = findDepotError(error)?.detail[RETRY_AFTER_DETAIL];
   return typeof told === 'number' ? told * 1000 : undefined;
@@ -23,5 +23,5 @@ export const retryAfterMs = (error: unknown): number | undefined => {
 /** Whether the sled has no config, or waits for one. */
 export const hasNoConfig = (error: unknown): boolean =>
   ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'].includes(errorCodeOf(error)) ||
-  // Any other program's way to say that there is none.
+  // Other sled agents answer this if they have no config.
   findDepotError(error)?.detail.status === 404;

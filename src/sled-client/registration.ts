@@ -21,7 +21,7 @@ export const registrationOf = (info: SledAgentInfo): SledRegistration => ({
   heads: info.heads?.map(headOf),
 });
 
-/** What is not known is left out. */
+/** Unknown fields are omitted. */
 export const registrationBody = (sled: SledRegistration): SledAgentInfo => ({
   sa_address: sled.agentAddress,
   repo_depot_port: sled.depotPort,

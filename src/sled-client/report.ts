@@ -1,4 +1,4 @@
-/** A list of the sled agent's API becomes a report: times are milliseconds, and what is no hash is told apart. */
+/** A list of the sled agent's API becomes a report: times in milliseconds, and bogus hashes apart from hashes. */
 import type { z } from 'zod';
 import type {
   ArtifactDeletion as ArtifactDeletionBody,

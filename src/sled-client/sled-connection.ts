@@ -1,4 +1,4 @@
-/** The sleds as Nexus sees them: what can be asked of one, whatever carries the question. */
+/** The requests of Nexus to a sled, independent of the transport. */
 import type { OfferedConfig } from '../core/artifact-config.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
@@ -14,7 +14,7 @@ export type SledTarget = {
   readonly heads: readonly RegisteredHead[] | null;
 };
 
-/** What a sled says that it is to hold. */
+/** The config of a sled, as the sled reports it. */
 export type SledConfig = Point & { readonly artifacts: ReadonlySet<ArtifactHash> };
 
 type Wait = { readonly signal: AbortSignal };

@@ -16,8 +16,8 @@ import {
 } from './sled-draft.ts';
 
 /**
- * A sled that cannot compare points is given a config only if the database knows the one that it has, and counts only
- * where its config is the round's before and after its list (P13).
+ * A sled that cannot compare points receives a config only if the database knows its present one. Its list counts only
+ * if it has the config of this round before and after the list (P13).
  */
 export const askWithoutPoints = async (
   deps: CollectDeps,
@@ -55,7 +55,7 @@ export const askWithoutPoints = async (
   }
 };
 
-/** Undefined while it has none, or waits for one. */
+/** Undefined while the sled has no config, or waits for a floor. */
 const configOf = async (
   deps: CollectDeps,
   target: SledTarget,

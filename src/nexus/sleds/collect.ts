@@ -1,13 +1,13 @@
 /**
- * Collect: offers the config to every in-service sled at once and asks each what it holds.
+ * Collect: offers the config to every in-service sled at once and lists each sled's artifacts.
  *
  *     per sled: put config ─▶ list ─▶ listing
  *                  └────────────┴──▶ silence, with its reason, or a claim       then: a later read of the database tells
  *                                                                               a sled that is ahead or behind from one
  *                                                                               that diverged
- * CO1. Outcomes are taken one by one; a slow or faulty sled is recorded as giving no answer, never as an error of the
+ * CO1. Outcomes are handled one by one; a slow or faulty sled is recorded as giving no answer, never as an error of the
  *      round (G8).
- * CO2. Once half of the sleds have answered, the others get a bounded time to do so too.
+ * CO2. Once half of the sleds have answered, the others have a bounded time left.
  * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
  * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).
  */
@@ -84,8 +84,8 @@ const askSled = async (
 };
 
 /**
- * CO3: one read of the database, begun after every claim, judges them all. A sled that is behind at a point of this
- * database is given the config again, as the successor of that point; once (P13).
+ * CO3: one read of the database, begun after the last claim, decides on all of them. A sled that is behind at a point of
+ * this database is offered the config once more, as the successor of that point (P13).
  */
 const judgeClaims = async (
   deps: CollectDeps,

@@ -1,14 +1,14 @@
 /**
- * Execute: sends the requests of a plan, within bounds, and takes their outcomes one by one.
+ * Execute: sends the requests of a plan within limits, and handles their outcomes one by one.
  *
  *     puts ───────────────┬─▶ outcome ─▶ memory, request log
  *     copies ─────────────┤
- *     copies after a put ─┘ (wait for the puts of their own artifact, nobody else's)
+ *     copies after a put ─┘ (wait for the puts of their own artifact only)
  *
- * E1. One request never waits for another sled's, but for a free place among `concurrency` (G8).
- * E2. After the budget nothing more is started; a put that is being sent goes on in the background, is known
- *     as in flight to the next plan, and is counted when it ends.
- * E3. A copy after a put uses a target whose put succeeded; with none it is left to the next round (B8).
+ * E1. A request never waits for one to another sled, except for a free slot of `concurrency` (G8).
+ * E2. After the budget no request is started. A put in flight continues in the background; the next plan knows it, and
+ *     it is counted when it ends.
+ * E3. A copy after a put uses a target whose put succeeded; without one, the next round plans it again (B8).
  */
 import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
@@ -55,7 +55,7 @@ export type Executor = {
     options: { readonly signal: AbortSignal },
   ) => Promise<ExecuteOutcome>;
   readonly putsInFlight: () => readonly Pair[];
-  /** Aborts the requests under way and waits for them. */
+  /** Aborts the requests in flight and waits for them. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -235,7 +235,7 @@ const pointFor = (
   digest: heads === null ? undefined : digest,
 });
 
-/** The fault may be the source's as well as the sled's, so it costs this copy alone. */
+/** The source or the sled may be at fault, so only this copy backs off. */
 const unanswered = (timeoutMs: number, cause: unknown): DepotError =>
   new DepotError('COPY_SOURCE', `no source had begun to send within ${timeoutMs / 1000} s`, { cause });
 

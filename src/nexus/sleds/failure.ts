@@ -1,4 +1,4 @@
-/** A failure that is waited out: longer each time, and what fails together fails once (M3). */
+/** A failure with its back-off: longer each time, and failures at the same time count once (M3). */
 import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -31,5 +31,5 @@ export const failAgain = (
   };
 };
 
-/** Ends when the sled has room again (M5). */
+/** The back-off ends when the sled has space again (M5). */
 export const isForRoom = (code: string): boolean => code === 'NO_SPACE' || code === 'NO_USABLE_DATASET';

@@ -1,4 +1,4 @@
-/** Where the sleds are that count. */
+/** The addresses of the in-service sleds. */
 import { httpEndpoint, splitAddress } from '../../lib/endpoint.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
 import { inServiceRecords } from '../datastore/in-service.ts';

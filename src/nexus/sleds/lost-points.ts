@@ -1,12 +1,12 @@
 /**
- * What sleds hold configs of that the database does not know: commits that it lost in a failover, or since the backup that
- * was restored (P13).
+ * The points of sleds that the database does not know: their commits were lost in a failover, or are newer than the
+ * restored backup (P13).
  *
  *     diverged sleds, points that sleds keep ─▶ unknown points ─▶ the set of each, read from a sled, compared with its digest
  *
- * LP1. A set is believed when it has the digest of its point, whoever sent it: no sled can make up the set of another's.
- * LP2. It is read once for as long as a sled claims it. All reads of a round together have one bounded time, and a sled that
- *      did not give a set is left alone for a while (G8).
+ * LP1. A set is accepted if it has the digest of its point, from any sled: no sled can forge the set of another's point.
+ * LP2. A set is read once while any sled claims its point. All reads of a round share one time limit, and a sled that did
+ *      not send a set is not asked again for a while (G8).
  */
 import { type ArtifactHash, type Point, PointText, pointText, type SledId } from '../../core/ids.ts';
 import { isKnownPoint, type PointClaim, type RecordedPoints, samePoint } from '../../core/lineage.ts';
@@ -16,13 +16,13 @@ import type { SledConnection, SledTarget } from '../../sled-client/sled-connecti
 
 export type LostPoint = {
   readonly point: Point;
-  /** That have it as their config. */
+  /** The sleds that have it as their config. */
   readonly owners: readonly SledId[];
-  /** Undefined while no sled has given it. */
+  /** Undefined until a sled has sent it. */
   readonly artifacts: ReadonlySet<ArtifactHash> | undefined;
 };
 
-/** A point that a sled reports, for whatever reason. */
+/** A point that a sled reports. */
 export type ReportedPoint = {
   readonly target: SledTarget;
   readonly claim: PointClaim;
@@ -30,15 +30,15 @@ export type ReportedPoint = {
   readonly isKept: boolean;
 };
 
-/** For the configs of all points of a round. */
+/** For reading the configs of all points of a round. */
 const READ_TIMEOUT_MS = 10_000;
-/** Before a sled that did not give a set is asked again. */
+/** The pause after a sled did not send a set. */
 const PAUSE_MS = 60_000;
 
 export type LostPointsMemory = {
   /** Sets that were read before, by the texts of their points. */
   readonly sets: Map<string, ReadonlySet<ArtifactHash>>;
-  /** Until when a sled is not asked, on the monotonic clock. */
+  /** The end of the pause of each sled, on the monotonic clock. */
   readonly pauses: Map<SledId, number>;
 };
 

@@ -1,4 +1,4 @@
-/** A sled that compares points: it is given the config and asked what it holds. */
+/** A sled that compares points: it receives the config and lists its artifacts. */
 import { type PointClaim, type Predecessor, samePoint } from '../../core/lineage.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
@@ -16,7 +16,7 @@ import {
   timed,
 } from './sled-draft.ts';
 
-/** Gives a sled that compares points the config, and asks what it holds. */
+/** Sends the config to a sled that compares points, and lists its artifacts. */
 export const offerConfig = async (
   deps: CollectDeps,
   round: RoundConfig,
@@ -40,7 +40,7 @@ export const offerConfig = async (
     return draftOf(deps, round, target, { report, refusal, log: options.log });
   } catch (error) {
     const claim = refusedClaim(refusal);
-    // A sled in doubt does not list what it holds, but it says what its refusal goes by.
+    // A sled in doubt lists nothing, but its refusal names its point.
     if (claim !== undefined && errorCodeOf(error) === 'AWAITING_FLOOR')
       return claiming(deps, target, { claim, report: undefined, refusal });
     return failed(deps, target, orStalled(error, options.signal));

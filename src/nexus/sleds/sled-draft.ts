@@ -16,20 +16,20 @@ export type CollectDeps = {
   readonly requests: RequestLog;
   readonly clock: Clock;
   readonly limits: CollectLimits;
-  /** Reads from the database, now, where it is and which points it recorded. */
+  /** Reads the present point of the database, and which points it has recorded. */
   readonly pointsRecorded: WantedSetPort['pointsRecorded'];
 };
 
 export type CollectLimits = {
   /** For the config and the list of one sled together. */
   readonly answerTimeoutMs: number;
-  /** What the slower half gets after the faster one is done, at least. */
+  /** The least time that the slower half of the sleds has left after the faster half. */
   readonly stragglerGraceMs: number;
 };
 
 export const DEFAULT_COLLECT_LIMITS: CollectLimits = { answerTimeoutMs: 15_000, stragglerGraceMs: 5_000 };
 
-/** What a round offers, and what the database said of points in the transaction that it was read in. */
+/** The config of a round, and the recorded points, read in the same transaction. */
 export type RoundConfig = Wanted & Point & { readonly lineage: RecordedPoints };
 
 export type CollectedSled = InventorySled & {
@@ -43,7 +43,7 @@ export type CollectedSled = InventorySled & {
 /** A sled's answer; with the point that it claims where that is not the round's. */
 export type Draft = { readonly collected: CollectedSled; readonly claim: PointClaim | undefined };
 
-/** A wait that this round ended is the sled's silence, whatever the transport calls it. */
+/** A wait that this round ended counts as no answer, whatever error the transport reports. */
 export const orStalled = (error: unknown, signal: AbortSignal): unknown =>
   signal.aborted && errorCodeOf(error) !== 'PEER_STALLED'
     ? new DepotError('PEER_STALLED', 'did not answer in time', { cause: error })
@@ -78,10 +78,10 @@ export const listingDraft = (
     log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
   for (const [hash, copies] of report.copies) {
     if (wanted.artifacts.has(hash) && copies > 0)
-      // Datasets that are full or read-only are none that could take more, and have what they have (S16).
+      // Full and read-only datasets take no writes, but their artifacts count (S16).
       held.set(hash, Math.min(copies, Math.max(1, report.datasets ?? copies)));
   }
-  // A sled agent that does not tell has as many datasets as the artifact it holds most often.
+  // A sled agent that does not report its datasets has at least the copies of its most frequent artifact.
   const datasets = report.datasets ?? Math.max(1, ...held.values());
   const copiesInFlight = new Set(report.copiesInFlight.map(copy => copy.sha256));
   for (const [hash, copies] of held) if (copies >= datasets) deps.memory.transferDone(target.id, hash);
@@ -115,7 +115,7 @@ export const failed = (deps: CollectDeps, target: SledTarget, error: unknown): D
   return silent(deps, target, kindOfSilence(errorCodeOf(error)), silence);
 };
 
-/** Of the sled itself; what a claim means is judged later (CO3). */
+/** Failures of the sled itself; claims are decided later (CO3). */
 type Silence = Exclude<SledSilence['kind'], 'ahead' | 'diverged'>;
 
 export const silent = (
@@ -137,7 +137,7 @@ export const kindOfSilence = (code: string): Silence => {
   return code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'refused';
 };
 
-/** Whether it is outdated, behind or diverged is for the database to say (CO3). */
+/** The database decides whether the sled is outdated, behind or diverged (CO3). */
 export const claiming = (
   deps: CollectDeps,
   target: SledTarget,

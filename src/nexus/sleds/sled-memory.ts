@@ -1,16 +1,16 @@
 /**
- * What one Nexus remembers of the sleds between activations: back-offs, pauses and what it has been told already.
- * Losing it costs a few early requests, never a guarantee.
+ * What one Nexus remembers of the sleds between activations: back-offs, pauses, claims and the totals of their lists.
+ * If it is lost, some requests are sent too early; no guarantee depends on it.
  *
- * M1. A sled that fails waits longer each time, on its own clock (B8); any answer ends the wait.
- * M2. A failed transfer waits per sled and artifact (P6), longer each time; the artifact's arrival ends the wait.
- *     Which sources failed it is remembered with it, so that the next one is another.
- * M3. What fails together fails once: requests that were under way when a wait began do not make it longer.
- * M4. A re-copy that ended and left the artifact on too few datasets is a failed transfer: one of them has no
- *     room for it, and the bytes are not sent over and over (B9).
- * M5. A sled that has deleted something has room again: what waits for room ends its wait.
- * M6. Waits are on the monotonic clock: a wall clock that is set back must not make one last for hours.
- * M7. Bounded by the fleet and the wanted set: what is in neither any more is forgotten.
+ * M1. A sled that fails backs off, independently of the others (B8); any answer ends its back-off.
+ * M2. A failed transfer backs off for its sled and artifact (P6), until the artifact arrives. The sources that failed are
+ *     remembered, so that the next attempt uses another one.
+ * M3. Simultaneous failures count once: a request that was in flight when the back-off began does not lengthen it.
+ * M4. A re-copy that leaves the artifact on too few datasets is a failed transfer: a dataset has no space for it, and
+ *     sending the bytes again and again would not help (B9).
+ * M5. A deletion on a sled ends the back-off of transfers that lacked space there.
+ * M6. Back-offs use the monotonic clock: a wall clock that is set back must not extend one by hours.
+ * M7. Bounded by the fleet and the wanted set: the memory of other sleds and artifacts is dropped.
  */
 import { type ArtifactHash, pointText, type SledId } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
@@ -22,25 +22,25 @@ import { type Failure, failAgain, isForRoom } from './failure.ts';
 import { createTransferMemory, type TransferMemory } from './transfer-memory.ts';
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
-/** How long a full sled is left alone before it is tried again. */
+/** The pause of writes to a full sled. */
 const FULL_PAUSE_MS = 60_000;
-/** A busy sled that does not say for how long. */
+/** The pause of a busy sled that names none. */
 const DEFAULT_BUSY_PAUSE_MS = 1_000;
-/** No pause is longer than this, whatever a sled asks for. */
+/** The longest pause that a sled can ask for. */
 const MAX_PAUSE_MS = 300_000;
 
 type Pause = { untilMs: number; code: string; because: string; sinceMs: number };
 
 export type SledMemory = {
-  /** Set while the sled does not answer as it should. */
+  /** Set while the sled gives no valid answer. */
   silence: Failure | undefined;
   /** Set while the sled takes no writes: full or busy. */
   pause: Pause | undefined;
-  /** The point that it told last: what a config is offered to it as the successor of, if the database knows it (P13). */
+  /** The point that the sled reported last. If the database knows it, configs are offered as its successors (P13). */
   claim: PointClaim | undefined;
-  /** Set while its bytes differ from what it lists (P9). */
+  /** Set while the sled serves other bytes than it lists (P9). */
   distrust: { sinceMs: number; sha256: ArtifactHash } | undefined;
-  /** Totals of its last list, so that a later one tells what is new. */
+  /** Totals of the last list; the next one is compared with them. */
   seen:
     | { incarnation: string | undefined; copiesDone: number; copiesFailed: number; deletions: number }
     | undefined;
@@ -51,9 +51,9 @@ export type FleetMemory = Pick<
   'recopyAccepted' | 'recopiesEnded' | 'roomMade' | 'backoff'
 > & {
   readonly sled: (id: SledId) => SledMemory;
-  /** The points that sleds told last, each once. */
+  /** The points that sleds reported last, each once. */
   readonly claims: () => readonly PointClaim[];
-  /** Returns its silence, which begins or goes on by it. */
+  /** Begins or lengthens the silence of the sled, and returns it. */
   readonly sledFailed: (id: SledId, error: unknown) => Failure;
   readonly sledAnswered: (id: SledId) => void;
   /**
@@ -62,7 +62,7 @@ export type FleetMemory = Pick<
    */
   readonly transferFailed: TransferMemory['failed'];
   readonly transferDone: TransferMemory['done'];
-  /** The earliest time at which a silent sled is to be asked again. */
+  /** The earliest end of a back-off of a silent sled. */
   readonly nextSledAttemptMs: () => number | undefined;
   readonly retain: (sleds: ReadonlySet<SledId>, artifacts: ReadonlyMap<ArtifactHash, unknown>) => void;
 };
@@ -95,7 +95,7 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
           return pause(deps, sled(id), error, FULL_PAUSE_MS);
         case 'sled':
           silence(deps, sled(id), error);
-          // A sled that answers everything but this transfer ends its silence each time, not this wait.
+          // A sled that answers everything but this transfer ends its silence, not this back-off.
           return transfers.failed(id, sha256, error);
         case 'nobody':
           return;
@@ -140,7 +140,7 @@ const endPauseForRoom = (memory: SledMemory): void => {
   if (memory.pause !== undefined && isForRoom(memory.pause.code)) memory.pause = undefined;
 };
 
-/** Whom a failed transfer speaks of. */
+/** What a failed transfer is blamed on. */
 const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobody' => {
   switch (errorCodeOf(error)) {
     case 'SLED_BUSY':
@@ -153,7 +153,7 @@ const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobo
       return 'sled';
     case 'ARTIFACT_GENERATION':
     case 'ARTIFACT_NOT_IN_CONFIG':
-      // Another Nexus moved the sled on; the next round reads the newer config.
+      // Another Nexus gave the sled a newer config, which the next round reads.
       return 'nobody';
     default:
       return 'transfer';

@@ -1,11 +1,11 @@
 /**
- * Trust, but look (P9): before a local repo goes, one random range of each of its artifacts is read back from
- * sleds that list them, and compared with the archive.
+ * Spot check (P9): before a local repo is dropped, one random range of each of its artifacts is read from sleds that list
+ * them, and compared with the archive.
  *
- * SC1. Only sleds whose every range was right are counted; `minSledReplication` of them are enough.
- * SC2. A sled whose bytes differ is told apart from one that did not answer: the first is an error with its name.
- * SC3. A slow sled does not hold up the round: sleds are asked side by side, and after the budget the archive is
- *      kept for another round (G8).
+ * SC1. A sled counts only if every range was right; `minSledReplication` such sleds are enough.
+ * SC2. A sled with other bytes is an error that names it; one that did not answer is not.
+ * SC3. A slow sled does not delay the round: sleds are read in parallel, and after the budget the archive stays for
+ *      another round (G8).
  */
 import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { type Rng, shuffled } from '../../core/rng.ts';
@@ -31,7 +31,7 @@ type Deps = {
   readonly clock: Clock;
 };
 
-/** True when enough of the holders proved to have the bytes of every artifact. */
+/** True if enough holders returned the right bytes of every artifact. */
 export const spotCheck = async (
   deps: Deps,
   repo: {
@@ -47,7 +47,7 @@ export const spotCheck = async (
   const signal = AbortSignal.any([options.signal, over.signal, deps.clock.timeout(SPOT_CHECK_BUDGET_MS)]);
   const waiting = distrustedFirst(shuffled(repo.holders, deps.rng), deps.memory);
   let proven = 0;
-  // SC3: as many at once as are enough, and for each that fails the next one.
+  // SC3: as many in parallel as are enough; for each that fails, the next one.
   const lane = async (): Promise<void> => {
     for (;;) {
       const sled = waiting.shift();
@@ -66,7 +66,7 @@ export const spotCheck = async (
   return proven >= repo.enough;
 };
 
-/** A sled that was caught once is looked at again whenever there is an archive to compare it with. */
+/** A distrusted sled is checked again whenever there is an archive to compare it with. */
 const distrustedFirst = (sleds: readonly SledTarget[], memory: FleetMemory): SledTarget[] => {
   const isDistrusted = (sled: SledTarget) => memory.sled(sled.id).distrust !== undefined;
   return [...sleds.filter(isDistrusted), ...sleds.filter(sled => !isDistrusted(sled))];

@@ -1,4 +1,4 @@
-/** What is remembered of transfers, by sled and artifact: M2, M4 and M5 of sled-memory.ts. */
+/** The memory of transfers, by sled and artifact: M2, M4 and M5 of sled-memory.ts. */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
 import { type Backoff, type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -12,11 +12,11 @@ const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datase
 export type FailedTransfer = Failure & Pair & Backoff;
 
 export type TransferMemory = {
-  /** M2. `source` is the one that a copy named, where it can be to blame. */
+  /** M2. `source` is the copy source, if it may be at fault. */
   readonly failed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => void;
   readonly done: (id: SledId, sha256: ArtifactHash) => void;
   readonly recopyAccepted: (id: SledId, sha256: ArtifactHash) => void;
-  /** M4, for the re-copies of one sled that are no longer in flight; `faults` is what its datasets say of themselves. */
+  /** M4, for the re-copies of one sled that are no longer in flight; `faults` are the messages of its datasets. */
   readonly recopiesEnded: (
     id: SledId,
     isInFlight: (sha256: ArtifactHash) => boolean,

@@ -72,7 +72,7 @@ const reasonsOfSledsWithout = (
     .map(reasonView);
 };
 
-/** Why a sled has not let go of it although no release lists it (B6). */
+/** Why a sled still has it although no release lists it (B6). */
 const whyStillThere = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['reasons'] =>
   (sled.report?.deletionsDeferred ?? [])
     .filter(deferred => deferred.sha256 === sha256)
