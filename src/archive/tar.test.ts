@@ -85,6 +85,12 @@ test.each<[string, Uint8Array, string, RegExp]>([
   ['no end mark', handMadeTar([one], { end: Buffer.alloc(0) }), 'ARCHIVE_DAMAGED', /without its end mark/],
   ['half an end mark', handMadeTar([one], { end: Buffer.alloc(512) }), 'ARCHIVE_DAMAGED', /end mark/],
   ['a cut in the content', handMadeTar([one]).subarray(0, 514), 'ARCHIVE_DAMAGED', /inside of "a"/],
+  [
+    'a size beyond the end',
+    handMadeTar([{ ...one, size: '00000031000' }]),
+    'ARCHIVE_DAMAGED',
+    /inside of "a"/,
+  ],
   ['a cut in the header', handMadeTar([one]).subarray(0, 100), 'ARCHIVE_DAMAGED', /header/],
   [
     'content after one block of zeros',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { handMadeTar } from '../../src/archive/hand-made-tar.fixture.ts';
 import { inputOf, judgeBytes, prepare, runCampaign } from './campaign.ts';
 import type { FuzzTarget } from './target.ts';
 import { FUZZ_TARGETS } from './targets.ts';
@@ -20,6 +21,12 @@ describe.each(FUZZ_TARGETS)('the $name reader', target => {
     expect(accepted).toBeGreaterThan(0);
     expect(accepted).toBeLessThan(CASES);
   });
+});
+
+test('a tar header that announces more than the archive has is refused where the content ends: no finding', async () => {
+  const tar = FUZZ_TARGETS.find(({ name }) => name === 'tar')!;
+  const input = handMadeTar([{ name: 'more', data: 'than there is', size: '00000031000' }]);
+  for (const pieceBytes of [1, 100, 100_000]) expect(await judgeBytes(input, tar, pieceBytes)).toBe(false);
 });
 
 test('a number makes the same input every time', async () => {

@@ -226,8 +226,10 @@ const zip: FuzzTarget = {
 const tarFiles = async (bytes: Uint8Array, pieceBytes: number): Promise<string> => {
   const found: string[] = [];
   for await (const { name, sizeBytes, content } of readTar(inPieces(bytes, pieceBytes), limits)) {
+    // A header may announce more than there is: the reader refuses it where the content ends.
+    const digest = await digestOf(content);
     assert(sizeBytes <= bytes.length, 'content is part of the archive');
-    found.push(`${name} ${await digestOf(content)}`);
+    found.push(`${name} ${digest}`);
   }
   return found.join('\n');
 };
