@@ -54,3 +54,13 @@ test.each<[string, FuzzTarget, RegExp]>([
   await expect(runCampaign(await prepare(target), { ...far, begins, maxCases: 50 })).rejects.toThrow(message);
   expect(number).toBeGreaterThan(0);
 });
+
+test('a reader that keeps what it was given is a finding, one that drops it is none', async () => {
+  const kept: Buffer[] = [];
+  const keeping = reader(() => String(kept.push(Buffer.alloc(2 ** 20))));
+  await expect(runCampaign(await prepare(keeping), { ...far, maxCases: 200 })).rejects.toThrow(
+    /bytes are kept/,
+  );
+  const dropping = reader(() => String(Buffer.alloc(2 ** 20).length));
+  expect(await runCampaign(await prepare(dropping), { ...far, maxCases: 400 })).toMatchObject({ cases: 400 });
+});
