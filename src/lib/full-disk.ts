@@ -15,14 +15,8 @@ export const isFull = (error: unknown): boolean =>
 export const namingFullDisk = (disk: Disk, directory: string, what: string): Disk => {
   const named =
     <A extends unknown[], T>(work: (...args: A) => Promise<T>) =>
-    async (...args: A): Promise<T> => {
-      try {
-        return await work(...args);
-      } catch (error) {
-        if (!systemErrorIs(error, 'ENOSPC', 'EDQUOT')) throw error;
-        throw noSpace(what, directory, await freeBytesOf(disk, directory), error);
-      }
-    };
+    (...args: A): Promise<T> =>
+      namingFull(disk, directory, what, () => work(...args));
   const file = (inner: DiskFile): DiskFile => ({
     ...inner,
     write: named(inner.write),
@@ -40,7 +34,27 @@ export const namingFullDisk = (disk: Disk, directory: string, what: string): Dis
   };
 };
 
-const freeBytesOf = (disk: Disk, directory: string): Promise<number | undefined> =>
+/**
+ * Work that may fill the disk of a directory, also without {@link Disk}.
+ *
+ * @param what the directory is, for people
+ * @throws DepotError `NO_SPACE` where the work throws ENOSPC or EDQUOT
+ */
+export const namingFull = async <T>(
+  disk: Pick<Disk, 'freeBytes'>,
+  directory: string,
+  what: string,
+  work: () => Promise<T>,
+): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (!systemErrorIs(error, 'ENOSPC', 'EDQUOT')) throw error;
+    throw noSpace(what, directory, await freeBytesOf(disk, directory), error);
+  }
+};
+
+const freeBytesOf = (disk: Pick<Disk, 'freeBytes'>, directory: string): Promise<number | undefined> =>
   disk.freeBytes(directory).catch(() => undefined);
 
 const noSpace = (

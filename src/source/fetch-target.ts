@@ -13,7 +13,9 @@ import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'no
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Download } from '../http/download.ts';
+import { realDisk } from '../lib/disk.ts';
 import { DepotError } from '../lib/errors.ts';
+import { namingFull } from '../lib/full-disk.ts';
 import type { Target, TargetFileNames } from '../tuf/targets.ts';
 import type { HttpSource } from './http-source.ts';
 
@@ -36,15 +38,25 @@ type Options = {
 export const targetFileOf = ({ hashes }: Target): string => hashes.sha256 ?? hashes.sha512;
 
 /**
- * @throws DepotError `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH`, `TARGET_HASH_MISMATCH`, and as `Downloader.get`
+ * @throws DepotError `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH`, `TARGET_HASH_MISMATCH`, `NO_SPACE` with the part left for
+ *   another attempt, and as `Downloader.get`
  */
-export const fetchTarget = async (
+export const fetchTarget = (
   source: Pick<HttpSource, 'downloadTarget' | 'name'>,
   directory: string,
   wanted: TargetToFetch,
   options: Options,
+): Promise<FetchedTarget> =>
+  namingFull(realDisk, directory, 'the directory of fetched targets', () =>
+    fetchInto(join(directory, targetFileOf(wanted.target)), source, wanted, options),
+  );
+
+const fetchInto = async (
+  path: string,
+  source: Pick<HttpSource, 'downloadTarget' | 'name'>,
+  wanted: TargetToFetch,
+  options: Options,
 ): Promise<FetchedTarget> => {
-  const path = join(directory, targetFileOf(wanted.target));
   const there = await sizeOf(path);
   if (there === wanted.target.lengthBytes) {
     const tally = createTally(wanted.target);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -145,6 +145,20 @@ test('an encoding that was not requested is an error, and so is a cut answer', a
     response.write('half', () => response.destroy());
   });
   await expect(source.metadata.read('root.json', 100)).rejects.toMatchObject({ code: /^PEER_/ });
+});
+
+test('a full disk is NO_SPACE with the directory and its free bytes, and a later attempt succeeds', async () => {
+  server.files.set('/targets/a.bin', content);
+  const part = join(directory, `${targetOf(content).target.hashes.sha256}.part`);
+  await symlink('/dev/full', part);
+  const source = open();
+  await expect(fetchContent(source)).rejects.toMatchObject({
+    code: 'NO_SPACE',
+    message: expect.stringMatching(/^the directory of fetched targets \S+ is full: \d+ bytes are free$/),
+  });
+  await rm(part);
+  await fetchContent(source);
+  expect(await readdir(directory)).toEqual([targetOf(content).target.hashes.sha256]);
 });
 
 test('a download that was cut resumes, if the file is still the same (SY3)', async () => {

@@ -7,7 +7,7 @@
  *      one that was written anew meanwhile stays.
  * EX2. A condemned copy is neither held, counted, served nor leased from then on, even if its dataset cannot be written
  *      and the file stays in place.
- * EX3. Evidence is kept: a bad copy is renamed, never unlinked.
+ * EX3. The examiner renames a bad copy and never deletes it; quarantine.ts bounds how much evidence is kept.
  * EX4. A copy that could not be quarantined is examined again once its dataset takes writes again: the disk may have failed,
  *      not the copy, and an unused file takes the space of the copy that would replace it.
  */
