@@ -138,7 +138,7 @@ export const ArtifactListResponse = z
     list: z.record(z.string(), z.number().int().min(0)),
     // Extra to the published shape; absent from other sled agents.
     /** SHA-256 of the wanted set of this generation (P7). */
-    config_digest: z.string().optional(),
+    config_digest: SetDigest.optional(),
     /** Whether this sled has adopted a config that named its predecessor; absent where points are not compared (P13). */
     lineage: z.boolean().optional(),
     /** Points of other histories whose artifacts are kept until a recovery has decided on them. */

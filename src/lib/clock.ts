@@ -26,5 +26,10 @@ export const systemClock: Clock = {
 /** ISO 8601 in UTC, as the APIs carry it. */
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
 
-/** Of a valid ISO 8601 text. Times before 1970 come from clocks that were never set, and some could not be written back. */
-export const msOfIso = (text: string): number => Math.max(0, Date.parse(text));
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/**
+ * Of a valid ISO 8601 text. A time before 1970, or after 9999 in UTC, comes from a wrong clock and becomes the nearest one
+ * between them: some of these times could not be written back.
+ */
+export const msOfIso = (text: string): number => Math.min(LAST_MS, Math.max(0, Date.parse(text)));

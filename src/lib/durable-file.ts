@@ -30,13 +30,18 @@ export const commitFile = async (
   await nameFile(temporaryPath, finalPath, { disk });
 };
 
-/** The first half of {@link commitFile}: makes the content durable. The file is closed whatever happens. */
+/**
+ * The first half of {@link commitFile}: makes the content durable. The file is closed whatever happens, and a failure to close
+ * it does not hide that of the sync, which may be a full disk.
+ */
 export const sealFile = async (file: Pick<DiskFile, 'sync' | 'close'>): Promise<void> => {
   try {
     await file.sync();
-  } finally {
-    await file.close();
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
   }
+  await file.close();
 };
 
 /**

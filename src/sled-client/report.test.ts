@@ -17,11 +17,42 @@ test('keys of a list that are no hashes are told apart', () => {
   expect(bogusHashes).toEqual([hash('A'), '']);
 });
 
-test('a time is an instant whatever offset it is written with, and never before 1970', () => {
+test('a time is an instant whatever offset it is written with, from 1970 to 9999', () => {
   const at = (time: string) => {
     const list = { generation: 2, list: {}, deletions_held: { reason: 'no floor', time } };
     return sledReportOf(ArtifactListResponse.parse(list)).deletionsHeld?.timeMs;
   };
   expect(at('2026-01-01T02:00:00.250+02:00')).toBe(Date.UTC(2026, 0, 1, 0, 0, 0, 250));
   expect(at('0000-01-01T00:00:00+01:00')).toBe(0);
+  expect(at('9999-12-31T23:59:59-01:00')).toBe(Date.UTC(9999, 11, 31, 23, 59, 59, 999));
+});
+
+test('each number and name of a list has its own field', () => {
+  const incarnationId = '00000000-0000-4000-8000-000000000001';
+  const list = ArtifactListResponse.parse({
+    generation: 2,
+    list: {},
+    config_digest: hash('d'),
+    lineage: true,
+    incarnation_id: incarnationId,
+    datasets: 3,
+    copies_completed_total: 4,
+    copies_failed_total: 5,
+    deletions_total: 6,
+  });
+  expect(sledReportOf(list)).toMatchObject({
+    generation: 2,
+    digest: hash('d'),
+    hasLineage: true,
+    incarnationId,
+    datasets: 3,
+    copiesDoneTotal: 4,
+    copiesFailedTotal: 5,
+    deletionsTotal: 6,
+  });
+});
+
+test('a list with a digest that is none is a bad answer of that sled', () => {
+  const list = { generation: 2, list: {}, config_digest: 'ABC' };
+  expect(ArtifactListResponse.safeParse(list).success).toBe(false);
 });

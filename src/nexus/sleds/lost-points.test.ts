@@ -58,6 +58,14 @@ test('the reports of points that the database knows, or that are older than its 
   expect(unknownReports([known, old, ...unknown], lineage)).toEqual(unknown);
 });
 
+test('a claim with a digest that is none does not affect the points of the other sleds (G8)', async () => {
+  const [liar, honest] = [holding(1, 9, A), holding(2, 9, B)];
+  const { deps } = setUp(liar, honest);
+  const claim = { generation: asGeneration(9), digest: 'ABC', hasLineage: true };
+  const found = await readLostPoints(deps, [{ ...reports(liar, 9, A), claim }, reports(honest, 9, B)], wait);
+  expect(found).toMatchObject([{ artifacts: undefined }, { artifacts: new Set([B]) }]);
+});
+
 test('of each point the set is read from one of its sleds, once for as long as a sled claims it (LP2)', async () => {
   const [one, two, other] = [holding(1, 9, A, B), holding(2, 9, A, B), holding(3, 7, C)];
   const { connection, sets, deps } = setUp(one, two, other);

@@ -8,7 +8,7 @@
  * LP2. A set is read once while any sled claims its point. All reads of a round share one time limit, and a sled that did
  *      not send a set is not asked again for a while (G8).
  */
-import { type ArtifactHash, type Point, PointText, pointText, type SledId } from '../../core/ids.ts';
+import { type ArtifactHash, type Point, pointText, type SledId } from '../../core/ids.ts';
 import { isKnownPoint, type PointClaim, type RecordedPoints, samePoint } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -62,11 +62,17 @@ export const readLostPoints = async (
   { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<readonly LostPoint[]> => {
   const byPoint = Map.groupBy(reports, ({ claim }) => pointText(claim));
+  const points = new Map(
+    reports.map(({ claim: { generation, digest } }) => [
+      pointText({ generation, digest }),
+      { generation, digest },
+    ]),
+  );
   for (const text of sets.keys()) if (!byPoint.has(text)) sets.delete(text);
   const wait = AbortSignal.any([signal, clock.timeout(READ_TIMEOUT_MS)]);
   return Promise.all(
-    [...byPoint].map(async ([text, holders]) => {
-      const point = PointText.parse(text);
+    [...points].map(async ([text, point]) => {
+      const holders = byPoint.get(text) ?? [];
       for (const { target } of holders) {
         if (sets.has(text) || wait.aborted) break;
         if ((pauses.get(target.id) ?? 0) > clock.monotonicMs()) continue;
