@@ -8,8 +8,8 @@ import { expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
 const PAGE = 'docs/requirements.md';
-const FOLDERS = ['src', 'test', 'bench', 'docs', 'schema'];
-const PAGES_AT_THE_ROOT = ['README.md', 'SECURITY.md', 'CHANGELOG.md'];
+const FOLDERS = ['src', 'sim', 'test', 'bench', 'docs', 'schema'];
+const PAGES_AT_THE_ROOT = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
 
 /** What looks like a code and is a word. */
 const WORDS = new Set(['ZIP64', 'INT4', 'INT8', 'UTF8', 'V8']);

@@ -1,4 +1,5 @@
 /** What shows, in logs and commits, that a run came by something worth a seed. */
+import { BROUGHT_BACK } from '../../src/nexus/releases/upload/check-archive.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import type { Sometimes, Trace } from '../trace.ts';
 
@@ -29,10 +30,7 @@ export const noteLine = (trace: Trace, words: string, fields: Record<string, unk
 export const noteCommit = (trace: Trace, before: MemoryState, after: MemoryState): void => {
   if (after.releases === before.releases) return;
   for (const [id, { sentences }] of after.overrides)
-    if (
-      !before.overrides.has(id) &&
-      sentences.some(each => each.startsWith('the database has lost this release'))
-    )
+    if (!before.overrides.has(id) && sentences.includes(BROUGHT_BACK))
       trace.reached('a lost release was uploaded again without being refused for rollback');
   for (const [id, { repo, hashes }] of after.releases) {
     const was = before.releases.get(id)?.repo;

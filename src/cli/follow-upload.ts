@@ -69,7 +69,7 @@ export const followUpload = async (
 
 const RECEIVED = {
   receiving: 'sent',
-  verifying: 'received, not yet verified',
+  verifying: 'received but not yet verified',
   recording: 'received and verified',
 } as const;
 

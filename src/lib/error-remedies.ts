@@ -40,9 +40,9 @@ export const errorRemedies = {
     'Sign it with the right keys. Or, if you trust its signers, compare the fingerprints and add their root: tuf-depot trust-root add FILE.',
   METADATA_INVALID: 'Build and sign the repository again.',
   METADATA_EXPIRED:
-    'Sign the metadata again with a later expiry. Or override the check, which is recorded: --allow-expired, in the API allow_expired=true.',
+    'Sign the metadata again with a later expiry. Only an upload can override the check, which is recorded: repo upload --allow-expired, in the API allow_expired=true.',
   METADATA_ROLLBACK:
-    'Sign it again with higher versions. Or override the check, which is recorded: --allow-rollback, in the API allow_rollback=true.',
+    'Upload the newer release, or sign this one again with higher versions. Only an upload can override the check, which is recorded: repo upload --allow-rollback, in the API allow_rollback=true.',
   RELEASE_CONFLICT: 'Give the new content a new version.',
   ARTIFACT_CONFLICT:
     'Give the file the same version in both releases: in their artifact documents, or with repo assemble --manifest.',
@@ -131,5 +131,5 @@ export const errorRemedies = {
   // The local fleet and the demo.
   CHILD_FAILED: 'Read the log that the message names, fix the cause, and start again.',
   DEMO_FAILED:
-    'Run tuf-depot demo --keep, then tuf-depot status and tuf-depot artifact show HASH; report the failure with the logs.',
+    'Run tuf-depot start --data DIRECTORY and upload the same release. Then run tuf-depot status --data DIRECTORY and tuf-depot artifact show HASH --data DIRECTORY, and report the failure with the files in DIRECTORY/logs.',
 } as const satisfies Record<ErrorCode, string>;

@@ -42,10 +42,14 @@ const timeText = (time: string): string => new Date(time).toISOString().slice(0,
 const serialOf = ({ serials }: EventNames, id: string | undefined): string =>
   id === undefined ? '-' : printable(serials.get(id) ?? id);
 
-/** Of a version that told no facts a code says so. */
+/** Failures that older versions wrote without a code. */
+const BAD_WITHOUT_CODE: ReadonlySet<string> = new Set(['copy_lost', 'quarantine', 'history_lost']);
+
+/** Without facts, as older versions wrote events, the code or the kind tells. */
 const isBad = (event: FleetEventView): boolean => {
   const fact = factOf(event);
-  return fact === undefined ? event.error_code !== undefined : isFailure(fact);
+  if (fact !== undefined) return isFailure(fact);
+  return event.error_code !== undefined || BAD_WITHOUT_CODE.has(event.kind);
 };
 
 const factOf = ({ details }: FleetEventView): EventFact | undefined =>
@@ -69,7 +73,7 @@ const numbersOf = ({ generation, elapsed_ms: elapsedMs }: FleetEventView): strin
   ...(elapsedMs === undefined ? [] : [formatDuration(elapsedMs)]),
 ];
 
-/** The text as it was told, which says only what the columns of the row do not. */
+/** The text of an older version, with the facts from the columns of its row. */
 const withoutFacts = (event: FleetEventView, names: EventNames): string => {
   const facts = [
     ...(event.system_version === undefined ? [] : [event.system_version]),

@@ -12,7 +12,7 @@ import { errorRemedies } from '../../lib/error-remedies.ts';
 import { DepotError, findDepotError, messageChain } from '../../lib/errors.ts';
 import { printable, type Style } from './style.ts';
 
-/** Their remedy is right whatever the circumstances. */
+/** Shown by the command line, unless the error brings its own remedy (`detail.remedy`). */
 const shownRemedies: ReadonlySet<ErrorCode> = new Set([
   'UNAUTHORIZED',
   'PEER_UNREACHABLE',

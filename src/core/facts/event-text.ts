@@ -93,9 +93,9 @@ const renderers: Renderers = {
       ? `An operator recovered the generation from ${event.previousGeneration} to ${event.generation}: ${plural(event.pointsAccepted, 'point')} of other histories became known.`
       : `Nexus raised the generation from ${event.previousGeneration} to ${event.generation}, above generation ${event.foreignGeneration} of another history on sled ${sled(event.sledId)}. All that it lists is wanted.`,
   local_repo_held: ({ systemVersion, uploadId, how }) =>
-    `This Nexus holds the archive of release ${systemVersion} (upload ${uploadId}), ${HOW_HELD[how]}.`,
+    `A Nexus holds the archive of release ${systemVersion} (upload ${uploadId}), ${HOW_HELD[how]}.`,
   local_repo_dropped: ({ systemVersion, uploadId }) =>
-    `This Nexus deleted the archive of release ${systemVersion} (upload ${uploadId}). Enough sleds hold all of it, or the release is deleted.`,
+    `A Nexus deleted the archive of release ${systemVersion} (upload ${uploadId}). Enough sleds hold all of it, or the release is deleted.`,
   sled_registered: ({ sledId, serial, address, incarnationId, datasets }) =>
     sentences(
       `Sled ${serial} (${sledId}) registered at ${address}${incarnationId === undefined ? '' : ` in incarnation ${incarnationId}`}.`,
@@ -108,9 +108,9 @@ const renderers: Renderers = {
       ? `An operator expunged sled ${sled(sledId)}.`
       : `An operator put sled ${sled(sledId)} in service.`,
   nexus_expunged: ({ expungedNexusId }) => `An operator expunged Nexus ${expungedNexusId}.`,
-  nexus_started: ({ operatorAddress }) => `This Nexus started, and serves operators at ${operatorAddress}.`,
+  nexus_started: ({ operatorAddress }) => `The Nexus that serves operators at ${operatorAddress} started.`,
   nexus_stopped: ({ operatorAddress }) =>
-    `This Nexus, which served operators at ${operatorAddress}, stopped cleanly.`,
+    `The Nexus that served operators at ${operatorAddress} stopped cleanly.`,
   history_lost: ({ events }) =>
     `Before this, ${plural(events, 'event was', 'events were')} not recorded: the database did not take them in time.`,
 };
@@ -148,7 +148,7 @@ const generationText = ({
 }: EventFact<'generation'>) =>
   sentences(
     before === undefined
-      ? `Generation ${generation} is the first that this Nexus sees since its start.`
+      ? `Generation ${generation} is the first that a Nexus read after its start.`
       : before > generation
         ? `The generation fell from ${before} to ${generation}: the database was restored, or lost commits in a failover.`
         : `The generation rose from ${before} to ${generation}.`,

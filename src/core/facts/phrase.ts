@@ -24,9 +24,9 @@ export const timeText = (ms: number): string => new Date(ms).toISOString();
 /** `read_only` as people read it. */
 export const spaced = (name: string): string => name.replaceAll('_', ' ');
 
-/** The words of somebody else at the end of a sentence: they may bring a full stop of their own. */
+/** A text from another layer or program, with exactly one full stop at its end. */
 export const quoted = (text: string): string => `${text.trimEnd().replace(/\.+$/, '')}.`;
 
-/** Sentences one after the other, without those that there are not. */
+/** Joins sentences, without the absent ones. */
 export const sentences = (...each: readonly (string | undefined)[]): string =>
   each.filter(sentence => sentence !== undefined && sentence !== '').join(' ');

@@ -44,7 +44,7 @@ const renderers: Renderers = {
   }),
   REPLICATION_PAUSED: () => ({
     message:
-      'The setting tuf_artifact_replication.disable is on, so replication runs only when it is activated by hand.',
+      'The setting tuf_artifact_replication.disable is on, so rounds run only after changes or by hand.',
     remedy: 'Remove the setting, or run tuf-depot task activate tuf_artifact_replication.',
   }),
   RELEASE_REPLICATING: reason => ({
@@ -124,7 +124,7 @@ const renderers: Renderers = {
     message: `Sled ${serial} quarantined ${plural(copies, 'copy', 'copies')} for which it has no replacement yet. The last one is of artifact ${shortHash(sha256)}: ${quoted(why)}`,
   }),
   COPY_REPLACED: ({ serial, sha256, copies, why }) => ({
-    message: `Sled ${serial} keeps ${plural(copies, 'quarantined copy', 'quarantined copies')} as evidence. No artifact is missing for them. The last one is of artifact ${shortHash(sha256)}: ${quoted(why)}`,
+    message: `Sled ${serial} keeps ${plural(copies, 'quarantined copy', 'quarantined copies')} as evidence. Nothing is missing: each was replaced, or no release lists its artifact any more. The last one is of artifact ${shortHash(sha256)}: ${quoted(why)}`,
     remedy: 'Check the disk if there are several. Remove the files from quarantine/ of the dataset.',
   }),
   NEXUS_SILENT: ({ nexusId, heartbeatAgeMs, localRepos }) => ({
@@ -175,7 +175,7 @@ export const renderReason = (reason: HealthReason): Rendered =>
 
 const STAGE_DONE = {
   receiving: 'received',
-  verifying: 'received, not yet verified',
+  verifying: 'received but not yet verified',
   recording: 'received and verified',
 } as const satisfies Record<HealthReason<'UPLOAD_WAITING'>['stage'], string>;
 
@@ -207,7 +207,7 @@ const databaseUnavailable = (reason: HealthReason<'DATABASE_UNAVAILABLE'>): Rend
     message: sentences(
       `The database is unavailable: ${quoted(reason.error)}`,
       asOf(reason),
-      'Sleds continue to serve. Uploads and changes wait.',
+      'Sleds continue to serve. Received uploads wait. New uploads and other changes are refused.',
     ),
     remedy: 'Start the database or make it reachable. Nexus continues by itself.',
   };

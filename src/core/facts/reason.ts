@@ -8,7 +8,7 @@
  * KR1. A reason is data: ids, counts, times, and the words of somebody else as `error` or `why`. No sentence of its own is
  *      in it, and nothing reads one.
  * KR2. A field, a code or a value of `because` that was released keeps its name and meaning: rows of the history have them.
- * KR3. What a newer version wrote and this one does not know is no reason of this one: {@link parseReason} says so.
+ * KR3. {@link parseReason} returns undefined for a reason that only a newer version knows.
  */
 import { z } from 'zod';
 import {

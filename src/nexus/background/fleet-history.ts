@@ -1,12 +1,12 @@
 /**
- * The history's task: writes what is queued, and lets go of what is old.
+ * The task of the history: writes queued events, and deletes old ones.
  *
  *     something was noted ─▶ a moment to gather more ─▶ flush ─▶ trim, if it is due
  *
- * FH1. A database that does not answer is no failure of anything but this task: the queue waits within its bound.
- * FH2. Trimming is due once an hour, and after each {@link TRIM_AFTER_EVENTS} events written: a write costs no look
- *      at the whole table, and the table is larger than its bound by that many events of each Nexus at most.
- * FH3. Age is told by the database's clock: a Nexus whose clock jumps does not take the history along.
+ * FH1. While the database is unavailable only this task fails; the queue is bounded.
+ * FH2. Old events are deleted once an hour, and after each {@link TRIM_AFTER_EVENTS} written events: no write reads the
+ *      whole table, and the table exceeds its bound by at most that many events of each Nexus.
+ * FH3. Ages use the database's clock, so that a Nexus whose clock jumps deletes no recent history.
  */
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { DepotError, messageChain } from '../../lib/errors.ts';

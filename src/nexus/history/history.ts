@@ -1,15 +1,15 @@
 /**
- * The history: what a Nexus asked of sleds, what came of it and what changed, on its way to the database.
+ * The history: requests of a Nexus to sleds, their outcomes, and changes, on their way to the database.
  *
  *     note() ─▶ queue (bounded) ─▶ flush(): one batch, one transaction ─▶ fleet_event
- *                  │                          by the task fleet_history, by whoever reads, and at a clean stop
- *                  └─ full: the oldest go, and are counted; the count is an event of its own
+ *                  │                          by the task fleet_history, before a read, and at a clean stop
+ *                  └─ full: the oldest are dropped and counted; the count is an event
  *
- * HI1. {@link History.note} never waits and never throws: what happens does not depend on its being recorded.
- * HI2. Memory is bounded, however long the database is away: `capacity` events, each of bounded length.
- * HI3. What was dropped is said in the history itself, once it can be written again.
- * HI4. A batch whose commit is uncertain is written again under the same ids, and is there once (P4).
- * HI5. A batch that the database refuses is dropped and counted: it never stops those behind it.
+ * HI1. {@link History.note} never waits and never throws: no action depends on its record.
+ * HI2. Memory is bounded, however long the database is unavailable: `capacity` events, each of bounded length.
+ * HI3. The history itself records how many events were dropped, once it can be written again.
+ * HI4. A batch whose commit is uncertain is written again under the same ids, and is stored once (P4).
+ * HI5. A batch that the database refuses is dropped and counted; later batches are written.
  */
 import type { EventFact } from '../../core/facts/event.ts';
 import { EventId, type NexusId } from '../../core/ids.ts';

@@ -1,10 +1,10 @@
 /**
- * A round looks at the points that the database does not know, and mends by itself what loses nothing (P13):
+ * A round examines the points that the database does not know, and raises the generation by itself if nothing is lost (P13):
  *
  *     lost points ─▶ their sets are all wanted? ─▶ the generation rises above them ─▶ the next config includes those sets
  *
- * A failover that lost nothing but numbers, and one whose archives were recorded again, mends itself so. Everything else
- * waits for a recovery, on which a person decides.
+ * This repairs a failover that lost only numbers, and one whose archives were recorded again. Everything else waits for a
+ * recovery, on which an operator decides.
  */
 import { includes } from '../../core/artifact-config.ts';
 import { asGeneration } from '../../core/ids.ts';

@@ -77,7 +77,8 @@ export const checkArchive = async (
 /** Refusals that can happen to an archive that was accepted once. */
 const LOOKS_BACK: ReadonlySet<string> = new Set(['METADATA_EXPIRED', 'METADATA_ROLLBACK']);
 
-const BROUGHT_BACK =
+/** The override of a release that a database lost, in its audit. */
+export const BROUGHT_BACK =
   'the database has lost this release and sleds still hold it: it is exempt from expiry and rollback';
 
 const checkWith = async (
