@@ -23,15 +23,13 @@ const noteOne = (
   sources: ReadonlyMap<string, SledId>,
   log: Logger,
 ): void => {
-  const memory = deps.memory.sled(sled.id);
   const now = {
     incarnation: report.incarnationId,
     copiesDone: report.copiesDoneTotal,
     copiesFailed: report.copiesFailedTotal,
     deletions: report.deletionsTotal,
   };
-  const before = memory.seen;
-  memory.seen = now;
+  const before = deps.memory.listed(sled.id, now);
   // The totals of a process that this Nexus has not followed prove nothing about its own requests.
   if (before === undefined || before.incarnation !== now.incarnation) return;
   const grown = (total: number, earlier: number) => (total >= earlier ? total - earlier : total);

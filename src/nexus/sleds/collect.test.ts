@@ -138,7 +138,7 @@ test('a sled behind at a point of the database is given the config again, as its
   expect(await fleet.answers()).toMatchObject([{ kind: 'ok' }]);
   expect(sled.offers).toEqual(['unknown', expect.objectContaining(pointOf(older))]);
   sled.config = older;
-  fleet.memory.sled(sled.target.id).claim = { ...pointOf(older), hasLineage: true };
+  fleet.memory.claimed(sled.target.id, { ...pointOf(older), hasLineage: true });
   await fleet.answers();
   expect(sled.offers.slice(2), 'the next time it is known from the start').toMatchObject([pointOf(older)]);
 });
@@ -159,7 +159,7 @@ test('what Nexus remembers of a sled makes no successor once the database has lo
   sled.config = older;
   const before = { ...wanted, recorded: [pointOf(older)] };
   const fleet = fleetOf([sled], wanted, wanted); // after a failover
-  fleet.memory.sled(sled.target.id).claim = { ...pointOf(older), hasLineage: true };
+  fleet.memory.claimed(sled.target.id, { ...pointOf(older), hasLineage: true });
   expect(await fleet.answers()).toMatchObject([{ kind: 'diverged' }]);
   expect(sled.offers).toEqual(['unknown']);
   expect(lineageOf(before).recorded.has(pointText(pointOf(older)))).toBe(true);

@@ -63,7 +63,7 @@ const draftOf = (
     digest: report.digest,
     hasLineage: report.hasLineage,
   };
-  deps.memory.sled(target.id).claim = claim;
+  deps.memory.claimed(target.id, claim);
   if (samePoint(claim, round)) {
     if (refusal === undefined) return listingDraft(deps, target, round, report, log); // CO4
     const words = `refuses the config of generation ${report.generation} that it lists`;

@@ -144,7 +144,7 @@ export const claiming = (
   { claim, report, refusal }: { claim: PointClaim; report: SledReport | undefined; refusal: unknown },
 ): Draft => {
   deps.memory.sledAnswered(target.id);
-  deps.memory.sled(target.id).claim = claim;
+  deps.memory.claimed(target.id, claim);
   const { generation, digest } = claim;
   const answer = {
     kind: 'ahead' as const,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type ArtifactHash, SledId } from '../../core/ids.ts';
+import { type ArtifactHash, asGeneration, SledId } from '../../core/ids.ts';
 import { pairKey } from '../../core/plan/input.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -10,6 +10,11 @@ import { createFleetMemory } from './sled-memory.ts';
 const sled = SledId.parse('00000001-0000-4000-8000-000000000001');
 const other = SledId.parse('00000001-0000-4000-8000-000000000002');
 const hash = hashOf(1);
+const pointAt = (n: number) => ({
+  generation: asGeneration(n),
+  digest: String(n).repeat(64),
+  hasLineage: true,
+});
 const unreachable = () => new DepotError('PEER_UNREACHABLE', 'connection refused');
 const stalled = () => new DepotError('PEER_STALLED', 'took nothing for 30 s');
 
@@ -137,6 +142,35 @@ test('a sled that has deleted something is tried again at once; one that is busy
   expect(memory.sled(other).pause).toBeDefined();
   expect(pair()).toBeUndefined();
   expect(pair(hashOf(2)), 'room is no remedy for this').toBeDefined();
+});
+
+test('the last point that each sled reported is known, and each point once (M8, P13)', () => {
+  const { memory } = memoryAt();
+  memory.claimed(sled, pointAt(4));
+  memory.claimed(other, pointAt(5));
+  memory.claimed(sled, pointAt(5));
+  expect(memory.sled(sled).claim).toEqual(pointAt(5));
+  expect(memory.claims()).toEqual([pointAt(5)]);
+});
+
+test('distrust begins with the first wrong bytes and lasts until all are right (M8, P9)', () => {
+  const { memory, time } = memoryAt();
+  memory.bytesDiffer(sled, hash);
+  time.wallMs += 60_000;
+  memory.bytesDiffer(sled, hashOf(2));
+  expect(memory.sled(sled).distrust).toEqual({ sinceMs: time.wallMs - 60_000, sha256: hashOf(2) });
+  expect(memory.sled(other).distrust).toBeUndefined();
+  memory.bytesProven(sled);
+  expect(memory.sled(sled).distrust).toBeUndefined();
+});
+
+test('the totals of a list are compared with those of the list before it (M8)', () => {
+  const { memory } = memoryAt();
+  const first = { incarnation: 'a', copiesDone: 1, copiesFailed: 0, deletions: 0 };
+  expect(memory.listed(sled, first)).toBeUndefined();
+  expect(memory.listed(other, first), 'of each sled for itself').toBeUndefined();
+  expect(memory.listed(sled, { ...first, copiesDone: 3 })).toEqual(first);
+  expect(memory.listed(sled, first)).toEqual({ ...first, copiesDone: 3 });
 });
 
 test('what is in neither the fleet nor the wanted set any more is forgotten (M7)', () => {

@@ -11,6 +11,7 @@
  * M5. A deletion on a sled ends the back-off of transfers that lacked space there.
  * M6. Back-offs use the monotonic clock: a wall clock that is set back must not extend one by hours.
  * M7. Bounded by the fleet and the wanted set: the memory of other sleds and artifacts is dropped.
+ * M8. It is changed only here. Callers report what happened, and read a sled's memory without a way to change it.
  */
 import { type ArtifactHash, pointText, type SledId } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
@@ -29,9 +30,22 @@ const DEFAULT_BUSY_PAUSE_MS = 1_000;
 /** The longest pause that a sled can ask for. */
 const MAX_PAUSE_MS = 300_000;
 
-type Pause = { untilMs: number; code: string; because: string; sinceMs: number };
+type Pause = {
+  readonly untilMs: number;
+  readonly code: string;
+  readonly because: string;
+  readonly sinceMs: number;
+};
 
-export type SledMemory = {
+/** What a list says has happened on the sled since the start of its agent. */
+export type ListTotals = {
+  readonly incarnation: string | undefined;
+  readonly copiesDone: number;
+  readonly copiesFailed: number;
+  readonly deletions: number;
+};
+
+type SledMemory = {
   /** Set while the sled gives no valid answer. */
   silence: Failure | undefined;
   /** Set while the sled takes no writes: full or busy. */
@@ -39,23 +53,29 @@ export type SledMemory = {
   /** The point that the sled reported last. If the database knows it, configs are offered as its successors (P13). */
   claim: PointClaim | undefined;
   /** Set while the sled serves other bytes than it lists (P9). */
-  distrust: { sinceMs: number; sha256: ArtifactHash } | undefined;
-  /** Totals of the last list; the next one is compared with them. */
-  seen:
-    | { incarnation: string | undefined; copiesDone: number; copiesFailed: number; deletions: number }
-    | undefined;
+  distrust: { readonly sinceMs: number; readonly sha256: ArtifactHash } | undefined;
+  /** Of the last list; the next one is compared with them. */
+  totals: ListTotals | undefined;
 };
 
 export type FleetMemory = Pick<
   TransferMemory,
   'recopyAccepted' | 'recopiesEnded' | 'roomMade' | 'backoff'
 > & {
-  readonly sled: (id: SledId) => SledMemory;
+  readonly sled: (id: SledId) => Readonly<SledMemory>;
   /** The points that sleds reported last, each once. */
   readonly claims: () => readonly PointClaim[];
   /** Begins or lengthens the silence of the sled, and returns it. */
   readonly sledFailed: (id: SledId, error: unknown) => Failure;
   readonly sledAnswered: (id: SledId) => void;
+  /** The sled reported its point. */
+  readonly claimed: (id: SledId, claim: PointClaim) => void;
+  /** Stores the totals of a list, and returns those of the list before it. */
+  readonly listed: (id: SledId, totals: ListTotals) => ListTotals | undefined;
+  /** The sled served other bytes of this artifact than it lists: distrust begins, or goes on. */
+  readonly bytesDiffer: (id: SledId, sha256: ArtifactHash) => void;
+  /** The sled served the right bytes of a whole release: distrust ends. */
+  readonly bytesProven: (id: SledId) => void;
   /**
    * Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone; `source` is
    * the one that a copy named.
@@ -86,6 +106,22 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
       memory.silence = undefined;
       if (memory.pause !== undefined && memory.pause.untilMs <= deps.clock.monotonicMs())
         memory.pause = undefined;
+    },
+    claimed(id, claim) {
+      sled(id).claim = claim;
+    },
+    listed(id, totals) {
+      const memory = sled(id);
+      const before = memory.totals;
+      memory.totals = totals;
+      return before;
+    },
+    bytesDiffer(id, sha256) {
+      const memory = sled(id);
+      memory.distrust = { sinceMs: memory.distrust?.sinceMs ?? deps.clock.nowMs(), sha256 };
+    },
+    bytesProven(id) {
+      sled(id).distrust = undefined;
     },
     transferFailed(id, sha256, error, source) {
       switch (blameFor(error)) {
@@ -130,7 +166,7 @@ const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
     pause: undefined,
     claim: undefined,
     distrust: undefined,
-    seen: undefined,
+    totals: undefined,
   };
   sleds.set(id, memory);
   return memory;

@@ -92,7 +92,7 @@ test('while one sled does not answer the others are looked at, and the next take
   const [slow] = sleds as [FakeSled];
   const answer = Promise.withResolvers<never>();
   slow.fault.readRange = () => answer.promise;
-  memory.sled(slow.target.id).distrust = { sinceMs: 0, sha256: hashOf(1) }; // so that it is asked first
+  memory.bytesDiffer(slow.target.id, hashOf(1)); // so that it is asked first
   const result = check(3);
   await expect.poll(() => connection.log.length).toBe(1 + 2 * 2); // two ranges of two sleds
   answer.reject(new DepotError('PEER_STALLED', 'sent nothing'));

@@ -78,21 +78,19 @@ const checkSled = async (
   repo: { readonly uploadId: UploadId; readonly artifacts: ReadonlyMap<ArtifactHash, number> },
   { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<boolean> => {
-  const memory = deps.memory.sled(sled.id);
   for (const [sha256, sizeBytes] of repo.artifacts) {
     try {
       await checkRange(deps, sled, { uploadId: repo.uploadId, sha256, sizeBytes }, signal);
     } catch (error) {
       const fields = { sled_id: sled.id, sha256, err: error };
       if (errorCodeOf(error) === 'SLED_BYTES_DIFFER') {
-        const sinceMs = memory.distrust?.sinceMs ?? deps.clock.nowMs();
-        memory.distrust = { sinceMs, sha256 };
+        deps.memory.bytesDiffer(sled.id, sha256);
         log.error(fields, 'sled does not have the bytes that it lists');
       } else log.warn(fields, 'sled could not be checked before a local repo is dropped');
       return false;
     }
   }
-  memory.distrust = undefined;
+  deps.memory.bytesProven(sled.id);
   return true;
 };
 
