@@ -72,10 +72,11 @@ export type InventorySled = {
   readonly isDistrusted?: boolean;
 };
 
-/** The archive of one upload, still held by this Nexus. */
-export type LocalArchive = {
+/** A local repo: one upload's archive, recorded in the database, still held here. */
+export type LocalRepo = {
   readonly uploadId: UploadId;
   readonly repoId: RepoId;
+  /** Hash to length in bytes. */
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
 };
 

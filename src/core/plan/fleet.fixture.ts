@@ -1,7 +1,7 @@
 /** Fleets for the planner's tests: arbitrary ones, and what becomes of one that obeys a plan. */
 import fc from 'fast-check';
 import { ArtifactHash, asGeneration, RepoId, SledId, SystemVersion, UploadId } from '../ids.ts';
-import type { InventorySled, LocalArchive, SledListing, Wanted } from '../inventory.ts';
+import type { InventorySled, LocalRepo, SledListing, Wanted } from '../inventory.ts';
 import type { PlanInput } from './input.ts';
 import type { Plan } from './plan.ts';
 
@@ -41,7 +41,7 @@ export const wantedOf = (releases: readonly (readonly number[])[]): Wanted => ({
 });
 
 /** The archive of the n-th release of {@link wantedOf}. */
-export const archiveOf = (wanted: Wanted, n: number): LocalArchive => ({
+export const archiveOf = (wanted: Wanted, n: number): LocalRepo => ({
   uploadId: uploadId(n),
   repoId: repoId(n),
   artifacts: new Map([...wanted.releases[n]!.artifacts].map(h => [h, wanted.artifacts.get(h)!])),

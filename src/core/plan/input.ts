@@ -1,6 +1,6 @@
 /** The input of a plan. */
 import type { ArtifactHash, SledId } from '../ids.ts';
-import type { InventorySled, LocalArchive, SledListing, Wanted } from '../inventory.ts';
+import type { InventorySled, LocalRepo, SledListing, Wanted } from '../inventory.ts';
 
 export type Pair = { readonly sledId: SledId; readonly sha256: ArtifactHash };
 export const pairKey = (sledId: SledId, sha256: ArtifactHash): string => `${sledId}/${sha256}`;
@@ -26,7 +26,7 @@ export type PlanInput = {
   /** In-service sleds only; expunged ones do not count (S23). */
   readonly sleds: readonly InventorySled[];
   /** Read before `wanted` was (P1). */
-  readonly local: readonly LocalArchive[];
+  readonly local: readonly LocalRepo[];
   readonly policy: { readonly minSledReplication: number; readonly limits: RequestLimits };
   /** Puts of an earlier round that are still being sent. */
   readonly putsInFlight: readonly Pair[];

@@ -5,7 +5,7 @@
  *      deleted, another one that shares artifacts with it, since the archive may have their last copy.
  */
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
-import type { InventorySled, LocalArchive, Wanted } from '../inventory.ts';
+import type { InventorySled, LocalRepo, Wanted } from '../inventory.ts';
 import { sledsHoldingAll } from '../progress.ts';
 
 export type LocalRepoVerdict =
@@ -23,7 +23,7 @@ export type LocalRepoVerdict =
 export const localRepoVerdicts = (
   wanted: Wanted,
   sleds: readonly InventorySled[],
-  local: readonly LocalArchive[],
+  local: readonly LocalRepo[],
   minSledReplication: number,
 ): LocalRepoVerdict[] => {
   const listed = new Set(wanted.releases.map(release => release.repoId));

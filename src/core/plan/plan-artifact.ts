@@ -1,7 +1,7 @@
 /** The plan for one artifact: its puts, its copies with their sources, and why other sleds have to wait. */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
-import type { LocalArchive } from '../inventory.ts';
+import type { LocalRepo } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
 import { type PlanInput, type PlanSled, pairKey } from './input.ts';
 import type { Quota } from './quota.ts';
@@ -30,7 +30,7 @@ type ArtifactContext = {
   readonly sizeBytes: number;
   readonly answering: readonly PlanSled[];
   readonly silentSleds: number;
-  readonly archives: readonly LocalArchive[];
+  readonly archives: readonly LocalRepo[];
   readonly sending: ReadonlySet<SledId>;
   readonly input: PlanInput;
   readonly quota: Quota;

@@ -17,7 +17,7 @@
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';
-import { answeringSleds, isListing, type LocalArchive, type Wanted } from '../inventory.ts';
+import { answeringSleds, isListing, type LocalRepo, type Wanted } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
 import type { Pair, PlanInput, PlanSled } from './input.ts';
 import { type LocalRepoVerdict, localRepoVerdicts } from './local-repos.ts';
@@ -105,8 +105,8 @@ const firstPutsFirst = (puts: readonly PutRequest[]): PutRequest[] => {
     .map(({ put }) => put);
 };
 
-const archivesByHash = (local: readonly LocalArchive[]): Map<ArtifactHash, LocalArchive[]> => {
-  const result = new Map<ArtifactHash, LocalArchive[]>();
+const archivesByHash = (local: readonly LocalRepo[]): Map<ArtifactHash, LocalRepo[]> => {
+  const result = new Map<ArtifactHash, LocalRepo[]>();
   for (const archive of local) {
     for (const hash of archive.artifacts.keys()) {
       const known = result.get(hash);

@@ -11,6 +11,7 @@ import {
   SystemVersion,
   UploadId,
 } from '../../core/ids.ts';
+import type { LocalRepo } from '../../core/inventory.ts';
 import type { RecordedPoints } from '../../core/lineage.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -25,7 +26,7 @@ import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import type { WantedSet } from '../datastore/ports/wanted-set-port.ts';
 import { createRequestLog } from '../history/request-log.ts';
-import type { LocalRepo, Staging } from '../releases/staging/staging.ts';
+import type { Staging } from '../releases/staging/staging.ts';
 import { createLostSets } from '../releases/upload/lost-sets.ts';
 import { DEFAULT_EXECUTE_LIMITS } from '../sleds/execute.ts';
 import {

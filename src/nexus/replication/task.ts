@@ -20,6 +20,7 @@ import {
   type SledId,
   type UploadId,
 } from '../../core/ids.ts';
+import type { LocalRepo } from '../../core/inventory.ts';
 import { lookAgain } from '../../core/look-again.ts';
 import type { PlanInput, RequestLimits } from '../../core/plan/input.ts';
 import { type Plan, planReplication } from '../../core/plan/plan.ts';
@@ -40,7 +41,7 @@ import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-por
 import type { Note } from '../history/history.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import { findLostPoints, mendGeneration } from '../recovery/mend-generation.ts';
-import type { LocalRepo, Staging } from '../releases/staging/staging.ts';
+import type { Staging } from '../releases/staging/staging.ts';
 import type { LostSets } from '../releases/upload/lost-sets.ts';
 import { collectSleds } from '../sleds/collect.ts';
 import { createExecutor, type ExecuteLimits, type ExecuteOutcome, type Executor } from '../sleds/execute.ts';

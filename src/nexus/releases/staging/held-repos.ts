@@ -6,12 +6,12 @@
  */
 import type { EventFact } from '../../../core/facts/event.ts';
 import type { UploadId } from '../../../core/ids.ts';
+import type { LocalRepo } from '../../../core/inventory.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Note } from '../../history/history.ts';
 import type { StagingDirectory } from './directory.ts';
 import { createSharedArchive, type SharedArchive } from './shared-archive.ts';
 import { hasParts, type StagedArchive } from './staged-archive.ts';
-import type { LocalRepo } from './staging.ts';
 
 export type HeldRepo = {
   readonly archive: StagedArchive;

@@ -1,14 +1,7 @@
 /** Archives that this Nexus holds: the seam between uploads and the replication task. */
-import type { ArtifactHash, NexusId, RepoId, UploadId } from '../../../core/ids.ts';
+import type { ArtifactHash, NexusId, UploadId } from '../../../core/ids.ts';
+import type { LocalRepo } from '../../../core/inventory.ts';
 import type { KeptLocalRepo, PlannedSet } from '../../datastore/ports/local-repo-port.ts';
-
-/** A local repo: one upload's archive, recorded in the database, still held here. */
-export type LocalRepo = {
-  readonly uploadId: UploadId;
-  readonly repoId: RepoId;
-  /** Hash to length in bytes. */
-  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
-};
 
 /** An artifact inside an archive, opened for one reader. */
 export type OpenedArtifact = {
