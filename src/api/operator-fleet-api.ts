@@ -1,5 +1,6 @@
 /** The operator's API for the fleet and for replication: our additions beside the published endpoints. */
 import { z } from 'zod';
+import { ReleaseState } from '../core/facts/event.ts';
 import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
 import { FleetEventView } from './operator-history-api.ts';
 import { type Api, defineRoute } from './route.ts';
@@ -57,7 +58,7 @@ export type SledReplication = z.infer<typeof SledReplication>;
 export const ReleaseReplication = z
   .object({
     system_version: z.string(),
-    state: z.enum(['replicating', 'safe', 'complete', 'blocked', 'failed']),
+    state: ReleaseState,
     safe: z.boolean(),
     complete: z.boolean(),
     min_sled_replication: z.number().int().min(1),

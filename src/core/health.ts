@@ -8,6 +8,7 @@
  *      is still in service has the archive; while an unreachable sled might have the bytes it is blocked (P8).
  */
 import type { Blocked } from './facts/blocked.ts';
+import type { ReleaseState } from './facts/event.ts';
 import type { HealthReason, ReasonCode } from './facts/reason.ts';
 import type { ArtifactHash } from './ids.ts';
 import { type InventorySled, isListing, type SledSilence, type Wanted } from './inventory.ts';
@@ -56,8 +57,6 @@ export const reasonCodes = {
   DATABASE_PLAIN_TEXT: 'ok',
   INSECURE_LISTEN: 'ok',
 } as const satisfies Record<ReasonCode, Verdict>;
-
-export type ReleaseState = 'replicating' | 'safe' | 'complete' | 'blocked' | 'failed';
 
 /**
  * Archives in the database, by the hashes in them: whose they are. `here`: of the Nexus that asks, which has not begun to

@@ -29,7 +29,10 @@ const Reason = z.custom<HealthReason>().transform((value, context) => {
   return z.NEVER;
 });
 
-const ReleaseState = z.enum(['replicating', 'safe', 'complete', 'blocked', 'failed']);
+/** `safe` and `complete` as in progress.ts; `failed` by HE3 of health.ts. */
+export const ReleaseState = z.enum(['replicating', 'safe', 'complete', 'blocked', 'failed']);
+export type ReleaseState = z.infer<typeof ReleaseState>;
+
 const ElapsedMs = z.number().min(0);
 
 const request = {

@@ -1,12 +1,7 @@
 /** The observation of the last round of replication, from which every status is derived. */
+import type { ReleaseState } from '../../core/facts/event.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
-import {
-  type ElsewhereHeld,
-  fleetReasons,
-  type ReleaseState,
-  releaseState,
-  sledReasons,
-} from '../../core/health.ts';
+import { type ElsewhereHeld, fleetReasons, releaseState, sledReasons } from '../../core/health.ts';
 import type { ArtifactHash, Generation, UploadId } from '../../core/ids.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import { type ReleaseProgress, releaseProgress } from '../../core/progress.ts';

@@ -8,6 +8,7 @@
  */
 import { Gauge, Registry } from 'prom-client';
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
+import { ReleaseState } from '../../core/facts/event.ts';
 import { reasonCodes, VERDICTS } from '../../core/health.ts';
 import { RELEASE_ROLES } from '../../core/release.ts';
 import type { Page } from '../../http/handlers.ts';
@@ -20,8 +21,6 @@ export type MetricFacts = {
   readonly database: DatabaseReading;
   readonly sources: readonly SourceState[];
 };
-
-const RELEASE_STATES = ['replicating', 'safe', 'complete', 'blocked', 'failed'] as const;
 
 export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<MetricFacts>): Page => ({
   path: '/metrics',
@@ -58,7 +57,7 @@ const fleetGauges = (gauge: MakeGauge, status: FleetStatus): void => {
   for (const code of Object.keys(reasonCodes))
     reasons.set({ code }, status.reasons.filter(reason => reason.code === code).length);
   const releases = gauge('releases', 'Present releases, by state', 'state');
-  for (const state of RELEASE_STATES)
+  for (const state of ReleaseState.options)
     releases.set({ state }, status.releases.filter(release => release.state === state).length);
   const sleds = gauge('sleds', 'Sleds in service, and those of them that answer', 'state');
   sleds.set({ state: 'in_service' }, status.sleds.in_service);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import type { ReleaseState } from '../../../core/facts/event.ts';
 import { renderEvent } from '../../../core/facts/event-text.ts';
 import type { HealthReason } from '../../../core/facts/reason.ts';
-import type { ReleaseState } from '../../../core/health.ts';
 import type { NewEvent } from '../../history/history.ts';
 import { fakeSled, generation, hashOf } from '../../sleds/fleet.fixture.ts';
 import type { Observation } from '../observation.ts';

@@ -5,8 +5,9 @@
  * OE1. Each Nexus notes what it saw itself: two that see different things are both right, and the difference tells.
  * OE2. A first round, after a start, notes the generation and whatever is not as it should be.
  */
+
+import type { ReleaseState } from '../../../core/facts/event.ts';
 import type { HealthReason, ReasonCode } from '../../../core/facts/reason.ts';
-import type { ReleaseState } from '../../../core/health.ts';
 import type { SledId } from '../../../core/ids.ts';
 import type { Note } from '../../history/history.ts';
 import type { Observation } from '../observation.ts';
