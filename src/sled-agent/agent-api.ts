@@ -13,6 +13,7 @@ import {
 } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig, OfferedConfig } from '../core/artifact-config.ts';
 import { type Point, pointText } from '../core/ids.ts';
+import type { ScrubProgress } from '../core/sled-report.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -24,7 +25,6 @@ import type {
   ArtifactWriter,
   DatasetHealth,
   LeaseInForce,
-  ScrubProgress,
   StoreListing,
 } from './store/store.ts';
 

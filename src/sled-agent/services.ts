@@ -174,10 +174,10 @@ const sledInfo = (
   heads: store
     .claims()
     .slice(0, MAX_HEADS)
-    .map(({ generation, digest, hasLineage, kept }) => ({
+    .map(({ generation, digest, hasLineage, isKept }) => ({
       generation,
       config_digest: digest,
       lineage: hasLineage,
-      kept,
+      kept: isKept,
     })),
 });

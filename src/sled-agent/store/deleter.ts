@@ -9,6 +9,7 @@
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
+import type { ArtifactDeletion } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -16,7 +17,7 @@ import type { Logger } from '../../lib/log.ts';
 import { forgetMarks } from './dataset/copy-marks.ts';
 import type { Dataset } from './dataset/dataset.ts';
 import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
-import { type DeferredDeletion, type Deletion, type InUse, MAX_EVENTS } from './store.ts';
+import { type DeferredDeletion, type InUse, MAX_EVENTS } from './store.ts';
 
 export type Deleter = AsyncDisposable & {
   /** One pass at a time. Returns how many artifacts were deleted. */
@@ -24,7 +25,7 @@ export type Deleter = AsyncDisposable & {
   /** For callers that cannot wait: a failure is logged, and the next pass retries. */
   readonly passInBackground: (reason: string) => void;
   readonly total: () => number;
-  readonly recent: () => readonly Deletion[];
+  readonly recent: () => readonly ArtifactDeletion[];
   /** The leased artifacts that the last pass found unwanted, and that still are both. */
   readonly deferred: () => readonly DeferredDeletion[];
 };
@@ -45,7 +46,7 @@ export const createDeleter = (deps: DeleterDependencies): Deleter => {
   const { disk, datasets, config, byHash, unlinks, clock, log } = deps;
   const passes = createKeyedLock();
   const stop = new AbortController();
-  const recent: Deletion[] = [];
+  const recent: ArtifactDeletion[] = [];
   let total = 0;
   let deferred = new Set<ArtifactHash>();
 

@@ -1,6 +1,7 @@
 /** The listing of a sled: its artifacts, read from its disks each time, and its remembered events. */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
+import type { QuarantinedFile } from '../../core/sled-report.ts';
 import type { Disk } from '../../lib/disk.ts';
 import type { ConfigKeeper } from './config/config-keeper.ts';
 import type { Dataset } from './dataset/dataset.ts';
@@ -10,13 +11,7 @@ import type { Deleter } from './deleter.ts';
 import type { Leases } from './leases/leases.ts';
 import { pointOf } from './point.ts';
 import type { Scrubber } from './scrub/scrub.ts';
-import {
-  type DatasetHealth,
-  MAX_EVENTS,
-  type QuarantinedFile,
-  type StoreListing,
-  type StoreSettings,
-} from './store.ts';
+import { type DatasetHealth, MAX_EVENTS, type StoreListing, type StoreSettings } from './store.ts';
 
 export const listStore = async (store: {
   readonly disk: Disk;

@@ -14,7 +14,8 @@
  */
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
-import type { PointClaim } from '../../core/lineage.ts';
+import type { RegisteredHead } from '../../core/lineage.ts';
+import type { ArtifactDeletion, QuarantinedFile, ScrubProgress } from '../../core/sled-report.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only if a returning dataset has a newer ledger of another incarnation. */
@@ -41,7 +42,7 @@ export type ArtifactStore = AsyncDisposable & {
    */
   readonly acceptFloor: (floor: Floor, verdicts?: ReadonlyMap<string, boolean> | undefined) => Promise<void>;
   /** The points that a registration asks about. */
-  readonly claims: () => readonly (PointClaim & { readonly kept: boolean })[];
+  readonly claims: () => readonly RegisteredHead[];
   /** The config of a point that this sled has or keeps. */
   readonly configAt: (point: Point) => ArtifactConfig | undefined;
   /**
@@ -159,7 +160,7 @@ export type StoreListing = {
   readonly datasetHealth: readonly DatasetHealth[];
   readonly deletionsTotal: number;
   /** The last ones, oldest first, at most {@link MAX_EVENTS}. */
-  readonly deletions: readonly Deletion[];
+  readonly deletions: readonly ArtifactDeletion[];
   /** Unwanted but in use; at most {@link MAX_EVENTS}. */
   readonly deletionsDeferred: readonly DeferredDeletion[];
   /** In force, for any artifact. */
@@ -188,39 +189,11 @@ export type DatasetHealth = {
   readonly unknownFiles: readonly string[];
 };
 
-export type Deletion = {
-  readonly sha256: ArtifactHash;
-  readonly generation: Generation;
-  readonly reason: string;
-  /** Milliseconds since the epoch. */
-  readonly timeMs: number;
-};
-
 export type Scrub = {
   /** Cycle after cycle, until the signal aborts; resolves then. */
   readonly run: (options: { signal: AbortSignal }) => Promise<void>;
   /** Starts a whole new cycle now, or after the current one. */
   readonly cycle: (options: { signal: AbortSignal }) => Promise<void>;
-};
-
-/** The progress of the scrub (G5). Times in milliseconds since the epoch. */
-export type ScrubProgress = {
-  readonly cycleStartedMs: number;
-  readonly cyclesCompleted: number;
-  readonly filesDone: number;
-  readonly filesTotal: number;
-  readonly bytesDone: number;
-  readonly lastCompletedMs: number | undefined;
-  readonly lastBad:
-    | { readonly sha256: ArtifactHash; readonly reason: string; readonly timeMs: number }
-    | undefined;
-};
-
-export type QuarantinedFile = {
-  readonly sha256: ArtifactHash;
-  readonly datasetId: DatasetId;
-  readonly reason: string;
-  readonly timeMs: number;
 };
 
 /** The file stays after a config has dropped it, until the lease is returned or expires (B6, P11). */

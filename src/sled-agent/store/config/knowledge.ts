@@ -20,7 +20,7 @@
  */
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import { type DatasetId, IncarnationId, type Point, pointText } from '../../../core/ids.ts';
-import type { PointClaim } from '../../../core/lineage.ts';
+import type { RegisteredHead } from '../../../core/lineage.ts';
 import type { Dataset } from '../dataset/dataset.ts';
 import { type KeptConfigs, withKept } from '../files/kept-configs.ts';
 import type { Ledger } from '../files/ledger.ts';
@@ -207,13 +207,13 @@ export const isTrusted = ({ ledger, floor }: Knowledge, verdicts: Verdicts): boo
 };
 
 /** The points that a registration asks about: every head, and every kept one. */
-export const claimsOf = ({ ledger, heads, kept }: Knowledge): readonly (PointClaim & { kept: boolean })[] => {
+export const claimsOf = ({ ledger, heads, kept }: Knowledge): readonly RegisteredHead[] => {
   const own = headOf(ledger);
   const present = heads.size > 0 ? [...heads.values()] : own === undefined ? [] : [own];
   return [
-    ...present.map(({ config, hasLineage }) => ({ ...pointOf(config), hasLineage, kept: false })),
+    ...present.map(({ config, hasLineage }) => ({ ...pointOf(config), hasLineage, isKept: false })),
     // A kept point is of another history: a number below the first recorded point proves nothing about it.
-    ...[...kept.values()].map(({ point }) => ({ ...point, hasLineage: true, kept: true })),
+    ...[...kept.values()].map(({ point }) => ({ ...point, hasLineage: true, isKept: true })),
   ];
 };
 

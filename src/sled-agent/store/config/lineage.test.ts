@@ -259,7 +259,7 @@ test('an unknown config on a disk that returns is kept with its set, until a rec
   expect(isOn(machine, M0, a), 'listed by it too').toBe(true);
   expect((await store.list()).deletionsDeferred.map(each => each.reason)[0]).toContain('until a recovery');
   expect(store.configAt(lost)!.artifacts.has(b.sha256)).toBe(true);
-  expect(store.claims()).toContainEqual({ ...lost, hasLineage: true, kept: true });
+  expect(store.claims()).toContainEqual({ ...lost, hasLineage: true, isKept: true });
 
   await tellFloor(store, 8); // a recovery has accepted the point
   await reconcile(store);

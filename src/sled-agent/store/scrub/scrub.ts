@@ -12,6 +12,7 @@
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Rng } from '../../../core/rng.ts';
+import type { ScrubProgress } from '../../../core/sled-report.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -19,7 +20,7 @@ import { createPacer } from '../../../lib/pacer.ts';
 import type { Dataset } from '../dataset/dataset.ts';
 import { positionOf, readScrubRecord, type ScrubRecord, writeScrubRecord } from '../files/scrub-progress.ts';
 import { createKeyedLock } from '../locks.ts';
-import type { Scrub, ScrubProgress, StoreSettings } from '../store.ts';
+import type { Scrub, StoreSettings } from '../store.ts';
 import type { Examiner } from './examiner.ts';
 
 /** A kill loses at most a minute of reading. */
