@@ -6,7 +6,7 @@ import type { Handlers } from '../../http/handlers.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
 import type { Driver } from '../background/driver.ts';
-import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
+import { isSilent, NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
 import type { SledLiveness } from '../background/sled-liveness.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import { pageOf } from '../datastore/paging.ts';
@@ -22,7 +22,7 @@ import { REPLICATION_TASK } from '../replication/task.ts';
 import { artifactSummaries, artifactView } from '../status/artifact-view.ts';
 import type { DatabaseReading, ReadDatabase } from '../status/database-reading.ts';
 import { expiryReasonsOf } from '../status/expiry-warnings.ts';
-import { fleetStatus, isSilent } from '../status/fleet-status.ts';
+import { fleetStatus } from '../status/fleet-status.ts';
 import {
   lastKnownReleaseView,
   releaseView,

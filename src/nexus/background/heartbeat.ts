@@ -1,12 +1,14 @@
 /** The heartbeat of this Nexus: it shows others, on the database's clock, whether its local repos are available (P8). */
 import type { NexusId } from '../../core/ids.ts';
-import type { NexusPort } from '../datastore/ports/nexus-port.ts';
+import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { BackgroundTask } from './task.ts';
 
 export const HEARTBEAT_TASK = 'nexus_heartbeat';
 const HEARTBEAT_PERIOD_MS = 15_000;
 /** Three missed heartbeats. */
 export const NEXUS_SILENT_AFTER_MS = 3 * HEARTBEAT_PERIOD_MS;
+
+export const isSilent = ({ heartbeatAgeMs }: NexusRecord): boolean => heartbeatAgeMs >= NEXUS_SILENT_AFTER_MS;
 
 export const heartbeatTask = (deps: {
   datastore: Pick<NexusPort, 'nexusHeartbeat'>;

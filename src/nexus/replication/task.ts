@@ -28,7 +28,7 @@ import { copiesHeld } from '../../core/progress.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
-import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
+import { isSilent } from '../background/heartbeat.ts';
 import { PRUNER_TASK } from '../background/repo-pruner.ts';
 import { LIVENESS_TASK } from '../background/sled-liveness.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../background/task.ts';
@@ -265,8 +265,7 @@ const heldElsewhere = async (
   for (const repo of await deps.datastore.localRepoList({ signal })) {
     const nexus = nexuses.get(repo.nexusId);
     if (nexus === undefined || nexus.policy === 'expunged') continue;
-    const isAlive = nexus.heartbeatAgeMs < NEXUS_SILENT_AFTER_MS;
-    const state = nexus.id === deps.staging.nexusId ? 'here' : isAlive ? 'alive' : 'silent';
+    const state = nexus.id === deps.staging.nexusId ? 'here' : isSilent(nexus) ? 'silent' : 'alive';
     for (const sha256 of await artifactsOf(deps, repo.repoId, wanted, signal))
       if (state === 'here' || (held.get(sha256) ?? 'silent') === 'silent') held.set(sha256, state);
   }

@@ -4,7 +4,7 @@ import type { HealthReason } from '../../core/facts/reason.ts';
 import { worst } from '../../core/health.ts';
 import { asGeneration, type NexusId } from '../../core/ids.ts';
 import { isoTime } from '../../lib/clock.ts';
-import { NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
+import { isSilent } from '../background/heartbeat.ts';
 import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import { type DatabaseReading, databaseView, outageReasons } from './database-reading.ts';
@@ -28,8 +28,6 @@ export type StatusFacts = {
 
 /** The first generation of a database is 1. */
 const NEVER_READ = asGeneration(0);
-
-export const isSilent = (nexus: NexusRecord): boolean => nexus.heartbeatAgeMs >= NEXUS_SILENT_AFTER_MS;
 
 export const fleetStatus = (facts: StatusFacts): FleetStatus => {
   const { observation } = facts;
