@@ -253,10 +253,10 @@ const isAtFloor = ({ ledger: { config }, doubt }: Knowledge, { generation, diges
 /** Of an adoption that replaces another config. */
 const pastAfter = ({ past, ledger }: Knowledge, next: Ledger): Knowledge['past'] => {
   if (ledger.config === undefined || ledger.config === next.config) return past;
-  const text = pointText(pointOf(ledger.config));
-  return next.config !== undefined && pointText(pointOf(next.config)) === text
+  const left = pointOf(ledger.config);
+  return next.config !== undefined && samePoint(pointOf(next.config), left)
     ? past
-    : new Set([...[...past].slice(-MAX_PAST), text]);
+    : new Set([...[...past].slice(-MAX_PAST), pointText(left)]);
 };
 /** A disk that returns with an older point than these makes the sled ask the database, at the cost of one registration. */
 const MAX_PAST = 64;

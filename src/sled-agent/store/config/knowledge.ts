@@ -20,7 +20,7 @@
  */
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import { type DatasetId, IncarnationId, type Point, pointText } from '../../../core/ids.ts';
-import type { RegisteredHead } from '../../../core/lineage.ts';
+import { type RegisteredHead, samePoint } from '../../../core/lineage.ts';
 import type { Dataset } from '../dataset/dataset.ts';
 import { type KeptConfigs, withKept } from '../files/kept-configs.ts';
 import type { Ledger } from '../files/ledger.ts';
@@ -89,7 +89,7 @@ export const learnLedger = (known: Knowledge, found: Ledger): Knowledge => {
 };
 
 const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
-  a !== undefined && b !== undefined && pointText(pointOf(a)) === pointText(pointOf(b));
+  a !== undefined && b !== undefined && samePoint(pointOf(a), pointOf(b));
 
 /** KN3: the heads read so far that no other head succeeds. */
 const withHeads = ({ ledger, heads, past }: Knowledge, found: Ledger): Knowledge['heads'] => {
@@ -219,8 +219,8 @@ export const claimsOf = ({ ledger, heads, kept }: Knowledge): readonly Registere
 
 /** The config of a point: in force, between heads, or kept. */
 export const configAt = ({ ledger, heads, kept }: Knowledge, point: Point): ArtifactConfig | undefined => {
+  if (ledger.config !== undefined && samePoint(pointOf(ledger.config), point)) return ledger.config;
   const text = pointText(point);
-  if (ledger.config !== undefined && pointText(pointOf(ledger.config)) === text) return ledger.config;
   return heads.get(text)?.config ?? kept.get(text)?.config;
 };
 

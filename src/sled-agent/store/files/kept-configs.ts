@@ -11,7 +11,7 @@
 import { join } from 'node:path';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import { type ArtifactHash, asGeneration, type Point, pointText } from '../../../core/ids.ts';
-import { shortPoint } from '../../../core/lineage.ts';
+import { samePoint, shortPoint } from '../../../core/lineage.ts';
 import { type Disk, systemErrorIs } from '../../../lib/disk.ts';
 import { writeFileDurably } from '../../../lib/durable-file.ts';
 import { pointOf } from '../point.ts';
@@ -48,7 +48,7 @@ export const readKeptConfigs = async (disk: Disk, directory: string): Promise<re
     const point = { generation: asGeneration(Number(generation)), digest };
     const read = await readChecked(disk, join(directory, name), FORMAT);
     const config = read.kind === 'whole' ? configOfStored(read.body) : undefined;
-    const isItself = config !== undefined && pointText(pointOf(config)) === pointText(point);
+    const isItself = config !== undefined && samePoint(pointOf(config), point);
     kept.push({ point, config: isItself ? config : undefined });
   }
   return kept;
