@@ -15,10 +15,6 @@ const MAX_CODE_CHARS = 64;
 /** More releases than a fleet keeps. */
 const MAX_ITEMS = 100;
 
-type Columns = Pick<
-  FleetEvent,
-  'sledId' | 'sha256' | 'generation' | 'systemVersion' | 'sourceSledId' | 'elapsedMs' | 'errorCode'
->;
 const COLUMNS = [
   'sledId',
   'sha256',
@@ -27,7 +23,8 @@ const COLUMNS = [
   'sourceSledId',
   'elapsedMs',
   'errorCode',
-] as const satisfies readonly (keyof Columns)[];
+] as const satisfies readonly (keyof FleetEvent)[];
+type Columns = Pick<FleetEvent, (typeof COLUMNS)[number]>;
 
 /** Without what it has from its noting: id, time and Nexus. */
 export const toStored = (event: EventFact): Omit<FleetEvent, 'id' | 'timeMs' | 'nexusId'> => {
