@@ -38,16 +38,14 @@ import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
-import { readAllPages } from '../datastore/paging.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
+import { allRepoArtifacts } from '../datastore/release-artifacts.ts';
 import type { Note } from '../history/history.ts';
 import { askSleds } from '../recovery/ask-sleds.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createLostPointsMemory, readLostPoints } from '../sleds/lost-points.ts';
-
-const ARTIFACT_PAGE = 1000;
 
 type Deps = {
   readonly datastore: Pick<SledPort, 'sledList'> &
@@ -156,14 +154,11 @@ const artifactsOfDeleted = async (
   datastore: Deps['datastore'],
   version: SystemVersion,
   signal: AbortSignal,
-): Promise<readonly ArtifactHash[]> => {
+): Promise<ReadonlySet<ArtifactHash>> => {
   const repo = await datastore.repoGetByVersion(version, { includePruned: true, signal });
   if (repo === undefined || repo.timePrunedMs === null)
     throw new DepotError('NOT_FOUND', `there is no deleted release ${version} to give up`);
-  const artifacts = await readAllPages(ARTIFACT_PAGE, page =>
-    datastore.repoArtifacts(repo.id, page, { signal }),
-  );
-  return artifacts.map(({ sha256 }) => sha256);
+  return allRepoArtifacts(datastore, repo.id, { signal });
 };
 
 const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Generation): Generation => {

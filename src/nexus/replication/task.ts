@@ -32,12 +32,12 @@ import { isSilent } from '../background/heartbeat.ts';
 import { PRUNER_TASK } from '../background/repo-pruner.ts';
 import { LIVENESS_TASK } from '../background/sled-liveness.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../background/task.ts';
-import { readAllPages } from '../datastore/paging.ts';
 import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
 import type { NexusPort } from '../datastore/ports/nexus-port.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
+import { allRepoArtifacts } from '../datastore/release-artifacts.ts';
 import type { Note } from '../history/history.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import { findLostPoints, mendGeneration } from '../recovery/mend-generation.ts';
@@ -62,7 +62,6 @@ import { noteReports } from './reports.ts';
 
 export const REPLICATION_TASK = 'tuf_artifact_replication';
 
-const ARTIFACT_PAGE = 1000;
 /** A healthy database takes milliseconds. */
 const BEGIN_ROUND_TIMEOUT_MS = 5_000;
 
@@ -278,13 +277,9 @@ const artifactsOf = async (
   repoId: RepoId,
   { releases }: WantedSet,
   signal: AbortSignal,
-): Promise<Iterable<ArtifactHash>> => {
+): Promise<ReadonlySet<ArtifactHash>> => {
   const present = releases.find(release => release.repoId === repoId);
-  if (present !== undefined) return present.artifacts;
-  const artifacts = await readAllPages(ARTIFACT_PAGE, page =>
-    datastore.repoArtifacts(repoId, page, { signal }),
-  );
-  return new Set(artifacts.map(({ sha256 }) => sha256));
+  return present?.artifacts ?? allRepoArtifacts(datastore, repoId, { signal });
 };
 
 const observe = async (

@@ -21,9 +21,9 @@ import type { FetchRelease } from '../../../source/fetch-release.ts';
 import type { FetchedRelease, FoundRelease } from '../../../source/fetch-repository.ts';
 import { archiveOf } from '../../../source/release-archive.ts';
 import { parseMetadata } from '../../../tuf/metadata.ts';
-import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort, RepoRecord } from '../../datastore/ports/release-port.ts';
 import type { TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
+import { allRepoArtifacts } from '../../datastore/release-artifacts.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
 import type { StagingSpace } from '../staging/space.ts';
 import { allTrustRoots, moveBy, trustRequest } from '../upload/check-archive.ts';
@@ -125,7 +125,7 @@ const findKnown = async (
   if (recorded === undefined) return undefined;
   // The parts of a composite are known only after its split; whole artifacts distinguish two releases as well.
   const whole = description.artifacts.filter(({ tags }) => format !== 'v1' || !isComposite(tags));
-  const recordedHashes = await hashesOf(datastore, recorded, signal);
+  const recordedHashes = await allRepoArtifacts(datastore, recorded.id, { signal });
   const other = whole.find(({ sha256 }) => !recordedHashes.has(sha256));
   if (other === undefined) return recorded;
   throw new DepotError(
@@ -133,17 +133,6 @@ const findKnown = async (
     `release ${systemVersion} is recorded with other artifacts than the source has, such as ${other.targetName} (${other.sha256})`,
     { detail: { system_version: systemVersion, target: other.targetName } },
   );
-};
-
-const PAGE = 1000;
-
-const hashesOf = async (
-  datastore: SyncDeps['datastore'],
-  { id }: RepoRecord,
-  signal: AbortSignal,
-): Promise<ReadonlySet<string>> => {
-  const artifacts = await readAllPages(PAGE, page => datastore.repoArtifacts(id, page, { signal }));
-  return new Set(artifacts.map(({ sha256 }) => sha256));
 };
 
 /** SY1. The archive has every root of the chain, so that it can be verified by itself later on. */
