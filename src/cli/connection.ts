@@ -15,7 +15,7 @@ import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../local-fleet/fleet-r
 import { usageError } from './output/failure.ts';
 import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
 
-export const DEFAULT_URL = endpointUrl(httpEndpoint({ host: '127.0.0.1', port: 12_220 }));
+const DEFAULT_URL = endpointUrl(httpEndpoint({ host: '127.0.0.1', port: 12_220 }));
 
 export type RemoteOptions = CommonOptions & {
   readonly url?: string;

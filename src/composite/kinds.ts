@@ -24,7 +24,7 @@ export type CompositeKind = {
 };
 
 export const ARCHIVE_DESCRIPTION = 'oxide.json';
-export const ZONE_FOLDER = 'zones/';
+const ZONE_FOLDER = 'zones/';
 const ZONE_SUFFIX = '.tar.gz';
 
 /** Images without a board are from the time of the first one. */

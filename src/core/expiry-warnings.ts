@@ -9,7 +9,7 @@ import type { HealthReason } from './facts/reason.ts';
 import type { TrustRootId } from './ids.ts';
 import type { RoleExpiry } from './release.ts';
 
-export const WARNING_DAYS = [30, 14, 7, 1] as const;
+const WARNING_DAYS = [30, 14, 7, 1] as const;
 /** Within this time a root that expires degrades the verdict. */
 const SOON_DAYS = 7;
 const DAY_MS = 86_400_000;

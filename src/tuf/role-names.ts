@@ -7,7 +7,7 @@
 export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
 export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
 
-export const isTopLevelRole = (name: string): name is TopLevelRole =>
+const isTopLevelRole = (name: string): name is TopLevelRole =>
   (TOP_LEVEL_ROLES as readonly string[]).includes(name);
 
 /** Encoded, and with room for a version, an ending and what a temporary file adds: 255 is what file systems take. */
@@ -25,7 +25,7 @@ export const delegatedNameProblem = (name: string): string | undefined => {
 };
 
 /** Everything but letters, digits, `_`, `.`, `-` and `~`. */
-export const encodeRoleName = (name: string): string =>
+const encodeRoleName = (name: string): string =>
   encodeURIComponent(name).replace(/[!'()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** @param version in a repository with consistent snapshots, and for roots */

@@ -50,7 +50,7 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
   ];
 };
 
-export const overrideText = (override: Override): string => {
+const overrideText = (override: Override): string => {
   switch (override.kind) {
     case 'expired':
       return `accepted by override: ${override.role} expired at ${isoTime(override.expiresMs)}`;

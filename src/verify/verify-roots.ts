@@ -33,7 +33,7 @@ export type VerifiedRoots<Id extends string = string> = {
 };
 
 /** The versions in an archive that holds roots and nothing else; undefined for any other archive. */
-export const rootsAlone = (archive: Archive): readonly number[] | undefined => {
+const rootsAlone = (archive: Archive): readonly number[] | undefined => {
   const names = [...archive.entries.keys()];
   const source = folderSource(archive, METADATA_FOLDER, new AbortController().signal);
   const versions = rootVersions(source);

@@ -11,7 +11,7 @@ import { present, type Session } from '../session.ts';
 import { newestFirst } from '../versions.ts';
 
 /** So that a monitor needs no parsing. */
-export const verdictExitCodes: Record<Verdict, ExitCode> = {
+const verdictExitCodes: Record<Verdict, ExitCode> = {
   ok: exitCodes.ok,
   failed: exitCodes.failed,
   converging: exitCodes.converging,

@@ -17,7 +17,7 @@ export const blockedSchemas = {
   SLED_WRITES_PAUSED: z.object(ofSled),
 } as const satisfies Record<string, z.ZodType<object>>;
 
-export type BlockedCode = keyof typeof blockedSchemas;
+type BlockedCode = keyof typeof blockedSchemas;
 
 export type Blocked<C extends BlockedCode = BlockedCode> = {
   readonly [K in C]: { readonly code: K } & Readonly<z.infer<(typeof blockedSchemas)[K]>>;

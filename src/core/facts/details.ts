@@ -5,7 +5,7 @@
  *
  * KD1. Only names are translated, values never: what goes out comes back.
  */
-export type Json =
+type Json =
   | string
   | number
   | boolean

@@ -24,7 +24,7 @@ export const sledFindingSchemas = {
   set_missing: withConfig,
 } as const satisfies Record<string, z.ZodType<object>>;
 
-export type SledFindingKind = keyof typeof sledFindingSchemas;
+type SledFindingKind = keyof typeof sledFindingSchemas;
 
 export type SledFinding<K extends SledFindingKind = SledFindingKind> = {
   readonly [E in K]: { readonly kind: E } & Readonly<z.infer<(typeof sledFindingSchemas)[E]>>;
@@ -38,7 +38,7 @@ export const obstacleSchemas = {
   RECOVERY_SLED_SILENT: z.object({ points: z.array(PointFact).readonly() }),
 } as const satisfies Record<string, z.ZodType<object>>;
 
-export type ObstacleCode = keyof typeof obstacleSchemas;
+type ObstacleCode = keyof typeof obstacleSchemas;
 
 export type RecoveryObstacle<C extends ObstacleCode = ObstacleCode> = {
   readonly [K in C]: { readonly code: K } & Readonly<z.infer<(typeof obstacleSchemas)[K]>>;

@@ -39,7 +39,7 @@ export const chooseAccount = async (): Promise<Account> => {
 };
 
 /** The fallback, whether or not a namespace would work. */
-export const unprivilegedAccount = (entries: readonly PasswdEntry[]): Account => {
+const unprivilegedAccount = (entries: readonly PasswdEntry[]): Account => {
   const byName = UNPRIVILEGED_NAMES.map(name => entries.find(entry => entry.name === name));
   const entry = byName.find(found => found !== undefined) ?? entries[0];
   if (entry !== undefined) return { kind: 'unprivileged', ...ids(entry) };

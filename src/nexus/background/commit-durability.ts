@@ -7,7 +7,7 @@ import { parseDatabaseUrl } from '../datastore/database-url.ts';
 import type { CommitDurability, DurabilityPort } from '../datastore/ports/durability-port.ts';
 import { databaseReasons } from './database-reasons.ts';
 
-export const COMMIT_DURABILITY_TASK = 'commit_durability';
+const COMMIT_DURABILITY_TASK = 'commit_durability';
 /** It changes only when the database is reconfigured. */
 const PERIOD_MS = 3_600_000;
 /** For an operator who is fixing it, and after a failover that changes it. */

@@ -3,7 +3,7 @@ import type { NexusId } from '../../core/ids.ts';
 import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { BackgroundTask } from './task.ts';
 
-export const HEARTBEAT_TASK = 'nexus_heartbeat';
+const HEARTBEAT_TASK = 'nexus_heartbeat';
 const HEARTBEAT_PERIOD_MS = 15_000;
 /** Three missed heartbeats. */
 export const NEXUS_SILENT_AFTER_MS = 3 * HEARTBEAT_PERIOD_MS;

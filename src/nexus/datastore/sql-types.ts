@@ -11,7 +11,7 @@ const INT8_OID = 20;
 const TIMESTAMPTZ_OID = 1184;
 
 /** SQ1. @throws `DATABASE_CONTENT` beyond what a number holds exactly */
-export const parseInt8 = (text: string): number => {
+const parseInt8 = (text: string): number => {
   const value = Number(text);
   if (Number.isSafeInteger(value)) return value;
   throw new DepotError(

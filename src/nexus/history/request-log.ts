@@ -11,7 +11,7 @@ import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 
 /** The whole history of one release at 32 sleds: 64 artifacts, a request each, and as many again. */
-export const REQUEST_RING_CAPACITY = 32 * 64 * 2;
+const REQUEST_RING_CAPACITY = 32 * 64 * 2;
 
 const OPERATIONS = ['put_config', 'list', 'put', 'copy'] as const;
 type Operation = (typeof OPERATIONS)[number];

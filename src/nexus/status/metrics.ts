@@ -30,7 +30,7 @@ export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<
 });
 
 /** In the text format of Prometheus. */
-export const metricsText = ({ status, database, sources }: MetricFacts): Promise<string> => {
+const metricsText = ({ status, database, sources }: MetricFacts): Promise<string> => {
   const registry = new Registry();
   const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]): Gauge<L> =>
     new Gauge({ name: `tuf_depot_${name}`, help, labelNames, registers: [registry] });
