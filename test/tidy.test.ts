@@ -22,7 +22,7 @@ const rules: Record<string, readonly string[]> = {
   'tuf-client': ['tuf', 'source', 'lib', 'node:'],
   source: ['core', 'tuf', 'archive', 'verify', 'http', 'lib', 'node:', 'zod'],
   signing: ['core', 'tuf', 'archive', 'lib', 'node:', 'zod'],
-  api: ['core/ids', 'core/facts', 'core/artifact-config', 'lib/error-codes', 'lib/errors', 'zod'],
+  api: ['core/ids', 'core/facts', 'core/artifact-config', 'lib/error-codes', 'zod'],
   http: ['api', 'lib', 'core/ids', 'node:', 'npm'],
   'sled-client': ['core', 'api', 'http', 'lib', 'node:crypto', 'zod'],
   nexus: [
@@ -39,8 +39,8 @@ const rules: Record<string, readonly string[]> = {
     'node:',
     'npm',
   ],
-  'sled-agent': ['core', 'tuf', 'archive', 'api', 'http', 'lib', 'node:', 'zod'],
-  'local-fleet': ['core', 'signing', 'api', 'http', 'lib', 'node:', 'zod', 'smol-toml'],
+  'sled-agent': ['core', 'api', 'http', 'lib', 'node:', 'zod'],
+  'local-fleet': ['core', 'lib', 'node:', 'zod', 'smol-toml'],
   sim: [
     'core',
     'tuf',
