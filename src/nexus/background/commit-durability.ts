@@ -2,10 +2,10 @@
 import { toDetails } from '../../core/facts/details.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { renderReason } from '../../core/facts/reason-text.ts';
-import type { BackgroundTask } from '../background/task.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
 import type { CommitDurability, DurabilityPort } from '../datastore/ports/durability-port.ts';
 import { databaseReasons } from './database-reasons.ts';
+import type { BackgroundTask } from './task.ts';
 
 const COMMIT_DURABILITY_TASK = 'commit_durability';
 /** It changes only when the database is reconfigured. */

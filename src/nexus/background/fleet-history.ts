@@ -10,9 +10,9 @@
  */
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { DepotError, messageChain } from '../../lib/errors.ts';
-import type { BackgroundTask } from '../background/task.ts';
 import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import type { History } from '../history/history.ts';
+import type { BackgroundTask } from './task.ts';
 
 export const HISTORY_TASK = 'fleet_history';
 

@@ -8,11 +8,11 @@
  */
 import { decideRetention, type RetainedRelease, type RetentionPolicy } from '../../core/retention.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
-import type { BackgroundTask } from '../background/task.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { TargetReleasePort } from '../datastore/ports/target-release-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { Note } from '../history/history.ts';
+import type { BackgroundTask } from './task.ts';
 
 export const PRUNER_TASK = 'tuf_repo_pruner';
 

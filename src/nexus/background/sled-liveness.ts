@@ -10,9 +10,9 @@ import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
-import type { BackgroundTask } from '../background/task.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
+import type { BackgroundTask } from './task.ts';
 
 export const LIVENESS_TASK = 'sled_liveness';
 const PERIOD_MS = 15_000;

@@ -8,9 +8,9 @@ import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { BackgroundTask } from '../background/task.ts';
 import type { SourceState, Sources } from '../releases/source/sources.ts';
 import { type SyncDeps, syncSource } from '../releases/source/sync-source.ts';
+import type { BackgroundTask } from './task.ts';
 
 export const SOURCE_SYNC_TASK = 'tuf_source_sync';
 
