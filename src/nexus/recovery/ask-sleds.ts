@@ -43,9 +43,8 @@ const askForPoints = async (
     return pointsOf(await connection.list(target, wait));
   } catch (error) {
     const code = errorCodeOf(error);
-    if (code === 'NO_ARTIFACT_CONFIG') return fromHeads(target);
-    // It does not list while it is in doubt, but it has said by which heads it is.
-    if (code === 'AWAITING_FLOOR') return fromHeads(target);
+    // A sled without a config, or in doubt about it, lists nothing, but has registered its heads.
+    if (code === 'NO_ARTIFACT_CONFIG' || code === 'AWAITING_FLOOR') return fromHeads(target);
     const message = timeout.aborted ? 'does not answer in time' : messageChain(error);
     return { kind: code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'silent', message };
   }
