@@ -10,6 +10,7 @@ import {
   type Draft,
   failed,
   listingDraft,
+  listSled,
   orStalled,
   type RoundConfig,
   timed,
@@ -41,9 +42,7 @@ export const askWithoutPoints = async (
       ),
     );
     const given = await configOf(deps, target, options);
-    const report = await timed(deps, { operation: 'list', sledId: target.id }, () =>
-      deps.connection.list(target, options),
-    );
+    const report = await listSled(deps, target, options);
     const after = await configOf(deps, target, options);
     const isRounds = (config: Point | undefined) => config !== undefined && samePoint(config, round);
     if (isRounds(given) && isRounds(after) && report.generation === round.generation)

@@ -11,6 +11,7 @@ import {
   type Draft,
   failed,
   listingDraft,
+  listSled,
   orStalled,
   type RoundConfig,
   timed,
@@ -34,9 +35,7 @@ export const offerConfig = async (
     refusal = error;
   }
   try {
-    const report = await timed(deps, { operation: 'list', sledId: target.id }, () =>
-      deps.connection.list(target, options),
-    );
+    const report = await listSled(deps, target, options);
     return draftOf(deps, round, target, { report, refusal, log: options.log });
   } catch (error) {
     const claim = refusedClaim(refusal);

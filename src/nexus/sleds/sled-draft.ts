@@ -65,6 +65,13 @@ export const timed = async <T>(
   }
 };
 
+export const listSled = (
+  deps: CollectDeps,
+  target: SledTarget,
+  options: { readonly signal: AbortSignal },
+): Promise<SledReport> =>
+  timed(deps, { operation: 'list', sledId: target.id }, () => deps.connection.list(target, options));
+
 export const listingDraft = (
   deps: CollectDeps,
   target: SledTarget,
