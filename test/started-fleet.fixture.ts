@@ -11,9 +11,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { debugApi } from '../src/api/debug-api.ts';
+import { readFleetTrust } from '../src/cli/connection.ts';
 import { programCommand } from '../src/cli/program-path.ts';
 import { runTestCli, type TestRun } from '../src/cli/run.fixture.ts';
 import { createApiClient } from '../src/http/client.ts';
+import { secureDispatcher } from '../src/http/peers.ts';
 import { isAlive } from '../src/lib/process-alive.ts';
 import { fleetPaths } from '../src/local-fleet/data-directory.ts';
 import { EMBEDDED_USER } from '../src/local-fleet/embedded-postgres/initialize-database.ts';
@@ -53,6 +55,7 @@ export type StartedFleet = {
 
 /** What `start --json` prints. */
 type Ready = {
+  readonly ca_file: string;
   readonly nexuses: readonly { readonly name: string; readonly pid: number; readonly operator_url: string }[];
   readonly sleds: readonly StartedSled[];
 };
@@ -81,12 +84,14 @@ export const startDirectory = async (
   try {
     const ready = JSON.parse(await untilReady(child, () => out.join(''), words)) as Ready;
     const token = (await readFile(fleetPaths(directory).tokenFile, 'utf8')).trim();
+    const trust = await readFleetTrust(ready.ca_file);
+    const dispatcher = secureDispatcher(() => trust, { fleet: trust.fleet, kind: 'nexus' });
     return {
       directory,
       sleds: ready.sleds,
       nexuses: ready.nexuses.map(({ operator_url, ...nexus }) => ({
         ...nexus,
-        debug: createApiClient(debugApi, { baseUrl: operator_url, token }),
+        debug: createApiClient(debugApi, { baseUrl: operator_url, token, dispatcher }),
       })),
       run: (...command) => runTestCli([...command, '--data', directory]),
       async json(...command) {

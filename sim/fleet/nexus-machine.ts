@@ -34,6 +34,8 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   tokenFile: '',
   readyFile: undefined,
   insecureListen: false,
+  identity: undefined,
+  operatorTransport: 'plain',
   logLevel: 'info',
   databaseUrl: '',
   limits: { repositoryBytes: 64 * MIB, artifactBytes: MIB, uploadsAtOnce: 4 },

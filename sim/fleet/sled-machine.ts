@@ -35,6 +35,7 @@ const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPla
   depotListen: { host: serial, port: DEPOT_PORT },
   advertiseHost: undefined,
   insecureListen: false,
+  identity: undefined,
   nexuses: [],
   store: {
     directories: datasets,

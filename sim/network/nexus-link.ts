@@ -1,7 +1,7 @@
 /** The way of a registration: from a sled to a Nexus, over the simulated network. */
 import { GENERATION_FLOOR_HEADER, HEADS_HEADER, type internalApi } from '../../src/api/internal-api.ts';
 import type { Handlers } from '../../src/http/handlers.ts';
-import { endpointUrl, httpEndpoint } from '../../src/lib/endpoint.ts';
+import { endpointUrl } from '../../src/lib/endpoint.ts';
 import type { NexusPeer } from '../../src/sled-agent/register.ts';
 import { type Callee, type Caller, call } from './call.ts';
 import type { Network } from './network.ts';
@@ -29,7 +29,7 @@ export const createNexusPeer = (
   nexus: Callee<InternalEndpoint>,
   speaks: SpeaksOfLineage,
 ): NexusPeer => ({
-  url: endpointUrl(httpEndpoint({ host: nexus.name, port: NEXUS_PORT })),
+  url: endpointUrl({ scheme: 'http', host: nexus.name, port: NEXUS_PORT }),
   client: {
     sledAgentGet: ({ params }, wait) =>
       call(network, from, nexus, wait, incoming =>

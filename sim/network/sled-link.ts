@@ -23,7 +23,7 @@ export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
 /** What handlers get beside their parameters. */
 export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) => ({
   requestId: 'simulated',
-  caller: { address: undefined, token: 'not_wanted' } as const,
+  caller: { address: undefined, peer: { kind: 'plain' }, token: 'not_wanted' } as const,
   headers: {},
   log: silentLogger,
   setHeader: () => undefined,
@@ -48,6 +48,7 @@ export const createSledLink = (
       : call(network, from, sled, wait, handle);
   };
   return {
+    scheme: 'http',
     ...configRequests(ask, speaksOfLineage),
     ...artifactMoves(network, ask),
     ...depotReads(network, ask),

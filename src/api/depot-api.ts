@@ -14,7 +14,7 @@ export const depotApi = {
   routes: {
     artifactGetBySha256: defineRoute({
       operationId: 'artifact_get_by_sha256',
-      audience: 'public',
+      audience: 'member',
       method: 'GET',
       path: '/artifact/sha256/{sha256}',
       summary: 'Fetch an artifact from the depot.',

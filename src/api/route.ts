@@ -16,10 +16,17 @@ export type ResponseBody =
   | { readonly kind: 'stream' };
 
 /**
- * The callers that a route serves: operators, Nexus instances, sleds with the software on them, or everybody.
+ * The callers that a route serves:
+ *
+ * - `operator`: a person or a program with an operator's token.
+ * - `nexus`, `sled`: a process of that kind. `ownId` of the route restricts it to the one that the path names.
+ * - `member`: a process of the fleet, of either kind.
+ * - `self`: a program on this machine that has the certificate of this very process.
+ * - `public`: everybody.
+ *
  * `admit` in http/caller.ts decides what a caller has to present.
  */
-export type Audience = 'operator' | 'nexus' | 'sled' | 'public';
+export type Audience = 'operator' | 'nexus' | 'sled' | 'member' | 'self' | 'public';
 
 export type Route = {
   readonly operationId: string;
@@ -27,6 +34,8 @@ export type Route = {
   readonly method: HttpMethod;
   /** With `{name}` parameters, as in OpenAPI. */
   readonly path: string;
+  /** The path parameter that has to be the caller's own id. */
+  readonly ownId?: string;
   readonly summary: string;
   readonly tags?: readonly string[];
   readonly params?: z.ZodObject;

@@ -9,6 +9,7 @@ import {
   LeaseId,
   PointText,
   SetDigest,
+  SledId,
 } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { ByteCount, Timestamp } from './wire.ts';
@@ -251,7 +252,11 @@ export const sledAgentApi = {
       body: {
         kind: 'json',
         schema: z
-          .object({ depot_base_url: z.url({ protocol: /^http$/ }) })
+          .object({
+            depot_base_url: z.url({ protocol: /^https?$/ }),
+            /** Extra: whom the certificate of the source has to name. Required of a sled agent that has one itself. */
+            source_sled_id: SledId.optional(),
+          })
           .meta({ id: 'ArtifactCopyFromDepotBody' }),
       },
       status: 202,
@@ -268,7 +273,7 @@ export const sledAgentApi = {
     }),
     artifactLeaseList: defineRoute({
       operationId: 'artifact_lease_list',
-      audience: 'sled',
+      audience: 'self',
       method: 'GET',
       path: '/artifacts/{sha256}/leases',
       summary: 'The leases of one artifact that are in force, the longest first.',
@@ -282,7 +287,7 @@ export const sledAgentApi = {
     }),
     artifactLeasePut: defineRoute({
       operationId: 'artifact_lease_put',
-      audience: 'sled',
+      audience: 'self',
       method: 'PUT',
       path: '/artifacts/{sha256}/leases/{id}',
       summary:
@@ -295,7 +300,7 @@ export const sledAgentApi = {
     }),
     artifactLeaseDelete: defineRoute({
       operationId: 'artifact_lease_delete',
-      audience: 'sled',
+      audience: 'self',
       method: 'DELETE',
       path: '/artifacts/{sha256}/leases/{id}',
       summary: 'Return a lease; idempotent.',

@@ -2,28 +2,41 @@
  * Which Nexus a command talks to, and with which token.
  *
  *     --url ─▶ the fleet in --data ─▶ TUF_DEPOT_URL ─▶ the fleet in ./.tuf-depot ─▶ http://127.0.0.1:12220
+ *     --ca-file ─▶ TUF_DEPOT_CA_FILE ─▶ that fleet's authority, for that fleet's addresses ─▶ those of Node, for https://
  *     --token-file ─▶ TUF_DEPOT_TOKEN ─▶ TUF_DEPOT_TOKEN_FILE ─▶ that fleet's token, for that fleet's addresses
  *
+ * TK2. With an authority the server has to be a Nexus of the authority's fleet, whatever its address: a token is sent to no
+ *      other.
  * TK1. A token found in a data directory is sent to the addresses found beside it, and to no other.
  */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { endpointUrl, httpEndpoint } from '../lib/endpoint.ts';
+import { fleetOf } from '../identity/authority-files.ts';
+import { parseCertificates } from '../identity/credentials.ts';
+import { endpointUrl } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../local-fleet/fleet-record.ts';
 import { usageError } from './output/failure.ts';
 import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
 
-const DEFAULT_URL = endpointUrl(httpEndpoint({ host: '127.0.0.1', port: 12_220 }));
+const DEFAULT_URL = endpointUrl({ scheme: 'http', host: '127.0.0.1', port: 12_220 });
 
 export type RemoteOptions = CommonOptions & {
   readonly url?: string;
   readonly tokenFile?: string;
+  readonly caFile?: string;
   readonly data?: string;
 };
 
-export type Connection = { readonly url: string; readonly token: string | undefined };
+export type Connection = {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** The authority, and the fleet, that the server has to be of; undefined for plain HTTP or Node's own authorities. */
+  readonly trust: FleetTrust | undefined;
+};
+
+export type FleetTrust = { readonly authoritiesPem: string; readonly fleet: string };
 
 /** A command that talks to a Nexus. */
 export const withRemoteOptions = (command: Command, example: string): Command =>
@@ -34,6 +47,7 @@ export const withRemoteOptions = (command: Command, example: string): Command =>
         `Nexus to talk to (TUF_DEPOT_URL; otherwise the fleet in --data, or ${DEFAULT_URL})`,
       )
       .option('--token-file <file>', 'file with the operator token (TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE)')
+      .option('--ca-file <file>', 'authority of the fleet, in PEM (TUF_DEPOT_CA_FILE)')
       .option('--data <directory>', `data directory of a started fleet (${DEFAULT_DATA_DIRECTORY})`),
     example,
   );
@@ -46,8 +60,10 @@ export const resolveConnection = async (
     options.url ?? (options.data === undefined ? nonEmpty(environment.TUF_DEPOT_URL) : undefined);
   const givenToken = await readGivenToken(options, { environment, directory });
   // With all options given, the data directory need not be readable.
+  const givenCa = options.caFile ?? nonEmpty(environment.TUF_DEPOT_CA_FILE);
+  const trust = givenCa === undefined ? undefined : await readFleetTrust(resolve(directory, givenCa));
   if (givenUrl !== undefined && givenToken !== undefined)
-    return { url: parseUrl(givenUrl), token: givenToken };
+    return connectionTo(parseUrl(givenUrl), givenToken, trust);
 
   const fleet = await readRunningFleet(resolve(directory, options.data ?? DEFAULT_DATA_DIRECTORY));
   if (givenUrl === undefined && fleet === undefined && options.data !== undefined) {
@@ -56,12 +72,30 @@ export const resolveConnection = async (
     });
   }
   const url = parseUrl(givenUrl ?? fleet?.operatorUrls[0] ?? DEFAULT_URL);
-  if (givenToken !== undefined) return { url, token: givenToken };
-  const isOwn = fleet?.operatorUrls.some(each => parseUrl(each) === url) === true;
-  return {
-    url,
-    token: isOwn && fleet.tokenFile !== undefined ? await readToken(fleet.tokenFile) : undefined,
-  };
+  const own = fleet?.operatorUrls.some(each => parseUrl(each) === url) === true ? fleet : undefined;
+  const token = givenToken ?? (own?.tokenFile === undefined ? undefined : await readToken(own.tokenFile));
+  const ownTrust = own?.authoritiesFile === undefined ? undefined : await readFleetTrust(own.authoritiesFile);
+  return connectionTo(url, token, trust ?? ownTrust);
+};
+
+const connectionTo = (url: string, token: string | undefined, trust: FleetTrust | undefined): Connection => {
+  if (trust === undefined || url.startsWith('https:')) return { url, token, trust };
+  throw usageError(
+    `an authority is given, and ${url} is not encrypted`,
+    `write it like ${url.replace('http:', 'https:')}`,
+  );
+};
+
+/** @param file the authority of a fleet. @throws `CONFIG_INVALID` naming it */
+export const readFleetTrust = async (file: string): Promise<FleetTrust> => {
+  const authoritiesPem = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new DepotError('CONFIG_INVALID', `cannot read the authority ${file}`, { cause });
+  });
+  const [certificate] = parseCertificates(authoritiesPem, file);
+  const fleet = fleetOf(certificate.raw);
+  if (fleet === undefined)
+    throw new DepotError('CONFIG_INVALID', `${file} names no fleet: its one URI name must be spiffe://FLEET`);
+  return { authoritiesPem, fleet };
 };
 
 const readGivenToken = async (

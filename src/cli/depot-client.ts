@@ -13,7 +13,8 @@ import {
 } from '../api/operator-update-api.ts';
 import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { MAX_PAGE_LIMIT } from '../api/wire.ts';
-import { type ApiClient, createApiClient } from '../http/client.ts';
+import { type ApiClient, createApiClient, createDispatcher } from '../http/client.ts';
+import { secureDispatcher } from '../http/peers.ts';
 import { DepotError } from '../lib/errors.ts';
 import { type Connection, type RemoteOptions, resolveConnection } from './connection.ts';
 import type { Session } from './session.ts';
@@ -67,11 +68,15 @@ export const withDepot = async <T>(
 };
 
 export const openDepot = (
-  { url, token }: Connection,
+  { url, token, trust }: Connection,
   { signal }: { signal: AbortSignal },
 ): Depot & AsyncDisposable => {
+  const dispatcher =
+    trust === undefined
+      ? createDispatcher()
+      : secureDispatcher(() => trust, { fleet: trust.fleet, kind: 'nexus' });
   const client = <A extends Parameters<typeof createApiClient>[0]>(api: A, answerTimeoutMs: number) =>
-    createApiClient(api, { baseUrl: url, token, timeouts: { answerTimeoutMs } });
+    createApiClient(api, { baseUrl: url, token, dispatcher, timeouts: { answerTimeoutMs } });
   const clients = {
     updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
     uploads: client(operatorUploadApi, ANSWER_TIMEOUT_MS),
@@ -99,7 +104,7 @@ export const openDepot = (
     allSleds: () => allPages(query => fleet.sledList({ query })),
     allArtifacts: () => allPages(query => fleet.artifactList({ query })),
     async [Symbol.asyncDispose]() {
-      for (const each of Object.values(clients)) await each[Symbol.asyncDispose]();
+      await dispatcher.close();
     },
   };
 };

@@ -10,7 +10,7 @@ import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
 import { bindApi, type Handlers } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
-import { endpointUrl, httpEndpoint, splitAddress } from '../lib/endpoint.ts';
+import { endpointUrl, splitAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 
@@ -221,7 +221,7 @@ export const serveTestNexus = async (
     signal: new AbortController().signal,
   });
   return {
-    url: endpointUrl(httpEndpoint(splitAddress(server.address))),
+    url: endpointUrl({ scheme: 'http', ...splitAddress(server.address) }),
     received,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

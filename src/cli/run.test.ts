@@ -92,7 +92,12 @@ test('the fleet in the data directory is found by itself, and its token goes to 
   await mkdir(data);
   const tokenFile = join(data, 'operator-token');
   await writeFile(tokenFile, TEST_TOKEN);
-  const record = { operatorUrls: [nexus.url], tokenFile, minSledReplication: 3 };
+  const record = {
+    operatorUrls: [nexus.url],
+    tokenFile,
+    authoritiesFile: undefined,
+    minSledReplication: 3,
+  };
   await writeFleetRecord(data, { ...record, pid: process.pid });
   expect((await runTestCli(['status'], { directory })).exitCode).toBe(0);
   expect((await runTestCli(['status', '--url', nexus.url], { directory })).exitCode).toBe(0);

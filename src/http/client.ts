@@ -39,7 +39,7 @@ export const DEFAULT_CLIENT_TIMEOUTS: ClientTimeouts = {
 };
 
 export type ClientOptions = {
-  /** `http://host:port`; an IPv6 host in brackets. */
+  /** `http://host:port` or `https://host:port`; an IPv6 host in brackets. */
   readonly baseUrl: string;
   readonly token?: string | undefined;
   readonly timeouts?: Partial<ClientTimeouts>;
@@ -85,17 +85,13 @@ export type ApiClient<A extends Api> = {
   ) => Promise<ClientAnswer<A['routes'][K]>>;
 } & AsyncDisposable;
 
+/** The deadlines of this file replace undici's own, which do not tell this side's delay from the peer's. */
+export const POOL_LIMITS = { connections: MAX_CONNECTIONS_PER_PEER, headersTimeout: 0, bodyTimeout: 0 };
+
 /** Connections to any number of peers, for several clients; close it when the last one is done. */
 export const createDispatcher = (
   timeouts: Pick<ClientTimeouts, 'connectTimeoutMs'> = DEFAULT_CLIENT_TIMEOUTS,
-): Dispatcher =>
-  // The deadlines of this file replace undici's own, which do not tell this side's delay from the peer's.
-  new Agent({
-    connect: { timeout: timeouts.connectTimeoutMs },
-    connections: MAX_CONNECTIONS_PER_PEER,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+): Dispatcher => new Agent({ ...POOL_LIMITS, connect: { timeout: timeouts.connectTimeoutMs } });
 
 export const createApiClient = <A extends Api>(api: A, options: ClientOptions): ApiClient<A> => {
   const timeouts = { ...DEFAULT_CLIENT_TIMEOUTS, ...options.timeouts };

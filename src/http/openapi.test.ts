@@ -71,8 +71,8 @@ const audiences: Record<string, readonly Audience[]> = {
   'operator.json': ['operator'],
   'debug.json': ['operator'],
   'internal.json': ['sled'],
-  'sled-agent.json': ['nexus', 'sled'],
-  'repo-depot.json': ['public'],
+  'sled-agent.json': ['nexus', 'self'],
+  'repo-depot.json': ['member'],
 };
 
 test('every route is for an audience that its server has, and the public changes nothing', () => {

@@ -1,8 +1,13 @@
-/** The fault of the peer in a failed exchange: it is unreachable, or its HTTP is invalid. */
+/** The fault of the peer in a failed exchange: it is unreachable, it is not the expected one, or its HTTP is invalid. */
 import { DepotError, messageChain } from '../lib/errors.ts';
 
 const UNREACHABLE =
   /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT|UND_ERR_SOCKET)/;
+
+/** OpenSSL's codes for a chain or a time that it does not accept, as Node names them. */
+const UNVERIFIED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|ERR_TLS_|HOSTNAME_MISMATCH)/;
+/** Alerts and records of TLS; a peer without TLS answers with bytes that are no record. */
+const TLS_FAILED = /^(ERR_SSL_|EPROTO)/;
 
 /** A {@link DepotError} is passed on as it is. */
 export const peerFault = (error: unknown, peer: string): unknown => {
@@ -13,6 +18,20 @@ export const peerFault = (error: unknown, peer: string): unknown => {
       cause: error,
       detail: { peer },
     });
+  if (UNVERIFIED.test(code))
+    return new DepotError('PEER_IDENTITY', `the certificate of ${peer} is not accepted (${code})`, {
+      cause: error,
+      detail: { peer },
+    });
+  if (TLS_FAILED.test(code))
+    return new DepotError(
+      'PEER_IDENTITY',
+      `${peer} does not complete a TLS handshake with this process (${code})`,
+      {
+        cause: error,
+        detail: { peer },
+      },
+    );
   return new DepotError(
     'PEER_BAD_ANSWER',
     `${peer} did not answer with valid HTTP (${messageChain(error)})`,

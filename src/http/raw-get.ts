@@ -7,6 +7,7 @@
  *
  * The rules of the buffers are in raw-transfer.ts, those of answers in response-head.ts.
  */
+import type { ClientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createPagePool } from './page-pool.ts';
 import { peerError } from './peer-answer.ts';
@@ -22,6 +23,8 @@ const MAX_ERROR_BYTES = 64 * 1024;
 
 export type RawGetOptions = {
   readonly range?: ByteRange | undefined;
+  /** Required for `https`: whom the connection has to lead to. */
+  readonly tls?: ClientTls | undefined;
   readonly progress?: ProgressDeadline;
   /** From the call to the head of the answer. */
   readonly answerTimeoutMs?: number;
@@ -55,7 +58,7 @@ export type RawAnswer = Disposable & {
 export const rawGet = async (url: string, options: RawGetOptions): Promise<RawAnswer> => {
   const { range, signal } = options;
   signal.throwIfAborted();
-  const target = parseTarget(url);
+  const target = parseTarget(url, options.tls);
   const { peer } = target;
   const answerTimeoutMs = options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS;
   const transfer = openTransfer(target, requestText(target, range), {
@@ -97,15 +100,22 @@ export const rawGet = async (url: string, options: RawGetOptions): Promise<RawAn
   }
 };
 
-const parseTarget = (url: string): Target => {
+const DEFAULT_PORTS = { http: 80, https: 443 };
+
+const parseTarget = (url: string, tls: ClientTls | undefined): Target => {
+  const scheme = tls === undefined ? 'http' : 'https';
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed?.protocol !== 'http:' || parsed.username !== '' || parsed.password !== '')
-    throw new DepotError('INVALID_REQUEST', `"${url}" is not a URL such as http://127.0.0.1:12348/artifact`);
+  if (parsed?.protocol !== `${scheme}:` || parsed.username !== '' || parsed.password !== '')
+    throw new DepotError(
+      'INVALID_REQUEST',
+      `"${url}" is not a URL such as ${scheme}://127.0.0.1:12348/artifact`,
+    );
   return {
     host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: parsed.port === '' ? 80 : Number(parsed.port),
+    port: parsed.port === '' ? DEFAULT_PORTS[scheme] : Number(parsed.port),
     path: `${parsed.pathname}${parsed.search}`,
     peer: parsed.host,
+    tls,
   };
 };
 

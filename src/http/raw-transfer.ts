@@ -6,9 +6,12 @@
  * RF2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
  * RF3. A body is complete only at exactly its announced length.
  */
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ClientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { PagePool } from './page-pool.ts';
+import { peerFault } from './peer-fault.ts';
 import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 import { bodyStart, parseResponseHead, type ResponseHead } from './response-head.ts';
 
@@ -18,6 +21,8 @@ export type Target = {
   readonly path: string;
   /** `host:port`, for messages. */
   readonly peer: string;
+  /** Undefined for a plain connection. */
+  readonly tls: ClientTls | undefined;
 };
 
 export type OnChunk = (chunk: Uint8Array) => Promise<void>;
@@ -31,10 +36,11 @@ export type Transfer = {
 };
 
 export const openTransfer = (
-  { host, port, peer }: Target,
+  target: Target,
   request: string,
   { progress, pool }: { progress: ProgressDeadline; pool: PagePool },
 ): Transfer => {
+  const { peer } = target;
   const head = Promise.withResolvers<ResponseHead>();
   const headReader = createHeadReader(pool.take(), peer);
   /** The target of the body, and the part of it that came with the head. */
@@ -81,10 +87,9 @@ export const openTransfer = (
   };
 
   const buffer = (): Buffer => page ?? headReader.space();
-  const socket = connect({ host, port, noDelay: true, onread: { buffer, callback: receive } });
-  socket.write(request);
+  const socket = openSocket(target, { buffer, callback: receive }, request);
   // Once all bytes are here, the end of the connection does not matter.
-  socket.on('error', cause => body?.isWhole() || fail(unreachable(peer, cause)));
+  socket.on('error', cause => body?.isWhole() || fail(peerFault(cause, peer)));
   socket.on('close', () => body?.isWhole() || fail(cut(peer, body)));
 
   const begin = guarded(fail, (sizeBytes: number, onChunk: OnChunk): boolean => {
@@ -101,6 +106,21 @@ export const openTransfer = (
   };
   const close = (): void => fail(new DepotError('INTERNAL', 'the answer was closed before it was consumed'));
   return { head: head.promise, consume, fail, close };
+};
+
+type OnRead = { readonly buffer: () => Buffer; readonly callback: (count: number) => boolean };
+
+/** The request is sent when the peer is identified. */
+const openSocket = ({ host, port, tls }: Target, onread: OnRead, request: string): Socket => {
+  const options = { host, port, noDelay: true, onread };
+  if (tls === undefined) {
+    const socket = connect(options);
+    socket.write(request);
+    return socket;
+  }
+  const socket = connectTls({ ...options, ...tls });
+  socket.once('secureConnect', () => socket.write(request));
+  return socket;
 };
 
 /** An error of `work` fails the transfer, and pauses the socket. */
@@ -185,9 +205,6 @@ const createBody = ({ peer, sizeBytes, pool, onChunk, onFree, onFailure }: BodyO
     done: done.promise,
   };
 };
-
-const unreachable = (peer: string, cause: Error): DepotError =>
-  new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached`, { cause, detail: { peer } });
 
 const stalled = (peer: string, progress: ProgressDeadline, body: Body | undefined): DepotError =>
   new DepotError(

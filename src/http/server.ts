@@ -9,7 +9,14 @@
  *     the drain deadline, then their signal aborts.
  */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import {
   type FastifyInstance,
@@ -18,12 +25,13 @@ import {
   fastify,
   type RouteHandlerMethod,
 } from 'fastify';
-import type { Audience } from '../api/route.ts';
+import type { CredentialSource } from '../identity/credentials.ts';
+import { serverTls } from '../identity/tls.ts';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
-import { admit, callerOf } from './caller.ts';
+import { type Admission, admit, callerOf } from './caller.ts';
 import {
   answerPage,
   answerRoute,
@@ -67,6 +75,8 @@ export type ServerOptions = {
   readonly insecureListen?: boolean;
   /** Every route and page that is not public then requires `Authorization: Bearer <token>`. */
   readonly token?: string | undefined;
+  /** TLS, with callers identified by their certificates; without it every process is served that reaches the address. */
+  readonly credentials?: CredentialSource | undefined;
   readonly limits?: Partial<ServerLimits>;
   readonly log: Logger;
   /** Stops the server, like its disposal. */
@@ -84,20 +94,21 @@ export type ApiServer = {
 
 /** @throws DepotError `LISTEN_NOT_LOOPBACK`, `ADDRESS_IN_USE`, `IO` */
 export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
-  const { listen, log } = options;
-  requireLoopback(listen, options.insecureListen ?? false);
+  const { listen, log, credentials, token } = options;
+  if (credentials === undefined) requireLoopback(listen, options.insecureListen ?? false);
+  const self = credentials?.current().identity;
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
   const running = new Map<AbortController, Promise<void>>();
   let stopping = false;
 
-  const run: RunWork = ({ raw: request, id: requestId }, reply, work, audience) => {
+  const run: RunWork = ({ raw: request, id: requestId, params }, reply, work, admission) => {
     reply.hijack();
     const controller = new AbortController();
-    const caller = callerOf(request, options.token);
+    const caller = callerOf(request, { token, identity: self });
     const exchange = { requestId, caller, request, response: reply.raw, log, signal: controller.signal };
     const whole = runExchange(exchange, controller, () => {
       if (stopping) throw shuttingDown();
-      admit(audience, caller);
+      admit(admission, caller, { params, self });
       return work(exchange);
     });
     running.set(
@@ -105,7 +116,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
       whole.finally(() => running.delete(controller)),
     );
   };
-  const app = createRouter(log);
+  const app = createRouter(log, credentials);
   addRoutes(app, { routes: options.apis.flat(), pages: options.pages ?? [], limits, run });
   const bound = await startListening(app, listen);
 
@@ -135,7 +146,7 @@ type RunWork = (
   request: FastifyRequest,
   reply: FastifyReply,
   work: (exchange: Exchange) => Promise<void>,
-  audience: Audience,
+  admission: Admission,
 ) => void;
 
 type Routing = {
@@ -153,17 +164,19 @@ const addRoutes = (app: FastifyInstance, { routes, pages, limits, run }: Routing
   };
   for (const bound of routes)
     add(verbs(bound.route.method), bound.route.path, (request, reply) =>
-      run(request, reply, each => answerRoute(each, request, bound, limits), bound.route.audience),
+      run(request, reply, each => answerRoute(each, request, bound, limits), bound.route),
     );
   for (const page of pages)
     add(verbs('GET'), page.path, (request, reply) =>
-      run(request, reply, each => answerPage(each, page), page.audience),
+      run(request, reply, each => answerPage(each, page), page),
     );
   for (const [path, methods] of [...allowed]) {
     const others = METHODS.filter(method => !methods.includes(method));
-    add(others, path, (request, reply) => run(request, reply, each => refuseMethod(each, methods), 'public'));
+    add(others, path, (request, reply) =>
+      run(request, reply, each => refuseMethod(each, methods), { audience: 'public' }),
+    );
   }
-  app.setNotFoundHandler((request, reply) => run(request, reply, refusePath, 'public'));
+  app.setNotFoundHandler((request, reply) => run(request, reply, refusePath, { audience: 'public' }));
 };
 
 /** A GET route answers HEAD as well. */
@@ -193,7 +206,7 @@ const shuttingDown = (): DepotError =>
 type UnparsedRequest = { readonly id: string; readonly raw: IncomingMessage };
 type UnparsedReply = { readonly hijack: () => unknown; readonly raw: ServerResponse };
 
-const createRouter = (log: Logger): FastifyInstance => {
+const createRouter = (log: Logger, credentials: CredentialSource | undefined): FastifyInstance => {
   const refuseUnparsed = (cause: unknown, request: UnparsedRequest, reply: UnparsedReply): void => {
     reply.hijack();
     const error = new DepotError('INVALID_REQUEST', 'the request cannot be routed', { cause });
@@ -205,8 +218,7 @@ const createRouter = (log: Logger): FastifyInstance => {
   const app = fastify({
     logger: false,
     genReqId: () => randomUUID(),
-    requestTimeout: 0, // bodies have a deadline for progress instead
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    serverFactory: handler => httpServer(credentials, handler),
     return503OnClosing: false, // answered in our shape: H3
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
@@ -222,6 +234,17 @@ const createRouter = (log: Logger): FastifyInstance => {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   return app;
+};
+
+/** `requestTimeout` is 0, since bodies have a deadline for progress instead. */
+const SERVER_OPTIONS = { requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS };
+
+const httpServer = (credentials: CredentialSource | undefined, handler: RequestListener): Server => {
+  if (credentials === undefined) return createServer(SERVER_OPTIONS, handler);
+  const server = createTlsServer({ ...SERVER_OPTIONS, ...serverTls(credentials.current()) }, handler);
+  const change = credentials.onChange(() => server.setSecureContext(serverTls(credentials.current())));
+  server.once('close', () => change[Symbol.dispose]());
+  return server;
 };
 
 const drain = async (

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { endpointUrl, formatAddress, httpEndpoint, splitAddress } from './endpoint.ts';
+import { endpointUrl, formatAddress, splitAddress } from './endpoint.ts';
 
 test('an address is split and put together again, and a URL has brackets around an IPv6 host alone', () => {
   for (const [text, host, port] of [
@@ -11,11 +11,11 @@ test('an address is split and put together again, and a URL has brackets around 
     const address = splitAddress(text);
     expect(address).toEqual({ host, port });
     expect(formatAddress(address)).toBe(text);
-    expect(endpointUrl(httpEndpoint(address))).toBe(`http://${text}`);
+    expect(endpointUrl({ scheme: 'http', ...address })).toBe(`http://${text}`);
   }
 });
 
 test('what a peer reports instead of an address is no URL', () => {
   for (const text of ['', 'nonsense', 'host:port', ':80'])
-    expect(URL.canParse(endpointUrl(httpEndpoint(splitAddress(text)))), text).toBe(false);
+    expect(URL.canParse(endpointUrl({ scheme: 'http', ...splitAddress(text) })), text).toBe(false);
 });

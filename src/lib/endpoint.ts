@@ -3,21 +3,25 @@
 /** An IPv6 host has no brackets here; they belong to the form with a port. */
 export type SocketAddress = { readonly host: string; readonly port: number };
 
+export type Scheme = 'http' | 'https';
+
+/** Without an id, any process of that kind in the fleet. */
+export type ExpectedProcess = { readonly kind: 'nexus' | 'sled'; readonly id?: string };
+
 export type Endpoint = SocketAddress & {
-  readonly scheme: 'http';
-  /** The id of the process that is expected to answer; undefined where any process may. */
-  readonly peerId: string | undefined;
+  readonly scheme: Scheme;
+  /** The process that is expected to answer. With `https` its certificate has to name it. */
+  readonly expected: ExpectedProcess;
 };
 
-export const httpEndpoint = ({ host, port }: SocketAddress, peerId?: string): Endpoint => ({
-  scheme: 'http',
-  host,
-  port,
-  peerId,
-});
+export const endpoint = (
+  scheme: Scheme,
+  { host, port }: SocketAddress,
+  expected: ExpectedProcess,
+): Endpoint => ({ scheme, host, port, expected });
 
-/** `http://host:port`, without a slash at the end. */
-export const endpointUrl = ({ scheme, ...address }: Endpoint): string =>
+/** `http://host:port` or `https://host:port`, without a slash at the end. */
+export const endpointUrl = ({ scheme, ...address }: Pick<Endpoint, 'scheme' | 'host' | 'port'>): string =>
   `${scheme}://${formatAddress(address)}`;
 
 /** `host:port`, an IPv6 address in brackets. */

@@ -16,6 +16,7 @@ export const errorCodes = {
   INTERNAL: { status: 500, retry: 'backoff' },
   INVALID_REQUEST: { status: 400, retry: 'never' },
   UNAUTHORIZED: { status: 401, retry: 'never' },
+  FORBIDDEN: { status: 403, retry: 'never' },
   NOT_FOUND: { status: 404, retry: 'never' },
   METHOD_NOT_ALLOWED: { status: 405, retry: 'never' },
   BODY_TOO_LARGE: { status: 413, retry: 'never' },
@@ -34,6 +35,7 @@ export const errorCodes = {
   PEER_UNREACHABLE: { status: 503, retry: 'backoff' },
   PEER_STALLED: { status: 504, retry: 'backoff' },
   PEER_BAD_ANSWER: { status: 502, retry: 'backoff' },
+  PEER_IDENTITY: { status: 502, retry: 'backoff' },
 
   // The sled agent and its Repo Depot.
   NO_ARTIFACT_CONFIG: { status: 404, retry: 'backoff' },

@@ -11,6 +11,7 @@ export const errorRemedies = {
   INVALID_REQUEST: 'Correct it; the OpenAPI documents have the shapes.',
   UNAUTHORIZED:
     "Send Authorization: Bearer TOKEN; token_file in the server's configuration names the file with the token. On the command line: --token-file FILE, TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE, or --data DIRECTORY for a fleet of tuf-depot start.",
+  FORBIDDEN: 'Use the identity that the message names.',
   NOT_FOUND: 'List the existing ones, and correct the name.',
   METHOD_NOT_ALLOWED: 'Use one of them.',
   BODY_TOO_LARGE:
@@ -33,6 +34,8 @@ export const errorRemedies = {
     'Check that the other process runs, and that its address is right (on the command line --url or TUF_DEPOT_URL). Background tasks retry by themselves.',
   PEER_STALLED: 'Check its load, its disk and the network in between.',
   PEER_BAD_ANSWER: 'Check that it is the expected program and version; its log has the request id.',
+  PEER_IDENTITY:
+    'Check that the address belongs to that process, and that both have certificates of the same authority that are valid now: tuf-depot identity show FILE.',
 
   // Nexus: releases and the fleet.
   NO_TRUST_ROOT: 'Add the root that signs your releases: tuf-depot trust-root add FILE.',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { expect, onTestFinished, test } from 'vitest';
+import { identityPaths } from '../identity/authority-files.ts';
 import { fleetPaths, fleetSizeOf, removeFleet } from './data-directory.ts';
 import { makeDemoDirectory } from './demo-directory.ts';
 import { minSledReplication } from './fleet-size.ts';
@@ -62,11 +63,16 @@ test('processes are configured by files that only their owner reads', async () =
   await mkdir(nexus.home);
   await mkdir(sled.home);
   await writeNexusConfig(nexus, paths, {
+    identity: identityPaths(nexus.identity),
     listen: ['127.0.0.1:1', '127.0.0.1:2'],
     databaseUrl: 'postgresql:///postgres?host=%2Ftmp&port=5432&user=x',
     minSledReplication: 2,
   });
-  await writeSledConfig(sled, { listen: ['127.0.0.1:3', '127.0.0.1:0'], nexusAddresses: ['127.0.0.1:2'] });
+  await writeSledConfig(sled, {
+    identity: identityPaths(sled.identity),
+    listen: ['127.0.0.1:3', '127.0.0.1:0'],
+    nexusAddresses: ['127.0.0.1:2'],
+  });
   expect((await stat(nexus.config)).mode & 0o777).toBe(0o600);
   expect(parse(await readFile(nexus.config, 'utf8'))).toMatchObject({
     staging_directory: nexus.staging,
@@ -75,6 +81,7 @@ test('processes are configured by files that only their owner reads', async () =
   });
   expect(parse(await readFile(sled.config, 'utf8'))).toMatchObject({
     serial: 'sled-2',
+    identity: { key_file: join(sled.identity, 'key.pem') },
     nexus: ['127.0.0.1:2'],
     datasets: sled.datasets,
   });

@@ -6,10 +6,11 @@
  *       lock               held while the fleet runs (P12)
  *       fleet.json         its addresses and process id, while it runs
  *       ports.json         the ports of the last run, used again if they are free
+ *       identity/          the authority of the fleet: ca.pem, ca-key.pem (mode 0600)
  *       operator-token     the bearer token of the operator API; mode 0600
  *       postgres/          the embedded PostgreSQL, with its log
- *       nexus-1/ …         nexus.toml, staging/ (archives that too few sleds hold)
- *       sled-1/ …          sled-agent.toml, m2-a/ and m2-b/ (its two datasets)
+ *       nexus-1/ …         nexus.toml, identity/ (certificate and key), staging/ (archives that too few sleds hold)
+ *       sled-1/ …          sled-agent.toml, identity/, m2-a/ and m2-b/ (its two datasets)
  *       logs/              nexus-1.log, sled-1.log, …
  */
 import { readdir, realpath, rm } from 'node:fs/promises';
@@ -20,6 +21,7 @@ export type NexusPaths = {
   readonly home: string;
   readonly config: string;
   readonly staging: string;
+  readonly identity: string;
   readonly readyFile: string;
   readonly log: string;
 };
@@ -29,6 +31,7 @@ export type SledPaths = {
   readonly name: string;
   readonly home: string;
   readonly config: string;
+  readonly identity: string;
   readonly datasets: readonly [string, string];
   readonly readyFile: string;
   readonly log: string;
@@ -38,6 +41,8 @@ export type FleetPaths = {
   readonly root: string;
   readonly ports: string;
   readonly tokenFile: string;
+  /** Of the authority. */
+  readonly identity: string;
   readonly postgres: string;
   readonly logs: string;
   readonly migrationLog: string;
@@ -52,6 +57,7 @@ export const fleetPaths = (root: string): FleetPaths => {
     root,
     ports: join(root, 'ports.json'),
     tokenFile: join(root, 'operator-token'),
+    identity: join(root, 'identity'),
     postgres: join(root, 'postgres'),
     logs,
     migrationLog: join(logs, 'migrate.log'),
@@ -63,6 +69,7 @@ export const fleetPaths = (root: string): FleetPaths => {
         home,
         config: join(home, 'nexus.toml'),
         staging: join(home, 'staging'),
+        identity: join(home, 'identity'),
         readyFile: join(home, 'ready.json'),
         log: join(logs, `${name}.log`),
       };
@@ -74,6 +81,7 @@ export const fleetPaths = (root: string): FleetPaths => {
         name,
         home,
         config: join(home, 'sled-agent.toml'),
+        identity: join(home, 'identity'),
         datasets: [join(home, 'm2-a'), join(home, 'm2-b')],
         readyFile: join(home, 'ready.json'),
         log: join(logs, `${name}.log`),

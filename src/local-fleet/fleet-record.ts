@@ -17,6 +17,8 @@ const Record = z.object({
   pid: z.number().int().positive(),
   operator_urls: z.array(z.url()).min(1),
   token_file: z.string().optional(),
+  /** Absent in the record of a fleet without TLS. */
+  ca_file: z.string().optional(),
   min_sled_replication: z.number().int().min(1),
 });
 
@@ -25,6 +27,8 @@ export type FleetRecord = {
   readonly operatorUrls: readonly string[];
   /** Absolute. */
   readonly tokenFile: string | undefined;
+  /** The authority of the fleet. Absolute. */
+  readonly authoritiesFile: string | undefined;
   readonly minSledReplication: number;
 };
 
@@ -36,6 +40,7 @@ export const writeFleetRecord = (dataDirectory: string, record: FleetRecord): Pr
         pid: record.pid,
         operator_urls: [...record.operatorUrls],
         token_file: record.tokenFile,
+        ca_file: record.authoritiesFile,
         min_sled_replication: record.minSledReplication,
       } satisfies z.input<typeof Record>,
       undefined,
@@ -59,12 +64,13 @@ export const readRunningFleet = async (dataDirectory: string): Promise<FleetReco
   }
   const parsed = Record.safeParse(parseJson(text));
   if (!parsed.success) throw new DepotError('IO', `${path} is not the record of a fleet; remove it`);
-  const { pid, operator_urls, token_file, min_sled_replication } = parsed.data;
+  const { pid, operator_urls, token_file, ca_file, min_sled_replication } = parsed.data;
   if (!isAlive(pid)) return undefined;
   return {
     pid,
     operatorUrls: operator_urls,
     tokenFile: token_file,
+    authoritiesFile: ca_file,
     minSledReplication: min_sled_replication,
   };
 };

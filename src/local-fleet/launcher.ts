@@ -13,13 +13,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeFileDurably } from '../lib/durable-file.ts';
-import { endpointUrl, httpEndpoint, splitAddress } from '../lib/endpoint.ts';
-import { DepotError } from '../lib/errors.ts';
+import { endpointUrl, splitAddress } from '../lib/endpoint.ts';
+import { DepotError, messageChain } from '../lib/errors.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { createLogger } from '../lib/log.ts';
 import { type Child, exitError, runChild, startChild } from './child-process.ts';
 import { type FleetPaths, fleetPaths, fleetSizeOf, type SledPaths } from './data-directory.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
+import { type FleetIdentity, openFleetIdentity } from './fleet-identity.ts';
 import { removeFleetRecord, writeFleetRecord } from './fleet-record.ts';
 import { DEFAULT_FLEET_SIZE, minSledReplication } from './fleet-size.ts';
 import { freeAddress, type RememberedPorts, readPorts, writePorts } from './ports.ts';
@@ -62,6 +63,8 @@ export type RunningSled = {
 
 export type Fleet = {
   readonly paths: FleetPaths;
+  /** The authority of its certificates, in PEM. */
+  readonly authoritiesFile: string;
   readonly minSledReplication: number;
   readonly nexuses: readonly RunningNexus[];
   readonly sleds: readonly RunningSled[];
@@ -89,9 +92,14 @@ export const startFleet = async (options: FleetOptions): Promise<Fleet> => {
     }),
   );
   await ensureToken(paths.tokenFile);
+  const identity = undo.use(
+    await openFleetIdentity(paths, error =>
+      onStep(`certificates were not renewed; the next day repeats it: ${messageChain(error)}`),
+    ),
+  );
   const ports = options.stablePorts ? await readPorts(paths.ports) : {};
   const children = undo.adopt([] as Child[], stopAll);
-  const startOptions = { ...options, paths, ports, children };
+  const startOptions = { ...options, paths, identity, ports, children };
 
   onStep('starting Nexus');
   const nexuses = await startNexuses(size.nexuses, startOptions, {
@@ -105,6 +113,7 @@ export const startFleet = async (options: FleetOptions): Promise<Fleet> => {
     pid: process.pid,
     operatorUrls: nexuses.map(nexus => nexus.operatorUrl),
     tokenFile: paths.tokenFile,
+    authoritiesFile: identity.authoritiesFile,
     minSledReplication: minimum,
   });
   undo.defer(() => removeFleetRecord(directory));
@@ -113,6 +122,7 @@ export const startFleet = async (options: FleetOptions): Promise<Fleet> => {
   const watch = watchProcesses(children, postgres);
   return {
     paths,
+    authoritiesFile: identity.authoritiesFile,
     minSledReplication: minimum,
     nexuses,
     sleds,
@@ -152,6 +162,7 @@ const ensureToken = async (path: string): Promise<void> => {
 
 type StartOptions = FleetOptions & {
   readonly paths: FleetPaths;
+  readonly identity: FleetIdentity;
   /** Filled with the bound addresses. */
   readonly ports: RememberedPorts;
   readonly children: Child[];
@@ -165,7 +176,7 @@ const startNexuses = async (
   options: StartOptions,
   config: { databaseUrl: string; minSledReplication: number },
 ): Promise<RunningNexus[]> => {
-  const { paths, ports, children, signal } = options;
+  const { paths, identity, ports, children, signal } = options;
   const started: RunningNexus[] = [];
   for (let number = 1; number <= amount; number += 1) {
     const nexus = paths.nexus(number);
@@ -173,7 +184,7 @@ const startNexuses = async (
     const usual = options.stablePorts && number === 1 ? DEFAULT_NEXUS_PORTS : undefined;
     const wanted = ports[nexus.name] ?? usual;
     const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
-    await writeNexusConfig(nexus, paths, { ...config, listen });
+    await writeNexusConfig(nexus, paths, { ...config, listen, identity: await identity.nexus(nexus) });
     if (number === 1) await migrate(nexus.config, options);
     const child = await startChild(
       {
@@ -189,7 +200,7 @@ const startNexuses = async (
     ports[nexus.name] = [ready.operator_address, ready.internal_address];
     started.push({
       name: nexus.name,
-      operatorUrl: endpointUrl(httpEndpoint(splitAddress(ready.operator_address))),
+      operatorUrl: endpointUrl({ scheme: 'https', ...splitAddress(ready.operator_address) }),
       internalAddress: ready.internal_address,
       pid: child.pid,
     });
@@ -229,11 +240,11 @@ const startSled = async (
   options: StartOptions,
   nexusAddresses: readonly string[],
 ): Promise<RunningSled> => {
-  const { ports, children, signal } = options;
+  const { identity, ports, children, signal } = options;
   for (const dataset of sled.datasets) await mkdir(dataset, { recursive: true, mode: 0o700 });
   const wanted = ports[sled.name];
   const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
-  await writeSledConfig(sled, { listen, nexusAddresses });
+  await writeSledConfig(sled, { listen, identity: await identity.sled(sled), nexusAddresses });
   const child = await startChild(
     {
       ...processSpec(options, ['sled-agent', '--config', sled.config]),
@@ -250,7 +261,7 @@ const startSled = async (
     id: ready.sled_id,
     name: sled.name,
     datasets: sled.datasets,
-    depotUrl: endpointUrl(httpEndpoint(splitAddress(ready.depot_address))),
+    depotUrl: endpointUrl({ scheme: 'https', ...splitAddress(ready.depot_address) }),
     pid: child.pid,
   };
 };

@@ -1,5 +1,6 @@
 /** The configuration files of a local fleet's processes, written anew at each start: addresses may have changed. */
 import { stringify } from 'smol-toml';
+import type { IdentityFiles } from '../identity/credentials.ts';
 import { writeFileDurably } from '../lib/durable-file.ts';
 import type { FleetPaths, NexusPaths, SledPaths } from './data-directory.ts';
 
@@ -13,6 +14,7 @@ export const writeNexusConfig = (
   fleet: FleetPaths,
   options: {
     readonly listen: Addresses;
+    readonly identity: IdentityFiles;
     readonly databaseUrl: string;
     readonly minSledReplication: number;
   },
@@ -23,13 +25,18 @@ export const writeNexusConfig = (
     internal_listen: options.listen[1],
     token_file: fleet.tokenFile,
     ready_file: paths.readyFile,
+    identity: identitySection(options.identity),
     database: { url: options.databaseUrl },
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication },
   });
 
 export const writeSledConfig = (
   paths: SledPaths,
-  options: { readonly listen: Addresses; readonly nexusAddresses: readonly string[] },
+  options: {
+    readonly listen: Addresses;
+    readonly identity: IdentityFiles;
+    readonly nexusAddresses: readonly string[];
+  },
 ): Promise<void> =>
   writeToml(paths.config, {
     serial: paths.name,
@@ -38,7 +45,14 @@ export const writeSledConfig = (
     nexus: [...options.nexusAddresses],
     datasets: [...paths.datasets],
     ready_file: paths.readyFile,
+    identity: identitySection(options.identity),
   });
+
+const identitySection = ({ certificateFile, keyFile, authoritiesFile }: IdentityFiles) => ({
+  certificate_file: certificateFile,
+  key_file: keyFile,
+  ca_file: authoritiesFile,
+});
 
 const writeToml = (path: string, content: Record<string, unknown>): Promise<void> =>
   writeFileDurably(

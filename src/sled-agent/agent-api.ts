@@ -72,9 +72,15 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     return result;
   },
 
-  async artifactCopyFromDepot({ params: { sha256 }, query, body: { depot_base_url } }) {
+  async artifactCopyFromDepot({ params: { sha256 }, query, body }) {
     const { generation, config_digest: digest } = query;
-    await copies.start({ sha256, generation, digest, depotBaseUrl: depot_base_url });
+    await copies.start({
+      sha256,
+      generation,
+      digest,
+      depotBaseUrl: body.depot_base_url,
+      sourceId: body.source_sled_id,
+    });
     return {};
   },
 

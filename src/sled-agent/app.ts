@@ -13,16 +13,19 @@ import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import type { Rng } from '../core/rng.ts';
-import { createApiClient, createDispatcher } from '../http/client.ts';
+import { createApiClient } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
+import { type Peers, plainPeers, securePeers } from '../http/peers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { serveApi } from '../http/server.ts';
+import { watchCredentials } from '../identity/credentials.ts';
 import type { Clock } from '../lib/clock.ts';
 import { endpointUrl, formatAddress } from '../lib/endpoint.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { SledAgentConfig } from './config.ts';
+import type { FetchArtifact } from './copy.ts';
 import { startSledServices } from './services.ts';
 import type { ArtifactStore } from './store/store.ts';
 
@@ -46,16 +49,19 @@ export const startSledAgent = async (
 ): Promise<SledAgent> => {
   await requireDataset(config.store.directories, log);
   await using started = new AsyncDisposableStack();
-  const dispatcher = createDispatcher();
-  started.defer(() => dispatcher.close());
-  const peers = config.nexuses.map(nexus => {
+  const credentials =
+    config.identity && started.use(await watchCredentials(config.identity, { kind: 'sled', clock, log }));
+  const peers = started.use(credentials === undefined ? plainPeers() : securePeers(credentials));
+  const nexuses = config.nexuses.map(nexus => {
     const url = endpointUrl(nexus);
+    const dispatcher = peers.dispatcher(nexus.expected);
     return { url, client: createApiClient(internalApi, { baseUrl: url, dispatcher }) };
   });
   const services = started.use(
-    await startSledServices(config, { clock, rng, log, peers, fetchArtifact: rawGet }),
+    await startSledServices(config, { clock, rng, log, peers: nexuses, fetchArtifact: fetchFrom(peers) }),
   );
   const serve = {
+    credentials,
     insecureListen: config.insecureListen,
     limits: {
       progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
@@ -89,6 +95,18 @@ export const startSledAgent = async (
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
+
+/** With TLS an order names its source, whose certificate is compared. */
+const fetchFrom =
+  (peers: Peers): FetchArtifact =>
+  (url, { sourceId, ...options }) => {
+    if (peers.scheme === 'https' && sourceId === undefined)
+      throw new DepotError('INVALID_REQUEST', 'an order to copy has to name its source: source_sled_id');
+    return rawGet(url, {
+      ...options,
+      tls: sourceId === undefined ? undefined : peers.tls({ kind: 'sled', id: sourceId }),
+    });
+  };
 
 /** One usable directory is enough to start (G8); the others are reported. @throws `NO_USABLE_DATASET` naming each */
 const requireDataset = async (directories: readonly string[], log: Logger): Promise<void> => {

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { derivedSledId, readSledAgentConfig } from './config.ts';
+import { derivedSledId } from '../identity/derived-sled-id.ts';
+import { readSledAgentConfig } from './config.ts';
 
 const read = async (text: string) => {
   const directory = await mkdtemp(join(tmpdir(), 'sled-config-'));
@@ -25,7 +26,7 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
     listen: { host: '127.0.0.1', port: 12_345 },
     depotListen: { host: '127.0.0.1', port: 12_348 },
     insecureListen: false,
-    nexuses: [{ scheme: 'http', host: '127.0.0.1', port: 12_221, peerId: undefined }],
+    nexuses: [{ scheme: 'http', host: '127.0.0.1', port: 12_221, expected: { kind: 'nexus' } }],
     store: { directories: [join(directory, 'm2-a'), '/mnt/m2-b'] },
     limits: { puts: 4, copies: 4 },
     readyFile: undefined,

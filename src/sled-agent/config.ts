@@ -2,13 +2,15 @@
  * The configuration of a sled agent, in two steps: the file as written ({@link SledAgentFile}), then the values that the
  * agent works with ({@link SledAgentConfig}), which has every value that the agent needs.
  */
-import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { SledId } from '../core/ids.ts';
 import { parseAddress } from '../http/listen.ts';
-import { type Endpoint, httpEndpoint, type SocketAddress } from '../lib/endpoint.ts';
+import { type IdentityFiles, readCredentials } from '../identity/credentials.ts';
+import { derivedSledId } from '../identity/derived-sled-id.ts';
+import { IdentitySection, identityFiles } from '../identity/section.ts';
+import { type Endpoint, endpoint, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
@@ -42,6 +44,8 @@ export const SledAgentFile = z.strictObject({
   advertise_host: z.string().min(1).max(253).optional(),
   /** The loopback rule does not apply: the network itself is trusted. */
   insecure_listen: z.boolean().default(false),
+  /** With it both servers are TLS, and serve only callers with certificates of the same authority. */
+  identity: IdentitySection.optional(),
   /** Internal addresses of Nexus instances, tried in turn. */
   nexus: z.array(z.string()).min(1).max(64),
   /** One directory per disk; each has to exist. */
@@ -89,6 +93,7 @@ export type SledAgentConfig = {
   /** Absent: the one listened on. */
   readonly advertiseHost: string | undefined;
   readonly insecureListen: boolean;
+  readonly identity: IdentityFiles | undefined;
   /** Base URLs. */
   readonly nexuses: readonly Endpoint[];
   readonly store: StoreSettings;
@@ -101,13 +106,23 @@ export type SledAgentConfig = {
 };
 
 /** Relative paths are relative to the file. @throws `CONFIG_INVALID` naming the file and the key */
-export const readSledAgentConfig = async (path: string): Promise<SledAgentConfig> =>
-  resolveConfig(await readTomlConfig(path, SledAgentFile), path);
+export const readSledAgentConfig = async (path: string): Promise<SledAgentConfig> => {
+  const file = await readTomlConfig(path, SledAgentFile);
+  const config = resolveConfig(file, path);
+  if (config.identity === undefined) return config;
+  const sledId = SledId.parse((await readCredentials(config.identity, 'sled')).identity.id);
+  if (file.sled_id === undefined || file.sled_id === sledId) return { ...config, sledId };
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${path}: sled_id is ${file.sled_id}, and the certificate names the sled ${sledId}; leave sled_id out`,
+  );
+};
 
 export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string): SledAgentConfig => {
   const { serial, part, revision, limits, intervals } = file;
   const absolute = (relative: string): string => resolve(dirname(path), relative);
   const address = (key: string, text: string): SocketAddress => parseAddress(text, `${path}: ${key}`);
+  const scheme = file.identity === undefined ? 'http' : 'https';
   const [listen, depotListen] = [address('listen', file.listen), address('depot_listen', file.depot_listen)];
   requireReachable(path, file.advertise_host, listen, depotListen);
   const directories = file.datasets.map(absolute);
@@ -124,7 +139,8 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     depotListen,
     advertiseHost: file.advertise_host,
     insecureListen: file.insecure_listen,
-    nexuses: file.nexus.map((text, at) => httpEndpoint(address(`nexus.${at}`, text))),
+    identity: identityFiles(file.identity, absolute),
+    nexuses: file.nexus.map((text, at) => endpoint(scheme, address(`nexus.${at}`, text), { kind: 'nexus' })),
     store: {
       directories,
       quotaBytes: limits.quota_bytes,
@@ -154,14 +170,5 @@ const requireReachable = (
   throw new DepotError(
     'CONFIG_INVALID',
     `${path}: advertise_host: needed, since listen (${listen.host}) and depot_listen (${depotListen.host}) do not name one host that others can reach`,
-  );
-};
-
-/** A UUID of version 8 (RFC 9562, 5.8: a custom rule) derived from part and serial number. */
-export const derivedSledId = (part: string, serial: string): SledId => {
-  const hex = createHash('sha256').update(`tuf-depot sled\n${part}\n${serial}\n`).digest('hex');
-  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
-  return SledId.parse(
-    `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`,
   );
 };

@@ -11,7 +11,7 @@
  */
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
-import type { ArtifactHash, Generation } from '../core/ids.ts';
+import type { ArtifactHash, Generation, SledId } from '../core/ids.ts';
 import type { ProgressDeadline } from '../http/progress.ts';
 import type { RawAnswer } from '../http/raw-get.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -26,6 +26,7 @@ export type CopyRequest = {
   /** Of the wanted set at that generation, compared where it is given (P13). */
   readonly digest?: string | undefined;
   readonly depotBaseUrl: string;
+  readonly sourceId?: SledId | undefined;
 };
 
 type Started = CopyRequest & { readonly timeMs: number };
@@ -58,6 +59,8 @@ export type Copies = AsyncDisposable & {
 export type FetchArtifact = (
   url: string,
   options: {
+    /** Whom the connection has to lead to, with TLS. */
+    readonly sourceId: SledId | undefined;
     readonly progress: ProgressDeadline;
     readonly answerTimeoutMs: number;
     readonly signal: AbortSignal;
@@ -167,14 +170,14 @@ type SourceAnswer = Awaited<ReturnType<FetchArtifact>>;
 /** @throws `COPY_SOURCE` with the cause */
 const openSource = async (
   { fetchArtifact, progress }: CopyDependencies,
-  { sha256, depotBaseUrl }: CopyRequest,
+  { sha256, depotBaseUrl, sourceId }: CopyRequest,
   expectedSizeBytes: number | undefined,
   signal: AbortSignal,
 ): Promise<SourceAnswer> => {
   const detail = { depot_base_url: depotBaseUrl };
   let answer: SourceAnswer;
   try {
-    const options = { progress, answerTimeoutMs: progress.intervalMs, signal };
+    const options = { sourceId, progress, answerTimeoutMs: progress.intervalMs, signal };
     answer = await fetchArtifact(depotArtifactUrl(depotBaseUrl, sha256), options);
   } catch (cause) {
     if (signal.aborted) throw cause;

@@ -11,7 +11,7 @@ import { type ApiClient, createApiClient } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
 import { systemClock } from '../lib/clock.ts';
-import { endpointUrl, httpEndpoint, splitAddress } from '../lib/endpoint.ts';
+import { endpointUrl, splitAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import { type SledAgent, startSledAgent } from './app.ts';
@@ -85,7 +85,9 @@ export const startTestSled = async (
   );
   const agent = stack.use(await startSledAgent(config, { clock: systemClock, rng: seededRng(1), log }));
   const client = stack.use(
-    createApiClient(sledAgentApi, { baseUrl: endpointUrl(httpEndpoint(splitAddress(agent.agentAddress))) }),
+    createApiClient(sledAgentApi, {
+      baseUrl: endpointUrl({ scheme: 'http', ...splitAddress(agent.agentAddress) }),
+    }),
   );
   const signal = neverAborts();
   while (floor && agent.store.state().kind === 'awaiting_floor') await systemClock.sleep(5, { signal });
@@ -96,7 +98,7 @@ export const startTestSled = async (
     nexus,
     client,
     datasets,
-    depotUrl: endpointUrl(httpEndpoint(splitAddress(agent.depotAddress))),
+    depotUrl: endpointUrl({ scheme: 'http', ...splitAddress(agent.depotAddress) }),
     async want(...artifacts) {
       const generation = asGeneration(generationNow() + 1);
       const sizes = Object.fromEntries(

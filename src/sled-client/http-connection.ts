@@ -2,28 +2,29 @@
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { pointText } from '../core/ids.ts';
-import {
-  type ClientTimeouts,
-  createApiClient,
-  createDispatcher,
-  DEFAULT_CLIENT_TIMEOUTS,
-} from '../http/client.ts';
+import { type ClientTimeouts, createApiClient, DEFAULT_CLIENT_TIMEOUTS } from '../http/client.ts';
+import { type Peers, plainPeers } from '../http/peers.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { endpointUrl } from '../lib/endpoint.ts';
 import { configBody, sledConfigOf } from './config-body.ts';
 import { sledReportOf } from './report.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 
-/** One pool of connections for all sleds; dispose it to close them. */
+/** Disposing closes the connections, those of `peers` too. */
 export const createHttpConnection = (
-  options: { readonly timeouts?: Partial<ClientTimeouts> } = {},
+  options: { readonly timeouts?: Partial<ClientTimeouts>; readonly peers?: Peers } = {},
 ): SledConnection & AsyncDisposable => {
   const timeouts = { ...DEFAULT_CLIENT_TIMEOUTS, ...options.timeouts };
-  const dispatcher = createDispatcher(timeouts);
-  const agent = (sled: SledTarget) =>
-    createApiClient(sledAgentApi, { baseUrl: endpointUrl(sled.agent), timeouts, dispatcher });
+  const peers = options.peers ?? plainPeers(timeouts);
+  const agent = ({ agent }: SledTarget) =>
+    createApiClient(sledAgentApi, {
+      baseUrl: endpointUrl(agent),
+      dispatcher: peers.dispatcher(agent.expected),
+      timeouts,
+    });
 
   return {
+    scheme: peers.scheme,
     async putConfig(sled, config, wait) {
       await agent(sled).artifactConfigPut({ body: configBody(config) }, wait);
     },
@@ -39,12 +40,13 @@ export const createHttpConnection = (
       return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
     },
     async copy(sled, { sha256, generation, digest, source }, wait) {
-      const body = { depot_base_url: endpointUrl(source.depot) };
+      const body = { depot_base_url: endpointUrl(source.depot), source_sled_id: source.id };
       const query = { generation, config_digest: digest };
       await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
     },
     async readRange(sled, { sha256, offset, length }, { signal }) {
       using answer = await rawGet(depotArtifactUrl(endpointUrl(sled.depot), sha256), {
+        tls: peers.tls(sled.depot.expected),
         range: { first: offset, last: offset + length - 1 },
         pageSizeBytes: 128 * 1024,
         pages: 2,
@@ -55,6 +57,6 @@ export const createHttpConnection = (
       await answer.consume(async chunk => void parts.push(Uint8Array.from(chunk)));
       return Buffer.concat(parts);
     },
-    [Symbol.asyncDispose]: () => dispatcher.close(),
+    [Symbol.asyncDispose]: () => peers[Symbol.asyncDispose](),
   };
 };

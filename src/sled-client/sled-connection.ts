@@ -3,7 +3,7 @@ import type { OfferedConfig } from '../core/artifact-config.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
 import type { SledReport } from '../core/sled-report.ts';
-import type { Endpoint } from '../lib/endpoint.ts';
+import type { Endpoint, Scheme } from '../lib/endpoint.ts';
 
 export type SledTarget = {
   readonly id: SledId;
@@ -24,6 +24,8 @@ type Wait = { readonly signal: AbortSignal };
  * detail where it said so), `PEER_UNREACHABLE`, `PEER_STALLED` or `PEER_BAD_ANSWER` otherwise.
  */
 export type SledConnection = {
+  /** Of the endpoints that it reaches. */
+  readonly scheme: Scheme;
   readonly putConfig: (sled: SledTarget, config: OfferedConfig, wait: Wait) => Promise<void>;
   /** The config in force, or the one of a point that the sled has or keeps. Its digest is computed from what it lists. */
   readonly config: (sled: SledTarget, options: Wait & { readonly point?: Point }) => Promise<SledConfig>;

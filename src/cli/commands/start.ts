@@ -64,6 +64,7 @@ export const aborted = (signal: AbortSignal): Promise<void> =>
 export const fleetData = (fleet: Fleet) => ({
   data_directory: fleet.paths.root,
   token_file: fleet.paths.tokenFile,
+  ca_file: fleet.authoritiesFile,
   min_sled_replication: fleet.minSledReplication,
   nexuses: fleet.nexuses.map(nexus => ({
     name: nexus.name,
@@ -89,6 +90,7 @@ const fleetLines = (fleet: Fleet, { terminal }: Session, data: string): string[]
         ...fleet.nexuses.map(nexus => [nexus.name, `${style.bold(nexus.operatorUrl)}/`] as const),
         ['sleds', `${fleet.sleds.length}, with two datasets each`],
         ['token', fleet.paths.tokenFile],
+        ['authority', fleet.authoritiesFile],
         ['data', fleet.paths.root],
         ['logs', fleet.paths.logs],
         ['safe from', `${count(fleet.minSledReplication, 'sled')} (the smaller of 3 and the sleds started)`],

@@ -14,6 +14,7 @@ import { DepotError } from '../../lib/errors.ts';
 import { makeDemoDirectory } from '../../local-fleet/demo-directory.ts';
 import { hashesOnDisk } from '../../local-fleet/disk-audit.ts';
 import { type Fleet, startFleet } from '../../local-fleet/launcher.ts';
+import { readFleetTrust } from '../connection.ts';
 import { type Depot, openDepot } from '../depot-client.ts';
 import { count, formatBytes, formatDuration, formatPercent, formatRate } from '../output/quantities.ts';
 import { programCommand } from '../program-path.ts';
@@ -79,8 +80,9 @@ export const runDemo = async (
     signal: AbortSignal.any([outer.signal, failure.signal]),
   };
   const token = (await readFile(fleet.paths.tokenFile, 'utf8')).trim();
+  const trust = await readFleetTrust(fleet.authoritiesFile);
   const depots = fleet.nexuses.map(({ operatorUrl }) =>
-    stack.use(openDepot({ url: operatorUrl, token }, session)),
+    stack.use(openDepot({ url: operatorUrl, token, trust }, session)),
   );
   const outcome = await tellStory({ session, narrator, fleet, depots, directory: directory.path, userFile });
   await afterwards(outcome, session);

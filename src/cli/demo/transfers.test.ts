@@ -39,7 +39,7 @@ test('an artifact put by Nexus counts once per sled and only when it arrived; th
     },
   });
   await using depot = openDepot(
-    { url: nexus.url, token: TEST_TOKEN },
+    { url: nexus.url, token: TEST_TOKEN, trust: undefined },
     { signal: new AbortController().signal },
   );
   const artifacts = [

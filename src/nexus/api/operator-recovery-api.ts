@@ -51,7 +51,7 @@ type Deps = {
   readonly datastore: Pick<SledPort, 'sledList'> &
     Pick<WantedSetPort, 'pointsRecorded' | 'generationRaise'> &
     Pick<ReleasePort, 'artifactsKnown' | 'repoGetByVersion' | 'repoArtifacts'>;
-  readonly connection: Pick<SledConnection, 'list' | 'config'>;
+  readonly connection: Pick<SledConnection, 'scheme' | 'list' | 'config'>;
   readonly clock: Clock;
   readonly note: Note;
   readonly activateReplication: () => void;
@@ -110,7 +110,7 @@ const makePlan = async (
   { excluded, giveUp, to }: Question,
   { log, signal }: Wait,
 ): Promise<{ readonly plan: RecoveryPlan; readonly planned: Point }> => {
-  const targets = await inServiceTargets(datastore, signal);
+  const targets = await inServiceTargets({ datastore, connection }, signal);
   const stranger = excluded.find(id => !targets.some(target => target.id === id));
   if (stranger !== undefined) throw new DepotError('NOT_FOUND', `there is no sled ${stranger} in service`);
   const sleds = await askSleds({ connection, clock }, targets, { signal });

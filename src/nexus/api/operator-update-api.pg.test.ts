@@ -125,6 +125,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
   let config: Parameters<SledConnection['putConfig']>[1] | undefined;
   return {
     connectSleds: () => ({
+      scheme: 'http',
       async putConfig(_sled, given) {
         config = given;
       },

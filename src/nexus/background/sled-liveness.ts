@@ -29,7 +29,7 @@ export type SledLiveness = {
 
 type Deps = {
   readonly datastore: Pick<SledPort, 'sledList'>;
-  readonly connection: Pick<SledConnection, 'list'>;
+  readonly connection: Pick<SledConnection, 'scheme' | 'list'>;
   readonly clock: Clock;
   /** Ends the back-off of a sled that has returned. */
   readonly onReturn: (id: SledId) => void;
@@ -44,7 +44,7 @@ export const createSledLiveness = (deps: Deps): SledLiveness => {
       description: 'observe which sleds answer',
       periodMs: PERIOD_MS,
       async activate({ log, signal }) {
-        const sleds = await inServiceTargets(deps.datastore, signal);
+        const sleds = await inServiceTargets(deps, signal);
         const limiter = createLimiter(CONCURRENCY);
         const answers = await Promise.all(
           sleds.map(sled =>

@@ -19,9 +19,11 @@ import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { operatorUploadApi } from '../../api/operator-upload-api.ts';
-import type { NexusId } from '../../core/ids.ts';
+import { NexusId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
+import { plainPeers, securePeers } from '../../http/peers.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
+import { type CredentialSource, watchCredentials } from '../../identity/credentials.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -73,7 +75,10 @@ export type Nexus = {
 /** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
 export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise<Nexus> => {
   await using stack = new AsyncDisposableStack();
-  const directory = stack.use(await openStagingDirectory(config.stagingDirectory));
+  const credentials =
+    config.identity && stack.use(await watchCredentials(config.identity, { kind: 'nexus', ...deps }));
+  const nexusId = credentials && NexusId.parse(credentials.current().identity.id);
+  const directory = stack.use(await openStagingDirectory(config.stagingDirectory, { nexusId }));
   const token = await readOrMakeToken(config.tokenFile);
   const watch = createDatabaseWatch(deps.clock);
   const services = createLate<Services>(watch);
@@ -81,16 +86,16 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
 
   const operator = stack.use(
     await serveOperators({
-      ...{ config, deps, services, token },
+      ...{ config, deps, services, token, credentials },
       starting: () => ({ nexusId: directory.nexusId, config, outage: watch.outage() }),
     }),
   );
-  const internal = stack.use(await serveSleds(config, deps, services));
+  const internal = stack.use(await serveSleds({ config, deps, services, credentials }));
 
   const stop = new AbortController();
   const started = startServices(
     {
-      ...realServices(config, deps),
+      ...realServices(config, deps, credentials),
       newId: randomUUID,
       ...deps.replace,
       ...deps,
@@ -121,10 +126,14 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   };
 };
 
-type OperatorServer = {
+type InternalServer = {
   readonly config: NexusConfig;
   readonly deps: NexusDeps;
   readonly services: Late<Services>;
+  readonly credentials: CredentialSource | undefined;
+};
+
+type OperatorServer = InternalServer & {
   readonly token: string;
   /** The answers before the services exist. */
   readonly starting: () => StartingFacts;
@@ -134,6 +143,7 @@ const serveOperators = ({
   config,
   deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
   services,
+  credentials,
   token,
   starting,
 }: OperatorServer): Promise<ApiServer> =>
@@ -155,19 +165,22 @@ const serveOperators = ({
     listen: config.operatorListen,
     insecureListen: config.insecureListen,
     token,
+    credentials: config.operatorTransport === 'tls' ? credentials : undefined,
     limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
     log: log.child({ component: 'operator-api' }),
   });
 
-const serveSleds = (
-  config: NexusConfig,
-  { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS }: NexusDeps,
-  services: Late<Services>,
-): Promise<ApiServer> =>
+const serveSleds = ({
+  config,
+  deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
+  services,
+  credentials,
+}: InternalServer): Promise<ApiServer> =>
   serveApi({
     apis: [bindLate(internalApi, () => services.get().internal)],
     listen: config.internalListen,
     insecureListen: config.insecureListen,
+    credentials,
     limits: { drainTimeoutMs },
     log: log.child({ component: 'internal-api' }),
   });
@@ -175,6 +188,7 @@ const serveSleds = (
 const realServices = (
   { databaseUrl }: NexusConfig,
   { log, clock, rng }: NexusDeps,
+  credentials: CredentialSource | undefined,
 ): Required<Omit<NonNullable<NexusDeps['replace']>, 'uploadWaits'>> => ({
   openDatastore: ({ signal }) =>
     createPgDatastore({
@@ -184,7 +198,8 @@ const realServices = (
       rng,
       signal,
     }),
-  connectSleds: createHttpConnection,
+  connectSleds: () =>
+    createHttpConnection({ peers: credentials === undefined ? plainPeers() : securePeers(credentials) }),
   verifyRelease,
   verifyRoots: verifyRootArchive,
   fetchRelease,

@@ -8,6 +8,8 @@ import { z } from 'zod';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
+import type { IdentityFiles } from '../../identity/credentials.ts';
+import { IdentitySection, identityFiles } from '../../identity/section.ts';
 import type { SocketAddress } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../../lib/log.ts';
@@ -102,6 +104,10 @@ export const NexusConfigFile = z.strictObject({
   /** Written once Nexus serves: its bound addresses, for the parent process. */
   ready_file: z.string().min(1).optional(),
   insecure_listen: z.boolean().default(false),
+  /** With it every connection between processes is TLS, both ends identified by certificates of one authority. */
+  identity: IdentitySection.optional(),
+  /** How operators connect; by default `tls` where there is an identity. */
+  operator_transport: z.enum(['tls', 'plain']).optional(),
   log_level: z.enum(LOG_LEVELS).default('info'),
   database: z.strictObject({
     /** `postgresql://user:password@host:port,host:port/database?options`: datastore/database-url.ts. */
@@ -146,6 +152,8 @@ export type NexusConfig = {
   readonly tokenFile: string;
   readonly readyFile: string | undefined;
   readonly insecureListen: boolean;
+  readonly identity: IdentityFiles | undefined;
+  readonly operatorTransport: 'tls' | 'plain';
   readonly logLevel: LogLevel;
   readonly databaseUrl: string;
   readonly limits: {
@@ -163,6 +171,15 @@ export type NexusConfig = {
 export const readNexusConfig = async (path: string): Promise<NexusConfig> =>
   nexusConfig(await readTomlConfig(path, NexusConfigFile), path);
 
+const operatorTransport = (
+  { identity, operator_transport: chosen }: z.output<typeof NexusConfigFile>,
+  path: string,
+): 'tls' | 'plain' => {
+  if (identity !== undefined) return chosen ?? 'tls';
+  if (chosen !== 'tls') return 'plain';
+  throw new DepotError('CONFIG_INVALID', `${path}: operator_transport: "tls" needs the section [identity]`);
+};
+
 /** Relative paths are relative to the file. */
 const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): NexusConfig => {
   const absolute = (relative: string) => resolve(dirname(path), relative);
@@ -179,6 +196,8 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     tokenFile: absolute(file.token_file),
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
     insecureListen: file.insecure_listen,
+    identity: identityFiles(file.identity, absolute),
+    operatorTransport: operatorTransport(file, path),
     logLevel: file.log_level,
     databaseUrl: file.database.url,
     limits: {

@@ -144,7 +144,7 @@ const activate = async (
   const local = deps.staging.held();
   const nonce = await beginRound(deps, { log, signal }); // R3
   const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
-  const targets = await inServiceTargets(deps.datastore, signal);
+  const targets = await inServiceTargets(deps, signal);
   memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
   log.info(
     { generation: wanted.generation, releases: wanted.releases.map(r => r.systemVersion) },

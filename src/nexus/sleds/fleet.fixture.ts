@@ -14,7 +14,7 @@ import {
 import type { Predecessor } from '../../core/lineage.ts';
 import { sledReport } from '../../core/sled-report.fixture.ts';
 import type { SledReport } from '../../core/sled-report.ts';
-import { httpEndpoint } from '../../lib/endpoint.ts';
+import { endpoint } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 
@@ -63,8 +63,8 @@ export const fakeSled = (n: number, datasets = 2): FakeSled => ({
   target: {
     id: SledId.parse(uuid(n)),
     serial: `sled-${n}`,
-    agent: httpEndpoint({ host: `sled-${n}`, port: 80 }, uuid(n)),
-    depot: httpEndpoint({ host: `depot-${n}`, port: 80 }, uuid(n)),
+    agent: endpoint('http', { host: `sled-${n}`, port: 80 }, { kind: 'sled', id: uuid(n) }),
+    depot: endpoint('http', { host: `depot-${n}`, port: 80 }, { kind: 'sled', id: uuid(n) }),
     heads: [],
   },
   config: undefined,
@@ -134,6 +134,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
   const of = (target: SledTarget) => byId.get(target.id)!;
   const log: string[] = [];
   return {
+    scheme: 'http',
     log,
     async putConfig(target, offered, { signal }) {
       const sled = of(target);

@@ -55,16 +55,23 @@ type Place = {
   readonly disk?: Disk;
   readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
   readonly newId?: () => string;
+  /** The id in the certificate of this Nexus, if it has one. */
+  readonly nexusId?: NexusId | undefined;
 };
 
 /**
  * Creates the directory if it is absent, takes its lock, and removes unfinished writes.
  *
- * @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`
+ * @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`; `CONFIG_INVALID` if it belongs to another Nexus than the certificate
  */
 export const openStagingDirectory = async (
   path: string,
-  { disk: bare = privateDisk, lockDirectory = acquireExclusiveLock, newId = randomUUID }: Place = {},
+  {
+    disk: bare = privateDisk,
+    lockDirectory = acquireExclusiveLock,
+    newId = randomUUID,
+    nexusId: own,
+  }: Place = {},
 ): Promise<StagingDirectory> => {
   const disk = namingFullDisk(bare, path, 'the staging directory');
   await ensureDirectory(disk, path);
@@ -72,12 +79,21 @@ export const openStagingDirectory = async (
   try {
     await removeTemporaryFiles(path, { disk });
     await removeUnfinishedUploads(disk, path);
-    const nexusId = await readOrMakeId(disk, path, newId);
+    const nexusId = await readOrMakeId(disk, path, () => own ?? newId());
+    requireOwn(path, nexusId, own);
     return { ...stagingFiles(disk, path), nexusId, [Symbol.asyncDispose]: lock[Symbol.asyncDispose] };
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
   }
+};
+
+const requireOwn = (path: string, found: NexusId, own: NexusId | undefined): void => {
+  if (own === undefined || own === found) return;
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${path} belongs to the Nexus ${found}, and the certificate names the Nexus ${own}: issue a certificate for ${found}, or configure another staging directory`,
+  );
 };
 
 const stagingFiles = (disk: Disk, path: string) => {

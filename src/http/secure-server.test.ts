@@ -1,0 +1,319 @@
+/** Who is served by which route when processes identify themselves. */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { type Dispatcher, request } from 'undici';
+import { describe, expect, test } from 'vitest';
+import type { Api, Route } from '../api/route.ts';
+import type { CredentialSource, Credentials } from '../identity/credentials.ts';
+import {
+  replaceableCredentials,
+  type TestFleetIdentity,
+  testFleetIdentity,
+  validNow,
+} from '../identity/identity.fixture.ts';
+import { clientTls } from '../identity/tls.ts';
+import { DepotError } from '../lib/errors.ts';
+import { silentLogger } from '../lib/log.ts';
+import { neverAborts, serveTestApi, testApi } from './api.fixture.ts';
+import { createApiClient } from './client.ts';
+import type { BoundRoute } from './handlers.ts';
+import { openApiDocuments } from './openapi.ts';
+import { plainPeers, secureDispatcher, securePeers } from './peers.ts';
+import { rawGet } from './raw-get.ts';
+import { type ApiServer, serveApi } from './server.ts';
+
+const SLED = '11111111-1111-4111-8111-111111111111';
+const OTHER_SLED = '22222222-2222-4222-8222-222222222222';
+const TOKEN = 'the-token-of-an-operator';
+const signal = neverAborts();
+
+/** Handlers that only show that they were reached. */
+const bare = (apis: readonly Api[]): BoundRoute[] =>
+  apis
+    .flatMap(api => Object.values<Route>(api.routes))
+    .map(route => ({
+      route,
+      handle: async () => {
+        throw new DepotError('NOT_FOUND', 'reached');
+      },
+    }));
+
+type CallerName = keyof ReturnType<typeof callersOf>;
+const callersOf = (fleet: TestFleetIdentity) => {
+  const other = testFleetIdentity(fleet.fleet);
+  const foreign = testFleetIdentity('other.example');
+  const authoritiesPem = fleet.authority.certificate.toString();
+  const past = { notBeforeMs: Date.now() - 7_200_000, notAfterMs: Date.now() - 3_600_000 };
+  return {
+    nobody: { authoritiesPem },
+    'the token alone': { authoritiesPem, token: TOKEN },
+    'a wrong token': { authoritiesPem, token: `${TOKEN}x` },
+    'the sled': fleet.issue('sled', { id: SLED }),
+    'another sled': fleet.issue('sled', { id: OTHER_SLED }),
+    'a Nexus': fleet.issue('nexus'),
+    'a sled with an expired certificate': fleet.issue('sled', { id: SLED, validity: past }),
+    'a Nexus of an authority of the same name': { ...other.issue('nexus'), authoritiesPem },
+    'a sled of another fleet': { ...foreign.issue('sled', { id: SLED }), authoritiesPem },
+    'a Nexus that this authority issued for another fleet': fleet.issue('nexus', { fleet: 'other.example' }),
+  };
+};
+
+const AUDIENCES = {
+  operator: ['the token alone'],
+  nexus: ['a Nexus'],
+  sled: ['the sled'],
+  member: ['the sled', 'another sled', 'a Nexus'],
+  self: ['the sled'],
+  public: [],
+} satisfies Record<Route['audience'], readonly CallerName[]>;
+
+describe('each route of each server serves its audience alone', () => {
+  const fleet = testFleetIdentity();
+  const callers = callersOf(fleet);
+  const serverOf = (document: string): Credentials =>
+    ['sled-agent.json', 'repo-depot.json'].includes(document)
+      ? fleet.issue('sled', { id: SLED })
+      : fleet.issue('nexus');
+
+  test.each(Object.entries(openApiDocuments))('%s', async (document, apis) => {
+    const credentials = replaceableCredentials(serverOf(document));
+    const { kind } = credentials.current().identity;
+    await using server = await serveApi({
+      apis: [bare(apis)],
+      listen: { host: '127.0.0.1', port: 0 },
+      credentials,
+      token: TOKEN,
+      log: silentLogger,
+    });
+    const dispatchers = new Map(
+      Object.entries(callers).map(([name, own]) => [
+        name,
+        secureDispatcher(() => own, { fleet: fleet.fleet, kind }),
+      ]),
+    );
+    for (const { route } of bare(apis)) {
+      for (const [name, own] of Object.entries(callers)) {
+        const { statusCode, body } = await request(
+          `https://${server.address}${route.path.replaceAll(/\{\w+\}/g, SLED)}`,
+          {
+            method: route.method,
+            dispatcher: dispatchers.get(name)!,
+            headers: 'token' in own ? { authorization: `Bearer ${own.token}` } : {},
+          },
+        );
+        const text = await body.text();
+        const served: readonly string[] = AUDIENCES[route.audience];
+        const isRefused = statusCode === 401 || statusCode === 403;
+        expect(isRefused, `${route.operationId} and ${name}: ${statusCode} ${text}`).toBe(
+          !served.includes(name),
+        );
+      }
+    }
+    for (const dispatcher of dispatchers.values()) await dispatcher.close();
+  });
+});
+
+/** A TLS server of one sled, with a route for members and one for nobody. */
+const serveSled = (credentials: CredentialSource): Promise<ApiServer> =>
+  serveApi({
+    apis: [bare(openApiDocuments['repo-depot.json'] ?? []), bare(openApiDocuments['sled-agent.json'] ?? [])],
+    listen: { host: '127.0.0.1', port: 0 },
+    credentials,
+    log: silentLogger,
+  });
+
+const ARTIFACT = `/artifact/sha256/${'0'.repeat(64)}`;
+const fetchAs = async (server: ApiServer, dispatcher: Dispatcher) => {
+  const answer = await request(`https://${server.address}${ARTIFACT}`, { dispatcher });
+  return { status: answer.statusCode, text: await answer.body.text() };
+};
+
+test('a refusal says whom the route serves, and who the caller is', async () => {
+  const fleet = testFleetIdentity();
+  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
+  const expected = { fleet: fleet.fleet, kind: 'sled' } as const;
+  const past = { notBeforeMs: Date.now() - 7_200_000, notAfterMs: Date.now() - 3_600_000 };
+  const texts: Record<string, string> = {};
+  for (const [name, own] of Object.entries({
+    nobody: { authoritiesPem: fleet.authority.certificate.toString() },
+    expired: fleet.issue('nexus', { validity: past }),
+    foreign: {
+      ...testFleetIdentity().issue('nexus'),
+      authoritiesPem: fleet.authority.certificate.toString(),
+    },
+  })) {
+    const dispatcher = secureDispatcher(() => own, expected);
+    texts[name] = (await fetchAs(server, dispatcher)).text;
+    await dispatcher.close();
+  }
+  expect(texts.nobody).toContain('the caller presents no certificate');
+  expect(texts.expired).toContain('it has expired');
+  expect(texts.foreign).toContain('no authority of this fleet vouches for it');
+});
+
+test('a client talks to the process that it expects, and to no other (TI1)', async () => {
+  const fleet = testFleetIdentity();
+  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
+  await using peers = securePeers(replaceableCredentials(fleet.issue('nexus')));
+  expect((await fetchAs(server, peers.dispatcher({ kind: 'sled', id: SLED }))).status).toBe(404);
+  const baseUrl = `https://${server.address}`;
+  const failure = async (dispatcher: Dispatcher) => {
+    await using client = createApiClient(testApi, { baseUrl, dispatcher });
+    return client.greet({ params: { name: 'a' }, query: { times: 1 } }, { signal }).catch(error => error);
+  };
+  for (const expected of [
+    { kind: 'sled', id: OTHER_SLED },
+    { kind: 'nexus', id: SLED },
+    { kind: 'nexus' },
+  ] as const)
+    expect(await failure(peers.dispatcher(expected)), JSON.stringify(expected)).toMatchObject({
+      code: 'PEER_IDENTITY',
+      message: expect.stringContaining(`presents a certificate of spiffe://${fleet.fleet}/sled/${SLED}`),
+    });
+  const strangers = testFleetIdentity(fleet.fleet);
+  await using others = securePeers(replaceableCredentials(strangers.issue('nexus')));
+  expect(await failure(others.dispatcher({ kind: 'sled', id: SLED }))).toMatchObject({
+    code: 'PEER_IDENTITY',
+    message: expect.stringContaining('is not accepted'),
+  });
+});
+
+test('a download goes only to the expected process, and only over TLS where one is expected', async () => {
+  const fleet = testFleetIdentity();
+  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
+  await using peers = securePeers(replaceableCredentials(fleet.issue('sled')));
+  const get = (id: string, url = `https://${server.address}${ARTIFACT}`) =>
+    rawGet(url, { tls: peers.tls({ kind: 'sled', id }), signal }).catch(error => error);
+  expect(await get(SLED)).toMatchObject({ code: 'NOT_FOUND' });
+  expect(await get(OTHER_SLED)).toMatchObject({ code: 'PEER_IDENTITY' });
+  expect(await get(SLED, `http://${server.address}${ARTIFACT}`)).toMatchObject({ code: 'INVALID_REQUEST' });
+  expect(await rawGet(`https://${server.address}/`, { signal }).catch(error => error)).toMatchObject({
+    code: 'INVALID_REQUEST',
+  });
+});
+
+test('a plain client gets nothing from a secure server, and a secure client tells that a server is plain', async () => {
+  const fleet = testFleetIdentity();
+  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
+  await using plain = plainPeers();
+  await expect(
+    request(`http://${server.address}${ARTIFACT}`, { dispatcher: plain.dispatcher({ kind: 'sled' }) }),
+  ).rejects.toThrow();
+  await using open = await serveTestApi();
+  await using peers = securePeers(replaceableCredentials(fleet.issue('nexus')));
+  await using client = createApiClient(testApi, {
+    baseUrl: `https://${open.address}`,
+    dispatcher: peers.dispatcher({ kind: 'sled', id: SLED }),
+  });
+  await expect(
+    client.greet({ params: { name: 'a' }, query: { times: 1 } }, { signal }),
+  ).rejects.toMatchObject({ code: 'PEER_IDENTITY', message: expect.stringContaining('TLS handshake') });
+});
+
+test('two processes at one address never share a connection (PE1)', async () => {
+  const fleet = testFleetIdentity();
+  const credentials = replaceableCredentials(fleet.issue('sled', { id: SLED }));
+  const first = await serveSled(credentials);
+  const { host, port } = first;
+  await using peers = securePeers(replaceableCredentials(fleet.issue('nexus')));
+  expect((await fetchAs(first, peers.dispatcher({ kind: 'sled', id: SLED }))).status).toBe(404);
+  await expect(fetchAs(first, peers.dispatcher({ kind: 'sled', id: OTHER_SLED }))).rejects.toMatchObject({
+    code: 'PEER_IDENTITY',
+  });
+  await first[Symbol.asyncDispose]();
+  await using second = await serveApi({
+    apis: [bare(openApiDocuments['repo-depot.json'] ?? [])],
+    listen: { host, port },
+    credentials: replaceableCredentials(fleet.issue('sled', { id: OTHER_SLED })),
+    log: silentLogger,
+  });
+  await expect(fetchAs(second, peers.dispatcher({ kind: 'sled', id: SLED }))).rejects.toMatchObject({
+    code: 'PEER_IDENTITY',
+  });
+  expect((await fetchAs(second, peers.dispatcher({ kind: 'sled', id: OTHER_SLED }))).status).toBe(404);
+});
+
+test('a renewed certificate serves new connections at once, and open ones go on (PE2)', async () => {
+  const fleet = testFleetIdentity();
+  const credentials = replaceableCredentials(fleet.issue('sled', { id: SLED }));
+  await using server = await serveSled(credentials);
+  const own = fleet.issue('nexus');
+  const open = async (): Promise<{ socket: TLSSocket; serial: string }> => {
+    const socket = connectTls({
+      host: server.host,
+      port: server.port,
+      ...clientTls(own, { fleet: fleet.fleet, kind: 'sled', id: SLED }),
+    });
+    await once(socket, 'secureConnect');
+    return { socket, serial: socket.getPeerX509Certificate()?.serialNumber ?? '' };
+  };
+  const ask = async ({ socket }: { socket: TLSSocket }): Promise<string> => {
+    socket.write(`GET ${ARTIFACT} HTTP/1.1\r\nHost: ${server.address}\r\n\r\n`);
+    const [answer] = await once(socket, 'data');
+    return String(answer).split('\r\n')[0] ?? '';
+  };
+  const before = await open();
+  expect(await ask(before)).toContain('404');
+  credentials.replace(fleet.issue('sled', { id: SLED }));
+  const after = await open();
+  expect(after.serial).not.toBe(before.serial);
+  expect([await ask(before), await ask(after)]).toEqual([
+    expect.stringContaining('404'),
+    expect.stringContaining('404'),
+  ]);
+  before.socket.destroy();
+  after.socket.destroy();
+});
+
+test('no session is resumed: each connection presents its certificate anew (TI3)', async () => {
+  const fleet = testFleetIdentity();
+  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
+  const tls = clientTls(fleet.issue('nexus'), { fleet: fleet.fleet, kind: 'sled', id: SLED });
+  const sessions: Buffer[] = [];
+  const reused: boolean[] = [];
+  while (reused.length < 2) {
+    const session = sessions.at(-1);
+    const { host, port } = server;
+    const socket = connectTls({ host, port, ...tls, ...(session !== undefined && { session }) });
+    socket.on('session', each => sessions.push(each));
+    await once(socket, 'secureConnect');
+    reused.push(socket.isSessionReused());
+    socket.write(`GET ${ARTIFACT} HTTP/1.1\r\nHost: ${server.address}\r\nConnection: close\r\n\r\n`);
+    socket.resume();
+    await once(socket, 'close');
+  }
+  expect(reused).toEqual([false, false]);
+});
+
+test('an older TLS is not spoken', async () => {
+  const fleet = testFleetIdentity();
+  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
+  const { minVersion, ...tls } = clientTls(fleet.issue('nexus'), {
+    fleet: fleet.fleet,
+    kind: 'sled',
+    id: SLED,
+  });
+  expect(minVersion).toBe('TLSv1.3');
+  const socket = connectTls({ host: server.host, port: server.port, ...tls, maxVersion: 'TLSv1.2' });
+  await expect(once(socket, 'secureConnect')).rejects.toThrow(/protocol version|handshake failure/);
+});
+
+test('a peer that accepts a connection and never speaks TLS is unreachable after a bounded wait', async () => {
+  const fleet = testFleetIdentity();
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as { port: number };
+  const dispatcher = secureDispatcher(
+    () => fleet.issue('nexus', { id: randomUUID(), validity: validNow() }),
+    { fleet: fleet.fleet, kind: 'sled', id: SLED },
+    { connectTimeoutMs: 300 },
+  );
+  await using client = createApiClient(testApi, { baseUrl: `https://127.0.0.1:${port}`, dispatcher });
+  await expect(
+    client.greet({ params: { name: 'a' }, query: { times: 1 } }, { signal }),
+  ).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
+  await dispatcher.destroy();
+  silent.close();
+});

@@ -1,0 +1,68 @@
+/**
+ * What a certificate says about its holder. OpenSSL verifies signatures, chains and times; this reads only the name.
+ *
+ *     certificate ─▶ subject alternative name ─▶ its one URI ─▶ PeerIdentity
+ *
+ * CB1. The name is read from the certificate's bytes: Node gives alternative names as one text, which a hostile name could
+ *      imitate.
+ * CB2. A certificate with no URI, with several, or with one that is not a name of a fleet, identifies nobody (SPIFFE
+ *      X509-SVID, 2).
+ */
+import assert from 'node:assert/strict';
+import type { X509Certificate } from 'node:crypto';
+import { contextConstructed, contextPrimitive, DER, type DerValue, derValue, readDerValues } from './der.ts';
+import { type PeerIdentity, parseSpiffeId } from './peer-identity.ts';
+
+/** 2.5.29.17 and 2.5.29.14. */
+const SUBJECT_ALTERNATIVE_NAME = Buffer.from('551d11', 'hex');
+const SUBJECT_KEY_ID = Buffer.from('551d0e', 'hex');
+/** GeneralName: uniformResourceIdentifier [6] (RFC 5280, 4.2.1.6). */
+const URI = contextPrimitive(6);
+const EXTENSIONS = contextConstructed(3);
+
+/** Undefined for a certificate that identifies nobody (CB2). */
+export const identityOf = (certificate: Pick<X509Certificate, 'raw'>): PeerIdentity | undefined => {
+  const uris = uriNames(certificate.raw);
+  const [uri] = uris;
+  return uris.length === 1 && uri !== undefined ? parseSpiffeId(uri) : undefined;
+};
+
+/** The URIs among the alternative names of a certificate in DER. */
+export const uriNames = (raw: Uint8Array): string[] =>
+  innerValues(extensionOf(raw, SUBJECT_ALTERNATIVE_NAME))
+    .filter(({ tag }) => tag === URI)
+    .map(name => Buffer.from(name.content).toString('latin1'));
+
+/** The key identifier that certificates below this one refer to; undefined if it has none. */
+export const subjectKeyId = (raw: Uint8Array): Uint8Array | undefined =>
+  readDerValues(extensionOf(raw, SUBJECT_KEY_ID) ?? NOTHING)?.[0]?.content;
+
+/** The subject as it is encoded, to be the issuer of other certificates. */
+export const encodedSubject = (raw: Uint8Array): Buffer => {
+  const subject = signedValues(raw)[SUBJECT_INDEX];
+  assert(subject !== undefined, 'a parsed certificate has a subject');
+  return derValue(subject.tag, subject.content);
+};
+
+/** After version, serial number, algorithm, issuer and validity. */
+const SUBJECT_INDEX = 5;
+const NOTHING = new Uint8Array();
+
+/** The content of an extension's value. */
+const extensionOf = (raw: Uint8Array, oid: Buffer): Uint8Array | undefined => {
+  const wrapped = signedValues(raw).find(({ tag }) => tag === EXTENSIONS);
+  for (const { content } of innerValues(wrapped?.content)) {
+    const [name, ...rest] = readDerValues(content) ?? [];
+    if (name?.tag === DER.oid && oid.equals(name.content)) return rest.at(-1)?.content;
+  }
+  return undefined;
+};
+
+/** The values of the signed part of a certificate (RFC 5280, 4.1.2). */
+const signedValues = (raw: Uint8Array): DerValue[] => innerValues(innerContent(raw));
+
+/** The values inside the first value of `bytes`. */
+const innerValues = (bytes: Uint8Array | undefined): DerValue[] =>
+  readDerValues(innerContent(bytes ?? NOTHING) ?? NOTHING) ?? [];
+
+const innerContent = (bytes: Uint8Array): Uint8Array | undefined => readDerValues(bytes)?.[0]?.content;

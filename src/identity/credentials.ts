@@ -1,0 +1,183 @@
+/**
+ * The certificate, key and authorities of this process: read from files, checked, and read again when they change.
+ *
+ *     certificate, key, authorities ─▶ Credentials ─▶ servers, connections ─ (files change) ─▶ new connections
+ *
+ * CS1. What is in use is consistent: the key is the certificate's, the certificate names a process of a fleet, and one of
+ *      the authorities issued it. Files that are not, say while they are being replaced, change nothing.
+ * CS2. The name stays the same while a process runs.
+ * CS3. An expired certificate is in use, and reported: the process starts and runs, its peers refuse it, and a renewed
+ *      file ends that without a restart.
+ */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { type Clock, isoTime } from '../lib/clock.ts';
+import { DepotError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { identityOf } from './certificate.ts';
+import { type PeerIdentity, type PeerKind, spiffeId } from './peer-identity.ts';
+
+export type Credentials = {
+  readonly identity: PeerIdentity;
+  /** The certificate, and those between it and an authority, in PEM. */
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  readonly authoritiesPem: string;
+  readonly notAfterMs: number;
+};
+
+/** Absolute paths of PEM files. */
+export type IdentityFiles = {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly authoritiesFile: string;
+};
+
+export type CredentialSource = {
+  readonly current: () => Credentials;
+  /** Until it is disposed, `listener` is called after each change. */
+  readonly onChange: (listener: () => void) => Disposable;
+};
+
+/** Three small files are read in this period; a certificate is renewed days before its end. */
+const RELOAD_PERIOD_MS = 10_000;
+
+/** Disposing ends the watch. @throws `CONFIG_INVALID` naming the file */
+export const watchCredentials = async (
+  files: IdentityFiles,
+  { kind, clock, log }: { readonly kind: PeerKind; readonly clock: Clock; readonly log: Logger },
+): Promise<CredentialSource & AsyncDisposable> => {
+  let current = await readCredentials(files, kind);
+  reportExpiry(current, clock, log);
+  const listeners = new Set<() => void>();
+  const stop = new AbortController();
+  const { signal } = stop;
+
+  const reload = async (): Promise<void> => {
+    const read = await readCredentials(files, kind);
+    if (isSame(read, current)) return;
+    const name = spiffeId(read.identity);
+    if (name !== spiffeId(current.identity))
+      throw invalid(`${files.certificateFile} names ${name} now: a process keeps its name until a restart`);
+    current = read;
+    log.info({ spiffe_id: name, not_after: isoTime(read.notAfterMs) }, 'certificate replaced');
+    reportExpiry(read, clock, log);
+    for (const listener of [...listeners]) listener();
+  };
+  const watch = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await clock.sleep(RELOAD_PERIOD_MS, { signal }).catch(() => undefined);
+      if (!signal.aborted)
+        await reload().catch(err =>
+          log.warn({ err }, 'identity files cannot be used; the old ones stay in use'),
+        );
+    }
+  };
+  const watching = watch();
+  return {
+    current: () => current,
+    onChange(listener) {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await watching;
+    },
+  };
+};
+
+const isSame = (a: Credentials, b: Credentials): boolean =>
+  a.certificatePem === b.certificatePem && a.keyPem === b.keyPem && a.authoritiesPem === b.authoritiesPem;
+
+const reportExpiry = ({ notAfterMs }: Credentials, clock: Clock, log: Logger): void => {
+  if (notAfterMs > clock.nowMs()) return;
+  log.error(
+    { not_after: isoTime(notAfterMs) },
+    'the certificate has expired: no peer accepts it until it is renewed',
+  );
+};
+
+/** @param kind of this process. @throws `CONFIG_INVALID` naming the file */
+export const readCredentials = async (files: IdentityFiles, kind: PeerKind): Promise<Credentials> => {
+  const { certificateFile, keyFile, authoritiesFile } = files;
+  const [certificatePem, keyPem, authoritiesPem] = await Promise.all([
+    readText(certificateFile),
+    readText(keyFile),
+    readText(authoritiesFile),
+  ]);
+  const [certificate, ...between] = parseCertificates(certificatePem, certificateFile);
+  const authorities = parseCertificates(authoritiesPem, authoritiesFile);
+  const identity = identityOf(certificate);
+  if (identity === undefined)
+    throw invalid(
+      `${certificateFile} names no process of a fleet: its one URI name must be spiffe://FLEET/nexus/ID or spiffe://FLEET/sled/ID, with a UUID as ID`,
+    );
+  if (identity.kind !== kind)
+    throw invalid(`${certificateFile} is the certificate of a ${identity.kind}; this process is a ${kind}`);
+  requireKeyOf(certificate, { certificateFile, keyFile, keyPem });
+  if (!isIssuedBy(certificate, between, authorities))
+    throw invalid(`${certificateFile} was issued by none of the authorities in ${authoritiesFile}`);
+  return { identity, certificatePem, keyPem, authoritiesPem, notAfterMs: certificate.validToDate.getTime() };
+};
+
+const CERTIFICATE_PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** At least one, in the order of the file. @throws `CONFIG_INVALID` */
+export const parseCertificates = (
+  pem: string,
+  file: string,
+): readonly [X509Certificate, ...X509Certificate[]] => {
+  try {
+    const [first, ...others] = (pem.match(CERTIFICATE_PEM) ?? []).map(each => new X509Certificate(each));
+    if (first !== undefined) return [first, ...others];
+  } catch (cause) {
+    throw invalid(`${file} has a certificate that cannot be read`, cause);
+  }
+  throw invalid(`${file} has no certificate in PEM`);
+};
+
+const requireKeyOf = (
+  certificate: X509Certificate,
+  { certificateFile, keyFile, keyPem }: { certificateFile: string; keyFile: string; keyPem: string },
+): void => {
+  let isItsKey: boolean;
+  try {
+    isItsKey = certificate.checkPrivateKey(createPrivateKey(keyPem));
+  } catch (cause) {
+    throw invalid(`${keyFile} has no private key in PEM that can be read`, cause);
+  }
+  if (!isItsKey)
+    throw invalid(`the key in ${keyFile} is not the one of the certificate in ${certificateFile}`);
+};
+
+/** Follows the certificates between, each at most once. */
+const isIssuedBy = (
+  certificate: X509Certificate,
+  between: readonly X509Certificate[],
+  authorities: readonly X509Certificate[],
+): boolean => {
+  const issued = (by: X509Certificate): boolean =>
+    certificate.checkIssued(by) && certificate.verify(by.publicKey);
+  if (authorities.some(issued)) return true;
+  const next = between.find(issued);
+  return (
+    next !== undefined &&
+    isIssuedBy(
+      next,
+      between.filter(each => each !== next),
+      authorities,
+    )
+  );
+};
+
+const readText = async (file: string): Promise<string> => {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw invalid(`cannot read ${file}`, cause);
+  }
+};
+
+const invalid = (message: string, cause?: unknown): DepotError =>
+  new DepotError('CONFIG_INVALID', `identity: ${message}`, { cause });

@@ -1,0 +1,79 @@
+/** Fleets of identities for tests: an authority, and certificates of processes below it. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CredentialSource, Credentials, IdentityFiles } from './credentials.ts';
+import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
+import type { PeerIdentity, PeerKind } from './peer-identity.ts';
+
+const DAY_MS = 86_400_000;
+
+/** From an hour before to a day after. */
+export const validNow = (): Validity => ({
+  notBeforeMs: Date.now() - 3_600_000,
+  notAfterMs: Date.now() + DAY_MS,
+});
+
+export type TestFleetIdentity = {
+  readonly fleet: string;
+  readonly authority: Authority;
+  readonly issue: (
+    kind: PeerKind,
+    options?: { readonly id?: string; readonly validity?: Validity; readonly fleet?: string },
+  ) => Credentials;
+};
+
+export const testFleetIdentity = (fleet = 'test.example', validity = validNow()): TestFleetIdentity => {
+  const authority = issueAuthority(fleet, validity);
+  return {
+    fleet,
+    authority,
+    issue(kind, { id = randomUUID(), validity: own = validNow(), fleet: domain = fleet } = {}) {
+      const { privateKey, publicKey } = generateKey();
+      const identity: PeerIdentity = { fleet: domain, kind, id };
+      const certificate = issueCertificate(authority, { identity, publicKey, validity: own });
+      return {
+        identity,
+        certificatePem: certificate.toString(),
+        keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+        authoritiesPem: authority.certificate.toString(),
+        notAfterMs: certificate.validToDate.getTime(),
+      };
+    },
+  };
+};
+
+/** Credentials that a test replaces. */
+export const replaceableCredentials = (
+  first: Credentials,
+): CredentialSource & { readonly replace: (next: Credentials) => void } => {
+  let current = first;
+  const listeners = new Set<() => void>();
+  return {
+    current: () => current,
+    onChange(listener) {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+    replace(next) {
+      current = next;
+      for (const listener of listeners) listener();
+    },
+  };
+};
+
+export const writeCredentials = async (
+  directory: string,
+  { certificatePem, keyPem, authoritiesPem }: Credentials,
+): Promise<IdentityFiles> => {
+  await mkdir(directory, { recursive: true });
+  const files = {
+    certificateFile: join(directory, 'certificate.pem'),
+    keyFile: join(directory, 'key.pem'),
+    authoritiesFile: join(directory, 'ca.pem'),
+  };
+  await writeFile(files.certificateFile, certificatePem);
+  await writeFile(files.keyFile, keyPem);
+  await writeFile(files.authoritiesFile, authoritiesPem);
+  return files;
+};

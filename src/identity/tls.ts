@@ -1,0 +1,98 @@
+/**
+ * TLS 1.3 with the identities of a fleet.
+ *
+ * TI1. A connection to a peer is opened only with an expectation, and is used only if the peer's certificate has exactly the
+ *      expected name. Host names and addresses are not compared.
+ * TI2. A server completes the handshake with anybody, so that a refusal can name its reason, and serves only what the
+ *      verified name of the caller allows: the caller's certificate is judged for each request.
+ * TI3. Sessions are not resumed: a resumed one would not be judged again.
+ */
+import { constants, X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type ConnectionOptions, type PeerCertificate, TLSSocket, type TlsOptions } from 'node:tls';
+import { DepotError } from '../lib/errors.ts';
+import { identityOf } from './certificate.ts';
+import type { Credentials } from './credentials.ts';
+import { type ExpectedPeer, expectedText, isExpected, type PeerIdentity, spiffeId } from './peer-identity.ts';
+
+/** What a client has to have: authorities, and the certificate if it identifies itself. */
+export type ClientCredentials = Pick<Credentials, 'authoritiesPem'> &
+  Partial<Pick<Credentials, 'certificatePem' | 'keyPem'>>;
+
+/** Options of `connect` and of undici's connector. */
+export type ClientTls = Required<
+  Pick<ConnectionOptions, 'ca' | 'minVersion' | 'rejectUnauthorized' | 'checkServerIdentity'>
+> &
+  Pick<ConnectionOptions, 'cert' | 'key'>;
+
+/** A stranger that connects and says nothing holds a socket for this long. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const TLS_VERSION = 'TLSv1.3';
+
+export const serverTls = ({ certificatePem, keyPem, authoritiesPem }: Credentials): TlsOptions => ({
+  cert: certificatePem,
+  key: keyPem,
+  ca: authoritiesPem,
+  minVersion: TLS_VERSION,
+  requestCert: true,
+  rejectUnauthorized: false,
+  handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  secureOptions: constants.SSL_OP_NO_TICKET,
+});
+
+export const clientTls = (
+  { authoritiesPem, certificatePem, keyPem }: ClientCredentials,
+  expected: ExpectedPeer,
+): ClientTls => ({
+  ca: authoritiesPem,
+  cert: certificatePem,
+  key: keyPem,
+  minVersion: TLS_VERSION,
+  rejectUnauthorized: true,
+  checkServerIdentity: (host, certificate) => unexpectedPeer(host, certificate, expected),
+});
+
+/** OpenSSL has verified the chain and the times of the certificate before (TI1). */
+const unexpectedPeer = (
+  host: string,
+  { raw }: Pick<PeerCertificate, 'raw'>,
+  expected: ExpectedPeer,
+): DepotError | undefined => {
+  const identity = identityOf(new X509Certificate(raw));
+  if (identity !== undefined && isExpected(identity, expected)) return undefined;
+  const actual = identity === undefined ? 'that names no process of a fleet' : `of ${spiffeId(identity)}`;
+  return new DepotError(
+    'PEER_IDENTITY',
+    `${host} presents a certificate ${actual}; expected is ${expectedText(expected)}`,
+  );
+};
+
+/** The caller at the other end of a server's connection. */
+export type Peer =
+  /** The server has no TLS. */
+  | { readonly kind: 'plain' }
+  /** TLS, without a certificate of the caller. */
+  | { readonly kind: 'anonymous' }
+  /** With a certificate that does not count. */
+  | { readonly kind: 'refused'; readonly because: string }
+  | { readonly kind: 'identified'; readonly identity: PeerIdentity };
+
+/** @param fleet of this process */
+export const peerOf = (socket: Socket, fleet: string): Peer => {
+  if (!(socket instanceof TLSSocket)) return { kind: 'plain' };
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return { kind: 'anonymous' };
+  if (!socket.authorized) return { kind: 'refused', because: verificationFault(socket.authorizationError) };
+  const identity = identityOf(certificate);
+  if (identity === undefined) return { kind: 'refused', because: 'it names no process of a fleet' };
+  if (identity.fleet !== fleet)
+    return { kind: 'refused', because: `it is of the fleet ${identity.fleet}, not of ${fleet}` };
+  return { kind: 'identified', identity };
+};
+
+const verificationFault = (error: unknown): string => {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  if (code === 'CERT_HAS_EXPIRED') return 'it has expired';
+  if (code === 'CERT_NOT_YET_VALID') return 'it is not valid yet; compare the clocks of both machines';
+  return `no authority of this fleet vouches for it (${code})`;
+};
