@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, mkdirSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,9 @@ import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
+import { secureDispatcher } from '../src/http/peers.ts';
+import type { TestFleetIdentity } from '../src/identity/identity.fixture.ts';
+import type { PeerKind } from '../src/identity/peer-identity.ts';
 import { type Child, type Exit, startChild } from '../src/local-fleet/child-process.ts';
 import type { TestDatabase } from '../src/nexus/datastore/database.fixture.ts';
 import type { TestRelease } from '../src/signing/release.fixture.ts';
@@ -106,6 +109,8 @@ export const startTestFleet = async (options: {
   readonly database?: Pick<TestDatabase, 'connection' | 'query'>;
   /** For Node, before the program: of each process by its name, `nexus-1` or `sled-1`. */
   readonly nodeArguments?: (name: string) => readonly string[];
+  /** With it all processes speak TLS and identify themselves. */
+  readonly identity?: TestFleetIdentity;
 }): Promise<TestFleet> => {
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
@@ -188,6 +193,8 @@ const makeNexus = (
   options: Parameters<typeof startTestFleet>[0],
 ): TestNexus => {
   const stagingDirectory = join(directory, `nexus-${n}`, 'staging');
+  const home = join(directory, `nexus-${n}`);
+  const identity = writtenIdentity(options.identity, 'nexus', home);
   // The port of the first start is kept: sled agents know it.
   let addresses = { operator: '127.0.0.1:0', internal: '127.0.0.1:0' };
   const config = () => ({
@@ -196,6 +203,7 @@ const makeNexus = (
     internal_listen: addresses.internal,
     token_file: join(directory, 'token'),
     database: { url: databaseUrl },
+    ...identity,
     ...options.nexusConfig,
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication, ...options.replication },
   });
@@ -215,8 +223,9 @@ const makeNexus = (
     await nexus.start();
   };
   // Shared by all calls: a connection for each would be what is seen of the server's handles.
-  const dispatcher = createDispatcher();
-  const at = () => ({ baseUrl: `http://${addresses.operator}`, token: TOKEN, dispatcher });
+  const dispatcher = operatorDispatcher(options.identity);
+  const scheme = options.identity === undefined ? 'http' : 'https';
+  const at = () => ({ baseUrl: `${scheme}://${addresses.operator}`, token: TOKEN, dispatcher });
   return {
     ...nexus,
     start,
@@ -262,11 +271,15 @@ export const makeSled = (
   directory: string,
   n: number,
   nexus: readonly string[],
-  options: Pick<Parameters<typeof startTestFleet>[0], 'sledLimits' | 'sled' | 'nodeArguments'> = {},
+  options: Pick<
+    Parameters<typeof startTestFleet>[0],
+    'sledLimits' | 'sled' | 'nodeArguments' | 'identity'
+  > = {},
 ): TestSled => {
   const own = options.sled?.(n) ?? {};
   const serial = `sled-${n}`;
   const datasets = own.datasets ?? ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
+  const identity = writtenIdentity(options.identity, 'sled', join(directory, serial));
   const config = () => ({
     serial,
     listen: '127.0.0.1:0',
@@ -275,6 +288,7 @@ export const makeSled = (
     datasets: [...datasets],
     limits: options.sledLimits ?? {},
     intervals: { registration_s: 1 },
+    ...identity,
     ...own.config,
   });
   let addresses = { agent_address: '', depot_address: '' };
@@ -299,6 +313,30 @@ export const makeSled = (
     datasets,
     agentAddress: () => addresses.agent_address,
     depotAddress: () => addresses.depot_address,
+  };
+};
+
+const operatorDispatcher = (identity: TestFleetIdentity | undefined) => {
+  if (identity === undefined) return createDispatcher();
+  const authoritiesPem = identity.authority.certificate.toString();
+  return secureDispatcher(() => ({ authoritiesPem }), { fleet: identity.fleet, kind: 'nexus' });
+};
+
+/** The section of a configuration; a process has one certificate for all its starts. */
+const writtenIdentity = (fleet: TestFleetIdentity | undefined, kind: PeerKind, home: string): Toml => {
+  if (fleet === undefined) return {};
+  const { certificatePem, keyPem, authoritiesPem } = fleet.issue(kind);
+  mkdirSync(home, { recursive: true });
+  const file = (name: string, pem: string): string => {
+    writeFileSync(join(home, name), pem);
+    return join(home, name);
+  };
+  return {
+    identity: {
+      certificate_file: file('certificate.pem', certificatePem),
+      key_file: file('key.pem', keyPem),
+      ca_file: file('ca.pem', authoritiesPem),
+    },
   };
 };
 

@@ -6,6 +6,9 @@ import { addArtifactShow } from './commands/artifact-show.ts';
 import { addDbMigrate } from './commands/db-migrate.ts';
 import { addDemo } from './commands/demo.ts';
 import { addHistory } from './commands/history.ts';
+import { addIdentityInit } from './commands/identity-init.ts';
+import { addIdentityIssue } from './commands/identity-issue.ts';
+import { addIdentityShow } from './commands/identity-show.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
 import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
@@ -88,6 +91,11 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     'sled-agent',
     'run the agent of one sled (--config), or reset it',
     [makeSledAgentRunnable, addSledAgentReset],
+  ],
+  [
+    'identity',
+    'certificates of the processes of a fleet',
+    [addIdentityInit, addIdentityIssue, addIdentityShow],
   ],
   ['db', 'the database of Nexus', [addDbMigrate]],
   ['recover', 'recoveries, when sleds hold configs that the database does not know', [addRecoverGeneration]],

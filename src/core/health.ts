@@ -55,6 +55,9 @@ export const reasonCodes = {
   ROOT_EXPIRED: 'degraded',
   DATABASE_MAY_LOSE_COMMITS: 'degraded',
   DATABASE_PLAIN_TEXT: 'ok',
+  CERTIFICATE_EXPIRING: 'ok',
+  CERTIFICATE_EXPIRES_SOON: 'degraded',
+  CERTIFICATE_EXPIRED: 'degraded',
   INSECURE_LISTEN: 'ok',
 } as const satisfies Record<ReasonCode, Verdict>;
 

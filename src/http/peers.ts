@@ -4,9 +4,11 @@
  * PE1. Connections to different identities are never shared, even at one address: each has a pool of its own.
  * PE2. New connections use the present certificate and authorities; open ones go on with theirs.
  */
+import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { identityOf } from '../identity/certificate.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
-import type { ExpectedPeer } from '../identity/peer-identity.ts';
+import type { ExpectedPeer, PeerIdentity } from '../identity/peer-identity.ts';
 import { type ClientCredentials, type ClientTls, clientTls } from '../identity/tls.ts';
 import type { ExpectedProcess, Scheme } from '../lib/endpoint.ts';
 import { type ClientTimeouts, createDispatcher, DEFAULT_CLIENT_TIMEOUTS, POOL_LIMITS } from './client.ts';
@@ -15,9 +17,13 @@ export type Peers = AsyncDisposable & {
   readonly scheme: Scheme;
   /** The connections for calls to `expected`. */
   readonly dispatcher: (expected: ExpectedProcess) => Dispatcher;
+  /** Of the processes that were connected to: when the certificate that each presented last expires. */
+  readonly certificates: () => readonly SeenCertificate[];
   /** For one connection to `expected`; undefined without TLS. */
   readonly tls: (expected: ExpectedProcess) => ClientTls | undefined;
 };
+
+export type SeenCertificate = { readonly identity: PeerIdentity; readonly notAfterMs: number };
 
 type Timeouts = Pick<ClientTimeouts, 'connectTimeoutMs'>;
 
@@ -27,11 +33,16 @@ export const plainPeers = (timeouts: Timeouts = DEFAULT_CLIENT_TIMEOUTS): Peers 
   return {
     scheme: 'http',
     dispatcher: () => dispatcher,
+    certificates: () => [],
     tls: () => undefined,
     [Symbol.asyncDispose]: () => dispatcher.close(),
   };
 };
 
+type Pool = { readonly dispatcher: Dispatcher; seen: SeenCertificate | undefined };
+
+/** A connection is replaced after a day, as certificates are: a peer that stopped renewing its own is seen. */
+const CONNECTION_LIFE_MS = 86_400_000;
 /** A pool without connections is small; beyond this, the one that was used least recently is closed. */
 const MAX_POOLS = 16_384;
 
@@ -40,40 +51,59 @@ export const securePeers = (
   timeouts: Timeouts = DEFAULT_CLIENT_TIMEOUTS,
 ): Peers => {
   const { fleet } = credentials.current().identity;
-  const pools = new Map<string, Dispatcher>();
+  const pools = new Map<string, Pool>();
+  const makePool = (expected: ExpectedPeer): Pool => {
+    const pool: Pool = {
+      seen: undefined,
+      dispatcher: secureDispatcher(
+        () => credentials.current(),
+        expected,
+        timeouts,
+        certificate => {
+          pool.seen = certificate;
+        },
+      ),
+    };
+    return pool;
+  };
   const poolOf = (expected: ExpectedPeer): Dispatcher => {
     const key = `${expected.kind}/${expected.id ?? '*'}`;
-    const pool = pools.get(key) ?? secureDispatcher(() => credentials.current(), expected, timeouts);
+    const pool = pools.get(key) ?? makePool(expected);
     // The order of a map is the order of its insertions.
     pools.delete(key);
     pools.set(key, pool);
     if (pools.size > MAX_POOLS) closeOldest(pools);
-    return pool;
+    return pool.dispatcher;
   };
   return {
     scheme: 'https',
     dispatcher: expected => poolOf({ fleet, ...expected }),
+    certificates: () => [...pools.values()].flatMap(({ seen }) => seen ?? []),
     tls: expected => clientTls(credentials.current(), { fleet, ...expected }),
     async [Symbol.asyncDispose]() {
-      await Promise.all([...pools.values()].map(pool => pool.close()));
+      await Promise.all([...pools.values()].map(({ dispatcher }) => dispatcher.close()));
     },
   };
 };
 
 /** Requests in flight end first. */
-const closeOldest = (pools: Map<string, Dispatcher>): void => {
-  for (const [key, pool] of pools) {
+const closeOldest = (pools: Map<string, Pool>): void => {
+  for (const [key, { dispatcher }] of pools) {
     pools.delete(key);
-    void pool.close().catch(() => undefined);
+    void dispatcher.close().catch(() => undefined);
     return;
   }
 };
 
-/** @param credentials is called for each new connection */
+/**
+ * @param credentials is called for each new connection
+ * @param onPeer receives the certificate of each peer that was accepted
+ */
 export const secureDispatcher = (
   credentials: () => ClientCredentials,
   expected: ExpectedPeer,
   { connectTimeoutMs }: Timeouts = DEFAULT_CLIENT_TIMEOUTS,
+  onPeer?: (certificate: SeenCertificate) => void,
 ): Dispatcher => {
   let last: { readonly of: ClientCredentials; readonly connect: buildConnector.connector } | undefined;
   const connectorOf = (of: ClientCredentials): buildConnector.connector => {
@@ -85,6 +115,19 @@ export const secureDispatcher = (
   };
   return new Agent({
     ...POOL_LIMITS,
-    connect: (options, callback) => connectorOf(credentials())(options, callback),
+    clientTtl: CONNECTION_LIFE_MS,
+    connect: (options, callback) =>
+      connectorOf(credentials())(options, (...result) => {
+        const [, socket] = result;
+        const seen = onPeer && socket instanceof TLSSocket ? certificateOf(socket) : undefined;
+        if (seen !== undefined) onPeer?.(seen);
+        callback(...result);
+      }),
   });
+};
+
+const certificateOf = (socket: TLSSocket): SeenCertificate | undefined => {
+  const certificate = socket.getPeerX509Certificate();
+  const identity = certificate && identityOf(certificate);
+  return identity && certificate && { identity, notAfterMs: certificate.validToDate.getTime() };
 };

@@ -8,10 +8,10 @@ import type { PeerIdentity, PeerKind } from './peer-identity.ts';
 
 const DAY_MS = 86_400_000;
 
-/** From an hour before to a day after. */
-export const validNow = (): Validity => ({
+/** From an hour before to some days after. */
+export const validNow = (days = 30): Validity => ({
   notBeforeMs: Date.now() - 3_600_000,
-  notAfterMs: Date.now() + DAY_MS,
+  notAfterMs: Date.now() + days * DAY_MS,
 });
 
 export type TestFleetIdentity = {

@@ -10,7 +10,7 @@ import { configBody, sledConfigOf } from './config-body.ts';
 import { sledReportOf } from './report.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 
-/** Disposing closes the connections, those of `peers` too. */
+/** Disposing closes the connections, but not those of `peers`, if they are given. */
 export const createHttpConnection = (
   options: { readonly timeouts?: Partial<ClientTimeouts>; readonly peers?: Peers } = {},
 ): SledConnection & AsyncDisposable => {
@@ -57,6 +57,8 @@ export const createHttpConnection = (
       await answer.consume(async chunk => void parts.push(Uint8Array.from(chunk)));
       return Buffer.concat(parts);
     },
-    [Symbol.asyncDispose]: () => peers[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      if (options.peers === undefined) await peers[Symbol.asyncDispose]();
+    },
   };
 };

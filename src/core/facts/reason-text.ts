@@ -165,6 +165,9 @@ const renderers: Renderers = {
     message: `The database is reached without TLS at ${hosts.join(', ')}. Passwords and statements can be read and changed on the way.`,
     remedy: 'Set sslmode=verify-full and sslrootcert in database.url.',
   }),
+  CERTIFICATE_EXPIRING: reason => certificate(reason, 'expires', 'Then it is out of the fleet.'),
+  CERTIFICATE_EXPIRES_SOON: reason => certificate(reason, 'expires soon', 'Then it is out of the fleet.'),
+  CERTIFICATE_EXPIRED: reason => certificate(reason, 'has expired', 'No process accepts it.'),
   INSECURE_LISTEN: () => ({
     message: 'The setting insecure_listen is on, so other machines can reach this Nexus without TLS.',
   }),
@@ -272,6 +275,23 @@ const archiveNotServed = (reason: HealthReason<'ARCHIVE_NOT_SERVED'>): Rendered 
 };
 
 const RENEW_ROOT = 'Have its signers sign a newer root. Upload it, or a release that contains it.';
+
+const certificate = (
+  {
+    process,
+    expiresMs,
+    processes,
+  }: HealthReason<'CERTIFICATE_EXPIRING' | 'CERTIFICATE_EXPIRES_SOON' | 'CERTIFICATE_EXPIRED'>,
+  verb: string,
+  consequence: string,
+): Rendered => {
+  const others = processes === 1 ? '' : `, and ${plural(processes - 1, 'other')},`;
+  return {
+    message: `The certificate of ${process}${others} ${verb}: at ${timeText(expiresMs)}. ${consequence}`,
+    remedy:
+      'Issue a certificate for the same name, and replace the file; the process reads it within seconds.',
+  };
+};
 
 const rootExpiring = (reason: HealthReason<'ROOT_EXPIRING' | 'ROOT_EXPIRES_SOON'>): Rendered => ({
   message: `Trust root ${reason.trustRootId} (root version ${reason.rootVersion}) expires within ${plural(reason.withinDays, 'day')}.`,

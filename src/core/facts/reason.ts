@@ -45,6 +45,8 @@ const ofRelease = <S extends z.ZodRawShape>(fields: S) => AboutRelease.extend(fi
 const silence = ofSled({ error: Words, errorCode: Words });
 const quarantine = ofSled({ sha256: ArtifactHash, copies: Count, why: Words });
 const source = general({ source: Words, error: Words });
+/** Of one or more processes; the fields name the one that expires first. */
+const expiringCertificate = general({ process: Words, expiresMs: TimeMs, processes: Count });
 const expiringRoot = general({ trustRootId: TrustRootId, rootVersion: Count, withinDays: Count });
 
 export const reasonSchemas = {
@@ -152,6 +154,9 @@ export const reasonSchemas = {
     standbysNeeded: Count,
   }),
   DATABASE_PLAIN_TEXT: general({ hosts: z.array(Words).readonly() }),
+  CERTIFICATE_EXPIRING: expiringCertificate,
+  CERTIFICATE_EXPIRES_SOON: expiringCertificate,
+  CERTIFICATE_EXPIRED: expiringCertificate,
   INSECURE_LISTEN: general({}),
 } as const satisfies Record<string, z.ZodType<object>>;
 

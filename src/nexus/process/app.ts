@@ -21,7 +21,7 @@ import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import { NexusId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
-import { plainPeers, securePeers } from '../../http/peers.ts';
+import { type Peers, plainPeers, securePeers } from '../../http/peers.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
 import { type CredentialSource, watchCredentials } from '../../identity/credentials.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -77,6 +77,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   await using stack = new AsyncDisposableStack();
   const credentials =
     config.identity && stack.use(await watchCredentials(config.identity, { kind: 'nexus', ...deps }));
+  const peers = stack.use(credentials === undefined ? plainPeers() : securePeers(credentials));
   const nexusId = credentials && NexusId.parse(credentials.current().identity.id);
   const directory = stack.use(await openStagingDirectory(config.stagingDirectory, { nexusId }));
   const token = await readOrMakeToken(config.tokenFile);
@@ -95,7 +96,8 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   const stop = new AbortController();
   const started = startServices(
     {
-      ...realServices(config, deps, credentials),
+      ...realServices(config, deps, peers),
+      certificates: () => (credentials === undefined ? [] : [credentials.current(), ...peers.certificates()]),
       newId: randomUUID,
       ...deps.replace,
       ...deps,
@@ -188,7 +190,7 @@ const serveSleds = ({
 const realServices = (
   { databaseUrl }: NexusConfig,
   { log, clock, rng }: NexusDeps,
-  credentials: CredentialSource | undefined,
+  peers: Peers,
 ): Required<Omit<NonNullable<NexusDeps['replace']>, 'uploadWaits'>> => ({
   openDatastore: ({ signal }) =>
     createPgDatastore({
@@ -198,8 +200,7 @@ const realServices = (
       rng,
       signal,
     }),
-  connectSleds: () =>
-    createHttpConnection({ peers: credentials === undefined ? plainPeers() : securePeers(credentials) }),
+  connectSleds: () => createHttpConnection({ peers }),
   verifyRelease,
   verifyRoots: verifyRootArchive,
   fetchRelease,

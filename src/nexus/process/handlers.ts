@@ -8,6 +8,7 @@ import type { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import type { operatorSourceApi } from '../../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import type { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
@@ -54,6 +55,7 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly history: History;
     readonly activateReplication: () => void;
     readonly notices: () => readonly HealthReason[];
+    readonly certificates: () => readonly CertificateExpiry[];
   };
 
 export const createHandlers = (parts: Parts): NexusHandlers => {
@@ -92,6 +94,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     metrics: async options => ({
       ...(await readFleetStatus(fleetParts, options)),
       sources: sources.list(),
+      certificates: parts.certificates(),
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ ...parts, note }),

@@ -6,8 +6,11 @@
  * and stopped in reverse: uploads settle, tasks stop, archives are closed, the history is written to its end, and at last
  * the database's connections close.
  */
+import { type CertificateExpiry, certificateReasons } from '../../core/certificate-expiry.ts';
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
+import type { SeenCertificate } from '../../http/peers.ts';
+import { spiffeId } from '../../identity/peer-identity.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
@@ -28,7 +31,7 @@ import { createReplicationTrigger } from '../replication/trigger.ts';
 import type { NexusConfig } from './config.ts';
 import { createHandlers, type NexusHandlers } from './handlers.ts';
 import { startIntake } from './intake.ts';
-import { startTasks } from './start-tasks.ts';
+import { startTasks, type Tasks } from './start-tasks.ts';
 
 export type Services = NexusHandlers & {
   readonly driver: Driver;
@@ -41,6 +44,8 @@ export type ServiceDeps = {
   readonly directory: StagingDirectory;
   readonly operatorAddress: string;
   readonly openDatastore: (options: { signal: AbortSignal }) => Promise<Datastore>;
+  /** Of this process, and of those that it has connected to. */
+  readonly certificates?: () => readonly SeenCertificate[];
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;
@@ -90,18 +95,31 @@ export const startServices = async (
   stack.use(intake.uploads); // stopped before the tasks: an upload that settles may still activate one
 
   const owned = stack.move();
+  const certificates = () => certificatesInService(deps, tasks);
   const notices = () => [
     ...intake.notices(),
     ...trigger.notices(),
     ...tasks.sources.reasons(),
     ...tasks.database.reasons(),
+    ...certificateReasons(certificates(), clock.nowMs()),
   ];
   return {
-    ...createHandlers({ ...parts, ...intake, ...tasks, notices }),
+    ...createHandlers({ ...parts, ...intake, ...tasks, notices, certificates }),
     driver: tasks.driver,
     staging: intake.staging,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+/** An expunged sled may be gone for good. */
+const certificatesInService = (
+  { certificates = () => [] }: Pick<ServiceDeps, 'certificates'>,
+  { replication }: Pick<Tasks, 'replication'>,
+): CertificateExpiry[] => {
+  const inService = new Set(replication.observer.latest()?.sleds.map(({ id }): string => id));
+  return certificates()
+    .filter(({ identity }) => identity.kind === 'nexus' || inService.has(identity.id))
+    .map(({ identity, notAfterMs }) => ({ process: spiffeId(identity), expiresMs: notAfterMs }));
 };
 
 /** Begins with the start, and ends, written, after everything that records events. */

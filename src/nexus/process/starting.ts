@@ -31,4 +31,5 @@ export const startingMetrics = (facts: StartingFacts): MetricFacts => ({
   status: startingStatus(facts),
   database: nothingRead(facts.outage),
   sources: [],
+  certificates: [],
 });

@@ -8,6 +8,7 @@
  */
 import { Gauge, Registry } from 'prom-client';
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
+import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
 import { ReleaseState } from '../../core/facts/event.ts';
 import { reasonCodes, VERDICTS } from '../../core/health.ts';
 import { RELEASE_ROLES } from '../../core/release.ts';
@@ -20,6 +21,8 @@ export type MetricFacts = {
   readonly status: FleetStatus;
   readonly database: DatabaseReading;
   readonly sources: readonly SourceState[];
+  /** Of processes in service. */
+  readonly certificates: readonly CertificateExpiry[];
 };
 
 export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<MetricFacts>): Page => ({
@@ -30,7 +33,7 @@ export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<
 });
 
 /** In the text format of Prometheus. */
-const metricsText = ({ status, database, sources }: MetricFacts): Promise<string> => {
+const metricsText = ({ status, database, sources, certificates }: MetricFacts): Promise<string> => {
   const registry = new Registry();
   const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]): Gauge<L> =>
     new Gauge({ name: `tuf_depot_${name}`, help, labelNames, registers: [registry] });
@@ -45,6 +48,11 @@ const metricsText = ({ status, database, sources }: MetricFacts): Promise<string
   for (const { config, failure } of sources)
     if (config.periodMs !== undefined)
       failing.set({ source: config.name }, failure === undefined || failure.isOutage ? 0 : 1);
+  if (certificates.length > 0)
+    gauge(
+      'certificate_expires_timestamp_seconds',
+      'When the first certificate of this Nexus and of the processes that it connects to expires',
+    ).set(Math.min(...certificates.map(({ expiresMs }) => expiresMs)) / 1000);
   return registry.metrics();
 };
 

@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { AUTHORITY_LIFE_MS, createAuthority, validFrom } from '../../identity/authority-files.ts';
+import { FleetName } from '../../identity/peer-identity.ts';
+import { usageError } from '../output/failure.ts';
+import { factLines } from '../output/table.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+
+type InitOptions = CommonOptions & { readonly out: string; readonly fleet?: string };
+
+export const addIdentityInit = (parent: Command, session: Session): void => {
+  withCommonOptions(
+    parent
+      .command('init')
+      .description('make the authority of a fleet, which issues the certificates of its processes')
+      .requiredOption(
+        '--out <directory>',
+        'where to write it: ca.pem, and ca-key.pem, which has to stay secret',
+      )
+      .option('--fleet <name>', 'name of the fleet in certificates (a random one)'),
+    'tuf-depot identity init --fleet prod.example.org --out fleet-ca',
+  ).action(async (options: InitOptions) => {
+    const directory = resolve(session.directory, options.out);
+    const validity = validFrom(session.clock.nowMs(), AUTHORITY_LIFE_MS);
+    const authority = await createAuthority(directory, parseFleet(options.fleet), validity);
+    const data = { fleet: authority.fleet, ca_file: authority.certificateFile };
+    present(session, options, data, () => [
+      ...factLines(
+        [
+          ['fleet', authority.fleet],
+          ['authority', authority.certificateFile],
+        ],
+        session.terminal.outStyle,
+      ),
+      '',
+      `Keep ${directory} off the machines of the fleet, and back it up. Next, for each process:`,
+      `  tuf-depot identity issue sled --ca ${options.out} --out sled-1-identity`,
+    ]);
+  });
+};
+
+const parseFleet = (name: string | undefined): string => {
+  if (name === undefined) return randomUUID();
+  const parsed = FleetName.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw usageError(`${name} is no name of a fleet`, `it ${parsed.error.issues[0]?.message ?? 'is invalid'}`);
+};

@@ -1,0 +1,253 @@
+/**
+ * A fleet of real processes that identify themselves, and those who reach its servers without a right to.
+ *
+ * Each attack is tried on the running fleet, with the answer that refuses it. At the end every artifact is where it was.
+ */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { internalApi } from '../src/api/internal-api.ts';
+import { sledAgentApi } from '../src/api/sled-agent-api.ts';
+import { sledAgentInfo } from '../src/api/sled-agent-info.fixture.ts';
+import { ArtifactHash, asGeneration, SledId } from '../src/core/ids.ts';
+import { createApiClient } from '../src/http/client.ts';
+import { plainPeers, secureDispatcher } from '../src/http/peers.ts';
+import { rawGet } from '../src/http/raw-get.ts';
+import type { Credentials } from '../src/identity/credentials.ts';
+import { testFleetIdentity, validNow } from '../src/identity/identity.fixture.ts';
+import { clientTls } from '../src/identity/tls.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
+import {
+  artifactsOnDisk,
+  hashesOf,
+  startTestFleet,
+  type TestFleet,
+  type TestSled,
+  until,
+  wait,
+  waitComplete,
+} from './process-fleet.fixture.ts';
+
+const identity = testFleetIdentity('prod.example.org');
+const authoritiesPem = identity.authority.certificate.toString();
+const stranger = { authoritiesPem };
+const someNexus = identity.issue('nexus');
+const foreignNexus = { ...testFleetIdentity('prod.example.org').issue('nexus'), authoritiesPem };
+
+let fleet: TestFleet;
+let directory: string;
+let release: TestRelease;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'identities-'));
+  release = await makeTestRelease(directory, { systemVersion: '1.0.0' });
+  // One put to one sled: the others have it from there.
+  fleet = await startTestFleet({ identity, sleds: 3, minSledReplication: 1 });
+  await nexus().trust(release);
+  await nexus().upload(release);
+  await waitComplete(nexus(), '1.0.0');
+});
+
+afterAll(async () => {
+  await fleet?.[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const nexus = () => fleet.nexuses[0]!;
+const [first, second] = [() => fleet.sleds[0]!, () => fleet.sleds[1]!];
+
+type Caller = Pick<Credentials, 'authoritiesPem'> & Partial<Credentials>;
+/** Each call is a connection of its own. */
+const call = async <T>(
+  caller: Caller,
+  kind: 'nexus' | 'sled',
+  work: (dispatcher: ReturnType<typeof secureDispatcher>) => Promise<T>,
+): Promise<T> => {
+  const dispatcher = secureDispatcher(() => caller, { fleet: identity.fleet, kind });
+  try {
+    return await work(dispatcher);
+  } finally {
+    await dispatcher.close();
+  }
+};
+
+const agentOf = (sled: TestSled, dispatcher: ReturnType<typeof secureDispatcher>) =>
+  createApiClient(sledAgentApi, { baseUrl: `https://${sled.agentAddress()}`, dispatcher });
+
+const credentialsOf = async (sled: TestSled): Promise<{ id: SledId; caller: Credentials }> => {
+  const { items } = await nexus().fleet.sledList({ query: {} }, wait);
+  const id = items.find(({ serial }) => serial === sled.serial)!.id;
+  return { id, caller: identity.issue('sled', { id }) };
+};
+
+/** Deletes everything, if it were obeyed. */
+const LAST_CONFIG = { generation: asGeneration(Number.MAX_SAFE_INTEGER), artifacts: [], sizes: {} };
+const putLastConfig = (caller: Caller, sled: TestSled) =>
+  call(caller, 'sled', dispatcher =>
+    agentOf(sled, dispatcher).artifactConfigPut({ body: LAST_CONFIG }, wait),
+  );
+
+const expectAllHeld = async () => {
+  for (const { datasets } of fleet.sleds)
+    for (const dataset of datasets) expect(await artifactsOnDisk(dataset)).toEqual(hashesOf(release));
+};
+
+test('a release reaches every sled over TLS, from Nexus and from sled to sled', async () => {
+  await expectAllHeld();
+  const { sleds } = await nexus().fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);
+  expect(sleds.map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
+});
+
+test('a config that deletes everything is refused from whoever is not a Nexus of this fleet', async () => {
+  const { caller: otherSled } = await credentialsOf(second());
+  for (const [caller, code] of [
+    [stranger, 'UNAUTHORIZED'],
+    [foreignNexus, 'UNAUTHORIZED'],
+    [identity.issue('nexus', { fleet: 'prod.example' }), 'UNAUTHORIZED'],
+    [otherSled, 'FORBIDDEN'],
+  ] as const)
+    await expect(putLastConfig(caller, first())).rejects.toMatchObject({ code });
+  await using plain = plainPeers();
+  const overPlain = createApiClient(sledAgentApi, {
+    baseUrl: `http://${first().agentAddress()}`,
+    dispatcher: plain.dispatcher({ kind: 'sled' }),
+  });
+  await expect(overPlain.artifactConfigPut({ body: LAST_CONFIG }, wait)).rejects.toMatchObject({
+    code: expect.stringMatching(/^PEER_/),
+  });
+  await expectAllHeld();
+});
+
+test('a sled registers itself and no other: nobody can take over its address, or invent sleds', async () => {
+  const [mine, other] = [await credentialsOf(first()), await credentialsOf(second())];
+  const { items: before } = await nexus().fleet.sledList({ query: {} }, wait);
+  const register = (caller: Caller, sled_id: SledId) =>
+    call(caller, 'nexus', dispatcher =>
+      createApiClient(internalApi, {
+        baseUrl: `https://${nexus().internalAddress()}`,
+        dispatcher,
+      }).sledAgentPut(
+        { params: { sled_id }, body: sledAgentInfo({ generation: asGeneration(Date.now() * 2) }) },
+        wait,
+      ),
+    );
+  await expect(register(stranger, other.id)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  await expect(register(mine.caller, other.id)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await expect(register(someNexus, other.id)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await expect(register(stranger, SledId.parse(randomUUID()))).rejects.toMatchObject({
+    code: 'UNAUTHORIZED',
+  });
+  await expect(register(mine.caller, SledId.parse(randomUUID()))).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+  });
+  const { items: after } = await nexus().fleet.sledList({ query: {} }, wait);
+  expect(after.map(({ id, address }) => [id, address])).toEqual(
+    before.map(({ id, address }) => [id, address]),
+  );
+});
+
+test('an order to copy leads only to the sled that it names, and never to another server', async () => {
+  let visits = 0;
+  const bait = createServer((_, response) => {
+    visits += 1;
+    response.end('internal secrets');
+  }).listen(0, '127.0.0.1');
+  await once(bait, 'listening');
+  const { port } = bait.address() as AddressInfo;
+  const { id } = await credentialsOf(second());
+  const order = (depot_base_url: string, source_sled_id?: SledId) =>
+    call(someNexus, 'sled', async dispatcher => {
+      const { generation } = await agentOf(first(), dispatcher).artifactList({}, wait);
+      await agentOf(first(), dispatcher).artifactCopyFromDepot(
+        {
+          params: { sha256: ArtifactHash.parse(hashesOf(release)[0]) },
+          query: { generation },
+          body: { depot_base_url, ...(source_sled_id !== undefined && { source_sled_id }) },
+        },
+        wait,
+      );
+    });
+  for (const url of [
+    `http://127.0.0.1:${port}`,
+    `https://127.0.0.1:${port}`,
+    `https://${second().depotAddress()}`,
+  ]) {
+    await expect(order(url), url).rejects.toMatchObject({ code: 'COPY_SOURCE' });
+    await expect(order(url, SledId.parse(randomUUID())), url).rejects.toMatchObject({ code: 'COPY_SOURCE' });
+  }
+  await order(`https://${second().depotAddress()}`, id);
+  expect(visits).toBe(0);
+  bait.close();
+  await once(bait, 'close');
+});
+
+test('an artifact is served to members of the fleet alone', async () => {
+  const url = `https://${first().depotAddress()}/artifact/sha256/${hashesOf(release)[0]}`;
+  const expected = { fleet: identity.fleet, kind: 'sled' } as const;
+  const get = async (caller: Caller) => {
+    using answer = await rawGet(url, { tls: clientTls(caller, expected), ...wait });
+    return answer.sizeBytes;
+  };
+  expect(await get((await credentialsOf(second())).caller)).toBeGreaterThan(0);
+  await expect(get(stranger)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  await expect(get(foreignNexus)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+});
+
+test('a sled that starts with the certificate of another authority is no part of the fleet, and says why', async () => {
+  const other = testFleetIdentity('other.example');
+  await using alone = await startTestFleet({ identity: other, sleds: 0, minSledReplication: 1 });
+  // The agent of the first fleet registers with the Nexus of the second.
+  const { caller, id } = await credentialsOf(first());
+  const dispatcher = secureDispatcher(
+    () => ({ ...caller, authoritiesPem: other.authority.certificate.toString() }),
+    { fleet: other.fleet, kind: 'nexus' },
+  );
+  const baseUrl = `https://${alone.nexuses[0]!.internalAddress()}`;
+  await expect(
+    createApiClient(internalApi, { baseUrl, dispatcher }).sledAgentPut(
+      { params: { sled_id: id }, body: sledAgentInfo() },
+      wait,
+    ),
+  ).rejects.toMatchObject({
+    code: 'UNAUTHORIZED',
+    message: expect.stringContaining('no authority of this fleet vouches for it'),
+  });
+  await dispatcher.close();
+  expect((await alone.nexuses[0]!.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
+});
+
+test('a certificate that expires soon, of Nexus or of a sled, is in the status', async () => {
+  const short = testFleetIdentity('short.example');
+  let days = 2.5;
+  const soon = {
+    ...short,
+    issue: (kind: 'nexus' | 'sled') => short.issue(kind, { validity: validNow(days--) }),
+  };
+  await using expiring = await startTestFleet({ identity: soon, sleds: 1, minSledReplication: 1 });
+  const [only] = expiring.nexuses;
+  await until(async () => {
+    const { reasons, verdict } = await only!.fleet.fleetStatus({}, wait);
+    expect(verdict).toBe('degraded');
+    expect(reasons.filter(({ code }) => code === 'CERTIFICATE_EXPIRES_SOON')).toMatchObject([
+      { details: { processes: 2, process: expect.stringContaining('spiffe://short.example/sled/') } },
+    ]);
+    return true;
+  }, 'both certificates are counted, and the one of the sled expires first');
+});
+
+test('after all of it every sled holds every artifact, and follows its own Nexus', async () => {
+  await expectAllHeld();
+  const next = await makeTestRelease(directory, {
+    systemVersion: '2.0.0',
+    keys: release.keys,
+    versions: { timestamp: 2, snapshot: 2, targets: 2 },
+  });
+  await nexus().upload(next);
+  await waitComplete(nexus(), '2.0.0');
+  await until(async () => (await nexus().fleet.fleetStatus({}, wait)).verdict === 'ok', 'the verdict is ok');
+});
