@@ -1,4 +1,6 @@
 /** The mistakes that have to be caught, at least one for each guarantee and for each rule. */
+
+import { IDENTITY_MUTATIONS } from './mutations/identities.ts';
 import { LINEAGE_MUTATIONS } from './mutations/lineage.ts';
 import type { Mutation } from './mutations/mutation.ts';
 import { ARCHIVE_MUTATIONS } from './mutations/nexus-archives.ts';
@@ -12,6 +14,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LINEAGE_MUTATIONS,
   ...ARCHIVE_MUTATIONS,
   ...ROUND_MUTATIONS,
+  ...IDENTITY_MUTATIONS,
 ];
 
 export const mutationNamed = (name: string): Mutation => {

@@ -1,0 +1,45 @@
+/** Mistakes in who may speak: certificates and the audience of routes. Tests over real connections have to notice them. */
+import type { Mutation } from './mutation.ts';
+
+export const IDENTITY_MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'audience-not-compared',
+    in: 'admitPeer',
+    find: 'if (kinds.includes(kind) && (id === undefined || id === actual)) return;',
+    replace: 'if (id === undefined || id === actual) return;',
+    tests: 'secure-server.test.ts',
+    why: 'T2: a sled gives another sled its config',
+  },
+  {
+    name: 'own-id-not-compared',
+    in: 'admit',
+    find: 'id: ownId === undefined ? undefined : paramOf(params, ownId)',
+    replace: 'id: undefined',
+    tests: 'secure-server.test.ts',
+    why: 'T1: a sled registers in the name of another',
+  },
+  {
+    name: 'certificate-without-authority',
+    in: 'peerOf',
+    find: "if (!socket.authorized) return { kind: 'refused', because: verificationFault(socket.authorizationError) };",
+    replace: '',
+    tests: 'secure-server.test.ts',
+    why: 'T1: whoever makes a certificate is a member of the fleet',
+  },
+  {
+    name: 'name-compared-by-prefix',
+    in: 'isExpected',
+    find: 'spiffeId(identity) === spiffeId({ fleet, kind, id })',
+    replace: 'spiffeId(identity).slice(0, 24) === spiffeId({ fleet, kind, id }).slice(0, 24)',
+    tests: 'secure-server.test.ts',
+    why: 'PI1: another process at the address is taken for the expected one',
+  },
+  {
+    name: 'session-resumed',
+    in: 'serverTls',
+    find: '  secureOptions: constants.SSL_OP_NO_TICKET,\n',
+    replace: '',
+    tests: 'secure-server.test.ts',
+    why: 'TI3: a certificate that has expired is not judged again',
+  },
+];
