@@ -3,9 +3,9 @@
  *
  * Each attack is tried on the running fleet, with the answer that refuses it. At the end every artifact is where it was.
  */
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ import { createApiClient } from '../src/http/client.ts';
 import { plainPeers, secureDispatcher } from '../src/http/peers.ts';
 import { rawGet } from '../src/http/raw-get.ts';
 import type { Credentials } from '../src/identity/credentials.ts';
-import { testFleetIdentity, validNow } from '../src/identity/identity.fixture.ts';
+import { testFleetIdentity, validNow, writeAuthority } from '../src/identity/identity.fixture.ts';
 import { clientTls } from '../src/identity/tls.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import {
@@ -36,6 +36,7 @@ import {
 const identity = testFleetIdentity('prod.example.org');
 const authoritiesPem = identity.authority.certificate.toString();
 const stranger = { authoritiesPem };
+const DAY_MS = 86_400_000;
 const someNexus = identity.issue('nexus');
 const foreignNexus = { ...testFleetIdentity('prod.example.org').issue('nexus'), authoritiesPem };
 
@@ -238,6 +239,39 @@ test('a certificate that expires soon, of Nexus or of a sled, is in the status',
     ]);
     return true;
   }, 'both certificates are counted, and the one of the sled expires first');
+});
+
+test('a certificate that nears its end is renewed over the old one, by the Nexus that has the authority', async () => {
+  const short = testFleetIdentity('renewed.example');
+  const authorityDirectory = join(directory, 'authority');
+  await writeAuthority(authorityDirectory, short.authority);
+  const issue = (kind: 'nexus' | 'sled') => short.issue(kind, { validity: validNow(2) });
+  await using renewing = await startTestFleet({
+    identity: { ...short, authorityDirectory, issue },
+    sleds: 1,
+    minSledReplication: 1,
+  });
+  for (const name of ['nexus-1', 'sled-1'])
+    await until(async () => {
+      const pem = await readFile(join(renewing.directory, name, 'certificate.pem'), 'utf8');
+      return new X509Certificate(pem).validToDate.getTime() > Date.now() + 29 * DAY_MS;
+    }, `the certificate of ${name} is renewed`);
+  const [sled] = renewing.sleds;
+  const lastsMs = async (): Promise<number> => {
+    let notAfterMs = 0;
+    const dispatcher = secureDispatcher(
+      () => short.issue('nexus'),
+      { fleet: short.fleet, kind: 'sled' },
+      undefined,
+      certificate => {
+        notAfterMs = certificate.notAfterMs;
+      },
+    );
+    await agentOf(sled!, dispatcher).artifactList({}, wait);
+    await dispatcher.close();
+    return notAfterMs;
+  };
+  await until(async () => (await lastsMs()) > Date.now() + 29 * DAY_MS, 'it is in use');
 });
 
 test('after all of it every sled holds every artifact, and follows its own Nexus', async () => {

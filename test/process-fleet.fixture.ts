@@ -336,6 +336,8 @@ const writtenIdentity = (fleet: TestFleetIdentity | undefined, kind: PeerKind, h
       certificate_file: file('certificate.pem', certificatePem),
       key_file: file('key.pem', keyPem),
       ca_file: file('ca.pem', authoritiesPem),
+      ...(kind === 'nexus' &&
+        fleet.authorityDirectory !== undefined && { authority_directory: fleet.authorityDirectory }),
     },
   };
 };

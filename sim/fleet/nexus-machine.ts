@@ -35,6 +35,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   readyFile: undefined,
   insecureListen: false,
   identity: undefined,
+  authorityDirectory: undefined,
   operatorTransport: 'plain',
   logLevel: 'info',
   databaseUrl: '',

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { certificateApi } from '../api/certificate-api.ts';
 import { debugApi } from '../api/debug-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
@@ -29,7 +30,7 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
     operatorSourceApi,
     operatorHistoryApi,
   ],
-  'internal.json': [internalApi],
+  'internal.json': [internalApi, certificateApi],
   'debug.json': [debugApi],
   'sled-agent.json': [sledAgentApi],
   'repo-depot.json': [depotApi],

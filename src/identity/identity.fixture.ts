@@ -17,6 +17,8 @@ export const validNow = (days = 30): Validity => ({
 export type TestFleetIdentity = {
   readonly fleet: string;
   readonly authority: Authority;
+  /** Of the authority's files, for a Nexus that renews certificates. */
+  readonly authorityDirectory?: string;
   readonly issue: (
     kind: PeerKind,
     options?: { readonly id?: string; readonly validity?: Validity; readonly fleet?: string },
@@ -41,6 +43,16 @@ export const testFleetIdentity = (fleet = 'test.example', validity = validNow())
       };
     },
   };
+};
+
+/** As `identity init` writes them. */
+export const writeAuthority = async (
+  directory: string,
+  { certificate, privateKey }: Authority,
+): Promise<void> => {
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, 'ca.pem'), certificate.toString());
+  await writeFile(join(directory, 'ca-key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
 };
 
 /** Credentials that a test replaces. */

@@ -7,7 +7,7 @@
  *      verified name of the caller allows: the caller's certificate is judged for each request.
  * TI3. Sessions are not resumed: a resumed one would not be judged again.
  */
-import { constants, X509Certificate } from 'node:crypto';
+import { constants, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type ConnectionOptions, type PeerCertificate, TLSSocket, type TlsOptions } from 'node:tls';
 import { DepotError } from '../lib/errors.ts';
@@ -75,7 +75,7 @@ export type Peer =
   | { readonly kind: 'anonymous' }
   /** With a certificate that does not count. */
   | { readonly kind: 'refused'; readonly because: string }
-  | { readonly kind: 'identified'; readonly identity: PeerIdentity };
+  | { readonly kind: 'identified'; readonly identity: PeerIdentity; readonly publicKey: KeyObject };
 
 /** @param fleet of this process */
 export const peerOf = (socket: Socket, fleet: string): Peer => {
@@ -87,7 +87,7 @@ export const peerOf = (socket: Socket, fleet: string): Peer => {
   if (identity === undefined) return { kind: 'refused', because: 'it names no process of a fleet' };
   if (identity.fleet !== fleet)
     return { kind: 'refused', because: `it is of the fleet ${identity.fleet}, not of ${fleet}` };
-  return { kind: 'identified', identity };
+  return { kind: 'identified', identity, publicKey: certificate.publicKey };
 };
 
 const verificationFault = (error: unknown): string => {

@@ -9,6 +9,7 @@
  */
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import { certificateApi } from '../api/certificate-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
@@ -20,9 +21,10 @@ import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { serveApi } from '../http/server.ts';
 import { watchCredentials } from '../identity/credentials.ts';
+import { startRenewal } from '../identity/renewal.ts';
 import type { Clock } from '../lib/clock.ts';
-import { endpointUrl, formatAddress } from '../lib/endpoint.ts';
-import { DepotError, messageChain } from '../lib/errors.ts';
+import { type Endpoint, endpointUrl, formatAddress } from '../lib/endpoint.ts';
+import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { SledAgentConfig } from './config.ts';
 import type { FetchArtifact } from './copy.ts';
@@ -57,6 +59,16 @@ export const startSledAgent = async (
     const dispatcher = peers.dispatcher(nexus.expected);
     return { url, client: createApiClient(internalApi, { baseUrl: url, dispatcher }) };
   });
+  if (config.identity !== undefined && credentials !== undefined)
+    started.use(
+      startRenewal({
+        credentials,
+        certificateFile: config.identity.certificateFile,
+        request: options => renewAnywhere(config.nexuses, peers, options),
+        clock,
+        log: log.child({ component: 'identity' }),
+      }),
+    );
   const services = started.use(
     await startSledServices(config, { clock, rng, log, peers: nexuses, fetchArtifact: fetchFrom(peers) }),
   );
@@ -94,6 +106,26 @@ export const startSledAgent = async (
     store: services.store,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+/** Of the first Nexus that answers. */
+const renewAnywhere = async (
+  nexuses: readonly Endpoint[],
+  peers: Peers,
+  { signal }: { signal: AbortSignal },
+): Promise<string> => {
+  let failure: unknown;
+  for (const nexus of nexuses) {
+    const dispatcher = peers.dispatcher(nexus.expected);
+    const client = createApiClient(certificateApi, { baseUrl: endpointUrl(nexus), dispatcher });
+    try {
+      return (await client.certificateRenew({}, { signal })).certificate_pem;
+    } catch (error) {
+      // That one Nexus has no authority says less than the fault of one that may have it.
+      if (failure === undefined || errorCodeOf(error) !== 'NOT_FOUND') failure = error;
+    }
+  }
+  throw failure;
 };
 
 /** With TLS an order names its source, whose certificate is compared. */

@@ -10,7 +10,8 @@
  * AP2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
  *      the lock of the staging directory.
  */
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
+import { certificateApi } from '../../api/certificate-api.ts';
 import { debugApi } from '../../api/debug-api.ts';
 import { internalApi } from '../../api/internal-api.ts';
 import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
@@ -23,7 +24,9 @@ import { NexusId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import { type Peers, plainPeers, securePeers } from '../../http/peers.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
-import { type CredentialSource, watchCredentials } from '../../identity/credentials.ts';
+import { type CredentialSource, type IdentityFiles, watchCredentials } from '../../identity/credentials.ts';
+import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
+import { startRenewal } from '../../identity/renewal.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -78,6 +81,9 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   const credentials =
     config.identity && stack.use(await watchCredentials(config.identity, { kind: 'nexus', ...deps }));
   const peers = stack.use(credentials === undefined ? plainPeers() : securePeers(credentials));
+  const issuer = await issuerOf(config, credentials, deps);
+  if (config.identity !== undefined && credentials !== undefined && issuer !== undefined)
+    stack.use(renewItself(config.identity, credentials, issuer, deps));
   const nexusId = credentials && NexusId.parse(credentials.current().identity.id);
   const directory = stack.use(await openStagingDirectory(config.stagingDirectory, { nexusId }));
   const token = await readOrMakeToken(config.tokenFile);
@@ -97,6 +103,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   const started = startServices(
     {
       ...realServices(config, deps, peers),
+      issuer,
       certificates: () => (credentials === undefined ? [] : [credentials.current(), ...peers.certificates()]),
       newId: randomUUID,
       ...deps.replace,
@@ -126,6 +133,30 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     started,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+const issuerOf = async (
+  { authorityDirectory }: NexusConfig,
+  credentials: CredentialSource | undefined,
+  { clock }: NexusDeps,
+): Promise<CertificateIssuer | undefined> => {
+  if (authorityDirectory === undefined || credentials === undefined) return undefined;
+  const { fleet } = credentials.current().identity;
+  return await openIssuer(authorityDirectory, { fleet, nowMs: clock.nowMs });
+};
+
+/** Until it is disposed. */
+const renewItself = (
+  { certificateFile }: IdentityFiles,
+  credentials: CredentialSource,
+  issuer: CertificateIssuer,
+  { clock, log }: NexusDeps,
+): AsyncDisposable => {
+  const request = async (): Promise<string> => {
+    const { identity, certificatePem } = credentials.current();
+    return issuer.issue(identity, new X509Certificate(certificatePem).publicKey).certificatePem;
+  };
+  return startRenewal({ credentials, certificateFile, request, clock, log });
 };
 
 type InternalServer = {
@@ -179,7 +210,10 @@ const serveSleds = ({
   credentials,
 }: InternalServer): Promise<ApiServer> =>
   serveApi({
-    apis: [bindLate(internalApi, () => services.get().internal)],
+    apis: [
+      bindLate(internalApi, () => services.get().internal),
+      bindLate(certificateApi, () => services.get().certificates),
+    ],
     listen: config.internalListen,
     insecureListen: config.insecureListen,
     credentials,

@@ -94,6 +94,11 @@ const SourceSection = z.strictObject({
 
 const MAX_SOURCES = 16;
 
+const NexusIdentitySection = IdentitySection.extend({
+  /** From `identity init`. With it this Nexus renews the certificates of sleds, and its own. */
+  authority_directory: z.string().min(1).optional(),
+});
+
 export const NexusConfigFile = z.strictObject({
   /** Holds the archives that too few sleds have, and this Nexus's identity. */
   staging_directory: z.string().min(1),
@@ -105,7 +110,7 @@ export const NexusConfigFile = z.strictObject({
   ready_file: z.string().min(1).optional(),
   insecure_listen: z.boolean().default(false),
   /** With it every connection between processes is TLS, both ends identified by certificates of one authority. */
-  identity: IdentitySection.optional(),
+  identity: NexusIdentitySection.optional(),
   /** How operators connect; by default `tls` where there is an identity. */
   operator_transport: z.enum(['tls', 'plain']).optional(),
   log_level: z.enum(LOG_LEVELS).default('info'),
@@ -153,6 +158,7 @@ export type NexusConfig = {
   readonly readyFile: string | undefined;
   readonly insecureListen: boolean;
   readonly identity: IdentityFiles | undefined;
+  readonly authorityDirectory: string | undefined;
   readonly operatorTransport: 'tls' | 'plain';
   readonly logLevel: LogLevel;
   readonly databaseUrl: string;
@@ -197,6 +203,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
     insecureListen: file.insecure_listen,
     identity: identityFiles(file.identity, absolute),
+    authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
     operatorTransport: operatorTransport(file, path),
     logLevel: file.log_level,
     databaseUrl: file.database.url,

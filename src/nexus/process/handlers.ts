@@ -1,5 +1,6 @@
 /** The handlers of a Nexus: each API with the parts that it needs, and the facts of the metrics. */
 
+import type { certificateApi } from '../../api/certificate-api.ts';
 import type { debugApi } from '../../api/debug-api.ts';
 import type { internalApi } from '../../api/internal-api.ts';
 import type { operatorFleetApi } from '../../api/operator-fleet-api.ts';
@@ -12,7 +13,9 @@ import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
+import type { CertificateIssuer } from '../../identity/issuer.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { createCertificateApi } from '../api/certificate-api.ts';
 import { createDebugApi } from '../api/debug-api.ts';
 import { createInternalApi } from '../api/internal-api.ts';
 import { createOperatorFleetApi, readFleetStatus } from '../api/operator-fleet-api.ts';
@@ -42,6 +45,7 @@ export type NexusHandlers = {
   readonly operatorHistory: Handlers<typeof operatorHistoryApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
+  readonly certificates: Handlers<typeof certificateApi>;
   readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
 };
 
@@ -54,6 +58,7 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
     readonly history: History;
     readonly activateReplication: () => void;
+    readonly issuer?: CertificateIssuer | undefined;
     readonly notices: () => readonly HealthReason[];
     readonly certificates: () => readonly CertificateExpiry[];
   };
@@ -98,5 +103,13 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     }),
     debug: createDebugApi({ driver }),
     internal: createInternalApi({ ...parts, note }),
+    certificates: createCertificateApi({
+      datastore,
+      issuer: parts.issuer,
+      sledsInService: () => {
+        const sleds = observer.latest()?.sleds;
+        return sleds && new Set(sleds.map(({ id }): string => id));
+      },
+    }),
   };
 };

@@ -10,6 +10,7 @@ import { type CertificateExpiry, certificateReasons } from '../../core/certifica
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { SeenCertificate } from '../../http/peers.ts';
+import type { CertificateIssuer } from '../../identity/issuer.ts';
 import { spiffeId } from '../../identity/peer-identity.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -46,6 +47,8 @@ export type ServiceDeps = {
   readonly openDatastore: (options: { signal: AbortSignal }) => Promise<Datastore>;
   /** Of this process, and of those that it has connected to. */
   readonly certificates?: () => readonly SeenCertificate[];
+  /** Undefined for a Nexus without the authority's key. */
+  readonly issuer?: CertificateIssuer | undefined;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;

@@ -1,0 +1,30 @@
+/** Nexus's certificate API: a process renews the certificate that it presents. Not part of the published API. */
+import { z } from 'zod';
+import { type Api, defineRoute } from './route.ts';
+import { Timestamp } from './wire.ts';
+
+export const RenewedCertificate = z
+  .object({
+    /** For the name and the key of the presented one, and those between it and an authority. */
+    certificate_pem: z.string().max(65_536),
+    not_after: Timestamp,
+  })
+  .meta({ id: 'RenewedCertificate' });
+
+export const certificateApi = {
+  title: 'Internal API, certificates',
+  version: '1.0.0',
+  description: 'A sled agent renews its certificate.',
+  routes: {
+    certificateRenew: defineRoute({
+      operationId: 'certificate_renew',
+      audience: 'sled',
+      method: 'POST',
+      path: '/certificate/renew',
+      summary: 'Issue the presented certificate anew: for the same name and the same key.',
+      status: 200,
+      response: { kind: 'json', schema: RenewedCertificate },
+      errors: ['NOT_FOUND', 'SLED_DECOMMISSIONED'],
+    }),
+  },
+} as const satisfies Api;

@@ -1,0 +1,40 @@
+/** Issues certificates of the usual life for a fleet's processes, with the key of its authority. */
+import type { KeyObject } from 'node:crypto';
+import { DepotError } from '../lib/errors.ts';
+import { CERTIFICATE_LIFE_MS, openAuthority, validFrom } from './authority-files.ts';
+import { issueCertificate } from './issue.ts';
+import type { PeerIdentity } from './peer-identity.ts';
+
+export type IssuedCertificate = { readonly certificatePem: string; readonly notAfterMs: number };
+
+export type CertificateIssuer = {
+  /** @throws `INVALID_REQUEST` for a key that is not P-256: the profile knows no other */
+  readonly issue: (identity: PeerIdentity, publicKey: KeyObject) => IssuedCertificate;
+};
+
+/** @throws `CONFIG_INVALID` if the directory has no authority, or one of another fleet */
+export const openIssuer = async (
+  directory: string,
+  { fleet, nowMs }: { readonly fleet: string; readonly nowMs: () => number },
+): Promise<CertificateIssuer> => {
+  const authority = await openAuthority(directory);
+  if (authority === undefined)
+    throw new DepotError('CONFIG_INVALID', `identity.authority_directory: ${directory} has no ca.pem`);
+  if (authority.fleet !== fleet)
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `identity.authority_directory: ${directory} is the authority of ${authority.fleet}, and the certificate of this process is of ${fleet}`,
+    );
+  return {
+    issue(identity, publicKey) {
+      if (publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
+        throw new DepotError('INVALID_REQUEST', 'only a certificate with a P-256 key can be renewed here');
+      const validity = validFrom(nowMs(), CERTIFICATE_LIFE_MS);
+      const certificate = issueCertificate(authority, { identity, publicKey, validity });
+      return {
+        certificatePem: certificate.toString(),
+        notAfterMs: certificate.validToDate.getTime(),
+      };
+    },
+  };
+};

@@ -1,0 +1,98 @@
+import { createPublicKey, randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createTestClock } from '../lib/clock.fixture.ts';
+import { DepotError } from '../lib/errors.ts';
+import { silentLogger } from '../lib/log.ts';
+import type { Credentials } from './credentials.ts';
+import { replaceableCredentials, testFleetIdentity, validNow } from './identity.fixture.ts';
+import { issueCertificate } from './issue.ts';
+import { startRenewal } from './renewal.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const fleet = testFleetIdentity();
+const id = randomUUID();
+
+/** A process whose certificate has so many days left. */
+const renewing = async (days: number, answers: ((present: Credentials) => string)[]) => {
+  const directory = await mkdtemp(join(tmpdir(), 'renewal-'));
+  const certificateFile = join(directory, 'certificate.pem');
+  const present = fleet.issue('sled', { id, validity: validNow(days) });
+  await writeFile(certificateFile, present.certificatePem);
+  const clock = createTestClock(Date.now());
+  let requests = 0;
+  const renewal = startRenewal({
+    credentials: replaceableCredentials(present),
+    certificateFile,
+    async request() {
+      requests += 1;
+      const answer = answers.shift();
+      if (answer === undefined) throw new DepotError('PEER_UNREACHABLE', 'no Nexus answers');
+      return answer(present);
+    },
+    clock,
+    log: silentLogger,
+  });
+  await expect.poll(clock.sleeping).toBe(1);
+  return {
+    clock,
+    present,
+    requests: () => requests,
+    file: () => readFile(certificateFile, 'utf8'),
+    async [Symbol.asyncDispose]() {
+      await renewal[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true });
+    },
+  };
+};
+
+/** For the key and the name of the present one, unless the test says otherwise. */
+const renewed = (days: number, by = fleet) => {
+  return ({ identity, keyPem }: Credentials): string =>
+    issueCertificate(by.authority, {
+      identity,
+      publicKey: createPublicKey(keyPem),
+      validity: validNow(days),
+    }).toString();
+};
+
+test('a certificate is renewed once a day, and at once when it has less than 29 days', async () => {
+  await using fresh = await renewing(30, [renewed(31)]);
+  expect(fresh.requests()).toBe(0);
+  await fresh.clock.advance(DAY_MS);
+  await expect.poll(fresh.file).not.toBe(fresh.present.certificatePem);
+  expect(fresh.requests()).toBe(1);
+  await using old = await renewing(20, [renewed(30)]);
+  expect(old.requests()).toBe(1);
+  expect(await old.file()).not.toBe(old.present.certificatePem);
+});
+
+test('a renewal that fails is repeated in an hour; one that others see to, the next day (RJ2)', async () => {
+  const notHere = () => {
+    throw new DepotError('NOT_FOUND', 'this Nexus issues no certificates');
+  };
+  await using failing = await renewing(20, []);
+  expect(failing.requests()).toBe(1);
+  await failing.clock.advance(HOUR_MS);
+  expect(failing.requests()).toBe(2);
+  await using elsewhere = await renewing(20, [notHere, notHere]);
+  await elsewhere.clock.advance(23 * HOUR_MS);
+  expect(elsewhere.requests()).toBe(1);
+  await elsewhere.clock.advance(HOUR_MS);
+  expect(elsewhere.requests()).toBe(2);
+});
+
+test.each([
+  ['another name', () => fleet.issue('sled', { validity: validNow(40) }).certificatePem],
+  ['another key', () => fleet.issue('sled', { id, validity: validNow(40) }).certificatePem],
+  ['another authority', renewed(40, testFleetIdentity())],
+  ['a shorter life', renewed(10)],
+  ['no certificate', () => 'nonsense'],
+] as const)('what a Nexus answers with %s replaces nothing (RJ1)', async (_, answer) => {
+  await using process = await renewing(20, [answer]);
+  expect(process.requests()).toBe(1);
+  expect(await process.file()).toBe(process.present.certificatePem);
+});

@@ -1,0 +1,89 @@
+/**
+ * Renews the certificate of this process over the old one, once a day.
+ *
+ *     a day ─▶ request ─▶ same name, same key, same authority? ─▶ certificate file ─▶ the watch of credentials.ts
+ *
+ * RJ1. What is answered replaces the file only if it is as good as the one in use, and lasts longer.
+ * RJ2. A renewal that fails is repeated in an hour; the status warns long before the certificate ends.
+ */
+import { createPrivateKey } from 'node:crypto';
+import { type Clock, isoTime } from '../lib/clock.ts';
+import { writeFileDurably } from '../lib/durable-file.ts';
+import { DepotError, errorCodeOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { identityOf } from './certificate.ts';
+import { type CredentialSource, type Credentials, parseCertificates } from './credentials.ts';
+import { spiffeId } from './peer-identity.ts';
+
+const DAY_MS = 86_400_000;
+const RETRY_MS = 3_600_000;
+/** A certificate that has less is renewed at once, as after a machine was off for weeks. */
+const RENEWED_BELOW_MS = 29 * DAY_MS;
+
+export type RenewalDeps = {
+  readonly credentials: CredentialSource;
+  readonly certificateFile: string;
+  /** A certificate in PEM. @throws `NOT_FOUND` if nobody issues certificates here: an operator's own authority does */
+  readonly request: (options: { signal: AbortSignal }) => Promise<string>;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** Until it is disposed. */
+export const startRenewal = (deps: RenewalDeps): AsyncDisposable => {
+  const stop = new AbortController();
+  const running = renewDaily(deps, stop);
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+    },
+  };
+};
+
+const renewDaily = async (deps: RenewalDeps, { signal }: { signal: AbortSignal }): Promise<void> => {
+  const { credentials, clock } = deps;
+  let isDue = credentials.current().notAfterMs - clock.nowMs() < RENEWED_BELOW_MS;
+  while (!signal.aborted) {
+    const pauseMs = isDue && !(await renew(deps, signal)) ? RETRY_MS : DAY_MS;
+    isDue = true;
+    await clock.sleep(pauseMs, { signal }).catch(() => undefined);
+  }
+};
+
+/** @returns false to be repeated soon */
+const renew = async (
+  { credentials, certificateFile, request, log }: RenewalDeps,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  try {
+    const pem = await request({ signal });
+    const notAfterMs = requireRenewal(pem, credentials.current());
+    await writeFileDurably(certificateFile, pem);
+    log.info({ not_after: isoTime(notAfterMs) }, 'certificate renewed');
+    return true;
+  } catch (error) {
+    if (signal.aborted) return true;
+    const isElsewhere = errorCodeOf(error) === 'NOT_FOUND';
+    if (isElsewhere) log.debug({ err: error }, 'no Nexus issues certificates; others renew them');
+    else log.warn({ err: error }, 'the certificate was not renewed, and will be tried again in an hour');
+    return isElsewhere;
+  }
+};
+
+/** RJ1. @returns until when it is valid */
+const requireRenewal = (pem: string, present: Credentials): number => {
+  const [certificate] = parseCertificates(pem, 'the renewed certificate');
+  const identity = identityOf(certificate);
+  const refuse = (why: string): never => {
+    throw new DepotError('PEER_BAD_ANSWER', `the renewed certificate ${why}`);
+  };
+  if (identity === undefined || spiffeId(identity) !== spiffeId(present.identity))
+    return refuse('has another name than this process');
+  if (!certificate.checkPrivateKey(createPrivateKey(present.keyPem))) return refuse('is for another key');
+  const authorities = parseCertificates(present.authoritiesPem, 'the authorities');
+  if (!authorities.some(by => certificate.checkIssued(by) && certificate.verify(by.publicKey)))
+    return refuse('was issued by none of the authorities of this process');
+  const notAfterMs = certificate.validToDate.getTime();
+  return notAfterMs > present.notAfterMs ? notAfterMs : refuse('does not last longer than the present one');
+};

@@ -1,0 +1,92 @@
+import { createPublicKey, X509Certificate } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { SledId } from '../../core/ids.ts';
+import { identityOf } from '../../identity/certificate.ts';
+import { testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
+import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
+import type { Peer } from '../../identity/tls.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { SledRecord } from '../datastore/ports/sled-port.ts';
+import { createCertificateApi } from './certificate-api.ts';
+
+const fleet = testFleetIdentity();
+const SLED = SledId.parse('11111111-1111-4111-8111-111111111111');
+const { keyPem, identity } = fleet.issue('sled', { id: SLED });
+const caller: Peer = { kind: 'identified', identity, publicKey: createPublicKey(keyPem) };
+
+const issuer = async (): Promise<CertificateIssuer> => {
+  const directory = await mkdtemp(join(tmpdir(), 'authority-'));
+  try {
+    await writeAuthority(directory, fleet.authority);
+    return await openIssuer(directory, { fleet: fleet.fleet, nowMs: () => Date.now() });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+};
+
+type Database = 'away' | SledRecord['policy'] | 'unknown';
+const renew = async (
+  database: Database,
+  {
+    peer = caller,
+    known = [],
+    by,
+  }: { peer?: Peer; known?: readonly string[]; by?: CertificateIssuer | null } = {},
+) => {
+  const api = createCertificateApi({
+    datastore: {
+      async sledGet() {
+        if (database === 'away') throw new DepotError('DATABASE_UNAVAILABLE', 'away');
+        return database === 'unknown' ? undefined : ({ policy: database } as SledRecord);
+      },
+    },
+    issuer: by === null ? undefined : (by ?? (await issuer())),
+    sledsInService: () => new Set(known),
+  });
+  return api.certificateRenew({
+    ...{ params: {}, query: {}, body: undefined, headers: {}, requestId: '' },
+    caller: { address: undefined, peer, token: 'not_wanted' },
+    log: silentLogger,
+    signal: new AbortController().signal,
+    setHeader: () => undefined,
+  });
+};
+
+test('a sled gets its certificate anew, for its own name and key (RX1)', async () => {
+  const { certificate_pem, not_after } = await renew('in_service');
+  const certificate = new X509Certificate(certificate_pem);
+  expect(identityOf(certificate)).toEqual(identity);
+  expect(certificate.publicKey.equals(createPublicKey(keyPem))).toBe(true);
+  expect(certificate.verify(fleet.authority.certificate.publicKey)).toBe(true);
+  expect(Date.parse(not_after)).toBeGreaterThan(Date.now() + 29 * 86_400_000);
+});
+
+test('an expunged sled gets none; one that a restored database does not know does (RX2)', async () => {
+  await expect(renew('expunged')).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
+  await expect(renew('unknown')).resolves.toBeDefined();
+});
+
+test('while the database is away the sleds that were in service are renewed, and no others (RX2)', async () => {
+  await expect(renew('away', { known: [SLED] })).resolves.toBeDefined();
+  await expect(renew('away')).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+});
+
+test('without the authority, or without a certificate, there is nothing to issue', async () => {
+  await expect(renew('in_service', { by: null })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(renew('in_service', { peer: { kind: 'plain' } })).rejects.toMatchObject({
+    code: 'UNAUTHORIZED',
+  });
+});
+
+test('the authority of another fleet is refused at the start', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'authority-'));
+  await writeAuthority(directory, fleet.authority);
+  const open = (of: string) => openIssuer(of, { fleet: 'other.example', nowMs: () => Date.now() });
+  await expect(open(directory)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  await expect(open(join(directory, 'absent'))).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  await rm(directory, { recursive: true });
+});

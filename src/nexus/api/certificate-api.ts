@@ -1,0 +1,52 @@
+/**
+ * Handlers of the certificate API: a sled of this fleet gets its certificate anew.
+ *
+ * RX1. Name and key are those of the presented certificate; nothing in the request chooses them.
+ * RX2. An expunged sled gets none. While the database is away, the sleds that the last round knew in service do.
+ */
+import type { certificateApi } from '../../api/certificate-api.ts';
+import { SledId } from '../../core/ids.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import type { CertificateIssuer } from '../../identity/issuer.ts';
+import { isoTime } from '../../lib/clock.ts';
+import { DepotError, isOfDatabase } from '../../lib/errors.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+
+type Deps = {
+  readonly datastore: Pick<SledPort, 'sledGet'>;
+  /** Undefined for a Nexus without the authority's key. */
+  readonly issuer: CertificateIssuer | undefined;
+  /** Of the last round; undefined before the first. */
+  readonly sledsInService: () => ReadonlySet<string> | undefined;
+};
+
+export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi> => ({
+  async certificateRenew({ caller: { peer }, signal, log }) {
+    const { issuer } = deps;
+    if (issuer === undefined)
+      throw new DepotError(
+        'NOT_FOUND',
+        'this Nexus issues no certificates: its configuration has no identity.authority_directory',
+      );
+    if (peer.kind !== 'identified')
+      throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
+    await requireInService(deps, SledId.parse(peer.identity.id), signal);
+    const renewed = issuer.issue(peer.identity, peer.publicKey);
+    log.info({ sled_id: peer.identity.id, not_after: isoTime(renewed.notAfterMs) }, 'certificate renewed');
+    return { certificate_pem: renewed.certificatePem, not_after: isoTime(renewed.notAfterMs) };
+  },
+});
+
+/** A sled that the database does not know has a valid certificate, and may be one that a restore lost. */
+const requireInService = async (
+  { datastore, sledsInService }: Deps,
+  id: SledId,
+  signal: AbortSignal,
+): Promise<void> => {
+  try {
+    if ((await datastore.sledGet(id, { signal }))?.policy === 'expunged')
+      throw new DepotError('SLED_DECOMMISSIONED', `sled ${id} is expunged: its certificate is not renewed`);
+  } catch (error) {
+    if (!isOfDatabase(error) || sledsInService()?.has(id) !== true) throw error;
+  }
+};
