@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { debugApi } from '../src/api/debug-api.ts';
-import { readFleetTrust } from '../src/cli/connection.ts';
+import { readFleetTrust } from '../src/cli/connection/connection.ts';
 import { programCommand } from '../src/cli/program-path.ts';
 import { runTestCli, type TestRun } from '../src/cli/run.fixture.ts';
 import { createApiClient } from '../src/http/client.ts';

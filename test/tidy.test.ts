@@ -86,7 +86,17 @@ const rules: Record<string, readonly string[]> = {
  * are below the rooms that import them, or above.
  */
 const rooms: Record<string, Record<string, readonly string[]>> = {
-  cli: { output: [], demo: ['output'], commands: ['demo', 'output'] },
+  cli: {
+    output: [],
+    arguments: ['output'],
+    session: ['output'],
+    connection: ['output', 'session'],
+    upload: ['output', 'session', 'connection'],
+    trust: ['output'],
+    signing: ['output', 'arguments'],
+    demo: ['output', 'session', 'connection', 'upload', 'trust'],
+    commands: ['output', 'arguments', 'session', 'connection', 'upload', 'trust', 'signing', 'demo'],
+  },
   core: { facts: [], plan: ['facts'] },
   'local-fleet': { 'embedded-postgres': [] },
   nexus: {

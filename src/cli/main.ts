@@ -6,9 +6,9 @@
  */
 import process from 'node:process';
 import { systemClock } from '../lib/clock.ts';
-import { Interruption, STOP_SIGNALS } from './exit-code.ts';
 import { createTerminal } from './output/terminal.ts';
 import { runCli } from './run.ts';
+import { Interruption, STOP_SIGNALS } from './session/exit-code.ts';
 
 const controller = new AbortController();
 for (const signal of STOP_SIGNALS) {

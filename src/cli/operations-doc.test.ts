@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { NexusConfigFile } from '../nexus/process/config.ts';
 import { SledAgentFile } from '../sled-agent/config.ts';
-import { exitCodes } from './exit-code.ts';
 import { createProgram } from './program.ts';
+import { exitCodes } from './session/exit-code.ts';
 
 const operations = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
 

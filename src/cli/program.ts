@@ -43,7 +43,7 @@ import { addTrustRootExport } from './commands/trust-root-export.ts';
 import { addTrustRootList } from './commands/trust-root-list.ts';
 import { addTrustRootShow } from './commands/trust-root-show.ts';
 import { addTuf } from './commands/tuf.ts';
-import type { Session } from './session.ts';
+import type { Session } from './session/session.ts';
 
 const EXIT_CODE_HELP = `
 Exit codes: 0 ok, 1 failed or refused, 2 wrong usage, 3 timed out, 130 interrupted;

@@ -1,9 +1,9 @@
 /** Runs a command line in this process and collects what it writes. For tests. */
 import { Readable } from 'node:stream';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import type { ExitCode } from './exit-code.ts';
 import { createTerminal } from './output/terminal.ts';
 import { runCli } from './run.ts';
+import type { ExitCode } from './session/exit-code.ts';
 
 export type TestRun = { readonly exitCode: ExitCode; readonly out: string; readonly err: string };
 

@@ -1,10 +1,10 @@
 /** One run of the command line: arguments in, exit code out. Nothing here ends the process. */
 import { CommanderError } from 'commander';
 import { errorCodeOf } from '../lib/errors.ts';
-import { type ExitCode, exitCodes, Interruption } from './exit-code.ts';
 import { failureLines } from './output/failure.ts';
 import { createProgram } from './program.ts';
-import type { Session } from './session.ts';
+import { type ExitCode, exitCodes, Interruption } from './session/exit-code.ts';
+import type { Session } from './session/session.ts';
 
 /** @param args without the interpreter and the script */
 export const runCli = async (args: readonly string[], context: Omit<Session, 'exit'>): Promise<ExitCode> => {

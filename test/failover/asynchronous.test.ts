@@ -8,7 +8,7 @@
  * AS2. A switchover in order loses nothing, and leaves nothing to recover.
  */
 import { expect, test } from 'vitest';
-import { exitCodes } from '../../src/cli/exit-code.ts';
+import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { readWanted } from '../fleet-audit.ts';
 import { activateReplication, artifactsOnDisk, hashesOf, until, wait } from '../process-fleet.fixture.ts';

@@ -3,7 +3,7 @@
  * of the primary on, with the steps of the page that it refers to.
  */
 import { expect, test } from 'vitest';
-import { exitCodes } from '../../src/cli/exit-code.ts';
+import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import { wait } from '../process-fleet.fixture.ts';
 import { follow } from '../recoveries/follow.ts';
 import { untilOnDisk } from '../recoveries/situation.ts';

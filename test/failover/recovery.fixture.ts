@@ -6,8 +6,8 @@
  */
 import { expect } from 'vitest';
 import { GenerationRecovery } from '../../src/api/operator-recovery-api.ts';
-import { exitCodes } from '../../src/cli/exit-code.ts';
 import type { TestRun } from '../../src/cli/run.fixture.ts';
+import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { hashesOf, until } from '../process-fleet.fixture.ts';
 

@@ -7,7 +7,7 @@ import { realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { exitCodes } from '../../src/cli/exit-code.ts';
+import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import { fleetPaths } from '../../src/local-fleet/data-directory.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { until } from '../process-fleet.fixture.ts';

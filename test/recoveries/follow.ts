@@ -8,8 +8,8 @@
  */
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { exitCodes } from '../../src/cli/exit-code.ts';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
+import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import { type TestFleet, type TestNexus, until } from '../process-fleet.fixture.ts';
 import { firstMissing, readPage, type Step } from './page.ts';
 

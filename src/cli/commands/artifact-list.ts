@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { newestFirst } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { formatBytes } from '../output/quantities.ts';
 import { tableLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
-import { newestFirst } from '../versions.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addArtifactList = (parent: Command, session: Session): void => {
   withRemoteOptions(

@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import type { ArtifactView } from '../../api/operator-fleet-api.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { findArtifact } from '../find-artifact.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { findArtifact } from '../connection/find-artifact.ts';
 import { eventLines } from '../output/events.ts';
 import { formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { bySerial } from '../output/replication.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 /** Events shown to people; more are in the JSON, and all of them in `tuf-depot history --artifact`. */
 const MAX_EVENTS_SHOWN = 20;

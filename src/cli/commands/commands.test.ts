@@ -6,7 +6,6 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DepotError } from '../../lib/errors.ts';
 import { makeTestRelease, type TestRelease } from '../../signing/release.fixture.ts';
-import { Interruption } from '../exit-code.ts';
 import {
   SLED,
   serveTestNexus,
@@ -16,6 +15,7 @@ import {
   testSled,
 } from '../nexus.fixture.ts';
 import { runTestCli, type TestRun } from '../run.fixture.ts';
+import { Interruption } from '../session/exit-code.ts';
 
 let directory: string;
 let release: TestRelease;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import { exitCodes } from '../exit-code.ts';
 import { runTestCli } from '../run.fixture.ts';
+import { exitCodes } from '../session/exit-code.ts';
 
 let directory: string;
 beforeEach(async () => {

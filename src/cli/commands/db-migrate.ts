@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { createLogger } from '../../lib/log.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
 type MigrateOptions = CommonOptions & { readonly config: string };
 

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import { DEFAULT_FLEET_SIZE, MAX_NEXUSES, MAX_SLEDS } from '../../local-fleet/fleet-size.ts';
-import { parseAmount } from '../amount.ts';
+import { parseAmount } from '../arguments/amount.ts';
 import type { DemoOutcome } from '../demo/demo.ts';
 import { createNarrator, type Narrator } from '../demo/narrator.ts';
 import { formatBytes, formatDuration, formatPercent } from '../output/quantities.ts';
-import { type CommonOptions, type Session, withCommonOptions } from '../session.ts';
+import { type CommonOptions, type Session, withCommonOptions } from '../session/session.ts';
 import { aborted, fleetData } from './start.ts';
 
 type DemoCommandOptions = CommonOptions & {

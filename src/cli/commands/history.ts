@@ -3,15 +3,15 @@ import { FleetEventKind, type FleetEventView, type HistoryQuery } from '../../ap
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { EVENT_KINDS } from '../../core/facts/event.ts';
 import { isoTime } from '../../lib/clock.ts';
-import { parseAmount } from '../amount.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { type Depot, withDepot } from '../depot-client.ts';
-import { findArtifact } from '../find-artifact.ts';
+import { parseAmount } from '../arguments/amount.ts';
+import { parseVersion } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { type Depot, withDepot } from '../connection/depot-client.ts';
+import { findArtifact } from '../connection/find-artifact.ts';
+import { findSled } from '../connection/find-sled.ts';
 import { eventLines } from '../output/events.ts';
 import { usageError } from '../output/failure.ts';
-import { present, type Session } from '../session.ts';
-import { parseVersion } from '../versions.ts';
-import { findSled } from './sled-show.ts';
+import { present, type Session } from '../session/session.ts';
 
 const DEFAULT_EVENTS = 100;
 const MAX_EVENTS = 100_000;

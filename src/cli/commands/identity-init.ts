@@ -5,7 +5,7 @@ import { AUTHORITY_LIFE_MS, createAuthority, validFrom } from '../../identity/au
 import { FleetName } from '../../identity/peer-identity.ts';
 import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
 type InitOptions = CommonOptions & { readonly out: string; readonly fleet?: string };
 

@@ -14,10 +14,10 @@ import { derivedSledId } from '../../identity/derived-sled-id.ts';
 import { PEER_KINDS, type PeerIdentity, type PeerKind, spiffeId } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { parseAmount } from '../amount.ts';
+import { parseAmount } from '../arguments/amount.ts';
 import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
 type IssueOptions = CommonOptions & {
   readonly ca: string;

@@ -8,7 +8,7 @@ import { spiffeId } from '../../identity/peer-identity.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { printable } from '../output/style.ts';
 import { factLines } from '../output/table.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
 export const addIdentityShow = (parent: Command, session: Session): void => {
   withCommonOptions(

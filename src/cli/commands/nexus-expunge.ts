@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { NexusId } from '../../core/ids.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { usageError } from '../output/failure.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addNexusExpunge = (parent: Command, session: Session): void => {
   withRemoteOptions(

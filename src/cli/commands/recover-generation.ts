@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import type { GenerationRecovery, RecoverGeneration } from '../../api/operator-recovery-api.ts';
 import { ArtifactHash, isArtifactHash, pointsNamed, type SledId, SystemVersion } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { type Depot, withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { type Depot, withDepot } from '../connection/depot-client.ts';
+import { findSled } from '../connection/find-sled.ts';
 import { recoveryLines } from '../output/recovery.ts';
-import { present, type Session } from '../session.ts';
-import { findSled } from './sled-show.ts';
+import { present, type Session } from '../session/session.ts';
 
 type RecoverOptions = RemoteOptions & {
   readonly apply?: true;

@@ -4,15 +4,21 @@ import type { ReleaseFormat } from '../../core/release.ts';
 import { assembleRelease } from '../../signing/assemble.ts';
 import { distinctKeys, type RepositoryKeys } from '../../signing/sign-metadata.ts';
 import { TOP_LEVEL_ROLES } from '../../tuf/role-names.ts';
-import { assembledData, assembledLines } from '../assembled-data.ts';
-import { createKeyFiles, type KeyFiles, parseKeyType } from '../key-files.ts';
-import { planManifestDelegations } from '../manifest-delegations.ts';
+import { byRole, collected, roleExpiry, roleThresholds, roleValues } from '../arguments/role-options.ts';
+import { parseVersion } from '../arguments/versions.ts';
 import { usageError } from '../output/failure.ts';
-import { filesRelease, type ReleaseInput, readManifest } from '../release-manifest.ts';
-import { byRole, collected, roleExpiry, roleThresholds, roleValues } from '../role-options.ts';
-import { extendRootChain, keysOfRoot, type RootChain, readRootChain, startRootChain } from '../root-chain.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
-import { parseVersion } from '../versions.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
+import { assembledData, assembledLines } from '../signing/assembled-data.ts';
+import { createKeyFiles, type KeyFiles, parseKeyType } from '../signing/key-files.ts';
+import { planManifestDelegations } from '../signing/manifest-delegations.ts';
+import { filesRelease, type ReleaseInput, readManifest } from '../signing/release-manifest.ts';
+import {
+  extendRootChain,
+  keysOfRoot,
+  type RootChain,
+  readRootChain,
+  startRootChain,
+} from '../signing/root-chain.ts';
 
 const FORMATS = ['v2', 'v1', 'plain'] as const satisfies readonly ReleaseFormat[];
 

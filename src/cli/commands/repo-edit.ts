@@ -2,13 +2,13 @@ import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ArtifactInput } from '../../signing/assemble.ts';
 import { editRelease } from '../../signing/edit.ts';
-import { assembledData, assembledLines } from '../assembled-data.ts';
-import { createKeyFiles } from '../key-files.ts';
+import { collected, roleExpiry } from '../arguments/role-options.ts';
+import { parseVersion } from '../arguments/versions.ts';
 import { usageError } from '../output/failure.ts';
-import { fileArtifact, readManifest } from '../release-manifest.ts';
-import { collected, roleExpiry } from '../role-options.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
-import { parseVersion } from '../versions.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
+import { assembledData, assembledLines } from '../signing/assembled-data.ts';
+import { createKeyFiles } from '../signing/key-files.ts';
+import { fileArtifact, readManifest } from '../signing/release-manifest.ts';
 
 type EditOptions = CommonOptions & {
   readonly out: string;

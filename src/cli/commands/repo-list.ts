@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { newestFirst } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { formatAge, formatBytes } from '../output/quantities.ts';
 import { stateStyle } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
-import { newestFirst } from '../versions.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addRepoList = (parent: Command, session: Session): void => {
   withRemoteOptions(

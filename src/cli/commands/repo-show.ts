@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
 import type { ReleaseReplication } from '../../api/operator-fleet-api.ts';
 import type { ReleaseArtifactView, TufRepo } from '../../api/operator-update-api.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { parseVersion } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { formatAge, formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { sledProgressLines } from '../output/replication.ts';
 import { stateStyle } from '../output/state.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
-import { parseVersion } from '../versions.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addRepoShow = (parent: Command, session: Session): void => {
   withRemoteOptions(

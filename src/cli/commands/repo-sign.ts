@@ -2,10 +2,10 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { openRelease } from '../../signing/opened-release.ts';
 import { republish } from '../../signing/republish.ts';
-import { assembledData, assembledLines } from '../assembled-data.ts';
-import { createKeyFiles } from '../key-files.ts';
-import { collected, roleExpiry } from '../role-options.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { collected, roleExpiry } from '../arguments/role-options.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
+import { assembledData, assembledLines } from '../signing/assembled-data.ts';
+import { createKeyFiles } from '../signing/key-files.ts';
 
 type SignOptions = CommonOptions & {
   readonly out: string;

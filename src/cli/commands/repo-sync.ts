@@ -3,13 +3,13 @@ import type { SourceView } from '../../api/operator-source-api.ts';
 import type { ErrorCode } from '../../lib/error-codes.ts';
 import { errorCodes } from '../../lib/error-codes.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { type Depot, withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { type Depot, withDepot } from '../connection/depot-client.ts';
 import { checkLines } from '../output/check-lines.ts';
 import { createLiveRegion } from '../output/live-region.ts';
 import { printable } from '../output/style.ts';
 import { createTransferMeter, transferLine } from '../output/transfer.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 const BAR_CELLS = 28;
 const POLL_MS = 250;

@@ -13,8 +13,8 @@ import { verifyRelease } from '../../verify/verify-release.ts';
 import { checkLines, expiryLines } from '../output/check-lines.ts';
 import { createLiveRegion } from '../output/live-region.ts';
 import { createTransferMeter, transferLine } from '../output/transfer.ts';
-import { type RootFile, readRootFile } from '../root-file.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
+import { type RootFile, readRootFile } from '../trust/root-file.ts';
 
 const BAR_CELLS = 28;
 

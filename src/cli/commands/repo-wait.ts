@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { exitCodes } from '../exit-code.ts';
+import { parseVersion } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { usageError } from '../output/failure.ts';
 import { formatDuration } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { replicationLine } from '../output/replication.ts';
-import { present, type Session } from '../session.ts';
-import { parseVersion } from '../versions.ts';
-import { type WaitGoal, type WaitOutcome, waitForRelease } from '../wait-for-release.ts';
+import { exitCodes } from '../session/exit-code.ts';
+import { present, type Session } from '../session/session.ts';
+import { type WaitGoal, type WaitOutcome, waitForRelease } from '../upload/wait-for-release.ts';
 
 type WaitOptions = RemoteOptions & { readonly for: string; readonly timeout?: string };
 

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { usageError } from '../output/failure.ts';
-import { runServer, type ServerOptions } from '../run-server.ts';
-import { type Session, withCommonOptions } from '../session.ts';
+import { runServer, type ServerOptions } from '../session/run-server.ts';
+import { type Session, withCommonOptions } from '../session/session.ts';
 
 /** Makes the group `sled-agent` itself a command: with `--config` it runs one. */
 export const makeSledAgentRunnable = (group: Command, session: Session): void => {

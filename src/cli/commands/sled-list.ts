@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { formatAge, formatPercent } from '../output/quantities.ts';
 import { bySerial } from '../output/replication.ts';
 import { stateStyle, words } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addSledList = (parent: Command, session: Session): void => {
   withRemoteOptions(

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { findSled } from '../connection/find-sled.ts';
 import { usageError } from '../output/failure.ts';
 import { words } from '../output/state.ts';
-import { present, type Session } from '../session.ts';
-import { findSled } from './sled-show.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addSledSetPolicy = (parent: Command, session: Session): void => {
   withRemoteOptions(

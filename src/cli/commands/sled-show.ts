@@ -1,16 +1,15 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
-import { SledId } from '../../core/ids.ts';
-import { DepotError } from '../../lib/errors.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { type Depot, withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { findSled } from '../connection/find-sled.ts';
 import { formatAge, formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { sledProgressLines } from '../output/replication.ts';
 import { stateStyle, words } from '../output/state.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 /** Deletions shown to people; the JSON has all that the sled reports. */
 const MAX_DELETIONS_SHOWN = 10;
@@ -26,19 +25,6 @@ export const addSledShow = (parent: Command, session: Session): void => {
   ).action(async (name: string, options: RemoteOptions) => {
     const sled = await withDepot(session, options, depot => findSled(depot, name));
     present(session, options, sled, () => sledLines(session, sled));
-  });
-};
-
-/** By id, or by serial number if only one sled has it. */
-export const findSled = async (depot: Depot, name: string): Promise<SledView> => {
-  const id = SledId.safeParse(name);
-  if (id.success) return depot.fleet.sledView({ params: { sled_id: id.data } });
-  const named = (await depot.allSleds()).filter(sled => sled.serial === name);
-  const [only] = named;
-  if (only !== undefined && named.length === 1) return only;
-  const problem = named.length === 0 ? 'there is no sled with' : `${named.length} sleds have`;
-  throw new DepotError('NOT_FOUND', `${problem} the id or serial number ${name}`, {
-    detail: { remedy: 'tuf-depot sled list shows the ids' },
   });
 };
 

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { checkLines } from '../output/check-lines.ts';
 import { printable } from '../output/style.ts';
 import { factLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addSourceShow = (parent: Command, session: Session): void => {
   withRemoteOptions(

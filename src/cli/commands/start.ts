@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import { DEFAULT_DATA_DIRECTORY } from '../../local-fleet/fleet-record.ts';
 import { MAX_NEXUSES, MAX_SLEDS } from '../../local-fleet/fleet-size.ts';
 import type { Fleet } from '../../local-fleet/launcher.ts';
-import { parseAmount } from '../amount.ts';
-import { Interruption } from '../exit-code.ts';
+import { parseAmount } from '../arguments/amount.ts';
 import { count, formatDuration } from '../output/quantities.ts';
 import { factLines } from '../output/table.ts';
 import { programCommand } from '../program-path.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { Interruption } from '../session/exit-code.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
 type StartOptions = CommonOptions & {
   readonly data: string;

@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
 import type { FleetStatus, Verdict } from '../../api/operator-fleet-api.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { type ExitCode, exitCodes } from '../exit-code.ts';
+import { newestFirst } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { count, formatAge, formatBytes, formatPercent } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { stateStyle } from '../output/state.ts';
 import { factLines, tableLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
-import { newestFirst } from '../versions.ts';
+import { type ExitCode, exitCodes } from '../session/exit-code.ts';
+import { present, type Session } from '../session/session.ts';
 
 /** So that a monitor needs no parsing. */
 const verdictExitCodes: Record<Verdict, ExitCode> = {

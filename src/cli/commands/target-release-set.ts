@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { present, type Session } from '../session.ts';
-import { parseVersion } from '../versions.ts';
+import { parseVersion } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { present, type Session } from '../session/session.ts';
 
 type SetOptions = RemoteOptions & { readonly force?: true };
 

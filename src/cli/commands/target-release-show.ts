@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { compareVersions } from '../arguments/versions.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { count, formatAge } from '../output/quantities.ts';
 import { factLines } from '../output/table.ts';
-import { present, type Session } from '../session.ts';
-import { compareVersions } from '../versions.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addTargetReleaseShow = (parent: Command, session: Session): void => {
   withRemoteOptions(

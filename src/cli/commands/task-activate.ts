@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { present, type Session } from '../session.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addTaskActivate = (parent: Command, session: Session): void => {
   withRemoteOptions(

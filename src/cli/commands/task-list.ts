@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { formatDuration } from '../output/quantities.ts';
 import { tableLines } from '../output/table.ts';
 import { lastActivationText, periodText } from '../output/task-report.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addTaskList = (parent: Command, session: Session): void => {
   withRemoteOptions(

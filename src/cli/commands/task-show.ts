@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { taskReportLines } from '../output/task-report.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addTaskShow = (parent: Command, session: Session): void => {
   withRemoteOptions(

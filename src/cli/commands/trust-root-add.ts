@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { printable } from '../output/style.ts';
-import { describeRoot, rootLines } from '../root-description.ts';
-import { readRootFile } from '../root-file.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
+import { describeRoot, rootLines } from '../trust/root-description.ts';
+import { readRootFile } from '../trust/root-file.ts';
 
 export const addTrustRootAdd = (parent: Command, session: Session): void => {
   withRemoteOptions(

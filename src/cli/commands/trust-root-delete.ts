@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { present, type Session } from '../session.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { present, type Session } from '../session/session.ts';
 import { parseTrustRootId } from './trust-root-show.ts';
 
 export const addTrustRootDelete = (parent: Command, session: Session): void => {

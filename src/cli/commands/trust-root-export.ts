@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { createArchiveWriter } from '../../archive/writer.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { present, type Session } from '../session.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { present, type Session } from '../session/session.ts';
 import { parseTrustRootId } from './trust-root-show.ts';
 
 type ExportOptions = RemoteOptions & { readonly output?: string };

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { formatAge } from '../output/quantities.ts';
 import { tableLines } from '../output/table.ts';
-import { describeRoot } from '../root-description.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
+import { describeRoot } from '../trust/root-description.ts';
 
 export const addTrustRootList = (parent: Command, session: Session): void => {
   withRemoteOptions(

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { TrustRootId } from '../../core/ids.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
 import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
-import { describeRoot, rootLines } from '../root-description.ts';
-import { present, type Session } from '../session.ts';
+import { present, type Session } from '../session/session.ts';
+import { describeRoot, rootLines } from '../trust/root-description.ts';
 
 export const parseTrustRootId = (text: string): TrustRootId => {
   const parsed = TrustRootId.safeParse(text);

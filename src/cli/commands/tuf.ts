@@ -15,8 +15,8 @@ import { initialize, refreshClient, type TufClient } from '../../tuf-client/clie
 import { type MetadataDirectory, openMetadataDirectory } from '../../tuf-client/metadata-directory.ts';
 import { usageError } from '../output/failure.ts';
 import { printable } from '../output/style.ts';
-import { readRootFile } from '../root-file.ts';
-import { type CommonOptions, present, type Session, withCommonOptions } from '../session.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
+import { readRootFile } from '../trust/root-file.ts';
 
 type TufOptions = CommonOptions & {
   readonly metadataDir?: string;

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ArtifactHash } from '../../core/ids.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { createTerminal } from '../output/terminal.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { auditStep } from './audit-step.ts';
 import { createNarrator } from './narrator.ts';
 

@@ -12,7 +12,7 @@ import { createLiveRegion } from '../output/live-region.ts';
 import { count, formatBytes, formatRate } from '../output/quantities.ts';
 import { tableLines } from '../output/table.ts';
 import { createTransferMeter, transferBarCells, transferLine } from '../output/transfer.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import type { Narrator } from './narrator.ts';
 
 /** Hashes that an error quotes. */

@@ -1,7 +1,7 @@
 /** The output of the demo: numbered steps, facts below them, and the duration of each. */
 import { formatDuration } from '../output/quantities.ts';
 import type { Style } from '../output/style.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 /** Of the lines below a step. */
 export const INDENT = '   ';

@@ -5,8 +5,8 @@ import { DepotError } from '../../lib/errors.ts';
 import { chooseDemoFiles, type DemoFiles } from '../../local-fleet/demo-files.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
 import { count, formatBytes } from '../output/quantities.ts';
-import { readRootFile } from '../root-file.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
+import { readRootFile } from '../trust/root-file.ts';
 import {
   artifactMap,
   assembleDemoReleases,

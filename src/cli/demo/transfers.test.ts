@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ArtifactHash, SledId } from '../../core/ids.ts';
-import { openDepot } from '../depot-client.ts';
+import { openDepot } from '../connection/depot-client.ts';
 import { SLED, serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
 import { countTransfers } from './transfers.ts';
 

@@ -1,7 +1,7 @@
 /** Which bytes came from Nexus, which has the archive, and which from other sleds. */
 import { z } from 'zod';
 import { RequestRecord } from '../../api/operator-fleet-api.ts';
-import type { Depot } from '../depot-client.ts';
+import type { Depot } from '../connection/depot-client.ts';
 import type { DemoArtifact } from './demo-releases.ts';
 
 const TASK = 'tuf_artifact_replication';

@@ -3,8 +3,8 @@
  *
  * Values for one role replace those for all.
  */
-import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
-import { usageError } from './output/failure.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from '../../tuf/role-names.ts';
+import { usageError } from '../output/failure.ts';
 
 export type RoleValues = Readonly<Record<TopLevelRole, readonly string[]>>;
 

@@ -1,8 +1,8 @@
 /** Finds an artifact by its SHA-256, or by a prefix of it. */
-import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
-import { DepotError } from '../lib/errors.ts';
+import { type ArtifactHash, isArtifactHash } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { usageError } from '../output/failure.ts';
 import type { Depot } from './depot-client.ts';
-import { usageError } from './output/failure.ts';
 
 /** A shorter prefix is too ambiguous. */
 const MIN_PREFIX_CHARS = 6;

@@ -1,23 +1,23 @@
 /** A Nexus as commands see it: the operator's and the debug API, with the command's own signal. */
-import { debugApi } from '../api/debug-api.ts';
-import type { ArtifactSummary, SledView } from '../api/operator-fleet-api.ts';
-import { operatorFleetApi } from '../api/operator-fleet-api.ts';
-import { operatorHistoryApi } from '../api/operator-history-api.ts';
-import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
-import { operatorSourceApi } from '../api/operator-source-api.ts';
+import { debugApi } from '../../api/debug-api.ts';
+import type { ArtifactSummary, SledView } from '../../api/operator-fleet-api.ts';
+import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
+import { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
+import { operatorSourceApi } from '../../api/operator-source-api.ts';
 import {
   operatorUpdateApi,
   type ReleaseArtifactView,
   type TufRepo,
   type UpdatesTrustRoot,
-} from '../api/operator-update-api.ts';
-import { operatorUploadApi } from '../api/operator-upload-api.ts';
-import { MAX_PAGE_LIMIT } from '../api/wire.ts';
-import { type ApiClient, createApiClient, createDispatcher } from '../http/client.ts';
-import { secureDispatcher } from '../http/peers.ts';
-import { DepotError } from '../lib/errors.ts';
+} from '../../api/operator-update-api.ts';
+import { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
+import { type ApiClient, createApiClient, createDispatcher } from '../../http/client.ts';
+import { secureDispatcher } from '../../http/peers.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Session } from '../session/session.ts';
 import { type Connection, type RemoteOptions, resolveConnection } from './connection.ts';
-import type { Session } from './session.ts';
 
 /** An upload is answered when every byte of it is verified; this is the time for 4 GiB on a slow disk. */
 const UPLOAD_ANSWER_TIMEOUT_MS = 30 * 60_000;

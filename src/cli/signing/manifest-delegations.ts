@@ -13,10 +13,10 @@
 import assert from 'node:assert/strict';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { type DelegationPlan, MAX_BIN_BITS } from '../signing/delegations.ts';
-import { distinctKeys, type RoleSigners } from '../signing/sign-metadata.ts';
+import { type DelegationPlan, MAX_BIN_BITS } from '../../signing/delegations.ts';
+import { distinctKeys, type RoleSigners } from '../../signing/sign-metadata.ts';
+import { usageError } from '../output/failure.ts';
 import type { KeyFiles } from './key-files.ts';
-import { usageError } from './output/failure.ts';
 
 const Text = z.string().min(1).max(512);
 const signerFields = {

@@ -1,7 +1,7 @@
 /** Where the bytes of an upload come from: a file, whose size is known, or standard input. */
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { DepotError } from '../lib/errors.ts';
+import { DepotError } from '../../lib/errors.ts';
 
 export type UploadSource = AsyncDisposable & {
   /** Undefined for standard input. */

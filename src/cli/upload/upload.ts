@@ -11,13 +11,13 @@
  *      upload that Nexus keeps is polled for as long as Nexus keeps it.
  * UP3. Ctrl-C ends this command at any time. An upload that Nexus keeps by then goes on there, and its id was printed.
  */
-import { backoffMs } from '../lib/backoff.ts';
-import { errorCodeOf, isOfDatabase, messageChain } from '../lib/errors.ts';
-import type { Depot } from './depot-client.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import { errorCodeOf, isOfDatabase, messageChain } from '../../lib/errors.ts';
+import type { Depot } from '../connection/depot-client.ts';
+import { printable } from '../output/style.ts';
+import type { Session } from '../session/session.ts';
 import { type FollowedUpload, followUpload } from './follow-upload.ts';
-import { printable } from './output/style.ts';
 import { type SentArchive, sendArchive, type UploadRequest } from './send-archive.ts';
-import type { Session } from './session.ts';
 
 /** As long as Nexus keeps an archive that waits. */
 const WAIT_LIMIT_MS = 60 * 60_000;

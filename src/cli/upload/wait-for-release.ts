@@ -1,14 +1,14 @@
 /** Follows a release until enough sleds hold it, as `repo wait`, `repo upload --wait` and the demo do. */
-import type { ReleaseReplication } from '../api/operator-fleet-api.ts';
-import type { SystemVersion } from '../core/ids.ts';
-import { DepotError, errorCodeOf, isOfDatabase, messageChain } from '../lib/errors.ts';
-import type { Depot } from './depot-client.ts';
-import { createLiveRegion } from './output/live-region.ts';
-import { formatDuration } from './output/quantities.ts';
-import { reasonLines } from './output/reasons.ts';
-import { replicationLine, sledProgressLines } from './output/replication.ts';
-import { printable } from './output/style.ts';
-import type { Session } from './session.ts';
+import type { ReleaseReplication } from '../../api/operator-fleet-api.ts';
+import type { SystemVersion } from '../../core/ids.ts';
+import { DepotError, errorCodeOf, isOfDatabase, messageChain } from '../../lib/errors.ts';
+import type { Depot } from '../connection/depot-client.ts';
+import { createLiveRegion } from '../output/live-region.ts';
+import { formatDuration } from '../output/quantities.ts';
+import { reasonLines } from '../output/reasons.ts';
+import { replicationLine, sledProgressLines } from '../output/replication.ts';
+import { printable } from '../output/style.ts';
+import type { Session } from '../session/session.ts';
 
 export type WaitGoal = 'safe' | 'complete';
 

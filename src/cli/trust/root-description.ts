@@ -1,7 +1,7 @@
 /** A TUF root for an operator to check: version, expiry, and the keys and thresholds of each role. */
 import { z } from 'zod';
-import { printable, type Style } from './output/style.ts';
-import { factLines } from './output/table.ts';
+import { printable, type Style } from '../output/style.ts';
+import { factLines } from '../output/table.ts';
 
 /** Only the fields that are shown; the rest was checked when the root was added. */
 const RootShape = z.object({

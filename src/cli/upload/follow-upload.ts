@@ -5,17 +5,17 @@
  * FU2. A Nexus that does not answer may be restarting, and has {@link UNREACHABLE_GRACE_MS} for it. While it starts it
  *      knows no uploads, and is polled again.
  */
-import type { TrustRootUpload, TufRepoUpload } from '../api/operator-update-api.ts';
-import type { UploadView } from '../api/operator-upload-api.ts';
-import type { UploadId } from '../core/ids.ts';
-import type { ReportedCheck } from '../lib/check-report.ts';
-import { type ErrorCode, errorCodes } from '../lib/error-codes.ts';
-import { DepotError, errorCodeOf, isOfDatabase } from '../lib/errors.ts';
-import type { Depot } from './depot-client.ts';
-import { createLiveRegion } from './output/live-region.ts';
-import { formatDuration } from './output/quantities.ts';
-import { printable } from './output/style.ts';
-import type { Session } from './session.ts';
+import type { TrustRootUpload, TufRepoUpload } from '../../api/operator-update-api.ts';
+import type { UploadView } from '../../api/operator-upload-api.ts';
+import type { UploadId } from '../../core/ids.ts';
+import type { ReportedCheck } from '../../lib/check-report.ts';
+import { type ErrorCode, errorCodes } from '../../lib/error-codes.ts';
+import { DepotError, errorCodeOf, isOfDatabase } from '../../lib/errors.ts';
+import type { Depot } from '../connection/depot-client.ts';
+import { createLiveRegion } from '../output/live-region.ts';
+import { formatDuration } from '../output/quantities.ts';
+import { printable } from '../output/style.ts';
+import type { Session } from '../session/session.ts';
 
 const POLL_MS = 1_000;
 const UNREACHABLE_GRACE_MS = 60_000;

@@ -12,13 +12,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { fleetOf } from '../identity/authority-files.ts';
-import { parseCertificates } from '../identity/credentials.ts';
-import { endpointUrl } from '../lib/endpoint.ts';
-import { DepotError } from '../lib/errors.ts';
-import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../local-fleet/fleet-record.ts';
-import { usageError } from './output/failure.ts';
-import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
+import { fleetOf } from '../../identity/authority-files.ts';
+import { parseCertificates } from '../../identity/credentials.ts';
+import { endpointUrl } from '../../lib/endpoint.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { DEFAULT_DATA_DIRECTORY, readRunningFleet } from '../../local-fleet/fleet-record.ts';
+import { usageError } from '../output/failure.ts';
+import { type CommonOptions, type Session, withCommonOptions } from '../session/session.ts';
 
 const DEFAULT_URL = endpointUrl({ scheme: 'http', host: '127.0.0.1', port: 12_220 });
 

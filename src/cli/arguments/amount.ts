@@ -1,5 +1,5 @@
 /** Numbers of things on the command line. */
-import { usageError } from './output/failure.ts';
+import { usageError } from '../output/failure.ts';
 
 /** @throws `USAGE` for anything but a whole number from 1 to `most` */
 export const parseAmount = (text: string | undefined, option: string, most: number): number | undefined => {

@@ -4,15 +4,15 @@
  * SN1. When the session is interrupted the request is cut, and Nexus discards the received bytes: nothing is recorded
  *      before the last byte is received and verified.
  */
-import type { TrustRootUpload, TufRepoUpload } from '../api/operator-update-api.ts';
-import { UploadId } from '../core/ids.ts';
-import { findDepotError } from '../lib/errors.ts';
-import type { Depot } from './depot-client.ts';
-import { createLiveRegion } from './output/live-region.ts';
-import { formatBytes, formatDuration } from './output/quantities.ts';
-import { printable } from './output/style.ts';
-import { createTransferMeter, transferBarCells, transferLine } from './output/transfer.ts';
-import type { Session } from './session.ts';
+import type { TrustRootUpload, TufRepoUpload } from '../../api/operator-update-api.ts';
+import { UploadId } from '../../core/ids.ts';
+import { findDepotError } from '../../lib/errors.ts';
+import type { Depot } from '../connection/depot-client.ts';
+import { createLiveRegion } from '../output/live-region.ts';
+import { formatBytes, formatDuration } from '../output/quantities.ts';
+import { printable } from '../output/style.ts';
+import { createTransferMeter, transferBarCells, transferLine } from '../output/transfer.ts';
+import type { Session } from '../session/session.ts';
 import type { UploadSource } from './upload-source.ts';
 
 /** Between two updates while nothing is sent: the seconds of the verification advance. */

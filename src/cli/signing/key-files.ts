@@ -8,8 +8,8 @@ import {
   type SigningKey,
   type SigningKeyType,
   writeSigningKey,
-} from '../signing/signing-keys.ts';
-import { usageError } from './output/failure.ts';
+} from '../../signing/signing-keys.ts';
+import { usageError } from '../output/failure.ts';
 
 export type KeyFiles = {
   /** Throws `SIGNING_KEY_INVALID`. */

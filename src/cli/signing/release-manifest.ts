@@ -12,10 +12,10 @@
  */
 import { basename, dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { SystemVersion } from '../core/ids.ts';
-import { readTomlConfig } from '../lib/toml-config.ts';
-import type { ArtifactInput } from '../signing/assemble.ts';
-import { type Measured, measure } from '../signing/measure.ts';
+import { SystemVersion } from '../../core/ids.ts';
+import { readTomlConfig } from '../../lib/toml-config.ts';
+import type { ArtifactInput } from '../../signing/assemble.ts';
+import { type Measured, measure } from '../../signing/measure.ts';
 import { Delegation, HashBins, type ManifestDelegations } from './manifest-delegations.ts';
 
 const Text = z.string().min(1).max(512);

@@ -7,15 +7,15 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileDurably } from '../lib/durable-file.ts';
-import { DepotError } from '../lib/errors.ts';
-import { createRoot, type RepositoryKeys, rotateRoot } from '../signing/sign-metadata.ts';
-import { signersOf } from '../signing/signers.ts';
-import type { SigningKey } from '../signing/signing-keys.ts';
-import { parseMetadata } from '../tuf/metadata.ts';
-import { rootVersions } from '../tuf/repository.ts';
-import { usageError } from './output/failure.ts';
-import { byRole } from './role-options.ts';
+import { writeFileDurably } from '../../lib/durable-file.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { createRoot, type RepositoryKeys, rotateRoot } from '../../signing/sign-metadata.ts';
+import { signersOf } from '../../signing/signers.ts';
+import type { SigningKey } from '../../signing/signing-keys.ts';
+import { parseMetadata } from '../../tuf/metadata.ts';
+import { rootVersions } from '../../tuf/repository.ts';
+import { byRole } from '../arguments/role-options.ts';
+import { usageError } from '../output/failure.ts';
 
 export type RootChain = {
   /** Oldest first. */

@@ -1,9 +1,9 @@
 /** The context of every command: where to write, the options, and the signal that stops it. */
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Terminal } from '../output/terminal.ts';
 import type { ExitCode } from './exit-code.ts';
-import type { Terminal } from './output/terminal.ts';
 
 export type Session = {
   readonly terminal: Terminal;

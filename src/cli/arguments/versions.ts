@@ -1,7 +1,7 @@
 /** The order of releases: semantic versions, pre-releases before their release, build metadata last. */
 import { compareBuild } from 'semver';
-import { SystemVersion } from '../core/ids.ts';
-import { usageError } from './output/failure.ts';
+import { SystemVersion } from '../../core/ids.ts';
+import { usageError } from '../output/failure.ts';
 
 /** Negative when `a` is older. */
 export const compareVersions = (a: string, b: string): number => compareBuild(a, b);

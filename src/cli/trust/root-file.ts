@@ -5,13 +5,13 @@
  * that the signer publishes.
  */
 import { createHash } from 'node:crypto';
-import { openArchive } from '../archive/archive.ts';
-import { DepotError } from '../lib/errors.ts';
-import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../lib/random-access-file.ts';
-import { requireEntry } from '../lib/require-entry.ts';
-import { MAX_METADATA_BYTES } from '../tuf/metadata.ts';
-import { rootVersions } from '../tuf/repository.ts';
-import { parseSelfSignedRoot } from '../tuf/trusted-set.ts';
+import { openArchive } from '../../archive/archive.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../../lib/random-access-file.ts';
+import { requireEntry } from '../../lib/require-entry.ts';
+import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
+import { rootVersions } from '../../tuf/repository.ts';
+import { parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 
 const METADATA_FOLDER = 'repo/metadata/';
 /** The first bytes of every ZIP archive with an entry. */

@@ -1,7 +1,7 @@
 /** A release archive that was written, in the wire's names: stable for scripts. */
-import type { AssembledRelease } from '../signing/assemble.ts';
-import type { SigningKey } from '../signing/signing-keys.ts';
-import { count, formatBytes } from './output/quantities.ts';
+import type { AssembledRelease } from '../../signing/assemble.ts';
+import type { SigningKey } from '../../signing/signing-keys.ts';
+import { count, formatBytes } from '../output/quantities.ts';
 
 export const assembledData = (
   { path, sizeBytes, sha256, release }: AssembledRelease,
