@@ -8,10 +8,8 @@
  */
 import type { FleetStatus } from '../src/api/operator-fleet-api.ts';
 import { findShortfall, fitsOnSleds } from './checkers/final.ts';
-import type { Violation } from './checkers/violation.ts';
 import { createOperator, readStatus } from './fleet/operator.ts';
 import type { ReleaseShelf } from './fleet/releases.ts';
-import { createWitness, type Witness } from './fleet/witness.ts';
 import { createWorld, type World } from './fleet/world.ts';
 import { upgradeNexuses } from './script/database-faults.ts';
 import { perform } from './script/perform.ts';
@@ -23,6 +21,8 @@ import type { Step } from './script/step.ts';
 import { drawSwarm, type FleetSize, type Swarm } from './script/swarm.ts';
 import { createStreams } from './time/streams.ts';
 import { createTrace, type Sometimes } from './trace.ts';
+import type { Violation } from './violation.ts';
+import { createWitness, type Witness } from './witness/witness.ts';
 
 export type RunOptions = {
   readonly seed: number;
@@ -93,7 +93,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     nexusPlan: swarm,
     isNexusOlder: swarm.olderNexusUntilMs > 0,
     trace: nowMs => createTrace(nowMs, options.write),
-    witness: made => {
+    watch: made => {
       witness = createWitness(made);
       return witness;
     },

@@ -134,6 +134,17 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     scrub: ['files', 'dataset'],
     write: ['dataset', 'config'],
   },
+  sim: {
+    time: [],
+    datastore: [],
+    machine: ['time'],
+    network: ['time'],
+    fleet: ['time', 'datastore', 'machine', 'network'],
+    checkers: ['datastore', 'machine', 'fleet'],
+    witness: ['datastore', 'machine', 'fleet', 'checkers'],
+    script: ['time', 'datastore', 'machine', 'network', 'fleet', 'checkers', 'witness'],
+  },
+  'sim/datastore': { verbs: [] },
 };
 /** The only ways into a server for the command line: its entry, its configuration, the migrations, and a sled's reset. */
 const cliEntries = [
@@ -266,12 +277,12 @@ test('what ships imports no test, no fixture and no simulator', async () => {
   expect(broken).toEqual([]);
 });
 
-/** By file of src, what of src it imports, types too. */
-const importsWithinSrc = async (): Promise<ReadonlyMap<string, readonly string[]>> => {
-  const shipped = (await sources('src')).filter(source => !source.isTest);
-  const names = new Set(shipped.map(({ path }) => nameOf(path)));
+/** By file of src or sim, what of these folders it imports, types too. */
+const importsWithin = async (): Promise<ReadonlyMap<string, readonly string[]>> => {
+  const files = [...(await sources('src')), ...(await sources('sim'))].filter(source => !source.isTest);
+  const names = new Set(files.map(({ path }) => nameOf(path)));
   return new Map(
-    shipped.map(source => [
+    files.map(source => [
       nameOf(source.path),
       importsOf(source)
         .map(specifier => named(source, specifier))
@@ -318,7 +329,7 @@ const circleIn = (graph: Graph): readonly string[] | undefined => {
   return undefined;
 };
 
-/** Below src; src itself is the empty name. */
+/** The folders below src, sim and those below it; the empty name is the root of both. */
 const foldersOf = (imports: ReadonlyMap<string, unknown>): readonly string[] => {
   const folders = new Set(['']);
   for (const name of imports.keys())
@@ -333,17 +344,17 @@ test('a circle is found', () => {
   expect(circleIn(graph({ x: 'a', a: 'b', b: 'c', c: 'a' }))).toEqual(['a', 'b', 'c', 'a']);
 });
 
-test('no folder of src has a circle of imports, of types neither, between its sub-folders and files', async () => {
-  const imports = await importsWithinSrc();
+test('no folder of src or sim has a circle of imports, types included, between its sub-folders and files', async () => {
+  const imports = await importsWithin();
   const circles = foldersOf(imports).flatMap(folder => {
     const circle = circleIn(graphOf(folder, imports));
-    return circle === undefined ? [] : [`src/${folder}: ${circle.join(' -> ')}`];
+    return circle === undefined ? [] : [`${folder}: ${circle.join(' -> ')}`];
   });
   expect(circles).toEqual([]);
 });
 
 test('each room imports only those rooms beside it that the architecture allows it', async () => {
-  const imports = await importsWithinSrc();
+  const imports = await importsWithin();
   const nested = foldersOf(imports).filter(folder => folder.includes('/'));
   const there = Map.groupBy(nested, dirname);
   expect([...there.keys()].sort()).toEqual(Object.keys(rooms).sort());

@@ -5,8 +5,8 @@
 import type { MemoryState } from '../datastore/state.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { World } from '../fleet/world.ts';
+import type { Fail } from '../violation.ts';
 import { isPromised, nexusIdOn } from './holdings.ts';
-import type { Fail } from './violation.ts';
 
 export type ArchiveChecker = {
   readonly onDatabaseRestored: (before: MemoryState, after: MemoryState) => void;

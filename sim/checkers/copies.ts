@@ -5,9 +5,9 @@
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
+import type { Fail } from '../violation.ts';
 import { checkDrops } from './drops.ts';
 import type { Holdings } from './holdings.ts';
-import type { Fail } from './violation.ts';
 
 /** How long before a drop a sled may have listed what it lost since: a round, its looks at the bytes, a long pause. */
 const HARM_EXCUSE_MS = 3 * 60_000;

@@ -2,8 +2,8 @@
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
+import type { Fail } from '../violation.ts';
 import type { Holdings } from './holdings.ts';
-import type { Fail } from './violation.ts';
 
 type Facts = {
   readonly world: World;

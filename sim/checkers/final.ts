@@ -11,9 +11,9 @@
 import { type ArtifactHash, pointText, type UploadId } from '../../src/core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
+import type { Guarantee } from '../violation.ts';
 import { type Holdings, nexusIdOn, uploadIdOf } from './holdings.ts';
 import { keptOn, ledgerOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
-import type { Guarantee } from './violation.ts';
 
 export type Shortfall = {
   readonly guarantee: Guarantee;

@@ -4,7 +4,7 @@
  */
 import { type ArtifactHash, pointText } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
-import type { Fail } from './violation.ts';
+import type { Fail } from '../violation.ts';
 
 const wantedIn = ({ releases }: MemoryState): ReadonlySet<ArtifactHash> => {
   const wanted = new Set<ArtifactHash>();

@@ -2,7 +2,7 @@
 
 import type { SimSled } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
-import type { Fail } from './violation.ts';
+import type { Fail } from '../violation.ts';
 
 const LEASES_FILE = 'leases.json';
 

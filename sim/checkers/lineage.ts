@@ -16,9 +16,9 @@ import { type ArtifactHash, isArtifactHash, pointText } from '../../src/core/ids
 import type { MemoryState } from '../datastore/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
+import type { Fail } from '../violation.ts';
 import type { Histories, PointName } from './histories.ts';
 import { keptOn, ledgerOn, pointOfLedger, readableOn, type SeenLedger } from './ledgers.ts';
-import type { Fail } from './violation.ts';
 
 export type Change = {
   /** What it wrote before. */

@@ -9,9 +9,9 @@
 import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
 import type { SimRelease } from '../fleet/releases.ts';
 import type { SimSled, World } from '../fleet/world.ts';
+import type { Fail } from '../violation.ts';
 import type { Holdings } from './holdings.ts';
 import { keptOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
-import type { Fail } from './violation.ts';
 
 /** Rounds are a minute apart; a status may be as old as the last but one, and a back-off holds a sled up that long. */
 const KNOWN_WITHIN_MS = 8 * 60_000;

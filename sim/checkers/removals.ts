@@ -7,6 +7,7 @@
 import { isArtifactHash } from '../../src/core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
+import type { Fail } from '../violation.ts';
 import {
   ledgerIn,
   ledgerOn,
@@ -17,7 +18,6 @@ import {
   readLedger,
   type SeenLedger,
 } from './ledgers.ts';
-import type { Fail } from './violation.ts';
 
 export type Reported = { readonly incarnation: string | undefined; readonly generation: number };
 

@@ -3,8 +3,6 @@ import type { Rng } from '../../src/core/rng.ts';
 import type { DiskWatcher, OperationFate, OperationName } from '../machine/disk.ts';
 import { chance, spread } from '../time/streams.ts';
 import type { Machine } from './machine.ts';
-import type { Witness } from './witness.ts';
-import type { World } from './world.ts';
 
 export type DiskWeather = {
   leastMs: number;
@@ -36,16 +34,24 @@ const INSTANT: ReadonlySet<OperationName> = new Set([
 
 const AT_ONCE: OperationFate = { latencyMs: 0, isEffectFirst: true, error: undefined };
 
+/** Receives each change of a name on a disk. */
+export type NameWatch = {
+  readonly onNameChange: (
+    machine: Machine<unknown>,
+    ...change: Parameters<DiskWatcher['onNameChange']>
+  ) => void;
+};
+
 export const diskWatcher = ({
-  world,
+  weather,
   rng,
   machine,
-  witness,
+  watch,
 }: {
-  readonly world: World;
+  readonly weather: Readonly<DiskWeather>;
   readonly rng: Rng;
   readonly machine: () => Machine<unknown>;
-  readonly witness: Witness;
+  readonly watch: NameWatch;
 }): DiskWatcher => ({
   decide({ name }) {
     const dying = machine();
@@ -58,7 +64,7 @@ export const diskWatcher = ({
       }
     }
     if (INSTANT.has(name)) return AT_ONCE;
-    const { leastMs, mostMs, tailProbability, errorProbability } = world.diskWeather;
+    const { leastMs, mostMs, tailProbability, errorProbability } = weather;
     const isSlow = tailProbability > 0 && chance(rng, tailProbability);
     return {
       latencyMs: spread(rng, leastMs, isSlow ? TAIL_MS : mostMs),
@@ -66,5 +72,5 @@ export const diskWatcher = ({
       error: errorProbability > 0 && chance(rng, errorProbability) ? 'EIO' : undefined,
     };
   },
-  onNameChange: (change, place) => witness.onNameChange(machine(), change, place),
+  onNameChange: (change, place) => watch.onNameChange(machine(), change, place),
 });

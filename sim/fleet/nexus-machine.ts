@@ -7,12 +7,12 @@ import { createDatabaseWatch } from '../../src/nexus/datastore/database-watch.ts
 import type { NexusConfig } from '../../src/nexus/process/config.ts';
 import { type Services, startServices } from '../../src/nexus/process/services.ts';
 import { openStagingDirectory } from '../../src/nexus/releases/staging/directory.ts';
-import type { Fail } from '../checkers/violation.ts';
 import type { DecideAttempt } from '../datastore/attempt.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
 import type { Network } from '../network/network.ts';
 import { createSledLink, type FindSled } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
+import type { Fail } from '../violation.ts';
 import type { Host } from './machine.ts';
 import { type Metadata, type ReleaseShelf, verifyFromShelf } from './releases.ts';
 import { watchTransfers } from './watched-transfers.ts';

@@ -4,7 +4,7 @@
  * What a sled says of copies that are under way is as old as its last list, so that one round may come upon another.
  */
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
-import type { Fail } from '../checkers/violation.ts';
+import type { Fail } from '../violation.ts';
 
 type Watch = {
   readonly nexus: string;

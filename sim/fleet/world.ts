@@ -18,15 +18,15 @@ import { EPOCH_MS } from '../time/process.ts';
 import { createScheduler, type Scheduler } from '../time/scheduler.ts';
 import { createStreams, idFrom, type Streams } from '../time/streams.ts';
 import type { Trace } from '../trace.ts';
+import type { Fail } from '../violation.ts';
 import { type DatabaseWeather, databaseFate, FAIR_DATABASE } from './database-weather.ts';
-import { type DiskWeather, diskWatcher, FAIR_DISKS } from './disk-weather.ts';
+import { type DiskWeather, diskWatcher, FAIR_DISKS, type NameWatch } from './disk-weather.ts';
 import { createMachine, type Machine } from './machine.ts';
 import { bootNexus, type NexusPlan, STAGING } from './nexus-machine.ts';
 import { type AgentVersion, asOlderAgent, drawAgent } from './older-agent.ts';
-import { createProcessLog } from './process-log.ts';
+import { createProcessLog, type LogWatch } from './process-log.ts';
 import type { ReleaseShelf } from './releases.ts';
 import { bootSled, type RunningSled, type SledPlan } from './sled-machine.ts';
-import type { Witness } from './witness.ts';
 
 export type SimSled = {
   readonly plan: SledPlan;
@@ -70,6 +70,15 @@ export type World = {
   readonly addNexus: () => SimNexus;
 };
 
+/** Receives what happens in the world while it happens: the witness of a run. */
+export type WorldWatch = NameWatch & {
+  readonly logWatch: LogWatch;
+  readonly fail: Fail;
+  readonly onSledStart: (sled: SimSled) => void;
+  /** Wraps a sled that has started: its answers are checked, and falsified where the run has it lie. */
+  readonly watchSled: (sled: SimSled, running: RunningSled) => RunningSled;
+};
+
 export type WorldOptions = {
   readonly seed: number;
   readonly trace: (nowMs: () => number) => Trace;
@@ -81,7 +90,7 @@ export type WorldOptions = {
   /** That a sled agent does not compare points. */
   readonly olderAgentProbability: number;
   readonly isNexusOlder: boolean;
-  readonly witness: (world: World) => Witness;
+  readonly watch: (world: World) => WorldWatch;
 };
 
 const SLOWEST_REQUEST_MS = 3 * 60_000;
@@ -131,26 +140,26 @@ export const createWorld = (options: WorldOptions): World => {
       return nexus;
     },
   };
-  const site: Site = { world, witness: options.witness(world), diskRng: streams('disks') };
+  const site: Site = { world, watch: options.watch(world), diskRng: streams('disks') };
   return world;
 };
 
 /** What a machine is put into. */
-type Site = { readonly world: World; readonly witness: Witness; readonly diskRng: Rng };
+type Site = { readonly world: World; readonly watch: WorldWatch; readonly diskRng: Rng };
 
-const createSled = ({ world, witness, diskRng }: Site, agent: AgentVersion, plan: SledPlan): SimSled => {
+const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: SledPlan): SimSled => {
   const { scheduler, network, streams, sleds, nexuses } = world;
   const { serial } = plan;
   const rng = streams(serial);
-  const log = createProcessLog(serial, witness.logWatch);
+  const log = createProcessLog(serial, watch.logWatch);
   const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
   const machine: Machine<RunningSled> = createMachine({
     name: serial,
     scheduler,
     volumes: plan.datasets.map(createVolume),
-    watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+    watcher: () => diskWatcher({ weather: world.diskWeather, rng: diskRng, machine: () => machine, watch }),
     boot: host => {
-      witness.onSledStart(sled);
+      watch.onSledStart(sled);
       const others = { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine) };
       const { agent: version } = sled;
       const speaks = {
@@ -159,7 +168,7 @@ const createSled = ({ world, witness, diskRng }: Site, agent: AgentVersion, plan
         heard: (verdicts: string) => hear(sled, verdicts),
       };
       return bootSled(plan, { ...others, rng, log, speaks }, host).then(running =>
-        witness.watchSled(sled, asOlderAgent(version, running)),
+        watch.watchSled(sled, asOlderAgent(version, running)),
       );
     },
     onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
@@ -183,10 +192,10 @@ const hear = ({ verdicts }: SimSled, text: string): void => {
   }
 };
 
-const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus => {
+const createNexus = ({ world, watch, diskRng }: Site, name: string): SimNexus => {
   const { scheduler, network, streams, sleds, database, databaseWeather, shelf, trace, transfers } = world;
   const rng = streams(name);
-  const log = createProcessLog(name, witness.logWatch);
+  const log = createProcessLog(name, watch.logWatch);
   const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
   const onTransfer = () => {
     transfers.count += 1;
@@ -195,7 +204,7 @@ const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus 
     name,
     scheduler,
     volumes: [createVolume(STAGING)],
-    watcher: () => diskWatcher({ world, rng: diskRng, machine: () => machine, witness }),
+    watcher: () => diskWatcher({ weather: world.diskWeather, rng: diskRng, machine: () => machine, watch }),
     boot: host => {
       const attempts = databaseFate(databaseWeather, streams(`${name} database`), trace);
       return bootNexus(
@@ -211,7 +220,7 @@ const createNexus = ({ world, witness, diskRng }: Site, name: string): SimNexus 
           rng,
           log,
           onTransfer,
-          fail: witness.fail,
+          fail: watch.fail,
         },
         host,
       );

@@ -3,8 +3,8 @@
 import type { MemoryState } from '../datastore/state.ts';
 import type { Operator } from '../fleet/operator.ts';
 import type { SimRelease } from '../fleet/releases.ts';
-import type { Witness } from '../fleet/witness.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
+import type { Witness } from '../witness/witness.ts';
 import type { Swarm } from './swarm.ts';
 
 export type Scene = {

@@ -6,8 +6,9 @@
  * FA1. Failures that only differ in numbers and names are one; a few different ones are minimised, one at a time, while
  *      the search goes on.
  */
-import type { Violation } from '../../sim/checkers/violation.ts';
+
 import type { FleetSize } from '../../sim/script/swarm.ts';
+import type { Violation } from '../../sim/violation.ts';
 import { stepsOf } from './outcome.ts';
 import type { Output } from './output.ts';
 import { HANG_MS, type PooledResult, startThread } from './pool.ts';

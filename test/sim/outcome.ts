@@ -6,12 +6,13 @@
  * OU2. What is told of a run follows from its seed. Names of temporary files end in an id that is random in the
  *      product too; nothing depends on it, and it is left out.
  */
-import type { Violation } from '../../sim/checkers/violation.ts';
+
 import { type RunOptions, type RunResult, runSeed } from '../../sim/run.ts';
 import { drawScript } from '../../sim/script/script.ts';
 import type { Step } from '../../sim/script/step.ts';
 import { drawSwarm } from '../../sim/script/swarm.ts';
 import { createStreams } from '../../sim/time/streams.ts';
+import type { Violation } from '../../sim/violation.ts';
 
 /** @param run the run itself; given by tests alone */
 export const judgeSeed = async (options: RunOptions, run = runSeed): Promise<RunResult> => {

@@ -6,8 +6,8 @@
  * PO1. Every seed that is taken comes to one result, whatever becomes of its thread.
  */
 import { Worker } from 'node:worker_threads';
-import type { Violation } from '../../sim/checkers/violation.ts';
 import type { FleetSize } from '../../sim/script/swarm.ts';
+import type { Violation } from '../../sim/violation.ts';
 import type { SeedResult } from './search.ts';
 import type { Answer, Task } from './worker.ts';
 

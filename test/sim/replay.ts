@@ -3,10 +3,11 @@
  *
  * RY1. Nothing of it depends on when and where it runs: a seed and its steps give the same bytes.
  */
-import { GUARANTEES, type Violation } from '../../sim/checkers/violation.ts';
+
 import { createReleaseShelf } from '../../sim/fleet/releases.ts';
 import type { RunOptions, RunResult } from '../../sim/run.ts';
 import { clockTime } from '../../sim/trace.ts';
+import { GUARANTEES, type Violation } from '../../sim/violation.ts';
 import { DEFAULT_SIZE } from './arguments.ts';
 import { judgeSeed } from './outcome.ts';
 import type { Output } from './output.ts';

@@ -1,8 +1,9 @@
 /** Seeds one after another in this process, over one shelf of releases. */
-import type { Violation } from '../../sim/checkers/violation.ts';
+
 import { createReleaseShelf, type ReleaseShelf } from '../../sim/fleet/releases.ts';
 import type { FleetSize } from '../../sim/script/swarm.ts';
 import type { Sometimes } from '../../sim/trace.ts';
+import type { Violation } from '../../sim/violation.ts';
 import { judgeSeed } from './outcome.ts';
 
 /** What is left of a run that nobody watched; it can be sent to another thread. */

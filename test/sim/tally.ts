@@ -1,6 +1,7 @@
 /** What a search has seen so far, and how it is told. */
-import { GUARANTEES } from '../../sim/checkers/violation.ts';
+
 import { SOMETIMES, type Sometimes } from '../../sim/trace.ts';
+import { GUARANTEES } from '../../sim/violation.ts';
 import type { Output } from './output.ts';
 import type { PooledResult } from './pool.ts';
 

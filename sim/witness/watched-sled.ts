@@ -3,18 +3,14 @@ import type { ArtifactConfig } from '../../src/core/artifact-config.ts';
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import { errorCodeOf, findDepotError } from '../../src/lib/errors.ts';
 import { newestOn, pointOfLedger } from '../checkers/ledgers.ts';
+import type { RunningSled } from '../fleet/sled-machine.ts';
+import type { SimSled, World } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
-import type { RunningSled } from './sled-machine.ts';
-import type { Witness } from './witness.ts';
-import type { SimSled, World } from './world.ts';
+import type { Watch } from './watch.ts';
 
 /** An acknowledged config is durable on a disk (ST2), an acknowledged put on as many as it says (G4); the generation of a list never falls (G6). */
-export const watchAnswers = (
-  witness: Witness,
-  world: World,
-  sled: SimSled,
-  running: RunningSled,
-): RunningSled => {
+export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled): RunningSled => {
+  const { world } = watch;
   const { trace } = world;
   const arriving = new Set<string>();
   return {
@@ -30,16 +26,16 @@ export const watchAnswers = (
           // A ledger that is read on a disk which takes no writes need not be durable, and cannot be made so.
           const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled) && !wasReadOnly(sled);
           if (isWatched && newestOn(sled) < request.body.generation)
-            witness.fail(
+            watch.fail(
               'G6',
               `${sled.plan.serial} acknowledged generation ${request.body.generation}, and has ${newestOn(sled)} durably`,
             );
-          else if (isWatched) witness.removals.onAcknowledged(sled);
+          else if (isWatched) watch.removals.onAcknowledged(sled);
           noteAdoption(world, sled, { before, request });
           return answer;
         } catch (error) {
           if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');
-          noteRefusal(witness, world, sled, { error, running, isSame: sessionsOf(sled) === session });
+          noteRefusal(watch, sled, { error, running, isSame: sessionsOf(sled) === session });
           throw error;
         }
       },
@@ -48,27 +44,27 @@ export const watchAnswers = (
         if (arriving.has(sha256)) trace.reached('an artifact was put twice at once');
         arriving.add(sha256);
         const answer = await running.agent.artifactPut(request).finally(() => arriving.delete(sha256));
-        const isWanted = witness.removals.highest(sled)?.artifacts.has(sha256) === true;
-        const isExcused = witness.copies.wasJustTaken(sled, sha256);
+        const isWanted = watch.removals.highest(sled)?.artifacts.has(sha256) === true;
+        const isExcused = watch.copies.wasJustTaken(sled, sha256);
         if (
           isWanted &&
           !wasUnmounted(sled) &&
           !isExcused &&
-          witness.holdings.copiesOn(sled, sha256) < answer.successful_writes
+          watch.holdings.copiesOn(sled, sha256) < answer.successful_writes
         )
-          witness.fail(
+          watch.fail(
             'G4',
-            `${sled.plan.serial} acknowledged a put of ${sha256} on ${answer.successful_writes} datasets, and has it durably on ${witness.holdings.copiesOn(sled, sha256)}`,
+            `${sled.plan.serial} acknowledged a put of ${sha256} on ${answer.successful_writes} datasets, and has it durably on ${watch.holdings.copiesOn(sled, sha256)}`,
           );
         return answer;
       },
       async artifactList(request) {
-        const asked = witness.removals.reported(sled);
+        const asked = watch.removals.reported(sled);
         const answer = await running.agent.artifactList(request);
         const { incarnation_id: incarnation, generation } = answer;
-        if (!wasUnmounted(sled)) witness.removals.onListed(sled, asked, { incarnation, generation });
+        if (!wasUnmounted(sled)) watch.removals.onListed(sled, asked, { incarnation, generation });
         if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
-        requireRightLengths(witness, sled, answer.list);
+        requireRightLengths(watch, sled, answer.list);
         return answer;
       },
     },
@@ -76,8 +72,7 @@ export const watchAnswers = (
 };
 
 const noteRefusal = (
-  { lineage }: Witness,
-  { trace }: World,
+  { lineage, world: { trace } }: Watch,
   sled: SimSled,
   {
     error,
@@ -127,21 +122,14 @@ const sessionsOf = ({ machine }: SimSled): number =>
   [...machine.volumes.values()].reduce((sum, { session }) => sum + session, 0);
 
 /** A file that was cut short is not held, whatever its name says (P10). */
-const requireRightLengths = (
-  witness: Witness,
-  sled: SimSled,
-  list: Readonly<Record<string, number>>,
-): void => {
-  const wanted = witness.holdings.wanted();
+const requireRightLengths = (watch: Watch, sled: SimSled, list: Readonly<Record<string, number>>): void => {
+  const wanted = watch.holdings.wanted();
   const volumes = [...sled.machine.volumes.values()];
   for (const [name, copies] of Object.entries(list)) {
     const lengths = volumes.map(volume => lengthOn(volume, name)).filter(length => length !== undefined);
     const right = lengths.filter(length => length === wanted.get(name as ArtifactHash)).length;
     if (wanted.has(name as ArtifactHash) && right < lengths.length && copies > right)
-      witness.fail(
-        'G5',
-        `${sled.plan.serial} lists ${copies} copies of ${name}, and ${right} have its length`,
-      );
+      watch.fail('G5', `${sled.plan.serial} lists ${copies} copies of ${name}, and ${right} have its length`);
   }
 };
 
