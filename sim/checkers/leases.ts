@@ -1,5 +1,4 @@
 /** P11, at each unlink: what a lease holds is not unlinked before the lease was returned or has expired. */
-
 import type { SimSled } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
 import type { Fail } from '../violation.ts';

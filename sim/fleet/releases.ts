@@ -6,6 +6,7 @@
  *      one process. Releases share artifacts, and some have no artifact of their own (B4).
  */
 import { createHash } from 'node:crypto';
+import { METADATA_FOLDER, TARGETS_FOLDER } from '../../src/archive/release-folders.ts';
 import { createArchiveWriter } from '../../src/archive/writer.ts';
 import type { ArtifactHash, SystemVersion } from '../../src/core/ids.ts';
 import { seededRng } from '../../src/core/rng.ts';
@@ -116,7 +117,7 @@ const archiveOf = async (files: RepositoryFiles): Promise<Uint8Array> => {
     const { sizeBytes, crc32 } = measured!.measured;
     await writer.add({
       method: 'stored',
-      name: `repo/metadata/${name}`,
+      name: `${METADATA_FOLDER}${name}`,
       sizeBytes,
       crc32,
       content: [bytes],
@@ -127,7 +128,7 @@ const archiveOf = async (files: RepositoryFiles): Promise<Uint8Array> => {
     const { sizeBytes, crc32 } = measured;
     await writer.add({
       method: 'stored',
-      name: `repo/targets/${name}`,
+      name: `${TARGETS_FOLDER}${name}`,
       sizeBytes,
       crc32,
       content: [content.bytes],

@@ -1,5 +1,4 @@
 /** What the steps of a script work on. */
-
 import type { MemoryState } from '../datastore/state.ts';
 import type { Operator } from '../fleet/operator.ts';
 import type { SimRelease } from '../fleet/releases.ts';

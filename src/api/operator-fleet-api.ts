@@ -1,6 +1,7 @@
 /** The operator's API for the fleet and for replication: our additions beside the published endpoints. */
 import { z } from 'zod';
-import { ReleaseState } from '../core/facts/event.ts';
+import { Policy, ReleaseState } from '../core/facts/event.ts';
+import { Verdict } from '../core/facts/reason.ts';
 import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
 import { FleetEventView } from './operator-history-api.ts';
 import { type Api, defineRoute } from './route.ts';
@@ -35,9 +36,6 @@ export const Reason = z
   })
   .meta({ id: 'Reason' });
 export type Reason = z.infer<typeof Reason>;
-
-export const Verdict = z.enum(['ok', 'converging', 'degraded', 'failed']);
-export type Verdict = z.infer<typeof Verdict>;
 
 export const SledReplication = z.object({
   sled_id: SledId,
@@ -78,9 +76,6 @@ export const ReleaseReplication = z
   .meta({ id: 'ReleaseReplication' });
 export type ReleaseReplication = z.infer<typeof ReleaseReplication>;
 
-export const SledPolicy = z.enum(['in_service', 'expunged']);
-export type SledPolicy = z.infer<typeof SledPolicy>;
-
 export const SledView = z
   .object({
     id: SledId,
@@ -88,7 +83,7 @@ export const SledView = z
     part: z.string(),
     address: z.string(),
     repo_depot_port: z.number().int(),
-    policy: SledPolicy,
+    policy: Policy,
     /** Observed, never a cause of a policy change (S23). */
     liveness: z.enum(['alive', 'silent', 'unknown']),
     time_registered: Timestamp,
@@ -117,7 +112,7 @@ export type SledView = z.infer<typeof SledView>;
 export const NexusView = z
   .object({
     id: NexusId,
-    policy: z.enum(['in_service', 'expunged']),
+    policy: Policy,
     /** By the database's clock: `silent` after three missed heartbeats. */
     liveness: z.enum(['alive', 'silent']),
     is_self: z.boolean(),
@@ -294,7 +289,7 @@ export const operatorFleetApi = {
       summary: 'Put a sled in service, or expunge it: an expunged sled does not count',
       tags: TAGS,
       params: SledParam,
-      body: { kind: 'json', schema: z.object({ policy: SledPolicy }).meta({ id: 'SetSledPolicy' }) },
+      body: { kind: 'json', schema: z.object({ policy: Policy }).meta({ id: 'SetSledPolicy' }) },
       status: 204,
       response: { kind: 'empty' },
       errors: ['NOT_FOUND'],

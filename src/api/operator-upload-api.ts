@@ -1,5 +1,6 @@
 /** The operator's API for uploads in progress: our addition beside the published upload, for a client to poll. */
 import { z } from 'zod';
+import { UploadStage } from '../core/facts/reason.ts';
 import { UploadId } from '../core/ids.ts';
 import { TrustRootUpload, TufRepoUpload } from './operator-update-api.ts';
 import { type Api, defineRoute } from './route.ts';
@@ -13,13 +14,13 @@ export const UploadView = z
      * `waiting`: for the database; the archive is kept and continues by itself. `recorded` and `failed` are final, and are
      * remembered for the latest uploads of this process.
      */
-    state: z.enum(['receiving', 'verifying', 'recording', 'waiting', 'recorded', 'failed']),
+    state: z.enum([...UploadStage.options, 'waiting', 'recorded', 'failed']),
     /** Once it is verified. */
     system_version: z.string().optional(),
     waiting: z
       .object({
         /** The step that waits: `receiving` before it is received, `verifying` before it is verified. */
-        stage: z.enum(['receiving', 'verifying', 'recording']),
+        stage: UploadStage,
         message: z.string(),
         time_since: Timestamp,
         /** The time at which it is given up; absent while it may be recorded already. */

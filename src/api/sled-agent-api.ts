@@ -1,6 +1,7 @@
 /** The artifact API of a sled agent: compatible with the published one; our additions are optional in answers. */
 import { z } from 'zod';
 import { MAX_CONFIG_ARTIFACTS } from '../core/artifact-config.ts';
+import { DatasetFault } from '../core/facts/reason.ts';
 import {
   ArtifactHash,
   DatasetId,
@@ -101,7 +102,7 @@ export const DatasetHealth = z.object({
   id: DatasetId.nullable(),
   /** The directory, as configured. */
   path: z.string(),
-  state: z.enum(['ok', 'full', 'read_only', 'missing', 'failed']),
+  state: z.enum(['ok', ...DatasetFault.options]),
   message: z.string().optional(),
   used_bytes: ByteCount.optional(),
   quota_bytes: ByteCount.optional(),

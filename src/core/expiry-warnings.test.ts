@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { expiryReasons, expiryWarning } from './expiry-warnings.ts';
 import { worst } from './health.ts';
-import { TrustRootId } from './ids.ts';
+import { SystemVersion, TrustRootId } from './ids.ts';
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 0, 1);
@@ -22,7 +22,7 @@ const ROOT = TrustRootId.parse('00000000-0000-4000-8000-0000000000cc');
 const root = (days: number) => [{ id: ROOT, version: 3, expiresMs: NOW + days * DAY }];
 const release = (days: number) => [
   {
-    systemVersion: '1.0.0',
+    systemVersion: SystemVersion.parse('1.0.0'),
     roles: [
       { role: 'targets', version: 1, expiresMs: NOW + (days + 5) * DAY },
       { role: 'timestamp', version: 1, expiresMs: NOW + days * DAY },

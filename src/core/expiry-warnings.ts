@@ -7,7 +7,7 @@
  */
 import type { HealthReason } from './facts/reason.ts';
 import type { TrustRootId } from './ids.ts';
-import type { RoleExpiry } from './release.ts';
+import type { ReleaseRoles, RoleExpiry } from './release.ts';
 
 const WARNING_DAYS = [30, 14, 7, 1] as const;
 /** Within this time a root that expires degrades the verdict. */
@@ -25,12 +25,11 @@ export const expiryWarning = (expiresMs: number, nowMs: number): ExpiryWarning |
   return withinDays === undefined ? undefined : { kind: 'expiring', withinDays };
 };
 
-export type ExpiringRelease = { readonly systemVersion: string; readonly roles: readonly RoleExpiry[] };
 export type ExpiringRoot = { readonly id: TrustRootId; readonly version: number; readonly expiresMs: number };
 
 /** One reason for each release and for each root, however many of its roles expire (HE2). */
 export const expiryReasons = (
-  releases: readonly ExpiringRelease[],
+  releases: readonly ReleaseRoles[],
   roots: readonly ExpiringRoot[],
   nowMs: number,
 ): readonly HealthReason[] => [
@@ -47,7 +46,7 @@ const rootReason = ({ id, version, expiresMs }: ExpiringRoot, nowMs: number): re
   return [{ code: withinDays <= SOON_DAYS ? 'ROOT_EXPIRES_SOON' : 'ROOT_EXPIRING', ...root, withinDays }];
 };
 
-const releaseReason = ({ systemVersion, roles }: ExpiringRelease, nowMs: number): readonly HealthReason[] => {
+const releaseReason = ({ systemVersion, roles }: ReleaseRoles, nowMs: number): readonly HealthReason[] => {
   const soonest = roles
     .filter(({ role }) => role !== 'root')
     .reduce<RoleExpiry | undefined>(

@@ -9,13 +9,10 @@
  */
 import type { Blocked } from './facts/blocked.ts';
 import type { ReleaseState } from './facts/event.ts';
-import type { HealthReason, ReasonCode } from './facts/reason.ts';
+import { type HealthReason, type ReasonCode, Verdict } from './facts/reason.ts';
 import type { ArtifactHash } from './ids.ts';
 import { type InventorySled, isListing, type SledSilence, type Wanted } from './inventory.ts';
 import type { ReleaseProgress } from './progress.ts';
-
-export const VERDICTS = ['ok', 'converging', 'degraded', 'failed'] as const;
-export type Verdict = (typeof VERDICTS)[number];
 
 /** Stable codes, with the verdict that each one means at least. `docs/operations.md` explains them. */
 export const reasonCodes = {
@@ -67,10 +64,12 @@ export const reasonCodes = {
  */
 export type ElsewhereHeld = ReadonlyMap<ArtifactHash, 'here' | 'alive' | 'silent'>;
 
+const SEVERITY = Verdict.options;
+
 export const worst = (reasons: readonly HealthReason[]): Verdict =>
   reasons.reduce<Verdict>((verdict, { code }) => {
     const its = reasonCodes[code];
-    return VERDICTS.indexOf(its) > VERDICTS.indexOf(verdict) ? its : verdict;
+    return SEVERITY.indexOf(its) > SEVERITY.indexOf(verdict) ? its : verdict;
   }, 'ok');
 
 /** Where a release stands, and what holds it up. */

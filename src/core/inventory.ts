@@ -11,11 +11,11 @@ import type {
 } from './ids.ts';
 
 /** The wanted set: the planner's view of the database. */
-export type Wanted = {
+export type Wanted<Release extends WantedRelease = WantedRelease> = {
   readonly generation: Generation;
   /** Hash to length in bytes. */
   readonly artifacts: ReadonlyMap<ArtifactHash, number>;
-  readonly releases: readonly WantedRelease[];
+  readonly releases: readonly Release[];
 };
 
 export type WantedRelease = {

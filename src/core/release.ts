@@ -26,6 +26,12 @@ export type ReleaseDescription = {
 export const RELEASE_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
 export type ReleaseRole = (typeof RELEASE_ROLES)[number];
 
+/** When the metadata of a present release expires. */
+export type ReleaseRoles = {
+  readonly systemVersion: SystemVersion;
+  readonly roles: readonly RoleExpiry[];
+};
+
 /** The metadata of one role that a release was recorded with. */
 export type RoleExpiry = {
   readonly role: ReleaseRole;

@@ -4,6 +4,7 @@
  * Times are of the sled's wall clock: for people and for the order of one sled's own events, never compared with another
  * clock to decide anything. What only our sled agents report is optional, or empty for the others.
  */
+import type { DatasetFault } from './facts/reason.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from './ids.ts';
 
 export type SledReport = {
@@ -41,7 +42,7 @@ export type DatasetHealth = {
   readonly id: DatasetId | null;
   /** The directory, as configured. */
   readonly path: string;
-  readonly state: 'ok' | 'full' | 'read_only' | 'missing' | 'failed';
+  readonly state: 'ok' | DatasetFault;
   readonly message?: string | undefined;
   readonly usedBytes?: number | undefined;
   readonly quotaBytes?: number | undefined;

@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { createArchiveWriter } from '../archive/writer.ts';
 import type { ReleaseDescription, ReleaseFormat } from '../core/release.ts';
 import type { DiskFile } from '../lib/disk.ts';
@@ -163,12 +164,12 @@ const writeArchive = async (
   });
   for (const [name, bytes] of files.metadata) {
     const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
-    await writer.add({ method: 'stored', name: `repo/metadata/${name}`, ...content });
+    await writer.add({ method: 'stored', name: `${METADATA_FOLDER}${name}`, ...content });
   }
   for (const [name, { content, measured }] of files.targets) {
     const { sizeBytes, crc32: checksum } = measured;
     const entry = { sizeBytes, crc32: checksum, content: openContent(content) };
-    await writer.add({ method: 'stored', name: `repo/targets/${name}`, ...entry });
+    await writer.add({ method: 'stored', name: `${TARGETS_FOLDER}${name}`, ...entry });
   }
   const sizeBytes = await writer.finish();
   return { sizeBytes, sha256: hash.digest('hex') };

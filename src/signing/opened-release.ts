@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type Archive, openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
+import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { openRandomAccessFile } from '../lib/random-access-file.ts';
@@ -22,9 +23,6 @@ import { type Target, targetFileNames } from '../tuf/targets.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import type { MeasuredContent } from './repository-files.ts';
 import type { SignedObject } from './sign-metadata.ts';
-
-const METADATA_FOLDER = 'repo/metadata/';
-const TARGETS_FOLDER = 'repo/targets/';
 
 /** The targets role, or a role that signs for some of its targets. */
 export type OpenedRole = {
@@ -56,7 +54,7 @@ export const openRelease = async (
 ): Promise<OpenedRelease> => {
   await using stack = new AsyncDisposableStack();
   const archive = await openArchive(stack.use(await openRandomAccessFile(path)));
-  const { read, list } = folderOf(archive, METADATA_FOLDER, signal);
+  const { read, list } = folderOf(archive, METADATA_FOLDER, { signal });
   const rootChain: Uint8Array[] = [];
   for (const version of rootVersions({ read, list })) {
     rootChain.push(await readPresent(read, metadataFileName('root', version), MAX_METADATA_BYTES.root));
@@ -65,7 +63,7 @@ export const openRelease = async (
     throw new DepotError('METADATA_MISSING', `${path} has no root such as 1.root.json`);
   const trustRoots = [{ id: 'its own', bytes: rootChain[0] }];
   const repository = await verifyRepository({ read, list }, { trustRoots, nowMs: 0, allowExpired: true });
-  const release = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, signal).read);
+  const release = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, { signal }).read);
   const roles = await openRoles(repository, read);
   const owned = stack.move();
   return {
@@ -77,18 +75,6 @@ export const openRelease = async (
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
-
-const folderOf = (archive: Archive, folder: string, signal: AbortSignal | undefined) =>
-  ({
-    async read(fileName, maxBytes) {
-      const entry = archive.entries.get(`${folder}${fileName}`);
-      return entry === undefined ? undefined : archive.readWhole(entry, maxBytes, { signal });
-    },
-    list: () =>
-      [...archive.entries.keys()]
-        .filter(name => name.startsWith(folder))
-        .map(name => name.slice(folder.length)),
-  }) satisfies MetadataSource;
 
 /** A file that the archive lists, or that was read before. */
 const readPresent = async (

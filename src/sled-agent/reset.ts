@@ -10,6 +10,7 @@
  * RS3. Every configured dataset takes part: one that is away would bring its old config back.
  */
 import { randomUUID } from 'node:crypto';
+import { plural } from '../core/facts/phrase.ts';
 import { IncarnationId, type Point, pointsNamed, pointText } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -117,4 +118,4 @@ const findConfig = (found: KeptConfigs, name: string): KeptConfig => {
 };
 
 export const keptPointText = ({ point, artifacts }: KeptPoint): string =>
-  `${pointText(point)}  ${artifacts === undefined ? 'its set cannot be read' : `${artifacts} artifact${artifacts === 1 ? '' : 's'}`}`;
+  `${pointText(point)}  ${artifacts === undefined ? 'its set cannot be read' : plural(artifacts, 'artifact')}`;

@@ -23,6 +23,7 @@ import type { VerifiedRelease, VerifyRequest } from '../verify/verified-release.
 import { documentText, repositoryFacts, trustOptions } from '../verify/verify-archive.ts';
 import { type FetchedTarget, fetchTarget, type TargetToFetch, targetFileOf } from './fetch-target.ts';
 import { createHttpSource, type HttpSource, type HttpSourceOptions } from './http-source.ts';
+import { readTarget } from './read-target.ts';
 
 export type FetchRequest<Id extends string = string> = {
   readonly source: Omit<HttpSourceOptions, 'signal'>;
@@ -70,7 +71,7 @@ export const fetchRepository = async <Id extends string>(
       ...trustOptions(trust),
       watch: recorder.watch,
     });
-    const read = (fileName: string, most: number) => readSmallTarget(source, fileName, most, signal);
+    const read = (fileName: string, most: number) => readTarget(source, fileName, { maxBytes: most, signal });
     const description = await recorder.step(() => readRelease(repository, read), documentText);
     const wanted = targetsOf(repository);
     const totalBytes = wanted.reduce((sum, { target }) => sum + target.lengthBytes, 0);
@@ -96,20 +97,6 @@ const keeping = (inner: MetadataSource, kept: Map<string, Uint8Array>): Metadata
     return bytes;
   },
 });
-
-const readSmallTarget = async (
-  source: HttpSource,
-  fileName: string,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array | undefined> => {
-  const found = await source.openTarget(fileName, { maxBytes, signal });
-  if (found === undefined) return undefined;
-  await using target = found;
-  const parts: Uint8Array[] = [];
-  for await (const chunk of target.chunks) parts.push(chunk);
-  return Buffer.concat(parts);
-};
 
 const targetsOf = ({ allTargets, consistentSnapshot }: VerifiedRepository): readonly TargetToFetch[] =>
   Array.from(allTargets, ([name, target]) => ({

@@ -1,6 +1,7 @@
 /** A fetched release as an ordinary archive: bytes front to back, produced on demand. */
 import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { createArchiveWriter } from '../archive/writer.ts';
 import type { FetchedRelease } from './fetch-repository.ts';
 
@@ -24,14 +25,14 @@ export async function* archiveOf(
   const write = async (): Promise<void> => {
     for (const [name, bytes] of metadata) {
       const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
-      await writer.add({ method: 'stored', name: `repo/metadata/${name}`, ...content });
+      await writer.add({ method: 'stored', name: `${METADATA_FOLDER}${name}`, ...content });
     }
     for (const [name, target] of targets) {
       const { sizeBytes, crc32: checksum, path } = target;
       const content = createReadStream(path, { highWaterMark: CHUNK_BYTES, signal });
       await writer.add({
         method: 'stored',
-        name: `repo/targets/${name}`,
+        name: `${TARGETS_FOLDER}${name}`,
         sizeBytes,
         crc32: checksum,
         content,

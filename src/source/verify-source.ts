@@ -11,6 +11,7 @@ import { verifyRepository } from '../tuf/workflow.ts';
 import { type CheckRecorder, createCheckRecorder } from '../verify/recorder.ts';
 import type { VerifiedRelease, VerifyOptions, VerifyRequest } from '../verify/verified-release.ts';
 import { documentText, repositoryFacts, trustOptions } from '../verify/verify-archive.ts';
+import { readTarget } from './read-target.ts';
 import type { RepositorySource } from './source.ts';
 
 export type VerifiedSource = Pick<
@@ -45,14 +46,7 @@ const verifyRecorded = async (
   });
   recorder.overridden(repository.overrides);
   const { allTargets, consistentSnapshot } = repository;
-  const read = async (fileName: string, maxBytes: number): Promise<Uint8Array | undefined> => {
-    const found = await source.openTarget(fileName, { maxBytes, signal });
-    if (found === undefined) return undefined;
-    await using target = found;
-    const parts: Uint8Array[] = [];
-    for await (const chunk of target.chunks) parts.push(chunk);
-    return Buffer.concat(parts);
-  };
+  const read = (fileName: string, maxBytes: number) => readTarget(source, fileName, { maxBytes, signal });
   const description = await recorder.step(() => readRelease(repository, read), documentText);
   const totalBytes = [...allTargets.values()].reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   await recorder.step(

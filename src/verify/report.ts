@@ -1,5 +1,6 @@
 /** The findings of a verification, as sentences in the order of the checks. */
 import type { Archive } from '../archive/archive.ts';
+import { plural } from '../core/facts/phrase.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { isoTime } from '../lib/clock.ts';
 import { TOP_LEVEL_ROLES } from '../tuf/role-names.ts';
@@ -37,7 +38,7 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
     { check: 'sizes', text: `each of the ${targetCount} signed targets is there, with its signed length` },
     {
       check: 'document',
-      text: `release ${systemVersion} has ${artifacts.length} ${artifacts.length === 1 ? 'artifact' : 'artifacts'} (format ${format}), each of them a signed target${orPart}`,
+      text: `release ${systemVersion} has ${plural(artifacts.length, 'artifact')} (format ${format}), each of them a signed target${orPart}`,
     },
     { check: 'content', text: `all ${totalBytes} bytes of the targets have their signed hashes` },
     ...findings.composites.map(composite => ({ check: 'parts' as const, text: splitText(composite) })),

@@ -9,11 +9,10 @@
 import { createHash } from 'node:crypto';
 import type { Archive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
+import { TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type Target, targetFileNames } from '../tuf/targets.ts';
 import type { VerifyOptions } from './verified-release.ts';
-
-export const TARGETS_FOLDER = 'repo/targets/';
 
 export type LocatedTarget = { readonly name: string; readonly target: Target; readonly entry: ArchiveEntry };
 

@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
+import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { isComposite } from '../composite/split.ts';
 import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
@@ -20,10 +21,10 @@ import { readRelease } from '../tuf/release-description.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import { hasComposites, splitComposites } from './composites.ts';
-import { folderSource, METADATA_FOLDER, recording, unsignedEntries } from './folder-source.ts';
 import { type CheckRecorder, createCheckRecorder } from './recorder.ts';
 import { keptWholeText, passedChecks, splitText, unsignedText } from './report.ts';
-import { hashTargets, locateTargets, TARGETS_FOLDER } from './targets.ts';
+import { hashTargets, locateTargets } from './targets.ts';
+import { recording, unsignedEntries } from './unsigned-files.ts';
 import type {
   ArtifactSource,
   RoleFacts,
@@ -62,13 +63,13 @@ const verifyRecorded = async <Id extends string>(
   const archive = await openArchive(file, request.limits === undefined ? {} : { limits: request.limits });
   signal.throwIfAborted();
   requireRelease(archive);
-  const metadata = recording(folderSource(archive, METADATA_FOLDER, signal));
+  const metadata = recording(folderOf(archive, METADATA_FOLDER, { signal }));
   const repository = await verifyRepository(metadata.source, {
     ...trustOptions(request),
     watch: recorder.watch,
   });
   recorder.overridden(repository.overrides);
-  const { read: readTarget } = folderSource(archive, TARGETS_FOLDER, signal);
+  const { read: readTarget } = folderOf(archive, TARGETS_FOLDER, { signal });
   const located = await recorder.step(
     async () => locateTargets(archive, repository.allTargets, repository.consistentSnapshot),
     targets => `each of the ${targets.length} signed targets is there, with its signed length`,

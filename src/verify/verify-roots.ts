@@ -9,13 +9,13 @@
  */
 import { type Archive, openArchive } from '../archive/archive.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
+import { folderOf, METADATA_FOLDER } from '../archive/release-folders.ts';
 import type { ReportedCheck } from '../lib/check-report.ts';
 import { DepotError } from '../lib/errors.ts';
 import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
 import { MAX_ROOTS, type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import { dropsOnlineKeys } from '../tuf/rollback.ts';
 import { createTrustedSet, type TrustedSet } from '../tuf/trusted-set.ts';
-import { folderSource, METADATA_FOLDER } from './folder-source.ts';
 import { createCheckRecorder } from './recorder.ts';
 import type { SuccessorRoot, VerifyOptions, VerifyRequest } from './verified-release.ts';
 
@@ -35,7 +35,7 @@ export type VerifiedRoots<Id extends string = string> = {
 /** The versions in an archive that holds roots and nothing else; undefined for any other archive. */
 const rootsAlone = (archive: Archive): readonly number[] | undefined => {
   const names = [...archive.entries.keys()];
-  const source = folderSource(archive, METADATA_FOLDER, new AbortController().signal);
+  const source = folderOf(archive, METADATA_FOLDER);
   const versions = rootVersions(source);
   return versions.length > 0 && versions.length === names.length ? versions : undefined;
 };
@@ -60,7 +60,7 @@ export const verifyRoots = async <Id extends string>(
   { signal }: VerifyOptions,
 ): Promise<VerifiedRoots<Id>> => {
   const archive = await openArchive(file, { limits: { maxEntries: MAX_ROOTS } });
-  const source = folderSource(archive, METADATA_FOLDER, signal);
+  const source = folderOf(archive, METADATA_FOLDER, { signal });
   const newest = rootVersions(source).at(-1) ?? 0;
   const recorder = createCheckRecorder(request.nowMs);
   const failures: unknown[] = [];

@@ -6,7 +6,6 @@
  * FA1. Failures that only differ in numbers and names are one; a few different ones are minimised, one at a time, while
  *      the search goes on.
  */
-
 import type { FleetSize } from '../../sim/script/swarm.ts';
 import type { Violation } from '../../sim/violation.ts';
 import { stepsOf } from './outcome.ts';

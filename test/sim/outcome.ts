@@ -6,7 +6,6 @@
  * OU2. What is told of a run follows from its seed. Names of temporary files end in an id that is random in the
  *      product too; nothing depends on it, and it is left out.
  */
-
 import { type RunOptions, type RunResult, runSeed } from '../../sim/run.ts';
 import { drawScript } from '../../sim/script/script.ts';
 import type { Step } from '../../sim/script/step.ts';

@@ -3,7 +3,6 @@
  *
  * RY1. Nothing of it depends on when and where it runs: a seed and its steps give the same bytes.
  */
-
 import { createReleaseShelf } from '../../sim/fleet/releases.ts';
 import type { RunOptions, RunResult } from '../../sim/run.ts';
 import { clockTime } from '../../sim/trace.ts';

@@ -1,5 +1,4 @@
 /** Seeds one after another in this process, over one shelf of releases. */
-
 import { createReleaseShelf, type ReleaseShelf } from '../../sim/fleet/releases.ts';
 import type { FleetSize } from '../../sim/script/swarm.ts';
 import type { Sometimes } from '../../sim/trace.ts';

@@ -1,5 +1,4 @@
 /** What a search has seen so far, and how it is told. */
-
 import { SOMETIMES, type Sometimes } from '../../sim/trace.ts';
 import { GUARANTEES } from '../../sim/violation.ts';
 import type { Output } from './output.ts';

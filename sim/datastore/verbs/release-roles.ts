@@ -1,7 +1,6 @@
 import type { RepoId } from '../../../src/core/ids.ts';
-import type { RoleExpiry } from '../../../src/core/release.ts';
+import type { ReleaseRoles, RoleExpiry } from '../../../src/core/release.ts';
 import { DepotError } from '../../../src/lib/errors.ts';
-import type { ReleaseRoles } from '../../../src/nexus/datastore/ports/release-port.ts';
 import { type MemoryState, type Query, withEntry } from '../state.ts';
 import { presentReleases } from '../wanted.ts';
 

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { spaced } from '../../core/facts/phrase.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { formatAge } from '../output/quantities.ts';
-import { stateStyle, words } from '../output/state.ts';
+import { stateStyle } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
 
@@ -21,7 +22,7 @@ export const addNexusList = (parent: Command, session: Session): void => {
           { title: 'ID', cell: nexus => nexus.id, paint: style.bold },
           {
             title: 'POLICY',
-            cell: nexus => words(nexus.policy),
+            cell: nexus => spaced(nexus.policy),
             paint: (text, nexus) => stateStyle(style, nexus.policy)(text),
           },
           {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ReleaseReplication } from '../../api/operator-fleet-api.ts';
 import type { ReleaseArtifactView, TufRepo } from '../../api/operator-update-api.ts';
+import { shortHash } from '../../core/facts/phrase.ts';
 import { parseVersion } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
@@ -62,7 +63,7 @@ const releaseLines = (
       { title: 'ARTIFACT', cell: artifact => artifact.target_name, paint: style.bold },
       { title: 'VERSION', cell: artifact => artifact.version },
       { title: 'SIZE', cell: artifact => formatBytes(artifact.size_bytes), align: 'right' },
-      { title: 'SHA-256', cell: artifact => artifact.sha256.slice(0, 16), paint: style.dim },
+      { title: 'SHA-256', cell: artifact => shortHash(artifact.sha256), paint: style.dim },
       { title: 'TAGS', cell: artifact => tagText(artifact.tags) },
     ],
     { style, width: terminal.outColumns() },

@@ -1,12 +1,13 @@
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isReleaseUpload, type TrustRootUpload, type TufRepoUpload } from '../../api/operator-update-api.ts';
+import { plural } from '../../core/facts/phrase.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import { DepotError, findDepotError, reportOf } from '../../lib/errors.ts';
 import { parseVersion } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { count, formatBytes, formatDuration, formatRate } from '../output/quantities.ts';
+import { formatBytes, formatDuration, formatRate } from '../output/quantities.ts';
 import { printable, type Style } from '../output/style.ts';
 import { present, type Session } from '../session/session.ts';
 import { type UploadResult, uploadArchive } from '../upload/upload.ts';
@@ -99,7 +100,7 @@ const uploadLines = (
   const { repo, status, report = [], overrides = [] } = answer;
   const size = repo.total_size_bytes === undefined ? '' : `, ${formatBytes(repo.total_size_bytes)}`;
   const artifacts =
-    repo.artifact_count === undefined ? '' : `: ${count(repo.artifact_count, 'artifact')}${size}`;
+    repo.artifact_count === undefined ? '' : `: ${plural(repo.artifact_count, 'artifact')}${size}`;
   const waited = waitedMs === 0 ? '' : `, waited ${formatDuration(waitedMs)} for the database`;
   const rate = sendMs > 0 ? ` (${formatRate((sentBytes * 1000) / sendMs)})` : '';
   return [

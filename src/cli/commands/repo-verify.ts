@@ -11,6 +11,7 @@ import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import type { VerifiedRelease, VerifyProgress, VerifyRequest } from '../../verify/verified-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
 import { checkLines, expiryLines } from '../output/check-lines.ts';
+import { descriptionData } from '../output/description-data.ts';
 import { createLiveRegion } from '../output/live-region.ts';
 import { createTransferMeter, transferLine } from '../output/transfer.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
@@ -157,18 +158,10 @@ const withMeter = async <T>(
 /** In the wire's names: stable for scripts. */
 const releaseData = (release: Verified, root: { own: boolean; sha256: string }) => ({
   verified: true,
-  system_version: release.description.systemVersion,
-  format: release.description.format,
+  ...descriptionData(release.description),
   trust_root: { own: root.own, sha256: root.sha256 },
   role_versions: release.versions,
   targets_sha256: release.targetsSha256,
-  artifacts: release.description.artifacts.map(artifact => ({
-    sha256: artifact.sha256,
-    size_bytes: artifact.sizeBytes,
-    target_name: artifact.targetName,
-    version: artifact.version,
-    tags: artifact.tags,
-  })),
   overrides: release.overrides,
   unsigned_files: release.unsignedFiles ?? [],
   report: release.report?.map(({ text }) => text) ?? release.checks.map(({ text }) => text),

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
+import { spaced } from '../../core/facts/phrase.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { formatAge, formatPercent } from '../output/quantities.ts';
 import { bySerial } from '../output/replication.ts';
-import { stateStyle, words } from '../output/state.ts';
+import { stateStyle } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
 
@@ -25,7 +26,7 @@ export const addSledList = (parent: Command, session: Session): void => {
               { title: 'ID', cell: sled => sled.id },
               {
                 title: 'POLICY',
-                cell: sled => words(sled.policy),
+                cell: sled => spaced(sled.policy),
                 paint: (text, sled) => stateStyle(style, sled.policy)(text),
               },
               {

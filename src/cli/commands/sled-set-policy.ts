@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
+import type { Policy } from '../../core/facts/event.ts';
+import { spaced } from '../../core/facts/phrase.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
 import { usageError } from '../output/failure.ts';
-import { words } from '../output/state.ts';
 import { present, type Session } from '../session/session.ts';
 
 export const addSledSetPolicy = (parent: Command, session: Session): void => {
@@ -22,12 +23,12 @@ export const addSledSetPolicy = (parent: Command, session: Session): void => {
       return found;
     });
     present(session, options, { sled_id: sled.id, serial: sled.serial, policy }, () => [
-      `Sled ${sled.serial} (${sled.id}) is ${words(policy)}.`,
+      `Sled ${sled.serial} (${sled.id}) is ${spaced(policy)}.`,
     ]);
   });
 };
 
-const parsePolicy = (text: string): 'in_service' | 'expunged' => {
+const parsePolicy = (text: string): Policy => {
   switch (text) {
     case 'in-service':
     case 'in_service':

@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
+import { shortHash, spaced } from '../../core/facts/phrase.ts';
+import { shortPoint } from '../../core/lineage.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
 import { formatAge, formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { sledProgressLines } from '../output/replication.ts';
-import { stateStyle, words } from '../output/state.ts';
+import { stateStyle } from '../output/state.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
@@ -37,7 +39,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       ['sled', style.bold(printable(sled.serial))],
       ['id', sled.id],
       ['address', `${printable(sled.address)}, depot port ${sled.repo_depot_port}`],
-      ['policy', stateStyle(style, sled.policy)(words(sled.policy))],
+      ['policy', stateStyle(style, sled.policy)(spaced(sled.policy))],
       ['liveness', stateStyle(style, sled.liveness)(sled.liveness)],
       ['registered', `${ago(sled.time_registered)}, last ${ago(sled.time_last_registered)}`],
       ['generation', String(sled.generation ?? 'not yet known')],
@@ -60,7 +62,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       'copies in flight',
       sled.copies_in_flight.map(
         copy =>
-          `  ${copy.sha256.slice(0, 16)} ${formatBytes(copy.received_bytes)} of ${bytesText(copy.size_bytes)} ` +
+          `  ${shortHash(copy.sha256)} ${formatBytes(copy.received_bytes)} of ${bytesText(copy.size_bytes)} ` +
           `from ${printable(copy.depot_base_url)}, since ${ago(copy.time_started)}`,
       ),
     ),
@@ -68,7 +70,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       'copies failed',
       sled.copies_failed.map(
         copy =>
-          `  ${copy.sha256.slice(0, 16)} from ${printable(copy.depot_base_url)} ${ago(copy.time)}: ` +
+          `  ${shortHash(copy.sha256)} from ${printable(copy.depot_base_url)} ${ago(copy.time)}: ` +
           `${printable(copy.message)} [${printable(copy.error_code)}]`,
       ),
     ),
@@ -77,7 +79,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ...section(
       'kept although no release lists it',
       sled.deletions_deferred.map(
-        deferred => `  ${deferred.sha256.slice(0, 16)} ${printable(deferred.reason)}`,
+        deferred => `  ${shortHash(deferred.sha256)} ${printable(deferred.reason)}`,
       ),
     ),
     ...section(
@@ -87,7 +89,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
         .slice(0, MAX_DELETIONS_SHOWN)
         .map(
           deletion =>
-            `  ${deletion.sha256.slice(0, 16)} ${ago(deletion.time)} at generation ${deletion.generation}: ` +
+            `  ${shortHash(deletion.sha256)} ${ago(deletion.time)} at generation ${deletion.generation}: ` +
             printable(deletion.reason),
         ),
     ),
@@ -102,7 +104,7 @@ const heldLines = (
   ...(held === undefined ? [] : [`  since ${ago(held.time)}: ${printable(held.reason)}`]),
   ...kept.map(
     ({ generation, config_digest: digest }) =>
-      `  of artifacts of config ${generation}:${digest.slice(0, 12)} of another history, until a recovery decides on it`,
+      `  of artifacts of config ${shortPoint({ generation, digest })} of another history, until a recovery decides on it`,
   ),
 ];
 
@@ -112,7 +114,7 @@ const quarantineLines = ({ quarantined }: SledView, nowMs: number): string[] =>
     .slice(0, MAX_QUARANTINED_SHOWN)
     .map(
       ({ sha256, time, dataset_id, reason }) =>
-        `  ${sha256.slice(0, 16)} ${formatAge(Date.parse(time), nowMs)} on dataset ${dataset_id}: ${printable(reason)}`,
+        `  ${shortHash(sha256)} ${formatAge(Date.parse(time), nowMs)} on dataset ${dataset_id}: ${printable(reason)}`,
     );
 
 const scrubText = (scrub: NonNullable<SledView['scrub']>, nowMs: number): string => {
@@ -132,7 +134,7 @@ const datasetLines = ({ datasets }: SledView, { outStyle, outColumns }: Session[
       { title: 'DATASET', cell: dataset => dataset.path, paint: outStyle.bold },
       {
         title: 'STATE',
-        cell: dataset => words(dataset.state),
+        cell: dataset => spaced(dataset.state),
         paint: (text, dataset) => stateStyle(outStyle, dataset.state)(text),
       },
       { title: 'USED', cell: dataset => bytesText(dataset.used_bytes), align: 'right' },

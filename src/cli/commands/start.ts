@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { plural } from '../../core/facts/phrase.ts';
 import { DEFAULT_DATA_DIRECTORY } from '../../local-fleet/fleet-record.ts';
 import { MAX_NEXUSES, MAX_SLEDS } from '../../local-fleet/fleet-size.ts';
 import type { Fleet } from '../../local-fleet/launcher.ts';
 import { parseAmount } from '../arguments/amount.ts';
-import { count, formatDuration } from '../output/quantities.ts';
+import { formatDuration } from '../output/quantities.ts';
 import { factLines } from '../output/table.ts';
 import { programCommand } from '../program-path.ts';
 import { Interruption } from '../session/exit-code.ts';
@@ -93,7 +94,7 @@ const fleetLines = (fleet: Fleet, { terminal }: Session, data: string): string[]
         ['authority', fleet.authoritiesFile],
         ['data', fleet.paths.root],
         ['logs', fleet.paths.logs],
-        ['safe from', `${count(fleet.minSledReplication, 'sled')} (the smaller of 3 and the sleds started)`],
+        ['safe from', `${plural(fleet.minSledReplication, 'sled')} (the smaller of 3 and the sleds started)`],
       ],
       style,
     ),

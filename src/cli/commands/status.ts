@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
-import type { FleetStatus, Verdict } from '../../api/operator-fleet-api.ts';
+import type { FleetStatus } from '../../api/operator-fleet-api.ts';
+import { plural } from '../../core/facts/phrase.ts';
+import type { Verdict } from '../../core/facts/reason.ts';
 import { newestFirst } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { count, formatAge, formatBytes, formatPercent } from '../output/quantities.ts';
+import { formatAge, formatBytes, formatPercent } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { stateStyle } from '../output/state.ts';
 import { factLines, tableLines } from '../output/table.ts';
@@ -66,13 +68,13 @@ const statusLines = ({ terminal, clock }: Session, status: FleetStatus): string[
       ],
       ['database', databaseText(status, nowMs)],
       ['generation', hasRead(status) ? String(status.generation) : 'not read yet'],
-      ['safe from', count(status.min_sled_replication, 'sled')],
+      ['safe from', plural(status.min_sled_replication, 'sled')],
       [
         'local repos',
         `${status.local_repos}${status.local_repos_not_safe === 0 ? '' : `, ${status.local_repos_not_safe} not yet safe on sleds`}`,
       ],
       ['uploads', status.uploads_in_progress === 0 ? undefined : `${status.uploads_in_progress} in progress`],
-      ['deferred', status.requests_deferred === 0 ? undefined : count(status.requests_deferred, 'request')],
+      ['deferred', status.requests_deferred === 0 ? undefined : plural(status.requests_deferred, 'request')],
       [
         'observed',
         status.time_observed === undefined ? 'not yet' : formatAge(Date.parse(status.time_observed), nowMs),

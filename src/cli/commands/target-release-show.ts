@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { plural } from '../../core/facts/phrase.ts';
 import { compareVersions } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { count, formatAge } from '../output/quantities.ts';
+import { formatAge } from '../output/quantities.ts';
 import { factLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
 
@@ -31,7 +32,7 @@ export const addTargetReleaseShow = (parent: Command, session: Session): void =>
         ],
         style,
       ),
-      ...byVersion.map(([version, sleds]) => `  ${version} whole on ${count(sleds, 'sled')}`),
+      ...byVersion.map(([version, sleds]) => `  ${version} whole on ${plural(sleds, 'sled')}`),
     ]);
   });
 };

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { METADATA_FOLDER } from '../../archive/release-folders.ts';
 import { createArchiveWriter } from '../../archive/writer.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
@@ -44,7 +45,7 @@ const writeRoots = async (
   try {
     const writer = createArchiveWriter({ write: bytes => handle.writeFile(bytes) });
     for (const { version, bytes } of roots)
-      await writer.addBytes(`repo/metadata/${version}.root.json`, bytes);
+      await writer.addBytes(`${METADATA_FOLDER}${version}.root.json`, bytes);
     await writer.finish();
   } finally {
     await handle.close();

@@ -1,5 +1,6 @@
 /** The demo's own check of the disks, as a table; a fault is an error. */
 import { basename } from 'node:path';
+import { plural } from '../../core/facts/phrase.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import {
@@ -9,7 +10,7 @@ import {
   auditDisks,
 } from '../../local-fleet/disk-audit.ts';
 import { createLiveRegion } from '../output/live-region.ts';
-import { count, formatBytes, formatRate } from '../output/quantities.ts';
+import { formatBytes, formatRate } from '../output/quantities.ts';
 import { tableLines } from '../output/table.ts';
 import { createTransferMeter, transferBarCells, transferLine } from '../output/transfer.ts';
 import type { Session } from '../session/session.ts';
@@ -67,7 +68,7 @@ export const auditStep = async (
   const elapsedMs = clock.monotonicMs() - startMs;
   narrator.say(
     style.dim(
-      `SHA-256 of ${formatBytes(audit.hashedBytes)} in ${count(audit.datasets.length, 'dataset')}, ` +
+      `SHA-256 of ${formatBytes(audit.hashedBytes)} in ${plural(audit.datasets.length, 'dataset')}, ` +
         formatRate((audit.hashedBytes * 1000) / Math.max(1, elapsedMs)),
     ),
   );

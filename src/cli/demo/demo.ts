@@ -9,6 +9,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
+import { plural } from '../../core/facts/phrase.ts';
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { makeDemoDirectory } from '../../local-fleet/demo-directory.ts';
@@ -16,7 +17,7 @@ import { hashesOnDisk } from '../../local-fleet/disk-audit.ts';
 import { type Fleet, startFleet } from '../../local-fleet/launcher.ts';
 import { readFleetTrust } from '../connection/connection.ts';
 import { type Depot, openDepot } from '../connection/depot-client.ts';
-import { count, formatBytes, formatDuration, formatPercent, formatRate } from '../output/quantities.ts';
+import { formatBytes, formatDuration, formatPercent, formatRate } from '../output/quantities.ts';
 import { programCommand } from '../program-path.ts';
 import type { Session } from '../session/session.ts';
 import { describeRoot } from '../trust/root-description.ts';
@@ -89,7 +90,7 @@ export const runDemo = async (
 };
 
 const fleetText = ({ nexuses, sleds }: DemoOptions): string =>
-  `${nexuses === 1 ? 'one Nexus' : `${nexuses} Nexuses`}, ${count(sleds, 'sled agent')} with two datasets each`;
+  `${nexuses === 1 ? 'one Nexus' : `${nexuses} Nexuses`}, ${plural(sleds, 'sled agent')} with two datasets each`;
 
 const startDemoFleet = async (
   { terminal, signal }: Session,
@@ -109,7 +110,7 @@ const startDemoFleet = async (
   for (const { name, operatorUrl, pid } of fleet.nexuses) narrator.say(`${name}  ${operatorUrl}  pid ${pid}`);
   for (const { name, depotUrl, pid } of fleet.sleds) narrator.say(`${name}   ${depotUrl}  pid ${pid}`);
   const { minSledReplication: minimum } = fleet;
-  narrator.say(`a release is safe when ${count(minimum, 'sled')} hold${minimum === 1 ? 's' : ''} all of it`);
+  narrator.say(`a release is safe when ${plural(minimum, 'sled')} hold${minimum === 1 ? 's' : ''} all of it`);
   return fleet;
 };
 
@@ -168,7 +169,7 @@ const tellStory = async (story: Story): Promise<DemoOutcome> => {
       const audit = await auditStep(session, narrator, fleet.sleds, expectedOf([second]));
       const kept = first.artifacts.size - removed.size;
       narrator.say(
-        `exactly the ${count(removed.size, 'unshared artifact')} were deleted; the ${kept} shared ones stayed`,
+        `exactly the ${plural(removed.size, 'unshared artifact')} were deleted; the ${kept} shared ones stayed`,
       );
       return audit;
     },
@@ -228,7 +229,7 @@ const replicate = async (
   const transfers = await countTransfers(depots, added, fleet.sleds.length);
   const total = transfers.byNexusBytes + transfers.byPeersBytes;
   narrator.say(
-    `complete on ${count(outcome.release.sleds_holding_all, 'sled')} after ${formatDuration(outcome.elapsedMs)}`,
+    `complete on ${plural(outcome.release.sleds_holding_all, 'sled')} after ${formatDuration(outcome.elapsedMs)}`,
   );
   narrator.say(
     `${formatBytes(transfers.byNexusBytes)} came from Nexus, ${formatBytes(transfers.byPeersBytes)} from sled to sled ` +

@@ -1,10 +1,11 @@
 /** What the demo uploads: two releases of its own, or the user's archive and a successor of it. */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { plural } from '../../core/facts/phrase.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { chooseDemoFiles, type DemoFiles } from '../../local-fleet/demo-files.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
-import { count, formatBytes } from '../output/quantities.ts';
+import { formatBytes } from '../output/quantities.ts';
 import type { Session } from '../session/session.ts';
 import { readRootFile } from '../trust/root-file.ts';
 import {
@@ -35,11 +36,11 @@ export const makeReleases = async (
   const sharedCount = second.artifacts.size - unshared(second, first).size;
   for (const release of [first, second]) {
     narrator.say(
-      `${narrator.style.bold(release.version)}  ${count(release.artifacts.size, 'artifact')}, ${formatBytes(release.sizeBytes)}`,
+      `${narrator.style.bold(release.version)}  ${plural(release.artifacts.size, 'artifact')}, ${formatBytes(release.sizeBytes)}`,
     );
   }
   narrator.say(
-    `${count(sharedCount, 'artifact')} in both, ${unshared(first, second).size} in ${first.version} alone`,
+    `${plural(sharedCount, 'artifact')} in both, ${unshared(first, second).size} in ${first.version} alone`,
   );
   return releases;
 };

@@ -1,6 +1,6 @@
 /** The report of a verification: each check in order with its clause, and the expiry of each role. */
+import { plural } from '../../core/facts/phrase.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
-import { count } from './quantities.ts';
 import { printable, type Style } from './style.ts';
 
 const marks: Record<ReportedCheck['outcome'], string> = {
@@ -31,7 +31,7 @@ export const expiryLines = (checks: readonly ReportedCheck[], style: Style): str
   for (const check of checks)
     if (check.role !== undefined && check.expires !== undefined) roles.set(check.role, check);
   return Array.from(roles, ([role, { version, expires, expires_in_days: days = 0 }]) => {
-    const left = days < 0 ? style.bad(`expired ${count(-days, 'day')} ago`) : `${count(days, 'day')} left`;
+    const left = days < 0 ? style.bad(`expired ${plural(-days, 'day')} ago`) : `${plural(days, 'day')} left`;
     return `${printable(role)} version ${version} expires ${expires} (${days >= 0 && days < 30 ? style.warn(left) : left})`;
   });
 };

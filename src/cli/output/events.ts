@@ -3,8 +3,8 @@ import type { FleetEventView } from '../../api/operator-history-api.ts';
 import { fromDetails } from '../../core/facts/details.ts';
 import { type EventFact, isFailure, parseEvent } from '../../core/facts/event.ts';
 import { renderEvent } from '../../core/facts/event-text.ts';
+import { spaced } from '../../core/facts/phrase.ts';
 import { formatDuration } from './quantities.ts';
-import { words } from './state.ts';
 import { printable, type Style } from './style.ts';
 import { type Column, tableLines } from './table.ts';
 
@@ -28,7 +28,7 @@ export const eventLines = (
     { title: 'TIME (UTC)', cell: ({ time }) => timeText(time), paint: style.dim },
     {
       title: 'EVENT',
-      cell: ({ kind }) => words(kind),
+      cell: ({ kind }) => spaced(kind),
       paint: (text, event) => (isBad(event) ? style.warn(text) : text),
     },
     { title: 'SLED', cell: ({ sled_id }) => serialOf(names, sled_id) },

@@ -52,7 +52,3 @@ export const formatPercent = (part: number, whole: number): string => {
   if (part > 0 && percent === 0) return '1 %';
   return `${percent} %`;
 };
-
-/** `1 sled`, `2 sleds`, `0 copies`. */
-export const count = (amount: number, one: string, many = `${one}s`): string =>
-  `${amount} ${amount === 1 ? one : many}`;

@@ -2,8 +2,8 @@
  * A recovery of the generation, for people: the findings, the artifacts that would be deleted, and the steps, in that order.
  */
 import type { GenerationRecovery, RecoverySledView } from '../../api/operator-recovery-api.ts';
-import { count } from './quantities.ts';
-import { words } from './state.ts';
+import { plural, spaced } from '../../core/facts/phrase.ts';
+import { shortPoint } from '../../core/lineage.ts';
 import { printable, type Style } from './style.ts';
 import { tableLines } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -21,7 +21,7 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
       ];
     case 'done':
       return [
-        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${count(recovery.points.filter(isGiven).length, 'point')} of another history became known.`,
+        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${plural(recovery.points.filter(isGiven).length, 'point')} of another history became known.`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
         '',
         'Sleds follow the database again from their next config on. Check with: tuf-depot status',
@@ -54,7 +54,7 @@ const table = (terminal: Terminal, sleds: readonly RecoverySledView[]): string[]
           sleds,
           [
             { title: 'SLED', cell: sled => sled.serial, paint: terminal.outStyle.bold },
-            { title: '', cell: sled => words(sled.state) + (sled.excluded ? ', excluded' : '') },
+            { title: '', cell: sled => spaced(sled.state) + (sled.excluded ? ', excluded' : '') },
             { title: 'GEN', cell: sled => String(sled.generation ?? '-'), align: 'right' },
             { title: 'WHY', cell: sled => withRemedy(sled) },
           ],
@@ -69,11 +69,11 @@ const pointLines = ({ points, sleds }: GenerationRecovery, style: Style): string
   const serials = new Map(sleds.map(sled => [sled.sled_id, sled.serial]));
   return [
     '',
-    `${count(points.length, 'config')} of another history:`,
+    `${plural(points.length, 'config')} of another history:`,
     ...points.map(({ generation, config_digest: digest, artifacts, sleds: ids }) => {
-      const set = artifacts === null ? 'no sled reported its content' : count(artifacts, 'artifact');
+      const set = artifacts === null ? 'no sled reported its content' : plural(artifacts, 'artifact');
       const holders = ids.map(id => printable(serials.get(id) ?? id)).join(', ');
-      return `  ${generation}:${digest.slice(0, 12)}  ${set}  ${style.dim(`on ${holders}`)}`;
+      return `  ${shortPoint({ generation, digest })}  ${set}  ${style.dim(`on ${holders}`)}`;
     }),
   ];
 };
@@ -87,7 +87,7 @@ const undecidedLines = (recovery: GenerationRecovery, style: Style): string[] =>
       : [];
   const shown = listed.slice(0, MAX_ARTIFACTS_SHOWN);
   return [
-    `${style.bad(count(total, 'artifact'))} of these would be deleted, since no present release lists them:`,
+    `${style.bad(plural(total, 'artifact'))} of these would be deleted, since no present release lists them:`,
     ...shown.map(({ sha256, state }) => {
       const why = state === 'deleted' ? 'its release was deleted' : 'of a release that the database has lost';
       return `  ${sha256}  ${style.dim(why)}`;

@@ -1,8 +1,9 @@
 /** The progress of sleds with a release, as a table with bars. */
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
+import { spaced } from '../../core/facts/phrase.ts';
 import { bar } from './bar.ts';
 import { formatBytes, formatPercent } from './quantities.ts';
-import { stateStyle, words } from './state.ts';
+import { stateStyle } from './state.ts';
 import type { Style } from './style.ts';
 import { tableLines } from './table.ts';
 
@@ -37,7 +38,7 @@ const sledTable = (sleds: readonly SledReplication[], style: Style): string[] =>
       },
       {
         title: 'STATE',
-        cell: sled => words(sled.state),
+        cell: sled => spaced(sled.state),
         paint: (text, sled) => stateStyle(style, sled.state)(text),
       },
     ],

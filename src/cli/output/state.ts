@@ -18,6 +18,3 @@ export const stateStyle = (style: Style, state: string | null | undefined): ((te
   if (GOOD.has(state)) return style.good;
   return ON_THE_WAY.has(state) ? style.warn : style.bad;
 };
-
-/** `in_service` as people write it. */
-export const words = (state: string): string => state.replaceAll('_', ' ');

@@ -1,14 +1,46 @@
 /**
- * Runs a server until a signal stops it: SIGTERM and Ctrl-C are its normal end.
+ * Commands that run a server until a signal stops it: SIGTERM and Ctrl-C are its normal end.
  *
  * With `--stop-with-stdin` the end of standard input stops it too: the parent process holds the other end of that pipe,
  * which closes however the parent ends.
  */
-import type { CommonOptions, Session } from './session.ts';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { usageError } from '../output/failure.ts';
+import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
 
-export type ServerOptions = CommonOptions & { readonly config: string; readonly stopWithStdin?: true };
+type ServerOptions = CommonOptions & { readonly config?: string; readonly stopWithStdin?: true };
 
-export const runServer = async (
+type ServerCommand = {
+  readonly session: Session;
+  /** For the help: `the Nexus`. */
+  readonly server: string;
+  /** The usual name of its configuration. */
+  readonly fileName: string;
+  readonly run: (options: { readonly configPath: string; readonly signal: AbortSignal }) => Promise<void>;
+};
+
+/** Makes a group of commands itself a command: with `--config` it runs a server. */
+export const makeRunnable = (group: Command, { session, server, fileName, run }: ServerCommand): void => {
+  const name = group.name();
+  withCommonOptions(
+    group
+      .option(
+        '--config <file>',
+        `run ${server} of this ${fileName}, until SIGTERM or Ctrl-C; logs to standard error`,
+      )
+      .option('--stop-with-stdin', 'stop also when standard input ends'),
+    `tuf-depot ${name} --config /etc/tuf-depot/${fileName}`,
+  ).action(async (options: ServerOptions) => {
+    if (options.config === undefined) {
+      throw usageError(`${name} needs --config FILE to run one`, `or a subcommand: tuf-depot ${name} --help`);
+    }
+    const configPath = resolve(session.directory, options.config);
+    await runServer(session, options, signal => run({ configPath, signal }));
+  });
+};
+
+const runServer = async (
   { signal, stdin }: Pick<Session, 'signal' | 'stdin'>,
   options: ServerOptions,
   run: (signal: AbortSignal) => Promise<void>,

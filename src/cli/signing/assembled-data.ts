@@ -1,7 +1,9 @@
 /** A release archive that was written, in the wire's names: stable for scripts. */
+import { plural } from '../../core/facts/phrase.ts';
 import type { AssembledRelease } from '../../signing/assemble.ts';
 import type { SigningKey } from '../../signing/signing-keys.ts';
-import { count, formatBytes } from '../output/quantities.ts';
+import { descriptionData } from '../output/description-data.ts';
+import { formatBytes } from '../output/quantities.ts';
 
 export const assembledData = (
   { path, sizeBytes, sha256, release }: AssembledRelease,
@@ -10,15 +12,7 @@ export const assembledData = (
   path,
   size_bytes: sizeBytes,
   sha256,
-  system_version: release.systemVersion,
-  format: release.format,
-  artifacts: release.artifacts.map(artifact => ({
-    sha256: artifact.sha256,
-    size_bytes: artifact.sizeBytes,
-    target_name: artifact.targetName,
-    version: artifact.version,
-    tags: artifact.tags,
-  })),
+  ...descriptionData(release),
   keys: keys.map(({ keyId, type }) => ({ key_id: keyId, type })),
   reproducible: isReproducible(keys),
 });
@@ -29,7 +23,7 @@ export const assembledLines = (
   keys: readonly SigningKey[],
 ): readonly string[] => [
   `${name}: release ${release.systemVersion}, ` +
-    `${count(release.artifacts.length, 'artifact')}, ${formatBytes(sizeBytes)}`,
+    `${plural(release.artifacts.length, 'artifact')}, ${formatBytes(sizeBytes)}`,
   `SHA-256 ${sha256}`,
   ...keys.map(({ keyId, type }) => `signed by key ${keyId} (${type})`),
   ...(isReproducible(keys)

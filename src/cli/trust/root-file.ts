@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { openArchive } from '../../archive/archive.ts';
+import { folderOf, METADATA_FOLDER } from '../../archive/release-folders.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../../lib/random-access-file.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
@@ -13,7 +14,6 @@ import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import { rootVersions } from '../../tuf/repository.ts';
 import { parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 
-const METADATA_FOLDER = 'repo/metadata/';
 /** The first bytes of every ZIP archive with an entry. */
 const ZIP_MAGIC = Buffer.from('PK\x03\x04', 'latin1');
 
@@ -56,12 +56,7 @@ const rootOfArchive = async (
   signal: AbortSignal,
 ): Promise<Pick<RootFile, 'bytes' | 'source'>> => {
   const archive = await openArchive(file);
-  const names = [...archive.entries.keys()]
-    .filter(name => name.startsWith(METADATA_FOLDER))
-    .map(name => name.slice(METADATA_FOLDER.length));
-  const version = rootVersions({ read: async () => undefined, list: () => names }).at(
-    choice === 'newest' ? -1 : 0,
-  );
+  const version = rootVersions(folderOf(archive, METADATA_FOLDER)).at(choice === 'newest' ? -1 : 0);
   if (version === undefined) {
     throw new DepotError('METADATA_MISSING', `${path} has no root such as ${METADATA_FOLDER}1.root.json`);
   }

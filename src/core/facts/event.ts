@@ -33,6 +33,10 @@ const Reason = z.custom<HealthReason>().transform((value, context) => {
 export const ReleaseState = z.enum(['replicating', 'safe', 'complete', 'blocked', 'failed']);
 export type ReleaseState = z.infer<typeof ReleaseState>;
 
+/** What an operator has set for a sled or a Nexus. */
+export const Policy = z.enum(['in_service', 'expunged']);
+export type Policy = z.infer<typeof Policy>;
+
 const ElapsedMs = z.number().min(0);
 
 const request = {
@@ -148,7 +152,7 @@ export const eventSchemas = {
     incarnationId: IncarnationId.optional(),
     datasets: z.array(z.object({ path: Words, state: Words })).readonly(),
   }),
-  sled_policy: z.object({ sledId: SledId, policy: z.enum(['in_service', 'expunged']) }),
+  sled_policy: z.object({ sledId: SledId, policy: Policy }),
   nexus_expunged: z.object({ expungedNexusId: NexusId }),
   nexus_started: z.object({ operatorAddress: Words }),
   nexus_stopped: z.object({ operatorAddress: Words }),

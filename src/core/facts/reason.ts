@@ -29,6 +29,18 @@ const TimeMs = z.number();
 export const Words = z.string();
 export const PointFact = z.object({ generation: Generation, digest: SetDigest });
 
+/** Of a fleet, and what a reason means for it at least; the best first. */
+export const Verdict = z.enum(['ok', 'converging', 'degraded', 'failed']);
+export type Verdict = z.infer<typeof Verdict>;
+
+/** The step of an upload. */
+export const UploadStage = z.enum(['receiving', 'verifying', 'recording']);
+export type UploadStage = z.infer<typeof UploadStage>;
+
+/** The state of a dataset that takes no writes. */
+export const DatasetFault = z.enum(['full', 'read_only', 'missing', 'failed']);
+export type DatasetFault = z.infer<typeof DatasetFault>;
+
 /** What any reason may be about, and since when it is so. */
 const About = z.object({
   sledId: SledId.optional(),
@@ -65,7 +77,7 @@ export const reasonSchemas = {
   UPLOAD_WAITING: general({
     uploadId: UploadId,
     fileName: Words,
-    stage: z.enum(['receiving', 'verifying', 'recording']),
+    stage: UploadStage,
     error: Words,
     /** The time at which it is given up; absent while it may be recorded already. */
     untilMs: TimeMs.optional(),
@@ -112,7 +124,7 @@ export const reasonSchemas = {
   DATASET_FAULT: ofSled({
     datasetId: DatasetId.optional(),
     path: Words,
-    state: z.enum(['full', 'read_only', 'missing', 'failed']),
+    state: DatasetFault,
     error: Words.optional(),
   }),
   /** `error`: of the transfer of `sha256`, one of them. */

@@ -1,5 +1,6 @@
 /** The tables of `schema/schema.sql` as Kysely sees them: int8 as number, times as milliseconds (connection.ts). */
 import type { ColumnType, Generated, Kysely } from 'kysely';
+import type { Policy } from '../../core/facts/event.ts';
 import type {
   ArtifactHash,
   ArtifactId,
@@ -15,7 +16,6 @@ import type {
 } from '../../core/ids.ts';
 import type { ReleaseFormat, ReleaseRole } from '../../core/release.ts';
 
-type Policy = 'in_service' | 'expunged';
 /** Read as milliseconds, written as a date or by the database's clock. */
 type Time = ColumnType<number, Date, Date>;
 type TimeByDefault = ColumnType<number, Date | undefined, Date>;

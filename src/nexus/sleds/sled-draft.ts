@@ -1,12 +1,12 @@
-import type { ArtifactHash, Generation, Point, SledId } from '../../core/ids.ts';
+import type { ArtifactHash, Generation, SledId } from '../../core/ids.ts';
 import type { InventorySled, SledListing, SledSilence, Wanted } from '../../core/inventory.ts';
-import type { PointClaim, RecordedPoints } from '../../core/lineage.ts';
+import type { PointClaim } from '../../core/lineage.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
-import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
+import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
@@ -30,7 +30,7 @@ export type CollectLimits = {
 export const DEFAULT_COLLECT_LIMITS: CollectLimits = { answerTimeoutMs: 15_000, stragglerGraceMs: 5_000 };
 
 /** The config of a round, and the recorded points, read in the same transaction. */
-export type RoundConfig = Wanted & Point & { readonly lineage: RecordedPoints };
+export type RoundConfig = Wanted & Pick<WantedSet, 'digest' | 'lineage'>;
 
 export type CollectedSled = InventorySled & {
   readonly target: SledTarget;

@@ -1,6 +1,7 @@
 /** When what this fleet trusts and holds expires: read from the database, judged by `core/expiry-warnings.ts`. */
-import { type ExpiringRelease, type ExpiringRoot, expiryReasons } from '../../core/expiry-warnings.ts';
+import { type ExpiringRoot, expiryReasons } from '../../core/expiry-warnings.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
+import type { ReleaseRoles } from '../../core/release.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
@@ -8,7 +9,7 @@ import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
 import { allTrustRoots } from '../releases/upload/check-archive.ts';
 
 export type Expiries = {
-  readonly releases: readonly ExpiringRelease[];
+  readonly releases: readonly ReleaseRoles[];
   readonly roots: readonly ExpiringRoot[];
 };
 

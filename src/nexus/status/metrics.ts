@@ -10,7 +10,8 @@ import { Gauge, Registry } from 'prom-client';
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
 import { ReleaseState } from '../../core/facts/event.ts';
-import { reasonCodes, VERDICTS } from '../../core/health.ts';
+import { Verdict } from '../../core/facts/reason.ts';
+import { reasonCodes } from '../../core/health.ts';
 import { RELEASE_ROLES } from '../../core/release.ts';
 import type { Page } from '../../http/handlers.ts';
 import type { SourceState } from '../releases/source/sources.ts';
@@ -60,7 +61,7 @@ type MakeGauge = <L extends string>(name: string, help: string, ...labelNames: L
 
 const fleetGauges = (gauge: MakeGauge, status: FleetStatus): void => {
   const verdict = gauge('health_verdict', '1 for the verdict that holds, 0 for the others', 'verdict');
-  for (const each of VERDICTS) verdict.set({ verdict: each }, each === status.verdict ? 1 : 0);
+  for (const each of Verdict.options) verdict.set({ verdict: each }, each === status.verdict ? 1 : 0);
   const reasons = gauge('health_reasons', 'Reasons in the status, by code', 'code');
   for (const code of Object.keys(reasonCodes))
     reasons.set({ code }, status.reasons.filter(reason => reason.code === code).length);

@@ -13,6 +13,7 @@
  * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
  */
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
+import type { DatasetFault } from '../../core/facts/reason.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { RegisteredHead } from '../../core/lineage.ts';
 import type { ArtifactDeletion, QuarantinedFile, ScrubProgress } from '../../core/sled-report.ts';
@@ -177,7 +178,7 @@ export type DatasetHealth = {
   /** Absent while the dataset cannot be read. */
   readonly id: DatasetId | undefined;
   readonly path: string;
-  readonly state: 'ok' | 'full' | 'read_only' | 'missing' | 'failed';
+  readonly state: 'ok' | DatasetFault;
   readonly message: string | undefined;
   readonly usedBytes: number | undefined;
   readonly quotaBytes: number;

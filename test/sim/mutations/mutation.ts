@@ -7,7 +7,6 @@
  * MU3. An edit names a definition at the top level of a file, and the sources have one of that name; its text occurs there
  *      exactly once. So a file can move without its mutations; if the code itself changes, the mutation has to as well.
  */
-
 import type { Fault, OperatorAct } from '../../../sim/script/step.ts';
 import type { Swarm } from '../../../sim/script/swarm.ts';
 import type { Guarantee } from '../../../sim/violation.ts';

@@ -1,10 +1,11 @@
 /** Nexus instances: their heartbeats, the nonces of their rounds, and whether they are in service (P8). */
+import type { Policy } from '../../../core/facts/event.ts';
 import type { NexusId, RoundNonce } from '../../../core/ids.ts';
 import type { Wait } from './verb.ts';
 
 export type NexusRecord = {
   readonly id: NexusId;
-  readonly policy: 'in_service' | 'expunged';
+  readonly policy: Policy;
   readonly operatorAddress: string;
   readonly timeStartedMs: number;
   readonly timeHeartbeatMs: number;
@@ -18,7 +19,7 @@ export type NexusPort = {
   readonly nexusHeartbeat: (
     nexus: { readonly id: NexusId; readonly operatorAddress: string; readonly timeStartedMs: number },
     wait: Wait,
-  ) => Promise<{ readonly policy: 'in_service' | 'expunged' }>;
+  ) => Promise<{ readonly policy: Policy }>;
   /** Writes a nonce to the row of this Nexus, before it counts. False when the database has no such row. */
   readonly nexusBeginRound: (id: NexusId, nonce: RoundNonce, wait: Wait) => Promise<boolean>;
   readonly nexusList: (wait: Wait) => Promise<readonly NexusRecord[]>;

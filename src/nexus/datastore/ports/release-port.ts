@@ -8,7 +8,7 @@ import type {
   TrustRootId,
   UploadId,
 } from '../../../core/ids.ts';
-import type { ReleaseArtifact, ReleaseDescription, RoleExpiry } from '../../../core/release.ts';
+import type { ReleaseArtifact, ReleaseDescription, ReleaseRoles, RoleExpiry } from '../../../core/release.ts';
 import type { TrustMove } from './trust-root-port.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
@@ -36,11 +36,6 @@ export type NewRelease = TrustMove & {
   readonly roles: readonly RoleExpiry[];
   /** The overrides, one sentence each; kept in the audit. */
   readonly overrides: readonly string[];
-};
-
-export type ReleaseRoles = {
-  readonly systemVersion: SystemVersion;
-  readonly roles: readonly RoleExpiry[];
 };
 
 export type InsertOutcome = {

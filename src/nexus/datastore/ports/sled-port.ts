@@ -1,4 +1,5 @@
 /** Sleds as they registered, and whether they are in service. */
+import type { Policy } from '../../../core/facts/event.ts';
 import type { IncarnationId, Point, SledId } from '../../../core/ids.ts';
 import type { RecordedPoints, RegisteredHead } from '../../../core/lineage.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
@@ -12,7 +13,7 @@ export type SledRecord = {
   readonly datasets: readonly DatasetHealth[];
   /** The points it has on its datasets and those it keeps; null for a sled agent that does not compare points. */
   readonly heads: readonly RegisteredHead[] | null;
-  readonly policy: 'in_service' | 'expunged';
+  readonly policy: Policy;
   readonly timeRegisteredMs: number;
   readonly timeLastRegisteredMs: number;
 };
@@ -37,5 +38,5 @@ export type SledPort = {
     wait: Wait,
   ) => Promise<Paged<SledRecord>>;
   /** False when there is no such sled. */
-  readonly sledSetPolicy: (id: SledId, policy: 'in_service' | 'expunged', wait: Wait) => Promise<boolean>;
+  readonly sledSetPolicy: (id: SledId, policy: Policy, wait: Wait) => Promise<boolean>;
 };

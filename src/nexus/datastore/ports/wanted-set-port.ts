@@ -2,22 +2,19 @@
  * The wanted set and its point: the artifacts of the fleet, the recorded points of this database, and raises of the
  * generation without a change of releases (P7, P13).
  */
-import type { ArtifactHash, Generation, Point, RepoId, SledId, SystemVersion } from '../../../core/ids.ts';
+import type { Generation, Point, SledId } from '../../../core/ids.ts';
+import type { Wanted, WantedRelease } from '../../../core/inventory.ts';
 import type { PointClaim, RecordedPoints } from '../../../core/lineage.ts';
 import type { Wait } from './verb.ts';
 
 /** The wanted set, read consistently: generation, digest and content belong together. */
-export type WantedSet = Point & {
-  /** Of the requested claims, in the same transaction (P13). */
-  readonly lineage: RecordedPoints;
-  readonly artifacts: ReadonlyMap<ArtifactHash, number>;
-  readonly releases: readonly {
-    readonly repoId: RepoId;
-    readonly systemVersion: SystemVersion;
-    readonly timeCreatedMs: number;
-    readonly artifacts: ReadonlySet<ArtifactHash>;
-  }[];
-};
+export type WantedSet = Wanted<PresentRelease> &
+  Point & {
+    /** Of the requested claims, in the same transaction (P13). */
+    readonly lineage: RecordedPoints;
+  };
+
+export type PresentRelease = WantedRelease & { readonly timeCreatedMs: number };
 
 export type WantedSetPort = {
   /** @param options.claims points of sleds; the answer says which of them this database recorded (P13) */

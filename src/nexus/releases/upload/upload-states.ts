@@ -8,15 +8,13 @@
  *      removed at the start, and have to be sent again (P4).
  * US2. Bounded: running uploads by their limit, and only the latest of those that ended are kept.
  */
-import type { HealthReason } from '../../../core/facts/reason.ts';
+import type { HealthReason, UploadStage } from '../../../core/facts/reason.ts';
 import type { SystemVersion, UploadId } from '../../../core/ids.ts';
 import type { DatabaseWait } from './database-patience.ts';
 import type { UploadOutcome } from './upload.ts';
 
 /** Ended uploads that are remembered: a client polls within seconds. */
 const REMEMBERED = 64;
-
-export type UploadStage = 'receiving' | 'verifying' | 'recording';
 
 export type UploadState =
   | { readonly kind: UploadStage }

@@ -129,7 +129,10 @@ const reportsOf = (sledId: SledId, report: SledReport): Report[] => [
   })),
 ];
 
-/** A UUID of version 8: 122 bits of a hash. */
+/**
+ * A UUID of version 8, as `derivedUuid` of lib but for its variant digit: histories have ids of this form, and an event
+ * that a sled reports again must not be recorded twice.
+ */
 const eventIdOf = (sledId: SledId, incarnation: string | undefined, key: string): EventId => {
   const digest = createHash('sha256')
     .update([sledId, incarnation ?? '', key].join('\n'))

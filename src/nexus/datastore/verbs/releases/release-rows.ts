@@ -1,7 +1,7 @@
 /** Writes the rows of a new release, in batches. Rows that other releases have written already are not changed. */
-import { createHash } from 'node:crypto';
 import { ArtifactId, type RepoId } from '../../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../../core/release.ts';
+import { derivedUuid } from '../../../../lib/derived-uuid.ts';
 import { totalsOf } from '../../decisions/insert-outcome.ts';
 import { batchesOf, INSERT_BATCH_ROWS } from '../../paging.ts';
 import type { NewRelease, RepoRecord } from '../../ports/release-port.ts';
@@ -13,18 +13,8 @@ import { versionOrder } from '../../version-order.ts';
  * The id of an artifact, derived from what makes it one: its hash and its tags. So every Nexus gives the same
  * artifact the same id, without looking for it first.
  */
-const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>): ArtifactId => {
-  const bytes = createHash('sha256')
-    .update(JSON.stringify([sha256, Object.entries(tags).sort()]))
-    .digest();
-  // UUID version 8 (RFC 9562, section 5.8): bits of our own, then version and variant.
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  const hex = bytes.toString('hex');
-  return ArtifactId.parse(
-    [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-'),
-  );
-};
+const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>): ArtifactId =>
+  ArtifactId.parse(derivedUuid(JSON.stringify([sha256, Object.entries(tags).sort()])));
 
 export const insertReleaseRows = async (db: Database, release: NewRelease): Promise<RepoRecord> => {
   const { description, repoId } = release;

@@ -14,7 +14,7 @@ import type { PointClaim } from '../../../../core/lineage.ts';
 import { nextGeneration, requireRecordedDigest, wantedSetDigest } from '../../decisions/generation.ts';
 import { ifGiven } from '../../optional-clause.ts';
 import { readInBatches } from '../../paging.ts';
-import type { WantedSet } from '../../ports/wanted-set-port.ts';
+import type { PresentRelease, WantedSet } from '../../ports/wanted-set-port.ts';
 import type { Database } from '../../tables.ts';
 import { type PointOrigin, readRecordedPoints, recordPoint } from './point-rows.ts';
 
@@ -44,7 +44,7 @@ export const readPresentReleases = async (
   db: Database,
 ): Promise<Pick<WantedSet, 'artifacts' | 'releases'>> => {
   const artifacts = new Map<ArtifactHash, number>();
-  const releases: WantedSet['releases'][number][] = [];
+  const releases: PresentRelease[] = [];
   for await (const { id, system_version, time_created } of presentReleases(db)) {
     const hashes = new Set<ArtifactHash>();
     for await (const { sha256, size_bytes } of listedFiles(db, id)) {

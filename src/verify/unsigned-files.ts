@@ -1,31 +1,17 @@
-/** The two folders of a release archive as sources of files. */
+/** Files of an archive that nothing signs: neither metadata that was read nor a target. */
 import type { Archive } from '../archive/archive.ts';
+import { type ArchiveFolder, METADATA_FOLDER } from '../archive/release-folders.ts';
 import { DepotError } from '../lib/errors.ts';
-import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
+import { rootVersions } from '../tuf/repository.ts';
 import type { LocatedTarget } from './targets.ts';
 
-export const METADATA_FOLDER = 'repo/metadata/';
-
-export type ListedSource = MetadataSource & { readonly list: () => readonly string[] };
-
-export const folderSource = (archive: Archive, folder: string, signal: AbortSignal): ListedSource => ({
-  async read(fileName, maxBytes) {
-    const entry = archive.entries.get(`${folder}${fileName}`);
-    return entry === undefined ? undefined : archive.readWhole(entry, maxBytes, { signal });
-  },
-  list: () =>
-    [...archive.entries.keys()]
-      .filter(name => name.startsWith(folder))
-      .map(name => name.slice(folder.length)),
-});
-
 export type RecordingSource = {
-  readonly source: ListedSource;
+  readonly source: ArchiveFolder;
   readonly readNames: ReadonlySet<string>;
 };
 
 /** Remembers the requested names, so that unsigned files can be listed. @throws `METADATA_MISSING` without any */
-export const recording = (inner: ListedSource): RecordingSource => {
+export const recording = (inner: ArchiveFolder): RecordingSource => {
   const readNames = new Set<string>();
   const list = inner.list();
   if (list.length === 0) {
@@ -34,7 +20,7 @@ export const recording = (inner: ListedSource): RecordingSource => {
       `the archive holds no TUF repository: it has nothing below ${METADATA_FOLDER}`,
     );
   }
-  const source: ListedSource = {
+  const source: ArchiveFolder = {
     read(fileName, maxBytes) {
       readNames.add(fileName);
       return inner.read(fileName, maxBytes);
