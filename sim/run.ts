@@ -1,9 +1,9 @@
 /**
- * One run: a fleet of a seed, a phase with faults, and one in which it has to come to rest.
+ * One run: the fleet of a seed, a phase with faults, and one in which it has to come to rest.
  *
- *     seed ─▶ swarm, script ─▶ faults … ─▶ everything is mended but what stays broken ─▶ at rest, in time ─▶ quiet
+ *     seed ─▶ swarm, script ─▶ faults … ─▶ all but permanent faults are repaired ─▶ at rest, in time ─▶ quiet
  *
- * RN1. A seed, and the steps that are left in, give one run, to the last message.
+ * RN1. A seed and the chosen steps determine the run, to the last message.
  * RN2. The first violation ends it.
  */
 import type { FleetStatus } from '../src/api/operator-fleet-api.ts';
@@ -28,9 +28,9 @@ export type RunOptions = {
   readonly seed: number;
   readonly size: FleetSize;
   readonly shelf: ReleaseShelf;
-  /** Gets a line for each event; absent where nobody reads. */
+  /** Gets a line for each event; absent without a reader. */
   readonly write?: ((line: string) => void) | undefined;
-  /** Numbers of the steps that are left in; all where absent. */
+  /** The numbers of the steps to run; all if absent. */
   readonly only?: ReadonlySet<number> | undefined;
 };
 
@@ -44,9 +44,9 @@ export type RunResult = {
 };
 
 const MINUTE_MS = 60_000;
-/** From the end of the faults to rest: the longest back-off (5 min), a reconcile (5 min), and rounds between them. */
+/** From the end of the faults to rest: several of the longest back-offs (5 min), a reconcile (5 min), and rounds between. */
 const REST_WITHIN_MS = 40 * MINUTE_MS;
-/** After at most so many windows nothing moves any more. */
+/** After at most so many windows no artifact is sent any more. */
 const QUIET_MS = 2.5 * MINUTE_MS;
 const QUIET_WINDOWS = 4;
 /** Longer than the longest back-off. */
@@ -71,7 +71,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   await world.scheduler.runUntil(swarm.durationMs, isOver);
   if (!isOver()) await comeToRest(scene, isOver);
   const violation = witness.violation();
-  // Whoever waits is told, so that nothing of the run is kept.
+  // Ends every wait, so that the run can be collected as garbage.
   for (const { machine } of [...world.sleds, ...world.nexuses]) machine.retire();
   return {
     seed: options.seed,
@@ -120,7 +120,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
   return scene;
 };
 
-/** The trust root is there before the run. */
+/** The trust root is present before the run. */
 const trustReleases = ({ database, shelf }: World): void => {
   const state = database.snapshot();
   const id = '00000000-0000-4000-8000-000000000001' as never;
@@ -152,7 +152,7 @@ const setWeather = ({ world, swarm }: Scene): void => {
 const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> => {
   const { world, witness } = scene;
   const { scheduler, trace } = world;
-  trace.say('#', 'everything is mended but what stays broken');
+  trace.say('#', 'all but permanent faults are repaired');
   const recovery = createRecovery(scene);
   recovery.mend();
   const { holdings, keptForPeople } = witness;
@@ -194,7 +194,7 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
   await askStatus(scene, (nexus, status) => recovery.reasons.onStatusAtRest(nexus, status, { hasRoom }));
 };
 
-/** What every Nexus that is up says of the fleet. */
+/** The status of the fleet by each Nexus that is up. */
 const askStatus = async (
   { world }: Scene,
   use: (nexus: string, status: FleetStatus) => void,
@@ -205,7 +205,7 @@ const askStatus = async (
       answer => {
         status = answer;
       },
-      // What has no status now has none to check.
+      // A Nexus without a status has nothing to check.
       () => undefined,
     );
     await world.scheduler.runUntil(world.scheduler.nowMs() + LOOK_EVERY_MS, () => status !== undefined);
@@ -219,14 +219,14 @@ const stayQuiet = async (
   look: () => ReturnType<typeof findShortfall>,
 ): Promise<void> => {
   const { scheduler, transfers } = world;
-  // What was asked for while it came to rest may still end.
+  // Requests from before the rest may still end.
   await scheduler.runUntil(scheduler.nowMs() + MINUTE_MS, isOver);
   const sentIn = async (ms: number): Promise<number> => {
     const before = transfers.count;
     await scheduler.runUntil(scheduler.nowMs() + ms, isOver);
     return transfers.count - before;
   };
-  // A sled may not yet know that its disk, or its copy, is good.
+  // A sled may not know yet that its disk, or its copy, is good.
   for (let window = 1; window < QUIET_WINDOWS && (await sentIn(QUIET_MS)) > 0; window += 1)
     if (witness.violation() !== undefined) return;
   const sent = await sentIn(SILENT_MS);

@@ -1,22 +1,22 @@
 /**
- * What happened in a run, one line an event, and what was reached in it.
+ * The events of a run, one line each, and the interesting states that it reached.
  *
  *     00:01:02.345  sled-2    power cut
  */
 
 export type Trace = {
-  /** False where nobody reads: then words need not be made. */
+  /** False without a reader: then no line needs to be formatted. */
   readonly isOn: boolean;
   readonly say: (actor: string, words: string) => void;
-  /** Something that seeds should reach now and then, by a name of {@link SOMETIMES}. */
+  /** A state of {@link SOMETIMES} was reached. */
   readonly reached: (name: Sometimes) => void;
   readonly reachedNames: () => ReadonlySet<Sometimes>;
 };
 
-/** What shows that the runs of a search are not too tame: the search says which of these no run reached. */
+/** States that some seeds should reach. A search names those that no run reached: its runs are too tame for them. */
 export const SOMETIMES = [
   'an upload was acknowledged',
-  'an upload was recorded and its client was not told',
+  'an upload was recorded and its client got no answer',
   'a release was uploaded again',
   'a deleted release came back',
   'an artifact was shared by two releases',
@@ -40,11 +40,11 @@ export const SOMETIMES = [
   'a rotten copy was quarantined',
   'a rotten copy was replaced',
   'a lying sled was caught',
-  'a release was failed',
+  'a release failed',
   'a failed release recovered',
   'an artifact was put twice at once',
-  'a Nexus went on after a long pause',
-  'a message was doubled',
+  'a Nexus resumed after a long pause',
+  'a message was duplicated',
   'a link was held up and released',
   'a sled refused a config that did not succeed its point',
   'deletions were held and released',
@@ -59,7 +59,7 @@ export const SOMETIMES = [
 ] as const;
 export type Sometimes = (typeof SOMETIMES)[number];
 
-/** @param write gets each line; absent where nobody reads */
+/** @param write gets each line; absent without a reader */
 export const createTrace = (nowMs: () => number, write?: (line: string) => void): Trace => {
   const reached = new Set<Sometimes>();
   return {

@@ -11,8 +11,8 @@ export const GUARANTEES: Readonly<Record<Guarantee, string>> = {
   G6: 'monotone',
   G7: 'any mix is fine',
   G8: 'one sled never stops the others',
-  reasons: 'whatever does not progress has a reason',
-  bounds: 'what is under way at once is bounded',
+  reasons: 'everything that makes no progress has a reason',
+  bounds: 'transfers in flight are bounded',
   bug: 'no fault of the program itself',
 };
 

@@ -1,6 +1,6 @@
 /**
- * P4: what was acknowledged outlives the database's memory of it. An archive whose row went with a restored database is
- * not removed until its release is recorded again, or until somebody else has uploaded it.
+ * P4: an acknowledged upload survives a restore of the database. An archive whose row the restore lost is not removed until
+ * its release is recorded again, by its own Nexus or by another upload.
  */
 import type { MemoryState } from '../datastore/state.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
@@ -15,7 +15,7 @@ export type ArchiveChecker = {
 };
 
 export const createArchiveChecker = (world: World, fail: Fail): ArchiveChecker => {
-  /** By upload: the version of the release that the database does not know any more. */
+  /** By upload: the version of the release that the database has lost. */
   const forgotten = new Map<string, string>();
 
   const isPromisedBy = (uploadId: string, nexusId: string): boolean =>
@@ -43,7 +43,7 @@ export const createArchiveChecker = (world: World, fail: Fail): ArchiveChecker =
       if (version !== undefined)
         fail(
           'G4',
-          `${nexus} removed the archive of ${version}, which was acknowledged and which the database has forgotten`,
+          `${nexus} removed the archive of ${version}, an acknowledged release that the database has lost`,
         );
     },
   };

@@ -1,6 +1,6 @@
 /**
- * G4 at each moment at which a copy goes: no artifact of a present release is without one that could be recovered,
- * unless the run destroyed every holder.
+ * G4, whenever a copy disappears: each artifact of a present release has a recoverable copy left, unless faults of the run
+ * destroyed them all.
  */
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
@@ -13,25 +13,28 @@ import type { Holdings } from './holdings.ts';
 const HARM_EXCUSE_MS = 3 * 60_000;
 
 export type CopyChecker = {
-  /** After a sled let go of a copy by the product's own doing. */
+  /** After the product removed a copy from a sled. */
   readonly onCopyGone: (sha256: ArtifactHash, how: string) => void;
-  /** After a Nexus let go of an archive; `isSettled` when its drop was committed before the database went back. */
+  /** After a Nexus removed an archive; `isSettled` if its drop was committed before the database was restored. */
   readonly onArchiveGone: (how: string, isSettled: boolean) => void;
-  /** After a sled was told to hold what it may have as a leftover. */
+  /** After a sled adopted a config, which may list artifacts that it still has as leftovers. */
   readonly onWanted: () => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
-  /** After the run itself took these from a sled. */
+  /** After a fault or an operator took these copies from a sled. */
   readonly onTaken: (sled: SimSled, hashes: Iterable<ArtifactHash>) => void;
-  /** Another machine is there under the id of one that is gone with all that it had. */
+  /** Another machine has taken the id of one that was destroyed with all its disks. */
   readonly onReplaced: (sled: SimSled, by: SimSled) => void;
-  /** After the run itself destroyed copies of these, or brought wishes back that were let go of; of anything where absent. */
+  /**
+   * After a fault destroyed copies of these artifacts, or a restore made deleted releases wanted again; of any artifact where
+   * absent.
+   */
   readonly onHarm: (hashes?: Iterable<ArtifactHash>) => void;
-  /** Whether the run took it from this sled a moment ago: what was known of that need not hold any more. */
+  /** Whether the run took it from this sled a moment ago: an answer from before need not be true any more. */
   readonly wasJustTaken: (sled: SimSled, sha256: ArtifactHash) => boolean;
 };
 
 export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail): CopyChecker => {
-  /** Artifacts whose every copy the run destroyed, and that did not come back. */
+  /** Artifacts whose every copy a fault destroyed, and that have no copy since. */
   const destroyed = new Set<ArtifactHash>();
   const takenAtMs = new WeakMap<SimSled, Map<ArtifactHash, number>>();
   const wasJustTaken = (sled: SimSled, sha256: ArtifactHash): boolean => {
@@ -63,7 +66,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     onHarm(hashes);
   };
 
-  /** What came back can be lost again. */
+  /** An artifact that has copies again can be lost again. */
   const takeBack = (): void => {
     for (const sha256 of destroyed) if (holdings.isKept(sha256)) destroyed.delete(sha256);
   };
@@ -74,7 +77,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
       if (holdings.wanted().has(sha256)) requireCopies([sha256], how);
     },
     onArchiveGone(how, isSettled) {
-      // A copy that its drop counted, and that was destroyed before the drop was over, could not be seen by anybody.
+      // No process can notice that a copy which the drop counted is destroyed before the drop ends.
       const isExcused = (sha256: ArtifactHash) =>
         isSettled || world.sleds.some(sled => wasJustTaken(sled, sha256));
       requireCopies(holdings.wanted().keys(), how, isExcused);
@@ -91,7 +94,7 @@ export const createCopyChecker = (world: World, holdings: Holdings, fail: Fail):
     },
     onTaken,
     onReplaced(sled, by) {
-      // It may have taken the place of another one a moment ago.
+      // A new machine may have taken the sled's id a moment ago.
       takenAtMs.set(by, new Map(takenAtMs.get(sled)));
       onTaken(by, holdings.heldBy(sled));
     },

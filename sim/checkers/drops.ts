@@ -1,4 +1,4 @@
-/** G4, P9: a local repo goes only when enough sleds hold all of it, durably, whatever any sled says. */
+/** G4, P9: a local repo is dropped only when enough sleds hold all of it durably, whatever they report. */
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import type { SimSled, World } from '../fleet/world.ts';
@@ -8,7 +8,7 @@ import type { Holdings } from './holdings.ts';
 type Facts = {
   readonly world: World;
   readonly holdings: Holdings;
-  /** What was listed rightly, and taken from the sled before the drop was over. */
+  /** A copy that the sled listed rightly, and that a fault took before the drop ended. */
   readonly wasJustTaken: (sled: SimSled, sha256: ArtifactHash) => boolean;
   readonly fail: Fail;
 };
@@ -18,10 +18,10 @@ export const checkDrops = (facts: Facts, before: MemoryState, after: MemoryState
   for (const [uploadId, { repoId, nexusId }] of before.localRepos) {
     const release = after.releases.get(repoId);
     if (after.localRepos.has(uploadId) || release === undefined) continue;
-    // A row without an archive says nothing: it came back with the database, and goes again.
+    // A row without an archive proves nothing: a restore brought it back, and it is removed again.
     if (!holdings.hasArchive(nexusId, uploadId)) continue;
     world.trace.reached('a local repo was dropped');
-    // Of a deleted release what another one lists (LV1); an artifact of no bytes has none to look at.
+    // Of a deleted release, only what another release lists counts (LV1). An empty artifact has no bytes to check.
     const wanted = holdings.wanted();
     const counted = release.description.artifacts.filter(
       ({ sha256, sizeBytes }) => sizeBytes > 0 && wanted.has(sha256),
@@ -35,7 +35,7 @@ export const checkDrops = (facts: Facts, before: MemoryState, after: MemoryState
   }
 };
 
-/** A sled that lies counts by its disk, as any other: the looks at the bytes are there to find it out. */
+/** A lying sled counts by its disk, like any other: the spot check has to find it. */
 const requireHolders = (
   { world, holdings, wasJustTaken, fail }: Facts,
   version: string,

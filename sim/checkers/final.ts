@@ -1,12 +1,11 @@
 /**
- * What has to hold once everything is mended: the fleet comes to rest where it should, within a bounded time, and
- * stays there.
+ * What holds after the last fault is repaired: within a bounded time the fleet rests in its wanted state, and stays there.
  *
- * - G1, G7: every sled that works holds every artifact of every present release, on every dataset, with right bytes, and
- *   goes by the config of the database.
- * - P13: no release is lost that was acknowledged and not deleted, and no sled holds back deletions.
- * - G3: nothing else, and no archive is kept that is safe on sleds.
- * - G8: what stays broken costs the others nothing, and is named.
+ * - G1, G7: every working sled holds every artifact of every present release, on every dataset, with the right bytes, and
+ *   has the config of the database.
+ * - P13: no release is lost that was acknowledged and not deleted, and no sled holds deletions.
+ * - G3: nothing else is stored, and no archive is kept that is safe on sleds.
+ * - G8: a sled that stays broken does not affect the others, and the status names it.
  */
 import { type ArtifactHash, pointText, type UploadId } from '../../src/core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
@@ -18,7 +17,7 @@ import { keptOn, ledgerOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
 export type Shortfall = {
   readonly guarantee: Guarantee;
   readonly message: string;
-  /** Of a file that may be in the middle of being written: it is one when it is still there a moment later. */
+  /** About a file that may be being written: it counts only if the file is still there a moment later. */
   readonly isUnfinished?: true;
 };
 
@@ -27,17 +26,17 @@ type Facts = {
   readonly holdings: Holdings;
   /** Sleds that stay broken: nothing is expected of them. */
   readonly broken: ReadonlySet<SimSled>;
-  /** Archives that a Nexus keeps for people. */
+  /** Archives that a Nexus keeps until an operator decides. */
   readonly keptForPeople: ReadonlySet<string>;
-  /** Whether a disk may have refused to remove what an upload or a write that failed left: the next start does. */
+  /** Whether a disk may have failed to remove the file of a failed upload or write, which the next start then removes. */
   readonly hasDiskErrors: boolean;
   /** Of one dataset. */
   readonly quotaBytes: number;
-  /** Releases that operators made, and that the database has lost, but for those that are refused for good. */
+  /** Releases that the operator uploaded and the database has lost, without those that are refused for good. */
   readonly lost: () => readonly { readonly systemVersion: string }[];
 };
 
-/** What is not yet as it should be; undefined at rest. */
+/** The first deviation from the wanted state; undefined at rest. */
 export const findShortfall = (facts: Facts): Shortfall | undefined => {
   const wanted = facts.holdings.wanted();
   const hasRoom = fitsOnSleds(facts);
@@ -59,8 +58,8 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
 };
 
 /**
- * What the sleds have no room for is nobody's fault but the operator's. One that is filled to its last byte is full, and
- * is sent nothing more, not even an artifact of no bytes.
+ * Whether every sled has room for the wanted set: only an operator can make room. A sled without a free byte is full, and
+ * receives nothing more, not even an empty artifact.
  */
 export const fitsOnSleds = ({ holdings, quotaBytes }: Pick<Facts, 'holdings' | 'quotaBytes'>): boolean =>
   [...holdings.wanted().values()].reduce((sum, sizeBytes) => sum + sizeBytes, 0) < quotaBytes;
@@ -86,8 +85,8 @@ const missingOn = (
 };
 
 /**
- * Its files may be right by chance: a config that the database has just lost, which the sled is about to be told, or a
- * disk that is back and that the sled has not looked at yet.
+ * The files of a sled may be right by chance, while its config is one that the database has just lost, or while the sled has
+ * not looked at a returned disk yet.
  */
 const notFollowing = ({ world }: Facts, { machine, plan }: SimSled): Shortfall | undefined => {
   const wanted = pointText(world.database.snapshot().stored);
@@ -96,7 +95,7 @@ const notFollowing = ({ world }: Facts, { machine, plan }: SimSled): Shortfall |
     if (ledger !== undefined && pointOfLedger(ledger) !== wanted)
       return {
         guarantee: 'G1',
-        message: `${plan.serial} goes by ${pointOfLedger(ledger)} on ${volume.path}, and the database wants ${wanted}`,
+        message: `${plan.serial} has the config of ${pointOfLedger(ledger)} on ${volume.path}, and the database is at ${wanted}`,
       };
   }
   return undefined;
@@ -128,7 +127,7 @@ const leftOn = (
   return undefined;
 };
 
-/** P13: what holds back deletions goes once a recovery has decided. */
+/** P13: holds and kept configs end once a recovery has decided. */
 const heldBack = (sled: SimSled): Shortfall | undefined => {
   const kept = [...sled.machine.volumes.values()].flatMap(keptOn)[0];
   if (kept !== undefined)
@@ -138,7 +137,7 @@ const heldBack = (sled: SimSled): Shortfall | undefined => {
     : undefined;
 };
 
-/** Of what the database lost, and is given again with the next round. */
+/** Archives that the database has lost: the next round records them again. */
 const unlistedArchive = ({ world, keptForPeople, hasDiskErrors }: Facts): Shortfall | undefined => {
   const { localRepos } = world.database.snapshot();
   for (const { machine, standing } of world.nexuses)
@@ -146,7 +145,7 @@ const unlistedArchive = ({ world, keptForPeople, hasDiskErrors }: Facts): Shortf
       const uploadId = uploadIdOf(name);
       if (standing !== 'in_service' || !name.endsWith('.zip')) continue;
       if (localRepos.has(uploadId) || keptForPeople.has(uploadId)) continue;
-      // One that was never recorded, and that its disk would not remove, goes at the next start.
+      // An archive that was never recorded, and that its disk failed to remove, is removed at the next start.
       if (!hasDiskErrors || isAcknowledged(machine, uploadId))
         return { guarantee: 'G4', message: `${machine.name} keeps ${name}, which no row names` };
     }
@@ -159,7 +158,7 @@ const isAcknowledged = ({ volumes }: SimNexus['machine'], uploadId: UploadId): b
   return JSON.parse(Buffer.from(sidecar.content).toString('utf8')).acknowledged === true;
 };
 
-/** Where enough sleds work, every release is safe once they hold it. */
+/** If enough sleds work, every release is safe once they hold it. */
 const keptArchive = (facts: Facts): Shortfall | undefined => {
   const { world } = facts;
   if (workingSleds(facts).length < world.minSledReplication) return undefined;
@@ -173,7 +172,7 @@ const keptArchive = (facts: Facts): Shortfall | undefined => {
       )
         return { guarantee: 'G3', message: `${machine.name} still keeps ${name}` };
     const id = nexusIdOn(machine.volumes.get(STAGING)!);
-    // Rows of a Nexus that lost its disk stand until an operator expunges it.
+    // The rows of a Nexus that lost its disk stay until an operator expunges it.
     for (const repo of localRepos.values())
       if (repo.nexusId === id)
         return { guarantee: 'G3', message: `the database lists a local repo that ${machine.name} has not` };

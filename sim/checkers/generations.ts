@@ -1,6 +1,6 @@
 /**
- * W2, B4: whenever what is wanted changes the generation rises, and it never falls but with the database.
- * P13: the point where it is, the database has recorded.
+ * W2, B4: the generation rises with each change of the wanted set, and falls only with a restore of the database.
+ * P13: the database has recorded its own point.
  */
 import { type ArtifactHash, pointText } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
@@ -24,6 +24,6 @@ export const checkGeneration = (before: MemoryState, after: MemoryState, fail: F
   if (old.size !== now.size || [...now].some(sha256 => !old.has(sha256)))
     fail(
       'G6',
-      `what is wanted changed from ${old.size} to ${now.size} artifacts at generation ${generation}`,
+      `the wanted set changed from ${old.size} to ${now.size} artifacts, and the generation stayed ${generation}`,
     );
 };

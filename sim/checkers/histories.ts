@@ -1,6 +1,6 @@
 /**
- * What the database wanted at each point of each of its histories, and which releases had been deleted by then: from its
- * commits, not from its table of points.
+ * The wanted set at each point of each history of the database, and the releases deleted by then: from its commits, not
+ * from its table of points.
  *
  * HC1. A restore takes the database to an earlier state, and its history with it: what was deleted after that state is
  *      not deleted in what follows.
@@ -10,21 +10,21 @@ import type { ArtifactHash } from '../../src/core/ids.ts';
 import { pointText } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
 
-/** By its {@link pointText}: as the database has it, or as it stands in the file of a sled. */
+/** By its {@link pointText}, of the database or from a file of a sled. */
 export type PointName = string;
 
 export type Histories = {
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
   readonly onRestored: (before: MemoryState, after: MemoryState) => void;
-  /** Another value for the same state of the database. */
+  /** The state of the database became another value with the same content. */
   readonly onCopied: (state: MemoryState, copy: MemoryState) => void;
-  /** What was wanted at a point; undefined for one that no history has. */
+  /** The wanted set at a point; undefined if no history has the point. */
   readonly wantedAt: (point: PointName) => ReadonlySet<ArtifactHash> | undefined;
-  /** Whether whoever goes from one point to another may lose the artifact: each release that listed it was deleted. */
+  /** Whether a sled that goes from one point to another may delete the artifact: each release that listed it was deleted. */
   readonly mayLose: (from: PointName, to: PointName, sha256: ArtifactHash) => boolean;
   /** Whether a release that listed it had been deleted by then. */
   readonly wasDeleted: (point: PointName, sha256: ArtifactHash) => boolean;
-  /** Whether a later generation of some history does not want it: then a config that takes it away may be on its way. */
+  /** Whether a later generation of some history does not list it: then a config without it may be in flight. */
   readonly mayBeDropped: (generation: number, sha256: ArtifactHash) => boolean;
   /** Whether the database knows the point, or did until a moment ago. */
   readonly isKnown: (state: MemoryState, point: PointName) => boolean;
@@ -40,7 +40,7 @@ type Facts = {
   readonly deleted: Set<string>;
 };
 
-/** What a Nexus decided by an answer of the database reaches a sled within that time. */
+/** Within this time a decision that a Nexus based on an answer of the database reaches a sled. */
 const SLOWEST_ANSWER_MS = 70_000;
 
 export const createHistories = (nowMs: () => number): Histories => {
@@ -64,7 +64,7 @@ export const createHistories = (nowMs: () => number): Histories => {
     for (const version of deleted) facts.deleted.add(version);
   };
 
-  /** What it wanted counts from now on as wanted by the releases that are there, and by no other. */
+  /** From now on only the present releases count as listing the wanted set of this point. */
   const learnAccepted = (before: MemoryState, after: MemoryState): void => {
     if (after.points === before.points) return;
     for (const [name, { origin }] of after.points) {

@@ -1,6 +1,6 @@
 /**
- * What is on the disks of a simulated fleet, read from the media: whatever a process believes, or a volume's state
- * hides, is not asked.
+ * The content of a simulated fleet's disks, read from the media: independent of what processes believe, and of what the
+ * state of a volume hides.
  */
 import { type ArtifactHash, isArtifactHash, type NexusId, type UploadId } from '../../src/core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
@@ -15,9 +15,9 @@ export type Holdings = {
   readonly hashOf: (content: Uint8Array) => string;
   /** On how many of its volumes a sled has the artifact whole, durably. */
   readonly copiesOn: (sled: SimSled, sha256: ArtifactHash) => number;
-  /** Whether it is on one of them, or in the mount point of one: there it is hidden, and can be had. */
+  /** Whether it is on one of them, or in the mount point below one, where it is hidden but recoverable. */
   readonly has: (sled: SimSled, sha256: ArtifactHash) => boolean;
-  /** Whether an archive in staging, durable, has the artifact. */
+  /** Whether a durable archive in a staging directory has the artifact. */
   readonly isStaged: (nexus: SimNexus, sha256: ArtifactHash) => boolean;
   /** The same of the Nexus with this id. */
   readonly isStagedIn: (nexusId: NexusId, sha256: ArtifactHash) => boolean;
@@ -25,11 +25,11 @@ export type Holdings = {
   readonly hasArchive: (nexusId: NexusId, uploadId: UploadId) => boolean;
   /** Of every Nexus, by upload. */
   readonly archives: () => readonly UploadId[];
-  /** Whether a copy could be had from the disks that count. */
+  /** Whether the disks that count have a copy. */
   readonly isRecoverable: (sha256: ArtifactHash) => boolean;
   /**
-   * The same of copies that somebody means to keep: on a sled that is not told so by the present config, one may go, and
-   * so may an archive that was neither recorded nor acknowledged.
+   * The same, of copies that are meant to stay. A sled without the present config may delete its copy, and a Nexus may
+   * remove an archive that was neither recorded nor acknowledged.
    */
   readonly isKept: (sha256: ArtifactHash) => boolean;
   /** Artifacts by name on one volume, as a process sees them. */
@@ -40,19 +40,19 @@ export type Holdings = {
   readonly wanted: () => ReadonlyMap<ArtifactHash, number>;
 };
 
-/** Who a Nexus is, by its staging directory. */
+/** The id of the Nexus of a staging directory. */
 export const nexusIdOn = ({ medium }: Volume): string | undefined => {
   const node = medium.top.durable.get('nexus-id');
   return node?.kind === 'file' ? Buffer.from(node.durable).toString('utf8').trim() : undefined;
 };
 
-/** Of a file in staging, with or without its directory: its name begins with it. */
+/** The name of a file in staging begins with its upload; with or without the directory. */
 export const uploadIdOf = (path: string): UploadId => {
   const start = path.lastIndexOf('/') + 1;
   return path.slice(start, start + 36) as UploadId;
 };
 
-/** Whether the Nexus of this staging directory wrote down that it told the client, and is not dropping the archive. */
+/** Whether the sidecar says that the client got its answer, and has no mark of a drop. */
 export const isPromised = ({ medium }: Volume, uploadId: string): boolean => {
   const { now, durable } = medium.top;
   const sidecar = durable.get(`${uploadId}.json`);
@@ -61,7 +61,7 @@ export const isPromised = ({ medium }: Volume, uploadId: string): boolean => {
   return acknowledged === true && dropping !== true;
 };
 
-/** An artifact of no bytes is never lost: anybody can make it, and no look at bytes can miss it. */
+/** An empty artifact is never lost: it can be made at any time, and no spot check can miss it. */
 const EMPTY = sha256Of(new Uint8Array());
 
 export const createHoldings = (world: World, mayBeDropped: Histories['mayBeDropped']): Holdings => {
@@ -71,7 +71,7 @@ export const createHoldings = (world: World, mayBeDropped: Histories['mayBeDropp
     hashes.set(content, known);
     return known;
   };
-  /** As it is seen and as it survives; a file that is only one of these does not count. */
+  /** As processes see it and as it survives a power cut; a file that is only one of these does not count. */
   const isGood = ({ now, durable }: DirectoryNode, name: string, sha256: string): boolean => {
     const seen = now.get(name);
     const kept = durable.get(name);
@@ -141,7 +141,7 @@ type Counts = {
 const always = () => true;
 
 const meantToKeep = ({ database }: World, mayBeDropped: Histories['mayBeDropped']): Counts => ({
-  /** One that has an older config may be told by one in between, that is still on its way, to let it go. */
+  /** A sled with an older config may delete it by a config in between, which is still in flight. */
   sled: (sled, sha256) => {
     const told = newestLedgerSeenOn(sled);
     if (told?.artifacts.has(sha256) !== true) return false;

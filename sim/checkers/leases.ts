@@ -1,4 +1,4 @@
-/** P11, at each unlink: what a lease holds is not unlinked before the lease was returned or has expired. */
+/** P11, at each unlink: a leased file is not unlinked before its lease was returned or has expired. */
 import type { SimSled } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
 import type { Fail } from '../violation.ts';
@@ -10,15 +10,15 @@ type Taken = { readonly sha256: string; readonly untilMs: number };
 export type LeaseChecker = {
   /** Acknowledged; it lasts until then at least. */
   readonly taken: (sled: SimSled, id: string, lease: Taken) => void;
-  /** Its holder gives it back, whether or not the sled hears of it. */
+  /** Its holder returns it, whether or not the request reaches the sled. */
   readonly returned: (sled: SimSled, id: string) => void;
-  /** Disks of the sled were exchanged, or are away: it knows the leases that those left tell, durably. */
+  /** Disks of the sled were exchanged or are away: it knows the leases that are durable on the remaining ones. */
   readonly reread: (sled: SimSled, left: Iterable<Volume>) => void;
   readonly of: (sled: SimSled) => readonly (readonly [string, Taken])[];
   readonly onUnlink: (sled: SimSled, sha256: string) => void;
 };
 
-/** Whether some were written into the mount point that it is mounted on now. */
+/** Whether leases were written into the mount point below this volume. */
 export const hidesLeases = ({ medium }: Volume): boolean => medium.mountPoint.now.has(LEASES_FILE);
 
 export const createLeaseChecker = (nowMs: () => number, fail: Fail): LeaseChecker => {

@@ -1,4 +1,4 @@
-/** The ledgers of a simulated sled, read from its media by code of their own: the checkers do not trust the store's. */
+/** The ledgers of a simulated sled, read from its media without the code of the store, which the checkers do not trust. */
 import { digestInput } from '../../src/core/artifact-config.ts';
 import { isArtifactHash } from '../../src/core/ids.ts';
 import { sha256Of } from '../fleet/releases.ts';
@@ -12,10 +12,10 @@ export type SeenLedger = {
   readonly incarnation: string;
   readonly generation: number;
   readonly artifacts: ReadonlySet<string>;
-  /** A config that named its predecessor was adopted. */
+  /** The sled has adopted a config that named its predecessor. */
   readonly hasLineage: boolean;
   readonly isHeld: boolean;
-  /** The point that this config took the place of, as the sled says. */
+  /** The point that this config replaced, by the ledger. */
   readonly previous: string | undefined;
 };
 
@@ -29,7 +29,7 @@ export type SeenKept = {
 export const isLedgerPath = (path: string): boolean =>
   path.split('/').length === 3 && path.endsWith(`/${LEDGER_FILE}`);
 
-/** Undefined for a ledger without a config, and for what is not one. */
+/** Undefined for a ledger without a config, and for a file that is no ledger. */
 export const readLedger = (content: Uint8Array): SeenLedger | undefined => {
   try {
     const { body } = JSON.parse(Buffer.from(content).toString('utf8'));
@@ -80,25 +80,25 @@ export const keptOn = ({ medium }: Volume): readonly SeenKept[] =>
     }
   });
 
-/** What a process can read now. */
+/** The volumes that a process can read now. */
 export const readableOn = ({ machine }: SimSled): readonly Volume[] =>
   [...machine.volumes.values()].filter(({ state }) => state === 'ok' || state === 'read_only');
 
-/** What a volume says, whatever its state. */
+/** The ledger of a volume, whatever the state of the volume. */
 export const ledgerOn = ({ medium }: Volume): SeenLedger | undefined => {
   const node = medium.top.durable.get(LEDGER_FILE);
   return node?.kind === 'file' ? readLedger(node.durable) : undefined;
 };
 
-/** The newest that any of its disks has, durably. */
+/** The newest that is durable on any of its disks. */
 export const newestLedgerOn = ({ machine }: SimSled): SeenLedger | undefined =>
   newestOf([...machine.volumes.values()].map(ledgerOn));
 
-/** The newest that any of its disks shows, durable or not: what it goes by unless a power cut takes it. */
+/** The newest on any of its disks, durable or not: the sled's config, unless a power cut takes it. */
 export const newestLedgerSeenOn = ({ machine }: SimSled): SeenLedger | undefined =>
   newestOf([...machine.volumes.values()].map(({ medium }) => ledgerIn(medium.top)));
 
-/** What a directory shows. */
+/** The ledger in a directory, as processes see it. */
 export const ledgerIn = ({ now }: DirectoryNode): SeenLedger | undefined => {
   const node = now.get(LEDGER_FILE);
   return node?.kind === 'file' ? readLedger(node.content) : undefined;
@@ -107,5 +107,5 @@ export const ledgerIn = ({ now }: DirectoryNode): SeenLedger | undefined => {
 const newestOf = (ledgers: readonly (SeenLedger | undefined)[]): SeenLedger | undefined =>
   ledgers.filter(ledger => ledger !== undefined).sort((a, b) => b.generation - a.generation)[0];
 
-/** 0 for none. */
+/** 0 without one. */
 export const newestOn = (sled: SimSled): number => newestLedgerOn(sled)?.generation ?? 0;

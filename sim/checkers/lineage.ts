@@ -1,16 +1,16 @@
 /**
- * P13, at each ledger that is written, each file of a kept config that goes and each point that a recovery accepts:
- * nothing that a sled was told to hold is lost to a database of another history.
+ * P13, at each write of a ledger, each removal of a kept config and each point that a recovery accepts: a database of another
+ * history makes no sled lose an artifact of its config.
  *
- * - A sled adopts what takes nothing from its config but what an operator deleted in the history of the new one, or gave
- *   up by name.
- * - A dataset with a config that the database does not know, and that its sled has not moved on from, keeps it.
+ * - A sled adopts a config without an artifact of its own one only if an operator deleted it in the history of the new config,
+ *   or gave it up by name.
+ * - A dataset keeps a config that the database does not know, unless its sled has moved on from it.
  * - A sled that has refused a config deletes nothing until it is offered its own again, or adopts a successor.
- * - What a kept config lists stays, and so does its file, until the database knows its point.
- * - A recovery accepts a point only if all that was wanted at it is wanted, was deleted, or is given up by name.
+ * - A kept config, and the artifacts that it lists, stay until the database knows its point.
+ * - A recovery accepts a point only if each artifact of its wanted set is wanted, was deleted, or is given up by name.
  *
- * A sled that was told its config by a Nexus that knows nothing of lineage is judged by numbers. One that does not compare
- * points gets no config from a Nexus that does, unless the database knows the one that it has or the sled is in doubt.
+ * A sled whose config came from a Nexus without lineage is judged by numbers. A Nexus with lineage sends a config to a sled
+ * that does not compare points only if the database knows the sled's config, or the sled is in doubt.
  */
 import { type ArtifactHash, isArtifactHash, pointText } from '../../src/core/ids.ts';
 import type { MemoryState } from '../datastore/state.ts';
@@ -21,7 +21,7 @@ import type { Histories, PointName } from './histories.ts';
 import { keptOn, ledgerOn, pointOfLedger, readableOn, type SeenLedger } from './ledgers.ts';
 
 export type Change = {
-  /** What it wrote before. */
+  /** Its ledger before this one. */
   readonly last: SeenLedger | undefined;
   readonly next: SeenLedger;
   /** The disks that its process knows. */
@@ -30,17 +30,17 @@ export type Change = {
 
 export type Unlinked = {
   readonly name: string;
-  /** The disks that its process knows: what is kept on another one it cannot go by. */
+  /** The disks that its process knows; a config kept on another disk does not bind it. */
   readonly read: readonly Volume[];
 };
 
 export type LineageChecker = {
   readonly onLedger: (sled: SimSled, volume: Volume, change: Change) => void;
-  /** It refused a config, and answered so. */
+  /** It refused a config, and has answered. */
   readonly onRefused: (sled: SimSled, held: Refused) => void;
   readonly onUnlink: (sled: SimSled, volume: Volume, unlinked: Unlinked) => void;
   readonly onCommit: (before: MemoryState, after: MemoryState) => void;
-  /** What operators gave up by name, in recoveries. */
+  /** Artifacts that operators gave up by name, in recoveries. */
   readonly givenUp: Set<ArtifactHash>;
 };
 
@@ -49,7 +49,7 @@ export type Refused = {
   readonly point: PointName;
   /** Whether its disks must show the hold by now. */
   readonly isSure: boolean;
-  /** Then another one of its ledgers may be the one that shows it. */
+  /** In doubt, any of its ledgers may be the one with the hold. */
   readonly isInDoubt: boolean;
 };
 
@@ -58,7 +58,7 @@ type Watch = {
   readonly histories: Histories;
   readonly fail: Fail;
   readonly givenUp: Set<ArtifactHash>;
-  /** Those that refused a config and wrote no ledger without a hold since. */
+  /** Sleds that refused a config, and have written no ledger without a hold since. */
   readonly holding: WeakSet<SimSled>;
   /** The points that each of them has moved on from, as far as its process knew. */
   readonly past: WeakMap<SimSled, Set<PointName>>;
@@ -73,7 +73,7 @@ export const createLineageChecker = (deps: Pick<Watch, 'world' | 'histories' | '
       const { last, next } = change;
       if (!next.isHeld) watch.holding.delete(sled);
       if (last !== undefined && !isSame(last, next)) requireNothingLost(watch, sled, last, change);
-      // What is written into the mount point of a disk that is away is not written over what the disk has.
+      // A write into the mount point of an absent disk does not change the disk.
       if (volume.state !== 'unmounted') requireHeadKept(watch, sled, volume, next);
     },
     onRefused: (sled, held) => requireHold(watch, sled, held),
@@ -99,13 +99,13 @@ const pastOf = ({ past }: Watch, sled: SimSled): Set<PointName> => {
   return points;
 };
 
-/** Now, or by the last answer that reached the sled: the database may have gone back since. */
+/** Now, or by the last answer that reached the sled: the database may have been restored since. */
 const isKnown = ({ world }: Watch, { verdicts }: SimSled, point: PointName): boolean =>
   world.database.snapshot().points.has(point) || verdicts.get(point) === true;
 
 const isJudgedByNumbers = (watch: Watch, sled: SimSled, from: SeenLedger, to: SeenLedger): boolean => {
   const { world } = watch;
-  // A Nexus that compares points reads what such a sled has, and offers what succeeds that.
+  // A Nexus that compares points reads the config of such a sled, and offers only a successor of it.
   if (sled.agent !== 'current')
     return (
       sled.isInDoubt ||
@@ -117,39 +117,39 @@ const isJudgedByNumbers = (watch: Watch, sled: SimSled, from: SeenLedger, to: Se
   return !to.hasLineage || (!from.hasLineage && from.generation < first);
 };
 
-/** The config that it goes by, as long as a disk that it can read tells it, or as it says that it went by until now. */
+/** The sled's config, if a readable disk has it, or if the ledger names it as the one that was replaced. */
 const requireNothingLost = (watch: Watch, sled: SimSled, last: SeenLedger, { next, read }: Change): void => {
   const isTold = next.previous === pointOfLedger(last) || read.some(volume => isSame(ledgerOn(volume), last));
   if (isTold) pastOf(watch, sled).add(pointOfLedger(last));
   if (!isTold || last.incarnation !== next.incarnation || isJudgedByNumbers(watch, sled, last, next)) return;
   const sha256 = lost(watch, last, next);
   if (sha256 === undefined || read.some(volume => isKeptFor(volume, last))) return;
-  // Another head takes the place of one that the database knows, and holds every deletion (KN4). An agent that compares no
-  // points takes the newest of its ledgers, and nobody is asked.
+  // Another head replaces one that the database knows, and holds every deletion (KN4). An agent that compares no points takes
+  // the newest of its ledgers, without asking the database.
   const isOtherHead = readableOn(sled).some(volume => isSame(ledgerOn(volume), next));
   const isHeldAndKnown = next.isHeld && isKnown(watch, sled, pointOfLedger(last));
   if (isOtherHead && (isHeldAndKnown || sled.agent !== 'current')) return;
   watch.fail(
     'G2',
-    `${sled.plan.serial} took generation ${next.generation} for ${last.generation}, and loses ${sha256}, which nobody deleted or gave up`,
+    `${sled.plan.serial} replaced generation ${last.generation} by ${next.generation}, and loses ${sha256}, which no operator deleted or gave up`,
   );
 };
 
 /** The config that this dataset had. */
 const requireHeadKept = (watch: Watch, sled: SimSled, volume: Volume, next: SeenLedger): void => {
   const old = ledgerOn(volume);
-  // An agent that compares no points takes the newest of its ledgers, and nobody is asked.
+  // An agent that compares no points takes the newest of its ledgers, without asking the database.
   if (old === undefined || isSame(old, next) || sled.agent !== 'current') return;
   if (isJudgedByNumbers(watch, sled, old, next)) return;
   const past = pastOf(watch, sled);
-  // What it may lose was judged when it moved on.
+  // The loss was judged when the sled moved on.
   if (past.has(pointOfLedger(old))) return;
   past.add(pointOfLedger(old));
   const sha256 = [...old.artifacts].find(hash => !next.artifacts.has(hash));
   if (sha256 === undefined || isKeptFor(volume, old) || isKnown(watch, sled, pointOfLedger(old))) return;
   watch.fail(
     'G2',
-    `${sled.plan.serial} wrote generation ${next.generation} over ${old.generation} on ${volume.path}, and loses ${sha256}, which nobody deleted or gave up`,
+    `${sled.plan.serial} wrote generation ${next.generation} over ${old.generation} on ${volume.path}, and loses ${sha256}, which no operator deleted or gave up`,
   );
 };
 
@@ -175,7 +175,10 @@ const requireFree = (watch: Watch, sled: SimSled, volume: Volume, { name, read }
   if (kept === undefined || sled.agent !== 'current') return;
   if (isKnown(watch, sled, kept.point)) return;
   const what = file === undefined ? `unlinked ${name}, which is listed by` : 'removed';
-  fail('G2', `${sled.plan.serial} ${what} the kept config of ${kept.point}, on which nobody decided`);
+  fail(
+    'G2',
+    `${sled.plan.serial} ${what} the kept config of ${kept.point}, on which no recovery has decided`,
+  );
 };
 
 const requireDecided = (

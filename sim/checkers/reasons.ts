@@ -1,9 +1,9 @@
 /**
- * Whatever does not progress has a reason, and the reason is true.
+ * Everything that makes no progress has a reason, and the reason is true.
  *
  * - P8: a release is not called failed for long while sleds that are in service, even silent ones, and archives that
  *   the database lists have all of it.
- * - P7, P13: a sled that holds, or keeps, what its database does not know does not stay so unnamed.
+ * - P7, P13: the status names a sled that has, or keeps, a config which the database does not know.
  * - G8: a sled that stays down is named; at rest no release is called failed or blocked.
  */
 import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
@@ -13,7 +13,7 @@ import type { Fail } from '../violation.ts';
 import type { Holdings } from './holdings.ts';
 import { keptOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
 
-/** Rounds are a minute apart; a status may be as old as the last but one, and a back-off holds a sled up that long. */
+/** Rounds are a minute apart. A status may be as old as the last but one, and a back-off delays a sled that long. */
 const KNOWN_WITHIN_MS = 8 * 60_000;
 
 type Deps = {
@@ -53,9 +53,9 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
     reasons.some(({ sled_id }) => sled_id === plan.id);
   const isDiverged = (sled: SimSled): boolean => {
     const { points, stored, sleds } = world.database.snapshot();
-    if (!sleds.has(sled.plan.id)) return false; // it stays down, and the database has lost its registration
+    if (!sleds.has(sled.plan.id)) return false; // It stays down, and the database has lost its registration.
     const told = newestLedgerOn(sled);
-    // Below the first point that is recorded a sled without lineage is believed.
+    // Below the first recorded point, the claim of a sled without lineage counts as known.
     const isOlder = told?.hasLineage === false && told.generation < stored.generation;
     const isUnknown = told !== undefined && !isOlder && !points.has(pointOfLedger(told));
     return (
@@ -79,7 +79,7 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
       for (const { system_version, state } of hasRoom ? status.releases : [])
         if (state === 'failed' || state === 'blocked')
           fail('reasons', `${nexus} calls ${system_version} ${state} in a fleet at rest`);
-      // One that was just being expunged when it was chosen is no member of the fleet any more.
+      // A sled that was being expunged when it was chosen does not belong to the fleet any more.
       for (const sled of inService().filter(each => broken.has(each)))
         if (world.database.snapshot().sleds.has(sled.plan.id) && !isNamed(status, sled))
           fail('G8', `${sled.plan.serial} stays down, and the status of ${nexus} does not name it`);

@@ -1,5 +1,5 @@
 /**
- * G2 and G6, at each change of a sled's names: what is unlinked, and what a ledger says.
+ * G2 and G6, at each unlink and at each write of a ledger on a sled.
  *
  * - G2: a sled unlinks only what the newest config that it ever held does not list.
  * - G6: within one incarnation the generation of its ledgers never falls, and one generation has one content.
@@ -24,30 +24,30 @@ export type Reported = { readonly incarnation: string | undefined; readonly gene
 export type RemovalChecker = {
   readonly onUnlink: (sled: SimSled, name: string) => void;
   readonly onLedger: (sled: SimSled, content: Uint8Array) => void;
-  /** What a sled reports of itself: nothing older than what it had reported when it was asked. */
+  /** A sled's answer to a list: never older than what it had reported before the request. */
   readonly onListed: (sled: SimSled, asked: Reported | undefined, answer: Reported) => void;
-  /** It took a config, and has it durably: from then on it says nothing older. */
+  /** The sled adopted a config and has it durably: from then on it reports nothing older. */
   readonly onAcknowledged: (sled: SimSled) => void;
   readonly reported: (sled: SimSled) => Reported | undefined;
-  /** The database went back: a sled that has to trust it may fall to there. */
+  /** The database was restored: a sled that has to trust it may fall to the generation of the restore. */
   readonly onDatabaseRestored: (from: number, to: number) => void;
-  /** Whether the database may have given this generation before it went back, and another one of that number since. */
+  /** Whether the database may have had this generation before a restore, and another one of that number since. */
   readonly wasGivenTwice: (generation: number) => boolean;
   readonly highest: (sled: SimSled) => SeenLedger | undefined;
-  /** The disks that its process can read, and found when it started. */
+  /** The disks that its process found when it started, and can still read. */
   readonly readBy: (sled: SimSled) => readonly Volume[];
-  /** What was written and not made durable is gone, and was told to nobody. */
+  /** Writes that were not durable are lost, and were reported to no Nexus. */
   readonly onPowerCut: (sled: SimSled) => void;
-  /** Where its newest ledger was written below a disk that is mounted now, it begins anew with what its disks tell. */
+  /** If its newest ledger is in a mount point below a disk that is mounted now, the sled starts over from its disks. */
   readonly onStart: (sled: SimSled) => void;
 };
 
 export const createRemovalChecker = (fail: Fail): RemovalChecker => {
   const highest = new WeakMap<SimSled, SeenLedger>();
   const reported = new WeakMap<SimSled, Reported>();
-  /** Disks that were not there when its process started: what they tell it may not know yet. */
+  /** Disks that were absent when its process started: it may not have read them yet. */
   const unread = new WeakMap<SimSled, ReadonlySet<Volume>>();
-  /** Generations that the database has given and forgotten, as ends of ranges: above the first, up to the second. */
+  /** Generations that restores have taken from the database, as ends of ranges: above the first, up to the second. */
   const forgotten: (readonly [number, number])[] = [];
   const wasGivenTwice = (generation: number): boolean =>
     forgotten.some(([to, from]) => generation > to && generation <= from);
@@ -88,8 +88,8 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
             'G6',
             `${sled.plan.serial} wrote a ledger of generation ${ledger.generation} after ${before.generation}`,
           );
-        // Of what the database has forgotten another generation of that number may come, to a sled that cannot know.
-        // So may the head of another disk, which the database does not know (KN4).
+        // After a restore another generation of a lost number may reach a sled that cannot know. So may the head of another
+        // disk, which the database does not know (KN4).
         const isExcused =
           wasGivenTwice(ledger.generation) && (!isToldBy(read, before) || isHeadOf(readableOn(sled), ledger));
         if (!isExcused && isOther(ledger, before))
@@ -100,7 +100,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     reported: sled => reported.get(sled),
     onListed(sled, asked, answer) {
       const isSame = asked !== undefined && asked.incarnation === answer.incarnation;
-      // What no disk has any more, it cannot know.
+      // A ledger that is on no disk any more binds nobody.
       const isBack = isSame && answer.generation < Math.min(asked.generation, newestOn(sled));
       if (isBack && !wasGivenTwice(asked.generation))
         fail('G6', `${sled.plan.serial} lists generation ${answer.generation} after ${asked.generation}`);
@@ -136,7 +136,7 @@ const lower = (highest: WeakMap<SimSled, SeenLedger>, sled: SimSled, kept: SeenL
   if (kept !== undefined && seen !== undefined && kept.generation < seen.generation) highest.set(sled, kept);
 };
 
-/** Written below a disk that is mounted now. */
+/** Written into the mount point below a disk that is mounted now. */
 const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boolean => {
   const volumes = [...machine.volumes.values()];
   return (
@@ -145,7 +145,7 @@ const isOutOfSight = ({ machine }: SimSled, ledger: SeenLedger | undefined): boo
   );
 };
 
-/** Whether one of these disks told this config, in whatever incarnation, before it was written anywhere. */
+/** Whether one of these disks had this config before this write, in any incarnation. */
 const isHeadOf = (volumes: readonly Volume[], config: SeenLedger): boolean =>
   volumes.map(ledgerOn).some(each => each?.generation === config.generation && isSameSet(each, config));
 
@@ -156,14 +156,14 @@ const isOther = (one: SeenLedger, other: SeenLedger): boolean =>
 const isSameSet = ({ artifacts }: SeenLedger, other: SeenLedger): boolean =>
   artifacts.size === other.artifacts.size && [...artifacts].every(hash => other.artifacts.has(hash));
 
-/** Whether one of these disks tells this config, and none another one of its generation (K5). */
+/** Whether one of these disks has this config, and none has another one of its generation (K5). */
 const isToldBy = (volumes: readonly Volume[], config: SeenLedger): boolean => {
-  // What was just renamed is not durable yet: this is what there was before.
+  // The renamed file is not durable yet, so this is the ledger before it.
   const told = volumes.map(ledgerOn).filter(ledger => ledger?.generation === config.generation);
   return told.length > 0 && told.every(ledger => isSameSet(ledger!, config));
 };
 
-/** It went away with the disk that was taking it, before anybody was told: it counts when that disk is back. */
+/** The ledger went away with its disk before the sled answered: it counts when the disk is back. */
 const isUnfinished = (
   volumes: readonly Volume[],
   { incarnation, generation }: SeenLedger,
@@ -171,7 +171,7 @@ const isUnfinished = (
 ): boolean => {
   const wasTold = told?.incarnation === incarnation && told.generation >= generation;
   const shows = (volume: Volume): boolean =>
-    // Of the disk that is written now: what there was before.
+    // On the disk of this write: the ledger before it.
     [ledgerIn(volume.medium.top), ledgerOn(volume)].some(ledger => ledger?.generation === generation);
   return !wasTold && !volumes.some(shows);
 };

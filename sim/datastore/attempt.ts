@@ -1,11 +1,11 @@
 /**
- * One try of one transaction in memory: a step that is run whole, at one instant, so that all transactions are
- * strictly serialisable; and the ways in which a database fails it, as they are drawn from outside.
+ * One attempt of one transaction in memory: a step that runs whole, at one instant, so that all transactions are
+ * strictly serialisable; and the ways in which a database fails it, which the caller decides.
  *
  *     fate ─▶ delay ─▶ read and write at once ─▶ delay ─▶ answer, or what is left of it
  *
  * MA1. The work sees the state as it is after the first delay; nothing is held while it waits.
- * MA2. A cancelled call changes nothing until the work was applied; after that it is waited for (TX2).
+ * MA2. A call that is cancelled before the work was applied changes nothing; after that its outcome is awaited (TX2).
  */
 import type { Clock } from '../../src/lib/clock.ts';
 import type { AccessMode, AttemptOutcome, Engine } from '../../src/nexus/datastore/transactions.ts';
@@ -15,7 +15,7 @@ import type { MemoryState, Moment, Query, Step } from './state.ts';
  * - `done`: the work is run and committed.
  * - `conflict`, `lost`, `unreachable`: nothing is changed, as in {@link AttemptOutcome}.
  * - `uncertain_committed`: committed, and the answer is lost.
- * - `uncertain_lost`: nothing is changed, and the caller is not told.
+ * - `uncertain_lost`: nothing is changed, and the caller cannot tell it from the one before.
  *
  * A transaction that only reads leaves nothing uncertain: there both are `lost`.
  */
@@ -42,7 +42,7 @@ export type MemoryTransaction = {
   readonly apply: <T>(step: Step<T>, moment: Pick<Moment, 'repeated'>) => T;
 };
 
-/** Where the state is kept. */
+/** The holder of the state. */
 export type StateCell = { state: MemoryState; readonly nowMs: () => number };
 
 const ALWAYS_DONE: AttemptFate = { result: 'done' };
@@ -75,7 +75,7 @@ const run = async <T>(
   work: (transaction: MemoryTransaction) => Promise<T>,
 ): Promise<AttemptOutcome<T>> => {
   if (result === 'conflict' || result === 'lost' || result === 'unreachable')
-    return { kind: result, error: toldToFail(result) };
+    return { kind: result, error: orderedFailure(result) };
   let value: T;
   try {
     value = await work(transactionOn(cell, mode, result !== 'uncertain_lost'));
@@ -83,12 +83,13 @@ const run = async <T>(
     return { kind: 'failed', error: failure };
   }
   if (result === 'done') return { kind: 'done', value };
-  return { kind: mode === 'READ ONLY' ? 'lost' : 'uncertain', error: toldToFail(result) };
+  return { kind: mode === 'READ ONLY' ? 'lost' : 'uncertain', error: orderedFailure(result) };
 };
 
-const toldToFail = (result: AttemptResult): Error => new Error(`the database was told to fail: ${result}`);
+const orderedFailure = (result: AttemptResult): Error =>
+  new Error(`the run made the database fail: ${result}`);
 
-/** Work applies one step, synchronously: nobody else's comes between its reading and its writing. */
+/** Work applies one step, synchronously: no other step comes between its reading and its writing. */
 const transactionOn = (cell: StateCell, mode: AccessMode, commits: boolean): MemoryTransaction => ({
   query: (query, { repeated }) => query(cell.state, { nowMs: cell.nowMs(), repeated }),
   apply(step, { repeated }) {

@@ -1,4 +1,4 @@
-/** What a database in memory does when it is told to fail, to be slow, or to go back; the verbs have their own test. */
+/** A database in memory that fails, is slow, or is restored, as a test orders; the verbs have their own test. */
 import { describe, expect, test } from 'vitest';
 import {
   asGeneration,
@@ -24,7 +24,7 @@ import {
 import type { AttemptFate, AttemptResult } from './attempt.ts';
 import { createMemoryDatabase } from './memory-database.ts';
 
-/** Time that passes when the test says so. */
+/** A clock that only the test advances. */
 const manualClock = () => {
   let now = 0;
   const sleepers: { readonly at: number; readonly wake: () => void }[] = [];
@@ -65,7 +65,7 @@ const openDatabase = async (clock: Clock = instantClock) => {
   const common = { clock, rng: seededRng(1), log: silentLogger };
   const direct = database.openDatastore(common);
   const trustRoot = await insertTrustRoot(direct);
-  /** One whose attempts fare as told, and then well. */
+  /** One whose first attempts have these fates, and whose later ones succeed. */
   const openFailing = (fates: readonly (AttemptResult | AttemptFate)[]) => {
     const left = [...fates];
     const asked: string[] = [];
@@ -221,17 +221,20 @@ describe('a slow database', () => {
   test.for([
     ['uncertain_committed', 2],
     ['uncertain_lost', 1],
-  ] as const)('a caller who leaves after %s is told that nobody knows (P4)', async ([fate, generation]) => {
-    const time = manualClock();
-    const opened = await openDatabase(time.clock);
-    const { datastore } = opened.openFailing([fate]);
-    const aborter = new AbortController();
-    const outcome = datastore.releaseInsert(uploadOf(opened.trustRoot, '1.0.0', ['a']), aborter);
-    await time.advance(0);
-    aborter.abort();
-    await expect(outcome).rejects.toMatchObject({ code: 'COMMIT_UNCERTAIN' });
-    expect((await opened.direct.currentGeneration(wait)).generation).toBe(generation);
-  });
+  ] as const)(
+    'a caller who leaves after %s learns that the outcome is uncertain (P4)',
+    async ([fate, generation]) => {
+      const time = manualClock();
+      const opened = await openDatabase(time.clock);
+      const { datastore } = opened.openFailing([fate]);
+      const aborter = new AbortController();
+      const outcome = datastore.releaseInsert(uploadOf(opened.trustRoot, '1.0.0', ['a']), aborter);
+      await time.advance(0);
+      aborter.abort();
+      await expect(outcome).rejects.toMatchObject({ code: 'COMMIT_UNCERTAIN' });
+      expect((await opened.direct.currentGeneration(wait)).generation).toBe(generation);
+    },
+  );
 
   test('heartbeats are timed by the clock of the database, and never come from the future (P8)', async () => {
     let now = 5_000;

@@ -1,6 +1,6 @@
 /**
  * A database in memory, with the decisions and the retry loop of the real one: for simulators and for tests that
- * need no server. What each verb promises stands in ../datastore.ts; state.ts has the rules of the state.
+ * need no server. The ports of the datastore specify each verb; state.ts has the rules of the state.
  *
  *     const database = createMemoryDatabase({ nowMs: clock.nowMs });
  *     const datastore = database.openDatastore({ clock, rng, log });     // one for each Nexus
@@ -21,19 +21,19 @@ export type MemoryDatastoreOptions = {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  /** How this Nexus fares with the database; without it every attempt is `done` at once. */
+  /** The fate of each attempt of this Nexus; without it every attempt is `done` at once. */
   readonly attempts?: DecideAttempt;
 };
 
 export type MemoryDatabase = {
   readonly openDatastore: (options: MemoryDatastoreOptions) => Datastore;
-  /** What is committed now; never changes. */
+  /** The committed state; never changes. */
   readonly snapshot: () => MemoryState;
-  /** As from a backup: what was committed since is gone. */
+  /** As from a backup: later commits are lost. */
   readonly restore: (state: MemoryState) => void;
 };
 
-/** @param options.nowMs the database's own clock, whatever the clocks of those who use it say (P8) */
+/** @param options.nowMs the database's own clock, independent of the clocks of its users (P8) */
 export const createMemoryDatabase = ({ nowMs }: { readonly nowMs: () => number }): MemoryDatabase => {
   const cell: StateCell = { state: emptyState(nowMs()), nowMs };
   return {

@@ -1,10 +1,10 @@
 /**
- * The whole database as one immutable value. Every write makes another one that shares what it did not change, so
- * that a snapshot is a reference, and a database of yesterday is put back by putting the reference back.
+ * The whole database as one immutable value. Every write makes another one that shares the unchanged parts, so that a
+ * snapshot is a reference, and a restore puts the reference back.
  *
- * MS1. Nothing that is reachable from a state ever changes.
- * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again: what is derived
- *      from it (wanted.ts) is kept by its identity.
+ * MS1. No value that is reachable from a state ever changes.
+ * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again: wanted.ts caches by the
+ *      identity of the map.
  */
 import type {
   ArtifactHash,
@@ -28,7 +28,7 @@ import type { RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts
 import type { SledRecord } from '../../src/nexus/datastore/ports/sled-port.ts';
 import type { TrustRootRecord } from '../../src/nexus/datastore/ports/trust-root-port.ts';
 
-/** A release, present or pruned, with all that it lists. */
+/** A release, present or pruned, with everything that it lists. */
 export type StoredRelease = {
   readonly repo: RepoRecord;
   /** Sorts as semantic versions do. */
@@ -64,7 +64,7 @@ export type StoredTarget = {
   readonly repoId: RepoId | null;
 };
 
-/** What one upload was accepted with only because the operator said so. */
+/** The overrides with which one upload was accepted. */
 export type StoredOverrides = {
   readonly nexusId: NexusId;
   readonly repoId: RepoId;
@@ -77,10 +77,10 @@ export type MemoryState = {
   readonly releases: ReadonlyMap<RepoId, StoredRelease>;
   /** The metadata that each release has now, by role. */
   readonly roles: ReadonlyMap<RepoId, ReadonlyMap<RoleExpiry['role'], RoleExpiry>>;
-  /** Of all releases there ever were. */
+  /** Of all releases that the database ever had. */
   readonly files: ReadonlyMap<ArtifactHash, FileFacts>;
   readonly stored: Point;
-  /** Every point there ever was, by its text (P13). */
+  /** Every point that the database ever had, by its text (P13). */
   readonly points: ReadonlyMap<string, StoredPoint>;
   /** The latest last. */
   readonly targets: readonly [StoredTarget, ...StoredTarget[]];
@@ -91,7 +91,7 @@ export type MemoryState = {
   readonly events: ReadonlyMap<EventId, FleetEvent>;
 };
 
-/** As the migrations leave it. */
+/** The state of a new database. */
 export const emptyState = (nowMs: number): MemoryState => {
   const stored = { generation: FIRST_GENERATION, digest: wantedSetDigest([]) };
   return {
@@ -110,7 +110,7 @@ export const emptyState = (nowMs: number): MemoryState => {
   };
 };
 
-/** The state at a next point, which is recorded for good (P13). Where it is the point of before, nothing is. */
+/** The state at a next point, which is recorded for good (P13). The same point is not recorded again. */
 export const movedTo = (
   state: MemoryState,
   stored: Point,
@@ -118,19 +118,19 @@ export const movedTo = (
 ): MemoryState =>
   samePoint(state.stored, stored) ? state : { ...withPoint(state, { ...stored, ...how }), stored };
 
-/** One that is recorded already stays as it is. */
+/** A point that is recorded already stays as it is. */
 export const withPoint = (state: MemoryState, point: StoredPoint): MemoryState =>
   state.points.has(pointText(point))
     ? state
     : { ...state, points: withEntry(state.points, pointText(point), point) };
 
-/** As far as it matters for some claims. */
+/** The recorded points that matter for some claims. */
 export const recordedPoints = ({ points }: MemoryState, claims: readonly Point[]): RecordedPoints => ({
   first: [...points.values()].find(({ origin }) => origin === 'first')!.generation,
   recorded: new Set(claims.map(pointText).filter(text => points.has(text))),
 });
 
-/** What one verb does to the database: a pure function, and so the whole of a transaction. */
+/** The whole transaction of one verb, as a pure function. */
 export type Step<T> = (state: MemoryState, moment: Moment) => Written<T>;
 export type Written<T> = { readonly state: MemoryState; readonly answer: T };
 export type Query<T> = (state: MemoryState, moment: Moment) => T;

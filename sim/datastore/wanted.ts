@@ -1,4 +1,4 @@
-/** What the present releases list, computed once for each map of releases (MS2). */
+/** The wanted set of the present releases, computed once for each map of releases (MS2). */
 import type { ArtifactHash, Point } from '../../src/core/ids.ts';
 import { requireRecordedDigest, wantedSetDigest } from '../../src/nexus/datastore/decisions/generation.ts';
 import type { WantedSet } from '../../src/nexus/datastore/ports/wanted-set-port.ts';
@@ -35,11 +35,11 @@ const derive = (releases: MemoryState['releases']): Derived => {
 export const inOrder = (releases: Iterable<StoredRelease>): StoredRelease[] =>
   [...releases].sort((a, b) => (a.order < b.order ? -1 : 1));
 
-/** As their versions sort. */
+/** In the order of their versions. */
 export const presentReleases = (state: MemoryState): readonly StoredRelease[] =>
   derive(state.releases).present;
 
-/** Of what is listed, whatever is recorded beside it. */
+/** The digest of the listed set, which the recorded one may not match. */
 export const presentDigest = (state: MemoryState): string => derive(state.releases).digest;
 
 /** @throws `WANTED_SET_DIGEST` (W1) */

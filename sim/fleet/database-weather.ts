@@ -1,4 +1,4 @@
-/** How Nexuses fare with their database; may change during a run. */
+/** Delays and faults of the database as each Nexus meets them; may change during a run. */
 import type { Rng } from '../../src/core/rng.ts';
 import type { DecideAttempt } from '../datastore/attempt.ts';
 import { chance, spread } from '../time/streams.ts';
@@ -25,7 +25,7 @@ export const FAIR_DATABASE: Readonly<DatabaseWeather> = {
 export const databaseFate =
   (weather: DatabaseWeather, rng: Rng, trace: Trace): DecideAttempt =>
   ({ mode }) => {
-    // Mostly the way there alone takes time: it is what other transactions come between.
+    // Mostly only the request takes time, so that other transactions can run before it.
     const delays = {
       delayBeforeMs: spread(rng, weather.leastMs, weather.mostMs),
       delayAfterMs: chance(rng, 0.2) ? spread(rng, weather.leastMs, weather.mostMs) : 0,

@@ -1,4 +1,4 @@
-/** How disks fare; may change during a run. Faults of single volumes are with the volume. */
+/** Delays and errors of all disks; may change during a run. `volume.ts` has the faults of single volumes. */
 import type { Rng } from '../../src/core/rng.ts';
 import type { DiskWatcher, OperationFate, OperationName } from '../machine/disk.ts';
 import { chance, spread } from '../time/streams.ts';
@@ -7,9 +7,9 @@ import type { Machine } from './machine.ts';
 export type DiskWeather = {
   leastMs: number;
   mostMs: number;
-  /** That one takes up to {@link TAIL_MS}, as on a disk that retries inside. */
+  /** Of an operation that takes up to {@link TAIL_MS}, as on a disk that retries internally. */
   tailProbability: number;
-  /** That an operation that changes something fails with EIO. */
+  /** Of EIO in an operation that takes time. */
   errorProbability: number;
 };
 
@@ -22,7 +22,7 @@ export const FAIR_DISKS: Readonly<DiskWeather> = {
 
 const TAIL_MS = 10_000;
 
-/** Looking takes no time: what is looked at changes only by operations that take some. */
+/** Reads take no time: only the operations that take time change what they see. */
 const INSTANT: ReadonlySet<OperationName> = new Set([
   'openFile',
   'readDirectory',

@@ -1,4 +1,4 @@
-/** A sled that lies about what it holds (P9): it takes whatever it is sent, lists everything, and serves other bytes. */
+/** A sled that lies about its copies (P9): it accepts and discards each put, lists everything, and serves wrong bytes. */
 import type { RunningSled } from './sled-machine.ts';
 import type { SimSled } from './world.ts';
 

@@ -1,10 +1,10 @@
 /**
- * A machine: volumes that outlive its processes, one process at a time, and somebody who starts it again.
+ * A machine: volumes that outlive its processes, one process at a time, and a service manager that restarts it.
  *
  *     start ─▶ boot (asynchronous, may fail or be killed) ─▶ serving ─▶ kill | power cut ─▶ start again, after a while
  *
- * MC1. What answers on a machine is the endpoint of a process that has booted and not ended; nothing else is reached.
- * MC2. A boot that fails is tried again, as a service manager does.
+ * MC1. A machine answers only while a process of it has booted and has not ended.
+ * MC2. A boot that fails is retried.
  */
 import type { Rng } from '../../src/core/rng.ts';
 import type { Disk } from '../../src/lib/disk.ts';
@@ -29,19 +29,19 @@ export type Machine<E> = Callee<E> & {
   readonly process: () => SimProcess | undefined;
   readonly isUp: () => boolean;
   readonly start: () => void;
-  /** Ends the process; what it had written stays as the operating system has it. */
+  /** Ends the process; its writes stay in the operating system, synced or not. */
   readonly kill: () => void;
-  /** Ends the process, and the disks lose what was not synced. */
+  /** Ends the process, and the disks lose unsynced writes. */
   readonly powerCut: (rng: Rng) => void;
-  /** Never to be started again. */
+  /** Ends the process; the machine never starts again. */
   readonly retire: () => void;
   wallOffsetMs: number;
-  /** How many disk operations its process has left before {@link onLastOperation}; undefined for no end. */
+  /** How many disk operations its process has left before {@link onLastOperation}; undefined without a limit. */
   operationsLeft: number | undefined;
   onLastOperation: () => void;
 };
 
-/** What starts with every disk in its place reads them, and makes durable what it reads. */
+/** A process that starts with every disk mounted reads them all, and makes durable what it has read. */
 const forgetFaults = (volumes: readonly Volume[]): void => {
   if (volumes.some(({ state }) => state !== 'ok')) return;
   for (const volume of volumes) {

@@ -60,7 +60,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
 type Deps = {
   readonly plan: NexusPlan;
   readonly speaksOfLineage: () => boolean;
-  /** Of the run. */
+  /** Virtual time since the beginning of the run. */
   readonly sinceBeginningMs: () => number;
   readonly database: MemoryDatabase;
   readonly attempts: DecideAttempt;
@@ -69,7 +69,7 @@ type Deps = {
   readonly shelf: ReleaseShelf;
   readonly rng: Rng;
   readonly log: Logger;
-  /** Told of every request that moves an artifact. */
+  /** Called for every request that moves an artifact. */
   readonly onTransfer: () => void;
   readonly fail: Fail;
 };

@@ -1,12 +1,12 @@
 /**
- * A sled agent that knows nothing of lineage: it registers no points, judges configs by their numbers, and answers without
- * what it cannot know (P13). Beneath it is the store of ours, which judges so as long as it is offered nothing else.
+ * A sled agent without lineage: it registers no points, judges configs by their numbers, and leaves the fields of lineage out
+ * of its answers (P13). It runs the product's store, which judges by numbers as long as no config names a predecessor.
  */
 import type { Rng } from '../../src/core/rng.ts';
 import { chance } from '../time/streams.ts';
 import type { RunningSled } from './sled-machine.ts';
 
-/** \`without_digest\`: as the original's; \`without_points\`: as ours before it compared points. */
+/** `without_digest`: the original's sled agent; `without_points`: an older one of this product. */
 export type AgentVersion = 'current' | 'without_points' | 'without_digest';
 
 export const drawAgent = (rng: Rng, olderProbability: number): AgentVersion => {

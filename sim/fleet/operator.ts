@@ -1,4 +1,4 @@
-/** The operator of a simulated fleet: uploads, deletes, adds, removes, and tries again when nobody answered. */
+/** The operator of a simulated fleet: uploads, deletes, adds, removes, and retries after a request without an answer. */
 import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
 import { SystemVersion } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
@@ -16,25 +16,25 @@ import type { SimNexus, World } from './world.ts';
 
 const MOST_TRIES = 3;
 const RETRY_MS = 20_000;
-/** Nobody waits longer for an answer. */
+/** The operator's patience with one request. */
 const PATIENCE_MS = 120_000;
 
 export type Operator = {
-  /** Uploads that it is at, or is about to begin. */
+  /** How many uploads are in progress or about to begin. */
   readonly uploading: () => number;
   readonly upload: (release: SimRelease, nexus: SimNexus, afterMs?: number) => void;
   readonly remove: (release: SimRelease, nexus: SimNexus) => void;
-  /** What became of the last upload and of the last deletion of each release, as far as it was told. */
+  /** The outcome of the last upload and of the last deletion of each release, as far as an answer arrived. */
   readonly records: ReadonlyMap<SystemVersion, ReleaseRecord>;
-  /** Anything else that is asked of a Nexus; resolves with undefined when it failed. */
+  /** Any other request to a Nexus; resolves with undefined if it failed. */
   readonly ask: <T>(nexus: SimNexus, work: Work<T>) => Promise<T | undefined>;
 };
 
 export type ReleaseRecord = {
   acknowledgedAtMs: number | undefined;
-  /** When it asked for the last deletion. */
+  /** The time of its last request to delete the release. */
   removedAtMs: number | undefined;
-  /** Why the last upload was refused for good, and since when the last ones were; undefined when one went well. */
+  /** The final refusal of the last upload, and the time of the first such refusal in a row; undefined after a success. */
   refused: { readonly code: string; readonly sinceMs: number } | undefined;
 };
 
@@ -103,7 +103,7 @@ type UploadDeps = {
   readonly record: Recorder;
 };
 
-/** Another attempt changes nothing. */
+/** Errors that another attempt cannot change. */
 const FOR_GOOD: ReadonlySet<string> = new Set([
   'RELEASE_CONFLICT',
   'FLEET_SPACE',
@@ -111,7 +111,7 @@ const FOR_GOOD: ReadonlySet<string> = new Set([
   'METADATA_EXPIRED',
 ]);
 
-/** An upload that is tried again, at any Nexus, until one answers or says that it never will. */
+/** An upload that is retried, at any Nexus, until one answers or refuses for good. */
 const createUpload =
   ({ world, rng, clock, ask, records, record }: UploadDeps) =>
   async (release: SimRelease, first: SimNexus): Promise<void> => {
@@ -150,7 +150,7 @@ const sendRelease = (world: World, ask: Ask, release: SimRelease, nexus: SimNexu
       query: { file_name: `${release.systemVersion}.zip` },
       body: {
         contentLength: release.bytes.length,
-        // A bit in what no signature covers would make another archive of the same release.
+        // A flipped bit that no signature covers would make another archive of the same release.
         chunks: receive(world.network, chunks, incoming, chunk => chunk),
       },
     }),
@@ -163,11 +163,11 @@ const sayFailure = (
   error: unknown,
 ): void => {
   const wasRecorded = [...database.snapshot().releases.values()].some(({ repo }) => repo.hash === sha256);
-  if (wasRecorded) trace.reached('an upload was recorded and its client was not told');
+  if (wasRecorded) trace.reached('an upload was recorded and its client got no answer');
   trace.say('operator', `upload of ${systemVersion} failed: ${messageChain(error)}`);
 };
 
-/** The status of a Nexus, without a network between; undefined when nothing answers there. */
+/** The status of a Nexus, read without the network; undefined if no process answers there. */
 export const readStatus = async (
   serving: ReturnType<SimNexus['machine']['serving']>,
 ): Promise<FleetStatus | undefined> => {

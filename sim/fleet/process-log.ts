@@ -1,9 +1,9 @@
-/** The log of a simulated process: into the trace, and searched for what must never be in it. */
+/** The log of a simulated process: it goes into the trace, and an error that is a bug of the program is reported. */
 import { errorCodeOf, messageChain } from '../../src/lib/errors.ts';
 import type { Logger } from '../../src/lib/log.ts';
 import type { Trace } from '../trace.ts';
 
-/** Faults of the program itself, which no fault of the world excuses. */
+/** Faults of the program itself, which no simulated fault excuses. */
 const isBug = (error: unknown): boolean =>
   error instanceof TypeError ||
   error instanceof RangeError ||
@@ -13,7 +13,7 @@ const isBug = (error: unknown): boolean =>
 export type LogWatch = {
   readonly trace: Trace;
   readonly onBug: (actor: string, message: string) => void;
-  /** Every line, for what is told by the log alone. */
+  /** Every line, for events that only the log shows. */
   readonly onLine: (actor: string, words: string, fields: Record<string, unknown>) => void;
 };
 
@@ -38,7 +38,7 @@ export const createProcessLog = (actor: string, watch: LogWatch): Logger => {
   return log;
 };
 
-/** Ids and hashes are cut: what is read here is read by people. */
+/** Ids and hashes are cut, for people. */
 const fieldText = (fields: Record<string, unknown>): string => {
   const parts = Object.entries(fields)
     .filter(([, value]) => value !== undefined)

@@ -2,7 +2,7 @@
  * The releases that operators of simulated fleets upload: real archives, signed and verified by the product's code,
  * the same ones in every run.
  *
- * RM1. Content follows from the number of a release alone, so archives are made and verified once for all runs of
+ * RM1. The number of a release determines its content, so that archives are made and verified once for all runs of
  *      one process. Releases share artifacts, and some have no artifact of their own (B4).
  */
 import { createHash } from 'node:crypto';
@@ -30,14 +30,14 @@ export type SimRelease = {
 export type ReleaseShelf = {
   readonly trustRoot: Uint8Array;
   readonly release: (index: number) => Promise<SimRelease>;
-  /** The release whose archive has this hash, of those that were made. */
+  /** The release whose archive has this hash, if it was made already. */
   readonly byHash: (sha256: string) => SimRelease | undefined;
 };
 
 const SHARED_ARTIFACTS = 10;
 const MOST_SHARED = 3;
 const YEAR_2100_MS = Date.UTC(2100, 0, 1);
-/** No secret: an Ed25519 key of zeros and ones, so that every run signs alike. */
+/** Not secret: a fixed Ed25519 key, so that every run signs alike. */
 const KEY_PEM = `-----BEGIN PRIVATE KEY-----\n${Buffer.concat([
   Buffer.from('302e020100300506032b657004220420', 'hex'),
   Buffer.alloc(32, 1),
@@ -157,8 +157,8 @@ const randomAccess = (bytes: Uint8Array) => ({
 });
 
 /**
- * What metadata may be refused for in a run although its signatures are right. Every release of the shelf has the same
- * versions and expires late, as it is made once for all runs: here its number stands for its versions.
+ * Why a run refuses metadata whose signatures are right. Every release of the shelf has the same role versions and expires
+ * late, as it is made once for all runs; here its number takes the place of the versions.
  */
 export type Metadata = {
   /** Whether a release with a lower number than the last one is refused. */
@@ -168,8 +168,8 @@ export type Metadata = {
 };
 
 /**
- * The check of an archive for simulated Nexuses: the product's verdict, remembered for the archives of the shelf,
- * since the same file and request have the same verdict. Anything else is checked anew, and refused.
+ * The check of an archive for simulated Nexuses: the product's verdict, cached for the archives of the shelf, since the same
+ * file and request have the same verdict. Any other file is checked anew, and refused.
  *
  * @param readFile the file as the Nexus sees it
  * @param nowMs since the beginning of the run
@@ -189,7 +189,7 @@ export const verifyFromShelf =
       ({ bytes: root }) => Buffer.compare(root, shelf.trustRoot) === 0,
     );
     if (vouching === undefined)
-      throw new DepotError('NO_TRUST_ROOT', 'the trust root of the simulated releases is not there');
+      throw new DepotError('NO_TRUST_ROOT', 'the trust root of the simulated releases is missing');
     if (known === undefined) return verifyArchive(randomAccess(bytes), request, { signal });
     const verified = { ...known.verified, trustRootId: vouching.id };
     if (!request.allowExpired && nowMs() > metadata.expiresAfterMs)

@@ -46,7 +46,7 @@ const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPla
   },
   limits: { puts: 4, copies: 4, depotReads: 32 },
   registrationPeriodMs: 60_000,
-  // Oftener than on real machines, so that a run need not last for hours of virtual time.
+  // More often than on real machines, so that a run does not need hours of virtual time.
   reconcilePeriodMs: 60_000,
   stallTimeoutMs: DEFAULT_PROGRESS.intervalMs,
   logLevel: 'info',
@@ -59,7 +59,7 @@ type Deps = {
   readonly nexuses: () => readonly Callee<InternalEndpoint>[];
   readonly rng: Rng;
   readonly log: Logger;
-  /** Whether it, and the Nexuses, know of lineage (P13). */
+  /** Whether the sled, and the Nexuses, know lineage (P13). */
   readonly speaks: SpeaksOfLineage;
 };
 

@@ -1,7 +1,7 @@
 /**
- * Counts the requests of a Nexus that move an artifact: to one sled at once about as many as its configuration allows.
+ * Counts the requests of a Nexus that move an artifact: at most twice the configured number is in flight to one sled.
  *
- * What a sled says of copies that are under way is as old as its last list, so that one round may come upon another.
+ * Twice, because a round knows the copies in flight only by the sled's last list, and may overlap the round before.
  */
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import type { Fail } from '../violation.ts';

@@ -1,10 +1,10 @@
 /**
- * A simulated fleet: machines, network, database and operator of one run, with everything that may be wrong with them.
+ * A simulated fleet: machines, network, database and operator of one run, with the state of their faults.
  *
  *     Nexuses ─▶ database        sleds ─▶ disks        operator ─▶ Nexuses        witness ◀─ disks, database
  *
  * WO1. All randomness comes from the streams of the run's seed, all time from its scheduler.
- * WO2. The witness looks at disks and database, not at what the product reports of them.
+ * WO2. The witness reads disks and database, not the product's reports of them.
  */
 import type { SledId } from '../../src/core/ids.ts';
 import { SledId as SledIdSchema } from '../../src/core/ids.ts';
@@ -31,13 +31,13 @@ import { bootSled, type RunningSled, type SledPlan } from './sled-machine.ts';
 export type SimSled = {
   readonly plan: SledPlan;
   readonly machine: Machine<RunningSled>;
-  /** As the operator set it; a sled that was replaced by another machine is gone. */
+  /** The operator's policy; a sled whose machine was replaced is gone. */
   standing: 'in_service' | 'expunged' | 'gone';
   isLying: boolean;
   agent: AgentVersion;
-  /** When it was offered its last config: then it names none that it has. */
+  /** Whether it was in doubt when it was offered its last config: then it has named no config. */
   isInDoubt: boolean;
-  /** Of each point that it asked about: whether the last answer that reached it called the point known. */
+  /** For each point that it asked about, whether the last answer that reached it called the point known. */
   readonly verdicts: Map<string, boolean>;
 };
 
@@ -59,9 +59,9 @@ export type World = {
   readonly nexusPlan: NexusPlan;
   readonly sleds: SimSled[];
   readonly nexuses: SimNexus[];
-  /** Whether Nexuses say nothing of lineage, as those of the original and of releases before it. */
+  /** Whether Nexuses send no lineage, as the original and older releases of this product do. */
   isNexusOlder: boolean;
-  /** Whether they did until a moment ago: what they sent may still arrive. */
+  /** Whether they are, or were until a moment ago: requests without lineage may still be in flight. */
   readonly wasNexusOlder: () => boolean;
   olderUntilMs: number;
   /** Requests that move an artifact, so far. */
@@ -87,7 +87,7 @@ export type WorldOptions = {
   /** Of one dataset. */
   readonly quotaBytes: number;
   readonly scrubPeriodMs: number;
-  /** That a sled agent does not compare points. */
+  /** Of a sled agent that does not compare points. */
   readonly olderAgentProbability: number;
   readonly isNexusOlder: boolean;
   readonly watch: (world: World) => WorldWatch;
@@ -106,7 +106,7 @@ export const createWorld = (options: WorldOptions): World => {
   const world: World = {
     streams,
     scheduler,
-    network: createNetwork(scheduler, streams('network'), () => trace.reached('a message was doubled')),
+    network: createNetwork(scheduler, streams('network'), () => trace.reached('a message was duplicated')),
     database: createMemoryDatabase({ nowMs: () => Math.floor(EPOCH_MS + scheduler.nowMs()) }),
     databaseWeather: { ...FAIR_DATABASE },
     diskWeather: { ...FAIR_DISKS },
@@ -144,7 +144,7 @@ export const createWorld = (options: WorldOptions): World => {
   return world;
 };
 
-/** What a machine is put into. */
+/** The surroundings of a machine. */
 type Site = { readonly world: World; readonly watch: WorldWatch; readonly diskRng: Rng };
 
 const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: SledPlan): SimSled => {

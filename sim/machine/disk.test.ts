@@ -1,10 +1,10 @@
-/** What only a simulated disk can show. That it answers as a real one does is tested in src/lib/disk.test.ts. */
+/** Behaviour that only a simulated disk has. `src/lib/disk.test.ts` compares it with a real disk. */
 import { expect, test } from 'vitest';
 import { seededRng } from '../../src/core/rng.ts';
 import type { Disk } from '../../src/lib/disk.ts';
 import { createSimulatedDisk } from './simulated-disk.fixture.ts';
 
-/** Enough that each way in which a power cut may end comes up. */
+/** Enough that each possible outcome of a power cut occurs. */
 const SEEDS = 60;
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -26,7 +26,7 @@ const contentOf = async (disk: Disk, path: string): Promise<string | undefined> 
   return new TextDecoder().decode(content);
 };
 
-/** What files hold after a power cut, over many of them: each outcome once, as JSON. */
+/** The contents of files after many power cuts: each outcome once, as JSON. */
 const afterPowerCuts = async (
   prepare: (disk: Disk) => Promise<void>,
   paths: readonly string[],

@@ -5,7 +5,7 @@
  *     operation ─▶ process still there? ─▶ fault? ─▶ effect now, answer later | effect later, with the answer
  *
  * DI1. An operation of a process that has ended has no effect and no answer.
- * DI2. A process may be killed ahead of any operation, or after its effect and ahead of its answer.
+ * DI2. A process may be killed before any operation, or between its effect and its answer.
  */
 import { type Disk, type DiskFile, systemErrorIs } from '../../src/lib/disk.ts';
 import type { SimProcess } from '../time/process.ts';
@@ -15,18 +15,18 @@ import { requireUsable, systemError, usedBytes, type Volume } from './volume.ts'
 export type OperationName = keyof Disk | keyof DiskFile;
 export type Operation = { readonly name: OperationName; readonly path: string; readonly volume: Volume };
 
-/** What the simulation decides about an operation. */
+/** The simulation's decision about an operation. */
 export type OperationFate = {
   /** 0: at once. */
   readonly latencyMs: number;
-  /** Of an operation that takes time: whether its effect is there before the answer. */
+  /** Whether an operation that takes time has its effect before the wait, or with the answer. */
   readonly isEffectFirst: boolean;
   readonly error: string | undefined;
 };
 
 export type DiskWatcher = {
   readonly decide: (operation: Operation) => OperationFate;
-  /** After a name has changed: to `path`, from `from` where it was renamed. */
+  /** After a name has changed: `path` is the new name, `from` the old one of a rename. */
   readonly onNameChange: (
     change: 'rename' | 'unlink',
     place: { readonly volume: Volume; readonly path: string; readonly from?: string },
@@ -50,7 +50,7 @@ const CHANGES: ReadonlySet<OperationName> = new Set([
   'syncDirectory',
 ]);
 
-/** TP1. A new one each time: what waits for it goes with whoever waits. */
+/** TP1. A new promise each time, so that its waiters are garbage together with it. */
 const never = (): Promise<never> => new Promise(() => undefined);
 
 export const createDisk = (deps: Deps): Disk => {
@@ -87,7 +87,7 @@ export const createDisk = (deps: Deps): Disk => {
           return node?.kind === 'file' ? node.content.length : undefined;
         });
       } catch (error) {
-        // Nor is there a file where its directory is missing, or the whole disk.
+        // There is no file either if its directory, or the whole disk, is missing.
         if (systemErrorIs(error, 'ENOENT')) return undefined;
         throw error;
       }
@@ -160,7 +160,7 @@ const operationRunner =
     if (process.state() === 'ended') return never();
     const { name, path, volume } = operation;
     const fate = watcher.decide(operation);
-    // The decision may have been to kill the process.
+    // The decision may have killed the process.
     if (process.state() === 'ended') return never();
     const act = () => {
       if (fate.error !== undefined) throw systemError(fate.error, path);
@@ -187,7 +187,7 @@ const openNode = (run: Runner, volume: Volume, path: string, node: FileNode): Di
   const { session } = volume;
   const on = <T>(name: OperationName, effect: () => T): Promise<T> =>
     run({ name, path, volume }, () => {
-      // What was opened on a disk that has gone is gone with it.
+      // A file that was opened before its disk went away is closed for good.
       if (volume.session !== session) throw systemError('EIO', path);
       return effect();
     });

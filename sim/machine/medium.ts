@@ -1,11 +1,11 @@
 /**
- * What a disk keeps, and what of it survives: a tree of files as a process sees it, beside what is durable.
+ * The content of a disk: a tree of files as a process sees it, beside the durable tree that survives a power cut.
  *
  *     write ─▶ content ─── sync ───▶ durable content          create, rename, unlink ─▶ names ─ sync directory ─▶ durable names
  *
- * ME1. Content becomes durable when its file is synced, names when their directory is; nothing else makes them so.
- * ME2. A power cut leaves of unsynced names any part, a rename as a whole or not at all, and of unsynced content the
- *      old one, a beginning, all of it, or its length in zeros.
+ * ME1. Content becomes durable only when its file is synced, names only when their directory is.
+ * ME2. After a power cut any part of the unsynced changes of names is left; a rename is left whole or not at all. Unsynced
+ *      content is the old content, a prefix of the new one, all of it, or zeros of its length.
  */
 import type { Rng } from '../../src/core/rng.ts';
 
@@ -38,7 +38,7 @@ export type Medium = {
   readonly rename: (from: DirectoryNode, fromName: string, to: DirectoryNode, toName: string) => void;
   readonly syncNames: (directory: DirectoryNode) => void;
   readonly powerCut: (rng: Rng) => void;
-  /** What would be left after a power cut that loses all it can. */
+  /** The content after a power cut that loses everything it can. */
   readonly image: () => Image;
   /** The disk with the content of an earlier image. */
   readonly restore: (image: Image) => void;
@@ -88,7 +88,7 @@ export const createMedium = (): Medium => {
       pending = later;
     },
     powerCut(rng) {
-      // A journal keeps a beginning of what was changed; other file systems keep any part of it.
+      // A journal keeps a prefix of the changes; other file systems keep any part of them.
       const kept = rng.below(2) === 0 ? rng.below(pending.length + 1) : undefined;
       pending.forEach((each, at) => {
         if (kept === undefined ? rng.below(2) === 0 : at < kept) each.makeDurable();
@@ -107,7 +107,7 @@ export const createMedium = (): Medium => {
   };
 };
 
-/** After a power cut: what is durable is what there is. */
+/** After a power cut only the durable content is left. */
 const settle = (directory: DirectoryNode, rng: Rng): void => {
   directory.now = new Map(directory.durable);
   for (const node of directory.now.values()) {

@@ -1,4 +1,4 @@
-/** A simulated disk on which nothing goes wrong, and its process and volumes for those who want it to. */
+/** A simulated disk without faults, with its process and volumes for tests that add some. */
 import type { Disk } from '../../src/lib/disk.ts';
 import { createProcess, type SimProcess } from '../time/process.ts';
 import { createScheduler } from '../time/scheduler.ts';

@@ -1,14 +1,14 @@
 /**
- * A volume: one disk of a machine at its mount point, and what can be wrong with it.
+ * A volume: one disk of a machine at its mount point, and its faults.
  *
- * VO1. What is wrong with a volume is told by the errors of an operating system, with its codes, as the product
- *      meets them on a real machine.
+ * VO1. The product meets a fault of a volume as it would on a real machine: as an error of the operating system, with its
+ *      code.
  */
 import { createMedium, type DirectoryNode, type Medium, type Node } from './medium.ts';
 
 /**
  * - `absent`: there is no directory of that name.
- * - `unmounted`: the mount point is there, with what was written into it when it was bare before, and can be written.
+ * - `unmounted`: only the mount point is there; it can be written, and keeps its files until the next time.
  * - `failing`: every operation ends with EIO.
  */
 export type VolumeState = 'ok' | 'absent' | 'unmounted' | 'read_only' | 'failing';
@@ -19,12 +19,12 @@ export type Volume = {
   /** The names as operations see them now. */
   readonly top: () => DirectoryNode;
   state: VolumeState;
-  /** Since the process started: whether something may have been written into its mount point, and believed to be on it. */
+  /** Whether, since the process started, it may have written into the mount point and taken that for the disk. */
   wasUnmounted: boolean;
-  /** … and whether something may have been read on it that could not be made durable. */
+  /** Whether, since the process started, it may have read something there that it could not make durable. */
   wasReadOnly: boolean;
   capacityBytes: number;
-  /** Rises whenever what was opened before is not there any more. */
+  /** Rises whenever files that were opened before are closed for good. */
   session: number;
 };
 
@@ -55,7 +55,7 @@ export const usedBytes = (node: Node): number => {
 export const systemError = (code: string, path: string): Error =>
   Object.assign(new Error(`${code}: ${path}`), { code });
 
-/** Throws what an operation on the volume meets. */
+/** Throws the error of the volume's fault. */
 export const requireUsable = ({ state }: Volume, path: string, isChange: boolean): void => {
   if (state === 'absent') throw systemError('ENOENT', path);
   if (state === 'failing') throw systemError('EIO', path);

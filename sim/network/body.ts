@@ -1,4 +1,4 @@
-/** Bodies on their way: chunks that come one by one, late, damaged, or not at all. */
+/** Bodies in flight: chunks that arrive one by one, late, damaged, or not at all. */
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Incoming } from './call.ts';
 import type { Network } from './network.ts';
@@ -18,7 +18,7 @@ export const chunksOf = (bytes: Uint8Array): Uint8Array[] => {
 /**
  * The body of a request, as its server receives it.
  *
- * @param carry what becomes of each chunk on its way
+ * @param carry delays, damages or loses a chunk
  */
 export async function* receive(
   network: Network,

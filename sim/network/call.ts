@@ -1,12 +1,11 @@
 /**
- * One request between two processes, and its answer: what HTTP over a real network gives the product, without either.
+ * One request between two processes, and its answer: in place of HTTP over a real network.
  *
  *     caller ─▶ request ─▶ process of the other machine ─▶ handler ─▶ answer ─▶ caller
  *
- * NC1. The caller gets an answer, the other side's error, or an error of the connection with the code that the real
- *      client has for it; never nothing at all.
- * NC2. A handler learns that its caller went away, by its signal; a caller learns that the other process ended.
- * NC3. A doubled request is handled twice, and its second answer goes nowhere.
+ * NC1. The caller always gets an answer, the other side's error, or an error of the connection with the real client's code.
+ * NC2. The signal of a handler aborts when its caller goes away; a caller learns that the other process ended.
+ * NC3. A duplicated request is handled twice, and its second answer is discarded.
  */
 import { DepotError, findDepotError, messageChain } from '../../src/lib/errors.ts';
 import type { SimProcess } from '../time/process.ts';
@@ -16,7 +15,7 @@ import type { Network } from './network.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 60_000;
 
-/** A machine that can be called, and what answers on it now; undefined while nothing does. */
+/** A machine that can be called, with the endpoint that answers on it now; undefined while none does. */
 export type Callee<E> = {
   readonly name: string;
   readonly serving: () => { readonly process: SimProcess; readonly endpoint: E } | undefined;
@@ -24,7 +23,7 @@ export type Callee<E> = {
 
 export type Caller = { readonly machine: string; readonly process: SimProcess };
 
-/** What a handler is called with. */
+/** The context of a handler. */
 export type Incoming<E> = {
   readonly endpoint: E;
   readonly process: SimProcess;
@@ -66,13 +65,13 @@ export const call = <E, T>(
   });
 
 type Wait = {
-  /** For what the caller learns from outside of itself: the first that it is told ends the wait. */
+  /** An outcome from outside; the first one ends the wait. */
   readonly tell: (settle: () => void) => void;
-  /** The other side has taken the request; only its answer is missing. */
+  /** The other side has accepted the request; only its answer is missing. */
   readonly accepted: () => void;
 };
 
-/** The caller's side: it waits until it is told, has no patience left, goes away or ends. */
+/** The caller's side: it waits for an outcome, for its timeout, for its signal, or for the end of its process. */
 const beginWait = ({
   process,
   peer,
@@ -84,7 +83,7 @@ const beginWait = ({
   readonly peer: string;
   readonly signal: AbortSignal;
   readonly reject: (error: unknown) => void;
-  /** Lets the other side know that nobody waits any more. */
+  /** Tells the other side that the caller has gone. */
   readonly hangUp: () => void;
 }): Wait => {
   let isOver = false;
@@ -142,7 +141,7 @@ const TO_NOWHERE: Reply<unknown> = {
 
 type Connection = Omit<Incoming<unknown>, 'endpoint' | 'process'>;
 
-/** The other machine's side: the request is refused, or handled, and how that ended goes back. */
+/** The other machine's side: the request is refused or handled, and the outcome is sent back. */
 const arrive = <E, T>(
   to: Callee<E>,
   connection: Connection,
@@ -178,7 +177,7 @@ export const unreachable = (peer: string, why: string): DepotError =>
 export const stalled = (peer: string): DepotError =>
   new DepotError('PEER_STALLED', `${peer} does not answer`);
 
-/** As an error looks after it went through an answer. */
+/** The error that a client makes of an answer with this error. */
 const answered = (peer: string, error: unknown): DepotError => {
   const known = findDepotError(error);
   if (known === undefined)

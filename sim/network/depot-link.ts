@@ -1,4 +1,4 @@
-/** The way of a copy: from another sled's Repo Depot, chunk by chunk, over the simulated network. */
+/** The connection of a copy: from another sled's Repo Depot, chunk by chunk, over the simulated network. */
 import { ArtifactHash } from '../../src/core/ids.ts';
 import type { FileAnswer } from '../../src/http/file-body.ts';
 import { DepotError } from '../../src/lib/errors.ts';
@@ -59,7 +59,7 @@ export const createDepotLink =
     };
   };
 
-/** The server's end: it closes with the client's, and by itself when nothing is read. */
+/** The server's end: it closes together with the client's, or when the client reads nothing. */
 const serveFile = (file: FileAnswer, process: SimProcess) => {
   let isClosed = false;
   const close = (): void => {

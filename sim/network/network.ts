@@ -1,21 +1,21 @@
 /**
- * The network between machines: messages that take time, and may be lost, doubled or overtaken.
+ * The network between machines: messages that take time, and may be lost, duplicated or overtaken.
  *
  *     send ─▶ weather: lost? how long? ─▶ link: blocked? held up? ─▶ deliver
  *
- * NW1. A link has a direction: what one machine sends may arrive while nothing comes back.
- * NW2. A blocked link loses what is on its way, also what was sent before it was blocked. One that is held up keeps
- *      it, and delivers all of it once it goes on.
+ * NW1. A link has a direction: the messages of one machine may arrive while none of the answers does.
+ * NW2. A blocked link loses the messages in flight, also those sent before it was blocked. A link that is held up keeps
+ *      them, and delivers all of them when it is released.
  */
 import type { Rng } from '../../src/core/rng.ts';
 import type { Scheduler } from '../time/scheduler.ts';
 import { chance, spread } from '../time/streams.ts';
 
-/** How messages fare anywhere in the network; may change during a run. */
+/** Delays and faults of all messages; may change during a run. */
 export type Weather = {
   lossProbability: number;
   duplicateProbability: number;
-  /** That a chunk of a body has a bit turned over. */
+  /** Of a flipped bit in a chunk of a body. */
   flipProbability: number;
   leastMs: number;
   mostMs: number;
@@ -41,13 +41,13 @@ export type Network = {
   readonly heal: () => void;
   /** How long a message takes now. */
   readonly delayMs: () => number;
-  /** The chunk, or one with a bit turned over. */
+  /** The chunk, or a copy with a flipped bit. */
   readonly carry: (chunk: Uint8Array) => Uint8Array;
   readonly isDoubled: () => boolean;
 };
 
-/** @param onDoubled told of every request that will arrive twice */
-export const createNetwork = (scheduler: Scheduler, rng: Rng, onDoubled: () => void): Network => {
+/** @param onDuplicated called for every request that will arrive twice */
+export const createNetwork = (scheduler: Scheduler, rng: Rng, onDuplicated: () => void): Network => {
   const weather: Weather = { ...FAIR_WEATHER };
   const blocked = new Set<string>();
   const held = new Map<string, (() => void)[]>();
@@ -63,7 +63,7 @@ export const createNetwork = (scheduler: Scheduler, rng: Rng, onDoubled: () => v
     delayMs,
     isDoubled() {
       const isDoubled = chance(rng, weather.duplicateProbability);
-      if (isDoubled) onDoubled();
+      if (isDoubled) onDuplicated();
       return isDoubled;
     },
     isOpen: (from, to) => !blocked.has(link(from, to)),

@@ -1,4 +1,4 @@
-/** The way of a registration: from a sled to a Nexus, over the simulated network. */
+/** The connection of a registration: from a sled to a Nexus, over the simulated network. */
 import { GENERATION_FLOOR_HEADER, HEADS_HEADER, type internalApi } from '../../src/api/internal-api.ts';
 import type { Handlers } from '../../src/http/handlers.ts';
 import { endpointUrl } from '../../src/lib/endpoint.ts';
@@ -7,20 +7,20 @@ import { type Callee, type Caller, call } from './call.ts';
 import type { Network } from './network.ts';
 import { requestContext } from './sled-link.ts';
 
-/** Of no meaning here: a machine has one Nexus. */
+/** The port means nothing here: a machine has one Nexus. */
 const NEXUS_PORT = 80;
 
 type AnswerHeader = keyof (typeof internalApi)['routes']['sledAgentPut']['responseHeaders'];
 
-/** Whether each of the two knows of lineage (P13). */
+/** Whether each of the two knows lineage (P13). */
 export type SpeaksOfLineage = {
   readonly sled: () => boolean;
   readonly nexus: () => boolean;
-  /** What a Nexus answered of points, as it arrives. */
+  /** Called with a Nexus's verdicts on points when they arrive. */
   readonly heard: (verdicts: string) => void;
 };
 
-/** What a Nexus serves to sleds. */
+/** The API of a Nexus for sleds. */
 export type InternalEndpoint = { readonly internal: Handlers<typeof internalApi> };
 
 export const createNexusPeer = (

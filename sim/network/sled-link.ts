@@ -12,7 +12,7 @@ import { chunksOf, collect, receive } from './body.ts';
 import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
 import type { Network } from './network.ts';
 
-/** What a sled serves. */
+/** The APIs of a sled. */
 export type SledEndpoint = {
   readonly agent: Handlers<typeof sledAgentApi>;
   readonly depot: Handlers<typeof depotApi>;
@@ -20,7 +20,7 @@ export type SledEndpoint = {
 
 export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
 
-/** What handlers get beside their parameters. */
+/** The context that handlers get beside their parameters. */
 export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) => ({
   requestId: 'simulated',
   caller: { address: undefined, peer: { kind: 'plain' }, token: 'not_wanted' } as const,
@@ -56,7 +56,7 @@ export const createSledLink = (
   };
 };
 
-/** What a sled is to hold, and what it holds. */
+/** Requests for the config and for the list of a sled. */
 const configRequests = (
   ask: Ask,
   speaksOfLineage: () => boolean,
@@ -96,7 +96,7 @@ const configRequests = (
   },
 });
 
-/** Artifacts come to a sled from the Nexus or from another sled. */
+/** Puts from the Nexus, and copies from another sled. */
 const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy'> => ({
   async put(target, { sha256, generation, digest, sizeBytes, chunks }, wait) {
     const sent = chunksOf(await collect(chunks));
@@ -122,7 +122,7 @@ const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' |
   },
 });
 
-/** What the Nexus itself reads of an artifact that only sleds hold. */
+/** Ranges of artifacts that the Nexus itself reads from sleds. */
 const depotReads = (network: Network, ask: Ask): Pick<SledConnection, 'readRange'> => ({
   async readRange(target, { sha256, offset, length }, wait) {
     const bytes = await ask(target, wait, async incoming => {

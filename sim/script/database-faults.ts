@@ -1,6 +1,6 @@
 /**
- * What a database loses: it is restored to any state that it ever was in, or fails over to a copy that lacks its last
- * commits, after which ordinary changes count past what the sleds hold (P13).
+ * Faults in which the database loses commits: a restore to any earlier state, or a failover to a copy without the last
+ * commits, after which ordinary changes raise the generation above that of the sleds (P13).
  */
 
 import { pointText } from '../../src/core/ids.ts';
@@ -16,16 +16,16 @@ import type { OperatorAct, Step } from './step.ts';
 
 export const restoreDatabase = (scene: Scene, step: Step): void => {
   const { states } = scene.witness;
-  // Every other time each point counts alike: of some there are few states, as between an unlink and its re-add.
+  // In half of the restores each point is equally likely: some have few states, such as one between a deletion and a re-add.
   const among = step.choice[1] % 2 === 0 ? states : states.filter((_, at) => isNewPoint(states, at));
   const state = chosen(among, step.choice[0]);
   if (state !== undefined) goBack(scene, state, 'is restored');
 };
 
-/** Loses up to so many changes of what is wanted, and some of the commits that change nothing of it. */
+/** A failover loses up to so many changes of the wanted set, and up to so many commits without such a change. */
 const MOST_LOST = 5;
 const MOST_SMALL = 6;
-/** More changes than were lost, so that the generation passes what the sleds hold. */
+/** More changes follow than were lost, so that the generation rises above that of the sleds. */
 const MOST_MORE = 2;
 const CHANGES: readonly OperatorAct[] = [
   'upload',
@@ -57,7 +57,7 @@ const failOverTo = (
   makeChanges(scene, step, { count, withinMs: Math.max(step.forMs, 1_000), when: 'after the failover' });
 };
 
-/** Ordinary ones, of every kind. */
+/** Ordinary changes of every kind. */
 const makeChanges = (
   scene: Scene,
   step: Step,
@@ -82,8 +82,8 @@ const drawChange = (step: Step, rng: Rng): Step & { readonly kind: OperatorAct }
   choice: [rng.below(2 ** 30), rng.below(2 ** 30), rng.below(2 ** 30)],
 });
 
-/** A disk of a sled is away meanwhile, and the sled starts without it; another sled is away altogether. */
-export const failOverWithoutSome = (scene: Scene, step: Step): void => {
+/** During the failover a sled starts without one of its disks, or another sled is down. */
+export const failOverWithMachinesAway = (scene: Scene, step: Step): void => {
   const sleds = rotated(inServiceSleds(scene), step.choice[1]);
   const sled = sleds.find(each => healthyVolumes(each).length > 1);
   const other = sleds.find(each => each !== sled);
@@ -104,7 +104,7 @@ export const failOverWithoutSome = (scene: Scene, step: Step): void => {
 const healthyVolumes = ({ machine }: SimSled): readonly Volume[] =>
   [...machine.volumes.values()].filter(({ state }) => state === 'ok');
 
-/** What the database then loses, the first disk alone has; what it wants instead, the second one. */
+/** Only the first disk has the lost config, and only the second one the config that follows it. */
 const failOverBetween = (
   scene: Scene,
   step: Step,
@@ -151,7 +151,7 @@ const goBack = (scene: Scene, state: MemoryState, how: string): void => {
   witness.onDatabaseRestored();
 };
 
-/** From here on Nexuses know of lineage: the database is migrated, and the point where it is becomes its first. */
+/** From now on the Nexuses know lineage: the database is migrated, and its present point is the first recorded one. */
 export const upgradeNexuses = (scene: Scene): void => {
   const { world, witness, olderStates } = scene;
   if (!world.isNexusOlder) return;

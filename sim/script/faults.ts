@@ -1,14 +1,14 @@
-/** What goes wrong with machines, network, clocks and database. */
+/** Faults of machines, network, clocks and database. */
 import type { Machine } from '../fleet/machine.ts';
 import type { SimNexus, SimSled } from '../fleet/world.ts';
 import { chosen } from './chosen.ts';
-import { failOver, failOverWithoutSome, restoreDatabase } from './database-faults.ts';
+import { failOver, failOverWithMachinesAway, restoreDatabase } from './database-faults.ts';
 import { forAWhile, inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 import type { Step } from './step.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** What a step does to the sled, or to the Nexus, that it draws. */
+/** The effect of a step on the sled, or on the Nexus, that it draws. */
 const ON_SLED: Partial<Record<Step['kind'], (scene: Scene, sled: SimSled, step: Step) => void>> = {
   'kill a sled': (scene, { machine }, step) => stopFor(scene, machine, step.forMs, machine.kill),
   'cut the power of a sled': (scene, sled, step) =>
@@ -33,14 +33,14 @@ const ON_NEXUS: Partial<Record<Step['kind'], (scene: Scene, nexus: SimNexus, ste
   'destroy a Nexus': (scene, nexus) => destroyStaging(scene, nexus),
 };
 const ON_FLEET: Partial<Record<Step['kind'], (scene: Scene, step: Step) => void>> = {
-  'part the network': (scene, step) => partNetwork(scene, step),
-  'part it one way': (scene, step) => partNetwork(scene, step),
+  'partition the network': (scene, step) => partitionNetwork(scene, step),
+  'partition it one way': (scene, step) => partitionNetwork(scene, step),
   'hold up links': (scene, step) => holdUpLinks(scene, step),
   'clock jumps': (scene, step) => setClock(scene, step),
   'database away': (scene, step) => takeDatabaseAway(scene, step.forMs),
   'database restored': restoreDatabase,
   'database fails over': failOver,
-  'database fails over without some': failOverWithoutSome,
+  'database fails over while machines are away': failOverWithMachinesAway,
 };
 
 export const breakFleet = (scene: Scene, step: Step): void => {
@@ -83,7 +83,7 @@ const cutNexusPower = ({ world }: Scene, { machine }: SimNexus): void => {
   machine.powerCut(world.streams(`power ${machine.name} ${world.scheduler.nowMs()}`));
 };
 
-/** Ahead of one of its next disk operations: every step of a put, a config or an upload is met in time. */
+/** The process dies before one of its next disk operations, so that in time every step of a put, config or upload is hit. */
 const dieInOperation = (scene: Scene, machine: Machine<unknown>, step: Step, die: () => void): void => {
   machine.operationsLeft = 1 + (step.choice[2] % 60);
   machine.onLastOperation = () => {
@@ -101,9 +101,9 @@ const pauseFor = (scene: Scene, machine: Machine<unknown>, forMs: number): void 
   scene.world.trace.say(machine.name, 'is paused');
   forAWhile(scene, forMs, () => {
     process.resume();
-    scene.world.trace.say(machine.name, 'goes on');
+    scene.world.trace.say(machine.name, 'resumes');
     if (machine.name.startsWith('nexus') && forMs > 60_000)
-      scene.world.trace.reached('a Nexus went on after a long pause');
+      scene.world.trace.reached('a Nexus resumed after a long pause');
   });
 };
 
@@ -113,7 +113,7 @@ const everyone = ({ world }: Scene): string[] => [
   ...world.nexuses.map(({ machine }) => machine.name),
 ];
 
-const partNetwork = (scene: Scene, step: Step): void => {
+const partitionNetwork = (scene: Scene, step: Step): void => {
   const { network } = scene.world;
   const names = everyone(scene);
   const inside = new Set(names.filter((_, at) => ((step.choice[1] >> (at % 24)) & 1) === 1));
@@ -121,7 +121,7 @@ const partNetwork = (scene: Scene, step: Step): void => {
     names
       .filter(b => inside.has(a) && !inside.has(b))
       .flatMap(b =>
-        step.kind === 'part it one way'
+        step.kind === 'partition it one way'
           ? [[a, b]]
           : [
               [a, b],
@@ -135,7 +135,7 @@ const partNetwork = (scene: Scene, step: Step): void => {
   });
 };
 
-/** Links of a part of the machines stop one by one, and go on in another order. */
+/** The links of some machines are held up one by one, and released in another order. */
 const holdUpLinks = (scene: Scene, step: Step): void => {
   const { network, scheduler, streams, trace } = scene.world;
   const rng = streams(`hold up ${step.number}`);
@@ -156,16 +156,16 @@ const holdUpLinks = (scene: Scene, step: Step): void => {
   }
 };
 
-/** Fewer than the minimum lie at a time: more could take the last copy with them. */
+/** Fewer sleds than the minimum lie at a time: more of them could cost the last copy. */
 const lieFor = (scene: Scene, sled: SimSled, forMs: number): void => {
   const { world } = scene;
   const liars = world.sleds.filter(({ isLying }) => isLying).length;
   if (liars + 1 >= world.minSledReplication || sled.isLying) return;
   sled.isLying = true;
-  world.trace.say(sled.plan.serial, 'begins to lie');
+  world.trace.say(sled.plan.serial, 'starts lying');
   forAWhile(scene, forMs, () => {
     sled.isLying = false;
-    world.trace.say(sled.plan.serial, 'lies no more');
+    world.trace.say(sled.plan.serial, 'stops lying');
   });
 };
 

@@ -1,4 +1,4 @@
-/** Programs on sleds that use artifacts: they take leases, and return them or let them expire. */
+/** Programs on sleds that use artifacts: each takes a lease, and returns it or lets it expire. */
 import { LeaseId } from '../../src/core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
 import { requestContext } from '../network/sled-link.ts';

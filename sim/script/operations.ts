@@ -1,4 +1,4 @@
-/** What operators do, by what is there to do it with. */
+/** The actions of operators, as far as the present fleet allows each. */
 import { nexusIdOn } from '../checkers/holdings.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimRelease } from '../fleet/releases.ts';
@@ -72,7 +72,7 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
     case 'take a lease':
     case 'return a lease': {
       const sled = chosen(inServiceSleds(scene), second);
-      // A program that is refused goes on without.
+      // A program without a lease continues.
       const work = act === 'take a lease' ? takeLease : returnLease;
       if (sled !== undefined) void work(scene, sled, step).catch(() => undefined);
       return;
@@ -98,14 +98,14 @@ const upgradeSled = ({ world }: Scene, sled: SimSled): void => {
   sled.machine.start();
 };
 
-/** Sleds are about to unlink what they are then told to hold again. */
+/** A deletion and an upload of one release at once: sleds are about to unlink artifacts that are wanted again. */
 const replaceRelease = (scene: Scene, release: SimRelease, nexus: SimNexus, choice: number): void => {
   scene.operator.remove(release, nexus);
   const again = chosen(inServiceNexuses(scene), choice) ?? nexus;
   scene.operator.upload(release, again, choice % 5_000);
 };
 
-/** The operator gives up a sled: what it holds does not count any more. */
+/** The operator expunges a sled: its copies do not count any more. */
 const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
   scene.world.trace.say('operator', `expunges ${sled.plan.serial}`);
   void scene.operator.ask(nexus, (services, incoming) =>
@@ -118,7 +118,7 @@ const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
   );
 };
 
-/** Another machine with empty disks takes the place and the id of one that is gone for good. */
+/** A machine with empty disks takes the id of one that is gone for good. */
 const replaceSled = ({ world, witness }: Scene, sled: SimSled, choice: number): void => {
   world.trace.say('operator', `replaces ${sled.plan.serial}`);
   sled.standing = 'gone';

@@ -1,4 +1,4 @@
-/** Performs the steps of a script on a fleet: each chooses among what there is by then, and some end after a while. */
+/** Performs the steps of a script on a fleet: each chooses among the present machines, and some end after a while. */
 import { breakFleet } from './faults.ts';
 import { performOperation } from './operations.ts';
 import type { Scene } from './scene.ts';

@@ -1,11 +1,10 @@
 /**
- * What the documents tell operators to do when the database has lost commits:
+ * The recovery from lost commits, as docs/operations.md describes it to operators:
  *
- *     what sleds were told to hold, and no release lists ─▶ upload those releases again ─▶ give up by name what was
- *                                                           deleted deliberately ─▶ recover the generation
+ *     artifacts of sleds that no release lists ─▶ upload the lost releases again ─▶ give up deleted ones by name ─▶ recover
  *
  * OR1. A release whose upload was acknowledged, and that was not deleted since, is uploaded again, never given up.
- * OR2. It is given up only where an upload is refused for good, and rightly.
+ * OR2. It is given up only if its upload is refused for good, for a valid reason.
  */
 import { ArtifactHash, asGeneration } from '../../src/core/ids.ts';
 import { newestLedgerOn, pointOfLedger } from '../checkers/ledgers.ts';
@@ -14,10 +13,10 @@ import type { SimNexus } from '../fleet/world.ts';
 import { requestContext } from '../network/sled-link.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 
-/** As long as one that is refused although it must not be may be so: a Nexus may not have looked at the sleds yet. */
+/** A wrong refusal may last so long: the Nexus may not have collected the sleds yet. */
 const REFUSED_FOR_MS = 6 * 60_000;
 
-/** OR1: the releases that the operator has made, and that the database has lost. */
+/** OR1: the releases that the operator uploaded, and that the database has lost. */
 export const lostReleases = (scene: Scene): readonly SimRelease[] => {
   const present = new Set<string>();
   for (const { repo } of scene.world.database.snapshot().releases.values())
@@ -38,7 +37,7 @@ const isRefusedForGood = ({ operator, world }: Scene, { systemVersion }: SimRele
   return refused !== undefined && world.scheduler.nowMs() - refused.sinceMs > REFUSED_FOR_MS;
 };
 
-/** P3: what an unknown point of a sled lists, and no release, is refused neither for rollback nor for expiry. */
+/** P3: a release that a sled lists at an unknown point, and the database does not, is not refused for rollback or expiry. */
 const requireNotRefused = (scene: Scene, release: SimRelease): void => {
   const { operator, witness, world } = scene;
   const code = operator.records.get(release.systemVersion)?.refused?.code;
@@ -58,7 +57,7 @@ const requireNotRefused = (scene: Scene, release: SimRelease): void => {
     );
 };
 
-/** Those that can be brought back. */
+/** The lost releases that can be uploaded again. */
 export const recoverableReleases = (scene: Scene): readonly SimRelease[] =>
   lostReleases(scene).filter(release => !isRefusedForGood(scene, release));
 
@@ -86,10 +85,7 @@ export const recoverGeneration = async (scene: Scene, nexus: SimNexus): Promise<
   );
   if (seen === undefined || seen.state === 'not_needed' || seen.to === null) return;
   if (!witness.wasDatabaseRestored())
-    witness.fail(
-      'reasons',
-      `the generation is to be recovered (${seen.state}), and the database never went back`,
-    );
+    witness.fail('reasons', `a recovery is advised (${seen.state}), and the database was never restored`);
   const { generation, to } = seen;
   const undecided = seen.undecided_artifacts.map(({ sha256 }) => ArtifactHash.parse(sha256));
   const kept = recoverableReleases(scene).find(({ artifacts }) =>

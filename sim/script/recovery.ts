@@ -1,4 +1,4 @@
-/** The end of the faults: everything is mended but what stays broken, and operators do what the documents tell them. */
+/** The end of the faults: all but the permanent ones are repaired, and operators follow the documents. */
 
 import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
 import { createReasonChecker, type ReasonChecker } from '../checkers/reasons.ts';
@@ -18,7 +18,7 @@ export type Recovery = {
   readonly broken: ReadonlySet<SimSled>;
   readonly reasons: ReasonChecker;
   readonly mend: () => void;
-  /** To be called again and again until the fleet is at rest. */
+  /** Called repeatedly until the fleet is at rest. */
   readonly help: () => void;
 };
 
@@ -73,8 +73,8 @@ export const createRecovery = (scene: Scene): Recovery => {
 };
 
 /**
- * A disk that is new, or was not mounted when its sled agent started, is taken in by the next start. One that was away
- * comes back without.
+ * A sled agent takes a new disk, or one that was not mounted at its start, into use when it starts again. It takes a disk that
+ * was away back into use without a restart.
  */
 const restartForNewDisks = (
   { world }: Scene,
@@ -95,7 +95,7 @@ const hasNewDisk = ({ machine }: SimSled): boolean =>
     ({ medium, wasUnmounted }) => wasUnmounted || !medium.top.now.has(DATASET_FILE),
   );
 
-/** A disk with files and without an identity is refused, and keeps its sled agent from starting: it is to be empty. */
+/** A sled agent does not start with a disk that has files and no identity: the operator empties the disk. */
 const emptyDisks = ({ world, witness }: Scene): void => {
   for (const sled of world.sleds)
     for (const volume of sled.machine.volumes.values()) {
@@ -136,7 +136,7 @@ const uploadWhatIsLost = (scene: Scene, { releases }: FleetStatus, failed: Set<s
     if (state !== 'failed' && state !== 'blocked') continue;
     if (state === 'failed') {
       failed.add(system_version);
-      world.trace.reached('a release was failed');
+      world.trace.reached('a release failed');
     }
     const release = scene.releases.find(({ systemVersion }) => systemVersion === system_version);
     if (release !== undefined && nexus !== undefined) operator.upload(release, nexus);

@@ -1,4 +1,4 @@
-/** What the steps of a script work on. */
+/** The run, as the steps of a script see and change it. */
 import type { MemoryState } from '../datastore/state.ts';
 import type { Operator } from '../fleet/operator.ts';
 import type { SimRelease } from '../fleet/releases.ts';
@@ -11,15 +11,15 @@ export type Scene = {
   readonly witness: Witness;
   readonly operator: Operator;
   readonly swarm: Swarm;
-  /** Releases in the order in which operators take them up; made beforehand. */
+  /** Releases in the order in which operators upload them; made beforehand. */
   readonly releases: readonly SimRelease[];
-  /** How many of them were taken up. */
+  /** How many of them were uploaded. */
   taken: number;
-  /** Changes around a failover that are still to come: a fleet is at rest after them. */
+  /** Changes around a failover that are still to come: the fleet cannot be at rest before them. */
   changesToCome: number;
   /** States of a database whose Nexuses did not record points (P13). */
   readonly olderStates: WeakSet<MemoryState>;
-  /** Undoes what lasts, at the end of the phase with faults; a step that ended by itself leaves it. */
+  /** Ends each lasting fault at the end of their phase; a fault that ended by itself is not in it. */
   readonly undo: Set<() => void>;
 };
 
@@ -29,7 +29,7 @@ export const inServiceSleds = ({ world }: Scene): readonly SimSled[] =>
 export const inServiceNexuses = ({ world }: Scene): readonly SimNexus[] =>
   world.nexuses.filter(({ standing }) => standing === 'in_service');
 
-/** Undone after a while, or when everything is mended. */
+/** Undone after a while, or at the end of the faults. */
 export const forAWhile = (scene: Scene, forMs: number, undo: () => void): void => {
   const once = () => {
     if (scene.undo.delete(once)) undo();

@@ -1,10 +1,10 @@
-/** The steps of a run, drawn beforehand: so that a failing run can be made smaller by leaving steps out. */
+/** The steps of a run, drawn beforehand, so that a failing run can be minimised by leaving steps out. */
 import type { Rng } from '../../src/core/rng.ts';
 import { spread } from '../time/streams.ts';
 import type { Step } from './step.ts';
 import type { Swarm } from './swarm.ts';
 
-/** More would only be more of the same. */
+/** More steps would find nothing new. */
 const MAX_STEPS = 200;
 
 export const drawScript = (swarm: Swarm, rng: Rng): readonly Step[] => {
@@ -18,7 +18,7 @@ export const drawScript = (swarm: Swarm, rng: Rng): readonly Step[] => {
         forMs: spread(rng, 100, swarm.durationMs / 2),
       });
   }
-  // Something to replicate from the beginning on.
+  // The first step uploads a release, so that there is something to replicate.
   steps.push({
     atMs: spread(rng, 10, 5_000),
     kind: 'upload',
@@ -31,5 +31,5 @@ export const drawScript = (swarm: Swarm, rng: Rng): readonly Step[] => {
     .map((step, number) => ({ ...step, number }));
 };
 
-/** Exponentially distributed: steps come together now and then. */
+/** Exponentially distributed, so that steps sometimes coincide. */
 const waitMs = (rng: Rng, everyMs: number): number => -Math.log(1 - rng.next()) * everyMs;

@@ -1,4 +1,4 @@
-/** What may happen to a simulated fleet: what operators do, and what goes wrong. */
+/** The kinds of steps: actions of operators, and faults. */
 
 export const OPERATIONS = [
   'upload',
@@ -26,8 +26,8 @@ export const FAULTS = [
   'kill a Nexus in an operation',
   'pause a Nexus',
   'pause a sled',
-  'part the network',
-  'part it one way',
+  'partition the network',
+  'partition it one way',
   'hold up links',
   'dataset absent',
   'dataset unmounted',
@@ -43,21 +43,21 @@ export const FAULTS = [
   'database away',
   'database restored',
   'database fails over',
-  'database fails over without some',
+  'database fails over while machines are away',
   'sled lies',
   'wipe a sled',
   'destroy a Nexus',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
-/** One of them at its time. Numbers choose among what there is at that time. */
+/** One action or fault, at its time. Its numbers choose among the machines and releases of that time. */
 export type Step = {
-  /** Its number in the script: what a replay of a part of it names. */
+  /** Its number in the script, by which a replay of some steps names it. */
   readonly number: number;
   readonly atMs: number;
   readonly kind: Fault | OperatorAct;
   readonly choice: readonly [number, number, number];
-  /** How long it lasts, where it does. */
+  /** How long it lasts, if it does. */
   readonly forMs: number;
 };
 

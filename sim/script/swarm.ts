@@ -1,7 +1,7 @@
 /**
- * What kind of run a seed gives: the size of the fleet, which faults there are at all, and how often each.
+ * The kind of run that a seed gives: the size of the fleet, the kinds of faults, and the rate of each.
  *
- * SW1. Each kind of fault is drawn to be there or not, and then how often: a run with a few kinds of faults reaches
+ * SW1. A draw decides for each kind of fault whether it occurs, and then how often: a run with a few kinds of faults reaches
  *      states that one with all of them at once never does.
  */
 import type { Rng } from '../../src/core/rng.ts';
@@ -18,7 +18,7 @@ export type Swarm = {
   readonly scrubPeriodMs: number;
   /** Of the phase with faults. */
   readonly durationMs: number;
-  /** Mean time between two of a kind; only the kinds that this run has. */
+  /** Mean time between two steps of a kind; only the kinds that this run has. */
   readonly everyMs: ReadonlyMap<Fault | OperatorAct, number>;
   readonly lossProbability: number;
   readonly duplicateProbability: number;
@@ -31,17 +31,17 @@ export type Swarm = {
   readonly diskMostMs: number;
   readonly diskTailProbability: number;
   readonly diskErrorProbability: number;
-  /** That a sled agent does not compare points (P13). */
+  /** Of a sled agent that does not compare points (P13). */
   readonly olderAgentProbability: number;
-  /** Until then the Nexuses say nothing of lineage; 0 where they do from the beginning on. */
+  /** Until then the Nexuses send no lineage; 0 if they send it from the beginning. */
   readonly olderNexusUntilMs: number;
-  /** What metadata is refused for that was good when it was accepted: see releases.ts. */
+  /** Why metadata is refused that was valid when it was accepted: see releases.ts. */
   readonly metadata: Metadata;
   /** Whether the pruner deletes releases by itself. */
   readonly prunes: boolean;
-  /** Whether it is watched for a while after it came to rest: that takes as long as all the rest. */
+  /** Whether the fleet at rest is watched for a while: that doubles the time of the run. */
   readonly staysQuiet: boolean;
-  /** How many sleds stay broken when everything else is mended. */
+  /** How many sleds stay broken after the end of the faults. */
   readonly brokenForEver: number;
 };
 
@@ -50,7 +50,7 @@ export type FleetSize = 'small' | 'any';
 const MINUTE_MS = 60_000;
 
 export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
-  // A run of a large fleet costs as much as thirty others.
+  // A run of a large fleet takes as long as thirty others.
   const isLarge = size === 'any' && chance(rng, 0.004);
   const sledCount = isLarge ? 8 + rng.below(33) : 1 + Math.min(rng.below(5), rng.below(6));
   const often = (least: number, most: number, share: number) =>
@@ -68,10 +68,10 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     nexuses: chance(rng, 0.5) ? 1 : 2 + (isLarge ? rng.below(4) : rng.below(2)),
     sleds: Array.from({ length: sledCount }, () => 1 + Math.min(rng.below(3), rng.below(3))),
     minSledReplication,
-    // Where no bit flips a scrub finds nothing, and only takes its time.
+    // Without flipped bits a scrub finds nothing and only costs time.
     scrubPeriodMs:
       everyMs.has('flip a bit') || everyMs.has('cut a file short') ? 2 * MINUTE_MS : 24 * 60 * MINUTE_MS,
-    // An archive alone has up to 14 kB, and is refused where it would not fit.
+    // One archive has up to 14 kB, and is refused if it does not fit.
     quotaBytes: chance(rng, 0.1) ? 15_000 + rng.below(10_000) : 2 ** 24,
     durationMs,
     everyMs,

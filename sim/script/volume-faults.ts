@@ -1,4 +1,4 @@
-/** What goes wrong with single disks of sleds. */
+/** Faults of single disks of sleds. */
 
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import { ledgerOn } from '../checkers/ledgers.ts';
@@ -36,7 +36,7 @@ const changeState = (scene: Scene, volume: Volume, state: VolumeState, forMs: nu
   volume.wasReadOnly ||= state === 'read_only';
   if (state === 'unmounted') {
     volume.wasUnmounted = true;
-    // Whatever unmounts a file system writes it out.
+    // Unmounting a file system syncs it.
     volume.medium.syncNames(volume.medium.top);
   }
   if (state === 'absent' || state === 'unmounted') {
@@ -49,7 +49,7 @@ const changeState = (scene: Scene, volume: Volume, state: VolumeState, forMs: nu
   });
 };
 
-/** What was adopted on one disk alone goes with it, and the other comes back with what it had. */
+/** One disk goes away with the configs that only it adopted, and the other one returns with its older ones. */
 const takeInTurn = (scene: Scene, sled: SimSled, first: Volume, forMs: number): void => {
   const second = [...sled.machine.volumes.values()].find(volume => volume !== first);
   if (second === undefined || first.state !== 'ok' || second.state !== 'ok') return;
@@ -69,13 +69,13 @@ const fill = (scene: Scene, volume: Volume, forMs: number): void => {
   });
 };
 
-/** The disk goes, and comes back as it was when it went: whatever was written elsewhere meanwhile, it has not. */
+/** The disk goes away and returns with its content of then, without later configs and copies. */
 const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Step): void => {
   if (volume.state !== 'ok') return;
   const image = volume.medium.image();
   forAWhile(scene, step.forMs, () => {
     if (sled.standing !== 'in_service' || volume.state !== 'ok') return;
-    // With the newest ledger on no other disk nothing could tell, on no machine.
+    // If no other disk had the newest ledger, no machine could notice.
     if (!isNewestElsewhere(scene, sled, volume)) return;
     volume.session += 1;
     const had = [...scene.witness.holdings.filesOn(volume).keys()];
@@ -83,7 +83,7 @@ const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Ste
     harm(scene, sled, had);
     scene.world.trace.say(sled.plan.serial, `${volume.path} has its old content`);
     scene.world.trace.reached('a dataset returned with an older ledger');
-    // A running store has it open; it is met by the next start, as after the disk was taken out and put back.
+    // A running store has the disk open, so the sled restarts, as after the disk was taken out and put back.
     sled.machine.kill();
     forAWhile(scene, 1_000, sled.machine.start);
   });
@@ -130,7 +130,7 @@ const flipped = (content: Uint8Array, choice: number): Uint8Array => {
 const cutShort = (content: Uint8Array, choice: number): Uint8Array =>
   content.slice(0, choice % content.length);
 
-/** A disk of it went, or came back as it was. */
+/** Reports to the checkers that a disk of the sled went away or returned with older content. */
 const harm = ({ witness }: Scene, sled: SimSled, hashes: readonly ArtifactHash[]): void => {
   witness.copies.onTaken(sled, hashes);
   witness.leases.reread(sled, sled.machine.volumes.values());

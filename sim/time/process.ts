@@ -1,10 +1,9 @@
 /**
- * A process of the simulated fleet: everything that reaches it from outside (time, disk, network, database) comes
- * through its gate.
+ * A process of the simulated fleet: every event from outside (time, disk, network, database) comes through its gate.
  *
- * TP1. A process that has ended is reached by nothing, and nothing that it still asks for happens. Its promises
- *      never settle: it does not learn that it was killed.
- * TP2. What comes while it is paused comes when it goes on, in the order in which it came.
+ * TP1. No event reaches a process that has ended, and none of its requests has an effect any more. Its promises never settle:
+ *      it does not learn that it was killed.
+ * TP2. A paused process receives its events when it resumes, in the order of their arrival.
  */
 import type { Clock } from '../../src/lib/clock.ts';
 import type { Cancel, Scheduler } from './scheduler.ts';
@@ -18,17 +17,17 @@ export type SimProcess = {
   readonly clock: Clock;
   /** Runs in this process after a time. */
   readonly after: (ms: number, run: () => void) => Cancel;
-  /** Runs in this process as soon as it may. */
+  /** Runs in this process now, or when it resumes. */
   readonly deliver: (run: () => void) => void;
   readonly pause: () => void;
   readonly resume: () => void;
-  /** Ends it without a word. */
+  /** Ends it without notice, like SIGKILL. */
   readonly kill: () => void;
-  /** For those who hold a connection to it. Called at once when it has ended already. */
+  /** For the other ends of its connections. Called at once if it has ended already. */
   readonly onEnd: (listener: () => void) => Cancel;
 };
 
-/** @param wallOffsetMs of the machine's clock, asked each time: it may jump */
+/** @param wallOffsetMs of the machine's clock, read each time: it may jump */
 export const createProcess = (
   name: string,
   scheduler: Scheduler,
@@ -108,7 +107,7 @@ const processClock = ({
           resolve();
         });
         signal.addEventListener('abort', abandon, { once: true });
-        // Node keeps a signal made of others for as long as somebody listens to it.
+        // Node keeps a composed signal for as long as it has a listener.
         forgetEnd = onEnd(leave);
       }),
     timeout(ms) {

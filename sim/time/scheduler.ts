@@ -19,7 +19,7 @@ export type Scheduler = {
   readonly events: () => number;
 };
 
-/** No timer is finer, and a wait that is lost in the sum with the time would be none. */
+/** The shortest wait: a shorter one would vanish in the rounding of its sum with the time. */
 const LEAST_WAIT_MS = 0.001;
 
 type Event = { readonly atMs: number; readonly order: number; run: (() => void) | undefined };
@@ -65,7 +65,7 @@ const nextEvent = (queue: Heap): Event | undefined => {
 /** TS1: Node runs the next tick when no promise job is left. */
 const settled = (): Promise<void> => new Promise(resolve => process.nextTick(resolve));
 
-/** Whoever watches this process is let in now and then; that takes longer. No real time is waited for. */
+/** Sometimes yields to the event loop, so that messages and signals of this process are handled. It waits for no real time. */
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 const EVENTS_PER_TURN = 500;
 

@@ -1,4 +1,4 @@
-/** Randomness of a run: one stream for each part of it, so that what one part draws does not move the others. */
+/** Randomness of a run: one stream for each part of it, so that the draws of one part do not shift those of another. */
 import { type Rng, seededRng } from '../../src/core/rng.ts';
 
 export type Streams = (name: string) => Rng;
@@ -28,5 +28,5 @@ export const chance = (rng: Rng, probability: number): boolean => rng.next() < p
 
 export const pick = <T>(rng: Rng, items: readonly T[]): T => items[rng.below(items.length)]!;
 
-/** Mostly short, now and then long: between `least` and `most`, evenly on a logarithmic scale. */
+/** Mostly short, sometimes long: between `least` and `most`, uniform on a logarithmic scale. */
 export const spread = (rng: Rng, least: number, most: number): number => least * (most / least) ** rng.next();

@@ -1,9 +1,9 @@
-/** What shows, in logs and commits, that a run came by something worth a seed. */
+/** Signs in logs and commits that a run reached an interesting state. */
 import { BROUGHT_BACK } from '../../src/nexus/releases/upload/check-archive.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import type { Sometimes, Trace } from '../trace.ts';
 
-/** What is told by the log alone. */
+/** States that only the log shows. */
 const BY_LINE: Readonly<Record<string, Sometimes>> = {
   'artifact copied': 'a copy was made between sleds',
   'copy failed': 'a copy was cut',
@@ -18,7 +18,7 @@ const BY_LINE: Readonly<Record<string, Sometimes>> = {
 };
 
 export const noteLine = (trace: Trace, words: string, fields: Record<string, unknown>): void => {
-  // A sled that never held a config waits for one at each start.
+  // A sled that never had a config waits for a floor at each start.
   if (words === 'floor accepted' && fields.generation !== undefined)
     trace.reached('a sled waited for a floor');
   if (words === 'local repo kept' && fields.because === 'round_lost')

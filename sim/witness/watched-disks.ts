@@ -14,7 +14,7 @@ export const onNameChange = (
   const { world, archives, copies } = watch;
   const sled = world.sleds.find(each => each.machine === machine);
   if (place.volume.state === 'unmounted') {
-    // What it is told while its disk is away counts when the disk is back.
+    // A config that the sled adopts while its disk is away counts when the disk is back.
     if (sled !== undefined && change === 'rename' && isLedgerPath(place.path)) onRename(watch, sled, place);
     return;
   }
@@ -44,7 +44,7 @@ const onUnlink = (
   else copies.onCopyGone(name, `${sled.plan.serial} unlinked it`);
 };
 
-/** A sled does what another history of the database told it, which this one does not know, or knows by a recovery alone. */
+/** The sled's config is of another history: this one does not know its point, or knows it only through a recovery. */
 const isOfAnotherHistory = ({ world, removals }: Watch, sled: SimSled): boolean => {
   const told = removals.highest(sled);
   if (told === undefined) return false;
@@ -89,7 +89,7 @@ const onLedger = (
   removals.onLedger(sled, content);
 };
 
-/** In doubt a sled holds deletions in the ledger that a disk has, and takes no config by that. */
+/** A sled in doubt writes its hold into the ledger of a disk, which adopts no config. */
 const isHoldAlone = (had: SeenLedger | undefined, next: SeenLedger | undefined): boolean =>
   next?.isHeld === true &&
   had?.isHeld === false &&

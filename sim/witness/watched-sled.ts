@@ -1,4 +1,4 @@
-/** A sled whose answers are checked against its disks before anybody gets them. */
+/** A sled whose answers are checked against its disks before they are sent. */
 import type { ArtifactConfig } from '../../src/core/artifact-config.ts';
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import { errorCodeOf, findDepotError } from '../../src/lib/errors.ts';
@@ -8,7 +8,10 @@ import type { SimSled, World } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
 import type { Watch } from './watch.ts';
 
-/** An acknowledged config is durable on a disk (ST2), an acknowledged put on as many as it says (G4); the generation of a list never falls (G6). */
+/**
+ * An acknowledged config is durable on a disk (ST2), an acknowledged put on as many disks as the answer says (G4). The
+ * generation of a list never falls (G6).
+ */
 export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled): RunningSled => {
   const { world } = watch;
   const { trace } = world;
@@ -23,7 +26,7 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
         sled.isInDoubt = running.store.state().kind !== 'ready';
         try {
           const answer = await running.agent.artifactConfigPut(request);
-          // A ledger that is read on a disk which takes no writes need not be durable, and cannot be made so.
+          // A ledger on a read-only disk may not be durable, and cannot be made so.
           const isWatched = sessionsOf(sled) === session && !wasUnmounted(sled) && !wasReadOnly(sled);
           if (isWatched && newestOn(sled) < request.body.generation)
             watch.fail(
@@ -110,18 +113,18 @@ const noteAdoption = (
 const pointOfConfig = ({ generation, artifacts }: ArtifactConfig): string =>
   pointOfLedger({ generation, artifacts: new Set(artifacts.keys()) });
 
-/** What is written into the mount point of a disk that is away is durable where nobody looks here. */
+/** Writes into the mount point of an absent disk are durable where this checker does not look. */
 const wasUnmounted = ({ machine }: SimSled): boolean =>
   [...machine.volumes.values()].some(volume => volume.wasUnmounted);
 
 const wasReadOnly = ({ machine }: SimSled): boolean =>
   [...machine.volumes.values()].some(volume => volume.wasReadOnly);
 
-/** Another number when a disk came, went or was replaced. */
+/** Changes whenever a disk comes, goes or is replaced. */
 const sessionsOf = ({ machine }: SimSled): number =>
   [...machine.volumes.values()].reduce((sum, { session }) => sum + session, 0);
 
-/** A file that was cut short is not held, whatever its name says (P10). */
+/** A truncated file does not count as held, whatever its name (P10). */
 const requireRightLengths = (watch: Watch, sled: SimSled, list: Readonly<Record<string, number>>): void => {
   const wanted = watch.holdings.wanted();
   const volumes = [...sled.machine.volumes.values()];

@@ -1,5 +1,5 @@
 /**
- * The witness of a run: what happens on disks and in the database goes to the checkers while it happens.
+ * The witness of a run: it passes each change on disks and in the database, and each answer, to the checkers at once.
  *
  *     name changes ─┐
  *     commits ──────┼─▶ checkers ─▶ the first violation ends the run
@@ -83,7 +83,7 @@ export const createWitness = (world: World): Witness => {
     },
     onSledStart(sled) {
       watch.removals.onStart(sled);
-      // Leases that only a disk tells which is away, or the mount point below one, are not known.
+      // The sled does not know leases that are only on an absent disk, or only in the mount point below a disk.
       const readable = readableOn(sled);
       if (readable.some(hidesLeases) || readable.length < sled.machine.volumes.size)
         watch.leases.reread(sled, readable);
@@ -100,7 +100,7 @@ export const createWitness = (world: World): Witness => {
 const onCommit = (watch: Watch, before: MemoryState, now: MemoryState): void => {
   const { world, fail, copies, archives, histories, lineage, droppedBefore } = watch;
   if (now.sleds !== before.sleds) takeStandings(watch, now);
-  // Recorded again it is held again; a row that only came back with the restore says nothing.
+  // An archive that is recorded again is held again; a row that a restore brought back proves nothing.
   for (const id of droppedBefore)
     if (now.localRepos.has(id) && !before.localRepos.has(id)) droppedBefore.delete(id);
   checkGeneration(before, now, fail);
@@ -111,7 +111,7 @@ const onCommit = (watch: Watch, before: MemoryState, now: MemoryState): void => 
   noteCommit(world.trace, before, now);
 };
 
-/** Where a sled stands is what the database says, by whomever and whenever it was written there. */
+/** The database has the policy of each sled, whichever request wrote it. */
 const takeStandings = ({ world, holdings, copies }: Watch, { sleds }: MemoryState): void => {
   for (const sled of world.sleds) {
     if (sled.standing === 'gone') continue;

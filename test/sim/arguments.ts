@@ -1,8 +1,8 @@
-/** What `npm run sim` is asked for, read from its arguments. */
+/** The arguments of `npm run sim`. */
 import { parseArgs } from 'node:util';
 import type { FleetSize } from '../../sim/script/swarm.ts';
 
-/** What a seed means where nothing is said: a replay has to name any other. */
+/** The size of a seed's run by default; the command of a replay names any other. */
 export const DEFAULT_SIZE: FleetSize = 'any';
 
 export const USAGE = `npm run sim -- --seed S [--steps 3,7,12] [--size any|small] [--quiet] [--json]
@@ -28,7 +28,7 @@ export type SimCommand =
       readonly isJson: boolean;
     };
 
-/** A mistake in the arguments, in words for whoever made it. */
+/** A wrong argument; the message says what is wrong. */
 export class BadArgument extends Error {}
 
 /** @throws {BadArgument} */
@@ -48,7 +48,7 @@ export const readArguments = (args: readonly string[]): SimCommand => {
   }
   refuse('without --seed', ['steps', 'quiet']);
   if (values.seeds === undefined && values.minutes === undefined)
-    throw new BadArgument('what to run is said by --seed, --seeds or --minutes');
+    throw new BadArgument('needs --seed, --seeds or --minutes');
   if (values.commit) refuse('beside --commit', ['first']);
   return {
     kind: 'search',
@@ -89,7 +89,7 @@ const whole = (name: string, text: string, least = 0): number => {
   return number;
 };
 
-/** An empty list leaves no step in. */
+/** An empty list selects no step. */
 const readSteps = (text: string): ReadonlySet<number> =>
   new Set(text === '' ? [] : text.split(',').map(each => whole('steps', each)));
 
@@ -101,6 +101,7 @@ const readMinutes = (text: string): number => {
 };
 
 const readSize = (text: string): FleetSize => {
-  if (text !== 'small' && text !== 'any') throw new BadArgument(`--size is small or any, not '${text}'`);
+  if (text !== 'small' && text !== 'any')
+    throw new BadArgument(`--size: must be small or any, not '${text}'`);
   return text;
 };

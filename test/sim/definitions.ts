@@ -1,6 +1,6 @@
 /**
- * The definitions of the sources by name, and the tests by title: where mutations find what they change and what shows
- * it, so that a file can move without them.
+ * The definitions of the sources by name, and the tests by title: mutations name their places by these, so that a file can
+ * move without a change of its mutations.
  *
  * The sources are read as text, as the formatter lays them out: a definition of a file begins in the first column, and
  * goes on as long as lines are indented, empty, or close a bracket.
@@ -16,7 +16,7 @@ export type Files = ReadonlyMap<string, string>;
 export type Definition = {
   readonly path: string;
   readonly text: string;
-  /** What the file has around it. */
+  /** The text of the file before and after it. */
   readonly before: string;
   readonly after: string;
 };
@@ -60,7 +60,7 @@ export const definitionNamed = (name: string, sources: Files): Definition => {
   return only(found, `definition of ${name}`, ({ path }) => path);
 };
 
-/** How many tests of a file have this in their title, which the formatter keeps on one line with `test(`. */
+/** How many test titles of a file contain this text; the formatter keeps a title on one line with `test(`. */
 const countTitles = (source: string, part: string): number =>
   (source.match(/^\s*test\(['"`].*$/gm) ?? []).filter(line => line.includes(part)).length;
 

@@ -1,5 +1,5 @@
 /**
- * What is said of a seed that failed: at once that it did, then what is left of it after steps were left out.
+ * The report of a seed that failed: one line at once, and later the run with as few steps as still fail.
  *
  *     a failure ─▶ its line ─▶ (new among the failures?) ─▶ minimised in a thread ─▶ replayed here, cut, with its command
  *
@@ -17,24 +17,24 @@ import type { Answer, Task } from './worker.ts';
 
 const MOST_MINIMISED = 5;
 const MINIMISE_MS = 60_000;
-/** For the try under way when the time is up. */
+/** For the attempt in progress when the time is up. */
 const GRACE_MS = 10_000;
 const MOST_LINES = 200;
-/** Of lines that only differ in numbers and ids. */
+/** Of lines that differ only in numbers and ids, so many are shown. */
 const FIRST_OF_A_SHAPE = 2;
 const END_LINES = 20;
-/** Where the actor begins in a line of the trace. */
+/** The width of the time at the beginning of a line of the trace. */
 const TIME_COLUMNS = '00:00:00.000  '.length;
 
 export type Failures = {
   readonly add: (result: PooledResult) => void;
-  /** Resolves when everything was told. */
-  readonly told: () => Promise<void>;
+  /** Resolves when every report was printed. */
+  readonly reported: () => Promise<void>;
 };
 
 export const createFailures = (output: Output, size: FleetSize): Failures => {
   const seen = new Set<string>();
-  let told: Promise<void> = Promise.resolve();
+  let reported: Promise<void> = Promise.resolve();
   return {
     add({ seed, violation, isHang }) {
       if (violation === undefined && !isHang) return;
@@ -53,13 +53,13 @@ export const createFailures = (output: Output, size: FleetSize): Failures => {
       const kind = kindOf(violation);
       if (seen.has(kind) || seen.size >= MOST_MINIMISED) return;
       seen.add(kind);
-      told = told.then(() => explain(output, seed, size, violation));
+      reported = reported.then(() => explain(output, seed, size, violation));
     },
-    told: () => told,
+    reported: () => reported,
   };
 };
 
-/** Without what differs between two failures of one cause. */
+/** Without the numbers and ids in which two failures of one cause differ. */
 export const kindOf = ({ guarantee, message }: Violation): string =>
   `${guarantee} ${message.replaceAll(/[0-9a-f]{8,}|\d+/g, '#')}`;
 
@@ -97,7 +97,7 @@ const minimiseInThread = async (task: Task, all: readonly number[]): Promise<rea
       if (answer.kind === 'smaller') smallest = answer.steps;
       else if (answer.kind === 'minimised') resolve();
     })
-    // A try that kills its thread is no smaller failure of the same kind.
+    // An attempt that kills its thread is another kind of failure, so it does not count as smaller.
     .on('error', () => resolve())
     .on('exit', () => resolve());
   const timer = setTimeout(resolve, MINIMISE_MS + GRACE_MS);
@@ -109,18 +109,18 @@ const minimiseInThread = async (task: Task, all: readonly number[]): Promise<rea
 };
 
 /**
- * What matters of a trace: what the run did, the first lines of each shape, and the end. A fleet that waits says the
- * same things every minute.
+ * The essential lines of a trace: the steps, the first lines of each shape, and the end. A fleet that waits logs the same
+ * lines every minute.
  */
 export const cutTrace = (lines: readonly string[], most: number): readonly string[] => {
   const seen = new Map<string, number>();
-  const isNews = lines.map(line => {
+  const isNew = lines.map(line => {
     const shape = line.slice(TIME_COLUMNS).replaceAll(/[0-9a-f-]{8,}|\d+/g, '#');
     seen.set(shape, (seen.get(shape) ?? 0) + 1);
     return seen.get(shape)! <= FIRST_OF_A_SHAPE;
   });
-  const news = lines.flatMap((_, at) => (isNews[at] ? [at] : [])).slice(-most);
-  const kept = new Set(news);
+  const fresh = lines.flatMap((_, at) => (isNew[at] ? [at] : [])).slice(-most);
+  const kept = new Set(fresh);
   lines.forEach((line, at) => {
     if (at >= lines.length - END_LINES || line.startsWith('#', TIME_COLUMNS)) kept.add(at);
   });

@@ -1,10 +1,10 @@
 /**
- * The first seed of a commit, by the tree of files it has: the same one for everybody who tries them, however they were merged,
- * and another one after the next change.
+ * The first seed of a commit, derived from its tree of files: equal trees give the same seed, however they were merged, and the
+ * next change gives another one.
  */
 import { spawnSync } from 'node:child_process';
 
-/** Where there is no git, or no commit. */
+/** Used without git, or without a commit. */
 const FIXED_SEED = 1;
 
 /** @param tree the id of the tree of files */

@@ -1,5 +1,5 @@
 /**
- * Whether a mutation is caught, and what it took:
+ * Whether a mutation is caught, and by how many seeds:
  *
  *     seeds over the mutated product ─▶ a violation ─▶ the same seed over the product as it is ─holds─▶ caught
  *                     ▲                                              └─ broken too: it says nothing ─┐
@@ -60,7 +60,7 @@ export const judgeByTests = async ({ name, tests }: Mutation & SeenByTests): Pro
   const only = title === undefined ? [] : ['-t', title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')];
   const args = ['run', path, ...only, '--config', CONFIG, '--reporter=json', '--outputFile', report];
   const options = { cwd: ROOT, env: { ...process.env, MUTATION: name }, maxBuffer: 2 ** 26 };
-  // Failed tests end it with 1, and are what is hoped for.
+  // Exit code 1 means that tests failed, which is the hoped-for result.
   const ended = await promisify(execFile)(process.execPath, [VITEST, ...args], options).catch(error => error);
   const text = await readFile(report, 'utf8').catch(() => undefined);
   await rm(directory, { recursive: true });

@@ -4,16 +4,16 @@
  *
  *     all ─▶ none at all? ─▶ without the first half, the second half, … quarters … ─▶ without any single one
  *
- * MI1. What is returned fails, if the whole did; left to its end, nothing single can be left out of it.
- * MI2. `isOver` ends it after any try: then what is returned is the smallest that was seen to fail.
+ * MI1. The result fails, if the whole did; if the search was not ended early, no single part can be left out of the result.
+ * MI2. `isOver` ends the search after any attempt: the result is then the smallest set that failed.
  */
 
 export type MinimiseOptions<T> = {
   readonly parts: readonly T[];
-  /** Whether it still fails, with these parts only. */
+  /** Whether these parts alone still fail. */
   readonly fails: (parts: readonly T[]) => Promise<boolean>;
   readonly isOver?: () => boolean;
-  /** Told of each smaller one. */
+  /** Called with each smaller set. */
   readonly onSmaller?: (parts: readonly T[]) => void;
 };
 
@@ -33,7 +33,7 @@ export const minimise = async <T>(options: MinimiseOptions<T>): Promise<readonly
     let isSmaller = false;
     for (let start = 0; start < parts.length && !isOver(); ) {
       const fewer = parts.toSpliced(start, size);
-      // No part at all was tried already.
+      // The empty set was tried already.
       if (fewer.length > 0 && (await accepts(fewer))) isSmaller = true;
       else start += size;
     }

@@ -1,6 +1,6 @@
 /**
- * Runs seeds over a product with one mistake in it, until a guarantee is broken: a process of its own, as the hooks
- * have to be there before the product is loaded.
+ * Runs seeds over a product with one mistake in it, until a guarantee is broken: in a process of its own, because the hooks
+ * have to be registered before the product is loaded.
  *
  *     bin/node24 test/sim/mutated.ts NAME FIRST SEEDS      NAME may be `none`: the product as it is
  */
@@ -45,7 +45,7 @@ const { drawSwarm } = await import('../../sim/script/swarm.ts');
 const { createStreams } = await import('../../sim/time/streams.ts');
 const { judgeSeed } = await import('./outcome.ts');
 if (waiting.size > 0) throw new Error(`the simulator does not load ${[...waiting].join(', ')}`);
-// Nobody reads where an error was made, and finding that out takes longer than the runs.
+// No stack is printed, and collecting stacks takes longer than the runs.
 Error.stackTraceLimit = 0;
 
 /** MU2 */

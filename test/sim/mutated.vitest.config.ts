@@ -17,11 +17,11 @@ export default defineConfig({
   root: ROOT,
   test: {
     ...common.test,
-    // Some mistakes show as a wait without an end.
+    // Some mistakes cause a wait without end.
     testTimeout: 60_000,
-    // No database: what needs one takes too long to be asked for each mutation.
+    // No database: such tests take too long to run once for each mutation.
     globalSetup: [],
-    // Its keys know nothing of the mutation.
+    // The keys of a cache would not distinguish mutations.
     fsModuleCache: false,
   },
   plugins: [{ name: 'mutation', enforce: 'pre', load: id => sourceOf.get(id) }],

@@ -26,7 +26,7 @@ test('there is a mutation for each guarantee, and for each rule that the simulat
   expect(rules.filter(rule => !new RegExp(`\\b${rule}\\b`).test(named))).toEqual([]);
 });
 
-/** Those that a few seeds show; `npm run sim:mutations` runs all. */
+/** Mutations that a few seeds show; `npm run sim:mutations` runs all. */
 const quick = MUTATIONS.filter(isSeenBySeeds).filter(({ withinSeeds }) => withinSeeds <= 20);
 
 test.each(quick)('the simulator catches $name', { timeout: 300_000 }, async mutation => {

@@ -1,5 +1,4 @@
-/** The mistakes that have to be caught, at least one for each guarantee and for each rule. */
-
+/** The mutations, at least one for each guarantee and for each rule. */
 import { IDENTITY_MUTATIONS } from './mutations/identities.ts';
 import { LINEAGE_MUTATIONS } from './mutations/lineage.ts';
 import type { Mutation } from './mutations/mutation.ts';

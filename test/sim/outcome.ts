@@ -1,10 +1,10 @@
 /**
- * One run as the command judges it: what the simulator finds, and what nobody in it caught.
+ * One run as the command judges it: the violations that the simulator finds, and uncaught errors.
  *
- * OU1. An exception that leaves the run, and a rejection that nobody handles, are violations of `bug`, by the seed
- *      that ran. One run at a time in a thread: otherwise nobody could say whose they are.
- * OU2. What is told of a run follows from its seed. Names of temporary files end in an id that is random in the
- *      product too; nothing depends on it, and it is left out.
+ * OU1. An exception that leaves the run, and an unhandled rejection, are violations of `bug` by the seed that ran. A thread
+ *      runs one seed at a time, so that such an error belongs to that seed.
+ * OU2. The seed determines the outcome. Names of temporary files end in an id that is random in the product too; nothing
+ *      depends on it, and the outcome leaves it out.
  */
 import { type RunOptions, type RunResult, runSeed } from '../../sim/run.ts';
 import { drawScript } from '../../sim/script/script.ts';
@@ -13,7 +13,7 @@ import { drawSwarm } from '../../sim/script/swarm.ts';
 import { createStreams } from '../../sim/time/streams.ts';
 import type { Violation } from '../../sim/violation.ts';
 
-/** @param run the run itself; given by tests alone */
+/** @param run the run itself; only tests pass another one */
 export const judgeSeed = async (options: RunOptions, run = runSeed): Promise<RunResult> => {
   const { write } = options;
   const told = write && ((line: string) => write(withoutTemporaryIds(line)));
@@ -30,7 +30,7 @@ const judge = async (options: RunOptions, run: typeof runSeed): Promise<RunResul
   let bug: Violation | undefined;
   const note = (error: unknown): void => {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    // The run does not say what time it is; the trace does, by the lines around this one.
+    // The virtual time of the error is unknown here; the trace shows it by the lines around this one.
     options.write?.(`${'#'.padStart(15).padEnd(24)} nobody caught: ${message}`);
     bug ??= { guarantee: 'bug', message: `nobody caught: ${message}`, atMs: 0 };
   };
@@ -38,7 +38,7 @@ const judge = async (options: RunOptions, run: typeof runSeed): Promise<RunResul
   process.on('uncaughtException', note);
   try {
     const result = await run(options);
-    // Rejections are told after the turn in which they came.
+    // Node reports a rejection after the turn in which it occurred.
     await new Promise(resolve => setImmediate(resolve));
     return bug === undefined ? result : { ...result, violation: { ...bug, atMs: result.virtualMs } };
   } catch (error) {
@@ -57,7 +57,7 @@ const judge = async (options: RunOptions, run: typeof runSeed): Promise<RunResul
   }
 };
 
-/** The steps of a seed, of those that are left in. */
+/** The chosen steps of a seed. */
 export const stepsOf = ({
   seed,
   size,

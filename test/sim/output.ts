@@ -1,4 +1,4 @@
-/** What the command prints: lines for people, or one JSON object a line. */
+/** The output of the command: lines for people, or one JSON object a line. */
 
 export type Output = {
   readonly say: (text: string, record: Readonly<Record<string, unknown>>) => void;

@@ -1,9 +1,9 @@
 /**
- * Threads that run seeds: each is given the next one when it is done with its last.
+ * Threads that run seeds: each takes the next seed when it has finished its last one.
  *
- *     seeds ─▶ a free thread ─▶ its result          too long, or dead ─▶ a finding of that seed, and another thread
+ *     seeds ─▶ a free thread ─▶ its result          too long, or dead ─▶ a failure of that seed, and another thread
  *
- * PO1. Every seed that is taken comes to one result, whatever becomes of its thread.
+ * PO1. Every seed that was taken has one result, even if its thread dies.
  */
 import { Worker } from 'node:worker_threads';
 import type { FleetSize } from '../../sim/script/swarm.ts';
@@ -16,7 +16,7 @@ export const HANG_MS = 60_000;
 /** A run of forty sleds needs a tenth of it. */
 const MAX_HEAP_MIB = 1024;
 
-/** What came of a seed in a thread: it may also have never come to an end. */
+/** The result of a seed in a thread, which may also be a hang. */
 export type PooledResult = Omit<SeedResult, 'violation'> & {
   readonly violation: Violation | undefined;
   readonly isHang: boolean;
@@ -40,7 +40,7 @@ const ENTRY = new URL('./worker.ts', import.meta.url);
 /**
  * A thread that has loaded everything and waits for its first task.
  *
- * @throws when it does not get there: then no other would
+ * @throws if the thread does not start: then no other one would
  */
 export const startThread = (entry = ENTRY): Promise<Worker> => {
   const worker = new Worker(entry, { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB } });
@@ -58,7 +58,7 @@ export const startThread = (entry = ENTRY): Promise<Worker> => {
   });
 };
 
-/** Resolves when there are no seeds left, or soon after the signal; runs under way are given up then. */
+/** Resolves when no seeds are left, or soon after the signal, which aborts the runs in progress. */
 export const runPool = async (options: PoolOptions): Promise<void> => {
   await Promise.all(Array.from({ length: options.threads }, () => runThread(options)));
 };
@@ -85,7 +85,7 @@ const runThread = async (options: PoolOptions): Promise<void> => {
 
 type ThreadResult = PooledResult & { readonly isAlive: boolean };
 
-/** Undefined when it was given up. */
+/** Undefined if it was aborted. */
 const runOn = (worker: Worker, seed: number, options: PoolOptions): Promise<ThreadResult | undefined> => {
   const { size, signal, hangMs = HANG_MS } = options;
   const { promise, resolve } = Promise.withResolvers<ThreadResult | undefined>();

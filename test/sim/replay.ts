@@ -1,7 +1,7 @@
 /**
- * Replays one run, and says what came of it: a line for each event, then the verdict.
+ * Replays one run, and prints a line for each event, then the verdict.
  *
- * RY1. Nothing of it depends on when and where it runs: a seed and its steps give the same bytes.
+ * RY1. The output does not depend on time or machine: a seed and its steps give the same bytes.
  */
 import { createReleaseShelf } from '../../sim/fleet/releases.ts';
 import type { RunOptions, RunResult } from '../../sim/run.ts';
@@ -13,7 +13,7 @@ import type { Output } from './output.ts';
 
 export type Replayed = Pick<RunOptions, 'seed' | 'size' | 'only'>;
 
-/** Errors of a replay are read by people. */
+/** People read the errors of a replay. */
 const STACK_LINES = 20;
 
 export const replay = async (which: Replayed, write?: (line: string) => void): Promise<RunResult> => {
@@ -26,7 +26,7 @@ export const replay = async (which: Replayed, write?: (line: string) => void): P
   }
 };
 
-/** One line of the trace: words with line breaks stay one event. */
+/** One line of the trace: a text with line breaks stays one event. */
 export const sayTraceLine = (output: Output, line: string): void => {
   const oneLine = line.trimEnd().replaceAll('\n', ' \\n ');
   const [, at, actor, words] = /^(\S*)\s+(\S+)\s+(.*)$/.exec(oneLine) ?? [];

@@ -1,5 +1,6 @@
 /**
- * Shows that the simulator can fail, and the tests beside it: every mutation, two at a time, and what each took.
+ * Shows that the simulator, and the tests beside it, can fail: runs every mutation, two at a time, and prints the number of
+ * seeds that each one took.
  *
  *     npm run sim:mutations -- [--only NAME] [--first S] [--times N] [--seeds N] [--at-once N]
  */
@@ -12,7 +13,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true },
     first: { type: 'string', default: '1' },
-    /** From so many first seeds each: the median is told. */
+    /** Searches from so many first seeds, and prints the median. */
     times: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '2' },
     /** Instead of the number that each mutation states. */
@@ -20,13 +21,13 @@ const { values } = parseArgs({
   },
 });
 
-/** Between the first seeds of two searches: more than any of them runs. */
+/** The distance between the first seeds of two searches: more than any of them runs. */
 const APART = 100_000;
 
 const mutations = values.only?.map(mutationNamed) ?? [...MUTATIONS];
 const missed: string[] = [];
 
-/** What the process of the mutation said. */
+/** The error output of the mutation's process. */
 const reasonOf = ({ stderr, message }: Error & { readonly stderr?: string }): string =>
   /^Error: (.*)/m.exec(stderr ?? '')?.[1] ?? message;
 

@@ -4,8 +4,7 @@
  *     npm run sim -- --seed S [--steps 3,7,12] [--size any|small] [--quiet] [--json]
  *     npm run sim -- --seeds N [--minutes M] [--first S | --commit] [--size any|small] [--json]
  *
- * Exits with 1 when a guarantee was violated, with 2 when the arguments are wrong. Ctrl-C ends a search early, and what
- * was is told.
+ * Exits with 1 when a guarantee was violated, with 2 when the arguments are wrong. Ctrl-C ends a search early, with a summary.
  */
 import { availableParallelism } from 'node:os';
 import { BadArgument, readArguments, type SimCommand, USAGE } from './arguments.ts';
@@ -65,15 +64,15 @@ const search = async (command: Search, output: Output): Promise<boolean> => {
   clearInterval(progress);
   clearTimeout(timer);
   process.off('SIGINT', interrupt);
-  await failures.told();
+  await failures.reported();
   tally.saySummary(output, first, searchedMs);
-  // What has to hold before a change lands is the same on every machine, however slow.
+  // A change is merged only after the same number of seeds on every machine, however slow it is.
   const isCutShort = isOfCommit && tally.seeds() < seeds && Number.isFinite(seeds);
   if (isCutShort) output.say('too few seeds in the time: not searched to the end', { kind: 'cut_short' });
   return tally.failures() === 0 && !isCutShort;
 };
 
-// Whoever reads only the first lines closes the pipe.
+// A reader that wants only the first lines, such as head(1), closes the pipe.
 process.stdout.on('error', () => {});
 try {
   const command = readArguments(process.argv.slice(2));

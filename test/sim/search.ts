@@ -1,11 +1,11 @@
-/** Seeds one after another in this process, over one shelf of releases. */
+/** Runs seeds one after another in this process, with one shelf of releases. */
 import { createReleaseShelf, type ReleaseShelf } from '../../sim/fleet/releases.ts';
 import type { FleetSize } from '../../sim/script/swarm.ts';
 import type { Sometimes } from '../../sim/trace.ts';
 import type { Violation } from '../../sim/violation.ts';
 import { judgeSeed } from './outcome.ts';
 
-/** What is left of a run that nobody watched; it can be sent to another thread. */
+/** The result of a run without its trace and its steps; it can be sent to another thread. */
 export type SeedResult = {
   readonly seed: number;
   readonly violation: Violation | undefined;
@@ -15,18 +15,17 @@ export type SeedResult = {
 };
 
 export type SearchOptions = {
-  /** May have no end: whoever reads the results ends it. */
+  /** May be endless: the reader of the results ends it. */
   readonly seeds: Iterable<number>;
   readonly size: FleetSize;
-  /** Made here where absent. */
+  /** A new one if absent. */
   readonly shelf?: ReleaseShelf;
 };
 
 /**
- * Runs seeds and yields what came of each, a violation or not.
+ * Runs seeds and yields the result of each, with or without a violation.
  *
- * Errors are made often, as faults are: set `Error.stackTraceLimit` to 0 where nobody reads stacks, and a search takes
- * half of the time.
+ * Faults create many errors. With `Error.stackTraceLimit` set to 0 a search takes half of the time.
  */
 export async function* searchSeeds(options: SearchOptions): AsyncGenerator<SeedResult, void, undefined> {
   const { seeds, size, shelf = createReleaseShelf() } = options;

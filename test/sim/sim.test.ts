@@ -79,7 +79,7 @@ describe('a replay', () => {
     expect(result.violation!.message).toContain(name('…'));
   });
 
-  test('leaves in only the steps that it is told, and --quiet says only the verdict', {
+  test('runs only the chosen steps, and --quiet prints only the verdict', {
     timeout: 120_000,
   }, async () => {
     const number = stepsOf({ seed: 3, size: 'any', only: undefined })[0]!.number;
@@ -93,7 +93,7 @@ describe('a replay', () => {
   });
 });
 
-test('a search tells the first seed, how many there were, and what was never reached', {
+test('a search prints the first seed, the number of seeds, and the states that were never reached', {
   timeout: 120_000,
 }, async () => {
   const { stdout } = await sim('--seeds', '2', '--first', '1', '--size', 'small', '--json');
@@ -118,9 +118,9 @@ describe('arguments', () => {
     [['--seed', '1', '--steps', '1,,2'], /--steps takes a whole number/],
     [['--minutes', '0'], /--minutes takes a number above 0/],
     [['--minutes', '1', '--first', '2', '--commit'], /--first says nothing beside --commit/],
-    [['--seed', '1', '--size', 'huge'], /--size is small or any/],
+    [['--seed', '1', '--size', 'huge'], /--size: must be small or any/],
     [['--sede', '1'], /--sede/],
-  ])('%j are refused in words', (args, message) => {
+  ])('%j are refused with a message', (args, message) => {
     expect(() => readArguments(args)).toThrow(BadArgument);
     expect(() => readArguments(args)).toThrow(message);
   });
@@ -133,14 +133,14 @@ describe('arguments', () => {
     expect(stderr).not.toMatch(/^ {4}at /m);
   });
 
-  test('of a replay are what its command says', () => {
+  test('of a replay are those that its command names', () => {
     const which = { seed: 7, size: 'small', only: new Set([3, 12]) } as const;
     const args = replayCommand(which).split(' ').slice(4);
     expect(readArguments(args)).toMatchObject({ kind: 'replay', ...which });
   });
 });
 
-test('a tree of files gives a first seed, and whatever is none a fixed one', () => {
+test('a tree of files gives its own first seed, any other text a fixed one', () => {
   expect(seedOfTree('4d0195af00000000000000000000000000000000')).toBe(0x4d0195af);
   expect(seedOfTree('ffffffff00000000000000000000000000000000')).toBe(0x7fffffff);
   expect(seedOfTree('')).toBe(1);
@@ -165,14 +165,14 @@ describe('the minimiser', () => {
     },
   );
 
-  test('leaves in no single part that could be left out, where several ways fail', async () => {
+  test('keeps no single part that could be left out, if several subsets fail', async () => {
     const fails = async (left: readonly number[]) => left.filter(each => each % 2 === 0).length >= 3;
     const left = await minimise({ parts, fails });
     expect(left).toHaveLength(3);
     expect(await fails(left)).toBe(true);
   });
 
-  test('ends when it is told to, with the smallest that was seen to fail', async () => {
+  test('that is ended early returns the smallest set that failed', async () => {
     const { tries, fails } = needs(3, 40);
     const smaller: (readonly number[])[] = [];
     const isOver = () => tries.length >= 6;
@@ -222,8 +222,8 @@ describe('an uncaught error in a run is a violation of "bug" of its seed', () =>
 });
 
 describe('a pool of threads', () => {
-  /** Hangs at seed 2, dies at 4, and has a rejection at 6 that nobody handles. */
-  const entry = new URL('./odd-worker.fixture.ts', import.meta.url);
+  /** Hangs at seed 2, dies at 4, and has an unhandled rejection at 6. */
+  const entry = new URL('./failing-worker.fixture.ts', import.meta.url);
   const runAll = async (seeds: number, onResult?: () => void, signal = new AbortController().signal) => {
     const results: PooledResult[] = [];
     await runPool({
@@ -272,7 +272,7 @@ test('failures that differ in numbers and names only are one', () => {
   expect(kindOf({ ...one, guarantee: 'G3' })).not.toBe(kindOf(one));
 });
 
-test('a cut trace keeps what the run did, what is new, and the end', () => {
+test('a cut trace keeps the steps, the first lines of each shape, and the end', () => {
   const at = (second: number) => `00:00:${String(second % 60).padStart(2, '0')}.000  `;
   const lines = [
     `${at(0)}#         step 3: kill a sled (4 s)`,

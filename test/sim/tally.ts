@@ -1,18 +1,18 @@
-/** What a search has seen so far, and how it is told. */
+/** The results of a search so far, and their summary. */
 import { SOMETIMES, type Sometimes } from '../../sim/trace.ts';
 import { GUARANTEES } from '../../sim/violation.ts';
 import type { Output } from './output.ts';
 import type { PooledResult } from './pool.ts';
 
 const DAY_MS = 86_400_000;
-/** Seeds of one guarantee that are named. */
+/** So many seeds are named for one guarantee. */
 const MOST_NAMED = 20;
 
 export type Tally = {
   readonly add: (result: PooledResult) => void;
   readonly seeds: () => number;
   readonly failures: () => number;
-  /** Of the time that it took so far. */
+  /** @param tookMs the time of the search so far */
   readonly sayProgress: (output: Output, tookMs: number) => void;
   readonly saySummary: (output: Output, first: number, tookMs: number) => void;
 };
@@ -46,12 +46,12 @@ export const createTally = (): Tally => {
       const never = SOMETIMES.filter(name => runs.get(name) === 0);
       const lines = [
         `${seeds} seeds from ${first} in ${seconds} s: ${perMinute(tookMs)} a minute, ${(virtualMs / DAY_MS).toFixed(1)} days of virtual time`,
-        `reached in so many runs: ${[...runs].flatMap(([name, count]) => (count > 0 ? [`${name} ${count}`] : [])).join(', ')}`,
-        `never reached: ${never.join(', ') || 'nothing, all of it was'}`,
+        `reached, with the number of runs: ${[...runs].flatMap(([name, count]) => (count > 0 ? [`${name} ${count}`] : [])).join(', ')}`,
+        `never reached: ${never.join(', ') || 'none, all were reached'}`,
         ...[...failures].map(
           ([kind, each]) => `violated: ${kindText(kind)} ${each.length} times, by ${named(each)}`,
         ),
-        failures.size === 0 ? 'every one holds' : `${failed()} of ${seeds} seeds failed`,
+        failures.size === 0 ? 'every seed holds' : `${failed()} of ${seeds} seeds failed`,
       ];
       output.say(lines.join('\n'), {
         kind: 'summary',
@@ -68,7 +68,7 @@ export const createTally = (): Tally => {
   };
 };
 
-/** The guarantee that a run violates, or `hang`; undefined where it holds. */
+/** The guarantee that a run violates, or `hang`; undefined if it holds. */
 const failureKind = ({ violation, isHang }: PooledResult): string | undefined =>
   isHang ? 'hang' : violation?.guarantee;
 

@@ -1,5 +1,5 @@
 /**
- * A thread that runs seeds for whoever started it, and may hang or die without taking the search along.
+ * A thread that runs seeds for the search, and may hang or die without ending it.
  *
  *     ready ─▶ task ─▶ answer          seed ─▶ its result          a failure ─▶ each smaller one, then the end
  */
@@ -31,7 +31,7 @@ export type Answer =
 assert(parentPort, 'runs as a worker thread only');
 const port = parentPort;
 const answer = (message: Answer) => port.postMessage(message);
-// Nobody reads stacks here, and finding them out takes as long as everything else.
+// No stack is printed here, and collecting stacks takes as long as everything else.
 Error.stackTraceLimit = 0;
 const shelf = createReleaseShelf();
 

@@ -21,7 +21,7 @@ export const fleetEventInsert =
     return { state: { ...state, events: all }, answer: undefined };
   };
 
-/** A row has no field that was not told. */
+/** A row has only the given fields. */
 const withoutAbsent = (event: FleetEvent): FleetEvent =>
   Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as FleetEvent;
 

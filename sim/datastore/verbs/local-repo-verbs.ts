@@ -25,7 +25,7 @@ export const localRepoForget =
   (uploadId: UploadId, nexusId: NexusId): Step<void> =>
   state => ({ state: withoutRow(state, ownRow(state, uploadId, nexusId)), answer: undefined });
 
-/** Of this upload, if it is this Nexus's. */
+/** The local repo of this upload, if this Nexus has it. */
 const ownRow = (
   { localRepos }: MemoryState,
   uploadId: UploadId,

@@ -104,13 +104,13 @@ const newRelease = (state: MemoryState, release: NewRelease, nowMs: number): Sto
   };
 };
 
-/** The old id and rows; the time of the latest upload is what retention goes by. */
+/** Keeps the id and the rows; retention goes by the time of the latest upload. */
 const presentAgain = (recorded: StoredRelease, nowMs: number): StoredRelease => ({
   ...recorded,
   repo: { ...recorded.repo, timeCreatedMs: nowMs, timePrunedMs: null },
 });
 
-/** The local repo, and the audit of what it was accepted with: an earlier one of this upload stands. */
+/** The local repo and the audit of its overrides; an earlier audit of this upload stays. */
 const withUpload = (
   state: MemoryState,
   { uploadId, nexusId, overrides }: NewRelease,

@@ -10,7 +10,7 @@ export const releaseRoles: Query<readonly ReleaseRoles[]> = state =>
     return roles === undefined ? [] : [{ systemVersion, roles: [...roles.values()] }];
   });
 
-/** The metadata that a release has now: it may come again, signed anew. */
+/** Replaces the metadata of a release: it may be uploaded again, signed anew. */
 export const recordRoles = (
   state: MemoryState,
   repoId: RepoId,

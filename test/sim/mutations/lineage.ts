@@ -1,15 +1,16 @@
-/** Mistakes with lineage (P13): a database that lost commits, and what sleds and Nexuses make of it. */
+/** Mistakes with lineage (P13), after the database lost commits. */
 import { type Mutation, someOf } from './mutation.ts';
 
 const databaseGoesBack = someOf(
   'database restored',
   'database fails over',
-  'database fails over without some',
+  'database fails over while machines are away',
 );
 
 /** A sled has disks of two histories. */
 const disksDiffer: typeof databaseGoesBack = swarm =>
-  swarm.everyMs.has('database fails over without some') && swarm.sleds.some(datasets => datasets > 1);
+  swarm.everyMs.has('database fails over while machines are away') &&
+  swarm.sleds.some(datasets => datasets > 1);
 
 export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
@@ -40,7 +41,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     replace: "succeeds: isKnown ? claim : (claim ?? 'unknown') });",
     needs: databaseGoesBack,
     withinSeeds: 500,
-    why: 'P13: a point that the sled told before the failover is not looked up in the transaction of the config',
+    why: 'P13: a point that the sled reported before the failover is not looked up in the transaction of the config',
   },
   {
     name: 'point-of-a-change-not-recorded',
@@ -76,7 +77,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     ],
     needs: someOf('delete', 'delete and upload again'),
     withinSeeds: 3000,
-    why: 'P13, P1: sleds that were counted at a point that the database knows count at a later one',
+    why: 'P13, P1: sleds that were counted at an earlier known point count at a later one',
   },
   {
     name: 'nonce-not-compared',
@@ -84,7 +85,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     find: 'if (!isSameRound)',
     replace: 'if (planned.nonce === null)',
     tests: 'drop-decision.test.ts',
-    why: 'P13: a failover between the count and the drop is not noticed by a client that a pooler hides it from',
+    why: 'P13: behind a pooler a failover between the count and the drop goes unnoticed',
   },
   {
     name: 'deletions-not-held',
@@ -112,7 +113,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     find: 'else await holdLedgers(datasets, point, hold);',
     replace: '',
     tests: 'a sled in doubt that refuses a config holds on after the doubt is gone',
-    why: 'P13, K3: a sled in doubt that refused a config deletes once it is started again without the doubt',
+    why: 'P13, K3: a sled that refused a config in doubt deletes after a restart without the doubt',
   },
   {
     name: 'newest-ledger-ends-a-hold',
@@ -130,7 +131,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     replace: 'isKnown ? [] : [{ point: pointOf(config), config }].slice(1),',
     needs: disksDiffer,
     withinSeeds: 3000,
-    why: 'P13, KN4: a disk that comes back from another history loses what it was told to hold',
+    why: 'P13, KN4: a disk that returns from another history loses its config',
   },
   {
     name: 'larger-set-rule-on-a-smaller-set',
@@ -140,7 +141,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     replace: "if (includes(config, offered)) return { kind: 'adopt' };",
     needs: databaseGoesBack,
     withinSeeds: 500,
-    why: 'P13, C3: a sled adopts a part of what it holds from a database that lost the rest',
+    why: 'P13, C3: a sled adopts a subset of its config from a database that lost the rest',
   },
   {
     name: 'kept-set-not-protected',
@@ -150,7 +151,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     replace: 'leases.inUse(sha256);',
     needs: disksDiffer,
     withinSeeds: 3000,
-    why: 'P13, KC1: what is kept for a recovery is deleted by the config in force',
+    why: 'P13, KC1: artifacts kept for a recovery are deleted by the config in force',
   },
   {
     name: 'kept-config-removed-undecided',
@@ -160,7 +161,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     replace: 'filter(([text]) => verdicts?.has(text) === true);',
     needs: disksDiffer,
     withinSeeds: 3000,
-    why: 'P13: any answer to a registration ends what only a recovery may decide on',
+    why: 'P13: any answer to a registration releases a kept config, which only a recovery may',
   },
   {
     name: 'older-sled-given-what-it-cannot-compare',
@@ -168,7 +169,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     find: "if (standingOf(claim, round, now) !== 'ancestor')",
     replace: 'if (now === undefined || claim.generation >= round.generation)',
     tests: 'collect.test.ts',
-    why: 'P13: a sled that goes by numbers is told to delete what the database has lost',
+    why: 'P13: a sled that goes by numbers receives a config without the artifacts that the database has lost',
   },
   {
     name: 'lost-release-refused-for-rollback',
@@ -178,7 +179,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     replace: 'if (LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;',
     needs: databaseGoesBack,
     withinSeeds: 1000,
-    why: 'P13, P3: the archive that brings a lost release back is refused for rollback or expiry',
+    why: 'P13, P3: the upload that restores a lost release is refused for rollback or expiry',
   },
   {
     name: 'recovery-of-what-nobody-gave-up',
@@ -186,6 +187,6 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     find: 'if (undecided.length === 0) return [];',
     replace: 'if (undecided.length >= 0) return [];',
     tests: 'recovery.test.ts',
-    why: 'P13, RG1: a recovery accepts a point with artifacts that nobody decided on',
+    why: 'P13, RG1: a recovery accepts a point with undecided artifacts',
   },
 ];

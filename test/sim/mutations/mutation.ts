@@ -1,9 +1,9 @@
 /**
- * A mutation: one mistake that somebody could make in the product, which the simulator has to notice. Where its moment
- * is too rare to wait for, tests that make that moment have to.
+ * A mutation: one plausible mistake in the product, which the simulator has to notice. If the state in which it shows is too
+ * rare for a search, tests that make that state have to notice it.
  *
- * MU1. It is a change of the text of source files, made while they are loaded: the product knows nothing of it.
- * MU2. A run that cannot show it, by what its seed drew, counts as run and is passed over.
+ * MU1. It changes the text of source files while they are loaded: the files themselves stay unchanged.
+ * MU2. A seed whose draws cannot show the mistake counts as run, and is skipped.
  * MU3. An edit names a definition at the top level of a file, and the sources have one of that name; its text occurs there
  *      exactly once. So a file can move without its mutations; if the code itself changes, the mutation has to as well.
  */
@@ -12,31 +12,31 @@ import type { Swarm } from '../../../sim/script/swarm.ts';
 import type { Guarantee } from '../../../sim/violation.ts';
 
 export type Edit = {
-  /** A function, a constant or a class, wherever its file is. */
+  /** The name of a function, a constant or a class. */
   readonly in: string;
   readonly find: string;
   readonly replace: string;
 };
 
 export type Mutation = Edit & {
-  /** In words with hyphens. */
+  /** In kebab case. */
   readonly name: string;
-  /** For a mistake that another guard would hide: that guard goes too. */
+  /** Further edits, which remove another guard that would hide the mistake. */
   readonly also?: readonly Edit[];
-  /** The rules that it takes away, and what goes wrong without. */
+  /** The rules that it breaks, and the consequence. */
   readonly why: string;
 } & (SeenBySeeds | SeenByTests);
 
 export type SeenBySeeds = {
-  /** What it may break; a violation of anything else does not count. */
+  /** The guarantees that it may break; a violation of another one does not count. */
   readonly breaks: readonly Guarantee[];
-  /** MU2; every run where absent. */
+  /** MU2; any run if absent. */
   readonly needs?: (swarm: Swarm) => boolean;
   /** How many seeds it may take, from any first one. */
   readonly withinSeeds: number;
 };
 
-/** The base name of a file of tests of which at least one fails with it, or a part of the title of a test that does. */
+/** The base name of a test file in which at least one test fails with it, or a part of the title of such a test. */
 export type SeenByTests = { readonly tests: string };
 
 export const isSeenByTests = (mutation: Mutation): mutation is Mutation & SeenByTests => 'tests' in mutation;
@@ -50,7 +50,7 @@ export const someOf =
   ({ everyMs }) =>
     kinds.some(kind => everyMs.has(kind));
 
-/** … with each of these. */
+/** Runs with each of these. */
 export const allOf =
   (...kinds: readonly (Fault | OperatorAct)[]): NonNullable<SeenBySeeds['needs']> =>
   ({ everyMs }) =>

@@ -1,4 +1,4 @@
-/** Mistakes of a Nexus with archives: recorded, held, found again and let go of. */
+/** Mistakes of a Nexus with archives: recording, holding, adopting and dropping them. */
 import { type Edit, type Mutation, someOf } from './mutation.ts';
 
 const WITHOUT_DIGEST: Edit = {
@@ -31,7 +31,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     find: 'if (signal.aborted || isOfDatabase(error)) throw error;',
     replace: 'throw error;',
     tests: 'drop.test.ts',
-    why: 'G8: one archive keeps a Nexus from starting, and every round from its end',
+    why: 'G8: one archive prevents a Nexus from starting, and each round from ending',
   },
   {
     name: 'recorded-again-and-not-served',
@@ -41,7 +41,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     )`,
     replace: '',
     tests: 'drop.test.ts',
-    why: 'P4: the database lists an archive again that its Nexus has given up',
+    why: 'P4: the database lists an archive again that its Nexus has dropped',
   },
   {
     name: 'drop-by-lists-of-any-generation',
@@ -49,7 +49,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     find: 'if (samePoint(claim, round)) {',
     replace: 'if (claim.generation >= 0) {',
     tests: 'collect.test.ts',
-    why: 'CO4, G4: what a sled lists at another generation is about to be deleted',
+    why: 'CO4, G4: a sled is about to delete artifacts that it lists at another generation',
   },
   {
     name: 'local-repos-read-after-the-config',
@@ -69,7 +69,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
       WITHOUT_DIGEST,
     ],
     tests: 'task.test.ts',
-    why: 'P1: an upload between the two looks deleted, and goes at once; the generation that the drop asks for would keep it',
+    why: 'P1: an upload between the two reads looks deleted and is dropped at once, unless the drop compares the generation',
   },
   {
     name: 'archive-of-a-deleted-release-dropped',
@@ -79,7 +79,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: 'if (!listed.has(repoId))',
     needs: someOf('delete', 'delete and upload again'),
     withinSeeds: 3000,
-    why: 'LV1, G4: it has the last copy of what another release shares with it',
+    why: 'LV1, G4: the dropped archive has the last copy of an artifact that another release lists',
   },
   {
     name: 'minimum-of-one',
@@ -95,7 +95,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
       },
     ],
     withinSeeds: 200,
-    why: 'G4, S7: a local repo goes when one sled holds all of it',
+    why: 'G4, S7: a local repo is dropped when one sled holds all of it',
   },
   {
     name: 'minimum-of-those-who-answer',
@@ -122,7 +122,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: 'if (holders.length >= deps.policy.minSledReplication) return true;\n      return spotCheck(',
     needs: someOf('sled lies'),
     withinSeeds: 2000,
-    why: 'P9: a sled that lists what it does not have is counted',
+    why: 'P9: a sled that lists artifacts which it does not have is counted',
   },
   {
     name: 'look-counts-who-did-not-answer',
@@ -130,7 +130,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     find: 'return proven >= repo.enough;',
     replace: 'return proven >= Math.min(1, repo.enough);',
     tests: 'spot-check.test.ts',
-    why: 'P9, SC1: one sled that proved what it has is enough for all',
+    why: 'P9, SC1: the proof of one sled counts for all',
   },
   {
     name: 'expunged-sleds-count',
@@ -140,7 +140,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: ' }',
     needs: someOf('expunge a sled'),
     withinSeeds: 200,
-    why: 'S23: a sled that the operator has given up counts as a holder',
+    why: 'S23: an expunged sled counts as a holder',
   },
   {
     name: 'staging-not-held-at-start',
@@ -150,7 +150,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: '',
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
     withinSeeds: 200,
-    why: 'B1: a Nexus that was started again does not serve what it finds',
+    why: 'B1: a restarted Nexus does not serve the archives that it finds',
   },
   {
     name: 'staging-removed-at-start',
@@ -160,7 +160,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: "  if (row !== undefined) return { kind: 'remove', reason: 'it is of an earlier start' };",
     needs: someOf('kill a Nexus', 'cut the power of a Nexus', 'kill a Nexus in an operation'),
     withinSeeds: 200,
-    why: 'B1, AD1: a start clears away the only copy',
+    why: 'B1, AD1: a start removes the only copy',
   },
   {
     name: 'lost-upload-not-recorded-again',
@@ -177,7 +177,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     ],
     needs: someOf('database restored'),
     withinSeeds: 500,
-    why: 'P4, AD2: the database was restored, and an upload that was acknowledged is thrown away',
+    why: 'P4, AD2: after a restore of the database an acknowledged upload is removed',
   },
   {
     name: 'unacknowledged-archive-recorded',
@@ -207,7 +207,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
       },
     ],
     tests: 'adopt.test.ts',
-    why: 'P4: the database says for ever that this Nexus has an archive, and no release of it is called failed',
+    why: 'P4: the database lists for ever a local repo whose archive is gone, and its release is never called failed',
   },
   {
     name: 'recorded-before-it-is-durable',
@@ -218,7 +218,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: `  const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });
   await incoming.keep(staged);`,
     withinSeeds: 20,
-    why: 'B1, U2: the database knows of bytes that a crash takes',
+    why: 'B1, U2: the database lists bytes that a crash loses',
   },
   {
     name: 'uncertain-commit-taken-for-a-failure',
@@ -252,7 +252,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     find: "return { kind: repeated && isSameRound ? 'dropped' : 'absent' };",
     replace: "return { kind: 'absent' };",
     tests: 'drop-decision.test.ts',
-    why: 'P4: after an uncertain commit a drop does not know its own row gone',
+    why: 'P4: after an uncertain commit a drop does not recognise that it deleted its row',
   },
   {
     name: 'bytes-of-a-known-release-not-handed-over',
@@ -281,7 +281,7 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
       "  if (isExempt) throw new Error('it is recorded already');\n  const roots = await allTrustRoots(datastore, signal);",
     needs: someOf('destroy a Nexus', 'wipe a sled', 'replace a sled'),
     withinSeeds: 200,
-    why: 'P3: an archive that is recorded already is refused, and its lost copies do not come back',
+    why: 'P3: an archive that is recorded already is refused, and its lost copies are not replaced',
   },
   {
     name: 'generation-stays-when-the-set-changes',
@@ -300,6 +300,6 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     replace: 'wantedAfter: new Set(wanted.releases.flatMap(({ artifacts }) => [...artifacts])) };',
     needs: someOf('delete', 'delete and upload again'),
     withinSeeds: 20,
-    why: 'W1, W2: a deletion changes the set and not what stands beside it',
+    why: 'W1, W2: a deletion changes the set, and not its recorded digest',
   },
 ];

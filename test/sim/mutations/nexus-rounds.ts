@@ -1,4 +1,4 @@
-/** Mistakes of a Nexus with its rounds: who is asked, what is sent, when again, and what is said. */
+/** Mistakes of a Nexus with its rounds: collecting, sending, retrying and reporting. */
 import { type Mutation, someOf } from './mutation.ts';
 
 export const ROUND_MUTATIONS: readonly Mutation[] = [
@@ -8,7 +8,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     find: 'Math.max(1, report.datasets ?? copies)',
     replace: 'report.datasets ?? copies',
     tests: 'collect.test.ts',
-    why: 'S16, P8: what a full sled has counts for nothing, and a release that it alone has is called failed',
+    why: 'S16, P8: the copies of a full sled do not count, and a release that only it has is called failed',
   },
   {
     name: 'divergence-not-noticed',
@@ -32,7 +32,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     find: 'silentSleds > 0',
     replace: 'silentSleds < 0',
     tests: 'health.test.ts',
-    why: 'P8: a release is called failed while a sled that does not answer may have all of it',
+    why: 'P8: a release is called failed while an unreachable sled may have all of it',
   },
   {
     name: 'recovery-sees-no-sled-ahead',
@@ -42,7 +42,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     replace: 'if (claim !== undefined)',
     needs: someOf('database restored'),
     withinSeeds: 500,
-    why: 'P7: after a restore the sleds stay ahead of the database, and nothing says how to go on',
+    why: 'P7: after a restore the sleds stay ahead of the database, and the status names no remedy',
   },
   {
     name: 'silence-never-ends',
@@ -61,7 +61,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     find: 'transfers.set(key, { ...failure,',
     replace: 'transfers.set(key, { ...failure, untilMs: Number.MAX_SAFE_INTEGER,',
     withinSeeds: 200,
-    why: 'P6: a transfer that failed once is never tried again',
+    why: 'P6: a transfer that failed once is never retried',
   },
   {
     name: 'pause-never-ends',
@@ -113,7 +113,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     return false;`,
     replace: '    throw error;',
     tests: 'execute.test.ts',
-    why: 'G8, E1: a sled that takes nothing stops the puts to the others, and is asked again at once',
+    why: 'G8, E1: a sled that takes no writes stops the puts to the others, and is retried at once',
   },
   {
     name: 'rounds-wait-for-the-slowest-sled',
@@ -134,7 +134,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     if (first !== undefined && !first.artifacts.has(sha256)) continue;
     const outcome = planArtifact({`,
     withinSeeds: 300,
-    why: 'G7: a release waits until the one before it is everywhere, and one dead sled holds up all others',
+    why: 'G7: a release waits until the one before it is everywhere, so that one dead sled blocks all others',
   },
   {
     name: 'one-dataset-is-enough',
@@ -143,7 +143,7 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     find: 'sled => copiesOn(sled, sha256) < sled.answer.datasets && !isComing(sled, context),',
     replace: 'sled => copiesOn(sled, sha256) === 0 && !isComing(sled, context),',
     withinSeeds: 100,
-    why: 'S5: a sled that has an artifact on one of its disks is not told to copy it to the others',
+    why: 'S5: a sled that has an artifact on one of its disks receives no request to copy it to the others',
   },
   {
     name: 'puts-only',
@@ -152,6 +152,6 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     find: '    planCopy(sled, holders, targets, context, plan);',
     replace: '',
     withinSeeds: 20,
-    why: 'S5: the others are never told to copy',
+    why: 'S5: the other sleds receive no copy requests',
   },
 ];

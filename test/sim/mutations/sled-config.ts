@@ -1,4 +1,4 @@
-/** Mistakes of a sled with what it is told to hold: ledgers, doubt and floors. */
+/** Mistakes of a sled with its config: ledgers, doubt and floors. */
 import { type Mutation, someOf } from './mutation.ts';
 
 export const CONFIG_MUTATIONS: readonly Mutation[] = [
@@ -30,9 +30,9 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     in: 'join',
     find: 'if (keeping.known.doubt !== undefined || keeping.known.heads.size > 0)',
     replace: 'if (keeping.known.doubt !== undefined)',
-    needs: someOf('database fails over without some'),
+    needs: someOf('database fails over while machines are away'),
     withinSeeds: 3000,
-    why: 'KN3, B5: of two configs of one generation the one that was read first is acted upon',
+    why: 'KN3, B5: of two configs of one generation the sled follows the one that it read first',
   },
   {
     name: 'ledger-of-disks-that-are-gone-stands',
@@ -40,7 +40,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     find: 'const known = isFresh ? orphaned(before, keeping) : before;',
     replace: 'const known = before;',
     tests: 'floor.test.ts',
-    why: 'K4, P5: a disk that comes back holds copies by a config that it does not tell, and a restart deletes them',
+    why: 'K4, P5: a returned disk has copies by a config that is not on it, and a restart deletes them',
   },
   {
     name: 'older-config-adopted',
@@ -51,7 +51,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     needs: ({ nexuses, everyMs }) =>
       nexuses > 1 || everyMs.has('add a Nexus') || everyMs.has('database restored'),
     withinSeeds: 500,
-    why: 'G6, C1: a Nexus with an older view takes the fleet back, and what is wanted is deleted',
+    why: 'G6, C1: a Nexus with an older view makes sleds adopt an older config, and they delete wanted artifacts',
   },
   {
     name: 'equal-generation-with-another-set',
@@ -61,7 +61,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     replace: "if (offered.generation === config.generation) return { kind: 'adopt' };",
     needs: someOf('database restored'),
     withinSeeds: 300,
-    why: 'S8, C2: two configs of one generation, after the database was restored',
+    why: 'S8, C2: after a restore of the database a sled adopts another config of the same generation',
   },
   {
     name: 'oldest-ledger-wins',
@@ -77,7 +77,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
       'dataset failing',
     ),
     withinSeeds: 200,
-    why: 'G6, P5: of two ledgers that differ the older one is believed',
+    why: 'G6, P5: of two ledgers that differ the sled trusts the older one',
   },
   {
     name: 'last-read-ledger-wins',
@@ -93,7 +93,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
       'dataset failing',
     ),
     withinSeeds: 200,
-    why: 'G6, P5: of two ledgers that differ the one that is read last is believed',
+    why: 'G6, P5: of two ledgers that differ the sled trusts the one that it read last',
   },
   {
     name: 'floor-not-awaited',
@@ -108,7 +108,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
       },
     ],
     tests: 'floor.test.ts',
-    why: 'P5: a dataset with a newer ledger is away, and the older one is acted upon',
+    why: 'P5: while a dataset with a newer ledger is away the sled follows an older one',
   },
   {
     name: 'nothing-in-doubt',
@@ -124,7 +124,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
       'dataset failing',
     ),
     withinSeeds: 1000,
-    why: 'P5: whatever ledger is found is trusted',
+    why: 'P5: the sled trusts any ledger that it finds',
   },
   {
     name: 'deletion-while-in-doubt',
@@ -157,7 +157,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
     find: 'if (answer !== undefined) await dependencies.acceptAnswer(answer);',
     replace: '',
     withinSeeds: 20,
-    why: 'P5: the floor never reaches the store, which waits for it for ever',
+    why: 'P5: the floor never reaches the store, which waits for ever',
   },
   {
     name: 'floor-of-zero',

@@ -1,4 +1,4 @@
-/** Mistakes of a sled with artifacts: written, listed, deleted, looked at again. */
+/** Mistakes of a sled with artifacts: writing, listing, deleting and scrubbing them. */
 import { allOf, type Mutation, someOf } from './mutation.ts';
 
 export const COPY_MUTATIONS: readonly Mutation[] = [
@@ -11,7 +11,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     needs: ({ flipProbability, everyMs }) =>
       flipProbability > 0 || everyMs.has('sled lies') || everyMs.has('flip a bit'),
     withinSeeds: 200,
-    why: 'G5: a source is believed, and bits that flip on the way are stored',
+    why: 'G5: the sled trusts a source, and stores bits that flipped in transfer',
   },
   {
     name: 'length-not-checked',
@@ -22,7 +22,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     needs: ({ flipProbability, everyMs }) =>
       flipProbability > 0 || everyMs.has('sled lies') || everyMs.has('flip a bit'),
     withinSeeds: 200,
-    why: 'G5: neither hash nor length is looked at',
+    why: 'G5: neither hash nor length is checked',
   },
   {
     name: 'artifact-not-synced',
@@ -66,7 +66,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: '  await removeTemporaryFiles(path, { disk });\n  await disk.syncDirectory(path);',
     replace: '  await removeTemporaryFiles(path, { disk });',
     tests: 'crash-points.test.ts',
-    why: 'ST2: what a killed process renamed is listed, and a power cut takes it',
+    why: 'ST2: a file that a killed process renamed is listed, and a power cut loses it',
   },
   {
     name: 'failed-dataset-still-believed',
@@ -84,7 +84,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     replace: 'if (deps.inUse(sha256) === null) {',
     needs: allOf('take a lease', 'delete'),
     withinSeeds: 500,
-    why: 'P11, ST6: what somebody uses is unlinked',
+    why: 'P11, ST6: a leased file is unlinked',
   },
   {
     name: 'put-skipped-for-a-file-of-that-name',
@@ -100,7 +100,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'dataset.marks.unsynced.add(sha256);',
     replace: '',
     tests: 'interleavings.test.ts',
-    why: 'ST2, G4: a drop counts a copy that a power cut takes',
+    why: 'ST2, G4: a drop counts a copy that a power cut loses',
   },
   {
     name: 'unfinished-file-stays',
@@ -111,7 +111,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     replace: '',
     needs: someOf('dataset absent', 'dataset unmounted', 'dataset read-only', 'dataset failing'),
     withinSeeds: 3000,
-    why: 'G3: what a disk that was away for a moment would not remove stays until a restart',
+    why: 'G3: a file that a disk failed to remove, while it was away for a moment, stays until a restart',
   },
   {
     name: 'deletion-on-another-disk',
@@ -119,7 +119,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'await dataset.requirePresent(); // DS3',
     replace: '',
     tests: 'faults.test.ts',
-    why: 'DS3: what was told by one disk is unlinked on the one that was mounted in its place',
+    why: 'DS3: a deletion decided for one disk is executed on the disk that was mounted in its place',
   },
   {
     name: 'clean-up-of-an-absent-disk-believed',
@@ -135,7 +135,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'for (const { dataset } of joining) examiner.reconsider(dataset);',
     replace: '',
     tests: 'scrub.test.ts',
-    why: 'EX4: a copy that was condemned since its disk failed takes the room of its replacement until the next scrub',
+    why: 'EX4: a copy that was condemned because its disk failed takes the space of its replacement until the next scrub',
   },
   {
     name: 'full-disk-that-keeps-an-unfinished-file',
@@ -143,7 +143,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'if (isFull(error)) return Object.assign(stays as Error, { cause: error });',
     replace: 'void stays;',
     tests: 'faults.test.ts',
-    why: 'G3, D3: a full disk that becomes read-only keeps what was written of a ledger until the sled is restarted',
+    why: 'G3, D3: a full disk that becomes read-only keeps an unfinished ledger until the sled restarts',
   },
   {
     name: 'evidence-fills-a-dataset',
@@ -151,7 +151,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'await look(1 - (files?.evidenceBytes ?? 0))',
     replace: 'await look(1)',
     tests: 'faults.test.ts',
-    why: 'S16: a dataset is called full for what the next write would let go of, and is never written to',
+    why: 'S16: a dataset is called full because of evidence that the next write would delete, and gets no writes',
   },
   {
     name: 'put-of-what-is-not-wanted-any-more',
@@ -182,7 +182,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'await Promise.all(sharers);',
     replace: '',
     tests: 'interleavings.test.ts',
-    why: 'P2, K2: a config is adopted while an unlink that the old one decided is under way',
+    why: 'P2, K2: a config is adopted while an unlink by the old one is in progress',
   },
   {
     name: 'deletion-by-the-config-of-the-scan',
@@ -192,7 +192,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     replace: 'if (current === undefined) return false;',
     needs: someOf('delete and upload again'),
     withinSeeds: 3000,
-    why: 'G2, P2: what was unwanted when the directory was read is unlinked by an older generation',
+    why: 'G2, P2: a file that was unwanted when the directory was read is unlinked, although a newer config lists it',
   },
   {
     name: 'deletion-pass-off',
@@ -212,7 +212,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     replace: 'return 0;',
     needs: someOf('delete', 'delete and upload again'),
     withinSeeds: 3000,
-    why: 'B10: what a crash, or a disk that was away, left behind stays for ever',
+    why: 'B10: files left by a crash, or by a disk that was away, stay for ever',
   },
   {
     name: 'scrub-condemns-nothing',
@@ -222,7 +222,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     replace: "if (actual !== '') return { kind: 'good', sizeBytes };",
     needs: someOf('flip a bit'),
     withinSeeds: 200,
-    why: 'G5, B11: a rotten copy is seen and left',
+    why: 'G5, B11: a rotten copy is noticed and left in place',
   },
   {
     name: 'scrub-condemns-what-was-written-anew',
@@ -230,7 +230,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: "if (look.kind !== 'bad') return look;",
     replace: '',
     tests: 'scrub.test.ts',
-    why: 'EX1: a copy that was replaced since the first look is quarantined',
+    why: 'EX1: a copy that was replaced since the first check is quarantined',
   },
   {
     name: 'condemned-copy-is-unlinked-with-the-good-ones',
@@ -258,7 +258,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     replace: 'if (faults.length > 0) throw nothingTookIt(sha256, faults);',
     needs: someOf('dataset full', 'dataset failing', 'dataset read-only'),
     withinSeeds: 3000,
-    why: 'ST5: one disk of a sled keeps the artifact from the others',
+    why: 'ST5: one failing disk of a sled prevents the write to the others',
   },
   {
     name: 'write-into-an-absent-disk',
@@ -266,7 +266,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'if (found === undefined) throw diskIsGone(path);',
     replace: 'if (found === undefined) return;',
     tests: 'faults.test.ts',
-    why: 'DS3: what is put into the mount point of an absent disk is out of sight once it is back',
+    why: 'DS3: a file written into the mount point of an absent disk is hidden when the disk returns',
   },
   {
     name: 'returned-dataset-not-taken-back',
@@ -291,7 +291,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: 'inFlight.delete(request.sha256);',
     replace: '',
     withinSeeds: 20,
-    why: 'B7, CY2: a copy that ended stays under way, and is not asked for again',
+    why: 'B7, CY2: a copy that ended counts as in flight, and is not requested again',
   },
   {
     name: 'sleds-asked-for-more-datasets-than-they-have',
@@ -300,6 +300,6 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     find: "datasets: datasetHealth.filter(({ state }) => state === 'ok').length,",
     replace: "datasets: datasetHealth.filter(({ state }) => state === 'ok').length + 1,",
     withinSeeds: 20,
-    why: 'B9: copies are asked for, for ever, in a fleet at rest',
+    why: 'B9: copies are requested for ever in a fleet at rest',
   },
 ];

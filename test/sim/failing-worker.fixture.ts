@@ -1,4 +1,4 @@
-/** A thread as test/sim/worker.ts, over runs that go wrong in its own ways: for tests of what becomes of it. */
+/** A thread like test/sim/worker.ts, whose runs hang, end the thread or reject, by their seed. */
 import { parentPort } from 'node:worker_threads';
 import { createReleaseShelf } from '../../sim/fleet/releases.ts';
 import type { RunResult } from '../../sim/run.ts';
