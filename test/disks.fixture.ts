@@ -1,7 +1,7 @@
 /**
  * Disks of a test: small file systems in memory, mounted and unmounted under a running sled agent.
  *
- *     BASE/disk       the file system itself, out of everybody's way: it keeps its content
+ *     BASE/disk       the file system itself, which keeps its content
  *     BASE/dataset    where it is mounted for the sled: the mount point of an absent disk is an empty directory
  *
  * DF1. The directory's name carries the process id of the test. Disposing unmounts and removes it; what a killed
@@ -18,7 +18,7 @@ const run = promisify(execFile);
 const PREFIX = 'tuf-depot-disk-';
 
 const mount = async (...args: string[]): Promise<void> => void (await run('mount', args));
-/** Whoever has a file open keeps it; the path leads elsewhere at once. */
+/** A process keeps its open files; the path leads elsewhere at once. */
 const unmount = async (path: string): Promise<void> => void (await run('umount', ['-l', path]));
 
 export type TestDisk = AsyncDisposable & {
@@ -27,11 +27,11 @@ export type TestDisk = AsyncDisposable & {
   /** The disk goes away; its content stays with it. */
   readonly remove: () => Promise<void>;
   readonly insert: () => Promise<void>;
-  /** What is in the mount point while the disk is away. */
+  /** The files in the mount point while the disk is away. */
   readonly namesInMountPoint: () => Promise<string[]>;
   /**
-   * As after `mount -o remount,ro`, which refuses while a file is open for writing; a kernel that gives up on a
-   * file system does not ask. So a second, read-only mount of it is put over the first.
+   * Makes the disk read-only, as a kernel does after errors, also while files are open for writing. `mount -o remount,ro`
+   * refuses that, so a second, read-only mount covers the first.
    */
   readonly makeReadOnly: () => Promise<void>;
   readonly makeWritable: () => Promise<void>;
@@ -65,7 +65,7 @@ export const createTestDisk = async (sizeBytes: number): Promise<TestDisk> => {
   };
 };
 
-/** As often as something is mounted there. */
+/** Unmounts every mount at the path. */
 const unmountAll = async (path: string): Promise<void> => {
   for (const mounted of await mountPoints()) if (mounted === path) await unmount(path);
 };
@@ -85,7 +85,7 @@ const removeLeftovers = async (): Promise<void> => {
   }
 };
 
-/** Why no disk can be made here, found out by making one; undefined where it can. */
+/** Tries to make a disk; the reason why this machine cannot, or undefined. */
 export const missingForDisks = async (): Promise<string | undefined> => {
   try {
     await using disk = await createTestDisk(1024 ** 2);

@@ -1,4 +1,4 @@
-/** Sleds that are servers of the test: they register like any other, and behave as told. */
+/** Fake sleds: servers of the test that register like any sled, with handlers of the test. */
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,7 +9,7 @@ import { type TestNexus, wait } from './process-fleet.fixture.ts';
 
 export type FakeSled = AsyncDisposable & { readonly baseUrl: string };
 
-/** Starts a server that behaves as told, and registers it as a sled agent and depot. */
+/** Starts a server with these handlers, and registers it as a sled agent and depot. */
 export const registerSled = async (
   nexus: TestNexus,
   serial: string,
@@ -44,9 +44,9 @@ export const registerSled = async (
 export type FakeConfig = { generation: number; artifacts: string[]; sizes: Record<string, number> };
 
 /**
- * Takes every config, and lists what `list` makes of it. It does not compare points, so it is asked for its config.
+ * Accepts every config, and lists what `list` makes of it. It does not compare points, so Nexus reads its config.
  *
- * @param told what it says of its config
+ * @param told the config that it reports
  */
 export const obedient = (
   list: (config: FakeConfig) => object,

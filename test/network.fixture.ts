@@ -5,8 +5,8 @@
  *     sled namespace 1 ── cable ──┤ bridge, in a namespace of its own
  *     sled namespace 2 ── cable ──┘
  *
- * NF1. Every name carries the process id of the test. Disposing removes all of them; what a killed test left
- *      behind is removed by the next one, as its process is gone.
+ * NF1. Every name carries the process id of the test. Disposing removes all of them; the next test removes those of tests
+ *      whose process is gone.
  * NF2. The addresses are of 198.18.0.0/15 (RFC 2544: for tests of networks), in a /24 that no route has.
  */
 import { execFile } from 'node:child_process';
@@ -25,14 +25,14 @@ const ip = (args: string) => command('ip', args);
 
 export type NetworkPeer = {
   readonly address: string;
-  /** Goes before a command that is to run there. */
+  /** The prefix of a command that runs in the namespace. */
   readonly within: readonly string[];
   /** Pulls its cable, and plugs it in again. */
   readonly unplug: () => Promise<void>;
   readonly plugIn: () => Promise<void>;
-  /** Queues both directions of its cable as told, in the words of tc; returns how many packets were dropped so far. */
+  /** Sets the queueing of both directions of its cable, in the syntax of tc; returns the number of dropped packets so far. */
   readonly shape: (qdisc: string) => Promise<() => Promise<number>>;
-  /** What it sends to an address is lost, also the answers; what comes from there arrives. */
+  /** Packets that it sends to an address are lost, also answers; packets from there arrive. */
   readonly loseWhatItSendsTo: (address: string) => Promise<void>;
   readonly sendAgainTo: (address: string) => Promise<void>;
 };
@@ -106,7 +106,7 @@ const peer = (namespace: string, address: string, bridge: { hub: string; port: s
   };
 };
 
-/** Networks that are made at the same time begin at different places. */
+/** Networks that are made at the same time start their search at different addresses. */
 const freeSubnet = async (number: number): Promise<string> => {
   const routes = await ip('route show table all');
   const start = (process.pid * 7 + number) % SUBNETS;
@@ -127,7 +127,7 @@ const removeLeftovers = async (): Promise<void> => {
   }
 };
 
-/** Why no network can be made here, found out by making one; undefined where it can. */
+/** Tries to make a network; the reason why this machine cannot, or undefined. */
 export const missingForNetworks = async (): Promise<string | undefined> => {
   if (process.getuid?.() !== 0) return 'network namespaces need root';
   try {
@@ -143,7 +143,7 @@ export const missingForNetworks = async (): Promise<string | undefined> => {
   }
 };
 
-/** Why a queueing discipline cannot be had; undefined where it can. To be asked where networks can be made. */
+/** Why this machine has no such queueing discipline, or undefined. Call it only if networks can be made. */
 export const missingForShaping = async (qdisc: string): Promise<string | undefined> => {
   try {
     await using network = await createTestNetwork(1);

@@ -18,12 +18,12 @@ export type PgBouncer = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-/** @param server where it connects to, as libpq's words, without the database */
+/** @param server the connection parameters of the server, in libpq's syntax, without the database */
 export const startPgBouncer = async (server: string): Promise<PgBouncer> => {
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-pgbouncer-'));
   const port = await freePort();
   const config = join(directory, 'pgbouncer.ini');
-  // Two server connections for each database: sessions share them, so state of a session would be seen at once.
+  // Two server connections for each database: sessions share them, so that any use of session state fails at once.
   await writeFile(
     config,
     `[databases]
@@ -54,7 +54,7 @@ server_login_retry = 0.2
   return { url, [Symbol.asyncDispose]: stop };
 };
 
-/** Its own console is a database that needs no server. */
+/** Polls its admin console, which needs no server. */
 const accepts = async (child: ChildProcess, console: string): Promise<void> => {
   const { signal } = new AbortController();
   for (;;) {

@@ -4,7 +4,7 @@
  *     const primary = await startPostgresServer(directory);
  *     const standby = await startStandby(primary);   // the primary restarts once: its directory is copied cold
  *
- * Whoever connects from this machine is trusted.
+ * Connections from this machine need no password.
  */
 import { once } from 'node:events';
 import { chmod, chown, cp, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
@@ -30,7 +30,7 @@ export type PostgresServer = {
   readonly host: string;
   readonly directory: string;
   readonly query: <Row>(sql: string) => Promise<Row[]>;
-  /** As a crash: nothing is written any more. */
+  /** Ends it like a crash: it writes nothing more. */
   readonly kill: () => Promise<void>;
   readonly stop: () => Promise<void>;
   readonly start: () => Promise<void>;
@@ -117,7 +117,7 @@ export const startPostgresServer = async (options: ServerOptions = {}): Promise<
   };
 };
 
-/** Where the server has another account, it is given them. */
+/** Gives the files to the account of the server, if it has another one. */
 const writeServerFiles = async (home: string, files: Readonly<Record<string, string>>): Promise<void> => {
   const account = await chooseAccount();
   if (account.kind === 'unprivileged') await chmod(home, 0o711);
@@ -128,7 +128,7 @@ const writeServerFiles = async (home: string, files: Readonly<Record<string, str
   }
 };
 
-/** @param name what the primary calls it, for `synchronous_standby_names` */
+/** @param name its name on the primary, for `synchronous_standby_names` */
 export const startStandby = async (primary: PostgresServer, name = 'standby'): Promise<PostgresServer> => {
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-standby-'));
   await primary.stop();
@@ -139,7 +139,7 @@ export const startStandby = async (primary: PostgresServer, name = 'standby'): P
   return await startPostgresServer({ settings: { primary_conninfo: connection }, directory });
 };
 
-/** Makes a standby the primary; the old one has to be gone. */
+/** Promotes a standby; the old primary has to be stopped before. */
 export const promote = async (standby: PostgresServer): Promise<void> => {
   await standby.query('SELECT pg_promote(true, 60)');
 };

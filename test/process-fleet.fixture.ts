@@ -1,7 +1,7 @@
 /**
  * A fleet of real processes for the end-to-end tests: Nexus instances and sled agents on one test database.
  *
- * What the tests look at is what an operator has: the APIs, and the files on the sleds' disks.
+ * The tests see what an operator sees: the APIs, and the files on the sleds' disks.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -25,7 +25,7 @@ import type { TestDatabase } from '../src/nexus/datastore/database.fixture.ts';
 import type { TestRelease } from '../src/signing/release.fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
-/** Far above what anything here takes; a test that waits longer has failed. */
+/** Far longer than any wait here takes; a test that waits longer fails. */
 const PATIENCE_MS = 90_000;
 /** A soak may take a night. */
 const signal = AbortSignal.timeout(24 * 60 * 60_000);
@@ -34,12 +34,12 @@ export const wait = { signal };
 type Toml = Record<string, unknown>;
 
 export type TestProcess = {
-  /** Starts it, or starts it again with the same directories. */
+  /** Starts or restarts it with the same directories. */
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
-  /** SIGKILL, waited for; nothing when it ended before. */
+  /** Sends SIGKILL and waits for the end; does nothing if it has ended. */
   readonly kill: () => Promise<void>;
-  /** Until it ends, by whatever. */
+  /** Resolves when it ends, for whatever reason. */
   readonly isRunning: () => boolean;
   /** Of a running one. */
   readonly pid: () => number;
@@ -69,11 +69,11 @@ export type TestSled = TestProcess & {
   readonly depotAddress: () => string;
 };
 
-/** What one sled has of its own. */
+/** The options of one sled. */
 export type SledOptions = {
   /** A command that runs the agent's own, such as `ip netns exec NAME`. */
   readonly within?: readonly string[];
-  /** Directories that are there; by default two below the fleet's. */
+  /** Existing directories; by default two below the fleet's. */
   readonly datasets?: readonly string[];
   /** Keys of its configuration. */
   readonly config?: Toml;
@@ -139,7 +139,7 @@ export const startTestFleet = async (options: {
   return fleet;
 };
 
-/** Only where it is needed: it is vitest's, and the soak runs without. */
+/** Loaded only when needed: it belongs to vitest, and the soak runs without vitest. */
 const createDatabase = async () =>
   (await import('../src/nexus/datastore/database.fixture.ts')).createTestDatabase();
 
@@ -222,7 +222,7 @@ const makeNexus = (
     await mkdir(stagingDirectory, { recursive: true });
     await nexus.start();
   };
-  // Shared by all calls: a connection for each would be what is seen of the server's handles.
+  // All calls share it: with a connection each, a count of the server's handles would mostly count these connections.
   const dispatcher = operatorDispatcher(options.identity);
   const scheme = options.identity === undefined ? 'http' : 'https';
   const at = () => ({ baseUrl: `${scheme}://${addresses.operator}`, token: TOKEN, dispatcher });
@@ -342,7 +342,7 @@ const writtenIdentity = (fleet: TestFleetIdentity | undefined, kind: PeerKind, h
   };
 };
 
-/** Polls until something holds; the last error, or what it was waiting for, is the failure. */
+/** Polls until something holds; fails with the last error and the description of the wait. */
 export const until = async (
   condition: () => Promise<boolean>,
   what = condition.toString(),
@@ -358,12 +358,12 @@ export const until = async (
     }
     await delay(100);
   }
-  throw new Error(`did not come about: ${what}`, { cause: last });
+  throw new Error(`did not happen in time: ${what}`, { cause: last });
 };
 
 export type ReplicationCounters = Record<string, number>;
 
-/** The task's details as the debug API tells them. */
+/** The task's details from the debug API. */
 export const replicationDetails = async (nexus: TestNexus) => {
   const task = await nexus.debug.bgtaskView({ params: { bgtask_name: 'tuf_artifact_replication' } }, wait);
   if (task.last.last_result !== 'completed') throw new Error('replication has not run yet');
@@ -407,8 +407,8 @@ export const waitComplete = (nexus: TestNexus, version: string): Promise<void> =
 const HASH = /^[0-9a-f]{64}$/;
 
 /**
- * The artifacts in a dataset, by what their bytes hash to; a file whose name is not its hash fails the test. One that
- * is deleted while it is looked at is not there.
+ * The artifacts in a dataset, by the hash of their bytes; a file whose name is not its hash fails the test. A file that is
+ * deleted during the read is left out.
  */
 export const artifactsOnDisk = async (dataset: string): Promise<string[]> => {
   const names = (await readdir(dataset)).filter(name => HASH.test(name)).sort();

@@ -1,9 +1,9 @@
-/** What a Nexus says of one sled, as an operator reads it. */
+/** The status of one sled, as an operator reads it. */
 import { type TestNexus, type TestSled, until, wait } from './process-fleet.fixture.ts';
 
 type Facts = Readonly<Record<string, string | number | RegExp>>;
 
-/** Waits until the status names the sled with a code and these facts; a pattern is one of a fact that quotes others. */
+/** Waits until the status names the sled with a code and these facts; a pattern matches a fact that quotes other text. */
 export const isNamed = (nexus: TestNexus, sled: TestSled, code: RegExp, facts: Facts): Promise<void> =>
   until(
     async () => {

@@ -1,7 +1,7 @@
 /**
  * `tuf-depot start` on a data directory, as a real process, and commands of an operator beside it.
  *
- * SF1. It takes free ports rather than the usual ones, which another fleet of this machine may want.
+ * SF1. It takes free ports rather than the default ones, which another fleet of this machine may use.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -44,7 +44,7 @@ export type StartedFleet = {
   readonly json: (...args: readonly string[]) => Promise<unknown>;
   /** On its embedded database. */
   readonly query: <Row>(sql: string) => Promise<Row[]>;
-  /** As by Ctrl-C; sent, and to be waited for. */
+  /** Sends SIGINT, like Ctrl-C, without waiting for the end. */
   readonly interrupt: () => void;
   readonly exited: Promise<number | null>;
   /** Interrupts and waits. @throws unless it ends with 0 */
@@ -53,7 +53,7 @@ export type StartedFleet = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-/** What `start --json` prints. */
+/** The output of `start --json`. */
 type Ready = {
   readonly ca_file: string;
   readonly nexuses: readonly { readonly name: string; readonly pid: number; readonly operator_url: string }[];
@@ -142,7 +142,7 @@ const queryEmbedded = async <Row>(directory: string, sql: string): Promise<Row[]
   }
 };
 
-/** SF1. As if they had been taken the last time, where there was none. */
+/** SF1. Writes free ports as those of an earlier start, unless there was one. */
 const rememberFreePorts = async (directory: string): Promise<void> => {
   const { ports } = fleetPaths(directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -160,7 +160,7 @@ const freeAddress = async (): Promise<string> => {
   return `127.0.0.1:${port}`;
 };
 
-/** Resolves when none of these processes is left. */
+/** Resolves when all of these processes have ended. */
 export const untilGone = async (pids: readonly number[]): Promise<void> => {
   while (pids.some(isAlive)) await delay(50);
 };

@@ -1,7 +1,7 @@
 import { asGeneration } from '../core/ids.ts';
 import type { SledAgentInfo } from './internal-api.ts';
 
-/** What the agent of one sled registers, as another control plane's agent does, with what is given. */
+/** The registration of one sled agent of another control plane, with the given fields. */
 export const sledAgentInfo = (differing: Partial<SledAgentInfo> = {}): SledAgentInfo => ({
   sa_address: '[::1]:12345',
   repo_depot_port: 12_348,

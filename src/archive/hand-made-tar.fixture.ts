@@ -1,4 +1,4 @@
-/** Tar archives made by hand for tests: every field of a header can be a lie. */
+/** Tar archives made by hand for tests: every field of a header can be wrong. */
 import { gzipSync } from 'node:zlib';
 
 export type HandMadeFile = {
@@ -7,7 +7,7 @@ export type HandMadeFile = {
   readonly type?: string;
   readonly magic?: string;
   readonly prefix?: string;
-  /** As written, where it is not the length of the data. */
+  /** The length in the header, if it is not that of the data. */
   readonly size?: string;
   /** Added to the right checksum. */
   readonly checksumOff?: number;
@@ -40,7 +40,7 @@ const blocksOf = (file: HandMadeFile): Uint8Array[] => {
   return [header, data, padding];
 };
 
-/** In pieces of a length that fits no block. */
+/** In chunks whose length is no multiple of a block. */
 export async function* inPieces(bytes: Uint8Array, pieceBytes = 333): AsyncGenerator<Uint8Array, void, void> {
   for (let start = 0; start < bytes.length; start += pieceBytes)
     yield bytes.subarray(start, start + pieceBytes);

@@ -1,7 +1,7 @@
 /**
  * ZIP archives made by hand for tests: every field of every record can be wrong. Not for production code.
  *
- * On purpose it shares nothing with the writer, whose mistakes it would otherwise repeat.
+ * It deliberately shares no code with the writer, whose mistakes it would otherwise repeat.
  */
 import assert from 'node:assert/strict';
 import { crc32, deflateRawSync } from 'node:zlib';

@@ -1,4 +1,4 @@
-/** A Nexus of contracts only, for tests of commands: real HTTP with the answers of the test. */
+/** A fake Nexus for tests of commands: its contracts over real HTTP, with the answers of the test. */
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';

@@ -1,4 +1,4 @@
-/** Composite artifacts as release builders make them, in small. */
+/** Small composite artifacts, as release builders make them. */
 import { type HandMadeFile, handMadeTarGz } from '../archive/hand-made-tar.fixture.ts';
 
 export const description = (type: string, layer?: { pkg: string; version: string }): HandMadeFile => ({

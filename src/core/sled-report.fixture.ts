@@ -1,7 +1,7 @@
 import { asGeneration } from './ids.ts';
 import type { SledReport } from './sled-report.ts';
 
-/** Of a sled that holds nothing and has nothing to tell, but for what is given. */
+/** The report of an empty sled, with the given fields. */
 export const sledReport = (differing: Partial<SledReport> = {}): SledReport => ({
   generation: asGeneration(2),
   digest: undefined,

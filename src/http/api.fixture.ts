@@ -71,7 +71,7 @@ const handlers: Handlers<typeof testApi> = {
     return { bytes, announced: body.contentLength };
   },
   async get() {
-    throw new Error('this test serves no file');
+    throw new Error('this test API serves no file');
   },
 };
 

@@ -68,7 +68,7 @@ export type MemoryDisk = {
   readonly files: () => ReadonlyMap<string, Uint8Array>;
 };
 
-/** Directories are named in full; the given ones exist, durably. */
+/** @param directories full paths of directories that exist durably */
 export const createMemoryDisk = (directories: readonly string[]): MemoryDisk => {
   let names: Names = new Map(directories.map(path => [path, { kind: 'directory' }]));
   let durableNames: Names = new Map(names);

@@ -1,8 +1,8 @@
 /**
  * Small real releases for tests: good ones and, by options, wrong ones. Not for production code.
  *
- * Everything is signed for real and held in memory until it is written. Content follows from its seed, so that
- * equal options and keys give equal archives, and an artifact of one seed and size is shared between releases.
+ * Everything is really signed, and in memory until it is written. The seed determines the content, so that equal options and
+ * keys give equal archives, and releases share artifacts of the same seed and size.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -187,7 +187,7 @@ const signer =
     return signMetadata(signed, signers?.[role] ?? keys[role].keys);
   };
 
-/** The checksums in the archive are those of the tampered bytes: it is the release that is wrong, not the archive. */
+/** The archive has the checksums of the tampered bytes: the release is wrong, not the archive. */
 const writeFiles = async (files: ReadonlyMap<string, Uint8Array>, path: string) => {
   const metadata = new Map<string, Uint8Array>();
   const targets = new Map<string, MeasuredContent>();

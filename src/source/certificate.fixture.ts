@@ -1,4 +1,4 @@
-/** A certificate that nobody trusts, for 127.0.0.1, and its key: worth nothing outside of tests. */
+/** A self-signed certificate for 127.0.0.1 and its key, for tests only. */
 export const TEST_CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBhjCCASygAwIBAgIUKoGxdVi30ac/uJt/jDmP5d2iXNYwCgYIKoZIzj0EAwIw
 DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjIxNjI2MDNaGA8yMTI2MTAyOTE2MjYw

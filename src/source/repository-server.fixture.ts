@@ -1,4 +1,4 @@
-/** A server of a repository's files for tests: honest by default, and as odd as a test wants for one path. */
+/** A server of a repository's files for tests: correct by default; a test may replace the answer for a path. */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,9 +8,9 @@ export type Behaviour = (request: IncomingMessage, response: ServerResponse) => 
 export type RepositoryServer = AsyncDisposable & {
   /** Without a slash at the end. */
   readonly url: string;
-  /** By path below the root, percent-encoded as it is asked for. */
+  /** By path below the root, percent-encoded as in the request. */
   readonly files: Map<string, Uint8Array>;
-  /** `GET /path`, with `bytes=…` where a range was asked for. */
+  /** `GET /path`, with `bytes=…` for a range. */
   readonly requests: string[];
   /** Answers this path instead, until it is deleted. */
   readonly odd: Map<string, Behaviour>;
@@ -59,7 +59,7 @@ export const serveRepository = async (): Promise<RepositoryServer> => {
   };
 };
 
-/** With ETag, Range and If-Range, as a good server does. */
+/** With ETag, Range and If-Range. */
 export const sendFile = (request: IncomingMessage, response: ServerResponse, bytes: Uint8Array): void => {
   const etag = etagOf(bytes);
   const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');

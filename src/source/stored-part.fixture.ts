@@ -1,8 +1,8 @@
-/** What an interrupted download has left: tests wait for it before they cut or kill. */
+/** The part that an interrupted download has stored: tests wait for it before they cut or kill. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Bytes of the largest unfinished target below a directory; 0 where there is none. */
+/** Bytes of the largest unfinished target below a directory; 0 without one. */
 export const storedPartBytes = async (directory: string): Promise<number> => {
   const names = await readdir(directory, { recursive: true }).catch(() => []);
   const sizes = await Promise.all(
@@ -11,7 +11,7 @@ export const storedPartBytes = async (directory: string): Promise<number> => {
   return Math.max(0, ...sizes);
 };
 
-/** A part gets its name when it is whole. */
+/** 0 for a part that is gone: it is renamed when it is whole. */
 const sizeOf = (path: string): Promise<number> =>
   stat(path).then(
     ({ size }) => size,

@@ -1,4 +1,4 @@
-/** Signed repositories in memory, role by role, good and wrong: what the builder of releases would never make. */
+/** Signed repositories in memory, role by role, with faults that the builder of releases would never make. */
 import { createHash } from 'node:crypto';
 import {
   keysForAllRoles,
@@ -51,7 +51,7 @@ export type RepositorySpec = {
   /** Lists versions only, without lengths and hashes. */
   readonly unmeasured?: boolean;
   readonly versions?: { readonly timestamp: number; readonly snapshot: number };
-  /** Files that take the place of those that were listed, by role. */
+  /** Files that replace the listed ones, by role. */
   readonly replaced?: Readonly<Record<string, Uint8Array>>;
   readonly editSnapshot?: (signed: SignedObject) => void;
 };
@@ -139,7 +139,7 @@ const listing = (bytes: Uint8Array, version: number, unmeasured = false): object
   }),
 });
 
-/** Remembers what was asked for. */
+/** Records the requested names. */
 export const sourceOf = ({ metadata }: MadeRepository): MetadataSource & { readonly asked: string[] } => {
   const asked: string[] = [];
   return {

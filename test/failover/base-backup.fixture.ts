@@ -3,7 +3,7 @@
  *
  *     pg_backup_start ─▶ copy the files ─▶ pg_backup_stop ─▶ backup_label
  *
- * BB1. Files may change and vanish while they are copied: the log that the copy replays has it all.
+ * BB1. Files may change and vanish while they are copied: the copy replays the log, which has every change.
  */
 import { chown, copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import pg from 'pg';
 import type { Home } from '../../src/local-fleet/embedded-postgres/home.ts';
 import type { PostgresServer } from './postgres-server.fixture.ts';
 
-/** What belongs to the running server alone; its folders are copied empty. */
+/** Files of the running server alone are left out; its folders are copied empty. */
 const EMPTY = [
   'pg_wal',
   'pg_dynshmem',

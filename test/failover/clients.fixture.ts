@@ -1,8 +1,8 @@
 /**
- * Clients that upload and delete at both Nexuses, each one act after the other, while the database fails over.
+ * Clients that upload and delete at both Nexuses, one request at a time each, while the database fails over.
  *
- * CI1. A fault lasts until it is noticed (`untilAllWait`), and the clients go on after it until each Nexus has done more
- *      (`untilDoneAtEach`): neither is a length of time.
+ * CI1. A fault lasts until every client waits for an answer (`untilAllWait`), and the clients continue after it until each
+ *      Nexus has done more (`untilDoneAtEach`): neither depends on a length of time.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
@@ -16,20 +16,20 @@ export type Act = {
   readonly kind: ReleaseAct['kind'];
 };
 
-/** What a client does next. */
+/** The next request of a client. */
 export type Choose = () => Act | Promise<Act>;
 
 export type RunningClients = {
-  /** Every client waits for an answer: the database gives none. */
+  /** Resolves when every client waits for an answer, which the database does not give. */
   readonly untilAllWait: () => Promise<void>;
-  /** Each Nexus has uploaded or deleted this much more. */
+  /** Resolves when each Nexus has done so many more uploads and deletions. */
   readonly untilDoneAtEach: (more: number) => Promise<void>;
-  /** Each client ends its last act. */
+  /** Resolves when each client has finished its last request. */
   readonly end: () => Promise<void>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-/** So many looks without an answer to anybody: there is no database, rather than a slow one. */
+/** After so many polls in which no client had an answer, the database is away and not only slow. */
 const QUIET_LOOKS = 10;
 
 export const runClients = (

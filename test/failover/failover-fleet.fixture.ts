@@ -1,8 +1,8 @@
 /**
  * A fleet whose database can fail over: a PostgreSQL pair, two Nexuses and three sleds that all have to hold a release.
  *
- * FF1. Nothing is looked at by its speed: rounds of replication are counted, states are waited for.
- * FF2. What is held is what is on the disks, whatever anybody says.
+ * FF1. No check depends on speed: tests count rounds of replication and wait for states.
+ * FF2. The disks show what the sleds hold, not the status.
  */
 import { expect } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
@@ -32,9 +32,9 @@ export type FailoverFleet = ReleaseMaker & {
   readonly fleet: TestFleet;
   readonly nexuses: readonly [TestNexus, TestNexus];
   readonly sleds: readonly TestSled[];
-  /** Where archives are. */
+  /** The directory of archives. */
   readonly directory: string;
-  /** What an operator types, at the first Nexus. */
+  /** Runs a command of the operator at the first Nexus. */
   readonly operator: Operator;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -72,7 +72,7 @@ export const startFailoverFleet = async (options: PairOptions): Promise<Failover
   };
 };
 
-/** One after the other, by each Nexus in turn; each is answered 200. */
+/** Uploads one after the other, at each Nexus in turn; each is answered 200. */
 export const uploadAll = async (
   { nexuses }: Pick<FailoverFleet, 'nexuses'>,
   releases: readonly TestRelease[],
@@ -80,7 +80,7 @@ export const uploadAll = async (
   for (const [n, release] of releases.entries()) await nexuses[n % 2]!.upload(release);
 };
 
-/** On every sled, and no Nexus has an archive any more: the sleds have the only copies. */
+/** Waits until every sled has them and no Nexus has an archive: the sleds have the only copies. */
 export const untilOnSledsAlone = async (
   { nexuses }: Pick<FailoverFleet, 'nexuses'>,
   releases: readonly TestRelease[],
@@ -93,7 +93,7 @@ export const untilOnSledsAlone = async (
 
 type Disks = Pick<TestSled, 'datasets'>;
 
-/** FF2. What is missing of these releases, a line for each dataset; nothing when all is there. */
+/** FF2. The missing artifacts of these releases, a line for each dataset; empty if none is missing. */
 const missingOnDisk = async (
   sleds: readonly Disks[],
   releases: readonly TestRelease[],
@@ -108,7 +108,7 @@ const missingOnDisk = async (
   return lines;
 };
 
-/** FF1. Looks at the disks during some rounds of each Nexus, in which sleds would obey a wrong config. */
+/** FF1. Reads the disks during some rounds of each Nexus, in which sleds would adopt a wrong config. */
 export const expectKeptForRounds = async (
   {
     nexuses,
@@ -139,7 +139,7 @@ type Reason = Awaited<ReturnType<TestNexus['fleet']['fleetStatus']>>['reasons'][
 export const reasonsOf = async (nexus: TestNexus, code: string): Promise<Reason[]> =>
   (await nexus.fleet.fleetStatus({}, wait)).reasons.filter(reason => reason.code === code);
 
-/** Every sled is named as diverged, by each Nexus, with what to do about it. */
+/** Each Nexus names every sled as diverged, with the remedy. */
 export const untilAllDiverged = ({
   nexuses,
   sleds,
@@ -153,7 +153,7 @@ export const untilAllDiverged = ({
     return true;
   }, 'every sled is diverged');
 
-/** @param accepted codes of reasons in the status that the test has caused for good */
+/** @param accepted codes of reasons in the status whose permanent cause is the test */
 export const untilConverged = (fleet: TestFleet, ...accepted: readonly string[]): Promise<void> =>
   until(async () => {
     const wrong = await auditFleet(fleet, accepted);
@@ -161,7 +161,7 @@ export const untilConverged = (fleet: TestFleet, ...accepted: readonly string[])
     return true;
   }, 'the fleet has converged');
 
-/** One after the other. It ends the reasons of archives that were recorded again. */
+/** Restarts one after the other, which ends the reasons of archives that were recorded again. */
 export const restartNexuses = async ({ nexuses }: Pick<FailoverFleet, 'nexuses'>): Promise<void> => {
   for (const nexus of nexuses) {
     await nexus.stop();

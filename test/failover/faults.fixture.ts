@@ -1,4 +1,4 @@
-/** What may happen to a pair of PostgreSQL while clients are at work. */
+/** Faults of a pair of PostgreSQL servers while clients send requests. */
 import type { RunningClients } from './clients.fixture.ts';
 import type { PairOptions, PostgresPair } from './postgres-pair.fixture.ts';
 
@@ -9,6 +9,6 @@ export type Fault = {
   readonly happens: (pair: PostgresPair, clients: RunningClients) => Promise<void>;
 };
 
-/** A bounded run takes the first ones of a table: `FAILOVER_FAULTS=2`. */
+/** A shorter run takes the first faults of a table: `FAILOVER_FAULTS=2`. */
 export const bounded = <Some extends Fault>(faults: readonly Some[]): readonly Some[] =>
   faults.slice(0, Number(process.env.FAILOVER_FAULTS ?? faults.length));

@@ -1,12 +1,12 @@
 /**
- * For tests: a proxy at one loopback port, before this server now and before another one later, as the address that a
- * failover manager moves.
+ * For tests: a proxy at one loopback port, first before one server and later before another, like the address that a failover
+ * manager moves.
  *
  *     client ── TCP, one port ──▶ proxy ── TCP ──▶ one of several ports
  *
- * MP1. `pointAt` is for connections to come; those that are open stay with their server until they are cut.
- * MP2. `silent` forwards nothing in either direction and closes nothing: what a lost route or a frozen host looks like.
- *      What was sent meanwhile arrives when it ends.
+ * MP1. `pointAt` affects new connections; open ones stay with their server until they are cut.
+ * MP2. `silent` forwards nothing in either direction and closes nothing, like a lost route or a frozen host. When it ends, the
+ *      bytes sent meanwhile arrive.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -15,9 +15,9 @@ export type MovingProxy = {
   readonly port: number;
   readonly pointAt: (port: number) => void;
   readonly target: () => number;
-  /** Closes all connections to the server, and those of its clients that notice it. */
+  /** Closes all connections to the server and to its clients. */
   readonly cut: () => void;
-  /** Cuts, and closes what connects until told otherwise. */
+  /** Cuts all connections, and closes new ones while `refusing` is set. */
   readonly setRefusing: (refusing: boolean) => void;
   /** MP2. */
   readonly setSilent: (silent: boolean) => void;

@@ -4,10 +4,10 @@
  *
  *     client ── stays connected ──▶ pooler ──▶ old server, from the next transaction on: new server
  *
- * PB1. A client changes servers only between transactions. In one, or while it waits for an answer, it is cut with its
- *      server.
- * PB2. What a server says to a client that asked nothing, such as that it shuts down, is not passed on.
- * PB3. A client that asks while no server takes it waits.
+ * PB1. A client changes servers only between transactions. During one, or while it waits for an answer, it is cut together
+ *      with its server.
+ * PB2. An unsolicited message of a server, such as the notice of its shutdown, is not forwarded.
+ * PB3. A client that sends a query while no server accepts it waits.
  *
  * Each client has a server connection of its own; its login, with the password in the clear, is sent again to the new one.
  */
@@ -70,11 +70,11 @@ type PooledClient = {
 
 const poolClient = (client: Socket, target: () => number): PooledClient => {
   const login: Buffer[] = [];
-  /** PB1: outside of a transaction and of a question. */
+  /** PB1: outside of a transaction and of a query. */
   let isIdle = false;
   let isLoggedIn = false;
   let server: { readonly socket: Socket; readonly port: number } | undefined;
-  /** What waits for a server that is being logged in to. */
+  /** Messages that wait until the login to a server is complete. */
   let queued: Buffer[] | undefined;
 
   const lose = (socket: Socket) => {
@@ -134,7 +134,7 @@ const poolClient = (client: Socket, target: () => number): PooledClient => {
   };
 };
 
-/** Follows the messages of a server: whether the last one that is whole says that it is ready, and in what state. */
+/** Follows the messages of a server: whether the last whole one says that the server is ready, and in which state. */
 const readStatus = (): ((chunk: Buffer) => { readonly isReady: boolean; readonly isOutside: boolean }) => {
   let rest: Buffer = Buffer.alloc(0);
   return chunk => {

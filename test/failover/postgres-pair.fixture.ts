@@ -1,13 +1,13 @@
 /**
- * Two PostgreSQL with streaming replication, as a failover manager has them, and the test in its place.
+ * Two PostgreSQL servers with streaming replication, and the test in the place of a failover manager.
  *
  *     Nexuses ─▶ clients (proxy) ─▶ primary ◀─ replication (proxy) ◀─ standby
  *
  * PP1. With `synchronous`, a commit is answered when the standby has applied it; without, when the primary has it.
  * PP2. Servers have names, `a` and `b`. Which one is the primary changes with `failOver` and `switchOver`; `clients`
  *      follows, unless the test wants to move it itself.
- * PP3. Everything is below one directory with the process id of the test in its name. It goes with the pair; what a
- *      killed test left behind is removed by the next one, with its processes.
+ * PP3. Everything is below one directory with the process id of the test in its name, which is removed with the pair. The next
+ *      test removes the directories and processes that a killed test left behind.
  */
 import { randomBytes } from 'node:crypto';
 import { silentLogger } from '../../src/lib/log.ts';
@@ -31,11 +31,11 @@ export type PostgresPair = {
   readonly pauseReplication: () => Promise<void>;
   readonly resumeReplication: () => Promise<void>;
   /**
-   * The standby is promoted, whatever became of the primary; then `clients` is moved to it, and cut. With `keep` it is not
-   * cut: who is connected to the old primary stays there.
+   * Promotes the standby, whatever the state of the primary; then moves `clients` to it, and cuts them. With `keep` they are
+   * not cut, and stay connected to the old primary.
    */
   readonly failOver: (clients?: 'cut' | 'keep') => Promise<void>;
-  /** The primary is stopped in order, the standby promoted, and the old primary follows it. */
+  /** Shuts the primary down, promotes the standby, and makes the old primary follow it. */
   readonly switchOver: () => Promise<void>;
   /**
    * After `failOver`: the old primary is killed and becomes a standby by a new base backup. Commits wait for it from then
@@ -49,8 +49,8 @@ export type PairOptions = {
   /** PP1. */
   readonly synchronous: boolean;
   /**
-   * A pooler hides a failover from its clients (pooler.fixture.ts). With `hosts` nothing is moved for them: they know both
-   * servers, and look for the one that writes.
+   * A pooler hides a failover from its clients (pooler.fixture.ts). With `hosts` nothing is moved: the clients know both
+   * servers, and find the one that accepts writes.
    */
   readonly clientsThrough?: 'proxy' | 'pooler' | 'hosts';
 };
@@ -73,7 +73,7 @@ export const startPostgresPair = async ({
   for (const server of [primary, standby])
     await server.configure({ primary_conninfo: server.connectionInfo(replication.port, server.name) });
 
-  /** Whoever becomes the primary waits for the other one, once that follows it. */
+  /** Each server, as primary, waits for the other one once that follows it. */
   const followed = async (isWaitedFor = synchronous): Promise<void> => {
     replication.pointAt(primary.port);
     await until(() => isStreaming(primary, standby), `${standby.name} follows ${primary.name}`);

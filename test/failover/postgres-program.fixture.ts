@@ -22,11 +22,11 @@ export type PostgresProgram = {
   readonly home: Home;
   readonly initialize: () => Promise<void>;
   readonly launch: () => Promise<ChildProcess>;
-  /** Of a launched one; of a standby from the moment on at which it answers readers. */
+  /** Whether a launched server answers; a standby is ready when it answers reads. */
   readonly isReady: (child: ChildProcess) => Promise<boolean>;
-  /** Of a server that was killed: what it leaves in the kernel. */
+  /** Removes what a killed server left in the kernel. */
   readonly release: () => Promise<void>;
-  /** After `release`: what it has outside of its directory. */
+  /** After `release`: removes its files outside of its directory. */
   readonly remove: () => Promise<void>;
 };
 
@@ -93,7 +93,7 @@ const launch = async (home: Home, env: NodeJS.ProcessEnv, logFile: string): Prom
   }
 };
 
-/** A killed server leaves a segment of a few bytes, which guards its directory; nobody else would remove it. */
+/** A killed server leaves a shared memory segment of a few bytes, which guards its directory, and which nothing else removes. */
 const removeSharedMemory = async (dataPath: string): Promise<void> => {
   const lines = (await readFile(join(dataPath, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   const id = lines[6]?.trim().split(/\s+/)[1];
@@ -112,14 +112,14 @@ export const freePort = async (): Promise<number> => {
 export const socketUrl = ({ socketDirectory }: Home, port: number): string =>
   `postgresql:///postgres?host=${encodeURIComponent(socketDirectory)}&port=${port}&user=${EMBEDDED_USER}`;
 
-/** On a connection of its own, which is given up when it does not answer. */
+/** Over a new connection, which is closed if it does not answer in time. */
 export const queryOnce = async <Row>(
   connectionString: string,
   sql: string,
   values: readonly unknown[] = [],
 ): Promise<Row[]> => {
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000, query_timeout: 70_000 });
-  // A server that is killed meanwhile is the error of the query.
+  // If the server is killed meanwhile, the query fails.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -4,8 +4,8 @@
  *     initialize, or copyFrom another ─▶ start ─▶ stop | kill | freeze, thaw | promote ─▶ start again
  *
  * PS1. It listens on 127.0.0.1, where it asks for a password, and on a Unix socket below a directory of mode 0700.
- * PS2. `kill` ends all of its processes at once. What they had written is there at the next start, also without fsync:
- *      the kernel has it.
+ * PS2. `kill` ends all of its processes at once. Their writes are there at the next start, also without fsync, because the
+ *      kernel keeps them.
  * PS3. Its settings are in `postgresql.auto.conf`, which only this fixture writes. They are applied while it runs.
  */
 import type { ChildProcess } from 'node:child_process';
@@ -28,25 +28,25 @@ export type PostgresServer = {
   readonly url: (port?: number) => string;
   /** For `primary_conninfo` of a server that follows the one at this port. */
   readonly connectionInfo: (port: number, applicationName: string) => string;
-  /** Makes a new database. */
+  /** Initializes a new database cluster. */
   readonly initialize: () => Promise<void>;
   /** A stopped server becomes a copy of a running one, which it follows when it is started. */
   readonly copyFrom: (primary: PostgresServer) => Promise<void>;
   /** A stopped server with the same history as another one follows it when it is started. */
   readonly becomeStandby: () => Promise<void>;
   readonly start: () => Promise<void>;
-  /** PostgreSQL's fast shutdown: a standby that is connected has everything afterwards. */
+  /** PostgreSQL's fast shutdown: afterwards a connected standby has every commit. */
   readonly stop: () => Promise<void>;
-  /** PS2; nothing when it does not run. */
+  /** PS2; does nothing if the server does not run. */
   readonly kill: () => Promise<void>;
   readonly freeze: () => Promise<void>;
   readonly thaw: () => Promise<void>;
   readonly isRunning: () => boolean;
   /** PS3. Adds to the settings, now or at the next start. */
   readonly configure: (settings: Settings) => Promise<void>;
-  /** Through the Unix socket: what happens to its port does not matter. */
+  /** Through the Unix socket, so that faults of its port do not matter. */
   readonly query: <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
-  /** A standby becomes a primary; waited for until it takes writes. */
+  /** Promotes a standby, and waits until it accepts writes. */
   readonly promote: () => Promise<void>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -57,7 +57,7 @@ const SETTINGS: Settings = {
   max_connections: 60,
   shared_buffers: '32MB',
   max_wal_size: '256MB',
-  // A standby that was cut off for a while finds what it lacks.
+  // Keeps the log that a standby needs after it was cut off for a while.
   wal_keep_size: '256MB',
   wal_receiver_timeout: '5s',
   wal_sender_timeout: '5s',

@@ -1,5 +1,5 @@
 /**
- * A process with all its children, treated as one: what a machine does to a database when it loses power or hangs.
+ * A process with all its children, treated as one: killed or frozen as by a machine that loses power or hangs.
  *
  * PT1. The parent is stopped first, so that it starts no child while its children are listed.
  */

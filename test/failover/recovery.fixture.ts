@@ -1,6 +1,6 @@
 /**
- * What an operator does about sleds that hold what the database lost: the commands of docs/operations.md, in one place,
- * since they are what changes when the recovery command does.
+ * The recovery of an operator after the database lost commits: the commands of docs/operations.md, in one place, so that a
+ * change of the recovery command changes only this file.
  *
  *     recover generation (looks) ─▶ upload what is wanted again ─▶ recover generation --apply, giving up the rest by name
  */
@@ -11,21 +11,21 @@ import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { hashesOf, until } from '../process-fleet.fixture.ts';
 
-/** Where the commands are typed. */
+/** The Nexus that gets the commands. */
 export type Operator = { readonly run: (...args: readonly string[]) => Promise<TestRun> };
 
 /** Options that give up artifacts one by one, and those of releases that were deleted, which the database knows by name. */
 const givingUp = (hashes: readonly string[], deleted: readonly TestRelease[]): string[] =>
   [...hashes, ...deleted.map(({ systemVersion }) => systemVersion)].flatMap(name => ['--give-up', name]);
 
-/** The look, which changes nothing: what is undecided. */
+/** A dry run: the undecided artifacts. */
 const look = async (operator: Operator): Promise<string[]> => {
   const { exitCode, out, err } = await operator.run('recover', 'generation', '--json');
   expect(exitCode, err).toBe(exitCodes.ok);
   return GenerationRecovery.parse(JSON.parse(out)).undecided_artifacts.map(({ sha256 }) => sha256);
 };
 
-/** It names every artifact that the database does not know. */
+/** Requires that the dry run names every artifact that the database does not know. */
 const untilRecoveryNames = (operator: Operator, hashes: readonly string[]): Promise<void> =>
   until(async () => {
     const missing = except(hashes, await look(operator));
@@ -40,11 +40,11 @@ export type Decisions = {
   readonly givenUp: readonly TestRelease[];
   /** Deleted after the failover, when sleds could not follow. */
   readonly deleted: readonly TestRelease[];
-  /** Listed by the database: what they share with others is not given up. */
+  /** Listed by the database: artifacts that they share with others are not given up. */
   readonly present: readonly TestRelease[];
 };
 
-/** Decides on everything that the database lost, and makes the sleds follow it again. */
+/** Decides on every lost artifact, and makes the sleds follow the database again. */
 export const recover = async (operator: Operator, decisions: Decisions): Promise<void> => {
   const { again, givenUp, deleted, present } = decisions;
   const unknown = except(hashesOf(...again, ...givenUp), hashesOf(...present, ...deleted));

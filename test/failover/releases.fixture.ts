@@ -9,7 +9,7 @@ export type ReleaseMaker = {
   readonly makeSeries: (major: number) => () => Promise<TestRelease>;
 };
 
-/** Each has one artifact of all and two of its own. */
+/** Each has one artifact that all share, and two of its own. */
 export const releaseMaker = (directory: string): ReleaseMaker => {
   let keys: RepositoryKeys | undefined;
   let latest = 0;

@@ -1,4 +1,4 @@
-/** A directory for one test that names its process, so that the next run can clean up what a killed one left behind. */
+/** A directory for one test, with the process id in its name, so that the next run can clean up after a killed one. */
 import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ const removeLeftovers = async (): Promise<void> => {
   }
 };
 
-/** Started with the directory in their arguments, or working in it. */
+/** Processes with the directory in their arguments, or as their working directory. */
 const processesOf = async (directory: string): Promise<number[]> => {
   const found: number[] = [];
   for (const pid of (await readdir('/proc')).map(Number).filter(each => each > 0)) {

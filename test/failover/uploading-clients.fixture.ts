@@ -1,8 +1,8 @@
 /**
  * Clients that upload one release after the other at both Nexuses, and delete some, while the database fails over.
  *
- * UC1. Each release is uploaded by one client alone, which repeats it until it is acknowledged: what was begun has to be
- *      there in the end, whatever befalls the database.
+ * UC1. Each release is uploaded by one client, which repeats the upload until it is acknowledged: every release that was begun
+ *      has to be present at the end, whatever happens to the database.
  * UC2. A deletion whose answer is uncertain is repeated. One that is refused is left to the operator.
  */
 import { expect } from 'vitest';
@@ -17,9 +17,9 @@ export type UploadingClients = RunningClients & {
   /** Acknowledged so far. */
   readonly uploaded: readonly TestRelease[];
   readonly deleted: readonly TestRelease[];
-  /** The next act at the first Nexus deletes one of these, at the second one the other. */
+  /** The next request at the first Nexus deletes the first of these, at the second Nexus the other one. */
   readonly deleteNext: (releases: readonly TestRelease[]) => void;
-  /** Ends the clients. None of them had an answer that no client should ever get. */
+  /** Ends the clients, and fails if one of them had an answer that no client may get. */
   readonly finish: () => Promise<void>;
 };
 

@@ -1,8 +1,8 @@
 /**
  * Clients that upload and delete the same few releases at both Nexuses, while the database fails over.
  *
- * WL1. What was answered is compared with what there is (`release-history.ts`): an acknowledged upload is present unless
- *      it was deleted, and a release is absent only where that can be explained.
+ * WL1. The answers are compared with the final state (`release-history.ts`): an acknowledged upload is present unless it was
+ *      deleted, and a release is absent only if a request explains it.
  */
 import { expect } from 'vitest';
 import { seededRng } from '../../src/core/rng.ts';

@@ -30,7 +30,7 @@ export const ID_SCHEMAS: ReadonlySet<unknown> = new Set([
   ...[ArtifactHash, SledId, NexusId, UploadId, TrustRootId, DatasetId],
 ]);
 
-/** Those that have a form of their own. */
+/** Generators for the schemas with a format of their own. */
 const arbitraries = new Map<unknown, fc.Arbitrary<unknown>>([
   [ArtifactHash, hex(64)],
   [SetDigest, hex(64)],
@@ -54,7 +54,7 @@ type Def = {
 export const defOf = (schema: z.ZodType): Def => schema.def as unknown as Def;
 
 const arbText = fc.stringMatching(/^[a-z]{1,12}( [a-z]{1,12}){0,3}$/);
-/** What somebody else said, with a full stop or without. */
+/** A text from another layer, with a full stop or without. */
 const arbQuote = fc.tuple(arbText, fc.constantFrom('', '.')).map(parts => parts.join(''));
 const QUOTES = ['error', 'why'];
 

@@ -1,4 +1,4 @@
-/** Fleets for the planner's tests: arbitrary ones, and what becomes of one that obeys a plan. */
+/** Fleets for the planner's tests: arbitrary ones, and the fleet after a plan was executed. */
 import fc from 'fast-check';
 import { ArtifactHash, asGeneration, RepoId, SledId, SystemVersion, UploadId } from '../ids.ts';
 import type { InventorySled, LocalRepo, SledListing, Wanted } from '../inventory.ts';

@@ -1,4 +1,4 @@
-/** A process that owns an embedded PostgreSQL until it is killed: for the test of what happens then. */
+/** A process that owns an embedded PostgreSQL, for the test that kills the owner. */
 import { silentLogger } from '../../lib/log.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 

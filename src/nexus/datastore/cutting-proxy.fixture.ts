@@ -1,6 +1,6 @@
 /**
- * For tests: a proxy before PostgreSQL that cuts a connection at COMMIT, on either side of it, refuses all, or lets
- * nothing pass and says nothing.
+ * For tests: a proxy before PostgreSQL that cuts a connection before or after COMMIT, refuses connections, or forwards nothing
+ * while it keeps connections open.
  *
  *     datastore ── TCP ──▶ proxy ── Unix socket or TCP ──▶ PostgreSQL
  */
@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { isSocket, requireDatabaseTarget } from './database-url.ts';
 
 /**
- * `committed`: the server commits, and nobody hears of it; `committed_and_gone`: and then refuses.
- * `not_committed`: COMMIT is lost on its way. `held`: nothing is cut, the answer waits for `releaseHeld`.
+ * `committed`: the server commits, and its answer is lost; `committed_and_gone`: the same, and then connections are refused.
+ * `not_committed`: the COMMIT is lost. `held`: nothing is cut, and the answer waits for `releaseHeld`.
  */
 export type Cut = 'committed' | 'committed_and_gone' | 'not_committed' | 'held';
 
@@ -24,11 +24,11 @@ export type CuttingProxy = {
   readonly cutCount: () => number;
   /** How many connections were made so far. */
   readonly accepted: () => number;
-  /** Cuts everything and refuses, until told otherwise. */
+  /** Cuts all connections, and refuses new ones while `refusing` is set. */
   readonly setRefusing: (refusing: boolean) => void;
   readonly isRefusing: () => boolean;
   readonly releaseHeld: () => void;
-  /** From now on nothing passes on the connections that are open; new ones are as good as before. */
+  /** From now on the open connections forward nothing; new ones work. */
   readonly silenceOpen: () => void;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -79,7 +79,7 @@ export const createCuttingProxy = async (connection: string): Promise<CuttingPro
     });
     upstream.on('data', chunk => {
       if (silent) return;
-      // The answer to COMMIT: it is done, and the client never hears of it.
+      // The answer to COMMIT: the server has committed, and the client never receives it.
       if (cutting === undefined) return void client.write(chunk);
       if (cutting === 'held') return void held.promise.then(() => client.write(chunk));
       refusing ||= cutting === 'committed_and_gone';

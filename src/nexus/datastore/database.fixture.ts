@@ -27,7 +27,7 @@ export type TestDatabase = {
   readonly isPostgres: boolean;
   /** A datastore over it; closed with the database at the latest. */
   readonly openDatastore: () => Promise<Datastore>;
-  /** Runs SQL behind the datastore's back. */
+  /** Runs SQL without the datastore. */
   readonly query: <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
   /** Closes its datastores and removes it. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;

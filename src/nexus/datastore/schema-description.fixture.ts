@@ -1,8 +1,8 @@
 import type { TestDatabase } from './database.fixture.ts';
 
 /**
- * Everything that makes a schema: columns, constraints and indexes, and the rows that it starts with. Of another
- * engine than PostgreSQL without constraints and indexes, which its catalog may name differently each time.
+ * A schema as text: columns, constraints, indexes, and the rows of a new database. For engines other than PostgreSQL,
+ * constraints and indexes are left out, because their catalogs may name these differently each time.
  */
 export const describeSchema = async (database: TestDatabase) => ({
   columns: await database.query(`
@@ -24,7 +24,7 @@ const describeCatalog = async (database: TestDatabase) => ({
   ),
 });
 
-/** One statement after the other: not every engine takes schema and rows in one transaction. */
+/** One statement after the other: not every engine accepts schema and rows in one transaction. */
 export const runStatements = async (database: TestDatabase, file: string): Promise<void> => {
   const statements = file.replaceAll(/^--.*$/gm, '').split(/;\s*$/m);
   for (const statement of statements) if (statement.trim() !== '') await database.query(statement);

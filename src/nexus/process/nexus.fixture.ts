@@ -36,7 +36,7 @@ import { createNexus, type Nexus, type NexusDeps } from './app.ts';
 import { type NexusConfigFile, readNexusConfig } from './config.ts';
 import type { Services } from './services.ts';
 
-/** Requests that a stop cuts off are cut off soon. */
+/** A stop cuts off requests soon. */
 const DRAIN_TIMEOUT_MS = 200;
 
 const { signal } = new AbortController();
@@ -55,11 +55,11 @@ export type TestNexus = Nexus & {
   readonly sources: ApiClient<typeof operatorSourceApi>;
   readonly internal: ApiClient<typeof internalApi>;
   readonly trust: (release: { readonly trustRoot: Uint8Array }) => Promise<UpdatesTrustRoot>;
-  /** The archive at a path, as it is. */
+  /** Uploads the archive at a path. */
   readonly upload: (release: { readonly path: string }, flags?: UploadFlags) => Promise<TufRepoUpload>;
   /** Files of uploads, whole or not. */
   readonly staged: () => Promise<readonly string[]>;
-  /** What a round of its own would plan with: a nonce in its row, and then what is wanted. */
+  /** The facts that a round of this Nexus would plan with: it writes a nonce into its row, then reads the wanted set. */
   readonly planned: () => Promise<PlannedSet>;
 };
 
@@ -69,7 +69,7 @@ export type StartOptions = {
   readonly config?: Partial<NexusConfigFile>;
   readonly replace?: NexusDeps['replace'];
   readonly clock?: Clock;
-  /** Serving, not only listening. */
+  /** Resolves when the Nexus serves, not only listens. */
   readonly untilStarted?: boolean;
 };
 
@@ -81,7 +81,7 @@ export type TestWorld = AsyncDisposable & {
   readonly writeConfig: (options?: StartOptions) => Promise<string>;
   /** Stopped with the world at the latest. */
   readonly startNexus: (options?: StartOptions) => Promise<TestNexus>;
-  /** Everything that the database says of releases; equal when nothing was recorded. */
+  /** All rows of releases; equal if nothing was recorded in between. */
   readonly recorded: () => Promise<unknown>;
 };
 
@@ -186,7 +186,7 @@ const testNexus = async (
       return answer;
     },
     async planned() {
-      // An upload begins a round, which writes a nonce of its own.
+      // An upload starts a round, which writes its own nonce.
       await services.driver.idle();
       return plannedBy(database, config.stagingDirectory);
     },
@@ -194,7 +194,7 @@ const testNexus = async (
       return (await readdir(config.stagingDirectory)).filter(name => name !== 'lock' && name !== 'nexus-id');
     },
     async [Symbol.asyncDispose]() {
-      // First the server: a client waits for its requests.
+      // The server stops first, because a client waits for its requests.
       await nexus[Symbol.asyncDispose]();
       for (const client of [operator, uploads, fleet, recovery, sources, internal])
         await client[Symbol.asyncDispose]();

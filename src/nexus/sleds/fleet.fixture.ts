@@ -1,4 +1,4 @@
-/** A fleet in memory for the tests of collect, execute and the task: sleds that obey, and ways for them not to. */
+/** A fleet in memory for the tests of collect, execute and the task: obedient sleds, and faults for each operation. */
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ArtifactConfig, adoption, digestInput } from '../../core/artifact-config.ts';
@@ -21,13 +21,13 @@ import type { SledConnection, SledTarget } from '../../sled-client/sled-connecti
 export const digestOf = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
 
-/** Of a config, as a sled and a database compute it. */
+/** The digest of a config, as a sled and a database compute it. */
 export const pointOf = ({ generation: at, artifacts }: ArtifactConfig): Point => ({
   generation: at,
   digest: digestOf(artifacts.keys()),
 });
 
-/** The bytes of a test artifact: its own number, over and over. */
+/** The bytes of a test artifact: its number, repeated. */
 export const contentOf = (n: number, sizeBytes = 1000): Uint8Array => new Uint8Array(sizeBytes).fill(n);
 export const hashOf = (n: number, sizeBytes = 1000): ArtifactHash =>
   createHash('sha256').update(contentOf(n, sizeBytes)).digest('hex') as ArtifactHash;
@@ -36,7 +36,7 @@ export type FakeSled = {
   target: SledTarget;
   config: ArtifactConfig | undefined;
   hasLineage: boolean;
-  /** What each config that it was offered said that it succeeds. */
+  /** The `succeeds` of each offered config. */
   readonly offers: (Predecessor | undefined)[];
   readonly files: Map<ArtifactHash, Uint8Array>;
   datasets: number;
@@ -120,7 +120,7 @@ const requireGeneration = (sled: FakeSled, generation: Generation): void => {
   }
 };
 
-/** Races a request with its signal, as a transport does; a signal that has aborted already is heard too. */
+/** Races a request with its signal, as a transport does; a signal may have aborted already. */
 const within = <T>(signal: AbortSignal, work: Promise<T>): Promise<T> => {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);

@@ -1,4 +1,4 @@
-/** A store over two temporary directories, as simulated sleds and tests want it (S19). */
+/** A store over two temporary directories, for tests (S19). */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

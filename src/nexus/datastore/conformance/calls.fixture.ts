@@ -1,6 +1,6 @@
 /**
- * Calls of the verbs of a datastore, drawn at random over few ids, so that they meet: the same call does the same
- * to every datastore, since what it refers to by name is looked up in the one that it runs against.
+ * Random calls of the verbs of a datastore, over few ids, so that they often concern the same rows. A call has the same effect
+ * on every datastore: it names its rows, and looks their ids up in the datastore that it runs against.
  */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
@@ -24,7 +24,7 @@ import type { NewRelease } from '../ports/release-port.ts';
 import type { TrustMove } from '../ports/trust-root-port.ts';
 import { artifact, hashOf, registration, uploadOf, version, wait } from './records.fixture.ts';
 
-/** The same id for the same words, in every datastore. */
+/** The same id for the same words in every datastore. */
 const idOf = <S extends z.ZodType>(schema: S, ...words: readonly (string | number)[]): z.output<S> => {
   const hex = createHash('sha256').update(words.join(' ')).digest('hex');
   return schema.parse(hex.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'));
@@ -36,7 +36,7 @@ const trustRootId = (name: number) => idOf(TrustRootId, 'trust root', name);
 const nonce = (name: number) => idOf(RoundNonce, 'round', name);
 
 const VERSIONS = ['1.0.0', '2.0.0', '10.0.0-rc.1', '3.0.0'] as const;
-/** Never there. */
+/** An id that no datastore has. */
 const UNKNOWN_VERSION = '9.9.9';
 
 type Variant = Partial<NewRelease> & {
@@ -46,7 +46,7 @@ type Variant = Partial<NewRelease> & {
 
 const own = (text: string): readonly string[] => ['shared', 'by all', `only of ${text}`];
 
-/** As it is signed, as it may come again, and as it must not. */
+/** A release as it was signed, signed again as it may be, and changed as it must not be. */
 const VARIANTS: Record<string, (text: string) => Variant> = {
   same: () => ({}),
   'the same again': () => ({}),
@@ -95,7 +95,7 @@ const arbRoles = fc.subarray([
   { role: 'targets', version: 2, expiresMs: Date.UTC(2031, 0, 1) },
 ] as const);
 
-/** Most calls meet at the first two. */
+/** Most calls use the first two. */
 const arbVersion = fc.constantFrom(...VERSIONS, VERSIONS[0], VERSIONS[0], VERSIONS[1]);
 const name = (max: number) => fc.nat(max);
 const arbUpload = fc.record({
@@ -124,11 +124,11 @@ const arbDrop = fc.record({
   upload: name(7),
   nexus: name(1),
   behind: fc.constantFrom(0, 0, 0, 1, -1),
-  /** Most begin it themselves; the others rely on one that was begun before, or not. */
+  /** Most calls begin the round themselves; the others use one that an earlier call began, if any. */
   begins: fc.constantFrom(true, true, false),
   round: fc.constantFrom(0, 0, 0, 1),
 });
-/** A point near the current one, of the same set or of another: few, so that accepted ones are met again. */
+/** A point near the current one, of the same set or another one; few of them, so that accepted points recur. */
 const arbPoint = fc.record({
   by: fc.integer({ min: -2, max: 3 }),
   set: fc.constantFrom('current', 'one', 'another'),
@@ -220,7 +220,7 @@ const NEAR: readonly NearPoint[] = (['current', 'one', 'another'] as const).flat
   [-3, -2, -1, 0, 1, 2].map(by => ({ by, set })),
 );
 
-/** Which points near the current one are recorded, asked alone and with the wanted set. */
+/** Which points near the current one are recorded, read alone and together with the wanted set. */
 export const askLineage = async (datastore: Datastore): Promise<unknown> => {
   const current = await datastore.currentGeneration(wait);
   const claims = NEAR.map(near => ({ ...pointNear(current, near), hasLineage: near.by === 0 }));
@@ -328,7 +328,7 @@ const performOnFleet = async (
   }
 };
 
-/** Everything that the verbs that only read tell. */
+/** The answers of all reading verbs. */
 export const readAll = async (datastore: Datastore): Promise<Record<string, unknown>> => {
   const page = { limit: 100 };
   const repos = await Promise.all([...VERSIONS, UNKNOWN_VERSION].map(text => repoOf(datastore, text)));

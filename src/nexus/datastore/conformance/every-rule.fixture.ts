@@ -1,4 +1,4 @@
-/** All that a datastore keeps, whatever its engine. */
+/** The rules of every datastore, whatever its engine. */
 import { historyRules } from './history-rules.fixture.ts';
 import { localRepoRules } from './local-repo-rules.fixture.ts';
 import { nexusRules } from './nexus-rules.fixture.ts';

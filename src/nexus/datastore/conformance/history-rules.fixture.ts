@@ -1,4 +1,4 @@
-/** What every datastore keeps of the history. */
+/** The rules of every datastore for the history. */
 import { describe, expect, test } from 'vitest';
 import { asGeneration, EventId, NexusId, SledId } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';

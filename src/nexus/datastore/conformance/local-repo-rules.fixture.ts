@@ -1,4 +1,4 @@
-/** What every datastore keeps for local repos. */
+/** The rules of every datastore for local repos. */
 import { describe, expect, test } from 'vitest';
 import { NexusId, RoundNonce } from '../../../core/ids.ts';
 import { wantedSetDigest } from '../decisions/generation.ts';

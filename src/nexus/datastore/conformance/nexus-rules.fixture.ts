@@ -1,4 +1,4 @@
-/** What every datastore keeps for Nexus instances. */
+/** The rules of every datastore for Nexus instances. */
 import { describe, expect, test } from 'vitest';
 import { NexusId, RoundNonce } from '../../../core/ids.ts';
 import { insertTrustRoot, newId, type OpenDatastore, plannedBy, uploadOf, wait } from './records.fixture.ts';

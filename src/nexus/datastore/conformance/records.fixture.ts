@@ -20,7 +20,7 @@ import type { NewRelease } from '../ports/release-port.ts';
 export const { signal: neverAborted } = new AbortController();
 export const wait = { signal: neverAborted };
 
-/** What a conformance suite runs against: a fresh, empty datastore for each test. */
+/** The subject of a conformance suite: a new, empty datastore for each test. */
 export type OpenDatastore = () => Promise<{ readonly datastore: Datastore } & AsyncDisposable>;
 
 export const newId = <S extends z.ZodType>(schema: S): z.output<S> => schema.parse(randomUUID());
@@ -28,7 +28,7 @@ export const newId = <S extends z.ZodType>(schema: S): z.output<S> => schema.par
 export const hashOf = (content: string): ArtifactHash =>
   ArtifactHash.parse(createHash('sha256').update(content).digest('hex'));
 
-/** An artifact whose hash follows from its content; the rest can be said. */
+/** An artifact with the hash of its content; the other fields can be given. */
 export const artifact = (content: string, differing: Partial<ReleaseArtifact> = {}): ReleaseArtifact => ({
   sha256: hashOf(content),
   sizeBytes: content.length,
@@ -73,7 +73,7 @@ export const uploadOf = (
   };
 };
 
-/** What a Nexus plans with: it has said that it is there, written the nonce of a new round, and then read what is wanted. */
+/** The facts that a Nexus plans with: it has sent a heartbeat, written the nonce of a new round, then read the wanted set. */
 export const plannedBy = async (datastore: Datastore, nexusId: NexusId): Promise<PlannedSet> => {
   await datastore.nexusHeartbeat({ id: nexusId, operatorAddress: '[::1]:80', timeStartedMs: 0 }, wait);
   const nonce = newId(RoundNonce);

@@ -1,4 +1,4 @@
-/** What every datastore keeps for releases. */
+/** The rules of every datastore for releases. */
 import { describe, expect, test } from 'vitest';
 import { FIRST_GENERATION, RepoId, UploadId } from '../../../core/ids.ts';
 import {

@@ -1,4 +1,4 @@
-/** What every datastore keeps for sleds. */
+/** The rules of every datastore for sleds. */
 import { describe, expect, test } from 'vitest';
 import {
   asGeneration,

@@ -1,4 +1,4 @@
-/** What every datastore keeps for the target release. */
+/** The rules of every datastore for the target release. */
 import { describe, expect, test } from 'vitest';
 import { RepoId } from '../../../core/ids.ts';
 import type { Datastore } from '../datastore.ts';

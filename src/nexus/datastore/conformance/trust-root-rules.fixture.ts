@@ -1,4 +1,4 @@
-/** What every datastore keeps for trust roots, for those that move, and for the expiry of what was recorded. */
+/** The rules of every datastore for trust roots and their successors, and for the expiry of recorded metadata. */
 import { describe, expect, test } from 'vitest';
 import { TrustRootId } from '../../../core/ids.ts';
 import type { NewRoot, TrustMove } from '../ports/trust-root-port.ts';

@@ -1,6 +1,6 @@
 /**
- * What every datastore keeps for the wanted set: its generation, every point it had, and how a recovery or a Nexus raises
- * the generation (P7, P13).
+ * The rules of every datastore for the wanted set: its generation, its recorded points, and raises of the generation by a
+ * recovery or by a Nexus (P7, P13).
  */
 import { describe, expect, test } from 'vitest';
 import { asGeneration, type Point, pointText, SledId } from '../../../core/ids.ts';
@@ -28,13 +28,13 @@ export const generationRules = (open: OpenDatastore): void => {
       expect((await datastore.currentGeneration(wait)).generation).toBe(1);
       expect(await insert('1.0.0', ['a', 'b'])).toBe(2);
       expect(await insert('1.0.0', ['a', 'b'])).toBe(2); // already exists
-      expect(await insert('2.0.0', ['a'])).toBe(2); // nothing that is not wanted yet
+      expect(await insert('2.0.0', ['a'])).toBe(2); // adds nothing to the wanted set
       expect(await insert('3.0.0', ['c'])).toBe(3);
       expect(await prune('2.0.0')).toBe(3); // 1.0.0 still lists a
       expect(await prune('1.0.0')).toBe(4);
       expect(await insert('4.0.0', ['a', 'b'])).toBe(5); // known, but from a deleted release only
       expect(await prune('4.0.0')).toBe(6);
-      expect(await insert('1.0.0', ['a', 'b'])).toBe(7); // deleted, and back
+      expect(await insert('1.0.0', ['a', 'b'])).toBe(7); // deleted, then uploaded again
     });
 
     test('stands beside the digest of the set that is read with it (S8)', async () => {
@@ -80,7 +80,7 @@ const point = (generation: number, ...contents: readonly string[]): Point => ({
 });
 const claim = (of: Point) => ({ ...of, hasLineage: true });
 
-/** Those of some points that are recorded. */
+/** Which of these points are recorded. */
 const recordedOf = async (datastore: Datastore, ...points: readonly Point[]): Promise<readonly Point[]> => {
   const { lineage } = await datastore.pointsRecorded(points.map(claim), wait);
   return points.filter(each => lineage.recorded.has(pointText(each)));

@@ -1,4 +1,4 @@
-/** An archive as its sidecar tells it, of a release 1.0.0 without artifacts. */
+/** An archive by its sidecar: release 1.0.0, without artifacts. */
 import { randomUUID } from 'node:crypto';
 import { RepoId, SystemVersion, UploadId } from '../../../core/ids.ts';
 import type { StagedArchive } from './staged-archive.ts';

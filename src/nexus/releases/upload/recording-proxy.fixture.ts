@@ -1,4 +1,4 @@
-/** For tests: a Nexus that records releases through a proxy before the database, and does everything else beside it. */
+/** For tests: a Nexus that records releases through a proxy before the database, and uses the database directly otherwise. */
 import { seededRng } from '../../../core/rng.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
