@@ -6,7 +6,7 @@
  * The files are in memory for both. Ours verifies the repository whole; tuf-js refreshes, which is as far as it goes.
  * Then the same in a worker thread, and a whole archive of 10,000 artifacts by way of verifyRelease, with the longest
  * stretch for which the event loop of the caller was busy meanwhile. The limits are 300 ms for 10,000 targets in a
- * thread (its start is not in it, and is told apart), and 20 ms for the loop.
+ * thread (without its start, which is printed separately), and 20 ms for the loop.
  *
  * On a machine with other work every time includes waiting for a processor, so the processor time of the thread in
  * question stands beside each: that is what this program is answerable for.

@@ -172,7 +172,7 @@ describe.skipIf(missing !== undefined).concurrent('disks', () => {
 
       await a.insert();
       expect(await holds(a.dataset, one), 'its old content').toBe(true);
-      await until(() => holds(a.dataset, two), 'it has let go of what was deleted, and has what is new');
+      await until(() => holds(a.dataset, two), 'it has deleted the old release, and has the new one');
       await waitComplete(nexus, '2.0.0');
       await nothingIsSaidOf(nexus, affected);
       expect((await sledView(nexus, affected)).generation).toBeGreaterThanOrEqual(before);

@@ -133,7 +133,7 @@ test('two Nexus instances on one database: uploads to both, a delete at one, eve
   await until(async () => {
     const held = await Promise.all([a, b].map(replicationDetails));
     return held.every(details => details.local_repos === 0);
-  }, 'both let go of their archives');
+  }, 'both drop their archives');
 
   await a.update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
   await until(

@@ -40,7 +40,7 @@ test('a Nexus that was killed meanwhile reports why an artifact came to a sled, 
   await until(async () => (await replicationDetails(nexus)).local_repos === 0, 'the local repo is dropped');
   await until(
     async () => (await history(nexus, { sha256: sha256!, kind: 'copy_done' })).length > 0,
-    'the copy is told',
+    'the copy is in the history',
   );
   await nexus.update.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
   for (const sled of fleet.sleds) {

@@ -1,7 +1,7 @@
 /**
  * Copy sources that fail in the middle of a body, as servers of this test beside real sled agents and a real Nexus.
  *
- * The source lists everything before anybody else has it. So one sled is sent the artifact, and the other one is
+ * The source lists everything before any other sled has it. So one sled is sent the artifact, and the other one is
  * told to copy it from there.
  */
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -87,7 +87,7 @@ const isFilled = async (sled: TestSled): Promise<boolean> => {
   return true;
 };
 
-/** The others converge, and they are enough to let go of the archive. */
+/** The others converge, and they are enough for a drop of the archive. */
 const othersConverge = async (fleet: TestFleet, affected: TestSled): Promise<void> => {
   for (const sled of fleet.sleds)
     if (sled !== affected) await until(() => isFilled(sled), `${sled.serial} is filled`);

@@ -12,7 +12,7 @@ import { contradiction, type ReleaseAct } from './release-history.ts';
 
 /** The answer is certain: nothing was done. */
 const REFUSED = ['NOT_FOUND', 'RELEASE_IN_USE', 'TOO_MANY_UPLOADS', 'DATABASE_UNAVAILABLE'];
-/** Nobody knows, since whoever should have answered did not. */
+/** The outcome is uncertain: no answer arrived. */
 const UNCERTAIN = [
   'PEER_UNREACHABLE',
   'PEER_STALLED',
@@ -20,9 +20,9 @@ const UNCERTAIN = [
   'COMMIT_UNCERTAIN',
   'SHUTTING_DOWN',
 ];
-/** After an answer that none came: whoever did not answer is not asked in a tight loop. */
+/** After a request without an answer, so that a silent server is not polled in a tight loop. */
 const PAUSE_MS = 100;
-/** What was sent before a Nexus was killed, or a connection cut, may still be done: a statement that is at work. */
+/** A request from before a Nexus was killed, or a connection cut, may still take effect, by a statement in progress. */
 const LINGERS_MS = 10_000;
 
 export type Workload = {

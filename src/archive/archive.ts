@@ -1,5 +1,5 @@
 /**
- * A strict reader of ZIP archives, in place: nothing is unpacked, bytes are read where they lie.
+ * A strict reader of ZIP archives, in place: nothing is unpacked.
  *
  *     end records ─▶ central directory ─▶ names and limits ─▶ local headers ─▶ entries ─▶ content, on demand
  *
@@ -51,8 +51,8 @@ export type Archive = {
 /**
  * Checks the structure of an archive and lists its entries.
  *
- * The file must not change while the archive is in use, and stays the caller's to close.
- * Throws `ARCHIVE_INVALID`, or `ARCHIVE_LIMIT` when it asks for more than `limits` allow.
+ * The file must not change while the archive is in use; the caller closes it.
+ * Throws `ARCHIVE_INVALID`, or `ARCHIVE_LIMIT` if the archive exceeds `limits`.
  */
 export const openArchive = async (
   file: RandomAccessFile,

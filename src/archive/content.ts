@@ -65,7 +65,7 @@ export async function* readContent(
   }
 }
 
-/** The bytes from `start` to `end` of an entry's content. What is skipped of a deflated entry is inflated. */
+/** The bytes from `start` to `end` of an entry's content. In a deflated entry, the skipped bytes are inflated too. */
 export async function* readContentRange(
   file: RandomAccessFile,
   entry: ArchiveEntry,

@@ -30,7 +30,7 @@ const DOS_DATE = (1 << 5) | 1;
 const HOST_UNIX = 3;
 const FILE_MODE = 0o644;
 
-/** `known` is false where the numbers follow in a descriptor. */
+/** `known` is false if the numbers follow in a descriptor. */
 export const encodeLocalHeader = (entry: WrittenEntry, { known }: { known: boolean }): Uint8Array => {
   const sizeBytes = known ? entry.sizeBytes : 0;
   const compressedBytes = known ? entry.compressedBytes : 0;
@@ -85,7 +85,7 @@ const encodeZip64Field = (values: readonly number[]): Uint8Array => {
   return bytes;
 };
 
-/** What follows the data of an entry whose numbers were not known before it (4.3.9). */
+/** The descriptor behind the data of an entry whose numbers were not known before the data (4.3.9). */
 export const encodeDescriptor = (
   entry: Pick<WrittenEntry, 'crc32' | 'compressedBytes' | 'sizeBytes'>,
   { signed, wide }: { readonly signed: boolean; readonly wide: boolean },
@@ -106,7 +106,7 @@ export const encodeDescriptor = (
 
 export type Directory = { readonly entryCount: number; readonly offset: number; readonly sizeBytes: number };
 
-/** The end record, after the ZIP64 records where a number needs them. */
+/** The end record, after the ZIP64 records if a number needs them. */
 export const encodeEndRecords = ({ entryCount, offset, sizeBytes }: Directory): Uint8Array => {
   const wide = entryCount >= SENTINEL_16 || offset >= SENTINEL_32 || sizeBytes >= SENTINEL_32;
   const endStart = wide ? LENGTH.zip64End + LENGTH.zip64Locator : 0;

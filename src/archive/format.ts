@@ -44,7 +44,7 @@ export const VERSION_ZIP64 = 45;
 export const VERSION_DEFLATE = 20;
 
 export const EXTRA_ZIP64 = 0x0001;
-/** Info-ZIP's second name for an entry; two names are one too many. */
+/** Info-ZIP's second name for an entry, which readers could prefer to the first. */
 export const EXTRA_UNICODE_PATH = 0x7075;
 
 /** Unix file types in the upper half of the external attributes. */
@@ -55,7 +55,7 @@ export const UNIX_REGULAR = 0o100000;
 export const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** A 64-bit field as a number: no file is longer than 2^53 bytes, so a larger value is a lie. */
+/** A 64-bit field as a number: no file is longer than 2^53 bytes, so a larger value is wrong. */
 export const uint64 = (view: DataView, offset: number): number => {
   const value = view.getBigUint64(offset, true);
   if (value > BigInt(Number.MAX_SAFE_INTEGER))

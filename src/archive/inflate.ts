@@ -29,7 +29,7 @@ export const tooLong = (sizeBytes: number): DepotError =>
 const trailing = (consumed: number, compressedBytes: number) =>
   damaged(`the deflate stream ends after ${consumed} of its ${compressedBytes} bytes`);
 
-/** Inflates on zlib's threads while the consumer works on what came before. */
+/** Inflates on zlib's threads while the consumer works on earlier chunks. */
 export const inflateOnThreadPool: Inflate = async function* inflateOnThreadPool(
   compressed,
   { compressedBytes, sizeBytes },
@@ -40,7 +40,7 @@ export const inflateOnThreadPool: Inflate = async function* inflateOnThreadPool(
     new Promise((resolve, reject) => engine.write(chunk, error => (error ? reject(error) : resolve())));
   const feed = async () => {
     for await (const chunk of compressed) {
-      // The engine answers no write after its end; whether it ended too early is decided below.
+      // After its end the engine calls no callback of a write; whether it ended too early is decided below.
       await Promise.race([write(chunk), closed]);
       if (engine.readableEnded || engine.destroyed) return;
     }
@@ -78,7 +78,7 @@ const inflateWhole = (input: Uint8Array, sizeBytes: number): Uint8Array => {
   try {
     // Zero is no valid maximum.
     const options = { info: true, maxOutputLength: Math.max(1, sizeBytes) };
-    // With `info` the result is not what the types say.
+    // With `info` the result has another shape than its declared type.
     const { buffer, engine } = inflateRawSync(input, options) as unknown as {
       buffer: Uint8Array;
       engine: { bytesWritten: number };

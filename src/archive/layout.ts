@@ -16,13 +16,13 @@ import type { RandomAccessFile } from './random-access.ts';
 import { invalid, overLimit, quoted } from './refusal.ts';
 import { readExactly } from './spans.ts';
 
-/** What is usually enough for the extra fields of a local header, so that one read gets all of it. */
+/** Usually enough for the extra fields of a local header, so that one read gets the whole header. */
 const EXTRA_GUESS_BYTES = 64;
 
 /**
  * Finds the data of every entry.
  *
- * @returns the offset of the data by name: no two entries have one
+ * @returns the offset of the data by name, which is unique
  */
 export const locateData = async (
   file: RandomAccessFile,
@@ -94,7 +94,7 @@ const checkLocalHeader = async (
   return dataOffset;
 };
 
-/** With a data descriptor the writer did not know the numbers yet, and zero stands for each of them. */
+/** With a data descriptor each number is zero, because the writer did not know it yet. */
 const checkLocalNumbers = (header: CentralHeader, view: DataView, extra: Uint8Array, owner: string): void => {
   const [sizeBytes, compressedBytes] = resolveZip64(
     [view.getUint32(22, true), view.getUint32(18, true)],

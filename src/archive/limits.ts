@@ -12,7 +12,7 @@ export type ArchiveLimits = {
   readonly maxTotalBytes: number;
   /** Uncompressed to compressed, for entries above {@link ratioFreeBytes}. */
   readonly maxInflateRatio: number;
-  /** Small entries compress as well as they like: a page of zeros is no bomb. */
+  /** Smaller entries may have any ratio: a page of zeros is no bomb. */
   readonly ratioFreeBytes: number;
 };
 

@@ -1,5 +1,5 @@
 /**
- * Names of entries: one way to write each, and no way out of the folder they would be unpacked in.
+ * Names of entries: each has one spelling, and none leads out of the folder in which it would be unpacked.
  *
  * N1. A name is relative, slash-separated UTF-8 in NFC, without empty, `.` or `..` segments, backslashes, drive
  *     letters or control characters.

@@ -15,7 +15,7 @@ export const readExactly = async <T extends Uint8Array>(
   target: T,
   position: number,
 ): Promise<T> => {
-  // Whatever a header says is compared with the size of the file before it is followed.
+  // Callers compare offsets and lengths of headers with the size of the file before they use them.
   assert(position >= 0 && position + target.length <= file.sizeBytes, 'reads only within the file');
   const filled = await file.read(target, position);
   if (filled !== target.length) {

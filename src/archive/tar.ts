@@ -140,7 +140,7 @@ const parseHeader = (header: Uint8Array): { readonly name: string; readonly size
   return { name, sizeBytes: parseOctal(raw('size'), `size of ${quoted(name)}`) };
 };
 
-/** Up to the first NUL; after it there must be nothing. */
+/** The text before the first NUL, after which only NULs may follow. */
 const textOf = (field: Uint8Array): string => {
   const end = field.indexOf(0);
   const used = end < 0 ? field : field.subarray(0, end);

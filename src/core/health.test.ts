@@ -127,7 +127,7 @@ test('why a sled lacks something is one reason a sled, whatever the number of ar
   ).toEqual(['SLED_UNREACHABLE']);
 });
 
-test('a fleet that is smaller than the minimum is told so, once something is to be replicated (S7)', () => {
+test('a fleet that is smaller than the minimum has a reason, once there is a release to replicate (S7)', () => {
   expect(fleetReasons(wanted, [sled(1)], 3)).toEqual([
     { code: 'TOO_FEW_SLEDS', sledsInService: 1, minSledReplication: 3 },
   ]);

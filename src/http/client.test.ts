@@ -12,7 +12,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** A peer that sends `answer` to whoever asks, and reads on only where told to. */
+/** A peer that sends `answer` to every client, and reads the request only if `reads` is set. */
 const peer = async (answer: string | undefined, { reads = true } = {}): Promise<string> => {
   const server = createServer(socket => {
     sockets.add(socket);

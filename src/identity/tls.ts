@@ -3,7 +3,7 @@
  *
  * TI1. A connection to a peer is opened only with an expectation, and is used only if the peer's certificate has exactly the
  *      expected name. Host names and addresses are not compared.
- * TI2. A server completes the handshake with anybody, so that a refusal can name its reason, and serves only what the
+ * TI2. A server completes the handshake with any client, so that a refusal can name its reason, and serves only what the
  *      verified name of the caller allows: the caller's certificate is judged for each request.
  * TI3. Sessions are not resumed: a resumed one would not be judged again.
  */

@@ -10,7 +10,7 @@ test('a list of the published shape alone says nothing of what only our sled age
   expect(sledReportOf(list)).toEqual(sledReport({ copies: new Map([[hash('a') as never, 1]]) }));
 });
 
-test('keys of a list that are no hashes are told apart', () => {
+test('keys of a list that are no hashes are reported separately', () => {
   const list = ArtifactListResponse.parse({ generation: 2, list: { [hash('a')]: 1, [hash('A')]: 2, '': 3 } });
   const { copies, bogusHashes } = sledReportOf(list);
   expect([...copies]).toEqual([[hash('a'), 1]]);

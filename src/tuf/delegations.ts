@@ -19,14 +19,14 @@ export type Delegations = {
   readonly keys: Keys;
   /** The roles to search for a target, in order, up to the first terminating one (DG1). */
   readonly rolesFor: (targetName: string) => readonly DelegatedRole[];
-  /** How many there are; of hash bins up to 2^32. */
+  /** The number of roles; up to 2^32 hash bins. */
   readonly count: number;
   /** How many patterns or prefixes a path is compared with at most. */
   readonly comparisons: number;
   readonly all: () => Iterable<DelegatedRole>;
 };
 
-/** Of one delegator. Hash bins are not listed, and may be more. */
+/** The most roles of one delegator; hash bins, which are not listed, may be more. */
 const MAX_LISTED_ROLES = 20_000;
 const HASH_PREFIX = /^[0-9a-f]{1,64}$/;
 

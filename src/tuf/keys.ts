@@ -19,7 +19,7 @@ const MAX_KEY_LENGTH = 4096;
 const MIN_RSA_BITS = 2048;
 const HEX = /^(?:[0-9a-fA-F]{2})+$/;
 
-/** What stands before the raw key in a SubjectPublicKeyInfo (RFC 8410, RFC 5480), and the raw length in bytes. */
+/** The prefix of the raw key in a SubjectPublicKeyInfo (RFC 8410, RFC 5480), and the raw length in bytes. */
 const ED25519_RAW = { prefix: '302a300506032b6570032100', lengthBytes: 32 };
 const P256_RAW = { prefix: '3059301306072a8648ce3d020106082a8648ce3d030107034200', lengthBytes: 65 };
 const P384_RAW = { prefix: '3076301006072a8648ce3d020106052b81040022036200', lengthBytes: 97 };

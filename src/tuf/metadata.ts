@@ -137,7 +137,7 @@ const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields) => Parsed
     const roles = signed.fields('roles');
     const roleKeys = (role: TopLevelRole): RoleKeys => parseRoleKeys(roles.fields(role), keys);
     return {
-      // 1.0 lets the field be absent, and then it is false.
+      // In 1.0 the field may be absent, which means false.
       consistentSnapshot: signed.has('consistent_snapshot') && signed.boolean('consistent_snapshot'),
       keys,
       roles: {

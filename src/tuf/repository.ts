@@ -8,9 +8,9 @@
  * RO1. The chain of roots is complete or refused: a repository with roots beyond a gap is not verified against an old root
  *      as if the newer ones did not exist.
  * RO2. Everything read is bounded: bytes a file, and roots a chain.
- * RO3. The store holds only what was trusted, byte for byte, and at every moment something to go on from: before a
- *      root that takes online keys away is stored, what those keys signed is removed (5.3.8, 5.3.11).
- * RO4. What is in the store already, as the role above lists it, is not read again from the source.
+ * RO3. The store holds only trusted files, byte for byte, and can be continued from at every moment: before a root that removes
+ *      online keys is stored, the files that those keys signed are removed (5.3.8, 5.3.11).
+ * RO4. A stored file that the role above lists is not read again from the source.
  */
 import { DepotError } from '../lib/errors.ts';
 import { resolveAllTargets } from './all-targets.ts';

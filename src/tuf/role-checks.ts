@@ -20,7 +20,7 @@ type Expectations = {
   readonly policy: TrustPolicy;
 };
 
-/** 5.4. `before` is what comes out if it has the same version. */
+/** 5.4. Returns `before` if it has the same version. */
 export const checkTimestamp = (
   bytes: Uint8Array,
   before: Metadata<'timestamp'> | undefined,
@@ -55,7 +55,7 @@ export const checkSnapshot = (
   return { metadata, overrides: [...rollbacks, ...requireUnexpired(metadata, policy)] };
 };
 
-/** 5.6, of the top-level role as of a delegated one. */
+/** 5.6, for the top-level role and for delegated ones. */
 export const checkTargets = (
   name: string,
   bytes: Uint8Array,

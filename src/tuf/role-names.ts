@@ -10,7 +10,7 @@ export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
 const isTopLevelRole = (name: string): name is TopLevelRole =>
   (TOP_LEVEL_ROLES as readonly string[]).includes(name);
 
-/** Encoded, and with room for a version, an ending and what a temporary file adds: 255 is what file systems take. */
+/** Of the encoded name: file systems allow 255 bytes, with the version, the ending and the suffix of a temporary file. */
 const MAX_ENCODED_LENGTH = 180;
 
 /** Why a delegated role may not have this name, as the end of a sentence; undefined for a good name. */

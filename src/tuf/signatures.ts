@@ -8,7 +8,7 @@ import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
 import type { Keys, RoleKeys } from './role-keys.ts';
 
-/** The keys that count: from a root for the top-level roles, from a targets role for its delegations. */
+/** The keys that count: those of a root for the top-level roles, those of a targets role for its delegations. */
 export type Signers = RoleKeys & {
   readonly keys: Keys;
   /** The file with these keys, for errors: `root version 3`. */

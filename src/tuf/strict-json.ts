@@ -117,7 +117,7 @@ const parseString = (cursor: Cursor): string => {
   let escaped = false;
   let end = start + 1;
   for (let code = text.charCodeAt(end); code !== QUOTE; code = text.charCodeAt(end)) {
-    // Past the end the code is NaN, which is not at least anything.
+    // Past the end the code is NaN, for which the comparison is false.
     if (!(code >= FIRST_PRINTABLE))
       fail(cursor, 'an unterminated string, or a raw control character in one,');
     if (code === BACKSLASH) escaped = true;

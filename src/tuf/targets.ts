@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
 import type { Fields } from './fields.ts';
 
-/** One of them at least (TN2). */
+/** At least one of them is present (TN2). */
 export type Hashes =
   | { readonly sha256: ArtifactHash; readonly sha512: string | undefined }
   | { readonly sha256: undefined; readonly sha512: string };

@@ -45,7 +45,7 @@ export type TrustedMetadata = {
   readonly timestamp: Metadata<'timestamp'>;
   readonly snapshot: Metadata<'snapshot'>;
   readonly targets: Metadata<'targets'>;
-  /** Those that were reached, in the order in which they were. */
+  /** Those that were reached, in that order. */
   readonly delegated: readonly Metadata<'targets'>[];
   /** To store for the next time (TT5). An overridden rollback does not lower them. */
   readonly versions: TrustedVersions;
@@ -69,7 +69,7 @@ export type TrustedSet = {
   readonly listed: (role: string) => FileMeta;
   readonly updateSnapshot: (bytes: Uint8Array) => void;
   readonly updateTargets: (bytes: Uint8Array) => Metadata<'targets'>;
-  /** A delegated role that is here already, once this delegator vouches for it too (TT3). */
+  /** A delegated role that was loaded already, if this delegator vouches for it too (TT3). */
   readonly delegated: (reached: ReachedRole) => Metadata<'targets'> | undefined;
   readonly updateDelegated: (reached: ReachedRole, bytes: Uint8Array) => Metadata<'targets'>;
   readonly trusted: () => TrustedMetadata;

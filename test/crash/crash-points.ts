@@ -72,7 +72,7 @@ export const choosePoints = (steps: number, most: number): number[] => {
 let lateKills = 0;
 
 /**
- * What was met, for whoever reads the output of a run.
+ * Prints which steps were hit, for the reader of a run's output.
  *
  * @throws when every kill came too late: then none was at its step
  */

@@ -2,9 +2,10 @@
  * Follows a page of docs/operations.md on a fleet of real processes: runs its commands as they stand, in order, and
  * after each one waits for what the page shows.
  *
- * FO1. What the page calls `BRM42220031` or `NEXUS-ID` is given a name of this fleet; nothing else of a command is changed.
- * FO2. A command that looks is run until it shows what the page shows; one that changes something is run once.
- * FO3. What is done on other machines is told by the test. A step that is not told, or told and not on the page, is a failure.
+ * FO1. `BRM42220031` and `NEXUS-ID` on the page are replaced by names of this fleet; nothing else of a command is changed.
+ * FO2. A command that only reads is repeated until its output matches the page; one that changes something runs once.
+ * FO3. The test supplies the steps on other machines. A step of the page without one fails the test, and so does one that is
+ *      not on the page.
  */
 import { join } from 'node:path';
 import { expect } from 'vitest';

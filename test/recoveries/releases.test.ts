@@ -6,7 +6,7 @@ import {
   emptyDirectory,
   expectOnDisk,
   startSituation,
-  untilLetGo,
+  untilDropped,
   untilOnDisk,
   uploadAndLetGo,
 } from './situation.ts';
@@ -32,7 +32,7 @@ describe.concurrent('recoveries of releases', () => {
       });
 
       await expectOnDisk(fleet.sleds, release);
-      await untilLetGo(nexus);
+      await untilDropped(nexus);
     },
     TIMEOUT_MS,
   );
@@ -99,7 +99,7 @@ describe.concurrent('recoveries of releases', () => {
       });
 
       await expectOnDisk(fleet.sleds, release, lost!, staged!);
-      await untilLetGo(nexus);
+      await untilDropped(nexus);
       const sleds = (await nexus.fleet.sledList({ query: {} }, wait)).items;
       // Of the time when 1.1.0 was deleted: nothing else ever was.
       const gone = hashesOf(deleted!).filter(hash => !hashesOf(release).includes(hash)).length;

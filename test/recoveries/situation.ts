@@ -67,13 +67,13 @@ export const startSituation = async (
 export const uploadAndLetGo = async (nexus: TestNexus, release: TestRelease): Promise<void> => {
   await nexus.upload(release);
   await waitComplete(nexus, release.systemVersion);
-  await untilLetGo(nexus);
+  await untilDropped(nexus);
 };
 
-export const untilLetGo = (nexus: TestNexus): Promise<void> =>
-  until(async () => (await replicationDetails(nexus)).local_repos === 0, 'the archives are let go');
+export const untilDropped = (nexus: TestNexus): Promise<void> =>
+  until(async () => (await replicationDetails(nexus)).local_repos === 0, 'the archives are dropped');
 
-/** On every dataset, by what is on the disks, whatever anybody says. */
+/** Every dataset has exactly the artifacts of these releases, by its files and not by the status. */
 export const expectOnDisk = async (sleds: readonly TestSled[], ...releases: TestRelease[]): Promise<void> => {
   for (const dataset of sleds.flatMap(sled => sled.datasets))
     expect(await artifactsOnDisk(dataset), dataset).toEqual(hashesOf(...releases));

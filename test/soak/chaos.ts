@@ -1,6 +1,6 @@
 /**
- * Kills processes at random and starts them again, one after the other or several at once, until it is told to stop;
- * then everything runs again.
+ * Kills processes at random and restarts them, one after the other or several at once, until it is stopped; then all of them
+ * run again.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Rng, shuffled } from '../../src/core/rng.ts';

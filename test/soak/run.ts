@@ -1,11 +1,11 @@
 /**
- * A real fleet for a long time: uploads and deletions go on while processes are killed and come back.
+ * A real fleet for a long time: uploads and deletions continue while processes are killed and restarted.
  *
  *     npm run soak -- [--minutes 10] [--seed NUMBER]
  *
- * At the end everything is left alone, and has to become right: every file on the sleds is hashed and compared with
- * the database, what clients were told with what there is, and the memory and handles of the processes that were
- * spared with what they were. Exits with 1 and what is wrong. Ctrl-C ends it early, and what was is judged.
+ * At the end all faults stop, and the fleet has to converge: every file on the sleds is hashed and compared with the database,
+ * the answers of clients with the final state, and the memory and handles of the processes that were not killed with those at
+ * the start. Exits with 1 and a list of faults. Ctrl-C ends it early, with the same checks.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

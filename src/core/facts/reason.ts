@@ -5,7 +5,7 @@
  *                                                   ├─▶ history: part of an event (event.ts)
  *                                                   └─▶ API, command line, log: renderReason() (reason-text.ts)
  *
- * KR1. A reason is data: ids, counts, times, and the words of somebody else as `error` or `why`. No sentence of its own is
+ * KR1. A reason is data: ids, counts, times, and texts of other programs as `error` or `why`. No sentence of its own is
  *      in it, and nothing reads one.
  * KR2. A field, a code or a value of `because` that was released keeps its name and meaning: rows of the history have them.
  * KR3. {@link parseReason} returns undefined for a reason that only a newer version knows.

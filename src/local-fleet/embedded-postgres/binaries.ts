@@ -14,7 +14,7 @@ import { DepotError } from '../../lib/errors.ts';
 export type PostgresBinaries = {
   /** Holds `bin`, `lib` and `share`. */
   readonly nativeDirectory: string;
-  /** Of the package: names a copy of it. */
+  /** The version of the package, by which a copy of it is named. */
   readonly version: string;
 };
 
@@ -46,7 +46,7 @@ export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
  * @returns the value for LD_LIBRARY_PATH
  */
 export const linkLibraries = async (nativeDirectory: string, linkDirectory: string): Promise<string> => {
-  // An installation of the system has no such list, and all its links.
+  // A system installation has no such list, because it has all its links.
   const listed = await readFile(join(nativeDirectory, 'pg-symlinks.json'), 'utf8').catch(ignoreAbsent);
   await mkdir(linkDirectory, { recursive: true, mode: 0o755 });
   for (const { source, target } of SymlinkList.parse(JSON.parse(listed))) {

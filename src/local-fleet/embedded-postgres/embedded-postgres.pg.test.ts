@@ -106,7 +106,7 @@ describe('an embedded PostgreSQL', () => {
     expect(await query(again.connection, readTable)).toEqual([{ answer: 42 }]);
   });
 
-  test('starts after a crash that left its process id to somebody else', async () => {
+  test('starts after a crash, although another process has its old process id', async () => {
     await using directory = await makeDirectory();
     const pidFile = join(directory.path, 'data', 'postmaster.pid');
     {

@@ -55,7 +55,7 @@ export type EmbeddedPostgresOptions = {
   readonly signal: AbortSignal;
   /** False only for tests: a power cut may then lose everything. */
   readonly fsync?: boolean;
-  /** For tests: instead of what {@link chooseAccount} finds. */
+  /** For tests: instead of the result of {@link chooseAccount}. */
   readonly account?: Account;
   readonly publicDirectory?: string;
   /** For tests: of another version than the installed one. */

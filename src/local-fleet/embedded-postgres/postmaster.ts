@@ -16,7 +16,7 @@ export type Postmaster = {
   readonly ready: boolean;
 };
 
-/** As its file calls them; a standby accepts connections too. */
+/** The names in its file of the states in which it accepts connections. */
 const READY_STATES = ['ready', 'standby'];
 const POLL_INTERVAL_MS = 20;
 /** Between two checks of a server that should be running. */

@@ -163,7 +163,7 @@ test('after a recovery replication brings the sleds back; a second one, the same
   expect(rows).toEqual([{ ...lost, ordered_by: expect.stringContaining('an operator, request') }]);
 });
 
-test('a sled that is told of a new generation while the others are asked has not diverged (P7)', async () => {
+test('a sled that receives a new generation while the others are read has not diverged (P7)', async () => {
   const datastore = await world.database.openDatastore();
   sleds[0]!.fault.list = async honest => {
     const before = await datastore.currentGeneration(wait);

@@ -1,5 +1,5 @@
 /**
- * One try of one transaction over a pool of connections.
+ * One attempt of one transaction over a pool of connections.
  *
  *     connection ─▶ BEGIN, limits ─▶ work ─▶ COMMIT ─▶ connection back to the pool
  *
@@ -151,7 +151,7 @@ const failureOf = (error: unknown, driver: Driver): AttemptOutcome<never> => {
   }
 };
 
-/** After a COMMIT that failed there is mostly nothing to roll back, which is a warning and no error. */
+/** After a failed COMMIT there is usually nothing to roll back, which is a warning and not an error. */
 const rolledBack = (client: pg.Client): Promise<Release> =>
   client.query('ROLLBACK').then(
     () => 'keep',

@@ -15,12 +15,12 @@ export type Poolable = {
   readonly on: (event: 'error' | 'end', listener: () => void) => unknown;
 };
 
-/** `keep`: as good as before. `close`: this one broke. `suspect`: the server did not answer, or takes no writes (CP2). */
+/** `keep`: it works. `close`: it is broken. `suspect`: the server did not answer, or accepts no writes (CP2). */
 export type Release = 'keep' | 'close' | 'suspect';
 
 export type Lease<C> = {
   readonly client: C;
-  /** Once. */
+  /** Must be called once. */
   readonly release: (how: Release) => void;
 };
 
@@ -34,7 +34,7 @@ export type ConnectionPool<C> = {
 export type PoolLimits = {
   readonly maxConnections: number;
   readonly waitTimeoutMs: number;
-  /** Of a connection that nobody uses. */
+  /** An idle connection is closed after this time. */
   readonly idleTimeoutMs: number;
 };
 
@@ -138,7 +138,7 @@ const createQueue = () => {
   };
 };
 
-/** Connections that nobody uses; each is closed when its time is over. */
+/** Idle connections; each is closed when its time is over. */
 const createShelf = <C>({
   clock,
   idleTimeoutMs,

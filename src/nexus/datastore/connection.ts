@@ -19,8 +19,8 @@ const WAIT_FOR_CONNECTION_MS = 5_000;
 const IDLE_CONNECTION_MS = 10_000;
 
 /**
- * Behind another transaction's lock. Transactions take milliseconds, so one that waits this long waits behind many
- * others, or behind a frozen Nexus, whose transaction the next limit ends. It is a conflict: the transaction runs again.
+ * The wait for another transaction's lock. Transactions take milliseconds, so one that waits this long waits for many others,
+ * or for a frozen Nexus, whose transaction the next limit ends. It counts as a conflict: the transaction runs again.
  */
 const LOCK_TIMEOUT_MS = 3_000;
 /** Between two statements of one transaction: its Nexus has frozen, and must not keep its locks. */

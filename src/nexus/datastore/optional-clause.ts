@@ -3,7 +3,7 @@
  *
  *     query.$call(ifGiven(after, (list, id) => list.where('id', '>', id)))
  *
- * Unlike Kysely's own `$if`, it hands over the value as one that is there.
+ * Unlike in Kysely's own `$if`, the type of the value excludes undefined.
  */
 export const ifGiven =
   <Query, Value>(value: Value | undefined, add: (query: Query, value: Value) => Query) =>

@@ -5,8 +5,8 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Page, Paged } from './ports/verb.ts';
 
 /**
- * Rows that one statement answers or inserts at most: bounds memory here, work there, and how long building and
- * parsing one keeps the event loop.
+ * The most rows that one statement returns or inserts. It bounds the memory of Nexus, the work of the server, and the time for
+ * which building or parsing a statement blocks the event loop.
  */
 export const READ_BATCH_ROWS = 1_000;
 export const INSERT_BATCH_ROWS = 500;
@@ -39,7 +39,7 @@ export const parseToken = <S extends z.ZodType>(page: Page, schema: S): z.output
 /** The token of a page of a list that is ordered by number. */
 export const PositionToken = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** Everything that a list has, in pages of this size. */
+/** All items of a list, read in pages of this size. */
 export const readAllPages = async <T>(
   limit: number,
   read: (page: Page) => Promise<Paged<T>>,

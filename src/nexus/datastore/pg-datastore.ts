@@ -60,7 +60,7 @@ export type PgDatastoreOptions = {
   readonly log: Logger;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Of the opening only. */
+  /** Ends the opening; afterwards it has no effect. */
   readonly signal: AbortSignal;
   /** For tests: instead of {@link SILENCE_LIMIT_MS}. */
   readonly silenceLimitMs?: number;

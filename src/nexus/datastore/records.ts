@@ -50,7 +50,7 @@ export const toTrustedVersions = (row: Row<'tuf_trust_root'>): TrustedVersions |
   };
 };
 
-/** @param newest the last of its chain, where one followed the root that was added */
+/** @param newest the last root of its chain, if any followed the first one */
 export const toTrustRootRecord = (
   row: Row<'tuf_trust_root'>,
   newest: Buffer | undefined,

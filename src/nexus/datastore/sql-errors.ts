@@ -17,8 +17,8 @@ export type SqlFailure = 'conflict' | 'unavailable' | 'refused';
 
 /**
  * Serialization failure (CockroachDB: with "restart transaction" in its text), deadlock, and a lock that was not free
- * within `lock_timeout`. A unique violation is the same here: every transaction looks before it inserts, so it meets
- * one only when another committed in between.
+ * within `lock_timeout`. A unique violation is the same here: every transaction reads before it inserts, so a violation means
+ * that another transaction committed in between.
  */
 const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505']);
 
@@ -53,13 +53,13 @@ export const classifySqlError = (error: unknown): SqlFailure => {
   return isUnavailable ? 'unavailable' : 'refused';
 };
 
-/** At BEGIN nothing was asked yet that a working server could refuse; 0A000 means a standby only here. */
+/** A working server has no reason to refuse a BEGIN; 0A000 means a standby only there. */
 export const isUnavailableAtBegin = (error: unknown): boolean =>
   sqlState(error) === FEATURE_NOT_SUPPORTED || classifySqlError(error) !== 'refused';
 
 /**
- * Whether an error at COMMIT leaves open if the transaction was committed (P4). Certain are only the answers
- * that say that it was aborted.
+ * Whether, after an error at COMMIT, the transaction may have been committed (P4). Only an answer that it was aborted rules
+ * that out.
  */
 export const isCommitUncertain = (error: unknown): boolean => {
   const state = sqlState(error);

@@ -1,5 +1,5 @@
 /**
- * How values come out of the database.
+ * How values of the database are parsed.
  *
  * SQ1. A 64-bit integer becomes a number only when it is one exactly: beyond 2^53 - 1 it is an error, never rounded.
  * SQ2. A time becomes milliseconds since the epoch.

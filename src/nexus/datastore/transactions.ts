@@ -66,7 +66,7 @@ export type Transactions<Db = Database> = {
   readonly write: <T>(verb: string, work: (db: Db, attempt: Attempt) => Promise<T>, call: Call) => Promise<T>;
 };
 
-/** Of all conflicting transactions one commits, so each round has one fewer: enough for this many writers. */
+/** One of the conflicting transactions commits each time, so this is enough for as many writers. */
 const MAX_CONFLICTS = 60;
 const CONFLICT_BACKOFF = { firstMs: 4, maxMs: 500 };
 /** A restarted database leaves the pool with dead connections; the next attempt gets a fresh one in any case. */
@@ -79,7 +79,7 @@ type Deps<Db> = {
   readonly log: Logger;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** For how long a call waits for a database that does not answer; by default it does not. */
+  /** How long a call is retried while the database does not answer; by default it is not. */
   readonly retryForMs?: number;
 };
 

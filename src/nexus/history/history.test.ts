@@ -206,7 +206,7 @@ test('an event with an id of its own keeps it', async () => {
   expect([...rows.keys()]).toEqual([id]);
 });
 
-test('somebody is told when there is something to write, also when it was noted before or could not be written', async () => {
+test('a listener is called when there are events to write, also ones noted earlier or not written yet', async () => {
   const { history, database, note } = writing();
   let told = 0;
   note(1);

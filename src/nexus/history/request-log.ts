@@ -125,7 +125,7 @@ const toRecord = (request: RequestFacts, clock: Clock): RequestRecord => ({
     : { error: messageChain(request.error), error_code: errorCodeOf(request.error) }),
 });
 
-/** S11: every request that changes something is told at info; asking what is there only when it fails. */
+/** S11: every request that changes something is logged at info, a request that only reads if it fails. */
 const tell = (log: Logger, { time: _, ...entry }: RequestRecord, error: unknown): void => {
   if (error === undefined) {
     if (entry.operation === 'put' || entry.operation === 'copy') log.info(entry, 'request to sled succeeded');

@@ -8,7 +8,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 
-/** Enough for a sled to list a full config from slow disks; somebody waits for the answer. */
+/** Enough for a sled to list a full config from slow disks; an operator waits for the answer. */
 export const RECOVERY_ANSWER_TIMEOUT_MS = 20_000;
 
 type AskDeps = { readonly connection: Pick<SledConnection, 'list' | 'config'>; readonly clock: Clock };

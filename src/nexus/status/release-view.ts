@@ -73,8 +73,8 @@ export const unseenReleaseView = (
 });
 
 /**
- * A release that the last round found failed, and that some Nexus has the archive of by now: whoever has followed the
- * remedy and waits is not told to follow it again.
+ * A release that failed in the last round, and whose archive a Nexus has by now: the remedy was followed, and the status does
+ * not advise it again.
  */
 export const uploadedSince = (failed: ReleaseReplication): ReleaseReplication => ({
   ...failed,

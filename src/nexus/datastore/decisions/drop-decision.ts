@@ -7,7 +7,7 @@ import type { DropOutcome, PlannedSet } from '../ports/local-repo-port.ts';
  * `dropped` asks for the row to be removed, if it is there.
  *
  * @param isHeld whether this Nexus has a row of this upload
- * @param stored what is wanted now, and the nonce in the row of this Nexus
+ * @param stored the present point of the wanted set, and the nonce in the row of this Nexus
  * @param planned the wanted set at which the sleds that hold the release were counted
  * @param repeated an earlier attempt of the same drop may have been committed
  */
@@ -24,7 +24,7 @@ export const decideDrop = (
   const { generation } = stored;
   if (stored.generation !== planned.generation)
     return { kind: 'kept', because: 'generation_changed', generation };
-  // The database was restored or failed over, and counts the same number for another set.
+  // The database was restored or failed over, and has another set at the same number.
   if (!samePoint(stored, planned)) return { kind: 'kept', because: 'set_changed', generation };
   // It failed over, or was restored, since the sleds were counted.
   if (!isSameRound) return { kind: 'kept', because: 'round_lost', generation };

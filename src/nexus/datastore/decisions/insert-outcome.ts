@@ -4,7 +4,7 @@ import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { InsertOutcome, NewRelease, RepoRecord } from '../ports/release-port.ts';
 import type { WantedSet } from '../ports/wanted-set-port.ts';
 
-/** A release that was recorded before comes back under its old id, pruned or not. */
+/** A release that was recorded before keeps its id, pruned or not. */
 export const insertOutcome = (
   release: NewRelease,
   repo: RepoRecord,

@@ -1,4 +1,4 @@
-/** Whether a present release may be deleted, and what is wanted without it (S21). */
+/** Whether a present release may be deleted, and the wanted set without it (S21). */
 import type { ArtifactHash, RepoId, SystemVersion } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { WantedSet } from '../ports/wanted-set-port.ts';

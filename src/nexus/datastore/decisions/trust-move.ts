@@ -14,7 +14,7 @@ import type { NewRoot } from '../ports/trust-root-port.ts';
 /**
  * It may have been deleted while a release was verified against it.
  *
- * @param present whether it is there, and not deleted
+ * @param present whether it exists and is not deleted
  * @throws `NO_TRUST_ROOT`
  */
 export const requirePresent = (id: TrustRootId, present: boolean): void => {

@@ -46,7 +46,7 @@ export type HistoryPort = {
     keepCount: number,
     wait: Wait,
   ) => Promise<{ readonly databaseMs: number; readonly beyondMs: number | null }>;
-  /** Removes events of `untilMs` and before, the oldest first, `limit` at most; how many. */
+  /** Removes events of `untilMs` and before, the oldest first, at most `limit`. @returns how many */
   readonly fleetEventTrim: (
     trim: { readonly untilMs: number; readonly limit: number },
     wait: Wait,

@@ -17,11 +17,11 @@ export type LocalRepoRecord = {
  */
 export type PlannedSet = Point & { readonly nonce: RoundNonce };
 
-/** Nothing was changed: the generation, or the set of it, is not that of the plan, or another round has begun. */
+/** Nothing was changed: the generation or its set is not that of the plan, or the nonce of the round is missing. */
 export type KeptLocalRepo = {
   readonly kind: 'kept';
   readonly because: 'generation_changed' | 'set_changed' | 'round_lost';
-  /** Of the database now. */
+  /** The present generation of the database. */
   readonly generation: Generation;
 };
 

@@ -45,7 +45,7 @@ export type TrustRootPort = {
   readonly trustRootAdvance: (
     id: TrustRootId,
     move: TrustMove,
-    /** `resigned`: a recorded release that came again under newer metadata. */
+    /** `resigned`: a recorded release that was uploaded again with newer metadata. */
     options: Wait & {
       readonly resigned?: { readonly repoId: RepoId; readonly roles: readonly RoleExpiry[] };
     },

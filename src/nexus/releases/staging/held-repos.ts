@@ -1,5 +1,5 @@
 /**
- * The archives that this Nexus holds, in memory, each open for whoever reads it.
+ * The archives that this Nexus holds: a registry in memory, with each archive open for its readers.
  *
  * HR1. A local repo is held only after the database recorded it (P1): {@link HeldRepos.hold} comes last.
  * HR2. A reader keeps its open file even if the upload is dropped meanwhile: the file is unlinked, not overwritten.

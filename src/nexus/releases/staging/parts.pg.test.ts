@@ -1,4 +1,4 @@
-/** Composite artifacts of v1 releases: what is staged, recorded, served and let go of is their parts. */
+/** Composite artifacts of v1 releases: their parts are staged, recorded, served and dropped in their place. */
 import { createHash } from 'node:crypto';
 import { readFile, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

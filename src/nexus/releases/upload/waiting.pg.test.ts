@@ -32,7 +32,7 @@ const waitingOf = async (nexus: TestNexus) =>
 const view = (nexus: TestNexus, upload_id: string): Promise<UploadView> =>
   nexus.uploads.uploadView({ params: { upload_id } }, wait);
 
-/** Uploads, and is told to ask by this id. */
+/** Uploads; the answer names the id to poll. */
 const uploadThatWaits = async (nexus: TestNexus): Promise<UploadId> => {
   const error = await nexus.upload(release).catch((told: unknown) => told);
   expect(error).toMatchObject({ code: 'DATABASE_UNAVAILABLE', detail: { retry_after_s: 5 } });

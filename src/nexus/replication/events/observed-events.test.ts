@@ -55,7 +55,7 @@ const unreachable: HealthReason<'SLED_UNREACHABLE'> = {
   errorCode: 'PEER_UNREACHABLE',
 };
 
-test('a change of the generation is told with what it was, and which releases came and went', () => {
+test('a change of the generation is recorded with the previous one, and the releases that came and went', () => {
   const look = looking();
   const change = (round: Round) => look(round).find(event => event.kind === 'generation');
   expect(change({ generation: 4 }), 'the first that this Nexus sees since its start').toEqual({
@@ -82,7 +82,7 @@ test('a change of the generation is told with what it was, and which releases ca
   expect(renderEvent(fell!)).toContain('the database was restored');
 });
 
-test('each state of a release is told once, with the reason of a failure and how long the one before lasted (S13)', () => {
+test('each state of a release is recorded once, with the reason of a failure and the time in the state before (S13)', () => {
   const look = looking();
   const states = (state: ReleaseState) =>
     look({ releases: { '1.0.0': state } }).filter(event => event.kind === 'release_state');
@@ -108,7 +108,7 @@ test('a Nexus that starts tells of a release that is not complete', () => {
   ]);
 });
 
-test('what is wrong with a sled is told when it begins, and when it is over, with how long it lasted', () => {
+test('a fault of a sled is recorded when it begins, and when it is over, with its duration', () => {
   const look = looking();
   const faults = (reasons: readonly HealthReason[], sleds?: Round['sleds']) =>
     look({ reasons, ...(sleds && { sleds }) }).filter(event => event.kind === 'sled_state');
@@ -123,7 +123,7 @@ test('what is wrong with a sled is told when it begins, and when it is over, wit
   expect(faults([], [second]), 'of an expunged sled nothing is known').toEqual([]);
 });
 
-test('two faulty datasets of one sled are two things; transfers and releases are told elsewhere', () => {
+test('two faulty datasets of one sled are two events; transfers and releases have events of their own', () => {
   const look = looking();
   const dataset = (path: string): HealthReason => ({
     code: 'DATASET_FAULT',

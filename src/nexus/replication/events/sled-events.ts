@@ -21,7 +21,7 @@ import type { Note } from '../../history/history.ts';
 
 /** As long as a Nexus may be away without missing what sleds still list. */
 const RECENT_MS = 24 * 3_600_000;
-/** Clocks differ by less where somebody cares; beyond it the sled's own time is told. */
+/** Synchronised clocks differ by less; beyond it the event names the sled's own time. */
 const CLOCK_DIFFERENCE_MS = 120_000;
 
 type Copy = Pair & {

@@ -14,7 +14,7 @@ type Step = {
   readonly kind: 'config' | 'reconcile' | 'restart';
   /** Nexus tells the floor before the step. */
   readonly floor: boolean;
-  /** For a restart: what it is told of. */
+  /** The configured directories of a restart. */
   readonly configured: readonly string[];
   readonly how: 'close' | 'kill' | 'power cut';
   /** What takes no ledger during the step. */

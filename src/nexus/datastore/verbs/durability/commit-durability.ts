@@ -25,7 +25,7 @@ export const commitDurability =
       wait,
     );
 
-/** A backup that streams is none. A user without `pg_read_all_stats` sees each connection, but not its state. */
+/** A streaming backup is no standby. A user without `pg_read_all_stats` sees each connection, but not its state. */
 const countStandbys = async (db: Database): Promise<number | undefined> => {
   const { rows: allowed } = await sql<{ yes: boolean }>`
     SELECT has_table_privilege('pg_catalog.pg_stat_replication', 'select') AS yes`.execute(db);

@@ -6,10 +6,10 @@ import type { Database } from '../../tables.ts';
 import { timeValue } from '../../time-value.ts';
 import type { Transactions } from '../../transactions.ts';
 
-/** Far below the time limit of a statement, whatever number of events is kept. */
+/** The events of one statement, which then ends far below its time limit, however many events are kept. */
 const STEP_EVENTS = 50_000;
 
-/** Walks the index over time once, `keepCount` entries far: asked for rarely, not at each write. */
+/** Walks over `keepCount` entries of the index over time; called rarely, not at each write. */
 export const fleetEventBounds =
   (transactions: Transactions, stepEvents = STEP_EVENTS): HistoryPort['fleetEventBounds'] =>
   (keepCount, wait) =>
@@ -23,7 +23,7 @@ export const fleetEventBounds =
       wait,
     );
 
-/** The event before which, from the newest on, there are `index` others. */
+/** The event that has exactly `index` newer ones. */
 const eventAt = async (db: Database, index: number, stepEvents: number) => {
   let found = await eventAfter(db, undefined, Math.min(index, stepEvents));
   for (let at = Math.min(index, stepEvents); found !== undefined && at < index; ) {

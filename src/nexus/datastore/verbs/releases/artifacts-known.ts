@@ -3,7 +3,7 @@ import { batchesOf, READ_BATCH_ROWS } from '../../paging.ts';
 import type { ReleasePort } from '../../ports/release-port.ts';
 import type { Transactions } from '../../transactions.ts';
 
-/** Batch by batch, each one statement and one answer of bounded size; a release never forgets what it lists. */
+/** Batch by batch, each with one statement and one answer of bounded size; the list of a recorded release never changes. */
 export const artifactsKnown =
   (transactions: Transactions): ReleasePort['artifactsKnown'] =>
   (hashes, wait) =>

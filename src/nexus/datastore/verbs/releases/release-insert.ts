@@ -1,7 +1,7 @@
 /**
  * Records a verified release.
  *
- *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the old row back ─▶ local repo,
+ *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the pruned row again ─▶ local repo,
  *     audit ─▶ generation
  *
  * I1. The local-repo row of this upload represents the whole transaction: if it exists, an earlier attempt was committed, and
@@ -69,7 +69,7 @@ const findOwnUpload = async (db: Database, release: NewRelease): Promise<RepoRec
   return row && toRepoRecord(row);
 };
 
-/** The old id and rows; the time of the latest upload is what retention goes by. */
+/** Keeps the id and the rows; retention goes by the time of the latest upload. */
 const presentAgain = async (db: Database, recorded: RepoRecord): Promise<RepoRecord> => {
   const row = await db
     .updateTable('tuf_repo')

@@ -10,8 +10,8 @@ import type { Database } from '../../tables.ts';
 import { versionOrder } from '../../version-order.ts';
 
 /**
- * The id of an artifact, derived from what makes it one: its hash and its tags. So every Nexus gives the same
- * artifact the same id, without looking for it first.
+ * The id of an artifact, derived from its hash and its tags, which identify it. So every Nexus gives the same artifact the
+ * same id, without a lookup.
  */
 const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>): ArtifactId =>
   ArtifactId.parse(derivedUuid(JSON.stringify([sha256, Object.entries(tags).sort()])));

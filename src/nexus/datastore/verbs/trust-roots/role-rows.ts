@@ -3,7 +3,7 @@ import type { RepoId } from '../../../../core/ids.ts';
 import type { RoleExpiry } from '../../../../core/release.ts';
 import type { Database } from '../../tables.ts';
 
-/** The metadata that a release has now: it may come again, signed anew. */
+/** Replaces the metadata of a release: it may be uploaded again, signed anew. */
 export const recordRoles = async (
   db: Database,
   repoId: RepoId,

@@ -1,8 +1,8 @@
-/** The roots that followed each trust root; the first of a chain stands in the row of the trust root itself. */
+/** The roots that followed each trust root; the first root of a chain is in the row of the trust root itself. */
 import type { TrustRootId } from '../../../../core/ids.ts';
 import type { Database } from '../../tables.ts';
 
-/** Of the trust roots that any root followed, the newest. */
+/** The newest root of each trust root that has successors. */
 export const newestRoots = async (
   db: Database,
   ids: readonly TrustRootId[],

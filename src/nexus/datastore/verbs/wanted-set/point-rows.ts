@@ -43,7 +43,7 @@ export const readRecordedPoints = async (db: Database, claims: readonly Point[])
   return { first: asGeneration(first.generation), recorded };
 };
 
-/** One that is recorded already stays as it is. */
+/** A point that is recorded already stays as it is. */
 export const recordPoint = async (
   db: Database,
   { generation, digest }: Point,
