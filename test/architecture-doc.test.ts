@@ -1,6 +1,7 @@
-/** docs/ARCHITECTURE.md names a test for each fault: the files are there, and the titles in them. */
+/** What docs/ARCHITECTURE.md names exists: tests of each fault, and files, folders and functions of each question. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
@@ -35,6 +36,40 @@ test('each fault that the architecture names is shown by tests that exist under 
       for (const title of titles)
         if (text !== undefined && !text.includes(title)) missing.push(`${fault}: ${path} "${title}"`);
     }
+  }
+  expect(missing).toEqual([]);
+});
+
+/** Rows of the table of questions. A name without a folder is that of a file beside another one of its row. */
+const readAnswers = async () => {
+  const text = await readFile(join(root, 'docs/ARCHITECTURE.md'), 'utf8');
+  const section = /^### Where to look\n([\s\S]*?)^## /m.exec(text)![1]!;
+  const rows = section.split('\n').filter(line => /^\| (?!question \|)/.test(line));
+  return rows.map(row => {
+    const [question = '', answer = ''] = row.slice(2, -2).split(' | ');
+    const code = [...answer.matchAll(/`([^`]+)`/g)].map(([, each]) => each!);
+    const paths = code.filter(each => each.includes('/'));
+    const beside = code.filter(each => /^[\w-]+\.ts$/.test(each));
+    const files = beside.map(
+      name => paths.map(path => join(dirname(path), name)).find(path => existsSync(join(root, path))) ?? name,
+    );
+    return { question, files: [...paths, ...files], names: code.filter(each => /^\w+$/.test(each)) };
+  });
+};
+
+test('each answer to "Where to look" names files and folders that exist, and names that occur in one of the files', async () => {
+  const answers = await readAnswers();
+  expect(answers.length).toBeGreaterThan(4);
+  const missing: string[] = [];
+  for (const { question, files, names } of answers) {
+    missing.push(...files.filter(path => !existsSync(join(root, path))).map(path => `${question} ${path}`));
+    const texts = await Promise.all(
+      files
+        .filter(path => path.endsWith('.ts'))
+        .map(path => readFile(join(root, path), 'utf8').catch(() => '')),
+    );
+    for (const name of names)
+      if (!texts.some(text => text.includes(name))) missing.push(`${question} ${name}`);
   }
   expect(missing).toEqual([]);
 });
