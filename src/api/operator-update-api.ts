@@ -1,6 +1,6 @@
 /** The operator's API for releases: compatible with the published update endpoints, with our additions. */
 import { z } from 'zod';
-import { ArtifactHash, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
+import { ArtifactHash, HashKind, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { ByteCount, CheckView, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
@@ -15,7 +15,7 @@ export const TufRepo = z
     file_name: z.string(),
     time_created: Timestamp,
     // Extra to the published shape.
-    hash_kind: z.enum(['archive', 'targets']).optional(),
+    hash_kind: HashKind.optional(),
     artifact_count: z.number().int().min(0).optional(),
     total_size_bytes: ByteCount.optional(),
   })

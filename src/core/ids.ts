@@ -86,3 +86,7 @@ export const SystemVersion = z
   .regex(SYSTEM_VERSION_PATTERN, 'must be a semantic version such as 1.2.3 or 2.0.0-rc.1')
   .brand<'SystemVersion'>();
 export type SystemVersion = z.infer<typeof SystemVersion>;
+
+/** The bytes that the hash of a release covers: its archive or, without one, its signed targets metadata (S18). */
+export const HashKind = z.enum(['archive', 'targets']);
+export type HashKind = z.infer<typeof HashKind>;

@@ -5,9 +5,9 @@
  *
  * When the promise settles, however it does, the thread has ended and no longer writes to the directory.
  */
-import { Worker } from 'node:worker_threads';
 import { DepotError } from '../lib/errors.ts';
 import { decodeError, type WireError } from '../lib/wire-error.ts';
+import { outcomeOf, startThread } from '../lib/worker-thread.ts';
 import type { FetchedRelease, FetchOptions, FetchRequest, FoundRelease } from './fetch-repository.ts';
 
 export type FetchMessage<Id extends string = string> =
@@ -24,63 +24,40 @@ export type FetchRelease<Id extends string = string> = (
   options: FetchOptions<Id>,
 ) => Promise<FetchedRelease | undefined>;
 
-const MAX_HEAP_MIB = 1024;
-
-/** The worker runs from source and from the compiled package. */
-const workerUrl = new URL(
-  import.meta.url.endsWith('.ts') ? './fetch-worker.ts' : './fetch-worker.js',
-  import.meta.url,
-);
-
 /** As `fetchRepository`; also throws `VERIFIER_DIED`, what `decide` throws, and the signal's reason. */
 export const fetchRelease = async <Id extends string>(
   request: FetchRequest<Id>,
   { signal, decide, onProgress }: FetchOptions<Id>,
 ): Promise<FetchedRelease | undefined> => {
   signal.throwIfAborted();
-  const worker = new Worker(workerUrl, {
-    workerData: request,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
+  const worker = startThread(import.meta.url, 'fetch-worker', request);
+  const { metadataUrl } = request.source;
+  return outcomeOf<FetchMessage<Id>, FetchedRelease | undefined>(worker, {
+    signal,
+    died: cause => new DepotError('VERIFIER_DIED', `the thread that fetched ${metadataUrl} ended`, { cause }),
+    onMessage(message, { resolve, reject }) {
+      switch (message.kind) {
+        case 'found':
+          decide(message.found).then(
+            wanted => worker.postMessage({ wanted } satisfies FetchAnswer),
+            (error: unknown) => reject(error),
+          );
+          break;
+        case 'progress':
+          onProgress(message.doneBytes);
+          break;
+        case 'fetched':
+          resolve(message.fetched);
+          break;
+        case 'unwanted':
+          resolve(undefined);
+          break;
+        case 'failed':
+          reject(decodeError(message.error));
+          break;
+        default:
+          message satisfies never;
+      }
+    },
   });
-  const { promise, resolve, reject } = Promise.withResolvers<FetchedRelease | undefined>();
-  const abort = () => reject(signal.reason);
-  const died = (cause?: unknown) =>
-    reject(
-      new DepotError('VERIFIER_DIED', `the thread that fetched ${request.source.metadataUrl} ended`, {
-        cause,
-      }),
-    );
-  worker.on('message', (message: FetchMessage<Id>) => {
-    switch (message.kind) {
-      case 'found':
-        decide(message.found).then(
-          wanted => worker.postMessage({ wanted } satisfies FetchAnswer),
-          (error: unknown) => reject(error),
-        );
-        break;
-      case 'progress':
-        onProgress(message.doneBytes);
-        break;
-      case 'fetched':
-        resolve(message.fetched);
-        break;
-      case 'unwanted':
-        resolve(undefined);
-        break;
-      case 'failed':
-        reject(decodeError(message.error));
-        break;
-      default:
-        message satisfies never;
-    }
-  });
-  worker.on('error', died).on('messageerror', died);
-  worker.on('exit', () => died());
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await promise;
-  } finally {
-    signal.removeEventListener('abort', abort);
-    await worker.terminate();
-  }
 };

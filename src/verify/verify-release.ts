@@ -8,9 +8,10 @@
  *      rename or unlink it.
  * VW2. A thread that ends without a verdict is an error, never a release.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { DepotError } from '../lib/errors.ts';
 import { decodeError, type WireError } from '../lib/wire-error.ts';
+import { outcomeOf, startThread } from '../lib/worker-thread.ts';
 import { joinVerdict, type VerdictPart } from './verdict-parts.ts';
 import type { VerifiedRelease, VerifyOptions, VerifyProgress, VerifyRequest } from './verified-release.ts';
 import type { VerifiedRoots } from './verify-roots.ts';
@@ -27,12 +28,6 @@ export type WorkerMessage<T> =
   | { readonly kind: 'part'; readonly part: VerdictPart }
   | { readonly kind: 'verified'; readonly result: T }
   | { readonly kind: 'refused'; readonly error: WireError };
-
-/** For metadata of the largest size; a thread that needs more dies without affecting the process. */
-const MAX_HEAP_MIB = 1024;
-
-/** The worker runs from source and from the compiled package. */
-const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 /**
  * Verifies the archive at `path`; see `verifyArchive` for what is checked and thrown. Also throws `IO` when the file
@@ -63,50 +58,36 @@ type ThreadOptions = VerifyOptions & { readonly onPart?: (part: VerdictPart) => 
 
 const inThread = async <T>(workerData: WorkerInput, options: ThreadOptions): Promise<T> => {
   options.signal.throwIfAborted();
-  const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP_MIB };
-  return verdictOf<T>(new Worker(workerUrl, { workerData, resourceLimits }), workerData.path, options);
+  return verdictOf<T>(startThread(import.meta.url, 'worker', workerData), workerData.path, options);
 };
 
 /** Waits for the verdict of a worker on the archive at `path`, and ends the worker. */
-export const verdictOf = async <T = VerifiedRelease>(
+export const verdictOf = <T = VerifiedRelease>(
   worker: Worker,
   path: string,
   { signal, onProgress, onPart }: ThreadOptions,
-): Promise<T> => {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const abort = () => reject(signal.reason);
-  const died = (cause?: unknown) =>
-    reject(
+): Promise<T> =>
+  outcomeOf<WorkerMessage<T>, T>(worker, {
+    signal,
+    died: cause =>
       new DepotError('VERIFIER_DIED', `the thread that verified ${path} ended without a verdict`, { cause }),
-    );
-
-  worker.on('message', (message: WorkerMessage<T>) => {
-    switch (message.kind) {
-      case 'progress':
-        if (!signal.aborted) onProgress?.(message.progress);
-        break;
-      case 'part':
-        onPart?.(message.part);
-        worker.postMessage('next');
-        break;
-      case 'verified':
-        resolve(message.result);
-        break;
-      case 'refused':
-        reject(decodeError(message.error));
-        break;
-      default:
-        message satisfies never;
-    }
+    onMessage(message, { resolve, reject }) {
+      switch (message.kind) {
+        case 'progress':
+          if (!signal.aborted) onProgress?.(message.progress);
+          break;
+        case 'part':
+          onPart?.(message.part);
+          worker.postMessage('next');
+          break;
+        case 'verified':
+          resolve(message.result);
+          break;
+        case 'refused':
+          reject(decodeError(message.error));
+          break;
+        default:
+          message satisfies never;
+      }
+    },
   });
-  worker.on('error', died);
-  worker.on('messageerror', died);
-  worker.on('exit', () => died());
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await promise;
-  } finally {
-    signal.removeEventListener('abort', abort);
-    await worker.terminate();
-  }
-};

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { spaced } from '../../core/facts/phrase.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { formatAge } from '../output/quantities.ts';
-import { stateStyle } from '../output/state.ts';
+import { stateColumn } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
 
@@ -20,16 +19,8 @@ export const addNexusList = (parent: Command, session: Session): void => {
         items,
         [
           { title: 'ID', cell: nexus => nexus.id, paint: style.bold },
-          {
-            title: 'POLICY',
-            cell: nexus => spaced(nexus.policy),
-            paint: (text, nexus) => stateStyle(style, nexus.policy)(text),
-          },
-          {
-            title: 'LIVENESS',
-            cell: nexus => nexus.liveness,
-            paint: (text, nexus) => stateStyle(style, nexus.liveness)(text),
-          },
+          stateColumn(style, 'POLICY', nexus => nexus.policy),
+          stateColumn(style, 'LIVENESS', nexus => nexus.liveness),
           { title: 'LOCAL REPOS', cell: nexus => String(nexus.local_repos), align: 'right' },
           { title: 'HEARTBEAT', cell: nexus => formatAge(Date.parse(nexus.time_heartbeat), nowMs) },
           { title: 'STARTED', cell: nexus => formatAge(Date.parse(nexus.time_started), nowMs) },

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
-import { spaced } from '../../core/facts/phrase.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { formatAge, formatPercent } from '../output/quantities.ts';
 import { bySerial } from '../output/replication.ts';
-import { stateStyle } from '../output/state.ts';
+import { stateColumn } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
 
@@ -24,16 +23,8 @@ export const addSledList = (parent: Command, session: Session): void => {
             [
               { title: 'SERIAL', cell: sled => sled.serial, paint: style.bold },
               { title: 'ID', cell: sled => sled.id },
-              {
-                title: 'POLICY',
-                cell: sled => spaced(sled.policy),
-                paint: (text, sled) => stateStyle(style, sled.policy)(text),
-              },
-              {
-                title: 'LIVENESS',
-                cell: sled => sled.liveness,
-                paint: (text, sled) => stateStyle(style, sled.liveness)(text),
-              },
+              stateColumn(style, 'POLICY', sled => sled.policy),
+              stateColumn(style, 'LIVENESS', sled => sled.liveness),
               { title: 'GEN', cell: sled => String(sled.generation ?? '-'), align: 'right' },
               { title: 'HELD', cell: heldText, align: 'right' },
               { title: 'DATASETS', cell: datasetText },

@@ -8,7 +8,7 @@ import { findSled } from '../connection/find-sled.ts';
 import { formatAge, formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { sledProgressLines } from '../output/replication.ts';
-import { stateStyle } from '../output/state.ts';
+import { stateColumn, stateStyle } from '../output/state.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
@@ -132,11 +132,7 @@ const datasetLines = ({ datasets }: SledView, { outStyle, outColumns }: Session[
     datasets,
     [
       { title: 'DATASET', cell: dataset => dataset.path, paint: outStyle.bold },
-      {
-        title: 'STATE',
-        cell: dataset => spaced(dataset.state),
-        paint: (text, dataset) => stateStyle(outStyle, dataset.state)(text),
-      },
+      stateColumn(outStyle, 'STATE', dataset => dataset.state),
       { title: 'USED', cell: dataset => bytesText(dataset.used_bytes), align: 'right' },
       { title: 'QUOTA', cell: dataset => bytesText(dataset.quota_bytes), align: 'right' },
       { title: 'FREE', cell: dataset => bytesText(dataset.free_bytes), align: 'right' },

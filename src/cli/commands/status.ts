@@ -7,7 +7,7 @@ import { type RemoteOptions, withRemoteOptions } from '../connection/connection.
 import { withDepot } from '../connection/depot-client.ts';
 import { formatAge, formatBytes, formatPercent } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
-import { stateStyle } from '../output/state.ts';
+import { stateColumn, stateStyle } from '../output/state.ts';
 import { factLines, tableLines } from '../output/table.ts';
 import { type ExitCode, exitCodes } from '../session/exit-code.ts';
 import { present, type Session } from '../session/session.ts';
@@ -86,11 +86,7 @@ const statusLines = ({ terminal, clock }: Session, status: FleetStatus): string[
     newestFirst(status.releases, release => release.system_version),
     [
       { title: 'RELEASE', cell: release => release.system_version, paint: style.bold },
-      {
-        title: 'STATE',
-        cell: release => release.state,
-        paint: (text, release) => stateStyle(style, release.state)(text),
-      },
+      stateColumn(style, 'STATE', release => release.state),
       {
         title: 'WHOLE ON',
         cell: release => `${release.sleds_holding_all}/${release.sleds_in_service} sleds`,

@@ -1,9 +1,8 @@
 /** The progress of sleds with a release, as a table with bars. */
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
-import { spaced } from '../../core/facts/phrase.ts';
 import { bar } from './bar.ts';
 import { formatBytes, formatPercent } from './quantities.ts';
-import { stateStyle } from './state.ts';
+import { stateColumn } from './state.ts';
 import type { Style } from './style.ts';
 import { tableLines } from './table.ts';
 
@@ -36,11 +35,7 @@ const sledTable = (sleds: readonly SledReplication[], style: Style): string[] =>
         cell: sled => formatBytes(sled.bytes_held),
         align: 'right',
       },
-      {
-        title: 'STATE',
-        cell: sled => spaced(sled.state),
-        paint: (text, sled) => stateStyle(style, sled.state)(text),
-      },
+      stateColumn(style, 'STATE', sled => sled.state),
     ],
     { style },
   );

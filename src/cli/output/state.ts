@@ -1,5 +1,7 @@
 /** The colours of states, the same everywhere: good, converging, wrong. */
+import { spaced } from '../../core/facts/phrase.ts';
 import type { Style } from './style.ts';
+import type { Column } from './table.ts';
 
 const GOOD = new Set(['ok', 'complete', 'safe', 'alive', 'in_service', 'held']);
 const ON_THE_WAY = new Set([
@@ -18,3 +20,14 @@ export const stateStyle = (style: Style, state: string | null | undefined): ((te
   if (GOOD.has(state)) return style.good;
   return ON_THE_WAY.has(state) ? style.warn : style.bad;
 };
+
+/** A column of states: each is spaced and painted. */
+export const stateColumn = <Row>(
+  style: Style,
+  title: string,
+  stateOf: (row: Row) => string,
+): Column<Row> => ({
+  title,
+  cell: row => spaced(stateOf(row)),
+  paint: (text, row) => stateStyle(style, stateOf(row))(text),
+});

@@ -6,6 +6,7 @@ import type {
   ArtifactId,
   EventId,
   Generation,
+  HashKind,
   IncarnationId,
   NexusId,
   RepoId,
@@ -48,7 +49,7 @@ export type Tables = {
     system_version: SystemVersion;
     version_order: Buffer;
     hash: string;
-    hash_kind: 'archive' | 'targets';
+    hash_kind: HashKind;
     file_name: string;
     format: ReleaseFormat;
     trust_root_id: TrustRootId;

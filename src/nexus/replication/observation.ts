@@ -35,20 +35,18 @@ export type Observation = {
   readonly localRepos: { readonly held: number; readonly notSafe: number };
 };
 
-export const foldObservation = (seen: {
-  readonly timeMs: number;
+type SeenInRound = Pick<
+  Observation,
+  'timeMs' | 'wanted' | 'minSledReplication' | 'sleds' | 'lost' | 'plan' | 'deferred'
+> & {
   /** The clock of pauses. */
   readonly monotonicMs: number;
-  readonly wanted: WantedSet;
-  readonly sleds: readonly CollectedSled[];
-  readonly lost: readonly LostPoint[];
-  readonly plan: Plan;
-  readonly deferred: number;
-  readonly minSledReplication: number;
   readonly elsewhere: ElsewhereHeld;
   readonly dropped: ReadonlySet<UploadId>;
   readonly distrusted: readonly HealthReason[];
-}): Observation => {
+};
+
+export const foldObservation = (seen: SeenInRound): Observation => {
   const { wanted, sleds, plan, minSledReplication } = seen;
   const releases = wanted.releases.map(release => {
     const progress = releaseProgress(release, wanted, sleds, minSledReplication);

@@ -9,11 +9,11 @@ import {
   claiming,
   type Draft,
   failed,
+  giveConfig,
   listingDraft,
   listSled,
   orStalled,
   type RoundConfig,
-  timed,
 } from './sled-draft.ts';
 
 /**
@@ -34,13 +34,8 @@ export const askWithoutPoints = async (
       if (standingOf(claim, round, now) !== 'ancestor')
         return claiming(deps, target, { claim, report: undefined, refusal: undefined });
     }
-    await timed(deps, { operation: 'put_config', sledId: target.id, generation: round.generation }, () =>
-      deps.connection.putConfig(
-        target,
-        { generation: round.generation, artifacts: round.artifacts },
-        options,
-      ),
-    );
+    const { generation, artifacts } = round;
+    await giveConfig(deps, target, { generation, artifacts }, options);
     const given = await configOf(deps, target, options);
     const report = await listSled(deps, target, options);
     const after = await configOf(deps, target, options);

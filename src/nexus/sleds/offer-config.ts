@@ -10,11 +10,11 @@ import {
   claiming,
   type Draft,
   failed,
+  giveConfig,
   listingDraft,
   listSled,
   orStalled,
   type RoundConfig,
-  timed,
 } from './sled-draft.ts';
 
 /** Sends the config to a sled that compares points, and lists its artifacts. */
@@ -26,9 +26,7 @@ export const offerConfig = async (
 ): Promise<Draft> => {
   let refusal: unknown;
   try {
-    await timed(deps, { operation: 'put_config', sledId: target.id, generation: round.generation }, () =>
-      deps.connection.putConfig(target, { ...round, succeeds: options.succeeds }, options),
-    );
+    await giveConfig(deps, target, { ...round, succeeds: options.succeeds }, options);
   } catch (error) {
     if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));

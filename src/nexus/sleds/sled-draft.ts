@@ -1,3 +1,4 @@
+import type { OfferedConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, Generation, SledId } from '../../core/ids.ts';
 import type { InventorySled, SledListing, SledSilence, Wanted } from '../../core/inventory.ts';
 import type { PointClaim } from '../../core/lineage.ts';
@@ -49,7 +50,7 @@ export const orStalled = (error: unknown, signal: AbortSignal): unknown =>
     ? new DepotError('PEER_STALLED', 'did not answer in time', { cause: error })
     : error;
 
-export const timed = async <T>(
+const timed = async <T>(
   deps: CollectDeps,
   facts: { operation: 'put_config' | 'list'; sledId: SledId; generation?: Generation },
   request: () => Promise<T>,
@@ -64,6 +65,17 @@ export const timed = async <T>(
     throw error;
   }
 };
+
+/** @throws `CONFIG_GENERATION` if the sled refuses it, and as any request does */
+export const giveConfig = (
+  deps: CollectDeps,
+  target: SledTarget,
+  config: OfferedConfig,
+  options: { readonly signal: AbortSignal },
+): Promise<void> =>
+  timed(deps, { operation: 'put_config', sledId: target.id, generation: config.generation }, () =>
+    deps.connection.putConfig(target, config, options),
+  );
 
 export const listSled = (
   deps: CollectDeps,

@@ -2,6 +2,7 @@
 import type {
   ArtifactHash,
   Generation,
+  HashKind,
   NexusId,
   RepoId,
   SystemVersion,
@@ -16,7 +17,7 @@ export type RepoRecord = {
   readonly id: RepoId;
   readonly systemVersion: SystemVersion;
   readonly hash: string;
-  readonly hashKind: 'archive' | 'targets';
+  readonly hashKind: HashKind;
   readonly fileName: string;
   readonly timeCreatedMs: number;
   readonly timePrunedMs: number | null;
@@ -29,7 +30,7 @@ export type NewRelease = TrustMove & {
   readonly uploadId: UploadId;
   readonly nexusId: NexusId;
   readonly hash: string;
-  readonly hashKind: 'archive' | 'targets';
+  readonly hashKind: HashKind;
   readonly fileName: string;
   readonly description: ReleaseDescription;
   readonly trustRootId: TrustRootId;

@@ -9,7 +9,7 @@
  *      the database knows, counts as dropped and is not recorded again.
  */
 import { z } from 'zod';
-import { ArtifactHash, RepoId, SystemVersion, UploadId } from '../../../core/ids.ts';
+import { ArtifactHash, HashKind, RepoId, SystemVersion, UploadId } from '../../../core/ids.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { readFileWhole, writeFileDurably } from '../../../lib/durable-file.ts';
 import { DepotError } from '../../../lib/errors.ts';
@@ -30,7 +30,7 @@ export type StagedArchive = {
   /** SHA-256 of the archive, in hex. */
   readonly archiveHash: string;
   /** What identifies the release: its archive, or its signed targets if it was fetched (S18). */
-  readonly hashKind: 'archive' | 'targets';
+  readonly hashKind: HashKind;
   /** The overrides. */
   readonly overrides: readonly string[];
   readonly artifacts: ReadonlyMap<ArtifactHash, StagedArtifact>;
@@ -47,7 +47,7 @@ const Sidecar = z.object({
   system_version: SystemVersion,
   file_name: z.string(),
   archive_sha256: ArtifactHash,
-  hash_kind: z.enum(['archive', 'targets']).default('archive'),
+  hash_kind: HashKind.default('archive'),
   overrides: z.array(z.string()),
   acknowledged: z.boolean(),
   dropping: z.boolean(),

@@ -1,4 +1,5 @@
 /** One upload: its input, its limits, and its outcome. */
+import type { HashKind } from '../../../core/ids.ts';
 import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { InsertOutcome, RepoRecord } from '../../datastore/ports/release-port.ts';
 import type { RootOutcome } from './root-upload.ts';
@@ -6,7 +7,7 @@ import type { RootOutcome } from './root-upload.ts';
 export type UploadRequest = {
   readonly fileName: string;
   /** What identifies the release: its archive, or its signed targets if this Nexus fetched it (S18). */
-  readonly hashKind?: 'archive' | 'targets';
+  readonly hashKind?: HashKind;
   readonly allowExpired: boolean;
   readonly allowRollback: boolean;
   /** As announced; undefined if the client did not announce it. */
