@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   depot: 'a download from a Repo Depot beside nginx (needs nginx, curl)',
   memory: 'peak memory of each process during an upload of 2 GiB (needs 22 GiB of disk)',
   plan: 'planning for 32 sleds and 256 artifacts',
+  tls: 'processor time of a download over TLS beside plain, and of a handshake',
   tuf: 'verification of metadata beside tuf-js',
   verify: 'verification of a release archive beside openssl (needs openssl)',
 };
