@@ -37,7 +37,10 @@ export type TestDisk = AsyncDisposable & {
   readonly makeWritable: () => Promise<void>;
 };
 
-export const createTestDisk = async (sizeBytes: number): Promise<TestDisk> => {
+export const createTestDisk = async (
+  sizeBytes: number,
+  { inodes }: { readonly inodes?: number } = {},
+): Promise<TestDisk> => {
   await removeLeftovers();
   await using undo = new AsyncDisposableStack();
   const base = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
@@ -46,7 +49,8 @@ export const createTestDisk = async (sizeBytes: number): Promise<TestDisk> => {
   const dataset = join(base, 'dataset');
   await mkdir(disk);
   await mkdir(dataset);
-  await mount('-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', disk);
+  const limits = `size=${sizeBytes}${inodes === undefined ? '' : `,nr_inodes=${inodes}`}`;
+  await mount('-t', 'tmpfs', '-o', limits, 'tmpfs', disk);
   undo.defer(() => unmount(disk));
   await mount('--bind', disk, dataset);
   undo.defer(() => unmountAll(dataset));

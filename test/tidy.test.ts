@@ -175,6 +175,12 @@ const wholeDatastore = ['nexus/process/services', 'nexus/process/handlers', 'nex
 /** What sled agents serve: Nexus has the domain types of sled-client instead. */
 const sledContracts = ['api/sled-agent-api', 'api/depot-api'];
 const knowSledContracts = ['api', 'http', 'sled-client', 'sled-agent', 'sim'];
+/** Functions of `node:fs` that need space. */
+const writesFiles =
+  /^(appendFile|copyFile|cp|createWriteStream|link|mkdir|mkdtemp|rename|symlink|truncate|writeFile|writev?)(Sync)?$/;
+const opensToWrite = /\bopen(Sync)?\([^)]*,\s*'(w|a|r\+)/;
+/** The disk itself, and the script that writes `openapi/`. */
+const mayWriteAlone = ['lib/real-disk', 'http/write-openapi'];
 const simMayNot = [
   /\bDate\.now\b/,
   /\bnew Date\(\)/,
@@ -401,6 +407,19 @@ test('the simulator runs on virtual time alone: no clock, no randomness and no t
   const broken = (await sources('sim')).flatMap(source =>
     simMayNot.filter(rule => rule.test(withoutComments(source.text))).map(rule => `${source.path}: ${rule}`),
   );
+  expect(broken).toEqual([]);
+});
+
+test('a file that writes without a disk names a full one: it uses namingFull (FD2)', async () => {
+  const importsOfNodeFs = /^import \{([^}]*)\} from 'node:fs(?:\/promises)?';/gm;
+  const writes = ({ text }: Source): boolean =>
+    [...text.matchAll(importsOfNodeFs)].some(([, names = '']) =>
+      names.split(',').some(name => writesFiles.test(name.trim())),
+    ) || opensToWrite.test(withoutComments(text));
+  const broken = (await sources('src'))
+    .filter(source => !source.isTest && !mayWriteAlone.includes(nameOf(source.path)))
+    .filter(source => writes(source) && !/\bnamingFull\(/.test(source.text))
+    .map(source => source.path);
   expect(broken).toEqual([]);
 });
 

@@ -134,5 +134,5 @@ test('a fault of a volume has the error codes of an operating system (VO1)', asy
   expect(await disk.sizeOf('/a/file')).toBeUndefined();
   volume.state = 'ok';
   volume.capacityBytes = 6;
-  await expect(write(disk, '/a/more', 'abc', false)).rejects.toMatchObject({ code: 'ENOSPC' });
+  await expect(write(disk, '/a/more', 'abc', false)).rejects.toMatchObject({ code: 'NO_SPACE' });
 });

@@ -8,6 +8,7 @@
  * DI2. A process may be killed before any operation, or between its effect and its answer.
  */
 import { type Disk, type DiskFile, systemErrorIs } from '../../src/lib/disk.ts';
+import { namingErrors } from '../../src/lib/disk-errors.ts';
 import type { SimProcess } from '../time/process.ts';
 import { type DirectoryNode, type FileNode, newDirectory, newFile } from './medium.ts';
 import { requireUsable, systemError, usedBytes, type Volume } from './volume.ts';
@@ -60,7 +61,7 @@ export const createDisk = (deps: Deps): Disk => {
     if (volume === undefined) return Promise.reject(systemError('ENOENT', path));
     return run({ name, path, volume }, () => effect(locate(volume, path)));
   };
-  return {
+  return namingErrors({
     createFile: path =>
       on('createFile', path, ({ directory, name, volume }) => {
         if (directory.now.has(name)) throw systemError('EEXIST', path);
@@ -114,7 +115,8 @@ export const createDisk = (deps: Deps): Disk => {
       on('syncDirectory', path, place => place.volume.medium.syncNames(directoryAt(place))),
     freeBytes: path =>
       on('freeBytes', path, ({ volume }) => Math.max(0, volume.capacityBytes - usedBytes(volume.top()))),
-  };
+    freeInodes: () => Promise.resolve(undefined),
+  });
 };
 
 type Place = {

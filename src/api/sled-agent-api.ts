@@ -208,7 +208,7 @@ export const sledAgentApi = {
       body: { kind: 'json', schema: ArtifactConfigBody },
       status: 204,
       response: { kind: 'empty' },
-      errors: ['CONFIG_GENERATION', 'AWAITING_FLOOR', 'NO_USABLE_DATASET'],
+      errors: ['CONFIG_GENERATION', 'AWAITING_FLOOR', 'NO_USABLE_DATASET', 'NO_SPACE'],
     }),
     artifactList: defineRoute({
       operationId: 'artifact_list',
@@ -297,7 +297,7 @@ export const sledAgentApi = {
       body: { kind: 'json', schema: ArtifactLeaseParams },
       status: 200,
       response: { kind: 'json', schema: ArtifactLease },
-      errors: ['ARTIFACT_NOT_HELD', 'TOO_MANY_LEASES', 'NO_USABLE_DATASET'],
+      errors: ['ARTIFACT_NOT_HELD', 'TOO_MANY_LEASES', 'NO_USABLE_DATASET', 'NO_SPACE'],
     }),
     artifactLeaseDelete: defineRoute({
       operationId: 'artifact_lease_delete',
@@ -308,7 +308,7 @@ export const sledAgentApi = {
       params: LeaseParams,
       status: 204,
       response: { kind: 'empty' },
-      errors: ['NO_USABLE_DATASET'],
+      errors: ['NO_USABLE_DATASET', 'NO_SPACE'],
     }),
   },
 } as const satisfies Api;

@@ -8,11 +8,10 @@
  * AU2. Nothing that exists is overwritten, except for a certificate by a later one of the same process.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { realDisk } from '../lib/disk.ts';
 import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
+import { makeDirectories, realDisk } from '../lib/real-disk.ts';
 import { identityOf, uriNames } from './certificate.ts';
 import { type IdentityFiles, parseCertificates } from './credentials.ts';
 import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
@@ -52,7 +51,7 @@ export const createAuthority = async (
   validity: Validity,
 ): Promise<FleetAuthority> => {
   const { certificateFile, keyFile } = authorityPaths(directory);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectories(directory, { mode: 0o700 });
   for (const file of [certificateFile, keyFile])
     if ((await readText(file)) !== undefined)
       throw new DepotError('CONFIG_INVALID', `${file} exists: an authority is never overwritten`);
@@ -95,7 +94,7 @@ export const issueToDirectory = async (
   { identity, directory, validity }: { identity: PeerIdentity; directory: string; validity: Validity },
 ): Promise<IdentityFiles> => {
   const files = identityPaths(directory);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectories(directory, { mode: 0o700 });
   const present = await issuedIdentity(directory);
   if (present !== undefined && spiffeId(present) !== spiffeId(identity))
     throw new DepotError(

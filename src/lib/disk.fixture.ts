@@ -7,10 +7,11 @@
 import { dirname } from 'node:path';
 import type { Rng } from '../core/rng.ts';
 import type { Disk, DiskFile } from './disk.ts';
+import { namingErrors } from './disk-errors.ts';
 
 export type Operation = { readonly name: keyof Disk | keyof DiskFile; readonly path: string };
 
-/** Calls `before` before every operation: its error fails the operation, its promise delays it. */
+/** Calls `before` before every operation: its error fails the operation as one of the disk; its promise delays it. */
 export const interposed = (disk: Disk, before: (operation: Operation) => void | Promise<void>): Disk => {
   const file = (path: string, inner: DiskFile): DiskFile => ({
     write: async (chunk, position) => {
@@ -38,7 +39,7 @@ export const interposed = (disk: Disk, before: (operation: Operation) => void | 
       await before({ name, path });
       return work(path);
     };
-  return {
+  return namingErrors({
     createFile: asked('createFile', async path => file(path, await disk.createFile(path))),
     openFile: asked('openFile', async path => file(path, await disk.openFile(path))),
     readDirectory: asked('readDirectory', disk.readDirectory),
@@ -51,7 +52,8 @@ export const interposed = (disk: Disk, before: (operation: Operation) => void | 
     unlink: asked('unlink', disk.unlink),
     syncDirectory: asked('syncDirectory', disk.syncDirectory),
     freeBytes: disk.freeBytes,
-  };
+    freeInodes: disk.freeInodes,
+  });
 };
 
 export const systemError = (code: string): Error => Object.assign(new Error(`${code}: injected`), { code });
@@ -152,6 +154,7 @@ export const createMemoryDisk = (directories: readonly string[]): MemoryDisk => 
       }
     },
     freeBytes: async () => 2 ** 40,
+    freeInodes: async () => undefined,
   };
 
   return {

@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { createSimulatedDisk } from '../../sim/machine/simulated-disk.fixture.ts';
 import { seededRng } from '../core/rng.ts';
 import { createMemoryDisk } from './disk.fixture.ts';
-import { type Disk, realDisk } from './disk.ts';
+import type { Disk } from './disk.ts';
+import { realDisk } from './real-disk.ts';
 
 type Place = AsyncDisposable & { readonly disk: Disk; readonly root: string };
 

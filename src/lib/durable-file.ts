@@ -10,8 +10,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { createRealDisk, type Disk, type DiskFile, realDisk, systemErrorIs, unlinkIfThere } from './disk.ts';
-import { isFull } from './full-disk.ts';
+import { type Disk, type DiskFile, systemErrorIs, unlinkIfThere } from './disk.ts';
+import { isFull } from './disk-errors.ts';
+import { createNamedFilesDisk, namedFilesDisk } from './real-disk.ts';
 
 /** The prefix of unfinished writes; nothing else may use it. */
 export const TEMPORARY_PREFIX = '.tmp-';
@@ -24,7 +25,7 @@ export const commitFile = async (
   file: Pick<DiskFile, 'sync' | 'close'>,
   temporaryPath: string,
   finalPath: string,
-  { disk = realDisk } = {},
+  { disk = namedFilesDisk } = {},
 ): Promise<void> => {
   await sealFile(file);
   await nameFile(temporaryPath, finalPath, { disk });
@@ -88,7 +89,8 @@ export const createFileDurably = async <T>(
   write: (file: Pick<DiskFile, 'write'>) => Promise<T>,
   options: DurableOptions = {},
 ): Promise<T> => {
-  const { mode, disk = mode === undefined ? realDisk : createRealDisk({ fileMode: mode }) } = options;
+  const { mode, disk = mode === undefined ? namedFilesDisk : createNamedFilesDisk({ fileMode: mode }) } =
+    options;
   const temporaryPath = temporaryPathFor(finalPath);
   const file = await disk.createFile(temporaryPath);
   try {
@@ -101,6 +103,26 @@ export const createFileDurably = async <T>(
   } catch (error) {
     throw await afterRemoval(disk, temporaryPath, error);
   }
+};
+
+/** Writes a file whose name is not taken (EEXIST otherwise), never replacing one. After a failure there is none. */
+export const createNewFile = async (
+  path: string,
+  write: (file: Pick<DiskFile, 'write'>) => Promise<unknown>,
+  { disk }: { readonly disk: Disk },
+): Promise<void> => {
+  const file = await disk.createFile(path);
+  try {
+    await write(file).catch(async (error: unknown) => {
+      await file.close().catch(() => undefined);
+      throw error;
+    });
+    await sealFile(file);
+  } catch (error) {
+    await unlinkIfThere(disk, path).catch(() => undefined);
+    throw error;
+  }
+  await disk.syncDirectory(dirname(path));
 };
 
 /**
@@ -139,13 +161,16 @@ export const readFileWhole = async (
 };
 
 /** Unlinks a file and makes that durable. Idempotent: an absent file is success. */
-export const unlinkDurably = async (path: string, { disk = realDisk } = {}): Promise<void> => {
+export const unlinkDurably = async (path: string, { disk = namedFilesDisk } = {}): Promise<void> => {
   await unlinkIfThere(disk, path);
   await disk.syncDirectory(dirname(path));
 };
 
 /** Removes unfinished writes from a directory; returns how many. Only for the directory's owner. */
-export const removeTemporaryFiles = async (directory: string, { disk = realDisk } = {}): Promise<number> => {
+export const removeTemporaryFiles = async (
+  directory: string,
+  { disk = namedFilesDisk } = {},
+): Promise<number> => {
   const leftovers = (await disk.readDirectory(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
   for (const name of leftovers) await unlinkIfThere(disk, join(directory, name));
   if (leftovers.length > 0) await disk.syncDirectory(directory);

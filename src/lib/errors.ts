@@ -81,7 +81,17 @@ export const reportOf = (error: unknown): readonly ReportedCheck[] => {
   return [];
 };
 
-/** The operating system's code (`ENOSPC`, `EADDRINUSE`, …) of the first layer that has one. */
+/** The outermost layer with a code of its own, ours or one of the operating system. */
+export const firstWithCode = (error: unknown): Error | undefined => {
+  let layer = error;
+  for (let depth = 0; layer instanceof Error && depth < MAX_CHAIN; depth += 1) {
+    if ('code' in layer) return layer;
+    layer = layer.cause;
+  }
+  return undefined;
+};
+
+/** The operating system's code (`EIO`, `EADDRINUSE`, …) of the first layer that has one. */
 export const systemErrorCode = (error: unknown): string | undefined => {
   let layer = error;
   for (let depth = 0; layer instanceof Error && depth < MAX_CHAIN; depth += 1) {

@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DepotError } from './errors.ts';
+import { namingFull } from './real-disk.ts';
 
 export const LOCK_FILE = 'lock';
 
@@ -20,7 +21,10 @@ export type ExclusiveLock = { readonly [Symbol.asyncDispose]: () => Promise<void
  *
  * @throws `IN_USE_BY_PROCESS` naming the owner's process id (`detail.pid`) while another holds it, this process included
  */
-export const acquireExclusiveLock = async (directory: string): Promise<ExclusiveLock> => {
+export const acquireExclusiveLock = (directory: string): Promise<ExclusiveLock> =>
+  namingFull(directory, () => acquire(directory));
+
+const acquire = async (directory: string): Promise<ExclusiveLock> => {
   const path = join(directory, LOCK_FILE);
   const handle = await open(path, 'a');
   try {

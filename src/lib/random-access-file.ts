@@ -1,6 +1,7 @@
 /** A file on disk that is read by position, for the archive reader. */
-import { type Disk, type DiskFile, openNamedFile } from './disk.ts';
+import type { Disk, DiskFile } from './disk.ts';
 import { DepotError } from './errors.ts';
+import { openNamedFile } from './real-disk.ts';
 
 export type RandomAccessFileOnDisk = AsyncDisposable & {
   readonly path: string;

@@ -11,8 +11,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, readFile, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
+import { namingFull } from '../lib/real-disk.ts';
 
 /** A process that is not ready by then counts as hanging. */
 const READY_TIMEOUT_MS = 60_000;
@@ -71,7 +73,7 @@ export const startChild = async (
 const spawnLogged = async (
   spec: Omit<ChildSpec, 'readyFile'>,
 ): Promise<{ process: ChildProcess; pid: number; exited: Promise<Exit> }> => {
-  const log = await open(spec.logFile, 'a', 0o600);
+  const log = await namingFull(dirname(spec.logFile), () => open(spec.logFile, 'a', 0o600));
   try {
     const process = spawn(spec.command, spec.args, { detached: true, stdio: ['pipe', log.fd, log.fd] });
     // The child may close its end first.

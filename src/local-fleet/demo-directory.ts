@@ -3,6 +3,7 @@ import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DepotError } from '../lib/errors.ts';
+import { namingFull } from '../lib/real-disk.ts';
 import { removeFleet } from './data-directory.ts';
 
 const PREFIX = 'tuf-depot-demo-';
@@ -26,7 +27,7 @@ export const makeDemoDirectory = async (neededBytes: number, fallback: string): 
   for (const parent of [tmpdir(), fallback]) {
     const { bavail, bsize } = await statfs(parent);
     if (bavail * bsize >= neededBytes + RESERVE_BYTES) {
-      const path = await mkdtemp(join(parent, PREFIX));
+      const path = await namingFull(parent, () => mkdtemp(join(parent, PREFIX)));
       const fleet = join(path, 'fleet');
       return {
         path,

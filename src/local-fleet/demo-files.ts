@@ -10,6 +10,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
+import { namingFull } from '../lib/real-disk.ts';
 
 export const MIN_RELEASE_BYTES = 200 * 1024 ** 2;
 /** Enough to show shared and unshared artifacts; more only make the tables longer. */
@@ -96,6 +97,8 @@ const compressed = async (
 ): Promise<DemoFile> => {
   const name = `${file.name}.${level}.gz`;
   const path = join(workDirectory, name);
-  await pipeline(createReadStream(file.path), createGzip({ level }), createWriteStream(path), { signal });
+  await namingFull(workDirectory, () =>
+    pipeline(createReadStream(file.path), createGzip({ level }), createWriteStream(path), { signal }),
+  );
   return { path, name, sizeBytes: (await stat(path)).size };
 };

@@ -10,13 +10,14 @@
  * FL4. A later start on the same directory continues the fleet: same ids, same data, and the same ports if they are free.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeFileDurably } from '../lib/durable-file.ts';
 import { endpointUrl, splitAddress } from '../lib/endpoint.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { createLogger } from '../lib/log.ts';
+import { makeDirectories } from '../lib/real-disk.ts';
 import { type Child, exitError, runChild, startChild } from './child-process.ts';
 import { type FleetPaths, fleetPaths, fleetSizeOf, type SledPaths } from './data-directory.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
@@ -77,7 +78,7 @@ export type Fleet = {
 export const startFleet = async (options: FleetOptions): Promise<Fleet> => {
   const { directory, onStep, signal } = options;
   const paths = fleetPaths(directory);
-  await mkdir(paths.logs, { recursive: true, mode: 0o700 });
+  await makeDirectories(paths.logs, { mode: 0o700 });
   await using undo = new AsyncDisposableStack();
   undo.use(await acquireExclusiveLock(directory));
   const size = await chooseSize(options);
@@ -180,7 +181,7 @@ const startNexuses = async (
   const started: RunningNexus[] = [];
   for (let number = 1; number <= amount; number += 1) {
     const nexus = paths.nexus(number);
-    await mkdir(nexus.staging, { recursive: true, mode: 0o700 });
+    await makeDirectories(nexus.staging, { mode: 0o700 });
     const usual = options.stablePorts && number === 1 ? DEFAULT_NEXUS_PORTS : undefined;
     const wanted = ports[nexus.name] ?? usual;
     const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
@@ -241,7 +242,7 @@ const startSled = async (
   nexusAddresses: readonly string[],
 ): Promise<RunningSled> => {
   const { identity, ports, children, signal } = options;
-  for (const dataset of sled.datasets) await mkdir(dataset, { recursive: true, mode: 0o700 });
+  for (const dataset of sled.datasets) await makeDirectories(dataset, { mode: 0o700 });
   const wanted = ports[sled.name];
   const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
   await writeSledConfig(sled, { listen, identity: await identity.sled(sled), nexusAddresses });

@@ -14,6 +14,7 @@ import { METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { createArchiveWriter } from '../archive/writer.ts';
 import type { ReleaseDescription, ReleaseFormat } from '../core/release.ts';
 import type { DiskFile } from '../lib/disk.ts';
+import { cannotWrite, isFull } from '../lib/disk-errors.ts';
 import { createFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { readRelease } from '../tuf/release-description.ts';
@@ -142,8 +143,8 @@ export const writeRepositoryArchive = async (
       mode: ARCHIVE_MODE,
     });
   } catch (cause) {
-    if (cause instanceof DepotError || signal?.aborted) throw cause;
-    throw new DepotError('IO', `cannot write ${outputPath}`, { cause });
+    if (signal?.aborted || (cause instanceof DepotError && !isFull(cause))) throw cause;
+    throw cannotWrite(outputPath, cause);
   }
 };
 

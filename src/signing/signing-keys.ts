@@ -13,10 +13,11 @@ import {
   type KeyObject,
   sign,
 } from 'node:crypto';
-import { open, readFile, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncDirectory } from '../lib/disk.ts';
+import { readFile, stat } from 'node:fs/promises';
+import { cannotWrite, isFull } from '../lib/disk-errors.ts';
+import { createNewFile } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
+import { createNamedFilesDisk } from '../lib/real-disk.ts';
 import { canonicalJson } from '../tuf/canonical-json.ts';
 import { parseStrictJson } from '../tuf/strict-json.ts';
 
@@ -43,6 +44,7 @@ export type SigningKey = {
 
 const RSA_BITS = 3072;
 const OWNER_ONLY = 0o600;
+const keyFiles = createNamedFilesDisk({ fileMode: OWNER_ONLY });
 const OTHERS = 0o077;
 const MAX_KEY_FILE_BYTES = 64 * 1024;
 
@@ -127,7 +129,9 @@ const list = (keytype: string, scheme: string, text: string): ListedKey => ({
 
 /** Writes a new key file, readable by its owner only. An existing file is never changed. */
 export const writeSigningKey = async (path: string, { privatePem }: SigningKey): Promise<void> => {
-  const handle = await open(path, 'wx', OWNER_ONLY).catch((cause: unknown) => {
+  const bytes = new TextEncoder().encode(privatePem);
+  await createNewFile(path, file => file.write(bytes, 0), { disk: keyFiles }).catch((cause: unknown) => {
+    if (isFull(cause)) throw cannotWrite(path, cause);
     throw new DepotError(
       'SIGNING_KEY_INVALID',
       `the key file ${path} cannot be created; keys are never overwritten`,
@@ -136,13 +140,6 @@ export const writeSigningKey = async (path: string, { privatePem }: SigningKey):
       },
     );
   });
-  try {
-    await handle.writeFile(privatePem);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await syncDirectory(dirname(path));
 };
 
 /** @throws DepotError `SIGNING_KEY_INVALID` for a file without a key, or one that others than its owner can read */

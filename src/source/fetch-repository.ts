@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createLimiter } from '../lib/limiter.ts';
+import { namingFull } from '../lib/real-disk.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
@@ -112,9 +113,11 @@ const fetchTargets = async (
   wanted: readonly TargetToFetch[],
   { signal, onProgress }: Pick<FetchOptions, 'signal' | 'onProgress'>,
 ): Promise<ReadonlyMap<string, FetchedTarget>> => {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = new Map(wanted.map(each => [targetFileOf(each.target), each]));
-  await removeOthers(directory, files);
+  await namingFull(directory, async () => {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await removeOthers(directory, files);
+  });
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   const limiter = createLimiter(DOWNLOADS_AT_ONCE);

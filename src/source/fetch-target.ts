@@ -13,9 +13,8 @@ import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'no
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Download } from '../http/download.ts';
-import { realDisk } from '../lib/disk.ts';
 import { DepotError } from '../lib/errors.ts';
-import { namingFull } from '../lib/full-disk.ts';
+import { namingFull } from '../lib/real-disk.ts';
 import type { Target, TargetFileNames } from '../tuf/targets.ts';
 import type { HttpSource } from './http-source.ts';
 
@@ -47,7 +46,7 @@ export const fetchTarget = (
   wanted: TargetToFetch,
   options: Options,
 ): Promise<FetchedTarget> =>
-  namingFull(realDisk, directory, 'the directory of fetched targets', () =>
+  namingFull(directory, () =>
     fetchInto(join(directory, targetFileOf(wanted.target)), source, wanted, options),
   );
 

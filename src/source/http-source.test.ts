@@ -154,7 +154,7 @@ test('a full disk is NO_SPACE with the directory and its free bytes, and a later
   const source = open();
   await expect(fetchContent(source)).rejects.toMatchObject({
     code: 'NO_SPACE',
-    message: expect.stringMatching(/^the directory of fetched targets \S+ is full: \d+ bytes are free$/),
+    message: expect.stringMatching(/^the file system of \S+ is full: \d+ bytes( and \d+ inodes)? are free$/),
   });
   await rm(part);
   await fetchContent(source);

@@ -7,11 +7,12 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DiskFile } from '../lib/disk.ts';
 import { createFileDurably } from '../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
+import { makeDirectories } from '../lib/real-disk.ts';
 import { type Target, targetNameProblem } from '../tuf/targets.ts';
 
 /** @throws DepotError `INVALID_REQUEST` for a name that could leave the directory */
@@ -47,7 +48,7 @@ export const saveTarget = async (
   chunks: AsyncIterable<Uint8Array>,
   path: string,
 ): Promise<void> => {
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectories(dirname(path));
   await createFileDurably(path, file => writeVerified(file, name, target, chunks));
 };
 

@@ -1,9 +1,11 @@
-import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { METADATA_FOLDER } from '../../archive/release-folders.ts';
 import { createArchiveWriter } from '../../archive/writer.ts';
-import { DepotError } from '../../lib/errors.ts';
+import type { DiskFile } from '../../lib/disk.ts';
+import { cannotWrite } from '../../lib/disk-errors.ts';
+import { createNewFile } from '../../lib/durable-file.ts';
+import { namedFilesDisk } from '../../lib/real-disk.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { present, type Session } from '../session/session.ts';
@@ -39,15 +41,19 @@ const writeRoots = async (
   path: string,
   roots: readonly { readonly version: number; readonly bytes: Uint8Array }[],
 ): Promise<void> => {
-  const handle = await open(path, 'wx').catch((cause: unknown) => {
-    throw new DepotError('IO', `cannot write ${path}`, { cause });
-  });
-  try {
-    const writer = createArchiveWriter({ write: bytes => handle.writeFile(bytes) });
+  const write = async (file: Pick<DiskFile, 'write'>): Promise<void> => {
+    let position = 0;
+    const writer = createArchiveWriter({
+      async write(bytes) {
+        await file.write(bytes, position);
+        position += bytes.length;
+      },
+    });
     for (const { version, bytes } of roots)
       await writer.addBytes(`${METADATA_FOLDER}${version}.root.json`, bytes);
     await writer.finish();
-  } finally {
-    await handle.close();
-  }
+  };
+  await createNewFile(path, write, { disk: namedFilesDisk }).catch((cause: unknown) => {
+    throw cannotWrite(path, cause);
+  });
 };

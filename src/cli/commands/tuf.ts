@@ -4,11 +4,11 @@
  * The command line and the stored files are those of the public conformance suite for TUF clients: options stand
  * before the verb, metadata lies under unversioned names, and a failure exits with 1.
  */
-import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ErrorCode } from '../../lib/error-codes.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { makeDirectories } from '../../lib/real-disk.ts';
 import { createHttpSource } from '../../source/http-source.ts';
 import type { TrustedMetadata } from '../../tuf/trusted-set.ts';
 import { initialize, refreshClient, type TufClient } from '../../tuf-client/client.ts';
@@ -136,7 +136,7 @@ const remedies: Partial<Record<ErrorCode, string>> = {
 
 const openMetadata = async (session: Session, { metadataDir }: TufOptions): Promise<MetadataDirectory> => {
   const directory = resolve(session.directory, required(metadataDir, '--metadata-dir'));
-  await mkdir(directory, { recursive: true });
+  await makeDirectories(directory);
   return openMetadataDirectory(directory);
 };
 

@@ -6,6 +6,7 @@ import { inc } from 'semver';
 import { openArchive } from '../../archive/archive.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { openRandomAccessFile } from '../../lib/random-access-file.ts';
+import { namingFull } from '../../lib/real-disk.ts';
 import type { DemoFile, DemoFiles } from '../../local-fleet/demo-files.ts';
 import { type ArtifactInput, assembleRelease } from '../../signing/assemble.ts';
 import { keysForAllRoles } from '../../signing/sign-metadata.ts';
@@ -125,7 +126,7 @@ const extractShared = async (
     const chunks = async function* () {
       for await (const chunk of archive.read(entry, { signal })) yield Buffer.from(chunk);
     };
-    await pipeline(chunks, createWriteStream(copy), { signal });
+    await namingFull(directory, () => pipeline(chunks, createWriteStream(copy), { signal }));
     taken.set(sha256, copy);
   }
   return taken;

@@ -5,10 +5,11 @@
  *      for ever, as some may have seen one and some the other.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { makeDirectories } from '../../lib/real-disk.ts';
 import { createRoot, type RepositoryKeys, rotateRoot } from '../../signing/sign-metadata.ts';
 import { signersOf } from '../../signing/signers.ts';
 import type { SigningKey } from '../../signing/signing-keys.ts';
@@ -92,7 +93,7 @@ const writeRoot = async (path: string, bytes: Uint8Array, version: number): Prom
     await writeFileDurably(path, bytes);
     return path;
   }
-  await mkdir(path, { recursive: true });
+  await makeDirectories(path);
   const file = join(path, `${version}.root.json`);
   await writeFileDurably(file, bytes);
   return file;

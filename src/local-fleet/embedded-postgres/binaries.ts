@@ -5,11 +5,12 @@
  * them in an install script. Where install scripts did not run they are made here, in a folder of our own that
  * is added to the library path: node_modules is never changed.
  */
-import { access, mkdir, readFile, symlink } from 'node:fs/promises';
+import { access, readFile, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { DepotError } from '../../lib/errors.ts';
+import { makeDirectories, namingFull } from '../../lib/real-disk.ts';
 
 export type PostgresBinaries = {
   /** Holds `bin`, `lib` and `share`. */
@@ -48,11 +49,12 @@ export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
 export const linkLibraries = async (nativeDirectory: string, linkDirectory: string): Promise<string> => {
   // A system installation has no such list, because it has all its links.
   const listed = await readFile(join(nativeDirectory, 'pg-symlinks.json'), 'utf8').catch(ignoreAbsent);
-  await mkdir(linkDirectory, { recursive: true, mode: 0o755 });
+  await makeDirectories(linkDirectory, { mode: 0o755 });
   for (const { source, target } of SymlinkList.parse(JSON.parse(listed))) {
     const packageDirectory = dirname(nativeDirectory);
     if (await exists(join(packageDirectory, target))) continue;
-    await symlink(join(packageDirectory, source), join(linkDirectory, basename(target))).catch(
+    const link = join(linkDirectory, basename(target));
+    await namingFull(linkDirectory, () => symlink(join(packageDirectory, source), link)).catch(
       ignoreExisting,
     );
   }

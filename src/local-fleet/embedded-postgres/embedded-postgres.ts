@@ -11,11 +11,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readFile, realpath, rename, rmdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, readFile, realpath, rename, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { DepotError } from '../../lib/errors.ts';
 import { acquireExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { makeDirectories, namingFull } from '../../lib/real-disk.ts';
 import { type Account, chooseAccount, commandAs } from './account.ts';
 import { findPostgresBinaries, linkLibraries, type PostgresBinaries } from './binaries.ts';
 import { type Home, PUBLIC_DIRECTORY, prepareHome } from './home.ts';
@@ -71,7 +72,7 @@ export type EmbeddedPostgresOptions = {
  *   message in the cause, when it does not start
  */
 export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> => {
-  await mkdir(options.dataDirectory, { recursive: true, mode: 0o700 });
+  await makeDirectories(options.dataDirectory, { mode: 0o700 });
   const dataDirectory = await realpath(options.dataDirectory);
   await using undo = new AsyncDisposableStack();
   undo.use(await acquireExclusiveLock(dataDirectory));
@@ -227,7 +228,7 @@ const waitUntilReady = async (
 const openLog = async (path: string) => {
   const found = await stat(path).catch(() => undefined);
   if (found !== undefined && found.size > MAX_LOG_BYTES) await rename(path, `${path}.old`);
-  return await open(path, 'a', 0o600);
+  return await namingFull(dirname(path), () => open(path, 'a', 0o600));
 };
 
 const tailOf = async (path: string, from: number): Promise<string> =>

@@ -12,9 +12,9 @@
  * HM2. Once the database lies in the public directory it stays there: its files belong to the unprivileged account.
  */
 import { createHash } from 'node:crypto';
-import { chown, cp, lchown, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { syncDirectory } from '../../lib/disk.ts';
+import { chown, cp, lchown, lstat, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeDirectories, namedFilesDisk, namingFull } from '../../lib/real-disk.ts';
 import { type Account, readUnprivilegedAccount } from './account.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import { prepareSocketDirectory } from './socket-directory.ts';
@@ -56,16 +56,16 @@ export const prepareHome = async (options: {
   }
   const name = `database-${createHash('sha256').update(dataDirectory).digest('hex').slice(0, 16)}`;
   const dataParent = join(publicDirectory, name);
-  await mkdir(dataParent, { recursive: true, mode: 0o755 });
+  await makeDirectories(dataParent, { mode: 0o755 });
   const nativeDirectory = await copyBinaries(binaries, publicDirectory);
   const socketDirectory = join(dataParent, 'socket');
-  await mkdir(socketDirectory, { recursive: true, mode: 0o700 });
+  await makeDirectories(socketDirectory, { mode: 0o700 });
   await chown(socketDirectory, account.uid, account.gid);
   await chown(dataParent, account.uid, account.gid);
   const dataPath = join(dataParent, 'data');
   if (found?.isDirectory()) await moveData(link, dataPath, account);
-  if (!moved) await symlink(dataPath, link);
-  await syncDirectory(dataDirectory);
+  if (!moved) await namingFull(dataDirectory, () => symlink(dataPath, link));
+  await namedFilesDisk.syncDirectory(dataDirectory);
   return {
     account,
     nativeDirectory,
@@ -81,7 +81,7 @@ const copyBinaries = async (binaries: PostgresBinaries, publicDirectory: string)
   const copy = join(publicDirectory, `postgres-${binaries.version}`);
   if (await lstat(copy).catch(() => undefined)) return join(copy, 'native');
   const unfinished = `${copy}.${process.pid}`;
-  await cp(binaries.nativeDirectory, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
+  await copyTree(binaries.nativeDirectory, join(unfinished, 'native'));
   await rename(unfinished, copy).catch(async error => {
     // Another process was first; its copy is as good.
     await rm(unfinished, { recursive: true, force: true });
@@ -95,12 +95,15 @@ const moveData = async (from: string, to: string, account: { uid: number; gid: n
   if (!(await lstat(to).catch(() => undefined))) {
     const unfinished = `${to}.unfinished`;
     await rm(unfinished, { recursive: true, force: true });
-    await cp(from, unfinished, { recursive: true, verbatimSymlinks: true });
+    await copyTree(from, unfinished);
     await chownAll(unfinished, account);
     await rename(unfinished, to);
   }
   await rm(from, { recursive: true });
 };
+
+const copyTree = (from: string, to: string): Promise<void> =>
+  namingFull(dirname(to), () => cp(from, to, { recursive: true, verbatimSymlinks: true }));
 
 const chownAll = async (path: string, account: { uid: number; gid: number }): Promise<void> => {
   await lchown(path, account.uid, account.gid);

@@ -9,8 +9,8 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { namedFilesDisk, namingFull } from '../../lib/real-disk.ts';
 import { commandAs } from './account.ts';
 import type { Home } from './home.ts';
 
@@ -41,8 +41,8 @@ export const initializeDatabase = async (home: Home, options: Options): Promise<
       { cause: new Error(words) },
     );
   }
-  await rename(unfinished, home.dataPath);
-  await syncDirectory(home.dataParent);
+  await namingFull(home.dataParent, () => rename(unfinished, home.dataPath));
+  await namedFilesDisk.syncDirectory(home.dataParent);
 };
 
 /** Removes leftovers of interrupted attempts; the next start removes one that an orphaned initdb still writes to. */

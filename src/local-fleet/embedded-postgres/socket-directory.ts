@@ -4,10 +4,11 @@
  * The path of a Unix socket is at most 107 bytes, so a deep data directory needs a short one elsewhere.
  */
 import { createHash } from 'node:crypto';
-import { lstat, mkdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DepotError } from '../../lib/errors.ts';
+import { makeDirectories } from '../../lib/real-disk.ts';
 
 /** PostgreSQL names its socket by a port, even if it listens on none. */
 export const SOCKET_PORT = 5432;
@@ -27,7 +28,7 @@ export const prepareSocketDirectory = async (dataDirectory: string): Promise<str
   const name = `tuf-depot-${createHash('sha256').update(dataDirectory).digest('hex').slice(0, 16)}`;
   const candidates = [inside, join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), name), join('/tmp', name)];
   const directory = candidates.find(fits) ?? inside;
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectories(directory, { mode: 0o700 });
   const found = await lstat(directory);
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0) {
     throw new DepotError(

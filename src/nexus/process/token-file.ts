@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { link, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncDirectory } from '../../lib/disk.ts';
+import { isFull } from '../../lib/disk-errors.ts';
 import { temporaryPathFor, writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import { namedFilesDisk, namingFull } from '../../lib/real-disk.ts';
 
 /** 256 bits cannot be guessed, and fit in a line. */
 const TOKEN_BYTES = 32;
@@ -39,12 +40,13 @@ const makeToken = async (path: string): Promise<string> => {
   const draft = temporaryPathFor(path);
   try {
     await writeFileDurably(draft, `${made}\n`, { mode: 0o600 });
-    await link(draft, path);
-    await syncDirectory(dirname(path));
+    await namingFull(dirname(path), () => link(draft, path));
+    await namedFilesDisk.syncDirectory(dirname(path));
     return made;
   } catch (cause) {
     const theirs = systemErrorCode(cause) === 'EEXIST' ? await readToken(path) : undefined;
     if (theirs !== undefined) return theirs;
+    if (isFull(cause)) throw cause;
     throw new DepotError('CONFIG_INVALID', `cannot create the token file ${path}`, { cause });
   } finally {
     await unlink(draft).catch(() => undefined);

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { asGeneration } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import { interposed, type Operation, systemError } from '../../lib/disk.fixture.ts';
-import { realDisk } from '../../lib/disk.ts';
+import { realDisk } from '../../lib/real-disk.ts';
 import { bytesOf, copies, offer, put, reconcile, testArtifact } from './artifact.fixture.ts';
 import { createTestStore, type TestStore, type TestStoreOptions } from './store.fixture.ts';
 import type { ArtifactStore } from './store.ts';
@@ -81,7 +81,7 @@ test('a disk that is full after the rename of a ledger is not missing, and takes
   await using sled = await faultyStore();
   const store = sled.store();
   sled.fail(({ name }) => (name === 'syncDirectory' ? 'ENOSPC' : undefined));
-  await expect(offer(store, 2, [a])).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  await expect(offer(store, 2, [a])).rejects.toMatchObject({ code: 'NO_SPACE' });
   sled.fail(() => undefined);
   expect(await states(store)).toEqual(['ok', 'ok']);
   expect(await offer(store, 2, [a])).toBe('adopted');

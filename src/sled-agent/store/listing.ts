@@ -103,11 +103,13 @@ const healthOf = async (
   files: Looked | undefined,
   quotaBytes: number,
 ): Promise<DatasetHealth> => {
-  const look = (bytes: number) =>
-    dataset.isReadable() ? dataset.space.look(bytes).catch(() => undefined) : undefined;
+  const look = (bytes: number, removedFiles = 0) =>
+    dataset.isReadable() ? dataset.space.look(bytes, removedFiles).catch(() => undefined) : undefined;
   const space = await look(1);
   // The first write that needs the space of evidence deletes it.
-  const atMost = space?.refusal === undefined ? space : await look(1 - (files?.evidenceBytes ?? 0));
+  const evidenceBytes = files?.evidenceBytes ?? 0;
+  const atMost =
+    space?.refusal === undefined ? space : await look(1 - evidenceBytes, evidenceBytes > 0 ? 1 : 0);
   const condition = dataset.condition();
   const isFull = condition.kind === 'ok' && atMost?.refusal !== undefined;
   return {

@@ -31,7 +31,7 @@ export type ArtifactStore = AsyncDisposable & {
    * @throws `CONFIG_GENERATION` for a lower generation, one below the floor, an equal one with other artifacts, or one
    *   that lists less and does not succeed the sled's config. If the sled has a config, all deletions are held by then
    * @throws `AWAITING_FLOOR` until {@link acceptFloor}
-   * @throws `NO_USABLE_DATASET` when no dataset took the ledger
+   * @throws `NO_SPACE`, `NO_USABLE_DATASET` when no dataset took the ledger
    */
   readonly offerConfig: (
     config: OfferedConfig,
@@ -80,10 +80,10 @@ export type ArtifactStore = AsyncDisposable & {
   /**
    * Takes a lease on a held artifact, or renews it; resolves when it is durable.
    *
-   * @throws `ARTIFACT_NOT_HELD`, `TOO_MANY_LEASES`, `NO_USABLE_DATASET` when no dataset took it
+   * @throws `ARTIFACT_NOT_HELD`, `TOO_MANY_LEASES`, `NO_SPACE`, `NO_USABLE_DATASET` when no dataset took it
    */
   readonly takeLease: (lease: Lease) => Promise<LeaseInForce>;
-  /** Returns a lease; idempotent. @throws `NO_USABLE_DATASET` */
+  /** Returns a lease; idempotent. @throws `NO_SPACE`, `NO_USABLE_DATASET` */
   readonly returnLease: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
   /** Those in force, the longest first. */
   readonly leases: (sha256: ArtifactHash) => readonly LeaseInForce[];

@@ -11,7 +11,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { NexusId, UploadId } from '../../../core/ids.ts';
-import { type Disk, ensureDirectory, privateDisk } from '../../../lib/disk.ts';
+import { type Disk, ensureDirectory } from '../../../lib/disk.ts';
 import {
   readFileWhole,
   removeTemporaryFiles,
@@ -20,7 +20,7 @@ import {
 } from '../../../lib/durable-file.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../../lib/exclusive-lock.ts';
-import { namingFullDisk } from '../../../lib/full-disk.ts';
+import { privateDisk } from '../../../lib/real-disk.ts';
 
 const ID_FILE = 'nexus-id';
 const MAX_ID_BYTES = 256;
@@ -40,7 +40,6 @@ export type UploadPresence = {
 };
 
 export type StagingDirectory = AsyncDisposable & {
-  /** A full one is `NO_SPACE` in every operation. */
   readonly disk: Disk;
   readonly path: string;
   readonly nexusId: NexusId;
@@ -66,14 +65,8 @@ type Place = {
  */
 export const openStagingDirectory = async (
   path: string,
-  {
-    disk: bare = privateDisk,
-    lockDirectory = acquireExclusiveLock,
-    newId = randomUUID,
-    nexusId: own,
-  }: Place = {},
+  { disk = privateDisk, lockDirectory = acquireExclusiveLock, newId = randomUUID, nexusId: own }: Place = {},
 ): Promise<StagingDirectory> => {
-  const disk = namingFullDisk(bare, path, 'the staging directory');
   await ensureDirectory(disk, path);
   const lock = await lockDirectory(path);
   try {

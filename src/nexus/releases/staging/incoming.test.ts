@@ -67,10 +67,23 @@ test.each(['ENOSPC', 'EDQUOT'])(
       expect(error, failed.name).toMatchObject({
         code: 'NO_SPACE',
         status: 507,
-        message: expect.stringMatching(/^the staging directory \/staging is full: \d+ bytes are free$/),
+        message: expect.stringMatching(
+          /^the (file system|disk quota) of \/staging is full: \d+ bytes are free$/,
+        ),
       });
       expect(left, `${failed.name} of ${failed.path}`).toEqual([]);
     }
     expect(new Set(steps)).toEqual(new Set(['createFile', 'write', 'sync', 'rename', 'syncDirectory']));
   },
 );
+
+test('a staging directory on a file system that cannot make names durable is refused with the reason (B1)', async () => {
+  const disk = interposed(createMemoryDisk(['/', STAGING]).disk, ({ name }) => {
+    if (name === 'syncDirectory') throw systemError('EINVAL');
+  });
+  const lockDirectory = async () => ({ [Symbol.asyncDispose]: async () => undefined });
+  await expect(openStagingDirectory(STAGING, { disk, lockDirectory })).rejects.toMatchObject({
+    code: 'IO',
+    message: expect.stringContaining('the file system of /staging does not support fsync of a directory'),
+  });
+});

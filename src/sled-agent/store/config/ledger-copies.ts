@@ -7,9 +7,9 @@
  */
 import type { DatasetId, Point } from '../../../core/ids.ts';
 import { samePoint } from '../../../core/lineage.ts';
-import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Dataset } from '../dataset/dataset.ts';
+import { type Refusal, refusedByAll } from '../dataset/refused-by-all.ts';
 import type { KeptConfigs } from '../files/kept-configs.ts';
 import { encodeLedger, LEDGER_FILE, type Ledger } from '../files/ledger.ts';
 import { pointOf } from '../point.ts';
@@ -29,7 +29,7 @@ const inTurn = (datasets: readonly Dataset[], { datasets: members }: Ledger): [D
  * Writes the ledger to every dataset that takes writes. One is enough (ST5), of those that `before` names: the others
  * are reported as failed.
  *
- * @throws `NO_USABLE_DATASET` when none took it
+ * @throws `NO_SPACE`, `NO_USABLE_DATASET` when none took it
  */
 export const writeLedgers = async (
   datasets: readonly Dataset[],
@@ -38,23 +38,21 @@ export const writeLedgers = async (
   kept: KeptConfigs,
 ): Promise<void> => {
   const [first, newcomers] = inTurn(datasets, before);
-  const errors = await writeTo(first, ledger, kept);
-  if (errors.length < first.length) {
+  const refusals = await writeTo(first, ledger, kept);
+  if (refusals.length < first.length) {
     await writeTo(newcomers, ledger, kept);
     return;
   }
-  const tried =
-    newcomers.length === 0 ? `${first.length} tried` : `${first.length} of those it had before tried`;
-  throw new DepotError('NO_USABLE_DATASET', `no dataset took the config (${tried})`, { cause: errors[0] });
+  throw refusedByAll('its config', refusals, datasets);
 };
 
 /**
  * Adds a hold to each ledger of this point, without other changes. One is enough: a hold in one ledger counts (KN7).
  *
- * @throws `NO_USABLE_DATASET` when none took it
+ * @throws `NO_SPACE`, `NO_USABLE_DATASET` when none took it
  */
 export const holdLedgers = async (datasets: readonly Dataset[], point: Point, hold: Hold): Promise<void> => {
-  const errors: unknown[] = [];
+  const refusals: Refusal[] = [];
   let isHeld = false;
   for (const dataset of datasets.filter(each => each.isWritable())) {
     try {
@@ -63,18 +61,12 @@ export const holdLedgers = async (datasets: readonly Dataset[], point: Point, ho
       if (read.ledger.hold === undefined) await dataset.writeLedger({ ...read.ledger, hold }, new Map());
       isHeld = true;
     } catch (error) {
-      errors.push(error);
+      refusals.push({ dataset, error });
       dataset.reportFailure(error, 'write its ledger');
     }
   }
   if (isHeld) return;
-  throw new DepotError(
-    'NO_USABLE_DATASET',
-    `no dataset took the hold of its ledger (${errors.length} tried)`,
-    {
-      cause: errors[0],
-    },
-  );
+  throw refusedByAll('the hold of its deletions', refusals, datasets);
 };
 
 const isAt = ({ config }: Ledger, point: Point): boolean =>
@@ -84,17 +76,17 @@ const writeTo = async (
   targets: readonly Dataset[],
   ledger: Ledger,
   kept: KeptConfigs,
-): Promise<unknown[]> => {
-  const errors: unknown[] = [];
+): Promise<Refusal[]> => {
+  const refusals: Refusal[] = [];
   await Promise.all(
     targets.map(target =>
       target.writeLedger(ledger, kept).catch((error: unknown) => {
-        errors.push(error);
+        refusals.push({ dataset: target, error });
         target.reportFailure(error, 'write its ledger');
       }),
     ),
   );
-  return errors;
+  return refusals;
 };
 
 /** Returns false when no dataset that `before` names has the ledger; then no other one got it either. */

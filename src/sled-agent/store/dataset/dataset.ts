@@ -25,10 +25,10 @@ import { join } from 'node:path';
 import type { ArtifactHash, DatasetId, Point } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { type Disk, systemErrorIs } from '../../../lib/disk.ts';
+import { isFull } from '../../../lib/disk-errors.ts';
 import { removeTemporaryFiles } from '../../../lib/durable-file.ts';
 import { errorCodeOf, messageChain } from '../../../lib/errors.ts';
 import type { ExclusiveLock } from '../../../lib/exclusive-lock.ts';
-import { isFull } from '../../../lib/full-disk.ts';
 import type { Logger } from '../../../lib/log.ts';
 import {
   type KeptConfig,
@@ -86,7 +86,7 @@ export type Dataset = AsyncDisposable & {
   readonly setAside: (name: ArtifactHash | typeof LEDGER_FILE, reason: string) => Promise<boolean>;
   /** Deletes the oldest evidence of bad copies, if that frees enough space for so many bytes; false when it does not. */
   readonly letEvidenceGo: (bytes: number) => Promise<boolean>;
-  /** Derives the condition of the dataset from an error of its disk; a full disk is no fault. */
+  /** Derives the condition of the dataset from an error of its disk; a full disk is no fault of a dataset that was admitted. */
   readonly reportFailure: (error: unknown, during: string) => void;
 };
 
@@ -111,8 +111,8 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
   let condition: Condition = { kind: 'missing', message: 'it has not been opened yet' };
 
   const reportFailure = (error: unknown, during: string): void => {
+    if (admitted && isFull(error)) return;
     const next = conditionAfter(error, during);
-    if (next === undefined) return;
     if (next.kind !== 'read_only') admitted = false;
     condition = next;
     log.error({ err: error, dataset: path, dataset_id: id }, `dataset is ${next.kind.replace('_', '-')}`);
@@ -228,7 +228,7 @@ const letEvidenceGo = async (
   bytes: number,
 ): Promise<boolean> => {
   const evidence = await quarantinedBytes(disk, path);
-  if (evidence === 0 || (await space.look(bytes - evidence)).refusal !== undefined) return false;
+  if (evidence === 0 || (await space.look(bytes - evidence, 1)).refusal !== undefined) return false;
   const gone = await letOldestGo(disk, path);
   if (gone === undefined) return false;
   space.change(-gone);
@@ -263,8 +263,7 @@ const lockUnlessReadOnly = async (
 const isForPeople = (error: unknown): boolean =>
   ['IN_USE_BY_PROCESS', 'DATASET_VERSION'].includes(errorCodeOf(error));
 
-const conditionAfter = (error: unknown, during: string): Condition | undefined => {
-  if (isFull(error)) return undefined;
+const conditionAfter = (error: unknown, during: string): Exclude<Condition, { kind: 'ok' }> => {
   const message = `cannot ${during}: ${messageChain(error)}`;
   if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return { kind: 'read_only', message };
   if (systemErrorIs(error, 'ENOENT', 'ENOTDIR', 'ENXIO')) return { kind: 'missing', message };

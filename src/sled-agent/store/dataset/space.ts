@@ -4,6 +4,7 @@
  *
  *     quota:       files + reservations                     <= quotaBytes
  *     file system: reservations not yet written + minFree   <= free
+ *     inodes:      one file more                            <= free inodes
  */
 
 import type { Disk } from '../../../lib/disk.ts';
@@ -37,8 +38,14 @@ export type Space = {
   readonly change: (bytes: number) => void;
   /** Throws `NO_SPACE` with the numbers. */
   readonly reserve: (bytes: number) => Promise<Reservation>;
-  /** Whether `bytes` would be granted now; the free space; and the last refusal, unless there is space for it by now. */
-  readonly look: (bytes: number) => Promise<{
+  /**
+   * Whether a file of `bytes` would be granted once `removedFiles` were gone; the free space; and the last refusal, unless
+   * there is space for it by now.
+   */
+  readonly look: (
+    bytes: number,
+    removedFiles?: number,
+  ) => Promise<{
     freeBytes: number;
     refusal: DepotError | undefined;
     lastRefusal: DepotError | undefined;
@@ -96,6 +103,7 @@ export const createSpace = (
       usedBytes += bytes;
     },
     async reserve(bytes) {
+      await requireInode(disk, path);
       await take(bytes);
       let held = bytes;
       let written = 0;
@@ -119,11 +127,30 @@ export const createSpace = (
         },
       };
     },
-    async look(bytes) {
+    async look(bytes, removedFiles = 0) {
+      const noInodes = await inodesRefusal(disk, path, removedFiles);
       const freeBytes = await disk.freeBytes(path);
       const lastRefusal = refusal(lastRefusedBytes, freeBytes);
       if (lastRefusal === undefined) lastRefusedBytes = 0;
-      return { freeBytes, refusal: refusal(bytes, freeBytes), lastRefusal };
+      return { freeBytes, refusal: refusal(bytes, freeBytes) ?? noInodes, lastRefusal };
     },
   };
+};
+
+const requireInode = async (disk: Disk, path: string): Promise<void> => {
+  const refusal = await inodesRefusal(disk, path, 0);
+  if (refusal !== undefined) throw refusal;
+};
+
+/** Of one file more, once `removedFiles` are gone. */
+const inodesRefusal = async (
+  disk: Disk,
+  path: string,
+  removedFiles: number,
+): Promise<DepotError | undefined> => {
+  const freeInodes = await disk.freeInodes(path);
+  if (freeInodes === undefined || freeInodes + removedFiles >= 1) return undefined;
+  return new DepotError('NO_SPACE', `dataset ${path} has no space for another file: no inodes are free`, {
+    detail: { path, freeInodes },
+  });
 };

@@ -1,30 +1,28 @@
 /** The file of leases on all datasets together: written everywhere, repaired where it is damaged or stale. */
 import type { Disk } from '../../../lib/disk.ts';
-import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Dataset } from '../dataset/dataset.ts';
+import { type Refusal, refusedByAll } from '../dataset/refused-by-all.ts';
 import { encodeLeases, type LeasesContent, readLeases, writeLeases } from '../files/leases-file.ts';
 
-/** One dataset is enough, as for the ledger. @throws `NO_USABLE_DATASET` when none took it */
+/** One dataset is enough, as for the ledger. @throws `NO_SPACE`, `NO_USABLE_DATASET` when none took it */
 export const writeLeasesFiles = async (
   disk: Disk,
   datasets: readonly Dataset[],
   content: LeasesContent,
 ): Promise<void> => {
   const targets = datasets.filter(each => each.isWritable());
-  const errors: unknown[] = [];
+  const refusals: Refusal[] = [];
   await Promise.all(
     targets.map(target =>
       writeOne(disk, target, content).catch((error: unknown) => {
-        errors.push(error);
+        refusals.push({ dataset: target, error });
         target.reportFailure(error, 'write its leases');
       }),
     ),
   );
-  if (errors.length < targets.length) return;
-  throw new DepotError('NO_USABLE_DATASET', `no dataset took the lease (${targets.length} tried)`, {
-    cause: errors[0],
-  });
+  if (refusals.length < targets.length) return;
+  throw refusedByAll('its leases', refusals, datasets);
 };
 
 export const repairLeasesFiles = async (

@@ -8,13 +8,13 @@
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { type Disk, type DiskFile, systemErrorIs, unlinkIfThere } from '../../../lib/disk.ts';
+import { isFull } from '../../../lib/disk-errors.ts';
 import { nameFile, sealFile, temporaryPathFor } from '../../../lib/durable-file.ts';
-import { isFull } from '../../../lib/full-disk.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { forgetMarks, markRight } from '../dataset/copy-marks.ts';
 import type { Dataset } from '../dataset/dataset.ts';
+import { type Refusal, refusedByAll } from '../dataset/refused-by-all.ts';
 import { RESERVATION_STEP_BYTES, type Reservation } from '../dataset/space.ts';
-import { nothingTookIt } from './write-refusals.ts';
 
 export type Lanes = {
   /** How many go on. */
@@ -43,7 +43,9 @@ type Lane = {
 
 export type LanesDependencies = {
   readonly disk: Disk;
+  /** Of the sled. */
   readonly datasets: readonly Dataset[];
+  readonly usable: readonly Dataset[];
   readonly clock: Clock;
   readonly log: Logger;
   /** The maximum length of the artifact. */
@@ -52,21 +54,21 @@ export type LanesDependencies = {
 
 /** Opens a lane on each usable dataset. */
 export const openLanes = async (
-  { disk, datasets, clock, log, limitBytes }: LanesDependencies,
+  { disk, datasets, usable, clock, log, limitBytes }: LanesDependencies,
   sha256: ArtifactHash,
   sizeBytes: number | undefined,
 ): Promise<Lanes> => {
   const lanes: Lane[] = [];
-  const faults: unknown[] = [];
+  const refusals: Refusal[] = [];
   const note = (dataset: Dataset, error: unknown, during: string): void => {
-    faults.push(error);
+    refusals.push({ dataset, error });
     log.warn({ err: error, sha256, dataset: dataset.path }, 'dataset dropped from a write');
     dataset.reportFailure(error, during);
   };
   const drop = (lane: Lane, error: unknown, during: string): void => {
     if (lane.isDropped) return;
     lane.isDropped = true;
-    if (isVoid(lane)) faults.push(error);
+    if (isVoid(lane)) refusals.push({ dataset: lane.dataset, error });
     else note(lane.dataset, error, during);
   };
   const live = (): Lane[] => lanes.filter(lane => !lane.isDropped);
@@ -74,7 +76,7 @@ export const openLanes = async (
     await Promise.all(live().map(lane => step(lane).catch(error => drop(lane, error, during))));
   };
   await Promise.all(
-    datasets.map(dataset =>
+    usable.map(dataset =>
       openLane(disk, dataset, sha256, sizeBytes).then(
         lane => lanes.push(lane),
         error => note(dataset, error, 'create a file in it'),
@@ -84,7 +86,7 @@ export const openLanes = async (
   return {
     live: () => live().length,
     require() {
-      if (live().length === 0) throw nothingTookIt(sha256, faults);
+      if (live().length === 0) throw refusedByAll(sha256, refusals, datasets);
     },
     write: (chunk, position) =>
       onEach(`write ${sha256}`, async ({ dataset, file, reservation }) => {

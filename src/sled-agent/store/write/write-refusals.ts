@@ -1,18 +1,6 @@
 /** Why a write is refused, in words and numbers. */
 import type { ArtifactHash, Generation } from '../../../core/ids.ts';
-import { DepotError, messageChain } from '../../../lib/errors.ts';
-import { isFull } from '../../../lib/full-disk.ts';
-
-/** Every dataset failed: `NO_SPACE` when all of them are full, otherwise `NO_USABLE_DATASET`. */
-export const nothingTookIt = (sha256: ArtifactHash, faults: readonly unknown[]): DepotError => {
-  if (faults.length > 0 && faults.every(isFull)) {
-    const words = faults.map(messageChain).join('; ');
-    return new DepotError('NO_SPACE', `no dataset has space for ${sha256}: ${words}`);
-  }
-  return new DepotError('NO_USABLE_DATASET', `no dataset of this sled can take ${sha256}`, {
-    cause: faults.find(fault => !isFull(fault)),
-  });
-};
+import { DepotError } from '../../../lib/errors.ts';
 
 export const notInConfig = (sha256: ArtifactHash, generation: Generation): DepotError =>
   new DepotError('ARTIFACT_NOT_IN_CONFIG', `the config of generation ${generation} does not list ${sha256}`, {

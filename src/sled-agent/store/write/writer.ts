@@ -18,12 +18,12 @@ import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { awaitingFloor } from '../config/config-keeper.ts';
 import type { Dataset } from '../dataset/dataset.ts';
+import { refusedByAll } from '../dataset/refused-by-all.ts';
 import type { KeyedLock } from '../locks.ts';
 import { pointOf } from '../point.ts';
 import type { ArtifactStore, ArtifactWriter, StoreState, WriteResult } from '../store.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import {
-  nothingTookIt,
   notInConfig,
   otherGeneration,
   otherSet,
@@ -53,10 +53,10 @@ export const createWriters = (deps: WriterDependencies): Writers => {
     async begin(sha256, generation, { expectedSizeBytes, digest } = {}) {
       const sizeBytes = admitWrite(deps, sha256, { generation, digest }, expectedSizeBytes);
       const limitBytes = sizeBytes ?? deps.maxArtifactBytes;
-      const datasets = deps.datasets.filter(each => each.isWritable());
-      if (datasets.length === 0) throw nothingTookIt(sha256, []);
-      const lanes = await openLanes({ ...deps, datasets, limitBytes }, sha256, sizeBytes);
-      const write = { sha256, sizeBytes, limitBytes, lanes, datasets: datasets.length };
+      const usable = deps.datasets.filter(each => each.isWritable());
+      if (usable.length === 0) throw refusedByAll(sha256, [], deps.datasets);
+      const lanes = await openLanes({ ...deps, usable, limitBytes }, sha256, sizeBytes);
+      const write = { sha256, sizeBytes, limitBytes, lanes, datasets: usable.length };
       const writer = createWriter(deps, write, () => open.delete(writer));
       open.add(writer);
       try {

@@ -1,0 +1,121 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createMemoryDisk, interposed, type Operation, systemError } from './disk.fixture.ts';
+import type { Disk } from './disk.ts';
+import { cannotWrite, isFull } from './disk-errors.ts';
+import { createFileDurably, createNewFile } from './durable-file.ts';
+import { DepotError, messageChain } from './errors.ts';
+import { makeDirectories, namedFilesDisk, namingFull, realDisk } from './real-disk.ts';
+
+const enospc = () => systemError('ENOSPC');
+
+const WRITES: Record<string, (disk: Disk) => Promise<unknown>> = {
+  createFile: disk => disk.createFile('/root/a'),
+  makeDirectory: disk => disk.makeDirectory('/root/a'),
+  rename: disk => disk.rename('/root/old', '/root/new'),
+  unlink: disk => disk.unlink('/root/old'),
+  syncDirectory: disk => disk.syncDirectory('/root'),
+  write: async disk => (await disk.createFile('/root/a')).write(new Uint8Array(1), 0),
+  truncate: async disk => (await disk.createFile('/root/a')).truncate(1),
+  sync: async disk => (await disk.createFile('/root/a')).sync(),
+};
+
+/** A disk in memory on which this operation fails. */
+const failing = async (operation: string, code: string, freeInodes?: number): Promise<Disk> => {
+  const memory = createMemoryDisk(['/root']).disk;
+  await memory.createFile('/root/old');
+  return interposed(
+    { ...memory, freeBytes: async () => 4096, freeInodes: async () => freeInodes },
+    ({ name }: Operation) => {
+      if (name === operation) throw systemError(code);
+    },
+  );
+};
+
+test.each(Object.keys(WRITES))(
+  '%s on a full disk is NO_SPACE with the directory, its free bytes and its free inodes',
+  async name => {
+    const write = WRITES[name] as (disk: Disk) => Promise<unknown>;
+    await expect(failing(name, 'ENOSPC', 0).then(write)).rejects.toMatchObject({
+      code: 'NO_SPACE',
+      status: 507,
+      message: 'the file system of /root is full: 4096 bytes and 0 inodes are free',
+      detail: { directory: '/root', free_bytes: 4096, free_inodes: 0 },
+    });
+    await expect(failing(name, 'EDQUOT').then(write)).rejects.toMatchObject({
+      code: 'NO_SPACE',
+      message: 'the disk quota of /root is full: 4096 bytes are free',
+    });
+    await expect(failing(name, 'EIO').then(write), 'any other error').rejects.toMatchObject({ code: 'EIO' });
+  },
+);
+
+test('a full disk that cannot be asked for its space is NO_SPACE all the same', async () => {
+  const disk = await failing('createFile', 'ENOSPC');
+  const silent = { ...disk, freeBytes: () => Promise.reject(systemError('EIO')) };
+  await expect(interposed(silent, () => undefined).createFile('/root/a')).rejects.toMatchObject({
+    code: 'NO_SPACE',
+  });
+});
+
+test('a write without a disk is NO_SPACE with real numbers, also where the directory is yet to be made', async () => {
+  await expect(namingFull('/dev/none/of/these', () => writeFile('/dev/full', 'x'))).rejects.toMatchObject({
+    code: 'NO_SPACE',
+    message: expect.stringMatching(
+      /^the file system of \/dev\/none\/of\/these is full: \d+ bytes( and \d+ inodes)? are free$/,
+    ),
+  });
+  await expect(namingFull('/', () => Promise.reject(systemError('EIO')))).rejects.toMatchObject({
+    code: 'EIO',
+  });
+});
+
+test('another error of the disk whose cause was a full disk is not a full disk', () => {
+  const full = new DepotError('NO_SPACE', 'full');
+  expect(isFull(full)).toBe(true);
+  expect(isFull(new Error('cannot write', { cause: full }))).toBe(true);
+  expect(isFull(Object.assign(systemError('EROFS'), { cause: full }))).toBe(false);
+  expect(isFull(new DepotError('IO', 'cannot write', { cause: enospc() }))).toBe(false);
+});
+
+test('a named file that cannot be written is NO_SPACE or IO, with its name', () => {
+  const full = cannotWrite('/a/b', new DepotError('NO_SPACE', 'the file system of /a is full'));
+  expect([full.code, messageChain(full)]).toEqual([
+    'NO_SPACE',
+    'cannot write /a/b: the file system of /a is full',
+  ]);
+  expect(cannotWrite('/a/b', systemError('EACCES')).code).toBe('IO');
+});
+
+// procfs refuses fsync of a directory, as some file systems for data do.
+test('a directory that cannot be synced says so, except where the file was named by a person', async () => {
+  await expect(realDisk.syncDirectory('/proc')).rejects.toMatchObject({
+    code: 'IO',
+    message: expect.stringContaining('the file system of /proc does not support fsync of a directory'),
+  });
+  await namedFilesDisk.syncDirectory('/proc');
+});
+
+test('a new file replaces none, and a failure to write it leaves none', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-new-file-'));
+  const path = join(directory, 'a');
+  const write = (file: { write: (chunk: Uint8Array, position: number) => Promise<void> }) =>
+    file.write(new Uint8Array([1]), 0);
+  try {
+    const failed = createNewFile(path, () => Promise.reject(enospc()), { disk: namedFilesDisk });
+    await expect(failed).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect(await readdir(directory)).toEqual([]);
+    await createNewFile(path, write, { disk: namedFilesDisk });
+    await expect(createNewFile(path, write, { disk: namedFilesDisk })).rejects.toMatchObject({
+      code: 'EEXIST',
+    });
+    expect(await readdir(directory), 'the file that was there').toEqual(['a']);
+    await makeDirectories(join(directory, 'b', 'c'));
+    await createFileDurably(join(directory, 'b', 'c', 'd'), write);
+    expect(await readdir(join(directory, 'b', 'c'))).toEqual(['d']);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
