@@ -5,6 +5,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createRequestLog } from './request-log.ts';
+import { requestRecord } from './sled-request.ts';
 
 const sledId = SledId.parse('00000001-0000-4000-8000-000000000001');
 const request = (n: number, error?: unknown) =>
@@ -38,4 +39,32 @@ test('a busy sled is counted apart and is no error (B14)', () => {
   const log = createRequestLog({ clock: systemClock, log: silentLogger });
   log.record(request(1, new DepotError('SLED_BUSY', '4 transfers are running')));
   expect(log.takeRun()).toMatchObject({ put_ok: 0, put_err: 0, put_busy: 1 });
+});
+
+test('a request has its times in milliseconds, and ISO text on the wire alone', () => {
+  const log = createRequestLog({ clock: { ...systemClock, nowMs: () => 1_040 }, log: silentLogger });
+  log.record({ ...request(1), startedMs: 1_000 });
+  log.record({ ...request(2, new DepotError('IO', 'disk')), startedMs: 2_000 });
+  expect(log.recent()).toMatchObject([
+    { startedMs: 1_000, elapsedMs: 40, sledId },
+    { elapsedMs: 0, failure: { code: 'IO', message: 'disk' } },
+  ]);
+  expect(log.recent().map(requestRecord)).toStrictEqual([
+    {
+      time: '1970-01-01T00:00:01.000Z',
+      target_sled: sledId,
+      operation: 'put',
+      generation: 1,
+      elapsed_ms: 40,
+    },
+    {
+      time: '1970-01-01T00:00:02.000Z',
+      target_sled: sledId,
+      operation: 'put',
+      generation: 2,
+      elapsed_ms: 0,
+      error: 'disk',
+      error_code: 'IO',
+    },
+  ]);
 });

@@ -4,22 +4,18 @@
  * RL1. The ring never exceeds its capacity, however many requests one activation makes (B12).
  * RL2. The ring is read on demand only: no summary and no log line carries it (S10).
  */
-import type { RequestRecord } from '../../api/operator-fleet-api.ts';
-import type { ArtifactHash, Generation, SledId } from '../../core/ids.ts';
-import { type Clock, isoTime } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { requestFields, type SledRequest } from './sled-request.ts';
 
 /** The whole history of one release at 32 sleds: 64 artifacts, a request each, and as many again. */
 const REQUEST_RING_CAPACITY = 32 * 64 * 2;
 
-const OPERATIONS = ['put_config', 'list', 'put', 'copy'] as const;
-type Operation = (typeof OPERATIONS)[number];
-
 /** In the published names; `…_busy` (429, not an error, B14) and `copy_done`, `copy_failed` (B7) are ours. */
 export type RequestCounters = Record<
-  | `${Operation}_ok`
-  | `${Operation}_err`
+  | `${SledRequest['operation']}_ok`
+  | `${SledRequest['operation']}_err`
   | 'put_busy'
   | 'copy_busy'
   | 'copy_done'
@@ -44,15 +40,8 @@ const noRequests = (): RequestCounters => ({
   deletions: 0,
 });
 
-export type RequestFacts = {
-  readonly operation: Operation;
-  readonly sledId: SledId;
-  readonly generation?: Generation;
-  readonly sha256?: ArtifactHash;
-  readonly sourceSledId?: SledId;
-  readonly startedMs: number;
-  readonly error?: unknown;
-};
+/** A request that has ended just now. */
+export type RequestFacts = Omit<SledRequest, 'elapsedMs' | 'failure'> & { readonly error?: unknown };
 
 export type RequestLog = {
   readonly record: (request: RequestFacts) => void;
@@ -62,18 +51,18 @@ export type RequestLog = {
   readonly takeRun: () => RequestCounters;
   readonly lifetime: () => RequestCounters;
   /** Oldest first. */
-  readonly recent: () => readonly RequestRecord[];
+  readonly recent: () => readonly SledRequest[];
 };
 
 export const createRequestLog = (deps: {
   clock: Clock;
   log: Logger;
   /** Is shown each request, for what outlives this process. */
-  onRequest?: (request: RequestRecord) => void;
+  onRequest?: (request: SledRequest) => void;
   capacity?: number;
 }): RequestLog => {
   const capacity = deps.capacity ?? REQUEST_RING_CAPACITY;
-  const ring: RequestRecord[] = [];
+  const ring: SledRequest[] = [];
   let next = 0;
   let run = noRequests();
   const lifetime = noRequests();
@@ -85,7 +74,7 @@ export const createRequestLog = (deps: {
 
   return {
     record(request) {
-      const entry = toRecord(request, deps.clock);
+      const entry = settled(request, deps.clock);
       if (ring.length < capacity) ring.push(entry);
       else ring[next] = entry;
       next = (next + 1) % capacity;
@@ -112,24 +101,19 @@ const counterOf = ({ operation, error }: RequestFacts): keyof RequestCounters =>
   return `${operation}_err`;
 };
 
-const toRecord = (request: RequestFacts, clock: Clock): RequestRecord => ({
-  time: isoTime(request.startedMs),
-  target_sled: request.sledId,
-  operation: request.operation,
-  ...(request.generation === undefined ? {} : { generation: request.generation }),
-  ...(request.sha256 === undefined ? {} : { hash: request.sha256 }),
-  ...(request.sourceSledId === undefined ? {} : { source_sled: request.sourceSledId }),
-  elapsed_ms: Math.max(0, clock.nowMs() - request.startedMs),
-  ...(request.error === undefined
-    ? {}
-    : { error: messageChain(request.error), error_code: errorCodeOf(request.error) }),
+const settled = ({ error, ...request }: RequestFacts, clock: Clock): SledRequest => ({
+  ...request,
+  elapsedMs: Math.max(0, clock.nowMs() - request.startedMs),
+  ...(error !== undefined && { failure: { code: errorCodeOf(error), message: messageChain(error) } }),
 });
 
 /** S11: every request that changes something is logged at info, a request that only reads if it fails. */
-const tell = (log: Logger, { time: _, ...entry }: RequestRecord, error: unknown): void => {
+const tell = (log: Logger, request: SledRequest, error: unknown): void => {
+  const fields = requestFields(request);
   if (error === undefined) {
-    if (entry.operation === 'put' || entry.operation === 'copy') log.info(entry, 'request to sled succeeded');
-    else log.debug(entry, 'request to sled succeeded');
-  } else if (isBusy(error)) log.info(entry, 'sled is busy');
-  else log.warn(entry, 'request to sled failed');
+    if (request.operation === 'put' || request.operation === 'copy')
+      log.info(fields, 'request to sled succeeded');
+    else log.debug(fields, 'request to sled succeeded');
+  } else if (isBusy(error)) log.info(fields, 'sled is busy');
+  else log.warn(fields, 'request to sled failed');
 };

@@ -4,6 +4,7 @@ import { toDetails } from '../../core/facts/details.ts';
 import { renderReason } from '../../core/facts/reason-text.ts';
 import type { TaskResult } from '../background/task.ts';
 import type { RequestLog } from '../history/request-log.ts';
+import { requestRecord } from '../history/sled-request.ts';
 import type { Observation, ReplicationObserver } from './observation.ts';
 
 export const replicationReport = (round: {
@@ -41,7 +42,7 @@ export const replicationReport = (round: {
   return {
     summary,
     // The ring at the time of the request: it is large, and never part of a summary or a log line (S10).
-    details: () => ({ ...summary, request_debug_ringbuf: requests.recent() }),
+    details: () => ({ ...summary, request_debug_ringbuf: requests.recent().map(requestRecord) }),
     againInMs,
   };
 };

@@ -159,7 +159,7 @@ test('a copy request that is not answered ends at its deadline, with a reason, a
   });
   const [a, b] = sleds as [FakeSled, FakeSled];
   await execute({ copies: [copy(1, a, b)] });
-  expect(requests.recent()).toMatchObject([{ error_code: 'COPY_SOURCE' }]);
+  expect(requests.recent()).toMatchObject([{ failure: { code: 'COPY_SOURCE' } }]);
   expect(memory.sled(a.target.id).silence).toBeUndefined();
   expect(memory.backoff().get(pairKey(a.target.id, hashOf(1)))).toMatchObject({
     because: expect.stringContaining('within 0.01 s'),

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import type { RequestRecord } from '../../../api/operator-fleet-api.ts';
 import { IncarnationId } from '../../../core/ids.ts';
 import { sledReport } from '../../../core/sled-report.fixture.ts';
 import type { SledReport } from '../../../core/sled-report.ts';
 import { type Clock, isoTime } from '../../../lib/clock.ts';
 import type { NewEvent } from '../../history/history.ts';
+import type { SledRequest } from '../../history/sled-request.ts';
 import { fakeSled, generation, hashOf } from '../../sleds/fleet.fixture.ts';
 import { createReplicationEvents } from './replication-events.ts';
 
@@ -27,12 +27,12 @@ const following = () => {
     /** The same memory of nothing as a Nexus has that starts. */
     restarted: () => createReplicationEvents({ note, clock }),
     pass: (ms: number) => (nowMs += ms),
-    request: (operation: RequestRecord['operation'], differing: Partial<RequestRecord> = {}) => {
+    request: (operation: SledRequest['operation'], differing: Partial<SledRequest> = {}) => {
       events.requested({
-        time: isoTime(nowMs),
-        target_sled: first,
+        startedMs: nowMs,
+        sledId: first,
         operation,
-        elapsed_ms: 12,
+        elapsedMs: 12,
         ...differing,
       });
       return take();
@@ -44,11 +44,11 @@ const following = () => {
   };
 };
 
-const refusal = { error: 'connection refused', error_code: 'PEER_UNREACHABLE' };
+const refusal = { failure: { code: 'PEER_UNREACHABLE', message: 'connection refused' } } as const;
 
 test('each put and copy that a sled took is recorded, with what is needed to know which it was (RE1)', () => {
   const { request } = following();
-  const copy = { hash: hashOf(1), source_sled: second, generation: generation(3) };
+  const copy = { sha256: hashOf(1), sourceSledId: second, generation: generation(3) };
   expect(request('copy', copy)).toEqual([
     {
       kind: 'copy',
@@ -61,7 +61,7 @@ test('each put and copy that a sled took is recorded, with what is needed to kno
     },
   ]);
   expect(request('copy', copy), 'again is what an operator wants to see').toHaveLength(1);
-  expect(request('put', { hash: hashOf(1) })).toHaveLength(1);
+  expect(request('put', { sha256: hashOf(1) })).toHaveLength(1);
 });
 
 test('a quiet fleet records nothing; a config or a list that fails, and that works again, is recorded (RE1)', () => {
@@ -77,14 +77,14 @@ test('a quiet fleet records nothing; a config or a list that fails, and that wor
 
 test('a failure that goes on is recorded ever more rarely, another failure at once, each artifact for itself (RE2)', () => {
   const { request } = following();
-  const failing = { hash: hashOf(1), ...refusal };
+  const failing = { sha256: hashOf(1), ...refusal };
   const recorded = Array.from({ length: 1_000 }, () => request('put', failing)).flat();
   expect(recorded.slice(0, 3)).toMatchObject(
     [1, 2, 4].map(failures => ({ kind: 'put', error: 'connection refused', failures })),
   );
   expect(recorded).toHaveLength(10);
-  expect(request('put', { ...failing, error_code: 'NO_SPACE' })).toHaveLength(1);
-  expect(request('put', { ...failing, hash: hashOf(2) })).toHaveLength(1);
+  expect(request('put', { ...failing, failure: { code: 'NO_SPACE', message: 'full' } })).toHaveLength(1);
+  expect(request('put', { ...failing, sha256: hashOf(2) })).toHaveLength(1);
 });
 
 const timeMs = START_MS;
@@ -129,7 +129,7 @@ test('a Nexus that starts leaves out what is older than a day, one that follows 
 
 test('a copy is followed until it is held, with how long it took (B7, S12)', () => {
   const { request, list, pass } = following();
-  request('copy', { hash: hashOf(1), source_sled: second });
+  request('copy', { sha256: hashOf(1), sourceSledId: second });
   pass(3_000);
   const copiesInFlight = [
     { sha256: hashOf(1), depotBaseUrl: 'http://depot', receivedBytes: 1, timeStartedMs: timeMs },
@@ -155,14 +155,14 @@ test('a copy is followed until it is held, with how long it took (B7, S12)', () 
 test('a copy that failed on the sled is recorded as the sled tells it, and is not looked for any more (B7)', () => {
   const { request, list } = following();
   list({});
-  request('copy', { hash: hashOf(1) });
+  request('copy', { sha256: hashOf(1) });
   expect(list({ copiesFailed: [failure] })).toMatchObject([{ kind: 'copy_failed' }]);
   expect(list({ copiesFailed: [failure], copies: new Map([[hashOf(1), 2]]) })).toEqual([]);
 });
 
 test('a copy that is neither held nor under way twice is lost, as a list may be older than the request (S12)', () => {
   const { request, list } = following();
-  request('copy', { hash: hashOf(1) });
+  request('copy', { sha256: hashOf(1) });
   expect(list({})).toEqual([]);
   expect(list({})).toMatchObject([{ kind: 'copy_lost', sha256: hashOf(1) }]);
   expect(list({})).toEqual([]);

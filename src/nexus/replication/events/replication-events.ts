@@ -1,14 +1,14 @@
 /** The three things of a round that the history follows: requests, lists and the observation. */
-import type { RequestRecord } from '../../../api/operator-fleet-api.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Note } from '../../history/history.ts';
+import type { SledRequest } from '../../history/sled-request.ts';
 import type { Observation } from '../observation.ts';
 import { createObservedEvents } from './observed-events.ts';
 import { createRequestEvents } from './request-events.ts';
 import { createSledEvents, type SledEvents } from './sled-events.ts';
 
 export type ReplicationEvents = {
-  readonly requested: (request: RequestRecord) => void;
+  readonly requested: (request: SledRequest) => void;
   readonly listed: SledEvents['listed'];
   readonly observed: (observation: Observation) => void;
 };
@@ -19,10 +19,10 @@ export const createReplicationEvents = (deps: { note: Note; clock: Clock }): Rep
   return {
     requested(request) {
       noteRequest(request);
-      const { operation, target_sled: sledId, hash, source_sled: sourceSledId, error, elapsed_ms } = request;
-      if (operation !== 'copy' || hash === undefined || error !== undefined) return;
-      const acceptedMs = deps.clock.monotonicMs() - elapsed_ms;
-      sledEvents.copyAccepted({ sledId, sha256: hash, sourceSledId, acceptedMs });
+      const { operation, sledId, sha256, sourceSledId, failure, elapsedMs } = request;
+      if (operation !== 'copy' || sha256 === undefined || failure !== undefined) return;
+      const acceptedMs = deps.clock.monotonicMs() - elapsedMs;
+      sledEvents.copyAccepted({ sledId, sha256, sourceSledId, acceptedMs });
     },
     listed: sledEvents.listed,
     observed: createObservedEvents(deps.note),

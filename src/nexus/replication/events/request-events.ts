@@ -5,33 +5,33 @@
  *      a quiet fleet writes nothing, and neither does a Nexus that was restarted.
  * RE2. A failure is recorded when it begins, and ever more rarely while it goes on (repeats.ts).
  */
-import type { RequestRecord } from '../../../api/operator-fleet-api.ts';
 import type { Note } from '../../history/history.ts';
+import type { SledRequest } from '../../history/sled-request.ts';
 import { createRepeats } from './repeats.ts';
 
 const OK = 'ok';
 
-export const createRequestEvents = (note: Note): ((request: RequestRecord) => void) => {
+export const createRequestEvents = (note: Note): ((request: SledRequest) => void) => {
   const repeats = createRepeats();
   return request => {
-    const { operation, target_sled: sledId, hash, error_code: errorCode, error } = request;
-    const thing = [operation, sledId, hash ?? ''].join(' ');
-    const outcome = repeats.note(thing, errorCode ?? OK);
+    const { operation, sledId, sha256, failure } = request;
+    const thing = [operation, sledId, sha256 ?? ''].join(' ');
+    const outcome = repeats.note(thing, failure?.code ?? OK);
     const changesSomething = operation === 'put' || operation === 'copy';
-    const isOk = errorCode === undefined;
+    const isOk = failure === undefined;
     const isRecorded = isOk ? changesSomething || outcome.isChange : outcome.isWorthRecording;
     if (!isRecorded) return;
     const facts = {
-      timeMs: Date.parse(request.time),
+      timeMs: request.startedMs,
       sledId,
       generation: request.generation,
-      elapsedMs: request.elapsed_ms,
+      elapsedMs: request.elapsedMs,
       ...(isOk && outcome.isChange && { hadFailed: true }),
-      ...(!isOk && { errorCode, error, failures: outcome.count }),
+      ...(!isOk && { errorCode: failure.code, error: failure.message, failures: outcome.count }),
     };
     if (!changesSomething) note({ kind: operation, ...facts });
-    else if (hash === undefined) return;
-    else if (operation === 'put') note({ kind: operation, ...facts, sha256: hash });
-    else note({ kind: operation, ...facts, sha256: hash, sourceSledId: request.source_sled });
+    else if (sha256 === undefined) return;
+    else if (operation === 'put') note({ kind: operation, ...facts, sha256 });
+    else note({ kind: operation, ...facts, sha256, sourceSledId: request.sourceSledId });
   };
 };
