@@ -25,7 +25,8 @@ const rules: Record<string, readonly string[]> = {
   signing: ['core', 'tuf', 'archive', 'lib', 'node:', 'zod'],
   api: ['core/ids', 'core/facts', 'core/artifact-config', 'lib/error-codes', 'zod'],
   http: ['api', 'identity', 'lib', 'core/ids', 'node:', 'npm'],
-  'sled-client': ['core', 'api', 'http', 'lib', 'node:crypto', 'zod'],
+  'sled-wire': ['core', 'api', 'lib', 'zod'],
+  'sled-client': ['core', 'api', 'http', 'sled-wire', 'lib', 'node:crypto'],
   nexus: [
     'core',
     'tuf',
@@ -35,13 +36,14 @@ const rules: Record<string, readonly string[]> = {
     'source',
     'api',
     'http',
+    'sled-wire',
     'sled-client',
     'identity',
     'lib',
     'node:',
     'npm',
   ],
-  'sled-agent': ['core', 'api', 'http', 'identity', 'lib', 'node:', 'zod'],
+  'sled-agent': ['core', 'api', 'http', 'identity', 'sled-wire', 'lib', 'node:', 'zod'],
   'local-fleet': ['core', 'identity', 'lib', 'node:', 'zod', 'smol-toml'],
   sim: [
     'core',
@@ -51,6 +53,7 @@ const rules: Record<string, readonly string[]> = {
     'verify',
     'signing',
     'api',
+    'sled-wire',
     'sled-client',
     'nexus',
     'sled-agent',
@@ -172,9 +175,9 @@ const exclusivePackages: Record<string, string> = {
 };
 /** What opens a datastore, or composes all that uses it; every other module names the ports that it uses. */
 const wholeDatastore = ['nexus/process/services', 'nexus/process/handlers', 'nexus/process/start-tasks'];
-/** What sled agents serve: Nexus has the domain types of sled-client instead. */
+/** What sled agents serve: Nexus has domain types instead, which sled-wire translates. */
 const sledContracts = ['api/sled-agent-api', 'api/depot-api'];
-const knowSledContracts = ['api', 'http', 'sled-client', 'sled-agent', 'sim'];
+const knowSledContracts = ['api', 'http', 'sled-wire', 'sled-client', 'sled-agent', 'sim'];
 /** Functions of `node:fs` that need space. */
 const writesFiles =
   /^(appendFile|copyFile|cp|createWriteStream|link|mkdir|mkdtemp|rename|symlink|truncate|writeFile|writev?)(Sync)?$/;

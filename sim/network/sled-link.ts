@@ -5,9 +5,11 @@ import type { Handlers } from '../../src/http/handlers.ts';
 import { endpointUrl } from '../../src/lib/endpoint.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { configBody, sledConfigOf } from '../../src/sled-client/config-body.ts';
-import { sledReportOf } from '../../src/sled-client/report.ts';
+import { sledConfigOf } from '../../src/sled-client/sled-config.ts';
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
+import { configBody, configOf } from '../../src/sled-wire/config.ts';
+import { putResultOf } from '../../src/sled-wire/put-result.ts';
+import { sledReportOf } from '../../src/sled-wire/report.ts';
 import { chunksOf, collect, receive } from './body.ts';
 import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
 import type { Network } from './network.ts';
@@ -81,7 +83,7 @@ const configRequests = (
         body: undefined,
       }),
     );
-    return sledConfigOf(body as ArtifactConfigBody);
+    return sledConfigOf(configOf(body as ArtifactConfigBody));
   },
   async list(target, wait) {
     const list = await ask(target, wait, incoming =>
@@ -108,7 +110,7 @@ const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' |
         body: { contentLength: sizeBytes, chunks: receive(network, sent, incoming) },
       }),
     );
-    return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
+    return putResultOf(answer);
   },
   async copy(target, { sha256, generation, digest, source }, wait) {
     await ask(target, wait, incoming =>

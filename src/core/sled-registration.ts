@@ -1,4 +1,4 @@
-/** What a sled agent says of itself when it registers. */
+/** What a sled agent says of itself when it registers, and what a Nexus answers. */
 import type { Generation, IncarnationId } from './ids.ts';
 import type { RegisteredHead } from './lineage.ts';
 import type { DatasetHealth } from './sled-report.ts';
@@ -21,4 +21,11 @@ export type SledRegistration = {
   readonly datasets?: readonly DatasetHealth[] | undefined;
   /** Present for a sled agent that compares the points of configs (P13). */
   readonly heads?: readonly RegisteredHead[] | undefined;
+};
+
+export type RegistrationAnswer = {
+  /** The point of the database in that request; without a digest from a Nexus that does not compare points (P5). */
+  readonly floor: { readonly generation: Generation; readonly digest: string | undefined };
+  /** By the text of a point: whether the database recorded it. Undefined from a Nexus that does not report it. */
+  readonly verdicts: ReadonlyMap<string, boolean> | undefined;
 };

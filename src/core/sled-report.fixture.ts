@@ -20,6 +20,7 @@ export const sledReport = (differing: Partial<SledReport> = {}): SledReport => (
   deletionsTotal: 0,
   deletions: [],
   deletionsDeferred: [],
+  leasesTotal: 0,
   quarantined: [],
   scrub: undefined,
   ...differing,

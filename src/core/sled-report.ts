@@ -34,9 +34,14 @@ export type SledReport = {
   /** The latest, not all of the total. */
   readonly deletions: readonly ArtifactDeletion[];
   readonly deletionsDeferred: readonly DeferredDeletion[];
+  /** In force, for any artifact. */
+  readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
   readonly scrub: ScrubProgress | undefined;
 };
+
+/** On how many datasets a sled has stored an artifact, of those that took part. */
+export type PutResult = { readonly datasets: number; readonly successfulWrites: number };
 
 export type DatasetHealth = {
   readonly id: DatasetId | null;
@@ -79,9 +84,9 @@ export type ArtifactLease = {
   readonly sha256: ArtifactHash;
   readonly id: LeaseId;
   readonly holder?: string | undefined;
-  readonly termS: number;
+  readonly termMs: number;
   readonly timeExpiresMs: number;
-  readonly remainingS: number;
+  readonly remainingMs: number;
 };
 
 /** No config lists it, and it is kept since it is in use (B6). */

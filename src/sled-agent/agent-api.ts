@@ -1,32 +1,18 @@
 /** The artifact API, for Nexus: the store and the copies behind the published contract. */
-import type { z } from 'zod';
-import {
-  type ArtifactConfigBody,
-  type ArtifactLease,
-  type ArtifactListResponse,
-  MAX_LISTED_LEASES,
-  MAX_POINTS_KEPT,
-  type sledAgentApi,
-  type DatasetHealth as WireDatasetHealth,
-  type WirePoint,
-  type ScrubProgress as WireScrubProgress,
-} from '../api/sled-agent-api.ts';
-import type { ArtifactConfig, OfferedConfig } from '../core/artifact-config.ts';
+import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts';
+import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type Point, pointText } from '../core/ids.ts';
-import type { ScrubProgress } from '../core/sled-report.ts';
 import type { Handlers } from '../http/handlers.ts';
-import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
-import type { Copies, CopyReport } from './copy.ts';
+import { configBody, configOf } from '../sled-wire/config.ts';
+import { putResultBody } from '../sled-wire/put-result.ts';
+import { listBody } from '../sled-wire/report.ts';
+import { leaseBody } from '../sled-wire/report-items.ts';
+import type { Copies } from './copy.ts';
+import { reportOf } from './sled-report.ts';
 import type { Slots } from './slots.ts';
 import { awaitingFloor } from './store/config/config-keeper.ts';
-import type {
-  ArtifactStore,
-  ArtifactWriter,
-  DatasetHealth,
-  LeaseInForce,
-  StoreListing,
-} from './store/store.ts';
+import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
 
 export type AgentDependencies = {
   readonly store: ArtifactStore;
@@ -37,15 +23,15 @@ export type AgentDependencies = {
 
 export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
   async artifactConfigGet({ query: { point } }) {
-    if (point !== undefined) return configToWire(requireConfigAt(store, point));
+    if (point !== undefined) return sorted(requireConfigAt(store, point));
     const config = store.config();
     if (config === undefined) throw noConfig();
     requireCertainty(store);
-    return configToWire(config);
+    return sorted(config);
   },
 
   async artifactConfigPut({ body, log, signal }) {
-    const outcome = await store.offerConfig(configFromWire(body), { signal });
+    const outcome = await store.offerConfig(configOf(body), { signal });
     if (outcome === 'adopted')
       log.info({ generation: body.generation, artifacts: body.artifacts.length }, 'artifact config adopted');
   },
@@ -57,7 +43,7 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     // A disk that returned meanwhile may have brought doubt.
     requireCertainty(store);
     if (listing.generation === undefined) throw noConfig();
-    return listToWire(listing, listing.generation, copies.report());
+    return listBody(reportOf(listing, listing.generation, copies.report()));
   },
 
   async artifactPut({ params: { sha256 }, query: { generation, config_digest: digest }, body, log }) {
@@ -67,7 +53,7 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
       digest,
     });
     const sizeBytes = await writeAll(writer, body.chunks);
-    const result = await writer.commit();
+    const result = putResultBody(await writer.commit());
     log.info({ sha256, generation, size_bytes: sizeBytes, ...result }, 'artifact stored');
     return result;
   },
@@ -85,28 +71,19 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
   },
 
   async artifactLeaseList({ params: { sha256 } }) {
-    return { leases: store.leases(sha256).map(leaseToWire) };
+    return { leases: store.leases(sha256).map(leaseBody) };
   },
 
   async artifactLeasePut({ params: { sha256, id }, body: { term_s, holder }, log }) {
     const lease = await store.takeLease({ sha256, id, holder, termMs: term_s * 1_000 });
     log.info({ sha256, lease_id: id, holder, term_s }, 'lease taken');
-    return leaseToWire(lease);
+    return leaseBody(lease);
   },
 
   async artifactLeaseDelete({ params: { sha256, id }, log }) {
     await store.returnLease(sha256, id);
     log.info({ sha256, lease_id: id }, 'lease returned');
   },
-});
-
-const leaseToWire = ({ sha256, id, holder, termMs, ...lease }: LeaseInForce): ArtifactLease => ({
-  sha256,
-  id,
-  ...(holder !== undefined && { holder }),
-  term_s: Math.ceil(termMs / 1_000),
-  time_expires: isoTime(lease.timeExpiresMs),
-  remaining_s: lease.remainingMs / 1_000,
 });
 
 /** Receives the next chunk while one is being written. Resolves with the number of bytes. */
@@ -140,103 +117,10 @@ const requireConfigAt = (store: Pick<ArtifactStore, 'configAt'>, point: Point): 
   throw new DepotError('NOT_FOUND', `this sled has no config of point ${pointText(point)}`);
 };
 
-const configFromWire = ({ generation, artifacts, sizes, succeeds }: ArtifactConfigBody): OfferedConfig => ({
-  generation,
-  succeeds: succeeds === undefined || succeeds === 'unknown' ? succeeds : pointFromWire(succeeds),
-  artifacts: new Map(artifacts.map(hash => [hash, sizes?.[hash]])),
-});
-
-const pointFromWire = ({ generation, config_digest }: z.output<typeof WirePoint>): Point => ({
-  generation,
-  digest: config_digest,
-});
-
-const configToWire = ({ generation, artifacts }: ArtifactConfig): ArtifactConfigBody => ({
-  generation,
-  artifacts: [...artifacts.keys()].sort(),
-  sizes: Object.fromEntries(
-    [...artifacts].filter(([, size]) => size !== undefined),
-  ) as ArtifactConfigBody['sizes'],
-});
-
-const listToWire = (
-  listing: StoreListing,
-  generation: NonNullable<StoreListing['generation']>,
-  report: CopyReport,
-): z.input<typeof ArtifactListResponse> => ({
-  generation,
-  list: Object.fromEntries(listing.artifacts),
-  config_digest: listing.configDigest,
-  lineage: listing.hasLineage,
-  points_kept: listing.pointsKept
-    .slice(0, MAX_POINTS_KEPT)
-    .map(({ generation: kept, digest }) => ({ generation: kept, config_digest: digest })),
-  ...(listing.hold !== undefined && {
-    deletions_held: { reason: listing.hold.reason, time: isoTime(listing.hold.timeMs) },
-  }),
-  incarnation_id: listing.incarnationId,
-  datasets: listing.datasets,
-  dataset_health: listing.datasetHealth.map(datasetToWire),
-  copies_in_flight: report.inFlight.map(copy => ({
-    sha256: copy.sha256,
-    depot_base_url: copy.depotBaseUrl,
-    received_bytes: copy.receivedBytes,
-    size_bytes: copy.sizeBytes,
-    time_started: isoTime(copy.timeMs),
-  })),
-  copies_completed_total: report.completedTotal,
-  copies_failed_total: report.failedTotal,
-  copies_failed: report.failed.map(copy => ({
-    sha256: copy.sha256,
-    depot_base_url: copy.depotBaseUrl,
-    error_code: copy.errorCode,
-    message: copy.message,
-    time: isoTime(copy.timeMs),
-  })),
-  deletions_total: listing.deletionsTotal,
-  deletions: listing.deletions.map(({ timeMs, ...deletion }) => ({ ...deletion, time: isoTime(timeMs) })),
-  deletions_deferred: listing.deletionsDeferred.map(({ sha256, reason, leases }) => ({
-    sha256,
-    reason,
-    leases: leases.slice(0, MAX_LISTED_LEASES).map(leaseToWire),
-  })),
-  leases_total: listing.leasesTotal,
-  quarantined: listing.quarantined.map(({ sha256, datasetId, reason, timeMs }) => ({
-    sha256,
-    dataset_id: datasetId,
-    reason,
-    time: isoTime(timeMs),
-  })),
-  ...(listing.scrub !== undefined && { scrub: scrubToWire(listing.scrub) }),
-});
-
-const scrubToWire = (scrub: ScrubProgress): WireScrubProgress => ({
-  cycle_started: isoTime(scrub.cycleStartedMs),
-  cycles_completed: scrub.cyclesCompleted,
-  files_done: scrub.filesDone,
-  files_total: scrub.filesTotal,
-  bytes_done: scrub.bytesDone,
-  ...(scrub.lastCompletedMs !== undefined && { last_completed: isoTime(scrub.lastCompletedMs) }),
-  ...(scrub.lastBad !== undefined && {
-    last_bad: {
-      sha256: scrub.lastBad.sha256,
-      reason: scrub.lastBad.reason,
-      time: isoTime(scrub.lastBad.timeMs),
-    },
-  }),
-});
-
-/** Unknown values are left out. */
-export const datasetToWire = (health: DatasetHealth): WireDatasetHealth => ({
-  id: health.id ?? null,
-  path: health.path,
-  state: health.state,
-  quota_bytes: health.quotaBytes,
-  ...(health.message !== undefined && { message: health.message }),
-  ...(health.usedBytes !== undefined && { used_bytes: health.usedBytes }),
-  ...(health.freeBytes !== undefined && { free_bytes: health.freeBytes }),
-  ...(health.timeLastQuarantinedMs !== undefined && {
-    quarantined: health.quarantined,
-    time_last_quarantined: isoTime(health.timeLastQuarantinedMs),
-  }),
-});
+/** The hashes are sorted, so that equal configs have equal answers. */
+const sorted = ({ generation, artifacts }: ArtifactConfig): ArtifactConfigBody =>
+  configBody({
+    generation,
+    artifacts: new Map([...artifacts].sort(([a], [b]) => (a < b ? -1 : 1))),
+    succeeds: undefined,
+  });

@@ -12,6 +12,7 @@
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
 import type { ArtifactHash, Generation, SledId } from '../core/ids.ts';
+import type { CopyFailure, CopyInFlight } from '../core/sled-report.ts';
 import type { ProgressDeadline } from '../http/progress.ts';
 import type { RawAnswer } from '../http/raw-get.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -29,23 +30,14 @@ export type CopyRequest = {
   readonly sourceId?: SledId | undefined;
 };
 
-type Started = CopyRequest & { readonly timeMs: number };
-export type CopyProgress = Started & {
-  readonly receivedBytes: number;
-  readonly sizeBytes: number | undefined;
-};
-export type FailedCopy = CopyRequest & {
-  readonly timeMs: number;
-  readonly errorCode: string;
-  readonly message: string;
-};
+type Started = CopyRequest & { readonly timeStartedMs: number };
 
 export type CopyReport = {
-  readonly inFlight: readonly CopyProgress[];
+  readonly inFlight: readonly CopyInFlight[];
   readonly completedTotal: number;
   readonly failedTotal: number;
   /** The last ones, oldest first, at most {@link MAX_LISTED_EVENTS}. */
-  readonly failed: readonly FailedCopy[];
+  readonly failed: readonly CopyFailure[];
 };
 
 /** Disposing aborts the copies in flight and waits for their end. */
@@ -93,23 +85,23 @@ export const createCopies = (deps: CopyDependencies): Copies => {
   const stop = new AbortController();
   const slots = createSlots(limit, 'copies');
   const inFlight = new Map<ArtifactHash, Copy>();
-  const failed: FailedCopy[] = [];
+  const failed: CopyFailure[] = [];
   const totals = { completed: 0, failed: 0 };
 
   /** From the writer to the commit; the request is answered in between. */
   const run = async (copy: Copy): Promise<void> => {
-    const { sha256, generation, digest, depotBaseUrl: source, timeMs } = copy.request;
+    const { sha256, generation, digest, depotBaseUrl: source, timeStartedMs } = copy.request;
     try {
       const expectedSizeBytes = store.config()?.artifacts.get(sha256);
       await using writer = await store.beginWrite(sha256, generation, { expectedSizeBytes, digest });
       using answer = await openSource(deps, copy.request, expectedSizeBytes, stop.signal);
       copy.sizeBytes = answer.sizeBytes;
       copy.begun.resolve();
-      const { successful_writes } = await transfer(answer, writer, copy);
+      const { successfulWrites } = await transfer(answer, writer, copy);
       totals.completed += 1;
-      const elapsed_ms = clock.nowMs() - timeMs;
+      const elapsed_ms = clock.nowMs() - timeStartedMs;
       log.info(
-        { sha256, source, size_bytes: answer.sizeBytes, successful_writes, elapsed_ms },
+        { sha256, source, size_bytes: answer.sizeBytes, successful_writes: successfulWrites, elapsed_ms },
         'artifact copied',
       );
     } catch (error) {
@@ -128,7 +120,7 @@ export const createCopies = (deps: CopyDependencies): Copies => {
       stop.signal.throwIfAborted();
       const slot = slots.take();
       const copy: Copy = {
-        request: { ...request, timeMs: clock.nowMs() },
+        request: { ...request, timeStartedMs: clock.nowMs() },
         receivedBytes: 0,
         sizeBytes: undefined,
         begun: Promise.withResolvers<void>(),
@@ -143,7 +135,9 @@ export const createCopies = (deps: CopyDependencies): Copies => {
     },
     report: () => ({
       inFlight: [...inFlight.values()].map(({ request, receivedBytes, sizeBytes }) => ({
-        ...request,
+        sha256: request.sha256,
+        depotBaseUrl: request.depotBaseUrl,
+        timeStartedMs: request.timeStartedMs,
         receivedBytes,
         sizeBytes,
       })),
@@ -158,8 +152,9 @@ export const createCopies = (deps: CopyDependencies): Copies => {
   };
 };
 
-const failedCopy = (request: CopyRequest, timeMs: number, error: unknown): FailedCopy => ({
-  ...request,
+const failedCopy = ({ sha256, depotBaseUrl }: CopyRequest, timeMs: number, error: unknown): CopyFailure => ({
+  sha256,
+  depotBaseUrl,
   timeMs,
   errorCode: errorCodeOf(error),
   message: messageChain(error),

@@ -9,26 +9,28 @@ import {
 } from '../api/internal-api.ts';
 import { SledId } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
+import type { SledRegistration } from '../core/sled-registration.ts';
 import { createApiClient } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
+import { registrationBody } from '../sled-wire/registration.ts';
+import { readAnswer } from '../sled-wire/registration-answer.ts';
 import { createRegistration, type RegistrationDependencies } from './register.ts';
-import { readAnswer } from './registration-answer.ts';
 
 const sledId = SledId.parse('00000000-0000-4000-8000-000000000001');
-const nothing: Omit<SledAgentInfo, 'generation'> = {
-  sa_address: '127.0.0.1:1',
-  repo_depot_port: 2,
+const nothing: Omit<SledRegistration, 'generation'> = {
+  agentAddress: '127.0.0.1:1',
+  depotPort: 2,
   role: 'gimlet',
   baseboard: { serial: 's', part: 'p', revision: 0 },
-  usable_hardware_threads: 1,
-  usable_physical_ram: 1,
-  reservoir_size: 0,
-  cpu_family: 'unknown',
-  decommissioned: false,
+  hardwareThreads: 1,
+  physicalRamBytes: 1,
+  reservoirBytes: 0,
+  cpuFamily: 'unknown',
+  isDecommissioned: false,
 };
 
 const servers: ApiServer[] = [];
@@ -90,7 +92,7 @@ test('a registration brings the floor from the database to the store (P5)', asyn
   const nexus = await startNexus({ floor: '41' });
   const { floors, stop, ended } = register([nexus.url]);
   await expect.poll(() => floors).toEqual([41]);
-  expect(nexus.seen).toEqual([{ ...nothing, generation: expect.any(Number) }]);
+  expect(nexus.seen).toEqual([registrationBody({ ...nothing, generation: expect.any(Number) })]);
   stop.abort();
   await ended;
 });
@@ -110,7 +112,7 @@ test('a change registers at once, with a higher generation (B16)', async () => {
   const nexus = await startNexus();
   let threads = 1;
   const { registration } = register([nexus.url], {
-    info: () => ({ ...nothing, usable_hardware_threads: threads }),
+    info: () => ({ ...nothing, hardwareThreads: threads }),
   });
   await expect.poll(() => nexus.seen.length).toBe(1);
   threads = 2;

@@ -11,15 +11,17 @@
  * SR2. A sled that waits for a floor deletes nothing and accepts nothing; so a store that begins to wait for one
  *      registers at once.
  */
-import type { internalApi, SledAgentInfo } from '../api/internal-api.ts';
+import type { internalApi } from '../api/internal-api.ts';
 import { asGeneration, type SledId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
+import type { RegistrationAnswer, SledRegistration } from '../core/sled-registration.ts';
 import type { ApiClient } from '../http/client.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { findDepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { type RegistrationAnswer, readAnswer } from './registration-answer.ts';
+import { registrationBody } from '../sled-wire/registration.ts';
+import { readAnswer } from '../sled-wire/registration-answer.ts';
 
 export type NexusPeer = {
   readonly url: string;
@@ -30,7 +32,7 @@ export type RegistrationDependencies = {
   readonly sledId: SledId;
   readonly peers: readonly NexusPeer[];
   /** The present content of a registration. */
-  readonly info: () => Omit<SledAgentInfo, 'generation'>;
+  readonly info: () => Omit<SledRegistration, 'generation'>;
   readonly acceptAnswer: (answer: RegistrationAnswer) => Promise<void>;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -59,9 +61,9 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
   /** Registers with one Nexus; SR1 says with which generation. */
   const registerWith = async ({ url, client }: NexusPeer, signal: AbortSignal): Promise<void> => {
     generation ??= await firstGeneration(client, dependencies, signal);
-    const info = { ...dependencies.info(), generation: asGeneration(generation) };
+    const body = registrationBody({ ...dependencies.info(), generation: asGeneration(generation) });
     const { headers } = await client.sledAgentPut(
-      { params: { sled_id: dependencies.sledId }, body: info },
+      { params: { sled_id: dependencies.sledId }, body },
       { signal },
     );
     const answer = readAnswer(headers, url);

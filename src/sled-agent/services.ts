@@ -11,14 +11,14 @@
  */
 import { availableParallelism, totalmem } from 'node:os';
 import type { depotApi } from '../api/depot-api.ts';
-import { MAX_HEADS, type SledAgentInfo } from '../api/internal-api.ts';
 import type { sledAgentApi } from '../api/sled-agent-api.ts';
 import type { Rng } from '../core/rng.ts';
+import type { SledRegistration } from '../core/sled-registration.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import { agentHandlers, datasetToWire } from './agent-api.ts';
+import { agentHandlers } from './agent-api.ts';
 import type { SledAgentConfig } from './config.ts';
 import { createCopies, type FetchArtifact } from './copy.ts';
 import { depotHandlers } from './depot-api.ts';
@@ -150,8 +150,8 @@ const situation = (store: ArtifactStore, health: readonly DatasetHealth[]): stri
 
 /** Does not change while a process runs. */
 const HARDWARE = {
-  usable_hardware_threads: availableParallelism(),
-  usable_physical_ram: totalmem(),
+  hardwareThreads: availableParallelism(),
+  physicalRamBytes: totalmem(),
 };
 
 /** The required identity of any machine. */
@@ -160,24 +160,16 @@ const sledInfo = (
   { agent, depotPort }: SledAddresses,
   store: ArtifactStore,
   health: readonly DatasetHealth[],
-): Omit<SledAgentInfo, 'generation'> => ({
-  sa_address: agent,
-  repo_depot_port: depotPort,
+): Omit<SledRegistration, 'generation'> => ({
+  agentAddress: agent,
+  depotPort,
   role: 'gimlet',
   baseboard,
   ...HARDWARE,
-  reservoir_size: 0,
-  cpu_family: 'unknown',
-  decommissioned: false,
-  incarnation_id: store.incarnationId(),
-  datasets: health.map(datasetToWire),
-  heads: store
-    .claims()
-    .slice(0, MAX_HEADS)
-    .map(({ generation, digest, hasLineage, isKept }) => ({
-      generation,
-      config_digest: digest,
-      lineage: hasLineage,
-      kept: isKept,
-    })),
+  reservoirBytes: 0,
+  cpuFamily: 'unknown',
+  isDecommissioned: false,
+  incarnationId: store.incarnationId(),
+  datasets: health,
+  heads: store.claims(),
 });

@@ -6,8 +6,10 @@ import { type ClientTimeouts, createApiClient, DEFAULT_CLIENT_TIMEOUTS } from '.
 import { type Peers, plainPeers } from '../http/peers.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { endpointUrl } from '../lib/endpoint.ts';
-import { configBody, sledConfigOf } from './config-body.ts';
-import { sledReportOf } from './report.ts';
+import { configBody, configOf } from '../sled-wire/config.ts';
+import { putResultOf } from '../sled-wire/put-result.ts';
+import { sledReportOf } from '../sled-wire/report.ts';
+import { sledConfigOf } from './sled-config.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 
 /** Disposing closes the connections, but not those of `peers`, if they are given. */
@@ -30,14 +32,13 @@ export const createHttpConnection = (
     },
     async config(sled, { point, ...wait }) {
       const query = point === undefined ? {} : { point: pointText(point) };
-      return sledConfigOf(await agent(sled).artifactConfigGet({ query }, wait));
+      return sledConfigOf(configOf(await agent(sled).artifactConfigGet({ query }, wait)));
     },
     list: async (sled, wait) => sledReportOf(await agent(sled).artifactList({}, wait)),
     async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
       const body = { sizeBytes, chunks };
       const query = { generation, config_digest: digest };
-      const answer = await agent(sled).artifactPut({ params: { sha256 }, query, body }, wait);
-      return { datasets: answer.datasets, successfulWrites: answer.successful_writes };
+      return putResultOf(await agent(sled).artifactPut({ params: { sha256 }, query, body }, wait));
     },
     async copy(sled, { sha256, generation, digest, source }, wait) {
       const body = { depot_base_url: endpointUrl(source.depot), source_sled_id: source.id };

@@ -1,18 +1,12 @@
 /** The details of a sled's error, beside its code. */
-import { z } from 'zod';
-import { Generation, SetDigest } from '../core/ids.ts';
 import type { PointClaim } from '../core/lineage.ts';
 import { RETRY_AFTER_DETAIL } from '../http/answers.ts';
 import { errorCodeOf, findDepotError } from '../lib/errors.ts';
+import { refusedClaimOf } from '../sled-wire/refused-claim.ts';
 
 /** The point that a refusal of a config names: the one that the sled holds. */
-export const refusedClaim = (refusal: unknown): PointClaim | undefined => {
-  const { held, held_digest: digest, held_lineage: hasLineage } = findDepotError(refusal)?.detail ?? {};
-  const parsed = z
-    .object({ generation: Generation, digest: SetDigest, hasLineage: z.boolean() })
-    .safeParse({ generation: held, digest, hasLineage });
-  return parsed.data;
-};
+export const refusedClaim = (refusal: unknown): PointClaim | undefined =>
+  refusedClaimOf(findDepotError(refusal)?.detail ?? {});
 
 /** The pause that the sled asks for. */
 export const retryAfterMs = (error: unknown): number | undefined => {

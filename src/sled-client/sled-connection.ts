@@ -2,7 +2,7 @@
 import type { OfferedConfig } from '../core/artifact-config.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
-import type { SledReport } from '../core/sled-report.ts';
+import type { PutResult, SledReport } from '../core/sled-report.ts';
 import type { Endpoint, Scheme } from '../lib/endpoint.ts';
 
 export type SledTarget = {
@@ -42,7 +42,7 @@ export type SledConnection = {
       readonly chunks: AsyncIterable<Uint8Array>;
     },
     wait: Wait,
-  ) => Promise<{ readonly datasets: number; readonly successfulWrites: number }>;
+  ) => Promise<PutResult>;
   /** Resolves when the sled has begun to copy; the outcome comes in a later list (B7). */
   readonly copy: (
     sled: SledTarget,

@@ -26,9 +26,6 @@ export const sledUpsert =
     const after: SledRecord = {
       id,
       info,
-      incarnationId: info.incarnationId ?? null,
-      datasets: info.datasets ?? [],
-      heads: info.heads ?? null,
       policy: before?.policy ?? 'in_service',
       timeRegisteredMs: before?.timeRegisteredMs ?? nowMs,
       timeLastRegisteredMs: nowMs,

@@ -2,18 +2,14 @@
  * Handlers of the internal API: a sled registers, and receives the floor of generations (P5) and the answer which of its
  * points the database recorded (P13).
  */
-import {
-  FLOOR_DIGEST_HEADER,
-  GENERATION_FLOOR_HEADER,
-  HEADS_HEADER,
-  type internalApi,
-} from '../../api/internal-api.ts';
+import type { internalApi } from '../../api/internal-api.ts';
 import { pointText } from '../../core/ids.ts';
 import { isKnownPoint, type RecordedPoints } from '../../core/lineage.ts';
 import type { SledRegistration } from '../../core/sled-registration.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { registrationBody, registrationOf } from '../../sled-client/registration.ts';
+import { registrationBody, registrationOf } from '../../sled-wire/registration.ts';
+import { writeAnswer } from '../../sled-wire/registration-answer.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { Note } from '../history/history.ts';
 
@@ -38,9 +34,7 @@ export const createInternalApi = ({
   async sledAgentPut({ params, body, setHeader, signal, log }) {
     const info = registrationOf(body);
     const { changed, stale, floor, lineage } = await datastore.sledUpsert(params.sled_id, info, { signal });
-    setHeader(GENERATION_FLOOR_HEADER, String(floor.generation));
-    setHeader(FLOOR_DIGEST_HEADER, floor.digest);
-    setHeader(HEADS_HEADER, verdictsText(info, lineage));
+    writeAnswer({ floor, verdicts: verdictsOn(info, lineage) }, setHeader);
     const facts = { sled_id: params.sled_id, address: info.agentAddress, generation: info.generation };
     if (stale) log.warn(facts, 'registration ignored: a later one is recorded');
     if (!changed) return;
@@ -51,8 +45,11 @@ export const createInternalApi = ({
 });
 
 /** Of each head of the request. */
-const verdictsText = ({ heads = [] }: SledRegistration, lineage: RecordedPoints): string =>
-  heads.map(claim => `${pointText(claim)}=${isKnownPoint(claim, lineage) ? 'known' : 'unknown'}`).join(',');
+const verdictsOn = (
+  { heads = [] }: SledRegistration,
+  lineage: RecordedPoints,
+): ReadonlyMap<string, boolean> =>
+  new Map(heads.map(claim => [pointText(claim), isKnownPoint(claim, lineage)]));
 
 const registrationFacts = ({ baseboard, agentAddress, datasets = [], incarnationId }: SledRegistration) => ({
   serial: baseboard.serial,

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { SledAgentInfo } from '../../api/internal-api.ts';
 import type { Details } from '../../core/facts/details.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { StoredDatasets } from '../../sled-client/dataset.ts';
-import { registrationOf, StoredHeads } from '../../sled-client/registration.ts';
+import { StoredDatasets } from '../../sled-wire/dataset.ts';
+import { registrationOf, StoredHeads } from '../../sled-wire/registration.ts';
 import type { TrustedVersions } from '../../tuf/rollback.ts';
 import type { FleetEvent } from './ports/history-port.ts';
 import type { LocalRepoRecord } from './ports/local-repo-port.ts';
@@ -109,9 +109,6 @@ export const toSledRecord = (row: Row<'sled'>): SledRecord => {
     return {
       id: row.id,
       info: { ...registrationOf(told), datasets: datasets ?? undefined, heads: heads ?? undefined },
-      incarnationId: row.incarnation_id,
-      datasets: datasets ?? [],
-      heads,
       policy: row.policy,
       timeRegisteredMs: row.time_registered,
       timeLastRegisteredMs: row.time_last_registered,

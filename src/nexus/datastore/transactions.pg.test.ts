@@ -348,7 +348,7 @@ describe('what the database holds', () => {
     await datastore.sledUpsert(id, registration(), wait);
     await database.query(`UPDATE sled SET datasets = '[{"shape": "of another version"}]'`);
     const { items } = await datastore.sledList({ limit: 10 }, wait);
-    expect(items).toMatchObject([{ id, datasets: [] }]);
+    expect(items).toMatchObject([{ id, info: { datasets: undefined } }]);
     expect(await datastore.sledUpsert(id, registration(), wait)).toMatchObject({ stale: false });
   });
 
@@ -360,10 +360,12 @@ describe('what the database holds', () => {
     const head = { generation: asGeneration(1), digest, hasLineage: true, isKept: false };
     await datastore.sledUpsert(id, registration({ heads: [head] }), wait);
     await database.query(`UPDATE sled SET heads = '[{"shape": "of another version"}]'`);
-    expect((await datastore.sledList({ limit: 10 }, wait)).items).toMatchObject([{ id, heads: null }]);
+    expect((await datastore.sledList({ limit: 10 }, wait)).items).toMatchObject([
+      { id, info: { heads: undefined } },
+    ]);
     await datastore.sledUpsert(id, registration({ heads: [head] }), wait);
     expect(await datastore.sledGet(id, wait)).toMatchObject({
-      heads: [{ generation: 1, digest, hasLineage: true }],
+      info: { heads: [{ generation: 1, digest, hasLineage: true }] },
     });
   });
 

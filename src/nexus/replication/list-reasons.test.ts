@@ -33,9 +33,9 @@ test('a leased artifact is named with its holder, and is no fault (B6)', () => {
       sha256: hashOf(9),
       id: LeaseId.parse('00000000-0000-4000-8000-000000000002'),
       holder: 'installer',
-      termS: 60,
+      termMs: 60_000,
       timeExpiresMs: Date.parse(TIME),
-      remainingS: 5,
+      remainingMs: 5_000,
     },
   ];
   const deferred = { sha256: hashOf(9), reason: `in use by installer, until ${TIME}`, leases };

@@ -21,6 +21,6 @@ const sledTarget = (sled: SledRecord, scheme: Scheme): SledTarget => {
     serial: sled.info.baseboard.serial,
     agent: endpoint(scheme, agent, expected),
     depot: endpoint(scheme, { host: agent.host, port: sled.info.depotPort }, expected),
-    heads: sled.heads,
+    heads: sled.info.heads ?? null,
   };
 };

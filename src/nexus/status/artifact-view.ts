@@ -4,18 +4,18 @@ import type { FleetEventView } from '../../api/operator-history-api.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
+import {
+  copyFailureBody,
+  copyInFlightBody,
+  deferredBody,
+  deletionBody,
+  quarantinedBody,
+} from '../../sled-wire/report-items.ts';
 import type { LocalRepoRecord } from '../datastore/ports/local-repo-port.ts';
 import type { RepoRecord } from '../datastore/ports/release-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { blockedView, reasonView } from './reasons.ts';
-import {
-  copyFailureView,
-  copyInFlightView,
-  deferredView,
-  deletionView,
-  quarantinedView,
-} from './report-view.ts';
 
 export type ArtifactFacts = {
   readonly sha256: ArtifactHash;
@@ -92,11 +92,11 @@ const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'
     serial: sled.serial,
     copies: isListing(sled.answer) ? (sled.answer.held.get(sha256) ?? 0) : 0,
     datasets: isListing(sled.answer) ? sled.answer.datasets : 0,
-    ...(inFlight === undefined ? {} : { copy_in_flight: copyInFlightView(inFlight) }),
-    ...(failed === undefined ? {} : { copy_failed: copyFailureView(failed) }),
-    ...(deletion === undefined ? {} : { deletion: deletionView(deletion) }),
-    ...(quarantined === undefined ? {} : { quarantined: quarantinedView(quarantined) }),
-    ...(deferred === undefined ? {} : { deletion_deferred: deferredView(deferred) }),
+    ...(inFlight === undefined ? {} : { copy_in_flight: copyInFlightBody(inFlight) }),
+    ...(failed === undefined ? {} : { copy_failed: copyFailureBody(failed) }),
+    ...(deletion === undefined ? {} : { deletion: deletionBody(deletion) }),
+    ...(quarantined === undefined ? {} : { quarantined: quarantinedBody(quarantined) }),
+    ...(deferred === undefined ? {} : { deletion_deferred: deferredBody(deferred) }),
   };
 };
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ArtifactListResponse } from '../../api/sled-agent-api.ts';
 import { asGeneration } from '../../core/ids.ts';
 import { isoTime } from '../../lib/clock.ts';
-import { sledReportOf } from '../../sled-client/report.ts';
+import { sledReportOf } from '../../sled-wire/report.ts';
 import { registration } from '../datastore/conformance/records.fixture.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import type { Observation } from '../replication/observation.ts';
@@ -50,9 +50,6 @@ test('the operator is shown what the sled listed, field by field', () => {
   const record: SledRecord = {
     id: target.id,
     info: registration(),
-    incarnationId: null,
-    datasets: [],
-    heads: null,
     policy: 'in_service',
     timeRegisteredMs: 0,
     timeLastRegisteredMs: 0,

@@ -1,23 +1,23 @@
 /** One sled, on the wire: what is recorded of it, and what it answered last. */
 import type { SledView } from '../../api/operator-fleet-api.ts';
 import { sledProgress } from '../../core/progress.ts';
-import type { SledReport } from '../../core/sled-report.ts';
 import { isoTime } from '../../lib/clock.ts';
-import { datasetBody } from '../../sled-client/dataset.ts';
-import { pointBody } from '../../sled-client/point.ts';
+import { datasetBody } from '../../sled-wire/dataset.ts';
+import { pointBody } from '../../sled-wire/point.ts';
+import {
+  copyFailureBody,
+  copyInFlightBody,
+  deferredBody,
+  deletionBody,
+  heldBody,
+  quarantinedBody,
+  scrubBody,
+} from '../../sled-wire/report-items.ts';
 import type { Liveness } from '../background/sled-liveness.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import { reasonView } from './reasons.ts';
 import { sledReplicationView } from './release-view.ts';
-import {
-  copyFailureView,
-  copyInFlightView,
-  deferredView,
-  deletionView,
-  quarantinedView,
-  scrubView,
-} from './report-view.ts';
 
 export const sledView = (
   record: SledRecord,
@@ -38,25 +38,20 @@ export const sledView = (
     time_registered: isoTime(record.timeRegisteredMs),
     time_last_registered: isoTime(record.timeLastRegisteredMs),
     generation: report?.generation ?? null,
-    datasets: (report?.datasetHealth ?? record.datasets).map(datasetBody),
+    datasets: (report?.datasetHealth ?? record.info.datasets ?? []).map(datasetBody),
     replication:
       sled === undefined || wanted === undefined
         ? null
         : sledReplicationView(sledProgress(sled, wanted, wanted), sled),
-    copies_in_flight: report?.copiesInFlight.map(copyInFlightView) ?? [],
-    copies_failed: report?.copiesFailed.map(copyFailureView) ?? [],
+    copies_in_flight: report?.copiesInFlight.map(copyInFlightBody) ?? [],
+    copies_failed: report?.copiesFailed.map(copyFailureBody) ?? [],
     deletions_total: report?.deletionsTotal ?? 0,
-    deletions: report?.deletions.map(deletionView) ?? [],
-    deletions_deferred: report?.deletionsDeferred.map(deferredView) ?? [],
-    ...(report?.deletionsHeld !== undefined && { deletions_held: heldView(report.deletionsHeld) }),
+    deletions: report?.deletions.map(deletionBody) ?? [],
+    deletions_deferred: report?.deletionsDeferred.map(deferredBody) ?? [],
+    ...(report?.deletionsHeld !== undefined && { deletions_held: heldBody(report.deletionsHeld) }),
     ...(report?.pointsKept !== undefined && { points_kept: report.pointsKept.map(pointBody) }),
-    quarantined: report?.quarantined.map(quarantinedView) ?? [],
-    ...(report?.scrub !== undefined && { scrub: scrubView(report.scrub) }),
+    quarantined: report?.quarantined.map(quarantinedBody) ?? [],
+    ...(report?.scrub !== undefined && { scrub: scrubBody(report.scrub) }),
     reasons: (observation?.reasons ?? []).filter(reason => reason.sledId === record.id).map(reasonView),
   };
 };
-
-const heldView = ({ reason, timeMs }: NonNullable<SledReport['deletionsHeld']>) => ({
-  reason,
-  time: isoTime(timeMs),
-});

@@ -4,8 +4,9 @@ import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import { ArtifactHash, asGeneration, type Point, pointText } from '../../core/ids.ts';
 import type { Predecessor } from '../../core/lineage.ts';
 import { seededRng } from '../../core/rng.ts';
+import type { PutResult } from '../../core/sled-report.ts';
 import { pointOf } from './point.ts';
-import type { ArtifactStore, StoredArtifact, WriteResult } from './store.ts';
+import type { ArtifactStore, StoredArtifact } from './store.ts';
 
 export type TestArtifact = { readonly sha256: ArtifactHash; readonly bytes: Uint8Array };
 
@@ -65,7 +66,7 @@ export const put = async (
   store: ArtifactStore,
   { sha256, bytes }: TestArtifact,
   generation: number = store.config()?.generation ?? 1,
-): Promise<WriteResult> => {
+): Promise<PutResult> => {
   await using writer = await store.beginWrite(sha256, asGeneration(generation));
   const half = Math.floor(bytes.length / 2);
   await Promise.all([writer.write(bytes.subarray(0, half)), writer.write(bytes.subarray(half))]);

@@ -58,11 +58,11 @@ test('a disk that fills up in the middle of a write leaves the write, which goes
   await writer.write(a.bytes.subarray(0, 1000));
   sled.fail(({ name, path }) => (name === 'write' && path.startsWith(full!) ? 'ENOSPC' : undefined));
   await writer.write(a.bytes.subarray(1000));
-  expect(await writer.commit()).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await writer.commit()).toEqual({ datasets: 2, successfulWrites: 1 });
   sled.fail(() => undefined);
   expect(await states(store), 'being full once is no fault of the disk').toEqual(['ok', 'ok']);
   expect(await copies(store, a)).toBe(1);
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 2 });
 });
 
 test('with every disk full the write is refused with NO_SPACE, and leaves nothing (S16)', async () => {
@@ -74,7 +74,7 @@ test('with every disk full the write is refused with NO_SPACE, and leaves nothin
   await expect(writer.commit()).rejects.toMatchObject({ code: 'NO_SPACE' });
   sled.fail(() => undefined);
   expect((await store.list()).artifacts.size).toBe(0);
-  expect(await put(store, a)).toMatchObject({ successful_writes: 2 });
+  expect(await put(store, a)).toMatchObject({ successfulWrites: 2 });
 });
 
 test('a disk that is full after the rename of a ledger is not missing, and takes the config once there is space (S16)', async () => {
@@ -93,7 +93,7 @@ test('a dataset that fails in the middle of a write is not listed until it was e
   await put(store, b);
   const [bad] = sled.directories;
   sled.fail(({ name, path }) => (name === 'sync' && path.startsWith(bad!) ? 'EIO' : undefined));
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 1 });
   expect(await states(store)).toEqual(['failed', 'ok']);
   expect((await store.list()).artifacts).toEqual(
     new Map([
@@ -105,7 +105,7 @@ test('a dataset that fails in the middle of a write is not listed until it was e
   sled.fail(() => undefined);
   await reconcile(store);
   expect(await states(store)).toEqual(['ok', 'ok']);
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 2 });
 });
 
 test('a copy whose directory could not be synced does not count (G4)', async () => {
@@ -113,7 +113,7 @@ test('a copy whose directory could not be synced does not count (G4)', async () 
   const store = sled.store();
   const [bad] = sled.directories;
   sled.fail(({ name, path }) => (name === 'syncDirectory' && path.startsWith(bad!) ? 'EIO' : undefined));
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 1 });
   expect(await copies(store, a)).toBe(1);
 });
 
@@ -127,7 +127,7 @@ test('a write that began before its dataset failed and returned does not complet
   await store.list();
   sled.fail(() => undefined);
   await reconcile(store);
-  expect(await writer.commit()).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await writer.commit()).toEqual({ datasets: 2, successfulWrites: 1 });
   expect(await states(store)).toEqual(['ok', 'ok']);
 });
 
@@ -137,8 +137,8 @@ test('a read-only dataset serves what it has, and writes and deletions go to the
   await put(store, b);
   const [readOnly] = sled.directories;
   sled.fail(({ name, path }) => (WRITING.includes(name) && path.startsWith(readOnly!) ? 'EROFS' : undefined));
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
-  expect(await put(store, a)).toEqual({ datasets: 1, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 1, successfulWrites: 1 });
   const listing = await store.list();
   expect(listing.datasets).toBe(1);
   expect(listing.datasetHealth[0]).toMatchObject({ state: 'read_only' });
@@ -168,7 +168,7 @@ test('a store can start on a read-only dataset, which no process can lock', asyn
   expect(await states(store)).toEqual(['read_only', 'ok']);
   expect((await store.list()).datasetHealth[0]?.message).toMatch(/EROFS/);
   expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
-  expect(await put(store, b)).toEqual({ datasets: 1, successful_writes: 1 });
+  expect(await put(store, b)).toEqual({ datasets: 1, successfulWrites: 1 });
 });
 
 test('with no usable dataset a write is refused with NO_USABLE_DATASET', async () => {
@@ -190,7 +190,7 @@ test('the quota counts what is stored, what is in flight and what is quarantined
   await other.abort();
   await writer.write(a.bytes);
   await writer.commit();
-  expect(await put(store, b)).toMatchObject({ successful_writes: 2 });
+  expect(await put(store, b)).toMatchObject({ successfulWrites: 2 });
   await expect(put(store, b)).rejects.toMatchObject({ code: 'NO_SPACE' });
   const [{ id } = { id: undefined }] = (await store.list()).datasetHealth;
   await store.quarantine(b.sha256, id!, 'test');
@@ -205,7 +205,7 @@ test('a dataset that evidence alone fills is not full: the next write takes the 
   const [{ id } = { id: undefined }] = (await store.list()).datasetHealth;
   await store.quarantine(b.sha256, id!, 'test');
   expect(await states(store)).toEqual(['ok', 'full']);
-  expect(await put(store, b)).toMatchObject({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, b)).toMatchObject({ datasets: 2, successfulWrites: 1 });
   expect((await store.list()).quarantined).toEqual([]);
   expect(await copies(store, b)).toBe(2);
 });
@@ -269,7 +269,7 @@ test('one full dataset does not make a write fail, and does not count as one wit
   await using sled = await createTestStore({ dependencies: { disk } });
   const store = sled.store();
   await offer(store, 1, [a]);
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 1 });
   const listing = await store.list();
   expect(listing.datasets).toBe(1);
   expect(listing.datasetHealth[0]).toMatchObject({ state: 'full', freeBytes: 0 });
@@ -286,7 +286,7 @@ test('a dataset without space for an artifact reports the numbers until there is
   await offer(store, 1, [a]);
   const messages = async () => (await store.list()).datasetHealth.map(({ message }) => message);
   expect(await messages()).toEqual([undefined, undefined]);
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 1 });
   expect(await states(store), 'another artifact may fit').toEqual(['ok', 'ok']);
   const numbers = `has no space for ${a.bytes.length} more bytes: 1 are left on the file system`;
   expect(await messages()).toEqual([expect.stringContaining(numbers), undefined]);
@@ -305,7 +305,7 @@ test('space stays free on the file system, also under writes of unknown length (
   await expect(writer.write(a.bytes)).rejects.toMatchObject({ code: 'NO_SPACE' });
   await writer.abort();
   freeBytes = 2 ** 40;
-  expect(await put(store, a), 'nothing stays reserved').toMatchObject({ successful_writes: 2 });
+  expect(await put(store, a), 'nothing stays reserved').toMatchObject({ successfulWrites: 2 });
 });
 
 test('nothing is written into the mount point of a disk that is gone, before anybody has looked (DS3)', async () => {
@@ -317,7 +317,7 @@ test('nothing is written into the mount point of a disk that is gone, before any
   const disk = `${mountPoint}-disk`;
   await rename(mountPoint!, disk);
   await mkdir(mountPoint!);
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 1 });
   expect(await readdir(mountPoint!)).toEqual([]);
   expect(await states(store)).toEqual(['missing', 'ok']);
 
@@ -365,7 +365,7 @@ test('whatever fails at random, a name stands for the right bytes, and success f
         : undefined,
     );
     const outcome = await put(store, a);
-    expect(outcome.successful_writes, `seed ${seed}`).toBeGreaterThan(0);
+    expect(outcome.successfulWrites, `seed ${seed}`).toBeGreaterThan(0);
     expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
     sled.fail(() => undefined);
     await reconcile(store);

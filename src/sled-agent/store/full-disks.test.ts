@@ -87,7 +87,7 @@ test('a refusal names a dataset that was not tried, since it had failed before, 
   await using sled = await faultyStore();
   const [full, broken] = sled.directories;
   sled.fail(({ name, path }) => (name === 'sync' && path.startsWith(broken!) ? 'EIO' : undefined));
-  expect(await put(sled.store(), a)).toMatchObject({ successful_writes: 1 });
+  expect(await put(sled.store(), a)).toMatchObject({ successfulWrites: 1 });
   sled.fail(({ name }) => (name === 'createFile' ? 'ENOSPC' : undefined));
   for (const kind of ['a config', 'a lease', 'an artifact'])
     await expect(KINDS[kind]?.(sled), kind).rejects.toMatchObject({
@@ -107,7 +107,7 @@ test('a dataset without free inodes is full and says why, and takes artifacts ag
   await using sled = await createTestStore({ dependencies: { disk } });
   const store = sled.store();
   await offer(store, 1, [a]);
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 1 });
   expect((await store.list()).datasetHealth).toMatchObject([
     {
       state: 'full',
@@ -116,7 +116,7 @@ test('a dataset without free inodes is full and says why, and takes artifacts ag
     { state: 'ok' },
   ]);
   freeInodes = 1;
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 2 });
   expect((await store.list()).datasetHealth[0]?.state).toBe('ok');
 });
 
@@ -138,7 +138,7 @@ test('evidence of bad copies gives way to an artifact when it has the last inode
   await store.quarantine(b.sha256, health!.id!, 'test');
   freeInodes = 0;
   expect((await store.list()).datasetHealth[0]?.state, 'it has space for a copy').toBe('ok');
-  expect(await put(store, a)).toMatchObject({ successful_writes: 1 });
+  expect(await put(store, a)).toMatchObject({ successfulWrites: 1 });
   expect(await copies(store, a)).toBe(1);
 });
 
@@ -161,7 +161,7 @@ test('a file system that cannot make names durable is no dataset, and says so at
   await using sled = await createTestStore({ dependencies: { disk } });
   const store = sled.store();
   await offer(store, 1, [a]);
-  expect(await put(store, a)).toEqual({ datasets: 1, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 1, successfulWrites: 1 });
   const [health] = (await store.list()).datasetHealth;
   expect(health).toMatchObject({
     state: 'failed',

@@ -112,7 +112,7 @@ test('a put racing a deletion of the same hash: the unlink waits for the rename,
   const reconciling = reconcile(store);
   expect(await isPending(reconciling)).toBe(true);
   release();
-  expect(await putting).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await putting).toEqual({ datasets: 2, successfulWrites: 2 });
   await reconciling;
   await reconcile(store);
   expect([...machine.memory.files().keys()].filter(path => path.endsWith(a.sha256))).toEqual([]);
@@ -128,7 +128,7 @@ test('a put that begins while the artifact is being deleted does not take the ol
   const adoption = offer(store, 3, [a, b]);
   const putting = adoption.then(() => put(store, a));
   release();
-  expect(await putting).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await putting).toEqual({ datasets: 2, successfulWrites: 2 });
   await reconcile(store);
   expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
   expect(await copies(store, a)).toBe(2);
@@ -151,7 +151,7 @@ test('a put survives a new generation that still wants the artifact, and none ma
   await using writer = await store.beginWrite(a.sha256, asGeneration(1));
   await writer.write(a.bytes);
   await offer(store, 2, [a]);
-  expect(await writer.commit()).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await writer.commit()).toEqual({ datasets: 2, successfulWrites: 2 });
   await expect(store.beginWrite(a.sha256, asGeneration(1))).rejects.toMatchObject({
     code: 'ARTIFACT_GENERATION',
   });
@@ -190,6 +190,6 @@ test('a copy whose name is not durable yet is not listed: a power cut may take i
   const release = await held;
   expect(await copies(store, a)).toBe(0);
   release();
-  expect(await putting).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await putting).toEqual({ datasets: 2, successfulWrites: 2 });
   expect(await copies(store, a)).toBe(2);
 });

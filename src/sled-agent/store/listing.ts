@@ -113,7 +113,7 @@ const healthOf = async (
   const condition = dataset.condition();
   const isFull = condition.kind === 'ok' && atMost?.refusal !== undefined;
   return {
-    id: dataset.id(),
+    id: dataset.id() ?? null,
     path: dataset.path,
     state: isFull ? 'full' : condition.kind,
     message:
@@ -121,7 +121,7 @@ const healthOf = async (
     usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
     quotaBytes,
     freeBytes: space?.freeBytes,
-    quarantined: files?.quarantined.length ?? 0,
+    quarantined: files?.quarantined.length || undefined,
     timeLastQuarantinedMs: files?.quarantined
       .map(({ timeMs }) => timeMs)
       .reduce<number | undefined>(later, undefined),

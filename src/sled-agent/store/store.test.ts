@@ -37,7 +37,7 @@ test('an artifact that was put is on every dataset, is listed with its copies, a
   await using sled = await createTestStore();
   const store = sled.store();
   await offer(store, 1, [a, b]);
-  expect(await put(store, a)).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await put(store, a)).toEqual({ datasets: 2, successfulWrites: 2 });
   for (const directory of sled.directories)
     expect(hashOf(await readFile(join(directory, a.sha256)))).toBe(a.sha256);
   const listing = await store.list();
@@ -65,7 +65,7 @@ test('an empty artifact is an artifact', async () => {
   await using sled = await createTestStore();
   const empty = testArtifact(0, 0);
   await offer(sled.store(), 1, [empty]);
-  expect(await put(sled.store(), empty)).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await put(sled.store(), empty)).toEqual({ datasets: 2, successfulWrites: 2 });
   expect(await copies(sled.store(), empty)).toBe(2);
 });
 
@@ -137,9 +137,9 @@ test('two concurrent writers of one hash have separate files: a failing one neve
   await bad.write(new Uint8Array(1000));
   await bad.abort();
   await good.write(a.bytes.subarray(1000));
-  expect(await good.commit()).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await good.commit()).toEqual({ datasets: 2, successfulWrites: 2 });
   const both = await Promise.all([put(store, a), put(store, a), put(store, a)]);
-  expect(both.map(({ successful_writes }) => successful_writes)).toEqual([2, 2, 2]);
+  expect(both.map(({ successfulWrites }) => successfulWrites)).toEqual([2, 2, 2]);
   expect(await bytesOf(await store.open(a.sha256))).toEqual(a.bytes);
   expect(await temporaryFiles(sled.directories)).toEqual([]);
 });
@@ -152,7 +152,7 @@ test('chunks may be outstanding together, and land in the order of the calls', a
   const writes: Promise<void>[] = [];
   for (let at = 0; at < a.bytes.length; at += 999) writes.push(writer.write(a.bytes.subarray(at, at + 999)));
   expect(await writer.commit(), 'commit waits for what is outstanding').toMatchObject({
-    successful_writes: 2,
+    successfulWrites: 2,
   });
   await Promise.all(writes);
 });
@@ -160,7 +160,7 @@ test('chunks may be outstanding together, and land in the order of the calls', a
 test('a sled with one dataset reports that, and one copy is complete there (B9)', async () => {
   await using sled = await createTestStore({ datasets: 1 });
   await offer(sled.store(), 1, [a]);
-  expect(await put(sled.store(), a)).toEqual({ datasets: 1, successful_writes: 1 });
+  expect(await put(sled.store(), a)).toEqual({ datasets: 1, successfulWrites: 1 });
   expect(await sled.store().list()).toMatchObject({ datasets: 1, artifacts: new Map([[a.sha256, 1]]) });
 });
 
@@ -215,7 +215,7 @@ test('a truncated file is neither listed nor served; a put keeps it as evidence 
   await using stored = await store.open(a.sha256);
   expect(stored.sizeBytes).toBe(a.bytes.length);
   const [{ id } = { id: undefined }] = (await store.list()).datasetHealth;
-  await expect(store.open(a.sha256, { datasetId: id })).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
+  await expect(store.open(a.sha256, { datasetId: id! })).rejects.toMatchObject({ code: 'ARTIFACT_NOT_HELD' });
   await put(store, a);
   const listing = await store.list();
   expect(listing.artifacts.get(a.sha256)).toBe(2);
@@ -275,7 +275,7 @@ test('a directory that does not exist is missing, is never created, and does not
   const store = await sled.reopen();
   await tellFloor(store, 1);
   await offer(store, 1, [a]);
-  expect(await put(store, a)).toEqual({ datasets: 1, successful_writes: 1 });
+  expect(await put(store, a)).toEqual({ datasets: 1, successfulWrites: 1 });
   expect((await store.list()).datasetHealth.map(({ state }) => state)).toEqual(['ok', 'missing']);
   await mkdir(sled.directories[1]!);
   await reconcile(store);

@@ -16,7 +16,14 @@ import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.t
 import type { DatasetFault } from '../../core/facts/reason.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { RegisteredHead } from '../../core/lineage.ts';
-import type { ArtifactDeletion, QuarantinedFile, ScrubProgress } from '../../core/sled-report.ts';
+import type { RegistrationAnswer } from '../../core/sled-registration.ts';
+import type {
+  ArtifactDeletion,
+  PutResult,
+  QuarantinedFile,
+  DatasetHealth as ReportedHealth,
+  ScrubProgress,
+} from '../../core/sled-report.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only if a returning dataset has a newer ledger of another incarnation. */
@@ -109,7 +116,7 @@ export type StoreState =
 export type Hold = { readonly reason: string; readonly timeMs: number };
 
 /** From the answer to a registration; the digest is absent from a control plane without lineage. */
-export type Floor = { readonly generation: Generation; readonly digest: string | undefined };
+export type Floor = RegistrationAnswer['floor'];
 
 export type ArtifactWriter = AsyncDisposable & {
   /**
@@ -122,14 +129,12 @@ export type ArtifactWriter = AsyncDisposable & {
    *
    * @throws `ARTIFACT_HASH_MISMATCH`, `ARTIFACT_NOT_IN_CONFIG` (pruned meanwhile), `NO_SPACE`, `IO`
    */
-  readonly commit: () => Promise<WriteResult>;
+  readonly commit: () => Promise<PutResult>;
   /** Leaves nothing behind; of no effect after {@link commit}. */
   readonly abort: () => Promise<void>;
 };
 
 /** As on the wire: the usable datasets when the write began, and how many of them hold the artifact now. */
-export type WriteResult = { readonly datasets: number; readonly successful_writes: number };
-
 export type StoredArtifact = AsyncDisposable & {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
@@ -174,18 +179,7 @@ export type StoreListing = {
 /** How many recent deletions, deferred ones and quarantined files are kept for the listing. */
 export const MAX_EVENTS = 256;
 
-export type DatasetHealth = {
-  /** Absent while the dataset cannot be read. */
-  readonly id: DatasetId | undefined;
-  readonly path: string;
-  readonly state: 'ok' | DatasetFault;
-  readonly message: string | undefined;
-  readonly usedBytes: number | undefined;
-  readonly quotaBytes: number;
-  readonly freeBytes: number | undefined;
-  /** Bad copies, kept as evidence: their number, and the time of the last one. */
-  readonly quarantined: number;
-  readonly timeLastQuarantinedMs: number | undefined;
+export type DatasetHealth = ReportedHealth & {
   /** Foreign files: left alone, and named for the operator; at most {@link MAX_EVENTS}. */
   readonly unknownFiles: readonly string[];
 };

@@ -162,7 +162,7 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   {
     name: 'floor-of-zero',
     breaks: ['G6', 'G2', 'G4'],
-    in: 'createInternalApi',
+    in: 'writeAnswer',
     find: 'setHeader(GENERATION_FLOOR_HEADER, String(floor.generation));',
     replace: "setHeader(GENERATION_FLOOR_HEADER, '0');",
     needs: someOf(

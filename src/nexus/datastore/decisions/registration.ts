@@ -55,11 +55,11 @@ export const isChange = (
 const hasMoved = (before: SledRecord, info: SledRegistration): boolean =>
   before.info.agentAddress !== info.agentAddress ||
   before.info.depotPort !== info.depotPort ||
-  before.incarnationId !== (info.incarnationId ?? null) ||
+  before.info.incarnationId !== info.incarnationId ||
   before.info.isDecommissioned !== info.isDecommissioned ||
-  datasetStates(before.datasets) !== datasetStates(info.datasets ?? []);
+  datasetStates(before.info) !== datasetStates(info);
 
-const datasetStates = (datasets: SledRecord['datasets']): string =>
+const datasetStates = ({ datasets = [] }: SledRegistration): string =>
   JSON.stringify(
     datasets.map(({ id, path, state, quotaBytes, quarantined, timeLastQuarantinedMs }) => [
       id,

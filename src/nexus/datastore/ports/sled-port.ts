@@ -1,18 +1,13 @@
 /** Sleds as they registered, and whether they are in service. */
 import type { Policy } from '../../../core/facts/event.ts';
-import type { IncarnationId, Point, SledId } from '../../../core/ids.ts';
-import type { RecordedPoints, RegisteredHead } from '../../../core/lineage.ts';
+import type { Point, SledId } from '../../../core/ids.ts';
+import type { RecordedPoints } from '../../../core/lineage.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
-import type { DatasetHealth } from '../../../core/sled-report.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
 export type SledRecord = {
   readonly id: SledId;
   readonly info: SledRegistration;
-  readonly incarnationId: IncarnationId | null;
-  readonly datasets: readonly DatasetHealth[];
-  /** The points it has on its datasets and those it keeps; null for a sled agent that does not compare points. */
-  readonly heads: readonly RegisteredHead[] | null;
   readonly policy: Policy;
   readonly timeRegisteredMs: number;
   readonly timeLastRegisteredMs: number;

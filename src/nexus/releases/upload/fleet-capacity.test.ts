@@ -27,7 +27,7 @@ const capacityOf = (sleds: readonly DatasetHealth[][], present: [ArtifactHash, n
     releases: [],
   };
   const records = sleds.map(
-    datasets => ({ id: SledId.parse(randomUUID()), datasets }) as unknown as SledRecord,
+    datasets => ({ id: SledId.parse(randomUUID()), info: { datasets } }) as unknown as SledRecord,
   );
   // Pages of two, to see that all of them are read.
   const sledList = async ({ pageToken }: { pageToken?: string | undefined }) => {

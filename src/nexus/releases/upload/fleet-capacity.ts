@@ -40,14 +40,14 @@ type Deps = {
 
 export const createFleetCapacity = ({ datastore, minSledReplication }: Deps): FleetCapacity => {
   const check = async (newBytes: number, presentBytes: number, signal: AbortSignal) => {
-    const sleds = await inServiceRecords(datastore, signal);
+    const records = await inServiceRecords(datastore, signal);
+    const sleds = records.map(({ info }) => info.datasets ?? []);
     const short = sleds.filter(
-      ({ datasets }) =>
-        newBytes > 0 && datasets.length > 0 && mostRoomBytes(datasets, presentBytes) < newBytes,
+      datasets => newBytes > 0 && datasets.length > 0 && mostRoomBytes(datasets, presentBytes) < newBytes,
     );
     const couldHold = sleds.length - short.length;
     if (short.length === 0 || couldHold >= minSledReplication) return;
-    const largestFreeBytes = Math.max(...short.map(({ datasets }) => mostRoomBytes(datasets, presentBytes)));
+    const largestFreeBytes = Math.max(...short.map(datasets => mostRoomBytes(datasets, presentBytes)));
     throw new DepotError(
       'FLEET_SPACE',
       `the release needs ${newBytes} more bytes on each sled; ${couldHold} of ${sleds.length} sleds have space, ` +

@@ -33,6 +33,7 @@ import { samePoint, shortPoint } from '../../../core/lineage.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
+import { refusedClaimDetail } from '../../../sled-wire/refused-claim.ts';
 import type { Dataset, Inspection } from '../dataset/dataset.ts';
 import { keptUse } from '../files/kept-configs.ts';
 import type { Ledger } from '../files/ledger.ts';
@@ -357,9 +358,7 @@ const refusalOf = (
     detail: {
       reason,
       offered: offered.generation,
-      held: held?.generation ?? null,
-      held_digest: held?.digest ?? null,
-      held_lineage: hasLineage,
+      ...refusedClaimDetail(held, hasLineage),
       floor: floor?.generation ?? null,
     },
   });

@@ -12,6 +12,7 @@
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import type { ArtifactHash, Generation } from '../../../core/ids.ts';
+import type { PutResult } from '../../../core/sled-report.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { DepotError } from '../../../lib/errors.ts';
@@ -21,7 +22,7 @@ import type { Dataset } from '../dataset/dataset.ts';
 import { refusedByAll } from '../dataset/refused-by-all.ts';
 import type { KeyedLock } from '../locks.ts';
 import { pointOf } from '../point.ts';
-import type { ArtifactStore, ArtifactWriter, StoreState, WriteResult } from '../store.ts';
+import type { ArtifactStore, ArtifactWriter, StoreState } from '../store.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import {
   notInConfig,
@@ -127,7 +128,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
     await written;
     lanes.require();
   };
-  const finish = async (): Promise<WriteResult> => {
+  const finish = async (): Promise<PutResult> => {
     await settle();
     if (refused !== undefined) throw refused;
     verifyBytes(write, receivedBytes, hash.digest('hex'));
@@ -138,7 +139,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
       await lanes.name(receivedBytes);
     });
     lanes.require();
-    return { datasets: write.datasets, successful_writes: lanes.live() };
+    return { datasets: write.datasets, successfulWrites: lanes.live() };
   };
   const discard = async (): Promise<void> => {
     await settle();

@@ -1,7 +1,7 @@
 import { type Insertable, sql } from 'kysely';
 import type { SledRegistration } from '../../../../core/sled-registration.ts';
-import { datasetBody } from '../../../../sled-client/dataset.ts';
-import { headBody } from '../../../../sled-client/registration.ts';
+import { datasetBody } from '../../../../sled-wire/dataset.ts';
+import { headBody } from '../../../../sled-wire/registration.ts';
 import { databaseNow } from '../../database-time.ts';
 import { admitRegistration, isChange } from '../../decisions/registration.ts';
 import type { SledPort } from '../../ports/sled-port.ts';

@@ -1,6 +1,6 @@
 /** A registration on the wire, and back; its parts also as the row of a sled keeps them. */
 import { z } from 'zod';
-import { type SledAgentInfo, SledHead } from '../api/internal-api.ts';
+import { MAX_HEADS, type SledAgentInfo, SledHead } from '../api/internal-api.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
 import type { SledRegistration } from '../core/sled-registration.ts';
 import { datasetBody, datasetOf } from './dataset.ts';
@@ -35,7 +35,7 @@ export const registrationBody = (sled: SledRegistration): SledAgentInfo => ({
   decommissioned: sled.isDecommissioned,
   ...(sled.incarnationId !== undefined && { incarnation_id: sled.incarnationId }),
   ...(sled.datasets !== undefined && { datasets: sled.datasets.map(datasetBody) }),
-  ...(sled.heads !== undefined && { heads: sled.heads.map(headBody) }),
+  ...(sled.heads !== undefined && { heads: sled.heads.slice(0, MAX_HEADS).map(headBody) }),
 });
 
 const headOf = ({ generation, config_digest: digest, lineage, kept }: SledHead): RegisteredHead => ({

@@ -1,13 +1,22 @@
 /** The answer of a Nexus to a registration, in the headers of a 204. */
 import { FLOOR_DIGEST_HEADER, GENERATION_FLOOR_HEADER, HEADS_HEADER } from '../api/internal-api.ts';
 import { Generation, PointText, SetDigest } from '../core/ids.ts';
+import type { RegistrationAnswer } from '../core/sled-registration.ts';
 import { DepotError } from '../lib/errors.ts';
-import type { Floor } from './store/store.ts';
 
-export type RegistrationAnswer = {
-  readonly floor: Floor;
-  /** By the text of a point: whether the database recorded it. Undefined from a Nexus that does not report it. */
-  readonly verdicts: ReadonlyMap<string, boolean> | undefined;
+type SetHeader = (
+  name: typeof GENERATION_FLOOR_HEADER | typeof FLOOR_DIGEST_HEADER | typeof HEADS_HEADER,
+  value: string,
+) => void;
+
+export const writeAnswer = ({ floor, verdicts }: RegistrationAnswer, setHeader: SetHeader): void => {
+  setHeader(GENERATION_FLOOR_HEADER, String(floor.generation));
+  if (floor.digest !== undefined) setHeader(FLOOR_DIGEST_HEADER, floor.digest);
+  if (verdicts !== undefined)
+    setHeader(
+      HEADS_HEADER,
+      [...verdicts].map(([point, isKnown]) => `${point}=${isKnown ? 'known' : 'unknown'}`).join(','),
+    );
 };
 
 type Headers = Readonly<Record<string, string | undefined>>;

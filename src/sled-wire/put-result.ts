@@ -1,0 +1,13 @@
+/** The answer to a put. */
+import type { ArtifactPutResponse } from '../api/sled-agent-api.ts';
+import type { PutResult } from '../core/sled-report.ts';
+
+export const putResultOf = ({ datasets, successful_writes }: ArtifactPutResponse): PutResult => ({
+  datasets,
+  successfulWrites: successful_writes,
+});
+
+export const putResultBody = ({ datasets, successfulWrites }: PutResult): ArtifactPutResponse => ({
+  datasets,
+  successful_writes: successfulWrites,
+});
