@@ -13,7 +13,6 @@
  * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
  */
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
-import type { DatasetFault } from '../../core/facts/reason.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { RegisteredHead } from '../../core/lineage.ts';
 import type { RegistrationAnswer } from '../../core/sled-registration.ts';
