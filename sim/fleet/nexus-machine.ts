@@ -37,6 +37,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   identity: undefined,
   authorityDirectory: undefined,
   operatorTransport: 'plain',
+  allowedHosts: [],
   logLevel: 'info',
   databaseUrl: '',
   limits: { repositoryBytes: 64 * MIB, artifactBytes: MIB, uploadsAtOnce: 4 },

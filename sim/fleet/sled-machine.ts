@@ -36,6 +36,7 @@ const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPla
   advertiseHost: undefined,
   insecureListen: false,
   identity: undefined,
+  allowedHosts: [],
   nexuses: [],
   store: {
     directories: datasets,

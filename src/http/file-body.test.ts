@@ -136,7 +136,7 @@ test('a client that stops reading loses the connection, and the file is closed (
   const socket = connect(served.server.port, '127.0.0.1');
   socket.on('error', () => undefined);
   socket.pause();
-  socket.write('GET /blob HTTP/1.1\r\nHost: a\r\n\r\n');
+  socket.write('GET /blob HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await expect.poll(() => served.files).toEqual({ open: 0, opened: 1 });
   socket.destroy();
 });
@@ -146,8 +146,8 @@ test('files are closed when clients go away, those of pipelined requests too', a
   await using served = await serveContent({ read, sizeBytes: 1_000_000_000 });
   const socket = connect(served.server.port, '127.0.0.1');
   socket.on('error', () => undefined);
-  socket.write('GET /blob HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3));
-  socket.write('HEAD /blob HTTP/1.1\r\nHost: a\r\n\r\n');
+  socket.write('GET /blob HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3));
+  socket.write('HEAD /blob HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await expect.poll(() => served.files.opened).toBe(4);
   socket.destroy();
   await expect.poll(() => served.files.open).toBe(0);

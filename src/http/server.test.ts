@@ -166,7 +166,7 @@ test('a client that waits for 100 Continue receives it when the handler reads th
 test('a body of unknown length is refused as soon as it exceeds the limit', async () => {
   await using server = await serveTestApi({}, { limits: { streamBodyBytes: 10, jsonBodyBytes: 10 } });
   const chunked =
-    'Host: a\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nb\r\n12345678901\r\n';
+    'Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nb\r\n12345678901\r\n';
   expect(await exchange(server.port, `PUT /blob HTTP/1.1\r\n${chunked}`)).toMatch(/ 413 .*BODY_TOO_LARGE/s);
   expect(await exchange(server.port, `POST /note HTTP/1.1\r\n${chunked}`)).toMatch(/ 413 .*BODY_TOO_LARGE/s);
 });
@@ -177,7 +177,7 @@ test('an early refusal reaches a client that reads only when it has sent everyth
   const socket = connect(server.port, '127.0.0.1');
   socket.pause();
   const sizeBytes = 6_000_000;
-  socket.write(`PUT /blob HTTP/1.1\r\nHost: a\r\nContent-Length: ${sizeBytes}\r\n\r\n`);
+  socket.write(`PUT /blob HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${sizeBytes}\r\n\r\n`);
   await new Promise<void>((resolve, reject) => {
     socket.write(Buffer.alloc(sizeBytes - 1), error => (error ? reject(error) : resolve()));
   });
@@ -198,7 +198,7 @@ test('a client that stops sending is answered that it stalled, and a cut body is
     return { bytes: 0 };
   };
   await using server = await serveTestApi({ put }, { limits: { progress: quick } });
-  const part = 'PUT /blob HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345';
+  const part = 'PUT /blob HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345';
   expect(await exchange(server.port, part)).toMatch(/^HTTP\/1\.1 408 .*BODY_STALLED/s);
   const cutting = connect(server.port, '127.0.0.1');
   cutting.end(part);
@@ -250,7 +250,7 @@ test('a client that disconnects with pipelined requests leaves nothing behind', 
   };
   const server = await serveTestApi({ greet }, { limits: { drainTimeoutMs: 1e9 } });
   const socket = connect(server.port, '127.0.0.1');
-  const text = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: a\r\n\r\n';
+  const text = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: localhost\r\n\r\n';
   socket.write(text + text.replace('=1', '=2'));
   await started.promise;
   socket.destroy();
@@ -272,7 +272,7 @@ test('stopping lets running requests finish, refuses new ones, and frees the por
   };
   const log = { ...silentLogger, debug: noteRefusal, error: noteRefusal };
   const server = await serveTestApi({ greet }, { signal: stop.signal, log });
-  const text = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: a\r\n\r\n';
+  const text = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: localhost\r\n\r\n';
   const socket = connect(server.port, '127.0.0.1');
   const answers = socket.toArray();
   socket.write(text);

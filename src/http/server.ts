@@ -1,7 +1,7 @@
 /**
  * Contract → server: routes, parsed requests, typed handlers, errors in one shape, and a stop that drains requests.
  *
- *     socket ─▶ Fastify (routing) ─▶ caller ─▶ params, query, body by zod ─▶ handler ─▶ JSON, file or error
+ *     socket ─▶ Fastify (routing) ─▶ guard ─▶ caller ─▶ params, query, body by zod ─▶ handler ─▶ JSON, file or error
  *
  * H1. A handler sees only what its route's schemas accepted.
  * H2. Bodies and answers of artifacts bypass Fastify's streams: raw-body.ts and file-body.ts.
@@ -44,6 +44,7 @@ import {
 import type { BoundRoute, Page } from './handlers.ts';
 import { listenError, requireLoopback } from './listen.ts';
 import { DEFAULT_PROGRESS } from './progress.ts';
+import { canonicalHost, guardRequest } from './request-guard.ts';
 
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
 export const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;
@@ -73,6 +74,8 @@ export type ServerOptions = {
   readonly listen: SocketAddress;
   /** Allows an address that other machines can reach (the loopback rule). */
   readonly insecureListen?: boolean;
+  /** Further names and addresses under which clients reach this server, without ports (RG1). */
+  readonly allowedHosts?: readonly string[];
   /** Every route and page that is not public then requires `Authorization: Bearer <token>`. */
   readonly token?: string | undefined;
   /** TLS, with callers identified by their certificates; without it every process is served that reaches the address. */
@@ -98,6 +101,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   if (credentials === undefined) requireLoopback(listen, options.insecureListen ?? false);
   const self = credentials?.current().identity;
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
+  const hosts = new Set([listen.host, ...(options.allowedHosts ?? [])].map(canonicalHost));
   const running = new Map<AbortController, Promise<void>>();
   let stopping = false;
 
@@ -108,6 +112,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     const exchange = { requestId, caller, request, response: reply.raw, log, signal: controller.signal };
     const whole = runExchange(exchange, controller, () => {
       if (stopping) throw shuttingDown();
+      guardRequest(request, hosts);
       admit(admission, caller, { params, self });
       return work(exchange);
     });

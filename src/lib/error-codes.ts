@@ -19,6 +19,8 @@ export const errorCodes = {
   FORBIDDEN: { status: 403, retry: 'never' },
   NOT_FOUND: { status: 404, retry: 'never' },
   METHOD_NOT_ALLOWED: { status: 405, retry: 'never' },
+  HOST_NOT_SERVED: { status: 421, retry: 'never' },
+  CROSS_SITE_REQUEST: { status: 403, retry: 'never' },
   BODY_TOO_LARGE: { status: 413, retry: 'never' },
   BODY_INCOMPLETE: { status: 400, retry: 'backoff' },
   BODY_STALLED: { status: 408, retry: 'backoff' },

@@ -14,6 +14,10 @@ export const errorRemedies = {
   FORBIDDEN: 'Use the identity that the message names.',
   NOT_FOUND: 'List the existing ones, and correct the name.',
   METHOD_NOT_ALLOWED: 'Use one of them.',
+  HOST_NOT_SERVED:
+    'Use the address that the server listens on, or add the name to allowed_hosts in its configuration file.',
+  CROSS_SITE_REQUEST:
+    'If you did not cause it, close that page. Programs send neither Origin nor Sec-Fetch-Site.',
   BODY_TOO_LARGE:
     'Send less, or raise the limit in the configuration (limits.repository_bytes for an upload).',
   BODY_INCOMPLETE: 'Send the whole request again.',

@@ -161,7 +161,7 @@ test('a put that is cut leaves nothing, and the same put works afterwards', asyn
   const generation = await sled.want('0123456789');
   const socket = connect(Number(sled.agent.agentAddress.split(':')[1]), '127.0.0.1');
   const path = `/artifacts/${hashOf('0123456789')}?generation=${generation}`;
-  socket.end(`PUT ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234`);
+  socket.end(`PUT ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234`);
   socket.resume();
   await new Promise(resolve => socket.once('close', resolve));
   expect((await sled.client.artifactList({}, { signal })).list).toEqual({});

@@ -75,6 +75,7 @@ export const startSledAgent = async (
   const serve = {
     credentials,
     insecureListen: config.insecureListen,
+    allowedHosts: config.allowedHosts,
     limits: {
       progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
       streamBodyBytes: config.store.maxArtifactBytes,

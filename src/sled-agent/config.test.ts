@@ -27,6 +27,7 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
     depotListen: { host: '127.0.0.1', port: 12_348 },
     insecureListen: false,
     nexuses: [{ scheme: 'http', host: '127.0.0.1', port: 12_221, expected: { kind: 'nexus' } }],
+    allowedHosts: [],
     store: { directories: [join(directory, 'm2-a'), '/mnt/m2-b'] },
     limits: { puts: 4, copies: 4 },
     readyFile: undefined,

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { SledId } from '../core/ids.ts';
 import { parseAddress } from '../http/listen.ts';
+import { AllowedHosts } from '../http/request-guard.ts';
 import { type IdentityFiles, readCredentials } from '../identity/credentials.ts';
 import { derivedSledId } from '../identity/derived-sled-id.ts';
 import { IdentitySection, identityFiles } from '../identity/section.ts';
@@ -46,6 +47,8 @@ export const SledAgentFile = z.strictObject({
   insecure_listen: z.boolean().default(false),
   /** With it both servers are TLS, and serve only callers with certificates of the same authority. */
   identity: IdentitySection.optional(),
+  /** Further names and addresses under which clients reach this sled: no others but these and advertise_host are served. */
+  allowed_hosts: AllowedHosts,
   /** Internal addresses of Nexus instances, tried in turn. */
   nexus: z.array(z.string()).min(1).max(64),
   /** One directory per disk; each has to exist. */
@@ -94,6 +97,7 @@ export type SledAgentConfig = {
   readonly advertiseHost: string | undefined;
   readonly insecureListen: boolean;
   readonly identity: IdentityFiles | undefined;
+  readonly allowedHosts: readonly string[];
   /** Base URLs. */
   readonly nexuses: readonly Endpoint[];
   readonly store: StoreSettings;
@@ -141,6 +145,10 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     insecureListen: file.insecure_listen,
     identity: identityFiles(file.identity, absolute),
     nexuses: file.nexus.map((text, at) => endpoint(scheme, address(`nexus.${at}`, text), { kind: 'nexus' })),
+    allowedHosts: [
+      ...(file.advertise_host === undefined ? [] : [file.advertise_host]),
+      ...file.allowed_hosts,
+    ],
     store: {
       directories,
       quotaBytes: limits.quota_bytes,

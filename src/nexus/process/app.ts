@@ -197,6 +197,7 @@ const serveOperators = ({
     pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
     listen: config.operatorListen,
     insecureListen: config.insecureListen,
+    allowedHosts: config.allowedHosts,
     token,
     credentials: config.operatorTransport === 'tls' ? credentials : undefined,
     limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
@@ -217,6 +218,7 @@ const serveSleds = ({
     listen: config.internalListen,
     insecureListen: config.insecureListen,
     credentials,
+    allowedHosts: config.allowedHosts,
     limits: { drainTimeoutMs },
     log: log.child({ component: 'internal-api' }),
   });

@@ -24,6 +24,7 @@ test('a file needs only the staging directory and the database', async () => {
     tokenFile: join(directory, 'nexus-token'),
     operatorListen: { host: '127.0.0.1', port: 12220 },
     insecureListen: false,
+    allowedHosts: [],
     limits: { repositoryBytes: 4 * 1024 ** 3, artifactBytes: 2 * 1024 ** 3 },
     replication: { periodMs: 60_000, minSledReplication: 3, disable: false },
   });

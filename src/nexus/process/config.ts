@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
+import { AllowedHosts } from '../../http/request-guard.ts';
 import type { IdentityFiles } from '../../identity/credentials.ts';
 import { IdentitySection, identityFiles } from '../../identity/section.ts';
 import type { SocketAddress } from '../../lib/endpoint.ts';
@@ -113,6 +114,8 @@ export const NexusConfigFile = z.strictObject({
   identity: NexusIdentitySection.optional(),
   /** How operators connect; by default `tls` where there is an identity. */
   operator_transport: z.enum(['tls', 'plain']).optional(),
+  /** Further names and addresses under which clients reach this Nexus, behind a proxy for example: no others are served. */
+  allowed_hosts: AllowedHosts,
   log_level: z.enum(LOG_LEVELS).default('info'),
   database: z.strictObject({
     /** `postgresql://user:password@host:port,host:port/database?options`: datastore/database-url.ts. */
@@ -160,6 +163,7 @@ export type NexusConfig = {
   readonly identity: IdentityFiles | undefined;
   readonly authorityDirectory: string | undefined;
   readonly operatorTransport: 'tls' | 'plain';
+  readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
   readonly databaseUrl: string;
   readonly limits: {
@@ -205,6 +209,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     identity: identityFiles(file.identity, absolute),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
     operatorTransport: operatorTransport(file, path),
+    allowedHosts: file.allowed_hosts,
     logLevel: file.log_level,
     databaseUrl: file.database.url,
     limits: {

@@ -32,7 +32,7 @@ const openUpload = (nexus: TestNexus, announced: number, body: Uint8Array) => {
   });
   socket.on('error', () => undefined);
   socket.write(
-    'PUT /v1/system/update/repositories?file_name=a.zip HTTP/1.1\r\nhost: x\r\n' +
+    'PUT /v1/system/update/repositories?file_name=a.zip HTTP/1.1\r\nhost: localhost\r\n' +
       `authorization: Bearer ${nexus.token}\r\ncontent-length: ${announced}\r\n\r\n`,
   );
   socket.write(body);
