@@ -5,10 +5,12 @@
  *      receives only the request id.
  * AN2. An answer before the end of the request (a refused upload) still reaches the client: the rest of the request is
  *      read for a moment, since closing at once would reset the connection and lose the answer.
+ * AN3. A client that does not take its answer loses the connection: the answer is memory of this process.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { ErrorBody } from '../api/wire.ts';
 import { type DepotError, findDepotError, messageChain, reportOf } from '../lib/errors.ts';
+import { DEFAULT_PROGRESS, type ProgressDeadline, watchProgress } from './progress.ts';
 import { expectsContinue } from './raw-body.ts';
 
 /** In {@link DepotError.detail}: the seconds until a retry; sent, and received, as `Retry-After`. */
@@ -57,10 +59,10 @@ export const errorAnswer = (error: unknown, requestId: string): ErrorAnswer => {
 export const sendJson = (
   request: IncomingMessage,
   response: ServerResponse,
-  answer: { status: number; headers?: OutgoingHttpHeaders; value: unknown },
+  answer: { status: number; headers?: OutgoingHttpHeaders; value: unknown; progress?: ProgressDeadline },
 ): Promise<void> =>
   sendBytes(request, response, {
-    status: answer.status,
+    ...answer,
     headers: { 'content-type': 'application/json', ...answer.headers },
     bytes: Buffer.from(JSON.stringify(answer.value)),
   });
@@ -69,7 +71,12 @@ export const sendJson = (
 export const sendBytes = async (
   request: IncomingMessage,
   response: ServerResponse,
-  answer: { status: number; headers: OutgoingHttpHeaders; bytes: Uint8Array | undefined },
+  answer: {
+    status: number;
+    headers: OutgoingHttpHeaders;
+    bytes: Uint8Array | undefined;
+    progress?: ProgressDeadline;
+  },
 ): Promise<void> => {
   if (response.destroyed || response.headersSent) {
     response.destroy();
@@ -80,11 +87,44 @@ export const sendBytes = async (
   const length =
     answer.status === 204 || answer.status === 304 ? {} : { 'content-length': answer.bytes?.byteLength ?? 0 };
   response.writeHead(answer.status, { ...answer.headers, ...length });
-  if (answer.bytes !== undefined && answer.bytes.byteLength > 0) response.write(answer.bytes);
-  else response.flushHeaders();
+  if (answer.bytes === undefined || answer.bytes.byteLength === 0) response.flushHeaders();
+  else await writeInSlices(response, answer.bytes, answer.progress ?? DEFAULT_PROGRESS);
   if (!isWhole && !expectsContinue(request)) await drainBriefly(request);
   await endResponse(response);
 };
+
+/** Small against what a kernel buffers, so that progress shows. */
+const SLICE_BYTES = 64 * 1024;
+
+/** AN3. Resolves when the kernel has it, or the client is gone. */
+const writeInSlices = async (
+  response: ServerResponse,
+  bytes: Uint8Array,
+  progress: ProgressDeadline,
+): Promise<void> => {
+  // A pipelined answer has no socket until the answers before it are sent, which have deadlines of their own.
+  if (response.socket === null) {
+    response.write(bytes);
+    return;
+  }
+  using watch = watchProgress(progress, () => response.destroy());
+  for (let at = 0; at < bytes.byteLength && !response.destroyed; at += SLICE_BYTES) {
+    const slice = bytes.subarray(at, at + SLICE_BYTES);
+    watch.waiting();
+    await taken(response, slice);
+    watch.moved(slice.byteLength);
+  }
+};
+
+const taken = (response: ServerResponse, slice: Uint8Array): Promise<void> =>
+  new Promise(resolve => {
+    const finish = (): void => {
+      response.off('close', finish);
+      resolve();
+    };
+    response.once('close', finish);
+    response.write(slice, finish);
+  });
 
 /** Ends the response; resolves when the socket has it, or is gone: after that no callback fires. */
 export const endResponse = (response: ServerResponse): Promise<void> =>

@@ -15,7 +15,7 @@ import { type Peer, peerOf } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 
 export type Caller = {
-  /** Of the connection; undefined once it is closed. */
+  /** Of the connection; empty once it is closed, and undefined for a caller without one, in the same process. */
   readonly address: string | undefined;
   /** By its certificate. */
   readonly peer: Peer;
@@ -33,7 +33,7 @@ export const callerOf = (
   { socket, headers }: IncomingMessage,
   { token, identity }: ServerSecrets,
 ): Caller => ({
-  address: socket.remoteAddress,
+  address: socket.remoteAddress ?? '',
   peer: identity === undefined ? { kind: 'plain' } : peerOf(socket, identity.fleet),
   token: token === undefined ? 'not_wanted' : compareBearer(headers.authorization, token),
 });

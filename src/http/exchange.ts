@@ -77,7 +77,7 @@ export const answerRoute = async (
   const { status } = route;
   switch (route.response.kind) {
     case 'json':
-      return sendJson(request, response, { status, value: result });
+      return sendJson(request, response, { status, value: result, progress: limits.progress });
     case 'empty':
       return sendBytes(request, response, { status, headers: {}, bytes: undefined });
     case 'stream': {

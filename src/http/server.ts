@@ -28,10 +28,11 @@ import {
 import type { CredentialSource } from '../identity/credentials.ts';
 import { serverTls } from '../identity/tls.ts';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
-import { DepotError } from '../lib/errors.ts';
+import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
 import { type Admission, admit, callerOf } from './caller.ts';
+import { createConnections } from './connections.ts';
 import {
   answerPage,
   answerRoute,
@@ -43,27 +44,47 @@ import {
 } from './exchange.ts';
 import type { BoundRoute, Page } from './handlers.ts';
 import { listenError, requireLoopback } from './listen.ts';
+import type { KnownPeers, PlaceLimits } from './places.ts';
 import { DEFAULT_PROGRESS } from './progress.ts';
 import { canonicalHost, guardRequest } from './request-guard.ts';
+import { createRequestPlaces } from './request-places.ts';
 
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
 export const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;
 export const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
 /** The time for aborted requests to answer before their connections are cut. */
 const ABORT_GRACE_MS = 1_000;
-/** Bounds file descriptors and memory; a fleet of 1,000 sleds with one connection each fits. */
-const MAX_CONNECTIONS = 2_048;
+/**
+ * In all, file descriptors and memory are the bound, and a fleet of 1,000 sleds with one connection each fits. A stranger may be
+ * a whole network behind one address, or every process of this machine. What is kept is enough for each known sled.
+ */
+export const DEFAULT_CONNECTION_LIMITS: PlaceLimits = { total: 2_048, perPeer: 256, kept: 1_024 };
+/** Less than connections, which may be idle: a running request costs more, in the database too. */
+export const DEFAULT_REQUEST_LIMITS: PlaceLimits = { total: 1_024, perPeer: 128, kept: 512 };
+/** For the head of a request, from the beginning of its connection: 16 KiB at a few kB/s. */
+const DEFAULT_HEAD_TIMEOUT_MS = 15_000;
+/** How often connections are examined: a slow head lives this fraction of its timeout longer. */
+const HEAD_CHECKS_PER_TIMEOUT = 4;
 const MAX_PARAM_LENGTH = 256;
 const KEEP_ALIVE_TIMEOUT_MS = 30_000;
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const;
 
-export type ServerLimits = BodyLimitsByKind & { readonly drainTimeoutMs: number };
+export type ServerLimits = BodyLimitsByKind & {
+  readonly drainTimeoutMs: number;
+  readonly headTimeoutMs: number;
+  readonly connections: PlaceLimits;
+  /** That run at once. */
+  readonly requests: PlaceLimits;
+};
 
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   jsonBodyBytes: MAX_JSON_BODY_BYTES,
   streamBodyBytes: 4 * 1024 ** 3,
   progress: DEFAULT_PROGRESS,
   drainTimeoutMs: DEFAULT_DRAIN_TIMEOUT_MS,
+  headTimeoutMs: DEFAULT_HEAD_TIMEOUT_MS,
+  connections: DEFAULT_CONNECTION_LIMITS,
+  requests: DEFAULT_REQUEST_LIMITS,
 };
 
 export type ServerOptions = {
@@ -76,6 +97,8 @@ export type ServerOptions = {
   readonly insecureListen?: boolean;
   /** Further names and addresses under which clients reach this server, without ports (RG1). */
   readonly allowedHosts?: readonly string[];
+  /** Addresses for which places are kept (PL2). */
+  readonly knownPeers?: KnownPeers;
   /** Every route and page that is not public then requires `Authorization: Bearer <token>`. */
   readonly token?: string | undefined;
   /** TLS, with callers identified by their certificates; without it every process is served that reaches the address. */
@@ -102,6 +125,8 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const self = credentials?.current().identity;
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
   const hosts = new Set([listen.host, ...(options.allowedHosts ?? [])].map(canonicalHost));
+  const requests = createRequestPlaces(limits.requests, options.knownPeers);
+  const connections = createConnections(limits.connections, { known: options.knownPeers, log });
   const running = new Map<AbortController, Promise<void>>();
   let stopping = false;
 
@@ -110,18 +135,24 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     const controller = new AbortController();
     const caller = callerOf(request, { token, identity: self });
     const exchange = { requestId, caller, request, response: reply.raw, log, signal: controller.signal };
-    const whole = runExchange(exchange, controller, () => {
+    connections.began(request.socket);
+    const whole = runExchange(exchange, controller, async () => {
       if (stopping) throw shuttingDown();
+      using _place = requests.take(caller.address);
       guardRequest(request, hosts);
       admit(admission, caller, { params, self });
-      return work(exchange);
+      await work(exchange);
     });
     running.set(
       controller,
-      whole.finally(() => running.delete(controller)),
+      whole.finally(() => {
+        running.delete(controller);
+        connections.ended(request.socket);
+      }),
     );
   };
-  const app = createRouter(log, credentials);
+  const app = createRouter(log, credentials, limits);
+  app.server.on('connection', connections.opened);
   addRoutes(app, { routes: options.apis.flat(), pages: options.pages ?? [], limits, run });
   const bound = await startListening(app, listen);
 
@@ -190,7 +221,6 @@ const verbs = (method: string): readonly string[] => (method === 'GET' ? ['GET',
 const startListening = async (app: FastifyInstance, listen: SocketAddress): Promise<SocketAddress> => {
   // A request that expects `100 Continue` is handled like any other; raw-body.ts sends the `100 Continue`.
   app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
-  app.server.maxConnections = MAX_CONNECTIONS;
   try {
     await app.listen({ host: listen.host, port: listen.port });
   } catch (cause) {
@@ -207,11 +237,20 @@ const shuttingDown = (): DepotError =>
     'this process is stopping; send the request to another one, or retry later',
   );
 
+const unreadable = (cause: Error, headTimeoutMs: number): DepotError =>
+  systemErrorCode(cause) === 'ERR_HTTP_REQUEST_TIMEOUT'
+    ? new DepotError('BODY_STALLED', `no request arrived within ${headTimeoutMs / 1_000} s`)
+    : new DepotError('INVALID_REQUEST', 'the request is not valid HTTP', { cause });
+
 /** What is the same of a request with a route and of one without. */
 type UnparsedRequest = { readonly id: string; readonly raw: IncomingMessage };
 type UnparsedReply = { readonly hijack: () => unknown; readonly raw: ServerResponse };
 
-const createRouter = (log: Logger, credentials: CredentialSource | undefined): FastifyInstance => {
+const createRouter = (
+  log: Logger,
+  credentials: CredentialSource | undefined,
+  { headTimeoutMs }: ServerLimits,
+): FastifyInstance => {
   const refuseUnparsed = (cause: unknown, request: UnparsedRequest, reply: UnparsedReply): void => {
     reply.hijack();
     const error = new DepotError('INVALID_REQUEST', 'the request cannot be routed', { cause });
@@ -223,14 +262,14 @@ const createRouter = (log: Logger, credentials: CredentialSource | undefined): F
   const app = fastify({
     logger: false,
     genReqId: () => randomUUID(),
-    serverFactory: handler => httpServer(credentials, handler),
+    serverFactory: handler => httpServer(credentials, headTimeoutMs, handler),
     return503OnClosing: false, // answered in our shape: H3
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: refuseUnparsed,
     clientErrorHandler: (cause: Error, socket: Socket) => {
-      const error = new DepotError('INVALID_REQUEST', 'the request is not valid HTTP', { cause });
+      const error = unreadable(cause, headTimeoutMs);
       if (socket.writable) socket.end(rawErrorAnswer(error, randomUUID()));
       else socket.destroy();
     },
@@ -244,9 +283,18 @@ const createRouter = (log: Logger, credentials: CredentialSource | undefined): F
 /** `requestTimeout` is 0, since bodies have a deadline for progress instead. */
 const SERVER_OPTIONS = { requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS };
 
-const httpServer = (credentials: CredentialSource | undefined, handler: RequestListener): Server => {
-  if (credentials === undefined) return createServer(SERVER_OPTIONS, handler);
-  const server = createTlsServer({ ...SERVER_OPTIONS, ...serverTls(credentials.current()) }, handler);
+const httpServer = (
+  credentials: CredentialSource | undefined,
+  headTimeoutMs: number,
+  handler: RequestListener,
+): Server => {
+  const options = {
+    ...SERVER_OPTIONS,
+    headersTimeout: headTimeoutMs,
+    connectionsCheckingInterval: Math.ceil(headTimeoutMs / HEAD_CHECKS_PER_TIMEOUT),
+  };
+  if (credentials === undefined) return createServer(options, handler);
+  const server = createTlsServer({ ...options, ...serverTls(credentials.current()) }, handler);
   const change = credentials.onChange(() => server.setSecureContext(serverTls(credentials.current())));
   server.once('close', () => change[Symbol.dispose]());
   return server;

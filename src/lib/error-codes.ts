@@ -21,6 +21,7 @@ export const errorCodes = {
   METHOD_NOT_ALLOWED: { status: 405, retry: 'never' },
   HOST_NOT_SERVED: { status: 421, retry: 'never' },
   CROSS_SITE_REQUEST: { status: 403, retry: 'never' },
+  TOO_MANY_REQUESTS: { status: 429, retry: 'backoff' },
   BODY_TOO_LARGE: { status: 413, retry: 'never' },
   BODY_INCOMPLETE: { status: 400, retry: 'backoff' },
   BODY_STALLED: { status: 408, retry: 'backoff' },

@@ -18,6 +18,7 @@ export const errorRemedies = {
     'Use the address that the server listens on, or add the name to allowed_hosts in its configuration file.',
   CROSS_SITE_REQUEST:
     'If you did not cause it, close that page. Programs send neither Origin nor Sec-Fetch-Site.',
+  TOO_MANY_REQUESTS: 'Send fewer requests at once, and this one again after the time in Retry-After.',
   BODY_TOO_LARGE:
     'Send less, or raise the limit in the configuration (limits.repository_bytes for an upload).',
   BODY_INCOMPLETE: 'Send the whole request again.',

@@ -76,6 +76,7 @@ export const startSledAgent = async (
     credentials,
     insecureListen: config.insecureListen,
     allowedHosts: config.allowedHosts,
+    knownPeers: () => services.knownPeers,
     limits: {
       progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
       streamBodyBytes: config.store.maxArtifactBytes,

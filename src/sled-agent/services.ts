@@ -16,6 +16,7 @@ import type { Rng } from '../core/rng.ts';
 import type { SledRegistration } from '../core/sled-registration.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
+import { canonicalHost } from '../http/request-guard.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { agentHandlers } from './agent-api.ts';
@@ -34,6 +35,8 @@ export type SledServices = AsyncDisposable & {
   readonly store: ArtifactStore;
   readonly agent: Handlers<typeof sledAgentApi>;
   readonly depot: Handlers<typeof depotApi>;
+  /** The hosts of the configured Nexuses, for which places are kept. */
+  readonly knownPeers: ReadonlySet<string>;
   /** Registers, and examines the datasets periodically, until disposed. Called when both servers listen. */
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
@@ -65,6 +68,7 @@ export const startSledServices = async (
       progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
     }),
   );
+  const knownPeers = new Set(config.nexuses.map(({ host }) => canonicalHost(host)));
   const puts = createSlots(config.limits.puts, 'puts');
   const reads = createSlots(config.limits.depotReads, 'reads');
   const owned = started.move();
@@ -72,6 +76,7 @@ export const startSledServices = async (
     store,
     agent: agentHandlers({ store, copies, puts }),
     depot: depotHandlers({ store, reads }),
+    knownPeers,
     startUpkeep: addresses => startUpkeep(config, deps, store, addresses),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -6,6 +6,7 @@
  * SL3. A sled that falls silent activates replication too: the status names it then, not a period later.
  */
 import type { SledId } from '../../core/ids.ts';
+import { canonicalHost } from '../../http/request-guard.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
@@ -25,6 +26,8 @@ export type SledLiveness = {
   readonly task: BackgroundTask;
   /** Undefined until the sled was probed. */
   readonly of: (id: SledId) => Liveness | undefined;
+  /** The hosts at which a sled answered the last time: a registration alone makes no address known. */
+  readonly answeringHosts: () => ReadonlySet<string>;
 };
 
 type Deps = {
@@ -37,8 +40,10 @@ type Deps = {
 
 export const createSledLiveness = (deps: Deps): SledLiveness => {
   const known = new Map<SledId, Liveness>();
+  let answeringHosts: ReadonlySet<string> = new Set();
   return {
     of: id => known.get(id),
+    answeringHosts: () => answeringHosts,
     task: {
       name: LIVENESS_TASK,
       description: 'observe which sleds answer',
@@ -64,6 +69,9 @@ export const createSledLiveness = (deps: Deps): SledLiveness => {
         }
         const present = new Set(sleds.map(sled => sled.id));
         for (const id of known.keys()) if (!present.has(id)) known.delete(id);
+        answeringHosts = new Set(
+          answers.filter(({ alive }) => alive).map(({ sled }) => canonicalHost(sled.agent.host)),
+        );
         returned.forEach(deps.onReturn);
         const silent = answers.filter(answer => !answer.alive).map(answer => answer.sled.id);
         return { summary: { alive: answers.length - silent.length, silent }, changed };

@@ -23,6 +23,7 @@ import { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import { NexusId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import { type Peers, plainPeers, securePeers } from '../../http/peers.ts';
+import { noKnownPeers } from '../../http/places.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
 import { type CredentialSource, type IdentityFiles, watchCredentials } from '../../identity/credentials.ts';
 import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
@@ -219,6 +220,7 @@ const serveSleds = ({
     insecureListen: config.insecureListen,
     credentials,
     allowedHosts: config.allowedHosts,
+    knownPeers: () => services.peek()?.knownSleds() ?? noKnownPeers(),
     limits: { drainTimeoutMs },
     log: log.child({ component: 'internal-api' }),
   });

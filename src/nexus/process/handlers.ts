@@ -13,6 +13,7 @@ import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
+import type { KnownPeers } from '../../http/places.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { createCertificateApi } from '../api/certificate-api.ts';
@@ -46,6 +47,8 @@ export type NexusHandlers = {
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
   readonly certificates: Handlers<typeof certificateApi>;
+  /** For which the internal API keeps places. */
+  readonly knownSleds: KnownPeers;
   readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
 };
 
@@ -96,6 +99,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
       maxBytes: config.limits.repositoryBytes,
     }),
     operatorHistory: createOperatorHistoryApi({ datastore, history }),
+    knownSleds: parts.liveness.answeringHosts,
     metrics: async options => ({
       ...(await readFleetStatus(fleetParts, options)),
       sources: sources.list(),

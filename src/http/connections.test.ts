@@ -1,0 +1,137 @@
+/** Real sockets on loopback, whose addresses 127.0.0.1, 127.0.0.2 … are peers of their own. */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { silentLogger } from '../lib/log.ts';
+import { serveTestApi } from './api.fixture.ts';
+
+const GET = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
+
+const open = async (port: number, localAddress: string): Promise<Socket> => {
+  const socket = connect({ port, host: '127.0.0.1', localAddress });
+  socket.on('error', () => undefined);
+  onTestFinished(() => void socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+};
+
+/** `closed`, or the status of the answer to a request on this connection. */
+const ask = async (socket: Socket, request = GET): Promise<string> => {
+  const answer = once(socket, 'data').then(([chunk]) => String(chunk).slice(9, 12));
+  const closed = once(socket, 'close').then(() => 'closed');
+  socket.write(request);
+  return Promise.race([answer, closed]);
+};
+
+/** A server whose handler waits, so that requests run until the test lets them end. */
+const serveWaiting = async (options: Parameters<typeof serveTestApi>[1]) => {
+  const begun: string[] = [];
+  const release = Promise.withResolvers<void>();
+  const server = await serveTestApi(
+    {
+      async greet({ params: { name }, caller: { address = '' } }) {
+        if (name === 'wait') {
+          begun.push(address);
+          await release.promise;
+        }
+        return { text: name };
+      },
+    },
+    options,
+  );
+  return {
+    server,
+    begun,
+    release,
+    async [Symbol.asyncDispose]() {
+      release.resolve();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+};
+const WAIT = GET.replace('/greet/a', '/greet/wait');
+
+const limits = (total: number, perPeer: number, kept: number) => ({
+  limits: { connections: { total, perPeer, kept } },
+});
+
+test('idle connections of one address shut nobody out, not even that address: the longest idle one is closed (T5, CN1)', async () => {
+  await using served = await serveWaiting(limits(64, 4, 0));
+  const { port } = served.server;
+  const idle: Socket[] = [];
+  for (let count = 0; count < 4; count += 1) idle.push(await open(port, '127.0.0.1'));
+  const closed = once(idle[0]!, 'close');
+  expect(await ask(await open(port, '127.0.0.1'))).toBe('200');
+  await closed;
+  expect(await ask(idle[1]!)).toBe('200');
+  expect(await ask(await open(port, '127.0.0.2'))).toBe('200');
+});
+
+test('idle connections from many addresses do not either', async () => {
+  await using served = await serveWaiting(limits(12, 4, 4));
+  for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.4'])
+    for (let count = 0; count < 4; count += 1) await open(served.server.port, address);
+  expect(await ask(await open(served.server.port, '127.0.0.9'))).toBe('200');
+});
+
+test('an address whose connections are all busy is refused more, and no other one is (CN2)', async () => {
+  await using served = await serveWaiting(limits(64, 3, 0));
+  const { port } = served.server;
+  for (let count = 0; count < 3; count += 1) (await open(port, '127.0.0.2')).write(WAIT);
+  await expect.poll(() => served.begun.length, { timeout: 20_000 }).toBe(3);
+  expect(await ask(await open(port, '127.0.0.2'))).toBe('closed');
+  expect(await ask(await open(port, '127.0.0.3'))).toBe('200');
+});
+
+test('busy strangers from many addresses leave places for a known peer', async () => {
+  await using served = await serveWaiting({ ...limits(6, 2, 2), knownPeers: () => new Set(['127.0.0.1']) });
+  const { port } = served.server;
+  for (const address of ['127.0.0.2', '127.0.0.2', '127.0.0.3', '127.0.0.3'])
+    (await open(port, address)).write(WAIT);
+  await expect.poll(() => served.begun.length, { timeout: 20_000 }).toBe(4);
+  expect(await ask(await open(port, '127.0.0.4'))).toBe('closed');
+  expect(await ask(await open(port, '127.0.0.1'))).toBe('200');
+});
+
+test('a connection on which no request arrives in time is closed, and says so', async () => {
+  await using server = await serveTestApi({}, { limits: { headTimeoutMs: 100 } });
+  const silent = await open(server.port, '127.0.0.1');
+  const slow = await open(server.port, '127.0.0.1');
+  slow.write('GET /greet/a HTTP/1.1\r\nHost: 127.0.0.1\r\n');
+  for (const socket of [silent, slow]) {
+    let answer = '';
+    for await (const chunk of socket) answer += chunk;
+    expect(answer).toMatch(/^HTTP\/1\.1 408 .*no request arrived within 0\.1 s/s);
+  }
+});
+
+test('more requests at once than an address may have are refused with a time to wait, pipelined ones too', async () => {
+  await using served = await serveWaiting({ limits: { requests: { total: 64, perPeer: 2, kept: 0 } } });
+  const { port } = served.server;
+  (await open(port, '127.0.0.2')).write(WAIT.repeat(2));
+  await expect.poll(() => served.begun.length, { timeout: 20_000 }).toBe(2);
+  const refused = await open(port, '127.0.0.2');
+  refused.write(GET);
+  const [head] = await once(refused, 'data');
+  expect(String(head)).toMatch(/^HTTP\/1\.1 429 [\s\S]*retry-after: 1/i);
+  expect(await ask(await open(port, '127.0.0.3'))).toBe('200');
+  served.release.resolve();
+  await expect.poll(async () => ask(await open(port, '127.0.0.2')), { timeout: 20_000 }).toBe('200');
+});
+
+test('a client that does not take its answer loses the connection, and the request ends (AN3)', async () => {
+  const answered = Promise.withResolvers<void>();
+  const logged = { ...silentLogger, debug: () => answered.resolve(), warn: () => undefined } as never;
+  const progress = { minBytes: 64 * 1024, intervalMs: 300 };
+  await using server = await serveTestApi(
+    { greet: async () => ({ text: 'x'.repeat(64 * 1024 * 1024) }) },
+    { log: logged, limits: { progress } },
+  );
+  const socket = await open(server.port, '127.0.0.1');
+  socket.pause();
+  socket.write(GET);
+  await answered.promise;
+  socket.resume();
+  await once(socket, 'close');
+  expect(socket.bytesRead).toBeLessThan(64 * 1024 * 1024);
+});

@@ -1,0 +1,114 @@
+/**
+ * The connections of a server: bounded for each peer and in all (places.ts), and the idle ones give way.
+ *
+ * CN1. A new connection that finds no place closes the longest idle one: of its own peer, or if there is no place in all, of
+ *      the stranger that has the most connections. So connections that only stay open shut nobody out.
+ * CN2. A connection with a running request is never closed for another one. Where there is no idle one, the new connection is
+ *      closed.
+ */
+import type { Socket } from 'node:net';
+import type { Logger } from '../lib/log.ts';
+import { createPlaces, isPlace, type KnownPeers, type Place, type PlaceLimits } from './places.ts';
+
+/** The part of a socket that is used. Two layers of one connection, such as TLS, have the same ports. */
+export type Connected = Pick<Socket, 'remoteAddress' | 'remotePort' | 'destroy'>;
+
+export type Connections = {
+  /** Call at its start; it is closed here when there is no place for it. */
+  readonly opened: (socket: Connected & Pick<Socket, 'once'>) => void;
+  /** A request on it begins, and ends. */
+  readonly began: (socket: Connected) => void;
+  readonly ended: (socket: Connected) => void;
+};
+
+/** A hostile peer must not fill the log. */
+const LOG_EVERY_MS = 60_000;
+
+type Connection = { readonly place: Place; readonly close: () => void; running: number };
+
+export const createConnections = (
+  limits: PlaceLimits,
+  { known, log }: { known: KnownPeers | undefined; log: Logger },
+): Connections => {
+  const places = createPlaces(limits, known);
+  /** The longest idle ones first: one that becomes idle moves to the end. */
+  const open = new Map<string, Connection>();
+  const report = createReport(log);
+
+  const takePlace = (address: string): Place | undefined => {
+    const first = places.take(address);
+    if (isPlace(first)) return first;
+    const victim = first.because === 'peer' ? idleOf(open, first.peer) : idleOfLargest(open);
+    if (victim === undefined) return undefined;
+    const [key, { place, close }] = victim;
+    open.delete(key);
+    place[Symbol.dispose]();
+    close();
+    report(place.peer, 'an idle connection is closed for a new one: too many are open');
+    const again = places.take(address);
+    return isPlace(again) ? again : undefined;
+  };
+
+  return {
+    opened(socket) {
+      const key = keyOf(socket);
+      const place = takePlace(socket.remoteAddress ?? '');
+      if (place === undefined) {
+        report(socket.remoteAddress, 'a connection is refused: too many requests are running');
+        socket.destroy();
+        return;
+      }
+      open.set(key, { place, close: () => socket.destroy(), running: 0 });
+      socket.once('close', () => {
+        if (open.get(key)?.place === place) open.delete(key);
+        place[Symbol.dispose]();
+      });
+    },
+    began(socket) {
+      const connection = open.get(keyOf(socket));
+      if (connection !== undefined) connection.running += 1;
+    },
+    ended(socket) {
+      const key = keyOf(socket);
+      const connection = open.get(key);
+      if (connection === undefined) return;
+      connection.running -= 1;
+      open.delete(key);
+      open.set(key, connection);
+    },
+  };
+};
+
+const keyOf = ({ remoteAddress, remotePort }: Connected): string => `${remoteAddress} ${remotePort}`;
+
+type Entry = readonly [string, Connection];
+
+const idleOf = (open: ReadonlyMap<string, Connection>, peer: string): Entry | undefined =>
+  [...open].find(([, { place, running }]) => running === 0 && !place.isKnown && place.peer === peer);
+
+/** Of the stranger that has the most connections, if one of them is idle. */
+const idleOfLargest = (open: ReadonlyMap<string, Connection>): Entry | undefined => {
+  const counts = new Map<string, number>();
+  for (const { place } of open.values())
+    if (!place.isKnown) counts.set(place.peer, (counts.get(place.peer) ?? 0) + 1);
+  const idle = [...open].filter(([, { place, running }]) => running === 0 && !place.isKnown);
+  const countOf = ([, { place }]: Entry): number => counts.get(place.peer) ?? 0;
+  return idle.reduce<Entry | undefined>(
+    (largest, each) => (largest === undefined || countOf(each) > countOf(largest) ? each : largest),
+    undefined,
+  );
+};
+
+/** The first of a while, with the number of those that it stands for. */
+const createReport = (log: Logger): ((peer: string | undefined, what: string) => void) => {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  let unreported = 0;
+  return (peer, what) => {
+    unreported += 1;
+    const nowMs = performance.now();
+    if (nowMs - lastMs < LOG_EVERY_MS) return;
+    log.warn({ peer, times: unreported }, what);
+    lastMs = nowMs;
+    unreported = 0;
+  };
+};
