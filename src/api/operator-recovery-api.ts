@@ -1,6 +1,6 @@
 /** The operator's API for recoveries: GET explains, POST acts. */
 import { z } from 'zod';
-import { ArtifactHash, Generation, POINT_PATTERN, SetDigest, SledId, SystemVersion } from '../core/ids.ts';
+import { ArtifactHash, Generation, PointName, SetDigest, SledId, SystemVersion } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { Details } from './wire.ts';
 
@@ -10,7 +10,6 @@ export const MAX_LISTED_ARTIFACTS = 1000;
 export const MAX_EXCLUDED_SLEDS = 256;
 
 /** `GENERATION:DIGEST` */
-const PointTextField = z.string().regex(POINT_PATTERN, 'must be GENERATION:DIGEST');
 
 export const RecoverySledView = z.object({
   sled_id: SledId,
@@ -40,7 +39,7 @@ export const UndecidedArtifactView = z.object({
   sha256: ArtifactHash,
   /** `deleted`: only deleted releases list it. `unknown`: no release in the database does. */
   state: z.enum(['deleted', 'unknown']),
-  points: z.array(PointTextField),
+  points: z.array(PointName),
 });
 
 export const GenerationRecovery = z
@@ -83,7 +82,7 @@ export const RecoverGeneration = z
     give_up: z
       .object({
         artifacts: z.array(ArtifactHash).max(MAX_GIVEN_UP).optional(),
-        points: z.array(PointTextField).max(MAX_GIVEN_UP).optional(),
+        points: z.array(PointName).max(MAX_GIVEN_UP).optional(),
         releases: z.array(SystemVersion).max(MAX_GIVEN_UP).optional(),
       })
       .optional(),
@@ -95,7 +94,8 @@ export type RecoverGeneration = z.infer<typeof RecoverGeneration>;
 const SledIds = z
   .string()
   .max(MAX_EXCLUDED_SLEDS * 37)
-  .regex(/^[0-9a-fA-F-]{36}(,[0-9a-fA-F-]{36})*$/, 'must be ids of sleds with commas between them')
+  .transform(text => text.split(','))
+  .pipe(z.array(SledId).max(MAX_EXCLUDED_SLEDS))
   .optional();
 
 const PATH = '/v1/system/fleet/recovery/generation';

@@ -13,7 +13,7 @@ import {
   SledId,
 } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
-import { ByteCount, Timestamp } from './wire.ts';
+import { ByteCount, queryNumber, Timestamp } from './wire.ts';
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
 
@@ -174,7 +174,7 @@ export type ArtifactPutResponse = z.infer<typeof ArtifactPutResponse>;
 const HashParam = z.object({ sha256: ArtifactHash });
 const LeaseParams = z.object({ sha256: ArtifactHash, id: LeaseId });
 const GenerationQuery = z.object({
-  generation: z.coerce.number().pipe(Generation),
+  generation: queryNumber(Generation),
   /** Extra to the published shape: the digest of the wanted set at that generation, compared if present (P13). */
   config_digest: SetDigest.optional(),
 });

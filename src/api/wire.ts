@@ -34,11 +34,15 @@ export const DEFAULT_PAGE_LIMIT = 100;
 /** A larger `limit` is reduced to this, since pages are held in memory. */
 export const MAX_PAGE_LIMIT = 1000;
 
+/** At most 16 digits: neither empty, nor hexadecimal, nor rounded. Anything else is left for the schema to refuse. */
+const digitsToNumber = (value: unknown): unknown =>
+  typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value;
+
+/** A number in a query. */
+export const queryNumber = <S extends z.ZodType<number>>(schema: S) => z.preprocess(digitsToNumber, schema);
+
 export const PageQuery = z.object({
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
+  limit: queryNumber(z.number().int().min(1))
     .optional()
     .transform(limit => Math.min(limit ?? DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT)),
   page_token: z.string().max(512).optional(),

@@ -34,18 +34,18 @@ export const pointText = ({ generation, digest }: Point): string => `${generatio
 export const pointsNamed = (texts: Iterable<string>, name: string): string[] =>
   name.includes(':') ? [...texts].filter(text => text.startsWith(name)) : [];
 
-export const POINT_PATTERN = /^\d{1,16}:[0-9a-f]{64}$/;
-export const PointText = z
+/** A point that stays a text. */
+export const PointName = z
   .string()
-  .regex(POINT_PATTERN, 'must be GENERATION:DIGEST')
+  .regex(/^\d{1,16}:[0-9a-f]{64}$/, 'must be GENERATION:DIGEST')
   .refine(
     text => Generation.safeParse(Number(text.split(':')[0])).success,
     'its generation is beyond 2^53 - 1',
-  )
-  .transform((text): Point => {
-    const [generation, digest] = text.split(':') as [string, string];
-    return { generation: Generation.parse(Number(generation)), digest };
-  });
+  );
+export const PointText = PointName.transform((text): Point => {
+  const [generation, digest] = text.split(':') as [string, string];
+  return { generation: Generation.parse(Number(generation)), digest };
+});
 
 const uuid = <B extends string>() => z.guid().toLowerCase().brand<B>();
 

@@ -1,6 +1,7 @@
 /** A small API and its server, for the tests of this folder: real sockets on loopback. */
 import { z } from 'zod';
 import { type Api, defineRoute } from '../api/route.ts';
+import { queryNumber } from '../api/wire.ts';
 import { silentLogger } from '../lib/log.ts';
 import { bindApi, type Handlers } from './handlers.ts';
 import { type ApiServer, type ServerOptions, serveApi } from './server.ts';
@@ -17,7 +18,7 @@ export const testApi = {
       path: '/greet/{name}',
       summary: '',
       params: z.object({ name: z.string().max(5) }),
-      query: z.object({ times: z.coerce.number().int(), loud: z.string().optional() }),
+      query: z.object({ times: queryNumber(z.number().int()), loud: z.string().optional() }),
       status: 200,
       response: { kind: 'json', schema: z.object({ text: z.string() }) },
       errors: [],

@@ -105,7 +105,7 @@ test('if nothing is undecided the explanation says so, and names no upload', asy
   const run = await against(needed(), ['--exclude', 'sled-1']);
   expect(run.out).toContain('A present release lists each artifact of the reported configs.');
   expect(run.out).not.toContain('repo upload');
-  expect(run.calls).toEqual([{ exclude_sleds: SLED }]);
+  expect(run.calls).toEqual([{ exclude_sleds: [SLED] }]);
 });
 
 test('a point whose set no sled reported is not counted among the points that became known', async () => {
@@ -130,7 +130,7 @@ test('--apply acts on the plan that it has just made, and reports the new genera
   expect(run).toMatchObject({ exitCode: 0, out: expect.stringContaining('generation was 7 and is 13') });
   const nothing = { artifacts: [], points: [], releases: [] };
   expect(run.calls).toEqual([
-    { exclude_sleds: SLED },
+    { exclude_sleds: [SLED] },
     { expected_generation: 7, to: 13, exclude_sleds: [SLED], give_up: nothing },
   ]);
 });

@@ -21,7 +21,7 @@ import {
   type Generation,
   type Point,
   pointText,
-  SledId,
+  type SledId,
   type SystemVersion,
 } from '../../core/ids.ts';
 import { samePoint } from '../../core/lineage.ts';
@@ -66,8 +66,7 @@ type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 
 export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorRecoveryApi> => ({
   async generationRecoveryView({ query, ...wait }) {
-    const ids = query.exclude_sleds?.split(',') ?? [];
-    const { plan } = await makePlan(deps, { excluded: ids.map(id => SledId.parse(id)) }, wait);
+    const { plan } = await makePlan(deps, { excluded: query.exclude_sleds ?? [] }, wait);
     return recoveryView(plan, recoveryObstacles(plan));
   },
 

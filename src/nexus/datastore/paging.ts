@@ -37,7 +37,11 @@ export const parseToken = <S extends z.ZodType>(page: Page, schema: S): z.output
 };
 
 /** The token of a page of a list that is ordered by number. */
-export const PositionToken = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+export const PositionToken = z
+  .string()
+  .regex(/^\d{1,16}$/)
+  .transform(Number)
+  .pipe(z.number().int().max(Number.MAX_SAFE_INTEGER));
 
 /** All items of a list, read in pages of this size. */
 export const readAllPages = async <T>(

@@ -1,0 +1,180 @@
+/** Requests of any route: what its schemas accept, at the edges of it, and what is next to that. */
+import fc from 'fast-check';
+import { z } from 'zod';
+import type { Api, Route } from '../api/route.ts';
+
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** Texts that a parser, a database or a path may take differently than a pattern does. */
+const ODD_TEXTS = [
+  '',
+  '0',
+  ' ',
+  '\u0000',
+  '\ud800',
+  '🦑',
+  'é',
+  '%',
+  '/',
+  '..',
+  "'; --",
+  '\n',
+  'null',
+  '-1',
+  '1e3',
+  '0x10',
+];
+const ODD_NUMBERS = [0, -0, -1, 0.5, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, 2 ** 64, 1e308];
+const HEX_36 = '0'.repeat(36);
+/** At the edges of what a Date, and of what a database, holds. */
+const ODD_TIMES = [
+  '0000-01-01T00:00:00Z',
+  '0000-01-01T00:00:00+23:59',
+  '9999-12-31T23:59:59-23:59',
+  '2026-02-30T00:00:00Z',
+];
+
+const text = ({ pattern, format, minLength = 0, maxLength = 40 }: JsonSchema): fc.Arbitrary<string> => {
+  if (format === 'uuid' || format === 'guid') return fc.oneof(fc.uuid(), fc.constant(HEX_36));
+  if (format === 'date-time')
+    return fc.oneof(
+      fc
+        .date({ noInvalidDate: true, min: new Date('0001-01-01'), max: new Date('9999-12-31') })
+        .map(date => date.toISOString()),
+      fc.constantFrom(...ODD_TIMES),
+    );
+  if (format === 'uri')
+    return fc.constantFrom('http://127.0.0.1:1', 'http://[::1]:1/', 'http://127.0.0.1:1/x?y#z');
+  if (typeof pattern === 'string') return fc.stringMatching(new RegExp(pattern));
+  const odd = ODD_TEXTS.filter(each => each.length >= Number(minLength) && each.length <= Number(maxLength));
+  const any = fc.string({
+    minLength: Number(minLength),
+    maxLength: Math.min(Number(maxLength), 300),
+    unit: 'binary',
+  });
+  return fc.oneof(any, fc.constantFrom(HEX_36, ...odd));
+};
+
+const number = ({ minimum, maximum, type }: JsonSchema): fc.Arbitrary<number> => {
+  const [min, max] = [Number(minimum ?? -(2 ** 53)), Number(maximum ?? 2 ** 53)];
+  const edges = fc.constantFrom(min, max);
+  return type === 'integer'
+    ? fc.oneof(
+        edges,
+        fc.maxSafeInteger().map(n => Math.min(max, Math.max(min, n))),
+      )
+    : edges;
+};
+
+/** What the JSON schema accepts. */
+const accepted = (schema: JsonSchema): fc.Arbitrary<unknown> => {
+  const { anyOf, type } = schema as { anyOf?: JsonSchema[]; type?: string };
+  if (Array.isArray(schema.enum)) return fc.constantFrom(...(schema.enum as unknown[]));
+  if ('const' in schema) return fc.constant(schema.const);
+  if (anyOf !== undefined) return fc.oneof(...anyOf.map(accepted));
+  if (Array.isArray(schema.allOf)) return accepted(Object.assign({}, ...(schema.allOf as JsonSchema[])));
+  switch (type) {
+    case 'string':
+      return text(schema);
+    case 'integer':
+    case 'number':
+      return number(schema);
+    case 'boolean':
+      return fc.boolean();
+    case 'null':
+      return fc.constant(null);
+    case 'array':
+      return fc.array(accepted((schema.items ?? {}) as JsonSchema), { maxLength: 3 });
+    case 'object':
+      return objects(schema);
+    default:
+      return fc.jsonValue({ maxDepth: 1 });
+  }
+};
+
+const objects = ({
+  properties = {},
+  required = [],
+  additionalProperties,
+}: JsonSchema): fc.Arbitrary<object> => {
+  const fields = Object.fromEntries(
+    Object.entries(properties as Record<string, JsonSchema>).map(([name, each]) => [name, accepted(each)]),
+  );
+  if (Object.keys(fields).length === 0 && typeof additionalProperties === 'object')
+    return fc.dictionary(fc.stringMatching(/^[0-9a-f]{64}$/), accepted(additionalProperties as JsonSchema), {
+      maxKeys: 2,
+    });
+  return fc.record(fields, { requiredKeys: required as string[] });
+};
+
+/** One value somewhere in it is replaced by an odd one. */
+const oddly = (value: unknown): fc.Arbitrary<unknown> => {
+  const odd = fc.constantFrom<unknown>(...ODD_TEXTS, ...ODD_NUMBERS, null, [], {}, true);
+  if (typeof value !== 'object' || value === null) return odd;
+  const entries = Object.entries(value);
+  if (entries.length === 0) return odd;
+  return fc.constantFrom(...entries.keys()).chain(at => {
+    const [name, inner] = entries[at]!;
+    return oddly(inner).map(changed =>
+      Array.isArray(value)
+        ? value.map((each, index) => (index === at ? changed : each))
+        : { ...value, [name]: changed },
+    );
+  });
+};
+
+/** Without references; the schemas of requests do not contain themselves. */
+const resolved = (value: unknown, definitions: JsonSchema): unknown => {
+  if (Array.isArray(value)) return value.map(each => resolved(each, definitions));
+  if (typeof value !== 'object' || value === null) return value;
+  const { $ref: reference } = value as { $ref?: string };
+  if (typeof reference === 'string')
+    return resolved(definitions[reference.replace('#/definitions/', '')], definitions);
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [
+      name,
+      name === 'definitions' ? {} : resolved(each, definitions),
+    ]),
+  );
+};
+
+/** Mostly as accepted, sometimes with an odd value. */
+const anyOf = (schema: z.ZodType | undefined): fc.Arbitrary<unknown> => {
+  if (schema === undefined) return fc.constant(undefined);
+  const json = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }) as JsonSchema;
+  const good = accepted(resolved(json, (json.definitions ?? {}) as JsonSchema) as JsonSchema);
+  return fc.oneof({ weight: 3, arbitrary: good }, { weight: 1, arbitrary: good.chain(oddly) });
+};
+
+export type AnyRequest = { readonly path: string; readonly init: RequestInit; readonly said: string };
+
+const asText = (value: unknown): string =>
+  typeof value === 'string' ? value : String(JSON.stringify(value));
+/** A lone surrogate has no percent encoding. */
+const encoded = (value: unknown): string => encodeURIComponent(asText(value).toWellFormed());
+
+export const anyRequest = (route: Route): fc.Arbitrary<AnyRequest> => {
+  const body = route.body?.kind === 'json' ? anyOf(route.body.schema) : fc.constant(undefined);
+  return fc.tuple(anyOf(route.params), anyOf(route.query), body).map(([params, query, json]) => {
+    const values = (params ?? {}) as Record<string, unknown>;
+    const path = route.path.replaceAll(
+      /\{(\w+)\}/g,
+      (_, name: string) => encoded(values[name] ?? 'x') || 'x',
+    );
+    const search = Object.entries((query ?? {}) as Record<string, unknown>)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}=${encoded(value)}`)
+      .join('&');
+    const text = json === undefined ? undefined : JSON.stringify(json);
+    const init = {
+      method: route.method,
+      ...(text !== undefined && { body: text, headers: { 'content-type': 'application/json' } }),
+    };
+    const whole = search === '' ? path : `${path}?${search}`;
+    return { path: whole, init, said: `${route.method} ${whole} ${text ?? ''}` };
+  });
+};
+
+/** The routes whose body, if any, is JSON. */
+export const jsonRoutes = (...apis: readonly Api[]): readonly Route[] =>
+  apis.flatMap(api => Object.values<Route>(api.routes)).filter(({ body }) => body?.kind !== 'stream');
