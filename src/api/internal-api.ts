@@ -5,15 +5,57 @@ import { type Api, defineRoute } from './route.ts';
 import { DatasetHealth } from './sled-agent-api.ts';
 import { ByteCount } from './wire.ts';
 
+/**
+ * A registration with all that the schema allows is 200 KiB. Each is parsed in one piece, kept in the database, and read again
+ * by every round.
+ */
+const MAX_REGISTRATION_BYTES = 256 * 1024;
+/** Longer than a path that a disk is mounted at, and than a sentence on its fault. */
+export const MAX_DATASET_PATH_CHARS = 1_024;
+export const MAX_DATASET_MESSAGE_CHARS = 512;
+const MAX_DATASETS = 64;
+
+/** Neither empty, nor with characters that a terminal or a list would show as something else. */
+export const SerialNumber = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine(text => /^\P{C}+$/u.test(text), 'must have no control or other invisible characters');
+
 export const Baseboard = z
   .object({
-    serial: z.string().max(256),
+    serial: SerialNumber,
     part: z.string().max(256),
     revision: z.number().int().min(0).max(0xffff_ffff),
   })
   .meta({ id: 'Baseboard' });
 
 export const Port = z.number().int().min(1).max(65_535);
+
+const HOST_NAME =
+  /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*(?!(?:\d+|0x[0-9a-f]*)$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i;
+/** Of every interface, or of none. */
+const UNSPECIFIED = /^(?:0\.0\.0\.0|[0:]+)$/;
+
+const isSledAddress = (text: string): boolean => {
+  const [, ip6, other, port] = /^(?:\[([^\]]+)\]|([^:[\]]+)):([1-9]\d{0,4})$/.exec(text) ?? [];
+  const host = ip6 ?? other ?? '';
+  if (!Port.safeParse(Number(port)).success || UNSPECIFIED.test(host)) return false;
+  if (ip6 !== undefined) return z.ipv6().safeParse(ip6).success;
+  return z.ipv4().safeParse(host).success || HOST_NAME.test(host);
+};
+
+/** `ip:port`, `[ip6]:port` or `name:port`, to which others can connect. */
+export const SledAddress = z
+  .string()
+  .max(262)
+  .refine(isSledAddress, 'must be the address of a server such as 192.0.2.1:12345 or [2001:db8::1]:12345');
+
+/** A registration names the datasets; a listing may say more of them. */
+const RegisteredDataset = DatasetHealth.extend({
+  path: z.string().max(MAX_DATASET_PATH_CHARS),
+  message: z.string().max(MAX_DATASET_MESSAGE_CHARS).optional(),
+});
 
 /** Enough for the datasets of a sled and for its kept points. */
 export const MAX_HEADS = 96;
@@ -33,8 +75,8 @@ export type SledHead = z.infer<typeof SledHead>;
 
 export const SledAgentInfo = z
   .object({
-    /** The agent API's address, `ip:port` or `[ip6]:port`. */
-    sa_address: z.string().max(256),
+    /** The agent API's address. */
+    sa_address: SledAddress,
     repo_depot_port: Port,
     role: z.enum(['gimlet', 'scrimlet']),
     baseboard: Baseboard,
@@ -47,7 +89,7 @@ export const SledAgentInfo = z
     decommissioned: z.boolean(),
     // Extra to the published shape.
     incarnation_id: IncarnationId.optional(),
-    datasets: z.array(DatasetHealth).max(64).optional(),
+    datasets: z.array(RegisteredDataset).max(MAX_DATASETS).optional(),
     /** Present for a sled agent that compares the points of configs (P13). */
     heads: z.array(SledHead).max(MAX_HEADS).optional(),
   })
@@ -66,6 +108,9 @@ export const FLOOR_DIGEST_HEADER = 'artifact-digest-floor';
  * them. A head that is absent was not looked up.
  */
 export const HEADS_HEADER = 'artifact-heads';
+
+/** Of `REGISTRATION_STALE`: the address in the registration that counts. */
+export const RECORDED_ADDRESS_DETAIL = 'recorded_address';
 
 export const internalApi = {
   title: 'Internal API, sled registration',
@@ -92,7 +137,7 @@ export const internalApi = {
       ownId: 'sled_id',
       summary: 'Report that a sled agent has come online, or has changed.',
       params: z.object({ sled_id: SledId }),
-      body: { kind: 'json', schema: SledAgentInfo },
+      body: { kind: 'json', schema: SledAgentInfo, maxBytes: MAX_REGISTRATION_BYTES },
       status: 204,
       response: { kind: 'empty' },
       responseHeaders: {
@@ -100,7 +145,7 @@ export const internalApi = {
         [FLOOR_DIGEST_HEADER]: 'the digest of the wanted set at that generation',
         [HEADS_HEADER]: 'which of the heads in the request the database recorded',
       },
-      errors: ['SLED_DECOMMISSIONED'],
+      errors: ['SLED_DECOMMISSIONED', 'REGISTRATION_STALE'],
     }),
   },
 } as const satisfies Api;

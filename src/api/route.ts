@@ -9,7 +9,14 @@ export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE';
 /**
  * How a body travels. `stream`: raw bytes, never held in memory, handled by the raw-body functions of `http/`.
  */
-export type RequestBody = { readonly kind: 'json'; readonly schema: z.ZodType } | { readonly kind: 'stream' };
+export type RequestBody =
+  | {
+      readonly kind: 'json';
+      readonly schema: z.ZodType;
+      /** Where it may be longer, or has to be shorter, than other JSON bodies. */
+      readonly maxBytes?: number;
+    }
+  | { readonly kind: 'stream' };
 export type ResponseBody =
   | { readonly kind: 'json'; readonly schema: z.ZodType }
   | { readonly kind: 'empty' }

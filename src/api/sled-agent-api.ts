@@ -171,6 +171,11 @@ export const ArtifactPutResponse = z
   .meta({ id: 'ArtifactPutResponse' });
 export type ArtifactPutResponse = z.infer<typeof ArtifactPutResponse>;
 
+/** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
+const MAX_CONFIG_BODY_BYTES = 32 * 1024 * 1024;
+/** A lease, or the address of a copy source. */
+const SMALL_BODY_BYTES = 16 * 1024;
+
 const HashParam = z.object({ sha256: ArtifactHash });
 const LeaseParams = z.object({ sha256: ArtifactHash, id: LeaseId });
 const GenerationQuery = z.object({
@@ -205,7 +210,7 @@ export const sledAgentApi = {
       path: '/artifacts-config',
       summary:
         "Adopt an artifact config, unless it is older than the sled's own, differs from it at the same generation, or lists less and does not succeed it.",
-      body: { kind: 'json', schema: ArtifactConfigBody },
+      body: { kind: 'json', schema: ArtifactConfigBody, maxBytes: MAX_CONFIG_BODY_BYTES },
       status: 204,
       response: { kind: 'empty' },
       errors: ['CONFIG_GENERATION', 'AWAITING_FLOOR', 'NO_USABLE_DATASET', 'NO_SPACE'],
@@ -294,7 +299,7 @@ export const sledAgentApi = {
       summary:
         'Take a lease on an artifact that this sled holds, or renew it: the file is kept until it is returned or expires, whatever the config lists.',
       params: LeaseParams,
-      body: { kind: 'json', schema: ArtifactLeaseParams },
+      body: { kind: 'json', schema: ArtifactLeaseParams, maxBytes: SMALL_BODY_BYTES },
       status: 200,
       response: { kind: 'json', schema: ArtifactLease },
       errors: ['ARTIFACT_NOT_HELD', 'TOO_MANY_LEASES', 'NO_USABLE_DATASET', 'NO_SPACE'],

@@ -97,7 +97,7 @@ const readBody = async (
   signal: AbortSignal,
 ): Promise<unknown> => {
   if (body === undefined) return undefined;
-  const maxBytes = body.kind === 'json' ? jsonBodyBytes : streamBodyBytes;
+  const maxBytes = body.kind === 'json' ? (body.maxBytes ?? jsonBodyBytes) : streamBodyBytes;
   const raw = rawBody(request, response, { maxBytes, progress }, { signal });
   return body.kind === 'json' ? parsePart('body', body.schema, await readJsonBody(request, raw)) : raw;
 };

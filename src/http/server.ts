@@ -49,8 +49,8 @@ import { DEFAULT_PROGRESS } from './progress.ts';
 import { canonicalHost, guardRequest } from './request-guard.ts';
 import { createRequestPlaces } from './request-places.ts';
 
-/** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
-export const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;
+/** Of a route that does not say otherwise: a recovery that gives up 10,000 artifacts by name is 1 MiB. */
+const MAX_JSON_BODY_BYTES = 4 * 1024 * 1024;
 export const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
 /** The time for aborted requests to answer before their connections are cut. */
 const ABORT_GRACE_MS = 1_000;

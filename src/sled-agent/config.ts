@@ -5,6 +5,7 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
+import { MAX_DATASET_PATH_CHARS, SerialNumber } from '../api/internal-api.ts';
 import { SledId } from '../core/ids.ts';
 import { parseAddress } from '../http/listen.ts';
 import { AllowedHosts } from '../http/request-guard.ts';
@@ -34,7 +35,7 @@ const DAY_S = 86_400;
 export const SledAgentFile = z.strictObject({
   /** The permanent identity of this sled. By default derived from `part` and `serial`, so that a wiped sled stays the same sled. */
   sled_id: SledId.optional(),
-  serial: z.string().min(1).max(256),
+  serial: SerialNumber,
   part: z.string().min(1).max(256).default('generic'),
   revision: z.int().min(0).default(0),
   /** The artifact API, for Nexus. */
@@ -52,7 +53,7 @@ export const SledAgentFile = z.strictObject({
   /** Internal addresses of Nexus instances, tried in turn. */
   nexus: z.array(z.string()).min(1).max(64),
   /** One directory per disk; each has to exist. */
-  datasets: z.array(z.string().min(1)).min(1).max(64),
+  datasets: z.array(z.string().min(1).max(MAX_DATASET_PATH_CHARS)).min(1).max(64),
   log_level: z.enum(LOG_LEVELS).default('info'),
   /** The bound addresses are written here once both servers listen, for the parent process. */
   ready_file: z.string().min(1).optional(),

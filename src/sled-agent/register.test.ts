@@ -7,13 +7,13 @@ import {
   internalApi,
   type SledAgentInfo,
 } from '../api/internal-api.ts';
-import { SledId } from '../core/ids.ts';
+import { asGeneration, SledId } from '../core/ids.ts';
 import { seededRng } from '../core/rng.ts';
 import type { SledRegistration } from '../core/sled-registration.ts';
 import { createApiClient } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { registrationBody } from '../sled-wire/registration.ts';
@@ -63,7 +63,13 @@ const startNexus = async ({ floor = '7' as string | null, faults = [] as DepotEr
     log: silentLogger,
   });
   servers.push(server);
-  return { seen, url: `http://${server.address}` };
+  return { seen, faults, url: `http://${server.address}` };
+};
+
+/** Waits are a thousandth of what they say. */
+const quickClock: Clock = {
+  ...systemClock,
+  sleep: (ms, { signal }) => delay(ms / 1_000, undefined, { signal }),
 };
 
 const register = (urls: readonly string[], own: Partial<RegistrationDependencies> = {}) => {
@@ -75,8 +81,7 @@ const register = (urls: readonly string[], own: Partial<RegistrationDependencies
     acceptAnswer: async ({ floor }) => {
       floors.push(floor.generation);
     },
-    // Waits are a thousandth of what they say.
-    clock: { ...systemClock, sleep: (ms, { signal }) => delay(ms / 1_000, undefined, { signal }) },
+    clock: quickClock,
     rng: seededRng(1),
     log: silentLogger,
     periodMs: 1e9,
@@ -197,4 +202,52 @@ test('the answer to a registration says for each point of the sled whether the d
     [HEADS_HEADER, 'nothing=known'],
   ] as const)
     expect(() => readAnswer({ ...headers, [name]: value }, 'http://nexus')).toThrow(/http:\/\/nexus sent/);
+});
+
+test('a refusal is logged with its remedy, and the registration is tried again with back-off (SR3, T5)', async () => {
+  const expunged = new DepotError('SLED_DECOMMISSIONED', 'this sled is expunged');
+  const nexus = await startNexus({ faults: [expunged, new DepotError('INVALID_REQUEST', 'no address')] });
+  const logged: unknown[] = [];
+  const log = { ...silentLogger, error: (facts: unknown, text: string) => logged.push([facts, text]) };
+  register([nexus.url], { log: log as never });
+  await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(1);
+  const refused = 'Nexus refuses the registration of this sled';
+  expect(logged).toMatchObject([
+    [{ code: 'SLED_DECOMMISSIONED', remedy: expect.stringContaining('sled set-policy') }, refused],
+    [{ code: 'INVALID_REQUEST', remedy: expect.any(String) }, refused],
+  ]);
+});
+
+test('a later registration at its own address makes a sled register above it, and that of another machine does not', async () => {
+  const stale = (address: string) =>
+    new DepotError('REGISTRATION_STALE', 'a later one is recorded', {
+      detail: { recorded_address: address },
+    });
+  const nexus = await startNexus();
+  const now = Date.now() + 1e9;
+  const clock = { nowMs: () => 1_000 };
+  nexus.seen.push({ ...nothing, generation: asGeneration(now) });
+  const first = register([nexus.url], { clock: { ...quickClock, ...clock } });
+  await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(2);
+  expect(nexus.seen.at(-1)?.generation).toBe(now + 1);
+  nexus.seen.push({ ...nothing, generation: asGeneration(now + 9) });
+  nexus.faults.push(stale('127.0.0.1:7'), stale(nothing.sa_address));
+  first.registration.changed();
+  await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(4);
+  expect(nexus.seen.at(-1)?.generation).toBe(now + 10);
+});
+
+test('a recorded registration that no sled agent sends, or that cannot be read, does not stop a sled', async () => {
+  for (const recorded of [
+    { ...nothing, generation: Number.MAX_SAFE_INTEGER },
+    { ...nothing, generation: 1, sa_address: 'not an address' },
+  ]) {
+    const nexus = await startNexus();
+    nexus.seen.push(recorded as never);
+    const before = Date.now();
+    register([nexus.url]);
+    await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(2);
+    expect(nexus.seen[1]?.generation).toBeGreaterThanOrEqual(before);
+    expect(nexus.seen[1]?.generation).toBeLessThanOrEqual(Date.now());
+  }
 });

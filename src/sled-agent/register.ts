@@ -10,15 +10,17 @@
  *      was set back cannot make Nexus ignore a sled's new port for ever (S14).
  * SR2. A sled that waits for a floor deletes nothing and accepts nothing; so a store that begins to wait for one
  *      registers at once.
+ * SR3. A refusal of Nexus is logged with its remedy, and the registration is tried again with back-off.
  */
-import type { internalApi } from '../api/internal-api.ts';
+import { type internalApi, RECORDED_ADDRESS_DETAIL } from '../api/internal-api.ts';
 import { asGeneration, type SledId } from '../core/ids.ts';
 import type { Rng } from '../core/rng.ts';
 import type { RegistrationAnswer, SledRegistration } from '../core/sled-registration.ts';
 import type { ApiClient } from '../http/client.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { findDepotError } from '../lib/errors.ts';
+import { errorRemedies } from '../lib/error-remedies.ts';
+import { errorCodeOf, findDepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { registrationBody } from '../sled-wire/registration.ts';
 import { readAnswer } from '../sled-wire/registration-answer.ts';
@@ -80,7 +82,9 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
         return true;
       } catch (error) {
         if (signal.aborted) return false;
-        log.warn({ nexus: peer.url, err: error }, 'registration with Nexus failed');
+        reportFailure(log, peer.url, error);
+        if (errorCodeOf(error) === 'REGISTRATION_STALE' && isOwn(error, dependencies.info()))
+          generation = undefined;
       }
     }
     return false;
@@ -109,6 +113,25 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
   };
 };
 
+/** SR3. */
+const reportFailure = (log: Logger, nexus: string, error: unknown): void => {
+  const refusal = findDepotError(error);
+  const isRefusal = refusal !== undefined && refusal.detail.status !== undefined && refusal.status < 500;
+  if (!isRefusal) {
+    log.warn({ nexus, err: error }, 'registration with Nexus failed');
+    return;
+  }
+  const { code } = refusal;
+  log.error(
+    { nexus, code, remedy: errorRemedies[code], err: error },
+    'Nexus refuses the registration of this sled',
+  );
+};
+
+/** The later registration has this sled's own address, so that one above it does no harm to another machine. */
+const isOwn = (error: unknown, { sa_address }: Pick<SledAgentInfo, 'sa_address'>): boolean =>
+  findDepotError(error)?.detail[RECORDED_ADDRESS_DETAIL] === sa_address;
+
 const firstGeneration = async (
   client: NexusPeer['client'],
   { sledId, clock }: RegistrationDependencies,
@@ -116,9 +139,12 @@ const firstGeneration = async (
 ): Promise<number> => {
   try {
     const recorded = await client.sledAgentGet({ params: { sled_id: sledId } }, { signal });
-    return Math.max(clock.nowMs(), recorded.generation + 1);
+    const next = recorded.generation + 1;
+    // No agent has such a one: it will not be repeated, and then the clock's counts.
+    return Number.isSafeInteger(next) ? Math.max(clock.nowMs(), next) : clock.nowMs();
   } catch (error) {
-    if (findDepotError(error)?.code === 'NOT_FOUND') return clock.nowMs();
+    const code = findDepotError(error)?.code;
+    if (code === 'NOT_FOUND' || code === 'PEER_BAD_ANSWER') return clock.nowMs();
     throw error;
   }
 };

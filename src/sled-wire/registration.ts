@@ -1,8 +1,9 @@
 /** A registration on the wire, and back; its parts also as the row of a sled keeps them. */
 import { z } from 'zod';
-import { MAX_HEADS, type SledAgentInfo, SledHead } from '../api/internal-api.ts';
+import { MAX_DATASET_MESSAGE_CHARS, MAX_HEADS, type SledAgentInfo, SledHead } from '../api/internal-api.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
 import type { SledRegistration } from '../core/sled-registration.ts';
+import type { DatasetHealth } from '../core/sled-report.ts';
 import { datasetBody, datasetOf } from './dataset.ts';
 
 export const registrationOf = (info: SledAgentInfo): SledRegistration => ({
@@ -34,9 +35,15 @@ export const registrationBody = (sled: SledRegistration): SledAgentInfo => ({
   generation: sled.generation,
   decommissioned: sled.isDecommissioned,
   ...(sled.incarnationId !== undefined && { incarnation_id: sled.incarnationId }),
-  ...(sled.datasets !== undefined && { datasets: sled.datasets.map(datasetBody) }),
+  ...(sled.datasets !== undefined && { datasets: sled.datasets.map(registeredDataset) }),
   ...(sled.heads !== undefined && { heads: sled.heads.slice(0, MAX_HEADS).map(headBody) }),
 });
+
+/** A message that is too long is cut: it must not cost the registration. */
+const registeredDataset = (dataset: DatasetHealth): NonNullable<SledAgentInfo['datasets']>[number] => {
+  const { message, ...body } = datasetBody(dataset);
+  return { ...body, ...(message !== undefined && { message: message.slice(0, MAX_DATASET_MESSAGE_CHARS) }) };
+};
 
 const headOf = ({ generation, config_digest: digest, lineage, kept }: SledHead): RegisteredHead => ({
   generation,

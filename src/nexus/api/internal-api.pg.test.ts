@@ -1,0 +1,90 @@
+/** Registrations of strangers: a real Nexus and database over HTTP. */
+import { expect, test } from 'vitest';
+import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
+import { asGeneration } from '../../core/ids.ts';
+import { createTestWorld } from '../process/nexus.fixture.ts';
+import { fakeConnection } from '../sleds/fleet.fixture.ts';
+
+const wait = { signal: new AbortController().signal };
+const idOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+const startNexus = async () => {
+  const world = await createTestWorld();
+  const connectSleds = () => ({ ...fakeConnection([]), [Symbol.asyncDispose]: async () => undefined });
+  const nexus = await world.startNexus({ replace: { connectSleds } });
+  const register = async (n: number, body: string) => {
+    const headers = { 'content-type': 'application/json' };
+    const url = `http://${nexus.internalAddress}/sled-agents/${idOf(n)}`;
+    const answer = await fetch(url, { method: 'POST', body, headers });
+    const { error_code: code = 'recorded', message = '' } =
+      answer.status === 204 ? {} : ((await answer.json()) as Record<string, string>);
+    return `${answer.status} ${code}: ${message}`;
+  };
+  return { world, nexus, register, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
+};
+
+test('a registration of 30 MiB is refused before it is parsed, and nothing of it is recorded (T5)', async () => {
+  await using started = await startNexus();
+  const { nexus, register } = started;
+  const path = 'x'.repeat(30 * 1024 * 1024);
+  const body = JSON.stringify(sledAgentInfo({ datasets: [{ id: null, path, state: 'ok' }] }));
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => register(n, body)));
+  for (const answer of answers) expect(answer).toMatch(/^413 BODY_TOO_LARGE: .* 262144 are allowed here/);
+  expect((await nexus.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
+});
+
+test('a registration with an invalid field is refused by the name of the field', async () => {
+  await using started = await startNexus();
+  const { nexus, register } = started;
+  for (const [differing, field] of [
+    [{ sa_address: 'not an address' }, 'sa_address'],
+    [{ baseboard: { serial: '', part: 'p', revision: 0 } }, 'baseboard.serial'],
+    [{ generation: 2 ** 53 }, 'generation'],
+    [{ repo_depot_port: 0 }, 'repo_depot_port'],
+  ] as const)
+    expect(await register(1, JSON.stringify({ ...sledAgentInfo(), ...differing }))).toMatch(
+      new RegExp(`^400 INVALID_REQUEST: body ${field}: `),
+    );
+  expect((await nexus.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
+});
+
+test('an older registration than the recorded one is refused with the address that counts (S14)', async () => {
+  await using started = await startNexus();
+  const { register } = started;
+  const at = (generation: number, port: number) =>
+    register(
+      1,
+      JSON.stringify(
+        sledAgentInfo({ generation: asGeneration(generation), sa_address: `127.0.0.1:${port}` }),
+      ),
+    );
+  expect(await at(9, 1)).toMatch(/^204 /);
+  expect(await at(8, 2)).toMatch(/^409 REGISTRATION_STALE: .*a later one 9, at 127\.0\.0\.1:1, is recorded/);
+  expect(await at(9, 3)).toMatch(/^204 /);
+});
+
+test('registrations of one id that change all the time leave the history its other events (CL1)', async () => {
+  await using started = await startNexus();
+  const { world, nexus, register } = started;
+  for (let round = 1; round <= 60; round += 1)
+    await register(
+      1,
+      JSON.stringify(sledAgentInfo({ generation: asGeneration(round), sa_address: `127.0.0.1:${round}` })),
+    );
+  await nexus.services.driver.idle();
+  await expect
+    .poll(
+      async () => {
+        nexus.services.driver.activate('fleet_history');
+        await nexus.services.driver.idle();
+        const [row] = await world.database.query<{ count: number }>(
+          `SELECT count(*)::int FROM fleet_event WHERE kind = 'sled_registered'`,
+        );
+        return row?.count;
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(16);
+  const { items } = await nexus.fleet.sledList({ query: {} }, wait);
+  expect(items[0]?.address).toBe('127.0.0.1:60');
+});
