@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { endpointUrl, formatAddress, httpEndpoint, splitAddress } from '../lib/endpoint.ts';
-import { SledAddress, SledAgentInfo } from './internal-api.ts';
+import { SledAgentInfo } from './internal-api.ts';
 import { sledAgentInfo } from './sled-agent-info.fixture.ts';
+import { SocketAddressText } from './socket-address.ts';
 
 const isAccepted = (differing: object): boolean =>
   SledAgentInfo.safeParse({ ...sledAgentInfo(), ...differing }).success;
@@ -23,6 +24,10 @@ test('an address at which no server can be is refused (T5)', () => {
     '[fe80::1%eth0]:1',
     '0.0.0.0:1',
     '[::]:1',
+    '[::ffff:0.0.0.0]:1',
+    '[::ffff:0:0]:1',
+    'sled-1.example:12345',
+    'localhost:1',
     '[0:0:0:0:0:0:0:0]:1',
     '1.2.3:1',
     '0x7f000001:1',
@@ -36,13 +41,7 @@ test('an address at which no server can be is refused (T5)', () => {
     `${'a'.repeat(64)}.example:1`,
   ])
     expect([text, isAccepted({ sa_address: text })]).toEqual([text, false]);
-  for (const text of [
-    '192.0.2.1:12345',
-    '[2001:db8::1]:1',
-    '[::1]:65535',
-    'sled-1.example:12345',
-    'localhost:1',
-  ])
+  for (const text of ['192.0.2.1:12345', '[2001:db8::1]:1', '[::1]:65535'])
     expect([text, isAccepted({ sa_address: text })]).toEqual([text, true]);
 });
 
@@ -63,7 +62,7 @@ test('every accepted address is one that Nexus can connect to as it is written',
   );
   fc.assert(
     fc.property(texts, text => {
-      if (!SledAddress.safeParse(text).success) return;
+      if (!SocketAddressText.safeParse(text).success) return;
       expect(formatAddress(splitAddress(text))).toBe(text);
       const url = endpointUrl(httpEndpoint(splitAddress(text)));
       expect(URL.canParse(url)).toBe(true);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Generation, IncarnationId, SetDigest, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { DatasetHealth } from './sled-agent-api.ts';
+import { Port, SocketAddressText } from './socket-address.ts';
 import { ByteCount } from './wire.ts';
 
 /**
@@ -30,27 +31,6 @@ export const Baseboard = z
   })
   .meta({ id: 'Baseboard' });
 
-export const Port = z.number().int().min(1).max(65_535);
-
-const HOST_NAME =
-  /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*(?!(?:\d+|0x[0-9a-f]*)$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i;
-/** Of every interface, or of none. */
-const UNSPECIFIED = /^(?:0\.0\.0\.0|[0:]+)$/;
-
-const isSledAddress = (text: string): boolean => {
-  const [, ip6, other, port] = /^(?:\[([^\]]+)\]|([^:[\]]+)):([1-9]\d{0,4})$/.exec(text) ?? [];
-  const host = ip6 ?? other ?? '';
-  if (!Port.safeParse(Number(port)).success || UNSPECIFIED.test(host)) return false;
-  if (ip6 !== undefined) return z.ipv6().safeParse(ip6).success;
-  return z.ipv4().safeParse(host).success || HOST_NAME.test(host);
-};
-
-/** `ip:port`, `[ip6]:port` or `name:port`, to which others can connect. */
-export const SledAddress = z
-  .string()
-  .max(262)
-  .refine(isSledAddress, 'must be the address of a server such as 192.0.2.1:12345 or [2001:db8::1]:12345');
-
 /** A registration names the datasets; a listing may say more of them. */
 const RegisteredDataset = DatasetHealth.extend({
   path: z.string().max(MAX_DATASET_PATH_CHARS),
@@ -76,7 +56,7 @@ export type SledHead = z.infer<typeof SledHead>;
 export const SledAgentInfo = z
   .object({
     /** The agent API's address. */
-    sa_address: SledAddress,
+    sa_address: SocketAddressText,
     repo_depot_port: Port,
     role: z.enum(['gimlet', 'scrimlet']),
     baseboard: Baseboard,

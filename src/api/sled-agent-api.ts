@@ -13,6 +13,7 @@ import {
   SledId,
 } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
+import { SocketAddressText } from './socket-address.ts';
 import { ByteCount, queryNumber, Timestamp } from './wire.ts';
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
@@ -176,6 +177,18 @@ const MAX_CONFIG_BODY_BYTES = 32 * 1024 * 1024;
 /** A lease, or the address of a copy source. */
 const SMALL_BODY_BYTES = 16 * 1024;
 
+/**
+ * The server of a copy source, and nothing beside it: a sled that fetched any URL would be a way to whatever it can reach. No
+ * name, so that what is ordered is what is connected to.
+ */
+const DepotBaseUrl = z
+  .string()
+  .max(128)
+  .refine(
+    url => SocketAddressText.safeParse(/^https?:\/\/([^/]*)\/?$/.exec(url)?.[1]).success,
+    'must be a URL of an address and a port alone, such as http://192.0.2.1:12348',
+  );
+
 const HashParam = z.object({ sha256: ArtifactHash });
 const LeaseParams = z.object({ sha256: ArtifactHash, id: LeaseId });
 const GenerationQuery = z.object({
@@ -259,11 +272,12 @@ export const sledAgentApi = {
         kind: 'json',
         schema: z
           .object({
-            depot_base_url: z.url({ protocol: /^https?$/ }),
+            depot_base_url: DepotBaseUrl,
             /** Extra: whom the certificate of the source has to name. Required of a sled agent that has one itself. */
             source_sled_id: SledId.optional(),
           })
           .meta({ id: 'ArtifactCopyFromDepotBody' }),
+        maxBytes: SMALL_BODY_BYTES,
       },
       status: 202,
       response: { kind: 'json', schema: z.object({}).meta({ id: 'ArtifactCopyFromDepotResponse' }) },

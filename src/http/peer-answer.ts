@@ -46,6 +46,25 @@ export const peerError = (
   return new DepotError('PEER_BAD_ANSWER', `${peer} answered ${answer.status} with ${quoted}`, { detail });
 };
 
+/**
+ * The same without a word of the answer: it may come from any server that this process was sent to, and the error is shown
+ * to the sender. Only the status, a known code and the seconds until a retry are taken from it.
+ */
+export const unquotedPeerError = (
+  peer: string,
+  answer: { status: number; text: string; retryAfter: string | undefined },
+): DepotError => {
+  const { code, detail } = peerError(peer, answer);
+  const retryAfterS = detail[RETRY_AFTER_DETAIL];
+  return new DepotError(code, `${peer} answered ${answer.status}`, {
+    detail: {
+      status: answer.status,
+      peer,
+      ...(typeof retryAfterS === 'number' && { [RETRY_AFTER_DETAIL]: retryAfterS }),
+    },
+  });
+};
+
 /** @throws DepotError `PEER_BAD_ANSWER` */
 export const parseAnswer = <S extends z.ZodType>(peer: string, schema: S, text: string): z.output<S> => {
   let value: unknown;

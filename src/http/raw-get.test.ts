@@ -81,14 +81,22 @@ test('a range is requested, and only that range is accepted', async () => {
 });
 
 test.each([
-  ['HTML', '<html>nope</html>\r\n\r\n', /status line is "<html>/],
-  ['a header line without a colon', 'HTTP/1.1 200 OK\r\nwhat\r\n\r\n', /header line is "what"/],
+  ['HTML', '<html>nope</html>\r\n\r\n', /status line is not one/],
+  ['a header line without a colon', 'HTTP/1.1 200 OK\r\nwhat\r\n\r\n', /a header line has no name/],
   ['a folded header', 'HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n', /header line/],
   ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', /chunks/],
-  ['no length', 'HTTP/1.1 200 OK\r\n\r\nabc', /Content-Length is "absent"/],
-  ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc', /"3, 3"/],
-  ['a negative length', head(-1), /"-1"/],
-  ['an encoding', `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc`, /gzip/],
+  ['no length', 'HTTP/1.1 200 OK\r\n\r\nabc', /Content-Length is absent, or no number/],
+  [
+    'two lengths',
+    'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc',
+    /Content-Length is absent, or no number/,
+  ],
+  ['a negative length', head(-1), /Content-Length is absent, or no number/],
+  [
+    'an encoding',
+    `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc`,
+    /Content-Encoding/,
+  ],
   ['more than announced', `${head(2)}abc`, /more than the 2 bytes/],
   ['a redirect', 'HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n', /answered 302/],
 ])('an answer with %s is a bad answer', async (_, text, message) => {
@@ -121,7 +129,8 @@ test("a peer's error keeps its code, when it is one of ours, and says when to co
   };
   await expect(fetchAll(await answer('SLED_BUSY'))).rejects.toMatchObject({
     code: 'SLED_BUSY',
-    detail: { status: 429, retry_after_s: 3, peer_request_id: 'r' },
+    detail: { status: 429, retry_after_s: 3 },
+    message: expect.stringMatching(/answered 429$/),
   });
   await expect(fetchAll(await answer('toString'))).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
 });

@@ -10,7 +10,7 @@
 import type { ClientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createPagePool } from './page-pool.ts';
-import { peerError } from './peer-answer.ts';
+import { unquotedPeerError } from './peer-answer.ts';
 import { DEFAULT_PROGRESS, type ProgressDeadline } from './progress.ts';
 import { openTransfer, type Target, type Transfer } from './raw-transfer.ts';
 import { type ByteRange, bodyLength, type ResponseHead, totalSize } from './response-head.ts';
@@ -18,7 +18,7 @@ import { type ByteRange, bodyLength, type ResponseHead, totalSize } from './resp
 const DEFAULT_PAGE_SIZE_BYTES = 1024 * 1024;
 const DEFAULT_PAGES = 8;
 const DEFAULT_ANSWER_TIMEOUT_MS = 10_000;
-/** Of an error's body, for the peer's message. */
+/** Of an error's body, for the peer's code. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
 export type RawGetOptions = {
@@ -138,5 +138,5 @@ const answeredError = async (transfer: Transfer, head: ResponseHead, peer: strin
     await transfer.consume(Number(length), async chunk => {
       chunks.push(Buffer.from(chunk));
     });
-  return peerError(peer, { ...answer, text: Buffer.concat(chunks).toString('utf8') });
+  return unquotedPeerError(peer, { ...answer, text: Buffer.concat(chunks).toString('utf8') });
 };

@@ -1,6 +1,7 @@
 /**
  * The head of an HTTP/1.1 response, for a client that fetches artifacts: strict and small. It refuses chunks, encodings,
- * folded lines and two lengths, which no Repo Depot sends.
+ * folded lines and two lengths, which no Repo Depot sends. An error quotes nothing of it: the peer may be any server that
+ * this process was sent to, and the sender reads the error.
  */
 import { DepotError } from '../lib/errors.ts';
 
@@ -32,13 +33,11 @@ export const bodyStart = (bytes: Buffer, peer: string): number | undefined => {
 export const parseResponseHead = (bytes: Buffer, peer: string): ResponseHead => {
   const [statusLine = '', ...lines] = bytes.toString('latin1').slice(0, -4).split('\r\n');
   const status = STATUS_LINE.exec(statusLine)?.[1];
-  if (status === undefined)
-    throw badHead(peer, `its status line is ${JSON.stringify(statusLine.slice(0, 80))}`);
+  if (status === undefined) throw badHead(peer, 'its status line is not one of HTTP/1.1');
   const headers = new Map<string, string>();
   for (const line of lines) {
     const [, name, value] = HEADER_LINE.exec(line) ?? [];
-    if (name === undefined || value === undefined)
-      throw badHead(peer, `a header line is ${JSON.stringify(line.slice(0, 80))}`);
+    if (name === undefined || value === undefined) throw badHead(peer, 'a header line has no name');
     const key = name.toLowerCase();
     const before = headers.get(key);
     headers.set(key, before === undefined ? value : `${before}, ${value}`);
@@ -50,11 +49,9 @@ export const parseResponseHead = (bytes: Buffer, peer: string): ResponseHead => 
 export const bodyLength = ({ headers }: ResponseHead, peer: string): number => {
   if (headers.has('transfer-encoding')) throw badHead(peer, 'it sends chunks, without a Content-Length');
   const encoding = headers.get('content-encoding') ?? 'identity';
-  if (encoding !== 'identity')
-    throw badHead(peer, `its Content-Encoding is ${JSON.stringify(encoding.slice(0, 80))}`);
+  if (encoding !== 'identity') throw badHead(peer, 'it sends a Content-Encoding, which was not requested');
   const length = headers.get('content-length') ?? 'absent';
-  if (!/^\d{1,15}$/.test(length))
-    throw badHead(peer, `its Content-Length is ${JSON.stringify(length.slice(0, 80))}`);
+  if (!/^\d{1,15}$/.test(length)) throw badHead(peer, 'its Content-Length is absent, or no number');
   return Number(length);
 };
 
@@ -79,6 +76,6 @@ export const totalSize = (head: ResponseHead, range: ByteRange | undefined, peer
   const [, first, last, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(contentRange) ?? [];
   const lastWanted = Math.min(range.last ?? Number.MAX_SAFE_INTEGER, Number(total) - 1);
   if (Number(first) !== range.first || Number(last) !== lastWanted || length !== lastWanted - range.first + 1)
-    throw badHead(peer, `its Content-Range is ${JSON.stringify(contentRange.slice(0, 80))}`);
+    throw badHead(peer, 'its Content-Range is absent, or not the requested one');
   return Number(total);
 };

@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { MAX_DATASET_PATH_CHARS, SerialNumber } from '../api/internal-api.ts';
+import { ReachableIp } from '../api/socket-address.ts';
 import { SledId } from '../core/ids.ts';
 import { parseAddress } from '../http/listen.ts';
 import { AllowedHosts } from '../http/request-guard.ts';
@@ -42,8 +43,8 @@ export const SledAgentFile = z.strictObject({
   listen: z.string().default(`127.0.0.1:${SLED_AGENT_PORT}`),
   /** The Repo Depot, for other sleds. */
   depot_listen: z.string().default(`127.0.0.1:${REPO_DEPOT_PORT}`),
-  /** The host under which others reach both servers; needed if they listen on every address. */
-  advertise_host: z.string().min(1).max(253).optional(),
+  /** The address at which others reach both servers; needed if they listen on every address. */
+  advertise_host: ReachableIp.optional(),
   /** The loopback rule does not apply: the network itself is trusted. */
   insecure_listen: z.boolean().default(false),
   /** With it both servers are TLS, and serve only callers with certificates of the same authority. */

@@ -109,6 +109,41 @@ test.each([
 });
 
 test.each([
+  ['an answer', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nSECRET', /more than|whose length/],
+  ['an error of its own', `HTTP/1.1 403 SECRET\r\nContent-Length: 6\r\n\r\nSECRET`, /answered 403/],
+  [
+    'an error of a depot',
+    `HTTP/1.1 404 X\r\nContent-Length: 67\r\n\r\n${'{"request_id":"SECRET","error_code":"NOT_FOUND","message":"SECRET"}'}`,
+    /answered 404/,
+  ],
+  ['a greeting of another protocol', 'SSH-2.0-SECRET\r\n\r\n', /status line/],
+  ['an odd header', 'HTTP/1.1 200 OK\r\nSECRET\r\n\r\n', /header line/],
+  [
+    'an encoding',
+    'HTTP/1.1 200 OK\r\nContent-Encoding: SECRET\r\nContent-Length: 4\r\n\r\n',
+    /Content-Encoding/,
+  ],
+  ['an odd length', 'HTTP/1.1 200 OK\r\nContent-Length: SECRET\r\n\r\n', /Content-Length/],
+  [
+    'a redirect',
+    'HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/SECRET\r\nContent-Length: 0\r\n\r\n',
+    /answered 302/,
+  ],
+])(
+  'nothing of what a source sends is told to the one who ordered the copy: %s (T5)',
+  async (_, answer, message) => {
+    await using sled = await startTestSled({ intervals: { stall_s: 0.5 } });
+    await sled.want('abcd');
+    const { url, connections } = await source(socket => socket.end(answer));
+    const refusal = await sled.copy(hashOf('abcd'), url).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'COPY_SOURCE', message: expect.stringMatching(message) });
+    expect(JSON.stringify([refusal, (refusal as Error).message])).not.toContain('SECRET');
+    expect(JSON.stringify(await list(sled))).not.toContain('SECRET');
+    expect(connections()).toBe(1);
+  },
+);
+
+test.each([
   ['is cut', (socket: Socket) => socket.end(`${head(3)}ab`), 'PEER_UNREACHABLE'],
   ['stalls', (socket: Socket) => socket.write(`${head(3)}ab`), 'PEER_STALLED'],
   ['has other bytes', (socket: Socket) => socket.end(`${head(3)}abd`), 'ARTIFACT_HASH_MISMATCH'],
