@@ -4,7 +4,7 @@ import { Generation, IncarnationId, SetDigest, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { DatasetHealth } from './sled-agent-api.ts';
 import { Port, SocketAddressText } from './socket-address.ts';
-import { ByteCount } from './wire.ts';
+import { ByteCount, isVisible, NOT_VISIBLE } from './wire.ts';
 
 /**
  * A registration with all that the schema allows is 200 KiB. Each is parsed in one piece, kept in the database, and read again
@@ -17,11 +17,7 @@ export const MAX_DATASET_MESSAGE_CHARS = 512;
 const MAX_DATASETS = 64;
 
 /** Neither empty, nor with characters that a terminal or a list would show as something else. */
-export const SerialNumber = z
-  .string()
-  .min(1)
-  .max(256)
-  .refine(text => /^\P{C}+$/u.test(text), 'must have no control or other invisible characters');
+export const SerialNumber = z.string().min(1).max(256).refine(isVisible, NOT_VISIBLE);
 
 export const Baseboard = z
   .object({

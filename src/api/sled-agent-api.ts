@@ -14,7 +14,7 @@ import {
 } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { SocketAddressText } from './socket-address.ts';
-import { ByteCount, queryNumber, Timestamp } from './wire.ts';
+import { ByteCount, isVisible, NOT_VISIBLE, queryNumber, Timestamp } from './wire.ts';
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
 
@@ -81,7 +81,7 @@ export const ArtifactLeaseParams = z
   .object({
     term_s: z.number().int().min(1).max(MAX_LEASE_TERM_S).default(DEFAULT_LEASE_TERM_S),
     /** The name of the holder, for people: shown with a deferred deletion. */
-    holder: z.string().min(1).max(128).optional(),
+    holder: z.string().min(1).max(128).refine(isVisible, NOT_VISIBLE).optional(),
   })
   .meta({ id: 'ArtifactLeaseParams' });
 

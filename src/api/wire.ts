@@ -56,6 +56,10 @@ export const resultsPage = <T extends z.ZodType>(item: T, id: string) =>
 export const QueryFlag = z.enum(['true', 'false']).optional();
 export const isSet = (flag: 'true' | 'false' | undefined): boolean => flag === 'true';
 
+/** A text that a terminal, or a list, shows as what it is. */
+export const isVisible = (text: string): boolean => /^\P{C}*$/u.test(text);
+export const NOT_VISIBLE = 'must have no control or other invisible characters';
+
 /** The facts of a reason or an event, as values: `toDetails` of core/facts. A newer server may send any. */
 export const Details = z.record(z.string(), z.unknown());
 

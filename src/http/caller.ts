@@ -13,12 +13,16 @@ import type { Route } from '../api/route.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from '../identity/peer-identity.ts';
 import { type Peer, peerOf } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
+import { isLoopback } from './listen.ts';
+import { canonicalHost } from './request-guard.ts';
 
 export type Caller = {
   /** Of the connection; empty once it is closed, and undefined for a caller without one, in the same process. */
   readonly address: string | undefined;
   /** By its certificate. */
   readonly peer: Peer;
+  /** Of a process on this machine, whichever of its addresses it used. */
+  readonly isLocal: boolean;
   /** The sent token, compared with the one of this server; `not_wanted` where the server has none. */
   readonly token: 'not_wanted' | 'matches' | 'missing' | 'wrong';
 };
@@ -35,8 +39,12 @@ export const callerOf = (
 ): Caller => ({
   address: socket.remoteAddress ?? '',
   peer: identity === undefined ? { kind: 'plain' } : peerOf(socket, identity.fleet),
+  isLocal: isLocal(socket),
   token: token === undefined ? 'not_wanted' : compareBearer(headers.authorization, token),
 });
+
+const isLocal = ({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean =>
+  remoteAddress !== undefined && (remoteAddress === localAddress || isLoopback(canonicalHost(remoteAddress)));
 
 /** What a route or a page says about its callers. */
 export type Admission = Pick<Route, 'audience' | 'ownId'>;

@@ -109,8 +109,8 @@ test('a handler receives the caller: its address, and whether it sent the token 
   await fetch(`http://${open.address}/greet/a?times=1`, { headers });
   await fetch(`http://${closed.address}/greet/a?times=1`, { headers });
   expect(callers).toEqual([
-    { address: '127.0.0.1', peer: { kind: 'plain' }, token: 'not_wanted' },
-    { address: '127.0.0.1', peer: { kind: 'plain' }, token: 'matches' },
+    { address: '127.0.0.1', isLocal: true, peer: { kind: 'plain' }, token: 'not_wanted' },
+    { address: '127.0.0.1', isLocal: true, peer: { kind: 'plain' }, token: 'matches' },
   ]);
 });
 

@@ -3,6 +3,7 @@ import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts'
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type Point, pointText } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
+import { peerOf } from '../http/places.ts';
 import { DepotError } from '../lib/errors.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultBody } from '../sled-wire/put-result.ts';
@@ -74,8 +75,11 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     return { leases: store.leases(sha256).map(leaseBody) };
   },
 
-  async artifactLeasePut({ params: { sha256, id }, body: { term_s, holder }, log }) {
-    const lease = await store.takeLease({ sha256, id, holder, termMs: term_s * 1_000 });
+  async artifactLeasePut({ params: { sha256, id }, body: { term_s, holder }, caller, log }) {
+    const lease = await store.takeLease(
+      { sha256, id, holder, termMs: term_s * 1_000 },
+      caller.isLocal ? undefined : peerOf(caller.address ?? ''),
+    );
     log.info({ sha256, lease_id: id, holder, term_s }, 'lease taken');
     return leaseBody(lease);
   },

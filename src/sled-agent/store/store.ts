@@ -88,7 +88,8 @@ export type ArtifactStore = AsyncDisposable & {
    *
    * @throws `ARTIFACT_NOT_HELD`, `TOO_MANY_LEASES`, `NO_SPACE`, `NO_USABLE_DATASET` when no dataset took it
    */
-  readonly takeLease: (lease: Lease) => Promise<LeaseInForce>;
+  /** @param peer the machine that takes it; undefined for a program on this one */
+  readonly takeLease: (lease: Lease, peer?: string) => Promise<LeaseInForce>;
   /** Returns a lease; idempotent. @throws `NO_SPACE`, `NO_USABLE_DATASET` */
   readonly returnLease: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
   /** Those in force, the longest first. */

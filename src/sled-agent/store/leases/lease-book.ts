@@ -4,9 +4,8 @@ import type { ArtifactHash, LeaseId } from '../../../core/ids.ts';
 import { type Clock, isoTime } from '../../../lib/clock.ts';
 import type { LeasesContent, LeasesRead } from '../files/leases-file.ts';
 import type { Lease, LeaseInForce, Use } from '../store.ts';
+import { type Counted, MAX_LEASES } from './lease-limits.ts';
 
-/** Each change writes the whole file: this many leases are 200 KiB, and more than a machine has consumers. */
-export const MAX_LEASES = 1_024;
 const MAX_TERM_MS = MAX_LEASE_TERM_S * 1_000;
 /** How many ended leases are remembered (LE4); a forgotten one may come back for a term. */
 const MAX_ENDED = 4 * MAX_LEASES;
@@ -16,10 +15,12 @@ export type LeaseBook = {
   readonly of: (sha256: ArtifactHash) => readonly LeaseInForce[];
   readonly inUse: (sha256: ArtifactHash) => Use | undefined;
   readonly total: () => number;
+  /** For the limits: each lease in force, and the machine that took it. */
+  readonly counted: () => readonly Counted[];
   /** The leases in force, without one or with one more. */
   readonly content: (change?: { without?: Lease; with?: Lease }) => LeasesContent;
   /** From now on for its whole term. */
-  readonly put: (lease: Lease) => LeaseInForce;
+  readonly put: (lease: Lease, peer?: string) => LeaseInForce;
   readonly end: (lease: Lease) => void;
   /** Removes and returns the expired leases. */
   readonly expire: () => { readonly leases: readonly Lease[]; readonly everything: boolean };
@@ -31,10 +32,10 @@ export type LeaseBook = {
   readonly holdEverything: () => void;
 };
 
-type Entry = Lease & { readonly untilMs: number };
+type Entry = Lease & { readonly untilMs: number; readonly peer: string | undefined };
 
 const keyOf = ({ sha256, id }: Pick<Lease, 'sha256' | 'id'>): string => `${sha256}/${id}`;
-const leaseOf = ({ untilMs: _, ...lease }: Entry): Lease => lease;
+const leaseOf = ({ untilMs: _, peer: __, ...lease }: Entry): Lease => lease;
 
 export const createLeaseBook = (clock: Clock): LeaseBook => {
   const entries = new Map<string, Entry>();
@@ -57,8 +58,8 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
     entries.delete(keyOf(lease));
     remember(ended, keyOf(lease));
   };
-  const put = (lease: Lease): LeaseInForce => {
-    const entry = { ...lease, untilMs: clock.monotonicMs() + lease.termMs };
+  const put = (lease: Lease, peer?: string): LeaseInForce => {
+    const entry = { ...lease, peer, untilMs: clock.monotonicMs() + lease.termMs };
     ended.delete(keyOf(lease));
     entries.set(keyOf(lease), entry);
     return inForce(entry);
@@ -76,6 +77,7 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
       return { reason: `leases of this sled were lost, so everything is kept until ${until}`, leases };
     },
     total: () => running().length,
+    counted: running,
     content(change = {}) {
       const content = new Map(running().map(entry => [keyOf(entry), leaseOf(entry)]));
       if (change.without !== undefined) content.delete(keyOf(change.without));

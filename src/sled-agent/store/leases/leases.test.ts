@@ -17,7 +17,7 @@ import {
 } from '../artifact.fixture.ts';
 import { createMachine, DIRECTORIES, type Machine } from '../memory-store.fixture.ts';
 import type { ArtifactStore, Lease } from '../store.ts';
-import { MAX_LEASES } from './lease-book.ts';
+import { MAX_LEASES, MAX_LEASES_OF_HOLDER, MAX_LEASES_OF_PEER } from './lease-limits.ts';
 
 const [a, b] = [testArtifact(1), testArtifact(2)];
 const [M0, M1] = DIRECTORIES;
@@ -291,4 +291,29 @@ test('the file of leases is no unknown file of a dataset', async () => {
   const { store } = await settled();
   await store.takeLease(leaseOf(a));
   expect(await lookAt(store)).toEqual([]);
+});
+
+test('a holder, and each other machine, has its own bound, which a renewal does not meet (LL1)', async () => {
+  const { store } = await settled();
+  const refusal = (n: number, holder: string, peer?: string) =>
+    store.takeLease({ ...leaseOf(a, n), holder }, peer).then(
+      () => 'granted',
+      (error: unknown) => (error as Error).message,
+    );
+  let n = 0;
+  const grab = async (count: number, holder: string, peer?: string) => {
+    for (let taken = 0; taken < count; taken += 1) expect(await refusal(++n, holder, peer)).toBe('granted');
+  };
+  await grab(MAX_LEASES_OF_PEER, 'a', '10.0.0.1');
+  expect(await refusal(++n, 'b', '10.0.0.1')).toBe(
+    `programs at 10.0.0.1 have ${MAX_LEASES_OF_PEER} leases on this sled, which is the limit`,
+  );
+  expect(await refusal(1, 'a', '10.0.0.1'), 'a renewal').toBe('granted');
+  await grab(MAX_LEASES_OF_HOLDER, 'installer');
+  expect(await refusal(++n, 'installer')).toBe(
+    `the holder "installer" has ${MAX_LEASES_OF_HOLDER} leases on this sled, which is the limit`,
+  );
+  for (let peer = 2; peer <= 8; peer += 1) await grab(MAX_LEASES_OF_PEER, `of ${peer}`, `10.0.0.${peer}`);
+  expect(await refusal(++n, 'b', '10.0.0.9')).toMatch(/^programs on other machines have 512 leases/);
+  expect(await refusal(++n, 'a program here')).toBe('granted');
 });

@@ -21,7 +21,8 @@ import type { Logger } from '../../../lib/log.ts';
 import type { Dataset, Inspection } from '../dataset/dataset.ts';
 import { createKeyedLock, type KeyedLock } from '../locks.ts';
 import type { Lease, LeaseInForce } from '../store.ts';
-import { createLeaseBook, type LeaseBook, MAX_LEASES } from './lease-book.ts';
+import { createLeaseBook, type LeaseBook } from './lease-book.ts';
+import { requireLeaseLeft } from './lease-limits.ts';
 import { repairLeasesFiles, writeLeasesFiles } from './leases-copies.ts';
 
 export type Leases = AsyncDisposable &
@@ -30,7 +31,7 @@ export type Leases = AsyncDisposable &
     readonly learn: (joining: readonly { dataset: Dataset; inspection: Inspection }[]) => void;
     /** Rewrites a damaged or stale file. */
     readonly repair: () => Promise<void>;
-    readonly take: (lease: Lease) => Promise<LeaseInForce>;
+    readonly take: (lease: Lease, peer?: string) => Promise<LeaseInForce>;
     readonly giveBack: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
   };
 
@@ -65,14 +66,14 @@ export const createLeases = (deps: LeasesDependencies): Leases => {
       onEnd('a lease expired');
     }
   };
-  const take = async (lease: Lease): Promise<LeaseInForce> => {
+  const take = async (lease: Lease, peer: string | undefined): Promise<LeaseInForce> => {
     const before = book.find(lease.sha256, lease.id);
-    if (before === undefined && book.total() >= MAX_LEASES) throw tooMany();
+    if (before === undefined) requireLeaseLeft(book.counted(), { holder: lease.holder, peer });
     if (before === undefined && !(await deps.isHeld(lease.sha256))) throw notHeld(lease.sha256); // LE2
     // LE1; a renewal changes nothing on disk, which has only the term (LE3).
     const isOnDisk = before?.termMs === lease.termMs && before.holder === lease.holder;
     if (!isOnDisk) await writeLeasesFiles(disk, datasets, book.content({ with: lease }));
-    const granted = book.put(lease);
+    const granted = book.put(lease, peer);
     alarm.set();
     return granted;
   };
@@ -95,7 +96,7 @@ export const createLeases = (deps: LeasesDependencies): Leases => {
       alarm.set();
     },
     repair: () => inTurn(() => repairLeasesFiles(disk, datasets, book.content(), log)),
-    take: lease => byHash(lease.sha256, () => inTurn(() => take(lease))),
+    take: (lease, peer) => byHash(lease.sha256, () => inTurn(() => take(lease, peer))),
     giveBack: (sha256, id) =>
       inTurn(async () => {
         const lease = book.find(sha256, id);
@@ -134,11 +135,6 @@ const createAlarm = (
     },
   };
 };
-
-const tooMany = (): DepotError =>
-  new DepotError('TOO_MANY_LEASES', `this sled has ${MAX_LEASES} leases, which is its limit`, {
-    detail: { limit: MAX_LEASES },
-  });
 
 const notHeld = (sha256: ArtifactHash): DepotError =>
   new DepotError('ARTIFACT_NOT_HELD', `this sled has no whole copy of ${sha256} to lease`, {
