@@ -17,7 +17,7 @@ import {
   repoList,
   repoPrune,
 } from './verbs/release-verbs.ts';
-import { sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
+import { sledForget, sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
 import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-release-verbs.ts';
 import {
   trustRootAdvance,
@@ -75,6 +75,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     sledGet: (id, wait) => read('sled_get', sledGet(id), wait),
     sledList: async (page, wait) => read('sled_list', sledList(page), wait),
     sledSetPolicy: (id, policy, wait) => write('sled_set_policy', sledSetPolicy(id, policy), wait),
+    sledForget: (id, wait) => write('sled_forget', sledForget(id), wait),
     nexusHeartbeat: (nexus, wait) => write('nexus_heartbeat', nexusHeartbeat(nexus), wait),
     nexusBeginRound: (id, nonce, wait) => write('nexus_begin_round', nexusBeginRound(id, nonce), wait),
     nexusList: wait => read('nexus_list', nexusList, wait),

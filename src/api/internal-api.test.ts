@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { endpoint, endpointUrl, formatAddress, splitAddress } from '../lib/endpoint.ts';
+import { endpointUrl, formatAddress, splitAddress } from '../lib/endpoint.ts';
 import { SledAgentInfo } from './internal-api.ts';
 import { sledAgentInfo } from './sled-agent-info.fixture.ts';
 import { SocketAddressText } from './socket-address.ts';
@@ -64,7 +64,7 @@ test('every accepted address is one that Nexus can connect to as it is written',
     fc.property(texts, text => {
       if (!SocketAddressText.safeParse(text).success) return;
       expect(formatAddress(splitAddress(text))).toBe(text);
-      const url = endpointUrl(endpoint('http', splitAddress(text)));
+      const url = endpointUrl({ scheme: 'http', ...splitAddress(text) });
       expect(URL.canParse(url)).toBe(true);
       const { pathname, username, search } = new URL(url);
       expect([pathname, username, search]).toEqual(['/', '', '']);

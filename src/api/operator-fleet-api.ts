@@ -294,6 +294,18 @@ export const operatorFleetApi = {
       response: { kind: 'empty' },
       errors: ['NOT_FOUND'],
     }),
+    sledForget: defineRoute({
+      operationId: 'sled_forget',
+      audience: 'operator',
+      method: 'DELETE',
+      path: '/v1/system/fleet/sleds/{sled_id}',
+      summary: 'Forget an expunged sled; one whose agent still runs registers again, as a new sled',
+      tags: TAGS,
+      params: SledParam,
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND', 'SLED_IN_SERVICE'],
+    }),
     nexusList: defineRoute({
       operationId: 'nexus_list',
       audience: 'operator',

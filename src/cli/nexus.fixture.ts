@@ -159,6 +159,9 @@ const fleetHandlers = (received: Received): Handlers<typeof operatorFleetApi> =>
   async sledSetPolicy({ params, body }) {
     received.calls.push({ ...params, ...body });
   },
+  async sledForget({ params }) {
+    received.calls.push({ forget: params.sled_id });
+  },
   nexusList: none,
   nexusExpunge: refused,
   artifactList: none,

@@ -25,6 +25,7 @@ import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
 import { addSledAgentReset } from './commands/sled-agent-reset.ts';
 import { makeSledAgentRunnable } from './commands/sled-agent-run.ts';
+import { addSledForget } from './commands/sled-forget.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
@@ -78,7 +79,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootExport, addTrustRootDelete],
   ],
   ['source', 'upstream repositories that Nexus follows', [addSourceList, addSourceShow]],
-  ['sled', 'the machines of the fleet', [addSledList, addSledShow, addSledSetPolicy]],
+  ['sled', 'the machines of the fleet', [addSledList, addSledShow, addSledSetPolicy, addSledForget]],
   ['artifact', 'the files of the present releases', [addArtifactList, addArtifactShow]],
   ['target-release', 'the release that the fleet should run', [addTargetReleaseShow, addTargetReleaseSet]],
   ['task', 'background tasks of a Nexus', [addTaskList, addTaskShow, addTaskActivate]],

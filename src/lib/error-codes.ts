@@ -71,6 +71,7 @@ export const errorCodes = {
   RECOVERY_LOSES_ARTIFACTS: { status: 409, retry: 'never' },
   RECOVERY_SLED_SILENT: { status: 409, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
+  SLED_IN_SERVICE: { status: 409, retry: 'never' },
   REGISTRATION_STALE: { status: 409, retry: 'backoff' },
   NEXUS_ALIVE: { status: 409, retry: 'never' },
   SLED_BYTES_DIFFER: { status: 502, retry: 'never' },

@@ -66,6 +66,7 @@ export const errorRemedies = {
     'Start a sled that holds one of them; or, on the machine of a sled that does, with its agent stopped: tuf-depot sled-agent reset --config FILE.',
   SLED_DECOMMISSIONED:
     'Take it out of use; or put it in service again with tuf-depot sled set-policy ID in-service.',
+  SLED_IN_SERVICE: 'Stop its agent for good, and expunge it first: tuf-depot sled set-policy ID expunged.',
   REGISTRATION_STALE:
     'If another machine has the same serial and part, or the same sled_id, in its configuration, correct that one. Otherwise wait: ten minutes after the last registration of the other process this one counts.',
   NEXUS_ALIVE: 'Stop it first, and wait for three heartbeats. Expunge only a Nexus that is gone for good.',

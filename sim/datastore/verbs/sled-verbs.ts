@@ -1,6 +1,10 @@
 import { SledId } from '../../../src/core/ids.ts';
 import type { SledRegistration } from '../../../src/core/sled-registration.ts';
-import { admitRegistration, isChange } from '../../../src/nexus/datastore/decisions/registration.ts';
+import {
+  admitRegistration,
+  isChange,
+  requireForgettable,
+} from '../../../src/nexus/datastore/decisions/registration.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
 import type {
   RegistrationOutcome,
@@ -8,7 +12,7 @@ import type {
   SledRecord,
 } from '../../../src/nexus/datastore/ports/sled-port.ts';
 import type { Paged } from '../../../src/nexus/datastore/ports/verb.ts';
-import { type Query, recordedPoints, type Step, sortedByKey, withEntry } from '../state.ts';
+import { type Query, recordedPoints, type Step, sortedByKey, withEntry, withoutKey } from '../state.ts';
 
 export const sledUpsert =
   (id: SledId, info: SledRegistration): Step<RegistrationOutcome> =>
@@ -63,4 +67,12 @@ export const sledSetPolicy =
     const sled = state.sleds.get(id);
     if (sled === undefined) return { state, answer: false };
     return { state: { ...state, sleds: withEntry(state.sleds, id, { ...sled, policy }) }, answer: true };
+  };
+
+export const sledForget =
+  (id: SledId): Step<void> =>
+  (state, { repeated }) => {
+    if (!requireForgettable(id, state.sleds.get(id)?.policy, { repeated }))
+      return { state, answer: undefined };
+    return { state: { ...state, sleds: withoutKey(state.sleds, id) }, answer: undefined };
   };

@@ -272,10 +272,13 @@ test('a sled is named by its id or its serial number', async () => {
   const options = { environment: environment(nexus.url) };
   await runTestCli(['sled', 'set-policy', 'sled-1', 'expunged'], options);
   await runTestCli(['sled', 'set-policy', SLED, 'in-service'], options);
+  const forgotten = await runTestCli(['sled', 'forget', 'sled-1'], options);
   expect(nexus.received.calls).toEqual([
     { sled_id: SLED, policy: 'expunged' },
     { sled_id: SLED, policy: 'in_service' },
+    { forget: SLED },
   ]);
+  expect(forgotten.out).toBe(`Sled sled-1 (${SLED}) is forgotten.\n`);
   const missing = await runTestCli(['sled', 'show', 'sled-7'], options);
   expect(missing.err).toBe(
     'error: there is no sled with the id or serial number sled-7 [NOT_FOUND]\nfix: tuf-depot sled list shows the ids\n',

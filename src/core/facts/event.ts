@@ -153,6 +153,7 @@ export const eventSchemas = {
     datasets: z.array(z.object({ path: Words, state: Words })).readonly(),
   }),
   sled_policy: z.object({ sledId: SledId, policy: Policy }),
+  sled_forgotten: z.object({ sledId: SledId, serial: Words, address: Words }),
   nexus_expunged: z.object({ expungedNexusId: NexusId }),
   nexus_started: z.object({ operatorAddress: Words }),
   nexus_stopped: z.object({ operatorAddress: Words }),

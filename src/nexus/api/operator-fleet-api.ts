@@ -131,6 +131,18 @@ const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) 
       history.note({ kind: 'sled_policy', sledId: params.sled_id, policy: body.policy });
       driver.activate(REPLICATION_TASK); // B16
     },
+
+    async sledForget({ params, signal, log }) {
+      const sled = await datastore.sledGet(params.sled_id, { signal });
+      await datastore.sledForget(params.sled_id, { signal });
+      log.info({ sled_id: params.sled_id }, 'sled forgotten by an operator');
+      history.note({
+        kind: 'sled_forgotten',
+        sledId: params.sled_id,
+        serial: sled?.info.baseboard.serial ?? '',
+        address: sled?.info.agentAddress ?? '',
+      });
+    },
   }) satisfies Partial<FleetHandlers>;
 
 const nexusHandlers = ({ nexusId, datastore, driver, history }: Deps) =>

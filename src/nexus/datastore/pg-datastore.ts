@@ -35,6 +35,7 @@ import { repoGetByHash } from './verbs/releases/repo-get-by-hash.ts';
 import { repoGetByVersion } from './verbs/releases/repo-get-by-version.ts';
 import { repoList } from './verbs/releases/repo-list.ts';
 import { repoPrune } from './verbs/releases/repo-prune.ts';
+import { sledForget } from './verbs/sleds/sled-forget.ts';
 import { sledGet } from './verbs/sleds/sled-get.ts';
 import { sledList } from './verbs/sleds/sled-list.ts';
 import { sledSetPolicy } from './verbs/sleds/sled-set-policy.ts';
@@ -129,6 +130,7 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   sledGet: sledGet(transactions),
   sledList: sledList(transactions),
   sledSetPolicy: sledSetPolicy(transactions),
+  sledForget: sledForget(transactions),
   nexusHeartbeat: nexusHeartbeat(transactions),
   nexusBeginRound: nexusBeginRound(transactions),
   nexusList: nexusList(transactions),

@@ -44,6 +44,7 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
   await put(sledAgentInfo());
   await put(sledAgentInfo());
   await nexus.fleet.sledSetPolicy({ params: { sled_id: sledId }, body: { policy: 'expunged' } }, wait);
+  await nexus.fleet.sledForget({ params: { sled_id: sledId } }, wait);
   await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
 
   const acts = (events: readonly FleetEventView[]) => events.filter(({ kind }) => !OF_ROUNDS.has(kind));
@@ -56,10 +57,12 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
     'local_repo_held',
     'sled_registered',
     'sled_policy',
+    'sled_forgotten',
     'release_deleted',
   ]);
-  const [deleted, policy, registered, , again, , recorded] = before;
+  const [deleted, forgotten, policy, registered, , again, , recorded] = before;
   expect(deleted).toMatchObject({ system_version: '1.0.0', generation: 3, details: { by: 'operator' } });
+  expect(forgotten).toMatchObject({ sled_id: sledId, details: { serial: 'BRM42' } });
   expect(policy).toMatchObject({ sled_id: sledId, details: { policy: 'expunged' } });
   expect(registered).toMatchObject({
     sled_id: sledId,
@@ -78,7 +81,7 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
     'nexus_stopped',
     'nexus_started',
   ]);
-  expect(acts(await historyOf(restarted, { sled_id: sledId })), 'filtered').toEqual([policy, registered]);
+  expect(acts(await historyOf(restarted, { sled_id: sledId })), 'filtered').toEqual([forgotten, policy, registered]);
   expect(await historyOf(restarted, { system_version: version('1.0.0'), limit: 1 })).toHaveLength(1);
 });
 

@@ -145,6 +145,25 @@ export const sledRules = (open: OpenDatastore): void => {
       expect(await datastore.sledUpsert(gone, registration(), wait)).toMatchObject({ stale: false });
     });
 
+    test('a sled is forgotten only once it is expunged, and is new when it registers again (S23)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const [gone, stays] = [newId(SledId), newId(SledId)];
+      for (const id of [gone, stays])
+        await datastore.sledUpsert(id, registration({ generation: asGeneration(9) }), wait);
+      await expect(datastore.sledForget(gone, wait)).rejects.toMatchObject({ code: 'SLED_IN_SERVICE' });
+      await datastore.sledSetPolicy(gone, 'expunged', wait);
+      await datastore.sledForget(gone, wait);
+      await expect(datastore.sledForget(gone, wait)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      expect((await datastore.sledList({ limit: 10 }, wait)).items.map(({ id }) => id)).toEqual([stays]);
+      expect(
+        await datastore.sledUpsert(gone, registration({ generation: asGeneration(1) }), wait),
+      ).toMatchObject({
+        changed: true,
+        stale: false,
+      });
+    });
+
     test('are listed by id, page by page', async () => {
       await using opened = await open();
       const ids = Array.from({ length: 5 }, () => newId(SledId)).sort();

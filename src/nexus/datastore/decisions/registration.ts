@@ -40,6 +40,25 @@ export const admitRegistration = (
 };
 
 /**
+ * @param repeated an earlier attempt may have been committed
+ * @returns false if there is nothing left to remove
+ * @throws `NOT_FOUND`, `SLED_IN_SERVICE`
+ */
+export const requireForgettable = (
+  id: SledId,
+  policy: SledRecord['policy'] | undefined,
+  { repeated }: { readonly repeated: boolean },
+): boolean => {
+  if (policy === undefined && repeated) return false;
+  if (policy === undefined) throw new DepotError('NOT_FOUND', `there is no sled ${id}`);
+  if (policy === 'expunged') return true;
+  throw new DepotError(
+    'SLED_IN_SERVICE',
+    `sled ${id} is in service, and only an expunged one can be forgotten`,
+  );
+};
+
+/**
  * B16: whether replication should see it.
  *
  * @param repeated an earlier attempt of the same registration may have been committed, and then the record says

@@ -34,4 +34,6 @@ export type SledPort = {
   ) => Promise<Paged<SledRecord>>;
   /** False when there is no such sled. */
   readonly sledSetPolicy: (id: SledId, policy: Policy, wait: Wait) => Promise<boolean>;
+  /** Removes the record of an expunged sled, which counts as new if it registers again. `NOT_FOUND`, `SLED_IN_SERVICE`. */
+  readonly sledForget: (id: SledId, wait: Wait) => Promise<void>;
 };

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
+import { withDepot } from '../depot-client.ts';
+import { present, type Session } from '../session.ts';
+import { findSled } from './sled-show.ts';
+
+export const addSledForget = (parent: Command, session: Session): void => {
+  withRemoteOptions(
+    parent
+      .command('forget')
+      .description(
+        'remove an expunged sled from the list; one whose agent still runs registers again, as a new sled',
+      )
+      .argument('<sled>', 'id or serial number'),
+    'tuf-depot sled forget BRM42220031',
+  ).action(async (name: string, options: RemoteOptions) => {
+    const sled = await withDepot(session, options, async depot => {
+      const found = await findSled(depot, name);
+      await depot.fleet.sledForget({ params: { sled_id: found.id } });
+      return found;
+    });
+    present(session, options, { sled_id: sled.id, serial: sled.serial, forgotten: true }, () => [
+      `Sled ${sled.serial} (${sled.id}) is forgotten.`,
+    ]);
+  });
+};
