@@ -17,6 +17,7 @@ import { rawGet } from '../src/http/raw-get.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import { createCopies } from '../src/sled-agent/copy.ts';
+import { createSlots } from '../src/sled-agent/slots.ts';
 import { openStore } from '../src/sled-agent/store/open-store.ts';
 import { type Nginx, startNginx } from './nginx.ts';
 import { writeNoise } from './noise.ts';
@@ -55,12 +56,18 @@ async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof write
   let generation = asGeneration(1);
   await store.acceptFloor({ generation, digest: '0'.repeat(64) }, new Map());
   await store.offerConfig({ generation, artifacts: new Map([[sha256, sizeBytes]]) }, { signal });
-  const dependencies = { store, clock: systemClock, log: silentLogger, limit: 1, progress: DEFAULT_PROGRESS };
+  const dependencies = {
+    store,
+    clock: systemClock,
+    log: silentLogger,
+    slots: createSlots(1, 'copies'),
+    progress: DEFAULT_PROGRESS,
+  };
   await using copies = createCopies({ ...dependencies, fetchArtifact: rawGet });
 
   const copy = async (): Promise<void> => {
     const { completedTotal } = copies.report();
-    await copies.start({ sha256, generation, depotBaseUrl: nginx.url });
+    await copies.start({ sha256, generation, depotBaseUrl: nginx.url }, undefined);
     while (copies.report().inFlight.length > 0) await delay(5);
     const report = copies.report();
     if (report.completedTotal === completedTotal) throw new Error(report.failed.at(-1)?.message);

@@ -35,6 +35,17 @@ export const testApi = {
       responseHeaders: { 'x-floor': 'a number' },
       errors: [],
     }),
+    long: defineRoute({
+      operationId: 'long',
+      audience: 'operator',
+      method: 'POST',
+      path: '/long',
+      summary: '',
+      body: { kind: 'json', schema: z.object({ text: z.string() }), maxBytes: 128 },
+      status: 204,
+      response: { kind: 'empty' },
+      errors: [],
+    }),
     put: defineRoute({
       operationId: 'put',
       audience: 'operator',
@@ -66,6 +77,7 @@ const handlers: Handlers<typeof testApi> = {
   async note({ setHeader }) {
     setHeader('x-floor', '7');
   },
+  async long() {},
   async put({ body }) {
     let bytes = 0;
     for await (const chunk of body.chunks) bytes += chunk.byteLength;

@@ -135,3 +135,21 @@ test('a client that does not take its answer loses the connection, and the reque
   await once(socket, 'close');
   expect(socket.bytesRead).toBeLessThan(64 * 1024 * 1024);
 });
+
+test('long JSON bodies are few at once for each address, so that they do not fill the memory', async () => {
+  const limits = { jsonBodyBytes: 16 };
+  await using server = await serveTestApi({}, { limits, knownPeers: () => new Set(['127.0.0.9']) });
+  const long = async (from: string) => {
+    const socket = await open(server.port, from);
+    const head =
+      'POST /long HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n';
+    return { socket, answer: ask(socket, head) };
+  };
+  for (let count = 0; count < 2; count += 1) await long('127.0.0.2');
+  expect(await (await long('127.0.0.2')).answer).toBe('429');
+  for (let count = 0; count < 2; count += 1) await long('127.0.0.3');
+  expect(await (await long('127.0.0.4')).answer).toBe('429');
+  const { socket, answer } = await long('127.0.0.9');
+  socket.write(JSON.stringify({ text: 'x'.repeat(89) }));
+  expect(await answer).toBe('204');
+});

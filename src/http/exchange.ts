@@ -10,11 +10,14 @@ import { type FileAnswer, sendFile } from './file-body.ts';
 import type { BoundRoute, Page } from './handlers.ts';
 import type { ProgressDeadline } from './progress.ts';
 import { rawBody, readJsonBody } from './raw-body.ts';
+import type { RequestPlaces } from './request-places.ts';
 
 export type BodyLimitsByKind = {
   readonly jsonBodyBytes: number;
   /** Of a `stream` body: 2 GiB for an artifact, 4 GiB for a repository, unless configured. */
   readonly streamBodyBytes: number;
+  /** For JSON bodies longer than `jsonBodyBytes`, where a route allows them: each is memory, several times its length. */
+  readonly largeBodies?: RequestPlaces;
   /** Of bodies in both directions (B13). */
   readonly progress: ProgressDeadline;
 };
@@ -66,7 +69,7 @@ export const answerRoute = async (
   const result = await handle({
     params: parsePart('path parameter', route.params, params),
     query: parsePart('query parameter', route.query, query),
-    body: await readBody(request, response, route, limits, signal),
+    body: await readBody({ request, response, caller, signal }, route, limits),
     requestId,
     caller,
     headers: request.headers,
@@ -90,16 +93,17 @@ export const answerRoute = async (
 };
 
 const readBody = async (
-  request: IncomingMessage,
-  response: ServerResponse,
+  { request, response, caller, signal }: Pick<Exchange, 'request' | 'response' | 'caller' | 'signal'>,
   { body }: Route,
-  { jsonBodyBytes, streamBodyBytes, progress }: BodyLimitsByKind,
-  signal: AbortSignal,
+  { jsonBodyBytes, streamBodyBytes, largeBodies, progress }: BodyLimitsByKind,
 ): Promise<unknown> => {
   if (body === undefined) return undefined;
   const maxBytes = body.kind === 'json' ? (body.maxBytes ?? jsonBodyBytes) : streamBodyBytes;
   const raw = rawBody(request, response, { maxBytes, progress }, { signal });
-  return body.kind === 'json' ? parsePart('body', body.schema, await readJsonBody(request, raw)) : raw;
+  if (body.kind === 'stream') return raw;
+  const isLarge = Math.min(raw.contentLength ?? maxBytes, maxBytes) > jsonBodyBytes;
+  using _place = isLarge ? largeBodies?.take(caller.address) : undefined;
+  return parsePart('body', body.schema, await readJsonBody(request, raw));
 };
 
 /** A few are enough for a message. */

@@ -61,6 +61,8 @@ const ABORT_GRACE_MS = 1_000;
 export const DEFAULT_CONNECTION_LIMITS: PlaceLimits = { total: 2_048, perPeer: 256, kept: 1_024 };
 /** Less than connections, which may be idle: a running request costs more, in the database too. */
 export const DEFAULT_REQUEST_LIMITS: PlaceLimits = { total: 1_024, perPeer: 128, kept: 512 };
+/** Of JSON bodies beyond the usual length, which are configs: one of each Nexus, and 32 MiB each at most. */
+const LARGE_BODY_LIMITS: PlaceLimits = { total: 8, perPeer: 2, kept: 4 };
 /** For the head of a request, from the beginning of its connection: 16 KiB at a few kB/s. */
 const DEFAULT_HEAD_TIMEOUT_MS = 15_000;
 /** How often connections are examined: a slow head lives this fraction of its timeout longer. */
@@ -153,7 +155,9 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   };
   const app = createRouter(log, credentials, limits);
   app.server.on('connection', connections.opened);
-  addRoutes(app, { routes: options.apis.flat(), pages: options.pages ?? [], limits, run });
+  const largeBodies = createRequestPlaces(LARGE_BODY_LIMITS, options.knownPeers);
+  const routing = { routes: options.apis.flat(), pages: options.pages ?? [] };
+  addRoutes(app, { ...routing, limits: { ...limits, largeBodies }, run });
   const bound = await startListening(app, listen);
 
   let stopped: Promise<void> | undefined;

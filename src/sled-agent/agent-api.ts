@@ -1,7 +1,7 @@
 /** The artifact API, for Nexus: the store and the copies behind the published contract. */
 import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
-import { type Point, pointText } from '../core/ids.ts';
+import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { peerOf } from '../http/places.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -47,27 +47,25 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     return listBody(reportOf(listing, listing.generation, copies.report()));
   },
 
-  async artifactPut({ params: { sha256 }, query: { generation, config_digest: digest }, body, log }) {
-    using _slot = puts.take();
+  async artifactPut({ params: { sha256 }, query: { generation, config_digest: digest }, body, caller, log }) {
+    // One that finds none now sends no byte, and one that sends none takes none, nor any space.
+    puts.take(caller.address)[Symbol.dispose]();
+    await using received = isWanted(store, sha256, generation) ? await begun(body.chunks) : undefined;
+    using _slot = puts.take(caller.address);
     await using writer = await store.beginWrite(sha256, generation, {
       expectedSizeBytes: body.contentLength,
       digest,
     });
-    const sizeBytes = await writeAll(writer, body.chunks);
+    const sizeBytes = await writeAll(writer, received?.chunks ?? body.chunks);
     const result = putResultBody(await writer.commit());
     log.info({ sha256, generation, size_bytes: sizeBytes, ...result }, 'artifact stored');
     return result;
   },
 
-  async artifactCopyFromDepot({ params: { sha256 }, query, body }) {
+  async artifactCopyFromDepot({ params: { sha256 }, query, body, caller }) {
     const { generation, config_digest: digest } = query;
-    await copies.start({
-      sha256,
-      generation,
-      digest,
-      depotBaseUrl: body.depot_base_url,
-      sourceId: body.source_sled_id,
-    });
+    const source = { depotBaseUrl: body.depot_base_url, sourceId: body.source_sled_id };
+    await copies.start({ sha256, generation, digest, ...source }, caller.address);
     return {};
   },
 
@@ -89,6 +87,32 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     log.info({ sha256, lease_id: id }, 'lease returned');
   },
 });
+
+/** Otherwise the store refuses the artifact, and needs no byte of it. */
+const isWanted = (
+  store: Pick<ArtifactStore, 'config'>,
+  sha256: ArtifactHash,
+  generation: Generation,
+): boolean => {
+  const config = store.config();
+  return config?.generation === generation && config.artifacts.has(sha256);
+};
+
+type Received = AsyncDisposable & { readonly chunks: AsyncIterable<Uint8Array> };
+
+/** The same chunks, once the first one is there; the deadline on progress holds until then too. Dispose it in any case. */
+const begun = async (chunks: AsyncIterable<Uint8Array>): Promise<Received> => {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  return {
+    chunks: (async function* () {
+      for (let next = first; !next.done; next = await iterator.next()) yield next.value;
+    })(),
+    async [Symbol.asyncDispose]() {
+      await iterator.return?.();
+    },
+  };
+};
 
 /** Receives the next chunk while one is being written. Resolves with the number of bytes. */
 const writeAll = async (writer: ArtifactWriter, chunks: AsyncIterable<Uint8Array>): Promise<number> => {

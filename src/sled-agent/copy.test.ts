@@ -10,6 +10,7 @@ import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { createCopies } from './copy.ts';
 import { hashOf, neverAborts, startTestSled, type TestSled } from './sled.fixture.ts';
+import { createSlots } from './slots.ts';
 
 const signal = neverAborts();
 const servers: Server[] = [];
@@ -252,7 +253,12 @@ test('however many copies fail, the list of failures stays bounded and the total
     config: () => undefined,
     beginWrite: () => Promise.reject(new DepotError('NO_SPACE', 'full')),
   };
-  const dependencies = { clock: systemClock, log: silentLogger, limit: 4, progress: DEFAULT_PROGRESS };
+  const dependencies = {
+    clock: systemClock,
+    log: silentLogger,
+    slots: createSlots(4, 'copies'),
+    progress: DEFAULT_PROGRESS,
+  };
   await using copies = createCopies({ ...dependencies, fetchArtifact: rawGet, store: refuse });
   for (let at = 0; at < MAX_LISTED_EVENTS + 10; at += 1) {
     const request = {
@@ -260,7 +266,7 @@ test('however many copies fail, the list of failures stays bounded and the total
       generation: asGeneration(1),
       depotBaseUrl: 'http://127.0.0.1:1',
     };
-    await expect(copies.start(request)).rejects.toMatchObject({ code: 'NO_SPACE' });
+    await expect(copies.start(request, undefined)).rejects.toMatchObject({ code: 'NO_SPACE' });
   }
   const { failed, failedTotal } = copies.report();
   expect([failed.length, failedTotal]).toEqual([MAX_LISTED_EVENTS, MAX_LISTED_EVENTS + 10]);

@@ -18,7 +18,7 @@ import type { RawAnswer } from '../http/raw-get.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { createSlots } from './slots.ts';
+import type { Slots } from './slots.ts';
 import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
 
 export type CopyRequest = {
@@ -29,6 +29,9 @@ export type CopyRequest = {
   readonly depotBaseUrl: string;
   readonly sourceId?: SledId | undefined;
 };
+
+/** The address of the caller; undefined for one in this process. */
+type OrderedBy = string | undefined;
 
 type Started = CopyRequest & { readonly timeStartedMs: number };
 
@@ -43,7 +46,7 @@ export type CopyReport = {
 /** Disposing aborts the copies in flight and waits for their end. */
 export type Copies = AsyncDisposable & {
   /** Resolves as CY1 says. @throws `SLED_BUSY`, `COPY_SOURCE`, and what the store's `beginWrite` throws */
-  readonly start: (request: CopyRequest) => Promise<void>;
+  readonly start: (request: CopyRequest, orderedBy: OrderedBy) => Promise<void>;
   readonly report: () => CopyReport;
 };
 
@@ -65,7 +68,7 @@ export type CopyDependencies = {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly log: Logger;
   /** How many at once. */
-  readonly limit: number;
+  readonly slots: Slots;
   readonly progress: ProgressDeadline;
 };
 
@@ -81,9 +84,8 @@ type Copy = {
 };
 
 export const createCopies = (deps: CopyDependencies): Copies => {
-  const { store, clock, log, limit } = deps;
+  const { store, clock, log, slots } = deps;
   const stop = new AbortController();
-  const slots = createSlots(limit, 'copies');
   const inFlight = new Map<ArtifactHash, Copy>();
   const failed: CopyFailure[] = [];
   const totals = { completed: 0, failed: 0 };
@@ -114,11 +116,11 @@ export const createCopies = (deps: CopyDependencies): Copies => {
   };
 
   return {
-    async start(request) {
+    async start(request, orderedBy) {
       const present = inFlight.get(request.sha256);
       if (present !== undefined) return present.begun.promise;
       stop.signal.throwIfAborted();
-      const slot = slots.take();
+      const slot = slots.take(orderedBy);
       const copy: Copy = {
         request: { ...request, timeStartedMs: clock.nowMs() },
         receivedBytes: 0,

@@ -20,8 +20,8 @@ export type DepotDependencies = {
 };
 
 export const depotHandlers = ({ store, reads }: DepotDependencies): Handlers<typeof depotApi> => ({
-  async artifactGetBySha256({ params: { sha256 } }): Promise<FileAnswer> {
-    const slot = reads.take();
+  async artifactGetBySha256({ params: { sha256 }, caller }): Promise<FileAnswer> {
+    const slot = reads.take(caller.address);
     try {
       const artifact = await store.open(sha256);
       return {

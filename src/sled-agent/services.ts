@@ -58,19 +58,20 @@ export const startSledServices = async (
   const store = started.use(
     await openStore(config.store, { ...deps, log: log.child({ component: 'store' }) }),
   );
+  const knownPeers = new Set(config.nexuses.map(({ host }) => canonicalHost(host)));
+  const known = () => knownPeers;
   const copies = started.use(
     createCopies({
       store,
       clock,
       fetchArtifact,
       log: log.child({ component: 'copies' }),
-      limit: config.limits.copies,
+      slots: createSlots(config.limits.copies, 'copies', known),
       progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
     }),
   );
-  const knownPeers = new Set(config.nexuses.map(({ host }) => canonicalHost(host)));
-  const puts = createSlots(config.limits.puts, 'puts');
-  const reads = createSlots(config.limits.depotReads, 'reads');
+  const puts = createSlots(config.limits.puts, 'puts', known);
+  const reads = createSlots(config.limits.depotReads, 'reads', known);
   const owned = started.move();
   return {
     store,

@@ -81,7 +81,11 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
     'nexus_stopped',
     'nexus_started',
   ]);
-  expect(acts(await historyOf(restarted, { sled_id: sledId })), 'filtered').toEqual([forgotten, policy, registered]);
+  expect(acts(await historyOf(restarted, { sled_id: sledId })), 'filtered').toEqual([
+    forgotten,
+    policy,
+    registered,
+  ]);
   expect(await historyOf(restarted, { system_version: version('1.0.0'), limit: 1 })).toHaveLength(1);
 });
 
