@@ -55,7 +55,7 @@ const limits = (total: number, perPeer: number, kept: number) => ({
   limits: { connections: { total, perPeer, kept } },
 });
 
-test('idle connections of one address shut nobody out, not even that address: the longest idle one is closed (T5, CN1)', async () => {
+test('idle connections of one address shut nobody out, not even that address: the longest idle one is closed (T5, CNX1)', async () => {
   await using served = await serveWaiting(limits(64, 4, 0));
   const { port } = served.server;
   const idle: Socket[] = [];
@@ -74,7 +74,7 @@ test('idle connections from many addresses do not either', async () => {
   expect(await ask(await open(served.server.port, '127.0.0.9'))).toBe('200');
 });
 
-test('an address whose connections are all busy is refused more, and no other one is (CN2)', async () => {
+test('an address whose connections are all busy is refused more, and no other one is (CNX2)', async () => {
   await using served = await serveWaiting(limits(64, 3, 0));
   const { port } = served.server;
   for (let count = 0; count < 3; count += 1) (await open(port, '127.0.0.2')).write(WAIT);

@@ -1,9 +1,9 @@
 /**
  * The connections of a server: bounded for each peer and in all (places.ts), and the idle ones give way.
  *
- * CN1. A new connection that finds no place closes the longest idle one: of its own peer, or if there is no place in all, of
+ * CNX1. A new connection that finds no place closes the longest idle one: of its own peer, or if there is no place in all, of
  *      the stranger that has the most connections. So connections that only stay open shut nobody out.
- * CN2. A connection with a running request is never closed for another one. Where there is no idle one, the new connection is
+ * CNX2. A connection with a running request is never closed for another one. Where there is no idle one, the new connection is
  *      closed.
  */
 import type { Socket } from 'node:net';

@@ -5,7 +5,7 @@ import { createPlaces, isPlace, type Place, peerOf } from './places.ts';
 const known = () => new Set(['10.0.0.1', 'fd00::1']);
 const limits = { total: 6, perPeer: 2, kept: 2 };
 
-test('a stranger has its own bound, strangers together leave places free, and known peers take them (PL1, PL2)', () => {
+test('a stranger has its own bound, strangers together leave places free, and known peers take them (PLC1, PLC2)', () => {
   const places = createPlaces(limits, known);
   const take = (address: string) => {
     const taken = places.take(address);

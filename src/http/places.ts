@@ -1,9 +1,9 @@
 /**
  * Places that peers take: bounded in all and for each peer, and some are kept for known peers.
  *
- * PL1. A stranger has at most `perPeer` places, so that a peer that takes many costs only itself. All addresses that one
+ * PLC1. A stranger has at most `perPeer` places, so that a peer that takes many costs only itself. All addresses that one
  *      machine can have count as one peer: {@link peerOf}.
- * PL2. Strangers together leave `kept` places free. Known peers may take these too, and have no bound of their own.
+ * PLC2. Strangers together leave `kept` places free. Known peers may take these too, and have no bound of their own.
  */
 import { isIP } from 'node:net';
 import { canonicalHost } from './request-guard.ts';

@@ -19,13 +19,13 @@ const answerTo = async (port: number, lines: readonly string[], body = ''): Prom
 
 const greetApi = () => serveTestApi({ greet: async () => ({ text: 'hello' }) });
 
-test('a request under the address at which it arrives is served, with any port or none (RG1)', async () => {
+test('a request under the address at which it arrives is served, with any port or none (RQG1)', async () => {
   await using server = await greetApi();
   for (const host of [`127.0.0.1:${server.port}`, '127.0.0.1', 'LOCALHOST:1', 'localhost.'])
     expect([host, await answerTo(server.port, [GET, `Host: ${host}`])]).toEqual([host, '200 ok']);
 });
 
-test('a page that had its own name resolved to this server is refused, whatever it asks for (RG1)', async () => {
+test('a page that had its own name resolved to this server is refused, whatever it asks for (RQG1)', async () => {
   await using server = await greetApi();
   for (const host of [
     'evil.example',
@@ -62,7 +62,7 @@ test('a Host that is no host is refused', async () => {
   expect(await answerTo(server.port, [GET])).toMatch(/^400 /);
 });
 
-test('a request that a page of another site caused is refused (RG2)', async () => {
+test('a request that a page of another site caused is refused (RQG2)', async () => {
   await using server = await greetApi();
   const host = `Host: 127.0.0.1:${server.port}`;
   for (const header of [
@@ -85,7 +85,7 @@ test('a request that a page of another site caused is refused (RG2)', async () =
     expect([header, await answerTo(server.port, [GET, host, header])]).toEqual([header, '200 ok']);
 });
 
-test('headers that two readers would understand differently are refused (RG3)', async () => {
+test('headers that two readers would understand differently are refused (RQG3)', async () => {
   await using server = await greetApi();
   const host = `Host: 127.0.0.1:${server.port}`;
   const post = ['POST /note HTTP/1.1', host, 'Content-Type: application/json'];
@@ -110,7 +110,7 @@ test('headers that two readers would understand differently are refused (RG3)', 
     ]);
 });
 
-test('the guard itself refuses two lengths, whatever the parser before it accepts (RG3)', () => {
+test('the guard itself refuses two lengths, whatever the parser before it accepts (RQG3)', () => {
   const refusal = (rawHeaders: readonly string[]): string => {
     const headers = Object.fromEntries(
       Array.from({ length: rawHeaders.length / 2 }, (_, at) => [

@@ -1,11 +1,11 @@
 /**
  * Refuses requests that were meant for another server, or that two readers would understand differently.
  *
- * RG1. `Host` names this server: the address at which the connection arrived, the one that the server listens on, or a
+ * RQG1. `Host` names this server: the address at which the connection arrived, the one that the server listens on, or a
  *      configured one. A page of a browser whose own name was pointed at this server (DNS rebinding) sends its own name.
  *      Ports are not compared: a tunnel, or a mapped port, has another one.
- * RG2. A page of another site is refused, as its browser reports it: `Sec-Fetch-Site`, or `Origin`.
- * RG3. A header that decides where a request ends, or who sent it, occurs once. `Transfer-Encoding` is `chunked` alone, and
+ * RQG2. A page of another site is refused, as its browser reports it: `Sec-Fetch-Site`, or `Origin`.
+ * RQG3. A header that decides where a request ends, or who sent it, occurs once. `Transfer-Encoding` is `chunked` alone, and
  *      never beside `Content-Length`.
  */
 import type { IncomingMessage } from 'node:http';
@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { DepotError } from '../lib/errors.ts';
 import { isLoopback } from './listen.ts';
 
-/** RG3. A parser that keeps the first of two values, or joins them, hides the second one. */
+/** RQG3. A parser that keeps the first of two values, or joins them, hides the second one. */
 const SINGLE_HEADERS = new Set([
   'host',
   'content-length',
@@ -94,7 +94,7 @@ const requireHost = (text: string | undefined): Host => {
   return { name: canonicalHost(name), text: text.toLowerCase() };
 };
 
-/** RG1 */
+/** RQG1 */
 const requireServed = (host: Host, localAddress: string | undefined, hosts: ReadonlySet<string>): void => {
   if (hosts.has(host.name)) return;
   const arrivedAt = canonicalHost(localAddress ?? '');
@@ -107,7 +107,7 @@ const requireServed = (host: Host, localAddress: string | undefined, hosts: Read
   );
 };
 
-/** RG2 */
+/** RQG2 */
 const requireOwnSite = (headers: GuardedRequest['headers'], host: Host): void => {
   const site = headers['sec-fetch-site'];
   if (site !== undefined && !OWN_SITE.has(String(site)))

@@ -97,9 +97,9 @@ export type ServerOptions = {
   readonly listen: SocketAddress;
   /** Allows an address that other machines can reach (the loopback rule). */
   readonly insecureListen?: boolean;
-  /** Further names and addresses under which clients reach this server, without ports (RG1). */
+  /** Further names and addresses under which clients reach this server, without ports (RQG1). */
   readonly allowedHosts?: readonly string[];
-  /** Addresses for which places are kept (PL2). */
+  /** Addresses for which places are kept (PLC2). */
   readonly knownPeers?: KnownPeers;
   /** Every route and page that is not public then requires `Authorization: Bearer <token>`. */
   readonly token?: string | undefined;

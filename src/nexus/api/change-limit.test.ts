@@ -13,7 +13,7 @@ const limitAt = () => {
 const times = (count: number, n: number): number[] => Array<number>(count).fill(n);
 const count = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, at) => from + at);
 
-test('an id that changes all the time is recorded a few times, and then once a minute; the others are not held back (CL1)', () => {
+test('an id that changes all the time is recorded a few times, and then once a minute; the others are not held back (CHL1)', () => {
   const { admitted, pass } = limitAt();
   expect(admitted(times(500, 1))).toBe(16);
   expect(admitted([2, 3, 2])).toBe(3);
@@ -23,7 +23,7 @@ test('an id that changes all the time is recorded a few times, and then once a m
   expect(admitted(times(10, 1))).toBe(1);
 });
 
-test('any number of new ids leaves the history most of its events (CL1)', () => {
+test('any number of new ids leaves the history most of its events (CHL1)', () => {
   const { admitted, pass } = limitAt();
   expect(admitted(count(0, 50_000))).toBe(2_048);
   let recorded = 0;

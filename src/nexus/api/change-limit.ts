@@ -1,7 +1,7 @@
 /**
  * Which changed registrations are recorded in the history, and begin a round: anybody may send them, as often as they like.
  *
- * CL1. A sled that changes now and then is never held back, and neither is a whole fleet that starts at once. One id that
+ * CHL1. A sled that changes now and then is never held back, and neither is a whole fleet that starts at once. One id that
  *      changes all the time, and any number of ids together, are: so the history keeps its other events, and rounds are not
  *      begun one after the other. The registration itself is recorded in any case, and the next periodic round uses it.
  */

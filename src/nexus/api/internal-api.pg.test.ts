@@ -63,7 +63,7 @@ test('an older registration than the recorded one is refused with the address th
   expect(await at(9, 3)).toMatch(/^204 /);
 });
 
-test('registrations of one id that change all the time leave the history its other events (CL1)', async () => {
+test('registrations of one id that change all the time leave the history its other events (CHL1)', async () => {
   await using started = await startNexus();
   const { world, nexus, register } = started;
   for (let round = 1; round <= 60; round += 1)

@@ -34,6 +34,7 @@ export type LeaseBook = {
 
 type Entry = Lease & { readonly untilMs: number; readonly peer: string | undefined };
 
+const isSet = (ms: number | undefined): ms is number => ms !== undefined;
 const keyOf = ({ sha256, id }: Pick<Lease, 'sha256' | 'id'>): string => `${sha256}/${id}`;
 const leaseOf = ({ untilMs: _, peer: __, ...lease }: Entry): Lease => lease;
 
@@ -95,8 +96,7 @@ export const createLeaseBook = (clock: Clock): LeaseBook => {
       return { leases, everything };
     },
     nextEndMs() {
-      const ends = [...entries.values()].map(({ untilMs }) => untilMs);
-      if (everythingUntilMs !== undefined) ends.push(everythingUntilMs);
+      const ends = [everythingUntilMs, ...[...entries.values()].map(each => each.untilMs)].filter(isSet);
       return ends.length === 0 ? undefined : Math.max(0, Math.min(...ends) - clock.monotonicMs());
     },
     learn(read) {
