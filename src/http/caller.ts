@@ -46,6 +46,13 @@ export const callerOf = (
 const isLocal = ({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean =>
   remoteAddress !== undefined && (remoteAddress === localAddress || isLoopback(canonicalHost(remoteAddress)));
 
+/**
+ * The address that counts against the bounds of strangers; undefined for a caller to which none of them apply: one that its
+ * certificate identifies, or one in this process.
+ */
+export const strangerAddress = ({ address, peer }: Pick<Caller, 'address' | 'peer'>): string | undefined =>
+  peer.kind === 'identified' ? undefined : address;
+
 /** What a route or a page says about its callers. */
 export type Admission = Pick<Route, 'audience' | 'ownId'>;
 

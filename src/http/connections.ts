@@ -4,7 +4,7 @@
  * CNX1. A new connection that finds no place closes the longest idle one: of its own peer, or if there is no place in all, of
  *      the stranger that has the most connections. So connections that only stay open shut nobody out.
  * CNX2. A connection with a running request is never closed for another one. Where there is no idle one, the new connection is
- *      closed.
+ *      closed. A certificate is not known yet when a connection begins: it counts by its address.
  */
 import type { Socket } from 'node:net';
 import type { Logger } from '../lib/log.ts';

@@ -3,7 +3,8 @@
  *
  * PLC1. A stranger has at most `perPeer` places, so that a peer that takes many costs only itself. All addresses that one
  *      machine can have count as one peer: {@link peerOf}.
- * PLC2. Strangers together leave `kept` places free. Known peers may take these too, and have no bound of their own.
+ * PLC2. Strangers together leave `kept` places free. Known peers may take these too, and have no bound of their own: those at a
+ *       configured address, and those that a certificate identifies.
  */
 import { isIP } from 'node:net';
 import { canonicalHost } from './request-guard.ts';
@@ -37,7 +38,7 @@ export type Refusal = {
 export const isPlace = (taken: Place | Refusal): taken is Place => !('because' in taken);
 
 export type Places = {
-  /** @param address undefined for a caller without a connection, which counts as known */
+  /** @param address undefined for a caller that counts as known, wherever it is */
   readonly take: (address: string | undefined) => Place | Refusal;
   readonly taken: () => number;
 };

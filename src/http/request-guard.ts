@@ -44,7 +44,7 @@ export const AllowedHosts = z
       .regex(/^[\w.:-]+$/, 'must be a name or an address, without a port or brackets'),
   )
   .max(MAX_ALLOWED_HOSTS)
-  .default([]);
+  .optional();
 
 export type GuardedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders'> & {
   readonly socket: Pick<IncomingMessage['socket'], 'localAddress'>;

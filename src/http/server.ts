@@ -31,7 +31,7 @@ import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
-import { type Admission, admit, callerOf } from './caller.ts';
+import { type Admission, admit, callerOf, strangerAddress } from './caller.ts';
 import { createConnections } from './connections.ts';
 import {
   answerPage,
@@ -140,7 +140,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     connections.began(request.socket);
     const whole = runExchange(exchange, controller, async () => {
       if (stopping) throw shuttingDown();
-      using _place = requests.take(caller.address);
+      using _place = requests.take(strangerAddress(caller));
       guardRequest(request, hosts);
       admit(admission, caller, { params, self });
       await work(exchange);

@@ -149,7 +149,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     nexuses: file.nexus.map((text, at) => endpoint(scheme, address(`nexus.${at}`, text), { kind: 'nexus' })),
     allowedHosts: [
       ...(file.advertise_host === undefined ? [] : [file.advertise_host]),
-      ...file.allowed_hosts,
+      ...(file.allowed_hosts ?? []),
     ],
     store: {
       directories,

@@ -209,7 +209,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     identity: identityFiles(file.identity, absolute),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
     operatorTransport: operatorTransport(file, path),
-    allowedHosts: file.allowed_hosts,
+    allowedHosts: file.allowed_hosts ?? [],
     logLevel: file.log_level,
     databaseUrl: file.database.url,
     limits: {
