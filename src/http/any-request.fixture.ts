@@ -52,7 +52,10 @@ const text = ({ pattern, format, minLength = 0, maxLength = 40 }: JsonSchema): f
     maxLength: Math.min(Number(maxLength), 300),
     unit: 'binary',
   });
-  return fc.oneof(any, fc.constantFrom(HEX_36, ...odd));
+  return fc.oneof(any, fc.constantFrom(HEX_36, ...odd), {
+    weight: 2,
+    arbitrary: fc.constantFrom('127.0.0.1:1', '[::1]:1', '[2001:db8::1]:65535'),
+  });
 };
 
 const number = ({ minimum, maximum, type }: JsonSchema): fc.Arbitrary<number> => {

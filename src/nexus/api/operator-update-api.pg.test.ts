@@ -202,14 +202,15 @@ test('a registration is answered with the point of the database, and which of it
   });
 });
 
-test('a registration is answered with the floor, read in that request; an older one is ignored (P5)', async () => {
+test('a registration is answered with the floor, read in that request; an older one is refused and changes nothing (P5)', async () => {
   const nexus = await world.startNexus();
   const { id, floor } = await register(nexus, { generation: asGeneration(2) });
   expect(floor).toBe('1');
   await uploadVersions(nexus, '1.0.0');
   const later = await register(nexus, { generation: asGeneration(3), repo_depot_port: 4001 }, id);
   expect(later.floor).toBe('2');
-  await register(nexus, { generation: asGeneration(1), repo_depot_port: 4000 }, id);
+  const older = register(nexus, { generation: asGeneration(1), repo_depot_port: 4000 }, id);
+  await expect(older).rejects.toMatchObject({ code: 'REGISTRATION_STALE' });
   const info = await nexus.internal.sledAgentGet({ params: { sled_id: id } }, wait);
   expect(info).toMatchObject({ generation: 3, repo_depot_port: 4001 });
   await expect(
