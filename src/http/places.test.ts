@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createPlaces, isPlace, type Place, peerOf } from './places.ts';
+import { createPlaces, isPlace, type Place, strangerOf } from './places.ts';
 
 const known = () => new Set(['10.0.0.1', 'fd00::1']);
 const limits = { total: 6, perPeer: 2, kept: 2 };
@@ -45,9 +45,9 @@ test('a place is free again once it is given back, however often it is given bac
 });
 
 test('the addresses that one machine may choose by itself are one peer', () => {
-  expect(peerOf('2001:db8:1:2::5')).toBe(peerOf('2001:db8:1:2:ffff::9'));
-  expect(peerOf('2001:db8:1:2::5')).not.toBe(peerOf('2001:db8:1:3::5'));
-  expect(peerOf('::ffff:10.0.0.8')).toBe('10.0.0.8');
-  expect(peerOf('::1')).toBe('::1');
-  expect(peerOf('127.0.0.1')).not.toBe(peerOf('127.0.0.2'));
+  expect(strangerOf('2001:db8:1:2::5')).toBe(strangerOf('2001:db8:1:2:ffff::9'));
+  expect(strangerOf('2001:db8:1:2::5')).not.toBe(strangerOf('2001:db8:1:3::5'));
+  expect(strangerOf('::ffff:10.0.0.8')).toBe('10.0.0.8');
+  expect(strangerOf('::1')).toBe('::1');
+  expect(strangerOf('127.0.0.1')).not.toBe(strangerOf('127.0.0.2'));
 });

@@ -2,7 +2,7 @@
  * Places that peers take: bounded in all and for each peer, and some are kept for known peers.
  *
  * PLC1. A stranger has at most `perPeer` places, so that a peer that takes many costs only itself. All addresses that one
- *      machine can have count as one peer: {@link peerOf}.
+ *      machine can have count as one peer: {@link strangerOf}.
  * PLC2. Strangers together leave `kept` places free. Known peers may take these too, and have no bound of their own: those at a
  *       configured address, and those that a certificate identifies.
  */
@@ -63,7 +63,7 @@ export const createPlaces = (limits: PlaceLimits, known: KnownPeers = noKnownPee
   return {
     take(address) {
       const isKnown = address === undefined || known().has(canonicalHost(address));
-      const peer = isKnown ? canonicalHost(address ?? '') : peerOf(address);
+      const peer = isKnown ? canonicalHost(address ?? '') : strangerOf(address);
       const refused = refusal(peer, isKnown);
       if (refused !== undefined) return { because: refused, peer };
       taken += 1;
@@ -85,7 +85,7 @@ export const createPlaces = (limits: PlaceLimits, known: KnownPeers = noKnownPee
 };
 
 /** The network of an IPv6 address, in which one machine may choose any address; of IPv4 the address itself. */
-export const peerOf = (address: string): string => {
+export const strangerOf = (address: string): string => {
   const host = canonicalHost(address);
   if (isIP(host) !== 6 || host === '::1') return host;
   const [head = '', tail = ''] = host.split('::');

@@ -4,7 +4,7 @@ import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
 import { strangerAddress } from '../http/caller.ts';
 import type { Handlers } from '../http/handlers.ts';
-import { peerOf } from '../http/places.ts';
+import { strangerOf } from '../http/places.ts';
 import { DepotError } from '../lib/errors.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultBody } from '../sled-wire/put-result.ts';
@@ -77,7 +77,7 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
   async artifactLeasePut({ params: { sha256, id }, body: { term_s, holder }, caller, log }) {
     const lease = await store.takeLease(
       { sha256, id, holder, termMs: term_s * 1_000 },
-      caller.isLocal ? undefined : peerOf(caller.address ?? ''),
+      caller.isLocal ? undefined : strangerOf(caller.address ?? ''),
     );
     log.info({ sha256, lease_id: id, holder, term_s }, 'lease taken');
     return leaseBody(lease);
