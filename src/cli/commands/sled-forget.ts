@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { type RemoteOptions, withRemoteOptions } from '../connection.ts';
-import { withDepot } from '../depot-client.ts';
-import { present, type Session } from '../session.ts';
-import { findSled } from './sled-show.ts';
+import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { withDepot } from '../connection/depot-client.ts';
+import { findSled } from '../connection/find-sled.ts';
+import { present, type Session } from '../session/session.ts';
 
 export const addSledForget = (parent: Command, session: Session): void => {
   withRemoteOptions(
