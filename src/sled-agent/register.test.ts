@@ -226,21 +226,22 @@ test('a later registration at its own address makes a sled register above it, an
   const nexus = await startNexus();
   const now = Date.now() + 1e9;
   const clock = { nowMs: () => 1_000 };
-  nexus.seen.push({ ...nothing, generation: asGeneration(now) });
+  nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(now) }));
   const first = register([nexus.url], { clock: { ...quickClock, ...clock } });
   await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(2);
   expect(nexus.seen.at(-1)?.generation).toBe(now + 1);
-  nexus.seen.push({ ...nothing, generation: asGeneration(now + 9) });
-  nexus.faults.push(stale('127.0.0.1:7'), stale(nothing.sa_address));
+  nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(now + 9) }));
+  nexus.faults.push(stale('127.0.0.1:7'), stale(nothing.agentAddress));
   first.registration.changed();
   await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(4);
   expect(nexus.seen.at(-1)?.generation).toBe(now + 10);
 });
 
 test('a recorded registration that no sled agent sends, or that cannot be read, does not stop a sled', async () => {
+  const body = registrationBody({ ...nothing, generation: asGeneration(1) });
   for (const recorded of [
-    { ...nothing, generation: Number.MAX_SAFE_INTEGER },
-    { ...nothing, generation: 1, sa_address: 'not an address' },
+    { ...body, generation: Number.MAX_SAFE_INTEGER },
+    { ...body, generation: 1, sa_address: 'not an address' },
   ]) {
     const nexus = await startNexus();
     nexus.seen.push(recorded as never);

@@ -129,8 +129,8 @@ const reportFailure = (log: Logger, nexus: string, error: unknown): void => {
 };
 
 /** The later registration has this sled's own address, so that one above it does no harm to another machine. */
-const isOwn = (error: unknown, { sa_address }: Pick<SledAgentInfo, 'sa_address'>): boolean =>
-  findDepotError(error)?.detail[RECORDED_ADDRESS_DETAIL] === sa_address;
+const isOwn = (error: unknown, { agentAddress }: Pick<SledRegistration, 'agentAddress'>): boolean =>
+  findDepotError(error)?.detail[RECORDED_ADDRESS_DETAIL] === agentAddress;
 
 const firstGeneration = async (
   client: NexusPeer['client'],
