@@ -91,6 +91,7 @@ export const errorCodes = {
 
   // Repository metadata and releases.
   METADATA_MISSING: { status: 400, retry: 'never' },
+  VERIFICATION_LIMIT: { status: 413, retry: 'never' },
   METADATA_MISMATCH: { status: 400, retry: 'never' },
   ROOTS_ONLY: { status: 400, retry: 'never' },
   ROOT_CHAIN_BROKEN: { status: 400, retry: 'never' },

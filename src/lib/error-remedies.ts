@@ -116,6 +116,8 @@ export const errorRemedies = {
 
   // Repository metadata and releases.
   METADATA_MISSING: 'Build the whole repository again.',
+  VERIFICATION_LIMIT:
+    'Sign the repository with fewer delegations, path patterns or keys; succinct hash bins take the least work.',
   METADATA_MISMATCH: 'Build and sign the repository again.',
   ROOTS_ONLY: 'Upload it: it moves the trust root forward.',
   ROOT_CHAIN_BROKEN:

@@ -6,7 +6,9 @@
 import { DepotError } from '../lib/errors.ts';
 import { type Delegations, parseDelegations } from '../tuf/delegations.ts';
 import { fieldsOf } from '../tuf/fields.ts';
+import { targetPath } from '../tuf/path-pattern.ts';
 import { parseStrictJson } from '../tuf/strict-json.ts';
+import { uncounted } from '../tuf/work-budget.ts';
 import { distinctKeys, type RoleSigners, type SignedObject } from './sign-metadata.ts';
 
 export type DelegationPlan =
@@ -49,7 +51,7 @@ export const planDelegations = (plan: DelegationPlan): PlannedDelegations => {
   return {
     object,
     roles,
-    roleOf: targetName => delegations.rolesFor(targetName)[0]?.name ?? 'targets',
+    roleOf: targetName => delegations.rolesFor(targetPath(targetName), uncounted)[0]?.name ?? 'targets',
   };
 };
 
@@ -57,7 +59,7 @@ export const planDelegations = (plan: DelegationPlan): PlannedDelegations => {
 const parsedDelegations = (object: SignedObject): Delegations => {
   const what = 'the delegations';
   const value = parseStrictJson(Buffer.from(JSON.stringify(object)), what);
-  return parseDelegations(fieldsOf(value, { what, code: 'METADATA_INVALID' }));
+  return parseDelegations(fieldsOf(value, { what, code: 'METADATA_INVALID' }), uncounted);
 };
 
 const listedRoles = (roles: readonly RolePlan[]): SignedObject => ({

@@ -9,7 +9,9 @@ import assert from 'node:assert/strict';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { requireEntry } from '../lib/require-entry.ts';
+import { targetPath } from '../tuf/path-pattern.ts';
 import { DOCUMENT_NAMES, EXTENSION } from '../tuf/release-document.ts';
+import { uncounted } from '../tuf/work-budget.ts';
 import { type ArtifactInput, type AssembledRelease, measureAll } from './assemble.ts';
 import { measure, openContent } from './measure.ts';
 import { type OpenedRelease, openRelease } from './opened-release.ts';
@@ -45,7 +47,7 @@ export const editRelease = async (
   }
   const { delegations } = opened.repository.targets.signed;
   for (const artifact of artifacts) {
-    const role = delegations?.rolesFor(artifact.targetName)[0]?.name ?? 'targets';
+    const role = delegations?.rolesFor(targetPath(artifact.targetName), uncounted)[0]?.name ?? 'targets';
     const custom =
       format === 'plain' ? { [EXTENSION]: { version: artifact.version, tags: artifact.tags } } : undefined;
     change(role, signed => withTarget(signed, artifact.targetName, artifact, custom));

@@ -7,11 +7,13 @@
  * TC2. One time, that of the refresh, decides about expiry for as long as the client is open (5.1).
  * TC3. A target that is there already, as signed, is not downloaded again.
  */
+import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { RepositorySource } from '../source/source.ts';
 import { type MetadataStore, openRepository, type Repository } from '../tuf/repository.ts';
 import { type Target, targetFileNames } from '../tuf/targets.ts';
 import { createTrustedSet, parseSelfSignedRoot, type TrustedMetadata } from '../tuf/trusted-set.ts';
+import { createWorkBudget } from '../tuf/work-budget.ts';
 import { isTargetAt, saveTarget, targetPath } from './target-directory.ts';
 
 /**
@@ -72,7 +74,8 @@ export const refreshClient = async ({ store, source, nowMs }: ClientOptions): Pr
     throw new DepotError('NO_TRUST_ROOT', 'no root is trusted here yet; begin with: init ROOT.JSON');
   }
   const policy = { nowMs, allowExpired: false, allowRollback: false, trustedVersions: undefined };
-  const repository = await openRepository(source.metadata, createTrustedSet(root, policy), store);
+  const budget = createWorkBudget({ monotonicMs: systemClock.monotonicMs });
+  const repository = await openRepository(source.metadata, createTrustedSet(root, policy, budget), store);
   return {
     trusted: repository.trusted,
     async download(name, directory, { signal }) {

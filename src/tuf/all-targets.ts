@@ -6,7 +6,7 @@
  * AL1. Each delegation is followed once, even if another one leads to the same role: every delegator that names a role has
  *      to vouch for it, or the whole repository is refused.
  * AL2. A target that no search finds, or that a search finds in another role, is left out.
- * AL3. Roles, targets, bytes and comparisons are counted against limits over the whole repository.
+ * AL3. Roles, targets and bytes are counted against limits over the whole repository, and all work against its budget (WB1).
  */
 import assert from 'node:assert/strict';
 import { DepotError } from '../lib/errors.ts';
@@ -14,39 +14,34 @@ import type { Metadata } from './metadata.ts';
 import { searchTarget } from './search.ts';
 import { MAX_TARGETS, type Target } from './targets.ts';
 import type { ReachedRole } from './trusted-set.ts';
+import type { WorkBudget } from './work-budget.ts';
 
 const MAX_DELEGATIONS = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
-/** Of target names with path patterns and hash prefixes; some seconds of work. */
-const MAX_COMPARISONS = 50_000_000;
 
 type TargetsRole = Metadata<'targets'>;
 
 /**
  * @param load reads and verifies a role
- * @throws DepotError `METADATA_INVALID` beyond a limit, and what `load` throws
+ * @throws DepotError `METADATA_INVALID` beyond a limit, `VERIFICATION_LIMIT`, and what `load` throws
  */
 export const resolveAllTargets = async (
   top: TargetsRole,
   load: (reached: ReachedRole) => Promise<TargetsRole>,
+  budget: WorkBudget,
 ): Promise<ReadonlyMap<string, Target>> => {
   if (top.signed.delegations === undefined) return top.signed.targets;
   const roles = await loadAll(top, load);
   const names = new Set([top, ...roles.values()].flatMap(({ signed }) => [...signed.targets.keys()]));
   if (names.size > MAX_TARGETS) throw tooMuch(`lists ${names.size} targets; the limit is ${MAX_TARGETS}`);
-  const comparisons = [top, ...roles.values()].reduce(
-    (sum, { signed }) => sum + names.size * (signed.delegations?.comparisons ?? 0),
-    0,
-  );
-  if (comparisons > MAX_COMPARISONS) {
-    throw tooMuch(`has too many delegation paths for its ${names.size} targets; use succinct hash bins`);
-  }
-  const targets = new Map<string, Target>();
-  for (const name of names) {
-    const target = searchLoaded(name, top, roles);
-    if (target !== undefined) targets.set(name, target);
-  }
-  return targets;
+  return budget.timed(top.name, () => {
+    const targets = new Map<string, Target>();
+    for (const name of names) {
+      const target = searchLoaded(name, top, roles, budget);
+      if (target !== undefined) targets.set(name, target);
+    }
+    return targets;
+  });
 };
 
 const loadAll = async (
@@ -81,8 +76,9 @@ const searchLoaded = (
   name: string,
   top: TargetsRole,
   roles: ReadonlyMap<string, TargetsRole>,
+  budget: WorkBudget,
 ): Target | undefined => {
-  const search = searchTarget(name, top);
+  const search = searchTarget(name, top, budget);
   let step = search.next();
   while (!step.done) {
     const role = roles.get(step.value.role.name);

@@ -6,6 +6,9 @@ import { DepotError } from '../lib/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './strict-json.ts';
 
 const SURROGATE = /[\ud800-\udfff]/;
+const FIRST_SURROGATE = 0xd800;
+const AFTER_SURROGATES = 0xe000;
+const PAST_ALL_UNITS = 0x10000;
 
 /**
  * The bytes that a signature over `value` covers.
@@ -59,6 +62,17 @@ const integer = (value: number, what: string): string => {
 
 /** JavaScript sorts by UTF-16 unit, which differs from code point order only where surrogates are involved. */
 const inCodePointOrder = (keys: string[]): string[] =>
-  keys.some(key => SURROGATE.test(key))
-    ? keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    : keys.sort();
+  keys.some(key => SURROGATE.test(key)) ? keys.sort(byCodePoints) : keys.sort();
+
+const byCodePoints = (a: string, b: string): number => {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index += 1) {
+    const [unitA, unitB] = [a.charCodeAt(index), b.charCodeAt(index)];
+    if (unitA !== unitB) return rankOf(unitA) - rankOf(unitB);
+  }
+  return a.length - b.length;
+};
+
+/** Of a UTF-16 unit: surrogates stand for the code points above all others. */
+const rankOf = (unit: number): number =>
+  unit >= FIRST_SURROGATE && unit < AFTER_SURROGATES ? unit + PAST_ALL_UNITS : unit;

@@ -191,16 +191,6 @@ describe('which paths a delegation covers', () => {
     expect((await refusalOf(whole(made))).message).toContain('more than 20000 delegations');
     expect((await refusalOf(open(made).then(found => found.findTarget('x')))).message).toContain('bin-');
   });
-
-  test('a repository with too many patterns for its targets is refused before they are compared (AL3)', async () => {
-    const paths = Array.from({ length: 30_000 }, (_, index) => `${index}/*`);
-    const targets = Array.from({ length: 2000 }, (_, index) => [`file-${index}`, ''] as const);
-    const made = makeRepository({
-      targets: { targets, delegations: [{ to: 'A', keys: [a], paths }] },
-      roles: { A: { signers: [a] } },
-    });
-    expect((await refusalOf(whole(made))).message).toContain('too many delegation paths');
-  });
 });
 
 describe.each<[string, (made: MadeRepository) => Promise<unknown>]>([

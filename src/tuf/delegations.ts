@@ -7,22 +7,20 @@
  * DG1. The order of `roles` is their precedence. A terminating role that matches ends the search at this delegator.
  * DG2. A delegation lists its paths in exactly one way, and delegations have exactly one of the two forms.
  */
-import { createHash } from 'node:crypto';
 import type { Fields } from './fields.ts';
-import { compilePathPattern, type PathPattern, pathPatternProblem } from './path-pattern.ts';
+import { compilePathPattern, type PathPattern, pathPatternProblem, type TargetPath } from './path-pattern.ts';
 import { type Keys, parseKeys, parseRoleKeys, type RoleKeys } from './role-keys.ts';
 import { delegatedNameProblem } from './role-names.ts';
+import { type Spend, STEPS } from './work-budget.ts';
 
 export type DelegatedRole = RoleKeys & { readonly name: string; readonly terminating: boolean };
 
 export type Delegations = {
   readonly keys: Keys;
   /** The roles to search for a target, in order, up to the first terminating one (DG1). */
-  readonly rolesFor: (targetName: string) => readonly DelegatedRole[];
+  readonly rolesFor: (path: TargetPath, spend: Spend) => readonly DelegatedRole[];
   /** The number of roles; up to 2^32 hash bins. */
   readonly count: number;
-  /** How many patterns or prefixes a path is compared with at most. */
-  readonly comparisons: number;
   readonly all: () => Iterable<DelegatedRole>;
 };
 
@@ -30,19 +28,15 @@ export type Delegations = {
 const MAX_LISTED_ROLES = 20_000;
 const HASH_PREFIX = /^[0-9a-f]{1,64}$/;
 
-export const parseDelegations = (fields: Fields): Delegations => {
-  const keys = parseKeys(fields);
+export const parseDelegations = (fields: Fields, spend: Spend): Delegations => {
+  const keys = parseKeys(fields, spend);
   const isSuccinct = fields.has('succinct_roles');
   if (isSuccinct === fields.has('roles')) fields.fail('', 'must have either "roles" or "succinct_roles"');
   return isSuccinct ? parseHashBins(fields.fields('succinct_roles'), keys) : parseListed(fields, keys);
 };
 
-type LazyHash = () => string;
-type Coverage = {
-  readonly covers: (path: string, hash: LazyHash) => boolean;
-  readonly comparisons: number;
-};
-type ListedRole = Coverage & { readonly role: DelegatedRole };
+type Coverage = (path: TargetPath, spend: Spend) => boolean;
+type ListedRole = { readonly role: DelegatedRole; readonly covers: Coverage };
 
 const parseListed = (fields: Fields, keys: Keys): Delegations => {
   const listed = new Map<string, ListedRole>();
@@ -53,18 +47,18 @@ const parseListed = (fields: Fields, keys: Keys): Delegations => {
     if (listed.has(name)) item.fail('name', `repeats ${JSON.stringify(name)}; each role may occur once`);
     if (listed.size >= MAX_LISTED_ROLES) fields.fail('roles', `must not exceed ${MAX_LISTED_ROLES}`);
     const role = { name, terminating: item.boolean('terminating'), ...parseRoleKeys(item, keys) };
-    listed.set(name, { role, ...parseCoverage(item) });
+    listed.set(name, { role, covers: parseCoverage(item) });
   }
+  const inOrder = [...listed.values()];
   return {
     keys,
-    count: listed.size,
-    comparisons: [...listed.values()].reduce((sum, { comparisons }) => sum + comparisons, 0),
-    all: () => [...listed.values()].map(({ role }) => role),
-    rolesFor(targetName) {
-      const hash = lazyHash(targetName);
+    count: inOrder.length,
+    all: () => inOrder.map(({ role }) => role),
+    rolesFor(path, spend) {
       const found: DelegatedRole[] = [];
-      for (const { role, covers } of listed.values()) {
-        if (!covers(targetName, hash)) continue;
+      for (const { role, covers } of inOrder) {
+        spend(STEPS.comparison);
+        if (!covers(path, spend)) continue;
         found.push(role);
         if (role.terminating) break;
       }
@@ -82,14 +76,18 @@ const parseCoverage = (role: Fields): Coverage => {
       const problem = pathPatternProblem(pattern);
       return problem === undefined ? compilePathPattern(pattern) : role.fail('paths', problem);
     });
-    return { covers: path => patterns.some(matches => matches(path)), comparisons: patterns.length };
+    return (path, spend) => patterns.some(matches => matches(path, spend));
   }
   const prefixes = role.strings('path_hash_prefixes');
   if (!prefixes.every(prefix => HASH_PREFIX.test(prefix))) {
     role.fail('path_hash_prefixes', 'must hold 1 to 64 lower-case hex digits each');
   }
-  const covers: Coverage['covers'] = (_, hash) => prefixes.some(prefix => hash().startsWith(prefix));
-  return { covers, comparisons: prefixes.length };
+  return (path, spend) => {
+    const hash = path.hexHash(spend);
+    const index = prefixes.findIndex(prefix => hash.startsWith(prefix));
+    spend(STEPS.comparison * (index < 0 ? prefixes.length : index + 1));
+    return index >= 0;
+  };
 };
 
 const MAX_BIT_LENGTH = 32;
@@ -112,21 +110,10 @@ const parseHashBins = (fields: Fields, keys: Keys): Delegations => {
   return {
     keys,
     count,
-    comparisons: 1,
     *all() {
       for (let index = 0; index < count; index += 1) yield bin(index);
     },
     // The first bits of the hash, as many as it takes to number the bins.
-    rolesFor: targetName => [bin(sha256(targetName).readUInt32BE(0) >>> (MAX_BIT_LENGTH - bitLength))],
-  };
-};
-
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-const lazyHash = (path: string): LazyHash => {
-  let hex: string | undefined;
-  return () => {
-    hex ??= sha256(path).toString('hex');
-    return hex;
+    rolesFor: (path, spend) => [bin(path.hash(spend).readUInt32BE(0) >>> (MAX_BIT_LENGTH - bitLength))],
   };
 };

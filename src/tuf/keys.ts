@@ -11,6 +11,8 @@ import type { Fields } from './fields.ts';
 export type PublicKey = {
   /** Equal for two listings of one public key, different for two keys. */
   readonly identity: string;
+  /** Of one signature, beside hashing the message (WB1). */
+  readonly verifySteps: number;
   readonly verify: (message: Uint8Array, signatureHex: string) => boolean;
 };
 
@@ -24,19 +26,29 @@ const ED25519_RAW = { prefix: '302a300506032b6570032100', lengthBytes: 32 };
 const P256_RAW = { prefix: '3059301306072a8648ce3d020106082a8648ce3d030107034200', lengthBytes: 65 };
 const P384_RAW = { prefix: '3076301006072a8648ce3d020106052b81040022036200', lengthBytes: 97 };
 
+/** On curves, by scheme; of RSA by the square of its length. */
+const VERIFY_STEPS = { ed25519: 50_000, p256: 50_000, p384: 150_000, rsa2048: 20_000 } as const;
+
 type Raw = { readonly prefix: string; readonly lengthBytes: number };
 type Scheme = {
   readonly keyTypes: readonly string[];
   readonly digest: string | null;
   readonly raw: Raw | undefined;
+  readonly verifySteps: (key: KeyObject) => number;
   readonly accepts: (key: KeyObject) => boolean;
 };
 
 const isCurve = (namedCurve: string) => (key: KeyObject) =>
   key.asymmetricKeyDetails?.namedCurve === namedCurve;
-const isRsa = (key: KeyObject): boolean =>
-  key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= MIN_RSA_BITS;
-const rsaPss = (digest: string): Scheme => ({ keyTypes: ['rsa'], digest, raw: undefined, accepts: isRsa });
+const rsaBits = (key: KeyObject): number => key.asymmetricKeyDetails?.modulusLength ?? 0;
+const isRsa = (key: KeyObject): boolean => key.asymmetricKeyType === 'rsa' && rsaBits(key) >= MIN_RSA_BITS;
+const rsaPss = (digest: string): Scheme => ({
+  keyTypes: ['rsa'],
+  digest,
+  raw: undefined,
+  verifySteps: key => VERIFY_STEPS.rsa2048 * (rsaBits(key) / MIN_RSA_BITS) ** 2,
+  accepts: isRsa,
+});
 
 const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   [
@@ -45,6 +57,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
       keyTypes: ['ed25519'],
       digest: null,
       raw: ED25519_RAW,
+      verifySteps: () => VERIFY_STEPS.ed25519,
       accepts: key => key.asymmetricKeyType === 'ed25519',
     },
   ],
@@ -54,6 +67,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
       keyTypes: ['ecdsa', 'ecdsa-sha2-nistp256'],
       digest: 'sha256',
       raw: P256_RAW,
+      verifySteps: () => VERIFY_STEPS.p256,
       accepts: isCurve('prime256v1'),
     },
   ],
@@ -63,6 +77,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
       keyTypes: ['ecdsa', 'ecdsa-sha2-nistp384'],
       digest: 'sha384',
       raw: P384_RAW,
+      verifySteps: () => VERIFY_STEPS.p384,
       accepts: isCurve('secp384r1'),
     },
   ],
@@ -88,6 +103,7 @@ export const parsePublicKey = (fields: Fields): PublicKey | undefined => {
   const padding = key.asymmetricKeyType === 'rsa' ? { padding: constants.RSA_PKCS1_PSS_PADDING } : {};
   return {
     identity: identityOf(key),
+    verifySteps: scheme.verifySteps(key),
     verify(message, signatureHex) {
       if (!HEX.test(signatureHex)) return false;
       try {

@@ -15,6 +15,7 @@ import { type Keys, parseKeys, parseRoleKeys, type RoleKeys } from './role-keys.
 import type { TopLevelRole } from './role-names.ts';
 import { type JsonObject, parseStrictJson } from './strict-json.ts';
 import { type Hashes, parseHashes, parseTargets, type Target } from './targets.ts';
+import { type Spend, STEPS, uncounted } from './work-budget.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -78,18 +79,21 @@ export type Metadata<R extends TopLevelRole = TopLevelRole> = {
  * Parses a metadata file of a role.
  *
  * @param name of a delegated role
+ * @param spend counts the work; files without it are bounded by their size alone
  * @throws DepotError `METADATA_INVALID`, naming role and field
  */
 export const parseMetadata = <R extends TopLevelRole>(
   role: R,
   bytes: Uint8Array,
   name: string = role,
+  spend: Spend = uncounted,
 ): Metadata<R> => {
   const what = `the ${name} metadata`;
   if (bytes.length > MAX_METADATA_BYTES[role]) {
     throw invalid(`${what} has ${bytes.length} bytes; the limit is ${MAX_METADATA_BYTES[role]}`);
   }
-  const envelope = fieldsOf(parseStrictJson(bytes, what), { what, code: 'METADATA_INVALID' });
+  spend(bytes.length * STEPS.metadataByte);
+  const envelope = fieldsOf(parseStrictJson(bytes, what, spend), { what, code: 'METADATA_INVALID' });
   const signed = envelope.fields('signed');
   if (signed.string('_type') !== role) signed.fail('_type', `must be "${role}"`);
   if (!/^1\.\d+(\.\d+)?$/.test(signed.string('spec_version'))) {
@@ -99,7 +103,7 @@ export const parseMetadata = <R extends TopLevelRole>(
   return {
     role,
     name,
-    signed: { ...content, ...contentParsers[role](signed) } as RoleContent[R],
+    signed: { ...content, ...contentParsers[role](signed, spend) } as RoleContent[R],
     signatures: parseSignatures(envelope),
     signedBytes: canonicalJson(signed.object, what),
     bytes,
@@ -131,9 +135,9 @@ const parseTime = (fields: Fields, name: string): number => {
 
 type Parsed<R extends TopLevelRole> = Omit<RoleContent[R], keyof Common>;
 
-const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields) => Parsed<R> } = {
-  root(signed) {
-    const keys = parseKeys(signed);
+const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields, spend: Spend) => Parsed<R> } = {
+  root(signed, spend) {
+    const keys = parseKeys(signed, spend);
     const roles = signed.fields('roles');
     const roleKeys = (role: TopLevelRole): RoleKeys => parseRoleKeys(roles.fields(role), keys);
     return {
@@ -159,9 +163,11 @@ const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields) => Parsed
     if (!meta.has('targets')) listed.fail('targets.json', 'must be there');
     return { meta };
   },
-  targets: signed => ({
+  targets: (signed, spend) => ({
     targets: parseTargets(signed),
-    delegations: signed.has('delegations') ? parseDelegations(signed.fields('delegations')) : undefined,
+    delegations: signed.has('delegations')
+      ? parseDelegations(signed.fields('delegations'), spend)
+      : undefined,
     object: signed.object,
   }),
 };

@@ -1,6 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compilePathPattern, pathPatternProblem } from './path-pattern.ts';
+import { compilePathPattern, pathPatternProblem, targetPath } from './path-pattern.ts';
+import { STEPS, uncounted } from './work-budget.ts';
+
+const isMatch = (pattern: string, path: string): boolean =>
+  compilePathPattern(pattern)(targetPath(path), uncounted);
 
 test.each([
   ['*.tgz', 'foo.tgz', true],
@@ -20,7 +24,7 @@ test.each([
   ['README.md', 'readme.md', false],
   ['a.c', 'abc', false],
 ])('the pattern %s and the path %s', (pattern, path, expected) => {
-  expect(compilePathPattern(pattern)(path)).toBe(expected);
+  expect(isMatch(pattern, path)).toBe(expected);
 });
 
 test('matches like the obvious regular expression', () => {
@@ -29,15 +33,26 @@ test('matches like the obvious regular expression', () => {
     new RegExp(`^${pattern.replaceAll('*', '[^/]*').replaceAll('?', '[^/]')}$`);
   fc.assert(
     fc.property(text, text, (pattern, path) => {
-      expect(compilePathPattern(pattern)(path)).toBe(asExpression(pattern).test(path));
+      expect(isMatch(pattern, path)).toBe(asExpression(pattern).test(path));
     }),
     { numRuns: 2000 },
   );
 });
 
-test('a pattern crafted to be slow is matched fast (PA2)', () => {
-  const matches = compilePathPattern(`${'*a'.repeat(200)}b`);
-  expect(matches('a'.repeat(500))).toBe(false);
+test('any pattern and any path take at most pattern × path steps, each of them counted (PA2)', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', '*'), maxLength: 60 });
+  const slowest = ['*'.repeat(30), `*${'a'.repeat(255)}b`, `${'*a'.repeat(200)}b`];
+  const path = fc.oneof(text, fc.constantFrom('a'.repeat(511), 'a'.repeat(300)));
+  fc.assert(
+    fc.property(fc.oneof(text, fc.constantFrom(...slowest)), path, (pattern, name) => {
+      let steps = 0;
+      compilePathPattern(pattern)(targetPath(name), more => {
+        steps += more;
+      });
+      expect(steps).toBeGreaterThan(0);
+      expect(steps - STEPS.comparison).toBeLessThanOrEqual(2 * (pattern.length + 1) * (name.length + 1));
+    }),
+  );
 });
 
 test.each(['[ab]', '{a,b}', 'a\\*', 'x'.repeat(513)])('the pattern %s is refused (PA1)', pattern => {

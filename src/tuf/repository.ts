@@ -7,7 +7,7 @@
  *
  * RO1. The chain of roots is complete or refused: a repository with roots beyond a gap is not verified against an old root
  *      as if the newer ones did not exist.
- * RO2. Everything read is bounded: bytes a file, and roots a chain.
+ * RO2. Everything read is bounded: bytes a file, and roots a chain. The work on it has the budget of the set (WB1).
  * RO3. The store holds only trusted files, byte for byte, and can be continued from at every moment: before a root that removes
  *      online keys is stored, the files that those keys signed are removed (5.3.8, 5.3.11).
  * RO4. A stored file that the role above lists is not read again from the source.
@@ -95,12 +95,14 @@ export const openRepository = async (
 
   return {
     async findTarget(name) {
-      const search = searchTarget(name, targets);
-      let step = search.next();
-      while (!step.done) step = search.next(await delegated(step.value));
+      const search = searchTarget(name, targets, set.budget);
+      const next = (...role: [] | [Metadata<'targets'>]) =>
+        set.budget.timed('targets', () => search.next(...role));
+      let step = next();
+      while (!step.done) step = next(await delegated(step.value));
       return step.value;
     },
-    allTargets: () => resolveAllTargets(targets, delegated),
+    allTargets: () => resolveAllTargets(targets, delegated, set.budget),
     trusted: set.trusted,
   };
 };

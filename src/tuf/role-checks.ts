@@ -9,6 +9,7 @@ import type { Floors } from './rollback.ts';
 import { requireThreshold, type Signers } from './signatures.ts';
 import { hashMismatch } from './targets.ts';
 import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
+import type { WorkBudget } from './work-budget.ts';
 
 export type Checked<R extends TopLevelRole> = {
   readonly metadata: Metadata<R>;
@@ -18,16 +19,18 @@ export type Checked<R extends TopLevelRole> = {
 type Expectations = {
   readonly signers: Signers;
   readonly policy: TrustPolicy;
+  readonly budget: WorkBudget;
 };
 
 /** 5.4. Returns `before` if it has the same version. */
 export const checkTimestamp = (
   bytes: Uint8Array,
   before: Metadata<'timestamp'> | undefined,
-  { floors, signers, policy }: Expectations & { readonly floors: Floors },
+  { floors, signers, policy, budget }: Expectations & { readonly floors: Floors },
 ): Checked<'timestamp'> => {
-  const next = parseMetadata('timestamp', bytes);
-  requireThreshold(signers, next);
+  const spend = budget.of('timestamp');
+  const next = parseMetadata('timestamp', bytes, 'timestamp', spend);
+  requireThreshold(signers, next, spend);
   const metadata = before?.signed.version === next.signed.version ? before : next;
   const { version, snapshot } = metadata.signed;
   const overrides = [
@@ -42,11 +45,12 @@ export const checkTimestamp = (
 export const checkSnapshot = (
   bytes: Uint8Array,
   listed: FileMeta,
-  { floors, signers, policy }: Expectations & { readonly floors: Floors },
+  { floors, signers, policy, budget }: Expectations & { readonly floors: Floors },
 ): Checked<'snapshot'> => {
   requireListedBytes('snapshot', bytes, listed);
-  const metadata = parseMetadata('snapshot', bytes);
-  requireThreshold(signers, metadata);
+  const spend = budget.of('snapshot');
+  const metadata = parseMetadata('snapshot', bytes, 'snapshot', spend);
+  requireThreshold(signers, metadata, spend);
   requireVersion(metadata, listed.version, 'the timestamp metadata');
   const { meta } = metadata.signed;
   const rollbacks = [...floors.roles].flatMap(([name, floor]) =>
@@ -60,11 +64,12 @@ export const checkTargets = (
   name: string,
   bytes: Uint8Array,
   listed: FileMeta,
-  { signers, policy }: Expectations,
+  { signers, policy, budget }: Expectations,
 ): Checked<'targets'> => {
   requireListedBytes(name, bytes, listed);
-  const metadata = parseMetadata('targets', bytes, name);
-  requireThreshold(signers, metadata);
+  const spend = budget.of(name);
+  const metadata = parseMetadata('targets', bytes, name, spend);
+  requireThreshold(signers, metadata, spend);
   requireVersion(metadata, listed.version, 'the snapshot metadata');
   return { metadata, overrides: requireUnexpired(metadata, policy) };
 };

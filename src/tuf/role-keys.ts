@@ -1,6 +1,7 @@
 /** The keys and thresholds of roles: a root has them for the top-level roles, a targets role for its delegations. */
 import type { Fields } from './fields.ts';
 import { type PublicKey, parsePublicKey } from './keys.ts';
+import { type Spend, STEPS } from './work-budget.ts';
 
 /** By key id; a key that this client cannot use is undefined. */
 export type Keys = ReadonlyMap<string, PublicKey | undefined>;
@@ -11,10 +12,11 @@ export type RoleKeys = { readonly keyIds: readonly string[]; readonly threshold:
 const MAX_KEYS = 1024;
 
 /** The member `keys` of a root or of delegations. */
-export const parseKeys = (fields: Fields): Keys => {
+export const parseKeys = (fields: Fields, spend: Spend): Keys => {
   const keys = new Map<string, PublicKey | undefined>();
   for (const [keyId, key] of fields.entries('keys')) {
     if (keys.size >= MAX_KEYS) fields.fail('keys', `must not exceed ${MAX_KEYS}`);
+    spend(STEPS.key);
     keys.set(keyId, parsePublicKey(key));
   }
   return keys;

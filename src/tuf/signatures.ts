@@ -7,6 +7,7 @@
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
 import type { Keys, RoleKeys } from './role-keys.ts';
+import { type Spend, STEPS, uncounted } from './work-budget.ts';
 
 /** The keys that count: those of a root for the top-level roles, those of a targets role for its delegations. */
 export type Signers = RoleKeys & {
@@ -19,21 +20,23 @@ export type Signers = RoleKeys & {
 export const validKeyIds = (
   { keys, keyIds }: Pick<Signers, 'keys' | 'keyIds'>,
   metadata: Metadata,
+  spend: Spend = uncounted,
 ): readonly string[] => {
   const valid = new Map<string, string>();
   for (const keyId of keyIds) {
     const key = keys.get(keyId);
     const signature = metadata.signatures.get(keyId);
     if (key === undefined || signature === undefined || valid.has(key.identity)) continue;
+    spend(key.verifySteps + metadata.signedBytes.length * STEPS.signedByte);
     if (key.verify(metadata.signedBytes, signature)) valid.set(key.identity, keyId);
   }
   return [...valid.values()];
 };
 
 /** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the expected key ids */
-export const requireThreshold = (signers: Signers, metadata: Metadata): void => {
+export const requireThreshold = (signers: Signers, metadata: Metadata, spend?: Spend): void => {
   const { keyIds, threshold, saidBy } = signers;
-  const valid = validKeyIds(signers, metadata);
+  const valid = validKeyIds(signers, metadata, spend);
   if (valid.length >= threshold) return;
   const { name, signed, signatures } = metadata;
   throw new DepotError(

@@ -8,10 +8,12 @@
  * J2. Objects are Maps, so `__proto__` and `constructor` are ordinary keys.
  * J3. Text is well-formed UTF-8 and in Unicode normal form C: some signers normalise before they sign.
  * J4. An integer is exact; one that a double would round is refused.
- * J5. Depth is bounded, and so are objects and arrays, which take a hundred times the memory of their text; size is
- *     bounded by the caller that read the bytes.
+ * J5. Depth is bounded, and so are objects and arrays, which take a hundred times the memory of their text, and other values; size
+ *     is bounded by the caller that read the bytes.
+ * J6. A run of combining marks is bounded: bringing them in order takes the square of its length.
  */
 import { DepotError } from '../lib/errors.ts';
+import { type Spend, STEPS, uncounted } from './work-budget.ts';
 
 export type JsonObject = ReadonlyMap<string, JsonValue>;
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
@@ -20,6 +22,10 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 const MAX_DEPTH = 64;
 /** 100,000 targets have some 300,000. */
 const MAX_CONTAINERS = 1_000_000;
+/** That are no objects and arrays; 100,000 targets have some 300,000. */
+const MAX_SCALARS = 4_000_000;
+/** Of the Stream-Safe Text Format (Unicode Standard Annex 15); no language has half as many. */
+const TOO_MANY_MARKS = /\p{M}{31}/u;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -39,15 +45,22 @@ const NOT_ASCII = /[^\0-\x7f]/;
  * @param what names the text in errors, e.g. `targets.json`
  * @throws DepotError `METADATA_INVALID`, with the offset in characters
  */
-export const parseStrictJson = (bytes: Uint8Array, what: string): JsonValue => {
-  const cursor: Cursor = { text: decodeUtf8(bytes, what), what, at: 0, containers: 0 };
+export const parseStrictJson = (bytes: Uint8Array, what: string, spend: Spend = uncounted): JsonValue => {
+  const cursor: Cursor = { text: decodeUtf8(bytes, what), what, spend, at: 0, containers: 0, scalars: 0 };
   const value = parseValue(cursor, 0);
   skipSpace(cursor);
   if (cursor.at !== cursor.text.length) fail(cursor, 'something after the end of the value');
   return value;
 };
 
-type Cursor = { readonly text: string; readonly what: string; at: number; containers: number };
+type Cursor = {
+  readonly text: string;
+  readonly what: string;
+  readonly spend: Spend;
+  at: number;
+  containers: number;
+  scalars: number;
+};
 
 const fail = ({ what, at }: Cursor, problem: string): never => {
   throw new DepotError('METADATA_INVALID', `${what} is not acceptable JSON: ${problem} at offset ${at}`);
@@ -72,6 +85,7 @@ const parseValue = (cursor: Cursor, depth: number): JsonValue => {
   if (depth > MAX_DEPTH) fail(cursor, `nesting deeper than ${MAX_DEPTH}`);
   if (take(cursor, '{')) return parseObject(cursor, depth + 1);
   if (take(cursor, '[')) return parseArray(cursor, depth + 1);
+  countScalar(cursor);
   if (cursor.text.charCodeAt(cursor.at) === QUOTE) return parseString(cursor);
   for (const [word, value] of LITERALS) {
     if (!cursor.text.startsWith(word, cursor.at)) continue;
@@ -83,7 +97,14 @@ const parseValue = (cursor: Cursor, depth: number): JsonValue => {
 
 const countContainer = (cursor: Cursor): void => {
   cursor.containers += 1;
+  cursor.spend(STEPS.container);
   if (cursor.containers > MAX_CONTAINERS) fail(cursor, `more than ${MAX_CONTAINERS} objects and arrays`);
+};
+
+const countScalar = (cursor: Cursor): void => {
+  cursor.scalars += 1;
+  cursor.spend(STEPS.value);
+  if (cursor.scalars > MAX_SCALARS) fail(cursor, `more than ${MAX_SCALARS} texts, numbers and other values`);
 };
 
 const parseObject = (cursor: Cursor, depth: number): JsonObject => {
@@ -124,8 +145,10 @@ const parseString = (cursor: Cursor): string => {
     end += code === BACKSLASH ? 2 : 1;
   }
   const value = escaped ? decodeEscapes(cursor, text.slice(start, end + 1)) : text.slice(start + 1, end);
-  if (NOT_ASCII.test(value) && !(value.isWellFormed() && value.normalize('NFC') === value)) {
-    fail(cursor, 'text that is not in Unicode normal form C');
+  if (NOT_ASCII.test(value)) {
+    if (TOO_MANY_MARKS.test(value)) fail(cursor, 'text with more than 30 combining marks in a row');
+    if (!(value.isWellFormed() && value.normalize('NFC') === value))
+      fail(cursor, 'text that is not in Unicode normal form C');
   }
   cursor.at = end + 1;
   return value;

@@ -14,6 +14,7 @@
  * TT5. No version is lower than the one trusted before (RB1, RB2).
  * TT6. A failed update changes nothing, and later updates can continue from the state before it (CVE-2025-2888).
  * TT7. Expiry and rollback, and only these, can be overridden; each override that was needed is recorded.
+ * TT8. All work is counted against one budget (WB1), each part of it on the role that causes it.
  */
 import assert from 'node:assert/strict';
 import { DepotError } from '../lib/errors.ts';
@@ -31,6 +32,7 @@ import {
 } from './rollback.ts';
 import { requireThreshold, type Signers } from './signatures.ts';
 import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
+import { createWorkBudget, type Spend, type WorkBudget } from './work-budget.ts';
 
 /** A delegated role, and the targets role through which a search or a walk reached it. */
 export type ReachedRole = { readonly role: DelegatedRole; readonly delegator: Metadata<'targets'> };
@@ -53,6 +55,7 @@ export type TrustedMetadata = {
 };
 
 export type TrustedSet = {
+  readonly budget: WorkBudget;
   readonly root: () => Root;
   readonly updateRoot: (bytes: Uint8Array) => void;
   /**
@@ -80,8 +83,14 @@ export type TrustedSet = {
  *
  * @throws DepotError `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` if the root does not parse or not sign itself
  */
-export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): TrustedSet => {
-  let newestRoot = parseSelfSignedRoot(trustRoot);
+export const createTrustedSet = (
+  trustRoot: Uint8Array,
+  policy: TrustPolicy,
+  budget: WorkBudget = createWorkBudget(),
+): TrustedSet => underDeadline(startSet(trustRoot, policy, budget));
+
+const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget): TrustedSet => {
+  let newestRoot = parseSelfSignedRoot(trustRoot, budget.of('root'));
   const roots = [newestRoot];
   const overrides: Override[] = [];
   const delegated = new Map<string, Metadata<'targets'>>();
@@ -92,33 +101,29 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
   let targets: Metadata<'targets'> | undefined;
 
   const root = (): Root => newestRoot.signed;
-  const checkedBy = (signers: Signers) => ({ signers, policy });
+  const checkedBy = (signers: Signers) => ({ signers, policy, budget });
   const measured = (role: TopLevelRole) => {
     assert(floors !== undefined, 'roots come before anything else');
     return { ...checkedBy(signersOf(root(), role)), floors };
   };
-  const listed = (role: string): FileMeta => {
-    assert(timestamp !== undefined, 'the timestamp comes first');
-    if (role === 'snapshot') return timestamp.signed.snapshot;
-    assert(snapshot !== undefined, 'the snapshot comes before what it lists');
-    return snapshot.signed.meta.get(role) ?? unlisted(role);
-  };
+  const listed = (role: string): FileMeta => listedBy(timestamp, snapshot, role);
   const accept = <R extends TopLevelRole>(checked: Checked<R>): Metadata<R> => {
     overrides.push(...checked.overrides);
     return checked.metadata;
   };
 
   return {
+    budget,
     root,
     listed,
     updateRoot(bytes) {
       assert(floors === undefined, 'roots come before anything else');
-      newestRoot = parseNextRoot(root(), bytes);
+      newestRoot = parseNextRoot(root(), bytes, budget.of('root'));
       roots.push(newestRoot);
     },
     closeRoots(files = {}) {
       overrides.push(...requireCurrentRoot(newestRoot, policy));
-      before = stillTrustedFiles(root(), files);
+      before = stillTrustedFiles(root(), files, budget);
       floors = mergeFloors(floorsFromVersions(policy.trustedVersions, roots), floorsFromFiles(before));
     },
     updateTimestamp(bytes) {
@@ -134,36 +139,62 @@ export const createTrustedSet = (trustRoot: Uint8Array, policy: TrustPolicy): Tr
     },
     delegated(reached) {
       const known = delegated.get(reached.role.name);
-      if (known !== undefined) requireThreshold(delegatedSigners(reached), known);
+      if (known !== undefined) requireThreshold(delegatedSigners(reached), known, budget.of(known.name));
       return known;
     },
     updateDelegated(reached, bytes) {
       const { name } = reached.role;
-      const next = accept(checkTargets(name, bytes, listed(name), checkedBy(delegatedSigners(reached))));
-      delegated.set(name, next);
-      return next;
+      const next = checkTargets(name, bytes, listed(name), checkedBy(delegatedSigners(reached)));
+      delegated.set(name, accept(next));
+      return next.metadata;
     },
     trusted() {
       assert(floors && timestamp && snapshot && targets, 'nothing is trusted before targets is');
       const versions = trustedVersions({ root: root(), timestamp, snapshot }, floors, policy);
-      const all = { roots, newestRoot, timestamp, snapshot, targets, delegated: [...delegated.values()] };
-      return { ...all, consistentSnapshot: root().consistentSnapshot, versions, overrides };
+      const files = { roots, newestRoot, timestamp, snapshot, targets, delegated: [...delegated.values()] };
+      return { ...files, consistentSnapshot: root().consistentSnapshot, versions, overrides };
     },
   };
 };
 
+const listedBy = (
+  timestamp: Metadata<'timestamp'> | undefined,
+  snapshot: Metadata<'snapshot'> | undefined,
+  role: string,
+): FileMeta => {
+  assert(timestamp !== undefined, 'the timestamp comes first');
+  if (role === 'snapshot') return timestamp.signed.snapshot;
+  assert(snapshot !== undefined, 'the snapshot comes before what it lists');
+  return snapshot.signed.meta.get(role) ?? unlisted(role);
+};
+
+/** WB3 */
+const underDeadline = (set: TrustedSet): TrustedSet => {
+  const { timed } = set.budget;
+  return {
+    ...set,
+    updateRoot: bytes => timed('root', () => set.updateRoot(bytes)),
+    closeRoots: before => timed('root', () => set.closeRoots(before)),
+    updateTimestamp: bytes => timed('timestamp', () => set.updateTimestamp(bytes)),
+    updateSnapshot: bytes => timed('snapshot', () => set.updateSnapshot(bytes)),
+    updateTargets: bytes => timed('targets', () => set.updateTargets(bytes)),
+    delegated: reached => timed(reached.role.name, () => set.delegated(reached)),
+    updateDelegated: (reached, bytes) => timed(reached.role.name, () => set.updateDelegated(reached, bytes)),
+  };
+};
+
 /** @throws DepotError `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` */
-export const parseSelfSignedRoot = (bytes: Uint8Array): Metadata<'root'> => {
-  const root = parseMetadata('root', bytes);
-  requireThreshold(signersOf(root.signed, 'root'), root);
+export const parseSelfSignedRoot = (bytes: Uint8Array, spend?: Spend): Metadata<'root'> => {
+  const root = parseMetadata('root', bytes, 'root', spend);
+  requireThreshold(signersOf(root.signed, 'root'), root, spend);
   return root;
 };
 
 /** TT2. */
-const parseNextRoot = (current: Root, bytes: Uint8Array): Metadata<'root'> => {
-  const next = parseMetadata('root', bytes);
-  requireThreshold(signersOf(current, 'root'), next);
-  requireThreshold(signersOf(next.signed, 'root'), next);
+const parseNextRoot = (current: Root, bytes: Uint8Array, spend: Spend): Metadata<'root'> => {
+  const next = parseMetadata('root', bytes, 'root', spend);
+  requireThreshold(signersOf(current, 'root'), next, spend);
+  requireThreshold(signersOf(next.signed, 'root'), next, spend);
   requireVersion(next, current.version + 1, 'the root before it');
   return next;
 };
@@ -188,9 +219,10 @@ export const delegatedSigners = ({ role, delegator }: ReachedRole): Signers => {
 const stillTrustedFiles = (
   root: Root,
   { timestamp, snapshot }: NonNullable<Parameters<TrustedSet['closeRoots']>[0]>,
+  budget: WorkBudget,
 ): TrustedFiles => ({
-  timestamp: stillTrusted('timestamp', timestamp, root),
-  snapshot: stillTrusted('snapshot', snapshot, root),
+  timestamp: stillTrusted('timestamp', timestamp, root, budget.of('timestamp')),
+  snapshot: stillTrusted('snapshot', snapshot, root, budget.of('snapshot')),
 });
 
 /** A file that does not parse, or was signed by keys that are no longer trusted, counts as absent. */
@@ -198,11 +230,12 @@ const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
   role: R,
   bytes: Uint8Array | undefined,
   root: Root,
+  spend: Spend,
 ): Metadata<R> | undefined => {
   if (bytes === undefined) return undefined;
   try {
-    const metadata = parseMetadata(role, bytes);
-    requireThreshold(signersOf(root, role), metadata);
+    const metadata = parseMetadata(role, bytes, role, spend);
+    requireThreshold(signersOf(root, role), metadata, spend);
     return metadata;
   } catch (error) {
     if (error instanceof DepotError) return undefined;

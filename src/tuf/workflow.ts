@@ -13,6 +13,7 @@ import type { TrustedVersions } from './rollback.ts';
 import type { Target } from './targets.ts';
 import type { TrustPolicy } from './trust-policy.ts';
 import { createTrustedSet, type TrustedMetadata, type TrustedSet } from './trusted-set.ts';
+import { createWorkBudget, type WorkBudget } from './work-budget.ts';
 
 export type TrustRoot<Id extends string = string> = { readonly id: Id; readonly bytes: Uint8Array };
 
@@ -24,6 +25,8 @@ export type VerifyOptions<Id extends string = string> = {
   /** The stored versions of a trust root; undefined if nothing was accepted under it yet. */
   readonly rollback?: (id: Id) => TrustedVersions | undefined;
   readonly allowRollback?: boolean;
+  /** For all trust roots together (WB2); by default one without a deadline. */
+  readonly budget?: WorkBudget;
   /** Observes each attempt: its result replaces the set. */
   readonly watch?: (set: TrustedSet, id: Id) => TrustedSet;
 };
@@ -37,7 +40,7 @@ export type VerifiedRepository<Id extends string = string> = TrustedMetadata & {
 /**
  * @throws DepotError `NO_TRUST_ROOT`; `UNTRUSTED_SIGNATURES` or `ROOT_CHAIN_BROKEN` if no trust root vouches for
  *   the repository; `METADATA_MISSING`, `METADATA_INVALID`, `METADATA_MISMATCH`, `METADATA_EXPIRED`,
- *   `METADATA_ROLLBACK`
+ *   `METADATA_ROLLBACK`, `VERIFICATION_LIMIT`
  */
 export const verifyRepository = async <Id extends string>(
   source: MetadataSource,
@@ -53,12 +56,12 @@ const openByTrustRoot = async <Id extends string>(
   options: VerifyOptions<Id>,
 ): Promise<{ readonly trustRootId: Id; readonly repository: Repository }> => {
   const { trustRoots, nowMs, allowExpired = false, rollback, allowRollback = false } = options;
-  const { watch = set => set } = options;
+  const { watch = set => set, budget = createWorkBudget() } = options;
   const refusals: Refusal[] = [];
   for (const { id, bytes } of trustRoots) {
     const policy = { nowMs, allowExpired, allowRollback, trustedVersions: rollback?.(id) };
     try {
-      const set = watch(startFrom(id, bytes, policy), id);
+      const set = watch(startFrom(id, bytes, policy, budget), id);
       return { trustRootId: id, repository: await openRepository(source, set) };
     } catch (error) {
       if (!isRefusalByRoot(error)) throw error;
@@ -68,9 +71,14 @@ const openByTrustRoot = async <Id extends string>(
   throw nobodyVouches(refusals);
 };
 
-const startFrom = (id: string, trustRoot: Uint8Array, policy: TrustPolicy): TrustedSet => {
+const startFrom = (
+  id: string,
+  trustRoot: Uint8Array,
+  policy: TrustPolicy,
+  budget: WorkBudget,
+): TrustedSet => {
   try {
-    return createTrustedSet(trustRoot, policy);
+    return createTrustedSet(trustRoot, policy, budget);
   } catch (cause) {
     if (isRefusalByRoot(cause)) throw cause;
     throw new DepotError(errorCodeOf(cause), `the trust root ${id} cannot be used; delete it`, { cause });

@@ -14,7 +14,7 @@ export type Clause = {
 const signed = (clause: string, what = 'is signed to its threshold'): Clause => ({
   clause,
   what,
-  codes: ['METADATA_INVALID', 'UNTRUSTED_SIGNATURES'],
+  codes: ['METADATA_INVALID', 'VERIFICATION_LIMIT', 'UNTRUSTED_SIGNATURES'],
 });
 const listed = (clause: string, by: string): Clause => ({
   clause,

@@ -6,7 +6,8 @@
  * VA1. A returned release was checked to the last byte: signatures up to a trust root, and length, hashes and CRC-32 of
  *      every target, replicated or not (B2).
  * VA2. Cheap checks come first: an archive that cannot pass is refused before its bulk is read.
- * VA3. Nothing is written, and the only time is that of the request: the same file and request give the same verdict.
+ * VA3. Nothing is written, and the only time is that of the request: the same file and request give the same verdict, unless the
+ *      machine is too slow for the deadline of the work (WB3).
  */
 import { createHash } from 'node:crypto';
 import { openArchive } from '../archive/archive.ts';
@@ -16,9 +17,11 @@ import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-fo
 import { isComposite } from '../composite/split.ts';
 import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
+import { systemClock } from '../lib/clock.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
+import { createWorkBudget } from '../tuf/work-budget.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import { hasComposites, splitComposites } from './composites.ts';
 import { type CheckRecorder, createCheckRecorder } from './recorder.ts';
@@ -110,12 +113,14 @@ const verifyRecorded = async <Id extends string>(
 };
 
 /** The part of a request about the metadata. */
+/** With a budget of its own. */
 export const trustOptions = <Id extends string>(request: VerifyRequest<Id>) => ({
   trustRoots: request.trustRoots,
   nowMs: request.nowMs,
   allowExpired: request.allowExpired ?? false,
   allowRollback: request.allowRollback ?? false,
   rollback: (id: Id) => request.trustedVersions?.get(id),
+  budget: createWorkBudget({ monotonicMs: systemClock.monotonicMs }),
 });
 
 export const documentText = ({ systemVersion, artifacts, format }: ReleaseDescription): string =>

@@ -11,11 +11,13 @@ import { type Archive, openArchive } from '../archive/archive.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { folderOf, METADATA_FOLDER } from '../archive/release-folders.ts';
 import type { ReportedCheck } from '../lib/check-report.ts';
+import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
 import { MAX_ROOTS, type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import { dropsOnlineKeys } from '../tuf/rollback.ts';
 import { createTrustedSet, type TrustedSet } from '../tuf/trusted-set.ts';
+import { createWorkBudget } from '../tuf/work-budget.ts';
 import { createCheckRecorder } from './recorder.ts';
 import type { SuccessorRoot, VerifyOptions, VerifyRequest } from './verified-release.ts';
 
@@ -63,6 +65,7 @@ export const verifyRoots = async <Id extends string>(
   const source = folderOf(archive, METADATA_FOLDER, { signal });
   const newest = rootVersions(source).at(-1) ?? 0;
   const recorder = createCheckRecorder(request.nowMs);
+  const budget = createWorkBudget({ monotonicMs: systemClock.monotonicMs });
   const failures: unknown[] = [];
   const moves: VerifiedRoots<Id>['moves'][number][] = [];
   for (const trustRoot of request.trustRoots) {
@@ -73,7 +76,7 @@ export const verifyRoots = async <Id extends string>(
         allowRollback: true,
         trustedVersions: undefined,
       };
-      const set = recorder.watch(createTrustedSet(trustRoot.bytes, policy), trustRoot.id);
+      const set = recorder.watch(createTrustedSet(trustRoot.bytes, policy, budget), trustRoot.id);
       const known = await source.read(`${set.root().version}.root.json`, MAX_METADATA_BYTES.root);
       const followed = await follow(set, source, newest);
       if (followed.roots.length > 0 || (known !== undefined && isSameRoot(known, trustRoot.bytes)))
