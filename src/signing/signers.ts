@@ -22,7 +22,7 @@ export const signersOf = (
 ): readonly SigningKey[] => {
   const signers = keyIds.flatMap(keyId => {
     const listed = keys.get(keyId);
-    const own = listed && ring.find(key => listed.verify(PROBE, key.sign(PROBE)));
+    const own = listed?.isUsable ? ring.find(key => listed.verify(PROBE, key.sign(PROBE))) : undefined;
     return own === undefined ? [] : [{ ...own, keyId }];
   });
   const distinct = new Set(signers.map(({ privatePem }) => privatePem)).size;

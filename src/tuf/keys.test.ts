@@ -1,12 +1,16 @@
 import { constants, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { fieldsOf } from './fields.ts';
-import { type PublicKey, parsePublicKey } from './keys.ts';
+import { type ListedKey, type PublicKey, parsePublicKey } from './keys.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 const MESSAGE = Buffer.from('what is signed');
 
 const listed = (keytype: string, scheme: string, text: unknown): PublicKey | undefined => {
+  const key = parsed(keytype, scheme, text);
+  return key.isUsable ? key : undefined;
+};
+const parsed = (keytype: string, scheme: string, text: unknown): ListedKey => {
   const json = JSON.stringify({ keytype, scheme, keyval: { public: text } });
   const document = { what: 'the key', code: 'METADATA_INVALID' } as const;
   return parsePublicKey(fieldsOf(parseStrictJson(Buffer.from(json), 'the key'), document));
@@ -117,4 +121,39 @@ test.each<[string, string, string, unknown]>([
   ['something enormous', 'rsa', 'rsassa-pss-sha256', `-----BEGIN PUBLIC KEY-----${'A'.repeat(100_000)}`],
 ])('%s is no key, and stops nothing (KY2)', (_, keytype, scheme, text) => {
   expect(listed(keytype, scheme, text)).toBeUndefined();
+});
+
+describe('an RSA key with numbers that no honest signer has does not count, and the reason is told (KY3)', () => {
+  const { n = '', e = '' } = rsa.export({ format: 'jwk' });
+  const withNumbers = (numbers: { n?: string; e?: string }): string =>
+    createPublicKey({ key: { kty: 'RSA', n, e, ...numbers }, format: 'jwk' }).export({
+      format: 'pem',
+      type: 'spki',
+    }) as string;
+  const encoded = (value: bigint): string => {
+    const hex = value.toString(16);
+    return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString('base64url');
+  };
+  const modulus = BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`);
+
+  test.each<[string, string, RegExp]>([
+    ['exponent 1', withNumbers({ e: encoded(1n) }), /its exponent is 1; odd ones from 3/],
+    ['exponent 2', withNumbers({ e: encoded(2n) }), /its exponent is 2;/],
+    ['an even exponent', withNumbers({ e: encoded(65_536n) }), /its exponent is 65536;/],
+    ['an exponent of 33 bits', withNumbers({ e: encoded(2n ** 32n + 1n) }), /its exponent is 4294967297;/],
+    ['an exponent of 2047 bits', withNumbers({ e: encoded(2n ** 2046n + 1n) }), /a number of 616 digits/],
+    ['an even modulus', withNumbers({ n: encoded(modulus - 1n) }), /its modulus is even/],
+    ['a modulus of 1024 bits', withNumbers({ n: encoded((1n << 1023n) + 1n) }), /has 1024 bits; from 2048/],
+    ['a modulus of 16,385 bits', withNumbers({ n: encoded((1n << 16_384n) + 1n) }), /has 16385 bits/],
+  ])('%s', (_, text, problem) => {
+    expect(parsed('rsa', 'rsassa-pss-sha256', text)).toMatchObject({
+      isUsable: false,
+      problem: expect.stringMatching(problem),
+    });
+  });
+
+  test('exponents that signers use count', () => {
+    for (const exponent of [3n, 17n, 65_537n])
+      expect(listed('rsa', 'rsassa-pss-sha256', withNumbers({ e: encoded(exponent) }))).toBeDefined();
+  });
 });

@@ -3,12 +3,20 @@
  *
  * KY1. A threshold counts distinct public keys, whatever ids and schemes they are listed under. A key id is
  *      therefore only a label inside one root: it need not be the key's hash, and some signers' is not.
- * KY2. A key of an unknown type or scheme, or one that does not parse, does not count, and does not affect the others.
+ * KY2. A key of an unknown type or scheme, or one that does not parse, does not count, and does not affect the others. Where a
+ *      threshold is missed, the error has the reason.
+ * KY3. An RSA key counts only with numbers that can be those of an honest signer: the checks of OpenSSL accept an exponent of 1.
  */
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { quoted } from '../lib/shown-text.ts';
 import type { Fields } from './fields.ts';
 
+export type ListedKey =
+  | PublicKey
+  | { readonly isUsable: false /** The end of a sentence about the key. */; readonly problem: string };
+
 export type PublicKey = {
+  readonly isUsable: true;
   /** Equal for two listings of one public key, different for two keys. */
   readonly identity: string;
   /** Of one signature, beside hashing the message (WB1). */
@@ -19,6 +27,11 @@ export type PublicKey = {
 /** RSA of 16,384 bits fits; a longer key does not count (KY2), so that checking a signature stays cheap. */
 const MAX_KEY_LENGTH = 4096;
 const MIN_RSA_BITS = 2048;
+const MAX_RSA_BITS = 16_384;
+/** An exponent of 1 makes everyone a signer; an even one has no private key. */
+const MIN_RSA_EXPONENT = 3n;
+/** Others refuse a larger one, with which a verification costs as much as a signature. */
+const MAX_RSA_EXPONENT = 2n ** 32n - 1n;
 const HEX = /^(?:[0-9a-fA-F]{2})+$/;
 
 /** The prefix of the raw key in a SubjectPublicKeyInfo (RFC 8410, RFC 5480), and the raw length in bytes. */
@@ -35,19 +48,45 @@ type Scheme = {
   readonly digest: string | null;
   readonly raw: Raw | undefined;
   readonly verifySteps: (key: KeyObject) => number;
-  readonly accepts: (key: KeyObject) => boolean;
+  readonly problem: KeyProblem;
 };
 
-const isCurve = (namedCurve: string) => (key: KeyObject) =>
-  key.asymmetricKeyDetails?.namedCurve === namedCurve;
+type KeyProblem = (key: KeyObject) => string | undefined;
+
+const isNotOf =
+  (type: 'ed25519' | 'prime256v1' | 'secp384r1'): KeyProblem =>
+  ({ asymmetricKeyType, asymmetricKeyDetails }) =>
+    (asymmetricKeyDetails?.namedCurve ?? asymmetricKeyType) === type ? undefined : `it is no ${type} key`;
+
 const rsaBits = (key: KeyObject): number => key.asymmetricKeyDetails?.modulusLength ?? 0;
-const isRsa = (key: KeyObject): boolean => key.asymmetricKeyType === 'rsa' && rsaBits(key) >= MIN_RSA_BITS;
+
+/** KY3. */
+const rsaProblem: KeyProblem = key => {
+  if (key.asymmetricKeyType !== 'rsa') return 'it is no RSA key';
+  const bits = rsaBits(key);
+  if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS)
+    return `its modulus has ${bits} bits; from ${MIN_RSA_BITS} to ${MAX_RSA_BITS} are accepted`;
+  const exponent = key.asymmetricKeyDetails?.publicExponent ?? 0n;
+  if (exponent < MIN_RSA_EXPONENT || exponent > MAX_RSA_EXPONENT || exponent % 2n === 0n)
+    return `its exponent is ${shownExponent(exponent)}; odd ones from ${MIN_RSA_EXPONENT} to ${MAX_RSA_EXPONENT} are accepted`;
+  const { n = '' } = key.export({ format: 'jwk' });
+  const isOdd = ((Buffer.from(n, 'base64url').at(-1) ?? 0) & 1) === 1;
+  return isOdd ? undefined : 'its modulus is even';
+};
+
+const MAX_SHOWN_DIGITS = 20;
+
+const shownExponent = (exponent: bigint): string => {
+  const digits = exponent.toString();
+  return digits.length > MAX_SHOWN_DIGITS ? `a number of ${digits.length} digits` : digits;
+};
+
 const rsaPss = (digest: string): Scheme => ({
   keyTypes: ['rsa'],
   digest,
   raw: undefined,
   verifySteps: key => VERIFY_STEPS.rsa2048 * (rsaBits(key) / MIN_RSA_BITS) ** 2,
-  accepts: isRsa,
+  problem: rsaProblem,
 });
 
 const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
@@ -58,7 +97,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
       digest: null,
       raw: ED25519_RAW,
       verifySteps: () => VERIFY_STEPS.ed25519,
-      accepts: key => key.asymmetricKeyType === 'ed25519',
+      problem: isNotOf('ed25519'),
     },
   ],
   [
@@ -68,7 +107,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
       digest: 'sha256',
       raw: P256_RAW,
       verifySteps: () => VERIFY_STEPS.p256,
-      accepts: isCurve('prime256v1'),
+      problem: isNotOf('prime256v1'),
     },
   ],
   [
@@ -78,7 +117,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
       digest: 'sha384',
       raw: P384_RAW,
       verifySteps: () => VERIFY_STEPS.p384,
-      accepts: isCurve('secp384r1'),
+      problem: isNotOf('secp384r1'),
     },
   ],
   ['rsassa-pss-sha256', rsaPss('sha256')],
@@ -87,21 +126,26 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
 ]);
 
 /**
- * A key of a root's `keys`; undefined for one that this client cannot use (KY2).
+ * A key of a root's `keys`.
  *
  * @throws DepotError if the fields that every key has are malformed
  */
-export const parsePublicKey = (fields: Fields): PublicKey | undefined => {
+export const parsePublicKey = (fields: Fields): ListedKey => {
   const keyType = fields.string('keytype');
-  const scheme = SCHEMES.get(fields.string('scheme'));
+  const schemeName = fields.string('scheme');
   const text = fields.fields('keyval').object.get('public');
-  if (scheme === undefined || !scheme.keyTypes.includes(keyType) || typeof text !== 'string')
-    return undefined;
-  const key = importKey(text, scheme.raw);
-  if (key === undefined || !scheme.accepts(key)) return undefined;
+  const scheme = SCHEMES.get(schemeName);
+  if (scheme === undefined) return unusable(`has the unknown scheme ${quoted(schemeName)}`);
+  if (!scheme.keyTypes.includes(keyType))
+    return unusable(`has the type ${quoted(keyType)}, which the scheme ${quoted(schemeName)} does not have`);
+  const key = typeof text === 'string' ? importKey(text, scheme.raw) : undefined;
+  if (key === undefined) return unreadable('its public part is no such key in PEM or hex');
+  const problem = scheme.problem(key);
+  if (problem !== undefined) return unreadable(problem);
 
   const padding = key.asymmetricKeyType === 'rsa' ? { padding: constants.RSA_PKCS1_PSS_PADDING } : {};
   return {
+    isUsable: true,
     identity: identityOf(key),
     verifySteps: scheme.verifySteps(key),
     verify(message, signatureHex) {
@@ -114,6 +158,9 @@ export const parsePublicKey = (fields: Fields): PublicKey | undefined => {
     },
   };
 };
+
+const unusable = (problem: string): ListedKey => ({ isUsable: false, problem });
+const unreadable = (why: string): ListedKey => unusable(`cannot be read: ${why}`);
 
 const importKey = (text: string, raw: Raw | undefined): KeyObject | undefined => {
   if (text.length > MAX_KEY_LENGTH) return undefined;

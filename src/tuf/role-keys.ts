@@ -1,10 +1,11 @@
 /** The keys and thresholds of roles: a root has them for the top-level roles, a targets role for its delegations. */
+import { quoted } from '../lib/shown-text.ts';
 import type { Fields } from './fields.ts';
-import { type PublicKey, parsePublicKey } from './keys.ts';
+import { type ListedKey, parsePublicKey } from './keys.ts';
 import { type Spend, STEPS } from './work-budget.ts';
 
-/** By key id; a key that this client cannot use is undefined. */
-export type Keys = ReadonlyMap<string, PublicKey | undefined>;
+/** By key id. */
+export type Keys = ReadonlyMap<string, ListedKey>;
 
 export type RoleKeys = { readonly keyIds: readonly string[]; readonly threshold: number };
 
@@ -13,7 +14,7 @@ const MAX_KEYS = 1024;
 
 /** The member `keys` of a root or of delegations. */
 export const parseKeys = (fields: Fields, spend: Spend): Keys => {
-  const keys = new Map<string, PublicKey | undefined>();
+  const keys = new Map<string, ListedKey>();
   for (const [keyId, key] of fields.entries('keys')) {
     if (keys.size >= MAX_KEYS) fields.fail('keys', `must not exceed ${MAX_KEYS}`);
     spend(STEPS.key);
@@ -27,6 +28,7 @@ export const parseRoleKeys = (role: Fields, keys: Keys): RoleKeys => {
   const keyIds = role.strings('keyids');
   if (new Set(keyIds).size !== keyIds.length) role.fail('keyids', 'must not repeat a key id');
   const unknown = keyIds.find(keyId => !keys.has(keyId));
-  if (unknown !== undefined) role.fail('keyids', `names the key ${unknown}, which "keys" does not have`);
+  if (unknown !== undefined)
+    role.fail('keyids', `names the key ${quoted(unknown)}, which "keys" does not have`);
   return { keyIds, threshold: role.integer('threshold', 1) };
 };

@@ -60,7 +60,12 @@ export const mergeFloors = (a: Floors, b: Floors): Floors => {
 /** RB2, of one step in the chain of roots. */
 export const dropsOnlineKeys = (before: Root, after: Root): boolean => {
   const identities = (root: Root, role: TopLevelRole): Set<string> =>
-    new Set(root.roles[role].keyIds.map(keyId => root.keys.get(keyId)?.identity ?? `unusable ${keyId}`));
+    new Set(
+      root.roles[role].keyIds.map(keyId => {
+        const key = root.keys.get(keyId);
+        return key?.isUsable ? key.identity : `unusable ${keyId}`;
+      }),
+    );
   return (['timestamp', 'snapshot'] as const).some(
     role => !identities(before, role).isSubsetOf(identities(after, role)),
   );

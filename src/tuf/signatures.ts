@@ -5,6 +5,7 @@
  * role lists it. Signatures by other keys, and invalid ones beside enough valid ones, change nothing.
  */
 import { DepotError } from '../lib/errors.ts';
+import { escapeInvisible } from '../lib/shown-text.ts';
 import type { Metadata } from './metadata.ts';
 import type { Keys, RoleKeys } from './role-keys.ts';
 import { type Spend, STEPS, uncounted } from './work-budget.ts';
@@ -16,45 +17,95 @@ export type Signers = RoleKeys & {
   readonly saidBy: string;
 };
 
-/** The ids of the keys whose signatures count, one for each key (KY1). */
-export const validKeyIds = (
+/** How a key of a role and a file stand to each other. */
+type Outcome = 'valid' | 'repeated' | 'unusable' | 'unsigned' | 'wrong';
+
+/** By key id, in the order of the role. Each public key is valid once (KY1). */
+const outcomes = (
   { keys, keyIds }: Pick<Signers, 'keys' | 'keyIds'>,
   metadata: Metadata,
-  spend: Spend = uncounted,
-): readonly string[] => {
-  const valid = new Map<string, string>();
-  for (const keyId of keyIds) {
+  spend: Spend,
+): ReadonlyMap<string, Outcome> => {
+  const valid = new Set<string>();
+  const outcomeOf = (keyId: string): Outcome => {
     const key = keys.get(keyId);
+    if (!key?.isUsable) return 'unusable';
     const signature = metadata.signatures.get(keyId);
-    if (key === undefined || signature === undefined || valid.has(key.identity)) continue;
+    if (signature === undefined) return 'unsigned';
+    if (valid.has(key.identity)) return 'repeated';
     spend(key.verifySteps + metadata.signedBytes.length * STEPS.signedByte);
-    if (key.verify(metadata.signedBytes, signature)) valid.set(key.identity, keyId);
-  }
-  return [...valid.values()];
+    if (!key.verify(metadata.signedBytes, signature)) return 'wrong';
+    valid.add(key.identity);
+    return 'valid';
+  };
+  return new Map(keyIds.map(keyId => [keyId, outcomeOf(keyId)]));
 };
 
-/** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count and the expected key ids */
-export const requireThreshold = (signers: Signers, metadata: Metadata, spend?: Spend): void => {
-  const { keyIds, threshold, saidBy } = signers;
-  const valid = validKeyIds(signers, metadata, spend);
-  if (valid.length >= threshold) return;
-  const { name, signed, signatures } = metadata;
+/** The ids of the keys whose signatures count, one for each key (KY1). */
+export const validKeyIds = (
+  signers: Pick<Signers, 'keys' | 'keyIds'>,
+  metadata: Metadata,
+): readonly string[] => [...outcomes(signers, metadata, uncounted)].filter(isValid).map(([keyId]) => keyId);
+
+const isValid = ([, outcome]: readonly [string, Outcome]): boolean => outcome === 'valid';
+
+/** @throws DepotError `UNTRUSTED_SIGNATURES`, naming the role, the count, and each key that does not count with the reason */
+export const requireThreshold = (signers: Signers, metadata: Metadata, spend: Spend = uncounted): void => {
+  const { threshold, saidBy } = signers;
+  const found = [...outcomes(signers, metadata, spend)];
+  const valid = found.filter(isValid).length;
+  if (valid >= threshold) return;
+  const { name, signed } = metadata;
+  const reasons = [
+    ...found.flatMap(([keyId, outcome]) =>
+      outcome === 'valid' ? [] : [reasonText(keyId, outcome, signers)],
+    ),
+    ...strangersText(signers, metadata),
+  ];
   throw new DepotError(
     'UNTRUSTED_SIGNATURES',
-    `the ${name} metadata (version ${signed.version}) has valid signatures by ${valid.length} of the ` +
-      `${threshold} keys required by ${saidBy}; expected ${listIds(keyIds)}, signed by ${listIds([...signatures.keys()])}`,
-    { detail: { role: name, threshold, valid: valid.length } },
+    `the ${name} metadata (version ${signed.version}) has valid signatures by ${valid} of the ` +
+      `${threshold} keys required by ${saidBy}: ${listed(reasons, '; ')}`,
+    { detail: { role: name, threshold, valid } },
   );
+};
+
+const reasonText = (keyId: string, outcome: Exclude<Outcome, 'valid'>, { keys }: Signers): string => {
+  const id = shownId(keyId);
+  switch (outcome) {
+    case 'unsigned':
+      return `no signature by ${id}`;
+    case 'wrong':
+      return `the signature by ${id} does not verify`;
+    case 'repeated':
+      return `${id} is another id of a key that counted already`;
+    case 'unusable': {
+      const key = keys.get(keyId);
+      return `the key ${id} ${key?.isUsable === false ? key.problem : 'is missing'}`;
+    }
+    default:
+      return outcome satisfies never;
+  }
+};
+
+/** Signatures by keys that the role does not have. */
+const strangersText = ({ keyIds, saidBy }: Signers, { signatures }: Metadata): readonly string[] => {
+  const strangers = [...new Set(signatures.keys()).difference(new Set(keyIds))].map(shownId);
+  return strangers.length === 0
+    ? []
+    : [`signed by ${listed(strangers, ', ')}, which ${saidBy} does not have for this role`];
 };
 
 const MAX_LISTED = 4;
 const ID_LENGTH = 16;
 
-/** Key ids for a message: the first few, cut to what a person compares. */
-const listIds = (ids: readonly string[]): string => {
-  if (ids.length === 0) return 'nobody';
-  const shown = ids
-    .slice(0, MAX_LISTED)
-    .map(id => (id.length > ID_LENGTH ? `${id.slice(0, ID_LENGTH)}…` : id));
-  return [...shown, ...(ids.length > MAX_LISTED ? [`${ids.length - MAX_LISTED} more`] : [])].join(', ');
+/** Cut to what a person compares. */
+export const shownId = (keyId: string): string =>
+  escapeInvisible(keyId.length > ID_LENGTH ? `${keyId.slice(0, ID_LENGTH).toWellFormed()}…` : keyId);
+
+/** The first few. */
+const listed = (texts: readonly string[], separator: string): string => {
+  if (texts.length === 0) return 'it has too few keys';
+  const more = texts.length > MAX_LISTED ? [`${texts.length - MAX_LISTED} more`] : [];
+  return [...texts.slice(0, MAX_LISTED), ...more].join(separator);
 };

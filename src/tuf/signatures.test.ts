@@ -1,0 +1,90 @@
+/** Why a signature does not count: each reason has a message of its own, with the key and the role. */
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { keysForAllRoles, rootObject, type SignedObject, signMetadata } from '../signing/sign-metadata.ts';
+import { generateSigningKey } from '../signing/signing-keys.ts';
+import { LATER_MS } from './repository.fixture.ts';
+import { parseSelfSignedRoot } from './trusted-set.ts';
+
+const key = generateSigningKey();
+const stranger = generateSigningKey();
+
+type Root = SignedObject & { readonly keys: Record<string, unknown>; readonly roles: { root: object } };
+type Envelope = { signatures: { keyid: string; sig: string }[]; signed: unknown };
+
+/** The refusal of a root with one key under the id `the-key`. */
+const refusal = (listed: unknown, edit: (envelope: Envelope) => void = () => undefined): string => {
+  const keys = keysForAllRoles([key]);
+  const root = rootObject({ keys, version: 1, expiresMs: LATER_MS, consistentSnapshot: true }) as Root;
+  root.keys['the-key'] = listed;
+  root.roles.root = { keyids: ['the-key'], threshold: 1 };
+  const envelope: Envelope = JSON.parse(
+    Buffer.from(signMetadata(root, [{ ...key, keyId: 'the-key' }])).toString(),
+  );
+  edit(envelope);
+  try {
+    parseSelfSignedRoot(Buffer.from(JSON.stringify(envelope)));
+    return expect.fail('it was accepted');
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'UNTRUSTED_SIGNATURES', detail: { role: 'root', valid: 0 } });
+    return error instanceof Error ? error.message : '';
+  }
+};
+
+const START =
+  'the root metadata (version 1) has valid signatures by 0 of the 1 keys required by root version 1: ';
+const rsaWithExponent1 = (): string => {
+  const { n = '' } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
+  const forged = createPublicKey({ key: { kty: 'RSA', n, e: 'AQ' }, format: 'jwk' });
+  return forged.export({ format: 'pem', type: 'spki' }).toString();
+};
+const rsa = (text: string, scheme = 'rsassa-pss-sha256') => ({
+  keytype: 'rsa',
+  scheme,
+  keyval: { public: text },
+});
+
+test('a signature that does not verify, one that is missing, and one by another key', () => {
+  const spoil = ({ signatures }: Envelope) => signatures.splice(0, 1, { keyid: 'the-key', sig: '00' });
+  expect(refusal(key.listed, spoil)).toBe(`${START}the signature by the-key does not verify`);
+
+  expect(refusal(key.listed, ({ signatures }) => signatures.splice(0))).toBe(
+    `${START}no signature by the-key`,
+  );
+
+  const rename = ({ signatures }: Envelope) => signatures.splice(0, 1, { keyid: stranger.keyId, sig: '00' });
+  expect(refusal(key.listed, rename)).toBe(
+    `${START}no signature by the-key; signed by ${stranger.keyId.slice(0, 16)}…, which root version 1 does not have for this role`,
+  );
+});
+
+test('a key of an unknown scheme, and one of a type that the scheme does not have', () => {
+  expect(refusal(rsa('', 'rsa-pkcs1v15-sha256'))).toBe(
+    `${START}the key the-key has the unknown scheme "rsa-pkcs1v15-sha256"`,
+  );
+  expect(refusal({ ...rsa(''), keytype: 'dsa' })).toMatch(
+    /the key the-key has the type "dsa", which the scheme/,
+  );
+});
+
+test('a key that cannot be read, and an RSA key that proves nothing (KY3)', () => {
+  expect(refusal(rsa('-----BEGIN RSA PUBLIC KEY-----'))).toBe(
+    `${START}the key the-key cannot be read: its public part is no such key in PEM or hex`,
+  );
+  expect(refusal(rsa(rsaWithExponent1()))).toMatch(
+    /the key the-key cannot be read: its exponent is 1; odd ones from 3 to 4294967295 are accepted/,
+  );
+});
+
+test('a key that the role names and the file does not have', () => {
+  const keys = keysForAllRoles([key]);
+  const root = rootObject({ keys, version: 1, expiresMs: LATER_MS, consistentSnapshot: true }) as Root;
+  root.roles.root = { keyids: ['the-key'], threshold: 1 };
+  expect(() => parseSelfSignedRoot(signMetadata(root, [key]))).toThrow(/names the key "the-key", which/);
+});
+
+test('an unknown scheme is quoted short, and without characters that a terminal would follow', () => {
+  const message = refusal(rsa('', `\u001b[2J\u202e${'x'.repeat(1_000)}`));
+  expect(message).toContain('the unknown scheme "\\u001b[2J\\u202exxx');
+  expect(message.length).toBeLessThan(400);
+});
