@@ -16,6 +16,7 @@ import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { requireEntry } from '../lib/require-entry.ts';
+import { quoted } from '../lib/shown-text.ts';
 import { ARCHIVE_DESCRIPTION, COMPOSITE_KINDS, type CompositeKind } from './kinds.ts';
 import { archiveTypeOf, createLayerPeek } from './layer.ts';
 
@@ -95,7 +96,7 @@ const requireWhole = (
 ): void => {
   if (archiveType !== kind.archiveType) {
     const said =
-      archiveType === undefined ? `has no ${ARCHIVE_DESCRIPTION}` : `says that it is "${archiveType}"`;
+      archiveType === undefined ? `has no ${ARCHIVE_DESCRIPTION}` : `says that it is ${quoted(archiveType)}`;
     throw new DepotError(
       'COMPOSITE_INVALID',
       `it ${said}; expected an archive of type "${kind.archiveType}"`,

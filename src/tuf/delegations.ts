@@ -7,6 +7,7 @@
  * DG1. The order of `roles` is their precedence. A terminating role that matches ends the search at this delegator.
  * DG2. A delegation lists its paths in exactly one way, and delegations have exactly one of the two forms.
  */
+import { quoted } from '../lib/shown-text.ts';
 import type { Fields } from './fields.ts';
 import { compilePathPattern, type PathPattern, pathPatternProblem, type TargetPath } from './path-pattern.ts';
 import { type Keys, parseKeys, parseRoleKeys, type RoleKeys } from './role-keys.ts';
@@ -44,7 +45,7 @@ const parseListed = (fields: Fields, keys: Keys): Delegations => {
     const name = item.string('name');
     const problem = delegatedNameProblem(name);
     if (problem !== undefined) item.fail('name', problem);
-    if (listed.has(name)) item.fail('name', `repeats ${JSON.stringify(name)}; each role may occur once`);
+    if (listed.has(name)) item.fail('name', `repeats ${quoted(name)}; each role may occur once`);
     if (listed.size >= MAX_LISTED_ROLES) fields.fail('roles', `must not exceed ${MAX_LISTED_ROLES}`);
     const role = { name, terminating: item.boolean('terminating'), ...parseRoleKeys(item, keys) };
     listed.set(name, { role, covers: parseCoverage(item) });

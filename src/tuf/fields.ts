@@ -1,10 +1,12 @@
 /**
  * Reading fields out of parsed JSON, with errors that say which document and which field.
  *
- * A `Fields` is a view on one object of a document; paths grow as one descends (`roles.timestamp.threshold`).
+ * A `Fields` is a view on one object of a document. Its path (`roles.timestamp.threshold`) is written for an error only, and short: the
+ * author of a document chooses the names in it.
  */
 import type { ErrorCode } from '../lib/error-codes.ts';
 import { DepotError } from '../lib/errors.ts';
+import { escapeInvisible, quoted } from '../lib/shown-text.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './strict-json.ts';
 
 export type Fields = {
@@ -25,13 +27,22 @@ export type Fields = {
   readonly fail: (name: string, requirement: string) => never;
 };
 
+const MAX_SHOWN_NAME = 200;
+
+const shown = (name: string): string => escapeInvisible(name.slice(0, MAX_SHOWN_NAME).toWellFormed());
+
 /** The name of a document, for messages, and the code of its errors. */
 export type DocumentName = { readonly what: string; readonly code: ErrorCode };
 
 /** @throws DepotError with the document's code, if the value is no object */
-export const fieldsOf = (value: JsonValue | undefined, document: DocumentName, path = ''): Fields => {
+export const fieldsOf = (
+  value: JsonValue | undefined,
+  document: DocumentName,
+  pathOf: () => string = () => '',
+): Fields => {
+  const below = (name: string) => (): string => [pathOf(), shown(name)].filter(part => part !== '').join('.');
   const fail = (name: string, requirement: string): never => {
-    const field = [path, name].filter(part => part !== '').join('.');
+    const field = below(name)();
     const subject = field === '' ? document.what : `field "${field}" of ${document.what}`;
     throw new DepotError(document.code, `${subject} ${requirement}`, {
       detail: { document: document.what, field },
@@ -39,7 +50,6 @@ export const fieldsOf = (value: JsonValue | undefined, document: DocumentName, p
   };
   if (!isJsonObject(value)) return fail('', 'must be an object');
   const object = value;
-  const below = (name: string): string => (path === '' ? name : `${path}.${name}`);
 
   const array = (name: string): readonly JsonValue[] => {
     const found = object.get(name);
@@ -72,12 +82,12 @@ export const fieldsOf = (value: JsonValue | undefined, document: DocumentName, p
     *entries(name) {
       const parent = below(name);
       for (const [key, item] of fieldsOf(object.get(name), document, parent).object) {
-        yield [key, fieldsOf(item, document, `${parent}[${JSON.stringify(key)}]`)];
+        yield [key, fieldsOf(item, document, () => `${parent()}[${quoted(key)}]`)];
       }
     },
     *items(name) {
       for (const [index, item] of array(name).entries()) {
-        yield fieldsOf(item, document, `${below(name)}[${index}]`);
+        yield fieldsOf(item, document, () => `${below(name)()}[${index}]`);
       }
     },
     stringRecord(name) {

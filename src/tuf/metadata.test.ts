@@ -209,3 +209,29 @@ test.each(['timestamp', 'snapshot', 'targets', 'root'] as const)(
     expect(() => parseMetadata(role, bytes)).toThrow(/the limit is/);
   },
 );
+
+describe('a message does not grow with the names that it quotes', () => {
+  const long = `${'x'.repeat(5_000)}\u202e`;
+  const messageOf = (edit: (root: Root) => void): string => {
+    try {
+      parseEdited(edit);
+      return expect.fail('it was accepted');
+    } catch (error) {
+      return error instanceof Error ? error.message : '';
+    }
+  };
+
+  test.each<[string, RegExp, (root: Root) => void]>([
+    ['a key id', /key id of more than 256/, root => Object.assign(root.keys, { [long]: key.listed })],
+    [
+      'a missing key',
+      /names the key "x{80}"… \(5001 characters\)/,
+      root => root.roles.root?.keyids.push(long),
+    ],
+    ['a key under a long name', /keytype/, root => Object.assign(root.keys, { [long.slice(0, 200)]: {} })],
+  ])('%s', (_, pattern, edit) => {
+    const message = messageOf(edit);
+    expect(message).toMatch(pattern);
+    expect(message.length).toBeLessThan(200);
+  });
+});

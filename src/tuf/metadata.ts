@@ -8,10 +8,11 @@
  * MF2. The bytes are kept unchanged; signatures are checked over the canonical form of their content.
  */
 import { DepotError } from '../lib/errors.ts';
+import { quoted } from '../lib/shown-text.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { type Delegations, parseDelegations } from './delegations.ts';
 import { type Fields, fieldsOf } from './fields.ts';
-import { type Keys, parseKeys, parseRoleKeys, type RoleKeys } from './role-keys.ts';
+import { type Keys, MAX_KEY_ID_LENGTH, parseKeys, parseRoleKeys, type RoleKeys } from './role-keys.ts';
 import type { TopLevelRole } from './role-names.ts';
 import { type JsonObject, parseStrictJson } from './strict-json.ts';
 import { type Hashes, parseHashes, parseTargets, type Target } from './targets.ts';
@@ -116,7 +117,10 @@ const parseSignatures = (envelope: Fields): ReadonlyMap<string, string> => {
   const signatures = new Map<string, string>();
   for (const signature of envelope.items('signatures')) {
     const keyId = signature.string('keyid');
-    if (signatures.has(keyId)) signature.fail('keyid', `repeats the key id ${keyId}; a key may sign once`);
+    if (signatures.has(keyId))
+      signature.fail('keyid', `repeats the key id ${quoted(keyId)}; a key may sign once`);
+    if (keyId.length > MAX_KEY_ID_LENGTH)
+      signature.fail('keyid', `must not exceed ${MAX_KEY_ID_LENGTH} characters`);
     if (signatures.size >= MAX_SIGNATURES) envelope.fail('signatures', `must not exceed ${MAX_SIGNATURES}`);
     signatures.set(keyId, signature.string('sig'));
   }
@@ -157,6 +161,8 @@ const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields, spend: Sp
     const meta = new Map<string, FileMeta>();
     const listed = signed.fields('meta');
     for (const fileName of listed.object.keys()) {
+      if (fileName.length > MAX_LISTED_NAME_LENGTH)
+        listed.fail(fileName, `must not exceed ${MAX_LISTED_NAME_LENGTH} characters`);
       if (!fileName.endsWith(ENDING)) listed.fail(fileName, `must end in ${ENDING}`);
       meta.set(fileName.slice(0, -ENDING.length), parseFileMeta(listed, fileName));
     }
@@ -173,6 +179,8 @@ const contentParsers: { readonly [R in TopLevelRole]: (signed: Fields, spend: Sp
 };
 
 const ENDING = '.json';
+/** The name of a role in the snapshot; delegations have a stricter limit. */
+const MAX_LISTED_NAME_LENGTH = 512;
 
 const parseFileMeta = (listed: Fields, fileName: string): FileMeta => {
   const meta = listed.fields(fileName);

@@ -5,6 +5,7 @@
  * PA2. Matching takes at most pattern × path steps, for any pattern, and each is counted (WB1).
  */
 import { createHash } from 'node:crypto';
+import { quoted } from '../lib/shown-text.ts';
 import { type Spend, STEPS } from './work-budget.ts';
 
 const AMBIGUOUS = /[[\]{}\\]/;
@@ -50,7 +51,7 @@ export const pathPatternProblem = (pattern: string): string | undefined => {
   if (pattern.length > MAX_PATTERN_LENGTH)
     return `must not hold a pattern of more than ${MAX_PATTERN_LENGTH} characters`;
   return AMBIGUOUS.test(pattern)
-    ? `must not hold the pattern ${JSON.stringify(pattern)}: only * and ? are wildcards that all clients agree on`
+    ? `must not hold the pattern ${quoted(pattern)}: only * and ? are wildcards that all clients agree on`
     : undefined;
 };
 

@@ -151,7 +151,7 @@ test.each<[string, unknown, RegExp]>([
   [
     'a target that is not signed',
     release(artifact(9)),
-    /lists artifact-9\.bin, which is not a signed target/,
+    /lists "artifact-9\.bin", which is not a signed target/,
   ],
   [
     'a target called constructor that is not signed',

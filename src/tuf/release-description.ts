@@ -10,6 +10,7 @@
 import { SystemVersion } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
+import { quoted } from '../lib/shown-text.ts';
 import {
   type DocumentedArtifact,
   documentOfPlainTargets,
@@ -81,16 +82,19 @@ const describeArtifact = (
   if (!ARTIFACT_VERSION.test(version)) {
     fields.fail(
       'version',
-      `of ${targetName} must be 1 to 63 letters, digits, dots, underscores, plus or minus signs`,
+      `of ${quoted(targetName)} must be 1 to 63 letters, digits, dots, underscores, plus or minus signs`,
     );
   }
   const pairs = Object.entries(tags);
   if (pairs.length > MAX_TAGS || pairs.some(([key, value]) => key.length + value.length > MAX_TAG_LENGTH)) {
-    fields.fail('tags', `of ${targetName} must not exceed ${MAX_TAGS} tags of ${MAX_TAG_LENGTH} characters`);
+    fields.fail(
+      'tags',
+      `of ${quoted(targetName)} must not exceed ${MAX_TAGS} tags of ${MAX_TAG_LENGTH} characters`,
+    );
   }
   const target = targets.get(targetName);
   if (target === undefined) {
-    throw invalid(`${what} lists ${targetName}, which is not a signed target of the repository`);
+    throw invalid(`${what} lists ${quoted(targetName)}, which is not a signed target of the repository`);
   }
   const { sha256 } = target.hashes;
   if (sha256 === undefined) throw invalid(`the artifact ${targetName} has no sha256 in the targets metadata`);
@@ -125,7 +129,7 @@ const requireDistinctTags = (artifacts: readonly ReleaseArtifact[]): void => {
     const key = JSON.stringify(Object.entries(artifact.tags).sort(([a], [b]) => (a < b ? -1 : 1)));
     const other = byTags.get(key);
     if (other !== undefined) {
-      throw invalid(`${other.targetName} and ${artifact.targetName} have the same tags ${key}`);
+      throw invalid(`${other.targetName} and ${artifact.targetName} have the same tags ${quoted(key)}`);
     }
     byTags.set(key, artifact);
   }

@@ -11,12 +11,16 @@ export type RoleKeys = { readonly keyIds: readonly string[]; readonly threshold:
 
 /** More than any threshold needs; bounds the work that a hostile file causes. */
 const MAX_KEYS = 1024;
+/** Ids that are hashes have 64 or 128. */
+export const MAX_KEY_ID_LENGTH = 256;
 
 /** The member `keys` of a root or of delegations. */
 export const parseKeys = (fields: Fields, spend: Spend): Keys => {
   const keys = new Map<string, ListedKey>();
   for (const [keyId, key] of fields.entries('keys')) {
     if (keys.size >= MAX_KEYS) fields.fail('keys', `must not exceed ${MAX_KEYS}`);
+    if (keyId.length > MAX_KEY_ID_LENGTH)
+      fields.fail('keys', `must not hold a key id of more than ${MAX_KEY_ID_LENGTH} characters`);
     spend(STEPS.key);
     keys.set(keyId, parsePublicKey(key));
   }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { canonicalJson } from './canonical-json.ts';
 import { isJsonObject, type JsonValue, parseStrictJson } from './strict-json.ts';
 
@@ -95,4 +95,27 @@ test('canonical form sorts keys by code point, drops white space, and escapes on
 
 test.each(['1.5', '-0', '[0.1]'])('canonical form has integers only: %s', text => {
   expect(() => canonical(text)).toThrow(/integers only/);
+});
+
+describe('a text is bounded before it is copied (J7)', () => {
+  const long = 'x'.repeat(65_537);
+
+  test.each([
+    ['a value', `["${long}"]`],
+    ['a key', `{"${long}":1}`],
+    ['one of 30 MB', `["${'x'.repeat(30_000_000)}"]`],
+    ['one of escapes', `["${'\\u0041'.repeat(20_000)}"]`],
+  ])('%s', (_, text) => {
+    expect(() => parse(text)).toThrow(/a text of more than 65536 characters at offset \d$/);
+  });
+
+  test('as long as the limit it is accepted', () => {
+    expect(parse(`["${long.slice(1)}"]`)).toEqual([long.slice(1)]);
+  });
+});
+
+test('a message quotes a key short, on one line', () => {
+  const key = `\u202e${'y'.repeat(1_000)}`;
+  const twice = `{"${key}":1,"${key}":2}`;
+  expect(() => parse(twice)).toThrow(/the key "\\u202ey{79}"… \(1001 characters\) twice/);
 });

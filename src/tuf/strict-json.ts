@@ -11,8 +11,10 @@
  * J5. Depth is bounded, and so are objects and arrays, which take a hundred times the memory of their text, and other values; size
  *     is bounded by the caller that read the bytes.
  * J6. A run of combining marks is bounded: bringing them in order takes the square of its length.
+ * J7. A text is bounded before it is copied: a copy, its canonical form and a message that quotes it each take its size again.
  */
 import { DepotError } from '../lib/errors.ts';
+import { quoted } from '../lib/shown-text.ts';
 import { type Spend, STEPS, uncounted } from './work-budget.ts';
 
 export type JsonObject = ReadonlyMap<string, JsonValue>;
@@ -24,6 +26,8 @@ const MAX_DEPTH = 64;
 const MAX_CONTAINERS = 1_000_000;
 /** That are no objects and arrays; 100,000 targets have some 300,000. */
 const MAX_SCALARS = 4_000_000;
+/** The key of 16,384 bits has 3,000 characters, its signature 4,096; a `custom` field may have pages of text. */
+export const MAX_STRING_LENGTH = 65_536;
 /** Of the Stream-Safe Text Format (Unicode Standard Annex 15); no language has half as many. */
 const TOO_MANY_MARKS = /\p{M}{31}/u;
 
@@ -114,7 +118,7 @@ const parseObject = (cursor: Cursor, depth: number): JsonObject => {
   do {
     skipSpace(cursor);
     const key = parseString(cursor);
-    if (members.has(key)) fail(cursor, `the key ${JSON.stringify(key)} twice in one object`);
+    if (members.has(key)) fail(cursor, `the key ${quoted(key)} twice in one object`);
     if (!take(cursor, ':')) fail(cursor, 'expected ":"');
     members.set(key, parseValue(cursor, depth));
   } while (take(cursor, ','));
@@ -143,6 +147,8 @@ const parseString = (cursor: Cursor): string => {
       fail(cursor, 'an unterminated string, or a raw control character in one,');
     if (code === BACKSLASH) escaped = true;
     end += code === BACKSLASH ? 2 : 1;
+    if (end - start - 1 > MAX_STRING_LENGTH)
+      fail(cursor, `a text of more than ${MAX_STRING_LENGTH} characters`);
   }
   const value = escaped ? decodeEscapes(cursor, text.slice(start, end + 1)) : text.slice(start + 1, end);
   if (NOT_ASCII.test(value)) {

@@ -186,7 +186,7 @@ describe('text whose normal form takes the square of its length', () => {
   const marks = (count: number) => `a${'\u0316\u0301'.repeat(count / 2)}`;
 
   test('is refused before it is normalised (J6)', () => {
-    const bytes = Buffer.from(JSON.stringify([marks(1_000_000)]));
+    const bytes = Buffer.from(JSON.stringify([marks(60_000)]));
     expect(() => parseStrictJson(bytes, 'text')).toThrow(/more than 30 combining marks in a row/);
   });
 
