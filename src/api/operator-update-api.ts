@@ -118,6 +118,8 @@ export const operatorUpdateApi = {
         allow_expired: QueryFlag,
         /** Accept metadata older than the versions accepted last; recorded. */
         allow_rollback: QueryFlag,
+        /** Accept a deleted release although a newer root has revoked the keys that signed it; recorded. */
+        allow_revoked_keys: QueryFlag,
       }),
       body: { kind: 'stream' },
       status: 200,

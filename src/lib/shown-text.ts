@@ -1,10 +1,10 @@
 /**
  * Text from elsewhere, as messages, logs and terminals show it.
  *
- * ST1. Every character that leaves no mark of its own, or that moves others (controls, bidirectional controls, format characters,
+ * SX1. Every character that leaves no mark of its own, or that moves others (controls, bidirectional controls, format characters,
  *      line separators, spaces that are not U+0020), is shown as its escape, `\u202e`. In JSON the escape means the character.
- * ST2. A quoted text is short: a message does not grow with what it quotes.
- * ST3. The same characters are refused in names, which people compare: of targets, roles, entries and sleds (adr/0006).
+ * SX2. A quoted text is short: a message does not grow with what it quotes.
+ * SX3. The same characters are refused in names, which people compare: of targets, roles, entries and sleds (adr/0006).
  */
 
 /** Characters in question, without U+0020. Unassigned ones count only where Unicode has decided that they stay invisible. */
@@ -13,7 +13,7 @@ const ALL_INVISIBLE = new RegExp(INVISIBLE, 'gu');
 
 const MAX_QUOTED_CHARACTERS = 80;
 
-/** ST1 */
+/** SX1 */
 export const escapeInvisible = (text: string): string => text.replace(ALL_INVISIBLE, escapeOf);
 
 const escapeOf = (character: string): string =>
@@ -21,14 +21,14 @@ const escapeOf = (character: string): string =>
 
 const unitEscape = (unit: number): string => `\\u${unit.toString(16).padStart(4, '0')}`;
 
-/** In quotes, with quotes and backslashes escaped; cut after `maxCharacters` (ST2). */
+/** In quotes, with quotes and backslashes escaped; cut after `maxCharacters` (SX2). */
 export const quoted = (text: string, maxCharacters = MAX_QUOTED_CHARACTERS): string => {
   const isLong = text.length > maxCharacters;
   const shown = isLong ? text.slice(0, maxCharacters).toWellFormed() : text;
   return `${escapeInvisible(JSON.stringify(shown))}${isLong ? `… (${text.length} characters)` : ''}`;
 };
 
-/** Why a text is no name, as the end of a sentence; undefined without such a character (ST3). */
+/** Why a text is no name, as the end of a sentence; undefined without such a character (SX3). */
 export const invisibleProblem = (name: string): string | undefined => {
   const code = INVISIBLE.exec(name)?.[0].codePointAt(0);
   if (code === undefined) return undefined;

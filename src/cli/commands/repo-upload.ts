@@ -21,6 +21,7 @@ const DEFAULT_STDIN_NAME = 'stdin.zip';
 type UploadOptions = RemoteOptions & {
   readonly allowExpired?: true;
   readonly allowRollback?: true;
+  readonly allowRevokedKeys?: true;
   readonly fileName?: string;
   readonly wait?: true;
 };
@@ -33,6 +34,10 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
       .argument('<file>', 'the archive; - reads standard input')
       .option('--allow-expired', 'accept metadata that has expired; recorded')
       .option('--allow-rollback', 'accept metadata older than the accepted versions; recorded')
+      .option(
+        '--allow-revoked-keys',
+        'bring back a deleted release whose signing keys were revoked; recorded',
+      )
       .option('--file-name <name>', 'the name to record; by default that of the file')
       .option('--wait', 'wait until every in-service sled has it'),
     'tuf-depot repo upload release-1.2.0.zip --wait',
@@ -48,6 +53,7 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
         source,
         allowExpired: options.allowExpired === true,
         allowRollback: options.allowRollback === true,
+        allowRevokedKeys: options.allowRevokedKeys === true,
       }).catch((error: unknown) => {
         throw uploadError(error, file);
       });

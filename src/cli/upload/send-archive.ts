@@ -23,6 +23,7 @@ export type UploadRequest = {
   readonly source: UploadSource;
   readonly allowExpired?: boolean;
   readonly allowRollback?: boolean;
+  readonly allowRevokedKeys?: boolean;
 };
 
 export type SentArchive = {
@@ -40,7 +41,7 @@ export type SentArchive = {
 export const sendArchive = async (
   { terminal, clock }: Pick<Session, 'terminal' | 'clock'>,
   depot: Depot,
-  { fileName, source, allowExpired = false, allowRollback = false }: UploadRequest,
+  { fileName, source, allowExpired = false, allowRollback = false, allowRevokedKeys = false }: UploadRequest,
 ): Promise<SentArchive> => {
   const startMs = clock.monotonicMs();
   const meter = createTransferMeter(startMs);
@@ -79,6 +80,7 @@ export const sendArchive = async (
           file_name: fileName,
           ...(allowExpired && { allow_expired: 'true' }),
           ...(allowRollback && { allow_rollback: 'true' }),
+          ...(allowRevokedKeys && { allow_revoked_keys: 'true' }),
         },
         body: { sizeBytes: source.sizeBytes, chunks: counted() },
       })

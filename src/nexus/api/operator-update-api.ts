@@ -43,6 +43,7 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
           fileName: query.file_name,
           allowExpired: isSet(query.allow_expired),
           allowRollback: isSet(query.allow_rollback),
+          allowRevokedKeys: isSet(query.allow_revoked_keys),
           contentLength: body.contentLength,
           chunks: body.chunks,
         },

@@ -42,7 +42,11 @@ const DRAIN_TIMEOUT_MS = 200;
 const { signal } = new AbortController();
 const wait = { signal };
 
-export type UploadFlags = { readonly allow_expired?: 'true'; readonly allow_rollback?: 'true' };
+export type UploadFlags = {
+  readonly allow_expired?: 'true';
+  readonly allow_rollback?: 'true';
+  readonly allow_revoked_keys?: 'true';
+};
 
 export type TestNexus = Nexus & {
   readonly services: Services;

@@ -174,8 +174,8 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'lost-release-refused-for-rollback',
     breaks: ['reasons'],
-    in: 'checkArchive',
-    find: 'if (isExempt || !LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;',
+    in: 'checkNew',
+    find: 'if (!LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;',
     replace: 'if (LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;',
     needs: databaseGoesBack,
     withinSeeds: 1000,

@@ -63,7 +63,7 @@ export type ReleasePort = {
     version: SystemVersion,
     options: Wait & { readonly includePruned?: boolean },
   ) => Promise<RepoRecord | undefined>;
-  /** Whatever its state: an archive recorded once, pruned or not, is exempt from expiry and rollback (P3). */
+  /** Whatever its state: an archive recorded once, pruned or not, is exempt from expiry and rollback (P3); a pruned one needs a key that is trusted now. */
   readonly repoGetByHash: (hash: string, wait: Wait) => Promise<RepoRecord | undefined>;
   /** When the metadata of each present release expires. */
   readonly releaseRoles: (wait: Wait) => Promise<readonly ReleaseRoles[]>;

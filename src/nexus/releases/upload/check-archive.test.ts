@@ -18,6 +18,10 @@ const found = { root: 1, timestamp: 9, snapshot: 9, targets: 9 };
 
 type Given = {
   readonly isRecorded?: boolean;
+  readonly isDeleted?: boolean;
+  readonly allowRevokedKeys?: boolean;
+  /** The oldest root alone vouches for it. */
+  readonly isOfOldKeys?: boolean;
   readonly recordedBefore?: boolean;
   readonly allowExpired?: boolean;
   /** Why the archive is refused, unless that is allowed. */
@@ -34,7 +38,10 @@ const check = async (archive: Given, asked: VerifyRequest<TrustRootId>[] = []) =
   const checked = await checkArchive(
     {
       datastore: {
-        repoGetByHash: async () => (archive.isRecorded ? ({} as RepoRecord) : undefined),
+        repoGetByHash: async () =>
+          archive.isRecorded || archive.isDeleted
+            ? ({ systemVersion: '1.0.0', timePrunedMs: archive.isDeleted ? 1 : null } as RepoRecord)
+            : undefined,
         trustRootList: async () => ({ items: [root as unknown as TrustRootRecord] }),
         trustRootChain: async () => [oldRoot, newRoot],
       },
@@ -42,6 +49,8 @@ const check = async (archive: Given, asked: VerifyRequest<TrustRootId>[] = []) =
         asked.push(request);
         const isAllowed = request.allowExpired && request.allowRollback;
         if (archive.refusal !== undefined && !isAllowed) throw new DepotError(archive.refusal, 'refused');
+        if (archive.isOfOldKeys && !request.trustRoots.some(({ bytes }) => bytes === oldRoot))
+          throw new DepotError('UNTRUSTED_SIGNATURES', 'by no key of the newest root');
         const report = [
           { check: 'targets', text: 'targets verified' },
           { check: 'override', text: 'timestamp expired in 2001' },
@@ -59,6 +68,7 @@ const check = async (archive: Given, asked: VerifyRequest<TrustRootId>[] = []) =
       archiveHash: 'a'.repeat(64),
       allowExpired: archive.allowExpired ?? false,
       allowRollback: false,
+      allowRevokedKeys: archive.allowRevokedKeys ?? false,
       recordedBefore: archive.recordedBefore ?? false,
     },
     { signal: new AbortController().signal },
@@ -134,4 +144,37 @@ test('an archive that is accepted anyway is not affected by lost points', async 
   const { checked } = await check({ lostSets: [['wanted', 'lost']] });
   expect(checked.move.trustedVersions).toEqual(found);
   expect(checked.overrides).toEqual(['timestamp expired in 2001']);
+});
+
+test('a deleted release needs a key that is trusted now, and is exempt from expiry and rollback under one (CA4, P3)', async () => {
+  const { request, checked } = await check({ isDeleted: true });
+  expect(request.trustRoots, 'only the newest root may vouch for it').toEqual([
+    { id: rootId, bytes: newRoot },
+  ]);
+  expect(request).toMatchObject({ allowExpired: true, allowRollback: true });
+  expect(checked.overrides).toEqual([]);
+  expect(checked.move.trustedVersions).toBeNull();
+});
+
+test('a deleted release under revoked keys does not come back without an override, which the audit has (CA4)', async () => {
+  const revoked = { isDeleted: true, isOfOldKeys: true };
+  await expect(check(revoked)).rejects.toMatchObject({
+    code: 'UNTRUSTED_SIGNATURES',
+    message: expect.stringContaining('release 1.0.0 is deleted'),
+    detail: { remedy: expect.stringContaining('--allow-revoked-keys') },
+  });
+  const { checked } = await check({ ...revoked, allowRevokedKeys: true });
+  expect(checked.overrides).toEqual([expect.stringContaining('has revoked the keys that signed it')]);
+  expect(checked.move, 'it moves no rollback state').toMatchObject({ trustedVersions: null });
+});
+
+test('the override of revoked keys is for deleted releases: a new one under them is refused (CA3)', async () => {
+  await expect(check({ isOfOldKeys: true, allowRevokedKeys: true })).rejects.toMatchObject({
+    code: 'UNTRUSTED_SIGNATURES',
+  });
+});
+
+test('a present release under revoked keys is accepted as ever (P3)', async () => {
+  const { checked } = await check({ isRecorded: true, isOfOldKeys: true });
+  expect(checked.overrides).toEqual([]);
 });

@@ -2,15 +2,17 @@
  * Checks whether an archive is a release that this fleet trusts: signatures, expiry and rollback, and every byte.
  *
  * CA1. For an archive that was recorded once, pruned or not, only signatures and bytes are checked: it may be the only copy
- *      left, and it does not change the rollback state (P3). Any root of a chain may vouch for it, since the keys that signed
- *      it may have been rotated out.
+ *      left, and it does not change the rollback state (P3). While its release is present, any root of a chain may vouch for it,
+ *      since the keys that signed it may have been rotated out.
+ * CA4. For the archive of a deleted release the newest root of each chain has to vouch: a deletion ends what revoked keys have
+ *      signed. An operator can override this; the audit records it.
  * CA2. The same holds for an archive whose release the database has lost while sleds still hold it: it was accepted once.
  *      The audit records this as an override.
  * CA3. Any other archive is verified from the newest root of each chain on: older keys no longer count.
  */
-import type { TrustRootId } from '../../../core/ids.ts';
+import type { SystemVersion, TrustRootId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { errorCodeOf } from '../../../lib/errors.ts';
+import { DepotError, errorCodeOf } from '../../../lib/errors.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
 import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort } from '../../datastore/ports/release-port.ts';
@@ -32,6 +34,8 @@ export type ArchiveToCheck = {
   readonly archiveHash: string;
   readonly allowExpired: boolean;
   readonly allowRollback: boolean;
+  /** Any root of a chain may vouch for a deleted release (CA4). */
+  readonly allowRevokedKeys?: boolean;
   /** It was recorded once, although the database may have lost it. */
   readonly recordedBefore?: boolean;
 };
@@ -55,24 +59,91 @@ type Deps = {
   readonly lost: Pick<LostSets, 'isEmpty' | 'bringsBack'>;
 };
 
+/** Of the release of an archive. */
+type Standing =
+  | { readonly kind: 'new' | 'present' }
+  | { readonly kind: 'deleted'; readonly systemVersion: SystemVersion };
+
 export const checkArchive = async (
   deps: Deps,
   archive: ArchiveToCheck,
   { signal }: { signal: AbortSignal },
 ): Promise<CheckedArchive> => {
-  const isExempt =
-    (archive.recordedBefore ?? false) ||
-    (await deps.datastore.repoGetByHash(archive.archiveHash, { signal })) !== undefined;
+  const standing = await standingOf(deps, archive, signal);
+  switch (standing.kind) {
+    case 'new':
+      return await checkNew(deps, archive, signal);
+    case 'present':
+      return await checkWith(deps, archive, { isExempt: true, roots: 'every' }, signal);
+    case 'deleted':
+      return await checkDeleted(deps, archive, standing, signal);
+    default:
+      return standing satisfies never;
+  }
+};
+
+const standingOf = async (
+  { datastore }: Deps,
+  { archiveHash, recordedBefore = false }: ArchiveToCheck,
+  signal: AbortSignal,
+): Promise<Standing> => {
+  if (recordedBefore) return { kind: 'present' };
+  const repo = await datastore.repoGetByHash(archiveHash, { signal });
+  if (repo === undefined) return { kind: 'new' };
+  return repo.timePrunedMs === null
+    ? { kind: 'present' }
+    : { kind: 'deleted', systemVersion: repo.systemVersion };
+};
+
+const checkNew = async (
+  deps: Deps,
+  archive: ArchiveToCheck,
+  signal: AbortSignal,
+): Promise<CheckedArchive> => {
   try {
-    return await checkWith(deps, archive, isExempt, signal);
+    return await checkWith(deps, archive, { isExempt: false, roots: 'newest' }, signal);
   } catch (error) {
-    if (isExempt || !LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;
-    const again = await checkWith(deps, archive, true, signal);
+    if (!LOOKS_BACK.has(errorCodeOf(error)) || deps.lost.isEmpty()) throw error;
+    const again = await checkWith(deps, archive, { isExempt: true, roots: 'every' }, signal);
     const { artifacts } = again.release.description;
     if (!deps.lost.bringsBack(artifacts.map(({ sha256 }) => sha256))) throw error;
     return { ...again, overrides: [BROUGHT_BACK] }; // CA2
   }
 };
+
+/** CA4. */
+const checkDeleted = async (
+  deps: Deps,
+  archive: ArchiveToCheck,
+  { systemVersion }: { readonly systemVersion: SystemVersion },
+  signal: AbortSignal,
+): Promise<CheckedArchive> => {
+  try {
+    return await checkWith(deps, archive, { isExempt: true, roots: 'newest' }, signal);
+  } catch (error) {
+    if (errorCodeOf(error) !== 'UNTRUSTED_SIGNATURES') throw error;
+    if (archive.allowRevokedKeys !== true) throw stayDeleted(systemVersion, error);
+    const again = await checkWith(deps, archive, { isExempt: true, roots: 'every' }, signal);
+    return { ...again, overrides: [SIGNED_BY_REVOKED_KEYS] };
+  }
+};
+
+const stayDeleted = (systemVersion: SystemVersion, cause: unknown): DepotError =>
+  new DepotError(
+    'UNTRUSTED_SIGNATURES',
+    `release ${systemVersion} is deleted, and no trust root vouches for it any more; the keys that signed it may have been revoked`,
+    {
+      cause,
+      detail: {
+        remedy:
+          'Have it signed by keys that are trusted now; or, if you want it back in spite of that, which is recorded: tuf-depot repo upload --allow-revoked-keys, in the API allow_revoked_keys=true.',
+      },
+    },
+  );
+
+/** The override of a deleted release under keys that are no longer trusted, in its audit. */
+export const SIGNED_BY_REVOKED_KEYS =
+  'accepted by override: the release was deleted, and a newer root has revoked the keys that signed it';
 
 /** Refusals that can happen to an archive that was accepted once. */
 const LOOKS_BACK: ReadonlySet<string> = new Set(['METADATA_EXPIRED', 'METADATA_ROLLBACK']);
@@ -84,7 +155,7 @@ export const BROUGHT_BACK =
 const checkWith = async (
   { datastore, verifyRelease, clock, limits }: Deps,
   archive: ArchiveToCheck,
-  isExempt: boolean,
+  { isExempt, roots: counted }: { readonly isExempt: boolean; readonly roots: 'newest' | 'every' },
   signal: AbortSignal,
 ): Promise<CheckedArchive> => {
   const roots = await allTrustRoots(datastore, signal);
@@ -94,7 +165,7 @@ const checkWith = async (
     allowExpired: isExempt || archive.allowExpired,
     allowRollback: isExempt || archive.allowRollback,
   };
-  const trustRoots = isExempt ? await everyRoot(datastore, roots, signal) : request.trustRoots;
+  const trustRoots = counted === 'every' ? await everyRoot(datastore, roots, signal) : request.trustRoots;
   const release = await verifyRelease(archive.path, { ...request, trustRoots }, { signal });
   const passed = release.report.filter(({ check }) => check !== 'override').map(({ text }) => text);
   const overridden = release.report.filter(({ check }) => check === 'override').map(({ text }) => text);

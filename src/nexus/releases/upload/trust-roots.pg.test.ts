@@ -88,6 +88,39 @@ test('a release that brings newer roots moves the trust root, after which older 
   expect(await nexus.upload(first)).toMatchObject({ status: 'already_exists' });
 });
 
+test('a deleted release whose keys a newer root revoked comes back only by an override, which is recorded (CA4)', async () => {
+  const [old, next] = [newKeys(), newKeys()];
+  const [one, two] = chainOf(old, next) as [Uint8Array, Uint8Array];
+  await trust(one);
+  const first = await release({ systemVersion: '1.0.0', keys: old, rootChain: [one] });
+  const remove = async () => {
+    await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
+  };
+  await nexus.upload(first);
+  await remove();
+  const present = async () =>
+    (await nexus.operator.repositoryList({ query: {} }, wait)).items.map(
+      ({ system_version: version }) => version,
+    );
+  expect(await present()).toEqual([]);
+  await nexus.upload(first);
+  expect(await present(), 'its keys are still trusted').toEqual(['1.0.0']);
+
+  await uploadRoots(await rootArchive(new Map([[2, two]])));
+  expect(await nexus.upload(first), 'it is present').toMatchObject({ status: 'already_exists' });
+  await remove();
+  await expect(nexus.upload(first)).rejects.toMatchObject({
+    code: 'UNTRUSTED_SIGNATURES',
+    message: expect.stringContaining('release 1.0.0 is deleted'),
+  });
+  expect(await present()).toEqual([]);
+  const back = await nexus.upload(first, { allow_revoked_keys: 'true' });
+  expect(await present()).toEqual(['1.0.0']);
+  expect(back).toMatchObject({
+    overrides: [expect.stringContaining('a newer root has revoked the keys that signed it')],
+  });
+});
+
 test('an archive of roots alone moves the trust root and leaves nothing in staging; again it changes nothing', async () => {
   const keys = [newKeys(), newKeys(), newKeys()];
   const [one, two, three] = chainOf(...keys) as [Uint8Array, Uint8Array, Uint8Array];

@@ -10,6 +10,8 @@ export type UploadRequest = {
   readonly hashKind?: HashKind;
   readonly allowExpired: boolean;
   readonly allowRollback: boolean;
+  /** Of a deleted release (CA4). */
+  readonly allowRevokedKeys?: boolean;
   /** As announced; undefined if the client did not announce it. */
   readonly contentLength: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;

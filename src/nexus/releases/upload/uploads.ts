@@ -198,13 +198,15 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
 /** A release that fits on the fleet, or the outcome of an archive of roots (U5). Waits for the database (U7). */
 const verify = async (
   { check, takeRoots, capacity }: Deps,
-  { allowExpired, allowRollback }: UploadRequest,
+  { allowExpired, allowRollback, allowRevokedKeys = false }: UploadRequest,
   archiveHash: string,
   { path }: Incoming,
   { patience, present: signal }: Job,
 ): Promise<CheckedArchive | RootOutcome> => {
   const checked = await patience
-    .run(() => check({ path, archiveHash, allowExpired, allowRollback }, { signal }), { signal })
+    .run(() => check({ path, archiveHash, allowExpired, allowRollback, allowRevokedKeys }, { signal }), {
+      signal,
+    })
     .catch((error: unknown) => {
       if (errorCodeOf(error) === 'ROOTS_ONLY') return undefined;
       throw error;
