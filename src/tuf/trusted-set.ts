@@ -30,7 +30,7 @@ import {
   type TrustedFiles,
   type TrustedVersions,
 } from './rollback.ts';
-import { requireThreshold, type Signers } from './signatures.ts';
+import { requireThreshold, type Signers, validKeyIds } from './signatures.ts';
 import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
 import { createWorkBudget, type Spend, type WorkBudget } from './work-budget.ts';
 
@@ -188,6 +188,15 @@ export const parseSelfSignedRoot = (bytes: Uint8Array, spend?: Spend): Metadata<
   const root = parseMetadata('root', bytes, 'root', spend);
   requireThreshold(signersOf(root.signed, 'root'), root, spend);
   return root;
+};
+
+/** Whether a root that was added by itself continues another one: it is newer, and the keys of that one vouch for it (5.3.4). */
+export const isSuccessor = (root: Metadata<'root'>, of: Metadata<'root'>): boolean => {
+  const { threshold } = of.signed.roles.root;
+  return (
+    root.signed.version > of.signed.version &&
+    validKeyIds(signersOf(of.signed, 'root'), root).length >= threshold
+  );
 };
 
 /** TT2. */

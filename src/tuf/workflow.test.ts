@@ -336,6 +336,88 @@ describe('trust roots', () => {
     );
   });
 
+  describe('that do not vouch are passed over, whatever they refuse, in any order (WF1)', () => {
+    const expired = Date.UTC(2020, 0, 1);
+    const orders = async (
+      other: Uint8Array,
+      repository: TestRepository,
+      options: Partial<VerifyOptions> = {},
+    ) => {
+      const trustRoots = [
+        { id: 'other', bytes: other },
+        { id: 'right', bytes: repository.trustRoot },
+      ];
+      return await Promise.all(
+        [trustRoots, trustRoots.toReversed()].map(roots =>
+          verify(repository, { ...options, trustRoots: roots }).catch((error: unknown) => error),
+        ),
+      );
+    };
+    const vouching = { trustRootId: 'right' };
+
+    test('an expired root of another signer', async () => {
+      const other = (await make({ expiresMs: expired })).trustRoot;
+      expect(await orders(other, await make())).toMatchObject([vouching, vouching]);
+    });
+
+    test('a root that cannot be used', async () => {
+      expect(await orders(Buffer.from('{}'), await make())).toMatchObject([vouching, vouching]);
+    });
+
+    test('a root below the version that was trusted', async () => {
+      const other = (await make()).trustRoot;
+      const rollback = (id: string) =>
+        id === 'other' ? { root: 5, timestamp: 1, snapshot: 1, targets: 1 } : undefined;
+      expect(await orders(other, await make(), { rollback })).toMatchObject([vouching, vouching]);
+    });
+
+    test('a root whose successor would be the repository’s, with another version', async () => {
+      const keys = oneKey();
+      const roots = await chainOf([keys, keys]);
+      const tamper = (files: Map<string, Uint8Array>) => files.set(`${FOLDER}2.root.json`, Buffer.from('{}'));
+      const other = (await make()).trustRoot;
+      const repository = await make({ keys, rootChain: roots, tamper });
+      const [newest] = roots.slice(1);
+      const trusting = { ...repository, trustRoot: newest as Uint8Array };
+      expect(await orders(other, trusting)).toMatchObject([vouching, vouching]);
+    });
+
+    test('and the fault of the repository is the answer, not that of the others', async () => {
+      const other = (await make({ expiresMs: expired })).trustRoot;
+      const stale = await make({ expired: ['timestamp'] });
+      const role = { code: 'METADATA_EXPIRED', detail: { role: 'timestamp' } };
+      expect(await orders(other, stale)).toMatchObject([role, role]);
+    });
+
+    test('an expired root that would vouch is the answer; one that would not is among the reasons', async () => {
+      const [old, stranger] = [await make({ expiresMs: expired }), await make()];
+      const root = { code: 'METADATA_EXPIRED', detail: { role: 'root' } };
+      expect(await orders(stranger.trustRoot, old)).toMatchObject([root, root]);
+
+      const trustRoots = [old, stranger].map(({ trustRoot }, index) => ({
+        id: `root-${index}`,
+        bytes: trustRoot,
+      }));
+      expect(await refusalOf(verify(await make(), { trustRoots }))).toMatchObject({
+        code: 'UNTRUSTED_SIGNATURES',
+        message: expect.stringMatching(
+          /tried 2.*by root-0: the root metadata expired.*by root-1: .*valid signatures by 0/,
+        ),
+      });
+    });
+  });
+
+  test('an error about expiry names every role that has expired (WF3)', async () => {
+    const stale = await make({ expired: ['root', 'timestamp', 'targets'] });
+    const error = await refusalOf(verify(stale));
+    expect(error).toMatchObject({ code: 'METADATA_EXPIRED', detail: { role: 'root', expired_roles: 3 } });
+    expect(error.message).toMatch(
+      /3 roles has expired: root at 2001.*, timestamp at 2001.*, targets at 2001/,
+    );
+    const single = await refusalOf(verify(await make({ expired: ['snapshot'] })));
+    expect(single.message).toMatch(/^the snapshot metadata expired at 2001/);
+  });
+
   test('that the chain does not reach are skipped for one that needs no chain', async () => {
     const keys = [oneKey(), oneKey(), oneKey()] as const;
     const roots = await chainOf(keys);

@@ -16,6 +16,7 @@ import { DepotError } from '../lib/errors.ts';
 import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
 import { MAX_ROOTS, type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import { dropsOnlineKeys } from '../tuf/rollback.ts';
+import { isRefusal, noneVouches, type Refusal } from '../tuf/root-refusals.ts';
 import { createTrustedSet, type TrustedSet } from '../tuf/trusted-set.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { createCheckRecorder } from './recorder.ts';
@@ -66,7 +67,7 @@ export const verifyRoots = async <Id extends string>(
   const newest = rootVersions(source).at(-1) ?? 0;
   const recorder = createCheckRecorder(request.nowMs);
   const budget = createWorkBudget({ monotonicMs: systemClock.monotonicMs });
-  const failures: unknown[] = [];
+  const failures: Refusal[] = [];
   const moves: VerifiedRoots<Id>['moves'][number][] = [];
   for (const trustRoot of request.trustRoots) {
     try {
@@ -82,12 +83,14 @@ export const verifyRoots = async <Id extends string>(
       if (followed.roots.length > 0 || (known !== undefined && isSameRoot(known, trustRoot.bytes)))
         moves.push({ trustRootId: trustRoot.id, newestVersion: set.root().version, ...followed });
     } catch (error) {
-      if (!(error instanceof DepotError)) throw error;
-      failures.push(error);
+      if (!isRefusal(error)) throw error;
+      failures.push({ id: trustRoot.id, error });
     }
   }
   if (moves.length > 0) return { moves, checks: recorder.checks() };
-  throw recorder.withReport(failures.at(-1) ?? nothingContinues(newest));
+  const [failure, ...others] = failures;
+  if (failure === undefined) throw recorder.withReport(nothingContinues(newest));
+  throw recorder.withReport(others.length === 0 ? failure.error : noneVouches(failures));
 };
 
 /** VR1. */
