@@ -11,7 +11,9 @@
  * AR2. The cost of all entries is known, and bounded, before the first of them is read.
  * AR3. Content is checked while it is read (content CT1-CT2).
  */
+
 import { requireEntry } from '../lib/require-entry.ts';
+import { quoted } from '../lib/shown-text.ts';
 import { type CentralHeader, readCentralHeaders } from './central-directory.ts';
 import { type ArchiveEntry, readContent, readContentRange } from './content.ts';
 import { findDirectory } from './end-records.ts';
@@ -20,7 +22,7 @@ import { locateData } from './layout.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from './limits.ts';
 import { createNameRegister } from './names.ts';
 import type { RandomAccessFile } from './random-access.ts';
-import { overLimit, quoted } from './refusal.ts';
+import { overLimit } from './refusal.ts';
 
 type ReadOptions = { readonly signal?: AbortSignal | undefined };
 

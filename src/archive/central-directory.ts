@@ -5,6 +5,7 @@
  * CD1. Every header is checked on its own here: its kind, its name, its cost.
  * CD2. The headers fill the directory exactly, and their number is that of the end record.
  */
+import { quoted } from '../lib/shown-text.ts';
 import type { DirectorySpan } from './end-records.ts';
 import { resolveZip64, zip64FieldOf } from './extra-fields.ts';
 import {
@@ -22,7 +23,7 @@ import {
 } from './format.ts';
 import type { ArchiveLimits } from './limits.ts';
 import type { RandomAccessFile } from './random-access.ts';
-import { invalid, overLimit, quoted } from './refusal.ts';
+import { invalid, overLimit } from './refusal.ts';
 import { readExactly } from './spans.ts';
 
 export type CentralHeader = {

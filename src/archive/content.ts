@@ -7,11 +7,13 @@
  * CT2. The generator ends normally only after the announced number of bytes with the announced CRC-32: a consumer discards
  *      everything that it did not read to the end.
  */
+
 import { crc32 } from 'node:zlib';
 import { errorCodeOf } from '../lib/errors.ts';
+import { quoted } from '../lib/shown-text.ts';
 import { type Inflate, tooLong } from './inflate.ts';
 import type { RandomAccessFile } from './random-access.ts';
-import { damaged, quoted } from './refusal.ts';
+import { damaged } from './refusal.ts';
 import { readAhead } from './spans.ts';
 
 export type ArchiveEntry = {

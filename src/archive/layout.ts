@@ -7,13 +7,14 @@
  * LY2. The entries lie end to end from byte 0 to the central directory: none overlaps another (as in the bombs
  *      that share data between entries), and no bytes lie outside of entries.
  */
+import { quoted } from '../lib/shown-text.ts';
 import type { CentralHeader } from './central-directory.ts';
 import { encodeDescriptor } from './encode.ts';
 import { resolveZip64, zip64FieldOf } from './extra-fields.ts';
 import { FLAG, LENGTH, METHOD, SENTINEL_32, SIGNATURE, viewOf } from './format.ts';
 import type { ArchiveLimits } from './limits.ts';
 import type { RandomAccessFile } from './random-access.ts';
-import { invalid, overLimit, quoted } from './refusal.ts';
+import { invalid, overLimit } from './refusal.ts';
 import { readExactly } from './spans.ts';
 
 /** Usually enough for the extra fields of a local header, so that one read gets the whole header. */

@@ -2,24 +2,24 @@
  * Names of entries: each has one spelling, and none leads out of the folder in which it would be unpacked.
  *
  * N1. A name is relative, slash-separated UTF-8 in NFC, without empty, `.` or `..` segments, backslashes, drive
- *     letters or control characters.
+ *     letters, control characters or other invisible ones (SX3).
  * N2. No two names are equal after case folding and normalisation, and no file is another entry's folder: on
  *     every file system, and to every other reader, the entries are the same distinct files.
  */
-import { invalid, quoted } from './refusal.ts';
+import { invisibleProblem, quoted } from '../lib/shown-text.ts';
+import { invalid } from './refusal.ts';
 
-/** Control characters: below U+0020, and from U+007F to U+009F. */
-const CONTROL_CHARACTERS = /\p{Cc}/u;
 const DRIVE_LETTER = /^[A-Za-z]:/;
 
 /** Why a name is refused, or undefined (N1). A folder's name is given without its final slash. */
 const nameFault = (name: string): string | undefined => {
   if (name === '') return 'is empty';
-  if (CONTROL_CHARACTERS.test(name)) return 'has a control character';
+  if (!name.isWellFormed()) return 'is not Unicode';
+  const invisible = invisibleProblem(name);
+  if (invisible !== undefined) return invisible;
   if (name.includes('\\')) return 'has a backslash';
   if (name.startsWith('/') || DRIVE_LETTER.test(name)) return 'is absolute';
   if (name.normalize('NFC') !== name) return 'is not in Unicode normal form C';
-  if (!name.isWellFormed()) return 'is not Unicode';
   if (name.split('/').some(segment => segment === '' || segment === '.' || segment === '..')) {
     return "has an empty, '.' or '..' segment";
   }

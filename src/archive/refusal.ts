@@ -15,6 +15,3 @@ export const overLimit = (what: string, actual: number, limit: number): DepotErr
   new DepotError('ARCHIVE_LIMIT', `${what} is ${actual}, the limit is ${limit}`, {
     detail: { actual, limit },
   });
-
-/** A printable name: control characters are escaped, so that a hostile one cannot rewrite a terminal. */
-export const quoted = (name: string): string => JSON.stringify(name);

@@ -8,10 +8,11 @@
  * TAR3. A header whose checksum is wrong, content that is cut short, a missing end, and bytes that belong to no
  *       entry are refused, and so is what exceeds the limits, before the content in question is read.
  */
+import { quoted } from '../lib/shown-text.ts';
 import { type ByteCursor, createByteCursor } from './byte-cursor.ts';
 import type { ArchiveLimits } from './limits.ts';
 import { createNameRegister } from './names.ts';
-import { damaged, invalid, overLimit, quoted } from './refusal.ts';
+import { damaged, invalid, overLimit } from './refusal.ts';
 
 const BLOCK_BYTES = 512;
 /** Writers fill the last record with zeros: 20 blocks by default, more for tapes. */

@@ -5,7 +5,9 @@
  * ZW2. The reader opens everything that the writer wrote: names are checked by the same rules, and content that differs
  *      from its header is an error before the archive is finished.
  */
+
 import { crc32, createDeflateRaw, deflateRawSync } from 'node:zlib';
+import { quoted } from '../lib/shown-text.ts';
 import {
   encodeCentralHeader,
   encodeDescriptor,
@@ -15,7 +17,7 @@ import {
 } from './encode.ts';
 import { FLAG, SENTINEL_32 } from './format.ts';
 import { createNameRegister } from './names.ts';
-import { damaged, quoted } from './refusal.ts';
+import { damaged } from './refusal.ts';
 
 /** The target of the archive. The writer may reuse a chunk once the promise resolves. */
 export type ArchiveSink = { readonly write: (bytes: Uint8Array) => Promise<void> };

@@ -1,5 +1,6 @@
 import { type Logger as PinoLogger, pino, stdSerializers } from 'pino';
 import { errorCodeOf, messageChain } from './errors.ts';
+import { escapeInvisible } from './shown-text.ts';
 
 /** One logger per component; values first, a plain sentence second: `log.info({ sha256 }, 'artifact stored')`. */
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error'> & {
@@ -27,8 +28,13 @@ export const createLogger = (options: {
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { err: serializeError },
     },
-    pino.destination({ fd: options.destination ?? 2, sync: true }),
+    escaping(pino.destination({ fd: options.destination ?? 2, sync: true })),
   );
+
+/** A log is read in a terminal too: JSON escapes controls, and this the other invisible characters (SX1). */
+const escaping = (destination: { readonly write: (line: string) => unknown }) => ({
+  write: (line: string) => void destination.write(`${escapeInvisible(line.trimEnd())}\n`),
+});
 
 /** For tests and tools without a log. */
 export const silentLogger: Logger = pino({ level: 'silent' });

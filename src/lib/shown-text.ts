@@ -4,7 +4,7 @@
  * SX1. Every character that leaves no mark of its own, or that moves others (controls, bidirectional controls, format characters,
  *      line separators, spaces that are not U+0020), is shown as its escape, `\u202e`. In JSON the escape means the character.
  * SX2. A quoted text is short: a message does not grow with what it quotes.
- * SX3. The same characters are refused in names, which people compare: of targets, roles, entries and sleds (adr/0006).
+ * SX3. The same characters are refused in names, which people compare: of targets, roles, and entries of archives (adr/0007).
  */
 
 /** Characters in question, without U+0020. Unassigned ones count only where Unicode has decided that they stay invisible. */

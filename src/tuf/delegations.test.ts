@@ -347,6 +347,7 @@ describe('the form of delegations', () => {
     ['a key that is not there', { keys: {}, roles: [role] }],
     ['the name of a top-level role', { keys, roles: [{ ...role, name: 'snapshot' }] }],
     ['no name', { keys, roles: [{ ...role, name: '' }] }],
+    ['an invisible character in a name', { keys, roles: [{ ...role, name: 'A\u200b' }] }],
     ['a name too long for a file', { keys, roles: [{ ...role, name: 'x'.repeat(181) }] }],
     ['one name twice', { keys, roles: [role, role] }],
     ['paths and prefixes', { keys, roles: [{ ...role, path_hash_prefixes: ['0'] }] }],

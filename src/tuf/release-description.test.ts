@@ -216,6 +216,9 @@ test.each([
   'a\\b',
   'a\0b',
   'a\nb',
+  'a\u202egpj.exe',
+  'a\u200bb',
+  'a\u0085b',
   'e\u0301',
   'x'.repeat(513),
 ])('CVE-2026-24686, CVE-2026-6968: the target name %j refuses the whole repository', async name => {

@@ -1,9 +1,11 @@
 /**
  * Names of roles, and of their metadata files.
  *
- * A delegated role may have any name. Its file name is a URL segment: every character with a meaning in URLs or paths is
+ * A delegated role may have any name without invisible characters (SX3). Its file name is a URL segment: every character with a meaning in URLs or paths is
  * percent-encoded, so that `../root` names the file `..%2Froot.json` and no other.
  */
+import { invisibleProblem } from '../lib/shown-text.ts';
+
 export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
 export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
 
@@ -18,6 +20,7 @@ export const delegatedNameProblem = (name: string): string | undefined => {
   if (name === '') return 'must not be empty';
   if (isTopLevelRole(name)) return `must not be "${name}", which is a top-level role`;
   if (!name.isWellFormed()) return 'must be well-formed text';
+  if (invisibleProblem(name) !== undefined) return `must not be a name that ${invisibleProblem(name)}`;
   if (encodeRoleName(name).length > MAX_ENCODED_LENGTH) {
     return `must not be longer than ${MAX_ENCODED_LENGTH} characters, percent-encoded`;
   }

@@ -2,11 +2,12 @@
  * The files that a targets role lists, and the names under which a repository keeps them.
  *
  * TN1. A target name is a relative path with the same meaning everywhere: no `..`, no empty segment, no
- *      backslash, no control character. One bad name refuses the whole file.
+ *      backslash, no invisible character (SX3). One bad name refuses the whole file.
  * TN2. Every target has a SHA-256 or a SHA-512; anything else proves nothing.
  */
 import { createHash } from 'node:crypto';
 import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
+import { invisibleProblem } from '../lib/shown-text.ts';
 import type { Fields } from './fields.ts';
 
 /** At least one of them is present (TN2). */
@@ -26,8 +27,6 @@ export const MAX_TARGETS = 100_000;
 const MAX_NAME_LENGTH = 512;
 
 const SHA512 = /^[0-9a-f]{128}$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it searches for control characters
-const FORBIDDEN_IN_NAME = /[\\\x00-\x1f\x7f]/;
 
 export const parseTargets = (signed: Fields): ReadonlyMap<string, Target> => {
   const targets = new Map<string, Target>();
@@ -47,7 +46,9 @@ export const parseTargets = (signed: Fields): ReadonlyMap<string, Target> => {
 /** Why a name may not be a target's, as the end of a sentence; undefined for a good name (TN1). */
 export const targetNameProblem = (name: string): string | undefined => {
   if (name.length > MAX_NAME_LENGTH) return `is longer than ${MAX_NAME_LENGTH} characters`;
-  if (FORBIDDEN_IN_NAME.test(name)) return 'holds a backslash or a control character';
+  if (name.includes('\\')) return 'has a backslash';
+  const invisible = invisibleProblem(name);
+  if (invisible !== undefined) return invisible;
   if (name !== name.normalize('NFC')) return 'is not in Unicode normal form C';
   const segments = name.split('/');
   const isPath = segments.every(segment => segment !== '' && segment !== '.' && segment !== '..');

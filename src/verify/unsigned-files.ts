@@ -1,6 +1,7 @@
 /** Files of an archive that nothing signs: neither metadata that was read nor a target. */
 import type { Archive } from '../archive/archive.ts';
 import { type ArchiveFolder, METADATA_FOLDER } from '../archive/release-folders.ts';
+import type { ArchiveEntry } from '../archive/content.ts';
 import { DepotError } from '../lib/errors.ts';
 import { rootVersions } from '../tuf/repository.ts';
 import type { LocatedTarget } from './targets.ts';
@@ -28,6 +29,16 @@ export const recording = (inner: ArchiveFolder): RecordingSource => {
     list: () => list,
   };
   return { source, readNames };
+};
+
+export const unreadEntries = (
+  archive: Archive,
+  { readNames }: RecordingSource,
+  located: readonly LocatedTarget[],
+): readonly ArchiveEntry[] => {
+  const read = new Set(Array.from(readNames, name => `${METADATA_FOLDER}${name}`));
+  for (const { entry } of located) read.add(entry.name);
+  return [...archive.entries.values()].filter(({ name }) => !read.has(name));
 };
 
 /** Older roots count as signed: a client that trusts an older one needs them, whichever this one started from. */

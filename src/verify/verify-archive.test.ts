@@ -115,6 +115,18 @@ describe('a good release', () => {
     });
   });
 
+  test('is refused if an entry that nobody signed is damaged: the archive is not whole (VA4)', async () => {
+    const stowaway = Buffer.from('a stowaway that is long enough to be found');
+    const release = await make({ tamper: files => files.set('repo/targets/stowaway', stowaway) });
+    const bytes = await readFile(release.path);
+    const at = bytes.indexOf(stowaway);
+    expect(at).toBeGreaterThan(0);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    const { code, message } = await failureOf(verifyBytes(bytes, release));
+    expect(code).toBe('ARCHIVE_DAMAGED');
+    expect(message).toMatch(/"repo\/targets\/stowaway": its CRC-32 is/);
+  });
+
   test('reports its progress and its end', async () => {
     const release = await make({ artifacts: [3_000_000, 1] });
     const told: VerifyProgress[] = [];

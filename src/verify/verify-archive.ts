@@ -8,9 +8,10 @@
  * VA2. Cheap checks come first: an archive that cannot pass is refused before its bulk is read.
  * VA3. Nothing is written, and the only time is that of the request: the same file and request give the same verdict, unless the
  *      machine is too slow for the deadline of the work (WB3).
+ * VA4. Entries that no check has read are read last: one that does not match its CRC-32 means that the archive is damaged.
  */
 import { createHash } from 'node:crypto';
-import { openArchive } from '../archive/archive.ts';
+import { type Archive, openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
@@ -27,7 +28,7 @@ import { hasComposites, splitComposites } from './composites.ts';
 import { type CheckRecorder, createCheckRecorder } from './recorder.ts';
 import { keptWholeText, passedChecks, splitText, unsignedText } from './report.ts';
 import { hashTargets, locateTargets } from './targets.ts';
-import { recording, unsignedEntries } from './unsigned-files.ts';
+import { recording, unreadEntries, unsignedEntries } from './unsigned-files.ts';
 import type {
   ArtifactSource,
   RoleFacts,
@@ -99,6 +100,7 @@ const verifyRecorded = async <Id extends string>(
     : splitRelease());
   if (unknownKinds.length > 0) recorder.note(keptWholeText(unknownKinds));
 
+  await readRest(archive, unreadEntries(archive, metadata, located), signal);
   const unsignedFiles = unsignedEntries(archive, metadata, located);
   if (unsignedFiles.length > 0) recorder.note(unsignedText(unsignedFiles));
   const facts = {
@@ -110,6 +112,15 @@ const verifyRecorded = async <Id extends string>(
   const targetCount = located.length;
   const report = passedChecks({ ...facts, archive, targetCount, totalBytes, unknownKinds });
   return { ...facts, report, checks: recorder.checks() };
+};
+
+/** VA4. Throws `ARCHIVE_DAMAGED`, naming the entry. */
+const readRest = async (
+  archive: Archive,
+  entries: readonly ArchiveEntry[],
+  signal: AbortSignal,
+): Promise<void> => {
+  for (const entry of entries) for await (const _ of archive.read(entry, { signal }));
 };
 
 /** The part of a request about the metadata. */

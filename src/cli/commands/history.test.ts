@@ -100,7 +100,7 @@ test('history prints one line per event, the newest last, with sleds by serial n
     'TIME (UTC)           EVENT           SLED    WHAT',
     '2026-01-02 11:00:01  target release  -       Release 1.2.0 became the target release. None was set before. The change was forced.',
     `2026-01-02 11:00:02  copy            sled-1  Sled sled-1 did not begin the copy of artifact 9f86d081884c7d65 from sled ${OTHER_SLED}: cut off. It failed 2 times in a row. (7.2 s) [COPY_SOURCE]`,
-    '2026-01-02 11:00:03  deletion        sled-1  Sled sled-1 deleted artifact 9f86d081884c7d65: no release lists it. (generation 9)',
+    '2026-01-02 11:00:03  deletion        sled-1  Sled sled-1 deleted artifact 9f86d081884c7d65: no release\\u001b[2J lists it. (generation 9)',
     '2026-01-02 11:00:04  sled melted     sled-1  sled melted, which this version does not know: {"temperature_c":90}',
   ]);
   const json = JSON.parse((await against(answering(), 'history', '--json')).out);
@@ -113,7 +113,7 @@ test('events of a version that told texts are shown as it told them', async () =
     'TIME (UTC)           EVENT             SLED    WHAT',
     '2026-01-02 11:00:01  release recorded  -       1.2.0: inserted',
     '2026-01-02 11:00:02  copy              sled-1  9f86d081884c7d65, from sled-1, 7.2 s: cut off [COPY_SOURCE]',
-    '2026-01-02 11:00:03  deletion          sled-1  9f86d081884c7d65, generation 9: no release lists it',
+    '2026-01-02 11:00:03  deletion          sled-1  9f86d081884c7d65, generation 9: no release\\u001b[2J lists it',
   ]);
 });
 
@@ -193,6 +193,6 @@ test('artifact show has the events of the artifact from the history (S12)', asyn
   expect(out.split('what happened last\n')[1]!.trimEnd().split('\n')).toEqual([
     'TIME (UTC)           EVENT     SLED    WHAT',
     `2026-01-02 11:00:02  copy      sled-1  Sled sled-1 did not begin the copy of the artifact from sled ${OTHER_SLED}: cut off. It failed 2 times in a row. (7.2 s) [COPY_SOURCE]`,
-    '2026-01-02 11:00:03  deletion  sled-1  Sled sled-1 deleted the artifact: no release lists it. (generation 9)',
+    '2026-01-02 11:00:03  deletion  sled-1  Sled sled-1 deleted the artifact: no release\\u001b[2J lists it. (generation 9)',
   ]);
 });

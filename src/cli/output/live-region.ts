@@ -6,7 +6,7 @@
  * LI2. Only the lines of `say` remain after `close`.
  */
 import type { Clock } from '../../lib/clock.ts';
-import { truncate } from './style.ts';
+import { shownOnTerminal, truncate } from './style.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Between two plain lines: a log stays readable. */
@@ -48,7 +48,9 @@ export const createLiveRegion = (terminal: Terminal, clock: Pick<Clock, 'monoton
     // A region taller than the window could not be erased again.
     const drawn = lines()
       .slice(0, Math.max(1, terminal.rows() - 1))
-      .map(line => truncate(`${terminal.indent}${line}`, terminal.columns() - 1));
+      .map(line =>
+        truncate(`${terminal.indent}${shownOnTerminal(line, { colors: true })}`, terminal.columns() - 1),
+      );
     terminal.draw(`${erase()}${drawn.map(line => `${line}\n`).join('')}`);
     height = drawn.length;
   };

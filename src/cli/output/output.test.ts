@@ -142,8 +142,34 @@ test('facts without a value are left out', () => {
 });
 
 test('text from elsewhere cannot move the cursor, colour, or break a line', () => {
-  expect(printable('a\x1b[2Jb\x1b]0;title\x07c\nd\r\u202ee')).toBe('abc d  e');
+  expect(printable('a\x1b[2Jb\x07c\nd\r\u202ee')).toBe('a\\u001b[2Jb\\u0007c d \\u202ee');
   expect(truncate('abcdef', 4)).toBe('abc…');
+});
+
+test('whatever a caller passes on, a terminal receives no control and no invisible character but its own colours (TE3)', () => {
+  const hostile = 'a\x1b[2J\u202eb\u200b\u0085\x1b]0;title\x07';
+  const { terminal, written } = recordingTerminal({ isTTY: true });
+  terminal.print(`${terminal.outStyle.bold('x')} ${hostile}\nnext line`);
+  terminal.note(hostile);
+  const region = createLiveRegion(terminal, { monotonicMs: () => 0 });
+  region.show(
+    () => [hostile],
+    () => '',
+  );
+  region.close();
+  const shown = 'a\\u001b[2J\\u202eb\\u200b\\u0085\\u001b]0;title\\u0007';
+  expect(written[0]).toBe(`\x1b[1mx\x1b[22m ${shown}\nnext line\n`);
+  expect(written[1]).toBe(`${shown}\n`);
+  expect(written.slice(2).join('')).toContain('a\\u001b[2J\\u202eb');
+  expect(written.slice(2).join('')).not.toMatch(/\u202e|\u200b|\u0085/);
+});
+
+test('without colours not even a colour of the text itself is written, and JSON keeps its meaning (TE3)', () => {
+  const { terminal, written } = recordingTerminal({ isTTY: false });
+  const value = { name: 'a\u202eb\x1b[31mc\u{e0041}' };
+  terminal.print(JSON.stringify(value, undefined, 2));
+  expect(written.join('')).not.toMatch(/[^\n\x20-\x7e]/);
+  expect(JSON.parse(written.join(''))).toEqual(value);
 });
 
 const recordingTerminal = ({

@@ -1,5 +1,6 @@
 /** Emphasis for a terminal that shows it; otherwise every function returns its text unchanged. */
 import { stripVTControlCharacters, styleText } from 'node:util';
+import { escapeInvisible } from '../../lib/shown-text.ts';
 
 export type Style = {
   readonly bold: (text: string) => string;
@@ -27,12 +28,28 @@ export const createStyle = (colors: boolean): Style => ({
 
 export const plainStyle: Style = createStyle(false);
 
-/**
- * Text from elsewhere (a file name, a server's message) without control characters: it must not move the
- * cursor, recolour the terminal or break a line of a table.
- */
+/** Text from elsewhere (a file name, a server's message) on one line: it must not break a line of a table. */
 export const printable = (text: string): string =>
-  stripVTControlCharacters(text).replace(/[\p{Cc}\u2028\u2029\p{Bidi_Control}]/gu, ' ');
+  escapeInvisible(text.replace(/[\t\n\v\f\r\u2028\u2029]+/g, ' '));
+
+/** A code of {@link createStyle}. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it searches for codes of our own
+const OWN_CODE = /(\u001b\[\d{1,2}m)/;
+
+/**
+ * What a terminal receives, whatever a caller has passed on: lines, with every invisible character escaped (SX1) but our own codes
+ * where there are colours.
+ */
+export const shownOnTerminal = (text: string, { colors }: { colors: boolean }): string =>
+  text
+    .split('\n')
+    .map(line =>
+      line
+        .split(OWN_CODE)
+        .map((part, index) => (index % 2 === 1 && colors ? part : escapeInvisible(part)))
+        .join(''),
+    )
+    .join('\n');
 
 /** How many columns a text takes, its escape codes left out. */
 export const visibleWidth = (text: string): number => [...stripVTControlCharacters(text)].length;
