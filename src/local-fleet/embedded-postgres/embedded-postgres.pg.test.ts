@@ -79,6 +79,21 @@ describe('an embedded PostgreSQL', () => {
     expect((await lstat(join(directory.path, 'socket'))).mode & 0o777).toBe(0o700);
   });
 
+  test('uses neither TLS nor ICU, and no extension, of the old libraries that it brings', async () => {
+    await using directory = await makeDirectory();
+    await using postgres = await start(directory.path);
+    await expect(query(postgres.connection, 'SHOW ssl')).resolves.toEqual([{ ssl: 'off' }]);
+    const databases = 'SELECT DISTINCT datlocprovider AS provider, datcollate AS locale FROM pg_database';
+    expect(await query(postgres.connection, databases)).toEqual([{ provider: 'c', locale: 'C' }]);
+    const extensions = 'SELECT extname AS name FROM pg_extension';
+    expect(await query(postgres.connection, extensions)).toEqual([{ name: 'plpgsql' }]);
+    const methods = `SELECT DISTINCT type, auth_method AS method FROM pg_hba_file_rules ORDER BY type`;
+    expect(await query(postgres.connection, methods)).toEqual([
+      { type: 'host', method: 'reject' },
+      { type: 'local', method: 'trust' },
+    ]);
+  });
+
   test('is taken over when its owner was killed, and stops with its new owner', async () => {
     await using directory = await makeDirectory();
     const script = new URL('./owner.fixture.ts', import.meta.url).pathname;
