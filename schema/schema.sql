@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 39, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 43, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -272,3 +272,44 @@ CREATE TABLE fleet_event (
 CREATE INDEX fleet_event_by_time ON fleet_event (time, id);
 CREATE INDEX fleet_event_by_artifact ON fleet_event (sha256, time, id);
 CREATE INDEX fleet_event_by_sled ON fleet_event (sled_id, time, id);
+
+-- The tokens of operators: of each its SHA-256 alone, so that nobody who reads the database can use one. A token that is
+-- revoked or expired stays for a while, to be named as such.
+CREATE TABLE operator_token (
+  id UUID NOT NULL,
+  role TEXT NOT NULL,
+  description TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_expires TIMESTAMPTZ NOT NULL,
+  time_revoked TIMESTAMPTZ,
+  time_last_used TIMESTAMPTZ,
+  CONSTRAINT operator_token_pkey PRIMARY KEY (id),
+  CONSTRAINT operator_token_sha256_key UNIQUE (sha256),
+  CONSTRAINT operator_token_role_valid CHECK (role IN ('viewer', 'operator', 'admin'))
+);
+
+-- The audit log: every change by a person, in a chain. hash: SHA-256 of the hash of the entry before, seq and content, with
+-- line feeds between them. content: the entry in canonical JSON, as text, since JSONB would not keep its bytes. Append-only.
+CREATE TABLE audit_entry (
+  seq INT8 NOT NULL,
+  id UUID NOT NULL,
+  hash TEXT NOT NULL,
+  content TEXT NOT NULL,
+  CONSTRAINT audit_entry_pkey PRIMARY KEY (seq),
+  CONSTRAINT audit_entry_id_key UNIQUE (id),
+  CONSTRAINT audit_entry_hash_valid CHECK (hash ~ '^[0-9a-f]{64}$')
+);
+
+-- The newest entry of the audit log; changes by persons take turns by this row.
+CREATE TABLE audit_head (
+  singleton BOOL NOT NULL,
+  seq INT8 NOT NULL,
+  hash TEXT NOT NULL,
+  CONSTRAINT audit_head_pkey PRIMARY KEY (singleton),
+  CONSTRAINT audit_head_singleton CHECK (singleton)
+);
+
+-- The log is empty: entry 1 follows 64 zeros.
+INSERT INTO audit_head (singleton, seq, hash)
+VALUES (true, 0, '0000000000000000000000000000000000000000000000000000000000000000');

@@ -31,8 +31,16 @@ const rules: Record<string, readonly string[]> = {
   'tuf-client': ['tuf', 'source', 'lib', 'node:'],
   source: ['core', 'tuf', 'archive', 'verify', 'http', 'lib', 'node:', 'zod'],
   signing: ['core', 'tuf', 'archive', 'lib', 'node:', 'zod'],
-  api: ['core/ids', 'core/facts', 'core/artifact-config', 'lib/error-codes', 'zod'],
-  http: ['api', 'identity', 'lib', 'core/ids', 'node:', 'npm'],
+  api: [
+    'core/ids',
+    'core/facts',
+    'core/artifact-config',
+    'core/audit-chain',
+    'core/operator-role',
+    'lib/error-codes',
+    'zod',
+  ],
+  http: ['api', 'identity', 'lib', 'core/ids', 'core/operator-role', 'node:', 'npm'],
   'sled-wire': ['core', 'api', 'lib', 'zod'],
   'sled-client': ['core', 'api', 'http', 'sled-wire', 'lib', 'node:crypto'],
   nexus: [

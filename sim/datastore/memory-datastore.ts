@@ -3,9 +3,16 @@ import type { Datastore } from '../../src/nexus/datastore/datastore.ts';
 import type { Transactions } from '../../src/nexus/datastore/transactions.ts';
 import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
+import { auditAppend, auditHead, auditList } from './verbs/audit-verbs.ts';
 import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/history-verbs.ts';
 import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repo-verbs.ts';
 import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexus-verbs.ts';
+import {
+  operatorTokenCreate,
+  operatorTokenList,
+  operatorTokenRevoke,
+  operatorTokensUsed,
+} from './verbs/operator-token-verbs.ts';
 import { releaseInsert } from './verbs/release-insert.ts';
 import { releaseRoles } from './verbs/release-roles.ts';
 import {
@@ -43,27 +50,31 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
   const write = <T>(verb: string, step: Step<T>, wait: Wait): Promise<T> =>
     transactions.write(verb, async (transaction, attempt) => transaction.apply(step, attempt), wait);
   return {
-    trustRootInsert: (root, wait) => write('trust_root_insert', trustRootInsert(root), wait),
+    trustRootInsert: (root, { audit, rootVersion, signal }) =>
+      write('trust_root_insert', trustRootInsert(root, audit, rootVersion), { signal }),
     trustRootGet: (id, wait) => read('trust_root_get', trustRootGet(id), wait),
     trustRootList: async (page, wait) => read('trust_root_list', trustRootList(page), wait),
     trustRootChain: (id, wait) => read('trust_root_chain', trustRootChain(id), wait),
-    trustRootAdvance: (id, move, { resigned, ...wait }) =>
-      write('trust_root_advance', trustRootAdvance(id, move, resigned), wait),
-    trustRootDelete: (id, wait) => write('trust_root_delete', trustRootDelete(id), wait),
-    releaseInsert: (release, wait) => write('release_insert', releaseInsert(release), wait),
+    trustRootAdvance: (id, move, { resigned, audit, signal }) =>
+      write('trust_root_advance', trustRootAdvance(id, move, resigned, audit), { signal }),
+    trustRootDelete: (id, { audit, signal }) =>
+      write('trust_root_delete', trustRootDelete(id, audit), { signal }),
+    releaseInsert: (release, { audit, signal }) =>
+      write('release_insert', releaseInsert(release, audit), { signal }),
     repoList: async (page, wait) => read('repo_list', repoList(page), wait),
     repoGetByVersion: (version, { includePruned = false, ...wait }) =>
       read('repo_get_by_version', repoGetByVersion(version, includePruned), wait),
     repoGetByHash: (hash, wait) => read('repo_get_by_hash', repoGetByHash(hash), wait),
     releaseRoles: wait => read('release_roles', releaseRoles, wait),
     repoArtifacts: async (repoId, page, wait) => read('repo_artifacts', repoArtifacts(repoId, page), wait),
-    repoPrune: (version, { uploadedAtMs, ...wait }) =>
-      write('repo_prune', repoPrune(version, uploadedAtMs), wait),
+    repoPrune: (version, { uploadedAtMs, audit, signal }) =>
+      write('repo_prune', repoPrune(version, uploadedAtMs, audit), { signal }),
     wantedSet: ({ claims, ...wait }) => read('wanted_set', state => wantedSetOf(state, claims), wait),
     commitDurability: async () => undefined,
     currentGeneration: wait => read('current_generation', currentGeneration, wait),
     pointsRecorded: (claims, wait) => read('points_recorded', pointsRecorded(claims), wait),
-    generationRaise: (raise, wait) => write('generation_raise', generationRaise(raise), wait),
+    generationRaise: (raise, { audit, signal }) =>
+      write('generation_raise', generationRaise(raise, audit), { signal }),
     generationMend: (mend, wait) => write('generation_mend', generationMend(mend), wait),
     artifactRoles: (sha256, wait) => read('artifact_roles', artifactRoles(sha256), wait),
     artifactsKnown: (hashes, wait) => read('artifacts_known', artifactsKnown(hashes), wait),
@@ -74,19 +85,31 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     sledUpsert: (id, info, wait) => write('sled_upsert', sledUpsert(id, info), wait),
     sledGet: (id, wait) => read('sled_get', sledGet(id), wait),
     sledList: async (page, wait) => read('sled_list', sledList(page), wait),
-    sledSetPolicy: (id, policy, wait) => write('sled_set_policy', sledSetPolicy(id, policy), wait),
+    sledSetPolicy: (id, policy, { audit, signal }) =>
+      write('sled_set_policy', sledSetPolicy(id, policy, audit), { signal }),
     sledForget: (id, wait) => write('sled_forget', sledForget(id), wait),
     nexusHeartbeat: (nexus, wait) => write('nexus_heartbeat', nexusHeartbeat(nexus), wait),
     nexusBeginRound: (id, nonce, wait) => write('nexus_begin_round', nexusBeginRound(id, nonce), wait),
     nexusList: wait => read('nexus_list', nexusList, wait),
-    nexusExpunge: (id, aliveMs, wait) => write('nexus_expunge', nexusExpunge(id, aliveMs), wait),
+    nexusExpunge: (id, aliveMs, { audit, signal }) =>
+      write('nexus_expunge', nexusExpunge(id, aliveMs, audit), { signal }),
     targetReleaseGet: wait => read('target_release_get', targetReleaseGet, wait),
-    targetReleaseSet: (set, wait) => write('target_release_set', targetReleaseSet(set), wait),
+    targetReleaseSet: (set, { audit, signal }) =>
+      write('target_release_set', targetReleaseSet(set, audit), { signal }),
     targetReleaseRecent: (count, wait) => read('target_release_recent', targetReleaseRecent(count), wait),
     fleetEventInsert: (events, wait) => write('fleet_event_insert', fleetEventInsert(events), wait),
     fleetEventList: async (filter, wait) => read('fleet_event_list', fleetEventList(filter), wait),
     fleetEventBounds: (keepCount, wait) => read('fleet_event_bounds', fleetEventBounds(keepCount), wait),
     fleetEventTrim: (trim, wait) => write('fleet_event_trim', fleetEventTrim(trim), wait),
+    operatorTokenList: wait => read('operator_token_list', operatorTokenList, wait),
+    operatorTokenCreate: (token, { audit, signal }) =>
+      write('operator_token_create', operatorTokenCreate(token, audit), { signal }),
+    operatorTokenRevoke: (id, { audit, signal }) =>
+      write('operator_token_revoke', operatorTokenRevoke(id, audit), { signal }),
+    operatorTokensUsed: (ids, wait) => write('operator_tokens_used', operatorTokensUsed(ids), wait),
+    auditAppend: (origin, action, wait) => write('audit_append', auditAppend(origin, action), wait),
+    auditHead: wait => read('audit_head', auditHead, wait),
+    auditList: async (page, wait) => read('audit_list', auditList(page), wait),
     [Symbol.asyncDispose]: async () => undefined,
   };
 };

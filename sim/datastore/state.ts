@@ -6,10 +6,13 @@
  * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again: wanted.ts caches by the
  *      identity of the map.
  */
+import type { AuditRow } from '../../src/core/audit-chain.ts';
 import type {
   ArtifactHash,
+  AuditEntryId,
   EventId,
   NexusId,
+  OperatorTokenId,
   RepoId,
   RoundNonce,
   SledId,
@@ -24,6 +27,7 @@ import type { FileFacts } from '../../src/nexus/datastore/decisions/release-conf
 import type { FleetEvent } from '../../src/nexus/datastore/ports/history-port.ts';
 import type { LocalRepoRecord } from '../../src/nexus/datastore/ports/local-repo-port.ts';
 import type { NexusRecord } from '../../src/nexus/datastore/ports/nexus-port.ts';
+import type { OperatorTokenRecord } from '../../src/nexus/datastore/ports/operator-token-port.ts';
 import type { RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts';
 import type { SledRecord } from '../../src/nexus/datastore/ports/sled-port.ts';
 import type { TrustRootRecord } from '../../src/nexus/datastore/ports/trust-root-port.ts';
@@ -89,6 +93,9 @@ export type MemoryState = {
   readonly localRepos: ReadonlyMap<UploadId, LocalRepoRecord>;
   readonly overrides: ReadonlyMap<UploadId, StoredOverrides>;
   readonly events: ReadonlyMap<EventId, FleetEvent>;
+  readonly operatorTokens: ReadonlyMap<OperatorTokenId, OperatorTokenRecord>;
+  /** The oldest first. */
+  readonly audit: readonly (AuditRow & { readonly id: AuditEntryId })[];
 };
 
 /** The state of a new database. */
@@ -107,6 +114,8 @@ export const emptyState = (nowMs: number): MemoryState => {
     localRepos: new Map(),
     overrides: new Map(),
     events: new Map(),
+    operatorTokens: new Map(),
+    audit: [],
   };
 };
 

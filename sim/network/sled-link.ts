@@ -25,7 +25,12 @@ export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
 /** The context that handlers get beside their parameters. */
 export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) => ({
   requestId: 'simulated',
-  caller: { address: undefined, isLocal: true, peer: { kind: 'plain' }, token: 'not_wanted' } as const,
+  caller: {
+    address: undefined,
+    isLocal: true,
+    peer: { kind: 'plain' },
+    operator: { kind: 'known', operator: { id: 'break-glass', role: 'admin' } },
+  } as const,
   headers: {},
   log: silentLogger,
   setHeader: () => undefined,

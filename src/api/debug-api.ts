@@ -57,6 +57,7 @@ export const debugApi = {
     bgtaskList: defineRoute({
       operationId: 'bgtask_list',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/bgtasks',
       summary: 'All background tasks, by name; details are summaries.',
@@ -70,6 +71,7 @@ export const debugApi = {
     bgtaskView: defineRoute({
       operationId: 'bgtask_view',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/bgtasks/view/{bgtask_name}',
       summary: 'One background task, with everything it reports.',
@@ -81,6 +83,7 @@ export const debugApi = {
     bgtaskActivate: defineRoute({
       operationId: 'bgtask_activate',
       audience: 'operator',
+      role: 'operator',
       method: 'POST',
       path: '/bgtasks/activate',
       summary: 'Activate tasks now, or once more as soon as the running activation ends.',

@@ -237,6 +237,7 @@ export const operatorFleetApi = {
     fleetStatus: defineRoute({
       operationId: 'fleet_status',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/fleet/status',
       summary: 'One verdict, and a reason for everything that is wrong or unfinished',
@@ -248,6 +249,7 @@ export const operatorFleetApi = {
     releaseReplication: defineRoute({
       operationId: 'release_replication',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/repositories/{system_version}/replication',
       summary: 'The progress of the replication of a release, sled by sled',
@@ -260,6 +262,7 @@ export const operatorFleetApi = {
     sledList: defineRoute({
       operationId: 'sled_list',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/fleet/sleds',
       summary: 'All sleds, by id',
@@ -272,6 +275,7 @@ export const operatorFleetApi = {
     sledView: defineRoute({
       operationId: 'sled_view',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/fleet/sleds/{sled_id}',
       summary: 'One sled',
@@ -284,6 +288,7 @@ export const operatorFleetApi = {
     sledSetPolicy: defineRoute({
       operationId: 'sled_set_policy',
       audience: 'operator',
+      role: 'operator',
       method: 'PUT',
       path: '/v1/system/fleet/sleds/{sled_id}/policy',
       summary: 'Put a sled in service, or expunge it: an expunged sled does not count',
@@ -309,6 +314,7 @@ export const operatorFleetApi = {
     nexusList: defineRoute({
       operationId: 'nexus_list',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/fleet/nexuses',
       summary: 'All Nexus instances',
@@ -320,6 +326,7 @@ export const operatorFleetApi = {
     nexusExpunge: defineRoute({
       operationId: 'nexus_expunge',
       audience: 'operator',
+      role: 'operator',
       method: 'POST',
       path: '/v1/system/fleet/nexuses/{nexus_id}/expunge',
       summary: 'Expunge a Nexus: its local repos no longer count as copies. It must not be running',
@@ -332,6 +339,7 @@ export const operatorFleetApi = {
     artifactList: defineRoute({
       operationId: 'artifact_list_fleet',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/fleet/artifacts',
       summary: 'The wanted artifacts, by hash, with the number of sleds that hold each',
@@ -344,6 +352,7 @@ export const operatorFleetApi = {
     artifactView: defineRoute({
       operationId: 'artifact_view_fleet',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/fleet/artifacts/{sha256}',
       summary: 'One artifact: the releases that list it, the sleds that hold it, its requests',

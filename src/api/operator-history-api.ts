@@ -53,6 +53,7 @@ export const operatorHistoryApi = {
     fleetHistory: defineRoute({
       operationId: 'fleet_history',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/fleet/history',
       summary: 'The events, the newest first; within the limits of retention they survive restarts',

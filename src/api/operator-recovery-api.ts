@@ -109,6 +109,7 @@ export const operatorRecoveryApi = {
     generationRecoveryView: defineRoute({
       operationId: 'generation_recovery_view',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: PATH,
       summary: 'Ask every sled now, and plan the recovery of the generation; changes nothing',
@@ -121,6 +122,7 @@ export const operatorRecoveryApi = {
     generationRecover: defineRoute({
       operationId: 'generation_recover',
       audience: 'operator',
+      role: 'admin',
       method: 'POST',
       path: PATH,
       summary:

@@ -58,6 +58,7 @@ export const operatorSourceApi = {
     sourceList: defineRoute({
       operationId: 'source_list',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/sources',
       summary: 'The repositories that this Nexus follows, or was asked to fetch',
@@ -69,6 +70,7 @@ export const operatorSourceApi = {
     sourceView: defineRoute({
       operationId: 'source_view',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/sources/{name}',
       summary: 'One source, and the result of its last fetch',
@@ -81,6 +83,7 @@ export const operatorSourceApi = {
     sourceSync: defineRoute({
       operationId: 'source_sync',
       audience: 'operator',
+      role: 'operator',
       method: 'POST',
       path: '/v1/system/update/sources/sync',
       summary: 'Fetch a source now, or any repository once; the answer does not wait for it',
@@ -93,6 +96,7 @@ export const operatorSourceApi = {
     trustRootChain: defineRoute({
       operationId: 'trust_root_chain',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/trust-roots/{trust_root_id}/chain',
       summary: 'Every root of a trust root, from the added one to the one that is trusted now',

@@ -108,6 +108,7 @@ export const operatorUpdateApi = {
     repositoryUpload: defineRoute({
       operationId: 'system_update_repository_upload',
       audience: 'operator',
+      role: 'operator',
       method: 'PUT',
       path: '/v1/system/update/repositories',
       summary: 'Upload system release repository',
@@ -139,6 +140,7 @@ export const operatorUpdateApi = {
     repositoryList: defineRoute({
       operationId: 'system_update_repository_list',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/repositories',
       summary: 'List all TUF repositories, newest version first by default',
@@ -151,6 +153,7 @@ export const operatorUpdateApi = {
     repositoryView: defineRoute({
       operationId: 'system_update_repository_view',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/repositories/{system_version}',
       summary: 'Fetch system release repository by version',
@@ -163,6 +166,7 @@ export const operatorUpdateApi = {
     repositoryDelete: defineRoute({
       operationId: 'system_update_repository_delete',
       audience: 'operator',
+      role: 'operator',
       method: 'DELETE',
       path: '/v1/system/update/repositories/{system_version}',
       summary: 'Delete a release: sleds delete the artifacts that no other release lists',
@@ -175,6 +179,7 @@ export const operatorUpdateApi = {
     repositoryArtifacts: defineRoute({
       operationId: 'system_update_repository_artifacts',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/repositories/{system_version}/artifacts',
       summary: 'The artifacts of a release, by hash',
@@ -188,6 +193,7 @@ export const operatorUpdateApi = {
     trustRootList: defineRoute({
       operationId: 'system_update_trust_root_list',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/trust-roots',
       summary: 'List root roles in the updates trust store',
@@ -200,6 +206,7 @@ export const operatorUpdateApi = {
     trustRootCreate: defineRoute({
       operationId: 'system_update_trust_root_create',
       audience: 'operator',
+      role: 'admin',
       method: 'POST',
       path: '/v1/system/update/trust-roots',
       summary: 'Add trusted root role to updates trust store',
@@ -212,6 +219,7 @@ export const operatorUpdateApi = {
     trustRootView: defineRoute({
       operationId: 'system_update_trust_root_view',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/trust-roots/{trust_root_id}',
       summary: 'Fetch trusted root role',
@@ -224,6 +232,7 @@ export const operatorUpdateApi = {
     trustRootDelete: defineRoute({
       operationId: 'system_update_trust_root_delete',
       audience: 'operator',
+      role: 'admin',
       method: 'DELETE',
       path: '/v1/system/update/trust-roots/{trust_root_id}',
       summary: 'Delete trusted root role; releases already recorded are not affected',
@@ -236,6 +245,7 @@ export const operatorUpdateApi = {
     targetReleaseUpdate: defineRoute({
       operationId: 'target_release_update',
       audience: 'operator',
+      role: 'operator',
       method: 'PUT',
       path: '/v1/system/update/target-release',
       summary: 'Set target release; it must be complete on every reachable sled unless forced',
@@ -249,6 +259,7 @@ export const operatorUpdateApi = {
     recoveryFinish: defineRoute({
       operationId: 'system_update_recovery_finish',
       audience: 'operator',
+      role: 'operator',
       method: 'PUT',
       path: '/v1/system/update/recovery-finish',
       summary: 'Clear system recovery status',
@@ -261,6 +272,7 @@ export const operatorUpdateApi = {
     updateStatus: defineRoute({
       operationId: 'system_update_status',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/status',
       summary: 'Fetch system update status',

@@ -43,6 +43,7 @@ export const operatorUploadApi = {
     uploadView: defineRoute({
       operationId: 'upload_view',
       audience: 'operator',
+      role: 'viewer',
       method: 'GET',
       path: '/v1/system/update/uploads/{upload_id}',
       summary: 'The state of an upload: received, verified, waiting for the database, recorded or failed',

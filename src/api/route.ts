@@ -2,6 +2,7 @@
  * A route as data: the one source of the server's handler type, the client's function and the OpenAPI document.
  */
 import type { z } from 'zod';
+import type { OperatorRole } from '../core/operator-role.ts';
 import type { ErrorCode } from '../lib/error-codes.ts';
 
 export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -35,14 +36,20 @@ export type ResponseBody =
  */
 export type Audience = 'operator' | 'nexus' | 'sled' | 'member' | 'self' | 'public';
 
-export type Route = {
+/** Whom a route or a page serves; for operators with the least role that one needs. */
+export type Admission = (
+  | { readonly audience: 'operator'; readonly role: OperatorRole }
+  | { readonly audience: Exclude<Audience, 'operator'>; readonly role?: never }
+) & {
+  /** The path parameter that has to be the caller's own id. */
+  readonly ownId?: string;
+};
+
+export type Route = Admission & {
   readonly operationId: string;
-  readonly audience: Audience;
   readonly method: HttpMethod;
   /** With `{name}` parameters, as in OpenAPI. */
   readonly path: string;
-  /** The path parameter that has to be the caller's own id. */
-  readonly ownId?: string;
   readonly summary: string;
   readonly tags?: readonly string[];
   readonly params?: z.ZodObject;

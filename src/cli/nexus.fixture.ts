@@ -8,6 +8,7 @@ import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
+import { oneOperator } from '../http/api.fixture.ts';
 import { bindApi, type Handlers } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
 import { endpointUrl, splitAddress } from '../lib/endpoint.ts';
@@ -219,7 +220,7 @@ export const serveTestNexus = async (
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],
     listen: { host: '127.0.0.1', port: 0 },
-    token: TEST_TOKEN,
+    operators: oneOperator(TEST_TOKEN),
     log: silentLogger,
     signal: new AbortController().signal,
   });

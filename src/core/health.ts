@@ -55,6 +55,7 @@ export const reasonCodes = {
   CERTIFICATE_EXPIRING: 'ok',
   CERTIFICATE_EXPIRES_SOON: 'degraded',
   CERTIFICATE_EXPIRED: 'degraded',
+  OPERATOR_TOKENS_STALE: 'degraded',
   INSECURE_LISTEN: 'ok',
 } as const satisfies Record<ReasonCode, Verdict>;
 

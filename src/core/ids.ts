@@ -76,6 +76,12 @@ export type RoundNonce = z.infer<typeof RoundNonce>;
 /** Chosen by the holder of the lease, so that a repeated request renews it (P11). */
 export const LeaseId = uuid<'LeaseId'>();
 export type LeaseId = z.infer<typeof LeaseId>;
+/** Of the token of an operator: public, unlike the token. */
+export const OperatorTokenId = uuid<'OperatorTokenId'>();
+export type OperatorTokenId = z.infer<typeof OperatorTokenId>;
+/** Of one entry of the audit log, so that a repeated transaction adds no second one (P4). */
+export const AuditEntryId = uuid<'AuditEntryId'>();
+export type AuditEntryId = z.infer<typeof AuditEntryId>;
 
 /** Semantic version 2.0.0, as in the published contract. */
 export const SYSTEM_VERSION_PATTERN =

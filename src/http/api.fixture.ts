@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type Api, defineRoute } from '../api/route.ts';
 import { queryNumber } from '../api/wire.ts';
 import { silentLogger } from '../lib/log.ts';
+import type { OperatorCheck } from './caller.ts';
 import { bindApi, type Handlers } from './handlers.ts';
 import { type ApiServer, type ServerOptions, serveApi } from './server.ts';
 
@@ -13,7 +14,7 @@ export const testApi = {
   routes: {
     greet: defineRoute({
       operationId: 'greet',
-      audience: 'operator',
+      audience: 'public',
       method: 'GET',
       path: '/greet/{name}',
       summary: '',
@@ -25,7 +26,7 @@ export const testApi = {
     }),
     note: defineRoute({
       operationId: 'note',
-      audience: 'operator',
+      audience: 'public',
       method: 'POST',
       path: '/note',
       summary: '',
@@ -48,7 +49,7 @@ export const testApi = {
     }),
     put: defineRoute({
       operationId: 'put',
-      audience: 'operator',
+      audience: 'public',
       method: 'PUT',
       path: '/blob',
       summary: '',
@@ -57,9 +58,20 @@ export const testApi = {
       response: { kind: 'json', schema: z.object({ bytes: z.number(), announced: z.number().optional() }) },
       errors: [],
     }),
+    guarded: defineRoute({
+      operationId: 'guarded',
+      audience: 'operator',
+      role: 'operator',
+      method: 'GET',
+      path: '/guarded',
+      summary: '',
+      status: 204,
+      response: { kind: 'empty' },
+      errors: [],
+    }),
     get: defineRoute({
       operationId: 'get',
-      audience: 'operator',
+      audience: 'public',
       method: 'GET',
       path: '/blob',
       summary: '',
@@ -83,10 +95,19 @@ const handlers: Handlers<typeof testApi> = {
     for await (const chunk of body.chunks) bytes += chunk.byteLength;
     return { bytes, announced: body.contentLength };
   },
+  guarded: async () => undefined,
   async get() {
     throw new Error('this test API serves no file');
   },
 };
+
+/** Whoever sends this token is an admin; every other one is unknown. */
+export const oneOperator =
+  (expected: string): OperatorCheck =>
+  async token =>
+    token === expected
+      ? { kind: 'known', operator: { id: 'break-glass', role: 'admin' } }
+      : { kind: 'unknown' };
 
 export const serveTestApi = (
   own: Partial<Handlers<typeof testApi>> = {},

@@ -1,20 +1,38 @@
 /**
  * The caller of a request, as far as the server knows it, and the one decision whether a route serves it.
  *
- *     connection ─▶ certificate ─▶ peer ─┐
- *     header ─▶ token ───────────────────┴─▶ caller ─▶ admit(route) ─▶ handler, 401 or 403
+ *     connection ─▶ certificate ─▶ peer ─────────────────────────┐
+ *     header ─▶ token ─▶ the server's `OperatorCheck` ─▶ operator ┴─▶ caller ─▶ admit(route) ─▶ handler, 401 or 403
  *
  * CK1. What a caller presents is compared before its request is parsed; no name in the request counts.
  * CK2. A server without TLS cannot tell processes apart: it serves each process that reaches it (the loopback rule).
+ * CK3. A server without an `OperatorCheck` serves no operator.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Route } from '../api/route.ts';
+import type { Admission } from '../api/route.ts';
+import type { OperatorTokenId } from '../core/ids.ts';
+import { mayActAs, type OperatorRole } from '../core/operator-role.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from '../identity/peer-identity.ts';
 import { type Peer, peerOf } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { isLoopback } from './listen.ts';
 import { canonicalHost } from './request-guard.ts';
+
+/** A person with a token. `break-glass`: that of the token file of a Nexus. */
+export type Operator = { readonly id: OperatorTokenId | 'break-glass'; readonly role: OperatorRole };
+
+/** What a bearer token turned out to be. */
+export type OperatorClaim =
+  | { readonly kind: 'known'; readonly operator: Operator }
+  /** It has the form of a token with a mistyped or missing part. */
+  | { readonly kind: 'malformed' }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'revoked' | 'expired'; readonly id: OperatorTokenId }
+  /** The tokens are in the database, which has not answered for too long. */
+  | { readonly kind: 'unverified'; readonly why: string };
+
+/** Looks a bearer token up. */
+export type OperatorCheck = (token: string, options: { signal: AbortSignal }) => Promise<OperatorClaim>;
 
 export type Caller = {
   /** Of the connection; empty once it is closed, and undefined for a caller without one, in the same process. */
@@ -23,25 +41,46 @@ export type Caller = {
   readonly peer: Peer;
   /** Of a process on this machine, whichever of its addresses it used. */
   readonly isLocal: boolean;
-  /** The sent token, compared with the one of this server; `not_wanted` where the server has none. */
-  readonly token: 'not_wanted' | 'matches' | 'missing' | 'wrong';
+  /** `not_asked` where the route is not for operators, `not_served` where the server knows none. */
+  readonly operator: OperatorClaim | { readonly kind: 'not_asked' | 'not_served' | 'missing' };
 };
 
-/** A server has one token or none, and an identity if it has TLS. */
-export type ServerSecrets = {
-  readonly token: string | undefined;
-  readonly identity: PeerIdentity | undefined;
-};
+/** What the connection alone says of a caller. */
+export type Connected = Omit<Caller, 'operator'>;
 
-export const callerOf = (
-  { socket, headers }: IncomingMessage,
-  { token, identity }: ServerSecrets,
-): Caller => ({
+/** @param identity of this process; undefined without TLS */
+export const connectedOf = (
+  { socket }: Pick<IncomingMessage, 'socket'>,
+  identity: PeerIdentity | undefined,
+): Connected => ({
   address: socket.remoteAddress ?? '',
-  peer: identity === undefined ? { kind: 'plain' } : peerOf(socket, identity.fleet),
   isLocal: isLocal(socket),
-  token: token === undefined ? 'not_wanted' : compareBearer(headers.authorization, token),
+  peer: identity === undefined ? { kind: 'plain' } : peerOf(socket, identity.fleet),
 });
+
+export const callerOf = async (
+  { headers }: Pick<IncomingMessage, 'headers'>,
+  connected: Connected,
+  { audience }: Admission,
+  operators: OperatorCheck | undefined,
+  options: { readonly signal: AbortSignal },
+): Promise<Caller> => ({
+  ...connected,
+  operator:
+    audience === 'operator'
+      ? await checkBearer(headers.authorization, operators, options)
+      : { kind: 'not_asked' },
+});
+
+const checkBearer = async (
+  authorization: string | undefined,
+  check: OperatorCheck | undefined,
+  options: { readonly signal: AbortSignal },
+): Promise<Caller['operator']> => {
+  if (check === undefined) return { kind: 'not_served' };
+  const token = /^Bearer +(\S+)\s*$/i.exec(authorization ?? '')?.[1];
+  return token === undefined ? { kind: 'missing' } : await check(token, options);
+};
 
 const isLocal = ({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean =>
   remoteAddress !== undefined && (remoteAddress === localAddress || isLoopback(canonicalHost(remoteAddress)));
@@ -50,30 +89,29 @@ const isLocal = ({ remoteAddress, localAddress }: IncomingMessage['socket']): bo
  * The address that counts against the bounds of strangers; undefined for a caller to which none of them apply: one that its
  * certificate identifies, or one in this process.
  */
-export const strangerAddress = ({ address, peer }: Pick<Caller, 'address' | 'peer'>): string | undefined =>
+export const strangerAddress = ({ address, peer }: Connected): string | undefined =>
   peer.kind === 'identified' ? undefined : address;
-
-/** What a route or a page says about its callers. */
-export type Admission = Pick<Route, 'audience' | 'ownId'>;
 
 /**
  * @param params of the path, not parsed yet
- * @throws DepotError `UNAUTHORIZED` for a caller that is not identified, `FORBIDDEN` for another one than the route serves
+ * @throws DepotError `UNAUTHORIZED` for a caller that is not identified, `FORBIDDEN` for another one than the route serves,
+ *   `DATABASE_UNAVAILABLE` for a token that cannot be looked up
  */
 export const admit = (
-  { audience, ownId }: Admission,
-  { peer, token }: Caller,
+  admission: Admission,
+  { peer, operator }: Caller,
   { params, self }: { readonly params: unknown; readonly self: PeerIdentity | undefined },
 ): void => {
-  switch (audience) {
+  const { ownId } = admission;
+  switch (admission.audience) {
     case 'public':
       break;
     case 'operator':
-      admitToken(token);
+      requireOperator(operator, admission.role);
       break;
     case 'nexus':
     case 'sled':
-      admitPeer(peer, { kinds: [audience], id: ownId === undefined ? undefined : paramOf(params, ownId) });
+      admitPeer(peer, { kinds: [admission.audience], id: ownId === undefined ? undefined : paramOf(params, ownId) });
       break;
     case 'member':
       admitPeer(peer, { kinds: ['nexus', 'sled'] });
@@ -82,7 +120,7 @@ export const admit = (
       admitPeer(peer, { kinds: self === undefined ? [] : [self.kind], id: self?.id });
       break;
     default:
-      audience satisfies never;
+      admission satisfies never;
   }
 };
 
@@ -114,21 +152,42 @@ const admitPeer = (peer: Peer, { kinds, id }: Wanted): void => {
 const paramOf = (params: unknown, name: string): string =>
   typeof params === 'object' && params !== null ? String(Reflect.get(params, name)).toLowerCase() : '';
 
-const admitToken = (token: Caller['token']): void => {
-  if (token === 'not_wanted' || token === 'matches') return;
-  throw new DepotError(
-    'UNAUTHORIZED',
-    token === 'missing'
-      ? 'this server requires a token: send the header "Authorization: Bearer TOKEN"'
-      : 'the token is not the one of this server',
+/** @throws DepotError as {@link admit} */
+const requireOperator = (claim: Caller['operator'], least: OperatorRole): Operator => {
+  switch (claim.kind) {
+    case 'known':
+      if (mayActAs(claim.operator.role, least)) return claim.operator;
+      throw tooWeak(claim.operator, least);
+    case 'missing':
+      throw unauthorized(
+        `this request needs a token with the role ${least}: send the header "Authorization: Bearer TOKEN"`,
+      );
+    case 'malformed':
+      throw unauthorized('the token is damaged: its checksum is wrong, as after a copy that is not whole');
+    case 'unknown':
+      throw unauthorized('nobody has this token: it is neither in the database nor that of this Nexus');
+    case 'revoked':
+      throw unauthorized(`token ${claim.id} is revoked`);
+    case 'expired':
+      throw unauthorized(`token ${claim.id} has expired`);
+    case 'unverified':
+      throw new DepotError('DATABASE_UNAVAILABLE', `the token cannot be checked: ${claim.why}`);
+    case 'not_asked':
+    case 'not_served':
+      throw unauthorized('this server serves no operators');
+    default:
+      return claim satisfies never;
+  }
+};
+
+/** The operator of a request that was admitted. @throws DepotError `UNAUTHORIZED` */
+export const operatorOf = ({ operator }: Caller): Operator => requireOperator(operator, 'viewer');
+
+const tooWeak = ({ id, role }: Operator, least: OperatorRole): DepotError =>
+  new DepotError(
+    'FORBIDDEN',
+    `this request needs the role ${least}, and token ${id} has the role ${role}: an admin creates tokens with tuf-depot token create --role ${least}`,
+    { detail: { needed_role: least, role } },
   );
-};
 
-/** Compares in constant time; digests have equal lengths. */
-const compareBearer = (authorization: string | undefined, token: string): Caller['token'] => {
-  const sent = /^Bearer +(\S+)\s*$/i.exec(authorization ?? '')?.[1];
-  if (sent === undefined) return 'missing';
-  return timingSafeEqual(digest(sent), digest(token)) ? 'matches' : 'wrong';
-};
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+const unauthorized = (message: string): DepotError => new DepotError('UNAUTHORIZED', message);

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
-import { neverAborts, serveTestApi, testApi } from './api.fixture.ts';
+import { neverAborts, oneOperator, serveTestApi, testApi } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
 
 const servers: Server[] = [];
@@ -36,11 +36,12 @@ const chunksOf = async function* (sizeBytes: number) {
 };
 
 test('a client calls a server through the contract', async () => {
-  await using server = await serveTestApi({}, { token: 't' });
+  await using server = await serveTestApi({}, { operators: oneOperator('t') });
   await using client = createApiClient(testApi, { baseUrl: `http://${server.address}/`, token: 't' });
   expect(await client.greet({ params: { name: 'a/b ä' }, query: { times: 3 } }, { signal })).toEqual({
     text: '3 a/b ä undefined',
   });
+  expect(await client.guarded({}, { signal }), 'with its token').toBeUndefined();
   expect(await client.note({ body: { text: 'x' } }, { signal })).toEqual({
     body: undefined,
     headers: { 'x-floor': '7' },

@@ -34,7 +34,7 @@ export type Exchange = {
 
 /** Runs the work of one request; an error becomes the answer. Never rejects. */
 export const runExchange = async (
-  { requestId, request, response, log }: Exchange,
+  { requestId, request, response, log }: Omit<Exchange, 'caller'>,
   controller: AbortController,
   work: () => Promise<void>,
 ): Promise<void> => {

@@ -1,7 +1,7 @@
 /** Handlers of a server, typed by the contract's routes. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
-import type { Api, Audience, Route } from '../api/route.ts';
+import type { Admission, Api, Route } from '../api/route.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Caller } from './caller.ts';
 import type { FileAnswer } from './file-body.ts';
@@ -70,10 +70,9 @@ export const bindApi = <A extends Api>(api: A, handlers: Handlers<A>): readonly 
   }));
 
 /** A page that is not part of an API: the console, the metrics. GET and HEAD only. */
-export type Page = {
+export type Page = Admission & {
   readonly path: string;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly audience: Audience;
   readonly content: (options: { signal: AbortSignal }) => Promise<string | Uint8Array>;
 };

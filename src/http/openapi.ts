@@ -6,6 +6,8 @@ import { certificateApi } from '../api/certificate-api.ts';
 import { debugApi } from '../api/debug-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
+import { operatorAccessApi } from '../api/operator-access-api.ts';
+import { operatorAuditApi } from '../api/operator-audit-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
@@ -29,6 +31,8 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
     operatorRecoveryApi,
     operatorSourceApi,
     operatorHistoryApi,
+    operatorAccessApi,
+    operatorAuditApi,
   ],
   'internal.json': [internalApi, certificateApi],
   'debug.json': [debugApi],
@@ -66,6 +70,7 @@ export const openApiDocument = (apis: readonly [Api, ...Api[]]): JsonObject => {
 const operation = (route: Route, components: Components): JsonObject => ({
   ...(route.tags !== undefined && { tags: route.tags }),
   summary: route.summary,
+  ...(route.role !== undefined && { description: `For operators with the role ${route.role} or above.` }),
   operationId: route.operationId,
   parameters: [
     ...parameters('path', route.params, components),

@@ -17,6 +17,7 @@ import { clientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { neverAborts, serveTestApi, testApi } from './api.fixture.ts';
+import { oneOperator } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
 import type { BoundRoute } from './handlers.ts';
 import { openApiDocuments } from './openapi.ts';
@@ -88,7 +89,7 @@ describe('each route of each server serves its audience alone', () => {
       apis: [bare(apis)],
       listen: { host: '127.0.0.1', port: 0 },
       credentials,
-      token: TOKEN,
+      operators: oneOperator(TOKEN),
       log: silentLogger,
     });
     const dispatchers = new Map(

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
-import { serveTestApi } from './api.fixture.ts';
+import { oneOperator, serveTestApi } from './api.fixture.ts';
 import type { Caller } from './caller.ts';
 
 const quick = { minBytes: 1, intervalMs: 60 };
@@ -77,41 +77,54 @@ test('a known error carries its causes, its detail and its Retry-After', async (
   });
 });
 
-test('every route and page requires a token unless it is public, and an unknown API version is ignored', async () => {
+test('every route and page for operators requires a token, and an unknown API version is ignored', async () => {
   const page = { contentType: 'text/plain', content: async () => 'hello' };
   const pages = [
     { ...page, path: '/open', audience: 'public' as const },
-    { ...page, path: '/closed', audience: 'operator' as const },
+    { ...page, path: '/closed', audience: 'operator' as const, role: 'viewer' as const },
   ];
-  await using server = await serveTestApi({}, { token: 'secret', pages });
+  await using server = await serveTestApi({}, { operators: oneOperator('secret'), pages });
   const get = (path: string, authorization?: string) =>
     fetch(`http://${server.address}${path}`, {
       headers: { 'api-version': '99.0.0', ...(authorization && { authorization }) },
     });
-  expect((await get('/greet/a?times=1')).status).toBe(401);
-  const wrong = await get('/greet/a?times=1', 'Bearer secre');
+  expect((await get('/greet/a?times=1')).status).toBe(200);
+  expect((await get('/guarded')).status).toBe(401);
+  const wrong = await get('/guarded', 'Bearer secre');
   expect([wrong.status, wrong.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
-  expect((await get('/greet/a?times=1', 'Bearer secret')).status).toBe(200);
+  expect((await get('/guarded', 'Bearer secret')).status).toBe(204);
   expect((await get('/closed')).status).toBe(401);
   const open = await get('/open');
   expect([await open.text(), open.headers.get('content-type')]).toEqual(['hello', 'text/plain']);
 });
 
-test('a handler receives the caller: its address, and whether it sent the token of this server', async () => {
+test('a handler receives the caller: its address, and the operator where the route is for operators', async () => {
   const callers: Caller[] = [];
-  const greet = async ({ caller }: { caller: Caller }) => {
-    callers.push(caller);
+  const seen = async ({ caller }: { caller: Caller }) => void callers.push(caller);
+  const greet = async (request: { caller: Caller }) => {
+    await seen(request);
     return { text: '' };
   };
-  await using open = await serveTestApi({ greet });
-  await using closed = await serveTestApi({ greet }, { token: 'secret' });
+  await using server = await serveTestApi({ greet, guarded: seen }, { operators: oneOperator('secret') });
   const headers = { authorization: 'Bearer secret' };
-  await fetch(`http://${open.address}/greet/a?times=1`, { headers });
-  await fetch(`http://${closed.address}/greet/a?times=1`, { headers });
+  await fetch(`http://${server.address}/greet/a?times=1`, { headers });
+  await fetch(`http://${server.address}/guarded`, { headers });
   expect(callers).toEqual([
-    { address: '127.0.0.1', isLocal: true, peer: { kind: 'plain' }, token: 'not_wanted' },
-    { address: '127.0.0.1', isLocal: true, peer: { kind: 'plain' }, token: 'matches' },
+    { address: '127.0.0.1', isLocal: true, peer: { kind: 'plain' }, operator: { kind: 'not_asked' } },
+    {
+      address: '127.0.0.1',
+      isLocal: true,
+      peer: { kind: 'plain' },
+      operator: { kind: 'known', operator: { id: 'break-glass', role: 'admin' } },
+    },
   ]);
+});
+
+test('a server without operators serves no route for operators, whatever token is sent', async () => {
+  await using server = await serveTestApi();
+  const headers = { authorization: 'Bearer secret' };
+  const answer = await fetch(`http://${server.address}/guarded`, { headers });
+  expect([answer.status, await answer.json()]).toMatchObject([401, { error_code: 'UNAUTHORIZED' }]);
 });
 
 test('a server refuses to listen beyond loopback, unless configured to', async () => {

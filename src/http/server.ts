@@ -25,13 +25,14 @@ import {
   fastify,
   type RouteHandlerMethod,
 } from 'fastify';
+import type { Admission } from '../api/route.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
 import { serverTls } from '../identity/tls.ts';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
-import { type Admission, admit, callerOf, strangerAddress } from './caller.ts';
+import { admit, callerOf, connectedOf, type OperatorCheck, strangerAddress } from './caller.ts';
 import { createConnections } from './connections.ts';
 import {
   answerPage,
@@ -101,8 +102,8 @@ export type ServerOptions = {
   readonly allowedHosts?: readonly string[];
   /** Addresses for which places are kept (PLC2). */
   readonly knownPeers?: KnownPeers;
-  /** Every route and page that is not public then requires `Authorization: Bearer <token>`. */
-  readonly token?: string | undefined;
+  /** Without it, no route or page for operators is served. */
+  readonly operators?: OperatorCheck;
   /** TLS, with callers identified by their certificates; without it every process is served that reaches the address. */
   readonly credentials?: CredentialSource | undefined;
   readonly limits?: Partial<ServerLimits>;
@@ -122,7 +123,7 @@ export type ApiServer = {
 
 /** @throws DepotError `LISTEN_NOT_LOOPBACK`, `ADDRESS_IN_USE`, `IO` */
 export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
-  const { listen, log, credentials, token } = options;
+  const { listen, log, credentials, operators } = options;
   if (credentials === undefined) requireLoopback(listen, options.insecureListen ?? false);
   const self = credentials?.current().identity;
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
@@ -135,15 +136,17 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const run: RunWork = ({ raw: request, id: requestId, params }, reply, work, admission) => {
     reply.hijack();
     const controller = new AbortController();
-    const caller = callerOf(request, { token, identity: self });
-    const exchange = { requestId, caller, request, response: reply.raw, log, signal: controller.signal };
+    const { signal } = controller;
+    const exchange = { requestId, request, response: reply.raw, log, signal };
     connections.began(request.socket);
     const whole = runExchange(exchange, controller, async () => {
       if (stopping) throw shuttingDown();
-      using _place = requests.take(strangerAddress(caller));
+      const connected = connectedOf(request, self);
+      using _place = requests.take(strangerAddress(connected));
       guardRequest(request, hosts);
+      const caller = await callerOf(request, connected, admission, operators, { signal });
       admit(admission, caller, { params, self });
-      await work(exchange);
+      await work({ ...exchange, caller });
     });
     running.set(
       controller,
@@ -212,12 +215,12 @@ const addRoutes = (app: FastifyInstance, { routes, pages, limits, run }: Routing
     );
   for (const [path, methods] of [...allowed]) {
     const others = METHODS.filter(method => !methods.includes(method));
-    add(others, path, (request, reply) =>
-      run(request, reply, each => refuseMethod(each, methods), { audience: 'public' }),
-    );
+    add(others, path, (request, reply) => run(request, reply, each => refuseMethod(each, methods), ANYBODY));
   }
-  app.setNotFoundHandler((request, reply) => run(request, reply, refusePath, { audience: 'public' }));
+  app.setNotFoundHandler((request, reply) => run(request, reply, refusePath, ANYBODY));
 };
+
+const ANYBODY: Admission = { audience: 'public' };
 
 /** A GET route answers HEAD as well. */
 const verbs = (method: string): readonly string[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]);

@@ -76,6 +76,7 @@ export const errorCodes = {
   NEXUS_ALIVE: { status: 409, retry: 'never' },
   SLED_BYTES_DIFFER: { status: 502, retry: 'never' },
   TOO_MANY_UPLOADS: { status: 429, retry: 'backoff' },
+  TOO_MANY_TOKENS: { status: 409, retry: 'never' },
   FLEET_SPACE: { status: 507, retry: 'backoff' },
   STAGING_DAMAGED: { status: 500, retry: 'never' },
 

@@ -10,8 +10,8 @@ export const errorRemedies = {
   INTERNAL: 'Try again; if the error persists, report it with the lines of the log.',
   INVALID_REQUEST: 'Correct it; the OpenAPI documents have the shapes.',
   UNAUTHORIZED:
-    "Send Authorization: Bearer TOKEN; token_file in the server's configuration names the file with the token. On the command line: --token-file FILE, TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE, or --data DIRECTORY for a fleet of tuf-depot start.",
-  FORBIDDEN: 'Use the identity that the message names.',
+    'Send Authorization: Bearer TOKEN. An admin creates tokens with tuf-depot token create; token_file in the configuration of a Nexus names the file with its break-glass token. On the command line: --token-file FILE, TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE, or --data DIRECTORY for a fleet of tuf-depot start.',
+  FORBIDDEN: 'Use the identity, or a token with the role, that the message names.',
   NOT_FOUND: 'List the existing ones, and correct the name.',
   METHOD_NOT_ALLOWED: 'Use one of them.',
   HOST_NOT_SERVED:
@@ -73,6 +73,7 @@ export const errorRemedies = {
   SLED_BYTES_DIFFER:
     "Check that sled's disks; take it out of service with sled set-policy until it is repaired.",
   TOO_MANY_UPLOADS: 'Wait for one of them to end, or upload to another Nexus.',
+  TOO_MANY_TOKENS: 'Revoke tokens that nobody uses: tuf-depot token list, tuf-depot token revoke ID.',
   FLEET_SPACE:
     'Delete a release that is no longer wanted (tuf-depot repo list, tuf-depot repo delete VERSION), or raise the quota of the sleds.',
   STAGING_DAMAGED:

@@ -1,7 +1,9 @@
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { NexusId, RoundNonce } from '../../../src/core/ids.ts';
 import { decideExpunge, heartbeatAgeMs } from '../../../src/nexus/datastore/decisions/nexus-life.ts';
 import type { NexusPort, NexusRecord } from '../../../src/nexus/datastore/ports/nexus-port.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
+import { withAudit } from './audit-verbs.ts';
 
 export const nexusHeartbeat =
   (nexus: Parameters<NexusPort['nexusHeartbeat']>[0]): Step<Pick<NexusRecord, 'policy'>> =>
@@ -43,15 +45,18 @@ export const nexusList: Query<readonly NexusRecord[]> = ({ nexuses, localRepos }
 };
 
 export const nexusExpunge =
-  (id: NexusId, aliveMs: number): Step<void> =>
-  (state, { nowMs }) => {
+  (id: NexusId, aliveMs: number, audit: AuditOrigin | undefined): Step<void> =>
+  (state, moment) => {
     const nexus = state.nexuses.get(id);
     const seen = nexus && {
       policy: nexus.policy,
-      heartbeatAgeMs: heartbeatAgeMs(nowMs, nexus.timeHeartbeatMs),
+      heartbeatAgeMs: heartbeatAgeMs(moment.nowMs, nexus.timeHeartbeatMs),
     };
     if (decideExpunge(id, seen, aliveMs) === 'expunged' || nexus === undefined)
       return { state, answer: undefined };
     const expunged: StoredNexus = { ...nexus, policy: 'expunged' };
-    return { state: { ...state, nexuses: withEntry(state.nexuses, id, expunged) }, answer: undefined };
+    const after = { ...state, nexuses: withEntry(state.nexuses, id, expunged) };
+    const { operatorAddress } = nexus;
+    const action = { kind: 'nexus_expunged', expungedNexusId: id, operatorAddress } as const;
+    return { state: withAudit(after, audit, action, moment), answer: undefined };
   };

@@ -1,8 +1,10 @@
 /** Records a verified release, in the order of src/nexus/datastore/verbs/releases/release-insert.ts (I1, I2). */
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { ArtifactHash } from '../../../src/core/ids.ts';
 import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
 import {
   insertOutcome,
+  releaseUploaded,
   totalsOf,
   wantedWith,
 } from '../../../src/nexus/datastore/decisions/insert-outcome.ts';
@@ -22,12 +24,14 @@ import type {
 import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
 import { wantedSetOf } from '../wanted.ts';
+import { withAudit } from './audit-verbs.ts';
 import { recordRoles } from './release-roles.ts';
 import { moveTrustRoot, presentRoot } from './trust-root-verbs.ts';
 
 export const releaseInsert =
-  (release: NewRelease): Step<InsertOutcome> =>
-  (before, { nowMs }) => {
+  (release: NewRelease, audit: AuditOrigin | undefined): Step<InsertOutcome> =>
+  (before, moment) => {
+    const { nowMs } = moment;
     const done = before.localRepos.get(release.uploadId);
     if (done !== undefined) {
       const { repo } = before.releases.get(done.repoId)!;
@@ -47,13 +51,15 @@ export const releaseInsert =
       release,
     );
     const next = nextGeneration(before.stored, wantedWith(wanted, artifacts));
+    const after = recordRoles(
+      withUpload(movedTo(state, next, { origin: 'change', timeCreatedMs: nowMs }), release, repo, nowMs),
+      repo.id,
+      release.roles,
+    );
+    const answer = insertOutcome(release, repo, next.generation);
     return {
-      state: recordRoles(
-        withUpload(movedTo(state, next, { origin: 'change', timeCreatedMs: nowMs }), release, repo, nowMs),
-        repo.id,
-        release.roles,
-      ),
-      answer: insertOutcome(release, repo, next.generation),
+      state: withAudit(after, audit, releaseUploaded(release, before.stored, answer), moment),
+      answer,
     };
   };
 

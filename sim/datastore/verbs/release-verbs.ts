@@ -1,13 +1,15 @@
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import { type ArtifactHash, type RepoId, SystemVersion } from '../../../src/core/ids.ts';
 import type { ReleaseArtifact } from '../../../src/core/release.ts';
 import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
-import { decidePrune } from '../../../src/nexus/datastore/decisions/prune.ts';
+import { decidePrune, releaseDeleted } from '../../../src/nexus/datastore/decisions/prune.ts';
 import { PositionToken, pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
 import type { ReleasePort, RepoRecord } from '../../../src/nexus/datastore/ports/release-port.ts';
 import type { Page, Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { movedTo, type Query, type Step, withEntry } from '../state.ts';
 import { inOrder, presentReleases, wantedSetOf } from '../wanted.ts';
+import { withAudit } from './audit-verbs.ts';
 
 export const repoList = (page: Parameters<ReleasePort['repoList']>[0]): Query<Paged<RepoRecord>> => {
   const token = parseToken(page, SystemVersion);
@@ -85,20 +87,28 @@ export const repoPrune =
   (
     version: SystemVersion,
     uploadedAtMs: number | undefined,
+    audit: AuditOrigin | undefined,
   ): Step<Awaited<ReturnType<ReleasePort['repoPrune']>>> =>
-  (state, { nowMs, repeated }) => {
+  (state, moment) => {
+    const { nowMs, repeated } = moment;
+    const wanted = wantedSetOf(state);
     const target = state.targets.at(-1)!.repoId;
-    const decision = decidePrune({ version, uploadedAtMs, repeated }, wantedSetOf(state), target);
+    const decision = decidePrune({ version, uploadedAtMs, repeated, by: audit?.actor }, wanted, target);
     const { generation } = state.stored;
     if (decision.kind === 'pruned') return { state, answer: { generation } };
     const release = state.releases.get(decision.repoId)!;
     const pruned = { ...release, repo: { ...release.repo, timePrunedMs: nowMs } };
     const stored = nextGeneration(state.stored, decision.wantedAfter);
-    return {
-      state: movedTo({ ...state, releases: withEntry(state.releases, decision.repoId, pruned) }, stored, {
+    const after = movedTo(
+      { ...state, releases: withEntry(state.releases, decision.repoId, pruned) },
+      stored,
+      {
         origin: 'change',
         timeCreatedMs: nowMs,
-      }),
+      },
+    );
+    return {
+      state: withAudit(after, audit, releaseDeleted(version, wanted, stored.generation), moment),
       answer: { generation: stored.generation },
     };
   };

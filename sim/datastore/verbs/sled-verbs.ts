@@ -1,3 +1,4 @@
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import { SledId } from '../../../src/core/ids.ts';
 import type { SledRegistration } from '../../../src/core/sled-registration.ts';
 import {
@@ -13,6 +14,7 @@ import type {
 } from '../../../src/nexus/datastore/ports/sled-port.ts';
 import type { Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import { type Query, recordedPoints, type Step, sortedByKey, withEntry, withoutKey } from '../state.ts';
+import { withAudit } from './audit-verbs.ts';
 
 export const sledUpsert =
   (id: SledId, info: SledRegistration): Step<RegistrationOutcome> =>
@@ -62,11 +64,15 @@ export const sledList = (page: Parameters<SledPort['sledList']>[0]): Query<Paged
 };
 
 export const sledSetPolicy =
-  (id: SledId, policy: SledRecord['policy']): Step<boolean> =>
-  state => {
+  (id: SledId, policy: SledRecord['policy'], audit: AuditOrigin | undefined): Step<boolean> =>
+  (state, moment) => {
     const sled = state.sleds.get(id);
     if (sled === undefined) return { state, answer: false };
-    return { state: { ...state, sleds: withEntry(state.sleds, id, { ...sled, policy }) }, answer: true };
+    const after = { ...state, sleds: withEntry(state.sleds, id, { ...sled, policy }) };
+    const { policy: previousPolicy, info } = sled;
+    const { serial } = info.baseboard;
+    const action = { kind: 'sled_policy_set', sledId: id, serial, policy, previousPolicy } as const;
+    return { state: withAudit(after, audit, action, moment), answer: true };
   };
 
 export const sledForget =

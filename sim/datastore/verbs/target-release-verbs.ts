@@ -1,21 +1,30 @@
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { RepoId } from '../../../src/core/ids.ts';
-import { decideTarget } from '../../../src/nexus/datastore/decisions/target-choice.ts';
+import { decideTarget, targetReleaseSetTo } from '../../../src/nexus/datastore/decisions/target-choice.ts';
 import { READ_BATCH_ROWS } from '../../../src/nexus/datastore/paging.ts';
 import type { TargetReleaseRecord } from '../../../src/nexus/datastore/ports/target-release-port.ts';
 import type { MemoryState, Query, Step, StoredTarget } from '../state.ts';
+import { withAudit } from './audit-verbs.ts';
 
 export const targetReleaseGet: Query<TargetReleaseRecord> = state => toRecord(state, state.targets.at(-1)!);
 
 export const targetReleaseSet =
-  (request: { readonly repoId: RepoId; readonly expectedGeneration: number }): Step<TargetReleaseRecord> =>
-  (state, { nowMs, repeated }) => {
-    const { repoId, expectedGeneration } = request;
+  (
+    request: { readonly repoId: RepoId; readonly expectedGeneration: number; readonly isForced?: boolean },
+    audit: AuditOrigin | undefined,
+  ): Step<TargetReleaseRecord> =>
+  (state, moment) => {
+    const { nowMs, repeated } = moment;
+    const { repoId, expectedGeneration, isForced = false } = request;
     const current = state.targets.at(-1)!;
     const repo = state.releases.get(repoId)?.repo;
     if (decideTarget({ repoId, expectedGeneration, repeated }, current, repo) === 'set_before')
       return { state, answer: toRecord(state, current) };
     const row = { generation: expectedGeneration + 1, timeRequestedMs: nowMs, repoId };
-    return { state: { ...state, targets: [...state.targets, row] }, answer: toRecord(state, row) };
+    const after = { ...state, targets: [...state.targets, row] } as const;
+    const answer = toRecord(state, row);
+    const action = targetReleaseSetTo(answer, toRecord(state, current), isForced);
+    return { state: action === undefined ? after : withAudit(after, audit, action, moment), answer };
   };
 
 export const targetReleaseRecent =

@@ -1,10 +1,13 @@
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import { type RepoId, TrustRootId } from '../../../src/core/ids.ts';
 import type { RoleExpiry } from '../../../src/core/release.ts';
+import { sha256Hex } from '../../../src/nexus/datastore/decisions/audit-row.ts';
 import {
   decideDelete,
   movedVersions,
   requirePresent,
   requireSameRoot,
+  trustRootAdvanced,
 } from '../../../src/nexus/datastore/decisions/trust-move.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
 import type { TrustMove, TrustRootRecord } from '../../../src/nexus/datastore/ports/trust-root-port.ts';
@@ -17,20 +20,32 @@ import {
   sortedByKey,
   withEntry,
 } from '../state.ts';
+import { withAudit } from './audit-verbs.ts';
 import { recordRoles } from './release-roles.ts';
 
 export const trustRootInsert =
-  ({ id, rootBytes }: Pick<TrustRootRecord, 'id' | 'rootBytes'>): Step<TrustRootRecord> =>
-  (state, { nowMs }) => {
+  (
+    { id, rootBytes }: Pick<TrustRootRecord, 'id' | 'rootBytes'>,
+    audit: AuditOrigin | undefined,
+    rootVersion = 1,
+  ): Step<TrustRootRecord> =>
+  (state, moment) => {
     const known = state.trustRoots.get(id);
     if (known !== undefined) {
       if (Buffer.compare(known.first.rootBytes, rootBytes) !== 0)
         throw new Error(`trust root ${id} was inserted with other bytes`);
       return { state, answer: toRecord(known) };
     }
-    const first = { id, timeCreatedMs: nowMs, rootBytes: Buffer.from(rootBytes), trustedVersions: null };
+    const first = {
+      id,
+      timeCreatedMs: moment.nowMs,
+      rootBytes: Buffer.from(rootBytes),
+      trustedVersions: null,
+    };
     const root: StoredTrustRoot = { first, timeDeletedMs: null, chain: new Map() };
-    return { state: withRoot(state, root), answer: first };
+    const rootSha256 = sha256Hex(rootBytes);
+    const added = { kind: 'trust_root_added', trustRootId: id, rootVersion, rootSha256 } as const;
+    return { state: withAudit(withRoot(state, root), audit, added, moment), answer: first };
   };
 
 export const trustRootGet =
@@ -62,21 +77,31 @@ export const trustRootAdvance =
     id: TrustRootId,
     move: TrustMove,
     resigned: { readonly repoId: RepoId; readonly roles: readonly RoleExpiry[] } | undefined,
+    audit: AuditOrigin | undefined,
   ): Step<TrustRootRecord> =>
-  state => {
+  (state, moment) => {
     requirePresent(id, presentRoot(state, id) !== undefined);
+    const before = toRecord(state.trustRoots.get(id)!);
     const moved = moveTrustRoot(state, id, move);
     const after = resigned === undefined ? moved : recordRoles(moved, resigned.repoId, resigned.roles);
-    return { state: after, answer: toRecord(after.trustRoots.get(id)!) };
+    const answer = toRecord(after.trustRoots.get(id)!);
+    const advanced = trustRootAdvanced(move, before, answer);
+    return {
+      state: advanced === undefined ? after : withAudit(after, audit, advanced, moment),
+      answer,
+    };
   };
 
 export const trustRootDelete =
-  (id: TrustRootId): Step<boolean> =>
-  (state, { nowMs, repeated }) => {
+  (id: TrustRootId, audit: AuditOrigin | undefined): Step<boolean> =>
+  (state, moment) => {
     const root = state.trustRoots.get(id);
-    const decision = decideDelete(root && { deleted: root.timeDeletedMs !== null }, { repeated });
+    const decision = decideDelete(root && { deleted: root.timeDeletedMs !== null }, moment);
     if (decision !== 'delete' || root === undefined) return { state, answer: decision === 'deleted' };
-    return { state: withRoot(state, { ...root, timeDeletedMs: nowMs }), answer: true };
+    const rootSha256 = sha256Hex(toRecord(root).rootBytes);
+    const deleted = { kind: 'trust_root_deleted', trustRootId: id, rootSha256 } as const;
+    const after = withRoot(state, { ...root, timeDeletedMs: moment.nowMs });
+    return { state: withAudit(after, audit, deleted, moment), answer: true };
   };
 
 export const presentRoot = (state: MemoryState, id: TrustRootId): StoredTrustRoot | undefined => {

@@ -1,14 +1,17 @@
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { Generation, Point, SledId } from '../../../src/core/ids.ts';
 import type { PointClaim } from '../../../src/core/lineage.ts';
 import {
   admitMend,
   admitRaise,
+  generationRecovered,
   MEND_PERIOD_MS,
   requirePlannedPoint,
 } from '../../../src/nexus/datastore/decisions/generation.ts';
 import type { WantedSetPort } from '../../../src/nexus/datastore/ports/wanted-set-port.ts';
 import { movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
 import { presentDigest, wantedSetOf } from '../wanted.ts';
+import { withAudit } from './audit-verbs.ts';
 
 export const currentGeneration: Query<Point> = state => state.stored;
 
@@ -18,17 +21,23 @@ export const pointsRecorded =
 
 /** The only write that does not check the stored digest, because it corrects it. */
 export const generationRaise =
-  ({ to, accepted = [], planned }: Parameters<WantedSetPort['generationRaise']>[0]): Step<Point> =>
-  (before, { nowMs, repeated }) => {
+  (
+    { to, accepted = [], planned, decided }: Parameters<WantedSetPort['generationRaise']>[0],
+    audit: AuditOrigin | undefined,
+  ): Step<Point> =>
+  (before, moment) => {
+    const { nowMs, repeated } = moment;
     requirePlannedPoint(before.stored, { planned, to }, { repeated });
     const verdict = admitRaise(before.stored.generation, to, { repeated, accepts: accepted.length > 0 });
     const state = accepted.reduce(
       (seen, point) => withPoint(seen, { ...point, origin: 'accepted', timeCreatedMs: nowMs }),
       before,
     );
-    if (verdict === 'stay') return { state, answer: state.stored };
+    const action = generationRecovered(before.stored, { to, accepted, decided });
+    if (verdict === 'stay') return { state: withAudit(state, audit, action, moment), answer: state.stored };
     const stored = { generation: to, digest: presentDigest(state) };
-    return { state: movedTo(state, stored, { origin: 'raise', timeCreatedMs: nowMs }), answer: stored };
+    const raised = movedTo(state, stored, { origin: 'raise', timeCreatedMs: nowMs });
+    return { state: withAudit(raised, audit, action, moment), answer: stored };
   };
 
 export const generationMend =

@@ -15,6 +15,7 @@ import { printable, type Style } from './style.ts';
 /** Shown by the command line, unless the error brings its own remedy (`detail.remedy`). */
 const shownRemedies: ReadonlySet<ErrorCode> = new Set([
   'UNAUTHORIZED',
+  'FORBIDDEN',
   'PEER_UNREACHABLE',
   'NO_TRUST_ROOT',
   'UNTRUSTED_SIGNATURES',

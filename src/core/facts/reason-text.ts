@@ -168,6 +168,10 @@ const renderers: Renderers = {
   CERTIFICATE_EXPIRING: reason => certificate(reason, 'expires', 'Then it is out of the fleet.'),
   CERTIFICATE_EXPIRES_SOON: reason => certificate(reason, 'expires soon', 'Then it is out of the fleet.'),
   CERTIFICATE_EXPIRED: reason => certificate(reason, 'has expired', 'No process accepts it.'),
+  OPERATOR_TOKENS_STALE: ({ error, readAgeMs, maxAgeMs }) => ({
+    message: `The tokens of operators were read ${seconds(readAgeMs)} ago, and revocations since then are not known: ${quoted(error)}`,
+    remedy: `Restore the database. From an age of ${seconds(maxAgeMs)} on only break-glass tokens count.`,
+  }),
   INSECURE_LISTEN: () => ({
     message: 'The setting insecure_listen is on, so other machines can reach this Nexus without TLS.',
   }),

@@ -169,6 +169,8 @@ export const reasonSchemas = {
   CERTIFICATE_EXPIRING: expiringCertificate,
   CERTIFICATE_EXPIRES_SOON: expiringCertificate,
   CERTIFICATE_EXPIRED: expiringCertificate,
+  /** `readAgeMs`: of the tokens that count now; `maxAgeMs`: the age from which on none of them counts. */
+  OPERATOR_TOKENS_STALE: general({ error: Words, readAgeMs: Count, maxAgeMs: Count }),
   INSECURE_LISTEN: general({}),
 } as const satisfies Record<string, z.ZodType<object>>;
 

@@ -1,17 +1,28 @@
 /** Handlers of the debug API: the driver's status in the published shape. */
 import type { BackgroundTaskView, debugApi } from '../../api/debug-api.ts';
+import { MAX_AUDITED_NAMES } from '../../core/facts/audit.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { Driver, TaskStatus } from '../background/driver.ts';
+import type { AuditPort } from '../datastore/ports/audit-port.ts';
+import type { OriginOf } from '../operators/audit-origin.ts';
 
-export const createDebugApi = ({ driver }: { driver: Driver }): Handlers<typeof debugApi> => ({
+type Deps = {
+  readonly driver: Driver;
+  readonly datastore: Pick<AuditPort, 'auditAppend'>;
+  readonly originOf: OriginOf;
+};
+
+export const createDebugApi = ({ driver, datastore, originOf }: Deps): Handlers<typeof debugApi> => ({
   // Summaries only: the ring of requests is in the view of one task.
   bgtaskList: async () =>
     Object.fromEntries(driver.list().map(status => [status.name, taskView(status, 'summary')])),
   bgtaskView: async ({ params }) => taskView(driver.status(params.bgtask_name), 'details'),
-  bgtaskActivate: async ({ body }) => {
+  bgtaskActivate: async ({ body, signal, ...request }) => {
     // Every name is looked up before any task is activated: all of them, or none.
     for (const name of body.bgtask_names) driver.status(name);
+    const tasks = body.bgtask_names.slice(0, MAX_AUDITED_NAMES);
+    await datastore.auditAppend(originOf(request), { kind: 'tasks_activated', tasks }, { signal });
     for (const name of body.bgtask_names) driver.activate(name);
   },
 });

@@ -16,6 +16,7 @@ import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { ReleasePort, RepoRecord } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { History } from '../history/history.ts';
+import type { OriginOf } from '../operators/audit-origin.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { ReplicationObserver } from '../replication/observation.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
@@ -47,6 +48,7 @@ type Deps = {
   readonly liveness: Pick<SledLiveness, 'of'>;
   readonly history: Pick<History, 'note' | 'flush'>;
   readonly driver: Driver;
+  readonly originOf: OriginOf;
   readonly minSledReplication: number;
   readonly insecureListen: boolean;
   readonly clock: Clock;
@@ -111,7 +113,7 @@ const statusHandlers = (deps: Deps) =>
     },
   }) satisfies Partial<FleetHandlers>;
 
-const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) =>
+const sledHandlers = ({ datastore, observer, liveness, driver, history, originOf }: Deps) =>
   ({
     async sledList({ query, signal }) {
       const sleds = await datastore.sledList(askedPage(query), { signal });
@@ -124,8 +126,9 @@ const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) 
       return sledView(sled, observer.latest(), liveness.of(sled.id));
     },
 
-    async sledSetPolicy({ params, body, signal, log }) {
-      const known = await datastore.sledSetPolicy(params.sled_id, body.policy, { signal });
+    async sledSetPolicy({ params, body, signal, log, ...request }) {
+      const audit = originOf(request);
+      const known = await datastore.sledSetPolicy(params.sled_id, body.policy, { signal, audit });
       if (!known) throw new DepotError('NOT_FOUND', `there is no sled ${params.sled_id}`);
       log.info({ sled_id: params.sled_id, policy: body.policy }, 'policy of a sled set by an operator');
       history.note({ kind: 'sled_policy', sledId: params.sled_id, policy: body.policy });
@@ -145,15 +148,16 @@ const sledHandlers = ({ datastore, observer, liveness, driver, history }: Deps) 
     },
   }) satisfies Partial<FleetHandlers>;
 
-const nexusHandlers = ({ nexusId, datastore, driver, history }: Deps) =>
+const nexusHandlers = ({ nexusId, datastore, driver, history, originOf }: Deps) =>
   ({
     async nexusList({ signal }) {
       const nexuses = await datastore.nexusList({ signal });
       return { items: nexuses.map(nexus => nexusView(nexus, nexusId)), next_page: null };
     },
 
-    async nexusExpunge({ params, signal, log }) {
-      await datastore.nexusExpunge(params.nexus_id, NEXUS_SILENT_AFTER_MS, { signal });
+    async nexusExpunge({ params, signal, log, ...request }) {
+      const audit = originOf(request);
+      await datastore.nexusExpunge(params.nexus_id, NEXUS_SILENT_AFTER_MS, { signal, audit });
       log.info({ nexus_id: params.nexus_id }, 'Nexus expunged by an operator');
       history.note({ kind: 'nexus_expunged', expungedNexusId: params.nexus_id });
       driver.activate(REPLICATION_TASK);

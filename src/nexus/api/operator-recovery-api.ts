@@ -14,6 +14,7 @@ import {
   type operatorRecoveryApi,
   type RecoverGeneration,
 } from '../../api/operator-recovery-api.ts';
+import { MAX_AUDITED_NAMES } from '../../core/facts/audit.ts';
 import { toDetails } from '../../core/facts/details.ts';
 import { type RecoveryObstacle, renderFinding, renderObstacle } from '../../core/facts/recovery.ts';
 import {
@@ -43,6 +44,7 @@ import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import { allRepoArtifacts } from '../datastore/release-artifacts.ts';
 import type { Note } from '../history/history.ts';
+import type { OriginOf } from '../operators/audit-origin.ts';
 import { askSleds } from '../recovery/ask-sleds.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createLostPointsMemory, readLostPoints } from '../sleds/lost-points.ts';
@@ -54,6 +56,7 @@ type Deps = {
   readonly connection: Pick<SledConnection, 'scheme' | 'list' | 'config'>;
   readonly clock: Clock;
   readonly note: Note;
+  readonly originOf: OriginOf;
   readonly activateReplication: () => void;
 };
 
@@ -70,7 +73,7 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     return recoveryView(plan, recoveryObstacles(plan));
   },
 
-  async generationRecover({ body, requestId, ...wait }) {
+  async generationRecover({ body, requestId, caller, ...wait }) {
     const { exclude_sleds: excluded = [], give_up: giveUp, to: asked } = body;
     const { plan, planned } = await makePlan(deps, { excluded, giveUp, to: asked }, wait);
     if (plan.outcome.kind === 'not_needed') return recoveryView(plan, []);
@@ -85,7 +88,9 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     }
     const accepted = acceptedOf(plan.points);
     const orderedBy = `an operator, request ${requestId}`;
-    await raise(deps.datastore, { to, accepted, orderedBy, planned }, wait);
+    const audit = deps.originOf({ caller, requestId });
+    const decided = decidedBy(excluded, giveUp);
+    await raise(deps.datastore, { to, accepted, orderedBy, planned, decided }, { ...wait, audit });
     const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
     wait.log.warn(
       { ...facts, to, excluded, give_up: giveUp, points, sleds },
@@ -160,6 +165,19 @@ const artifactsOfDeleted = async (
   return allRepoArtifacts(datastore, repo.id, { signal });
 };
 
+/** For the audit. */
+const decidedBy = (
+  excluded: readonly SledId[],
+  { artifacts = [], points = [], releases = [] }: NonNullable<Question['giveUp']> = {},
+): NonNullable<Parameters<WantedSetPort['generationRaise']>[0]['decided']> => {
+  const names = [...releases, ...points, ...artifacts];
+  return {
+    excludedSleds: excluded.slice(0, MAX_AUDITED_NAMES),
+    givenUp: names.slice(0, MAX_AUDITED_NAMES),
+    givenUpTotal: names.length,
+  };
+};
+
 const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Generation): Generation => {
   if (generation !== expected) {
     throw new DepotError(
@@ -189,10 +207,10 @@ const hasChanged = (cause?: unknown): DepotError =>
 const raise = async (
   datastore: Deps['datastore'],
   order: Parameters<WantedSetPort['generationRaise']>[0],
-  { signal }: { signal: AbortSignal },
+  { signal, audit }: Parameters<WantedSetPort['generationRaise']>[1],
 ): Promise<void> => {
   try {
-    await datastore.generationRaise(order, { signal });
+    await datastore.generationRaise(order, { signal, audit });
   } catch (error) {
     if (errorCodeOf(error) !== 'INVALID_REQUEST') throw error;
     throw hasChanged(error);

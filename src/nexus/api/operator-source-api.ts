@@ -4,12 +4,15 @@ import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
+import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
+import type { OriginOf } from '../operators/audit-origin.ts';
 import { sourceForOnce } from '../releases/source/source-config.ts';
 import type { SourceState, Sources } from '../releases/source/sources.ts';
 
 type Deps = {
-  readonly datastore: Pick<TrustRootPort, 'trustRootChain'>;
+  readonly datastore: Pick<TrustRootPort, 'trustRootChain'> & Pick<AuditPort, 'auditAppend'>;
+  readonly originOf: OriginOf;
   readonly sources: Sources;
   readonly activateSync: () => void;
   /** Of a source that is not configured. */
@@ -18,6 +21,7 @@ type Deps = {
 
 export const createOperatorSourceApi = ({
   datastore,
+  originOf,
   sources,
   activateSync,
   maxBytes,
@@ -30,13 +34,20 @@ export const createOperatorSourceApi = ({
     return sourceView(state);
   },
 
-  async sourceSync({ body: { source }, log }) {
+  async sourceSync({ body: { source }, log, signal, ...request }) {
     const isAddress = /^https?:/i.test(source);
     const configured = sources
       .list()
       .find(({ config }) => config.name === source || (isAddress && isAt(config.metadataUrl, source)));
     if (configured === undefined && !isAddress) throw noSource(source);
-    const state = sources.request(configured?.config ?? sourceForOnce(source, maxBytes));
+    const config = configured?.config ?? sourceForOnce(source, maxBytes);
+    const { name, metadataUrl } = config;
+    await datastore.auditAppend(
+      originOf(request),
+      { kind: 'source_sync_requested', source: name, metadataUrl },
+      { signal },
+    );
+    const state = sources.request(config);
     log.info({ source: state.config.name }, 'sync of a source requested by an operator');
     activateSync();
     return sourceView(state);

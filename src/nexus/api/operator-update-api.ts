@@ -1,5 +1,4 @@
 /** Handlers of the operator's API for releases, trust roots and the target release. */
-import { randomUUID } from 'node:crypto';
 import type { operatorUpdateApi, UpdatesTrustRoot } from '../../api/operator-update-api.ts';
 import { isSet } from '../../api/wire.ts';
 import { SystemVersion, TrustRootId } from '../../core/ids.ts';
@@ -12,6 +11,7 @@ import type { ReleasePort, RepoRecord } from '../datastore/ports/release-port.ts
 import type { TargetReleasePort } from '../datastore/ports/target-release-port.ts';
 import type { TrustRootPort, TrustRootRecord } from '../datastore/ports/trust-root-port.ts';
 import type { Note } from '../history/history.ts';
+import type { OriginOf } from '../operators/audit-origin.ts';
 import { type ReleaseProgress, requireAllowedTarget, requireComplete } from '../releases/target-release.ts';
 import type { Uploads } from '../releases/upload/uploads.ts';
 import type { ReplicationSummary } from '../status/update-summary.ts';
@@ -22,6 +22,9 @@ type Deps = {
   readonly datastore: ReleasePort & TrustRootPort & TargetReleasePort;
   readonly uploads: Pick<Uploads, 'upload'>;
   readonly note: Note;
+  readonly originOf: OriginOf;
+  /** Generates the ids of trust roots. */
+  readonly newId: () => string;
   /** Undefined before this Nexus has asked the sleds, or when it does not know the release yet. */
   readonly releaseProgress: (version: SystemVersion) => ReleaseProgress | undefined;
   readonly replicationSummary: () => ReplicationSummary;
@@ -35,9 +38,9 @@ export const createOperatorUpdateApi = (deps: Deps): Handlers<typeof operatorUpd
   ...targetReleaseHandlers(deps),
 });
 
-const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: Deps) =>
+const repositoryHandlers = ({ datastore, uploads, note, originOf, activateReplication }: Deps) =>
   ({
-    async repositoryUpload({ query, body, signal }) {
+    async repositoryUpload({ query, body, signal, ...request }) {
       const outcome = await uploads.upload(
         {
           fileName: query.file_name,
@@ -46,6 +49,7 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
           allowRevokedKeys: isSet(query.allow_revoked_keys),
           contentLength: body.contentLength,
           chunks: body.chunks,
+          newOrigin: () => originOf(request),
         },
         { signal },
       );
@@ -64,9 +68,12 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
       return repoView(await presentRepo(datastore, params.system_version, signal));
     },
 
-    async repositoryDelete({ params, signal, log }) {
+    async repositoryDelete({ params, signal, log, ...request }) {
       const systemVersion = SystemVersion.parse(params.system_version);
-      const { generation } = await datastore.repoPrune(systemVersion, { signal });
+      const { generation } = await datastore.repoPrune(systemVersion, {
+        signal,
+        audit: originOf(request),
+      });
       note({ kind: 'release_deleted', systemVersion, generation, by: 'operator' });
       log.info({ system_version: params.system_version, generation }, 'release deleted by an operator');
       activateReplication();
@@ -85,19 +92,19 @@ const repositoryHandlers = ({ datastore, uploads, note, activateReplication }: D
     },
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
 
-const trustRootHandlers = ({ datastore }: Deps) =>
+const trustRootHandlers = ({ datastore, originOf, newId }: Deps) =>
   ({
     async trustRootList({ query, signal }) {
       return pageView(await datastore.trustRootList(askedPage(query), { signal }), trustRootView);
     },
 
-    async trustRootCreate({ body, signal, log }) {
+    async trustRootCreate({ body, signal, log, ...request }) {
       const rootBytes = Buffer.from(JSON.stringify(body));
       // An expired root may be trusted: only its successors, in a repository's chain, have to be current.
       const { signed } = parseSelfSignedRoot(rootBytes);
       const root = await datastore.trustRootInsert(
-        { id: TrustRootId.parse(randomUUID()), rootBytes },
-        { signal },
+        { id: TrustRootId.parse(newId()), rootBytes },
+        { signal, audit: originOf(request), rootVersion: signed.version },
       );
       log.info({ trust_root_id: root.id, root_version: signed.version }, 'trust root added');
       return trustRootView(root);
@@ -109,16 +116,17 @@ const trustRootHandlers = ({ datastore }: Deps) =>
       return trustRootView(root);
     },
 
-    async trustRootDelete({ params, signal, log }) {
-      if (!(await datastore.trustRootDelete(params.trust_root_id, { signal })))
+    async trustRootDelete({ params, signal, log, ...request }) {
+      const audit = originOf(request);
+      if (!(await datastore.trustRootDelete(params.trust_root_id, { signal, audit })))
         throw noTrustRoot(params.trust_root_id);
       log.info({ trust_root_id: params.trust_root_id }, 'trust root deleted');
     },
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
 
-const targetReleaseHandlers = ({ datastore, note, releaseProgress, replicationSummary }: Deps) =>
+const targetReleaseHandlers = ({ datastore, note, originOf, releaseProgress, replicationSummary }: Deps) =>
   ({
-    async targetReleaseUpdate({ body, query, signal, log }) {
+    async targetReleaseUpdate({ body, query, signal, log, ...request }) {
       const repo = await presentRepo(datastore, body.system_version, signal);
       const current = await datastore.targetReleaseGet({ signal });
       requireAllowedTarget(current.repo?.systemVersion, repo.systemVersion);
@@ -126,8 +134,8 @@ const targetReleaseHandlers = ({ datastore, note, releaseProgress, replicationSu
       const forced = isSet(query.force);
       if (!forced) requireComplete(repo.systemVersion, progress);
       await datastore.targetReleaseSet(
-        { repoId: repo.id, expectedGeneration: current.generation },
-        { signal },
+        { repoId: repo.id, expectedGeneration: current.generation, isForced: forced },
+        { signal, audit: originOf(request) },
       );
       note({
         kind: 'target_release',

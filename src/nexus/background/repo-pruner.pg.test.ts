@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
-import { insertTrustRoot, uploadOf, version, wait } from '../datastore/conformance/records.fixture.ts';
+import {
+  insertTrustRoot,
+  originBy,
+  uploadOf,
+  version,
+  wait,
+} from '../datastore/conformance/records.fixture.ts';
 import { createTestDatabase } from '../datastore/database.fixture.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Note } from '../history/history.ts';
@@ -13,6 +19,7 @@ const prune = (datastore: Datastore, tamper: Partial<Datastore> = {}, note: Note
   repoPruner({
     datastore: { ...datastore, ...tamper },
     note,
+    newOrigin: () => originBy({ kind: 'nexus' }),
     policy: POLICY,
     periodMs: 1000,
     disable: false,
@@ -29,6 +36,7 @@ test('without a policy nothing is deleted, not even by hand, and the summary say
   for (const n of [1, 2, 3, 4, 5]) await datastore.releaseInsert(uploadOf(root, `${n}.0.0`, [`a${n}`]), wait);
   const task = repoPruner({
     ...{ datastore, note: () => undefined, policy: undefined, periodMs: 1000, disable: false },
+    newOrigin: () => originBy({ kind: 'nexus' }),
   });
   expect(task.disable).toBe(true);
   const run = { reason: 'timeout' as const, log: silentLogger, signal: wait.signal };

@@ -6,6 +6,8 @@
  * PN1. The target release is never pruned: the transaction checks again.
  * PN2. A release that was uploaded again since the decision is not pruned: it is wanted again.
  */
+
+import type { AuditOrigin } from '../../core/facts/audit.ts';
 import { decideRetention, type RetainedRelease, type RetentionPolicy } from '../../core/retention.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
@@ -21,6 +23,8 @@ export const repoPruner = (deps: {
     Pick<TargetReleasePort, 'targetReleaseRecent'> &
     Pick<ReleasePort, 'repoPrune'>;
   readonly note: Note;
+  /** Of a new entry in the audit log. */
+  readonly newOrigin: () => AuditOrigin;
   /** Undefined: every release is kept. */
   readonly policy: RetentionPolicy | undefined;
   readonly periodMs: number;
@@ -31,13 +35,13 @@ export const repoPruner = (deps: {
   periodMs: deps.periodMs,
   disable: deps.disable || deps.policy === undefined,
   async activate({ log, signal }) {
-    const { datastore, note, policy } = deps;
+    const { datastore, policy } = deps;
     if (policy === undefined) return { summary: { retention: OFF } };
     const targets = await datastore.targetReleaseRecent(policy.keepTargetReleases, { signal });
     const { releases } = await datastore.wantedSet({ signal });
     const recent = targets.flatMap(target => target.repo?.id ?? []);
     const decision = decideRetention(releases, recent, policy);
-    const outcome = await prune(datastore, note, decision.prune, signal);
+    const outcome = await prune(deps, decision.prune, signal);
     if (decision.prune !== undefined) {
       log.info({ ...nameOf(decision.prune), outcome: outcome ?? 'pruned' }, 'release chosen by retention');
     }
@@ -60,15 +64,17 @@ const OFF = 'off: tuf_repo_pruner.nkeep_extra_target_releases and nkeep_extra_ne
 
 /** Why it was not pruned after all; undefined if it was, or if there was nothing to prune. */
 const prune = async (
-  datastore: Pick<ReleasePort, 'repoPrune'>,
-  note: Note,
+  { datastore, note, newOrigin }: Pick<Parameters<typeof repoPruner>[0], 'datastore' | 'note' | 'newOrigin'>,
   release: RetainedRelease | undefined,
   signal: AbortSignal,
 ): Promise<string | undefined> => {
   if (release === undefined) return undefined;
   try {
     const { systemVersion, timeCreatedMs: uploadedAtMs } = release;
-    const { generation } = await datastore.repoPrune(systemVersion, { signal, uploadedAtMs });
+    const { generation } = await datastore.repoPrune(systemVersion, {
+      ...{ signal, uploadedAtMs },
+      audit: newOrigin(),
+    });
     note({ kind: 'release_deleted', systemVersion, generation, by: 'retention' });
     return undefined;
   } catch (error) {

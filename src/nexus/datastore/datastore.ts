@@ -10,11 +10,14 @@
  *      certain (P4): every insert here is idempotent for the same ids and content.
  * DB3. Nothing is deleted that the history needs: repositories are pruned (`time_pruned`), trust roots and
  *      sleds keep their rows.
+ * DB4. A change by a person writes its entry of the audit log in the same transaction, last.
  */
+import type { AuditPort } from './ports/audit-port.ts';
 import type { DurabilityPort } from './ports/durability-port.ts';
 import type { HistoryPort } from './ports/history-port.ts';
 import type { LocalRepoPort } from './ports/local-repo-port.ts';
 import type { NexusPort } from './ports/nexus-port.ts';
+import type { OperatorTokenPort } from './ports/operator-token-port.ts';
 import type { ReleasePort } from './ports/release-port.ts';
 import type { SledPort } from './ports/sled-port.ts';
 import type { TargetReleasePort } from './ports/target-release-port.ts';
@@ -30,4 +33,6 @@ export type Datastore = TrustRootPort &
   TargetReleasePort &
   HistoryPort &
   DurabilityPort &
+  OperatorTokenPort &
+  AuditPort &
   AsyncDisposable;

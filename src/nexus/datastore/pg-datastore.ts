@@ -14,6 +14,9 @@ import { classifySqlError, refused } from './sql-errors.ts';
 import { withStorableTexts } from './storable-text.ts';
 import { unavailable } from './transaction-errors.ts';
 import { createTransactions, type Transactions } from './transactions.ts';
+import { auditAppend } from './verbs/audit/audit-append.ts';
+import { auditHead } from './verbs/audit/audit-head.ts';
+import { auditList } from './verbs/audit/audit-list.ts';
 import { commitDurability } from './verbs/durability/commit-durability.ts';
 import { fleetEventBounds } from './verbs/history/fleet-event-bounds.ts';
 import { fleetEventInsert } from './verbs/history/fleet-event-insert.ts';
@@ -26,6 +29,10 @@ import { nexusBeginRound } from './verbs/nexuses/nexus-begin-round.ts';
 import { nexusExpunge } from './verbs/nexuses/nexus-expunge.ts';
 import { nexusHeartbeat } from './verbs/nexuses/nexus-heartbeat.ts';
 import { nexusList } from './verbs/nexuses/nexus-list.ts';
+import { operatorTokenCreate } from './verbs/operators/operator-token-create.ts';
+import { operatorTokenList } from './verbs/operators/operator-token-list.ts';
+import { operatorTokenRevoke } from './verbs/operators/operator-token-revoke.ts';
+import { operatorTokensUsed } from './verbs/operators/operator-tokens-used.ts';
 import { artifactRoles } from './verbs/releases/artifact-roles.ts';
 import { artifactsKnown } from './verbs/releases/artifacts-known.ts';
 import { releaseInsert } from './verbs/releases/release-insert.ts';
@@ -142,6 +149,13 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   fleetEventList: fleetEventList(transactions),
   fleetEventBounds: fleetEventBounds(transactions),
   fleetEventTrim: fleetEventTrim(transactions),
+  operatorTokenList: operatorTokenList(transactions),
+  operatorTokenCreate: operatorTokenCreate(transactions),
+  operatorTokenRevoke: operatorTokenRevoke(transactions),
+  operatorTokensUsed: operatorTokensUsed(transactions),
+  auditAppend: auditAppend(transactions),
+  auditHead: auditHead(transactions),
+  auditList: auditList(transactions),
 });
 
 const schemaVersionOf = async (pool: SqlPool, call: { signal: AbortSignal }): Promise<number> => {

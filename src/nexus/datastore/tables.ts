@@ -4,17 +4,20 @@ import type { Policy } from '../../core/facts/event.ts';
 import type {
   ArtifactHash,
   ArtifactId,
+  AuditEntryId,
   EventId,
   Generation,
   HashKind,
   IncarnationId,
   NexusId,
+  OperatorTokenId,
   RepoId,
   SledId,
   SystemVersion,
   TrustRootId,
   UploadId,
 } from '../../core/ids.ts';
+import type { OperatorRole } from '../../core/operator-role.ts';
 import type { ReleaseFormat, ReleaseRole } from '../../core/release.ts';
 
 /** Read as milliseconds, written as a date or by the database's clock. */
@@ -122,6 +125,18 @@ export type Tables = {
     time_created: TimeByDefault;
     sentence: string;
   };
+  operator_token: {
+    id: OperatorTokenId;
+    role: OperatorRole;
+    description: string;
+    sha256: string;
+    time_created: TimeByDefault;
+    time_expires: Time;
+    time_revoked: OptionalTime;
+    time_last_used: OptionalTime;
+  };
+  audit_head: { singleton: boolean; seq: number; hash: string };
+  audit_entry: { seq: number; id: AuditEntryId; hash: string; content: string };
   fleet_event: {
     id: EventId;
     time: Time;

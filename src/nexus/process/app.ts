@@ -14,6 +14,8 @@ import { randomUUID, X509Certificate } from 'node:crypto';
 import { certificateApi } from '../../api/certificate-api.ts';
 import { debugApi } from '../../api/debug-api.ts';
 import { internalApi } from '../../api/internal-api.ts';
+import { operatorAccessApi } from '../../api/operator-access-api.ts';
+import { operatorAuditApi } from '../../api/operator-audit-api.ts';
 import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../../api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
@@ -36,6 +38,7 @@ import { fetchRelease } from '../../source/fetch-release.ts';
 import { verifyRelease, verifyRootArchive } from '../../verify/verify-release.ts';
 import { createDatabaseWatch } from '../datastore/database-watch.ts';
 import { createPgDatastore } from '../datastore/pg-datastore.ts';
+import { createOperatorCheck } from '../operators/operator-check.ts';
 import { openStagingDirectory } from '../releases/staging/directory.ts';
 import { freeBytesOf } from '../releases/staging/space.ts';
 import { metricsPage } from '../status/metrics.ts';
@@ -168,6 +171,7 @@ type InternalServer = {
 };
 
 type OperatorServer = InternalServer & {
+  /** Of the token file. */
   readonly token: string;
   /** The answers before the services exist. */
   readonly starting: () => StartingFacts;
@@ -193,13 +197,15 @@ const serveOperators = ({
       bindLate(operatorRecoveryApi, () => services.get().operatorRecovery),
       bindLate(operatorSourceApi, () => services.get().operatorSource),
       bindLate(operatorHistoryApi, () => services.get().operatorHistory),
+      bindLate(operatorAccessApi, () => services.get().operatorAccess),
+      bindLate(operatorAuditApi, () => services.get().operatorAudit),
       bindLate(debugApi, () => services.get().debug),
     ],
     pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
     listen: config.operatorListen,
     insecureListen: config.insecureListen,
     allowedHosts: config.allowedHosts,
-    token,
+    operators: createOperatorCheck(token, () => services.peek()?.tokens),
     credentials: config.operatorTransport === 'tls' ? credentials : undefined,
     limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
     log: log.child({ component: 'operator-api' }),

@@ -3,6 +3,8 @@
 import type { certificateApi } from '../../api/certificate-api.ts';
 import type { debugApi } from '../../api/debug-api.ts';
 import type { internalApi } from '../../api/internal-api.ts';
+import type { operatorAccessApi } from '../../api/operator-access-api.ts';
+import type { operatorAuditApi } from '../../api/operator-audit-api.ts';
 import type { operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import type { operatorHistoryApi } from '../../api/operator-history-api.ts';
 import type { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
@@ -19,6 +21,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { createCertificateApi } from '../api/certificate-api.ts';
 import { createDebugApi } from '../api/debug-api.ts';
 import { createInternalApi } from '../api/internal-api.ts';
+import { createOperatorAccessApi } from '../api/operator-access-api.ts';
+import { createOperatorAuditApi } from '../api/operator-audit-api.ts';
 import { createOperatorFleetApi, readFleetStatus } from '../api/operator-fleet-api.ts';
 import { createOperatorHistoryApi } from '../api/operator-history-api.ts';
 import { createOperatorRecoveryApi } from '../api/operator-recovery-api.ts';
@@ -29,6 +33,8 @@ import { SOURCE_SYNC_TASK } from '../background/source-sync.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { History } from '../history/history.ts';
+import { createOriginOf } from '../operators/audit-origin.ts';
+import type { KnownTokens } from '../operators/known-tokens.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
 import { createDatabaseReader } from '../status/database-reading.ts';
 import type { MetricFacts } from '../status/metrics.ts';
@@ -44,6 +50,8 @@ export type NexusHandlers = {
   readonly operatorRecovery: Handlers<typeof operatorRecoveryApi>;
   readonly operatorSource: Handlers<typeof operatorSourceApi>;
   readonly operatorHistory: Handlers<typeof operatorHistoryApi>;
+  readonly operatorAccess: Handlers<typeof operatorAccessApi>;
+  readonly operatorAudit: Handlers<typeof operatorAuditApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
   readonly certificates: Handlers<typeof certificateApi>;
@@ -60,6 +68,9 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly watch: DatabaseWatch;
     readonly nexus: { readonly id: NexusId; readonly timeStartedMs: number };
     readonly history: History;
+    readonly tokens: KnownTokens;
+    /** Generates the ids of trust roots, tokens, and entries of the audit log. */
+    readonly newId: () => string;
     readonly activateReplication: () => void;
     readonly issuer?: CertificateIssuer | undefined;
     readonly notices: () => readonly HealthReason[];
@@ -70,8 +81,10 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
   const { config, datastore, history, nexus, driver, sources } = parts;
   const { note } = history;
   const { observer } = parts.replication;
+  const originOf = createOriginOf({ ...parts, nexusId: nexus.id });
   const fleetParts = {
     ...parts,
+    originOf,
     nexusId: nexus.id,
     observer,
     readDatabase: createDatabaseReader(parts),
@@ -81,7 +94,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
   return {
     operatorUpdate: createOperatorUpdateApi({
       ...parts,
-      note,
+      ...{ note, originOf },
       releaseProgress: version => targetProgress(observer.latest(), version),
       replicationSummary: () =>
         replicationSummary(observer.latest(), {
@@ -91,9 +104,10 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     }),
     operatorUpload: createOperatorUploadApi(parts),
     operatorFleet: createOperatorFleetApi(fleetParts),
-    operatorRecovery: createOperatorRecoveryApi({ ...parts, note }),
+    operatorRecovery: createOperatorRecoveryApi({ ...parts, note, originOf }),
     operatorSource: createOperatorSourceApi({
       datastore,
+      originOf,
       sources,
       activateSync: () => driver.activate(SOURCE_SYNC_TASK),
       maxBytes: config.limits.repositoryBytes,
@@ -105,7 +119,9 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
       sources: sources.list(),
       certificates: parts.certificates(),
     }),
-    debug: createDebugApi({ driver }),
+    operatorAccess: createOperatorAccessApi({ ...parts, originOf }),
+    operatorAudit: createOperatorAuditApi(parts),
+    debug: createDebugApi({ driver, datastore, originOf }),
     internal: createInternalApi({ ...parts, note }),
     certificates: createCertificateApi({
       datastore,

@@ -22,6 +22,7 @@ import type { Datastore } from '../datastore/datastore.ts';
 import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import { waitForDatabase } from '../datastore/wait-for-database.ts';
 import { createHistory, type History } from '../history/history.ts';
+import { createKnownTokens, type KnownTokens } from '../operators/known-tokens.ts';
 import type { StagingDirectory } from '../releases/staging/directory.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { VerifyRelease } from '../releases/upload/check-archive.ts';
@@ -37,6 +38,7 @@ import { startTasks, type Tasks } from './start-tasks.ts';
 export type Services = NexusHandlers & {
   readonly driver: Driver;
   readonly staging: Staging;
+  readonly tokens: KnownTokens;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -56,7 +58,7 @@ export type ServiceDeps = {
   readonly freeBytes: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Generates the ids of uploads, releases and events of the history. */
+  /** Generates the ids of uploads, releases, trust roots, tokens, and events of the history and of the audit log. */
   readonly newId: () => string;
   readonly log: Logger;
   readonly watch: DatabaseWatch;
@@ -86,9 +88,10 @@ export const startServices = async (
   const nexus = { id: directory.nexusId, operatorAddress, timeStartedMs: clock.nowMs() };
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
   const history = beginHistory(stack, deps, datastore);
+  const tokens = stack.use(createKnownTokens({ datastore, clock, log: deps.log }));
   const trigger = createReplicationTrigger(deps);
   const lost = createLostSets();
-  const parts = { ...deps, datastore, nexus, history, lost, activateReplication: trigger.activate };
+  const parts = { ...deps, datastore, nexus, history, tokens, lost, activateReplication: trigger.activate };
 
   const intake = await startIntake({ ...parts, note: history.note }, patiently, { signal });
   stack.use(intake.localRepos);
@@ -105,11 +108,13 @@ export const startServices = async (
     ...tasks.sources.reasons(),
     ...tasks.database.reasons(),
     ...certificateReasons(certificates(), clock.nowMs()),
+    ...tokens.reasons(),
   ];
   return {
     ...createHandlers({ ...parts, ...intake, ...tasks, notices, certificates }),
     driver: tasks.driver,
     staging: intake.staging,
+    tokens,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };

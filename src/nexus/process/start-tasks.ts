@@ -19,6 +19,7 @@ import { createSourceSync } from '../background/source-sync.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { History } from '../history/history.ts';
 import { createRequestLog } from '../history/request-log.ts';
+import { originOfNexus } from '../operators/audit-origin.ts';
 import { createSources, type Sources } from '../releases/source/sources.ts';
 import type { StagingDirectory } from '../releases/staging/directory.ts';
 import type { LostSets } from '../releases/upload/lost-sets.ts';
@@ -48,7 +49,7 @@ type Deps = {
   readonly lost: LostSets;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly fetchRelease: FetchRelease<TrustRootId>;
-  /** Generates the nonces of rounds. */
+  /** Generates the nonces of rounds, and the ids of entries of the audit log. */
   readonly newId: () => string;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -86,7 +87,10 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         createSourceSync({ ...deps, ...intake, sources }),
         heartbeatTask({ datastore, nexus }),
         database.task,
-        repoPruner({ datastore, note: history.note, ...config.pruner }),
+        repoPruner({
+          ...{ datastore, note: history.note, ...config.pruner },
+          newOrigin: () => originOfNexus({ ...deps, nexusId: nexus.id }),
+        }),
         fleetHistory({ history, datastore, clock, config: config.history }),
       ],
       clock,

@@ -29,6 +29,7 @@ export type MetricFacts = {
 export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<MetricFacts>): Page => ({
   path: '/metrics',
   audience: 'operator',
+  role: 'viewer',
   contentType: Registry.PROMETHEUS_CONTENT_TYPE,
   content: async options => metricsText(await read(options)),
 });

@@ -1,7 +1,9 @@
 /** The rules of every datastore, whatever its engine. */
+import { auditRules } from './audit-rules.fixture.ts';
 import { historyRules } from './history-rules.fixture.ts';
 import { localRepoRules } from './local-repo-rules.fixture.ts';
 import { nexusRules } from './nexus-rules.fixture.ts';
+import { operatorTokenRules } from './operator-token-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
 import { sledRules } from './sled-rules.fixture.ts';
@@ -22,4 +24,6 @@ export const everyRule = (open: OpenDatastore): void => {
   nexusRules(open);
   targetReleaseRules(open);
   historyRules(open);
+  operatorTokenRules(open);
+  auditRules(open);
 };

@@ -1,8 +1,10 @@
 /** Releases, sleds and ids for tests of a datastore. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import type { AuditActor, AuditOrigin } from '../../../core/facts/audit.ts';
 import {
   ArtifactHash,
+  AuditEntryId,
   asGeneration,
   NexusId,
   RepoId,
@@ -72,6 +74,15 @@ export const uploadOf = (
     ...rest,
   };
 };
+
+/** Of a new entry in the audit log. */
+export const originBy = (actor: AuditActor = { kind: 'break_glass' }): AuditOrigin => ({
+  entryId: newId(AuditEntryId),
+  nexusId: newId(NexusId),
+  actor,
+  remoteAddress: '127.0.0.1',
+  requestId: 'r-1',
+});
 
 /** The facts that a Nexus plans with: it has sent a heartbeat, written the nonce of a new round, then read the wanted set. */
 export const plannedBy = async (datastore: Datastore, nexusId: NexusId): Promise<PlannedSet> => {

@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { digestInput, MAX_CONFIG_ARTIFACTS } from '../../../core/artifact-config.ts';
+import type { AuditAction } from '../../../core/facts/audit.ts';
 import { type ArtifactHash, asGeneration, type Generation, type Point } from '../../../core/ids.ts';
 import { samePoint, shortPoint } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
@@ -95,6 +96,28 @@ export const requirePlannedPoint = (
     `the database is at ${shortPoint(before)}, but the recovery was planned at ${shortPoint(planned)}`,
   );
 };
+
+/** The audited action. */
+export const generationRecovered = (
+  before: Point,
+  {
+    to,
+    accepted,
+    decided = { excludedSleds: [], givenUp: [], givenUpTotal: 0 },
+  }: {
+    readonly to: Generation;
+    readonly accepted: readonly Point[];
+    readonly decided?:
+      | Pick<AuditAction<'generation_recovered'>, 'excludedSleds' | 'givenUp' | 'givenUpTotal'>
+      | undefined;
+  },
+): AuditAction<'generation_recovered'> => ({
+  kind: 'generation_recovered',
+  generation: to,
+  previousGeneration: before.generation,
+  accepted: accepted.map(({ generation, digest }) => ({ generation, digest })),
+  ...decided,
+});
 
 /**
  * What a Nexus may raise by itself for one sled, whose set the wanted set includes (P13). A sled that lies about its

@@ -1,5 +1,6 @@
 /** The rows of a new release; release-conflicts.ts has the conflicts that prevent its recording. */
-import type { ArtifactHash, Generation } from '../../../core/ids.ts';
+import type { AuditAction } from '../../../core/facts/audit.ts';
+import type { ArtifactHash, Generation, Point } from '../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { InsertOutcome, NewRelease, RepoRecord } from '../ports/release-port.ts';
 import type { WantedSet } from '../ports/wanted-set-port.ts';
@@ -13,6 +14,19 @@ export const insertOutcome = (
   status: repo.id === release.repoId ? 'inserted' : 'already_exists',
   repo,
   generation,
+});
+
+/** The audited action. */
+export const releaseUploaded = (
+  { description, uploadId, fileName, hash, hashKind, overrides, trustRootId, roots }: NewRelease,
+  { generation: previousGeneration }: Point,
+  { status, generation }: InsertOutcome,
+): AuditAction<'release_uploaded'> => ({
+  kind: 'release_uploaded',
+  systemVersion: description.systemVersion,
+  ...{ uploadId, fileName, hash, hashKind, overrides, trustRootId, generation, previousGeneration },
+  wasThere: status === 'already_exists',
+  rootVersions: roots.map(({ version }) => version),
 });
 
 /** One file in two roles is two artifacts, but its bytes count once. */

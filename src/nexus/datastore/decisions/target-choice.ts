@@ -1,7 +1,9 @@
 /** Whether a release may become the one that the fleet should run. */
+import type { AuditAction } from '../../../core/facts/audit.ts';
 import type { RepoId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { RepoRecord } from '../ports/release-port.ts';
+import type { TargetReleaseRecord } from '../ports/target-release-port.ts';
 
 export type TargetRequest = {
   readonly repoId: RepoId;
@@ -35,3 +37,18 @@ export const decideTarget = (
 
 const refusal = (why: string): DepotError =>
   new DepotError('TARGET_RELEASE_REFUSED', `the target release cannot be changed: ${why}`);
+
+/** The audited action. */
+export const targetReleaseSetTo = (
+  { repo }: TargetReleaseRecord,
+  before: TargetReleaseRecord,
+  isForced: boolean,
+): AuditAction<'target_release_set'> | undefined =>
+  repo === null
+    ? undefined
+    : {
+        kind: 'target_release_set',
+        systemVersion: repo.systemVersion,
+        previousVersion: before.repo?.systemVersion,
+        isForced,
+      };

@@ -6,10 +6,12 @@
  * TM2. Versions never fall, in any order of commits, and not by an allowed rollback; but removing keys in a newer root
  *      discards the versions that they signed (TUF 5.3.11).
  */
+import type { AuditAction } from '../../../core/facts/audit.ts';
 import type { TrustRootId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { TrustedVersions } from '../../../tuf/rollback.ts';
-import type { NewRoot } from '../ports/trust-root-port.ts';
+import type { NewRoot, TrustMove, TrustRootRecord } from '../ports/trust-root-port.ts';
+import { sha256Hex } from './audit-row.ts';
 
 /**
  * It may have been deleted while a release was verified against it.
@@ -76,4 +78,16 @@ export const decideDelete = (
   if (root === undefined) return 'absent';
   if (!root.deleted) return 'delete';
   return repeated ? 'deleted' : 'absent';
+};
+
+/** The audited action, if a root followed. */
+export const trustRootAdvanced = (
+  { roots }: Pick<TrustMove, 'roots'>,
+  before: TrustRootRecord,
+  after: TrustRootRecord,
+): AuditAction<'trust_root_advanced'> | undefined => {
+  const [rootSha256, previousRootSha256] = [sha256Hex(after.rootBytes), sha256Hex(before.rootBytes)];
+  if (rootSha256 === previousRootSha256) return undefined;
+  const rootVersions = roots.map(({ version }) => version);
+  return { kind: 'trust_root_advanced', trustRootId: after.id, rootVersions, rootSha256, previousRootSha256 };
 };

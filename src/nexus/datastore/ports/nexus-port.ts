@@ -1,6 +1,7 @@
 /** Nexus instances: their heartbeats, the nonces of their rounds, and whether they are in service (P8). */
 import type { Policy } from '../../../core/facts/event.ts';
 import type { NexusId, RoundNonce } from '../../../core/ids.ts';
+import type { Audited } from './audit-port.ts';
 import type { Wait } from './verb.ts';
 
 export type NexusRecord = {
@@ -24,5 +25,5 @@ export type NexusPort = {
   readonly nexusBeginRound: (id: NexusId, nonce: RoundNonce, wait: Wait) => Promise<boolean>;
   readonly nexusList: (wait: Wait) => Promise<readonly NexusRecord[]>;
   /** `NEXUS_ALIVE` while its heartbeat is younger than `aliveMs`; `NOT_FOUND` when absent. */
-  readonly nexusExpunge: (id: NexusId, aliveMs: number, wait: Wait) => Promise<void>;
+  readonly nexusExpunge: (id: NexusId, aliveMs: number, wait: Audited) => Promise<void>;
 };

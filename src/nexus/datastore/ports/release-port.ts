@@ -10,6 +10,7 @@ import type {
   UploadId,
 } from '../../../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription, ReleaseRoles, RoleExpiry } from '../../../core/release.ts';
+import type { Audited } from './audit-port.ts';
 import type { TrustMove } from './trust-root-port.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
@@ -53,7 +54,7 @@ export type ReleasePort = {
    * under another version) and `ARTIFACT_CONFLICT` (same hash with another length or version), naming both sides.
    * A pruned release that is uploaded again comes back under its old id.
    */
-  readonly releaseInsert: (release: NewRelease, wait: Wait) => Promise<InsertOutcome>;
+  readonly releaseInsert: (release: NewRelease, wait: Audited) => Promise<InsertOutcome>;
   readonly repoList: (
     page: Page & { readonly sortBy: 'version_ascending' | 'version_descending' },
     wait: Wait,
@@ -70,12 +71,13 @@ export type ReleasePort = {
   readonly repoArtifacts: (repoId: RepoId, page: Page, wait: Wait) => Promise<Paged<ReleaseArtifact>>;
   /**
    * Prunes a present release. `RELEASE_IN_USE` while it is the target release, or when it was uploaded
-   * at another time than `uploadedAtMs`; `NOT_FOUND` when absent.
+   * at another time than `uploadedAtMs`; `NOT_FOUND` when absent; `FORBIDDEN` for the last one, unless an admin or no
+   * person deletes it.
    * Local repos of it keep their rows until their Nexus drops them.
    */
   readonly repoPrune: (
     version: SystemVersion,
-    options: Wait & { readonly uploadedAtMs?: number },
+    options: Audited & { readonly uploadedAtMs?: number },
   ) => Promise<{ readonly generation: Generation }>;
   /** Every release, present or pruned, that lists a hash. */
   readonly artifactRoles: (

@@ -3,6 +3,7 @@ import type { Policy } from '../../../core/facts/event.ts';
 import type { Point, SledId } from '../../../core/ids.ts';
 import type { RecordedPoints } from '../../../core/lineage.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
+import type { Audited } from './audit-port.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
 export type SledRecord = {
@@ -33,7 +34,7 @@ export type SledPort = {
     wait: Wait,
   ) => Promise<Paged<SledRecord>>;
   /** False when there is no such sled. */
-  readonly sledSetPolicy: (id: SledId, policy: Policy, wait: Wait) => Promise<boolean>;
+  readonly sledSetPolicy: (id: SledId, policy: Policy, wait: Audited) => Promise<boolean>;
   /** Removes the record of an expunged sled, which counts as new if it registers again. `NOT_FOUND`, `SLED_IN_SERVICE`. */
   readonly sledForget: (id: SledId, wait: Wait) => Promise<void>;
 };

@@ -2,6 +2,7 @@
 import type { RepoId, TrustRootId } from '../../../core/ids.ts';
 import type { RoleExpiry } from '../../../core/release.ts';
 import type { TrustedVersions } from '../../../tuf/rollback.ts';
+import type { Audited } from './audit-port.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
 export type TrustRootRecord = {
@@ -32,7 +33,8 @@ export type TrustMove = {
 export type TrustRootPort = {
   readonly trustRootInsert: (
     root: { id: TrustRootId; rootBytes: Uint8Array },
-    wait: Wait,
+    /** `rootVersion`: for the audit. */
+    options: Audited & { readonly rootVersion?: number },
   ) => Promise<TrustRootRecord>;
   readonly trustRootGet: (id: TrustRootId, wait: Wait) => Promise<TrustRootRecord | undefined>;
   readonly trustRootList: (page: Page, wait: Wait) => Promise<Paged<TrustRootRecord>>;
@@ -46,10 +48,10 @@ export type TrustRootPort = {
     id: TrustRootId,
     move: TrustMove,
     /** `resigned`: a recorded release that was uploaded again with newer metadata. */
-    options: Wait & {
+    options: Audited & {
       readonly resigned?: { readonly repoId: RepoId; readonly roles: readonly RoleExpiry[] };
     },
   ) => Promise<TrustRootRecord>;
   /** False when there is none. */
-  readonly trustRootDelete: (id: TrustRootId, wait: Wait) => Promise<boolean>;
+  readonly trustRootDelete: (id: TrustRootId, wait: Audited) => Promise<boolean>;
 };

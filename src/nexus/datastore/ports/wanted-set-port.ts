@@ -2,9 +2,11 @@
  * The wanted set and its point: the artifacts of the fleet, the recorded points of this database, and raises of the
  * generation without a change of releases (P7, P13).
  */
+import type { AuditAction } from '../../../core/facts/audit.ts';
 import type { Generation, Point, SledId } from '../../../core/ids.ts';
 import type { Wanted, WantedRelease } from '../../../core/inventory.ts';
 import type { PointClaim, RecordedPoints } from '../../../core/lineage.ts';
+import type { Audited } from './audit-port.ts';
 import type { Wait } from './verb.ts';
 
 /** The wanted set, read consistently: generation, digest and content belong together. */
@@ -39,8 +41,13 @@ export type WantedSetPort = {
       readonly orderedBy?: string;
       /** The point of the database in the plan: `INVALID_REQUEST` if the database is at another one by now. */
       readonly planned?: Point;
+      /** For the audit. */
+      readonly decided?: Pick<
+        AuditAction<'generation_recovered'>,
+        'excludedSleds' | 'givenUp' | 'givenUpTotal'
+      >;
     },
-    wait: Wait,
+    wait: Audited,
   ) => Promise<Point>;
   /**
    * Raises the generation for the sake of one sled, whose set the wanted set includes (P13). Undefined when the limits of

@@ -9,6 +9,7 @@
  * RR1. Every attempt is the same insert under the same ids: it finds what an earlier one committed (P4).
  * RR2. An archive that may be recorded is never discarded: without its bytes the release would be lost.
  */
+import type { AuditOrigin } from '../../../core/facts/audit.ts';
 import type { RepoId } from '../../../core/ids.ts';
 import { RELEASE_ROLES } from '../../../core/release.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -35,6 +36,7 @@ type Recording = {
   readonly incoming: Pick<Incoming, 'discard'>;
   readonly staged: StagedArchive;
   readonly checked: CheckedArchive;
+  readonly audit: AuditOrigin | undefined;
   readonly patience: Patience;
   readonly onWait: (wait: DatabaseWait | undefined) => void;
 };
@@ -42,10 +44,11 @@ type Recording = {
 /** An archive that was certainly not recorded is discarded; one that may be is left to the next start (RR2). */
 export const record = async (
   deps: RecordDeps,
-  { incoming, staged, checked, patience, onWait }: Recording,
+  { incoming, staged, checked, audit, patience, onWait }: Recording,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<InsertOutcome> => {
-  const insert = () => tellSlowCommit(deps.clock, onWait, insertRelease(deps, staged, checked, signal));
+  const insert = () =>
+    tellSlowCommit(deps.clock, onWait, insertRelease(deps, staged, checked, { signal, audit }));
   try {
     return await patience.run(insert, { signal });
   } catch (error) {
@@ -85,7 +88,7 @@ const insertRelease = (
   { datastore, directory }: Pick<RecordDeps, 'datastore' | 'directory'>,
   { uploadId, repoId, archiveHash, hashKind, fileName, overrides }: StagedArchive,
   { release, move }: CheckedArchive,
-  signal: AbortSignal,
+  options: Parameters<ReleasePort['releaseInsert']>[1],
 ): Promise<InsertOutcome> =>
   datastore.releaseInsert(
     {
@@ -101,7 +104,7 @@ const insertRelease = (
       ...move,
       overrides,
     },
-    { signal },
+    options,
   );
 
 type RecordAgainDeps = {
@@ -128,6 +131,6 @@ export const recordAgain = async (
     { path, archiveHash, allowExpired: true, allowRollback: true, recordedBefore: true },
     { signal },
   );
-  const { repo } = await insertRelease(deps, archive, checked, signal);
+  const { repo } = await insertRelease(deps, archive, checked, { signal });
   return repo.id;
 };

@@ -4,6 +4,7 @@
  * RU1. The versions signed by removed keys are discarded in the same transaction, so that the next release sets the
  *      versions anew (TUF 5.3.11).
  */
+import type { AuditOrigin } from '../../../core/facts/audit.ts';
 import type { TrustRootId } from '../../../core/ids.ts';
 import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -36,7 +37,7 @@ type Deps = {
 export const takeRoots = async (
   { datastore, verifyRoots, clock, log }: Deps,
   path: string,
-  { signal }: { signal: AbortSignal },
+  { signal, newOrigin }: { signal: AbortSignal; newOrigin?: (() => AuditOrigin) | undefined },
 ): Promise<RootOutcome> => {
   const known = await allTrustRoots(datastore, signal);
   const { moves, checks } = await verifyRoots(path, trustRequest(known, clock.nowMs()), { signal });
@@ -44,7 +45,8 @@ export const takeRoots = async (
   for (const move of moves) {
     const id = move.trustRootId;
     const record = known.find(root => root.id === id);
-    if (move.roots.length > 0) await datastore.trustRootAdvance(id, rootMove(move, record), { signal });
+    if (move.roots.length > 0)
+      await datastore.trustRootAdvance(id, rootMove(move, record), { signal, audit: newOrigin?.() });
     trustRoots.push({ id, rootVersion: move.newestVersion });
     log.info({ trust_root_id: id, root_version: move.newestVersion }, 'trust root moved by an upload');
   }

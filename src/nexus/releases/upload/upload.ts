@@ -1,4 +1,5 @@
 /** One upload: its input, its limits, and its outcome. */
+import type { AuditOrigin } from '../../../core/facts/audit.ts';
 import type { HashKind } from '../../../core/ids.ts';
 import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { InsertOutcome, RepoRecord } from '../../datastore/ports/release-port.ts';
@@ -15,6 +16,8 @@ export type UploadRequest = {
   /** As announced; undefined if the client did not announce it. */
   readonly contentLength: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Of a new entry in the audit log; absent where no person uploads. */
+  readonly newOrigin?: () => AuditOrigin;
 };
 
 export type ReleaseOutcome = {

@@ -81,7 +81,10 @@ type Deps = {
   readonly capacity: FleetCapacity;
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
   /** For an archive of roots alone, which `check` refuses as `ROOTS_ONLY`. */
-  readonly takeRoots: (path: string, options: { signal: AbortSignal }) => Promise<RootOutcome>;
+  readonly takeRoots: (
+    path: string,
+    options: { signal: AbortSignal; newOrigin: UploadRequest['newOrigin'] },
+  ) => Promise<RootOutcome>;
   readonly note: Note;
   readonly activateReplication: () => void;
   readonly limits: UploadLimits;
@@ -189,7 +192,8 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
   signal.throwIfAborted();
   tracker.stage('recording', staged.systemVersion);
   await incoming.keep(staged);
-  const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });
+  const audit = request.newOrigin?.();
+  const inserted = await record(deps, { ...job, incoming, staged, checked, audit }, { signal: job.stopping });
   await acknowledge({ ...deps, log }, staged, checked, { ...inserted, waitedMs: job.patience.waitedMs() });
   const { report, overrides, release } = checked;
   return { status: inserted.status, repo: inserted.repo, report, overrides, checks: release.checks };
@@ -198,7 +202,7 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
 /** A release that fits on the fleet, or the outcome of an archive of roots (U5). Waits for the database (U7). */
 const verify = async (
   { check, takeRoots, capacity }: Deps,
-  { allowExpired, allowRollback, allowRevokedKeys = false }: UploadRequest,
+  { allowExpired, allowRollback, allowRevokedKeys = false, newOrigin }: UploadRequest,
   archiveHash: string,
   { path }: Incoming,
   { patience, present: signal }: Job,
@@ -211,7 +215,8 @@ const verify = async (
       if (errorCodeOf(error) === 'ROOTS_ONLY') return undefined;
       throw error;
     });
-  if (checked === undefined) return await patience.run(() => takeRoots(path, { signal }), { signal });
+  if (checked === undefined)
+    return await patience.run(() => takeRoots(path, { signal, newOrigin }), { signal });
   await patience.run(() => capacity.checkRelease(artifactSizes(checked), { signal }), { signal });
   return checked;
 };

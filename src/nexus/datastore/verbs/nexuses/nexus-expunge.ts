@@ -2,24 +2,32 @@ import { databaseNow } from '../../database-time.ts';
 import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
 import type { NexusPort } from '../../ports/nexus-port.ts';
 import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
 
 export const nexusExpunge =
   (transactions: Transactions): NexusPort['nexusExpunge'] =>
-  (id, aliveMs, wait) =>
+  (id, aliveMs, { audit, signal }) =>
     transactions.write(
       'nexus_expunge',
-      async db => {
+      async (db, attempt) => {
         const row = await db
           .selectFrom('nexus')
-          .select(['policy', 'time_heartbeat', databaseNow.as('now_ms')])
+          .select(['policy', 'operator_address', 'time_heartbeat', databaseNow.as('now_ms')])
           .where('id', '=', id)
           .executeTakeFirst();
         const nexus = row && {
           policy: row.policy,
           heartbeatAgeMs: heartbeatAgeMs(row.now_ms, row.time_heartbeat),
         };
-        if (decideExpunge(id, nexus, aliveMs) === 'expunged') return;
+        if (decideExpunge(id, nexus, aliveMs) === 'expunged' || row === undefined) return;
         await db.updateTable('nexus').set({ policy: 'expunged' }).where('id', '=', id).execute();
+        const { operator_address: operatorAddress } = row;
+        await appendAudit(
+          db,
+          audit,
+          { kind: 'nexus_expunged', expungedNexusId: id, operatorAddress },
+          attempt,
+        );
       },
-      wait,
+      { signal },
     );

@@ -2,7 +2,7 @@
  * Records a verified release.
  *
  *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the pruned row again ─▶ local repo,
- *     audit ─▶ generation
+ *     overrides ─▶ generation ─▶ audit
  *
  * I1. The local-repo row of this upload represents the whole transaction: if it exists, an earlier attempt was committed, and
  *     nothing is done again. In particular a release deleted in between stays deleted.
@@ -14,11 +14,13 @@
  *     times as long.
  */
 import { sql } from 'kysely';
-import { insertOutcome, wantedWith } from '../../decisions/insert-outcome.ts';
+import type { AuditOrigin } from '../../../../core/facts/audit.ts';
+import { insertOutcome, releaseUploaded, wantedWith } from '../../decisions/insert-outcome.ts';
 import type { InsertOutcome, NewRelease, ReleasePort, RepoRecord } from '../../ports/release-port.ts';
 import { toRepoRecord } from '../../records.ts';
 import type { Database } from '../../tables.ts';
-import type { Transactions } from '../../transactions.ts';
+import type { Attempt, Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
 import { recordRoles } from '../trust-roots/role-rows.ts';
 import { moveTrustRoot, requireTrustRoot } from '../trust-roots/trust-root-rows.ts';
 import {
@@ -32,10 +34,17 @@ import { insertReleaseRows } from './release-rows.ts';
 
 export const releaseInsert =
   (transactions: Transactions): ReleasePort['releaseInsert'] =>
-  (release, wait) =>
-    transactions.write('release_insert', db => insertOnce(db, release), wait);
+  (release, { audit, signal }) =>
+    transactions.write('release_insert', (db, attempt) => insertOnce(db, release, audit, attempt), {
+      signal,
+    });
 
-const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutcome> => {
+const insertOnce = async (
+  db: Database,
+  release: NewRelease,
+  audit: AuditOrigin | undefined,
+  attempt: Attempt,
+): Promise<InsertOutcome> => {
   await lockGeneration(db);
   const done = await findOwnUpload(db, release);
   if (done !== undefined) {
@@ -55,7 +64,9 @@ const insertOnce = async (db: Database, release: NewRelease): Promise<InsertOutc
   await insertOverrides(db, release, repo);
 
   const after = wantedWith(before, release.description.artifacts);
-  return insertOutcome(release, repo, await recordWantedSet(db, before, after));
+  const outcome = insertOutcome(release, repo, await recordWantedSet(db, before, after));
+  await appendAudit(db, audit, releaseUploaded(release, before, outcome), attempt);
+  return outcome;
 };
 
 /** I1. */

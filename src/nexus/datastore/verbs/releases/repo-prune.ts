@@ -1,20 +1,21 @@
 import { sql } from 'kysely';
-import { decidePrune } from '../../decisions/prune.ts';
+import { decidePrune, releaseDeleted } from '../../decisions/prune.ts';
 import type { ReleasePort } from '../../ports/release-port.ts';
 import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
 import { currentTarget } from '../target-release/target-rows.ts';
 import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set/wanted-set-rows.ts';
 
 export const repoPrune =
   (transactions: Transactions): ReleasePort['repoPrune'] =>
-  (version, { uploadedAtMs, ...wait }) =>
+  (version, { uploadedAtMs, audit, signal }) =>
     transactions.write(
       'repo_prune',
-      async (db, { repeated }) => {
+      async (db, attempt) => {
         await lockGeneration(db);
         const before = await readWantedSet(db);
         const { tuf_repo_id: target } = await currentTarget(db);
-        const decision = decidePrune({ version, uploadedAtMs, repeated }, before, target);
+        const decision = decidePrune({ version, uploadedAtMs, ...attempt, by: audit?.actor }, before, target);
         if (decision.kind === 'pruned') return { generation: before.generation };
         const { repoId, wantedAfter } = decision;
         await db
@@ -22,7 +23,9 @@ export const repoPrune =
           .set({ time_pruned: sql<Date>`now()` })
           .where('id', '=', repoId)
           .execute();
-        return { generation: await recordWantedSet(db, before, wantedAfter) };
+        const generation = await recordWantedSet(db, before, wantedAfter);
+        await appendAudit(db, audit, releaseDeleted(version, before, generation), attempt);
+        return { generation };
       },
-      wait,
+      { signal },
     );

@@ -1,18 +1,28 @@
 import type { SledPort } from '../../ports/sled-port.ts';
 import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
 
 export const sledSetPolicy =
   (transactions: Transactions): SledPort['sledSetPolicy'] =>
-  (id, policy, wait) =>
+  (id, policy, { audit, signal }) =>
     transactions.write(
       'sled_set_policy',
-      async db => {
-        const { numUpdatedRows } = await db
-          .updateTable('sled')
-          .set({ policy })
+      async (db, attempt) => {
+        const before = await db
+          .selectFrom('sled')
+          .select(['policy', 'serial'])
           .where('id', '=', id)
-          .executeTakeFirstOrThrow();
-        return numUpdatedRows > 0n;
+          .executeTakeFirst();
+        if (before === undefined) return false;
+        await db.updateTable('sled').set({ policy }).where('id', '=', id).execute();
+        const { policy: previousPolicy, serial } = before;
+        await appendAudit(
+          db,
+          audit,
+          { kind: 'sled_policy_set', sledId: id, serial, policy, previousPolicy },
+          attempt,
+        );
+        return true;
       },
-      wait,
+      { signal },
     );

@@ -1,19 +1,20 @@
-import { decideTarget } from '../../decisions/target-choice.ts';
+import { decideTarget, targetReleaseSetTo } from '../../decisions/target-choice.ts';
 import type { TargetReleasePort } from '../../ports/target-release-port.ts';
 import { toRepoRecord } from '../../records.ts';
 import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
 import { currentTarget, toTargetRecord } from './target-rows.ts';
 
 export const targetReleaseSet =
   (transactions: Transactions): TargetReleasePort['targetReleaseSet'] =>
-  ({ repoId, expectedGeneration }, wait) =>
+  ({ repoId, expectedGeneration, isForced = false }, { audit, signal }) =>
     transactions.write(
       'target_release_set',
-      async (db, { repeated }) => {
+      async (db, attempt) => {
         const current = await currentTarget(db);
         const repo = await db.selectFrom('tuf_repo').selectAll().where('id', '=', repoId).executeTakeFirst();
         const decision = decideTarget(
-          { repoId, expectedGeneration, repeated },
+          { repoId, expectedGeneration, ...attempt },
           { generation: current.generation, repoId: current.tuf_repo_id },
           repo && toRepoRecord(repo),
         );
@@ -23,7 +24,11 @@ export const targetReleaseSet =
           .values({ generation: expectedGeneration + 1, tuf_repo_id: repoId })
           .returningAll()
           .executeTakeFirstOrThrow();
-        return toTargetRecord(db, row);
+        const record = await toTargetRecord(db, row);
+        const before = await toTargetRecord(db, current);
+        const action = targetReleaseSetTo(record, before, isForced);
+        if (action !== undefined) await appendAudit(db, audit, action, attempt);
+        return record;
       },
-      wait,
+      { signal },
     );

@@ -1,27 +1,38 @@
 import assert from 'node:assert/strict';
+import { sha256Hex } from '../../decisions/audit-row.ts';
 import type { TrustRootPort } from '../../ports/trust-root-port.ts';
 import { toTrustRootRecord } from '../../records.ts';
 import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
 import { newestRoots } from './root-chains.ts';
 
 export const trustRootInsert =
   (transactions: Transactions): TrustRootPort['trustRootInsert'] =>
-  (root, wait) =>
+  (root, { audit, rootVersion = 1, signal }) =>
     transactions.write(
       'trust_root_insert',
-      async db => {
-        await db
+      async (db, attempt) => {
+        const { numInsertedOrUpdatedRows: inserted = 0n } = await db
           .insertInto('tuf_trust_root')
           .values({ id: root.id, root_bytes: Buffer.from(root.rootBytes) })
           .onConflict(conflict => conflict.column('id').doNothing())
-          .execute();
+          .executeTakeFirstOrThrow();
         const row = await db
           .selectFrom('tuf_trust_root')
           .selectAll()
           .where('id', '=', root.id)
           .executeTakeFirstOrThrow();
         assert(row.root_bytes.equals(root.rootBytes), `trust root ${root.id} was inserted with other bytes`);
-        return toTrustRootRecord(row, (await newestRoots(db, [root.id])).get(root.id));
+        const record = toTrustRootRecord(row, (await newestRoots(db, [root.id])).get(root.id));
+        const rootSha256 = sha256Hex(root.rootBytes);
+        if (inserted > 0n)
+          await appendAudit(
+            db,
+            audit,
+            { kind: 'trust_root_added', trustRootId: root.id, rootVersion, rootSha256 },
+            attempt,
+          );
+        return record;
       },
-      wait,
+      { signal },
     );

@@ -1,26 +1,37 @@
-import { admitRaise, requirePlannedPoint, wantedSetDigest } from '../../decisions/generation.ts';
+import {
+  admitRaise,
+  generationRecovered,
+  requirePlannedPoint,
+  wantedSetDigest,
+} from '../../decisions/generation.ts';
 import type { WantedSetPort } from '../../ports/wanted-set-port.ts';
 import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
 import { recordPoint } from './point-rows.ts';
 import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } from './wanted-set-rows.ts';
 
 /** The only write that does not check the stored digest, because it corrects it. */
 export const generationRaise =
   (transactions: Transactions): WantedSetPort['generationRaise'] =>
-  ({ to, accepted = [], orderedBy, planned }, wait) =>
+  ({ to, accepted = [], orderedBy, planned, decided }, { audit, signal }) =>
     transactions.write(
       'generation_raise',
-      async (db, { repeated }) => {
+      async (db, attempt) => {
         await lockGeneration(db);
         const before = await readGeneration(db);
-        requirePlannedPoint(before, { planned, to }, { repeated });
-        const verdict = admitRaise(before.generation, to, { repeated, accepts: accepted.length > 0 });
+        requirePlannedPoint(before, { planned, to }, attempt);
+        const verdict = admitRaise(before.generation, to, { ...attempt, accepts: accepted.length > 0 });
         for (const point of accepted) await recordPoint(db, point, { origin: 'accepted', orderedBy });
-        if (verdict === 'stay') return before;
+        const action = generationRecovered(before, { to, accepted, decided });
+        if (verdict === 'stay') {
+          await appendAudit(db, audit, action, attempt);
+          return before;
+        }
         const { artifacts } = await readPresentReleases(db);
         const after = { generation: to, digest: wantedSetDigest(artifacts.keys()) };
         await writeGeneration(db, before, after, { origin: 'raise', orderedBy });
+        await appendAudit(db, audit, action, attempt);
         return after;
       },
-      wait,
+      { signal },
     );

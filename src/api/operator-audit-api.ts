@@ -1,0 +1,82 @@
+/** The operator's API for the audit log: every change by a person, in a chain of hashes. */
+import { z } from 'zod';
+import { AuditHash } from '../core/audit-chain.ts';
+import { AuditEntryId, NexusId, OperatorTokenId } from '../core/ids.ts';
+import { OperatorRole } from '../core/operator-role.ts';
+import { type Api, defineRoute } from './route.ts';
+import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
+
+export const AuditHeadView = z
+  .object({
+    /** The number of the newest entry; 0 for an empty log. */
+    seq: z.number().int().min(0),
+    hash: AuditHash,
+  })
+  .meta({ id: 'AuditHead' });
+export type AuditHeadView = z.infer<typeof AuditHeadView>;
+
+/** A person by a token of the database or by the break-glass token of a Nexus, or a Nexus by its configuration. */
+export const AuditActorView = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('token'), token_id: OperatorTokenId, role: OperatorRole }),
+  z.object({ kind: z.literal('break_glass') }),
+  z.object({ kind: z.literal('nexus') }),
+]);
+
+export const AuditEntryView = z
+  .object({
+    seq: z.number().int().min(1),
+    /** SHA-256 of the previous hash, `seq` and `content`, with line feeds between them. */
+    hash: AuditHash,
+    /** The entry as the hash covers it, in JSON; the other fields are read from it. */
+    content: z.string(),
+    /** What follows is absent where `content` is no entry of any version. */
+    id: AuditEntryId.optional(),
+    /** By the clock of the database. */
+    time: Timestamp.optional(),
+    actor: AuditActorView.optional(),
+    nexus_id: NexusId.optional(),
+    remote_address: z.string().optional(),
+    request_id: z.string().optional(),
+    /** A kind, and its facts. */
+    action: Details.optional(),
+    message: z.string(),
+  })
+  .meta({ id: 'AuditEntry' });
+export type AuditEntryView = z.infer<typeof AuditEntryView>;
+
+export const AuditSortMode = z.enum(['seq_ascending', 'seq_descending']).meta({ id: 'AuditSortMode' });
+
+const TAGS = ['operators'] as const;
+
+export const operatorAuditApi = {
+  title: 'Operator API, audit log',
+  version: '1.0.0',
+  description: 'Who changed what, when, and from where.',
+  routes: {
+    auditList: defineRoute({
+      operationId: 'audit_list',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: '/v1/system/audit/entries',
+      summary: 'The entries, the newest first by default',
+      tags: TAGS,
+      query: PageQuery.extend({ sort_by: AuditSortMode.optional() }),
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(AuditEntryView, 'AuditEntryResultsPage') },
+      errors: [],
+    }),
+    auditHead: defineRoute({
+      operationId: 'audit_head',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: '/v1/system/audit/head',
+      summary: 'The newest entry: note its hash, and later ones must still follow it',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: AuditHeadView },
+      errors: [],
+    }),
+  },
+} as const satisfies Api;

@@ -1,0 +1,91 @@
+/** Entries of the audit log in plain English: one renderer for each kind of action. */
+import type { AuditAction, AuditActor, AuditEntry, AuditKind } from './audit.ts';
+import { unknownEventText } from './event.ts';
+import { listed, plural, quoted, sentences, spaced, timeText } from './phrase.ts';
+
+type Renderers = { readonly [K in AuditKind]: (action: AuditAction<K>) => string };
+
+/** More names than a line holds. */
+const MOST_NAMES = 10;
+
+const renderers: Renderers = {
+  token_created: ({ tokenId, role, description, expiresMs }) =>
+    sentences(
+      `Token ${tokenId} was created with the role ${role}. It expires at ${timeText(expiresMs)}.`,
+      described(description),
+    ),
+  token_revoked: ({ tokenId, role, description }) =>
+    sentences(`Token ${tokenId} with the role ${role} was revoked.`, described(description)),
+  trust_root_added: ({ trustRootId, rootVersion, rootSha256 }) =>
+    `Trust root ${trustRootId} was added at root version ${rootVersion}, with SHA-256 ${rootSha256}.`,
+  trust_root_deleted: ({ trustRootId, rootSha256 }) =>
+    `Trust root ${trustRootId} was deleted. Its newest root had the SHA-256 ${rootSha256}.`,
+  trust_root_advanced: ({ trustRootId, rootVersions, rootSha256, previousRootSha256 }) =>
+    `Trust root ${trustRootId} moved to root version ${rootVersions.at(-1)}, with SHA-256 ${rootSha256}. It was ${previousRootSha256} before.`,
+  release_uploaded: action =>
+    sentences(
+      `Release ${action.systemVersion} was uploaded${action.wasThere ? ' again' : ''} (upload ${action.uploadId}, file ${action.fileName}, ${action.hashKind} ${action.hash}) and verified by trust root ${action.trustRootId}.`,
+      action.rootVersions.length === 0
+        ? undefined
+        : `It brought root version ${action.rootVersions.join(', ')}.`,
+      action.overrides.length === 0
+        ? undefined
+        : `Accepted by an override: ${quoted(action.overrides.join('; '))}`,
+    ),
+  release_deleted: ({ systemVersion, wasLast, generation, previousGeneration }) =>
+    sentences(
+      `Release ${systemVersion} was deleted. The generation was ${previousGeneration} and is ${generation}.`,
+      wasLast ? 'It was the last release.' : undefined,
+    ),
+  target_release_set: ({ systemVersion, previousVersion, isForced }) =>
+    sentences(
+      `Release ${systemVersion} became the target release.`,
+      previousVersion === undefined ? 'None was set before.' : `It was ${previousVersion} before.`,
+      isForced ? 'The change was forced.' : undefined,
+    ),
+  sled_policy_set: ({ sledId, serial, policy, previousPolicy }) =>
+    `Sled ${serial} (${sledId}) became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
+  nexus_expunged: ({ expungedNexusId, operatorAddress }) =>
+    `Nexus ${expungedNexusId} at ${operatorAddress} was expunged.`,
+  generation_recovered: ({
+    generation,
+    previousGeneration,
+    accepted,
+    excludedSleds,
+    givenUp,
+    givenUpTotal,
+  }) =>
+    sentences(
+      `The generation was recovered from ${previousGeneration} to ${generation}. ${plural(accepted.length, 'point')} of other histories became known.`,
+      excludedSleds.length === 0 ? undefined : `Excluded sleds: ${listed(excludedSleds, MOST_NAMES)}.`,
+      givenUpTotal === 0
+        ? undefined
+        : `${plural(givenUpTotal, 'name was', 'names were')} given up: ${listed(givenUp, MOST_NAMES)}.`,
+    ),
+  tasks_activated: ({ tasks }) => `Tasks were activated: ${listed(tasks, MOST_NAMES)}.`,
+  source_sync_requested: ({ source, metadataUrl }) =>
+    `A sync of the source ${source} at ${metadataUrl} was requested.`,
+};
+
+const described = (description: string): string | undefined =>
+  description === '' ? undefined : `Described as: ${quoted(description)}`;
+
+export const renderAuditAction = (action: AuditAction): string =>
+  (renderers[action.kind] as (action: AuditAction) => string)(action);
+
+/** What was done, also by a version that this one does not know. */
+export const auditText = ({ action, details }: AuditEntry): string =>
+  action === undefined ? unknownEventText(details.kind, details) : renderAuditAction(action);
+
+export const actorText = (actor: AuditActor, nexusId: string): string => {
+  switch (actor.kind) {
+    case 'token':
+      return `token ${actor.tokenId} (${actor.role})`;
+    case 'break_glass':
+      return `break-glass token of Nexus ${nexusId}`;
+    case 'nexus':
+      return `Nexus ${nexusId}`;
+    default:
+      return actor satisfies never;
+  }
+};

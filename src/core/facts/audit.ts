@@ -1,0 +1,170 @@
+/**
+ * What the audit log says: who changed what, from where, and how it was before.
+ *
+ *     AuditOrigin and AuditAction ─▶ auditContent() ─▶ a row of the chain (audit-chain.ts) ─▶ parseAuditContent()
+ *
+ * KA1. As KR1 and KR2 of reason.ts: an action is data, and what was released keeps its name and meaning.
+ * KA2. The content is canonical: names in order, without spaces, so that one entry has one hash.
+ * KA3. Several versions of Nexus may write to one database: {@link parseAuditAction} is undefined for an action that this
+ *      one does not know.
+ */
+import { z } from 'zod';
+import {
+  AuditEntryId,
+  Generation,
+  NexusId,
+  OperatorTokenId,
+  SledId,
+  SystemVersion,
+  TrustRootId,
+  UploadId,
+} from '../ids.ts';
+import { OperatorRole } from '../operator-role.ts';
+import { type Details, fromDetails, toDetails } from './details.ts';
+import { Count, PointFact, Words } from './reason.ts';
+
+/** Who acts: a person by a token of the database, or by the token file of a Nexus; or a Nexus by its own configuration. */
+export const AuditActor = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('token'), tokenId: OperatorTokenId, role: OperatorRole }),
+  z.object({ kind: z.literal('break_glass') }),
+  z.object({ kind: z.literal('nexus') }),
+]);
+export type AuditActor = z.infer<typeof AuditActor>;
+
+/** The origin of a change. A verb of the datastore that has one writes an entry in its transaction. */
+export type AuditOrigin = {
+  readonly entryId: AuditEntryId;
+  readonly nexusId: NexusId;
+  readonly actor: AuditActor;
+  readonly remoteAddress: string | undefined;
+  readonly requestId: string | undefined;
+};
+
+const Policy = z.enum(['in_service', 'expunged']);
+/** More names than a person reads; the total stands beside them. */
+export const MAX_AUDITED_NAMES = 100;
+const Names = z.array(Words).max(MAX_AUDITED_NAMES).readonly();
+const Sha256 = Words;
+const TimeMs = z.number();
+
+/** `previous…`: how it was before. */
+export const auditActions = {
+  token_created: z.object({
+    tokenId: OperatorTokenId,
+    role: OperatorRole,
+    description: Words,
+    expiresMs: TimeMs,
+  }),
+  token_revoked: z.object({ tokenId: OperatorTokenId, role: OperatorRole, description: Words }),
+  trust_root_added: z.object({ trustRootId: TrustRootId, rootVersion: Count, rootSha256: Sha256 }),
+  trust_root_deleted: z.object({ trustRootId: TrustRootId, rootSha256: Sha256 }),
+  trust_root_advanced: z.object({
+    trustRootId: TrustRootId,
+    rootVersions: z.array(Count).readonly(),
+    rootSha256: Sha256,
+    previousRootSha256: Sha256,
+  }),
+  release_uploaded: z.object({
+    systemVersion: SystemVersion,
+    uploadId: UploadId,
+    fileName: Words,
+    hash: Sha256,
+    hashKind: z.enum(['archive', 'targets']),
+    wasThere: z.boolean(),
+    overrides: z.array(Words).readonly(),
+    trustRootId: TrustRootId,
+    /** That the archive brought, and that followed the trusted one. */
+    rootVersions: z.array(Count).readonly(),
+    generation: Generation,
+    previousGeneration: Generation,
+  }),
+  release_deleted: z.object({
+    systemVersion: SystemVersion,
+    wasLast: z.boolean(),
+    generation: Generation,
+    previousGeneration: Generation,
+  }),
+  target_release_set: z.object({
+    systemVersion: SystemVersion,
+    previousVersion: SystemVersion.optional(),
+    isForced: z.boolean(),
+  }),
+  sled_policy_set: z.object({ sledId: SledId, serial: Words, policy: Policy, previousPolicy: Policy }),
+  nexus_expunged: z.object({ expungedNexusId: NexusId, operatorAddress: Words }),
+  generation_recovered: z.object({
+    generation: Generation,
+    previousGeneration: Generation,
+    accepted: z.array(PointFact).readonly(),
+    excludedSleds: Names,
+    givenUp: Names,
+    givenUpTotal: Count,
+  }),
+  tasks_activated: z.object({ tasks: Names }),
+  source_sync_requested: z.object({ source: Words, metadataUrl: Words }),
+} as const satisfies Record<string, z.ZodType<object>>;
+
+export type AuditKind = keyof typeof auditActions;
+export type AuditAction<K extends AuditKind = AuditKind> = {
+  readonly [A in K]: { readonly kind: A } & Readonly<z.infer<(typeof auditActions)[A]>>;
+}[K];
+
+/** KA3. */
+const parseAuditAction = (value: Readonly<Record<string, unknown>>): AuditAction | undefined => {
+  const { kind } = value;
+  if (typeof kind !== 'string' || !Object.hasOwn(auditActions, kind)) return undefined;
+  const parsed = auditActions[kind as AuditKind].safeParse(value);
+  return parsed.success ? ({ kind, ...parsed.data } as AuditAction) : undefined;
+};
+
+/** KA2. */
+export const auditContent = (origin: AuditOrigin, action: AuditAction, timeMs: number): string => {
+  const { entryId, actor, ...rest } = origin;
+  const entry = { id: entryId, timeMs, actor: { ...actor }, action: { ...action }, ...rest };
+  return JSON.stringify(inOrder(toDetails(entry)));
+};
+
+const inOrder = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, each]) => [name, inOrder(each)]),
+  );
+};
+
+const Entry = z.object({
+  id: AuditEntryId,
+  timeMs: TimeMs,
+  nexusId: NexusId,
+  actor: AuditActor,
+  remoteAddress: Words.optional(),
+  requestId: Words.optional(),
+  action: z.looseObject({ kind: Words }),
+});
+
+export type AuditEntry = Omit<z.infer<typeof Entry>, 'action'> & {
+  /** As stored, of any version. */
+  readonly details: Details & { readonly kind: string };
+  /** Undefined for one that this version does not know. */
+  readonly action: AuditAction | undefined;
+};
+
+/** Undefined for what no version has written. */
+export const parseAuditContent = (content: string): AuditEntry | undefined => {
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const parsed = Entry.safeParse(fromDetails(value));
+  if (!parsed.success) return undefined;
+  const { action, ...entry } = parsed.data;
+  return {
+    ...entry,
+    details: { ...toDetails(action), kind: action.kind },
+    action: parseAuditAction(action),
+  };
+};
