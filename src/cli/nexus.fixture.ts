@@ -1,12 +1,15 @@
 /** A fake Nexus for tests of commands: its contracts over real HTTP, with the answers of the test. */
 import { createHash } from 'node:crypto';
 import { debugApi } from '../api/debug-api.ts';
+import { operatorAccessApi } from '../api/operator-access-api.ts';
+import { operatorAuditApi } from '../api/operator-audit-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { type GenerationRecovery, operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { operatorUploadApi } from '../api/operator-upload-api.ts';
+import { EMPTY_LOG } from '../core/audit-chain.ts';
 import { asGeneration, NexusId, SledId } from '../core/ids.ts';
 import { oneOperator } from '../http/api.fixture.ts';
 import { bindApi, type Handlers } from '../http/handlers.ts';
@@ -102,6 +105,8 @@ export type TestHandlers = {
   readonly recovery?: Partial<Handlers<typeof operatorRecoveryApi>>;
   readonly sources?: Partial<Handlers<typeof operatorSourceApi>>;
   readonly history?: Partial<Handlers<typeof operatorHistoryApi>>;
+  readonly access?: Partial<Handlers<typeof operatorAccessApi>>;
+  readonly audit?: Partial<Handlers<typeof operatorAuditApi>>;
   readonly debug?: Partial<Handlers<typeof debugApi>>;
 };
 
@@ -196,6 +201,12 @@ const sourceHandlers: Handlers<typeof operatorSourceApi> = {
   trustRootChain: refused,
 };
 
+const accessHandlers: Handlers<typeof operatorAccessApi> = {
+  tokenList: none,
+  tokenCreate: refused,
+  tokenRevoke: refused,
+};
+
 const debugHandlers = (received: Received): Handlers<typeof debugApi> => ({
   bgtaskList: async () => ({}),
   bgtaskView: refused,
@@ -217,6 +228,8 @@ export const serveTestNexus = async (
       bindApi(operatorRecoveryApi, { ...recoveryHandlers(received), ...handlers.recovery }),
       bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),
       bindApi(operatorHistoryApi, { fleetHistory: none, ...handlers.history }),
+      bindApi(operatorAccessApi, { ...accessHandlers, ...handlers.access }),
+      bindApi(operatorAuditApi, { auditList: none, auditHead: async () => EMPTY_LOG, ...handlers.audit }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],
     listen: { host: '127.0.0.1', port: 0 },

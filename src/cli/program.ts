@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addArtifactList } from './commands/artifact-list.ts';
 import { addArtifactShow } from './commands/artifact-show.ts';
+import { addAuditList } from './commands/audit-list.ts';
+import { addAuditVerify } from './commands/audit-verify.ts';
 import { addDbMigrate } from './commands/db-migrate.ts';
 import { addDemo } from './commands/demo.ts';
 import { addHistory } from './commands/history.ts';
@@ -38,6 +40,9 @@ import { addTargetReleaseShow } from './commands/target-release-show.ts';
 import { addTaskActivate } from './commands/task-activate.ts';
 import { addTaskList } from './commands/task-list.ts';
 import { addTaskShow } from './commands/task-show.ts';
+import { addTokenCreate } from './commands/token-create.ts';
+import { addTokenList } from './commands/token-list.ts';
+import { addTokenRevoke } from './commands/token-revoke.ts';
 import { addTrustRootAdd } from './commands/trust-root-add.ts';
 import { addTrustRootDelete } from './commands/trust-root-delete.ts';
 import { addTrustRootExport } from './commands/trust-root-export.ts';
@@ -99,6 +104,8 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     [addIdentityInit, addIdentityIssue, addIdentityShow],
   ],
   ['db', 'the database of Nexus', [addDbMigrate]],
+  ['token', 'the tokens of operators, and their roles', [addTokenCreate, addTokenList, addTokenRevoke]],
+  ['audit', 'changes by persons, in a chain of hashes', [addAuditList, addAuditVerify]],
   ['recover', 'recoveries, when sleds hold configs that the database does not know', [addRecoverGeneration]],
 ];
 

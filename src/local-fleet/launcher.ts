@@ -9,7 +9,6 @@
  * FL3. A process that ends by itself is an error that names it and quotes the end of its log.
  * FL4. A later start on the same directory continues the fleet: same ids, same data, and the same ports if they are free.
  */
-import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeFileDurably } from '../lib/durable-file.ts';
@@ -17,6 +16,7 @@ import { endpointUrl, splitAddress } from '../lib/endpoint.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
 import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { createLogger } from '../lib/log.ts';
+import { makeOperatorToken } from '../lib/operator-token.ts';
 import { makeDirectories } from '../lib/real-disk.ts';
 import { type Child, exitError, runChild, startChild } from './child-process.ts';
 import { type FleetPaths, fleetPaths, fleetSizeOf, type SledPaths } from './data-directory.ts';
@@ -27,7 +27,6 @@ import { DEFAULT_FLEET_SIZE, minSledReplication } from './fleet-size.ts';
 import { freeAddress, type RememberedPorts, readPorts, writePorts } from './ports.ts';
 import { type Addresses, writeNexusConfig, writeSledConfig } from './process-config.ts';
 
-const TOKEN_BYTES = 32;
 const DEFAULT_NEXUS_PORTS: Addresses = ['127.0.0.1:12220', '127.0.0.1:12221'];
 
 export type FleetOptions = {
@@ -158,7 +157,7 @@ const chooseSize = async ({
 /** Made here rather than by a Nexus, since several share it. */
 const ensureToken = async (path: string): Promise<void> => {
   if ((await stat(path).catch(() => undefined)) !== undefined) return;
-  await writeFileDurably(path, `${randomBytes(TOKEN_BYTES).toString('base64url')}\n`, { mode: 0o600 });
+  await writeFileDurably(path, `${makeOperatorToken()}\n`, { mode: 0o600 });
 };
 
 type StartOptions = FleetOptions & {

@@ -4,6 +4,7 @@ import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { EVENT_KINDS } from '../../core/facts/event.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { parseAmount } from '../arguments/amount.ts';
+import { durationMs } from '../arguments/duration.ts';
 import { parseVersion } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { type Depot, withDepot } from '../connection/depot-client.ts';
@@ -100,13 +101,10 @@ const parseKind = (text: string): FleetEventKind => {
   throw usageError(`${text} is not a kind of event`, `use one of ${EVENT_KINDS.join(', ')}`);
 };
 
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** A time, or how long ago. */
 const parseTime = (text: string, option: string, nowMs: number): string => {
-  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const agoMs = Number(amount) * (UNIT_MS[unit] ?? Number.NaN);
-  const timeMs = amount === undefined ? Date.parse(text) : Math.max(0, nowMs - agoMs);
+  const agoMs = durationMs(text);
+  const timeMs = agoMs === undefined ? Date.parse(text) : Math.max(0, nowMs - agoMs);
   if (Number.isFinite(timeMs)) return isoTime(timeMs);
   throw usageError(
     `${option} ${text} is not a time`,

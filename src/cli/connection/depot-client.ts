@@ -1,5 +1,7 @@
 /** A Nexus as commands see it: the operator's and the debug API, with the command's own signal. */
 import { debugApi } from '../../api/debug-api.ts';
+import { operatorAccessApi } from '../../api/operator-access-api.ts';
+import { operatorAuditApi } from '../../api/operator-audit-api.ts';
 import type { ArtifactSummary, SledView } from '../../api/operator-fleet-api.ts';
 import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../../api/operator-history-api.ts';
@@ -47,6 +49,8 @@ export type Depot = {
   readonly recovery: Bound<ApiClient<typeof operatorRecoveryApi>>;
   readonly sources: Bound<ApiClient<typeof operatorSourceApi>>;
   readonly history: Bound<ApiClient<typeof operatorHistoryApi>>;
+  readonly access: Bound<ApiClient<typeof operatorAccessApi>>;
+  readonly audit: Bound<ApiClient<typeof operatorAuditApi>>;
   readonly debug: Bound<ApiClient<typeof debugApi>>;
   // Lists, whole.
   readonly allRepositories: () => Promise<TufRepo[]>;
@@ -84,6 +88,8 @@ export const openDepot = (
     recovery: client(operatorRecoveryApi, ANSWER_TIMEOUT_MS),
     sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
     history: client(operatorHistoryApi, ANSWER_TIMEOUT_MS),
+    access: client(operatorAccessApi, ANSWER_TIMEOUT_MS),
+    audit: client(operatorAuditApi, ANSWER_TIMEOUT_MS),
     debug: client(debugApi, ANSWER_TIMEOUT_MS),
   };
   const updates = bind(clients.updates, signal);
@@ -96,6 +102,8 @@ export const openDepot = (
     recovery: bind(clients.recovery, signal),
     sources: bind(clients.sources, signal),
     history: bind(clients.history, signal),
+    access: bind(clients.access, signal),
+    audit: bind(clients.audit, signal),
     debug: bind(clients.debug, signal),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),
     releaseArtifacts: version =>

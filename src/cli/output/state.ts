@@ -3,7 +3,7 @@ import { spaced } from '../../core/facts/phrase.ts';
 import type { Style } from './style.ts';
 import type { Column } from './table.ts';
 
-const GOOD = new Set(['ok', 'complete', 'safe', 'alive', 'in_service', 'held']);
+const GOOD = new Set(['ok', 'complete', 'safe', 'alive', 'in_service', 'held', 'valid']);
 const ON_THE_WAY = new Set([
   'replicating',
   'converging',

@@ -1,10 +1,14 @@
 /** Several Nexus instances at one database: whatever they do at once has an order in which it could have been done. */
 import { describe, expect, test } from 'vitest';
 import { asGeneration, type Point, pointText, RoundNonce, SledId } from '../../core/ids.ts';
+import { seededRng } from '../../core/rng.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
 import {
   hashOf,
   insertTrustRoot,
   newId,
+  originBy,
   plannedBy,
   registration,
   uploadOf,
@@ -12,6 +16,7 @@ import {
   wait,
 } from './conformance/records.fixture.ts';
 import { createTestDatabase } from './database.fixture.ts';
+import { createPgDatastore } from './pg-datastore.ts';
 
 /** Each round is another chance for an interleaving that breaks a rule. */
 const ROUNDS = 8;
@@ -41,6 +46,38 @@ describe('two at once', () => {
       expect(outcomes.map(({ generation }) => generation)).toEqual([round + 1, round + 1]);
       expect(await one.localRepoList(wait)).toHaveLength(2 * round);
     }
+  });
+
+  test('uploads with an entry in the audit log conflict no more often than by the generation (T6)', async () => {
+    await using database = await createTestDatabase();
+    let conflicts = 0;
+    const log = {
+      ...silentLogger,
+      debug: (_facts: unknown, message: string) => {
+        if (message.includes('conflicts with another')) conflicts += 1;
+      },
+    };
+    await using stack = new AsyncDisposableStack();
+    const { connection } = database;
+    const open = async (seed: number) =>
+      stack.use(
+        await createPgDatastore({
+          ...{ connection, log: log as never, clock: systemClock, rng: seededRng(seed) },
+          ...wait,
+        }),
+      );
+    const nexuses = [await open(1), await open(2)];
+    const trustRoot = await insertTrustRoot(nexuses[0]!);
+    const UPLOADS = 8;
+    await Promise.all(
+      Array.from({ length: UPLOADS }, (_, n) => {
+        const release = uploadOf(trustRoot, `${n}.0.0`, [`a${n}`]);
+        return nexuses[n % 2]!.releaseInsert(release, { ...wait, audit: originBy() });
+      }),
+    );
+    expect((await nexuses[0]!.auditHead(wait)).seq).toBe(UPLOADS);
+    // Each commit ends at most one attempt of each upload that waits for the generation.
+    expect(conflicts).toBeLessThanOrEqual((UPLOADS * (UPLOADS - 1)) / 2);
   });
 
   test('two archives of one version: one is recorded, the other is a conflict (CN1)', async () => {

@@ -1,14 +1,11 @@
-/** The operator's bearer token: made at the first start, readable by its owner alone. */
-import { randomBytes } from 'node:crypto';
+/** The break-glass token of a Nexus, with the role admin: made at the first start, readable by its owner alone. */
 import { link, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isFull } from '../../lib/disk-errors.ts';
 import { temporaryPathFor, writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import { makeOperatorToken } from '../../lib/operator-token.ts';
 import { namedFilesDisk, namingFull } from '../../lib/real-disk.ts';
-
-/** 256 bits cannot be guessed, and fit in a line. */
-const TOKEN_BYTES = 32;
 
 /**
  * Several Nexus instances may share one file and start at once: one of them creates it, all use it.
@@ -36,7 +33,7 @@ const readToken = async (path: string): Promise<string | undefined> => {
 
 /** A link, unlike a rename, does not replace a file that another process created meanwhile. */
 const makeToken = async (path: string): Promise<string> => {
-  const made = randomBytes(TOKEN_BYTES).toString('base64url');
+  const made = makeOperatorToken();
   const draft = temporaryPathFor(path);
   try {
     await writeFileDurably(draft, `${made}\n`, { mode: 0o600 });
