@@ -16,8 +16,7 @@ import {
 import { clientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
-import { neverAborts, serveTestApi, testApi } from './api.fixture.ts';
-import { oneOperator } from './api.fixture.ts';
+import { neverAborts, oneOperator, serveTestApi, testApi } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
 import type { BoundRoute } from './handlers.ts';
 import { openApiDocuments } from './openapi.ts';

@@ -3,9 +3,9 @@
  *
  *     AuditOrigin and AuditAction ─▶ auditContent() ─▶ a row of the chain (audit-chain.ts) ─▶ parseAuditContent()
  *
- * KA1. As KR1 and KR2 of reason.ts: an action is data, and what was released keeps its name and meaning.
- * KA2. The content is canonical: names in order, without spaces, so that one entry has one hash.
- * KA3. Several versions of Nexus may write to one database: {@link parseAuditAction} is undefined for an action that this
+ * KO1. As KR1 and KR2 of reason.ts: an action is data, and what was released keeps its name and meaning.
+ * KO2. The content is canonical: names in order, without spaces, so that one entry has one hash.
+ * KO3. Several versions of Nexus may write to one database: {@link parseAuditAction} is undefined for an action that this
  *      one does not know.
  */
 import { z } from 'zod';
@@ -108,7 +108,7 @@ export type AuditAction<K extends AuditKind = AuditKind> = {
   readonly [A in K]: { readonly kind: A } & Readonly<z.infer<(typeof auditActions)[A]>>;
 }[K];
 
-/** KA3. */
+/** KO3. */
 const parseAuditAction = (value: Readonly<Record<string, unknown>>): AuditAction | undefined => {
   const { kind } = value;
   if (typeof kind !== 'string' || !Object.hasOwn(auditActions, kind)) return undefined;
@@ -116,7 +116,7 @@ const parseAuditAction = (value: Readonly<Record<string, unknown>>): AuditAction
   return parsed.success ? ({ kind, ...parsed.data } as AuditAction) : undefined;
 };
 
-/** KA2. */
+/** KO2. */
 export const auditContent = (origin: AuditOrigin, action: AuditAction, timeMs: number): string => {
   const { entryId, actor, ...rest } = origin;
   const entry = { id: entryId, timeMs, actor: { ...actor }, action: { ...action }, ...rest };

@@ -1,6 +1,7 @@
 /** Recovering the generation over the operator's API: a real Nexus and database, and sleds that say what the test says. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sledAgentInfo } from '../../api/sled-agent-info.fixture.ts';
+import { parseAuditContent } from '../../core/facts/audit.ts';
 import { type ArtifactHash, asGeneration, pointText, type SledId, SystemVersion } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../process/nexus.fixture.ts';
@@ -110,9 +111,21 @@ test('acting is refused until each artifact of a point is listed by a present re
     });
   }
   expect(await generationNow()).toBe(2);
+  const { generation, digest } = pointOfSled(1);
+  const lost = { generation, digest };
   const done = await act({ ...plan, give_up: { artifacts: [hashOf(8), hashOf(9)] } });
   expect(done).toMatchObject({ state: 'done', generation: 2, to: 8, undecided_artifacts_total: 0 });
   expect(await generationNow()).toBe(8);
+  const entries = await world.database.query<{ content: string }>(
+    "SELECT content FROM audit_entry WHERE content LIKE '%generation_recovered%'",
+  );
+  expect(entries.map(({ content }) => parseAuditContent(content)?.action)).toEqual([
+    {
+      kind: 'generation_recovered',
+      ...{ generation: 8, previousGeneration: 2, accepted: [lost], excludedSleds: [] },
+      ...{ givenUp: [hashOf(8), hashOf(9)], givenUpTotal: 2 },
+    },
+  ]);
 });
 
 test('a point is given up as a whole, and its name stands for no other', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { parseAuditContent } from '../../core/facts/audit.ts';
 import { silentLogger } from '../../lib/log.ts';
 import {
   insertTrustRoot,
@@ -72,6 +73,11 @@ test('of four releases the oldest goes, one each time, and the target is kept ho
   await prune(datastore);
   expect(await prune(datastore)).toMatchObject({ changed: false, summary: { pruned: null, eligible: [] } });
   expect(await present(datastore)).toEqual(['1.0.0', '4.0.0', '5.0.0']);
+  const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+  expect(items.map(({ content }) => parseAuditContent(content))).toMatchObject([
+    { actor: { kind: 'nexus' }, action: { kind: 'release_deleted', systemVersion: '2.0.0' } },
+    { actor: { kind: 'nexus' }, action: { kind: 'release_deleted', systemVersion: '3.0.0' } },
+  ]);
 });
 
 test('a release that became the target or was uploaded again since the decision is not pruned, and the summary says so (PN1, PN2)', async () => {

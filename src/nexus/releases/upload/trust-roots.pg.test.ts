@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseAuditContent } from '../../../core/facts/audit.ts';
 import type { TrustRootId } from '../../../core/ids.ts';
 import { writeRepositoryArchive } from '../../../signing/assemble.ts';
 import { makeTestRelease, type TestReleaseOptions } from '../../../signing/release.fixture.ts';
@@ -139,6 +140,12 @@ test('an archive of roots alone moves the trust root and leaves nothing in stagi
   expect(await rootVersion(id)).toBe(3);
   expect(await uploadRoots(roots)).toMatchObject({ status: 'root_known' });
   expect(await nexus.staged()).toEqual([]);
+  const entries = await world.database.query<{ content: string }>(
+    "SELECT content FROM audit_entry WHERE content LIKE '%trust_root_advanced%'",
+  );
+  expect(entries.map(({ content }) => parseAuditContent(content)?.action)).toMatchObject([
+    { kind: 'trust_root_advanced', trustRootId: id, rootVersions: [2, 3] },
+  ]);
   await nexus.upload(await release({ keys: keys[2]!, rootChain: [three] }));
 });
 

@@ -15,6 +15,7 @@
  * U7. A received archive is not discarded while the database is away: it waits, bounded in number by the limit of uploads at
  *     once and in time by {@link UploadWaits}, and the status names it (database-patience.ts).
  */
+import type { AuditOrigin } from '../../../core/facts/audit.ts';
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import { type ArtifactHash, RepoId, UploadId } from '../../../core/ids.ts';
 import type { Rng } from '../../../core/rng.ts';
@@ -119,6 +120,7 @@ export const createUploads = (deps: Deps): Uploads => {
       const patience = createPatience(deps, waits, onWait);
       const upload = runUpload(deps, request, {
         ...{ uploadId, tracker, patience, onWait },
+        audit: request.newOrigin?.(),
         present: AbortSignal.any([client.signal, stop.signal]),
         stopping: stop.signal,
       })
@@ -150,6 +152,8 @@ export const createUploads = (deps: Deps): Uploads => {
 /** One running upload. */
 type Job = {
   readonly uploadId: UploadId;
+  /** Of its release; the same for each attempt to record it. */
+  readonly audit: AuditOrigin | undefined;
   readonly tracker: UploadTracker;
   readonly patience: Patience;
   readonly onWait: (wait: DatabaseWait | undefined) => void;
@@ -192,8 +196,7 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
   signal.throwIfAborted();
   tracker.stage('recording', staged.systemVersion);
   await incoming.keep(staged);
-  const audit = request.newOrigin?.();
-  const inserted = await record(deps, { ...job, incoming, staged, checked, audit }, { signal: job.stopping });
+  const inserted = await record(deps, { ...job, incoming, staged, checked }, { signal: job.stopping });
   await acknowledge({ ...deps, log }, staged, checked, { ...inserted, waitedMs: job.patience.waitedMs() });
   const { report, overrides, release } = checked;
   return { status: inserted.status, repo: inserted.repo, report, overrides, checks: release.checks };
