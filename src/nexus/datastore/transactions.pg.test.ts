@@ -9,6 +9,7 @@ import {
   hashOf,
   insertTrustRoot,
   newId,
+  originBy,
   plannedBy,
   registration,
   uploadOf,
@@ -119,6 +120,16 @@ describe('a connection lost at COMMIT (P4)', () => {
       });
       expect(await cutDuring(cuts, datastore => datastore.trustRootDelete(root.id, wait))).toBe(true);
       expect(await direct.trustRootGet(root.id, wait)).toBeUndefined();
+    });
+
+    test('sets the policy of a sled, and adds one entry to the audit log (T6)', async () => {
+      const id = newId(SledId);
+      await direct.sledUpsert(id, registration(), wait);
+      const { seq } = await direct.auditHead(wait);
+      const options = { ...wait, audit: originBy() };
+      const set = (datastore: Datastore) => datastore.sledSetPolicy(id, 'expunged', options);
+      expect(await cutDuring(cuts, set)).toBe(true);
+      expect((await direct.auditHead(wait)).seq).toBe(seq + 1);
     });
 
     test('registers a sled, and says that it is new', async () => {
