@@ -111,7 +111,10 @@ export const admit = (
       break;
     case 'nexus':
     case 'sled':
-      admitPeer(peer, { kinds: [admission.audience], id: ownId === undefined ? undefined : paramOf(params, ownId) });
+      admitPeer(peer, {
+        kinds: [admission.audience],
+        id: ownId === undefined ? undefined : paramOf(params, ownId),
+      });
       break;
     case 'member':
       admitPeer(peer, { kinds: ['nexus', 'sled'] });

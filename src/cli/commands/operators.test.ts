@@ -81,7 +81,9 @@ test('a role that is too low is an error with the role that is needed, and what 
   };
   const run = await against({ access: { tokenList } }, 'token', 'list');
   expect(run.exitCode).toBe(1);
-  expect(run.err).toMatch(/needs the role admin.* \[FORBIDDEN\]\nfix: Use a token with the role/);
+  expect(run.err).toMatch(
+    /needs the role admin.* \[FORBIDDEN\]\nfix: Use the identity, or a token with the role/,
+  );
 });
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -1,9 +1,9 @@
 /**
  * Appends to the audit log, within the transaction of a change.
  *
- * AU1. The row of the head is locked: changes by persons take turns. A transaction that also locks the generation has
+ * AE1. The row of the head is locked: changes by persons take turns. A transaction that also locks the generation has
  *      locked that first, so that no two wait for each other.
- * AU2. Last in its transaction, so that the head is locked for a moment only.
+ * AE2. Last in its transaction, so that the head is locked for a moment only.
  */
 import type { AuditHead } from '../../../../core/audit-chain.ts';
 import type { AuditAction, AuditOrigin } from '../../../../core/facts/audit.ts';
