@@ -302,6 +302,7 @@ export const operatorFleetApi = {
     sledForget: defineRoute({
       operationId: 'sled_forget',
       audience: 'operator',
+      role: 'operator',
       method: 'DELETE',
       path: '/v1/system/fleet/sleds/{sled_id}',
       summary: 'Forget an expunged sled; one whose agent still runs registers again, as a new sled',

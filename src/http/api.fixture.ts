@@ -38,7 +38,7 @@ export const testApi = {
     }),
     long: defineRoute({
       operationId: 'long',
-      audience: 'operator',
+      audience: 'public',
       method: 'POST',
       path: '/long',
       summary: '',

@@ -1,7 +1,7 @@
 /** Files of an archive that nothing signs: neither metadata that was read nor a target. */
 import type { Archive } from '../archive/archive.ts';
-import { type ArchiveFolder, METADATA_FOLDER } from '../archive/release-folders.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
+import { type ArchiveFolder, METADATA_FOLDER } from '../archive/release-folders.ts';
 import { DepotError } from '../lib/errors.ts';
 import { rootVersions } from '../tuf/repository.ts';
 import type { LocatedTarget } from './targets.ts';

@@ -76,9 +76,13 @@ export const sledSetPolicy =
   };
 
 export const sledForget =
-  (id: SledId): Step<void> =>
-  (state, { repeated }) => {
-    if (!requireForgettable(id, state.sleds.get(id)?.policy, { repeated }))
+  (id: SledId, audit: AuditOrigin | undefined): Step<void> =>
+  (state, moment) => {
+    const sled = state.sleds.get(id);
+    if (!requireForgettable(id, sled?.policy, moment) || sled === undefined)
       return { state, answer: undefined };
-    return { state: { ...state, sleds: withoutKey(state.sleds, id) }, answer: undefined };
+    const after = { ...state, sleds: withoutKey(state.sleds, id) };
+    const { agentAddress: address, baseboard } = sled.info;
+    const action = { kind: 'sled_forgotten', sledId: id, serial: baseboard.serial, address } as const;
+    return { state: withAudit(after, audit, action, moment), answer: undefined };
   };

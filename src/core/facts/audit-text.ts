@@ -45,6 +45,8 @@ const renderers: Renderers = {
     ),
   sled_policy_set: ({ sledId, serial, policy, previousPolicy }) =>
     `Sled ${serial} (${sledId}) became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
+  sled_forgotten: ({ sledId, serial, address }) =>
+    `Sled ${serial} (${sledId}) at ${address} was expunged before, and its record was removed.`,
   nexus_expunged: ({ expungedNexusId, operatorAddress }) =>
     `Nexus ${expungedNexusId} at ${operatorAddress} was expunged.`,
   generation_recovered: ({

@@ -90,6 +90,7 @@ export const auditActions = {
     isForced: z.boolean(),
   }),
   sled_policy_set: z.object({ sledId: SledId, serial: Words, policy: Policy, previousPolicy: Policy }),
+  sled_forgotten: z.object({ sledId: SledId, serial: Words, address: Words }),
   nexus_expunged: z.object({ expungedNexusId: NexusId, operatorAddress: Words }),
   generation_recovered: z.object({
     generation: Generation,

@@ -135,9 +135,9 @@ const sledHandlers = ({ datastore, observer, liveness, driver, history, originOf
       driver.activate(REPLICATION_TASK); // B16
     },
 
-    async sledForget({ params, signal, log }) {
+    async sledForget({ params, signal, log, ...request }) {
       const sled = await datastore.sledGet(params.sled_id, { signal });
-      await datastore.sledForget(params.sled_id, { signal });
+      await datastore.sledForget(params.sled_id, { signal, audit: originOf(request) });
       log.info({ sled_id: params.sled_id }, 'sled forgotten by an operator');
       history.note({
         kind: 'sled_forgotten',

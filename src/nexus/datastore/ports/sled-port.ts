@@ -36,5 +36,5 @@ export type SledPort = {
   /** False when there is no such sled. */
   readonly sledSetPolicy: (id: SledId, policy: Policy, wait: Audited) => Promise<boolean>;
   /** Removes the record of an expunged sled, which counts as new if it registers again. `NOT_FOUND`, `SLED_IN_SERVICE`. */
-  readonly sledForget: (id: SledId, wait: Wait) => Promise<void>;
+  readonly sledForget: (id: SledId, wait: Audited) => Promise<void>;
 };
