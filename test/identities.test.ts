@@ -104,7 +104,7 @@ test('a release reaches every sled over TLS, from Nexus and from sled to sled', 
   expect(sleds.map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
 });
 
-test('a config that deletes everything is refused from whoever is not a Nexus of this fleet', async () => {
+test('a config that deletes everything is refused from a caller that is not a Nexus of this fleet (T2a)', async () => {
   const { caller: otherSled } = await credentialsOf(second());
   for (const [caller, code] of [
     [stranger, 'UNAUTHORIZED'],

@@ -32,6 +32,8 @@ const count = fc.nat();
 const bytes = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const timeMs = fc.integer({ min: 0, max: Date.UTC(9999, 11, 31) });
 const text = fc.string({ maxLength: 20 });
+/** As printed on a machine. */
+const visible = fc.stringMatching(/^[!-~]{1,20}$/);
 const optional = <T>(arb: fc.Arbitrary<T>) => fc.option(arb, { nil: undefined });
 const some = <T>(arb: fc.Arbitrary<T>, maxLength = 3) => fc.array(arb, { maxLength });
 const datasetId = fc.uuid().map(id => DatasetId.parse(id));
@@ -101,10 +103,12 @@ const report: fc.Arbitrary<SledReport> = fc.record({
 });
 
 const registration = fc.record({
-  agentAddress: text,
+  agentAddress: fc
+    .tuple(fc.ipV4(), fc.integer({ min: 1, max: 65_535 }))
+    .map(([host, port]) => `${host}:${port}`),
   depotPort: fc.integer({ min: 1, max: 65_535 }),
   role: fc.constantFrom('gimlet' as const, 'scrimlet' as const),
-  baseboard: fc.record({ serial: text, part: text, revision: fc.nat() }),
+  baseboard: fc.record({ serial: visible, part: text, revision: fc.nat() }),
   hardwareThreads: count,
   physicalRamBytes: bytes,
   reservoirBytes: bytes,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { asGeneration, RepoId, RoundNonce } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
@@ -136,6 +136,28 @@ test('a dropped archive that its disk fails to delete does not end a round (G8)'
   await rm(path, { recursive: true });
   await reconcile(databaseWith('release known'));
   expect(repos.all()).toEqual([]);
+});
+
+test('an archive that a drop removed before its disk failed is no longer held, whatever the database says of it (P4)', async () => {
+  const { archive: file, sidecar } = directory.filesOf(uploadId);
+  for (const database of [
+    databaseWith('release forgotten'),
+    databaseWith('release known'),
+    databaseWith('recorded anew'),
+    listing(archive.repoId),
+  ]) {
+    repos.hold(archive);
+    await writeSidecar(sidecar, { ...archive, dropping: true }, directory);
+    await rm(file, { force: true });
+    const forgotten: string[] = [];
+    const localRepoForget = async (id: string) => void forgotten.push(id);
+    await reconcile({ ...database, localRepoForget });
+    expect(repos.all()).toEqual([]);
+    expect(await readdir(path)).not.toContain(basename(sidecar));
+    const rows = await database.localRepoList({ nexusId: directory.nexusId, signal });
+    expect(forgotten).toEqual(rows.map(row => row.uploadId));
+  }
+  expect(told).toEqual([]);
 });
 
 test('an archive whose row is of another recording of its release is held as its row says (P4)', async () => {

@@ -11,6 +11,8 @@
  *      database brings its row back, it is held again. After a transient failure the archive stays
  *      held but is not served, and is retried.
  * RC4. The row has the id of the release: one that was recorded again, and then lost again, has another id.
+ * RC5. An archive whose file is gone is no longer held, whatever the database says: a drop may have removed it and then
+ *      failed, and nobody else would know that its release has lost this copy.
  */
 import type { HealthReason } from '../../../core/facts/reason.ts';
 import type { UploadId } from '../../../core/ids.ts';
@@ -38,8 +40,13 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
   const { directory, repos, datastore } = deps;
   const before = repos.all(); // RC1
   const rows = await datastore.localRepoList({ nexusId: directory.nexusId, signal });
+  const files = await directory.list(); // RC2
   const listed = new Map(rows.map(row => [row.uploadId, row]));
   for (const repo of before) {
+    if (files.get(repo.archive.uploadId)?.archive !== true) {
+      await forgetGone(deps, repo); // RC5
+      continue;
+    }
     const row = listed.get(repo.archive.uploadId);
     if (row !== undefined) {
       if (row.repoId !== repo.archive.repoId) await holdAsListed(deps, repo.archive, row); // RC4
@@ -53,8 +60,23 @@ export const reconcileLocalRepos = async (deps: ReconcileDeps, { signal }: Wait)
   await lookAfterRows(
     deps,
     rows.filter(({ uploadId }) => repos.get(uploadId) === undefined),
+    files,
     { signal },
   );
+};
+
+/** RC5. What is left of it may stay until the next start: a sidecar alone is removed there. */
+const forgetGone = async ({ directory, repos, log }: ReconcileDeps, repo: HeldRepo): Promise<void> => {
+  const { archive, file } = repo;
+  log.error(
+    { ...namesOf(archive), is_dropping: repo.isDropping },
+    'local repo without an archive: it is no longer held',
+  );
+  repos.forget(archive.uploadId);
+  await file.retire();
+  await directory
+    .remove(archive.uploadId)
+    .catch((err: unknown) => log.error({ ...namesOf(archive), err }, 'leftover of an upload not removed'));
 };
 
 const recordLost = async (deps: ReconcileDeps, repo: HeldRepo, { signal }: Wait): Promise<void> => {
@@ -92,11 +114,10 @@ const holdAsListed = async (
 const lookAfterRows = async (
   deps: ReconcileDeps,
   rows: readonly LocalRepoRecord[],
+  files: Awaited<ReturnType<ReconcileDeps['directory']['list']>>,
   { signal }: Wait,
 ): Promise<void> => {
-  if (rows.length === 0) return;
   const { directory, datastore, repos, onServed, log } = deps;
-  const files = await directory.list(); // RC2
   for (const row of rows) {
     const { uploadId } = row;
     if (files.get(uploadId)?.archive === true) {
