@@ -49,6 +49,7 @@ async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof write
       quotaBytes: 64 * sizeBytes,
       minFreeBytes: 0,
       maxArtifactBytes: sizeBytes,
+      deletion: { waitMs: 0, limitPercent: 100, limitWaitMs: 0 },
       scrub: { periodMs: 86_400_000, bytesPerSecond: sizeBytes },
     },
     { clock: systemClock, rng: seededRng(1), log: silentLogger },

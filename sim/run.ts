@@ -8,6 +8,7 @@
  */
 import type { FleetStatus } from '../src/api/operator-fleet-api.ts';
 import { findShortfall, fitsOnSleds } from './checkers/final.ts';
+import type { WaitRules } from './checkers/waits.ts';
 import { createOperator, readStatus } from './fleet/operator.ts';
 import type { ReleaseShelf } from './fleet/releases.ts';
 import { createWorld, type World } from './fleet/world.ts';
@@ -18,7 +19,7 @@ import { createRecovery } from './script/recovery.ts';
 import type { Scene } from './script/scene.ts';
 import { drawScript } from './script/script.ts';
 import type { Step } from './script/step.ts';
-import { drawSwarm, type FleetSize, type Swarm } from './script/swarm.ts';
+import { drawSwarm, type FleetSize, ROOMY_QUOTA_BYTES, type Swarm } from './script/swarm.ts';
 import { createStreams } from './time/streams.ts';
 import { createTrace, type Sometimes } from './trace.ts';
 import type { Violation } from './violation.ts';
@@ -94,7 +95,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     isNexusOlder: swarm.olderNexusUntilMs > 0,
     trace: nowMs => createTrace(nowMs, options.write),
     watch: made => {
-      witness = createWitness(made);
+      witness = createWitness(made, waitRules(swarm));
       return witness;
     },
   });
@@ -119,6 +120,18 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
   setWeather(scene);
   return scene;
 };
+
+const waitRules = ({ deletion, quotaBytes, everyMs, diskErrorProbability }: Swarm): WaitRules => {
+  const faults = [...everyMs.keys()];
+  return {
+    ...deletion,
+    hasRoom: quotaBytes >= ROOMY_QUOTA_BYTES && !everyMs.has('dataset full'),
+    remembers:
+      diskErrorProbability === 0 && !faults.some(kind => kind.startsWith('dataset') || FILE_FAULTS.has(kind)),
+  };
+};
+/** What takes files, or their bytes, without a deletion. */
+const FILE_FAULTS: ReadonlySet<string> = new Set(['wipe a sled', 'flip a bit', 'cut a file short']);
 
 /** The trust root is present before the run. */
 const trustReleases = ({ database, shelf }: World): void => {
@@ -168,7 +181,9 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     lost: () => recoverableReleases(scene),
   };
   const isBusy = () => scene.operator.uploading() > 0 || scene.changesToCome > 0;
-  const until = scheduler.nowMs() + REST_WITHIN_MS;
+  const { waitMs, limitPercent, limitWaitMs } = scene.swarm.deletion;
+  const restWithinMs = REST_WITHIN_MS + (limitPercent < 100 ? limitWaitMs : waitMs);
+  const until = scheduler.nowMs() + restWithinMs;
   let shortfall = findShortfall(facts);
   while ((shortfall !== undefined || isBusy()) && scheduler.nowMs() < until) {
     recovery.help();
@@ -182,7 +197,7 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     });
     witness.fail(
       shortfall.guarantee,
-      `not at rest ${REST_WITHIN_MS / MINUTE_MS} minutes after the last fault: ${shortfall.message}`,
+      `not at rest ${Math.round(restWithinMs / MINUTE_MS)} minutes after the last fault: ${shortfall.message}`,
     );
     return;
   }

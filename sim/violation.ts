@@ -1,6 +1,18 @@
 /** A guarantee that did not hold in a run. */
 
-export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7' | 'G8' | 'reasons' | 'bounds' | 'bug';
+export type Guarantee =
+  | 'G1'
+  | 'G2'
+  | 'G3'
+  | 'G4'
+  | 'G5'
+  | 'G6'
+  | 'G7'
+  | 'G8'
+  | 'T4'
+  | 'reasons'
+  | 'bounds'
+  | 'bug';
 
 export const GUARANTEES: Readonly<Record<Guarantee, string>> = {
   G1: 'converge',
@@ -11,6 +23,7 @@ export const GUARANTEES: Readonly<Record<Guarantee, string>> = {
   G6: 'monotone',
   G7: 'any mix is fine',
   G8: 'one sled never stops the others',
+  T4: 'a deletion waits',
   reasons: 'everything that makes no progress has a reason',
   bounds: 'transfers in flight are bounded',
   bug: 'no fault of the program itself',

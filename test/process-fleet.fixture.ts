@@ -267,6 +267,8 @@ const makeNexus = (
   };
 };
 
+const tableOf = (value: unknown): Toml => (typeof value === 'object' && value !== null ? { ...value } : {});
+
 export const makeSled = (
   directory: string,
   n: number,
@@ -286,10 +288,11 @@ export const makeSled = (
     depot_listen: '127.0.0.1:0',
     nexus: [...nexus],
     datasets: [...datasets],
-    limits: options.sledLimits ?? {},
-    intervals: { registration_s: 1 },
     ...identity,
     ...own.config,
+    // Deletions go at once, but for tests of their waits.
+    limits: { deletion_percent: 100, ...options.sledLimits, ...tableOf(own.config?.limits) },
+    intervals: { registration_s: 1, deletion_wait_s: 0, ...tableOf(own.config?.intervals) },
   });
   let addresses = { agent_address: '', depot_address: '' };
   const sled = makeProcess(

@@ -159,6 +159,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     dataset: ['files'],
     config: ['files', 'dataset'],
     leases: ['files', 'dataset'],
+    deletion: ['files', 'dataset'],
     scrub: ['files', 'dataset'],
     write: ['dataset', 'config'],
   },
@@ -174,7 +175,10 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
   },
   'sim/datastore': { verbs: [] },
 };
-/** The only ways into a server for the command line: its entry, its configuration, the migrations, and a sled's reset. */
+/**
+ * The only ways into a server for the command line: its entry, its configuration, the migrations, and what a person does on
+ * the machine of a sled.
+ */
 const cliEntries = [
   'nexus/process/main',
   'nexus/process/config',
@@ -183,6 +187,7 @@ const cliEntries = [
   'sled-agent/main',
   'sled-agent/config',
   'sled-agent/reset',
+  'sled-agent/allow-deletion',
 ];
 /** Entries of processes, and the ways to a real database and to real sleds: the simulator has none of them. */
 const simMayNotImport = [

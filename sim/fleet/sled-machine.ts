@@ -1,4 +1,5 @@
 /** A sled: the product's sled agent without its servers, over simulated disks, clock and network. */
+import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { SledId } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import { DEFAULT_PROGRESS } from '../../src/http/progress.ts';
@@ -26,9 +27,17 @@ export type SledPlan = {
   readonly datasets: readonly string[];
   readonly quotaBytes: number;
   readonly scrubPeriodMs: number;
+  readonly deletion: DeletionRules;
 };
 
-const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPlan): SledAgentConfig => ({
+const sledConfig = ({
+  id,
+  serial,
+  datasets,
+  quotaBytes,
+  scrubPeriodMs,
+  deletion,
+}: SledPlan): SledAgentConfig => ({
   sledId: id,
   baseboard: { serial, part: 'simulated', revision: 0 },
   listen: { host: serial, port: AGENT_PORT },
@@ -43,6 +52,7 @@ const sledConfig = ({ id, serial, datasets, quotaBytes, scrubPeriodMs }: SledPla
     quotaBytes,
     minFreeBytes: 0,
     maxArtifactBytes: 2 ** 20,
+    deletion,
     scrub: { periodMs: scrubPeriodMs, bytesPerSecond: 2 ** 20 },
   },
   limits: { puts: 4, copies: 4, depotReads: 32 },

@@ -6,6 +6,7 @@
  * WO1. All randomness comes from the streams of the run's seed, all time from its scheduler.
  * WO2. The witness reads disks and database, not the product's reports of them.
  */
+import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { SledId } from '../../src/core/ids.ts';
 import { SledId as SledIdSchema } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
@@ -87,6 +88,7 @@ export type WorldOptions = {
   /** Of one dataset. */
   readonly quotaBytes: number;
   readonly scrubPeriodMs: number;
+  readonly deletion: DeletionRules;
   /** Of a sled agent that does not compare points. */
   readonly olderAgentProbability: number;
   readonly isNexusOlder: boolean;
@@ -128,6 +130,7 @@ export const createWorld = (options: WorldOptions): World => {
         datasets: Array.from({ length: datasets }, (_, at) => `/m2-${at}`),
         quotaBytes: options.quotaBytes,
         scrubPeriodMs: options.scrubPeriodMs,
+        deletion: options.deletion,
       });
       sleds.push(sled);
       sled.machine.start();

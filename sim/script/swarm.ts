@@ -4,6 +4,7 @@
  * SW1. A draw decides for each kind of fault whether it occurs, and then how often: a run with a few kinds of faults reaches
  *      states that one with all of them at once never does.
  */
+import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import type { Metadata } from '../fleet/releases.ts';
 import { chance, spread } from '../time/streams.ts';
@@ -16,6 +17,7 @@ export type Swarm = {
   readonly minSledReplication: number;
   readonly quotaBytes: number;
   readonly scrubPeriodMs: number;
+  readonly deletion: DeletionRules;
   /** Of the phase with faults. */
   readonly durationMs: number;
   /** Mean time between two steps of a kind; only the kinds that this run has. */
@@ -49,6 +51,9 @@ export type FleetSize = 'small' | 'any';
 
 const MINUTE_MS = 60_000;
 
+/** Of a dataset that is never short of it. */
+export const ROOMY_QUOTA_BYTES = 2 ** 24;
+
 export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
   // A run of a large fleet takes as long as thirty others.
   const isLarge = size === 'any' && chance(rng, 0.004);
@@ -72,7 +77,7 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     scrubPeriodMs:
       everyMs.has('flip a bit') || everyMs.has('cut a file short') ? 2 * MINUTE_MS : 24 * 60 * MINUTE_MS,
     // One archive has up to 14 kB, and is refused if it does not fit.
-    quotaBytes: chance(rng, 0.1) ? 15_000 + rng.below(10_000) : 2 ** 24,
+    quotaBytes: chance(rng, 0.1) ? 15_000 + rng.below(10_000) : ROOMY_QUOTA_BYTES,
     durationMs,
     everyMs,
     lossProbability: often(0.001, 0.1, 0.3),
@@ -95,5 +100,17 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
       expiresAfterMs: chance(rng, 0.15) ? durationMs * rng.next() : Number.MAX_SAFE_INTEGER,
     },
     prunes: chance(rng, 0.1),
+    deletion: drawDeletion(rng),
+  };
+};
+
+/** In most runs deletions do not wait: then a mistake in them is seen at once. */
+const drawDeletion = (rng: Rng): DeletionRules => {
+  if (!chance(rng, 0.4)) return { waitMs: 0, limitPercent: 100, limitWaitMs: 0 };
+  const waitMs = spread(rng, 2_000, 3 * MINUTE_MS);
+  return {
+    waitMs,
+    limitPercent: chance(rng, 0.5) ? 50 : 100,
+    limitWaitMs: waitMs + spread(rng, 10_000, 8 * MINUTE_MS),
   };
 };

@@ -81,6 +81,7 @@ const returnOldContent = (scene: Scene, sled: SimSled, volume: Volume, step: Ste
     const had = [...scene.witness.holdings.filesOn(volume).keys()];
     volume.medium.restore(image);
     harm(scene, sled, had);
+    scene.witness.waits.onOldContent(sled);
     scene.world.trace.say(sled.plan.serial, `${volume.path} has its old content`);
     scene.world.trace.reached('a dataset returned with an older ledger');
     // A running store has the disk open, so the sled restarts, as after the disk was taken out and put back.

@@ -13,6 +13,9 @@ const BY_LINE: Readonly<Record<string, Sometimes>> = {
   'datasets have different configs': 'a disk of another history came back to a sled',
   'the database had lost a local repo: recorded it again':
     'an archive that the database had lost was recorded again',
+  'deletions that waited were taken back': 'a deletion waited and was taken back',
+  'deletions are limited: they would take too much of what this sled held within a day':
+    'the limit kept bytes',
   'sled has diverged from the database': 'a sled was proven to have diverged',
   'sled does not have the bytes that it lists': 'a lying sled was caught',
 };
@@ -23,6 +26,8 @@ export const noteLine = (trace: Trace, words: string, fields: Record<string, unk
     trace.reached('a sled waited for a floor');
   if (words === 'local repo kept' && fields.because === 'round_lost')
     trace.reached('a drop was refused by the nonce');
+  if (words === 'artifact deleted' && String(fields.reason).includes('its space is needed'))
+    trace.reached('an artifact made room before its wait was over');
   const name = BY_LINE[words];
   if (name !== undefined) trace.reached(name);
 };

@@ -7,6 +7,7 @@ import { createHoldings, type Holdings } from '../checkers/holdings.ts';
 import { createLeaseChecker, type LeaseChecker } from '../checkers/leases.ts';
 import { createLineageChecker, type LineageChecker } from '../checkers/lineage.ts';
 import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
+import { createWaitChecker, type WaitChecker, type WaitRules } from '../checkers/waits.ts';
 import type { World } from '../fleet/world.ts';
 import type { Volume } from '../machine/volume.ts';
 import type { Fail } from '../violation.ts';
@@ -18,6 +19,7 @@ export type Watch = {
   readonly copies: CopyChecker;
   readonly removals: RemovalChecker;
   readonly leases: LeaseChecker;
+  readonly waits: WaitChecker;
   readonly archives: ArchiveChecker;
   readonly histories: Histories;
   readonly lineage: LineageChecker;
@@ -29,7 +31,7 @@ export type Watch = {
   readonly droppedBefore: Set<UploadId>;
 };
 
-export const createWatch = (world: World, fail: Fail): Watch => {
+export const createWatch = (world: World, rules: WaitRules, fail: Fail): Watch => {
   const histories = createHistories(world.scheduler.nowMs);
   const holdings = createHoldings(world, histories.mayBeDropped);
   return {
@@ -41,6 +43,7 @@ export const createWatch = (world: World, fail: Fail): Watch => {
     copies: createCopyChecker(world, holdings, fail),
     removals: createRemovalChecker(fail),
     leases: createLeaseChecker(world.scheduler.nowMs, fail),
+    waits: createWaitChecker({ nowMs: world.scheduler.nowMs, rules, holdings, fail }),
     archives: createArchiveChecker(world, fail),
     damaged: new WeakSet(),
     quarantined: new WeakMap(),

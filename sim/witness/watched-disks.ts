@@ -32,12 +32,13 @@ const onUnlink = (
   sled: SimSled,
   { volume, path }: Parameters<DiskWatcher['onNameChange']>[1],
 ): void => {
-  const { world, holdings, copies, removals, leases, lineage } = watch;
+  const { world, holdings, copies, removals, leases, waits, lineage } = watch;
   const [, , name, below] = path.split('/');
   if (name === undefined || below !== undefined) return;
   removals.onUnlink(sled, name);
   lineage.onUnlink(sled, volume, { name, read: removals.readBy(sled) });
   leases.onUnlink(sled, name);
+  waits.onUnlink(sled, name);
   if (!isArtifactHash(name)) return;
   if (holdings.wanted().has(name)) world.trace.reached('a deletion ran while its artifact was wanted again');
   if (isOfAnotherHistory(watch, sled)) copies.onHarm([name]);
@@ -57,7 +58,7 @@ const onRename = (
   sled: SimSled,
   { volume, path, from }: Parameters<DiskWatcher['onNameChange']>[1],
 ): void => {
-  const { world, copies, quarantined } = watch;
+  const { world, copies, waits, quarantined } = watch;
   const [, , name, below] = path.split('/');
   const aside = from!.split('/')[2]!;
   if (isArtifactHash(aside)) {
@@ -71,11 +72,12 @@ const onRename = (
   } else if (below === undefined && isArtifactHash(name!)) {
     if (quarantined.get(volume)?.has(name) === true) world.trace.reached('a rotten copy was replaced');
     requireRightBytes(watch, sled, volume, name, 'renamed');
+    waits.onStored(sled);
   }
 };
 
 const onLedger = (
-  { world, removals, lineage }: Watch,
+  { world, removals, lineage, waits }: Watch,
   sled: SimSled,
   volume: Volume,
   content: Uint8Array,
@@ -87,6 +89,7 @@ const onLedger = (
   if (last?.isHeld === true && next?.isHeld === false && last.incarnation === next.incarnation)
     world.trace.reached('deletions were held and released');
   removals.onLedger(sled, content);
+  if (next !== undefined) waits.onLedger(sled, next);
 };
 
 /** A sled in doubt writes its hold into the ledger of a disk, which adopts no config. */

@@ -8,6 +8,7 @@
 import { checkGeneration } from '../checkers/generations.ts';
 import { hidesLeases } from '../checkers/leases.ts';
 import { readableOn } from '../checkers/ledgers.ts';
+import type { WaitRules } from '../checkers/waits.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import { createLiar } from '../fleet/liar.ts';
 import type { SimSled, World, WorldWatch } from '../fleet/world.ts';
@@ -18,7 +19,7 @@ import { onNameChange, requireRightBytes } from './watched-disks.ts';
 import { watchAnswers } from './watched-sled.ts';
 
 export type Witness = WorldWatch &
-  Pick<Watch, 'holdings' | 'copies' | 'removals' | 'leases' | 'histories' | 'lineage' | 'damaged'> & {
+  Pick<Watch, 'holdings' | 'copies' | 'removals' | 'leases' | 'waits' | 'histories' | 'lineage' | 'damaged'> & {
     readonly violation: () => Violation | undefined;
     /** Every state that the database was in, the oldest first. */
     readonly states: readonly MemoryState[];
@@ -31,12 +32,12 @@ export type Witness = WorldWatch &
     readonly keptForPeople: ReadonlySet<string>;
   };
 
-export const createWitness = (world: World): Witness => {
+export const createWitness = (world: World, rules: WaitRules): Witness => {
   let violation: Violation | undefined;
   const fail: Fail = (guarantee, message) => {
     violation ??= { guarantee, message, atMs: world.scheduler.nowMs() };
   };
-  const watch = createWatch(world, fail);
+  const watch = createWatch(world, rules, fail);
   const { holdings } = watch;
   const keptForPeople = new Set<string>();
   let wasRestored = false;

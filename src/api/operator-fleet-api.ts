@@ -13,6 +13,8 @@ import {
   DeferredDeletion,
   QuarantinedFile,
   ScrubProgress,
+  WaitingDeletion,
+  WaitingDeletions,
   WirePoint,
 } from './sled-agent-api.ts';
 import { ByteCount, Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
@@ -97,6 +99,10 @@ export const SledView = z
     deletions: z.array(ArtifactDeletion),
     /** No release lists them, but leases on the sled hold them. */
     deletions_deferred: z.array(DeferredDeletion),
+    /** No release lists them, and they wait for their deletion: until then a release takes them back. */
+    deletions_waiting: WaitingDeletions.optional(),
+    /** Beyond the limit of what the sled deletes within a day: they wait longer. */
+    deletions_limited: WaitingDeletions.optional(),
     /** Present while the sled deletes nothing: it refused a config, or the database does not know its config. */
     deletions_held: z.object({ reason: z.string(), time: Timestamp }).optional(),
     /** Points of other histories, whose artifacts it keeps until a recovery has decided on them. */
@@ -176,6 +182,7 @@ export const ArtifactView = z
         copy_failed: CopyFailure.optional(),
         deletion: ArtifactDeletion.optional(),
         deletion_deferred: DeferredDeletion.optional(),
+        deletion_waiting: WaitingDeletion.optional(),
         /** The last bad copy of it on this sled. */
         quarantined: QuarantinedFile.optional(),
       }),

@@ -57,6 +57,9 @@ export const ArtifactDeletion = z.object({
   time: Timestamp,
 });
 
+/** Bounds of the extras in a list, so that an answer stays small whatever happens on the sled. */
+export const MAX_LISTED_EVENTS = 256;
+
 /** The default term of a lease: an installation takes minutes. */
 const DEFAULT_LEASE_TERM_S = 3_600;
 /** A dead holder keeps a file no longer than this; a live one renews. */
@@ -92,6 +95,25 @@ export const DeferredDeletion = z.object({
   leases: z.array(ArtifactLease).max(MAX_LISTED_LEASES).optional(),
 });
 export type DeferredDeletion = z.infer<typeof DeferredDeletion>;
+/** No config lists it, and it waits for its deletion (T4). */
+export const WaitingDeletion = z.object({
+  sha256: ArtifactHash,
+  size_bytes: ByteCount,
+  /** 0 for one that is due. */
+  remaining_s: z.number().min(0),
+});
+export type WaitingDeletion = z.infer<typeof WaitingDeletion>;
+
+export const WaitingDeletions = z
+  .object({
+    artifacts: z.number().int().min(0),
+    size_bytes: ByteCount,
+    /** Those that go first. */
+    first: z.array(WaitingDeletion).max(MAX_LISTED_EVENTS),
+  })
+  .meta({ id: 'WaitingDeletions' });
+export type WaitingDeletions = z.infer<typeof WaitingDeletions>;
+
 export const QuarantinedFile = z.object({
   sha256: ArtifactHash,
   dataset_id: DatasetId,
@@ -108,6 +130,10 @@ export const DatasetHealth = z.object({
   used_bytes: ByteCount.optional(),
   quota_bytes: ByteCount.optional(),
   free_bytes: ByteCount.optional(),
+  /** Of artifacts that no config lists, which are deleted by themselves within minutes: they count as room. */
+  reclaimable_bytes: ByteCount.optional(),
+  /** Of artifacts that no config lists, and that a limit, a hold, a kept config or a lease keeps. */
+  retained_bytes: ByteCount.optional(),
   /** Bad copies, kept as evidence: their number, and the time of the last one. */
   quarantined: z.number().int().min(0).optional(),
   time_last_quarantined: Timestamp.optional(),
@@ -130,9 +156,6 @@ export type ScrubProgress = z.infer<typeof ScrubProgress>;
 
 /** Points of other histories that a sled keeps at once; each needs the decision of an operator. */
 export const MAX_POINTS_KEPT = 16;
-
-/** Bounds of the extras in a list, so that an answer stays small whatever happens on the sled. */
-export const MAX_LISTED_EVENTS = 256;
 
 export const ArtifactListResponse = z
   .object({
@@ -159,6 +182,10 @@ export const ArtifactListResponse = z
     deletions_total: z.number().int().min(0).optional(),
     deletions: z.array(ArtifactDeletion).max(MAX_LISTED_EVENTS).optional(),
     deletions_deferred: z.array(DeferredDeletion).max(MAX_LISTED_EVENTS).optional(),
+    /** Present while some wait; a config that lists such an artifact again takes it back. */
+    deletions_waiting: WaitingDeletions.optional(),
+    /** Present while some are beyond the limit of what may be deleted within a day. */
+    deletions_limited: WaitingDeletions.optional(),
     /** In force, for any artifact. */
     leases_total: z.number().int().min(0).optional(),
     quarantined: z.array(QuarantinedFile).max(MAX_LISTED_EVENTS).optional(),

@@ -25,6 +25,7 @@ import { addRepoSync } from './commands/repo-sync.ts';
 import { addRepoUpload } from './commands/repo-upload.ts';
 import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
+import { addSledAgentAllowDeletion } from './commands/sled-agent-allow-deletion.ts';
 import { addSledAgentReset } from './commands/sled-agent-reset.ts';
 import { makeSledAgentRunnable } from './commands/sled-agent-run.ts';
 import { addSledForget } from './commands/sled-forget.ts';
@@ -95,8 +96,8 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   ],
   [
     'sled-agent',
-    'run the agent of one sled (--config), or reset it',
-    [makeSledAgentRunnable, addSledAgentReset],
+    'run the agent of one sled (--config), reset it, or allow its deletions',
+    [makeSledAgentRunnable, addSledAgentReset, addSledAgentAllowDeletion],
   ],
   [
     'identity',

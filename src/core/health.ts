@@ -37,6 +37,8 @@ export const reasonCodes = {
   DATASET_FAULT: 'degraded',
   TRANSFER_FAILED: 'degraded',
   DELETION_DEFERRED: 'ok',
+  DELETION_WAITING: 'ok',
+  DELETION_LIMITED: 'degraded',
   COPY_QUARANTINED: 'degraded',
   COPY_REPLACED: 'ok',
   NEXUS_SILENT: 'degraded',

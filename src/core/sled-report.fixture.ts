@@ -20,6 +20,8 @@ export const sledReport = (differing: Partial<SledReport> = {}): SledReport => (
   deletionsTotal: 0,
   deletions: [],
   deletionsDeferred: [],
+  deletionsWaiting: undefined,
+  deletionsLimited: undefined,
   leasesTotal: 0,
   quarantined: [],
   scrub: undefined,

@@ -34,6 +34,10 @@ export type SledReport = {
   /** The latest, not all of the total. */
   readonly deletions: readonly ArtifactDeletion[];
   readonly deletionsDeferred: readonly DeferredDeletion[];
+  /** Present while some wait (T4). */
+  readonly deletionsWaiting: WaitingDeletions | undefined;
+  /** Present while some are beyond the limit of what may be deleted within a day. */
+  readonly deletionsLimited: WaitingDeletions | undefined;
   /** In force, for any artifact. */
   readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
@@ -52,6 +56,10 @@ export type DatasetHealth = {
   readonly usedBytes?: number | undefined;
   readonly quotaBytes?: number | undefined;
   readonly freeBytes?: number | undefined;
+  /** Of unlisted artifacts that are deleted by themselves within minutes. */
+  readonly reclaimableBytes?: number | undefined;
+  /** Of unlisted artifacts that something else keeps. */
+  readonly retainedBytes?: number | undefined;
   /** Copies found bad and kept as evidence: how many, and when the last one was found. */
   readonly quarantined?: number | undefined;
   readonly timeLastQuarantinedMs?: number | undefined;
@@ -94,6 +102,20 @@ export type DeferredDeletion = {
   readonly sha256: ArtifactHash;
   readonly reason: string;
   readonly leases?: readonly ArtifactLease[] | undefined;
+};
+
+/** Artifacts that no config lists, until their waits are over. */
+export type WaitingDeletions = {
+  readonly artifacts: number;
+  readonly sizeBytes: number;
+  /** Those that go first. */
+  readonly first: readonly WaitingDeletion[];
+};
+
+export type WaitingDeletion = {
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number;
+  readonly remainingMs: number;
 };
 
 export type QuarantinedFile = {

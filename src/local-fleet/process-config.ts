@@ -46,6 +46,9 @@ export const writeSledConfig = (
     datasets: [...paths.datasets],
     ready_file: paths.readyFile,
     identity: identitySection(options.identity),
+    // A local fleet is for trials: what is deleted goes at once.
+    limits: { deletion_percent: 100 },
+    intervals: { deletion_wait_s: 0 },
   });
 
 const identitySection = ({ certificateFile, keyFile, authoritiesFile }: IdentityFiles) => ({

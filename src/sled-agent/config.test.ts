@@ -28,7 +28,10 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
     insecureListen: false,
     nexuses: [{ scheme: 'http', host: '127.0.0.1', port: 12_221, expected: { kind: 'nexus' } }],
     allowedHosts: [],
-    store: { directories: [join(directory, 'm2-a'), '/mnt/m2-b'] },
+    store: {
+      directories: [join(directory, 'm2-a'), '/mnt/m2-b'],
+      deletion: { waitMs: 600_000, limitPercent: 50, limitWaitMs: 604_800_000 },
+    },
     limits: { puts: 4, copies: 4 },
     readyFile: undefined,
   });

@@ -33,6 +33,13 @@ const Count = z.int().min(1).max(1_024);
 const Seconds = z.number().min(0.05).max(86_400);
 const DAY_S = 86_400;
 
+/** Enough for a person to notice a mistake and upload the release again, or for a recovery to begin. */
+const DEFAULT_DELETION_WAIT_S = 600;
+/** A deletion of one of two releases of one length is not held up. */
+const DEFAULT_DELETION_PERCENT = 50;
+/** A weekend and the days around it. */
+const DEFAULT_DELETION_LIMIT_S = 7 * DAY_S;
+
 export const SledAgentFile = z.strictObject({
   /** The permanent identity of this sled. By default derived from `part` and `serial`, so that a wiped sled stays the same sled. */
   sled_id: SledId.optional(),
@@ -68,6 +75,8 @@ export const SledAgentFile = z.strictObject({
       /** Of one dataset. */
       quota_bytes: Bytes.default(DEFAULT_QUOTA_BYTES),
       min_free_bytes: z.int().min(0).default(DEFAULT_MIN_FREE_BYTES),
+      /** The share of the most bytes held within a day that may be deleted in it (T4); 100: all. */
+      deletion_percent: z.int().min(0).max(100).default(DEFAULT_DELETION_PERCENT),
       /** The rate of the scrub, for all datasets together. */
       scrub_bytes_per_s: Bytes.default(DEFAULT_SCRUB_BYTES_PER_SECOND),
     })
@@ -80,6 +89,14 @@ export const SledAgentFile = z.strictObject({
       reconcile_s: Seconds.default(300),
       /** How long a body may make (almost) no progress (B13). */
       stall_s: Seconds.default(10),
+      /** How long a deletion waits, so that a config can take it back (T4); 0: it does not. */
+      deletion_wait_s: z.number().min(0).max(DAY_S).default(DEFAULT_DELETION_WAIT_S),
+      /** How long one waits that is beyond `deletion_percent`. */
+      deletion_limit_s: z
+        .number()
+        .min(0)
+        .max(90 * DAY_S)
+        .default(DEFAULT_DELETION_LIMIT_S),
       /** The period in which every stored file is hashed again (G5). */
       scrub_s: z
         .number()
@@ -156,6 +173,11 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
       quotaBytes: limits.quota_bytes,
       minFreeBytes: limits.min_free_bytes,
       maxArtifactBytes: limits.artifact_bytes,
+      deletion: {
+        waitMs: intervals.deletion_wait_s * 1_000,
+        limitPercent: limits.deletion_percent,
+        limitWaitMs: intervals.deletion_limit_s * 1_000,
+      },
       scrub: { periodMs: intervals.scrub_s * 1_000, bytesPerSecond: limits.scrub_bytes_per_s },
     },
     limits: { puts: limits.puts, copies: limits.copies, depotReads: limits.depot_reads },

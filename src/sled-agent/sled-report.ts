@@ -1,6 +1,6 @@
 /** What the store and the copies of this sled know, as one report. */
 import type { Generation } from '../core/ids.ts';
-import type { SledReport } from '../core/sled-report.ts';
+import type { SledReport, WaitingDeletions } from '../core/sled-report.ts';
 import type { CopyReport } from './copy.ts';
 import type { StoreListing } from './store/store.ts';
 
@@ -22,7 +22,12 @@ export const reportOf = (listing: StoreListing, generation: Generation, copies: 
   deletionsTotal: listing.deletionsTotal,
   deletions: listing.deletions,
   deletionsDeferred: listing.deletionsDeferred,
+  deletionsWaiting: someOf(listing.deletionsWaiting),
+  deletionsLimited: someOf(listing.deletionsLimited),
   leasesTotal: listing.leasesTotal,
   quarantined: listing.quarantined,
   scrub: listing.scrub,
 });
+
+const someOf = (waiting: WaitingDeletions): WaitingDeletions | undefined =>
+  waiting.artifacts > 0 ? waiting : undefined;

@@ -79,7 +79,8 @@ export const startTestSled = async (
       nexus: [nexus.address],
       datasets,
       ...file,
-      limits: { min_free_bytes: 0, ...file.limits },
+      limits: { min_free_bytes: 0, deletion_percent: 100, ...file.limits },
+      intervals: { deletion_wait_s: 0, ...file.intervals },
     }),
     join(folder, 'sled.toml'),
   );

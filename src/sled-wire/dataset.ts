@@ -12,6 +12,8 @@ export const datasetOf = ({ id, path, state, ...health }: DatasetHealthBody): Da
   usedBytes: health.used_bytes,
   quotaBytes: health.quota_bytes,
   freeBytes: health.free_bytes,
+  reclaimableBytes: health.reclaimable_bytes,
+  retainedBytes: health.retained_bytes,
   quarantined: health.quarantined,
   timeLastQuarantinedMs:
     health.time_last_quarantined === undefined ? undefined : msOfIso(health.time_last_quarantined),
@@ -26,6 +28,8 @@ export const datasetBody = ({ id, path, state, ...health }: DatasetHealth): Data
   ...(health.usedBytes !== undefined && { used_bytes: health.usedBytes }),
   ...(health.quotaBytes !== undefined && { quota_bytes: health.quotaBytes }),
   ...(health.freeBytes !== undefined && { free_bytes: health.freeBytes }),
+  ...(health.reclaimableBytes !== undefined && { reclaimable_bytes: health.reclaimableBytes }),
+  ...(health.retainedBytes !== undefined && { retained_bytes: health.retainedBytes }),
   ...(health.quarantined !== undefined && { quarantined: health.quarantined }),
   ...(health.timeLastQuarantinedMs !== undefined && {
     time_last_quarantined: isoTime(health.timeLastQuarantinedMs),

@@ -6,9 +6,12 @@ import {
   type CopyFailure as CopyFailureBody,
   type CopyInFlight as CopyInFlightBody,
   type DeferredDeletion as DeferredDeletionBody,
+  MAX_LISTED_EVENTS,
   MAX_LISTED_LEASES,
   type QuarantinedFile as QuarantinedFileBody,
   type ScrubProgress as ScrubProgressBody,
+  type WaitingDeletion as WaitingDeletionBody,
+  type WaitingDeletions as WaitingDeletionsBody,
 } from '../api/sled-agent-api.ts';
 import type {
   ArtifactDeletion,
@@ -19,6 +22,8 @@ import type {
   QuarantinedFile,
   ScrubProgress,
   SledReport,
+  WaitingDeletion,
+  WaitingDeletions,
 } from '../core/sled-report.ts';
 import { isoTime, msOfIso } from '../lib/clock.ts';
 
@@ -79,6 +84,34 @@ export const deferredBody = ({ sha256, reason, leases }: DeferredDeletion): Defe
   sha256,
   reason,
   ...(leases !== undefined && { leases: leases.slice(0, MAX_LISTED_LEASES).map(leaseBody) }),
+});
+
+export const waitingOf = ({ artifacts, size_bytes, first }: WaitingDeletionsBody): WaitingDeletions => ({
+  artifacts,
+  sizeBytes: size_bytes,
+  first: first.map(waitingDeletionOf),
+});
+
+export const waitingBody = ({ artifacts, sizeBytes, first }: WaitingDeletions): WaitingDeletionsBody => ({
+  artifacts,
+  size_bytes: sizeBytes,
+  first: first.slice(0, MAX_LISTED_EVENTS).map(waitingDeletionBody),
+});
+
+const waitingDeletionOf = ({ sha256, size_bytes, remaining_s }: WaitingDeletionBody): WaitingDeletion => ({
+  sha256,
+  sizeBytes: size_bytes,
+  remainingMs: Math.round(remaining_s * 1_000),
+});
+
+export const waitingDeletionBody = ({
+  sha256,
+  sizeBytes,
+  remainingMs,
+}: WaitingDeletion): WaitingDeletionBody => ({
+  sha256,
+  size_bytes: sizeBytes,
+  remaining_s: remainingMs / 1_000,
 });
 
 export const leaseOf = ({ sha256, id, holder, ...lease }: ArtifactLeaseBody): ArtifactLease => ({

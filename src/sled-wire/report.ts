@@ -20,6 +20,8 @@ import {
   quarantinedOf,
   scrubBody,
   scrubOf,
+  waitingBody,
+  waitingOf,
 } from './report-items.ts';
 
 export const sledReportOf = (list: ArtifactListResponse): SledReport => ({
@@ -39,6 +41,8 @@ export const sledReportOf = (list: ArtifactListResponse): SledReport => ({
   deletionsTotal: list.deletions_total ?? 0,
   deletions: (list.deletions ?? []).map(deletionOf),
   deletionsDeferred: (list.deletions_deferred ?? []).map(deferredOf),
+  deletionsWaiting: list.deletions_waiting && waitingOf(list.deletions_waiting),
+  deletionsLimited: list.deletions_limited && waitingOf(list.deletions_limited),
   leasesTotal: list.leases_total ?? 0,
   quarantined: (list.quarantined ?? []).map(quarantinedOf),
   scrub: list.scrub && scrubOf(list.scrub),
@@ -62,6 +66,8 @@ export const listBody = (report: SledReport): z.input<typeof ArtifactListRespons
   deletions_total: report.deletionsTotal,
   deletions: report.deletions.map(deletionBody),
   deletions_deferred: report.deletionsDeferred.map(deferredBody),
+  ...(report.deletionsWaiting !== undefined && { deletions_waiting: waitingBody(report.deletionsWaiting) }),
+  ...(report.deletionsLimited !== undefined && { deletions_limited: waitingBody(report.deletionsLimited) }),
   leases_total: report.leasesTotal,
   quarantined: report.quarantined.map(quarantinedBody),
   ...(report.scrub !== undefined && { scrub: scrubBody(report.scrub) }),

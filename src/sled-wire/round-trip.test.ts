@@ -8,6 +8,7 @@ import {
   ArtifactLease,
   ArtifactListResponse,
   ArtifactPutResponse,
+  MAX_LISTED_EVENTS,
   MAX_LISTED_LEASES,
   MAX_POINTS_KEPT,
 } from '../api/sled-agent-api.ts';
@@ -46,6 +47,8 @@ const dataset: fc.Arbitrary<DatasetHealth> = fc.record({
   usedBytes: optional(bytes),
   quotaBytes: optional(bytes),
   freeBytes: optional(bytes),
+  reclaimableBytes: optional(bytes),
+  retainedBytes: optional(bytes),
   quarantined: optional(count),
   timeLastQuarantinedMs: optional(timeMs),
 });
@@ -58,6 +61,14 @@ const lease = fc.record({
   timeExpiresMs: timeMs,
   remainingMs: fc.nat({ max: 86_400_000 }),
 });
+
+const waitingDeletion = fc.record({
+  sha256: hash,
+  sizeBytes: bytes,
+  remainingMs: fc.nat({ max: 604_800_000 }),
+});
+
+const waiting = fc.record({ artifacts: count, sizeBytes: bytes, first: some(waitingDeletion) });
 
 const report: fc.Arbitrary<SledReport> = fc.record({
   generation,
@@ -87,6 +98,8 @@ const report: fc.Arbitrary<SledReport> = fc.record({
   deletionsDeferred: some(
     fc.record({ sha256: hash, reason: text, leases: optional(some(lease, MAX_LISTED_LEASES)) }),
   ),
+  deletionsWaiting: optional(waiting),
+  deletionsLimited: optional(waiting),
   leasesTotal: count,
   quarantined: some(fc.record({ sha256: hash, datasetId, reason: text, timeMs })),
   scrub: optional(
@@ -172,10 +185,18 @@ test('what is longer than the contract allows is cut, so that an answer is never
   const [told] = fc.sample(report, { seed: 1, numRuns: 1 });
   const [one] = fc.sample(hash, { seed: 1, numRuns: 1 });
   const deferred = { sha256: one!, reason: 'in use', leases: leases! };
-  const body = listBody({ ...told!, pointsKept: kept!, deletionsDeferred: [deferred] });
+  const [first] = fc.sample(many(waitingDeletion, MAX_LISTED_EVENTS + 1), { seed: 1, numRuns: 1 });
+  const deletionsWaiting = { artifacts: first!.length, sizeBytes: 1, first: first! };
+  const body = listBody({
+    ...told!,
+    pointsKept: kept!,
+    deletionsDeferred: [deferred],
+    deletionsWaiting,
+  });
   const heard = sledReportOf(over(ArtifactListResponse, body));
   expect(heard.pointsKept).toEqual(kept!.slice(0, MAX_POINTS_KEPT));
   expect(heard.deletionsDeferred[0]?.leases).toEqual(leases!.slice(0, MAX_LISTED_LEASES));
+  expect(heard.deletionsWaiting?.first).toEqual(first!.slice(0, MAX_LISTED_EVENTS));
   const [sled] = fc.sample(registration, { seed: 1, numRuns: 1 });
   const heads = kept!.map(each => ({ ...each, hasLineage: true, isKept: true }));
   const tooMany = Array.from({ length: MAX_HEADS + 1 }, () => heads[0]!);

@@ -6,9 +6,11 @@ import { ARCHIVE_MUTATIONS } from './mutations/nexus-archives.ts';
 import { ROUND_MUTATIONS } from './mutations/nexus-rounds.ts';
 import { CONFIG_MUTATIONS } from './mutations/sled-config.ts';
 import { COPY_MUTATIONS } from './mutations/sled-copies.ts';
+import { DELETION_MUTATIONS } from './mutations/sled-deletions.ts';
 
 export const MUTATIONS: readonly Mutation[] = [
   ...COPY_MUTATIONS,
+  ...DELETION_MUTATIONS,
   ...CONFIG_MUTATIONS,
   ...LINEAGE_MUTATIONS,
   ...ARCHIVE_MUTATIONS,

@@ -4,7 +4,7 @@ import { type RemoteOptions, withRemoteOptions } from '../connection/connection.
 import { withDepot } from '../connection/depot-client.ts';
 import { findArtifact } from '../connection/find-artifact.ts';
 import { eventLines } from '../output/events.ts';
-import { formatBytes } from '../output/quantities.ts';
+import { formatBytes, formatDuration } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { bySerial } from '../output/replication.ts';
 import { printable } from '../output/style.ts';
@@ -86,6 +86,8 @@ const sledRemark = (sled: ArtifactView['sleds'][number]): string => {
     return `a copy went bad: ${sled.quarantined.reason}`;
   if (sled.copy_failed !== undefined) return `copy failed: ${sled.copy_failed.message}`;
   if (sled.deletion_deferred !== undefined) return `kept: ${sled.deletion_deferred.reason}`;
+  if (sled.deletion_waiting !== undefined)
+    return `kept: deleted in ${formatDuration(sled.deletion_waiting.remaining_s * 1_000)}`;
   if (sled.deletion !== undefined) return `deleted: ${sled.deletion.reason}`;
   return '';
 };

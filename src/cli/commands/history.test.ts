@@ -178,6 +178,35 @@ test('an empty history is reported as such', async () => {
   expect((await against({}, 'history')).out).toBe('No such events are recorded.\n');
 });
 
+test('artifact show and sled show say how long a deletion still waits (T4)', async () => {
+  const waiting = { sha256: HASH, size_bytes: 2048, remaining_s: 90 };
+  const artifact: ArtifactView = {
+    sha256: HASH,
+    size_bytes: 2048,
+    wanted: false,
+    roles: [],
+    sleds: [{ sled_id: SLED, serial: 'sled-1', copies: 0, datasets: 2, deletion_waiting: waiting }],
+    local_repos: [],
+    history: [],
+    reasons: [],
+  };
+  const sled = {
+    ...testSled(),
+    deletions_waiting: { artifacts: 1, size_bytes: 2048, first: [waiting] },
+    deletions_limited: { artifacts: 12, size_bytes: 4096, first: [waiting] },
+  };
+  const fleet = { artifactView: async () => artifact, sledList: async () => ({ items: [sled] }) };
+  expect((await against({ fleet }, 'artifact', 'show', HASH)).out).toContain('kept: deleted in 1 min 30 s');
+  const { out } = await against({ fleet }, 'sled', 'show', 'sled-1');
+  expect(out.split('waiting for their deletion\n')[1]!.split('\n').slice(0, 5)).toEqual([
+    `  ${HASH.slice(0, 16)} 2.00 KiB, deleted in 1 min 30 s`,
+    '',
+    'kept by the limit of deletions',
+    `  ${HASH.slice(0, 16)} 2.00 KiB, deleted in 1 min 30 s`,
+    '  and 11 more, together 4.00 KiB',
+  ]);
+});
+
 test('artifact show has the events of the artifact from the history (S12)', async () => {
   const artifact: ArtifactView = {
     sha256: HASH,

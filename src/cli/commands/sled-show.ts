@@ -5,7 +5,7 @@ import { shortPoint } from '../../core/lineage.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
-import { formatAge, formatBytes } from '../output/quantities.ts';
+import { formatAge, formatBytes, formatDuration } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { sledProgressLines } from '../output/replication.ts';
 import { stateColumn, stateStyle } from '../output/state.ts';
@@ -82,6 +82,8 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
         deferred => `  ${shortHash(deferred.sha256)} ${printable(deferred.reason)}`,
       ),
     ),
+    ...section('waiting for their deletion', waitingLines(sled.deletions_waiting)),
+    ...section('kept by the limit of deletions', waitingLines(sled.deletions_limited)),
     ...section(
       'latest deletions',
       sled.deletions
@@ -107,6 +109,19 @@ const heldLines = (
       `  of artifacts of config ${shortPoint({ generation, digest })} of another history, until a recovery decides on it`,
   ),
 ];
+
+const waitingLines = (waiting: SledView['deletions_waiting']): string[] => {
+  if (waiting === undefined) return [];
+  const { artifacts, size_bytes, first } = waiting;
+  const shown = first
+    .slice(0, MAX_DELETIONS_SHOWN)
+    .map(
+      ({ sha256, size_bytes: bytes, remaining_s }) =>
+        `  ${sha256.slice(0, 16)} ${formatBytes(bytes)}, deleted in ${formatDuration(remaining_s * 1_000)}`,
+    );
+  const more = artifacts - shown.length;
+  return [...shown, ...(more > 0 ? [`  and ${more} more, together ${formatBytes(size_bytes)}`] : [])];
+};
 
 const quarantineLines = ({ quarantined }: SledView, nowMs: number): string[] =>
   quarantined

@@ -19,6 +19,17 @@ export const shortHash = (sha256: ArtifactHash): string => sha256.slice(0, 16);
 
 export const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;
 
+/** For people: in the largest unit that says enough. */
+export const duration = (ms: number): string => {
+  const [sizeMs, unit] = UNITS.find(([size]) => ms >= 2 * size) ?? [1_000, 'second'];
+  return plural(Math.round(ms / sizeMs), unit);
+};
+const UNITS = [
+  [86_400_000, 'day'],
+  [3_600_000, 'hour'],
+  [60_000, 'minute'],
+] as const;
+
 export const timeText = (ms: number): string => new Date(ms).toISOString();
 
 /** `read_only` as people read it. */

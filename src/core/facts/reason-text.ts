@@ -1,6 +1,7 @@
 /** Reasons in plain English: one renderer for each code, with the remedy where there is one. */
 import { shortPoint } from '../lineage.ts';
 import {
+  duration,
   listed,
   plural,
   quoted,
@@ -119,6 +120,13 @@ const renderers: Renderers = {
   }),
   DELETION_DEFERRED: ({ serial, sha256, artifacts, why }) => ({
     message: `Sled ${serial} keeps ${plural(artifacts, 'artifact')} that no release lists. Artifact ${shortHash(sha256)}: ${quoted(why)}`,
+  }),
+  DELETION_WAITING: ({ serial, artifacts, sizeBytes, remainingMs }) => ({
+    message: `Sled ${serial} keeps ${plural(artifacts, 'artifact')} that no release lists (${plural(sizeBytes, 'byte')}). It deletes the first of them in ${duration(remainingMs)}. Until then a release that lists it takes it back without a transfer.`,
+  }),
+  DELETION_LIMITED: ({ serial, artifacts, sizeBytes, remainingMs }) => ({
+    message: `Sled ${serial} keeps ${plural(artifacts, 'artifact')} that no release lists (${plural(sizeBytes, 'byte')}): to delete them would take more than the sled deletes of its bytes within a day. It deletes the first of them in ${duration(remainingMs)}.`,
+    remedy: `If they are still needed, upload their releases again: no byte is sent. If they are not, run tuf-depot sled-agent allow-deletion --config FILE --apply on sled ${serial}, or wait.`,
   }),
   COPY_QUARANTINED: ({ serial, sha256, copies, why }) => ({
     message: `Sled ${serial} quarantined ${plural(copies, 'copy', 'copies')} for which it has no replacement yet. The last one is of artifact ${shortHash(sha256)}: ${quoted(why)}`,

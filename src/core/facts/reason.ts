@@ -55,6 +55,8 @@ const ofSled = <S extends z.ZodRawShape>(fields: S) => AboutSled.extend(fields);
 const ofRelease = <S extends z.ZodRawShape>(fields: S) => AboutRelease.extend(fields);
 
 const silence = ofSled({ error: Words, errorCode: Words });
+/** `remainingMs`: until the first of them is deleted. */
+const waiting = ofSled({ artifacts: Count, sizeBytes: Count, remainingMs: Count });
 const quarantine = ofSled({ sha256: ArtifactHash, copies: Count, why: Words });
 const source = general({ source: Words, error: Words });
 /** Of one or more processes; the fields name the one that expires first. */
@@ -130,6 +132,8 @@ export const reasonSchemas = {
   /** `error`: of the transfer of `sha256`, one of them. */
   TRANSFER_FAILED: ofSled({ sha256: ArtifactHash, transfers: Count, error: Words }),
   DELETION_DEFERRED: ofSled({ sha256: ArtifactHash, artifacts: Count, why: Words }),
+  DELETION_WAITING: waiting,
+  DELETION_LIMITED: waiting,
   COPY_QUARANTINED: quarantine,
   COPY_REPLACED: quarantine,
   NEXUS_SILENT: general({ nexusId: NexusId, heartbeatAgeMs: Count, localRepos: Count }),

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { renderReason } from '../../core/facts/reason-text.ts';
 import { worst } from '../../core/health.ts';
 import { DatasetId, LeaseId } from '../../core/ids.ts';
 import { sledReport } from '../../core/sled-report.fixture.ts';
@@ -50,6 +51,24 @@ test('a leased artifact is named with its holder, and is no fault (B6)', () => {
     },
   ]);
   expect(worst(reasons)).toBe('ok');
+});
+
+test('deletions beyond the limit are a fault with their number, bytes and time; those that only wait are none (T4)', () => {
+  const first = [
+    { sha256: hashOf(8), sizeBytes: 5, remainingMs: 7_200_000.4 },
+    { sha256: hashOf(9), sizeBytes: 6, remainingMs: 9_000_000 },
+  ];
+  const kept = { artifacts: 2, sizeBytes: 11, first };
+  const reasons = reasonsOf({}, { deletionsLimited: kept, deletionsWaiting: kept });
+  expect(reasons).toMatchObject([
+    { code: 'DELETION_LIMITED', serial: 'sled-1', artifacts: 2, sizeBytes: 11, remainingMs: 7_200_000 },
+  ]);
+  expect(worst(reasons)).toBe('degraded');
+  const [reason] = reasons;
+  expect(reason && renderReason(reason)).toMatchObject({
+    message: expect.stringContaining('in 2 hours'),
+    remedy: expect.stringContaining('allow-deletion'),
+  });
 });
 
 test('a copy that went bad is a fault until the artifact is on every dataset again, then it is evidence (B11)', () => {

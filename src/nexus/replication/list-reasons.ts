@@ -1,4 +1,4 @@
-/** Further reasons from the listing of a sled: faulty datasets, bad copies, leased files. */
+/** Further reasons from the listing of a sled: faulty datasets, bad copies, leased files, limited deletions. */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
@@ -13,6 +13,7 @@ export const listReasons = (sled: AnsweringSled, wanted: Hashes): HealthReason[]
   ...datasetReasons(sled),
   ...quarantineReasons(sled, wanted),
   ...deferredReasons(sled),
+  ...limitedReasons(sled),
   ...keptReasons(sled),
 ];
 
@@ -40,6 +41,15 @@ const deferredReasons = ({ id: sledId, serial, report }: AnsweringSled): HealthR
   if (first === undefined) return [];
   const { sha256, reason: why } = first;
   return [{ code: 'DELETION_DEFERRED', sledId, serial, sha256, artifacts: deferred.length, why }];
+};
+
+/** T4: those that only wait are no news, and are shown with the sled and the artifact. */
+const limitedReasons = ({ id: sledId, serial, report }: AnsweringSled): HealthReason[] => {
+  if (report?.deletionsLimited === undefined) return [];
+  const { artifacts, sizeBytes, first } = report.deletionsLimited;
+  const remainingMs = Math.round(Math.min(...first.map(each => each.remainingMs)));
+  if (!Number.isFinite(remainingMs)) return [];
+  return [{ code: 'DELETION_LIMITED', sledId, serial, artifacts, sizeBytes, remainingMs }];
 };
 
 /** P13: the sled goes on, and keeps all artifacts of these configs. */

@@ -4,12 +4,14 @@ import type { FleetEventView } from '../../api/operator-history-api.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import { isListing } from '../../core/inventory.ts';
 import type { ReleaseArtifact } from '../../core/release.ts';
+import type { WaitingDeletion } from '../../core/sled-report.ts';
 import {
   copyFailureBody,
   copyInFlightBody,
   deferredBody,
   deletionBody,
   quarantinedBody,
+  waitingDeletionBody,
 } from '../../sled-wire/report-items.ts';
 import type { LocalRepoRecord } from '../datastore/ports/local-repo-port.ts';
 import type { RepoRecord } from '../datastore/ports/release-port.ts';
@@ -72,14 +74,24 @@ const reasonsOfSledsWithout = (
     .map(reasonView);
 };
 
-/** Why a sled still has it although no release lists it (B6). */
-const whyStillThere = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['reasons'] =>
-  (sled.report?.deletionsDeferred ?? [])
-    .filter(deferred => deferred.sha256 === sha256)
-    .map(({ reason: why }) => {
-      const { id: sledId, serial } = sled;
-      return reasonView({ code: 'DELETION_DEFERRED', sledId, serial, sha256, artifacts: 1, why });
-    });
+/** Why a sled still has it although no release lists it: in use (B6), or waiting (T4). */
+const whyStillThere = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['reasons'] => {
+  const { id: sledId, serial, report } = sled;
+  const about = { sledId, serial, sha256, artifacts: 1 };
+  const deferred = report?.deletionsDeferred.find(each => each.sha256 === sha256);
+  const waiting = report?.deletionsWaiting?.first.find(each => each.sha256 === sha256);
+  const limited = report?.deletionsLimited?.first.find(each => each.sha256 === sha256);
+  return [
+    ...(deferred ? [reasonView({ code: 'DELETION_DEFERRED', ...about, why: deferred.reason })] : []),
+    ...(waiting ? [reasonView({ code: 'DELETION_WAITING', ...about, ...amountOf(waiting) })] : []),
+    ...(limited ? [reasonView({ code: 'DELETION_LIMITED', ...about, ...amountOf(limited) })] : []),
+  ];
+};
+
+const amountOf = ({ sizeBytes, remainingMs }: WaitingDeletion) => ({
+  sizeBytes,
+  remainingMs: Math.round(remainingMs),
+});
 
 const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'][number] => {
   const inFlight = sled.report?.copiesInFlight.find(copy => copy.sha256 === sha256);
@@ -87,6 +99,10 @@ const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'
   const deletion = sled.report?.deletions.findLast(event => event.sha256 === sha256);
   const quarantined = sled.report?.quarantined.findLast(event => event.sha256 === sha256);
   const deferred = sled.report?.deletionsDeferred.find(event => event.sha256 === sha256);
+  const { deletionsWaiting, deletionsLimited } = sled.report ?? {};
+  const waiting = [...(deletionsWaiting?.first ?? []), ...(deletionsLimited?.first ?? [])].find(
+    event => event.sha256 === sha256,
+  );
   return {
     sled_id: sled.id,
     serial: sled.serial,
@@ -97,6 +113,7 @@ const onSled = (sled: CollectedSled, sha256: ArtifactHash): ArtifactView['sleds'
     ...(deletion === undefined ? {} : { deletion: deletionBody(deletion) }),
     ...(quarantined === undefined ? {} : { quarantined: quarantinedBody(quarantined) }),
     ...(deferred === undefined ? {} : { deletion_deferred: deferredBody(deferred) }),
+    ...(waiting === undefined ? {} : { deletion_waiting: waitingDeletionBody(waiting) }),
   };
 };
 

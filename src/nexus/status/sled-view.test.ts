@@ -17,7 +17,18 @@ const sha256 = hashOf(1);
 const EXTRAS = {
   points_kept: [{ generation: 3, config_digest: 'd'.repeat(64) }],
   deletions_held: { reason: 'in doubt', time },
-  dataset_health: [{ id, path: '/m2/0', state: 'full', used_bytes: 9, quota_bytes: 9, free_bytes: 0 }],
+  dataset_health: [
+    {
+      id,
+      path: '/m2/0',
+      state: 'full',
+      used_bytes: 9,
+      quota_bytes: 9,
+      free_bytes: 0,
+      reclaimable_bytes: 2,
+      retained_bytes: 1,
+    },
+  ],
   copies_in_flight: [
     { sha256, depot_base_url: 'http://depot', received_bytes: 1, size_bytes: 2, time_started: time },
   ],
@@ -33,6 +44,8 @@ const EXTRAS = {
       leases: [{ sha256, id, holder: 'installer', term_s: 60, time_expires: time, remaining_s: 0.5 }],
     },
   ],
+  deletions_waiting: { artifacts: 3, size_bytes: 9, first: [{ sha256, size_bytes: 3, remaining_s: 0.5 }] },
+  deletions_limited: { artifacts: 4, size_bytes: 8, first: [{ sha256, size_bytes: 2, remaining_s: 86_400 }] },
   quarantined: [{ sha256, dataset_id: id, reason: 'rot', time }],
   scrub: {
     cycle_started: time,

@@ -12,6 +12,7 @@ import {
   heldBody,
   quarantinedBody,
   scrubBody,
+  waitingBody,
 } from '../../sled-wire/report-items.ts';
 import type { Liveness } from '../background/sled-liveness.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
@@ -48,6 +49,12 @@ export const sledView = (
     deletions_total: report?.deletionsTotal ?? 0,
     deletions: report?.deletions.map(deletionBody) ?? [],
     deletions_deferred: report?.deletionsDeferred.map(deferredBody) ?? [],
+    ...(report?.deletionsWaiting !== undefined && {
+      deletions_waiting: waitingBody(report.deletionsWaiting),
+    }),
+    ...(report?.deletionsLimited !== undefined && {
+      deletions_limited: waitingBody(report.deletionsLimited),
+    }),
     ...(report?.deletionsHeld !== undefined && { deletions_held: heldBody(report.deletionsHeld) }),
     ...(report?.pointsKept !== undefined && { points_kept: report.pointsKept.map(pointBody) }),
     quarantined: report?.quarantined.map(quarantinedBody) ?? [],

@@ -1,12 +1,16 @@
 /** Artifacts for tests, with short functions to write, read and list them. */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
+import type { DeletionRules } from '../../core/deletion.ts';
 import { ArtifactHash, asGeneration, type Point, pointText } from '../../core/ids.ts';
 import type { Predecessor } from '../../core/lineage.ts';
 import { seededRng } from '../../core/rng.ts';
 import type { PutResult } from '../../core/sled-report.ts';
 import { pointOf } from './point.ts';
 import type { ArtifactStore, StoredArtifact } from './store.ts';
+
+/** For tests of everything but the waits of deletions. */
+export const DELETION_AT_ONCE: DeletionRules = { waitMs: 0, limitPercent: 100, limitWaitMs: 0 };
 
 export type TestArtifact = { readonly sha256: ArtifactHash; readonly bytes: Uint8Array };
 

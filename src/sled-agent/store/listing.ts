@@ -1,5 +1,6 @@
 /** The listing of a sled: its artifacts, read from its disks each time, and its remembered events. */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
+import type { JudgedDeletion } from '../../core/deletion.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { QuarantinedFile } from '../../core/sled-report.ts';
 import type { Disk } from '../../lib/disk.ts';
@@ -8,26 +9,43 @@ import type { Dataset } from './dataset/dataset.ts';
 import type { DatasetFiles } from './dataset/dataset-files.ts';
 import { isArtifactAside, listAside } from './dataset/quarantine.ts';
 import type { Deleter } from './deleter.ts';
+import type { DeletionBook } from './deletion/deletion-book.ts';
 import type { Leases } from './leases/leases.ts';
 import { pointOf } from './point.ts';
 import type { Scrubber } from './scrub/scrub.ts';
-import { type DatasetHealth, MAX_EVENTS, type StoreListing, type StoreSettings } from './store.ts';
+import {
+  type DatasetHealth,
+  type InUse,
+  type KeptForAWhile,
+  MAX_EVENTS,
+  type StoreListing,
+  type StoreSettings,
+} from './store.ts';
 
-export const listStore = async (store: {
+type ListedStore = {
   readonly disk: Disk;
   readonly datasets: readonly Dataset[];
   readonly settings: StoreSettings;
   readonly keeper: Pick<ConfigKeeper, 'config' | 'incarnationId' | 'lineage'>;
   readonly deleter: Pick<Deleter, 'recent' | 'deferred' | 'total'>;
+  readonly book: Pick<DeletionBook, 'judge'>;
+  readonly inUse: InUse;
   readonly leases: Pick<Leases, 'total'>;
   readonly scrubber: Pick<Scrubber, 'progress'>;
-}): Promise<StoreListing> => {
-  const { keeper, deleter, settings } = store;
-  const held = await listHeld(store.disk, store.datasets, keeper.config(), settings.quotaBytes);
+};
+
+export const listStore = async (store: ListedStore): Promise<StoreListing> => {
+  const { keeper, deleter } = store;
+  const lineage = keeper.lineage();
+  const pending = store.book.judge();
+  const unlisted = sortUnlisted(pending, { isHeld: lineage.hold !== undefined, inUse: store.inUse });
+  const held = await listHeld(store, keeper.config(), unlisted);
   return {
     incarnationId: keeper.incarnationId(),
-    ...keeper.lineage(),
+    ...lineage,
     ...held,
+    deletionsWaiting: keptForAWhile(lineage.hold ? [] : pending.filter(({ isLimited }) => !isLimited)),
+    deletionsLimited: keptForAWhile(pending.filter(({ isLimited }) => isLimited)),
     deletionsTotal: deleter.total(),
     deletions: deleter.recent(),
     deletionsDeferred: deleter.deferred(),
@@ -41,11 +59,31 @@ type HeldFacts = Pick<
   'generation' | 'configDigest' | 'artifacts' | 'datasets' | 'datasetHealth' | 'quarantined'
 >;
 
+/** Of an artifact that the config does not list: what becomes of its bytes. */
+type Unlisted = (sha256: ArtifactHash) => 'retained' | 'reclaimable' | 'evictable';
+
+const sortUnlisted = (
+  pending: readonly JudgedDeletion[],
+  { isHeld, inUse }: { readonly isHeld: boolean; readonly inUse: InUse },
+): Unlisted => {
+  const judged = new Map(pending.map(each => [each.sha256, each]));
+  return sha256 => {
+    const its = judged.get(sha256);
+    if (isHeld || its?.isLimited === true || inUse(sha256) !== undefined) return 'retained';
+    return its?.isEvictable === true ? 'evictable' : 'reclaimable';
+  };
+};
+
+const keptForAWhile = (pending: readonly JudgedDeletion[]): KeptForAWhile => ({
+  artifacts: pending.length,
+  sizeBytes: pending.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+  first: pending.toSorted((a, b) => a.remainingMs - b.remainingMs).slice(0, MAX_EVENTS),
+});
+
 const listHeld = async (
-  disk: Disk,
-  datasets: readonly Dataset[],
+  { disk, datasets, settings: { quotaBytes } }: Pick<ListedStore, 'disk' | 'datasets' | 'settings'>,
   config: ArtifactConfig | undefined,
-  quotaBytes: number,
+  sort: Unlisted,
 ): Promise<HeldFacts> => {
   const artifacts = new Map<ArtifactHash, number>();
   const datasetHealth: DatasetHealth[] = [];
@@ -59,7 +97,9 @@ const listHeld = async (
         artifacts.set(sha256, (artifacts.get(sha256) ?? 0) + 1);
     }
     quarantined.push(...(files?.quarantined ?? []));
-    datasetHealth.push(await healthOf(dataset, files, quotaBytes));
+    datasetHealth.push(
+      await healthOf(dataset, files, { quotaBytes, unlisted: unlistedBytes(config, files, sort) }),
+    );
   }
   return {
     generation: config?.generation,
@@ -98,18 +138,32 @@ const lookAt = async (disk: Disk, dataset: Dataset): Promise<Looked | undefined>
   }
 };
 
+type UnlistedBytes = { readonly [S in ReturnType<Unlisted>]: number };
+
+/** Undefined while the sled cannot tell. */
+const unlistedBytes = (
+  config: ArtifactConfig | undefined,
+  files: Looked | undefined,
+  sort: Unlisted,
+): UnlistedBytes | undefined => {
+  if (config === undefined || files === undefined) return undefined;
+  const bytes = { retained: 0, reclaimable: 0, evictable: 0 };
+  for (const [sha256, sizeBytes] of files.artifacts)
+    if (!config.artifacts.has(sha256)) bytes[sort(sha256)] += sizeBytes;
+  return bytes;
+};
+
 const healthOf = async (
   dataset: Dataset,
   files: Looked | undefined,
-  quotaBytes: number,
+  { quotaBytes, unlisted }: { readonly quotaBytes: number; readonly unlisted: UnlistedBytes | undefined },
 ): Promise<DatasetHealth> => {
   const look = (bytes: number, removedFiles = 0) =>
     dataset.isReadable() ? dataset.space.look(bytes, removedFiles).catch(() => undefined) : undefined;
   const space = await look(1);
-  // The first write that needs the space of evidence deletes it.
-  const evidenceBytes = files?.evidenceBytes ?? 0;
-  const atMost =
-    space?.refusal === undefined ? space : await look(1 - evidenceBytes, evidenceBytes > 0 ? 1 : 0);
+  // The first write that needs the space of evidence, or of what has waited long enough, deletes it.
+  const spareBytes = (files?.evidenceBytes ?? 0) + (unlisted?.evictable ?? 0);
+  const atMost = space?.refusal === undefined ? space : await look(1 - spareBytes, spareBytes > 0 ? 1 : 0);
   const condition = dataset.condition();
   const isFull = condition.kind === 'ok' && atMost?.refusal !== undefined;
   return {
@@ -121,6 +175,8 @@ const healthOf = async (
     usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
     quotaBytes,
     freeBytes: space?.freeBytes,
+    reclaimableBytes: unlisted && unlisted.reclaimable + unlisted.evictable,
+    retainedBytes: unlisted?.retained,
     quarantined: files?.quarantined.length || undefined,
     timeLastQuarantinedMs: files?.quarantined
       .map(({ timeMs }) => timeMs)

@@ -9,6 +9,7 @@ import {
   systemError,
 } from '../../lib/disk.fixture.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { DELETION_AT_ONCE } from './artifact.fixture.ts';
 import { openStore } from './open-store.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
 
@@ -18,6 +19,7 @@ const SETTINGS = {
   quotaBytes: 2 ** 20,
   minFreeBytes: 0,
   maxArtifactBytes: 2 ** 16,
+  deletion: DELETION_AT_ONCE,
   scrub: { periodMs: 1_000_000, bytesPerSecond: 2 ** 30 },
 };
 
@@ -33,6 +35,8 @@ export type Machine = {
     configured?: readonly string[];
     clock?: Clock;
     scrub?: StoreSettings['scrub'];
+    deletion?: StoreSettings['deletion'];
+    quotaBytes?: number;
   }) => Promise<ArtifactStore>;
   /** Kills the process: none of its operations reaches the disk any more. */
   readonly kill: () => void;
@@ -53,6 +57,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
       configured = directories,
       clock = systemClock,
       scrub,
+      ...others
     } = {}) {
       kill();
       const own = { isDead: false };
@@ -64,7 +69,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
         if (own.isDead) throw new Error('the process is dead');
       };
       return openStore(
-        { ...SETTINGS, directories: configured, ...(scrub && { scrub }) },
+        { ...SETTINGS, ...others, directories: configured, ...(scrub && { scrub }) },
         {
           clock,
           rng: seededRng(1),

@@ -1,7 +1,7 @@
 /**
  * Opens the store of a sled over its datasets; `store.ts` has its guarantees.
  *
- *     datasets ─▶ locks ─▶ leases, ledgers ─▶ config keeper ─┬▶ deleter (start, config, period, end of a lease)
+ *     datasets ─▶ locks ─▶ leases, ledgers ─▶ config keeper ─┬▶ deleter (start, config, period, end of a lease or a wait)
  *                                                            ├▶ writers
  *                                                            ├▶ scrub ─▶ examiner ◀─ failed reads
  *                                                            └▶ readers, listing
@@ -18,6 +18,7 @@ import { type ConfigKeeper, createConfigKeeper, type Joining } from './config/co
 import { holdsArtifact, openArtifact } from './dataset/copies.ts';
 import { createDataset, type Dataset } from './dataset/dataset.ts';
 import { createDeleter } from './deleter.ts';
+import { createDeletionBook, type DeletionBook } from './deletion/deletion-book.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { listStore } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
@@ -55,13 +56,15 @@ export const openStore = async (
   );
   const byHash = createKeyedLock();
   const unlinks = createSharedLock();
+  const passSoon = (reason: string): void => deleter.passInBackground(reason);
   const keeper = createConfigKeeper({
     datasets,
     unlinks,
     newId,
     clock,
     log,
-    onChange: reason => deleter.passInBackground(reason),
+    takeBack: listed => book.takeBack(listed),
+    onChange: passSoon,
   });
   const { state, config } = keeper;
   const deletable = () =>
@@ -71,18 +74,20 @@ export const openStore = async (
     createLeases({
       ...shared,
       isHeld: sha256 => holdsArtifact(disk, datasets, config(), sha256),
-      onEnd: reason => deleter.passInBackground(reason),
+      onEnd: passSoon,
     }),
   );
   const inUse = (sha256: ArtifactHash) => leases.inUse(sha256) ?? keeper.keeps(sha256);
   const examiner = opened.use(createExaminer(shared));
   const scrubber = createScrubber({ ...shared, examiner, rng, settings });
-  const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, unlinks }));
-  const writers = opened.use(
-    createWriters({ ...shared, state, config, maxArtifactBytes: settings.maxArtifactBytes }),
-  );
+  const book = opened.use(createDeletionBook({ ...shared, rules: settings.deletion, onDue: passSoon }));
+  const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, book, unlinks }));
+  const { maxArtifactBytes } = settings;
+  const { makeRoom } = deleter;
+  const writers = opened.use(createWriters({ ...shared, state, config, makeRoom, maxArtifactBytes }));
 
-  await takeIn({ keeper, leases, examiner }, await inspectAll(datasets, { mayCreate: true }));
+  const kept: Kept = { keeper, leases, book, examiner };
+  await takeIn(kept, await inspectAll(datasets, { mayCreate: true }));
   for (const dataset of datasets) logDataset(log, dataset);
   log.info({ state: state(), generation: config()?.generation }, 'store opened');
 
@@ -98,9 +103,9 @@ export const openStore = async (
     configAt: keeper.configAt,
     beginWrite: writers.begin,
     open: (sha256, options) => openArtifact({ ...shared, ...examiner, config: config() }, sha256, options),
-    list: () => listStore({ ...shared, settings, keeper, deleter, leases, scrubber }),
+    list: () => listStore({ ...shared, settings, keeper, deleter, book, inUse, leases, scrubber }),
     async reconcile(reason, options) {
-      await revisits('datasets', () => revisit(datasets, { keeper, leases, examiner }));
+      await revisits('datasets', () => revisit(datasets, kept));
       return deleter.pass(reason, options);
     },
     takeLease: leases.take,
@@ -129,13 +134,19 @@ const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> 
 type Kept = {
   readonly keeper: ConfigKeeper;
   readonly leases: Leases;
+  readonly book: DeletionBook;
   readonly examiner: Pick<Examiner, 'reconsider'>;
 };
 
-/** Leases first: once the ledgers agree a deletion pass may begin (LE4). */
-const takeIn = async ({ keeper, leases, examiner }: Kept, joining: readonly Joining[]): Promise<void> => {
+/** Leases and waits first: once the ledgers agree a deletion pass may begin (LE4). */
+const takeIn = async (
+  { keeper, leases, book, examiner }: Kept,
+  joining: readonly Joining[],
+): Promise<void> => {
   leases.learn(joining);
+  book.learn(joining);
   await keeper.join(joining);
+  if (keeper.state().kind !== 'ready') book.forget(); // DK3
   await leases.repair();
   for (const { dataset } of joining) examiner.reconsider(dataset);
 };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { tellFloor } from './artifact.fixture.ts';
+import { DELETION_AT_ONCE, tellFloor } from './artifact.fixture.ts';
 import { openStore, type StoreDependencies } from './open-store.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
 
@@ -32,6 +32,7 @@ const SETTINGS = {
   quotaBytes: 256 * MIB,
   minFreeBytes: 0,
   maxArtifactBytes: 64 * MIB,
+  deletion: DELETION_AT_ONCE,
   scrub: { periodMs: 1_000_000, bytesPerSecond: 2 ** 30 },
 };
 

@@ -12,6 +12,7 @@ import { silentLogger } from '../../lib/log.ts';
 import {
   bytesOf,
   copies,
+  DELETION_AT_ONCE,
   hashOf,
   neverAborted,
   offer,
@@ -25,7 +26,13 @@ import { createTestStore } from './store.fixture.ts';
 import { MAX_EVENTS } from './store.ts';
 
 const [a, b] = [testArtifact(1, 300_000), testArtifact(2, 100)];
-const SCRUB = { periodMs: 1e9, bytesPerSecond: 1e9 };
+const SETTINGS = {
+  quotaBytes: 1e9,
+  minFreeBytes: 0,
+  maxArtifactBytes: 1e9,
+  deletion: DELETION_AT_ONCE,
+  scrub: { periodMs: 1e9, bytesPerSecond: 1e9 },
+};
 const GENERATION_1 = asGeneration(1);
 
 const temporaryFiles = async (directories: readonly string[]): Promise<string[]> =>
@@ -254,7 +261,7 @@ test('a directory with foreign files is not made a dataset', async () => {
   try {
     await writeFile(join(other, 'thesis.txt'), 'x');
     const directories = [other];
-    const settings = { directories, quotaBytes: 1e9, minFreeBytes: 0, maxArtifactBytes: 1e9, scrub: SCRUB };
+    const settings = { ...SETTINGS, directories };
     await using store = await openStore(settings, {
       clock: systemClock,
       rng: seededRng(1),
@@ -285,11 +292,8 @@ test('a directory that does not exist is missing, is never created, and does not
 test('a second process is refused with the process id of the first, and a killed one leaves no lock (P12)', async () => {
   await using sled = await createTestStore();
   const settings = {
+    ...SETTINGS,
     directories: sled.directories,
-    quotaBytes: 1e9,
-    minFreeBytes: 0,
-    maxArtifactBytes: 1e9,
-    scrub: SCRUB,
   };
   const second = openStore(settings, { clock: systemClock, rng: seededRng(1), log: silentLogger });
   await expect(second).rejects.toMatchObject({ code: 'IN_USE_BY_PROCESS', detail: { pid: process.pid } });

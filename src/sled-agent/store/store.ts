@@ -11,8 +11,10 @@
  * ST4. A wanted artifact is never unlinked, in any interleaving of put, config and deletion pass (G2, P2).
  * ST5. A dataset that is full, read-only, failing or absent affects only its own copies (G8, S16).
  * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
+ * ST7. An artifact that no config lists is unlinked only after its wait; during it a config takes it back (T4).
  */
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
+import type { DeletionRules, JudgedDeletion } from '../../core/deletion.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { RegisteredHead } from '../../core/lineage.ts';
 import type { RegistrationAnswer } from '../../core/sled-registration.ts';
@@ -169,6 +171,9 @@ export type StoreListing = {
   readonly deletions: readonly ArtifactDeletion[];
   /** Unwanted but in use; at most {@link MAX_EVENTS}. */
   readonly deletionsDeferred: readonly DeferredDeletion[];
+  readonly deletionsWaiting: KeptForAWhile;
+  /** Beyond the limit; not among the waiting ones. */
+  readonly deletionsLimited: KeptForAWhile;
   /** In force, for any artifact. */
   readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
@@ -212,6 +217,14 @@ export type InUse = (sha256: ArtifactHash) => Use | undefined;
 
 export type DeferredDeletion = Use & { readonly sha256: ArtifactHash };
 
+/** Artifacts that no config lists, until their waits are over (T4). */
+export type KeptForAWhile = {
+  readonly artifacts: number;
+  readonly sizeBytes: number;
+  /** Those that go first, at most {@link MAX_EVENTS}. */
+  readonly first: readonly JudgedDeletion[];
+};
+
 export type StoreSettings = {
   /** One directory per disk. Each must exist: a missing one may be an unmounted disk, and is never created. */
   readonly directories: readonly string[];
@@ -221,6 +234,8 @@ export type StoreSettings = {
   readonly minFreeBytes: number;
   /** The longest artifact. */
   readonly maxArtifactBytes: number;
+  /** How long deletions wait (T4). */
+  readonly deletion: DeletionRules;
   readonly scrub: {
     /** The period in which every stored file is read again and hashed. */
     readonly periodMs: number;

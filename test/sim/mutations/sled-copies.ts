@@ -79,9 +79,9 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'lease-ignored',
     breaks: ['G2'],
-    in: 'createDeleter',
-    find: 'if (deps.inUse(sha256) !== undefined) {',
-    replace: 'if (deps.inUse(sha256) === null) {',
+    in: 'isInUse',
+    find: 'if (deleting.inUse(sha256) === undefined) return false;',
+    replace: 'if (deleting !== undefined) return false;',
     needs: allOf('take a lease', 'delete'),
     withinSeeds: 500,
     why: 'P11, ST6: a leased file is unlinked',
@@ -148,7 +148,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'evidence-fills-a-dataset',
     in: 'healthOf',
-    find: 'await look(1 - evidenceBytes, evidenceBytes > 0 ? 1 : 0)',
+    find: 'await look(1 - spareBytes, spareBytes > 0 ? 1 : 0)',
     replace: 'await look(1)',
     tests: 'faults.test.ts',
     why: 'S16: a dataset is called full because of evidence that the next write would delete, and gets no writes',
@@ -164,14 +164,19 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'config-asked-before-the-locks',
     breaks: ['G2', 'G4', 'G3'],
-    in: 'createDeleter',
-    find: `cause: string): Promise<boolean> =>
-    byHash(sha256, () =>
-      unlinks.shared(async () => {
-        const current = config();`,
-    replace: `cause: string, current = config()): Promise<boolean> =>
-    byHash(sha256, () =>
-      unlinks.shared(async () => {`,
+    in: 'removeArtifact',
+    find: `cause: string,
+): Promise<boolean> =>
+  deleting.byHash(sha256, () =>
+    deleting.unlinks.shared(async () => {
+      const { disk, recent, clock, log } = deleting;
+      const current = deleting.config();`,
+    replace: `cause: string,
+  current = deleting.config(),
+): Promise<boolean> =>
+  deleting.byHash(sha256, () =>
+    deleting.unlinks.shared(async () => {
+      const { disk, recent, clock, log } = deleting;`,
     needs: someOf('delete and upload again'),
     withinSeeds: 3000,
     why: 'P2, DE1: a release comes back between the decision to unlink and the unlink',
@@ -187,7 +192,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'deletion-by-the-config-of-the-scan',
     breaks: ['G2', 'G4'],
-    in: 'createDeleter',
+    in: 'removeArtifact',
     find: 'if (current === undefined || current.artifacts.has(sha256)) return false;',
     replace: 'if (current === undefined) return false;',
     needs: someOf('delete and upload again'),
@@ -197,8 +202,8 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'deletion-pass-off',
     breaks: ['G3'],
-    in: 'createDeleter',
-    find: 'if (await remove(sha256, holders, reason)) removed += 1;',
+    in: 'removeWhile',
+    find: 'if (await removeArtifact(deleting, sha256, holders, reason)) removed.add(sha256);',
     replace: '',
     needs: someOf('delete', 'delete and upload again'),
     withinSeeds: 20,

@@ -62,6 +62,21 @@ test('sleds that have not registered yet do not count as full (S16)', async () =
   await capacityOf([withFree(1000)]).checkAnnounced(METADATA_ALLOWANCE_BYTES + 500, { signal });
 });
 
+test('what sleds delete by themselves is room, what something keeps is not (T4)', async () => {
+  const announced = METADATA_ALLOWANCE_BYTES + 500;
+  const withUnlisted = (health: Partial<DatasetHealth>) =>
+    capacityOf([1, 2, 3].map(() => [dataset({ quotaBytes: 1000, ...health })]));
+  await withUnlisted({ freeBytes: 100, reclaimableBytes: 400 }).checkAnnounced(announced, { signal });
+  for (const short of [
+    { freeBytes: 100, reclaimableBytes: 399 },
+    { freeBytes: 100, retainedBytes: 400 },
+    { freeBytes: 9000, retainedBytes: 501 },
+  ])
+    await expect(withUnlisted(short).checkAnnounced(announced, { signal })).rejects.toMatchObject({
+      code: 'FLEET_SPACE',
+    });
+});
+
 test('artifacts that a present release lists need no further space (S16)', async () => {
   const capacity = capacityOf(
     [withFree(100), withFree(100), withFree(100)],

@@ -7,6 +7,8 @@
  * FC3. Artifacts that present releases list need no further space. Before the bytes are there, as many as possible are
  *      assumed to be shared, and some of the bytes to be metadata: a release that lost its copies must be accepted again
  *      while the sleds are nearly full.
+ * FC4. Artifacts that no release lists count as room while sleds delete them by themselves, and take room while something
+ *      keeps them (T4).
  *
  * A sled that does not report the space of its datasets counts as having some: its own answer decides later.
  */
@@ -90,7 +92,10 @@ const mostRoomBytes = (datasets: readonly DatasetHealth[], presentBytes: number)
   Math.max(
     0,
     ...datasets.map(dataset =>
-      Math.min(freeBytesOf(dataset), (dataset.quotaBytes ?? Number.POSITIVE_INFINITY) - presentBytes),
+      Math.min(
+        freeBytesOf(dataset) + (dataset.reclaimableBytes ?? 0),
+        (dataset.quotaBytes ?? Number.POSITIVE_INFINITY) - presentBytes - (dataset.retainedBytes ?? 0),
+      ),
     ),
   );
 

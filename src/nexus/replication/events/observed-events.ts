@@ -21,6 +21,7 @@ const SLED_CODES: ReadonlySet<ReasonCode> = new Set([
   'SLED_KEEPS_POINTS',
   'SLED_BYTES_DIFFER',
   'DATASET_FAULT',
+  'DELETION_LIMITED',
 ]);
 
 type Fault = { readonly reason: HealthReason & { readonly sledId: SledId }; readonly sinceMs: number };

@@ -87,6 +87,8 @@ export type ConfigKeeperDependencies = {
   readonly newId: () => string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** An artifact that this config lists does not wait for its deletion any more; before and after it is in force. */
+  readonly takeBack: (listed: ArtifactConfig['artifacts']) => Promise<void>;
   /** After each adoption, and when doubt ends. */
   readonly onChange: (reason: string) => void;
 };
@@ -128,14 +130,17 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
 /** Makes a ledger durable and trusts it. */
 const publish = (keeping: Keeping, ledger: Ledger, reason: string): Promise<void> =>
   keeping.unlinks.exclusive(async () => {
-    const { known, datasets, onChange } = keeping;
+    const { known, datasets, takeBack, onChange } = keeping;
     const { named, ...present } = withPresent(known, datasets); // KN2
     const next = { ...ledger, datasets: present.ledger.datasets };
+    const listed = next.config?.artifacts ?? new Map();
+    await takeBack(listed);
     await writeLedgers(datasets, known.ledger, next, known.kept);
     const past = pastAfter(known, next);
     const settled = { newcomers: new Set<DatasetId>(), heads: new Map(), ...CERTAIN };
     keeping.known = { ...known, ledger: next, named, past, ...settled };
     keeping.isHoldDurable = true;
+    await takeBack(listed);
     onChange(reason);
   });
 
@@ -157,6 +162,7 @@ const join = async (keeping: Keeping, joining: readonly Joining[]): Promise<void
   for (const { dataset, inspection } of joining) await dataset.admit(inspection);
   if (keeping.known.doubt !== undefined || keeping.known.heads.size > 0)
     keeping.known = reconsider(keeping.known, datasets);
+  await keeping.takeBack(keeping.known.ledger.config?.artifacts ?? new Map());
   await repair(keeping);
   const isNews = before.doubt !== undefined || keeping.known.ledger.config !== before.ledger.config;
   if (keeping.known.doubt === undefined && isNews) onChange('the ledgers were read');

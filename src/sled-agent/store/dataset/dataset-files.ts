@@ -4,6 +4,7 @@ import { type ArtifactHash, isArtifactHash } from '../../../core/ids.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { TEMPORARY_PREFIX } from '../../../lib/durable-file.ts';
 import { LOCK_FILE } from '../../../lib/exclusive-lock.ts';
+import { ALLOWANCE_FILE, DELETIONS_FILE } from '../files/deletions-file.ts';
 import { isKeptName } from '../files/kept-configs.ts';
 import { LEASES_FILE } from '../files/leases-file.ts';
 import { LEDGER_FILE } from '../files/ledger.ts';
@@ -15,6 +16,8 @@ const OWN_NAMES = new Set([
   IDENTITY_FILE,
   LEDGER_FILE,
   LEASES_FILE,
+  DELETIONS_FILE,
+  ALLOWANCE_FILE,
   SCRUB_FILE,
   LOCK_FILE,
   QUARANTINE_DIRECTORY,

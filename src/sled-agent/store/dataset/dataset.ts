@@ -5,6 +5,8 @@
  *     artifact-config.json    the ledger
  *     kept-config-*.json      configs of other histories, until a recovery has decided on them
  *     leases.json             leases, if there are any
+ *     deletions.json          how long deletions have waited
+ *     allow-deletion.json     deletions that a person has allowed, until the agent has taken them over
  *     lock                    held while a process has it (P12)
  *     scrub.json              the progress of the scrub
  *     quarantine/             copies found bad, as evidence
@@ -30,6 +32,7 @@ import { removeTemporaryFiles } from '../../../lib/durable-file.ts';
 import { errorCodeOf, messageChain } from '../../../lib/errors.ts';
 import type { ExclusiveLock } from '../../../lib/exclusive-lock.ts';
 import type { Logger } from '../../../lib/log.ts';
+import { type DeletionsRead, readDeletions } from '../files/deletions-file.ts';
 import {
   type KeptConfig,
   type KeptConfigs,
@@ -57,6 +60,7 @@ export type Inspection = {
   readonly ledger: LedgerRead;
   readonly kept: readonly KeptConfig[];
   readonly leases: LeasesRead;
+  readonly deletions: DeletionsRead;
 };
 
 export type Dataset = AsyncDisposable & {
@@ -239,10 +243,11 @@ const letEvidenceGo = async (
 const readKept = async (
   disk: Disk,
   path: string,
-): Promise<Pick<Inspection, 'ledger' | 'kept' | 'leases'>> => ({
+): Promise<Pick<Inspection, 'ledger' | 'kept' | 'leases' | 'deletions'>> => ({
   ledger: await readLedger(disk, path),
   kept: await readKeptConfigs(disk, path),
   leases: await readLeases(disk, path),
+  deletions: await readDeletions(disk, path),
 });
 
 /** No process can write to a read-only dataset, so it needs no lock. */

@@ -18,6 +18,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
+import { createAlarm } from '../alarm.ts';
 import type { Dataset, Inspection } from '../dataset/dataset.ts';
 import { createKeyedLock, type KeyedLock } from '../locks.ts';
 import type { Lease, LeaseInForce } from '../store.ts';
@@ -109,29 +110,6 @@ export const createLeases = (deps: LeasesDependencies): Leases => {
     async [Symbol.asyncDispose]() {
       alarm[Symbol.dispose]();
       await inTurn(async () => undefined);
-    },
-  };
-};
-
-/** Fires when the next lease expires; set again after each change. */
-const createAlarm = (
-  clock: Clock,
-  nextMs: () => number | undefined,
-  ring: () => void,
-): Disposable & { readonly set: () => void } => {
-  let sleep = new AbortController();
-  let isOff = false;
-  return {
-    set() {
-      sleep.abort();
-      const waitMs = nextMs();
-      if (waitMs === undefined || isOff) return;
-      sleep = new AbortController();
-      clock.sleep(waitMs, { signal: sleep.signal }).then(ring, () => undefined);
-    },
-    [Symbol.dispose]() {
-      isOff = true;
-      sleep.abort();
     },
   };
 };

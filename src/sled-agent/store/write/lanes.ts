@@ -41,11 +41,18 @@ type Lane = {
   isNamed: boolean;
 };
 
+/**
+ * Deletes artifacts of a dataset that wait for their deletion, if that frees enough space for so many bytes; false when
+ * it does not.
+ */
+export type MakeRoom = (dataset: Dataset, bytes: number) => Promise<boolean>;
+
 export type LanesDependencies = {
   readonly disk: Disk;
   /** Of the sled. */
   readonly datasets: readonly Dataset[];
   readonly usable: readonly Dataset[];
+  readonly makeRoom: MakeRoom;
   readonly clock: Clock;
   readonly log: Logger;
   /** The maximum length of the artifact. */
@@ -54,11 +61,12 @@ export type LanesDependencies = {
 
 /** Opens a lane on each usable dataset. */
 export const openLanes = async (
-  { disk, datasets, usable, clock, log, limitBytes }: LanesDependencies,
+  { disk, datasets, usable, makeRoom, clock, log, limitBytes }: LanesDependencies,
   sha256: ArtifactHash,
   sizeBytes: number | undefined,
 ): Promise<Lanes> => {
   const lanes: Lane[] = [];
+  const withRoom = withRoomMade(makeRoom);
   const refusals: Refusal[] = [];
   const note = (dataset: Dataset, error: unknown, during: string): void => {
     refusals.push({ dataset, error });
@@ -77,7 +85,7 @@ export const openLanes = async (
   };
   await Promise.all(
     usable.map(dataset =>
-      openLane(disk, dataset, sha256, sizeBytes).then(
+      openLane(disk, dataset, sha256, { sizeBytes, withRoom }).then(
         lane => lanes.push(lane),
         error => note(dataset, error, 'create a file in it'),
       ),
@@ -93,7 +101,7 @@ export const openLanes = async (
         const needBytes = position + chunk.length;
         if (needBytes > reservation.bytes()) {
           const target = Math.min(limitBytes, needBytes + RESERVATION_STEP_BYTES);
-          await withEvidenceGone(dataset, target - reservation.bytes(), () => reservation.growTo(target));
+          await withRoom(dataset, target - reservation.bytes(), () => reservation.growTo(target));
         }
         await file.write(chunk, position);
         reservation.wrote(chunk.length);
@@ -116,12 +124,12 @@ const openLane = async (
   disk: Disk,
   dataset: Dataset,
   sha256: ArtifactHash,
-  sizeBytes: number | undefined,
+  { sizeBytes, withRoom }: { readonly sizeBytes: number | undefined; readonly withRoom: WithRoom },
 ): Promise<Lane> => {
   const session = dataset.session();
   await dataset.requirePresent();
   const bytes = sizeBytes ?? 0;
-  const reservation = await withEvidenceGone(dataset, bytes, () => dataset.space.reserve(bytes));
+  const reservation = await withRoom(dataset, bytes, () => dataset.space.reserve(bytes));
   const temporaryPath = temporaryPathFor(dataset.pathOf(sha256));
   try {
     const file = await disk.createFile(temporaryPath);
@@ -133,16 +141,21 @@ const openLane = async (
   }
 };
 
-/** Wanted artifacts have priority over evidence. */
-const withEvidenceGone = async <T>(dataset: Dataset, bytes: number, take: () => Promise<T>): Promise<T> => {
-  for (;;) {
-    try {
-      return await take();
-    } catch (error) {
-      if (!isFull(error) || !(await dataset.letEvidenceGo(bytes))) throw error;
+type WithRoom = <T>(dataset: Dataset, bytes: number, take: () => Promise<T>) => Promise<T>;
+
+/** Wanted artifacts have priority over evidence, and then over what waits for its deletion. */
+const withRoomMade =
+  (makeRoom: MakeRoom): WithRoom =>
+  async (dataset, bytes, take) => {
+    for (;;) {
+      try {
+        return await take();
+      } catch (error) {
+        if (!isFull(error)) throw error;
+        if (!(await dataset.letEvidenceGo(bytes)) && !(await makeRoom(dataset, bytes))) throw error;
+      }
     }
-  }
-};
+  };
 
 const nameLane = async (
   { disk, clock }: Pick<LanesDependencies, 'disk' | 'clock'>,

@@ -23,7 +23,7 @@ import { refusedByAll } from '../dataset/refused-by-all.ts';
 import type { KeyedLock } from '../locks.ts';
 import { pointOf } from '../point.ts';
 import type { ArtifactStore, ArtifactWriter, StoreState } from '../store.ts';
-import { type Lanes, openLanes } from './lanes.ts';
+import { type Lanes, type MakeRoom, openLanes } from './lanes.ts';
 import {
   notInConfig,
   otherGeneration,
@@ -36,6 +36,7 @@ import {
 export type WriterDependencies = {
   readonly disk: Disk;
   readonly datasets: readonly Dataset[];
+  readonly makeRoom: MakeRoom;
   readonly state: () => StoreState;
   readonly config: () => ArtifactConfig | undefined;
   readonly byHash: KeyedLock;
