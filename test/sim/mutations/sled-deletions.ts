@@ -14,7 +14,7 @@ export const DELETION_MUTATIONS: readonly Mutation[] = [
     find: 'remainingMs: Math.max(0, waitMs - waitedMs),',
     replace: 'remainingMs: 0,',
     needs: waits,
-    withinSeeds: 20,
+    withinSeeds: 200,
     why: 'T4, WT1: what a config drops by mistake is gone at once',
   },
   {
@@ -24,7 +24,7 @@ export const DELETION_MUTATIONS: readonly Mutation[] = [
     find: 'if (rules.limitPercent >= 100) return false;',
     replace: 'if (rules.limitPercent >= 0) return false;',
     needs: isLimited,
-    withinSeeds: 300,
+    withinSeeds: 1500,
     why: 'T4, WT2: one config has everything deleted after the short wait',
   },
   {
@@ -49,7 +49,7 @@ export const DELETION_MUTATIONS: readonly Mutation[] = [
       },
     ],
     needs: isLimited,
-    withinSeeds: 300,
+    withinSeeds: 1500,
     why: 'G3, WT3: what is beyond the limit stays for ever',
   },
   {
