@@ -163,7 +163,6 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'config-asked-before-the-locks',
-    breaks: ['G2', 'G4', 'G3'],
     in: 'removeArtifact',
     find: `cause: string,
 ): Promise<boolean> =>
@@ -177,8 +176,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   deleting.byHash(sha256, () =>
     deleting.unlinks.shared(async () => {
       const { disk, recent, clock, log } = deleting;`,
-    needs: someOf('delete and upload again'),
-    withinSeeds: 3000,
+    tests: 'deletion-waits.test.ts',
     why: 'P2, DE1: a release comes back between the decision to unlink and the unlink',
   },
   {
@@ -191,12 +189,10 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'deletion-by-the-config-of-the-scan',
-    breaks: ['G2', 'G4'],
     in: 'removeArtifact',
     find: 'if (current === undefined || current.artifacts.has(sha256)) return false;',
     replace: 'if (current === undefined) return false;',
-    needs: someOf('delete and upload again'),
-    withinSeeds: 3000,
+    tests: 'deletion-waits.test.ts',
     why: 'G2, P2: a file that was unwanted when the directory was read is unlinked, although a newer config lists it',
   },
   {

@@ -185,6 +185,34 @@ test('a crash between two configs leaves no wait that began before an artifact w
   expect(taken).toBeGreaterThan(0);
 });
 
+test('a config that is adopted between the decision to delete and the unlink keeps the file (P2, DE1)', async () => {
+  let open = (): void => undefined;
+  const opened = new Promise<void>(resolve => {
+    open = resolve;
+  });
+  let filesLeft = Number.POSITIVE_INFINITY;
+  const { machine, store, pass } = await holding([a, b], {
+    before({ name, path }) {
+      if (name !== 'createFile' || !path.includes('deletions.json')) return undefined;
+      filesLeft -= 1;
+      return filesLeft < 0 ? opened : undefined;
+    },
+  });
+  await offer(store, 2, [a]);
+  await pass(9 * MINUTE_MS);
+  // When the artifact is due the clock is written to both datasets, and then that its bytes are counted.
+  filesLeft = 2;
+  await pass(MINUTE_MS);
+  expect(filesLeft).toBe(-2);
+  const adopting = offer(store, 3, [a, b]);
+  await settle();
+  open();
+  await adopting;
+  await settle();
+  expect(has(machine, b)).toBe(true);
+  expect((await store.list()).deletionsTotal).toBe(0);
+});
+
 test('a sled in doubt begins its waits anew: it may miss a config that listed the artifact again (DK3)', async () => {
   const { machine, store, start, pass } = await holding([a, b]);
   await offer(store, 2, [a]);
