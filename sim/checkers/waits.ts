@@ -7,9 +7,9 @@
 import type { DeletionRules } from '../../src/core/deletion.ts';
 import { isArtifactHash } from '../../src/core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
+import type { Fail } from '../violation.ts';
 import type { Holdings } from './holdings.ts';
 import type { SeenLedger } from './ledgers.ts';
-import type { Fail } from '../violation.ts';
 
 export type WaitChecker = {
   readonly onLedger: (sled: SimSled, next: SeenLedger) => void;

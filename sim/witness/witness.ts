@@ -19,7 +19,10 @@ import { onNameChange, requireRightBytes } from './watched-disks.ts';
 import { watchAnswers } from './watched-sled.ts';
 
 export type Witness = WorldWatch &
-  Pick<Watch, 'holdings' | 'copies' | 'removals' | 'leases' | 'waits' | 'histories' | 'lineage' | 'damaged'> & {
+  Pick<
+    Watch,
+    'holdings' | 'copies' | 'removals' | 'leases' | 'waits' | 'histories' | 'lineage' | 'damaged'
+  > & {
     readonly violation: () => Violation | undefined;
     /** Every state that the database was in, the oldest first. */
     readonly states: readonly MemoryState[];
