@@ -348,7 +348,7 @@ test('past half of its wait an artifact makes room for a wanted one, the oldest 
   await expect(put(store, e)).rejects.toMatchObject({ code: 'NO_SPACE' });
   expect((await store.list()).datasetHealth).toMatchObject([{ state: 'ok' }, { state: 'ok' }]);
   await pass(3 * MINUTE_MS);
-  expect(await put(store, e)).toEqual({ datasets: 2, successful_writes: 2 });
+  expect(await put(store, e)).toEqual({ datasets: 2, successfulWrites: 2 });
   expect(has(machine, c)).toBe(false);
   expect((await store.list()).deletions).toMatchObject([
     { reason: expect.stringContaining('space is needed') },
