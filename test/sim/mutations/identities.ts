@@ -8,7 +8,7 @@ export const IDENTITY_MUTATIONS: readonly Mutation[] = [
     find: 'if (kinds.includes(kind) && (id === undefined || id === actual)) return;',
     replace: 'if (id === undefined || id === actual) return;',
     tests: 'secure-server.test.ts',
-    why: 'T2: a sled gives another sled its config',
+    why: 'T2a: a sled gives another sled its config',
   },
   {
     name: 'own-id-not-compared',
