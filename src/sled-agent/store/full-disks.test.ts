@@ -1,6 +1,7 @@
 /** A sled whose disks are full answers with their paths and numbers, whatever it cannot store (S16, ST5). */
 import { expect, test } from 'vitest';
 import { asGeneration, LeaseId } from '../../core/ids.ts';
+import { createTestClock } from '../../lib/clock.fixture.ts';
 import { interposed, type Operation, systemError } from '../../lib/disk.fixture.ts';
 import { realDisk } from '../../lib/real-disk.ts';
 import { copies, offer, put, reconcile, testArtifact } from './artifact.fixture.ts';
@@ -140,6 +141,37 @@ test('evidence of bad copies gives way to an artifact when it has the last inode
   expect((await store.list()).datasetHealth[0]?.state, 'it has space for a copy').toBe('ok');
   expect(await put(store, a)).toMatchObject({ successfulWrites: 1 });
   expect(await copies(store, a)).toBe(1);
+});
+
+test('what waits for its deletion gives way to an artifact when it has the last inodes (S16, T4)', async () => {
+  let freeInodes = 5;
+  const disk = {
+    ...realDisk,
+    freeInodes: async () => freeInodes,
+    unlink: async (path: string) => {
+      await realDisk.unlink(path);
+      if (path.endsWith(b.sha256)) freeInodes += 1;
+    },
+  };
+  const clock = createTestClock();
+  const waitMs = 600_000;
+  await using sled = await createTestStore({
+    datasets: 1,
+    settings: { deletion: { waitMs, limitPercent: 100, limitWaitMs: waitMs } },
+    dependencies: { disk, clock },
+  });
+  const store = sled.store();
+  await offer(store, 1, [b]);
+  await put(store, b);
+  await offer(store, 2, [a]);
+  await reconcile(store);
+  freeInodes = 0;
+  expect((await store.list()).datasetHealth[0]?.state, 'before half of the wait').toBe('full');
+  await expect(put(store, a)).rejects.toMatchObject({ code: 'NO_SPACE' });
+  await clock.advance(waitMs / 2);
+  expect((await store.list()).datasetHealth[0]?.state, 'it has space for a copy').toBe('ok');
+  expect(await put(store, a)).toMatchObject({ successfulWrites: 1 });
+  expect((await store.list()).deletions).toMatchObject([{ sha256: b.sha256 }]);
 });
 
 test('a disk that is too full to be made a dataset says so', async () => {
