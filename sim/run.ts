@@ -181,8 +181,7 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     lost: () => recoverableReleases(scene),
   };
   const isBusy = () => scene.operator.uploading() > 0 || scene.changesToCome > 0;
-  const { waitMs, limitPercent, limitWaitMs } = scene.swarm.deletion;
-  const restWithinMs = REST_WITHIN_MS + (limitPercent < 100 ? limitWaitMs : waitMs);
+  const restWithinMs = REST_WITHIN_MS + mostWaitMs(scene.swarm);
   const until = scheduler.nowMs() + restWithinMs;
   let shortfall = findShortfall(facts);
   while ((shortfall !== undefined || isBusy()) && scheduler.nowMs() < until) {
@@ -208,6 +207,10 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
   const hasRoom = fitsOnSleds(facts);
   await askStatus(scene, (nexus, status) => recovery.reasons.onStatusAtRest(nexus, status, { hasRoom }));
 };
+
+/** The longest that an artifact stays on a sled after no release lists it. */
+const mostWaitMs = ({ deletion: { waitMs, limitPercent, limitWaitMs } }: Swarm): number =>
+  limitPercent < 100 ? limitWaitMs : waitMs;
 
 /** The status of the fleet by each Nexus that is up. */
 const askStatus = async (
@@ -249,6 +252,13 @@ const stayQuiet = async (
   if (sent > 0 && fitsOnSleds({ holdings: witness.holdings, quotaBytes: swarm.quotaBytes }))
     witness.fail('G3', `${sent} artifacts were sent or copied in a fleet at rest`);
   let shortfall = look();
+  // Retention deletes releases of a fleet at rest too, and what they listed waits (T4).
+  const until = scheduler.nowMs() + mostWaitMs(swarm);
+  while (shortfall?.guarantee === 'G3' && scheduler.nowMs() < until) {
+    await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
+    if (witness.violation() !== undefined) return;
+    shortfall = look();
+  }
   if (shortfall?.isUnfinished) {
     const first = shortfall.message;
     await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
