@@ -202,8 +202,8 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     also: [
       {
         in: 'lookAfterRows',
-        find: 'if (rows.length === 0) return;',
-        replace: 'if (rows.length >= 0) return;',
+        find: 'for (const row of rows) {',
+        replace: 'for (const row of rows.slice(rows.length)) {',
       },
     ],
     tests: 'adopt.test.ts',
