@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 
 export type PagePool = {
   readonly hasFree: () => boolean;
+  readonly freeBytes: () => number;
   /** Only while {@link hasFree}. */
   readonly take: () => Buffer;
   readonly give: (page: Buffer) => void;
@@ -20,6 +21,7 @@ export const createPagePool = ({
   const hasFree = (): boolean => free.length > 0 || allocated < pages;
   return {
     hasFree,
+    freeBytes: () => (free.length + pages - allocated) * pageSizeBytes,
     take() {
       assert(hasFree(), 'page pool is empty');
       const page = free.pop();

@@ -5,6 +5,8 @@
  *      of its `onChunk` has resolved.
  * RF2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
  * RF3. A body is complete only at exactly its announced length.
+ * RF4. TLS delivers records of 16 KiB, and after a pause those that are decrypted already: they fill a page one after the
+ *      other, and the socket pauses while there is still room for them.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -35,6 +37,9 @@ export type Transfer = {
   readonly close: () => void;
 };
 
+/** More than what TLS may still deliver after a pause: one read of the socket, of 64 KiB, and a part of a record. */
+const DECRYPTED_BYTES = 128 * 1024;
+
 export const openTransfer = (
   target: Target,
   request: string,
@@ -43,8 +48,8 @@ export const openTransfer = (
   const { peer } = target;
   const head = Promise.withResolvers<ResponseHead>();
   const headReader = createHeadReader(pool.take(), peer);
-  /** The target of the body, and the part of it that came with the head. */
-  let page: Buffer | undefined;
+  /** The target of the body, once the head is complete, and the part of it that came with the head. */
+  let filling: Filling | undefined;
   let held: Page | undefined;
   let body: Body | undefined;
   let failure: { error: unknown } | undefined;
@@ -65,36 +70,37 @@ export const openTransfer = (
     const read = headReader.receive(count);
     if (read === undefined) return true;
     held = read.rest;
-    page = pool.take();
+    filling = createFilling(pool, target.tls !== undefined);
     head.resolve(read.head);
     return false;
   };
-  const receiveBody = (count: number, from: Buffer, into: Body): boolean => {
-    page = pool.take();
-    into.deliver({ page: from, chunk: from.subarray(0, count) });
-    if (into.isWhole()) end();
-    else if (pool.hasFree()) watch.waiting();
-    return pool.hasFree() && !into.isWhole();
-  };
   const receive = guarded(fail, (count: number): boolean => {
     watch.moved(count);
-    return page === undefined || body === undefined ? receiveHead(count) : receiveBody(count, page, body);
+    if (filling === undefined) return receiveHead(count);
+    filling.received(count);
+    if (body === undefined) return false; // RF4: the socket is paused already
+    filling.deliverTo(body);
+    const goesOn = filling.hasRoom() && !body.isWhole();
+    if (body.isWhole()) end();
+    else if (goesOn) watch.waiting();
+    return goesOn;
   });
   const resume = (): void => {
-    if (failure !== undefined || body?.isWhole() || !pool.hasFree()) return;
+    if (failure !== undefined || body?.isWhole() || filling?.hasRoom() !== true) return;
     watch.waiting();
     socket.resume();
   };
 
-  const buffer = (): Buffer => page ?? headReader.space();
+  const buffer = (): Buffer => filling?.space() ?? headReader.space();
   const socket = openSocket(target, { buffer, callback: receive }, request);
   // Once all bytes are here, the end of the connection does not matter.
   socket.on('error', cause => body?.isWhole() || fail(peerFault(cause, peer)));
-  socket.on('close', () => body?.isWhole() || fail(cut(peer, body)));
+  socket.on('close', () => body?.isWhole() || fail(cut(peer, body, filling?.filledBytes() ?? 0)));
 
   const begin = guarded(fail, (sizeBytes: number, onChunk: OnChunk): boolean => {
     body = createBody({ peer, sizeBytes, pool, onChunk, onFree: resume, onFailure: fail });
     if (held !== undefined) body.deliver(held);
+    filling?.deliverTo(body);
     if (body.isWhole()) end();
     else resume();
     return true;
@@ -135,6 +141,37 @@ const guarded =
     }
   };
 
+/** The page that the socket reads the body into. */
+type Filling = {
+  readonly space: () => Buffer;
+  readonly received: (count: number) => void;
+  readonly filledBytes: () => number;
+  /** Passes the page on once it is full, or has all that is missing, or at once without TLS (RF4); takes another one. */
+  readonly deliverTo: (body: Body) => void;
+  /** Whether the socket may read on. */
+  readonly hasRoom: () => boolean;
+};
+
+const createFilling = (pool: PagePool, isTls: boolean): Filling => {
+  let page = pool.take();
+  let filled = 0;
+  return {
+    space: () => page.subarray(filled),
+    received(count) {
+      filled += count;
+    },
+    filledBytes: () => filled,
+    deliverTo(body) {
+      if (filled === 0 || (isTls && filled < page.length && !body.isWholeWith(filled))) return;
+      const full = { page, chunk: page.subarray(0, filled) };
+      page = pool.take();
+      filled = 0;
+      body.deliver(full);
+    },
+    hasRoom: () => (isTls ? pool.freeBytes() + page.length - filled >= DECRYPTED_BYTES : pool.hasFree()),
+  };
+};
+
 /** Received bytes, and their page. */
 type Page = { readonly page: Buffer; readonly chunk: Buffer };
 
@@ -160,9 +197,11 @@ type Body = {
   /** Passes a chunk on; its page returns to the pool by itself. Throws when there are too many bytes. */
   readonly deliver: (bytes: Page) => void;
   readonly isWhole: () => boolean;
+  /** … once so many bytes more are delivered. */
+  readonly isWholeWith: (bytes: number) => boolean;
   readonly fail: (error: unknown) => void;
-  /** For messages: "after 5 of 10 bytes". */
-  readonly progress: () => string;
+  /** For messages: "after 5 of 10 bytes". @param more than were delivered */
+  readonly progress: (more?: number) => string;
   readonly done: Promise<void>;
 };
 
@@ -200,8 +239,9 @@ const createBody = ({ peer, sizeBytes, pool, onChunk, onFree, onFailure }: BodyO
       }, onFailure);
     },
     isWhole: () => received >= sizeBytes,
+    isWholeWith: bytes => received + bytes >= sizeBytes,
     fail: error => done.reject(error),
-    progress: () => `after ${received} of ${sizeBytes} bytes`,
+    progress: (more = 0) => `after ${received + more} of ${sizeBytes} bytes`,
     done: done.promise,
   };
 };
@@ -212,9 +252,9 @@ const stalled = (peer: string, progress: ProgressDeadline, body: Body | undefine
     `${peer} sent ${stallText(progress)}, ${body?.progress() ?? 'and no answer'}`,
   );
 
-const cut = (peer: string, body: Body | undefined): DepotError =>
+const cut = (peer: string, body: Body | undefined, more: number): DepotError =>
   new DepotError(
     'PEER_UNREACHABLE',
-    `${peer} closed the connection ${body === undefined ? 'before its answer was read' : body.progress()}`,
+    `${peer} closed the connection ${body === undefined ? 'before its answer was read' : body.progress(more)}`,
     { detail: { peer } },
   );

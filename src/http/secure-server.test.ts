@@ -1,10 +1,12 @@
 /** Who is served by which route when processes identify themselves. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Dispatcher, request } from 'undici';
 import { describe, expect, test } from 'vitest';
+import { depotApi } from '../api/depot-api.ts';
 import type { Api, Route } from '../api/route.ts';
 import type { CredentialSource, Credentials } from '../identity/credentials.ts';
 import {
@@ -18,7 +20,7 @@ import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { neverAborts, oneOperator, serveTestApi, testApi } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
-import type { BoundRoute } from './handlers.ts';
+import { type BoundRoute, bindApi } from './handlers.ts';
 import { openApiDocuments } from './openapi.ts';
 import { plainPeers, secureDispatcher, securePeers } from './peers.ts';
 import { rawGet } from './raw-get.ts';
@@ -321,4 +323,47 @@ test('a peer that accepts a connection and never speaks TLS is unreachable after
   ).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
   await dispatcher.destroy();
   silent.close();
+});
+
+test('a long download over TLS arrives whole however slowly it is consumed (RF4)', async () => {
+  const fleet = testFleetIdentity();
+  const bytes = randomBytes(3_000_000);
+  await using server = await serveApi({
+    apis: [
+      bindApi(depotApi, {
+        artifactGetBySha256: async () => ({
+          sizeBytes: bytes.length,
+          etag: 'x',
+          read: async (into: Uint8Array, position: number) =>
+            bytes.copy(into, 0, position, position + into.byteLength),
+          [Symbol.asyncDispose]: async () => undefined,
+        }),
+      }),
+    ],
+    listen: { host: '127.0.0.1', port: 0 },
+    credentials: replaceableCredentials(fleet.issue('sled', { id: SLED })),
+    log: silentLogger,
+  });
+  await using peers = securePeers(replaceableCredentials(fleet.issue('sled')));
+  const tls = peers.tls({ kind: 'sled', id: SLED });
+  for (const [pages, pageSizeBytes] of [
+    [2, 128 * 1024],
+    [8, 1024 * 1024],
+    [3, 200_000],
+  ] as const) {
+    using answer = await rawGet(`https://${server.address}${ARTIFACT}`, {
+      tls,
+      pages,
+      pageSizeBytes,
+      signal,
+    });
+    // The socket is paused, and what TLS has decrypted arrives all the same.
+    await delay(100);
+    const chunks: Buffer[] = [];
+    await answer.consume(async chunk => {
+      await delay(20);
+      chunks.push(Buffer.from(chunk));
+    });
+    expect(Buffer.concat(chunks).equals(bytes), `${pages} pages of ${pageSizeBytes}`).toBe(true);
+  }
 });
