@@ -13,7 +13,15 @@ import type {
   SledRecord,
 } from '../../../src/nexus/datastore/ports/sled-port.ts';
 import type { Paged } from '../../../src/nexus/datastore/ports/verb.ts';
-import { type Query, recordedPoints, type Step, sortedByKey, withEntry, withoutKey } from '../state.ts';
+import {
+  type MemoryState,
+  type Query,
+  recordedPoints,
+  type Step,
+  sortedByKey,
+  withEntry,
+  withoutKey,
+} from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
 
 export const sledUpsert =
@@ -68,12 +76,21 @@ export const sledSetPolicy =
   (state, moment) => {
     const sled = state.sleds.get(id);
     if (sled === undefined) return { state, answer: false };
-    const after = { ...state, sleds: withEntry(state.sleds, id, { ...sled, policy }) };
+    const sleds = withEntry(state.sleds, id, { ...sled, policy });
+    const after = {
+      ...state,
+      sleds,
+      nexuses: policy === 'expunged' ? withoutNonces(state.nexuses) : state.nexuses,
+    };
     const { policy: previousPolicy, info } = sled;
     const { serial } = info.baseboard;
     const action = { kind: 'sled_policy_set', sledId: id, serial, policy, previousPolicy } as const;
     return { state: withAudit(after, audit, action, moment), answer: true };
   };
+
+/** As the real verb: a drop in flight that counted the sled does not find its nonce. */
+const withoutNonces = (nexuses: MemoryState['nexuses']): MemoryState['nexuses'] =>
+  new Map(Array.from(nexuses, ([id, nexus]) => [id, { ...nexus, roundNonce: null }]));
 
 export const sledForget =
   (id: SledId, audit: AuditOrigin | undefined): Step<void> =>

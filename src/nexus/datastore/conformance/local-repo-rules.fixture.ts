@@ -1,6 +1,6 @@
 /** The rules of every datastore for local repos. */
 import { describe, expect, test } from 'vitest';
-import { NexusId, RoundNonce } from '../../../core/ids.ts';
+import { NexusId, RoundNonce, SledId } from '../../../core/ids.ts';
 import { wantedSetDigest } from '../decisions/generation.ts';
 import type { PlannedSet } from '../ports/local-repo-port.ts';
 import {
@@ -9,6 +9,7 @@ import {
   newId,
   type OpenDatastore,
   plannedBy,
+  registration,
   uploadOf,
   version,
   wait,
@@ -83,6 +84,24 @@ export const localRepoRules = (open: OpenDatastore): void => {
       expect(await datastore.localRepoDrop({ uploadId, nexusId, planned: next }, wait)).toEqual({
         kind: 'dropped',
       });
+    });
+
+    test('keeps it when a sled was expunged after the round counted it, and not when one came into service (S23)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a']);
+      await datastore.releaseInsert(release, wait);
+      const { uploadId, nexusId } = release;
+      const sled = newId(SledId);
+      await datastore.sledUpsert(sled, registration(), wait);
+      const planned = await plannedBy(datastore, nexusId);
+      await datastore.sledSetPolicy(sled, 'expunged', wait);
+      expect(await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait)).toMatchObject({
+        kind: 'kept',
+      });
+      const next = { uploadId, nexusId, planned: await plannedBy(datastore, nexusId) };
+      await datastore.sledSetPolicy(sled, 'in_service', wait);
+      expect(await datastore.localRepoDrop(next, wait)).toEqual({ kind: 'dropped' });
     });
 
     test('drops one whose release was deleted, at the generation that has seen it go (P1)', async () => {

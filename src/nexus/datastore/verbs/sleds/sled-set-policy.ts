@@ -2,6 +2,7 @@ import type { SledPort } from '../../ports/sled-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
 
+/** A drop whose round counted the sled must not succeed once it is expunged: no drop in flight finds its nonce (S23, G4). */
 export const sledSetPolicy =
   (transactions: Transactions): SledPort['sledSetPolicy'] =>
   (id, policy, { audit, signal }) =>
@@ -15,6 +16,7 @@ export const sledSetPolicy =
           .executeTakeFirst();
         if (before === undefined) return false;
         await db.updateTable('sled').set({ policy }).where('id', '=', id).execute();
+        if (policy === 'expunged') await db.updateTable('nexus').set({ round_nonce: null }).execute();
         const { policy: previousPolicy, serial } = before;
         await appendAudit(
           db,
