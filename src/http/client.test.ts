@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
 import { neverAborts, oneOperator, serveTestApi, testApi } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
@@ -181,4 +181,28 @@ test('an abort ends a call with its reason', async () => {
   const call = client.note({ body: { text: '' } }, { signal: controller.signal });
   setTimeout(() => controller.abort(new Error('enough')), 20);
   await expect(call).rejects.toThrow('enough');
+});
+
+test('a call that was answered before its source ended leaves no timer behind, which would keep the process alive', async () => {
+  await using server = await serveTestApi();
+  await using client = createApiClient(testApi, {
+    baseUrl: `http://${server.address}`,
+    timeouts: { answerTimeoutMs: 54_321 },
+  });
+  const [answered, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const started = vi.spyOn(globalThis, 'setTimeout');
+  const chunks = (async function* () {
+    try {
+      yield new Uint8Array(1_000);
+      await answered.promise;
+    } finally {
+      ended.resolve();
+    }
+  })();
+  await client.put({ body: { sizeBytes: 1_000, chunks } }, { signal });
+  answered.resolve();
+  await ended.promise;
+  await new Promise(resolve => setImmediate(resolve));
+  expect(started.mock.calls.filter(([, ms]) => ms === 54_321)).toEqual([]);
+  started.mockRestore();
 });

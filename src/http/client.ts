@@ -128,19 +128,17 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
   const peer = peerName(call.baseUrl);
   const deadline = new AbortController();
   const stalled = (what: string): void => deadline.abort(new DepotError('PEER_STALLED', `${peer} ${what}`));
-  const timer = { current: undefined as NodeJS.Timeout | undefined };
-  const startAnswerTimer = (): void => {
-    const text = `did not answer ${route.operationId} within ${timeouts.answerTimeoutMs / 1000} s`;
-    timer.current = setTimeout(() => stalled(text), timeouts.answerTimeoutMs);
-  };
+  using answerTimer = createAnswerTimer(timeouts.answerTimeoutMs, () =>
+    stalled(`did not answer ${route.operationId} within ${timeouts.answerTimeoutMs / 1000} s`),
+  );
   const body = route.body?.kind === 'stream' ? (input.body as UploadBody) : undefined;
   const upload =
     body &&
     startUpload(body, timeouts.progress, {
       onStall: () => stalled(`took ${stallText(timeouts.progress)} of the request body`),
-      onSent: startAnswerTimer,
+      onSent: answerTimer.start,
     });
-  if (upload === undefined) startAnswerTimer();
+  if (upload === undefined) answerTimer.start();
   try {
     const response = await undiciRequest(routeUrl(call.baseUrl, route, input), {
       method: route.method,
@@ -156,9 +154,22 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
     signal.throwIfAborted();
     if (deadline.signal.aborted) throw deadline.signal.reason;
     throw upload?.sourceFailure() ?? peerFault(error, peer);
-  } finally {
-    clearTimeout(timer.current);
   }
+};
+
+/** A peer may answer before the end of the body is noticed here: once it is disposed, the timer does not start any more. */
+const createAnswerTimer = (ms: number, onTimeout: () => void): Disposable & { readonly start: () => void } => {
+  let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
+  return {
+    start() {
+      if (!isOver) timer = setTimeout(onTimeout, ms);
+    },
+    [Symbol.dispose]() {
+      isOver = true;
+      clearTimeout(timer);
+    },
+  };
 };
 
 const jsonText = (value: unknown): string | undefined =>
