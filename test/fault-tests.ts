@@ -1,19 +1,25 @@
 /**
- * The tests that take minutes, since they kill, cut off or starve real processes, or run the product with mistakes in it.
+ * The tests that take long, since they start, kill, cut off or starve real processes and databases, or run the product with
+ * mistakes in it.
  * They have a command of their own, so that `npm test` ends within five minutes on two quiet cores.
  */
 export const FAULT_TESTS: readonly string[] = [
+  'src/nexus/datastore/transactions.pg.test.ts',
+  'src/nexus/releases/upload/waiting.pg.test.ts',
   'test/cli.test.ts',
   'test/crash/**/*.test.ts',
   'test/database-away.test.ts',
   'test/database-hosts.test.ts',
   'test/disks.test.ts',
   'test/faults.test.ts',
+  'test/identities.test.ts',
   'test/lying-sleds.test.ts',
   'test/lying-sources.test.ts',
   'test/network.test.ts',
+  'test/pgbouncer.test.ts',
   'test/races.test.ts',
   'test/recoveries/**/*.test.ts',
   'test/scrub.test.ts',
   'test/sim/mutations.test.ts',
+  'test/upgrade/**/*.test.ts',
 ];
