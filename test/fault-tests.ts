@@ -4,7 +4,10 @@
  * They have a command of their own, so that `npm test` ends within five minutes on two quiet cores.
  */
 export const FAULT_TESTS: readonly string[] = [
+  'src/local-fleet/embedded-postgres/embedded-postgres.pg.test.ts',
   'src/nexus/datastore/transactions.pg.test.ts',
+  'src/nexus/process/database-away.pg.test.ts',
+  'src/nexus/releases/source/source-sync.pg.test.ts',
   'src/nexus/releases/upload/waiting.pg.test.ts',
   'test/cli.test.ts',
   'test/crash/**/*.test.ts',
@@ -12,6 +15,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/database-hosts.test.ts',
   'test/disks.test.ts',
   'test/faults.test.ts',
+  'test/history.test.ts',
   'test/identities.test.ts',
   'test/lying-sleds.test.ts',
   'test/lying-sources.test.ts',
