@@ -158,7 +158,10 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
 };
 
 /** A peer may answer before the end of the body is noticed here: once it is disposed, the timer does not start any more. */
-const createAnswerTimer = (ms: number, onTimeout: () => void): Disposable & { readonly start: () => void } => {
+const createAnswerTimer = (
+  ms: number,
+  onTimeout: () => void,
+): Disposable & { readonly start: () => void } => {
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;
   return {
