@@ -43,7 +43,16 @@ export const SledReplication = z.object({
   sled_id: SledId,
   serial: z.string(),
   /** The sled's last answer. */
-  state: z.enum(['ok', 'unreachable', 'busy', 'diverged', 'bad_answer', 'refused', 'not_yet_asked']),
+  state: z.enum([
+    'ok',
+    'unreachable',
+    'busy',
+    'diverged',
+    'bad_answer',
+    'other_identity',
+    'refused',
+    'not_yet_asked',
+  ]),
   artifacts_wanted: z.number().int().min(0),
   /** On at least one dataset. */
   artifacts_held: z.number().int().min(0),

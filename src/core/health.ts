@@ -28,6 +28,7 @@ export const reasonCodes = {
   TOO_FEW_SLEDS: 'degraded',
   SLED_UNREACHABLE: 'degraded',
   SLED_BAD_ANSWER: 'degraded',
+  SLED_OTHER_IDENTITY: 'degraded',
   SLED_REFUSES: 'degraded',
   SLED_AHEAD: 'converging',
   SLED_DIVERGED: 'degraded',
@@ -135,6 +136,7 @@ const whoMayHaveIt = (
 const SILENCE_CODES = {
   unreachable: 'SLED_UNREACHABLE',
   bad_answer: 'SLED_BAD_ANSWER',
+  other_identity: 'SLED_OTHER_IDENTITY',
   refused: 'SLED_REFUSES',
 } as const;
 
@@ -179,6 +181,7 @@ const silenceReason = (
     }
     case 'unreachable':
     case 'bad_answer':
+    case 'other_identity':
     case 'refused': {
       const { kind, error, code: errorCode } = silence;
       return { code: SILENCE_CODES[kind], ...sled, sinceMs, error, errorCode };

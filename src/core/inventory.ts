@@ -44,6 +44,8 @@ export type SledSilence = { readonly sinceMs: number } & (
         | 'unreachable'
         /** Its answer was invalid. */
         | 'bad_answer'
+        /** Another process is at its address, or its certificate is not valid: nothing was asked of it. */
+        | 'other_identity'
         /** Answered with an error to our config or list: waiting for its floor, no usable dataset, … */
         | 'refused';
       readonly error: string;

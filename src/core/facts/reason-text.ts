@@ -77,6 +77,11 @@ const renderers: Renderers = {
     message: `Sled ${serial} sent an invalid answer: ${quoted(error)}`,
     remedy: 'Check what listens at its address, and which version of the agent it is.',
   }),
+  SLED_OTHER_IDENTITY: ({ serial, error }) => ({
+    message: `The process at the address of sled ${serial} does not prove to be this sled: ${quoted(error)}`,
+    remedy:
+      'Check that the address belongs to the sled, and that both have certificates of the same authority that are valid now: tuf-depot identity show FILE.',
+  }),
   SLED_REFUSES: ({ serial, error, errorCode }) => ({
     message: `Sled ${serial} answered with the error ${errorCode}: ${quoted(error)}`,
   }),

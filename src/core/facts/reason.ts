@@ -111,6 +111,7 @@ export const reasonSchemas = {
   TOO_FEW_SLEDS: general({ sledsInService: Count, minSledReplication: Count }),
   SLED_UNREACHABLE: silence,
   SLED_BAD_ANSWER: silence,
+  SLED_OTHER_IDENTITY: silence,
   SLED_REFUSES: silence,
   /** `error`: with what it refused the config, where it did. */
   SLED_AHEAD: ofSled({ claim: PointFact, error: Words.optional() }),

@@ -228,6 +228,25 @@ test('a sled that is dead, one that answers rubbish and one that never answers d
   );
 });
 
+test('another process at the address of a sled has a reason of its own, with what to check, and is sent nothing (G8)', async () => {
+  const sleds = fleetOf(4);
+  const error = 'it is spiffe://fleet/sled/other';
+  sleds[0]!.fault.putConfig = async () => {
+    throw new DepotError('PEER_IDENTITY', error);
+  };
+  const w = world({ sleds, releases: [[1]], local: [0] });
+  await w.activate();
+  const { summary } = await w.activate();
+  expect(summary.reasons).toContainEqual(
+    expect.objectContaining({
+      code: 'SLED_OTHER_IDENTITY',
+      message: expect.stringContaining(error),
+      remedy: expect.stringContaining('tuf-depot identity show'),
+    }),
+  );
+  expect(w.connection.log.filter(line => line.endsWith('sled-1'))).toEqual(['put_config sled-1']);
+});
+
 test('a sled that does not answer is left alone until its back-off ends (B8)', async () => {
   const sleds = fleetOf(2);
   sleds[0]!.fault.putConfig = unreachable;

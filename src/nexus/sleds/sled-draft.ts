@@ -153,6 +153,7 @@ export const silent = (
 
 export const kindOfSilence = (code: string): Silence => {
   if (code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED') return 'unreachable';
+  if (code === 'PEER_IDENTITY') return 'other_identity';
   return code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'refused';
 };
 

@@ -59,6 +59,13 @@ test('eight puts that one restart of a sled cuts off are one failure (M3)', () =
   expect(memory.sled(sled).silence!.untilMs - time.nowMs).toBeLessThanOrEqual(2_000);
 });
 
+test('a put that met another process is a failure of the sled, not of the artifact (M3)', () => {
+  const { memory, pair } = memoryAt();
+  memory.transferFailed(sled, hash, new DepotError('PEER_IDENTITY', 'it is another sled'));
+  expect(memory.sled(sled).silence).toMatchObject({ code: 'PEER_IDENTITY', failures: 1 });
+  expect(pair()?.because).toBe('it is another sled');
+});
+
 test('a sled that answers everything but its puts is not sent them every round (M2, P6)', () => {
   const { memory, time, pair } = memoryAt();
   const waits: number[] = [];

@@ -186,6 +186,7 @@ const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobo
       return 'full';
     case 'PEER_UNREACHABLE':
     case 'PEER_STALLED':
+    case 'PEER_IDENTITY':
       return 'sled';
     case 'ARTIFACT_GENERATION':
     case 'ARTIFACT_NOT_IN_CONFIG':

@@ -112,6 +112,7 @@ const stateOf = (sled: CollectedSled | undefined): SledReplication['state'] => {
       return 'refused';
     case 'unreachable':
     case 'bad_answer':
+    case 'other_identity':
     case 'diverged':
       return sled.answer.kind;
     default:

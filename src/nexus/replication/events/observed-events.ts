@@ -16,6 +16,7 @@ import type { Observation } from '../observation.ts';
 const SLED_CODES: ReadonlySet<ReasonCode> = new Set([
   'SLED_UNREACHABLE',
   'SLED_BAD_ANSWER',
+  'SLED_OTHER_IDENTITY',
   'SLED_REFUSES',
   'SLED_DIVERGED',
   'SLED_KEEPS_POINTS',
