@@ -210,7 +210,7 @@ test('a refusal is logged with its remedy, and the registration is tried again w
   const logged: unknown[] = [];
   const log = { ...silentLogger, error: (facts: unknown, text: string) => logged.push([facts, text]) };
   register([nexus.url], { log: log as never });
-  await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => nexus.seen.length).toBe(1);
   const refused = 'Nexus refuses the registration of this sled';
   expect(logged).toMatchObject([
     [{ code: 'SLED_DECOMMISSIONED', remedy: expect.stringContaining('sled set-policy') }, refused],
@@ -228,12 +228,12 @@ test('a later registration at its own address makes a sled register above it, an
   const clock = { nowMs: () => 1_000 };
   nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(now) }));
   const first = register([nexus.url], { clock: { ...quickClock, ...clock } });
-  await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => nexus.seen.length).toBe(2);
   expect(nexus.seen.at(-1)?.generation).toBe(now + 1);
   nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(now + 9) }));
   nexus.faults.push(stale('127.0.0.1:7'), stale(nothing.agentAddress));
   first.registration.changed();
-  await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(4);
+  await expect.poll(() => nexus.seen.length).toBe(4);
   expect(nexus.seen.at(-1)?.generation).toBe(now + 10);
 });
 
@@ -247,7 +247,7 @@ test('a recorded registration that no sled agent sends, or that cannot be read, 
     nexus.seen.push(recorded as never);
     const before = Date.now();
     register([nexus.url]);
-    await expect.poll(() => nexus.seen.length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => nexus.seen.length).toBe(2);
     expect(nexus.seen[1]?.generation).toBeGreaterThanOrEqual(before);
     expect(nexus.seen[1]?.generation).toBeLessThanOrEqual(Date.now());
   }

@@ -24,7 +24,7 @@ test('an archive of roots that continues no trust root is refused with the reaso
     { id: 'first', bytes: root(1) },
     { id: 'unusable', bytes: Buffer.from('{}') },
   ];
-  const signal = AbortSignal.timeout(30_000);
+  const signal = new AbortController().signal;
   const refused = verifyRoots(memoryFile(await readFile(path)), { trustRoots, nowMs: 0 }, { signal });
   await expect(refused).rejects.toMatchObject({
     message: expect.stringMatching(/tried 2\); by first: .*no signature by .*; by unusable: .*"signed"/),

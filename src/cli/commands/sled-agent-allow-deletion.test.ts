@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { expect, test } from 'vitest';
+import { createTestClock } from '../../lib/clock.fixture.ts';
 import { offer, put, reconcile, testArtifact } from '../../sled-agent/store/artifact.fixture.ts';
 import { createTestStore } from '../../sled-agent/store/store.fixture.ts';
 import { runTestCli } from '../run.fixture.ts';
@@ -11,7 +12,7 @@ const artifacts = [testArtifact(1), testArtifact(2)];
 
 /** A sled that runs and holds two artifacts. */
 const runningSled = async () => {
-  const sled = await createTestStore({ settings: { deletion } });
+  const sled = await createTestStore({ settings: { deletion }, dependencies: { clock: createTestClock() } });
   await offer(sled.store(), 5, artifacts);
   for (const artifact of artifacts) await put(sled.store(), artifact);
   await reconcile(sled.store());
@@ -34,7 +35,7 @@ test('an operator who deletes the only release on purpose sees what is held up, 
   const shown = await machine.allow();
   expect(shown).toMatchObject({ exitCode: 0, err: '' });
   expect(shown.out).toContain('holds up the deletion of 2 artifacts, 9.77 KiB:');
-  expect(shown.out).toMatch(/deleted by itself in (7 d 0|6 d 23) h/);
+  expect(shown.out).toContain('deleted by itself in 7 d 0 h');
   expect(shown.out).toContain('Run it again with --apply');
   expect(await reconcile(store)).toBe(0);
   expect((await machine.allow('--apply')).out).toContain('They are allowed.');
