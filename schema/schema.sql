@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 43, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 45, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -206,6 +206,7 @@ CREATE TABLE sled (
   incarnation_id UUID,
   datasets JSONB,
   heads JSONB,
+  time_expunged TIMESTAMPTZ,
   CONSTRAINT sled_pkey PRIMARY KEY (id),
   CONSTRAINT sled_policy_valid CHECK (policy IN ('in_service', 'expunged')),
   CONSTRAINT sled_repo_depot_port_valid CHECK (repo_depot_port BETWEEN 1 AND 65535)

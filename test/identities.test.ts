@@ -124,19 +124,20 @@ test('a config that deletes everything is refused from a caller that is not a Ne
   await expectAllHeld();
 });
 
+const register = (caller: Caller, sled_id: SledId) =>
+  call(caller, 'nexus', dispatcher =>
+    createApiClient(internalApi, {
+      baseUrl: `https://${nexus().internalAddress()}`,
+      dispatcher,
+    }).sledAgentPut(
+      { params: { sled_id }, body: sledAgentInfo({ generation: asGeneration(Date.now() * 2) }) },
+      wait,
+    ),
+  );
+
 test('a sled registers itself and no other: nobody can take over its address, or invent sleds', async () => {
   const [mine, other] = [await credentialsOf(first()), await credentialsOf(second())];
   const { items: before } = await nexus().fleet.sledList({ query: {} }, wait);
-  const register = (caller: Caller, sled_id: SledId) =>
-    call(caller, 'nexus', dispatcher =>
-      createApiClient(internalApi, {
-        baseUrl: `https://${nexus().internalAddress()}`,
-        dispatcher,
-      }).sledAgentPut(
-        { params: { sled_id }, body: sledAgentInfo({ generation: asGeneration(Date.now() * 2) }) },
-        wait,
-      ),
-    );
   await expect(register(stranger, other.id)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
   await expect(register(mine.caller, other.id)).rejects.toMatchObject({ code: 'FORBIDDEN' });
   await expect(register(someNexus, other.id)).rejects.toMatchObject({ code: 'FORBIDDEN' });
@@ -150,6 +151,17 @@ test('a sled registers itself and no other: nobody can take over its address, or
   expect(after.map(({ id, address }) => [id, address])).toEqual(
     before.map(({ id, address }) => [id, address]),
   );
+});
+
+test('a stolen sled is kept out for as long as its certificate is valid: it is not forgotten before', async () => {
+  const sled_id = SledId.parse(randomUUID());
+  const stolen = identity.issue('sled', { id: sled_id });
+  await register(stolen, sled_id);
+  await nexus().fleet.sledSetPolicy({ params: { sled_id }, body: { policy: 'expunged' } }, wait);
+  await expect(nexus().fleet.sledForget({ params: { sled_id } }, wait)).rejects.toMatchObject({
+    code: 'SLED_CERTIFICATE_VALID',
+  });
+  await expect(register(stolen, sled_id)).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
 });
 
 test('an order to copy leads only to the sled that it names, and never to another server', async () => {

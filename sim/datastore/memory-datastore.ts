@@ -87,7 +87,8 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     sledList: async (page, wait) => read('sled_list', sledList(page), wait),
     sledSetPolicy: (id, policy, { audit, signal }) =>
       write('sled_set_policy', sledSetPolicy(id, policy, audit), { signal }),
-    sledForget: (id, { audit, signal }) => write('sled_forget', sledForget(id, audit), { signal }),
+    sledForget: (id, fleet, { audit, signal }) =>
+      write('sled_forget', sledForget(id, fleet, audit), { signal }),
     nexusHeartbeat: (nexus, wait) => write('nexus_heartbeat', nexusHeartbeat(nexus), wait),
     nexusBeginRound: (id, nonce, wait) => write('nexus_begin_round', nexusBeginRound(id, nonce), wait),
     nexusList: wait => read('nexus_list', nexusList, wait),

@@ -326,7 +326,7 @@ export const operatorFleetApi = {
       params: SledParam,
       status: 204,
       response: { kind: 'empty' },
-      errors: ['NOT_FOUND', 'SLED_IN_SERVICE'],
+      errors: ['NOT_FOUND', 'SLED_IN_SERVICE', 'SLED_CERTIFICATE_VALID'],
     }),
     nexusList: defineRoute({
       operationId: 'nexus_list',

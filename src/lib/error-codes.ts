@@ -72,6 +72,7 @@ export const errorCodes = {
   RECOVERY_SLED_SILENT: { status: 409, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
   SLED_IN_SERVICE: { status: 409, retry: 'never' },
+  SLED_CERTIFICATE_VALID: { status: 409, retry: 'never' },
   REGISTRATION_STALE: { status: 409, retry: 'backoff' },
   NEXUS_ALIVE: { status: 409, retry: 'never' },
   SLED_BYTES_DIFFER: { status: 502, retry: 'never' },

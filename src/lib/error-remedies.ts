@@ -67,6 +67,8 @@ export const errorRemedies = {
   SLED_DECOMMISSIONED:
     'Take it out of use; or put it in service again with tuf-depot sled set-policy ID in-service.',
   SLED_IN_SERVICE: 'Stop its agent for good, and expunge it first: tuf-depot sled set-policy ID expunged.',
+  SLED_CERTIFICATE_VALID:
+    'Forget it after the time in the message. Until then it stays expunged, and does not count.',
   REGISTRATION_STALE:
     'If another machine has the same serial and part, or the same sled_id, in its configuration, correct that one. Otherwise wait: ten minutes after the last registration of the other process this one counts.',
   NEXUS_ALIVE: 'Stop it first, and wait for three heartbeats. Expunge only a Nexus that is gone for good.',

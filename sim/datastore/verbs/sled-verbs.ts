@@ -8,6 +8,7 @@ import {
 } from '../../../src/nexus/datastore/decisions/registration.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
 import type {
+  ForgottenSled,
   RegistrationOutcome,
   SledPort,
   SledRecord,
@@ -43,6 +44,7 @@ export const sledUpsert =
       policy: before?.policy ?? 'in_service',
       timeRegisteredMs: before?.timeRegisteredMs ?? nowMs,
       timeLastRegisteredMs: nowMs,
+      timeExpungedMs: undefined,
     };
     return {
       state: { ...state, sleds: withEntry(state.sleds, id, after) },
@@ -76,7 +78,9 @@ export const sledSetPolicy =
   (state, moment) => {
     const sled = state.sleds.get(id);
     if (sled === undefined) return { state, answer: false };
-    const sleds = withEntry(state.sleds, id, { ...sled, policy });
+    const timeExpungedMs = policy === 'expunged' ? moment.nowMs : undefined;
+    const sleds =
+      sled.policy === policy ? state.sleds : withEntry(state.sleds, id, { ...sled, policy, timeExpungedMs });
     const after = {
       ...state,
       sleds,
@@ -93,13 +97,18 @@ const withoutNonces = (nexuses: MemoryState['nexuses']): MemoryState['nexuses'] 
   new Map(Array.from(nexuses, ([id, nexus]) => [id, { ...nexus, roundNonce: null }]));
 
 export const sledForget =
-  (id: SledId, audit: AuditOrigin | undefined): Step<void> =>
+  (
+    id: SledId,
+    fleet: Parameters<SledPort['sledForget']>[1],
+    audit: AuditOrigin | undefined,
+  ): Step<ForgottenSled | undefined> =>
   (state, moment) => {
     const sled = state.sleds.get(id);
-    if (!requireForgettable(id, sled?.policy, moment) || sled === undefined)
+    if (!requireForgettable(id, sled, fleet, moment) || sled === undefined)
       return { state, answer: undefined };
     const after = { ...state, sleds: withoutKey(state.sleds, id) };
     const { agentAddress: address, baseboard } = sled.info;
-    const action = { kind: 'sled_forgotten', sledId: id, serial: baseboard.serial, address } as const;
-    return { state: withAudit(after, audit, action, moment), answer: undefined };
+    const forgotten = { serial: baseboard.serial, address };
+    const action = { kind: 'sled_forgotten', sledId: id, ...forgotten } as const;
+    return { state: withAudit(after, audit, action, moment), answer: forgotten };
   };

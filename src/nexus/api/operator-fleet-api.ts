@@ -51,6 +51,8 @@ type Deps = {
   readonly originOf: OriginOf;
   readonly minSledReplication: number;
   readonly insecureListen: boolean;
+  /** 0 where the sleds have no certificates. */
+  readonly certificateLifeMs: number;
   readonly clock: Clock;
   readonly notices: () => readonly HealthReason[];
 };
@@ -113,7 +115,15 @@ const statusHandlers = (deps: Deps) =>
     },
   }) satisfies Partial<FleetHandlers>;
 
-const sledHandlers = ({ datastore, observer, liveness, driver, history, originOf }: Deps) =>
+const sledHandlers = ({
+  datastore,
+  observer,
+  liveness,
+  driver,
+  history,
+  originOf,
+  certificateLifeMs,
+}: Deps) =>
   ({
     async sledList({ query, signal }) {
       const sleds = await datastore.sledList(askedPage(query), { signal });
@@ -136,15 +146,11 @@ const sledHandlers = ({ datastore, observer, liveness, driver, history, originOf
     },
 
     async sledForget({ params, signal, log, ...request }) {
-      const sled = await datastore.sledGet(params.sled_id, { signal });
-      await datastore.sledForget(params.sled_id, { signal, audit: originOf(request) });
+      const audit = originOf(request);
+      const forgotten = await datastore.sledForget(params.sled_id, { certificateLifeMs }, { signal, audit });
       log.info({ sled_id: params.sled_id }, 'sled forgotten by an operator');
-      history.note({
-        kind: 'sled_forgotten',
-        sledId: params.sled_id,
-        serial: sled?.info.baseboard.serial ?? '',
-        address: sled?.info.agentAddress ?? '',
-      });
+      if (forgotten !== undefined)
+        history.note({ kind: 'sled_forgotten', sledId: params.sled_id, ...forgotten });
     },
   }) satisfies Partial<FleetHandlers>;
 

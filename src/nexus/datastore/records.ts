@@ -112,6 +112,7 @@ export const toSledRecord = (row: Row<'sled'>): SledRecord => {
       policy: row.policy,
       timeRegisteredMs: row.time_registered,
       timeLastRegisteredMs: row.time_last_registered,
+      timeExpungedMs: row.time_expunged ?? undefined,
     };
   } catch (cause) {
     throw new DepotError('DATABASE_CONTENT', `the row of sled ${row.id} is not a registration`, { cause });

@@ -102,6 +102,7 @@ export type Tables = {
     datasets: ColumnType<unknown, string | null, string | null>;
     /** JSON text in, parsed out. */
     heads: ColumnType<unknown, string | null, string | null>;
+    time_expunged: OptionalTime;
   };
   nexus: {
     id: NexusId;

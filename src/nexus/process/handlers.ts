@@ -16,6 +16,7 @@ import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { KnownPeers } from '../../http/places.ts';
+import { CERTIFICATE_LIFE_MS } from '../../identity/authority-files.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { createCertificateApi } from '../api/certificate-api.ts';
@@ -90,6 +91,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     readDatabase: createDatabaseReader(parts),
     minSledReplication: config.replication.minSledReplication,
     insecureListen: config.insecureListen,
+    certificateLifeMs: config.identity === undefined ? 0 : CERTIFICATE_LIFE_MS,
   };
   return {
     operatorUpdate: createOperatorUpdateApi({

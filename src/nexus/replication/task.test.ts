@@ -58,6 +58,7 @@ const record = ({ target }: FakeSled): SledRecord => ({
   policy: 'in_service',
   timeRegisteredMs: 0,
   timeLastRegisteredMs: 0,
+  timeExpungedMs: undefined,
 });
 
 const POLICY: ReplicationPolicy = {

@@ -66,6 +66,7 @@ test('the operator is shown what the sled listed, field by field', () => {
     policy: 'in_service',
     timeRegisteredMs: 0,
     timeLastRegisteredMs: 0,
+    timeExpungedMs: undefined,
   };
   const report = sledReportOf(ArtifactListResponse.parse({ generation: 2, list: {}, ...EXTRAS }));
   const answer = { kind: 'refused', error: '', code: 'IO', sinceMs: 0 } as const;

@@ -149,7 +149,7 @@ const arbRest = [
     sled: name(2),
     policy: fc.constantFrom('in_service', 'expunged'),
   }),
-  fc.record({ verb: fc.constant('sledForget'), sled: name(2) }),
+  fc.record({ verb: fc.constant('sledForget'), sled: name(2), lifeMs: fc.constantFrom(0, 0, 86_400_000) }),
   fc.record({
     verb: fc.constant('nexusHeartbeat'),
     nexus: fc.constantFrom(0, 0, 1),
@@ -304,7 +304,7 @@ const performOnFleet = async (
     case 'sledSetPolicy':
       return await datastore.sledSetPolicy(sledId(call.sled), call.policy, wait);
     case 'sledForget':
-      return await datastore.sledForget(sledId(call.sled), wait);
+      return await datastore.sledForget(sledId(call.sled), { certificateLifeMs: call.lifeMs }, wait);
     case 'nexusHeartbeat':
       return await datastore.nexusHeartbeat(
         { id: nexusId(call.nexus), operatorAddress: call.address, timeStartedMs: 1 },

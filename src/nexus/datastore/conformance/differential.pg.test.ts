@@ -19,12 +19,14 @@ const MAX_CALLS = 45;
 /** Says of a time in which step it was; 0 is before the first. */
 type StepOf = (timeMs: number) => number;
 
-const OF_A_STEP = /^time(Created|Pruned|Registered|LastRegistered|Heartbeat|Requested)Ms$/;
+const ISO_TIME = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
+const OF_A_STEP = /^time(Created|Pruned|Registered|LastRegistered|Expunged|Heartbeat|Requested)Ms$/;
 
 /** Times become steps; an age differs from clock to clock. */
 const masked = (value: unknown, stepOf: StepOf, key = ''): unknown => {
   if (typeof value === 'number' && OF_A_STEP.test(key)) return stepOf(value);
   if (typeof value === 'number' && /^heartbeat_?age_?ms$/i.test(key)) return 'an age';
+  if (typeof value === 'string') return value.replace(ISO_TIME, 'a time');
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
   if (Array.isArray(value)) return value.map(item => masked(item, stepOf));
   if (value instanceof Map || value instanceof Set) return value;

@@ -8,6 +8,7 @@ import {
   SledId,
   type SystemVersion,
 } from '../../../core/ids.ts';
+import { isoTime } from '../../../lib/clock.ts';
 import { wantedSetDigest } from '../decisions/generation.ts';
 import {
   hashOf,
@@ -19,6 +20,9 @@ import {
   version,
   wait,
 } from './records.fixture.ts';
+
+const NO_CERTIFICATES = { certificateLifeMs: 0 };
+const DAY_MS = 86_400_000;
 
 export const sledRules = (open: OpenDatastore): void => {
   describe('sleds', () => {
@@ -151,10 +155,15 @@ export const sledRules = (open: OpenDatastore): void => {
       const [gone, stays] = [newId(SledId), newId(SledId)];
       for (const id of [gone, stays])
         await datastore.sledUpsert(id, registration({ generation: asGeneration(9) }), wait);
-      await expect(datastore.sledForget(gone, wait)).rejects.toMatchObject({ code: 'SLED_IN_SERVICE' });
+      await expect(datastore.sledForget(gone, NO_CERTIFICATES, wait)).rejects.toMatchObject({
+        code: 'SLED_IN_SERVICE',
+      });
       await datastore.sledSetPolicy(gone, 'expunged', wait);
-      await datastore.sledForget(gone, wait);
-      await expect(datastore.sledForget(gone, wait)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      const forgotten = { serial: registration().baseboard.serial, address: registration().agentAddress };
+      expect(await datastore.sledForget(gone, NO_CERTIFICATES, wait)).toEqual(forgotten);
+      await expect(datastore.sledForget(gone, NO_CERTIFICATES, wait)).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+      });
       expect((await datastore.sledList({ limit: 10 }, wait)).items.map(({ id }) => id)).toEqual([stays]);
       expect(
         await datastore.sledUpsert(gone, registration({ generation: asGeneration(1) }), wait),
@@ -162,6 +171,30 @@ export const sledRules = (open: OpenDatastore): void => {
         changed: true,
         stale: false,
       });
+    });
+
+    test('a sled is not forgotten while it may have a valid certificate, counted from its expunge (S23)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const id = newId(SledId);
+      const timeExpunged = async () => (await datastore.sledGet(id, wait))?.timeExpungedMs;
+      const forget = (certificateLifeMs: number) => datastore.sledForget(id, { certificateLifeMs }, wait);
+      await datastore.sledUpsert(id, registration(), wait);
+      expect(await timeExpunged()).toBeUndefined();
+      await datastore.sledSetPolicy(id, 'expunged', wait);
+      const first = await timeExpunged();
+      await datastore.sledSetPolicy(id, 'expunged', wait);
+      expect(await timeExpunged(), 'the first expunge counts').toBe(first);
+      const until = isoTime((first ?? 0) + DAY_MS);
+      await expect(forget(DAY_MS)).rejects.toMatchObject({
+        code: 'SLED_CERTIFICATE_VALID',
+        message: expect.stringContaining(until),
+        detail: { until },
+      });
+      await datastore.sledSetPolicy(id, 'in_service', wait);
+      expect(await timeExpunged(), 'in service again').toBeUndefined();
+      await datastore.sledSetPolicy(id, 'expunged', wait);
+      expect(await forget(0)).toBeDefined();
     });
 
     test('are listed by id, page by page', async () => {

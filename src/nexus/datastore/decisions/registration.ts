@@ -4,9 +4,12 @@
  * RI1. A registration with an older generation than the recorded one is ignored (S14), as long as the recorded one is repeated,
  *      which a sled agent does each minute. After {@link REGISTRATION_STANDS_MS} no running process repeats it. A database restored
  *      from a backup may have such a one, and a sled whose clock was set back since could never register past it.
+ * RI2. Only the row of an expunged sled refuses its registration. So the row stays for as long as a certificate of the sled may be
+ *      valid: none is issued to it after its last registration and its expunge. Otherwise a stolen sled would return as a new one.
  */
 import type { Generation, SledId } from '../../../core/ids.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
+import { isoTime } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { SledRecord } from '../ports/sled-port.ts';
 
@@ -40,21 +43,33 @@ export const admitRegistration = (
 };
 
 /**
+ * @param certificateLifeMs 0 where sleds have no certificates (RI2)
+ * @param nowMs by the clock of the database, as the times of the sled
  * @param repeated an earlier attempt may have been committed
  * @returns false if there is nothing left to remove
- * @throws `NOT_FOUND`, `SLED_IN_SERVICE`
+ * @throws `NOT_FOUND`, `SLED_IN_SERVICE`, `SLED_CERTIFICATE_VALID`
  */
 export const requireForgettable = (
   id: SledId,
-  policy: SledRecord['policy'] | undefined,
-  { repeated }: { readonly repeated: boolean },
+  sled: Pick<SledRecord, 'policy' | 'timeLastRegisteredMs' | 'timeExpungedMs'> | undefined,
+  { certificateLifeMs }: { readonly certificateLifeMs: number },
+  { nowMs, repeated }: { readonly nowMs: number; readonly repeated: boolean },
 ): boolean => {
-  if (policy === undefined && repeated) return false;
-  if (policy === undefined) throw new DepotError('NOT_FOUND', `there is no sled ${id}`);
-  if (policy === 'expunged') return true;
+  if (sled === undefined && repeated) return false;
+  if (sled === undefined) throw new DepotError('NOT_FOUND', `there is no sled ${id}`);
+  if (sled.policy !== 'expunged')
+    throw new DepotError(
+      'SLED_IN_SERVICE',
+      `sled ${id} is in service, and only an expunged one can be forgotten`,
+    );
+  const { timeLastRegisteredMs, timeExpungedMs = nowMs } = sled;
+  const untilMs = Math.max(timeLastRegisteredMs, timeExpungedMs) + certificateLifeMs;
+  if (certificateLifeMs === 0 || nowMs >= untilMs) return true;
+  const until = isoTime(untilMs);
   throw new DepotError(
-    'SLED_IN_SERVICE',
-    `sled ${id} is in service, and only an expunged one can be forgotten`,
+    'SLED_CERTIFICATE_VALID',
+    `sled ${id} was expunged at ${isoTime(timeExpungedMs)}, and may have a certificate that is valid until ${until}: forgotten before, it could register again as a new sled, in service`,
+    { detail: { until } },
   );
 };
 

@@ -12,6 +12,8 @@ export type SledRecord = {
   readonly policy: Policy;
   readonly timeRegisteredMs: number;
   readonly timeLastRegisteredMs: number;
+  /** Undefined while it is in service. */
+  readonly timeExpungedMs: number | undefined;
 };
 
 export type RegistrationOutcome = {
@@ -20,6 +22,9 @@ export type RegistrationOutcome = {
   readonly floor: Point;
   readonly lineage: RecordedPoints;
 };
+
+/** What its record said. */
+export type ForgottenSled = { readonly serial: string; readonly address: string };
 
 export type SledPort = {
   /**
@@ -35,6 +40,14 @@ export type SledPort = {
   ) => Promise<Paged<SledRecord>>;
   /** False when there is no such sled. */
   readonly sledSetPolicy: (id: SledId, policy: Policy, wait: Audited) => Promise<boolean>;
-  /** Removes the record of an expunged sled, which counts as new if it registers again. `NOT_FOUND`, `SLED_IN_SERVICE`. */
-  readonly sledForget: (id: SledId, wait: Audited) => Promise<void>;
+  /**
+   * Removes the record of an expunged sled, which counts as new if it registers again. `NOT_FOUND`, `SLED_IN_SERVICE`, and
+   * `SLED_CERTIFICATE_VALID` until `certificateLifeMs` after its last registration and its expunge. Undefined where an earlier
+   * attempt removed it and could not say so.
+   */
+  readonly sledForget: (
+    id: SledId,
+    fleet: { /** 0 where sleds have no certificates. */ readonly certificateLifeMs: number },
+    wait: Audited,
+  ) => Promise<ForgottenSled | undefined>;
 };

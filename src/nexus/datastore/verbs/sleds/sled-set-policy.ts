@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { SledPort } from '../../ports/sled-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
@@ -15,7 +16,12 @@ export const sledSetPolicy =
           .where('id', '=', id)
           .executeTakeFirst();
         if (before === undefined) return false;
-        await db.updateTable('sled').set({ policy }).where('id', '=', id).execute();
+        if (before.policy !== policy)
+          await db
+            .updateTable('sled')
+            .set({ policy, time_expunged: policy === 'expunged' ? sql<Date>`now()` : null })
+            .where('id', '=', id)
+            .execute();
         if (policy === 'expunged') await db.updateTable('nexus').set({ round_nonce: null }).execute();
         const { policy: previousPolicy, serial } = before;
         await appendAudit(
