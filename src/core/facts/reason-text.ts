@@ -149,7 +149,8 @@ const renderers: Renderers = {
   }),
   NEXUS_EXPUNGED: () => ({
     message: 'This Nexus is expunged. Its archives do not count as copies.',
-    remedy: 'Stop it, and start it with an empty staging directory.',
+    remedy:
+      'Stop it. Start it as a new Nexus: with an empty staging directory and, if it has a certificate, with a new one (tuf-depot identity issue nexus, into a new directory).',
   }),
   ARCHIVE_RECORDED_AGAIN: ({ systemVersion, uploadId }) => ({
     message: `Release ${systemVersion} had been recorded and the database had lost it. This Nexus recorded its archive again (upload ${uploadId}). This reason ends when this Nexus restarts.`,
