@@ -1,8 +1,17 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { identityOf, uriNames } from './certificate.ts';
-import { DER, derInteger, derOid, derTime, derValue, readDerValues } from './der.ts';
+import {
+  contextConstructed,
+  contextPrimitive,
+  DER,
+  derInteger,
+  derOid,
+  derTime,
+  derValue,
+  readDerValues,
+} from './der.ts';
 import { testFleetIdentity, validNow } from './identity.fixture.ts';
 import { generateKey, issueCertificate } from './issue.ts';
 import { isExpected, parseSpiffeId, spiffeId } from './peer-identity.ts';
@@ -100,19 +109,83 @@ test('bytes that are no DER are read as nothing, whatever they are (DX1)', () =>
     expect(readDerValues(Buffer.from(hex, 'hex')), hex).toBeUndefined();
 });
 
-test('a certificate that is cut or altered at any byte names either the same process or none', () => {
-  const { authority } = testFleetIdentity('f');
-  const identity = { fleet: 'f', kind: 'sled', id: ID } as const;
-  const { raw } = issueCertificate(authority, {
-    identity,
-    publicKey: generateKey().publicKey,
-    validity: validNow(),
-  });
-  for (let at = 0; at < raw.length; at += 1) {
-    expect(identityOf({ raw: raw.subarray(0, at) })).toBeUndefined();
-    const longer = Buffer.from(raw);
-    longer[at] = longer[at] === 0 ? 1 : 0;
-    const read = identityOf({ raw: longer });
-    if (read !== undefined) expect(parseSpiffeId(spiffeId(read)), `byte ${at}`).toEqual(read);
+/** A certificate of which the value of the alternative names is this, and every length around it fits. */
+const withNames = (value: Uint8Array) => {
+  const [signed, ...signature] = valuesIn(valuesIn(aSled)[0]!.content);
+  const parts = valuesIn(signed!.content).map(({ tag, content }) =>
+    tag === EXTENSIONS
+      ? derValue(
+          tag,
+          derValue(
+            DER.sequence,
+            derValue(DER.sequence, derOid('2.5.29.17'), derValue(DER.octetString, value)),
+          ),
+        )
+      : derValue(tag, content),
+  );
+  const others = signature.map(({ tag, content }) => derValue(tag, content));
+  return { raw: Buffer.from(derValue(DER.sequence, derValue(DER.sequence, ...parts), ...others)) };
+};
+const EXTENSIONS = contextConstructed(3);
+const uri = (text: string): Buffer => derValue(contextPrimitive(6), Buffer.from(text, 'latin1'));
+const dnsName = (text: string): Buffer => derValue(contextPrimitive(2), Buffer.from(text, 'latin1'));
+const names = (...each: readonly Buffer[]): Buffer => derValue(DER.sequence, ...each);
+
+const SLED = { fleet: 'f', kind: 'sled', id: ID } as const;
+const { raw: aSled } = issueCertificate(testFleetIdentity('f').authority, {
+  identity: SLED,
+  publicKey: generateKey().publicKey,
+  validity: validNow(),
+});
+const valuesIn = (bytes: Uint8Array) => readDerValues(bytes) ?? [];
+
+test('a certificate with two URIs, or with none, names nobody, and other kinds of names do not count (CB2)', () => {
+  const [own, other] = [spiffeId(SLED), spiffeId({ ...SLED, kind: 'nexus' })];
+  expect(identityOf(withNames(names(uri(own))))).toEqual(SLED);
+  expect(identityOf(withNames(names(dnsName('a.example'), uri(own), dnsName(other))))).toEqual(SLED);
+  for (const several of [
+    [uri(own), uri(other)],
+    [uri(other), uri(own)],
+    [uri(own), uri(own)],
+    [uri(own), uri('https://a.example')],
+    [uri(own), uri('')],
+    [],
+    [dnsName(own)],
+  ])
+    expect(identityOf(withNames(names(...several))), String(several)).toBeUndefined();
+});
+
+test('a name of another kind that has the text of a URI in it names nobody (CB1)', () => {
+  const hostile = withNames(names(dnsName(`a, URI:${spiffeId(SLED)}`)));
+  expect(new X509Certificate(hostile.raw).subjectAltName).toContain(`URI:${spiffeId(SLED)}`);
+  expect(identityOf(hostile)).toBeUndefined();
+});
+
+test('a certificate whose names are cut, in a whole certificate around them, names nobody', () => {
+  const whole = names(uri(spiffeId(SLED)));
+  for (let length = 0; length < whole.length; length += 1) {
+    expect(identityOf(withNames(whole.subarray(0, length))), `names of ${length} bytes`).toBeUndefined();
+    const cutUri = uri(spiffeId(SLED).slice(0, length));
+    if (cutUri.length < uri(spiffeId(SLED)).length)
+      expect(identityOf(withNames(names(cutUri))), `a URI of ${length} characters`).toBeUndefined();
+    expect(identityOf({ raw: Buffer.from(aSled.subarray(0, aSled.length - length - 1)) })).toBeUndefined();
   }
+});
+
+test('a certificate that is altered at a byte names the process that its URI names, or none', () => {
+  const first = aSled.indexOf('spiffe://');
+  const length = spiffeId(SLED).length;
+  const others = new Set<string>();
+  for (let at = 0; at < aSled.length; at += 1)
+    for (let value = 0; value < 256; value += 1) {
+      const altered = Buffer.from(aSled);
+      altered[at] = value;
+      const read = identityOf({ raw: altered });
+      if (read === undefined) continue;
+      const shown = parseSpiffeId(altered.toString('latin1', first, first + length));
+      expect(read, `byte ${at} is ${value}`).toEqual(shown);
+      others.add(spiffeId(read));
+    }
+  // Only a signature shows that a digit of the id was altered; it is checked before the name is read.
+  expect(others.size).toBeGreaterThan(1);
 });

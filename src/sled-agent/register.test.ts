@@ -20,6 +20,7 @@ import { registrationBody } from '../sled-wire/registration.ts';
 import { readAnswer } from '../sled-wire/registration-answer.ts';
 import { createRegistration, type RegistrationDependencies } from './register.ts';
 
+const PERIOD_MS = 1e9;
 const sledId = SledId.parse('00000000-0000-4000-8000-000000000001');
 const nothing: Omit<SledRegistration, 'generation'> = {
   agentAddress: '127.0.0.1:1',
@@ -84,7 +85,7 @@ const register = (urls: readonly string[], own: Partial<RegistrationDependencies
     clock: quickClock,
     rng: seededRng(1),
     log: silentLogger,
-    periodMs: 1e9,
+    periodMs: PERIOD_MS,
     ...own,
   });
   const stop = new AbortController();
@@ -133,17 +134,21 @@ test('the registration is repeated each period', async () => {
   expect(new Set(nexus.seen.map(info => info.generation)).size).toBe(1);
 });
 
-test('a failed registration is retried after a back-off that grows', async () => {
-  const faults = [1, 2, 3, 4].map(() => new DepotError('DATABASE_UNAVAILABLE', 'no database'));
-  const nexus = await startNexus({ faults });
+test('a failed registration is retried after a back-off that grows, and that begins anew after one that succeeds', async () => {
+  const fault = () => new DepotError('DATABASE_UNAVAILABLE', 'no database');
+  const nexus = await startNexus({ faults: [1, 2, 3, 4].map(fault) });
   const waits: number[] = [];
   const sleep = (ms: number, { signal }: { signal: AbortSignal }) => {
-    waits.push(ms);
+    if (ms !== PERIOD_MS) waits.push(ms);
     return delay(1, undefined, { signal });
   };
-  const { floors } = register([nexus.url], { clock: { ...systemClock, sleep } });
+  const { floors } = register([nexus.url], { clock: { ...systemClock, sleep }, periodMs: PERIOD_MS });
   await expect.poll(() => floors[0]).toBe(7);
-  expect(waits[3]!).toBeGreaterThan(2 * waits[0]!);
+  const [first = 0, , , fourth = 0] = waits;
+  expect(fourth).toBeGreaterThan(2 * first);
+  nexus.faults.push(fault());
+  await expect.poll(() => waits.length).toBe(5);
+  expect(waits[4], 'at most twice as long, by its random part').toBeLessThanOrEqual(2 * first);
 });
 
 test('a restart with a clock that was set back still registers with a higher generation (S14)', async () => {
@@ -218,23 +223,36 @@ test('a refusal is logged with its remedy, and the registration is tried again w
   ]);
 });
 
-test('a later registration at its own address makes a sled register above it, and that of another machine does not', async () => {
-  const stale = (address: string) =>
-    new DepotError('REGISTRATION_STALE', 'a later one is recorded', {
-      detail: { recorded_address: address },
-    });
+/** A Nexus with the registration of a sled whose clock is behind, and what refuses the next one. */
+const startBehind = async () => {
   const nexus = await startNexus();
-  const now = Date.now() + 1e9;
-  const clock = { nowMs: () => 1_000 };
-  nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(now) }));
-  const first = register([nexus.url], { clock: { ...quickClock, ...clock } });
+  const recorded = 2e12;
+  nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(recorded) }));
+  const { registration } = register([nexus.url], { clock: { ...quickClock, nowMs: () => 1_000 } });
   await expect.poll(() => nexus.seen.length).toBe(2);
-  expect(nexus.seen.at(-1)?.generation).toBe(now + 1);
-  nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(now + 9) }));
-  nexus.faults.push(stale('127.0.0.1:7'), stale(nothing.agentAddress));
-  first.registration.changed();
-  await expect.poll(() => nexus.seen.length).toBe(4);
-  expect(nexus.seen.at(-1)?.generation).toBe(now + 10);
+  expect(nexus.seen.at(-1)?.generation).toBe(recorded + 1);
+  return {
+    recorded,
+    /** @returns the generation of the next registration, after that of `address` was recorded at a higher one */
+    async generationAfter(address: string) {
+      nexus.seen.push(registrationBody({ ...nothing, generation: asGeneration(recorded + 9) }));
+      const detail = { recorded_address: address };
+      nexus.faults.push(new DepotError('REGISTRATION_STALE', 'a later one is recorded', { detail }));
+      registration.changed();
+      await expect.poll(() => nexus.seen.length).toBe(4);
+      return nexus.seen.at(-1)?.generation;
+    },
+  };
+};
+
+test('a later registration at its own address makes a sled register above it (SR1)', async () => {
+  const { recorded, generationAfter } = await startBehind();
+  expect(await generationAfter(nothing.agentAddress)).toBe(recorded + 10);
+});
+
+test('a later registration of another machine is left above that of this sled (SR1)', async () => {
+  const { recorded, generationAfter } = await startBehind();
+  expect(await generationAfter('127.0.0.1:7')).toBe(recorded + 2);
 });
 
 test('a recorded registration that no sled agent sends, or that cannot be read, does not stop a sled', async () => {

@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,13 +66,27 @@ test('a sled gets its certificate anew, for its own name and key (RX1)', async (
 });
 
 test('an expunged sled gets none; one that a restored database does not know does (RX2)', async () => {
-  await expect(renew('expunged')).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
+  // Also one that the last round still knew in service.
+  for (const known of [[], [SLED]])
+    await expect(renew('expunged', { known })).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
   await expect(renew('unknown')).resolves.toBeDefined();
 });
 
 test('while the database is away the sleds that were in service are renewed, and no others (RX2)', async () => {
   await expect(renew('away', { known: [SLED] })).resolves.toBeDefined();
   await expect(renew('away')).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+});
+
+test('a certificate with a key of another kind is not renewed: only P-256 is issued (RX1)', async () => {
+  for (const { publicKey } of [
+    generateKeyPairSync('ed25519'),
+    generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+    generateKeyPairSync('rsa', { modulusLength: 2_048 }),
+  ])
+    await expect(renew('in_service', { peer: { ...caller, publicKey } })).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+      message: expect.stringContaining('P-256'),
+    });
 });
 
 test('without the authority, or without a certificate, there is nothing to issue', async () => {
@@ -86,7 +100,13 @@ test('the authority of another fleet is refused at the start', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'authority-'));
   await writeAuthority(directory, fleet.authority);
   const open = (of: string) => openIssuer(of, { fleet: 'other.example', nowMs: () => Date.now() });
-  await expect(open(directory)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-  await expect(open(join(directory, 'absent'))).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  await expect(open(directory)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining(`is the authority of ${fleet.fleet}`),
+  });
+  await expect(open(join(directory, 'absent'))).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('has no ca.pem'),
+  });
   await rm(directory, { recursive: true });
 });
