@@ -17,8 +17,6 @@ export default defineConfig({
   root: ROOT,
   test: {
     ...common.test,
-    // Some mistakes cause a wait without end.
-    testTimeout: 60_000,
     // No database: such tests take too long to run once for each mutation.
     globalSetup: [],
     // The keys of a cache would not distinguish mutations.

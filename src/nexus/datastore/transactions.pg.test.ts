@@ -287,7 +287,11 @@ describe('a call that is cancelled', () => {
     const aborter = new AbortController();
     const outcome = datastore.releaseInsert(uploadOf(trustRoot, '1.0.0', ['a']), aborter);
     const waiting = async () =>
-      (await database.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).length > 0;
+      (
+        await database.query(
+          "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+      ).length > 0;
     while (!(await waiting())) await systemClock.sleep(5, wait);
     aborter.abort();
     await expect(outcome).rejects.toBe(aborter.signal.reason);
