@@ -109,6 +109,7 @@ export const operatorUpdateApi = {
       operationId: 'system_update_repository_upload',
       audience: 'operator',
       role: 'operator',
+      flagRoles: { allow_revoked_keys: 'admin' },
       method: 'PUT',
       path: '/v1/system/update/repositories',
       summary: 'Upload system release repository',

@@ -38,8 +38,17 @@ export type Audience = 'operator' | 'nexus' | 'sled' | 'member' | 'self' | 'publ
 
 /** Whom a route or a page serves; for operators with the least role that one needs. */
 export type Admission = (
-  | { readonly audience: 'operator'; readonly role: OperatorRole }
-  | { readonly audience: Exclude<Audience, 'operator'>; readonly role?: never }
+  | {
+      readonly audience: 'operator';
+      readonly role: OperatorRole;
+      /** The role that a flag of the query needs, where it overrides what only others decide. */
+      readonly flagRoles?: Readonly<Record<string, OperatorRole>>;
+    }
+  | {
+      readonly audience: Exclude<Audience, 'operator'>;
+      readonly role?: never;
+      readonly flagRoles?: never;
+    }
 ) & {
   /** The path parameter that has to be the caller's own id. */
   readonly ownId?: string;

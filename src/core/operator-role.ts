@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /**
  * `viewer` reads; `operator` changes releases and machines; `admin` decides whom the fleet trusts: trust roots, tokens,
- * recoveries, and the deletion of the last release.
+ * recoveries, releases signed with revoked keys, and the deletion of the last release.
  */
 export const OPERATOR_ROLES = ['viewer', 'operator', 'admin'] as const;
 export const OperatorRole = z.enum(OPERATOR_ROLES);

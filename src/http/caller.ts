@@ -93,14 +93,18 @@ export const strangerAddress = ({ address, peer }: Connected): string | undefine
   peer.kind === 'identified' ? undefined : address;
 
 /**
- * @param params of the path, not parsed yet
+ * @param params of the path, not parsed yet, as the query
  * @throws DepotError `UNAUTHORIZED` for a caller that is not identified, `FORBIDDEN` for another one than the route serves,
  *   `DATABASE_UNAVAILABLE` for a token that cannot be looked up
  */
 export const admit = (
   admission: Admission,
   { peer, operator }: Caller,
-  { params, self }: { readonly params: unknown; readonly self: PeerIdentity | undefined },
+  {
+    params,
+    query,
+    self,
+  }: { readonly params: unknown; readonly query: unknown; readonly self: PeerIdentity | undefined },
 ): void => {
   const { ownId } = admission;
   switch (admission.audience) {
@@ -108,6 +112,8 @@ export const admit = (
       break;
     case 'operator':
       requireOperator(operator, admission.role);
+      for (const [flag, role] of Object.entries(admission.flagRoles ?? {}))
+        if (isGiven(query, flag)) requireOperator(operator, role, `with ${flag}`);
       break;
     case 'nexus':
     case 'sled':
@@ -152,15 +158,24 @@ const admitPeer = (peer: Peer, { kinds, id }: Wanted): void => {
   }
 };
 
+/** Also with a value that the schema refuses. */
+const isGiven = (query: unknown, flag: string): boolean => {
+  const value: unknown = typeof query === 'object' && query !== null ? Reflect.get(query, flag) : undefined;
+  return value !== undefined && value !== 'false';
+};
+
 const paramOf = (params: unknown, name: string): string =>
   typeof params === 'object' && params !== null ? String(Reflect.get(params, name)).toLowerCase() : '';
 
-/** @throws DepotError as {@link admit} */
-const requireOperator = (claim: Caller['operator'], least: OperatorRole): Operator => {
+/**
+ * @param how the part of the request that needs the role, if it is not the whole
+ * @throws DepotError as {@link admit}
+ */
+const requireOperator = (claim: Caller['operator'], least: OperatorRole, how?: string): Operator => {
   switch (claim.kind) {
     case 'known':
       if (mayActAs(claim.operator.role, least)) return claim.operator;
-      throw tooWeak(claim.operator, least);
+      throw tooWeak(claim.operator, least, how);
     case 'missing':
       throw unauthorized(
         `this request needs a token with the role ${least}: send the header "Authorization: Bearer TOKEN"`,
@@ -186,10 +201,10 @@ const requireOperator = (claim: Caller['operator'], least: OperatorRole): Operat
 /** The operator of a request that was admitted. @throws DepotError `UNAUTHORIZED` */
 export const operatorOf = ({ operator }: Caller): Operator => requireOperator(operator, 'viewer');
 
-const tooWeak = ({ id, role }: Operator, least: OperatorRole): DepotError =>
+const tooWeak = ({ id, role }: Operator, least: OperatorRole, how: string | undefined): DepotError =>
   new DepotError(
     'FORBIDDEN',
-    `this request needs the role ${least}, and token ${id} has the role ${role}: an admin creates tokens with tuf-depot token create --role ${least}`,
+    `this request${how === undefined ? '' : ` ${how}`} needs the role ${least}, and token ${id} has the role ${role}: an admin creates tokens with tuf-depot token create --role ${least}`,
     { detail: { needed_role: least, role } },
   );
 

@@ -70,7 +70,12 @@ export const openApiDocument = (apis: readonly [Api, ...Api[]]): JsonObject => {
 const operation = (route: Route, components: Components): JsonObject => ({
   ...(route.tags !== undefined && { tags: route.tags }),
   summary: route.summary,
-  ...(route.role !== undefined && { description: `For operators with the role ${route.role} or above.` }),
+  ...(route.role !== undefined && {
+    description: [
+      `For operators with the role ${route.role} or above.`,
+      ...Object.entries(route.flagRoles ?? {}).map(([flag, role]) => `With ${flag}: ${role}.`),
+    ].join(' '),
+  }),
   operationId: route.operationId,
   parameters: [
     ...parameters('path', route.params, components),

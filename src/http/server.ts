@@ -133,7 +133,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const running = new Map<AbortController, Promise<void>>();
   let stopping = false;
 
-  const run: RunWork = ({ raw: request, id: requestId, params }, reply, work, admission) => {
+  const run: RunWork = ({ raw: request, id: requestId, params, query }, reply, work, admission) => {
     reply.hijack();
     const controller = new AbortController();
     const { signal } = controller;
@@ -145,7 +145,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
       using _place = requests.take(strangerAddress(connected));
       guardRequest(request, hosts);
       const caller = await callerOf(request, connected, admission, operators, { signal });
-      admit(admission, caller, { params, self });
+      admit(admission, caller, { params, query, self });
       await work({ ...exchange, caller });
     });
     running.set(

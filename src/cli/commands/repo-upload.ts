@@ -36,7 +36,7 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
       .option('--allow-rollback', 'accept metadata older than the accepted versions; recorded')
       .option(
         '--allow-revoked-keys',
-        'bring back a deleted release whose signing keys were revoked; recorded',
+        'bring back a deleted release whose signing keys were revoked; for admins, recorded',
       )
       .option('--file-name <name>', 'the name to record; by default that of the file')
       .option('--wait', 'wait until every in-service sled has it'),

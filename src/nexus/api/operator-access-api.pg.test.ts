@@ -115,6 +115,30 @@ test('the last release is deleted by an admin alone, and the refusal is no entry
   expect((await kinds()).at(-1)).toBe('release_deleted');
 });
 
+test('only an admin may override the revocation of signing keys, and the refusal is no entry of the audit log (T2)', async () => {
+  const { breakGlass, id, person } = await startWith('operator');
+  const upload = (by: typeof person, flag: 'true' | 'false') =>
+    by.updates.repositoryUpload(
+      {
+        query: { file_name: 'a.zip', allow_revoked_keys: flag },
+        body: { sizeBytes: 4, chunks: chunksOf(Buffer.from('none')) },
+      },
+      wait,
+    );
+  await expect(upload(person, 'true')).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+    message: expect.stringMatching(
+      new RegExp(`with allow_revoked_keys needs the role admin, and token ${id} has the role operator`),
+    ),
+  });
+  for (const [by, flag] of [
+    [person, 'false'],
+    [breakGlass, 'true'],
+  ] as const)
+    await expect(upload(by, flag)).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
+  expect((await entriesOf(breakGlass)).map(({ action }) => action?.kind)).toEqual(['token_created']);
+});
+
 /** Each route that changes something, as a person uses it. */
 const changes = async (nexus: TestNexus, person: ReturnType<typeof clientsOf>) => {
   const [first, second] = [
