@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 45, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 48, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -289,6 +289,35 @@ CREATE TABLE operator_token (
   CONSTRAINT operator_token_sha256_key UNIQUE (sha256),
   CONSTRAINT operator_token_role_valid CHECK (role IN ('viewer', 'operator', 'admin'))
 );
+
+-- Invitations: each lets one machine join the fleet once, by a token of which the SHA-256 alone is stored. sled_id: as which
+-- sled, or NULL for a new one. replaces_sled_id: the sled that the join expunges. time_used and public_key_sha256: of the join.
+CREATE TABLE sled_invitation (
+  id UUID NOT NULL,
+  sha256 TEXT NOT NULL,
+  sled_id UUID,
+  replaces_sled_id UUID,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_expires TIMESTAMPTZ NOT NULL,
+  time_used TIMESTAMPTZ,
+  public_key_sha256 TEXT,
+  CONSTRAINT sled_invitation_pkey PRIMARY KEY (id),
+  CONSTRAINT sled_invitation_sha256_key UNIQUE (sha256),
+  CONSTRAINT sled_invitation_use_whole CHECK ((time_used IS NULL) = (public_key_sha256 IS NULL))
+);
+
+-- The keys of the sleds that joined, by the SHA-256 of each: one key has one sled. time_replaced: when another key joined as the
+-- same sled.
+CREATE TABLE sled_key (
+  public_key_sha256 TEXT NOT NULL,
+  sled_id UUID NOT NULL,
+  time_joined TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_replaced TIMESTAMPTZ,
+  CONSTRAINT sled_key_pkey PRIMARY KEY (public_key_sha256)
+);
+
+-- A sled has one key at a time.
+CREATE UNIQUE INDEX sled_key_current ON sled_key (sled_id) WHERE time_replaced IS NULL;
 
 -- The audit log: every change by a person, in a chain. hash: SHA-256 of the hash of the entry before, seq and content, with
 -- line feeds between them. content: the entry in canonical JSON, as text, since JSONB would not keep its bytes. Append-only.

@@ -147,6 +147,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     releases: ['audit', 'wanted-set', 'trust-roots', 'target-release'],
     'local-repos': ['wanted-set'],
     sleds: ['audit', 'wanted-set'],
+    invitations: ['audit', 'sleds'],
     nexuses: ['audit'],
     history: [],
     durability: [],
@@ -188,6 +189,7 @@ const cliEntries = [
   'sled-agent/config',
   'sled-agent/reset',
   'sled-agent/allow-deletion',
+  'sled-agent/join',
 ];
 /** Entries of processes, and the ways to a real database and to real sleds: the simulator has none of them. */
 const simMayNotImport = [

@@ -5,6 +5,7 @@ import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
 import { auditAppend, auditHead, auditList } from './verbs/audit-verbs.ts';
 import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/history-verbs.ts';
+import { invitationCreate, sledJoin, sledKeyGet } from './verbs/invitation-verbs.ts';
 import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repo-verbs.ts';
 import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexus-verbs.ts';
 import {
@@ -43,11 +44,13 @@ import {
 import { wantedSetOf } from './wanted.ts';
 
 type Wait = { readonly signal: AbortSignal };
+type Read = <T>(verb: string, query: Query<T>, wait: Wait) => Promise<T>;
+type Write = <T>(verb: string, step: Step<T>, wait: Wait) => Promise<T>;
 
 export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): Datastore => {
-  const read = <T>(verb: string, query: Query<T>, wait: Wait): Promise<T> =>
+  const read: Read = (verb, query, wait) =>
     transactions.read(verb, async transaction => transaction.query(query, { repeated: false }), wait);
-  const write = <T>(verb: string, step: Step<T>, wait: Wait): Promise<T> =>
+  const write: Write = (verb, step, wait) =>
     transactions.write(verb, async (transaction, attempt) => transaction.apply(step, attempt), wait);
   return {
     trustRootInsert: (root, { audit, rootVersion, signal }) =>
@@ -102,15 +105,25 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     fleetEventList: async (filter, wait) => read('fleet_event_list', fleetEventList(filter), wait),
     fleetEventBounds: (keepCount, wait) => read('fleet_event_bounds', fleetEventBounds(keepCount), wait),
     fleetEventTrim: (trim, wait) => write('fleet_event_trim', fleetEventTrim(trim), wait),
+    ...accessVerbs(read, write),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+};
+
+/** Who may act, who may join, and who did what. */
+const accessVerbs = (read: Read, write: Write) =>
+  ({
     operatorTokenList: wait => read('operator_token_list', operatorTokenList, wait),
     operatorTokenCreate: (token, { audit, signal }) =>
       write('operator_token_create', operatorTokenCreate(token, audit), { signal }),
     operatorTokenRevoke: (id, { audit, signal }) =>
       write('operator_token_revoke', operatorTokenRevoke(id, audit), { signal }),
     operatorTokensUsed: (ids, wait) => write('operator_tokens_used', operatorTokensUsed(ids), wait),
+    invitationCreate: (invitation, { audit, signal }) =>
+      write('invitation_create', invitationCreate(invitation, audit), { signal }),
+    sledJoin: (request, { audit, signal }) => write('sled_join', sledJoin(request, audit), { signal }),
+    sledKeyGet: (id, wait) => read('sled_key_get', sledKeyGet(id), wait),
     auditAppend: (origin, action, wait) => write('audit_append', auditAppend(origin, action), wait),
     auditHead: wait => read('audit_head', auditHead, wait),
     auditList: async (page, wait) => read('audit_list', auditList(page), wait),
-    [Symbol.asyncDispose]: async () => undefined,
-  };
-};
+  }) satisfies Partial<Datastore>;

@@ -11,6 +11,7 @@ import type {
   ArtifactHash,
   AuditEntryId,
   EventId,
+  InvitationId,
   NexusId,
   OperatorTokenId,
   RepoId,
@@ -25,6 +26,7 @@ import type { ReleaseDescription, RoleExpiry } from '../../src/core/release.ts';
 import { wantedSetDigest } from '../../src/nexus/datastore/decisions/generation.ts';
 import type { FileFacts } from '../../src/nexus/datastore/decisions/release-conflicts.ts';
 import type { FleetEvent } from '../../src/nexus/datastore/ports/history-port.ts';
+import type { InvitationRecord, SledKeyRecord } from '../../src/nexus/datastore/ports/invitation-port.ts';
 import type { LocalRepoRecord } from '../../src/nexus/datastore/ports/local-repo-port.ts';
 import type { NexusRecord } from '../../src/nexus/datastore/ports/nexus-port.ts';
 import type { OperatorTokenRecord } from '../../src/nexus/datastore/ports/operator-token-port.ts';
@@ -94,6 +96,9 @@ export type MemoryState = {
   readonly overrides: ReadonlyMap<UploadId, StoredOverrides>;
   readonly events: ReadonlyMap<EventId, FleetEvent>;
   readonly operatorTokens: ReadonlyMap<OperatorTokenId, OperatorTokenRecord>;
+  readonly invitations: ReadonlyMap<InvitationId, InvitationRecord>;
+  /** By the SHA-256 of each key. */
+  readonly sledKeys: ReadonlyMap<string, SledKeyRecord>;
   /** The oldest first. */
   readonly audit: readonly (AuditRow & { readonly id: AuditEntryId })[];
 };
@@ -115,6 +120,8 @@ export const emptyState = (nowMs: number): MemoryState => {
     overrides: new Map(),
     events: new Map(),
     operatorTokens: new Map(),
+    invitations: new Map(),
+    sledKeys: new Map(),
     audit: [],
   };
 };

@@ -20,6 +20,8 @@ export const AuditActorView = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('token'), token_id: OperatorTokenId, role: OperatorRole }),
   z.object({ kind: z.literal('break_glass') }),
   z.object({ kind: z.literal('nexus') }),
+  /** A machine that joins the fleet with an invitation. */
+  z.object({ kind: z.literal('invited_machine') }),
 ]);
 
 export const AuditEntryView = z

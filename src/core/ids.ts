@@ -79,6 +79,9 @@ export type LeaseId = z.infer<typeof LeaseId>;
 /** Of the token of an operator: public, unlike the token. */
 export const OperatorTokenId = uuid<'OperatorTokenId'>();
 export type OperatorTokenId = z.infer<typeof OperatorTokenId>;
+/** Of an invitation: public, unlike its token. */
+export const InvitationId = uuid<'InvitationId'>();
+export type InvitationId = z.infer<typeof InvitationId>;
 /** Of one entry of the audit log, so that a repeated transaction adds no second one (P4). */
 export const AuditEntryId = uuid<'AuditEntryId'>();
 export type AuditEntryId = z.infer<typeof AuditEntryId>;

@@ -78,6 +78,11 @@ export const errorCodes = {
   SLED_BYTES_DIFFER: { status: 502, retry: 'never' },
   TOO_MANY_UPLOADS: { status: 429, retry: 'backoff' },
   TOO_MANY_TOKENS: { status: 409, retry: 'never' },
+  INVITATION_INVALID: { status: 401, retry: 'never' },
+  INVITATION_USED: { status: 409, retry: 'never' },
+  SLED_KEY_IN_USE: { status: 409, retry: 'never' },
+  TOO_MANY_INVITATIONS: { status: 409, retry: 'backoff' },
+  NO_AUTHORITY_KEY: { status: 501, retry: 'never' },
   FLEET_SPACE: { status: 507, retry: 'backoff' },
   STAGING_DAMAGED: { status: 500, retry: 'never' },
 

@@ -76,6 +76,14 @@ export const errorRemedies = {
     "Check that sled's disks; take it out of service with sled set-policy until it is repaired.",
   TOO_MANY_UPLOADS: 'Wait for one of them to end, or upload to another Nexus.',
   TOO_MANY_TOKENS: 'Revoke tokens that nobody uses: tuf-depot token list, tuf-depot token revoke ID.',
+  INVITATION_INVALID: 'Make a new invitation, and use its whole token: tuf-depot sled invite.',
+  INVITATION_USED:
+    'If this machine has not joined, somebody else has the token and joined with it: expunge the sled that the message names with tuf-depot sled set-policy ID expunged. Then make a new invitation: tuf-depot sled invite.',
+  SLED_KEY_IN_USE:
+    'Invite the sled that the message names: tuf-depot sled invite --sled ID. Or move the files of identity away on the machine, so that it joins with a new key.',
+  TOO_MANY_INVITATIONS: 'Wait until some of them are used or have expired.',
+  NO_AUTHORITY_KEY:
+    'Ask a Nexus that has identity.authority_directory in its configuration, or give this one the directory of the authority and restart it.',
   FLEET_SPACE:
     'Delete a release that is no longer wanted (tuf-depot repo list, tuf-depot repo delete VERSION), or raise the quota of the sleds.',
   STAGING_DAMAGED:

@@ -16,6 +16,7 @@ import type {
 import type { Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import {
   type MemoryState,
+  type Moment,
   type Query,
   recordedPoints,
   type Step,
@@ -78,19 +79,27 @@ export const sledSetPolicy =
   (state, moment) => {
     const sled = state.sleds.get(id);
     if (sled === undefined) return { state, answer: false };
-    const timeExpungedMs = policy === 'expunged' ? moment.nowMs : undefined;
-    const sleds =
-      sled.policy === policy ? state.sleds : withEntry(state.sleds, id, { ...sled, policy, timeExpungedMs });
-    const after = {
-      ...state,
-      sleds,
-      nexuses: policy === 'expunged' ? withoutNonces(state.nexuses) : state.nexuses,
-    };
+    const after = withPolicy(state, sled, policy, moment);
     const { policy: previousPolicy, info } = sled;
     const { serial } = info.baseboard;
     const action = { kind: 'sled_policy_set', sledId: id, serial, policy, previousPolicy } as const;
     return { state: withAudit(after, audit, action, moment), answer: true };
   };
+
+export const withPolicy = (
+  state: MemoryState,
+  sled: SledRecord,
+  policy: SledRecord['policy'],
+  { nowMs }: Moment,
+): MemoryState => {
+  const timeExpungedMs = policy === 'expunged' ? nowMs : undefined;
+  const changed = { ...sled, policy, timeExpungedMs };
+  return {
+    ...state,
+    sleds: sled.policy === policy ? state.sleds : withEntry(state.sleds, sled.id, changed),
+    nexuses: policy === 'expunged' ? withoutNonces(state.nexuses) : state.nexuses,
+  };
+};
 
 /** As the real verb: a drop in flight that counted the sled does not find its nonce. */
 const withoutNonces = (nexuses: MemoryState['nexuses']): MemoryState['nexuses'] =>

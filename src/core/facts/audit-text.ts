@@ -47,6 +47,18 @@ const renderers: Renderers = {
     `Sled ${serial} (${sledId}) became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
   sled_forgotten: ({ sledId, serial, address }) =>
     `Sled ${serial} (${sledId}) at ${address} was expunged before, and its record was removed.`,
+  sled_invited: ({ invitationId, sledId, replacesSledId, expiresMs }) =>
+    sentences(
+      `A machine was invited to join ${sledId === undefined ? 'as a new sled' : `as sled ${sledId}`} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
+      replacesSledId === undefined ? undefined : `It replaces sled ${replacesSledId}.`,
+    ),
+  sled_joined: ({ sledId, invitationId, publicKeySha256, expungedSledId }) =>
+    sentences(
+      `A machine joined as sled ${sledId} with invitation ${invitationId}. Its key has the SHA-256 ${publicKeySha256}.`,
+      expungedSledId === undefined
+        ? undefined
+        : `Sled ${expungedSledId}, which it replaces, became expunged.`,
+    ),
   nexus_expunged: ({ expungedNexusId, operatorAddress }) =>
     `Nexus ${expungedNexusId} at ${operatorAddress} was expunged.`,
   generation_recovered: ({
@@ -87,6 +99,8 @@ export const actorText = (actor: AuditActor, nexusId: string): string => {
       return `break-glass token of Nexus ${nexusId}`;
     case 'nexus':
       return `Nexus ${nexusId}`;
+    case 'invited_machine':
+      return 'a machine with an invitation';
     default:
       return actor satisfies never;
   }

@@ -12,6 +12,7 @@ import { z } from 'zod';
 import {
   AuditEntryId,
   Generation,
+  InvitationId,
   NexusId,
   OperatorTokenId,
   SledId,
@@ -23,11 +24,15 @@ import { OperatorRole } from '../operator-role.ts';
 import { type Details, fromDetails, toDetails } from './details.ts';
 import { Count, PointFact, Words } from './reason.ts';
 
-/** Who acts: a person by a token of the database, or by the token file of a Nexus; or a Nexus by its own configuration. */
+/**
+ * Who acts: a person by a token of the database, or by the token file of a Nexus; a Nexus by its own configuration; or a
+ * machine by the invitation of a person.
+ */
 export const AuditActor = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('token'), tokenId: OperatorTokenId, role: OperatorRole }),
   z.object({ kind: z.literal('break_glass') }),
   z.object({ kind: z.literal('nexus') }),
+  z.object({ kind: z.literal('invited_machine') }),
 ]);
 export type AuditActor = z.infer<typeof AuditActor>;
 
@@ -91,6 +96,20 @@ export const auditActions = {
   }),
   sled_policy_set: z.object({ sledId: SledId, serial: Words, policy: Policy, previousPolicy: Policy }),
   sled_forgotten: z.object({ sledId: SledId, serial: Words, address: Words }),
+  sled_invited: z.object({
+    invitationId: InvitationId,
+    /** As which a machine is to join; absent for a new one. */
+    sledId: SledId.optional(),
+    replacesSledId: SledId.optional(),
+    expiresMs: TimeMs,
+  }),
+  sled_joined: z.object({
+    sledId: SledId,
+    invitationId: InvitationId,
+    publicKeySha256: Sha256,
+    /** That the join replaced. */
+    expungedSledId: SledId.optional(),
+  }),
   nexus_expunged: z.object({ expungedNexusId: NexusId, operatorAddress: Words }),
   generation_recovered: z.object({
     generation: Generation,

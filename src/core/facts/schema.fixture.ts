@@ -6,6 +6,7 @@ import {
   DatasetId,
   Generation,
   IncarnationId,
+  InvitationId,
   NexusId,
   SetDigest,
   SledId,
@@ -36,7 +37,7 @@ const arbitraries = new Map<unknown, fc.Arbitrary<unknown>>([
   [SetDigest, hex(64)],
   [Generation, fc.nat()],
   [SystemVersion, fc.tuple(fc.nat(9), fc.nat(9), fc.nat(9)).map(numbers => numbers.join('.'))],
-  ...[SledId, NexusId, UploadId, TrustRootId, DatasetId, IncarnationId].map(
+  ...[SledId, NexusId, UploadId, TrustRootId, DatasetId, IncarnationId, InvitationId].map(
     id => [id, fc.uuid()] as [unknown, fc.Arbitrary<unknown>],
   ),
 ]);

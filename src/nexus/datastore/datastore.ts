@@ -15,6 +15,7 @@
 import type { AuditPort } from './ports/audit-port.ts';
 import type { DurabilityPort } from './ports/durability-port.ts';
 import type { HistoryPort } from './ports/history-port.ts';
+import type { InvitationPort } from './ports/invitation-port.ts';
 import type { LocalRepoPort } from './ports/local-repo-port.ts';
 import type { NexusPort } from './ports/nexus-port.ts';
 import type { OperatorTokenPort } from './ports/operator-token-port.ts';
@@ -34,5 +35,6 @@ export type Datastore = TrustRootPort &
   HistoryPort &
   DurabilityPort &
   OperatorTokenPort &
+  InvitationPort &
   AuditPort &
   AsyncDisposable;

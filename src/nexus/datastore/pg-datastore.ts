@@ -22,6 +22,9 @@ import { fleetEventBounds } from './verbs/history/fleet-event-bounds.ts';
 import { fleetEventInsert } from './verbs/history/fleet-event-insert.ts';
 import { fleetEventList } from './verbs/history/fleet-event-list.ts';
 import { fleetEventTrim } from './verbs/history/fleet-event-trim.ts';
+import { invitationCreate } from './verbs/invitations/invitation-create.ts';
+import { sledJoin } from './verbs/invitations/sled-join.ts';
+import { sledKeyGet } from './verbs/invitations/sled-key-get.ts';
 import { localRepoDrop } from './verbs/local-repos/local-repo-drop.ts';
 import { localRepoForget } from './verbs/local-repos/local-repo-forget.ts';
 import { localRepoList } from './verbs/local-repos/local-repo-list.ts';
@@ -153,6 +156,9 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   operatorTokenCreate: operatorTokenCreate(transactions),
   operatorTokenRevoke: operatorTokenRevoke(transactions),
   operatorTokensUsed: operatorTokensUsed(transactions),
+  invitationCreate: invitationCreate(transactions),
+  sledJoin: sledJoin(transactions),
+  sledKeyGet: sledKeyGet(transactions),
   auditAppend: auditAppend(transactions),
   auditHead: auditHead(transactions),
   auditList: auditList(transactions),

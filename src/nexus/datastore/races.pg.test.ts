@@ -1,7 +1,7 @@
 /** Several Nexus instances at one database: whatever they do at once has an order in which it could have been done. */
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { asGeneration, type Point, pointText, RoundNonce, SledId } from '../../core/ids.ts';
+import { asGeneration, InvitationId, type Point, pointText, RoundNonce, SledId } from '../../core/ids.ts';
 import {
   hashOf,
   insertTrustRoot,
@@ -142,6 +142,40 @@ describe('two at once', () => {
       ),
     );
     expect((await one.sledGet(id, wait))?.info).toMatchObject({ generation: 12, depotPort: 12 });
+  });
+
+  test('joins with one invitation: exactly one key has it, and the other learns so (JD1)', async () => {
+    await using opened = await openTwo();
+    const { one, two } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const sha256 = hashOf(`token ${round}`);
+      const invitation = { id: newId(InvitationId), sha256, sledId: null, replacesSledId: null };
+      await one.invitationCreate({ ...invitation, lifeMs: 60_000 }, wait);
+      const join = (nexus: typeof one, key: string) => {
+        const publicKeySha256 = hashOf(`${key} ${round}`);
+        const request = { sha256, publicKeySha256, newSledId: newId(SledId), presentSledId: undefined };
+        return nexus.sledJoin(request, wait);
+      };
+      const outcomes = await Promise.allSettled([join(one, 'a'), join(two, 'b'), join(one, 'c')]);
+      expect(outcomes.map(codeOf).sort()).toEqual(['INVITATION_USED', 'INVITATION_USED', 'ok']);
+    }
+  });
+
+  test('joins of one key with two invitations: it becomes one sled (JD2)', async () => {
+    await using opened = await openTwo();
+    const { one, two } = opened;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const publicKeySha256 = hashOf(`key ${round}`);
+      const join = async (nexus: typeof one, name: string) => {
+        const sha256 = hashOf(`${name} ${round}`);
+        const invitation = { id: newId(InvitationId), sha256, sledId: null, replacesSledId: null };
+        await nexus.invitationCreate({ ...invitation, lifeMs: 60_000 }, wait);
+        const request = { sha256, publicKeySha256, newSledId: newId(SledId), presentSledId: undefined };
+        return await nexus.sledJoin(request, wait);
+      };
+      const outcomes = await Promise.allSettled([join(one, 'a'), join(two, 'b')]);
+      expect(outcomes.map(codeOf).sort()).toEqual(['SLED_KEY_IN_USE', 'ok']);
+    }
   });
 });
 

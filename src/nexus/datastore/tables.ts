@@ -9,6 +9,7 @@ import type {
   Generation,
   HashKind,
   IncarnationId,
+  InvitationId,
   NexusId,
   OperatorTokenId,
   RepoId,
@@ -135,6 +136,22 @@ export type Tables = {
     time_expires: Time;
     time_revoked: OptionalTime;
     time_last_used: OptionalTime;
+  };
+  sled_invitation: {
+    id: InvitationId;
+    sha256: string;
+    sled_id: SledId | null;
+    replaces_sled_id: SledId | null;
+    time_created: TimeByDefault;
+    time_expires: Time;
+    time_used: OptionalTime;
+    public_key_sha256: string | null;
+  };
+  sled_key: {
+    public_key_sha256: string;
+    sled_id: SledId;
+    time_joined: TimeByDefault;
+    time_replaced: OptionalTime;
   };
   audit_head: { singleton: boolean; seq: number; hash: string };
   audit_entry: { seq: number; id: AuditEntryId; hash: string; content: string };

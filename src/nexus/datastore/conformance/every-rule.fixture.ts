@@ -1,6 +1,7 @@
 /** The rules of every datastore, whatever its engine. */
 import { auditRules } from './audit-rules.fixture.ts';
 import { historyRules } from './history-rules.fixture.ts';
+import { invitationRules } from './invitation-rules.fixture.ts';
 import { localRepoRules } from './local-repo-rules.fixture.ts';
 import { nexusRules } from './nexus-rules.fixture.ts';
 import { operatorTokenRules } from './operator-token-rules.fixture.ts';
@@ -25,5 +26,6 @@ export const everyRule = (open: OpenDatastore): void => {
   targetReleaseRules(open);
   historyRules(open);
   operatorTokenRules(open);
+  invitationRules(open);
   auditRules(open);
 };

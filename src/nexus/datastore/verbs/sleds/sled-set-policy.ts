@@ -1,9 +1,8 @@
-import { sql } from 'kysely';
 import type { SledPort } from '../../ports/sled-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
+import { changePolicy } from './change-policy.ts';
 
-/** A drop whose round counted the sled must not succeed once it is expunged: no drop in flight finds its nonce (S23, G4). */
 export const sledSetPolicy =
   (transactions: Transactions): SledPort['sledSetPolicy'] =>
   (id, policy, { audit, signal }) =>
@@ -16,13 +15,7 @@ export const sledSetPolicy =
           .where('id', '=', id)
           .executeTakeFirst();
         if (before === undefined) return false;
-        if (before.policy !== policy)
-          await db
-            .updateTable('sled')
-            .set({ policy, time_expunged: policy === 'expunged' ? sql<Date>`now()` : null })
-            .where('id', '=', id)
-            .execute();
-        if (policy === 'expunged') await db.updateTable('nexus').set({ round_nonce: null }).execute();
+        await changePolicy(db, { id, policy: before.policy }, policy);
         const { policy: previousPolicy, serial } = before;
         await appendAudit(
           db,

@@ -1,0 +1,110 @@
+import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
+import type { SledId } from '../../../src/core/ids.ts';
+import {
+  decideJoin,
+  isInvitationForgotten,
+  isInvitationOpen,
+  requireInvitable,
+  requireNotExpunged,
+} from '../../../src/nexus/datastore/decisions/join.ts';
+import type {
+  InvitationRecord,
+  JoinOutcome,
+  JoinRequest,
+  NewInvitation,
+  SledKeyRecord,
+} from '../../../src/nexus/datastore/ports/invitation-port.ts';
+import { type MemoryState, type Moment, type Query, type Step, withEntry } from '../state.ts';
+import { withAudit } from './audit-verbs.ts';
+import { withPolicy } from './sled-verbs.ts';
+
+export const invitationCreate =
+  (
+    { id, sha256, sledId, replacesSledId, lifeMs }: NewInvitation,
+    audit: AuditOrigin | undefined,
+  ): Step<InvitationRecord> =>
+  (before, moment) => {
+    const { nowMs } = moment;
+    const known = before.invitations.get(id);
+    if (known !== undefined) return { state: before, answer: known };
+    const kept = new Map([...before.invitations].filter(([, each]) => !isInvitationForgotten(each, nowMs)));
+    const policies = { sled: policyOf(before, sledId), replaced: policyOf(before, replacesSledId) };
+    const open = [...kept.values()].filter(each => isInvitationOpen(each, nowMs)).length;
+    requireInvitable({ id, sha256, sledId, replacesSledId, lifeMs }, policies, open);
+    const invitation: InvitationRecord = {
+      ...{ id, sha256, sledId, replacesSledId },
+      timeCreatedMs: nowMs,
+      timeExpiresMs: nowMs + lifeMs,
+      used: null,
+    };
+    const action = {
+      ...({ kind: 'sled_invited', invitationId: id, expiresMs: invitation.timeExpiresMs } as const),
+      ...(sledId !== null && { sledId }),
+      ...(replacesSledId !== null && { replacesSledId }),
+    };
+    const state = { ...before, invitations: withEntry(kept, id, invitation) };
+    return { state: withAudit(state, audit, action, moment), answer: invitation };
+  };
+
+export const sledJoin =
+  (request: JoinRequest, audit: AuditOrigin | undefined): Step<JoinOutcome> =>
+  (before, moment) => {
+    const { publicKeySha256 } = request;
+    const { kind, sledId, invitation } = decideJoin(request, factsOf(before, request, moment));
+    requireNotExpunged(sledId, policyOf(before, sledId));
+    const { id: invitationId, replacesSledId } = invitation;
+    const answer = { sledId, invitationId };
+    if (kind === 'repeat') {
+      const expunged = moment.repeated ? (replacesSledId ?? undefined) : undefined;
+      return { state: before, answer: { ...answer, isRepeat: !moment.repeated, expunged } };
+    }
+    const used = { timeMs: moment.nowMs, publicKeySha256 };
+    const joined = {
+      ...before,
+      invitations: withEntry(before.invitations, invitationId, { ...invitation, used }),
+      sledKeys: withKey(before.sledKeys, { sledId, publicKeySha256 }, moment),
+    };
+    const replaced = replacesSledId === null ? undefined : before.sleds.get(replacesSledId);
+    const expunged = replaced?.policy === 'in_service' ? replaced : undefined;
+    const state = expunged === undefined ? joined : withPolicy(joined, expunged, 'expunged', moment);
+    const action = {
+      ...({ kind: 'sled_joined', sledId, invitationId, publicKeySha256 } as const),
+      ...(expunged !== undefined && { expungedSledId: expunged.id }),
+    };
+    return {
+      state: withAudit(state, audit, action, moment),
+      answer: { ...answer, isRepeat: false, expunged: expunged?.id },
+    };
+  };
+
+export const sledKeyGet =
+  (id: SledId): Query<SledKeyRecord | undefined> =>
+  ({ sledKeys }) =>
+    [...sledKeys.values()].find(({ sledId, timeReplacedMs }) => sledId === id && timeReplacedMs === null);
+
+const factsOf = (
+  { invitations, sledKeys }: MemoryState,
+  { sha256, publicKeySha256 }: JoinRequest,
+  { nowMs }: Moment,
+): Parameters<typeof decideJoin>[1] => {
+  const invitation = [...invitations.values()].find(each => each.sha256 === sha256);
+  const user = invitation?.used && sledKeys.get(invitation.used.publicKeySha256);
+  return { invitation, key: sledKeys.get(publicKeySha256), user: user ?? undefined, nowMs };
+};
+
+/** A sled has one key at a time. */
+const withKey = (
+  keys: MemoryState['sledKeys'],
+  { sledId, publicKeySha256 }: Pick<SledKeyRecord, 'sledId' | 'publicKeySha256'>,
+  { nowMs }: Moment,
+): MemoryState['sledKeys'] => {
+  const others = [...keys].map(([digest, key]): [string, SledKeyRecord] => [
+    digest,
+    key.sledId === sledId && key.timeReplacedMs === null ? { ...key, timeReplacedMs: nowMs } : key,
+  ]);
+  const key = { publicKeySha256, sledId, timeJoinedMs: nowMs, timeReplacedMs: null };
+  return withEntry(new Map(others), publicKeySha256, key);
+};
+
+const policyOf = ({ sleds }: MemoryState, id: SledId | null) =>
+  id === null ? undefined : sleds.get(id)?.policy;

@@ -1,0 +1,224 @@
+/** What every datastore keeps for invitations, and for the machines that join by them. */
+import { describe, expect, test } from 'vitest';
+import { parseAuditContent } from '../../../core/facts/audit.ts';
+import { InvitationId, SledId } from '../../../core/ids.ts';
+import type { Datastore } from '../datastore.ts';
+import { MAX_OPEN_INVITATIONS } from '../decisions/join.ts';
+import type { JoinRequest, NewInvitation } from '../ports/invitation-port.ts';
+import {
+  hashOf,
+  insertTrustRoot,
+  newId,
+  type OpenDatastore,
+  originBy,
+  plannedBy,
+  registration,
+  uploadOf,
+  wait,
+} from './records.fixture.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+const invitationOf = (name: string, differing: Partial<NewInvitation> = {}): NewInvitation => ({
+  id: newId(InvitationId),
+  sha256: hashOf(name),
+  sledId: null,
+  replacesSledId: null,
+  lifeMs: 60_000,
+  ...differing,
+});
+
+const joinOf = (name: string, key: string, differing: Partial<JoinRequest> = {}): JoinRequest => ({
+  sha256: hashOf(name),
+  publicKeySha256: hashOf(`key ${key}`),
+  newSledId: newId(SledId),
+  presentSledId: undefined,
+  ...differing,
+});
+
+const registered = async (datastore: Datastore): Promise<SledId> => {
+  const id = newId(SledId);
+  await datastore.sledUpsert(id, registration(), wait);
+  return id;
+};
+
+const policyOf = async (datastore: Datastore, id: SledId) => (await datastore.sledGet(id, wait))?.policy;
+
+export const invitationRules = (open: OpenDatastore): void => {
+  describe('invitations', () => {
+    test('are used once: the key that used one is answered again, any other is refused (JD1)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const invitation = invitationOf('a');
+      const created = await datastore.invitationCreate(invitation, wait);
+      const { lifeMs, ...stored } = invitation;
+      expect(created).toEqual({
+        ...stored,
+        timeCreatedMs: expect.any(Number),
+        timeExpiresMs: created.timeCreatedMs + lifeMs,
+        used: null,
+      });
+      expect(await datastore.invitationCreate(invitation, wait), 'again: the same one').toEqual(created);
+      const first = joinOf('a', 'one');
+      const joined = { sledId: first.newSledId, invitationId: invitation.id, expunged: undefined };
+      expect(await datastore.sledJoin(first, wait)).toEqual({ ...joined, isRepeat: false });
+      expect(await datastore.sledJoin(joinOf('a', 'one'), wait), 'as the same sled').toEqual({
+        ...joined,
+        isRepeat: true,
+      });
+      await datastore.invitationCreate(invitationOf('b'), wait);
+      const used = {
+        code: 'INVITATION_USED',
+        message: expect.stringContaining(`sled ${first.newSledId} joined with invitation ${invitation.id}`),
+      };
+      await expect(datastore.sledJoin(joinOf('a', 'two'), wait)).rejects.toMatchObject(used);
+      await datastore.sledJoin(joinOf('b', 'two'), wait);
+      await expect(datastore.sledJoin(joinOf('a', 'two'), wait), 'of a sled').rejects.toMatchObject(used);
+      expect(await datastore.sledKeyGet(first.newSledId, wait)).toEqual({
+        publicKeySha256: first.publicKeySha256,
+        sledId: first.newSledId,
+        timeJoinedMs: expect.any(Number),
+        timeReplacedMs: null,
+      });
+    });
+
+    test('that are unknown or expired let nobody join, and nothing is left of it', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      await datastore.invitationCreate(invitationOf('expired', { lifeMs: -1 }), wait);
+      for (const name of ['unknown', 'expired']) {
+        const request = joinOf(name, 'one');
+        await expect(datastore.sledJoin(request, wait)).rejects.toMatchObject({ code: 'INVITATION_INVALID' });
+        expect(await datastore.sledKeyGet(request.newSledId, wait)).toBeUndefined();
+      }
+    });
+
+    test('for a sled let a machine join as it with a new key, which replaces the old one (JD2)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const sledId = await registered(datastore);
+      await datastore.invitationCreate(invitationOf('a', { sledId }), wait);
+      await datastore.invitationCreate(invitationOf('b', { sledId }), wait);
+      expect(await datastore.sledJoin(joinOf('a', 'old'), wait)).toMatchObject({ sledId });
+      expect(await datastore.sledJoin(joinOf('b', 'new'), wait)).toMatchObject({ sledId });
+      const current = async () => (await datastore.sledKeyGet(sledId, wait))?.publicKeySha256;
+      expect(await current()).toBe(hashOf('key new'));
+      await expect(datastore.sledJoin(joinOf('a', 'old'), wait), 'is replaced').rejects.toMatchObject({
+        code: 'INVITATION_USED',
+      });
+      await datastore.invitationCreate(invitationOf('c', { sledId }), wait);
+      await datastore.sledJoin(joinOf('c', 'old'), wait);
+      expect(await current(), 'the old key, by an invitation of its own').toBe(hashOf('key old'));
+      expect(await policyOf(datastore, sledId)).toBe('in_service');
+    });
+
+    test('give a key that has a sled no other one, and a machine with a certificate no other name (JD2)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      for (const name of ['a', 'b', 'c']) await datastore.invitationCreate(invitationOf(name), wait);
+      const { sledId } = await datastore.sledJoin(joinOf('a', 'one'), wait);
+      const refused = { code: 'SLED_KEY_IN_USE', detail: { sled_id: sledId } };
+      await expect(datastore.sledJoin(joinOf('b', 'one'), wait)).rejects.toMatchObject(refused);
+      const named = joinOf('b', 'two', { presentSledId: sledId });
+      await expect(datastore.sledJoin(named, wait)).rejects.toMatchObject(refused);
+      expect(await datastore.sledJoin(joinOf('b', 'two'), wait), 'is not used up').toMatchObject({
+        isRepeat: false,
+      });
+      const other = await registered(datastore);
+      await datastore.invitationCreate(invitationOf('of another', { sledId: other }), wait);
+      await expect(datastore.sledJoin(joinOf('of another', 'one'), wait)).rejects.toMatchObject(refused);
+    });
+
+    test('are refused for a sled that is unknown or expunged, also when it is expunged later', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const sledId = await registered(datastore);
+      for (const differing of [{ sledId: newId(SledId) }, { replacesSledId: newId(SledId) }])
+        await expect(datastore.invitationCreate(invitationOf('a', differing), wait)).rejects.toMatchObject({
+          code: 'NOT_FOUND',
+        });
+      await datastore.invitationCreate(invitationOf('before', { sledId }), wait);
+      await datastore.invitationCreate(invitationOf('used before', { sledId }), wait);
+      await datastore.sledJoin(joinOf('used before', 'one'), wait);
+      await datastore.sledSetPolicy(sledId, 'expunged', wait);
+      const refused = { code: 'SLED_DECOMMISSIONED' };
+      await expect(datastore.invitationCreate(invitationOf('a', { sledId }), wait)).rejects.toMatchObject(
+        refused,
+      );
+      await expect(datastore.sledJoin(joinOf('before', 'two'), wait)).rejects.toMatchObject(refused);
+      await expect(datastore.sledJoin(joinOf('used before', 'one'), wait), 'again').rejects.toMatchObject(
+        refused,
+      );
+    });
+
+    test('that replace a sled expunge it in the join, and no drop that counted it succeeds (G4)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const old = await registered(datastore);
+      await datastore.invitationCreate(invitationOf('a', { replacesSledId: old }), wait);
+      const release = uploadOf(await insertTrustRoot(datastore), '1.0.0', ['x']);
+      const { uploadId, nexusId } = release;
+      await datastore.releaseInsert(release, wait);
+      const planned = await plannedBy(datastore, nexusId);
+      expect(await policyOf(datastore, old), 'until a machine joins').toBe('in_service');
+      const request = joinOf('a', 'one');
+      expect(await datastore.sledJoin(request, wait)).toMatchObject({ expunged: old, isRepeat: false });
+      expect(await policyOf(datastore, old)).toBe('expunged');
+      await datastore.localRepoDrop({ uploadId, nexusId, planned }, wait);
+      expect(await datastore.localRepoList(wait)).toHaveLength(1);
+      expect(await datastore.sledJoin(request, wait)).toMatchObject({ expunged: undefined, isRepeat: true });
+    });
+
+    test('are in the audit log, and so is each join, once (T6)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const old = await registered(datastore);
+      const { id: invitationId } = await datastore.invitationCreate(
+        invitationOf('a', { replacesSledId: old }),
+        { ...wait, audit: originBy() },
+      );
+      const request = joinOf('a', 'one');
+      for (const entry of [originBy({ kind: 'invited_machine' }), originBy({ kind: 'invited_machine' })])
+        await datastore.sledJoin(request, { ...wait, audit: entry });
+      const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+      const entries = items.map(({ content }) => parseAuditContent(content));
+      expect(entries.map(entry => [entry?.actor.kind, entry?.action])).toEqual([
+        [
+          'break_glass',
+          { kind: 'sled_invited', invitationId, replacesSledId: old, expiresMs: expect.any(Number) },
+        ],
+        [
+          'invited_machine',
+          {
+            kind: 'sled_joined',
+            sledId: request.newSledId,
+            invitationId,
+            publicKeySha256: request.publicKeySha256,
+            expungedSledId: old,
+          },
+        ],
+      ]);
+    });
+
+    test('are forgotten long after their end, and bounded in number while they are open', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      await datastore.invitationCreate(invitationOf('a', { lifeMs: -91 * DAY_MS }), wait);
+      await datastore.invitationCreate(invitationOf('b', { lifeMs: -89 * DAY_MS }), wait);
+      await datastore.invitationCreate(invitationOf('c'), wait);
+      const message = async (name: string) =>
+        (await datastore
+          .sledJoin(joinOf(name, 'one'), wait)
+          .catch((error: Error) => error.message)) as string;
+      expect(await message('a')).toMatch(/has no invitation/);
+      expect(await message('b')).toMatch(/expired at/);
+      for (let n = 1; n < MAX_OPEN_INVITATIONS; n += 1)
+        await datastore.invitationCreate(invitationOf(`${n}`), wait);
+      await expect(datastore.invitationCreate(invitationOf('one more'), wait)).rejects.toMatchObject({
+        code: 'TOO_MANY_INVITATIONS',
+      });
+      await datastore.sledJoin(joinOf('c', 'two'), wait);
+      await datastore.invitationCreate(invitationOf('one more'), wait);
+    }, 60_000);
+  });
+};

@@ -1,0 +1,64 @@
+/** Invitations of machines to the fleet, by the SHA-256 of each token, and the keys of the sleds that joined. */
+import type { InvitationId, SledId } from '../../../core/ids.ts';
+import type { Audited } from './audit-port.ts';
+import type { Wait } from './verb.ts';
+
+export type InvitationRecord = {
+  readonly id: InvitationId;
+  readonly sha256: string;
+  /** As which sled a machine joins; null: as a new one. */
+  readonly sledId: SledId | null;
+  /** The sled that the join expunges. */
+  readonly replacesSledId: SledId | null;
+  readonly timeCreatedMs: number;
+  readonly timeExpiresMs: number;
+  /** By the key that joined. */
+  readonly used: { readonly timeMs: number; readonly publicKeySha256: string } | null;
+};
+
+export type NewInvitation = Pick<InvitationRecord, 'id' | 'sha256' | 'sledId' | 'replacesSledId'> & {
+  /** From now on, by the database's clock. */
+  readonly lifeMs: number;
+};
+
+export type SledKeyRecord = {
+  readonly publicKeySha256: string;
+  readonly sledId: SledId;
+  readonly timeJoinedMs: number;
+  /** When another key joined as the same sled. */
+  readonly timeReplacedMs: number | null;
+};
+
+export type JoinRequest = {
+  /** Of the token. */
+  readonly sha256: string;
+  readonly publicKeySha256: string;
+  /** For a new sled. */
+  readonly newSledId: SledId;
+  /** The name in the certificate that the machine has already; it is only compared. */
+  readonly presentSledId: SledId | undefined;
+};
+
+export type JoinOutcome = {
+  readonly sledId: SledId;
+  readonly invitationId: InvitationId;
+  /** The same key has joined with the same token before. */
+  readonly isRepeat: boolean;
+  /** The sled that this join expunged. */
+  readonly expunged: SledId | undefined;
+};
+
+export type InvitationPort = {
+  /**
+   * `NOT_FOUND` for a sled that never registered, `SLED_DECOMMISSIONED` for an expunged one that a machine would join as,
+   * `TOO_MANY_INVITATIONS`. Invitations that ended long ago are removed in the same transaction.
+   */
+  readonly invitationCreate: (invitation: NewInvitation, wait: Audited) => Promise<InvitationRecord>;
+  /**
+   * Burns an invitation, and records the key that joins by it, in one transaction: decisions/join.ts.
+   * `INVITATION_INVALID`, `INVITATION_USED`, `SLED_KEY_IN_USE`, `SLED_DECOMMISSIONED`.
+   */
+  readonly sledJoin: (request: JoinRequest, wait: Audited) => Promise<JoinOutcome>;
+  /** The key with which a sled joined last; undefined for one that got its certificate in another way. */
+  readonly sledKeyGet: (id: SledId, wait: Wait) => Promise<SledKeyRecord | undefined>;
+};

@@ -1,0 +1,76 @@
+import { sql } from 'kysely';
+import { databaseNow } from '../../database-time.ts';
+import { ENDED_INVITATIONS_KEPT_MS, requireInvitable } from '../../decisions/join.ts';
+import type { InvitationPort, InvitationRecord, NewInvitation } from '../../ports/invitation-port.ts';
+import type { Database } from '../../tables.ts';
+import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
+import { readPolicy, toInvitationRecord } from './invitation-rows.ts';
+
+export const invitationCreate =
+  (transactions: Transactions): InvitationPort['invitationCreate'] =>
+  (invitation, { audit, signal }) =>
+    transactions.write(
+      'invitation_create',
+      async (db, attempt) => {
+        const { id: invitationId, sledId, replacesSledId } = invitation;
+        const before = await db
+          .selectFrom('sled_invitation')
+          .selectAll()
+          .where('id', '=', invitationId)
+          .executeTakeFirst();
+        if (before !== undefined) return toInvitationRecord(before);
+        await removeForgotten(db);
+        const policies = {
+          sled: await readPolicy(db, sledId),
+          replaced: await readPolicy(db, replacesSledId),
+        };
+        requireInvitable(invitation, policies, await countOpen(db));
+        const created = await insertInvitation(db, invitation);
+        await appendAudit(
+          db,
+          audit,
+          {
+            ...{ kind: 'sled_invited', invitationId, expiresMs: created.timeExpiresMs },
+            ...(sledId !== null && { sledId }),
+            ...(replacesSledId !== null && { replacesSledId }),
+          },
+          attempt,
+        );
+        return created;
+      },
+      { signal },
+    );
+
+const removeForgotten = async (db: Database): Promise<void> => {
+  const limit = sql<number>`now() - ${ENDED_INVITATIONS_KEPT_MS / 1000} * interval '1 second'`;
+  await db
+    .deleteFrom('sled_invitation')
+    .where(row => row.or([row('time_expires', '<', limit), row('time_used', '<', limit)]))
+    .execute();
+};
+
+const countOpen = async (db: Database): Promise<number> => {
+  const { open } = await db
+    .selectFrom('sled_invitation')
+    .select(({ fn }) => fn.countAll<number>().as('open'))
+    .where('time_used', 'is', null)
+    .where('time_expires', '>', databaseNow)
+    .executeTakeFirstOrThrow();
+  return open;
+};
+
+const insertInvitation = async (
+  db: Database,
+  { id, sha256, sledId, replacesSledId, lifeMs }: NewInvitation,
+): Promise<InvitationRecord> => {
+  const row = await db
+    .insertInto('sled_invitation')
+    .values({
+      ...{ id, sha256, sled_id: sledId, replaces_sled_id: replacesSledId },
+      time_expires: sql<Date>`now() + ${lifeMs / 1000} * interval '1 second'`,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toInvitationRecord(row);
+};

@@ -1,0 +1,103 @@
+import { sql } from 'kysely';
+import { databaseNow } from '../../database-time.ts';
+import { decideJoin, type JoinDecision, requireNotExpunged } from '../../decisions/join.ts';
+import type { InvitationPort, InvitationRecord, JoinRequest } from '../../ports/invitation-port.ts';
+import type { Database } from '../../tables.ts';
+import type { Transactions } from '../../transactions.ts';
+import { appendAudit } from '../audit/audit-rows.ts';
+import { changePolicy } from '../sleds/change-policy.ts';
+import { readKey, readPolicy, toInvitationRecord } from './invitation-rows.ts';
+
+export const sledJoin =
+  (transactions: Transactions): InvitationPort['sledJoin'] =>
+  (request, { audit, signal }) =>
+    transactions.write(
+      'sled_join',
+      async (db, attempt) => {
+        const { kind, sledId, invitation } = decideJoin(request, await readFacts(db, request));
+        requireNotExpunged(sledId, await readPolicy(db, sledId));
+        const { id: invitationId, replacesSledId } = invitation;
+        const { publicKeySha256 } = request;
+        await burn(db, invitation, kind, publicKeySha256);
+        const answer = { sledId, invitationId };
+        if (kind === 'repeat') {
+          // An earlier attempt may have expunged it.
+          const expunged = attempt.repeated ? (replacesSledId ?? undefined) : undefined;
+          return { ...answer, isRepeat: !attempt.repeated, expunged };
+        }
+        await recordKey(db, { sledId, publicKeySha256 });
+        const expunged =
+          replacesSledId !== null && (await readPolicy(db, replacesSledId)) === 'in_service'
+            ? replacesSledId
+            : undefined;
+        if (expunged !== undefined)
+          await changePolicy(db, { id: expunged, policy: 'in_service' }, 'expunged');
+        await appendAudit(
+          db,
+          audit,
+          {
+            ...{ kind: 'sled_joined', sledId, invitationId, publicKeySha256 },
+            ...(expunged !== undefined && { expungedSledId: expunged }),
+          },
+          attempt,
+        );
+        return { ...answer, isRepeat: false, expunged };
+      },
+      { signal },
+    );
+
+const readFacts = async (
+  db: Database,
+  { sha256, publicKeySha256 }: JoinRequest,
+): Promise<Parameters<typeof decideJoin>[1]> => {
+  const { now: nowMs } = await db.selectNoFrom(databaseNow.as('now')).executeTakeFirstOrThrow();
+  const row = await db
+    .selectFrom('sled_invitation')
+    .selectAll()
+    .where('sha256', '=', sha256)
+    .executeTakeFirst();
+  const invitation = row && toInvitationRecord(row);
+  return {
+    invitation,
+    key: await readKey(db, publicKeySha256),
+    user: await readKey(db, invitation?.used?.publicKeySha256),
+    nowMs,
+  };
+};
+
+/** A repeat writes too, so that a synchronous standby has what it answers (P4). */
+const burn = async (
+  db: Database,
+  { id }: InvitationRecord,
+  kind: JoinDecision['kind'],
+  publicKeySha256: string,
+): Promise<void> => {
+  await db
+    .updateTable('sled_invitation')
+    .set({
+      public_key_sha256: publicKeySha256,
+      ...(kind === 'first' && { time_used: sql<Date>`now()` }),
+    })
+    .where('id', '=', id)
+    .execute();
+};
+
+/** JD2. */
+const recordKey = async (
+  db: Database,
+  { sledId, publicKeySha256 }: Pick<JoinRequest, 'publicKeySha256'> & Pick<JoinDecision, 'sledId'>,
+): Promise<void> => {
+  await db
+    .updateTable('sled_key')
+    .set({ time_replaced: sql<Date>`now()` })
+    .where('sled_id', '=', sledId)
+    .where('public_key_sha256', '!=', publicKeySha256)
+    .where('time_replaced', 'is', null)
+    .execute();
+  const joined = { sled_id: sledId, time_joined: sql<Date>`now()`, time_replaced: null };
+  await db
+    .insertInto('sled_key')
+    .values({ public_key_sha256: publicKeySha256, ...joined })
+    .onConflict(conflict => conflict.column('public_key_sha256').doUpdateSet(joined))
+    .execute();
+};
