@@ -71,6 +71,13 @@ test('an unreachable Nexus is named, with the remedy; there is no stack trace wi
   expect((await runTestCli([...args, '--debug'])).err).toMatch(/\n {4}at /);
 });
 
+test('a server that does not speak TLS is not the expected process, and the remedy names the authority and the address', async () => {
+  await using nexus = await serveTestNexus();
+  const run = await runTestCli(['status', '--url', nexus.url.replace('http:', 'https:')]);
+  expect(run).toMatchObject({ exitCode: 1, out: '' });
+  expect(run.err).toMatch(/ \[PEER_IDENTITY\]\nfix: .*--ca-file.* http or https .*\n$/);
+});
+
 test('the token comes from --token-file before TUF_DEPOT_TOKEN before TUF_DEPOT_TOKEN_FILE', async () => {
   await using nexus = await serveTestNexus();
   const directory = await temporaryDirectory();

@@ -10,7 +10,7 @@ export const errorRemedies = {
   INTERNAL: 'Try again; if the error persists, report it with the lines of the log.',
   INVALID_REQUEST: 'Correct it; the OpenAPI documents have the shapes.',
   UNAUTHORIZED:
-    'Send Authorization: Bearer TOKEN. An admin creates tokens with tuf-depot token create; token_file in the configuration of a Nexus names the file with its break-glass token. On the command line: --token-file FILE, TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE, or --data DIRECTORY for a fleet of tuf-depot start.',
+    'Give a valid token: --token-file FILE, TUF_DEPOT_TOKEN_FILE or TUF_DEPOT_TOKEN, or --data DIRECTORY for a fleet of tuf-depot start; in the API the header Authorization: Bearer TOKEN. An admin makes one with tuf-depot token create. Without any, use the break-glass token of the Nexus: the file that token_file in its configuration names, by default nexus-token beside it. A process of the fleet presents a valid certificate instead: tuf-depot identity show FILE.',
   FORBIDDEN: 'Use the identity, or a token with the role, that the message names.',
   NOT_FOUND: 'List the existing ones, and correct the name.',
   METHOD_NOT_ALLOWED: 'Use one of them.',
@@ -40,7 +40,7 @@ export const errorRemedies = {
   PEER_STALLED: 'Check its load, its disk and the network in between.',
   PEER_BAD_ANSWER: 'Check that it is the expected program and version; its log has the request id.',
   PEER_IDENTITY:
-    'Check that the address belongs to that process, and that both have certificates of the same authority that are valid now: tuf-depot identity show FILE.',
+    'Check that the address belongs to that process, and that this side trusts the authority of its fleet: --ca-file FILE or TUF_DEPOT_CA_FILE on the command line, ca_file in a configuration. tuf-depot identity show FILE shows whom a certificate names, who issued it and until when it is valid. Renew one that has expired with tuf-depot identity issue. Compare the clocks of both machines. If one side does not speak TLS, give it an [identity], or correct http or https in the address.',
 
   // Nexus: releases and the fleet.
   NO_TRUST_ROOT: 'Add the root that signs your releases: tuf-depot trust-root add FILE.',
@@ -108,7 +108,8 @@ export const errorRemedies = {
     'Return leases that are no longer needed (GET /artifacts/{sha256}/leases lists them), or wait until some expire.',
   COPY_SOURCE:
     'Name another source. If all fail, check the network between the sleds, and depot_listen of the source.',
-  NO_USABLE_DATASET: 'Mount the disks, or create the directories, and make them writable for the sled agent.',
+  NO_USABLE_DATASET:
+    'On the machine of the sled, look at each dataset that the message names. Mount its disk, free space on it, or make it writable for the user of the sled agent; on a new sled create the directories of datasets in its configuration. Then start the sled agent again. tuf-depot sled show SLED has the state of each dataset.',
   DATASET_VERSION: 'Start that version, or a later one.',
 
   // Archives and the verification of releases.
