@@ -5,7 +5,9 @@
  *
  * AU1. A key is made once. A renewed certificate is for the same key, so that a process that reads both files in between
  *      finds a pair that matches.
- * AU2. Nothing that exists is overwritten, except for a certificate by a later one of the same process.
+ * AU2. Keys and authorities are never overwritten. In the directory of a process its certificate is overwritten by one of the same
+ *      process, issued now, which may expire earlier: an operator asked for fewer days, or the clock was set back. `ca.pem` there
+ *      is overwritten by the authority that issued it.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';

@@ -1,8 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { readSources, readTests, testsNamed } from './definitions.ts';
 import { judgeBySeeds, judgeByTests } from './judge-mutation.ts';
 import { mutatedSources } from './mutated-sources.ts';
-import { isSeenBySeeds, isSeenByTests } from './mutations/mutation.ts';
+import { isSeenBySeeds, isSeenByTests, type Mutation } from './mutations/mutation.ts';
 import { MUTATIONS } from './mutations.ts';
 
 test('every mutation still applies: its definitions, their texts and its tests are there, once each', () => {
@@ -16,6 +17,24 @@ test('every mutation still applies: its definitions, their texts and its tests a
       stale.push(`${mutation.name}: ${(error as Error).message}`);
     }
   expect(stale).toEqual([]);
+});
+
+test('every mutation has its row in docs/testing.md, with the rules that it breaks and what notices it, and no row is of another', async () => {
+  const text = await readFile(new URL('../../docs/testing.md', import.meta.url), 'utf8');
+  const [, tables = ''] = /^## What the simulator catches\n([\s\S]*?)^## /m.exec(text) ?? [];
+  const rows = [...tables.matchAll(/^\| `([a-z-]+)` \| ([^|]*) \| ([^|]*) \|/gm)].map(row => row.slice(1));
+  const noticedBy = (mutation: Mutation): string[] => {
+    if (isSeenBySeeds(mutation)) return [...mutation.breaks];
+    return [mutation.tests, `\`${mutation.tests}\``, `"${mutation.tests}"`];
+  };
+  for (const mutation of MUTATIONS) {
+    const [, rules, noticed = ''] = rows.find(([name]) => name === mutation.name) ?? [];
+    expect(rules, mutation.name).toBe(mutation.why.split(':')[0]);
+    expect(noticedBy(mutation), mutation.name).toContain(
+      isSeenBySeeds(mutation) ? noticed.replaceAll('`', '') : noticed,
+    );
+  }
+  expect(rows.map(([name]) => name).toSorted()).toEqual(MUTATIONS.map(({ name }) => name).toSorted());
 });
 
 test('there is a mutation for each guarantee, and for each rule that the simulator reaches', () => {

@@ -34,8 +34,9 @@ export const addIdentityInit = (parent: Command, session: Session): void => {
         session.terminal.outStyle,
       ),
       '',
-      `Keep ${directory} off the machines of the fleet, and back it up. Next, for each process:`,
-      `  tuf-depot identity issue sled --ca ${options.out} --out sled-1-identity`,
+      `Keep ${directory} off the machines of the fleet, and back it up. Next, issue a certificate for each process:`,
+      `  tuf-depot identity issue nexus --ca ${options.out} --out nexus-1`,
+      `  tuf-depot identity issue sled --serial SERIAL --ca ${options.out} --out sled-1`,
     ]);
   });
 };
