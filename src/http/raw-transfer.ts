@@ -6,7 +6,8 @@
  * RF2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
  * RF3. A body is complete only at exactly its announced length.
  * RF4. TLS delivers records of 16 KiB, and after a pause those that are decrypted already: they fill a page one after the
- *      other, and the socket pauses while there is still room for them.
+ *      other, and the socket pauses while there is still room for them. So the end of the connection may come during the pause
+ *      too: it is judged when the body is read.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -48,9 +49,8 @@ export const openTransfer = (
   const { peer } = target;
   const head = Promise.withResolvers<ResponseHead>();
   const headReader = createHeadReader(pool.take(), peer);
-  /** The target of the body, once the head is complete, and the part of it that came with the head. */
+  /** The target of the body, once the head is complete. */
   let filling: Filling | undefined;
-  let held: Page | undefined;
   let body: Body | undefined;
   let failure: { error: unknown } | undefined;
 
@@ -69,8 +69,7 @@ export const openTransfer = (
   const receiveHead = (count: number): boolean => {
     const read = headReader.receive(count);
     if (read === undefined) return true;
-    held = read.rest;
-    filling = createFilling(pool, target.tls !== undefined);
+    filling = createFilling(pool, target.tls !== undefined, read.rest);
     head.resolve(read.head);
     return false;
   };
@@ -93,25 +92,29 @@ export const openTransfer = (
 
   const buffer = (): Buffer => filling?.space() ?? headReader.space();
   const socket = openSocket(target, { buffer, callback: receive }, request);
-  // Once all bytes are here, the end of the connection does not matter.
-  socket.on('error', cause => body?.isWhole() || fail(peerFault(cause, peer)));
-  socket.on('close', () => body?.isWhole() || fail(cut(peer, body, filling?.filledBytes() ?? 0)));
+  const ending = watchEnd(socket, cause => {
+    if (body === undefined ? filling !== undefined : body.isWhole()) return;
+    fail(cause === undefined ? cut(peer, body, filling?.filledBytes() ?? 0) : peerFault(cause, peer));
+  });
 
   const begin = guarded(fail, (sizeBytes: number, onChunk: OnChunk): boolean => {
     body = createBody({ peer, sizeBytes, pool, onChunk, onFree: resume, onFailure: fail });
-    if (held !== undefined) body.deliver(held);
     filling?.deliverTo(body);
     if (body.isWhole()) end();
     else resume();
+    ending.judge();
     return true;
   });
-  const consume = async (sizeBytes: number, onChunk: OnChunk): Promise<void> => {
-    if (failure !== undefined) throw failure.error;
-    begin(sizeBytes, onChunk);
-    await body?.done;
+  return {
+    head: head.promise,
+    async consume(sizeBytes, onChunk) {
+      if (failure !== undefined) throw failure.error;
+      begin(sizeBytes, onChunk);
+      await body?.done;
+    },
+    fail,
+    close: () => fail(new DepotError('INTERNAL', 'the answer was closed before it was consumed')),
   };
-  const close = (): void => fail(new DepotError('INTERNAL', 'the answer was closed before it was consumed'));
-  return { head: head.promise, consume, fail, close };
 };
 
 type OnRead = { readonly buffer: () => Buffer; readonly callback: (count: number) => boolean };
@@ -127,6 +130,24 @@ const openSocket = ({ host, port, tls }: Target, onread: OnRead, request: string
   const socket = connectTls({ ...options, ...tls });
   socket.once('secureConnect', () => socket.write(request));
   return socket;
+};
+
+/** Calls `onEnd` when the connection has ended, and for each `judge` after that. */
+const watchEnd = (
+  socket: Socket,
+  onEnd: (cause: Error | undefined) => void,
+): { readonly judge: () => void } => {
+  let ended: { readonly cause: Error | undefined } | undefined;
+  const judge = (): void => {
+    if (ended !== undefined) onEnd(ended.cause);
+  };
+  const end = (cause?: Error): void => {
+    ended ??= { cause };
+    judge();
+  };
+  socket.on('error', end);
+  socket.on('close', () => end());
+  return { judge };
 };
 
 /** An error of `work` fails the transfer, and pauses the socket. */
@@ -152,9 +173,11 @@ type Filling = {
   readonly hasRoom: () => boolean;
 };
 
-const createFilling = (pool: PagePool, isTls: boolean): Filling => {
+/** @param rest what came with the head: it is delivered first */
+const createFilling = (pool: PagePool, isTls: boolean, rest: Page): Filling => {
   let page = pool.take();
   let filled = 0;
+  let held: Page | undefined = rest;
   return {
     space: () => page.subarray(filled),
     received(count) {
@@ -162,6 +185,8 @@ const createFilling = (pool: PagePool, isTls: boolean): Filling => {
     },
     filledBytes: () => filled,
     deliverTo(body) {
+      if (held !== undefined) body.deliver(held);
+      held = undefined;
       if (filled === 0 || (isTls && filled < page.length && !body.isWholeWith(filled))) return;
       const full = { page, chunk: page.subarray(0, filled) };
       page = pool.take();
