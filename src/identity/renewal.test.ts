@@ -59,7 +59,7 @@ const renewed = (days: number, by = fleet) => {
     }).toString();
 };
 
-test('a certificate is renewed once a day, and at once when it has less than 29 days', async () => {
+test('a certificate is renewed once a day, and at once when it has less than a day would leave', async () => {
   await using fresh = await renewing(30, [renewed(31)]);
   expect(fresh.requests()).toBe(0);
   await fresh.clock.advance(DAY_MS);
@@ -68,6 +68,14 @@ test('a certificate is renewed once a day, and at once when it has less than 29 
   await using old = await renewing(20, [renewed(30)]);
   expect(old.requests()).toBe(1);
   expect(await old.file()).not.toBe(old.present.certificatePem);
+});
+
+test('a certificate of a year, from another authority, is asked for in its last month only', async () => {
+  await using process = await renewing(33, []);
+  for (let days = 0; days < 3; days += 1) await process.clock.advance(DAY_MS);
+  expect(process.requests()).toBe(0);
+  await process.clock.advance(DAY_MS);
+  expect(process.requests()).toBe(1);
 });
 
 test('a renewal that fails is repeated in an hour; one that others see to, the next day (RJ2)', async () => {

@@ -1,7 +1,7 @@
 /**
  * Renews the certificate of this process over the old one, once a day.
  *
- *     a day ─▶ request ─▶ same name, same key, same authority? ─▶ certificate file ─▶ the watch of credentials.ts
+ *     a day ─▶ due? ─▶ request ─▶ same name, same key, same authority? ─▶ certificate file ─▶ the watch of credentials.ts
  *
  * RJ1. What is answered replaces the file only if it is as good as the one in use, and lasts longer.
  * RJ2. A renewal that fails is repeated in an hour; the status warns long before the certificate ends.
@@ -11,14 +11,15 @@ import { type Clock, isoTime } from '../lib/clock.ts';
 import { writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { CERTIFICATE_LIFE_MS } from './authority-files.ts';
 import { identityOf } from './certificate.ts';
 import { type CredentialSource, type Credentials, parseCertificates } from './credentials.ts';
 import { spiffeId } from './peer-identity.ts';
 
 const DAY_MS = 86_400_000;
 const RETRY_MS = 3_600_000;
-/** A certificate that has less is renewed at once, as after a machine was off for weeks. */
-const RENEWED_BELOW_MS = 29 * DAY_MS;
+/** So a certificate of the fleet is due each day, and one of a year, from another authority, in its last month. */
+const RENEWED_BELOW_MS = CERTIFICATE_LIFE_MS - DAY_MS / 2;
 
 export type RenewalDeps = {
   readonly credentials: CredentialSource;
@@ -43,10 +44,9 @@ export const startRenewal = (deps: RenewalDeps): AsyncDisposable => {
 
 const renewDaily = async (deps: RenewalDeps, { signal }: { signal: AbortSignal }): Promise<void> => {
   const { credentials, clock } = deps;
-  let isDue = credentials.current().notAfterMs - clock.nowMs() < RENEWED_BELOW_MS;
   while (!signal.aborted) {
+    const isDue = credentials.current().notAfterMs - clock.nowMs() < RENEWED_BELOW_MS;
     const pauseMs = isDue && !(await renew(deps, signal)) ? RETRY_MS : DAY_MS;
-    isDue = true;
     await clock.sleep(pauseMs, { signal }).catch(() => undefined);
   }
 };

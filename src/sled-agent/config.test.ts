@@ -57,6 +57,11 @@ test('a sled id made of part and serial is the same after every wipe, and anothe
 test.each([
   ['a misspelt key', `${MINIMAL}lisen = "x"`, /sled\.toml: unknown key lisen; known here: .*listen/],
   ['a misspelt limit', `${MINIMAL}[limits]\nput = 1`, /unknown key limits\.put; known here: .*puts/],
+  [
+    'one identity file under two keys',
+    `${MINIMAL}[identity]\ncertificate_file = "c.pem"\nkey_file = "./c.pem"\nca_file = "ca.pem"\n`,
+    /sled\.toml: identity: certificate_file, key_file and ca_file have to be three files/,
+  ],
   ['no Nexus', 'serial = "a"\ndatasets = ["x"]', /nexus: /],
   ['no dataset', 'serial = "a"\nnexus = ["127.0.0.1:1"]\ndatasets = []', /datasets: /],
   ['one dataset twice', MINIMAL.replace('/mnt/m2-b', './m2-a'), /datasets: .*m2-a is listed twice/],

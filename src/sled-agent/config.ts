@@ -162,7 +162,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     depotListen,
     advertiseHost: file.advertise_host,
     insecureListen: file.insecure_listen,
-    identity: identityFiles(file.identity, absolute),
+    identity: identityFiles(file.identity, absolute, path),
     nexuses: file.nexus.map((text, at) => endpoint(scheme, address(`nexus.${at}`, text), { kind: 'nexus' })),
     allowedHosts: [
       ...(file.advertise_host === undefined ? [] : [file.advertise_host]),

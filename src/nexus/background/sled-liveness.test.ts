@@ -47,16 +47,19 @@ test('a sled that returns, or falls silent, activates replication (S23, B16)', a
   expect(await look(), 'once').toMatchObject({ changed: false });
 });
 
-test('an error is an answer, a broken wait is none (SL2)', async () => {
-  const { sleds, look } = watching();
-  const fail = (code: 'IO' | 'PEER_STALLED') => async () => {
-    throw new DepotError(code, 'as told');
-  };
-  for (const sled of sleds) sled.config = { generation: 1 as never, artifacts: new Map() };
-  sleds[0]!.fault.list = fail('IO');
-  sleds[1]!.fault.list = fail('PEER_STALLED');
-  expect((await look()).summary).toEqual({ alive: 1, silent: [sleds[1]!.target.id] });
-});
+test.each(['PEER_STALLED', 'PEER_IDENTITY'] as const)(
+  'an error is an answer, %s is none (SL2)',
+  async code => {
+    const { sleds, look } = watching();
+    const fail = (code: 'IO' | 'PEER_STALLED' | 'PEER_IDENTITY') => async () => {
+      throw new DepotError(code, 'as told');
+    };
+    for (const sled of sleds) sled.config = { generation: 1 as never, artifacts: new Map() };
+    sleds[0]!.fault.list = fail('IO');
+    sleds[1]!.fault.list = fail(code);
+    expect((await look()).summary).toEqual({ alive: 1, silent: [sleds[1]!.target.id] });
+  },
+);
 
 test('a sled that left the fleet is forgotten, and does not count as returned when it registers later', async () => {
   const { sleds, fleet, liveness, look } = watching();

@@ -2,7 +2,8 @@
  * Liveness: probes every in-service sled, and activates replication when the result has changed.
  *
  * SL1. Liveness is observed and never changes policy (S23): an unreachable sled still counts.
- * SL2. Any answer is a sign of life, also an error: the probe asks whether the sled is alive, not what it holds.
+ * SL2. Any answer is a sign of life, also an error: the probe asks whether the sled is alive, not what it holds. An answer of
+ *      another process than the sled is none.
  * SL3. A sled that falls silent activates replication too: the status names it then, not a period later.
  */
 import type { SledId } from '../../core/ids.ts';
@@ -80,6 +81,14 @@ export const createSledLiveness = (deps: Deps): SledLiveness => {
   };
 };
 
+/** `INTERNAL`: a wait that this side ended has no code of a peer. */
+const NO_SIGNS: ReadonlySet<string> = new Set([
+  'PEER_UNREACHABLE',
+  'PEER_STALLED',
+  'PEER_IDENTITY',
+  'INTERNAL',
+]);
+
 const isThere = async (deps: Deps, sled: SledTarget, signal: AbortSignal): Promise<boolean> => {
   try {
     await deps.connection.list(sled, {
@@ -88,8 +97,6 @@ const isThere = async (deps: Deps, sled: SledTarget, signal: AbortSignal): Promi
     return true;
   } catch (error) {
     signal.throwIfAborted();
-    const code = errorCodeOf(error);
-    // A wait that this side ended has no code of a peer.
-    return code !== 'PEER_UNREACHABLE' && code !== 'PEER_STALLED' && code !== 'INTERNAL';
+    return !NO_SIGNS.has(errorCodeOf(error));
   }
 };

@@ -206,7 +206,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     tokenFile: absolute(file.token_file),
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
     insecureListen: file.insecure_listen,
-    identity: identityFiles(file.identity, absolute),
+    identity: identityFiles(file.identity, absolute, path),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
     operatorTransport: operatorTransport(file, path),
     allowedHosts: file.allowed_hosts ?? [],
