@@ -28,6 +28,7 @@ export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) =>
   caller: {
     address: undefined,
     isLocal: true,
+    claimant: undefined,
     peer: { kind: 'plain' },
     operator: { kind: 'known', operator: { id: 'break-glass', role: 'admin' } },
   } as const,

@@ -16,6 +16,7 @@ import { type PeerIdentity, type PeerKind, spiffeId } from '../identity/peer-ide
 import { type Peer, peerOf } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { isLoopback } from './listen.ts';
+import type { Claimant } from './places.ts';
 import { canonicalHost } from './request-guard.ts';
 
 /** A person with a token. `break-glass`: that of the token file of a Nexus. */
@@ -41,6 +42,8 @@ export type Caller = {
   readonly peer: Peer;
   /** Of a process on this machine, whichever of its addresses it used. */
   readonly isLocal: boolean;
+  /** Against whose bounds its requests count. */
+  readonly claimant: Claimant;
   /** `not_asked` where the route is not for operators, `not_served` where the server knows none. */
   readonly operator: OperatorClaim | { readonly kind: 'not_asked' | 'not_served' | 'missing' };
 };
@@ -52,11 +55,26 @@ export type Connected = Omit<Caller, 'operator'>;
 export const connectedOf = (
   { socket }: Pick<IncomingMessage, 'socket'>,
   identity: PeerIdentity | undefined,
-): Connected => ({
-  address: socket.remoteAddress ?? '',
-  isLocal: isLocal(socket),
-  peer: identity === undefined ? { kind: 'plain' } : peerOf(socket, identity.fleet),
-});
+): Connected => {
+  const peer: Peer = identity === undefined ? { kind: 'plain' } : peerOf(socket, identity.fleet);
+  const address = socket.remoteAddress ?? '';
+  return { address, isLocal: isLocal(socket), peer, claimant: claimantOf(peer, address, identity?.kind) };
+};
+
+/**
+ * A sled counts under its name, so that it cannot take the places of others; it may take kept ones of a Nexus, but not of another
+ * sled, which keeps them for Nexuses. A Nexus directs the fleet, and has no bound.
+ * @param server the kind of this process
+ */
+const claimantOf = (peer: Peer, address: string, server: PeerKind | undefined): Claimant => {
+  if (peer.kind !== 'identified') return address;
+  const { kind } = peer.identity;
+  return {
+    name: spiffeId(peer.identity),
+    isBounded: kind === 'sled',
+    mayTakeKept: kind === 'nexus' || server === 'nexus',
+  };
+};
 
 export const callerOf = async (
   { headers }: Pick<IncomingMessage, 'headers'>,
@@ -84,13 +102,6 @@ const checkBearer = async (
 
 const isLocal = ({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean =>
   remoteAddress !== undefined && (remoteAddress === localAddress || isLoopback(canonicalHost(remoteAddress)));
-
-/**
- * The address that counts against the bounds of strangers; undefined for a caller to which none of them apply: one that its
- * certificate identifies, or one in this process.
- */
-export const strangerAddress = ({ address, peer }: Connected): string | undefined =>
-  peer.kind === 'identified' ? undefined : address;
 
 /**
  * @param params of the path, not parsed yet, as the query

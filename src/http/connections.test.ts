@@ -67,6 +67,15 @@ test('idle connections of one address shut nobody out, not even that address: th
   expect(await ask(await open(port, '127.0.0.2'))).toBe('200');
 });
 
+test('idle connections of known peers give way too, when they are all there are (CNX1)', async () => {
+  const known = ['127.0.0.1', '127.0.0.2'];
+  await using served = await serveWaiting({ ...limits(6, 2, 3), knownPeers: () => new Set(known) });
+  for (const address of known)
+    for (let count = 0; count < 3; count += 1) await open(served.server.port, address);
+  expect(await ask(await open(served.server.port, '127.0.0.9'))).toBe('200');
+  expect(await ask(await open(served.server.port, '127.0.0.1'))).toBe('200');
+});
+
 test('idle connections from many addresses do not either', async () => {
   await using served = await serveWaiting(limits(12, 4, 4));
   for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.4'])

@@ -1,14 +1,22 @@
 /**
  * The connections of a server: bounded for each peer and in all (places.ts), and the idle ones give way.
  *
- * CNX1. A new connection that finds no place closes the longest idle one: of its own peer, or if there is no place in all, of
- *      the stranger that has the most connections. So connections that only stay open shut nobody out.
+ * CNX1. A new connection that finds no place closes the longest idle one: of its own peer if that has all that it may have, of
+ *      the stranger with the most idle ones if only kept places are free, else of the peer with the most idle ones. So
+ *      connections that only stay open shut nobody out, wherever they come from.
  * CNX2. A connection with a running request is never closed for another one. Where there is no idle one, the new connection is
  *      closed. A certificate is not known yet when a connection begins: it counts by its address.
  */
 import type { Socket } from 'node:net';
 import type { Logger } from '../lib/log.ts';
-import { createPlaces, isPlace, type KnownPeers, type Place, type PlaceLimits } from './places.ts';
+import {
+  createPlaces,
+  isPlace,
+  type KnownPeers,
+  type Place,
+  type PlaceLimits,
+  type Refusal,
+} from './places.ts';
 
 /** The part of a socket that is used. Two layers of one connection, such as TLS, have the same ports. */
 export type Connected = Pick<Socket, 'remoteAddress' | 'remotePort' | 'destroy'>;
@@ -19,6 +27,8 @@ export type Connections = {
   /** A request on it begins, and ends. */
   readonly began: (socket: Connected) => void;
   readonly ended: (socket: Connected) => void;
+  /** Those too on which nothing was understood yet, such as a TLS handshake that never came. */
+  readonly closeAll: () => void;
 };
 
 /** A hostile peer must not fill the log. */
@@ -38,7 +48,7 @@ export const createConnections = (
   const takePlace = (address: string): Place | undefined => {
     const first = places.take(address);
     if (isPlace(first)) return first;
-    const victim = first.because === 'peer' ? idleOf(open, first.peer) : idleOfLargest(open);
+    const victim = longestIdle(open, first);
     if (victim === undefined) return undefined;
     const [key, { place, close }] = victim;
     open.delete(key);
@@ -76,6 +86,9 @@ export const createConnections = (
       open.delete(key);
       open.set(key, connection);
     },
+    closeAll() {
+      for (const { close } of open.values()) close();
+    },
   };
 };
 
@@ -83,15 +96,18 @@ const keyOf = ({ remoteAddress, remotePort }: Connected): string => `${remoteAdd
 
 type Entry = readonly [string, Connection];
 
-const idleOf = (open: ReadonlyMap<string, Connection>, peer: string): Entry | undefined =>
-  [...open].find(([, { place, running }]) => running === 0 && !place.isKnown && place.peer === peer);
-
-/** Of the stranger that has the most connections, if one of them is idle. */
-const idleOfLargest = (open: ReadonlyMap<string, Connection>): Entry | undefined => {
+/** The connection that gives way (CNX1). */
+const longestIdle = (
+  open: ReadonlyMap<string, Connection>,
+  { because, peer }: Pick<Refusal, 'because' | 'peer'>,
+): Entry | undefined => {
+  const idle = [...open].filter(([, { place, running }]) => {
+    if (running > 0) return false;
+    if (because === 'peer') return place.peer === peer;
+    return because === 'all' || !place.isKnown;
+  });
   const counts = new Map<string, number>();
-  for (const { place } of open.values())
-    if (!place.isKnown) counts.set(place.peer, (counts.get(place.peer) ?? 0) + 1);
-  const idle = [...open].filter(([, { place, running }]) => running === 0 && !place.isKnown);
+  for (const [, { place }] of idle) counts.set(place.peer, (counts.get(place.peer) ?? 0) + 1);
   const countOf = ([, { place }]: Entry): number => counts.get(place.peer) ?? 0;
   return idle.reduce<Entry | undefined>(
     (largest, each) => (largest === undefined || countOf(each) > countOf(largest) ? each : largest),

@@ -5,7 +5,7 @@ import type { Route } from '../api/route.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, sendBytes, sendJson } from './answers.ts';
-import { type Caller, strangerAddress } from './caller.ts';
+import type { Caller } from './caller.ts';
 import { type FileAnswer, sendFile } from './file-body.ts';
 import type { BoundRoute, Page } from './handlers.ts';
 import type { ProgressDeadline } from './progress.ts';
@@ -102,7 +102,7 @@ const readBody = async (
   const raw = rawBody(request, response, { maxBytes, progress }, { signal });
   if (body.kind === 'stream') return raw;
   const isLarge = Math.min(raw.contentLength ?? maxBytes, maxBytes) > jsonBodyBytes;
-  using _place = isLarge ? largeBodies?.take(strangerAddress(caller)) : undefined;
+  using _place = isLarge ? largeBodies?.take(caller.claimant) : undefined;
   return parsePart('body', body.schema, await readJsonBody(request, raw));
 };
 

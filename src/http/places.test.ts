@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createPlaces, isPlace, type Place, strangerOf } from './places.ts';
+import { createPlaces, isPlace, type Member, type Place, strangerOf } from './places.ts';
 
 const known = () => new Set(['10.0.0.1', 'fd00::1']);
 const limits = { total: 6, perPeer: 2, kept: 2 };
@@ -13,8 +13,54 @@ test('a stranger has its own bound, strangers together leave places free, and kn
   };
   expect(['10.0.0.7', '10.0.0.7', '10.0.0.7'].map(take)).toEqual(['taken', 'taken', 'peer']);
   expect(['10.0.0.8', '::ffff:10.0.0.8', '10.0.0.8'].map(take)).toEqual(['taken', 'taken', 'peer']);
-  expect(take('10.0.0.9')).toBe('all');
+  expect(take('10.0.0.9')).toBe('strangers');
   expect(['10.0.0.1', '::ffff:10.0.0.1', 'fd00:0::1'].map(take)).toEqual(['taken', 'taken', 'all']);
+});
+
+const member = (name: string, options: { isBounded: boolean; mayTakeKept: boolean }): Member => ({
+  name,
+  ...options,
+});
+
+test('one known address leaves what is kept to the others (PLC1)', () => {
+  const places = createPlaces(limits, known);
+  const take = (address: string) => {
+    const taken = places.take(address);
+    return isPlace(taken) ? 'taken' : taken.because;
+  };
+  expect(Array(5).fill('10.0.0.1').map(take)).toEqual([...Array(4).fill('taken'), 'peer']);
+  expect(take('fd00::1')).toBe('taken');
+});
+
+test('a sled counts under its name, and takes kept places only where the server keeps them for it; a Nexus has no bound (PLC1, PLC2)', () => {
+  const takes = (options: { isBounded: boolean; mayTakeKept: boolean }, names: readonly string[]) => {
+    const places = createPlaces(limits, known);
+    return names.map(name => {
+      const taken = places.take(member(name, options));
+      return isPlace(taken) ? 'taken' : taken.because;
+    });
+  };
+  const sleds = ['a', 'a', 'a', 'b', 'b', 'c', 'c'];
+  expect(takes({ isBounded: true, mayTakeKept: true }, sleds)).toEqual([
+    'taken',
+    'taken',
+    'peer',
+    'taken',
+    'taken',
+    'taken',
+    'taken',
+  ]);
+  expect(takes({ isBounded: true, mayTakeKept: false }, sleds)).toEqual([
+    'taken',
+    'taken',
+    'peer',
+    'taken',
+    'taken',
+    'strangers',
+    'strangers',
+  ]);
+  const nexus = takes({ isBounded: false, mayTakeKept: true }, Array(7).fill('n'));
+  expect(nexus).toEqual([...Array(6).fill('taken'), 'all']);
 });
 
 test('a place is free again once it is given back, however often it is given back', () => {

@@ -1,10 +1,11 @@
 /**
  * Places that peers take: bounded in all and for each peer, and some are kept for known peers.
  *
- * PLC1. A stranger has at most `perPeer` places, so that a peer that takes many costs only itself. All addresses that one
- *      machine can have count as one peer: {@link strangerOf}.
- * PLC2. Strangers together leave `kept` places free. Known peers may take these too, and have no bound of their own: those at a
- *       configured address, and those that a certificate identifies.
+ * PLC1. A peer that takes many places costs only itself. A stranger and a sled with a certificate have at most `perPeer`; a peer
+ *      at a known address leaves `kept` for the others; a Nexus with a certificate has no bound. All addresses that one machine
+ *      can have count as one stranger: {@link strangerOf}.
+ * PLC2. Strangers together leave `kept` places free: for peers at a known address, and for those whose certificate names them,
+ *       where the server is there for them (`mayTakeKept`).
  */
 import { isIP } from 'node:net';
 import { canonicalHost } from './request-guard.ts';
@@ -12,11 +13,22 @@ import { canonicalHost } from './request-guard.ts';
 export type PlaceLimits = {
   /** In all. */
   readonly total: number;
-  /** For each stranger. */
+  /** For each stranger, and for each sled that a certificate names. */
   readonly perPeer: number;
   /** Of the total, for known peers alone. */
   readonly kept: number;
 };
+
+/** A process that its certificate names. */
+export type Member = {
+  /** Its whole name. */
+  readonly name: string;
+  readonly isBounded: boolean;
+  readonly mayTakeKept: boolean;
+};
+
+/** Who asks for a place: an address, or a process of the fleet; undefined for a caller in this process, which has no bound. */
+export type Claimant = string | Member | undefined;
 
 /** Canonical addresses, read anew for each decision. */
 export type KnownPeers = () => ReadonlySet<string>;
@@ -26,63 +38,75 @@ export const noKnownPeers: KnownPeers = () => NOBODY;
 
 export type Place = Disposable & {
   readonly peer: string;
+  /** It may take the kept places. */
   readonly isKnown: boolean;
 };
 
 export type Refusal = {
-  /** `peer`: the peer has all that it may have; `all`: there is none for it, whatever it has. */
-  readonly because: 'peer' | 'all';
+  /** `peer`: it has all that it may have; `strangers`: only the kept places are free; `all`: none is. */
+  readonly because: 'peer' | 'strangers' | 'all';
   readonly peer: string;
 };
 
 export const isPlace = (taken: Place | Refusal): taken is Place => !('because' in taken);
 
 export type Places = {
-  /** @param address undefined for a caller that counts as known, wherever it is */
-  readonly take: (address: string | undefined) => Place | Refusal;
+  readonly take: (claimant: Claimant) => Place | Refusal;
   readonly taken: () => number;
 };
 
 export const createPlaces = (limits: PlaceLimits, known: KnownPeers = noKnownPeers): Places => {
-  const byStranger = new Map<string, number>();
+  const byPeer = new Map<string, number>();
+  const unkept = limits.total - limits.kept;
   let strangers = 0;
   let taken = 0;
 
-  const refusal = (peer: string, isKnown: boolean): Refusal['because'] | undefined => {
-    if (!isKnown && (byStranger.get(peer) ?? 0) >= limits.perPeer) return 'peer';
-    if (taken >= limits.total) return 'all';
-    return !isKnown && strangers >= limits.total - limits.kept ? 'all' : undefined;
+  const claimOf = (claimant: Claimant): Claim => {
+    if (claimant === undefined) return { peer: '', most: limits.total, isKnown: true };
+    if (typeof claimant !== 'string') {
+      const { name, isBounded, mayTakeKept } = claimant;
+      return { peer: name, most: isBounded ? limits.perPeer : limits.total, isKnown: mayTakeKept };
+    }
+    const host = canonicalHost(claimant);
+    if (known().has(host)) return { peer: host, most: unkept, isKnown: true };
+    return { peer: strangerOf(host), most: limits.perPeer, isKnown: false };
   };
-  const countStranger = (peer: string, change: 1 | -1): void => {
-    const count = (byStranger.get(peer) ?? 0) + change;
-    strangers += change;
-    if (count === 0) byStranger.delete(peer);
-    else byStranger.set(peer, count);
+  const refusal = ({ peer, most, isKnown }: Claim): Refusal['because'] | undefined => {
+    if (taken >= limits.total) return 'all';
+    if ((byPeer.get(peer) ?? 0) >= most) return 'peer';
+    return !isKnown && strangers >= unkept ? 'strangers' : undefined;
+  };
+  const count = ({ peer, isKnown }: Claim, change: 1 | -1): void => {
+    const held = (byPeer.get(peer) ?? 0) + change;
+    taken += change;
+    if (!isKnown) strangers += change;
+    if (held === 0) byPeer.delete(peer);
+    else byPeer.set(peer, held);
   };
 
   return {
-    take(address) {
-      const isKnown = address === undefined || known().has(canonicalHost(address));
-      const peer = isKnown ? canonicalHost(address ?? '') : strangerOf(address);
-      const refused = refusal(peer, isKnown);
+    take(claimant) {
+      const claim = claimOf(claimant);
+      const { peer, isKnown } = claim;
+      const refused = refusal(claim);
       if (refused !== undefined) return { because: refused, peer };
-      taken += 1;
-      if (!isKnown) countStranger(peer, 1);
+      count(claim, 1);
       let isHeld = true;
       return {
         peer,
         isKnown,
         [Symbol.dispose]() {
-          if (!isHeld) return;
+          if (isHeld) count(claim, -1);
           isHeld = false;
-          taken -= 1;
-          if (!isKnown) countStranger(peer, -1);
         },
       };
     },
     taken: () => taken,
   };
 };
+
+/** `most`: for this peer. */
+type Claim = { readonly peer: string; readonly most: number; readonly isKnown: boolean };
 
 /** The network of an IPv6 address, in which one machine may choose any address; of IPv4 the address itself. */
 export const strangerOf = (address: string): string => {

@@ -108,12 +108,12 @@ test('a handler receives the caller: its address, and the operator where the rou
   const headers = { authorization: 'Bearer secret' };
   await fetch(`http://${server.address}/greet/a?times=1`, { headers });
   await fetch(`http://${server.address}/guarded`, { headers });
+  const address = '127.0.0.1';
+  const connected = { address, isLocal: true, claimant: address, peer: { kind: 'plain' } };
   expect(callers).toEqual([
-    { address: '127.0.0.1', isLocal: true, peer: { kind: 'plain' }, operator: { kind: 'not_asked' } },
+    { ...connected, operator: { kind: 'not_asked' } },
     {
-      address: '127.0.0.1',
-      isLocal: true,
-      peer: { kind: 'plain' },
+      ...connected,
       operator: { kind: 'known', operator: { id: 'break-glass', role: 'admin' } },
     },
   ]);

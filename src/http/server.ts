@@ -32,8 +32,8 @@ import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
-import { admit, callerOf, connectedOf, type OperatorCheck, strangerAddress } from './caller.ts';
-import { createConnections } from './connections.ts';
+import { admit, callerOf, connectedOf, type OperatorCheck } from './caller.ts';
+import { type Connections, createConnections } from './connections.ts';
 import {
   answerPage,
   answerRoute,
@@ -64,7 +64,7 @@ export const DEFAULT_CONNECTION_LIMITS: PlaceLimits = { total: 2_048, perPeer: 2
 export const DEFAULT_REQUEST_LIMITS: PlaceLimits = { total: 1_024, perPeer: 128, kept: 512 };
 /** Of JSON bodies beyond the usual length, which are configs: one of each Nexus, and 32 MiB each at most. */
 const LARGE_BODY_LIMITS: PlaceLimits = { total: 8, perPeer: 2, kept: 4 };
-/** For the head of a request, from the beginning of its connection: 16 KiB at a few kB/s. */
+/** For the head of a request, from the beginning of its connection, and for the handshake before it: 16 KiB at a few kB/s. */
 const DEFAULT_HEAD_TIMEOUT_MS = 15_000;
 /** How often connections are examined: a slow head lives this fraction of its timeout longer. */
 const HEAD_CHECKS_PER_TIMEOUT = 4;
@@ -142,7 +142,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     const whole = runExchange(exchange, controller, async () => {
       if (stopping) throw shuttingDown();
       const connected = connectedOf(request, self);
-      using _place = requests.take(strangerAddress(connected));
+      using _place = requests.take(connected.claimant);
       guardRequest(request, hosts);
       const caller = await callerOf(request, connected, admission, operators, { signal });
       admit(admission, caller, { params, query, self });
@@ -166,7 +166,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping = true;
-    stopped ??= drain(app, running, limits.drainTimeoutMs);
+    stopped ??= drain(app, running, connections, limits.drainTimeoutMs);
     return stopped;
   };
   const stopOnAbort = (): void => {
@@ -301,7 +301,10 @@ const httpServer = (
     connectionsCheckingInterval: Math.ceil(headTimeoutMs / HEAD_CHECKS_PER_TIMEOUT),
   };
   if (credentials === undefined) return createServer(options, handler);
-  const server = createTlsServer({ ...options, ...serverTls(credentials.current()) }, handler);
+  const tls = { ...serverTls(credentials.current()), handshakeTimeout: headTimeoutMs };
+  const server = createTlsServer({ ...options, ...tls }, handler);
+  // Without a handshake no answer can be sent: the default would leave the connection to the handler of unreadable requests.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
   const change = credentials.onChange(() => server.setSecureContext(serverTls(credentials.current())));
   server.once('close', () => change[Symbol.dispose]());
   return server;
@@ -310,13 +313,14 @@ const httpServer = (
 const drain = async (
   app: FastifyInstance,
   running: ReadonlyMap<AbortController, Promise<void>>,
+  connections: Pick<Connections, 'closeAll'>,
   drainTimeoutMs: number,
 ): Promise<void> => {
   const closed = app.close();
   await settledWithin(running, drainTimeoutMs);
   for (const controller of running.keys()) controller.abort(shuttingDown());
   await settledWithin(running, ABORT_GRACE_MS);
-  app.server.closeAllConnections();
+  connections.closeAll();
   await closed;
 };
 

@@ -25,8 +25,6 @@ export type ClientTls = Required<
 > &
   Pick<ConnectionOptions, 'cert' | 'key'>;
 
-/** A stranger that connects and says nothing holds a socket for this long. */
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 const TLS_VERSION = 'TLSv1.3';
 /** The first takes the least processor time where there are instructions for AES: bench/tls.ts. */
 const CIPHERS = 'TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384';
@@ -39,7 +37,6 @@ export const serverTls = ({ certificatePem, keyPem, authoritiesPem }: Credential
   ciphers: CIPHERS,
   requestCert: true,
   rejectUnauthorized: false,
-  handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   secureOptions: constants.SSL_OP_NO_TICKET,
 });
 
@@ -81,12 +78,16 @@ export type Peer =
   | { readonly kind: 'refused'; readonly because: string }
   | { readonly kind: 'identified'; readonly identity: PeerIdentity; readonly publicKey: KeyObject };
 
-/** @param fleet of this process */
-export const peerOf = (socket: Socket, fleet: string): Peer => {
+/**
+ * For each request (TI2): OpenSSL judges the times of a certificate when the connection begins, and never again.
+ * @param fleet of this process
+ */
+export const peerOf = (socket: Socket, fleet: string, nowMs = Date.now()): Peer => {
   if (!(socket instanceof TLSSocket)) return { kind: 'plain' };
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return { kind: 'anonymous' };
   if (!socket.authorized) return { kind: 'refused', because: verificationFault(socket.authorizationError) };
+  if (certificate.validToDate.getTime() < nowMs) return { kind: 'refused', because: EXPIRED };
   const identity = identityOf(certificate);
   if (identity === undefined) return { kind: 'refused', because: 'it names no process of a fleet' };
   if (identity.fleet !== fleet)
@@ -94,9 +95,11 @@ export const peerOf = (socket: Socket, fleet: string): Peer => {
   return { kind: 'identified', identity, publicKey: certificate.publicKey };
 };
 
+const EXPIRED = 'it has expired';
+
 const verificationFault = (error: unknown): string => {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  if (code === 'CERT_HAS_EXPIRED') return 'it has expired';
+  if (code === 'CERT_HAS_EXPIRED') return EXPIRED;
   if (code === 'CERT_NOT_YET_VALID') return 'it is not valid yet; compare the clocks of both machines';
   return `no authority of this fleet vouches for it (${code})`;
 };

@@ -2,7 +2,6 @@
 import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
-import { strangerAddress } from '../http/caller.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -50,9 +49,9 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
 
   async artifactPut({ params: { sha256 }, query: { generation, config_digest: digest }, body, caller, log }) {
     // One that finds none now sends no byte, and one that sends none takes none, nor any space.
-    puts.take(strangerAddress(caller))[Symbol.dispose]();
+    puts.take(caller.claimant)[Symbol.dispose]();
     await using received = isWanted(store, sha256, generation) ? await begun(body.chunks) : undefined;
-    using _slot = puts.take(strangerAddress(caller));
+    using _slot = puts.take(caller.claimant);
     await using writer = await store.beginWrite(sha256, generation, {
       expectedSizeBytes: body.contentLength,
       digest,
@@ -66,7 +65,7 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
   async artifactCopyFromDepot({ params: { sha256 }, query, body, caller }) {
     const { generation, config_digest: digest } = query;
     const source = { depotBaseUrl: body.depot_base_url, sourceId: body.source_sled_id };
-    await copies.start({ sha256, generation, digest, ...source }, strangerAddress(caller));
+    await copies.start({ sha256, generation, digest, ...source }, caller.claimant);
     return {};
   },
 

@@ -13,6 +13,7 @@ import { depotArtifactUrl } from '../api/depot-api.ts';
 import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
 import type { ArtifactHash, Generation, SledId } from '../core/ids.ts';
 import type { CopyFailure, CopyInFlight } from '../core/sled-report.ts';
+import type { Claimant } from '../http/places.ts';
 import type { ProgressDeadline } from '../http/progress.ts';
 import type { RawAnswer } from '../http/raw-get.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -30,9 +31,6 @@ export type CopyRequest = {
   readonly sourceId?: SledId | undefined;
 };
 
-/** The address of the caller; undefined for one in this process. */
-type OrderedBy = string | undefined;
-
 type Started = CopyRequest & { readonly timeStartedMs: number };
 
 export type CopyReport = {
@@ -46,7 +44,7 @@ export type CopyReport = {
 /** Disposing aborts the copies in flight and waits for their end. */
 export type Copies = AsyncDisposable & {
   /** Resolves as CY1 says. @throws `SLED_BUSY`, `COPY_SOURCE`, and what the store's `beginWrite` throws */
-  readonly start: (request: CopyRequest, orderedBy: OrderedBy) => Promise<void>;
+  readonly start: (request: CopyRequest, orderedBy: Claimant) => Promise<void>;
   readonly report: () => CopyReport;
 };
 

@@ -7,7 +7,6 @@
  */
 import { createHash } from 'node:crypto';
 import type { depotApi } from '../api/depot-api.ts';
-import { strangerAddress } from '../http/caller.ts';
 import type { FileAnswer } from '../http/file-body.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
@@ -22,7 +21,7 @@ export type DepotDependencies = {
 
 export const depotHandlers = ({ store, reads }: DepotDependencies): Handlers<typeof depotApi> => ({
   async artifactGetBySha256({ params: { sha256 }, caller }): Promise<FileAnswer> {
-    const slot = reads.take(strangerAddress(caller));
+    const slot = reads.take(caller.claimant);
     try {
       const artifact = await store.open(sha256);
       return {

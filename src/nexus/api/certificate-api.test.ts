@@ -49,7 +49,7 @@ const renew = async (
   });
   return api.certificateRenew({
     ...{ params: {}, query: {}, body: undefined, headers: {}, requestId: '' },
-    caller: { address: undefined, isLocal: true, peer, operator: { kind: 'not_asked' } },
+    caller: { address: undefined, isLocal: true, claimant: undefined, peer, operator: { kind: 'not_asked' } },
     log: silentLogger,
     signal: new AbortController().signal,
     setHeader: () => undefined,
