@@ -12,7 +12,9 @@
  * WT3. What a person has allowed, and what has waited for the long wait, is due, and does not count towards the limit. So
  *      every artifact is deleted in the end (G3).
  * WT4. Half of the wait is enough where a wanted artifact needs the space; the limit holds there too.
- * WT5. Time is that of a clock which runs while the sled agent runs: stored, continued by a restart, and not set by anyone.
+ * WT5. Time is that of a clock which runs while the sled agent runs and may delete: stored, continued by a restart, and not set by
+ *      anyone. It stands still while deletions are held, so that a config which ends the hold can still be followed by one that
+ *      takes back what waits.
  *
  * The bytes of an artifact are those of its longest file, once for all datasets.
  */

@@ -192,6 +192,7 @@ const findDeletable = async (deleting: Deleting): Promise<Deletable | undefined>
   const found = await findFiles(datasets);
   // No await from here to the book: a config that is adopted later takes back what it lists (DK2).
   const current = config();
+  book.run(current !== undefined);
   if (current === undefined) return undefined;
   const unwanted = [...found.artifacts].filter(
     ([sha256, { holders }]) => !current.artifacts.has(sha256) && holders.length > 0,

@@ -7,6 +7,7 @@
  *                                                            └▶ readers, listing
  */
 import { randomUUID } from 'node:crypto';
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -64,11 +65,10 @@ export const openStore = async (
     clock,
     log,
     takeBack: listed => book.takeBack(listed),
+    onHold: () => book.run(false),
     onChange: passSoon,
   });
   const { state, config } = keeper;
-  const deletable = () =>
-    state().kind === 'ready' && keeper.lineage().hold === undefined ? config() : undefined;
   const shared = { disk, datasets, byHash, clock, log };
   const leases = opened.use(
     createLeases({
@@ -81,7 +81,9 @@ export const openStore = async (
   const examiner = opened.use(createExaminer(shared));
   const scrubber = createScrubber({ ...shared, examiner, rng, settings });
   const book = opened.use(createDeletionBook({ ...shared, rules: settings.deletion, onDue: passSoon }));
-  const deleter = opened.use(createDeleter({ ...shared, config: deletable, inUse, book, unlinks }));
+  const deleter = opened.use(
+    createDeleter({ ...shared, config: () => decisive(keeper), inUse, book, unlinks }),
+  );
   const { maxArtifactBytes } = settings;
   const { makeRoom } = deleter;
   const writers = opened.use(createWriters({ ...shared, state, config, makeRoom, maxArtifactBytes }));
@@ -119,6 +121,10 @@ export const openStore = async (
   };
 };
 
+/** The config that decides what is deleted; undefined while nothing may be. */
+const decisive = ({ state, config, lineage }: ConfigKeeper): ArtifactConfig | undefined =>
+  state().kind === 'ready' && lineage().hold === undefined ? config() : undefined;
+
 /** Detects missing datasets, admits returned ones, and repairs ledgers. */
 const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> => {
   for (const dataset of datasets) {
@@ -147,6 +153,7 @@ const takeIn = async (
   book.learn(joining);
   await keeper.join(joining);
   if (keeper.state().kind !== 'ready') book.forget(); // DK3
+  book.run(decisive(keeper) !== undefined);
   await leases.repair();
   for (const { dataset } of joining) examiner.reconsider(dataset);
 };

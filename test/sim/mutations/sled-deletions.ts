@@ -61,6 +61,14 @@ export const DELETION_MUTATIONS: readonly Mutation[] = [
     why: 'G3, DK1: on a sled that restarts again and again nothing is ever deleted',
   },
   {
+    name: 'wait-used-up-by-a-hold',
+    in: 'holdDeletions',
+    find: 'keeping.onHold();',
+    replace: '',
+    tests: 'deletion-waits.test.ts',
+    why: 'T4, WT5: the config that ends a hold deletes at once what the next one lists again',
+  },
+  {
     name: 'wait-goes-on-from-before-the-artifact-was-listed',
     in: 'takenBack',
     find: 'listed.has(sha256)',

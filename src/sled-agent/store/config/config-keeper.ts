@@ -89,6 +89,8 @@ export type ConfigKeeperDependencies = {
   readonly log: Logger;
   /** An artifact that this config lists does not wait for its deletion any more; before and after it is in force. */
   readonly takeBack: (listed: ArtifactConfig['artifacts']) => Promise<void>;
+  /** As soon as deletions are held. */
+  readonly onHold: () => void;
   /** After each adoption, and when doubt ends. */
   readonly onChange: (reason: string) => void;
 };
@@ -195,6 +197,7 @@ const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> =>
   await unlinks.exclusive(async () => {
     keeping.known = { ...keeping.known, ledger: held };
     keeping.isHoldDurable = false;
+    keeping.onHold();
     if (doubt === undefined) await writeLedgers(datasets, ledger, held, keeping.known.kept);
     else await holdLedgers(datasets, point, hold);
     keeping.isHoldDurable = true;

@@ -12,6 +12,7 @@
  * DK3. A sled in doubt (P5) may miss a config that listed an artifact again, so its waits begin anew.
  * DK4. Bytes are counted durably before they are deleted. A full disk is the exception: deletions are what frees it.
  * DK5. Without any file, and with every file damaged, the waits begin anew and the most bytes held are those held now.
+ * DK6. The clock stands still while nothing may be deleted: a hold does not use a wait up (WT5).
  */
 import {
   allowed,
@@ -43,6 +44,8 @@ export type DeletionBook = AsyncDisposable & {
   readonly learn: (joining: readonly { dataset: Dataset; inspection: Inspection }[]) => void;
   /** DK3 */
   readonly forget: () => void;
+  /** DK6, whenever it may have changed. */
+  readonly run: (mayDelete: boolean) => void;
   /** DK2 */
   readonly takeBack: (listed: { readonly has: (sha256: ArtifactHash) => boolean }) => Promise<void>;
   /** After a look at all files. */
@@ -74,8 +77,8 @@ type Book = DeletionBookDependencies & {
   /** Whether anything needs to be remembered. */
   readonly isActive: boolean;
   record: DeletionRecord;
-  /** What the clock of the waits showed then. */
-  started: { readonly clockMs: number; readonly monotonicMs: number };
+  /** What the clock of the waits showed when it began to run; `monotonicMs` is undefined while it stands still (DK6). */
+  started: { readonly clockMs: number; readonly monotonicMs: number | undefined };
   /** Last, without its time, and when. */
   written: { readonly text: string; readonly clockMs: number };
 };
@@ -86,7 +89,7 @@ export const createDeletionBook = (deps: DeletionBookDependencies): DeletionBook
     ...deps,
     isActive: rules.waitMs > 0 || rules.limitPercent < 100,
     record: NO_DELETIONS,
-    started: { clockMs: 0, monotonicMs: clock.monotonicMs() },
+    started: { clockMs: 0, monotonicMs: undefined },
     written: NOTHING,
   };
   const writes = createKeyedLock();
@@ -111,6 +114,14 @@ export const createDeletionBook = (deps: DeletionBookDependencies): DeletionBook
     },
     forget() {
       if (book.record.pending.size > 0) book.record = { ...book.record, pending: new Map() };
+    },
+    run(mayDelete) {
+      if (mayDelete === isRunning(book)) return;
+      book.started = {
+        clockMs: clockMs(book),
+        monotonicMs: mayDelete ? clock.monotonicMs() : undefined,
+      };
+      alarm.set();
     },
     async takeBack(listed) {
       const { pending } = book.record;
@@ -148,12 +159,15 @@ const NOTHING = { text: '', clockMs: 0 };
 
 /** DK1 */
 const clockMs = ({ started, clock }: Book): number =>
-  started.clockMs + clock.monotonicMs() - started.monotonicMs;
+  started.clockMs + (started.monotonicMs === undefined ? 0 : clock.monotonicMs() - started.monotonicMs);
+
+const isRunning = ({ started }: Book): boolean => started.monotonicMs !== undefined;
 
 const judge = (book: Book): readonly JudgedDeletion[] => judged(book.record, clockMs(book), book.rules);
 
 const nextMs = (book: Book): number | undefined => {
   if (!book.isActive || book.record.pending.size === 0) return undefined;
+  if (!isRunning(book)) return TICK_MS;
   const waits = judge(book).flatMap(({ remainingMs }) => (remainingMs > 0 ? [remainingMs] : []));
   return Math.min(TICK_MS, ...waits);
 };
@@ -166,7 +180,10 @@ const learnWaits = (book: Book, joining: Parameters<DeletionBook['learn']>[0]): 
   const [newest] = whole.sort((a, b) => b.clockMs - a.clockMs);
   if (newest !== undefined) {
     book.record = newest.record;
-    book.started = { clockMs: newest.clockMs, monotonicMs: clock.monotonicMs() };
+    book.started = {
+      clockMs: newest.clockMs,
+      monotonicMs: isRunning(book) ? clock.monotonicMs() : undefined,
+    };
   } else if (files.some(({ kind }) => kind === 'damaged'))
     log.error({}, 'the waits of deletions were lost, and begin anew'); // DK5
 };

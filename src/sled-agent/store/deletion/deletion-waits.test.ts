@@ -407,3 +407,43 @@ test('without a wait and without a limit no file is written', async () => {
   expect([a, b].map(each => has(machine, each))).toEqual([false, false]);
   expect(namesOn(machine, M0)).not.toContain('deletions.json');
 });
+
+/** A sled whose `b` has waited for six minutes, and which holds its deletions for half an hour then. */
+const holdingBack = async () => {
+  const held = await holding([a, b]);
+  const { store, pass } = held;
+  await offer(store, 2, [a]);
+  await pass(6 * MINUTE_MS);
+  await expect(offer(store, 1, [a, b])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  await pass(30 * MINUTE_MS);
+  return held;
+};
+
+test('a hold does not use a wait up: after it a config can still take back what waited (P13, T4)', async () => {
+  const { machine, store, pass } = await holdingBack();
+  expect(await offer(store, 2, [a])).toBe('same');
+  expect(await remaining(store)).toEqual([4 * 60]);
+  await pass(3 * MINUTE_MS);
+  expect(await offer(store, 3, [a, b])).toBe('adopted');
+  expect(await copies(store, b)).toBe(2);
+  await offer(store, 4, [a]);
+  await pass(10 * MINUTE_MS);
+  expect(has(machine, b)).toBe(false);
+});
+
+test('a wait goes on after a hold, also over a restart in between (DK6, G3)', async () => {
+  const { machine, start } = await holdingBack();
+  machine.kill();
+  const later = createTestClock(Date.parse('1970-01-01T00:00:00Z'));
+  const after = await start({ clock: later });
+  await later.advance(20 * MINUTE_MS);
+  await settle();
+  await offer(after, 2, [a]);
+  expect(await remaining(after)).toEqual([4 * 60]);
+  await later.advance(3 * MINUTE_MS);
+  await settle();
+  expect(has(machine, b)).toBe(true);
+  await later.advance(MINUTE_MS);
+  await settle();
+  expect(has(machine, b)).toBe(false);
+});
