@@ -128,9 +128,9 @@ export const CONFIG_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'deletion-while-in-doubt',
-    in: 'openStore',
-    find: "state().kind === 'ready' && keeper.lineage().hold === undefined ? config() : undefined;",
-    replace: 'keeper.lineage().hold === undefined ? config() : undefined;',
+    in: 'decisive',
+    find: "state().kind === 'ready' && lineage().hold === undefined ? config() : undefined;",
+    replace: 'lineage().hold === undefined ? config() : undefined;',
     tests: 'floor.test.ts',
     why: 'P5, G2: a sled that may have missed a newer config deletes by the older one',
   },
