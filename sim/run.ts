@@ -130,7 +130,7 @@ const waitRules = ({ deletion, quotaBytes, everyMs, diskErrorProbability }: Swar
       diskErrorProbability === 0 && !faults.some(kind => kind.startsWith('dataset') || FILE_FAULTS.has(kind)),
   };
 };
-/** What takes files, or their bytes, without a deletion. */
+/** Faults that remove or change files without a deletion. */
 const FILE_FAULTS: ReadonlySet<string> = new Set(['wipe a sled', 'flip a bit', 'cut a file short']);
 
 /** The trust root is present before the run. */

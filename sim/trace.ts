@@ -13,7 +13,7 @@ export type Trace = {
   readonly reachedNames: () => ReadonlySet<Sometimes>;
 };
 
-/** States that some seeds should reach. A search names those that no run reached: its runs are too tame for them. */
+/** States that some seeds should reach. A search names those that no run reached. */
 export const SOMETIMES = [
   'an upload was acknowledged',
   'an upload was recorded and its client got no answer',

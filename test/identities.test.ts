@@ -228,7 +228,7 @@ test('a sled that starts with the certificate of another authority is no part of
     ),
   ).rejects.toMatchObject({
     code: 'UNAUTHORIZED',
-    message: expect.stringContaining('no authority of this fleet vouches for it'),
+    message: expect.stringContaining('no authority of this fleet issued it'),
   });
   await dispatcher.close();
   expect((await alone.nexuses[0]!.fleet.sledList({ query: {} }, wait)).items).toEqual([]);

@@ -9,7 +9,7 @@ import type { Fail } from '../violation.ts';
 import { checkDrops } from './drops.ts';
 import type { Holdings } from './holdings.ts';
 
-/** How long before a drop a sled may have listed what it lost since: a round, its looks at the bytes, a long pause. */
+/** A sled may have listed a copy this long before a drop, and lost it since: a round, the reads of its bytes, a long pause. */
 const HARM_EXCUSE_MS = 3 * 60_000;
 
 export type CopyChecker = {
@@ -29,7 +29,7 @@ export type CopyChecker = {
    * absent.
    */
   readonly onHarm: (hashes?: Iterable<ArtifactHash>) => void;
-  /** Whether the run took it from this sled a moment ago: an answer from before need not be true any more. */
+  /** Whether the run took it from this sled a moment ago: an earlier answer may no longer be true. */
   readonly wasJustTaken: (sled: SimSled, sha256: ArtifactHash) => boolean;
 };
 

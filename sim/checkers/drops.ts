@@ -8,7 +8,7 @@ import type { Holdings } from './holdings.ts';
 type Facts = {
   readonly world: World;
   readonly holdings: Holdings;
-  /** A copy that the sled listed rightly, and that a fault took before the drop ended. */
+  /** A copy that the sled listed correctly, and that a fault took before the drop ended. */
   readonly wasJustTaken: (sled: SimSled, sha256: ArtifactHash) => boolean;
   readonly fail: Fail;
 };

@@ -17,7 +17,7 @@ import { keptOn, ledgerOn, newestLedgerOn, pointOfLedger } from './ledgers.ts';
 export type Shortfall = {
   readonly guarantee: Guarantee;
   readonly message: string;
-  /** About a file that may be being written: it counts only if the file is still there a moment later. */
+  /** Whether this is about a file that may be in the middle of a write: it counts only if the file is still there a moment later. */
   readonly isUnfinished?: true;
 };
 

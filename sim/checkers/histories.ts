@@ -35,7 +35,7 @@ export type Histories = {
 type Facts = {
   readonly generation: number;
   readonly wanted: ReadonlySet<ArtifactHash>;
-  /** The present releases in each history, by their names in a row (HC2). */
+  /** The present releases in each history with this point. The key is their versions, joined (HC2). */
   readonly present: Map<string, ReadonlySet<string>>;
   readonly deleted: Set<string>;
 };

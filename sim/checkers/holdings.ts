@@ -1,6 +1,6 @@
 /**
- * The content of a simulated fleet's disks, read from the media: independent of what processes believe, and of what the
- * state of a volume hides.
+ * The content of a simulated fleet's disks, read from the media: independent of the memory of processes, and also of volumes that
+ * are unmounted or failing.
  */
 import { type ArtifactHash, isArtifactHash, type NexusId, type UploadId } from '../../src/core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';

@@ -30,7 +30,7 @@ export type Change = {
 
 export type Unlinked = {
   readonly name: string;
-  /** The disks that its process knows; a config kept on another disk does not bind it. */
+  /** The disks that its process knows; a config kept on another disk does not concern it. */
   readonly read: readonly Volume[];
 };
 

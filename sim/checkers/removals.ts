@@ -100,7 +100,7 @@ export const createRemovalChecker = (fail: Fail): RemovalChecker => {
     reported: sled => reported.get(sled),
     onListed(sled, asked, answer) {
       const isSame = asked !== undefined && asked.incarnation === answer.incarnation;
-      // A ledger that is on no disk any more binds nobody.
+      // A ledger that is on no disk any more does not count.
       const isBack = isSame && answer.generation < Math.min(asked.generation, newestOn(sled));
       if (isBack && !wasGivenTwice(asked.generation))
         fail('G6', `${sled.plan.serial} lists generation ${answer.generation} after ${asked.generation}`);

@@ -16,7 +16,7 @@ export type WaitChecker = {
   readonly onUnlink: (sled: SimSled, name: string) => void;
   /** An artifact has its name. */
   readonly onStored: (sled: SimSled) => void;
-  /** A disk came back with the waits of another time. */
+  /** A disk came back with waits from an earlier time. */
   readonly onOldContent: (sled: SimSled) => void;
 };
 

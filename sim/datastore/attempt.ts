@@ -2,7 +2,7 @@
  * One attempt of one transaction in memory: a step that runs whole, at one instant, so that all transactions are
  * strictly serialisable; and the ways in which a database fails it, which the caller decides.
  *
- *     fate ─▶ delay ─▶ read and write at once ─▶ delay ─▶ answer, or what is left of it
+ *     fate ─▶ delay ─▶ read and write at once ─▶ delay ─▶ answer, or an error in its place
  *
  * MA1. The work sees the state as it is after the first delay; nothing is held while it waits.
  * MA2. A call that is cancelled before the work was applied changes nothing; after that its outcome is awaited (TX2).

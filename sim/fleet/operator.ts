@@ -16,7 +16,7 @@ import type { SimNexus, World } from './world.ts';
 
 const MOST_TRIES = 3;
 const RETRY_MS = 20_000;
-/** The operator's patience with one request. */
+/** How long the operator waits for the answer to one request. */
 const PATIENCE_MS = 120_000;
 
 export type Operator = {

@@ -3,7 +3,7 @@ import { errorCodeOf, messageChain } from '../../src/lib/errors.ts';
 import type { Logger } from '../../src/lib/log.ts';
 import type { Trace } from '../trace.ts';
 
-/** Faults of the program itself, which no simulated fault excuses. */
+/** Faults of the program itself, which no simulated fault can cause. */
 const isBug = (error: unknown): boolean =>
   error instanceof TypeError ||
   error instanceof RangeError ||

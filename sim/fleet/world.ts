@@ -76,7 +76,7 @@ export type WorldWatch = NameWatch & {
   readonly logWatch: LogWatch;
   readonly fail: Fail;
   readonly onSledStart: (sled: SimSled) => void;
-  /** Wraps a sled that has started: its answers are checked, and falsified where the run has it lie. */
+  /** Wraps a sled that has started: its answers are checked, and falsified if the run makes the sled lie. */
   readonly watchSled: (sled: SimSled, running: RunningSled) => RunningSled;
 };
 

@@ -51,7 +51,7 @@ const CHANGES: ReadonlySet<OperationName> = new Set([
   'syncDirectory',
 ]);
 
-/** TP1. A new promise each time, so that its waiters are garbage together with it. */
+/** TP1. A new promise each time, so that its waiters are freed together with it. */
 const never = (): Promise<never> => new Promise(() => undefined);
 
 export const createDisk = (deps: Deps): Disk => {

@@ -4,7 +4,7 @@
  *     caller ─▶ request ─▶ process of the other machine ─▶ handler ─▶ answer ─▶ caller
  *
  * NC1. The caller always gets an answer, the other side's error, or an error of the connection with the real client's code.
- * NC2. The signal of a handler aborts when its caller goes away; a caller learns that the other process ended.
+ * NC2. The signal of a handler aborts when its caller disconnects; a caller learns that the other process ended.
  * NC3. A duplicated request is handled twice, and its second answer is discarded.
  */
 import { DepotError, findDepotError, messageChain } from '../../src/lib/errors.ts';
@@ -27,7 +27,7 @@ export type Caller = { readonly machine: string; readonly process: SimProcess };
 export type Incoming<E> = {
   readonly endpoint: E;
   readonly process: SimProcess;
-  /** Aborts when the caller goes away. */
+  /** Aborts when the caller disconnects. */
   readonly signal: AbortSignal;
   /** Whether bytes of the caller can still arrive. */
   readonly isConnected: () => boolean;
@@ -83,7 +83,7 @@ const beginWait = ({
   readonly peer: string;
   readonly signal: AbortSignal;
   readonly reject: (error: unknown) => void;
-  /** Tells the other side that the caller has gone. */
+  /** Tells the other side that the caller has disconnected. */
   readonly hangUp: () => void;
 }): Wait => {
   let isOver = false;
@@ -169,7 +169,7 @@ const arrive = <E, T>(
   });
 };
 
-const callerGone = (): DepotError => new DepotError('BODY_INCOMPLETE', 'the client went away');
+const callerGone = (): DepotError => new DepotError('BODY_INCOMPLETE', 'the client disconnected');
 
 export const unreachable = (peer: string, why: string): DepotError =>
   new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached: ${why}`);

@@ -18,7 +18,7 @@ export const RETRY_AFTER_DETAIL = 'retry_after_s';
 /** For an error without its own. */
 const DEFAULT_RETRY_AFTER_S = 2;
 
-/** The time, and the bytes, for which an unwanted body is still read after the answer (AN2). */
+/** How long, and how many bytes of, an unwanted body is read after the answer (AN2). */
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 8 * 1024 * 1024;
 
@@ -93,7 +93,7 @@ export const sendBytes = async (
   await endResponse(response);
 };
 
-/** Small against what a kernel buffers, so that progress shows. */
+/** Small compared with the kernel's buffer, so that progress is noticed. */
 const SLICE_BYTES = 64 * 1024;
 
 /** AN3. Resolves when the kernel has it, or the client is gone. */

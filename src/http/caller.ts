@@ -40,7 +40,7 @@ export type Caller = {
   readonly address: string | undefined;
   /** By its certificate. */
   readonly peer: Peer;
-  /** Of a process on this machine, whichever of its addresses it used. */
+  /** Whether it is a process on this machine, whichever address of the machine it used. */
   readonly isLocal: boolean;
   /** Against whose bounds its requests count. */
   readonly claimant: Claimant;
@@ -192,9 +192,11 @@ const requireOperator = (claim: Caller['operator'], least: OperatorRole, how?: s
         `this request needs a token with the role ${least}: send the header "Authorization: Bearer TOKEN"`,
       );
     case 'malformed':
-      throw unauthorized('the token is damaged: its checksum is wrong, as after a copy that is not whole');
+      throw unauthorized('the token is damaged: its checksum is wrong; copy the whole token again');
     case 'unknown':
-      throw unauthorized('nobody has this token: it is neither in the database nor that of this Nexus');
+      throw unauthorized(
+        'this token is unknown: it is neither in the database nor the break-glass token of this Nexus',
+      );
     case 'revoked':
       throw unauthorized(`token ${claim.id} is revoked`);
     case 'expired':
@@ -203,7 +205,9 @@ const requireOperator = (claim: Caller['operator'], least: OperatorRole, how?: s
       throw new DepotError('DATABASE_UNAVAILABLE', `the token cannot be checked: ${claim.why}`);
     case 'not_asked':
     case 'not_served':
-      throw unauthorized('this server serves no operators');
+      throw unauthorized(
+        'this server serves no operators; send the request to the operator address of a Nexus',
+      );
     default:
       return claim satisfies never;
   }

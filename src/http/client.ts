@@ -21,7 +21,7 @@ import { startUpload, type UploadBody } from './upload-body.ts';
 /** The list of a sled with 100,000 artifacts is 8 MiB; the largest page of an operator's list is smaller. */
 export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Further calls wait for one of these: a backstop, since callers bound their concurrency themselves. */
+/** Further calls wait for one of these. Callers limit their concurrency themselves; this is a second limit. */
 const MAX_CONNECTIONS_PER_PEER = 64;
 
 export type ClientTimeouts = {
@@ -85,7 +85,7 @@ export type ApiClient<A extends Api> = {
   ) => Promise<ClientAnswer<A['routes'][K]>>;
 } & AsyncDisposable;
 
-/** The deadlines of this file replace undici's own, which do not tell this side's delay from the peer's. */
+/** The deadlines of this file replace undici's own, which also count the delays of this side. */
 export const POOL_LIMITS = { connections: MAX_CONNECTIONS_PER_PEER, headersTimeout: 0, bodyTimeout: 0 };
 
 /** Connections to any number of peers, for several clients; close it when the last one is done. */
@@ -157,7 +157,7 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
   }
 };
 
-/** A peer may answer before the end of the body is noticed here: once it is disposed, the timer does not start any more. */
+/** A peer may answer before this side notices the end of the body. After the disposal the timer does not start again. */
 const createAnswerTimer = (
   ms: number,
   onTimeout: () => void,

@@ -3,7 +3,7 @@
  *
  * CNX1. A new connection that finds no place closes the longest idle one: of its own peer if that has all that it may have, of
  *      the stranger with the most idle ones if only kept places are free, else of the peer with the most idle ones. So
- *      connections that only stay open shut nobody out, wherever they come from.
+ *      idle connections keep no other client out, wherever they come from.
  * CNX2. A connection with a running request is never closed for another one. Where there is no idle one, the new connection is
  *      closed. A certificate is not known yet when a connection begins: it counts by its address.
  */
@@ -115,7 +115,7 @@ const longestIdle = (
   );
 };
 
-/** The first of a while, with the number of those that it stands for. */
+/** Logs the first one of an interval, with the number of those since the last line. */
 const createReport = (log: Logger): ((peer: string | undefined, what: string) => void) => {
   let lastMs = Number.NEGATIVE_INFINITY;
   let unreported = 0;

@@ -41,10 +41,10 @@ export const runExchange = async (
   const { method, url } = request;
   const clientGone = (): void => {
     if (!response.writableFinished)
-      controller.abort(new DepotError('BODY_INCOMPLETE', 'the client went away'));
+      controller.abort(new DepotError('BODY_INCOMPLETE', 'the client disconnected'));
   };
   request.socket.once('close', clientGone);
-  response.on('error', () => undefined); // seen through the write callbacks
+  response.on('error', () => undefined); // the write callbacks report it
   response.setHeader('x-request-id', requestId);
   try {
     await work();

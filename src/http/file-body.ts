@@ -102,7 +102,7 @@ const pump = async (
         watch.moved(bytesRead);
         if (outstanding > 0) watch.waiting();
       });
-      // Awaited at this buffer's next turn, or below: an earlier rejection must not count as unhandled.
+      // It is awaited when this buffer is used again, or at the end: until then a rejection must not count as unhandled.
       taken[turn].catch(() => undefined);
     }
     await Promise.all(taken);

@@ -42,7 +42,7 @@ export type HandlerRequest<R extends Route> = {
   readonly caller: Caller;
   readonly headers: IncomingHttpHeaders;
   readonly log: Logger;
-  /** Aborts when the client goes away, and at the drain deadline of a stop. */
+  /** Aborts when the client disconnects, and at the drain deadline of a stop. */
   readonly signal: AbortSignal;
   /** Sets one of the headers that the route names. */
   readonly setHeader: (name: AnswerHeaderOf<R>, value: string) => void;

@@ -1,4 +1,4 @@
-/** A bounded set of equal buffers: allocated when first needed, then reused, so that bytes arrive without garbage. */
+/** A bounded set of equal buffers: allocated when first needed, then reused, so that received bytes allocate no memory. */
 import assert from 'node:assert/strict';
 
 export type PagePool = {

@@ -47,7 +47,7 @@ export const peerError = (
 };
 
 /**
- * The same without a word of the answer: it may come from any server that this process was sent to, and the error is shown
+ * The same, quoting nothing of the answer: it may come from any server that this process was sent to, and the error is shown
  * to the sender. Only the status, a known code and the seconds until a retry are taken from it.
  */
 export const unquotedPeerError = (

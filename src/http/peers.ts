@@ -27,7 +27,7 @@ export type SeenCertificate = { readonly identity: PeerIdentity; readonly notAft
 
 type Timeouts = Pick<ClientTimeouts, 'connectTimeoutMs'>;
 
-/** Nobody is identified: the network itself is trusted. */
+/** No process is identified: the network itself is trusted. */
 export const plainPeers = (timeouts: Timeouts = DEFAULT_CLIENT_TIMEOUTS): Peers => {
   const dispatcher = createDispatcher(timeouts);
   return {
@@ -41,7 +41,7 @@ export const plainPeers = (timeouts: Timeouts = DEFAULT_CLIENT_TIMEOUTS): Peers 
 
 type Pool = { readonly dispatcher: Dispatcher; seen: SeenCertificate | undefined };
 
-/** A connection is replaced after a day, as certificates are: a peer that stopped renewing its own is seen. */
+/** A connection is replaced after a day, so that a peer that no longer renews its certificate is noticed. */
 const CONNECTION_LIFE_MS = 86_400_000;
 /** A pool without connections is small; beyond this, the one that was used least recently is closed. */
 const MAX_POOLS = 16_384;

@@ -1,7 +1,7 @@
 /**
  * Places that peers take: bounded in all and for each peer, and some are kept for known peers.
  *
- * PLC1. A peer that takes many places costs only itself. A stranger and a sled with a certificate have at most `perPeer`; a peer
+ * PLC1. A peer that takes many places does not affect the others. A stranger and a sled with a certificate have at most `perPeer`; a peer
  *      at a known address leaves `kept` for the others; a Nexus with a certificate has no bound. All addresses that one machine
  *      can have count as one stranger: {@link strangerOf}.
  * PLC2. Strangers together leave `kept` places free: for peers at a known address, and for those whose certificate names them,

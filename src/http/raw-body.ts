@@ -31,7 +31,7 @@ const tooLarge = (maxBytes: number, announced: number | undefined): DepotError =
 const incomplete = (received: number, contentLength: number | undefined): DepotError =>
   new DepotError(
     'BODY_INCOMPLETE',
-    `the client went away after ${received} of ${contentLength ?? 'an unknown number of'} bytes; send the request again`,
+    `the client disconnected after ${received} of ${contentLength ?? 'an unknown number of'} bytes; send the request again`,
     { detail: { received_bytes: received } },
   );
 
@@ -73,7 +73,7 @@ async function* readChunks(
     if (!ended && !request.complete) fail(incomplete(received, contentLength));
     wake?.();
   };
-  // When a client goes away the signal may abort first, with a less specific reason.
+  // When a client disconnects the signal may abort first, with a less specific reason.
   const onAbort = (): void =>
     fail(request.socket.destroyed ? incomplete(received, contentLength) : signal.reason);
 

@@ -2,7 +2,7 @@
  * Refuses requests that were meant for another server, or that two readers would understand differently.
  *
  * RQG1. `Host` names this server: the address at which the connection arrived, the one that the server listens on, or a
- *      configured one. A page of a browser whose own name was pointed at this server (DNS rebinding) sends its own name.
+ *      configured one. A web page whose own name resolves to this server (DNS rebinding) sends that name.
  *      Ports are not compared: a tunnel, or a mapped port, has another one.
  * RQG2. A page of another site is refused, as its browser reports it: `Sec-Fetch-Site`, or `Origin`.
  * RQG3. A header that decides where a request ends, or who sent it, occurs once. `Transfer-Encoding` is `chunked` alone, and

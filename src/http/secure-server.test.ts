@@ -156,7 +156,7 @@ test('a refusal says whom the route serves, and who the caller is', async () => 
   }
   expect(texts.nobody).toContain('the caller presents no certificate');
   expect(texts.expired).toContain('it has expired');
-  expect(texts.foreign).toContain('no authority of this fleet vouches for it');
+  expect(texts.foreign).toContain('no authority of this fleet issued it');
 });
 
 test('a client talks to the process that it expects, and to no other (TI1)', async () => {

@@ -217,7 +217,7 @@ test('a client that stops sending is answered that it stalled, and a cut body is
   cutting.end(part);
   await expect
     .poll(() => seen)
-    .toEqual(['the client sent less than 1 bytes in 0.06 s', 'the client went away after 5 of 10 bytes']);
+    .toEqual(['the client sent less than 1 bytes in 0.06 s', 'the client disconnected after 5 of 10 bytes']);
 });
 
 test('a slow handler does not make its client count as stalled (B13)', async () => {
@@ -241,7 +241,7 @@ test('a slow handler does not make its client count as stalled (B13)', async () 
   expect(await answer.json()).toEqual({ bytes: 2_000_000 });
 });
 
-test("a handler's signal aborts when its client goes away", async () => {
+test("a handler's signal aborts when its client disconnects", async () => {
   const started = Promise.withResolvers<AbortSignal>();
   const greet = ({ signal }: { signal: AbortSignal }) => {
     started.resolve(signal);

@@ -56,8 +56,8 @@ export const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
 /** The time for aborted requests to answer before their connections are cut. */
 const ABORT_GRACE_MS = 1_000;
 /**
- * In all, file descriptors and memory are the bound, and a fleet of 1,000 sleds with one connection each fits. A stranger may be
- * a whole network behind one address, or every process of this machine. What is kept is enough for each known sled.
+ * File descriptors and memory limit the total; 1,000 sleds with one connection each fit. One stranger may be a whole network behind
+ * one address, or all processes of this machine. The places kept for known peers are enough for every known sled.
  */
 export const DEFAULT_CONNECTION_LIMITS: PlaceLimits = { total: 2_048, perPeer: 256, kept: 1_024 };
 /** Less than connections, which may be idle: a running request costs more, in the database too. */

@@ -22,7 +22,7 @@ import { type PeerIdentity, spiffeId } from './peer-identity.ts';
 const DAY_MS = 86_400_000;
 export const AUTHORITY_LIFE_MS = 3_650 * DAY_MS;
 export const CERTIFICATE_LIFE_MS = 30 * DAY_MS;
-/** Clocks of machines differ, and a peer must not see a certificate of the future. */
+/** A certificate has to be valid at once on a peer whose clock is behind. */
 const BACKDATED_MS = 3_600_000;
 /** A certificate in PEM has less than 1 KiB. */
 const MAX_FILE_BYTES = 256 * 1024;
@@ -56,9 +56,12 @@ export const createAuthority = async (
   await makeDirectories(directory, { mode: 0o700 });
   for (const file of [certificateFile, keyFile])
     if ((await readText(file)) !== undefined)
-      throw new DepotError('CONFIG_INVALID', `${file} exists: an authority is never overwritten`);
+      throw new DepotError(
+        'CONFIG_INVALID',
+        `${file} exists, and an authority is never overwritten; choose another directory`,
+      );
   const authority = issueAuthority(fleet, validity);
-  // The certificate comes last: with it the authority is whole.
+  // Written last: a directory with a certificate has a complete authority.
   await writeFileDurably(keyFile, pemOf(authority.privateKey), PRIVATE);
   await writeFileDurably(certificateFile, authority.certificate.toString());
   return { ...authority, fleet, certificateFile };
@@ -72,10 +75,16 @@ export const openAuthority = async (directory: string): Promise<FleetAuthority |
   const [certificate] = parseCertificates(pem, certificateFile);
   const fleet = fleetOf(certificate.raw);
   if (fleet === undefined || !certificate.ca)
-    throw new DepotError('CONFIG_INVALID', `${certificateFile} is not the authority of a fleet`);
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${certificateFile} is not the authority of a fleet, as identity init makes one`,
+    );
   const privateKey = parseKey(await readText(keyFile), keyFile);
   if (!certificate.checkPrivateKey(privateKey))
-    throw new DepotError('CONFIG_INVALID', `the key in ${keyFile} is not the one of ${certificateFile}`);
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `the key in ${keyFile} is not the one of ${certificateFile}; restore both files from the same backup`,
+    );
   return { certificate, privateKey, fleet, certificateFile };
 };
 
@@ -101,7 +110,7 @@ export const issueToDirectory = async (
   if (present !== undefined && spiffeId(present) !== spiffeId(identity))
     throw new DepotError(
       'CONFIG_INVALID',
-      `${files.certificateFile} is the certificate of ${spiffeId(present)}`,
+      `${files.certificateFile} is the certificate of ${spiffeId(present)}, not of ${spiffeId(identity)}; choose another directory`,
     );
   const publicKey = createPublicKey(await keyIn(files.keyFile));
   const certificate = issueCertificate(authority, { identity, publicKey, validity });
@@ -110,7 +119,7 @@ export const issueToDirectory = async (
   return files;
 };
 
-/** Whom the certificate in a directory names; undefined without one. @throws `CONFIG_INVALID` */
+/** The process that the certificate in a directory names; undefined without a certificate. @throws `CONFIG_INVALID` */
 export const issuedIdentity = async (directory: string): Promise<PeerIdentity | undefined> => {
   const { certificateFile } = identityPaths(directory);
   const pem = await readText(certificateFile);

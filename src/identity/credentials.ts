@@ -3,11 +3,11 @@
  *
  *     certificate, key, authorities ─▶ Credentials ─▶ servers, connections ─ (files change) ─▶ new connections
  *
- * CS1. What is in use is consistent: the key is the certificate's, the certificate names a process of a fleet, and one of
- *      the authorities issued it. Files that are not, say while they are being replaced, change nothing.
+ * CS1. The credentials in use are consistent: the key is the certificate's, the certificate names a process of a fleet, and one of
+ *      the authorities issued it. Inconsistent files, as while they are being replaced, change nothing.
  * CS2. The name stays the same while a process runs.
- * CS3. An expired certificate is in use, and reported: the process starts and runs, its peers refuse it, and a renewed
- *      file ends that without a restart.
+ * CS3. A process with an expired certificate starts and runs, and reports it. Its peers refuse it until the file is renewed; no
+ *      restart is needed.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -58,7 +58,9 @@ export const watchCredentials = async (
     if (isSame(read, current)) return;
     const name = spiffeId(read.identity);
     if (name !== spiffeId(current.identity))
-      throw invalid(`${files.certificateFile} names ${name} now: a process keeps its name until a restart`);
+      throw invalid(
+        `${files.certificateFile} names ${name} now, and a process keeps its name; restart it, or restore the file`,
+      );
     current = read;
     log.info({ spiffe_id: name, not_after: isoTime(read.notAfterMs) }, 'certificate replaced');
     reportExpiry(read, clock, log);
@@ -69,7 +71,10 @@ export const watchCredentials = async (
       await clock.sleep(RELOAD_PERIOD_MS, { signal }).catch(() => undefined);
       if (!signal.aborted)
         await reload().catch(err =>
-          log.warn({ err }, 'identity files cannot be used; the old ones stay in use'),
+          log.warn(
+            { err },
+            'the changed files of the identity cannot be used; those read before stay in use',
+          ),
         );
     }
   };
@@ -94,7 +99,7 @@ const reportExpiry = ({ notAfterMs }: Credentials, clock: Clock, log: Logger): v
   if (notAfterMs > clock.nowMs()) return;
   log.error(
     { not_after: isoTime(notAfterMs) },
-    'the certificate has expired: no peer accepts it until it is renewed',
+    'the certificate has expired: no peer accepts it; renew it with tuf-depot identity issue',
   );
 };
 
@@ -117,7 +122,9 @@ export const readCredentials = async (files: IdentityFiles, kind: PeerKind): Pro
     throw invalid(`${certificateFile} is the certificate of a ${identity.kind}; this process is a ${kind}`);
   requireKeyOf(certificate, { certificateFile, keyFile, keyPem });
   if (!isIssuedBy(certificate, between, authorities))
-    throw invalid(`${certificateFile} was issued by none of the authorities in ${authoritiesFile}`);
+    throw invalid(
+      `${certificateFile} was issued by none of the authorities in ${authoritiesFile}; add the one that issued it`,
+    );
   return { identity, certificatePem, keyPem, authoritiesPem, notAfterMs: certificate.validToDate.getTime() };
 };
 

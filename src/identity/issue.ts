@@ -116,7 +116,7 @@ const signed = (
   return new X509Certificate(derValue(DER.sequence, body, ECDSA_WITH_SHA256, derBitString(signature)));
 };
 
-/** Only of an authority that has a key identifier itself; otherwise no chain would be found. */
+/** Only below an authority that has a key identifier itself; otherwise OpenSSL would find no chain. */
 const authorityKeyId = (issuer: X509Certificate): Buffer[] => {
   const id = subjectKeyId(issuer.raw);
   if (id === undefined) return [];

@@ -28,7 +28,10 @@ export const openIssuer = async (
   return {
     issue(identity, publicKey) {
       if (publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
-        throw new DepotError('INVALID_REQUEST', 'only a certificate with a P-256 key can be renewed here');
+        throw new DepotError(
+          'INVALID_REQUEST',
+          'only a certificate with a P-256 key can be renewed here; renew this one where it was issued',
+        );
       const validity = validFrom(nowMs(), CERTIFICATE_LIFE_MS);
       const certificate = issueCertificate(authority, { identity, publicKey, validity });
       return {

@@ -3,7 +3,7 @@
  *
  *     a day ─▶ due? ─▶ request ─▶ same name, same key, same authority? ─▶ certificate file ─▶ the watch of credentials.ts
  *
- * RJ1. What is answered replaces the file only if it is as good as the one in use, and lasts longer.
+ * RJ1. An answer replaces the file only if it is for the same name and key, is issued by a trusted authority, and expires later.
  * RJ2. A renewal that fails is repeated in an hour; the status warns long before the certificate ends.
  */
 import { createPrivateKey } from 'node:crypto';
@@ -24,7 +24,7 @@ const RENEWED_BELOW_MS = CERTIFICATE_LIFE_MS - DAY_MS / 2;
 export type RenewalDeps = {
   readonly credentials: CredentialSource;
   readonly certificateFile: string;
-  /** A certificate in PEM. @throws `NOT_FOUND` if nobody issues certificates here: an operator's own authority does */
+  /** A certificate in PEM. @throws `NOT_FOUND` if no Nexus of the fleet issues certificates */
   readonly request: (options: { signal: AbortSignal }) => Promise<string>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -51,7 +51,7 @@ const renewDaily = async (deps: RenewalDeps, { signal }: { signal: AbortSignal }
   }
 };
 
-/** @returns false to be repeated soon */
+/** @returns false if it is to be repeated after {@link RETRY_MS} */
 const renew = async (
   { credentials, certificateFile, request, log }: RenewalDeps,
   signal: AbortSignal,
@@ -65,8 +65,12 @@ const renew = async (
   } catch (error) {
     if (signal.aborted) return true;
     const isElsewhere = errorCodeOf(error) === 'NOT_FOUND';
-    if (isElsewhere) log.debug({ err: error }, 'no Nexus issues certificates; others renew them');
-    else log.warn({ err: error }, 'the certificate was not renewed, and will be tried again in an hour');
+    if (isElsewhere)
+      log.debug(
+        { err: error },
+        'this certificate is not renewed here: no Nexus of the fleet has the key of the authority',
+      );
+    else log.warn({ err: error }, 'the certificate was not renewed; the next attempt is in an hour');
     return isElsewhere;
   }
 };

@@ -3,9 +3,9 @@
  *
  * TI1. A connection to a peer is opened only with an expectation, and is used only if the peer's certificate has exactly the
  *      expected name. Host names and addresses are not compared.
- * TI2. A server completes the handshake with any client, so that a refusal can name its reason, and serves only what the
- *      verified name of the caller allows: the caller's certificate is judged for each request.
- * TI3. Sessions are not resumed: a resumed one would not be judged again.
+ * TI2. A server completes the handshake with any client, so that a refusal can name its reason. OpenSSL verifies the certificate
+ *      once for each connection; the name in it is compared with the route for each request.
+ * TI3. Sessions are not resumed: OpenSSL would not verify the certificate again.
  */
 import { constants, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -26,7 +26,7 @@ export type ClientTls = Required<
   Pick<ConnectionOptions, 'cert' | 'key'>;
 
 const TLS_VERSION = 'TLSv1.3';
-/** The first takes the least processor time where there are instructions for AES: bench/tls.ts. */
+/** The first one takes the least processor time on a machine with instructions for AES: bench/tls.ts. */
 const CIPHERS = 'TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384';
 
 export const serverTls = ({ certificatePem, keyPem, authoritiesPem }: Credentials): TlsOptions => ({
@@ -74,7 +74,7 @@ export type Peer =
   | { readonly kind: 'plain' }
   /** TLS, without a certificate of the caller. */
   | { readonly kind: 'anonymous' }
-  /** With a certificate that does not count. */
+  /** With a certificate that was not accepted. */
   | { readonly kind: 'refused'; readonly because: string }
   | { readonly kind: 'identified'; readonly identity: PeerIdentity; readonly publicKey: KeyObject };
 
@@ -101,5 +101,5 @@ const verificationFault = (error: unknown): string => {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
   if (code === 'CERT_HAS_EXPIRED') return EXPIRED;
   if (code === 'CERT_NOT_YET_VALID') return 'it is not valid yet; compare the clocks of both machines';
-  return `no authority of this fleet vouches for it (${code})`;
+  return `no authority of this fleet issued it (${code})`;
 };

@@ -28,7 +28,7 @@ export const errorRemedies = {
   USAGE: 'See tuf-depot COMMAND --help.',
   ADDRESS_IN_USE: 'Stop it (ss -ltnp names it), or configure another port.',
   LISTEN_NOT_LOOPBACK:
-    'Listen on a loopback address, or set insecure_listen = true if the network itself is trusted.',
+    'Give the process an [identity] (tuf-depot identity issue), or listen on a loopback address; set insecure_listen = true only if the network itself is trusted.',
   IN_USE_BY_PROCESS: 'Stop that process, or configure another directory.',
   IO: 'Fix the cause (permissions, disk), then try again.',
   NO_SPACE:

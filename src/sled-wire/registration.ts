@@ -39,7 +39,7 @@ export const registrationBody = (sled: SledRegistration): SledAgentInfo => ({
   ...(sled.heads !== undefined && { heads: sled.heads.slice(0, MAX_HEADS).map(headBody) }),
 });
 
-/** A message that is too long is cut: it must not cost the registration. */
+/** A message that is too long is cut, so that the registration is not refused for it. */
 const registeredDataset = (dataset: DatasetHealth): NonNullable<SledAgentInfo['datasets']>[number] => {
   const { message, ...body } = datasetBody(dataset);
   return { ...body, ...(message !== undefined && { message: message.slice(0, MAX_DATASET_MESSAGE_CHARS) }) };

@@ -28,7 +28,7 @@ export const roleValues = (texts: readonly string[]): RoleValues => {
 export const byRole = <Value>(of: (role: TopLevelRole) => Value): Record<TopLevelRole, Value> =>
   Object.fromEntries(TOP_LEVEL_ROLES.map(role => [role, of(role)])) as Record<TopLevelRole, Value>;
 
-/** A century is as good as for ever. */
+/** A century: a later expiry has no use. */
 const MAX_DAYS = 36_500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 

@@ -59,7 +59,7 @@ const artifactLines = ({ terminal, clock }: Session, artifact: ArtifactView): st
       artifact.local_repos.map(repo => `  ${repo.system_version} on Nexus ${repo.nexus_id}`),
     ),
     ...section('held by', sledLines(artifact, style)),
-    ...section('what happened last', historyLines(artifact, terminal)),
+    ...section('latest events', historyLines(artifact, terminal)),
   ];
 };
 

@@ -184,7 +184,7 @@ test('Ctrl-C during an upload ends the request and exits with 130', async () => 
         } catch (error) {
           seen.resolve((error as DepotError).code);
         }
-        throw new DepotError('BODY_INCOMPLETE', 'the client went away');
+        throw new DepotError('BODY_INCOMPLETE', 'the client disconnected');
       },
     },
   });

@@ -219,7 +219,7 @@ test('artifact show has the events of the artifact from the history (S12)', asyn
     reasons: [],
   };
   const { out } = await against({ fleet: { artifactView: async () => artifact } }, 'artifact', 'show', HASH);
-  expect(out.split('what happened last\n')[1]!.trimEnd().split('\n')).toEqual([
+  expect(out.split('latest events\n')[1]!.trimEnd().split('\n')).toEqual([
     'TIME (UTC)           EVENT     SLED    WHAT',
     `2026-01-02 11:00:02  copy      sled-1  Sled sled-1 did not begin the copy of the artifact from sled ${OTHER_SLED}: cut off. It failed 2 times in a row. (7.2 s) [COPY_SOURCE]`,
     '2026-01-02 11:00:03  deletion  sled-1  Sled sled-1 deleted the artifact: no release\\u001b[2J lists it. (generation 9)',

@@ -45,5 +45,8 @@ const parseFleet = (name: string | undefined): string => {
   if (name === undefined) return randomUUID();
   const parsed = FleetName.safeParse(name);
   if (parsed.success) return parsed.data;
-  throw usageError(`${name} is no name of a fleet`, `it ${parsed.error.issues[0]?.message ?? 'is invalid'}`);
+  throw usageError(
+    `${name} is not a name of a fleet`,
+    `it ${parsed.error.issues[0]?.message ?? 'is invalid'}`,
+  );
 };

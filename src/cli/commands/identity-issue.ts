@@ -39,9 +39,9 @@ export const addIdentityIssue = (parent: Command, session: Session): void => {
       .argument('<kind>', 'nexus or sled')
       .requiredOption('--ca <directory>', 'authority, from identity init')
       .requiredOption('--out <directory>', 'where to write certificate.pem, key.pem and ca.pem')
-      .option('--id <uuid>', 'id of an existing process (the one in --out, or a new one)')
-      .option('--serial <serial>', 'of a sled without --id: its id follows from part and serial')
-      .option('--part <part>', 'with --serial', 'generic')
+      .option('--id <uuid>', 'id of an existing process (by default the one in --out, otherwise a new one)')
+      .option('--serial <serial>', 'serial number of a sled, which determines its id together with --part')
+      .option('--part <part>', 'part number of the sled, with --serial', 'generic')
       .option('--days <number>', `how long it is valid (${CERTIFICATE_LIFE_MS / DAY_MS})`),
     'tuf-depot identity issue sled --serial BRM42220031 --ca fleet-ca --out sled-1-identity',
   ).action(async (kindText: string, options: IssueOptions) => {
@@ -72,7 +72,7 @@ export const addIdentityIssue = (parent: Command, session: Session): void => {
         session.terminal.outStyle,
       ),
       '',
-      `In the configuration of the ${kind === 'sled' ? 'sled agent' : 'Nexus'}:`,
+      `In the configuration of the ${kind === 'sled' ? 'sled agent' : 'Nexus'}, if it is in the same directory:`,
       '  [identity]',
       '  certificate_file = "certificate.pem"',
       '  key_file = "key.pem"',
@@ -99,10 +99,10 @@ const requireAuthority = async (path: string, { directory }: Session): Promise<F
 const chosenId = (kind: PeerKind, { id, serial, part }: IssueOptions): string | undefined => {
   if (id !== undefined && serial !== undefined)
     throw usageError('--id and --serial exclude each other', 'give one');
-  if (serial !== undefined && kind !== 'sled') throw usageError('--serial is of a sled', 'leave it out');
+  if (serial !== undefined && kind !== 'sled') throw usageError('--serial is for sleds only', 'leave it out');
   if (serial !== undefined) return derivedSledId(part, serial);
   if (id === undefined) return undefined;
   const parsed = NexusId.safeParse(id);
-  if (!parsed.success) throw usageError(`${id} is not an id`, 'it is a UUID');
+  if (!parsed.success) throw usageError(`${id} is not an id`, 'give a UUID');
   return parsed.data;
 };

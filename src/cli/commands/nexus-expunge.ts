@@ -9,7 +9,9 @@ export const addNexusExpunge = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('expunge')
-      .description('expunge a Nexus that is gone for good: its archives no longer count as copies')
+      .description(
+        'expunge a Nexus that is gone for good: its archives no longer count as copies, and nothing puts it in service again',
+      )
       .argument('<id>'),
     'tuf-depot nexus expunge 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7',
   ).action(async (text: string, options: RemoteOptions) => {

@@ -15,7 +15,7 @@ export const addRepoDelete = (parent: Command, session: Session): void => {
     const params = { system_version: parseVersion(version) };
     await withDepot(session, options, depot => depot.updates.repositoryDelete({ params }));
     present(session, options, { deleted: params.system_version }, () => [
-      `Deleted ${params.system_version}. Sleds remove what no other release lists: tuf-depot sled list`,
+      `Deleted ${params.system_version}. Sleds delete what no other release lists, after a wait: tuf-depot artifact show HASH`,
     ]);
   });
 };

@@ -73,5 +73,5 @@ const parseGoal = (text: string): WaitGoal => {
 const parseTimeout = (text: string): number => {
   const seconds = Number(text);
   if (text.trim() !== '' && Number.isFinite(seconds) && seconds >= 0) return seconds * 1000;
-  throw usageError(`--timeout ${text} is not a number of seconds`);
+  throw usageError(`--timeout ${text} is not a number of seconds`, 'give a number such as 600');
 };

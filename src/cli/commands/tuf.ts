@@ -88,7 +88,8 @@ const runRefresh = async (session: Session, options: TufOptions): Promise<void> 
 const runDownload = async (session: Session, options: TufOptions): Promise<void> => {
   const directory = resolve(session.directory, required(options.targetDir, '--target-dir'));
   const targets = required(options.targetBaseUrl, '--target-base-url');
-  if (options.targetName.length === 0) throw usageError('--target-name is missing');
+  if (options.targetName.length === 0)
+    throw usageError('--target-name is missing', 'give --target-name NAME before the verb');
   await withClient(session, options, { targets }, async client => {
     const downloaded: object[] = [];
     for (const name of options.targetName) {
@@ -141,7 +142,7 @@ const openMetadata = async (session: Session, { metadataDir }: TufOptions): Prom
 };
 
 const required = (value: string | undefined, option: string): string => {
-  if (value === undefined) throw usageError(`${option} is missing; it stands before the verb`);
+  if (value === undefined) throw usageError(`${option} is missing`, 'give it before the verb');
   return value;
 };
 

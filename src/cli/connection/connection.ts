@@ -94,7 +94,10 @@ export const readFleetTrust = async (file: string): Promise<FleetTrust> => {
   const [certificate] = parseCertificates(authoritiesPem, file);
   const fleet = fleetOf(certificate.raw);
   if (fleet === undefined)
-    throw new DepotError('CONFIG_INVALID', `${file} names no fleet: its one URI name must be spiffe://FLEET`);
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${file} is not the authority of a fleet: its one URI name must be spiffe://FLEET; give the ca.pem of identity init`,
+    );
   return { authoritiesPem, fleet };
 };
 

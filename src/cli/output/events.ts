@@ -45,7 +45,7 @@ const serialOf = ({ serials }: EventNames, id: string | undefined): string =>
 /** Failures that older versions wrote without a code. */
 const BAD_WITHOUT_CODE: ReadonlySet<string> = new Set(['copy_lost', 'quarantine', 'history_lost']);
 
-/** Without facts, as older versions wrote events, the code or the kind tells. */
+/** An event of an older version has no facts: then its code, or its kind, decides. */
 const isBad = (event: FleetEventView): boolean => {
   const fact = factOf(event);
   if (fact !== undefined) return isFailure(fact);

@@ -5,7 +5,7 @@
  *     fix: if you trust its signers: tuf-depot trust-root add release.zip
  *
  * FM1. One line each; a stack trace only with --debug.
- * FM2. The remedy is that of the outermost code that has one; a message may carry its own after `fix:`.
+ * FM2. The remedy is that of the error itself (`detail.remedy`), otherwise that of its code.
  */
 import type { ErrorCode } from '../../lib/error-codes.ts';
 import { errorRemedies } from '../../lib/error-remedies.ts';

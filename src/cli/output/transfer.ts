@@ -8,14 +8,14 @@ export type TransferSample = { readonly atMs: number; readonly bytes: number };
 const RATE_WINDOW_MS = 5_000;
 /** Samples closer together than this replace each other: bounds the memory of a meter. */
 const MIN_SAMPLE_GAP_MS = 100;
-/** Below this the rate is a guess and is not shown. */
+/** Over a shorter time the rate is not shown: it would not be reliable. */
 const MIN_RATE_SPAN_MS = 300;
 
 /** Counts what was sent and knows the recent rate. Times are monotonic milliseconds, passed in. */
 export type TransferMeter = {
   readonly record: (bytes: number, atMs: number) => void;
   readonly bytes: () => number;
-  /** Bytes a second over the last few seconds; undefined while that is a guess. */
+  /** Bytes a second over the last few seconds; undefined while the time is too short to tell. */
   readonly rate: (atMs: number) => number | undefined;
 };
 

@@ -27,7 +27,7 @@ export const makeRunnable = (group: Command, { session, server, fileName, run }:
     group
       .option(
         '--config <file>',
-        `run ${server} of this ${fileName}, until SIGTERM or Ctrl-C; logs to standard error`,
+        `run ${server} that this ${fileName} configures, until SIGTERM or Ctrl-C; logs to standard error`,
       )
       .option('--stop-with-stdin', 'stop also when standard input ends'),
     `tuf-depot ${name} --config /etc/tuf-depot/${fileName}`,

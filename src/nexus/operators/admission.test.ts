@@ -168,7 +168,7 @@ test('a refusal says what is wrong with the token, or which role is needed (T2)'
     (await verdictOf(server.address, route, headers[kind])).message;
   expect(await messageTo('none')).toMatch(/needs a token with the role admin/);
   expect(await messageTo('malformed')).toMatch(/is damaged: its checksum is wrong/);
-  expect(await messageTo('unknown')).toMatch(/^nobody has this token/);
+  expect(await messageTo('unknown')).toMatch(/^this token is unknown/);
   expect(await messageTo('revoked')).toMatch(/^token [-0-9a-f]{36} is revoked$/);
   expect(await messageTo('expired')).toMatch(/^token [-0-9a-f]{36} has expired$/);
   expect(await messageTo('operator')).toMatch(

@@ -7,8 +7,8 @@
  *
  * OT1. A token that is revoked, on any Nexus, is refused here within {@link TOKENS_FRESH_MS} while the database answers.
  * OT2. While it does not answer, the tokens read last count for {@link TOKENS_MAX_AGE_MS}, and the status has their age.
- * OT3. Tokens that do not exist cost one read per {@link UNKNOWN_PAUSE_MS} at most, whoever sends how many of them.
- * OT4. Expiry is judged by the database's clock, which is kept on this machine's monotonic one between two reads.
+ * OT3. Unknown tokens cause at most one read per {@link UNKNOWN_PAUSE_MS}, however many requests have one.
+ * OT4. Expiry is judged by the database's clock. Between two reads its time advances by this machine's monotonic clock.
  */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { OperatorTokenId } from '../../core/ids.ts';
@@ -140,7 +140,7 @@ const createReader = ({ datastore, clock }: Deps) => {
   };
 };
 
-/** Writes that a token was used, when the last such note is old. Nobody waits for it, and a failure has no effect. */
+/** Writes that a token was used, at most once an hour. No request waits for it, and a failure has no effect. */
 const createUses = ({ datastore, clock, log }: Deps) => {
   const notedMs = new Map<OperatorTokenId, number>();
   const writing = new Set<Promise<void>>();

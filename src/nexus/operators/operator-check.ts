@@ -1,5 +1,5 @@
 /**
- * Who sends a bearer token to this Nexus.
+ * Which operator a bearer token belongs to.
  *
  *     token ─▶ that of the token file? break-glass, whatever the database does
  *        └──▶ in the form of an operator's token? ─▶ known-tokens.ts

@@ -8,7 +8,7 @@
  * DK1. The clock of the waits continues from the file: it stands still while no agent runs, loses at most the time since the
  *      last write, and does not follow the wall clock.
  * DK2. What a config lists is taken back durably before that config is in a ledger, and once more when it is in force:
- *      a pass may have looked in between. A crash at any time leaves no wait that began before the artifact was listed.
+ *      a deletion pass may have run in between. A crash at any time leaves no wait that began before the artifact was listed.
  * DK3. A sled in doubt (P5) may miss a config that listed an artifact again, so its waits begin anew.
  * DK4. Bytes are counted durably before they are deleted. A full disk is the exception: deletions are what frees it.
  * DK5. Without any file, and with every file damaged, the waits begin anew and the most bytes held are those held now.
@@ -40,7 +40,7 @@ import { createKeyedLock } from '../locks.ts';
 const TICK_MS = 60_000;
 
 export type DeletionBook = AsyncDisposable & {
-  /** Reads the files of datasets that are about to be admitted; of effect at the start. */
+  /** Reads the files of datasets that are about to be admitted. They count only while no dataset is readable, as at a start. */
   readonly learn: (joining: readonly { dataset: Dataset; inspection: Inspection }[]) => void;
   /** DK3 */
   readonly forget: () => void;
@@ -56,8 +56,8 @@ export type DeletionBook = AsyncDisposable & {
   readonly count: (hashes: ReadonlySet<ArtifactHash>) => Promise<void>;
   readonly gone: (hashes: ReadonlySet<ArtifactHash>) => void;
   /**
-   * Takes over what a person has allowed on this machine. The one place where a decision of a person enters: whatever
-   * else proves one, such as a signed statement, allows waits here.
+   * Takes over what a person has allowed on this machine. No other function accepts a decision of a person: another proof of
+   * one, such as a signed statement, has to be handled here.
    */
   readonly takeAllowances: () => Promise<void>;
 };
@@ -79,7 +79,7 @@ type Book = DeletionBookDependencies & {
   record: DeletionRecord;
   /** What the clock of the waits showed when it began to run; `monotonicMs` is undefined while it stands still (DK6). */
   started: { readonly clockMs: number; readonly monotonicMs: number | undefined };
-  /** Last, without its time, and when. */
+  /** The last file written, without its time, and the clock of the waits then. */
   written: { readonly text: string; readonly clockMs: number };
 };
 
@@ -219,7 +219,8 @@ const takeAllowances = async (book: Book, save: () => Promise<void>): Promise<vo
         log.warn({ artifacts: read.body.length }, 'deletions were allowed on this machine');
         book.record = allowed(book.record, read.body);
         await save();
-      } else log.error({ dataset: dataset.path, reason: read.reason }, 'allowed deletions are damaged');
+      } else
+        log.error({ dataset: dataset.path, reason: read.reason }, 'the file of allowed deletions is damaged');
       await dataset.requirePresent();
       await removeAllowance(disk, dataset.path);
     } catch (error) {
