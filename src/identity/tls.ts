@@ -4,7 +4,7 @@
  * TI1. A connection to a peer is opened only with an expectation, and is used only if the peer's certificate has exactly the
  *      expected name. Host names and addresses are not compared.
  * TI2. A server completes the handshake with any client, so that a refusal can name its reason. OpenSSL verifies the certificate
- *      once for each connection; the name in it is compared with the route for each request.
+ *      once for each connection. For each request its end is compared with the time, and its name with the route.
  * TI3. Sessions are not resumed: OpenSSL would not verify the certificate again.
  */
 import { constants, type KeyObject, X509Certificate } from 'node:crypto';
