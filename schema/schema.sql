@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 48, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 50, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -221,6 +221,7 @@ CREATE TABLE nexus (
   time_started TIMESTAMPTZ NOT NULL,
   time_heartbeat TIMESTAMPTZ NOT NULL DEFAULT now(),
   round_nonce UUID,
+  time_expunged TIMESTAMPTZ,
   CONSTRAINT nexus_pkey PRIMARY KEY (id),
   CONSTRAINT nexus_policy_valid CHECK (policy IN ('in_service', 'expunged'))
 );

@@ -12,9 +12,11 @@ export const nexusHeartbeat =
     const known = state.nexuses.get(id);
     const policy = known?.policy ?? 'in_service';
     const roundNonce = known?.roundNonce ?? null;
+    const timeExpungedMs = known?.timeExpungedMs;
     const row: StoredNexus = {
       id,
       policy,
+      timeExpungedMs,
       operatorAddress,
       timeStartedMs,
       timeHeartbeatMs: nowMs,
@@ -54,7 +56,7 @@ export const nexusExpunge =
     };
     if (decideExpunge(id, seen, aliveMs) === 'expunged' || nexus === undefined)
       return { state, answer: undefined };
-    const expunged: StoredNexus = { ...nexus, policy: 'expunged' };
+    const expunged: StoredNexus = { ...nexus, policy: 'expunged', timeExpungedMs: moment.nowMs };
     const after = { ...state, nexuses: withEntry(state.nexuses, id, expunged) };
     const { operatorAddress } = nexus;
     const action = { kind: 'nexus_expunged', expungedNexusId: id, operatorAddress } as const;

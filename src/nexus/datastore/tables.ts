@@ -112,6 +112,7 @@ export type Tables = {
     time_started: Time;
     time_heartbeat: TimeByDefault;
     round_nonce: string | null;
+    time_expunged: OptionalTime;
   };
   local_repo: {
     upload_id: UploadId;

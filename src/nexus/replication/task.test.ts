@@ -500,6 +500,7 @@ test.each([
     const nexus: NexusRecord = {
       id: nexusId,
       policy,
+      timeExpungedMs: undefined,
       operatorAddress: '127.0.0.1:1',
       timeStartedMs: 0,
       timeHeartbeatMs: 0,

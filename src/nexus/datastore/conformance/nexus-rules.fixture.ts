@@ -39,10 +39,15 @@ export const nexusRules = (open: OpenDatastore): void => {
       await expect(datastore.nexusExpunge(newId(NexusId), 0, wait)).rejects.toMatchObject({
         code: 'NOT_FOUND',
       });
+      const timeExpunged = async () => (await datastore.nexusList(wait))[0]?.timeExpungedMs;
+      expect(await timeExpunged()).toBeUndefined();
       await datastore.nexusExpunge(nexus.id, 0, wait);
+      const first = await timeExpunged();
+      expect(first).toEqual(expect.any(Number));
       await datastore.nexusExpunge(nexus.id, 3_600_000, wait);
       expect(await datastore.nexusHeartbeat(nexus, wait)).toEqual({ policy: 'expunged' });
       expect(await datastore.nexusList(wait)).toMatchObject([{ policy: 'expunged' }]);
+      expect(await timeExpunged(), 'the first expunge counts').toBe(first);
     });
 
     test('begins a round only with its own row, which a heartbeat creates, and in which heartbeats keep the nonce (P13)', async () => {

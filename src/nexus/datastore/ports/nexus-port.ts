@@ -7,6 +7,7 @@ import type { Wait } from './verb.ts';
 export type NexusRecord = {
   readonly id: NexusId;
   readonly policy: Policy;
+  readonly timeExpungedMs: number | undefined;
   readonly operatorAddress: string;
   readonly timeStartedMs: number;
   readonly timeHeartbeatMs: number;

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { databaseNow } from '../../database-time.ts';
 import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
 import type { NexusPort } from '../../ports/nexus-port.ts';
@@ -20,7 +21,11 @@ export const nexusExpunge =
           heartbeatAgeMs: heartbeatAgeMs(row.now_ms, row.time_heartbeat),
         };
         if (decideExpunge(id, nexus, aliveMs) === 'expunged' || row === undefined) return;
-        await db.updateTable('nexus').set({ policy: 'expunged' }).where('id', '=', id).execute();
+        await db
+          .updateTable('nexus')
+          .set({ policy: 'expunged', time_expunged: sql<Date>`now()` })
+          .where('id', '=', id)
+          .execute();
         const { operator_address: operatorAddress } = row;
         await appendAudit(
           db,

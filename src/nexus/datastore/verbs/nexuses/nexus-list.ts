@@ -38,6 +38,7 @@ type Row = ReturnType<typeof readNexuses> extends AsyncGenerator<infer R> ? R : 
 const toNexusRecord = (row: Row): NexusRecord => ({
   id: row.id,
   policy: row.policy,
+  timeExpungedMs: row.time_expunged ?? undefined,
   operatorAddress: row.operator_address,
   timeStartedMs: row.time_started,
   timeHeartbeatMs: row.time_heartbeat,
