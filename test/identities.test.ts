@@ -98,7 +98,7 @@ const expectAllHeld = async () => {
     for (const dataset of datasets) expect(await artifactsOnDisk(dataset)).toEqual(hashesOf(release));
 };
 
-test('a release reaches every sled over TLS, from Nexus and from sled to sled', async () => {
+test('a release reaches every sled over TLS, from Nexus and from sled to sled (T1)', async () => {
   await expectAllHeld();
   const { sleds } = await nexus().fleet.releaseReplication({ params: { system_version: '1.0.0' } }, wait);
   expect(sleds.map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
@@ -135,7 +135,7 @@ const register = (caller: Caller, sled_id: SledId) =>
     ),
   );
 
-test('a sled registers itself and no other: nobody can take over its address, or invent sleds', async () => {
+test('a sled registers itself and no other: nobody can take over its address, or invent sleds (T1)', async () => {
   const [mine, other] = [await credentialsOf(first()), await credentialsOf(second())];
   const { items: before } = await nexus().fleet.sledList({ query: {} }, wait);
   await expect(register(stranger, other.id)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
@@ -164,7 +164,7 @@ test('a stolen sled is kept out for as long as its certificate is valid: it is n
   await expect(register(stolen, sled_id)).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
 });
 
-test('an order to copy leads only to the sled that it names, and never to another server', async () => {
+test('an order to copy leads only to the sled that it names, and never to another server (T1)', async () => {
   let visits = 0;
   const bait = createServer((_, response) => {
     visits += 1;

@@ -159,7 +159,7 @@ test('a refusal says whom the route serves, and who the caller is', async () => 
   expect(texts.foreign).toContain('no authority of this fleet issued it');
 });
 
-test('a client talks to the process that it expects, and to no other (TI1)', async () => {
+test('a client talks to the process that it expects, and to no other (T1, TI1)', async () => {
   const fleet = testFleetIdentity();
   await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
   await using peers = securePeers(replaceableCredentials(fleet.issue('nexus')));
