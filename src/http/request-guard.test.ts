@@ -110,33 +110,61 @@ test('headers that two readers would understand differently are refused (RQG3)',
     ]);
 });
 
+/** What the guard itself says, whatever the parser before it accepts: `served`, or the text of its refusal. */
+const guarded = (rawHeaders: readonly string[], localAddress = '127.0.0.1'): string => {
+  const headers = Object.fromEntries(
+    Array.from({ length: rawHeaders.length / 2 }, (_, at) => [
+      rawHeaders[at * 2]!.toLowerCase(),
+      rawHeaders[at * 2 + 1]!,
+    ]),
+  );
+  try {
+    guardRequest({ headers, rawHeaders: [...rawHeaders], socket: { localAddress } }, new Set());
+    return 'served';
+  } catch (error) {
+    return error instanceof DepotError ? `${errorCodeOf(error)}: ${error.message}` : String(error);
+  }
+};
+
 test('the guard itself refuses two lengths, whatever the parser before it accepts (RQG3)', () => {
-  const refusal = (rawHeaders: readonly string[]): string => {
-    const headers = Object.fromEntries(
-      Array.from({ length: rawHeaders.length / 2 }, (_, at) => [
-        rawHeaders[at * 2]!.toLowerCase(),
-        rawHeaders[at * 2 + 1]!,
-      ]),
-    );
-    try {
-      guardRequest(
-        { headers, rawHeaders: [...rawHeaders], socket: { localAddress: '127.0.0.1' } },
-        new Set(),
-      );
-      return 'served';
-    } catch (error) {
-      return error instanceof DepotError ? errorCodeOf(error) : String(error);
-    }
-  };
-  expect(refusal(['Host', '127.0.0.1'])).toBe('served');
-  expect(refusal(['Host', '127.0.0.1', 'hOST', '127.0.0.1'])).toBe('INVALID_REQUEST');
-  expect(refusal(['Host', '127.0.0.1', 'Content-Length', '1', 'Transfer-Encoding', 'chunked'])).toBe(
-    'INVALID_REQUEST',
+  const host = ['Host', '127.0.0.1'];
+  expect(guarded(host)).toBe('served');
+  expect(guarded([...host, 'Transfer-Encoding', 'chunked'])).toBe('served');
+  expect(guarded([...host, 'Content-Length', '1', 'Transfer-Encoding', 'chunked'])).toMatch(
+    /^INVALID_REQUEST: .*exclude each other/,
   );
-  expect(refusal(['Host', '127.0.0.1', 'Content-Length', '1', 'content-length', '1'])).toBe(
-    'INVALID_REQUEST',
+  expect(guarded([...host, 'Transfer-Encoding', 'x'])).toMatch(/^INVALID_REQUEST: .*only chunked is/);
+});
+
+test.each([
+  ['Host', '127.0.0.1'],
+  ['Content-Length', '1'],
+  ['Transfer-Encoding', 'chunked'],
+  ['Content-Type', 'application/json'],
+  ['Authorization', 'Bearer a'],
+  ['Expect', '100-continue'],
+  ['Origin', 'http://127.0.0.1'],
+  ['Sec-Fetch-Site', 'none'],
+])('the guard itself refuses the header %s twice, also with equal values (RQG3)', (name, value) => {
+  const host = name === 'Host' ? [] : ['Host', '127.0.0.1'];
+  expect(guarded([...host, name, value])).toBe('served');
+  expect(guarded([...host, name, value, name.toUpperCase(), value])).toBe(
+    `INVALID_REQUEST: the header ${name.toLowerCase()} occurs twice; send it once`,
   );
-  expect(refusal(['Host', '127.0.0.1', 'Transfer-Encoding', 'x'])).toBe('INVALID_REQUEST');
+});
+
+test('localhost names this server only where the connection arrived at a loopback address (RQG1)', () => {
+  expect(guarded(['Host', 'localhost'], '::1')).toBe('served');
+  expect(guarded(['Host', 'localhost'], '10.0.0.1')).toMatch(/^HOST_NOT_SERVED: /);
+});
+
+test('an origin without a port is that of its scheme (RQG2)', () => {
+  const from = (origin: string, host: string) => guarded(['Host', host, 'Origin', origin]);
+  expect(from('http://127.0.0.1', '127.0.0.1:80')).toBe('served');
+  expect(from('https://127.0.0.1', '127.0.0.1:443')).toBe('served');
+  expect(from('https://127.0.0.1:8443', '127.0.0.1:8443')).toBe('served');
+  expect(from('https://127.0.0.1', '127.0.0.1:80')).toMatch(/^CROSS_SITE_REQUEST: /);
+  expect(from('http://127.0.0.1', '127.0.0.1:443')).toMatch(/^CROSS_SITE_REQUEST: /);
 });
 
 test('an address is compared in one form', () => {

@@ -34,7 +34,11 @@ const setUp = () => {
       return answer(() => datastore.operatorTokensUsed(ids, options));
     },
   };
-  const tokens = createKnownTokens({ datastore: watched, clock, log: silentLogger });
+  const logged: string[] = [];
+  const log = { ...silentLogger, debug: (_facts: unknown, text: string) => logged.push(text) };
+  const openTokens = (own: Partial<typeof watched> = {}) =>
+    createKnownTokens({ datastore: { ...watched, ...own }, clock, log: log as never });
+  const tokens = openTokens();
   const create = async (lifeMs = 100 * HOUR_MS) => {
     const token = makeOperatorToken();
     const id = newId(OperatorTokenId);
@@ -45,14 +49,15 @@ const setUp = () => {
     return { id, token };
   };
   const find = async (token: string) => (await tokens.find(token, wait)).kind;
-  return { clock, datastore, state, tokens, create, find };
+  return { clock, datastore, state, tokens, openTokens, logged, create, find };
 };
 
-test('a token is known with its id and its role, and many requests cost one read', async () => {
+test('a token is known with its id and its role, and many requests cost one read, also at once', async () => {
   const { tokens, create, state } = setUp();
   const { id, token } = await create();
-  for (let n = 0; n < 5; n += 1)
-    expect(await tokens.find(token, wait)).toEqual({ kind: 'known', operator: { id, role: 'operator' } });
+  const known = { kind: 'known', operator: { id, role: 'operator' } };
+  expect(await Promise.all([1, 2, 3].map(() => tokens.find(token, wait)))).toEqual([known, known, known]);
+  for (let n = 0; n < 5; n += 1) expect(await tokens.find(token, wait)).toEqual(known);
   expect(state.reads).toBe(1);
 });
 
@@ -158,7 +163,7 @@ test('without any answer of the database no token is known, and none is called u
 });
 
 test('the last use is written once an hour, and a write that fails has no effect', async () => {
-  const { clock, datastore, create, find, state } = setUp();
+  const { clock, datastore, create, find, state, logged } = setUp();
   const { token } = await create();
   const lastUse = async () => (await datastore.operatorTokenList(wait)).tokens[0]!.timeLastUsedMs;
   for (let n = 0; n < 5; n += 1) await find(token);
@@ -177,4 +182,42 @@ test('the last use is written once an hour, and a write that fails has no effect
   state.isAway = true;
   await clock.advance(HOUR_MS);
   expect(await find(token)).toBe('known');
+  expect(state.writes).toBe(3);
+  await expect.poll(() => logged).toEqual(['last use of a token not written']);
+});
+
+test('the last use that another Nexus wrote within the hour is not written again', async () => {
+  const { clock, datastore, create, find, state } = setUp();
+  const { id, token } = await create();
+  await datastore.operatorTokensUsed([id], wait);
+  await clock.advance(HOUR_MS - 1);
+  expect(await find(token)).toBe('known');
+  expect(state.writes).toBe(0);
+  await clock.advance(1);
+  await find(token);
+  expect(state.writes).toBe(1);
+});
+
+test('a stop cancels the write of a last use, and waits for its end', async () => {
+  const { create, openTokens } = setUp();
+  const { token } = await create();
+  const ended = Promise.withResolvers<void>();
+  let signal: AbortSignal | undefined;
+  const tokens = openTokens({
+    operatorTokensUsed(_ids, options) {
+      signal = options.signal;
+      return ended.promise;
+    },
+  });
+  await tokens.find(token, wait);
+  expect(signal?.aborted).toBe(false);
+  let isStopped = false;
+  const stopped = tokens[Symbol.asyncDispose]().then(() => {
+    isStopped = true;
+  });
+  expect(signal?.aborted).toBe(true);
+  await new Promise(resolve => setImmediate(resolve));
+  expect(isStopped).toBe(false);
+  ended.resolve();
+  await stopped;
 });
