@@ -1,7 +1,8 @@
 /** Requests of any route: what its schemas accept, at the edges of it, and what is next to that. */
 import fc from 'fast-check';
 import { z } from 'zod';
-import type { Api, Route } from '../api/route.ts';
+import type { Route } from '../api/route.ts';
+import { openApiDocuments } from './openapi.ts';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -34,10 +35,16 @@ const ODD_TIMES = [
   '2026-02-30T00:00:00Z',
 ];
 
-const text = ({ pattern, format, minLength = 0, maxLength = 40 }: JsonSchema): fc.Arbitrary<string> => {
-  if (format === 'uuid' || format === 'guid') return fc.oneof(fc.uuid(), fc.constant(HEX_36));
+/** A request has several fields, and one that is refused hides what becomes of the others. */
+const mostly = <T>(good: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 8, arbitrary: good }, { weight: 1, arbitrary: odd });
+
+const text = ({ pattern, format, minLength = 0, maxLength }: JsonSchema): fc.Arbitrary<string> => {
+  const fits = ({ length }: string): boolean =>
+    length >= Number(minLength) && (maxLength === undefined || length <= Number(maxLength));
+  if (format === 'uuid' || format === 'guid') return mostly(fc.uuid(), fc.constant(HEX_36));
   if (format === 'date-time')
-    return fc.oneof(
+    return mostly(
       fc
         .date({ noInvalidDate: true, min: new Date('0001-01-01'), max: new Date('9999-12-31') })
         .map(date => date.toISOString()),
@@ -45,11 +52,11 @@ const text = ({ pattern, format, minLength = 0, maxLength = 40 }: JsonSchema): f
     );
   if (format === 'uri')
     return fc.constantFrom('http://127.0.0.1:1', 'http://[::1]:1/', 'http://127.0.0.1:1/x?y#z');
-  if (typeof pattern === 'string') return fc.stringMatching(new RegExp(pattern));
-  const odd = ODD_TEXTS.filter(each => each.length >= Number(minLength) && each.length <= Number(maxLength));
+  if (typeof pattern === 'string') return fc.stringMatching(new RegExp(pattern)).filter(fits);
+  const odd = ODD_TEXTS.filter(fits);
   const any = fc.string({
     minLength: Number(minLength),
-    maxLength: Math.min(Number(maxLength), 300),
+    maxLength: Math.min(Number(maxLength ?? 40), 300),
     unit: 'binary',
   });
   return fc.oneof(any, fc.constantFrom(HEX_36, ...odd), {
@@ -141,12 +148,51 @@ const resolved = (value: unknown, definitions: JsonSchema): unknown => {
   );
 };
 
+const jsonOf = (schema: z.ZodType): JsonSchema => {
+  const json = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }) as JsonSchema;
+  return resolved(json, (json.definitions ?? {}) as JsonSchema) as JsonSchema;
+};
+
 /** Mostly as accepted, sometimes with an odd value. */
 const anyOf = (schema: z.ZodType | undefined): fc.Arbitrary<unknown> => {
   if (schema === undefined) return fc.constant(undefined);
-  const json = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }) as JsonSchema;
-  const good = accepted(resolved(json, (json.definitions ?? {}) as JsonSchema) as JsonSchema);
+  const good = accepted(jsonOf(schema));
   return fc.oneof({ weight: 3, arbitrary: good }, { weight: 1, arbitrary: good.chain(oddly) });
+};
+
+/** The least that a schema accepts, without optional fields. */
+const leastOf = (schema: z.ZodType | undefined): unknown =>
+  schema === undefined ? undefined : least(jsonOf(schema));
+
+const least = (schema: JsonSchema): unknown => {
+  const {
+    anyOf: choices = [],
+    required = [],
+    properties = {},
+  } = schema as {
+    anyOf?: JsonSchema[];
+    required?: string[];
+    properties?: Record<string, JsonSchema>;
+  };
+  if (Array.isArray(schema.enum)) return schema.enum[0];
+  if ('const' in schema) return schema.const;
+  if (choices[0] !== undefined) return least(choices[0]);
+  switch (schema.type) {
+    case 'string':
+      if (schema.format === 'uri') return 'http://127.0.0.1:1';
+      return typeof schema.pattern === 'string'
+        ? fc.sample(fc.stringMatching(new RegExp(schema.pattern)), { numRuns: 1, seed: 1 })[0]
+        : 'a'.repeat(Number(schema.minLength ?? 1));
+    case 'integer':
+    case 'number':
+      return Math.max(0, Number(schema.minimum ?? 0));
+    case 'boolean':
+      return false;
+    case 'array':
+      return [];
+    default:
+      return Object.fromEntries(required.map(name => [name, least(properties[name] ?? {})]));
+  }
 };
 
 export type AnyRequest = { readonly path: string; readonly init: RequestInit; readonly said: string };
@@ -156,28 +202,51 @@ const asText = (value: unknown): string =>
 /** A lone surrogate has no percent encoding. */
 const encoded = (value: unknown): string => encodeURIComponent(asText(value).toWellFormed());
 
-export const anyRequest = (route: Route): fc.Arbitrary<AnyRequest> => {
-  const body = route.body?.kind === 'json' ? anyOf(route.body.schema) : fc.constant(undefined);
-  return fc.tuple(anyOf(route.params), anyOf(route.query), body).map(([params, query, json]) => {
-    const values = (params ?? {}) as Record<string, unknown>;
-    const path = route.path.replaceAll(
-      /\{(\w+)\}/g,
-      (_, name: string) => encoded(values[name] ?? 'x') || 'x',
-    );
-    const search = Object.entries((query ?? {}) as Record<string, unknown>)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => `${name}=${encoded(value)}`)
-      .join('&');
-    const text = json === undefined ? undefined : JSON.stringify(json);
-    const init = {
-      method: route.method,
-      ...(text !== undefined && { body: text, headers: { 'content-type': 'application/json' } }),
-    };
-    const whole = search === '' ? path : `${path}?${search}`;
-    return { path: whole, init, said: `${route.method} ${whole} ${text ?? ''}` };
-  });
+type Parts = { readonly params: unknown; readonly query: unknown; readonly json: unknown };
+
+const requestOf = (route: Route, { params, query, json }: Parts): AnyRequest => {
+  const values = (params ?? {}) as Record<string, unknown>;
+  const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encoded(values[name] ?? 'x') || 'x');
+  const search = Object.entries((query ?? {}) as Record<string, unknown>)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${encoded(value)}`)
+    .join('&');
+  const text = json === undefined ? undefined : JSON.stringify(json);
+  const init = {
+    method: route.method,
+    ...(text !== undefined && { body: text, headers: { 'content-type': 'application/json' } }),
+  };
+  const whole = search === '' ? path : `${path}?${search}`;
+  return { path: whole, init, said: `${route.method} ${whole} ${text ?? ''}` };
 };
 
-/** The routes whose body, if any, is JSON. */
-export const jsonRoutes = (...apis: readonly Api[]): readonly Route[] =>
-  apis.flatMap(api => Object.values<Route>(api.routes)).filter(({ body }) => body?.kind !== 'stream');
+const bodySchema = ({ body }: Route): z.ZodType | undefined =>
+  body?.kind === 'json' ? body.schema : undefined;
+
+export const anyRequest = (route: Route): fc.Arbitrary<AnyRequest> =>
+  fc
+    .record({ params: anyOf(route.params), query: anyOf(route.query), json: anyOf(bodySchema(route)) })
+    .map(parts => requestOf(route, parts));
+
+/** One that its schemas accept: it reaches the handler. */
+export const leastRequest = (route: Route): AnyRequest =>
+  requestOf(route, {
+    params: leastOf(route.params),
+    query: leastOf(route.query),
+    json: leastOf(bodySchema(route)),
+  });
+
+/** The published documents of each server. A new document belongs here, and a new route of one is tried by itself. */
+export const DOCUMENTS_OF = {
+  operator: ['operator.json', 'debug.json'],
+  internal: ['internal.json'],
+  sledAgent: ['sled-agent.json'],
+  depot: ['repo-depot.json'],
+} as const;
+
+/** The routes of a server whose body, if any, is JSON. */
+export const jsonRoutesOf = (server: keyof typeof DOCUMENTS_OF): readonly Route[] =>
+  DOCUMENTS_OF[server]
+    .flatMap(name => openApiDocuments[name] ?? [])
+    .flatMap(api => Object.values<Route>(api.routes))
+    .filter(({ body }) => body?.kind !== 'stream');

@@ -5,6 +5,7 @@ import { debugApi } from '../api/debug-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import type { Audience } from '../api/route.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
+import { DOCUMENTS_OF } from './any-request.fixture.ts';
 import { openApiDocument, openApiDocuments } from './openapi.ts';
 
 const directory = join(import.meta.dirname, '../../openapi');
@@ -13,6 +14,10 @@ test('openapi/ has the contracts, as npm run openapi writes them (S1, S2)', asyn
   expect((await readdir(directory)).sort()).toEqual(Object.keys(openApiDocuments).sort());
   for (const [name, apis] of Object.entries(openApiDocuments))
     expect(JSON.parse(await readFile(join(directory, name), 'utf8')), name).toEqual(openApiDocument(apis));
+});
+
+test('requests of any kind are tried at each document', () => {
+  expect(Object.values(DOCUMENTS_OF).flat().sort()).toEqual(Object.keys(openApiDocuments).sort());
 });
 
 const endpoints = (document: Record<string, unknown>): string[] =>

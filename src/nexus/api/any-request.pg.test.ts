@@ -1,16 +1,8 @@
 /** Every route of a Nexus over its database: whatever a schema accepts, the parsers and columns behind it take too. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { debugApi } from '../../api/debug-api.ts';
-import { internalApi } from '../../api/internal-api.ts';
-import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
-import { operatorHistoryApi } from '../../api/operator-history-api.ts';
-import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
-import { operatorSourceApi } from '../../api/operator-source-api.ts';
-import { operatorUpdateApi } from '../../api/operator-update-api.ts';
-import { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import type { Route } from '../../api/route.ts';
-import { anyRequest, jsonRoutes } from '../../http/any-request.fixture.ts';
+import { anyRequest, jsonRoutesOf, leastRequest } from '../../http/any-request.fixture.ts';
 import { createTestWorld } from '../process/nexus.fixture.ts';
 import { fakeConnection } from '../sleds/fleet.fixture.ts';
 
@@ -20,6 +12,9 @@ const REGISTRATION_RUNS = 250;
 
 /** One that fetches from the network, and one that begins work that nothing ends. */
 const UNTRIED = ['source_sync', 'bgtask_activate'];
+/** Of these every request is refused: no text is a signed root, and no recovery can be finished in this way. */
+const REFUSED_BEHIND_ITS_SCHEMA = ['system_update_recovery_finish', 'system_update_trust_root_create'];
+
 test('no request that a schema accepts, or almost accepts, is a fault of Nexus', async () => {
   await using world = await createTestWorld();
   const connectSleds = () => ({ ...fakeConnection([]), [Symbol.asyncDispose]: async () => undefined });
@@ -37,26 +32,16 @@ test('no request that a schema accepts, or almost accepts, is a fault of Nexus',
           statuses.set(route.operationId, seen.add(answer.status));
           if (answer.status === 500) faults.push(`${said} ─▶ ${text}`);
         }),
-        { numRuns },
+        { numRuns, examples: [[leastRequest(route)]] },
       );
   };
-  await tryAll(`http://${nexus.internalAddress}`, jsonRoutes(internalApi), REGISTRATION_RUNS);
-  await tryAll(
-    `http://${nexus.operatorAddress}`,
-    jsonRoutes(
-      operatorUpdateApi,
-      operatorUploadApi,
-      operatorFleetApi,
-      operatorRecoveryApi,
-      operatorSourceApi,
-      operatorHistoryApi,
-      debugApi,
-    ),
-  );
+  await tryAll(`http://${nexus.internalAddress}`, jsonRoutesOf('internal'), REGISTRATION_RUNS);
+  await tryAll(`http://${nexus.operatorAddress}`, jsonRoutesOf('operator'));
   expect(faults).toEqual([]);
   // They reached what is behind the schemas.
+  const onlyRefused = [...statuses].filter(([, seen]) => [...seen].every(status => status === 400));
+  expect(onlyRefused.map(([id]) => id).sort()).toEqual(REFUSED_BEHIND_ITS_SCHEMA);
   expect(statuses.get('sled_agent_put')).toContain(204);
-  expect(statuses.get('sled_view')).toContain(404);
 });
 
 test('a list of ids of which one is none is refused, and so is an empty number', async () => {
