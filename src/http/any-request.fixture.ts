@@ -61,7 +61,7 @@ const text = ({ pattern, format, minLength = 0, maxLength }: JsonSchema): fc.Arb
   });
   return fc.oneof(any, fc.constantFrom(HEX_36, ...odd), {
     weight: 2,
-    arbitrary: fc.constantFrom('127.0.0.1:1', '[::1]:1', '[2001:db8::1]:65535'),
+    arbitrary: fc.constantFrom('127.0.0.1:1', '[::1]:1', '[2001:db8::1]:65535', 'http://127.0.0.1:1'),
   });
 };
 
@@ -160,11 +160,18 @@ const anyOf = (schema: z.ZodType | undefined): fc.Arbitrary<unknown> => {
   return fc.oneof({ weight: 3, arbitrary: good }, { weight: 1, arbitrary: good.chain(oddly) });
 };
 
-/** The least that a schema accepts, without optional fields. */
-const leastOf = (schema: z.ZodType | undefined): unknown =>
-  schema === undefined ? undefined : least(jsonOf(schema));
+/** A refinement, which is not in the JSON schema, may want one of these for a text. */
+const LEAST_TEXTS = ['a', '127.0.0.1:1', 'http://127.0.0.1:1'];
 
-const least = (schema: JsonSchema): unknown => {
+/** The least that a schema accepts, without optional fields. */
+const leastOf = (schema: z.ZodType | undefined): unknown => {
+  if (schema === undefined) return undefined;
+  const json = jsonOf(schema);
+  const values = LEAST_TEXTS.map(free => least(json, free));
+  return values.find(value => schema.safeParse(value).success) ?? values[0];
+};
+
+const least = (schema: JsonSchema, free: string): unknown => {
   const {
     anyOf: choices = [],
     required = [],
@@ -176,13 +183,12 @@ const least = (schema: JsonSchema): unknown => {
   };
   if (Array.isArray(schema.enum)) return schema.enum[0];
   if ('const' in schema) return schema.const;
-  if (choices[0] !== undefined) return least(choices[0]);
+  if (choices[0] !== undefined) return least(choices[0], free);
   switch (schema.type) {
     case 'string':
-      if (schema.format === 'uri') return 'http://127.0.0.1:1';
       return typeof schema.pattern === 'string'
         ? fc.sample(fc.stringMatching(new RegExp(schema.pattern)), { numRuns: 1, seed: 1 })[0]
-        : 'a'.repeat(Number(schema.minLength ?? 1));
+        : free;
     case 'integer':
     case 'number':
       return Math.max(0, Number(schema.minimum ?? 0));
@@ -191,7 +197,7 @@ const least = (schema: JsonSchema): unknown => {
     case 'array':
       return [];
     default:
-      return Object.fromEntries(required.map(name => [name, least(properties[name] ?? {})]));
+      return Object.fromEntries(required.map(name => [name, least(properties[name] ?? {}, free)]));
   }
 };
 
