@@ -85,6 +85,7 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     newId: () => idFrom(rng),
     lockDirectory: host.lockDirectory,
     fetchArtifact: createDepotLink(network, caller, deps.findSled),
+    knownPeers: () => new Set(),
     peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus, deps.speaks)),
   });
   const health = (await services.store.list()).datasetHealth;

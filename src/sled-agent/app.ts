@@ -16,6 +16,7 @@ import { sledAgentApi } from '../api/sled-agent-api.ts';
 import type { Rng } from '../core/rng.ts';
 import { createApiClient } from '../http/client.ts';
 import { bindApi } from '../http/handlers.ts';
+import { watchKnownHosts } from '../http/known-hosts.ts';
 import { type Peers, plainPeers, securePeers } from '../http/peers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
@@ -69,14 +70,17 @@ export const startSledAgent = async (
         log: log.child({ component: 'identity' }),
       }),
     );
+  const hosts = config.nexuses.map(({ host }) => host);
+  const { addresses: knownPeers } = started.use(watchKnownHosts(hosts, { clock, log }));
+  const fetchArtifact = fetchFrom(peers);
   const services = started.use(
-    await startSledServices(config, { clock, rng, log, peers: nexuses, fetchArtifact: fetchFrom(peers) }),
+    await startSledServices(config, { clock, rng, log, peers: nexuses, fetchArtifact, knownPeers }),
   );
   const serve = {
     credentials,
     insecureListen: config.insecureListen,
     allowedHosts: config.allowedHosts,
-    knownPeers: () => services.knownPeers,
+    knownPeers,
     limits: {
       progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
       streamBodyBytes: config.store.maxArtifactBytes,

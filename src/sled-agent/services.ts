@@ -15,8 +15,8 @@ import type { sledAgentApi } from '../api/sled-agent-api.ts';
 import type { Rng } from '../core/rng.ts';
 import type { SledRegistration } from '../core/sled-registration.ts';
 import type { Handlers } from '../http/handlers.ts';
+import type { KnownPeers } from '../http/places.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
-import { canonicalHost } from '../http/request-guard.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { agentHandlers } from './agent-api.ts';
@@ -35,8 +35,6 @@ export type SledServices = AsyncDisposable & {
   readonly store: ArtifactStore;
   readonly agent: Handlers<typeof sledAgentApi>;
   readonly depot: Handlers<typeof depotApi>;
-  /** The hosts of the configured Nexuses, for which places are kept. */
-  readonly knownPeers: ReadonlySet<string>;
   /** Registers, and examines the datasets periodically, until disposed. Called when both servers listen. */
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
@@ -47,6 +45,8 @@ export type SledServicesDependencies = StoreDependencies & {
   readonly log: Logger;
   readonly fetchArtifact: FetchArtifact;
   readonly peers: readonly NexusPeer[];
+  /** The addresses of the configured Nexuses, for which places are kept. */
+  readonly knownPeers: KnownPeers;
 };
 
 export const startSledServices = async (
@@ -58,8 +58,7 @@ export const startSledServices = async (
   const store = started.use(
     await openStore(config.store, { ...deps, log: log.child({ component: 'store' }) }),
   );
-  const knownPeers = new Set(config.nexuses.map(({ host }) => canonicalHost(host)));
-  const known = () => knownPeers;
+  const { knownPeers: known } = deps;
   const copies = started.use(
     createCopies({
       store,
@@ -77,7 +76,6 @@ export const startSledServices = async (
     store,
     agent: agentHandlers({ store, copies, puts }),
     depot: depotHandlers({ store, reads }),
-    knownPeers,
     startUpkeep: addresses => startUpkeep(config, deps, store, addresses),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

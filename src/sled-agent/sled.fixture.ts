@@ -60,10 +60,17 @@ export type TestSled = AsyncDisposable & {
 
 export const neverAborts = (): AbortSignal => new AbortController().signal;
 
-/** @param options.floor whether to wait for its floor */
+/**
+ * @param options.floor whether to wait for its floor
+ * @param options.nexusHost how the configuration names the host of its Nexus
+ */
 export const startTestSled = async (
   file: Partial<typeof SledAgentFile._zod.input> = {},
-  { log = silentLogger, floor = true }: { log?: Logger; floor?: boolean } = {},
+  {
+    log = silentLogger,
+    floor = true,
+    nexusHost = '127.0.0.1',
+  }: { log?: Logger; floor?: boolean; nexusHost?: string } = {},
 ): Promise<TestSled> => {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'test-sled-'));
@@ -76,7 +83,7 @@ export const startTestSled = async (
       serial: 'test',
       listen: '127.0.0.1:0',
       depot_listen: '127.0.0.1:0',
-      nexus: [nexus.address],
+      nexus: [nexus.address.replace('127.0.0.1', nexusHost)],
       datasets,
       ...file,
       limits: { min_free_bytes: 0, deletion_percent: 100, ...file.limits },
