@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SledAgentInfo } from '../api/internal-api.ts';
+import { MAX_DATASET_MESSAGE_CHARS, SledAgentInfo } from '../api/internal-api.ts';
 import { sledAgentInfo } from '../api/sled-agent-info.fixture.ts';
 import { asGeneration, DatasetId, IncarnationId } from '../core/ids.ts';
 import { registrationBody, registrationOf } from './registration.ts';
@@ -28,4 +28,17 @@ test('a registration comes back as it was told, and what was not told is not mad
     const body = registrationBody(registrationOf(info));
     expect(SledAgentInfo.parse(body)).toStrictEqual(info);
   }
+});
+
+test('a message that is cut within a character, or has a NUL, is one that a database stores', () => {
+  const messageOf = (message: string) => {
+    const told = sledAgentInfo({ datasets: [{ id: null, path: '/m2/0', state: 'missing' }] });
+    const info = registrationOf(told);
+    const datasets = info.datasets?.map(dataset => ({ ...dataset, message }));
+    return registrationBody({ ...info, datasets }).datasets?.[0]?.message ?? '';
+  };
+  const cut = messageOf(`${'x'.repeat(MAX_DATASET_MESSAGE_CHARS - 1)}\u{1f600}`);
+  expect(cut).toHaveLength(MAX_DATASET_MESSAGE_CHARS);
+  expect(cut.isWellFormed()).toBe(true);
+  expect(messageOf('bad\u0000path')).toBe('bad path');
 });

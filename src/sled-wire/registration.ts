@@ -39,10 +39,12 @@ export const registrationBody = (sled: SledRegistration): SledAgentInfo => ({
   ...(sled.heads !== undefined && { heads: sled.heads.slice(0, MAX_HEADS).map(headBody) }),
 });
 
-/** A message that is too long is cut, so that the registration is not refused for it. */
+/** A message is cut, and made one that a database stores, so that the registration is not refused for it. */
 const registeredDataset = (dataset: DatasetHealth): NonNullable<SledAgentInfo['datasets']>[number] => {
   const { message, ...body } = datasetBody(dataset);
-  return { ...body, ...(message !== undefined && { message: message.slice(0, MAX_DATASET_MESSAGE_CHARS) }) };
+  if (message === undefined) return body;
+  const whole = message.slice(0, MAX_DATASET_MESSAGE_CHARS).toWellFormed().replaceAll('\u0000', ' ');
+  return { ...body, message: whole };
 };
 
 const headOf = ({ generation, config_digest: digest, lineage, kept }: SledHead): RegisteredHead => ({

@@ -175,7 +175,9 @@ const passedLine = ({ clause, what, codes }: Clause, shown: Facts | undefined, n
       ? 'rollback'
       : undefined;
   const keys =
-    isSignature && shown !== undefined ? ` by ${shown.keyIds.map(id => id.slice(0, 16)).join(', ')}` : '';
+    isSignature && shown !== undefined
+      ? ` by ${shown.keyIds.map(id => id.slice(0, 16).toWellFormed()).join(', ')}`
+      : '';
   const until =
     kind === 'expired' && shown !== undefined ? ` (until ${isoTime(shown.metadata.signed.expiresMs)})` : '';
   const name = shown === undefined ? 'it' : `${shown.metadata.name} version ${shown.metadata.signed.version}`;

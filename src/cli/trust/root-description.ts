@@ -43,7 +43,7 @@ export const describeRoot = (rootRole: unknown): RootDescription => {
     keyText:
       root === undefined
         ? '?'
-        : `${root.keys.map(({ keyId }) => keyId.slice(0, 12)).join(', ')} (${root.threshold} of ${root.keys.length})`,
+        : `${root.keys.map(({ keyId }) => keyId.slice(0, 12).toWellFormed()).join(', ')} (${root.threshold} of ${root.keys.length})`,
     roles: described,
   };
 };

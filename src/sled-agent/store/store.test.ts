@@ -246,6 +246,19 @@ test('a quarantined copy is no longer held or served, and stays reported after a
   ]);
 });
 
+test.each([
+  ['has the mark ~ between the parts of a name', 'bytes 1~2 differ', 'bytes 1~2 differ'],
+  ['is cut within a character', `${'x'.repeat(79)}\u{1f600}`, `${'x'.repeat(79)}\ufffd`],
+  ['has long escapes', 'ü'.repeat(60), 'ü'.repeat(20)],
+])('the reason of a quarantined copy is a readable text when it %s', async (_, reason, shown) => {
+  await using sled = await createTestStore({ datasets: 1 });
+  await offer(sled.store(), 1, [a]);
+  await put(sled.store(), a);
+  const [dataset] = (await sled.store().list()).datasetHealth;
+  await sled.store().quarantine(a.sha256, dataset!.id!, reason);
+  expect((await sled.store().list()).quarantined).toMatchObject([{ reason: shown }]);
+});
+
 test('a link in a dataset is no artifact: it is not listed, and nothing is served through it', async () => {
   await using sled = await createTestStore({ datasets: 1 });
   const outside = join(sled.directories[0]!, '..', 'secret');

@@ -12,6 +12,8 @@ export const QUARANTINE_DIRECTORY = 'quarantine';
 const MAX_QUARANTINED_FILES = 16;
 
 const MAX_REASON_CHARS = 80;
+/** In the name of the file, beside a hash and a time: no file system allows more than 255 bytes. */
+const MAX_ENCODED_CHARS = 120;
 
 /** Quarantines a file of the dataset. Returns false when it does not exist. */
 export const setAside = async (
@@ -28,7 +30,7 @@ export const setAside = async (
       if (!systemErrorIs(error, 'EEXIST')) throw error;
     },
   );
-  const encodedReason = encodeURIComponent(reason.slice(0, MAX_REASON_CHARS).toWellFormed()).slice(0, 120);
+  const encodedReason = encodeReason(reason);
   try {
     await disk.rename(join(directory, name), join(quarantine, `${name}~${timeMs}~${encodedReason}`));
   } catch (error) {
@@ -83,6 +85,17 @@ export const quarantinedBytes = async (disk: Disk, path: string): Promise<number
 };
 
 /** A cut in the middle of an escape leaves a name that does not decode. */
+/** Of whole characters, so that it can be decoded, and without the mark between the parts of a name. */
+const encodeReason = (reason: string): string => {
+  let encoded = '';
+  for (const character of reason.slice(0, MAX_REASON_CHARS).toWellFormed()) {
+    const next = encodeURIComponent(character).replace('~', '%7E');
+    if (encoded.length + next.length > MAX_ENCODED_CHARS) break;
+    encoded += next;
+  }
+  return encoded;
+};
+
 const decode = (text: string): string => {
   try {
     return decodeURIComponent(text);
