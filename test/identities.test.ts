@@ -6,7 +6,8 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +26,7 @@ import { makeTestRelease, type TestRelease } from '../src/signing/release.fixtur
 import {
   artifactsOnDisk,
   hashesOf,
+  makeSled,
   startTestFleet,
   type TestFleet,
   type TestSled,
@@ -164,39 +166,65 @@ test('a stolen sled is kept out for as long as its certificate is valid: it is n
   await expect(register(stolen, sled_id)).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
 });
 
-test('an order to copy leads only to the sled that it names, and never to another server (T1)', async () => {
+/** A server that counts the requests that reach it; with credentials it speaks TLS. */
+const startBait = async (credentials?: Credentials) => {
   let visits = 0;
-  const bait = createServer((_, response) => {
+  const answer: RequestListener = (_, response) => {
     visits += 1;
     response.end('internal secrets');
-  }).listen(0, '127.0.0.1');
-  await once(bait, 'listening');
-  const { port } = bait.address() as AddressInfo;
+  };
+  const server =
+    credentials === undefined
+      ? createServer(answer)
+      : createTlsServer({ cert: credentials.certificatePem, key: credentials.keyPem }, answer);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: `127.0.0.1:${port}`,
+    visits: () => visits,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};
+
+const orderCopy = (depot_base_url: string, source_sled_id?: SledId) =>
+  call(someNexus, 'sled', async dispatcher => {
+    const { generation } = await agentOf(first(), dispatcher).artifactList({}, wait);
+    await agentOf(first(), dispatcher).artifactCopyFromDepot(
+      {
+        params: { sha256: ArtifactHash.parse(hashesOf(release)[0]) },
+        query: { generation },
+        body: { depot_base_url, ...(source_sled_id !== undefined && { source_sled_id }) },
+      },
+      wait,
+    );
+  });
+
+test('an order to copy leads only to the sled that it names, and never to another server', async () => {
   const { id } = await credentialsOf(second());
-  const order = (depot_base_url: string, source_sled_id?: SledId) =>
-    call(someNexus, 'sled', async dispatcher => {
-      const { generation } = await agentOf(first(), dispatcher).artifactList({}, wait);
-      await agentOf(first(), dispatcher).artifactCopyFromDepot(
-        {
-          params: { sha256: ArtifactHash.parse(hashesOf(release)[0]) },
-          query: { generation },
-          body: { depot_base_url, ...(source_sled_id !== undefined && { source_sled_id }) },
-        },
-        wait,
-      );
+  const depot = `https://${second().depotAddress()}`;
+  await using plain = await startBait();
+  await using foreign = await startBait(foreignNexus);
+  await using another = await startBait(identity.issue('sled'));
+  await using nexusBait = await startBait(someNexus);
+  for (const [url, source, why] of [
+    [`http://${plain.address}`, id, /is not a URL such as https/],
+    [`https://${plain.address}`, id, /does not complete a TLS handshake/],
+    [`https://${foreign.address}`, id, /the certificate of .* is not accepted/],
+    [`https://${another.address}`, id, /presents a certificate of spiffe:.*; expected is .*/],
+    [`https://${nexusBait.address}`, id, /presents a certificate of spiffe:.*\/nexus\//],
+    [depot, SledId.parse(randomUUID()), /presents a certificate of spiffe:/],
+    [depot, undefined, /has to name its source: source_sled_id/],
+  ] as const)
+    await expect(orderCopy(url, source), `${url} ${source}`).rejects.toMatchObject({
+      code: 'COPY_SOURCE',
+      message: expect.stringMatching(why),
     });
-  for (const url of [
-    `http://127.0.0.1:${port}`,
-    `https://127.0.0.1:${port}`,
-    `https://${second().depotAddress()}`,
-  ]) {
-    await expect(order(url), url).rejects.toMatchObject({ code: 'COPY_SOURCE' });
-    await expect(order(url, SledId.parse(randomUUID())), url).rejects.toMatchObject({ code: 'COPY_SOURCE' });
-  }
-  await order(`https://${second().depotAddress()}`, id);
-  expect(visits).toBe(0);
-  bait.close();
-  await once(bait, 'close');
+  for (const bait of [plain, foreign, another, nexusBait]) expect(bait.visits()).toBe(0);
+  await orderCopy(depot, id);
 });
 
 test('an artifact is served to members of the fleet alone', async () => {
@@ -211,27 +239,40 @@ test('an artifact is served to members of the fleet alone', async () => {
   await expect(get(foreignNexus)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
 });
 
+/** A sled agent of its own that registers with the Nexus of the fleet, with these credentials. */
+const startStranger = async (n: number, credentials: (kind: 'nexus' | 'sled') => Credentials) => {
+  const other = { ...identity, issue: credentials };
+  const sled = makeSled(directory, n, [nexus().internalAddress()], { identity: other });
+  await sled.start();
+  return { ...sled, [Symbol.asyncDispose]: sled.stop };
+};
+
 test('a sled that starts with the certificate of another authority is no part of the fleet, and says why', async () => {
-  const other = testFleetIdentity('other.example');
-  await using alone = await startTestFleet({ identity: other, sleds: 0, minSledReplication: 1 });
-  // The agent of the first fleet registers with the Nexus of the second.
-  const { caller, id } = await credentialsOf(first());
-  const dispatcher = secureDispatcher(
-    () => ({ ...caller, authoritiesPem: other.authority.certificate.toString() }),
-    { fleet: other.fleet, kind: 'nexus' },
-  );
-  const baseUrl = `https://${alone.nexuses[0]!.internalAddress()}`;
-  await expect(
-    createApiClient(internalApi, { baseUrl, dispatcher }).sledAgentPut(
-      { params: { sled_id: id }, body: sledAgentInfo() },
-      wait,
-    ),
-  ).rejects.toMatchObject({
-    code: 'UNAUTHORIZED',
-    message: expect.stringContaining('no authority of this fleet issued it'),
+  const other = testFleetIdentity(identity.fleet);
+  const { items: before } = await nexus().fleet.sledList({ query: {} }, wait);
+  await using stranger = await startStranger(8, kind => {
+    const own = other.issue(kind);
+    return { ...own, authoritiesPem: `${own.authoritiesPem}${authoritiesPem}` };
   });
-  await dispatcher.close();
-  expect((await alone.nexuses[0]!.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
+  await until(async () => {
+    const log = await stranger.log();
+    return (
+      log.includes('"code":"UNAUTHORIZED"') &&
+      log.includes('no authority of this fleet issued it') &&
+      log.includes('Nexus refuses the registration of this sled')
+    );
+  }, 'the sled logs that Nexus refuses it, and why');
+  const { items: after } = await nexus().fleet.sledList({ query: {} }, wait);
+  expect(after.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+});
+
+test('a sled that does not trust the authority of the fleet registers with no Nexus of it, and says why', async () => {
+  const other = testFleetIdentity(identity.fleet);
+  await using stranger = await startStranger(9, other.issue);
+  await until(async () => {
+    const log = await stranger.log();
+    return log.includes(`the certificate of ${nexus().internalAddress()} is not accepted`);
+  }, 'the sled logs that it does not accept the certificate of Nexus');
 });
 
 test('a certificate that expires soon, of Nexus or of a sled, is in the status', async () => {
