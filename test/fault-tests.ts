@@ -15,6 +15,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/database-hosts.test.ts',
   'test/disks.test.ts',
   'test/faults.test.ts',
+  'test/first-fleet.test.ts',
   'test/history.test.ts',
   'test/identities.test.ts',
   'test/lying-sleds.test.ts',
