@@ -2,8 +2,8 @@
  * Follows "A fleet on your machines" of docs/operations.md, with its renewal and its new authority: every block as it stands, in
  * order, on machines that are directories, with addresses of the loopback network.
  *
- * NF1. Of a block only the addresses and the URL of the database are changed. `ssh` and `scp` work on the directories.
- * NF2. A block without a place here fails the test. Those that change the machine itself (npm, PostgreSQL, systemd) are only read
+ * FY1. Of a block only the addresses and the URL of the database are changed. `ssh` and `scp` work on the directories.
+ * FY2. A block without a place here fails the test. Those that change the machine itself (npm, PostgreSQL, systemd) are only read
  *      by the shell.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
