@@ -36,24 +36,27 @@ export const createOperatorAccessApi = ({
   async tokenCreate({ body, signal, log, ...request }): Promise<CreatedOperatorToken> {
     const { role, description = '', expires_in_s: lifeS = DEFAULT_TOKEN_LIFE_S } = body;
     const token = makeOperatorToken();
-    const created = await datastore.operatorTokenCreate(
-      {
-        id: OperatorTokenId.parse(newId()),
-        sha256: tokenDigest(token),
-        ...{ role, description, lifeMs: lifeS * 1000 },
-      },
-      { signal, audit: originOf(request) },
-    );
-    tokens.changed();
+    const created = await datastore
+      .operatorTokenCreate(
+        {
+          id: OperatorTokenId.parse(newId()),
+          sha256: tokenDigest(token),
+          ...{ role, description, lifeMs: lifeS * 1000 },
+        },
+        { signal, audit: originOf(request) },
+      )
+      .finally(() => tokens.changed());
     log.info({ token_id: created.id, role }, 'token of an operator created');
     return { ...tokenView(created, created.timeCreatedMs), token };
   },
 
   async tokenRevoke({ params, signal, log, ...request }) {
     const { token_id: id } = params;
-    if (!(await datastore.operatorTokenRevoke(id, { signal, audit: originOf(request) })))
-      throw new DepotError('NOT_FOUND', `there is no token ${id}, or it is revoked already`);
-    tokens.changed();
+    const isRevoked = await datastore
+      .operatorTokenRevoke(id, { signal, audit: originOf(request) })
+      .finally(() => tokens.changed());
+    if (!isRevoked) throw new DepotError('NOT_FOUND', `there is no token ${id}, or it is revoked already`);
+    tokens.changed({ revoked: id });
     log.info({ token_id: id }, 'token of an operator revoked');
   },
 });

@@ -79,6 +79,44 @@ test('a token that this Nexus revoked is refused at once', async () => {
   expect(await find(token)).toBe('revoked');
 });
 
+test('a read that began before a change by this Nexus answers no request that came after it (OT5)', async () => {
+  const { datastore, create, openTokens } = setUp();
+  const [revoked, other] = [await create(), await create()];
+  const held = Promise.withResolvers<void>();
+  let reads = 0;
+  const tokens = openTokens({
+    async operatorTokenList(options) {
+      reads += 1;
+      const list = await datastore.operatorTokenList(options);
+      if (reads === 1) await held.promise;
+      return list;
+    },
+  });
+  const before = tokens.find(other.token, wait);
+  await expect.poll(() => reads).toBe(1);
+  await datastore.operatorTokenRevoke(revoked.id, wait);
+  tokens.changed();
+  const made = await create();
+  tokens.changed();
+  const [after, ofMade] = [tokens.find(revoked.token, wait), tokens.find(made.token, wait)];
+  held.resolve();
+  expect((await before).kind).toBe('known');
+  expect(await after).toEqual({ kind: 'revoked', id: revoked.id });
+  expect((await ofMade).kind).toBe('known');
+  expect(reads).toBe(2);
+});
+
+test('a token that this Nexus revoked is refused although the database goes away at once (OT5)', async () => {
+  const { datastore, create, find, tokens, state } = setUp();
+  const [revoked, other] = [await create(), await create()];
+  expect(await find(revoked.token)).toBe('known');
+  await datastore.operatorTokenRevoke(revoked.id, wait);
+  state.isAway = true;
+  tokens.changed({ revoked: revoked.id });
+  expect(await find(revoked.token)).toBe('revoked');
+  expect(await find(other.token)).toBe('known');
+});
+
 test('a token expires by the clock of the database, whatever the one of this machine says (OT4)', async () => {
   const { clock, create, find } = setUp();
   const { token } = await create(30_000);

@@ -9,6 +9,8 @@
  * OT2. While it does not answer, the tokens read last count for {@link TOKENS_MAX_AGE_MS}, and the status has their age.
  * OT3. Unknown tokens cause at most one read per {@link UNKNOWN_PAUSE_MS}, however many requests have one.
  * OT4. Expiry is judged by the database's clock. Between two reads its time advances by this machine's monotonic clock.
+ * OT5. A change by this Nexus counts at once: a read that began before it answers no request that came after it, and a token that
+ *      it revoked is refused even if no later read succeeds.
  */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { OperatorTokenId } from '../../core/ids.ts';
@@ -40,8 +42,8 @@ export type KnownTokens = {
   readonly find: (token: string, options: { signal: AbortSignal }) => Promise<OperatorClaim>;
   /** That the database does not answer, and how old the tokens are (OT2). */
   readonly reasons: () => readonly HealthReason[];
-  /** Forgets what was read: after a change by this Nexus. */
-  readonly changed: () => void;
+  /** After a change by this Nexus, also one whose outcome is uncertain (OT5). */
+  readonly changed: (change?: { readonly revoked: OperatorTokenId }) => void;
   /** Waits until the last uses are written. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -56,6 +58,7 @@ export const createKnownTokens = (deps: Deps): KnownTokens => {
   const { clock } = deps;
   const reader = createReader(deps);
   const uses = createUses(deps);
+  const revokedHere = new Set<OperatorTokenId>();
   const databaseMs = ({ databaseMs: thenMs, atMs }: Reading) => thenMs + clock.monotonicMs() - atMs;
   return {
     async find(token, { signal }) {
@@ -68,6 +71,7 @@ export const createKnownTokens = (deps: Deps): KnownTokens => {
       const found = reading.byDigest.get(digest);
       if (found === undefined) return { kind: 'unknown' };
       const { id, role } = found;
+      if (revokedHere.has(id)) return { kind: 'revoked', id };
       const state = tokenState(found, databaseMs(reading));
       if (state !== 'valid') return { kind: state, id };
       uses.note(found, databaseMs(reading));
@@ -81,7 +85,10 @@ export const createKnownTokens = (deps: Deps): KnownTokens => {
       const readAgeMs = Math.round(clock.monotonicMs() - reading.atMs);
       return [{ code: 'OPERATOR_TOKENS_STALE', error, readAgeMs, maxAgeMs: TOKENS_MAX_AGE_MS }];
     },
-    changed: reader.forget,
+    changed(change) {
+      if (change !== undefined) revokedHere.add(change.revoked);
+      reader.forget();
+    },
     [Symbol.asyncDispose]: uses[Symbol.asyncDispose],
   };
 };
@@ -95,17 +102,20 @@ const unverified = (error: string | undefined): OperatorClaim => ({
 const createReader = ({ datastore, clock }: Deps) => {
   let last: Reading | undefined;
   let failure: { readonly message: string; readonly atMs: number } | undefined;
-  let isForgotten = false;
+  /** Changes by this Nexus, and how many of them the last reading has for certain. */
+  let changes = 0;
+  let changesRead = 0;
   let running: Promise<void> | undefined;
 
   const isPaused = () => failure !== undefined && clock.monotonicMs() - failure.atMs < FAILURE_PAUSE_MS;
   const readNow = async (): Promise<void> => {
     const atMs = clock.monotonicMs();
-    isForgotten = false;
+    const changesBefore = changes;
     try {
       const signal = clock.timeout(READ_TIMEOUT_MS);
       const { databaseMs, tokens } = await datastore.operatorTokenList({ signal });
       last = { byDigest: new Map(tokens.map(token => [token.sha256, token])), databaseMs, atMs };
+      changesRead = changesBefore;
       failure = undefined;
     } catch (error) {
       failure = { message: messageChain(error), atMs: clock.monotonicMs() };
@@ -121,16 +131,19 @@ const createReader = ({ datastore, clock }: Deps) => {
     last: () => last,
     failure: () => failure?.message,
     forget: () => {
-      isForgotten = true;
+      changes += 1;
     },
     needsRead(digest: string): boolean {
       if (isPaused()) return false;
       const nowMs = clock.monotonicMs();
-      if (last === undefined || isForgotten || nowMs - last.atMs >= TOKENS_FRESH_MS) return true;
+      if (last === undefined || changesRead < changes || nowMs - last.atMs >= TOKENS_FRESH_MS) return true;
       return !last.byDigest.has(digest) && nowMs - last.atMs >= UNKNOWN_PAUSE_MS;
     },
     async read({ signal }: { signal: AbortSignal }): Promise<void> {
+      const needed = changes;
       await readOnce();
+      // That read may have begun before a change; the next one did not.
+      if (failure === undefined && changesRead < needed) await readOnce();
       signal.throwIfAborted();
     },
     /** After a failure, without waiting: a status that is asked for again shows the end of the outage. */
