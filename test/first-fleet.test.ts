@@ -148,7 +148,8 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
   await first.stop();
   const nexus = serve(addressOf(NEXUS), next('authority_directory'));
   await until(async () => nexus.log().includes('nexus serves'), 'Nexus serves again');
-  await onlyRead('systemctl');
+  await onlyRead('tuf-depot-sled-agent.service');
+  await onlyRead('tuf-depot-nexus.service');
 
   const all = [nexus, ...sleds];
   /** Runs a block, and waits until these have read new files. */

@@ -1,7 +1,7 @@
 /**
  * What a certificate says about its holder. OpenSSL verifies signatures, chains and times; this reads only the name.
  *
- *     certificate ─▶ subject alternative name ─▶ its one URI ─▶ PeerIdentity
+ *     certificate ─▶ subject alternative name ─▶ its only URI ─▶ PeerIdentity
  *
  * CB1. The name is read from the certificate's bytes: Node gives alternative names as one text, which a hostile name could
  *      imitate.

@@ -116,7 +116,7 @@ export const readCredentials = async (files: IdentityFiles, kind: PeerKind): Pro
   const identity = identityOf(certificate);
   if (identity === undefined)
     throw invalid(
-      `${certificateFile} names no process of a fleet: its one URI name must be spiffe://FLEET/nexus/ID or spiffe://FLEET/sled/ID, with a UUID as ID`,
+      `${certificateFile} names no process of a fleet: its only URI name must be spiffe://FLEET/nexus/ID or spiffe://FLEET/sled/ID, with a UUID as ID`,
     );
   if (identity.kind !== kind)
     throw invalid(`${certificateFile} is the certificate of a ${identity.kind}; this process is a ${kind}`);

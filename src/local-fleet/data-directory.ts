@@ -7,7 +7,7 @@
  *       fleet.json         its addresses and process id, while it runs
  *       ports.json         the ports of the last run, used again if they are free
  *       identity/          the authority of the fleet: ca.pem, ca-key.pem (mode 0600)
- *       operator-token     the bearer token of the operator API; mode 0600
+ *       operator-token     the break-glass token of its Nexuses; mode 0600
  *       postgres/          the embedded PostgreSQL, with its log
  *       nexus-1/ …         nexus.toml, identity/ (certificate and key), staging/ (archives that too few sleds hold)
  *       sled-1/ …          sled-agent.toml, identity/, m2-a/ and m2-b/ (its two datasets)

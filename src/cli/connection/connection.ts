@@ -46,7 +46,10 @@ export const withRemoteOptions = (command: Command, example: string): Command =>
         '--url <url>',
         `Nexus to talk to (TUF_DEPOT_URL; otherwise the fleet in --data, or ${DEFAULT_URL})`,
       )
-      .option('--token-file <file>', 'file with the operator token (TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE)')
+      .option(
+        '--token-file <file>',
+        'file with the token of an operator (TUF_DEPOT_TOKEN, TUF_DEPOT_TOKEN_FILE)',
+      )
       .option('--ca-file <file>', 'authority of the fleet, in PEM (TUF_DEPOT_CA_FILE)')
       .option('--data <directory>', `data directory of a started fleet (${DEFAULT_DATA_DIRECTORY})`),
     example,
@@ -96,7 +99,7 @@ export const readFleetTrust = async (file: string): Promise<FleetTrust> => {
   if (fleet === undefined)
     throw new DepotError(
       'CONFIG_INVALID',
-      `${file} is not the authority of a fleet: its one URI name must be spiffe://FLEET; give the ca.pem of identity init`,
+      `${file} is not the authority of a fleet: its only URI name must be spiffe://FLEET; give the ca.pem of identity init`,
     );
   return { authoritiesPem, fleet };
 };
