@@ -18,6 +18,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/first-fleet.test.ts',
   'test/history.test.ts',
   'test/identities.test.ts',
+  'test/joins.test.ts',
   'test/lying-sleds.test.ts',
   'test/lying-sources.test.ts',
   'test/network.test.ts',

@@ -5,6 +5,7 @@ import { operatorAccessApi } from '../api/operator-access-api.ts';
 import { operatorAuditApi } from '../api/operator-audit-api.ts';
 import { operatorFleetApi, type ReleaseReplication, type SledView } from '../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../api/operator-history-api.ts';
+import { operatorInvitationApi } from '../api/operator-invitation-api.ts';
 import { type GenerationRecovery, operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
@@ -105,6 +106,7 @@ export type TestHandlers = {
   readonly recovery?: Partial<Handlers<typeof operatorRecoveryApi>>;
   readonly sources?: Partial<Handlers<typeof operatorSourceApi>>;
   readonly history?: Partial<Handlers<typeof operatorHistoryApi>>;
+  readonly invitations?: Partial<Handlers<typeof operatorInvitationApi>>;
   readonly access?: Partial<Handlers<typeof operatorAccessApi>>;
   readonly audit?: Partial<Handlers<typeof operatorAuditApi>>;
   readonly debug?: Partial<Handlers<typeof debugApi>>;
@@ -229,6 +231,7 @@ export const serveTestNexus = async (
       bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),
       bindApi(operatorHistoryApi, { fleetHistory: none, ...handlers.history }),
       bindApi(operatorAccessApi, { ...accessHandlers, ...handlers.access }),
+      bindApi(operatorInvitationApi, { invitationCreate: refused, ...handlers.invitations }),
       bindApi(operatorAuditApi, { auditList: none, auditHead: async () => EMPTY_LOG, ...handlers.audit }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],

@@ -26,9 +26,11 @@ import { addRepoUpload } from './commands/repo-upload.ts';
 import { addRepoVerify } from './commands/repo-verify.ts';
 import { addRepoWait } from './commands/repo-wait.ts';
 import { addSledAgentAllowDeletion } from './commands/sled-agent-allow-deletion.ts';
+import { addSledAgentJoin } from './commands/sled-agent-join.ts';
 import { addSledAgentReset } from './commands/sled-agent-reset.ts';
 import { makeSledAgentRunnable } from './commands/sled-agent-run.ts';
 import { addSledForget } from './commands/sled-forget.ts';
+import { addSledInvite } from './commands/sled-invite.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
@@ -85,7 +87,11 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     [addTrustRootAdd, addTrustRootList, addTrustRootShow, addTrustRootExport, addTrustRootDelete],
   ],
   ['source', 'upstream repositories that Nexus follows', [addSourceList, addSourceShow]],
-  ['sled', 'the machines of the fleet', [addSledList, addSledShow, addSledSetPolicy, addSledForget]],
+  [
+    'sled',
+    'the machines of the fleet',
+    [addSledList, addSledShow, addSledInvite, addSledSetPolicy, addSledForget],
+  ],
   ['artifact', 'the files of the present releases', [addArtifactList, addArtifactShow]],
   ['target-release', 'the release that the fleet should run', [addTargetReleaseShow, addTargetReleaseSet]],
   ['task', 'background tasks of a Nexus', [addTaskList, addTaskShow, addTaskActivate]],
@@ -96,8 +102,8 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   ],
   [
     'sled-agent',
-    'run the agent of one sled (--config), reset it, or allow its deletions',
-    [makeSledAgentRunnable, addSledAgentReset, addSledAgentAllowDeletion],
+    'run the agent of one sled (--config), let it join, reset it, or allow its deletions',
+    [makeSledAgentRunnable, addSledAgentJoin, addSledAgentReset, addSledAgentAllowDeletion],
   ],
   [
     'identity',

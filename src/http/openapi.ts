@@ -6,10 +6,12 @@ import { certificateApi } from '../api/certificate-api.ts';
 import { debugApi } from '../api/debug-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
+import { joinApi } from '../api/join-api.ts';
 import { operatorAccessApi } from '../api/operator-access-api.ts';
 import { operatorAuditApi } from '../api/operator-audit-api.ts';
 import { operatorFleetApi } from '../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../api/operator-history-api.ts';
+import { operatorInvitationApi } from '../api/operator-invitation-api.ts';
 import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
@@ -32,9 +34,10 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
     operatorSourceApi,
     operatorHistoryApi,
     operatorAccessApi,
+    operatorInvitationApi,
     operatorAuditApi,
   ],
-  'internal.json': [internalApi, certificateApi],
+  'internal.json': [internalApi, certificateApi, joinApi],
   'debug.json': [debugApi],
   'sled-agent.json': [sledAgentApi],
   'repo-depot.json': [depotApi],

@@ -68,12 +68,21 @@ const AUDIENCES = {
   sled: ['the sled'],
   member: ['the sled', 'another sled', 'a Nexus'],
   self: ['the sled'],
-  public: [],
-} satisfies Record<Route['audience'], readonly CallerName[]>;
+} satisfies Record<Exclude<Route['audience'], 'public'>, readonly CallerName[]>;
 
 /** Without an id of its own in the path, a route for sleds serves each of them. */
-const servedBy = ({ audience, ownId }: Route): readonly string[] =>
-  audience === 'sled' && ownId === undefined ? ['the sled', 'another sled'] : AUDIENCES[audience];
+const servedBy = ({ audience, ownId }: Route): readonly string[] => {
+  if (audience === 'public') return Object.keys(callersOf(testFleetIdentity()));
+  return audience === 'sled' && ownId === undefined ? ['the sled', 'another sled'] : AUDIENCES[audience];
+};
+
+test('one route alone serves callers that show nothing: the one of machines that join (T2a)', () => {
+  const routes = Object.values(openApiDocuments)
+    .flat()
+    .flatMap(api => Object.values<Route>(api.routes));
+  const open = routes.filter(({ audience }) => audience === 'public');
+  expect(open.map(({ operationId }) => operationId)).toEqual(['sled_join']);
+});
 
 describe('each route of each server serves its audience alone (T2a)', () => {
   const fleet = testFleetIdentity();

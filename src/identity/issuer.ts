@@ -2,20 +2,47 @@
 import type { KeyObject } from 'node:crypto';
 import { DepotError } from '../lib/errors.ts';
 import { CERTIFICATE_LIFE_MS, openAuthority, validFrom } from './authority-files.ts';
+import { parseCertificates } from './credentials.ts';
+import { publicKeySha256 } from './invitation-token.ts';
 import { issueCertificate } from './issue.ts';
 import type { PeerIdentity } from './peer-identity.ts';
 
 export type IssuedCertificate = { readonly certificatePem: string; readonly notAfterMs: number };
 
 export type CertificateIssuer = {
+  readonly fleet: string;
+  /** Of the public key of the authority that issues. */
+  readonly authoritySha256: string;
+  /** The authorities of the fleet, the issuing one first: two while one replaces the other. */
+  readonly authoritiesPem: () => string;
   /** @throws `INVALID_REQUEST` for a key that is not P-256: the profile knows no other */
   readonly issue: (identity: PeerIdentity, publicKey: KeyObject) => IssuedCertificate;
 };
 
-/** @throws `CONFIG_INVALID` if the directory has no authority, or one of another fleet */
+/** @throws `NO_AUTHORITY_KEY` */
+export const requireIssuer = (issuer: CertificateIssuer | undefined): CertificateIssuer => {
+  if (issuer !== undefined) return issuer;
+  throw new DepotError(
+    'NO_AUTHORITY_KEY',
+    'this Nexus issues no certificates: its configuration has no identity.authority_directory',
+  );
+};
+
+/**
+ * @param acceptedPem the authorities that this process accepts
+ * @throws `CONFIG_INVALID` if the directory has no authority, or one of another fleet
+ */
 export const openIssuer = async (
   directory: string,
-  { fleet, nowMs }: { readonly fleet: string; readonly nowMs: () => number },
+  {
+    fleet,
+    nowMs,
+    acceptedPem,
+  }: {
+    readonly fleet: string;
+    readonly nowMs: () => number;
+    readonly acceptedPem: () => string;
+  },
 ): Promise<CertificateIssuer> => {
   const authority = await openAuthority(directory);
   if (authority === undefined)
@@ -25,7 +52,15 @@ export const openIssuer = async (
       'CONFIG_INVALID',
       `identity.authority_directory: ${directory} is the authority of ${authority.fleet}, and the certificate of this process is of ${fleet}`,
     );
+  const own = authority.certificate;
   return {
+    fleet,
+    authoritySha256: publicKeySha256(own.publicKey),
+    authoritiesPem() {
+      const accepted = parseCertificates(acceptedPem(), 'the authorities of this process');
+      const others = accepted.filter(each => !each.raw.equals(own.raw));
+      return [own, ...others].map(each => each.toString()).join('');
+    },
     issue(identity, publicKey) {
       if (publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
         throw new DepotError(

@@ -141,6 +141,25 @@ export const readSledAgentConfig = async (path: string): Promise<SledAgentConfig
   );
 };
 
+/** What a machine needs to join, before it has a certificate. @throws as {@link readSledAgentConfig} */
+export const readJoiningConfig = async (
+  path: string,
+): Promise<SledAgentConfig & { readonly identity: IdentityFiles }> => {
+  const file = await readTomlConfig(path, SledAgentFile);
+  const { identity, ...config } = resolveConfig(file, path);
+  if (identity === undefined)
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${path} has no section [identity]: certificate_file, key_file and ca_file name the files that a join writes`,
+    );
+  if (file.sled_id !== undefined)
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${path}: sled_id is ${file.sled_id}, and Nexus decides as which sled a machine joins; leave sled_id out`,
+    );
+  return { ...config, identity };
+};
+
 export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string): SledAgentConfig => {
   const { serial, part, revision, limits, intervals } = file;
   const absolute = (relative: string): string => resolve(dirname(path), relative);

@@ -5,6 +5,7 @@ import { operatorAuditApi } from '../../api/operator-audit-api.ts';
 import type { ArtifactSummary, SledView } from '../../api/operator-fleet-api.ts';
 import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
 import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../../api/operator-source-api.ts';
 import {
@@ -50,6 +51,7 @@ export type Depot = {
   readonly sources: Bound<ApiClient<typeof operatorSourceApi>>;
   readonly history: Bound<ApiClient<typeof operatorHistoryApi>>;
   readonly access: Bound<ApiClient<typeof operatorAccessApi>>;
+  readonly invitations: Bound<ApiClient<typeof operatorInvitationApi>>;
   readonly audit: Bound<ApiClient<typeof operatorAuditApi>>;
   readonly debug: Bound<ApiClient<typeof debugApi>>;
   // Lists, whole.
@@ -89,6 +91,7 @@ export const openDepot = (
     sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
     history: client(operatorHistoryApi, ANSWER_TIMEOUT_MS),
     access: client(operatorAccessApi, ANSWER_TIMEOUT_MS),
+    invitations: client(operatorInvitationApi, ANSWER_TIMEOUT_MS),
     audit: client(operatorAuditApi, ANSWER_TIMEOUT_MS),
     debug: client(debugApi, ANSWER_TIMEOUT_MS),
   };
@@ -103,6 +106,7 @@ export const openDepot = (
     sources: bind(clients.sources, signal),
     history: bind(clients.history, signal),
     access: bind(clients.access, signal),
+    invitations: bind(clients.invitations, signal),
     audit: bind(clients.audit, signal),
     debug: bind(clients.debug, signal),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),

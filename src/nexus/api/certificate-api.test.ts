@@ -22,7 +22,11 @@ const issuer = async (): Promise<CertificateIssuer> => {
   const directory = await mkdtemp(join(tmpdir(), 'authority-'));
   try {
     await writeAuthority(directory, fleet.authority);
-    return await openIssuer(directory, { fleet: fleet.fleet, nowMs: () => Date.now() });
+    return await openIssuer(directory, {
+      fleet: fleet.fleet,
+      nowMs: () => Date.now(),
+      acceptedPem: () => fleet.authority.certificate.toString(),
+    });
   } finally {
     await rm(directory, { recursive: true });
   }
@@ -99,7 +103,8 @@ test('without the authority, or without a certificate, there is nothing to issue
 test('the authority of another fleet is refused at the start', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'authority-'));
   await writeAuthority(directory, fleet.authority);
-  const open = (of: string) => openIssuer(of, { fleet: 'other.example', nowMs: () => Date.now() });
+  const open = (of: string) =>
+    openIssuer(of, { fleet: 'other.example', nowMs: () => Date.now(), acceptedPem: () => '' });
   await expect(open(directory)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     message: expect.stringContaining(`is the authority of ${fleet.fleet}`),

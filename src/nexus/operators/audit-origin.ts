@@ -18,6 +18,22 @@ export const createOriginOf =
     requestId,
   });
 
+export type OriginOfMachine = (request: {
+  readonly caller: Pick<Caller, 'address'>;
+  readonly requestId: string;
+}) => AuditOrigin;
+
+/** Of a machine that joins with an invitation: the change names it. */
+export const createOriginOfMachine =
+  ({ nexusId, newId }: Parts): OriginOfMachine =>
+  ({ caller, requestId }) => ({
+    entryId: AuditEntryId.parse(newId()),
+    nexusId,
+    actor: { kind: 'invited_machine' },
+    remoteAddress: caller.address,
+    requestId,
+  });
+
 const actorOf = ({ id, role }: Operator): AuditActor =>
   id === 'break-glass' ? { kind: 'break_glass' } : { kind: 'token', tokenId: id, role };
 

@@ -14,10 +14,12 @@ import { randomUUID, X509Certificate } from 'node:crypto';
 import { certificateApi } from '../../api/certificate-api.ts';
 import { debugApi } from '../../api/debug-api.ts';
 import { internalApi } from '../../api/internal-api.ts';
+import { joinApi } from '../../api/join-api.ts';
 import { operatorAccessApi } from '../../api/operator-access-api.ts';
 import { operatorAuditApi } from '../../api/operator-audit-api.ts';
 import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
 import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../../api/operator-source-api.ts';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
@@ -146,7 +148,11 @@ const issuerOf = async (
 ): Promise<CertificateIssuer | undefined> => {
   if (authorityDirectory === undefined || credentials === undefined) return undefined;
   const { fleet } = credentials.current().identity;
-  return await openIssuer(authorityDirectory, { fleet, nowMs: clock.nowMs });
+  return await openIssuer(authorityDirectory, {
+    fleet,
+    nowMs: clock.nowMs,
+    acceptedPem: () => credentials.current().authoritiesPem,
+  });
 };
 
 /** Until it is disposed. */
@@ -198,6 +204,7 @@ const serveOperators = ({
       bindLate(operatorSourceApi, () => services.get().operatorSource),
       bindLate(operatorHistoryApi, () => services.get().operatorHistory),
       bindLate(operatorAccessApi, () => services.get().operatorAccess),
+      bindLate(operatorInvitationApi, () => services.get().operatorInvitation),
       bindLate(operatorAuditApi, () => services.get().operatorAudit),
       bindLate(debugApi, () => services.get().debug),
     ],
@@ -221,6 +228,7 @@ const serveSleds = ({
     apis: [
       bindLate(internalApi, () => services.get().internal),
       bindLate(certificateApi, () => services.get().certificates),
+      bindLate(joinApi, () => services.get().join),
     ],
     listen: config.internalListen,
     insecureListen: config.insecureListen,

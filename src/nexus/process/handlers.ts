@@ -3,10 +3,12 @@
 import type { certificateApi } from '../../api/certificate-api.ts';
 import type { debugApi } from '../../api/debug-api.ts';
 import type { internalApi } from '../../api/internal-api.ts';
+import type { joinApi } from '../../api/join-api.ts';
 import type { operatorAccessApi } from '../../api/operator-access-api.ts';
 import type { operatorAuditApi } from '../../api/operator-audit-api.ts';
 import type { operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import type { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import type { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
 import type { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import type { operatorSourceApi } from '../../api/operator-source-api.ts';
 import type { operatorUpdateApi } from '../../api/operator-update-api.ts';
@@ -22,10 +24,12 @@ import type { Clock } from '../../lib/clock.ts';
 import { createCertificateApi } from '../api/certificate-api.ts';
 import { createDebugApi } from '../api/debug-api.ts';
 import { createInternalApi } from '../api/internal-api.ts';
+import { createJoinApi } from '../api/join-api.ts';
 import { createOperatorAccessApi } from '../api/operator-access-api.ts';
 import { createOperatorAuditApi } from '../api/operator-audit-api.ts';
 import { createOperatorFleetApi, readFleetStatus } from '../api/operator-fleet-api.ts';
 import { createOperatorHistoryApi } from '../api/operator-history-api.ts';
+import { createOperatorInvitationApi } from '../api/operator-invitation-api.ts';
 import { createOperatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { createOperatorSourceApi } from '../api/operator-source-api.ts';
 import { createOperatorUpdateApi } from '../api/operator-update-api.ts';
@@ -34,7 +38,7 @@ import { SOURCE_SYNC_TASK } from '../background/source-sync.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { History } from '../history/history.ts';
-import { createOriginOf } from '../operators/audit-origin.ts';
+import { createOriginOf, createOriginOfMachine } from '../operators/audit-origin.ts';
 import type { KnownTokens } from '../operators/known-tokens.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
 import { createDatabaseReader } from '../status/database-reading.ts';
@@ -52,10 +56,12 @@ export type NexusHandlers = {
   readonly operatorSource: Handlers<typeof operatorSourceApi>;
   readonly operatorHistory: Handlers<typeof operatorHistoryApi>;
   readonly operatorAccess: Handlers<typeof operatorAccessApi>;
+  readonly operatorInvitation: Handlers<typeof operatorInvitationApi>;
   readonly operatorAudit: Handlers<typeof operatorAuditApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
   readonly certificates: Handlers<typeof certificateApi>;
+  readonly join: Handlers<typeof joinApi>;
   /** For which the internal API keeps places. */
   readonly knownSleds: KnownPeers;
   readonly metrics: (options: { signal: AbortSignal }) => Promise<MetricFacts>;
@@ -122,8 +128,14 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
       certificates: parts.certificates(),
     }),
     operatorAccess: createOperatorAccessApi({ ...parts, originOf }),
+    operatorInvitation: createOperatorInvitationApi({ ...parts, originOf }),
     operatorAudit: createOperatorAuditApi(parts),
     debug: createDebugApi({ driver, datastore, originOf }),
+    join: createJoinApi({
+      ...parts,
+      note,
+      originOfMachine: createOriginOfMachine({ ...parts, nexusId: nexus.id }),
+    }),
     internal: createInternalApi({ ...parts, note }),
     certificates: createCertificateApi({
       datastore,

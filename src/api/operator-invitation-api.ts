@@ -1,0 +1,57 @@
+/** The operator's API for invitations: a machine joins the fleet once with each. */
+import { z } from 'zod';
+import { InvitationId, SledId } from '../core/ids.ts';
+import { type Api, defineRoute } from './route.ts';
+import { Timestamp } from './wire.ts';
+
+/** Long enough to walk to a machine; a token that is found later is of no use. */
+export const DEFAULT_INVITATION_LIFE_S = 3_600;
+export const MIN_INVITATION_LIFE_S = 60;
+export const MAX_INVITATION_LIFE_S = 7 * 86_400;
+
+export const CreateInvitation = z
+  .object({
+    /** As which sled the machine joins; by default as a new one. */
+    sled_id: SledId.optional(),
+    /** The sled that the join expunges. */
+    replaces_sled_id: SledId.optional(),
+    expires_in_s: z.number().int().min(MIN_INVITATION_LIFE_S).max(MAX_INVITATION_LIFE_S).optional(),
+  })
+  .meta({ id: 'CreateInvitation' });
+
+export const CreatedInvitation = z
+  .object({
+    id: InvitationId,
+    sled_id: SledId.optional(),
+    replaces_sled_id: SledId.optional(),
+    time_created: Timestamp,
+    time_expires: Timestamp,
+    /** Of the fleet and its authority, as the token names them. */
+    fleet: z.string(),
+    authority_key_sha256: z.string(),
+    /** The token itself: only its SHA-256 is stored, so no later answer has it. */
+    token: z.string(),
+  })
+  .meta({ id: 'CreatedInvitation' });
+export type CreatedInvitation = z.infer<typeof CreatedInvitation>;
+
+export const operatorInvitationApi = {
+  title: 'Operator API, invitations',
+  version: '1.0.0',
+  description: 'Invitations of machines to the fleet.',
+  routes: {
+    invitationCreate: defineRoute({
+      operationId: 'sled_invitation_create',
+      audience: 'operator',
+      role: 'admin',
+      method: 'POST',
+      path: '/v1/system/fleet/invitations',
+      summary: 'Invite a machine to join the fleet, once; the answer has the token, and no later one',
+      tags: ['fleet'],
+      body: { kind: 'json', schema: CreateInvitation },
+      status: 201,
+      response: { kind: 'json', schema: CreatedInvitation },
+      errors: ['NOT_FOUND', 'SLED_DECOMMISSIONED', 'TOO_MANY_INVITATIONS', 'NO_AUTHORITY_KEY'],
+    }),
+  },
+} as const satisfies Api;

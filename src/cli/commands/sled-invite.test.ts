@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { InvitationId, SledId } from '../../core/ids.ts';
+import { serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
+import { runTestCli } from '../run.fixture.ts';
+
+const ID = InvitationId.parse('00000000-0000-4000-8000-0000000000cc');
+const UNTIL = '2026-01-02T04:04:05.000Z';
+
+const against = async (...args: string[]) => {
+  const bodies: unknown[] = [];
+  await using nexus = await serveTestNexus({
+    invitations: {
+      async invitationCreate({ body }) {
+        bodies.push(body);
+        const named = { fleet: 'prod.example.org', authority_key_sha256: 'ab'.repeat(32) };
+        return { id: ID, time_created: TIME, time_expires: UNTIL, ...named, token: 'tufjoin_1234' };
+      },
+    },
+  });
+  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
+  const sleds = await runTestCli(['sled', 'list', '--json'], { environment });
+  const [first] = JSON.parse(sleds.out) as { id: string; serial: string }[];
+  const run = await runTestCli(
+    args.map(word => word.replace('FIRST', first!.serial)),
+    { environment },
+  );
+  return { run, bodies, first: SledId.parse(first!.id) };
+};
+
+test('sled invite prints the token alone on standard output, and what to do with it beside it', async () => {
+  const { run, bodies } = await against('sled', 'invite', '--for', '30m');
+  expect(run).toMatchObject({ exitCode: 0, out: 'tufjoin_1234\n' });
+  expect(run.err).toContain(`One machine may join prod.example.org with it until ${UNTIL}.`);
+  expect(run.err).toContain('tuf-depot sled-agent join --config FILE TOKEN');
+  expect(bodies).toEqual([{ expires_in_s: 1_800 }]);
+});
+
+test('sled invite finds the sled to join as, or to replace, by its serial number', async () => {
+  const as = await against('sled', 'invite', '--sled', 'FIRST');
+  expect(as.bodies).toEqual([{ sled_id: as.first }]);
+  const instead = await against('sled', 'invite', '--replaces', 'FIRST');
+  expect(instead.bodies).toEqual([{ replaces_sled_id: instead.first }]);
+});
+
+test.each([
+  [['--for', '59s'], '--for 59s is not a time that an invitation may be valid'],
+  [['--for', '8d'], '--for 8d is not a time'],
+  [['--sled', 'FIRST', '--replaces', 'FIRST'], '--sled and --replaces exclude each other'],
+])('sled invite %j is wrong usage: %s', async (args, message) => {
+  const { run, bodies } = await against('sled', 'invite', ...args);
+  expect(run).toMatchObject({ exitCode: 2, out: '' });
+  expect(run.err).toContain(message);
+  expect(bodies).toEqual([]);
+});

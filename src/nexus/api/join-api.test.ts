@@ -1,0 +1,134 @@
+import { randomUUID, X509Certificate } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { InvitationId, NexusId, SledId } from '../../core/ids.ts';
+import { identityOf } from '../../identity/certificate.ts';
+import { testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
+import { makeInvitationToken, publicKeySha256 } from '../../identity/invitation-token.ts';
+import { generateKey } from '../../identity/issue.ts';
+import { openIssuer } from '../../identity/issuer.ts';
+import { proveKey } from '../../identity/join-proof.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { tokenDigest } from '../../lib/operator-token.ts';
+import type { JoinRequest } from '../datastore/ports/invitation-port.ts';
+import { createOriginOfMachine } from '../operators/audit-origin.ts';
+import { createJoinApi } from './join-api.ts';
+
+const fleet = testFleetIdentity('prod.example.org');
+const coming = testFleetIdentity('prod.example.org');
+const NAMED = {
+  fleet: fleet.fleet,
+  authoritySha256: publicKeySha256(fleet.authority.certificate.publicKey),
+};
+const OLD = SledId.parse('11111111-1111-4111-8111-111111111111');
+const NEXUS = NexusId.parse(randomUUID());
+const key = generateKey();
+
+/** One request, to a Nexus that also accepts an authority that is coming. */
+const ask = async (token: string, differing: Record<string, string> = {}, provenFor = token) => {
+  const directory = await mkdtemp(join(tmpdir(), 'authority-'));
+  await writeAuthority(directory, fleet.authority);
+  const pemOf = (of: typeof fleet) => of.authority.certificate.toString();
+  const acceptedPem = () => `${pemOf(coming)}${pemOf(fleet)}`;
+  const issuer = await openIssuer(directory, { fleet: fleet.fleet, nowMs: () => Date.now(), acceptedPem });
+  await rm(directory, { recursive: true });
+  const seen: { requests: JoinRequest[]; events: unknown[]; rounds: number } = {
+    ...{ requests: [], events: [], rounds: 0 },
+  };
+  const api = createJoinApi({
+    datastore: {
+      async sledJoin(request, { audit }) {
+        seen.requests.push(request);
+        expect(audit).toMatchObject({ actor: { kind: 'invited_machine' }, remoteAddress: '192.0.2.1' });
+        const invitationId = InvitationId.parse(randomUUID());
+        return { sledId: request.newSledId, invitationId, isRepeat: false, expunged: OLD };
+      },
+    },
+    issuer,
+    originOfMachine: createOriginOfMachine({ nexusId: NEXUS, newId: randomUUID }),
+    newId: randomUUID,
+    note: event => seen.events.push(event),
+    activateReplication: () => {
+      seen.rounds += 1;
+    },
+  });
+  const proof = proveKey(key, { fleet: fleet.fleet, tokenSha256: tokenDigest(provenFor) });
+  const answer = api.sledJoin({
+    ...{ params: {}, query: {}, headers: {}, requestId: 'r-1', log: silentLogger },
+    body: {
+      token,
+      public_key: Buffer.from(proof.publicKeyDer).toString('base64'),
+      signature: Buffer.from(proof.signature).toString('base64'),
+      ...differing,
+    },
+    caller: {
+      ...{ address: '192.0.2.1', isLocal: false, claimant: undefined, peer: { kind: 'anonymous' } as const },
+      operator: { kind: 'not_asked' },
+    },
+    signal: new AbortController().signal,
+    setHeader: () => undefined,
+  });
+  return { answer, seen };
+};
+
+test('the certificate is for the key of the request, as the sled that the database says, and all authorities are told (JH1)', async () => {
+  const token = makeInvitationToken(NAMED);
+  const { answer, seen } = await ask(token);
+  const { sled_id, certificate_pem, ca_pem } = await answer;
+  const certificate = new X509Certificate(certificate_pem);
+  expect(identityOf(certificate)).toEqual({ fleet: 'prod.example.org', kind: 'sled', id: sled_id });
+  expect(certificate.checkPrivateKey(key.privateKey)).toBe(true);
+  expect(ca_pem).toBe(`${fleet.authority.certificate.toString()}${coming.authority.certificate.toString()}`);
+  expect(seen.requests).toEqual([
+    {
+      sha256: tokenDigest(token),
+      publicKeySha256: publicKeySha256(key.publicKey),
+      newSledId: sled_id,
+      presentSledId: undefined,
+    },
+  ]);
+});
+
+test('a replaced sled is in the history as expunged, and begins a round', async () => {
+  const { answer, seen } = await ask(makeInvitationToken(NAMED));
+  await answer;
+  expect(seen).toMatchObject({
+    events: [{ kind: 'sled_policy', sledId: OLD, policy: 'expunged' }],
+    rounds: 1,
+  });
+});
+
+test('a token that is none, of another fleet or of another authority, is refused without the database (JH2)', async () => {
+  for (const [token, why] of [
+    ['tufjoin_x', /damaged/],
+    [
+      makeInvitationToken({ ...NAMED, fleet: 'prod.example' }),
+      /is of the fleet prod\.example, and this is prod/,
+    ],
+    [makeInvitationToken({ ...NAMED, authoritySha256: 'ab'.repeat(32) }), /names another authority/],
+  ] as const) {
+    const { answer, seen } = await ask(token);
+    await expect(answer).rejects.toMatchObject({
+      code: 'INVITATION_INVALID',
+      message: expect.stringMatching(why),
+    });
+    expect(seen.requests).toEqual([]);
+  }
+});
+
+test('a key without its proof is refused without the database', async () => {
+  const token = makeInvitationToken(NAMED);
+  const other = proveKey(generateKey(), { fleet: fleet.fleet, tokenSha256: tokenDigest(token) });
+  const public_key = Buffer.from(other.publicKeyDer).toString('base64');
+  for (const [differing, provenFor] of [
+    [{ public_key }, token],
+    [{ public_key: 'AAAA' }, token],
+    [{}, makeInvitationToken(NAMED)],
+  ] as const) {
+    const { answer, seen } = await ask(token, { ...differing }, provenFor);
+    await expect(answer).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+    expect(seen.requests).toEqual([]);
+  }
+});

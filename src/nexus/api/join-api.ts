@@ -1,0 +1,94 @@
+/**
+ * Handlers of the API for machines that join (docs/operations.md, "A machine joins").
+ *
+ *     token ─▶ of this fleet? ─▶ proof of the key ─▶ transaction: invitation burnt, key recorded ─▶ certificate
+ *
+ * JH1. A certificate is issued after the commit that records its key, so each one has an invitation. When its answer is lost,
+ *      the same key is answered again with another one, which says the same.
+ * JH2. A token that is no whole token of this fleet costs no transaction. Whoever has a whole one learns whether it is unknown,
+ *      expired or used: nobody guesses 256 bits, and the person in front of the machine has to know.
+ */
+import type { JoinedFleet, joinApi } from '../../api/join-api.ts';
+import { SledId } from '../../core/ids.ts';
+import type { Handlers } from '../../http/handlers.ts';
+import { parseInvitationToken, publicKeySha256 } from '../../identity/invitation-token.ts';
+import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts';
+import { provenKey } from '../../identity/join-proof.ts';
+import { isoTime } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { tokenDigest } from '../../lib/operator-token.ts';
+import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
+import type { Note } from '../history/history.ts';
+import type { OriginOfMachine } from '../operators/audit-origin.ts';
+
+type Deps = {
+  readonly datastore: Pick<InvitationPort, 'sledJoin'>;
+  /** Undefined for a Nexus without the authority's key. */
+  readonly issuer?: CertificateIssuer | undefined;
+  readonly originOfMachine: OriginOfMachine;
+  readonly newId: () => string;
+  readonly note: Note;
+  /** The sled that it replaces is expunged (B16). */
+  readonly activateReplication: () => void;
+};
+
+export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
+  async sledJoin({ body, signal, log, ...request }): Promise<JoinedFleet> {
+    const issuer = requireIssuer(deps.issuer);
+    const { fleet } = issuer;
+    requireTokenOf(issuer, body.token);
+    const tokenSha256 = tokenDigest(body.token);
+    const proof = {
+      publicKeyDer: Buffer.from(body.public_key, 'base64'),
+      signature: Buffer.from(body.signature, 'base64'),
+    };
+    const publicKey = provenKey(proof, { fleet, tokenSha256 });
+    if (publicKey === undefined)
+      throw new DepotError(
+        'INVALID_REQUEST',
+        'public_key is no P-256 key with an uncompressed point, or signature is not made by it over this fleet and token',
+      );
+    const { sledId, invitationId, isRepeat, expunged } = await deps.datastore.sledJoin(
+      {
+        sha256: tokenSha256,
+        publicKeySha256: publicKeySha256(publicKey),
+        newSledId: SledId.parse(deps.newId()),
+        presentSledId: body.present_sled_id,
+      },
+      { signal, audit: deps.originOfMachine(request) },
+    );
+    log.info({ sled_id: sledId, invitation_id: invitationId, repeated: isRepeat }, 'machine joined');
+    if (expunged !== undefined) {
+      log.info({ sled_id: expunged, replaced_by: sledId }, 'replaced sled expunged');
+      deps.note({ kind: 'sled_policy', sledId: expunged, policy: 'expunged' });
+      deps.activateReplication();
+    }
+    const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey);
+    return {
+      sled_id: sledId,
+      certificate_pem: certificatePem,
+      ca_pem: issuer.authoritiesPem(),
+      not_after: isoTime(notAfterMs),
+    };
+  },
+});
+
+/** JH2. @throws `INVITATION_INVALID` */
+const requireTokenOf = ({ fleet, authoritySha256 }: CertificateIssuer, token: string): void => {
+  const named = parseInvitationToken(token);
+  if (named === undefined)
+    throw new DepotError(
+      'INVITATION_INVALID',
+      'the token is damaged, as after a copy that is not whole, or it is no token of an invitation',
+    );
+  if (named.fleet !== fleet)
+    throw new DepotError(
+      'INVITATION_INVALID',
+      `the token is of the fleet ${named.fleet}, and this is ${fleet}`,
+    );
+  if (named.authoritySha256 !== authoritySha256)
+    throw new DepotError(
+      'INVITATION_INVALID',
+      `the token names another authority of ${fleet} than the one with which this Nexus issues certificates`,
+    );
+};

@@ -1,0 +1,230 @@
+/**
+ * A machine joins the fleet with an invitation (`tuf-depot sled-agent join`).
+ *
+ *     token ─▶ key file ─▶ find the authority ─▶ TLS to a Nexus below it ─▶ token and proof ─▶ certificate
+ *                          (nothing is sent)     (its name is compared)                        ca file, certificate file
+ *
+ * JC1. Nothing leaves the machine before the certificate of the server leads to the authority that the token names, and names a
+ *      Nexus of the fleet that the token names.
+ * JC2. The key is made on this machine, outside of its datasets, and stays there; the certificate is written last. So a join that
+ *      is cut short at any step is repeated with the same command: Nexus answers the same key again.
+ * JC3. Nothing that exists is overwritten but by a later certificate of the same sled and the same key.
+ */
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { dirname, relative } from 'node:path';
+import { type JoinedFleet, joinApi } from '../api/join-api.ts';
+import { SledId } from '../core/ids.ts';
+import { createApiClient } from '../http/client.ts';
+import { parseAddress } from '../http/listen.ts';
+import { secureDispatcher } from '../http/peers.ts';
+import { identityOf } from '../identity/certificate.ts';
+import { type IdentityFiles, parseCertificates, readCredentials } from '../identity/credentials.ts';
+import { type InvitedTo, parseInvitationToken } from '../identity/invitation-token.ts';
+import { generateKey } from '../identity/issue.ts';
+import { proveKey } from '../identity/join-proof.ts';
+import { spiffeId } from '../identity/peer-identity.ts';
+import { presentedAuthority } from '../identity/presented-authority.ts';
+import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
+import { endpoint, endpointUrl, formatAddress, type SocketAddress } from '../lib/endpoint.ts';
+import { DepotError, errorCodeOf } from '../lib/errors.ts';
+import { tokenDigest } from '../lib/operator-token.ts';
+import { makeDirectories, realDisk } from '../lib/real-disk.ts';
+import { readJoiningConfig } from './config.ts';
+
+/** A key or certificate in PEM has less than 1 KiB. */
+const MAX_FILE_BYTES = 256 * 1024;
+
+export type JoinedSled = {
+  readonly sledId: SledId;
+  readonly fleet: string;
+  /** That answered. */
+  readonly nexus: string;
+  readonly notAfterMs: number;
+  readonly files: IdentityFiles;
+};
+
+type Invitation = InvitedTo & { readonly token: string };
+
+/**
+ * @param nexus `HOST:PORT`, instead of those in the configuration
+ * @throws `CONFIG_INVALID`, `INVITATION_INVALID`, `PEER_IDENTITY`, and what Nexus answers
+ */
+export const joinFleet = async (
+  configPath: string,
+  {
+    token,
+    nexus,
+    signal,
+  }: { readonly token: string; readonly nexus?: string | undefined; readonly signal: AbortSignal },
+): Promise<JoinedSled> => {
+  const invitation = requireInvitation(token);
+  const { identity: files, nexuses, store } = await readJoiningConfig(configPath);
+  requireOutside(files, store.directories);
+  const present = await presentSled(files, invitation);
+  const key = await keyIn(files.keyFile);
+  const body = requestOf(invitation, key, present);
+  const addresses = nexus === undefined ? nexuses : [parseAddress(nexus, '--nexus')];
+  const { answer, address } = await askAny(addresses, invitation, body, { signal });
+  requireAnswer(answer, { invitation, key, present });
+  await writeFileDurably(files.authoritiesFile, answer.ca_pem);
+  await writeFileDurably(files.certificateFile, answer.certificate_pem);
+  const written = await readCredentials(files, 'sled');
+  return {
+    sledId: answer.sled_id,
+    fleet: invitation.fleet,
+    nexus: formatAddress(address),
+    notAfterMs: written.notAfterMs,
+    files,
+  };
+};
+
+const requireInvitation = (token: string): Invitation => {
+  const invitedTo = parseInvitationToken(token);
+  if (invitedTo !== undefined) return { ...invitedTo, token };
+  throw new DepotError(
+    'INVITATION_INVALID',
+    'this is no whole token of an invitation: it begins with tufjoin_, and has no spaces and no line breaks; nothing was sent',
+  );
+};
+
+/** A dataset is emptied, and replaced with its disk. */
+const requireOutside = (files: IdentityFiles, datasets: readonly string[]): void => {
+  for (const file of Object.values(files)) {
+    const inside = datasets.find(directory => !relative(directory, file).startsWith('..'));
+    if (inside !== undefined)
+      throw new DepotError(
+        'CONFIG_INVALID',
+        `identity: ${file} is inside of the dataset ${inside}; keep it elsewhere`,
+      );
+  }
+};
+
+/**
+ * The sled of the certificate that is there; undefined without one.
+ *
+ * @throws `CONFIG_INVALID` for one that a join must not replace (JC3)
+ */
+const presentSled = async (
+  { certificateFile, keyFile }: IdentityFiles,
+  { fleet }: InvitedTo,
+): Promise<SledId | undefined> => {
+  const pem = await readText(certificateFile);
+  if (pem === undefined) return undefined;
+  const [certificate] = parseCertificates(pem, certificateFile);
+  const identity = identityOf(certificate);
+  const keyPem = await readText(keyFile);
+  const isItsKey = keyPem !== undefined && certificate.checkPrivateKey(parseKey(keyPem, keyFile));
+  if (identity?.kind === 'sled' && identity.fleet === fleet && isItsKey) return SledId.parse(identity.id);
+  const names = identity === undefined ? 'no process of a fleet' : spiffeId(identity);
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${certificateFile} exists and names ${names}${isItsKey ? '' : `, and ${keyFile} has not its key`}: move both away, and join again as a sled of ${fleet}`,
+  );
+};
+
+/** Durable before it is used (JC2). */
+const keyIn = async (file: string): Promise<KeyObject> => {
+  const pem = await readText(file);
+  if (pem !== undefined) return parseKey(pem, file);
+  const { privateKey } = generateKey();
+  await makeDirectories(dirname(file), { mode: 0o700 });
+  await writeFileDurably(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  return privateKey;
+};
+
+const parseKey = (pem: string, file: string): KeyObject => {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw new DepotError('CONFIG_INVALID', `${file} has no private key in PEM that can be read`, { cause });
+  }
+};
+
+const requestOf = ({ fleet, token }: Invitation, privateKey: KeyObject, present: SledId | undefined) => {
+  const publicKey = createPublicKey(privateKey);
+  const { publicKeyDer, signature } = proveKey(
+    { privateKey, publicKey },
+    { fleet, tokenSha256: tokenDigest(token) },
+  );
+  return {
+    token,
+    public_key: Buffer.from(publicKeyDer).toString('base64'),
+    signature: Buffer.from(signature).toString('base64'),
+    ...(present !== undefined && { present_sled_id: present }),
+  };
+};
+
+type JoinBody = ReturnType<typeof requestOf>;
+
+/** After these another Nexus may answer: this one does not, is no Nexus of this fleet, or has no authority or no database. */
+const ASK_ANOTHER = new Set([
+  ...['PEER_UNREACHABLE', 'PEER_STALLED', 'PEER_BAD_ANSWER', 'PEER_IDENTITY', 'NO_AUTHORITY_KEY'],
+  ...['DATABASE_UNAVAILABLE', 'SHUTTING_DOWN', 'TOO_MANY_REQUESTS', 'NOT_FOUND'],
+]);
+
+/** The first Nexus that answers; one that refuses the invitation speaks for all. */
+const askAny = async (
+  addresses: readonly SocketAddress[],
+  invitation: Invitation,
+  body: JoinBody,
+  options: { readonly signal: AbortSignal },
+): Promise<{ readonly answer: JoinedFleet; readonly address: SocketAddress }> => {
+  let failure: unknown;
+  for (const address of addresses) {
+    try {
+      return { answer: await askOne(address, invitation, body, options), address };
+    } catch (error) {
+      const code = errorCodeOf(error);
+      if (code === undefined || !ASK_ANOTHER.has(code)) throw error;
+      // That nobody answers at one address says less than what another one answered.
+      if (failure === undefined || errorCodeOf(failure) === 'PEER_UNREACHABLE') failure = error;
+    }
+  }
+  throw failure;
+};
+
+/** JC1. */
+const askOne = async (
+  address: SocketAddress,
+  { fleet, authoritySha256 }: Invitation,
+  body: JoinBody,
+  options: { readonly signal: AbortSignal },
+): Promise<JoinedFleet> => {
+  const authoritiesPem = await presentedAuthority(address, authoritySha256, options);
+  const dispatcher = secureDispatcher(() => ({ authoritiesPem }), { fleet, kind: 'nexus' });
+  try {
+    const baseUrl = endpointUrl(endpoint('https', address, { kind: 'nexus' }));
+    return await createApiClient(joinApi, { baseUrl, dispatcher }).sledJoin({ body }, options);
+  } finally {
+    await dispatcher.close();
+  }
+};
+
+type Expected = {
+  readonly invitation: InvitedTo;
+  readonly key: KeyObject;
+  readonly present: SledId | undefined;
+};
+
+/** What is written is a certificate of this fleet, for this key, as the sled that this machine is already, if it is one. */
+const requireAnswer = (
+  { sled_id, certificate_pem, ca_pem }: JoinedFleet,
+  { invitation: { fleet }, key, present }: Expected,
+): void => {
+  const [certificate] = parseCertificates(certificate_pem, 'the certificate in the answer');
+  const authorities = parseCertificates(ca_pem, 'the authorities in the answer');
+  const refuse = (why: string): never => {
+    throw new DepotError('PEER_BAD_ANSWER', `the certificate in the answer ${why}; nothing was written`);
+  };
+  const identity = identityOf(certificate);
+  if (identity === undefined || spiffeId(identity) !== spiffeId({ fleet, kind: 'sled', id: sled_id }))
+    refuse(`does not name the sled ${sled_id} of ${fleet}`);
+  if (present !== undefined && present !== sled_id)
+    refuse(`names another sled than the present one, ${present}`);
+  if (!certificate.checkPrivateKey(key)) refuse('is for another key');
+  if (!authorities.some(by => certificate.checkIssued(by) && certificate.verify(by.publicKey)))
+    refuse('was issued by none of the authorities in the answer');
+};
+
+const readText = (file: string): Promise<string | undefined> =>
+  readFileWhole(file, { disk: realDisk, maxBytes: MAX_FILE_BYTES });

@@ -1,0 +1,161 @@
+/**
+ * Machines that join a running fleet with an invitation: two commands, and then the agent. The fleet, its database and the
+ * agents are real processes; the commands run as a person types them.
+ */
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { stringify } from 'smol-toml';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AuditEntryView } from '../src/api/operator-audit-api.ts';
+import { runTestCli } from '../src/cli/run.fixture.ts';
+import { testFleetIdentity, writeAuthority } from '../src/identity/identity.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
+import {
+  artifactsOnDisk,
+  hashesOf,
+  makeSled,
+  startTestFleet,
+  type TestFleet,
+  type TestSled,
+  until,
+  wait,
+  waitComplete,
+} from './process-fleet.fixture.ts';
+
+const identity = testFleetIdentity('prod.example.org');
+
+let fleet: TestFleet;
+let directory: string;
+let release: TestRelease;
+const started: TestSled[] = [];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'joins-'));
+  const authorityDirectory = join(directory, 'authority');
+  await writeAuthority(authorityDirectory, identity.authority);
+  release = await makeTestRelease(directory, { systemVersion: '1.0.0' });
+  fleet = await startTestFleet({
+    identity: { ...identity, authorityDirectory },
+    ...{ sleds: 1, minSledReplication: 1 },
+  });
+  await nexus().trust(release);
+  await nexus().upload(release);
+  await waitComplete(nexus(), '1.0.0');
+});
+
+afterAll(async () => {
+  for (const sled of started) await sled.stop();
+  await fleet?.[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const nexus = () => fleet.nexuses[0]!;
+
+/** The command line of a person at a desk. */
+const operator = (...args: string[]) =>
+  runTestCli(args, {
+    environment: {
+      TUF_DEPOT_URL: `https://${nexus().operatorAddress()}`,
+      TUF_DEPOT_TOKEN_FILE: join(fleet.directory, 'token'),
+      TUF_DEPOT_CA_FILE: join(directory, 'authority', 'ca.pem'),
+    },
+  });
+
+const invite = async (...args: string[]): Promise<string> => {
+  const run = await operator('sled', 'invite', ...args);
+  expect(run).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^tufjoin_[\w-]+\n$/) });
+  return run.out;
+};
+
+/** A machine with a configuration, and without any file of identity. */
+const newMachine = async (n: number) => {
+  const home = join(directory, `machine-${n}`);
+  await mkdir(home, { recursive: true });
+  const [certificate_file, key_file, ca_file] = ['certificate', 'key', 'ca'].map(name =>
+    join(home, 'identity', `${name}.pem`),
+  ) as [string, string, string];
+  const section = { identity: { certificate_file, key_file, ca_file } };
+  const internal = [nexus().internalAddress()];
+  const config = join(home, 'sled-agent.toml');
+  const file = { serial: `machine-${n}`, nexus: internal, datasets: [join(home, 'm2-a')], ...section };
+  await writeFile(config, stringify(file));
+  return {
+    files: () => readdir(join(home, 'identity')),
+    keyMode: async () => (await stat(key_file)).mode & 0o777,
+    /** The token comes from standard input, so that no list of processes has it. */
+    join: (token: string) =>
+      runTestCli(['sled-agent', 'join', '--config', config, '-'], { stdin: Readable.from([token]) }),
+    agent: () => {
+      const sled = makeSled(directory, n, internal, { sled: () => ({ config: section }) });
+      started.push(sled);
+      return sled;
+    },
+  };
+};
+
+const sledWith = async (serial: string) => {
+  const { items } = await nexus().fleet.sledList({ query: {} }, wait);
+  return items.find(sled => sled.serial === serial);
+};
+
+test('two commands, and a machine holds every artifact of the release (T1b)', async () => {
+  const machine = await newMachine(2);
+  const joined = await machine.join(await invite());
+  expect(joined).toMatchObject({ exitCode: 0, err: '' });
+  const [, id] = /has joined prod\.example\.org as sled ([-0-9a-f]{36})\./.exec(joined.out)!;
+  expect(joined.out).toContain('Next, start its agent: tuf-depot sled-agent --config');
+  expect(await machine.keyMode()).toBe(0o600);
+  const sled = machine.agent();
+  await sled.start();
+  for (const dataset of sled.datasets)
+    await until(async () => (await artifactsOnDisk(dataset)).length === hashesOf(release).length);
+  expect(await sledWith('sled-2')).toMatchObject({ id, policy: 'in_service' });
+});
+
+test('a token that was used is of no use to another machine, which learns who joined with it (JD1)', async () => {
+  const [first, second] = [await newMachine(3), await newMachine(4)];
+  const token = await invite('--for', '5m');
+  const runs = await Promise.all([first.join(token), second.join(token)]);
+  expect(runs.map(({ exitCode }) => exitCode).sort()).toEqual([0, 1]);
+  const refused = runs.find(({ exitCode }) => exitCode === 1)!;
+  expect(refused.err).toMatch(/error: .*sled [-0-9a-f]{36} joined with invitation .*\[INVITATION_USED\]/);
+  expect(refused.err).toMatch(/fix: If this machine has not joined, somebody else has the token/);
+  const files = [await first.files(), await second.files()].map(names => names.length);
+  expect(files.sort()).toEqual([1, 3]);
+});
+
+test('a machine that replaces another one joins as a new sled, and the old one is expunged with it (G4)', async () => {
+  const old = (await sledWith('sled-2'))!;
+  const machine = await newMachine(5);
+  const token = await invite('--replaces', 'sled-2');
+  expect(await sledWith('sled-2')).toMatchObject({ policy: 'in_service' });
+  expect(await machine.join(token)).toMatchObject({ exitCode: 0 });
+  expect(await sledWith('sled-2')).toMatchObject({ id: old.id, policy: 'expunged' });
+  const sled = machine.agent();
+  await sled.start();
+  await until(async () => (await sledWith('sled-5'))?.policy === 'in_service');
+  await waitComplete(nexus(), '1.0.0');
+});
+
+test('the audit log has who invited, and which machine joined from where (T6)', async () => {
+  const { out } = await operator('audit', 'list', '--json');
+  const kinds = (JSON.parse(out) as AuditEntryView[]).map(({ actor, action }) => [actor?.kind, action?.kind]);
+  expect(kinds).toContainEqual(['break_glass', 'sled_invited']);
+  expect(kinds).toContainEqual(['invited_machine', 'sled_joined']);
+  const { out: lines } = await operator('audit', 'list');
+  expect(lines).toMatch(/a machine with an invitation +127\.0\.0\.1 +A machine joined as sled /);
+});
+
+test('no log and no table has a token', async () => {
+  const token = (await invite()).trim();
+  await (await newMachine(6)).join(token);
+  const [row] = await fleet.database.query<{ text: string }>(
+    'SELECT json_agg(i)::text AS text FROM sled_invitation i',
+  );
+  const log = await readFile(join(fleet.directory, 'nexus-1', 'log'), 'utf8');
+  expect(log).toContain('machine joined');
+  const secret = token.slice('tufjoin_'.length, 'tufjoin_'.length + 40);
+  for (const text of [row!.text, log]) expect(text).not.toContain(secret);
+});
