@@ -15,6 +15,7 @@ import { asGeneration, NexusId, SledId } from '../core/ids.ts';
 import { oneOperator } from '../http/api.fixture.ts';
 import { bindApi, type Handlers } from '../http/handlers.ts';
 import { type ApiServer, serveApi } from '../http/server.ts';
+import type { CredentialSource } from '../identity/credentials.ts';
 import { endpointUrl, splitAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
@@ -220,6 +221,7 @@ const debugHandlers = (received: Received): Handlers<typeof debugApi> => ({
 /** Serves on any port of the loopback; requires {@link TEST_TOKEN}. */
 export const serveTestNexus = async (
   handlers: TestHandlers = {},
+  credentials?: CredentialSource,
 ): Promise<{ readonly url: string; readonly received: Received } & AsyncDisposable> => {
   const received: Received = { uploads: [], calls: [] };
   const server: ApiServer = await serveApi({
@@ -237,11 +239,15 @@ export const serveTestNexus = async (
     ],
     listen: { host: '127.0.0.1', port: 0 },
     operators: oneOperator(TEST_TOKEN),
+    credentials,
     log: silentLogger,
     signal: new AbortController().signal,
   });
   return {
-    url: endpointUrl({ scheme: 'http', ...splitAddress(server.address) }),
+    url: endpointUrl({
+      scheme: credentials === undefined ? 'http' : 'https',
+      ...splitAddress(server.address),
+    }),
     received,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -5,9 +5,11 @@
  *     --ca-file ─▶ TUF_DEPOT_CA_FILE ─▶ that fleet's authority, for that fleet's addresses ─▶ those of Node, for https://
  *     --token-file ─▶ TUF_DEPOT_TOKEN ─▶ TUF_DEPOT_TOKEN_FILE ─▶ that fleet's token, for that fleet's addresses
  *
+ * TK1. A token found in a data directory is sent to the addresses found beside it, and to no other.
  * TK2. With an authority the server has to be a Nexus of the authority's fleet, whatever its address: a token is sent to no
  *      other.
- * TK1. A token found in a data directory is sent to the addresses found beside it, and to no other.
+ * TK3. Over plain HTTP a token goes only to an address that a person or a started fleet named: any program of this machine may
+ *      listen at the default one, and receive it.
  */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -74,7 +76,9 @@ export const resolveConnection = async (
       detail: { remedy: `start it: tuf-depot start --data ${options.data}` },
     });
   }
-  const url = parseUrl(givenUrl ?? fleet?.operatorUrls[0] ?? DEFAULT_URL);
+  const namedUrl = givenUrl ?? fleet?.operatorUrls[0];
+  if (namedUrl === undefined && givenToken !== undefined) throw tokenForNobody();
+  const url = parseUrl(namedUrl ?? DEFAULT_URL);
   const own = fleet?.operatorUrls.some(each => parseUrl(each) === url) === true ? fleet : undefined;
   const token = givenToken ?? (own?.tokenFile === undefined ? undefined : await readToken(own.tokenFile));
   const ownTrust = own?.authoritiesFile === undefined ? undefined : await readFleetTrust(own.authoritiesFile);
@@ -88,6 +92,13 @@ const connectionTo = (url: string, token: string | undefined, trust: FleetTrust 
     `write it like ${url.replace('http:', 'https:')}`,
   );
 };
+
+/** TK3 */
+const tokenForNobody = (): DepotError =>
+  usageError(
+    `a token is given, but no Nexus: at ${DEFAULT_URL} any program of this machine may listen, and would receive the token`,
+    `name the Nexus with --url or TUF_DEPOT_URL; if yours is there: --url ${DEFAULT_URL}`,
+  );
 
 /** @param file the authority of a fleet. @throws `CONFIG_INVALID` naming it */
 export const readFleetTrust = async (file: string): Promise<FleetTrust> => {
