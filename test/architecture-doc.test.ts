@@ -1,4 +1,7 @@
-/** What docs/ARCHITECTURE.md names exists: tests of each fault, and files, folders and functions of each question. */
+/**
+ * What docs/ARCHITECTURE.md names exists: tests of each fault, and files, folders and functions of each question. So do the
+ * tests of each attack in SECURITY.md.
+ */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -8,10 +11,10 @@ const root = join(import.meta.dirname, '..');
 
 type Fault = { readonly fault: string; readonly tests: readonly { path: string; titles: string[] }[] };
 
-/** Rows of the table of faults; in the last column a path stands before the titles, or parts of them, that it has. */
-const readFaults = async (): Promise<Fault[]> => {
-  const text = await readFile(join(root, 'docs/ARCHITECTURE.md'), 'utf8');
-  const section = /^## Faults and what happens\n([\s\S]*?)^## /m.exec(text)![1]!;
+/** Rows of the table below a heading; in the last column a path stands before the titles, or parts of them, that it has. */
+const readFaults = async (page: string, heading: string): Promise<Fault[]> => {
+  const text = await readFile(join(root, page), 'utf8');
+  const section = new RegExp(`^## ${heading}\\n([\\s\\S]*?)^## `, 'm').exec(text)![1]!;
   const rows = section.split('\n').filter(line => line.startsWith('| '));
   return rows.slice(1).map(row => {
     const [fault, , shownBy] = row.slice(2, -2).split(' | ');
@@ -24,21 +27,27 @@ const readFaults = async (): Promise<Fault[]> => {
   });
 };
 
-test('each fault that the architecture names is shown by tests that exist under their titles', async () => {
-  const faults = await readFaults();
-  expect(faults.length).toBeGreaterThan(30);
-  const missing: string[] = [];
-  for (const { fault, tests } of faults) {
-    if (tests.length === 0) missing.push(`${fault}: no test`);
-    for (const { path, titles } of tests) {
-      const text = await readFile(join(root, path), 'utf8').catch(() => undefined);
-      if (text === undefined || !/\.(test|fixture)\.ts$/.test(path)) missing.push(`${fault}: ${path}`);
-      for (const title of titles)
-        if (text !== undefined && !text.includes(title)) missing.push(`${fault}: ${path} "${title}"`);
+test.each([
+  { page: 'docs/ARCHITECTURE.md', heading: 'Faults and what happens', least: 30 },
+  { page: 'SECURITY.md', heading: 'What is promised', least: 10 },
+])(
+  'each fault or attack in $page is shown by tests that exist under their titles',
+  async ({ page, heading, least }) => {
+    const faults = await readFaults(page, heading);
+    expect(faults.length).toBeGreaterThan(least);
+    const missing: string[] = [];
+    for (const { fault, tests } of faults) {
+      if (tests.length === 0) missing.push(`${fault}: no test`);
+      for (const { path, titles } of tests) {
+        const text = await readFile(join(root, path), 'utf8').catch(() => undefined);
+        if (text === undefined || !/\.(test|fixture)\.ts$/.test(path)) missing.push(`${fault}: ${path}`);
+        for (const title of titles)
+          if (text !== undefined && !text.includes(title)) missing.push(`${fault}: ${path} "${title}"`);
+      }
     }
-  }
-  expect(missing).toEqual([]);
-});
+    expect(missing).toEqual([]);
+  },
+);
 
 /** Rows of the table of questions. A name without a folder is that of a file beside another one of its row. */
 const readAnswers = async () => {
