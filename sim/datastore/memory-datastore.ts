@@ -53,8 +53,8 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
   const write: Write = (verb, step, wait) =>
     transactions.write(verb, async (transaction, attempt) => transaction.apply(step, attempt), wait);
   return {
-    trustRootInsert: (root, { audit, rootVersion, signal }) =>
-      write('trust_root_insert', trustRootInsert(root, audit, rootVersion), { signal }),
+    trustRootInsert: (root, { audit, signal }) =>
+      write('trust_root_insert', trustRootInsert(root, audit), { signal }),
     trustRootGet: (id, wait) => read('trust_root_get', trustRootGet(id), wait),
     trustRootList: async (page, wait) => read('trust_root_list', trustRootList(page), wait),
     trustRootChain: (id, wait) => read('trust_root_chain', trustRootChain(id), wait),

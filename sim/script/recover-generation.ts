@@ -17,7 +17,7 @@ import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 const REFUSED_FOR_MS = 6 * 60_000;
 
 /** OR1: the releases that the operator uploaded, and that the database has lost. */
-export const lostReleases = (scene: Scene): readonly SimRelease[] => {
+const lostReleases = (scene: Scene): readonly SimRelease[] => {
   const present = new Set<string>();
   for (const { repo } of scene.world.database.snapshot().releases.values())
     if (repo.timePrunedMs === null) present.add(repo.systemVersion);

@@ -74,7 +74,18 @@ test('every accepted address is one that Nexus can connect to as it is written',
 });
 
 test('a registration without a serial number, or with one that a list would show as another, is refused', () => {
-  for (const serial of ['', '\u0000', 'a\nb', 'a\u202eb', 'a\u200bb', 'x'.repeat(257), '\ud800'])
+  for (const serial of [
+    '',
+    '\u0000',
+    'a\nb',
+    'a\u202eb',
+    'a\u200bb',
+    'a\u00a0b',
+    'a\u2028b',
+    'a\u115fb',
+    'x'.repeat(257),
+    '\ud800',
+  ])
     expect([serial, isAccepted({ baseboard: { serial, part: 'p', revision: 0 } })]).toEqual([serial, false]);
   expect(isAccepted({ baseboard: { serial: 'BRM 42-é', part: '', revision: 0 } })).toBe(true);
 });

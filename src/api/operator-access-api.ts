@@ -9,7 +9,7 @@ const DAY_S = 86_400;
 /** A token that outlives its owner's job is found when it has to be renewed. */
 export const DEFAULT_TOKEN_LIFE_S = 90 * DAY_S;
 export const MAX_TOKEN_LIFE_S = 5 * 365 * DAY_S;
-export const MAX_TOKEN_DESCRIPTION_CHARS = 200;
+const MAX_TOKEN_DESCRIPTION_CHARS = 200;
 
 export const OperatorTokenView = z
   .object({

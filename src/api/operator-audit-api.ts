@@ -1,7 +1,6 @@
 /** The operator's API for the audit log: every change by a person, in a chain of hashes. */
 import { z } from 'zod';
-import { AuditHash } from '../core/audit-chain.ts';
-import { AuditEntryId, NexusId, OperatorTokenId } from '../core/ids.ts';
+import { AuditEntryId, NexusId, OperatorTokenId, Sha256Hex } from '../core/ids.ts';
 import { OperatorRole } from '../core/operator-role.ts';
 import { type Api, defineRoute } from './route.ts';
 import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
@@ -10,7 +9,7 @@ export const AuditHeadView = z
   .object({
     /** The number of the newest entry; 0 for an empty log. */
     seq: z.number().int().min(0),
-    hash: AuditHash,
+    hash: Sha256Hex,
   })
   .meta({ id: 'AuditHead' });
 export type AuditHeadView = z.infer<typeof AuditHeadView>;
@@ -28,7 +27,7 @@ export const AuditEntryView = z
   .object({
     seq: z.number().int().min(1),
     /** SHA-256 of the previous hash, `seq` and `content`, with line feeds between them. */
-    hash: AuditHash,
+    hash: Sha256Hex,
     /** The entry as the hash covers it, in JSON; the other fields are read from it. */
     content: z.string(),
     /** What follows is absent where `content` is no entry of any version. */

@@ -7,7 +7,7 @@ import { Details } from './wire.ts';
 /** Artifacts listed in an answer, which also has their total. */
 export const MAX_LISTED_ARTIFACTS = 1000;
 /** More sleds than a fleet has. */
-export const MAX_EXCLUDED_SLEDS = 256;
+const MAX_EXCLUDED_SLEDS = 256;
 
 /** `GENERATION:DIGEST` */
 
@@ -69,7 +69,7 @@ export const GenerationRecovery = z
 export type GenerationRecovery = z.infer<typeof GenerationRecovery>;
 
 /** More names than a person types; a point or a release names all of its artifacts. */
-export const MAX_GIVEN_UP = 10_000;
+const MAX_GIVEN_UP = 10_000;
 
 export const RecoverGeneration = z
   .object({

@@ -1,5 +1,6 @@
 /** Shapes that every API shares: the error body and pages. */
 import { z } from 'zod';
+import { invisibleProblem } from '../lib/shown-text.ts';
 
 /** One check of a verification, in the order of the client workflow. */
 export const CheckView = z
@@ -30,7 +31,7 @@ export const ErrorBody = z
   .meta({ id: 'Error' });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
-export const DEFAULT_PAGE_LIMIT = 100;
+const DEFAULT_PAGE_LIMIT = 100;
 /** A larger `limit` is reduced to this, since pages are held in memory. */
 export const MAX_PAGE_LIMIT = 1000;
 
@@ -56,8 +57,8 @@ export const resultsPage = <T extends z.ZodType>(item: T, id: string) =>
 export const QueryFlag = z.enum(['true', 'false']).optional();
 export const isSet = (flag: 'true' | 'false' | undefined): boolean => flag === 'true';
 
-/** A text that a terminal, or a list, shows as what it is. */
-export const isVisible = (text: string): boolean => /^\P{C}*$/u.test(text);
+/** A text that a terminal, or a list, shows as what it is (SX3). */
+export const isVisible = (text: string): boolean => invisibleProblem(text) === undefined;
 export const NOT_VISIBLE = 'must have no control or other invisible characters';
 
 /** The facts of a reason or an event, as values: `toDetails` of core/facts. A newer server may send any. */

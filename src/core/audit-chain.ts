@@ -7,7 +7,6 @@
  * AC2. Two things leave a chain whole: entries removed at its end, and a chain computed anew from some entry on. Both show
  *      against a head that was noted before: its hash no longer occurs.
  */
-import { z } from 'zod';
 
 /** The place and the hash of an entry. */
 export type AuditHead = { readonly seq: number; readonly hash: string };
@@ -17,7 +16,6 @@ export type AuditRow = AuditHead & { readonly content: string };
 /** SHA-256 of a text, in lower-case hex. */
 type Sha256 = (text: string) => string;
 
-export const AuditHash = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 lower-case hex digits');
 /** Before the first entry, which has the number 1. */
 export const EMPTY_LOG: AuditHead = { seq: 0, hash: '0'.repeat(64) };
 

@@ -9,9 +9,9 @@ import type { HealthReason } from './facts/reason.ts';
 
 const DAY_MS = 86_400_000;
 /** Renewal has failed for two weeks. */
-export const CERTIFICATE_WARNING_DAYS = 14;
+const CERTIFICATE_WARNING_DAYS = 14;
 /** Within this time it degrades the verdict: an expired process is out of the fleet. */
-export const CERTIFICATE_SOON_DAYS = 3;
+const CERTIFICATE_SOON_DAYS = 3;
 
 export type CertificateExpiry = {
   /** The name in the certificate. */

@@ -3,11 +3,10 @@ import { z } from 'zod';
 
 const HASH_PATTERN = /^[0-9a-f]{64}$/;
 
-/** SHA-256 in lower-case hex: the name of an artifact. */
-export const ArtifactHash = z
-  .string()
-  .regex(HASH_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits')
-  .brand<'ArtifactHash'>();
+export const Sha256Hex = z.string().regex(HASH_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits');
+
+/** The name of an artifact. */
+export const ArtifactHash = Sha256Hex.brand<'ArtifactHash'>();
 export type ArtifactHash = z.infer<typeof ArtifactHash>;
 export const isArtifactHash = (text: string): text is ArtifactHash => HASH_PATTERN.test(text);
 
@@ -21,8 +20,8 @@ export const asGeneration = (value: number): Generation => Generation.parse(valu
 /** The generation of a database in which nothing was ever wanted. */
 export const FIRST_GENERATION = asGeneration(1);
 
-/** SHA-256 of a wanted set, in hex: of `digestInput` in artifact-config.ts. */
-export const SetDigest = z.string().regex(HASH_PATTERN, 'must be a SHA-256 in 64 lower-case hex digits');
+/** Of a wanted set: of `digestInput` in artifact-config.ts. */
+export const SetDigest = Sha256Hex;
 
 /** One state of the wanted set; lineage.ts has the rules (P13). */
 export type Point = { readonly generation: Generation; readonly digest: string };

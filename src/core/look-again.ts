@@ -4,8 +4,8 @@
  * Progress means that the sleds hold more than the last time. While there is progress, deferred requests follow at once;
  * while something is in flight without progress, the wait doubles; with nothing to wait for, the wait is the period.
  */
-export const LOOK_AGAIN_FIRST_MS = 1_000;
-export const LOOK_AGAIN_MAX_MS = 15_000;
+const LOOK_AGAIN_FIRST_MS = 1_000;
+const LOOK_AGAIN_MAX_MS = 15_000;
 /** At once, but not in a loop that starves everything else. */
 export const LOOK_AGAIN_AT_ONCE_MS = 20;
 

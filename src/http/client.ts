@@ -19,7 +19,7 @@ import { DEFAULT_PROGRESS, type ProgressDeadline, stallText } from './progress.t
 import { startUpload, type UploadBody } from './upload-body.ts';
 
 /** The list of a sled with 100,000 artifacts is 8 MiB; the largest page of an operator's list is smaller. */
-export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /** Further calls wait for one of these. Callers limit their concurrency themselves; this is a second limit. */
 const MAX_CONNECTIONS_PER_PEER = 64;

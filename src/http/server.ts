@@ -59,9 +59,9 @@ const ABORT_GRACE_MS = 1_000;
  * File descriptors and memory limit the total; 1,000 sleds with one connection each fit. One stranger may be a whole network behind
  * one address, or all processes of this machine. The places kept for known peers are enough for every known sled.
  */
-export const DEFAULT_CONNECTION_LIMITS: PlaceLimits = { total: 2_048, perPeer: 256, kept: 1_024 };
+const DEFAULT_CONNECTION_LIMITS: PlaceLimits = { total: 2_048, perPeer: 256, kept: 1_024 };
 /** Less than connections, which may be idle: a running request costs more, in the database too. */
-export const DEFAULT_REQUEST_LIMITS: PlaceLimits = { total: 1_024, perPeer: 128, kept: 512 };
+const DEFAULT_REQUEST_LIMITS: PlaceLimits = { total: 1_024, perPeer: 128, kept: 512 };
 /** Of JSON bodies beyond the usual length, which are configs: one of each Nexus, and 32 MiB each at most. */
 const LARGE_BODY_LIMITS: PlaceLimits = { total: 8, perPeer: 2, kept: 4 };
 /** For the head of a request, from the beginning of its connection, and for the handshake before it: 16 KiB at a few kB/s. */
@@ -80,7 +80,7 @@ export type ServerLimits = BodyLimitsByKind & {
   readonly requests: PlaceLimits;
 };
 
-export const DEFAULT_SERVER_LIMITS: ServerLimits = {
+const DEFAULT_SERVER_LIMITS: ServerLimits = {
   jsonBodyBytes: MAX_JSON_BODY_BYTES,
   streamBodyBytes: 4 * 1024 ** 3,
   progress: DEFAULT_PROGRESS,

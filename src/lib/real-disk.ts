@@ -70,11 +70,7 @@ type DiskOptions = {
 };
 
 /** @param options the modes of created files and directories */
-export const createRealDisk = ({
-  fileMode,
-  directoryMode = 0o777,
-  directorySync = 'required',
-}: DiskOptions): Disk =>
+const createRealDisk = ({ fileMode, directoryMode = 0o777, directorySync = 'required' }: DiskOptions): Disk =>
   namingErrors({
     createFile: async path => realFile(await open(path, 'wx', fileMode)),
     openFile: async path => realFile(await openRegularFile(path)),

@@ -19,12 +19,10 @@ import {
   validFrom,
 } from '../identity/authority-files.ts';
 import type { IdentityFiles } from '../identity/credentials.ts';
-import { derivedSledId } from '../identity/derived-sled-id.ts';
+import { derivedSledId, GENERIC_PART } from '../identity/derived-sled-id.ts';
 import type { PeerIdentity, PeerKind } from '../identity/peer-identity.ts';
 import type { FleetPaths, NexusPaths, SledPaths } from './data-directory.ts';
 
-/** The part number of a sled agent without one: sled-agent/config.ts. */
-const GENERIC_PART = 'generic';
 const RENEWAL_PERIOD_MS = 86_400_000;
 
 export type FleetIdentity = AsyncDisposable & {

@@ -11,7 +11,7 @@ import { SledId } from '../core/ids.ts';
 import { parseAddress } from '../http/listen.ts';
 import { AllowedHosts } from '../http/request-guard.ts';
 import { type IdentityFiles, readCredentials } from '../identity/credentials.ts';
-import { derivedSledId } from '../identity/derived-sled-id.ts';
+import { derivedSledId, GENERIC_PART } from '../identity/derived-sled-id.ts';
 import { IdentitySection, identityFiles } from '../identity/section.ts';
 import { type Endpoint, endpoint, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -26,7 +26,7 @@ import {
 import type { StoreSettings } from './store/store.ts';
 
 /** The published port of a sled agent's own API. */
-export const SLED_AGENT_PORT = 12345;
+const SLED_AGENT_PORT = 12345;
 
 const Bytes = z.int().min(1);
 const Count = z.int().min(1).max(1_024);
@@ -44,7 +44,7 @@ export const SledAgentFile = z.strictObject({
   /** The permanent identity of this sled. By default derived from `part` and `serial`, so that a wiped sled stays the same sled. */
   sled_id: SledId.optional(),
   serial: SerialNumber,
-  part: z.string().min(1).max(256).default('generic'),
+  part: z.string().min(1).max(256).default(GENERIC_PART),
   revision: z.int().min(0).default(0),
   /** The artifact API, for Nexus. */
   listen: z.string().default(`127.0.0.1:${SLED_AGENT_PORT}`),

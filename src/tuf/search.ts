@@ -17,7 +17,7 @@ import type { ReachedRole } from './trusted-set.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 /** As many as other clients visit. */
-export const MAX_ROLES_IN_SEARCH = 32;
+const MAX_ROLES_IN_SEARCH = 32;
 
 type TargetsRole = Metadata<'targets'>;
 export type FoundTarget = { readonly target: Target; readonly role: TargetsRole };

@@ -100,7 +100,7 @@ const MAX_LISTED = 4;
 const ID_LENGTH = 16;
 
 /** Cut to what a person compares. */
-export const shownId = (keyId: string): string =>
+const shownId = (keyId: string): string =>
   escapeInvisible(keyId.length > ID_LENGTH ? `${keyId.slice(0, ID_LENGTH).toWellFormed()}…` : keyId);
 
 /** The first few. */

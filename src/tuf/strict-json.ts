@@ -27,7 +27,7 @@ const MAX_CONTAINERS = 1_000_000;
 /** That are no objects and arrays; 100,000 targets have some 300,000. */
 const MAX_SCALARS = 4_000_000;
 /** The key of 16,384 bits has 3,000 characters, its signature 4,096; a `custom` field may have pages of text. */
-export const MAX_STRING_LENGTH = 65_536;
+const MAX_STRING_LENGTH = 65_536;
 /** Of the Stream-Safe Text Format (Unicode Standard Annex 15); no language has half as many. */
 const TOO_MANY_MARKS = /\p{M}{31}/u;
 

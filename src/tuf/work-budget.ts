@@ -26,7 +26,7 @@ export type WorkBudget = {
 /** Some ten seconds of work. Metadata of the largest allowed size takes half of it. */
 export const MAX_STEPS = 4_000_000_000;
 /** Computing time. */
-export const MAX_COMPUTING_MS = 5 * 60_000;
+const MAX_COMPUTING_MS = 5 * 60_000;
 
 /** Steps of work that is not a comparison of characters. */
 export const STEPS = {

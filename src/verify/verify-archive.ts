@@ -123,8 +123,7 @@ const readRest = async (
   for (const entry of entries) for await (const _ of archive.read(entry, { signal }));
 };
 
-/** The part of a request about the metadata. */
-/** With a budget of its own. */
+/** The part of a request about the metadata, with a budget of its own. */
 export const trustOptions = <Id extends string>(request: VerifyRequest<Id>) => ({
   trustRoots: request.trustRoots,
   nowMs: request.nowMs,

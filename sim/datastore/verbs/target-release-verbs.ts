@@ -1,8 +1,10 @@
-import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { RepoId } from '../../../src/core/ids.ts';
 import { decideTarget, targetReleaseSetTo } from '../../../src/nexus/datastore/decisions/target-choice.ts';
 import { READ_BATCH_ROWS } from '../../../src/nexus/datastore/paging.ts';
-import type { TargetReleaseRecord } from '../../../src/nexus/datastore/ports/target-release-port.ts';
+import type {
+  TargetReleasePort,
+  TargetReleaseRecord,
+} from '../../../src/nexus/datastore/ports/target-release-port.ts';
 import type { MemoryState, Query, Step, StoredTarget } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
 
@@ -10,12 +12,11 @@ export const targetReleaseGet: Query<TargetReleaseRecord> = state => toRecord(st
 
 export const targetReleaseSet =
   (
-    request: { readonly repoId: RepoId; readonly expectedGeneration: number; readonly isForced?: boolean },
-    audit: AuditOrigin | undefined,
+    { repoId, expectedGeneration }: Parameters<TargetReleasePort['targetReleaseSet']>[0],
+    audit: Parameters<TargetReleasePort['targetReleaseSet']>[1]['audit'],
   ): Step<TargetReleaseRecord> =>
   (state, moment) => {
     const { nowMs, repeated } = moment;
-    const { repoId, expectedGeneration, isForced = false } = request;
     const current = state.targets.at(-1)!;
     const repo = state.releases.get(repoId)?.repo;
     if (decideTarget({ repoId, expectedGeneration, repeated }, current, repo) === 'set_before')
@@ -23,8 +24,8 @@ export const targetReleaseSet =
     const row = { generation: expectedGeneration + 1, timeRequestedMs: nowMs, repoId };
     const after = { ...state, targets: [...state.targets, row] } as const;
     const answer = toRecord(state, row);
-    const action = targetReleaseSetTo(answer, toRecord(state, current), isForced);
-    return { state: action === undefined ? after : withAudit(after, audit, action, moment), answer };
+    const action = audit && targetReleaseSetTo(answer, toRecord(state, current), audit.isForced);
+    return { state: action === undefined ? after : withAudit(after, audit?.origin, action, moment), answer };
   };
 
 export const targetReleaseRecent =

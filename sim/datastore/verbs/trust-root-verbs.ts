@@ -10,7 +10,11 @@ import {
   trustRootAdvanced,
 } from '../../../src/nexus/datastore/decisions/trust-move.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
-import type { TrustMove, TrustRootRecord } from '../../../src/nexus/datastore/ports/trust-root-port.ts';
+import type {
+  TrustMove,
+  TrustRootPort,
+  TrustRootRecord,
+} from '../../../src/nexus/datastore/ports/trust-root-port.ts';
 import type { Page, Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import {
   type MemoryState,
@@ -26,8 +30,7 @@ import { recordRoles } from './release-roles.ts';
 export const trustRootInsert =
   (
     { id, rootBytes }: Pick<TrustRootRecord, 'id' | 'rootBytes'>,
-    audit: AuditOrigin | undefined,
-    rootVersion = 1,
+    audit: Parameters<TrustRootPort['trustRootInsert']>[1]['audit'],
   ): Step<TrustRootRecord> =>
   (state, moment) => {
     const known = state.trustRoots.get(id);
@@ -43,9 +46,12 @@ export const trustRootInsert =
       trustedVersions: null,
     };
     const root: StoredTrustRoot = { first, timeDeletedMs: null, chain: new Map() };
+    const after = withRoot(state, root);
+    if (audit === undefined) return { state: after, answer: first };
+    const { origin, rootVersion } = audit;
     const rootSha256 = sha256Hex(rootBytes);
     const added = { kind: 'trust_root_added', trustRootId: id, rootVersion, rootSha256 } as const;
-    return { state: withAudit(withRoot(state, root), audit, added, moment), answer: first };
+    return { state: withAudit(after, origin, added, moment), answer: first };
   };
 
 export const trustRootGet =

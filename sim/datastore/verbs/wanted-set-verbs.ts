@@ -1,4 +1,3 @@
-import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { Generation, Point, SledId } from '../../../src/core/ids.ts';
 import type { PointClaim } from '../../../src/core/lineage.ts';
 import {
@@ -9,7 +8,7 @@ import {
   requirePlannedPoint,
 } from '../../../src/nexus/datastore/decisions/generation.ts';
 import type { WantedSetPort } from '../../../src/nexus/datastore/ports/wanted-set-port.ts';
-import { movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
+import { type MemoryState, movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
 import { presentDigest, wantedSetOf } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
 
@@ -22,8 +21,8 @@ export const pointsRecorded =
 /** The only write that does not check the stored digest, because it corrects it. */
 export const generationRaise =
   (
-    { to, accepted = [], planned, decided }: Parameters<WantedSetPort['generationRaise']>[0],
-    audit: AuditOrigin | undefined,
+    { to, accepted = [], planned }: Parameters<WantedSetPort['generationRaise']>[0],
+    audit: Parameters<WantedSetPort['generationRaise']>[1]['audit'],
   ): Step<Point> =>
   (before, moment) => {
     const { nowMs, repeated } = moment;
@@ -33,11 +32,14 @@ export const generationRaise =
       (seen, point) => withPoint(seen, { ...point, origin: 'accepted', timeCreatedMs: nowMs }),
       before,
     );
-    const action = generationRecovered(before.stored, { to, accepted, decided });
-    if (verdict === 'stay') return { state: withAudit(state, audit, action, moment), answer: state.stored };
+    const withEntry = (after: MemoryState): MemoryState =>
+      audit === undefined
+        ? after
+        : withAudit(after, audit.origin, generationRecovered(before.stored, { to, accepted }, audit), moment);
+    if (verdict === 'stay') return { state: withEntry(state), answer: state.stored };
     const stored = { generation: to, digest: presentDigest(state) };
     const raised = movedTo(state, stored, { origin: 'raise', timeCreatedMs: nowMs });
-    return { state: withAudit(raised, audit, action, moment), answer: stored };
+    return { state: withEntry(raised), answer: stored };
   };
 
 export const generationMend =

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
-import { AuditHash, type AuditRow } from '../../core/audit-chain.ts';
+import type { AuditRow } from '../../core/audit-chain.ts';
+import { Sha256Hex } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { type Depot, withDepot } from '../connection/depot-client.ts';
@@ -49,7 +50,7 @@ async function* entriesOf(depot: Depot): AsyncGenerator<readonly AuditRow[]> {
 }
 
 const parseHash = (text: string): string => {
-  const hash = AuditHash.safeParse(text.trim().toLowerCase());
+  const hash = Sha256Hex.safeParse(text.trim().toLowerCase());
   if (hash.success) return hash.data;
   throw usageError(`--head ${text} is not a SHA-256`, 'give the hash that an earlier audit verify printed');
 };

@@ -10,7 +10,7 @@ import {
   openAuthority,
   validFrom,
 } from '../../identity/authority-files.ts';
-import { derivedSledId } from '../../identity/derived-sled-id.ts';
+import { derivedSledId, GENERIC_PART } from '../../identity/derived-sled-id.ts';
 import { PEER_KINDS, type PeerIdentity, type PeerKind, spiffeId } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -41,7 +41,7 @@ export const addIdentityIssue = (parent: Command, session: Session): void => {
       .requiredOption('--out <directory>', 'where to write certificate.pem, key.pem and ca.pem')
       .option('--id <uuid>', 'id of an existing process (by default the one in --out, otherwise a new one)')
       .option('--serial <serial>', 'serial number of a sled, which determines its id together with --part')
-      .option('--part <part>', 'part number of the sled, with --serial', 'generic')
+      .option('--part <part>', 'part number of the sled, with --serial', GENERIC_PART)
       .option('--days <number>', `how long it is valid (${CERTIFICATE_LIFE_MS / DAY_MS})`),
     'tuf-depot identity issue sled --serial BRM42220031 --ca fleet-ca --out sled-1-identity',
   ).action(async (kindText: string, options: IssueOptions) => {

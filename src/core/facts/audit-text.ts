@@ -84,7 +84,7 @@ const renderers: Renderers = {
 const described = (description: string): string | undefined =>
   description === '' ? undefined : `Described as: ${quoted(description)}`;
 
-export const renderAuditAction = (action: AuditAction): string =>
+const renderAuditAction = (action: AuditAction): string =>
   (renderers[action.kind] as (action: AuditAction) => string)(action);
 
 /** What was done, also by a version that this one does not know. */

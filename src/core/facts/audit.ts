@@ -22,6 +22,7 @@ import {
 } from '../ids.ts';
 import { OperatorRole } from '../operator-role.ts';
 import { type Details, fromDetails, toDetails } from './details.ts';
+import { Policy } from './event.ts';
 import { Count, PointFact, Words } from './reason.ts';
 
 /**
@@ -45,7 +46,6 @@ export type AuditOrigin = {
   readonly requestId: string | undefined;
 };
 
-const Policy = z.enum(['in_service', 'expunged']);
 /** More names than a person reads; the total stands beside them. */
 export const MAX_AUDITED_NAMES = 100;
 const Names = z.array(Words).max(MAX_AUDITED_NAMES).readonly();
@@ -53,7 +53,7 @@ const Sha256 = Words;
 const TimeMs = z.number();
 
 /** `previous…`: how it was before. */
-export const auditActions = {
+const auditActions = {
   token_created: z.object({
     tokenId: OperatorTokenId,
     role: OperatorRole,

@@ -41,7 +41,7 @@ import { requireEntry } from '../../lib/require-entry.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
-import type { WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
+import type { RecoveryDecision, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import { allRepoArtifacts } from '../datastore/release-artifacts.ts';
 import type { Note } from '../history/history.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
@@ -88,9 +88,9 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     }
     const accepted = acceptedOf(plan.points);
     const orderedBy = `an operator, request ${requestId}`;
-    const audit = deps.originOf({ caller, requestId });
-    const decided = decidedBy(excluded, giveUp);
-    await raise(deps.datastore, { to, accepted, orderedBy, planned, decided }, { ...wait, audit });
+    const origin = deps.originOf({ caller, requestId });
+    const audit = { origin, ...decidedBy(excluded, giveUp) };
+    await raise(deps.datastore, { to, accepted, orderedBy, planned }, { ...wait, audit });
     const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
     wait.log.warn(
       { ...facts, to, excluded, give_up: giveUp, points, sleds },
@@ -169,7 +169,7 @@ const artifactsOfDeleted = async (
 const decidedBy = (
   excluded: readonly SledId[],
   { artifacts = [], points = [], releases = [] }: NonNullable<Question['giveUp']> = {},
-): NonNullable<Parameters<WantedSetPort['generationRaise']>[0]['decided']> => {
+): RecoveryDecision => {
   const names = [...releases, ...points, ...artifacts];
   return {
     excludedSleds: excluded.slice(0, MAX_AUDITED_NAMES),

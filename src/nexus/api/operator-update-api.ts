@@ -104,7 +104,7 @@ const trustRootHandlers = ({ datastore, originOf, newId }: Deps) =>
       const { signed } = parseSelfSignedRoot(rootBytes);
       const root = await datastore.trustRootInsert(
         { id: TrustRootId.parse(newId()), rootBytes },
-        { signal, audit: originOf(request), rootVersion: signed.version },
+        { signal, audit: { origin: originOf(request), rootVersion: signed.version } },
       );
       log.info({ trust_root_id: root.id, root_version: signed.version }, 'trust root added');
       return trustRootView(root);
@@ -134,8 +134,8 @@ const targetReleaseHandlers = ({ datastore, note, originOf, releaseProgress, rep
       const forced = isSet(query.force);
       if (!forced) requireComplete(repo.systemVersion, progress);
       await datastore.targetReleaseSet(
-        { repoId: repo.id, expectedGeneration: current.generation, isForced: forced },
-        { signal, audit: originOf(request) },
+        { repoId: repo.id, expectedGeneration: current.generation },
+        { signal, audit: { origin: originOf(request), isForced: forced } },
       );
       note({
         kind: 'target_release',

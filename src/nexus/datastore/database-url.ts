@@ -18,7 +18,7 @@ export type DatabaseHost = {
   readonly port: number;
 };
 
-export const TLS_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
+const TLS_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 
 export type DatabaseTls = {

@@ -19,6 +19,7 @@ import {
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const audited = () => ({ ...wait, audit: originBy() });
+const auditedWith = <F extends object>(facts: F) => ({ ...wait, audit: { ...facts, origin: originBy() } });
 
 /** The actions of the whole log, the oldest first, whose chain is checked on the way. */
 const actionsOf = async (datastore: Datastore): Promise<(AuditAction | undefined)[]> => {
@@ -52,13 +53,14 @@ export const auditRules = (open: OpenDatastore): void => {
       const { datastore } = opened;
       const trustRootId = newId(TrustRootId);
       const rootBytes = Buffer.from('root 1');
-      await datastore.trustRootInsert({ id: trustRootId, rootBytes }, { ...audited(), rootVersion: 4 });
+      await datastore.trustRootInsert({ id: trustRootId, rootBytes }, auditedWith({ rootVersion: 4 }));
       const roots = [{ version: 5, rootBytes: Buffer.from('root 5') }];
       const move = { roots, trustedVersions: null, forgetsVersions: false };
       await datastore.trustRootAdvance(trustRootId, move, audited());
       const release = uploadOf(trustRootId, '1.0.0', ['a'], { overrides: ['it has expired'] });
       const { repo } = await datastore.releaseInsert(release, audited());
-      await datastore.targetReleaseSet({ repoId: repo.id, expectedGeneration: 1, isForced: true }, audited());
+      const target = { repoId: repo.id, expectedGeneration: 1 };
+      await datastore.targetReleaseSet(target, auditedWith({ isForced: true }));
       await datastore.releaseInsert(uploadOf(trustRootId, '2.0.0', ['b']), wait);
       await datastore.repoPrune(version('2.0.0'), audited());
       const sledId = newId(SledId);
@@ -70,7 +72,7 @@ export const auditRules = (open: OpenDatastore): void => {
       const { generation } = await datastore.currentGeneration(wait);
       const accepted = [{ generation: asGeneration(9), digest: hashOf('another set') }];
       const decided = { excludedSleds: [sledId], givenUp: ['3.0.0'], givenUpTotal: 7 };
-      await datastore.generationRaise({ to: asGeneration(10), accepted, decided }, audited());
+      await datastore.generationRaise({ to: asGeneration(10), accepted }, auditedWith(decided));
       const token = { id: newId(OperatorTokenId), role: 'viewer', description: 'of a' } as const;
       const { timeExpiresMs: expiresMs } = await datastore.operatorTokenCreate(
         { ...token, sha256: hashOf('a token'), lifeMs: 60_000 },

@@ -11,6 +11,7 @@ import type { AuditAction } from '../../../core/facts/audit.ts';
 import { type ArtifactHash, asGeneration, type Generation, type Point } from '../../../core/ids.ts';
 import { samePoint, shortPoint } from '../../../core/lineage.ts';
 import { DepotError } from '../../../lib/errors.ts';
+import type { RecoveryDecision } from '../ports/wanted-set-port.ts';
 
 export const wantedSetDigest = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
@@ -100,23 +101,14 @@ export const requirePlannedPoint = (
 /** The audited action. */
 export const generationRecovered = (
   before: Point,
-  {
-    to,
-    accepted,
-    decided = { excludedSleds: [], givenUp: [], givenUpTotal: 0 },
-  }: {
-    readonly to: Generation;
-    readonly accepted: readonly Point[];
-    readonly decided?:
-      | Pick<AuditAction<'generation_recovered'>, 'excludedSleds' | 'givenUp' | 'givenUpTotal'>
-      | undefined;
-  },
+  { to, accepted }: { readonly to: Generation; readonly accepted: readonly Point[] },
+  { excludedSleds, givenUp, givenUpTotal }: RecoveryDecision,
 ): AuditAction<'generation_recovered'> => ({
   kind: 'generation_recovered',
   generation: to,
   previousGeneration: before.generation,
   accepted: accepted.map(({ generation, digest }) => ({ generation, digest })),
-  ...decided,
+  ...{ excludedSleds, givenUp, givenUpTotal },
 });
 
 /**

@@ -9,6 +9,11 @@ import type { Page, Paged, Wait } from './verb.ts';
 /** The options of a verb that changes something; without an origin it is no change by a person. */
 export type Audited = Wait & { readonly audit?: AuditOrigin | undefined };
 
+/** The same, where the entry says more than the verb needs. */
+export type AuditedWith<F extends object> = Wait & {
+  readonly audit?: (F & { readonly origin: AuditOrigin }) | undefined;
+};
+
 export type AuditPort = {
   /** Appends an entry alone, before a change that is not in the database. An entry whose id exists is not added again. */
   readonly auditAppend: (origin: AuditOrigin, action: AuditAction, wait: Wait) => Promise<void>;

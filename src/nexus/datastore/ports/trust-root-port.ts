@@ -2,7 +2,7 @@
 import type { RepoId, TrustRootId } from '../../../core/ids.ts';
 import type { RoleExpiry } from '../../../core/release.ts';
 import type { TrustedVersions } from '../../../tuf/rollback.ts';
-import type { Audited } from './audit-port.ts';
+import type { Audited, AuditedWith } from './audit-port.ts';
 import type { Page, Paged, Wait } from './verb.ts';
 
 export type TrustRootRecord = {
@@ -33,8 +33,7 @@ export type TrustMove = {
 export type TrustRootPort = {
   readonly trustRootInsert: (
     root: { id: TrustRootId; rootBytes: Uint8Array },
-    /** `rootVersion`: for the audit. */
-    options: Audited & { readonly rootVersion?: number },
+    options: AuditedWith<{ readonly rootVersion: number }>,
   ) => Promise<TrustRootRecord>;
   readonly trustRootGet: (id: TrustRootId, wait: Wait) => Promise<TrustRootRecord | undefined>;
   readonly trustRootList: (page: Page, wait: Wait) => Promise<Paged<TrustRootRecord>>;

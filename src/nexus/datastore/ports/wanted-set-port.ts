@@ -6,7 +6,7 @@ import type { AuditAction } from '../../../core/facts/audit.ts';
 import type { Generation, Point, SledId } from '../../../core/ids.ts';
 import type { Wanted, WantedRelease } from '../../../core/inventory.ts';
 import type { PointClaim, RecordedPoints } from '../../../core/lineage.ts';
-import type { Audited } from './audit-port.ts';
+import type { AuditedWith } from './audit-port.ts';
 import type { Wait } from './verb.ts';
 
 /** The wanted set, read consistently: generation, digest and content belong together. */
@@ -17,6 +17,12 @@ export type WantedSet = Wanted<PresentRelease> &
   };
 
 export type PresentRelease = WantedRelease & { readonly timeCreatedMs: number };
+
+/** What a person decided in a recovery. */
+export type RecoveryDecision = Pick<
+  AuditAction<'generation_recovered'>,
+  'excludedSleds' | 'givenUp' | 'givenUpTotal'
+>;
 
 export type WantedSetPort = {
   /** @param options.claims points of sleds; the answer says which of them this database recorded (P13) */
@@ -41,13 +47,8 @@ export type WantedSetPort = {
       readonly orderedBy?: string;
       /** The point of the database in the plan: `INVALID_REQUEST` if the database is at another one by now. */
       readonly planned?: Point;
-      /** For the audit. */
-      readonly decided?: Pick<
-        AuditAction<'generation_recovered'>,
-        'excludedSleds' | 'givenUp' | 'givenUpTotal'
-      >;
     },
-    wait: Audited,
+    options: AuditedWith<RecoveryDecision>,
   ) => Promise<Point>;
   /**
    * Raises the generation for the sake of one sled, whose set the wanted set includes (P13). Undefined when the limits of

@@ -142,7 +142,7 @@ const stayDeleted = (systemVersion: SystemVersion, cause: unknown): DepotError =
   );
 
 /** The override of a deleted release under keys that are no longer trusted, in its audit. */
-export const SIGNED_BY_REVOKED_KEYS =
+const SIGNED_BY_REVOKED_KEYS =
   'accepted by override: the release was deleted, and a newer root has revoked the keys that signed it';
 
 /** Refusals that can happen to an archive that was accepted once. */

@@ -7,7 +7,7 @@ import { currentTarget, toTargetRecord } from './target-rows.ts';
 
 export const targetReleaseSet =
   (transactions: Transactions): TargetReleasePort['targetReleaseSet'] =>
-  ({ repoId, expectedGeneration, isForced = false }, { audit, signal }) =>
+  ({ repoId, expectedGeneration }, { audit, signal }) =>
     transactions.write(
       'target_release_set',
       async (db, attempt) => {
@@ -25,9 +25,11 @@ export const targetReleaseSet =
           .returningAll()
           .executeTakeFirstOrThrow();
         const record = await toTargetRecord(db, row);
-        const before = await toTargetRecord(db, current);
-        const action = targetReleaseSetTo(record, before, isForced);
-        if (action !== undefined) await appendAudit(db, audit, action, attempt);
+        if (audit !== undefined) {
+          const before = await toTargetRecord(db, current);
+          const action = targetReleaseSetTo(record, before, audit.isForced);
+          if (action !== undefined) await appendAudit(db, audit.origin, action, attempt);
+        }
         return record;
       },
       { signal },

@@ -8,7 +8,7 @@ import { newestRoots } from './root-chains.ts';
 
 export const trustRootInsert =
   (transactions: Transactions): TrustRootPort['trustRootInsert'] =>
-  (root, { audit, rootVersion = 1, signal }) =>
+  (root, { audit, signal }) =>
     transactions.write(
       'trust_root_insert',
       async (db, attempt) => {
@@ -24,14 +24,12 @@ export const trustRootInsert =
           .executeTakeFirstOrThrow();
         assert(row.root_bytes.equals(root.rootBytes), `trust root ${root.id} was inserted with other bytes`);
         const record = toTrustRootRecord(row, (await newestRoots(db, [root.id])).get(root.id));
-        const rootSha256 = sha256Hex(root.rootBytes);
-        if (inserted > 0n)
-          await appendAudit(
-            db,
-            audit,
-            { kind: 'trust_root_added', trustRootId: root.id, rootVersion, rootSha256 },
-            attempt,
-          );
+        if (inserted > 0n && audit !== undefined) {
+          const { origin, rootVersion } = audit;
+          const rootSha256 = sha256Hex(root.rootBytes);
+          const added = { kind: 'trust_root_added', trustRootId: root.id, rootVersion, rootSha256 } as const;
+          await appendAudit(db, origin, added, attempt);
+        }
         return record;
       },
       { signal },

@@ -13,7 +13,7 @@ import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } 
 /** The only write that does not check the stored digest, because it corrects it. */
 export const generationRaise =
   (transactions: Transactions): WantedSetPort['generationRaise'] =>
-  ({ to, accepted = [], orderedBy, planned, decided }, { audit, signal }) =>
+  ({ to, accepted = [], orderedBy, planned }, { audit, signal }) =>
     transactions.write(
       'generation_raise',
       async (db, attempt) => {
@@ -22,15 +22,16 @@ export const generationRaise =
         requirePlannedPoint(before, { planned, to }, attempt);
         const verdict = admitRaise(before.generation, to, { ...attempt, accepts: accepted.length > 0 });
         for (const point of accepted) await recordPoint(db, point, { origin: 'accepted', orderedBy });
-        const action = generationRecovered(before, { to, accepted, decided });
-        if (verdict === 'stay') {
-          await appendAudit(db, audit, action, attempt);
-          return before;
+        let after = before;
+        if (verdict !== 'stay') {
+          const { artifacts } = await readPresentReleases(db);
+          after = { generation: to, digest: wantedSetDigest(artifacts.keys()) };
+          await writeGeneration(db, before, after, { origin: 'raise', orderedBy });
         }
-        const { artifacts } = await readPresentReleases(db);
-        const after = { generation: to, digest: wantedSetDigest(artifacts.keys()) };
-        await writeGeneration(db, before, after, { origin: 'raise', orderedBy });
-        await appendAudit(db, audit, action, attempt);
+        if (audit !== undefined) {
+          const action = generationRecovered(before, { to, accepted }, audit);
+          await appendAudit(db, audit.origin, action, attempt);
+        }
         return after;
       },
       { signal },
