@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 50, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 51, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -308,12 +308,13 @@ CREATE TABLE sled_invitation (
 );
 
 -- The keys of the sleds that joined, by the SHA-256 of each: one key has one sled. time_replaced: when another key joined as the
--- same sled.
+-- same sled. time_expunged: when the sled was, also before it registered.
 CREATE TABLE sled_key (
   public_key_sha256 TEXT NOT NULL,
   sled_id UUID NOT NULL,
   time_joined TIMESTAMPTZ NOT NULL DEFAULT now(),
   time_replaced TIMESTAMPTZ,
+  time_expunged TIMESTAMPTZ,
   CONSTRAINT sled_key_pkey PRIMARY KEY (public_key_sha256)
 );
 

@@ -124,6 +124,9 @@ test('a token that was used is of no use to another machine, which learns who jo
   expect(refused.err).toMatch(/fix: If this machine has not joined, somebody else has the token/);
   const files = [await first.files(), await second.files()].map(names => names.length);
   expect(files.sort()).toEqual([1, 3]);
+  const [, thief] = /sled ([-0-9a-f]{36}) joined/.exec(refused.err)!;
+  const expunged = await operator('sled', 'set-policy', thief!, 'expunged');
+  expect(expunged).toMatchObject({ exitCode: 0, out: `Sled ${thief} is expunged.\n` });
 });
 
 test('a machine that replaces another one joins as a new sled, and the old one is expunged with it (G4)', async () => {
@@ -145,6 +148,7 @@ test('the audit log has who invited, and which machine joined from where (T6)', 
   expect(kinds).toContainEqual(['break_glass', 'sled_invited']);
   expect(kinds).toContainEqual(['invited_machine', 'sled_joined']);
   const { out: lines } = await operator('audit', 'list');
+  expect(lines).toMatch(/ Sled [-0-9a-f]{36} became expunged\. It was in service before\./);
   expect(lines).toMatch(/a machine with an invitation +127\.0\.0\.1 +A machine joined as sled /);
 });
 

@@ -142,7 +142,6 @@ test('a machine joins: its key stays on it, and its agent starts as the sled tha
   expect((await stat(join(machine.identity, 'key.pem'))).mode & 0o777).toBe(0o600);
   expect(JSON.stringify(nexus.requests)).not.toContain('PRIVATE');
   expect(await machine.read('ca')).toBe(fleet.authority.certificate.toString());
-  expect(await datastore.sledKeyGet(joined.sledId, wait)).toMatchObject({ sledId: joined.sledId });
 });
 
 test('a lost answer is repeated by the same command, and nothing is half done in between (JC2)', async () => {
@@ -162,7 +161,6 @@ test('a lost answer is repeated by the same command, and nothing is half done in
   expect(await machine.join(token, again.address), 'also once it has the certificate').toMatchObject({
     sledId,
   });
-  expect(await datastore.sledKeyGet(sledId, wait)).toMatchObject({ sledId });
 });
 
 test('a join that cannot write the certificate is repeated with the same key, once it can (JC2)', async () => {

@@ -1,5 +1,4 @@
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
-import type { SledId } from '../../../src/core/ids.ts';
 import {
   decideJoin,
   isInvitationForgotten,
@@ -16,7 +15,7 @@ import type {
 } from '../../../src/nexus/datastore/ports/invitation-port.ts';
 import { type MemoryState, type Moment, type Query, type Step, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
-import { withPolicy } from './sled-verbs.ts';
+import { policyOf, withPolicy } from './sled-verbs.ts';
 
 export const invitationCreate =
   (
@@ -64,23 +63,25 @@ export const sledJoin =
       invitations: withEntry(before.invitations, invitationId, { ...invitation, used }),
       sledKeys: withKey(before.sledKeys, { sledId, publicKeySha256 }, moment),
     };
-    const replaced = replacesSledId === null ? undefined : before.sleds.get(replacesSledId);
-    const expunged = replaced?.policy === 'in_service' ? replaced : undefined;
+    const expunged =
+      replacesSledId !== null && policyOf(before, replacesSledId) === 'in_service'
+        ? replacesSledId
+        : undefined;
     const state = expunged === undefined ? joined : withPolicy(joined, expunged, 'expunged', moment);
     const action = {
       ...({ kind: 'sled_joined', sledId, invitationId, publicKeySha256 } as const),
-      ...(expunged !== undefined && { expungedSledId: expunged.id }),
+      ...(expunged !== undefined && { expungedSledId: expunged }),
     };
     return {
       state: withAudit(state, audit, action, moment),
-      answer: { ...answer, isRepeat: false, expunged: expunged?.id },
+      answer: { ...answer, isRepeat: false, expunged },
     };
   };
 
 export const sledKeyGet =
-  (id: SledId): Query<SledKeyRecord | undefined> =>
+  (publicKeySha256: string): Query<SledKeyRecord | undefined> =>
   ({ sledKeys }) =>
-    [...sledKeys.values()].find(({ sledId, timeReplacedMs }) => sledId === id && timeReplacedMs === null);
+    sledKeys.get(publicKeySha256);
 
 const factsOf = (
   { invitations, sledKeys }: MemoryState,
@@ -102,9 +103,6 @@ const withKey = (
     digest,
     key.sledId === sledId && key.timeReplacedMs === null ? { ...key, timeReplacedMs: nowMs } : key,
   ]);
-  const key = { publicKeySha256, sledId, timeJoinedMs: nowMs, timeReplacedMs: null };
+  const key = { publicKeySha256, sledId, timeJoinedMs: nowMs, timeReplacedMs: null, timeExpungedMs: null };
   return withEntry(new Map(others), publicKeySha256, key);
 };
-
-const policyOf = ({ sleds }: MemoryState, id: SledId | null) =>
-  id === null ? undefined : sleds.get(id)?.policy;

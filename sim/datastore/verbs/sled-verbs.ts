@@ -4,9 +4,11 @@ import type { SledRegistration } from '../../../src/core/sled-registration.ts';
 import {
   admitRegistration,
   isChange,
+  joinedOnly,
   requireForgettable,
 } from '../../../src/nexus/datastore/decisions/registration.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
+import type { SledKeyRecord } from '../../../src/nexus/datastore/ports/invitation-port.ts';
 import type {
   ForgottenSled,
   RegistrationOutcome,
@@ -37,7 +39,7 @@ export const sledUpsert =
       generation: before.info.generation,
       registeredAgoMs: nowMs - before.timeLastRegisteredMs,
     };
-    if (admitRegistration(id, known, info) === 'stale')
+    if (admitRegistration(id, known ?? joinedOnly(joinedPolicyOf(state, id)), info) === 'stale')
       return { state, answer: { changed: false, stale: true, floor, lineage } };
     const after: SledRecord = {
       id,
@@ -77,28 +79,42 @@ export const sledList = (page: Parameters<SledPort['sledList']>[0]): Query<Paged
 export const sledSetPolicy =
   (id: SledId, policy: SledRecord['policy'], audit: AuditOrigin | undefined): Step<boolean> =>
   (state, moment) => {
-    const sled = state.sleds.get(id);
-    if (sled === undefined) return { state, answer: false };
-    const after = withPolicy(state, sled, policy, moment);
-    const { policy: previousPolicy, info } = sled;
-    const { serial } = info.baseboard;
+    const previousPolicy = policyOf(state, id);
+    if (previousPolicy === undefined) return { state, answer: false };
+    const after = withPolicy(state, id, policy, moment);
+    const { serial = '' } = state.sleds.get(id)?.info.baseboard ?? {};
     const action = { kind: 'sled_policy_set', sledId: id, serial, policy, previousPolicy } as const;
     return { state: withAudit(after, audit, action, moment), answer: true };
   };
 
 export const withPolicy = (
   state: MemoryState,
-  sled: SledRecord,
+  id: SledId,
   policy: SledRecord['policy'],
   { nowMs }: Moment,
 ): MemoryState => {
+  const sled = state.sleds.get(id);
+  const isChanged = policyOf(state, id) !== policy;
   const timeExpungedMs = policy === 'expunged' ? nowMs : undefined;
-  const changed = { ...sled, policy, timeExpungedMs };
+  const sledKeys = Array.from(state.sledKeys, ([digest, key]): [string, SledKeyRecord] => [
+    digest,
+    key.sledId === id ? { ...key, timeExpungedMs: timeExpungedMs ?? null } : key,
+  ]);
   return {
     ...state,
-    sleds: sled.policy === policy ? state.sleds : withEntry(state.sleds, sled.id, changed),
+    sleds: isChanged && sled ? withEntry(state.sleds, id, { ...sled, policy, timeExpungedMs }) : state.sleds,
+    sledKeys: isChanged ? new Map(sledKeys) : state.sledKeys,
     nexuses: policy === 'expunged' ? withoutNonces(state.nexuses) : state.nexuses,
   };
+};
+
+/** Undefined without an id, and for a sled that neither registered nor joined. */
+export const policyOf = (state: MemoryState, id: SledId | null): SledRecord['policy'] | undefined =>
+  id === null ? undefined : (state.sleds.get(id)?.policy ?? joinedPolicyOf(state, id));
+
+const joinedPolicyOf = ({ sledKeys }: MemoryState, id: SledId): SledRecord['policy'] | undefined => {
+  const key = [...sledKeys.values()].find(each => each.sledId === id && each.timeReplacedMs === null);
+  return key && (key.timeExpungedMs === null ? 'in_service' : 'expunged');
 };
 
 /** As the real verb: a drop in flight that counted the sled does not find its nonce. */
@@ -115,7 +131,8 @@ export const sledForget =
     const sled = state.sleds.get(id);
     if (!requireForgettable(id, sled, fleet, moment) || sled === undefined)
       return { state, answer: undefined };
-    const after = { ...state, sleds: withoutKey(state.sleds, id) };
+    const sledKeys = new Map([...state.sledKeys].filter(([, { sledId }]) => sledId !== id));
+    const after = { ...state, sleds: withoutKey(state.sleds, id), sledKeys };
     const { agentAddress: address, baseboard } = sled.info;
     const forgotten = { serial: baseboard.serial, address };
     const action = { kind: 'sled_forgotten', sledId: id, ...forgotten } as const;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { InvitationId, SledId } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
 import { runTestCli } from '../run.fixture.ts';
 
@@ -40,6 +41,26 @@ test('sled invite finds the sled to join as, or to replace, by its serial number
   expect(as.bodies).toEqual([{ sled_id: as.first }]);
   const instead = await against('sled', 'invite', '--replaces', 'FIRST');
   expect(instead.bodies).toEqual([{ replaces_sled_id: instead.first }]);
+});
+
+test('a sled that joined, and has not registered, is expunged by its id', async () => {
+  const id = '00000000-0000-4000-8000-0000000000dd';
+  const policies: unknown[] = [];
+  await using nexus = await serveTestNexus({
+    fleet: {
+      async sledView() {
+        throw new DepotError('NOT_FOUND', 'it has not registered');
+      },
+      async sledSetPolicy({ params, body }) {
+        policies.push([params.sled_id, body.policy]);
+      },
+    },
+  });
+  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
+  const set = (name: string) => runTestCli(['sled', 'set-policy', name, 'expunged'], { environment });
+  expect(await set(id)).toMatchObject({ exitCode: 0, out: `Sled ${id} is expunged.\n` });
+  expect(await set('no-such-serial')).toMatchObject({ exitCode: 1 });
+  expect(policies).toEqual([[id, 'expunged']]);
 });
 
 test.each([

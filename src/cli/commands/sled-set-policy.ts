@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { Policy } from '../../core/facts/event.ts';
 import { spaced } from '../../core/facts/phrase.ts';
+import { SledId } from '../../core/ids.ts';
+import { errorCodeOf } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
@@ -11,21 +13,32 @@ export const addSledSetPolicy = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('set-policy')
-      .description('put a sled in service, or expunge it: an expunged sled does not count')
+      .description(
+        'put a sled in service, or expunge it: an expunged sled does not count, and one that only joined cannot register',
+      )
       .argument('<sled>', 'id or serial number')
       .argument('<policy>', 'in-service or expunged'),
     'tuf-depot sled set-policy BRM42220031 expunged',
   ).action(async (name: string, policyText: string, options: RemoteOptions) => {
     const policy = parsePolicy(policyText);
     const sled = await withDepot(session, options, async depot => {
-      const found = await findSled(depot, name);
+      const found = await findSled(depot, name).catch((error: unknown) => joinedOnly(name, error));
       await depot.fleet.sledSetPolicy({ params: { sled_id: found.id }, body: { policy } });
       return found;
     });
-    present(session, options, { sled_id: sled.id, serial: sled.serial, policy }, () => [
-      `Sled ${sled.serial} (${sled.id}) is ${spaced(policy)}.`,
+    const { id, serial } = sled;
+    const data = { sled_id: id, ...(serial !== undefined && { serial }), policy };
+    present(session, options, data, () => [
+      `Sled ${serial === undefined ? id : `${serial} (${id})`} is ${spaced(policy)}.`,
     ]);
   });
+};
+
+/** A sled that joined and has not registered has an id alone; Nexus knows whether there is such a one. */
+const joinedOnly = (name: string, error: unknown): { readonly id: SledId; readonly serial?: string } => {
+  const id = SledId.safeParse(name);
+  if (id.success && errorCodeOf(error) === 'NOT_FOUND') return { id: id.data };
+  throw error;
 };
 
 const parsePolicy = (text: string): Policy => {

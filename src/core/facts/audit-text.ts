@@ -44,7 +44,7 @@ const renderers: Renderers = {
       isForced ? 'The change was forced.' : undefined,
     ),
   sled_policy_set: ({ sledId, serial, policy, previousPolicy }) =>
-    `Sled ${serial} (${sledId}) became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
+    `Sled ${serial === '' ? sledId : `${serial} (${sledId})`} became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
   sled_forgotten: ({ sledId, serial, address }) =>
     `Sled ${serial} (${sledId}) at ${address} was expunged before, and its record was removed.`,
   sled_invited: ({ invitationId, sledId, replacesSledId, expiresMs }) =>

@@ -94,6 +94,7 @@ const auditActions = {
     previousVersion: SystemVersion.optional(),
     isForced: z.boolean(),
   }),
+  /** The serial is empty for one that has not registered. */
   sled_policy_set: z.object({ sledId: SledId, serial: Words, policy: Policy, previousPolicy: Policy }),
   sled_forgotten: z.object({ sledId: SledId, serial: Words, address: Words }),
   sled_invited: z.object({

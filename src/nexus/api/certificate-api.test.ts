@@ -6,10 +6,12 @@ import { expect, test } from 'vitest';
 import { SledId } from '../../core/ids.ts';
 import { identityOf } from '../../identity/certificate.ts';
 import { testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
+import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
 import type { Peer } from '../../identity/tls.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import type { SledKeyRecord } from '../datastore/ports/invitation-port.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import { createCertificateApi } from './certificate-api.ts';
 
@@ -39,13 +41,24 @@ const renew = async (
     peer = caller,
     known = [],
     by,
-  }: { peer?: Peer; known?: readonly string[]; by?: CertificateIssuer | null } = {},
+    key,
+  }: {
+    peer?: Peer;
+    known?: readonly string[];
+    by?: CertificateIssuer | null;
+    key?: Partial<SledKeyRecord>;
+  } = {},
 ) => {
   const api = createCertificateApi({
     datastore: {
       async sledGet() {
         if (database === 'away') throw new DepotError('DATABASE_UNAVAILABLE', 'away');
         return database === 'unknown' ? undefined : ({ policy: database } as SledRecord);
+      },
+      async sledKeyGet(digest) {
+        const joined = { sledId: SLED, timeJoinedMs: 0, timeReplacedMs: null, timeExpungedMs: null };
+        const isOfCaller = digest === publicKeySha256(createPublicKey(keyPem));
+        return key && isOfCaller ? { publicKeySha256: digest, ...joined, ...key } : undefined;
       },
     },
     issuer: by === null ? undefined : (by ?? (await issuer())),
@@ -74,6 +87,17 @@ test('an expunged sled gets none; one that a restored database does not know doe
   for (const known of [[], [SLED]])
     await expect(renew('expunged', { known })).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
   await expect(renew('unknown')).resolves.toBeDefined();
+});
+
+test('a key that joined is renewed until another one replaces it, or its sled is expunged before it registers (RX2)', async () => {
+  await expect(renew('in_service', { key: {} })).resolves.toBeDefined();
+  await expect(renew('in_service', { key: { timeReplacedMs: 0 } })).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+    message: `another key joined as sled ${SLED} at 1970-01-01T00:00:00.000Z: the certificate of this one is not renewed`,
+  });
+  await expect(renew('unknown', { key: { timeExpungedMs: 0 } })).rejects.toMatchObject({
+    code: 'SLED_DECOMMISSIONED',
+  });
 });
 
 test('while the database is away the sleds that were in service are renewed, and no others (RX2)', async () => {

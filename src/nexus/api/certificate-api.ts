@@ -2,18 +2,21 @@
  * Handlers of the certificate API: a sled of this fleet gets its certificate anew.
  *
  * RX1. Name and key are those of the presented certificate; nothing in the request chooses them.
- * RX2. An expunged sled gets none. While the database is away, the sleds that the last round knew in service do.
+ * RX2. An expunged sled gets none, and neither does a key that another one replaced (JD2). While the database is away, the
+ *      sleds that the last round knew in service do.
  */
 import type { certificateApi } from '../../api/certificate-api.ts';
 import { SledId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
+import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
+import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 
 type Deps = {
-  readonly datastore: Pick<SledPort, 'sledGet'>;
+  readonly datastore: Pick<SledPort, 'sledGet'> & Pick<InvitationPort, 'sledKeyGet'>;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer: CertificateIssuer | undefined;
   /** Of the last round; undefined before the first. */
@@ -30,7 +33,7 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
       );
     if (peer.kind !== 'identified')
       throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
-    await requireInService(deps, SledId.parse(peer.identity.id), signal);
+    await requireInService(deps, SledId.parse(peer.identity.id), publicKeySha256(peer.publicKey), signal);
     const renewed = issuer.issue(peer.identity, peer.publicKey);
     log.info({ sled_id: peer.identity.id, not_after: isoTime(renewed.notAfterMs) }, 'certificate renewed');
     return { certificate_pem: renewed.certificatePem, not_after: isoTime(renewed.notAfterMs) };
@@ -41,11 +44,19 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
 const requireInService = async (
   { datastore, sledsInService }: Deps,
   id: SledId,
+  keySha256: string,
   signal: AbortSignal,
 ): Promise<void> => {
   try {
-    if ((await datastore.sledGet(id, { signal }))?.policy === 'expunged')
+    const key = await datastore.sledKeyGet(keySha256, { signal });
+    const sled = await datastore.sledGet(id, { signal });
+    if (sled?.policy === 'expunged' || (key !== undefined && key.timeExpungedMs !== null))
       throw new DepotError('SLED_DECOMMISSIONED', `sled ${id} is expunged: its certificate is not renewed`);
+    if (key !== undefined && key.timeReplacedMs !== null)
+      throw new DepotError(
+        'FORBIDDEN',
+        `another key joined as sled ${id} at ${isoTime(key.timeReplacedMs)}: the certificate of this one is not renewed`,
+      );
   } catch (error) {
     if (!isOfDatabase(error) || sledsInService()?.has(id) !== true) throw error;
   }

@@ -153,6 +153,7 @@ export type Tables = {
     sled_id: SledId;
     time_joined: TimeByDefault;
     time_replaced: OptionalTime;
+    time_expunged: OptionalTime;
   };
   audit_head: { singleton: boolean; seq: number; hash: string };
   audit_entry: { seq: number; id: AuditEntryId; hash: string; content: string };

@@ -74,11 +74,12 @@ export const invitationRules = (open: OpenDatastore): void => {
       await expect(datastore.sledJoin(joinOf('a', 'two'), wait)).rejects.toMatchObject(used);
       await datastore.sledJoin(joinOf('b', 'two'), wait);
       await expect(datastore.sledJoin(joinOf('a', 'two'), wait), 'of a sled').rejects.toMatchObject(used);
-      expect(await datastore.sledKeyGet(first.newSledId, wait)).toEqual({
+      expect(await datastore.sledKeyGet(first.publicKeySha256, wait)).toEqual({
         publicKeySha256: first.publicKeySha256,
         sledId: first.newSledId,
         timeJoinedMs: expect.any(Number),
         timeReplacedMs: null,
+        timeExpungedMs: null,
       });
     });
 
@@ -89,7 +90,7 @@ export const invitationRules = (open: OpenDatastore): void => {
       for (const name of ['unknown', 'expired']) {
         const request = joinOf(name, 'one');
         await expect(datastore.sledJoin(request, wait)).rejects.toMatchObject({ code: 'INVITATION_INVALID' });
-        expect(await datastore.sledKeyGet(request.newSledId, wait)).toBeUndefined();
+        expect(await datastore.sledKeyGet(request.publicKeySha256, wait)).toBeUndefined();
       }
     });
 
@@ -101,14 +102,18 @@ export const invitationRules = (open: OpenDatastore): void => {
       await datastore.invitationCreate(invitationOf('b', { sledId }), wait);
       expect(await datastore.sledJoin(joinOf('a', 'old'), wait)).toMatchObject({ sledId });
       expect(await datastore.sledJoin(joinOf('b', 'new'), wait)).toMatchObject({ sledId });
-      const current = async () => (await datastore.sledKeyGet(sledId, wait))?.publicKeySha256;
-      expect(await current()).toBe(hashOf('key new'));
+      const isReplaced = async (name: string) =>
+        (await datastore.sledKeyGet(hashOf(`key ${name}`), wait))?.timeReplacedMs !== null;
+      expect([await isReplaced('old'), await isReplaced('new')]).toEqual([true, false]);
       await expect(datastore.sledJoin(joinOf('a', 'old'), wait), 'is replaced').rejects.toMatchObject({
         code: 'INVITATION_USED',
       });
       await datastore.invitationCreate(invitationOf('c', { sledId }), wait);
       await datastore.sledJoin(joinOf('c', 'old'), wait);
-      expect(await current(), 'the old key, by an invitation of its own').toBe(hashOf('key old'));
+      expect([await isReplaced('old'), await isReplaced('new')], 'by an invitation of its own').toEqual([
+        false,
+        true,
+      ]);
       expect(await policyOf(datastore, sledId)).toBe('in_service');
     });
 
@@ -149,6 +154,37 @@ export const invitationRules = (open: OpenDatastore): void => {
       await expect(datastore.sledJoin(joinOf('used before', 'one'), wait), 'again').rejects.toMatchObject(
         refused,
       );
+    });
+
+    test('lead to a sled that can be expunged before it registers, and then does not register', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      await datastore.invitationCreate(invitationOf('a'), wait);
+      const request = joinOf('a', 'one');
+      const { sledId } = await datastore.sledJoin(request, wait);
+      expect(await datastore.sledSetPolicy(sledId, 'expunged', { ...wait, audit: originBy() })).toBe(true);
+      const key = await datastore.sledKeyGet(request.publicKeySha256, wait);
+      expect(key).toMatchObject({ timeExpungedMs: expect.any(Number) });
+      const refused = { code: 'SLED_DECOMMISSIONED' };
+      await expect(datastore.sledUpsert(sledId, registration(), wait)).rejects.toMatchObject(refused);
+      await expect(datastore.sledJoin(request, wait), 'again').rejects.toMatchObject(refused);
+      const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+      expect(items.map(({ content }) => parseAuditContent(content)?.action)).toEqual([
+        { kind: 'sled_policy_set', sledId, serial: '', policy: 'expunged', previousPolicy: 'in_service' },
+      ]);
+      expect(await datastore.sledSetPolicy(sledId, 'in_service', wait)).toBe(true);
+      expect(await datastore.sledUpsert(sledId, registration(), wait)).toMatchObject({ changed: true });
+    });
+
+    test('give a key that joined as a sled which is forgotten another sled', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      for (const name of ['a', 'b']) await datastore.invitationCreate(invitationOf(name), wait);
+      const { sledId } = await datastore.sledJoin(joinOf('a', 'one'), wait);
+      await datastore.sledUpsert(sledId, registration(), wait);
+      await datastore.sledSetPolicy(sledId, 'expunged', wait);
+      await datastore.sledForget(sledId, { certificateLifeMs: 0 }, wait);
+      expect(await datastore.sledJoin(joinOf('b', 'one'), wait)).toMatchObject({ isRepeat: false });
     });
 
     test('that replace a sled expunge it in the join, and no drop that counted it succeeds (G4)', async () => {

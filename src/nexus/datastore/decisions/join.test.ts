@@ -8,7 +8,13 @@ const OTHER = SledId.parse('22222222-2222-4222-8222-222222222222');
 const USED_MS = 1_000_000;
 
 const key: SledKeyRecord = {
-  ...{ publicKeySha256: 'a key', sledId: SLED, timeJoinedMs: USED_MS, timeReplacedMs: null },
+  ...{
+    publicKeySha256: 'a key',
+    sledId: SLED,
+    timeJoinedMs: USED_MS,
+    timeReplacedMs: null,
+    timeExpungedMs: null,
+  },
 };
 const invitation: InvitationRecord = {
   id: InvitationId.parse('33333333-3333-4333-8333-333333333333'),

@@ -22,6 +22,10 @@ export type KnownSled = {
   readonly registeredAgoMs: number;
 };
 
+/** A sled that joined with an invitation, and has not registered yet: it may be expunged before it does. */
+export const joinedOnly = (policy: SledRecord['policy'] | undefined): KnownSled | undefined =>
+  policy && { policy, generation: 0, registeredAgoMs: Number.POSITIVE_INFINITY };
+
 /**
  * @param known undefined for a new sled
  * @returns `stale` for one that is to be ignored (RI1)

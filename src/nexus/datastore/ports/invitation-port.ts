@@ -27,6 +27,8 @@ export type SledKeyRecord = {
   readonly timeJoinedMs: number;
   /** When another key joined as the same sled. */
   readonly timeReplacedMs: number | null;
+  /** Of its sled, also before it registered. */
+  readonly timeExpungedMs: number | null;
 };
 
 export type JoinRequest = {
@@ -50,7 +52,7 @@ export type JoinOutcome = {
 
 export type InvitationPort = {
   /**
-   * `NOT_FOUND` for a sled that never registered, `SLED_DECOMMISSIONED` for an expunged one that a machine would join as,
+   * `NOT_FOUND` for a sled that neither registered nor joined, `SLED_DECOMMISSIONED` for an expunged one that a machine would join as,
    * `TOO_MANY_INVITATIONS`. Invitations that ended long ago are removed in the same transaction.
    */
   readonly invitationCreate: (invitation: NewInvitation, wait: Audited) => Promise<InvitationRecord>;
@@ -59,6 +61,6 @@ export type InvitationPort = {
    * `INVITATION_INVALID`, `INVITATION_USED`, `SLED_KEY_IN_USE`, `SLED_DECOMMISSIONED`.
    */
   readonly sledJoin: (request: JoinRequest, wait: Audited) => Promise<JoinOutcome>;
-  /** The key with which a sled joined last; undefined for one that got its certificate in another way. */
-  readonly sledKeyGet: (id: SledId, wait: Wait) => Promise<SledKeyRecord | undefined>;
+  /** Undefined for the key of a certificate that was issued in another way. */
+  readonly sledKeyGet: (publicKeySha256: string, wait: Wait) => Promise<SledKeyRecord | undefined>;
 };

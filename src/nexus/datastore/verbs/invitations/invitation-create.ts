@@ -5,7 +5,8 @@ import type { InvitationPort, InvitationRecord, NewInvitation } from '../../port
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
-import { readPolicy, toInvitationRecord } from './invitation-rows.ts';
+import { readPolicy } from '../sleds/policy-rows.ts';
+import { toInvitationRecord } from './invitation-rows.ts';
 
 export const invitationCreate =
   (transactions: Transactions): InvitationPort['invitationCreate'] =>

@@ -1,8 +1,6 @@
 /** Rows of invitations, and of the keys of sleds that joined. */
 import type { Selectable } from 'kysely';
-import type { SledId } from '../../../../core/ids.ts';
 import type { InvitationRecord, SledKeyRecord } from '../../ports/invitation-port.ts';
-import type { SledRecord } from '../../ports/sled-port.ts';
 import type { Database, Tables } from '../../tables.ts';
 
 export const toInvitationRecord = (row: Selectable<Tables['sled_invitation']>): InvitationRecord => ({
@@ -31,19 +29,10 @@ export const readKey = async (
   return row && toKeyRecord(row);
 };
 
-export const toKeyRecord = (row: Selectable<Tables['sled_key']>): SledKeyRecord => ({
+const toKeyRecord = (row: Selectable<Tables['sled_key']>): SledKeyRecord => ({
   publicKeySha256: row.public_key_sha256,
   sledId: row.sled_id,
   timeJoinedMs: row.time_joined,
   timeReplacedMs: row.time_replaced,
+  timeExpungedMs: row.time_expunged,
 });
-
-/** Undefined without an id, and for a sled that is not registered. */
-export const readPolicy = async (
-  db: Database,
-  id: SledId | null,
-): Promise<SledRecord['policy'] | undefined> => {
-  if (id === null) return undefined;
-  const row = await db.selectFrom('sled').select('policy').where('id', '=', id).executeTakeFirst();
-  return row?.policy;
-};

@@ -5,8 +5,8 @@ import type { InvitationPort, InvitationRecord, JoinRequest } from '../../ports/
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
-import { changePolicy } from '../sleds/change-policy.ts';
-import { readKey, readPolicy, toInvitationRecord } from './invitation-rows.ts';
+import { changePolicy, readPolicy } from '../sleds/policy-rows.ts';
+import { readKey, toInvitationRecord } from './invitation-rows.ts';
 
 export const sledJoin =
   (transactions: Transactions): InvitationPort['sledJoin'] =>
@@ -94,7 +94,7 @@ const recordKey = async (
     .where('public_key_sha256', '!=', publicKeySha256)
     .where('time_replaced', 'is', null)
     .execute();
-  const joined = { sled_id: sledId, time_joined: sql<Date>`now()`, time_replaced: null };
+  const joined = { sled_id: sledId, time_joined: sql<Date>`now()`, time_replaced: null, time_expunged: null };
   await db
     .insertInto('sled_key')
     .values({ public_key_sha256: publicKeySha256, ...joined })

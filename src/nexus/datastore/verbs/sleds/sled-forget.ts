@@ -26,6 +26,7 @@ export const sledForget =
         const moment = { ...attempt, nowMs: row?.now_ms ?? 0 };
         if (!requireForgettable(id, known, fleet, moment) || row === undefined) return;
         await db.deleteFrom('sled').where('id', '=', id).execute();
+        await db.deleteFrom('sled_key').where('sled_id', '=', id).execute();
         forgotten = { serial: row.serial, address: row.sled_agent_address };
         await appendAudit(db, audit, { kind: 'sled_forgotten', sledId: id, ...forgotten }, attempt);
       },

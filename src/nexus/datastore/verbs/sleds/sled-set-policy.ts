@@ -1,7 +1,7 @@
 import type { SledPort } from '../../ports/sled-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
-import { changePolicy } from './change-policy.ts';
+import { changePolicy, readJoinedPolicy } from './policy-rows.ts';
 
 export const sledSetPolicy =
   (transactions: Transactions): SledPort['sledSetPolicy'] =>
@@ -9,14 +9,15 @@ export const sledSetPolicy =
     transactions.write(
       'sled_set_policy',
       async (db, attempt) => {
-        const before = await db
+        const row = await db
           .selectFrom('sled')
           .select(['policy', 'serial'])
           .where('id', '=', id)
           .executeTakeFirst();
-        if (before === undefined) return false;
-        await changePolicy(db, { id, policy: before.policy }, policy);
-        const { policy: previousPolicy, serial } = before;
+        const previousPolicy = row?.policy ?? (await readJoinedPolicy(db, id));
+        if (previousPolicy === undefined) return false;
+        await changePolicy(db, { id, policy: previousPolicy }, policy);
+        const { serial = '' } = row ?? {};
         await appendAudit(
           db,
           audit,

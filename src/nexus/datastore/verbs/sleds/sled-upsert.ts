@@ -3,13 +3,14 @@ import type { SledRegistration } from '../../../../core/sled-registration.ts';
 import { datasetBody } from '../../../../sled-wire/dataset.ts';
 import { headBody } from '../../../../sled-wire/registration.ts';
 import { databaseNow } from '../../database-time.ts';
-import { admitRegistration, isChange } from '../../decisions/registration.ts';
+import { admitRegistration, isChange, joinedOnly } from '../../decisions/registration.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
 import { toSledRecord } from '../../records.ts';
 import type { Tables } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { readRecordedPoints } from '../wanted-set/point-rows.ts';
 import { readGeneration } from '../wanted-set/wanted-set-rows.ts';
+import { readJoinedPolicy } from './policy-rows.ts';
 
 export const sledUpsert =
   (transactions: Transactions): SledPort['sledUpsert'] =>
@@ -30,7 +31,7 @@ export const sledUpsert =
           generation: row.registration_generation,
           registeredAgoMs: row.now_ms - row.time_last_registered,
         };
-        if (admitRegistration(id, known, info) === 'stale')
+        if (admitRegistration(id, known ?? joinedOnly(await readJoinedPolicy(db, id)), info) === 'stale')
           return { changed: false, stale: true, floor, lineage };
         await (row === undefined
           ? db
