@@ -21,6 +21,8 @@ const root = join(import.meta.dirname, '..');
 /** A network of this process: the whole of 127.0.0.0/8 is loopback. */
 const NETWORK = `127.${1 + ((process.pid >> 8) % 250)}.${process.pid % 256}.`;
 const SLEDS = [1, 2, 3];
+/** It joins by an invitation. */
+const JOINING = 4;
 const addressOf = (host: number): string => `${NETWORK}${host}`;
 const [NEXUS, sledHost] = [1, (sled: number) => 10 + sled];
 
@@ -41,7 +43,12 @@ cp "\${all[@]}"`,
 };
 
 const makeMachines = async (): Promise<void> => {
-  for (const name of ['admin', 'bin', addressOf(NEXUS), ...SLEDS.map(sled => addressOf(sledHost(sled)))])
+  for (const name of [
+    'admin',
+    'bin',
+    addressOf(NEXUS),
+    ...[...SLEDS, JOINING].map(sled => addressOf(sledHost(sled))),
+  ])
     await mkdir(join(directory, name));
   await symlink(join(root, 'tuf-depot'), join(directory, 'bin/tuf-depot'));
   for (const [name, line] of Object.entries(SHIMS))
@@ -150,6 +157,17 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
   await until(async () => nexus.log().includes('nexus serves'), 'Nexus serves again');
   await onlyRead('tuf-depot-sled-agent.service');
   await onlyRead('tuf-depot-nexus.service');
+
+  await admin(next('sled invite'));
+  const fourth = serve(addressOf(sledHost(JOINING)), next('tuf-depot sled-agent join'));
+  await until(
+    async () => /4 of 4 in service answer/.test(await admin('tuf-depot status')),
+    'the sled that joined answers',
+  );
+  expect(fourth.log()).toContain('This machine has joined prod.example.org as sled ');
+  await admin('tuf-depot repo wait 1.0.0 && tuf-depot sled set-policy BRM42220034 expunged');
+  await fourth.stop();
+  await untilAllAnswer();
 
   const all = [nexus, ...sleds];
   /** Runs a block, and waits until these have read new files. */
