@@ -7,7 +7,7 @@ const idOf = (n: number): SledId => SledId.parse(`00000000-0000-4000-8000-${Stri
 const limitAt = () => {
   let nowMs = 0;
   const limit = createChangeLimit({ monotonicMs: () => nowMs });
-  const admitted = (ids: Iterable<number>): number => [...ids].filter(n => limit.admit(idOf(n))).length;
+  const admitted = (ids: Iterable<number>): number => [...ids].filter(n => limit(idOf(n))).length;
   return { admitted, pass: (ms: number) => (nowMs += ms) };
 };
 const times = (count: number, n: number): number[] => Array<number>(count).fill(n);

@@ -43,7 +43,7 @@ export const createInternalApi = ({
       writeAnswer({ floor, verdicts: verdictsOn(info, lineage) }, setHeader);
       const facts = { sled_id: params.sled_id, address: info.agentAddress, generation: info.generation };
       if (stale) throw await staleRegistration(datastore, params.sled_id, info, signal);
-      if (!changed || !changes.admit(params.sled_id)) return;
+      if (!changed || !changes(params.sled_id)) return;
       log.info(facts, 'sled registered');
       note({ kind: 'sled_registered', sledId: params.sled_id, ...registrationFacts(info) });
       activateReplication();

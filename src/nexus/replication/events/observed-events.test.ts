@@ -26,7 +26,10 @@ const FAILED: HealthReason = {
 /** Rounds a second apart; what each of them adds to the history. */
 const looking = () => {
   const noted: NewEvent[] = [];
-  const observed = createObservedEvents(event => void noted.push(event));
+  const observed = createObservedEvents(
+    event => void noted.push(event),
+    () => true,
+  );
   let timeMs = 0;
   return (round: Round) => {
     const releases = Object.entries(round.releases ?? {});

@@ -4,12 +4,14 @@
  *
  * OE1. Each Nexus notes what it saw itself: two that see different things are both right, and the difference tells.
  * OE2. A first round, after a start, notes the generation and whatever is not as it should be.
+ * OE3. A state of a sled beyond its allowance (EVL1) is noted in a later round, if it is still so then, and its end only with it.
  */
 
 import type { ReleaseState } from '../../../core/facts/event.ts';
 import type { HealthReason, ReasonCode } from '../../../core/facts/reason.ts';
 import type { SledId } from '../../../core/ids.ts';
 import type { Note } from '../../history/history.ts';
+import type { AdmitEvent } from '../../history/sled-allowance.ts';
 import type { Observation } from '../observation.ts';
 
 /** Reasons that speak of the sled itself; those of transfers are with the requests. */
@@ -25,17 +27,21 @@ const SLED_CODES: ReadonlySet<ReasonCode> = new Set([
   'DELETION_LIMITED',
 ]);
 
-type Fault = { readonly reason: HealthReason & { readonly sledId: SledId }; readonly sinceMs: number };
+type Fault = {
+  readonly reason: HealthReason & { readonly sledId: SledId };
+  readonly sinceMs: number;
+  readonly isNoted: boolean;
+};
 type Seen = { readonly state: ReleaseState; readonly sinceMs: number };
 
-export const createObservedEvents = (note: Note): ((observation: Observation) => void) => {
+export const createObservedEvents = (note: Note, admit: AdmitEvent): ((observation: Observation) => void) => {
   let before: Observation | undefined;
   let releases = new Map<string, Seen>();
   let faults = new Map<string, Fault>();
   return observation => {
     noteGeneration(note, before, observation);
     releases = noteReleases(note, before === undefined, releases, observation);
-    faults = noteFaults(note, faults, observation);
+    faults = noteFaults(note, admit, faults, observation);
     before = observation;
   };
 };
@@ -90,6 +96,7 @@ const noteReleases = (
 
 const noteFaults = (
   note: Note,
+  admit: AdmitEvent,
   before: ReadonlyMap<string, Fault>,
   { reasons, sleds, timeMs, generation }: Observation,
 ): Map<string, Fault> => {
@@ -110,14 +117,15 @@ const noteFaults = (
     const parts = reason.code === 'DATASET_FAULT' ? [reason.path, reason.state] : [];
     const key = [sledId, code, ...parts].join(' ');
     const last = before.get(key);
-    const fault = { reason: { ...reason, sledId }, sinceMs: last?.sinceMs ?? timeMs };
+    const isNoted = last?.isNoted === true || admit(sledId);
+    const fault = { reason: { ...reason, sledId }, sinceMs: last?.sinceMs ?? timeMs, isNoted };
     now.set(key, fault);
-    if (last === undefined) note(event(fault, false));
+    if (isNoted && last?.isNoted !== true) note(event(fault, false));
   }
   const present = new Set(sleds.map(({ id }) => id));
   for (const [key, fault] of before) {
     // Of a sled that is no longer in service nothing is known.
-    if (now.has(key) || !present.has(fault.reason.sledId)) continue;
+    if (now.has(key) || !fault.isNoted || !present.has(fault.reason.sledId)) continue;
     note({ ...event(fault, true), elapsedMs: timeMs - fault.sinceMs });
   }
   return now;

@@ -10,6 +10,7 @@
  *      from it: every Nexus notes it, again after each restart too, and the database has it once.
  * SE2. What this Nexus has noted it does not note again while the sled lists it.
  * SE3. At the first list of a sled only what is recent is noted: the rest was there for others to note.
+ * SE4. Beyond the allowance of the sled a report is left for a later list, which has it again if it is recent (EVL1).
  */
 import { createHash } from 'node:crypto';
 import type { EventFact } from '../../../core/facts/event.ts';
@@ -18,6 +19,7 @@ import { type Pair, pairKey } from '../../../core/plan/input.ts';
 import type { SledReport } from '../../../core/sled-report.ts';
 import { type Clock, isoTime } from '../../../lib/clock.ts';
 import type { Note } from '../../history/history.ts';
+import type { AdmitEvent } from '../../history/sled-allowance.ts';
 
 /** As long as a Nexus may be away without missing what sleds still list. */
 const RECENT_MS = 24 * 3_600_000;
@@ -44,7 +46,9 @@ export type SledEvents = {
   ) => void;
 };
 
-export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }): SledEvents => {
+type Deps = { readonly note: Note; readonly clock: Clock; readonly admit: AdmitEvent };
+
+export const createSledEvents = ({ note, clock, admit }: Deps): SledEvents => {
   const copies = new Map<string, Copy>();
   /** By sled: the reports of its last list. */
   const noted = new Map<SledId, ReadonlySet<string>>();
@@ -55,9 +59,11 @@ export const createSledEvents = ({ note, clock }: { note: Note; clock: Clock }):
     for (const { timeMs, event, identity } of reportsOf(sledId, report)) {
       const timeText = isoTime(timeMs);
       const key = [event.kind, event.sha256, timeText, identity].join(' ');
-      now.add(key);
       const aheadMs = clock.nowMs() - timeMs;
-      if (before === undefined ? aheadMs > RECENT_MS : before.has(key)) continue;
+      const isNews = before === undefined ? aheadMs <= RECENT_MS : !before.has(key);
+      if (isNews && !admit(sledId)) continue;
+      now.add(key);
+      if (!isNews) continue;
       if (event.kind === 'copy_failed') copies.delete(pairKey(sledId, event.sha256));
       const id = eventIdOf(sledId, report.incarnationId, key);
       note({ ...event, id, ...(Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS && { sledTime: timeText }) });
