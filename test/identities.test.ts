@@ -22,6 +22,7 @@ import { rawGet } from '../src/http/raw-get.ts';
 import type { Credentials } from '../src/identity/credentials.ts';
 import { testFleetIdentity, validNow, writeAuthority } from '../src/identity/identity.fixture.ts';
 import { clientTls } from '../src/identity/tls.ts';
+import { errorCodeOf } from '../src/lib/errors.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import {
   artifactsOnDisk,
@@ -163,7 +164,31 @@ test('a stolen sled is kept out for as long as its certificate is valid: it is n
   await expect(nexus().fleet.sledForget({ params: { sled_id } }, wait)).rejects.toMatchObject({
     code: 'SLED_CERTIFICATE_VALID',
   });
-  await expect(register(stolen, sled_id)).rejects.toMatchObject({ code: 'SLED_DECOMMISSIONED' });
+  await expect(register(stolen, sled_id)).rejects.toMatchObject({
+    code: expect.stringMatching(/^(SLED_DECOMMISSIONED|UNAUTHORIZED)$/),
+  });
+});
+
+test('what is expunged is revoked on every sled: its certificate reads nothing any more (RV1, T2a)', async () => {
+  const sled_id = SledId.parse(randomUUID());
+  const lost = identity.issue('sled', { id: sled_id });
+  await register(lost, sled_id);
+  const read = async (sled: TestSled): Promise<string> => {
+    const url = `https://${sled.depotAddress()}/artifact/sha256/${hashesOf(release)[0]}`;
+    const tls = clientTls(lost, { fleet: identity.fleet, kind: 'sled' });
+    try {
+      using answer = await rawGet(url, { tls, ...wait });
+      return `${answer.sizeBytes > 0}`;
+    } catch (error) {
+      return errorCodeOf(error);
+    }
+  };
+  for (const sled of fleet.sleds) expect(await read(sled)).toBe('true');
+  await nexus().fleet.sledSetPolicy({ params: { sled_id }, body: { policy: 'expunged' } }, wait);
+  for (const sled of fleet.sleds)
+    await until(async () => (await read(sled)) === 'UNAUTHORIZED', `${sled.serial} refuses it`);
+  const file = join(fleet.directory, 'sled-1', 'revoked.json');
+  expect(await readFile(file, 'utf8')).toContain(sled_id);
 });
 
 /** A server that counts the requests that reach it; with credentials it speaks TLS. */

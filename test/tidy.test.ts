@@ -15,7 +15,7 @@ const root = resolve(import.meta.dirname, '..');
 const rules: Record<string, readonly string[]> = {
   lib: ['node:', 'npm'],
   core: ['zod'],
-  identity: ['lib', 'core/ids', 'node:', 'zod'],
+  identity: ['lib', 'core/ids', 'core/revocation', 'node:', 'zod'],
   tuf: [
     'core',
     'lib/errors',
@@ -36,6 +36,7 @@ const rules: Record<string, readonly string[]> = {
     'core/facts',
     'core/artifact-config',
     'core/operator-role',
+    'core/revocation',
     'lib/error-codes',
     'lib/shown-text',
     'zod',

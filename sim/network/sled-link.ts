@@ -60,6 +60,7 @@ export const createSledLink = (
     ...configRequests(ask, speaksOfLineage),
     ...artifactMoves(network, ask),
     ...depotReads(network, ask),
+    revoke: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };
 };

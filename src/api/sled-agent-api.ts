@@ -12,6 +12,7 @@ import {
   SetDigest,
   SledId,
 } from '../core/ids.ts';
+import { MAX_REVOCATIONS } from '../core/revocation.ts';
 import { type Api, defineRoute } from './route.ts';
 import { SocketAddressText } from './socket-address.ts';
 import { ByteCount, isVisible, NOT_VISIBLE, queryNumber, Timestamp } from './wire.ts';
@@ -35,6 +36,15 @@ export const ArtifactConfigBody = z
   })
   .meta({ id: 'ArtifactConfig' });
 export type ArtifactConfigBody = z.infer<typeof ArtifactConfigBody>;
+
+export const RevokedIdentitiesBody = z
+  .object({
+    revoked: z
+      .array(z.object({ kind: z.enum(['nexus', 'sled']), id: z.guid().toLowerCase(), time: Timestamp }))
+      .max(MAX_REVOCATIONS),
+  })
+  .meta({ id: 'RevokedIdentities' });
+export type RevokedIdentitiesBody = z.infer<typeof RevokedIdentitiesBody>;
 
 export const CopyInFlight = z.object({
   sha256: ArtifactHash,
@@ -317,6 +327,18 @@ export const sledAgentApi = {
         'NO_USABLE_DATASET',
         'NO_SPACE',
       ],
+    }),
+    revokedIdentitiesPut: defineRoute({
+      operationId: 'revoked_identities_put',
+      audience: 'nexus',
+      method: 'PUT',
+      path: '/revoked-identities',
+      summary:
+        'Add to the identities whose certificates of that time and before do not count here. None is ever taken back.',
+      body: { kind: 'json', schema: RevokedIdentitiesBody },
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NO_SPACE'],
     }),
     artifactLeaseList: defineRoute({
       operationId: 'artifact_lease_list',

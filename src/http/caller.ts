@@ -12,6 +12,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Admission } from '../api/route.ts';
 import type { OperatorTokenId } from '../core/ids.ts';
 import { mayActAs, type OperatorRole } from '../core/operator-role.ts';
+import type { CredentialSource } from '../identity/credentials.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from '../identity/peer-identity.ts';
 import { type Peer, peerOf } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -51,12 +52,16 @@ export type Caller = {
 /** What the connection alone says of a caller. */
 export type Connected = Omit<Caller, 'operator'>;
 
-/** @param identity of this process; undefined without TLS */
+/** @param credentials of this process; undefined without TLS */
 export const connectedOf = (
   { socket }: Pick<IncomingMessage, 'socket'>,
-  identity: PeerIdentity | undefined,
+  credentials: Pick<CredentialSource, 'current' | 'revocations'> | undefined,
 ): Connected => {
-  const peer: Peer = identity === undefined ? { kind: 'plain' } : peerOf(socket, identity.fleet);
+  const identity = credentials?.current().identity;
+  const peer: Peer =
+    identity === undefined || credentials === undefined
+      ? { kind: 'plain' }
+      : peerOf(socket, { fleet: identity.fleet, revocations: credentials.revocations });
   const address = socket.remoteAddress ?? '';
   return { address, isLocal: isLocal(socket), peer, claimant: claimantOf(peer, address, identity?.kind) };
 };

@@ -3,12 +3,14 @@
  *
  * PE1. Connections to different identities are never shared, even at one address: each has a pool of its own.
  * PE2. New connections use the present certificate and authorities; open ones go on with theirs.
+ * PE3. After a revocation no connection from before is used for a new request.
  */
 import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { identityOf } from '../identity/certificate.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
 import type { ExpectedPeer, PeerIdentity } from '../identity/peer-identity.ts';
+import type { Revocations } from '../identity/revocations.ts';
 import { type ClientCredentials, type ClientTls, clientTls } from '../identity/tls.ts';
 import type { ExpectedProcess, Scheme } from '../lib/endpoint.ts';
 import { type ClientTimeouts, createDispatcher, DEFAULT_CLIENT_TIMEOUTS, POOL_LIMITS } from './client.ts';
@@ -47,9 +49,10 @@ const CONNECTION_LIFE_MS = 86_400_000;
 const MAX_POOLS = 16_384;
 
 export const securePeers = (
-  credentials: Pick<CredentialSource, 'current'>,
+  credentials: Pick<CredentialSource, 'current' | 'revocations'>,
   timeouts: Timeouts = DEFAULT_CLIENT_TIMEOUTS,
 ): Peers => {
+  const { revocations } = credentials;
   const { fleet } = credentials.current().identity;
   const pools = new Map<string, Pool>();
   const makePool = (expected: ExpectedPeer): Pool => {
@@ -62,6 +65,7 @@ export const securePeers = (
         certificate => {
           pool.seen = certificate;
         },
+        revocations,
       ),
     };
     return pool;
@@ -75,15 +79,23 @@ export const securePeers = (
     if (pools.size > MAX_POOLS) closeOldest(pools);
     return pool.dispatcher;
   };
+  const change = revocations.onChange(() => closePools(pools));
   return {
     scheme: 'https',
     dispatcher: expected => poolOf({ fleet, ...expected }),
     certificates: () => [...pools.values()].flatMap(({ seen }) => seen ?? []),
-    tls: expected => clientTls(credentials.current(), { fleet, ...expected }),
+    tls: expected => clientTls(credentials.current(), { fleet, ...expected }, revocations),
     async [Symbol.asyncDispose]() {
+      change[Symbol.dispose]();
       await Promise.all([...pools.values()].map(({ dispatcher }) => dispatcher.close()));
     },
   };
+};
+
+/** PE3: requests in flight end first; later ones judge their peers anew, at a new connection. */
+const closePools = (pools: Map<string, Pool>): void => {
+  for (const { dispatcher } of pools.values()) void dispatcher.close().catch(() => undefined);
+  pools.clear();
 };
 
 /** Requests in flight end first. */
@@ -104,11 +116,12 @@ export const secureDispatcher = (
   expected: ExpectedPeer,
   { connectTimeoutMs }: Timeouts = DEFAULT_CLIENT_TIMEOUTS,
   onPeer?: (certificate: SeenCertificate) => void,
+  revocations?: Pick<Revocations, 'fault'>,
 ): Dispatcher => {
   let last: { readonly of: ClientCredentials; readonly connect: buildConnector.connector } | undefined;
   const connectorOf = (of: ClientCredentials): buildConnector.connector => {
     if (last?.of !== of) {
-      const tls = { ...clientTls(of, expected), maxCachedSessions: 0, allowH2: false };
+      const tls = { ...clientTls(of, expected, revocations), maxCachedSessions: 0, allowH2: false };
       last = { of, connect: buildConnector({ ...tls, timeout: connectTimeoutMs }) };
     }
     return last.connect;

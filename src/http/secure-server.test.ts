@@ -297,6 +297,68 @@ test('a caller whose certificate expires is refused on the connection that it op
   expect(refused.text).toContain('it has expired');
 });
 
+test('a revoked caller is refused on its open connection, and its running request ends (RV1, H4)', async () => {
+  const fleet = testFleetIdentity();
+  const credentials = replaceableCredentials(fleet.issue('sled', { id: SLED }));
+  let aborted: unknown;
+  const begun = Promise.withResolvers<void>();
+  await using server = await serveTestApi(
+    {
+      async greet({ params: { name }, signal: own }) {
+        if (name === 'wait') {
+          begun.resolve();
+          await once(own, 'abort');
+          aborted = own.reason;
+          throw own.reason;
+        }
+        return { text: '' };
+      },
+    },
+    { credentials },
+  );
+  const [revoked, other] = [fleet.issue('nexus'), fleet.issue('nexus')];
+  const ask = async (own: Credentials, name: string) => {
+    const dispatcher = secureDispatcher(() => own, { fleet: fleet.fleet, kind: 'sled' });
+    onTestFinished(() => dispatcher.destroy());
+    const answer = await request(`https://${server.address}/greet/${name}?times=1`, { dispatcher });
+    return { status: answer.statusCode, text: await answer.body.text() };
+  };
+  const waiting = ask(revoked, 'wait');
+  await begun.promise;
+  const { kind, id } = revoked.identity;
+  await credentials.revocations.add([{ kind, id, timeMs: Date.now() }]);
+  expect(await waiting).toMatchObject({ status: 403, text: expect.stringContaining('was revoked') });
+  expect(aborted).toBeDefined();
+  expect((await ask(other, 'a')).status).toBe(200);
+});
+
+test('a revoked caller and a revoked server are refused, until they have a newer certificate (RV1, PE3)', async () => {
+  const fleet = testFleetIdentity();
+  const sled = replaceableCredentials(fleet.issue('sled', { id: SLED }));
+  const nexus = replaceableCredentials(fleet.issue('nexus'));
+  await using server = await serveSled(sled);
+  await using peers = securePeers(nexus);
+  const ask = () =>
+    fetchAs(server, peers.dispatcher({ kind: 'sled', id: SLED })).then(
+      ({ status }) => status,
+      error => error.code,
+    );
+  expect(await ask()).toBe(404);
+  const now = Date.now();
+  const { kind, id } = nexus.current().identity;
+  await sled.revocations.add([{ kind, id, timeMs: now }]);
+  expect(await ask()).toBe(401);
+  await nexus.revocations.add([{ kind: 'sled', id: SLED, timeMs: now }]);
+  expect(await ask()).toBe('PEER_IDENTITY');
+  const validity = { notBeforeMs: now + 1_000, notAfterMs: now + 86_400_000 };
+  await delay(1_100);
+  sled.replace(fleet.issue('sled', { id: SLED, validity }));
+  expect(await ask()).toBe(401);
+  nexus.replace(fleet.issue('nexus', { id, validity }));
+  await using renewed = securePeers(nexus);
+  expect((await fetchAs(server, renewed.dispatcher({ kind: 'sled', id: SLED }))).status).toBe(404);
+});
+
 const openSilent = async ({ host, port }: ApiServer): Promise<{ readonly closed: Promise<unknown> }> => {
   const socket = connect({ host, port });
   socket.on('error', () => undefined);

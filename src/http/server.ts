@@ -7,6 +7,7 @@
  * H2. Bodies and answers of artifacts bypass Fastify's streams: raw-body.ts and file-body.ts.
  * H3. Stopping: no new connection is accepted, and a new request is answered SHUTTING_DOWN; running ones may finish until
  *     the drain deadline, then their signal aborts.
+ * H4. The running requests of a caller end when its certificate is revoked; each later one is judged at its beginning.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -27,7 +28,8 @@ import {
 } from 'fastify';
 import type { Admission } from '../api/route.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
-import { serverTls } from '../identity/tls.ts';
+import type { Revocations } from '../identity/revocations.ts';
+import { type Peer, serverTls } from '../identity/tls.ts';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -131,6 +133,8 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const requests = createRequestPlaces(limits.requests, options.knownPeers);
   const connections = createConnections(limits.connections, { known: options.knownPeers, log });
   const running = new Map<AbortController, Promise<void>>();
+  const callers = new Map<AbortController, Peer>();
+  const revocation = credentials?.revocations.onChange(() => endRevoked(callers, credentials.revocations));
   let stopping = false;
 
   const run: RunWork = ({ raw: request, id: requestId, params, query }, reply, work, admission) => {
@@ -141,7 +145,8 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     connections.began(request.socket);
     const whole = runExchange(exchange, controller, async () => {
       if (stopping) throw shuttingDown();
-      const connected = connectedOf(request, self);
+      const connected = connectedOf(request, credentials);
+      callers.set(controller, connected.peer);
       using _place = requests.take(connected.claimant);
       guardRequest(request, hosts);
       const caller = await callerOf(request, connected, admission, operators, { signal });
@@ -152,6 +157,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
       controller,
       whole.finally(() => {
         running.delete(controller);
+        callers.delete(controller);
         connections.ended(request.socket);
       }),
     );
@@ -179,9 +185,24 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     ...bound,
     async [Symbol.asyncDispose]() {
       options.signal?.removeEventListener('abort', stopOnAbort);
+      revocation?.[Symbol.dispose]();
       await stop();
     },
   };
+};
+
+/** H4. */
+const endRevoked = (
+  callers: ReadonlyMap<AbortController, Peer>,
+  revocations: Pick<Revocations, 'fault'>,
+): void => {
+  for (const [controller, peer] of callers) {
+    const because = peer.kind === 'identified' && revocations.fault(peer.identity, peer.notBeforeMs);
+    if (because)
+      controller.abort(
+        new DepotError('FORBIDDEN', `the certificate of the caller does not count any more: ${because}`),
+      );
+  }
 };
 
 /** Takes over a request from Fastify and runs its work. */

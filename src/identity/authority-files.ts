@@ -15,6 +15,7 @@ import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { makeDirectories, realDisk } from '../lib/real-disk.ts';
 import { identityOf, uriNames } from './certificate.ts';
+import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import { type IdentityFiles, parseCertificates } from './credentials.ts';
 import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
 import { type PeerIdentity, spiffeId } from './peer-identity.ts';
@@ -22,8 +23,6 @@ import { type PeerIdentity, spiffeId } from './peer-identity.ts';
 const DAY_MS = 86_400_000;
 export const AUTHORITY_LIFE_MS = 3_650 * DAY_MS;
 export const CERTIFICATE_LIFE_MS = 30 * DAY_MS;
-/** A certificate has to be valid at once on a peer whose clock is behind. */
-const BACKDATED_MS = 3_600_000;
 /** A certificate in PEM has less than 1 KiB. */
 const MAX_FILE_BYTES = 256 * 1024;
 const PRIVATE = { mode: 0o600 };
@@ -41,8 +40,10 @@ export const identityPaths = (directory: string): IdentityFiles => ({
   authoritiesFile: join(directory, 'ca.pem'),
 });
 
-export const validFrom = (nowMs: number, lifeMs: number): Validity => ({
-  notBeforeMs: nowMs - BACKDATED_MS,
+/** @param revokedMs of the identity: a certificate that begins no later does not count (RV1) */
+export const validFrom = (nowMs: number, lifeMs: number, revokedMs = Number.NEGATIVE_INFINITY): Validity => ({
+  // The times of a certificate are whole seconds.
+  notBeforeMs: Math.max(nowMs - CLOCK_TOLERANCE_MS, revokedMs + 1_000),
   notAfterMs: nowMs + lifeMs,
 });
 

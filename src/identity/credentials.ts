@@ -16,6 +16,7 @@ import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { identityOf } from './certificate.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from './peer-identity.ts';
+import { openRevocations, type Revocations } from './revocations.ts';
 
 export type Credentials = {
   readonly identity: PeerIdentity;
@@ -23,6 +24,7 @@ export type Credentials = {
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly authoritiesPem: string;
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
 };
 
@@ -37,6 +39,8 @@ export type CredentialSource = {
   readonly current: () => Credentials;
   /** Until it is disposed, `listener` is called after each change. */
   readonly onChange: (listener: () => void) => Disposable;
+  /** By which this process judges the certificates of others. */
+  readonly revocations: Revocations;
 };
 
 /** Three small files are read in this period; a certificate is renewed days before its end. */
@@ -78,8 +82,12 @@ export const watchCredentials = async (
         );
     }
   };
+  const revocations = await openRevocations(files.certificateFile, {
+    nowMs: () => Math.max(clock.nowMs(), current.notBeforeMs),
+  });
   const watching = watch();
   return {
+    revocations,
     current: () => current,
     onChange(listener) {
       listeners.add(listener);
@@ -125,7 +133,11 @@ export const readCredentials = async (files: IdentityFiles, kind: PeerKind): Pro
     throw invalid(
       `${certificateFile} was issued by none of the authorities in ${authoritiesFile}; add the one that issued it`,
     );
-  return { identity, certificatePem, keyPem, authoritiesPem, notAfterMs: certificate.validToDate.getTime() };
+  return {
+    ...{ identity, certificatePem, keyPem, authoritiesPem },
+    notBeforeMs: certificate.validFromDate.getTime(),
+    notAfterMs: certificate.validToDate.getTime(),
+  };
 };
 
 const CERTIFICATE_PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;

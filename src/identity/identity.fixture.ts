@@ -2,9 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Revocation } from '../core/revocation.ts';
 import type { CredentialSource, Credentials, IdentityFiles } from './credentials.ts';
 import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
 import type { PeerIdentity, PeerKind } from './peer-identity.ts';
+import { createRevocations, type Revocations } from './revocations.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -39,6 +41,7 @@ export const testFleetIdentity = (fleet = 'test.example', validity = validNow())
         certificatePem: certificate.toString(),
         keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
         authoritiesPem: authority.certificate.toString(),
+        notBeforeMs: certificate.validFromDate.getTime(),
         notAfterMs: certificate.validToDate.getTime(),
       };
     },
@@ -55,13 +58,19 @@ export const writeAuthority = async (
   await writeFile(join(directory, 'ca-key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
 };
 
+/** In memory. */
+export const knownRevocations = (...known: readonly Revocation[]): Revocations =>
+  createRevocations({ known, save: async () => undefined, nowMs: Date.now });
+
 /** Credentials that a test replaces. */
 export const replaceableCredentials = (
   first: Credentials,
 ): CredentialSource & { readonly replace: (next: Credentials) => void } => {
   let current = first;
   const listeners = new Set<() => void>();
+  const revocations = knownRevocations();
   return {
+    revocations,
     current: () => current,
     onChange(listener) {
       listeners.add(listener);

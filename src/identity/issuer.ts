@@ -6,6 +6,7 @@ import { parseCertificates } from './credentials.ts';
 import { publicKeySha256 } from './invitation-token.ts';
 import { issueCertificate } from './issue.ts';
 import type { PeerIdentity } from './peer-identity.ts';
+import type { Revocations } from './revocations.ts';
 
 export type IssuedCertificate = { readonly certificatePem: string; readonly notAfterMs: number };
 
@@ -38,10 +39,12 @@ export const openIssuer = async (
     fleet,
     nowMs,
     acceptedPem,
+    revocations,
   }: {
     readonly fleet: string;
     readonly nowMs: () => number;
     readonly acceptedPem: () => string;
+    readonly revocations: Pick<Revocations, 'timeOf'>;
   },
 ): Promise<CertificateIssuer> => {
   const authority = await openAuthority(directory);
@@ -67,7 +70,7 @@ export const openIssuer = async (
           'INVALID_REQUEST',
           'only a certificate with a P-256 key can be renewed here; renew this one where it was issued',
         );
-      const validity = validFrom(nowMs(), CERTIFICATE_LIFE_MS);
+      const validity = validFrom(nowMs(), CERTIFICATE_LIFE_MS, revocations.timeOf(identity));
       const certificate = issueCertificate(authority, { identity, publicKey, validity });
       return {
         certificatePem: certificate.toString(),

@@ -14,6 +14,7 @@ import { DepotError } from '../lib/errors.ts';
 import { identityOf } from './certificate.ts';
 import type { Credentials } from './credentials.ts';
 import { type ExpectedPeer, expectedText, isExpected, type PeerIdentity, spiffeId } from './peer-identity.ts';
+import type { Revocations } from './revocations.ts';
 
 /** What a client has to have: authorities, and the certificate if it identifies itself. */
 export type ClientCredentials = Pick<Credentials, 'authoritiesPem'> &
@@ -43,6 +44,7 @@ export const serverTls = ({ certificatePem, keyPem, authoritiesPem }: Credential
 export const clientTls = (
   { authoritiesPem, certificatePem, keyPem }: ClientCredentials,
   expected: ExpectedPeer,
+  revocations?: Pick<Revocations, 'fault'>,
 ): ClientTls => ({
   ca: authoritiesPem,
   cert: certificatePem,
@@ -50,7 +52,7 @@ export const clientTls = (
   minVersion: TLS_VERSION,
   ciphers: CIPHERS,
   rejectUnauthorized: true,
-  checkServerIdentity: (host, certificate) => unexpectedPeer(host, certificate, expected),
+  checkServerIdentity: (host, certificate) => unexpectedPeer(host, certificate, expected, revocations),
 });
 
 /** OpenSSL has verified the chain and the times of the certificate before (TI1). */
@@ -58,9 +60,15 @@ const unexpectedPeer = (
   host: string,
   { raw }: Pick<PeerCertificate, 'raw'>,
   expected: ExpectedPeer,
+  revocations: Pick<Revocations, 'fault'> | undefined,
 ): DepotError | undefined => {
-  const identity = identityOf(new X509Certificate(raw));
-  if (identity !== undefined && isExpected(identity, expected)) return undefined;
+  const certificate = new X509Certificate(raw);
+  const identity = identityOf(certificate);
+  if (identity !== undefined && isExpected(identity, expected)) {
+    const because = revocations?.fault(identity, certificate.validFromDate.getTime());
+    if (because === undefined) return undefined;
+    return new DepotError('PEER_IDENTITY', `the certificate of ${host} does not count: ${because}`);
+  }
   const actual = identity === undefined ? 'that names no process of a fleet' : `of ${spiffeId(identity)}`;
   return new DepotError(
     'PEER_IDENTITY',
@@ -76,13 +84,21 @@ export type Peer =
   | { readonly kind: 'anonymous' }
   /** With a certificate that was not accepted. */
   | { readonly kind: 'refused'; readonly because: string }
-  | { readonly kind: 'identified'; readonly identity: PeerIdentity; readonly publicKey: KeyObject };
+  | {
+      readonly kind: 'identified';
+      readonly identity: PeerIdentity;
+      readonly publicKey: KeyObject;
+      readonly notBeforeMs: number;
+    };
 
 /**
  * For each request (TI2): OpenSSL judges the times of a certificate when the connection begins, and never again.
- * @param fleet of this process
  */
-export const peerOf = (socket: Socket, fleet: string, nowMs = Date.now()): Peer => {
+export const peerOf = (
+  socket: Socket,
+  { fleet, revocations }: { readonly fleet: string; readonly revocations: Pick<Revocations, 'fault'> },
+  nowMs = Date.now(),
+): Peer => {
   if (!(socket instanceof TLSSocket)) return { kind: 'plain' };
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return { kind: 'anonymous' };
@@ -92,7 +108,10 @@ export const peerOf = (socket: Socket, fleet: string, nowMs = Date.now()): Peer 
   if (identity === undefined) return { kind: 'refused', because: 'it names no process of a fleet' };
   if (identity.fleet !== fleet)
     return { kind: 'refused', because: `it is of the fleet ${identity.fleet}, not of ${fleet}` };
-  return { kind: 'identified', identity, publicKey: certificate.publicKey };
+  const notBeforeMs = certificate.validFromDate.getTime();
+  const because = revocations.fault(identity, notBeforeMs);
+  if (because !== undefined) return { kind: 'refused', because };
+  return { kind: 'identified', identity, publicKey: certificate.publicKey, notBeforeMs };
 };
 
 const EXPIRED = 'it has expired';

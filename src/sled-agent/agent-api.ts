@@ -4,11 +4,13 @@ import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
+import type { Revocations } from '../identity/revocations.ts';
 import { DepotError } from '../lib/errors.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultBody } from '../sled-wire/put-result.ts';
 import { listBody } from '../sled-wire/report.ts';
 import { leaseBody } from '../sled-wire/report-items.ts';
+import { revocationsOf } from '../sled-wire/revocations.ts';
 import type { Copies } from './copy.ts';
 import { reportOf } from './sled-report.ts';
 import type { Slots } from './slots.ts';
@@ -20,9 +22,16 @@ export type AgentDependencies = {
   readonly copies: Copies;
   /** How many puts may be in flight. */
   readonly puts: Slots;
+  /** Undefined without an identity: then nobody has one here. */
+  readonly revocations: Pick<Revocations, 'add'> | undefined;
 };
 
-export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
+export const agentHandlers = ({
+  store,
+  copies,
+  puts,
+  revocations,
+}: AgentDependencies): Handlers<typeof sledAgentApi> => ({
   async artifactConfigGet({ query: { point } }) {
     if (point !== undefined) return sorted(requireConfigAt(store, point));
     const config = store.config();
@@ -67,6 +76,10 @@ export const agentHandlers = ({ store, copies, puts }: AgentDependencies): Handl
     const source = { depotBaseUrl: body.depot_base_url, sourceId: body.source_sled_id };
     await copies.start({ sha256, generation, digest, ...source }, caller.claimant);
     return {};
+  },
+
+  async revokedIdentitiesPut({ body }) {
+    await revocations?.add(revocationsOf(body));
   },
 
   async artifactLeaseList({ params: { sha256 } }) {

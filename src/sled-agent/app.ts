@@ -74,7 +74,10 @@ export const startSledAgent = async (
   const { addresses: knownPeers } = started.use(watchKnownHosts(hosts, { clock, log }));
   const fetchArtifact = fetchFrom(peers);
   const services = started.use(
-    await startSledServices(config, { clock, rng, log, peers: nexuses, fetchArtifact, knownPeers }),
+    await startSledServices(config, {
+      ...{ clock, rng, log, peers: nexuses, fetchArtifact, knownPeers },
+      revocations: credentials?.revocations,
+    }),
   );
   const serve = {
     credentials,

@@ -11,6 +11,7 @@ import { seededRng } from '../core/rng.ts';
 import { bindApi } from '../http/handlers.ts';
 import { serveApi } from '../http/server.ts';
 import {
+  knownRevocations,
   replaceableCredentials,
   type TestFleetIdentity,
   testFleetIdentity,
@@ -82,6 +83,7 @@ const startNexus = async (
   const issuer = await openIssuer(directory, {
     fleet: identity.fleet,
     nowMs: systemClock.nowMs,
+    revocations: knownRevocations(),
     acceptedPem: () => credentials.current().authoritiesPem,
   });
   const requests: unknown[] = [];

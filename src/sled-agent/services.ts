@@ -17,6 +17,7 @@ import type { SledRegistration } from '../core/sled-registration.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { KnownPeers } from '../http/places.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
+import type { Revocations } from '../identity/revocations.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { agentHandlers } from './agent-api.ts';
@@ -47,6 +48,8 @@ export type SledServicesDependencies = StoreDependencies & {
   readonly peers: readonly NexusPeer[];
   /** The addresses of the configured Nexuses, for which places are kept. */
   readonly knownPeers: KnownPeers;
+  /** Undefined without an identity. */
+  readonly revocations?: Pick<Revocations, 'add'> | undefined;
 };
 
 export const startSledServices = async (
@@ -74,7 +77,7 @@ export const startSledServices = async (
   const owned = started.move();
   return {
     store,
-    agent: agentHandlers({ store, copies, puts }),
+    agent: agentHandlers({ store, copies, puts, revocations: deps.revocations }),
     depot: depotHandlers({ store, reads }),
     startUpkeep: addresses => startUpkeep(config, deps, store, addresses),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

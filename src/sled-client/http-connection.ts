@@ -9,6 +9,7 @@ import { endpointUrl } from '../lib/endpoint.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
 import { sledReportOf } from '../sled-wire/report.ts';
+import { revocationsBody } from '../sled-wire/revocations.ts';
 import { sledConfigOf } from './sled-config.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 
@@ -44,6 +45,9 @@ export const createHttpConnection = (
       const body = { depot_base_url: endpointUrl(source.depot), source_sled_id: source.id };
       const query = { generation, config_digest: digest };
       await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
+    },
+    async revoke(sled, revocations, wait) {
+      await agent(sled).revokedIdentitiesPut({ body: revocationsBody(revocations) }, wait);
     },
     async readRange(sled, { sha256, offset, length }, { signal }) {
       using answer = await rawGet(depotArtifactUrl(endpointUrl(sled.depot), sha256), {

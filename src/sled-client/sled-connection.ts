@@ -2,6 +2,7 @@
 import type { OfferedConfig } from '../core/artifact-config.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
+import type { Revocation } from '../core/revocation.ts';
 import type { PutResult, SledReport } from '../core/sled-report.ts';
 import type { Endpoint, Scheme } from '../lib/endpoint.ts';
 
@@ -54,6 +55,8 @@ export type SledConnection = {
     },
     wait: Wait,
   ) => Promise<void>;
+  /** Tells the sled whose certificates do not count. */
+  readonly revoke: (sled: SledTarget, revocations: readonly Revocation[], wait: Wait) => Promise<void>;
   /** Bytes of a stored artifact, from the sled's Repo Depot (P9). */
   readonly readRange: (
     sled: SledTarget,

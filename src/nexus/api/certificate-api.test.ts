@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SledId } from '../../core/ids.ts';
 import { identityOf } from '../../identity/certificate.ts';
-import { testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
+import { knownRevocations, testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
 import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
 import type { Peer } from '../../identity/tls.ts';
@@ -18,9 +18,10 @@ import { createCertificateApi } from './certificate-api.ts';
 const fleet = testFleetIdentity();
 const SLED = SledId.parse('11111111-1111-4111-8111-111111111111');
 const { keyPem, identity } = fleet.issue('sled', { id: SLED });
-const caller: Peer = { kind: 'identified', identity, publicKey: createPublicKey(keyPem) };
+const caller: Peer = { kind: 'identified', identity, notBeforeMs: 0, publicKey: createPublicKey(keyPem) };
 
-const issuer = async (): Promise<CertificateIssuer> => {
+const none = knownRevocations();
+const issuer = async (revocations = none): Promise<CertificateIssuer> => {
   const directory = await mkdtemp(join(tmpdir(), 'authority-'));
   try {
     await writeAuthority(directory, fleet.authority);
@@ -28,6 +29,7 @@ const issuer = async (): Promise<CertificateIssuer> => {
       fleet: fleet.fleet,
       nowMs: () => Date.now(),
       acceptedPem: () => fleet.authority.certificate.toString(),
+      revocations,
     });
   } finally {
     await rm(directory, { recursive: true });
@@ -82,6 +84,14 @@ test('a sled gets its certificate anew, for its own name and key (RX1)', async (
   expect(Date.parse(not_after)).toBeGreaterThan(Date.now() + 29 * 86_400_000);
 });
 
+test('a certificate that is issued right after a revocation counts (RV1)', async () => {
+  const timeMs = Date.now();
+  const { kind, id } = identity;
+  const by = await issuer(knownRevocations({ kind, id, timeMs }));
+  const { certificate_pem } = await renew('in_service', { by });
+  expect(new X509Certificate(certificate_pem).validFromDate.getTime()).toBeGreaterThan(timeMs);
+});
+
 test('an expunged sled gets none; one that a restored database does not know does (RX2)', async () => {
   // Also one that the last round still knew in service.
   for (const known of [[], [SLED]])
@@ -128,7 +138,12 @@ test('the authority of another fleet is refused at the start', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'authority-'));
   await writeAuthority(directory, fleet.authority);
   const open = (of: string) =>
-    openIssuer(of, { fleet: 'other.example', nowMs: () => Date.now(), acceptedPem: () => '' });
+    openIssuer(of, {
+      fleet: 'other.example',
+      nowMs: () => Date.now(),
+      acceptedPem: () => '',
+      revocations: none,
+    });
   await expect(open(directory)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     message: expect.stringContaining(`is the authority of ${fleet.fleet}`),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InvitationId, NexusId, SledId } from '../../core/ids.ts';
 import { identityOf } from '../../identity/certificate.ts';
-import { testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
+import { knownRevocations, testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
 import { makeInvitationToken, publicKeySha256 } from '../../identity/invitation-token.ts';
 import { generateKey } from '../../identity/issue.ts';
 import { openIssuer } from '../../identity/issuer.ts';
@@ -32,7 +32,12 @@ const ask = async (token: string, differing: Record<string, string> = {}, proven
   await writeAuthority(directory, fleet.authority);
   const pemOf = (of: typeof fleet) => of.authority.certificate.toString();
   const acceptedPem = () => `${pemOf(coming)}${pemOf(fleet)}`;
-  const issuer = await openIssuer(directory, { fleet: fleet.fleet, nowMs: () => Date.now(), acceptedPem });
+  const issuer = await openIssuer(directory, {
+    fleet: fleet.fleet,
+    nowMs: () => Date.now(),
+    revocations: knownRevocations(),
+    acceptedPem,
+  });
   await rm(directory, { recursive: true });
   const seen: { requests: JoinRequest[]; events: unknown[]; rounds: number } = {
     ...{ requests: [], events: [], rounds: 0 },

@@ -48,6 +48,7 @@ type Deps = {
   readonly liveness: Pick<SledLiveness, 'of'>;
   readonly history: Pick<History, 'note' | 'flush'>;
   readonly driver: Driver;
+  readonly announceRevocations: () => void;
   readonly originOf: OriginOf;
   readonly minSledReplication: number;
   readonly insecureListen: boolean;
@@ -120,6 +121,7 @@ const sledHandlers = ({
   observer,
   liveness,
   driver,
+  announceRevocations,
   history,
   originOf,
   certificateLifeMs,
@@ -143,6 +145,7 @@ const sledHandlers = ({
       log.info({ sled_id: params.sled_id, policy: body.policy }, 'policy of a sled set by an operator');
       history.note({ kind: 'sled_policy', sledId: params.sled_id, policy: body.policy });
       driver.activate(REPLICATION_TASK); // B16
+      announceRevocations();
     },
 
     async sledForget({ params, signal, log, ...request }) {
@@ -154,7 +157,7 @@ const sledHandlers = ({
     },
   }) satisfies Partial<FleetHandlers>;
 
-const nexusHandlers = ({ nexusId, datastore, driver, history, originOf }: Deps) =>
+const nexusHandlers = ({ nexusId, datastore, driver, announceRevocations, history, originOf }: Deps) =>
   ({
     async nexusList({ signal }) {
       const nexuses = await datastore.nexusList({ signal });
@@ -167,6 +170,7 @@ const nexusHandlers = ({ nexusId, datastore, driver, history, originOf }: Deps) 
       log.info({ nexus_id: params.nexus_id }, 'Nexus expunged by an operator');
       history.note({ kind: 'nexus_expunged', expungedNexusId: params.nexus_id });
       driver.activate(REPLICATION_TASK);
+      announceRevocations();
     },
   }) satisfies Partial<FleetHandlers>;
 

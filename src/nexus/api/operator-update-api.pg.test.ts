@@ -126,6 +126,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
   return {
     connectSleds: () => ({
       scheme: 'http',
+      revoke: async () => undefined,
       async putConfig(_sled, given) {
         config = given;
       },

@@ -110,6 +110,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     {
       ...realServices(config, deps, peers),
       issuer,
+      revocations: credentials?.revocations,
       certificates: () => (credentials === undefined ? [] : [credentials.current(), ...peers.certificates()]),
       newId: randomUUID,
       ...deps.replace,
@@ -152,6 +153,7 @@ const issuerOf = async (
     fleet,
     nowMs: clock.nowMs,
     acceptedPem: () => credentials.current().authoritiesPem,
+    revocations: credentials.revocations,
   });
 };
 

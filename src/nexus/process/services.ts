@@ -12,6 +12,7 @@ import type { Rng } from '../../core/rng.ts';
 import type { SeenCertificate } from '../../http/peers.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import { spiffeId } from '../../identity/peer-identity.ts';
+import type { Revocations } from '../../identity/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
@@ -51,6 +52,8 @@ export type ServiceDeps = {
   readonly certificates?: () => readonly SeenCertificate[];
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
+  /** Undefined for a Nexus without an identity. */
+  readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;

@@ -5,6 +5,7 @@
  */
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
+import type { Revocations } from '../../identity/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
@@ -14,6 +15,7 @@ import { createDriver, type Driver } from '../background/driver.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from '../background/fleet-history.ts';
 import { heartbeatTask } from '../background/heartbeat.ts';
 import { repoPruner } from '../background/repo-pruner.ts';
+import { REVOCATION_TASK, revocationTask } from '../background/revocation-task.ts';
 import { createSledLiveness, type SledLiveness } from '../background/sled-liveness.ts';
 import { createSourceSync } from '../background/source-sync.ts';
 import type { Datastore } from '../datastore/datastore.ts';
@@ -37,6 +39,8 @@ export type Tasks = {
   readonly sources: Sources;
   readonly database: CommitDurabilityWatch;
   readonly connection: SledConnection;
+  /** After a sled or a Nexus was expunged. */
+  readonly announceRevocations: () => void;
 };
 
 type Deps = {
@@ -47,6 +51,8 @@ type Deps = {
   readonly history: History;
   readonly intake: Intake;
   readonly lost: LostSets;
+  /** Undefined without an identity. */
+  readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly fetchRelease: FetchRelease<TrustRootId>;
   /** Generates the nonces of rounds, and the ids of entries of the audit log. */
@@ -58,7 +64,7 @@ type Deps = {
 
 /** Each runs once at the start, and from then on by its period and its signals, until the stack is disposed. */
 export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
-  const { config, datastore, nexus, history, intake, clock, rng, log } = deps;
+  const { config, datastore, nexus, history, intake, revocations, clock, rng, log } = deps;
   const connection = stack.use(deps.connectSleds());
   const events = createReplicationEvents({ note: history.note, clock });
   const replication = stack.use(
@@ -86,6 +92,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         liveness.task,
         createSourceSync({ ...deps, ...intake, sources }),
         heartbeatTask({ datastore, nexus }),
+        ...(revocations === undefined ? [] : [revocationTask({ datastore, connection, revocations, clock })]),
         database.task,
         repoPruner({
           ...{ datastore, note: history.note, ...config.pruner },
@@ -99,7 +106,10 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
     }),
   );
   stack.use(followHistory({ history, activate: () => driver.activate(HISTORY_TASK), clock }));
-  return { driver, replication, liveness, sources, database, connection };
+  const announceRevocations = (): void => {
+    if (revocations !== undefined) driver.activate(REVOCATION_TASK);
+  };
+  return { driver, replication, liveness, sources, database, connection, announceRevocations };
 };
 
 const replicationPolicy = ({ replication }: NexusConfig): ReplicationPolicy => ({

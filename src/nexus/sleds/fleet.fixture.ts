@@ -136,6 +136,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
   return {
     scheme: 'http',
     log,
+    revoke: async () => undefined,
     async putConfig(target, offered, { signal }) {
       const sled = of(target);
       log.push(`put_config ${target.serial}`);

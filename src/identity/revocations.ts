@@ -1,0 +1,137 @@
+/**
+ * The revoked identities of a fleet, as each process remembers them in a file beside its certificate.
+ *
+ *     expunged in the database ─▶ each Nexus ─▶ its file
+ *                                     └─▶ each sled ─▶ its file ─▶ every request and new connection is judged by it
+ *
+ * RV1. A certificate that began no later than its identity was revoked does not count. A newer one counts: only the holder of
+ *      the authority's key can issue it. So nobody has to take a revocation back, and a false one does not end a fleet.
+ * RV2. The file only grows, and the latest time of an identity counts: a database that was restored undoes nothing.
+ * RV3. A revocation counts at once, also when it cannot be written; then `add` fails, so that it is sent again.
+ * RV4. A time in the future is cut, so that a Nexus that lies cannot revoke the certificates of next year; `add` fails, since
+ *      the clock of this process may be wrong, and the same revocation sent again is cut at a later time.
+ */
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { MAX_REVOCATIONS, mergeRevocations, type Revocation, revocationKey } from '../core/revocation.ts';
+import { isoTime } from '../lib/clock.ts';
+import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
+import { DepotError } from '../lib/errors.ts';
+import { realDisk } from '../lib/real-disk.ts';
+import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
+import { PEER_KINDS, type PeerIdentity } from './peer-identity.ts';
+
+export type Revocations = {
+  readonly list: () => readonly Revocation[];
+  /** Undefined for an identity that was never revoked. */
+  readonly timeOf: (identity: Pick<PeerIdentity, 'kind' | 'id'>) => number | undefined;
+  /** Why a certificate that begins at `notBeforeMs` does not count; undefined if it does. */
+  readonly fault: (identity: PeerIdentity, notBeforeMs: number) => string | undefined;
+  /** @throws DepotError `INVALID_REQUEST` (RV4), `NO_SPACE`, `IO` (RV3): what it adds counts all the same */
+  readonly add: (revocations: readonly Revocation[]) => Promise<void>;
+  /** Until it is disposed, `listener` is called after each change. */
+  readonly onChange: (listener: () => void) => Disposable;
+};
+
+type Options = {
+  readonly known: readonly Revocation[];
+  readonly save: (revocations: readonly Revocation[]) => Promise<void>;
+  /** The later of the clock and the beginning of this process's own certificate: a machine may boot without the time. */
+  readonly nowMs: () => number;
+};
+
+export const createRevocations = ({ known, save, nowMs }: Options): Revocations => {
+  let current = mergeRevocations(known);
+  let times = timesOf(current);
+  let saved = JSON.stringify(current);
+  let saving: Promise<void> = Promise.resolve();
+  const listeners = new Set<() => void>();
+
+  /** One write at a time, and the last one has all. */
+  const saveAll = (): Promise<void> => {
+    saving = saving
+      .catch(() => undefined)
+      .then(async () => {
+        const text = JSON.stringify(current);
+        if (text === saved) return;
+        await save(current);
+        saved = text;
+      });
+    return saving;
+  };
+  const timeOf = (identity: Pick<PeerIdentity, 'kind' | 'id'>): number | undefined =>
+    times.get(revocationKey(identity));
+
+  return {
+    list: () => current,
+    timeOf,
+    fault(identity, notBeforeMs) {
+      const timeMs = timeOf(identity);
+      if (timeMs === undefined || notBeforeMs > timeMs) return undefined;
+      return `it is from before ${isoTime(timeMs)}, when ${revocationKey(identity)} was revoked`;
+    },
+    async add(revocations) {
+      const latestMs = nowMs() + CLOCK_TOLERANCE_MS;
+      const ahead = revocations.find(({ timeMs }) => timeMs > latestMs);
+      const cut = revocations.map(each => ({ ...each, timeMs: Math.min(each.timeMs, latestMs) }));
+      const merged = mergeRevocations(current, cut);
+      if (JSON.stringify(merged) !== JSON.stringify(current)) {
+        current = merged;
+        times = timesOf(current);
+        for (const listener of [...listeners]) listener();
+      }
+      await saveAll();
+      if (ahead !== undefined)
+        throw new DepotError(
+          'INVALID_REQUEST',
+          `${revocationKey(ahead)} is said to be revoked at ${isoTime(ahead.timeMs)}, which is in the future here; it counts for certificates from before ${isoTime(latestMs)}: compare the clocks of both machines`,
+        );
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+  };
+};
+
+const timesOf = (revocations: readonly Revocation[]): ReadonlyMap<string, number> =>
+  new Map(revocations.map(each => [revocationKey(each), each.timeMs]));
+
+const RevocationsFile = z.strictObject({
+  revoked: z
+    .array(z.strictObject({ kind: z.enum(PEER_KINDS), id: z.guid().toLowerCase(), time: z.iso.datetime() }))
+    .max(MAX_REVOCATIONS),
+});
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+/** @throws DepotError `CONFIG_INVALID` for a file that cannot be read */
+export const openRevocations = async (
+  certificateFile: string,
+  { nowMs }: Pick<Options, 'nowMs'>,
+): Promise<Revocations> => {
+  const file = join(dirname(certificateFile), 'revoked.json');
+  return createRevocations({
+    known: await readRevocations(file),
+    nowMs,
+    save: revocations =>
+      writeFileDurably(
+        file,
+        `${JSON.stringify({ revoked: revocations.map(({ timeMs, ...each }) => ({ ...each, time: isoTime(timeMs) })) }, null, 1)}\n`,
+      ),
+  });
+};
+
+const readRevocations = async (file: string): Promise<readonly Revocation[]> => {
+  try {
+    const text = await readFileWhole(file, { disk: realDisk, maxBytes: MAX_FILE_BYTES });
+    if (text === undefined) return [];
+    const { revoked } = RevocationsFile.parse(JSON.parse(text));
+    return revoked.map(({ time, ...each }) => ({ ...each, timeMs: Date.parse(time) }));
+  } catch (cause) {
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `identity: ${file} is not a list of revoked identities; move it away: a Nexus sends the list again, and until then no revocation is known here`,
+      { cause },
+    );
+  }
+};

@@ -1,0 +1,107 @@
+/**
+ * Revocation: what the database says of expunged sleds and Nexuses is remembered here, and told to every sled in service.
+ *
+ *     sleds, Nexuses of the database ─▶ the file of this Nexus ─▶ each sled that was not told all of it
+ *
+ * RT1. What this Nexus remembers is told, not only what the database says: a restored database revokes no less.
+ * RT2. A sled that does not answer is told in a later period. Nothing waits for it.
+ */
+import type { SledId } from '../../core/ids.ts';
+import { includesRevocations, type Revocation } from '../../core/revocation.ts';
+import type { Revocations } from '../../identity/revocations.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { errorCodeOf } from '../../lib/errors.ts';
+import { createLimiter } from '../../lib/limiter.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import { readAllPages } from '../datastore/paging.ts';
+import type { NexusPort } from '../datastore/ports/nexus-port.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+import { inServiceTargets } from '../sleds/in-service.ts';
+import type { BackgroundTask } from './task.ts';
+
+export const REVOCATION_TASK = 'identity_revocation';
+const PERIOD_MS = 60_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+const CONCURRENCY = 64;
+const PAGE = 1_000;
+
+type Deps = {
+  readonly datastore: Pick<SledPort, 'sledList'> & Pick<NexusPort, 'nexusList'>;
+  readonly connection: Pick<SledConnection, 'scheme' | 'revoke'>;
+  readonly revocations: Pick<Revocations, 'list' | 'add'>;
+  readonly clock: Clock;
+};
+
+export const revocationTask = (deps: Deps): BackgroundTask => {
+  const told = new Map<SledId, readonly Revocation[]>();
+  return {
+    name: REVOCATION_TASK,
+    description: 'tell the sleds which identities are revoked',
+    periodMs: PERIOD_MS,
+    async activate({ log, signal }) {
+      await remember(deps, { log, signal });
+      const list = deps.revocations.list();
+      const sleds = await inServiceTargets(deps, signal);
+      const present = new Set(sleds.map(({ id }) => id));
+      for (const id of told.keys()) if (!present.has(id)) told.delete(id);
+      const untold = sleds.filter(({ id }) => !includesRevocations(told.get(id) ?? [], list));
+      const limiter = createLimiter(CONCURRENCY);
+      const waiting = await Promise.all(
+        untold.map(sled =>
+          limiter.run(
+            async () => {
+              if (!(await tell(deps, sled, list, { log, signal }))) return sled.id;
+              told.set(sled.id, list);
+              return [];
+            },
+            { signal },
+          ),
+        ),
+      );
+      return { summary: { revoked: list.length, waiting: waiting.flat() } };
+    },
+  };
+};
+
+type Options = { readonly log: Logger; readonly signal: AbortSignal };
+
+const remember = async (
+  { datastore, revocations }: Pick<Deps, 'datastore' | 'revocations'>,
+  { log, signal }: Options,
+): Promise<void> => {
+  const nexuses = await datastore.nexusList({ signal });
+  const sleds = await readAllPages(PAGE, page => datastore.sledList(page, { signal }));
+  const expunged = [
+    ...nexuses.map(({ id, timeExpungedMs }) => ({ kind: 'nexus' as const, id, timeMs: timeExpungedMs })),
+    ...sleds.map(({ id, timeExpungedMs }) => ({ kind: 'sled' as const, id, timeMs: timeExpungedMs })),
+  ];
+  try {
+    await revocations.add(
+      expunged.flatMap(({ timeMs, ...identity }) => (timeMs === undefined ? [] : { ...identity, timeMs })),
+    );
+  } catch (err) {
+    log.error({ err }, 'a revoked identity is not in the file of this Nexus; it is written again later');
+  }
+};
+
+/** @returns false for one that has to be told again (RT2) */
+const tell = async (
+  { connection, clock }: Pick<Deps, 'connection' | 'clock'>,
+  sled: SledTarget,
+  list: readonly Revocation[],
+  { log, signal }: Options,
+): Promise<boolean> => {
+  try {
+    await connection.revoke(sled, list, {
+      signal: AbortSignal.any([signal, clock.timeout(ANSWER_TIMEOUT_MS)]),
+    });
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    const code = errorCodeOf(error);
+    const isSilent = code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED' || code === 'INTERNAL';
+    if (!isSilent) log.warn({ sled_id: sled.id, err: error }, 'a sled does not take the revoked identities');
+    return false;
+  }
+};
