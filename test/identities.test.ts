@@ -169,7 +169,7 @@ test('a stolen sled is kept out for as long as its certificate is valid: it is n
   });
 });
 
-test('what is expunged is revoked on every sled: its certificate reads nothing any more (RV1, T2a)', async () => {
+test('what is expunged is revoked on every sled: its certificate reads nothing any more (RVK1, T1c)', async () => {
   const sled_id = SledId.parse(randomUUID());
   const lost = identity.issue('sled', { id: sled_id });
   await register(lost, sled_id);

@@ -98,6 +98,7 @@ const none = async () => ({ items: [] });
 export type Received = {
   uploads: { fileName: string; contentLength: number | undefined; sha256: string; query: object }[];
   calls: unknown[];
+  policies: SledView['policy'][];
 };
 
 export type TestHandlers = {
@@ -163,10 +164,11 @@ const fleetHandlers = (received: Received): Handlers<typeof operatorFleetApi> =>
     time_observed: TIME,
   }),
   releaseReplication: async ({ params }) => testReplication(params.system_version),
-  sledList: async () => ({ items: [testSled()] }),
-  sledView: async () => testSled(),
+  sledList: async () => ({ items: [{ ...testSled(), policy: received.policies.at(-1) ?? 'in_service' }] }),
+  sledView: async () => ({ ...testSled(), policy: received.policies.at(-1) ?? 'in_service' }),
   async sledSetPolicy({ params, body }) {
     received.calls.push({ ...params, ...body });
+    received.policies.push(body.policy);
   },
   async sledForget({ params }) {
     received.calls.push({ forget: params.sled_id });
@@ -223,7 +225,7 @@ export const serveTestNexus = async (
   handlers: TestHandlers = {},
   credentials?: CredentialSource,
 ): Promise<{ readonly url: string; readonly received: Received } & AsyncDisposable> => {
-  const received: Received = { uploads: [], calls: [] };
+  const received: Received = { uploads: [], calls: [], policies: [] };
   const server: ApiServer = await serveApi({
     apis: [
       bindApi(operatorUpdateApi, { ...updateHandlers(received), ...handlers.updates }),

@@ -56,6 +56,7 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'get /artifacts/{sha256}/leases artifact_lease_list 200',
     'put /artifacts/{sha256}/leases/{id} artifact_lease_put 200',
     'delete /artifacts/{sha256}/leases/{id} artifact_lease_delete 204',
+    'put /revoked-identities revoked_identities_put 204',
   ]);
   expect(endpoints(openApiDocument(openApiDocuments['repo-depot.json']!))).toEqual([
     'get /artifact/sha256/{sha256} artifact_get_by_sha256 200',

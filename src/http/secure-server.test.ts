@@ -297,7 +297,7 @@ test('a caller whose certificate expires is refused on the connection that it op
   expect(refused.text).toContain('it has expired');
 });
 
-test('a revoked caller is refused on its open connection, and its running request ends (RV1, H4)', async () => {
+test('a revoked caller is refused on its open connection, and its running request ends (RVK1, H4)', async () => {
   const fleet = testFleetIdentity();
   const credentials = replaceableCredentials(fleet.issue('sled', { id: SLED }));
   let aborted: unknown;
@@ -332,7 +332,7 @@ test('a revoked caller is refused on its open connection, and its running reques
   expect((await ask(other, 'a')).status).toBe(200);
 });
 
-test('a revoked caller and a revoked server are refused, until they have a newer certificate (RV1, PE3)', async () => {
+test('a revoked caller and a revoked server are refused, until they have a newer certificate (RVK1, PE3, T1c)', async () => {
   const fleet = testFleetIdentity();
   const sled = replaceableCredentials(fleet.issue('sled', { id: SLED }));
   const nexus = replaceableCredentials(fleet.issue('nexus'));

@@ -40,7 +40,7 @@ export const identityPaths = (directory: string): IdentityFiles => ({
   authoritiesFile: join(directory, 'ca.pem'),
 });
 
-/** @param revokedMs of the identity: a certificate that begins no later does not count (RV1) */
+/** @param revokedMs of the identity: a certificate that begins no later does not count (RVK1) */
 export const validFrom = (nowMs: number, lifeMs: number, revokedMs = Number.NEGATIVE_INFINITY): Validity => ({
   // The times of a certificate are whole seconds.
   notBeforeMs: Math.max(nowMs - CLOCK_TOLERANCE_MS, revokedMs + 1_000),

@@ -20,7 +20,7 @@ const revoked = (timeMs: number): Revocation => ({ ...named, timeMs });
 const remembering = (save: (list: readonly Revocation[]) => Promise<void> = async () => undefined) =>
   createRevocations({ known: [], save, nowMs: () => NOW });
 
-test('a certificate that began no later than the revocation does not count, and a newer one does (RV1)', async () => {
+test('a certificate that began no later than the revocation does not count, and a newer one does (RVK1, T1c)', async () => {
   const revocations = remembering();
   expect(revocations.fault(identity, NOW)).toBeUndefined();
   await revocations.add([revoked(NOW)]);
@@ -32,7 +32,7 @@ test('a certificate that began no later than the revocation does not count, and 
   expect(revocations.fault({ ...identity, kind: 'nexus' }, NOW)).toBeUndefined();
 });
 
-test('an earlier time takes nothing back, and listeners hear of changes alone (RV2)', async () => {
+test('an earlier time takes nothing back, and listeners hear of changes alone (RVK2)', async () => {
   const revocations = remembering();
   let changes = 0;
   const listener = revocations.onChange(() => {
@@ -48,7 +48,7 @@ test('an earlier time takes nothing back, and listeners hear of changes alone (R
   expect(changes).toBe(1);
 });
 
-test('one that cannot be written counts at once, fails, and is written with the next (RV3)', async () => {
+test('one that cannot be written counts at once, fails, and is written with the next (RVK3)', async () => {
   const written: (readonly Revocation[])[] = [];
   let isFull = true;
   const revocations = remembering(async list => {
@@ -63,7 +63,7 @@ test('one that cannot be written counts at once, fails, and is written with the 
   expect(written).toEqual([[revoked(NOW)]]);
 });
 
-test('a time in the future is cut to what clocks may differ by, and refused as well (RV4)', async () => {
+test('a time in the future is cut to what clocks may differ by, and refused as well (RVK4)', async () => {
   const revocations = remembering();
   await expect(revocations.add([revoked(NOW + 365 * 86_400_000)])).rejects.toMatchObject({
     code: 'INVALID_REQUEST',
@@ -73,7 +73,7 @@ test('a time in the future is cut to what clocks may differ by, and refused as w
   expect(revocations.fault(identity, NOW + CLOCK_TOLERANCE_MS + 1)).toBeUndefined();
 });
 
-test('the list lies beside the certificate, and a process that starts again reads it (RV2)', async () => {
+test('the list lies beside the certificate, and a process that starts again reads it (RVK2)', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'revocations-'));
   onTestFinished(() => rm(directory, { recursive: true }));
   const open = () => openRevocations(join(directory, 'certificate.pem'), { nowMs: () => NOW });

@@ -4,11 +4,11 @@
  *     expunged in the database ─▶ each Nexus ─▶ its file
  *                                     └─▶ each sled ─▶ its file ─▶ every request and new connection is judged by it
  *
- * RV1. A certificate that began no later than its identity was revoked does not count. A newer one counts: only the holder of
+ * RVK1. A certificate that began no later than its identity was revoked does not count. A newer one counts: only the holder of
  *      the authority's key can issue it. So nobody has to take a revocation back, and a false one does not end a fleet.
- * RV2. The file only grows, and the latest time of an identity counts: a database that was restored undoes nothing.
- * RV3. A revocation counts at once, also when it cannot be written; then `add` fails, so that it is sent again.
- * RV4. A time in the future is cut, so that a Nexus that lies cannot revoke the certificates of next year; `add` fails, since
+ * RVK2. The file only grows, and the latest time of an identity counts: a database that was restored undoes nothing.
+ * RVK3. A revocation counts at once, also when it cannot be written; then `add` fails, so that it is sent again.
+ * RVK4. A time in the future is cut, so that a Nexus that lies cannot revoke the certificates of next year; `add` fails, since
  *      the clock of this process may be wrong, and the same revocation sent again is cut at a later time.
  */
 import { dirname, join } from 'node:path';
@@ -27,7 +27,7 @@ export type Revocations = {
   readonly timeOf: (identity: Pick<PeerIdentity, 'kind' | 'id'>) => number | undefined;
   /** Why a certificate that begins at `notBeforeMs` does not count; undefined if it does. */
   readonly fault: (identity: PeerIdentity, notBeforeMs: number) => string | undefined;
-  /** @throws DepotError `INVALID_REQUEST` (RV4), `NO_SPACE`, `IO` (RV3): what it adds counts all the same */
+  /** @throws DepotError `INVALID_REQUEST` (RVK4), `NO_SPACE`, `IO` (RVK3): what it adds counts all the same */
   readonly add: (revocations: readonly Revocation[]) => Promise<void>;
   /** Until it is disposed, `listener` is called after each change. */
   readonly onChange: (listener: () => void) => Disposable;

@@ -270,8 +270,10 @@ test('repo assemble makes archives that repo verify accepts, under one root, and
 test('a sled is named by its id or its serial number', async () => {
   await using nexus = await serveTestNexus();
   const options = { environment: environment(nexus.url) };
-  await runTestCli(['sled', 'set-policy', 'sled-1', 'expunged'], options);
-  await runTestCli(['sled', 'set-policy', SLED, 'in-service'], options);
+  const expunged = await runTestCli(['sled', 'set-policy', 'sled-1', 'expunged'], options);
+  expect(expunged.out).toBe(`Sled sled-1 (${SLED}) is expunged.\n`);
+  const returned = await runTestCli(['sled', 'set-policy', SLED, 'in-service'], options);
+  expect(returned.out).toContain('it needs a new certificate');
   const forgotten = await runTestCli(['sled', 'forget', 'sled-1'], options);
   expect(nexus.received.calls).toEqual([
     { sled_id: SLED, policy: 'expunged' },

@@ -24,12 +24,13 @@ export const addSledSetPolicy = (parent: Command, session: Session): void => {
     const sled = await withDepot(session, options, async depot => {
       const found = await findSled(depot, name).catch((error: unknown) => joinedOnly(name, error));
       await depot.fleet.sledSetPolicy({ params: { sled_id: found.id }, body: { policy } });
-      return found;
+      return { ...found, wasExpunged: 'policy' in found && found.policy === 'expunged' };
     });
-    const { id, serial } = sled;
+    const { id, serial, wasExpunged } = sled;
     const data = { sled_id: id, ...(serial !== undefined && { serial }), policy };
     present(session, options, data, () => [
       `Sled ${serial === undefined ? id : `${serial} (${id})`} is ${spaced(policy)}.`,
+      ...(wasExpunged && policy === 'in_service' ? [certificateHint(serial ?? id)] : []),
     ]);
   });
 };
@@ -40,6 +41,9 @@ const joinedOnly = (name: string, error: unknown): { readonly id: SledId; readon
   if (id.success && errorCodeOf(error) === 'NOT_FOUND') return { id: id.data };
   throw error;
 };
+
+const certificateHint = (serial: string): string =>
+  `If it identifies itself, it needs a new certificate, since expunging revoked its old one: tuf-depot sled invite --sled ${serial}`;
 
 const parsePolicy = (text: string): Policy => {
   switch (text) {

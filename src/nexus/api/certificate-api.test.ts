@@ -84,7 +84,7 @@ test('a sled gets its certificate anew, for its own name and key (RX1)', async (
   expect(Date.parse(not_after)).toBeGreaterThan(Date.now() + 29 * 86_400_000);
 });
 
-test('a certificate that is issued right after a revocation counts (RV1)', async () => {
+test('a certificate that is issued right after a revocation counts (RVK1)', async () => {
   const timeMs = Date.now();
   const { kind, id } = identity;
   const by = await issuer(knownRevocations({ kind, id, timeMs }));

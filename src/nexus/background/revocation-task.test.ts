@@ -50,7 +50,7 @@ const telling = (expunged: { sledMs?: number; nexusMs?: number }, known: readonl
   return { first, second, third, told, fails, revocations, activate };
 };
 
-test('what is expunged is remembered and told to every sled in service, once (RT1)', async () => {
+test('what is expunged is remembered and told to every sled in service, once (RVT1, T1c)', async () => {
   const fleet = telling({ sledMs: 5, nexusMs: 7 });
   expect((await fleet.activate()).summary).toEqual({ revoked: 2, waiting: [] });
   const serials = [fleet.first, fleet.second].map(({ target }) => target.serial);
@@ -59,13 +59,13 @@ test('what is expunged is remembered and told to every sled in service, once (RT
   expect(fleet.told.length).toBe(2);
 });
 
-test('what a restored database has forgotten is told all the same (RT1)', async () => {
+test('what a restored database has forgotten is told all the same (RVT1)', async () => {
   const fleet = telling({}, [{ kind: 'sled', id: fakeSled(3).target.id, timeMs: 5 }]);
   expect((await fleet.activate()).summary).toEqual({ revoked: 1, waiting: [] });
   expect(fleet.told.length).toBe(2);
 });
 
-test('a sled that does not answer is told later (RT2)', async () => {
+test('a sled that does not answer is told later (RVT2)', async () => {
   const fleet = telling({ sledMs: 5 });
   const { serial, id } = fleet.second.target;
   fleet.fails.add(serial);

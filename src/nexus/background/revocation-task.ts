@@ -3,8 +3,8 @@
  *
  *     sleds, Nexuses of the database ─▶ the file of this Nexus ─▶ each sled that was not told all of it
  *
- * RT1. What this Nexus remembers is told, not only what the database says: a restored database revokes no less.
- * RT2. A sled that does not answer is told in a later period. Nothing waits for it.
+ * RVT1. What this Nexus remembers is told, not only what the database says: a restored database revokes no less.
+ * RVT2. A sled that does not answer is told in a later period. Nothing waits for it.
  */
 import type { SledId } from '../../core/ids.ts';
 import { includesRevocations, type Revocation } from '../../core/revocation.ts';
@@ -85,7 +85,7 @@ const remember = async (
   }
 };
 
-/** @returns false for one that has to be told again (RT2) */
+/** @returns false for one that has to be told again (RVT2) */
 const tell = async (
   { connection, clock }: Pick<Deps, 'connection' | 'clock'>,
   sled: SledTarget,
