@@ -16,8 +16,11 @@ export type CertificateIssuer = {
   readonly authoritySha256: string;
   /** The authorities of the fleet, the issuing one first: two while one replaces the other. */
   readonly authoritiesPem: () => string;
-  /** @throws `INVALID_REQUEST` for a key that is not P-256: the profile knows no other */
-  readonly issue: (identity: PeerIdentity, publicKey: KeyObject) => IssuedCertificate;
+  /**
+   * @param fromMs from when its life counts; now, where absent
+   * @throws `INVALID_REQUEST` for a key that is not P-256: the profile knows no other
+   */
+  readonly issue: (identity: PeerIdentity, publicKey: KeyObject, fromMs?: number) => IssuedCertificate;
 };
 
 /** @throws `NO_AUTHORITY_KEY` */
@@ -64,13 +67,13 @@ export const openIssuer = async (
       const others = accepted.filter(each => !each.raw.equals(own.raw));
       return [own, ...others].map(each => each.toString()).join('');
     },
-    issue(identity, publicKey) {
+    issue(identity, publicKey, fromMs = nowMs()) {
       if (publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
         throw new DepotError(
           'INVALID_REQUEST',
           'only a certificate with a P-256 key can be renewed here; renew this one where it was issued',
         );
-      const validity = validFrom(nowMs(), CERTIFICATE_LIFE_MS, revocations.timeOf(identity));
+      const validity = validFrom(fromMs, CERTIFICATE_LIFE_MS, revocations.timeOf(identity));
       const certificate = issueCertificate(authority, { identity, publicKey, validity });
       return {
         certificatePem: certificate.toString(),

@@ -15,6 +15,7 @@ import type { SledKeyRecord } from '../datastore/ports/invitation-port.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import { createCertificateApi } from './certificate-api.ts';
 
+const DAY_MS = 86_400_000;
 const fleet = testFleetIdentity();
 const SLED = SledId.parse('11111111-1111-4111-8111-111111111111');
 const { keyPem, identity } = fleet.issue('sled', { id: SLED });
@@ -42,11 +43,13 @@ const renew = async (
   {
     peer = caller,
     known = [],
+    knownDaysAgo = 0,
     by,
     key,
   }: {
     peer?: Peer;
     known?: readonly string[];
+    knownDaysAgo?: number;
     by?: CertificateIssuer | null;
     key?: Partial<SledKeyRecord>;
   } = {},
@@ -64,7 +67,7 @@ const renew = async (
       },
     },
     issuer: by === null ? undefined : (by ?? (await issuer())),
-    sledsInService: () => new Set(known),
+    sledsInService: () => ({ ids: new Set(known), timeMs: Date.now() - knownDaysAgo * DAY_MS }),
   });
   return api.certificateRenew({
     ...{ params: {}, query: {}, body: undefined, headers: {}, requestId: '' },
@@ -81,7 +84,7 @@ test('a sled gets its certificate anew, for its own name and key (RX1)', async (
   expect(identityOf(certificate)).toEqual(identity);
   expect(certificate.publicKey.equals(createPublicKey(keyPem))).toBe(true);
   expect(certificate.verify(fleet.authority.certificate.publicKey)).toBe(true);
-  expect(Date.parse(not_after)).toBeGreaterThan(Date.now() + 29 * 86_400_000);
+  expect(Date.parse(not_after)).toBeGreaterThan(Date.now() + 29 * DAY_MS);
 });
 
 test('a certificate that is issued right after a revocation counts (RVK1)', async () => {
@@ -113,6 +116,12 @@ test('a key that joined is renewed until another one replaces it, or its sled is
 test('while the database is away the sleds that were in service are renewed, and no others (RX2)', async () => {
   await expect(renew('away', { known: [SLED] })).resolves.toBeDefined();
   await expect(renew('away')).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+});
+
+test('the life of a certificate that is issued while the database is away counts from the last round (RX3)', async () => {
+  const { not_after } = await renew('away', { known: [SLED], knownDaysAgo: 10 });
+  expect(Date.parse(not_after)).toBeLessThan(Date.now() + 20.5 * DAY_MS);
+  expect(Date.parse(not_after)).toBeGreaterThan(Date.now() + 19.5 * DAY_MS);
 });
 
 test('a certificate with a key of another kind is not renewed: only P-256 is issued (RX1)', async () => {

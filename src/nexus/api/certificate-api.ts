@@ -4,6 +4,8 @@
  * RX1. Name and key are those of the presented certificate; nothing in the request chooses them.
  * RX2. An expunged sled gets none, and neither does a key that another one replaced (JD2). While the database is away, the
  *      sleds that the last round knew in service do.
+ * RX3. Then the life of a certificate counts from that round: so none outlives the expunge of its sled by more than its life, after
+ *      which `sled forget` takes the row away (RI2).
  */
 import type { certificateApi } from '../../api/certificate-api.ts';
 import { SledId } from '../../core/ids.ts';
@@ -20,7 +22,7 @@ type Deps = {
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer: CertificateIssuer | undefined;
   /** Of the last round; undefined before the first. */
-  readonly sledsInService: () => ReadonlySet<string> | undefined;
+  readonly sledsInService: () => { readonly ids: ReadonlySet<string>; readonly timeMs: number } | undefined;
 };
 
 export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi> => ({
@@ -33,20 +35,25 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
       );
     if (peer.kind !== 'identified')
       throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
-    await requireInService(deps, SledId.parse(peer.identity.id), publicKeySha256(peer.publicKey), signal);
-    const renewed = issuer.issue(peer.identity, peer.publicKey);
+    const keySha256 = publicKeySha256(peer.publicKey);
+    const knownMs = await requireInService(deps, SledId.parse(peer.identity.id), keySha256, signal);
+    const renewed = issuer.issue(peer.identity, peer.publicKey, knownMs);
     log.info({ sled_id: peer.identity.id, not_after: isoTime(renewed.notAfterMs) }, 'certificate renewed');
     return { certificate_pem: renewed.certificatePem, not_after: isoTime(renewed.notAfterMs) };
   },
 });
 
-/** A sled that the database does not know has a valid certificate, and may be one that a restore lost. */
+/**
+ * A sled that the database does not know has a valid certificate, and may be one that a restore lost.
+ *
+ * @returns when it was last known in service; undefined for now
+ */
 const requireInService = async (
   { datastore, sledsInService }: Deps,
   id: SledId,
   keySha256: string,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<number | undefined> => {
   try {
     const key = await datastore.sledKeyGet(keySha256, { signal });
     const sled = await datastore.sledGet(id, { signal });
@@ -57,7 +64,10 @@ const requireInService = async (
         'FORBIDDEN',
         `another key joined as sled ${id} at ${isoTime(key.timeReplacedMs)}: the certificate of this one is not renewed`,
       );
+    return undefined;
   } catch (error) {
-    if (!isOfDatabase(error) || sledsInService()?.has(id) !== true) throw error;
+    const known = sledsInService();
+    if (!isOfDatabase(error) || known?.ids.has(id) !== true) throw error;
+    return known.timeMs;
   }
 };

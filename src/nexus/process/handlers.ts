@@ -141,8 +141,8 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
       datastore,
       issuer: parts.issuer,
       sledsInService: () => {
-        const sleds = observer.latest()?.sleds;
-        return sleds && new Set(sleds.map(({ id }): string => id));
+        const latest = observer.latest();
+        return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };
       },
     }),
   };
