@@ -181,10 +181,10 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     lost: () => recoverableReleases(scene),
   };
   const isBusy = () => scene.operator.uploading() > 0 || scene.changesToCome > 0;
-  const restWithinMs = REST_WITHIN_MS + mostWaitMs(scene.swarm);
-  const until = scheduler.nowMs() + restWithinMs;
+  const endOfFaultsMs = scheduler.nowMs();
   let shortfall = findShortfall(facts);
-  while ((shortfall !== undefined || isBusy()) && scheduler.nowMs() < until) {
+  const restWithinMs = () => REST_WITHIN_MS + (shortfall?.mayWait ? mostWaitMs(scene.swarm) : 0);
+  while ((shortfall !== undefined || isBusy()) && scheduler.nowMs() < endOfFaultsMs + restWithinMs()) {
     recovery.help();
     await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
     if (witness.violation() !== undefined) return;
@@ -196,7 +196,7 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
     });
     witness.fail(
       shortfall.guarantee,
-      `not at rest ${Math.round(restWithinMs / MINUTE_MS)} minutes after the last fault: ${shortfall.message}`,
+      `not at rest ${Math.round(restWithinMs() / MINUTE_MS)} minutes after the last fault: ${shortfall.message}`,
     );
     return;
   }
@@ -251,20 +251,24 @@ const stayQuiet = async (
   if (witness.violation() !== undefined) return;
   if (sent > 0 && fitsOnSleds({ holdings: witness.holdings, quotaBytes: swarm.quotaBytes }))
     witness.fail('G3', `${sent} artifacts were sent or copied in a fleet at rest`);
-  let shortfall = look();
+  const lookAgain = async () => {
+    await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
+    return look();
+  };
+  const lookTwice = async () => {
+    const first = look();
+    if (!first?.isUnfinished) return first;
+    const again = await lookAgain();
+    return again?.isUnfinished && again.message !== first.message ? undefined : again;
+  };
+  let shortfall = await lookTwice();
   // Retention deletes releases of a fleet at rest too, and what they listed waits (T4).
-  const until = scheduler.nowMs() + mostWaitMs(swarm);
-  while (shortfall?.guarantee === 'G3' && scheduler.nowMs() < until) {
-    await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
-    if (witness.violation() !== undefined) return;
-    shortfall = look();
+  const untilMs = scheduler.nowMs() + (swarm.prunes ? mostWaitMs(swarm) : 0);
+  while (shortfall?.mayWait && scheduler.nowMs() < untilMs && witness.violation() === undefined) {
+    await lookAgain();
+    shortfall = await lookTwice();
   }
-  if (shortfall?.isUnfinished) {
-    const first = shortfall.message;
-    await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);
-    const again = look();
-    shortfall = again?.isUnfinished && again.message !== first ? undefined : again;
-  }
+  if (witness.violation() !== undefined) return;
   if (shortfall !== undefined) witness.fail(shortfall.guarantee, `no longer at rest: ${shortfall.message}`);
 };
 

@@ -19,6 +19,8 @@ export type Shortfall = {
   readonly message: string;
   /** Whether this is about a file that may be in the middle of a write: it counts only if the file is still there a moment later. */
   readonly isUnfinished?: true;
+  /** Whether this is about an artifact that no release lists any more: its deletion may still wait (T4). */
+  readonly mayWait?: true;
 };
 
 type Facts = {
@@ -36,7 +38,7 @@ type Facts = {
   readonly lost: () => readonly { readonly systemVersion: string }[];
 };
 
-/** The first deviation from the wanted state; undefined at rest. */
+/** The first deviation from the wanted state, and of those that may wait only if there is no other; undefined at rest. */
 export const findShortfall = (facts: Facts): Shortfall | undefined => {
   const wanted = facts.holdings.wanted();
   const hasRoom = fitsOnSleds(facts);
@@ -46,6 +48,7 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
       guarantee: 'G4',
       message: `${lost.systemVersion} was acknowledged, and the database has lost it`,
     };
+  let waiting: Shortfall | undefined;
   for (const sled of workingSleds(facts)) {
     const shortfall =
       (hasRoom ? missingOn(facts, sled, wanted) : undefined) ??
@@ -53,8 +56,9 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
       leftOn(facts, sled, wanted) ??
       heldBack(sled);
     if (shortfall !== undefined) return shortfall;
+    waiting ??= unlistedOn(facts, sled, wanted);
   }
-  return unlistedArchive(facts) ?? (hasRoom ? keptArchive(facts) : undefined);
+  return unlistedArchive(facts) ?? (hasRoom ? keptArchive(facts) : undefined) ?? waiting;
 };
 
 /**
@@ -114,16 +118,29 @@ const leftOn = (
         message: `${sled.plan.serial} still has ${unfinished} on ${volume.path}`,
         isUnfinished: true,
       };
-    for (const [sha256, content] of holdings.filesOn(volume)) {
-      if (!wanted.has(sha256))
-        return { guarantee: 'G3', message: `${sled.plan.serial} still has ${sha256} on ${volume.path}` };
-      if (holdings.hashOf(content) !== sha256)
+    for (const [sha256, content] of holdings.filesOn(volume))
+      if (wanted.has(sha256) && holdings.hashOf(content) !== sha256)
         return {
           guarantee: 'G5',
           message: `${sled.plan.serial} still has other bytes under ${sha256} on ${volume.path}`,
         };
-    }
   }
+  return undefined;
+};
+
+const unlistedOn = (
+  { holdings }: Facts,
+  sled: SimSled,
+  wanted: ReadonlyMap<ArtifactHash, number>,
+): Shortfall | undefined => {
+  for (const volume of sled.machine.volumes.values())
+    for (const [sha256] of holdings.filesOn(volume))
+      if (!wanted.has(sha256))
+        return {
+          guarantee: 'G3',
+          message: `${sled.plan.serial} still has ${sha256} on ${volume.path}`,
+          mayWait: true,
+        };
   return undefined;
 };
 
