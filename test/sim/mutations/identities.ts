@@ -1,4 +1,4 @@
-/** Mistakes in who may speak: certificates and the audience of routes. Tests over real connections have to notice them. */
+/** Mistakes in who may speak: certificates, the audience of routes, and roles. Tests over real connections have to notice them. */
 import type { Mutation } from './mutation.ts';
 
 export const IDENTITY_MUTATIONS: readonly Mutation[] = [
@@ -33,6 +33,14 @@ export const IDENTITY_MUTATIONS: readonly Mutation[] = [
     replace: 'spiffeId(identity).slice(0, 24) === spiffeId({ fleet, kind, id }).slice(0, 24)',
     tests: 'secure-server.test.ts',
     why: 'PI1: another process at the address is taken for the expected one',
+  },
+  {
+    name: 'role-not-compared',
+    in: 'requireOperator',
+    find: 'if (mayActAs(claim.operator.role, least)) return claim.operator;',
+    replace: 'return claim.operator;',
+    tests: 'admission.test.ts',
+    why: 'T2: a token that may only look deletes a release',
   },
   {
     name: 'session-resumed',

@@ -88,6 +88,14 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     why: 'P13: behind a pooler a failover between the count and the drop goes unnoticed',
   },
   {
+    name: 'nonce-stays-when-a-sled-is-expunged',
+    in: 'withPolicy',
+    find: "nexuses: policy === 'expunged' ? withoutNonces(state.nexuses) : state.nexuses,",
+    replace: 'nexuses: state.nexuses,',
+    tests: 'memory-datastore.test.ts',
+    why: 'S23, G4: a drop in flight counts a sled that was expunged meanwhile',
+  },
+  {
     name: 'deletions-not-held',
     breaks: ['G2', 'G4'],
     in: 'offer',

@@ -210,6 +210,14 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     why: 'P4: the database lists for ever a local repo whose archive is gone, and its release is never called failed',
   },
   {
+    name: 'archive-without-its-file-still-held',
+    in: 'reconcileLocalRepos',
+    find: '      await forgetGone(deps, repo); // RC5\n',
+    replace: '',
+    tests: 'drop.test.ts',
+    why: 'P4, RC5: a release whose last copy is gone is not called failed, because a Nexus still seems to hold it',
+  },
+  {
     name: 'recorded-before-it-is-durable',
     breaks: ['G4'],
     in: 'runUpload',
