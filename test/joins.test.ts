@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import { stringify } from 'smol-toml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditEntryView } from '../src/api/operator-audit-api.ts';
+import type { InvitationView } from '../src/api/operator-invitation-api.ts';
 import { runTestCli } from '../src/cli/run.fixture.ts';
 import { testFleetIdentity, writeAuthority } from '../src/identity/identity.fixture.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
@@ -150,6 +151,25 @@ test('the audit log has who invited, and which machine joined from where (T6)', 
   const { out: lines } = await operator('audit', 'list');
   expect(lines).toMatch(/ Sled [-0-9a-f]{36} became expunged\. It was in service before\./);
   expect(lines).toMatch(/a machine with an invitation +127\.0\.0\.1 +A machine joined as sled /);
+});
+
+test('an invitation is listed until a machine joins, and is of no use once it is ended', async () => {
+  const token = await invite();
+  const states = async () => {
+    const { out } = await operator('sled', 'invitations', '--json');
+    return JSON.parse(out) as InvitationView[];
+  };
+  const [newest] = await states();
+  expect(newest).toMatchObject({ state: 'open' });
+  expect(await operator('sled', 'uninvite', newest!.id)).toMatchObject({ exitCode: 0 });
+  expect(await (await newMachine(7)).join(token)).toMatchObject({
+    exitCode: 1,
+    err: expect.stringContaining('[INVITATION_INVALID]'),
+  });
+  const all = await states();
+  expect(all[0]).toMatchObject({ id: newest!.id, state: 'expired' });
+  const { id } = (await sledWith('sled-5'))!;
+  expect(all.find(({ joined_sled_id }) => joined_sled_id === id)).toMatchObject({ state: 'used' });
 });
 
 test('no log and no table has a token', async () => {

@@ -5,7 +5,13 @@ import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
 import { auditAppend, auditHead, auditList } from './verbs/audit-verbs.ts';
 import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/history-verbs.ts';
-import { invitationCreate, sledJoin, sledKeyGet } from './verbs/invitation-verbs.ts';
+import {
+  invitationCreate,
+  invitationEnd,
+  invitationList,
+  sledJoin,
+  sledKeyGet,
+} from './verbs/invitation-verbs.ts';
 import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repo-verbs.ts';
 import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexus-verbs.ts';
 import {
@@ -121,6 +127,8 @@ const accessVerbs = (read: Read, write: Write) =>
     operatorTokensUsed: (ids, wait) => write('operator_tokens_used', operatorTokensUsed(ids), wait),
     invitationCreate: (invitation, { audit, signal }) =>
       write('invitation_create', invitationCreate(invitation, audit), { signal }),
+    invitationList: wait => read('invitation_list', invitationList, wait),
+    invitationEnd: (id, { audit, signal }) => write('invitation_end', invitationEnd(id, audit), { signal }),
     sledJoin: (request, { audit, signal }) => write('sled_join', sledJoin(request, audit), { signal }),
     sledKeyGet: (id, wait) => read('sled_key_get', sledKeyGet(id), wait),
     auditAppend: (origin, action, wait) => write('audit_append', auditAppend(origin, action), wait),

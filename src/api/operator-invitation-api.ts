@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { InvitationId, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
-import { Timestamp } from './wire.ts';
+import { resultsPage, Timestamp } from './wire.ts';
 
 /** Long enough to walk to a machine; a token that is found later is of no use. */
 export const DEFAULT_INVITATION_LIFE_S = 3_600;
@@ -19,13 +19,24 @@ export const CreateInvitation = z
   })
   .meta({ id: 'CreateInvitation' });
 
-export const CreatedInvitation = z
+export const InvitationView = z
   .object({
     id: InvitationId,
+    state: z.enum(['open', 'used', 'expired']),
     sled_id: SledId.optional(),
     replaces_sled_id: SledId.optional(),
     time_created: Timestamp,
     time_expires: Timestamp,
+    time_used: Timestamp.optional(),
+    /** The sled of the machine that used it; absent also once that sled is forgotten. */
+    joined_sled_id: SledId.optional(),
+  })
+  .meta({ id: 'Invitation' });
+export type InvitationView = z.infer<typeof InvitationView>;
+
+export const CreatedInvitation = z
+  .object({
+    ...InvitationView.shape,
     /** Of the fleet and its authority, as the token names them. */
     fleet: z.string(),
     authority_key_sha256: z.string(),
@@ -35,19 +46,48 @@ export const CreatedInvitation = z
   .meta({ id: 'CreatedInvitation' });
 export type CreatedInvitation = z.infer<typeof CreatedInvitation>;
 
+const PATH = '/v1/system/fleet/invitations';
+const TAGS = ['fleet'] as const;
+
 export const operatorInvitationApi = {
   title: 'Operator API, invitations',
   version: '1.0.0',
   description: 'Invitations of machines to the fleet.',
   routes: {
+    invitationList: defineRoute({
+      operationId: 'sled_invitation_list',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: PATH,
+      summary:
+        'The newest invitations, and which sled joined with each; those that ended long ago are forgotten',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(InvitationView, 'InvitationResultsPage') },
+      errors: [],
+    }),
+    invitationEnd: defineRoute({
+      operationId: 'sled_invitation_end',
+      audience: 'operator',
+      role: 'admin',
+      method: 'DELETE',
+      path: `${PATH}/{invitation_id}`,
+      summary: 'End an invitation that nobody has used',
+      tags: TAGS,
+      params: z.object({ invitation_id: InvitationId }),
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND'],
+    }),
     invitationCreate: defineRoute({
       operationId: 'sled_invitation_create',
       audience: 'operator',
       role: 'admin',
       method: 'POST',
-      path: '/v1/system/fleet/invitations',
+      path: PATH,
       summary: 'Invite a machine to join the fleet, once; the answer has the token, and no later one',
-      tags: ['fleet'],
+      tags: TAGS,
       body: { kind: 'json', schema: CreateInvitation },
       status: 201,
       response: { kind: 'json', schema: CreatedInvitation },

@@ -235,7 +235,12 @@ export const serveTestNexus = async (
       bindApi(operatorSourceApi, { ...sourceHandlers, ...handlers.sources }),
       bindApi(operatorHistoryApi, { fleetHistory: none, ...handlers.history }),
       bindApi(operatorAccessApi, { ...accessHandlers, ...handlers.access }),
-      bindApi(operatorInvitationApi, { invitationCreate: refused, ...handlers.invitations }),
+      bindApi(operatorInvitationApi, {
+        invitationCreate: refused,
+        invitationList: none,
+        invitationEnd: refused,
+        ...handlers.invitations,
+      }),
       bindApi(operatorAuditApi, { auditList: none, auditHead: async () => EMPTY_LOG, ...handlers.audit }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],

@@ -30,10 +30,12 @@ import { addSledAgentJoin } from './commands/sled-agent-join.ts';
 import { addSledAgentReset } from './commands/sled-agent-reset.ts';
 import { makeSledAgentRunnable } from './commands/sled-agent-run.ts';
 import { addSledForget } from './commands/sled-forget.ts';
+import { addSledInvitations } from './commands/sled-invitations.ts';
 import { addSledInvite } from './commands/sled-invite.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
+import { addSledUninvite } from './commands/sled-uninvite.ts';
 import { addSourceList } from './commands/source-list.ts';
 import { addSourceShow } from './commands/source-show.ts';
 import { addStart } from './commands/start.ts';
@@ -90,7 +92,15 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   [
     'sled',
     'the machines of the fleet',
-    [addSledList, addSledShow, addSledInvite, addSledSetPolicy, addSledForget],
+    [
+      addSledList,
+      addSledShow,
+      addSledInvite,
+      addSledInvitations,
+      addSledUninvite,
+      addSledSetPolicy,
+      addSledForget,
+    ],
   ],
   ['artifact', 'the files of the present releases', [addArtifactList, addArtifactShow]],
   ['target-release', 'the release that the fleet should run', [addTargetReleaseShow, addTargetReleaseSet]],

@@ -1,13 +1,16 @@
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
+import type { InvitationId } from '../../../src/core/ids.ts';
 import {
   decideJoin,
   isInvitationForgotten,
   isInvitationOpen,
+  MAX_LISTED_INVITATIONS,
   requireInvitable,
   requireNotExpunged,
 } from '../../../src/nexus/datastore/decisions/join.ts';
 import type {
   InvitationRecord,
+  Invitations,
   JoinOutcome,
   JoinRequest,
   NewInvitation,
@@ -43,6 +46,29 @@ export const invitationCreate =
     };
     const state = { ...before, invitations: withEntry(kept, id, invitation) };
     return { state: withAudit(state, audit, action, moment), answer: invitation };
+  };
+
+export const invitationList: Query<Invitations> = ({ invitations, sledKeys }, { nowMs }) => ({
+  databaseMs: nowMs,
+  invitations: [...invitations.values()]
+    .map(each => ({
+      ...each,
+      joinedSledId: (each.used && sledKeys.get(each.used.publicKeySha256)?.sledId) ?? null,
+    }))
+    .sort((a, b) => b.timeCreatedMs - a.timeCreatedMs || (a.id < b.id ? -1 : 1))
+    .slice(0, MAX_LISTED_INVITATIONS),
+});
+
+export const invitationEnd =
+  (id: InvitationId, audit: AuditOrigin | undefined): Step<boolean> =>
+  (before, moment) => {
+    const { nowMs, repeated } = moment;
+    const invitation = before.invitations.get(id);
+    if (invitation === undefined) return { state: before, answer: false };
+    if (!isInvitationOpen(invitation, nowMs)) return { state: before, answer: repeated };
+    const ended = withEntry(before.invitations, id, { ...invitation, timeExpiresMs: nowMs });
+    const action = { kind: 'sled_invitation_ended', invitationId: id } as const;
+    return { state: withAudit({ ...before, invitations: ended }, audit, action, moment), answer: true };
   };
 
 export const sledJoin =

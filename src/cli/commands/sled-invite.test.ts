@@ -14,7 +14,14 @@ const against = async (...args: string[]) => {
       async invitationCreate({ body }) {
         bodies.push(body);
         const named = { fleet: 'prod.example.org', authority_key_sha256: 'ab'.repeat(32) };
-        return { id: ID, time_created: TIME, time_expires: UNTIL, ...named, token: 'tufjoin_1234' };
+        return {
+          id: ID,
+          state: 'open',
+          time_created: TIME,
+          time_expires: UNTIL,
+          ...named,
+          token: 'tufjoin_1234',
+        };
       },
     },
   });
@@ -41,6 +48,34 @@ test('sled invite finds the sled to join as, or to replace, by its serial number
   expect(as.bodies).toEqual([{ sled_id: as.first }]);
   const instead = await against('sled', 'invite', '--replaces', 'FIRST');
   expect(instead.bodies).toEqual([{ replaces_sled_id: instead.first }]);
+});
+
+test('sled invitations has the state of each, and who joined; sled uninvite ends one', async () => {
+  const sled_id = SledId.parse('00000000-0000-4000-8000-0000000000ee');
+  const ended: unknown[] = [];
+  const times = { time_created: TIME, time_expires: UNTIL };
+  await using nexus = await serveTestNexus({
+    invitations: {
+      invitationList: async () => ({
+        items: [
+          { id: ID, state: 'open', ...times },
+          { id: InvitationId.parse(sled_id), state: 'used', ...times, joined_sled_id: sled_id },
+        ],
+        next_page: null,
+      }),
+      async invitationEnd({ params }) {
+        ended.push(params.invitation_id);
+      },
+    },
+  });
+  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
+  const run = (...args: string[]) => runTestCli(['sled', ...args], { environment });
+  const { out } = await run('invitations');
+  expect(out).toMatch(new RegExp(`^${ID} +open .* a new one +- +-$`, 'm'));
+  expect(out).toMatch(new RegExp(`used .* ${sled_id}$`, 'm'));
+  expect(await run('uninvite', ID)).toMatchObject({ exitCode: 0, out: `Invitation ${ID} is ended.\n` });
+  expect(ended).toEqual([ID]);
+  expect(await run('uninvite', 'x')).toMatchObject({ exitCode: 2 });
 });
 
 test('a sled that joined, and has not registered, is expunged by its id', async () => {

@@ -47,7 +47,7 @@ export const addSledInvite = (parent: Command, session: Session): void => {
     });
     present(session, options, created, () => [created.token]);
     session.terminal.note(
-      `One machine may join ${created.fleet} with it until ${created.time_expires}. It is not shown again.`,
+      `One machine may join ${created.fleet} with it until ${created.time_expires}. It is not shown again. To end it before: tuf-depot sled uninvite ${created.id}`,
     );
     session.terminal.note(
       'On that machine, with its sled-agent.toml written: tuf-depot sled-agent join --config FILE TOKEN',

@@ -52,6 +52,8 @@ const renderers: Renderers = {
       `A machine was invited to join ${sledId === undefined ? 'as a new sled' : `as sled ${sledId}`} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
       replacesSledId === undefined ? undefined : `It replaces sled ${replacesSledId}.`,
     ),
+  sled_invitation_ended: ({ invitationId }) =>
+    `Invitation ${invitationId} was ended before a machine joined with it.`,
   sled_joined: ({ sledId, invitationId, publicKeySha256, expungedSledId }) =>
     sentences(
       `A machine joined as sled ${sledId} with invitation ${invitationId}. Its key has the SHA-256 ${publicKeySha256}.`,

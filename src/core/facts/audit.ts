@@ -104,6 +104,7 @@ const auditActions = {
     replacesSledId: SledId.optional(),
     expiresMs: TimeMs,
   }),
+  sled_invitation_ended: z.object({ invitationId: InvitationId }),
   sled_joined: z.object({
     sledId: SledId,
     invitationId: InvitationId,

@@ -2,6 +2,7 @@
 import {
   type CreatedInvitation,
   DEFAULT_INVITATION_LIFE_S,
+  type InvitationView,
   type operatorInvitationApi,
 } from '../../api/operator-invitation-api.ts';
 import { InvitationId } from '../../core/ids.ts';
@@ -11,11 +12,12 @@ import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts'
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
-import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
+import { isInvitationOpen } from '../datastore/decisions/join.ts';
+import type { InvitationPort, Invitations } from '../datastore/ports/invitation-port.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
 
 type Deps = {
-  readonly datastore: Pick<InvitationPort, 'invitationCreate'>;
+  readonly datastore: Pick<InvitationPort, 'invitationCreate' | 'invitationList' | 'invitationEnd'>;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
   readonly originOf: OriginOf;
@@ -45,13 +47,36 @@ export const createOperatorInvitationApi = ({
       { signal, audit: originOf(request) },
     );
     log.info({ invitation_id: created.id, sled_id: sledId }, 'machine invited');
-    return {
-      id: created.id,
-      ...(sledId !== undefined && { sled_id: sledId }),
-      ...(replacesSledId !== undefined && { replaces_sled_id: replacesSledId }),
-      time_created: isoTime(created.timeCreatedMs),
-      time_expires: isoTime(created.timeExpiresMs),
-      ...{ fleet, authority_key_sha256: authoritySha256, token },
-    };
+    const view = invitationView({ ...created, joinedSledId: null }, created.timeCreatedMs);
+    return { ...view, fleet, authority_key_sha256: authoritySha256, token };
+  },
+
+  async invitationList({ signal }) {
+    const { databaseMs, invitations } = await datastore.invitationList({ signal });
+    return { items: invitations.map(each => invitationView(each, databaseMs)), next_page: null };
+  },
+
+  async invitationEnd({ params, signal, log, ...request }) {
+    const { invitation_id: id } = params;
+    if (!(await datastore.invitationEnd(id, { signal, audit: originOf(request) })))
+      throw new DepotError('NOT_FOUND', `there is no invitation ${id} that is neither used nor expired`);
+    log.info({ invitation_id: id }, 'invitation ended');
   },
 });
+
+const invitationView = (
+  invitation: Invitations['invitations'][number],
+  databaseMs: number,
+): InvitationView => {
+  const { id, sledId, replacesSledId, joinedSledId, used } = invitation;
+  return {
+    id,
+    state: used !== null ? 'used' : isInvitationOpen(invitation, databaseMs) ? 'open' : 'expired',
+    ...(sledId !== null && { sled_id: sledId }),
+    ...(replacesSledId !== null && { replaces_sled_id: replacesSledId }),
+    time_created: isoTime(invitation.timeCreatedMs),
+    time_expires: isoTime(invitation.timeExpiresMs),
+    ...(used !== null && { time_used: isoTime(used.timeMs) }),
+    ...(joinedSledId !== null && { joined_sled_id: joinedSledId }),
+  };
+};

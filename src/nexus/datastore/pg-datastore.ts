@@ -23,6 +23,8 @@ import { fleetEventInsert } from './verbs/history/fleet-event-insert.ts';
 import { fleetEventList } from './verbs/history/fleet-event-list.ts';
 import { fleetEventTrim } from './verbs/history/fleet-event-trim.ts';
 import { invitationCreate } from './verbs/invitations/invitation-create.ts';
+import { invitationEnd } from './verbs/invitations/invitation-end.ts';
+import { invitationList } from './verbs/invitations/invitation-list.ts';
 import { sledJoin } from './verbs/invitations/sled-join.ts';
 import { sledKeyGet } from './verbs/invitations/sled-key-get.ts';
 import { localRepoDrop } from './verbs/local-repos/local-repo-drop.ts';
@@ -157,6 +159,8 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   operatorTokenRevoke: operatorTokenRevoke(transactions),
   operatorTokensUsed: operatorTokensUsed(transactions),
   invitationCreate: invitationCreate(transactions),
+  invitationList: invitationList(transactions),
+  invitationEnd: invitationEnd(transactions),
   sledJoin: sledJoin(transactions),
   sledKeyGet: sledKeyGet(transactions),
   auditAppend: auditAppend(transactions),

@@ -150,7 +150,7 @@ test('a viewer reads, an operator changes, and what decides whom the fleet trust
   const ADMIN = new Set([
     ...['system_update_trust_root_create', 'system_update_trust_root_delete', 'generation_recover'],
     ...['operator_token_list', 'operator_token_create', 'operator_token_revoke'],
-    'sled_invitation_create',
+    ...['sled_invitation_create', 'sled_invitation_end'],
   ]);
   const routes = SERVERS['the operator server']!.flatMap(api => Object.values(api.routes));
   for (const { operationId, audience, role, method } of routes) {

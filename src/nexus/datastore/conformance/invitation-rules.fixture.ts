@@ -205,6 +205,39 @@ export const invitationRules = (open: OpenDatastore): void => {
       expect(await datastore.sledJoin(request, wait)).toMatchObject({ expunged: undefined, isRepeat: true });
     });
 
+    test('are listed, the newest first, with the sled that joined; an open one can be ended', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const named = ['used', 'expired', 'open'].map(name =>
+        invitationOf(name, { lifeMs: name === 'expired' ? -1 : 60_000 }),
+      );
+      for (const each of named) await datastore.invitationCreate(each, wait);
+      const [used, expired, last] = named.map(({ id }) => id);
+      const { sledId } = await datastore.sledJoin(joinOf('used', 'one'), wait);
+      const { databaseMs, invitations } = await datastore.invitationList(wait);
+      expect(new Map(invitations.map(each => [each.id, each.joinedSledId]))).toEqual(
+        new Map([
+          [last, null],
+          [expired, null],
+          [used, sledId],
+        ]),
+      );
+      const times = invitations.map(({ timeCreatedMs }) => timeCreatedMs);
+      expect(times).toEqual(times.toSorted((a, b) => b - a));
+      expect(databaseMs).toBeGreaterThanOrEqual(Math.max(...times));
+      const end = (id: InvitationId) => datastore.invitationEnd(id, { ...wait, audit: originBy() });
+      for (const id of [used!, expired!, newId(InvitationId)]) expect(await end(id)).toBe(false);
+      expect(await end(last!)).toBe(true);
+      expect(await end(last!)).toBe(false);
+      await expect(datastore.sledJoin(joinOf('open', 'two'), wait)).rejects.toMatchObject({
+        code: 'INVITATION_INVALID',
+      });
+      const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+      expect(items.map(({ content }) => parseAuditContent(content)?.action)).toEqual([
+        { kind: 'sled_invitation_ended', invitationId: last },
+      ]);
+    });
+
     test('are in the audit log, and so is each join, once (T6)', async () => {
       await using opened = await open();
       const { datastore } = opened;

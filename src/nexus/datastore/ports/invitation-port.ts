@@ -16,6 +16,15 @@ export type InvitationRecord = {
   readonly used: { readonly timeMs: number; readonly publicKeySha256: string } | null;
 };
 
+/** The newest of them, and the time of the database that they are compared with. */
+export type Invitations = {
+  readonly databaseMs: number;
+  readonly invitations: readonly (InvitationRecord & {
+    /** Null for one that is not used, and for a sled that is forgotten. */
+    readonly joinedSledId: SledId | null;
+  })[];
+};
+
 export type NewInvitation = Pick<InvitationRecord, 'id' | 'sha256' | 'sledId' | 'replacesSledId'> & {
   /** From now on, by the database's clock. */
   readonly lifeMs: number;
@@ -56,6 +65,10 @@ export type InvitationPort = {
    * `TOO_MANY_INVITATIONS`. Invitations that ended long ago are removed in the same transaction.
    */
   readonly invitationCreate: (invitation: NewInvitation, wait: Audited) => Promise<InvitationRecord>;
+  /** The newest first. */
+  readonly invitationList: (wait: Wait) => Promise<Invitations>;
+  /** Lets an unused invitation expire at once; false when there is none. */
+  readonly invitationEnd: (id: InvitationId, wait: Audited) => Promise<boolean>;
   /**
    * Burns an invitation, and records the key that joins by it, in one transaction: decisions/join.ts.
    * `INVITATION_INVALID`, `INVITATION_USED`, `SLED_KEY_IN_USE`, `SLED_DECOMMISSIONED`.
