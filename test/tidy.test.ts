@@ -149,6 +149,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     'local-repos': ['wanted-set'],
     sleds: ['audit', 'wanted-set'],
     invitations: ['audit', 'sleds'],
+    revocations: [],
     nexuses: ['audit'],
     history: [],
     durability: [],

@@ -31,6 +31,7 @@ import {
   repoList,
   repoPrune,
 } from './verbs/release-verbs.ts';
+import { revocationList } from './verbs/revocation-verbs.ts';
 import { sledForget, sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
 import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-release-verbs.ts';
 import {
@@ -131,6 +132,7 @@ const accessVerbs = (read: Read, write: Write) =>
     invitationEnd: (id, { audit, signal }) => write('invitation_end', invitationEnd(id, audit), { signal }),
     sledJoin: (request, { audit, signal }) => write('sled_join', sledJoin(request, audit), { signal }),
     sledKeyGet: (id, wait) => read('sled_key_get', sledKeyGet(id), wait),
+    revocationList: wait => read('revocation_list', revocationList, wait),
     auditAppend: (origin, action, wait) => write('audit_append', auditAppend(origin, action), wait),
     auditHead: wait => read('audit_head', auditHead, wait),
     auditList: async (page, wait) => read('audit_list', auditList(page), wait),

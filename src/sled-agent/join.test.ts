@@ -1,5 +1,5 @@
 /** A machine joins over TLS at a Nexus whose database is in memory: what is sent to whom, and what is on the disk after it. */
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,6 @@ import { seededRng } from '../core/rng.ts';
 import { bindApi } from '../http/handlers.ts';
 import { serveApi } from '../http/server.ts';
 import {
-  knownRevocations,
   replaceableCredentials,
   type TestFleetIdentity,
   testFleetIdentity,
@@ -25,6 +24,7 @@ import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
 import { createJoinApi } from '../nexus/api/join-api.ts';
+import { learnRevocations } from '../nexus/background/revocation-task.ts';
 import { registration } from '../nexus/datastore/conformance/records.fixture.ts';
 import type { NewInvitation } from '../nexus/datastore/ports/invitation-port.ts';
 import { createOriginOfMachine } from '../nexus/operators/audit-origin.ts';
@@ -74,16 +74,17 @@ type NexusOptions = {
 
 /** A Nexus, and the requests that reached it. */
 const startNexus = async (
-  datastore: Pick<Datastore, 'sledJoin'>,
+  datastore: Pick<Datastore, 'sledJoin' | 'revocationList'>,
   { identity = fleet, kind = 'nexus', hasAuthority = true, onAnswer }: NexusOptions = {},
 ) => {
   const directory = await newDirectory();
   await writeAuthority(directory, identity.authority);
   const credentials = replaceableCredentials(identity.issue(kind));
+  const { revocations } = credentials;
   const issuer = await openIssuer(directory, {
     fleet: identity.fleet,
     nowMs: systemClock.nowMs,
-    revocations: knownRevocations(),
+    revocations,
     acceptedPem: () => credentials.current().authoritiesPem,
   });
   const requests: unknown[] = [];
@@ -95,6 +96,8 @@ const startNexus = async (
     newId: randomUUID,
     note: event => expunged.push(event),
     activateReplication: () => undefined,
+    learnRevocations: options => learnRevocations({ datastore, revocations }, options),
+    announceRevocations: () => undefined,
   });
   const sledJoin: typeof handlers.sledJoin = async request => {
     requests.push(request.body);
@@ -247,7 +250,7 @@ test('a Nexus without the authority, without its database, or that is not there,
     throw new DepotError('DATABASE_UNAVAILABLE', 'the database is away');
   };
   await using without = await startNexus(datastore, { hasAuthority: false });
-  await using cutOff = await startNexus({ sledJoin: away });
+  await using cutOff = await startNexus({ sledJoin: away, revocationList: away });
   await using good = await startNexus(datastore);
   const nowhere = '127.0.0.1:1';
   const token = await invite(datastore);
@@ -276,6 +279,20 @@ test('a sled whose certificate has expired comes back with the same key by an in
   await machine.join(await invite(datastore, { sledId }));
   expect(await machine.read('key')).toBe(key);
   expect(await machine.read('certificate')).not.toBe(old);
+});
+
+test('another key that joins as the same sled has a certificate that begins after the first one is revoked (RVK1, JD2)', async () => {
+  const datastore = openDatastore();
+  await using nexus = await startNexus(datastore);
+  const [lost, next] = [await newMachine([nexus.address]), await newMachine([nexus.address])];
+  const { sledId } = await lost.join(await invite(datastore));
+  await next.join(await invite(datastore, { sledId }));
+  const [revoked] = await datastore.revocationList(wait);
+  expect(revoked).toMatchObject({ kind: 'sled', id: sledId });
+  const beginsMs = async ({ read }: typeof lost) =>
+    new X509Certificate(await read('certificate')).validFromDate.getTime();
+  expect(await beginsMs(lost)).toBeLessThan(revoked!.timeMs);
+  expect(await beginsMs(next)).toBeGreaterThan(revoked!.timeMs);
 });
 
 test('the certificate of another process is not overwritten, and nothing is sent (JC3)', async () => {

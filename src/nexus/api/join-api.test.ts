@@ -58,6 +58,8 @@ const ask = async (token: string, differing: Record<string, string> = {}, proven
     activateReplication: () => {
       seen.rounds += 1;
     },
+    learnRevocations: async () => undefined,
+    announceRevocations: () => undefined,
   });
   const proof = proveKey(key, { fleet: fleet.fleet, tokenSha256: tokenDigest(provenFor) });
   const answer = api.sledJoin({

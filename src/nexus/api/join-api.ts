@@ -16,6 +16,7 @@ import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts'
 import { provenKey } from '../../identity/join-proof.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
 import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
 import type { Note } from '../history/history.ts';
@@ -30,6 +31,12 @@ type Deps = {
   readonly note: Note;
   /** The sled that it replaces is expunged (B16). */
   readonly activateReplication: () => void;
+  /** Reads what the database says, so that a certificate begins after the key that it replaces is revoked (RVK1). */
+  readonly learnRevocations: (options: {
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+  }) => Promise<void>;
+  readonly announceRevocations: () => void;
 };
 
 export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
@@ -63,6 +70,8 @@ export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
       deps.note({ kind: 'sled_policy', sledId: expunged, policy: 'expunged' });
       deps.activateReplication();
     }
+    await deps.learnRevocations({ log, signal });
+    deps.announceRevocations();
     const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey);
     return {
       sled_id: sledId,

@@ -5,7 +5,6 @@ import { createRevocations } from '../../identity/revocations.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import { fakeConnection, fakeSled } from '../sleds/fleet.fixture.ts';
 import { revocationTask } from './revocation-task.ts';
@@ -17,23 +16,26 @@ const telling = (expunged: { sledMs?: number; nexusMs?: number }, known: readonl
   const [first, second, third] = [fakeSled(1), fakeSled(2), fakeSled(3)];
   const told: string[] = [];
   const fails = new Set<string>();
-  const record = ({ target }: typeof first, timeExpungedMs?: number) =>
+  const record = ({ target }: typeof first) =>
     ({
       id: target.id,
-      timeExpungedMs,
       info: { agentAddress: '127.0.0.1:1', depotPort: 1, baseboard: { serial: target.serial } },
     }) as unknown as SledRecord;
   const revocations = createRevocations({ known, save: async () => undefined, nowMs: Date.now });
   const task = revocationTask({
     datastore: {
-      sledList: async ({ policy }) => ({
-        items:
-          policy === 'in_service'
-            ? [record(first), record(second)]
-            : [record(first), record(second), record(third, expunged.sledMs)],
-        nextPage: undefined,
-      }),
-      nexusList: async () => [{ id: NEXUS, timeExpungedMs: expunged.nexusMs } as unknown as NexusRecord],
+      sledList: async ({ policy }) => {
+        expect(policy).toBe('in_service');
+        return { items: [record(first), record(second)], nextPage: undefined };
+      },
+      revocationList: async () => [
+        ...(expunged.nexusMs === undefined
+          ? []
+          : [{ kind: 'nexus' as const, id: NEXUS, timeMs: expunged.nexusMs }]),
+        ...(expunged.sledMs === undefined
+          ? []
+          : [{ kind: 'sled' as const, id: third.target.id, timeMs: expunged.sledMs }]),
+      ],
     },
     connection: {
       ...fakeConnection([]),

@@ -1,7 +1,7 @@
 /**
- * Revocation: what the database says of expunged sleds and Nexuses is remembered here, and told to every sled in service.
+ * Revocation: what the database says of revoked identities is remembered here, and told to every sled in service.
  *
- *     sleds, Nexuses of the database ─▶ the file of this Nexus ─▶ each sled that was not told all of it
+ *     expunged, or joined with another key ─▶ the file of this Nexus ─▶ each sled that was not told all of it
  *
  * RVT1. What this Nexus remembers is told, not only what the database says: a restored database revokes no less.
  * RVT2. A sled that does not answer is told in a later period. Nothing waits for it.
@@ -14,8 +14,7 @@ import { errorCodeOf } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
-import { readAllPages } from '../datastore/paging.ts';
-import type { NexusPort } from '../datastore/ports/nexus-port.ts';
+import type { RevocationPort } from '../datastore/ports/revocation-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import type { BackgroundTask } from './task.ts';
@@ -24,10 +23,9 @@ export const REVOCATION_TASK = 'identity_revocation';
 const PERIOD_MS = 60_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 const CONCURRENCY = 64;
-const PAGE = 1_000;
 
 type Deps = {
-  readonly datastore: Pick<SledPort, 'sledList'> & Pick<NexusPort, 'nexusList'>;
+  readonly datastore: RevocationPort & Pick<SledPort, 'sledList'>;
   readonly connection: Pick<SledConnection, 'scheme' | 'revoke'>;
   readonly revocations: Pick<Revocations, 'list' | 'add'>;
   readonly clock: Clock;
@@ -40,7 +38,7 @@ export const revocationTask = (deps: Deps): BackgroundTask => {
     description: 'tell the sleds which identities are revoked',
     periodMs: PERIOD_MS,
     async activate({ log, signal }) {
-      await remember(deps, { log, signal });
+      await learnRevocations(deps, { log, signal });
       const list = deps.revocations.list();
       const sleds = await inServiceTargets(deps, signal);
       const present = new Set(sleds.map(({ id }) => id));
@@ -66,20 +64,14 @@ export const revocationTask = (deps: Deps): BackgroundTask => {
 
 type Options = { readonly log: Logger; readonly signal: AbortSignal };
 
-const remember = async (
-  { datastore, revocations }: Pick<Deps, 'datastore' | 'revocations'>,
+/** Remembers what the database says. @throws DepotError of the database alone */
+export const learnRevocations = async (
+  { datastore, revocations }: { datastore: RevocationPort; revocations: Pick<Revocations, 'add'> },
   { log, signal }: Options,
 ): Promise<void> => {
-  const nexuses = await datastore.nexusList({ signal });
-  const sleds = await readAllPages(PAGE, page => datastore.sledList(page, { signal }));
-  const expunged = [
-    ...nexuses.map(({ id, timeExpungedMs }) => ({ kind: 'nexus' as const, id, timeMs: timeExpungedMs })),
-    ...sleds.map(({ id, timeExpungedMs }) => ({ kind: 'sled' as const, id, timeMs: timeExpungedMs })),
-  ];
+  const list = await datastore.revocationList({ signal });
   try {
-    await revocations.add(
-      expunged.flatMap(({ timeMs, ...identity }) => (timeMs === undefined ? [] : { ...identity, timeMs })),
-    );
+    await revocations.add(list);
   } catch (err) {
     log.error({ err }, 'a revoked identity is not in the file of this Nexus; it is written again later');
   }

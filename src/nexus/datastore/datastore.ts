@@ -20,6 +20,7 @@ import type { LocalRepoPort } from './ports/local-repo-port.ts';
 import type { NexusPort } from './ports/nexus-port.ts';
 import type { OperatorTokenPort } from './ports/operator-token-port.ts';
 import type { ReleasePort } from './ports/release-port.ts';
+import type { RevocationPort } from './ports/revocation-port.ts';
 import type { SledPort } from './ports/sled-port.ts';
 import type { TargetReleasePort } from './ports/target-release-port.ts';
 import type { TrustRootPort } from './ports/trust-root-port.ts';
@@ -36,5 +37,6 @@ export type Datastore = TrustRootPort &
   DurabilityPort &
   OperatorTokenPort &
   InvitationPort &
+  RevocationPort &
   AuditPort &
   AsyncDisposable;

@@ -47,6 +47,7 @@ import { repoGetByHash } from './verbs/releases/repo-get-by-hash.ts';
 import { repoGetByVersion } from './verbs/releases/repo-get-by-version.ts';
 import { repoList } from './verbs/releases/repo-list.ts';
 import { repoPrune } from './verbs/releases/repo-prune.ts';
+import { revocationList } from './verbs/revocations/revocation-list.ts';
 import { sledForget } from './verbs/sleds/sled-forget.ts';
 import { sledGet } from './verbs/sleds/sled-get.ts';
 import { sledList } from './verbs/sleds/sled-list.ts';
@@ -163,6 +164,7 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   invitationEnd: invitationEnd(transactions),
   sledJoin: sledJoin(transactions),
   sledKeyGet: sledKeyGet(transactions),
+  revocationList: revocationList(transactions),
   auditAppend: auditAppend(transactions),
   auditHead: auditHead(transactions),
   auditList: auditList(transactions),

@@ -20,6 +20,7 @@ import type { Handlers } from '../../http/handlers.ts';
 import type { KnownPeers } from '../../http/places.ts';
 import { CERTIFICATE_LIFE_MS } from '../../identity/authority-files.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
+import type { Revocations } from '../../identity/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { createCertificateApi } from '../api/certificate-api.ts';
 import { createDebugApi } from '../api/debug-api.ts';
@@ -34,6 +35,7 @@ import { createOperatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { createOperatorSourceApi } from '../api/operator-source-api.ts';
 import { createOperatorUpdateApi } from '../api/operator-update-api.ts';
 import { createOperatorUploadApi } from '../api/operator-upload-api.ts';
+import { learnRevocations } from '../background/revocation-task.ts';
 import { SOURCE_SYNC_TASK } from '../background/source-sync.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
@@ -80,6 +82,8 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly newId: () => string;
     readonly activateReplication: () => void;
     readonly issuer?: CertificateIssuer | undefined;
+    /** Undefined without an identity. */
+    readonly revocations?: Pick<Revocations, 'add'> | undefined;
     readonly notices: () => readonly HealthReason[];
     readonly certificates: () => readonly CertificateExpiry[];
   };
@@ -134,6 +138,10 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     join: createJoinApi({
       ...parts,
       note,
+      learnRevocations: async options => {
+        const { revocations } = parts;
+        if (revocations !== undefined) await learnRevocations({ datastore, revocations }, options);
+      },
       originOfMachine: createOriginOfMachine({ ...parts, nexusId: nexus.id }),
     }),
     internal: createInternalApi({ ...parts, note }),

@@ -48,6 +48,7 @@ export const nexusRules = (open: OpenDatastore): void => {
       expect(await datastore.nexusHeartbeat(nexus, wait)).toEqual({ policy: 'expunged' });
       expect(await datastore.nexusList(wait)).toMatchObject([{ policy: 'expunged' }]);
       expect(await timeExpunged(), 'the first expunge counts').toBe(first);
+      expect(await datastore.revocationList(wait)).toEqual([{ kind: 'nexus', id: nexus.id, timeMs: first }]);
     });
 
     test('begins a round only with its own row, which a heartbeat creates, and in which heartbeats keep the nonce (P13)', async () => {
