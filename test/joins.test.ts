@@ -2,6 +2,9 @@
  * Machines that join a running fleet with an invitation: two commands, and then the agent. The fleet, its database and the
  * agents are real processes; the commands run as a person types them.
  */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +16,7 @@ import type { InvitationView } from '../src/api/operator-invitation-api.ts';
 import { runTestCli } from '../src/cli/run.fixture.ts';
 import { testFleetIdentity, writeAuthority } from '../src/identity/identity.fixture.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
+import { readSledAgentConfig } from '../src/sled-agent/config.ts';
 import {
   artifactsOnDisk,
   hashesOf,
@@ -25,6 +29,7 @@ import {
   waitComplete,
 } from './process-fleet.fixture.ts';
 
+const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
 const identity = testFleetIdentity('prod.example.org');
 
 let fleet: TestFleet;
@@ -83,6 +88,7 @@ const newMachine = async (n: number) => {
   const file = { serial: `machine-${n}`, nexus: internal, datasets: [join(home, 'm2-a')], ...section };
   await writeFile(config, stringify(file));
   return {
+    config,
     files: () => readdir(join(home, 'identity')),
     keyMode: async () => (await stat(key_file)).mode & 0o777,
     /** The token comes from standard input, so that no list of processes has it. */
@@ -125,6 +131,8 @@ test('a token that was used is of no use to another machine, which learns who jo
   expect(refused.err).toMatch(/fix: If this machine has not joined, somebody else has the token/);
   const files = [await first.files(), await second.files()].map(names => names.length);
   expect(files.sort()).toEqual([1, 3]);
+  const log = await readFile(join(fleet.directory, 'nexus-1', 'log'), 'utf8');
+  expect(log).toMatch(/"address":"127\.0\.0\.1".*a used token was sent again/);
   const [, thief] = /sled ([-0-9a-f]{36}) joined/.exec(refused.err)!;
   const expunged = await operator('sled', 'set-policy', thief!, 'expunged');
   expect(expunged).toMatchObject({ exitCode: 0, out: `Sled ${thief} is expunged.\n` });
@@ -151,6 +159,32 @@ test('the audit log has who invited, and which machine joined from where (T6)', 
   const { out: lines } = await operator('audit', 'list');
   expect(lines).toMatch(/ Sled [-0-9a-f]{36} became expunged\. It was in service before\./);
   expect(lines).toMatch(/a machine with an invitation +127\.0\.0\.1 +A machine joined as sled /);
+});
+
+test('a join that is killed at any moment is finished by the same command, as one sled (JC2)', async () => {
+  const machine = await newMachine(8);
+  const token = (await invite()).trim();
+  const command = ['sled-agent', 'join', '--config', machine.config, token];
+  /** A process is killed later each time, until one ends by itself before that. */
+  const survives = async (afterMs: number): Promise<boolean> => {
+    const child = spawn(process.execPath, [PROGRAM, ...command], { stdio: 'ignore' });
+    const exited = once(child, 'exit');
+    const timer = setTimeout(() => child.kill('SIGKILL'), afterMs);
+    const [code] = await exited;
+    clearTimeout(timer);
+    return code === 0;
+  };
+  let kills = 0;
+  for (let afterMs = 50; !(await survives(afterMs)); afterMs += 50) kills += 1;
+  expect(kills).toBeGreaterThan(0);
+  expect(await machine.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
+  const { sledId } = await readSledAgentConfig(machine.config);
+  const keys = await fleet.database.query<{ id: string }>('SELECT sled_id::text AS id FROM sled_key');
+  expect(keys.filter(({ id }) => id === sledId)).toHaveLength(1);
+  const invitations = await fleet.database.query<{ used: number }>(
+    'SELECT count(*)::int AS used FROM sled_invitation WHERE time_used IS NOT NULL',
+  );
+  expect(keys, 'each used invitation has one key').toHaveLength(invitations[0]!.used);
 });
 
 test('an invitation is listed until a machine joins, and is of no use once it is ended', async () => {

@@ -10,8 +10,8 @@
  *      is overwritten by the authority that issued it.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { join } from 'node:path';
-import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
+import { basename, join } from 'node:path';
+import { readFileWhole, removeTemporaryFiles, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { makeDirectories, realDisk } from '../lib/real-disk.ts';
 import { identityOf, uriNames } from './certificate.ts';
@@ -54,7 +54,7 @@ export const createAuthority = async (
   validity: Validity,
 ): Promise<FleetAuthority> => {
   const { certificateFile, keyFile } = authorityPaths(directory);
-  await makeDirectories(directory, { mode: 0o700 });
+  await makeOwn(directory, keyFile);
   for (const file of [certificateFile, keyFile])
     if ((await readText(file)) !== undefined)
       throw new DepotError(
@@ -66,6 +66,12 @@ export const createAuthority = async (
   await writeFileDurably(keyFile, pemOf(authority.privateKey), PRIVATE);
   await writeFileDurably(certificateFile, authority.certificate.toString());
   return { ...authority, fleet, certificateFile };
+};
+
+/** A key that a killed command has half written is not left for others to find. */
+const makeOwn = async (directory: string, keyFile: string): Promise<void> => {
+  await makeDirectories(directory, { mode: 0o700 });
+  await removeTemporaryFiles(directory, { of: basename(keyFile) });
 };
 
 /** Undefined if the directory has none. @throws `CONFIG_INVALID` naming the file */
@@ -106,7 +112,7 @@ export const issueToDirectory = async (
   { identity, directory, validity }: { identity: PeerIdentity; directory: string; validity: Validity },
 ): Promise<IdentityFiles> => {
   const files = identityPaths(directory);
-  await makeDirectories(directory, { mode: 0o700 });
+  await makeOwn(directory, files.keyFile);
   const present = await issuedIdentity(directory);
   if (present !== undefined && spiffeId(present) !== spiffeId(identity))
     throw new DepotError(

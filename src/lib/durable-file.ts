@@ -166,12 +166,16 @@ export const unlinkDurably = async (path: string, { disk = namedFilesDisk } = {}
   await disk.syncDirectory(dirname(path));
 };
 
-/** Removes unfinished writes from a directory; returns how many. Only for the directory's owner. */
+/**
+ * Removes unfinished writes from a directory; returns how many. Only for the directory's owner; with `of`, only for the owner
+ * of that file in it.
+ */
 export const removeTemporaryFiles = async (
   directory: string,
-  { disk = namedFilesDisk } = {},
+  { disk = namedFilesDisk, of }: { readonly disk?: Disk; readonly of?: string } = {},
 ): Promise<number> => {
-  const leftovers = (await disk.readDirectory(directory)).filter(name => name.startsWith(TEMPORARY_PREFIX));
+  const prefix = of === undefined ? TEMPORARY_PREFIX : `${TEMPORARY_PREFIX}${of}-`;
+  const leftovers = (await disk.readDirectory(directory)).filter(name => name.startsWith(prefix));
   for (const name of leftovers) await unlinkIfThere(disk, join(directory, name));
   if (leftovers.length > 0) await disk.syncDirectory(directory);
   return leftovers.length;

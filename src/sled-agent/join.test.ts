@@ -181,6 +181,17 @@ test('a join that cannot write the certificate is repeated with the same key, on
   expect(await machine.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
 });
 
+test('what a killed join has half written is removed by the next one, and nothing of others is', async () => {
+  const datastore = openDatastore();
+  await using nexus = await startNexus(datastore);
+  const machine = await newMachine([nexus.address]);
+  await mkdir(machine.identity);
+  for (const name of ['.tmp-key.pem-1', '.tmp-ca.pem-1', '.tmp-certificate.pem-1', '.tmp-other.pem-1'])
+    await writeFile(join(machine.identity, name), 'half');
+  await machine.join(await invite(datastore));
+  expect(await machine.files()).toEqual(['.tmp-other.pem-1', 'ca.pem', 'certificate.pem', 'key.pem']);
+});
+
 test('another machine with the same token is refused, and learns as whom the first one joined (JD1)', async () => {
   const datastore = openDatastore();
   await using nexus = await startNexus(datastore);

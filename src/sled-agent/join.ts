@@ -11,7 +11,7 @@
  * JC3. Nothing that exists is overwritten but by a later certificate of the same sled and the same key.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { dirname, relative } from 'node:path';
+import { basename, dirname, relative } from 'node:path';
 import { type JoinedFleet, joinApi } from '../api/join-api.ts';
 import { SledId } from '../core/ids.ts';
 import { createApiClient } from '../http/client.ts';
@@ -24,7 +24,7 @@ import { generateKey } from '../identity/issue.ts';
 import { proveKey } from '../identity/join-proof.ts';
 import { spiffeId } from '../identity/peer-identity.ts';
 import { presentedAuthority } from '../identity/presented-authority.ts';
-import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
+import { readFileWhole, removeTemporaryFiles, writeFileDurably } from '../lib/durable-file.ts';
 import { endpoint, endpointUrl, formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
@@ -61,6 +61,7 @@ export const joinFleet = async (
   const { identity: files, nexuses, store } = await readJoiningConfig(configPath);
   requireOutside(files, store.directories);
   const present = await presentSled(files, invitation);
+  await prepareDirectories(files);
   const key = await keyIn(files.keyFile);
   const body = requestOf(invitation, key, present);
   const addresses = nexus === undefined ? nexuses : [parseAddress(nexus, '--nexus')];
@@ -122,12 +123,19 @@ const presentSled = async (
   );
 };
 
+/** A key that a killed join has half written is not left for others to find. */
+const prepareDirectories = async (files: IdentityFiles): Promise<void> => {
+  for (const file of Object.values(files)) {
+    await makeDirectories(dirname(file), { mode: 0o700 });
+    await removeTemporaryFiles(dirname(file), { of: basename(file) });
+  }
+};
+
 /** Durable before it is used (JC2). */
 const keyIn = async (file: string): Promise<KeyObject> => {
   const pem = await readText(file);
   if (pem !== undefined) return parseKey(pem, file);
   const { privateKey } = generateKey();
-  await makeDirectories(dirname(file), { mode: 0o700 });
   await writeFileDurably(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   return privateKey;
 };

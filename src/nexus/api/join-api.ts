@@ -15,7 +15,7 @@ import { parseInvitationToken, publicKeySha256 } from '../../identity/invitation
 import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts';
 import { provenKey } from '../../identity/join-proof.ts';
 import { isoTime } from '../../lib/clock.ts';
-import { DepotError } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
 import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
@@ -55,15 +55,20 @@ export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
         'INVALID_REQUEST',
         'public_key is no P-256 key with an uncompressed point, or signature is not made by it over this fleet and token',
       );
-    const { sledId, invitationId, isRepeat, expunged } = await deps.datastore.sledJoin(
-      {
-        sha256: tokenSha256,
-        publicKeySha256: publicKeySha256(publicKey),
-        newSledId: SledId.parse(deps.newId()),
-        presentSledId: body.present_sled_id,
-      },
-      { signal, audit: deps.originOfMachine(request) },
-    );
+    const join = {
+      sha256: tokenSha256,
+      publicKeySha256: publicKeySha256(publicKey),
+      newSledId: SledId.parse(deps.newId()),
+      presentSledId: body.present_sled_id,
+    };
+    const { sledId, invitationId, isRepeat, expunged } = await deps.datastore
+      .sledJoin(join, { signal, audit: deps.originOfMachine(request) })
+      .catch((error: unknown) => {
+        // Two have had one token: a person should know, whichever of them complains.
+        if (errorCodeOf(error) === 'INVITATION_USED')
+          log.warn({ err: error, address: request.caller.address }, 'a used token was sent again');
+        throw error;
+      });
     log.info({ sled_id: sledId, invitation_id: invitationId, repeated: isRepeat }, 'machine joined');
     if (expunged !== undefined) {
       log.info({ sled_id: expunged, replaced_by: sledId }, 'replaced sled expunged');
