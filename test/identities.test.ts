@@ -5,7 +5,7 @@
  */
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -19,8 +19,10 @@ import { ArtifactHash, asGeneration, SledId } from '../src/core/ids.ts';
 import { createApiClient } from '../src/http/client.ts';
 import { plainPeers, secureDispatcher } from '../src/http/peers.ts';
 import { rawGet } from '../src/http/raw-get.ts';
+import { identityOf } from '../src/identity/certificate.ts';
 import type { Credentials } from '../src/identity/credentials.ts';
 import { testFleetIdentity, validNow, writeAuthority } from '../src/identity/identity.fixture.ts';
+import { issueCertificate } from '../src/identity/issue.ts';
 import { clientTls } from '../src/identity/tls.ts';
 import { errorCodeOf } from '../src/lib/errors.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
@@ -320,7 +322,7 @@ test('a certificate that expires soon, of Nexus or of a sled, is in the status',
   }, 'both certificates are counted, and the one of the sled expires first');
 });
 
-test('a certificate that nears its end is renewed over the old one, by the Nexus that has the authority', async () => {
+test('a certificate that nears its end, or has expired, is renewed over the old one, by the Nexus that has the authority', async () => {
   const short = testFleetIdentity('renewed.example');
   const authorityDirectory = join(directory, 'authority');
   await writeAuthority(authorityDirectory, short.authority);
@@ -351,6 +353,19 @@ test('a certificate that nears its end is renewed over the old one, by the Nexus
     return notAfterMs;
   };
   await until(async () => (await lastsMs()) > Date.now() + 29 * DAY_MS, 'it is in use');
+
+  // The machine was off for longer than its certificate lasts.
+  await sled!.stop();
+  const file = join(renewing.directory, 'sled-1', 'certificate.pem');
+  const present = new X509Certificate(await readFile(file));
+  const expired = issueCertificate(short.authority, {
+    identity: identityOf(present)!,
+    publicKey: present.publicKey,
+    validity: { notBeforeMs: Date.now() - 60 * DAY_MS, notAfterMs: Date.now() - 30 * DAY_MS },
+  });
+  await writeFile(file, expired.toString());
+  await sled!.start();
+  await until(async () => (await lastsMs()) > Date.now() + 29 * DAY_MS, 'it came back by itself (RX4)');
 });
 
 test('after all of it every sled holds every artifact, and follows its own Nexus', async () => {

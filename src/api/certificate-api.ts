@@ -19,6 +19,7 @@ export const certificateApi = {
     certificateRenew: defineRoute({
       operationId: 'certificate_renew',
       audience: 'sled',
+      servesExpired: true,
       method: 'POST',
       path: '/certificate/renew',
       summary: 'Issue the presented certificate anew: for the same name and the same key.',

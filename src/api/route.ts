@@ -52,6 +52,8 @@ export type Admission = (
 ) & {
   /** The path parameter that has to be the caller's own id. */
   readonly ownId?: string;
+  /** Serves a process whose certificate has expired, too. */
+  readonly servesExpired?: boolean;
 };
 
 export type Route = Admission & {

@@ -57,13 +57,10 @@ export const connectedOf = (
   { socket }: Pick<IncomingMessage, 'socket'>,
   credentials: Pick<CredentialSource, 'current' | 'revocations'> | undefined,
 ): Connected => {
-  const identity = credentials?.current().identity;
-  const peer: Peer =
-    identity === undefined || credentials === undefined
-      ? { kind: 'plain' }
-      : peerOf(socket, { fleet: identity.fleet, revocations: credentials.revocations });
+  const peer: Peer = credentials === undefined ? { kind: 'plain' } : peerOf(socket, credentials);
   const address = socket.remoteAddress ?? '';
-  return { address, isLocal: isLocal(socket), peer, claimant: claimantOf(peer, address, identity?.kind) };
+  const claimant = claimantOf(peer, address, credentials?.current().identity.kind);
+  return { address, isLocal: isLocal(socket), peer, claimant };
 };
 
 /**
@@ -122,7 +119,7 @@ export const admit = (
     self,
   }: { readonly params: unknown; readonly query: unknown; readonly self: PeerIdentity | undefined },
 ): void => {
-  const { ownId } = admission;
+  const { ownId, servesExpired = false } = admission;
   switch (admission.audience) {
     case 'public':
       break;
@@ -135,6 +132,7 @@ export const admit = (
     case 'sled':
       admitPeer(peer, {
         kinds: [admission.audience],
+        servesExpired,
         id: ownId === undefined ? undefined : paramOf(params, ownId),
       });
       break;
@@ -150,9 +148,13 @@ export const admit = (
 };
 
 /** Without an id, any process of these kinds. */
-type Wanted = { readonly kinds: readonly PeerKind[]; readonly id?: string | undefined };
+type Wanted = {
+  readonly kinds: readonly PeerKind[];
+  readonly id?: string | undefined;
+  readonly servesExpired?: boolean;
+};
 
-const admitPeer = (peer: Peer, { kinds, id }: Wanted): void => {
+const admitPeer = (peer: Peer, { kinds, id, servesExpired = false }: Wanted): void => {
   const served = `this route serves ${id === undefined ? `a ${kinds.join(' or ')} of this fleet` : `${kinds.join()} ${id}`}`;
   switch (peer.kind) {
     case 'plain':
@@ -164,7 +166,13 @@ const admitPeer = (peer: Peer, { kinds, id }: Wanted): void => {
         'UNAUTHORIZED',
         `${served}, and the certificate of the caller does not count: ${peer.because}`,
       );
+    case 'expired':
     case 'identified': {
+      if (peer.kind === 'expired' && !servesExpired)
+        throw new DepotError(
+          'UNAUTHORIZED',
+          `${served}, and the certificate of the caller does not count: it has expired`,
+        );
       const { kind, id: actual } = peer.identity;
       if (kinds.includes(kind) && (id === undefined || id === actual)) return;
       throw new DepotError('FORBIDDEN', `${served}, and the caller is ${spiffeId(peer.identity)}`);

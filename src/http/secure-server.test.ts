@@ -56,6 +56,11 @@ const callersOf = (fleet: TestFleetIdentity) => {
     'another sled': fleet.issue('sled', { id: OTHER_SLED }),
     'a Nexus': fleet.issue('nexus'),
     'a sled with an expired certificate': fleet.issue('sled', { id: SLED, validity: past }),
+    'a Nexus with an expired certificate': fleet.issue('nexus', { validity: past }),
+    'an expired sled of an authority of the same name': {
+      ...other.issue('sled', { id: SLED, validity: past }),
+      authoritiesPem,
+    },
     'a Nexus of an authority of the same name': { ...other.issue('nexus'), authoritiesPem },
     'a sled of another fleet': { ...foreign.issue('sled', { id: SLED }), authoritiesPem },
     'a Nexus that this authority issued for another fleet': fleet.issue('nexus', { fleet: 'other.example' }),
@@ -71,9 +76,11 @@ const AUDIENCES = {
 } satisfies Record<Exclude<Route['audience'], 'public'>, readonly CallerName[]>;
 
 /** Without an id of its own in the path, a route for sleds serves each of them. */
-const servedBy = ({ audience, ownId }: Route): readonly string[] => {
+const servedBy = ({ audience, ownId, servesExpired }: Route): readonly string[] => {
   if (audience === 'public') return Object.keys(callersOf(testFleetIdentity()));
-  return audience === 'sled' && ownId === undefined ? ['the sled', 'another sled'] : AUDIENCES[audience];
+  const valid =
+    audience === 'sled' && ownId === undefined ? ['the sled', 'another sled'] : AUDIENCES[audience];
+  return servesExpired === true ? [...valid, 'a sled with an expired certificate'] : valid;
 };
 
 test('one route alone serves callers that show nothing: the one of machines that join (T2a)', () => {

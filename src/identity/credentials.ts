@@ -170,6 +170,16 @@ const requireKeyOf = (
     throw invalid(`the key in ${keyFile} is not the one of the certificate in ${certificateFile}`);
 };
 
+/** Directly, whatever its times are. The authority itself has to be valid now. */
+export const isIssuedByAuthority = (certificate: X509Certificate, authoritiesPem: string): boolean =>
+  parseCertificates(authoritiesPem, 'the authorities').some(
+    by =>
+      certificate.checkIssued(by) &&
+      certificate.verify(by.publicKey) &&
+      by.validFromDate.getTime() <= Date.now() &&
+      Date.now() <= by.validToDate.getTime(),
+  );
+
 /** Follows the certificates between, each at most once. */
 const isIssuedBy = (
   certificate: X509Certificate,

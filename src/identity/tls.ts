@@ -12,7 +12,7 @@ import type { Socket } from 'node:net';
 import { type ConnectionOptions, type PeerCertificate, TLSSocket, type TlsOptions } from 'node:tls';
 import { DepotError } from '../lib/errors.ts';
 import { identityOf } from './certificate.ts';
-import type { Credentials } from './credentials.ts';
+import { type CredentialSource, type Credentials, isIssuedByAuthority } from './credentials.ts';
 import { type ExpectedPeer, expectedText, isExpected, type PeerIdentity, spiffeId } from './peer-identity.ts';
 import type { Revocations } from './revocations.ts';
 
@@ -89,6 +89,13 @@ export type Peer =
       readonly identity: PeerIdentity;
       readonly publicKey: KeyObject;
       readonly notBeforeMs: number;
+    }
+  /** As `identified`, but for its end: the authority of the fleet issued the certificate, and the caller has its key. */
+  | {
+      readonly kind: 'expired';
+      readonly identity: PeerIdentity;
+      readonly publicKey: KeyObject;
+      readonly notAfterMs: number;
     };
 
 /**
@@ -96,14 +103,19 @@ export type Peer =
  */
 export const peerOf = (
   socket: Socket,
-  { fleet, revocations }: { readonly fleet: string; readonly revocations: Pick<Revocations, 'fault'> },
+  { current, revocations }: Pick<CredentialSource, 'current' | 'revocations'>,
   nowMs = Date.now(),
 ): Peer => {
   if (!(socket instanceof TLSSocket)) return { kind: 'plain' };
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return { kind: 'anonymous' };
-  if (!socket.authorized) return { kind: 'refused', because: verificationFault(socket.authorizationError) };
-  if (certificate.validToDate.getTime() < nowMs) return { kind: 'refused', because: EXPIRED };
+  const notAfterMs = certificate.validToDate.getTime();
+  const hasExpired = notAfterMs < nowMs;
+  // OpenSSL names one fault alone, which may hide that nobody of this fleet issued the certificate.
+  const isTrusted =
+    socket.authorized || (hasExpired && isIssuedByAuthority(certificate, current().authoritiesPem));
+  if (!isTrusted) return { kind: 'refused', because: verificationFault(socket.authorizationError) };
+  const { fleet } = current().identity;
   const identity = identityOf(certificate);
   if (identity === undefined) return { kind: 'refused', because: 'it names no process of a fleet' };
   if (identity.fleet !== fleet)
@@ -111,14 +123,15 @@ export const peerOf = (
   const notBeforeMs = certificate.validFromDate.getTime();
   const because = revocations.fault(identity, notBeforeMs);
   if (because !== undefined) return { kind: 'refused', because };
-  return { kind: 'identified', identity, publicKey: certificate.publicKey, notBeforeMs };
+  const { publicKey } = certificate;
+  return hasExpired
+    ? { kind: 'expired', identity, publicKey, notAfterMs }
+    : { kind: 'identified', identity, publicKey, notBeforeMs };
 };
-
-const EXPIRED = 'it has expired';
 
 const verificationFault = (error: unknown): string => {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  if (code === 'CERT_HAS_EXPIRED') return EXPIRED;
+  if (code === 'CERT_HAS_EXPIRED') return 'it has expired';
   if (code === 'CERT_NOT_YET_VALID') return 'it is not valid yet; compare the clocks of both machines';
   return `no authority of this fleet issued it (${code})`;
 };

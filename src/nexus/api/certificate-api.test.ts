@@ -67,6 +67,7 @@ const renew = async (
       },
     },
     issuer: by === null ? undefined : (by ?? (await issuer())),
+    nowMs: Date.now,
     sledsInService: () => ({ ids: new Set(known), timeMs: Date.now() - knownDaysAgo * DAY_MS }),
   });
   return api.certificateRenew({
@@ -133,6 +134,27 @@ test('a certificate with a key of another kind is not renewed: only P-256 is iss
     await expect(renew('in_service', { peer: { ...caller, publicKey } })).rejects.toMatchObject({
       code: 'INVALID_REQUEST',
       message: expect.stringContaining('P-256'),
+    });
+});
+
+const expiredFor = (days: number): Peer => ({
+  kind: 'expired',
+  identity,
+  publicKey: createPublicKey(keyPem),
+  notAfterMs: Date.now() - days * DAY_MS,
+});
+
+test('a certificate that has expired is renewed for a year, if the database knows its sled in service (RX4)', async () => {
+  const { certificate_pem } = await renew('in_service', { peer: expiredFor(364) });
+  expect(identityOf(new X509Certificate(certificate_pem))).toEqual(identity);
+  for (const [database, days, code] of [
+    ['in_service', 366, 'UNAUTHORIZED'],
+    ['unknown', 1, 'UNAUTHORIZED'],
+    ['expunged', 1, 'SLED_DECOMMISSIONED'],
+    ['away', 1, 'DATABASE_UNAVAILABLE'],
+  ] as const)
+    await expect(renew(database, { peer: expiredFor(days), known: [SLED] }), database).rejects.toMatchObject({
+      code,
     });
 });
 

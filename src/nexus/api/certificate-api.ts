@@ -6,16 +6,21 @@
  *      sleds that the last round knew in service do.
  * RX3. Then the life of a certificate counts from that round: so none outlives the expunge of its sled by more than its life, after
  *      which `sled forget` takes the row away (RI2).
+ * RX4. A certificate that has expired is renewed by its key for a year, so that a sled that was switched off comes back by itself:
+ *      only if the database knows its sled in service, since the row of an expunged one may be forgotten by then.
  */
 import type { certificateApi } from '../../api/certificate-api.ts';
 import { SledId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
+import type { Peer } from '../../identity/tls.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
 import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
+
+const GRACE_MS = 365 * 86_400_000;
 
 type Deps = {
   readonly datastore: Pick<SledPort, 'sledGet'> & Pick<InvitationPort, 'sledKeyGet'>;
@@ -23,7 +28,10 @@ type Deps = {
   readonly issuer: CertificateIssuer | undefined;
   /** Of the last round; undefined before the first. */
   readonly sledsInService: () => { readonly ids: ReadonlySet<string>; readonly timeMs: number } | undefined;
+  readonly nowMs: () => number;
 };
+
+type Presented = Extract<Peer, { kind: 'identified' | 'expired' }>;
 
 export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi> => ({
   async certificateRenew({ caller: { peer }, signal, log }) {
@@ -33,10 +41,10 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
         'NOT_FOUND',
         'this Nexus issues no certificates: its configuration has no identity.authority_directory',
       );
-    if (peer.kind !== 'identified')
+    if (peer.kind !== 'identified' && peer.kind !== 'expired')
       throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
-    const keySha256 = publicKeySha256(peer.publicKey);
-    const knownMs = await requireInService(deps, SledId.parse(peer.identity.id), keySha256, signal);
+    if (peer.kind === 'expired') requireGrace(peer, deps.nowMs());
+    const knownMs = await requireInService(deps, peer, { signal });
     const renewed = issuer.issue(peer.identity, peer.publicKey, knownMs);
     log.info({ sled_id: peer.identity.id, not_after: isoTime(renewed.notAfterMs) }, 'certificate renewed');
     return { certificate_pem: renewed.certificatePem, not_after: isoTime(renewed.notAfterMs) };
@@ -50,13 +58,13 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
  */
 const requireInService = async (
   { datastore, sledsInService }: Deps,
-  id: SledId,
-  keySha256: string,
-  signal: AbortSignal,
+  { kind, identity, publicKey }: Presented,
+  options: { readonly signal: AbortSignal },
 ): Promise<number | undefined> => {
+  const id = SledId.parse(identity.id);
   try {
-    const key = await datastore.sledKeyGet(keySha256, { signal });
-    const sled = await datastore.sledGet(id, { signal });
+    const key = await datastore.sledKeyGet(publicKeySha256(publicKey), options);
+    const sled = await datastore.sledGet(id, options);
     if (sled?.policy === 'expunged' || (key !== undefined && key.timeExpungedMs !== null))
       throw new DepotError('SLED_DECOMMISSIONED', `sled ${id} is expunged: its certificate is not renewed`);
     if (key !== undefined && key.timeReplacedMs !== null)
@@ -64,10 +72,24 @@ const requireInService = async (
         'FORBIDDEN',
         `another key joined as sled ${id} at ${isoTime(key.timeReplacedMs)}: the certificate of this one is not renewed`,
       );
+    if (kind === 'expired' && sled === undefined && key === undefined)
+      throw joinsAgain(id, 'has expired, and the database does not know the sled');
     return undefined;
   } catch (error) {
     const known = sledsInService();
-    if (!isOfDatabase(error) || known?.ids.has(id) !== true) throw error;
+    if (kind === 'expired' || !isOfDatabase(error) || known?.ids.has(id) !== true) throw error;
     return known.timeMs;
   }
 };
+
+/** @throws `UNAUTHORIZED` */
+const requireGrace = ({ identity, notAfterMs }: Extract<Peer, { kind: 'expired' }>, nowMs: number): void => {
+  if (nowMs > notAfterMs + GRACE_MS)
+    throw joinsAgain(identity.id, `has expired at ${isoTime(notAfterMs)}, more than a year ago`);
+};
+
+const joinsAgain = (id: string, why: string): DepotError =>
+  new DepotError(
+    'UNAUTHORIZED',
+    `the certificate of sled ${id} ${why}: it is not renewed; tuf-depot sled invite lets the machine join again`,
+  );

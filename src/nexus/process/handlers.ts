@@ -152,6 +152,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
         const latest = observer.latest();
         return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };
       },
+      nowMs: parts.clock.nowMs,
     }),
   };
 };
