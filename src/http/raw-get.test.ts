@@ -1,7 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import { createServer as createTlsServer } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { testFleetIdentity } from '../identity/identity.fixture.ts';
+import { clientTls, serverTls } from '../identity/tls.ts';
 import { type RawGetOptions, rawGet } from './raw-get.ts';
 
 const servers: Server[] = [];
@@ -11,25 +14,39 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
+const fleet = testFleetIdentity();
+const SLED = fleet.issue('sled');
+const SCHEMES = ['http', 'https'] as const;
+/** Of the peers of a test. */
+let scheme: (typeof SCHEMES)[number] = 'http';
+
 /** A peer that answers every request with what `answer` writes to the socket. */
 const peer = async (
   answer: (socket: Socket, request: string) => void,
   host = '127.0.0.1',
 ): Promise<string> => {
-  const server = createServer(socket => {
+  const accept = (socket: Socket): void => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.once('data', data => answer(socket, data.toString()));
-  });
+  };
+  const server = scheme === 'http' ? createServer(accept) : createTlsServer(serverTls(SLED), accept);
   servers.push(server);
   await new Promise<void>(resolve => server.listen(0, host, resolve));
   const { port } = server.address() as { port: number };
-  return `http://${host === '::1' ? '[::1]' : host}:${port}/artifact`;
+  return `${scheme}://${host === '::1' ? '[::1]' : host}:${port}/artifact`;
 };
 
 const never = new AbortController().signal;
+/** `rawGet` as a Nexus of the fleet of these peers. */
+const get = (url: string, options: Partial<RawGetOptions> = {}) =>
+  rawGet(url, {
+    signal: never,
+    ...(url.startsWith('https:') && { tls: clientTls(fleet.issue('nexus'), SLED.identity) }),
+    ...options,
+  });
 const fetchAll = async (url: string, options: Partial<RawGetOptions> = {}) => {
-  using answer = await rawGet(url, { signal: never, ...options });
+  using answer = await get(url, options);
   const hash = createHash('sha256');
   await answer.consume(async chunk => {
     await delay(0); // the memory has to be ours until this resolves
@@ -40,119 +57,141 @@ const fetchAll = async (url: string, options: Partial<RawGetOptions> = {}) => {
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const head = (length: number | string) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
 
-test('a body arrives whole and in order through few small pages, over IPv4 and IPv6', async () => {
-  const bytes = randomBytes(3_000_000);
-  for (const host of ['127.0.0.1', '::1']) {
-    const url = await peer(socket => {
-      socket.write(head(bytes.byteLength));
-      socket.end(bytes);
-    }, host);
-    const answer = await fetchAll(url, { pages: 2, pageSizeBytes: 20_000 });
-    expect(answer).toEqual({ sizeBytes: 3_000_000, totalSizeBytes: 3_000_000, sha256: sha256(bytes) });
-    expect(await fetchAll(url)).toEqual(answer);
-  }
-});
+describe.each(SCHEMES)('over %s', each => {
+  beforeEach(() => {
+    scheme = each;
+  });
+  afterEach(() => {
+    scheme = 'http';
+  });
 
-test('a head in pieces and an empty body are understood', async () => {
-  const url = await peer(async socket => {
-    for (const character of head(0)) {
-      socket.write(character);
-      await delay(1);
+  test('a body arrives whole and in order through few small pages, over IPv4 and IPv6', async () => {
+    const bytes = randomBytes(3_000_000);
+    for (const host of ['127.0.0.1', '::1']) {
+      const url = await peer(socket => {
+        socket.write(head(bytes.byteLength));
+        socket.end(bytes);
+      }, host);
+      const answer = await fetchAll(url, { pages: 2, pageSizeBytes: each === 'http' ? 20_000 : 128 * 1024 });
+      expect(answer).toEqual({ sizeBytes: 3_000_000, totalSizeBytes: 3_000_000, sha256: sha256(bytes) });
+      expect(await fetchAll(url)).toEqual(answer);
     }
   });
-  expect(await fetchAll(url)).toMatchObject({ sizeBytes: 0, sha256: sha256(Buffer.alloc(0)) });
-});
 
-test('a range is requested, and only that range is accepted', async () => {
-  const ranged = (contentRange: string) =>
-    peer((socket, request) => {
-      expect(request).toContain('\r\nRange: bytes=2-4\r\n');
-      socket.end(`HTTP/1.1 206 Partial\r\nContent-Range: ${contentRange}\r\nContent-Length: 3\r\n\r\ncde`);
+  test('a head in pieces and an empty body are understood', async () => {
+    const url = await peer(async socket => {
+      for (const character of head(0)) {
+        socket.write(character);
+        await delay(1);
+      }
     });
-  const range = { first: 2, last: 4 };
-  expect(await fetchAll(await ranged('bytes 2-4/9'), { range })).toMatchObject({
-    sizeBytes: 3,
-    totalSizeBytes: 9,
+    expect(await fetchAll(url)).toMatchObject({ sizeBytes: 0, sha256: sha256(Buffer.alloc(0)) });
   });
-  for (const wrong of ['bytes 1-3/9', 'bytes 2-5/9', 'bytes 2-4/*', 'x'])
-    await expect(fetchAll(await ranged(wrong), { range })).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
-  const whole = await peer(socket => socket.end(`${head(3)}abc`));
-  await expect(fetchAll(whole, { range })).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
-});
 
-test.each([
-  ['HTML', '<html>nope</html>\r\n\r\n', /status line is not one/],
-  ['a header line without a colon', 'HTTP/1.1 200 OK\r\nwhat\r\n\r\n', /a header line has no name/],
-  ['a folded header', 'HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n', /header line/],
-  ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', /chunks/],
-  ['no length', 'HTTP/1.1 200 OK\r\n\r\nabc', /Content-Length is absent, or no number/],
-  [
-    'two lengths',
-    'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc',
-    /Content-Length is absent, or no number/,
-  ],
-  ['a negative length', head(-1), /Content-Length is absent, or no number/],
-  [
-    'an encoding',
-    `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc`,
-    /Content-Encoding/,
-  ],
-  ['more than announced', `${head(2)}abc`, /more than the 2 bytes/],
-  ['a redirect', 'HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n', /answered 302/],
-])('an answer with %s is a bad answer', async (_, text, message) => {
-  const url = await peer(socket => socket.end(text));
-  await expect(fetchAll(url)).rejects.toMatchObject({
-    code: 'PEER_BAD_ANSWER',
-    message: expect.stringMatching(message),
+  test('a range is requested, and only that range is accepted', async () => {
+    const ranged = (contentRange: string) =>
+      peer((socket, request) => {
+        expect(request).toContain('\r\nRange: bytes=2-4\r\n');
+        socket.end(`HTTP/1.1 206 Partial\r\nContent-Range: ${contentRange}\r\nContent-Length: 3\r\n\r\ncde`);
+      });
+    const range = { first: 2, last: 4 };
+    expect(await fetchAll(await ranged('bytes 2-4/9'), { range })).toMatchObject({
+      sizeBytes: 3,
+      totalSizeBytes: 9,
+    });
+    for (const wrong of ['bytes 1-3/9', 'bytes 2-5/9', 'bytes 2-4/*', 'x'])
+      await expect(fetchAll(await ranged(wrong), { range })).rejects.toMatchObject({
+        code: 'PEER_BAD_ANSWER',
+      });
+    const whole = await peer(socket => socket.end(`${head(3)}abc`));
+    await expect(fetchAll(whole, { range })).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
   });
-});
 
-test('an endless head is cut off at its limit', async () => {
-  const url = await peer(socket => {
-    const more = (): void => {
-      if (!socket.destroyed) socket.write(`X: ${'y'.repeat(1000)}\r\n`, more);
+  test.each([
+    ['HTML', '<html>nope</html>\r\n\r\n', /status line is not one/],
+    ['a header line without a colon', 'HTTP/1.1 200 OK\r\nwhat\r\n\r\n', /a header line has no name/],
+    ['a folded header', 'HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n', /header line/],
+    ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', /chunks/],
+    ['no length', 'HTTP/1.1 200 OK\r\n\r\nabc', /Content-Length is absent, or no number/],
+    [
+      'two lengths',
+      'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc',
+      /Content-Length is absent, or no number/,
+    ],
+    ['a negative length', head(-1), /Content-Length is absent, or no number/],
+    [
+      'an encoding',
+      `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc`,
+      /Content-Encoding/,
+    ],
+    ['more than announced', `${head(2)}abc`, /more than the 2 bytes/],
+    ['a redirect', 'HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n', /answered 302/],
+  ])('an answer with %s is a bad answer', async (_, text, message) => {
+    const url = await peer(socket => socket.end(text));
+    await expect(fetchAll(url)).rejects.toMatchObject({
+      code: 'PEER_BAD_ANSWER',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test('an endless head is cut off at its limit', async () => {
+    const url = await peer(socket => {
+      const more = (): void => {
+        if (!socket.destroyed) socket.write(`X: ${'y'.repeat(1000)}\r\n`, more);
+      };
+      socket.write('HTTP/1.1 200 OK\r\n', more);
+    });
+    await expect(fetchAll(url)).rejects.toMatchObject({
+      code: 'PEER_BAD_ANSWER',
+      message: expect.stringContaining('more than 16384 bytes'),
+    });
+  });
+
+  test("a peer's error keeps its code, when it is one of ours, and says when to come again", async () => {
+    const answer = (code: string) => {
+      const body = JSON.stringify({ request_id: 'r', error_code: code, message: 'no' });
+      return peer(socket =>
+        socket.end(`HTTP/1.1 429 X\r\nRetry-After: 3\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
+      );
     };
-    socket.write('HTTP/1.1 200 OK\r\n', more);
+    await expect(fetchAll(await answer('SLED_BUSY'))).rejects.toMatchObject({
+      code: 'SLED_BUSY',
+      detail: { status: 429, retry_after_s: 3 },
+      message: expect.stringMatching(/answered 429$/),
+    });
+    await expect(fetchAll(await answer('toString'))).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
   });
-  await expect(fetchAll(url)).rejects.toMatchObject({
-    code: 'PEER_BAD_ANSWER',
-    message: expect.stringContaining('more than 16384 bytes'),
-  });
-});
 
-test("a peer's error keeps its code, when it is one of ours, and says when to come again", async () => {
-  const answer = (code: string) => {
-    const body = JSON.stringify({ request_id: 'r', error_code: code, message: 'no' });
-    return peer(socket =>
-      socket.end(`HTTP/1.1 429 X\r\nRetry-After: 3\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
-    );
-  };
-  await expect(fetchAll(await answer('SLED_BUSY'))).rejects.toMatchObject({
-    code: 'SLED_BUSY',
-    detail: { status: 429, retry_after_s: 3 },
-    message: expect.stringMatching(/answered 429$/),
+  test('a connection that is refused, or cut before or in the body, is an unreachable peer', async () => {
+    await expect(fetchAll(`${scheme}://127.0.0.1:1/`)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
+    const silent = await peer(socket => socket.destroy());
+    await expect(fetchAll(silent)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
+    const cutting = await peer(socket => socket.end(`${head(10)}12345`));
+    await expect(fetchAll(cutting)).rejects.toMatchObject({
+      code: 'PEER_UNREACHABLE',
+      message: expect.stringContaining('after 5 of 10 bytes'),
+    });
   });
-  await expect(fetchAll(await answer('toString'))).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
-});
 
-test('a connection that is refused, or cut before or in the body, is an unreachable peer', async () => {
-  await expect(fetchAll('http://127.0.0.1:1/')).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
-  const silent = await peer(socket => socket.destroy());
-  await expect(fetchAll(silent)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
-  const cutting = await peer(socket => socket.end(`${head(10)}12345`));
-  await expect(fetchAll(cutting)).rejects.toMatchObject({
-    code: 'PEER_UNREACHABLE',
-    message: expect.stringContaining('after 5 of 10 bytes'),
+  test('a peer that never answers, or stops in the middle, is stalled (B13)', async () => {
+    const mute = await peer(() => undefined);
+    await expect(fetchAll(mute, { answerTimeoutMs: 50 })).rejects.toMatchObject({ code: 'PEER_STALLED' });
+    const stopping = await peer(socket => socket.write(`${head(10)}12345`));
+    await expect(fetchAll(stopping, { progress: { minBytes: 1, intervalMs: 50 } })).rejects.toMatchObject({
+      code: 'PEER_STALLED',
+      message: expect.stringContaining('after 5 of 10 bytes'),
+    });
   });
-});
 
-test('a peer that never answers, or stops in the middle, is stalled (B13)', async () => {
-  const mute = await peer(() => undefined);
-  await expect(fetchAll(mute, { answerTimeoutMs: 50 })).rejects.toMatchObject({ code: 'PEER_STALLED' });
-  const stopping = await peer(socket => socket.write(`${head(10)}12345`));
-  await expect(fetchAll(stopping, { progress: { minBytes: 1, intervalMs: 50 } })).rejects.toMatchObject({
-    code: 'PEER_STALLED',
-    message: expect.stringContaining('after 5 of 10 bytes'),
+  test('an abort ends the transfer with its reason, and an error of the reader with that error', async () => {
+    const url = await peer(socket => socket.write(`${head(10)}12345`));
+    const controller = new AbortController();
+    using answer = await get(url, { signal: controller.signal });
+    const consumed = answer.consume(async () => undefined);
+    controller.abort(new Error('enough'));
+    await expect(consumed).rejects.toThrow('enough');
+    using second = await get(url, { signal: never });
+    await expect(second.consume(() => Promise.reject(new Error('disk full')))).rejects.toThrow('disk full');
   });
 });
 
@@ -162,12 +201,9 @@ test('a slow reader does not make the peer count as stalled, and memory stays bo
   onTestFinished(() => void vi.useRealTimers());
   const bytes = randomBytes(2_000_000);
   const url = await peer(socket => socket.end(Buffer.concat([Buffer.from(head(bytes.byteLength)), bytes])));
-  using answer = await rawGet(url, {
-    pages: 2,
-    pageSizeBytes: 1_000_000,
-    progress: { minBytes: 1, intervalMs: 500 },
-    signal: never,
-  });
+  const progress = { minBytes: 1, intervalMs: 500 };
+  // Of two pages the reader has one, and the other one is for what comes next: the socket is paused.
+  using answer = await get(url, { pages: 2, pageSizeBytes: 200_000, progress });
   const pages = new Set<ArrayBufferLike>();
   await answer.consume(async chunk => {
     pages.add(chunk.buffer);
@@ -177,18 +213,13 @@ test('a slow reader does not make the peer count as stalled, and memory stays bo
   expect(pages.size).toBeLessThanOrEqual(2);
 });
 
-test('an abort ends the transfer with its reason, and an error of the reader with that error', async () => {
-  const url = await peer(socket => socket.write(`${head(10)}12345`));
-  const controller = new AbortController();
-  using answer = await rawGet(url, { signal: controller.signal });
-  const consumed = answer.consume(async () => undefined);
-  controller.abort(new Error('enough'));
-  await expect(consumed).rejects.toThrow('enough');
-  using second = await rawGet(url, { signal: never });
-  await expect(second.consume(() => Promise.reject(new Error('disk full')))).rejects.toThrow('disk full');
+test('pages that TLS could fill for ever without room are a mistake of the caller (RF4)', async () => {
+  await expect(get('https://127.0.0.1:1/', { pages: 2, pageSizeBytes: 127 * 1024 })).rejects.toThrow(
+    'room for what it has decrypted',
+  );
 });
 
 test('only plain http URLs are fetched', async () => {
   for (const url of ['https://a/', 'http://u:p@a/', 'nonsense'])
-    await expect(fetchAll(url)).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+    await expect(rawGet(url, { signal: never })).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
 });

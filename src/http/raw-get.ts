@@ -7,12 +7,13 @@
  *
  * The rules of the buffers are in raw-transfer.ts, those of answers in response-head.ts.
  */
+import assert from 'node:assert/strict';
 import type { ClientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createPagePool } from './page-pool.ts';
 import { unquotedPeerError } from './peer-answer.ts';
 import { DEFAULT_PROGRESS, type ProgressDeadline } from './progress.ts';
-import { openTransfer, type Target, type Transfer } from './raw-transfer.ts';
+import { DECRYPTED_BYTES, openTransfer, type Target, type Transfer } from './raw-transfer.ts';
 import { type ByteRange, bodyLength, type ResponseHead, totalSize } from './response-head.ts';
 
 const DEFAULT_PAGE_SIZE_BYTES = 1024 * 1024;
@@ -28,7 +29,7 @@ export type RawGetOptions = {
   readonly progress?: ProgressDeadline;
   /** From the call to the head of the answer. */
   readonly answerTimeoutMs?: number;
-  /** At least {@link MAX_HEAD_BYTES}. */
+  /** At least {@link MAX_HEAD_BYTES}; with TLS, all pages but one have room for {@link DECRYPTED_BYTES} together (RF4). */
   readonly pageSizeBytes?: number;
   /** At least 2. */
   readonly pages?: number;
@@ -61,12 +62,14 @@ export const rawGet = async (url: string, options: RawGetOptions): Promise<RawAn
   const target = parseTarget(url, options.tls);
   const { peer } = target;
   const answerTimeoutMs = options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS;
+  const { pageSizeBytes = DEFAULT_PAGE_SIZE_BYTES, pages = DEFAULT_PAGES } = options;
+  assert(
+    target.tls === undefined || (pages - 1) * pageSizeBytes >= DECRYPTED_BYTES,
+    'pages for TLS have room for what it has decrypted, or the transfer would pause for ever',
+  );
   const transfer = openTransfer(target, requestText(target, range), {
     progress: options.progress ?? DEFAULT_PROGRESS,
-    pool: createPagePool({
-      pageSizeBytes: options.pageSizeBytes ?? DEFAULT_PAGE_SIZE_BYTES,
-      pages: options.pages ?? DEFAULT_PAGES,
-    }),
+    pool: createPagePool({ pageSizeBytes, pages }),
   });
   const abandon = (): void => transfer.fail(signal.reason);
   signal.addEventListener('abort', abandon, { once: true });

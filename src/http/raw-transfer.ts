@@ -39,7 +39,7 @@ export type Transfer = {
 };
 
 /** More than what TLS may still deliver after a pause: one read of the socket, of 64 KiB, and a part of a record. */
-const DECRYPTED_BYTES = 128 * 1024;
+export const DECRYPTED_BYTES = 128 * 1024;
 
 export const openTransfer = (
   target: Target,
