@@ -2,10 +2,10 @@
  * How fast a sled copies an artifact from a depot into two datasets, verified and durable, against the shell:
  * `curl | tee COPY1 COPY2 | openssl dgst -sha256`, then `sync` of both. nginx is the source of both.
  *
- *     bin/node24 bench/copy.ts [rounds] [MiB] [folder]
+ *     bin/node24 bench/copy.ts [rounds] [MiB] [folder] [plain|tls]
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,6 +14,8 @@ import { asGeneration } from '../src/core/ids.ts';
 import { seededRng } from '../src/core/rng.ts';
 import { DEFAULT_PROGRESS } from '../src/http/progress.ts';
 import { rawGet } from '../src/http/raw-get.ts';
+import { testFleetIdentity } from '../src/identity/identity.fixture.ts';
+import { type ClientTls, clientTls } from '../src/identity/tls.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import { createCopies } from '../src/sled-agent/copy.ts';
@@ -25,6 +27,7 @@ import { compare } from './ratio.ts';
 
 const [rounds = 5, mib = 1024] = process.argv.slice(2, 4).map(Number);
 const sizeBytes = mib * 1024 ** 2;
+const isTls = process.argv[5] === 'tls';
 const signal = new AbortController().signal;
 const shell = promisify(execFile);
 
@@ -34,13 +37,27 @@ try {
   await mkdir(source, { recursive: true });
   const sha256 = await writeNoise(join(source, 'noise'), sizeBytes);
   await shell('mv', [join(source, 'noise'), join(source, sha256)]);
-  await using nginx = await startNginx(join(folder, 'source'));
-  if (nginx !== undefined) await compareWith(nginx, sha256);
+  const fleet = testFleetIdentity();
+  const [sender, receiver] = [fleet.issue('sled'), fleet.issue('sled')];
+  await using nginx = await startNginx(join(folder, 'source'), isTls ? sender : undefined);
+  for (const [name, pem] of [
+    ['certificate', receiver.certificatePem],
+    ['key', receiver.keyPem],
+  ] as const)
+    await writeFile(join(folder, `${name}.pem`), pem);
+  const tls = isTls
+    ? clientTls(receiver, { fleet: fleet.fleet, kind: 'sled', id: sender.identity.id })
+    : undefined;
+  if (nginx !== undefined) await compareWith(nginx, sha256, tls);
 } finally {
   await rm(folder, { recursive: true });
 }
 
-async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof writeNoise>>): Promise<void> {
+async function compareWith(
+  nginx: Nginx,
+  sha256: Awaited<ReturnType<typeof writeNoise>>,
+  tls: ClientTls | undefined,
+): Promise<void> {
   const directories = [join(folder, 'm2-a'), join(folder, 'm2-b')];
   for (const directory of directories) await mkdir(directory);
   await using store = await openStore(
@@ -64,7 +81,10 @@ async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof write
     slots: createSlots(1, 'copies'),
     progress: DEFAULT_PROGRESS,
   };
-  await using copies = createCopies({ ...dependencies, fetchArtifact: rawGet });
+  await using copies = createCopies({
+    ...dependencies,
+    fetchArtifact: (url, { sourceId: _, ...options }) => rawGet(url, { ...options, tls }),
+  });
 
   const copy = async (): Promise<void> => {
     const { completedTotal } = copies.report();
@@ -84,7 +104,11 @@ async function compareWith(nginx: Nginx, sha256: Awaited<ReturnType<typeof write
   };
   const [copy1, copy2] = [join(folder, 'copy-1'), join(folder, 'copy-2')];
   const url = `${nginx.url}/artifact/sha256/${sha256}`;
-  const pipeline = `curl -fsS ${url} | tee ${copy1} ${copy2} | openssl dgst -sha256 && sync ${copy1} ${copy2}`;
+  // The certificate names no host, which curl would compare.
+  const identity = isTls
+    ? `--insecure --cert ${join(folder, 'certificate.pem')} --key ${join(folder, 'key.pem')}`
+    : '';
+  const pipeline = `curl -fsS ${identity} ${url} | tee ${copy1} ${copy2} | openssl dgst -sha256 && sync ${copy1} ${copy2}`;
   await compare(
     { name: 'sled', run: copy, prepare: forget },
     {

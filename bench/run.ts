@@ -11,10 +11,11 @@ import { join } from 'node:path';
 
 const BENCHMARKS: Readonly<Record<string, string>> = {
   archive: 'the archive reader beside yauzl',
-  copy: 'a copy of a sled beside curl, tee and openssl (needs nginx, curl, openssl)',
+  copy: 'a copy of a sled beside curl, tee and openssl, plain or over TLS (needs nginx, curl, openssl)',
   depot: 'a download from a Repo Depot beside nginx (needs nginx, curl)',
   memory: 'peak memory of each process during an upload of 2 GiB (needs 22 GiB of disk)',
   plan: 'planning for 32 sleds and 256 artifacts',
+  renewals: 'the renewal of the certificates of 1,000 sleds by one Nexus',
   tls: 'processor time of a download over TLS beside plain, and of a handshake',
   tuf: 'verification of metadata beside tuf-js',
   verify: 'verification of a release archive beside openssl (needs openssl)',
