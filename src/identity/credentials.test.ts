@@ -103,3 +103,28 @@ test('replaced files are taken, and unusable or foreign ones are not', async () 
   await look();
   expect([changes, source.current()]).toEqual([1, renewed]);
 });
+
+test('a process with an expired certificate starts, reports it, and goes on with a renewed one (CS3)', async () => {
+  await using directory = await workDirectory();
+  const clock = createTestClock(Date.now());
+  const fleet = testFleetIdentity();
+  const id = randomUUID();
+  const past = { notBeforeMs: Date.now() - 7_200_000, notAfterMs: Date.now() - 3_600_000 };
+  const expired = fleet.issue('sled', { id, validity: past });
+  const files = await writeCredentials(directory.path, expired);
+  const errors: unknown[] = [];
+  const log = { ...silentLogger, error: (facts: unknown, text: string) => errors.push([facts, text]) };
+  await using source = await watchCredentials(files, { kind: 'sled', clock, log: log as never });
+  expect(source.current()).toEqual(expired);
+  const report = [
+    { not_after: new Date(expired.notAfterMs).toISOString() },
+    expect.stringContaining('the certificate has expired'),
+  ];
+  expect(errors).toEqual([report]);
+  const renewed = fleet.issue('sled', { id });
+  await writeCredentials(directory.path, renewed);
+  await expect.poll(clock.sleeping).toBe(1);
+  await clock.advance(10_000);
+  await expect.poll(source.current).toEqual(renewed);
+  expect(errors).toEqual([report]);
+});

@@ -24,6 +24,7 @@ const renewing = async (days: number, answers: ((present: Credentials) => string
   await writeFile(certificateFile, present.certificatePem);
   const clock = createTestClock(Date.now());
   let requests = 0;
+  const warnings: object[] = [];
   const renewal = startRenewal({
     credentials: replaceableCredentials(present),
     certificateFile,
@@ -34,13 +35,14 @@ const renewing = async (days: number, answers: ((present: Credentials) => string
       return answer(present);
     },
     clock,
-    log: silentLogger,
+    log: { ...silentLogger, warn: (facts: object) => void warnings.push(facts) } as never,
   });
   await expect.poll(clock.sleeping).toBe(1);
   return {
     clock,
     present,
     requests: () => requests,
+    warnings,
     file: () => readFile(certificateFile, 'utf8'),
     async [Symbol.asyncDispose]() {
       await renewal[Symbol.asyncDispose]();
@@ -93,14 +95,26 @@ test('a renewal that fails is repeated in an hour; one that others see to, the n
   expect(elsewhere.requests()).toBe(2);
 });
 
+const ofAnother = ({ identity, keyPem }: Credentials): string =>
+  issueCertificate(fleet.authority, {
+    identity: { ...identity, id: randomUUID() },
+    publicKey: createPublicKey(keyPem),
+    validity: validNow(40),
+  }).toString();
+
 test.each([
-  ['another name', () => fleet.issue('sled', { validity: validNow(40) }).certificatePem],
-  ['another key', () => fleet.issue('sled', { id, validity: validNow(40) }).certificatePem],
-  ['another authority', renewed(40, testFleetIdentity())],
-  ['a shorter life', renewed(10)],
-  ['no certificate', () => 'nonsense'],
-] as const)('what a Nexus answers with %s replaces nothing (RJ1)', async (_, answer) => {
+  ['another name', ofAnother, 'has another name than this process'],
+  [
+    'another key',
+    () => fleet.issue('sled', { id, validity: validNow(40) }).certificatePem,
+    'is for another key',
+  ],
+  ['another authority', renewed(40, testFleetIdentity()), 'was issued by none of the authorities'],
+  ['a shorter life', renewed(10), 'does not last longer than the present one'],
+  ['no certificate', () => 'nonsense', 'has no certificate in PEM'],
+] as const)('what a Nexus answers with %s replaces nothing (RJ1)', async (_, answer, why) => {
   await using process = await renewing(20, [answer]);
   expect(process.requests()).toBe(1);
   expect(await process.file()).toBe(process.present.certificatePem);
+  expect(process.warnings).toMatchObject([{ err: { message: expect.stringContaining(why) } }]);
 });

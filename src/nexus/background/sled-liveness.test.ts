@@ -18,9 +18,13 @@ const watching = () => {
       sledList: async ({ policy }) => {
         expect(policy, 'expunged sleds are not asked (S23)').toBe('in_service');
         return {
-          items: fleet.inService.map(({ target }) => ({
+          items: fleet.inService.map(({ target }, at) => ({
             id: target.id,
-            info: { agentAddress: '127.0.0.1:1', depotPort: 1, baseboard: { serial: target.serial } },
+            info: {
+              agentAddress: `[2001:DB8::000${at + 1}]:1`,
+              depotPort: 1,
+              baseboard: { serial: target.serial },
+            },
           })) as unknown as SledRecord[],
         };
       },
@@ -71,4 +75,17 @@ test('a sled that left the fleet is forgotten, and does not count as returned wh
   fleet.inService = sleds;
   sleds[0]!.fault = {};
   expect(await look()).toMatchObject({ changed: false });
+});
+
+test('the hosts of sleds that answered the last time are known, in one form, and no others (SL1)', async () => {
+  const { sleds, fleet, liveness, look } = watching();
+  expect(liveness.answeringHosts(), 'a registration alone makes none known').toEqual(new Set());
+  await look();
+  expect(liveness.answeringHosts()).toEqual(new Set(['2001:db8::1', '2001:db8::2']));
+  sleds[1]!.fault.putConfig = unreachable;
+  await look();
+  expect(liveness.answeringHosts()).toEqual(new Set(['2001:db8::1']));
+  fleet.inService = [];
+  await look();
+  expect(liveness.answeringHosts()).toEqual(new Set());
 });

@@ -1,0 +1,40 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { readCredentials } from '../identity/credentials.ts';
+import { derivedSledId, GENERIC_PART } from '../identity/derived-sled-id.ts';
+import type { PeerIdentity } from '../identity/peer-identity.ts';
+import { fleetPaths } from './data-directory.ts';
+import { openFleetIdentity } from './fleet-identity.ts';
+
+const STAGED_ID = '0d5a9a6a-90a4-4d0f-8b1c-1d5ac1a2b3c4';
+
+const dataDirectory = async () => {
+  const root = await mkdtemp(join(tmpdir(), 'fleet-identity-'));
+  onTestFinished(() => rm(root, { recursive: true }));
+  const paths = fleetPaths(root);
+  /** One start of the fleet: who its processes are. */
+  const start = async (): Promise<readonly PeerIdentity[]> => {
+    await using identity = await openFleetIdentity(paths, error => expect.unreachable(String(error)));
+    const nexus = await readCredentials(await identity.nexus(paths.nexus(1)), 'nexus');
+    const sled = await readCredentials(await identity.sled(paths.sled(1)), 'sled');
+    return [nexus.identity, sled.identity];
+  };
+  return { paths, start };
+};
+
+test('a fleet that starts again has the same authority and the same names (FI1)', async () => {
+  const { start, paths } = await dataDirectory();
+  const first = await start();
+  expect(first[1]?.id).toBe(derivedSledId(GENERIC_PART, paths.sled(1).name));
+  expect(await start()).toEqual(first);
+});
+
+test('a Nexus of a directory from before identities keeps the id of its staging directory (FI1)', async () => {
+  const { start, paths } = await dataDirectory();
+  const { staging } = paths.nexus(1);
+  await mkdir(staging, { recursive: true });
+  await writeFile(join(staging, 'nexus-id'), `${STAGED_ID}\n`);
+  expect((await start())[0]?.id).toBe(STAGED_ID);
+});
