@@ -187,6 +187,26 @@ test('a join that is killed at any moment is finished by the same command, as on
   expect(keys, 'each used invitation has one key').toHaveLength(invitations[0]!.used);
 });
 
+test('without a token a machine joins once its key, which it shows, is approved (T1b)', async () => {
+  const machine = await newMachine(9);
+  const shown = await operator('identity', 'show', '--json', join(directory, 'authority', 'ca.pem'));
+  const [{ key_sha256: authority }] = JSON.parse(shown.out).certificates;
+  const named = ['--fleet', 'prod.example.org', '--authority-key', authority];
+  const args = [PROGRAM, 'sled-agent', 'join', '--config', machine.config, ...named];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const exited = once(child, 'exit');
+  let err = '';
+  child.stderr.on('data', chunk => {
+    err += chunk;
+  });
+  await until(async () => /has the SHA-256 [0-9a-f]{64}\./.test(err), 'the machine shows its key');
+  const [, key] = /has the SHA-256 ([0-9a-f]{64})\./.exec(err)!;
+  expect(await operator('sled', 'approve', 'ef'.repeat(32))).toMatchObject({ exitCode: 0 });
+  expect(await operator('sled', 'approve', key!)).toMatchObject({ exitCode: 0 });
+  expect((await exited)[0], err).toBe(0);
+  expect(await machine.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
+});
+
 test('an invitation is listed until a machine joins, and is of no use once it is ended', async () => {
   const token = await invite();
   const states = async () => {

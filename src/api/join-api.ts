@@ -11,8 +11,8 @@ const Base64 = z.base64().max(256);
 
 export const JoinFleet = z
   .object({
-    /** Of an invitation. */
-    token: z.string().max(1_024),
+    /** Of an invitation; absent for one of the machine that has this key. */
+    token: z.string().max(1_024).optional(),
     /** SubjectPublicKeyInfo in DER: a P-256 key with an uncompressed point. */
     public_key: Base64,
     /** Of that key, over the purpose, the fleet, the SHA-256 of the token and the key: src/identity/join-proof.ts. */
@@ -50,6 +50,7 @@ export const joinApi = {
       response: { kind: 'json', schema: JoinedFleet },
       errors: [
         'INVITATION_INVALID',
+        'JOIN_NOT_APPROVED',
         'INVITATION_USED',
         'SLED_KEY_IN_USE',
         'SLED_DECOMMISSIONED',

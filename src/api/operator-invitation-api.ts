@@ -9,12 +9,16 @@ export const DEFAULT_INVITATION_LIFE_S = 3_600;
 export const MIN_INVITATION_LIFE_S = 60;
 export const MAX_INVITATION_LIFE_S = 7 * 86_400;
 
+const KeySha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 lower-case hex digits');
+
 export const CreateInvitation = z
   .object({
     /** As which sled the machine joins; by default as a new one. */
     sled_id: SledId.optional(),
     /** The sled that the join expunges. */
     replaces_sled_id: SledId.optional(),
+    /** The SHA-256 of the public key of the machine that may join; the answer then has no token. */
+    public_key_sha256: KeySha256.optional(),
     expires_in_s: z.number().int().min(MIN_INVITATION_LIFE_S).max(MAX_INVITATION_LIFE_S).optional(),
   })
   .meta({ id: 'CreateInvitation' });
@@ -41,7 +45,7 @@ export const CreatedInvitation = z
     fleet: z.string(),
     authority_key_sha256: z.string(),
     /** The token itself: only its SHA-256 is stored, so no later answer has it. */
-    token: z.string(),
+    token: z.string().optional(),
   })
   .meta({ id: 'CreatedInvitation' });
 export type CreatedInvitation = z.infer<typeof CreatedInvitation>;

@@ -31,7 +31,7 @@ import { addSledAgentReset } from './commands/sled-agent-reset.ts';
 import { makeSledAgentRunnable } from './commands/sled-agent-run.ts';
 import { addSledForget } from './commands/sled-forget.ts';
 import { addSledInvitations } from './commands/sled-invitations.ts';
-import { addSledInvite } from './commands/sled-invite.ts';
+import { addSledApprove, addSledInvite } from './commands/sled-invite.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledShow } from './commands/sled-show.ts';
@@ -96,6 +96,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
       addSledList,
       addSledShow,
       addSledInvite,
+      addSledApprove,
       addSledInvitations,
       addSledUninvite,
       addSledSetPolicy,

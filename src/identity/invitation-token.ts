@@ -58,6 +58,13 @@ export const publicKeySha256 = (key: KeyObject): string =>
     .update(key.export({ type: 'spki', format: 'der' }))
     .digest('hex');
 
+/**
+ * In the place of the SHA-256 of a token: of the invitation of the machine that has this key. It needs no secret, since the key is
+ * proven; and it is no digest of a token, since no token is spelled so.
+ */
+export const keyInvitationSha256 = (keySha256: string): string =>
+  createHash('sha256').update(`tuf-depot join by key\n${keySha256}\n`).digest('hex');
+
 const spelled = (bytes: Buffer): string => `${PREFIX}${bytes.toString('base64url')}`;
 
 const checksum = (content: Uint8Array): Buffer => {

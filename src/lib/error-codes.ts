@@ -79,6 +79,7 @@ export const errorCodes = {
   TOO_MANY_UPLOADS: { status: 429, retry: 'backoff' },
   TOO_MANY_TOKENS: { status: 409, retry: 'never' },
   INVITATION_INVALID: { status: 401, retry: 'never' },
+  JOIN_NOT_APPROVED: { status: 403, retry: 'backoff' },
   INVITATION_USED: { status: 409, retry: 'never' },
   SLED_KEY_IN_USE: { status: 409, retry: 'never' },
   TOO_MANY_INVITATIONS: { status: 409, retry: 'backoff' },

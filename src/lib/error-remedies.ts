@@ -77,6 +77,8 @@ export const errorRemedies = {
   TOO_MANY_UPLOADS: 'Wait for one of them to end, or upload to another Nexus.',
   TOO_MANY_TOKENS: 'Revoke tokens that nobody uses: tuf-depot token list, tuf-depot token revoke ID.',
   INVITATION_INVALID: 'Make a new invitation, and use its whole token: tuf-depot sled invite.',
+  JOIN_NOT_APPROVED:
+    'Compare the digest of the key with the one on the machine, then approve it as an admin: tuf-depot sled approve SHA256. The machine waits for that.',
   INVITATION_USED:
     'If this machine has not joined, somebody else has the token and joined with it: expunge the sled that the message names with tuf-depot sled set-policy ID expunged. Then make a new invitation: tuf-depot sled invite.',
   SLED_KEY_IN_USE:

@@ -1,5 +1,5 @@
 /** A machine joins over TLS at a Nexus whose database is in memory: what is sent to whom, and what is on the disk after it. */
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { createPublicKey, randomUUID, X509Certificate } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ import {
   validNow,
   writeAuthority,
 } from '../identity/identity.fixture.ts';
-import { makeInvitationToken, publicKeySha256 } from '../identity/invitation-token.ts';
+import { keyInvitationSha256, makeInvitationToken, publicKeySha256 } from '../identity/invitation-token.ts';
 import { openIssuer } from '../identity/issuer.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -29,7 +29,7 @@ import { registration } from '../nexus/datastore/conformance/records.fixture.ts'
 import type { NewInvitation } from '../nexus/datastore/ports/invitation-port.ts';
 import { createOriginOfMachine } from '../nexus/operators/audit-origin.ts';
 import { readSledAgentConfig } from './config.ts';
-import { joinFleet } from './join.ts';
+import { type JoinOptions, joinFleet } from './join.ts';
 
 const wait = { signal: new AbortController().signal };
 const fleet = testFleetIdentity('prod.example.org');
@@ -132,7 +132,8 @@ const newMachine = async (nexuses: readonly string[], more = '') => {
       names => names.sort(),
       () => [],
     );
-  const join_ = (token: string, nexus?: string) => joinFleet(config, { token, nexus, ...wait });
+  const join_ = (by: JoinOptions['by'], nexus?: string) =>
+    joinFleet(config, { by, nexus, clock: systemClock, ...wait });
   return { directory, config, identity, read, files, join: join_ };
 };
 
@@ -190,6 +191,33 @@ test('what a killed join has half written is removed by the next one, and nothin
     await writeFile(join(machine.identity, name), 'half');
   await machine.join(await invite(datastore));
   expect(await machine.files()).toEqual(['.tmp-other.pem-1', 'ca.pem', 'certificate.pem', 'key.pem']);
+});
+
+test('without a token a machine waits until an admin approves its key, at a Nexus that it has verified (T1b)', async () => {
+  const datastore = openDatastore();
+  await using nexus = await startNexus(datastore);
+  await using other = await startNexus(datastore, { identity: testFleetIdentity('prod.example.org') });
+  const machine = await newMachine([other.address, nexus.address]);
+  const waiting: string[] = [];
+  let pauses = 0;
+  const sleep = async (): Promise<void> => {
+    pauses += 1;
+    if (pauses < 3) return;
+    const [keySha256] = waiting;
+    const sha256 = keyInvitationSha256(keySha256!);
+    const id = InvitationId.parse(randomUUID());
+    const named = { id, sha256, keySha256, sledId: null, replacesSledId: null, lifeMs: 60_000 };
+    await datastore.invitationCreate(named, wait);
+  };
+  const { sledId } = await joinFleet(machine.config, {
+    by: { fleet: fleet.fleet, authoritySha256 },
+    ...{ onWaiting: key => waiting.push(key), clock: { sleep }, signal: wait.signal },
+  });
+  const key = createPublicKey(await machine.read('key'));
+  expect(waiting).toEqual([publicKeySha256(key)]);
+  expect(pauses).toBe(3);
+  expect(await datastore.sledKeyGet(publicKeySha256(key), wait)).toMatchObject({ sledId });
+  expect(other.requests).toEqual([]);
 });
 
 test('another machine with the same token is refused, and learns as whom the first one joined (JD1)', async () => {

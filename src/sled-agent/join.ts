@@ -10,7 +10,7 @@
  *      is cut short at any step is repeated with the same command: Nexus answers the same key again.
  * JC3. Nothing that exists is overwritten but by a later certificate of the same sled and the same key.
  */
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { basename, dirname, relative } from 'node:path';
 import { type JoinedFleet, joinApi } from '../api/join-api.ts';
 import { SledId } from '../core/ids.ts';
@@ -19,11 +19,17 @@ import { parseAddress } from '../http/listen.ts';
 import { secureDispatcher } from '../http/peers.ts';
 import { identityOf } from '../identity/certificate.ts';
 import { type IdentityFiles, parseCertificates, readCredentials } from '../identity/credentials.ts';
-import { type InvitedTo, parseInvitationToken } from '../identity/invitation-token.ts';
+import {
+  type InvitedTo,
+  keyInvitationSha256,
+  parseInvitationToken,
+  publicKeySha256,
+} from '../identity/invitation-token.ts';
 import { generateKey } from '../identity/issue.ts';
 import { proveKey } from '../identity/join-proof.ts';
 import { spiffeId } from '../identity/peer-identity.ts';
 import { presentedAuthority } from '../identity/presented-authority.ts';
+import type { Clock } from '../lib/clock.ts';
 import { readFileWhole, removeTemporaryFiles, writeFileDurably } from '../lib/durable-file.ts';
 import { endpoint, endpointUrl, formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
@@ -43,21 +49,27 @@ export type JoinedSled = {
   readonly files: IdentityFiles;
 };
 
-type Invitation = InvitedTo & { readonly token: string };
+/** With its token; or without one, for a machine that waits until an admin approves its key. */
+type Invitation = InvitedTo & { readonly token?: string };
 
-/**
- * @param nexus `HOST:PORT`, instead of those in the configuration
- * @throws `CONFIG_INVALID`, `INVITATION_INVALID`, `PEER_IDENTITY`, and what Nexus answers
- */
-export const joinFleet = async (
-  configPath: string,
-  {
-    token,
-    nexus,
-    signal,
-  }: { readonly token: string; readonly nexus?: string | undefined; readonly signal: AbortSignal },
-): Promise<JoinedSled> => {
-  const invitation = requireInvitation(token);
+export type JoinOptions = {
+  /** A token, or what one would name. */
+  readonly by: string | InvitedTo;
+  /** `HOST:PORT`, instead of those in the configuration. */
+  readonly nexus?: string | undefined;
+  /** Called once, when Nexus has answered that the key is not approved yet. */
+  readonly onWaiting?: (keySha256: string) => void;
+  readonly clock: Pick<Clock, 'sleep'>;
+  readonly signal: AbortSignal;
+};
+
+/** A person approves it meanwhile. */
+const APPROVAL_PAUSE_MS = 3_000;
+
+/** @throws `CONFIG_INVALID`, `INVITATION_INVALID`, `PEER_IDENTITY`, and what Nexus answers */
+export const joinFleet = async (configPath: string, options: JoinOptions): Promise<JoinedSled> => {
+  const { by, nexus } = options;
+  const invitation: Invitation = typeof by === 'string' ? requireInvitation(by) : by;
   const { identity: files, nexuses, store } = await readJoiningConfig(configPath);
   requireOutside(files, store.directories);
   const present = await presentSled(files, invitation);
@@ -65,7 +77,7 @@ export const joinFleet = async (
   const key = await keyIn(files.keyFile);
   const body = requestOf(invitation, key, present);
   const addresses = nexus === undefined ? nexuses : [parseAddress(nexus, '--nexus')];
-  const { answer, address } = await askAny(addresses, invitation, body, { signal });
+  const { answer, address } = await askUntilApproved(addresses, invitation, body, options);
   requireAnswer(answer, { invitation, key, present });
   await writeFileDurably(files.authoritiesFile, answer.ca_pem);
   await writeFileDurably(files.certificateFile, answer.certificate_pem);
@@ -150,12 +162,11 @@ const parseKey = (pem: string, file: string): KeyObject => {
 
 const requestOf = ({ fleet, token }: Invitation, privateKey: KeyObject, present: SledId | undefined) => {
   const publicKey = createPublicKey(privateKey);
-  const { publicKeyDer, signature } = proveKey(
-    { privateKey, publicKey },
-    { fleet, tokenSha256: tokenDigest(token) },
-  );
+  const tokenSha256 =
+    token === undefined ? keyInvitationSha256(publicKeySha256(publicKey)) : tokenDigest(token);
+  const { publicKeyDer, signature } = proveKey({ privateKey, publicKey }, { fleet, tokenSha256 });
   return {
-    token,
+    ...(token !== undefined && { token }),
     public_key: Buffer.from(publicKeyDer).toString('base64'),
     signature: Buffer.from(signature).toString('base64'),
     ...(present !== undefined && { present_sled_id: present }),
@@ -169,6 +180,25 @@ const ASK_ANOTHER = new Set([
   ...['PEER_UNREACHABLE', 'PEER_STALLED', 'PEER_BAD_ANSWER', 'PEER_IDENTITY', 'NO_AUTHORITY_KEY'],
   ...['DATABASE_UNAVAILABLE', 'SHUTTING_DOWN', 'TOO_MANY_REQUESTS', 'NOT_FOUND'],
 ]);
+
+/** Without a token: again and again, until a person has approved the key. */
+const askUntilApproved = async (
+  addresses: readonly SocketAddress[],
+  invitation: Invitation,
+  body: JoinBody,
+  { onWaiting, clock, signal }: JoinOptions,
+): ReturnType<typeof askAny> => {
+  for (let asked = 0; ; asked += 1) {
+    try {
+      return await askAny(addresses, invitation, body, { signal });
+    } catch (error) {
+      if (errorCodeOf(error) !== 'JOIN_NOT_APPROVED') throw error;
+      const der = Buffer.from(body.public_key, 'base64');
+      if (asked === 0) onWaiting?.(createHash('sha256').update(der).digest('hex'));
+      await clock.sleep(APPROVAL_PAUSE_MS, { signal });
+    }
+  }
+};
 
 /** The first Nexus that answers; one that refuses the invitation speaks for all. */
 const askAny = async (

@@ -22,14 +22,18 @@ import { policyOf, withPolicy } from './sled-verbs.ts';
 
 export const invitationCreate =
   (
-    { id, sha256, sledId, replacesSledId, lifeMs }: NewInvitation,
+    { id, sha256, sledId, replacesSledId, lifeMs, keySha256 }: NewInvitation,
     audit: AuditOrigin | undefined,
   ): Step<InvitationRecord> =>
   (before, moment) => {
     const { nowMs } = moment;
     const known = before.invitations.get(id);
     if (known !== undefined) return { state: before, answer: known };
-    const kept = new Map([...before.invitations].filter(([, each]) => !isInvitationForgotten(each, nowMs)));
+    const kept = new Map(
+      [...before.invitations].filter(
+        ([, each]) => !isInvitationForgotten(each, nowMs) && each.sha256 !== sha256,
+      ),
+    );
     const policies = { sled: policyOf(before, sledId), replaced: policyOf(before, replacesSledId) };
     const open = [...kept.values()].filter(each => isInvitationOpen(each, nowMs)).length;
     requireInvitable({ id, sha256, sledId, replacesSledId, lifeMs }, policies, open);
@@ -43,6 +47,7 @@ export const invitationCreate =
       ...({ kind: 'sled_invited', invitationId: id, expiresMs: invitation.timeExpiresMs } as const),
       ...(sledId !== null && { sledId }),
       ...(replacesSledId !== null && { replacesSledId }),
+      ...(keySha256 !== undefined && { publicKeySha256: keySha256 }),
     };
     const state = { ...before, invitations: withEntry(kept, id, invitation) };
     return { state: withAudit(state, audit, action, moment), answer: invitation };

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { fleetOf } from '../../identity/authority-files.ts';
 import { identityOf } from '../../identity/certificate.ts';
 import { parseCertificates } from '../../identity/credentials.ts';
+import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import { spiffeId } from '../../identity/peer-identity.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { printable } from '../output/style.ts';
@@ -34,6 +35,7 @@ export const addIdentityShow = (parent: Command, session: Session): void => {
         is_valid_now:
           certificate.validFromDate.getTime() <= session.clock.nowMs() &&
           session.clock.nowMs() <= certificate.validToDate.getTime(),
+        key_sha256: publicKeySha256(certificate.publicKey),
         sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       };
     });
@@ -45,6 +47,7 @@ export const addIdentityShow = (parent: Command, session: Session): void => {
             ['issued by', printable(each.issuer)],
             ['valid', `${each.not_before} to ${each.not_after}${each.is_valid_now ? '' : ' (not now)'}`],
             ['SHA-256', each.sha256],
+            ['of its key', each.key_sha256],
           ],
           session.terminal.outStyle,
         ),

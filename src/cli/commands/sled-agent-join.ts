@@ -1,11 +1,20 @@
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import type { InvitedTo } from '../../identity/invitation-token.ts';
+import { FleetName } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
+import { parseSha256 } from '../arguments/sha256.ts';
+import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
-type JoinOptions = CommonOptions & { readonly config: string; readonly nexus?: string };
+type JoinOptions = CommonOptions & {
+  readonly config: string;
+  readonly nexus?: string;
+  readonly fleet?: string;
+  readonly authorityKey?: string;
+};
 
 export const addSledAgentJoin = (parent: Command, session: Session): void => {
   withCommonOptions(
@@ -14,16 +23,25 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       .description(
         'on the machine of a sled: use an invitation of tuf-depot sled invite, and write the certificate, key and authority that [identity] of the configuration names. Nothing is sent before the fleet is verified',
       )
-      .argument('<token>', 'token of the invitation, or - to read it from standard input')
+      .argument('[token]', 'token of the invitation, or - to read it from standard input')
       .requiredOption('--config <file>', 'sled-agent.toml')
+      .option('--fleet <name>', 'without a token, with --authority-key: wait until an admin approves the key')
+      .option(
+        '--authority-key <sha256>',
+        'digest of the public key of the authority, as identity show has it',
+      )
       .option('--nexus <host:port>', 'internal address of a Nexus (those in the configuration)'),
     'tuf-depot sled-agent join --config /etc/tuf-depot/sled-agent.toml - < token',
-  ).action(async (word: string, options: JoinOptions) => {
+  ).action(async (word: string | undefined, options: JoinOptions) => {
     const { joinFleet } = await import('../../sled-agent/join.ts');
-    const token = word === '-' ? (await text(session.stdin)).trim() : word;
-    const { signal } = session;
+    const by = await invitationOf(word, options, session);
+    const { signal, clock, terminal } = session;
+    const onWaiting = (key: string): void =>
+      terminal.note(
+        `This machine waits until an admin approves its key, which has the SHA-256 ${key}. Where that admin works: tuf-depot sled approve ${key}`,
+      );
     const joined = await joinFleet(resolve(session.directory, options.config), {
-      ...{ token, nexus: options.nexus, signal },
+      ...{ by, nexus: options.nexus, onWaiting, clock, signal },
     });
     const data = {
       sled_id: joined.sledId,
@@ -50,4 +68,23 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       `Next, start its agent: tuf-depot sled-agent --config ${options.config}`,
     ]);
   });
+};
+
+const invitationOf = async (
+  word: string | undefined,
+  { fleet, authorityKey }: JoinOptions,
+  { stdin }: Pick<Session, 'stdin'>,
+): Promise<string | InvitedTo> => {
+  const isNamed = fleet !== undefined || authorityKey !== undefined;
+  if (word !== undefined && isNamed)
+    throw usageError('a token names the fleet and its authority', 'leave --fleet and --authority-key out');
+  if (word !== undefined) return word === '-' ? (await text(stdin)).trim() : word;
+  if (fleet === undefined || authorityKey === undefined)
+    throw usageError(
+      'the token of an invitation is missing',
+      'tuf-depot sled invite makes one; without one give --fleet and --authority-key',
+    );
+  const name = FleetName.safeParse(fleet);
+  if (!name.success) throw usageError(`--fleet ${fleet} is no name of a fleet`, 'identity show has it');
+  return { fleet: name.data, authoritySha256: parseSha256(authorityKey, '--authority-key') };
 };

@@ -50,6 +50,28 @@ test('sled invite finds the sled to join as, or to replace, by its serial number
   expect(instead.bodies).toEqual([{ replaces_sled_id: instead.first }]);
 });
 
+test('sled approve lets the machine with a key join, and has no token', async () => {
+  const key = 'cd'.repeat(32);
+  const { run, bodies, first } = await against('sled', 'approve', key, '--sled', 'FIRST');
+  expect(run).toMatchObject({ exitCode: 0, err: '' });
+  expect(run.out).toContain(`The machine with the key ${key} may join prod.example.org until ${UNTIL}.`);
+  expect(run.out).not.toContain('tufjoin_');
+  expect(bodies).toEqual([{ public_key_sha256: key, sled_id: first }]);
+  expect((await against('sled', 'approve', 'CD')).run).toMatchObject({ exitCode: 2 });
+});
+
+test.each([
+  [[], 'the token of an invitation is missing'],
+  [['tufjoin_x', '--fleet', 'a'], 'a token names the fleet and its authority'],
+  [['--fleet', 'prod.example.org'], 'the token of an invitation is missing'],
+  [['--fleet', 'A', '--authority-key', 'ab'.repeat(32)], '--fleet A is no name of a fleet'],
+  [['--fleet', 'a', '--authority-key', 'ab'], '--authority-key: ab is no SHA-256'],
+])('sled-agent join %j is wrong usage: %s', async (args, message) => {
+  const run = await runTestCli(['sled-agent', 'join', '--config', 'x.toml', ...args]);
+  expect(run).toMatchObject({ exitCode: 2, out: '' });
+  expect(run.err).toContain(message);
+});
+
 test('sled invitations has the state of each, and who joined; sled uninvite ends one', async () => {
   const sled_id = SledId.parse('00000000-0000-4000-8000-0000000000ee');
   const ended: unknown[] = [];

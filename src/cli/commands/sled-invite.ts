@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import {
+  type CreatedInvitation,
   DEFAULT_INVITATION_LIFE_S,
   MAX_INVITATION_LIFE_S,
   MIN_INVITATION_LIFE_S,
 } from '../../api/operator-invitation-api.ts';
 import { durationMs } from '../arguments/duration.ts';
+import { parseSha256 } from '../arguments/sha256.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
@@ -18,40 +20,72 @@ type InviteOptions = RemoteOptions & {
 };
 
 export const addSledInvite = (parent: Command, session: Session): void => {
-  withRemoteOptions(
+  withInviteOptions(
     parent
       .command('invite')
       .description(
         'invite a machine to join the fleet, once; the token is printed once, on standard output, and only its hash is stored',
-      )
-      .option('--sled <sled>', 'id or serial number of the sled that the machine joins as (a new one)')
-      .option('--replaces <sled>', 'id or serial number of the sled that the join expunges')
-      .option('--for <time>', `how long it is valid, such as 30m (${DEFAULT_INVITATION_LIFE_S / 3600}h)`),
+      ),
     'tuf-depot sled invite --for 30m',
   ).action(async (options: InviteOptions) => {
-    const { sled, replaces } = options;
-    if (sled !== undefined && replaces !== undefined)
-      throw usageError('--sled and --replaces exclude each other', 'give one');
-    const lifeS = options.for === undefined ? undefined : parseLife(options.for);
-    const created = await withDepot(session, options, async depot => {
-      const idOf = async (name: string | undefined) =>
-        name === undefined ? undefined : (await findSled(depot, name)).id;
-      const [sledId, replacesId] = [await idOf(sled), await idOf(replaces)];
-      return await depot.invitations.invitationCreate({
-        body: {
-          ...(sledId !== undefined && { sled_id: sledId }),
-          ...(replacesId !== undefined && { replaces_sled_id: replacesId }),
-          ...(lifeS !== undefined && { expires_in_s: lifeS }),
-        },
-      });
-    });
-    present(session, options, created, () => [created.token]);
+    const created = await createInvitation(session, options, {});
+    present(session, options, created, () => [created.token ?? '']);
     session.terminal.note(
       `One machine may join ${created.fleet} with it until ${created.time_expires}. It is not shown again. To end it before: tuf-depot sled uninvite ${created.id}`,
     );
     session.terminal.note(
       'On that machine, with its sled-agent.toml written: tuf-depot sled-agent join --config FILE TOKEN',
     );
+  });
+};
+
+export const addSledApprove = (parent: Command, session: Session): void => {
+  withInviteOptions(
+    parent
+      .command('approve')
+      .description('let the machine with this key join the fleet, which waits for it in sled-agent join')
+      .argument('<sha256>', 'digest of the key, as that machine shows it'),
+    'tuf-depot sled approve 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+  ).action(async (text: string, options: InviteOptions) => {
+    const public_key_sha256 = parseSha256(text, 'the digest of the key');
+    const created = await createInvitation(session, options, { public_key_sha256 });
+    present(session, options, created, () => [
+      `The machine with the key ${public_key_sha256} may join ${created.fleet} until ${created.time_expires}.`,
+      `To end that before it has: tuf-depot sled uninvite ${created.id}`,
+    ]);
+  });
+};
+
+const withInviteOptions = (command: Command, example: string): Command =>
+  withRemoteOptions(
+    command
+      .option('--sled <sled>', 'id or serial number of the sled that the machine joins as (a new one)')
+      .option('--replaces <sled>', 'id or serial number of the sled that the join expunges')
+      .option('--for <time>', `how long it is valid, such as 30m (${DEFAULT_INVITATION_LIFE_S / 3600}h)`),
+    example,
+  );
+
+const createInvitation = async (
+  session: Session,
+  options: InviteOptions,
+  machine: { readonly public_key_sha256?: string },
+): Promise<CreatedInvitation> => {
+  const { sled, replaces } = options;
+  if (sled !== undefined && replaces !== undefined)
+    throw usageError('--sled and --replaces exclude each other', 'give one');
+  const lifeS = options.for === undefined ? undefined : parseLife(options.for);
+  return await withDepot(session, options, async depot => {
+    const idOf = async (name: string | undefined) =>
+      name === undefined ? undefined : (await findSled(depot, name)).id;
+    const [sledId, replacesId] = [await idOf(sled), await idOf(replaces)];
+    return await depot.invitations.invitationCreate({
+      body: {
+        ...machine,
+        ...(sledId !== undefined && { sled_id: sledId }),
+        ...(replacesId !== undefined && { replaces_sled_id: replacesId }),
+        ...(lifeS !== undefined && { expires_in_s: lifeS }),
+      },
+    });
   });
 };
 

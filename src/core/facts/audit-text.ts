@@ -47,9 +47,9 @@ const renderers: Renderers = {
     `Sled ${serial === '' ? sledId : `${serial} (${sledId})`} became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
   sled_forgotten: ({ sledId, serial, address }) =>
     `Sled ${serial} (${sledId}) at ${address} was expunged before, and its record was removed.`,
-  sled_invited: ({ invitationId, sledId, replacesSledId, expiresMs }) =>
+  sled_invited: ({ invitationId, sledId, replacesSledId, publicKeySha256, expiresMs }) =>
     sentences(
-      `A machine was invited to join ${sledId === undefined ? 'as a new sled' : `as sled ${sledId}`} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
+      `${publicKeySha256 === undefined ? 'A machine' : `The machine with the key ${publicKeySha256}`} was invited to join ${sledId === undefined ? 'as a new sled' : `as sled ${sledId}`} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
       replacesSledId === undefined ? undefined : `It replaces sled ${replacesSledId}.`,
     ),
   sled_invitation_ended: ({ invitationId }) =>

@@ -102,6 +102,8 @@ const auditActions = {
     /** As which a machine is to join; absent for a new one. */
     sledId: SledId.optional(),
     replacesSledId: SledId.optional(),
+    /** Of the machine that an admin approved, without a token. */
+    publicKeySha256: Sha256.optional(),
     expiresMs: TimeMs,
   }),
   sled_invitation_ended: z.object({ invitationId: InvitationId }),

@@ -2,14 +2,20 @@ import { randomUUID, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { InvitationId, NexusId, SledId } from '../../core/ids.ts';
 import { identityOf } from '../../identity/certificate.ts';
 import { knownRevocations, testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
-import { makeInvitationToken, publicKeySha256 } from '../../identity/invitation-token.ts';
+import {
+  keyInvitationSha256,
+  makeInvitationToken,
+  publicKeySha256,
+} from '../../identity/invitation-token.ts';
 import { generateKey } from '../../identity/issue.ts';
 import { openIssuer } from '../../identity/issuer.ts';
 import { proveKey } from '../../identity/join-proof.ts';
+import type { ErrorCode } from '../../lib/error-codes.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
 import type { JoinRequest } from '../datastore/ports/invitation-port.ts';
@@ -26,8 +32,17 @@ const OLD = SledId.parse('11111111-1111-4111-8111-111111111111');
 const NEXUS = NexusId.parse(randomUUID());
 const key = generateKey();
 
+let refusal: ErrorCode | undefined;
+afterEach(() => {
+  refusal = undefined;
+});
+
 /** One request, to a Nexus that also accepts an authority that is coming. */
-const ask = async (token: string, differing: Record<string, string> = {}, provenFor = token) => {
+const ask = async (
+  token: string | undefined,
+  differing: Record<string, string> = {},
+  provenFor = token ?? '',
+) => {
   const directory = await mkdtemp(join(tmpdir(), 'authority-'));
   await writeAuthority(directory, fleet.authority);
   const pemOf = (of: typeof fleet) => of.authority.certificate.toString();
@@ -46,6 +61,7 @@ const ask = async (token: string, differing: Record<string, string> = {}, proven
     datastore: {
       async sledJoin(request, { audit }) {
         seen.requests.push(request);
+        if (refusal !== undefined) throw new DepotError(refusal, 'refused');
         expect(audit).toMatchObject({ actor: { kind: 'invited_machine' }, remoteAddress: '192.0.2.1' });
         const invitationId = InvitationId.parse(randomUUID());
         return { sledId: request.newSledId, invitationId, isRepeat: false, expunged: OLD };
@@ -61,11 +77,15 @@ const ask = async (token: string, differing: Record<string, string> = {}, proven
     learnRevocations: async () => undefined,
     announceRevocations: () => undefined,
   });
-  const proof = proveKey(key, { fleet: fleet.fleet, tokenSha256: tokenDigest(provenFor) });
+  const proof = proveKey(key, {
+    fleet: fleet.fleet,
+    tokenSha256:
+      token === undefined ? keyInvitationSha256(publicKeySha256(key.publicKey)) : tokenDigest(provenFor),
+  });
   const answer = api.sledJoin({
     ...{ params: {}, query: {}, headers: {}, requestId: 'r-1', log: silentLogger },
     body: {
-      token,
+      ...(token !== undefined && { token }),
       public_key: Buffer.from(proof.publicKeyDer).toString('base64'),
       signature: Buffer.from(proof.signature).toString('base64'),
       ...differing,
@@ -138,4 +158,21 @@ test('a key without its proof is refused without the database', async () => {
     await expect(answer).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
     expect(seen.requests).toEqual([]);
   }
+});
+
+test('without a token the invitation of the key counts, and one that is not approved is told so', async () => {
+  const keySha256 = publicKeySha256(key.publicKey);
+  const { answer, seen } = await ask(undefined);
+  await answer;
+  expect(seen.requests).toMatchObject([
+    { sha256: keyInvitationSha256(keySha256), publicKeySha256: keySha256 },
+  ]);
+  refusal = 'INVITATION_INVALID';
+  await expect((await ask(undefined)).answer).rejects.toMatchObject({
+    code: 'JOIN_NOT_APPROVED',
+    message: `no admin lets the key with the SHA-256 ${keySha256} join now`,
+  });
+  await expect((await ask(makeInvitationToken(NAMED))).answer).rejects.toMatchObject({
+    code: 'INVITATION_INVALID',
+  });
 });

@@ -1,19 +1,24 @@
 /**
  * Handlers of the API for machines that join (docs/operations.md, "A machine joins").
  *
- *     token ─▶ of this fleet? ─▶ proof of the key ─▶ transaction: invitation burnt, key recorded ─▶ certificate
+ *     token, or the key itself ─▶ of this fleet? ─▶ proof of the key ─▶ transaction: invitation burnt, key recorded ─▶ certificate
  *
  * JH1. A certificate is issued after the commit that records its key, so each one has an invitation. When its answer is lost,
  *      the same key is answered again with another one, which says the same.
  * JH2. A token that is no whole token of this fleet costs no transaction. Whoever has a whole one learns whether it is unknown,
  *      expired or used: nobody guesses 256 bits, and the person in front of the machine has to know.
  */
+import { createHash } from 'node:crypto';
 import type { JoinedFleet, joinApi } from '../../api/join-api.ts';
 import { SledId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
-import { parseInvitationToken, publicKeySha256 } from '../../identity/invitation-token.ts';
+import {
+  keyInvitationSha256,
+  parseInvitationToken,
+  publicKeySha256,
+} from '../../identity/invitation-token.ts';
 import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts';
-import { provenKey } from '../../identity/join-proof.ts';
+import { type JoinProof, provenKey } from '../../identity/join-proof.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -43,20 +48,21 @@ export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
   async sledJoin({ body, signal, log, ...request }): Promise<JoinedFleet> {
     const issuer = requireIssuer(deps.issuer);
     const { fleet } = issuer;
-    requireTokenOf(issuer, body.token);
-    const tokenSha256 = tokenDigest(body.token);
+    const { token } = body;
+    if (token !== undefined) requireTokenOf(issuer, token);
     const proof = {
       publicKeyDer: Buffer.from(body.public_key, 'base64'),
       signature: Buffer.from(body.signature, 'base64'),
     };
-    const publicKey = provenKey(proof, { fleet, tokenSha256 });
+    const sha256 = token === undefined ? keyInvitationSha256(sha256Of(proof)) : tokenDigest(token);
+    const publicKey = provenKey(proof, { fleet, tokenSha256: sha256 });
     if (publicKey === undefined)
       throw new DepotError(
         'INVALID_REQUEST',
         'public_key is no P-256 key with an uncompressed point, or signature is not made by it over this fleet and token',
       );
     const join = {
-      sha256: tokenSha256,
+      sha256,
       publicKeySha256: publicKeySha256(publicKey),
       newSledId: SledId.parse(deps.newId()),
       presentSledId: body.present_sled_id,
@@ -67,6 +73,14 @@ export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
         // Two have had one token: a person should know, whichever of them complains.
         if (errorCodeOf(error) === 'INVITATION_USED')
           log.warn({ err: error, address: request.caller.address }, 'a used token was sent again');
+        if (token === undefined && errorCodeOf(error) === 'INVITATION_INVALID')
+          throw new DepotError(
+            'JOIN_NOT_APPROVED',
+            `no admin lets the key with the SHA-256 ${join.publicKeySha256} join now`,
+            {
+              cause: error,
+            },
+          );
         throw error;
       });
     log.info({ sled_id: sledId, invitation_id: invitationId, repeated: isRepeat }, 'machine joined');
@@ -86,6 +100,10 @@ export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
     };
   },
 });
+
+/** As {@link publicKeySha256}, of bytes that may be no key. */
+const sha256Of = ({ publicKeyDer }: JoinProof): string =>
+  createHash('sha256').update(publicKeyDer).digest('hex');
 
 /** JH2. @throws `INVITATION_INVALID` */
 const requireTokenOf = ({ fleet, authoritySha256 }: CertificateIssuer, token: string): void => {

@@ -7,7 +7,7 @@ import {
 } from '../../api/operator-invitation-api.ts';
 import { InvitationId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
-import { makeInvitationToken } from '../../identity/invitation-token.ts';
+import { keyInvitationSha256, makeInvitationToken } from '../../identity/invitation-token.ts';
 import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -35,11 +35,13 @@ export const createOperatorInvitationApi = ({
     if (sledId !== undefined && replacesSledId !== undefined)
       throw new DepotError('INVALID_REQUEST', 'sled_id and replaces_sled_id exclude each other: give one');
     const { fleet, authoritySha256 } = requireIssuer(issuer);
+    const keySha256 = body.public_key_sha256;
     const token = makeInvitationToken({ fleet, authoritySha256 });
     const created = await datastore.invitationCreate(
       {
         id: InvitationId.parse(newId()),
-        sha256: tokenDigest(token),
+        sha256: keySha256 === undefined ? tokenDigest(token) : keyInvitationSha256(keySha256),
+        keySha256,
         sledId: sledId ?? null,
         replacesSledId: replacesSledId ?? null,
         lifeMs: (lifeS ?? DEFAULT_INVITATION_LIFE_S) * 1000,
@@ -48,7 +50,12 @@ export const createOperatorInvitationApi = ({
     );
     log.info({ invitation_id: created.id, sled_id: sledId }, 'machine invited');
     const view = invitationView({ ...created, joinedSledId: null }, created.timeCreatedMs);
-    return { ...view, fleet, authority_key_sha256: authoritySha256, token };
+    return {
+      ...view,
+      fleet,
+      authority_key_sha256: authoritySha256,
+      ...(keySha256 === undefined && { token }),
+    };
   },
 
   async invitationList({ signal }) {

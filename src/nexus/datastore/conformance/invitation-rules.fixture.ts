@@ -260,6 +260,28 @@ export const invitationRules = (open: OpenDatastore): void => {
       ]);
     });
 
+    test('of one key replace each other, also when one is used, and the log has the key', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const keySha256 = hashOf('key one');
+      const named = [invitationOf('of a key'), invitationOf('of a key'), invitationOf('of a key')];
+      const ids = async () => (await datastore.invitationList(wait)).invitations.map(({ id }) => id);
+      const [first, second, third] = named.map(each => ({ ...each, keySha256 }));
+      await datastore.invitationCreate(first!, wait);
+      await datastore.invitationCreate(second!, { ...wait, audit: originBy() });
+      expect(await ids()).toEqual([second!.id]);
+      const { sledId } = await datastore.sledJoin(joinOf('of a key', 'one'), wait);
+      await datastore.invitationCreate({ ...third!, sledId }, wait);
+      expect(await ids()).toEqual([third!.id]);
+      expect(await datastore.sledJoin(joinOf('of a key', 'one'), wait)).toMatchObject({
+        ...{ sledId, isRepeat: false },
+      });
+      const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+      expect(items.map(({ content }) => parseAuditContent(content)?.action)).toMatchObject([
+        { kind: 'sled_invited', invitationId: second!.id, publicKeySha256: keySha256 },
+      ]);
+    });
+
     test('are in the audit log, and so is each join, once (T6)', async () => {
       await using opened = await open();
       const { datastore } = opened;

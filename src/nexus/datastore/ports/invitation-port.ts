@@ -28,6 +28,8 @@ export type Invitations = {
 export type NewInvitation = Pick<InvitationRecord, 'id' | 'sha256' | 'sledId' | 'replacesSledId'> & {
   /** From now on, by the database's clock. */
   readonly lifeMs: number;
+  /** Of an invitation of the machine that has this key; for the audit log. */
+  readonly keySha256?: string | undefined;
 };
 
 export type SledKeyRecord = {
@@ -62,7 +64,7 @@ export type JoinOutcome = {
 export type InvitationPort = {
   /**
    * `NOT_FOUND` for a sled that neither registered nor joined, `SLED_DECOMMISSIONED` for an expunged one that a machine would join as,
-   * `TOO_MANY_INVITATIONS`. Invitations that ended long ago are removed in the same transaction.
+   * `TOO_MANY_INVITATIONS`. An earlier one of the same key is replaced. Invitations that ended long ago are removed in the same transaction.
    */
   readonly invitationCreate: (invitation: NewInvitation, wait: Audited) => Promise<InvitationRecord>;
   /** The newest first. */

@@ -14,7 +14,7 @@ export const invitationCreate =
     transactions.write(
       'invitation_create',
       async (db, attempt) => {
-        const { id: invitationId, sledId, replacesSledId } = invitation;
+        const { id: invitationId, sledId, replacesSledId, keySha256 } = invitation;
         const before = await db
           .selectFrom('sled_invitation')
           .selectAll()
@@ -22,6 +22,7 @@ export const invitationCreate =
           .executeTakeFirst();
         if (before !== undefined) return toInvitationRecord(before);
         await removeForgotten(db);
+        await db.deleteFrom('sled_invitation').where('sha256', '=', invitation.sha256).execute();
         const policies = {
           sled: await readPolicy(db, sledId),
           replaced: await readPolicy(db, replacesSledId),
@@ -35,6 +36,7 @@ export const invitationCreate =
             ...{ kind: 'sled_invited', invitationId, expiresMs: created.timeExpiresMs },
             ...(sledId !== null && { sledId }),
             ...(replacesSledId !== null && { replacesSledId }),
+            ...(keySha256 !== undefined && { publicKeySha256: keySha256 }),
           },
           attempt,
         );
