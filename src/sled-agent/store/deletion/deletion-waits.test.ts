@@ -121,6 +121,25 @@ test('a restart continues the wait, and a wall clock that jumps changes nothing 
   expect(has(machine, b)).toBe(false);
 });
 
+test.each([[M0], [M1]])(
+  'the newest file of deletions counts, when the one on %s was not written any more (DK1)',
+  async stale => {
+    let isFull = false;
+    const { machine, store, start, pass } = await holding([a, b], {
+      before: ({ name, path }) => {
+        if (isFull && name === 'createFile' && path.startsWith(stale) && path.includes('deletions'))
+          throw systemError('ENOSPC');
+      },
+    });
+    await offer(store, 2, [a]);
+    await pass(2 * MINUTE_MS);
+    isFull = true;
+    await pass(6 * MINUTE_MS);
+    machine.kill();
+    expect(await remaining(await start())).toEqual([2 * 60]);
+  },
+);
+
 /** Holds every deletion pass at its beginning, until it is opened. */
 const createGate = () => {
   let open = Promise.resolve();
@@ -364,6 +383,21 @@ test('only as many artifacts make room as are needed; the others wait on', async
   await put(store, d);
   expect([a, b].filter(each => has(machine, each))).toHaveLength(1);
   expect(await remaining(store)).toEqual([5 * 60]);
+});
+
+test('what has made room counts to the share of the day (WT2, WT4)', async () => {
+  const { machine, store, pass } = await holding([a, b, c, d], { quotaBytes: 4500 });
+  await offer(store, 2, [a, c, d]);
+  await pass(5 * MINUTE_MS);
+  const e = testArtifact(5, 1000);
+  await offer(store, 3, [a, c, d, e]);
+  await put(store, e);
+  expect(has(machine, b)).toBe(false);
+  // Alone these two are half of the most bytes; with the one before they are more.
+  await offer(store, 4, [a, e]);
+  await pass(20 * MINUTE_MS);
+  expect([c, d].map(each => has(machine, each))).toEqual([true, true]);
+  expect((await store.list()).deletionsLimited).toMatchObject({ artifacts: 2 });
 });
 
 test('a dataset that is full of what may make room is not full; before half of the wait it is', async () => {
