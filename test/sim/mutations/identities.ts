@@ -21,7 +21,7 @@ export const IDENTITY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'certificate-without-authority',
     in: 'peerOf',
-    find: "if (!socket.authorized) return { kind: 'refused', because: verificationFault(socket.authorizationError) };",
+    find: "if (!isTrusted) return { kind: 'refused', because: verificationFault(socket.authorizationError) };",
     replace: '',
     tests: 'secure-server.test.ts',
     why: 'T1: whoever makes a certificate is a member of the fleet',
@@ -49,5 +49,29 @@ export const IDENTITY_MUTATIONS: readonly Mutation[] = [
     replace: '',
     tests: 'secure-server.test.ts',
     why: 'TI3: a certificate that has expired is not judged again',
+  },
+  {
+    name: 'invitation-used-twice',
+    in: 'decideJoin',
+    find: 'used.publicKeySha256 !== request.publicKeySha256 || key === undefined',
+    replace: 'key === undefined',
+    tests: 'memory-datastore.test.ts',
+    why: 'JD1: a machine that is a sled already takes the place of the one that used the token',
+  },
+  {
+    name: 'key-with-two-sleds',
+    in: 'decideJoin',
+    find: 'key !== undefined && key.sledId !== sledId',
+    replace: 'key === undefined && sledId === undefined',
+    tests: 'memory-datastore.test.ts',
+    why: 'G4: one machine counts as two',
+  },
+  {
+    name: 'any-authority-presented',
+    in: 'presentedAuthority',
+    find: 'publicKeySha256(each.publicKey) === authoritySha256',
+    replace: 'each.ca',
+    tests: 'presented-authority.test.ts',
+    why: 'JA1: a machine that joins sends its token to any server',
   },
 ];
