@@ -13,6 +13,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/crash/**/*.test.ts',
   'test/database-away.test.ts',
   'test/database-hosts.test.ts',
+  'test/deletion-waits.test.ts',
   'test/disks.test.ts',
   'test/faults.test.ts',
   'test/first-fleet.test.ts',

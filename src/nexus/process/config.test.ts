@@ -47,6 +47,38 @@ test('retention is off unless both of its settings are there (B19)', async () =>
     });
 });
 
+const IDENTITY = '[identity]\ncertificate_file = "c.pem"\nkey_file = "k.pem"\nca_file = "ca.pem"\n';
+
+test('with an identity operators connect by TLS unless the file says otherwise, and its paths are relative to the file', async () => {
+  expect(await read(LEAST)).toMatchObject({ identity: undefined, operatorTransport: 'plain' });
+  const config = await read(`${LEAST}${IDENTITY}authority_directory = "fleet-ca"\n`);
+  expect(config).toMatchObject({
+    identity: {
+      certificateFile: join(directory, 'c.pem'),
+      keyFile: join(directory, 'k.pem'),
+      authoritiesFile: join(directory, 'ca.pem'),
+    },
+    authorityDirectory: join(directory, 'fleet-ca'),
+    operatorTransport: 'tls',
+  });
+  const plain = await read(`operator_transport = "plain"\n${LEAST}${IDENTITY}`);
+  expect(plain.operatorTransport).toBe('plain');
+});
+
+test.each([
+  ['without the section', `operator_transport = "tls"\n${LEAST}`, /operator_transport: "tls" needs/],
+  ['a file under two keys', `${LEAST}${IDENTITY.replace('k.pem', './c.pem')}`, /have to be three files/],
+  ['without a key', `${LEAST}${IDENTITY.replace('key_file = "k.pem"\n', '')}`, /identity\.key_file/],
+  ['with an empty path', `${LEAST}${IDENTITY.replace('"ca.pem"', '""')}`, /identity\.ca_file/],
+  ['with another key', `${LEAST}${IDENTITY}ca = "x"\n`, /unknown key identity\.ca; known here: .*ca_file/],
+])('an identity %s is an error that names the file and the key', async (_, text, message) => {
+  await expect(read(text)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(message),
+  });
+  await expect(read(text)).rejects.toThrow('nexus.toml');
+});
+
 test('an unknown key is an error that names the file, the key and the known keys', async () => {
   await expect(read(`${LEAST}[tuf_artifact_replication]\nmin_sleds = 1\n`)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',

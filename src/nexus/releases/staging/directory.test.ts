@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -45,6 +45,27 @@ test('a start removes unfinished uploads and writes, and lists whole archives', 
   expect([...(await directory.list())]).toEqual([[id, { archive: true, parts: true, sidecar: true }]]);
   await directory.remove(id);
   expect((await directory.list()).size).toBe(0);
+});
+
+test('files of others stay where they are: a start neither removes nor lists them', async () => {
+  const id = randomUUID();
+  {
+    await using _directory = await openStagingDirectory(path);
+  }
+  const foreign = [
+    'notes.part',
+    `${id}.zip.bak`,
+    `${id}.tar`,
+    `x-${id}.zip.part`,
+    `${id}.zip.part.bak`,
+    'release.zip',
+    `${id}`,
+  ];
+  for (const name of foreign) await writeFile(join(path, name), 'x');
+  await mkdir(join(path, 'lost+found'));
+  await using directory = await openStagingDirectory(path);
+  expect((await readdir(path)).sort()).toEqual([...foreign, 'lock', 'lost+found', 'nexus-id'].sort());
+  expect([...(await directory.list())]).toEqual([]);
 });
 
 test('an identity that cannot be read is an error, never a new identity', async () => {
