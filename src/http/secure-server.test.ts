@@ -15,7 +15,7 @@ import {
   testFleetIdentity,
   validNow,
 } from '../identity/identity.fixture.ts';
-import { clientTls, serverTls } from '../identity/tls.ts';
+import { type ClientCredentials, clientTls, serverTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { neverAborts, oneOperator, serveTestApi, testApi } from './api.fixture.ts';
@@ -157,22 +157,32 @@ test('a refusal says whom the route serves, and who the caller is', async () => 
   await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
   const expected = { fleet: fleet.fleet, kind: 'sled' } as const;
   const past = { notBeforeMs: Date.now() - 7_200_000, notAfterMs: Date.now() - 3_600_000 };
-  const texts: Record<string, string> = {};
-  for (const [name, own] of Object.entries({
-    nobody: { authoritiesPem: fleet.authority.certificate.toString() },
-    expired: fleet.issue('nexus', { validity: past }),
-    foreign: {
-      ...testFleetIdentity().issue('nexus'),
-      authoritiesPem: fleet.authority.certificate.toString(),
-    },
-  })) {
+  const { authoritiesPem } = fleet.issue('nexus');
+  const other = fleet.issue('nexus', { fleet: 'other.example' });
+  const textFor = async (own: ClientCredentials, path: string): Promise<string> => {
     const dispatcher = secureDispatcher(() => own, expected);
-    texts[name] = (await fetchAs(server, dispatcher)).text;
-    await dispatcher.close();
-  }
-  expect(texts.nobody).toContain('the caller presents no certificate');
-  expect(texts.expired).toContain('it has expired');
-  expect(texts.foreign).toContain('no authority of this fleet issued it');
+    onTestFinished(() => dispatcher.close());
+    const { body } = await request(`https://${server.address}${path}`, { dispatcher });
+    return (JSON.parse(await body.text()) as { message: string }).message;
+  };
+  const members = 'this route serves a nexus or sled of this fleet, and';
+  for (const [own, path, text] of [
+    [{ authoritiesPem }, ARTIFACT, `${members} the caller presents no certificate`],
+    [fleet.issue('nexus', { validity: past }), ARTIFACT, 'it has expired'],
+    [
+      { ...testFleetIdentity().issue('nexus'), authoritiesPem },
+      ARTIFACT,
+      'no authority of this fleet issued it',
+    ],
+    [other, ARTIFACT, `it is of the fleet other.example, not of ${fleet.fleet}`],
+    [
+      fleet.issue('sled', { id: OTHER_SLED }),
+      '/artifacts-config',
+      `this route serves a nexus of this fleet, and the caller is spiffe://${fleet.fleet}/sled/${OTHER_SLED}`,
+    ],
+  ] as const)
+    expect(await textFor(own, path)).toContain(text);
+  expect(await textFor(other, ARTIFACT)).toContain(members);
 });
 
 test('a client talks to the process that it expects, and to no other (T1, TI1)', async () => {
