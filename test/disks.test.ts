@@ -47,6 +47,8 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 const startFleetWith = (datasets: readonly string[]): Promise<TestFleet> =>
   startTestFleet({
     sleds: 3,
+    // A put is sent by hand.
+    identity: 'plain',
     minSledReplication: 2,
     sledLimits: { min_free_bytes: 0 },
     sled: n => (n === 1 ? { datasets, config: { intervals: { registration_s: 1, reconcile_s: 1 } } } : {}),

@@ -6,8 +6,6 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sledAgentApi } from '../src/api/sled-agent-api.ts';
-import { createApiClient } from '../src/http/client.ts';
 import { artifactsOnDisk, replicationDetails, type TestFleet, wait } from './process-fleet.fixture.ts';
 
 export type Wanted = {
@@ -61,7 +59,7 @@ const auditSled = async (sled: TestFleet['sleds'][number], wanted: Wanted): Prom
     const leftovers = (await readdir(dataset)).filter(name => name.startsWith('.tmp-'));
     if (leftovers.length > 0) found.push(`${dataset} has ${leftovers.length} unfinished files`);
   }
-  await using client = createApiClient(sledAgentApi, { baseUrl: `http://${sled.agentAddress()}` });
+  await using client = sled.agent();
   try {
     const { generation } = await client.artifactConfigGet({ query: {} }, wait);
     if (generation !== wanted.generation)

@@ -94,6 +94,8 @@ describe.concurrent('sources', () => {
     async ({ rest, told }) => {
       await using fleet = await startTestFleet({
         sleds: 2,
+        // The source that lies has no identity.
+        identity: 'plain',
         minSledReplication: 2,
         sled: () => ({ config: { intervals: { registration_s: 1, stall_s: 2 } } }),
       });

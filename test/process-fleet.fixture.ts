@@ -16,9 +16,10 @@ import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
+import { sledAgentApi } from '../src/api/sled-agent-api.ts';
 import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
 import { secureDispatcher } from '../src/http/peers.ts';
-import type { TestFleetIdentity } from '../src/identity/identity.fixture.ts';
+import { type TestFleetIdentity, testFleetIdentity } from '../src/identity/identity.fixture.ts';
 import type { PeerKind } from '../src/identity/peer-identity.ts';
 import { type Child, type Exit, startChild } from '../src/local-fleet/child-process.ts';
 import type { TestDatabase } from '../src/nexus/datastore/database.fixture.ts';
@@ -66,6 +67,8 @@ export type TestSled = TestProcess & {
   readonly serial: string;
   readonly datasets: readonly string[];
   readonly agentAddress: () => string;
+  /** As a Nexus of the fleet. */
+  readonly agent: () => ReturnType<typeof agentClient>;
   readonly depotAddress: () => string;
 };
 
@@ -94,7 +97,9 @@ const recoveryClient = (at: ClientOptions) => createApiClient(operatorRecoveryAp
 const historyClient = (at: ClientOptions) => createApiClient(operatorHistoryApi, at);
 const debugClient = (at: ClientOptions) => createApiClient(debugApi, at);
 
-export const startTestFleet = async (options: {
+type ResolvedOptions = Omit<FleetOptions, 'identity'> & { readonly identity?: TestFleetIdentity | undefined };
+
+type FleetOptions = {
   readonly nexuses?: number;
   readonly sleds: number;
   readonly minSledReplication: number;
@@ -109,9 +114,13 @@ export const startTestFleet = async (options: {
   readonly database?: Pick<TestDatabase, 'connection' | 'query'>;
   /** For Node, before the program: of each process by its name, `nexus-1` or `sled-1`. */
   readonly nodeArguments?: (name: string) => readonly string[];
-  /** With it all processes speak TLS and identify themselves. */
-  readonly identity?: TestFleetIdentity;
-}): Promise<TestFleet> => {
+  /** Of all processes; by default one of its own. `plain`: they speak plain HTTP, without identities. */
+  readonly identity?: TestFleetIdentity | 'plain';
+};
+
+export const startTestFleet = async (given: FleetOptions): Promise<TestFleet> => {
+  const identity = given.identity === 'plain' ? undefined : (given.identity ?? testFleetIdentity());
+  const options = { ...given, identity };
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
   undo.defer(() => rm(directory, { recursive: true, force: true }));
@@ -190,7 +199,7 @@ const makeNexus = (
   directory: string,
   n: number,
   databaseUrl: string,
-  options: Parameters<typeof startTestFleet>[0],
+  options: ResolvedOptions,
 ): TestNexus => {
   const stagingDirectory = join(directory, `nexus-${n}`, 'staging');
   const home = join(directory, `nexus-${n}`);
@@ -273,10 +282,7 @@ export const makeSled = (
   directory: string,
   n: number,
   nexus: readonly string[],
-  options: Pick<
-    Parameters<typeof startTestFleet>[0],
-    'sledLimits' | 'sled' | 'nodeArguments' | 'identity'
-  > = {},
+  options: Pick<ResolvedOptions, 'sledLimits' | 'sled' | 'nodeArguments' | 'identity'> = {},
 ): TestSled => {
   const own = options.sled?.(n) ?? {};
   const serial = `sled-${n}`;
@@ -315,8 +321,17 @@ export const makeSled = (
     serial,
     datasets,
     agentAddress: () => addresses.agent_address,
+    agent: () => agentClient(addresses.agent_address, options.identity),
     depotAddress: () => addresses.depot_address,
   };
+};
+
+const agentClient = (address: string, identity: TestFleetIdentity | undefined) => {
+  if (identity === undefined) return createApiClient(sledAgentApi, { baseUrl: `http://${address}` });
+  const nexus = identity.issue('nexus');
+  const dispatcher = secureDispatcher(() => nexus, { fleet: identity.fleet, kind: 'sled' });
+  const client = createApiClient(sledAgentApi, { baseUrl: `https://${address}`, dispatcher });
+  return { ...client, [Symbol.asyncDispose]: () => dispatcher.close() };
 };
 
 const operatorDispatcher = (identity: TestFleetIdentity | undefined) => {

@@ -3,8 +3,6 @@ import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sledAgentApi } from '../src/api/sled-agent-api.ts';
-import { createApiClient } from '../src/http/client.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import {
   artifactsOnDisk,
@@ -61,8 +59,7 @@ test(
     await nexus.trust(release);
     await nexus.upload(release);
     await waitComplete(nexus, '1.0.0');
-    const { address } = await sledView(nexus, affected);
-    await using agent = createApiClient(sledAgentApi, { baseUrl: `http://${address}` });
+    await using agent = affected.agent();
     const list = () => agent.artifactList({}, wait);
     const cycles = async () => (await list()).scrub?.cycles_completed ?? 0;
     await until(async () => (await cycles()) > 0, 'a cycle over what is right');

@@ -1,9 +1,7 @@
 /** Recovering with less than the page shows: a sled is excluded, and what was lost is given up. */
 import { expect, test } from 'vitest';
-import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { type ArtifactHash, asGeneration } from '../../src/core/ids.ts';
-import { createApiClient } from '../../src/http/client.ts';
 import { hashesOf, type TestSled, until, wait, waitComplete } from '../process-fleet.fixture.ts';
 import { environmentOf } from './follow.ts';
 import { expectOnDisk, startSituation, untilOnDisk, uploadAndLetGo } from './situation.ts';
@@ -25,7 +23,7 @@ test('lost artifacts may be given up by name; an excluded sled stays diverged an
   await keepBackup(fleet.database);
   await uploadAndLetGo(nexus, lost);
   await nexus.stop();
-  await using agent = createApiClient(sledAgentApi, { baseUrl: `http://${excluded.agentAddress()}` });
+  await using agent = excluded.agent();
   const artifacts = hashesOf(release, lost) as ArtifactHash[];
   const { generation, config_digest } = await agent.artifactList({}, wait);
   const succeeds = { generation, config_digest: config_digest! };
