@@ -140,9 +140,8 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
     'sleds have registered',
   );
 
-  const own = next('token create');
-  const exports = own.match(/^export .*$/gm)!.join('\n');
-  const admin = (script: string) => run('admin', `${exports}\n${script}`);
+  const own = next('tuf-depot login');
+  const admin = (script: string) => run('admin', script);
   const untilAllAnswer = () =>
     until(async () => /3 of 3 in service answer/.test(await admin('tuf-depot status')), 'the sleds answer');
   expect(await run('admin', own)).toMatch(/^verdict: +(ok|converging)$/m);

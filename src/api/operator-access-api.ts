@@ -43,6 +43,16 @@ export const CreatedOperatorToken = z
   .meta({ id: 'CreatedOperatorToken' });
 export type CreatedOperatorToken = z.infer<typeof CreatedOperatorToken>;
 
+/** Without an id and an expiry: a break-glass token. */
+export const OperatorSelf = z
+  .object({
+    role: OperatorRole,
+    token_id: OperatorTokenId.optional(),
+    time_expires: Timestamp.optional(),
+  })
+  .meta({ id: 'OperatorSelf' });
+export type OperatorSelf = z.infer<typeof OperatorSelf>;
+
 const PATH = '/v1/system/operators/tokens';
 const TAGS = ['operators'] as const;
 
@@ -51,6 +61,18 @@ export const operatorAccessApi = {
   version: '1.0.0',
   description: 'The tokens of operators.',
   routes: {
+    operatorSelf: defineRoute({
+      operationId: 'operator_self',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: '/v1/system/operators/self',
+      summary: 'The token of this request: its role, and until when it is valid',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: OperatorSelf },
+      errors: [],
+    }),
     tokenList: defineRoute({
       operationId: 'operator_token_list',
       audience: 'operator',

@@ -207,6 +207,7 @@ const sourceHandlers: Handlers<typeof operatorSourceApi> = {
 };
 
 const accessHandlers: Handlers<typeof operatorAccessApi> = {
+  operatorSelf: async () => ({ role: 'operator', time_expires: TIME }),
   tokenList: none,
   tokenCreate: refused,
   tokenRevoke: refused,

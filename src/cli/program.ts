@@ -11,6 +11,8 @@ import { addHistory } from './commands/history.ts';
 import { addIdentityInit } from './commands/identity-init.ts';
 import { addIdentityIssue } from './commands/identity-issue.ts';
 import { addIdentityShow } from './commands/identity-show.ts';
+import { addLogin } from './commands/login.ts';
+import { addLogout } from './commands/logout.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
 import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
@@ -155,6 +157,8 @@ export const createProgram = (session: Session): Command => {
     const group = program.command(name).description(description);
     for (const add of commands) add(group, session);
   }
+  addLogin(program, session);
+  addLogout(program, session);
   addStatus(program, session);
   addHistory(program, session);
   addStart(program, session);

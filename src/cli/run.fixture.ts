@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { createTerminal } from './output/terminal.ts';
 import { runCli } from './run.ts';
 import type { ExitCode } from './session/exit-code.ts';
+import type { StandardInput } from './session/session.ts';
 
 export type TestRun = { readonly exitCode: ExitCode; readonly out: string; readonly err: string };
 
@@ -12,7 +13,7 @@ export const runTestCli = async (
   options: {
     readonly environment?: Readonly<Record<string, string>>;
     readonly directory?: string;
-    readonly stdin?: Readable;
+    readonly stdin?: StandardInput;
     readonly signal?: AbortSignal;
     readonly clock?: Clock;
     readonly isTTY?: boolean;

@@ -30,9 +30,10 @@ const reportFailure = (
 ): ExitCode => {
   // Commander has printed the error, or the requested help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  if (signal.aborted && signal.reason instanceof Interruption) {
-    terminal.note(signal.reason.message);
-    return signal.reason.exitCode;
+  const interruption = signal.aborted ? signal.reason : error;
+  if (interruption instanceof Interruption) {
+    terminal.note(interruption.message);
+    return interruption.exitCode;
   }
   for (const line of failureLines(error, terminal.noteStyle, options)) terminal.note(line);
   return errorCodeOf(error) === 'USAGE' ? exitCodes.usage : exitCodes.failed;

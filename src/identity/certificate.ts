@@ -27,6 +27,10 @@ export const identityOf = (certificate: Pick<X509Certificate, 'raw'>): PeerIdent
   return uris.length === 1 && uri !== undefined ? parseSpiffeId(uri) : undefined;
 };
 
+/** In hex, as a person compares it: of the whole certificate, so of its key and its names. */
+export const certificateSha256 = (certificate: Pick<X509Certificate, 'fingerprint256'>): string =>
+  certificate.fingerprint256.replaceAll(':', '').toLowerCase();
+
 /** The URIs among the alternative names of a certificate in DER. */
 export const uriNames = (raw: Uint8Array): string[] =>
   innerValues(extensionOf(raw, SUBJECT_ALTERNATIVE_NAME))

@@ -1,12 +1,16 @@
 /** Fleets of identities for tests: an authority, and certificates of processes below it. */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
+import type { Server as NetServer } from 'node:net';
 import { join } from 'node:path';
+import { createServer } from 'node:tls';
 import type { Revocation } from '../core/revocation.ts';
 import type { CredentialSource, Credentials, IdentityFiles } from './credentials.ts';
 import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
 import type { PeerIdentity, PeerKind } from './peer-identity.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
+import { serverTls } from './tls.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -97,4 +101,30 @@ export const writeCredentials = async (
   await writeFile(files.keyFile, keyPem);
   await writeFile(files.authoritiesFile, authoritiesPem);
   return files;
+};
+
+export const listening = async (server: NetServer) => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('it listens on a port');
+  return {
+    address: { host: '127.0.0.1', port: address.port },
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};
+
+/** A Nexus of that fleet that answers nothing, and every byte that it receives over TLS. */
+export const serveRecording = async (
+  identity: TestFleetIdentity,
+  credentials: Credentials = identity.issue('nexus'),
+) => {
+  const received: Buffer[] = [];
+  const server = createServer(serverTls(credentials), socket => {
+    socket.on('data', (data: Buffer) => received.push(data)).on('error', () => undefined);
+  });
+  return { ...(await listening(server)), received };
 };

@@ -1,54 +1,48 @@
-import { once } from 'node:events';
 import { createServer as createPlainServer, type Socket } from 'node:net';
-import { createServer, type Server } from 'node:tls';
 import { expect, test } from 'vitest';
-import { testFleetIdentity } from './identity.fixture.ts';
+import { certificateSha256 } from './certificate.ts';
+import { listening, serveRecording, testFleetIdentity } from './identity.fixture.ts';
 import { publicKeySha256 } from './invitation-token.ts';
-import { presentedAuthority } from './presented-authority.ts';
-import { serverTls } from './tls.ts';
+import { presentedAuthority, presentedFleet } from './presented-authority.ts';
 
 const wait = { signal: new AbortController().signal };
 const fleet = testFleetIdentity();
 const sha256 = publicKeySha256(fleet.authority.certificate.publicKey);
 
-const listening = async (server: Server | ReturnType<typeof createPlainServer>) => {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('it listens on a port');
-  return {
-    address: { host: '127.0.0.1', port: address.port },
-    [Symbol.asyncDispose]: async () => {
-      server.close();
-      await once(server, 'close');
-    },
-  };
-};
-
-/** A Nexus of that fleet, and every byte that it receives over TLS. */
-const serve = async (identity = fleet) => {
-  const received: Buffer[] = [];
-  const server = createServer(serverTls(identity.issue('nexus')), socket => {
-    socket.on('data', (data: Buffer) => received.push(data)).on('error', () => undefined);
-  });
-  return { ...(await listening(server)), received };
-};
-
 test('the authority is found among the certificates of a server, by its key alone (JA1)', async () => {
-  await using nexus = await serve();
+  await using nexus = await serveRecording(fleet);
   const pem = await presentedAuthority(nexus.address, sha256, wait);
   expect(pem).toBe(fleet.authority.certificate.toString());
   expect(nexus.received).toEqual([]);
 });
 
 test('a server below another authority is named with what to compare, and nothing is sent to it (JA1)', async () => {
-  await using nexus = await serve(testFleetIdentity());
+  await using nexus = await serveRecording(testFleetIdentity());
   await expect(presentedAuthority(nexus.address, sha256, wait)).rejects.toMatchObject({
     code: 'PEER_IDENTITY',
     message: expect.stringMatching(/presents no certificate of the authority .*; nothing was sent$/),
     detail: { remedy: expect.stringContaining('internal_listen') },
   });
   expect(nexus.received).toEqual([]);
+});
+
+test('a server says of which fleet it is, with the digest that a person compares (JA2)', async () => {
+  await using nexus = await serveRecording(fleet);
+  expect(await presentedFleet(nexus.address, wait)).toEqual({
+    fleet: 'test.example',
+    authorityPem: fleet.authority.certificate.toString(),
+    sha256: certificateSha256(fleet.authority.certificate),
+  });
+  expect(nexus.received).toEqual([]);
+});
+
+test('a server that presents its own certificate alone is of no fleet (JA2)', async () => {
+  const alone = fleet.issue('nexus');
+  await using nexus = await serveRecording(fleet, { ...alone, authoritiesPem: alone.certificatePem });
+  await expect(presentedFleet(nexus.address, wait)).rejects.toMatchObject({
+    code: 'PEER_IDENTITY',
+    message: expect.stringMatching(/presents no authority of a fleet; nothing was sent$/),
+  });
 });
 
 const answerPlainly = (socket: Socket) => {

@@ -10,7 +10,7 @@ export const errorRemedies = {
   INTERNAL: 'Try again; if the error persists, report it with the lines of the log.',
   INVALID_REQUEST: 'Correct it; the OpenAPI documents have the shapes.',
   UNAUTHORIZED:
-    'Give a valid token: --token-file FILE, TUF_DEPOT_TOKEN_FILE or TUF_DEPOT_TOKEN, or --data DIRECTORY for a fleet of tuf-depot start; in the API the header Authorization: Bearer TOKEN. An admin makes one with tuf-depot token create. Without any, use the break-glass token of the Nexus: the file that token_file in its configuration names, by default nexus-token beside it. A process of the fleet presents a valid certificate instead: tuf-depot identity show FILE.',
+    'Log in with a valid token: tuf-depot login ADDRESS. Or give one: --token-file FILE, TUF_DEPOT_TOKEN_FILE or TUF_DEPOT_TOKEN, or --data DIRECTORY for a fleet of tuf-depot start; in the API the header Authorization: Bearer TOKEN. An admin makes one with tuf-depot token create. Without any, use the break-glass token of the Nexus: the file that token_file in its configuration names, by default nexus-token beside it. A process of the fleet presents a valid certificate instead: tuf-depot identity show FILE.',
   FORBIDDEN: 'Use the identity, or a token with the role, that the message names.',
   NOT_FOUND: 'List the existing ones, and correct the name.',
   METHOD_NOT_ALLOWED: 'Use one of them.',
@@ -36,11 +36,11 @@ export const errorRemedies = {
 
   // Talking to a peer.
   PEER_UNREACHABLE:
-    'Check that the other process runs, and that its address is right (on the command line --url or TUF_DEPOT_URL). Background tasks retry by themselves.',
+    'Check that the other process runs, and that its address is right (on the command line --url or TUF_DEPOT_URL; tuf-depot login --list shows that of a login). Background tasks retry by themselves.',
   PEER_STALLED: 'Check its load, its disk and the network in between.',
   PEER_BAD_ANSWER: 'Check that it is the expected program and version; its log has the request id.',
   PEER_IDENTITY:
-    'Check that the address belongs to that process, and that this side trusts the authority of its fleet: --ca-file FILE or TUF_DEPOT_CA_FILE on the command line, ca_file in a configuration. tuf-depot identity show FILE shows whom a certificate names, who issued it and until when it is valid. Renew one that has expired with tuf-depot identity issue. Compare the clocks of both machines. If one side does not speak TLS, give it an [identity], or correct http or https in the address.',
+    'Check that the address belongs to that process, and that this side trusts the authority of its fleet: tuf-depot login ADDRESS, --ca-file FILE or TUF_DEPOT_CA_FILE on the command line, ca_file in a configuration. After the authority was replaced, log in again, and compare its digest. tuf-depot identity show FILE shows whom a certificate names, who issued it and until when it is valid. Renew one that has expired with tuf-depot identity issue. Compare the clocks of both machines. If one side does not speak TLS, give it an [identity], or correct http or https in the address.',
 
   // Nexus: releases and the fleet.
   NO_TRUST_ROOT: 'Add the root that signs your releases: tuf-depot trust-root add FILE.',

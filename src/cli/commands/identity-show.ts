@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fleetOf } from '../../identity/authority-files.ts';
-import { identityOf } from '../../identity/certificate.ts';
+import { certificateSha256, identityOf } from '../../identity/certificate.ts';
 import { parseCertificates } from '../../identity/credentials.ts';
 import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import { spiffeId } from '../../identity/peer-identity.ts';
@@ -36,7 +36,7 @@ export const addIdentityShow = (parent: Command, session: Session): void => {
           certificate.validFromDate.getTime() <= session.clock.nowMs() &&
           session.clock.nowMs() <= certificate.validToDate.getTime(),
         key_sha256: publicKeySha256(certificate.publicKey),
-        sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+        sha256: certificateSha256(certificate),
       };
     });
     present(session, options, { certificates }, () =>

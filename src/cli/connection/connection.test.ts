@@ -36,7 +36,7 @@ const authorities = async (): Promise<string> => {
   return directory;
 };
 
-test('the authority comes from --ca-file before TUF_DEPOT_CA_FILE, and the server has to be a Nexus below it (TK2)', async () => {
+test('the authority comes from --ca-file before TUF_DEPOT_CA_FILE, and the server has to be a Nexus below it (T2b, TK2)', async () => {
   await using nexus = await serveTestNexus({}, replaceableCredentials(fleet.issue('nexus')));
   const directory = await authorities();
   const run = (args: readonly string[], environment: Record<string, string>) =>

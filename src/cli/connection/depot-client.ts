@@ -21,6 +21,7 @@ import { secureDispatcher } from '../../http/peers.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Session } from '../session/session.ts';
 import { type Connection, type RemoteOptions, resolveConnection } from './connection.ts';
+import { withLoginRemedy } from './login-remedy.ts';
 
 /** An upload is answered when every byte of it is verified; this is the time for 4 GiB on a slow disk. */
 const UPLOAD_ANSWER_TIMEOUT_MS = 30 * 60_000;
@@ -70,7 +71,11 @@ export const withDepot = async <T>(
 ): Promise<T> => {
   const connection = await resolveConnection(options, session);
   await using depot = openDepot(connection, { signal: session.signal });
-  return await work(depot);
+  try {
+    return await work(depot);
+  } catch (error) {
+    throw withLoginRemedy(error, connection);
+  }
 };
 
 export const openDepot = (

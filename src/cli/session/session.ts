@@ -5,13 +5,19 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Terminal } from '../output/terminal.ts';
 import type { ExitCode } from './exit-code.ts';
 
+/** Like `process.stdin`, which has these where it is a terminal. */
+export type StandardInput = Readable & {
+  readonly isTTY?: boolean;
+  readonly setRawMode?: (isRaw: boolean) => unknown;
+};
+
 export type Session = {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Relative paths start here. */
   readonly directory: string;
-  readonly stdin: Readable;
+  readonly stdin: StandardInput;
   /** Aborts on SIGINT, SIGTERM and SIGHUP; its reason is an Interruption. */
   readonly signal: AbortSignal;
   /** The exit code of the process, where it is not 0. */

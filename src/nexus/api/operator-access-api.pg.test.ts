@@ -94,6 +94,15 @@ test('a token has its role on every Nexus of the database, and is refused once i
   });
 });
 
+test('whoever has a token learns its role, and until when it is valid (T2)', async () => {
+  const { breakGlass, id, person } = await startWith('viewer');
+  await breakGlass.access.tokenCreate({ body: { role: 'operator', expires_in_s: 60 } }, wait);
+  const { items } = await breakGlass.access.tokenList({}, wait);
+  const { time_expires } = items.find(token => token.id === id)!;
+  expect(await person.access.operatorSelf({}, wait)).toEqual({ role: 'viewer', token_id: id, time_expires });
+  expect(await breakGlass.access.operatorSelf({}, wait)).toEqual({ role: 'admin' });
+});
+
 test('the last release is deleted by an admin alone, and the refusal is no entry of the audit log (T2)', async () => {
   const { breakGlass, person } = await startWith('operator');
   const release = await world.release({ systemVersion: '1.0.0' });

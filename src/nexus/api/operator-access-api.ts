@@ -6,6 +6,7 @@ import {
   type operatorAccessApi,
 } from '../../api/operator-access-api.ts';
 import { OperatorTokenId } from '../../core/ids.ts';
+import { operatorOf } from '../../http/caller.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -28,6 +29,14 @@ export const createOperatorAccessApi = ({
   originOf,
   newId,
 }: Deps): Handlers<typeof operatorAccessApi> => ({
+  async operatorSelf({ caller, signal }) {
+    const { id, role } = operatorOf(caller);
+    if (id === 'break-glass') return { role };
+    const { tokens: all } = await datastore.operatorTokenList({ signal });
+    const own = all.find(token => token.id === id);
+    return { role, token_id: id, ...(own !== undefined && { time_expires: isoTime(own.timeExpiresMs) }) };
+  },
+
   async tokenList({ signal }) {
     const { databaseMs, tokens: all } = await datastore.operatorTokenList({ signal });
     return { items: all.map(token => tokenView(token, databaseMs)), next_page: null };
