@@ -21,7 +21,12 @@ import type { Claimant } from './places.ts';
 import { canonicalHost } from './request-guard.ts';
 
 /** A person with a token. `break-glass`: that of the token file of a Nexus. */
-export type Operator = { readonly id: OperatorTokenId | 'break-glass'; readonly role: OperatorRole };
+export type Operator = {
+  readonly id: OperatorTokenId | 'break-glass';
+  readonly role: OperatorRole;
+  /** By the clock of the database; absent for a break-glass token. */
+  readonly timeExpiresMs?: number;
+};
 
 /** What a bearer token turned out to be. */
 export type OperatorClaim =

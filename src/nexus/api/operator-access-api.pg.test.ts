@@ -253,6 +253,7 @@ test('while the database is away a token still counts, and the status says how o
   await person.fleet.fleetStatus({}, wait);
   proxy.setRefusing(true);
   nexus.services.tokens.changed();
+  expect(await person.access.operatorSelf({}, wait), 'a person can log in').toMatchObject({ role: 'viewer' });
   const away = await person.fleet.fleetStatus({}, wait);
   expect(away.reasons.map(({ code }) => code)).toEqual(
     expect.arrayContaining(['DATABASE_UNAVAILABLE', 'OPERATOR_TOKENS_STALE']),

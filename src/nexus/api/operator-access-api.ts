@@ -29,12 +29,13 @@ export const createOperatorAccessApi = ({
   originOf,
   newId,
 }: Deps): Handlers<typeof operatorAccessApi> => ({
-  async operatorSelf({ caller, signal }) {
-    const { id, role } = operatorOf(caller);
-    if (id === 'break-glass') return { role };
-    const { tokens: all } = await datastore.operatorTokenList({ signal });
-    const own = all.find(token => token.id === id);
-    return { role, token_id: id, ...(own !== undefined && { time_expires: isoTime(own.timeExpiresMs) }) };
+  async operatorSelf({ caller }) {
+    const { id, role, timeExpiresMs } = operatorOf(caller);
+    return {
+      role,
+      ...(id !== 'break-glass' && { token_id: id }),
+      ...(timeExpiresMs !== undefined && { time_expires: isoTime(timeExpiresMs) }),
+    };
   },
 
   async tokenList({ signal }) {

@@ -70,12 +70,12 @@ export const createKnownTokens = (deps: Deps): KnownTokens => {
       if (ageMs > TOKENS_MAX_AGE_MS) return unverified(reader.failure());
       const found = reading.byDigest.get(digest);
       if (found === undefined) return { kind: 'unknown' };
-      const { id, role } = found;
+      const { id, role, timeExpiresMs } = found;
       if (revokedHere.has(id)) return { kind: 'revoked', id };
       const state = tokenState(found, databaseMs(reading));
       if (state !== 'valid') return { kind: state, id };
       uses.note(found, databaseMs(reading));
-      return { kind: 'known', operator: { id, role } };
+      return { kind: 'known', operator: { id, role, timeExpiresMs } };
     },
     reasons() {
       reader.retry();
