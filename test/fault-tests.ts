@@ -9,6 +9,7 @@ export const FAULT_TESTS: readonly string[] = [
   'src/nexus/process/database-away.pg.test.ts',
   'src/nexus/releases/source/source-sync.pg.test.ts',
   'src/nexus/releases/upload/waiting.pg.test.ts',
+  'test/audit-heads.test.ts',
   'test/cli.test.ts',
   'test/crash/**/*.test.ts',
   'test/database-away.test.ts',

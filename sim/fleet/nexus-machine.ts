@@ -93,6 +93,7 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
       directory,
       operatorAddress: `${host.name}:12220`,
       openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
+      tellsAuditHeads: false,
       connectSleds: () =>
         watchTransfers(createSledLink(deps.network, { machine: host.name, process }, deps), {
           nexus: host.name,

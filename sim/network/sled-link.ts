@@ -61,6 +61,9 @@ export const createSledLink = (
     ...artifactMoves(network, ask),
     ...depotReads(network, ask),
     revoke: async () => undefined,
+    // The tasks of a simulated Nexus do not tell heads.
+    auditHeads: async () => [],
+    tellAuditHeads: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };
 };

@@ -1,6 +1,6 @@
 /** The operator's API for the audit log: every change by a person, in a chain of hashes. */
 import { z } from 'zod';
-import { AuditEntryId, NexusId, OperatorTokenId, Sha256Hex } from '../core/ids.ts';
+import { AuditEntryId, NexusId, OperatorTokenId, Sha256Hex, SledId } from '../core/ids.ts';
 import { OperatorRole } from '../core/operator-role.ts';
 import { type Api, defineRoute } from './route.ts';
 import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
@@ -45,6 +45,31 @@ export const AuditEntryView = z
   .meta({ id: 'AuditEntry' });
 export type AuditEntryView = z.infer<typeof AuditEntryView>;
 
+export const SledAuditHeads = z
+  .object({
+    sleds: z.array(
+      z.object({
+        sled_id: SledId,
+        serial: z.string(),
+        /** Of the audit log, as this sled was told them; absent for a sled that was not asked. */
+        heads: z
+          .array(
+            z.object({
+              seq: z.number().int().min(1),
+              hash: Sha256Hex,
+              /** When the sled was told it first, by its own clock. */
+              time: Timestamp,
+            }),
+          )
+          .optional(),
+        /** Why the sled was not asked. */
+        message: z.string().optional(),
+      }),
+    ),
+  })
+  .meta({ id: 'SledAuditHeads' });
+export type SledAuditHeads = z.infer<typeof SledAuditHeads>;
+
 export const AuditSortMode = z.enum(['seq_ascending', 'seq_descending']).meta({ id: 'AuditSortMode' });
 
 const TAGS = ['operators'] as const;
@@ -77,6 +102,18 @@ export const operatorAuditApi = {
       tags: TAGS,
       status: 200,
       response: { kind: 'json', schema: AuditHeadView },
+      errors: [],
+    }),
+    auditSledHeads: defineRoute({
+      operationId: 'audit_sled_heads',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: '/v1/system/audit/sled-heads',
+      summary: 'The heads of the audit log that the sleds in service keep, asked now',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: SledAuditHeads },
       errors: [],
     }),
   },

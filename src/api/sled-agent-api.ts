@@ -10,6 +10,7 @@ import {
   LeaseId,
   PointText,
   SetDigest,
+  Sha256Hex,
   SledId,
 } from '../core/ids.ts';
 import { MAX_REVOCATIONS } from '../core/revocation.ts';
@@ -45,6 +46,35 @@ export const RevokedIdentitiesBody = z
   })
   .meta({ id: 'RevokedIdentities' });
 export type RevokedIdentitiesBody = z.infer<typeof RevokedIdentitiesBody>;
+
+/** More than a sled keeps, and the newest one. */
+export const MAX_AUDIT_HEADS = 64;
+const AuditLogHead = z.object({
+  /** The number of an entry of the audit log. */
+  seq: z.number().int().min(1),
+  hash: Sha256Hex,
+});
+export const AuditHeadsBody = z
+  .object({
+    /** Of one chain: the newest head, and the entries that the log has at the numbers that the sled keeps. */
+    heads: z.array(AuditLogHead).max(MAX_AUDIT_HEADS),
+  })
+  .meta({ id: 'AuditHeads' });
+export type AuditHeadsBody = z.infer<typeof AuditHeadsBody>;
+
+export const KeptAuditHeads = z
+  .object({
+    heads: z
+      .array(
+        AuditLogHead.extend({
+          /** When this sled was told it first, by its own clock. */
+          time: Timestamp,
+        }),
+      )
+      .max(MAX_AUDIT_HEADS),
+  })
+  .meta({ id: 'KeptAuditHeads' });
+export type KeptAuditHeads = z.infer<typeof KeptAuditHeads>;
 
 export const CopyInFlight = z.object({
   sha256: ArtifactHash,
@@ -339,6 +369,28 @@ export const sledAgentApi = {
       status: 204,
       response: { kind: 'empty' },
       errors: ['NO_SPACE'],
+    }),
+    auditHeadsGet: defineRoute({
+      operationId: 'audit_heads_get',
+      audience: 'nexus',
+      method: 'GET',
+      path: '/audit-heads',
+      summary: 'The heads of the audit log that this sled keeps.',
+      status: 200,
+      response: { kind: 'json', schema: KeptAuditHeads },
+      errors: [],
+    }),
+    auditHeadsPut: defineRoute({
+      operationId: 'audit_heads_put',
+      audience: 'nexus',
+      method: 'PUT',
+      path: '/audit-heads',
+      summary:
+        'Keep the newest head of the audit log, and what contradicts an earlier one. A sled refuses nothing because of them.',
+      body: { kind: 'json', schema: AuditHeadsBody, maxBytes: SMALL_BODY_BYTES },
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NO_USABLE_DATASET', 'NO_SPACE'],
     }),
     artifactLeaseList: defineRoute({
       operationId: 'artifact_lease_list',

@@ -242,7 +242,12 @@ export const serveTestNexus = async (
         invitationEnd: refused,
         ...handlers.invitations,
       }),
-      bindApi(operatorAuditApi, { auditList: none, auditHead: async () => EMPTY_LOG, ...handlers.audit }),
+      bindApi(operatorAuditApi, {
+        auditList: none,
+        auditHead: async () => EMPTY_LOG,
+        auditSledHeads: async () => ({ sleds: [] }),
+        ...handlers.audit,
+      }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],
     listen: { host: '127.0.0.1', port: 0 },

@@ -56,6 +56,8 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'get /artifacts/{sha256}/leases artifact_lease_list 200',
     'put /artifacts/{sha256}/leases/{id} artifact_lease_put 200',
     'delete /artifacts/{sha256}/leases/{id} artifact_lease_delete 204',
+    'get /audit-heads audit_heads_get 200',
+    'put /audit-heads audit_heads_put 204',
     'put /revoked-identities revoked_identities_put 204',
   ]);
   expect(endpoints(openApiDocument(openApiDocuments['repo-depot.json']!))).toEqual([

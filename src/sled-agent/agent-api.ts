@@ -6,6 +6,7 @@ import type { Handlers } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import { DepotError } from '../lib/errors.ts';
+import { keptHeadsBody } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultBody } from '../sled-wire/put-result.ts';
 import { listBody } from '../sled-wire/report.ts';
@@ -80,6 +81,14 @@ export const agentHandlers = ({
 
   async revokedIdentitiesPut({ body }) {
     await revocations?.add(revocationsOf(body));
+  },
+
+  async auditHeadsGet() {
+    return keptHeadsBody(store.auditHeads.list());
+  },
+
+  async auditHeadsPut({ body: { heads } }) {
+    await store.auditHeads.keep(heads);
   },
 
   async artifactLeaseList({ params: { sha256 } }) {

@@ -6,6 +6,7 @@ import { type ClientTimeouts, createApiClient, DEFAULT_CLIENT_TIMEOUTS } from '.
 import { type Peers, plainPeers } from '../http/peers.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { endpointUrl } from '../lib/endpoint.ts';
+import { auditHeadsBody, keptHeadsOf } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
 import { sledReportOf } from '../sled-wire/report.ts';
@@ -48,6 +49,10 @@ export const createHttpConnection = (
     },
     async revoke(sled, revocations, wait) {
       await agent(sled).revokedIdentitiesPut({ body: revocationsBody(revocations) }, wait);
+    },
+    auditHeads: async (sled, wait) => keptHeadsOf(await agent(sled).auditHeadsGet({}, wait)),
+    async tellAuditHeads(sled, heads, wait) {
+      await agent(sled).auditHeadsPut({ body: auditHeadsBody(heads) }, wait);
     },
     async readRange(sled, { sha256, offset, length }, { signal }) {
       using answer = await rawGet(depotArtifactUrl(endpointUrl(sled.depot), sha256), {

@@ -1,5 +1,7 @@
 /** The requests of Nexus to a sled, independent of the transport. */
 import type { OfferedConfig } from '../core/artifact-config.ts';
+import type { AuditHead } from '../core/audit-chain.ts';
+import type { KeptHead } from '../core/audit-heads.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
 import type { Revocation } from '../core/revocation.ts';
@@ -57,6 +59,10 @@ export type SledConnection = {
   ) => Promise<void>;
   /** Tells the sled whose certificates do not count. */
   readonly revoke: (sled: SledTarget, revocations: readonly Revocation[], wait: Wait) => Promise<void>;
+  /** The heads of the audit log that the sled keeps. `NOT_FOUND` from a version that keeps none. */
+  readonly auditHeads: (sled: SledTarget, wait: Wait) => Promise<readonly KeptHead[]>;
+  /** @param heads of one chain, with the newest one (AH1) */
+  readonly tellAuditHeads: (sled: SledTarget, heads: readonly AuditHead[], wait: Wait) => Promise<void>;
   /** Bytes of a stored artifact, from the sled's Repo Depot (P9). */
   readonly readRange: (
     sled: SledTarget,

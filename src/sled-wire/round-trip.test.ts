@@ -8,12 +8,15 @@ import {
   ArtifactLease,
   ArtifactListResponse,
   ArtifactPutResponse,
+  AuditHeadsBody,
+  KeptAuditHeads,
   MAX_LISTED_EVENTS,
   MAX_LISTED_LEASES,
   MAX_POINTS_KEPT,
 } from '../api/sled-agent-api.ts';
 import { ArtifactHash, asGeneration, DatasetId, IncarnationId, LeaseId, pointText } from '../core/ids.ts';
 import type { DatasetHealth, SledReport } from '../core/sled-report.ts';
+import { auditHeadsBody, keptHeadsBody, keptHeadsOf } from './audit-heads.ts';
 import { configBody, configOf } from './config.ts';
 import { putResultBody, putResultOf } from './put-result.ts';
 import { refusedClaimDetail, refusedClaimOf } from './refused-claim.ts';
@@ -173,6 +176,17 @@ test('a lease is the same after it was answered', () => {
   fc.assert(
     fc.property(lease, told => {
       expect(leaseOf(over(ArtifactLease, leaseBody(told)))).toEqual(told);
+    }),
+  );
+});
+
+test('heads of the audit log are the same after they were sent, and so are those that a sled keeps', () => {
+  const head = fc.record({ seq: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), hash: hex(64) });
+  const keptHead = fc.tuple(head, timeMs).map(([told, at]) => ({ ...told, timeMs: at }));
+  fc.assert(
+    fc.property(some(head), some(keptHead), (told, kept) => {
+      expect(over(AuditHeadsBody, auditHeadsBody(told)).heads).toEqual(told);
+      expect(keptHeadsOf(over(KeptAuditHeads, keptHeadsBody(kept)))).toEqual(kept);
     }),
   );
 });

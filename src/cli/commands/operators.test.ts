@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { OperatorTokenView } from '../../api/operator-access-api.ts';
 import { type AuditRow, EMPTY_LOG, nextAuditRow } from '../../core/audit-chain.ts';
 import { type AuditAction, auditContent } from '../../core/facts/audit.ts';
-import { OperatorTokenId } from '../../core/ids.ts';
+import { OperatorTokenId, SledId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { originBy } from '../../nexus/datastore/conformance/records.fixture.ts';
 import { serveTestNexus, TEST_TOKEN, type TestHandlers, TIME } from '../nexus.fixture.ts';
@@ -161,6 +161,72 @@ test('audit verify names the first wrong entry, a cut, and a noted head that is 
     expect(run.out).toContain(message);
   }
   const json = await against(serving(altered), 'audit', 'verify', '--json');
-  expect(JSON.parse(json.out)).toEqual({ state: 'altered', seq: 2 });
+  expect(JSON.parse(json.out)).toEqual({ state: 'altered', seq: 2, asked: [], not_asked: [] });
   expect(await against(serving(rows), 'audit', 'verify', '--head', 'abc')).toMatchObject({ exitCode: 2 });
+});
+
+const SLED_IDS = [1, 2, 3].map(n => SledId.parse(`00000000-0000-4000-8000-00000000000${n}`));
+/** Two sleds that keep the newest head of this log, and a third one that does not tell. */
+const keptOf = (rows: readonly AuditRow[]): NonNullable<TestHandlers['audit']> => ({
+  async auditSledHeads() {
+    const { seq, hash } = rows.at(-1)!;
+    const [first, second, third] = SLED_IDS.map((sled_id, at) => ({ sled_id, serial: `sled-${at + 1}` }));
+    const heads = [{ seq, hash, time: TIME }];
+    return {
+      sleds: [
+        { ...first!, heads },
+        { ...second!, heads },
+        { ...third!, message: 'it does not answer in time' },
+      ],
+    };
+  },
+});
+
+test('audit verify names a cut and a fork by the heads that sleds keep, with these sleds, and exits with 1 (T6a)', async () => {
+  const rows = log();
+  const { hash } = rows[2]!;
+  const against3 = (now: readonly AuditRow[], ...args: readonly string[]) =>
+    against({ audit: { ...serving(now).audit, ...keptOf(rows) } }, 'audit', 'verify', ...args);
+  const same = await against3(rows);
+  expect(same).toMatchObject({ exitCode: 0, err: '' });
+  expect(same.out).toContain('whole, up to entry 3');
+  expect(same.out).toContain('2 sleds were asked');
+  expect(same.out).toContain('Sled sled-3 was not asked: it does not answer in time');
+
+  const cut = await against3(rows.slice(0, 2));
+  expect(cut).toMatchObject({ exitCode: 1, err: '' });
+  const tellers = `sled-1 (told at ${TIME}), sled-2 (told at ${TIME})`;
+  expect(cut.out).toContain(`it ends before entry 3, whose hash was ${hash}, by ${tellers}.`);
+  expect(cut.out).not.toContain('is whole, up to');
+
+  const forked = [...rows.slice(0, 2), nextAuditRow(rows[1]!, 'x', sha256)];
+  const fork = await against3(forked);
+  expect(fork.exitCode).toBe(1);
+  expect(fork.out).toContain(`its entry 3 has the hash ${forked[2]!.hash}, and had ${hash}, by ${tellers}.`);
+
+  const json = JSON.parse((await against3(forked, '--json')).out);
+  const sleds = SLED_IDS.map((sled_id, at) => ({ sled_id, serial: `sled-${at + 1}` }));
+  expect(json).toMatchObject({
+    state: 'contradicted',
+    asked: sleds.slice(0, 2),
+    not_asked: [{ ...sleds[2], message: 'it does not answer in time' }],
+  });
+  expect(json.findings).toEqual([
+    {
+      ...{ kind: 'fork', seq: 3, hash, log_hash: forked[2]!.hash, explained_by: null },
+      sleds: sleds.slice(0, 2).map(sled => ({ ...sled, time: TIME })),
+    },
+  ]);
+});
+
+test('audit verify checks the log of a Nexus whose version asks no sleds (T6a)', async () => {
+  const audit = {
+    ...serving(log()).audit,
+    auditSledHeads: async () => {
+      throw new DepotError('NOT_FOUND', 'there is nothing at that path');
+    },
+  };
+  const run = await against({ audit }, 'audit', 'verify');
+  expect(run).toMatchObject({ exitCode: 0, err: '' });
+  expect(run.out).not.toContain('asked');
 });

@@ -70,6 +70,7 @@ const renderers: Renderers = {
     excludedSleds,
     givenUp,
     givenUpTotal,
+    headsLost = [],
   }) =>
     sentences(
       `The generation was recovered from ${previousGeneration} to ${generation}. ${plural(accepted.length, 'point')} of other histories became known.`,
@@ -77,6 +78,12 @@ const renderers: Renderers = {
       givenUpTotal === 0
         ? undefined
         : `${plural(givenUpTotal, 'name was', 'names were')} given up: ${listed(givenUp, MOST_NAMES)}.`,
+      headsLost.length === 0
+        ? undefined
+        : `Sleds kept ${plural(headsLost.length, 'head')} of this log that the database lost: ${listed(
+            headsLost.map(({ seq, hash }) => `entry ${seq} (${hash})`),
+            MOST_NAMES,
+          )}.`,
     ),
   tasks_activated: ({ tasks }) => `Tasks were activated: ${listed(tasks, MOST_NAMES)}.`,
   source_sync_requested: ({ source, metadataUrl }) =>

@@ -122,6 +122,12 @@ const auditActions = {
     excludedSleds: Names,
     givenUp: Names,
     givenUpTotal: Count,
+    /** Heads of this log that sleds keep and the database lost; absent for none. */
+    headsLost: z
+      .array(z.object({ seq: Count, hash: Sha256 }).readonly())
+      .max(MAX_AUDITED_NAMES)
+      .readonly()
+      .optional(),
   }),
   tasks_activated: z.object({ tasks: Names }),
   source_sync_requested: z.object({ source: Words, metadataUrl: Words }),

@@ -128,6 +128,25 @@ test('acting is refused until each artifact of a point is listed by a present re
   ]);
 });
 
+test('the entry of a recovery has the heads of the audit log that sleds keep and the database lost (RH3, T6a)', async () => {
+  holds(sleds[0]!, 7, present);
+  const [own] = await world.database.query<{ hash: string }>('SELECT hash FROM audit_entry WHERE seq = 1');
+  const gone = { seq: 1_000, hash: 'e'.repeat(64) };
+  const forked = { seq: 1, hash: 'f'.repeat(64) };
+  const keeps = (...heads: readonly { seq: number; hash: string }[]) =>
+    heads.map(head => ({ ...head, timeMs: 0 }));
+  sleds[0]!.auditHeads = keeps(gone);
+  sleds[1]!.auditHeads = keeps({ seq: 1, hash: own!.hash }, forked, gone);
+  sleds[2]!.fault = { auditHeads: unreachable };
+  expect(await act({ expected_generation: at(2), to: at(8) })).toMatchObject({ state: 'done' });
+  const entries = await world.database.query<{ content: string }>(
+    "SELECT content FROM audit_entry WHERE content LIKE '%generation_recovered%'",
+  );
+  expect(entries.map(({ content }) => parseAuditContent(content)?.action)).toMatchObject([
+    { kind: 'generation_recovered', headsLost: [forked, gone] },
+  ]);
+});
+
 test('a point is given up as a whole, and its name stands for no other', async () => {
   holds(sleds[0]!, 7, [hashOf(8), hashOf(9)]);
   holds(sleds[1]!, 6, [hashOf(7)]);

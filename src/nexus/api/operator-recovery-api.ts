@@ -6,6 +6,8 @@
  *
  * RH1. Acting asks and plans anew: the operator's plan may be stale, and then nothing is changed.
  * RH2. Acting is idempotent: after the first time no point is unknown, and the answer says so.
+ * RH3. The entry of the audit log has the heads of it that sleds keep and the database lost (T6a): so `audit verify` explains
+ *      them. A sled that does not tell its own delays nothing.
  */
 import assert from 'node:assert/strict';
 import {
@@ -38,7 +40,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
-import type { SledConnection } from '../../sled-client/sled-connection.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { RecoveryDecision, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
@@ -46,14 +49,16 @@ import { allRepoArtifacts } from '../datastore/release-artifacts.ts';
 import type { Note } from '../history/history.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
 import { askSleds } from '../recovery/ask-sleds.ts';
+import { askAuditHeads, headsLost } from '../sleds/audit-heads.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createLostPointsMemory, readLostPoints } from '../sleds/lost-points.ts';
 
 type Deps = {
   readonly datastore: Pick<SledPort, 'sledList'> &
+    Pick<AuditPort, 'auditList'> &
     Pick<WantedSetPort, 'pointsRecorded' | 'generationRaise'> &
     Pick<ReleasePort, 'artifactsKnown' | 'repoGetByVersion' | 'repoArtifacts'>;
-  readonly connection: Pick<SledConnection, 'scheme' | 'list' | 'config'>;
+  readonly connection: Pick<SledConnection, 'scheme' | 'list' | 'config' | 'auditHeads'>;
   readonly clock: Clock;
   readonly note: Note;
   readonly originOf: OriginOf;
@@ -74,8 +79,8 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
   },
 
   async generationRecover({ body, requestId, caller, ...wait }) {
-    const { exclude_sleds: excluded = [], give_up: giveUp, to: asked } = body;
-    const { plan, planned } = await makePlan(deps, { excluded, giveUp, to: asked }, wait);
+    const { exclude_sleds: excluded = [], give_up: giveUp, to: wished } = body;
+    const { plan, planned, targets } = await makePlan(deps, { excluded, giveUp, to: wished }, wait);
     if (plan.outcome.kind === 'not_needed') return recoveryView(plan, []);
     const to = requireUnchanged(plan, body.expected_generation);
     const [obstacle] = recoveryObstacles(plan);
@@ -89,11 +94,13 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     const accepted = acceptedOf(plan.points);
     const orderedBy = `an operator, request ${requestId}`;
     const origin = deps.originOf({ caller, requestId });
-    const audit = { origin, ...decidedBy(excluded, giveUp) };
+    const asked = await askAuditHeads(deps, targets, wait);
+    const lost = (await headsLost(deps.datastore, asked, wait)).slice(0, MAX_AUDITED_NAMES);
+    const audit = { origin, ...decidedBy(excluded, giveUp), headsLost: lost };
     await raise(deps.datastore, { to, accepted, orderedBy, planned }, { ...wait, audit });
     const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
     wait.log.warn(
-      { ...facts, to, excluded, give_up: giveUp, points, sleds },
+      { ...facts, to, excluded, give_up: giveUp, points, sleds, audit_heads_lost: lost },
       'generation recovered by an operator',
     );
     deps.note({
@@ -113,7 +120,11 @@ const makePlan = async (
   { datastore, connection, clock }: Deps,
   { excluded, giveUp, to }: Question,
   { log, signal }: Wait,
-): Promise<{ readonly plan: RecoveryPlan; readonly planned: Point }> => {
+): Promise<{
+  readonly plan: RecoveryPlan;
+  readonly planned: Point;
+  readonly targets: readonly SledTarget[];
+}> => {
   const targets = await inServiceTargets({ datastore, connection }, signal);
   const stranger = excluded.find(id => !targets.some(target => target.id === id));
   if (stranger !== undefined) throw new DepotError('NOT_FOUND', `there is no sled ${stranger} in service`);
@@ -137,7 +148,8 @@ const makePlan = async (
   const hashes = new Set([...sets.values()].flatMap(set => [...set]));
   const known = await datastore.artifactsKnown(hashes, { signal });
   const givenUp = await givenUpBy(datastore, giveUp, sets, signal);
-  return { plan: planRecovery({ ...counted, sets, known, givenUp, to }), planned: database.current };
+  const plan = planRecovery({ ...counted, sets, known, givenUp, to });
+  return { plan, planned: database.current, targets };
 };
 
 /** Every artifact that is named. */

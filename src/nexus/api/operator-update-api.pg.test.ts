@@ -127,6 +127,8 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
     connectSleds: () => ({
       scheme: 'http',
       revoke: async () => undefined,
+      auditHeads: async () => [],
+      tellAuditHeads: async () => undefined,
       async putConfig(_sled, given) {
         config = given;
       },

@@ -110,6 +110,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     {
       ...realServices(config, deps, peers),
       issuer,
+      tellsAuditHeads: true,
       revocations: credentials?.revocations,
       certificates: () => (credentials === undefined ? [] : [credentials.current(), ...peers.certificates()]),
       newId: randomUUID,

@@ -54,6 +54,8 @@ export type ServiceDeps = {
   readonly issuer?: CertificateIssuer | undefined;
   /** Undefined for a Nexus without an identity. */
   readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
+  /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
+  readonly tellsAuditHeads: boolean;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;

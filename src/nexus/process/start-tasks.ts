@@ -10,6 +10,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { FetchRelease } from '../../source/fetch-release.ts';
+import { auditHeadsTask } from '../background/audit-heads-task.ts';
 import { type CommitDurabilityWatch, createCommitDurability } from '../background/commit-durability.ts';
 import { createDriver, type Driver } from '../background/driver.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from '../background/fleet-history.ts';
@@ -53,6 +54,8 @@ type Deps = {
   readonly lost: LostSets;
   /** Undefined without an identity. */
   readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
+  /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
+  readonly tellsAuditHeads: boolean;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly fetchRelease: FetchRelease<TrustRootId>;
   /** Generates the nonces of rounds, and the ids of entries of the audit log. */
@@ -93,6 +96,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         createSourceSync({ ...deps, ...intake, sources }),
         heartbeatTask({ datastore, nexus }),
         ...(revocations === undefined ? [] : [revocationTask({ datastore, connection, revocations, clock })]),
+        ...(deps.tellsAuditHeads ? [auditHeadsTask({ datastore, connection, clock })] : []),
         database.task,
         repoPruner({
           ...{ datastore, note: history.note, ...config.pruner },

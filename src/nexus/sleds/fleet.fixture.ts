@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ArtifactConfig, adoption, digestInput } from '../../core/artifact-config.ts';
+import { type KeptHead, keepHeads } from '../../core/audit-heads.ts';
 import {
   type ArtifactHash,
   asGeneration,
@@ -44,6 +45,7 @@ export type FakeSled = {
   copiesFailed: { sha256: ArtifactHash; message: string; timeMs: number }[];
   copiesDone: number;
   incarnation: IncarnationId;
+  auditHeads: readonly KeptHead[];
   /** Replaces the answer of one operation: throw, wait, or answer something else. */
   fault: Partial<{
     putConfig: () => Promise<void>;
@@ -54,6 +56,8 @@ export type FakeSled = {
     /** True: accept, and never finish. */
     copy: () => Promise<boolean>;
     readRange: () => Promise<Uint8Array>;
+    /** Before either answer. */
+    auditHeads: () => Promise<void>;
   }>;
 };
 
@@ -76,6 +80,7 @@ export const fakeSled = (n: number, datasets = 2): FakeSled => ({
   copiesFailed: [],
   copiesDone: 0,
   incarnation: IncarnationId.parse(uuid(1000 + n)),
+  auditHeads: [],
   fault: {},
 });
 
@@ -137,6 +142,17 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
     scheme: 'http',
     log,
     revoke: async () => undefined,
+    async auditHeads(target, { signal }) {
+      const sled = of(target);
+      await within(signal, sled.fault.auditHeads?.() ?? Promise.resolve());
+      return sled.auditHeads;
+    },
+    async tellAuditHeads(target, heads, { signal }) {
+      const sled = of(target);
+      log.push(`tell_audit_heads ${target.serial}`);
+      await within(signal, sled.fault.auditHeads?.() ?? Promise.resolve());
+      sled.auditHeads = keepHeads(sled.auditHeads, heads, 0);
+    },
     async putConfig(target, offered, { signal }) {
       const sled = of(target);
       log.push(`put_config ${target.serial}`);

@@ -15,6 +15,7 @@ import type { Disk } from '../../lib/disk.ts';
 import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { realDisk } from '../../lib/real-disk.ts';
+import { type AuditHeads, createAuditHeads } from './audit-heads.ts';
 import { type ConfigKeeper, createConfigKeeper, type Joining } from './config/config-keeper.ts';
 import { holdsArtifact, openArtifact } from './dataset/copies.ts';
 import { createDataset, type Dataset } from './dataset/dataset.ts';
@@ -88,10 +89,9 @@ export const openStore = async (
   const { makeRoom } = deleter;
   const writers = opened.use(createWriters({ ...shared, state, config, makeRoom, maxArtifactBytes }));
 
-  const kept: Kept = { keeper, leases, book, examiner };
+  const kept: Kept = { keeper, leases, heads: createAuditHeads(shared), book, examiner };
   await takeIn(kept, await inspectAll(datasets, { mayCreate: true }));
-  for (const dataset of datasets) logDataset(log, dataset);
-  log.info({ state: state(), generation: config()?.generation }, 'store opened');
+  logOpened(log, datasets, keeper);
 
   const revisits = createKeyedLock();
   const owned = opened.move();
@@ -113,6 +113,7 @@ export const openStore = async (
     takeLease: leases.take,
     returnLease: leases.giveBack,
     leases: leases.of,
+    auditHeads: kept.heads,
     quarantine: examiner.quarantine,
     suspect: examiner.suspect,
     onCondemned: examiner.onCondemned,
@@ -135,26 +136,30 @@ const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> 
   if (returned.length > 0) await takeIn(kept, returned);
   await kept.keeper.repair();
   await kept.leases.repair();
+  await kept.heads.repair();
 };
 
 type Kept = {
   readonly keeper: ConfigKeeper;
   readonly leases: Leases;
+  readonly heads: AuditHeads;
   readonly book: DeletionBook;
   readonly examiner: Pick<Examiner, 'reconsider'>;
 };
 
 /** Leases and waits first: once the ledgers agree a deletion pass may begin (LE4). */
 const takeIn = async (
-  { keeper, leases, book, examiner }: Kept,
+  { keeper, leases, heads, book, examiner }: Kept,
   joining: readonly Joining[],
 ): Promise<void> => {
   leases.learn(joining);
+  heads.learn(joining);
   book.learn(joining);
   await keeper.join(joining);
   if (keeper.state().kind !== 'ready') book.forget(); // DK3
   book.run(decisive(keeper) !== undefined);
   await leases.repair();
+  await heads.repair();
   for (const { dataset } of joining) examiner.reconsider(dataset);
 };
 
@@ -183,7 +188,10 @@ const inspectReturned = async (datasets: readonly Dataset[]): Promise<Joining[]>
   return joining;
 };
 
-const logDataset = (log: Logger, dataset: Dataset): void => {
-  const condition = dataset.condition();
-  log.info({ dataset: dataset.path, dataset_id: dataset.id(), ...condition }, 'dataset opened');
+const logOpened = (log: Logger, datasets: readonly Dataset[], { state, config }: ConfigKeeper): void => {
+  for (const dataset of datasets) {
+    const condition = dataset.condition();
+    log.info({ dataset: dataset.path, dataset_id: dataset.id(), ...condition }, 'dataset opened');
+  }
+  log.info({ state: state(), generation: config()?.generation }, 'store opened');
 };

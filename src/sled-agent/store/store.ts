@@ -14,6 +14,8 @@
  * ST7. An artifact that no config lists is unlinked only after its wait; during it a config takes it back (T4).
  */
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
+import type { AuditHead } from '../../core/audit-chain.ts';
+import type { KeptHead } from '../../core/audit-heads.ts';
 import type { DeletionRules, JudgedDeletion } from '../../core/deletion.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { RegisteredHead } from '../../core/lineage.ts';
@@ -96,6 +98,7 @@ export type ArtifactStore = AsyncDisposable & {
   readonly returnLease: (sha256: ArtifactHash, id: LeaseId) => Promise<void>;
   /** Those in force, the longest first. */
   readonly leases: (sha256: ArtifactHash) => readonly LeaseInForce[];
+  readonly auditHeads: KeptAuditHeads;
   /** Quarantines a copy: kept as evidence, no longer held. Returns false when it no longer exists. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
   /** For callers that read a wrong copy: it is examined at once, in the background. */
@@ -194,6 +197,14 @@ export type Scrub = {
   readonly run: (options: { signal: AbortSignal }) => Promise<void>;
   /** Starts a whole new cycle now, or after the current one. */
   readonly cycle: (options: { signal: AbortSignal }) => Promise<void>;
+};
+
+/** The heads of the audit log that this sled was told (T6a); nothing else depends on them. */
+export type KeptAuditHeads = {
+  /** Those that were told first come first. */
+  readonly list: () => readonly KeptHead[];
+  /** Resolves when they are durable. @throws `NO_SPACE`, `NO_USABLE_DATASET` when no dataset took them */
+  readonly keep: (told: readonly AuditHead[]) => Promise<void>;
 };
 
 /** The file stays after a config has dropped it, until the lease is returned or expires (B6, P11). */

@@ -102,13 +102,14 @@ export const requirePlannedPoint = (
 export const generationRecovered = (
   before: Point,
   { to, accepted }: { readonly to: Generation; readonly accepted: readonly Point[] },
-  { excludedSleds, givenUp, givenUpTotal }: RecoveryDecision,
+  { excludedSleds, givenUp, givenUpTotal, headsLost = [] }: RecoveryDecision,
 ): AuditAction<'generation_recovered'> => ({
   kind: 'generation_recovered',
   generation: to,
   previousGeneration: before.generation,
   accepted: accepted.map(({ generation, digest }) => ({ generation, digest })),
   ...{ excludedSleds, givenUp, givenUpTotal },
+  ...(headsLost.length > 0 && { headsLost }),
 });
 
 /**

@@ -21,7 +21,7 @@ export type PresentRelease = WantedRelease & { readonly timeCreatedMs: number };
 /** What a person decided in a recovery. */
 export type RecoveryDecision = Pick<
   AuditAction<'generation_recovered'>,
-  'excludedSleds' | 'givenUp' | 'givenUpTotal'
+  'excludedSleds' | 'givenUp' | 'givenUpTotal' | 'headsLost'
 >;
 
 export type WantedSetPort = {

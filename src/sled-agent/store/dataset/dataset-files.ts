@@ -4,6 +4,7 @@ import { type ArtifactHash, isArtifactHash } from '../../../core/ids.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { TEMPORARY_PREFIX } from '../../../lib/durable-file.ts';
 import { LOCK_FILE } from '../../../lib/exclusive-lock.ts';
+import { AUDIT_HEADS_FILE } from '../files/audit-heads-file.ts';
 import { ALLOWANCE_FILE, DELETIONS_FILE } from '../files/deletions-file.ts';
 import { isKeptName } from '../files/kept-configs.ts';
 import { LEASES_FILE } from '../files/leases-file.ts';
@@ -16,6 +17,7 @@ const OWN_NAMES = new Set([
   IDENTITY_FILE,
   LEDGER_FILE,
   LEASES_FILE,
+  AUDIT_HEADS_FILE,
   DELETIONS_FILE,
   ALLOWANCE_FILE,
   SCRUB_FILE,

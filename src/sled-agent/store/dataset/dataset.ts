@@ -5,6 +5,7 @@
  *     artifact-config.json    the ledger
  *     kept-config-*.json      configs of other histories, until a recovery has decided on them
  *     leases.json             leases, if there are any
+ *     audit-heads.json        heads of the audit log, if this sled was told any
  *     deletions.json          how long deletions have waited
  *     allow-deletion.json     deletions that a person has allowed, until the agent has taken them over
  *     lock                    held while a process has it (P12)
@@ -32,6 +33,7 @@ import { removeTemporaryFiles } from '../../../lib/durable-file.ts';
 import { errorCodeOf, messageChain } from '../../../lib/errors.ts';
 import type { ExclusiveLock } from '../../../lib/exclusive-lock.ts';
 import type { Logger } from '../../../lib/log.ts';
+import { type AuditHeadsRead, readAuditHeads } from '../files/audit-heads-file.ts';
 import { type DeletionsRead, readDeletions } from '../files/deletions-file.ts';
 import {
   type KeptConfig,
@@ -61,6 +63,7 @@ export type Inspection = {
   readonly kept: readonly KeptConfig[];
   readonly leases: LeasesRead;
   readonly deletions: DeletionsRead;
+  readonly auditHeads: AuditHeadsRead;
 };
 
 export type Dataset = AsyncDisposable & {
@@ -240,14 +243,12 @@ const letEvidenceGo = async (
   return true;
 };
 
-const readKept = async (
-  disk: Disk,
-  path: string,
-): Promise<Pick<Inspection, 'ledger' | 'kept' | 'leases' | 'deletions'>> => ({
+const readKept = async (disk: Disk, path: string): Promise<Omit<Inspection, 'id' | 'readOnlyBecause'>> => ({
   ledger: await readLedger(disk, path),
   kept: await readKeptConfigs(disk, path),
   leases: await readLeases(disk, path),
   deletions: await readDeletions(disk, path),
+  auditHeads: await readAuditHeads(disk, path),
 });
 
 /** No process can write to a read-only dataset, so it needs no lock. */

@@ -2,28 +2,16 @@
 import type { Disk } from '../../../lib/disk.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Dataset } from '../dataset/dataset.ts';
-import { type Refusal, refusedByAll } from '../dataset/refused-by-all.ts';
+import { writeEverywhere } from '../dataset/write-everywhere.ts';
 import { encodeLeases, type LeasesContent, readLeases, writeLeases } from '../files/leases-file.ts';
 
-/** One dataset is enough, as for the ledger. @throws `NO_SPACE`, `NO_USABLE_DATASET` when none took it */
-export const writeLeasesFiles = async (
+/** @throws `NO_SPACE`, `NO_USABLE_DATASET` when no dataset took it */
+export const writeLeasesFiles = (
   disk: Disk,
   datasets: readonly Dataset[],
   content: LeasesContent,
-): Promise<void> => {
-  const targets = datasets.filter(each => each.isWritable());
-  const refusals: Refusal[] = [];
-  await Promise.all(
-    targets.map(target =>
-      writeOne(disk, target, content).catch((error: unknown) => {
-        refusals.push({ dataset: target, error });
-        target.reportFailure(error, 'write its leases');
-      }),
-    ),
-  );
-  if (refusals.length < targets.length) return;
-  throw refusedByAll('its leases', refusals, datasets);
-};
+): Promise<void> =>
+  writeEverywhere(datasets, { what: 'its leases', write: ({ path }) => writeLeases(disk, path, content) });
 
 export const repairLeasesFiles = async (
   disk: Disk,

@@ -1,0 +1,157 @@
+/**
+ * Heads of the audit log, told to every sled in service (T6a).
+ *
+ *     newest head ─▶ sleds that were not told it: which heads do they keep? ─▶ the log from there on, its chain computed
+ *                 ─▶ each of them: the newest head, and what the log has at the numbers that it keeps
+ *
+ * HT1. The sleds are asked before the log is read, so that a head which another Nexus tells meanwhile is in what is read.
+ * HT2. Two heads are told together only if the chain between them is whole: a sled drops the older one for it (AH1).
+ * HT3. A sled that does not answer is told in a later period, and one whose version keeps no heads is tried again with the
+ *      next entry. Nothing waits for either.
+ */
+import { createHash } from 'node:crypto';
+import { type AuditHead, type AuditRow, followChain } from '../../core/audit-chain.ts';
+import { type KeptHead, numbersToConfirm } from '../../core/audit-heads.ts';
+import type { SledId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { createLimiter } from '../../lib/limiter.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import type { AuditPort } from '../datastore/ports/audit-port.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+import { type AskedForHeads, askAuditHeads } from '../sleds/audit-heads.ts';
+import { inServiceTargets } from '../sleds/in-service.ts';
+import type { BackgroundTask } from './task.ts';
+
+/** A head that no sled was told cannot be missed: the period is how much can be cut unseen. One row is read. */
+const PERIOD_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+const CONCURRENCY = 64;
+const PAGE_ROWS = 100;
+/** A sled that was away for more entries than this keeps its older head beside the newest one. */
+const MAX_FOLLOWED = 10_000;
+
+type Deps = {
+  readonly datastore: Pick<AuditPort, 'auditHead' | 'auditList'> & Pick<SledPort, 'sledList'>;
+  readonly connection: Pick<SledConnection, 'scheme' | 'auditHeads' | 'tellAuditHeads'>;
+  readonly clock: Clock;
+};
+type Wait = { readonly log: Logger; readonly signal: AbortSignal };
+
+/** What a sled was told last, and whether it keeps a head that the log did not have then. */
+type Told = { readonly hash: string; readonly contradicts: boolean };
+
+export const auditHeadsTask = (deps: Deps): BackgroundTask => {
+  const told = new Map<SledId, Told>();
+  return {
+    name: 'audit_heads',
+    description: 'tell the sleds the newest head of the audit log',
+    periodMs: PERIOD_MS,
+    async activate({ log, signal }) {
+      const head = await deps.datastore.auditHead({ signal });
+      const sleds = await inServiceTargets(deps, signal);
+      const present = new Set(sleds.map(({ id }) => id));
+      for (const id of told.keys()) if (!present.has(id)) told.delete(id);
+      const untold = head.seq === 0 ? [] : sleds.filter(({ id }) => told.get(id)?.hash !== head.hash);
+      const waiting = new Set(untold.map(({ id }) => id));
+      if (untold.length > 0)
+        await tellAll(deps, untold, head, {
+          log,
+          signal,
+          onTold(id, outcome) {
+            told.set(id, outcome);
+            waiting.delete(id);
+          },
+        });
+      const contradicting = [...told].flatMap(([id, { contradicts }]) => (contradicts ? [id] : []));
+      return { summary: { newest_entry: head.seq, waiting: [...waiting], contradicting } };
+    },
+  };
+};
+
+const tellAll = async (
+  deps: Deps,
+  sleds: readonly SledTarget[],
+  head: AuditHead,
+  { log, signal, onTold }: Wait & { readonly onTold: (id: SledId, outcome: Told) => void },
+): Promise<void> => {
+  const asked = await askAuditHeads(deps, sleds, { signal }); // HT1
+  const toConfirm = asked.flatMap(({ answer }) =>
+    answer.kind === 'heads' ? numbersToConfirm(answer.heads) : [],
+  );
+  const excerpt = await readExcerpt(deps.datastore, head, toConfirm, { log, signal });
+  const { hash } = excerpt.newest;
+  const limiter = createLimiter(CONCURRENCY);
+  const tell = async ({ target, answer }: AskedForHeads): Promise<void> => {
+    if (answer.kind === 'heads') {
+      if (!(await tellOne(deps, target, toldTo(answer.heads, excerpt), { log, signal }))) return;
+      const contradicts = contradictsLog(answer.heads, excerpt);
+      if (contradicts)
+        log.error({ sled_id: target.id }, 'a sled keeps a head that the audit log does not have');
+      onTold(target.id, { hash, contradicts });
+    } else if (answer.isOlder) onTold(target.id, { hash, contradicts: false });
+  };
+  await Promise.all(asked.map(each => limiter.run(() => tell(each), { signal })));
+};
+
+/** The end of the log, with the hashes that one whole chain leads from to the newest head. */
+type Excerpt = { readonly newest: AuditHead; readonly hashes: ReadonlyMap<number, string> };
+
+/** From the lowest number that a sled wants confirmed (HT2). */
+const readExcerpt = async (
+  datastore: Deps['datastore'],
+  head: AuditHead,
+  toConfirm: readonly number[],
+  { log, signal }: Wait,
+): Promise<Excerpt> => {
+  const from = Math.min(head.seq, ...toConfirm.filter(seq => seq > head.seq - MAX_FOLLOWED));
+  const rows: AuditRow[] = [];
+  let pageToken: string | undefined = String(from - 1);
+  while (pageToken !== undefined && rows.length < 2 * MAX_FOLLOWED) {
+    const page = { limit: PAGE_ROWS, pageToken, sortBy: 'seq_ascending' } as const;
+    const { items, nextPage } = await datastore.auditList(page, { signal });
+    rows.push(...items);
+    pageToken = nextPage;
+  }
+  const [first, ...others] = rows;
+  if (first?.seq !== from) return { newest: head, hashes: new Map() };
+  const followed = followChain(first, others, sha256);
+  if ('fault' in followed) {
+    log.error(followed.fault, 'the chain of the audit log is broken');
+    return { newest: head, hashes: new Map() };
+  }
+  return { newest: followed.head, hashes: new Map(rows.map(({ seq, hash }) => [seq, hash])) };
+};
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+const toldTo = (kept: readonly KeptHead[], { newest, hashes }: Excerpt): readonly AuditHead[] => {
+  const others = numbersToConfirm(kept).flatMap(seq => {
+    const hash = seq === newest.seq ? undefined : hashes.get(seq);
+    return hash === undefined ? [] : [{ seq, hash }];
+  });
+  return [...others, { seq: newest.seq, hash: newest.hash }];
+};
+
+const contradictsLog = (kept: readonly KeptHead[], { newest, hashes }: Excerpt): boolean =>
+  numbersToConfirm(kept).length < new Set(kept.map(({ seq }) => seq)).size ||
+  kept.some(({ seq, hash }) => seq > newest.seq || (hashes.get(seq) ?? hash) !== hash);
+
+/** @returns false for one that has to be told again (HT3) */
+const tellOne = async (
+  { connection, clock }: Pick<Deps, 'connection' | 'clock'>,
+  sled: SledTarget,
+  heads: readonly AuditHead[],
+  { log, signal }: Wait,
+): Promise<boolean> => {
+  try {
+    await connection.tellAuditHeads(sled, heads, {
+      signal: AbortSignal.any([signal, clock.timeout(ANSWER_TIMEOUT_MS)]),
+    });
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn({ sled_id: sled.id, err: error }, 'a sled did not take the newest head of the audit log');
+    return false;
+  }
+};
