@@ -34,7 +34,8 @@ const run = (directory: string, ...args: string[]): Running => {
   const { TUF_DEPOT_URL: _, TUF_DEPOT_TOKEN: __, ...environment } = process.env;
   const child = spawn(process.execPath, [main, ...args], {
     cwd: directory,
-    env: { ...environment, TMPDIR: directory },
+    // Logins of the person who runs the tests do not count.
+    env: { ...environment, TMPDIR: directory, XDG_CONFIG_HOME: directory },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.on('error', () => undefined);
