@@ -1,23 +1,24 @@
 /** An audit log that is cut in the database, with real processes: the sleds know its head (T6a). */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runTestCli } from '../src/cli/run.fixture.ts';
+import { testFleetIdentity } from '../src/identity/identity.fixture.ts';
 import { startTestFleet, type TestFleet, type TestNexus, until } from './process-fleet.fixture.ts';
 
 const cli = (fleet: TestFleet, ...args: readonly string[]) =>
   runTestCli(args, {
     environment: {
-      TUF_DEPOT_URL: `http://${fleet.nexuses[0]!.operatorAddress()}`,
+      TUF_DEPOT_URL: `https://${fleet.nexuses[0]!.operatorAddress()}`,
       TUF_DEPOT_TOKEN_FILE: join(fleet.directory, 'token'),
+      TUF_DEPOT_CA_FILE: caFileOf(fleet),
     },
   });
+const caFileOf = ({ directory }: TestFleet): string => join(directory, 'ca.pem');
 const makeEntries = async (fleet: TestFleet, count: number): Promise<void> => {
+  const create = ['token', 'create', '--role', 'viewer', '--for', '1d', '--description', 'one more'];
   for (let made = 0; made < count; made += 1)
-    expect(
-      await cli(fleet, 'token', 'create', '--role', 'viewer', '--for', '1d', '--description', 'one more'),
-    ).toMatchObject({
-      exitCode: 0,
-    });
+    expect(await cli(fleet, ...create)).toMatchObject({ exitCode: 0 });
 };
 type Row = { readonly seq: string; readonly hash: string };
 const headOf = async ({ database }: TestFleet): Promise<Row> => {
@@ -45,7 +46,9 @@ const areTold = (nexus: TestNexus, seq: number): Promise<void> =>
   }, `the sleds are told entry ${seq}`);
 
 test('a log cut in the database is named by the heads of the sleds, and so is what is written in place of its entries (T6a)', async () => {
-  await using fleet = await startTestFleet({ sleds: 2, minSledReplication: 1 });
+  const identity = testFleetIdentity();
+  await using fleet = await startTestFleet({ sleds: 2, minSledReplication: 1, identity });
+  await writeFile(caFileOf(fleet), identity.authority.certificate.toString());
   const nexus = fleet.nexuses[0]!;
   await makeEntries(fleet, 4);
   const { seq, hash } = await headOf(fleet);
