@@ -76,6 +76,7 @@ const tellAll = async (
   { log, signal, onTold }: Wait & { readonly onTold: (id: SledId, outcome: Told) => void },
 ): Promise<void> => {
   const asked = await askAuditHeads(deps, sleds, { signal }); // HT1
+  if (asked.every(({ answer }) => answer.kind === 'not_asked' && !answer.isOlder)) return;
   const toConfirm = asked.flatMap(({ answer }) =>
     answer.kind === 'heads' ? numbersToConfirm(answer.heads) : [],
   );
@@ -151,7 +152,8 @@ const tellOne = async (
     return true;
   } catch (error) {
     signal.throwIfAborted();
-    log.warn({ sled_id: sled.id, err: error }, 'a sled did not take the newest head of the audit log');
+    // Repeated each period, as on a full sled: `waiting` of the summary names it.
+    log.info({ sled_id: sled.id, err: error }, 'a sled did not take the newest head of the audit log');
     return false;
   }
 };
