@@ -3,10 +3,10 @@
  *
  * PE1. Connections to different identities are never shared, even at one address: each has a pool of its own.
  * PE2. New connections use the present certificate and authorities; open ones go on with theirs.
- * PE3. After a revocation no connection from before is used for a new request.
+ * PE3. After a revocation no connection from before is used for a new request. What a caller was given stays usable.
  */
 import { TLSSocket } from 'node:tls';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { Agent, buildConnector, Dispatcher } from 'undici';
 import { identityOf } from '../identity/certificate.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
 import type { ExpectedPeer, PeerIdentity } from '../identity/peer-identity.ts';
@@ -41,7 +41,37 @@ export const plainPeers = (timeouts: Timeouts = DEFAULT_CLIENT_TIMEOUTS): Peers 
   };
 };
 
-type Pool = { readonly dispatcher: Dispatcher; seen: SeenCertificate | undefined };
+type Pool = { readonly dispatcher: RenewableDispatcher; seen: SeenCertificate | undefined };
+
+/** Callers keep it; the connections below it come and go. */
+class RenewableDispatcher extends Dispatcher {
+  readonly #make: () => Dispatcher;
+  #present: Dispatcher;
+
+  constructor(make: () => Dispatcher) {
+    super();
+    this.#make = make;
+    this.#present = make();
+  }
+
+  override dispatch(...[options, handler]: Parameters<Dispatcher['dispatch']>): boolean {
+    return this.#present.dispatch(options, handler);
+  }
+
+  /** Requests in flight end on the connections that they have; later ones get new connections. */
+  renew(): void {
+    const before = this.#present;
+    this.#present = this.#make();
+    before.close().catch(() => undefined);
+  }
+
+  override close(): Promise<void>;
+  override close(callback: () => void): void;
+  override close(callback?: () => void): Promise<void> | void {
+    if (callback === undefined) return this.#present.close();
+    this.#present.close(callback);
+  }
+}
 
 /** A connection is replaced after a day, so that a peer that no longer renews its certificate is noticed. */
 const CONNECTION_LIFE_MS = 86_400_000;
@@ -58,14 +88,16 @@ export const securePeers = (
   const makePool = (expected: ExpectedPeer): Pool => {
     const pool: Pool = {
       seen: undefined,
-      dispatcher: secureDispatcher(
-        () => credentials.current(),
-        expected,
-        timeouts,
-        certificate => {
-          pool.seen = certificate;
-        },
-        revocations,
+      dispatcher: new RenewableDispatcher(() =>
+        secureDispatcher(
+          () => credentials.current(),
+          expected,
+          timeouts,
+          certificate => {
+            pool.seen = certificate;
+          },
+          revocations,
+        ),
       ),
     };
     return pool;
@@ -76,10 +108,12 @@ export const securePeers = (
     // The order of a map is the order of its insertions.
     pools.delete(key);
     pools.set(key, pool);
-    if (pools.size > MAX_POOLS) closeOldest(pools);
+    if (pools.size > MAX_POOLS) dropOldest(pools);
     return pool.dispatcher;
   };
-  const change = revocations.onChange(() => closePools(pools));
+  const change = revocations.onChange(() => {
+    for (const { dispatcher } of pools.values()) dispatcher.renew(); // PE3
+  });
   return {
     scheme: 'https',
     dispatcher: expected => poolOf({ fleet, ...expected }),
@@ -92,17 +126,11 @@ export const securePeers = (
   };
 };
 
-/** PE3: requests in flight end first; later ones judge their peers anew, at a new connection. */
-const closePools = (pools: Map<string, Pool>): void => {
-  for (const { dispatcher } of pools.values()) void dispatcher.close().catch(() => undefined);
-  pools.clear();
-};
-
-/** Requests in flight end first. */
-const closeOldest = (pools: Map<string, Pool>): void => {
+/** Its connections close when they are idle; whoever kept it gets new ones. */
+const dropOldest = (pools: Map<string, Pool>): void => {
   for (const [key, { dispatcher }] of pools) {
     pools.delete(key);
-    void dispatcher.close().catch(() => undefined);
+    dispatcher.renew();
     return;
   }
 };

@@ -349,6 +349,19 @@ test('a revoked caller is refused on its open connection, and its running reques
   expect((await ask(other, 'a')).status).toBe(200);
 });
 
+test('who keeps the connections to a peer goes on after the revocation of another one (PE3)', async () => {
+  const fleet = testFleetIdentity();
+  const nexus = replaceableCredentials(fleet.issue('nexus'));
+  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
+  await using peers = securePeers(nexus);
+  const kept = peers.dispatcher({ kind: 'sled', id: SLED });
+  for (const id of [randomUUID(), randomUUID()]) {
+    expect((await fetchAs(server, kept)).status).toBe(404);
+    await nexus.revocations.add([{ kind: 'sled', id, timeMs: Date.now() }]);
+  }
+  expect((await fetchAs(server, kept)).status).toBe(404);
+});
+
 test('a revoked caller and a revoked server are refused, until they have a newer certificate (RVK1, PE3, T1c)', async () => {
   const fleet = testFleetIdentity();
   const sled = replaceableCredentials(fleet.issue('sled', { id: SLED }));
