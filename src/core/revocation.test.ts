@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { includesRevocations, MAX_REVOCATIONS, mergeRevocations, type Revocation } from './revocation.ts';
+import {
+  addRevocations,
+  includesRevocations,
+  MAX_REVOCATIONS,
+  mergeRevocations,
+  type Revocation,
+} from './revocation.ts';
 
 const revocations = fc.array(
   fc.record({
@@ -33,7 +39,8 @@ test('a later revocation, and one of another identity, is not included in an ear
   expect(includesRevocations([sled], [{ ...sled, kind: 'nexus' }])).toBe(false);
 });
 
-test('beyond the bound the newest are kept', () => {
+test('beyond the bound what is known stays, the newest of the others are taken, and the rest is counted', () => {
+  const known: Revocation = { kind: 'nexus', id: 'known', timeMs: 0 };
   const many = Array.from(
     { length: MAX_REVOCATIONS + 2 },
     (_, at): Revocation => ({
@@ -42,7 +49,13 @@ test('beyond the bound the newest are kept', () => {
       timeMs: at,
     }),
   );
-  const kept = mergeRevocations(many);
-  expect(kept.length).toBe(MAX_REVOCATIONS);
-  expect(Math.min(...kept.map(({ timeMs }) => timeMs))).toBe(2);
+  const { list, refused } = addRevocations([known], many);
+  expect(list.length).toBe(MAX_REVOCATIONS);
+  expect(refused).toBe(3);
+  expect(list).toContainEqual(known);
+  expect(Math.min(...list.filter(({ kind }) => kind === 'sled').map(({ timeMs }) => timeMs))).toBe(3);
+  const later = { ...known, timeMs: 9 };
+  const again = addRevocations(list, [later]);
+  expect(again.refused).toBe(0);
+  expect(again.list).toContainEqual(later);
 });

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Revocation } from '../core/revocation.ts';
+import { MAX_REVOCATIONS, type Revocation } from '../core/revocation.ts';
 import { DepotError } from '../lib/errors.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import type { PeerIdentity } from './peer-identity.ts';
@@ -71,6 +71,17 @@ test('a time in the future is cut to what clocks may differ by, and refused as w
   });
   expect(revocations.timeOf(identity)).toBe(NOW + CLOCK_TOLERANCE_MS);
   expect(revocations.fault(identity, NOW + CLOCK_TOLERANCE_MS + 1)).toBeUndefined();
+});
+
+test('a list that is full forgets nothing, and says what finds no room (RVK5)', async () => {
+  const revocations = remembering();
+  await revocations.add([revoked(0)]);
+  const flood = Array.from({ length: MAX_REVOCATIONS }, (_, at) => ({ ...revoked(NOW), id: String(at) }));
+  await expect(revocations.add(flood)).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+    message: expect.stringMatching(/^1 revoked identities find no room/),
+  });
+  expect(revocations.timeOf(identity)).toBe(0);
 });
 
 test('the list lies beside the certificate, and a process that starts again reads it (RVK2)', async () => {

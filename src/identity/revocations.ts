@@ -10,10 +10,17 @@
  * RVK3. A revocation counts at once, also when it cannot be written; then `add` fails, so that it is sent again.
  * RVK4. A time in the future is cut, so that a Nexus that lies cannot revoke the certificates of next year; `add` fails, since
  *      the clock of this process may be wrong, and the same revocation sent again is cut at a later time.
+ * RVK5. A list that is full forgets nothing: `add` fails for what finds no room.
  */
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { MAX_REVOCATIONS, mergeRevocations, type Revocation, revocationKey } from '../core/revocation.ts';
+import {
+  addRevocations,
+  MAX_REVOCATIONS,
+  mergeRevocations,
+  type Revocation,
+  revocationKey,
+} from '../core/revocation.ts';
 import { isoTime } from '../lib/clock.ts';
 import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -74,13 +81,18 @@ export const createRevocations = ({ known, save, nowMs }: Options): Revocations 
       const latestMs = nowMs() + CLOCK_TOLERANCE_MS;
       const ahead = revocations.find(({ timeMs }) => timeMs > latestMs);
       const cut = revocations.map(each => ({ ...each, timeMs: Math.min(each.timeMs, latestMs) }));
-      const merged = mergeRevocations(current, cut);
-      if (JSON.stringify(merged) !== JSON.stringify(current)) {
-        current = merged;
+      const { list, refused } = addRevocations(current, cut);
+      if (JSON.stringify(list) !== JSON.stringify(current)) {
+        current = list;
         times = timesOf(current);
         for (const listener of [...listeners]) listener();
       }
       await saveAll();
+      if (refused > 0)
+        throw new DepotError(
+          'INVALID_REQUEST',
+          `${refused} revoked identities find no room: ${MAX_REVOCATIONS} are known here, the most that there may be; compare revoked.json with the sleds and Nexuses that were expunged, and move it away if it has others`,
+        );
       if (ahead !== undefined)
         throw new DepotError(
           'INVALID_REQUEST',
@@ -130,7 +142,7 @@ const readRevocations = async (file: string): Promise<readonly Revocation[]> => 
   } catch (cause) {
     throw new DepotError(
       'CONFIG_INVALID',
-      `identity: ${file} is not a list of revoked identities; move it away: a Nexus sends the list again, and until then no revocation is known here`,
+      `identity: ${file} is not a list of revoked identities; move it away: a Nexus sends the list again within ten minutes, and until then no revocation is known here`,
       { cause },
     );
   }

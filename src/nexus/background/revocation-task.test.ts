@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { NexusId } from '../../core/ids.ts';
 import type { Revocation } from '../../core/revocation.ts';
 import { createRevocations } from '../../identity/revocations.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { createTestClock } from '../../lib/clock.fixture.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
@@ -12,7 +13,11 @@ import { revocationTask } from './revocation-task.ts';
 const NEXUS = NexusId.parse('33333333-3333-4333-8333-333333333333');
 
 /** Two sleds in service, and a third one and a Nexus that were expunged at the given times. */
-const telling = (expunged: { sledMs?: number; nexusMs?: number }, known: readonly Revocation[] = []) => {
+const telling = (
+  expunged: { sledMs?: number; nexusMs?: number },
+  known: readonly Revocation[] = [],
+  clock: Clock = systemClock,
+) => {
   const [first, second, third] = [fakeSled(1), fakeSled(2), fakeSled(3)];
   const told: string[] = [];
   const fails = new Set<string>();
@@ -45,7 +50,7 @@ const telling = (expunged: { sledMs?: number; nexusMs?: number }, known: readonl
       },
     },
     revocations,
-    clock: systemClock,
+    clock,
   });
   const activate = () =>
     task.activate({ reason: 'timeout', log: silentLogger, signal: new AbortController().signal });
@@ -75,6 +80,18 @@ test('a sled that does not answer is told later (RVT2)', async () => {
   fleet.fails.clear();
   expect((await fleet.activate()).summary).toEqual({ revoked: 1, waiting: [] });
   expect(fleet.told.length).toBe(2);
+});
+
+test('a sled is told again after ten minutes: it may have lost its list (RVT2)', async () => {
+  const clock = createTestClock(0);
+  const fleet = telling({ sledMs: 5 }, [], clock);
+  await fleet.activate();
+  await clock.advance(9 * 60_000);
+  await fleet.activate();
+  expect(fleet.told.length).toBe(2);
+  await clock.advance(60_000);
+  await fleet.activate();
+  expect(fleet.told.length).toBe(4);
 });
 
 test('without anything revoked no sled is asked', async () => {

@@ -4,7 +4,7 @@
  *     expunged, or joined with another key ─▶ the file of this Nexus ─▶ each sled that was not told all of it
  *
  * RVT1. What this Nexus remembers is told, not only what the database says: a restored database revokes no less.
- * RVT2. A sled that does not answer is told in a later period. Nothing waits for it.
+ * RVT2. A sled that does not answer is told in a later period, and each one again after ten minutes. Nothing waits for it.
  */
 import type { SledId } from '../../core/ids.ts';
 import { includesRevocations, type Revocation } from '../../core/revocation.ts';
@@ -21,6 +21,8 @@ import type { BackgroundTask } from './task.ts';
 
 export const REVOCATION_TASK = 'identity_revocation';
 const PERIOD_MS = 60_000;
+/** A sled may have lost its file, and a new machine may be the same sled. */
+const TOLD_AGAIN_MS = 10 * PERIOD_MS;
 const ANSWER_TIMEOUT_MS = 5_000;
 const CONCURRENCY = 64;
 
@@ -32,7 +34,12 @@ type Deps = {
 };
 
 export const revocationTask = (deps: Deps): BackgroundTask => {
-  const told = new Map<SledId, readonly Revocation[]>();
+  const told = new Map<SledId, { readonly list: readonly Revocation[]; readonly atMs: number }>();
+  const isToldLately = (id: SledId, list: readonly Revocation[]): boolean => {
+    const last = told.get(id);
+    const isLate = last !== undefined && deps.clock.monotonicMs() - last.atMs >= TOLD_AGAIN_MS;
+    return !isLate && includesRevocations(last?.list ?? [], list);
+  };
   return {
     name: REVOCATION_TASK,
     description: 'tell the sleds which identities are revoked',
@@ -43,14 +50,14 @@ export const revocationTask = (deps: Deps): BackgroundTask => {
       const sleds = await inServiceTargets(deps, signal);
       const present = new Set(sleds.map(({ id }) => id));
       for (const id of told.keys()) if (!present.has(id)) told.delete(id);
-      const untold = sleds.filter(({ id }) => !includesRevocations(told.get(id) ?? [], list));
+      const untold = list.length === 0 ? [] : sleds.filter(({ id }) => !isToldLately(id, list));
       const limiter = createLimiter(CONCURRENCY);
       const waiting = await Promise.all(
         untold.map(sled =>
           limiter.run(
             async () => {
               if (!(await tell(deps, sled, list, { log, signal }))) return sled.id;
-              told.set(sled.id, list);
+              told.set(sled.id, { list, atMs: deps.clock.monotonicMs() });
               return [];
             },
             { signal },
@@ -73,7 +80,7 @@ export const learnRevocations = async (
   try {
     await revocations.add(list);
   } catch (err) {
-    log.error({ err }, 'a revoked identity is not in the file of this Nexus; it is written again later');
+    log.error({ err }, 'not every revoked identity is in the file of this Nexus as the database has it');
   }
 };
 
