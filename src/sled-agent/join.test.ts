@@ -1,5 +1,6 @@
 /** A machine joins over TLS at a Nexus whose database is in memory: what is sent to whom, and what is on the disk after it. */
 import { createPublicKey, randomUUID, X509Certificate } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -18,9 +19,10 @@ import {
   writeAuthority,
 } from '../identity/identity.fixture.ts';
 import { keyInvitationSha256, makeInvitationToken, publicKeySha256 } from '../identity/invitation-token.ts';
+import { issueCertificate } from '../identity/issue.ts';
 import { openIssuer } from '../identity/issuer.ts';
 import { systemClock } from '../lib/clock.ts';
-import { DepotError } from '../lib/errors.ts';
+import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
 import { createJoinApi } from '../nexus/api/join-api.ts';
@@ -171,14 +173,21 @@ test('a lost answer is repeated by the same command, and nothing is half done in
 
 test('a join that cannot write the certificate is repeated with the same key, once it can (JC2)', async () => {
   const datastore = openDatastore();
-  await using nexus = await startNexus(datastore);
+  const obstacles: string[] = [];
+  const onAnswer = (answer: Answer): Answer => {
+    for (const path of obstacles) mkdirSync(path);
+    return answer;
+  };
+  await using nexus = await startNexus(datastore, { onAnswer });
   const machine = await newMachine([nexus.address]);
   const token = await invite(datastore);
-  await mkdir(join(machine.identity, 'ca.pem'), { recursive: true });
+  obstacles.push(join(machine.identity, 'ca.pem'));
   await expect(machine.join(token)).rejects.toThrow();
   expect(await machine.files()).toEqual(['ca.pem', 'key.pem']);
-  await rm(join(machine.identity, 'ca.pem'), { recursive: true });
+  const key = await machine.read('key');
+  for (const path of obstacles.splice(0)) await rm(path, { recursive: true });
   await machine.join(token);
+  expect(await machine.read('key')).toBe(key);
   expect(await machine.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
 });
 
@@ -218,6 +227,38 @@ test('without a token a machine waits until an admin approves its key, at a Nexu
   expect(pauses).toBe(3);
   expect(await datastore.sledKeyGet(publicKeySha256(key), wait)).toMatchObject({ sledId });
   expect(other.requests).toEqual([]);
+});
+
+test('a machine that waits for its approval goes on while no Nexus answers, says so once, and ends at a refusal', async () => {
+  const datastore = openDatastore();
+  const faults: DepotError[] = [];
+  const sledJoin: Datastore['sledJoin'] = async (...args) => {
+    const fault = faults.pop();
+    if (fault !== undefined) throw fault;
+    return datastore.sledJoin(...args);
+  };
+  await using nexus = await startNexus({ ...datastore, sledJoin });
+  const machine = await newMachine([nexus.address]);
+  const told: unknown[] = [];
+  const joinWith = (sleep: () => Promise<void>) =>
+    joinFleet(machine.config, {
+      by: { fleet: fleet.fleet, authoritySha256 },
+      onUnanswered: error => told.push(errorCodeOf(error)),
+      ...{ clock: { sleep }, signal: wait.signal },
+    });
+  const nothing = async (): Promise<void> => undefined;
+  const codes = ['SHUTTING_DOWN', 'TOO_MANY_REQUESTS', 'DATABASE_UNAVAILABLE'] as const;
+  faults.push(new DepotError('DATABASE_UNAVAILABLE', 'away'));
+  await expect(joinWith(nothing), 'before the first answer').rejects.toMatchObject({
+    code: 'DATABASE_UNAVAILABLE',
+  });
+  faults.push(new DepotError('SLED_KEY_IN_USE', 'another sled has it'));
+  for (let round = 0; round < 2; round += 1) {
+    for (const code of codes) faults.push(new DepotError(code, 'a while'));
+    faults.push(new DepotError('JOIN_NOT_APPROVED', 'not yet'));
+  }
+  await expect(joinWith(nothing)).rejects.toMatchObject({ code: 'SLED_KEY_IN_USE' });
+  expect(told).toEqual(['DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE']);
 });
 
 test('another machine with the same token is refused, and learns as whom the first one joined (JD1)', async () => {
@@ -386,6 +427,52 @@ test('an answer that names another sled, key or authority is not written', async
     await expect(machine.join(await invite(datastore))).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
     expect(await machine.files()).toEqual(['key.pem']);
   }
+});
+
+test('a Nexus without the key of the authority cannot have a machine trust another one (JC4)', async () => {
+  const datastore = openDatastore();
+  const own = testFleetIdentity(fleet.fleet);
+  const both = `${own.authority.certificate}${fleet.authority.certificate}`;
+  const forged = (answer: Answer): Answer => {
+    const { sled_id, certificate_pem } = answer;
+    const publicKey = new X509Certificate(certificate_pem).publicKey;
+    const identity = { fleet: fleet.fleet, kind: 'sled', id: sled_id } as const;
+    const certificate = issueCertificate(own.authority, { identity, publicKey, validity: validNow() });
+    return { ...answer, certificate_pem: certificate.toString(), ca_pem: both };
+  };
+  {
+    await using nexus = await startNexus(datastore, { onAnswer: forged });
+    const machine = await newMachine([nexus.address]);
+    await expect(machine.join(await invite(datastore))).rejects.toMatchObject({
+      code: 'PEER_BAD_ANSWER',
+      message: expect.stringContaining('not issued by the authority that the invitation names'),
+    });
+    expect(await machine.files()).toEqual(['key.pem']);
+  }
+  await using nexus = await startNexus(datastore, { onAnswer: answer => ({ ...answer, ca_pem: both }) });
+  const machine = await newMachine([nexus.address]);
+  await machine.join(await invite(datastore));
+  expect(await machine.read('ca')).toBe(fleet.authority.certificate.toString());
+});
+
+test('authorities that a machine trusts already are not overwritten (JC3)', async () => {
+  const datastore = openDatastore();
+  await using nexus = await startNexus(datastore);
+  const machine = await newMachine([nexus.address]);
+  const token = await invite(datastore);
+  const [own, other] = [fleet, testFleetIdentity(fleet.fleet)].map(of => of.authority.certificate.toString());
+  const file = join(machine.identity, 'ca.pem');
+  await mkdir(machine.identity);
+  await writeFile(file, other!);
+  await expect(machine.join(token)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(/ca\.pem exists and has not the authority .* move it away/),
+  });
+  expect(nexus.requests).toEqual([]);
+  expect(await machine.read('ca')).toBe(other);
+  await writeFile(file, `${other}${own}`);
+  await machine.join(token);
+  expect(await machine.read('ca'), 'as while one replaces the other').toBe(`${own}${other}`);
 });
 
 test('a configuration that names no files, another id, or a key on a dataset, is refused before anything is made', async () => {

@@ -8,9 +8,18 @@
  *      Nexus of the fleet that the token names.
  * JC2. The key is made on this machine, outside of its datasets, and stays there; the certificate is written last. So a join that
  *      is cut short at any step is repeated with the same command: Nexus answers the same key again.
- * JC3. Nothing that exists is overwritten but by a later certificate of the same sled and the same key.
+ * JC3. Nothing that exists is overwritten but by a later certificate of the same sled and the same key. An authority that the file has
+ *      already stays in it; a file without the one that the invitation names is refused before anything is sent.
+ * JC4. The machine trusts no authority that Nexus names, only the one that the invitation names. So a Nexus without the key of the
+ *      authority cannot have it trust another one.
  */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  type X509Certificate,
+} from 'node:crypto';
 import { basename, dirname, relative } from 'node:path';
 import { type JoinedFleet, joinApi } from '../api/join-api.ts';
 import { SledId } from '../core/ids.ts';
@@ -32,6 +41,7 @@ import { presentedAuthority } from '../identity/presented-authority.ts';
 import type { Clock } from '../lib/clock.ts';
 import { readFileWhole, removeTemporaryFiles, writeFileDurably } from '../lib/durable-file.ts';
 import { endpoint, endpointUrl, formatAddress, type SocketAddress } from '../lib/endpoint.ts';
+import type { ErrorCode } from '../lib/error-codes.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
 import { makeDirectories, realDisk } from '../lib/real-disk.ts';
@@ -59,6 +69,8 @@ export type JoinOptions = {
   readonly nexus?: string | undefined;
   /** Called once, when Nexus has answered that the key is not approved yet. */
   readonly onWaiting?: (keySha256: string) => void;
+  /** Called while it waits for the approval, at the first of several requests in a row that no Nexus answers. */
+  readonly onUnanswered?: (error: unknown) => void;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly signal: AbortSignal;
 };
@@ -73,13 +85,14 @@ export const joinFleet = async (configPath: string, options: JoinOptions): Promi
   const { identity: files, nexuses, store } = await readJoiningConfig(configPath);
   requireOutside(files, store.directories);
   const present = await presentSled(files, invitation);
+  const otherAuthorities = await presentAuthorities(files, invitation);
   await prepareDirectories(files);
   const key = await keyIn(files.keyFile);
   const body = requestOf(invitation, key, present);
   const addresses = nexus === undefined ? nexuses : [parseAddress(nexus, '--nexus')];
   const { answer, address } = await askUntilApproved(addresses, invitation, body, options);
-  requireAnswer(answer, { invitation, key, present });
-  await writeFileDurably(files.authoritiesFile, answer.ca_pem);
+  const authorities = requireAnswer(answer, { invitation, key, present });
+  await writeFileDurably(files.authoritiesFile, [...authorities, ...otherAuthorities].join(''));
   await writeFileDurably(files.certificateFile, answer.certificate_pem);
   const written = await readCredentials(files, 'sled');
   return {
@@ -135,6 +148,26 @@ const presentSled = async (
   );
 };
 
+/**
+ * The authorities in the file that is there, but for the one that the invitation names; none without a file.
+ *
+ * @throws `CONFIG_INVALID` for a file that has not that one (JC3)
+ */
+const presentAuthorities = async (
+  { authoritiesFile }: IdentityFiles,
+  { authoritySha256 }: InvitedTo,
+): Promise<readonly X509Certificate[]> => {
+  const pem = await readText(authoritiesFile);
+  if (pem === undefined) return [];
+  const present = parseCertificates(pem, authoritiesFile);
+  const others = present.filter(each => publicKeySha256(each.publicKey) !== authoritySha256);
+  if (others.length < present.length) return others;
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${authoritiesFile} exists and has not the authority that the invitation names (key with the SHA-256 ${authoritySha256}): move it away, or name another ca_file, and join again; nothing was sent`,
+  );
+};
+
 /** A key that a killed join has half written is not left for others to find. */
 const prepareDirectories = async (files: IdentityFiles): Promise<void> => {
   for (const file of Object.values(files)) {
@@ -176,25 +209,38 @@ const requestOf = ({ fleet, token }: Invitation, privateKey: KeyObject, present:
 type JoinBody = ReturnType<typeof requestOf>;
 
 /** After these another Nexus may answer: this one does not, is no Nexus of this fleet, or has no authority or no database. */
-const ASK_ANOTHER = new Set([
-  ...['PEER_UNREACHABLE', 'PEER_STALLED', 'PEER_BAD_ANSWER', 'PEER_IDENTITY', 'NO_AUTHORITY_KEY'],
-  ...['DATABASE_UNAVAILABLE', 'SHUTTING_DOWN', 'TOO_MANY_REQUESTS', 'NOT_FOUND'],
+const ASK_ANOTHER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'PEER_UNREACHABLE',
+  'PEER_STALLED',
+  'PEER_BAD_ANSWER',
+  'PEER_IDENTITY',
+  'NO_AUTHORITY_KEY',
+  'DATABASE_UNAVAILABLE',
+  'SHUTTING_DOWN',
+  'TOO_MANY_REQUESTS',
+  'NOT_FOUND',
 ]);
 
-/** Without a token: again and again, until a person has approved the key. */
+const isForAnother = (error: unknown): boolean => ASK_ANOTHER.has(errorCodeOf(error));
+
+/** Without a token: again and again, until a person has approved the key. Once a Nexus has answered, also while none does. */
 const askUntilApproved = async (
   addresses: readonly SocketAddress[],
   invitation: Invitation,
   body: JoinBody,
-  { onWaiting, clock, signal }: JoinOptions,
+  { onWaiting, onUnanswered, clock, signal }: JoinOptions,
 ): ReturnType<typeof askAny> => {
-  for (let asked = 0; ; asked += 1) {
+  let state: 'asking' | 'waiting' | 'unanswered' = 'asking';
+  for (;;) {
     try {
       return await askAny(addresses, invitation, body, { signal });
     } catch (error) {
-      if (errorCodeOf(error) !== 'JOIN_NOT_APPROVED') throw error;
+      const isNotApproved = errorCodeOf(error) === 'JOIN_NOT_APPROVED';
+      if (!isNotApproved && (state === 'asking' || !isForAnother(error))) throw error;
       const der = Buffer.from(body.public_key, 'base64');
-      if (asked === 0) onWaiting?.(createHash('sha256').update(der).digest('hex'));
+      if (state === 'asking') onWaiting?.(createHash('sha256').update(der).digest('hex'));
+      if (!isNotApproved && state === 'waiting') onUnanswered?.(error);
+      state = isNotApproved ? 'waiting' : 'unanswered';
       await clock.sleep(APPROVAL_PAUSE_MS, { signal });
     }
   }
@@ -212,8 +258,7 @@ const askAny = async (
     try {
       return { answer: await askOne(address, invitation, body, options), address };
     } catch (error) {
-      const code = errorCodeOf(error);
-      if (code === undefined || !ASK_ANOTHER.has(code)) throw error;
+      if (!isForAnother(error)) throw error;
       // That nobody answers at one address says less than what another one answered.
       if (failure === undefined || errorCodeOf(failure) === 'PEER_UNREACHABLE') failure = error;
     }
@@ -244,13 +289,19 @@ type Expected = {
   readonly present: SledId | undefined;
 };
 
-/** What is written is a certificate of this fleet, for this key, as the sled that this machine is already, if it is one. */
+/**
+ * What is written is a certificate of this fleet, for this key, as the sled that this machine is already, if it is one.
+ *
+ * @returns the certificates of the authority that the invitation names: one of them issued it (JC4)
+ */
 const requireAnswer = (
   { sled_id, certificate_pem, ca_pem }: JoinedFleet,
-  { invitation: { fleet }, key, present }: Expected,
-): void => {
+  { invitation: { fleet, authoritySha256 }, key, present }: Expected,
+): readonly X509Certificate[] => {
   const [certificate] = parseCertificates(certificate_pem, 'the certificate in the answer');
-  const authorities = parseCertificates(ca_pem, 'the authorities in the answer');
+  const authorities = parseCertificates(ca_pem, 'the authorities in the answer').filter(
+    each => publicKeySha256(each.publicKey) === authoritySha256,
+  );
   const refuse = (why: string): never => {
     throw new DepotError('PEER_BAD_ANSWER', `the certificate in the answer ${why}; nothing was written`);
   };
@@ -261,7 +312,8 @@ const requireAnswer = (
     refuse(`names another sled than the present one, ${present}`);
   if (!certificate.checkPrivateKey(key)) refuse('is for another key');
   if (!authorities.some(by => certificate.checkIssued(by) && certificate.verify(by.publicKey)))
-    refuse('was issued by none of the authorities in the answer');
+    refuse('was not issued by the authority that the invitation names');
+  return authorities;
 };
 
 const readText = (file: string): Promise<string | undefined> =>

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { InvitedTo } from '../../identity/invitation-token.ts';
 import { FleetName } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
+import { messageChain } from '../../lib/errors.ts';
 import { parseSha256 } from '../arguments/sha256.ts';
 import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
@@ -40,8 +41,10 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       terminal.note(
         `This machine waits until an admin approves its key, which has the SHA-256 ${key}. Where that admin works: tuf-depot sled approve ${key}`,
       );
+    const onUnanswered = (error: unknown): void =>
+      terminal.note(`It goes on asking every few seconds: ${messageChain(error)}`);
     const joined = await joinFleet(resolve(session.directory, options.config), {
-      ...{ by, nexus: options.nexus, onWaiting, clock, signal },
+      ...{ by, nexus: options.nexus, onWaiting, onUnanswered, clock, signal },
     });
     const data = {
       sled_id: joined.sledId,

@@ -34,7 +34,7 @@ export const addSledInvite = (parent: Command, session: Session): void => {
       `One machine may join ${created.fleet} with it until ${created.time_expires}. It is not shown again. To end it before: tuf-depot sled uninvite ${created.id}`,
     );
     session.terminal.note(
-      'On that machine, with its sled-agent.toml written: tuf-depot sled-agent join --config FILE TOKEN',
+      'On that machine, with its sled-agent.toml written, paste the token as a line of its own and end it with Ctrl-D:\n  tuf-depot sled-agent join --config FILE -',
     );
   });
 };
