@@ -192,6 +192,14 @@ test('what is expunged is revoked on every sled: its certificate reads nothing a
     await until(async () => (await read(sled)) === 'UNAUTHORIZED', `${sled.serial} refuses it`);
   const file = join(fleet.directory, 'sled-1', 'revoked.json');
   expect(await readFile(file, 'utf8')).toContain(sled_id);
+  const told = Date.now();
+  for (const sled of fleet.sleds) {
+    await until(async () => {
+      const { items } = await nexus().fleet.sledList({ query: {} }, wait);
+      const { time_last_registered } = items.find(({ serial }) => serial === sled.serial)!;
+      return Date.parse(time_last_registered) > told;
+    }, `${sled.serial} registers after it was told`);
+  }
 });
 
 /** A server that counts the requests that reach it; with credentials it speaks TLS. */
