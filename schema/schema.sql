@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 51, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 53, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -320,6 +320,15 @@ CREATE TABLE sled_key (
 
 -- A sled has one key at a time.
 CREATE UNIQUE INDEX sled_key_current ON sled_key (sled_id) WHERE time_replaced IS NULL;
+
+-- Since when certificates of an identity do not count, whatever becomes of its row: the latest time, never removed.
+CREATE TABLE identity_revocation (
+  kind TEXT NOT NULL,
+  id UUID NOT NULL,
+  time_revoked TIMESTAMPTZ NOT NULL,
+  CONSTRAINT identity_revocation_pkey PRIMARY KEY (kind, id),
+  CONSTRAINT identity_revocation_kind_valid CHECK (kind IN ('nexus', 'sled'))
+);
 
 -- The audit log: every change by a person, in a chain. hash: SHA-256 of the hash of the entry before, seq and content, with
 -- line feeds between them. content: the entry in canonical JSON, as text, since JSONB would not keep its bytes. Append-only.

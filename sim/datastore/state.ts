@@ -23,6 +23,7 @@ import type {
 import { FIRST_GENERATION, type Point, pointText } from '../../src/core/ids.ts';
 import { type RecordedPoints, samePoint } from '../../src/core/lineage.ts';
 import type { ReleaseDescription, RoleExpiry } from '../../src/core/release.ts';
+import type { Revocation } from '../../src/core/revocation.ts';
 import { wantedSetDigest } from '../../src/nexus/datastore/decisions/generation.ts';
 import type { FileFacts } from '../../src/nexus/datastore/decisions/release-conflicts.ts';
 import type { FleetEvent } from '../../src/nexus/datastore/ports/history-port.ts';
@@ -99,6 +100,8 @@ export type MemoryState = {
   readonly invitations: ReadonlyMap<InvitationId, InvitationRecord>;
   /** By the SHA-256 of each key. */
   readonly sledKeys: ReadonlyMap<string, SledKeyRecord>;
+  /** Of each identity, by its key. */
+  readonly revocations: ReadonlyMap<string, Revocation>;
   /** The oldest first. */
   readonly audit: readonly (AuditRow & { readonly id: AuditEntryId })[];
 };
@@ -122,6 +125,7 @@ export const emptyState = (nowMs: number): MemoryState => {
     operatorTokens: new Map(),
     invitations: new Map(),
     sledKeys: new Map(),
+    revocations: new Map(),
     audit: [],
   };
 };

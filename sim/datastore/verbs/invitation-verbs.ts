@@ -8,6 +8,7 @@ import {
   requireInvitable,
   requireNotExpunged,
 } from '../../../src/nexus/datastore/decisions/join.ts';
+import { revokesByJoin } from '../../../src/nexus/datastore/decisions/revoke.ts';
 import type {
   InvitationRecord,
   Invitations,
@@ -18,6 +19,7 @@ import type {
 } from '../../../src/nexus/datastore/ports/invitation-port.ts';
 import { type MemoryState, type Moment, type Query, type Step, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
+import { withRevocation } from './revocation-verbs.ts';
 import { policyOf, withPolicy } from './sled-verbs.ts';
 
 export const invitationCreate =
@@ -80,7 +82,8 @@ export const sledJoin =
   (request: JoinRequest, audit: AuditOrigin | undefined): Step<JoinOutcome> =>
   (before, moment) => {
     const { publicKeySha256 } = request;
-    const { kind, sledId, invitation } = decideJoin(request, factsOf(before, request, moment));
+    const facts = factsOf(before, request, moment);
+    const { kind, sledId, invitation } = decideJoin(request, facts);
     requireNotExpunged(sledId, policyOf(before, sledId));
     const { id: invitationId, replacesSledId } = invitation;
     const answer = { sledId, invitationId };
@@ -89,11 +92,14 @@ export const sledJoin =
       return { state: before, answer: { ...answer, isRepeat: !moment.repeated, expunged } };
     }
     const used = { timeMs: moment.nowMs, publicKeySha256 };
-    const joined = {
+    const keyed = {
       ...before,
       invitations: withEntry(before.invitations, invitationId, { ...invitation, used }),
       sledKeys: withKey(before.sledKeys, { sledId, publicKeySha256 }, moment),
     };
+    const joined = revokesByJoin(invitation, facts.key)
+      ? withRevocation(keyed, { kind: 'sled', id: sledId }, moment)
+      : keyed;
     const expunged =
       replacesSledId !== null && policyOf(before, replacesSledId) === 'in_service'
         ? replacesSledId

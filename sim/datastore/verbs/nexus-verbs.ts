@@ -4,6 +4,7 @@ import { decideExpunge, heartbeatAgeMs } from '../../../src/nexus/datastore/deci
 import type { NexusPort, NexusRecord } from '../../../src/nexus/datastore/ports/nexus-port.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
+import { withRevocation } from './revocation-verbs.ts';
 
 export const nexusHeartbeat =
   (nexus: Parameters<NexusPort['nexusHeartbeat']>[0]): Step<Pick<NexusRecord, 'policy'>> =>
@@ -57,7 +58,8 @@ export const nexusExpunge =
     if (decideExpunge(id, seen, aliveMs) === 'expunged' || nexus === undefined)
       return { state, answer: undefined };
     const expunged: StoredNexus = { ...nexus, policy: 'expunged', timeExpungedMs: moment.nowMs };
-    const after = { ...state, nexuses: withEntry(state.nexuses, id, expunged) };
+    const nexuses = withEntry(state.nexuses, id, expunged);
+    const after = withRevocation({ ...state, nexuses }, { kind: 'nexus', id }, moment);
     const { operatorAddress } = nexus;
     const action = { kind: 'nexus_expunged', expungedNexusId: id, operatorAddress } as const;
     return { state: withAudit(after, audit, action, moment), answer: undefined };

@@ -27,6 +27,7 @@ import {
   withoutKey,
 } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
+import { withRevocation } from './revocation-verbs.ts';
 
 export const sledUpsert =
   (id: SledId, info: SledRegistration): Step<RegistrationOutcome> =>
@@ -91,21 +92,22 @@ export const withPolicy = (
   state: MemoryState,
   id: SledId,
   policy: SledRecord['policy'],
-  { nowMs }: Moment,
+  moment: Moment,
 ): MemoryState => {
   const sled = state.sleds.get(id);
   const isChanged = policyOf(state, id) !== policy;
-  const timeExpungedMs = policy === 'expunged' ? nowMs : undefined;
+  const timeExpungedMs = policy === 'expunged' ? moment.nowMs : undefined;
   const sledKeys = Array.from(state.sledKeys, ([digest, key]): [string, SledKeyRecord] => [
     digest,
     key.sledId === id ? { ...key, timeExpungedMs: timeExpungedMs ?? null } : key,
   ]);
-  return {
+  const after = {
     ...state,
     sleds: isChanged && sled ? withEntry(state.sleds, id, { ...sled, policy, timeExpungedMs }) : state.sleds,
     sledKeys: isChanged ? new Map(sledKeys) : state.sledKeys,
     nexuses: policy === 'expunged' ? withoutNonces(state.nexuses) : state.nexuses,
   };
+  return isChanged && policy === 'expunged' ? withRevocation(after, { kind: 'sled', id }, moment) : after;
 };
 
 /** Undefined without an id, and for a sled that neither registered nor joined. */

@@ -13,6 +13,17 @@ const { signal } = new AbortController();
 const BEFORE_POINTS = 30;
 const schemaFile = new URL('../../../schema/schema.sql', import.meta.url);
 
+const insertSled = (database: TestDatabase, row: Record<string, unknown>) => {
+  const columns = {
+    ...{ sled_agent_address: '127.0.0.1:12345', role: 'gimlet', serial: 's', part: 'p', revision: 1 },
+    ...{ usable_hardware_threads: 1, usable_physical_ram_bytes: 1, reservoir_size_bytes: 1 },
+    ...{ cpu_family: 'unknown', registration_generation: 1, decommissioned: false, ...row },
+  };
+  const names = Object.keys(columns);
+  const values = names.map((_, index) => `$${index + 1}`);
+  return database.query(`INSERT INTO sled (${names}) VALUES (${values})`, Object.values(columns));
+};
+
 const migrate = (database: TestDatabase) =>
   migrateDatabase({ connection: database.connection, log: silentLogger, signal });
 
@@ -83,10 +94,7 @@ describe('migrations', () => {
     await using database = await createTestDatabase({ migrated: false });
     for (const migration of await readMigrations()) {
       if (migration.version === 17) {
-        await database.query(`INSERT INTO sled (id, sled_agent_address, role, serial, part, revision,
-          usable_hardware_threads, usable_physical_ram_bytes, reservoir_size_bytes, cpu_family,
-          registration_generation, decommissioned) VALUES ('11111111-1111-4111-8111-111111111111',
-          '127.0.0.1:12345', 'gimlet', 's', 'p', 1, 1, 1, 1, 'unknown', 1, false)`);
+        await insertSled(database, { id: '11111111-1111-4111-8111-111111111111' });
       }
       await apply(database, migration);
     }
@@ -96,6 +104,63 @@ describe('migrations', () => {
         'sled_repo_depot_port_valid',
       );
     }
+  });
+});
+
+describe('a database from before revocations were recorded', () => {
+  /** The last schema version that knew of no time of an expunge. */
+  const BEFORE = 43;
+  const [SLED, NEXUS] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
+
+  test('has one of each sled and Nexus that is expunged, from then on, and the same when a step runs again (RVD1)', async () => {
+    await using database = await createTestDatabase({ migrated: false });
+    const migrations = await readMigrations();
+    for (const migration of migrations.slice(0, BEFORE)) await apply(database, migration);
+    await insertSled(database, { id: SLED, policy: 'expunged', repo_depot_port: 1 });
+    await insertSled(database, { id: NEXUS, repo_depot_port: 1 });
+    await database.query(
+      `INSERT INTO nexus (id, policy, operator_address, time_started) VALUES ($1, 'expunged', 'a', now()),
+         ($2, 'in_service', 'b', now())`,
+      [NEXUS, SLED],
+    );
+    const [{ now } = { now: undefined }] = await database.query<{ now: Date }>('SELECT now()');
+    for (const migration of migrations.slice(BEFORE)) await apply(database, migration);
+    const expunged = () =>
+      database.query<{ id: string; time: Date }>(
+        `SELECT id, time_expunged AS time FROM sled WHERE time_expunged IS NOT NULL
+         UNION ALL SELECT id, time_expunged FROM nexus WHERE time_expunged IS NOT NULL ORDER BY id`,
+      );
+    const revoked = () =>
+      database.query('SELECT kind, id, time_revoked AS time FROM identity_revocation ORDER BY id');
+    const [sled, nexus, ...others] = await expunged();
+    expect([sled?.id, nexus?.id, others]).toEqual([SLED, NEXUS, []]);
+    for (const each of [sled, nexus]) expect(each?.time.getTime()).toBeGreaterThanOrEqual(now!.getTime());
+    expect(await revoked()).toEqual([
+      { kind: 'sled', ...sled },
+      { kind: 'nexus', ...nexus },
+    ]);
+    const before = await Promise.all([expunged(), revoked()]);
+    for (const migration of migrations.slice(BEFORE)) await apply(database, migration);
+    expect(await Promise.all([expunged(), revoked()])).toEqual(before);
+  });
+
+  test('has one of each sled whose key another one replaced, or that was expunged before it registered, at the latest time', async () => {
+    await using database = await createTestDatabase();
+    const at = (second: number) => new Date(Date.UTC(2030, 0, 1, 0, 0, second));
+    for (const [key, id, replaced, removed] of [
+      ['a', SLED, at(1), null],
+      ['b', SLED, at(2), at(3)],
+      ['c', SLED, null, null],
+      ['d', NEXUS, null, null],
+    ])
+      await database.query(
+        'INSERT INTO sled_key (public_key_sha256, sled_id, time_replaced, time_expunged) VALUES ($1, $2, $3, $4)',
+        [key, id, replaced, removed],
+      );
+    for (const migration of (await readMigrations()).slice(BEFORE)) await apply(database, migration);
+    expect(await database.query('SELECT kind, id, time_revoked FROM identity_revocation')).toEqual([
+      { kind: 'sled', id: SLED, time_revoked: at(3) },
+    ]);
   });
 });
 

@@ -155,6 +155,7 @@ export type Tables = {
     time_replaced: OptionalTime;
     time_expunged: OptionalTime;
   };
+  identity_revocation: { kind: 'nexus' | 'sled'; id: string; time_revoked: Time };
   audit_head: { singleton: boolean; seq: number; hash: string };
   audit_entry: { seq: number; id: AuditEntryId; hash: string; content: string };
   fleet_event: {

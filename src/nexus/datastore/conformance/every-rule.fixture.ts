@@ -7,6 +7,7 @@ import { nexusRules } from './nexus-rules.fixture.ts';
 import { operatorTokenRules } from './operator-token-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
+import { revocationRules } from './revocation-rules.fixture.ts';
 import { sledRules } from './sled-rules.fixture.ts';
 import { targetReleaseRules } from './target-release-rules.fixture.ts';
 import { trustMoveRules, trustRootRules } from './trust-root-rules.fixture.ts';
@@ -27,5 +28,6 @@ export const everyRule = (open: OpenDatastore): void => {
   historyRules(open);
   operatorTokenRules(open);
   invitationRules(open);
+  revocationRules(open);
   auditRules(open);
 };

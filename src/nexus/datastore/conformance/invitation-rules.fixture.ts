@@ -176,28 +176,6 @@ export const invitationRules = (open: OpenDatastore): void => {
       expect(await datastore.sledUpsert(sledId, registration(), wait)).toMatchObject({ changed: true });
     });
 
-    test('revoke the sled that is expunged, before it registers too, and the key that another one replaced', async () => {
-      await using opened = await open();
-      const { datastore } = opened;
-      const revoked = async () =>
-        (await datastore.revocationList(wait)).map(({ kind, id }) => ({ kind, id }));
-      for (const name of ['a', 'b']) await datastore.invitationCreate(invitationOf(name), wait);
-      const { sledId } = await datastore.sledJoin(joinOf('a', 'one'), wait);
-      const { sledId: other } = await datastore.sledJoin(joinOf('b', 'two'), wait);
-      expect(await revoked()).toEqual([]);
-      await datastore.invitationCreate(invitationOf('c', { sledId }), wait);
-      await datastore.sledJoin(joinOf('c', 'three'), wait);
-      expect(await revoked(), 'the key one').toEqual([{ kind: 'sled', id: sledId }]);
-      const [replaced] = await datastore.revocationList(wait);
-      const key = await datastore.sledKeyGet(hashOf('key one'), wait);
-      expect(replaced?.timeMs).toBe(key?.timeReplacedMs);
-      await datastore.sledSetPolicy(other, 'expunged', wait);
-      const both = [sledId, other].sort().map(id => ({ kind: 'sled', id }));
-      expect(await revoked()).toEqual(both);
-      await datastore.sledSetPolicy(other, 'in_service', wait);
-      expect(await revoked()).toEqual([{ kind: 'sled', id: sledId }]);
-    });
-
     test('give a key that joined as a sled which is forgotten another sled', async () => {
       await using opened = await open();
       const { datastore } = opened;

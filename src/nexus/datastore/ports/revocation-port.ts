@@ -4,8 +4,8 @@ import type { Wait } from './verb.ts';
 
 export type RevocationPort = {
   /**
-   * Sleds and Nexuses that are expunged, with the time of it; sleds as which another key joined, with the time of the last one.
-   * One of each identity, the latest; at most `MAX_REVOCATIONS`, the newest.
+   * Sleds and Nexuses that were ever expunged, and sleds as which a new key joined: decisions/revoke.ts. One of each identity,
+   * the latest; the newest first, at most `MAX_REVOCATIONS`.
    */
   readonly revocationList: (wait: Wait) => Promise<readonly Revocation[]>;
 };

@@ -1,10 +1,12 @@
 import { sql } from 'kysely';
 import { databaseNow } from '../../database-time.ts';
 import { decideJoin, type JoinDecision, requireNotExpunged } from '../../decisions/join.ts';
+import { revokesByJoin } from '../../decisions/revoke.ts';
 import type { InvitationPort, InvitationRecord, JoinRequest } from '../../ports/invitation-port.ts';
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
+import { revoke } from '../revocations/revocation-rows.ts';
 import { changePolicy, readPolicy } from '../sleds/policy-rows.ts';
 import { readKey, toInvitationRecord } from './invitation-rows.ts';
 
@@ -14,7 +16,8 @@ export const sledJoin =
     transactions.write(
       'sled_join',
       async (db, attempt) => {
-        const { kind, sledId, invitation } = decideJoin(request, await readFacts(db, request));
+        const facts = await readFacts(db, request);
+        const { kind, sledId, invitation } = decideJoin(request, facts);
         requireNotExpunged(sledId, await readPolicy(db, sledId));
         const { id: invitationId, replacesSledId } = invitation;
         const { publicKeySha256 } = request;
@@ -26,6 +29,7 @@ export const sledJoin =
           return { ...answer, isRepeat: !attempt.repeated, expunged };
         }
         await recordKey(db, { sledId, publicKeySha256 });
+        if (revokesByJoin(invitation, facts.key)) await revoke(db, { kind: 'sled', id: sledId });
         const expunged =
           replacesSledId !== null && (await readPolicy(db, replacesSledId)) === 'in_service'
             ? replacesSledId

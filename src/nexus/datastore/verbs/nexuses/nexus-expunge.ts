@@ -4,6 +4,7 @@ import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
 import type { NexusPort } from '../../ports/nexus-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
+import { revoke } from '../revocations/revocation-rows.ts';
 
 export const nexusExpunge =
   (transactions: Transactions): NexusPort['nexusExpunge'] =>
@@ -26,6 +27,7 @@ export const nexusExpunge =
           .set({ policy: 'expunged', time_expunged: sql<Date>`now()` })
           .where('id', '=', id)
           .execute();
+        await revoke(db, { kind: 'nexus', id });
         const { operator_address: operatorAddress } = row;
         await appendAudit(
           db,

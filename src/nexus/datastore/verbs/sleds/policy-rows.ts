@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Policy } from '../../../../core/facts/event.ts';
 import type { SledId } from '../../../../core/ids.ts';
 import type { Database } from '../../tables.ts';
+import { revoke } from '../revocations/revocation-rows.ts';
 
 /** Undefined without an id, and for a sled that neither registered nor joined. */
 export const readPolicy = async (db: Database, id: SledId | null): Promise<Policy | undefined> => {
@@ -33,6 +34,7 @@ export const changePolicy = async (
   if (before !== policy) {
     await db.updateTable('sled').set({ policy, time_expunged }).where('id', '=', id).execute();
     await db.updateTable('sled_key').set({ time_expunged }).where('sled_id', '=', id).execute();
+    if (policy === 'expunged') await revoke(db, { kind: 'sled', id });
   }
   if (policy === 'expunged') await db.updateTable('nexus').set({ round_nonce: null }).execute();
 };
