@@ -42,12 +42,13 @@ const ask = async <T>(child: ChildProcess, message: unknown): Promise<T> => {
 const serve = async ({ directory, credentials }: Order): Promise<string> => {
   const source = replaceableCredentials(credentials);
   const issuer = await openIssuer(directory, {
-    ...{ fleet: credentials.identity.fleet, nowMs: Date.now, revocations: source.revocations },
+    ...{ fleet: credentials.identity.fleet, nowMs: Date.now },
     acceptedPem: () => credentials.authoritiesPem,
   });
   const handlers = createCertificateApi({
-    datastore: { sledGet: async () => undefined, sledKeyGet: async () => undefined },
+    datastore: { sledKeyGet: async () => ({ policy: undefined, key: undefined, current: undefined }) },
     issuer,
+    revokedMs: source.revocations.timeOf,
     sledsInService: () => undefined,
     nowMs: Date.now,
   });

@@ -131,7 +131,7 @@ const accessVerbs = (read: Read, write: Write) =>
     invitationList: wait => read('invitation_list', invitationList, wait),
     invitationEnd: (id, { audit, signal }) => write('invitation_end', invitationEnd(id, audit), { signal }),
     sledJoin: (request, { audit, signal }) => write('sled_join', sledJoin(request, audit), { signal }),
-    sledKeyGet: (id, wait) => read('sled_key_get', sledKeyGet(id), wait),
+    sledKeyGet: (id, sha256, wait) => read('sled_key_get', sledKeyGet(id, sha256), wait),
     revocationList: wait => read('revocation_list', revocationList, wait),
     auditAppend: (origin, action, wait) => write('audit_append', auditAppend(origin, action), wait),
     auditHead: wait => read('audit_head', auditHead, wait),

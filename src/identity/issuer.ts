@@ -1,4 +1,9 @@
-/** Issues certificates of the usual life for a fleet's processes, with the key of its authority. */
+/**
+ * Issues certificates of the usual life for a fleet's processes, with the key of its authority.
+ *
+ * ISU1. A certificate begins after the revocation that was known before its subject was looked up, and not after a later one:
+ *      so a revocation in between covers it (RVK1, RVD2).
+ */
 import type { KeyObject } from 'node:crypto';
 import { DepotError } from '../lib/errors.ts';
 import { CERTIFICATE_LIFE_MS, openAuthority, validFrom } from './authority-files.ts';
@@ -6,7 +11,6 @@ import { parseCertificates } from './credentials.ts';
 import { publicKeySha256 } from './invitation-token.ts';
 import { issueCertificate } from './issue.ts';
 import type { PeerIdentity } from './peer-identity.ts';
-import type { Revocations } from './revocations.ts';
 
 export type IssuedCertificate = { readonly certificatePem: string; readonly notAfterMs: number };
 
@@ -16,11 +20,17 @@ export type CertificateIssuer = {
   readonly authoritySha256: string;
   /** The authorities of the fleet, the issuing one first: two while one replaces the other. */
   readonly authoritiesPem: () => string;
-  /**
-   * @param fromMs from when its life counts; now, where absent
-   * @throws `INVALID_REQUEST` for a key that is not P-256: the profile knows no other
-   */
-  readonly issue: (identity: PeerIdentity, publicKey: KeyObject, fromMs?: number) => IssuedCertificate;
+  /** @throws `INVALID_REQUEST` for a key that is not P-256: the profile knows no other */
+  readonly issue: (
+    identity: PeerIdentity,
+    publicKey: KeyObject,
+    times: {
+      /** Of the identity, as it was known before the subject was looked up (ISU1); undefined if it was never revoked. */
+      readonly revokedMs: number | undefined;
+      /** From when its life counts; now, where absent. */
+      readonly fromMs?: number | undefined;
+    },
+  ) => IssuedCertificate;
 };
 
 /** @throws `NO_AUTHORITY_KEY` */
@@ -42,12 +52,10 @@ export const openIssuer = async (
     fleet,
     nowMs,
     acceptedPem,
-    revocations,
   }: {
     readonly fleet: string;
     readonly nowMs: () => number;
     readonly acceptedPem: () => string;
-    readonly revocations: Pick<Revocations, 'timeOf'>;
   },
 ): Promise<CertificateIssuer> => {
   const authority = await openAuthority(directory);
@@ -67,13 +75,13 @@ export const openIssuer = async (
       const others = accepted.filter(each => !each.raw.equals(own.raw));
       return [own, ...others].map(each => each.toString()).join('');
     },
-    issue(identity, publicKey, fromMs = nowMs()) {
+    issue(identity, publicKey, { revokedMs, fromMs = nowMs() }) {
       if (publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
         throw new DepotError(
           'INVALID_REQUEST',
           'only a certificate with a P-256 key can be renewed here; renew this one where it was issued',
         );
-      const validity = validFrom(fromMs, CERTIFICATE_LIFE_MS, revocations.timeOf(identity));
+      const validity = validFrom(fromMs, CERTIFICATE_LIFE_MS, revokedMs);
       const certificate = issueCertificate(authority, { identity, publicKey, validity });
       return {
         certificatePem: certificate.toString(),

@@ -86,7 +86,6 @@ const startNexus = async (
   const issuer = await openIssuer(directory, {
     fleet: identity.fleet,
     nowMs: systemClock.nowMs,
-    revocations,
     acceptedPem: () => credentials.current().authoritiesPem,
   });
   const requests: unknown[] = [];
@@ -225,7 +224,7 @@ test('without a token a machine waits until an admin approves its key, at a Nexu
   const key = createPublicKey(await machine.read('key'));
   expect(waiting).toEqual([publicKeySha256(key)]);
   expect(pauses).toBe(3);
-  expect(await datastore.sledKeyGet(publicKeySha256(key), wait)).toMatchObject({ sledId });
+  expect(await datastore.sledKeyGet(sledId, publicKeySha256(key), wait)).toMatchObject({ key: { sledId } });
   expect(other.requests).toEqual([]);
 });
 

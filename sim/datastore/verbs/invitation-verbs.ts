@@ -1,5 +1,6 @@
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
-import type { InvitationId } from '../../../src/core/ids.ts';
+import type { InvitationId, SledId } from '../../../src/core/ids.ts';
+import { revocationKey } from '../../../src/core/revocation.ts';
 import {
   decideJoin,
   isInvitationForgotten,
@@ -15,6 +16,7 @@ import type {
   JoinOutcome,
   JoinRequest,
   NewInvitation,
+  SledKeyFacts,
   SledKeyRecord,
 } from '../../../src/nexus/datastore/ports/invitation-port.ts';
 import { type MemoryState, type Moment, type Query, type Step, withEntry } from '../state.ts';
@@ -86,10 +88,13 @@ export const sledJoin =
     const { kind, sledId, invitation } = decideJoin(request, facts);
     requireNotExpunged(sledId, policyOf(before, sledId));
     const { id: invitationId, replacesSledId } = invitation;
-    const answer = { sledId, invitationId };
+    const identity = { kind: 'sled', id: sledId } as const;
+    const answerOf = ({ revocations }: MemoryState) => ({
+      ...{ sledId, invitationId, revokedMs: revocations.get(revocationKey(identity))?.timeMs ?? null },
+    });
     if (kind === 'repeat') {
       const expunged = moment.repeated ? (replacesSledId ?? undefined) : undefined;
-      return { state: before, answer: { ...answer, isRepeat: !moment.repeated, expunged } };
+      return { state: before, answer: { ...answerOf(before), isRepeat: !moment.repeated, expunged } };
     }
     const used = { timeMs: moment.nowMs, publicKeySha256 };
     const keyed = {
@@ -97,9 +102,7 @@ export const sledJoin =
       invitations: withEntry(before.invitations, invitationId, { ...invitation, used }),
       sledKeys: withKey(before.sledKeys, { sledId, publicKeySha256 }, moment),
     };
-    const joined = revokesByJoin(invitation, facts.key)
-      ? withRevocation(keyed, { kind: 'sled', id: sledId }, moment)
-      : keyed;
+    const joined = revokesByJoin(invitation, facts.key) ? withRevocation(keyed, identity, moment) : keyed;
     const expunged =
       replacesSledId !== null && policyOf(before, replacesSledId) === 'in_service'
         ? replacesSledId
@@ -111,14 +114,19 @@ export const sledJoin =
     };
     return {
       state: withAudit(state, audit, action, moment),
-      answer: { ...answer, isRepeat: false, expunged },
+      answer: { ...answerOf(state), isRepeat: false, expunged },
     };
   };
 
 export const sledKeyGet =
-  (publicKeySha256: string): Query<SledKeyRecord | undefined> =>
-  ({ sledKeys }) =>
-    sledKeys.get(publicKeySha256);
+  (sledId: SledId, publicKeySha256: string): Query<SledKeyFacts> =>
+  state => ({
+    policy: policyOf(state, sledId),
+    key: state.sledKeys.get(publicKeySha256),
+    current: [...state.sledKeys.values()].find(
+      each => each.sledId === sledId && each.timeReplacedMs === null,
+    ),
+  });
 
 const factsOf = (
   { invitations, sledKeys }: MemoryState,

@@ -6,11 +6,12 @@ import { expect, test } from 'vitest';
 import { SledId } from '../../core/ids.ts';
 import { identityOf } from '../../identity/certificate.ts';
 import { knownRevocations, testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
-import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
+import type { Revocations } from '../../identity/revocations.ts';
 import type { Peer } from '../../identity/tls.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { REVOCATION_STEP_MS } from '../datastore/decisions/revoke.ts';
 import type { SledKeyRecord } from '../datastore/ports/invitation-port.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import { createCertificateApi } from './certificate-api.ts';
@@ -18,11 +19,11 @@ import { createCertificateApi } from './certificate-api.ts';
 const DAY_MS = 86_400_000;
 const fleet = testFleetIdentity();
 const SLED = SledId.parse('11111111-1111-4111-8111-111111111111');
+const OTHER = SledId.parse('22222222-2222-4222-8222-222222222222');
 const { keyPem, identity } = fleet.issue('sled', { id: SLED });
 const caller: Peer = { kind: 'identified', identity, notBeforeMs: 0, publicKey: createPublicKey(keyPem) };
 
-const none = knownRevocations();
-const issuer = async (revocations = none): Promise<CertificateIssuer> => {
+const issuer = async (): Promise<CertificateIssuer> => {
   const directory = await mkdtemp(join(tmpdir(), 'authority-'));
   try {
     await writeAuthority(directory, fleet.authority);
@@ -30,7 +31,6 @@ const issuer = async (revocations = none): Promise<CertificateIssuer> => {
       fleet: fleet.fleet,
       nowMs: () => Date.now(),
       acceptedPem: () => fleet.authority.certificate.toString(),
-      revocations,
     });
   } finally {
     await rm(directory, { recursive: true });
@@ -46,26 +46,35 @@ const renew = async (
     knownDaysAgo = 0,
     by,
     key,
+    current = key,
+    revocations = knownRevocations(),
+    meanwhile = async () => undefined,
   }: {
     peer?: Peer;
     known?: readonly string[];
     knownDaysAgo?: number;
     by?: CertificateIssuer | null;
+    /** That the caller has; by default also the one that joined last as the sled. */
     key?: Partial<SledKeyRecord>;
+    current?: Partial<SledKeyRecord>;
+    revocations?: Revocations;
+    /** Once the database has been read. */
+    meanwhile?: () => Promise<void>;
   } = {},
 ) => {
   const api = createCertificateApi({
     datastore: {
-      async sledGet() {
+      async sledKeyGet(sledId, publicKeySha256) {
+        expect(sledId).toBe(SLED);
         if (database === 'away') throw new DepotError('DATABASE_UNAVAILABLE', 'away');
-        return database === 'unknown' ? undefined : ({ policy: database } as SledRecord);
-      },
-      async sledKeyGet(digest) {
-        const joined = { sledId: SLED, timeJoinedMs: 0, timeReplacedMs: null, timeExpungedMs: null };
-        const isOfCaller = digest === publicKeySha256(createPublicKey(keyPem));
-        return key && isOfCaller ? { publicKeySha256: digest, ...joined, ...key } : undefined;
+        const joined = { sledId, timeJoinedMs: 0, timeReplacedMs: null, timeExpungedMs: null };
+        const record = (of?: Partial<SledKeyRecord>) => of && { publicKeySha256, ...joined, ...of };
+        await meanwhile();
+        const policy = database === 'unknown' ? undefined : database;
+        return { policy, key: record(key), current: record(current) };
       },
     },
+    revokedMs: revocations.timeOf,
     issuer: by === null ? undefined : (by ?? (await issuer())),
     nowMs: Date.now,
     sledsInService: () => ({ ids: new Set(known), timeMs: Date.now() - knownDaysAgo * DAY_MS }),
@@ -88,12 +97,15 @@ test('a sled gets its certificate anew, for its own name and key (RX1)', async (
   expect(Date.parse(not_after)).toBeGreaterThan(Date.now() + 29 * DAY_MS);
 });
 
-test('a certificate that is issued right after a revocation counts (RVK1)', async () => {
+test('a certificate begins after the revocation that was known, and one while the database is asked covers it (RVK1, ISU1)', async () => {
   const timeMs = Date.now();
   const { kind, id } = identity;
-  const by = await issuer(knownRevocations({ kind, id, timeMs }));
-  const { certificate_pem } = await renew('in_service', { by });
-  expect(new X509Certificate(certificate_pem).validFromDate.getTime()).toBeGreaterThan(timeMs);
+  const revocations = knownRevocations({ kind, id, timeMs });
+  const meanwhile = () => revocations.add([{ kind, id, timeMs: timeMs + REVOCATION_STEP_MS }]);
+  const { certificate_pem } = await renew('in_service', { revocations, meanwhile });
+  const beginsMs = new X509Certificate(certificate_pem).validFromDate.getTime();
+  expect(beginsMs).toBeGreaterThan(timeMs);
+  expect(revocations.fault(identity, beginsMs)).toMatch(/was revoked/);
 });
 
 test('an expunged sled gets none; one that a restored database does not know does (RX2)', async () => {
@@ -103,14 +115,19 @@ test('an expunged sled gets none; one that a restored database does not know doe
   await expect(renew('unknown')).resolves.toBeDefined();
 });
 
-test('a key that joined is renewed until another one replaces it, or its sled is expunged before it registers (RX2)', async () => {
+test('of the keys that joined only the last one of the sled is renewed (RX2, JD2)', async () => {
   await expect(renew('in_service', { key: {} })).resolves.toBeDefined();
-  await expect(renew('in_service', { key: { timeReplacedMs: 0 } })).rejects.toMatchObject({
+  const another = {
     code: 'FORBIDDEN',
     message: `another key joined as sled ${SLED} at 1970-01-01T00:00:00.000Z: the certificate of this one is not renewed`,
-  });
-  await expect(renew('unknown', { key: { timeExpungedMs: 0 } })).rejects.toMatchObject({
-    code: 'SLED_DECOMMISSIONED',
+  };
+  const current = { publicKeySha256: 'of another key' };
+  await expect(renew('in_service', { key: { timeReplacedMs: 0 }, current })).rejects.toMatchObject(another);
+  await expect(renew('in_service', { current }), 'did not join').rejects.toMatchObject(another);
+  const key = { sledId: OTHER };
+  await expect(renew('in_service', { key })).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+    message: `the key of this certificate of sled ${SLED} joined as sled ${OTHER}: the certificate is not renewed`,
   });
 });
 
@@ -173,7 +190,6 @@ test('the authority of another fleet is refused at the start', async () => {
       fleet: 'other.example',
       nowMs: () => Date.now(),
       acceptedPem: () => '',
-      revocations: none,
     });
   await expect(open(directory)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',

@@ -2,7 +2,8 @@
  * Handlers of the certificate API: a sled of this fleet gets its certificate anew.
  *
  * RX1. Name and key are those of the presented certificate; nothing in the request chooses them.
- * RX2. An expunged sled gets none, and neither does a key that another one replaced (JD2). While the database is away, the
+ * RX2. An expunged sled gets none, and neither does a key that joined as another sled, or beside one that joined as this (JD2).
+ *      A revocation while the database is asked covers what is issued (ISU1). While the database is away, the
  *      sleds that the last round knew in service do.
  * RX3. Then the life of a certificate counts from that round: so none outlives the expunge of its sled by more than its life, after
  *      which `sled forget` takes the row away (RI2).
@@ -14,16 +15,18 @@ import { SledId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
+import type { PeerIdentity } from '../../identity/peer-identity.ts';
 import type { Peer } from '../../identity/tls.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
-import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
-import type { SledPort } from '../datastore/ports/sled-port.ts';
+import type { InvitationPort, SledKeyFacts } from '../datastore/ports/invitation-port.ts';
 
 const GRACE_MS = 365 * 86_400_000;
 
 type Deps = {
-  readonly datastore: Pick<SledPort, 'sledGet'> & Pick<InvitationPort, 'sledKeyGet'>;
+  readonly datastore: Pick<InvitationPort, 'sledKeyGet'>;
+  /** As this process knows it. */
+  readonly revokedMs: (identity: PeerIdentity) => number | undefined;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer: CertificateIssuer | undefined;
   /** Of the last round; undefined before the first. */
@@ -44,8 +47,9 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
     if (peer.kind !== 'identified' && peer.kind !== 'expired')
       throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
     if (peer.kind === 'expired') requireGrace(peer, deps.nowMs());
-    const knownMs = await requireInService(deps, peer, { signal });
-    const renewed = issuer.issue(peer.identity, peer.publicKey, knownMs);
+    const revokedMs = deps.revokedMs(peer.identity);
+    const fromMs = await requireInService(deps, peer, { signal });
+    const renewed = issuer.issue(peer.identity, peer.publicKey, { revokedMs, fromMs });
     log.info({ sled_id: peer.identity.id, not_after: isoTime(renewed.notAfterMs) }, 'certificate renewed');
     return { certificate_pem: renewed.certificatePem, not_after: isoTime(renewed.notAfterMs) };
   },
@@ -63,16 +67,12 @@ const requireInService = async (
 ): Promise<number | undefined> => {
   const id = SledId.parse(identity.id);
   try {
-    const key = await datastore.sledKeyGet(publicKeySha256(publicKey), options);
-    const sled = await datastore.sledGet(id, options);
-    if (sled?.policy === 'expunged' || (key !== undefined && key.timeExpungedMs !== null))
+    const sha256 = publicKeySha256(publicKey);
+    const facts = await datastore.sledKeyGet(id, sha256, options);
+    if (facts.policy === 'expunged')
       throw new DepotError('SLED_DECOMMISSIONED', `sled ${id} is expunged: its certificate is not renewed`);
-    if (key !== undefined && key.timeReplacedMs !== null)
-      throw new DepotError(
-        'FORBIDDEN',
-        `another key joined as sled ${id} at ${isoTime(key.timeReplacedMs)}: the certificate of this one is not renewed`,
-      );
-    if (kind === 'expired' && sled === undefined && key === undefined)
+    requireOwnKey(id, sha256, facts);
+    if (kind === 'expired' && facts.policy === undefined)
       throw joinsAgain(id, 'has expired, and the database does not know the sled');
     return undefined;
   } catch (error) {
@@ -80,6 +80,20 @@ const requireInService = async (
     if (kind === 'expired' || !isOfDatabase(error) || known?.ids.has(id) !== true) throw error;
     return known.timeMs;
   }
+};
+
+/** RX2. @throws `FORBIDDEN` */
+const requireOwnKey = (id: SledId, sha256: string, { key, current }: SledKeyFacts): void => {
+  if (key !== undefined && key.sledId !== id)
+    throw new DepotError(
+      'FORBIDDEN',
+      `the key of this certificate of sled ${id} joined as sled ${key.sledId}: the certificate is not renewed`,
+    );
+  if (current !== undefined && current.publicKeySha256 !== sha256)
+    throw new DepotError(
+      'FORBIDDEN',
+      `another key joined as sled ${id} at ${isoTime(current.timeJoinedMs)}: the certificate of this one is not renewed`,
+    );
 };
 
 /** @throws `UNAUTHORIZED` */

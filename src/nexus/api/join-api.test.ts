@@ -18,6 +18,7 @@ import type { ErrorCode } from '../../lib/error-codes.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
+import { REVOCATION_STEP_MS } from '../datastore/decisions/revoke.ts';
 import type { JoinRequest } from '../datastore/ports/invitation-port.ts';
 import { createOriginOfMachine } from '../operators/audit-origin.ts';
 import { createJoinApi } from './join-api.ts';
@@ -33,8 +34,12 @@ const NEXUS = NexusId.parse(randomUUID());
 const key = generateKey();
 
 let refusal: ErrorCode | undefined;
+let revokedMs: number | null = null;
+let learnRevocations = async (): Promise<void> => undefined;
 afterEach(() => {
   refusal = undefined;
+  revokedMs = null;
+  learnRevocations = async () => undefined;
 });
 
 /** One request, to a Nexus that also accepts an authority that is coming. */
@@ -50,7 +55,6 @@ const ask = async (
   const issuer = await openIssuer(directory, {
     fleet: fleet.fleet,
     nowMs: () => Date.now(),
-    revocations: knownRevocations(),
     acceptedPem,
   });
   await rm(directory, { recursive: true });
@@ -64,7 +68,7 @@ const ask = async (
         if (refusal !== undefined) throw new DepotError(refusal, 'refused');
         expect(audit).toMatchObject({ actor: { kind: 'invited_machine' }, remoteAddress: '192.0.2.1' });
         const invitationId = InvitationId.parse(randomUUID());
-        return { sledId: request.newSledId, invitationId, isRepeat: false, expunged: OLD };
+        return { sledId: request.newSledId, invitationId, isRepeat: false, expunged: OLD, revokedMs };
       },
     },
     issuer,
@@ -74,7 +78,7 @@ const ask = async (
     activateReplication: () => {
       seen.rounds += 1;
     },
-    learnRevocations: async () => undefined,
+    learnRevocations: () => learnRevocations(),
     announceRevocations: () => undefined,
   });
   const proof = proveKey(key, {
@@ -125,6 +129,18 @@ test('a replaced sled is in the history as expunged, and begins a round', async 
     events: [{ kind: 'sled_policy', sledId: OLD, policy: 'expunged' }],
     rounds: 1,
   });
+});
+
+test('the certificate begins after the revocation that the join saw, and a revocation right after the join covers it (ISU1, RVD2)', async () => {
+  revokedMs = Date.now();
+  const revocations = knownRevocations();
+  const revokedAgain = { kind: 'sled', timeMs: revokedMs + REVOCATION_STEP_MS } as const;
+  const { answer, seen } = await ask(makeInvitationToken(NAMED));
+  learnRevocations = () => revocations.add([{ ...revokedAgain, id: seen.requests[0]?.newSledId ?? '' }]);
+  const { sled_id: id, certificate_pem } = await answer;
+  const beginsMs = new X509Certificate(certificate_pem).validFromDate.getTime();
+  expect(beginsMs).toBeGreaterThan(revokedMs);
+  expect(revocations.fault({ fleet: fleet.fleet, kind: 'sled', id }, beginsMs)).toMatch(/was revoked/);
 });
 
 test('a token that is none, of another fleet or of another authority, is refused without the database (JH2)', async () => {

@@ -5,6 +5,7 @@
  *
  * JH1. A certificate is issued after the commit that records its key, so each one has an invitation. When its answer is lost,
  *      the same key is answered again with another one, which says the same.
+ *      It begins after the revocation that this transaction saw, so a later one covers it (ISU1).
  * JH2. A token that is no whole token of this fleet costs no transaction. Whoever has a whole one learns whether it is unknown,
  *      expired or used: nobody guesses 256 bits, and the person in front of the machine has to know.
  */
@@ -36,7 +37,7 @@ type Deps = {
   readonly note: Note;
   /** The sled that it replaces is expunged (B16). */
   readonly activateReplication: () => void;
-  /** Reads what the database says, so that a certificate begins after the key that it replaces is revoked (RVK1). */
+  /** Reads what the database says, so that this Nexus refuses the key that was replaced at once. */
   readonly learnRevocations: (options: {
     readonly log: Logger;
     readonly signal: AbortSignal;
@@ -67,7 +68,7 @@ export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
       newSledId: SledId.parse(deps.newId()),
       presentSledId: body.present_sled_id,
     };
-    const { sledId, invitationId, isRepeat, expunged } = await deps.datastore
+    const { sledId, invitationId, isRepeat, expunged, revokedMs } = await deps.datastore
       .sledJoin(join, { signal, audit: deps.originOfMachine(request) })
       .catch((error: unknown) => {
         // Two have had one token: a person should know, whichever of them complains.
@@ -91,7 +92,9 @@ export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
     }
     await deps.learnRevocations({ log, signal });
     deps.announceRevocations();
-    const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey);
+    const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey, {
+      revokedMs: revokedMs ?? undefined,
+    });
     return {
       sled_id: sledId,
       certificate_pem: certificatePem,

@@ -154,7 +154,6 @@ const issuerOf = async (
     fleet,
     nowMs: clock.nowMs,
     acceptedPem: () => credentials.current().authoritiesPem,
-    revocations: credentials.revocations,
   });
 };
 
@@ -166,8 +165,13 @@ const renewItself = (
   { clock, log }: NexusDeps,
 ): AsyncDisposable => {
   const request = async (): Promise<string> => {
-    const { identity, certificatePem } = credentials.current();
-    return issuer.issue(identity, new X509Certificate(certificatePem).publicKey).certificatePem;
+    const { revocations } = credentials;
+    const { identity, certificatePem, notBeforeMs } = credentials.current();
+    const fault = revocations.fault(identity, notBeforeMs);
+    if (fault !== undefined)
+      throw new DepotError('UNAUTHORIZED', `this Nexus does not renew its own certificate: ${fault}`);
+    const { publicKey } = new X509Certificate(certificatePem);
+    return issuer.issue(identity, publicKey, { revokedMs: revocations.timeOf(identity) }).certificatePem;
   };
   return startRenewal({ credentials, certificateFile, request, clock, log });
 };

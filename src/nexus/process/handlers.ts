@@ -83,7 +83,7 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly activateReplication: () => void;
     readonly issuer?: CertificateIssuer | undefined;
     /** Undefined without an identity. */
-    readonly revocations?: Pick<Revocations, 'add'> | undefined;
+    readonly revocations?: Pick<Revocations, 'add' | 'timeOf'> | undefined;
     readonly notices: () => readonly HealthReason[];
     readonly certificates: () => readonly CertificateExpiry[];
   };
@@ -148,6 +148,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     certificates: createCertificateApi({
       datastore,
       issuer: parts.issuer,
+      revokedMs: identity => parts.revocations?.timeOf(identity),
       sledsInService: () => {
         const latest = observer.latest();
         return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };

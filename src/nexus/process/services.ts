@@ -53,7 +53,7 @@ export type ServiceDeps = {
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
   /** Undefined for a Nexus without an identity. */
-  readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
+  readonly revocations?: Pick<Revocations, 'list' | 'add' | 'timeOf'> | undefined;
   /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
   readonly tellsAuditHeads: boolean;
   readonly connectSleds: () => SledConnection & AsyncDisposable;

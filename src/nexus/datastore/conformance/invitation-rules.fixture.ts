@@ -60,7 +60,9 @@ export const invitationRules = (open: OpenDatastore): void => {
       });
       expect(await datastore.invitationCreate(invitation, wait), 'again: the same one').toEqual(created);
       const first = joinOf('a', 'one');
-      const joined = { sledId: first.newSledId, invitationId: invitation.id, expunged: undefined };
+      const joined = {
+        ...{ sledId: first.newSledId, invitationId: invitation.id, expunged: undefined, revokedMs: null },
+      };
       expect(await datastore.sledJoin(first, wait)).toEqual({ ...joined, isRepeat: false });
       expect(await datastore.sledJoin(joinOf('a', 'one'), wait), 'as the same sled').toEqual({
         ...joined,
@@ -74,12 +76,15 @@ export const invitationRules = (open: OpenDatastore): void => {
       await expect(datastore.sledJoin(joinOf('a', 'two'), wait)).rejects.toMatchObject(used);
       await datastore.sledJoin(joinOf('b', 'two'), wait);
       await expect(datastore.sledJoin(joinOf('a', 'two'), wait), 'of a sled').rejects.toMatchObject(used);
-      expect(await datastore.sledKeyGet(first.publicKeySha256, wait)).toEqual({
+      const key = {
         publicKeySha256: first.publicKeySha256,
         sledId: first.newSledId,
         timeJoinedMs: expect.any(Number),
         timeReplacedMs: null,
         timeExpungedMs: null,
+      };
+      expect(await datastore.sledKeyGet(first.newSledId, first.publicKeySha256, wait)).toEqual({
+        ...{ policy: 'in_service', key, current: key },
       });
     });
 
@@ -90,7 +95,9 @@ export const invitationRules = (open: OpenDatastore): void => {
       for (const name of ['unknown', 'expired']) {
         const request = joinOf(name, 'one');
         await expect(datastore.sledJoin(request, wait)).rejects.toMatchObject({ code: 'INVITATION_INVALID' });
-        expect(await datastore.sledKeyGet(request.publicKeySha256, wait)).toBeUndefined();
+        expect(await datastore.sledKeyGet(request.newSledId, request.publicKeySha256, wait)).toEqual({
+          ...{ policy: undefined, key: undefined, current: undefined },
+        });
       }
     });
 
@@ -102,8 +109,11 @@ export const invitationRules = (open: OpenDatastore): void => {
       await datastore.invitationCreate(invitationOf('b', { sledId }), wait);
       expect(await datastore.sledJoin(joinOf('a', 'old'), wait)).toMatchObject({ sledId });
       expect(await datastore.sledJoin(joinOf('b', 'new'), wait)).toMatchObject({ sledId });
-      const isReplaced = async (name: string) =>
-        (await datastore.sledKeyGet(hashOf(`key ${name}`), wait))?.timeReplacedMs !== null;
+      const isReplaced = async (name: string) => {
+        const { key, current } = await datastore.sledKeyGet(sledId, hashOf(`key ${name}`), wait);
+        expect(key?.timeReplacedMs === null).toBe(current?.publicKeySha256 === key?.publicKeySha256);
+        return key?.timeReplacedMs !== null;
+      };
       expect([await isReplaced('old'), await isReplaced('new')]).toEqual([true, false]);
       await expect(datastore.sledJoin(joinOf('a', 'old'), wait), 'is replaced').rejects.toMatchObject({
         code: 'INVITATION_USED',
@@ -163,8 +173,9 @@ export const invitationRules = (open: OpenDatastore): void => {
       const request = joinOf('a', 'one');
       const { sledId } = await datastore.sledJoin(request, wait);
       expect(await datastore.sledSetPolicy(sledId, 'expunged', { ...wait, audit: originBy() })).toBe(true);
-      const key = await datastore.sledKeyGet(request.publicKeySha256, wait);
-      expect(key).toMatchObject({ timeExpungedMs: expect.any(Number) });
+      expect(await datastore.sledKeyGet(sledId, request.publicKeySha256, wait)).toMatchObject({
+        ...{ policy: 'expunged', key: { sledId, timeExpungedMs: expect.any(Number) } },
+      });
       const refused = { code: 'SLED_DECOMMISSIONED' };
       await expect(datastore.sledUpsert(sledId, registration(), wait)).rejects.toMatchObject(refused);
       await expect(datastore.sledJoin(request, wait), 'again').rejects.toMatchObject(refused);

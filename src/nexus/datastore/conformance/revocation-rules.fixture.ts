@@ -65,9 +65,10 @@ export const revocationRules = (open: OpenDatastore): void => {
       const revokedMs = async () => (await datastore.revocationList(wait))[0]?.timeMs;
       await join(datastore, 'of a new sled');
       expect(await revokedMs()).toBeUndefined();
-      await join(datastore, 'one', { sledId });
+      const joined = await join(datastore, 'one', { sledId });
       const first = await revokedMs();
       expect(first).toEqual(expect.any(Number));
+      expect(joined, 'as the join saw it').toMatchObject({ revokedMs: first });
       await join(datastore, 'one', { sledId });
       expect(await revokedMs(), 'its own key again').toBe(first);
       await join(datastore, 'two', { sledId });

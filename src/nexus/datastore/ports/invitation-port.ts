@@ -1,4 +1,6 @@
 /** Invitations of machines to the fleet, by the SHA-256 of each token, and the keys of the sleds that joined. */
+
+import type { Policy } from '../../../core/facts/event.ts';
 import type { InvitationId, SledId } from '../../../core/ids.ts';
 import type { Audited } from './audit-port.ts';
 import type { Wait } from './verb.ts';
@@ -42,6 +44,15 @@ export type SledKeyRecord = {
   readonly timeExpungedMs: number | null;
 };
 
+export type SledKeyFacts = {
+  /** Undefined for a sled that neither registered nor joined. */
+  readonly policy: Policy | undefined;
+  /** As this key joined, also as another sled; undefined for one of a certificate that was issued in another way. */
+  readonly key: SledKeyRecord | undefined;
+  /** That joined last as this sled. */
+  readonly current: SledKeyRecord | undefined;
+};
+
 export type JoinRequest = {
   /** Of the token. */
   readonly sha256: string;
@@ -57,6 +68,8 @@ export type JoinOutcome = {
   readonly invitationId: InvitationId;
   /** The same key has joined with the same token before. */
   readonly isRepeat: boolean;
+  /** When the sled was revoked for the last time, as of this transaction; null if never. */
+  readonly revokedMs: number | null;
   /** The sled that this join expunged. */
   readonly expunged: SledId | undefined;
 };
@@ -76,6 +89,6 @@ export type InvitationPort = {
    * `INVITATION_INVALID`, `INVITATION_USED`, `SLED_KEY_IN_USE`, `SLED_DECOMMISSIONED`.
    */
   readonly sledJoin: (request: JoinRequest, wait: Audited) => Promise<JoinOutcome>;
-  /** Undefined for the key of a certificate that was issued in another way. */
-  readonly sledKeyGet: (publicKeySha256: string, wait: Wait) => Promise<SledKeyRecord | undefined>;
+  /** What decides whether a key gets a certificate of a sled anew, as of one transaction. */
+  readonly sledKeyGet: (sledId: SledId, publicKeySha256: string, wait: Wait) => Promise<SledKeyFacts>;
 };

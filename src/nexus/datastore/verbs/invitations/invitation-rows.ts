@@ -1,5 +1,6 @@
 /** Rows of invitations, and of the keys of sleds that joined. */
 import type { Selectable } from 'kysely';
+import type { SledId } from '../../../../core/ids.ts';
 import type { InvitationRecord, SledKeyRecord } from '../../ports/invitation-port.ts';
 import type { Database, Tables } from '../../tables.ts';
 
@@ -25,6 +26,16 @@ export const readKey = async (
     .selectFrom('sled_key')
     .selectAll()
     .where('public_key_sha256', '=', publicKeySha256)
+    .executeTakeFirst();
+  return row && toKeyRecord(row);
+};
+
+export const readCurrentKey = async (db: Database, sledId: SledId): Promise<SledKeyRecord | undefined> => {
+  const row = await db
+    .selectFrom('sled_key')
+    .selectAll()
+    .where('sled_id', '=', sledId)
+    .where('time_replaced', 'is', null)
     .executeTakeFirst();
   return row && toKeyRecord(row);
 };

@@ -6,7 +6,7 @@ import type { InvitationPort, InvitationRecord, JoinRequest } from '../../ports/
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
-import { revoke } from '../revocations/revocation-rows.ts';
+import { readRevocationMs, revoke } from '../revocations/revocation-rows.ts';
 import { changePolicy, readPolicy } from '../sleds/policy-rows.ts';
 import { readKey, toInvitationRecord } from './invitation-rows.ts';
 
@@ -22,14 +22,19 @@ export const sledJoin =
         const { id: invitationId, replacesSledId } = invitation;
         const { publicKeySha256 } = request;
         await burn(db, invitation, kind, publicKeySha256);
-        const answer = { sledId, invitationId };
+        const identity = { kind: 'sled', id: sledId } as const;
+        const answerNow = async () => ({
+          sledId,
+          invitationId,
+          revokedMs: await readRevocationMs(db, identity),
+        });
         if (kind === 'repeat') {
           // An earlier attempt may have expunged it.
           const expunged = attempt.repeated ? (replacesSledId ?? undefined) : undefined;
-          return { ...answer, isRepeat: !attempt.repeated, expunged };
+          return { ...(await answerNow()), isRepeat: !attempt.repeated, expunged };
         }
         await recordKey(db, { sledId, publicKeySha256 });
-        if (revokesByJoin(invitation, facts.key)) await revoke(db, { kind: 'sled', id: sledId });
+        if (revokesByJoin(invitation, facts.key)) await revoke(db, identity);
         const expunged =
           replacesSledId !== null && (await readPolicy(db, replacesSledId)) === 'in_service'
             ? replacesSledId
@@ -45,7 +50,7 @@ export const sledJoin =
           },
           attempt,
         );
-        return { ...answer, isRepeat: false, expunged };
+        return { ...(await answerNow()), isRepeat: false, expunged };
       },
       { signal },
     );

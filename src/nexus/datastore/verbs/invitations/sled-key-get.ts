@@ -1,8 +1,17 @@
 import type { InvitationPort } from '../../ports/invitation-port.ts';
 import type { Transactions } from '../../transactions.ts';
-import { readKey } from './invitation-rows.ts';
+import { readPolicy } from '../sleds/policy-rows.ts';
+import { readCurrentKey, readKey } from './invitation-rows.ts';
 
 export const sledKeyGet =
   (transactions: Transactions): InvitationPort['sledKeyGet'] =>
-  (publicKeySha256, wait) =>
-    transactions.read('sled_key_get', db => readKey(db, publicKeySha256), wait);
+  (sledId, publicKeySha256, wait) =>
+    transactions.read(
+      'sled_key_get',
+      async db => ({
+        policy: await readPolicy(db, sledId),
+        key: await readKey(db, publicKeySha256),
+        current: await readCurrentKey(db, sledId),
+      }),
+      wait,
+    );
