@@ -1,14 +1,18 @@
 /** Real sockets on loopback, whose addresses 127.0.0.1, 127.0.0.2 … are peers of their own. */
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../lib/log.ts';
 import { serveTestApi } from './api.fixture.ts';
+import { createConnections } from './connections.ts';
 
 const GET = 'GET /greet/a?times=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
 
-const open = async (port: number, localAddress: string): Promise<Socket> => {
-  const socket = connect({ port, host: '127.0.0.1', localAddress });
+const open = (port: number, localAddress: string): Promise<Socket> =>
+  opened({ port, host: '127.0.0.1', localAddress });
+
+const opened = async (to: TcpNetConnectOpts): Promise<Socket> => {
+  const socket = connect(to);
   socket.on('error', () => undefined);
   onTestFinished(() => void socket.destroy());
   await once(socket, 'connect');
@@ -78,6 +82,38 @@ test('idle connections of one address shut nobody out, not even that address: th
   expect(await ask(first)).toBe('200');
   expect(await ask(third)).toBe('200');
   expect(await ask(await open(port, '127.0.0.2'))).toBe('200');
+});
+
+/** Both listen on one port, as one server on all addresses does. */
+const serveBoth = async (opened: (socket: Socket) => void) => {
+  const [first, second] = [createServer(opened), createServer(opened)];
+  onTestFinished(() => {
+    for (const server of [first, second]) server.close();
+  });
+  await once(first.listen(0, '127.0.0.1'), 'listening');
+  const { port } = first.address() as AddressInfo;
+  await once(second.listen(port, '127.0.0.3'), 'listening');
+  return port;
+};
+
+test('connections from one port to two addresses of a server count as two: the idle one gives way, not the busy one (CNX1, CNX2)', async () => {
+  const taken: Socket[] = [];
+  const { limits: bounds } = limits(2, 2, 0);
+  const connections = createConnections(bounds.connections, { known: undefined, log: silentLogger });
+  const port = await serveBoth(socket => {
+    taken.push(socket);
+    connections.opened(socket);
+  });
+  const from = { port, localAddress: '127.0.0.2' };
+  const busy = await opened({ ...from, host: '127.0.0.1' });
+  const idle = await opened({ ...from, host: '127.0.0.3', localPort: busy.localPort! });
+  await expect.poll(() => taken.length).toBe(2);
+  connections.began(taken.find(({ localAddress }) => localAddress === '127.0.0.1')!);
+  await opened({ ...from, host: '127.0.0.1' });
+  await once(idle, 'close');
+  await expect.poll(() => taken.map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
+  connections.closeAll();
+  expect(taken.map(({ destroyed }) => destroyed)).toEqual([true, true, true]);
 });
 
 test('idle connections of known peers give way too, when they are all there are (CNX1)', async () => {

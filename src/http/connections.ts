@@ -18,8 +18,11 @@ import {
   type Refusal,
 } from './places.ts';
 
-/** The part of a socket that is used. Two layers of one connection, such as TLS, have the same ports. */
-export type Connected = Pick<Socket, 'remoteAddress' | 'remotePort' | 'destroy'>;
+/** The part of a socket that is used. Two layers of one connection, such as TLS, have the same addresses and ports. */
+export type Connected = Pick<
+  Socket,
+  'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort' | 'destroy'
+>;
 
 export type Connections = {
   /** Call at its start; it is closed here when there is no place for it. */
@@ -92,7 +95,9 @@ export const createConnections = (
   };
 };
 
-const keyOf = ({ remoteAddress, remotePort }: Connected): string => `${remoteAddress} ${remotePort}`;
+/** A client may use one port for connections to several addresses of a server that listens on all. */
+const keyOf = ({ remoteAddress, remotePort, localAddress, localPort }: Connected): string =>
+  [remoteAddress, remotePort, localAddress, localPort].join(' ');
 
 type Entry = readonly [string, Connection];
 

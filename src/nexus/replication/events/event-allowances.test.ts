@@ -20,13 +20,17 @@ const following = () => {
   let nowMs = 1_790_000_000_000;
   const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs } as Clock;
   const noted = new Map<SledId | undefined, number>();
-  const note = ({ sledId }: { readonly sledId?: SledId | undefined }): void =>
-    void noted.set(sledId, (noted.get(sledId) ?? 0) + 1);
+  const kinds = new Set<string>();
+  const note = ({ sledId, kind }: { readonly sledId?: SledId | undefined; readonly kind: string }): void => {
+    noted.set(sledId, (noted.get(sledId) ?? 0) + 1);
+    kinds.add(kind);
+  };
   const events = createReplicationEvents({ note: note as (event: NewEvent) => void, clock });
   return {
     events,
     pass: (ms: number) => (nowMs += ms),
     nowMs: () => nowMs,
+    kinds: () => [...kinds],
     of: (id: SledId) => noted.get(id) ?? 0,
     total: () => [...noted.values()].reduce((sum, count) => sum + count, 0),
   };
@@ -80,6 +84,35 @@ test('deletions beyond the allowance are recorded later, while the sled lists th
   pass(MINUTE_MS);
   for (let list = 0; list < 3; list += 1) events.listed([{ id: hostile, report: last }]);
   expect(of(hostile), 'each once').toBe(1_030);
+});
+
+test('a copy that fails beyond the allowance is not called lost, and one of the same artifact after it is followed (SE4)', () => {
+  const { events, pass, nowMs, kinds } = following();
+  const copy = () =>
+    events.requested({
+      ...{ startedMs: nowMs(), sledId: hostile, operation: 'copy', elapsedMs: 1, sha256: hashOf(1) },
+    });
+  const list = (...[report]: Parameters<typeof sledReport>) =>
+    events.listed([{ id: hostile, report: sledReport(report) }]);
+  list();
+  for (let from = 0; from < 1_024; from += 256)
+    list({ deletions: deletions(from + 2, 256, nowMs()).deletions });
+  copy();
+  const copiesFailed = [
+    {
+      ...{ sha256: hashOf(1), generation: generation(3), depotBaseUrl: 'http://depot-2' },
+      ...{ errorCode: 'COPY_SOURCE' as const, message: 'cut off', timeMs: nowMs() },
+    },
+  ];
+  for (let round = 0; round < 3; round += 1) list({ copiesFailed });
+  expect(kinds()).not.toContain('copy_lost');
+  copy();
+  for (let round = 0; round < 2; round += 1) list({ copiesFailed, copies: new Map([[hashOf(1), 1]]) });
+  expect(kinds()).toContain('copy_done');
+  expect(kinds()).not.toContain('copy_failed');
+  pass(MINUTE_MS);
+  list({ copiesFailed });
+  expect(kinds()).toContain('copy_failed');
 });
 
 test('a sled whose list names other datasets each time has its state recorded once a minute (EVL1)', () => {

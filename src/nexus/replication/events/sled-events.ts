@@ -50,21 +50,23 @@ type Deps = { readonly note: Note; readonly clock: Clock; readonly admit: AdmitE
 
 export const createSledEvents = ({ note, clock, admit }: Deps): SledEvents => {
   const copies = new Map<string, Copy>();
-  /** By sled: the reports of its last list. */
-  const noted = new Map<SledId, ReadonlySet<string>>();
+  /** By sled: the reports of its last list, and whether they are noted. */
+  const noted = new Map<SledId, ReadonlyMap<string, boolean>>();
 
   const noteReports = (sledId: SledId, report: SledReport): void => {
     const before = noted.get(sledId);
-    const now = new Set<string>();
+    const now = new Map<string, boolean>();
     for (const { timeMs, event, identity } of reportsOf(sledId, report)) {
       const timeText = isoTime(timeMs);
       const key = [event.kind, event.sha256, timeText, identity].join(' ');
       const aheadMs = clock.nowMs() - timeMs;
-      const isNews = before === undefined ? aheadMs <= RECENT_MS : !before.has(key);
-      if (isNews && !admit(sledId)) continue;
-      now.add(key);
-      if (!isNews) continue;
-      if (event.kind === 'copy_failed') copies.delete(pairKey(sledId, event.sha256));
+      const isNews = before === undefined ? aheadMs <= RECENT_MS : before.get(key) !== true;
+      // Also beyond the allowance: such a copy is not lost. A later copy of the same artifact is another one.
+      if (isNews && event.kind === 'copy_failed' && before?.has(key) !== true)
+        copies.delete(pairKey(sledId, event.sha256));
+      const isNoted = !isNews || admit(sledId);
+      now.set(key, isNoted);
+      if (!isNews || !isNoted) continue;
       const id = eventIdOf(sledId, report.incarnationId, key);
       note({ ...event, id, ...(Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS && { sledTime: timeText }) });
     }
