@@ -13,6 +13,8 @@
  * DK4. Bytes are counted durably before they are deleted. A full disk is the exception: deletions are what frees it.
  * DK5. Without any file, and with every file damaged, the waits begin anew and the most bytes held are those held now.
  * DK6. The clock stands still while nothing may be deleted: a hold does not use a wait up (WT5).
+ * DK7. The newest file has the highest clock, and of several with this clock the most changes: a dataset that missed a write keeps an
+ *      older file, also while the clock stands still.
  */
 import {
   allowed,
@@ -79,6 +81,8 @@ type Book = DeletionBookDependencies & {
   record: DeletionRecord;
   /** What the clock of the waits showed when it began to run; `monotonicMs` is undefined while it stands still (DK6). */
   started: { readonly clockMs: number; readonly monotonicMs: number | undefined };
+  /** Of the last file written (DK7). */
+  changes: number;
   /** The last file written, without its time, and the clock of the waits then. */
   written: { readonly text: string; readonly clockMs: number };
 };
@@ -90,6 +94,7 @@ export const createDeletionBook = (deps: DeletionBookDependencies): DeletionBook
     isActive: rules.waitMs > 0 || rules.limitPercent < 100,
     record: NO_DELETIONS,
     started: { clockMs: 0, monotonicMs: undefined },
+    changes: 0,
     written: NOTHING,
   };
   const writes = createKeyedLock();
@@ -177,9 +182,10 @@ const learnWaits = (book: Book, joining: Parameters<DeletionBook['learn']>[0]): 
   if (datasets.some(each => each.isReadable())) return;
   const files = joining.map(({ inspection }) => inspection.deletions);
   const whole = files.flatMap(read => (read.kind === 'whole' ? [read.body] : []));
-  const [newest] = whole.sort((a, b) => b.clockMs - a.clockMs);
+  const [newest] = whole.sort((a, b) => b.clockMs - a.clockMs || b.changes - a.changes); // DK7
   if (newest !== undefined) {
     book.record = newest.record;
+    book.changes = newest.changes;
     book.started = {
       clockMs: newest.clockMs,
       monotonicMs: isRunning(book) ? clock.monotonicMs() : undefined,
@@ -190,10 +196,11 @@ const learnWaits = (book: Book, joining: Parameters<DeletionBook['learn']>[0]): 
 
 const write = async (book: Book): Promise<void> => {
   const { disk, datasets, record, log } = book;
-  const now = { text: encodeDeletions({ clockMs: 0, record }), clockMs: clockMs(book) };
+  const now = { text: encodeDeletions({ clockMs: 0, changes: 0, record }), clockMs: clockMs(book) };
   if (now.text === book.written.text && now.clockMs - book.written.clockMs < TICK_MS) return;
+  if (now.text !== book.written.text) book.changes += 1;
   book.written = now;
-  const text = encodeDeletions({ clockMs: now.clockMs, record });
+  const text = encodeDeletions({ clockMs: now.clockMs, changes: book.changes, record });
   await Promise.all(
     datasets.map(async dataset => {
       if (!dataset.isWritable()) return;

@@ -204,6 +204,36 @@ test('a crash between two configs leaves no wait that began before an artifact w
   expect(taken).toBeGreaterThan(0);
 });
 
+test.each([[M0], [M1]])(
+  'the newest file counts also when a hold has stopped the clock: %s has missed that an artifact was listed again (DK2, DK7)',
+  async stale => {
+    let isFull = false;
+    const gate = createGate();
+    const { machine, store, start, pass } = await holding([a, b], {
+      before(operation) {
+        const { name, path } = operation;
+        if (isFull && name === 'createFile' && path.startsWith(stale) && path.includes('deletions'))
+          throw systemError('ENOSPC');
+        return gate.before(operation);
+      },
+    });
+    await offer(store, 2, [a]);
+    await pass(6 * MINUTE_MS);
+    await expect(offer(store, 1, [a, b])).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+    await pass(30 * MINUTE_MS);
+    isFull = true;
+    gate.close();
+    expect(await offer(store, 3, [a, b])).toBe('adopted');
+    await offer(store, 4, [a]);
+    machine.kill();
+    isFull = false;
+    gate.open();
+    const after = await start();
+    await settle();
+    expect(await remaining(after)).toEqual([10 * 60]);
+  },
+);
+
 test('a config that is adopted between the decision to delete and the unlink keeps the file (P2, DE1)', async () => {
   let open = (): void => undefined;
   const opened = new Promise<void>(resolve => {

@@ -18,6 +18,8 @@ const Bytes = z.number().int().min(0);
 const Body = z.object({
   /** Of the clock that runs while the agent runs. */
   clock_ms: Ms,
+  /** Rises with each write of other content: the clock may stand still in between. A file without it is older. */
+  changes: z.number().int().min(0).default(0),
   pending: z.array(
     z.object({
       sha256: ArtifactHash,
@@ -50,12 +52,17 @@ const ALLOWANCE: CheckedFormat<z.output<typeof AllowanceBody>> = {
   body: AllowanceBody,
 };
 
-export type DeletionsContent = { readonly clockMs: number; readonly record: DeletionRecord };
+export type DeletionsContent = {
+  readonly clockMs: number;
+  readonly changes: number;
+  readonly record: DeletionRecord;
+};
 export type DeletionsRead = CheckedRead<DeletionsContent>;
 
-export const encodeDeletions = ({ clockMs, record }: DeletionsContent): string => {
+export const encodeDeletions = ({ clockMs, changes, record }: DeletionsContent): string => {
   const body: z.input<typeof Body> = {
     clock_ms: clockMs,
+    changes,
     pending: [...record.pending].map(([sha256, entry]) => ({
       sha256,
       since_ms: entry.sinceMs,
@@ -72,8 +79,9 @@ export const encodeDeletions = ({ clockMs, record }: DeletionsContent): string =
   return encodeChecked(FORMAT.version, body);
 };
 
-const contentOf = ({ clock_ms, pending, hours }: z.output<typeof Body>): DeletionsContent => ({
+const contentOf = ({ clock_ms, changes, pending, hours }: z.output<typeof Body>): DeletionsContent => ({
   clockMs: clock_ms,
+  changes,
   record: {
     pending: new Map(
       pending.map(({ sha256, since_ms, size_bytes, allowed = false, counted = false }) => [
