@@ -104,6 +104,27 @@ test('replaced files are taken, and unusable or foreign ones are not', async () 
   expect([changes, source.current()]).toEqual([1, renewed]);
 });
 
+test.each([
+  ['sled', /asks a Nexus for a new one.* sled invite --sled ID.* sled-agent join/],
+  ['nexus', /renew it with tuf-depot identity issue/],
+] as const)(
+  'the report of an expired certificate names what renews that of a %s (CS3)',
+  async (kind, advice) => {
+    await using directory = await workDirectory();
+    const validity = { notBeforeMs: Date.now() - 7_200_000, notAfterMs: Date.now() - 3_600_000 };
+    const expired = testFleetIdentity().issue(kind, { validity });
+    const files = await writeCredentials(directory.path, expired);
+    const errors: string[] = [];
+    const log = { ...silentLogger, error: (_: unknown, text: string) => errors.push(text) };
+    await using _source = await watchCredentials(files, {
+      ...{ kind, clock: createTestClock(Date.now()), log: log as never },
+    });
+    expect(errors).toEqual([
+      expect.stringMatching(new RegExp(advice.source.replace('ID', expired.identity.id))),
+    ]);
+  },
+);
+
 test('a process with an expired certificate starts, reports it, and goes on with a renewed one (CS3)', async () => {
   await using directory = await workDirectory();
   const clock = createTestClock(Date.now());

@@ -7,7 +7,7 @@
  *      the authorities issued it. Inconsistent files, as while they are being replaced, change nothing.
  * CS2. The name stays the same while a process runs.
  * CS3. A process with an expired certificate starts and runs, and reports it. Its peers refuse it until the file is renewed; no
- *      restart is needed.
+ *      restart is needed. A sled renews its own for a year, at a Nexus that issues certificates.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -103,12 +103,14 @@ export const watchCredentials = async (
 const isSame = (a: Credentials, b: Credentials): boolean =>
   a.certificatePem === b.certificatePem && a.keyPem === b.keyPem && a.authoritiesPem === b.authoritiesPem;
 
-const reportExpiry = ({ notAfterMs }: Credentials, clock: Clock, log: Logger): void => {
+/** CS3 */
+const reportExpiry = ({ notAfterMs, identity }: Credentials, clock: Clock, log: Logger): void => {
   if (notAfterMs > clock.nowMs()) return;
-  log.error(
-    { not_after: isoTime(notAfterMs) },
-    'the certificate has expired: no peer accepts it; renew it with tuf-depot identity issue',
-  );
+  const advice = {
+    sled: `no peer accepts it for anything but its renewal. This sled asks a Nexus for a new one, which it gets for a year while it is in service. If that is refused, make an invitation with tuf-depot sled invite --sled ${identity.id}, and use it here with tuf-depot sled-agent join`,
+    nexus: 'no peer accepts it; renew it with tuf-depot identity issue',
+  }[identity.kind];
+  log.error({ not_after: isoTime(notAfterMs) }, `the certificate has expired: ${advice}`);
 };
 
 /** @param kind of this process. @throws `CONFIG_INVALID` naming the file */
