@@ -94,8 +94,7 @@ export const createDeletionBook = (deps: DeletionBookDependencies): DeletionBook
     isActive: rules.waitMs > 0 || rules.limitPercent < 100,
     record: NO_DELETIONS,
     started: { clockMs: 0, monotonicMs: undefined },
-    changes: 0,
-    written: NOTHING,
+    ...{ changes: 0, written: NOTHING },
   };
   const writes = createKeyedLock();
   const save = async (): Promise<void> => {
