@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   asGeneration,
+  InvitationId,
   NexusId,
   pointText,
   RoundNonce,
@@ -129,6 +130,19 @@ describe.for(uncertain)('attempts that end in %s, %s, %s, %s, %s (P4)', ([...fat
     expect(await failing().nexusBeginRound(nexusId, newId(RoundNonce), wait)).toBe(true);
     expect(await failing().trustRootDelete(opened.trustRoot, wait)).toBe(true);
   });
+});
+
+test('an invitation that a machine used between two attempts was not ended (P4)', async () => {
+  let meanwhile = async (): Promise<unknown> => undefined;
+  const opened = await openDatabase({ ...instantClock, sleep: async () => void (await meanwhile()) });
+  for (const isUsed of [false, true]) {
+    const invitation = { sha256: `token ${isUsed}`, sledId: null, replacesSledId: null, lifeMs: 60_000 };
+    const { id } = await opened.direct.invitationCreate({ ...invitation, id: newId(InvitationId) }, wait);
+    const join = { newSledId: newId(SledId), publicKeySha256: 'a key', presentSledId: undefined };
+    meanwhile = async () => isUsed && opened.direct.sledJoin({ ...join, sha256: invitation.sha256 }, wait);
+    const { datastore } = opened.openFailing([isUsed ? 'uncertain_lost' : 'uncertain_committed']);
+    expect(await datastore.invitationEnd(id, wait)).toBe(!isUsed);
+  }
 });
 
 describe('attempts that fail', () => {

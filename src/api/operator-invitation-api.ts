@@ -95,7 +95,13 @@ export const operatorInvitationApi = {
       body: { kind: 'json', schema: CreateInvitation },
       status: 201,
       response: { kind: 'json', schema: CreatedInvitation },
-      errors: ['NOT_FOUND', 'SLED_DECOMMISSIONED', 'TOO_MANY_INVITATIONS', 'NO_AUTHORITY_KEY'],
+      errors: [
+        'NOT_FOUND',
+        'SLED_DECOMMISSIONED',
+        'INVITATION_USED',
+        'TOO_MANY_INVITATIONS',
+        'NO_AUTHORITY_KEY',
+      ],
     }),
   },
 } as const satisfies Api;

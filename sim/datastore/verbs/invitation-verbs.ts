@@ -8,6 +8,7 @@ import {
   MAX_LISTED_INVITATIONS,
   requireInvitable,
   requireNotExpunged,
+  requireNotRepeated,
 } from '../../../src/nexus/datastore/decisions/join.ts';
 import { revokesByJoin } from '../../../src/nexus/datastore/decisions/revoke.ts';
 import type {
@@ -22,7 +23,7 @@ import type {
 import { type MemoryState, type Moment, type Query, type Step, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
 import { withRevocation } from './revocation-verbs.ts';
-import { policyOf, withPolicy } from './sled-verbs.ts';
+import { currentKeyOf, policyOf, withPolicy } from './sled-verbs.ts';
 
 export const invitationCreate =
   (
@@ -33,6 +34,8 @@ export const invitationCreate =
     const { nowMs } = moment;
     const known = before.invitations.get(id);
     if (known !== undefined) return { state: before, answer: known };
+    const earlier = [...before.invitations.values()].find(each => each.sha256 === sha256);
+    if (earlier !== undefined) requireNotRepeated(earlier, userOf(before, earlier), nowMs);
     const kept = new Map(
       [...before.invitations].filter(
         ([, each]) => !isInvitationForgotten(each, nowMs) && each.sha256 !== sha256,
@@ -74,7 +77,8 @@ export const invitationEnd =
     const { nowMs, repeated } = moment;
     const invitation = before.invitations.get(id);
     if (invitation === undefined) return { state: before, answer: false };
-    if (!isInvitationOpen(invitation, nowMs)) return { state: before, answer: repeated };
+    if (!isInvitationOpen(invitation, nowMs))
+      return { state: before, answer: repeated && invitation.used === null };
     const ended = withEntry(before.invitations, id, { ...invitation, timeExpiresMs: nowMs });
     const action = { kind: 'sled_invitation_ended', invitationId: id } as const;
     return { state: withAudit({ ...before, invitations: ended }, audit, action, moment), answer: true };
@@ -123,9 +127,7 @@ export const sledKeyGet =
   state => ({
     policy: policyOf(state, sledId),
     key: state.sledKeys.get(publicKeySha256),
-    current: [...state.sledKeys.values()].find(
-      each => each.sledId === sledId && each.timeReplacedMs === null,
-    ),
+    current: currentKeyOf(state, sledId),
   });
 
 const factsOf = (
@@ -134,9 +136,14 @@ const factsOf = (
   { nowMs }: Moment,
 ): Parameters<typeof decideJoin>[1] => {
   const invitation = [...invitations.values()].find(each => each.sha256 === sha256);
-  const user = invitation?.used && sledKeys.get(invitation.used.publicKeySha256);
-  return { invitation, key: sledKeys.get(publicKeySha256), user: user ?? undefined, nowMs };
+  const user = invitation && userOf({ sledKeys }, invitation);
+  return { invitation, key: sledKeys.get(publicKeySha256), user, nowMs };
 };
+
+const userOf = (
+  { sledKeys }: Pick<MemoryState, 'sledKeys'>,
+  { used }: InvitationRecord,
+): SledKeyRecord | undefined => (used === null ? undefined : sledKeys.get(used.publicKeySha256));
 
 /** A sled has one key at a time. */
 const withKey = (

@@ -3,6 +3,7 @@ import { SledId } from '../../../src/core/ids.ts';
 import type { SledRegistration } from '../../../src/core/sled-registration.ts';
 import {
   admitRegistration,
+  forgettableJoined,
   isChange,
   joinedOnly,
   requireForgettable,
@@ -114,8 +115,11 @@ export const withPolicy = (
 export const policyOf = (state: MemoryState, id: SledId | null): SledRecord['policy'] | undefined =>
   id === null ? undefined : (state.sleds.get(id)?.policy ?? joinedPolicyOf(state, id));
 
-const joinedPolicyOf = ({ sledKeys }: MemoryState, id: SledId): SledRecord['policy'] | undefined => {
-  const key = [...sledKeys.values()].find(each => each.sledId === id && each.timeReplacedMs === null);
+export const currentKeyOf = ({ sledKeys }: MemoryState, id: SledId): SledKeyRecord | undefined =>
+  [...sledKeys.values()].find(each => each.sledId === id && each.timeReplacedMs === null);
+
+const joinedPolicyOf = (state: MemoryState, id: SledId): SledRecord['policy'] | undefined => {
+  const key = currentKeyOf(state, id);
   return key && (key.timeExpungedMs === null ? 'in_service' : 'expunged');
 };
 
@@ -131,12 +135,14 @@ export const sledForget =
   ): Step<ForgottenSled | undefined> =>
   (state, moment) => {
     const sled = state.sleds.get(id);
-    if (!requireForgettable(id, sled, fleet, moment) || sled === undefined)
+    const key = currentKeyOf(state, id);
+    const known = sled ?? (key && forgettableJoined(key));
+    if (!requireForgettable(id, known, fleet, moment) || known === undefined)
       return { state, answer: undefined };
     const sledKeys = new Map([...state.sledKeys].filter(([, { sledId }]) => sledId !== id));
     const after = { ...state, sleds: withoutKey(state.sleds, id), sledKeys };
-    const { agentAddress: address, baseboard } = sled.info;
-    const forgotten = { serial: baseboard.serial, address };
+    const { agentAddress: address = '', baseboard: { serial } = { serial: '' } } = sled?.info ?? {};
+    const forgotten = { serial, address };
     const action = { kind: 'sled_forgotten', sledId: id, ...forgotten } as const;
     return { state: withAudit(after, audit, action, moment), answer: forgotten };
   };

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { findSled } from '../connection/find-sled.ts';
+import { findSledOrJoined } from '../connection/find-sled.ts';
 import { present, type Session } from '../session/session.ts';
 
 export const addSledForget = (parent: Command, session: Session): void => {
@@ -15,12 +15,14 @@ export const addSledForget = (parent: Command, session: Session): void => {
     'tuf-depot sled forget BRM42220031',
   ).action(async (name: string, options: RemoteOptions) => {
     const sled = await withDepot(session, options, async depot => {
-      const found = await findSled(depot, name);
+      const found = await findSledOrJoined(depot, name);
       await depot.fleet.sledForget({ params: { sled_id: found.id } });
       return found;
     });
-    present(session, options, { sled_id: sled.id, serial: sled.serial, forgotten: true }, () => [
-      `Sled ${sled.serial} (${sled.id}) is forgotten.`,
+    const { id, serial } = sled;
+    const data = { sled_id: id, ...(serial !== undefined && { serial }), forgotten: true };
+    present(session, options, data, () => [
+      `Sled ${serial === undefined ? id : `${serial} (${id})`} is forgotten.`,
     ]);
   });
 };

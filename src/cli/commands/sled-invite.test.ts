@@ -101,7 +101,7 @@ test('sled invitations has the state of each, and who joined; sled uninvite ends
   expect(await run('uninvite', 'x')).toMatchObject({ exitCode: 2 });
 });
 
-test('a sled that joined, and has not registered, is expunged by its id', async () => {
+test('a sled that joined, and has not registered, is expunged and forgotten by its id', async () => {
   const id = '00000000-0000-4000-8000-0000000000dd';
   const policies: unknown[] = [];
   await using nexus = await serveTestNexus({
@@ -112,13 +112,22 @@ test('a sled that joined, and has not registered, is expunged by its id', async 
       async sledSetPolicy({ params, body }) {
         policies.push([params.sled_id, body.policy]);
       },
+      async sledForget({ params }) {
+        policies.push([params.sled_id, 'forgotten']);
+      },
     },
   });
   const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
   const set = (name: string) => runTestCli(['sled', 'set-policy', name, 'expunged'], { environment });
   expect(await set(id)).toMatchObject({ exitCode: 0, out: `Sled ${id} is expunged.\n` });
   expect(await set('no-such-serial')).toMatchObject({ exitCode: 1 });
-  expect(policies).toEqual([[id, 'expunged']]);
+  expect(await runTestCli(['sled', 'forget', id], { environment })).toMatchObject({
+    ...{ exitCode: 0, out: `Sled ${id} is forgotten.\n` },
+  });
+  expect(policies).toEqual([
+    [id, 'expunged'],
+    [id, 'forgotten'],
+  ]);
 });
 
 test.each([

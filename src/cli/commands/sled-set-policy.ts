@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
 import type { Policy } from '../../core/facts/event.ts';
 import { spaced } from '../../core/facts/phrase.ts';
-import { SledId } from '../../core/ids.ts';
-import { errorCodeOf } from '../../lib/errors.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { findSled } from '../connection/find-sled.ts';
+import { findSledOrJoined } from '../connection/find-sled.ts';
 import { usageError } from '../output/failure.ts';
 import { present, type Session } from '../session/session.ts';
 
@@ -22,7 +20,7 @@ export const addSledSetPolicy = (parent: Command, session: Session): void => {
   ).action(async (name: string, policyText: string, options: RemoteOptions) => {
     const policy = parsePolicy(policyText);
     const sled = await withDepot(session, options, async depot => {
-      const found = await findSled(depot, name).catch((error: unknown) => joinedOnly(name, error));
+      const found = await findSledOrJoined(depot, name);
       await depot.fleet.sledSetPolicy({ params: { sled_id: found.id }, body: { policy } });
       return { ...found, wasExpunged: 'policy' in found && found.policy === 'expunged' };
     });
@@ -33,13 +31,6 @@ export const addSledSetPolicy = (parent: Command, session: Session): void => {
       ...(wasExpunged && policy === 'in_service' ? [certificateHint(serial ?? id)] : []),
     ]);
   });
-};
-
-/** A sled that joined and has not registered has an id alone; Nexus knows whether there is such a one. */
-const joinedOnly = (name: string, error: unknown): { readonly id: SledId; readonly serial?: string } => {
-  const id = SledId.safeParse(name);
-  if (id.success && errorCodeOf(error) === 'NOT_FOUND') return { id: id.data };
-  throw error;
 };
 
 const certificateHint = (serial: string): string =>

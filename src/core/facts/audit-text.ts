@@ -46,7 +46,9 @@ const renderers: Renderers = {
   sled_policy_set: ({ sledId, serial, policy, previousPolicy }) =>
     `Sled ${serial === '' ? sledId : `${serial} (${sledId})`} became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
   sled_forgotten: ({ sledId, serial, address }) =>
-    `Sled ${serial} (${sledId}) at ${address} was expunged before, and its record was removed.`,
+    serial === ''
+      ? `Sled ${sledId}, which never registered, was expunged before, and its record was removed.`
+      : `Sled ${serial} (${sledId}) at ${address} was expunged before, and its record was removed.`,
   sled_invited: ({ invitationId, sledId, replacesSledId, publicKeySha256, expiresMs }) =>
     sentences(
       `${publicKeySha256 === undefined ? 'A machine' : `The machine with the key ${publicKeySha256}`} was invited to join ${sledId === undefined ? 'as a new sled' : `as sled ${sledId}`} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
@@ -97,7 +99,7 @@ const renderAuditAction = (action: AuditAction): string =>
   (renderers[action.kind] as (action: AuditAction) => string)(action);
 
 /** What was done, also by a version that this one does not know. */
-export const auditText = ({ action, details }: AuditEntry): string =>
+export const auditText = ({ action, details }: Pick<AuditEntry, 'action' | 'details'>): string =>
   action === undefined ? unknownEventText(details.kind, details) : renderAuditAction(action);
 
 export const actorText = (actor: AuditActor, nexusId: string): string => {

@@ -108,7 +108,9 @@ const renderers: Renderers = {
       ? `An operator expunged sled ${sled(sledId)}.`
       : `An operator put sled ${sled(sledId)} in service.`,
   sled_forgotten: ({ sledId, serial, address }) =>
-    `An operator removed sled ${serial} (${sledId}), which was expunged, from the list. Its address was ${address}.`,
+    serial === ''
+      ? `An operator removed the record of sled ${sledId}, which was expunged and never registered.`
+      : `An operator removed sled ${serial} (${sledId}), which was expunged, from the list. Its address was ${address}.`,
   nexus_expunged: ({ expungedNexusId }) => `An operator expunged Nexus ${expungedNexusId}.`,
   nexus_started: ({ operatorAddress }) => `The Nexus that serves operators at ${operatorAddress} started.`,
   nexus_stopped: ({ operatorAddress }) =>

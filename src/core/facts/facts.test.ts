@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
+import { SledId } from '../ids.ts';
+import { auditText } from './audit-text.ts';
 import { type Blocked, blockedSchemas, renderBlocked } from './blocked.ts';
 import { fromDetails, toDetails } from './details.ts';
 import { type EventFact, eventSchemas, isFailure, parseEvent, unknownEventText } from './event.ts';
@@ -133,4 +135,15 @@ test('an event that a failure ended is no failure, and neither is what went well
   expect(isFailure(event({ kind: 'sled_state', errorCode: 'SLED_REFUSES', isOver: false }))).toBe(true);
   expect(isFailure(event({ kind: 'sled_state', errorCode: 'SLED_REFUSES', isOver: true }))).toBe(false);
   expect(isFailure(event({ kind: 'history_lost', events: 3 }))).toBe(true);
+});
+
+test('a sled that was forgotten and never registered is named by its id alone', () => {
+  const sledId = SledId.parse('11111111-1111-4111-8111-111111111111');
+  const forgotten = { kind: 'sled_forgotten', sledId, serial: '', address: '' } as const;
+  expect(renderEvent(forgotten)).toBe(
+    `An operator removed the record of sled ${sledId}, which was expunged and never registered.`,
+  );
+  expect(auditText({ action: forgotten, details: forgotten })).toBe(
+    `Sled ${sledId}, which never registered, was expunged before, and its record was removed.`,
+  );
 });

@@ -1,9 +1,9 @@
 /** What a transaction makes of a database that aborts it, goes away, or does not say whether it committed. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asGeneration, NexusId, SledId, TrustRootId } from '../../core/ids.ts';
+import { asGeneration, InvitationId, NexusId, SledId, TrustRootId } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import {
   hashOf,
@@ -25,7 +25,10 @@ import { createPgDatastore } from './pg-datastore.ts';
 /** Statements of its own show and end what others do. */
 const NEEDS_POSTGRES = 'pg_stat_activity is of PostgreSQL';
 
-const openThroughProxy = async (database: TestDatabase, options: { silenceLimitMs?: number } = {}) => {
+const openThroughProxy = async (
+  database: TestDatabase,
+  options: { silenceLimitMs?: number; clock?: Clock } = {},
+) => {
   await using stack = new AsyncDisposableStack();
   const proxy = stack.use(await createCuttingProxy(database.connection));
   const datastore = stack.use(
@@ -64,6 +67,21 @@ describe('a connection lost at COMMIT (P4)', () => {
     expect(opened.proxy.cutCount()).toBe(cuts.length);
     return outcome;
   };
+
+  test('an invitation that a machine used between two attempts was not ended', async () => {
+    const sha256 = hashOf('a token');
+    const invitation = { sha256, sledId: null, replacesSledId: null, lifeMs: 60_000 };
+    const { id } = await direct.invitationCreate({ ...invitation, id: newId(InvitationId) }, wait);
+    const key = { publicKeySha256: hashOf('a key'), newSledId: newId(SledId), presentSledId: undefined };
+    const sleep: Clock['sleep'] = async (ms, options) => {
+      await direct.sledJoin({ ...key, sha256 }, wait);
+      await systemClock.sleep(ms, options);
+    };
+    await using opened = await openThroughProxy(database, { clock: { ...systemClock, sleep } });
+    opened.proxy.cutAtCommit('not_committed');
+    expect(await opened.datastore.invitationEnd(id, wait)).toBe(false);
+    expect(opened.proxy.cutCount()).toBe(1);
+  });
 
   const cases: readonly (readonly [string, readonly Cut[]])[] = [
     ['after the server committed', ['committed']],

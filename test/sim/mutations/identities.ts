@@ -53,8 +53,8 @@ export const IDENTITY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'invitation-used-twice',
     in: 'decideJoin',
-    find: 'used.publicKeySha256 !== request.publicKeySha256 || key === undefined',
-    replace: 'key === undefined',
+    find: 'if (used.publicKeySha256 !== request.publicKeySha256)',
+    replace: 'if (key === undefined)',
     tests: 'memory-datastore.test.ts',
     why: 'JD1: a machine that is a sled already takes the place of the one that used the token',
   },

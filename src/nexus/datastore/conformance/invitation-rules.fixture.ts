@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseAuditContent } from '../../../core/facts/audit.ts';
 import { InvitationId, SledId } from '../../../core/ids.ts';
+import { isoTime } from '../../../lib/clock.ts';
 import type { Datastore } from '../datastore.ts';
 import { MAX_OPEN_INVITATIONS } from '../decisions/join.ts';
 import type { JoinRequest, NewInvitation } from '../ports/invitation-port.ts';
@@ -195,7 +196,35 @@ export const invitationRules = (open: OpenDatastore): void => {
       await datastore.sledUpsert(sledId, registration(), wait);
       await datastore.sledSetPolicy(sledId, 'expunged', wait);
       await datastore.sledForget(sledId, { certificateLifeMs: 0 }, wait);
+      await expect(datastore.sledJoin(joinOf('a', 'one'), wait)).rejects.toMatchObject({
+        code: 'INVITATION_USED',
+        message: expect.stringMatching(/, with this key, and its sled was forgotten since$/),
+      });
       expect(await datastore.sledJoin(joinOf('b', 'one'), wait)).toMatchObject({ isRepeat: false });
+    });
+
+    test('lead to a sled that never registers, which is forgotten as any other (RI2)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      await datastore.invitationCreate(invitationOf('a'), wait);
+      const { newSledId: sledId, publicKeySha256, ...request } = joinOf('a', 'one');
+      await datastore.sledJoin({ newSledId: sledId, publicKeySha256, ...request }, wait);
+      const forget = (certificateLifeMs: number) =>
+        datastore.sledForget(sledId, { certificateLifeMs }, { ...wait, audit: originBy() });
+      await expect(forget(0)).rejects.toMatchObject({ code: 'SLED_IN_SERVICE' });
+      await datastore.sledSetPolicy(sledId, 'expunged', wait);
+      const { key } = await datastore.sledKeyGet(sledId, publicKeySha256, wait);
+      await expect(forget(DAY_MS)).rejects.toMatchObject({
+        code: 'SLED_CERTIFICATE_VALID',
+        detail: { until: isoTime((key?.timeExpungedMs ?? 0) + DAY_MS) },
+      });
+      expect(await forget(0)).toEqual({ serial: '', address: '' });
+      await expect(forget(0)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      expect(await datastore.sledKeyGet(sledId, publicKeySha256, wait)).toMatchObject({ key: undefined });
+      const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+      expect(items.map(({ content }) => parseAuditContent(content)?.action)).toEqual([
+        { kind: 'sled_forgotten', sledId, serial: '', address: '' },
+      ]);
     });
 
     test('that replace a sled expunge it in the join, and no drop that counted it succeeds (G4)', async () => {
@@ -249,7 +278,7 @@ export const invitationRules = (open: OpenDatastore): void => {
       ]);
     });
 
-    test('of one key replace each other, also when one is used, and the log has the key', async () => {
+    test('of one key replace each other, but not one whose answer is repeated, and the log has the key (JD1)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       const keySha256 = hashOf('key one');
@@ -259,12 +288,20 @@ export const invitationRules = (open: OpenDatastore): void => {
       await datastore.invitationCreate(first!, wait);
       await datastore.invitationCreate(second!, { ...wait, audit: originBy() });
       expect(await ids()).toEqual([second!.id]);
-      const { sledId } = await datastore.sledJoin(joinOf('of a key', 'one'), wait);
+      const join = () => datastore.sledJoin(joinOf('of a key', 'one'), wait);
+      const { sledId } = await join();
+      for (const again of [third!, { ...third!, sledId }])
+        await expect(datastore.invitationCreate(again, wait)).rejects.toMatchObject({
+          code: 'INVITATION_USED',
+          message: expect.stringContaining(`sled ${sledId} joined with invitation ${second!.id}`),
+        });
+      expect(await join()).toMatchObject({ sledId, isRepeat: true });
+      await datastore.invitationCreate(invitationOf('of a machine that replaces it', { sledId }), wait);
+      await datastore.sledJoin(joinOf('of a machine that replaces it', 'two'), wait);
       await datastore.invitationCreate({ ...third!, sledId }, wait);
-      expect(await ids()).toEqual([third!.id]);
-      expect(await datastore.sledJoin(joinOf('of a key', 'one'), wait)).toMatchObject({
-        ...{ sledId, isRepeat: false },
-      });
+      expect(await ids()).toContain(third!.id);
+      expect(await ids()).not.toContain(second!.id);
+      expect(await join()).toMatchObject({ sledId, isRepeat: false });
       const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
       expect(items.map(({ content }) => parseAuditContent(content)?.action)).toMatchObject([
         { kind: 'sled_invited', invitationId: second!.id, publicKeySha256: keySha256 },

@@ -61,6 +61,23 @@ export const requireNotExpunged = (id: SledId, policy: SledRecord['policy'] | un
 
 const noSled = (id: SledId): DepotError => new DepotError('NOT_FOUND', `there is no sled ${id}`);
 
+/**
+ * JD1: an invitation of a key does not end the repetition of an earlier one of the same key.
+ *
+ * @param user the key that used the earlier one, as it joined
+ * @throws `INVITATION_USED`
+ */
+export const requireNotRepeated = (
+  earlier: InvitationRecord,
+  user: SledKeyRecord | undefined,
+  nowMs: number,
+): void => {
+  if (earlier.used === null || user === undefined) return;
+  const untilMs = earlier.used.timeMs + JOIN_REPEATED_MS;
+  if (user.timeReplacedMs !== null || user.timeExpungedMs !== null || nowMs > untilMs) return;
+  throw alreadyUsed(earlier, user, `and is answered again until ${isoTime(untilMs)}: nothing is to approve`);
+};
+
 export type JoinDecision = {
   readonly kind: 'first' | 'repeat';
   readonly sledId: SledId;
@@ -87,8 +104,10 @@ export const decideJoin = (
     throw new DepotError('INVITATION_INVALID', 'this database has no invitation with this token');
   const { used } = invitation;
   if (used !== null) {
-    if (used.publicKeySha256 !== request.publicKeySha256 || key === undefined)
+    if (used.publicKeySha256 !== request.publicKeySha256)
       throw alreadyUsed(invitation, user, 'with another key');
+    if (key === undefined)
+      throw alreadyUsed(invitation, undefined, 'with this key, and its sled was forgotten since');
     if (key.timeReplacedMs !== null) throw alreadyUsed(invitation, key, 'and another key replaced this one');
     if (nowMs - used.timeMs > JOIN_REPEATED_MS)
       throw alreadyUsed(invitation, key, 'and the answer is repeated for a day only');

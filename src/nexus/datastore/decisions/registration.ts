@@ -11,6 +11,7 @@ import type { Generation, SledId } from '../../../core/ids.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
 import { isoTime } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
+import type { SledKeyRecord } from '../ports/invitation-port.ts';
 import type { SledRecord } from '../ports/sled-port.ts';
 
 const REGISTRATION_STANDS_MS = 10 * 60_000;
@@ -46,6 +47,18 @@ export const admitRegistration = (
   return isOlder && known.registeredAgoMs <= REGISTRATION_STANDS_MS ? 'stale' : 'record';
 };
 
+type ForgettableSled = Pick<SledRecord, 'policy' | 'timeLastRegisteredMs' | 'timeExpungedMs'>;
+
+/** As {@link joinedOnly}: its join counts as a registration. */
+export const forgettableJoined = ({
+  timeJoinedMs,
+  timeExpungedMs,
+}: Pick<SledKeyRecord, 'timeJoinedMs' | 'timeExpungedMs'>): ForgettableSled => ({
+  policy: timeExpungedMs === null ? 'in_service' : 'expunged',
+  timeLastRegisteredMs: timeJoinedMs,
+  timeExpungedMs: timeExpungedMs ?? undefined,
+});
+
 /**
  * @param certificateLifeMs 0 where sleds have no certificates (RI2)
  * @param nowMs by the clock of the database, as the times of the sled
@@ -55,7 +68,7 @@ export const admitRegistration = (
  */
 export const requireForgettable = (
   id: SledId,
-  sled: Pick<SledRecord, 'policy' | 'timeLastRegisteredMs' | 'timeExpungedMs'> | undefined,
+  sled: ForgettableSled | undefined,
   { certificateLifeMs }: { readonly certificateLifeMs: number },
   { nowMs, repeated }: { readonly nowMs: number; readonly repeated: boolean },
 ): boolean => {

@@ -77,7 +77,7 @@ export type JoinOutcome = {
 export type InvitationPort = {
   /**
    * `NOT_FOUND` for a sled that neither registered nor joined, `SLED_DECOMMISSIONED` for an expunged one that a machine would join as,
-   * `TOO_MANY_INVITATIONS`. An earlier one of the same key is replaced. Invitations that ended long ago are removed in the same transaction.
+   * `TOO_MANY_INVITATIONS`. An earlier one of the same key is replaced; `INVITATION_USED` while its answer is repeated (JD1). Invitations that ended long ago are removed in the same transaction.
    */
   readonly invitationCreate: (invitation: NewInvitation, wait: Audited) => Promise<InvitationRecord>;
   /** The newest first. */

@@ -23,7 +23,7 @@ export type RegistrationOutcome = {
   readonly lineage: RecordedPoints;
 };
 
-/** What its record said. */
+/** What its record said; empty texts for a sled that joined and never registered. */
 export type ForgottenSled = { readonly serial: string; readonly address: string };
 
 export type SledPort = {

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { databaseNow } from '../../database-time.ts';
-import { ENDED_INVITATIONS_KEPT_MS, requireInvitable } from '../../decisions/join.ts';
+import { ENDED_INVITATIONS_KEPT_MS, requireInvitable, requireNotRepeated } from '../../decisions/join.ts';
 import type { InvitationPort, InvitationRecord, NewInvitation } from '../../ports/invitation-port.ts';
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
 import { readPolicy } from '../sleds/policy-rows.ts';
-import { toInvitationRecord } from './invitation-rows.ts';
+import { readKey, toInvitationRecord } from './invitation-rows.ts';
 
 export const invitationCreate =
   (transactions: Transactions): InvitationPort['invitationCreate'] =>
@@ -22,7 +22,7 @@ export const invitationCreate =
           .executeTakeFirst();
         if (before !== undefined) return toInvitationRecord(before);
         await removeForgotten(db);
-        await db.deleteFrom('sled_invitation').where('sha256', '=', invitation.sha256).execute();
+        await removeEarlier(db, invitation);
         const policies = {
           sled: await readPolicy(db, sledId),
           replaced: await readPolicy(db, replacesSledId),
@@ -51,6 +51,20 @@ const removeForgotten = async (db: Database): Promise<void> => {
     .deleteFrom('sled_invitation')
     .where(row => row.or([row('time_expires', '<', limit), row('time_used', '<', limit)]))
     .execute();
+};
+
+/** Of the same key. */
+const removeEarlier = async (db: Database, { sha256 }: NewInvitation): Promise<void> => {
+  const row = await db
+    .selectFrom('sled_invitation')
+    .selectAll()
+    .select(databaseNow.as('now_ms'))
+    .where('sha256', '=', sha256)
+    .executeTakeFirst();
+  if (row === undefined) return;
+  const earlier = toInvitationRecord(row);
+  requireNotRepeated(earlier, await readKey(db, earlier.used?.publicKeySha256), row.now_ms);
+  await db.deleteFrom('sled_invitation').where('id', '=', row.id).execute();
 };
 
 const countOpen = async (db: Database): Promise<number> => {

@@ -19,7 +19,8 @@ export const invitationEnd =
           .where('id', '=', id)
           .executeTakeFirst();
         if (row === undefined) return false;
-        if (!isInvitationOpen(toInvitationRecord(row), row.now_ms)) return attempt.repeated;
+        if (!isInvitationOpen(toInvitationRecord(row), row.now_ms))
+          return attempt.repeated && row.time_used === null;
         await db
           .updateTable('sled_invitation')
           .set({ time_expires: sql<Date>`now()` })
