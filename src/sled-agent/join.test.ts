@@ -99,6 +99,7 @@ const startNexus = async (
     activateReplication: () => undefined,
     learnRevocations: options => learnRevocations({ datastore, revocations }, options),
     announceRevocations: () => undefined,
+    clock: systemClock,
   });
   const sledJoin: typeof handlers.sledJoin = async request => {
     requests.push(request.body);
@@ -258,6 +259,25 @@ test('a machine that waits for its approval goes on while no Nexus answers, says
   }
   await expect(joinWith(nothing)).rejects.toMatchObject({ code: 'SLED_KEY_IN_USE' });
   expect(told).toEqual(['DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE']);
+});
+
+test('a Nexus that serves other machines that join is asked again, for a while (JH3)', async () => {
+  const datastore = openDatastore();
+  let busy = 3;
+  const sledJoin: Datastore['sledJoin'] = async (...args) => {
+    busy -= 1;
+    if (busy >= 0) throw new DepotError('TOO_MANY_REQUESTS', 'others join');
+    return datastore.sledJoin(...args);
+  };
+  await using nexus = await startNexus({ ...datastore, sledJoin });
+  const machine = await newMachine([nexus.address]);
+  const by = await invite(datastore);
+  const clock = { sleep: async () => undefined };
+  await joinFleet(machine.config, { by, clock, ...wait });
+  busy = Number.POSITIVE_INFINITY;
+  await expect(joinFleet(machine.config, { by, clock, ...wait })).rejects.toMatchObject({
+    code: 'TOO_MANY_REQUESTS',
+  });
 });
 
 test('another machine with the same token is refused, and learns as whom the first one joined (JD1)', async () => {

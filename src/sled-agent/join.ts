@@ -78,6 +78,10 @@ export type JoinOptions = {
 /** A person approves it meanwhile. */
 const APPROVAL_PAUSE_MS = 3_000;
 
+/** Several machines behind one address join at once, and a Nexus serves few of them at a time (JH3). */
+const BUSY_PAUSE_MS = 2_000;
+const MAX_BUSY_ANSWERS = 30;
+
 /** @throws `CONFIG_INVALID`, `INVITATION_INVALID`, `PEER_IDENTITY`, and what Nexus answers */
 export const joinFleet = async (configPath: string, options: JoinOptions): Promise<JoinedSled> => {
   const { by, nexus } = options;
@@ -233,7 +237,7 @@ const askUntilApproved = async (
   let state: 'asking' | 'waiting' | 'unanswered' = 'asking';
   for (;;) {
     try {
-      return await askAny(addresses, invitation, body, { signal });
+      return await askUntilNotBusy(addresses, invitation, body, { clock, signal });
     } catch (error) {
       const isNotApproved = errorCodeOf(error) === 'JOIN_NOT_APPROVED';
       if (!isNotApproved && (state === 'asking' || !isForAnother(error))) throw error;
@@ -242,6 +246,22 @@ const askUntilApproved = async (
       if (!isNotApproved && state === 'waiting') onUnanswered?.(error);
       state = isNotApproved ? 'waiting' : 'unanswered';
       await clock.sleep(APPROVAL_PAUSE_MS, { signal });
+    }
+  }
+};
+
+const askUntilNotBusy = async (
+  addresses: readonly SocketAddress[],
+  invitation: Invitation,
+  body: JoinBody,
+  { clock, signal }: Pick<JoinOptions, 'clock' | 'signal'>,
+): ReturnType<typeof askAny> => {
+  for (let busy = 1; ; busy += 1) {
+    try {
+      return await askAny(addresses, invitation, body, { signal });
+    } catch (error) {
+      if (errorCodeOf(error) !== 'TOO_MANY_REQUESTS' || busy === MAX_BUSY_ANSWERS) throw error;
+      await clock.sleep(BUSY_PAUSE_MS, { signal });
     }
   }
 };

@@ -14,6 +14,7 @@ import {
 import { generateKey } from '../../identity/issue.ts';
 import { openIssuer } from '../../identity/issuer.ts';
 import { proveKey } from '../../identity/join-proof.ts';
+import { systemClock } from '../../lib/clock.ts';
 import type { ErrorCode } from '../../lib/error-codes.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -80,6 +81,7 @@ const ask = async (
     },
     learnRevocations: () => learnRevocations(),
     announceRevocations: () => undefined,
+    clock: systemClock,
   });
   const proof = proveKey(key, {
     fleet: fleet.fleet,

@@ -8,11 +8,15 @@
  *      It begins after the revocation that this transaction saw, so a later one covers it (ISU1).
  * JH2. A token that is no whole token of this fleet costs no transaction. Whoever has a whole one learns whether it is unknown,
  *      expired or used: nobody guesses 256 bits, and the person in front of the machine has to know.
+ * JH3. A stranger can make whole tokens and keys without end: the name of the fleet and its authority are no secret. So few joins
+ *      at once have a transaction, each address has fewer, and what one invitation causes again and again is logged once a minute.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import type { JoinedFleet, joinApi } from '../../api/join-api.ts';
 import { SledId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
+import type { PlaceLimits } from '../../http/places.ts';
+import { createRequestPlaces, type RequestPlaces } from '../../http/request-places.ts';
 import {
   keyInvitationSha256,
   parseInvitationToken,
@@ -20,7 +24,7 @@ import {
 } from '../../identity/invitation-token.ts';
 import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts';
 import { type JoinProof, provenKey } from '../../identity/join-proof.ts';
-import { isoTime } from '../../lib/clock.ts';
+import { type Clock, isoTime } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
@@ -43,66 +47,100 @@ type Deps = {
     readonly signal: AbortSignal;
   }) => Promise<void>;
   readonly announceRevocations: () => void;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
 };
 
-export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => ({
-  async sledJoin({ body, signal, log, ...request }): Promise<JoinedFleet> {
-    const issuer = requireIssuer(deps.issuer);
-    const { fleet } = issuer;
-    const { token } = body;
-    if (token !== undefined) requireTokenOf(issuer, token);
-    const proof = {
-      publicKeyDer: Buffer.from(body.public_key, 'base64'),
-      signature: Buffer.from(body.signature, 'base64'),
-    };
-    const sha256 = token === undefined ? keyInvitationSha256(sha256Of(proof)) : tokenDigest(token);
-    const publicKey = provenKey(proof, { fleet, tokenSha256: sha256 });
-    if (publicKey === undefined)
-      throw new DepotError(
-        'INVALID_REQUEST',
-        'public_key is no P-256 key with an uncompressed point, or signature is not made by it over this fleet and token',
-      );
-    const join = {
-      sha256,
-      publicKeySha256: publicKeySha256(publicKey),
-      newSledId: SledId.parse(deps.newId()),
-      presentSledId: body.present_sled_id,
-    };
-    const { sledId, invitationId, isRepeat, expunged, revokedMs } = await deps.datastore
-      .sledJoin(join, { signal, audit: deps.originOfMachine(request) })
-      .catch((error: unknown) => {
-        // Two have had one token: a person should know, whichever of them complains.
-        if (errorCodeOf(error) === 'INVITATION_USED')
-          log.warn({ err: error, address: request.caller.address }, 'a used token was sent again');
-        if (token === undefined && errorCodeOf(error) === 'INVITATION_INVALID')
-          throw new DepotError(
-            'JOIN_NOT_APPROVED',
-            `no admin lets the key with the SHA-256 ${join.publicKeySha256} join now`,
-            {
-              cause: error,
-            },
-          );
-        throw error;
-      });
-    log.info({ sled_id: sledId, invitation_id: invitationId, repeated: isRepeat }, 'machine joined');
-    if (expunged !== undefined) {
-      log.info({ sled_id: expunged, replaced_by: sledId }, 'replaced sled expunged');
-      deps.note({ kind: 'sled_policy', sledId: expunged, policy: 'expunged' });
-      deps.activateReplication();
-    }
-    await deps.learnRevocations({ log, signal });
-    deps.announceRevocations();
-    const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey, {
-      revokedMs: revokedMs ?? undefined,
+/** Of the connections to the database, which all requests share. A join takes a few milliseconds (JH3). */
+const JOIN_LIMITS: PlaceLimits = { total: 4, perPeer: 2, kept: 0 };
+const LOG_EVERY_MS = 60_000;
+
+export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => {
+  const places = createRequestPlaces(JOIN_LIMITS);
+  const mayLog = createLogLimit(deps.clock);
+  return { sledJoin: request => join(request, { ...deps, places, mayLog }) };
+};
+
+type Joining = Deps & { readonly places: RequestPlaces; readonly mayLog: LogLimit };
+
+const join = async ({ body, signal, log, ...request }: JoinCall, deps: Joining): Promise<JoinedFleet> => {
+  const issuer = requireIssuer(deps.issuer);
+  const { fleet } = issuer;
+  const { sha256, publicKey } = proofOf(issuer, body);
+  using _place = deps.places.take(request.caller.claimant);
+  const wanted = {
+    sha256,
+    publicKeySha256: publicKeySha256(publicKey),
+    newSledId: SledId.parse(deps.newId()),
+    presentSledId: body.present_sled_id,
+  };
+  const { sledId, invitationId, isRepeat, expunged, revokedMs } = await deps.datastore
+    .sledJoin(wanted, { signal, audit: deps.originOfMachine(request) })
+    .catch((error: unknown) => {
+      // Two have had one token: a person should know, whichever of them complains.
+      if (errorCodeOf(error) === 'INVITATION_USED' && deps.mayLog(`used ${sha256}`))
+        log.warn({ err: error, address: request.caller.address }, 'a used token was sent again');
+      if (body.token === undefined && errorCodeOf(error) === 'INVITATION_INVALID')
+        throw new DepotError(
+          'JOIN_NOT_APPROVED',
+          `no admin lets the key with the SHA-256 ${wanted.publicKeySha256} join now`,
+          { cause: error },
+        );
+      throw error;
     });
-    return {
-      sled_id: sledId,
-      certificate_pem: certificatePem,
-      ca_pem: issuer.authoritiesPem(),
-      not_after: isoTime(notAfterMs),
-    };
-  },
-});
+  if (!isRepeat || deps.mayLog(`repeated ${sha256}`))
+    log.info({ sled_id: sledId, invitation_id: invitationId, repeated: isRepeat }, 'machine joined');
+  if (expunged !== undefined) {
+    log.info({ sled_id: expunged, replaced_by: sledId }, 'replaced sled expunged');
+    deps.note({ kind: 'sled_policy', sledId: expunged, policy: 'expunged' });
+    deps.activateReplication();
+  }
+  await deps.learnRevocations({ log, signal });
+  deps.announceRevocations();
+  const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey, {
+    revokedMs: revokedMs ?? undefined,
+  });
+  return {
+    sled_id: sledId,
+    certificate_pem: certificatePem,
+    ca_pem: issuer.authoritiesPem(),
+    not_after: isoTime(notAfterMs),
+  };
+};
+
+type JoinCall = Parameters<Handlers<typeof joinApi>['sledJoin']>[0];
+
+/** What the database looks the invitation up by, and the proven key. @throws `INVITATION_INVALID`, `INVALID_REQUEST` */
+const proofOf = (
+  issuer: CertificateIssuer,
+  { token, public_key, signature }: JoinCall['body'],
+): { readonly sha256: string; readonly publicKey: KeyObject } => {
+  if (token !== undefined) requireTokenOf(issuer, token);
+  const proof = {
+    publicKeyDer: Buffer.from(public_key, 'base64'),
+    signature: Buffer.from(signature, 'base64'),
+  };
+  const sha256 = token === undefined ? keyInvitationSha256(sha256Of(proof)) : tokenDigest(token);
+  const publicKey = provenKey(proof, { fleet: issuer.fleet, tokenSha256: sha256 });
+  if (publicKey !== undefined) return { sha256, publicKey };
+  throw new DepotError(
+    'INVALID_REQUEST',
+    'public_key is no P-256 key with an uncompressed point, or signature is not made by it over this fleet and token',
+  );
+};
+
+/** Whether the line may be written: each one at most once in an interval. */
+type LogLimit = (line: string) => boolean;
+
+const createLogLimit = (clock: Pick<Clock, 'monotonicMs'>): LogLimit => {
+  const written = new Map<string, number>();
+  return line => {
+    const nowMs = clock.monotonicMs();
+    for (const [each, timeMs] of written) if (nowMs - timeMs >= LOG_EVERY_MS) written.delete(each);
+    if (written.has(line)) return false;
+    written.set(line, nowMs);
+    return true;
+  };
+};
 
 /** As {@link publicKeySha256}, of bytes that may be no key. */
 const sha256Of = ({ publicKeyDer }: JoinProof): string =>
