@@ -57,12 +57,15 @@ const LOG_EVERY_MS = 60_000;
 export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => {
   const places = createRequestPlaces(JOIN_LIMITS);
   const mayLog = createLogLimit(deps.clock);
-  return { sledJoin: request => join(request, { ...deps, places, mayLog }) };
+  return { sledJoin: request => joinByInvitation(request, { ...deps, places, mayLog }) };
 };
 
 type Joining = Deps & { readonly places: RequestPlaces; readonly mayLog: LogLimit };
 
-const join = async ({ body, signal, log, ...request }: JoinCall, deps: Joining): Promise<JoinedFleet> => {
+const joinByInvitation = async (
+  { body, signal, log, ...request }: JoinCall,
+  deps: Joining,
+): Promise<JoinedFleet> => {
   const issuer = requireIssuer(deps.issuer);
   const { fleet } = issuer;
   const { sha256, publicKey } = proofOf(issuer, body);
