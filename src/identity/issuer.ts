@@ -4,10 +4,10 @@
  * ISU1. A certificate begins after the revocation that was known before its subject was looked up, and not after a later one:
  *      so a revocation in between covers it (RVK1, RVD2).
  */
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { DepotError } from '../lib/errors.ts';
 import { CERTIFICATE_LIFE_MS, openAuthority, validFrom } from './authority-files.ts';
-import { parseCertificates } from './credentials.ts';
+import { type CredentialSource, parseCertificates } from './credentials.ts';
 import { publicKeySha256 } from './invitation-token.ts';
 import { issueCertificate } from './issue.ts';
 import type { PeerIdentity } from './peer-identity.ts';
@@ -89,4 +89,17 @@ export const openIssuer = async (
       };
     },
   };
+};
+
+/** The certificate of this process itself, anew. @throws `UNAUTHORIZED` for one that is revoked, so that none follows it (ISU1) */
+export const issueOwn = (
+  issuer: CertificateIssuer,
+  { current, revocations }: Pick<CredentialSource, 'current' | 'revocations'>,
+): IssuedCertificate => {
+  const { identity, certificatePem, notBeforeMs } = current();
+  const fault = revocations.fault(identity, notBeforeMs);
+  if (fault !== undefined)
+    throw new DepotError('UNAUTHORIZED', `this process does not renew its own certificate: ${fault}`);
+  const { publicKey } = new X509Certificate(certificatePem);
+  return issuer.issue(identity, publicKey, { revokedMs: revocations.timeOf(identity) });
 };

@@ -10,7 +10,7 @@
  * AP2. It ends in the reverse order: servers (running requests may finish), uploads, tasks, database, and at last
  *      the lock of the staging directory.
  */
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { certificateApi } from '../../api/certificate-api.ts';
 import { debugApi } from '../../api/debug-api.ts';
 import { internalApi } from '../../api/internal-api.ts';
@@ -30,7 +30,7 @@ import { type Peers, plainPeers, securePeers } from '../../http/peers.ts';
 import { noKnownPeers } from '../../http/places.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
 import { type CredentialSource, type IdentityFiles, watchCredentials } from '../../identity/credentials.ts';
-import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
+import { type CertificateIssuer, issueOwn, openIssuer } from '../../identity/issuer.ts';
 import { startRenewal } from '../../identity/renewal.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -164,15 +164,7 @@ const renewItself = (
   issuer: CertificateIssuer,
   { clock, log }: NexusDeps,
 ): AsyncDisposable => {
-  const request = async (): Promise<string> => {
-    const { revocations } = credentials;
-    const { identity, certificatePem, notBeforeMs } = credentials.current();
-    const fault = revocations.fault(identity, notBeforeMs);
-    if (fault !== undefined)
-      throw new DepotError('UNAUTHORIZED', `this Nexus does not renew its own certificate: ${fault}`);
-    const { publicKey } = new X509Certificate(certificatePem);
-    return issuer.issue(identity, publicKey, { revokedMs: revocations.timeOf(identity) }).certificatePem;
-  };
+  const request = async (): Promise<string> => issueOwn(issuer, credentials).certificatePem;
   return startRenewal({ credentials, certificateFile, request, clock, log });
 };
 
