@@ -60,14 +60,7 @@ afterAll(async () => {
 const nexus = () => fleet.nexuses[0]!;
 
 /** The command line of a person at a desk. */
-const operator = (...args: string[]) =>
-  runTestCli(args, {
-    environment: {
-      TUF_DEPOT_URL: `https://${nexus().operatorAddress()}`,
-      TUF_DEPOT_TOKEN_FILE: join(fleet.directory, 'token'),
-      TUF_DEPOT_CA_FILE: join(directory, 'authority', 'ca.pem'),
-    },
-  });
+const operator = (...args: string[]) => runTestCli(args, { environment: nexus().environment() });
 
 const invite = async (...args: string[]): Promise<string> => {
   const run = await operator('sled', 'invite', ...args);

@@ -52,6 +52,8 @@ export type TestProcess = {
 export type TestNexus = TestProcess & {
   readonly stagingDirectory: string;
   readonly operatorAddress: () => string;
+  /** By which the command line reaches it, with a token. */
+  readonly environment: () => Record<string, string>;
   /** Where sleds register. */
   readonly internalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
@@ -240,6 +242,11 @@ const makeNexus = (
     start,
     stagingDirectory,
     operatorAddress: () => addresses.operator,
+    environment: () => ({
+      TUF_DEPOT_URL: `${scheme}://${addresses.operator}`,
+      TUF_DEPOT_TOKEN_FILE: join(directory, 'token'),
+      ...(options.identity !== undefined && { TUF_DEPOT_CA_FILE: join(home, 'ca.pem') }),
+    }),
     internalAddress: () => addresses.internal,
     get update() {
       return updateClient(at());

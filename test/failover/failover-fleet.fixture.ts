@@ -64,8 +64,7 @@ export const startFailoverFleet = async (options: PairOptions): Promise<Failover
     sleds: fleet.sleds,
     directory,
     operator: {
-      run: (...args) =>
-        runTestCli(args, { environment: environmentOf({ fleet, nexus: nexuses[0] }), directory }),
+      run: (...args) => runTestCli(args, { environment: environmentOf({ nexus: nexuses[0] }), directory }),
     },
     ...releaseMaker(directory),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -7,7 +7,6 @@
  * FO3. The test supplies the steps on other machines. A step of the page without one fails the test, and so does one that is
  *      not on the page.
  */
-import { join } from 'node:path';
 import { expect } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { exitCodes } from '../../src/cli/session/exit-code.ts';
@@ -25,10 +24,7 @@ export type Following = {
   readonly elsewhere?: Readonly<Record<string, () => Promise<unknown>>>;
 };
 
-export const environmentOf = ({ fleet, nexus }: Pick<Following, 'fleet' | 'nexus'>) => ({
-  TUF_DEPOT_URL: `http://${nexus.operatorAddress()}`,
-  TUF_DEPOT_TOKEN_FILE: join(fleet.directory, 'token'),
-});
+export const environmentOf = ({ nexus }: Pick<Following, 'nexus'>) => nexus.environment();
 
 const LOOKS =
   /^tuf-depot (status|history|recover generation|(sled|nexus|repo|artifact) (list|show))\b(?!.* --apply)/;
