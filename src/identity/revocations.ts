@@ -34,7 +34,10 @@ export type Revocations = {
   readonly timeOf: (identity: Pick<PeerIdentity, 'kind' | 'id'>) => number | undefined;
   /** Why a certificate that begins at `notBeforeMs` does not count; undefined if it does. */
   readonly fault: (identity: PeerIdentity, notBeforeMs: number) => string | undefined;
-  /** @throws DepotError `INVALID_REQUEST` (RVK4), `NO_SPACE`, `IO` (RVK3): what it adds counts all the same */
+  /**
+   * @throws DepotError `INVALID_REQUEST` (RVK4), `NO_SPACE`, `IO` (RVK3): what it adds counts all the same; and `INVALID_REQUEST`
+   *   for those that find no room, which do not count (RVK5)
+   */
   readonly add: (revocations: readonly Revocation[]) => Promise<void>;
   /** Until it is disposed, `listener` is called after each change. */
   readonly onChange: (listener: () => void) => Disposable;
