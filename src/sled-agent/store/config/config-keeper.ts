@@ -137,6 +137,7 @@ const publish = (keeping: Keeping, ledger: Ledger, reason: string): Promise<void
     const next = { ...ledger, datasets: present.ledger.datasets };
     const listed = next.config?.artifacts ?? new Map();
     await takeBack(listed);
+    keeping.isHoldDurable = false; // a write that fails may have reached a disk all the same, without the hold
     await writeLedgers(datasets, known.ledger, next, known.kept);
     const past = pastAfter(known, next);
     const settled = { newcomers: new Set<DatasetId>(), heads: new Map(), ...CERTAIN };

@@ -142,6 +142,29 @@ test('a refusal after half of an adoption holds on, also when the disk comes bac
   expect(isOn(machine, M0, a)).toBe(false);
 });
 
+test('half of an adoption that ends a hold takes nothing from the refusal after it, restarts included (P13)', async () => {
+  const machine = createMachine([M0]);
+  let isBroken = false;
+  await (await settled(machine, a, b))[Symbol.asyncDispose]();
+  const store = await machine.start({
+    before({ name }) {
+      if (isBroken && name === 'syncDirectory') throw systemError('EIO'); // once the ledger has its name
+    },
+  });
+  await expect(offer(store, 9, [c], 'unknown')).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  isBroken = true;
+  await expect(offer(store, 6, [b])).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  isBroken = false;
+  // The disk may have generation 6, which holds nothing: an answer of this refusal would promise more than that.
+  await expect(offer(store, 9, [c], 'unknown')).rejects.toMatchObject({ code: 'NO_USABLE_DATASET' });
+  await reconcile(store); // the disk is opened again
+  await expect(offer(store, 9, [c], 'unknown')).rejects.toMatchObject({ code: 'CONFIG_GENERATION' });
+  const again = await restarted(machine, store);
+  await reconcile(again);
+  expect((await again.list()).hold, 'after a restart').toBeDefined();
+  expect(isOn(machine, M0, a)).toBe(true);
+});
+
 test('a sled in doubt that refuses a config holds on after the doubt is gone, restarts included (P13, P5)', async () => {
   const machine = createMachine();
   const first = await settled(machine, a, b);
