@@ -15,7 +15,7 @@ const root = resolve(import.meta.dirname, '..');
 const rules: Record<string, readonly string[]> = {
   lib: ['node:', 'npm'],
   core: ['zod'],
-  identity: ['lib', 'core/ids', 'core/revocation', 'node:', 'zod'],
+  identity: ['lib', 'core/ids', 'core/revocation', 'core/statement', 'node:', 'zod'],
   tuf: [
     'core',
     'lib/errors',
@@ -37,6 +37,7 @@ const rules: Record<string, readonly string[]> = {
     'core/artifact-config',
     'core/operator-role',
     'core/revocation',
+    'core/statement',
     'lib/error-codes',
     'lib/shown-text',
     'zod',
