@@ -43,6 +43,7 @@ const rules: Record<string, readonly string[]> = {
     'zod',
   ],
   http: ['api', 'identity', 'lib', 'core/ids', 'core/operator-role', 'node:', 'npm'],
+  join: ['api', 'http', 'identity', 'lib', 'core/ids', 'node:'],
   'sled-wire': ['core', 'api', 'lib', 'zod'],
   'sled-client': ['core', 'api', 'http', 'sled-wire', 'lib', 'node:crypto'],
   nexus: [
@@ -57,11 +58,12 @@ const rules: Record<string, readonly string[]> = {
     'sled-wire',
     'sled-client',
     'identity',
+    'join',
     'lib',
     'node:',
     'npm',
   ],
-  'sled-agent': ['core', 'api', 'http', 'identity', 'sled-wire', 'lib', 'node:', 'zod'],
+  'sled-agent': ['core', 'api', 'http', 'identity', 'join', 'sled-wire', 'lib', 'node:', 'zod'],
   'local-fleet': ['core', 'identity', 'lib', 'node:', 'zod', 'smol-toml'],
   sim: [
     'core',
@@ -192,7 +194,7 @@ const cliEntries = [
   'sled-agent/config',
   'sled-agent/reset',
   'sled-agent/allow-deletion',
-  'sled-agent/join',
+  'sled-agent/join-sled',
 ];
 /** Entries of processes, and the ways to a real database and to real sleds: the simulator has none of them. */
 const simMayNotImport = [

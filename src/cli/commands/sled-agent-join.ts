@@ -34,7 +34,7 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       .option('--nexus <host:port>', 'internal address of a Nexus (those in the configuration)'),
     'tuf-depot sled-agent join --config /etc/tuf-depot/sled-agent.toml - < token',
   ).action(async (word: string | undefined, options: JoinOptions) => {
-    const { joinFleet } = await import('../../sled-agent/join.ts');
+    const { joinSled } = await import('../../sled-agent/join-sled.ts');
     const by = await invitationOf(word, options, session);
     const { signal, clock, terminal } = session;
     const onWaiting = (key: string): void =>
@@ -43,12 +43,12 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       );
     const onUnanswered = (error: unknown): void =>
       terminal.note(`It goes on asking every few seconds: ${messageChain(error)}`);
-    const joined = await joinFleet(resolve(session.directory, options.config), {
+    const joined = await joinSled(resolve(session.directory, options.config), {
       ...{ by, nexus: options.nexus, onWaiting, onUnanswered, clock, signal },
     });
     const data = {
       sled_id: joined.sledId,
-      fleet: joined.fleet,
+      fleet: joined.identity.fleet,
       nexus: joined.nexus,
       not_after: isoTime(joined.notAfterMs),
       certificate_file: joined.files.certificateFile,

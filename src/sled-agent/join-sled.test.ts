@@ -21,6 +21,7 @@ import {
 import { keyInvitationSha256, makeInvitationToken, publicKeySha256 } from '../identity/invitation-token.ts';
 import { issueCertificate } from '../identity/issue.ts';
 import { openIssuer } from '../identity/issuer.ts';
+import type { JoinOptions } from '../join/join-fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
@@ -31,7 +32,7 @@ import { registration } from '../nexus/datastore/conformance/records.fixture.ts'
 import type { NewInvitation } from '../nexus/datastore/ports/invitation-port.ts';
 import { createOriginOfMachine } from '../nexus/operators/audit-origin.ts';
 import { readSledAgentConfig } from './config.ts';
-import { type JoinOptions, joinFleet } from './join.ts';
+import { joinSled } from './join-sled.ts';
 
 const wait = { signal: new AbortController().signal };
 const fleet = testFleetIdentity('prod.example.org');
@@ -135,7 +136,7 @@ const newMachine = async (nexuses: readonly string[], more = '') => {
       () => [],
     );
   const join_ = (by: JoinOptions['by'], nexus?: string) =>
-    joinFleet(config, { by, nexus, clock: systemClock, ...wait });
+    joinSled(config, { by, nexus, clock: systemClock, ...wait });
   return { directory, config, identity, read, files, join: join_ };
 };
 
@@ -144,7 +145,10 @@ test('a machine joins: its key stays on it, and its agent starts as the sled tha
   await using nexus = await startNexus(datastore);
   const machine = await newMachine([nexus.address]);
   const joined = await machine.join(await invite(datastore));
-  expect(joined).toMatchObject({ fleet: 'prod.example.org', nexus: nexus.address });
+  expect(joined).toMatchObject({
+    identity: { fleet: 'prod.example.org', kind: 'sled' },
+    nexus: nexus.address,
+  });
   expect((await readSledAgentConfig(machine.config)).sledId).toBe(joined.sledId);
   expect(await machine.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
   expect((await stat(join(machine.identity, 'key.pem'))).mode & 0o777).toBe(0o600);
@@ -218,7 +222,7 @@ test('without a token a machine waits until an admin approves its key, at a Nexu
     const named = { id, sha256, keySha256, sledId: null, replacesSledId: null, lifeMs: 60_000 };
     await datastore.invitationCreate(named, wait);
   };
-  const { sledId } = await joinFleet(machine.config, {
+  const { sledId } = await joinSled(machine.config, {
     by: { fleet: fleet.fleet, authoritySha256 },
     ...{ onWaiting: key => waiting.push(key), clock: { sleep }, signal: wait.signal },
   });
@@ -241,7 +245,7 @@ test('a machine that waits for its approval goes on while no Nexus answers, says
   const machine = await newMachine([nexus.address]);
   const told: unknown[] = [];
   const joinWith = (sleep: () => Promise<void>) =>
-    joinFleet(machine.config, {
+    joinSled(machine.config, {
       by: { fleet: fleet.fleet, authoritySha256 },
       onUnanswered: error => told.push(errorCodeOf(error)),
       ...{ clock: { sleep }, signal: wait.signal },
@@ -273,9 +277,9 @@ test('a Nexus that serves other machines that join is asked again, for a while (
   const machine = await newMachine([nexus.address]);
   const by = await invite(datastore);
   const clock = { sleep: async () => undefined };
-  await joinFleet(machine.config, { by, clock, ...wait });
+  await joinSled(machine.config, { by, clock, ...wait });
   busy = Number.POSITIVE_INFINITY;
-  await expect(joinFleet(machine.config, { by, clock, ...wait })).rejects.toMatchObject({
+  await expect(joinSled(machine.config, { by, clock, ...wait })).rejects.toMatchObject({
     code: 'TOO_MANY_REQUESTS',
   });
 });
@@ -504,7 +508,7 @@ test('a configuration that names no files, another id, or a key on a dataset, is
     machine.config,
     text.replace(/sled_id.*\n/, '').replace('identity/key.pem', 'm2-a/key.pem'),
   );
-  await expect(machine.join(token)).rejects.toThrow(/m2-a\/key\.pem is inside of the dataset/);
+  await expect(machine.join(token)).rejects.toThrow(/m2-a\/key\.pem is inside of the directory/);
   await writeFile(machine.config, text.replace(/sled_id.*\n/, '').replace(/\[identity\][\s\S]*/, ''));
   await expect(machine.join(token)).rejects.toThrow(/has no section \[identity\]/);
   expect(await readdir(dirname(machine.config))).toEqual(['sled-agent.toml']);

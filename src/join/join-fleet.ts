@@ -1,14 +1,14 @@
 /**
- * A machine joins the fleet with an invitation (`tuf-depot sled-agent join`).
+ * A machine joins the fleet with an invitation (`tuf-depot sled-agent join`, `tuf-depot nexus join`), as a sled or as a Nexus.
  *
  *     token ─▶ key file ─▶ find the authority ─▶ TLS to a Nexus below it ─▶ token and proof ─▶ certificate
  *                          (nothing is sent)     (its name is compared)                        ca file, certificate file
  *
  * JC1. Nothing leaves the machine before the certificate of the server leads to the authority that the token names, and names a
  *      Nexus of the fleet that the token names.
- * JC2. The key is made on this machine, outside of its datasets, and stays there; the certificate is written last. So a join that
+ * JC2. The key is made on this machine, outside of what is emptied, and stays there; the certificate is written last. So a join that
  *      is cut short at any step is repeated with the same command: Nexus answers the same key again.
- * JC3. Nothing that exists is overwritten but by a later certificate of the same sled and the same key. An authority that the file has
+ * JC3. Nothing that exists is overwritten but by a later certificate of the same process and the same key. An authority that the file has
  *      already stays in it; a file without the one that the invitation names is refused before anything is sent.
  * JC4. The machine trusts no authority that Nexus names, only the one that the invitation names. So a Nexus without the key of the
  *      authority cannot have it trust another one.
@@ -21,7 +21,7 @@ import {
   type X509Certificate,
 } from 'node:crypto';
 import { basename, dirname, relative } from 'node:path';
-import { type JoinedFleet, joinApi } from '../api/join-api.ts';
+import { joinApi } from '../api/join-api.ts';
 import { SledId } from '../core/ids.ts';
 import { createApiClient } from '../http/client.ts';
 import { parseAddress } from '../http/listen.ts';
@@ -36,7 +36,7 @@ import {
 } from '../identity/invitation-token.ts';
 import { generateKey } from '../identity/issue.ts';
 import { proveKey } from '../identity/join-proof.ts';
-import { spiffeId } from '../identity/peer-identity.ts';
+import { type PeerIdentity, type PeerKind, spiffeId } from '../identity/peer-identity.ts';
 import { presentedAuthority } from '../identity/presented-authority.ts';
 import type { Clock } from '../lib/clock.ts';
 import { readFileWhole, removeTemporaryFiles, writeFileDurably } from '../lib/durable-file.ts';
@@ -45,18 +45,28 @@ import type { ErrorCode } from '../lib/error-codes.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
 import { makeDirectories, realDisk } from '../lib/real-disk.ts';
-import { readJoiningConfig } from './config.ts';
 
 /** A key or certificate in PEM has less than 1 KiB. */
 const MAX_FILE_BYTES = 256 * 1024;
 
-export type JoinedSled = {
-  readonly sledId: SledId;
-  readonly fleet: string;
+export type Joined = {
+  readonly identity: PeerIdentity;
   /** That answered. */
   readonly nexus: string;
   readonly notAfterMs: number;
   readonly files: IdentityFiles;
+};
+
+/** What a configuration says of a process that joins. */
+export type Machine = {
+  readonly kind: PeerKind;
+  readonly files: IdentityFiles;
+  /** Of Nexuses, tried in turn. */
+  readonly nexuses: readonly SocketAddress[];
+  /** Directories that are emptied, or replaced with their disks. */
+  readonly data: readonly string[];
+  /** The id that its data has already, without a certificate. */
+  readonly presentId?: string | undefined;
 };
 
 /** With its token; or without one, for a machine that waits until an admin approves its key. */
@@ -83,25 +93,27 @@ const BUSY_PAUSE_MS = 2_000;
 const MAX_BUSY_ANSWERS = 30;
 
 /** @throws `CONFIG_INVALID`, `INVITATION_INVALID`, `PEER_IDENTITY`, and what Nexus answers */
-export const joinFleet = async (configPath: string, options: JoinOptions): Promise<JoinedSled> => {
+export const joinFleet = async (
+  { kind, files, nexuses, data, presentId }: Machine,
+  options: JoinOptions,
+): Promise<Joined> => {
   const { by, nexus } = options;
   const invitation: Invitation = typeof by === 'string' ? requireInvitation(by) : by;
-  const { identity: files, nexuses, store } = await readJoiningConfig(configPath);
-  requireOutside(files, store.directories);
-  const present = await presentSled(files, invitation);
+  requireOutside(files, data);
+  const present = (await presentIdentity(files, invitation, kind)) ?? presentId;
   const otherAuthorities = await presentAuthorities(files, invitation);
   await prepareDirectories(files);
   const key = await keyIn(files.keyFile);
-  const body = requestOf(invitation, key, present);
+  const body = requestOf(invitation, key);
   const addresses = nexus === undefined ? nexuses : [parseAddress(nexus, '--nexus')];
-  const { answer, address } = await askUntilApproved(addresses, invitation, body, options);
-  const authorities = requireAnswer(answer, { invitation, key, present });
+  const ask = { kind, addresses, invitation, body, present };
+  const { answer, address } = await askUntilApproved(ask, options);
+  const authorities = requireAnswer(answer, { ...ask, key });
   await writeFileDurably(files.authoritiesFile, [...authorities, ...otherAuthorities].join(''));
   await writeFileDurably(files.certificateFile, answer.certificate_pem);
-  const written = await readCredentials(files, 'sled');
+  const written = await readCredentials(files, kind);
   return {
-    sledId: answer.sled_id,
-    fleet: invitation.fleet,
+    identity: written.identity,
     nexus: formatAddress(address),
     notAfterMs: written.notAfterMs,
     files,
@@ -117,38 +129,39 @@ const requireInvitation = (token: string): Invitation => {
   );
 };
 
-/** A dataset is emptied, and replaced with its disk. */
-const requireOutside = (files: IdentityFiles, datasets: readonly string[]): void => {
+/** A key there would be lost with the disk. */
+const requireOutside = (files: IdentityFiles, data: readonly string[]): void => {
   for (const file of Object.values(files)) {
-    const inside = datasets.find(directory => !relative(directory, file).startsWith('..'));
+    const inside = data.find(directory => !relative(directory, file).startsWith('..'));
     if (inside !== undefined)
       throw new DepotError(
         'CONFIG_INVALID',
-        `identity: ${file} is inside of the dataset ${inside}; keep it elsewhere`,
+        `identity: ${file} is inside of the directory ${inside}, which may be emptied; keep it elsewhere`,
       );
   }
 };
 
 /**
- * The sled of the certificate that is there; undefined without one.
+ * The id in the certificate that is there; undefined without one.
  *
  * @throws `CONFIG_INVALID` for one that a join must not replace (JC3)
  */
-const presentSled = async (
+const presentIdentity = async (
   { certificateFile, keyFile }: IdentityFiles,
   { fleet }: InvitedTo,
-): Promise<SledId | undefined> => {
+  kind: PeerKind,
+): Promise<string | undefined> => {
   const pem = await readText(certificateFile);
   if (pem === undefined) return undefined;
   const [certificate] = parseCertificates(pem, certificateFile);
   const identity = identityOf(certificate);
   const keyPem = await readText(keyFile);
   const isItsKey = keyPem !== undefined && certificate.checkPrivateKey(parseKey(keyPem, keyFile));
-  if (identity?.kind === 'sled' && identity.fleet === fleet && isItsKey) return SledId.parse(identity.id);
+  if (identity?.kind === kind && identity.fleet === fleet && isItsKey) return identity.id;
   const names = identity === undefined ? 'no process of a fleet' : spiffeId(identity);
   throw new DepotError(
     'CONFIG_INVALID',
-    `${certificateFile} exists and names ${names}${isItsKey ? '' : `, and ${keyFile} has not its key`}: move both away, and join again as a sled of ${fleet}`,
+    `${certificateFile} exists and names ${names}${isItsKey ? '' : `, and ${keyFile} has not its key`}: move both away, and join again as a ${processText(kind)} of ${fleet}`,
   );
 };
 
@@ -197,7 +210,7 @@ const parseKey = (pem: string, file: string): KeyObject => {
   }
 };
 
-const requestOf = ({ fleet, token }: Invitation, privateKey: KeyObject, present: SledId | undefined) => {
+const requestOf = ({ fleet, token }: Invitation, privateKey: KeyObject) => {
   const publicKey = createPublicKey(privateKey);
   const tokenSha256 =
     token === undefined ? keyInvitationSha256(publicKeySha256(publicKey)) : tokenDigest(token);
@@ -206,11 +219,17 @@ const requestOf = ({ fleet, token }: Invitation, privateKey: KeyObject, present:
     ...(token !== undefined && { token }),
     public_key: Buffer.from(publicKeyDer).toString('base64'),
     signature: Buffer.from(signature).toString('base64'),
-    ...(present !== undefined && { present_sled_id: present }),
   };
 };
 
-type JoinBody = ReturnType<typeof requestOf>;
+type Ask = {
+  readonly kind: PeerKind;
+  readonly addresses: readonly SocketAddress[];
+  readonly invitation: Invitation;
+  readonly body: ReturnType<typeof requestOf>;
+  /** The id that the machine has already. */
+  readonly present: string | undefined;
+};
 
 /** After these another Nexus may answer: this one does not, is no Nexus of this fleet, or has no authority or no database. */
 const ASK_ANOTHER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -229,19 +248,17 @@ const isForAnother = (error: unknown): boolean => ASK_ANOTHER.has(errorCodeOf(er
 
 /** Without a token: again and again, until a person has approved the key. Once a Nexus has answered, also while none does. */
 const askUntilApproved = async (
-  addresses: readonly SocketAddress[],
-  invitation: Invitation,
-  body: JoinBody,
+  ask: Ask,
   { onWaiting, onUnanswered, clock, signal }: JoinOptions,
 ): ReturnType<typeof askAny> => {
   let state: 'asking' | 'waiting' | 'unanswered' = 'asking';
   for (;;) {
     try {
-      return await askUntilNotBusy(addresses, invitation, body, { clock, signal });
+      return await askUntilNotBusy(ask, { clock, signal });
     } catch (error) {
       const isNotApproved = errorCodeOf(error) === 'JOIN_NOT_APPROVED';
       if (!isNotApproved && (state === 'asking' || !isForAnother(error))) throw error;
-      const der = Buffer.from(body.public_key, 'base64');
+      const der = Buffer.from(ask.body.public_key, 'base64');
       if (state === 'asking') onWaiting?.(createHash('sha256').update(der).digest('hex'));
       if (!isNotApproved && state === 'waiting') onUnanswered?.(error);
       state = isNotApproved ? 'waiting' : 'unanswered';
@@ -251,14 +268,12 @@ const askUntilApproved = async (
 };
 
 const askUntilNotBusy = async (
-  addresses: readonly SocketAddress[],
-  invitation: Invitation,
-  body: JoinBody,
+  ask: Ask,
   { clock, signal }: Pick<JoinOptions, 'clock' | 'signal'>,
 ): ReturnType<typeof askAny> => {
   for (let busy = 1; ; busy += 1) {
     try {
-      return await askAny(addresses, invitation, body, { signal });
+      return await askAny(ask, { signal });
     } catch (error) {
       if (errorCodeOf(error) !== 'TOO_MANY_REQUESTS' || busy === MAX_BUSY_ANSWERS) throw error;
       await clock.sleep(BUSY_PAUSE_MS, { signal });
@@ -268,15 +283,13 @@ const askUntilNotBusy = async (
 
 /** The first Nexus that answers; one that refuses the invitation speaks for all. */
 const askAny = async (
-  addresses: readonly SocketAddress[],
-  invitation: Invitation,
-  body: JoinBody,
+  ask: Ask,
   options: { readonly signal: AbortSignal },
-): Promise<{ readonly answer: JoinedFleet; readonly address: SocketAddress }> => {
+): Promise<{ readonly answer: Answer; readonly address: SocketAddress }> => {
   let failure: unknown;
-  for (const address of addresses) {
+  for (const address of ask.addresses) {
     try {
-      return { answer: await askOne(address, invitation, body, options), address };
+      return { answer: await askOne(address, ask, options), address };
     } catch (error) {
       if (!isForAnother(error)) throw error;
       // That nobody answers at one address says less than what another one answered.
@@ -286,37 +299,41 @@ const askAny = async (
   throw failure;
 };
 
+/** As Nexus answers, whatever the process joins as. */
+type Answer = { readonly id: string; readonly certificate_pem: string; readonly ca_pem: string };
+
 /** JC1. */
 const askOne = async (
   address: SocketAddress,
-  { fleet, authoritySha256 }: Invitation,
-  body: JoinBody,
+  { invitation: { fleet, authoritySha256 }, body, present }: Ask,
   options: { readonly signal: AbortSignal },
-): Promise<JoinedFleet> => {
+): Promise<Answer> => {
   const authoritiesPem = await presentedAuthority(address, authoritySha256, options);
   const dispatcher = secureDispatcher(() => ({ authoritiesPem }), { fleet, kind: 'nexus' });
   try {
     const baseUrl = endpointUrl(endpoint('https', address, { kind: 'nexus' }));
-    return await createApiClient(joinApi, { baseUrl, dispatcher }).sledJoin({ body }, options);
+    const client = createApiClient(joinApi, { baseUrl, dispatcher });
+    const named = present !== undefined && { present_sled_id: SledId.parse(present) };
+    const { sled_id: id, ...answer } = await client.sledJoin({ body: { ...body, ...named } }, options);
+    return { ...answer, id };
   } finally {
     await dispatcher.close();
   }
 };
 
-type Expected = {
-  readonly invitation: InvitedTo;
-  readonly key: KeyObject;
-  readonly present: SledId | undefined;
-};
-
 /**
- * What is written is a certificate of this fleet, for this key, as the sled that this machine is already, if it is one.
+ * What is written is a certificate of this fleet, for this key, as the process that this machine is already, if it is one.
  *
  * @returns the certificates of the authority that the invitation names: one of them issued it (JC4)
  */
 const requireAnswer = (
-  { sled_id, certificate_pem, ca_pem }: JoinedFleet,
-  { invitation: { fleet, authoritySha256 }, key, present }: Expected,
+  { id, certificate_pem, ca_pem }: Answer,
+  {
+    kind,
+    invitation: { fleet, authoritySha256 },
+    key,
+    present,
+  }: Pick<Ask, 'kind' | 'invitation' | 'present'> & { readonly key: KeyObject },
 ): readonly X509Certificate[] => {
   const [certificate] = parseCertificates(certificate_pem, 'the certificate in the answer');
   const authorities = parseCertificates(ca_pem, 'the authorities in the answer').filter(
@@ -326,15 +343,17 @@ const requireAnswer = (
     throw new DepotError('PEER_BAD_ANSWER', `the certificate in the answer ${why}; nothing was written`);
   };
   const identity = identityOf(certificate);
-  if (identity === undefined || spiffeId(identity) !== spiffeId({ fleet, kind: 'sled', id: sled_id }))
-    refuse(`does not name the sled ${sled_id} of ${fleet}`);
-  if (present !== undefined && present !== sled_id)
-    refuse(`names another sled than the present one, ${present}`);
+  if (identity === undefined || spiffeId(identity) !== spiffeId({ fleet, kind, id }))
+    refuse(`does not name the ${processText(kind)} ${id} of ${fleet}`);
+  if (present !== undefined && present !== id)
+    refuse(`names another ${processText(kind)} than the present one, ${present}`);
   if (!certificate.checkPrivateKey(key)) refuse('is for another key');
   if (!authorities.some(by => certificate.checkIssued(by) && certificate.verify(by.publicKey)))
     refuse('was not issued by the authority that the invitation names');
   return authorities;
 };
+
+const processText = (kind: PeerKind): string => ({ nexus: 'Nexus', sled: 'sled' })[kind];
 
 const readText = (file: string): Promise<string | undefined> =>
   readFileWhole(file, { disk: realDisk, maxBytes: MAX_FILE_BYTES });
