@@ -28,8 +28,7 @@ import {
 } from 'fastify';
 import type { Admission } from '../api/route.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
-import type { Revocations } from '../identity/revocations.ts';
-import { type Peer, serverTls } from '../identity/tls.ts';
+import { serverTls } from '../identity/tls.ts';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -51,6 +50,7 @@ import type { KnownPeers, PlaceLimits } from './places.ts';
 import { DEFAULT_PROGRESS } from './progress.ts';
 import { canonicalHost, guardRequest } from './request-guard.ts';
 import { createRequestPlaces } from './request-places.ts';
+import { createRunningCallers } from './running-callers.ts';
 
 /** Of a route that does not say otherwise: a recovery that gives up 10,000 artifacts by name is 1 MiB. */
 const MAX_JSON_BODY_BYTES = 4 * 1024 * 1024;
@@ -133,8 +133,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const requests = createRequestPlaces(limits.requests, options.knownPeers);
   const connections = createConnections(limits.connections, { known: options.knownPeers, log });
   const running = new Map<AbortController, Promise<void>>();
-  const callers = new Map<AbortController, Peer>();
-  const revocation = credentials?.revocations.onChange(() => endRevoked(callers, credentials.revocations));
+  const callers = createRunningCallers(credentials?.revocations);
   let stopping = false;
 
   const run: RunWork = ({ raw: request, id: requestId, params, query }, reply, work, admission) => {
@@ -146,7 +145,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     const whole = runExchange(exchange, controller, async () => {
       if (stopping) throw shuttingDown();
       const connected = connectedOf(request, credentials);
-      callers.set(controller, connected.peer);
+      callers.add(controller, connected.peer);
       using _place = requests.take(connected.claimant);
       guardRequest(request, hosts);
       const caller = await callerOf(request, connected, admission, operators, { signal });
@@ -157,7 +156,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
       controller,
       whole.finally(() => {
         running.delete(controller);
-        callers.delete(controller);
+        callers.remove(controller);
         connections.ended(request.socket);
       }),
     );
@@ -185,24 +184,10 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     ...bound,
     async [Symbol.asyncDispose]() {
       options.signal?.removeEventListener('abort', stopOnAbort);
-      revocation?.[Symbol.dispose]();
+      callers[Symbol.dispose]();
       await stop();
     },
   };
-};
-
-/** H4. */
-const endRevoked = (
-  callers: ReadonlyMap<AbortController, Peer>,
-  revocations: Pick<Revocations, 'fault'>,
-): void => {
-  for (const [controller, peer] of callers) {
-    const because = peer.kind === 'identified' && revocations.fault(peer.identity, peer.notBeforeMs);
-    if (because)
-      controller.abort(
-        new DepotError('FORBIDDEN', `the certificate of the caller does not count any more: ${because}`),
-      );
-  }
 };
 
 /** Takes over a request from Fastify and runs its work. */

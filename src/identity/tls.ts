@@ -7,13 +7,14 @@
  *      once for each connection. For each request its end is compared with the time, and its name with the route.
  * TI3. Sessions are not resumed: OpenSSL would not verify the certificate again.
  */
-import { constants, type KeyObject, X509Certificate } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type ConnectionOptions, type PeerCertificate, TLSSocket, type TlsOptions } from 'node:tls';
-import { DepotError } from '../lib/errors.ts';
+import type { DepotError } from '../lib/errors.ts';
 import { identityOf } from './certificate.ts';
 import { type CredentialSource, type Credentials, isIssuedByAuthority } from './credentials.ts';
-import { type ExpectedPeer, expectedText, isExpected, type PeerIdentity, spiffeId } from './peer-identity.ts';
+import { judgedPeer, type Peer, serverFault } from './judged-peer.ts';
+import type { ExpectedPeer } from './peer-identity.ts';
 import type { Revocations } from './revocations.ts';
 
 /** What a client has to have: authorities, and the certificate if it identifies itself. */
@@ -63,40 +64,9 @@ const unexpectedPeer = (
   revocations: Pick<Revocations, 'fault'> | undefined,
 ): DepotError | undefined => {
   const certificate = new X509Certificate(raw);
-  const identity = identityOf(certificate);
-  if (identity !== undefined && isExpected(identity, expected)) {
-    const because = revocations?.fault(identity, certificate.validFromDate.getTime());
-    if (because === undefined) return undefined;
-    return new DepotError('PEER_IDENTITY', `the certificate of ${host} does not count: ${because}`);
-  }
-  const actual = identity === undefined ? 'that names no process of a fleet' : `of ${spiffeId(identity)}`;
-  return new DepotError(
-    'PEER_IDENTITY',
-    `${host} presents a certificate ${actual}; expected is ${expectedText(expected)}`,
-  );
+  const notBeforeMs = certificate.validFromDate.getTime();
+  return serverFault(host, { identity: identityOf(certificate), notBeforeMs }, { expected, revocations });
 };
-
-/** The caller at the other end of a server's connection. */
-export type Peer =
-  /** The server has no TLS. */
-  | { readonly kind: 'plain' }
-  /** TLS, without a certificate of the caller. */
-  | { readonly kind: 'anonymous' }
-  /** With a certificate that was not accepted. */
-  | { readonly kind: 'refused'; readonly because: string }
-  | {
-      readonly kind: 'identified';
-      readonly identity: PeerIdentity;
-      readonly publicKey: KeyObject;
-      readonly notBeforeMs: number;
-    }
-  /** As `identified`, but for its end: the authority of the fleet issued the certificate, and the caller has its key. */
-  | {
-      readonly kind: 'expired';
-      readonly identity: PeerIdentity;
-      readonly publicKey: KeyObject;
-      readonly notAfterMs: number;
-    };
 
 /**
  * For each request (TI2): OpenSSL judges the times of a certificate when the connection begins, and never again.
@@ -115,18 +85,15 @@ export const peerOf = (
   const isTrusted =
     socket.authorized || (hasExpired && isIssuedByAuthority(certificate, current().authoritiesPem));
   if (!isTrusted) return { kind: 'refused', because: verificationFault(socket.authorizationError) };
-  const { fleet } = current().identity;
-  const identity = identityOf(certificate);
-  if (identity === undefined) return { kind: 'refused', because: 'it names no process of a fleet' };
-  if (identity.fleet !== fleet)
-    return { kind: 'refused', because: `it is of the fleet ${identity.fleet}, not of ${fleet}` };
-  const notBeforeMs = certificate.validFromDate.getTime();
-  const because = revocations.fault(identity, notBeforeMs);
-  if (because !== undefined) return { kind: 'refused', because };
-  const { publicKey } = certificate;
-  return hasExpired
-    ? { kind: 'expired', identity, publicKey, notAfterMs }
-    : { kind: 'identified', identity, publicKey, notBeforeMs };
+  return judgedPeer(
+    {
+      identity: identityOf(certificate),
+      publicKey: certificate.publicKey,
+      notBeforeMs: certificate.validFromDate.getTime(),
+      notAfterMs,
+    },
+    { fleet: current().identity.fleet, revocations, nowMs },
+  );
 };
 
 const verificationFault = (error: unknown): string => {
