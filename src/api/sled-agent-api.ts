@@ -13,7 +13,9 @@ import {
   Sha256Hex,
   SledId,
 } from '../core/ids.ts';
+import { MAX_OFFERED_RELEASES } from '../core/release-trust.ts';
 import { MAX_REVOCATIONS } from '../core/revocation.ts';
+import { WireBundleReport, WireOfferedRelease, WireTrustReport } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { SocketAddressText } from './socket-address.ts';
 import { ByteCount, isVisible, NOT_VISIBLE, queryNumber, Timestamp } from './wire.ts';
@@ -34,6 +36,8 @@ export const ArtifactConfigBody = z
      * control plane without lineage, which is judged by numbers.
      */
     succeeds: z.union([WirePoint, z.literal('unknown')]).optional(),
+    /** What vouches for each release; ignored by the equality of configs, and never a reason to refuse one. */
+    releases: z.array(WireOfferedRelease).max(MAX_OFFERED_RELEASES).optional(),
   })
   .meta({ id: 'ArtifactConfig' });
 export type ArtifactConfigBody = z.infer<typeof ArtifactConfigBody>;
@@ -230,6 +234,13 @@ export const ArtifactListResponse = z
     leases_total: z.number().int().min(0).optional(),
     quarantined: z.array(QuarantinedFile).max(MAX_LISTED_EVENTS).optional(),
     scrub: ScrubProgress.optional(),
+    /** Whether this sled stores and serves only what a verified bundle lists; absent from a sled agent without that. */
+    require_signed: z.boolean().optional(),
+    /** Of the releases of the config in force. */
+    bundles: z.array(WireBundleReport).max(MAX_OFFERED_RELEASES).optional(),
+    /** Artifacts of the config in force that no admitted bundle lists; none of them is in `list`. */
+    withheld: z.array(ArtifactHash).max(MAX_CONFIG_ARTIFACTS).optional(),
+    trust: WireTrustReport.optional(),
   })
   .meta({ id: 'ArtifactListResponse' });
 export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;
@@ -319,6 +330,7 @@ export const sledAgentApi = {
       errors: [
         'ARTIFACT_HASH_MISMATCH',
         'ARTIFACT_NOT_IN_CONFIG',
+        'ARTIFACT_WITHHELD',
         'ARTIFACT_GENERATION',
         'AWAITING_FLOOR',
         'SLED_BUSY',
@@ -350,6 +362,7 @@ export const sledAgentApi = {
       response: { kind: 'json', schema: z.object({}).meta({ id: 'ArtifactCopyFromDepotResponse' }) },
       errors: [
         'ARTIFACT_NOT_IN_CONFIG',
+        'ARTIFACT_WITHHELD',
         'ARTIFACT_GENERATION',
         'AWAITING_FLOOR',
         'SLED_BUSY',

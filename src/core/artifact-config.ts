@@ -10,6 +10,7 @@
  */
 import type { ArtifactHash, Generation, Point } from './ids.ts';
 import { type Predecessor, samePoint } from './lineage.ts';
+import type { OfferedRelease } from './release-trust.ts';
 
 /** No release has more artifacts than this; bounds the config and the list. */
 export const MAX_CONFIG_ARTIFACTS = 100_000;
@@ -23,6 +24,8 @@ export type ArtifactConfig = {
 export type OfferedConfig = ArtifactConfig & {
   /** Absent from a control plane without lineage. */
   readonly succeeds?: Predecessor | undefined;
+  /** What vouches for each release; absent from a control plane without bundles. It decides about no adoption. */
+  readonly releases?: readonly OfferedRelease[] | undefined;
 };
 
 export type HeldConfig = {

@@ -6,6 +6,7 @@
  */
 import type { DatasetFault } from './facts/reason.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from './ids.ts';
+import type { BundleReport, TrustReport } from './release-trust.ts';
 
 export type SledReport = {
   readonly generation: Generation;
@@ -42,6 +43,14 @@ export type SledReport = {
   readonly leasesTotal: number;
   readonly quarantined: readonly QuarantinedFile[];
   readonly scrub: ScrubProgress | undefined;
+  /** Whether the sled stores and serves only what a verified bundle lists; undefined from a sled agent without that. */
+  readonly requiresSigned?: boolean | undefined;
+  /** Of the releases of the config in force. */
+  readonly bundles?: readonly BundleReport[] | undefined;
+  /** Artifacts of the config in force that no admitted bundle lists; `copies` has none of them. */
+  readonly withheld?: ReadonlySet<ArtifactHash> | undefined;
+  /** What the sled has pinned. */
+  readonly trust?: TrustReport | undefined;
 };
 
 /** On how many datasets a sled has stored an artifact, of those that took part. */

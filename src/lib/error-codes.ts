@@ -45,6 +45,8 @@ export const errorCodes = {
   CONFIG_GENERATION: { status: 409, retry: 'refresh' },
   ARTIFACT_GENERATION: { status: 409, retry: 'refresh' },
   ARTIFACT_NOT_IN_CONFIG: { status: 400, retry: 'refresh' },
+  ARTIFACT_WITHHELD: { status: 409, retry: 'refresh' },
+  BUNDLE_INVALID: { status: 400, retry: 'never' },
   ARTIFACT_HASH_MISMATCH: { status: 400, retry: 'never' },
   ARTIFACT_NOT_HELD: { status: 404, retry: 'refresh' },
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'never' },

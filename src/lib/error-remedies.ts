@@ -98,6 +98,10 @@ export const errorRemedies = {
     'Read the config from the database again; Nexus does so by itself. If the database was restored or failed over without some of its commits: tuf-depot recover generation.',
   ARTIFACT_GENERATION: 'Put the config first, then repeat the request at its generation.',
   ARTIFACT_NOT_IN_CONFIG: 'Nothing, if its release was deleted; otherwise put the config that lists it.',
+  ARTIFACT_WITHHELD:
+    'Nothing, if the release was uploaded a moment ago: Nexus sends its metadata in the next round. Otherwise tuf-depot status names the release and the remedy: send the missing root, or exempt the release with tuf-depot repo exempt VERSION.',
+  BUNDLE_INVALID:
+    'Send the bundle as Nexus made it. If Nexus sent it, its database was changed: upload the archive of the release again.',
   ARTIFACT_HASH_MISMATCH:
     'Find the origin of the bytes: a sled that sends them has a bad copy; an archive that contains them is damaged.',
   ARTIFACT_NOT_HELD: 'Fetch it from another sled (tuf-depot artifact show lists the sleds that hold it).',

@@ -2,9 +2,11 @@
 import type { z } from 'zod';
 import { type ArtifactListResponse, MAX_POINTS_KEPT } from '../api/sled-agent-api.ts';
 import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
+import { MAX_OFFERED_RELEASES } from '../core/release-trust.ts';
 import type { SledReport } from '../core/sled-report.ts';
 import { datasetBody, datasetOf } from './dataset.ts';
 import { pointBody, pointOf } from './point.ts';
+import { bundleReportBody, bundleReportOf, trustReportBody, trustReportOf } from './release-trust.ts';
 import {
   copyFailureBody,
   copyFailureOf,
@@ -46,6 +48,10 @@ export const sledReportOf = (list: ArtifactListResponse): SledReport => ({
   leasesTotal: list.leases_total ?? 0,
   quarantined: (list.quarantined ?? []).map(quarantinedOf),
   scrub: list.scrub && scrubOf(list.scrub),
+  ...(list.require_signed !== undefined && { requiresSigned: list.require_signed }),
+  ...(list.bundles !== undefined && { bundles: list.bundles.map(bundleReportOf) }),
+  ...(list.withheld !== undefined && { withheld: new Set(list.withheld) }),
+  ...(list.trust !== undefined && { trust: trustReportOf(list.trust) }),
 });
 
 /** Bogus hashes are not passed on. Unknown fields are omitted. */
@@ -71,6 +77,12 @@ export const listBody = (report: SledReport): z.input<typeof ArtifactListRespons
   leases_total: report.leasesTotal,
   quarantined: report.quarantined.map(quarantinedBody),
   ...(report.scrub !== undefined && { scrub: scrubBody(report.scrub) }),
+  require_signed: report.requiresSigned,
+  ...(report.bundles !== undefined && {
+    bundles: report.bundles.slice(0, MAX_OFFERED_RELEASES).map(bundleReportBody),
+  }),
+  ...(report.withheld !== undefined && { withheld: [...report.withheld] }),
+  ...(report.trust !== undefined && { trust: trustReportBody(report.trust) }),
 });
 
 const copiesOf = (list: ArtifactListResponse['list']): Pick<SledReport, 'copies' | 'bogusHashes'> => {

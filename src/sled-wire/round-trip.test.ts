@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { z } from 'zod';
 import { MAX_HEADS, SledAgentInfo } from '../api/internal-api.ts';
+import { TrustRootChains } from '../api/release-trust-api.ts';
 import {
   ArtifactConfigBody,
   ArtifactLease,
@@ -14,7 +15,16 @@ import {
   MAX_LISTED_LEASES,
   MAX_POINTS_KEPT,
 } from '../api/sled-agent-api.ts';
-import { ArtifactHash, asGeneration, DatasetId, IncarnationId, LeaseId, pointText } from '../core/ids.ts';
+import {
+  ArtifactHash,
+  asGeneration,
+  DatasetId,
+  IncarnationId,
+  LeaseId,
+  pointText,
+  SystemVersion,
+} from '../core/ids.ts';
+import { BUNDLE_STATES } from '../core/release-trust.ts';
 import type { DatasetHealth, SledReport } from '../core/sled-report.ts';
 import { auditHeadsBody, keptHeadsBody, keptHeadsOf } from './audit-heads.ts';
 import { configBody, configOf } from './config.ts';
@@ -22,6 +32,7 @@ import { putResultBody, putResultOf } from './put-result.ts';
 import { refusedClaimDetail, refusedClaimOf } from './refused-claim.ts';
 import { registrationBody, registrationOf } from './registration.ts';
 import { readAnswer, writeAnswer } from './registration-answer.ts';
+import { rootChainsBody, rootChainsOf } from './release-trust.ts';
 import { listBody, sledReportOf } from './report.ts';
 import { leaseBody, leaseOf } from './report-items.ts';
 
@@ -73,50 +84,77 @@ const waitingDeletion = fc.record({
 
 const waiting = fc.record({ artifacts: count, sizeBytes: bytes, first: some(waitingDeletion) });
 
-const report: fc.Arbitrary<SledReport> = fc.record({
-  generation,
-  digest: optional(hex(64)),
-  hasLineage: fc.boolean(),
-  copies: fc.array(fc.tuple(hash, count), { maxLength: 3 }).map(entries => new Map(entries)),
-  bogusHashes: fc.constant([]),
-  datasets: optional(count),
-  datasetHealth: optional(some(dataset)),
-  incarnationId: optional(fc.uuid().map(id => IncarnationId.parse(id))),
-  pointsKept: optional(some(point, MAX_POINTS_KEPT)),
-  deletionsHeld: optional(fc.record({ reason: text, timeMs })),
-  copiesInFlight: some(
-    fc.record({
-      sha256: hash,
-      depotBaseUrl: text,
-      receivedBytes: bytes,
-      sizeBytes: optional(bytes),
-      timeStartedMs: timeMs,
+const bundleReport = fc
+  .tuple(hex(64), fc.constantFrom(...BUNDLE_STATES), fc.option(text))
+  .map(([sha256, state, reason]) => ({ sha256, state, ...(reason !== null && { reason }) }));
+
+/** Of sled agents that judge releases; absent for the others. */
+const ofReleases = fc.record(
+  {
+    requiresSigned: fc.boolean(),
+    bundles: some(bundleReport),
+    withheld: some(hash).map(hashes => new Set(hashes)),
+    trust: fc.record({
+      chains: some(
+        fc.record({ rootSha256: hex(64), version: fc.integer({ min: 1 }), newestSha256: hex(64) }),
+      ),
+      adminKeys: some(hex(64)),
     }),
-  ),
-  copiesDoneTotal: count,
-  copiesFailedTotal: count,
-  copiesFailed: some(fc.record({ sha256: hash, depotBaseUrl: text, errorCode: text, message: text, timeMs })),
-  deletionsTotal: count,
-  deletions: some(fc.record({ sha256: hash, generation, reason: text, timeMs })),
-  deletionsDeferred: some(
-    fc.record({ sha256: hash, reason: text, leases: optional(some(lease, MAX_LISTED_LEASES)) }),
-  ),
-  deletionsWaiting: optional(waiting),
-  deletionsLimited: optional(waiting),
-  leasesTotal: count,
-  quarantined: some(fc.record({ sha256: hash, datasetId, reason: text, timeMs })),
-  scrub: optional(
+  },
+  { requiredKeys: [] },
+);
+
+const report: fc.Arbitrary<SledReport> = fc
+  .tuple(
+    ofReleases,
     fc.record({
-      cycleStartedMs: timeMs,
-      cyclesCompleted: count,
-      filesDone: count,
-      filesTotal: count,
-      bytesDone: bytes,
-      lastCompletedMs: optional(timeMs),
-      lastBad: optional(fc.record({ sha256: hash, reason: text, timeMs })),
+      generation,
+      digest: optional(hex(64)),
+      hasLineage: fc.boolean(),
+      copies: fc.array(fc.tuple(hash, count), { maxLength: 3 }).map(entries => new Map(entries)),
+      bogusHashes: fc.constant([]),
+      datasets: optional(count),
+      datasetHealth: optional(some(dataset)),
+      incarnationId: optional(fc.uuid().map(id => IncarnationId.parse(id))),
+      pointsKept: optional(some(point, MAX_POINTS_KEPT)),
+      deletionsHeld: optional(fc.record({ reason: text, timeMs })),
+      copiesInFlight: some(
+        fc.record({
+          sha256: hash,
+          depotBaseUrl: text,
+          receivedBytes: bytes,
+          sizeBytes: optional(bytes),
+          timeStartedMs: timeMs,
+        }),
+      ),
+      copiesDoneTotal: count,
+      copiesFailedTotal: count,
+      copiesFailed: some(
+        fc.record({ sha256: hash, depotBaseUrl: text, errorCode: text, message: text, timeMs }),
+      ),
+      deletionsTotal: count,
+      deletions: some(fc.record({ sha256: hash, generation, reason: text, timeMs })),
+      deletionsDeferred: some(
+        fc.record({ sha256: hash, reason: text, leases: optional(some(lease, MAX_LISTED_LEASES)) }),
+      ),
+      deletionsWaiting: optional(waiting),
+      deletionsLimited: optional(waiting),
+      leasesTotal: count,
+      quarantined: some(fc.record({ sha256: hash, datasetId, reason: text, timeMs })),
+      scrub: optional(
+        fc.record({
+          cycleStartedMs: timeMs,
+          cyclesCompleted: count,
+          filesDone: count,
+          filesTotal: count,
+          bytesDone: bytes,
+          lastCompletedMs: optional(timeMs),
+          lastBad: optional(fc.record({ sha256: hash, reason: text, timeMs })),
+        }),
+      ),
     }),
-  ),
-});
+  )
+  .map(([releases, all]) => ({ ...all, ...releases }));
 
 const registration = fc.record({
   agentAddress: fc
@@ -138,10 +176,12 @@ const registration = fc.record({
   ),
 });
 
+const systemVersion = fc.tuple(fc.nat(), fc.nat()).map(([a, b]) => SystemVersion.parse(`${a}.${b}.0`));
 const config = fc.record({
   generation,
   artifacts: fc.array(fc.tuple(hash, optional(bytes)), { maxLength: 4 }).map(entries => new Map(entries)),
   succeeds: fc.oneof(fc.constant(undefined), fc.constant('unknown' as const), point),
+  releases: optional(some(fc.record({ systemVersion, bundle: hex(64), isExempt: fc.boolean() }))),
 });
 
 /** As the other side reads it: JSON, checked by the contract. */
@@ -168,6 +208,19 @@ test('a config is the same after it was sent', () => {
   fc.assert(
     fc.property(config, told => {
       expect(configOf(over(ArtifactConfigBody, configBody(told)))).toEqual(told);
+    }),
+  );
+});
+
+test('chains of trust roots are the same after they were sent, byte for byte', () => {
+  const root = fc.string({ unit: 'grapheme' }).map(text => new TextEncoder().encode(text));
+  const chains = some(fc.array(root, { minLength: 1, maxLength: 3 }));
+  fc.assert(
+    fc.property(chains, told => {
+      const heard = rootChainsOf(over(TrustRootChains, rootChainsBody(told)));
+      expect(heard.map(roots => roots.map(bytes => Buffer.from(bytes)))).toEqual(
+        told.map(roots => roots.map(bytes => Buffer.from(bytes))),
+      );
     }),
   );
 });

@@ -26,7 +26,8 @@ export const offerConfig = async (
 ): Promise<Draft> => {
   let refusal: unknown;
   try {
-    await giveConfig(deps, target, { ...round, succeeds: options.succeeds }, options);
+    const { generation, artifacts } = round;
+    await giveConfig(deps, target, { generation, artifacts, succeeds: options.succeeds }, options);
   } catch (error) {
     if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));

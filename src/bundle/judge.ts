@@ -1,0 +1,151 @@
+/**
+ * A bundle, judged against trust roots.
+ *
+ *     bytes ─▶ parseBundle() ─┬─▶ the TUF client workflow over its metadata, for each trust root ─▶ signed targets | refusal
+ *                             └─▶ every hash that it lists, signed or not
+ *
+ * BJ1. What is signed was verified as the metadata of an archive is: the whole chain of signatures, every delegated role, the budget of
+ *      work (WB2). The bytes of targets are not here; length and SHA-256 bind them.
+ * BJ2. Expiry and rollback are not judged: they were when the release was uploaded.
+ * BJ3. A target without a SHA-256 is no artifact of any release (DO1), and is left out.
+ * BJ4. What a bundle lists counts only where somebody exempted exactly these bytes. It includes the targets of every file that has the
+ *      form of a targets role, whoever signed it.
+ */
+import type { ArtifactHash, SystemVersion } from '../core/ids.ts';
+import { systemClock } from '../lib/clock.ts';
+import { DepotError } from '../lib/errors.ts';
+import { parseMetadata } from '../tuf/metadata.ts';
+import type { MetadataSource } from '../tuf/repository.ts';
+import { isRefusal } from '../tuf/root-refusals.ts';
+import type { Target } from '../tuf/targets.ts';
+import { createWorkBudget, type WorkBudget } from '../tuf/work-budget.ts';
+import { type TrustRoot, verifyRepository } from '../tuf/workflow.ts';
+import { type Bundle, bundleDigest, parseBundle } from './bundle.ts';
+
+/** Lengths in bytes by hash. */
+export type Sizes = ReadonlyMap<ArtifactHash, number>;
+
+export type Voucher = {
+  /** Of the trust root that vouches, as it was given. */
+  readonly trustRootId: string;
+  /** Of the newest root, which the bundle may bring itself. */
+  readonly rootVersion: number;
+  readonly rootSha256: string;
+};
+
+/** Plain data, which crosses threads unchanged. */
+export type JudgedBundle = {
+  readonly systemVersion: SystemVersion;
+  /** Of the signed targets; empty without a trust root that vouches. */
+  readonly signed: Sizes;
+  /** Of the artifacts that no signed target lists, by the word of the bundle. */
+  readonly unsigned: Sizes;
+  /** Everything that the bundle lists, for one that was exempted (BJ4). */
+  readonly listed: Sizes;
+  readonly verdict:
+    | { readonly kind: 'vouched'; readonly by: Voucher }
+    /** It has no metadata. */
+    | { readonly kind: 'nothing_signed' }
+    | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+};
+
+type Options = { readonly budgets?: () => WorkBudget };
+
+/**
+ * @param trustRoots tried in turn
+ * @throws DepotError `BUNDLE_INVALID`; what a trust root refuses is the verdict
+ */
+export const judgeBundle = async (
+  bytes: Uint8Array,
+  trustRoots: readonly TrustRoot[],
+  { budgets = () => createWorkBudget({ monotonicMs: systemClock.monotonicMs }) }: Options = {},
+): Promise<JudgedBundle> => {
+  const bundle = parseBundle(bytes);
+  const { systemVersion, unsigned } = bundle;
+  const common = { systemVersion, unsigned };
+  const files = filesOf(bundle);
+  if (files.size === 0)
+    return { ...common, signed: new Map(), listed: unsigned, verdict: { kind: 'nothing_signed' } };
+  try {
+    const { signed, by } = await vouch(files, trustRoots, budgets());
+    return { ...common, signed, listed: together(signed, unsigned), verdict: { kind: 'vouched', by } };
+  } catch (error) {
+    if (!isVerdict(error)) throw error;
+    const listed = together(listedBy(files, budgets()), unsigned);
+    const { code, message } = error;
+    return { ...common, signed: new Map(), listed, verdict: { kind: 'refused', code, message } };
+  }
+};
+
+const vouch = async (
+  files: ReadonlyMap<string, Uint8Array>,
+  trustRoots: readonly TrustRoot[],
+  budget: WorkBudget,
+): Promise<{ readonly signed: Sizes; readonly by: Voucher }> => {
+  const { trustRootId, newestRoot, allTargets } = await verifyRepository(sourceOf(files), {
+    trustRoots,
+    nowMs: 0, // BJ2
+    allowExpired: true,
+    allowRollback: true,
+    budget,
+  });
+  const rootSha256 = bundleDigest(newestRoot.bytes);
+  const by = { trustRootId, rootVersion: newestRoot.signed.version, rootSha256 };
+  return { signed: sizesOf(allTargets.values()), by };
+};
+
+const together = (a: Sizes, b: Sizes): Sizes => new Map([...a, ...b]);
+
+/** @throws DepotError `METADATA_INVALID` if one hash has two lengths */
+const sizesOf = (targets: Iterable<Target>): Sizes => {
+  const sizes = new Map<ArtifactHash, number>();
+  for (const { hashes, lengthBytes } of targets) {
+    if (hashes.sha256 === undefined) continue; // BJ3
+    const known = sizes.get(hashes.sha256) ?? lengthBytes;
+    if (known !== lengthBytes) {
+      throw new DepotError(
+        'METADATA_INVALID',
+        `the sha256 ${hashes.sha256} is signed with the lengths ${known} and ${lengthBytes}`,
+      );
+    }
+    sizes.set(hashes.sha256, lengthBytes);
+  }
+  return sizes;
+};
+
+const NOT_TARGETS = /(?:^|\.)(?:root|timestamp|snapshot)\.json$/;
+
+/** BJ4. Nothing, if a file has not the form of a targets role. */
+const listedBy = (files: ReadonlyMap<string, Uint8Array>, budget: WorkBudget): Sizes => {
+  const targets = function* () {
+    for (const [name, bytes] of files) {
+      if (NOT_TARGETS.test(name)) continue;
+      yield* parseMetadata('targets', bytes, name, budget.of(name)).signed.targets.values();
+    }
+  };
+  try {
+    return sizesOf(targets());
+  } catch (error) {
+    if (!isVerdict(error)) throw error;
+    return new Map();
+  }
+};
+
+const filesOf = ({ metadata }: Bundle): ReadonlyMap<string, Uint8Array> =>
+  new Map([...metadata].map(([name, text]) => [name, Buffer.from(text, 'utf8')]));
+
+const sourceOf = (files: ReadonlyMap<string, Uint8Array>): MetadataSource => ({
+  async read(name, maxBytes) {
+    const bytes = files.get(name);
+    if (bytes !== undefined && bytes.length > maxBytes) {
+      const problem = `${name} has ${bytes.length} bytes, but at most ${maxBytes} are expected`;
+      throw new DepotError('METADATA_INVALID', problem);
+    }
+    return bytes;
+  },
+  list: () => [...files.keys()],
+});
+
+const isVerdict = (error: unknown): error is DepotError =>
+  isRefusal(error) ||
+  (error instanceof DepotError && ['VERIFICATION_LIMIT', 'NO_TRUST_ROOT'].includes(error.code));
