@@ -45,6 +45,7 @@ const sledConfig = ({
   advertiseHost: undefined,
   insecureListen: false,
   identity: undefined,
+  adminKeyFiles: [],
   allowedHosts: [],
   nexuses: [],
   store: {

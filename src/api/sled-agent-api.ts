@@ -15,9 +15,11 @@ import {
 } from '../core/ids.ts';
 import { MAX_OFFERED_RELEASES } from '../core/release-trust.ts';
 import { MAX_REVOCATIONS } from '../core/revocation.ts';
+import { MAX_STATEMENTS } from '../core/statement.ts';
 import { WireBundleReport, WireOfferedRelease, WireTrustReport } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { SocketAddressText } from './socket-address.ts';
+import { SignedStatement } from './statement.ts';
 import { ByteCount, isVisible, NOT_VISIBLE, queryNumber, Timestamp } from './wire.ts';
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
@@ -50,6 +52,19 @@ export const RevokedIdentitiesBody = z
   })
   .meta({ id: 'RevokedIdentities' });
 export type RevokedIdentitiesBody = z.infer<typeof RevokedIdentitiesBody>;
+
+export const StatementsBody = z
+  .object({ statements: z.array(SignedStatement).max(MAX_STATEMENTS) })
+  .meta({ id: 'Statements' });
+export type StatementsBody = z.infer<typeof StatementsBody>;
+
+export const StatementsAnswer = z
+  .object({
+    /** Those that do not count here, and why; the others do. */
+    refused: z.array(z.object({ statement_sha256: Sha256Hex, reason: z.string() })).max(MAX_STATEMENTS),
+  })
+  .meta({ id: 'StatementsAnswer' });
+export type StatementsAnswer = z.infer<typeof StatementsAnswer>;
 
 /** More than a sled keeps, and the newest one. */
 export const MAX_AUDIT_HEADS = 64;
@@ -252,6 +267,8 @@ export type ArtifactPutResponse = z.infer<typeof ArtifactPutResponse>;
 
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
 const MAX_CONFIG_BODY_BYTES = 32 * 1024 * 1024;
+/** The most statements, each with the longest text in escaped form. */
+const MAX_STATEMENTS_BODY_BYTES = 16 * 1024 * 1024;
 /** A lease, or the address of a copy source. */
 const SMALL_BODY_BYTES = 16 * 1024;
 
@@ -381,6 +398,28 @@ export const sledAgentApi = {
       body: { kind: 'json', schema: RevokedIdentitiesBody },
       status: 204,
       response: { kind: 'empty' },
+      errors: ['NO_SPACE'],
+    }),
+    statementsGet: defineRoute({
+      operationId: 'statements_get',
+      audience: 'nexus',
+      method: 'GET',
+      path: '/statements',
+      summary: 'The statements of admin keys that count here.',
+      status: 200,
+      response: { kind: 'json', schema: StatementsBody },
+      errors: [],
+    }),
+    statementsPut: defineRoute({
+      operationId: 'statements_put',
+      audience: 'nexus',
+      method: 'PUT',
+      path: '/statements',
+      summary:
+        'Add to the statements that count here: those that an admin key which is pinned here has signed for this fleet. None is ever taken back.',
+      body: { kind: 'json', schema: StatementsBody, maxBytes: MAX_STATEMENTS_BODY_BYTES },
+      status: 200,
+      response: { kind: 'json', schema: StatementsAnswer },
       errors: ['NO_SPACE'],
     }),
     auditHeadsGet: defineRoute({

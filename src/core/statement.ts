@@ -18,6 +18,8 @@ import { type Point, PointText, pointText, Sha256Hex, SystemVersion } from './id
 export const MAX_STATEMENTS = 1_024;
 /** Of the text of one. */
 export const MAX_STATEMENT_CHARS = 8_192;
+/** In base64: of ECDSA 96 are the most. */
+export const MAX_SIGNATURE_CHARS = 128;
 /** A recovery that meets more of them needs more statements. */
 export const MAX_ACCEPTED_POINTS = 64;
 

@@ -5,6 +5,7 @@ import { type ArtifactHash, type Generation, type Point, pointText } from '../co
 import type { Handlers } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
 import type { Revocations } from '../identity/revocations.ts';
+import type { Statements } from '../identity/statements.ts';
 import { DepotError } from '../lib/errors.ts';
 import { keptHeadsBody } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
@@ -15,6 +16,7 @@ import { revocationsOf } from '../sled-wire/revocations.ts';
 import type { Copies } from './copy.ts';
 import { reportOf } from './sled-report.ts';
 import type { Slots } from './slots.ts';
+import { takeStatements } from './statements.ts';
 import { awaitingFloor } from './store/config/config-keeper.ts';
 import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
 
@@ -25,6 +27,8 @@ export type AgentDependencies = {
   readonly puts: Slots;
   /** Undefined without an identity: then nobody has one here. */
   readonly revocations: Pick<Revocations, 'add'> | undefined;
+  /** Undefined without an identity: a statement names a fleet. */
+  readonly statements: Statements | undefined;
 };
 
 export const agentHandlers = ({
@@ -32,6 +36,7 @@ export const agentHandlers = ({
   copies,
   puts,
   revocations,
+  statements,
 }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
   async artifactConfigGet({ query: { point } }) {
     if (point !== undefined) return sorted(requireConfigAt(store, point));
@@ -81,6 +86,14 @@ export const agentHandlers = ({
 
   async revokedIdentitiesPut({ body }) {
     await revocations?.add(revocationsOf(body));
+  },
+
+  async statementsGet() {
+    return { statements: [...(statements?.list() ?? [])] };
+  },
+
+  async statementsPut({ body, log }) {
+    return takeStatements(statements, body, { generation: store.config()?.generation, log });
   },
 
   async auditHeadsGet() {

@@ -21,8 +21,9 @@ import { type Peers, plainPeers, securePeers } from '../http/peers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { serveApi } from '../http/server.ts';
-import { watchCredentials } from '../identity/credentials.ts';
+import { type CredentialSource, watchCredentials } from '../identity/credentials.ts';
 import { startRenewal } from '../identity/renewal.ts';
+import { openStatements, type Statements } from '../identity/statements.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Endpoint, endpointUrl, formatAddress } from '../lib/endpoint.ts';
 import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
@@ -30,6 +31,7 @@ import type { Logger } from '../lib/log.ts';
 import type { SledAgentConfig } from './config.ts';
 import type { FetchArtifact } from './copy.ts';
 import { startSledServices } from './services.ts';
+import { configuredAdminKeys } from './statements.ts';
 import type { ArtifactStore } from './store/store.ts';
 
 export type SledAgentDependencies = { readonly clock: Clock; readonly rng: Rng; readonly log: Logger };
@@ -70,6 +72,7 @@ export const startSledAgent = async (
         log: log.child({ component: 'identity' }),
       }),
     );
+  const statements = await ownStatements(config, credentials);
   const hosts = config.nexuses.map(({ host }) => host);
   const { addresses: knownPeers } = started.use(watchKnownHosts(hosts, { clock, log }));
   const fetchArtifact = fetchFrom(peers);
@@ -77,6 +80,7 @@ export const startSledAgent = async (
     await startSledServices(config, {
       ...{ clock, rng, log, peers: nexuses, fetchArtifact, knownPeers },
       revocations: credentials?.revocations,
+      statements,
     }),
   );
   const serve = {
@@ -115,6 +119,16 @@ export const startSledAgent = async (
     store: services.store,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+/** Undefined without an identity. */
+const ownStatements = async (
+  { identity, adminKeyFiles }: SledAgentConfig,
+  credentials: CredentialSource | undefined,
+): Promise<Statements | undefined> => {
+  if (identity === undefined || credentials === undefined) return undefined;
+  const keys = await configuredAdminKeys(adminKeyFiles);
+  return openStatements(identity.certificateFile, { keys, fleet: credentials.current().identity.fleet });
 };
 
 /** Of the first Nexus that answers. */

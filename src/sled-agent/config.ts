@@ -8,6 +8,7 @@ import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { MAX_DATASET_PATH_CHARS, SerialNumber } from '../api/internal-api.ts';
 import { ReachableIp } from '../api/socket-address.ts';
 import { SledId } from '../core/ids.ts';
+import { MAX_ADMIN_KEYS } from '../core/release-trust.ts';
 import { parseAddress } from '../http/listen.ts';
 import { AllowedHosts } from '../http/request-guard.ts';
 import { type IdentityFiles, readCredentials } from '../identity/credentials.ts';
@@ -56,6 +57,13 @@ export const SledAgentFile = z.strictObject({
   insecure_listen: z.boolean().default(false),
   /** With it both servers are TLS, and serve only callers with certificates of the same authority. */
   identity: IdentitySection.optional(),
+  /** What this sled believes whatever a Nexus says; needs an identity. */
+  trust: z
+    .strictObject({
+      /** PEM, public keys: what statements of these keys decide is not decided by the word of a Nexus (T4). */
+      admin_key_files: z.array(z.string().min(1)).max(MAX_ADMIN_KEYS).optional(),
+    })
+    .prefault({}),
   /** Further names and addresses under which clients reach this sled: no others but these and advertise_host are served. */
   allowed_hosts: AllowedHosts,
   /** Internal addresses of Nexus instances, tried in turn. */
@@ -116,6 +124,8 @@ export type SledAgentConfig = {
   readonly advertiseHost: string | undefined;
   readonly insecureListen: boolean;
   readonly identity: IdentityFiles | undefined;
+  /** Public keys in PEM. */
+  readonly adminKeyFiles: readonly string[];
   readonly allowedHosts: readonly string[];
   /** Base URLs. */
   readonly nexuses: readonly Endpoint[];
@@ -182,6 +192,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     advertiseHost: file.advertise_host,
     insecureListen: file.insecure_listen,
     identity: identityFiles(file.identity, absolute, path),
+    adminKeyFiles: pinnedKeyFiles(file, absolute, path),
     nexuses: file.nexus.map((text, at) => endpoint(scheme, address(`nexus.${at}`, text), { kind: 'nexus' })),
     allowedHosts: [
       ...(file.advertise_host === undefined ? [] : [file.advertise_host]),
@@ -206,6 +217,20 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     logLevel: file.log_level,
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
   };
+};
+
+/** A statement names the fleet, which a certificate names. */
+const pinnedKeyFiles = (
+  { trust, identity }: z.output<typeof SledAgentFile>,
+  absolute: (relative: string) => string,
+  path: string,
+): readonly string[] => {
+  const files = trust.admin_key_files ?? [];
+  if (files.length === 0 || identity !== undefined) return files.map(absolute);
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${path}: trust.admin_key_files: only a sled with a section [identity] verifies statements; add the section, or leave the key out`,
+  );
 };
 
 /** A registration has one host for both servers, so it has to lead to both. */

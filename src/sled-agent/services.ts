@@ -18,6 +18,7 @@ import type { Handlers } from '../http/handlers.ts';
 import type { KnownPeers } from '../http/places.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import type { Revocations } from '../identity/revocations.ts';
+import type { Statements } from '../identity/statements.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { agentHandlers } from './agent-api.ts';
@@ -50,6 +51,8 @@ export type SledServicesDependencies = StoreDependencies & {
   readonly knownPeers: KnownPeers;
   /** Undefined without an identity. */
   readonly revocations?: Pick<Revocations, 'add'> | undefined;
+  /** Undefined without an identity. */
+  readonly statements?: Statements | undefined;
 };
 
 export const startSledServices = async (
@@ -77,7 +80,7 @@ export const startSledServices = async (
   const owned = started.move();
   return {
     store,
-    agent: agentHandlers({ store, copies, puts, revocations: deps.revocations }),
+    agent: agentHandlers({ store, copies, puts, revocations: deps.revocations, statements: deps.statements }),
     depot: depotHandlers({ store, reads }),
     startUpkeep: addresses => startUpkeep(config, deps, store, addresses),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -1,0 +1,43 @@
+/**
+ * The statements of admin keys on a sled (T4): what a Nexus sends is verified and kept, and decides in place of its word.
+ *
+ *     [trust] admin_key_files ─▶ AdminKeys ─┐
+ *     PUT /statements ─▶ verified by them ──┴─▶ statements.json beside the certificate ─▶ deletions, points, releases, roots
+ *
+ * SMS1. A sled without a pinned admin key keeps no statement, and needs none.
+ */
+import { createHash } from 'node:crypto';
+import type { StatementsAnswer, StatementsBody } from '../api/sled-agent-api.ts';
+import { isOverAt } from '../core/statement.ts';
+import { type AdminKeys, type PinnedKey, readAdminPublicKey } from '../identity/admin-key.ts';
+import type { Statements } from '../identity/statements.ts';
+import type { Logger } from '../lib/log.ts';
+
+/** Those that the files of the configuration pin. @throws DepotError `CONFIG_INVALID` naming the file */
+export const configuredAdminKeys = async (files: readonly string[]): Promise<AdminKeys> => {
+  const keys = await Promise.all(files.map(readAdminPublicKey));
+  const byDigest = new Map<string, PinnedKey>(keys.map(key => [key.digest, key]));
+  return { list: () => [...byDigest.values()] };
+};
+
+/** Keeps what counts here, and answers which do not. @throws DepotError `NO_SPACE`, `IO` */
+export const takeStatements = async (
+  statements: Statements | undefined,
+  body: StatementsBody,
+  { generation, log }: { readonly generation: number | undefined; readonly log: Logger },
+): Promise<StatementsAnswer> => {
+  const refused =
+    statements === undefined
+      ? body.statements.map(signed => ({
+          signed,
+          reason: 'this sled has no identity, and pins no admin key',
+        }))
+      : await statements.add(body.statements, isOverAt(generation));
+  for (const { signed, reason } of refused) log.warn({ key: signed.key, reason }, 'statement refused');
+  return {
+    refused: refused.map(({ signed, reason }) => ({
+      statement_sha256: createHash('sha256').update(signed.statement).digest('hex'),
+      reason,
+    })),
+  };
+};
