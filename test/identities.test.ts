@@ -23,6 +23,7 @@ import { identityOf } from '../src/identity/certificate.ts';
 import type { Credentials } from '../src/identity/credentials.ts';
 import { testFleetIdentity, validNow, writeAuthority } from '../src/identity/identity.fixture.ts';
 import { issueCertificate } from '../src/identity/issue.ts';
+import { spiffeId } from '../src/identity/peer-identity.ts';
 import { clientTls } from '../src/identity/tls.ts';
 import { errorCodeOf } from '../src/lib/errors.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
@@ -140,7 +141,7 @@ const register = (caller: Caller, sled_id: SledId) =>
     ),
   );
 
-test('a sled registers itself and no other: nobody can take over its address, or invent sleds (T1)', async () => {
+test('a sled registers itself and no other: nobody can take over its address, or invent sleds, and the audit log has who tried (T1, T6)', async () => {
   const [mine, other] = [await credentialsOf(first()), await credentialsOf(second())];
   const { items: before } = await nexus().fleet.sledList({ query: {} }, wait);
   await expect(register(stranger, other.id)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
@@ -156,6 +157,26 @@ test('a sled registers itself and no other: nobody can take over its address, or
   expect(after.map(({ id, address }) => [id, address])).toEqual(
     before.map(({ id, address }) => [id, address]),
   );
+  await nexus().debug.bgtaskActivate({ body: { bgtask_names: ['refused_requests'] } }, wait);
+  const refusals = async () => {
+    const { items } = await nexus().audit.auditList({ query: { limit: 100 } }, wait);
+    return items.map(({ action }) => action).filter(action => action?.kind === 'requests_refused');
+  };
+  await until(async () => (await refusals()).length > 0, 'the refused registrations are in the audit log');
+  const request = 'POST /sled-agents/{sled_id}';
+  const from = { address: '127.0.0.1', request };
+  expect((await refusals())[0]).toMatchObject({
+    refusals: expect.arrayContaining([
+      expect.objectContaining({ why: 'no_certificate', ...from, count: 2 }),
+      expect.objectContaining({
+        why: 'other_identity',
+        ...from,
+        identity: spiffeId(mine.caller.identity),
+        count: 2,
+      }),
+      expect.objectContaining({ why: 'other_identity', ...from, identity: spiffeId(someNexus.identity) }),
+    ]),
+  });
 });
 
 test('a stolen sled is kept out for as long as its certificate is valid: it is not forgotten before', async () => {

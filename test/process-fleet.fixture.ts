@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'smol-toml';
 import { debugApi } from '../src/api/debug-api.ts';
+import { operatorAuditApi } from '../src/api/operator-audit-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
@@ -61,6 +62,7 @@ export type TestNexus = TestProcess & {
   readonly recovery: ReturnType<typeof recoveryClient>;
   readonly history: ReturnType<typeof historyClient>;
   readonly debug: ReturnType<typeof debugClient>;
+  readonly audit: ReturnType<typeof auditClient>;
   readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
   readonly trust: (release: TestRelease) => Promise<void>;
 };
@@ -97,6 +99,7 @@ const updateClient = (at: ClientOptions) => createApiClient(operatorUpdateApi, a
 const fleetClient = (at: ClientOptions) => createApiClient(operatorFleetApi, at);
 const recoveryClient = (at: ClientOptions) => createApiClient(operatorRecoveryApi, at);
 const historyClient = (at: ClientOptions) => createApiClient(operatorHistoryApi, at);
+const auditClient = (at: ClientOptions) => createApiClient(operatorAuditApi, at);
 const debugClient = (at: ClientOptions) => createApiClient(debugApi, at);
 
 type ResolvedOptions = Omit<FleetOptions, 'identity'> & { readonly identity?: TestFleetIdentity | undefined };
@@ -262,6 +265,9 @@ const makeNexus = (
     },
     get debug() {
       return debugClient(at());
+    },
+    get audit() {
+      return auditClient(at());
     },
     async upload(release) {
       const answer = await updateClient(at()).repositoryUpload(

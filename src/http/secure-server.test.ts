@@ -24,6 +24,7 @@ import { type BoundRoute, bindApi } from './handlers.ts';
 import { openApiDocuments } from './openapi.ts';
 import { plainPeers, secureDispatcher, securePeers } from './peers.ts';
 import { rawGet } from './raw-get.ts';
+import type { Refusal } from './refusal.ts';
 import { type ApiServer, serveApi } from './server.ts';
 
 const SLED = '11111111-1111-4111-8111-111111111111';
@@ -75,6 +76,22 @@ const AUDIENCES = {
   self: ['the sled'],
 } satisfies Record<Exclude<Route['audience'], 'public'>, readonly CallerName[]>;
 
+/** As which reason a refusal of each caller is counted, by a route for processes. */
+const COUNTED_AS: Readonly<Record<string, Refusal['why']>> = {
+  nobody: 'no_certificate',
+  'the token alone': 'no_certificate',
+  'a wrong token': 'no_certificate',
+  'the sled': 'other_identity',
+  'another sled': 'other_identity',
+  'a Nexus': 'other_identity',
+  'a sled with an expired certificate': 'certificate_expired',
+  'a Nexus with an expired certificate': 'certificate_expired',
+  'an expired sled of an authority of the same name': 'certificate_refused',
+  'a Nexus of an authority of the same name': 'certificate_refused',
+  'a sled of another fleet': 'certificate_refused',
+  'a Nexus that this authority issued for another fleet': 'certificate_refused',
+};
+
 /** Without an id of its own in the path, a route for sleds serves each of them. */
 const servedBy = ({ audience, ownId, servesExpired }: Route): readonly string[] => {
   if (audience === 'public') return Object.keys(callersOf(testFleetIdentity()));
@@ -91,7 +108,9 @@ test('one route alone serves callers that show nothing: the one of machines that
   expect(open.map(({ operationId }) => operationId)).toEqual(['sled_join']);
 });
 
-describe('each route of each server serves its audience alone (T2a)', () => {
+const WHY_OF_TOKEN: Readonly<Record<string, Refusal['why']>> = { 'a wrong token': 'token_unknown' };
+
+describe('each route of each server serves its audience alone, and shows whom it refused and why (T2a, T6)', () => {
   const fleet = testFleetIdentity();
   const callers = callersOf(fleet);
   const serverOf = (document: string): Credentials =>
@@ -102,8 +121,10 @@ describe('each route of each server serves its audience alone (T2a)', () => {
   test.each(Object.entries(openApiDocuments))('%s', async (document, apis) => {
     const credentials = replaceableCredentials(serverOf(document));
     const { kind } = credentials.current().identity;
+    const refusals: Refusal[] = [];
     await using server = await serveApi({
       apis: [bare(apis)],
+      onRefused: refusal => refusals.push(refusal),
       listen: { host: '127.0.0.1', port: 0 },
       credentials,
       operators: oneOperator(TOKEN),
@@ -131,6 +152,10 @@ describe('each route of each server serves its audience alone (T2a)', () => {
         expect(isRefused, `${route.operationId} and ${name}: ${statusCode} ${text}`).toBe(
           !served.includes(name),
         );
+        const counted = refusals.splice(0).map(({ why, address, request: of }) => ({ why, address, of }));
+        const why = route.audience === 'operator' ? (WHY_OF_TOKEN[name] ?? 'no_token') : COUNTED_AS[name];
+        const of = `${route.method} ${route.path}`;
+        expect(counted).toEqual(isRefused ? [{ why, address: '127.0.0.1', of }] : []);
       }
     }
     for (const dispatcher of dispatchers.values()) await dispatcher.close();

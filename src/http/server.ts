@@ -48,6 +48,7 @@ import type { BoundRoute, Page } from './handlers.ts';
 import { listenError, requireLoopback } from './listen.ts';
 import type { KnownPeers, PlaceLimits } from './places.ts';
 import { DEFAULT_PROGRESS } from './progress.ts';
+import { type NoteRefusal, showingRefusal } from './refusal.ts';
 import { canonicalHost, guardRequest } from './request-guard.ts';
 import { createRequestPlaces } from './request-places.ts';
 import { createRunningCallers } from './running-callers.ts';
@@ -109,6 +110,8 @@ export type ServerOptions = {
   /** TLS, with callers identified by their certificates; without it every process is served that reaches the address. */
   readonly credentials?: CredentialSource | undefined;
   readonly limits?: Partial<ServerLimits>;
+  /** Is shown each request that is refused for its caller. */
+  readonly onRefused?: NoteRefusal | undefined;
   readonly log: Logger;
   /** Stops the server, like its disposal. */
   readonly signal?: AbortSignal;
@@ -147,10 +150,14 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
       const connected = connectedOf(request, credentials);
       callers.add(controller, connected.peer);
       using _place = requests.take(connected.claimant);
-      guardRequest(request, hosts);
-      const caller = await callerOf(request, connected, admission, operators, { signal });
-      admit(admission, caller, { params, query, self });
-      await work({ ...exchange, caller });
+      const seen = { connected, admission, request, signal };
+      await showingRefusal(options.onRefused, seen, async judged => {
+        guardRequest(request, hosts);
+        const caller = await callerOf(request, connected, admission, operators, { signal });
+        judged(caller);
+        admit(admission, caller, { params, query, self });
+        await work({ ...exchange, caller });
+      });
     });
     running.set(
       controller,

@@ -18,8 +18,8 @@ export type Peer =
   | { readonly kind: 'plain' }
   /** TLS, without a certificate of the caller. */
   | { readonly kind: 'anonymous' }
-  /** With a certificate that was not accepted. */
-  | { readonly kind: 'refused'; readonly because: string }
+  /** With a certificate that was not accepted; `revoked`: as which process it is proven all the same. */
+  | { readonly kind: 'refused'; readonly because: string; readonly revoked?: PeerIdentity }
   | {
       readonly kind: 'identified';
       readonly identity: PeerIdentity;
@@ -59,7 +59,7 @@ export const judgedPeer = (
   if (identity.fleet !== fleet)
     return { kind: 'refused', because: `it is of the fleet ${identity.fleet}, not of ${fleet}` };
   const because = revocations.fault(identity, notBeforeMs);
-  if (because !== undefined) return { kind: 'refused', because };
+  if (because !== undefined) return { kind: 'refused', because, revoked: identity };
   return notAfterMs < nowMs
     ? { kind: 'expired', identity, publicKey, notAfterMs }
     : { kind: 'identified', identity, publicKey, notBeforeMs };

@@ -24,7 +24,10 @@ const headOf = ({ audit }: MemoryState): AuditHead => audit.at(-1) ?? EMPTY_LOG;
 
 export const auditAppend =
   (origin: AuditOrigin, action: AuditAction): Step<void> =>
-  (state, moment) => ({ state: withAudit(state, origin, action, moment), answer: undefined });
+  (state, moment) => ({
+    state: withAudit(state, origin, action, { ...moment, repeated: true }),
+    answer: undefined,
+  });
 
 export const auditHead: Query<AuditHead> = state => {
   const { seq, hash } = headOf(state);

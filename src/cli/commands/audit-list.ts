@@ -18,7 +18,7 @@ export const addAuditList = (parent: Command, session: Session): void => {
     parent
       .command('list')
       .description(
-        'changes by persons: who, when, from where, what; the newest last, in JSON the newest first',
+        'changes by persons, and refused requests: who, when, from where, what; the newest last, in JSON the newest first',
       )
       .option('--limit <number>', `how many of the newest (${DEFAULT_ENTRIES})`),
     'tuf-depot audit list --limit 20',
@@ -28,7 +28,7 @@ export const addAuditList = (parent: Command, session: Session): void => {
     const { outStyle: style, outColumns } = session.terminal;
     present(session, options, entries, () =>
       entries.length === 0
-        ? ['No change by a person is recorded.']
+        ? ['Neither a change by a person nor a refused request is recorded.']
         : tableLines(
             entries.toReversed().map(shown),
             [
@@ -36,7 +36,7 @@ export const addAuditList = (parent: Command, session: Session): void => {
               { title: 'TIME', cell: entry => entry.time },
               { title: 'BY', cell: entry => entry.by, paint: style.bold },
               { title: 'FROM', cell: entry => entry.from },
-              { title: 'CHANGE', cell: entry => entry.change },
+              { title: 'WHAT', cell: entry => entry.change },
             ],
             { style, width: outColumns() },
           ),

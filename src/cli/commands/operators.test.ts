@@ -121,7 +121,7 @@ const serving = (rows: readonly AuditRow[], head = rows.at(-1) ?? EMPTY_LOG): Te
 test('audit list shows what the hashes cover, the newest last, and in JSON the newest first', async () => {
   const rows = log();
   const table = await against(serving(rows), 'audit', 'list');
-  expect(table.out).toMatch(/NO +TIME +BY +FROM +CHANGE/);
+  expect(table.out).toMatch(/NO +TIME +BY +FROM +WHAT/);
   expect(
     table.out
       .split('\n')

@@ -2,6 +2,7 @@
 import type { AuditAction, AuditActor, AuditEntry, AuditKind } from './audit.ts';
 import { unknownEventText } from './event.ts';
 import { listed, plural, quoted, sentences, spaced, timeText } from './phrase.ts';
+import { refusalText, refusedTotalText } from './refusal.ts';
 
 type Renderers = { readonly [K in AuditKind]: (action: AuditAction<K>) => string };
 
@@ -88,6 +89,11 @@ const renderers: Renderers = {
           )}.`,
     ),
   tasks_activated: ({ tasks }) => `Tasks were activated: ${listed(tasks, MOST_NAMES)}.`,
+  requests_refused: ({ refusals, total, fromMs, untilMs }) => {
+    const others = total - refusals.reduce((sum, { count }) => sum + count, 0);
+    const each = [...refusals.map(refusalText), ...(others > 0 ? [`${others} of other callers`] : [])];
+    return `${refusedTotalText(total, fromMs, untilMs)}: ${each.join('; ')}.`;
+  },
   source_sync_requested: ({ source, metadataUrl }) =>
     `A sync of the source ${source} at ${metadataUrl} was requested.`,
 };

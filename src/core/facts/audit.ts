@@ -24,6 +24,7 @@ import { OperatorRole } from '../operator-role.ts';
 import { type Details, fromDetails, toDetails } from './details.ts';
 import { Policy } from './event.ts';
 import { Count, PointFact, Words } from './reason.ts';
+import { RefusalFact } from './refusal.ts';
 
 /**
  * Who acts: a person by a token of the database, or by the token file of a Nexus; a Nexus by its own configuration; or a
@@ -130,6 +131,14 @@ const auditActions = {
       .optional(),
   }),
   tasks_activated: z.object({ tasks: Names }),
+  /** No change: what was asked of a server by somebody who may not. */
+  requests_refused: z.object({
+    refusals: z.array(RefusalFact).max(MAX_AUDITED_NAMES).readonly(),
+    /** Also of those that have no row. */
+    total: Count,
+    fromMs: TimeMs,
+    untilMs: TimeMs,
+  }),
   source_sync_requested: z.object({ source: Words, metadataUrl: Words }),
 } as const satisfies Record<string, z.ZodType<object>>;
 

@@ -103,7 +103,7 @@ test('whoever has a token learns its role, and until when it is valid (T2)', asy
   expect(await breakGlass.access.operatorSelf({}, wait)).toEqual({ role: 'admin' });
 });
 
-test('the last release is deleted by an admin alone, and the refusal is no entry of the audit log (T2)', async () => {
+test('the last release is deleted by an admin alone, and its refusal is no change in the audit log (T2)', async () => {
   const { breakGlass, person } = await startWith('operator');
   const release = await world.release({ systemVersion: '1.0.0' });
   await breakGlass.updates.trustRootCreate(
@@ -124,7 +124,7 @@ test('the last release is deleted by an admin alone, and the refusal is no entry
   expect((await kinds()).at(-1)).toBe('release_deleted');
 });
 
-test('only an admin may override the revocation of signing keys, and the refusal is no entry of the audit log (T2)', async () => {
+test('only an admin may override the revocation of signing keys, and its refusal is no change in the audit log (T2)', async () => {
   const { breakGlass, id, person } = await startWith('operator');
   const upload = (by: typeof person, flag: 'true' | 'false') =>
     by.updates.repositoryUpload(
@@ -244,6 +244,58 @@ test('each route that changes something leaves who did it, from where, and what,
     .filter(({ method }) => method !== 'GET')
     .map(({ operationId }) => operationId);
   expect([...Object.keys(done), ...ELSEWHERE].sort()).toEqual(changing.sort());
+});
+
+test('a flood of requests that nobody may send is one entry of the audit log, with each caller, and pushes out no other (T6, T5)', async () => {
+  const { nexus, breakGlass, id, token } = await startWith('admin');
+  const stolen = clientsOf(nexus, token);
+  await breakGlass.access.tokenRevoke({ params: { token_id: id } }, wait);
+  const guess = async () =>
+    (
+      await fetch(`http://${nexus.operatorAddress}/v1/system/fleet/sleds`, {
+        headers: { authorization: 'Bearer guess' },
+      })
+    ).status;
+  const answers: number[] = [];
+  for (let round = 0; round < 25; round += 1)
+    answers.push(...(await Promise.all(Array.from({ length: 20 }, guess))));
+  expect(new Set(answers)).toEqual(new Set([401]));
+  await expect(stolen.fleet.fleetStatus({}, wait)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  const page = await fetch(`http://${nexus.internalAddress}/`, {
+    headers: { 'sec-fetch-site': 'cross-site' },
+  });
+  expect(page.status).toBe(403);
+
+  nexus.services.driver.activate('refused_requests');
+  const kinds = async () => (await entriesOf(breakGlass)).map(({ action }) => action?.kind);
+  await expect.poll(kinds).toEqual(['token_created', 'token_revoked', 'requests_refused']);
+  const { actor, action, message } = (await entriesOf(breakGlass)).at(-1)!;
+  expect(actor).toEqual({ kind: 'nexus' });
+  expect(action).toMatchObject({
+    total: answers.length + 2,
+    refusals: [
+      {
+        why: 'token_unknown',
+        address: '127.0.0.1',
+        request: 'GET /v1/system/fleet/sleds',
+        count: answers.length,
+      },
+      { why: 'token_revoked', token_id: id, count: 1 },
+      { why: 'cross_site', count: 1 },
+    ],
+  });
+  expect(message).toMatch(
+    /^502 requests were refused from .*: 500 with an unknown token, from 127\.0\.0\.1, first GET \/v1\/system\/fleet\/sleds; 1 with a revoked token/,
+  );
+});
+
+test('what was refused before a stop is in the audit log after it (T6)', async () => {
+  const { nexus } = await startWith('viewer');
+  await fetch(`http://${nexus.operatorAddress}/metrics`);
+  await nexus[Symbol.asyncDispose]();
+  const again = await world.startNexus();
+  const last = (await entriesOf(clientsOf(again, again.token))).at(-1)!;
+  expect(last.action).toMatchObject({ kind: 'requests_refused', total: 1, refusals: [{ why: 'no_token' }] });
 });
 
 test('while the database is away a token still counts, and the status says how old it is (T2)', async () => {

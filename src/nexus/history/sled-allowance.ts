@@ -35,7 +35,8 @@ export const createSledAllowance = (
   };
 };
 
-const createAllowance = (
+/** Counts an event if it returns true. */
+export const createAllowance = (
   { burst, everyMs }: Allowance,
   clock: Pick<Clock, 'monotonicMs'>,
 ): (() => boolean) => {

@@ -7,6 +7,7 @@ import { OperatorTokenId } from '../../core/ids.ts';
 import { OPERATOR_ROLES, type OperatorRole } from '../../core/operator-role.ts';
 import { seededRng } from '../../core/rng.ts';
 import { openApiDocuments } from '../../http/openapi.ts';
+import type { Refusal } from '../../http/refusal.ts';
 import { serveApi } from '../../http/server.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -102,18 +103,20 @@ const serve = async (name: string) => {
   };
   const apis = SERVERS[name]!;
   const isOperators = name === 'the operator server';
+  const refusals: Refusal[] = [];
   const server = await serveApi({
     apis: apis.map(({ routes }) => Object.values(routes).map(route => ({ route, handle }))),
     pages: isOperators ? [metricsPage(handle)] : [],
     listen: { host: '127.0.0.1', port: 0 },
     ...(isOperators && { operators: createOperatorCheck(BREAK_GLASS, () => tokens) }),
+    onRefused: refusal => refusals.push(refusal),
     log: silentLogger,
   });
   const routes: (Admission & Pick<Route, 'method' | 'path'>)[] = [
     ...apis.flatMap(api => Object.values(api.routes)),
     ...(isOperators ? [{ ...metricsPage(handle), method: 'GET' as const }] : []),
   ];
-  return { server, routes, datastore };
+  return { server, routes, datastore, refusals };
 };
 
 const verdictOf = async (
@@ -184,4 +187,31 @@ test('while the tokens cannot be read only the break-glass token counts, and oth
     kind: 'unverified',
     why: 'this Nexus is starting',
   });
+});
+
+test('a refusal of a token is shown with its reason, and with the token where the database knows it (T6)', async () => {
+  const { server, datastore, refusals } = await serve('the operator server');
+  await using _ = server;
+  const headers = await authorizations(datastore);
+  const route = { method: 'POST', path: '/v1/system/update/trust-roots' } as const;
+  const shownOf = async (kind: CallerKind) => {
+    await verdictOf(server.address, route, headers[kind]);
+    return refusals
+      .splice(0)
+      .map(({ why, tokenId, request }) => ({ why, isNamed: tokenId !== undefined, request }));
+  };
+  const request = `${route.method} ${route.path}`;
+  for (const [kind, why, isNamed] of [
+    ['none', 'no_token', false],
+    ['not a bearer', 'no_token', false],
+    ['malformed', 'token_damaged', false],
+    ['unknown', 'token_unknown', false],
+    ['revoked', 'token_revoked', true],
+    ['expired', 'token_expired', true],
+    ['operator', 'role_too_small', true],
+  ] as const)
+    expect(await shownOf(kind), kind).toEqual([{ why, isNamed, request }]);
+  expect(await shownOf('admin')).toEqual([]);
+  await fetch(`http://${server.address}/metrics`, { headers: { 'sec-fetch-site': 'cross-site' } });
+  expect(refusals.splice(0)).toMatchObject([{ why: 'cross_site', request: 'GET /metrics' }]);
 });

@@ -38,6 +38,7 @@ import type { Logger } from '../../lib/log.ts';
 import { createHttpConnection } from '../../sled-client/http-connection.ts';
 import { fetchRelease } from '../../source/fetch-release.ts';
 import { verifyRelease, verifyRootArchive } from '../../verify/verify-release.ts';
+import { createRefusals, type Refusals } from '../background/refusals-task.ts';
 import { createDatabaseWatch } from '../datastore/database-watch.ts';
 import { createPgDatastore } from '../datastore/pg-datastore.ts';
 import { createOperatorCheck } from '../operators/operator-check.ts';
@@ -95,15 +96,16 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
   const token = await readOrMakeToken(config.tokenFile);
   const watch = createDatabaseWatch(deps.clock);
   const services = createLate<Services>(watch);
+  const refusals = createRefusals(deps.clock);
   stack.defer(async () => services.peek()?.[Symbol.asyncDispose]());
 
   const operator = stack.use(
     await serveOperators({
-      ...{ config, deps, services, token, credentials },
+      ...{ config, deps, services, token, credentials, refusals },
       starting: () => ({ nexusId: directory.nexusId, config, outage: watch.outage() }),
     }),
   );
-  const internal = stack.use(await serveSleds({ config, deps, services, credentials }));
+  const internal = stack.use(await serveSleds({ config, deps, services, credentials, refusals }));
 
   const stop = new AbortController();
   const started = startServices(
@@ -111,6 +113,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       ...realServices(config, deps, peers),
       issuer,
       tellsAuditHeads: true,
+      refusals,
       revocations: credentials?.revocations,
       certificates: () => (credentials === undefined ? [] : [credentials.current(), ...peers.certificates()]),
       newId: randomUUID,
@@ -173,6 +176,7 @@ type InternalServer = {
   readonly deps: NexusDeps;
   readonly services: Late<Services>;
   readonly credentials: CredentialSource | undefined;
+  readonly refusals: Pick<Refusals, 'note'>;
 };
 
 type OperatorServer = InternalServer & {
@@ -187,6 +191,7 @@ const serveOperators = ({
   deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
   services,
   credentials,
+  refusals,
   token,
   starting,
 }: OperatorServer): Promise<ApiServer> =>
@@ -214,6 +219,7 @@ const serveOperators = ({
     operators: createOperatorCheck(token, () => services.peek()?.tokens),
     credentials: config.operatorTransport === 'tls' ? credentials : undefined,
     limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
+    onRefused: refusals.note,
     log: log.child({ component: 'operator-api' }),
   });
 
@@ -222,6 +228,7 @@ const serveSleds = ({
   deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
   services,
   credentials,
+  refusals,
 }: InternalServer): Promise<ApiServer> =>
   serveApi({
     apis: [
@@ -235,6 +242,7 @@ const serveSleds = ({
     allowedHosts: config.allowedHosts,
     knownPeers: () => services.peek()?.knownSleds() ?? noKnownPeers(),
     limits: { drainTimeoutMs },
+    onRefused: refusals.note,
     log: log.child({ component: 'internal-api' }),
   });
 

@@ -18,11 +18,14 @@ import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { FetchRelease } from '../../source/fetch-release.ts';
 import type { Driver } from '../background/driver.ts';
+import { createRefusalWriter, type Refusals, type RefusalWriter } from '../background/refusals-task.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import { waitForDatabase } from '../datastore/wait-for-database.ts';
 import { createHistory, type History } from '../history/history.ts';
+import { originOfNexus } from '../operators/audit-origin.ts';
 import { createKnownTokens, type KnownTokens } from '../operators/known-tokens.ts';
 import type { StagingDirectory } from '../releases/staging/directory.ts';
 import type { Staging } from '../releases/staging/staging.ts';
@@ -56,6 +59,8 @@ export type ServiceDeps = {
   readonly revocations?: Pick<Revocations, 'list' | 'add' | 'timeOf'> | undefined;
   /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
   readonly tellsAuditHeads: boolean;
+  /** Of the servers; undefined for a simulated Nexus, which has none. */
+  readonly refusals?: Refusals | undefined;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
   readonly verifyRoots: VerifyRoots;
@@ -92,6 +97,7 @@ export const startServices = async (
   const datastore = watch.watched(stack.use(await patiently(() => deps.openDatastore({ signal }))));
   const nexus = { id: directory.nexusId, operatorAddress, timeStartedMs: clock.nowMs() };
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
+  const refusalWriter = beginRefusals(stack, deps, datastore);
   const history = beginHistory(stack, deps, datastore);
   const tokens = stack.use(createKnownTokens({ datastore, clock, log: deps.log }));
   const trigger = createReplicationTrigger(deps);
@@ -100,7 +106,7 @@ export const startServices = async (
 
   const intake = await startIntake({ ...parts, note: history.note }, patiently, { signal });
   stack.use(intake.localRepos);
-  const tasks = startTasks(stack, { ...parts, intake });
+  const tasks = startTasks(stack, { ...parts, intake, refusalWriter });
   trigger.connect(tasks.driver);
   watch.onReturn(tasks.driver.retryFailed);
   stack.use(intake.uploads); // stopped before the tasks: an upload that settles may still activate one
@@ -133,6 +139,19 @@ const certificatesInService = (
   return certificates()
     .filter(({ identity }) => identity.kind === 'nexus' || inService.has(identity.id))
     .map(({ identity, notAfterMs }) => ({ process: spiffeId(identity), expiresMs: notAfterMs }));
+};
+
+/** Ends, written, after the servers and the tasks. */
+const beginRefusals = (
+  stack: AsyncDisposableStack,
+  { refusals, directory: { nexusId }, clock, newId, log }: ServiceDeps,
+  datastore: Pick<AuditPort, 'auditAppend'>,
+): RefusalWriter | undefined => {
+  if (refusals === undefined) return undefined;
+  const newOrigin = () => originOfNexus({ nexusId, newId });
+  const writer = createRefusalWriter({ refusals, datastore, newOrigin, clock });
+  stack.defer(() => writer.writeRest(log));
+  return writer;
 };
 
 /** Begins with the start, and ends, written, after everything that records events. */

@@ -15,6 +15,7 @@ import { type CommitDurabilityWatch, createCommitDurability } from '../backgroun
 import { createDriver, type Driver } from '../background/driver.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from '../background/fleet-history.ts';
 import { heartbeatTask } from '../background/heartbeat.ts';
+import type { RefusalWriter } from '../background/refusals-task.ts';
 import { repoPruner } from '../background/repo-pruner.ts';
 import { REVOCATION_TASK, revocationTask } from '../background/revocation-task.ts';
 import { createSledLiveness, type SledLiveness } from '../background/sled-liveness.ts';
@@ -56,6 +57,8 @@ type Deps = {
   readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
   /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
   readonly tellsAuditHeads: boolean;
+  /** Undefined for a simulated Nexus, which has no servers. */
+  readonly refusalWriter?: RefusalWriter | undefined;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly fetchRelease: FetchRelease<TrustRootId>;
   /** Generates the nonces of rounds, and the ids of entries of the audit log. */
@@ -97,6 +100,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         heartbeatTask({ datastore, nexus }),
         ...(revocations === undefined ? [] : [revocationTask({ datastore, connection, revocations, clock })]),
         ...(deps.tellsAuditHeads ? [auditHeadsTask({ datastore, connection, clock })] : []),
+        ...(deps.refusalWriter === undefined ? [] : [deps.refusalWriter.task]),
         database.task,
         repoPruner({
           ...{ datastore, note: history.note, ...config.pruner },

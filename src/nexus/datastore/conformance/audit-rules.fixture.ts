@@ -154,6 +154,18 @@ export const auditRules = (open: OpenDatastore): void => {
       expect(await actionsOf(datastore)).toHaveLength(1);
     });
 
+    test('has one entry that is appended twice under one id, and a later one too (P4)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const origin = originBy();
+      const append = (name: string, by = origin) =>
+        datastore.auditAppend(by, { kind: 'tasks_activated', tasks: [name] }, wait);
+      await append('first');
+      await append('first');
+      await append('second', originBy());
+      expect(await actionsOf(datastore)).toMatchObject([{ tasks: ['first'] }, { tasks: ['second'] }]);
+    });
+
     test('is read in pages, from both ends', async () => {
       await using opened = await open();
       const { datastore } = opened;

@@ -5,4 +5,5 @@ import { appendAudit } from './audit-rows.ts';
 export const auditAppend =
   (transactions: Transactions): AuditPort['auditAppend'] =>
   (origin, action, wait) =>
-    transactions.write('audit_append', (db, attempt) => appendAudit(db, origin, action, attempt), wait);
+    // A call may be repeated as well as an attempt: there is no change beside the entry that would show it.
+    transactions.write('audit_append', db => appendAudit(db, origin, action, { repeated: true }), wait);
