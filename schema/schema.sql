@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 53, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 54, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -328,6 +328,17 @@ CREATE TABLE identity_revocation (
   time_revoked TIMESTAMPTZ NOT NULL,
   CONSTRAINT identity_revocation_pkey PRIMARY KEY (kind, id),
   CONSTRAINT identity_revocation_kind_valid CHECK (kind IN ('nexus', 'sled'))
+);
+
+-- Statements that admin keys signed, each as it was sent: never changed, never removed. sha256: of key_sha256, signature and
+-- statement, with line feeds between them. key_sha256: of the SubjectPublicKeyInfo of the admin key.
+CREATE TABLE admin_statement (
+  sha256 TEXT NOT NULL,
+  statement TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  key_sha256 TEXT NOT NULL,
+  time_recorded TIMESTAMPTZ NOT NULL DEFAULT now(),
+  CONSTRAINT admin_statement_pkey PRIMARY KEY (sha256)
 );
 
 -- The audit log: every change by a person, in a chain. hash: SHA-256 of the hash of the entry before, seq and content, with

@@ -156,6 +156,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     releases: ['audit', 'wanted-set', 'trust-roots', 'target-release'],
     'local-repos': ['wanted-set'],
     revocations: [],
+    statements: ['audit'],
     sleds: ['audit', 'wanted-set', 'revocations'],
     invitations: ['audit', 'sleds', 'revocations'],
     nexuses: ['audit', 'revocations'],

@@ -33,6 +33,7 @@ import {
 } from './verbs/release-verbs.ts';
 import { revocationList } from './verbs/revocation-verbs.ts';
 import { sledForget, sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
+import { statementInsert, statementList } from './verbs/statement-verbs.ts';
 import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-release-verbs.ts';
 import {
   trustRootAdvance,
@@ -133,6 +134,9 @@ const accessVerbs = (read: Read, write: Write) =>
     sledJoin: (request, { audit, signal }) => write('sled_join', sledJoin(request, audit), { signal }),
     sledKeyGet: (id, sha256, wait) => read('sled_key_get', sledKeyGet(id, sha256), wait),
     revocationList: wait => read('revocation_list', revocationList, wait),
+    statementList: wait => read('statement_list', statementList, wait),
+    statementInsert: (entry, { audit, signal }) =>
+      write('statement_insert', statementInsert(entry, audit), { signal }),
     auditAppend: (origin, action, wait) => write('audit_append', auditAppend(origin, action), wait),
     auditHead: wait => read('audit_head', auditHead, wait),
     auditList: async (page, wait) => read('audit_list', auditList(page), wait),

@@ -33,6 +33,7 @@ import type { NexusRecord } from '../../src/nexus/datastore/ports/nexus-port.ts'
 import type { OperatorTokenRecord } from '../../src/nexus/datastore/ports/operator-token-port.ts';
 import type { RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts';
 import type { SledRecord } from '../../src/nexus/datastore/ports/sled-port.ts';
+import type { StatementRecord } from '../../src/nexus/datastore/ports/statement-port.ts';
 import type { TrustRootRecord } from '../../src/nexus/datastore/ports/trust-root-port.ts';
 
 /** A release, present or pruned, with everything that it lists. */
@@ -102,6 +103,8 @@ export type MemoryState = {
   readonly sledKeys: ReadonlyMap<string, SledKeyRecord>;
   /** Of each identity, by its key. */
   readonly revocations: ReadonlyMap<string, Revocation>;
+  /** By the SHA-256 of each. */
+  readonly statements: ReadonlyMap<string, StatementRecord>;
   /** The oldest first. */
   readonly audit: readonly (AuditRow & { readonly id: AuditEntryId })[];
 };
@@ -126,6 +129,7 @@ export const emptyState = (nowMs: number): MemoryState => {
     invitations: new Map(),
     sledKeys: new Map(),
     revocations: new Map(),
+    statements: new Map(),
     audit: [],
   };
 };

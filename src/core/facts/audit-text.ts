@@ -88,6 +88,8 @@ const renderers: Renderers = {
             MOST_NAMES,
           )}.`,
     ),
+  statement_recorded: ({ statementId, adminKeySha256, subject }) =>
+    `Statement ${statementId} of the admin key ${adminKeySha256} was recorded: ${subject}.`,
   tasks_activated: ({ tasks }) => `Tasks were activated: ${listed(tasks, MOST_NAMES)}.`,
   requests_refused: ({ refusals, total, fromMs, untilMs }) => {
     const others = total - refusals.reduce((sum, { count }) => sum + count, 0);

@@ -130,6 +130,14 @@ const auditActions = {
       .readonly()
       .optional(),
   }),
+  statement_recorded: z.object({
+    /** Of the text that the admin key signed. */
+    statementId: Words,
+    statementKind: Words,
+    adminKeySha256: Sha256,
+    /** The point, hash or identity that it is about. */
+    subject: Words,
+  }),
   tasks_activated: z.object({ tasks: Names }),
   /** No change: what was asked of a server by somebody who may not. */
   requests_refused: z.object({

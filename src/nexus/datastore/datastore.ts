@@ -22,6 +22,7 @@ import type { OperatorTokenPort } from './ports/operator-token-port.ts';
 import type { ReleasePort } from './ports/release-port.ts';
 import type { RevocationPort } from './ports/revocation-port.ts';
 import type { SledPort } from './ports/sled-port.ts';
+import type { StatementPort } from './ports/statement-port.ts';
 import type { TargetReleasePort } from './ports/target-release-port.ts';
 import type { TrustRootPort } from './ports/trust-root-port.ts';
 import type { WantedSetPort } from './ports/wanted-set-port.ts';
@@ -38,5 +39,6 @@ export type Datastore = TrustRootPort &
   OperatorTokenPort &
   InvitationPort &
   RevocationPort &
+  StatementPort &
   AuditPort &
   AsyncDisposable;

@@ -53,6 +53,8 @@ import { sledGet } from './verbs/sleds/sled-get.ts';
 import { sledList } from './verbs/sleds/sled-list.ts';
 import { sledSetPolicy } from './verbs/sleds/sled-set-policy.ts';
 import { sledUpsert } from './verbs/sleds/sled-upsert.ts';
+import { statementInsert } from './verbs/statements/statement-insert.ts';
+import { statementList } from './verbs/statements/statement-list.ts';
 import { targetReleaseGet } from './verbs/target-release/target-release-get.ts';
 import { targetReleaseRecent } from './verbs/target-release/target-release-recent.ts';
 import { targetReleaseSet } from './verbs/target-release/target-release-set.ts';
@@ -165,6 +167,8 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   sledJoin: sledJoin(transactions),
   sledKeyGet: sledKeyGet(transactions),
   revocationList: revocationList(transactions),
+  statementList: statementList(transactions),
+  statementInsert: statementInsert(transactions),
   auditAppend: auditAppend(transactions),
   auditHead: auditHead(transactions),
   auditList: auditList(transactions),

@@ -156,6 +156,13 @@ export type Tables = {
     time_expunged: OptionalTime;
   };
   identity_revocation: { kind: 'nexus' | 'sled'; id: string; time_revoked: Time };
+  admin_statement: {
+    sha256: string;
+    statement: string;
+    signature: string;
+    key_sha256: string;
+    time_recorded: TimeByDefault;
+  };
   audit_head: { singleton: boolean; seq: number; hash: string };
   audit_entry: { seq: number; id: AuditEntryId; hash: string; content: string };
   fleet_event: {

@@ -9,6 +9,7 @@ import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
 import { revocationRules } from './revocation-rules.fixture.ts';
 import { sledRules } from './sled-rules.fixture.ts';
+import { statementRules } from './statement-rules.fixture.ts';
 import { targetReleaseRules } from './target-release-rules.fixture.ts';
 import { trustMoveRules, trustRootRules } from './trust-root-rules.fixture.ts';
 import { generationRules, mendRules, pointRules, recoveryRules } from './wanted-set-rules.fixture.ts';
@@ -29,5 +30,6 @@ export const everyRule = (open: OpenDatastore): void => {
   operatorTokenRules(open);
   invitationRules(open);
   revocationRules(open);
+  statementRules(open);
   auditRules(open);
 };
