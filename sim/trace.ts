@@ -59,6 +59,7 @@ export const SOMETIMES = [
   'a sled without points was given a config',
   'a lost release was uploaded again without being refused for rollback',
   'a disk of another history came back to a sled',
+  'a revoked process that is in service got another certificate',
 ] as const;
 export type Sometimes = (typeof SOMETIMES)[number];
 

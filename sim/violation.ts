@@ -9,6 +9,9 @@ export type Guarantee =
   | 'G6'
   | 'G7'
   | 'G8'
+  | 'T1'
+  | 'T2'
+  | 'T3'
   | 'T4'
   | 'reasons'
   | 'bounds'
@@ -23,6 +26,9 @@ export const GUARANTEES: Readonly<Record<Guarantee, string>> = {
   G6: 'monotone',
   G7: 'any mix is fine',
   G8: 'one sled never stops the others',
+  T1: 'who is not of the fleet, or revoked, is not heard',
+  T2: 'each route serves its audience alone',
+  T3: 'no unsigned byte',
   T4: 'a deletion waits',
   reasons: 'everything that makes no progress has a reason',
   bounds: 'transfers in flight are bounded',

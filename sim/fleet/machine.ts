@@ -5,11 +5,13 @@
  *
  * MC1. A machine answers only while a process of it has booted and has not ended.
  * MC2. A boot that fails is retried.
+ * MC3. Its identity lies beside the volumes, and outlives them.
  */
 import type { Rng } from '../../src/core/rng.ts';
 import type { Disk } from '../../src/lib/disk.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { ExclusiveLock } from '../../src/lib/exclusive-lock.ts';
+import { type Heard, type IdentityBox, type Member, openMember } from '../identity/member.ts';
 import { createDisk, type DiskWatcher } from '../machine/disk.ts';
 import { requireUsable, systemError, type Volume } from '../machine/volume.ts';
 import type { Callee } from '../network/call.ts';
@@ -18,12 +20,14 @@ import type { Scheduler } from '../time/scheduler.ts';
 
 export type Host = {
   readonly name: string;
+  readonly member: Member;
   readonly process: SimProcess;
   readonly disk: Disk;
   readonly lockDirectory: (path: string) => Promise<ExclusiveLock>;
 };
 
 export type Machine<E> = Callee<E> & {
+  readonly box: IdentityBox;
   readonly volumes: ReadonlyMap<string, Volume>;
   /** Undefined while the machine is down. */
   readonly process: () => SimProcess | undefined;
@@ -54,6 +58,8 @@ const RESTART_MS = 2_000;
 
 type Deps<E> = {
   readonly name: string;
+  readonly box: IdentityBox;
+  readonly onHeard: (heard: Heard) => void;
   readonly scheduler: Scheduler;
   readonly volumes: readonly Volume[];
   readonly watcher: () => DiskWatcher;
@@ -62,10 +68,11 @@ type Deps<E> = {
 };
 
 export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
-  const { name, scheduler } = deps;
+  const { name, box, scheduler } = deps;
   const volumes = new Map(deps.volumes.map(volume => [volume.path, volume]));
   const owners = new Map<string, SimProcess>();
   let process: SimProcess | undefined;
+  let member: Member | undefined;
   let endpoint: E | undefined;
   let isRetired = false;
 
@@ -86,20 +93,27 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
 
   const machine: Machine<E> = {
     name,
+    box,
     volumes,
     wallOffsetMs: 0,
     operationsLeft: undefined,
     onLastOperation: () => machine.kill(),
     process: () => process,
     isUp: () => process !== undefined,
-    serving: () => (process === undefined || endpoint === undefined ? undefined : { process, endpoint }),
+    serving: () =>
+      process === undefined || member === undefined || endpoint === undefined
+        ? undefined
+        : { process, member, endpoint },
     start() {
       if (process !== undefined || isRetired) return;
       forgetFaults([...volumes.values()]);
       const own = createProcess(name, scheduler, () => machine.wallOffsetMs);
       process = own;
+      const ownMember = openMember(box, own, deps.onHeard);
+      member = ownMember;
       const disk = createDisk({ process: own, volumes, watcher: deps.watcher() });
-      const host = { name, process: own, disk, lockDirectory: (path: string) => lockDirectory(own, path) };
+      const lock = (path: string) => lockDirectory(own, path);
+      const host = { name, process: own, member: ownMember, disk, lockDirectory: lock };
       deps.boot(host).then(
         booted => {
           if (own.state() !== 'ended') endpoint = booted;

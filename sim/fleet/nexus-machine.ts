@@ -1,4 +1,12 @@
 /** A Nexus: the product's services without their servers, over a simulated disk, clock, network and database. */
+import { certificateApi } from '../../src/api/certificate-api.ts';
+import { internalApi } from '../../src/api/internal-api.ts';
+import { joinApi } from '../../src/api/join-api.ts';
+import { operatorFleetApi } from '../../src/api/operator-fleet-api.ts';
+import { operatorInvitationApi } from '../../src/api/operator-invitation-api.ts';
+import { operatorRecoveryApi } from '../../src/api/operator-recovery-api.ts';
+import { operatorUpdateApi } from '../../src/api/operator-update-api.ts';
+import { NexusId } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import type { Disk } from '../../src/lib/disk.ts';
 import { DepotError } from '../../src/lib/errors.ts';
@@ -9,6 +17,9 @@ import { type Services, startServices } from '../../src/nexus/process/services.t
 import { openStagingDirectory } from '../../src/nexus/releases/staging/directory.ts';
 import type { DecideAttempt } from '../datastore/attempt.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
+import type { Member } from '../identity/member.ts';
+import { passportIssuer } from '../identity/passport.ts';
+import { admitted } from '../network/admitted.ts';
 import type { Network } from '../network/network.ts';
 import { createSledLink, type FindSled } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
@@ -23,6 +34,8 @@ export type NexusPlan = {
   readonly minSledReplication: number;
   readonly metadata: Metadata;
   readonly prunes: boolean;
+  /** Of the certificates that it issues. */
+  readonly certificateLifeMs: number;
 };
 
 const MIB = 2 ** 20;
@@ -81,26 +94,34 @@ const unsupported = async (): Promise<never> => {
 
 export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
   const { rng, log } = deps;
-  const { disk, process } = host;
+  const { disk, process, member } = host;
   const { clock } = process;
   const newId = () => idFrom(rng);
   const { signal } = new AbortController();
   const config = nexusConfig(host.name, deps.plan);
-  const directory = await openStagingDirectory(STAGING, { disk, lockDirectory: host.lockDirectory, newId });
-  return startServices(
+  const directory = await openStagingDirectory(STAGING, {
+    ...{ disk, lockDirectory: host.lockDirectory, newId },
+    nexusId: NexusId.parse(member.presents().identity.id),
+  });
+  const services = await startServices(
     {
       config,
       directory,
       operatorAddress: `${host.name}:12220`,
       openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
       tellsAuditHeads: false,
+      revocations: member.revocations,
+      issuer: passportIssuer({ nowMs: clock.nowMs, lifeMs: deps.plan.certificateLifeMs }),
       connectSleds: () =>
-        watchTransfers(createSledLink(deps.network, { machine: host.name, process }, deps), {
-          nexus: host.name,
-          mostToSled: config.replication.requestLimits.maxTransfersToSled,
-          onTransfer: deps.onTransfer,
-          fail: deps.fail,
-        }),
+        watchTransfers(
+          createSledLink(deps.network, { machine: host.name, process, identity: member }, deps),
+          {
+            nexus: host.name,
+            mostToSled: config.replication.requestLimits.maxTransfersToSled,
+            onTransfer: deps.onTransfer,
+            fail: deps.fail,
+          },
+        ),
       verifyRelease: verifyFromShelf(
         deps.shelf,
         deps.plan.metadata,
@@ -118,7 +139,20 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
     },
     { signal },
   );
+  return behindAdmission(services, member);
 };
+
+/** The handlers that the simulator calls. */
+const behindAdmission = (services: Services, member: Member): Services => ({
+  ...services,
+  internal: admitted(internalApi, services.internal, member),
+  certificates: admitted(certificateApi, services.certificates, member),
+  join: admitted(joinApi, services.join, member),
+  operatorUpdate: admitted(operatorUpdateApi, services.operatorUpdate, member),
+  operatorFleet: admitted(operatorFleetApi, services.operatorFleet, member),
+  operatorRecovery: admitted(operatorRecoveryApi, services.operatorRecovery, member),
+  operatorInvitation: admitted(operatorInvitationApi, services.operatorInvitation, member),
+});
 
 const readFile = async (disk: Disk, path: string): Promise<Uint8Array> => {
   const file = await disk.openFile(path);

@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/lib/log.ts';
 import type { Services } from '../../src/nexus/process/services.ts';
 import { chunksOf, receive } from '../network/body.ts';
 import { call, type Incoming } from '../network/call.ts';
-import { requestContext } from '../network/sled-link.ts';
+import { ADMIN, operatorContext, requestContext } from '../network/request-context.ts';
 import { createProcess } from '../time/process.ts';
 import { pick } from '../time/streams.ts';
 import type { SimRelease } from './releases.ts';
@@ -43,7 +43,7 @@ type Ask = <T>(nexus: SimNexus, work: Work<T>) => Promise<T>;
 
 export const createOperator = (world: World, rng: Rng): Operator => {
   const process = createProcess('operator', world.scheduler);
-  const caller = { machine: 'operator', process };
+  const caller = { machine: 'operator', process, identity: undefined, operator: ADMIN };
   let uploading = 0;
   const records = new Map<SystemVersion, ReleaseRecord>();
   const record: Recorder = (version, news) =>
@@ -53,7 +53,7 @@ export const createOperator = (world: World, rng: Rng): Operator => {
       world.network,
       caller,
       nexus.machine,
-      { signal: process.clock.timeout(PATIENCE_MS), isOnce: true },
+      { signal: process.clock.timeout(PATIENCE_MS), isOnce: true, expected: undefined },
       incoming => work(incoming.endpoint, incoming),
     );
   const upload = createUpload({ world, rng, clock: process.clock, ask, records, record });
@@ -174,7 +174,7 @@ export const readStatus = async (
   if (serving === undefined) return undefined;
   const { signal } = new AbortController();
   return serving.endpoint.operatorFleet.fleetStatus({
-    ...requestContext({ signal }),
+    ...operatorContext(signal),
     params: {},
     query: {},
     body: undefined,

@@ -18,6 +18,7 @@ import { createRoot, keysForAllRoles, signMetadata } from '../../src/signing/sig
 import { signingKeyFromPem } from '../../src/signing/signing-keys.ts';
 import type { VerifiedRelease } from '../../src/verify/verified-release.ts';
 import { verifyArchive } from '../../src/verify/verify-archive.ts';
+import { createKeys, type SimKeys } from '../identity/keys.ts';
 
 export type SimRelease = {
   readonly systemVersion: SystemVersion;
@@ -29,6 +30,8 @@ export type SimRelease = {
 
 export type ReleaseShelf = {
   readonly trustRoot: Uint8Array;
+  /** Of processes. */
+  readonly keys: SimKeys;
   readonly release: (index: number) => Promise<SimRelease>;
   /** The release whose archive has this hash, if it was made already. */
   readonly byHash: (sha256: string) => SimRelease | undefined;
@@ -76,6 +79,7 @@ export const createReleaseShelf = (): ReleaseShelf => {
   };
   return {
     trustRoot,
+    keys: createKeys(),
     release(index) {
       const known = made.get(index) ?? make(index);
       made.set(index, known);

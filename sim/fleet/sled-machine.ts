@@ -77,7 +77,8 @@ type Deps = {
 
 export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<RunningSled> => {
   const { network, rng, log } = deps;
-  const caller = { machine: host.name, process: host.process };
+  const { member } = host;
+  const caller = { machine: host.name, process: host.process, identity: member };
   const services = await startSledServices(sledConfig(plan), {
     clock: host.process.clock,
     rng,
@@ -87,6 +88,7 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     lockDirectory: host.lockDirectory,
     fetchArtifact: createDepotLink(network, caller, deps.findSled),
     knownPeers: () => new Set(),
+    revocations: member.revocations,
     peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus, deps.speaks)),
   });
   const health = (await services.store.list()).datasetHealth;

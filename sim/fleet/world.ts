@@ -6,14 +6,20 @@
  * WO1. All randomness comes from the streams of the run's seed, all time from its scheduler.
  * WO2. The witness reads disks and database, not the product's reports of them.
  */
+import { depotApi } from '../../src/api/depot-api.ts';
+import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { SledId } from '../../src/core/ids.ts';
 import { SledId as SledIdSchema } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
+import type { PeerKind } from '../../src/identity/peer-identity.ts';
 import type { Services } from '../../src/nexus/process/services.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
 import { createMemoryDatabase } from '../datastore/memory-database.ts';
+import type { Heard, IdentityBox, Member } from '../identity/member.ts';
+import { FLEET, issuePassport } from '../identity/passport.ts';
 import { createVolume } from '../machine/volume.ts';
+import { admitted } from '../network/admitted.ts';
 import { createNetwork, type Network } from '../network/network.ts';
 import { EPOCH_MS } from '../time/process.ts';
 import { createScheduler, type Scheduler } from '../time/scheduler.ts';
@@ -75,6 +81,7 @@ export type World = {
 export type WorldWatch = NameWatch & {
   readonly logWatch: LogWatch;
   readonly fail: Fail;
+  readonly onHeard: (heard: Heard) => void;
   readonly onSledStart: (sled: SimSled) => void;
   /** Wraps a sled that has started: its answers are checked, and falsified if the run makes the sled lie. */
   readonly watchSled: (sled: SimSled, running: RunningSled) => RunningSled;
@@ -147,6 +154,28 @@ export const createWorld = (options: WorldOptions): World => {
   return world;
 };
 
+/**
+ * The operator issues a certificate, on the machine with the key of the authority: for a new key, and after every revocation of the
+ * name that any process knows.
+ */
+export const newBox = (
+  world: Pick<World, 'scheduler' | 'shelf' | 'nexusPlan' | 'database' | 'sleds' | 'nexuses'>,
+  { kind, id, name }: { readonly kind: PeerKind; readonly id: string; readonly name: string },
+): IdentityBox => {
+  const { scheduler, shelf, nexusPlan, database, sleds, nexuses } = world;
+  const key = shelf.keys(name);
+  const known = [...sleds, ...nexuses].flatMap(({ machine }) => machine.box.revoked);
+  const said = [...database.snapshot().revocations.values(), ...known].filter(
+    each => each.kind === kind && each.id === id,
+  );
+  const passport = issuePassport({ fleet: FLEET, kind, id }, key.publicKey, {
+    fromMs: EPOCH_MS + scheduler.nowMs(),
+    lifeMs: nexusPlan.certificateLifeMs,
+    revokedMs: said.length === 0 ? undefined : Math.max(...said.map(({ timeMs }) => timeMs)),
+  });
+  return { passport, key, revoked: [] };
+};
+
 /** The surroundings of a machine. */
 type Site = { readonly world: World; readonly watch: WorldWatch; readonly diskRng: Rng };
 
@@ -158,6 +187,8 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
   const findSled = (host: string) => sleds.find(({ machine }) => machine.name === host)?.machine;
   const machine: Machine<RunningSled> = createMachine({
     name: serial,
+    box: newBox(world, { kind: 'sled', id: plan.id, name: serial }),
+    onHeard: watch.onHeard,
     scheduler,
     volumes: plan.datasets.map(createVolume),
     watcher: () => diskWatcher({ weather: world.diskWeather, rng: diskRng, machine: () => machine, watch }),
@@ -171,7 +202,7 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
         heard: (verdicts: string) => hear(sled, verdicts),
       };
       return bootSled(plan, { ...others, rng, log, speaks }, host).then(running =>
-        watch.watchSled(sled, asOlderAgent(version, running)),
+        behindAdmission(watch.watchSled(sled, asOlderAgent(version, running)), host.member),
       );
     },
     onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),
@@ -187,6 +218,12 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
   };
   return sled;
 };
+
+const behindAdmission = (running: RunningSled, member: Member): RunningSled => ({
+  ...running,
+  agent: admitted(sledAgentApi, running.agent, member),
+  depot: admitted(depotApi, running.depot, member),
+});
 
 const hear = ({ verdicts }: SimSled, text: string): void => {
   for (const each of text.split(',')) {
@@ -205,6 +242,8 @@ const createNexus = ({ world, watch, diskRng }: Site, name: string): SimNexus =>
   };
   const machine: Machine<Services> = createMachine({
     name,
+    box: newBox(world, { kind: 'nexus', id: idFrom(streams(`${name} identity`)), name }),
+    onHeard: watch.onHeard,
     scheduler,
     volumes: [createVolume(STAGING)],
     watcher: () => diskWatcher({ weather: world.diskWeather, rng: diskRng, machine: () => machine, watch }),

@@ -23,7 +23,7 @@ export const chunksOf = (bytes: Uint8Array): Uint8Array[] => {
 export async function* receive(
   network: Network,
   chunks: readonly Uint8Array[],
-  { process, isConnected, signal }: Incoming<unknown>,
+  { process, member, presented, isConnected, signal }: Incoming<unknown>,
   carry: (chunk: Uint8Array) => Uint8Array = network.carry,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for (const chunk of chunks) {
@@ -32,6 +32,7 @@ export async function* receive(
       await process.clock.sleep(STALL_MS, { signal });
       throw new DepotError('BODY_STALLED', `the client sent nothing for ${STALL_MS / 1000} s`);
     }
+    member.heard({ from: presented.passport, operationId: undefined, params: undefined });
     yield carry(chunk);
   }
 }

@@ -6,8 +6,14 @@
  * NC1. The caller always gets an answer, the other side's error, or an error of the connection with the real client's code.
  * NC2. The signal of a handler aborts when its caller disconnects; a caller learns that the other process ended.
  * NC3. A duplicated request is handled twice, and its second answer is discarded.
+ * NC4. Both ends present their certificates. A caller sends nothing to a server that is not the expected one; a server judges
+ *      its caller anew for each request, and ends those of a caller that is revoked meanwhile.
  */
+import type { Caller as HttpCaller } from '../../src/http/caller.ts';
+import type { ExpectedProcess } from '../../src/lib/endpoint.ts';
 import { DepotError, findDepotError, messageChain } from '../../src/lib/errors.ts';
+import type { ClientIdentity, Member } from '../identity/member.ts';
+import { FLEET, type Passport } from '../identity/passport.ts';
 import type { SimProcess } from '../time/process.ts';
 import type { Network } from './network.ts';
 
@@ -18,26 +24,47 @@ const ANSWER_TIMEOUT_MS = 60_000;
 /** A machine that can be called, with the endpoint that answers on it now; undefined while none does. */
 export type Callee<E> = {
   readonly name: string;
-  readonly serving: () => { readonly process: SimProcess; readonly endpoint: E } | undefined;
+  readonly serving: () => Serving<E> | undefined;
 };
 
-export type Caller = { readonly machine: string; readonly process: SimProcess };
+export type Serving<E> = { readonly process: SimProcess; readonly member: Member; readonly endpoint: E };
+
+export type Caller = {
+  readonly machine: string;
+  readonly process: SimProcess;
+  /** Undefined for a caller without a certificate. */
+  readonly identity: ClientIdentity | undefined;
+  /** What the token of an operator turns out to be. */
+  readonly operator?: HttpCaller['operator'];
+};
+
+/** What a caller presented on its connection. */
+export type Presented = Pick<HttpCaller, 'peer' | 'operator'> & { readonly passport: Passport | undefined };
 
 /** The context of a handler. */
 export type Incoming<E> = {
   readonly endpoint: E;
   readonly process: SimProcess;
-  /** Aborts when the caller disconnects. */
+  readonly member: Member;
+  readonly presented: Presented;
+  /** Aborts when the caller disconnects, or is revoked. */
   readonly signal: AbortSignal;
   /** Whether bytes of the caller can still arrive. */
   readonly isConnected: () => boolean;
+};
+
+type CallOptions = {
+  readonly signal: AbortSignal;
+  readonly isOnce?: boolean;
+  /** Undefined for a caller that believes every server, as one with a token of its own on the same machine. */
+  readonly expected: ExpectedProcess | undefined;
 };
 
 export const call = <E, T>(
   network: Network,
   from: Caller,
   to: Callee<E>,
-  { signal, isOnce = false }: { readonly signal: AbortSignal; readonly isOnce?: boolean },
+  { signal, isOnce = false, expected }: CallOptions,
   handle: (incoming: Incoming<E>) => Promise<T>,
 ): Promise<T> =>
   new Promise<T>((resolve, reject) => {
@@ -45,8 +72,11 @@ export const call = <E, T>(
       reject(signal.reason);
       return;
     }
-    const gone = new AbortController();
-    const hangUp = () => network.send(from.machine, to.name, () => gone.abort(callerGone()));
+    const gone: AbortController[] = [];
+    const hangUp = () =>
+      network.send(from.machine, to.name, () => {
+        for (const each of gone) each.abort(callerGone());
+      });
     const wait = beginWait({ process: from.process, peer: to.name, signal, reject, hangUp });
     const sendBack = (settle: () => void): void =>
       network.send(to.name, from.machine, () => wait.tell(settle));
@@ -55,13 +85,23 @@ export const call = <E, T>(
       resolve: value => sendBack(() => resolve(value)),
       reject: error => sendBack(() => reject(error)),
     };
-    const connection: Connection = {
-      signal: gone.signal,
-      isConnected: () => !gone.signal.aborted && network.isOpen(from.machine, to.name),
+    const connect = (): Connection => {
+      const own = new AbortController();
+      gone.push(own);
+      return {
+        gone: own,
+        isConnected: () => !own.signal.aborted && network.isOpen(from.machine, to.name),
+        fault: server => expected && from.identity?.faultOf(to.name, server, { fleet: FLEET, ...expected }),
+        passport: from.identity?.presents(),
+        operator: from.operator ?? { kind: 'missing' },
+      };
     };
-    network.send(from.machine, to.name, () => arrive(to, connection, reply, handle));
-    if (!isOnce && network.isDoubled())
-      network.send(from.machine, to.name, () => arrive(to, connection, TO_NOWHERE, handle));
+    const send = (answer: Reply<T>) => {
+      const connection = connect();
+      network.send(from.machine, to.name, () => arrive(to, connection, answer, handle));
+    };
+    send(reply);
+    if (!isOnce && network.isDoubled()) send(TO_NOWHERE);
   });
 
 type Wait = {
@@ -139,12 +179,19 @@ const TO_NOWHERE: Reply<unknown> = {
   reject: () => undefined,
 };
 
-type Connection = Omit<Incoming<unknown>, 'endpoint' | 'process'>;
+type Connection = {
+  readonly gone: AbortController;
+  readonly isConnected: () => boolean;
+  /** Of the server, by the caller. */
+  readonly fault: (server: Passport) => DepotError | undefined;
+  readonly passport: Passport | undefined;
+  readonly operator: HttpCaller['operator'];
+};
 
 /** The other machine's side: the request is refused or handled, and the outcome is sent back. */
 const arrive = <E, T>(
   to: Callee<E>,
-  connection: Connection,
+  { gone, isConnected, fault, passport, operator }: Connection,
   reply: Reply<T>,
   handle: (incoming: Incoming<E>) => Promise<T>,
 ): void => {
@@ -153,10 +200,23 @@ const arrive = <E, T>(
     reply.reject(unreachable(to.name, 'connection refused'));
     return;
   }
+  const { process, member } = serving;
+  const unexpected = fault(member.presents());
+  if (unexpected !== undefined) {
+    reply.reject(unexpected);
+    return;
+  }
   reply.accept();
-  serving.process.deliver(() => {
-    const forget = serving.process.onEnd(() => reply.reject(unreachable(to.name, 'the connection was cut')));
-    handle({ ...serving, ...connection }).then(
+  process.deliver(() => {
+    const leave = process.onEnd(() => reply.reject(unreachable(to.name, 'the connection was cut')));
+    const peer = member.judge(passport);
+    member.running.add(gone, peer);
+    const forget = (): void => {
+      leave();
+      member.running.remove(gone);
+    };
+    const presented = { passport, peer, operator };
+    handle({ ...serving, presented, signal: gone.signal, isConnected }).then(
       value => {
         forget();
         reply.resolve(value);

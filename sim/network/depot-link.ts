@@ -3,15 +3,17 @@ import { ArtifactHash } from '../../src/core/ids.ts';
 import type { FileAnswer } from '../../src/http/file-body.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { FetchArtifact } from '../../src/sled-agent/copy.ts';
-import type { SimProcess } from '../time/process.ts';
 import { CHUNK_BYTES, STALL_MS } from './body.ts';
-import { type Caller, call, stalled, unreachable } from './call.ts';
+import { type Caller, call, type Incoming, stalled, unreachable } from './call.ts';
 import type { Network } from './network.ts';
-import { type FindSled, requestContext } from './sled-link.ts';
+import { requestContext } from './request-context.ts';
+import type { FindSled } from './sled-link.ts';
 
 export const createDepotLink =
   (network: Network, from: Caller, findSled: FindSled): FetchArtifact =>
-  async (url, { signal, answerTimeoutMs, progress }) => {
+  async (url, { sourceId, signal, answerTimeoutMs, progress }) => {
+    if (sourceId === undefined)
+      throw new DepotError('INVALID_REQUEST', 'an order to copy has to name its source: source_sled_id');
     const { hostname, pathname } = new URL(url);
     const sha256 = ArtifactHash.parse(pathname.split('/').at(-1));
     const sled = findSled(hostname);
@@ -19,6 +21,7 @@ export const createDepotLink =
     const within = (ms: number) => ({
       signal: AbortSignal.any([signal, from.process.clock.timeout(ms)]),
       isOnce: true,
+      expected: { kind: 'sled', id: sourceId } as const,
     });
     const orStalled = (error: unknown): never => {
       if (signal.aborted || (error as Error).name !== 'TimeoutError') throw error;
@@ -32,7 +35,7 @@ export const createDepotLink =
         query: {},
         body: undefined,
       });
-      return serveFile(file, incoming.process);
+      return serveFile(file, incoming);
     }).catch(orStalled);
     const forget = from.process.onEnd(answer.close);
 
@@ -59,16 +62,20 @@ export const createDepotLink =
     };
   };
 
-/** The server's end: it closes together with the client's, or when the client reads nothing. */
-const serveFile = (file: FileAnswer, process: SimProcess) => {
+/** The server's end: it closes together with the client's, when the client reads nothing, and when it is revoked. */
+const serveFile = (file: FileAnswer, { process, member, presented }: Incoming<unknown>) => {
   let isClosed = false;
+  const revoked = new AbortController();
   const close = (): void => {
     if (isClosed) return;
     isClosed = true;
+    member.running.remove(revoked);
     cancel();
     process.deliver(() => void file[Symbol.asyncDispose]());
   };
   let cancel = process.after(STALL_MS, close);
+  member.running.add(revoked, presented.peer);
+  revoked.signal.addEventListener('abort', close, { once: true });
   return {
     sizeBytes: file.sizeBytes,
     process,
@@ -77,6 +84,7 @@ const serveFile = (file: FileAnswer, process: SimProcess) => {
       if (isClosed) throw new DepotError('BODY_STALLED', 'the connection was closed');
       cancel();
       cancel = process.after(STALL_MS, close);
+      member.heard({ from: presented.passport, operationId: undefined, params: undefined });
       const chunk = new Uint8Array(Math.min(CHUNK_BYTES, file.sizeBytes - position));
       return chunk.subarray(0, await file.read(chunk, position));
     },

@@ -5,12 +5,14 @@ import { endpointUrl } from '../../src/lib/endpoint.ts';
 import type { NexusPeer } from '../../src/sled-agent/register.ts';
 import { type Callee, type Caller, call } from './call.ts';
 import type { Network } from './network.ts';
-import { requestContext } from './sled-link.ts';
+import { requestContext } from './request-context.ts';
 
 /** The port means nothing here: a machine has one Nexus. */
 const NEXUS_PORT = 80;
 
 type AnswerHeader = keyof (typeof internalApi)['routes']['sledAgentPut']['responseHeaders'];
+
+const ANY_NEXUS = { kind: 'nexus' } as const;
 
 /** Whether each of the two knows lineage (P13). */
 export type SpeaksOfLineage = {
@@ -29,10 +31,10 @@ export const createNexusPeer = (
   nexus: Callee<InternalEndpoint>,
   speaks: SpeaksOfLineage,
 ): NexusPeer => ({
-  url: endpointUrl({ scheme: 'http', host: nexus.name, port: NEXUS_PORT }),
+  url: endpointUrl({ scheme: 'https', host: nexus.name, port: NEXUS_PORT }),
   client: {
     sledAgentGet: ({ params }, wait) =>
-      call(network, from, nexus, wait, incoming =>
+      call(network, from, nexus, { ...wait, expected: ANY_NEXUS }, incoming =>
         incoming.endpoint.internal.sledAgentGet({
           ...requestContext(incoming),
           params: params as never,
@@ -44,7 +46,7 @@ export const createNexusPeer = (
       const headers: Record<string, string> = {};
       const { heads, ...withoutHeads } = body;
       const sent = speaks.sled() ? { ...withoutHeads, heads } : withoutHeads;
-      await call(network, from, nexus, wait, incoming =>
+      await call(network, from, nexus, { ...wait, expected: ANY_NEXUS }, incoming =>
         incoming.endpoint.internal.sledAgentPut({
           ...requestContext(incoming),
           setHeader: (name, value) => {

@@ -4,15 +4,16 @@ import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../
 import type { Handlers } from '../../src/http/handlers.ts';
 import { endpointUrl } from '../../src/lib/endpoint.ts';
 import { DepotError } from '../../src/lib/errors.ts';
-import { silentLogger } from '../../src/lib/log.ts';
 import { sledConfigOf } from '../../src/sled-client/sled-config.ts';
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import { configBody, configOf } from '../../src/sled-wire/config.ts';
 import { putResultOf } from '../../src/sled-wire/put-result.ts';
 import { sledReportOf } from '../../src/sled-wire/report.ts';
+import { revocationsBody } from '../../src/sled-wire/revocations.ts';
 import { chunksOf, collect, receive } from './body.ts';
 import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
 import type { Network } from './network.ts';
+import { requestContext } from './request-context.ts';
 
 /** The APIs of a sled. */
 export type SledEndpoint = {
@@ -21,22 +22,6 @@ export type SledEndpoint = {
 };
 
 export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
-
-/** The context that handlers get beside their parameters. */
-export const requestContext = ({ signal }: Pick<Incoming<unknown>, 'signal'>) => ({
-  requestId: 'simulated',
-  caller: {
-    address: undefined,
-    isLocal: true,
-    claimant: undefined,
-    peer: { kind: 'plain' },
-    operator: { kind: 'known', operator: { id: 'break-glass', role: 'admin' } },
-  } as const,
-  headers: {},
-  log: silentLogger,
-  setHeader: () => undefined,
-  signal,
-});
 
 type Ask = <T>(
   target: SledTarget,
@@ -49,18 +34,28 @@ export const createSledLink = (
   from: Caller,
   { findSled, speaksOfLineage }: { readonly findSled: FindSled; readonly speaksOfLineage: () => boolean },
 ): SledConnection & AsyncDisposable => {
-  const ask: Ask = ({ agent: { host } }, wait, handle) => {
+  const ask: Ask = ({ agent: { host, expected } }, wait, handle) => {
     const sled = findSled(host);
     return sled === undefined
       ? Promise.reject(unreachable(host, 'no such host'))
-      : call(network, from, sled, wait, handle);
+      : call(network, from, sled, { ...wait, expected }, handle);
   };
   return {
-    scheme: 'http',
+    scheme: 'https',
     ...configRequests(ask, speaksOfLineage),
     ...artifactMoves(network, ask),
     ...depotReads(network, ask),
-    revoke: async () => undefined,
+    async revoke(target, revocations, wait) {
+      const body = revocationsBody(revocations);
+      await ask(target, wait, incoming =>
+        incoming.endpoint.agent.revokedIdentitiesPut({
+          ...requestContext(incoming),
+          params: {},
+          query: {},
+          body,
+        }),
+      );
+    },
     // The tasks of a simulated Nexus do not tell heads.
     auditHeads: async () => [],
     tellAuditHeads: async () => undefined,
@@ -128,7 +123,7 @@ const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' |
         ...requestContext(incoming),
         params: { sha256 },
         query: { generation, config_digest: digest },
-        body: { depot_base_url: endpointUrl(source.depot) },
+        body: { depot_base_url: endpointUrl(source.depot), source_sled_id: source.id },
       }),
     );
   },

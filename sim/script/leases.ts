@@ -1,7 +1,7 @@
 /** Programs on sleds that use artifacts: each takes a lease, and returns it or lets it expire. */
 import { LeaseId } from '../../src/core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
-import { requestContext } from '../network/sled-link.ts';
+import { ownContext } from '../network/request-context.ts';
 import { idFrom } from '../time/streams.ts';
 import { chosen } from './chosen.ts';
 import type { Scene } from './scene.ts';
@@ -17,7 +17,7 @@ export const takeLease = async (scene: Scene, sled: SimSled, step: Step): Promis
   const untilMs = world.scheduler.nowMs() + termS * 1000;
   const { signal } = new AbortController();
   await serving.endpoint.agent.artifactLeasePut({
-    ...requestContext({ signal }),
+    ...ownContext(serving, signal),
     params: { sha256, id },
     query: {},
     body: { term_s: termS },
@@ -34,7 +34,7 @@ export const returnLease = async (scene: Scene, sled: SimSled, step: Step): Prom
   witness.leases.returned(sled, id);
   const { signal } = new AbortController();
   await serving.endpoint.agent.artifactLeaseDelete({
-    ...requestContext({ signal }),
+    ...ownContext(serving, signal),
     params: { sha256: lease.sha256 as never, id: LeaseId.parse(id) },
     query: {},
     body: undefined,

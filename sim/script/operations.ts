@@ -3,7 +3,7 @@ import { nexusIdOn } from '../checkers/holdings.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
 import type { SimRelease } from '../fleet/releases.ts';
 import type { SimNexus, SimSled } from '../fleet/world.ts';
-import { requestContext } from '../network/sled-link.ts';
+import { requestContext } from '../network/request-context.ts';
 import { chosen } from './chosen.ts';
 import { returnLease, takeLease } from './leases.ts';
 import { recoverGeneration } from './recover-generation.ts';

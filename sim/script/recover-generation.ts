@@ -10,7 +10,7 @@ import { ArtifactHash, asGeneration } from '../../src/core/ids.ts';
 import { newestLedgerOn, pointOfLedger } from '../checkers/ledgers.ts';
 import type { SimRelease } from '../fleet/releases.ts';
 import type { SimNexus } from '../fleet/world.ts';
-import { requestContext } from '../network/sled-link.ts';
+import { requestContext } from '../network/request-context.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 
 /** A wrong refusal may last so long: the Nexus may not have collected the sleds yet. */

@@ -1,13 +1,16 @@
 /** The end of the faults: all but the permanent ones are repaired, and operators follow the documents. */
 
 import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
+import { CLOCK_TOLERANCE_MS } from '../../src/identity/clock-tolerance.ts';
 import { createReasonChecker, type ReasonChecker } from '../checkers/reasons.ts';
 import { FAIR_DATABASE } from '../fleet/database-weather.ts';
 import { FAIR_DISKS } from '../fleet/disk-weather.ts';
+import type { Machine } from '../fleet/machine.ts';
 import type { SimSled } from '../fleet/world.ts';
 import { ROOMY_BYTES } from '../machine/volume.ts';
-import { requestContext } from '../network/sled-link.ts';
+import { requestContext } from '../network/request-context.ts';
 import { upgradeNexuses } from './database-faults.ts';
+import { renewRevoked } from './identities.ts';
 import { recoverGeneration, uploadLostReleases } from './recover-generation.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 
@@ -40,6 +43,7 @@ export const createRecovery = (scene: Scene): Recovery => {
       Object.assign(world.diskWeather, FAIR_DISKS);
       for (const { machine, standing } of [...world.sleds, ...world.nexuses]) {
         machine.operationsLeft = undefined;
+        setClock(machine);
         for (const volume of machine.volumes.values()) volume.capacityBytes = ROOMY_BYTES;
         if (standing === 'in_service') {
           machine.process()?.resume();
@@ -65,11 +69,19 @@ export const createRecovery = (scene: Scene): Recovery => {
         emptyDisks(scene);
         uploadWhatIsLost(scene, status, failed);
       });
+      renewRevoked(scene);
       uploadLostReleases(scene);
       const [nexus] = inServiceNexuses(scene);
       if (nexus !== undefined) void recoverGeneration(scene, nexus);
     },
   };
+};
+
+/** Beyond the tolerance of certificates a machine refuses its peers; a smaller error stays. */
+const MOST_WRONG_MS = CLOCK_TOLERANCE_MS / 2;
+
+const setClock = (machine: Pick<Machine<unknown>, 'wallOffsetMs'>): void => {
+  machine.wallOffsetMs = Math.max(-MOST_WRONG_MS, Math.min(MOST_WRONG_MS, machine.wallOffsetMs));
 };
 
 /**

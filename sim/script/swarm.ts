@@ -41,6 +41,8 @@ export type Swarm = {
   readonly metadata: Metadata;
   /** Whether the pruner deletes releases by itself. */
   readonly prunes: boolean;
+  /** Of every certificate; a process renews its own in the last half. */
+  readonly certificateLifeMs: number;
   /** Whether the fleet at rest is watched for a while: that doubles the time of the run. */
   readonly staysQuiet: boolean;
   /** How many sleds stay broken after the end of the faults. */
@@ -101,6 +103,7 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     },
     prunes: chance(rng, 0.1),
     deletion: drawDeletion(rng),
+    certificateLifeMs: 30 * 24 * 60 * MINUTE_MS,
   };
 };
 

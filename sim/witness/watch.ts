@@ -1,6 +1,7 @@
 /** The checkers of a run, and what they share. */
 import type { UploadId } from '../../src/core/ids.ts';
 import { type ArchiveChecker, createArchiveChecker } from '../checkers/archives.ts';
+import { type CallerChecker, createCallerChecker } from '../checkers/callers.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { createHistories, type Histories } from '../checkers/histories.ts';
 import { createHoldings, type Holdings } from '../checkers/holdings.ts';
@@ -16,6 +17,7 @@ export type Watch = {
   readonly world: World;
   readonly fail: Fail;
   readonly holdings: Holdings;
+  readonly callers: CallerChecker;
   readonly copies: CopyChecker;
   readonly removals: RemovalChecker;
   readonly leases: LeaseChecker;
@@ -40,6 +42,7 @@ export const createWatch = (world: World, rules: WaitRules, fail: Fail): Watch =
     world,
     fail,
     holdings,
+    callers: createCallerChecker(fail),
     copies: createCopyChecker(world, holdings, fail),
     removals: createRemovalChecker(fail),
     leases: createLeaseChecker(world.scheduler.nowMs, fail),

@@ -62,6 +62,7 @@ export const createWitness = (world: World, rules: WaitRules): Witness => {
     violation: () => violation,
     wasDatabaseRestored: () => wasRestored,
     keptForPeople,
+    onHeard: watch.callers.onHeard,
     onNameChange: (...change) => onNameChange(watch, ...change),
     watchSled: (sled, running) => createLiar(sled, watchAnswers(watch, sled, running)),
     look() {

@@ -1,0 +1,95 @@
+/**
+ * The identity of a running process: what it presents, and how it judges others, by the product's decisions.
+ *
+ *     box of the machine ─▶ openMember() ─┬─▶ presents() on each connection
+ *                                         ├─▶ judge(caller), faultOf(server): judged-peer.ts
+ *                                         └─▶ revocations ─▶ box, and running requests end
+ *
+ * MB1. The box lies beside the datasets: it outlives processes, power cuts, and disks that are wiped or replaced.
+ * MB2. The times of a certificate are judged by the machine's own clock, as OpenSSL does when a connection begins.
+ */
+import type { Revocation } from '../../src/core/revocation.ts';
+import { createRunningCallers, type RunningCallers } from '../../src/http/running-callers.ts';
+import { judgedPeer, type Peer, serverFault } from '../../src/identity/judged-peer.ts';
+import type { ExpectedPeer } from '../../src/identity/peer-identity.ts';
+import { createRevocations, type Revocations } from '../../src/identity/revocations.ts';
+import { DepotError } from '../../src/lib/errors.ts';
+import type { SimProcess } from '../time/process.ts';
+import type { SimKey } from './keys.ts';
+import { FLEET, type Passport } from './passport.ts';
+
+export type IdentityBox = {
+  passport: Passport;
+  key: SimKey;
+  /** The file of revoked identities. */
+  revoked: readonly Revocation[];
+};
+
+/** How a process appears to the servers that it calls, and whom of them it believes. */
+export type ClientIdentity = {
+  readonly presents: () => Passport;
+  /** Why no request is sent to the server that presents it. */
+  readonly faultOf: (host: string, server: Passport, expected: ExpectedPeer) => DepotError | undefined;
+};
+
+export type Member = ClientIdentity & {
+  readonly revocations: Revocations;
+  readonly running: RunningCallers;
+  readonly judge: (presented: Passport | undefined) => Peer;
+  /** Reports a request or bytes that this process took. */
+  readonly heard: (what: Omit<Heard, 'by'>) => void;
+};
+
+/** What a process took from a caller, as the caller really is: for checkers, which do not trust the judgement. */
+export type Heard = {
+  readonly by: Pick<Member, 'presents' | 'revocations'>;
+  readonly from: Passport | undefined;
+  /** The operation, or undefined for bytes of one that began before. */
+  readonly operationId: string | undefined;
+  readonly params: unknown;
+};
+
+const WRITE_MS = 2;
+
+export const openMember = (
+  box: IdentityBox,
+  process: SimProcess,
+  onHeard: (heard: Heard) => void,
+): Member => {
+  const { clock } = process;
+  const revocations = createRevocations({
+    known: box.revoked,
+    nowMs: () => Math.max(clock.nowMs(), box.passport.notBeforeMs),
+    async save(list) {
+      await clock.sleep(WRITE_MS, { signal: NEVER_ABORTED });
+      box.revoked = list;
+    },
+  });
+  const member: Member = {
+    presents: () => box.passport,
+    heard: what => onHeard({ by: member, ...what }),
+    revocations,
+    running: createRunningCallers(revocations),
+    judge(presented) {
+      if (presented === undefined) return { kind: 'anonymous' };
+      if (!presented.isOfFleet)
+        return { kind: 'refused', because: 'no authority of this fleet issued it (UNKNOWN)' };
+      const nowMs = clock.nowMs();
+      if (presented.notBeforeMs > nowMs) return { kind: 'refused', because: 'it is not valid yet' };
+      return judgedPeer(presented, { fleet: FLEET, revocations, nowMs });
+    },
+    faultOf(host, server, expected) {
+      const nowMs = clock.nowMs();
+      if (!server.isOfFleet) return untrusted(host, 'no authority of this fleet issued it');
+      if (server.notAfterMs < nowMs) return untrusted(host, 'it has expired');
+      if (server.notBeforeMs > nowMs) return untrusted(host, 'it is not valid yet');
+      return serverFault(host, server, { expected, revocations });
+    },
+  };
+  return member;
+};
+
+const { signal: NEVER_ABORTED } = new AbortController();
+
+const untrusted = (host: string, why: string): DepotError =>
+  new DepotError('PEER_IDENTITY', `the certificate of ${host} does not count: ${why}`);
