@@ -67,16 +67,9 @@ type Deps<E> = {
   readonly onBootFailure: (error: unknown) => void;
 };
 
-export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
-  const { name, box, scheduler } = deps;
-  const volumes = new Map(deps.volumes.map(volume => [volume.path, volume]));
+const directoryLocks = (volumes: ReadonlyMap<string, Volume>) => {
   const owners = new Map<string, SimProcess>();
-  let process: SimProcess | undefined;
-  let member: Member | undefined;
-  let endpoint: E | undefined;
-  let isRetired = false;
-
-  const lockDirectory = async (owner: SimProcess, path: string): Promise<ExclusiveLock> => {
+  return async (owner: SimProcess, path: string): Promise<ExclusiveLock> => {
     const volume = volumes.get(path);
     if (volume === undefined) throw systemError('ENOENT', path);
     requireUsable(volume, path, true);
@@ -90,6 +83,17 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
       },
     };
   };
+};
+
+export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
+  const { name, box, scheduler } = deps;
+  const volumes = new Map(deps.volumes.map(volume => [volume.path, volume]));
+  let process: SimProcess | undefined;
+  let member: Member | undefined;
+  let endpoint: E | undefined;
+  let isRetired = false;
+
+  const lockDirectory = directoryLocks(volumes);
 
   const machine: Machine<E> = {
     name,
