@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runTestCli } from '../src/cli/run.fixture.ts';
 import { testFleetIdentity } from '../src/identity/identity.fixture.ts';
-import { startTestFleet, type TestFleet, type TestNexus, until } from './process-fleet.fixture.ts';
+import type { TestNexus } from './fleet-members.fixture.ts';
+import { until } from './fleet-process.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 
 const cli = (fleet: TestFleet, ...args: readonly string[]) =>
   runTestCli(args, {

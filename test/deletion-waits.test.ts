@@ -4,14 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeTestRelease } from '../src/signing/release.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  startTestFleet,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, waitComplete } from './fleet-state.fixture.ts';
+import { startTestFleet } from './process-fleet.fixture.ts';
 
 test('artifacts of a deleted release wait on disk, also through a kill, and go when their wait is over (T4)', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'deletion-waits-'));

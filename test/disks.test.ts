@@ -9,18 +9,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { createTestDisk, missingForDisks, type TestDisk } from './disks.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  replicationDetails,
-  startTestFleet,
-  type TestFleet,
-  type TestNexus,
-  type TestSled,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import type { TestNexus, TestSled } from './fleet-members.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, replicationDetails, waitComplete } from './fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 import { isNamed, nothingIsSaidOf, sledView } from './sled-status.fixture.ts';
 
 const TIMEOUT_MS = 240_000;

@@ -8,17 +8,15 @@ import {
   type TestRelease,
   type TestReleaseOptions,
 } from '../src/signing/release.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
 import {
   activateReplication,
   artifactsOnDisk,
   hashesOf,
   replicationDetails,
-  startTestFleet,
-  type TestFleet,
-  until,
-  wait,
   waitComplete,
-} from './process-fleet.fixture.ts';
+} from './fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 
 let fleet: TestFleet;
 let directory: string;

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { internalApi } from '../src/api/internal-api.ts';
 import { createApiClient } from '../src/http/client.ts';
-import { type TestNexus, wait } from './process-fleet.fixture.ts';
+import type { TestNexus } from './fleet-members.fixture.ts';
+import { wait } from './fleet-process.fixture.ts';
 
 export type FakeSled = AsyncDisposable & { readonly baseUrl: string };
 

@@ -5,17 +5,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ArtifactHash } from '../src/core/ids.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
 import {
   activateReplication,
   artifactsOnDisk,
   hashesOf,
   replicationDetails,
-  startTestFleet,
-  type TestFleet,
-  until,
-  wait,
   waitComplete,
-} from './process-fleet.fixture.ts';
+} from './fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 
 let directory: string;
 let one: TestRelease;

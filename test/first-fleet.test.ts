@@ -15,7 +15,7 @@ import process from 'node:process';
 import { text as readText } from 'node:stream/consumers';
 import { afterAll, expect, test } from 'vitest';
 import { createTestDatabase } from '../src/nexus/datastore/database.fixture.ts';
-import { until } from './process-fleet.fixture.ts';
+import { until } from './fleet-process.fixture.ts';
 
 const root = join(import.meta.dirname, '..');
 /** A network of this process: the whole of 127.0.0.0/8 is loopback. */

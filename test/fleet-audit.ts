@@ -6,7 +6,9 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { artifactsOnDisk, replicationDetails, type TestFleet, wait } from './process-fleet.fixture.ts';
+import { wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, replicationDetails } from './fleet-state.fixture.ts';
+import type { TestFleet } from './process-fleet.fixture.ts';
 
 export type Wanted = {
   readonly generation: number;

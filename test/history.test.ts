@@ -5,16 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ArtifactHash, SystemVersion } from '../src/core/ids.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  replicationDetails,
-  startTestFleet,
-  type TestNexus,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import type { TestNexus } from './fleet-members.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, replicationDetails, waitComplete } from './fleet-state.fixture.ts';
+import { startTestFleet } from './process-fleet.fixture.ts';
 
 let directory: string;
 let release: TestRelease;

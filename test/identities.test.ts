@@ -27,17 +27,10 @@ import { spiffeId } from '../src/identity/peer-identity.ts';
 import { clientTls } from '../src/identity/tls.ts';
 import { errorCodeOf } from '../src/lib/errors.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  makeSled,
-  startTestFleet,
-  type TestFleet,
-  type TestSled,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import { makeSled, type TestSled } from './fleet-members.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, waitComplete } from './fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 
 const identity = testFleetIdentity('prod.example.org');
 const authoritiesPem = identity.authority.certificate.toString();

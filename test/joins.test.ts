@@ -17,17 +17,10 @@ import { runTestCli } from '../src/cli/run.fixture.ts';
 import { testFleetIdentity, writeAuthority } from '../src/identity/identity.fixture.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { readSledAgentConfig } from '../src/sled-agent/config.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  makeSled,
-  startTestFleet,
-  type TestFleet,
-  type TestSled,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import { makeSled, type TestSled } from './fleet-members.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, waitComplete } from './fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, '../src/cli/main.ts');
 const identity = testFleetIdentity('prod.example.org');

@@ -6,15 +6,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { obedient, registerSled } from './fake-sled.fixture.ts';
-import {
-  activateReplication,
-  artifactsOnDisk,
-  hashesOf,
-  replicationDetails,
-  startTestFleet,
-  until,
-  wait,
-} from './process-fleet.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { activateReplication, artifactsOnDisk, hashesOf, replicationDetails } from './fleet-state.fixture.ts';
+import { startTestFleet } from './process-fleet.fixture.ts';
 
 /** Sleds that never answer cost several rounds their grace. */
 const TIMEOUT_MS = 180_000;

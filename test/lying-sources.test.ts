@@ -11,14 +11,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { type FakeConfig, obedient, registerSled } from './fake-sled.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  replicationDetails,
-  startTestFleet,
-  until,
-  wait,
-} from './process-fleet.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, replicationDetails } from './fleet-state.fixture.ts';
+import { startTestFleet } from './process-fleet.fixture.ts';
 
 const TIMEOUT_MS = 180_000;
 

@@ -11,6 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
+import type { TestNexus, TestSled } from './fleet-members.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, replicationDetails, waitComplete } from './fleet-state.fixture.ts';
 import {
   createTestNetwork,
   missingForNetworks,
@@ -18,18 +21,7 @@ import {
   type NetworkPeer,
   type TestNetwork,
 } from './network.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  replicationDetails,
-  startTestFleet,
-  type TestFleet,
-  type TestNexus,
-  type TestSled,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 import { isNamed, nothingIsSaidOf } from './sled-status.fixture.ts';
 
 /** The last one is the affected one. */

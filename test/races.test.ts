@@ -9,7 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRng } from '../src/core/rng.ts';
 import { auditFleet, readWanted } from './fleet-audit.ts';
-import { startTestFleet, type TestFleet, until } from './process-fleet.fixture.ts';
+import { until } from './fleet-process.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 import { createWorkload, makeReleases } from './release-workload.ts';
 
 const SECONDS = Number(process.env.RACE_SECONDS ?? 20);

@@ -7,7 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Rng } from '../src/core/rng.ts';
 import { errorCodeOf, messageChain } from '../src/lib/errors.ts';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
-import { type TestFleet, type TestNexus, wait } from './process-fleet.fixture.ts';
+import type { TestNexus } from './fleet-members.fixture.ts';
+import { wait } from './fleet-process.fixture.ts';
+import type { TestFleet } from './process-fleet.fixture.ts';
 import { contradiction, type ReleaseAct } from './release-history.ts';
 
 /** The answer is certain: nothing was done. */

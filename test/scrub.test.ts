@@ -4,15 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  startTestFleet,
-  type TestSled,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import type { TestSled } from './fleet-members.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, waitComplete } from './fleet-state.fixture.ts';
+import { startTestFleet } from './process-fleet.fixture.ts';
 import { isNamed, sledView } from './sled-status.fixture.ts';
 
 const TIMEOUT_MS = 180_000;

@@ -1,5 +1,6 @@
 /** The status of one sled, as an operator reads it. */
-import { type TestNexus, type TestSled, until, wait } from './process-fleet.fixture.ts';
+import type { TestNexus, TestSled } from './fleet-members.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
 
 type Facts = Readonly<Record<string, string | number | RegExp>>;
 

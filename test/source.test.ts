@@ -6,14 +6,9 @@ import { keysForAllRoles } from '../src/signing/sign-metadata.ts';
 import { generateSigningKey } from '../src/signing/signing-keys.ts';
 import { type RepositoryServer, sendFile, serveRepository } from '../src/source/repository-server.fixture.ts';
 import { storedPartBytes } from '../src/source/stored-part.fixture.ts';
-import {
-  artifactsOnDisk,
-  startTestFleet,
-  type TestFleet,
-  until,
-  wait,
-  waitComplete,
-} from './process-fleet.fixture.ts';
+import { until, wait } from './fleet-process.fixture.ts';
+import { artifactsOnDisk, waitComplete } from './fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from './process-fleet.fixture.ts';
 
 const keys = keysForAllRoles([generateSigningKey()]);
 const repository = (systemVersion: string, of: number, options: TestReleaseOptions = {}) =>

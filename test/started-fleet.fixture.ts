@@ -21,7 +21,7 @@ import { fleetPaths } from '../src/local-fleet/data-directory.ts';
 import { EMBEDDED_USER } from '../src/local-fleet/embedded-postgres/initialize-database.ts';
 import { findPostmaster } from '../src/local-fleet/embedded-postgres/postmaster.ts';
 import { SOCKET_PORT } from '../src/local-fleet/embedded-postgres/socket-directory.ts';
-import type { TestNexus } from './process-fleet.fixture.ts';
+import type { TestNexus } from './fleet-members.fixture.ts';
 
 export type StartedSled = {
   readonly name: string;

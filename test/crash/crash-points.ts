@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'vitest';
-import { type TestProcess, until } from '../process-fleet.fixture.ts';
+import { type TestProcess, until } from '../fleet-process.fixture.ts';
 import type { KillPlan } from './kill-at.ts';
 
 /** `CRASH_POINTS=all` takes every step; without it those of {@link choosePoints}. */

@@ -11,15 +11,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../src/nexus/datastore/database.fixture.ts';
 import { makeTestRelease, type TestRelease } from '../../src/signing/release.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  hashOfFile,
-  startTestFleet,
-  type TestFleet,
-  until,
-  wait,
-} from '../process-fleet.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, hashOfFile } from '../fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from '../process-fleet.fixture.ts';
 import { actUntilKilled, choosePoints, createKillSwitch, type KillSwitch, report } from './crash-points.ts';
 
 const SLEDS = 2;

@@ -17,7 +17,9 @@ import { bindApi } from '../../src/http/handlers.ts';
 import { type ApiServer, serveApi } from '../../src/http/server.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { artifactsOnDisk, makeSled, type TestSled, until, wait } from '../process-fleet.fixture.ts';
+import { makeSled, type TestSled } from '../fleet-members.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
+import { artifactsOnDisk } from '../fleet-state.fixture.ts';
 import { actUntilKilled, choosePoints, createKillSwitch, type KillSwitch, report } from './crash-points.ts';
 
 type Artifact = { readonly sha256: ArtifactHash; readonly bytes: Uint8Array };

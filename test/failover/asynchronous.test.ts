@@ -11,7 +11,8 @@ import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { readWanted } from '../fleet-audit.ts';
-import { activateReplication, artifactsOnDisk, hashesOf, until, wait } from '../process-fleet.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
+import { activateReplication, artifactsOnDisk, hashesOf } from '../fleet-state.fixture.ts';
 import {
   expectKeptForRounds,
   type FailoverFleet,

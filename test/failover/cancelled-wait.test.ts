@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest';
 import { errorCodeOf } from '../../src/lib/errors.ts';
 import { readWanted } from '../fleet-audit.ts';
-import { until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import { startFailoverFleet, untilConverged } from './failover-fleet.fixture.ts';
 
 const WAITING = `FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'tuf-depot'`;

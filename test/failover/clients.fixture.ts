@@ -6,7 +6,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
-import { type TestNexus, until } from '../process-fleet.fixture.ts';
+import type { TestNexus } from '../fleet-members.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import type { ReleaseAct } from '../release-history.ts';
 import type { Workload } from '../release-workload.ts';
 

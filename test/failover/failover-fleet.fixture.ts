@@ -8,19 +8,16 @@ import { expect } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
 import { auditFleet } from '../fleet-audit.ts';
+import type { TestNexus, TestSled } from '../fleet-members.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
 import {
   activateReplication,
   artifactsOnDisk,
   hashesOf,
   replicationDetails,
-  startTestFleet,
-  type TestFleet,
-  type TestNexus,
-  type TestSled,
-  until,
-  wait,
   waitComplete,
-} from '../process-fleet.fixture.ts';
+} from '../fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from '../process-fleet.fixture.ts';
 import { environmentOf } from '../recoveries/follow.ts';
 import { type PairOptions, type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
 import type { Operator } from './recovery.fixture.ts';

@@ -6,7 +6,7 @@
  */
 import { expect, test } from 'vitest';
 import { readWanted } from '../fleet-audit.ts';
-import { until, wait } from '../process-fleet.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
 import {
   expectKeptForRounds,
   expectOnDisk,

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/cli/session/exit-code.ts';
-import { wait } from '../process-fleet.fixture.ts';
+import { wait } from '../fleet-process.fixture.ts';
 import { follow } from '../recoveries/follow.ts';
 import { untilOnDisk } from '../recoveries/situation.ts';
 import {

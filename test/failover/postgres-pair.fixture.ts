@@ -13,7 +13,7 @@ import { randomBytes } from 'node:crypto';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { TestDatabase } from '../../src/nexus/datastore/database.fixture.ts';
 import { migrateDatabase } from '../../src/nexus/datastore/migrate.ts';
-import { until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import { createMovingProxy, type MovingProxy } from './moving-proxy.fixture.ts';
 import { createPooler } from './pooler.fixture.ts';
 import { queryOnce } from './postgres-program.fixture.ts';

@@ -1,7 +1,7 @@
 /** The pair itself: what a failover loses and keeps is decided by replication, and the other tests build on that. */
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import { type PairOptions, type PostgresPair, startPostgresPair } from './postgres-pair.fixture.ts';
 
 const insert = async ({ database }: PostgresPair, n: number): Promise<void> => {

@@ -13,7 +13,7 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EMBEDDED_USER } from '../../src/local-fleet/embedded-postgres/initialize-database.ts';
-import { until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import { writeBaseBackup } from './base-backup.fixture.ts';
 import { findPostgresProgram, freePort, queryOnce, socketUrl } from './postgres-program.fixture.ts';
 import { freezeTree, killTree, thawTree } from './process-tree.fixture.ts';

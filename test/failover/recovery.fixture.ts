@@ -9,7 +9,8 @@ import { GenerationRecovery } from '../../src/api/operator-recovery-api.ts';
 import type { TestRun } from '../../src/cli/run.fixture.ts';
 import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
-import { hashesOf, until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
+import { hashesOf } from '../fleet-state.fixture.ts';
 
 /** The Nexus that gets the commands. */
 export type Operator = { readonly run: (...args: readonly string[]) => Promise<TestRun> };

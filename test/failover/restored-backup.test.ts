@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import { fleetPaths } from '../../src/local-fleet/data-directory.ts';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
-import { until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import { type StartedFleet, startDirectory } from '../started-fleet.fixture.ts';
 import { expectKeptForRounds, expectOnDisk } from './failover-fleet.fixture.ts';
 import { recover } from './recovery.fixture.ts';

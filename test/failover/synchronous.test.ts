@@ -3,7 +3,7 @@
  * was acknowledged is lost, and the fleet converges.
  */
 import { test } from 'vitest';
-import { until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import { startFailoverFleet } from './failover-fleet.fixture.ts';
 import { bounded, type Fault } from './faults.fixture.ts';
 import type { PostgresPair } from './postgres-pair.fixture.ts';

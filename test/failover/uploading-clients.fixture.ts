@@ -7,7 +7,7 @@
  */
 import { expect } from 'vitest';
 import type { TestRelease } from '../../src/signing/release.fixture.ts';
-import type { TestNexus } from '../process-fleet.fixture.ts';
+import type { TestNexus } from '../fleet-members.fixture.ts';
 import type { ReleaseAct } from '../release-history.ts';
 import { createWorkload, type Workload } from '../release-workload.ts';
 import { type Choose, type RunningClients, runClients } from './clients.fixture.ts';

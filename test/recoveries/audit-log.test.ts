@@ -1,7 +1,7 @@
 /** A database restored from a backup has lost entries of the audit log: the recovery says which, and explains them. */
 import { expect, test } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
-import { until, wait } from '../process-fleet.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
 import { environmentOf } from './follow.ts';
 import { startSituation, uploadAndLetGo } from './situation.ts';
 import { keepBackup, restoreBackup } from './yesterday.ts';

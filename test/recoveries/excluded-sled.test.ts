@@ -2,7 +2,9 @@
 import { expect, test } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { type ArtifactHash, asGeneration } from '../../src/core/ids.ts';
-import { hashesOf, type TestSled, until, wait, waitComplete } from '../process-fleet.fixture.ts';
+import type { TestSled } from '../fleet-members.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
+import { hashesOf, waitComplete } from '../fleet-state.fixture.ts';
 import { environmentOf } from './follow.ts';
 import { expectOnDisk, startSituation, untilOnDisk, uploadAndLetGo } from './situation.ts';
 import { keepBackup, restoreBackup } from './yesterday.ts';

@@ -10,7 +10,9 @@
 import { expect } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { exitCodes } from '../../src/cli/session/exit-code.ts';
-import { type TestFleet, type TestNexus, until } from '../process-fleet.fixture.ts';
+import type { TestNexus } from '../fleet-members.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
+import type { TestFleet } from '../process-fleet.fixture.ts';
 import { firstMissing, readPage, type Step } from './page.ts';
 
 export type Following = {

@@ -1,6 +1,8 @@
 /** Something happens to releases, to a Nexus or to the database: what the pages of docs/operations.md say, step by step. */
 import { describe, expect, test } from 'vitest';
-import { hashesOf, type TestNexus, type TestSled, wait } from '../process-fleet.fixture.ts';
+import type { TestNexus, TestSled } from '../fleet-members.fixture.ts';
+import { wait } from '../fleet-process.fixture.ts';
+import { hashesOf } from '../fleet-state.fixture.ts';
 import { follow } from './follow.ts';
 import {
   emptyDirectory,

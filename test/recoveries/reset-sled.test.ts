@@ -5,7 +5,9 @@ import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { type ArtifactHash, asGeneration } from '../../src/core/ids.ts';
 import { createApiClient } from '../../src/http/client.ts';
-import { artifactsOnDisk, hashesOf, type TestSled, until, wait } from '../process-fleet.fixture.ts';
+import type { TestSled } from '../fleet-members.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf } from '../fleet-state.fixture.ts';
 import { environmentOf } from './follow.ts';
 import { expectOnDisk, startSituation, untilOnDisk } from './situation.ts';
 

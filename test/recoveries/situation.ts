@@ -8,17 +8,10 @@ import {
   type TestRelease,
   type TestReleaseOptions,
 } from '../../src/signing/release.fixture.ts';
-import {
-  artifactsOnDisk,
-  hashesOf,
-  replicationDetails,
-  startTestFleet,
-  type TestFleet,
-  type TestNexus,
-  type TestSled,
-  until,
-  waitComplete,
-} from '../process-fleet.fixture.ts';
+import type { TestNexus, TestSled } from '../fleet-members.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
+import { artifactsOnDisk, hashesOf, replicationDetails, waitComplete } from '../fleet-state.fixture.ts';
+import { startTestFleet, type TestFleet } from '../process-fleet.fixture.ts';
 import type { Following } from './follow.ts';
 
 export type Situation = Pick<Following, 'fleet' | 'nexus' | 'directory'> & {

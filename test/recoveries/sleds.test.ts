@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import { asGeneration } from '../../src/core/ids.ts';
 import { createApiClient } from '../../src/http/client.ts';
-import { makeSled, type TestSled, until, wait } from '../process-fleet.fixture.ts';
+import { makeSled, type TestSled } from '../fleet-members.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
 import { follow } from './follow.ts';
 import { emptyDirectory, expectOnDisk, startSituation, untilOnDisk } from './situation.ts';
 

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Rng, shuffled } from '../../src/core/rng.ts';
-import type { TestProcess } from '../process-fleet.fixture.ts';
+import type { TestProcess } from '../fleet-process.fixture.ts';
 import type { SoakDatabase } from './soak-database.ts';
 
 export type Victim = { readonly name: string; readonly process: TestProcess };

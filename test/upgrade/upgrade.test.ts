@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SCHEMA_VERSION } from '../../src/nexus/datastore/schema-version.ts';
-import { activateReplication, artifactsOnDisk, until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
+import { activateReplication, artifactsOnDisk } from '../fleet-state.fixture.ts';
 import { filesBelow, type StartedFleet, startDirectory } from '../started-fleet.fixture.ts';
 import { makeEarlierDirectory, restoreEarlierDatabase } from './earlier-directory.ts';
 

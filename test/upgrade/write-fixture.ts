@@ -20,7 +20,8 @@ import { silentLogger } from '../../src/lib/log.ts';
 import { startEmbeddedPostgres } from '../../src/local-fleet/embedded-postgres/embedded-postgres.ts';
 import { SCHEMA_VERSION } from '../../src/nexus/datastore/schema-version.ts';
 import { makeTestRelease, type TestRelease } from '../../src/signing/release.fixture.ts';
-import { hashesOf, until } from '../process-fleet.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
+import { hashesOf } from '../fleet-state.fixture.ts';
 import { filesBelow, type StartedFleet, startDirectory, untilGone } from '../started-fleet.fixture.ts';
 import { dumpRows } from './rows.ts';
 
