@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 54, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 55, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -81,6 +81,22 @@ CREATE TABLE tuf_repo_role (
   expires TIMESTAMPTZ NOT NULL,
   CONSTRAINT tuf_repo_role_pkey PRIMARY KEY (tuf_repo_id, role),
   CONSTRAINT tuf_repo_role_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
+);
+
+-- What vouches for a present release, as sleds receive it (src/bundle); a deleted release has none. sha256: of content, by which
+-- sleds know it. kind: whether every artifact is a signed target, or only some, or it has no metadata at all. Not compressed: TOAST
+-- does that. time_exempted: when an admin decided that it counts whatever signed it.
+CREATE TABLE tuf_repo_bundle (
+  tuf_repo_id UUID NOT NULL,
+  sha256 TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  content BYTEA NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_exempted TIMESTAMPTZ,
+  CONSTRAINT tuf_repo_bundle_pkey PRIMARY KEY (tuf_repo_id),
+  CONSTRAINT tuf_repo_bundle_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id),
+  CONSTRAINT tuf_repo_bundle_sha256_valid CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+  CONSTRAINT tuf_repo_bundle_kind_valid CHECK (kind IN ('signed', 'partly', 'unsigned'))
 );
 
 CREATE TABLE tuf_repo_metadata (

@@ -4,6 +4,7 @@ import type { Transactions } from '../../src/nexus/datastore/transactions.ts';
 import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
 import { auditAppend, auditHead, auditList } from './verbs/audit-verbs.ts';
+import { bundleExempt, bundleGet, bundleInsert } from './verbs/bundle-verbs.ts';
 import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/history-verbs.ts';
 import {
   invitationCreate,
@@ -72,6 +73,10 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
       write('trust_root_delete', trustRootDelete(id, audit), { signal }),
     releaseInsert: (release, { audit, signal }) =>
       write('release_insert', releaseInsert(release, audit), { signal }),
+    bundleInsert: (repoId, bundle, wait) => write('bundle_insert', bundleInsert(repoId, bundle), wait),
+    bundleGet: (sha256, wait) => read('bundle_get', bundleGet(sha256), wait),
+    bundleExempt: (version, { audit, signal }) =>
+      write('bundle_exempt', bundleExempt(version, audit), { signal }),
     repoList: async (page, wait) => read('repo_list', repoList(page), wait),
     repoGetByVersion: (version, { includePruned = false, ...wait }) =>
       read('repo_get_by_version', repoGetByVersion(version, includePruned), wait),

@@ -3,7 +3,7 @@
  * snapshot is a reference, and a restore puts the reference back.
  *
  * MS1. No value that is reachable from a state ever changes.
- * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again: wanted.ts caches by the
+ * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again, or its bundle was: wanted.ts caches by the
  *      identity of the map.
  */
 import type { AuditRow } from '../../src/core/audit-chain.ts';
@@ -31,10 +31,12 @@ import type { InvitationRecord, SledKeyRecord } from '../../src/nexus/datastore/
 import type { LocalRepoRecord } from '../../src/nexus/datastore/ports/local-repo-port.ts';
 import type { NexusRecord } from '../../src/nexus/datastore/ports/nexus-port.ts';
 import type { OperatorTokenRecord } from '../../src/nexus/datastore/ports/operator-token-port.ts';
-import type { RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts';
+import type { RecordedBundle, RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts';
 import type { SledRecord } from '../../src/nexus/datastore/ports/sled-port.ts';
 import type { StatementRecord } from '../../src/nexus/datastore/ports/statement-port.ts';
 import type { TrustRootRecord } from '../../src/nexus/datastore/ports/trust-root-port.ts';
+
+export type StoredBundle = RecordedBundle & { readonly bytes: Uint8Array };
 
 /** A release, present or pruned, with everything that it lists. */
 export type StoredRelease = {
@@ -44,6 +46,8 @@ export type StoredRelease = {
   readonly description: ReleaseDescription;
   readonly hashes: ReadonlySet<ArtifactHash>;
   readonly trustRootId: TrustRootId;
+  /** While it is present. */
+  readonly bundle: StoredBundle | undefined;
 };
 
 export type StoredTrustRoot = {

@@ -20,11 +20,12 @@ const derive = (releases: MemoryState['releases']): Derived => {
   const derived = {
     present,
     artifacts,
-    releases: present.map(({ repo, hashes }) => ({
+    releases: present.map(({ repo, hashes, bundle }) => ({
       repoId: repo.id,
       systemVersion: repo.systemVersion,
       timeCreatedMs: repo.timeCreatedMs,
       artifacts: hashes,
+      bundle: bundle && { sha256: bundle.sha256, kind: bundle.kind, isExempted: bundle.isExempted },
     })),
     digest: wantedSetDigest(artifacts.keys()),
   };

@@ -12,6 +12,21 @@ export const MAX_OFFERED_RELEASES = 1024;
 export const MAX_ROOT_CHAINS = 64;
 export const MAX_ADMIN_KEYS = 16;
 
+/**
+ * - `signed`: every artifact of the release is a signed target.
+ * - `partly`: some are not, such as the parts of composite artifacts.
+ * - `unsigned`: there is no metadata; the release was recorded before bundles were, or its metadata is too large.
+ */
+export const BUNDLE_KINDS = ['signed', 'partly', 'unsigned'] as const;
+export type BundleKind = (typeof BUNDLE_KINDS)[number];
+
+/** What vouches for a release that is recorded. */
+export type ReleaseBundle = {
+  readonly sha256: string;
+  readonly kind: BundleKind;
+  readonly bytes: Uint8Array;
+};
+
 /** A release of a config, and the bundle that vouches for it. Configs are equal whatever they say of releases. */
 export type OfferedRelease = {
   readonly systemVersion: SystemVersion;

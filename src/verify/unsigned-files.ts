@@ -8,12 +8,16 @@ import type { LocatedTarget } from './targets.ts';
 
 export type RecordingSource = {
   readonly source: ArchiveFolder;
+  /** Asked for, whether they are there or not. */
   readonly readNames: ReadonlySet<string>;
+  /** Those that were there. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
 };
 
 /** Remembers the requested names, so that unsigned files can be listed. @throws `METADATA_MISSING` without any */
 export const recording = (inner: ArchiveFolder): RecordingSource => {
   const readNames = new Set<string>();
+  const files = new Map<string, Uint8Array>();
   const list = inner.list();
   if (list.length === 0) {
     throw new DepotError(
@@ -22,13 +26,15 @@ export const recording = (inner: ArchiveFolder): RecordingSource => {
     );
   }
   const source: ArchiveFolder = {
-    read(fileName, maxBytes) {
+    async read(fileName, maxBytes) {
       readNames.add(fileName);
-      return inner.read(fileName, maxBytes);
+      const bytes = await inner.read(fileName, maxBytes);
+      if (bytes !== undefined) files.set(fileName, bytes);
+      return bytes;
     },
     list: () => list,
   };
-  return { source, readNames };
+  return { source, readNames, files };
 };
 
 export const unreadEntries = (

@@ -2,6 +2,7 @@
 import type { ArchiveLimits } from '../archive/limits.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
+import type { ReleaseBundle } from '../core/release-trust.ts';
 import type { ReportedCheck } from '../lib/check-report.ts';
 import type { TopLevelRole } from '../tuf/role-names.ts';
 import type { TrustedVersions } from '../tuf/rollback.ts';
@@ -72,6 +73,8 @@ export type VerifiedRelease<Id extends string = string> = {
   /** To store for that trust root. */
   readonly versions: TrustedVersions;
   readonly roles: Readonly<Record<TopLevelRole, RoleFacts>>;
+  /** What vouches for it before sleds; undefined if its metadata is too large for that. */
+  readonly bundle: ReleaseBundle | undefined;
   /** Expired roles and rollbacks that were accepted because the request allowed them. */
   readonly overrides: readonly Override[];
   /** Of the release's artifacts that are whole targets; other targets are verified but not replicated. */

@@ -15,6 +15,7 @@ import { type Archive, openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
+import { bundleOfRelease } from '../bundle/release-bundle.ts';
 import { isComposite } from '../composite/split.ts';
 import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
@@ -106,6 +107,7 @@ const verifyRecorded = async <Id extends string>(
   const facts = {
     ...split,
     ...repositoryFacts(repository),
+    bundle: bundleOfRelease(split.description, metadata.files, repository.allTargets),
     entries: artifactSources(document, entryOf),
     unsignedFiles,
   };

@@ -12,7 +12,8 @@ import { verifyRoots } from './verify-roots.ts';
 
 assert(parentPort, 'runs as a worker thread only');
 const port = parentPort;
-const tell = (message: WorkerMessage<unknown>) => port.postMessage(message);
+const tell = (message: WorkerMessage<unknown>, moved: readonly ArrayBuffer[] = []) =>
+  port.postMessage(message, moved);
 
 /** One part after the other, each when the caller asks for the next. */
 const handOver = async (release: VerifiedRelease): Promise<VerifiedRelease> => {
@@ -24,19 +25,24 @@ const handOver = async (release: VerifiedRelease): Promise<VerifiedRelease> => {
   return head;
 };
 
-const verdict = async ({ task, path, request }: WorkerInput): Promise<WorkerMessage<unknown>> => {
+/** The verdict, and the memory that is handed over instead of copied: a bundle may have many megabytes. */
+type Told = readonly [message: WorkerMessage<unknown>, moved?: readonly ArrayBuffer[]];
+
+const verdict = async ({ task, path, request }: WorkerInput): Promise<Told> => {
   const options: VerifyOptions = {
     signal: new AbortController().signal,
     onProgress: progress => tell({ kind: 'progress', progress }),
   };
   try {
     await using file = await openRandomAccessFile(path);
-    if (task === 'roots') return { kind: 'verified', result: await verifyRoots(file, request, options) };
-    return { kind: 'verified', result: await handOver(await verifyArchive(file, request, options)) };
+    if (task === 'roots') return [{ kind: 'verified', result: await verifyRoots(file, request, options) }];
+    const result = await handOver(await verifyArchive(file, request, options));
+    const { buffer } = result.bundle?.bytes ?? {};
+    return [{ kind: 'verified', result }, buffer instanceof ArrayBuffer ? [buffer] : []];
   } catch (error) {
-    return { kind: 'refused', error: encodeError(error) };
+    return [{ kind: 'refused', error: encodeError(error) }];
   }
 };
 
-tell(await verdict(workerData));
+tell(...(await verdict(workerData)));
 port.close();

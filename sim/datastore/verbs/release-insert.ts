@@ -25,6 +25,7 @@ import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
 import { wantedSetOf } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
+import { withBundle } from './bundle-verbs.ts';
 import { recordRoles } from './release-roles.ts';
 import { moveTrustRoot, presentRoot } from './trust-root-verbs.ts';
 
@@ -42,8 +43,10 @@ export const releaseInsert =
     requirePresent(release.trustRootId, presentRoot(before, release.trustRootId) !== undefined);
     const recorded = findRecorded(before, release);
     const files = withFiles(before, release);
-    const stored =
-      recorded === undefined ? newRelease(before, release, nowMs) : presentAgain(recorded, nowMs);
+    const stored = withBundle(
+      recorded === undefined ? newRelease(before, release, nowMs) : presentAgain(recorded, nowMs),
+      release.bundle,
+    );
     const { repo } = stored;
     const state = moveTrustRoot(
       { ...before, files, releases: withEntry(before.releases, repo.id, stored) },
@@ -107,6 +110,7 @@ const newRelease = (state: MemoryState, release: NewRelease, nowMs: number): Sto
     description,
     hashes: new Set(description.artifacts.map(({ sha256 }) => sha256)),
     trustRootId,
+    bundle: undefined,
   };
 };
 

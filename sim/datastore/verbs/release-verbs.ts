@@ -97,7 +97,7 @@ export const repoPrune =
     const { generation } = state.stored;
     if (decision.kind === 'pruned') return { state, answer: { generation } };
     const release = state.releases.get(decision.repoId)!;
-    const pruned = { ...release, repo: { ...release.repo, timePrunedMs: nowMs } };
+    const pruned = { ...release, bundle: undefined, repo: { ...release.repo, timePrunedMs: nowMs } };
     const stored = nextGeneration(state.stored, decision.wantedAfter);
     const after = movedTo(
       { ...state, releases: withEntry(state.releases, decision.repoId, pruned) },

@@ -38,6 +38,17 @@ const renderers: Renderers = {
       `Release ${systemVersion} was deleted. The generation was ${previousGeneration} and is ${generation}.`,
       wasLast ? 'It was the last release.' : undefined,
     ),
+  release_exempted: ({ systemVersion, bundle, bundleKind, wasExempted }) =>
+    sentences(
+      `Release ${systemVersion} was exempted: sleds without an admin key store what its bundle ${bundle} lists, whatever signed it. ${
+        {
+          signed: 'Every artifact of it is a signed target.',
+          partly: 'Some artifacts of it are no signed targets.',
+          unsigned: 'No artifact of it is a signed target.',
+        }[bundleKind]
+      }`,
+      wasExempted ? 'It was exempted before.' : undefined,
+    ),
   target_release_set: ({ systemVersion, previousVersion, isForced }) =>
     sentences(
       `Release ${systemVersion} became the target release.`,

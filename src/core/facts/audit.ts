@@ -21,6 +21,7 @@ import {
   UploadId,
 } from '../ids.ts';
 import { OperatorRole } from '../operator-role.ts';
+import { BUNDLE_KINDS } from '../release-trust.ts';
 import { type Details, fromDetails, toDetails } from './details.ts';
 import { Policy } from './event.ts';
 import { Count, PointFact, Words } from './reason.ts';
@@ -89,6 +90,13 @@ const auditActions = {
     wasLast: z.boolean(),
     generation: Generation,
     previousGeneration: Generation,
+  }),
+  release_exempted: z.object({
+    systemVersion: SystemVersion,
+    /** SHA-256 of its bundle. */
+    bundle: Sha256,
+    bundleKind: z.enum(BUNDLE_KINDS),
+    wasExempted: z.boolean(),
   }),
   target_release_set: z.object({
     systemVersion: SystemVersion,

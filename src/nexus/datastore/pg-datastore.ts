@@ -40,6 +40,9 @@ import { operatorTokenRevoke } from './verbs/operators/operator-token-revoke.ts'
 import { operatorTokensUsed } from './verbs/operators/operator-tokens-used.ts';
 import { artifactRoles } from './verbs/releases/artifact-roles.ts';
 import { artifactsKnown } from './verbs/releases/artifacts-known.ts';
+import { bundleExempt } from './verbs/releases/bundle-exempt.ts';
+import { bundleGet } from './verbs/releases/bundle-get.ts';
+import { bundleInsert } from './verbs/releases/bundle-insert.ts';
 import { releaseInsert } from './verbs/releases/release-insert.ts';
 import { releaseRoles } from './verbs/releases/release-roles.ts';
 import { repoArtifacts } from './verbs/releases/repo-artifacts.ts';
@@ -124,6 +127,9 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   trustRootAdvance: trustRootAdvance(transactions),
   trustRootDelete: trustRootDelete(transactions),
   releaseInsert: releaseInsert(transactions),
+  bundleInsert: bundleInsert(transactions),
+  bundleGet: bundleGet(transactions),
+  bundleExempt: bundleExempt(transactions),
   repoList: repoList(transactions),
   repoGetByVersion: repoGetByVersion(transactions),
   repoGetByHash: repoGetByHash(transactions),

@@ -20,6 +20,7 @@ import type {
 } from '../../core/ids.ts';
 import type { OperatorRole } from '../../core/operator-role.ts';
 import type { ReleaseFormat, ReleaseRole } from '../../core/release.ts';
+import type { BundleKind } from '../../core/release-trust.ts';
 
 /** Read as milliseconds, written as a date or by the database's clock. */
 type Time = ColumnType<number, Date, Date>;
@@ -61,6 +62,14 @@ export type Tables = {
     total_size_bytes: number;
   };
   tuf_repo_role: { tuf_repo_id: RepoId; role: ReleaseRole; version: number; expires: Time };
+  tuf_repo_bundle: {
+    tuf_repo_id: RepoId;
+    sha256: string;
+    kind: BundleKind;
+    content: Buffer;
+    time_created: TimeByDefault;
+    time_exempted: OptionalTime;
+  };
   tuf_repo_metadata: { tuf_repo_id: RepoId; key: string; value: string };
   tuf_artifact_file: { sha256: ArtifactHash; size_bytes: number; version: string };
   tuf_artifact: { id: ArtifactId; time_created: TimeByDefault; sha256: ArtifactHash };

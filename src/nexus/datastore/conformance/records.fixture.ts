@@ -17,7 +17,7 @@ import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
 import type { Datastore } from '../datastore.ts';
 import type { PlannedSet } from '../ports/local-repo-port.ts';
-import type { NewRelease } from '../ports/release-port.ts';
+import type { NewBundle, NewRelease } from '../ports/release-port.ts';
 
 export const { signal: neverAborted } = new AbortController();
 export const wait = { signal: neverAborted };
@@ -66,6 +66,7 @@ export const uploadOf = (
     fileName: `repo-${systemVersion}.zip`,
     description: { systemVersion: version(systemVersion), format: 'v2', artifacts: described, metadata },
     trustRootId,
+    bundle: bundleNamed(`${systemVersion} as signed`),
     roles: [],
     roots: [],
     trustedVersions: null,
@@ -74,6 +75,15 @@ export const uploadOf = (
     ...rest,
   };
 };
+
+/** A bundle with the hash of its content; for a database any bytes will do. */
+export const bundleNamed = (content: string, differing: Partial<NewBundle> = {}): NewBundle => ({
+  sha256: hashOf(content),
+  kind: 'signed',
+  bytes: Buffer.from(content),
+  isCurrent: true,
+  ...differing,
+});
 
 /** Of a new entry in the audit log. */
 export const originBy = (actor: AuditActor = { kind: 'break_glass' }): AuditOrigin => ({

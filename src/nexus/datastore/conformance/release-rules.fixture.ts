@@ -1,8 +1,10 @@
 /** The rules of every datastore for releases. */
 import { describe, expect, test } from 'vitest';
 import { FIRST_GENERATION, RepoId, UploadId } from '../../../core/ids.ts';
+import type { Datastore } from '../datastore.ts';
 import {
   artifact,
+  bundleNamed,
   hashOf,
   insertTrustRoot,
   newId,
@@ -12,7 +14,93 @@ import {
   wait,
 } from './records.fixture.ts';
 
+/** The bundle of the one present release. */
+const recordedBundle = async (datastore: Datastore) => (await datastore.wantedSet(wait)).releases[0]?.bundle;
+
+const bundleRules = (open: OpenDatastore): void => {
+  describe('the bundle of a release', () => {
+    const unsigned = bundleNamed('of artifacts', { kind: 'unsigned', isCurrent: false });
+
+    test('is recorded with it, and read by its hash (BR1)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const bundle = bundleNamed('first');
+      const { repo } = await datastore.releaseInsert(
+        uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a'], { bundle }),
+        wait,
+      );
+      expect(await recordedBundle(datastore)).toEqual({
+        sha256: bundle.sha256,
+        kind: 'signed',
+        isExempted: false,
+      });
+      expect(Buffer.from((await datastore.bundleGet(bundle.sha256, wait))!).toString()).toBe('first');
+      expect(await datastore.bundleGet(hashOf('another'), wait)).toBeUndefined();
+      expect(await datastore.bundleInsert(repo.id, unsigned, wait)).toBe(false);
+    });
+
+    test('stays when the release is uploaded again under an older root, and is replaced by one that the newest root vouches for (BR1, BR2)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const upload = (content: string, isCurrent: boolean) =>
+        datastore.releaseInsert(
+          uploadOf(root, '1.0.0', ['a'], { bundle: bundleNamed(content, { isCurrent }) }),
+          wait,
+        );
+      await upload('first', true);
+      await upload('of an older root', false);
+      expect(await recordedBundle(datastore)).toMatchObject({ sha256: hashOf('first') });
+      await upload('signed anew', true);
+      expect(await recordedBundle(datastore)).toMatchObject({ sha256: hashOf('signed anew') });
+      expect(await datastore.bundleGet(hashOf('first'), wait)).toBeUndefined();
+    });
+
+    test('without metadata is replaced by one with metadata, and its exemption ends (BR2)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const { repo } = await datastore.releaseInsert(
+        uploadOf(root, '1.0.0', ['a'], { bundle: unsigned }),
+        wait,
+      );
+      expect(await datastore.bundleExempt(version('1.0.0'), wait)).toEqual({
+        sha256: unsigned.sha256,
+        kind: 'unsigned',
+        isExempted: true,
+      });
+      expect(await recordedBundle(datastore)).toMatchObject({ isExempted: true });
+      expect(await datastore.bundleInsert(repo.id, { ...unsigned, isCurrent: true }, wait)).toBe(false);
+      expect(await recordedBundle(datastore)).toMatchObject({ isExempted: true });
+      const real = bundleNamed('from its archive', { isCurrent: false });
+      expect(await datastore.bundleInsert(repo.id, real, wait)).toBe(true);
+      expect(await recordedBundle(datastore)).toEqual({
+        sha256: real.sha256,
+        kind: 'signed',
+        isExempted: false,
+      });
+    });
+
+    test('ends with its release, and an upload brings it back (BR1)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const bundle = bundleNamed('first');
+      const { repo } = await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a'], { bundle }), wait);
+      await datastore.repoPrune(version('1.0.0'), wait);
+      expect(await datastore.bundleGet(bundle.sha256, wait)).toBeUndefined();
+      expect(await datastore.bundleInsert(repo.id, bundle, wait)).toBe(false);
+      await expect(datastore.bundleExempt(version('1.0.0'), wait)).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+      });
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a'], { bundle }), wait);
+      expect(await recordedBundle(datastore)).toMatchObject({ sha256: bundle.sha256 });
+    });
+  });
+};
+
 export const releaseRules = (open: OpenDatastore): void => {
+  bundleRules(open);
   describe('recording a release', () => {
     test('inserts it with its artifacts and this upload as a local repo (S3)', async () => {
       await using opened = await open();

@@ -60,12 +60,14 @@ export const generationRules = (open: OpenDatastore): void => {
           systemVersion: '2.0.0',
           timeCreatedMs: expect.any(Number),
           artifacts: new Set(['a', 'b'].map(hashOf)),
+          bundle: { sha256: first.bundle.sha256, kind: 'signed', isExempted: false },
         },
         {
           repoId: second.repoId,
           systemVersion: '10.0.0-rc.1',
           timeCreatedMs: expect.any(Number),
           artifacts: new Set(['b', 'ccc'].map(hashOf)),
+          bundle: { sha256: second.bundle.sha256, kind: 'signed', isExempted: false },
         },
       ]);
       const { generation, digest } = wanted;

@@ -10,6 +10,7 @@ import type {
   UploadId,
 } from '../../../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription, ReleaseRoles, RoleExpiry } from '../../../core/release.ts';
+import type { ReleaseBundle } from '../../../core/release-trust.ts';
 import type { Audited } from './audit-port.ts';
 import type { TrustMove } from './trust-root-port.ts';
 import type { Page, Paged, Wait } from './verb.ts';
@@ -36,8 +37,21 @@ export type NewRelease = TrustMove & {
   readonly description: ReleaseDescription;
   readonly trustRootId: TrustRootId;
   readonly roles: readonly RoleExpiry[];
+  readonly bundle: NewBundle;
   /** The overrides, one sentence each; kept in the audit. */
   readonly overrides: readonly string[];
+};
+
+/** What vouches for a release before sleds. */
+export type NewBundle = ReleaseBundle & {
+  /** The newest root of a chain vouches for it, so that it replaces one for which perhaps only an older root does. */
+  readonly isCurrent: boolean;
+};
+
+/** Without its bytes. */
+export type RecordedBundle = Pick<ReleaseBundle, 'sha256' | 'kind'> & {
+  /** An admin decided that it counts whatever signed it. */
+  readonly isExempted: boolean;
 };
 
 export type InsertOutcome = {
@@ -55,6 +69,16 @@ export type ReleasePort = {
    * A pruned release that is uploaded again comes back under its old id.
    */
   readonly releaseInsert: (release: NewRelease, wait: Audited) => Promise<InsertOutcome>;
+  /**
+   * For a present release that has none, or one without metadata (decisions/release-bundle.ts).
+   *
+   * @returns whether it was recorded
+   */
+  readonly bundleInsert: (repoId: RepoId, bundle: NewBundle, wait: Wait) => Promise<boolean>;
+  /** The bytes of the bundle of a present release. */
+  readonly bundleGet: (sha256: string, wait: Wait) => Promise<Uint8Array | undefined>;
+  /** An admin decides that the bundle of a present release counts, whatever signed it. `NOT_FOUND` */
+  readonly bundleExempt: (version: SystemVersion, options: Audited) => Promise<RecordedBundle>;
   readonly repoList: (
     page: Page & { readonly sortBy: 'version_ascending' | 'version_descending' },
     wait: Wait,

@@ -7,6 +7,7 @@ import type { Generation, Point, SledId } from '../../../core/ids.ts';
 import type { Wanted, WantedRelease } from '../../../core/inventory.ts';
 import type { PointClaim, RecordedPoints } from '../../../core/lineage.ts';
 import type { AuditedWith } from './audit-port.ts';
+import type { RecordedBundle } from './release-port.ts';
 import type { Wait } from './verb.ts';
 
 /** The wanted set, read consistently: generation, digest and content belong together. */
@@ -16,7 +17,11 @@ export type WantedSet = Wanted<PresentRelease> &
     readonly lineage: RecordedPoints;
   };
 
-export type PresentRelease = WantedRelease & { readonly timeCreatedMs: number };
+export type PresentRelease = WantedRelease & {
+  readonly timeCreatedMs: number;
+  /** What vouches for it; undefined for a moment after an upgrade. */
+  readonly bundle?: RecordedBundle | undefined;
+};
 
 /** What a person decided in a recovery. */
 export type RecoveryDecision = Pick<

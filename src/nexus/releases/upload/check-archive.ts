@@ -44,6 +44,8 @@ export type CheckedArchive = {
   readonly release: VerifiedRelease<TrustRootId>;
   /** Of the trust root; unchanged by an archive that was recorded before (CA1). */
   readonly move: TrustMove;
+  /** The newest root of a chain vouches for it, and not only an older one. */
+  readonly isCurrent: boolean;
   /** One sentence per passed check, in order. */
   readonly report: readonly string[];
   /** One sentence per override. */
@@ -172,6 +174,7 @@ const checkWith = async (
   return {
     release,
     move: isExempt ? NO_MOVE : moveBy(release, roots),
+    isCurrent: counted === 'newest',
     report: isExempt ? [...passed, RECORDED_BEFORE] : passed,
     overrides: isExempt ? [] : overridden,
   };

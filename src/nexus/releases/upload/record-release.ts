@@ -9,6 +9,7 @@
  * RR1. Every attempt is the same insert under the same ids: it finds what an earlier one committed (P4).
  * RR2. An archive that may be recorded is never discarded: without its bytes the release would be lost.
  */
+import { bundleOfArtifacts } from '../../../bundle/release-bundle.ts';
 import type { AuditOrigin } from '../../../core/facts/audit.ts';
 import type { RepoId } from '../../../core/ids.ts';
 import { RELEASE_ROLES } from '../../../core/release.ts';
@@ -87,7 +88,7 @@ const tellSlowCommit = async <T>(
 const insertRelease = (
   { datastore, directory }: Pick<RecordDeps, 'datastore' | 'directory'>,
   { uploadId, repoId, archiveHash, hashKind, fileName, overrides }: StagedArchive,
-  { release, move }: CheckedArchive,
+  { release, move, isCurrent }: CheckedArchive,
   options: Parameters<ReleasePort['releaseInsert']>[1],
 ): Promise<InsertOutcome> =>
   datastore.releaseInsert(
@@ -100,6 +101,7 @@ const insertRelease = (
       fileName,
       description: release.description,
       trustRootId: release.trustRootId,
+      bundle: { ...(release.bundle ?? bundleOfArtifacts(release.description)), isCurrent },
       roles: RELEASE_ROLES.map(role => ({ role, ...release.roles[role] })),
       ...move,
       overrides,

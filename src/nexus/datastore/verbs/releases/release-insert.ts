@@ -2,7 +2,7 @@
  * Records a verified release.
  *
  *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the pruned row again ─▶ local repo,
- *     overrides ─▶ generation ─▶ audit
+ *     overrides, bundle ─▶ generation ─▶ audit
  *
  * I1. The local-repo row of this upload represents the whole transaction: if it exists, an earlier attempt was committed, and
  *     nothing is done again. In particular a release deleted in between stays deleted.
@@ -29,6 +29,7 @@ import {
   readWantedSet,
   recordWantedSet,
 } from '../wanted-set/wanted-set-rows.ts';
+import { recordBundle } from './bundle-rows.ts';
 import { findRecordedRelease, requireConsistentFiles } from './recorded-releases.ts';
 import { insertReleaseRows } from './release-rows.ts';
 
@@ -60,6 +61,7 @@ const insertOnce = async (
     recorded === undefined ? await insertReleaseRows(db, release) : await presentAgain(db, recorded);
   await moveTrustRoot(db, release.trustRootId, release);
   await recordRoles(db, repo.id, release.roles);
+  await recordBundle(db, repo.id, release.bundle);
   await insertLocalRepo(db, release, repo);
   await insertOverrides(db, release, repo);
 

@@ -5,6 +5,7 @@ import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
 import { currentTarget } from '../target-release/target-rows.ts';
 import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set/wanted-set-rows.ts';
+import { removeBundle } from './bundle-rows.ts';
 
 export const repoPrune =
   (transactions: Transactions): ReleasePort['repoPrune'] =>
@@ -23,6 +24,7 @@ export const repoPrune =
           .set({ time_pruned: sql<Date>`now()` })
           .where('id', '=', repoId)
           .execute();
+        await removeBundle(db, repoId);
         const generation = await recordWantedSet(db, before, wantedAfter);
         await appendAudit(db, audit, releaseDeleted(version, before, generation), attempt);
         return { generation };

@@ -11,6 +11,7 @@ import {
   type RepoId,
 } from '../../../../core/ids.ts';
 import type { PointClaim } from '../../../../core/lineage.ts';
+import type { BundleKind } from '../../../../core/release-trust.ts';
 import { nextGeneration, requireRecordedDigest, wantedSetDigest } from '../../decisions/generation.ts';
 import { ifGiven } from '../../optional-clause.ts';
 import { readInBatches } from '../../paging.ts';
@@ -45,7 +46,7 @@ export const readPresentReleases = async (
 ): Promise<Pick<WantedSet, 'artifacts' | 'releases'>> => {
   const artifacts = new Map<ArtifactHash, number>();
   const releases: PresentRelease[] = [];
-  for await (const { id, system_version, time_created } of presentReleases(db)) {
+  for await (const { id, system_version, time_created, ...row } of presentReleases(db)) {
     const hashes = new Set<ArtifactHash>();
     for await (const { sha256, size_bytes } of listedFiles(db, id)) {
       hashes.add(sha256);
@@ -56,6 +57,7 @@ export const readPresentReleases = async (
       systemVersion: system_version,
       timeCreatedMs: time_created,
       artifacts: hashes,
+      bundle: bundleOf(row),
     });
   }
   return { artifacts, releases };
@@ -66,7 +68,9 @@ const presentReleases = (db: Database) =>
     (after: Buffer | undefined, limit) =>
       db
         .selectFrom('tuf_repo')
-        .select(['id', 'system_version', 'time_created', 'version_order'])
+        .leftJoin('tuf_repo_bundle as bundle', 'bundle.tuf_repo_id', 'tuf_repo.id')
+        .select(['id', 'system_version', 'tuf_repo.time_created', 'version_order'])
+        .select(['bundle.sha256', 'bundle.kind', 'bundle.time_exempted'])
         .where('time_pruned', 'is', null)
         .$call(ifGiven(after, (query, last) => query.where('version_order', '>', last)))
         .orderBy('version_order')
@@ -74,6 +78,15 @@ const presentReleases = (db: Database) =>
         .execute(),
     row => row.version_order,
   );
+
+type BundleColumns = {
+  readonly sha256: string | null;
+  readonly kind: BundleKind | null;
+  readonly time_exempted: number | null;
+};
+
+const bundleOf = ({ sha256, kind, time_exempted }: BundleColumns): PresentRelease['bundle'] =>
+  sha256 === null || kind === null ? undefined : { sha256, kind, isExempted: time_exempted !== null };
 
 /** Release by release, so that each batch is a range of one primary key. */
 const listedFiles = (db: Database, repoId: RepoId) =>
