@@ -49,6 +49,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   insecureListen: false,
   identity: undefined,
   authorityDirectory: undefined,
+  adminKeyFile: undefined,
   operatorTransport: 'plain',
   allowedHosts: [],
   logLevel: 'info',

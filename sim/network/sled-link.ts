@@ -58,6 +58,7 @@ export const createSledLink = (
     },
     // The tasks of a simulated Nexus do not tell heads.
     auditHeads: async () => [],
+    tellStatements: async () => [],
     tellAuditHeads: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };

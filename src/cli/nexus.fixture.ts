@@ -8,6 +8,7 @@ import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorInvitationApi } from '../api/operator-invitation-api.ts';
 import { type GenerationRecovery, operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
+import { operatorStatementApi } from '../api/operator-statement-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import { EMPTY_LOG } from '../core/audit-chain.ts';
@@ -111,6 +112,7 @@ export type TestHandlers = {
   readonly invitations?: Partial<Handlers<typeof operatorInvitationApi>>;
   readonly access?: Partial<Handlers<typeof operatorAccessApi>>;
   readonly audit?: Partial<Handlers<typeof operatorAuditApi>>;
+  readonly statements?: Partial<Handlers<typeof operatorStatementApi>>;
   readonly debug?: Partial<Handlers<typeof debugApi>>;
 };
 
@@ -247,6 +249,11 @@ export const serveTestNexus = async (
         auditHead: async () => EMPTY_LOG,
         auditSledHeads: async () => ({ sleds: [] }),
         ...handlers.audit,
+      }),
+      bindApi(operatorStatementApi, {
+        statementList: async () => ({ items: [], admin_keys: [] }),
+        statementCreate: refused,
+        ...handlers.statements,
       }),
       bindApi(debugApi, { ...debugHandlers(received), ...handlers.debug }),
     ],

@@ -14,6 +14,7 @@ import { operatorHistoryApi } from '../api/operator-history-api.ts';
 import { operatorInvitationApi } from '../api/operator-invitation-api.ts';
 import { operatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../api/operator-source-api.ts';
+import { operatorStatementApi } from '../api/operator-statement-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { operatorUploadApi } from '../api/operator-upload-api.ts';
 import type { Api, Route } from '../api/route.ts';
@@ -36,6 +37,7 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
     operatorAccessApi,
     operatorInvitationApi,
     operatorAuditApi,
+    operatorStatementApi,
   ],
   'internal.json': [internalApi, certificateApi, joinApi],
   'debug.json': [debugApi],

@@ -14,9 +14,11 @@ import { readFile } from 'node:fs/promises';
 import { type Clock, isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { type AdminKeys, NO_ADMIN_KEYS } from './admin-key.ts';
 import { identityOf } from './certificate.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from './peer-identity.ts';
 import { openRevocations, type Revocations } from './revocations.ts';
+import { openStatements, type Statements } from './statements.ts';
 
 export type Credentials = {
   readonly identity: PeerIdentity;
@@ -41,6 +43,8 @@ export type CredentialSource = {
   readonly onChange: (listener: () => void) => Disposable;
   /** By which this process judges the certificates of others. */
   readonly revocations: Revocations;
+  /** Of the admin keys that this process believes. */
+  readonly statements: Statements;
 };
 
 /** Three small files are read in this period; a certificate is renewed days before its end. */
@@ -49,7 +53,17 @@ const RELOAD_PERIOD_MS = 10_000;
 /** Disposing ends the watch. @throws `CONFIG_INVALID` naming the file */
 export const watchCredentials = async (
   files: IdentityFiles,
-  { kind, clock, log }: { readonly kind: PeerKind; readonly clock: Clock; readonly log: Logger },
+  {
+    kind,
+    clock,
+    log,
+    adminKeys = NO_ADMIN_KEYS,
+  }: {
+    readonly kind: PeerKind;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly adminKeys?: AdminKeys;
+  },
 ): Promise<CredentialSource & AsyncDisposable> => {
   let current = await readCredentials(files, kind);
   reportExpiry(current, clock, log);
@@ -82,12 +96,17 @@ export const watchCredentials = async (
         );
     }
   };
+  const statements = await openStatements(files.certificateFile, {
+    keys: adminKeys,
+    fleet: current.identity.fleet,
+  });
   const revocations = await openRevocations(files.certificateFile, {
+    restoredMs: identity => restoredMs(statements, identity),
     nowMs: () => Math.max(clock.nowMs(), current.notBeforeMs),
   });
   const watching = watch();
   return {
-    revocations,
+    ...{ revocations, statements },
     current: () => current,
     onChange(listener) {
       listeners.add(listener);
@@ -98,6 +117,18 @@ export const watchCredentials = async (
       await watching;
     },
   };
+};
+
+/** Until when the revocations of an identity do not count (RVK6). */
+const restoredMs = (
+  statements: Pick<Statements, 'find'>,
+  { kind, id }: Pick<PeerIdentity, 'kind' | 'id'>,
+): number | undefined => {
+  const found = statements.find(
+    'restore_identity',
+    ({ identity }) => identity.kind === kind && identity.id === id,
+  );
+  return found && Date.parse(found.time);
 };
 
 const isSame = (a: Credentials, b: Credentials): boolean =>

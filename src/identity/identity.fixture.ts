@@ -6,10 +6,12 @@ import type { Server as NetServer } from 'node:net';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import type { Revocation } from '../core/revocation.ts';
+import { type AdminKeys, NO_ADMIN_KEYS } from './admin-key.ts';
 import type { CredentialSource, Credentials, IdentityFiles } from './credentials.ts';
 import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
 import type { PeerIdentity, PeerKind } from './peer-identity.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
+import { createStatements, type Statements } from './statements.ts';
 import { serverTls } from './tls.ts';
 
 const DAY_MS = 86_400_000;
@@ -66,6 +68,10 @@ export const writeAuthority = async (
 export const knownRevocations = (...known: readonly Revocation[]): Revocations =>
   createRevocations({ known, save: async () => undefined, nowMs: Date.now });
 
+/** In memory. */
+export const knownStatements = (keys: AdminKeys = NO_ADMIN_KEYS, fleet = 'test.example'): Statements =>
+  createStatements({ known: [], keys, fleet, save: async () => undefined });
+
 /** Credentials that a test replaces. */
 export const replaceableCredentials = (
   first: Credentials,
@@ -74,7 +80,7 @@ export const replaceableCredentials = (
   const listeners = new Set<() => void>();
   const revocations = knownRevocations();
   return {
-    revocations,
+    ...{ revocations, statements: knownStatements() },
     current: () => current,
     onChange(listener) {
       listeners.add(listener);

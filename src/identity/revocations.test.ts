@@ -100,3 +100,20 @@ test('the list lies beside the certificate, and a process that starts again read
     });
   }
 });
+
+test('a statement of an admin undoes the revocations up to its time, and no later one (RVK6)', async () => {
+  const restoredAtMs = NOW - 10;
+  const revocations = createRevocations({
+    known: [],
+    save: async () => undefined,
+    nowMs: () => NOW,
+    restoredMs: ({ kind }) => (kind === identity.kind ? restoredAtMs : undefined),
+  });
+  await revocations.add([revoked(NOW - 20), { kind: 'nexus', id: identity.id, timeMs: NOW - 20 }]);
+  expect(revocations.fault(identity, NOW - 30)).toBeUndefined();
+  expect(revocations.timeOf(identity)).toBeUndefined();
+  expect(revocations.fault({ ...identity, kind: 'nexus' }, NOW - 30)).toBeDefined();
+  expect(revocations.list()).toHaveLength(2);
+  await revocations.add([revoked(NOW - 5)]);
+  expect(revocations.fault(identity, NOW - 30)).toBeDefined();
+});

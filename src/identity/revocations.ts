@@ -11,6 +11,8 @@
  * RVK4. A time in the future is cut, so that a Nexus that lies cannot revoke the certificates of next year; `add` fails, since
  *      the clock of this process may be wrong, and the same revocation sent again is cut at a later time.
  * RVK5. A list that is full forgets nothing: `add` fails for what finds no room.
+ * RVK6. A statement of an admin key undoes the revocations of an identity up to its own time, and no later one. The list keeps
+ *      them: a Nexus that sends them again changes nothing.
  */
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -30,7 +32,7 @@ import { PEER_KINDS, type PeerIdentity } from './peer-identity.ts';
 
 export type Revocations = {
   readonly list: () => readonly Revocation[];
-  /** Undefined for an identity that was never revoked. */
+  /** Undefined for an identity that was never revoked, or is restored (RVK6). */
   readonly timeOf: (identity: Pick<PeerIdentity, 'kind' | 'id'>) => number | undefined;
   /** Why a certificate that begins at `notBeforeMs` does not count; undefined if it does. */
   readonly fault: (identity: PeerIdentity, notBeforeMs: number) => string | undefined;
@@ -48,9 +50,11 @@ type Options = {
   readonly save: (revocations: readonly Revocation[]) => Promise<void>;
   /** The later of the clock and the beginning of this process's own certificate: a machine may boot without the time. */
   readonly nowMs: () => number;
+  /** Up to when the revocations of an identity are undone (RVK6). */
+  readonly restoredMs?: (identity: Pick<PeerIdentity, 'kind' | 'id'>) => number | undefined;
 };
 
-export const createRevocations = ({ known, save, nowMs }: Options): Revocations => {
+export const createRevocations = ({ known, save, nowMs, restoredMs }: Options): Revocations => {
   let current = mergeRevocations(known);
   let times = timesOf(current);
   let saved = JSON.stringify(current);
@@ -69,8 +73,11 @@ export const createRevocations = ({ known, save, nowMs }: Options): Revocations 
       });
     return saving;
   };
-  const timeOf = (identity: Pick<PeerIdentity, 'kind' | 'id'>): number | undefined =>
-    times.get(revocationKey(identity));
+  const timeOf = (identity: Pick<PeerIdentity, 'kind' | 'id'>): number | undefined => {
+    const timeMs = times.get(revocationKey(identity));
+    const isUndone = timeMs !== undefined && timeMs <= (restoredMs?.(identity) ?? Number.NEGATIVE_INFINITY);
+    return isUndone ? undefined : timeMs;
+  };
 
   return {
     list: () => current,
@@ -122,12 +129,12 @@ const MAX_FILE_BYTES = 4 * 1024 * 1024;
 /** @throws DepotError `CONFIG_INVALID` for a file that cannot be read */
 export const openRevocations = async (
   certificateFile: string,
-  { nowMs }: Pick<Options, 'nowMs'>,
+  options: Pick<Options, 'nowMs' | 'restoredMs'>,
 ): Promise<Revocations> => {
   const file = join(dirname(certificateFile), 'revoked.json');
   return createRevocations({
     known: await readRevocations(file),
-    nowMs,
+    ...options,
     save: revocations =>
       writeFileDurably(
         file,

@@ -85,6 +85,7 @@ export const errorCodes = {
   INVITATION_USED: { status: 409, retry: 'never' },
   SLED_KEY_IN_USE: { status: 409, retry: 'never' },
   TOO_MANY_INVITATIONS: { status: 409, retry: 'backoff' },
+  STATEMENT_REFUSED: { status: 400, retry: 'never' },
   NO_AUTHORITY_KEY: { status: 501, retry: 'never' },
   FLEET_SPACE: { status: 507, retry: 'backoff' },
   STAGING_DAMAGED: { status: 500, retry: 'never' },

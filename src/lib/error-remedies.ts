@@ -84,6 +84,8 @@ export const errorRemedies = {
   SLED_KEY_IN_USE:
     'Invite the sled that the message names: tuf-depot sled invite --sled ID. Or move the files of identity away on the machine, so that it joins with a new key.',
   TOO_MANY_INVITATIONS: 'Wait until some of them are used or have expired.',
+  STATEMENT_REFUSED:
+    'Sign it with the admin key of this fleet, whose public part is identity.admin_key_file of this Nexus: --admin-key FILE.',
   NO_AUTHORITY_KEY:
     'Ask a Nexus that has identity.authority_directory in its configuration, or give this one the directory of the authority and restart it.',
   FLEET_SPACE:

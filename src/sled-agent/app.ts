@@ -21,9 +21,8 @@ import { type Peers, plainPeers, securePeers } from '../http/peers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { serveApi } from '../http/server.ts';
-import { type CredentialSource, watchCredentials } from '../identity/credentials.ts';
+import { watchCredentials } from '../identity/credentials.ts';
 import { startRenewal } from '../identity/renewal.ts';
-import { openStatements, type Statements } from '../identity/statements.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Endpoint, endpointUrl, formatAddress } from '../lib/endpoint.ts';
 import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
@@ -54,8 +53,10 @@ export const startSledAgent = async (
 ): Promise<SledAgent> => {
   await requireDataset(config.store.directories, log);
   await using started = new AsyncDisposableStack();
+  const adminKeys = await configuredAdminKeys(config.adminKeyFiles);
   const credentials =
-    config.identity && started.use(await watchCredentials(config.identity, { kind: 'sled', clock, log }));
+    config.identity &&
+    started.use(await watchCredentials(config.identity, { kind: 'sled', clock, log, adminKeys }));
   const peers = started.use(credentials === undefined ? plainPeers() : securePeers(credentials));
   const nexuses = config.nexuses.map(nexus => {
     const url = endpointUrl(nexus);
@@ -72,7 +73,6 @@ export const startSledAgent = async (
         log: log.child({ component: 'identity' }),
       }),
     );
-  const statements = await ownStatements(config, credentials);
   const hosts = config.nexuses.map(({ host }) => host);
   const { addresses: knownPeers } = started.use(watchKnownHosts(hosts, { clock, log }));
   const fetchArtifact = fetchFrom(peers);
@@ -80,7 +80,7 @@ export const startSledAgent = async (
     await startSledServices(config, {
       ...{ clock, rng, log, peers: nexuses, fetchArtifact, knownPeers },
       revocations: credentials?.revocations,
-      statements,
+      statements: credentials?.statements,
     }),
   );
   const serve = {
@@ -119,16 +119,6 @@ export const startSledAgent = async (
     store: services.store,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-};
-
-/** Undefined without an identity. */
-const ownStatements = async (
-  { identity, adminKeyFiles }: SledAgentConfig,
-  credentials: CredentialSource | undefined,
-): Promise<Statements | undefined> => {
-  if (identity === undefined || credentials === undefined) return undefined;
-  const keys = await configuredAdminKeys(adminKeyFiles);
-  return openStatements(identity.certificateFile, { keys, fleet: credentials.current().identity.fleet });
 };
 
 /** Of the first Nexus that answers. */

@@ -11,6 +11,7 @@ import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
 import { sledReportOf } from '../sled-wire/report.ts';
 import { revocationsBody } from '../sled-wire/revocations.ts';
+import { refusalsOf, statementsBody } from '../sled-wire/statements.ts';
 import { sledConfigOf } from './sled-config.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
 
@@ -50,6 +51,8 @@ export const createHttpConnection = (
     async revoke(sled, revocations, wait) {
       await agent(sled).revokedIdentitiesPut({ body: revocationsBody(revocations) }, wait);
     },
+    tellStatements: async (sled, statements, wait) =>
+      refusalsOf(await agent(sled).statementsPut({ body: statementsBody(statements) }, wait)),
     auditHeads: async (sled, wait) => keptHeadsOf(await agent(sled).auditHeadsGet({}, wait)),
     async tellAuditHeads(sled, heads, wait) {
       await agent(sled).auditHeadsPut({ body: auditHeadsBody(heads) }, wait);

@@ -6,7 +6,11 @@ import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
 import type { Revocation } from '../core/revocation.ts';
 import type { PutResult, SledReport } from '../core/sled-report.ts';
+import type { SignedStatement } from '../core/statement.ts';
 import type { Endpoint, Scheme } from '../lib/endpoint.ts';
+import type { StatementRefusal } from '../sled-wire/statements.ts';
+
+export type { StatementRefusal };
 
 export type SledTarget = {
   readonly id: SledId;
@@ -59,6 +63,12 @@ export type SledConnection = {
   ) => Promise<void>;
   /** Tells the sled whose certificates do not count. */
   readonly revoke: (sled: SledTarget, revocations: readonly Revocation[], wait: Wait) => Promise<void>;
+  /** Statements of admin keys; resolves with those that do not count there. `NOT_FOUND` from a version that keeps none. */
+  readonly tellStatements: (
+    sled: SledTarget,
+    statements: readonly SignedStatement[],
+    wait: Wait,
+  ) => Promise<readonly StatementRefusal[]>;
   /** The heads of the audit log that the sled keeps. `NOT_FOUND` from a version that keeps none. */
   readonly auditHeads: (sled: SledTarget, wait: Wait) => Promise<readonly KeptHead[]>;
   /** @param heads of one chain, with the newest one (AH1) */

@@ -8,6 +8,7 @@ import { operatorHistoryApi } from '../../api/operator-history-api.ts';
 import { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
 import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../../api/operator-source-api.ts';
+import { operatorStatementApi } from '../../api/operator-statement-api.ts';
 import {
   operatorUpdateApi,
   type ReleaseArtifactView,
@@ -54,6 +55,7 @@ export type Depot = {
   readonly access: Bound<ApiClient<typeof operatorAccessApi>>;
   readonly invitations: Bound<ApiClient<typeof operatorInvitationApi>>;
   readonly audit: Bound<ApiClient<typeof operatorAuditApi>>;
+  readonly statements: Bound<ApiClient<typeof operatorStatementApi>>;
   readonly debug: Bound<ApiClient<typeof debugApi>>;
   // Lists, whole.
   readonly allRepositories: () => Promise<TufRepo[]>;
@@ -98,6 +100,7 @@ export const openDepot = (
     access: client(operatorAccessApi, ANSWER_TIMEOUT_MS),
     invitations: client(operatorInvitationApi, ANSWER_TIMEOUT_MS),
     audit: client(operatorAuditApi, ANSWER_TIMEOUT_MS),
+    statements: client(operatorStatementApi, ANSWER_TIMEOUT_MS),
     debug: client(debugApi, ANSWER_TIMEOUT_MS),
   };
   const updates = bind(clients.updates, signal);
@@ -113,6 +116,7 @@ export const openDepot = (
     access: bind(clients.access, signal),
     invitations: bind(clients.invitations, signal),
     audit: bind(clients.audit, signal),
+    statements: bind(clients.statements, signal),
     debug: bind(clients.debug, signal),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),
     releaseArtifacts: version =>

@@ -127,6 +127,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
     connectSleds: () => ({
       scheme: 'http',
       revoke: async () => undefined,
+      tellStatements: async () => [],
       auditHeads: async () => [],
       tellAuditHeads: async () => undefined,
       async putConfig(_sled, given) {

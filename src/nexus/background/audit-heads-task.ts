@@ -14,19 +14,17 @@ import { type AuditHead, type AuditRow, followChain } from '../../core/audit-cha
 import { type KeptHead, numbersToConfirm } from '../../core/audit-heads.ts';
 import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { createLimiter } from '../../lib/limiter.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
-import { type AskedForHeads, askAuditHeads } from '../sleds/audit-heads.ts';
+import { askAuditHeads } from '../sleds/audit-heads.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import type { BackgroundTask } from './task.ts';
+import { createToldSleds, tellSleds } from './tell-sleds.ts';
 
 /** A head that no sled was told cannot be missed: the period is how much can be cut unseen. One row is read. */
 const PERIOD_MS = 10_000;
-const ANSWER_TIMEOUT_MS = 5_000;
-const CONCURRENCY = 64;
 const PAGE_ROWS = 100;
 /** A sled that was away for more entries than this keeps its older head beside the newest one. */
 const MAX_FOLLOWED = 10_000;
@@ -42,7 +40,7 @@ type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 type Told = { readonly hash: string; readonly contradicts: boolean };
 
 export const auditHeadsTask = (deps: Deps): BackgroundTask => {
-  const told = new Map<SledId, Told>();
+  const told = createToldSleds<Told>(deps.clock);
   return {
     name: 'audit_heads',
     description: 'tell the sleds the newest head of the audit log',
@@ -50,20 +48,19 @@ export const auditHeadsTask = (deps: Deps): BackgroundTask => {
     async activate({ log, signal }) {
       const head = await deps.datastore.auditHead({ signal });
       const sleds = await inServiceTargets(deps, signal);
-      const present = new Set(sleds.map(({ id }) => id));
-      for (const id of told.keys()) if (!present.has(id)) told.delete(id);
-      const untold = head.seq === 0 ? [] : sleds.filter(({ id }) => told.get(id)?.hash !== head.hash);
+      const waited = told.untold(sleds, ({ hash }) => hash === head.hash);
+      const untold = head.seq === 0 ? [] : waited;
       const waiting = new Set(untold.map(({ id }) => id));
       if (untold.length > 0)
         await tellAll(deps, untold, head, {
           log,
           signal,
           onTold(id, outcome) {
-            told.set(id, outcome);
+            told.note(id, outcome);
             waiting.delete(id);
           },
         });
-      const contradicting = [...told].flatMap(([id, { contradicts }]) => (contradicts ? [id] : []));
+      const contradicting = [...told.all()].flatMap(([id, { contradicts }]) => (contradicts ? [id] : []));
       return { summary: { newest_entry: head.seq, waiting: [...waiting], contradicting } };
     },
   };
@@ -82,17 +79,28 @@ const tellAll = async (
   );
   const excerpt = await readExcerpt(deps.datastore, head, toConfirm, { log, signal });
   const { hash } = excerpt.newest;
-  const limiter = createLimiter(CONCURRENCY);
-  const tell = async ({ target, answer }: AskedForHeads): Promise<void> => {
-    if (answer.kind === 'heads') {
-      if (!(await tellOne(deps, target, toldTo(answer.heads, excerpt), { log, signal }))) return;
-      const contradicts = contradictsLog(answer.heads, excerpt);
-      if (contradicts)
-        log.error({ sled_id: target.id }, 'a sled keeps a head that the audit log does not have');
-      onTold(target.id, { hash, contradicts });
-    } else if (answer.isOlder) onTold(target.id, { hash, contradicts: false });
-  };
-  await Promise.all(asked.map(each => limiter.run(() => tell(each), { signal })));
+  for (const { target, answer } of asked)
+    if (answer.kind === 'not_asked' && answer.isOlder) onTold(target.id, { hash, contradicts: false });
+  await tellSleds(
+    {
+      each: asked.flatMap(({ target, answer }) =>
+        answer.kind === 'heads' ? [{ target, heads: answer.heads }] : [],
+      ),
+      sledOf: ({ target }) => target,
+      async tell({ target, heads }, wait) {
+        await deps.connection.tellAuditHeads(target, toldTo(heads, excerpt), wait);
+        return contradictsLog(heads, excerpt);
+      },
+      onTold(id, contradicts) {
+        if (contradicts) log.error({ sled_id: id }, 'a sled keeps a head that the audit log does not have');
+        onTold(id, { hash, contradicts });
+      },
+      refusal: 'a sled did not take the newest head of the audit log',
+      level: 'info', // repeated each period, as on a full sled
+      clock: deps.clock,
+    },
+    { log, signal },
+  );
 };
 
 /** The end of the log, with the hashes that one whole chain leads from to the newest head. */
@@ -137,23 +145,3 @@ const toldTo = (kept: readonly KeptHead[], { newest, hashes }: Excerpt): readonl
 const contradictsLog = (kept: readonly KeptHead[], { newest, hashes }: Excerpt): boolean =>
   numbersToConfirm(kept).length < new Set(kept.map(({ seq }) => seq)).size ||
   kept.some(({ seq, hash }) => seq > newest.seq || (hashes.get(seq) ?? hash) !== hash);
-
-/** @returns false for one that has to be told again (HT3) */
-const tellOne = async (
-  { connection, clock }: Pick<Deps, 'connection' | 'clock'>,
-  sled: SledTarget,
-  heads: readonly AuditHead[],
-  { log, signal }: Wait,
-): Promise<boolean> => {
-  try {
-    await connection.tellAuditHeads(sled, heads, {
-      signal: AbortSignal.any([signal, clock.timeout(ANSWER_TIMEOUT_MS)]),
-    });
-    return true;
-  } catch (error) {
-    signal.throwIfAborted();
-    // Repeated each period, as on a full sled: `waiting` of the summary names it.
-    log.info({ sled_id: sled.id, err: error }, 'a sled did not take the newest head of the audit log');
-    return false;
-  }
-};

@@ -6,25 +6,21 @@
  * RVT1. What this Nexus remembers is told, not only what the database says: a restored database revokes no less.
  * RVT2. A sled that does not answer is told in a later period, and each one again after ten minutes. Nothing waits for it.
  */
-import type { SledId } from '../../core/ids.ts';
 import { includesRevocations, type Revocation } from '../../core/revocation.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { errorCodeOf } from '../../lib/errors.ts';
-import { createLimiter } from '../../lib/limiter.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { RevocationPort } from '../datastore/ports/revocation-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import type { BackgroundTask } from './task.ts';
+import { createToldSleds, tellSleds } from './tell-sleds.ts';
 
 export const REVOCATION_TASK = 'identity_revocation';
 const PERIOD_MS = 60_000;
 /** A sled may have lost its file, and a new machine may be the same sled. */
 const TOLD_AGAIN_MS = 10 * PERIOD_MS;
-const ANSWER_TIMEOUT_MS = 5_000;
-const CONCURRENCY = 64;
 
 type Deps = {
   readonly datastore: RevocationPort & Pick<SledPort, 'sledList'>;
@@ -34,12 +30,7 @@ type Deps = {
 };
 
 export const revocationTask = (deps: Deps): BackgroundTask => {
-  const told = new Map<SledId, { readonly list: readonly Revocation[]; readonly atMs: number }>();
-  const isToldLately = (id: SledId, list: readonly Revocation[]): boolean => {
-    const last = told.get(id);
-    const isLate = last !== undefined && deps.clock.monotonicMs() - last.atMs >= TOLD_AGAIN_MS;
-    return !isLate && includesRevocations(last?.list ?? [], list);
-  };
+  const told = createToldSleds<readonly Revocation[]>(deps.clock, TOLD_AGAIN_MS);
   return {
     name: REVOCATION_TASK,
     description: 'tell the sleds which identities are revoked',
@@ -48,23 +39,20 @@ export const revocationTask = (deps: Deps): BackgroundTask => {
       await learnRevocations(deps, { log, signal });
       const list = deps.revocations.list();
       const sleds = await inServiceTargets(deps, signal);
-      const present = new Set(sleds.map(({ id }) => id));
-      for (const id of told.keys()) if (!present.has(id)) told.delete(id);
-      const untold = list.length === 0 ? [] : sleds.filter(({ id }) => !isToldLately(id, list));
-      const limiter = createLimiter(CONCURRENCY);
-      const waiting = await Promise.all(
-        untold.map(sled =>
-          limiter.run(
-            async () => {
-              if (!(await tell(deps, sled, list, { log, signal }))) return sled.id;
-              told.set(sled.id, { list, atMs: deps.clock.monotonicMs() });
-              return [];
-            },
-            { signal },
-          ),
-        ),
+      const untold = told.untold(sleds, last => includesRevocations(last, list));
+      const waiting = await tellSleds(
+        {
+          each: list.length === 0 ? [] : untold,
+          sledOf: sled => sled,
+          tell: (sled, wait) => deps.connection.revoke(sled, list, wait),
+          onTold: id => told.note(id, list),
+          refusal: 'a sled does not take the revoked identities',
+          level: 'warn',
+          clock: deps.clock,
+        },
+        { log, signal },
       );
-      return { summary: { revoked: list.length, waiting: waiting.flat() } };
+      return { summary: { revoked: list.length, waiting } };
     },
   };
 };
@@ -81,26 +69,5 @@ export const learnRevocations = async (
     await revocations.add(list);
   } catch (err) {
     log.error({ err }, 'not every revoked identity is in the file of this Nexus as the database has it');
-  }
-};
-
-/** @returns false for one that has to be told again (RVT2) */
-const tell = async (
-  { connection, clock }: Pick<Deps, 'connection' | 'clock'>,
-  sled: SledTarget,
-  list: readonly Revocation[],
-  { log, signal }: Options,
-): Promise<boolean> => {
-  try {
-    await connection.revoke(sled, list, {
-      signal: AbortSignal.any([signal, clock.timeout(ANSWER_TIMEOUT_MS)]),
-    });
-    return true;
-  } catch (error) {
-    signal.throwIfAborted();
-    const code = errorCodeOf(error);
-    const isSilent = code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED' || code === 'INTERNAL';
-    if (!isSilent) log.warn({ sled_id: sled.id, err: error }, 'a sled does not take the revoked identities');
-    return false;
   }
 };

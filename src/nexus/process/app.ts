@@ -22,6 +22,7 @@ import { operatorHistoryApi } from '../../api/operator-history-api.ts';
 import { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
 import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import { operatorSourceApi } from '../../api/operator-source-api.ts';
+import { operatorStatementApi } from '../../api/operator-statement-api.ts';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import { NexusId } from '../../core/ids.ts';
@@ -29,6 +30,7 @@ import type { Rng } from '../../core/rng.ts';
 import { type Peers, plainPeers, securePeers } from '../../http/peers.ts';
 import { noKnownPeers } from '../../http/places.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
+import { type AdminKeys, NO_ADMIN_KEYS, readAdminPublicKey } from '../../identity/admin-key.ts';
 import { type CredentialSource, type IdentityFiles, watchCredentials } from '../../identity/credentials.ts';
 import { type CertificateIssuer, issueOwn, openIssuer } from '../../identity/issuer.ts';
 import { startRenewal } from '../../identity/renewal.ts';
@@ -85,8 +87,10 @@ export type Nexus = {
 /** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
 export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise<Nexus> => {
   await using stack = new AsyncDisposableStack();
+  const adminKeys = await adminKeysOf(config);
   const credentials =
-    config.identity && stack.use(await watchCredentials(config.identity, { kind: 'nexus', ...deps }));
+    config.identity &&
+    stack.use(await watchCredentials(config.identity, { kind: 'nexus', adminKeys, ...deps }));
   const peers = stack.use(credentials === undefined ? plainPeers() : securePeers(credentials));
   const issuer = await issuerOf(config, credentials, deps);
   if (config.identity !== undefined && credentials !== undefined && issuer !== undefined)
@@ -115,6 +119,9 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       tellsAuditHeads: true,
       refusals,
       revocations: credentials?.revocations,
+      statements: credentials?.statements,
+      adminKeys,
+      fleet: credentials?.current().identity.fleet,
       certificates: () => (credentials === undefined ? [] : [credentials.current(), ...peers.certificates()]),
       newId: randomUUID,
       ...deps.replace,
@@ -144,6 +151,13 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     started,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+/** The public key that statements are verified by. */
+const adminKeysOf = async ({ adminKeyFile }: NexusConfig): Promise<AdminKeys> => {
+  if (adminKeyFile === undefined) return NO_ADMIN_KEYS;
+  const key = await readAdminPublicKey(adminKeyFile);
+  return { list: () => [key] };
 };
 
 const issuerOf = async (
@@ -210,6 +224,7 @@ const serveOperators = ({
       bindLate(operatorAccessApi, () => services.get().operatorAccess),
       bindLate(operatorInvitationApi, () => services.get().operatorInvitation),
       bindLate(operatorAuditApi, () => services.get().operatorAudit),
+      bindLate(operatorStatementApi, () => services.get().operatorStatement),
       bindLate(debugApi, () => services.get().debug),
     ],
     pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],

@@ -98,6 +98,8 @@ const MAX_SOURCES = 16;
 const NexusIdentitySection = IdentitySection.extend({
   /** From `identity init`. With it this Nexus renews the certificates of sleds, and its own. */
   authority_directory: z.string().min(1).optional(),
+  /** PEM, the public key of the fleet's admins: statements that it has not signed are not recorded. */
+  admin_key_file: z.string().min(1).optional(),
 });
 
 export const NexusConfigFile = z.strictObject({
@@ -162,6 +164,7 @@ export type NexusConfig = {
   readonly insecureListen: boolean;
   readonly identity: IdentityFiles | undefined;
   readonly authorityDirectory: string | undefined;
+  readonly adminKeyFile: string | undefined;
   readonly operatorTransport: 'tls' | 'plain';
   readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
@@ -208,6 +211,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     insecureListen: file.insecure_listen,
     identity: identityFiles(file.identity, absolute, path),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
+    adminKeyFile: file.identity?.admin_key_file && absolute(file.identity.admin_key_file),
     operatorTransport: operatorTransport(file, path),
     allowedHosts: file.allowed_hosts ?? [],
     logLevel: file.log_level,

@@ -11,6 +11,7 @@ import type { operatorHistoryApi } from '../../api/operator-history-api.ts';
 import type { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
 import type { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
 import type { operatorSourceApi } from '../../api/operator-source-api.ts';
+import type { operatorStatementApi } from '../../api/operator-statement-api.ts';
 import type { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import type { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
@@ -18,6 +19,7 @@ import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { KnownPeers } from '../../http/places.ts';
+import { type AdminKeys, NO_ADMIN_KEYS } from '../../identity/admin-key.ts';
 import { CERTIFICATE_LIFE_MS } from '../../identity/authority-files.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import type { Revocations } from '../../identity/revocations.ts';
@@ -33,6 +35,7 @@ import { createOperatorHistoryApi } from '../api/operator-history-api.ts';
 import { createOperatorInvitationApi } from '../api/operator-invitation-api.ts';
 import { createOperatorRecoveryApi } from '../api/operator-recovery-api.ts';
 import { createOperatorSourceApi } from '../api/operator-source-api.ts';
+import { createOperatorStatementApi } from '../api/operator-statement-api.ts';
 import { createOperatorUpdateApi } from '../api/operator-update-api.ts';
 import { createOperatorUploadApi } from '../api/operator-upload-api.ts';
 import { learnRevocations } from '../background/revocation-task.ts';
@@ -60,6 +63,7 @@ export type NexusHandlers = {
   readonly operatorAccess: Handlers<typeof operatorAccessApi>;
   readonly operatorInvitation: Handlers<typeof operatorInvitationApi>;
   readonly operatorAudit: Handlers<typeof operatorAuditApi>;
+  readonly operatorStatement: Handlers<typeof operatorStatementApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
   readonly certificates: Handlers<typeof certificateApi>;
@@ -84,6 +88,9 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly issuer?: CertificateIssuer | undefined;
     /** Undefined without an identity. */
     readonly revocations?: Pick<Revocations, 'add' | 'timeOf'> | undefined;
+    readonly adminKeys?: AdminKeys;
+    /** Undefined without an identity. */
+    readonly fleet?: string | undefined;
     readonly notices: () => readonly HealthReason[];
     readonly certificates: () => readonly CertificateExpiry[];
   };
@@ -134,6 +141,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     operatorAccess: createOperatorAccessApi({ ...parts, originOf }),
     operatorInvitation: createOperatorInvitationApi({ ...parts, originOf }),
     operatorAudit: createOperatorAuditApi(parts),
+    operatorStatement: createOperatorStatementApi({ adminKeys: NO_ADMIN_KEYS, ...parts, originOf }),
     debug: createDebugApi({ driver, datastore, originOf }),
     join: createJoinApi({
       ...parts,

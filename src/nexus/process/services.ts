@@ -10,9 +10,11 @@ import { type CertificateExpiry, certificateReasons } from '../../core/certifica
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { SeenCertificate } from '../../http/peers.ts';
+import type { AdminKeys } from '../../identity/admin-key.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import { spiffeId } from '../../identity/peer-identity.ts';
 import type { Revocations } from '../../identity/revocations.ts';
+import type { Statements } from '../../identity/statements.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
@@ -57,6 +59,11 @@ export type ServiceDeps = {
   readonly issuer?: CertificateIssuer | undefined;
   /** Undefined for a Nexus without an identity. */
   readonly revocations?: Pick<Revocations, 'list' | 'add' | 'timeOf'> | undefined;
+  readonly statements?: Statements | undefined;
+  /** By which this Nexus verifies statements. */
+  readonly adminKeys?: AdminKeys;
+  /** Undefined for a Nexus without an identity. */
+  readonly fleet?: string | undefined;
   /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
   readonly tellsAuditHeads: boolean;
   /** Of the servers; undefined for a simulated Nexus, which has none. */

@@ -6,6 +6,7 @@
 import type { TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Revocations } from '../../identity/revocations.ts';
+import type { Statements } from '../../identity/statements.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
@@ -20,6 +21,7 @@ import { repoPruner } from '../background/repo-pruner.ts';
 import { REVOCATION_TASK, revocationTask } from '../background/revocation-task.ts';
 import { createSledLiveness, type SledLiveness } from '../background/sled-liveness.ts';
 import { createSourceSync } from '../background/source-sync.ts';
+import { STATEMENT_TASK, statementTask } from '../background/statement-task.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { History } from '../history/history.ts';
 import { createRequestLog } from '../history/request-log.ts';
@@ -43,6 +45,8 @@ export type Tasks = {
   readonly connection: SledConnection;
   /** After a sled or a Nexus was expunged. */
   readonly announceRevocations: () => void;
+  /** After a statement was recorded. */
+  readonly announceStatements: () => void;
 };
 
 type Deps = {
@@ -55,6 +59,7 @@ type Deps = {
   readonly lost: LostSets;
   /** Undefined without an identity. */
   readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
+  readonly statements?: Statements | undefined;
   /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
   readonly tellsAuditHeads: boolean;
   /** Undefined for a simulated Nexus, which has no servers. */
@@ -70,7 +75,7 @@ type Deps = {
 
 /** Each runs once at the start, and from then on by its period and its signals, until the stack is disposed. */
 export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
-  const { config, datastore, nexus, history, intake, revocations, clock, rng, log } = deps;
+  const { config, datastore, nexus, history, intake, revocations, statements, clock, rng, log } = deps;
   const connection = stack.use(deps.connectSleds());
   const events = createReplicationEvents({ note: history.note, clock });
   const replication = stack.use(
@@ -99,6 +104,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         createSourceSync({ ...deps, ...intake, sources }),
         heartbeatTask({ datastore, nexus }),
         ...(revocations === undefined ? [] : [revocationTask({ datastore, connection, revocations, clock })]),
+        ...(statements === undefined ? [] : [statementTask({ datastore, connection, statements, clock })]),
         ...(deps.tellsAuditHeads ? [auditHeadsTask({ datastore, connection, clock })] : []),
         ...(deps.refusalWriter === undefined ? [] : [deps.refusalWriter.task]),
         database.task,
@@ -117,7 +123,11 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
   const announceRevocations = (): void => {
     if (revocations !== undefined) driver.activate(REVOCATION_TASK);
   };
-  return { driver, replication, liveness, sources, database, connection, announceRevocations };
+  const announceStatements = (): void => {
+    if (statements !== undefined) driver.activate(STATEMENT_TASK);
+  };
+  const announce = { announceRevocations, announceStatements };
+  return { driver, replication, liveness, sources, database, connection, ...announce };
 };
 
 const replicationPolicy = ({ replication }: NexusConfig): ReplicationPolicy => ({

@@ -142,6 +142,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
     scheme: 'http',
     log,
     revoke: async () => undefined,
+    tellStatements: async () => [],
     async auditHeads(target, { signal }) {
       const sled = of(target);
       await within(signal, sled.fault.auditHeads?.() ?? Promise.resolve());
